@@ -1,0 +1,52 @@
+"""The tree of errors a user can meet; each message says what happened and what to do next."""
+
+
+class UltravioletError(Exception):
+    """Something went wrong that the user can act on."""
+
+    kind = "error"
+    """Stable slug: the last part of a problem's `type` over HTTP, and the name in `--json` on the CLI."""
+    status = 500
+    """HTTP status of the problem."""
+    exit_code = 1
+    """Exit code of the CLI."""
+
+
+class NotFoundError(UltravioletError):
+    """There is no such thing here; list what exists first."""
+
+    kind = "not-found"
+    status = 404
+    exit_code = 4
+
+
+class InvalidError(UltravioletError):
+    """What was given does not make sense; nothing was changed."""
+
+    kind = "invalid"
+    status = 422
+    exit_code = 2
+
+
+class ConflictError(UltravioletError):
+    """This contradicts what is already there; nothing was changed."""
+
+    kind = "conflict"
+    status = 409
+    exit_code = 5
+
+
+class UnauthenticatedError(UltravioletError):
+    """Who is asking is not known; sign in, or send a valid API key."""
+
+    kind = "unauthenticated"
+    status = 401
+    exit_code = 3
+
+
+class ForbiddenError(UltravioletError):
+    """The role of this key or user does not allow that."""
+
+    kind = "forbidden"
+    status = 403
+    exit_code = 3

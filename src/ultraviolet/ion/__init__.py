@@ -1,0 +1,1 @@
+"""What is known of First Resonance ION: its contract, its documents, its client, its deliveries."""

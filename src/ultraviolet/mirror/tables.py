@@ -1,0 +1,315 @@
+"""The tables of the hub: what came in, what is true, what is left to do, and who may do what.
+
+Times are RFC 3339 text in UTC with microseconds, so that they sort as they are and mean the same on
+SQLite and PostgreSQL. `source_time` is ION's clock, every other time is the hub's.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+_Id = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _integration() -> Column[int]:
+    return Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), nullable=False)
+
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    comment="Facts about this hub itself, such as its public address",
+)
+
+integrations = Table(
+    "integrations",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("api_url", Text, nullable=False),
+    Column("auth_url", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("client_secret", LargeBinary, nullable=False, comment="encrypted"),
+    Column("paused", Boolean, nullable=False, default=False),
+    Column("incremental_schedule", Text, nullable=False, comment="cron expression, UTC"),
+    Column("full_schedule", Text, nullable=False, comment="cron expression, UTC"),
+    Column("requests_per_second", Integer, nullable=False, comment="budget shared by heal, fetch and verify"),
+    Column("offered", JSON, comment="what this ION offers of the contract, from introspection"),
+    Column("test_result", JSON, comment="the last connection test, findings in words"),
+    Column("created_at", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+    comment="ION environments the hub is connected to",
+)
+
+webhook_urls = Table(
+    "webhook_urls",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    _integration(),
+    Column("name", Text, nullable=False),
+    Column("token_hash", LargeBinary, nullable=False, unique=True, comment="SHA-256 of the secret part"),
+    Column("last_four", Text, nullable=False),
+    Column("state", Text, nullable=False, comment="active, rotated or revoked"),
+    Column("replaces_id", _Id, ForeignKey("webhook_urls.id"), comment="the URL this one was rotated from"),
+    Column("expires_at", Text, comment="a rotated URL works until then, or until its successor is used"),
+    Column("receiver_id", Text, comment="ION's receiver that posts here, once known"),
+    Column("shared_secret", LargeBinary, comment="encrypted; known once the receiver was read through the API"),
+    Column("signature_format", Text, comment="how ION writes the signature, detected from the first match"),
+    Column("wanted", JSON, comment="desired subscriptions: [[resource, action], ...]; null means all supported"),
+    Column("created_at", Text, nullable=False),
+    Column("first_delivery_at", Text),
+    Column("last_delivery_at", Text),
+    Column("first_verified_at", Text, comment="first delivery whose signature matched"),
+    comment="addresses minted for deliveries; the address itself is never stored",
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", _Id, primary_key=True, autoincrement=True, comment="order of commit in the hub"),
+    _integration(),
+    Column("webhook_url_id", _Id, nullable=False),
+    Column("dedupe_key", LargeBinary, nullable=False),
+    Column("event_id", Text, comment="ION's own id of the delivery"),
+    Column("subscription_id", Text),
+    Column("resource", Text, comment="as understood, a resource of the catalog"),
+    Column("action", Text, comment="CREATE, UPDATE or DELETE"),
+    Column("object_id", Text),
+    Column("source_time", Text),
+    Column("received_at", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False, comment="exactly as received"),
+    Column("headers", JSON, nullable=False),
+    Column("signature", Text, nullable=False, comment="verified or unverified (no shared secret known yet)"),
+    Column("deliveries", Integer, nullable=False, default=1, comment="how often this event was delivered"),
+    Column("outcome", Text, comment="null until applied, then: applied, nothing_new, not_understood, replayed"),
+    Column("detail", Text, comment="the outcome in words"),
+    Column("applied_at", Text),
+    UniqueConstraint("integration_id", "dedupe_key"),
+    Index("events_by_object", "integration_id", "resource", "object_id", "seq"),
+    comment="what ION told the hub, once each, raw",
+    sqlite_autoincrement=True,
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True, comment="apply: the last event seq that went through the door"),
+    Column("value", _Id, nullable=False),
+    comment="how far each controller has come",
+)
+
+objects = Table(
+    "objects",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("resource", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("doc", JSON, nullable=False, comment="fields under ION's GraphQL names"),
+    Column("version", Integer, nullable=False, comment="number of the current version, from 1"),
+    Column("completeness", Text, nullable=False, comment="full: read whole at least once; partial: from events only"),
+    Column("deleted_at", Text, comment="set when ION's deletion was proven"),
+    Column("source_time", Text, comment="ION's _updated of this content"),
+    Column("observed_at", Text, nullable=False, comment="when ION was last seen to say this"),
+    Column("changed_at", Text, nullable=False, comment="when the content last changed here"),
+    Column("origin", JSON, nullable=False, comment="what produced the current version"),
+    Index("objects_by_change", "integration_id", "changed_at"),
+    comment="the mirror: the current copy of every object",
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("seq", _Id, primary_key=True, autoincrement=True),
+    _integration(),
+    Column("resource", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("change", Text, nullable=False, comment="create, update, delete or restore"),
+    Column("doc", JSON, nullable=False, comment="the whole content from then on"),
+    Column("changed", JSON, nullable=False, comment="names of the fields that differ from the version before"),
+    Column("source_time", Text),
+    Column("observed_at", Text, nullable=False),
+    Column("origin", JSON, nullable=False),
+    UniqueConstraint("integration_id", "resource", "id", "version"),
+    comment="history: every content an object ever had here",
+    sqlite_autoincrement=True,
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("resource", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("field", Text, primary_key=True, comment="the link's foreign key, such as purchaseOrderId"),
+    Column("target_resource", Text, nullable=False),
+    Column("target_id", Text, nullable=False),
+    Index("links_by_target", "integration_id", "target_resource", "target_id"),
+    comment="foreign keys of current objects, to follow links both ways",
+)
+
+stale = Table(
+    "stale",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("resource", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("since", Text, nullable=False),
+    Column("marks", Integer, nullable=False, comment="rises with each mark, so that a read that began before is not proof"),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", Text, nullable=False),
+    Column("error", Text),
+    Index("stale_due", "integration_id", "next_attempt_at"),
+    comment="objects known to differ, or known only in part, until a full read confirms them",
+)
+
+watermarks = Table(
+    "watermarks",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("resource", Text, primary_key=True),
+    Column("updated", Text, comment="ION's _updated up to which everything was applied"),
+    Column("proven_at", Text, comment="when the mirror of this resource was last shown to be right"),
+    Column("proven_by", Text, comment="full fetch, incremental fetch or verify"),
+    Column("skipped", Text, comment="why this resource is not mirrored, in words"),
+    comment="per resource, how far reading has come and what it proved",
+)
+
+fetches = Table(
+    "fetches",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    _integration(),
+    Column("mode", Text, nullable=False, comment="incremental or full"),
+    Column("state", Text, nullable=False, comment="running, done, failed or cancelled"),
+    Column("requested_by", Text, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("finished_at", Text),
+    Column("error", Text),
+    comment="passes over a whole integration",
+)
+
+fetch_steps = Table(
+    "fetch_steps",
+    metadata,
+    Column("fetch_id", _Id, ForeignKey("fetches.id", ondelete="CASCADE"), primary_key=True),
+    Column("resource", Text, primary_key=True),
+    Column("state", Text, nullable=False, comment="waiting, reading, proving, done, skipped or failed"),
+    Column("cursor", Text, comment="the last key that was read and applied"),
+    Column("total", Integer, comment="ION's count when the step began"),
+    Column("read", Integer, nullable=False, default=0),
+    Column("changed", Integer, nullable=False, default=0),
+    Column("deleted", Integer, nullable=False, default=0),
+    Column("started_at", Text, comment="ION was read from then on; older observations prove nothing here"),
+    Column("finished_at", Text),
+    Column("error", Text),
+    comment="the part of a fetch that reads one resource; where it goes on after a crash",
+)
+
+verifications = Table(
+    "verifications",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    _integration(),
+    Column("state", Text, nullable=False, comment="running, done or failed"),
+    Column("started_at", Text, nullable=False),
+    Column("finished_at", Text),
+    Column("objects", Integer, nullable=False, default=0),
+    Column("equal", Integer, nullable=False, default=0),
+    Column("missing", Integer, nullable=False, default=0),
+    Column("extra", Integer, nullable=False, default=0),
+    Column("different", Integer, nullable=False, default=0),
+    Column("samples", JSON, nullable=False, comment="the first differences: resource, id, fields with both values"),
+    Column("error", Text),
+    comment="comparisons of the mirror with ION, object by object",
+)
+
+drift = Table(
+    "drift",
+    metadata,
+    Column("seq", _Id, primary_key=True, autoincrement=True),
+    _integration(),
+    Column("resource", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("fields", JSON, nullable=False, comment="names of the fields that were wrong"),
+    Column("healed_by", JSON, nullable=False, comment="origin of the observation that put it right"),
+    Column("source_time", Text),
+    Column("healed_at", Text, nullable=False),
+    Index("drift_by_cause", "integration_id", "cause", "resource"),
+    comment="what webhooks alone would have left wrong, with the cause",
+    sqlite_autoincrement=True,
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False, comment="viewer, operator or admin"),
+    Column("password_hash", Text, comment="argon2id"),
+    Column("created_at", Text, nullable=False),
+    Column("last_sign_in_at", Text),
+)
+
+sign_in_links = Table(
+    "sign_in_links",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("user_id", _Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at", Text, nullable=False),
+    comment="one-time links; a used one is deleted",
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("user_id", _Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("expires_at", Text, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("key_hash", LargeBinary, nullable=False, unique=True),
+    Column("last_four", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("expires_at", Text),
+    Column("last_used_at", Text),
+    Column("revoked_at", Text),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("seq", _Id, primary_key=True, autoincrement=True),
+    Column("at", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False, comment="noun.verb, such as webhook_url.rotate"),
+    Column("subject", Text, nullable=False),
+    Column("detail", JSON),
+    comment="what anyone did; append-only",
+    sqlite_autoincrement=True,
+)
