@@ -1,7 +1,9 @@
-.PHONY: setup demo test lint bench help
+.DEFAULT_GOAL := help
+.PHONY: setup demo test lint bench help clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= auto
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -14,11 +16,21 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 
 setup: $(VENV)/.installed ## Install the locked dependencies into .venv
 
+demo: setup ## Run a local ION and the hub, connected, with changes flowing
+	$(BIN)/ultraviolet demo
+
+test: setup ## Run the whole test suite
+	$(BIN)/python -m pytest -n $(WORKERS)
+
 lint: setup ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-test: setup ## Run the whole test suite
-	$(BIN)/python -m pytest -n auto
+bench: setup ## Measure the budgets against baselines of the same run
+	@set -e; found=; for file in bench/bench_*.py; do [ -e "$$file" ] || continue; found=1; $(BIN)/python "$$file"; done; \
+	  [ -n "$$found" ] || echo "There are no benchmarks yet."
+
+clean: ## Remove the virtual environment and what tools left behind
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache demo-data

@@ -1,0 +1,63 @@
+"""The tree of commands, and what becomes of an error that reaches its root."""
+
+import json
+import os
+import sys
+
+import typer
+
+import ultraviolet
+from ultraviolet.cli import ion, processes
+from ultraviolet.errors import UltravioletError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with `ultraviolet demo`. Documentation: docs/ beside the source.",
+)
+app.add_typer(ion.app, name="ion")
+app.command("serve", rich_help_panel="Processes")(processes.serve)
+
+
+def version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        typer.echo(f"ultraviolet {ultraviolet.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: bool = typer.Option(
+        False, "--version", callback=version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """Keep a complete, fresh and provable copy of First Resonance ION, and run a local ION to test against."""
+
+
+def main() -> None:
+    """Run the command line; leave with the exit code of the kind of error."""
+    try:
+        app()
+    except UltravioletError as error:
+        report(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output left; Python would complain again while flushing at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def report(error: UltravioletError) -> None:
+    """Say what went wrong on stderr: one line, or one JSON object where `--json` was asked for."""
+    message = str(error) or type(error).__doc__ or error.kind
+    if "--json" in sys.argv:
+        typer.echo(json.dumps({"error": error.kind, "message": message}), err=True)
+    else:
+        typer.echo(f"ultraviolet: {message}", err=True)
