@@ -1,0 +1,303 @@
+"""Access: users, one-time sign-in links, sessions and API keys, and what each role may do.
+
+Functions that look someone up only read; checking a password is slow on purpose and belongs on a reader
+(`check_password`), the session it earns is written after it (`begin_session`).
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal, cast
+
+import msgspec
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+
+from ultraviolet import times
+from ultraviolet.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from ultraviolet.hub import audit
+from ultraviolet.hub.secrets import digest, new_token
+from ultraviolet.mirror.tables import api_keys, sessions, sign_in_links, users
+
+Role = Literal["viewer", "operator", "admin"]
+ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
+LINK_LIFETIME = timedelta(minutes=15)
+SESSION_LIFETIME = timedelta(days=14)
+_SHORTEST_PASSWORD = 10
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who is asking, and as what."""
+
+    name: str
+    role: Role
+
+    def may(self, role: Role) -> bool:
+        """Tell whether this actor may do what `role` may do."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+class User(msgspec.Struct, frozen=True):
+    """A person who signs in."""
+
+    id: int
+    name: str
+    role: Role
+    created_at: str
+    last_sign_in_at: str | None
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """A key for automation, without its secret."""
+
+    id: int
+    name: str
+    role: Role
+    last_four: str
+    created_at: str
+    expires_at: str | None
+    last_used_at: str | None
+    revoked_at: str | None
+
+
+def require(actor: Actor, role: Role) -> None:
+    """Raise ForbiddenError unless `actor` may do what `role` may do."""
+    if not actor.may(role):
+        raise ForbiddenError(f"This needs the role {role}; {actor.name} is {actor.role}")
+
+
+# ── users ──
+
+
+def create_user(connection: Connection, actor: str, name: str, role: Role) -> User:
+    """Add a person, who signs in by a one-time link until a password is set."""
+    if not name.strip():
+        raise InvalidError("A user needs a name")
+    if _user_row(connection, name.strip()):
+        raise ConflictError(f"There is already a user named {name.strip()}")
+    values = {"name": name.strip(), "role": _role(role), "created_at": times.now()}
+    user_id = connection.execute(insert(users).values(**values).returning(users.c.id)).scalar_one()
+    audit.record(connection, actor, "user.create", name.strip(), {"role": role})
+    return get_user(connection, user_id)
+
+
+def get_user(connection: Connection, user_id: int) -> User:
+    """Read one user; raises NotFoundError."""
+    row = connection.execute(select(users).where(users.c.id == user_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no user {user_id}")
+    return _user(row)
+
+
+def find_user(connection: Connection, id_or_name: str) -> User:
+    """Read one user by name or number; raises NotFoundError."""
+    row = _user_row(connection, id_or_name)
+    if row is not None:
+        return _user(row)
+    if id_or_name.isdecimal():
+        return get_user(connection, int(id_or_name))
+    raise NotFoundError(f"There is no user {id_or_name}")
+
+
+def list_users(connection: Connection) -> list[User]:
+    """Read all users by name."""
+    return [_user(row) for row in connection.execute(select(users).order_by(users.c.name)).mappings()]
+
+
+def remove_user(connection: Connection, actor: str, user_id: int) -> None:
+    """Remove a person and sign them out everywhere; the last administrator stays."""
+    user = get_user(connection, user_id)
+    admins = connection.execute(
+        select(func.count()).select_from(users).where(users.c.role == "admin")
+    ).scalar_one()
+    if user.role == "admin" and admins == 1:
+        raise ConflictError(f"{user.name} is the last administrator; make another one first")
+    connection.execute(delete(users).where(users.c.id == user_id))
+    audit.record(connection, actor, "user.remove", user.name)
+
+
+def set_password(connection: Connection, actor: str, user_id: int, password: str) -> None:
+    """Let this user sign in by a password; other sessions of theirs end."""
+    if len(password) < _SHORTEST_PASSWORD:
+        raise InvalidError(f"A password has {_SHORTEST_PASSWORD} characters or more")
+    user = get_user(connection, user_id)
+    hashed = PasswordHasher().hash(password)
+    connection.execute(update(users).where(users.c.id == user_id).values(password_hash=hashed))
+    connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+    audit.record(connection, actor, "user.set_password", user.name)
+
+
+# ── sign-in links and sessions ──
+
+
+def create_sign_in_link(connection: Connection, user_id: int) -> str:
+    """Make a token that signs this user in once, within 15 minutes."""
+    token = new_token("uvl")
+    values = {"token_hash": digest(token), "user_id": user_id, "expires_at": _in(LINK_LIFETIME)}
+    connection.execute(delete(sign_in_links).where(sign_in_links.c.expires_at < times.now()))
+    connection.execute(insert(sign_in_links).values(**values))
+    return token
+
+
+def redeem_link(connection: Connection, token: str) -> str | None:
+    """Trade a one-time link for a session token; None when it was used, has expired or never was."""
+    used = connection.execute(
+        delete(sign_in_links)
+        .where(sign_in_links.c.token_hash == digest(token), sign_in_links.c.expires_at >= times.now())
+        .returning(sign_in_links.c.user_id)
+    ).scalar_one_or_none()
+    return None if used is None else begin_session(connection, used)
+
+
+def check_password(connection: Connection, name: str, password: str) -> int | None:
+    """Give the id of the user whose password this is; takes as long for unknown names as for known ones."""
+    row = _user_row(connection, name)
+    hasher = PasswordHasher()
+    hashed = row["password_hash"] if row else None
+    try:
+        hasher.verify(hashed or hasher.hash("nobody has this password"), password)
+    except (VerificationError, InvalidHashError):
+        return None
+    return cast("int", row["id"]) if row and hashed else None
+
+
+def begin_session(connection: Connection, user_id: int) -> str:
+    """Sign a user in and give the session token."""
+    token, now = new_token("uvs"), times.now()
+    values = {
+        "token_hash": digest(token),
+        "user_id": user_id,
+        "created_at": now,
+        "expires_at": _in(SESSION_LIFETIME),
+    }
+    connection.execute(delete(sessions).where(sessions.c.expires_at < now))
+    connection.execute(insert(sessions).values(**values))
+    connection.execute(update(users).where(users.c.id == user_id).values(last_sign_in_at=now))
+    audit.record(
+        connection, get_user(connection, user_id).name, "session.begin", get_user(connection, user_id).name
+    )
+    return token
+
+
+def sign_in(connection: Connection, name: str, password: str) -> str | None:
+    """Check a password and give a session token, or None."""
+    user_id = check_password(connection, name, password)
+    return None if user_id is None else begin_session(connection, user_id)
+
+
+def actor_of_session(connection: Connection, token: str) -> Actor | None:
+    """Tell who a session token belongs to, or None."""
+    row = connection.execute(
+        select(users.c.name, users.c.role)
+        .join(sessions, sessions.c.user_id == users.c.id)
+        .where(sessions.c.token_hash == digest(token), sessions.c.expires_at >= times.now())
+    ).one_or_none()
+    return None if row is None else Actor(row.name, row.role)
+
+
+def sign_out(connection: Connection, token: str) -> None:
+    """End a session; an unknown one is ended already."""
+    connection.execute(delete(sessions).where(sessions.c.token_hash == digest(token)))
+
+
+# ── API keys ──
+
+
+def create_key(
+    connection: Connection, actor: str, name: str, role: Role, expires_at: str | None = None
+) -> tuple[ApiKey, str]:
+    """Make a key for automation; its token is returned here and never again."""
+    if not name.strip():
+        raise InvalidError("A key needs a name that says what it is for")
+    token = new_token("uvk")
+    key = _insert_key(connection, name.strip(), _role(role), token, _moment(expires_at))
+    audit.record(connection, actor, "key.create", key.name, {"id": key.id, "role": role})
+    return key, token
+
+
+def set_key(connection: Connection, name: str, role: Role, token: str) -> ApiKey:
+    """Make `token` the one key of this name, as a setting or a starting process asks for."""
+    connection.execute(delete(api_keys).where(api_keys.c.name == name, api_keys.c.key_hash != digest(token)))
+    held = (
+        connection.execute(select(api_keys).where(api_keys.c.key_hash == digest(token)))
+        .mappings()
+        .one_or_none()
+    )
+    return _key(held) if held else _insert_key(connection, name, role, token, None)
+
+
+def drop_key(connection: Connection, name: str) -> None:
+    """Forget the key that `set_key` made under this name."""
+    connection.execute(delete(api_keys).where(api_keys.c.name == name))
+
+
+def actor_of_key(connection: Connection, token: str) -> Actor | None:
+    """Tell who an API key stands for; None when it is unknown, revoked or has expired."""
+    row = (
+        connection.execute(select(api_keys).where(api_keys.c.key_hash == digest(token)))
+        .mappings()
+        .one_or_none()
+    )
+    if row is None or row["revoked_at"] or (row["expires_at"] and row["expires_at"] < times.now()):
+        return None
+    return Actor(f"key:{row['name']}", row["role"])
+
+
+def touch_key(connection: Connection, token: str) -> None:
+    """Note that a key was used now."""
+    used = update(api_keys).where(api_keys.c.key_hash == digest(token))
+    connection.execute(used.values(last_used_at=times.now()))
+
+
+def list_keys(connection: Connection) -> list[ApiKey]:
+    """Read all keys, newest first."""
+    return [
+        _key(row) for row in connection.execute(select(api_keys).order_by(api_keys.c.id.desc())).mappings()
+    ]
+
+
+def revoke_key(connection: Connection, actor: str, key_id: int) -> ApiKey:
+    """End a key at once and for good; raises NotFoundError."""
+    ended = update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
+    if connection.execute(ended.values(revoked_at=times.now())).rowcount:
+        audit.record(connection, actor, "key.revoke", str(key_id))
+    row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no API key {key_id}")
+    return _key(row)
+
+
+def _insert_key(connection: Connection, name: str, role: Role, token: str, expires_at: str | None) -> ApiKey:
+    values = {"name": name, "role": role, "key_hash": digest(token), "last_four": token[-4:]}
+    made = (
+        insert(api_keys).values(**values, created_at=times.now(), expires_at=expires_at).returning(api_keys)
+    )
+    return _key(connection.execute(made).mappings().one())
+
+
+def _user_row(connection: Connection, name: str) -> RowMapping | None:
+    return connection.execute(select(users).where(users.c.name == name)).mappings().one_or_none()
+
+
+def _user(row: RowMapping) -> User:
+    return User(**{name: row[name] for name in User.__struct_fields__})
+
+
+def _key(row: RowMapping) -> ApiKey:
+    return ApiKey(**{name: row[name] for name in ApiKey.__struct_fields__})
+
+
+def _role(role: str) -> Role:
+    if role not in ROLES:
+        raise InvalidError(f"{role} is not a role: use {', '.join(ROLES)}")
+    return role
+
+
+def _moment(value: str | None) -> str | None:
+    try:
+        return None if value is None else times.canonical(value)
+    except ValueError as error:
+        raise InvalidError(f"{value} is not a time such as 2027-01-31T12:00:00Z") from error
+
+
+def _in(span: timedelta) -> str:
+    return times.text(datetime.now(UTC) + span)
