@@ -1,0 +1,146 @@
+"""GraphQL documents for reading ION, built from the catalog, and ION's answers made comparable.
+
+What a given ION offers may be older or newer than the contract, so every document selects only what both know.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+from msgspec import Struct
+
+from ultraviolet.ion.catalog import Catalog, Relation, Resource
+from ultraviolet.times import canonical
+
+INTROSPECTION = """query Offered { __schema { queryType { name } mutationType { name }
+  types { kind name fields(includeDeprecated: true) { name } inputFields { name } enumValues(includeDeprecated: true) { name } } } }"""
+"""Only names: what is needed to know what can be asked."""
+
+_NESTED = {
+    "labels": "id value",
+    "requirements": "id title",
+    "fileAttachments": "id filename contentType",
+    "assets": "id filename contentType",
+}
+_ATTRIBUTE = ("id", "key", "type", "value")
+
+
+class Offered(Struct, frozen=True):
+    """What an ION offers: the field names of each of its types, the values of its enums among them."""
+
+    types: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def whole(cls, catalog: Catalog) -> Self:
+        """Take the contract itself as what is offered."""
+        types: dict[str, frozenset[str]] = {}
+        for name, kind in catalog.schema.type_map.items():
+            members = getattr(kind, "fields", None) or getattr(kind, "values", None) or {}
+            types[name] = frozenset(members)
+        return cls(types)
+
+    @classmethod
+    def from_introspection(cls, data: Mapping[str, Any]) -> Self:
+        """Read the answer to INTROSPECTION; raises KeyError where it is none."""
+        types: dict[str, frozenset[str]] = {}
+        for kind in data["__schema"]["types"]:
+            members = [*(kind.get("fields") or ()), *(kind.get("inputFields") or ()), *(kind.get("enumValues") or ())]
+            types[str(kind["name"])] = frozenset(str(m["name"]) for m in members)
+        return cls(types)
+
+    def has(self, type_name: str, field: str) -> bool:
+        """Tell whether a type has a field (or an enum a value)."""
+        return field in self.types.get(type_name, ())
+
+    def reads(self, resource: Resource) -> bool:
+        """Tell whether the resource can be listed here."""
+        return bool(resource.list) and self.has("Query", resource.list or "")
+
+
+def selection(resource: Resource, offered: Offered) -> str:
+    """Give what a full read of one object selects."""
+    scalars = [f.name for f in resource.fields if _is_read(f.name) and offered.has(resource.type, f.name)]
+    parts = [*scalars, *(s for r in resource.relations if (s := _nested(resource, r, offered)))]
+    return " ".join(parts)
+
+
+def page(resource: Resource, offered: Offered) -> str:
+    """Build the document that reads one page by key: variables `filters` and `first`."""
+    return (
+        f"query Page($filters: {resource.filters}, $first: Int) {{ page: {resource.list}(filters: $filters,"
+        f" sort: [ID_ASC], first: $first) {{ edges {{ node {{ {selection(resource, offered)} }} }}"
+        f" pageInfo {{ hasNextPage totalCount }} }} }}"
+    )
+
+
+def page_by_update(resource: Resource, offered: Offered) -> str:
+    """Build the document that reads one page in order of change: variables `filters` and `first`."""
+    return page(resource, offered).replace("sort: [ID_ASC]", "sort: [_UPDATED_ASC, ID_ASC]")
+
+
+def by_ids(
+    wanted: Iterable[tuple[str, Resource, Sequence[str]]], offered: Offered
+) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Build one document that reads objects of several resources by id, and its variables.
+
+    `wanted` has an alias, a resource and ids. For a resource of attribute rows the alias gives their owners.
+    """
+    heads: list[str] = []
+    bodies: list[str] = []
+    variables: dict[str, dict[str, Any]] = {}
+    for alias, resource, ids in wanted:
+        heads.append(f"${alias}: {resource.filters}")
+        bodies.append(
+            f"{alias}: {resource.list}(filters: ${alias}) {{ edges {{ node {{ {selection(resource, offered)} }} }} }}"
+        )
+        variables[alias] = {"id": {"in": list(ids)}}
+    return f"query ByIds({', '.join(heads)}) {{ {' '.join(bodies)} }}", variables
+
+
+def object_id(resource: Resource, node: Mapping[str, Any]) -> str:
+    """Give the hub's id of an object: its key values, joined by a colon."""
+    return ":".join(str(node[name]) for name in resource.key)
+
+
+def document(resource: Resource, node: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring ION's answer into the one form the mirror keeps, so that equal content is equal data."""
+    doc: dict[str, Any] = {}
+    times = {f.name for f in resource.fields if f.type == "DateTime"}
+    for name, value in node.items():
+        if name in times and isinstance(value, str):
+            doc[name] = _time(value)
+        elif name == "attributes":
+            doc[name] = {row["key"]: row for row in value or ()}
+        elif isinstance(value, list) and value and all(isinstance(v, dict) and "id" in v for v in value):  # pyright: ignore[reportUnknownVariableType]
+            doc[name] = _related(name, value)  # pyright: ignore[reportUnknownArgumentType]
+        else:
+            doc[name] = value
+    return doc
+
+
+def _related(name: str, rows: list[dict[str, Any]]) -> list[Any]:
+    ordered = sorted(rows, key=lambda row: (len(str(row["id"])), str(row["id"])))
+    return ordered if name in _NESTED else [row["id"] for row in ordered]
+
+
+def _time(value: str) -> str:
+    try:
+        return canonical(value)
+    except ValueError:
+        return value
+
+
+def _is_read(name: str) -> bool:
+    """Leave out what only repeats: counts of relations and display strings."""
+    return name != "prettyStr" and not (name.startswith("_") and name.endswith("Count"))
+
+
+def _nested(resource: Resource, relation: Relation, offered: Offered) -> str | None:
+    if not offered.has(resource.type, relation.field):
+        return None
+    if relation.field == "attributes" and relation.resource == resource.attributes:
+        fields = [name for name in _ATTRIBUTE if offered.has(relation.type, name)]
+        return f"attributes {{ {' '.join(fields)} }}"
+    if not relation.kept:
+        return None
+    inner = [n for n in _NESTED.get(relation.field, "id").split() if offered.has(relation.type, n)]
+    return f"{relation.field} {{ {' '.join(inner)} }}"
