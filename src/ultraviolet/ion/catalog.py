@@ -12,9 +12,13 @@ from msgspec import Struct
 
 from ultraviolet.ion import contract
 
-
 _SPECIAL_COLUMNS = {("PartInventory", "Cost"): "_cost", ("IssuedPartInventory", "Cost"): "_cost"}
-_STAMP_COLUMNS = {"Created": "_created", "Updated": "_updated", "Etag": "_etag", "LastSessionId": "last_session_id"}
+_STAMP_COLUMNS = {
+    "Created": "_created",
+    "Updated": "_updated",
+    "Etag": "_etag",
+    "LastSessionId": "last_session_id",
+}
 
 
 class Field(Struct, frozen=True):
@@ -137,7 +141,11 @@ class Catalog:
         return tuple(
             r
             for r in self.resources.values()
-            if r.kind == "object" and r.list and r.filters and r.key == ("id",) and r.name not in _NOT_MIRRORED
+            if r.kind == "object"
+            and r.list
+            and r.filters
+            and r.key == ("id",)
+            and r.name not in _NOT_MIRRORED
         )
 
     @cached_property
@@ -160,7 +168,13 @@ class Catalog:
         return (self.resources["purchase_order_lines"],)
 
 
-_NOT_MIRRORED = {"api_keys", "webhook_events", "webhook_receivers", "webhook_headers", "webhook_subscriptions"}
+_NOT_MIRRORED = {
+    "api_keys",
+    "webhook_events",
+    "webhook_receivers",
+    "webhook_headers",
+    "webhook_subscriptions",
+}
 
 
 @cache
@@ -207,7 +221,9 @@ class _Reader:
         self.document = contract.source()
         self.objects = contract.object_types(self.document)
         self.tables = {
-            name: str(mark["name"]) for name, node in self.objects.items() if (mark := contract.directive(node, "table"))
+            name: str(mark["name"])
+            for name, node in self.objects.items()
+            if (mark := contract.directive(node, "table"))
         }
         self.enums = contract.Derivation(self.document).enum_names
         self.resource_enum = self._resource_enum()
@@ -221,7 +237,12 @@ class _Reader:
 
     def resources(self) -> dict[str, Resource]:
         found = {table: self._resource(name, table) for name, table in self.tables.items()}
-        joins = {r.join.table: r.join for f in found.values() for r in f.relations if r.join and r.join.table not in found}
+        joins = {
+            r.join.table: r.join
+            for f in found.values()
+            for r in f.relations
+            if r.join and r.join.table not in found
+        }
         for table, join in sorted(joins.items()):
             found[table] = self._join_resource(join, found)
         return found
@@ -251,7 +272,9 @@ class _Reader:
             relations=self._relations(node),
             attributes=self._attributes(node),
             owner=self.tables[owner] if owner else None,
-            owner_key=next((f.name for f in fields if owner and f.name.lower() == f"{owner}Id".lower()), None),
+            owner_key=next(
+                (f.name for f in fields if owner and f.name.lower() == f"{owner}Id".lower()), None
+            ),
             has_entity=any(f.name == "entityId" and f.stored for f in fields) and name != "Comment",
         )
 
@@ -261,7 +284,7 @@ class _Reader:
 
     def _is_scalar(self, field: FieldDefinitionNode) -> bool:
         target = contract.named(field.type)
-        return target in self.enums or target in _SCALARS
+        return not field.arguments and (target in self.enums or target in _SCALARS)
 
     def _field(self, owner: str, field: FieldDefinitionNode, stored: set[str]) -> Field:
         name, target = field.name.value, contract.named(field.type)
@@ -294,7 +317,9 @@ class _Reader:
     def _relation(self, field: FieldDefinitionNode) -> Relation | None:
         target = contract.named(field.type)
         if target.endswith("Connection"):
-            target = target.removesuffix("Connection").removesuffix("s").replace("DatagridValue", "DatagridValue")
+            target = (
+                target.removesuffix("Connection").removesuffix("s").replace("DatagridValue", "DatagridValue")
+            )
         elif not contract.is_list(field.type):
             return None
         if target not in self.tables:
@@ -329,7 +354,11 @@ class _Reader:
             mark = contract.directive(query, "list")
             if mark and mark["of"] == name:
                 sort = mark.get("sort")
-                roots |= {"list": query.name.value, "filters": str(mark["filters"]), "sort": str(sort) if sort else None}
+                roots |= {
+                    "list": query.name.value,
+                    "filters": str(mark["filters"]),
+                    "sort": str(sort) if sort else None,
+                }
             elif not mark and contract.named(query.type) == name and query.arguments:
                 roots["single"] = query.name.value
         return roots
@@ -342,7 +371,11 @@ class _Reader:
             short = name.replace("Steps", "Step")
             verbs = {verb: names.get(f"{verb}{short}".lower()) for verb in verbs}
         if name == "PlanInput":
-            verbs = {"create": "addInputToPlan", "update": "updateInputToPlan", "delete": "removeInputFromPlan"}
+            verbs = {
+                "create": "addInputToPlan",
+                "update": "updateInputToPlan",
+                "delete": "removeInputFromPlan",
+            }
         return {verb: m for verb, m in verbs.items()}
 
     def _join_resource(self, join: Join, found: Mapping[str, Resource]) -> Resource:
@@ -354,7 +387,9 @@ class _Reader:
         for column, field in zip(columns, fields, strict=True):
             target = self._joined(join.table, column, found)
             if target:
-                links.append(Link(field.name.removesuffix("Id"), field.name, column, target.type, target.name))
+                links.append(
+                    Link(field.name.removesuffix("Id"), field.name, column, target.type, target.name)
+                )
         return Resource(
             name=join.table,
             kind="join",

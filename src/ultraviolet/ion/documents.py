@@ -43,7 +43,11 @@ class Offered(Struct, frozen=True):
         """Read the answer to INTROSPECTION; raises KeyError where it is none."""
         types: dict[str, frozenset[str]] = {}
         for kind in data["__schema"]["types"]:
-            members = [*(kind.get("fields") or ()), *(kind.get("inputFields") or ()), *(kind.get("enumValues") or ())]
+            members = [
+                *(kind.get("fields") or ()),
+                *(kind.get("inputFields") or ()),
+                *(kind.get("enumValues") or ()),
+            ]
             types[str(kind["name"])] = frozenset(str(m["name"]) for m in members)
         return cls(types)
 

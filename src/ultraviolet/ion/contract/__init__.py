@@ -6,8 +6,8 @@ where ION departs from its own rule.
 """
 
 import re
-from dataclasses import replace
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 
@@ -24,7 +24,17 @@ from graphql import (
 )
 from graphql.language import DirectiveNode, ListTypeNode, NonNullTypeNode, TypeNode
 
-OPERAND_SCALARS = ("Boolean", "DateTime", "Float", "ID", "Int", "JSONString", "ScalarValue", "SlateContent", "String")
+OPERAND_SCALARS = (
+    "Boolean",
+    "DateTime",
+    "Float",
+    "ID",
+    "Int",
+    "JSONString",
+    "ScalarValue",
+    "SlateContent",
+    "String",
+)
 """Scalars that have an operator filter."""
 _PAGING = "before: String, after: String, first: Int, last: Int"
 _COUNT = re.compile(r"_\w+Count")
@@ -42,7 +52,9 @@ def source() -> DocumentNode:
 def schema() -> GraphQLSchema:
     """Build the complete schema, derived types included."""
     derived = parse(Derivation(source()).text(), no_location=True)
-    return build_ast_schema(DocumentNode(definitions=(*_completed(source()), *derived.definitions)), assume_valid=True)
+    return build_ast_schema(
+        DocumentNode(definitions=(*_completed(source()), *derived.definitions)), assume_valid=True
+    )
 
 
 def directive(node: FieldDefinitionNode | ObjectTypeDefinitionNode, name: str) -> dict[str, object] | None:
@@ -140,7 +152,9 @@ class Derivation:
 
     def _operator_filters(self) -> Iterator[str]:
         for name in (*OPERAND_SCALARS, *sorted(self.enum_names)):
-            comparisons = " ".join(f"{op}: {name}" for op in ("eq", "neq", "like", "ilike", "notlike", "notilike"))
+            comparisons = " ".join(
+                f"{op}: {name}" for op in ("eq", "neq", "like", "ilike", "notlike", "notilike")
+            )
             order = " ".join(f"{op}: {name}" for op in ("gt", "gte", "lt", "lte"))
             yield f"input {name}Filter {{ {comparisons} in: [{name}] {order} isnull: Boolean }}"
 
@@ -190,7 +204,9 @@ class Derivation:
         sorts = {str(m["sort"]) for m in (*self.lists.values(), *marks) if m.get("sort")}
         for sort in sorted(sorts):
             node = self.objects[sort.removesuffix("SortEnum")]
-            names = dict.fromkeys(constant(_sort_name(f.name.value)) for f in stored_scalars(node) if not is_list(f.type))
+            names = dict.fromkeys(
+                constant(_sort_name(f.name.value)) for f in stored_scalars(node) if not is_list(f.type)
+            )
             yield f"enum {sort} {{ {' '.join(f'{n}_ASC {n}_DESC' for n in names)} }}"
 
     def _events(self) -> Iterator[str]:
@@ -204,9 +220,16 @@ class Derivation:
                 and (named(f.type) in OPERAND_SCALARS or named(f.type) in self.enum_names)
                 and f.name.value not in _STAMPS
             )
-            members = ["Created: DateTimeFilter", "Updated: DateTimeFilter", *columns, "actor: UserInputFilters"]
+            members = [
+                "Created: DateTimeFilter",
+                "Updated: DateTimeFilter",
+                *columns,
+                "actor: UserInputFilters",
+            ]
             if "eventType: EventTypeFilter" not in members:
-                members = [m for m in members if not m.startswith("eventType:")] + ["eventType: EventTypeFilter"]
+                members = [m for m in members if not m.startswith("eventType:")] + [
+                    "eventType: EventTypeFilter"
+                ]
             yield f"input {name}EventFilter {{ {' '.join(members)} includeSelfSimilarRelationships: Boolean }}"
             yield (
                 f"type {name}Events implements Timeline {{ actor: User eventType: EventType timestamp: DateTime"
@@ -257,7 +280,12 @@ def has_timeline(node: ObjectTypeDefinitionNode) -> bool:
 
 
 def _sort_name(name: str) -> str:
-    return {"Created": "_created", "Updated": "_updated", "Etag": "_etag", "LastSessionId": "_lastSessionId"}.get(name, name)
+    return {
+        "Created": "_created",
+        "Updated": "_updated",
+        "Etag": "_etag",
+        "LastSessionId": "_lastSessionId",
+    }.get(name, name)
 
 
 def _arguments(node: DirectiveNode) -> dict[str, object]:
@@ -268,9 +296,9 @@ def _completed(document: DocumentNode) -> Iterable[object]:
     """Give each field of an object type the arguments that it has by rule."""
     derivation = Derivation(document)
     for node in document.definitions:
-        if isinstance(node, ObjectTypeDefinitionNode) and node.name.value in derivation.objects:
-            yield _with_arguments(node, derivation)
-        elif isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Query":
+        if (isinstance(node, ObjectTypeDefinitionNode) and node.name.value in derivation.objects) or (
+            isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Query"
+        ):
             yield _with_arguments(node, derivation)
         else:
             yield node
@@ -286,7 +314,9 @@ def _with_arguments(
         fields.append(f"{field.name.value}({arguments}): String" if arguments else "")
     if not any(fields):
         return node
-    parsed = parse(f"type T {{ {' '.join(f or 'none: String' for f in fields)} }}", no_location=True).definitions[0]
+    parsed = parse(
+        f"type T {{ {' '.join(f or 'none: String' for f in fields)} }}", no_location=True
+    ).definitions[0]
     assert isinstance(parsed, ObjectTypeDefinitionNode)
     completed = tuple(
         replace(field, arguments=(*(extra.arguments or ()), *(field.arguments or ())))

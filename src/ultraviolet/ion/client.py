@@ -1,0 +1,256 @@
+"""ION over HTTP: GraphQL requests with sign-in, batches, retries and a budget."""
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import Sequence
+from typing import Any, cast
+
+import aiohttp
+import msgspec
+import stamina
+
+from ultraviolet.ion.problems import (
+    IonError,
+    IonRateLimitedError,
+    IonRefusedError,
+    IonUnauthorizedError,
+    IonUnreachableError,
+)
+from ultraviolet.ion.sign_in import SignIn, reason, with_scheme
+
+_TIME_OUT = aiohttp.ClientTimeout(total=60, connect=10)
+_TOKEN_MESSAGES = frozenset(
+    {
+        "Please provide proper credentials",
+        "Unable to parse authentication token",
+        "Unable to find appropriate RSA key",
+        "Token is expired.",
+    }
+)
+_INTROSPECTION = """query Offered { __schema { queryType { name } mutationType { name } types {
+  name
+  fields(includeDeprecated: true) { name }
+  inputFields { name }
+  enumValues(includeDeprecated: true) { name }
+} } }"""
+
+Variables = dict[str, Any]
+
+
+class Retries(msgspec.Struct, frozen=True):
+    """How long to keep trying."""
+
+    attempts: int = 5
+    first_wait: float = 0.5
+    longest_wait: float = 20.0
+    whole_time: float = 120.0
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What GraphQL answered: data, and the messages of what it could not do."""
+
+    data: dict[str, Any] | None
+    errors: tuple[str, ...] = ()
+
+    def must(self) -> dict[str, Any]:
+        """Give the data; raises IonRefusedError when anything was refused."""
+        if self.errors or self.data is None:
+            raise IonRefusedError("; ".join(self.errors) or "ION answered without data")
+        return self.data
+
+
+class Budget:
+    """So many requests a second, shared by everyone who holds it; short bursts of one second's worth pass."""
+
+    def __init__(self, requests_per_second: float) -> None:
+        self._gap = 1.0 / requests_per_second
+        self._free_at = 0.0
+
+    async def take(self) -> None:
+        """Wait until one more request is within the budget."""
+        now = time.monotonic()
+        self._free_at = max(self._free_at, now - 1.0) + self._gap
+        if self._free_at > now:
+            await asyncio.sleep(self._free_at - now)
+
+
+class IonClient:
+    """One API key's view of one ION."""
+
+    def __init__(
+        self,
+        api_url: str,
+        auth_url: str,
+        client_id: str,
+        client_secret: str,
+        *,
+        budget: Budget,
+        session: aiohttp.ClientSession,
+        retries: Retries | None = None,
+    ) -> None:
+        self.url = graphql_url(api_url)
+        self.sign_in = SignIn(auth_url, client_id, client_secret, session)
+        self._budget = budget
+        self._session = session
+        self._retries = retries or Retries()
+        self._batches = True
+
+    async def execute(
+        self, document: str, variables: Variables | None = None, *, repeatable: bool = True
+    ) -> Result:
+        """Run one operation; what GraphQL refuses is in the result, what the network refuses is raised.
+
+        A creation is not `repeatable`: it is sent again only when it cannot have arrived.
+        """
+        answer = await self._send(_operation(document, variables), repeatable=repeatable)
+        return _result(answer)
+
+    async def execute_batch(
+        self, operations: Sequence[tuple[str, Variables | None]], *, repeatable: bool = True
+    ) -> list[Result]:
+        """Run operations in one request, answers in order; one by one where ION takes no batches."""
+        if len(operations) > 1 and self._batches:
+            body = [_operation(document, variables) for document, variables in operations]
+            answer = await self._send(body, repeatable=repeatable)
+            if isinstance(answer, list) and len(cast("list[Any]", answer)) == len(operations):
+                return [_result(each) for each in cast("list[Any]", answer)]
+            self._batches = False
+        return [
+            await self.execute(document, variables, repeatable=repeatable)
+            for document, variables in operations
+        ]
+
+    async def introspect(self) -> dict[str, list[str]]:
+        """Ask what this ION offers: names of fields, input fields and enum values by type; roots as Query, Mutation."""
+        schema = (await self.execute(_INTROSPECTION)).must()["__schema"]
+        roots = {schema["queryType"]["name"]: "Query"}
+        if schema["mutationType"]:
+            roots[schema["mutationType"]["name"]] = "Mutation"
+        return {roots.get(each["name"], each["name"]): _members(each) for each in schema["types"]}
+
+    async def _send(self, body: Any, *, repeatable: bool) -> Any:
+        """Post until it is answered, within the budget and the patience for retries."""
+        encoded = msgspec.json.encode(body)
+        async for attempt in stamina.retry_context(
+            on=_when_again(repeatable=repeatable),
+            attempts=self._retries.attempts,
+            timeout=self._retries.whole_time,
+            wait_initial=self._retries.first_wait,
+            wait_max=self._retries.longest_wait,
+            wait_jitter=self._retries.first_wait,
+        ):
+            with attempt:
+                return await self._send_signed_in(encoded)
+        raise AssertionError("stamina either returns or raises")
+
+    async def _send_signed_in(self, body: bytes) -> Any:
+        token = await self.sign_in.token()
+        try:
+            return await self._post(body, token)
+        except IonUnauthorizedError:
+            self.sign_in.forget(token)
+        return await self._post(body, await self.sign_in.token())
+
+    async def _post(self, body: bytes, token: str) -> Any:
+        await self._budget.take()
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        try:
+            async with self._session.post(
+                self.url, data=body, headers=headers, timeout=_TIME_OUT
+            ) as response:
+                answer = await response.read()
+                return _judge(self.url, response.status, response.headers.get("retry-after"), answer)
+        except aiohttp.ClientConnectorError as error:
+            raise _NotSentError(f"ION at {self.url} does not answer: {reason(error)}") from error
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise IonUnreachableError(f"ION at {self.url} does not answer: {reason(error)}") from error
+
+
+def graphql_url(api_url: str) -> str:
+    """Give the GraphQL address of a host, base or whole address."""
+    base = with_scheme(api_url)
+    return base if base.endswith("/graphql") else f"{base}/graphql"
+
+
+class _NotSentError(IonUnreachableError):
+    """The connection was never made, so nothing can have happened in ION."""
+
+
+class _BusyError(IonRateLimitedError):
+    """ION said when to come back."""
+
+    def __init__(self, message: str, wait: float | None) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+def _when_again(*, repeatable: bool) -> Any:
+    def again(error: Exception) -> bool | dt.timedelta:
+        if isinstance(error, _BusyError):
+            return True if error.wait is None else dt.timedelta(seconds=error.wait)
+        return isinstance(error, IonUnreachableError if repeatable else _NotSentError)
+
+    return again
+
+
+def _operation(document: str, variables: Variables | None) -> dict[str, Any]:
+    return {"query": document, "variables": variables or {}}
+
+
+def _judge(url: str, status: int, retry_after: str | None, body: bytes) -> Any:
+    """Turn an HTTP answer into decoded JSON, or into the error that says what to do."""
+    if status == 429:  # noqa: PLR2004
+        raise _BusyError(f"ION at {url} asks to slow down (429)", _seconds(retry_after))
+    if status == 401:  # noqa: PLR2004
+        raise IonUnauthorizedError(f"ION at {url} does not accept the access token")
+    if status >= 500:  # noqa: PLR2004
+        raise IonUnreachableError(f"ION at {url} answered {status}; try again later")
+    try:
+        answer: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict | list):
+        raise IonRefusedError(
+            f"{url} answered {status} and no JSON; check that this is the address of ION's API"
+        )
+    if isinstance(answer, dict) and _TOKEN_MESSAGES.intersection(_messages(cast("dict[str, Any]", answer))):
+        raise IonUnauthorizedError(f"ION at {url} does not accept the access token")
+    return cast("Any", answer)
+
+
+def _result(answer: Any) -> Result:
+    if not isinstance(answer, dict) or not ("data" in answer or "errors" in answer):
+        raise IonRefusedError(
+            "ION's answer is not one of GraphQL; check that this is the address of ION's API"
+        )
+    fields = cast("dict[str, Any]", answer)
+    return Result(fields.get("data"), _messages(fields))
+
+
+def _messages(answer: dict[str, Any]) -> tuple[str, ...]:
+    errors: Any = answer.get("errors") or ()
+    if not isinstance(errors, list):
+        return (str(errors),) if errors else ()
+    listed = cast("list[Any]", errors)
+    return tuple(
+        str(cast("dict[str, Any]", e).get("message", e)) if isinstance(e, dict) else str(e) for e in listed
+    )
+
+
+def _members(schema_type: dict[str, Any]) -> list[str]:
+    return [
+        member["name"]
+        for kind in ("fields", "inputFields", "enumValues")
+        for member in schema_type.get(kind) or ()
+    ]
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    try:
+        return None if retry_after is None else min(max(float(retry_after), 0.0), 60.0)
+    except ValueError:
+        return None
+
+
+__all__ = ["Budget", "IonClient", "IonError", "Result", "Retries", "Variables", "graphql_url"]

@@ -1,0 +1,126 @@
+"""Signing in to ION: an access token by client credentials, kept until shortly before it ends."""
+
+import asyncio
+import re
+import time
+from collections.abc import Sequence
+
+import aiohttp
+import msgspec
+
+from ultraviolet.errors import InvalidError
+from ultraviolet.ion.problems import IonError, IonUnauthorizedError, IonUnreachableError
+
+_PATH = "/realms/api-keys/protocol/openid-connect/token"
+_ON_THIS_MACHINE = re.compile(r"^(localhost|127\.|\[::1\])")
+_EARLY = 30.0
+_NOT_HERE = (404, 405)
+
+
+class _Grant(msgspec.Struct):
+    access_token: str
+    expires_in: float = 60.0
+
+
+class _Denial(msgspec.Struct):
+    error: str = ""
+    error_description: str = ""
+
+
+def with_scheme(address: str) -> str:
+    """Complete an address a person typed: `https` unless it is this machine."""
+    bare = address.strip().rstrip("/")
+    if not bare or re.search(r"\s", bare):
+        raise InvalidError(f"{address!r} is not an address such as https://api.buildwithion.com")
+    if "://" in bare:
+        return bare
+    return f"{'http' if _ON_THIS_MACHINE.match(bare) else 'https'}://{bare}"
+
+
+def token_urls(auth_url: str) -> Sequence[str]:
+    """Give the token addresses that a host, a base or a whole address can mean, likeliest first.
+
+    ION's environments differ in whether `/auth` stands before `/realms`, and its documents do not agree.
+    """
+    base = with_scheme(auth_url)
+    if base.endswith("/token"):
+        return (base,)
+    base = base.split("/realms/")[0]
+    plain = base.removesuffix("/auth")
+    urls = (plain + _PATH, f"{plain}/auth{_PATH}")
+    return urls if base == plain else urls[::-1]
+
+
+class SignIn:
+    """The access token of one API key."""
+
+    def __init__(
+        self, auth_url: str, client_id: str, client_secret: str, session: aiohttp.ClientSession
+    ) -> None:
+        self._urls = token_urls(auth_url)
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._session = session
+        self._token = ""
+        self._renew_at = 0.0
+        self._lock = asyncio.Lock()
+
+    async def token(self) -> str:
+        """Give a token that is good for a while; raises an IonError when there is none to get."""
+        async with self._lock:
+            if time.monotonic() >= self._renew_at:
+                self._keep(await self._request())
+            return self._token
+
+    def forget(self, token: str) -> None:
+        """Take note that ION no longer accepts this token."""
+        if token == self._token:
+            self._renew_at = 0.0
+
+    def _keep(self, grant: _Grant) -> None:
+        self._token = grant.access_token
+        self._renew_at = time.monotonic() + grant.expires_in - min(_EARLY, grant.expires_in / 4)
+
+    async def _request(self) -> _Grant:
+        for url in self._urls:
+            status, body = await self._post(url)
+            if status in _NOT_HERE:
+                continue
+            self._urls = (url,)
+            return _grant(url, status, body)
+        raise IonUnauthorizedError(f"There is no sign-in at {self._urls[0]}; check the auth address")
+
+    async def _post(self, url: str) -> tuple[int, bytes]:
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self._client_id,
+            "client_secret": self._client_secret,
+        }
+        try:
+            async with self._session.post(url, data=form) as response:
+                return response.status, await response.read()
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise IonUnreachableError(f"ION's sign-in at {url} does not answer: {reason(error)}") from error
+
+
+def reason(error: BaseException) -> str:
+    """Say in a few words what an exception was."""
+    return str(error) or type(error).__name__
+
+
+def _grant(url: str, status: int, body: bytes) -> _Grant:
+    if status >= 500:  # noqa: PLR2004
+        raise IonUnreachableError(f"ION's sign-in at {url} answered {status}; try again later")
+    try:
+        return msgspec.json.decode(body, type=_Grant)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise _denied(url, status, body) from None
+
+
+def _denied(url: str, status: int, body: bytes) -> IonError:
+    try:
+        denial = msgspec.json.decode(body, type=_Denial)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return IonUnauthorizedError(f"{url} answered {status} and no token; check the auth address")
+    why = denial.error_description or denial.error or f"status {status}"
+    return IonUnauthorizedError(f"ION does not accept this client id and secret: {why}")

@@ -1,0 +1,95 @@
+"""The contract holds ION's whole 2023 schema, and what follows from it by rule."""
+
+import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLObjectType,
+    parse,
+    validate,
+    validate_schema,
+)
+
+from ultraviolet.ion import contract, documents
+from ultraviolet.ion.catalog import load
+
+CATALOG = load()
+SCHEMA = CATALOG.schema
+
+
+def field_type(type_name: str, field: str) -> str:
+    kind = SCHEMA.type_map[type_name]
+    assert isinstance(kind, GraphQLObjectType | GraphQLInputObjectType)
+    return str(kind.fields[field].type)
+
+
+def test_is_a_valid_schema() -> None:
+    assert validate_schema(SCHEMA) == []
+
+
+def test_has_every_object_query_and_mutation() -> None:
+    assert SCHEMA.query_type
+    assert SCHEMA.mutation_type
+    assert (
+        len(contract.object_types(contract.source())),
+        len(SCHEMA.query_type.fields),
+        len(SCHEMA.mutation_type.fields),
+    ) == (150, 152, 350)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "field", "expected"),
+    [
+        ("PurchaseOrder", "shipToLocationId", "Int"),
+        ("PurchaseOrdersConnection", "edges", "[PurchaseOrdersEdge]!"),
+        ("PurchaseOrdersEdge", "node", "PurchaseOrder"),
+        ("RunsStepsEdge", "node", "RunStep"),
+        ("RunStepsEdge", "upstreamStep", "RunStep"),
+        ("APIKeyConnection", "pageInfo", "PageInfo!"),
+        ("PartInventoriesConnection", "aggregates", "AggregatesField!"),
+        ("PurchaseOrdersInputFilters", "or_", "[PurchaseOrdersInputFilters]"),
+        ("PurchaseOrdersInputFilters", "id", "IDFilter"),
+        ("PurchaseOrdersInputFilters", "status", "PurchaseorderstatusenumFilter"),
+        ("RunsInputFilters", "partNumber", "StringFilter"),
+        ("PartAttributesInputFilters", "id", "StringFilter"),
+        ("PartAttributesInputFilters", "_updated", "DateTimeFilter"),
+        ("IssueInputFilters", "partInventoryId", "IntFilter"),
+        ("StringFilter", "fuzzyMatch", "StringFuzzyMatchFilter"),
+        ("RunEvents", "oldValues", "Run"),
+        ("RunEventFilter", "eventType", "EventTypeFilter"),
+    ],
+)
+def test_derives_types_as_ion_has_them(type_name: str, field: str, expected: str) -> None:
+    assert expected == field_type(type_name, field)
+
+
+def test_list_roots_take_ions_arguments_in_its_order() -> None:
+    assert SCHEMA.query_type
+    arguments = SCHEMA.query_type.fields["runs"].args
+    assert list(arguments) == ["filters", "distinctOn", "sort", "before", "after", "first", "last"]
+
+
+def test_sort_enums_have_both_directions_of_each_column() -> None:
+    kind = SCHEMA.type_map["RunSortEnum"]
+    assert isinstance(kind, GraphQLEnumType)
+    assert {"ID_ASC", "_UPDATED_DESC", "_ETAG_ASC", "_LAST_SESSION_ID_ASC", "STATUS_DESC"} <= set(kind.values)
+
+
+@pytest.mark.parametrize("name", ["RUN", "RUNS", "runs", "Run", "run"])
+def test_resources_are_found_by_any_of_their_names(name: str) -> None:
+    found = CATALOG.resolve(name)
+    assert found
+    assert found.name == "runs"
+
+
+def test_a_purchase_order_depends_on_its_lines_and_fees() -> None:
+    assert "purchase_orders" in {d.resource for d in CATALOG.dependents("purchase_order_lines")}
+    assert "purchase_orders" in {d.resource for d in CATALOG.dependents("purchase_order_fees")}
+
+
+@pytest.mark.parametrize("resource", CATALOG.mirrored, ids=lambda r: r.name)
+def test_documents_for_every_mirrored_resource_are_valid(resource) -> None:
+    offered = documents.Offered.whole(CATALOG)
+    many, _ = documents.by_ids([("a", resource, ["1"]), ("b", CATALOG.resources["parts"], ["2"])], offered)
+    for text in (documents.page(resource, offered), documents.page_by_update(resource, offered), many):
+        assert validate(SCHEMA, parse(text)) == []
