@@ -11,7 +11,7 @@ from graphql import (
 )
 
 from ultraviolet.ion import contract, documents
-from ultraviolet.ion.catalog import load
+from ultraviolet.ion.catalog import Resource, load
 
 CATALOG = load()
 SCHEMA = CATALOG.schema
@@ -88,7 +88,7 @@ def test_a_purchase_order_depends_on_its_lines_and_fees() -> None:
 
 
 @pytest.mark.parametrize("resource", CATALOG.mirrored, ids=lambda r: r.name)
-def test_documents_for_every_mirrored_resource_are_valid(resource) -> None:
+def test_documents_for_every_mirrored_resource_are_valid(resource: Resource) -> None:
     offered = documents.Offered.whole(CATALOG)
     many, _ = documents.by_ids([("a", resource, ["1"]), ("b", CATALOG.resources["parts"], ["2"])], offered)
     for text in (documents.page(resource, offered), documents.page_by_update(resource, offered), many):

@@ -366,7 +366,9 @@ class _Reader:
     def _mutations_of(self, name: str) -> dict[str, str | None]:
         wanted = {"abomitem": "abomitem"}.get(name.lower(), name.lower().removesuffix("object"))
         names = {m.lower(): m for m in self.mutations}
-        verbs = {verb: names.get(f"{verb}{wanted}") for verb in ("create", "update", "delete")}
+        verbs: dict[str, str | None] = {
+            verb: names.get(f"{verb}{wanted}") for verb in ("create", "update", "delete")
+        }
         if name in {"RunStepsEdge", "StepsEdge"}:
             short = name.replace("Steps", "Step")
             verbs = {verb: names.get(f"{verb}{short}".lower()) for verb in verbs}
@@ -376,7 +378,7 @@ class _Reader:
                 "update": "updateInputToPlan",
                 "delete": "removeInputFromPlan",
             }
-        return {verb: m for verb, m in verbs.items()}
+        return verbs
 
     def _join_resource(self, join: Join, found: Mapping[str, Resource]) -> Resource:
         columns = (join.own_column, join.other_column)

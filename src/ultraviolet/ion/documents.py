@@ -34,7 +34,9 @@ class Offered(Struct, frozen=True):
         """Take the contract itself as what is offered."""
         types: dict[str, frozenset[str]] = {}
         for name, kind in catalog.schema.type_map.items():
-            members = getattr(kind, "fields", None) or getattr(kind, "values", None) or {}
+            members: Mapping[str, object] = (
+                getattr(kind, "fields", None) or getattr(kind, "values", None) or {}
+            )
             types[name] = frozenset(members)
         return cls(types)
 

@@ -6,12 +6,14 @@ where ION departs from its own rule.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 
 from graphql import (
+    DefinitionNode,
+    DirectiveDefinitionNode,
     DocumentNode,
     EnumTypeDefinitionNode,
     FieldDefinitionNode,
@@ -43,7 +45,7 @@ _COUNT = re.compile(r"_\w+Count")
 @cache
 def source() -> DocumentNode:
     """Parse the contract's files, as one document."""
-    folder = files(__package__)
+    folder = files(__name__)
     names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".graphql"))
     return parse("\n".join((folder / name).read_text("utf-8") for name in names), no_location=True)
 
@@ -292,7 +294,7 @@ def _arguments(node: DirectiveNode) -> dict[str, object]:
     return {a.name.value: value_from_ast_untyped(a.value) for a in node.arguments or ()}
 
 
-def _completed(document: DocumentNode) -> Iterable[object]:
+def _completed(document: DocumentNode) -> Iterator[DefinitionNode]:
     """Give each field of an object type the arguments that it has by rule."""
     derivation = Derivation(document)
     for node in document.definitions:
@@ -300,7 +302,7 @@ def _completed(document: DocumentNode) -> Iterable[object]:
             isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Query"
         ):
             yield _with_arguments(node, derivation)
-        else:
+        elif not isinstance(node, DirectiveDefinitionNode):  # the marks are ours, ION does not show them
             yield node
 
 
