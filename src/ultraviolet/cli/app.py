@@ -7,7 +7,18 @@ import sys
 import typer
 
 import ultraviolet
-from ultraviolet.cli import ion, processes
+from ultraviolet.cli import (
+    access,
+    events,
+    fetches,
+    integrations,
+    ion,
+    objects,
+    processes,
+    proof,
+    setup,
+    webhooks,
+)
 from ultraviolet.errors import UltravioletError
 
 app = typer.Typer(
@@ -18,8 +29,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with `ultraviolet demo`. Documentation: docs/ beside the source.",
 )
-app.add_typer(ion.app, name="ion")
 app.command("serve", rich_help_panel="Processes")(processes.serve)
+app.add_typer(ion.app, name="ion", rich_help_panel="Processes")
+app.add_typer(integrations.app, name="integration")
+app.add_typer(webhooks.app, name="webhook")
+app.add_typer(setup.app, name="setup")
+app.add_typer(fetches.app, name="fetch")
+app.add_typer(events.app, name="event")
+app.add_typer(objects.app, name="object")
+app.add_typer(proof.app)
+app.add_typer(access.keys, name="key")
+app.add_typer(access.users, name="user")
 
 
 def version(wanted: bool) -> None:

@@ -1,0 +1,81 @@
+"""`ultraviolet key` and `ultraviolet user`: who may use the hub."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from ultraviolet.cli.session import Session, command
+
+keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
+users = typer.Typer(no_args_is_help=True, help="People: add, list, link, remove.")
+
+Role = Literal["viewer", "operator", "admin"]
+KEYS = {
+    "id": "id",
+    "name": "name",
+    "role": "role",
+    "ends in": "last_four",
+    "last used": "last_used_at",
+    "revoked": "revoked_at",
+}
+USERS = {"id": "id", "name": "name", "role": "role", "last sign-in": "last_sign_in_at"}
+User = Annotated[str, typer.Argument(help="Name or id.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+@command(keys, "create")
+def create_key(
+    session: Session,
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    *,
+    role: Annotated[Role, typer.Option(help="What it may do.")] = "viewer",
+) -> None:
+    """Create an API key. Its token is shown now and never again: only its hash is kept."""
+    session.show(session.api.post("/keys", {"name": name, "role": role}))
+    session.say("Copy the token now; it cannot be shown again.")
+
+
+@command(keys, "list")
+def list_keys(session: Session) -> None:
+    """List API keys."""
+    session.show_list(session.api.items("/keys", 1000), KEYS, "No key yet. Next: ultraviolet key create")
+
+
+@command(keys, "revoke")
+def revoke_key(session: Session, key_id: Annotated[str, typer.Argument()], *, yes: Yes = False) -> None:
+    """Revoke an API key at once."""
+    session.confirm("Whatever uses this key stops working. Revoke it?", yes=yes)
+    session.api.delete(f"/keys/{key_id}")
+    session.show({"revoked": key_id})
+
+
+@command(users, "add")
+def add_user(
+    session: Session,
+    name: Annotated[str, typer.Argument(help="Name to sign in with.")],
+    *,
+    role: Annotated[Role, typer.Option(help="What this person may do.")] = "viewer",
+) -> None:
+    """Add a person. Next: `ultraviolet user link`."""
+    session.show(session.api.post("/users", {"name": name, "role": role}))
+    session.say(f"Next: ultraviolet user link {name}")
+
+
+@command(users, "list")
+def list_users(session: Session) -> None:
+    """List people."""
+    session.show_list(session.api.items("/users", 1000), USERS, "No user yet. Next: ultraviolet user add")
+
+
+@command(users, "link")
+def link_user(session: Session, user: User) -> None:
+    """Make a link to sign in with, valid once for 15 minutes."""
+    session.show(session.api.post(f"/users/{user}/sign-in-links"))
+
+
+@command(users, "remove")
+def remove_user(session: Session, user: User, *, yes: Yes = False) -> None:
+    """Remove a person; their sessions end at once."""
+    session.confirm("Remove this user?", yes=yes)
+    session.api.delete(f"/users/{user}")
+    session.show({"removed": user})

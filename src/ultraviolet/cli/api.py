@@ -1,0 +1,132 @@
+"""The hub's API as the command line sees it: one client over two ways of getting there."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Protocol, Self, cast
+from urllib.parse import urlencode
+
+import msgspec
+
+from ultraviolet.errors import UltravioletError
+
+ROOT = "/api/v1"
+PAGE = 100
+
+Json = dict[str, Any]
+
+
+class HubUnreachableError(UltravioletError):
+    """The hub does not answer; start it with `ultraviolet serve`, or check --url."""
+
+    kind = "hub-unreachable"
+    exit_code = 6
+
+
+class ApiError(UltravioletError):
+    """The hub refused; its answer says why."""
+
+    def __init__(self, status: int, problem: Json) -> None:
+        """Take over what the problem says: its kind, its status and its message."""
+        title = str(problem.get("title") or f"The hub answered {status}.")
+        super().__init__(str(problem.get("detail") or title))
+        self.status = status
+        self.kind = str(problem.get("type") or "error").rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+        self.exit_code = EXIT_CODES.get(status, 1)
+
+
+EXIT_CODES = {400: 2, 401: 3, 403: 3, 404: 4, 409: 5, 422: 2}
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came back: the status and the body as sent."""
+
+    status: int
+    body: bytes
+
+
+class Transport(Protocol):
+    """A way to the hub's API."""
+
+    async def start(self) -> None:
+        """Open what requests need."""
+        ...
+
+    async def request(self, method: str, path: str, body: bytes | None) -> Answer:
+        """Send one request and wait for the whole answer."""
+        ...
+
+    async def stop(self) -> None:
+        """Close what was opened."""
+        ...
+
+
+class Api(AbstractContextManager["Api"]):
+    """The API, one call at a time; errors come as `UltravioletError`."""
+
+    def __init__(self, transport: Transport) -> None:
+        """Use a transport, which is opened on entering and closed on leaving."""
+        self.transport = transport
+        self.runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        self.runner.__enter__()
+        self.runner.run(self.transport.start())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.runner.run(self.transport.stop())
+        self.runner.close()
+
+    def get(self, path: str, **query: Any) -> Json:
+        """Read something; parameters that are None are left out."""
+        given = {key: value for key, value in query.items() if value is not None}
+        return self._send("GET", f"{path}?{urlencode(given, doseq=True)}" if given else path)
+
+    def post(self, path: str, body: Json | None = None) -> Json:
+        """Create or do something."""
+        return self._send("POST", path, body if body is not None else {})
+
+    def patch(self, path: str, body: Json) -> Json:
+        """Change something."""
+        return self._send("PATCH", path, body)
+
+    def delete(self, path: str) -> Json:
+        """Remove something."""
+        return self._send("DELETE", path)
+
+    def items(self, path: str, limit: int, **query: Any) -> Iterator[Json]:
+        """Go through a list, page after page, until it ends or `limit` items were given."""
+        cursor: str | None = None
+        while limit > 0:
+            page = self.get(path, **query, limit=min(limit, PAGE), cursor=cursor)
+            yield from page["items"][:limit]
+            limit -= len(page["items"])
+            cursor = page.get("next")
+            if cursor is None:
+                return
+
+    def pause(self, seconds: float) -> None:
+        """Wait while the hub, should it live in this process, goes on working."""
+        self.runner.run(asyncio.sleep(seconds))
+
+    def _send(self, method: str, path: str, body: Json | None = None) -> Json:
+        content = None if body is None else msgspec.json.encode(body)
+        answer = self.runner.run(self.transport.request(method, ROOT + path, content))
+        decoded = _decode(answer)
+        if answer.status >= 400:  # noqa: PLR2004 where HTTP's errors begin
+            raise ApiError(answer.status, decoded)
+        return decoded
+
+
+def _decode(answer: Answer) -> Json:
+    if not answer.body:
+        return {}
+    try:
+        decoded: Any = msgspec.json.decode(answer.body)
+    except msgspec.DecodeError:
+        return {"title": f"The hub answered {answer.status} with something that is not JSON."}
+    return cast("Json", decoded) if isinstance(decoded, dict) else {"items": decoded}

@@ -1,0 +1,58 @@
+"""Which hub a command speaks to: the one named, the one running here, or one in this process."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from ultraviolet.cli.api import Api, HubUnreachableError
+from ultraviolet.cli.session import Where
+from ultraviolet.cli.transports import AppTransport, HttpTransport
+from ultraviolet.errors import UnauthenticatedError
+
+
+class Running(msgspec.Struct, frozen=True):
+    """What a running hub leaves in its data directory for the command line."""
+
+    url: str
+    pid: int
+    key: str
+
+
+def connect(where: Where) -> Api:
+    """Choose the way to the hub."""
+    running = find_running(where.data)
+    if where.url is not None:
+        same = running is not None and running.url.rstrip("/") == where.url.rstrip("/")
+        key = where.key or (running.key if same and running else None)
+        if key is None:
+            raise UnauthenticatedError(f"Give an API key of {where.url} with --key or ULTRAVIOLET_KEY.")
+        return Api(HttpTransport(where.url, key))
+    if running is not None:
+        return Api(HttpTransport(running.url, where.key or running.key))
+    return Api(in_process(where.data))
+
+
+def find_running(data: Path) -> Running | None:
+    """Read hub.json, believing it only while its process lives."""
+    try:
+        running = msgspec.json.decode((data / "hub.json").read_bytes(), type=Running)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return running if _alive(running.pid) else None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        # Someone else's process: alive all the same.
+        return True
+    return True
+
+
+def in_process(data: Path) -> AppTransport:
+    """Open the hub's database and run its application in this process for the length of a command."""
+    raise HubUnreachableError(f"No hub runs on {data}. Start one with `ultraviolet serve --data {data}`.")

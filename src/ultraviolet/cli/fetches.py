@@ -1,0 +1,69 @@
+"""`ultraviolet fetch`: read a whole integration, and see how far it got."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from ultraviolet.cli.api import Json
+from ultraviolet.cli.integrations import Name
+from ultraviolet.cli.progress import follow_fetch
+from ultraviolet.cli.session import Session, command
+from ultraviolet.errors import UltravioletError
+
+app = typer.Typer(no_args_is_help=True, help="Read everything from ION: run, list, show.")
+
+COLUMNS = {
+    "id": "id",
+    "mode": "mode",
+    "state": "state",
+    "objects": "objects",
+    "changed": "changed",
+    "started": "started_at",
+    "finished": "finished_at",
+}
+
+
+class FetchFailedError(UltravioletError):
+    """The fetch did not finish; `ultraviolet fetch show` says why, and it goes on where it stopped."""
+
+    kind = "fetch-failed"
+    exit_code = 8
+
+
+@command(app, "run")
+def run(
+    session: Session,
+    integration: Name = None,
+    *,
+    mode: Annotated[
+        Literal["incremental", "full"], typer.Option(help="What changed, or everything with deletions.")
+    ] = "incremental",
+    wait: Annotated[bool, typer.Option(help="Stay and show progress until it is done.")] = True,
+) -> None:
+    """Read from ION what webhooks may not have told."""
+    found = session.integration(integration)
+    fetch = session.api.post(f"/integrations/{found['id']}/fetches", {"mode": mode})
+    if wait:
+        fetch = follow_fetch(session.api, fetch, quiet=session.as_json)
+    session.show(fetch)
+    if wait and fetch["state"] != "done":
+        raise FetchFailedError
+
+
+@command(app, "list")
+def list_(
+    session: Session, integration: Name = None, *, limit: Annotated[int, typer.Option(min=1)] = 20
+) -> None:
+    """List fetches, newest first."""
+    found = session.integration(integration)
+    items = session.api.items(f"/integrations/{found['id']}/fetches", limit)
+    session.show_list(items, COLUMNS, "No fetch yet. Next: ultraviolet fetch run")
+
+
+@command(app, "show")
+def show(
+    session: Session, fetch_id: Annotated[str, typer.Argument(help="Id, from `ultraviolet fetch list`.")]
+) -> None:
+    """Show one fetch with its progress."""
+    fetch: Json = session.api.get(f"/fetches/{fetch_id}")
+    session.show(fetch)

@@ -1,0 +1,121 @@
+"""`ultraviolet integration`: the ION environments the hub is connected to."""
+
+from typing import Annotated
+
+import typer
+
+from ultraviolet.cli.api import Json
+from ultraviolet.cli.session import Session, command
+from ultraviolet.errors import InvalidError, UltravioletError
+
+app = typer.Typer(no_args_is_help=True, help="Connect ION environments: add, list, test, pause, remove.")
+
+COLUMNS = {"id": "id", "name": "name", "state": "state", "API": "api_url"}
+READABLE = {"resource": "resource", "readable": "readable", "objects": "count", "reason": "reason"}
+
+Name = Annotated[str | None, typer.Argument(help="Name or id; may be left out where there is only one.")]
+
+
+class TestFailedError(UltravioletError):
+    """The connection to ION does not work yet; see the findings above."""
+
+    kind = "test-failed"
+    exit_code = 7
+
+
+@command(app, "add")
+def add(
+    session: Session,
+    name: Annotated[str, typer.Argument(help="How this ION environment is called here.")],
+    *,
+    api_url: Annotated[str, typer.Option(envvar="ION_API_URI", help="Address of ION's API.")],
+    auth_url: Annotated[
+        str, typer.Option(envvar="ION_AUTH_SERVER", help="Host or address of ION's sign-in.")
+    ],
+    client_id: Annotated[str, typer.Option(envvar="ION_CLIENT_ID", help="Client id of an ION API key.")],
+    client_secret: Annotated[
+        str,
+        typer.Option(
+            envvar="ION_CLIENT_SECRET",
+            prompt=True,
+            hide_input=True,
+            help="Its secret; asked for where left out.",
+        ),
+    ],
+) -> None:
+    """Add an integration. Next: `ultraviolet integration test`, then `ultraviolet setup apply`.
+
+    Example: ultraviolet integration add plant-1 --api-url https://api.buildwithion.com
+    --auth-url auth.buildwithion.com --client-id … (the secret is asked for)
+    """
+    new = {"name": name, "api_url": api_url, "auth_url": auth_url}
+    created = session.api.post(
+        "/integrations", {**new, "client_id": client_id, "client_secret": client_secret}
+    )
+    session.show(created)
+    session.say(f"Next: ultraviolet integration test {name}")
+
+
+@command(app, "list")
+def list_(session: Session, *, limit: Annotated[int, typer.Option(min=1)] = 100) -> None:
+    """List integrations."""
+    items = session.api.items("/integrations", limit)
+    session.show_list(items, COLUMNS, "No integration yet. Next: ultraviolet integration add")
+
+
+@command(app, "show")
+def show(session: Session, name: Name = None) -> None:
+    """Show one integration."""
+    session.show(session.integration(name))
+
+
+@command(app, "test")
+def check(session: Session, name: Name = None) -> None:
+    """Ask ION who the key is and what it may read; exit code 7 where something is wrong."""
+    integration = session.integration(name)
+    result = session.api.post(f"/integrations/{integration['id']}/test")
+    _show_test(session, result)
+    if not result["ok"]:
+        raise TestFailedError
+
+
+@command(app, "pause")
+def pause(session: Session, name: Name = None) -> None:
+    """Stop reading from ION; deliveries are still recorded."""
+    integration = session.integration(name)
+    session.show(session.api.post(f"/integrations/{integration['id']}/pause"))
+    session.say(f"Paused. Next: ultraviolet integration resume {integration['name']}")
+
+
+@command(app, "resume")
+def resume(session: Session, name: Name = None) -> None:
+    """Go on after a pause."""
+    integration = session.integration(name)
+    session.show(session.api.post(f"/integrations/{integration['id']}/resume"))
+
+
+@command(app, "remove")
+def remove(
+    session: Session,
+    name: Annotated[str, typer.Argument(help="Name or id; has to be said.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove an integration with its mirror and history from the hub; ION itself is not touched."""
+    if not name:
+        raise InvalidError("Say which integration to remove.")
+    integration = session.integration(name)
+    session.confirm(f"Remove “{integration['name']}” with everything kept of it?", yes=yes)
+    session.api.delete(f"/integrations/{integration['id']}")
+    session.show({"removed": integration["name"]})
+
+
+def _show_test(session: Session, result: Json) -> None:
+    if session.as_json:
+        session.show(result)
+        return
+    viewer: Json = result.get("viewer") or {}
+    session.say(f"The key is {viewer.get('name')} <{viewer.get('email')}> of {viewer.get('organization')}.")
+    session.show_list(iter(result["resources"]), READABLE, "ION offers nothing the hub knows.")
+    for finding in result["findings"]:
+        session.say(f"{finding['severity']}: {finding['message']} {finding.get('next_step') or ''}".rstrip())

@@ -1,0 +1,69 @@
+"""`ultraviolet object`: the hub's copy of ION's objects."""
+
+from typing import Annotated
+
+import typer
+
+from ultraviolet.cli.api import Json
+from ultraviolet.cli.session import Session, command
+
+app = typer.Typer(no_args_is_help=True, help="Read the mirror: list, show, history.")
+
+RESOURCES = {"resource": "resource", "objects": "objects", "stale": "stale"}
+COLUMNS = {"id": "id", "title": "title", "state": "state", "changed": "changed_at"}
+VERSIONS = {"version": "version", "observed": "observed_at", "origin": "origin", "changed": "changed"}
+
+Resource = Annotated[str, typer.Argument(help="Kind of object: purchase_orders, PurchaseOrder, parts, …")]
+Id = Annotated[str, typer.Argument(help="Id of the object in ION.")]
+Integration = Annotated[str | None, typer.Option(help="Name or id; may be left out where there is only one.")]
+
+
+@command(app, "list")
+def list_(
+    session: Session,
+    resource: Annotated[
+        str | None, typer.Argument(help="Kind of object; all kinds with counts if left out.")
+    ] = None,
+    *,
+    integration: Integration = None,
+    query: Annotated[str | None, typer.Option("--query", "-q", help="Only objects with these words.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only fresh, stale, partial or deleted.")] = None,
+    limit: Annotated[int, typer.Option(min=1)] = 50,
+) -> None:
+    """List the objects of a resource, or the resources with their counts."""
+    found = session.integration(integration)["id"]
+    if resource is None:
+        session.show_list(
+            session.api.items("/objects", 1000, integration=found), RESOURCES, "The mirror is empty."
+        )
+        return
+    items = session.api.items(f"/objects/{resource}", limit, integration=found, q=query, state=state)
+    session.show_list(items, COLUMNS, "None. The first read is `ultraviolet fetch run`.")
+
+
+@command(app, "show")
+def show(session: Session, resource: Resource, object_id: Id, *, integration: Integration = None) -> None:
+    """Show one object with its links, its state and its origin."""
+    found = session.integration(integration)["id"]
+    one = session.api.get(f"/objects/{resource}/{object_id}", integration=found)
+    session.show(one if session.as_json else _lines(one))
+
+
+@command(app, "history")
+def history(
+    session: Session,
+    resource: Resource,
+    object_id: Id,
+    *,
+    integration: Integration = None,
+    limit: Annotated[int, typer.Option(min=1)] = 50,
+) -> None:
+    """List the versions of one object, newest first, each with what told of it."""
+    found = session.integration(integration)["id"]
+    items = session.api.items(f"/objects/{resource}/{object_id}/history", limit, integration=found)
+    session.show_list(items, VERSIONS, "No version kept.")
+
+
+def _lines(one: Json) -> Json:
+    head = {key: one.get(key) for key in ("resource", "id", "state", "version", "observed_at", "changed_at")}
+    return {**head, **one["fields"]}

@@ -1,0 +1,152 @@
+"""What every command over the API is given: the API, where results go, and where talk goes."""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+
+import typer
+
+from ultraviolet.cli import output
+from ultraviolet.cli.api import Api, Json
+from ultraviolet.errors import InvalidError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DATA = Path("ultraviolet-data")
+
+
+class Where(NamedTuple):
+    """Which hub is meant, as far as the command line and the environment say."""
+
+    url: str | None
+    key: str | None
+    data: Path
+
+
+class Session:
+    """One run of one command."""
+
+    def __init__(self, api: Api, *, as_json: bool) -> None:
+        """Speak to the user about what `api` answers."""
+        self.api = api
+        self.as_json = as_json
+
+    def show(self, value: Json, columns: output.Columns | None = None) -> None:
+        """Print one result: as it came for programs, as lines for people."""
+        if self.as_json:
+            output.write_json(value)
+        else:
+            output.write_pairs(value, columns)
+
+    def show_list(self, items: Iterator[Json], columns: output.Columns, empty: str) -> None:
+        """Print a list: one JSON array for programs, a table for people."""
+        rows = list(items)
+        if self.as_json:
+            output.write_json(rows)
+        elif rows:
+            output.write_table(rows, columns)
+        else:
+            self.say(empty)
+
+    def say(self, text: str) -> None:
+        """Talk to a person, on stderr so that results stay clean; programs are spared."""
+        if not self.as_json:
+            typer.echo(text, err=True)
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Ask before something that cannot be undone; without a terminal, `--yes` has to be given."""
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise InvalidError(f"{question} Nothing was done; give --yes to do it without being asked.")
+        typer.confirm(question, abort=True, err=True)
+
+    def integration(self, name: str | None) -> Json:
+        """Find an integration by name or id; the only one where no name is given."""
+        found = list(self.api.items("/integrations", limit=1000))
+        if name is None:
+            if len(found) == 1:
+                return found[0]
+            raise InvalidError(_which(found))
+        for one in found:
+            if name in (str(one["id"]), one["name"]):
+                return one
+        raise InvalidError(f"There is no integration “{name}”. {_which(found)}")
+
+
+def _which(found: list[Json]) -> str:
+    if not found:
+        return "There is no integration yet; add one with `ultraviolet integration add`."
+    names = ", ".join(str(one["name"]) for one in found)
+    return f"Say which integration is meant: {names}."
+
+
+def command(
+    app: typer.Typer, name: str
+) -> Callable[[Callable[Concatenate[Session, P], R]], Callable[..., R]]:
+    """Register a function of a `Session` as a command that also takes `--json`, `--url`, `--key` and `--data`."""
+
+    def register(function: Callable[Concatenate[Session, P], R]) -> Callable[..., R]:
+        @functools.wraps(function)
+        def run(*, as_json: bool, url: str | None, key: str | None, data: Path, **options: Any) -> R:
+            with open_session(Where(url, key, data), as_json=as_json) as session:
+                return function(session, **options)  # pyright: ignore[reportCallIssue]  the signature is built below
+
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        run.__signature__ = inspect.Signature([*own, *_COMMON])  # pyright: ignore[reportAttributeAccessIssue]
+        run.__annotations__ = {one.name: one.annotation for one in [*own, *_COMMON]}
+        return app.command(name)(run)
+
+    return register
+
+
+@contextmanager
+def open_session(where: Where, *, as_json: bool) -> Generator[Session]:
+    """Connect to the hub that is meant, for the length of one command."""
+    from ultraviolet.cli import connect
+
+    with connect.connect(where) as api:
+        yield Session(api, as_json=as_json)
+
+
+def _common() -> list[inspect.Parameter]:
+    hub = "Which hub"
+    options: list[tuple[str, Any, Any]] = [
+        ("as_json", Annotated[bool, typer.Option("--json", help="Print JSON for programs.")], False),
+        (
+            "url",
+            Annotated[
+                str | None,
+                typer.Option(envvar="ULTRAVIOLET_URL", rich_help_panel=hub, help="Address of a running hub."),
+            ],
+            None,
+        ),
+        (
+            "key",
+            Annotated[
+                str | None,
+                typer.Option(envvar="ULTRAVIOLET_KEY", rich_help_panel=hub, help="API key for that hub."),
+            ],
+            None,
+        ),
+        (
+            "data",
+            Annotated[
+                Path,
+                typer.Option(
+                    envvar="ULTRAVIOLET_DATA", rich_help_panel=hub, help="Directory of a hub on this machine."
+                ),
+            ],
+            DATA,
+        ),
+    ]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return [inspect.Parameter(name, kind, default=default, annotation=a) for name, a, default in options]
+
+
+_COMMON = _common()

@@ -1,0 +1,108 @@
+"""The two ways to the API: over HTTP to a running hub, or into the same application in this process."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+
+from ultraviolet.cli.api import Answer, HubUnreachableError
+
+TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5, sock_read=600)
+
+
+class HttpTransport:
+    """A running hub, found by its URL, with an API key."""
+
+    def __init__(self, url: str, key: str) -> None:
+        """Remember where the hub is and who is asking."""
+        self.url = url.rstrip("/")
+        self.headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+
+    async def start(self) -> None:
+        """Open one session for all requests."""
+        self.session = aiohttp.ClientSession(headers=self.headers, timeout=TIMEOUT)
+
+    async def request(self, method: str, path: str, body: bytes | None) -> Answer:
+        """Send one request over HTTP."""
+        try:
+            async with self.session.request(method, self.url + path, data=body) as response:
+                return Answer(response.status, await response.read())
+        except (aiohttp.ClientError, TimeoutError) as error:
+            message = f"The hub at {self.url} does not answer ({error}). Start it with `ultraviolet serve`."
+            raise HubUnreachableError(message) from error
+
+    async def stop(self) -> None:
+        """Close the session."""
+        await self.session.close()
+
+
+class AppTransport:
+    """The hub's own ASGI application, run in this process: started, asked, stopped."""
+
+    def __init__(self, app: Any, key: str) -> None:
+        """Take an ASGI application and the key to ask it with."""
+        self.app = app
+        self.key = key
+        self.inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def start(self) -> None:
+        """Run the application's start-up."""
+        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+        self.life = asyncio.create_task(self.app(scope, self.inbox.get, self.outbox.put))
+        await self._lifespan("startup")
+
+    async def request(self, method: str, path: str, body: bytes | None) -> Answer:
+        """Call the application once, as a server would."""
+        messages: list[dict[str, Any]] = []
+        asked = asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            if asked.is_set():
+                # A client that has sent its request stays connected; it never disconnects first.
+                await asyncio.Event().wait()
+            asked.set()
+            return {"type": "http.request", "body": body or b"", "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            messages.append(message)
+
+        await self.app(_scope(method, path, self.key, body), receive, send)
+        content = b"".join(m.get("body", b"") for m in messages if m["type"] == "http.response.body")
+        return Answer(messages[0]["status"], content)
+
+    async def stop(self) -> None:
+        """Run the application's shut-down."""
+        await self._lifespan("shutdown")
+        await self.life
+
+    async def _lifespan(self, phase: str) -> None:
+        await self.inbox.put({"type": f"lifespan.{phase}"})
+        answer = await self.outbox.get()
+        if answer["type"] != f"lifespan.{phase}.complete":
+            raise HubUnreachableError(str(answer.get("message") or f"The hub's {phase} failed."))
+
+
+def _scope(method: str, path: str, key: str, body: bytes | None) -> dict[str, Any]:
+    plain, _, query = path.partition("?")
+    headers = [
+        (b"host", b"localhost"),
+        (b"authorization", f"Bearer {key}".encode()),
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body or b"")).encode()),
+    ]
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": plain,
+        "raw_path": plain.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": headers,
+        "server": ("localhost", 80),
+        "client": ("127.0.0.1", 0),
+        "state": {},
+    }

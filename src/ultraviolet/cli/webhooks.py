@@ -1,0 +1,59 @@
+"""`ultraviolet webhook`: the addresses ION delivers to."""
+
+from typing import Annotated
+
+import typer
+
+from ultraviolet.cli.integrations import Name
+from ultraviolet.cli.session import Session, command
+
+app = typer.Typer(no_args_is_help=True, help="Mint and manage webhook URLs: create, list, rotate, revoke.")
+
+COLUMNS = {
+    "id": "id",
+    "name": "name",
+    "ends in": "last_four",
+    "state": "state",
+    "last delivery": "last_delivery_at",
+}
+
+Id = Annotated[str, typer.Argument(help="Id of the webhook URL, from `ultraviolet webhook list`.")]
+
+
+@command(app, "create")
+def create(
+    session: Session,
+    integration: Name = None,
+    *,
+    name: Annotated[str, typer.Option(help="What this URL is for.")] = "ION",
+) -> None:
+    """Mint a webhook URL. It is shown now and never again: only its hash is kept."""
+    found = session.integration(integration)
+    created = session.api.post(f"/integrations/{found['id']}/webhook-urls", {"name": name})
+    session.show(created)
+    session.say("Copy the url now; it cannot be shown again. Next: ultraviolet setup text")
+
+
+@command(app, "list")
+def list_(session: Session, integration: Name = None) -> None:
+    """List the webhook URLs of an integration by their last four characters."""
+    found = session.integration(integration)
+    items = session.api.items(f"/integrations/{found['id']}/webhook-urls", 1000)
+    session.show_list(items, COLUMNS, "No webhook URL yet. Next: ultraviolet webhook create")
+
+
+@command(app, "rotate")
+def rotate(session: Session, url_id: Id) -> None:
+    """Mint a successor; both work until the first delivery on the new one, at most 24 hours."""
+    session.show(session.api.post(f"/webhook-urls/{url_id}/rotate"))
+    session.say("Copy the url now, and give it to the receiver in ION.")
+
+
+@command(app, "revoke")
+def revoke(
+    session: Session, url_id: Id, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+) -> None:
+    """Close a webhook URL at once; ION's deliveries to it are refused from now on."""
+    session.confirm("Deliveries to this URL will be refused. Revoke it?", yes=yes)
+    session.api.delete(f"/webhook-urls/{url_id}")
+    session.show({"revoked": url_id})

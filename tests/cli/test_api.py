@@ -1,0 +1,51 @@
+"""The client over a transport that answers from a table."""
+
+import pytest
+
+from ultraviolet.cli.api import Answer, Api, ApiError
+
+
+class Canned:
+    """A hub of fixed answers, which remembers what it was asked."""
+
+    def __init__(self, answers: dict[str, Answer]) -> None:
+        self.answers = answers
+        self.asked: list[str] = []
+
+    async def start(self) -> None:
+        """Nothing to open."""
+
+    async def stop(self) -> None:
+        """Nothing to close."""
+
+    async def request(self, method: str, path: str, body: bytes | None) -> Answer:
+        self.asked.append(f"{method} {path}")
+        return self.answers[path]
+
+
+def test_items_follow_the_cursor_until_the_limit() -> None:
+    hub = Canned(
+        {
+            "/api/v1/x?limit=3": Answer(200, b'{"items": [{"n": 1}, {"n": 2}], "next": "c"}'),
+            "/api/v1/x?limit=1&cursor=c": Answer(200, b'{"items": [{"n": 3}], "next": "d"}'),
+        }
+    )
+    with Api(hub) as api:
+        assert [item["n"] for item in api.items("/x", 3)] == [1, 2, 3]
+    assert len(hub.asked) == 2
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, 3), (403, 3), (404, 4), (409, 5), (422, 2), (500, 1)])
+def test_a_problem_becomes_an_error_with_its_exit_code(status: int, code: int) -> None:
+    body = b'{"type": "https://example.org/problems/not-found", "title": "Not found", "detail": "No such thing."}'
+    with Api(Canned({"/api/v1/x": Answer(status, body)})) as api, pytest.raises(ApiError) as caught:
+        api.get("/x")
+
+    assert str(caught.value) == "No such thing."
+    assert caught.value.exit_code == code
+    assert caught.value.kind == "not-found"
+
+
+def test_an_answer_that_is_not_json_is_an_error_too() -> None:
+    with Api(Canned({"/api/v1/x": Answer(502, b"<html>")})) as api, pytest.raises(ApiError, match="502"):
+        api.get("/x")
