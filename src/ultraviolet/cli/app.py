@@ -9,6 +9,7 @@ import typer
 import ultraviolet
 from ultraviolet.cli import (
     access,
+    demo,
     events,
     fetches,
     integrations,
@@ -30,6 +31,7 @@ app = typer.Typer(
     epilog="Start with `ultraviolet demo`. Documentation: docs/ beside the source.",
 )
 app.command("serve", rich_help_panel="Processes")(processes.serve)
+app.command("demo", rich_help_panel="Processes")(demo.demo)
 app.add_typer(ion.app, name="ion", rich_help_panel="Processes")
 app.add_typer(integrations.app, name="integration")
 app.add_typer(webhooks.app, name="webhook")

@@ -1,0 +1,248 @@
+"""The harness: real processes on free ports, a browser, and small clients to speak to them."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ultraviolet.cli.children import Child, answers, free_port
+from ultraviolet.cli.connect import find_running
+
+CLIENT_ID = "harness"
+CLIENT_SECRET = "harness-secret-0123456789"
+TOKEN_PATH = "/realms/api-keys/protocol/openid-connect/token"
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+StartIon = Callable[..., "LocalIonProcess"]
+StartHub = Callable[..., "HubProcess"]
+
+
+class RequestFailedError(Exception):
+    """An answer of 400 or more."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(f"{status}: {body.decode(errors='replace')[:2000]}")
+        self.status = status
+        self.body = body
+
+
+def send(method: str, url: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    """Send one request; plain and synchronous, so that it also works while a browser is driven."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(url, data=body, method=method, headers=named)
+    try:
+        with urllib.request.urlopen(request, timeout=120) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def wait_for(look: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Look again and again until there is something; fail when it takes too long."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what}: not within {seconds} s")
+        time.sleep(0.02)
+
+
+class LocalIonProcess:
+    """A local ION in a process of its own, and a client of its GraphQL."""
+
+    def __init__(self, url: str, child: Child, data: Path) -> None:
+        self.url = url
+        self.child = child
+        self.data = data
+        self.client_id = CLIENT_ID
+        self.client_secret = CLIENT_SECRET
+        self._token: tuple[str, float] | None = None
+
+    def token(self) -> str:
+        if self._token is None or time.monotonic() > self._token[1]:
+            form = {
+                "grant_type": "client_credentials",
+                "client_id": CLIENT_ID,
+                "client_secret": CLIENT_SECRET,
+            }
+            body = urllib.parse.urlencode(form).encode()
+            status, answer = send(
+                "POST", self.url + TOKEN_PATH, body, content_type="application/x-www-form-urlencoded"
+            )
+            assert status == 200, answer
+            given = json.loads(answer)
+            self._token = (given["access_token"], time.monotonic() + given["expires_in"] / 2)
+        return self._token[0]
+
+    def post(self, body: Any) -> Any:
+        """Post a GraphQL request, or a batch, as it is."""
+        headers = {"authorization": f"Bearer {self.token()}", "content_type": "application/json"}
+        status, answer = send("POST", f"{self.url}/graphql", json.dumps(body).encode(), **headers)
+        assert status == 200, answer
+        return json.loads(answer)
+
+    def execute(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Run an operation that has to succeed; give its data."""
+        answer = self.post({"query": query, "variables": variables})
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+
+class HubProcess:
+    """A hub in a process of its own, and a client of its API."""
+
+    def __init__(self, url: str, child: Child, data: Path) -> None:
+        self.url = url
+        self.child = child
+        self.data = data
+        running = find_running(data)
+        assert running is not None
+        self.key = running.key
+
+    def api(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask the API; raise on an answer of 400 or more."""
+        content = None if body is None else json.dumps(body).encode()
+        headers = {"authorization": f"Bearer {self.key}", "content_type": "application/json"}
+        status, answer = send(method, f"{self.url}/api/v1{path}", content, **headers)
+        if status >= 400:
+            raise RequestFailedError(status, answer)
+        return json.loads(answer) if answer else None
+
+    def find(self, path: str) -> Any:
+        """Ask for something that may not be there (yet)."""
+        try:
+            return self.api("GET", path)
+        except RequestFailedError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def connect(self, ion: LocalIonProcess, name: str = "plant", **more: Any) -> dict[str, Any]:
+        """Create an integration with this ION, and its receiver and subscriptions, as the guide says."""
+        given = {"name": name, "api_url": ion.url, "auth_url": ion.url, **more}
+        given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
+        integration = self.api("POST", "/integrations", given)
+        self.api("POST", f"/integrations/{integration['id']}/setup", {"mode": "automatic"})
+        return integration
+
+    def fetch(self, integration: dict[str, Any], mode: str = "full") -> dict[str, Any]:
+        """Run a fetch to its end."""
+        fetch = self.api("POST", f"/integrations/{integration['id']}/fetches", {"mode": mode})
+
+        def over() -> Any:
+            now = self.api("GET", f"/fetches/{fetch['id']}")
+            return now if now["state"] not in ("running", "waiting", "queued") else None
+
+        return wait_for(over, 120, f"the {mode} fetch")
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command against this hub."""
+        environment = {**os.environ, "ULTRAVIOLET_DATA": str(self.data)}
+        command = [*self.child.command[:3], *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=180, check=False, env=environment
+        )
+
+
+def make_start_ion(stack: ExitStack, where: Callable[[str], Path]) -> StartIon:
+    def start(
+        *options: str, data: Path | None = None, port: int = 0, size: str = "small", changes: float = 0
+    ) -> LocalIonProcess:
+        data = data or where("ion")
+        port = port or free_port()
+        arguments = ["ion", "serve", "--port", str(port), "--data", str(data), "--size", size]
+        arguments += ["--changes-per-second", str(changes), *options]
+        environment = {"ION_CLIENT_ID": CLIENT_ID, "ION_CLIENT_SECRET": CLIENT_SECRET}
+        child = stack.enter_context(Child("local ION", arguments, data.parent / "ion.log", environment))
+        url = f"http://127.0.0.1:{port}"
+        child.wait_until(lambda: answers(f"{url}/_local/ready"), 120)
+        return LocalIonProcess(url, child, data)
+
+    return start
+
+
+def make_start_hub(stack: ExitStack, where: Callable[[str], Path]) -> StartHub:
+    def start(*, data: Path | None = None, port: int = 0, **environment: str) -> HubProcess:
+        data = data or where("hub")
+        port = port or free_port()
+        url = f"http://127.0.0.1:{port}"
+        arguments = ["serve", "--port", str(port), "--data", str(data)]
+        child = stack.enter_context(Child("hub", arguments, data.parent / "hub.log", environment))
+
+        def ready() -> bool:
+            running = find_running(data)
+            return running is not None and running.pid == child.process.pid and answers(f"{url}/livez")
+
+        child.wait_until(ready, 60)
+        return HubProcess(url, child, data)
+
+    return start
+
+
+@pytest.fixture
+def start_ion(tmp_path: Path) -> Iterator[StartIon]:
+    """Start local IONs, stopped when the test ends."""
+    with ExitStack() as stack:
+        yield make_start_ion(stack, lambda name: tmp_path / name / "data")
+
+
+@pytest.fixture
+def start_hub(tmp_path: Path) -> Iterator[StartHub]:
+    """Start hubs, stopped when the test ends."""
+    with ExitStack() as stack:
+        yield make_start_hub(stack, lambda name: tmp_path / name / "data")
+
+
+@pytest.fixture(scope="module")
+def local_ion(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalIonProcess]:
+    """A local ION with a small plant at rest, shared by the tests of a module."""
+    with ExitStack() as stack:
+        yield make_start_ion(stack, lambda name: tmp_path_factory.mktemp(name) / "data")()
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A hub with nothing in it, shared by the tests of a module."""
+    with ExitStack() as stack:
+        yield make_start_hub(stack, lambda name: tmp_path_factory.mktemp(name) / "data")()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium, installed through the system's packages if there is none."""
+    found = find_chromium()
+    if found is None:
+        install_chromium()
+        found = find_chromium()
+    assert found is not None, (
+        "There is no Chromium and it could not be installed; install it and run the tests again."
+    )
+    return found
+
+
+def find_chromium() -> str | None:
+    return next((path for path in map(shutil.which, CHROMIUM_NAMES) if path), None)
+
+
+def install_chromium() -> None:
+    if shutil.which("apt-get") is None:
+        return
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for arguments in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+        # Several workers may come here at once: apt waits for its lock.
+        command = [*sudo, "apt-get", "-o", "DPkg::Lock::Timeout=300", *arguments]
+        subprocess.run(command, check=False, capture_output=True, env=environment)
