@@ -10,8 +10,8 @@ import aiohttp
 import msgspec
 import stamina
 
+from ultraviolet.ion.documents import INTROSPECTION, Offered
 from ultraviolet.ion.problems import (
-    IonError,
     IonRateLimitedError,
     IonRefusedError,
     IonUnauthorizedError,
@@ -28,13 +28,6 @@ _TOKEN_MESSAGES = frozenset(
         "Token is expired.",
     }
 )
-_INTROSPECTION = """query Offered { __schema { queryType { name } mutationType { name } types {
-  name
-  fields(includeDeprecated: true) { name }
-  inputFields { name }
-  enumValues(includeDeprecated: true) { name }
-} } }"""
-
 Variables = dict[str, Any]
 
 
@@ -121,13 +114,15 @@ class IonClient:
             for document, variables in operations
         ]
 
-    async def introspect(self) -> dict[str, list[str]]:
-        """Ask what this ION offers: names of fields, input fields and enum values by type; roots as Query, Mutation."""
-        schema = (await self.execute(_INTROSPECTION)).must()["__schema"]
-        roots = {schema["queryType"]["name"]: "Query"}
-        if schema["mutationType"]:
-            roots[schema["mutationType"]["name"]] = "Mutation"
-        return {roots.get(each["name"], each["name"]): _members(each) for each in schema["types"]}
+    async def introspect(self) -> Offered:
+        """Ask what this ION offers, its root types brought under the names Query and Mutation."""
+        data = (await self.execute(INTROSPECTION)).must()
+        schema: dict[str, Any] = data["__schema"]
+        names = {schema["queryType"]["name"]: "Query"}
+        if schema.get("mutationType"):
+            names[schema["mutationType"]["name"]] = "Mutation"
+        offered = Offered.from_introspection(data).types
+        return Offered({names.get(name, name): members for name, members in offered.items()})
 
     async def _send(self, body: Any, *, repeatable: bool) -> Any:
         """Post until it is answered, within the budget and the patience for retries."""
@@ -238,19 +233,8 @@ def _messages(answer: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _members(schema_type: dict[str, Any]) -> list[str]:
-    return [
-        member["name"]
-        for kind in ("fields", "inputFields", "enumValues")
-        for member in schema_type.get(kind) or ()
-    ]
-
-
 def _seconds(retry_after: str | None) -> float | None:
     try:
         return None if retry_after is None else min(max(float(retry_after), 0.0), 60.0)
     except ValueError:
         return None
-
-
-__all__ = ["Budget", "IonClient", "IonError", "Result", "Retries", "Variables", "graphql_url"]

@@ -1,0 +1,405 @@
+"""Deliveries: how ION writes one, how its signature is made and found, and how one is read.
+
+No public page shows a whole body (assumed, see docs/ion-compatibility.md), so reading relies on nothing but a
+hint of the resource and an id; whatever else is understood is a gain, and nothing is fatal.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Literal, cast, get_args
+
+import msgspec
+
+from ultraviolet import times
+from ultraviolet.ion.catalog import Catalog, Field, Resource
+
+SIGNATURE_HEADER = "x-ion-signature"
+SignatureFormat = Literal["hex", "base64", "sha256=hex", "sha256=base64", "t=,v1="]
+FORMATS: tuple[SignatureFormat, ...] = get_args(SignatureFormat)
+
+Row = dict[str, Any]
+
+_ACTIONS = {
+    "CREATE": ("create", "created", "insert", "inserted", "i", "new", "add", "added"),
+    "UPDATE": ("update", "updated", "u", "change", "changed", "modify", "modified"),
+    "DELETE": ("delete", "deleted", "d", "remove", "removed"),
+}
+_ACTION_OF = {word: action for action, words in _ACTIONS.items() for word in words}
+_ENVELOPES = ("data", "event", "payload", "body", "message", "webhookevent")
+_EVENT_ID = ("eventid", "webhookeventid", "deliveryid", "messageid")
+_SUBSCRIPTION = ("subscriptionid", "webhooksubscriptionid")
+_RESOURCE = (
+    "resource",
+    "resourcename",
+    "resourcetype",
+    "table",
+    "tablename",
+    "objecttype",
+    "type",
+    "entitytype",
+)
+_EVENT_NAME = ("event", "eventtype", "eventname", "topic")
+_ACTION = ("action", "operation", "op", "eventtype", "event", "type", "eventname")
+_ID = ("id", "objectid", "resourceid", "recordid", "rowid", "pk")
+_TIME = (
+    "timestamp",
+    "occurredat",
+    "sourcetime",
+    "committedat",
+    "time",
+    "updated",
+    "updatedat",
+    "created",
+    "createdat",
+)
+_CHANGES = (
+    "changes",
+    "changed",
+    "changedfields",
+    "diff",
+    "changeset",
+    "data",
+    "row",
+    "record",
+    "object",
+    "fields",
+)
+_NEW = ("new", "newvalues", "newvalue", "after", "to", "current")
+_OLD = ("old", "oldvalues", "oldvalue", "before", "from", "previous")
+_NAME = ("field", "column", "name", "attribute", "key", "path")
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """What a body says, as far as it is understood; `problem` says what keeps it from being of use."""
+
+    event_id: str | None = None
+    subscription_id: str | None = None
+    resource: str | None = None
+    action: str | None = None
+    object_id: str | None = None
+    source_time: str | None = None
+    fields: dict[str, Any] = {}
+    """New values under GraphQL names, explicit nulls included."""
+    old: dict[str, Any] = {}
+    """Values before the change, where the body tells them."""
+    keys: dict[str, Any] = {}
+    """Foreign keys and key fields it mentions: new values, or old ones where the row is gone."""
+    problem: str | None = None
+
+
+# ── signatures ──
+
+
+def sign(secret: str, body: bytes) -> str:
+    """Sign a body as the local ION does: lower-case hex of HMAC-SHA256 (assumed)."""
+    return _mac(secret, body).hex()
+
+
+def detect_signature(secret: str, body: bytes, header: str | None) -> SignatureFormat | None:
+    """Find the format in which `header` signs `body` under `secret`; None when it does in none."""
+    given = (header or "").strip()
+    matching: list[SignatureFormat] = [
+        each for each in FORMATS if given and _matches(each, secret, body, given)
+    ]
+    return matching[0] if matching else None
+
+
+def signature_matches(
+    secret: str, body: bytes, header: str | None, expected: SignatureFormat | None = None
+) -> bool:
+    """Tell whether `header` signs `body`, in the expected format only when one is known."""
+    given = (header or "").strip()
+    if expected is None:
+        return detect_signature(secret, body, given) is not None
+    return bool(given) and _matches(expected, secret, body, given)
+
+
+def _matches(form: SignatureFormat, secret: str, body: bytes, given: str) -> bool:
+    if form == "t=,v1=":
+        parts = [part.strip().partition("=") for part in given.split(",")]
+        moment = next((value for name, _, value in parts if name == "t"), "")
+        wanted = _mac(secret, f"{moment}.".encode() + body).hex()
+        return any(_equal(value.lower(), wanted) for name, _, value in parts if name == "v1")
+    mac = _mac(secret, body)
+    prefix = "sha256=" if form.startswith("sha256=") else ""
+    if form.endswith("hex"):
+        return _equal(given.lower(), prefix + mac.hex())
+    return _equal(given, prefix + base64.b64encode(mac).decode())
+
+
+def _mac(secret: str, body: bytes) -> bytes:
+    return hmac.new(secret.encode(), body, hashlib.sha256).digest()
+
+
+def _equal(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode(errors="replace"), wanted.encode())
+
+
+# ── writing ──
+
+
+def encode(
+    *,
+    event_id: int,
+    subscription_id: int,
+    resource: str,
+    action: str,
+    object_id: int | str,
+    transaction_id: int,
+    timestamp: str,
+    actor_id: int | None,
+    changes: Mapping[str, Mapping[str, Any]],
+) -> bytes:
+    """Write a body as the local ION sends it (assumed): `changes` are column names to old and new values."""
+    return msgspec.json.encode(
+        {
+            "event_id": event_id,
+            "subscription_id": subscription_id,
+            "resource": resource,
+            "action": action,
+            "id": object_id,
+            "transaction_id": transaction_id,
+            "timestamp": timestamp,
+            "actor_id": actor_id,
+            "changes": changes,
+        }
+    )
+
+
+# ── reading ──
+
+
+def decode(catalog: Catalog, body: bytes) -> Envelope:
+    """Read a body as far as it can be understood; never raises."""
+    try:
+        told: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return Envelope(problem="The body is not JSON")
+    if isinstance(told, list) and len(cast("list[Any]", told)) == 1:
+        told = cast("list[Any]", told)[0]
+    if not isinstance(told, dict):
+        return Envelope(problem="The body is not one JSON object")
+    return _read(catalog, _flat(cast("Row", told)))
+
+
+def _read(catalog: Catalog, told: Row) -> Envelope:
+    resource, action = _resource(catalog, told), _action(told)
+    old: Row = {}
+    new: Row = {}
+    for name, change in _changes(catalog, told, resource).items():
+        field = _field(resource, name)
+        if field:
+            _keep(field, change, old, new, gone=action == "DELETE")
+    keys = _keys(resource, old, new)
+    object_id = _object_id(resource, told, old | new)
+    return Envelope(
+        event_id=_text(_first(told, _EVENT_ID)),
+        subscription_id=_text(_first(told, _SUBSCRIPTION) or _nested(told, "subscription", "id")),
+        resource=resource.name if resource else None,
+        action=action,
+        object_id=object_id,
+        source_time=_time(_first(told, _TIME)),
+        fields=new,
+        old=old,
+        keys=keys,
+        problem=_problem(told, resource, object_id),
+    )
+
+
+def _flat(told: Row) -> Row:
+    """Give the body's parts under plain lower-case names, those of an envelope around it included."""
+    flat = {_plain(name): value for name, value in told.items()}
+    for name in _ENVELOPES:
+        inner = flat.get(name)
+        if isinstance(inner, dict) and any(_plain(key) in _RESOURCE + _ID for key in cast("Row", inner)):
+            flat = {_plain(key): value for key, value in cast("Row", inner).items()} | flat
+    return flat
+
+
+def _resource(catalog: Catalog, told: Row) -> Resource | None:
+    for name in _texts(told, (*_RESOURCE, *_EVENT_NAME)):
+        for part in (name, *re.split(r"[.:/ ]", name), name.rpartition("_")[0]):
+            found = catalog.resolve(part) if part else None
+            if found:
+                return found
+    changes = told.get("changes")
+    wrapped = next(iter(cast("Row", changes)), "") if isinstance(changes, dict) else ""
+    return catalog.resolve(wrapped) if wrapped and _is_wrapped(cast("Row", changes)) else None
+
+
+def _action(told: Row) -> str | None:
+    for name in _texts(told, _ACTION):
+        for word in reversed([name, *re.split(r"[^A-Za-z]", name)]):
+            if word.lower() in _ACTION_OF:
+                return _ACTION_OF[word.lower()]
+    return None
+
+
+def _changes(catalog: Catalog, told: Row, resource: Resource | None) -> dict[str, tuple[Any, Any]]:
+    """Give (old, new) by name, `...` where the body does not say."""
+    changes: Any = next((told[name] for name in _CHANGES if isinstance(told.get(name), dict | list)), None)
+    if isinstance(changes, dict) and _is_wrapped(cast("Row", changes)):
+        name, inner = next(iter(cast("Row", changes).items()))
+        changes = inner if resource and catalog.resolve(name) is resource else cast("Row", changes)
+    if isinstance(changes, list):
+        rows = [cast("Row", each) for each in cast("list[Any]", changes) if isinstance(each, dict)]
+        return {str(name): _sides(row, bare=False) for row in rows if (name := _first(_plainly(row), _NAME))}
+    if isinstance(changes, dict) and not _is_sides(cast("Row", changes)):
+        return {name: _sides(value, bare=True) for name, value in cast("Row", changes).items()}
+    return _two_rows(cast("Row", changes) if isinstance(changes, dict) else told)
+
+
+def _two_rows(told: Row) -> dict[str, tuple[Any, Any]]:
+    """Read a whole old row beside a whole new one."""
+    plain = _plainly(told)
+    old, new = _first(plain, _OLD), _first(plain, _NEW)
+    before = cast("Row", old) if isinstance(old, dict) else {}
+    after = cast("Row", new) if isinstance(new, dict) else {}
+    return {name: (before.get(name, ...), after.get(name, ...)) for name in before | after}
+
+
+def _sides(value: Any, *, bare: bool) -> tuple[Any, Any]:
+    if isinstance(value, dict) and (not bare or _is_sides(cast("Row", value))):
+        plain = _plainly(cast("Row", value))
+        return _first(plain, _OLD, ...), _first(plain, _NEW, ...)
+    return ..., cast("Any", value)
+
+
+def _is_sides(value: Row) -> bool:
+    return bool(value) and all(_plain(name) in _OLD + _NEW for name in value)
+
+
+def _is_wrapped(changes: Row) -> bool:
+    """Tell whether this is `{table: {field: …}}`, as in ION's Actions."""
+    inner: Any = next(iter(changes.values()), None)
+    return len(changes) == 1 and bool(inner) and isinstance(inner, dict) and not _is_sides(cast("Row", inner))
+
+
+def _field(resource: Resource | None, name: str) -> Field | None:
+    if resource is None:
+        return None
+    wanted = _plain(name)
+    named = [each for each in resource.fields if wanted in (_plain(each.name), _plain(each.column))]
+    keys = [link.key for link in resource.links if wanted == _plain(link.field)]
+    return named[0] if named else resource.field(keys[0]) if keys else None
+
+
+def _keep(field: Field, change: tuple[Any, Any], old: Row, new: Row, *, gone: bool) -> None:
+    before, after = change
+    if before is not ...:
+        old[field.name] = _value(field, before)
+    if after is not ...:
+        (old if gone and before is ... else new)[field.name] = _value(field, after)
+
+
+def _value(field: Field, value: Any) -> Any:
+    """Bring a value as the database holds it into the form the API gives it; what does not fit stays as it is."""
+    if isinstance(value, dict) and field.column.endswith("_id") and "id" in value:
+        return _value(field, cast("Row", value)["id"])
+    if value is None or (field.list and isinstance(value, list)):
+        return cast("Any", value)
+    try:
+        return _CONVERT[_kind(field)](value)
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return cast("Any", value)
+
+
+def _kind(field: Field) -> str:
+    if field.list or field.type in ("SlateContent", "ScalarValue", "JSONString"):
+        return "JSON"
+    return "enum" if field.enum else field.type if field.type in _CONVERT else "other"
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _boolean(value: Any) -> Any:
+    known = {0: False, 1: True, "0": False, "1": True, "true": True, "false": False, "t": True, "f": False}
+    return known.get(value.lower() if isinstance(value, str) else value, value)
+
+
+def _json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+_CONVERT: dict[str, Any] = {
+    "enum": _upper,
+    "Boolean": _boolean,
+    "Int": int,
+    "Float": float,
+    "ID": str,
+    "DateTime": times.canonical,
+    "JSON": _json,
+    "other": lambda value: value,  # pyright: ignore[reportUnknownLambdaType]
+}
+
+
+def _keys(resource: Resource | None, old: Row, new: Row) -> Row:
+    if resource is None:
+        return {}
+    names = (
+        *resource.key,
+        *(link.key for link in resource.links),
+        *((resource.owner_key,) if resource.owner_key else ()),
+    )
+    either = {**old, **{name: value for name, value in new.items() if value is not None or name not in old}}
+    return {name: either[name] for name in names if name in either}
+
+
+def _object_id(resource: Resource | None, told: Row, row: Row) -> str | None:
+    given = _first(told, _ID)
+    if isinstance(given, dict) and resource:
+        row = row | {f.name: v for n, v in cast("Row", given).items() if (f := _field(resource, n))}
+        given = None
+    if given is not None:
+        return _text(given)
+    parts = [_text(row.get(name)) for name in resource.key] if resource else []
+    return ":".join(part for part in parts if part) if parts and all(parts) else None
+
+
+def _problem(told: Row, resource: Resource | None, object_id: str | None) -> str | None:
+    if resource is None:
+        named = next(iter(_texts(told, _RESOURCE)), None)
+        return f"The resource {named[:80]} is not known" if named else "The body names no resource"
+    return None if object_id else "The body names no object: it has no id"
+
+
+def _first(told: Row, names: tuple[str, ...], default: Any = None) -> Any:
+    return next((told[name] for name in names if name in told), default)
+
+
+def _nested(told: Row, outer: str, inner: str) -> Any:
+    value = told.get(outer)
+    return cast("Row", value).get(inner) if isinstance(value, dict) else None
+
+
+def _texts(told: Row, names: tuple[str, ...]) -> list[str]:
+    return [told[name] for name in names if isinstance(told.get(name), str)]
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bool | dict | list | None):
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _time(value: Any) -> str | None:
+    try:
+        return times.canonical(value) if isinstance(value, str) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _plainly(row: Row) -> Row:
+    return {_plain(name): value for name, value in row.items()}
+
+
+@lru_cache(maxsize=4096)
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

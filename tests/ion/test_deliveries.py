@@ -1,0 +1,225 @@
+"""A delivery is read as far as it can be understood, whatever its style, and never fails."""
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ultraviolet.ion import catalog, deliveries
+from ultraviolet.ion.deliveries import Envelope
+
+CATALOG = catalog.load()
+SECRET, BODY = "s3cret", b'{"event_id": 1}'
+MAC = hmac.new(SECRET.encode(), BODY, hashlib.sha256).digest()
+TIMED = hmac.new(SECRET.encode(), b"17." + BODY, hashlib.sha256).hexdigest()
+
+
+def read(told: Any) -> Envelope:
+    return deliveries.decode(CATALOG, json.dumps(told).encode())
+
+
+@pytest.mark.parametrize(
+    ("header", "form"),
+    [
+        (MAC.hex(), "hex"),
+        (f" {MAC.hex().upper()} ", "hex"),
+        (base64.b64encode(MAC).decode(), "base64"),
+        (f"sha256={MAC.hex()}", "sha256=hex"),
+        (f"sha256={base64.b64encode(MAC).decode()}", "sha256=base64"),
+        (f"t=17,v1={TIMED}", "t=,v1="),
+        (f"t=18, v1={TIMED}", None),
+        ("", None),
+        (None, None),
+        ("grün", None),
+        (MAC.hex()[:-1], None),
+    ],
+)
+def test_the_format_of_a_signature_is_found(header: str | None, form: str | None) -> None:
+    assert deliveries.detect_signature(SECRET, BODY, header) == form
+    assert deliveries.signature_matches(SECRET, BODY, header) is (form is not None)
+    assert deliveries.detect_signature("another", BODY, header) is None
+
+
+def test_a_known_format_admits_no_other() -> None:
+    assert deliveries.sign(SECRET, BODY) == MAC.hex()
+    assert deliveries.signature_matches(SECRET, BODY, MAC.hex(), "hex")
+    assert not deliveries.signature_matches(SECRET, BODY, f"sha256={MAC.hex()}", "hex")
+
+
+def test_what_the_local_ion_writes_is_read_whole() -> None:
+    changes = {
+        "status": {"old": "draft", "new": "ordered"},
+        "ship_to_location_id": {"old": 2, "new": None},
+        "paid": {"new": 1},
+        "ordered_at": {"old": None, "new": "2026-11-23T23:40:50Z"},
+        "supplier_instructions": {"new": '[{"text": "fragile"}]'},
+    }
+    body = deliveries.encode(
+        event_id=123456,
+        subscription_id=42,
+        resource="purchase_orders",
+        action="UPDATE",
+        object_id=17,
+        transaction_id=9871,
+        timestamp="2026-11-23T23:40:50.123456+00:00",
+        actor_id=3,
+        changes=changes,
+    )
+    assert Envelope(
+        event_id="123456",
+        subscription_id="42",
+        resource="purchase_orders",
+        action="UPDATE",
+        object_id="17",
+        source_time="2026-11-23T23:40:50.123456+00:00",
+        fields={
+            "status": "ORDERED",
+            "shipToLocationId": None,
+            "paid": True,
+            "orderedAt": "2026-11-23T23:40:50.000000+00:00",
+            "supplierInstructions": [{"text": "fragile"}],
+        },
+        old={"status": "DRAFT", "shipToLocationId": 2, "orderedAt": None},
+        keys={"shipToLocationId": 2},
+    ) == deliveries.decode(CATALOG, body)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {
+            "resource": "purchase_orders",
+            "action": "UPDATE",
+            "id": 17,
+            "changes": {"status": {"new": "ordered"}},
+        },
+        {
+            "Resource": "PurchaseOrder",
+            "operation": "updated",
+            "objectId": "17",
+            "changes": {"status": "ORDERED"},
+        },
+        {"table_name": "PURCHASE_ORDERS", "op": "U", "record": {"id": 17, "status": "ordered"}, "ID": 17.0},
+        {"event": "purchase_order.updated", "data": {"id": 17, "status": "ordered"}},
+        {
+            "data": {
+                "resource": "purchaseOrders",
+                "id": 17,
+                "action": "update",
+                "changes": {"status": "ordered"},
+            }
+        },
+        {
+            "action": "update",
+            "id": 17,
+            "changes": {"purchaseOrders": {"status": {"old": "draft", "new": "ordered"}}},
+        },
+        {
+            "resource": "purchase-orders",
+            "eventType": "UPDATE",
+            "id": 17,
+            "changes": [{"field": "status", "old": "draft", "new": "ordered"}],
+        },
+        {
+            "table": "purchase_orders",
+            "action": "update",
+            "id": 17,
+            "oldValues": {"status": "draft"},
+            "newValues": {"status": "ordered"},
+        },
+        [{"resource": "purchase_orders", "action": "UPDATE", "id": 17, "diff": {"status": "ordered"}}],
+    ],
+)
+def test_one_change_is_understood_in_many_styles(told: Any) -> None:
+    envelope = read(told)
+    assert (envelope.resource, envelope.action, envelope.object_id) == ("purchase_orders", "UPDATE", "17")
+    assert envelope.fields["status"] == "ORDERED"
+    assert envelope.problem is None
+
+
+def test_a_deletion_tells_whose_child_is_gone() -> None:
+    line = {"id": {"old": 9}, "purchase_order_id": {"old": 17}, "status": {"old": "draft"}}
+    envelope = read({"resource": "purchase_order_lines", "action": "DELETE", "id": 9, "changes": line})
+    assert envelope.fields == {}
+    assert envelope.keys == {"id": 9, "purchaseOrderId": 17}
+
+
+def test_an_expanded_link_is_its_key_and_unknown_fields_are_passed_over() -> None:
+    envelope = read(
+        {"resource": "RUN", "id": 1, "changes": {"part": {"id": 4}, "novelty": 3, "status": "from_2030"}}
+    )
+    assert envelope.fields == {"partId": 4, "status": "FROM_2030"}
+
+
+def test_rows_with_several_keys_are_named_by_all_of_them() -> None:
+    keys = {"part_id": {"new": 1}, "procedure_id": {"new": 2}}
+    assert read({"resource": "part_procedures", "changes": keys}).object_id == "1:2"
+    assert read({"resource": "part_procedures", "id": {"partId": 1, "procedureId": 2}}).object_id == "1:2"
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ({}, "names no resource"),
+        ({"resource": "warp_drives", "id": 1}, "warp_drives is not known"),
+        ({"resource": "runs"}, "no id"),
+        ("text", "not one JSON object"),
+        ([], "not one JSON object"),
+    ],
+)
+def test_what_cannot_be_understood_is_said(told: Any, problem: str) -> None:
+    assert problem in str(read(told).problem)
+
+
+def test_a_subscription_alone_is_kept() -> None:
+    assert read({"subscription": {"id": 5}, "event_id": True}).subscription_id == "5"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff", b"<event/>", b'{"a":', b"[" * 100_000, b'{"id": 1e999}', b"NaN"]
+)
+def test_broken_bodies_are_no_failure(body: bytes) -> None:
+    assert deliveries.decode(CATALOG, body).problem is not None
+
+
+NAMES = st.sampled_from(
+    [
+        "id",
+        "resource",
+        "action",
+        "changes",
+        "data",
+        "old",
+        "new",
+        "status",
+        "type",
+        "event",
+        "field",
+        "purchase_order_id",
+        "timestamp",
+        "attributes",
+    ]
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["runs", "PARTS", "update"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(max_size=3), inner, max_size=5)
+    ),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(VALUES | st.dictionaries(NAMES, VALUES, max_size=8))
+def test_reading_never_raises(told: Any) -> None:
+    assert isinstance(read(told), Envelope)
