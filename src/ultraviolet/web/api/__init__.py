@@ -1,0 +1,19 @@
+"""The API under /api/v1: what the pages and the command line can do, for programs."""
+
+from litestar import Router
+
+from ultraviolet.web.api import access, events, fetches, integrations, objects, status, webhook_urls
+
+
+def router() -> Router:
+    """Gather the routes of the API."""
+    handlers = [
+        *integrations.HANDLERS,
+        *webhook_urls.HANDLERS,
+        *events.HANDLERS,
+        *objects.HANDLERS,
+        *fetches.HANDLERS,
+        *access.HANDLERS,
+        *status.HANDLERS,
+    ]
+    return Router("/api/v1", route_handlers=handlers)

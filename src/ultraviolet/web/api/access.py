@@ -1,0 +1,136 @@
+"""API: who may use this hub (users, API keys), who is asking, and what everyone did."""
+
+import msgspec
+from litestar import delete, get, patch, post
+
+from ultraviolet.hub import access, audit
+from ultraviolet.hub.access import ApiKey, Role, User
+from ultraviolet.hub.hub import Hub
+from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part, whole
+from ultraviolet.web.gate import Caller, at_least
+
+
+class Me(msgspec.Struct):
+    """The one who is asking."""
+
+    name: str
+    role: Role
+
+
+class NewUser(msgspec.Struct, forbid_unknown_fields=True):
+    """A person to add."""
+
+    name: str
+    role: Role = "viewer"
+
+
+class Password(msgspec.Struct, forbid_unknown_fields=True):
+    """A new password."""
+
+    password: str
+
+
+class SignInLink(msgspec.Struct):
+    """A link that signs a person in once, within 15 minutes."""
+
+    url: str
+
+
+class NewKey(msgspec.Struct, forbid_unknown_fields=True):
+    """A key to make."""
+
+    name: str
+    role: Role = "viewer"
+    expires_at: str | None = None
+
+
+class MadeKey(msgspec.Struct):
+    """A new key; `token` is shown here and never again."""
+
+    id: int
+    name: str
+    role: Role
+    token: str
+    expires_at: str | None
+
+
+@get("/me", guards=[at_least("viewer")], tags=["access"])
+async def me(caller: Caller) -> Me:
+    """Tell who is asking."""
+    return Me(caller.actor.name, caller.actor.role)
+
+
+@get("/users", guards=[at_least("admin")], tags=["access"])
+async def list_users(hub: Hub) -> Page[User]:
+    """List the people who may sign in."""
+    return whole(await hub.store.read(access.list_users))
+
+
+@post("/users", guards=[at_least("admin")], tags=["access"])
+async def create_user(hub: Hub, caller: Caller, data: NewUser) -> User:
+    """Add a person; send them a sign-in link next."""
+    return await hub.store.write(lambda c: access.create_user(c, caller.name, data.name, data.role))
+
+
+@delete("/users/{user:str}", guards=[at_least("admin")], tags=["access"])
+async def remove_user(hub: Hub, caller: Caller, user: str) -> None:
+    """Remove a person, by number or name, and sign them out everywhere."""
+    await hub.store.write(lambda c: access.remove_user(c, caller.name, access.find_user(c, user).id))
+
+
+@post("/users/{user:str}/sign-in-links", guards=[at_least("admin")], tags=["access"])
+async def create_sign_in_link(hub: Hub, user: str) -> SignInLink:
+    """Make a link that signs this person in once, within 15 minutes."""
+    token = await hub.store.write(lambda c: access.create_sign_in_link(c, access.find_user(c, user).id))
+    return SignInLink(f"{hub.public_url}/sign-in/{token}")
+
+
+@patch("/users/{user:str}/password", guards=[at_least("admin")], status_code=204, tags=["access"])
+async def set_password(hub: Hub, caller: Caller, user: str, data: Password) -> None:
+    """Set a person's password; their sessions end."""
+    await hub.store.write(
+        lambda c: access.set_password(c, caller.name, access.find_user(c, user).id, data.password)
+    )
+
+
+@get("/keys", guards=[at_least("admin")], tags=["access"])
+async def list_keys(hub: Hub) -> Page[ApiKey]:
+    """List API keys, without their secrets."""
+    return whole(await hub.store.read(access.list_keys))
+
+
+@post("/keys", guards=[at_least("admin")], tags=["access"])
+async def create_key(hub: Hub, caller: Caller, data: NewKey) -> MadeKey:
+    """Make an API key; this answer alone carries its token."""
+    key, token = await hub.store.write(
+        lambda c: access.create_key(c, caller.name, data.name, data.role, data.expires_at)
+    )
+    return MadeKey(key.id, key.name, key.role, token, key.expires_at)
+
+
+@delete("/keys/{key_id:int}", guards=[at_least("admin")], tags=["access"], status_code=200)
+async def revoke_key(hub: Hub, caller: Caller, key_id: int) -> ApiKey:
+    """End a key at once and for good."""
+    return await hub.store.write(lambda c: access.revoke_key(c, caller.name, key_id))
+
+
+@get("/audit", guards=[at_least("admin")], tags=["access"])
+async def audit_log(hub: Hub, cursor: Cursor = None, limit: Limit = 100) -> Page[audit.AuditEntry]:
+    """List what anyone did, newest first."""
+    before = number(cursor)
+    entries = await hub.store.read(lambda c: audit.recent(c, before, limit + 1))
+    return part(entries, limit, lambda entry: entry.seq)
+
+
+HANDLERS = [
+    me,
+    list_users,
+    create_user,
+    remove_user,
+    create_sign_in_link,
+    set_password,
+    list_keys,
+    create_key,
+    revoke_key,
+    audit_log,
+]

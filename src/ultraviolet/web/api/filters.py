@@ -1,0 +1,41 @@
+"""Query parameters that several lists share, and which integration a request means."""
+
+from typing import Annotated
+
+from litestar.params import Parameter
+from sqlalchemy import Connection, select
+
+from ultraviolet.errors import InvalidError, NotFoundError
+from ultraviolet.hub import integrations
+from ultraviolet.mirror import tables
+
+IntegrationName = Annotated[
+    str | None,
+    Parameter(
+        query="integration",
+        required=False,
+        description="An integration's number or name. May be left out when there is exactly one.",
+    ),
+]
+
+
+def text_filter(description: str, name: str | None = None) -> object:
+    """Describe an optional text parameter."""
+    return Parameter(query=name, required=False, description=description)
+
+
+def one(connection: Connection, named: str | None) -> int:
+    """Find the integration that is meant; raises NotFoundError or InvalidError with what to do."""
+    if named:
+        return integrations.find(connection, named).id
+    ids = connection.execute(select(tables.integrations.c.id).limit(2)).scalars().all()
+    if not ids:
+        raise NotFoundError("There is no integration yet; create one first.")
+    if len(ids) > 1:
+        raise InvalidError("There are several integrations: say which one with `?integration=`.")
+    return ids[0]
+
+
+def any_or_one(connection: Connection, named: str | None) -> int | None:
+    """Find the integration that is meant; None means all."""
+    return integrations.find(connection, named).id if named else None

@@ -1,0 +1,99 @@
+"""The application: deliveries in front, then the API, the pages, the live stream and their assets."""
+
+from pathlib import Path
+from typing import Literal
+
+from litestar import Litestar, Response, get
+from litestar.datastructures import CacheControlHeader, ResponseHeader
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, License, SecurityScheme
+from litestar.static_files import create_static_files_router
+
+import ultraviolet
+from ultraviolet.errors import UltravioletError
+from ultraviolet.hub import access
+from ultraviolet.hub.access import Actor
+from ultraviolet.hub.hub import Hub
+from ultraviolet.web import api, pages
+from ultraviolet.web.gate import AnyRequest, caller_of, gate, same_site
+from ultraviolet.web.hooks import Asgi, Hooks
+from ultraviolet.web.live import live
+from ultraviolet.web.problems import as_problem
+
+STATIC = Path(__file__).parent / "static"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+def create_app(hub: Hub) -> Asgi:
+    """Make the ASGI application of an opened hub; its lifespan starts and stops the controllers."""
+    application = Litestar(
+        route_handlers=[api.router(), pages.router(), live, livez, _assets()],
+        middleware=[gate(_finder(hub))],
+        dependencies={
+            "hub": Provide(lambda: hub, sync_to_thread=False),
+            "caller": Provide(caller_of, sync_to_thread=False),
+        },
+        before_request=same_site,
+        exception_handlers={UltravioletError: _answer, HTTPException: _answer, Exception: _answer},
+        response_headers=[ResponseHeader(name=name, value=value) for name, value in _HEADERS.items()],
+        on_startup=[hub.start],
+        on_shutdown=[hub.stop],
+        openapi_config=_openapi(),
+        request_max_body_size=4 * 1024 * 1024,
+        logging_config=None,
+    )
+    return Hooks(hub.ingest, application)
+
+
+@get("/livez", include_in_schema=False, sync_to_thread=False)
+def livez() -> dict[str, str]:
+    """Tell that the process runs."""
+    return {"status": "alive", "version": ultraviolet.__version__}
+
+
+def _finder(hub: Hub) -> "api.Find":
+    async def find(kind: Literal["key", "session"], token: str) -> Actor | None:
+        look_up = access.actor_of_key if kind == "key" else access.actor_of_session
+        return await hub.store.read(lambda connection: look_up(connection, token))
+
+    return find
+
+
+def _answer(request: AnyRequest, error: Exception) -> Response[object]:
+    """Answer an error: a problem to programs, a page to people."""
+    if request.url.path.startswith("/api") or "text/html" not in request.headers.get("accept", ""):
+        return as_problem(request, error)
+    return pages.as_page(request, error)
+
+
+def _assets() -> object:
+    return create_static_files_router(
+        "/static", directories=[STATIC], cache_control=CacheControlHeader(max_age=3600, public=True)
+    )
+
+
+def _openapi() -> OpenAPIConfig:
+    key = SecurityScheme(type="http", scheme="bearer", description="An API key of this hub.")
+    return OpenAPIConfig(
+        title="Ultraviolet",
+        version=ultraviolet.__version__,
+        description="A complete, fresh and provable copy of First Resonance ION. Errors are RFC 9457 problems.",
+        license=License(name="Apache-2.0", identifier="Apache-2.0"),
+        components=Components(security_schemes={"key": key}),
+        security=[{"key": []}],
+        path="/api",
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        use_handler_docstrings=True,
+    )

@@ -1,0 +1,124 @@
+"""The gate: who is asking, whether they may, and whether a form is one of ours."""
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+import msgspec
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie, State
+from litestar.handlers import BaseRouteHandler
+from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
+from litestar.types import ASGIApp
+
+from ultraviolet.errors import ForbiddenError, UnauthenticatedError
+from ultraviolet.hub.access import SESSION_LIFETIME, Actor, Role, require
+
+COOKIE = "ultraviolet_session"
+CSRF_FIELD = "csrf"
+CSRF_HEADER = "x-csrf-token"
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """One who was let in, and how: a session carries a token that its forms must repeat."""
+
+    actor: Actor
+    csrf: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name that goes into the audit log."""
+        return self.actor.name
+
+
+AnyRequest = Request[Caller | None, None, State]
+Find = Callable[[Literal["key", "session"], str], Awaitable[Actor | None]]
+
+
+def gate(find: Find) -> type[AbstractAuthenticationMiddleware]:
+    """Make the middleware that finds out who is asking; whether they may is for the guards."""
+
+    class Gate(AbstractAuthenticationMiddleware):
+        def __init__(self, app: ASGIApp) -> None:
+            super().__init__(app, exclude=["^/static/"])
+
+        async def authenticate_request(
+            self, connection: ASGIConnection[Any, Any, Any, Any]
+        ) -> AuthenticationResult:
+            return AuthenticationResult(user=await _caller(connection, find), auth=None)
+
+    return Gate
+
+
+def caller_of(request: AnyRequest) -> Caller:
+    """Give the one who asks, where a guard has let them in."""
+    if request.user is None:
+        raise UnauthenticatedError
+    return request.user
+
+
+async def _caller(connection: ASGIConnection[Any, Any, Any, Any], find: Find) -> Caller | None:
+    scheme, _, key = connection.headers.get("authorization", "").partition(" ")
+    if scheme:
+        actor = await find("key", key.strip()) if scheme.lower() == "bearer" else None
+        if actor is None:
+            raise UnauthenticatedError(
+                "This API key is not valid here: it may be mistyped, revoked or expired."
+            )
+        return Caller(actor)
+    session = connection.cookies.get(COOKIE)
+    actor = await find("session", session) if session else None
+    return Caller(actor, csrf_token(session)) if session and actor else None
+
+
+def at_least(role: Role) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]:
+    """Make a guard that lets in this role and those above it."""
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+        caller: Caller | None = connection.scope.get("user")
+        if caller is None:
+            raise UnauthenticatedError
+        require(caller.actor, role)
+
+    return guard
+
+
+async def same_site(request: AnyRequest) -> None:
+    """Refuse what another site made a signed-in browser send."""
+    if request.method in _SAFE:
+        return
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise ForbiddenError("This came from another site and was refused; open the page here and try again.")
+    caller = request.scope.get("user")
+    if not isinstance(caller, Caller) or caller.csrf is None:
+        return
+    sent = request.headers.get(CSRF_HEADER) or await _form_token(request)
+    if not hmac.compare_digest(sent.encode(), caller.csrf.encode()):
+        raise ForbiddenError("This form is from an earlier session; load the page again and repeat.")
+
+
+def csrf_token(session: str) -> str:
+    """Derive what a session's forms repeat; who knows it cannot get back to the session."""
+    return hashlib.sha256(b"ultraviolet form " + session.encode()).hexdigest()
+
+
+def session_cookie(session: str, *, secure: bool) -> Cookie:
+    """Make the cookie that keeps someone signed in; scripts and other sites cannot use it."""
+    return Cookie(
+        key=COOKIE,
+        value=session,
+        httponly=True,
+        samesite="lax",
+        secure=secure,
+        path="/",
+        max_age=int(SESSION_LIFETIME.total_seconds()),
+    )
+
+
+async def _form_token(request: AnyRequest) -> str:
+    if "form" not in request.headers.get("content-type", ""):
+        return ""
+    return str((await request.form()).get(CSRF_FIELD, ""))

@@ -1,0 +1,56 @@
+"""What wakes the pages: one stream of server-sent events that says which kind of thing changed.
+
+It carries no content. A page that hears of a change asks for the fragment again, so that there is one way
+to render a thing; a burst of changes is one message.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from litestar import get
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from ultraviolet.hub.hub import Hub
+from ultraviolet.web.gate import at_least
+
+PAUSE = 0.25
+"""Seconds between two messages at least."""
+HEARTBEAT = 15.0
+"""Seconds of silence after which a comment keeps the connection open."""
+
+
+@get("/live", guards=[at_least("viewer")], include_in_schema=False)
+async def live(hub: Hub) -> ServerSentEvent:
+    """Stream the kinds of things that change."""
+    return ServerSentEvent(messages(hub.changes.subscribe()), headers={"Cache-Control": "no-store"})
+
+
+async def messages(changes: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[ServerSentEventMessage]:
+    """Turn single changes into few messages, each named after a kind."""
+    kinds: set[str] = set()
+    woken = asyncio.Event()
+
+    async def listen() -> None:
+        async for change in changes:
+            kinds.add(str(change["kind"]))
+            woken.set()
+
+    listener = asyncio.create_task(listen())
+    try:
+        yield ServerSentEventMessage(comment="listening")
+        while not listener.done():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), HEARTBEAT)
+            woken.clear()
+            batch, kinds = sorted(kinds), set()
+            for kind in batch:
+                yield ServerSentEventMessage(event=kind, data=kind)
+            if not batch:
+                yield ServerSentEventMessage(comment="still here")
+            await asyncio.sleep(PAUSE)
+    finally:
+        listener.cancel()
+        with suppress(asyncio.CancelledError):
+            await listener

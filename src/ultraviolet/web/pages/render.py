@@ -1,0 +1,100 @@
+"""How pages are rendered: one Jinja2 environment, a few filters, and what every page is given."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Response
+from litestar.enums import MediaType
+
+from ultraviolet.web.gate import AnyRequest
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+_UNITS = ((86400, "day"), (3600, "hr."), (60, "min."), (1, "sec."))
+_GOOD = {"active", "done", "fresh", "applied", "verified", "ok", "create", "connected", "equal"}
+_WARN = {
+    "stale",
+    "partial",
+    "paused",
+    "running",
+    "waiting",
+    "unverified",
+    "rotated",
+    "skipped",
+    "warning",
+    "pending",
+}
+_BAD = {"failed", "not_understood", "revoked", "deleted", "delete", "error", "refused", "missing"}
+
+
+class Renderer:
+    """Turns templates into pages."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters.update(
+            ago=ago, clock=clock, tone=tone, words=words, json=as_json, with_cursor=with_cursor
+        )
+
+    def page(self, request: AnyRequest, template: str, *, status: int = 200, **context: Any) -> Response[str]:
+        """Render a page for the one who asks; nothing of it may be kept by the browser's cache."""
+        caller = request.scope.get("user")
+        given = {
+            "caller": caller,
+            "csrf": caller.csrf or "" if caller else "",
+            "path": request.url.path,
+            "query": dict(request.query_params),
+            "address": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        }
+        html = self._environment.get_template(template).render(given | context)
+        headers = {"Cache-Control": "no-store"}
+        return Response(html, status_code=status, media_type=MediaType.HTML, headers=headers)
+
+
+def ago(moment: str) -> str:
+    """Say how long ago a moment was, or how far ahead it is."""
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    for size, unit in _UNITS:
+        if abs(seconds) >= size:
+            count = int(abs(seconds) // size)
+            return f"in {count} {unit}" if seconds < 0 else f"{count} {unit} ago"
+    return "just now"
+
+
+def clock(moment: str) -> str:
+    """Write a moment for reading, in UTC."""
+    return datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC"
+
+
+def tone(word: str) -> str:
+    """Choose the colour of a state."""
+    plain = word.lower()
+    for name, group in (("good", _GOOD), ("warn", _WARN), ("bad", _BAD)):
+        if plain in group:
+            return name
+    return "plain"
+
+
+def words(name: str) -> str:
+    """Write a name of the code as words."""
+    return name.replace("_", " ")
+
+
+def as_json(value: Any) -> str:
+    """Write a value as JSON, short ones on one line."""
+    line = json.dumps(value, ensure_ascii=False, default=str)
+    return line if len(line) <= 100 else json.dumps(value, ensure_ascii=False, indent=2, default=str)  # noqa: PLR2004
+
+
+def with_cursor(query: dict[str, Any], cursor: str) -> str:
+    """Write the query of the next page."""
+    return urlencode({**query, "cursor": cursor})

@@ -1,0 +1,91 @@
+"""Fetches as the edge shows them: how far they are, and each resource's part."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, RowMapping, Select, func, select
+
+from ultraviolet.errors import NotFoundError
+from ultraviolet.mirror.tables import fetch_steps, fetches
+
+
+class Fetch(msgspec.Struct, frozen=True):
+    """One pass over an integration and what it did so far; `total` is what ION counted where it was asked."""
+
+    id: int
+    integration_id: int
+    mode: str
+    state: str
+    requested_by: str
+    started_at: str
+    finished_at: str | None
+    error: str | None
+    resources: int
+    resources_done: int
+    total: int
+    read: int
+    changed: int
+    deleted: int
+
+
+class FetchStep(msgspec.Struct, frozen=True):
+    """The part of a fetch that reads one resource."""
+
+    resource: str
+    state: str
+    total: int | None
+    read: int
+    changed: int
+    deleted: int
+    started_at: str | None
+    finished_at: str | None
+    error: str | None
+
+
+class FetchDetail(Fetch, frozen=True):
+    """One fetch with all its parts."""
+
+    steps: list[FetchStep]
+
+
+def recent(connection: Connection, integration_id: int | None, before: int | None, limit: int) -> list[Fetch]:
+    """Read the newest fetches first; `before` is the id to go on from."""
+    query = _summed().order_by(fetches.c.id.desc()).limit(limit)
+    if integration_id is not None:
+        query = query.where(fetches.c.integration_id == integration_id)
+    if before is not None:
+        query = query.where(fetches.c.id < before)
+    return [Fetch(**row) for row in connection.execute(query).mappings()]
+
+
+def one(connection: Connection, fetch_id: int) -> FetchDetail:
+    """Read one fetch with its steps; raises NotFoundError."""
+    row = connection.execute(_summed().where(fetches.c.id == fetch_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no fetch {fetch_id}.")
+    query = select(fetch_steps).where(fetch_steps.c.fetch_id == fetch_id).order_by(fetch_steps.c.resource)
+    return FetchDetail(**row, steps=[_step(step) for step in connection.execute(query).mappings()])
+
+
+def _summed() -> Select[Any]:
+    steps = fetch_steps.c
+    done = func.count().filter(steps.state.in_(("done", "skipped", "failed")))
+    sums = (
+        select(
+            steps.fetch_id,
+            func.count().label("resources"),
+            done.label("resources_done"),
+            *(
+                func.coalesce(func.sum(steps[name]), 0).label(name)
+                for name in ("total", "read", "changed", "deleted")
+            ),
+        )
+        .group_by(steps.fetch_id)
+        .subquery()
+    )
+    added = [func.coalesce(column, 0).label(column.name) for column in sums.c if column.name != "fetch_id"]
+    return select(fetches, *added).outerjoin(sums, sums.c.fetch_id == fetches.c.id)
+
+
+def _step(row: RowMapping) -> FetchStep:
+    return FetchStep(**{name: row[name] for name in FetchStep.__struct_fields__})
