@@ -17,7 +17,6 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from ultraviolet.errors import InvalidError, UltravioletError
 
-
 T = TypeVar("T")
 
 

@@ -68,9 +68,13 @@ webhook_urls = Table(
     Column("replaces_id", _Id, ForeignKey("webhook_urls.id"), comment="the URL this one was rotated from"),
     Column("expires_at", Text, comment="a rotated URL works until then, or until its successor is used"),
     Column("receiver_id", Text, comment="ION's receiver that posts here, once known"),
-    Column("shared_secret", LargeBinary, comment="encrypted; known once the receiver was read through the API"),
+    Column(
+        "shared_secret", LargeBinary, comment="encrypted; known once the receiver was read through the API"
+    ),
     Column("signature_format", Text, comment="how ION writes the signature, detected from the first match"),
-    Column("wanted", JSON, comment="desired subscriptions: [[resource, action], ...]; null means all supported"),
+    Column(
+        "wanted", JSON, comment="desired subscriptions: [[resource, action], ...]; null means all supported"
+    ),
     Column("created_at", Text, nullable=False),
     Column("first_delivery_at", Text),
     Column("last_delivery_at", Text),
@@ -96,7 +100,9 @@ events = Table(
     Column("headers", JSON, nullable=False),
     Column("signature", Text, nullable=False, comment="verified or unverified (no shared secret known yet)"),
     Column("deliveries", Integer, nullable=False, default=1, comment="how often this event was delivered"),
-    Column("outcome", Text, comment="null until applied, then: applied, nothing_new, not_understood, replayed"),
+    Column(
+        "outcome", Text, comment="null until applied, then: applied, nothing_new, not_understood, replayed"
+    ),
     Column("detail", Text, comment="the outcome in words"),
     Column("applied_at", Text),
     UniqueConstraint("integration_id", "dedupe_key"),
@@ -122,10 +128,16 @@ objects = Table(
     Column("id", Text, primary_key=True),
     Column("doc", JSON, nullable=False, comment="fields under ION's GraphQL names"),
     Column("version", Integer, nullable=False, comment="number of the current version, from 1"),
-    Column("completeness", Text, nullable=False, comment="full: read whole at least once; partial: from events only"),
+    Column(
+        "completeness",
+        Text,
+        nullable=False,
+        comment="full: read whole at least once; partial: from events only",
+    ),
     Column("deleted_at", Text, comment="set when ION's deletion was proven"),
     Column("source_time", Text, comment="ION's _updated of this content"),
     Column("observed_at", Text, nullable=False, comment="when ION was last seen to say this"),
+    Column("read_at", Text, comment="when the last whole read that showed this content began"),
     Column("changed_at", Text, nullable=False, comment="when the content last changed here"),
     Column("origin", JSON, nullable=False, comment="what produced the current version"),
     Index("objects_by_change", "integration_id", "changed_at"),
@@ -142,7 +154,9 @@ versions = Table(
     Column("version", Integer, nullable=False),
     Column("change", Text, nullable=False, comment="create, update, delete or restore"),
     Column("doc", JSON, nullable=False, comment="the whole content from then on"),
-    Column("changed", JSON, nullable=False, comment="names of the fields that differ from the version before"),
+    Column(
+        "changed", JSON, nullable=False, comment="names of the fields that differ from the version before"
+    ),
     Column("source_time", Text),
     Column("observed_at", Text, nullable=False),
     Column("origin", JSON, nullable=False),
@@ -171,8 +185,11 @@ stale = Table(
     Column("resource", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("reason", Text, nullable=False),
-    Column("since", Text, nullable=False),
-    Column("marks", Integer, nullable=False, comment="rises with each mark, so that a read that began before is not proof"),
+    Column("since", Text, nullable=False, comment="the first mark: how long this has been waiting"),
+    Column(
+        "marked_at", Text, nullable=False, comment="the newest mark: a read that began before it is no proof"
+    ),
+    Column("marks", Integer, nullable=False, comment="how many marks one read will settle"),
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_attempt_at", Text, nullable=False),
     Column("error", Text),
@@ -236,7 +253,12 @@ verifications = Table(
     Column("missing", Integer, nullable=False, default=0),
     Column("extra", Integer, nullable=False, default=0),
     Column("different", Integer, nullable=False, default=0),
-    Column("samples", JSON, nullable=False, comment="the first differences: resource, id, fields with both values"),
+    Column(
+        "samples",
+        JSON,
+        nullable=False,
+        comment="the first differences: resource, id, fields with both values",
+    ),
     Column("error", Text),
     comment="comparisons of the mirror with ION, object by object",
 )

@@ -1,0 +1,150 @@
+"""The one door into the mirror: what may change it, and what must not.
+
+`apply` folds a batch of observations into what the mirror holds, object by object, and writes each object
+once. It is plain and synchronous; a caller runs it inside its own transaction, so that a cursor or an
+outcome moves together with what it stands for.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.mirror import rows
+from ultraviolet.mirror.dependents import dependents_of
+from ultraviolet.mirror.drift import drift_of
+from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
+from ultraviolet.mirror.state import State
+from ultraviolet.times import text
+
+LAG = timedelta(seconds=60)
+"""An older `_updated` than we know is believed only from a read that began this long after we learned the
+newer one: by then no replica lags, and ION has truly gone back (restored from a backup)."""
+
+
+def apply(
+    connection: Connection,
+    catalog: Catalog,
+    integration_id: int,
+    observations: Sequence[Observation],
+    marks: Sequence[Mark] = (),
+) -> Applied:
+    """Let observations, then marks, take effect; returns what changed and what came of each observation."""
+    states = rows.load(connection, integration_id, {o.ref for o in observations} | {m.ref for m in marks})
+    outcomes = [_fold(states[o.ref], o) for o in observations]
+    changed = [s for s in states.values() if s.change]
+    rows.write(connection, catalog, integration_id, list(states.values()))
+    rows.write_drift(connection, integration_id, [d for s in changed if (d := drift_of(s))])
+    follow = [*marks, *dependents_of(connection, catalog, integration_id, changed)]
+    states |= rows.load(connection, integration_id, {m.ref for m in follow} - states.keys())
+    marked = _mark(connection, integration_id, states, follow)
+    return Applied([_change(s) for s in changed], outcomes, marked)
+
+
+def mark_stale(connection: Connection, integration_id: int, marks: Iterable[Mark]) -> int:
+    """Say that objects may differ from the mirror, unless a read that began after the news has settled it."""
+    wanted = list(marks)
+    return _mark(
+        connection, integration_id, rows.load(connection, integration_id, {m.ref for m in wanted}), wanted
+    )
+
+
+def _mark(
+    connection: Connection, integration_id: int, states: dict[Ref, State], marks: Sequence[Mark]
+) -> int:
+    for mark in marks:
+        states[mark.ref].mark(mark.reason, mark.at)
+    rows.write_stale(connection, integration_id, list(states.values()))
+    return sum(s.marked for s in states.values())
+
+
+def _fold(state: State, seen: Observation) -> str:
+    if seen.kind == "partial":
+        return _partial(state, seen)
+    if seen.read_started_at is None:
+        msg = f"a read of {seen.resource} {seen.id} does not say when it began"
+        raise ValueError(msg)
+    return (
+        _full(state, seen, seen.read_started_at)
+        if seen.kind == "full"
+        else _absent(state, seen, seen.read_started_at)
+    )
+
+
+def _partial(state: State, seen: Observation) -> str:
+    """Merge what an event mentions, if it is certainly newer; in any case only a read settles it."""
+    if not state.mark(seen.origin.kind, seen.observed_at):
+        return "same"
+    if state.deleted_at or (state.completeness == "full" and not _newer_row(state, seen)):
+        return "marked"
+    moment = _updated(seen)
+    if state.known and _older(moment, state.source_time):  # late: it may add, not replace
+        return state.take({**seen.fields, **state.doc}, seen, source_time=state.source_time)
+    return state.take({**state.doc, **seen.fields}, seen, source_time=moment or state.source_time)
+
+
+def _full(state: State, seen: Observation, began: str) -> str:
+    if state.known and _outdated(state, seen, began):
+        return "older"
+    doc, moment = seen.fields, _updated(seen)
+    if _told_newer(state, began, moment):
+        doc, moment = {**seen.fields, **state.doc}, state.source_time
+    outcome = state.take(doc, seen, source_time=moment)
+    state.completeness = "full"
+    state.read_at = max(state.read_at or "", began)
+    state.settle(began)
+    return outcome
+
+
+def _absent(state: State, seen: Observation, began: str) -> str:
+    if state.marked_after(began) or (state.read_at and began < state.read_at):
+        return "older"
+    state.settle(began)
+    if not state.known or state.deleted_at:
+        return "same"
+    state.read_at = began
+    return state.delete(seen)
+
+
+def _outdated(state: State, seen: Observation, began: str) -> bool:
+    """Whether a whole read shows an older content than the mirror holds."""
+    read_before = state.read_at is not None and began < state.read_at
+    if state.deleted_at:
+        return read_before
+    if state.completeness == "partial":
+        return False
+    moment = _updated(seen)
+    if _older(moment, state.source_time):
+        return began < _later(state.observed_at)
+    return read_before and not _older(state.source_time, moment)
+
+
+def _told_newer(state: State, began: str, moment: str | None) -> bool:
+    """Whether events told newer values of an object never read before: then the read only fills in."""
+    first = state.known and state.completeness == "partial" and not state.deleted_at
+    return first and state.marked_after(began) and _older(moment, state.source_time)
+
+
+def _newer_row(state: State, seen: Observation) -> bool:
+    """Whether an event's own `_updated` proves it newer."""
+    return _older(state.source_time, _updated(seen))
+
+
+def _updated(seen: Observation) -> str | None:
+    """When ION last changed the row that was seen, as the row itself says; a log entry's time is another clock."""
+    moment = seen.fields.get("_updated") or seen.fields.get("Updated")
+    return str(moment) if moment else None
+
+
+def _older(one: str | None, other: str | None) -> bool:
+    return one is not None and other is not None and one < other
+
+
+def _later(moment: str) -> str:
+    return text(datetime.fromisoformat(moment) + LAG)
+
+
+def _change(state: State) -> Change:
+    assert state.change
+    return Change(state.resource, state.id, state.change, state.version)

@@ -1,0 +1,102 @@
+"""One object while a batch goes through the door: what the mirror holds, and what will be written."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ultraviolet.mirror.observation import Observation, Origin
+
+
+@dataclass(slots=True)
+class State:
+    """The mirror's row of an object, its stale mark, and what became of both in this batch."""
+
+    resource: str
+    id: str
+    doc: dict[str, Any] = field(default_factory=dict[str, Any])
+    version: int = 0
+    completeness: Literal["full", "partial"] = "partial"
+    deleted_at: str | None = None
+    source_time: str | None = None
+    observed_at: str = ""
+    read_at: str | None = None
+
+    since: str | None = None
+    marked_at: str | None = None
+    reason: str = ""
+    marks: int = 0
+
+    before: dict[str, Any] | None = None
+    change: Literal["create", "update", "delete", "restore"] | None = None
+    seen: Observation | None = None
+    """What caused the change; its origin is the version's."""
+    announced: str | None = None
+    """Why the object was stale already when the batch began: then the change is no surprise."""
+    touched: bool = False
+    marked: bool = False
+    settled: bool = False
+
+    @property
+    def known(self) -> bool:
+        """Whether the mirror holds or held it."""
+        return self.version > 0 or self.change is not None
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where the change comes from."""
+        return self.seen.origin if self.seen else None
+
+    def marked_after(self, began: str) -> bool:
+        """Whether there was news of it after a read began, so that the read proves nothing about that news."""
+        return self.marked_at is not None and self.marked_at >= began
+
+    def mark(self, reason: str, at: str) -> bool:
+        """Note news of it; False when a whole read that began later has settled it already."""
+        if self.read_at and self.read_at > at and (self.completeness == "full" or self.deleted_at):
+            return False
+        if self.marked_at is None:
+            self.since, self.reason, self.marks = at, reason, 0
+        self.marked_at = max(self.marked_at or "", at)
+        self.marks += 1
+        self.marked, self.settled = True, False
+        return True
+
+    def settle(self, began: str) -> None:
+        """Drop the mark if a read that began then is proof."""
+        if self.marked_at is not None and not self.marked_after(began):
+            self.marked_at, self.marked, self.settled = None, False, True
+
+    def take(self, doc: dict[str, Any], seen: Observation, *, source_time: str | None) -> str:
+        """Make `doc` the content; the same content again makes no version."""
+        self.touched = True
+        self.observed_at = max(self.observed_at, seen.observed_at)
+        self.source_time = source_time
+        if self.known and not self.deleted_at and doc == self.doc:
+            return "same"
+        if self.before is None and self.known:
+            self.before = self.doc
+        if self.change is None:
+            self.change = "restore" if self.deleted_at else "update" if self.version else "create"
+        elif self.change == "delete":
+            self.change = "update" if self.version else "create"
+        self.doc, self.seen, self.deleted_at = doc, seen, None
+        return "changed"
+
+    def delete(self, seen: Observation) -> str:
+        """Take it out of the mirror; its last content stays in the history."""
+        self.touched = True
+        self.before = self.doc if self.before is None else self.before
+        self.change, self.seen = "delete", seen
+        self.deleted_at = self.observed_at = seen.observed_at
+        return "changed"
+
+    def changed_fields(self) -> list[str]:
+        """Name the fields that differ from the version before."""
+        before = self.before or {}
+        if self.change in ("create", "delete"):
+            return sorted(self.doc)
+        return sorted(
+            k for k in before.keys() | self.doc.keys() if before.get(k, _NONE) != self.doc.get(k, _NONE)
+        )
+
+
+_NONE = object()

@@ -1,0 +1,296 @@
+"""The rules of truth, one by one and under random orders of events and reads."""
+
+import json
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, Engine, text
+
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.mirror.apply import apply, mark_stale
+from ultraviolet.mirror.observation import Applied, Mark, Observation, Origin
+
+ORDER = "purchase_orders"
+LINE = "purchase_order_lines"
+
+
+def at(second: float) -> str:
+    return f"2026-01-01T00:{int(second) // 60:02}:{second % 60:09.6f}+00:00"
+
+
+def event(second: float, *, id_: str = "1", resource: str = ORDER, **fields: Any) -> Observation:
+    moment = fields.get("_updated", at(second))
+    return Observation(
+        resource,
+        id_,
+        "partial",
+        fields,
+        observed_at=at(second),
+        origin=Origin("event", "7"),
+        source_time=moment,
+    )
+
+
+def read(
+    began: float,
+    *,
+    id_: str = "1",
+    resource: str = ORDER,
+    kind: Any = "heal",
+    first: bool = False,
+    **fields: Any,
+) -> Observation:
+    return Observation(
+        resource,
+        id_,
+        "full",
+        fields,
+        observed_at=at(began + 0.5),
+        origin=Origin(kind, None, first),
+        source_time=fields.get("_updated"),
+        read_started_at=at(began),
+    )
+
+
+def absent(began: float, *, id_: str = "1", resource: str = ORDER) -> Observation:
+    return Observation(
+        resource,
+        id_,
+        "absent",
+        {},
+        observed_at=at(began + 0.5),
+        origin=Origin("heal"),
+        read_started_at=at(began),
+    )
+
+
+class Mirror:
+    def __init__(self, connection: Connection, catalog: Catalog) -> None:
+        self.connection = connection
+        self.catalog = catalog
+
+    def __call__(self, *observations: Observation) -> Applied:
+        return apply(self.connection, self.catalog, 1, observations)
+
+    def row(self, id_: str = "1", resource: str = ORDER) -> Any:
+        return self.connection.execute(
+            text("SELECT * FROM objects WHERE resource = :r AND id = :i"), {"r": resource, "i": id_}
+        ).one_or_none()
+
+    def doc(self, id_: str = "1", resource: str = ORDER) -> Any:
+        row = self.row(id_, resource)
+        return json.loads(row.doc) if row and not row.deleted_at else None
+
+    def stale(self) -> set[tuple[str, str]]:
+        return {(r.resource, r.id) for r in self.connection.execute(text("SELECT * FROM stale"))}
+
+    def rows(self, table: str) -> list[Any]:
+        return list(self.connection.execute(text(f"SELECT * FROM {table}")))
+
+
+def test_a_whole_read_is_kept_with_its_history_and_origin(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    result = mirror(read(1, _updated=at(0), status="DRAFT", supplierId=4))
+    assert result.outcomes == ["changed"]
+    assert {"_updated": at(0), "status": "DRAFT", "supplierId": 4} == mirror.doc()
+    (version,) = mirror.rows("versions")
+    assert (
+        version.version,
+        version.change,
+        json.loads(version.origin),
+    ) == (1, "create", {"kind": "heal", "ref": None})
+    (link,) = mirror.rows("links")
+    assert (link.field, link.target_resource, link.target_id) == ("supplierId", "suppliers", "4")
+
+
+def test_the_same_content_again_makes_no_version(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(read(1, _updated=at(0), status="DRAFT"))
+    assert mirror(read(5, _updated=at(0), status="DRAFT")).outcomes == ["same"]
+    assert len(mirror.rows("versions")) == 1
+    assert at(5.5) == mirror.row().observed_at
+
+
+def test_an_event_changes_only_what_it_mentions_and_asks_for_a_read(
+    connection: Connection, catalog: Catalog
+) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(read(1, _updated=at(0), status="DRAFT", description="bolts", supplierId=4))
+    mirror(event(3, _updated=at(2), status="ORDERED", description=None))
+    assert {"_updated": at(2), "status": "ORDERED", "description": None, "supplierId": 4} == mirror.doc()
+    assert {(ORDER, "1")} == mirror.stale()
+
+
+def test_only_a_read_that_began_after_the_newest_mark_makes_fresh(
+    connection: Connection, catalog: Catalog
+) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(event(3, status="DRAFT"))
+    mirror(read(2, _updated=at(2), status="DRAFT", paid=False))
+    assert {(ORDER, "1")} == mirror.stale()
+    assert mirror.row().completeness == "full"
+    mirror(read(4, _updated=at(2), status="DRAFT", paid=False))
+    assert set() == mirror.stale()
+
+
+def test_an_event_older_than_a_read_is_no_news(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(read(4, _updated=at(2), status="ORDERED"))
+    assert mirror(event(3, _updated=at(1), status="DRAFT")).outcomes == ["same"]
+    assert set() == mirror.stale()
+    assert mirror.doc()["status"] == "ORDERED"
+
+
+def test_a_late_event_marks_but_does_not_go_backwards(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(read(4, _updated=at(2), status="ORDERED"))
+    assert mirror(event(5, _updated=at(1), status="DRAFT")).outcomes == ["marked"]
+    assert mirror.doc()["status"] == "ORDERED"
+    assert {(ORDER, "1")} == mirror.stale()
+
+
+def test_an_older_read_never_overwrites_a_newer_content(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(read(4, _updated=at(3), status="ORDERED"))
+    assert mirror(read(5, _updated=at(2), status="DRAFT")).outcomes == ["older"]
+    assert mirror(read(3, _updated=at(3), status="DRAFT")).outcomes == ["older"]
+    assert mirror.doc()["status"] == "ORDERED"
+
+
+def test_ion_restored_from_a_backup_is_believed_after_a_minute(
+    connection: Connection, catalog: Catalog
+) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(read(4, _updated=at(3), status="ORDERED"))
+    mirror(read(70, _updated=at(2), status="DRAFT"))
+    assert mirror.doc()["status"] == "DRAFT"
+
+
+def test_many_events_of_one_object_are_one_write(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(*(event(n, _updated=at(n), description=str(n)) for n in range(1, 51)))
+    assert mirror.doc()["description"] == "50"
+    assert len(mirror.rows("versions")) == 1
+    (mark,) = mirror.rows("stale")
+    assert (50, at(1), at(50)) == (mark.marks, mark.since, mark.marked_at)
+
+
+def test_a_deletion_needs_the_proof_of_a_read(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(read(1, _updated=at(0), supplierId=4))
+    mirror(event(3))
+    assert mirror.doc()
+    mirror(absent(2))
+    assert mirror.doc(), "the read began before the news"
+    mirror(absent(4))
+    assert mirror.doc() is None
+    assert set() == mirror.stale()
+    assert mirror.rows("links") == []
+    assert [v.change for v in mirror.rows("versions")] == ["create", "delete"]
+
+
+def test_a_late_update_does_not_resurrect(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(read(1, _updated=at(0), status="DRAFT"))
+    mirror(absent(4))
+    mirror(event(5, _updated=at(2), status="ORDERED"), read(3, _updated=at(2), status="ORDERED"))
+    assert mirror.doc() is None
+    assert {(ORDER, "1")} == mirror.stale()
+    mirror(absent(6))
+    assert set() == mirror.stale()
+    mirror(read(7, _updated=at(6.5), status="DRAFT"))
+    assert {"_updated": at(6.5), "status": "DRAFT"} == mirror.doc()
+    assert [v.change for v in mirror.rows("versions")] == ["create", "delete", "restore"]
+
+
+def test_a_changed_line_makes_its_orders_stale_old_and_new(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(
+        read(1, id_="1", _updated=at(0), first=True),
+        read(1, id_="2", _updated=at(0), first=True),
+        read(1, id_="9", resource=LINE, _updated=at(0), purchaseOrderId=1, first=True),
+    )
+    assert set() == mirror.stale()
+    mirror(read(3, id_="9", resource=LINE, _updated=at(2), purchaseOrderId=2, kind="poll"))
+    assert {(ORDER, "1"), (ORDER, "2")} <= mirror.stale()
+
+
+def test_integrations_do_not_touch(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(read(1, _updated=at(0), status="DRAFT"))
+    apply(connection, catalog, 2, [read(1, _updated=at(0), status="ORDERED")])
+    mark_stale(connection, 2, [Mark(ORDER, "1", "test", at(9))])
+    assert {r.integration_id: json.loads(r.doc)["status"] for r in mirror.rows("objects")} == {
+        1: "DRAFT",
+        2: "ORDERED",
+    }
+
+
+def test_a_surprise_is_recorded_as_drift_with_its_cause(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(read(1, id_="1", _updated=at(0), status="DRAFT", first=True, kind="fetch"))
+    mirror(read(3, id_="2", _updated=at(2), status="DRAFT", kind="fetch"))
+    mirror(read(4, id_="1", _updated=at(3), status="ORDERED", kind="fetch"))
+    mirror(event(5, id_="3", status="DRAFT"))
+    mirror(read(6, id_="3", status="DRAFT", estimatedCost=7.0))
+    assert [(d.id, d.cause) for d in mirror.rows("drift")] == [
+        ("2", "creation not announced"),
+        ("1", "change not announced"),
+        ("3", "event told only a part"),
+    ]
+
+
+class Ion:
+    """A row in ION over time: value n from second n on; deleted in some seconds."""
+
+    def __init__(self, deleted: set[int]) -> None:
+        self.deleted = deleted
+
+    def read(self, second: int) -> Observation:
+        if second in self.deleted:
+            return absent(second)
+        return read(second, _updated=at(second), paid=second % 2 == 0, description=str(second))
+
+    def event(self, second: int, seen: int) -> Observation:
+        if second in self.deleted:
+            return event(seen)
+        return event(seen, _updated=at(second), description=str(second))
+
+
+statement = st.tuples(st.sampled_from(["read", "event"]), st.integers(1, 20), st.integers(0, 30))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(statement, max_size=14), st.sets(st.integers(1, 20), max_size=6), st.integers(1, 4))
+def test_any_order_of_statements_never_goes_backwards_and_converges(
+    engine: Engine, catalog: Catalog, said: list[tuple[str, int, int]], deleted: set[int], batch: int
+) -> None:
+    ion = Ion(deleted)
+    with engine.connect() as connection:
+        mirror = Mirror(connection, catalog)
+        newest = ""
+        statements = [ion.read(s) if kind == "read" else ion.event(s, s + late) for kind, s, late in said]
+        for start in range(0, len(statements), batch):
+            mirror(*statements[start : start + batch])
+            doc = mirror.doc()
+            if doc and not deleted:
+                assert doc.get("_updated", "") >= newest
+                newest = doc.get("_updated", "")
+            for state in mirror.rows("objects"):
+                assert state.completeness == "full" or (ORDER, "1") in mirror.stale() or state.deleted_at
+        final = read(55, _updated=at(54), paid=True, description="end")
+        mirror(final)
+        assert {"_updated": at(54), "paid": True, "description": "end"} == mirror.doc()
+        assert set() == mirror.stale()
+        versions = [v.version for v in mirror.rows("versions")]
+        assert list(range(1, len(versions) + 1)) == versions
+        connection.rollback()
+
+
+def test_a_replica_that_lags_does_not_settle_the_news(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(read(1, _updated=at(0), status="DRAFT"))
+    mirror(event(3, _updated=at(2), status="ORDERED"))
+    assert mirror(read(4, _updated=at(0), status="DRAFT")).outcomes == ["older"]
+    assert {(ORDER, "1")} == mirror.stale()
