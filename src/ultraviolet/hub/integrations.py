@@ -1,0 +1,318 @@
+"""Integrations: the ION environments this hub is connected to, with their credentials and schedules."""
+
+from datetime import UTC, datetime
+from typing import Any, Protocol, cast
+
+import aiohttp
+import msgspec
+from cronsim import CronSim, CronSimError
+from sqlalchemy import Connection, RowMapping, delete, insert, select
+from sqlalchemy import update as sql_update
+
+from ultraviolet import times
+from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
+from ultraviolet.hub import audit
+from ultraviolet.hub.connection_test import TestResult, examine
+from ultraviolet.hub.secrets import Secrets
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.client import Budget, IonClient, graphql_url
+from ultraviolet.ion.documents import Offered
+from ultraviolet.ion.sign_in import token_urls, with_scheme
+from ultraviolet.mirror.store import Store
+from ultraviolet.mirror.tables import integrations
+
+INCREMENTAL_SCHEDULE = "*/5 * * * *"
+FULL_SCHEDULE = "0 3 * * *"
+REQUESTS_PER_SECOND = 20
+_MOST_REQUESTS = 1000
+
+
+class Preset(msgspec.Struct, frozen=True):
+    """The addresses of one of ION's environments."""
+
+    name: str
+    title: str
+    api_url: str
+    auth_url: str
+
+
+def _preset(name: str, title: str, place: str) -> Preset:
+    return Preset(
+        name, title, f"https://api{place}.buildwithion.com", f"https://auth{place}.buildwithion.com"
+    )
+
+
+PRESETS: tuple[Preset, ...] = (
+    Preset("production", "Production", "https://api.buildwithion.com", "https://auth.buildwithion.com/auth"),
+    Preset(
+        "staging",
+        "Staging and sandbox",
+        "https://staging-api.buildwithion.com",
+        "https://staging-auth.buildwithion.com",
+    ),
+    _preset("gov-production", "Government production", "-production-gov"),
+    _preset("gov-staging", "Government staging", "-staging-gov"),
+    _preset("aus-production", "Australia production", "-production-aus"),
+    _preset("aus-staging", "Australia staging", "-staging-aus"),
+    Preset("local", "Local ION", "http://127.0.0.1:8100", "http://127.0.0.1:8100"),
+)
+
+
+class NewIntegration(msgspec.Struct, frozen=True):
+    """What it takes to connect to an ION."""
+
+    name: str
+    api_url: str
+    auth_url: str
+    client_id: str
+    client_secret: str
+    incremental_schedule: str = INCREMENTAL_SCHEDULE
+    full_schedule: str = FULL_SCHEDULE
+    requests_per_second: int = REQUESTS_PER_SECOND
+
+
+class IntegrationChanges(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is to be different; what is left out stays."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    api_url: str | msgspec.UnsetType = msgspec.UNSET
+    auth_url: str | msgspec.UnsetType = msgspec.UNSET
+    client_id: str | msgspec.UnsetType = msgspec.UNSET
+    client_secret: str | msgspec.UnsetType = msgspec.UNSET
+    incremental_schedule: str | msgspec.UnsetType = msgspec.UNSET
+    full_schedule: str | msgspec.UnsetType = msgspec.UNSET
+    requests_per_second: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class Integration(msgspec.Struct, frozen=True):
+    """One ION environment, without its secret."""
+
+    id: int
+    name: str
+    api_url: str
+    auth_url: str
+    client_id: str
+    paused: bool
+    incremental_schedule: str
+    full_schedule: str
+    requests_per_second: int
+    test_result: TestResult | None
+    created_at: str
+    updated_at: str
+
+
+class Testing(Protocol):
+    """What a connection test needs of the hub."""
+
+    @property
+    def store(self) -> Store:
+        """The database."""
+        ...
+
+    @property
+    def catalog(self) -> Catalog:
+        """The contract."""
+        ...
+
+    async def client(self, integration_id: int) -> IonClient:
+        """Give the client of this integration."""
+        ...
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What signs the hub in to one ION; never logged, never shown."""
+
+    api_url: str
+    auth_url: str
+    client_id: str
+    client_secret: str
+
+    def __repr__(self) -> str:
+        """Keep the secret out of tracebacks and logs."""
+        return f"Credentials({self.api_url}, {self.client_id})"
+
+
+def create(connection: Connection, secrets: Secrets, actor: str, new: NewIntegration) -> Integration:
+    """Add an integration; raises ConflictError for a name in use, InvalidError for what makes no sense."""
+    values = _checked(msgspec.structs.asdict(new))
+    _free_name(connection, values["name"], None)
+    now = times.now()
+    values |= {"client_secret": secrets.seal(values["client_secret"]), "created_at": now, "updated_at": now}
+    made = insert(integrations).values(**values, paused=False).returning(integrations.c.id)
+    integration_id = connection.execute(made).scalar_one()
+    audit.record(connection, actor, "integration.create", new.name, {"api_url": values["api_url"]})
+    return get(connection, integration_id)
+
+
+def get(connection: Connection, integration_id: int) -> Integration:
+    """Read one integration; raises NotFoundError."""
+    return _integration(_row(connection, integration_id))
+
+
+def find(connection: Connection, id_or_name: str | int) -> Integration:
+    """Read one integration by name or number; raises NotFoundError."""
+    named = select(integrations).where(integrations.c.name == str(id_or_name))
+    row = connection.execute(named).mappings().one_or_none()
+    if row is not None:
+        return _integration(row)
+    if str(id_or_name).isdecimal():
+        return get(connection, int(id_or_name))
+    raise NotFoundError(f"There is no integration {id_or_name}; `ultraviolet integration list` shows all")
+
+
+def list_page(connection: Connection, after: int = 0, limit: int = 100) -> list[Integration]:
+    """Read integrations in the order they were added."""
+    query = select(integrations).where(integrations.c.id > after).order_by(integrations.c.id).limit(limit)
+    return [_integration(row) for row in connection.execute(query).mappings()]
+
+
+def update(
+    connection: Connection, secrets: Secrets, actor: str, integration_id: int, changes: IntegrationChanges
+) -> Integration:
+    """Change what is given; what was tested with other credentials or addresses counts as untested."""
+    given = {
+        name: value for name, value in msgspec.structs.asdict(changes).items() if value is not msgspec.UNSET
+    }
+    before = _row(connection, integration_id)
+    values = _checked({**{name: before[name] for name in NewIntegration.__struct_fields__}, **given})
+    _free_name(connection, values["name"], integration_id)
+    if "client_secret" in given:
+        values["client_secret"] = secrets.seal(values["client_secret"])
+    if given.keys() & {"api_url", "auth_url", "client_id", "client_secret"}:
+        values |= {"test_result": None}
+    where = integrations.c.id == integration_id
+    connection.execute(sql_update(integrations).where(where).values(**values, updated_at=times.now()))
+    audit.record(connection, actor, "integration.update", before["name"], {"changed": sorted(given)})
+    return get(connection, integration_id)
+
+
+def pause(connection: Connection, actor: str, integration_id: int) -> Integration:
+    """Stop reading from this ION; deliveries are still taken, and applied after `resume`."""
+    return _set_paused(connection, actor, integration_id, paused=True)
+
+
+def resume(connection: Connection, actor: str, integration_id: int) -> Integration:
+    """Go on where `pause` stopped."""
+    return _set_paused(connection, actor, integration_id, paused=False)
+
+
+def remove(connection: Connection, actor: str, integration_id: int) -> None:
+    """Forget an integration with all it brought: its URLs, events, objects and their history."""
+    name = _row(connection, integration_id)["name"]
+    connection.execute(delete(integrations).where(integrations.c.id == integration_id))
+    audit.record(connection, actor, "integration.remove", name)
+
+
+def credentials(connection: Connection, secrets: Secrets, integration_id: int) -> Credentials:
+    """Read what signs in to this ION."""
+    row = _row(connection, integration_id)
+    return Credentials(row["api_url"], row["auth_url"], row["client_id"], secrets.open(row["client_secret"]))
+
+
+def make_client(signs_in: Credentials, requests_per_second: int, session: aiohttp.ClientSession) -> IonClient:
+    """Make the client of one integration, with the budget that heal, fetch and verify share."""
+    return IonClient(
+        signs_in.api_url,
+        signs_in.auth_url,
+        signs_in.client_id,
+        signs_in.client_secret,
+        budget=Budget(requests_per_second),
+        session=session,
+    )
+
+
+async def test(hub: Testing, integration_id: int) -> TestResult:
+    """Test the connection and keep what was found, with what this ION offers of the contract."""
+    result, found = await examine(await hub.client(integration_id), hub.catalog)
+    await hub.store.write(
+        lambda connection: keep_test(connection, hub.catalog, integration_id, result, found)
+    )
+    return result
+
+
+def offered(connection: Connection, catalog: Catalog, integration_id: int) -> Offered:
+    """Tell what this ION offers of the contract; all of it until a test has asked."""
+    kept: dict[str, list[str]] | None = _row(connection, integration_id)["offered"]
+    if not kept:
+        return Offered.whole(catalog)
+    return Offered({name: frozenset(members) for name, members in kept.items()})
+
+
+def keep_test(
+    connection: Connection, catalog: Catalog, integration_id: int, result: TestResult, found: Offered | None
+) -> None:
+    """Keep a connection test and, where the ION told it, what it offers."""
+    values: dict[str, Any] = {"test_result": msgspec.to_builtins(result)}
+    if found is not None:
+        values["offered"] = {
+            name: sorted(found.types[name]) for name in _useful(catalog) if name in found.types
+        }
+    connection.execute(sql_update(integrations).where(integrations.c.id == integration_id).values(**values))
+
+
+def _useful(catalog: Catalog) -> list[str]:
+    names = {"Query", "Mutation", "ResourceEnum", "WebhookReceiver", "WebhookSubscription"}
+    for resource in catalog.resources.values():
+        names |= {resource.type, resource.filters or "", resource.sort or ""}
+    return sorted(names - {""})
+
+
+def _row(connection: Connection, integration_id: int) -> RowMapping:
+    query = select(integrations).where(integrations.c.id == integration_id)
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(
+            f"There is no integration {integration_id}; `ultraviolet integration list` shows all"
+        )
+    return row
+
+
+def _integration(row: RowMapping) -> Integration:
+    values = {name: row[name] for name in Integration.__struct_fields__}
+    return msgspec.convert(values, Integration)
+
+
+def _set_paused(connection: Connection, actor: str, integration_id: int, *, paused: bool) -> Integration:
+    before = _row(connection, integration_id)
+    if before["paused"] != paused:
+        changed = sql_update(integrations).where(integrations.c.id == integration_id)
+        connection.execute(changed.values(paused=paused, updated_at=times.now()))
+        audit.record(connection, actor, f"integration.{'pause' if paused else 'resume'}", before["name"])
+    return get(connection, integration_id)
+
+
+def _free_name(connection: Connection, name: str, but: int | None) -> None:
+    taken = connection.execute(
+        select(integrations.c.id).where(integrations.c.name == name)
+    ).scalar_one_or_none()
+    if taken not in (None, but):
+        raise ConflictError(f"There is already an integration named {name}")
+
+
+def _checked(values: dict[str, Any]) -> dict[str, Any]:
+    """Bring what a person typed into form, or say what is wrong with it."""
+    for name in ("name", "client_id", "client_secret"):
+        value = values[name].strip() if isinstance(values[name], str) else values[name]
+        if not value:
+            raise InvalidError(f"{name} is empty")
+        values[name] = value
+    if values["name"].isdecimal():
+        raise InvalidError("A name is not just a number, so that commands can tell names and numbers apart")
+    graphql_url(values["api_url"])
+    token_urls(values["auth_url"])
+    for name in ("api_url", "auth_url"):
+        values[name] = with_scheme(values[name])
+    for name in ("incremental_schedule", "full_schedule"):
+        _check_schedule(values[name])
+    if not 1 <= cast("int", values["requests_per_second"]) <= _MOST_REQUESTS:
+        raise InvalidError(f"requests_per_second is between 1 and {_MOST_REQUESTS}")
+    return values
+
+
+def _check_schedule(schedule: str) -> None:
+    try:
+        CronSim(schedule, datetime.now(UTC))
+    except CronSimError as error:
+        raise InvalidError(
+            f"{schedule!r} is not a schedule such as `{INCREMENTAL_SCHEDULE}` (cron, UTC)"
+        ) from error

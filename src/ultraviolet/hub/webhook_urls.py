@@ -1,0 +1,235 @@
+"""Webhook URLs: addresses for deliveries, shown once, kept as a hash, rotated without a gap, revoked at once."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from ultraviolet import times
+from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
+from ultraviolet.hub import audit
+from ultraviolet.hub.secrets import Secrets, digest, new_token
+from ultraviolet.ion.deliveries import SignatureFormat
+from ultraviolet.mirror.tables import integrations, webhook_urls
+
+ROTATED_LIFETIME = timedelta(hours=24)
+State = Literal["active", "rotated", "revoked"]
+
+
+class WebhookUrl(msgspec.Struct, frozen=True):
+    """An address for deliveries, without its secret part."""
+
+    id: int
+    integration_id: int
+    name: str
+    last_four: str
+    state: State
+    replaces_id: int | None
+    expires_at: str | None
+    receiver_id: str | None
+    verifies: bool
+    """Whether the receiver's shared secret is known, so that signatures are verified."""
+    signature_format: SignatureFormat | None
+    wanted: list[tuple[str, str]] | None
+    created_at: str
+    first_delivery_at: str | None
+    last_delivery_at: str | None
+    first_verified_at: str | None
+
+
+class UrlEntry(msgspec.Struct, frozen=True):
+    """What ingest needs of an address that works; never logged."""
+
+    url_id: int
+    integration_id: int
+    shared_secret: str | None
+    signature_format: SignatureFormat | None
+    state: State
+    expires_at: str | None
+
+
+def address(public_url: str, token: str) -> str:
+    """Give the whole URL; this is the one moment it exists."""
+    return f"{public_url.rstrip('/')}/hooks/{token}"
+
+
+def mint(connection: Connection, actor: str, integration_id: int, name: str) -> tuple[WebhookUrl, str]:
+    """Make an address for one integration; its secret part is returned here and never again."""
+    if not name.strip():
+        raise InvalidError("A webhook URL needs a name that says where it is used")
+    known = select(integrations.c.id).where(integrations.c.id == integration_id)
+    if connection.execute(known).scalar_one_or_none() is None:
+        raise NotFoundError(f"There is no integration {integration_id}")
+    minted = _insert(connection, integration_id=integration_id, name=name.strip())
+    audit.record(
+        connection, actor, "webhook_url.create", _subject(minted[0]), {"integration_id": integration_id}
+    )
+    return minted
+
+
+def rotate(connection: Connection, actor: str, url_id: int) -> tuple[WebhookUrl, str]:
+    """Replace an address: both work until the first delivery on the new one, the old one 24 hours at most."""
+    row = _row(connection, url_id)
+    if row["state"] != "active":
+        raise ConflictError(
+            f"Webhook URL {url_id} is {row['state']}; rotate the active one, or create a new one"
+        )
+    carried = ("integration_id", "name", "receiver_id", "shared_secret", "signature_format", "wanted")
+    url, token = _insert(connection, replaces_id=url_id, **{name: row[name] for name in carried})
+    expires_at = times.text(datetime.now(UTC) + ROTATED_LIFETIME)
+    _set(connection, url_id, state="rotated", expires_at=expires_at)
+    audit.record(connection, actor, "webhook_url.rotate", _subject(_url(row)), {"new": url.id})
+    return url, token
+
+
+def revoke(connection: Connection, actor: str, url_id: int) -> WebhookUrl:
+    """End an address at once; what ION sends there from now on is refused."""
+    url = get(connection, url_id)
+    if _row(connection, url_id)["state"] != "revoked":
+        _set(connection, url_id, state="revoked", shared_secret=None)
+        audit.record(connection, actor, "webhook_url.revoke", _subject(url))
+    return get(connection, url_id)
+
+
+def get(connection: Connection, url_id: int) -> WebhookUrl:
+    """Read one address; raises NotFoundError."""
+    return _url(_row(connection, url_id))
+
+
+def list_(connection: Connection, integration_id: int) -> list[WebhookUrl]:
+    """Read the addresses of an integration, newest first."""
+    query = select(webhook_urls).where(webhook_urls.c.integration_id == integration_id)
+    return [_url(row) for row in connection.execute(query.order_by(webhook_urls.c.id.desc())).mappings()]
+
+
+def current(connection: Connection, integration_id: int) -> WebhookUrl | None:
+    """Give the active address set-up works on: the newest with a receiver, else the newest."""
+    active_ones = [url for url in list_(connection, integration_id) if url.state == "active"]
+    with_receiver = [url for url in active_ones if url.receiver_id]
+    return next(iter(with_receiver or active_ones), None)
+
+
+def active(connection: Connection, secrets: Secrets) -> dict[bytes, UrlEntry]:
+    """Read what ingest looks up: the addresses that work, by the hash of their token."""
+    query = select(webhook_urls).where(webhook_urls.c.state != "revoked")
+    rows = connection.execute(query).mappings().all()
+    return {bytes(row["token_hash"]): _entry(row, secrets) for row in rows if _state(row) != "revoked"}
+
+
+def delivered(
+    connection: Connection,
+    url_id: int,
+    at: str,
+    *,
+    verified: bool,
+    signature_format: SignatureFormat | None = None,
+) -> bool:
+    """Note a delivery; the first one ends the addresses this one replaces. Tells whether `active` changed."""
+    row = _row(connection, url_id)
+    values: dict[str, Any] = {"last_delivery_at": at}
+    first = row["first_delivery_at"] is None
+    if first:
+        values["first_delivery_at"] = at
+    if verified and row["first_verified_at"] is None:
+        values["first_verified_at"] = at
+    detected = bool(signature_format) and row["signature_format"] is None
+    if detected:
+        values["signature_format"] = signature_format
+    _set(connection, url_id, **values)
+    return (_end_replaced(connection, row) if first else False) or detected
+
+
+def set_receiver(
+    connection: Connection,
+    secrets: Secrets,
+    actor: str,
+    url_id: int,
+    receiver_id: str,
+    shared_secret: str | None,
+) -> WebhookUrl:
+    """Remember which of ION's receivers posts here and, where it could be read, its shared secret."""
+    row = _row(connection, url_id)
+    values: dict[str, Any] = {"receiver_id": receiver_id}
+    if shared_secret and (not row["shared_secret"] or secrets.open(row["shared_secret"]) != shared_secret):
+        sealed = secrets.seal(shared_secret)
+        values |= {"shared_secret": sealed, "signature_format": None, "first_verified_at": None}
+    if row["receiver_id"] != receiver_id or "shared_secret" in values:
+        _set(connection, url_id, **values)
+        audit.record(
+            connection, actor, "webhook_url.set_receiver", _subject(_url(row)), {"receiver": receiver_id}
+        )
+    return get(connection, url_id)
+
+
+def set_wanted(
+    connection: Connection, actor: str, url_id: int, wanted: list[tuple[str, str]] | None
+) -> WebhookUrl:
+    """Say which (resource, action) pairs are to be subscribed; None means all supported."""
+    if get(connection, url_id).wanted != wanted:
+        _set(connection, url_id, wanted=None if wanted is None else [list(pair) for pair in wanted])
+        audit.record(
+            connection, actor, "webhook_url.set_wanted", str(url_id), {"pairs": wanted and len(wanted)}
+        )
+    return get(connection, url_id)
+
+
+def _end_replaced(connection: Connection, row: RowMapping) -> bool:
+    ended = False
+    replaced = row["replaces_id"]
+    while replaced is not None:
+        before = _row(connection, replaced)
+        ended = ended or before["state"] != "revoked"
+        _set(connection, replaced, state="revoked", shared_secret=None)
+        replaced = before["replaces_id"]
+    return ended
+
+
+def _insert(connection: Connection, **values: Any) -> tuple[WebhookUrl, str]:
+    token = new_token("uvh")
+    values |= {
+        "token_hash": digest(token),
+        "last_four": token[-4:],
+        "state": "active",
+        "created_at": times.now(),
+    }
+    row = connection.execute(insert(webhook_urls).values(**values).returning(webhook_urls)).mappings().one()
+    return _url(row), token
+
+
+def _set(connection: Connection, url_id: int, **values: Any) -> None:
+    connection.execute(update(webhook_urls).where(webhook_urls.c.id == url_id).values(**values))
+
+
+def _row(connection: Connection, url_id: int) -> RowMapping:
+    row = connection.execute(select(webhook_urls).where(webhook_urls.c.id == url_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no webhook URL {url_id}; `ultraviolet webhook list` shows all")
+    return row
+
+
+def _state(row: RowMapping) -> State:
+    expired = row["state"] == "rotated" and row["expires_at"] is not None and row["expires_at"] < times.now()
+    return "revoked" if expired else row["state"]
+
+
+def _url(row: RowMapping) -> WebhookUrl:
+    values = {name: row[name] for name in WebhookUrl.__struct_fields__ if name != "verifies"}
+    values |= {"state": _state(row), "verifies": row["shared_secret"] is not None}
+    return msgspec.convert(values, WebhookUrl)
+
+
+def _entry(row: RowMapping, secrets: Secrets) -> UrlEntry:
+    secret = secrets.open(row["shared_secret"]) if row["shared_secret"] else None
+    return UrlEntry(
+        url_id=row["id"],
+        integration_id=row["integration_id"],
+        shared_secret=secret,
+        signature_format=row["signature_format"],
+        state=row["state"],
+        expires_at=row["expires_at"],
+    )
+
+
+def _subject(url: WebhookUrl) -> str:
+    return f"{url.name} (…{url.last_four})"
