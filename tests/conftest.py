@@ -221,6 +221,12 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
 
 
 @pytest.fixture(scope="session")
+def wait() -> Callable[[Callable[[], Any], float, str], Any]:
+    """Look again and again until there is something."""
+    return wait_for
+
+
+@pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium, installed through the system's packages if there is none."""
     found = find_chromium()

@@ -9,7 +9,9 @@ import typer
 import ultraviolet
 from ultraviolet.cli import (
     access,
+    config,
     demo,
+    doctor,
     events,
     fetches,
     integrations,
@@ -32,6 +34,8 @@ app = typer.Typer(
 )
 app.command("serve", rich_help_panel="Processes")(processes.serve)
 app.command("demo", rich_help_panel="Processes")(demo.demo)
+app.command("doctor", rich_help_panel="Processes")(doctor.doctor)
+app.add_typer(config.app, name="config", rich_help_panel="Processes")
 app.add_typer(ion.app, name="ion", rich_help_panel="Processes")
 app.add_typer(integrations.app, name="integration")
 app.add_typer(webhooks.app, name="webhook")

@@ -10,7 +10,7 @@ from ultraviolet.errors import InvalidError, UltravioletError
 
 app = typer.Typer(no_args_is_help=True, help="Connect ION environments: add, list, test, pause, remove.")
 
-COLUMNS = {"id": "id", "name": "name", "state": "state", "API": "api_url"}
+COLUMNS = {"id": "id", "name": "name", "paused": "paused", "API": "api_url", "client id": "client_id"}
 READABLE = {"resource": "resource", "readable": "readable", "objects": "count", "reason": "reason"}
 
 Name = Annotated[str | None, typer.Argument(help="Name or id; may be left out where there is only one.")]
@@ -28,10 +28,13 @@ def add(
     session: Session,
     name: Annotated[str, typer.Argument(help="How this ION environment is called here.")],
     *,
-    api_url: Annotated[str, typer.Option(envvar="ION_API_URI", help="Address of ION's API.")],
+    environment: Annotated[
+        str | None, typer.Option(help="One of ION's environments, such as production; sets both addresses.")
+    ] = None,
+    api_url: Annotated[str | None, typer.Option(envvar="ION_API_URI", help="Address of ION's API.")] = None,
     auth_url: Annotated[
-        str, typer.Option(envvar="ION_AUTH_SERVER", help="Host or address of ION's sign-in.")
-    ],
+        str | None, typer.Option(envvar="ION_AUTH_SERVER", help="Address of ION's sign-in.")
+    ] = None,
     client_id: Annotated[str, typer.Option(envvar="ION_CLIENT_ID", help="Client id of an ION API key.")],
     client_secret: Annotated[
         str,
@@ -45,13 +48,11 @@ def add(
 ) -> None:
     """Add an integration. Next: `ultraviolet integration test`, then `ultraviolet setup apply`.
 
-    Example: ultraviolet integration add plant-1 --api-url https://api.buildwithion.com
-    --auth-url auth.buildwithion.com --client-id … (the secret is asked for)
+    Example: ultraviolet integration add plant-1 --environment production --client-id … (the secret is asked for)
     """
-    new = {"name": name, "api_url": api_url, "auth_url": auth_url}
-    created = session.api.post(
-        "/integrations", {**new, "client_id": client_id, "client_secret": client_secret}
-    )
+    addresses = _addresses(environment, api_url, auth_url)
+    credentials = {"client_id": client_id, "client_secret": client_secret}
+    created = session.api.post("/integrations", {"name": name, **addresses, **credentials})
     session.show(created)
     session.say(f"Next: ultraviolet integration test {name}")
 
@@ -108,6 +109,20 @@ def remove(
     session.confirm(f"Remove “{integration['name']}” with everything kept of it?", yes=yes)
     session.api.delete(f"/integrations/{integration['id']}")
     session.show({"removed": integration["name"]})
+
+
+def _addresses(environment: str | None, api_url: str | None, auth_url: str | None) -> Json:
+    if environment is None:
+        if api_url is None or auth_url is None:
+            raise InvalidError("Give --environment, or both --api-url and --auth-url.")
+        return {"api_url": api_url, "auth_url": auth_url}
+    from ultraviolet.hub.integrations import PRESETS
+
+    for preset in PRESETS:
+        if preset.name == environment:
+            return {"api_url": api_url or preset.api_url, "auth_url": auth_url or preset.auth_url}
+    names = ", ".join(preset.name for preset in PRESETS)
+    raise InvalidError(f"ION has no environment “{environment}” here; there are {names}.")
 
 
 def _show_test(session: Session, result: Json) -> None:

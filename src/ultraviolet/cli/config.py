@@ -1,0 +1,74 @@
+"""`ultraviolet config show`: every setting, its value, and where the value comes from."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from ultraviolet.cli import output
+from ultraviolet.cli.session import DATA
+
+app = typer.Typer(no_args_is_help=True, help="Settings: show.")
+
+COLUMNS = {"setting": "name", "value": "value", "from": "source", "what it is": "help"}
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """A variable of the environment that is honoured."""
+
+    name: str
+    help: str
+    default: str = ""
+    secret: bool = False
+
+
+SETTINGS = (
+    Setting("ULTRAVIOLET_DATA", "directory of the database, the secret key and hub.json", str(DATA)),
+    Setting("ULTRAVIOLET_DATABASE_URL", "address of the database", "sqlite:///DATA/hub.db", secret=True),
+    Setting("ULTRAVIOLET_PUBLIC_URL", "address under which ION reaches this hub", "http://HOST:PORT"),
+    Setting("ULTRAVIOLET_ADMIN_KEY", "first API key, for automation; also …_FILE", secret=True),
+    Setting(
+        "ULTRAVIOLET_SECRET_KEY", "key that seals credentials; also …_FILE", "DATA/secret.key", secret=True
+    ),
+    Setting("ULTRAVIOLET_URL", "which hub commands speak to", "the one running on DATA"),
+    Setting("ULTRAVIOLET_KEY", "API key that commands use", "that of DATA/hub.json", secret=True),
+    Setting("ION_API_URI", "address of ION's API, for `integration add`"),
+    Setting("ION_AUTH_SERVER", "address of ION's sign-in, for `integration add`"),
+    Setting("ION_CLIENT_ID", "API key of ION, for `integration add` and `ion serve`"),
+    Setting("ION_CLIENT_SECRET", "its secret", secret=True),
+)
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A setting as it is now."""
+
+    name: str
+    value: str
+    source: str
+    help: str
+
+
+@app.command()
+def show(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Show every setting with its value and where it comes from; secrets are only said to be set."""
+    rows = [msgspec.to_builtins(now(setting, os.environ)) for setting in SETTINGS]
+    if as_json:
+        output.write_json(rows)
+    else:
+        output.write_table(rows, COLUMNS)
+
+
+def now(setting: Setting, environment: Mapping[str, str]) -> Shown:
+    """Tell what a setting is at the moment; the value of a secret stays where it is."""
+    if value := environment.get(setting.name):
+        return Shown(setting.name, "(set)" if setting.secret else value, "environment", setting.help)
+    if path := environment.get(f"{setting.name}_FILE"):
+        source = "file" if Path(path).is_file() else "file that does not exist"
+        return Shown(setting.name, path, source, setting.help)
+    return Shown(setting.name, setting.default, "default" if setting.default else "not set", setting.help)
