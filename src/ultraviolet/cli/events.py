@@ -14,6 +14,7 @@ COLUMNS = {
     "resource": "resource",
     "action": "action",
     "object": "object_id",
+    "signature": "signature",
     "outcome": "outcome",
 }
 

@@ -16,11 +16,13 @@ COLUMNS = {
     "id": "id",
     "mode": "mode",
     "state": "state",
-    "objects": "objects",
+    "read": "read",
     "changed": "changed",
+    "deleted": "deleted",
     "started": "started_at",
     "finished": "finished_at",
 }
+STEPS = {"resource": "resource", "state": "state", "total": "total", "read": "read", "error": "error"}
 
 
 class FetchFailedError(UltravioletError):
@@ -45,7 +47,7 @@ def run(
     fetch = session.api.post(f"/integrations/{found['id']}/fetches", {"mode": mode})
     if wait:
         fetch = follow_fetch(session.api, fetch, quiet=session.as_json)
-    session.show(fetch)
+    session.show(fetch if session.as_json else _head(fetch))
     if wait and fetch["state"] != "done":
         raise FetchFailedError
 
@@ -65,5 +67,13 @@ def show(
     session: Session, fetch_id: Annotated[str, typer.Argument(help="Id, from `ultraviolet fetch list`.")]
 ) -> None:
     """Show one fetch with its progress."""
-    fetch: Json = session.api.get(f"/fetches/{fetch_id}")
-    session.show(fetch)
+    fetch = session.api.get(f"/fetches/{fetch_id}")
+    if session.as_json:
+        session.show(fetch)
+        return
+    session.show(_head(fetch))
+    session.show_list(iter(fetch["steps"]), STEPS, "No steps.")
+
+
+def _head(fetch: Json) -> Json:
+    return {name: value for name, value in fetch.items() if name != "steps"}

@@ -7,7 +7,6 @@ import typer
 
 from ultraviolet.cli.api import Api, Json
 
-OVER = ("done", "failed", "canceled")
 POLL = 0.2
 
 
@@ -18,40 +17,34 @@ def follow_fetch(api: Api, fetch: Json, *, quiet: bool) -> Json:
     if not sys.stderr.isatty():
         return _until_over(api, fetch, _Lines())
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("Reading from ION"),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as bars:
-        bar = bars.add_task("Reading from ION", total=None)
+        bar = bars.add_task("", total=None)
 
         def update(now: Json) -> None:
-            bars.update(bar, completed=objects(now), total=expected(now), description=label(now))
+            bars.update(bar, completed=now["resources_done"], total=now["resources"], description=words(now))
 
         return _until_over(api, fetch, update)
 
 
-def objects(fetch: Json) -> int:
-    """How many objects were read so far."""
-    return int(fetch.get("objects") or 0)
-
-
-def expected(fetch: Json) -> int | None:
-    """How many objects there will be, once ION has said so."""
-    total = fetch.get("expected")
-    return int(total) if total else None
-
-
-def label(fetch: Json) -> str:
-    """What is being read at the moment."""
-    resource = fetch.get("resource")
-    return f"Reading {resource}" if resource else "Reading from ION"
+def words(fetch: Json) -> str:
+    """How far a fetch is, in words."""
+    done, resources = fetch["resources_done"], fetch["resources"]
+    return f"{done} of {resources} resources, {fetch['read']} objects read, {fetch['changed']} changed"
 
 
 def _until_over(api: Api, fetch: Json, tell: Callable[[Json], None]) -> Json:
     while True:
         fetch = api.get(f"/fetches/{fetch['id']}")
         tell(fetch)
-        if fetch["state"] in OVER:
+        if fetch["state"] != "running":
             return fetch
         api.pause(POLL)
 
@@ -63,8 +56,8 @@ class _Lines:
         self.next = 0.0
 
     def __call__(self, fetch: Json) -> None:
-        total = expected(fetch)
-        if total is None or objects(fetch) < self.next * total:
+        share = fetch["resources_done"] / (fetch["resources"] or 1)
+        if share < self.next:
             return
-        typer.echo(f"{label(fetch)}: {objects(fetch)} of {total}", err=True)
-        self.next = objects(fetch) / total + 0.1
+        typer.echo(words(fetch), err=True)
+        self.next = share + 0.1
