@@ -1,0 +1,72 @@
+"""Query roots that are neither a list nor a single object."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from graphql import FieldNode, GraphQLObjectType
+
+from ultraviolet.local_ion.resolvers import Reader
+
+Root = Callable[[Reader, GraphQLObjectType, list[FieldNode], Mapping[str, Any], int], Any]
+
+
+def _me(
+    reader: Reader, kind: GraphQLObjectType, nodes: list[FieldNode], _: Mapping[str, Any], user_id: int
+) -> Any:
+    del kind
+    return reader.by_key(reader.catalog.resources["users"], nodes, {"id": user_id})
+
+
+def _logs(
+    reader: Reader, kind: GraphQLObjectType, nodes: list[FieldNode], args: Mapping[str, Any], _: int
+) -> Any:
+    """Serve no logs: the local ION keeps none."""
+    return reader.page(kind, nodes, [], args)
+
+
+def _prismatic(
+    reader: Reader, kind: GraphQLObjectType, nodes: list[FieldNode], _: Mapping[str, Any], user_id: int
+) -> Any:
+    del user_id
+    return reader.plain(kind, nodes, {"token": None})
+
+
+def _serial(
+    reader: Reader, kind: GraphQLObjectType, nodes: list[FieldNode], _: Mapping[str, Any], user_id: int
+) -> Any:
+    del user_id
+    (number,) = reader.connection.execute("SELECT coalesce(max(id), 0) + 1 FROM parts_inventory").fetchone()
+    return reader.plain(kind, nodes, {"serialNumber": f"{number:08d}"})
+
+
+def _scan(
+    reader: Reader, kind: GraphQLObjectType, nodes: list[FieldNode], args: Mapping[str, Any], _: int
+) -> Any:
+    found = reader.connection.execute(
+        "SELECT entity_id FROM barcode_labels WHERE iuid = ?", (args["barcode"],)
+    )
+    return reader.plain(kind, nodes, {"entities": [entity for (entity,) in found]})
+
+
+def _template_options(
+    reader: Reader, kind: GraphQLObjectType, nodes: list[FieldNode], args: Mapping[str, Any], _: int
+) -> Any:
+    subject = {
+        "LOCATIONS": "locations",
+        "PARTS_KITS": "parts_kits",
+        "PARTS_INVENTORY": "parts_inventory",
+        "RUNS": "runs",
+    }[args["templateEntityType"]]
+    names = [f.name for f in reader.catalog.resources[subject].fields if not f.name.startswith("_")]
+    return reader.plain(kind, nodes, {"options": names, "templateEntityType": args["templateEntityType"]})
+
+
+ROOTS: Mapping[str, Root] = {
+    "me": _me,
+    "logs": _logs,
+    "prismaticIntegration": _prismatic,
+    "globalUniqueSerialNumber": _serial,
+    "scanBarcode": _scan,
+    "barcodeTemplateFieldOptions": _template_options,
+}
+"""By name."""

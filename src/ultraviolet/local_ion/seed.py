@@ -1,0 +1,76 @@
+"""What an ION has from its first day: the organization, its administrator, roles and permissions, currencies, units."""
+
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.local_ion.store import Store, Transaction, dump
+
+ORGANIZATION = "Ultraviolet Aerospace"
+ADMINISTRATOR = 1
+_ROLES = ("Admin", "Buyer", "Technician", "Quality", "Manager")
+_UNITS = ("each", "kg", "m", "L", "ft", "in", "lb")
+_CURRENCIES = ("USD", "EUR", "GBP")
+_FUNCTIONS = (
+    ("less_than", "<"),
+    ("greater_than", ">"),
+    ("equal_to", "="),
+    ("at_most", "≤"),
+    ("at_least", "≥"),
+)
+
+
+def seed(store: Store, catalog: Catalog) -> None:
+    """Fill an empty database; one that is not empty stays as it is."""
+    with store.writing(ADMINISTRATOR) as tx:
+        if tx.scalar("SELECT count(*) FROM organizations"):
+            return
+        _people(tx)
+        _permissions(tx, catalog)
+        for name in _UNITS:
+            tx.insert("units_of_measurements", {"type": name})
+        for name in _CURRENCIES:
+            tx.insert("currencies", {"type": name})
+        for name, shown in _FUNCTIONS:
+            tx.insert("validation_functions", {"function_name": name, "display_name": shown})
+
+
+def _people(tx: Transaction) -> None:
+    settings = {"purchaseOrders": {"defaultCurrencyId": 1, "numApproversRequired": 1}}
+    tx.insert(
+        "organizations",
+        {
+            "name": ORGANIZATION,
+            "domain": "ultraviolet.example",
+            "org_schema": "ultraviolet",
+            "settings": dump(settings),
+        },
+    )
+    add_user(tx, "Ada Admin", "admin@ultraviolet.example")
+    for name in _ROLES:
+        tx.insert("roles", {"name": name})
+    tx.insert("user_roles", {"user_id": ADMINISTRATOR, "role_id": 1})
+
+
+def add_user(tx: Transaction, name: str, email: str) -> int:
+    """Add a person to the organization; ION itself knows only invitations."""
+    values = {
+        "name": name,
+        "email": email,
+        "organization_id": 1,
+        "deactivated": 0,
+        "enforce_mfa": 0,
+        "ion_bot": 0,
+        "notification_emails_enabled": 1,
+    }
+    return tx.insert("users", values)
+
+
+def _permissions(tx: Transaction, catalog: Catalog) -> None:
+    mutations = catalog.schema.mutation_type
+    assert mutations is not None
+    for name in mutations.fields:
+        group = tx.insert("permission_groups", {"name": name, "family": _family(name)})
+        tx.insert("permission_group_roles", {"role_id": 1, "permission_group_id": group})
+
+
+def _family(name: str) -> str:
+    words = "".join(f" {c.lower()}" if c.isupper() else c for c in name).split()
+    return " ".join(words[1:]).capitalize() or name
