@@ -103,6 +103,13 @@ def list_(connection: Connection, integration_id: int) -> list[WebhookUrl]:
     return [_url(row) for row in connection.execute(query.order_by(webhook_urls.c.id.desc())).mappings()]
 
 
+def find_by_token(connection: Connection, integration_id: int, token: str) -> WebhookUrl | None:
+    """Find the working address of an integration that has this secret part."""
+    where = (webhook_urls.c.integration_id == integration_id, webhook_urls.c.token_hash == digest(token))
+    row = connection.execute(select(webhook_urls).where(*where)).mappings().one_or_none()
+    return None if row is None or _state(row) == "revoked" else _url(row)
+
+
 def current(connection: Connection, integration_id: int) -> WebhookUrl | None:
     """Give the active address set-up works on: the newest with a receiver, else the newest."""
     active_ones = [url for url in list_(connection, integration_id) if url.state == "active"]
@@ -117,34 +124,12 @@ def active(connection: Connection, secrets: Secrets) -> dict[bytes, UrlEntry]:
     return {bytes(row["token_hash"]): _entry(row, secrets) for row in rows if _state(row) != "revoked"}
 
 
-def delivered(
-    connection: Connection,
-    url_id: int,
-    at: str,
-    *,
-    verified: bool,
-    signature_format: SignatureFormat | None = None,
-) -> bool:
-    """Note a delivery; the first one ends the addresses this one replaces. Tells whether `active` changed."""
-    row = _row(connection, url_id)
-    values: dict[str, Any] = {"last_delivery_at": at}
-    first = row["first_delivery_at"] is None
-    if first:
-        values["first_delivery_at"] = at
-    if verified and row["first_verified_at"] is None:
-        values["first_verified_at"] = at
-    detected = bool(signature_format) and row["signature_format"] is None
-    if detected:
-        values["signature_format"] = signature_format
-    _set(connection, url_id, **values)
-    return (_end_replaced(connection, row) if first else False) or detected
-
-
 def set_receiver(
     connection: Connection,
     secrets: Secrets,
     actor: str,
     url_id: int,
+    *,
     receiver_id: str,
     shared_secret: str | None,
 ) -> WebhookUrl:
@@ -172,17 +157,6 @@ def set_wanted(
             connection, actor, "webhook_url.set_wanted", str(url_id), {"pairs": wanted and len(wanted)}
         )
     return get(connection, url_id)
-
-
-def _end_replaced(connection: Connection, row: RowMapping) -> bool:
-    ended = False
-    replaced = row["replaces_id"]
-    while replaced is not None:
-        before = _row(connection, replaced)
-        ended = ended or before["state"] != "revoked"
-        _set(connection, replaced, state="revoked", shared_secret=None)
-        replaced = before["replaces_id"]
-    return ended
 
 
 def _insert(connection: Connection, **values: Any) -> tuple[WebhookUrl, str]:

@@ -1,0 +1,416 @@
+"""Set-up in ION: the receiver and its subscriptions, by hand or through the API, and how far it has come.
+
+The whole address of a webhook URL exists only when it is minted, so automatic set-up either mints one and
+makes a receiver for it, or repairs a receiver it knows, whose address it leaves alone.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from ultraviolet.errors import InvalidError
+from ultraviolet.hub import integrations, subscriptions, webhook_urls
+from ultraviolet.hub.secrets import Secrets
+from ultraviolet.hub.subscriptions import Subscribed
+from ultraviolet.hub.webhook_urls import WebhookUrl
+from ultraviolet.ion import webhooks
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.client import IonClient
+from ultraviolet.ion.documents import Offered
+from ultraviolet.ion.problems import IonError, IonRefusedError
+from ultraviolet.ion.webhooks import Receiver
+from ultraviolet.mirror.store import Store
+
+PLACEHOLDER = "<the URL>"
+RECEIVER_PLACEHOLDER = "<the receiver's id>"
+RECEIVER_NAME = "Ultraviolet"
+
+
+class Hub(Protocol):
+    """What set-up needs of the hub."""
+
+    @property
+    def store(self) -> Store: ...
+    @property
+    def catalog(self) -> Catalog: ...
+    @property
+    def secrets(self) -> Secrets: ...
+    @property
+    def public_url(self) -> str: ...
+    async def client(self, integration_id: int) -> IonClient: ...
+
+
+class SetupTexts(msgspec.Struct, frozen=True):
+    """What to paste into ION's query runner, in this order."""
+
+    receiver_mutation: str
+    receiver_variables: str
+    subscription_document: str
+    subscription_variables: str
+    placeholder: str
+    """Stands for the webhook URL, which is known only while it is shown."""
+    receiver_placeholder: str
+    """Stands for the id that ION answers to the receiver mutation."""
+
+
+class ReceiverSeen(msgspec.Struct, frozen=True):
+    """A receiver in ION, without its address and secret."""
+
+    id: str
+    name: str
+    active: bool
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What set-up would do: wanted against there."""
+
+    receiver: ReceiverSeen | None
+    present: tuple[Subscribed, ...]
+    missing: tuple[Subscribed, ...]
+    inactive: tuple[Subscribed, ...]
+    extra: tuple[Subscribed, ...]
+    problems: tuple[str, ...]
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One step of the way, done or not."""
+
+    name: str
+    done: bool
+    detail: str
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """Everything the set-up page shows."""
+
+    steps: list[Step]
+    texts: SetupTexts
+    plan: Plan | None
+    webhook_url: WebhookUrl | None
+    problem: str | None
+    """Why ION could not be asked, in words."""
+
+
+class SetUp(msgspec.Struct, frozen=True):
+    """What automatic set-up did."""
+
+    webhook_url: WebhookUrl
+    receiver_created: bool
+    subscribed: int
+    activated: int
+    removed: int
+    refused: list[str]
+    plan: Plan
+
+
+class Rotated(msgspec.Struct, frozen=True):
+    """A new address, and whether ION posts to it already."""
+
+    webhook_url: WebhookUrl
+    url: str
+    moved: bool
+    detail: str
+
+
+def texts(
+    catalog: Catalog,
+    url: str = PLACEHOLDER,
+    wanted: Sequence[tuple[str, str]] | None = None,
+    offered: Offered | None = None,
+) -> SetupTexts:
+    """Write the GraphQL for doing it by hand; `wanted` None means everything supported."""
+    known = offered or Offered.whole(catalog)
+    chosen = subscriptions.supported(catalog, known) if wanted is None else wanted
+    return SetupTexts(
+        receiver_mutation=webhooks.CREATE_RECEIVER,
+        receiver_variables=_pretty({"input": {"name": RECEIVER_NAME, "webhookUri": url}}),
+        subscription_document=webhooks.subscription_document(
+            subscriptions.in_ions_words(catalog, known, chosen)
+        ),
+        subscription_variables=_pretty({"receiver": RECEIVER_PLACEHOLDER}),
+        placeholder=PLACEHOLDER,
+        receiver_placeholder=RECEIVER_PLACEHOLDER,
+    )
+
+
+async def overview(hub: Hub, integration_id: int) -> Overview:
+    """Tell how far set-up has come; a receiver made by hand in the meantime is found and taken over."""
+    view = await _view(hub, integration_id)
+    found, problem = None, None
+    try:
+        if view.url and not view.url.receiver_id:
+            await adopt(hub, "hub", integration_id)
+            view = await _view(hub, integration_id)
+        found = await plan(hub, integration_id)
+    except (IonError, InvalidError) as error:
+        problem = str(error)
+    wanted = view.url.wanted if view.url else None
+    return Overview(
+        steps=steps(view.url, found),
+        texts=texts(hub.catalog, PLACEHOLDER, wanted, view.offered),
+        plan=found,
+        webhook_url=view.url,
+        problem=problem,
+    )
+
+
+async def plan(hub: Hub, integration_id: int) -> Plan:
+    """Read ION and say what is missing; changes nothing."""
+    view = await _view(hub, integration_id)
+    receiver = await _known_receiver(hub, integration_id, view)
+    return _plan(hub.catalog, view, receiver)
+
+
+def steps(url: WebhookUrl | None, found: Plan | None) -> list[Step]:
+    """Give the steps of set-up, each with where it stands."""
+    receiver = found.receiver if found else None
+    present, wanted = (
+        (len(found.present), len(found.present + found.missing + found.inactive)) if found else (0, 0)
+    )
+    first, verified = (url.first_delivery_at, url.first_verified_at) if url else (None, None)
+    unverified = (
+        "Its shared secret is known; waiting for a delivery"
+        if url and url.verifies
+        else "The shared secret is not known yet"
+    )
+    return [
+        Step(
+            "Webhook URL minted",
+            url is not None,
+            f"ends in …{url.last_four}" if url else "Create one, or set up automatically",
+        ),
+        Step(
+            "Receiver exists in ION",
+            bool(receiver),
+            f"{receiver.name}, id {receiver.id}" if receiver else "Not seen yet",
+        ),
+        Step(
+            "Subscribed",
+            bool(found and receiver and not found.missing and not found.inactive),
+            f"{present} of {wanted}",
+        ),
+        Step("First delivery seen", first is not None, first or "Waiting: change something in ION"),
+        Step("Signature verified", verified is not None, verified or unverified),
+    ]
+
+
+async def apply(
+    hub: Hub,
+    actor: str,
+    integration_id: int,
+    *,
+    wanted: Sequence[Sequence[str]] | None = None,
+    remove_extra: bool = False,
+) -> SetUp:
+    """Bring ION to what is wanted: receiver, subscriptions; done already, it changes nothing.
+
+    `wanted` None keeps the choice made before, which at first is everything supported.
+    """
+    await _know_what_is_offered(hub, integration_id)
+    client, view = await hub.client(integration_id), await _view(hub, integration_id)
+    receiver = await _known_receiver(hub, integration_id, view)
+    created = receiver is None
+    if receiver is None:
+        url_id = await _make_receiver(hub, client, actor, integration_id)
+    else:
+        url_id = await _hold(hub, actor, integration_id, receiver)
+    if wanted is not None:
+        pairs = subscriptions.checked(hub.catalog, view.offered, wanted)
+        await hub.store.write(lambda connection: webhook_urls.set_wanted(connection, actor, url_id, pairs))
+    return await _repair(hub, client, integration_id, created=created, remove_extra=remove_extra)
+
+
+async def adopt(
+    hub: Hub, actor: str, integration_id: int, receiver_id: str | None = None
+) -> WebhookUrl | None:
+    """Take over a receiver made by hand: by its id, or found among ION's by the address it posts to.
+
+    None when there is none yet; raises InvalidError when the receiver named does not post here.
+    """
+    client = await hub.client(integration_id)
+    found = receiver_id or await _discover(hub, client, integration_id)
+    if found is None:
+        return None
+    receiver = await webhooks.read_receiver(client, found)
+    if receiver is None:
+        raise InvalidError(f"ION has no receiver {found}; the id is in its answer to the first mutation")
+    url_id = await _take_over(hub, actor, integration_id, receiver)
+    return await hub.store.read(lambda connection: webhook_urls.get(connection, url_id))
+
+
+async def rotate(hub: Hub, actor: str, url_id: int) -> Rotated:
+    """Replace an address and, where the hub knows the receiver and may, have ION post to the new one."""
+    url, token = await hub.store.write(lambda connection: webhook_urls.rotate(connection, actor, url_id))
+    address = webhook_urls.address(hub.public_url, token)
+    by_hand = "Enter the new address in ION's receiver; the old one works until the first delivery on the new one, at most 24 hours"
+    if url.receiver_id is None:
+        return Rotated(url, address, moved=False, detail=by_hand)
+    try:
+        client = await hub.client(url.integration_id)
+        receiver = await webhooks.read_receiver(client, url.receiver_id)
+        if receiver is None:
+            return Rotated(
+                url,
+                address,
+                moved=False,
+                detail=f"ION has no receiver {url.receiver_id} any more. Set up again",
+            )
+        await webhooks.update_receiver(client, receiver, webhookUri=address)
+    except IonError as error:
+        return Rotated(url, address, moved=False, detail=f"{error}. {by_hand}")
+    return Rotated(url, address, moved=True, detail="ION posts to the new address from now on")
+
+
+async def _know_what_is_offered(hub: Hub, integration_id: int) -> None:
+    tested = await hub.store.read(lambda connection: integrations.get(connection, integration_id).test_result)
+    if tested is None:
+        await integrations.test(hub, integration_id)
+
+
+class _View(msgspec.Struct, frozen=True):
+    """What the hub knows before ION is asked."""
+
+    url: WebhookUrl | None
+    offered: Offered
+    wanted: list[tuple[str, str]]
+
+
+async def _view(hub: Hub, integration_id: int) -> _View:
+    def read(connection: Any) -> _View:
+        offered = integrations.offered(connection, hub.catalog, integration_id)
+        url = webhook_urls.current(connection, integration_id)
+        everything = subscriptions.supported(hub.catalog, offered)
+        return _View(url, offered, everything if url is None or url.wanted is None else url.wanted)
+
+    return await hub.store.read(read)
+
+
+async def _known_receiver(hub: Hub, integration_id: int, view: _View) -> Receiver | None:
+    """Read the receiver that posts here: the one remembered, else one found by its address."""
+    client = await hub.client(integration_id)
+    receiver = None
+    if view.url and view.url.receiver_id:
+        receiver = await webhooks.read_receiver(client, view.url.receiver_id)
+    if receiver is None and view.url:
+        found = await _discover(hub, client, integration_id)
+        receiver = await webhooks.read_receiver(client, found) if found else None
+    return receiver
+
+
+async def _discover(hub: Hub, client: IonClient, integration_id: int) -> str | None:
+    """Find the receiver whose address has the secret part of one of our URLs."""
+    for receiver_id, token in reversed(await webhooks.list_receivers(client)):
+        url = await hub.store.read(
+            lambda c, token=token: webhook_urls.find_by_token(c, integration_id, token)
+        )
+        if url and url.state == "active":
+            return receiver_id
+    return None
+
+
+async def _make_receiver(hub: Hub, client: IonClient, actor: str, integration_id: int) -> int:
+    url, token = await hub.store.write(lambda c: webhook_urls.mint(c, actor, integration_id, RECEIVER_NAME))
+    try:
+        receiver = await webhooks.create_receiver(
+            client, RECEIVER_NAME, webhook_urls.address(hub.public_url, token)
+        )
+    except IonError:
+        await hub.store.write(lambda connection: webhook_urls.revoke(connection, actor, url.id))
+        raise
+    await _remember(hub, actor, url.id, receiver)
+    return url.id
+
+
+async def _hold(hub: Hub, actor: str, integration_id: int, receiver: Receiver) -> int:
+    """Make sure that a receiver the hub knows posts to an address that goes on working."""
+    posts_to = await hub.store.read(lambda c: webhook_urls.find_by_token(c, integration_id, receiver.token))
+    known = await hub.store.read(lambda c: webhook_urls.current(c, integration_id))
+    if known is None or (posts_to and posts_to.state == "active"):
+        return await _take_over(hub, actor, integration_id, receiver)
+    rotated = await rotate(hub, actor, known.id)
+    if not rotated.moved:
+        raise IonRefusedError(rotated.detail)
+    await _remember(hub, actor, rotated.webhook_url.id, receiver)
+    return rotated.webhook_url.id
+
+
+async def _take_over(hub: Hub, actor: str, integration_id: int, receiver: Receiver) -> int:
+    url = await hub.store.read(lambda c: webhook_urls.find_by_token(c, integration_id, receiver.token))
+    if url is None:
+        raise InvalidError(
+            f"Receiver {receiver.id} ({receiver.name}) does not post to a working URL of this integration"
+        )
+    await _remember(hub, actor, url.id, receiver)
+    return url.id
+
+
+async def _remember(hub: Hub, actor: str, url_id: int, receiver: Receiver) -> None:
+    await hub.store.write(
+        lambda connection: webhook_urls.set_receiver(
+            connection,
+            hub.secrets,
+            actor,
+            url_id,
+            receiver_id=receiver.id,
+            shared_secret=receiver.shared_secret,
+        )
+    )
+
+
+async def _repair(
+    hub: Hub, client: IonClient, integration_id: int, *, created: bool, remove_extra: bool
+) -> SetUp:
+    view = await _view(hub, integration_id)
+    receiver = await _known_receiver(hub, integration_id, view)
+    assert view.url
+    assert receiver
+    before = _plan(hub.catalog, view, receiver)
+    by_id = {each.id: each for each in receiver.subscriptions}
+    missing = [(each.resource, each.action) for each in before.missing]
+    extra = before.extra if remove_extra else ()
+    if before.problems:
+        await webhooks.update_receiver(
+            client, receiver, active=True, expectedResponseCode=webhooks.EXPECTED_RESPONSE_CODE
+        )
+    refused = await webhooks.activate(client, [by_id[each.id or ""] for each in before.inactive])
+    refused += await webhooks.unsubscribe(client, [by_id[each.id or ""] for each in extra])
+    words = subscriptions.in_ions_words(hub.catalog, view.offered, missing)
+    refused += await webhooks.subscribe(client, receiver.id, words)
+    after = await plan(hub, integration_id)
+    return SetUp(
+        webhook_url=view.url,
+        receiver_created=created,
+        subscribed=len(missing) - len(after.missing),
+        activated=len(before.inactive) - len(after.inactive),
+        removed=len(before.extra) - len(after.extra),
+        refused=refused,
+        plan=after,
+    )
+
+
+def _plan(catalog: Catalog, view: _View, receiver: Receiver | None) -> Plan:
+    found = subscriptions.difference(catalog, view.wanted, receiver)
+    return Plan(
+        receiver=ReceiverSeen(receiver.id, receiver.name, receiver.active) if receiver else None,
+        present=found.present,
+        missing=found.missing,
+        inactive=found.inactive,
+        extra=found.extra,
+        problems=_problems(receiver),
+    )
+
+
+def _problems(receiver: Receiver | None) -> tuple[str, ...]:
+    problems: list[str] = []
+    if receiver and not receiver.active:
+        problems.append("The receiver is switched off in ION")
+    if receiver and receiver.expected_response_code != webhooks.EXPECTED_RESPONSE_CODE:
+        problems.append(
+            f"The receiver expects {receiver.expected_response_code}, the hub answers 200: ION takes that for a failure"
+        )
+    return tuple(problems)
+
+
+def _pretty(value: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(value)).decode()

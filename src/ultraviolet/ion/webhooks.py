@@ -1,0 +1,181 @@
+"""ION's own side of webhooks: reading, making and changing receivers and subscriptions."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import msgspec
+
+from ultraviolet.ion.client import IonClient, Result
+from ultraviolet.ion.problems import IonRefusedError
+
+Pair = tuple[str, str]
+"""A value of ResourceEnum and an action."""
+
+CREATE_RECEIVER = (
+    "mutation CreateWebhookReceiver($input: CreateWebhookReceiverInput!) { createWebhookReceiver(input: $input) {"
+    " webhookReceiver { id name description webhookUri sharedSecret contentType expectedResponseCode active"
+    " subscriptions { resource action id } headers { key value id } } } }"
+)
+EXPECTED_RESPONSE_CODE = 200
+_READ_RECEIVER = (
+    "query Receiver($id: ID!) { webhookReceiver(id: $id) { id _etag name webhookUri sharedSecret active"
+    " expectedResponseCode subscriptions { id _etag resource action active } } }"
+)
+_LIST_RECEIVERS = "query Receivers { webhookReceivers(first: 1000) { edges { node { id webhookUri } } } }"
+_UPDATE_RECEIVER = (
+    "mutation UpdateWebhookReceiver($input: UpdateWebhookReceiverInput!) { updateWebhookReceiver(input: $input) {"
+    " webhookReceiver { id } } }"
+)
+_UPDATE_SUBSCRIPTION = (
+    "mutation UpdateWebhookSubscription($input: UpdateWebhookSubscriptionInput!) {"
+    " updateWebhookSubscription(input: $input) { webhookSubscription { id } } }"
+)
+_DELETE_SUBSCRIPTION = (
+    "mutation DeleteWebhookSubscription($id: ID!, $etag: String!) { deleteWebhookSubscription(id: $id, etag: $etag)"
+    " { id } }"
+)
+_AT_ONCE = 25
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """A (resource, action) pair ION posts for."""
+
+    id: str
+    resource: str
+    action: str
+    active: bool
+    etag: str
+
+
+class Receiver(msgspec.Struct, frozen=True):
+    """Where ION posts to; its address holds our secret, so it is never shown."""
+
+    id: str
+    name: str
+    uri: str
+    shared_secret: str | None
+    active: bool
+    expected_response_code: int
+    etag: str
+    subscriptions: tuple[Subscription, ...] = ()
+
+    @property
+    def token(self) -> str:
+        """The secret part of the address."""
+        return _token(self.uri)
+
+    def __repr__(self) -> str:
+        """Keep address and secret out of tracebacks and logs."""
+        return f"Receiver({self.id}, {self.name})"
+
+
+def subscription_document(pairs: Sequence[Pair]) -> str:
+    """Write one document that subscribes every pair, for the variable `receiver`."""
+    lines = "\n".join(
+        f"  {resource.lower()}_{action.lower()}: createWebhookSubscription(input: {{resource: {resource},"
+        f" action: {action}, receiverId: $receiver, active: true}}) {{ webhookSubscription {{ id }} }}"
+        for resource, action in pairs
+    )
+    return f"mutation Subscribe($receiver: ID!) {{\n{lines}\n}}"
+
+
+async def read_receiver(client: IonClient, receiver_id: str) -> Receiver | None:
+    """Read a receiver with its subscriptions; None when ION has none of this id.
+
+    Raises IonRefusedError when the key may not read receivers.
+    """
+    result = await client.execute(_READ_RECEIVER, {"id": receiver_id})
+    found: dict[str, Any] | None = (result.data or {}).get("webhookReceiver")
+    if found:
+        return _receiver(found)
+    if receiver_id in {each_id for each_id, _ in await list_receivers(client)}:
+        result.must()
+    return None
+
+
+async def list_receivers(client: IonClient) -> list[tuple[str, str]]:
+    """Read ids of all receivers, each with the last part of the address it posts to."""
+    page: dict[str, Any] = (await client.execute(_LIST_RECEIVERS)).must()["webhookReceivers"]
+    nodes = [edge["node"] for edge in cast("list[dict[str, Any]]", page["edges"])]
+    return [(str(node["id"]), _token(node["webhookUri"] or "")) for node in nodes]
+
+
+async def create_receiver(client: IonClient, name: str, uri: str) -> Receiver:
+    """Make a receiver; ION makes its shared secret."""
+    given = {"input": {"name": name, "webhookUri": uri}}
+    answer = (await client.execute(CREATE_RECEIVER, given, repeatable=False)).must()
+    return _receiver(answer["createWebhookReceiver"]["webhookReceiver"])
+
+
+async def update_receiver(client: IonClient, receiver: Receiver, **changes: Any) -> None:
+    """Change a receiver, which must be as it was read."""
+    given = {"input": {"id": receiver.id, "etag": receiver.etag, **changes}}
+    (await client.execute(_UPDATE_RECEIVER, given, repeatable=False)).must()
+
+
+async def subscribe(client: IonClient, receiver_id: str, pairs: Sequence[Pair]) -> list[str]:
+    """Subscribe pairs, several in one request; gives what ION refused, in words."""
+    refused: list[str] = []
+    for start in range(0, len(pairs), _AT_ONCE):
+        part = pairs[start : start + _AT_ONCE]
+        result = await _subscribe(client, receiver_id, part)
+        if result.errors and result.data is None and len(part) > 1:
+            # One unknown name makes the whole document invalid; alone, each stands for itself.
+            singly = [await _subscribe(client, receiver_id, [pair]) for pair in part]
+            refused += [error for each in singly for error in each.errors]
+        else:
+            refused += result.errors
+    return refused
+
+
+async def activate(client: IonClient, subscriptions: Sequence[Subscription]) -> list[str]:
+    """Switch subscriptions on again; gives what ION refused, in words."""
+    given = [{"input": {"id": each.id, "etag": each.etag, "active": True}} for each in subscriptions]
+    return await _each(client, _UPDATE_SUBSCRIPTION, given)
+
+
+async def unsubscribe(client: IonClient, subscriptions: Sequence[Subscription]) -> list[str]:
+    """Remove subscriptions; gives what ION refused, in words."""
+    return await _each(client, _DELETE_SUBSCRIPTION, [{"id": s.id, "etag": s.etag} for s in subscriptions])
+
+
+async def _subscribe(client: IonClient, receiver_id: str, pairs: Sequence[Pair]) -> Result:
+    return await client.execute(subscription_document(pairs), {"receiver": receiver_id}, repeatable=False)
+
+
+async def _each(client: IonClient, document: str, given: Sequence[dict[str, Any]]) -> list[str]:
+    refused: list[str] = []
+    for start in range(0, len(given), _AT_ONCE):
+        operations = [(document, variables) for variables in given[start : start + _AT_ONCE]]
+        for result in await client.execute_batch(operations, repeatable=False):
+            refused += result.errors
+    return refused
+
+
+def _receiver(node: dict[str, Any]) -> Receiver:
+    if not node.get("webhookUri"):
+        raise IonRefusedError("ION does not tell where this receiver posts to")
+    return Receiver(
+        id=str(node["id"]),
+        name=node.get("name") or "",
+        uri=node["webhookUri"],
+        shared_secret=node.get("sharedSecret") or None,
+        active=node.get("active") is not False,
+        expected_response_code=node.get("expectedResponseCode") or EXPECTED_RESPONSE_CODE,
+        etag=node.get("_etag") or "",
+        subscriptions=tuple(_subscription(each) for each in node.get("subscriptions") or ()),
+    )
+
+
+def _subscription(node: dict[str, Any]) -> Subscription:
+    return Subscription(
+        id=str(node["id"]),
+        resource=node.get("resource") or "",
+        action=node.get("action") or "",
+        active=node.get("active") is not False,
+        etag=node.get("_etag") or "",
+    )
+
+
+def _token(uri: str) -> str:
+    return uri.partition("?")[0].rstrip("/").rpartition("/")[2]
