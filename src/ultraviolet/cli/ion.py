@@ -1,8 +1,14 @@
 """`ultraviolet ion`: the local ION as a process, and its contract."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
+
+from ultraviolet.errors import InvalidError
+
+BEGIN = "<!-- unserved mutations, written by `ultraviolet ion unserved --write` -->"
+END = "<!-- end -->"
 
 app = typer.Typer(no_args_is_help=True, help="Run a local ION, print its schema.")
 
@@ -49,3 +55,31 @@ def sdl() -> None:
     from ultraviolet.ion import catalog
 
     typer.echo(catalog.load().sdl())
+
+
+@app.command()
+def unserved(
+    *,
+    write: Annotated[
+        Path | None, typer.Option(help="Put the list into this document, between its marks.")
+    ] = None,
+) -> None:
+    """List the mutations of ION that the local ION does not serve yet; they answer an error that says so."""
+    from ultraviolet.ion import catalog
+    from ultraviolet.local_ion.schema import unserved_mutations
+
+    names = unserved_mutations(catalog.load())
+    if write is None:
+        typer.echo("\n".join(names))
+        return
+    write.write_text(with_list(write.read_text(), names))
+
+
+def with_list(document: str, names: list[str]) -> str:
+    """Replace what stands between the marks of a document by this list."""
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise InvalidError(f"The document has no place for the list: {BEGIN} … {END}")
+    shown = "\n".join(f"- `{name}`" for name in names) or "None."
+    return f"{before}{begin}\n\n{len(names)} mutations:\n\n{shown}\n\n{end}{after}"

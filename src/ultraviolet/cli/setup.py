@@ -4,14 +4,21 @@ from typing import Annotated
 
 import typer
 
-from ultraviolet.cli import output
 from ultraviolet.cli.api import Json
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.session import Session, command
 
 app = typer.Typer(no_args_is_help=True, help="Set webhooks up in ION: plan, apply, text, adopt.")
 
+PARTS = ("receiver_mutation", "receiver_variables", "subscription_document", "subscription_variables")
 STEPS = {"step": "name", "done": "done", "detail": "detail"}
+APPLIED = {
+    "receiver": "plan.receiver.id",
+    "created": "receiver_created",
+    "subscribed": "subscribed",
+    "activated": "activated",
+    "refused": "refused",
+}
 
 
 @command(app, "plan")
@@ -33,8 +40,8 @@ def apply(session: Session, integration: Name = None) -> None:
     """Create or repair the receiver and its subscriptions through ION's API; running it again changes nothing."""
     found = session.integration(integration)
     result = session.api.post(f"/integrations/{found['id']}/setup", {"mode": "automatic"})
-    session.show(result)
-    session.say("Next: ultraviolet fetch run")
+    session.show(result, APPLIED)
+    session.say("Next: ultraviolet fetch run --mode full")
 
 
 @command(app, "text")
@@ -43,20 +50,21 @@ def text(
     integration: Name = None,
     *,
     webhook_url: Annotated[
-        str, typer.Option("--webhook-url", help="The URL from `webhook create`, to fill in.")
-    ] = "",
+        str | None, typer.Option(help="The URL from `webhook create`, to be filled in.")
+    ] = None,
+    receiver: Annotated[
+        str | None, typer.Option(help="The receiver's id that ION answered, to be filled in.")
+    ] = None,
 ) -> None:
-    """Print the GraphQL to paste into ION's query runner: the receiver, then its subscriptions."""
+    """Print what to paste into ION's query runner: the receiver, then its subscriptions."""
     found = session.integration(integration)
     texts = session.api.get(f"/integrations/{found['id']}/setup")["texts"]
     if session.as_json:
         session.show(texts)
         return
-    for heading, content in texts.items():
-        typer.echo(f"# {heading.replace('_', ' ')}")
-        written = content if isinstance(content, str) else output.as_json(content)
-        typer.echo(written.replace(texts.get("placeholder") or "\0", webhook_url) if webhook_url else written)
-        typer.echo()
+    filled = {texts["placeholder"]: webhook_url, texts["receiver_placeholder"]: receiver}
+    for part in PARTS:
+        typer.echo(f"# {part.replace('_', ' ')}\n{_fill(texts[part], filled)}\n")
     session.say("Next: ultraviolet setup adopt --receiver ID, with the id ION answered.")
 
 
@@ -73,7 +81,15 @@ def adopt(
     session.show(session.api.post(f"/integrations/{found['id']}/setup", body))
 
 
+def _fill(text: str, filled: dict[str, str | None]) -> str:
+    for placeholder, value in filled.items():
+        text = text.replace(placeholder, value or placeholder)
+    return text
+
+
 def _show_plan(session: Session, difference: Json) -> None:
-    for name in ("missing", "inactive", "extra"):
-        pairs: list[Json] = difference.get(name) or []
-        session.say(f"{name}: {len(pairs)}")
+    counts = {name: len(difference[name]) for name in ("present", "missing", "inactive", "extra")}
+    session.say("Subscriptions: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    problems: list[str] = difference["problems"]
+    for problem in problems:
+        session.say(problem)
