@@ -6,8 +6,7 @@ from typing import Any, Protocol, cast
 import aiohttp
 import msgspec
 from cronsim import CronSim, CronSimError
-from sqlalchemy import Connection, RowMapping, delete, insert, select
-from sqlalchemy import update as sql_update
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from ultraviolet import times
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
@@ -166,7 +165,7 @@ def list_page(connection: Connection, after: int = 0, limit: int = 100) -> list[
     return [_integration(row) for row in connection.execute(query).mappings()]
 
 
-def update(
+def edit(
     connection: Connection, secrets: Secrets, actor: str, integration_id: int, changes: IntegrationChanges
 ) -> Integration:
     """Change what is given; what was tested with other credentials or addresses counts as untested."""
@@ -181,7 +180,7 @@ def update(
     if given.keys() & {"api_url", "auth_url", "client_id", "client_secret"}:
         values |= {"test_result": None}
     where = integrations.c.id == integration_id
-    connection.execute(sql_update(integrations).where(where).values(**values, updated_at=times.now()))
+    connection.execute(update(integrations).where(where).values(**values, updated_at=times.now()))
     audit.record(connection, actor, "integration.update", before["name"], {"changed": sorted(given)})
     return get(connection, integration_id)
 
@@ -247,7 +246,7 @@ def keep_test(
         values["offered"] = {
             name: sorted(found.types[name]) for name in _useful(catalog) if name in found.types
         }
-    connection.execute(sql_update(integrations).where(integrations.c.id == integration_id).values(**values))
+    connection.execute(update(integrations).where(integrations.c.id == integration_id).values(**values))
 
 
 def _useful(catalog: Catalog) -> list[str]:
@@ -275,7 +274,7 @@ def _integration(row: RowMapping) -> Integration:
 def _set_paused(connection: Connection, actor: str, integration_id: int, *, paused: bool) -> Integration:
     before = _row(connection, integration_id)
     if before["paused"] != paused:
-        changed = sql_update(integrations).where(integrations.c.id == integration_id)
+        changed = update(integrations).where(integrations.c.id == integration_id)
         connection.execute(changed.values(paused=paused, updated_at=times.now()))
         audit.record(connection, actor, f"integration.{'pause' if paused else 'resume'}", before["name"])
     return get(connection, integration_id)
