@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, text
 
 from ultraviolet.ion.catalog import Catalog, Dependent
 from ultraviolet.mirror.observation import Mark
-from ultraviolet.mirror.state import State
+from ultraviolet.mirror.state import STAMPS, State
 
 _CHUNK = 400
 
@@ -29,8 +29,9 @@ def dependents_of(
         if state.origin is None or state.origin.first:
             continue
         at = _since(state)
+        stored = _stored_changed(catalog, state)
         for dependent in catalog.dependents(state.resource):
-            if dependent.their_key:
+            if dependent.their_key and stored:
                 referred[state.resource, dependent][state.id] = at
             for target in _named(state, dependent):
                 _keep(marks, Mark(dependent.resource, target, f"{state.resource} changed", at))
@@ -38,6 +39,16 @@ def dependents_of(
         for target, at in _referrers(connection, integration_id, resource, dependent, ids):
             _keep(marks, Mark(dependent.resource, target, f"{resource} changed", at))
     return list(marks.values())
+
+
+def _stored_changed(catalog: Catalog, state: State) -> bool:
+    """Whether a field of its own changed; what ION computes for it is not what others are computed from.
+
+    Without this a part's quantity, summed over its inventory, would send all of that inventory to be read again.
+    """
+    fields = catalog.resources[state.resource].fields
+    stored = {f.name for f in fields if f.stored} - STAMPS
+    return bool(stored.intersection(state.changed_fields()))
 
 
 def _since(state: State) -> str:

@@ -2,10 +2,7 @@
 
 import msgspec
 
-from ultraviolet.mirror.state import State
-
-_STAMPS = {"_updated", "_etag", "Updated", "Etag", "LastSessionId", "prettyStr"}
-
+from ultraviolet.mirror.state import STAMPS, State
 
 class Drift(msgspec.Struct, frozen=True):
     """A difference a read has put right."""
@@ -22,7 +19,7 @@ def drift_of(state: State) -> Drift | None:
     origin = state.origin
     if origin is None or origin.first or origin.kind in ("event", "replay"):
         return None
-    fields = [name for name in state.changed_fields() if name not in _STAMPS]
+    fields = [name for name in state.changed_fields() if name not in STAMPS]
     if not fields:
         return None
     return Drift(state.resource, state.id, _cause(state), fields, state)

@@ -6,6 +6,10 @@ from typing import Any, Literal
 from ultraviolet.mirror.observation import Observation, Origin
 
 
+STAMPS = frozenset({"_updated", "_etag", "Updated", "Etag", "LastSessionId", "updatedById"})
+"""Fields that differ after every change and say nothing of what changed."""
+
+
 @dataclass(slots=True)
 class State:
     """The mirror's row of an object, its stale mark, and what became of both in this batch."""

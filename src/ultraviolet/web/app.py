@@ -1,9 +1,10 @@
 """The application: deliveries in front, then the API, the pages, the live stream and their assets."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from litestar import Litestar, Response, get
+from litestar import Litestar, Response, Router, get
 from litestar.datastructures import CacheControlHeader, ResponseHeader
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
@@ -18,9 +19,10 @@ from ultraviolet.hub import access
 from ultraviolet.hub.access import Actor
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web import api, pages
-from ultraviolet.web.gate import AnyRequest, caller_of, gate, same_site
+from ultraviolet.web.gate import AnyRequest, Find, caller_of, gate, same_site
 from ultraviolet.web.hooks import Asgi, Hooks
 from ultraviolet.web.live import live
+from ultraviolet.web.pages.render import Renderer
 from ultraviolet.web.problems import as_problem
 
 STATIC = Path(__file__).parent / "static"
@@ -38,15 +40,17 @@ _HEADERS = {
 
 def create_app(hub: Hub) -> Asgi:
     """Make the ASGI application of an opened hub; its lifespan starts and stops the controllers."""
+    render = Renderer()
+    answer = _answering(render)
     application = Litestar(
-        route_handlers=[api.router(), pages.router(), live, livez, _assets()],
+        route_handlers=[api.router(), pages.router(render), live, livez, readyz, _assets()],
         middleware=[gate(_finder(hub))],
         dependencies={
             "hub": Provide(lambda: hub, sync_to_thread=False),
             "caller": Provide(caller_of, sync_to_thread=False),
         },
         before_request=same_site,
-        exception_handlers={UltravioletError: _answer, HTTPException: _answer, Exception: _answer},
+        exception_handlers={UltravioletError: answer, HTTPException: answer, Exception: answer},
         response_headers=[ResponseHeader(name=name, value=value) for name, value in _HEADERS.items()],
         on_startup=[hub.start],
         on_shutdown=[hub.stop],
@@ -63,7 +67,14 @@ def livez() -> dict[str, str]:
     return {"status": "alive", "version": ultraviolet.__version__}
 
 
-def _finder(hub: Hub) -> "api.Find":
+@get("/readyz", include_in_schema=False)
+async def readyz(hub: Hub) -> dict[str, str]:
+    """Tell that the database answers."""
+    await hub.store.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar_one())
+    return {"status": "ready"}
+
+
+def _finder(hub: Hub) -> Find:
     async def find(kind: Literal["key", "session"], token: str) -> Actor | None:
         look_up = access.actor_of_key if kind == "key" else access.actor_of_session
         return await hub.store.read(lambda connection: look_up(connection, token))
@@ -71,14 +82,17 @@ def _finder(hub: Hub) -> "api.Find":
     return find
 
 
-def _answer(request: AnyRequest, error: Exception) -> Response[object]:
-    """Answer an error: a problem to programs, a page to people."""
-    if request.url.path.startswith("/api") or "text/html" not in request.headers.get("accept", ""):
-        return as_problem(request, error)
-    return pages.as_page(request, error)
+def _answering(render: Renderer) -> Callable[[AnyRequest, Exception], Response[Any]]:
+    def answer(request: AnyRequest, error: Exception) -> Response[Any]:
+        """Answer an error: a problem to programs, a page to people."""
+        if request.url.path.startswith("/api") or "text/html" not in request.headers.get("accept", ""):
+            return as_problem(request, error)
+        return pages.as_page(request, error, render)
+
+    return answer
 
 
-def _assets() -> object:
+def _assets() -> Router:
     return create_static_files_router(
         "/static", directories=[STATIC], cache_control=CacheControlHeader(max_age=3600, public=True)
     )

@@ -5,11 +5,12 @@ learn from the answer which addresses exist.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import structlog
 
+from ultraviolet.hub.ingest import LARGEST_BODY, Ingest
 from ultraviolet.web.problems import problem_body
 
 Scope = dict[str, Any]
@@ -19,7 +20,6 @@ Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PREFIX = "/hooks/"
-LARGEST_BODY = 1024 * 1024
 
 _RECEIVED = msgspec.json.encode({"received": True})
 _TITLES = {
@@ -32,23 +32,6 @@ _TITLES = {
 }
 
 log = structlog.get_logger()
-
-
-class Verdict(Protocol):
-    """What became of a delivery."""
-
-    @property
-    def status(self) -> int:
-        """Give the HTTP status to answer."""
-        ...
-
-
-class Ingest(Protocol):
-    """What takes deliveries: answers only after the event is on disk."""
-
-    async def submit(self, token: str, headers: dict[str, str], body: bytes) -> Verdict:
-        """Judge and keep one delivery."""
-        ...
 
 
 class Hooks:
@@ -76,8 +59,8 @@ class Hooks:
         try:
             verdict = await self._ingest.submit(scope["path"][len(PREFIX) :], headers, body)
             status = verdict.status
-        except Exception as error:
-            log.error("delivery.failed", error=type(error).__name__, exc_info=True)
+        except Exception:
+            log.exception("delivery.failed")
             status = 503
         await _answer(send, status)
 

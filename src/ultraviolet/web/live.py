@@ -15,7 +15,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.gate import at_least
 
-PAUSE = 0.25
+PAUSE = 0.3
 """Seconds between two messages at least."""
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment keeps the connection open."""

@@ -1,6 +1,6 @@
 """Errors over HTTP: RFC 9457 problems for programs, a page with the same words for people."""
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import structlog
@@ -73,11 +73,8 @@ def log_if_ours(request: AnyRequest, error: Exception) -> Problem:
 
 
 def _reasons(error: ValidationException) -> list[dict[str, Any]]:
-    extra = error.extra
-    if not isinstance(extra, list):
+    given: Any = error.extra
+    if not isinstance(given, list):
         return []
-    reasons: list[dict[str, Any]] = []
-    for item in extra:
-        if isinstance(item, dict):
-            reasons.append({str(name): str(value) for name, value in item.items()})  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return reasons
+    items = cast("list[Any]", given)
+    return [msgspec.to_builtins(item, str_keys=True) for item in items if isinstance(item, dict)]

@@ -1,19 +1,20 @@
-"""The hub as a process: settings, first sign-in link, the file that tells the command line where it runs."""
+"""The hub as a process: its keys, the first sign-in link, and the file that tells the command line where it runs."""
 
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-import structlog
 import uvicorn
+from sqlalchemy import Connection
 
+from ultraviolet.hub import access
 from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.secrets import new_token
 from ultraviolet.hub.settings import Settings
 from ultraviolet.web.app import create_app
-
-_PROCESS_KEY = "this process"
-_SETTING_KEY = "ULTRAVIOLET_ADMIN_KEY"
-
-log = structlog.get_logger()
 
 
 class ServeOptions(msgspec.Struct, frozen=True):
@@ -25,23 +26,24 @@ class ServeOptions(msgspec.Struct, frozen=True):
 
 
 class _Server(uvicorn.Server):
-    """Ends the live streams when asked to stop, which otherwise would hold the process."""
+    """Ends the live streams when asked to stop; they would otherwise hold the process."""
 
     def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
         super().__init__(config)
         self._hub = hub
 
-    async def shutdown(self, sockets: "list[socket.socket] | None" = None) -> None:
-        """Let the streams finish, then close as uvicorn does."""
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let the streams end, then close as uvicorn does."""
         self._hub.changes.close()
         await super().shutdown(sockets)
 
 
 def serve(options: ServeOptions) -> None:
     """Run the hub until it is told to stop."""
-    address = f"http://{options.host}:{options.port}"
-    hub = Hub.open(Settings.from_environment(data=options.data, public_url=address))
-    _set_keys(hub)
+    settings = Settings.from_environment(
+        data=options.data, public_url=f"http://{options.host}:{options.port}"
+    )
+    hub = Hub.open(settings)
     config = uvicorn.Config(
         create_app(hub),
         host=options.host,
@@ -49,9 +51,41 @@ def serve(options: ServeOptions) -> None:
         loop="uvloop",
         http="httptools",
         access_log=False,
-        log_config=None,
+        log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=5,
     )
-    with announced(hub, address):
+    with announced(hub, f"http://{options.host}:{options.port}"):
         _Server(config, hub).run()
+
+
+@contextmanager
+def announced(hub: Hub, url: str) -> Iterator[None]:
+    """Say where the hub is: to people on the terminal, to the command line in DATA/hub.json."""
+    key = new_token("uvk")
+    link = hub.store.write_now(lambda connection: _prepare(connection, hub, key))
+    print(f"Ultraviolet: {url}", flush=True)  # noqa: T201  the terminal is this function's reader
+    if link:
+        print(f"Sign in (once, within 15 minutes): {url}/sign-in/{link}", flush=True)  # noqa: T201
+    path = hub.data / "hub.json"
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(msgspec.json.encode({"url": url, "pid": os.getpid(), "key": key}))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _prepare(connection: Connection, hub: Hub, key: str) -> str | None:
+    """Set the keys of this process; give a sign-in link where nobody could sign in yet."""
+    access.set_key(connection, "command line", "admin", key)
+    if hub.settings.admin_key:
+        access.set_key(connection, "ULTRAVIOLET_ADMIN_KEY", "admin", hub.settings.admin_key)
+    else:
+        access.drop_key(connection, "ULTRAVIOLET_ADMIN_KEY")
+    people = access.list_users(connection)
+    if any(person.last_sign_in_at for person in people):
+        return None
+    first = people[0] if people else access.create_user(connection, "first start", "admin", "admin")
+    return access.create_sign_in_link(connection, first.id)

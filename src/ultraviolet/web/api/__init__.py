@@ -2,13 +2,14 @@
 
 from litestar import Router
 
-from ultraviolet.web.api import access, events, fetches, integrations, objects, status, webhook_urls
+from ultraviolet.web.api import access, events, fetches, integrations, objects, setup, status, webhook_urls
 
 
 def router() -> Router:
     """Gather the routes of the API."""
     handlers = [
         *integrations.HANDLERS,
+        *setup.HANDLERS,
         *webhook_urls.HANDLERS,
         *events.HANDLERS,
         *objects.HANDLERS,

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 from litestar.enums import MediaType
+from markupsafe import Markup
 
 from ultraviolet.web.gate import AnyRequest
 
@@ -28,6 +30,14 @@ _WARN = {
     "pending",
 }
 _BAD = {"failed", "not_understood", "revoked", "deleted", "delete", "error", "refused", "missing"}
+_ORIGINS = {
+    "event": "event",
+    "replay": "replay of event",
+    "heal": "targeted refetch",
+    "poll": "incremental poll",
+    "fetch": "fetch",
+    "verify": "verification",
+}
 
 
 class Renderer:
@@ -42,7 +52,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.filters.update(
-            ago=ago, clock=clock, tone=tone, words=words, json=as_json, with_cursor=with_cursor
+            ago=ago, clock=clock, tone=tone, words=words, json=as_json, with_cursor=with_cursor, origin=origin, member=getattr
         )
 
     def page(self, request: AnyRequest, template: str, *, status: int = 200, **context: Any) -> Response[str]:
@@ -98,3 +108,14 @@ def as_json(value: Any) -> str:
 def with_cursor(query: dict[str, Any], cursor: str) -> str:
     """Write the query of the next page."""
     return urlencode({**query, "cursor": cursor})
+
+
+def origin(given: Any) -> Markup:
+    """Say what a content comes from, with a link where there is a page for it."""
+    values: dict[str, Any] = given if isinstance(given, dict) else msgspec.to_builtins(given)
+    kind, ref = str(values.get("kind", "?")), values.get("ref")
+    page = {"event": "events", "replay": "events", "fetch": "fetches"}.get(kind)
+    name = _ORIGINS.get(kind, kind)
+    if page and ref:
+        return Markup('{} <a href="/{}/{}">{}</a>').format(name, page, ref, ref)
+    return Markup("{}").format(name)

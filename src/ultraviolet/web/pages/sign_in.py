@@ -2,9 +2,9 @@
 
 from litestar import Response, get, post
 from litestar.response import Redirect
-from ultraviolet.hub.hub import Hub
 
 from ultraviolet.hub import access
+from ultraviolet.hub.hub import Hub
 from ultraviolet.web.gate import COOKIE, AnyRequest, session_cookie
 from ultraviolet.web.pages.render import Renderer
 

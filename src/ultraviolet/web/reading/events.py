@@ -7,6 +7,7 @@ from sqlalchemy import Connection, RowMapping, Select, select
 
 from ultraviolet.errors import NotFoundError
 from ultraviolet.mirror.tables import events
+from ultraviolet.web.reading.rows import columns, shown
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -46,7 +47,7 @@ class EventFilter(msgspec.Struct, frozen=True):
     object_id: str | None = None
 
 
-_COLUMNS = [events.c[name] for name in Event.__struct_fields__]
+_COLUMNS = columns(events, Event)
 
 
 def recent(connection: Connection, wanted: EventFilter, before: int | None, limit: int) -> list[Event]:
@@ -78,7 +79,6 @@ def _matching(query: Select[Any], wanted: EventFilter) -> Select[Any]:
 
 
 def _detail(row: RowMapping) -> EventDetail:
-    given = {name: row[name] for name in Event.__struct_fields__}
     return EventDetail(
-        **given, headers=dict(row["headers"]), body=bytes(row["body"]).decode("utf-8", "replace")
+        **shown(row, Event), headers=dict(row["headers"]), body=bytes(row["body"]).decode("utf-8", "replace")
     )

@@ -3,10 +3,11 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from ultraviolet.errors import NotFoundError
 from ultraviolet.mirror.tables import fetch_steps, fetches
+from ultraviolet.web.reading.rows import columns
 
 
 class Fetch(msgspec.Struct, frozen=True):
@@ -63,8 +64,8 @@ def one(connection: Connection, fetch_id: int) -> FetchDetail:
     row = connection.execute(_summed().where(fetches.c.id == fetch_id)).mappings().one_or_none()
     if row is None:
         raise NotFoundError(f"There is no fetch {fetch_id}.")
-    query = select(fetch_steps).where(fetch_steps.c.fetch_id == fetch_id).order_by(fetch_steps.c.resource)
-    return FetchDetail(**row, steps=[_step(step) for step in connection.execute(query).mappings()])
+    query = select(*columns(fetch_steps, FetchStep)).where(fetch_steps.c.fetch_id == fetch_id).order_by(fetch_steps.c.resource)
+    return FetchDetail(**row, steps=[FetchStep(**step) for step in connection.execute(query).mappings()])
 
 
 def _summed() -> Select[Any]:
@@ -84,8 +85,5 @@ def _summed() -> Select[Any]:
         .subquery()
     )
     added = [func.coalesce(column, 0).label(column.name) for column in sums.c if column.name != "fetch_id"]
-    return select(fetches, *added).outerjoin(sums, sums.c.fetch_id == fetches.c.id)
+    return select(*columns(fetches, Fetch), *added).outerjoin(sums, sums.c.fetch_id == fetches.c.id)
 
-
-def _step(row: RowMapping) -> FetchStep:
-    return FetchStep(**{name: row[name] for name in FetchStep.__struct_fields__})

@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from ultraviolet.mirror.tables import drift, events, fetches, objects, stale, watermarks
+from ultraviolet.web.reading.rows import columns
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -69,7 +70,7 @@ def summary(connection: Connection, integration_id: int) -> Summary:
 def drifted(connection: Connection, integration_id: int, before: int | None, limit: int) -> list[Drifted]:
     """Read the newest drift first."""
     query = (
-        select(drift)
+        select(*columns(drift, Drifted))
         .where(drift.c.integration_id == integration_id)
         .order_by(drift.c.seq.desc())
         .limit(limit)
@@ -77,3 +78,38 @@ def drifted(connection: Connection, integration_id: int, before: int | None, lim
     if before is not None:
         query = query.where(drift.c.seq < before)
     return [Drifted(**row) for row in connection.execute(query).mappings()]
+
+
+class Freshness(msgspec.Struct, frozen=True):
+    """How much one resource of the mirror can be trusted now."""
+
+    resource: str
+    stale: int
+    failing: int
+    proven_at: str | None
+    proven_by: str | None
+    watermark: str | None
+    skipped: str | None
+
+
+def by_resource(connection: Connection, integration_id: int) -> list[Freshness]:
+    """Read, for each resource, when it was last shown to be right and what is not confirmed."""
+    count = select(stale.c.resource, func.count(), func.count(stale.c.error)).group_by(stale.c.resource)
+    waiting = {
+        resource: (total, failing)
+        for resource, total, failing in connection.execute(
+            count.where(stale.c.integration_id == integration_id)
+        )
+    }
+    query = select(watermarks).where(watermarks.c.integration_id == integration_id)
+    known = {row["resource"]: row for row in connection.execute(query).mappings()}
+    return [
+        Freshness(name, *waiting.get(name, (0, 0)), *_proof(known.get(name)))
+        for name in sorted(known.keys() | waiting.keys())
+    ]
+
+
+def _proof(row: Any) -> tuple[str | None, ...]:
+    return (
+        tuple(row[name] for name in ("proven_at", "proven_by", "updated", "skipped")) if row else (None,) * 4
+    )

@@ -1,0 +1,43 @@
+"""Wakes whoever watches in this process: pages, controllers, commands that wait.
+
+A message says only that something of a kind happened; what is true now is in the tables.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+Message = dict[str, Any]
+_LONGEST = 1000
+
+
+class Broadcast:
+    """Many listeners, none of which can hold up the one who speaks."""
+
+    def __init__(self) -> None:
+        self._queues: set[asyncio.Queue[Message | None]] = set()
+
+    def publish(self, kind: str, integration_id: int, **values: Any) -> None:
+        """Tell every listener; one that lags far behind loses messages, never the truth in the tables."""
+        message = {"kind": kind, "integration_id": integration_id, **values}
+        for queue in self._queues:
+            if queue.qsize() < _LONGEST:
+                queue.put_nowait(message)
+
+    def subscribe(self) -> AsyncIterator[Message]:
+        """Listen from now on, until closed or no longer iterated."""
+        queue: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._queues.add(queue)
+        return self._listen(queue)
+
+    def close(self) -> None:
+        """End every subscription."""
+        for queue in self._queues:
+            queue.put_nowait(None)
+
+    async def _listen(self, queue: asyncio.Queue[Message | None]) -> AsyncIterator[Message]:
+        try:
+            while (message := await queue.get()) is not None:
+                yield message
+        finally:
+            self._queues.discard(queue)

@@ -1,0 +1,174 @@
+"""From recorded events to the mirror: what each one says goes through the one door, the cursor moves with it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, bindparam, select, text, update
+
+from ultraviolet.errors import NotFoundError
+from ultraviolet.ion.catalog import Catalog, Resource
+from ultraviolet.ion.deliveries import Envelope, decode
+from ultraviolet.mirror.apply import apply, mark_stale
+from ultraviolet.mirror.observation import Change, Mark, Observation, Origin
+from ultraviolet.mirror.tables import events
+from ultraviolet.times import now
+
+_BY_WHOM = {"createdById", "updatedById"}
+"""Links to people that say nothing of what a row ties together."""
+
+_WAITING = text(
+    """SELECT seq, body, received_at FROM events
+    WHERE integration_id = :integration AND seq > :cursor AND outcome IS NULL ORDER BY seq LIMIT :limit"""
+)
+_CURSOR = text("SELECT value FROM cursors WHERE integration_id = :integration AND name = 'apply'")
+_MOVE = text(
+    """INSERT INTO cursors (integration_id, name, value) VALUES (:integration, 'apply', :value)
+    ON CONFLICT (integration_id, name) DO UPDATE SET value = excluded.value"""
+)
+_JUDGE = (
+    update(events)
+    .where(events.c.seq == bindparam("which"))
+    .values(outcome=bindparam("outcome_"), detail=bindparam("detail_"), applied_at=bindparam("at"))
+)
+_BY_ENTITY = text(
+    """SELECT resource, id FROM links WHERE integration_id = :integration
+      AND target_resource = :target AND target_id = :entity AND field = 'entityId'"""
+)
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What came of a batch of events."""
+
+    count: int
+    changes: Sequence[Change] = ()
+    marked: int = 0
+    lost: bool = False
+    """An event says that something changed, but not what: only a fetch can find out."""
+
+
+class _Said(msgspec.Struct):
+    """What one event says."""
+
+    seq: int
+    observation: Observation | None = None
+    marks: list[Mark] = []
+    problem: str | None = None
+
+
+def take(connection: Connection, catalog: Catalog, integration_id: int, limit: int = 500) -> Taken:
+    """Let the next events take effect, in the order they came; many of one object are one write."""
+    cursor = connection.execute(_CURSOR, {"integration": integration_id}).scalar() or 0
+    given = {"integration": integration_id, "cursor": cursor, "limit": limit}
+    rows = connection.execute(_WAITING, given).all()
+    if not rows:
+        return Taken(0)
+    said = [_read(connection, catalog, integration_id, row) for row in rows]
+    observations = [s.observation for s in said if s.observation]
+    applied = apply(
+        connection, catalog, integration_id, observations, [m for s in said for m in s.marks]
+    )
+    outcomes = iter(applied.outcomes)
+    connection.execute(_JUDGE, [_judge(s, next(outcomes) if s.observation else None) for s in said])
+    connection.execute(_MOVE, {"integration": integration_id, "value": rows[-1].seq})
+    lost = any(s.problem for s in said)
+    return Taken(len(rows), applied.changes, applied.marked, lost)
+
+
+def replay(connection: Connection, catalog: Catalog, seq: int) -> int:
+    """Apply an event again by reading what it is about from ION afresh; returns its integration."""
+    row = connection.execute(
+        select(events.c.seq, events.c.integration_id, events.c.body, events.c.received_at).where(
+            events.c.seq == seq
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no event {seq}")
+    said = _read(connection, catalog, row.integration_id, row)
+    about = {m.ref for m in said.marks} | ({said.observation.ref} if said.observation else set[Any]())
+    marks = [Mark(resource, id_, "replay", now()) for resource, id_ in about]
+    mark_stale(connection, row.integration_id, marks)
+    outcome = {"which": seq, "outcome_": "replayed" if marks else "not_understood", "at": now()}
+    connection.execute(_JUDGE, [outcome | {"detail_": said.problem}])
+    return row.integration_id
+
+
+def _read(connection: Connection, catalog: Catalog, integration_id: int, row: Row[Any]) -> _Said:
+    envelope = decode(catalog, row.body)
+    resource = catalog.resources.get(envelope.resource or "")
+    if resource is None or envelope.problem:
+        return _Said(row.seq, problem=envelope.problem or "The body names no resource")
+    if resource in catalog.mirrored:
+        return _about_object(row, resource, envelope)
+    refs = set(_named(catalog, resource, envelope))
+    refs |= set(_of_entity(connection, integration_id, resource, envelope))
+    marks = [Mark(name, id_, "event", row.received_at) for name, id_ in sorted(refs)]
+    return _Said(row.seq, marks=marks)
+
+
+def _about_object(row: Row[Any], resource: Resource, envelope: Envelope) -> _Said:
+    assert envelope.object_id
+    if not envelope.object_id.isdecimal():
+        return _Said(row.seq, problem=f"{envelope.object_id[:80]} is not an id of {resource.title.lower()}")
+    if envelope.action == "DELETE" or not envelope.fields:
+        return _Said(row.seq, marks=[Mark(resource.name, envelope.object_id, "event", row.received_at)])
+    kept = {f.name for f in resource.fields}
+    observation = Observation(
+        resource.name,
+        envelope.object_id,
+        "partial",
+        {name: value for name, value in envelope.fields.items() if name in kept},
+        observed_at=row.received_at,
+        origin=Origin("event", str(row.seq)),
+        source_time=envelope.source_time,
+    )
+    return _Said(row.seq, observation)
+
+
+def _named(catalog: Catalog, resource: Resource, envelope: Envelope) -> Iterable[tuple[str, str]]:
+    """Give the mirrored objects that a row which is not mirrored itself belongs to or ties together."""
+    mirrored = {r.name for r in catalog.mirrored}
+    said: defaultdict[str, set[str]] = defaultdict(set)
+    for values in (envelope.old, envelope.fields, envelope.keys, _from_key(resource, envelope)):
+        for name, value in values.items():
+            if value is not None:
+                said[name].add(str(value))
+    for link in resource.links:
+        if link.resource in mirrored and link.key not in _BY_WHOM:
+            yield from ((link.resource, id_) for id_ in said[link.key])
+    if resource.owner and resource.owner_key:
+        yield from ((resource.owner, id_) for id_ in said[resource.owner_key])
+
+
+def _from_key(resource: Resource, envelope: Envelope) -> dict[str, Any]:
+    """Read foreign keys out of a composite id, and an attribute row's owner out of `<owner>-<key>` (assumed)."""
+    id_ = envelope.object_id or ""
+    if resource.owner_key:
+        owner, dash, _ = id_.partition("-")
+        return {resource.owner_key: owner} if dash and owner.isdecimal() else {}
+    parts = id_.split(":")
+    return dict(zip(resource.key, parts, strict=True)) if len(parts) == len(resource.key) > 1 else {}
+
+
+def _of_entity(
+    connection: Connection, integration_id: int, resource: Resource, envelope: Envelope
+) -> Iterable[tuple[str, str]]:
+    """Give who has the entity that a label, file or comment is attached to."""
+    target = next((link.resource for link in resource.links if link.key == "entityId"), "entities")
+    for values in (envelope.old, envelope.fields):
+        if values.get("entityId") is not None:
+            given = {"integration": integration_id, "target": target, "entity": str(values["entityId"])}
+            yield from ((row.resource, row.id) for row in connection.execute(_BY_ENTITY, given))
+
+
+def _judge(said: _Said, outcome: str | None) -> dict[str, Any]:
+    if said.problem:
+        result, detail = "not_understood", said.problem
+    elif outcome in ("same", "older"):
+        result, detail = "nothing_new", "The mirror knew this already"
+    elif outcome is None and not said.marks:
+        result, detail = "nothing_new", "It concerns nothing that is mirrored"
+    else:
+        result, detail = "applied", None
+    return {"which": said.seq, "outcome_": result, "detail_": detail, "at": now()}

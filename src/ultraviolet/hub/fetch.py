@@ -1,0 +1,342 @@
+"""Fetching: a pass over a whole integration, resource by resource, that goes on where it stopped.
+
+A full fetch pages by key and reads by id what it did not see before it lets go of it. An incremental one
+reads in order of change, from the watermark less an overlap. What was read, the place to go on from and the
+watermark move in one transaction.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+import structlog
+from sqlalchemy import Connection, Row, Update, insert, select, text, update
+
+from ultraviolet.hub.reader import ALIAS, Page
+from ultraviolet.hub.site import Site
+from ultraviolet.ion.catalog import Catalog, Resource
+from ultraviolet.ion.problems import IonRefusedError
+from ultraviolet.mirror.observation import Applied, Observation, Origin
+from ultraviolet.mirror.tables import fetch_steps, fetches, watermarks
+from ultraviolet.times import now
+from ultraviolet.times import text as as_text
+
+Mode = Literal["incremental", "full"]
+OVERLAP = timedelta(seconds=60)
+"""How long after its `_updated` a change may still become visible in ION (a long transaction)."""
+_AT_ONCE = 3
+
+log = structlog.get_logger()
+
+_UNSEEN = text(
+    """SELECT id FROM objects WHERE integration_id = :integration AND resource = :resource
+      AND deleted_at IS NULL AND (read_at IS NULL OR read_at < :started) AND id > :after ORDER BY id LIMIT :limit"""
+)
+_PROGRESS = text(
+    """UPDATE fetch_steps SET state = 'reading', cursor = :cursor, total = coalesce(:total, total),
+      read = read + :read, changed = changed + :changed WHERE fetch_id = :fetch AND resource = :resource"""
+)
+_PUT_WATERMARK = text(
+    """INSERT INTO watermarks (integration_id, resource, updated) VALUES (:integration, :resource, :updated)
+    ON CONFLICT (integration_id, resource) DO UPDATE SET
+      updated = CASE WHEN watermarks.updated IS NULL OR watermarks.updated < excluded.updated
+        THEN excluded.updated ELSE watermarks.updated END"""
+)
+_PROVE = text(
+    """INSERT INTO watermarks (integration_id, resource, proven_at, proven_by, skipped)
+    VALUES (:integration, :resource, :at, :by, :skipped)
+    ON CONFLICT (integration_id, resource) DO UPDATE SET
+      proven_at = coalesce(excluded.proven_at, watermarks.proven_at),
+      proven_by = coalesce(excluded.proven_by, watermarks.proven_by), skipped = excluded.skipped"""
+)
+
+
+class Watermark(msgspec.Struct, frozen=True):
+    """How far a resource has been read."""
+
+    updated: str | None = None
+    proven_at: str | None = None
+
+
+def request(connection: Connection, integration_id: int, mode: Mode, requested_by: str) -> int:
+    """Ask for a fetch; one of that mode that has not finished yet is the answer to that."""
+    running = connection.execute(
+        select(fetches.c.id).where(
+            fetches.c.integration_id == integration_id, fetches.c.mode == mode, fetches.c.state == "running"
+        )
+    ).scalar()
+    if running is not None:
+        return running
+    values = {"mode": mode, "state": "running", "requested_by": requested_by, "started_at": now()}
+    made = insert(fetches).values(integration_id=integration_id, **values).returning(fetches.c.id)
+    return connection.execute(made).scalar_one()
+
+
+def unfinished(connection: Connection, integration_id: int) -> tuple[int, Mode] | None:
+    """Give the fetch to go on with, the oldest first."""
+    row = connection.execute(
+        select(fetches.c.id, fetches.c.mode)
+        .where(fetches.c.integration_id == integration_id, fetches.c.state == "running")
+        .order_by(fetches.c.id)
+        .limit(1)
+    ).one_or_none()
+    return (row.id, row.mode) if row else None
+
+
+def watermark(connection: Connection, integration_id: int, resource: str) -> Watermark:
+    """Read how far a resource has been read."""
+    row = connection.execute(
+        select(watermarks.c.updated, watermarks.c.proven_at).where(
+            watermarks.c.integration_id == integration_id, watermarks.c.resource == resource
+        )
+    ).one_or_none()
+    return Watermark(row.updated, row.proven_at) if row else Watermark()
+
+
+def prove(
+    connection: Connection, integration_id: int, resource: str, at: str | None, by: str | None, skipped: str | None = None
+) -> None:
+    """Note when and by what a resource was last shown to be right, or why it is not mirrored."""
+    given = {"integration": integration_id, "resource": resource, "at": at, "by": by, "skipped": skipped}
+    connection.execute(_PROVE, given)
+
+
+class Fetcher:
+    """Runs the fetches of one integration."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def run(self, fetch_id: int, mode: Mode) -> None:
+        """Do what is left of a fetch; raises what keeps ION from answering, and can then be run again.
+
+        Resources whose creations are silent come first: what is created behind that is found by the poll, and
+        what is computed from them is read after them.
+        """
+        site = self._site
+        await site.store.write(lambda c: _prepare(c, site.catalog, fetch_id))
+        silent = site.catalog.silent
+        await self._run_steps(fetch_id, mode, silent)
+        await self._run_steps(fetch_id, mode, [r for r in site.catalog.mirrored if r not in silent])
+        state = await site.store.write(lambda c: _finish(c, fetch_id))
+        site.changes.publish("fetch", site.id, id=fetch_id)
+        log.info("fetch.finished", integration_id=site.id, fetch_id=fetch_id, mode=mode, state=state)
+
+    async def poll(self, resource: Resource, overlap: timedelta) -> int:
+        """Read what changed in one resource just now, outside of any fetch; gives how many objects changed."""
+        mark = await self._site.store.read(lambda c: watermark(c, self._site.id, resource.name))
+        if (mark.updated is None and mark.proven_at is None) or not self._site.reader.dates(resource):
+            return 0
+        filters = _since(mark.updated, overlap)
+        changed = 0
+        while True:
+            page = await self._site.reader.changes(resource, filters, Origin("poll"))
+            if page.last is None:
+                return changed
+            moved = page.last.source_time
+
+            def also(connection: Connection, _applied: Applied, moved: str | None = moved) -> None:
+                raise_watermark(connection, self._site.id, resource.name, moved)
+
+            changed += len((await self._site.apply(page.observations, also=also)).changes)
+            if not page.more:
+                return changed
+            filters = _behind(page.last)
+
+    async def _run_steps(self, fetch_id: int, mode: Mode, resources: Sequence[Resource]) -> None:
+        at_once = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(resource: Resource) -> None:
+            async with at_once:
+                await Step(self._site, fetch_id, mode, resource).run()
+
+        results = await asyncio.gather(*(one(r) for r in resources), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+
+class Step:
+    """The part of a fetch that reads one resource."""
+
+    def __init__(self, site: Site, fetch_id: int, mode: Mode, resource: Resource) -> None:
+        self._site = site
+        self._fetch_id = fetch_id
+        self._mode: Mode = mode
+        self._resource = resource
+
+    async def run(self) -> None:
+        """Read what is left of this resource; a refusal fails this step alone."""
+        row = await self._site.store.read(self._row)
+        if row.state in ("done", "skipped", "failed"):
+            return
+        if not self._site.reader.reads(self._resource):
+            await self._end("skipped", "This ION does not offer it")
+            return
+        try:
+            await self._read(row)
+        except IonRefusedError as error:
+            log.warning("fetch.step_failed", resource=self._resource.name, error=str(error))
+            await self._end("failed", str(error))
+
+    async def _read(self, row: Row[Any]) -> None:
+        mark = await self._site.store.read(lambda c: watermark(c, self._site.id, self._resource.name))
+        origin = Origin("fetch", str(self._fetch_id), first=mark.proven_at is None)
+        dated = self._site.reader.dates(self._resource)
+        started = row.started_at or now()
+        if row.started_at is None:
+            newest = await self._site.reader.newest(self._resource) if dated else None
+            await self._site.store.write(lambda c: self._begin(c, started, mark.updated, newest))
+        if self._mode == "full" or mark.proven_at is None:
+            await self._read_all(row.cursor, origin)
+            await self._prove_absence(started, origin)
+        elif dated:
+            await self._read_changes(row.cursor or mark.updated, origin)
+        await self._site.store.write(lambda c: self._prove(c, started, proven=self._mode == "full" or dated))
+        await self._end("done", None)
+
+    async def _read_all(self, cursor: str | None, origin: Origin) -> None:
+        """Read by key; the next page is on its way while one is applied."""
+        read = self._site.reader.page
+        coming = asyncio.create_task(read(self._resource, cursor, origin))
+        try:
+            more = True
+            while more:
+                page = await coming
+                more = page.more and page.last is not None
+                if more and page.last:
+                    coming = asyncio.create_task(read(self._resource, page.last.id, origin))
+                await self._keep(page, page.last.id if page.last else cursor, total=cursor is None)
+                cursor = page.last.id if page.last else cursor
+        finally:
+            coming.cancel()
+
+    async def _read_changes(self, cursor: str | None, origin: Origin) -> None:
+        filters = _since(cursor, OVERLAP)
+        while True:
+            page = await self._site.reader.changes(self._resource, filters, origin)
+            last = page.last
+            if last is None:
+                return
+            await self._keep(page, last.source_time, total=False, moved=last.source_time)
+            if not page.more:
+                return
+            filters = _behind(last)
+
+    async def _keep(self, page: Page, cursor: str | None, *, total: bool, moved: str | None = None) -> None:
+        def also(connection: Connection, applied: Applied) -> None:
+            given = {
+                "fetch": self._fetch_id,
+                "resource": self._resource.name,
+                "cursor": cursor,
+                "total": page.total if total else None,
+                "read": len(page.observations),
+                "changed": len(applied.changes),
+            }
+            connection.execute(_PROGRESS, given)
+            raise_watermark(connection, self._site.id, self._resource.name, moved)
+
+        await self._site.apply(page.observations, also=also)
+        self._tell()
+
+    async def _prove_absence(self, started: str, origin: Origin) -> None:
+        """Read by id what the whole pass did not show; only what is not there then is let go of."""
+        await self._set(state="proving")
+        after = ""
+        while True:
+            given = {"integration": self._site.id, "resource": self._resource.name, "started": started}
+            query = given | {"after": after, "limit": ALIAS}
+            ids = await self._site.store.read(lambda c, query=query: list(c.execute(_UNSEEN, query).scalars()))
+            if not ids:
+                return
+            answer = await self._site.reader.by_ids([(self._resource.name, id_) for id_ in ids], origin)
+            if answer.failed:
+                raise IonRefusedError(next(iter(answer.failed.values())))
+            applied = await self._site.apply(answer.observations)
+            gone = sum(c.change == "delete" for c in applied.changes)
+            await self._site.store.write(
+                lambda c, gone=gone: c.execute(self._update().values(deleted=fetch_steps.c.deleted + gone)) and None
+            )
+            after = ids[-1]
+
+    def _begin(self, connection: Connection, started: str, before: str | None, newest: str | None) -> None:
+        connection.execute(self._update().values(state="reading", started_at=started))
+        if self._mode == "full" or before is None:
+            raise_watermark(connection, self._site.id, self._resource.name, newest)
+
+    def _prove(self, connection: Connection, started: str, *, proven: bool) -> None:
+        by = f"{self._mode} fetch" if proven else None
+        prove(connection, self._site.id, self._resource.name, started if proven else None, by)
+
+    async def _end(self, state: str, error: str | None) -> None:
+        if state == "skipped":
+            await self._site.store.write(
+                lambda c: prove(c, self._site.id, self._resource.name, None, None, skipped=error)
+            )
+        await self._set(state=state, error=error, finished_at=now())
+
+    async def _set(self, **values: Any) -> None:
+        await self._site.store.write(lambda c: c.execute(self._update().values(**values)) and None)
+        self._tell()
+
+    def _row(self, connection: Connection) -> Row[Any]:
+        steps = fetch_steps.c
+        query = select(steps.state, steps.cursor, steps.started_at)
+        return connection.execute(
+            query.where(steps.fetch_id == self._fetch_id, steps.resource == self._resource.name)
+        ).one()
+
+    def _update(self) -> Update:
+        steps = fetch_steps.c
+        return update(fetch_steps).where(
+            steps.fetch_id == self._fetch_id, steps.resource == self._resource.name
+        )
+
+    def _tell(self) -> None:
+        self._site.changes.publish("fetch", self._site.id, id=self._fetch_id, resource=self._resource.name)
+
+
+def raise_watermark(connection: Connection, integration_id: int, resource: str, updated: str | None) -> None:
+    """Move the watermark of a resource forward, never back."""
+    if updated:
+        given = {"integration": integration_id, "resource": resource, "updated": updated}
+        connection.execute(_PUT_WATERMARK, given)
+
+
+def _prepare(connection: Connection, catalog: Catalog, fetch_id: int) -> None:
+    """Write down what is to be read, once."""
+    steps = fetch_steps.c
+    known = set(connection.execute(select(steps.resource).where(steps.fetch_id == fetch_id)).scalars())
+    rows = [
+        {"fetch_id": fetch_id, "resource": r.name, "state": "waiting", "read": 0, "changed": 0, "deleted": 0}
+        for r in catalog.mirrored
+        if r.name not in known
+    ]
+    if rows:
+        connection.execute(insert(fetch_steps), rows)
+
+
+def _finish(connection: Connection, fetch_id: int) -> str:
+    steps = fetch_steps.c
+    failed = connection.execute(
+        select(steps.resource, steps.error).where(steps.fetch_id == fetch_id, steps.state == "failed")
+    ).all()
+    state = "failed" if failed else "done"
+    error = f"{len(failed)} resources could not be read, first {failed[0].resource}: {failed[0].error}" if failed else None
+    change = update(fetches).where(fetches.c.id == fetch_id)
+    connection.execute(change.values(state=state, finished_at=now(), error=error))
+    return state
+
+
+def _since(updated: str | None, overlap: timedelta) -> dict[str, Any] | None:
+    if updated is None:
+        return None
+    return {"_updated": {"gte": as_text(datetime.fromisoformat(updated) - overlap)}}
+
+
+def _behind(last: Observation) -> dict[str, Any]:
+    """Filter what comes behind an object in order of change, objects changed at the same moment included."""
+    same = {"_updated": {"eq": last.source_time}, "id": {"gt": last.id}}
+    return {"or_": [{"_updated": {"gt": last.source_time}}, same]}

@@ -1,0 +1,175 @@
+"""Taking deliveries: judged in memory, committed together, acknowledged only when they are on disk."""
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from sqlalchemy import Connection, text
+
+from ultraviolet.hub.broadcast import Broadcast
+from ultraviolet.hub.secrets import Secrets, digest
+from ultraviolet.hub.webhook_urls import UrlEntry, active, delivered
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.deliveries import SIGNATURE_HEADER, Envelope, SignatureFormat, decode, detect_signature
+from ultraviolet.mirror.store import Store
+from ultraviolet.times import now
+
+LARGEST_BODY = 1024 * 1024
+_LARGEST_GROUP = 1000
+_REREAD_AFTER = 2.0
+"""Seconds after which the addresses are read again, for changes another process made."""
+_UNKNOWN_REREAD_AFTER = 0.2
+_PRIVATE = {"authorization", "cookie", "proxy-authorization"}
+
+log = structlog.get_logger()
+
+_INSERT = text(
+    """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, event_id, subscription_id, resource, action,
+      object_id, source_time, received_at, body, headers, signature, deliveries)
+    VALUES (:integration_id, :webhook_url_id, :dedupe_key, :event_id, :subscription_id, :resource, :action,
+      :object_id, :source_time, :received_at, :body, :headers, :signature, 1)
+    ON CONFLICT (integration_id, dedupe_key) DO UPDATE SET deliveries = events.deliveries + 1"""
+)
+class Verdict(msgspec.Struct, frozen=True):
+    """What became of a delivery."""
+
+    status: int
+
+
+class _Waiting(msgspec.Struct):
+    """A delivery on its way to the disk."""
+
+    row: dict[str, Any]
+    form: SignatureFormat | None
+    done: "asyncio.Future[Verdict]"
+
+
+class Ingest:
+    """Takes deliveries; many that wait at the same time are one commit."""
+
+    def __init__(
+        self, store: Store, catalog: Catalog, secrets: Secrets, changes: Broadcast, wake: Callable[[int], None]
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._secrets = secrets
+        self._changes = changes
+        self._wake = wake
+        self._urls: Mapping[bytes, UrlEntry] = {}
+        self._read_at = -_REREAD_AFTER
+        self._waiting: list[_Waiting] = []
+        self._committing: asyncio.Task[None] | None = None
+
+    async def submit(self, token: str, headers: Mapping[str, str], body: bytes) -> Verdict:
+        """Judge one delivery and keep it; a 2xx means it is on disk."""
+        url = await self._url(token)
+        if url is None:
+            return Verdict(404)
+        if len(body) > LARGEST_BODY:
+            return Verdict(413)
+        form = None
+        if url.shared_secret is not None:
+            form = detect_signature(url.shared_secret, body, headers.get(SIGNATURE_HEADER))
+            if form is None:
+                log.warning("delivery.refused", url_id=url.url_id, reason="signature does not match")
+                return Verdict(401)
+        row = _row(url, headers, body, decode(self._catalog, body), verified=form is not None)
+        waiting = _Waiting(row, form, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._committing is None or self._committing.done():
+            self._committing = asyncio.create_task(self._commit_all())
+        return await waiting.done
+
+    async def refresh(self) -> None:
+        """Read the addresses again: after one was minted, rotated, revoked, or its secret became known."""
+        self._urls = await self._store.read(lambda connection: active(connection, self._secrets))
+        self._read_at = time.monotonic()
+
+    async def close(self) -> None:
+        """Finish what has begun."""
+        if self._committing:
+            await asyncio.gather(self._committing, return_exceptions=True)
+
+    async def _url(self, token: str) -> UrlEntry | None:
+        hashed = digest(token)
+        age = time.monotonic() - self._read_at
+        if age > _REREAD_AFTER or (hashed not in self._urls and age > _UNKNOWN_REREAD_AFTER):
+            self._read_at = time.monotonic()
+            with contextlib.suppress(Exception) if self._urls else contextlib.nullcontext():
+                await self.refresh()
+        url = self._urls.get(hashed)
+        return None if url and url.expires_at and url.expires_at < now() else url
+
+    async def _commit_all(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting[:_LARGEST_GROUP], self._waiting[_LARGEST_GROUP:]
+            try:
+                await self._store.write(lambda connection, group=group: self._commit(connection, group))
+            except Exception as error:
+                log.error("delivery.not_kept", count=len(group), error=str(error))
+                _answer(group, Verdict(503))
+                continue
+            _answer(group, Verdict(200))
+            for integration_id in {w.row["integration_id"] for w in group}:
+                self._wake(integration_id)
+                self._changes.publish("event", integration_id)
+
+    def _commit(self, connection: Connection, group: Sequence[_Waiting]) -> None:
+        connection.execute(_INSERT, [w.row for w in group])
+        for url_id in {w.row["webhook_url_id"] for w in group}:
+            mine = [w for w in group if w.row["webhook_url_id"] == url_id]
+            form = next((w.form for w in mine if w.form), None)
+            at = mine[-1].row["received_at"]
+            if delivered(connection, url_id, at, verified=form is not None, signature_format=form):
+                self._read_at = -_REREAD_AFTER
+
+
+def _answer(group: Sequence[_Waiting], verdict: Verdict) -> None:
+    for waiting in group:
+        if not waiting.done.done():
+            waiting.done.set_result(verdict)
+
+
+def _row(
+    url: UrlEntry, headers: Mapping[str, str], body: bytes, envelope: Envelope, *, verified: bool
+) -> dict[str, Any]:
+    shown = {name: "…" if name in _PRIVATE else value for name, value in headers.items()}
+    return {
+        "integration_id": url.integration_id,
+        "webhook_url_id": url.url_id,
+        "dedupe_key": _dedupe_key(envelope, body),
+        "event_id": envelope.event_id,
+        "subscription_id": envelope.subscription_id,
+        "resource": envelope.resource,
+        "action": envelope.action,
+        "object_id": envelope.object_id,
+        "source_time": envelope.source_time,
+        "received_at": now(),
+        "body": body,
+        "headers": msgspec.json.encode(shown).decode(),
+        "signature": "verified" if verified else "unverified",
+    }
+
+
+def _dedupe_key(envelope: Envelope, body: bytes) -> bytes:
+    """Recognise an event that is delivered again.
+
+    ION's number of it alone would take an event for a repetition after ION was set up afresh and counts from
+    one again, and lose it.
+    """
+    if envelope.event_id is None:
+        return hashlib.sha256(body).digest()
+    told = (
+        envelope.event_id,
+        envelope.subscription_id,
+        envelope.resource,
+        envelope.action,
+        envelope.object_id,
+        envelope.source_time,
+    )
+    return hashlib.sha256(msgspec.json.encode(told)).digest()

@@ -1,0 +1,184 @@
+"""Reading ION: pages by key, pages by change, objects by id; every answer becomes observations."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from ultraviolet.ion import documents
+from ultraviolet.ion.catalog import Catalog, Resource
+from ultraviolet.ion.client import Result, Variables
+from ultraviolet.ion.documents import Offered
+from ultraviolet.ion.problems import IonRefusedError
+from ultraviolet.mirror.observation import Observation, Origin, Ref
+from ultraviolet.times import now
+
+PAGE = 100
+"""Objects a page; the largest ION's own scripts use (its limit is unknown)."""
+ALIAS = 100
+"""Ids for one alias of a request."""
+REQUEST = 300
+"""Ids for one request."""
+
+
+class Client(Protocol):
+    """What can run a GraphQL document."""
+
+    async def execute(
+        self, document: str, variables: Variables | None = None, *, repeatable: bool = True
+    ) -> Result:
+        """Run one document."""
+        ...
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of a list."""
+
+    observations: Sequence[Observation]
+    more: bool
+    total: int | None
+
+    @property
+    def last(self) -> Observation | None:
+        """Where the next page goes on."""
+        return self.observations[-1] if self.observations else None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came of reading objects by id: each one is whole, proven absent, or failed for a reason."""
+
+    observations: Sequence[Observation]
+    failed: Mapping[Ref, str]
+
+
+class Reader:
+    """One integration's ION, read through the catalog, as far as this ION offers it."""
+
+    def __init__(self, client: Client, catalog: Catalog, offered: Offered) -> None:
+        self.client = client
+        self.catalog = catalog
+        self.offered = offered
+
+    def reads(self, resource: Resource) -> bool:
+        """Whether this ION can list a resource."""
+        return self.offered.reads(resource)
+
+    def dates(self, resource: Resource) -> bool:
+        """Whether a resource can be read in order of change."""
+        sortable = self.offered.has(resource.sort or "", "_UPDATED_ASC")
+        return sortable and self.offered.has(resource.type, "_updated")
+
+    async def page(self, resource: Resource, after: str | None, origin: Origin, first: int = PAGE) -> Page:
+        """Read the page behind a key, in order of key, so that changes meanwhile shift nothing."""
+        filters = {"id": {"gt": after}} if after else None
+        return await self._page(documents.page(resource, self.offered), resource, filters, origin, first)
+
+    async def changes(
+        self, resource: Resource, filters: dict[str, Any] | None, origin: Origin, first: int = PAGE
+    ) -> Page:
+        """Read a page in order of change."""
+        document = documents.page_by_update(resource, self.offered)
+        return await self._page(document, resource, filters, origin, first)
+
+    async def newest(self, resource: Resource) -> str | None:
+        """Give the newest `_updated` of a resource: ION's own clock."""
+        document = (
+            f"query Newest {{ page: {resource.list}(sort: [_UPDATED_DESC], first: 1)"
+            f" {{ edges {{ node {{ id _updated }} }} }} }}"
+        )
+        edges = (await self.client.execute(document)).must()["page"]["edges"]
+        return documents.document(resource, edges[0]["node"]).get("_updated") if edges else None
+
+    async def children(
+        self, resource: Resource, key: str, owners: Sequence[str], origin: Origin
+    ) -> list[Observation]:
+        """Read every object of a resource that names one of `owners`."""
+        found: list[Observation] = []
+        after: str | None = None
+        while True:
+            filters: dict[str, Any] = {key: {"in": [int(o) for o in owners]}}
+            if after:
+                filters["id"] = {"gt": after}
+            document = documents.page(resource, self.offered)
+            page = await self._page(document, resource, filters, origin, PAGE)
+            found += page.observations
+            if not page.more or page.last is None:
+                return found
+            after = page.last.id
+
+    async def by_ids(self, refs: Iterable[Ref], origin: Origin) -> Answer:
+        """Read objects of several resources in one request; an id that ION does not give is proven absent."""
+        wanted = self._aliases(refs)
+        document, variables = documents.by_ids(wanted, self.offered)
+        began = now()
+        result = await self.client.execute(document, variables)
+        data = result.data or {}
+        said = "; ".join(result.errors)
+        found: list[Observation] = []
+        failed: dict[Ref, str] = {}
+        for alias, resource, ids in wanted:
+            if data.get(alias) is None:
+                failed |= {(resource.name, id_): said or "ION answered without data" for id_ in ids}
+            else:
+                found += self._all(resource, ids, data[alias]["edges"], began, origin)
+        return Answer(found, failed)
+
+    def _aliases(self, refs: Iterable[Ref]) -> list[tuple[str, Resource, list[str]]]:
+        by_resource: defaultdict[str, list[str]] = defaultdict(list)
+        for name, id_ in refs:
+            by_resource[name].append(id_)
+        chunks = [
+            (self.catalog.resources[name], ids[start : start + ALIAS])
+            for name, ids in by_resource.items()
+            for start in range(0, len(ids), ALIAS)
+        ]
+        return [(f"a{number}", resource, ids) for number, (resource, ids) in enumerate(chunks)]
+
+    def _all(
+        self, resource: Resource, ids: Sequence[str], edges: Sequence[Any], began: str, origin: Origin
+    ) -> list[Observation]:
+        found = {o.id: o for o in self._observations(resource, edges, began, origin)}
+        gone = {id_ for id_ in ids if id_ not in found}
+        absent = [
+            Observation(
+                resource.name, id_, "absent", {}, observed_at=now(), origin=origin, read_started_at=began
+            )
+            for id_ in gone
+        ]
+        return [*found.values(), *absent]
+
+    async def _page(
+        self, document: str, resource: Resource, filters: dict[str, Any] | None, origin: Origin, first: int
+    ) -> Page:
+        began = now()
+        data = (await self.client.execute(document, {"filters": filters, "first": first})).must()["page"]
+        if data is None:
+            raise IonRefusedError(f"ION answered no {resource.title.lower()}")
+        info = data["pageInfo"]
+        observations = self._observations(resource, data["edges"], began, origin)
+        return Page(observations, info["hasNextPage"], info.get("totalCount"))
+
+    def _observations(
+        self, resource: Resource, edges: Sequence[Any], began: str, origin: Origin
+    ) -> list[Observation]:
+        observed = now()
+        found: list[Observation] = []
+        for edge in edges:
+            node = edge and edge["node"]
+            if not node:
+                continue
+            doc = documents.document(resource, node)
+            found.append(
+                Observation(
+                    resource.name,
+                    documents.object_id(resource, node),
+                    "full",
+                    doc,
+                    observed_at=observed,
+                    origin=origin,
+                    source_time=doc.get("_updated"),
+                    read_started_at=began,
+                )
+            )
+        return found

@@ -1,0 +1,55 @@
+"""The settings of a hub process, from the environment and the command line."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from ultraviolet.errors import InvalidError
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What a hub process is told when it starts; everything else is in its database."""
+
+    data: Path
+    """The folder for the database and the secret key."""
+    database_url: str
+    """ULTRAVIOLET_DATABASE_URL; by default `hub.db` in the data folder."""
+    public_url: str
+    """ULTRAVIOLET_PUBLIC_URL: the address under which ION reaches this hub; webhook URLs begin with it."""
+    admin_key: str | None = None
+    """ULTRAVIOLET_ADMIN_KEY or _FILE: a first API key for automation."""
+    secret_key: str | None = None
+    """ULTRAVIOLET_SECRET_KEY or _FILE; by default the file `secret.key` in the data folder."""
+
+    @classmethod
+    def from_environment(
+        cls, *, data: Path, public_url: str, environment: Mapping[str, str] | None = None
+    ) -> "Settings":
+        """Read the environment; `data` and `public_url` are what the command line knows.
+
+        Raises InvalidError when a named file cannot be read.
+        """
+        found = os.environ if environment is None else environment
+        folder = data.absolute()
+        return cls(
+            data=folder,
+            database_url=found.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{folder / 'hub.db'}",
+            public_url=(found.get("ULTRAVIOLET_PUBLIC_URL") or public_url).rstrip("/"),
+            admin_key=_secret(found, "ULTRAVIOLET_ADMIN_KEY"),
+            secret_key=_secret(found, "ULTRAVIOLET_SECRET_KEY"),
+        )
+
+
+def _secret(environment: Mapping[str, str], name: str) -> str | None:
+    """Read a secret from its variable, or from the file that `<name>_FILE` names."""
+    if value := environment.get(name):
+        return value
+    path = environment.get(f"{name}_FILE")
+    if not path:
+        return None
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise InvalidError(f"{name}_FILE names {path}, which cannot be read: {error.strerror}") from error

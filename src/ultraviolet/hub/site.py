@@ -1,0 +1,52 @@
+"""One integration at work: its ION on one side, its part of the mirror on the other, and who is watching."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from sqlalchemy import Connection
+
+from ultraviolet.hub.broadcast import Broadcast
+from ultraviolet.hub.reader import Reader
+from ultraviolet.ion.catalog import Catalog, Resource
+from ultraviolet.mirror.apply import apply
+from ultraviolet.mirror.observation import Applied, Change, Mark, Observation
+from ultraviolet.mirror.store import Store
+
+
+class Site:
+    """What heal, fetch, poll and verify of one integration share."""
+
+    def __init__(
+        self, store: Store, catalog: Catalog, integration_id: int, reader: Reader, changes: Broadcast
+    ) -> None:
+        self.store = store
+        self.catalog = catalog
+        self.id = integration_id
+        self.reader = reader
+        self.changes = changes
+
+    async def apply(
+        self,
+        observations: Sequence[Observation],
+        marks: Sequence[Mark] = (),
+        also: Callable[[Connection, Applied], None] | None = None,
+    ) -> Applied:
+        """Let observations through the door; `also` is done in the same transaction."""
+
+        def work(connection: Connection) -> Applied:
+            applied = apply(connection, self.catalog, self.id, observations, marks)
+            if also:
+                also(connection, applied)
+            return applied
+
+        applied = await self.store.write(work)
+        self.tell(applied.changes)
+        return applied
+
+    def tell(self, changes: Iterable[Change]) -> None:
+        """Wake whoever watches objects."""
+        for change in changes:
+            self.changes.publish("object", self.id, resource=change.resource, id=change.id)
+
+    def readable(self) -> list[Resource]:
+        """What is mirrored of this ION."""
+        return [r for r in self.catalog.mirrored if self.reader.reads(r)]

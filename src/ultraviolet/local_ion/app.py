@@ -1,0 +1,160 @@
+"""The HTTP edge of the local ION: token, GraphQL, readiness, query runner and home page."""
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader
+from litestar import Litestar, MediaType, Request, Response, get, post
+from litestar.datastructures import Cookie
+from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
+
+from ultraviolet.errors import UnauthenticatedError
+from ultraviolet.local_ion import api_keys
+from ultraviolet.local_ion.callers import QUERY_RUNNER, viewer_of
+from ultraviolet.local_ion.oauth import TOKEN_PATH, Claims, Tokens, token_answer, token_request
+from ultraviolet.local_ion.schema import LocalIon
+
+HERE = Path(__file__).parent
+COOKIE = "local_ion_session"
+HOME = """query Home {
+  me { organization { name } }
+  suppliers(first: 1) { pageInfo { totalCount } } parts(first: 1) { pageInfo { totalCount } }
+  purchaseOrders(first: 1) { pageInfo { totalCount } } purchaseOrderLines(first: 1) { pageInfo { totalCount } }
+  receipts(first: 1) { pageInfo { totalCount } } partInventories(first: 1) { pageInfo { totalCount } }
+  runs(first: 1) { pageInfo { totalCount } } issues(first: 1) { pageInfo { totalCount } }
+}"""
+HOME_TITLES = {
+    "suppliers": "Suppliers",
+    "parts": "Parts",
+    "purchaseOrders": "Purchase orders",
+    "purchaseOrderLines": "Order lines",
+    "receipts": "Receipts",
+    "partInventories": "Inventory",
+    "runs": "Runs",
+    "issues": "Issues",
+}
+
+
+class Operation(msgspec.Struct):
+    """One GraphQL request of a body; clients send more members than these, and they are ignored."""
+
+    query: str
+    variables: dict[str, Any] | None = None
+    operationName: str | None = None  # noqa: N815  the name on the wire
+
+
+class Edge:
+    """What the routes share: the ION behind them, who may call it, and whether it is ready."""
+
+    def __init__(self, ion: LocalIon, tokens: Tokens, threads: Executor) -> None:
+        self.ion = ion
+        self.tokens = tokens
+        self.ready = False
+        self.session = secrets.token_urlsafe(32)
+        self._threads = threads
+
+    def claims(self, request: Request[Any, Any, Any]) -> Claims:
+        """Tell who calls: the page's own cookie from the same origin, or a token. Raises UnauthenticatedError."""
+        if "authorization" not in request.headers and self._is_own_page(request):
+            return QUERY_RUNNER
+        return self.tokens.read(request.headers.get("authorization"))
+
+    def _is_own_page(self, request: Request[Any, Any, Any]) -> bool:
+        cookie = request.cookies.get(COOKIE, "")
+        origin = urlsplit(request.headers.get("origin", "")).netloc
+        same = origin == request.headers.get("host", "")
+        return same and hmac.compare_digest(cookie.encode(), self.session.encode())
+
+    async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Run what blocks on the GraphQL threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def execute(self, operations: Sequence[Operation], claims: Claims) -> list[dict[str, Any]]:
+        """Run operations one after the other, as ION does with a batch; raises UnauthenticatedError."""
+        viewer = viewer_of(self.ion.store, claims)
+        return [self.ion.execute(o.query, o.variables, o.operationName, viewer) for o in operations]
+
+    def claims_of_key(self, client_id: str, client_secret: str) -> Claims | None:
+        """Tell whose credentials these are."""
+        key = api_keys.authenticate(self.ion.store, client_id, client_secret)
+        return None if key is None else Claims(client_id=key.client_id, user_id=key.user_id)
+
+
+def create_app(edge: Edge, *, lifespan: Sequence[Callable[[Litestar], Any]] = ()) -> Litestar:
+    """Build the ASGI application over a local ION."""
+    pages = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True)
+    signed_in = Cookie(key=COOKIE, value=edge.session, httponly=True, samesite="strict", path="/")
+
+    @post([TOKEN_PATH, f"/auth{TOKEN_PATH}"], status_code=200)
+    async def token(request: Request[Any, Any, Any]) -> Response[dict[str, object]]:
+        wanted = token_request(request.headers, await request.body())
+        if wanted.grant_type != "client_credentials":
+            return _oauth_error(400, "unsupported_grant_type", "Unsupported grant_type")
+        claims = await edge.in_thread(edge.claims_of_key, wanted.client_id, wanted.client_secret)
+        if claims is None:
+            return _oauth_error(401, "invalid_client", "Invalid client or Invalid client credentials")
+        return Response(token_answer(edge.tokens.issue(claims), edge.tokens.lifetime))
+
+    @post("/graphql", status_code=200)
+    async def graphql(request: Request[Any, Any, Any]) -> Response[bytes]:
+        try:
+            claims = edge.claims(request)
+            operations = read_operations(await request.body())
+            many = isinstance(operations, list)
+            answers = await edge.in_thread(edge.execute, operations if many else [operations], claims)
+        except UnauthenticatedError as error:
+            return _graphql(401, _errors(str(error)))
+        except msgspec.MsgspecError as error:
+            return _graphql(400, _errors(f"The request is malformed: {error}"))
+        return _graphql(200, answers if many else answers[0])
+
+    @get("/_local/ready", sync_to_thread=False)
+    def ready() -> Response[dict[str, bool]]:
+        return Response({"ready": edge.ready}, status_code=200 if edge.ready else 503)
+
+    @get("/", media_type=MediaType.HTML, sync_to_thread=False)
+    def runner() -> Response[str]:
+        return Response(pages.get_template("runner.html").render(), cookies=[signed_in])
+
+    @get("/home", media_type=MediaType.HTML)
+    async def home() -> Response[str]:
+        (answer,) = await edge.in_thread(edge.execute, [Operation(HOME)], QUERY_RUNNER)
+        page = pages.get_template("home.html").render(**_home(answer["data"]))
+        return Response(page, cookies=[signed_in])
+
+    static = create_static_files_router("/static", [HERE / "static"])
+    return Litestar(
+        [token, graphql, ready, runner, home, static],
+        lifespan=[*lifespan],
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def read_operations(body: bytes) -> Operation | list[Operation]:
+    """Read a GraphQL request, one operation or a JSON array of them; raises MsgspecError."""
+    return msgspec.json.decode(body, type=Operation | list[Operation])
+
+
+def _home(data: dict[str, Any]) -> dict[str, Any]:
+    counts = [(title, data[name]["pageInfo"]["totalCount"]) for name, title in HOME_TITLES.items()]
+    return {"organization": data["me"]["organization"]["name"], "counts": counts}
+
+
+def _errors(message: str) -> dict[str, Any]:
+    return {"errors": [{"message": message}]}
+
+
+def _graphql(status: int, answer: Any) -> Response[bytes]:
+    return Response(msgspec.json.encode(answer), status_code=status, media_type=MediaType.JSON)
+
+
+def _oauth_error(status: int, error: str, description: str) -> Response[dict[str, object]]:
+    return Response({"error": error, "error_description": description}, status_code=status)

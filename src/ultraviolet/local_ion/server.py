@@ -1,0 +1,160 @@
+"""The local ION as a process: its data, its deliveries, its plant and its HTTP server, started and stopped together."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import AsyncGenerator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+import uvicorn
+from litestar import Litestar
+
+from ultraviolet.local_ion.app import Edge, create_app
+from ultraviolet.local_ion.callers import Credentials, credentials_of, first_key
+from ultraviolet.local_ion.delivery import Sender
+from ultraviolet.local_ion.factory import wares
+from ultraviolet.local_ion.factory.build import chance, objects_of, set_up
+from ultraviolet.local_ion.factory.hands import Hands
+from ultraviolet.local_ion.factory.live import Rate, work
+from ultraviolet.local_ion.factory.stories import Plant
+from ultraviolet.local_ion.ledger import WebhookLedger
+from ultraviolet.local_ion.oauth import Tokens
+from ultraviolet.local_ion.quirks import Quirks
+from ultraviolet.local_ion.schema import LocalIon, Viewer
+from ultraviolet.local_ion.seed import ADMINISTRATOR, add_user
+
+log = structlog.get_logger()
+
+THREADS = 8
+
+
+class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How to run a local ION."""
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 8100
+    size: str = "small"
+    seed: int = 1
+    changes_per_second: float = 0.0
+    no_quirk: tuple[str, ...] = ()
+    token_lifetime: int = 300
+    plant: bool = True
+
+    @property
+    def url(self) -> str:
+        """The address to open in a browser on this machine."""
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104  compared, not bound
+        return f"http://{host}:{self.port}"
+
+
+class Process:
+    """Everything one local ION runs beside its HTTP server."""
+
+    def __init__(self, options: ServeOptions, given: Credentials | None) -> None:
+        options.data.mkdir(parents=True, exist_ok=True)
+        self.options = options
+        self.objects = objects_of(options.size)
+        self.quirks = Quirks.without(options.no_quirk)
+        self.ion = LocalIon(options.data)
+        self.credentials = first_key(self.ion.store, given)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="graphql")
+        issuer = f"{options.url}/realms/api-keys"
+        tokens = Tokens.from_data(options.data, issuer=issuer, lifetime=options.token_lifetime)
+        self.edge = Edge(self.ion, tokens, self._threads)
+        self._stop = threading.Event()
+
+    @contextlib.asynccontextmanager
+    async def running(self, _: Litestar) -> AsyncGenerator[None]:
+        """Deliver, set up the plant and keep it working, for as long as the server serves."""
+        sender = Sender(WebhookLedger(self.ion.store, self.quirks))
+        self.ion.on_commit = sender.wake
+        tasks = [asyncio.create_task(sender.run()), asyncio.create_task(self._plant())]
+        for task in tasks:
+            task.add_done_callback(_complain)
+        try:
+            yield
+        finally:
+            self._stop.set()
+            tasks[0].cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._threads.shutdown()
+            self.ion.close()
+
+    async def _plant(self) -> None:
+        if self.options.plant:
+            await asyncio.to_thread(self._fill)
+        self.edge.ready = True
+        if self.options.changes_per_second > 0:
+            await asyncio.to_thread(self._work)
+
+    def _fill(self) -> None:
+        mark = self.options.data / "plant.json"
+        if mark.exists():
+            return
+        self._hire()
+        plant = self._plant_with(Hands(self._execute, self.ion.catalog), self.options.seed)
+        set_up(plant, self.objects, self._count)
+        mark.write_bytes(msgspec.json.encode({"size": self.options.size, "seed": self.options.seed}))
+        log.info("plant.set_up", objects=self._count())
+
+    def _hire(self) -> None:
+        with self.ion.store.writing(ADMINISTRATOR) as transaction:
+            for name in wares.PEOPLE:
+                add_user(transaction, name, f"{name.lower().replace(' ', '.')}@ultraviolet.example")
+
+    def _work(self) -> None:
+        rate = Rate(self.options.changes_per_second, self._stop)
+        plant = self._plant_with(Hands(self._execute, self.ion.catalog, pace=rate), self.options.seed + 1)
+        plant.remember()
+        work(plant, self._stop)
+
+    def _plant_with(self, hands: Hands, seed: int) -> Plant:
+        today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return Plant(hands, chance(seed), today)
+
+    def _execute(self, document: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self.ion.execute(document, dict(variables), None, Viewer(ADMINISTRATOR))
+
+    def _count(self) -> int:
+        tables = ", ".join(f"'{resource.name}'" for resource in self.ion.catalog.mirrored)
+        with self.ion.store.reading() as connection:
+            # Ids are never used again, so the last one given is the number made.
+            sql = f"SELECT coalesce(sum(seq), 0) FROM sqlite_sequence WHERE name IN ({tables})"
+            return int(connection.execute(sql).fetchone()[0])
+
+
+def serve(options: ServeOptions) -> None:
+    """Run a local ION until SIGTERM or SIGINT; credentials are fixed by ION_CLIENT_ID and ION_CLIENT_SECRET."""
+    process = Process(options, credentials_of(os.environ))
+    announce(options, process.credentials)
+    app = create_app(process.edge, lifespan=[process.running])
+    uvicorn.run(app, host=options.host, port=options.port, log_level="warning", access_log=False)
+
+
+def announce(options: ServeOptions, credentials: Credentials | None) -> None:
+    """Say once where everything is, and the credentials if they were made just now."""
+    lines = [
+        f"Local ION      {options.url}/home   (query runner {options.url}/)",
+        f"GraphQL        {options.url}/graphql",
+        f"Auth server    {options.url}",
+    ]
+    if credentials is not None:
+        lines += [
+            f"Client id      {credentials.client_id}",
+            f"Client secret  {credentials.client_secret}   (shown only now)",
+        ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _complain(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("local_ion.failed", error=str(error), exc_info=error)

@@ -1,0 +1,50 @@
+"""API: fetches and how far they are."""
+
+from typing import Literal
+
+import msgspec
+from litestar import get, post
+from sqlalchemy import Connection
+
+from ultraviolet.hub import integrations
+from ultraviolet.hub.hub import Hub
+from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part
+from ultraviolet.web.gate import Caller, at_least
+from ultraviolet.web.reading import fetches
+from ultraviolet.web.reading.fetches import Fetch, FetchDetail
+
+
+class NewFetch(msgspec.Struct, forbid_unknown_fields=True):
+    """Which kind of pass to begin."""
+
+    mode: Literal["incremental", "full"] = "incremental"
+
+
+@get("/integrations/{integration:str}/fetches", guards=[at_least("viewer")], tags=["fetches"])
+async def list_fetches(hub: Hub, integration: str, cursor: Cursor = None, limit: Limit = 100) -> Page[Fetch]:
+    """List the fetches of an integration, newest first."""
+    before = number(cursor)
+
+    def read(connection: Connection) -> list[Fetch]:
+        return fetches.recent(connection, integrations.find(connection, integration).id, before, limit + 1)
+
+    return part(await hub.store.read(read), limit, lambda fetch: fetch.id)
+
+
+@post("/integrations/{integration:str}/fetches", guards=[at_least("operator")], tags=["fetches"])
+async def start_fetch(
+    hub: Hub, caller: Caller, integration: str, data: NewFetch | None = None
+) -> FetchDetail:
+    """Begin a fetch; it goes on by itself, `GET /fetches/{id}` tells how far it is."""
+    found = await hub.store.read(lambda c: integrations.find(c, integration))
+    fetch_id = await hub.start_fetch(found.id, (data or NewFetch()).mode, caller.name)
+    return await hub.store.read(lambda c: fetches.one(c, fetch_id))
+
+
+@get("/fetches/{fetch_id:int}", guards=[at_least("viewer")], tags=["fetches"])
+async def get_fetch(hub: Hub, fetch_id: int) -> FetchDetail:
+    """Read one fetch with the progress of each resource."""
+    return await hub.store.read(lambda c: fetches.one(c, fetch_id))
+
+
+HANDLERS = [list_fetches, start_fetch, get_fetch]

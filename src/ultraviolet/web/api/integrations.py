@@ -1,0 +1,159 @@
+"""API: integrations, how they are, and what makes them prove it."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Response, delete, get, patch, post
+from litestar.params import Parameter
+from sqlalchemy import Connection
+
+from ultraviolet.hub import integrations
+from ultraviolet.hub.connection_test import TestResult
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.integrations import Integration, IntegrationChanges, NewIntegration
+from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part
+from ultraviolet.web.gate import Caller, at_least
+from ultraviolet.web.reading import freshness, verifications
+from ultraviolet.web.reading.freshness import Drifted, Freshness, Summary
+from ultraviolet.web.reading.verifications import Verification
+
+TAGS = ["integrations"]
+
+
+class Trust(msgspec.Struct):
+    """How much the mirror of an integration can be trusted now."""
+
+    summary: Summary
+    resources: list[Freshness]
+
+
+@get("/integrations", guards=[at_least("viewer")], tags=TAGS)
+async def list_integrations(hub: Hub, cursor: Cursor = None, limit: Limit = 100) -> Page[Integration]:
+    """List integrations in the order they were added."""
+    after = number(cursor) or 0
+    found = await hub.store.read(lambda c: integrations.list_page(c, after, limit + 1))
+    return part(found, limit, lambda one: one.id)
+
+
+@post("/integrations", guards=[at_least("admin")], tags=TAGS)
+async def create_integration(hub: Hub, caller: Caller, data: NewIntegration) -> Integration:
+    """Connect to an ION; test it next."""
+    made = await hub.store.write(lambda c: integrations.create(c, hub.secrets, caller.name, data))
+    await hub.reload()
+    return made
+
+
+@get("/integrations/{integration:str}", guards=[at_least("viewer")], tags=TAGS)
+async def get_integration(hub: Hub, integration: str) -> Integration:
+    """Read one integration by number or name."""
+    return await hub.store.read(lambda c: integrations.find(c, integration))
+
+
+@patch("/integrations/{integration:str}", guards=[at_least("admin")], tags=TAGS)
+async def edit_integration(
+    hub: Hub, caller: Caller, integration: str, data: IntegrationChanges
+) -> Integration:
+    """Change what is given; the rest stays."""
+
+    def write(connection: Connection) -> Integration:
+        found = integrations.find(connection, integration)
+        return integrations.edit(connection, hub.secrets, caller.name, found.id, data)
+
+    changed = await hub.store.write(write)
+    await hub.reload()
+    return changed
+
+
+@delete("/integrations/{integration:str}", guards=[at_least("admin")], tags=TAGS)
+async def remove_integration(hub: Hub, caller: Caller, integration: str) -> None:
+    """Forget an integration with its URLs, events, objects and their history."""
+    await hub.store.write(lambda c: integrations.remove(c, caller.name, integrations.find(c, integration).id))
+    await hub.reload()
+    await hub.ingest.refresh()
+
+
+@post("/integrations/{integration:str}/test", guards=[at_least("operator")], status_code=200, tags=TAGS)
+async def test_integration(hub: Hub, integration: str) -> TestResult:
+    """Test the connection: who the key is, what it may read, and what is wrong in words."""
+    return await hub.test(await _id(hub, integration))
+
+
+@post("/integrations/{integration:str}/pause", guards=[at_least("operator")], status_code=200, tags=TAGS)
+async def pause_integration(hub: Hub, caller: Caller, integration: str) -> Integration:
+    """Stop reading from this ION; deliveries are still kept."""
+    found = await _id(hub, integration)
+    paused = await hub.store.write(lambda c: integrations.pause(c, caller.name, found))
+    await hub.reload()
+    return paused
+
+
+@post("/integrations/{integration:str}/resume", guards=[at_least("operator")], status_code=200, tags=TAGS)
+async def resume_integration(hub: Hub, caller: Caller, integration: str) -> Integration:
+    """Go on where it was paused."""
+    found = await _id(hub, integration)
+    resumed = await hub.store.write(lambda c: integrations.resume(c, caller.name, found))
+    await hub.reload()
+    return resumed
+
+
+@post("/integrations/{integration:str}/verify", guards=[at_least("operator")], tags=TAGS)
+async def verify_integration(
+    hub: Hub,
+    integration: str,
+    wait: Annotated[bool, Parameter(description="false answers 202 at once.")] = True,
+) -> Response[Verification]:
+    """Compare mirror and ION now, object by object, and report."""
+    found = await _id(hub, integration)
+    run = await hub.verify(found, wait=wait)
+    answer = await hub.store.read(lambda c: verifications.one(c, run))
+    return Response(answer, status_code=200 if wait else 202)
+
+
+@get("/integrations/{integration:str}/verify", guards=[at_least("viewer")], tags=TAGS)
+async def last_verification(hub: Hub, integration: str) -> Verification | None:
+    """Read the newest comparison; null when there was none."""
+    found = await _id(hub, integration)
+    return await hub.store.read(lambda c: verifications.last(c, found))
+
+
+@get("/integrations/{integration:str}/freshness", guards=[at_least("viewer")], tags=TAGS)
+async def get_freshness(hub: Hub, integration: str) -> Trust:
+    """Tell what is stale and when each resource was last shown to be right."""
+
+    def read(connection: Connection) -> Trust:
+        found = integrations.find(connection, integration).id
+        return Trust(freshness.summary(connection, found), freshness.by_resource(connection, found))
+
+    return await hub.store.read(read)
+
+
+@get("/integrations/{integration:str}/drift", guards=[at_least("viewer")], tags=TAGS)
+async def list_drift(hub: Hub, integration: str, cursor: Cursor = None, limit: Limit = 100) -> Page[Drifted]:
+    """List what webhooks alone would have left wrong, newest first."""
+    before = number(cursor)
+
+    def read(connection: Connection) -> list[Drifted]:
+        found = integrations.find(connection, integration).id
+        return freshness.drifted(connection, found, before, limit + 1)
+
+    return part(await hub.store.read(read), limit, lambda one: one.seq)
+
+
+async def _id(hub: Hub, integration: str) -> int:
+    return (await hub.store.read(lambda c: integrations.find(c, integration))).id
+
+
+HANDLERS = [
+    list_integrations,
+    create_integration,
+    get_integration,
+    edit_integration,
+    remove_integration,
+    test_integration,
+    pause_integration,
+    resume_integration,
+    verify_integration,
+    last_verification,
+    get_freshness,
+    list_drift,
+]

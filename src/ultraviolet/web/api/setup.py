@@ -1,0 +1,77 @@
+"""API: the receiver and the subscriptions in ION, by hand or automatically."""
+
+from typing import Literal
+
+import msgspec
+from litestar import get, post
+
+from ultraviolet.errors import InvalidError
+from ultraviolet.hub import integrations, setup, webhook_urls
+from ultraviolet.hub.hub import Hub
+from ultraviolet.web.gate import Caller, at_least
+
+
+class SetupRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What to do: all of it, or take over what was made by hand.
+
+    `wanted` are pairs of a resource and an action; left out, the choice made before stays, at first everything.
+    """
+
+    mode: Literal["automatic", "by_hand"] = "automatic"
+    receiver_id: str | int | None = None
+    wanted: list[tuple[str, str]] | None = None
+    remove_extra: bool = False
+
+
+@get("/integrations/{integration:str}/setup", guards=[at_least("viewer")], tags=["set-up"])
+async def get_setup(hub: Hub, integration: str) -> setup.Overview:
+    """Tell how far set-up has come, what is wanted and what is there, and the exact texts for doing it by hand."""
+    return await setup.overview(hub, await _id(hub, integration))
+
+
+@post("/integrations/{integration:str}/setup", guards=[at_least("admin")], status_code=200, tags=["set-up"])
+async def run_setup(
+    hub: Hub, caller: Caller, integration: str, data: SetupRequest
+) -> setup.SetUp | setup.Overview:
+    """Set up or repair through ION's API, or take over a receiver made by hand; repeating it changes nothing.
+
+    Automatic set-up mints a webhook URL of its own where no receiver is known yet, because the address of one
+    that was minted before is not kept.
+    """
+    found = await _id(hub, integration)
+    if data.mode == "automatic":
+        done = await setup.apply(hub, caller.name, found, wanted=data.wanted, remove_extra=data.remove_extra)
+        await hub.ingest.refresh()
+        return done
+    receiver = None if data.receiver_id is None else str(data.receiver_id)
+    if await take_over(hub, caller.name, found, receiver) is None:
+        raise InvalidError("ION has no receiver yet that posts here; create it first, then give its id.")
+    if data.wanted is not None:
+        await want(hub, caller.name, found, data.wanted)
+    return await setup.overview(hub, found)
+
+
+async def take_over(
+    hub: Hub, actor: str, integration_id: int, receiver_id: str | None
+) -> webhook_urls.WebhookUrl | None:
+    """Adopt a receiver, and let ingest know its secret at once."""
+    url = await setup.adopt(hub, actor, integration_id, receiver_id)
+    await hub.ingest.refresh()
+    return url
+
+
+async def want(hub: Hub, actor: str, integration_id: int, wanted: list[tuple[str, str]]) -> None:
+    """Keep a choice of subscriptions."""
+    known = await hub.store.read(lambda c: integrations.offered(c, hub.catalog, integration_id))
+    pairs = setup.subscriptions.checked(hub.catalog, known, wanted)
+    url = await hub.store.read(lambda c: webhook_urls.current(c, integration_id))
+    if url is None:
+        raise InvalidError("Create the webhook URL first; the choice is kept with it.")
+    await hub.store.write(lambda c: webhook_urls.set_wanted(c, actor, url.id, pairs))
+
+
+async def _id(hub: Hub, integration: str) -> int:
+    return (await hub.store.read(lambda c: integrations.find(c, integration))).id
+
+
+HANDLERS = [get_setup, run_setup]

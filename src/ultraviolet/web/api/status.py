@@ -1,0 +1,56 @@
+"""API: is the hub alive and ready, and how is each integration."""
+
+from typing import Literal
+
+import msgspec
+from litestar import get
+from sqlalchemy import Connection
+
+import ultraviolet
+from ultraviolet.hub import integrations
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.integrations import Integration
+from ultraviolet.web.gate import at_least
+from ultraviolet.web.reading import freshness
+from ultraviolet.web.reading.freshness import Summary
+
+
+class IntegrationStatus(Summary, frozen=True, kw_only=True):
+    """One integration at a glance."""
+
+    name: str
+    state: Literal["active", "paused", "failing", "untested"]
+
+
+class Status(msgspec.Struct):
+    """The hub at a glance."""
+
+    version: str
+    public_url: str
+    integrations: list[IntegrationStatus]
+
+
+@get("/status", guards=[at_least("viewer")], tags=["status"])
+async def status(hub: Hub) -> Status:
+    """Tell how the hub and each of its integrations are."""
+
+    def read(connection: Connection) -> list[IntegrationStatus]:
+        return [_one(connection, one) for one in integrations.list_page(connection)]
+
+    return Status(ultraviolet.__version__, hub.public_url, await hub.store.read(read))
+
+
+def _one(connection: Connection, one: Integration) -> IntegrationStatus:
+    summary = freshness.summary(connection, one.id)
+    return IntegrationStatus(**msgspec.structs.asdict(summary), name=one.name, state=_state(one))
+
+
+def _state(one: Integration) -> Literal["active", "paused", "failing", "untested"]:
+    if one.paused:
+        return "paused"
+    if one.test_result is None:
+        return "untested"
+    return "active" if one.test_result.ok else "failing"
+
+
+HANDLERS = [status]

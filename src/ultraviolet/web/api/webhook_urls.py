@@ -1,0 +1,89 @@
+"""API: webhook URLs; only the answers to minting and rotating carry the URL itself."""
+
+from typing import Any
+
+import msgspec
+from litestar import delete, get, post
+from sqlalchemy import Connection
+
+from ultraviolet.hub import integrations, setup, webhook_urls
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.webhook_urls import WebhookUrl
+from ultraviolet.web.api.paging import Page, whole
+from ultraviolet.web.gate import Caller, at_least
+
+
+class NewUrl(msgspec.Struct, forbid_unknown_fields=True):
+    """A URL to mint."""
+
+    name: str = "Violet"
+
+
+class MintedUrl(WebhookUrl, frozen=True, kw_only=True):
+    """A new URL; `url` is shown here and never again."""
+
+    url: str
+
+
+class RotatedUrl(MintedUrl, frozen=True, kw_only=True):
+    """A successor; `moved` tells whether ION posts to it already, `detail` what is left to do."""
+
+    moved: bool
+    detail: str
+
+
+@get("/integrations/{integration:str}/webhook-urls", guards=[at_least("viewer")], tags=["webhook URLs"])
+async def list_urls(hub: Hub, integration: str) -> Page[WebhookUrl]:
+    """List the URLs of an integration, newest first."""
+
+    def read(connection: Connection) -> list[WebhookUrl]:
+        return webhook_urls.list_(connection, integrations.find(connection, integration).id)
+
+    return whole(await hub.store.read(read))
+
+
+@post("/integrations/{integration:str}/webhook-urls", guards=[at_least("admin")], tags=["webhook URLs"])
+async def mint(hub: Hub, caller: Caller, integration: str, data: NewUrl | None = None) -> MintedUrl:
+    """Mint a URL; this answer alone carries it."""
+    name = (data or NewUrl()).name
+
+    def write(connection: Connection) -> tuple[WebhookUrl, str]:
+        found = integrations.find(connection, integration)
+        return webhook_urls.mint(connection, caller.name, found.id, name)
+
+    return await _minted(hub, *await hub.store.write(write))
+
+
+@get("/webhook-urls/{url_id:int}", guards=[at_least("viewer")], tags=["webhook URLs"])
+async def get_url(hub: Hub, url_id: int) -> WebhookUrl:
+    """Read one URL, without its secret part."""
+    return await hub.store.read(lambda c: webhook_urls.get(c, url_id))
+
+
+@post("/webhook-urls/{url_id:int}/rotate", guards=[at_least("admin")], tags=["webhook URLs"])
+async def rotate(hub: Hub, caller: Caller, url_id: int) -> RotatedUrl:
+    """Mint a successor and, where the hub may, have ION post to it.
+
+    Both work until the first delivery on the new one, the old one 24 hours at most.
+    """
+    rotated = await setup.rotate(hub, caller.name, url_id)
+    await hub.ingest.refresh()
+    values: dict[str, Any] = msgspec.structs.asdict(rotated.webhook_url)
+    return RotatedUrl(**values, url=rotated.url, moved=rotated.moved, detail=rotated.detail)
+
+
+@delete("/webhook-urls/{url_id:int}", guards=[at_least("admin")], status_code=200, tags=["webhook URLs"])
+async def revoke(hub: Hub, caller: Caller, url_id: int) -> WebhookUrl:
+    """End a URL at once."""
+    ended = await hub.store.write(lambda c: webhook_urls.revoke(c, caller.name, url_id))
+    await hub.ingest.refresh()
+    return ended
+
+
+async def _minted(hub: Hub, made: WebhookUrl, token: str) -> MintedUrl:
+    await hub.ingest.refresh()
+    values: dict[str, Any] = msgspec.structs.asdict(made)
+    return MintedUrl(**values, url=webhook_urls.address(hub.public_url, token))
+
+
+HANDLERS = [list_urls, mint, get_url, rotate, revoke]

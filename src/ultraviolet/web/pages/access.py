@@ -1,0 +1,99 @@
+"""Page: people, API keys, and what was done."""
+
+import msgspec
+from litestar import Response, get, post
+from litestar.response import Redirect
+
+from ultraviolet.errors import InvalidError
+from ultraviolet.hub import access, audit
+from ultraviolet.hub.access import Role
+from ultraviolet.hub.hub import Hub
+from ultraviolet.web.gate import AnyRequest, Caller, at_least
+from ultraviolet.web.pages.render import Renderer
+
+ADMIN = [at_least("admin")]
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A secret that this page alone displays."""
+
+    title: str
+    text: str
+
+
+@get("/access", guards=ADMIN, include_in_schema=False)
+async def show(request: AnyRequest, hub: Hub, render: Renderer) -> Response[str]:
+    """Show people, keys and the audit log."""
+    return await _page(request, hub, render, None)
+
+
+@post("/access/users", guards=ADMIN, include_in_schema=False)
+async def add_user(request: AnyRequest, hub: Hub, caller: Caller) -> Redirect:
+    """Add a person."""
+    sent = await request.form()
+    name, role = str(sent.get("name", "")), _role(sent.get("role"))
+    await hub.store.write(lambda c: access.create_user(c, caller.name, name, role))
+    return _back()
+
+
+@post("/access/users/{user_id:int}/link", guards=ADMIN, include_in_schema=False)
+async def make_link(request: AnyRequest, hub: Hub, render: Renderer, user_id: int) -> Response[str]:
+    """Make and show a sign-in link."""
+    user = await hub.store.read(lambda c: access.get_user(c, user_id))
+    token = await hub.store.write(lambda c: access.create_sign_in_link(c, user_id))
+    shown = Shown(f"Sign-in link for {user.name}, good for 15 minutes", f"{hub.public_url}/sign-in/{token}")
+    return await _page(request, hub, render, shown)
+
+
+@post("/access/users/{user_id:int}/remove", guards=ADMIN, include_in_schema=False)
+async def remove_user(hub: Hub, caller: Caller, user_id: int) -> Redirect:
+    """Remove a person."""
+    await hub.store.write(lambda c: access.remove_user(c, caller.name, user_id))
+    return _back()
+
+
+@post("/access/password", guards=ADMIN, include_in_schema=False)
+async def set_password(request: AnyRequest, hub: Hub, caller: Caller) -> Redirect:
+    """Set a person's password; whose own it is signs in anew."""
+    sent = await request.form()
+    user_id, password = int(str(sent.get("user", "0"))), str(sent.get("password", ""))
+    await hub.store.write(lambda c: access.set_password(c, caller.name, user_id, password))
+    return _back()
+
+
+@post("/access/keys", guards=ADMIN, include_in_schema=False)
+async def make_key(request: AnyRequest, hub: Hub, render: Renderer, caller: Caller) -> Response[str]:
+    """Make an API key and show it once."""
+    sent = await request.form()
+    name, role = str(sent.get("name", "")), _role(sent.get("role"))
+    key, token = await hub.store.write(lambda c: access.create_key(c, caller.name, name, role))
+    return await _page(request, hub, render, Shown(f"API key {key.name}", token))
+
+
+@post("/access/keys/{key_id:int}/revoke", guards=ADMIN, include_in_schema=False)
+async def revoke_key(hub: Hub, caller: Caller, key_id: int) -> Redirect:
+    """End a key."""
+    await hub.store.write(lambda c: access.revoke_key(c, caller.name, key_id))
+    return _back()
+
+
+async def _page(request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None) -> Response[str]:
+    users = await hub.store.read(access.list_users)
+    keys = await hub.store.read(access.list_keys)
+    entries = await hub.store.read(lambda c: audit.recent(c, None, 50))
+    return render.page(request, "access.html", shown=shown, users=users, keys=keys, audit=entries)
+
+
+def _role(given: object) -> Role:
+    match given:
+        case "viewer" | "operator" | "admin":
+            return given
+        case _:
+            raise InvalidError("Choose a role: viewer, operator or admin.")
+
+
+def _back() -> Redirect:
+    return Redirect("/access", status_code=303)
+
+
+HANDLERS = [show, add_user, make_link, remove_user, set_password, make_key, revoke_key]

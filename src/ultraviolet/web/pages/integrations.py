@@ -1,0 +1,133 @@
+"""Pages: integrations, from the form that adds one to what it is like now."""
+
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.response import Redirect
+from sqlalchemy import Connection
+
+from ultraviolet.errors import UltravioletError
+from ultraviolet.hub import integrations, webhook_urls
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.integrations import PRESETS, NewIntegration
+from ultraviolet.web.gate import AnyRequest, Caller, at_least
+from ultraviolet.web.pages.render import Renderer
+from ultraviolet.web.problems import words
+from ultraviolet.web.reading import freshness, verifications
+
+_FIELDS = ("name", "api_url", "auth_url", "client_id", "client_secret")
+
+
+@get("/integrations", guards=[at_least("viewer")], include_in_schema=False)
+async def show_all(request: AnyRequest, hub: Hub, render: Renderer) -> Response[str]:
+    """List integrations."""
+    found = await hub.store.read(integrations.list_page)
+    return render.page(request, "integrations.html", integrations=found)
+
+
+@get("/integrations/new", guards=[at_least("admin")], include_in_schema=False)
+async def form(request: AnyRequest, render: Renderer) -> Response[str]:
+    """Ask for what it takes to connect."""
+    return _form(request, render, dict.fromkeys(_FIELDS, ""), "", 200)
+
+
+@post("/integrations", guards=[at_least("admin")], include_in_schema=False)
+async def add(request: AnyRequest, hub: Hub, render: Renderer, caller: Caller) -> Response[str] | Redirect:
+    """Add an integration, test it, and show what came of it."""
+    sent = await request.form()
+    given = {name: str(sent.get(name, "")) for name in _FIELDS}
+    try:
+        made = await hub.store.write(
+            lambda c: integrations.create(c, hub.secrets, caller.name, NewIntegration(**given))
+        )
+    except UltravioletError as error:
+        return _form(request, render, given, words(error), error.status)
+    await hub.test(made.id)
+    return _to(made.id)
+
+
+@get("/integrations/{integration_id:int}", guards=[at_least("viewer")], include_in_schema=False)
+async def show(request: AnyRequest, hub: Hub, render: Renderer, integration_id: int) -> Response[str]:
+    """Show one integration."""
+
+    def read(connection: Connection) -> dict[str, Any]:
+        integration = integrations.get(connection, integration_id)
+        return {
+            "integration": integration,
+            "test": integration.test_result,
+            "summary": freshness.summary(connection, integration_id),
+            "urls": webhook_urls.list_(connection, integration_id),
+            "names": {integration_id: integration.name},
+            "verification": verifications.last(connection, integration_id),
+        }
+
+    return render.page(request, "integration.html", **await hub.store.read(read))
+
+
+@get("/integrations/{integration_id:int}/freshness", guards=[at_least("viewer")], include_in_schema=False)
+async def show_freshness(
+    request: AnyRequest, hub: Hub, render: Renderer, integration_id: int
+) -> Response[str]:
+    """Show when each resource was last proven right, and what drifted."""
+
+    def read(connection: Connection) -> dict[str, Any]:
+        return {
+            "integration": integrations.get(connection, integration_id),
+            "rows": freshness.by_resource(connection, integration_id),
+            "drift": freshness.drifted(connection, integration_id, None, 100),
+        }
+
+    return render.page(request, "freshness.html", **await hub.store.read(read))
+
+
+@post("/integrations/{integration_id:int}/test", guards=[at_least("operator")], include_in_schema=False)
+async def test(hub: Hub, integration_id: int) -> Redirect:
+    """Test the connection."""
+    await hub.test(integration_id)
+    return _to(integration_id)
+
+
+@post("/integrations/{integration_id:int}/verify", guards=[at_least("operator")], include_in_schema=False)
+async def verify(hub: Hub, integration_id: int) -> Redirect:
+    """Begin to compare mirror and ION; the page follows."""
+    await hub.start_verify(integration_id)
+    return _to(integration_id)
+
+
+@post("/integrations/{integration_id:int}/pause", guards=[at_least("operator")], include_in_schema=False)
+async def pause(hub: Hub, caller: Caller, integration_id: int) -> Redirect:
+    """Stop reading."""
+    await hub.store.write(lambda c: integrations.pause(c, caller.name, integration_id))
+    hub.integrations_changed()
+    return _to(integration_id)
+
+
+@post("/integrations/{integration_id:int}/resume", guards=[at_least("operator")], include_in_schema=False)
+async def resume(hub: Hub, caller: Caller, integration_id: int) -> Redirect:
+    """Go on."""
+    await hub.store.write(lambda c: integrations.resume(c, caller.name, integration_id))
+    hub.integrations_changed()
+    return _to(integration_id)
+
+
+@post("/integrations/{integration_id:int}/remove", guards=[at_least("admin")], include_in_schema=False)
+async def remove(hub: Hub, caller: Caller, integration_id: int) -> Redirect:
+    """Forget an integration."""
+    await hub.store.write(lambda c: integrations.remove(c, caller.name, integration_id))
+    hub.integrations_changed()
+    return Redirect("/integrations", status_code=303)
+
+
+def _form(
+    request: AnyRequest, render: Renderer, given: dict[str, str], failed: str, status: int
+) -> Response[str]:
+    return render.page(
+        request, "integration_form.html", status=status, given=given, failed=failed, presets=PRESETS
+    )
+
+
+def _to(integration_id: int) -> Redirect:
+    return Redirect(f"/integrations/{integration_id}", status_code=303)
+
+
+HANDLERS = [show_all, form, add, show, show_freshness, test, verify, pause, resume, remove]

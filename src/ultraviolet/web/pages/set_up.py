@@ -1,0 +1,124 @@
+"""Page: the set-up guide, which ticks off live what is done in ION."""
+
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.response import Redirect
+from sqlalchemy import Connection
+
+from ultraviolet.errors import UltravioletError
+from ultraviolet.hub import integrations, setup, subscriptions, webhook_urls
+from ultraviolet.hub.hub import Hub
+from ultraviolet.ion.documents import Offered
+from ultraviolet.web.api.setup import take_over, want
+from ultraviolet.web.gate import AnyRequest, Caller, at_least
+from ultraviolet.web.pages.render import Renderer
+from ultraviolet.web.problems import words
+
+
+PATH = "/integrations/{integration_id:int}/set-up"
+_NAME = "Violet"
+
+
+@get(PATH, guards=[at_least("viewer")], include_in_schema=False)
+async def show(request: AnyRequest, hub: Hub, render: Renderer, integration_id: int) -> Response[str]:
+    """Show the texts to paste and where it stands."""
+    return await _page(request, hub, render, integration_id)
+
+
+@post(PATH + "/url", guards=[at_least("admin")], status_code=201, include_in_schema=False)
+async def mint(
+    request: AnyRequest, hub: Hub, render: Renderer, caller: Caller, integration_id: int
+) -> Response[str]:
+    """Make a webhook URL and show it once, filled into the texts."""
+    _, token = await hub.store.write(lambda c: webhook_urls.mint(c, caller.name, integration_id, _NAME))
+    await hub.ingest.refresh()
+    return await _page(request, hub, render, integration_id, minted=webhook_urls.address(hub.public_url, token))
+
+
+@post(PATH + "/automatic", guards=[at_least("admin")], include_in_schema=False)
+async def automatic(
+    request: AnyRequest, hub: Hub, render: Renderer, caller: Caller, integration_id: int
+) -> Response[str] | Redirect:
+    """Do all of it through ION's API."""
+    try:
+        await setup.apply(hub, caller.name, integration_id)
+    except UltravioletError as error:
+        return await _page(request, hub, render, integration_id, failed=words(error))
+    await hub.ingest.refresh()
+    return _to(integration_id)
+
+
+@post(PATH + "/receiver", guards=[at_least("admin")], include_in_schema=False)
+async def receiver(
+    request: AnyRequest, hub: Hub, render: Renderer, caller: Caller, integration_id: int
+) -> Response[str] | Redirect:
+    """Take over the receiver that was made by hand."""
+    sent = await request.form()
+    try:
+        await take_over(hub, caller.name, integration_id, str(sent.get("receiver_id", "")).strip() or None)
+    except UltravioletError as error:
+        return await _page(request, hub, render, integration_id, failed=words(error))
+    return _to(integration_id)
+
+
+@post(PATH + "/wanted", guards=[at_least("admin")], include_in_schema=False)
+async def choose(
+    request: AnyRequest, hub: Hub, render: Renderer, caller: Caller, integration_id: int
+) -> Response[str] | Redirect:
+    """Keep a choice of what to subscribe to."""
+    sent = await request.form()
+    pairs = [(resource, action) for resource, _, action in (str(one).partition(" ") for one in sent.getall("wanted", []))]
+    try:
+        await want(hub, caller.name, integration_id, pairs)
+    except UltravioletError as error:
+        return await _page(request, hub, render, integration_id, failed=words(error))
+    return _to(integration_id)
+
+
+async def _page(
+    request: AnyRequest, hub: Hub, render: Renderer, integration_id: int, *, minted: str = "", failed: str = ""
+) -> Response[str]:
+    integration = await hub.store.read(lambda c: integrations.get(c, integration_id))
+    found = await setup.overview(hub, integration_id)
+    offered = await hub.store.read(lambda c: integrations.offered(c, hub.catalog, integration_id))
+    url = found.webhook_url
+    return render.page(
+        request,
+        "set_up.html",
+        status=201 if minted else 422 if failed else 200,
+        address=f"/integrations/{integration_id}/set-up",
+        integration=integration,
+        overview=found,
+        texts=_filled(found.texts, minted, url.receiver_id if url and not minted else None),
+        wanted=url.wanted if url else None,
+        choosable=_choosable(hub, offered),
+        minted=minted,
+        failed=failed,
+    )
+
+
+def _filled(texts: setup.SetupTexts, url: str, receiver_id: str | None) -> dict[str, str]:
+    variables = texts.receiver_variables.replace(setup.RECEIVER_NAME, _NAME)
+    subscribing = texts.subscription_variables
+    return {
+        "receiver": texts.receiver_mutation,
+        "receiver_variables": variables.replace(texts.placeholder, url or texts.placeholder),
+        "subscriptions": texts.subscription_document,
+        "subscriptions_variables": subscribing.replace(
+            texts.receiver_placeholder, receiver_id or texts.receiver_placeholder
+        ),
+        "placeholder": texts.placeholder,
+    }
+
+
+def _choosable(hub: Hub, offered: Offered) -> list[Any]:
+    names = subscriptions.names(hub.catalog, offered)
+    return sorted((hub.catalog.resources[name] for name in names), key=lambda resource: resource.title)
+
+
+def _to(integration_id: int) -> Redirect:
+    return Redirect(f"/integrations/{integration_id}/set-up", status_code=303)
+
+
+HANDLERS = [show, mint, automatic, receiver, choose]
