@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import threading
 from collections.abc import AsyncGenerator, Mapping
@@ -134,9 +135,15 @@ class Process:
 def serve(options: ServeOptions) -> None:
     """Run a local ION until SIGTERM or SIGINT; credentials are fixed by ION_CLIENT_ID and ION_CLIENT_SECRET."""
     process = Process(options, credentials_of(os.environ))
-    announce(options, process.credentials)
     app = create_app(process.edge, lifespan=[process.running])
-    uvicorn.run(app, host=options.host, port=options.port, log_level="warning", access_log=False)
+    server = uvicorn.Server(
+        uvicorn.Config(app, host=options.host, port=options.port, log_level="warning", access_log=False)
+    )
+    # uvicorn raises the signal again once it has stopped; an orderly end is not a death by signal.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+    announce(options, process.credentials)
+    server.run()
 
 
 def announce(options: ServeOptions, credentials: Credentials | None) -> None:
