@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, select, text, update
+from sqlalchemy import Connection, bindparam, select, text, update
 
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
@@ -66,9 +66,7 @@ def take(connection: Connection, catalog: Catalog, integration_id: int, limit: i
         return Taken(0)
     said = [_read(connection, catalog, integration_id, row) for row in rows]
     observations = [s.observation for s in said if s.observation]
-    applied = apply(
-        connection, catalog, integration_id, observations, [m for s in said for m in s.marks]
-    )
+    applied = apply(connection, catalog, integration_id, observations, [m for s in said for m in s.marks])
     outcomes = iter(applied.outcomes)
     connection.execute(_JUDGE, [_judge(s, next(outcomes) if s.observation else None) for s in said])
     connection.execute(_MOVE, {"integration": integration_id, "value": rows[-1].seq})
@@ -94,7 +92,7 @@ def replay(connection: Connection, catalog: Catalog, seq: int) -> int:
     return row.integration_id
 
 
-def _read(connection: Connection, catalog: Catalog, integration_id: int, row: Row[Any]) -> _Said:
+def _read(connection: Connection, catalog: Catalog, integration_id: int, row: Any) -> _Said:
     envelope = decode(catalog, row.body)
     resource = catalog.resources.get(envelope.resource or "")
     if resource is None or envelope.problem:
@@ -107,7 +105,7 @@ def _read(connection: Connection, catalog: Catalog, integration_id: int, row: Ro
     return _Said(row.seq, marks=marks)
 
 
-def _about_object(row: Row[Any], resource: Resource, envelope: Envelope) -> _Said:
+def _about_object(row: Any, resource: Resource, envelope: Envelope) -> _Said:
     assert envelope.object_id
     if not envelope.object_id.isdecimal():
         return _Said(row.seq, problem=f"{envelope.object_id[:80]} is not an id of {resource.title.lower()}")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Row, Update, insert, select, text, update
+from sqlalchemy import Connection, Update, insert, select, text, update
 
 from ultraviolet.hub.reader import ALIAS, Page
 from ultraviolet.hub.site import Site
@@ -96,7 +96,12 @@ def watermark(connection: Connection, integration_id: int, resource: str) -> Wat
 
 
 def prove(
-    connection: Connection, integration_id: int, resource: str, at: str | None, by: str | None, skipped: str | None = None
+    connection: Connection,
+    integration_id: int,
+    resource: str,
+    at: str | None,
+    by: str | None,
+    skipped: str | None = None,
 ) -> None:
     """Note when and by what a resource was last shown to be right, or why it is not mirrored."""
     given = {"integration": integration_id, "resource": resource, "at": at, "by": by, "skipped": skipped}
@@ -181,7 +186,7 @@ class Step:
             log.warning("fetch.step_failed", resource=self._resource.name, error=str(error))
             await self._end("failed", str(error))
 
-    async def _read(self, row: Row[Any]) -> None:
+    async def _read(self, row: Any) -> None:
         mark = await self._site.store.read(lambda c: watermark(c, self._site.id, self._resource.name))
         origin = Origin("fetch", str(self._fetch_id), first=mark.proven_at is None)
         dated = self._site.reader.dates(self._resource)
@@ -248,7 +253,9 @@ class Step:
         while True:
             given = {"integration": self._site.id, "resource": self._resource.name, "started": started}
             query = given | {"after": after, "limit": ALIAS}
-            ids = await self._site.store.read(lambda c, query=query: list(c.execute(_UNSEEN, query).scalars()))
+            ids = await self._site.store.read(
+                lambda c, query=query: list(c.execute(_UNSEEN, query).scalars())
+            )
             if not ids:
                 return
             answer = await self._site.reader.by_ids([(self._resource.name, id_) for id_ in ids], origin)
@@ -257,7 +264,9 @@ class Step:
             applied = await self._site.apply(answer.observations)
             gone = sum(c.change == "delete" for c in applied.changes)
             await self._site.store.write(
-                lambda c, gone=gone: c.execute(self._update().values(deleted=fetch_steps.c.deleted + gone)) and None
+                lambda c, gone=gone: (
+                    c.execute(self._update().values(deleted=fetch_steps.c.deleted + gone)) and None
+                )
             )
             after = ids[-1]
 
@@ -268,12 +277,12 @@ class Step:
 
     def _prove(self, connection: Connection, started: str, *, proven: bool) -> None:
         by = f"{self._mode} fetch" if proven else None
-        prove(connection, self._site.id, self._resource.name, started if proven else None, by)
+        prove(connection, self._site.id, self._resource.name, at=started if proven else None, by=by)
 
     async def _end(self, state: str, error: str | None) -> None:
         if state == "skipped":
             await self._site.store.write(
-                lambda c: prove(c, self._site.id, self._resource.name, None, None, skipped=error)
+                lambda c: prove(c, self._site.id, self._resource.name, at=None, by=None, skipped=error)
             )
         await self._set(state=state, error=error, finished_at=now())
 
@@ -281,7 +290,7 @@ class Step:
         await self._site.store.write(lambda c: c.execute(self._update().values(**values)) and None)
         self._tell()
 
-    def _row(self, connection: Connection) -> Row[Any]:
+    def _row(self, connection: Connection) -> Any:
         steps = fetch_steps.c
         query = select(steps.state, steps.cursor, steps.started_at)
         return connection.execute(
@@ -324,7 +333,11 @@ def _finish(connection: Connection, fetch_id: int) -> str:
         select(steps.resource, steps.error).where(steps.fetch_id == fetch_id, steps.state == "failed")
     ).all()
     state = "failed" if failed else "done"
-    error = f"{len(failed)} resources could not be read, first {failed[0].resource}: {failed[0].error}" if failed else None
+    error = (
+        f"{len(failed)} resources could not be read, first {failed[0].resource}: {failed[0].error}"
+        if failed
+        else None
+    )
     change = update(fetches).where(fetches.c.id == fetch_id)
     connection.execute(change.values(state=state, finished_at=now(), error=error))
     return state

@@ -73,9 +73,13 @@ class Healer:
         groups, hopeless = self._plan(due)
         attempts = {(row.resource, row.id): row.attempts for row in due}
         if hopeless:
-            await self._postpone(dict.fromkeys(hopeless, "This ION does not offer it"), attempts, _NEVER_OFFERED)
+            await self._postpone(
+                dict.fromkeys(hopeless, "This ION does not offer it"), attempts, _NEVER_OFFERED
+            )
         results = await asyncio.gather(
-            *(self._read(group, attempts) for group in groups), self._read_children(due), return_exceptions=True
+            *(self._read(group, attempts) for group in groups),
+            self._read_children(due),
+            return_exceptions=True,
         )
         problems = [r for r in results if isinstance(r, BaseException)]
         if problems:
@@ -120,7 +124,13 @@ class Healer:
     async def _read_children_of(self, child: Resource, key: str, parent: str, owners: list[str]) -> None:
         found = await self._reader.children(child, key, owners, Origin("poll"))
         seen = {o.id for o in found}
-        given = {"integration": self._id, "resource": child.name, "field": key, "target": parent, "ids": owners}
+        given = {
+            "integration": self._id,
+            "resource": child.name,
+            "field": key,
+            "target": parent,
+            "ids": owners,
+        }
         known = await self._store.read(lambda c: {row.id for row in c.execute(_CHILDREN, given)})
         gone = [Mark(child.name, id_, "not listed", now()) for id_ in known - seen]
         await self._site.apply(found, gone)

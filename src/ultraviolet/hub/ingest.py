@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.secrets import Secrets, digest
-from ultraviolet.hub.webhook_urls import UrlEntry, active, delivered
+from ultraviolet.hub.webhook_urls import UrlEntry, active
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import SIGNATURE_HEADER, Envelope, SignatureFormat, decode, detect_signature
 from ultraviolet.mirror.store import Store
@@ -35,6 +35,23 @@ _INSERT = text(
       :object_id, :source_time, :received_at, :body, :headers, :signature, 1)
     ON CONFLICT (integration_id, dedupe_key) DO UPDATE SET deliveries = events.deliveries + 1"""
 )
+
+
+_SEEN = text(
+    """UPDATE webhook_urls SET last_delivery_at = :at, first_delivery_at = coalesce(first_delivery_at, :at),
+      first_verified_at = CASE WHEN :verified = 1 THEN coalesce(first_verified_at, :at) ELSE first_verified_at END,
+      signature_format = coalesce(signature_format, :format)
+    WHERE id = :id"""
+)
+_END_REPLACED = text(
+    """WITH RECURSIVE older (id) AS (
+      SELECT replaces_id FROM webhook_urls WHERE id = :id
+      UNION SELECT w.replaces_id FROM webhook_urls AS w JOIN older ON w.id = older.id)
+    UPDATE webhook_urls SET state = 'revoked', shared_secret = NULL
+    WHERE state = 'rotated' AND id IN (SELECT id FROM older)"""
+)
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """What became of a delivery."""
 
@@ -53,7 +70,12 @@ class Ingest:
     """Takes deliveries; many that wait at the same time are one commit."""
 
     def __init__(
-        self, store: Store, catalog: Catalog, secrets: Secrets, changes: Broadcast, wake: Callable[[int], None]
+        self,
+        store: Store,
+        catalog: Catalog,
+        secrets: Secrets,
+        changes: Broadcast,
+        wake: Callable[[int], None],
     ) -> None:
         self._store = store
         self._catalog = catalog
@@ -62,6 +84,7 @@ class Ingest:
         self._wake = wake
         self._urls: Mapping[bytes, UrlEntry] = {}
         self._read_at = -_REREAD_AFTER
+        self._used: set[int] = set()
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
 
@@ -111,7 +134,7 @@ class Ingest:
             try:
                 await self._store.write(lambda connection, group=group: self._commit(connection, group))
             except Exception as error:
-                log.error("delivery.not_kept", count=len(group), error=str(error))
+                log.warning("delivery.not_kept", count=len(group), error=str(error), exc_info=True)
                 _answer(group, Verdict(503))
                 continue
             _answer(group, Verdict(200))
@@ -125,8 +148,13 @@ class Ingest:
             mine = [w for w in group if w.row["webhook_url_id"] == url_id]
             form = next((w.form for w in mine if w.form), None)
             at = mine[-1].row["received_at"]
-            if delivered(connection, url_id, at, verified=form is not None, signature_format=form):
-                self._read_at = -_REREAD_AFTER
+            given = {"id": url_id, "at": at, "verified": int(form is not None), "format": form}
+            connection.execute(_SEEN, given)
+            if url_id not in self._used:
+                ended = connection.execute(_END_REPLACED, {"id": url_id})
+                self._used.add(url_id)
+                if ended.rowcount:
+                    self._read_at = -_REREAD_AFTER
 
 
 def _answer(group: Sequence[_Waiting], verdict: Verdict) -> None:

@@ -51,7 +51,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 def begin(connection: Connection, integration_id: int) -> int:
     """Write down that a comparison begins."""
-    values = {"state": "running", "started_at": now(), "samples": [], "objects": 0}
+    values: dict[str, Any] = {"state": "running", "started_at": now(), "samples": [], "objects": 0}
     made = insert(verifications).values(integration_id=integration_id, **values)
     return connection.execute(made.returning(verifications.c.id)).scalar_one()
 
@@ -147,7 +147,9 @@ class Verifier:
         return {row.id: msgspec.json.decode(row.doc) for row in rows}
 
     async def _write(self, verification_id: int, *, state: str, error: str | None) -> None:
-        counts = {kind: sum(d.kind == kind for d in self._differences) for kind in ("missing", "extra", "different")}
+        counts = {
+            kind: sum(d.kind == kind for d in self._differences) for kind in ("missing", "extra", "different")
+        }
         values = counts | {
             "state": state,
             "error": error,
@@ -164,7 +166,7 @@ class Verifier:
         wrong = {d.resource for d in self._differences}
         for resource in self._site.readable():
             if resource.name not in wrong:
-                prove(connection, self._site.id, resource.name, started, "verify")
+                prove(connection, self._site.id, resource.name, at=started, by="verify")
 
 
 def _difference(seen: Observation, doc: dict[str, Any] | None) -> Difference | None:

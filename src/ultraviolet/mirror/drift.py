@@ -4,6 +4,7 @@ import msgspec
 
 from ultraviolet.mirror.state import STAMPS, State
 
+
 class Drift(msgspec.Struct, frozen=True):
     """A difference a read has put right."""
 

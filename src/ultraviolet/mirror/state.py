@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 from ultraviolet.mirror.observation import Observation, Origin
 
-
 STAMPS = frozenset({"_updated", "_etag", "Updated", "Etag", "LastSessionId", "updatedById"})
 """Fields that differ after every change and say nothing of what changed."""
 

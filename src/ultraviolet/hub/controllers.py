@@ -1,0 +1,187 @@
+"""Controllers: for each integration, apply what came in, heal what is stale, poll what is silent, fetch on time.
+
+Each looks at the tables and does what is left to do there. A wake only makes it look sooner; nothing is lost
+with a wake, a crash or an error, which is logged and tried again, later each time.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from cronsim import CronSim
+from sqlalchemy import Connection, func, select
+
+from ultraviolet.hub import events, fetch
+from ultraviolet.hub.fetch import Fetcher, Mode
+from ultraviolet.hub.heal import Healer
+from ultraviolet.hub.site import Site
+from ultraviolet.ion.problems import IonUnauthorizedError
+from ultraviolet.mirror.tables import fetches, integrations
+
+_BATCH = 500
+_LOOK_AGAIN = 1.0
+"""Seconds after which a controller looks without having been woken."""
+_GATHER = 0.1
+"""Seconds in which more news of the same objects may come before they are read."""
+_POLL_EVERY = 1.0
+_POLL_OVERLAP = timedelta(seconds=10)
+_LOST_EVERY = 60.0
+_LONGEST_PAUSE = 60.0
+
+log = structlog.get_logger()
+
+
+class Controllers:
+    """The controllers of one integration."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._tasks: list[asyncio.Task[None]] = []
+        self._wakes = {name: asyncio.Event() for name in ("apply", "heal", "fetch", "poll")}
+        self._lost_at = float("-inf")
+        self.problem: str | None = None
+        """What keeps ION from answering now, in words."""
+
+    def start(self) -> None:
+        """Begin."""
+        duties = {"apply": self._apply, "heal": self._heal, "fetch": self._fetch, "poll": self._poll}
+        for name, duty in duties.items():
+            self._tasks.append(asyncio.create_task(self._forever(name, duty), name=f"{name}-{self._site.id}"))
+
+    async def stop(self) -> None:
+        """End, between two transactions."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    def wake(self, name: str) -> None:
+        """Let a controller look at once."""
+        self._wakes[name].set()
+
+    async def _forever(self, name: str, duty: Callable[[], Awaitable[float]]) -> None:
+        """Do a duty again and again: it returns how long to rest unless woken."""
+        failures = 0
+        while True:
+            try:
+                rest = await duty()
+                failures = 0
+                if name != "apply":
+                    self.problem = None
+            except Exception as error:  # noqa: BLE001  a controller outlives whatever goes wrong
+                failures += 1
+                rest = min(_LONGEST_PAUSE, 0.5 * 2**failures) * random.uniform(0.8, 1.2)  # noqa: S311
+                self._report(name, error, rest)
+                await asyncio.sleep(rest)
+                continue
+            wake = self._wakes[name]
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), rest)
+            wake.clear()
+
+    def _report(self, name: str, error: Exception, rest: float) -> None:
+        known = isinstance(error, IonUnauthorizedError) or hasattr(error, "kind")
+        self.problem = str(error)
+        log.warning(
+            "controller.failed",
+            controller=name,
+            integration_id=self._site.id,
+            error=f"{type(error).__name__}: {error}",
+            rest=round(rest, 1),
+            exc_info=not known,
+        )
+        self._site.changes.publish("integration", self._site.id)
+
+    async def _apply(self) -> float:
+        site = self._site
+        while True:
+            self._wakes["apply"].clear()
+            taken = await site.store.write(lambda c: events.take(c, site.catalog, site.id, _BATCH))
+            if taken.count:
+                site.tell(taken.changes)
+                site.changes.publish("event", site.id)
+            if taken.marked:
+                self.wake("heal")
+            if taken.lost:
+                await self._find_lost()
+            if taken.count < _BATCH:
+                return _LOOK_AGAIN
+
+    async def _find_lost(self) -> None:
+        """An event that could not be understood says that something changed: let a fetch find out what."""
+        moment = asyncio.get_running_loop().time()
+        if moment - self._lost_at > _LOST_EVERY:
+            self._lost_at = moment
+            why = "an event that was not understood"
+            await self._site.store.write(lambda c: fetch.request(c, self._site.id, "incremental", why))
+            self.wake("fetch")
+
+    async def _heal(self) -> float:
+        healer = Healer(self._site)
+        await asyncio.sleep(_GATHER)
+        while True:
+            self._wakes["heal"].clear()
+            done = await healer.round()
+            if not done.full:
+                break
+        due = await healer.next_due()
+        return _LOOK_AGAIN if due is None else min(_LOOK_AGAIN, max(0.0, _seconds_until(due)))
+
+    async def _fetch(self) -> float:
+        site = self._site
+        waiting = await site.store.write(lambda c: _due_fetch(c, site.id))
+        if waiting is None:
+            return _LOOK_AGAIN
+        await Fetcher(site).run(*waiting)
+        self.wake("heal")
+        return 0.0
+
+    async def _poll(self) -> float:
+        changed = 0
+        for resource in self._site.catalog.silent:
+            if self._site.reader.reads(resource):
+                changed += await Fetcher(self._site).poll(resource, _POLL_OVERLAP)
+        if changed:
+            self.wake("heal")
+        return _POLL_EVERY
+
+
+def _due_fetch(connection: Connection, integration_id: int) -> tuple[int, Mode] | None:
+    """Give the fetch to do: one that was begun, else one whose time has come."""
+    waiting = fetch.unfinished(connection, integration_id)
+    if waiting:
+        return waiting
+    row = connection.execute(
+        select(integrations.c.incremental_schedule, integrations.c.full_schedule).where(
+            integrations.c.id == integration_id
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    last_full = _last(connection, integration_id, ("full",))
+    last = _last(connection, integration_id, ("full", "incremental"))
+    if last_full is None:
+        fetch.request(connection, integration_id, "full", "first connection")
+    elif _has_come(row.full_schedule, last_full):
+        fetch.request(connection, integration_id, "full", "schedule")
+    elif last and _has_come(row.incremental_schedule, last):
+        fetch.request(connection, integration_id, "incremental", "schedule")
+    return fetch.unfinished(connection, integration_id)
+
+
+def _last(connection: Connection, integration_id: int, modes: tuple[str, ...]) -> str | None:
+    query = select(func.max(fetches.c.started_at)).where(
+        fetches.c.integration_id == integration_id, fetches.c.mode.in_(modes)
+    )
+    return connection.execute(query).scalar()
+
+
+def _has_come(schedule: str, last: str) -> bool:
+    return next(CronSim(schedule, datetime.fromisoformat(last))) <= datetime.now(UTC)
+
+
+def _seconds_until(moment: str) -> float:
+    return (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()

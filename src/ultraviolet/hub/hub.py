@@ -1,0 +1,195 @@
+"""The hub: one object that holds what a process of it works with, made at the edge and handed down."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Self
+
+import aiohttp
+import structlog
+
+from ultraviolet.hub import events, fetch, integrations, verify
+from ultraviolet.hub.broadcast import Broadcast
+from ultraviolet.hub.connection_test import TestResult
+from ultraviolet.hub.controllers import Controllers
+from ultraviolet.hub.fetch import Mode
+from ultraviolet.hub.ingest import Ingest
+from ultraviolet.hub.integrations import Integration
+from ultraviolet.hub.reader import Reader
+from ultraviolet.hub.secrets import Secrets
+from ultraviolet.hub.settings import Settings
+from ultraviolet.hub.site import Site
+from ultraviolet.ion.catalog import Catalog, load
+from ultraviolet.ion.client import IonClient
+from ultraviolet.mirror.store import Store
+
+_LOOK_AGAIN = 5.0
+"""Seconds after which integrations are looked at again, for changes that nobody told of."""
+
+log = structlog.get_logger()
+
+
+class Hub:
+    """One process of a hub: its database, its contract, its connections and its controllers."""
+
+    def __init__(self, settings: Settings, store: Store, catalog: Catalog, secrets: Secrets) -> None:
+        self.settings = settings
+        self.store = store
+        self.catalog = catalog
+        self.secrets = secrets
+        self.changes = Broadcast()
+        self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came)
+        self.controllers: dict[int, Controllers] = {}
+        self._known: dict[int, Integration] = {}
+        self._clients: dict[int, tuple[Integration, IonClient]] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._verifying: set[asyncio.Task[None]] = set()
+        self._look = asyncio.Event()
+        self._reloading = asyncio.Lock()
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Open the database, bring it up to date, and read the contract."""
+        settings.data.mkdir(parents=True, exist_ok=True)
+        secrets = Secrets.from_settings(settings)
+        return cls(settings, Store.open(settings.database_url), load(), secrets)
+
+    @property
+    def data(self) -> Path:
+        """The folder of this hub."""
+        return self.settings.data
+
+    @property
+    def public_url(self) -> str:
+        """Where ION reaches this hub."""
+        return self.settings.public_url
+
+    async def start(self) -> None:
+        """Take deliveries and let the controllers of every integration begin."""
+        await self.ingest.refresh()
+        await self.reload()
+        self._keeper = asyncio.create_task(self._keep_up(), name="integrations")
+
+    async def stop(self) -> None:
+        """Finish what has begun; what remains is in the tables."""
+        if self._keeper:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        for task in self._verifying:
+            task.cancel()
+        await asyncio.gather(*self._verifying, return_exceptions=True)
+        await asyncio.gather(*(c.stop() for c in self.controllers.values()))
+        self.controllers.clear()
+        await self.ingest.close()
+        self.changes.close()
+        if self._session:
+            await self._session.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.store.close()
+
+    async def client(self, integration_id: int) -> IonClient:
+        """Give the client of an integration; heal, fetch, verify and set-up share its budget."""
+        found = await self.store.read(lambda c: integrations.get(c, integration_id))
+        known = self._clients.get(integration_id)
+        if known and known[0].updated_at == found.updated_at:
+            return known[1]
+        signs_in = await self.store.read(lambda c: integrations.credentials(c, self.secrets, integration_id))
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        client = integrations.make_client(signs_in, found.requests_per_second, self._session)
+        self._clients[integration_id] = (found, client)
+        return client
+
+    async def site(self, integration_id: int) -> Site:
+        """Give what reads an integration and keeps its mirror."""
+        client = await self.client(integration_id)
+        offered = await self.store.read(lambda c: integrations.offered(c, self.catalog, integration_id))
+        reader = Reader(client, self.catalog, offered)
+        return Site(self.store, self.catalog, integration_id, reader, self.changes)
+
+    async def test(self, integration_id: int) -> TestResult:
+        """Test a connection; the controllers go on with what this ION turned out to offer."""
+        result = await integrations.test(self, integration_id)
+        await self._restart(integration_id)
+        self.changes.publish("integration", integration_id)
+        return result
+
+    async def start_fetch(self, integration_id: int, mode: Mode, actor: str) -> int:
+        """Ask for a fetch; the controller does it."""
+        fetch_id = await self.store.write(lambda c: fetch.request(c, integration_id, mode, actor))
+        self._wake(integration_id, "fetch")
+        self.changes.publish("fetch", integration_id, id=fetch_id)
+        return fetch_id
+
+    async def start_verify(self, integration_id: int) -> int:
+        """Begin a comparison; returns its number at once."""
+        verification_id, _ = await self._verify(integration_id)
+        return verification_id
+
+    async def verify(self, integration_id: int, *, wait: bool = True) -> int:
+        """Compare mirror and ION; returns the number of the comparison, when it is done if so asked."""
+        verification_id, task = await self._verify(integration_id)
+        if wait:
+            await asyncio.shield(task)
+        return verification_id
+
+    async def replay(self, actor: str, seq: int) -> None:
+        """Read from ION afresh what an event was about."""
+        log.info("event.replayed", seq=seq, actor=actor)
+        integration_id = await self.store.write(lambda c: events.replay(c, self.catalog, seq))
+        self._wake(integration_id, "heal")
+        self.changes.publish("event", integration_id, id=seq)
+
+    async def reload(self) -> None:
+        """Let controllers follow the integrations: new, changed, paused, resumed and removed ones."""
+        async with self._reloading:
+            found = {i.id: i for i in await self.store.read(integrations.list_page)}
+            wanted = {id_: i for id_, i in found.items() if not i.paused}
+            for id_ in [*self.controllers]:
+                if id_ not in wanted or wanted[id_].updated_at != self._known[id_].updated_at:
+                    await self.controllers.pop(id_).stop()
+            for id_, integration in wanted.items():
+                if id_ not in self.controllers:
+                    self._known[id_] = integration
+                    self.controllers[id_] = Controllers(await self.site(id_))
+                    self.controllers[id_].start()
+
+    def integrations_changed(self) -> None:
+        """Say that integrations changed, without waiting for the controllers to follow."""
+        self._look.set()
+
+    async def _keep_up(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), _LOOK_AGAIN)
+            self._look.clear()
+            try:
+                await self.reload()
+            except Exception as error:
+                log.warning("integrations.not_followed", error=str(error), exc_info=True)
+
+    async def _restart(self, integration_id: int) -> None:
+        async with self._reloading:
+            controllers = self.controllers.pop(integration_id, None)
+            if controllers:
+                await controllers.stop()
+        await self.reload()
+
+    async def _verify(self, integration_id: int) -> "tuple[int, asyncio.Task[None]]":
+        site = await self.site(integration_id)
+        verification_id = await self.store.write(lambda c: verify.begin(c, integration_id))
+        task = asyncio.create_task(verify.Verifier(site).run(verification_id))
+        self._verifying.add(task)
+        task.add_done_callback(self._verifying.discard)
+        return verification_id, task
+
+    def _event_came(self, integration_id: int) -> None:
+        self._wake(integration_id, "apply")
+
+    def _wake(self, integration_id: int, name: str) -> None:
+        controllers = self.controllers.get(integration_id)
+        if controllers:
+            controllers.wake(name)
