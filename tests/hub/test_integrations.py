@@ -1,0 +1,118 @@
+"""Integrations are checked when entered, and their secrets never come back."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Connection, create_engine, event, select
+
+from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
+from ultraviolet.hub import integrations
+from ultraviolet.hub.integrations import IntegrationChanges, NewIntegration
+from ultraviolet.hub.secrets import Secrets
+from ultraviolet.ion import catalog
+from ultraviolet.ion.client import graphql_url
+from ultraviolet.ion.sign_in import token_urls
+from ultraviolet.mirror import tables
+
+SECRETS = Secrets.from_text("a key of sixteen characters")
+NEW = NewIntegration("plant", "api.example.com/", "auth.example.com", "id", "client-secret")
+
+
+@pytest.fixture
+def connection() -> Iterator[Connection]:
+    engine = create_engine("sqlite://")
+    event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA foreign_keys=ON"))
+    with engine.begin() as connection:
+        tables.metadata.create_all(connection)
+        yield connection
+    engine.dispose()
+
+
+def create(connection: Connection, **changes: object) -> integrations.Integration:
+    values = {name: getattr(NEW, name) for name in NEW.__struct_fields__} | changes
+    return integrations.create(connection, SECRETS, "kim", NewIntegration(**values))
+
+
+def test_what_was_entered_is_completed_and_kept_without_its_secret(connection: Connection) -> None:
+    made = create(connection)
+    assert (made.api_url, made.paused, made.test_result) == ("https://api.example.com", False, None)
+    assert integrations.find(connection, "plant") == integrations.find(connection, made.id) == made
+    assert "client-secret" not in repr(made)
+    kept = connection.execute(select(tables.integrations)).one()
+    assert b"client-secret" not in kept.client_secret
+    signs_in = integrations.credentials(connection, SECRETS, made.id)
+    assert signs_in.client_secret == "client-secret"
+    assert "client-secret" not in repr(signs_in)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": " "}, "name is empty"),
+        ({"name": "17"}, "just a number"),
+        ({"client_secret": ""}, "client_secret is empty"),
+        ({"api_url": "no address"}, "is not an address"),
+        ({"auth_url": ""}, "is not an address"),
+        ({"full_schedule": "daily"}, "is not a schedule"),
+        ({"requests_per_second": 0}, "between 1 and"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    connection: Connection, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InvalidError, match=message):
+        create(connection, **changes)
+
+
+def test_names_are_unique(connection: Connection) -> None:
+    create(connection)
+    other = create(connection, name="other")
+    with pytest.raises(ConflictError, match="plant"):
+        create(connection)
+    with pytest.raises(ConflictError, match="plant"):
+        integrations.edit(connection, SECRETS, "kim", other.id, IntegrationChanges(name="plant"))
+    assert [each.name for each in integrations.list_page(connection)] == ["plant", "other"]
+    assert integrations.list_page(connection, after=other.id) == []
+
+
+def test_an_edit_changes_what_is_given(connection: Connection) -> None:
+    made = create(connection)
+    edited = integrations.edit(
+        connection, SECRETS, "kim", made.id, IntegrationChanges(full_schedule="0 4 * * *")
+    )
+    assert (edited.full_schedule, edited.client_id) == ("0 4 * * *", "id")
+    assert integrations.credentials(connection, SECRETS, made.id).client_secret == "client-secret"
+    integrations.edit(connection, SECRETS, "kim", made.id, IntegrationChanges(client_secret="another"))
+    assert integrations.credentials(connection, SECRETS, made.id).client_secret == "another"
+
+
+def test_pause_and_resume_are_remembered_and_audited_once(connection: Connection) -> None:
+    made = create(connection)
+    assert integrations.pause(connection, "kim", made.id).paused
+    assert integrations.pause(connection, "kim", made.id).paused
+    assert not integrations.resume(connection, "kim", made.id).paused
+    actions = (
+        connection.execute(select(tables.audit_log.c.action).order_by(tables.audit_log.c.seq)).scalars().all()
+    )
+    assert actions == ["integration.create", "integration.pause", "integration.resume"]
+
+
+def test_what_is_removed_is_gone(connection: Connection) -> None:
+    made = create(connection)
+    integrations.remove(connection, "kim", made.id)
+    with pytest.raises(NotFoundError):
+        integrations.get(connection, made.id)
+    with pytest.raises(NotFoundError):
+        integrations.find(connection, "plant")
+
+
+def test_until_a_test_asked_the_whole_contract_counts_as_offered(connection: Connection) -> None:
+    made = create(connection)
+    offered = integrations.offered(connection, catalog.load(), made.id)
+    assert offered.has("ResourceEnum", "PURCHASE_ORDERS")
+
+
+@pytest.mark.parametrize("preset", integrations.PRESETS, ids=lambda preset: preset.name)
+def test_presets_are_whole_addresses(preset: integrations.Preset) -> None:
+    assert graphql_url(preset.api_url) == f"{preset.api_url}/graphql"
+    assert token_urls(preset.auth_url)[0].startswith(preset.auth_url)

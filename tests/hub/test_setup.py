@@ -1,0 +1,307 @@
+"""Set-up against a real local ION: by hand, automatic, again, repaired, rotated."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from ultraviolet.errors import InvalidError
+from ultraviolet.hub import integrations, setup, webhook_urls
+from ultraviolet.hub.integrations import NewIntegration
+from ultraviolet.hub.secrets import Secrets
+from ultraviolet.ion import catalog
+from ultraviolet.ion.client import IonClient, Retries
+from ultraviolet.ion.problems import IonRefusedError
+from ultraviolet.local_ion.schema import LocalIon, Viewer
+from ultraviolet.mirror.store import Store
+
+CATALOG = catalog.load()
+TOKEN_PATH = "/realms/api-keys/protocol/openid-connect/token"
+
+
+class Place:
+    """A hub's database beside a local ION, reached over HTTP."""
+
+    def __init__(self, path: Path, session: aiohttp.ClientSession, ion: LocalIon) -> None:
+        self.path, self.session, self.ion = path, session, ion
+        self.store = Store.open(f"sqlite:///{path / 'hub.db'}")
+        self.catalog = CATALOG
+        self.secrets = Secrets.from_text("a key of sixteen characters")
+        self.public_url = "http://hub.example"
+        self.viewer = Viewer(1)
+        self.requests = 0
+        self.id = 0
+
+    async def client(self, integration_id: int) -> IonClient:
+        given = await self.store.read(lambda c: integrations.credentials(c, self.secrets, integration_id))
+        client = integrations.make_client(given, 1000, self.session)
+        client._retries = Retries(attempts=1)
+        return client
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        answer = self.ion.execute(query, variables, None, Viewer(1))
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+    async def url(self) -> webhook_urls.WebhookUrl:
+        found = await self.store.read(lambda c: webhook_urls.current(c, self.id))
+        assert found
+        return found
+
+
+@asynccontextmanager
+async def standing(path: Path) -> AsyncIterator[Place]:
+    ion = LocalIon(path / "ion")
+
+    async def sign_in(_: web.Request) -> web.Response:
+        return web.json_response({"access_token": "token", "expires_in": 300})
+
+    async def graphql(request: web.Request) -> web.Response:
+        body = await request.json()
+        place.requests += 1
+        many = body if isinstance(body, list) else [body]
+        answers = [
+            await asyncio.to_thread(ion.execute, o["query"], o["variables"], None, place.viewer) for o in many
+        ]
+        return web.json_response(answers if isinstance(body, list) else answers[0])
+
+    app = web.Application()
+    app.router.add_post(TOKEN_PATH, sign_in)
+    app.router.add_post("/graphql", graphql)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        async with aiohttp.ClientSession() as session:
+            place = Place(path, session, ion)
+            new = NewIntegration("plant", address, address, "id", "secret")
+            place.id = (
+                await place.store.write(lambda c: integrations.create(c, place.secrets, "kim", new))
+            ).id
+            yield place
+            place.store.close()
+    finally:
+        await runner.cleanup()
+        ion.close()
+
+
+def run(path: Path, story: Callable[[Place], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        async with standing(path) as place:
+            await story(place)
+
+    asyncio.run(whole())
+
+
+def files_with(path: Path, token: str) -> list[str]:
+    return [file.name for file in path.glob("hub.db*") if token.encode() in file.read_bytes()]
+
+
+def done(overview: setup.Overview) -> list[bool]:
+    return [step.done for step in overview.steps]
+
+
+def test_the_connection_test_tells_who_and_what(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        result = await integrations.test(place, place.id)
+        assert result.ok, result.findings
+        assert result.viewer
+        assert result.viewer.name
+        orders = next(each for each in result.resources if each.resource == "purchase_orders")
+        assert (orders.readable, orders.count) == (True, 0)
+        kept = await place.store.read(lambda c: integrations.get(c, place.id).test_result)
+        assert kept == result
+        offered = await place.store.read(lambda c: integrations.offered(c, CATALOG, place.id))
+        assert offered.has("PurchaseOrder", "shipToLocationId")
+        assert offered.has("ResourceEnum", "RUNS")
+
+    run(tmp_path, story)
+
+
+def test_a_key_that_may_read_nothing_is_found_out(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        place.viewer = Viewer(1, frozenset({"me"}))
+        result = await integrations.test(place, place.id)
+        assert not result.ok
+        assert any("may read nothing" in finding.message for finding in result.findings)
+        assert any("webhook receivers" in finding.message for finding in result.findings)
+
+    run(tmp_path, story)
+
+
+def test_automatic_set_up_makes_everything_and_then_nothing(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        first = await setup.apply(place, "kim", place.id)
+        assert (first.receiver_created, first.refused) == (True, [])
+        assert (first.plan.missing, first.plan.inactive, first.plan.extra) == ((), (), ())
+        assert first.subscribed == len(first.plan.present) > 300
+        assert first.webhook_url.verifies
+        [node] = place.ask("{ webhookReceivers { edges { node { webhookUri name } } } }")["webhookReceivers"][
+            "edges"
+        ]
+        assert node["node"]["webhookUri"].startswith("http://hub.example/hooks/uvh_")
+        before = place.requests
+        again = await setup.apply(place, "kim", place.id)
+        assert (again.receiver_created, again.subscribed, again.activated) == (False, 0, 0)
+        assert place.requests - before < 6
+        assert again.webhook_url.id == first.webhook_url.id
+        shown = await setup.overview(place, place.id)
+        assert done(shown) == [True, True, True, False, False]
+        token = node["node"]["webhookUri"].rpartition("/")[2]
+        assert token not in repr((first, again, shown))
+        assert not files_with(tmp_path, token)
+
+    run(tmp_path, story)
+
+
+def test_what_is_broken_is_repaired(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        await setup.apply(place, "kim", place.id)
+        client = await place.client(place.id)
+        url = await place.url()
+        receiver = await setup.webhooks.read_receiver(client, url.receiver_id or "")
+        assert receiver
+        await setup.webhooks.update_receiver(client, receiver, active=False, expectedResponseCode=204)
+        update = "mutation($i: UpdateWebhookSubscriptionInput!) { updateWebhookSubscription(input: $i) { webhookSubscription { id } } }"
+        off, gone, *_ = receiver.subscriptions
+        place.ask(update, i={"id": off.id, "etag": off.etag, "active": False})
+        await setup.webhooks.unsubscribe(client, [gone])
+        broken = await setup.plan(place, place.id)
+        assert (len(broken.missing), len(broken.inactive), len(broken.problems)) == (1, 1, 2)
+        repaired = await setup.apply(place, "kim", place.id)
+        assert (repaired.subscribed, repaired.activated) == (1, 1)
+        assert repaired.plan.problems == ()
+
+    run(tmp_path, story)
+
+
+def test_a_receiver_that_was_deleted_in_ion_is_made_again(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        chosen = [["RUN", "update"], ["purchaseOrders", "UPDATE"]]
+        first = await setup.apply(place, "kim", place.id, wanted=chosen)
+        assert first.webhook_url.wanted == [("purchase_orders", "UPDATE"), ("runs", "UPDATE")]
+        client = await place.client(place.id)
+        receiver = await setup.webhooks.read_receiver(client, first.webhook_url.receiver_id or "")
+        assert receiver
+        await setup.webhooks.unsubscribe(client, receiver.subscriptions)
+        place.ask(
+            "mutation($i: ID!, $e: String!) { deleteWebhookReceiver(id: $i, etag: $e) { id } }",
+            i=receiver.id,
+            e=receiver.etag,
+        )
+        assert (await setup.plan(place, place.id)).receiver is None
+        second = await setup.apply(place, "kim", place.id)
+        assert second.receiver_created
+        assert second.webhook_url.id != first.webhook_url.id
+
+    run(tmp_path, story)
+
+
+def test_a_chosen_subset_is_all_that_is_subscribed(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        await setup.apply(place, "kim", place.id, wanted=[["runs", "UPDATE"], ["parts", "CREATE"]])
+        narrowed = await setup.apply(place, "kim", place.id, wanted=[["runs", "UPDATE"]])
+        assert [(each.resource, each.action) for each in narrowed.plan.extra] == [("parts", "CREATE")]
+        cleaned = await setup.apply(place, "kim", place.id, remove_extra=True)
+        assert (cleaned.removed, cleaned.plan.extra, len(cleaned.plan.present)) == (1, (), 1)
+        with pytest.raises(InvalidError, match="warp_drives"):
+            await setup.apply(place, "kim", place.id, wanted=[["warp_drives", "UPDATE"]])
+
+    run(tmp_path, story)
+
+
+def test_by_hand_the_texts_work_as_they_are_and_the_receiver_is_found(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        url, token = await place.store.write(lambda c: webhook_urls.mint(c, "kim", place.id, "by hand"))
+        assert done(await setup.overview(place, place.id)) == [True, False, False, False, False]
+        texts = setup.texts(CATALOG, webhook_urls.address(place.public_url, token))
+        made = place.ask(texts.receiver_mutation, **json.loads(texts.receiver_variables))
+        receiver_id = made["createWebhookReceiver"]["webhookReceiver"]["id"]
+        assert done(await setup.overview(place, place.id)) == [True, True, False, False, False]
+        filled = texts.subscription_variables.replace(texts.receiver_placeholder, str(receiver_id))
+        place.ask(texts.subscription_document, **json.loads(filled))
+        shown = await setup.overview(place, place.id)
+        assert done(shown) == [True, True, True, False, False]
+        assert (await place.url()).receiver_id == str(receiver_id)
+        assert (await place.url()).verifies
+        assert token not in repr(shown)
+        adopted = await setup.adopt(place, "kim", place.id, str(receiver_id))
+        assert adopted
+        assert adopted.id == url.id
+        with pytest.raises(InvalidError, match="no receiver 99"):
+            await setup.adopt(place, "kim", place.id, "99")
+
+    run(tmp_path, story)
+
+
+def test_a_receiver_of_someone_else_is_not_taken_over(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        given = {"input": {"name": "other", "webhookUri": "https://other.example/hooks/x"}}
+        made = place.ask(setup.webhooks.CREATE_RECEIVER, **given)["createWebhookReceiver"]["webhookReceiver"]
+        assert await setup.adopt(place, "kim", place.id) is None
+        with pytest.raises(InvalidError, match="does not post to a working URL"):
+            await setup.adopt(place, "kim", place.id, str(made["id"]))
+
+    run(tmp_path, story)
+
+
+def test_rotation_moves_the_receiver(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        first = await setup.apply(place, "kim", place.id)
+        rotated = await setup.rotate(place, "kim", first.webhook_url.id)
+        assert rotated.moved
+        [edge] = place.ask("{ webhookReceivers { edges { node { webhookUri } } } }")["webhookReceivers"][
+            "edges"
+        ]
+        assert edge["node"]["webhookUri"] == rotated.url
+        old, new = await place.store.read(
+            lambda c: (webhook_urls.get(c, first.webhook_url.id), webhook_urls.get(c, rotated.webhook_url.id))
+        )
+        assert (old.state, new.state, new.verifies) == ("rotated", "active", True)
+        working = await place.store.read(lambda c: webhook_urls.active(c, place.secrets))
+        assert {entry.url_id for entry in working.values()} == {old.id, new.id}
+        again = await setup.apply(place, "kim", place.id)
+        assert (again.receiver_created, again.webhook_url.id) == (False, new.id)
+
+    run(tmp_path, story)
+
+
+def test_a_rotation_ion_did_not_follow_is_finished_by_set_up(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        first = await setup.apply(place, "kim", place.id, wanted=[["runs", "UPDATE"]])
+        place.viewer = Viewer(1, frozenset({"webhookReceiver", "webhookReceivers"}))
+        rotated = await setup.rotate(place, "kim", first.webhook_url.id)
+        assert not rotated.moved
+        assert "permission" in rotated.detail
+        with pytest.raises(IonRefusedError):
+            await setup.apply(place, "kim", place.id)
+        place.viewer = Viewer(1)
+        again = await setup.apply(place, "kim", place.id)
+        assert not again.receiver_created
+        current = await place.url()
+        receiver = await setup.webhooks.read_receiver(await place.client(place.id), current.receiver_id or "")
+        assert receiver
+        found = await place.store.read(lambda c: webhook_urls.find_by_token(c, place.id, receiver.token))
+        assert found == current
+
+    run(tmp_path, story)
+
+
+def test_where_ion_refuses_the_page_says_so(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        place.viewer = Viewer(1, frozenset({"me"}))
+        await place.store.write(lambda c: webhook_urls.mint(c, "kim", place.id, "by hand"))
+        shown = await setup.overview(place, place.id)
+        assert shown.plan is None
+        assert "permission" in str(shown.problem)
+        with pytest.raises(IonRefusedError):
+            await setup.apply(place, "kim", place.id)
+
+    run(tmp_path, story)
