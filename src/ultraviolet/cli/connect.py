@@ -1,5 +1,6 @@
 """Which hub a command speaks to: the one named, the one running here, or one in this process."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -55,4 +56,18 @@ def _alive(pid: int) -> bool:
 
 def in_process(data: Path) -> AppTransport:
     """Open the hub's database and run its application in this process for the length of a command."""
-    raise HubUnreachableError(f"No hub runs on {data}. Start one with `ultraviolet serve --data {data}`.")
+    if not (data / "hub.db").exists() and "ULTRAVIOLET_DATABASE_URL" not in os.environ:
+        # A command must not leave a new, empty hub behind wherever it happens to be run.
+        raise HubUnreachableError(f"No hub is on {data}. Start one with `ultraviolet serve --data {data}`.")
+    from ultraviolet.cli import logs
+    from ultraviolet.hub import access
+    from ultraviolet.hub.hub import Hub
+    from ultraviolet.hub.secrets import new_token
+    from ultraviolet.hub.settings import Settings
+    from ultraviolet.web.app import create_app
+
+    logs.configure(logging.WARNING)
+    hub = Hub.open(Settings.from_environment(data=data, public_url="http://127.0.0.1:8000"))
+    key = new_token("uvk")
+    hub.store.write_now(lambda connection: access.set_key(connection, "command line", "admin", key))
+    return AppTransport(create_app(hub), key, hub.close)

@@ -32,8 +32,10 @@ def serve(
 
     Credentials come from ION_CLIENT_ID and ION_CLIENT_SECRET; without them they are created and printed once.
     """
+    from ultraviolet.cli import logs
     from ultraviolet.local_ion import server
 
+    logs.configure()
     server.serve(
         server.ServeOptions(
             host=host,

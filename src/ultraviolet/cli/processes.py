@@ -20,6 +20,8 @@ def serve(
     ULTRAVIOLET_DATABASE_URL, ULTRAVIOLET_PUBLIC_URL, ULTRAVIOLET_ADMIN_KEY and ULTRAVIOLET_SECRET_KEY
     are read from the environment; `ultraviolet config show` explains them.
     """
+    from ultraviolet.cli import logs
     from ultraviolet.web import server
 
+    logs.configure()
     server.serve(server.ServeOptions(host=host, port=port, data=data))

@@ -1,6 +1,7 @@
 """The two ways to the API: over HTTP to a running hub, or into the same application in this process."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -39,8 +40,9 @@ class HttpTransport:
 class AppTransport:
     """The hub's own ASGI application, run in this process: started, asked, stopped."""
 
-    def __init__(self, app: Any, key: str) -> None:
-        """Take an ASGI application and the key to ask it with."""
+    def __init__(self, app: Any, key: str, close: Callable[[], None]) -> None:
+        """Take an ASGI application, the key to ask it with, and what closes its database."""
+        self.close = close
         self.app = app
         self.key = key
         self.inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -75,6 +77,7 @@ class AppTransport:
         """Run the application's shut-down."""
         await self._lifespan("shutdown")
         await self.life
+        self.close()
 
     async def _lifespan(self, phase: str) -> None:
         await self.inbox.put({"type": f"lifespan.{phase}"})
