@@ -13,6 +13,7 @@ from aiohttp import web
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub import integrations, setup, webhook_urls
+from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.integrations import NewIntegration
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.ion import catalog
@@ -43,6 +44,9 @@ class Place:
         client = integrations.make_client(given, 1000, self.session)
         client._retries = Retries(attempts=1)
         return client
+
+    async def test(self, integration_id: int) -> TestResult:
+        return await integrations.test(self, integration_id)
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         answer = self.ion.execute(query, variables, None, Viewer(1))

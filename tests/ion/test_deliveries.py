@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ultraviolet.ion import catalog, deliveries
+from ultraviolet.ion import catalog, deliveries, signatures
 from ultraviolet.ion.deliveries import Envelope
 
 CATALOG = catalog.load()
@@ -40,15 +40,15 @@ def read(told: Any) -> Envelope:
     ],
 )
 def test_the_format_of_a_signature_is_found(header: str | None, form: str | None) -> None:
-    assert deliveries.detect_signature(SECRET, BODY, header) == form
-    assert deliveries.signature_matches(SECRET, BODY, header) is (form is not None)
-    assert deliveries.detect_signature("another", BODY, header) is None
+    assert signatures.detect_signature(SECRET, BODY, header) == form
+    assert signatures.signature_matches(SECRET, BODY, header) is (form is not None)
+    assert signatures.detect_signature("another", BODY, header) is None
 
 
 def test_a_known_format_admits_no_other() -> None:
-    assert deliveries.sign(SECRET, BODY) == MAC.hex()
-    assert deliveries.signature_matches(SECRET, BODY, MAC.hex(), "hex")
-    assert not deliveries.signature_matches(SECRET, BODY, f"sha256={MAC.hex()}", "hex")
+    assert signatures.sign(SECRET, BODY) == MAC.hex()
+    assert signatures.signature_matches(SECRET, BODY, MAC.hex(), "hex")
+    assert not signatures.signature_matches(SECRET, BODY, f"sha256={MAC.hex()}", "hex")
 
 
 def test_what_the_local_ion_writes_is_read_whole() -> None:

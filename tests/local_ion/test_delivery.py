@@ -13,7 +13,7 @@ from aiohttp import web
 
 from ultraviolet import times
 from ultraviolet.ion import catalog
-from ultraviolet.ion.deliveries import sign
+from ultraviolet.ion.signatures import sign
 from ultraviolet.local_ion.delivery import Retries, Sender, succeeded
 from ultraviolet.local_ion.ledger import WebhookLedger
 from ultraviolet.local_ion.quirks import Quirks

@@ -3,13 +3,16 @@
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ultraviolet.cli.api import Api, HubUnreachableError
 from ultraviolet.cli.session import Where
-from ultraviolet.cli.transports import AppTransport, HttpTransport
 from ultraviolet.errors import UnauthenticatedError
+
+if TYPE_CHECKING:
+    from ultraviolet.cli.transports import AppTransport
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -22,6 +25,8 @@ class Running(msgspec.Struct, frozen=True):
 
 def connect(where: Where) -> Api:
     """Choose the way to the hub."""
+    from ultraviolet.cli.transports import HttpTransport
+
     running = find_running(where.data)
     if where.url is not None:
         same = running is not None and running.url.rstrip("/") == where.url.rstrip("/")
@@ -54,12 +59,13 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def in_process(data: Path) -> AppTransport:
+def in_process(data: Path) -> "AppTransport":
     """Open the hub's database and run its application in this process for the length of a command."""
     if not (data / "hub.db").exists() and "ULTRAVIOLET_DATABASE_URL" not in os.environ:
         # A command must not leave a new, empty hub behind wherever it happens to be run.
         raise HubUnreachableError(f"No hub is on {data}. Start one with `ultraviolet serve --data {data}`.")
     from ultraviolet.cli import logs
+    from ultraviolet.cli.transports import AppTransport
     from ultraviolet.hub import access
     from ultraviolet.hub.hub import Hub
     from ultraviolet.hub.secrets import new_token

@@ -99,6 +99,7 @@ def prove(
     connection: Connection,
     integration_id: int,
     resource: str,
+    *,
     at: str | None,
     by: str | None,
     skipped: str | None = None,

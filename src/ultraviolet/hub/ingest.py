@@ -15,7 +15,8 @@ from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.secrets import Secrets, digest
 from ultraviolet.hub.webhook_urls import UrlEntry, active
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.deliveries import SIGNATURE_HEADER, Envelope, SignatureFormat, decode, detect_signature
+from ultraviolet.ion.deliveries import Envelope, decode
+from ultraviolet.ion.signatures import SIGNATURE_HEADER, SignatureFormat, detect_signature
 from ultraviolet.mirror.store import Store
 from ultraviolet.times import now
 

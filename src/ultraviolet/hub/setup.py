@@ -11,8 +11,18 @@ import msgspec
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub import integrations, subscriptions, webhook_urls
+from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.secrets import Secrets
-from ultraviolet.hub.subscriptions import Subscribed
+from ultraviolet.hub.setup_view import (
+    PLACEHOLDER,
+    RECEIVER_NAME,
+    Plan,
+    SetupTexts,
+    Step,
+    compare,
+    steps,
+    texts,
+)
 from ultraviolet.hub.webhook_urls import WebhookUrl
 from ultraviolet.ion import webhooks
 from ultraviolet.ion.catalog import Catalog
@@ -21,10 +31,6 @@ from ultraviolet.ion.documents import Offered
 from ultraviolet.ion.problems import IonError, IonRefusedError
 from ultraviolet.ion.webhooks import Receiver
 from ultraviolet.mirror.store import Store
-
-PLACEHOLDER = "<the URL>"
-RECEIVER_PLACEHOLDER = "<the receiver's id>"
-RECEIVER_NAME = "Ultraviolet"
 
 
 class Hub(Protocol):
@@ -39,46 +45,7 @@ class Hub(Protocol):
     @property
     def public_url(self) -> str: ...
     async def client(self, integration_id: int) -> IonClient: ...
-
-
-class SetupTexts(msgspec.Struct, frozen=True):
-    """What to paste into ION's query runner, in this order."""
-
-    receiver_mutation: str
-    receiver_variables: str
-    subscription_document: str
-    subscription_variables: str
-    placeholder: str
-    """Stands for the webhook URL, which is known only while it is shown."""
-    receiver_placeholder: str
-    """Stands for the id that ION answers to the receiver mutation."""
-
-
-class ReceiverSeen(msgspec.Struct, frozen=True):
-    """A receiver in ION, without its address and secret."""
-
-    id: str
-    name: str
-    active: bool
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """What set-up would do: wanted against there."""
-
-    receiver: ReceiverSeen | None
-    present: tuple[Subscribed, ...]
-    missing: tuple[Subscribed, ...]
-    inactive: tuple[Subscribed, ...]
-    extra: tuple[Subscribed, ...]
-    problems: tuple[str, ...]
-
-
-class Step(msgspec.Struct, frozen=True):
-    """One step of the way, done or not."""
-
-    name: str
-    done: bool
-    detail: str
+    async def test(self, integration_id: int) -> TestResult: ...
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -113,27 +80,6 @@ class Rotated(msgspec.Struct, frozen=True):
     detail: str
 
 
-def texts(
-    catalog: Catalog,
-    url: str = PLACEHOLDER,
-    wanted: Sequence[tuple[str, str]] | None = None,
-    offered: Offered | None = None,
-) -> SetupTexts:
-    """Write the GraphQL for doing it by hand; `wanted` None means everything supported."""
-    known = offered or Offered.whole(catalog)
-    chosen = subscriptions.supported(catalog, known) if wanted is None else wanted
-    return SetupTexts(
-        receiver_mutation=webhooks.CREATE_RECEIVER,
-        receiver_variables=_pretty({"input": {"name": RECEIVER_NAME, "webhookUri": url}}),
-        subscription_document=webhooks.subscription_document(
-            subscriptions.in_ions_words(catalog, known, chosen)
-        ),
-        subscription_variables=_pretty({"receiver": RECEIVER_PLACEHOLDER}),
-        placeholder=PLACEHOLDER,
-        receiver_placeholder=RECEIVER_PLACEHOLDER,
-    )
-
-
 async def overview(hub: Hub, integration_id: int) -> Overview:
     """Tell how far set-up has come; a receiver made by hand in the meantime is found and taken over."""
     view = await _view(hub, integration_id)
@@ -159,40 +105,7 @@ async def plan(hub: Hub, integration_id: int) -> Plan:
     """Read ION and say what is missing; changes nothing."""
     view = await _view(hub, integration_id)
     receiver = await _known_receiver(hub, integration_id, view)
-    return _plan(hub.catalog, view, receiver)
-
-
-def steps(url: WebhookUrl | None, found: Plan | None) -> list[Step]:
-    """Give the steps of set-up, each with where it stands."""
-    receiver = found.receiver if found else None
-    present, wanted = (
-        (len(found.present), len(found.present + found.missing + found.inactive)) if found else (0, 0)
-    )
-    first, verified = (url.first_delivery_at, url.first_verified_at) if url else (None, None)
-    unverified = (
-        "Its shared secret is known; waiting for a delivery"
-        if url and url.verifies
-        else "The shared secret is not known yet"
-    )
-    return [
-        Step(
-            "Webhook URL minted",
-            url is not None,
-            f"ends in …{url.last_four}" if url else "Create one, or set up automatically",
-        ),
-        Step(
-            "Receiver exists in ION",
-            bool(receiver),
-            f"{receiver.name}, id {receiver.id}" if receiver else "Not seen yet",
-        ),
-        Step(
-            "Subscribed",
-            bool(found and receiver and not found.missing and not found.inactive),
-            f"{present} of {wanted}",
-        ),
-        Step("First delivery seen", first is not None, first or "Waiting: change something in ION"),
-        Step("Signature verified", verified is not None, verified or unverified),
-    ]
+    return compare(hub.catalog, view.wanted, receiver)
 
 
 async def apply(
@@ -265,7 +178,7 @@ async def rotate(hub: Hub, actor: str, url_id: int) -> Rotated:
 async def _know_what_is_offered(hub: Hub, integration_id: int) -> None:
     tested = await hub.store.read(lambda connection: integrations.get(connection, integration_id).test_result)
     if tested is None:
-        await integrations.test(hub, integration_id)
+        await hub.test(integration_id)
 
 
 class _View(msgspec.Struct, frozen=True):
@@ -365,7 +278,7 @@ async def _repair(
     receiver = await _known_receiver(hub, integration_id, view)
     assert view.url
     assert receiver
-    before = _plan(hub.catalog, view, receiver)
+    before = compare(hub.catalog, view.wanted, receiver)
     by_id = {each.id: each for each in receiver.subscriptions}
     missing = [(each.resource, each.action) for each in before.missing]
     extra = before.extra if remove_extra else ()
@@ -387,30 +300,3 @@ async def _repair(
         refused=refused,
         plan=after,
     )
-
-
-def _plan(catalog: Catalog, view: _View, receiver: Receiver | None) -> Plan:
-    found = subscriptions.difference(catalog, view.wanted, receiver)
-    return Plan(
-        receiver=ReceiverSeen(receiver.id, receiver.name, receiver.active) if receiver else None,
-        present=found.present,
-        missing=found.missing,
-        inactive=found.inactive,
-        extra=found.extra,
-        problems=_problems(receiver),
-    )
-
-
-def _problems(receiver: Receiver | None) -> tuple[str, ...]:
-    problems: list[str] = []
-    if receiver and not receiver.active:
-        problems.append("The receiver is switched off in ION")
-    if receiver and receiver.expected_response_code != webhooks.EXPECTED_RESPONSE_CODE:
-        problems.append(
-            f"The receiver expects {receiver.expected_response_code}, the hub answers 200: ION takes that for a failure"
-        )
-    return tuple(problems)
-
-
-def _pretty(value: Any) -> str:
-    return msgspec.json.format(msgspec.json.encode(value)).decode()

@@ -10,7 +10,7 @@ from ultraviolet import times
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub import audit
 from ultraviolet.hub.secrets import Secrets, digest, new_token
-from ultraviolet.ion.deliveries import SignatureFormat
+from ultraviolet.ion.signatures import SignatureFormat
 from ultraviolet.mirror.tables import integrations, webhook_urls
 
 ROTATED_LIFETIME = timedelta(hours=24)

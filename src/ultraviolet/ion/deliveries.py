@@ -1,26 +1,19 @@
-"""Deliveries: how ION writes one, how its signature is made and found, and how one is read.
+"""Deliveries: how ION writes one, and how one is read.
 
 No public page shows a whole body (assumed, see docs/ion-compatibility.md), so reading relies on nothing but a
 hint of the resource and an id; whatever else is understood is a gain, and nothing is fatal.
 """
 
-import base64
-import hashlib
-import hmac
 import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
 import msgspec
 
 from ultraviolet import times
 from ultraviolet.ion.catalog import Catalog, Field, Resource
-
-SIGNATURE_HEADER = "x-ion-signature"
-SignatureFormat = Literal["hex", "base64", "sha256=hex", "sha256=base64", "t=,v1="]
-FORMATS: tuple[SignatureFormat, ...] = get_args(SignatureFormat)
 
 Row = dict[str, Any]
 
@@ -90,54 +83,6 @@ class Envelope(msgspec.Struct, frozen=True):
     keys: dict[str, Any] = {}
     """Foreign keys and key fields it mentions: new values, or old ones where the row is gone."""
     problem: str | None = None
-
-
-# ── signatures ──
-
-
-def sign(secret: str, body: bytes) -> str:
-    """Sign a body as the local ION does: lower-case hex of HMAC-SHA256 (assumed)."""
-    return _mac(secret, body).hex()
-
-
-def detect_signature(secret: str, body: bytes, header: str | None) -> SignatureFormat | None:
-    """Find the format in which `header` signs `body` under `secret`; None when it does in none."""
-    given = (header or "").strip()
-    matching: list[SignatureFormat] = [
-        each for each in FORMATS if given and _matches(each, secret, body, given)
-    ]
-    return matching[0] if matching else None
-
-
-def signature_matches(
-    secret: str, body: bytes, header: str | None, expected: SignatureFormat | None = None
-) -> bool:
-    """Tell whether `header` signs `body`, in the expected format only when one is known."""
-    given = (header or "").strip()
-    if expected is None:
-        return detect_signature(secret, body, given) is not None
-    return bool(given) and _matches(expected, secret, body, given)
-
-
-def _matches(form: SignatureFormat, secret: str, body: bytes, given: str) -> bool:
-    if form == "t=,v1=":
-        parts = [part.strip().partition("=") for part in given.split(",")]
-        moment = next((value for name, _, value in parts if name == "t"), "")
-        wanted = _mac(secret, f"{moment}.".encode() + body).hex()
-        return any(_equal(value.lower(), wanted) for name, _, value in parts if name == "v1")
-    mac = _mac(secret, body)
-    prefix = "sha256=" if form.startswith("sha256=") else ""
-    if form.endswith("hex"):
-        return _equal(given.lower(), prefix + mac.hex())
-    return _equal(given, prefix + base64.b64encode(mac).decode())
-
-
-def _mac(secret: str, body: bytes) -> bytes:
-    return hmac.new(secret.encode(), body, hashlib.sha256).digest()
-
-
-def _equal(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode(errors="replace"), wanted.encode())
 
 
 # ── writing ──

@@ -332,6 +332,7 @@ DEFAULTS: Mapping[str, Row] = {
     "redline_approval_requests": _REQUEST,
     "step_approval_requests": _REQUEST,
     "review_requests": _REQUEST,
+    "datagrid_rows": {"required": 0, "allow_not_applicable": 0},
     "user_subscriptions": {"user_id": _actor},
     "invites": {"status": "pending", "resend_count": 0},
 }

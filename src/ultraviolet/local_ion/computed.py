@@ -207,10 +207,6 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "session_events": {"eventType": "{t}.event_type"},
-    "file_attachments": {
-        "downloadUrl": "'/files/' || {t}.id",
-        "url": "'/files/' || {t}.id",
-    },
     "part_procedures": {"id": "{t}.rowid"},
 }
 """By resource and field; `{t}` stands for the row. The rules are those the manual states, else assumed."""

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from ultraviolet import times
-from ultraviolet.ion.deliveries import sign
+from ultraviolet.ion.signatures import sign
 
 log = structlog.get_logger()
 

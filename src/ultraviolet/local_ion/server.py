@@ -1,4 +1,4 @@
-"""The local ION as a process: its data, its deliveries, its plant and its HTTP server, started and stopped together."""
+"""The local ION as a process: its data, deliveries, plant and HTTP server, started and stopped together."""
 
 import asyncio
 import contextlib
@@ -6,11 +6,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import structlog
@@ -20,16 +18,12 @@ from litestar import Litestar
 from ultraviolet.local_ion.app import Edge, create_app
 from ultraviolet.local_ion.callers import Credentials, credentials_of, first_key
 from ultraviolet.local_ion.delivery import Sender
-from ultraviolet.local_ion.factory import wares
-from ultraviolet.local_ion.factory.build import chance, objects_of, set_up
-from ultraviolet.local_ion.factory.hands import Hands
-from ultraviolet.local_ion.factory.live import Rate, work
-from ultraviolet.local_ion.factory.stories import Plant
+from ultraviolet.local_ion.factory.live import StoppedError
+from ultraviolet.local_ion.factory.works import SetUpMark, Works
 from ultraviolet.local_ion.ledger import WebhookLedger
 from ultraviolet.local_ion.oauth import Tokens
 from ultraviolet.local_ion.quirks import Quirks
-from ultraviolet.local_ion.schema import LocalIon, Viewer
-from ultraviolet.local_ion.seed import ADMINISTRATOR, add_user
+from ultraviolet.local_ion.schema import LocalIon
 
 log = structlog.get_logger()
 
@@ -60,11 +54,13 @@ class Process:
     """Everything one local ION runs beside its HTTP server."""
 
     def __init__(self, options: ServeOptions, given: Credentials | None) -> None:
-        options.data.mkdir(parents=True, exist_ok=True)
         self.options = options
-        self.objects = objects_of(options.size)
         self.quirks = Quirks.without(options.no_quirk)
+        options.data.mkdir(parents=True, exist_ok=True)
+        mark = SetUpMark(options.data)
+        mark.clear_away()
         self.ion = LocalIon(options.data)
+        self.works = Works(self.ion, mark, size=options.size, seed=options.seed)
         self.credentials = first_key(self.ion.store, given)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="graphql")
         issuer = f"{options.url}/realms/api-keys"
@@ -77,59 +73,28 @@ class Process:
         """Deliver, set up the plant and keep it working, for as long as the server serves."""
         sender = Sender(WebhookLedger(self.ion.store, self.quirks))
         self.ion.on_commit = sender.wake
-        tasks = [asyncio.create_task(sender.run()), asyncio.create_task(self._plant())]
-        for task in tasks:
+        delivering = asyncio.create_task(sender.run())
+        working = asyncio.create_task(self._plant())
+        for task in (delivering, working):
             task.add_done_callback(_complain)
         try:
             yield
         finally:
             self._stop.set()
-            tasks[0].cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            delivering.cancel()
+            await asyncio.gather(delivering, working, return_exceptions=True)
             self._threads.shutdown()
             self.ion.close()
 
     async def _plant(self) -> None:
         if self.options.plant:
-            await asyncio.to_thread(self._fill)
+            try:
+                await asyncio.to_thread(self.works.fill, self._stop)
+            except StoppedError:
+                return
         self.edge.ready = True
         if self.options.changes_per_second > 0:
-            await asyncio.to_thread(self._work)
-
-    def _fill(self) -> None:
-        mark = self.options.data / "plant.json"
-        if mark.exists():
-            return
-        self._hire()
-        plant = self._plant_with(Hands(self._execute, self.ion.catalog), self.options.seed)
-        set_up(plant, self.objects, self._count)
-        mark.write_bytes(msgspec.json.encode({"size": self.options.size, "seed": self.options.seed}))
-        log.info("plant.set_up", objects=self._count())
-
-    def _hire(self) -> None:
-        with self.ion.store.writing(ADMINISTRATOR) as transaction:
-            for name in wares.PEOPLE:
-                add_user(transaction, name, f"{name.lower().replace(' ', '.')}@ultraviolet.example")
-
-    def _work(self) -> None:
-        rate = Rate(self.options.changes_per_second, self._stop)
-        plant = self._plant_with(Hands(self._execute, self.ion.catalog, pace=rate), self.options.seed + 1)
-        plant.remember()
-        work(plant, self._stop)
-
-    def _plant_with(self, hands: Hands, seed: int) -> Plant:
-        today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        return Plant(hands, chance(seed), today)
-
-    def _execute(self, document: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self.ion.execute(document, dict(variables), None, Viewer(ADMINISTRATOR))
-
-    def _count(self) -> int:
-        tables = ", ".join(f"'{resource.name}'" for resource in self.ion.catalog.mirrored)
-        with self.ion.store.reading() as connection:
-            # Ids are never used again, so the last one given is the number made.
-            sql = f"SELECT coalesce(sum(seq), 0) FROM sqlite_sequence WHERE name IN ({tables})"
-            return int(connection.execute(sql).fetchone()[0])
+            await asyncio.to_thread(self.works.work, self.options.changes_per_second, self._stop)
 
 
 def serve(options: ServeOptions) -> None:
@@ -141,7 +106,7 @@ def serve(options: ServeOptions) -> None:
     )
     # uvicorn raises the signal again once it has stopped; an orderly end is not a death by signal.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+        signal.signal(number, server.handle_exit)
     announce(options, process.credentials)
     server.run()
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ultraviolet.local_ion import api_keys
+from ultraviolet.local_ion import api_keys, engineering, files, organization, production, stock, ties
 from ultraviolet.local_ion.checks import require, same_etag
 from ultraviolet.local_ion.store import Transaction
 
@@ -55,5 +55,11 @@ SPECIAL: Mapping[str, Special] = {
     "createApiKey": _create_api_key,
     "updateApiKey": _update_api_key,
     "deleteApiKey": _delete_api_key,
+    **ties.MUTATIONS,
+    **files.MUTATIONS,
+    **stock.MUTATIONS,
+    **organization.MUTATIONS,
+    **engineering.MUTATIONS,
+    **production.MUTATIONS,
 }
 """By name."""

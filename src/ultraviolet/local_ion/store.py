@@ -4,7 +4,7 @@ import json
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -111,6 +111,7 @@ class Store:
         self.clock = clock
         self.tables = tables(catalog)
         self.entity_tables = entity_tables(catalog)
+        self.defaults: dict[str, Row] = {}
         self._lock = threading.RLock()
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
@@ -146,7 +147,7 @@ class Store:
         return found
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Generator[sqlite3.Connection]:
         """Read one snapshot."""
         connection = self.connection
         connection.execute("BEGIN")
@@ -156,7 +157,7 @@ class Store:
             connection.execute("COMMIT")
 
     @contextmanager
-    def writing(self, actor_id: int | None) -> Iterator["Transaction"]:
+    def writing(self, actor_id: int | None) -> Generator["Transaction"]:
         """Write as somebody; all of it or nothing."""
         with self._lock:
             connection, now = self._writer, self.clock()

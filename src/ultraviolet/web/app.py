@@ -19,7 +19,7 @@ from ultraviolet.hub import access
 from ultraviolet.hub.access import Actor
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web import api, pages
-from ultraviolet.web.gate import AnyRequest, Find, caller_of, gate, same_site
+from ultraviolet.web.gate import AnyRequest, Find, GivenHub, caller_of, gate, same_site
 from ultraviolet.web.hooks import Asgi, Hooks
 from ultraviolet.web.live import live
 from ultraviolet.web.pages.render import Renderer
@@ -68,7 +68,7 @@ def livez() -> dict[str, str]:
 
 
 @get("/readyz", include_in_schema=False)
-async def readyz(hub: Hub) -> dict[str, str]:
+async def readyz(hub: GivenHub) -> dict[str, str]:
     """Tell that the database answers."""
     await hub.store.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar_one())
     return {"status": "ready"}

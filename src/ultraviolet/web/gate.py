@@ -9,12 +9,14 @@ import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie, State
+from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 from litestar.types import ASGIApp
 
 from ultraviolet.errors import ForbiddenError, UnauthenticatedError
 from ultraviolet.hub.access import SESSION_LIFETIME, Actor, Role, require
+from ultraviolet.hub.hub import Hub
 
 COOKIE = "ultraviolet_session"
 CSRF_FIELD = "csrf"
@@ -34,6 +36,10 @@ class Caller(msgspec.Struct, frozen=True):
         return self.actor.name
 
 
+GivenHub = NamedDependency[Hub]
+"""The hub, as a route asks for it."""
+GivenCaller = NamedDependency[Caller]
+"""The one who asks, as a route asks for them; who is nobody is refused before."""
 AnyRequest = Request[Caller | None, None, State]
 Find = Callable[[Literal["key", "session"], str], Awaitable[Actor | None]]
 

@@ -5,15 +5,14 @@ to render a thing; a burst of changes is one message.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any
 
 from litestar import get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from ultraviolet.hub.hub import Hub
-from ultraviolet.web.gate import at_least
+from ultraviolet.hub.broadcast import Broadcast
+from ultraviolet.web.gate import GivenHub, at_least
 
 PAUSE = 0.3
 """Seconds between two messages at least."""
@@ -22,18 +21,18 @@ HEARTBEAT = 15.0
 
 
 @get("/live", guards=[at_least("viewer")], include_in_schema=False)
-async def live(hub: Hub) -> ServerSentEvent:
+async def live(hub: GivenHub) -> ServerSentEvent:
     """Stream the kinds of things that change."""
-    return ServerSentEvent(messages(hub.changes.subscribe()), headers={"Cache-Control": "no-store"})
+    return ServerSentEvent(messages(hub.changes), headers={"Cache-Control": "no-store"})
 
 
-async def messages(changes: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[ServerSentEventMessage]:
+async def messages(changes: Broadcast) -> AsyncIterator[ServerSentEventMessage]:
     """Turn single changes into few messages, each named after a kind."""
     kinds: set[str] = set()
     woken = asyncio.Event()
 
     async def listen() -> None:
-        async for change in changes:
+        async for change in changes.subscribe():
             kinds.add(str(change["kind"]))
             woken.set()
 

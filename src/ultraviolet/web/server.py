@@ -56,7 +56,10 @@ def serve(options: ServeOptions) -> None:
         timeout_graceful_shutdown=5,
     )
     with announced(hub, f"http://{options.host}:{options.port}"):
-        _Server(config, hub).run()
+        try:
+            _Server(config, hub).run()
+        finally:
+            hub.close()
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Sets up the plant: first what a company has before its first order, then its history, up to a size."""
 
 from collections.abc import Callable
-from random import Random
 from typing import Any
 
 from ultraviolet.errors import InvalidError
@@ -171,8 +170,3 @@ def procedure(plant: Plant, number: int) -> None:
         if previous is not None:
             plant.hands.mutate("createStepEdge", stepId=step, upstreamStepId=previous)
         previous = step
-
-
-def chance(seed: int) -> Random:
-    """Give the one source of chance of a plant."""
-    return Random(seed)  # noqa: S311  a simulation, not a secret

@@ -1,7 +1,7 @@
 """The plant's hands: every change it makes goes through ION's own mutations, as anyone's would."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
@@ -22,14 +22,10 @@ class Pace(Protocol):
     def __call__(self) -> None: ...
 
 
-def at_once() -> None:
-    """The pace of a plant that is being set up: no waiting."""
-
-
 class Hands:
     """Makes and reads things in ION by the names of its resources."""
 
-    def __init__(self, execute: Execute, catalog: Catalog, *, pace: Pace = at_once) -> None:
+    def __init__(self, execute: Execute, catalog: Catalog, pace: Pace) -> None:
         self._execute = execute
         self._catalog = catalog
         self._pace = pace
@@ -111,7 +107,7 @@ class Hands:
         return next((n for n, f in fields.items() if not is_leaf_type(get_named_type(f.type))), None)
 
     def _payload(self, mutation: str) -> GraphQLObjectType:
-        payload: object = get_named_type(self._fields()[mutation].type)
+        payload = cast(object, get_named_type(self._fields()[mutation].type))
         assert isinstance(payload, GraphQLObjectType)
         return payload
 

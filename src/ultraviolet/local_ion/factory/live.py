@@ -30,6 +30,18 @@ class StoppedError(Exception):
     """The plant closes."""
 
 
+class AtOnce:
+    """Lets changes through as fast as ION takes them, until the plant closes."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+
+    def __call__(self) -> None:
+        """Raise StoppedError when the plant closes."""
+        if self._stop.is_set():
+            raise StoppedError
+
+
 class Rate:
     """Lets changes through at a steady rate; time lost to a slow ION is made up for at most a second."""
 
@@ -142,7 +154,7 @@ def set_attribute(plant: Plant) -> None:
 
 def tag(plant: Plant) -> None:
     """Put a label on something, or take one off."""
-    resource = plant.choose("purchase_orders", "parts", "runs", "issues")
+    resource = plant.choose("purchase_orders", "runs", "issues")
     found = plant.hands.look(resource, plant.any(resource), "entityId labels { id }")
     if found["labels"] and plant.chance(0.5):
         plant.hands.mutate(

@@ -2,12 +2,12 @@
 
 import msgspec
 from litestar import delete, get, patch, post
+from litestar.params import FromPath, JSONBody
 
 from ultraviolet.hub import access, audit
 from ultraviolet.hub.access import ApiKey, Role, User
-from ultraviolet.hub.hub import Hub
 from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part, whole
-from ultraviolet.web.gate import Caller, at_least
+from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 
 
 class Me(msgspec.Struct):
@@ -55,38 +55,40 @@ class MadeKey(msgspec.Struct):
 
 
 @get("/me", guards=[at_least("viewer")], tags=["access"])
-async def me(caller: Caller) -> Me:
+async def me(caller: GivenCaller) -> Me:
     """Tell who is asking."""
     return Me(caller.actor.name, caller.actor.role)
 
 
 @get("/users", guards=[at_least("admin")], tags=["access"])
-async def list_users(hub: Hub) -> Page[User]:
+async def list_users(hub: GivenHub) -> Page[User]:
     """List the people who may sign in."""
     return whole(await hub.store.read(access.list_users))
 
 
 @post("/users", guards=[at_least("admin")], tags=["access"])
-async def create_user(hub: Hub, caller: Caller, data: NewUser) -> User:
+async def create_user(hub: GivenHub, caller: GivenCaller, data: JSONBody[NewUser]) -> User:
     """Add a person; send them a sign-in link next."""
     return await hub.store.write(lambda c: access.create_user(c, caller.name, data.name, data.role))
 
 
 @delete("/users/{user:str}", guards=[at_least("admin")], tags=["access"])
-async def remove_user(hub: Hub, caller: Caller, user: str) -> None:
+async def remove_user(hub: GivenHub, caller: GivenCaller, user: FromPath[str]) -> None:
     """Remove a person, by number or name, and sign them out everywhere."""
     await hub.store.write(lambda c: access.remove_user(c, caller.name, access.find_user(c, user).id))
 
 
 @post("/users/{user:str}/sign-in-links", guards=[at_least("admin")], tags=["access"])
-async def create_sign_in_link(hub: Hub, user: str) -> SignInLink:
+async def create_sign_in_link(hub: GivenHub, user: FromPath[str]) -> SignInLink:
     """Make a link that signs this person in once, within 15 minutes."""
     token = await hub.store.write(lambda c: access.create_sign_in_link(c, access.find_user(c, user).id))
     return SignInLink(f"{hub.public_url}/sign-in/{token}")
 
 
 @patch("/users/{user:str}/password", guards=[at_least("admin")], status_code=204, tags=["access"])
-async def set_password(hub: Hub, caller: Caller, user: str, data: Password) -> None:
+async def set_password(
+    hub: GivenHub, caller: GivenCaller, user: FromPath[str], data: JSONBody[Password]
+) -> None:
     """Set a person's password; their sessions end."""
     await hub.store.write(
         lambda c: access.set_password(c, caller.name, access.find_user(c, user).id, data.password)
@@ -94,13 +96,13 @@ async def set_password(hub: Hub, caller: Caller, user: str, data: Password) -> N
 
 
 @get("/keys", guards=[at_least("admin")], tags=["access"])
-async def list_keys(hub: Hub) -> Page[ApiKey]:
+async def list_keys(hub: GivenHub) -> Page[ApiKey]:
     """List API keys, without their secrets."""
     return whole(await hub.store.read(access.list_keys))
 
 
 @post("/keys", guards=[at_least("admin")], tags=["access"])
-async def create_key(hub: Hub, caller: Caller, data: NewKey) -> MadeKey:
+async def create_key(hub: GivenHub, caller: GivenCaller, data: JSONBody[NewKey]) -> MadeKey:
     """Make an API key; this answer alone carries its token."""
     key, token = await hub.store.write(
         lambda c: access.create_key(c, caller.name, data.name, data.role, data.expires_at)
@@ -109,13 +111,13 @@ async def create_key(hub: Hub, caller: Caller, data: NewKey) -> MadeKey:
 
 
 @delete("/keys/{key_id:int}", guards=[at_least("admin")], tags=["access"], status_code=200)
-async def revoke_key(hub: Hub, caller: Caller, key_id: int) -> ApiKey:
+async def revoke_key(hub: GivenHub, caller: GivenCaller, key_id: FromPath[int]) -> ApiKey:
     """End a key at once and for good."""
     return await hub.store.write(lambda c: access.revoke_key(c, caller.name, key_id))
 
 
 @get("/audit", guards=[at_least("admin")], tags=["access"])
-async def audit_log(hub: Hub, cursor: Cursor = None, limit: Limit = 100) -> Page[audit.AuditEntry]:
+async def audit_log(hub: GivenHub, cursor: Cursor = None, limit: Limit = 100) -> Page[audit.AuditEntry]:
     """List what anyone did, newest first."""
     before = number(cursor)
     entries = await hub.store.read(lambda c: audit.recent(c, before, limit + 1))

@@ -4,12 +4,12 @@ from typing import Literal
 
 import msgspec
 from litestar import get, post
+from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection
 
 from ultraviolet.hub import integrations
-from ultraviolet.hub.hub import Hub
 from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part
-from ultraviolet.web.gate import Caller, at_least
+from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 from ultraviolet.web.reading import fetches
 from ultraviolet.web.reading.fetches import Fetch, FetchDetail
 
@@ -21,7 +21,9 @@ class NewFetch(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/integrations/{integration:str}/fetches", guards=[at_least("viewer")], tags=["fetches"])
-async def list_fetches(hub: Hub, integration: str, cursor: Cursor = None, limit: Limit = 100) -> Page[Fetch]:
+async def list_fetches(
+    hub: GivenHub, integration: FromPath[str], cursor: Cursor = None, limit: Limit = 100
+) -> Page[Fetch]:
     """List the fetches of an integration, newest first."""
     before = number(cursor)
 
@@ -33,7 +35,7 @@ async def list_fetches(hub: Hub, integration: str, cursor: Cursor = None, limit:
 
 @post("/integrations/{integration:str}/fetches", guards=[at_least("operator")], tags=["fetches"])
 async def start_fetch(
-    hub: Hub, caller: Caller, integration: str, data: NewFetch | None = None
+    hub: GivenHub, caller: GivenCaller, integration: FromPath[str], data: JSONBody[NewFetch | None] = None
 ) -> FetchDetail:
     """Begin a fetch; it goes on by itself, `GET /fetches/{id}` tells how far it is."""
     found = await hub.store.read(lambda c: integrations.find(c, integration))
@@ -42,7 +44,7 @@ async def start_fetch(
 
 
 @get("/fetches/{fetch_id:int}", guards=[at_least("viewer")], tags=["fetches"])
-async def get_fetch(hub: Hub, fetch_id: int) -> FetchDetail:
+async def get_fetch(hub: GivenHub, fetch_id: FromPath[int]) -> FetchDetail:
     """Read one fetch with the progress of each resource."""
     return await hub.store.read(lambda c: fetches.one(c, fetch_id))
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from sqlalchemy import Connection, select
 
 from ultraviolet.errors import InvalidError, NotFoundError
@@ -11,17 +11,12 @@ from ultraviolet.mirror import tables
 
 IntegrationName = Annotated[
     str | None,
-    Parameter(
-        query="integration",
+    QueryParameter(
+        name="integration",
         required=False,
         description="An integration's number or name. May be left out when there is exactly one.",
     ),
 ]
-
-
-def text_filter(description: str, name: str | None = None) -> object:
-    """Describe an optional text parameter."""
-    return Parameter(query=name, required=False, description=description)
 
 
 def one(connection: Connection, named: str | None) -> int:

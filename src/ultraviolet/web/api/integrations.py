@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, delete, get, patch, post
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from sqlalchemy import Connection
 
 from ultraviolet.hub import integrations
@@ -12,7 +12,7 @@ from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import Integration, IntegrationChanges, NewIntegration
 from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part
-from ultraviolet.web.gate import Caller, at_least
+from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 from ultraviolet.web.reading import freshness, verifications
 from ultraviolet.web.reading.freshness import Drifted, Freshness, Summary
 from ultraviolet.web.reading.verifications import Verification
@@ -28,7 +28,7 @@ class Trust(msgspec.Struct):
 
 
 @get("/integrations", guards=[at_least("viewer")], tags=TAGS)
-async def list_integrations(hub: Hub, cursor: Cursor = None, limit: Limit = 100) -> Page[Integration]:
+async def list_integrations(hub: GivenHub, cursor: Cursor = None, limit: Limit = 100) -> Page[Integration]:
     """List integrations in the order they were added."""
     after = number(cursor) or 0
     found = await hub.store.read(lambda c: integrations.list_page(c, after, limit + 1))
@@ -36,7 +36,9 @@ async def list_integrations(hub: Hub, cursor: Cursor = None, limit: Limit = 100)
 
 
 @post("/integrations", guards=[at_least("admin")], tags=TAGS)
-async def create_integration(hub: Hub, caller: Caller, data: NewIntegration) -> Integration:
+async def create_integration(
+    hub: GivenHub, caller: GivenCaller, data: JSONBody[NewIntegration]
+) -> Integration:
     """Connect to an ION; test it next."""
     made = await hub.store.write(lambda c: integrations.create(c, hub.secrets, caller.name, data))
     await hub.reload()
@@ -44,14 +46,14 @@ async def create_integration(hub: Hub, caller: Caller, data: NewIntegration) -> 
 
 
 @get("/integrations/{integration:str}", guards=[at_least("viewer")], tags=TAGS)
-async def get_integration(hub: Hub, integration: str) -> Integration:
+async def get_integration(hub: GivenHub, integration: FromPath[str]) -> Integration:
     """Read one integration by number or name."""
     return await hub.store.read(lambda c: integrations.find(c, integration))
 
 
 @patch("/integrations/{integration:str}", guards=[at_least("admin")], tags=TAGS)
 async def edit_integration(
-    hub: Hub, caller: Caller, integration: str, data: IntegrationChanges
+    hub: GivenHub, caller: GivenCaller, integration: FromPath[str], data: JSONBody[IntegrationChanges]
 ) -> Integration:
     """Change what is given; the rest stays."""
 
@@ -65,7 +67,7 @@ async def edit_integration(
 
 
 @delete("/integrations/{integration:str}", guards=[at_least("admin")], tags=TAGS)
-async def remove_integration(hub: Hub, caller: Caller, integration: str) -> None:
+async def remove_integration(hub: GivenHub, caller: GivenCaller, integration: FromPath[str]) -> None:
     """Forget an integration with its URLs, events, objects and their history."""
     await hub.store.write(lambda c: integrations.remove(c, caller.name, integrations.find(c, integration).id))
     await hub.reload()
@@ -73,13 +75,13 @@ async def remove_integration(hub: Hub, caller: Caller, integration: str) -> None
 
 
 @post("/integrations/{integration:str}/test", guards=[at_least("operator")], status_code=200, tags=TAGS)
-async def test_integration(hub: Hub, integration: str) -> TestResult:
+async def test_integration(hub: GivenHub, integration: FromPath[str]) -> TestResult:
     """Test the connection: who the key is, what it may read, and what is wrong in words."""
     return await hub.test(await _id(hub, integration))
 
 
 @post("/integrations/{integration:str}/pause", guards=[at_least("operator")], status_code=200, tags=TAGS)
-async def pause_integration(hub: Hub, caller: Caller, integration: str) -> Integration:
+async def pause_integration(hub: GivenHub, caller: GivenCaller, integration: FromPath[str]) -> Integration:
     """Stop reading from this ION; deliveries are still kept."""
     found = await _id(hub, integration)
     paused = await hub.store.write(lambda c: integrations.pause(c, caller.name, found))
@@ -88,7 +90,7 @@ async def pause_integration(hub: Hub, caller: Caller, integration: str) -> Integ
 
 
 @post("/integrations/{integration:str}/resume", guards=[at_least("operator")], status_code=200, tags=TAGS)
-async def resume_integration(hub: Hub, caller: Caller, integration: str) -> Integration:
+async def resume_integration(hub: GivenHub, caller: GivenCaller, integration: FromPath[str]) -> Integration:
     """Go on where it was paused."""
     found = await _id(hub, integration)
     resumed = await hub.store.write(lambda c: integrations.resume(c, caller.name, found))
@@ -98,9 +100,9 @@ async def resume_integration(hub: Hub, caller: Caller, integration: str) -> Inte
 
 @post("/integrations/{integration:str}/verify", guards=[at_least("operator")], tags=TAGS)
 async def verify_integration(
-    hub: Hub,
-    integration: str,
-    wait: Annotated[bool, Parameter(description="false answers 202 at once.")] = True,
+    hub: GivenHub,
+    integration: FromPath[str],
+    wait: Annotated[bool, QueryParameter(description="false answers 202 at once.")] = True,
 ) -> Response[Verification]:
     """Compare mirror and ION now, object by object, and report."""
     found = await _id(hub, integration)
@@ -110,14 +112,14 @@ async def verify_integration(
 
 
 @get("/integrations/{integration:str}/verify", guards=[at_least("viewer")], tags=TAGS)
-async def last_verification(hub: Hub, integration: str) -> Verification | None:
+async def last_verification(hub: GivenHub, integration: FromPath[str]) -> Verification | None:
     """Read the newest comparison; null when there was none."""
     found = await _id(hub, integration)
     return await hub.store.read(lambda c: verifications.last(c, found))
 
 
 @get("/integrations/{integration:str}/freshness", guards=[at_least("viewer")], tags=TAGS)
-async def get_freshness(hub: Hub, integration: str) -> Trust:
+async def get_freshness(hub: GivenHub, integration: FromPath[str]) -> Trust:
     """Tell what is stale and when each resource was last shown to be right."""
 
     def read(connection: Connection) -> Trust:
@@ -128,7 +130,9 @@ async def get_freshness(hub: Hub, integration: str) -> Trust:
 
 
 @get("/integrations/{integration:str}/drift", guards=[at_least("viewer")], tags=TAGS)
-async def list_drift(hub: Hub, integration: str, cursor: Cursor = None, limit: Limit = 100) -> Page[Drifted]:
+async def list_drift(
+    hub: GivenHub, integration: FromPath[str], cursor: Cursor = None, limit: Limit = 100
+) -> Page[Drifted]:
     """List what webhooks alone would have left wrong, newest first."""
     before = number(cursor)
 

@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Generic, TypeVar
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from ultraviolet.errors import InvalidError
 
 T = TypeVar("T")
 
-Limit = Annotated[int, Parameter(query="limit", ge=1, le=1000, description="How many items at most.")]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=1000, description="How many items at most.")]
 Cursor = Annotated[
     str | None,
-    Parameter(query="cursor", description="The `next` of the page before; opaque.", required=False),
+    QueryParameter(name="cursor", description="The `next` of the page before; opaque.", required=False),
 ]
 
 

@@ -4,11 +4,12 @@ from typing import Literal
 
 import msgspec
 from litestar import get, post
+from litestar.params import FromPath, JSONBody
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub import integrations, setup, webhook_urls
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.gate import Caller, at_least
+from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 
 
 class SetupRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -24,14 +25,14 @@ class SetupRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/integrations/{integration:str}/setup", guards=[at_least("viewer")], tags=["set-up"])
-async def get_setup(hub: Hub, integration: str) -> setup.Overview:
+async def get_setup(hub: GivenHub, integration: FromPath[str]) -> setup.Overview:
     """Tell how far set-up has come, what is wanted and what is there, and the exact texts for doing it by hand."""
     return await setup.overview(hub, await _id(hub, integration))
 
 
 @post("/integrations/{integration:str}/setup", guards=[at_least("admin")], status_code=200, tags=["set-up"])
 async def run_setup(
-    hub: Hub, caller: Caller, integration: str, data: SetupRequest
+    hub: GivenHub, caller: GivenCaller, integration: FromPath[str], data: JSONBody[SetupRequest]
 ) -> setup.SetUp | setup.Overview:
     """Set up or repair through ION's API, or take over a receiver made by hand; repeating it changes nothing.
 

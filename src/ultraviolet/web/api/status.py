@@ -8,9 +8,8 @@ from sqlalchemy import Connection
 
 import ultraviolet
 from ultraviolet.hub import integrations
-from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import Integration
-from ultraviolet.web.gate import at_least
+from ultraviolet.web.gate import GivenHub, at_least
 from ultraviolet.web.reading import freshness
 from ultraviolet.web.reading.freshness import Summary
 
@@ -31,7 +30,7 @@ class Status(msgspec.Struct):
 
 
 @get("/status", guards=[at_least("viewer")], tags=["status"])
-async def status(hub: Hub) -> Status:
+async def status(hub: GivenHub) -> Status:
     """Tell how the hub and each of its integrations are."""
 
     def read(connection: Connection) -> list[IntegrationStatus]:

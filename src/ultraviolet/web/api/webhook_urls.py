@@ -4,13 +4,14 @@ from typing import Any
 
 import msgspec
 from litestar import delete, get, post
+from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection
 
 from ultraviolet.hub import integrations, setup, webhook_urls
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.webhook_urls import WebhookUrl
 from ultraviolet.web.api.paging import Page, whole
-from ultraviolet.web.gate import Caller, at_least
+from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 
 
 class NewUrl(msgspec.Struct, forbid_unknown_fields=True):
@@ -33,7 +34,7 @@ class RotatedUrl(MintedUrl, frozen=True, kw_only=True):
 
 
 @get("/integrations/{integration:str}/webhook-urls", guards=[at_least("viewer")], tags=["webhook URLs"])
-async def list_urls(hub: Hub, integration: str) -> Page[WebhookUrl]:
+async def list_urls(hub: GivenHub, integration: FromPath[str]) -> Page[WebhookUrl]:
     """List the URLs of an integration, newest first."""
 
     def read(connection: Connection) -> list[WebhookUrl]:
@@ -43,7 +44,9 @@ async def list_urls(hub: Hub, integration: str) -> Page[WebhookUrl]:
 
 
 @post("/integrations/{integration:str}/webhook-urls", guards=[at_least("admin")], tags=["webhook URLs"])
-async def mint(hub: Hub, caller: Caller, integration: str, data: NewUrl | None = None) -> MintedUrl:
+async def mint(
+    hub: GivenHub, caller: GivenCaller, integration: FromPath[str], data: JSONBody[NewUrl | None] = None
+) -> MintedUrl:
     """Mint a URL; this answer alone carries it."""
     name = (data or NewUrl()).name
 
@@ -55,13 +58,13 @@ async def mint(hub: Hub, caller: Caller, integration: str, data: NewUrl | None =
 
 
 @get("/webhook-urls/{url_id:int}", guards=[at_least("viewer")], tags=["webhook URLs"])
-async def get_url(hub: Hub, url_id: int) -> WebhookUrl:
+async def get_url(hub: GivenHub, url_id: FromPath[int]) -> WebhookUrl:
     """Read one URL, without its secret part."""
     return await hub.store.read(lambda c: webhook_urls.get(c, url_id))
 
 
 @post("/webhook-urls/{url_id:int}/rotate", guards=[at_least("admin")], tags=["webhook URLs"])
-async def rotate(hub: Hub, caller: Caller, url_id: int) -> RotatedUrl:
+async def rotate(hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]) -> RotatedUrl:
     """Mint a successor and, where the hub may, have ION post to it.
 
     Both work until the first delivery on the new one, the old one 24 hours at most.
@@ -73,7 +76,7 @@ async def rotate(hub: Hub, caller: Caller, url_id: int) -> RotatedUrl:
 
 
 @delete("/webhook-urls/{url_id:int}", guards=[at_least("admin")], status_code=200, tags=["webhook URLs"])
-async def revoke(hub: Hub, caller: Caller, url_id: int) -> WebhookUrl:
+async def revoke(hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]) -> WebhookUrl:
     """End a URL at once."""
     ended = await hub.store.write(lambda c: webhook_urls.revoke(c, caller.name, url_id))
     await hub.ingest.refresh()

@@ -2,14 +2,15 @@
 
 import msgspec
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub import access, audit
 from ultraviolet.hub.access import Role
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.gate import AnyRequest, Caller, at_least
-from ultraviolet.web.pages.render import Renderer
+from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.web.pages.render import GivenRenderer, Renderer
 
 ADMIN = [at_least("admin")]
 
@@ -22,13 +23,13 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 @get("/access", guards=ADMIN, include_in_schema=False)
-async def show(request: AnyRequest, hub: Hub, render: Renderer) -> Response[str]:
+async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """Show people, keys and the audit log."""
     return await _page(request, hub, render, None)
 
 
 @post("/access/users", guards=ADMIN, include_in_schema=False)
-async def add_user(request: AnyRequest, hub: Hub, caller: Caller) -> Redirect:
+async def add_user(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Add a person."""
     sent = await request.form()
     name, role = str(sent.get("name", "")), _role(sent.get("role"))
@@ -37,7 +38,9 @@ async def add_user(request: AnyRequest, hub: Hub, caller: Caller) -> Redirect:
 
 
 @post("/access/users/{user_id:int}/link", guards=ADMIN, include_in_schema=False)
-async def make_link(request: AnyRequest, hub: Hub, render: Renderer, user_id: int) -> Response[str]:
+async def make_link(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, user_id: FromPath[int]
+) -> Response[str]:
     """Make and show a sign-in link."""
     user = await hub.store.read(lambda c: access.get_user(c, user_id))
     token = await hub.store.write(lambda c: access.create_sign_in_link(c, user_id))
@@ -46,14 +49,14 @@ async def make_link(request: AnyRequest, hub: Hub, render: Renderer, user_id: in
 
 
 @post("/access/users/{user_id:int}/remove", guards=ADMIN, include_in_schema=False)
-async def remove_user(hub: Hub, caller: Caller, user_id: int) -> Redirect:
+async def remove_user(hub: GivenHub, caller: GivenCaller, user_id: FromPath[int]) -> Redirect:
     """Remove a person."""
     await hub.store.write(lambda c: access.remove_user(c, caller.name, user_id))
     return _back()
 
 
 @post("/access/password", guards=ADMIN, include_in_schema=False)
-async def set_password(request: AnyRequest, hub: Hub, caller: Caller) -> Redirect:
+async def set_password(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Set a person's password; whose own it is signs in anew."""
     sent = await request.form()
     user_id, password = int(str(sent.get("user", "0"))), str(sent.get("password", ""))
@@ -62,7 +65,9 @@ async def set_password(request: AnyRequest, hub: Hub, caller: Caller) -> Redirec
 
 
 @post("/access/keys", guards=ADMIN, include_in_schema=False)
-async def make_key(request: AnyRequest, hub: Hub, render: Renderer, caller: Caller) -> Response[str]:
+async def make_key(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
+) -> Response[str]:
     """Make an API key and show it once."""
     sent = await request.form()
     name, role = str(sent.get("name", "")), _role(sent.get("role"))
@@ -71,7 +76,7 @@ async def make_key(request: AnyRequest, hub: Hub, render: Renderer, caller: Call
 
 
 @post("/access/keys/{key_id:int}/revoke", guards=ADMIN, include_in_schema=False)
-async def revoke_key(hub: Hub, caller: Caller, key_id: int) -> Redirect:
+async def revoke_key(hub: GivenHub, caller: GivenCaller, key_id: FromPath[int]) -> Redirect:
     """End a key."""
     await hub.store.write(lambda c: access.revoke_key(c, caller.name, key_id))
     return _back()

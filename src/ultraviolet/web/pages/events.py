@@ -3,14 +3,14 @@
 import json
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.hub import integrations
-from ultraviolet.hub.hub import Hub
 from ultraviolet.web.api.paging import number, part
-from ultraviolet.web.gate import AnyRequest, Caller, at_least
-from ultraviolet.web.pages.render import Renderer
+from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.web.pages.render import GivenRenderer
 from ultraviolet.web.reading import events
 from ultraviolet.web.reading.events import EventFilter
 
@@ -18,7 +18,7 @@ _SHOWN = 50
 
 
 @get("/events", guards=[at_least("viewer")], include_in_schema=False)
-async def show_all(request: AnyRequest, hub: Hub, render: Renderer) -> Response[str]:
+async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """List events; the first page follows what arrives."""
     asked = dict(request.query_params)
     cursor = asked.get("cursor")
@@ -39,14 +39,16 @@ async def show_all(request: AnyRequest, hub: Hub, render: Renderer) -> Response[
 
 
 @get("/events/{seq:int}", guards=[at_least("viewer")], include_in_schema=False)
-async def show(request: AnyRequest, hub: Hub, render: Renderer, seq: int) -> Response[str]:
+async def show(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, seq: FromPath[int]
+) -> Response[str]:
     """Show one event with its raw body."""
     event = await hub.store.read(lambda c: events.one(c, seq))
     return render.page(request, "event.html", event=event, pretty=_pretty(event.body))
 
 
 @post("/events/{seq:int}/replay", guards=[at_least("operator")], include_in_schema=False)
-async def replay(hub: Hub, caller: Caller, seq: int) -> Redirect:
+async def replay(hub: GivenHub, caller: GivenCaller, seq: FromPath[int]) -> Redirect:
     """Apply an event again."""
     await hub.replay(caller.name, seq)
     return Redirect(f"/events/{seq}", status_code=303)

@@ -1,22 +1,22 @@
 """Pages: fetches and how far they are."""
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub import integrations
-from ultraviolet.hub.hub import Hub
 from ultraviolet.web.api.paging import number, part
-from ultraviolet.web.gate import AnyRequest, Caller, at_least
-from ultraviolet.web.pages.render import Renderer
+from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.web.pages.render import GivenRenderer
 from ultraviolet.web.reading import fetches
 
 _SHOWN = 50
 
 
 @get("/fetches", guards=[at_least("viewer")], include_in_schema=False)
-async def show_all(request: AnyRequest, hub: Hub, render: Renderer) -> Response[str]:
+async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """List fetches, newest first."""
     chosen = request.query_params.get("integration", "")
     integration_id = int(chosen) if chosen.isdecimal() else None
@@ -33,7 +33,9 @@ async def show_all(request: AnyRequest, hub: Hub, render: Renderer) -> Response[
 
 
 @get("/fetches/{fetch_id:int}", guards=[at_least("viewer")], include_in_schema=False)
-async def show(request: AnyRequest, hub: Hub, render: Renderer, fetch_id: int) -> Response[str]:
+async def show(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, fetch_id: FromPath[int]
+) -> Response[str]:
     """Show one fetch, resource by resource."""
 
     def read(connection: Connection) -> dict[str, object]:
@@ -44,7 +46,7 @@ async def show(request: AnyRequest, hub: Hub, render: Renderer, fetch_id: int) -
 
 
 @post("/fetches", guards=[at_least("operator")], include_in_schema=False)
-async def start(request: AnyRequest, hub: Hub, caller: Caller) -> Redirect:
+async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Begin a fetch and show it."""
     sent = await request.form()
     mode = sent.get("mode")

@@ -3,15 +3,15 @@
 from typing import Any
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.errors import UltravioletError
 from ultraviolet.hub import integrations, webhook_urls
-from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import PRESETS, NewIntegration
-from ultraviolet.web.gate import AnyRequest, Caller, at_least
-from ultraviolet.web.pages.render import Renderer
+from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.web.pages.render import GivenRenderer, Renderer
 from ultraviolet.web.problems import words
 from ultraviolet.web.reading import freshness, verifications
 
@@ -19,20 +19,22 @@ _FIELDS = ("name", "api_url", "auth_url", "client_id", "client_secret")
 
 
 @get("/integrations", guards=[at_least("viewer")], include_in_schema=False)
-async def show_all(request: AnyRequest, hub: Hub, render: Renderer) -> Response[str]:
+async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """List integrations."""
     found = await hub.store.read(integrations.list_page)
     return render.page(request, "integrations.html", integrations=found)
 
 
 @get("/integrations/new", guards=[at_least("admin")], include_in_schema=False)
-async def form(request: AnyRequest, render: Renderer) -> Response[str]:
+async def form(request: AnyRequest, render: GivenRenderer) -> Response[str]:
     """Ask for what it takes to connect."""
     return _form(request, render, dict.fromkeys(_FIELDS, ""), "", 200)
 
 
 @post("/integrations", guards=[at_least("admin")], include_in_schema=False)
-async def add(request: AnyRequest, hub: Hub, render: Renderer, caller: Caller) -> Response[str] | Redirect:
+async def add(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
+) -> Response[str] | Redirect:
     """Add an integration, test it, and show what came of it."""
     sent = await request.form()
     given = {name: str(sent.get(name, "")) for name in _FIELDS}
@@ -47,7 +49,9 @@ async def add(request: AnyRequest, hub: Hub, render: Renderer, caller: Caller) -
 
 
 @get("/integrations/{integration_id:int}", guards=[at_least("viewer")], include_in_schema=False)
-async def show(request: AnyRequest, hub: Hub, render: Renderer, integration_id: int) -> Response[str]:
+async def show(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration_id: FromPath[int]
+) -> Response[str]:
     """Show one integration."""
 
     def read(connection: Connection) -> dict[str, Any]:
@@ -66,7 +70,7 @@ async def show(request: AnyRequest, hub: Hub, render: Renderer, integration_id: 
 
 @get("/integrations/{integration_id:int}/freshness", guards=[at_least("viewer")], include_in_schema=False)
 async def show_freshness(
-    request: AnyRequest, hub: Hub, render: Renderer, integration_id: int
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration_id: FromPath[int]
 ) -> Response[str]:
     """Show when each resource was last proven right, and what drifted."""
 
@@ -81,21 +85,21 @@ async def show_freshness(
 
 
 @post("/integrations/{integration_id:int}/test", guards=[at_least("operator")], include_in_schema=False)
-async def test(hub: Hub, integration_id: int) -> Redirect:
+async def test(hub: GivenHub, integration_id: FromPath[int]) -> Redirect:
     """Test the connection."""
     await hub.test(integration_id)
     return _to(integration_id)
 
 
 @post("/integrations/{integration_id:int}/verify", guards=[at_least("operator")], include_in_schema=False)
-async def verify(hub: Hub, integration_id: int) -> Redirect:
+async def verify(hub: GivenHub, integration_id: FromPath[int]) -> Redirect:
     """Begin to compare mirror and ION; the page follows."""
     await hub.start_verify(integration_id)
     return _to(integration_id)
 
 
 @post("/integrations/{integration_id:int}/pause", guards=[at_least("operator")], include_in_schema=False)
-async def pause(hub: Hub, caller: Caller, integration_id: int) -> Redirect:
+async def pause(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Stop reading."""
     await hub.store.write(lambda c: integrations.pause(c, caller.name, integration_id))
     hub.integrations_changed()
@@ -103,7 +107,7 @@ async def pause(hub: Hub, caller: Caller, integration_id: int) -> Redirect:
 
 
 @post("/integrations/{integration_id:int}/resume", guards=[at_least("operator")], include_in_schema=False)
-async def resume(hub: Hub, caller: Caller, integration_id: int) -> Redirect:
+async def resume(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Go on."""
     await hub.store.write(lambda c: integrations.resume(c, caller.name, integration_id))
     hub.integrations_changed()
@@ -111,7 +115,7 @@ async def resume(hub: Hub, caller: Caller, integration_id: int) -> Redirect:
 
 
 @post("/integrations/{integration_id:int}/remove", guards=[at_least("admin")], include_in_schema=False)
-async def remove(hub: Hub, caller: Caller, integration_id: int) -> Redirect:
+async def remove(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Forget an integration."""
     await hub.store.write(lambda c: integrations.remove(c, caller.name, integration_id))
     hub.integrations_changed()

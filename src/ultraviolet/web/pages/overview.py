@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from ultraviolet.hub import integrations
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import Integration
-from ultraviolet.web.gate import AnyRequest, at_least
-from ultraviolet.web.pages.render import Renderer
+from ultraviolet.web.gate import AnyRequest, GivenHub, at_least
+from ultraviolet.web.pages.render import GivenRenderer
 from ultraviolet.web.reading import freshness
 from ultraviolet.web.reading.freshness import Summary
 
@@ -28,22 +28,27 @@ class Card(msgspec.Struct, frozen=True):
     integration: Integration
     summary: Summary
     findings: list[Finding]
+    problem: str | None
+    """What keeps ION from answering now."""
 
 
 @get("/", guards=[at_least("viewer")], include_in_schema=False)
-async def show(request: AnyRequest, hub: Hub, render: Renderer) -> Response[str]:
+async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """Show one card for each integration."""
 
     def read(connection: Connection) -> list[Card]:
         return [
-            _card(one, freshness.summary(connection, one.id)) for one in integrations.list_page(connection)
+            _card(hub, one, freshness.summary(connection, one.id))
+            for one in integrations.list_page(connection)
         ]
 
     return render.page(request, "overview.html", cards=await hub.store.read(read))
 
 
-def _card(integration: Integration, summary: Summary) -> Card:
-    return Card(integration, summary, list(_findings(integration, summary)))
+def _card(hub: Hub, integration: Integration, summary: Summary) -> Card:
+    at_work = hub.controllers.get(integration.id)
+    problem = at_work.problem if at_work else None
+    return Card(integration, summary, list(_findings(integration, summary)), problem)
 
 
 def _findings(integration: Integration, summary: Summary) -> Iterator[Finding]:

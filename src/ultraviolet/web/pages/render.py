@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
+from litestar.di import NamedDependency
 from litestar.enums import MediaType
 from markupsafe import Markup
 
@@ -52,7 +53,14 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.filters.update(
-            ago=ago, clock=clock, tone=tone, words=words, json=as_json, with_cursor=with_cursor, origin=origin, member=getattr
+            ago=ago,
+            clock=clock,
+            tone=tone,
+            words=words,
+            json=as_json,
+            with_cursor=with_cursor,
+            origin=origin,
+            member=getattr,
         )
 
     def page(self, request: AnyRequest, template: str, *, status: int = 200, **context: Any) -> Response[str]:
@@ -68,6 +76,10 @@ class Renderer:
         html = self._environment.get_template(template).render(given | context)
         headers = {"Cache-Control": "no-store"}
         return Response(html, status_code=status, media_type=MediaType.HTML, headers=headers)
+
+
+GivenRenderer = NamedDependency[Renderer]
+"""The renderer, as a page's route asks for it."""
 
 
 def ago(moment: str) -> str:

@@ -3,42 +3,53 @@
 from typing import Any
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.response import Redirect
-from sqlalchemy import Connection
 
 from ultraviolet.errors import UltravioletError
 from ultraviolet.hub import integrations, setup, subscriptions, webhook_urls
 from ultraviolet.hub.hub import Hub
 from ultraviolet.ion.documents import Offered
 from ultraviolet.web.api.setup import take_over, want
-from ultraviolet.web.gate import AnyRequest, Caller, at_least
-from ultraviolet.web.pages.render import Renderer
+from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.web.pages.render import GivenRenderer, Renderer
 from ultraviolet.web.problems import words
-
 
 PATH = "/integrations/{integration_id:int}/set-up"
 _NAME = "Violet"
 
 
 @get(PATH, guards=[at_least("viewer")], include_in_schema=False)
-async def show(request: AnyRequest, hub: Hub, render: Renderer, integration_id: int) -> Response[str]:
+async def show(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration_id: FromPath[int]
+) -> Response[str]:
     """Show the texts to paste and where it stands."""
     return await _page(request, hub, render, integration_id)
 
 
 @post(PATH + "/url", guards=[at_least("admin")], status_code=201, include_in_schema=False)
 async def mint(
-    request: AnyRequest, hub: Hub, render: Renderer, caller: Caller, integration_id: int
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    caller: GivenCaller,
+    integration_id: FromPath[int],
 ) -> Response[str]:
     """Make a webhook URL and show it once, filled into the texts."""
     _, token = await hub.store.write(lambda c: webhook_urls.mint(c, caller.name, integration_id, _NAME))
     await hub.ingest.refresh()
-    return await _page(request, hub, render, integration_id, minted=webhook_urls.address(hub.public_url, token))
+    return await _page(
+        request, hub, render, integration_id, minted=webhook_urls.address(hub.public_url, token)
+    )
 
 
 @post(PATH + "/automatic", guards=[at_least("admin")], include_in_schema=False)
 async def automatic(
-    request: AnyRequest, hub: Hub, render: Renderer, caller: Caller, integration_id: int
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    caller: GivenCaller,
+    integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
     """Do all of it through ION's API."""
     try:
@@ -51,7 +62,11 @@ async def automatic(
 
 @post(PATH + "/receiver", guards=[at_least("admin")], include_in_schema=False)
 async def receiver(
-    request: AnyRequest, hub: Hub, render: Renderer, caller: Caller, integration_id: int
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    caller: GivenCaller,
+    integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
     """Take over the receiver that was made by hand."""
     sent = await request.form()
@@ -64,11 +79,18 @@ async def receiver(
 
 @post(PATH + "/wanted", guards=[at_least("admin")], include_in_schema=False)
 async def choose(
-    request: AnyRequest, hub: Hub, render: Renderer, caller: Caller, integration_id: int
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    caller: GivenCaller,
+    integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
     """Keep a choice of what to subscribe to."""
     sent = await request.form()
-    pairs = [(resource, action) for resource, _, action in (str(one).partition(" ") for one in sent.getall("wanted", []))]
+    pairs = [
+        (resource, action)
+        for resource, _, action in (str(one).partition(" ") for one in sent.getall("wanted", []))
+    ]
     try:
         await want(hub, caller.name, integration_id, pairs)
     except UltravioletError as error:
@@ -77,7 +99,13 @@ async def choose(
 
 
 async def _page(
-    request: AnyRequest, hub: Hub, render: Renderer, integration_id: int, *, minted: str = "", failed: str = ""
+    request: AnyRequest,
+    hub: Hub,
+    render: Renderer,
+    integration_id: int,
+    *,
+    minted: str = "",
+    failed: str = "",
 ) -> Response[str]:
     integration = await hub.store.read(lambda c: integrations.get(c, integration_id))
     found = await setup.overview(hub, integration_id)

@@ -1,22 +1,22 @@
 """Pages: sign in by a one-time link or a password, and sign out."""
 
 from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from ultraviolet.hub import access
-from ultraviolet.hub.hub import Hub
-from ultraviolet.web.gate import COOKIE, AnyRequest, session_cookie
-from ultraviolet.web.pages.render import Renderer
+from ultraviolet.web.gate import COOKIE, AnyRequest, GivenHub, session_cookie
+from ultraviolet.web.pages.render import GivenRenderer
 
 
 @get("/sign-in", include_in_schema=False)
-async def form(request: AnyRequest, render: Renderer, next_page: str = "/") -> Response[str]:
+async def form(request: AnyRequest, render: GivenRenderer, next_page: FromQuery[str] = "/") -> Response[str]:
     """Ask for name and password."""
     return render.page(request, "sign_in.html", next=_inside(next_page), failed="")
 
 
 @post("/sign-in", include_in_schema=False)
-async def sign_in(request: AnyRequest, hub: Hub, render: Renderer) -> Response[str] | Redirect:
+async def sign_in(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str] | Redirect:
     """Check a password; the slow part runs beside other reads, not on the writer."""
     sent = await request.form()
     name, password, goal = (str(sent.get(field, "")) for field in ("name", "password", "next"))
@@ -29,13 +29,15 @@ async def sign_in(request: AnyRequest, hub: Hub, render: Renderer) -> Response[s
 
 
 @get("/sign-in/{token:str}", include_in_schema=False)
-async def link(request: AnyRequest, render: Renderer, token: str) -> Response[str]:
+async def link(request: AnyRequest, render: GivenRenderer, token: FromPath[str]) -> Response[str]:
     """Show a button, so that a programme that only looks at links does not use this one up."""
     return render.page(request, "sign_in_link.html", token=token)
 
 
 @post("/sign-in/{token:str}", include_in_schema=False)
-async def redeem(request: AnyRequest, hub: Hub, render: Renderer, token: str) -> Response[str] | Redirect:
+async def redeem(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, token: FromPath[str]
+) -> Response[str] | Redirect:
     """Trade the link for a session."""
     session = await hub.store.write(lambda c: access.redeem_link(c, token))
     if session is None:
@@ -45,7 +47,7 @@ async def redeem(request: AnyRequest, hub: Hub, render: Renderer, token: str) ->
 
 
 @post("/sign-out", include_in_schema=False)
-async def sign_out(request: AnyRequest, hub: Hub) -> Redirect:
+async def sign_out(request: AnyRequest, hub: GivenHub) -> Redirect:
     """End the session here and in the browser."""
     session = request.cookies.get(COOKIE, "")
     await hub.store.write(lambda c: access.sign_out(c, session))

@@ -2,13 +2,14 @@
 
 import msgspec
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.hub import integrations, setup, webhook_urls
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.gate import AnyRequest, Caller, at_least
-from ultraviolet.web.pages.render import Renderer
+from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.web.pages.render import GivenRenderer, Renderer
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -21,13 +22,15 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 @get("/webhooks", guards=[at_least("viewer")], include_in_schema=False)
-async def show_all(request: AnyRequest, hub: Hub, render: Renderer) -> Response[str]:
+async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """List all URLs, without their secret parts."""
     return await _page(request, hub, render, None)
 
 
 @post("/webhooks", guards=[at_least("admin")], status_code=201, include_in_schema=False)
-async def mint(request: AnyRequest, hub: Hub, render: Renderer, caller: Caller) -> Response[str]:
+async def mint(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
+) -> Response[str]:
     """Make a URL and show it, once."""
     sent = await request.form()
     integration_id, name = int(str(sent.get("integration", "0"))), str(sent.get("name", ""))
@@ -38,7 +41,7 @@ async def mint(request: AnyRequest, hub: Hub, render: Renderer, caller: Caller) 
 
 @post("/webhooks/{url_id:int}/rotate", guards=[at_least("admin")], include_in_schema=False)
 async def rotate(
-    request: AnyRequest, hub: Hub, render: Renderer, caller: Caller, url_id: int
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller, url_id: FromPath[int]
 ) -> Response[str]:
     """Make a successor and show it, once."""
     rotated = await setup.rotate(hub, caller.name, url_id)
@@ -48,7 +51,7 @@ async def rotate(
 
 
 @post("/webhooks/{url_id:int}/revoke", guards=[at_least("admin")], include_in_schema=False)
-async def revoke(hub: Hub, caller: Caller, url_id: int) -> Redirect:
+async def revoke(hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]) -> Redirect:
     """End a URL."""
     await hub.store.write(lambda c: webhook_urls.revoke(c, caller.name, url_id))
     await hub.ingest.refresh()

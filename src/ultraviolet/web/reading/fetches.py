@@ -64,7 +64,11 @@ def one(connection: Connection, fetch_id: int) -> FetchDetail:
     row = connection.execute(_summed().where(fetches.c.id == fetch_id)).mappings().one_or_none()
     if row is None:
         raise NotFoundError(f"There is no fetch {fetch_id}.")
-    query = select(*columns(fetch_steps, FetchStep)).where(fetch_steps.c.fetch_id == fetch_id).order_by(fetch_steps.c.resource)
+    query = (
+        select(*columns(fetch_steps, FetchStep))
+        .where(fetch_steps.c.fetch_id == fetch_id)
+        .order_by(fetch_steps.c.resource)
+    )
     return FetchDetail(**row, steps=[FetchStep(**step) for step in connection.execute(query).mappings()])
 
 
@@ -86,4 +90,3 @@ def _summed() -> Select[Any]:
     )
     added = [func.coalesce(column, 0).label(column.name) for column in sums.c if column.name != "fetch_id"]
     return select(*columns(fetches, Fetch), *added).outerjoin(sums, sums.c.fetch_id == fetches.c.id)
-

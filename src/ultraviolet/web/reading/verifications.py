@@ -29,7 +29,9 @@ class Verification(msgspec.Struct, frozen=True):
 
 def last(connection: Connection, integration_id: int) -> Verification | None:
     """Read the newest of an integration."""
-    query = select(*columns(verifications, Verification)).where(verifications.c.integration_id == integration_id)
+    query = select(*columns(verifications, Verification)).where(
+        verifications.c.integration_id == integration_id
+    )
     row = connection.execute(query.order_by(verifications.c.id.desc()).limit(1)).mappings().one_or_none()
     return Verification(**row) if row else None
 

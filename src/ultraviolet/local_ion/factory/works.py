@@ -1,0 +1,98 @@
+"""Runs the plant inside a local ION: sets it up once, then keeps it working."""
+
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import structlog
+
+from ultraviolet.local_ion.factory import wares
+from ultraviolet.local_ion.factory.build import objects_of, set_up
+from ultraviolet.local_ion.factory.hands import Hands
+from ultraviolet.local_ion.factory.live import AtOnce, Rate, work
+from ultraviolet.local_ion.factory.stories import Plant
+from ultraviolet.local_ion.schema import LocalIon, Viewer
+from ultraviolet.local_ion.seed import ADMINISTRATOR, add_user
+
+log = structlog.get_logger()
+
+
+class SetUpMark:
+    """Remembers whether the plant was set up, so that half a plant is never taken for a whole one."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._begun = data / "plant.begun"
+        self._done = data / "plant.done"
+
+    @property
+    def done(self) -> bool:
+        """Tell whether there is nothing left to set up."""
+        return self._done.exists()
+
+    def begin(self) -> None:
+        """Say that the set-up is under way."""
+        self._begun.touch()
+
+    def finish(self) -> None:
+        """Say that the set-up is through."""
+        self._done.touch()
+
+    def clear_away(self) -> None:
+        """Remove what an interrupted set-up left, before anything opens it; the same seed makes it again."""
+        if self._begun.exists() and not self.done:
+            log.warning("plant.begun_again", data=str(self._data))
+            for file in self._data.glob("ion.db*"):
+                file.unlink()
+            self._begun.unlink()
+
+
+class Works:
+    """The plant of one local ION; the same seed and day make the same plant."""
+
+    def __init__(self, ion: LocalIon, mark: SetUpMark, *, size: str, seed: int) -> None:
+        self._ion = ion
+        self._mark = mark
+        self._objects = objects_of(size)
+        self._seed = seed
+
+    def fill(self, stop: threading.Event) -> None:
+        """Set the plant up, unless it is; raises StoppedError when told to stop meanwhile."""
+        if self._mark.done:
+            return
+        self._mark.begin()
+        self._hire()
+        hands = Hands(self._execute, self._ion.catalog, AtOnce(stop))
+        set_up(self._plant(hands, self._seed), self._objects, self.count)
+        self._mark.finish()
+        log.info("plant.set_up", objects=self.count())
+
+    def work(self, changes_per_second: float, stop: threading.Event) -> None:
+        """Make changes at this rate until told to stop."""
+        hands = Hands(self._execute, self._ion.catalog, Rate(changes_per_second, stop))
+        plant = self._plant(hands, self._seed + 1)
+        plant.remember()
+        work(plant, stop)
+
+    def count(self) -> int:
+        """Tell how many objects there are that a hub can mirror."""
+        tables = ", ".join(f"'{resource.name}'" for resource in self._ion.catalog.mirrored)
+        with self._ion.store.reading() as connection:
+            # Ids are never used again, and a plant being set up deletes nothing: the last id is the number made.
+            sql = f"SELECT coalesce(sum(seq), 0) FROM sqlite_sequence WHERE name IN ({tables})"
+            return int(connection.execute(sql).fetchone()[0])
+
+    def _hire(self) -> None:
+        with self._ion.store.writing(ADMINISTRATOR) as transaction:
+            for name in wares.PEOPLE:
+                add_user(transaction, name, f"{name.lower().replace(' ', '.')}@ultraviolet.example")
+
+    def _plant(self, hands: Hands, seed: int) -> Plant:
+        today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return Plant(hands, Random(seed), today)  # noqa: S311  a simulation, not a secret
+
+    def _execute(self, document: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._ion.execute(document, dict(variables), None, Viewer(ADMINISTRATOR))

@@ -1,0 +1,104 @@
+"""The four limitations of the documented integration, each against a local ION with its quirks on."""
+
+import time
+from typing import Any
+
+import pytest
+
+CREATE_LINE = """mutation ($input: CreatePurchaseOrderLineInput!) {
+  createPurchaseOrderLine(input: $input) { purchaseOrderLine { id _etag } }
+}"""
+CREATE_ORDER = """mutation ($input: CreatePurchaseOrderInput!) {
+  createPurchaseOrder(input: $input) { purchaseOrder { id _etag } }
+}"""
+UPDATE_ORDER = """mutation ($input: UpdatePurchaseOrderInput!) {
+  updatePurchaseOrder(input: $input) { purchaseOrder { id _etag } }
+}"""
+NAMES = "{ parts(first: 1) { edges { node { id } } } locations(first: 3) { edges { node { id name } } } }"
+
+
+@pytest.fixture(scope="module")
+def integration(hub: Any, local_ion: Any) -> dict[str, Any]:
+    """An integration whose schedules will not run during a test: what is seen came by webhooks and their healing."""
+    made = hub.connect(local_ion)
+    never = "0 0 1 1 *"
+    hub.api("PATCH", f"/integrations/{made['id']}", {"incremental_schedule": never, "full_schedule": never})
+    assert hub.fetch(made)["state"] == "done"
+    return made
+
+
+@pytest.fixture
+def order(local_ion: Any) -> dict[str, Any]:
+    """A new, empty purchase order in ION."""
+    made = local_ion.execute(CREATE_ORDER, input={"description": f"Order {time.time()}"})
+    return made["createPurchaseOrder"]["purchaseOrder"]
+
+
+def test_1_a_new_line_appears_without_any_fetch(
+    hub: Any, local_ion: Any, integration: dict[str, Any], order: dict[str, Any], wait: Any
+) -> None:
+    part = local_ion.execute(NAMES)["parts"]["edges"][0]["node"]["id"]
+    line = {"purchaseOrderId": order["id"], "partId": part, "quantity": 4.0, "cost": 2.5}
+    made = local_ion.execute(CREATE_LINE, input=line)["createPurchaseOrderLine"]["purchaseOrderLine"]
+
+    found = wait(lambda: hub.find(f"/objects/purchase_order_lines/{made['id']}"), 3, "the new line")
+
+    assert found["fields"]["quantity"] == 4.0
+    assert found["fields"]["purchaseOrderId"] == order["id"]
+    fetches = hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"]
+    assert len(fetches) == 1
+    events = hub.api("GET", f"/events?resource=purchase_order_lines&object={made['id']}&action=CREATE")
+    assert events["items"] == []
+
+
+def test_2_an_empty_property_that_becomes_populated_is_right_at_once(
+    hub: Any, local_ion: Any, integration: dict[str, Any], order: dict[str, Any], wait: Any
+) -> None:
+    path = f"/objects/purchase_orders/{order['id']}"
+    wait(lambda: (o := hub.find(path)) and o["state"] == "fresh" and o, 3, "the new order")
+    assert hub.api("GET", path)["fields"]["orderedAt"] is None
+
+    local_ion.execute(
+        "mutation ($i: UpdatePurchaseOrderInput!) { updatePurchaseOrder(input: $i) { purchaseOrder { id } } }",
+        i={"id": order["id"], "etag": order["_etag"], "orderedAt": "2026-05-01T12:00:00"},
+    )
+
+    wait(lambda: hub.api("GET", path)["fields"]["orderedAt"], 1, "the populated property")
+    assert hub.api("GET", path)["fields"]["orderedAt"].startswith("2026-05-01T12:00:00")
+
+
+def test_3_an_address_shows_the_location_it_links_to(
+    hub: Any, local_ion: Any, integration: dict[str, Any], order: dict[str, Any], wait: Any
+) -> None:
+    location = local_ion.execute(NAMES)["locations"]["edges"][1]["node"]
+    update = {"id": order["id"], "etag": order["_etag"], "shipToLocationId": location["id"]}
+    local_ion.execute(UPDATE_ORDER, input=update)
+
+    def linked() -> Any:
+        found = hub.find(f"/objects/purchase_orders/{order['id']}")
+        return found and found["links"].get("shipToLocation")
+
+    link = wait(linked, 1, "the link")
+    assert link["resource"] == "locations"
+    assert link["id"] == str(location["id"])
+    assert link["title"] == location["name"]
+    assert link["found"]
+
+
+def test_4_a_new_object_is_complete_within_three_seconds(
+    hub: Any, local_ion: Any, integration: dict[str, Any], wait: Any
+) -> None:
+    create = "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supplier { id } } }"
+    made = local_ion.execute(create, i={"name": f"Supplier {time.time()}"})["createSupplier"]["supplier"]
+
+    def complete() -> Any:
+        found = hub.find(f"/objects/suppliers/{made['id']}")
+        return found if found and found["state"] == "fresh" else None
+
+    found = wait(complete, 3, "the complete object")
+
+    truth = local_ion.execute(
+        "query ($i: ID!) { supplier(id: $i) { name _etag entityId prettyStr } }", i=made["id"]
+    )
+    for name, value in truth["supplier"].items():
+        assert found["fields"][name] == value, name

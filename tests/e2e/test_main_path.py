@@ -1,0 +1,147 @@
+"""The main path over real processes: connect, set up, read everything, see changes arrive, prove it."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+AN_ORDER = "{ purchaseOrders(first: 1, sort: [ID_ASC]) { edges { node { id _etag status description } } } }"
+UPDATE_ORDER = """mutation ($input: UpdatePurchaseOrderInput!) {
+  updatePurchaseOrder(input: $input) { purchaseOrder { id _etag description } }
+}"""
+
+
+@pytest.fixture(scope="module")
+def integration(hub: Any, local_ion: Any) -> dict[str, Any]:
+    """An integration as the guide makes it, with its first fetch done."""
+    made = hub.connect(local_ion)
+    assert hub.fetch(made)["state"] == "done"
+    return made
+
+
+def first_order(local_ion: Any) -> dict[str, Any]:
+    return local_ion.execute(AN_ORDER)["purchaseOrders"]["edges"][0]["node"]
+
+
+def test_the_test_names_the_key_and_what_it_may_read(hub: Any, integration: dict[str, Any]) -> None:
+    result = hub.api("POST", f"/integrations/{integration['id']}/test")
+
+    assert result["ok"], result["findings"]
+    assert result["viewer"]["name"]
+    readable = {one["resource"] for one in result["resources"] if one["readable"]}
+    assert {"purchase_orders", "purchase_order_lines", "parts", "runs"} <= readable
+
+
+def test_the_secret_is_never_given_back(hub: Any, integration: dict[str, Any], local_ion: Any) -> None:
+    seen = json.dumps(hub.api("GET", f"/integrations/{integration['id']}"))
+
+    assert local_ion.client_secret not in seen
+
+
+def test_a_change_in_ion_is_in_the_hub_within_a_second(
+    hub: Any, local_ion: Any, integration: dict[str, Any], wait: Any
+) -> None:
+    order = first_order(local_ion)
+    wanted = f"Changed at {time.time()}"
+
+    update = {"id": order["id"], "etag": order["_etag"], "description": wanted}
+    local_ion.execute(UPDATE_ORDER, input=update)
+
+    def arrived() -> Any:
+        mirrored = hub.api("GET", f"/objects/purchase_orders/{order['id']}")
+        return mirrored if mirrored["fields"]["description"] == wanted else None
+
+    wait(arrived, 1, "the change")
+    fresh = wait(lambda: (o := arrived()) and o["state"] == "fresh" and o, 3, "the confirmation")
+    assert fresh["origin"]["kind"] in ("event", "heal")
+
+
+def test_the_change_has_a_history_and_an_event(
+    hub: Any, local_ion: Any, integration: dict[str, Any], wait: Any
+) -> None:
+    order = first_order(local_ion)
+    before = hub.api("GET", f"/objects/purchase_orders/{order['id']}")["version"]
+    update = {"id": order["id"], "etag": order["_etag"], "description": "For the history"}
+    local_ion.execute(UPDATE_ORDER, input=update)
+
+    path = f"/objects/purchase_orders/{order['id']}"
+    wait(lambda: hub.api("GET", path)["version"] > before, 3, "a new version")
+
+    newest = hub.api("GET", f"{path}/history")["items"][0]
+    assert "description" in newest["changed"]
+    events = hub.api("GET", f"/events?resource=purchase_orders&object={order['id']}")["items"]
+    assert events[0]["action"] == "UPDATE"
+    assert events[0]["signature"] == "verified"
+
+
+def test_setup_again_changes_nothing(hub: Any, local_ion: Any, integration: dict[str, Any]) -> None:
+    counts = (
+        "{ webhookReceivers { pageInfo { totalCount } } webhookSubscriptions { pageInfo { totalCount } } }"
+    )
+    before = local_ion.execute(counts)
+
+    hub.api("POST", f"/integrations/{integration['id']}/setup", {"mode": "automatic"})
+
+    assert local_ion.execute(counts) == before
+    assert before["webhookReceivers"]["pageInfo"]["totalCount"] == 1
+
+
+def test_verify_finds_no_difference(hub: Any, integration: dict[str, Any]) -> None:
+    result = hub.cli("verify", "--json")
+
+    report = json.loads(result.stdout)
+    assert result.returncode == 0, report
+    assert report["missing"] == report["extra"] == report["different"] == 0
+    assert report["equal"] == report["objects"] > 100
+
+
+def test_the_command_line_shows_the_same(hub: Any, local_ion: Any, integration: dict[str, Any]) -> None:
+    order = first_order(local_ion)
+    shown = hub.cli("object", "show", "purchase_orders", str(order["id"]), "--json")
+
+    assert shown.returncode == 0, shown.stderr
+    assert json.loads(shown.stdout)["fields"]["description"] == order["description"]
+
+
+def test_a_killed_hub_keeps_what_it_acknowledged(local_ion: Any, start_hub: Any, wait: Any) -> None:
+    hub = start_hub()
+    integration = hub.connect(local_ion, name="to be killed")
+    hub.fetch(integration)
+    wanted = []
+    order = first_order(local_ion)
+    for number in range(30):
+        update = {"id": order["id"], "etag": order["_etag"], "description": f"Before the crash {number}"}
+        order = local_ion.execute(UPDATE_ORDER, input=update)["updatePurchaseOrder"]["purchaseOrder"]
+        wanted.append(order["description"])
+        if number == 15:
+            hub.child.kill()
+
+    again = start_hub(data=hub.data, port=int(hub.url.rsplit(":", 1)[1]))
+
+    def right() -> bool:
+        mirrored = again.api("GET", f"/objects/purchase_orders/{order['id']}?integration={integration['id']}")
+        return mirrored["fields"]["description"] == wanted[-1]
+
+    # Deliveries that met a dead hub are retried by ION, with a growing pause.
+    wait(right, 60, "the newest content")
+    accepted = local_ion.execute(
+        "{ webhookEvents(filters: {status: {eq: SUCCEEDED}}) { edges { node { id subscription { receiverId } } } } }"
+    )["webhookEvents"]["edges"]
+    receivers = local_ion.execute("{ webhookReceivers(sort: [ID_DESC], first: 1) { edges { node { id } } } }")
+    newest = receivers["webhookReceivers"]["edges"][0]["node"]["id"]
+    sent = {str(one["node"]["id"]) for one in accepted if one["node"]["subscription"]["receiverId"] == newest}
+    stored = all_events(again, integration)
+    assert sent <= stored
+
+
+def all_events(hub: Any, integration: dict[str, Any]) -> set[str]:
+    found: set[str] = set()
+    path = f"/events?integration={integration['id']}&limit=500"
+    cursor = ""
+    while True:
+        page = hub.api("GET", path + cursor)
+        found |= {str(one["event_id"]) for one in page["items"]}
+        if page["next"] is None:
+            return found
+        cursor = f"&cursor={page['next']}"

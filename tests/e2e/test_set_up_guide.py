@@ -1,0 +1,133 @@
+"""The documented set-up as a person walks it: a real browser, the hub's pages, ION's query runner."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+RECEIVER = """mutation CreateWebhookReceiver($input: CreateWebhookReceiverInput!) {
+  createWebhookReceiver(input: $input) { webhookReceiver {
+    id name description webhookUri sharedSecret contentType expectedResponseCode active
+    subscriptions { resource action id } headers { key value id }
+  } }
+}"""
+AN_ORDER = "{ purchaseOrders(first: 1, sort: [ID_ASC]) { edges { node { id _etag } } } }"
+UPDATE_ORDER = """mutation ($input: UpdatePurchaseOrderInput!) {
+  updatePurchaseOrder(input: $input) { purchaseOrder { id description } }
+}"""
+SECOND = 1000
+
+
+class QueryRunner:
+    """ION's query runner in a tab: paste, run, read the answer."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        page.goto(url)
+        expect(page.locator(".graphiql-query-editor .CodeMirror")).to_be_visible(timeout=30 * SECOND)
+
+    def run(self, query: str, variables: dict[str, Any] | None = None) -> Any:
+        self._paste(".graphiql-query-editor .CodeMirror", query)
+        self._paste(".graphiql-editor-tool .CodeMirror >> visible=true", json.dumps(variables or {}))
+        with self.page.expect_response(re.compile("/graphql$"), timeout=60 * SECOND) as response:
+            self.page.get_by_role("button", name=re.compile("Execute query")).click()
+        answer = response.value.json()
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    def _paste(self, editor: str, text: str) -> None:
+        self.page.locator(editor).first.click()
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.press("Delete")
+        # The clipboard of a headless browser is not dependable; this is what a paste does to the editor.
+        self.page.locator(editor).first.evaluate("(element, text) => element.CodeMirror.setValue(text)", text)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def person(browser: Browser, hub: Any) -> Iterator[Page]:
+    """Someone who signed in by the link that the first start printed."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    link = re.search(r"http://\S+/sign-in/\S+", (hub.data.parent / "hub.log").read_text())
+    assert link, "the first start printed no link"
+    page.goto(link.group())
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+    yield page
+    context.close()
+
+
+def test_a_person_sets_up_and_sees_a_change(person: Page, hub: Any, local_ion: Any) -> None:
+    guide = add_integration(person, hub, local_ion)
+    url = mint(person, guide)
+    runner = QueryRunner(person.context.new_page(), local_ion.url)
+
+    made = runner.run(RECEIVER, {"input": {"name": "Violet", "webhookUri": url}})
+    receiver = made["createWebhookReceiver"]["webhookReceiver"]
+    assert receiver["sharedSecret"]
+    person.get_by_label("Receiver id").fill(str(receiver["id"]))
+    person.get_by_role("button", name="Use this receiver").click()
+    expect_done(person, "Receiver exists in ION")
+
+    document = person.locator("#subscription-mutation").inner_text()
+    variables = json.loads(person.locator("#subscription-variables").inner_text())
+    runner.run(document, variables)
+    expect_done(person, "Subscribed")
+
+    assert hub.cli("fetch", "run", "--mode", "full").returncode == 0
+    order = runner.run(AN_ORDER)["purchaseOrders"]["edges"][0]["node"]
+    mirror = person.context.new_page()
+    mirror.goto(f"{hub.url}/objects/purchase_orders/{order['id']}")
+    text = f"Seen at {time.time()}"
+    runner.run(UPDATE_ORDER, {"input": {"id": order["id"], "etag": order["_etag"], "description": text}})
+    expect(mirror.get_by_role("row", name=re.compile("^description")).first).to_contain_text(
+        text, timeout=SECOND
+    )
+
+    expect_done(person, "First delivery seen")
+    expect_done(person, "Signature verified")
+    assert_gone(person, hub, url, guide)
+
+
+def add_integration(page: Page, hub: Any, local_ion: Any) -> str:
+    page.goto(f"{hub.url}/integrations/new")
+    page.get_by_label("Name").fill("My plant")
+    page.get_by_label("API address").fill(local_ion.url)
+    page.get_by_label("Auth address").fill(local_ion.url)
+    page.get_by_label("Client id").fill(local_ion.client_id)
+    page.get_by_label("Client secret").fill(local_ion.client_secret)
+    page.get_by_role("button", name="Add and test").click()
+    expect(page.get_by_role("heading", name="My plant")).to_be_visible(timeout=30 * SECOND)
+    return f"{page.url}/set-up"
+
+
+def mint(page: Page, guide: str) -> str:
+    page.goto(guide)
+    page.get_by_role("button", name="Create webhook URL").click()
+    return page.locator("#webhook-url").inner_text().strip()
+
+
+def expect_done(page: Page, step: str) -> None:
+    expect(page.locator(f'[data-step="{step}"]')).to_have_class("done", timeout=15 * SECOND)
+
+
+def assert_gone(page: Page, hub: Any, url: str, guide: str) -> None:
+    token = url.rsplit("/", 1)[1]
+    for address in (guide, f"{hub.url}/webhooks", f"{hub.url}/events"):
+        page.goto(address)
+        assert token not in page.content(), address
+    kept = [path for path in hub.data.parent.rglob("*") if path.is_file()]
+    assert any(path.name == "hub.db" for path in kept)
+    assert [path for path in kept if token.encode() in path.read_bytes()] == []

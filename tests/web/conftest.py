@@ -1,0 +1,102 @@
+"""A hub in memory of the test: its application called as a server would, without a network."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ultraviolet.hub import access
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.settings import Settings
+from ultraviolet.web.app import create_app
+
+ADMIN_KEY = "uvk_admin-key-of-the-tests"
+NEW = {
+    "name": "plant",
+    "api_url": "http://127.0.0.1:9",
+    "auth_url": "http://127.0.0.1:9",
+    "client_id": "client",
+    "client_secret": "secret-of-ion",
+}
+
+
+class Edge:
+    """The application and a client of it, one loop for both."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.runner = asyncio.Runner()
+        self.runner.run(hub.ingest.refresh())
+        self.app = create_app(hub)
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app),
+            base_url="http://hub.test",
+            headers={"accept": "text/html"},
+        )
+
+    def send(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """Send one request with the cookies so far."""
+        return self.runner.run(self.client.request(method, path, **more))
+
+    def api(self, method: str, path: str, body: Any = None, key: str = ADMIN_KEY) -> httpx.Response:
+        """Ask the API as the administrator."""
+        headers = {"authorization": f"Bearer {key}", "accept": "application/json"}
+        return self.send(method, f"/api/v1{path}", json=body, headers=headers)
+
+    def get(self, path: str) -> Any:
+        """Read from the API what must be there."""
+        answer = self.api("GET", path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def submit(self, path: str, **fields: str) -> httpx.Response:
+        """Send a form as the page would, with its token."""
+        page = self.send("GET", "/")
+        found = re.search(r'name="csrf" value="(\w+)"', page.text)
+        assert found, page.text
+        return self.send("POST", path, data={"csrf": found.group(1), **fields})
+
+    def close(self) -> None:
+        self.runner.run(self.client.aclose())
+        self.runner.run(self.hub.stop())
+        self.runner.close()
+        self.hub.close()
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> Iterator[Edge]:
+    settings = Settings(
+        data=tmp_path, database_url=f"sqlite:///{tmp_path / 'hub.db'}", public_url="http://hub.test"
+    )
+    hub = Hub.open(settings)
+    hub.store.write_now(lambda c: access.set_key(c, "test", "admin", ADMIN_KEY))
+    made = Edge(hub)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def signed_in(edge: Edge) -> Edge:
+    """The same, with an administrator signed in by a one-time link."""
+
+    def link(connection: Any) -> str:
+        return access.create_sign_in_link(
+            connection, access.create_user(connection, "test", "ada", "admin").id
+        )
+
+    token = edge.hub.store.write_now(link)
+    answer = edge.send("POST", f"/sign-in/{token}")
+    assert answer.status_code == 303, answer.text
+    return edge
+
+
+@pytest.fixture
+def integration(edge: Edge) -> dict[str, Any]:
+    """An integration, added through the API; its ION does not answer."""
+    answer = edge.api("POST", "/integrations", NEW)
+    assert answer.status_code == 201, answer.text
+    return answer.json()

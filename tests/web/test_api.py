@@ -1,0 +1,90 @@
+"""The API: who is let in, what lists and problems look like, and that secrets are shown once."""
+
+from typing import Any
+
+import pytest
+
+
+def test_openapi_describes_every_route(edge: Any) -> None:
+    described = edge.send("GET", "/api/openapi.json").json()
+    assert described["openapi"].startswith("3.1")
+    assert {"/api/v1/integrations", "/api/v1/objects/{resource}/{object_id}/history"} <= set(
+        described["paths"]
+    )
+    assert not [path for path in described["paths"] if not path.startswith("/api/v1/")]
+
+
+def test_a_stranger_gets_a_problem(edge: Any) -> None:
+    answer = edge.send("GET", "/api/v1/me", headers={"accept": "application/json"})
+    assert answer.status_code == 401
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    assert answer.json()["type"].endswith("/unauthenticated")
+    assert edge.api("GET", "/me", key="uvk_wrong").status_code == 401
+
+
+def test_roles(edge: Any) -> None:
+    made = edge.api("POST", "/keys", {"name": "dashboard", "role": "viewer"})
+    assert made.status_code == 201
+    key = made.json()["token"]
+    assert edge.api("GET", "/me", key=key).json() == {"name": "key:dashboard", "role": "viewer"}
+    assert edge.api("GET", "/integrations", key=key).status_code == 200
+    assert edge.api("POST", "/keys", {"name": "more", "role": "admin"}, key=key).status_code == 403
+    assert key not in edge.api("GET", "/keys").text
+    assert edge.api("DELETE", f"/keys/{made.json()['id']}").status_code == 200
+    assert edge.api("GET", "/me", key=key).status_code == 401
+
+
+def test_integrations(edge: Any, integration: dict[str, Any]) -> None:
+    assert "secret-of-ion" not in str(integration)
+    assert edge.get("/integrations") == {"items": [integration], "next": None}
+    assert edge.get("/integrations/plant")["id"] == integration["id"]
+    assert edge.api("POST", "/integrations", {"name": "x"}).status_code == 422
+    assert (
+        edge.api("PATCH", "/integrations/plant", {"requests_per_second": 5}).json()["requests_per_second"]
+        == 5
+    )
+    assert edge.api("POST", "/integrations/plant/pause").json()["paused"] is True
+    assert edge.get("/status")["integrations"][0]["state"] == "paused"
+    assert edge.api("DELETE", "/integrations/plant").status_code == 204
+    assert edge.api("GET", "/integrations/plant").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/events/1", "/fetches/1", "/objects/parts/1", "/objects/nonsense", "/nowhere"]
+)
+def test_what_is_not_there_is_a_problem(edge: Any, integration: dict[str, Any], path: str) -> None:
+    answer = edge.api("GET", path)
+    assert answer.status_code == 404
+    assert answer.json()["type"].endswith("/not-found")
+    assert answer.json()["detail"]
+
+
+def test_lists_of_an_empty_hub(edge: Any, integration: dict[str, Any]) -> None:
+    here = f"/integrations/{integration['id']}"
+    for path in (
+        "/events",
+        "/objects",
+        "/objects/PurchaseOrder",
+        f"{here}/drift",
+        "/users",
+    ):
+        assert edge.get(path)["items"] == [], path
+    assert edge.get(f"{here}/freshness")["summary"]["objects"] == 0
+    assert edge.get("/audit?limit=1")["items"][0]["action"] == "integration.create"
+    assert edge.api("GET", "/events?cursor=!").status_code == 422
+
+
+def test_a_url_is_shown_once(edge: Any, integration: dict[str, Any]) -> None:
+    minted = edge.api("POST", f"/integrations/{integration['id']}/webhook-urls", {"name": "Violet"})
+    assert minted.status_code == 201
+    url = minted.json()["url"]
+    assert url.startswith("http://hub.test/hooks/")
+    listed = edge.get(f"/integrations/{integration['id']}/webhook-urls")["items"]
+    assert [one["last_four"] for one in listed] == [url[-4:]]
+    assert url.rsplit("/", 1)[1] not in str(listed)
+
+
+def test_a_fetch_begins(edge: Any, integration: dict[str, Any]) -> None:
+    made = edge.api("POST", f"/integrations/{integration['id']}/fetches", {"mode": "full"}).json()
+    assert (made["mode"], made["state"]) == ("full", "running")
+    assert {step["state"] for step in edge.get(f"/fetches/{made['id']}")["steps"]} <= {"waiting"}

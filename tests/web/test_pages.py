@@ -1,0 +1,118 @@
+"""The pages: signing in, forms with their token, secrets shown once, and that every page renders."""
+
+import re
+from typing import Any
+
+import pytest
+
+
+def test_a_stranger_is_asked_to_sign_in(edge: Any) -> None:
+    answer = edge.send("GET", "/events")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    assert edge.send("GET", "/sign-in").status_code == 200
+
+
+def test_a_link_signs_in_once(signed_in: Any) -> None:
+    cookie = signed_in.client.cookies.jar
+    assert [one.name for one in cookie] == ["ultraviolet_session"]
+    assert signed_in.send("GET", "/").status_code == 200
+
+
+def test_a_password_signs_in(signed_in: Any) -> None:
+    assert signed_in.submit("/access/password", user="1", password="correct horse").status_code == 303
+    assert signed_in.send("GET", "/").status_code == 303
+    wrong = signed_in.send(
+        "POST", "/sign-in", data={"name": "ada", "password": "wrong password", "next": "/"}
+    )
+    assert wrong.status_code == 401
+    right = signed_in.send(
+        "POST", "/sign-in", data={"name": "ada", "password": "correct horse", "next": "//evil.test"}
+    )
+    assert (right.status_code, right.headers["location"]) == (303, "/")
+    assert "httponly" in right.headers["set-cookie"].lower()
+    assert "samesite=lax" in right.headers["set-cookie"].lower()
+
+
+def test_signing_out(signed_in: Any) -> None:
+    assert signed_in.submit("/sign-out").status_code == 303
+    assert signed_in.send("GET", "/").status_code == 303
+
+
+def test_a_form_without_its_token_is_refused(signed_in: Any) -> None:
+    assert signed_in.send("POST", "/access/keys", data={"name": "x", "role": "admin"}).status_code == 403
+    other = {"sec-fetch-site": "cross-site"}
+    assert signed_in.send("POST", "/sign-out", headers=other).status_code == 403
+    unsafe = signed_in.send("POST", "/api/v1/keys", json={"name": "x", "role": "admin"})
+    assert unsafe.status_code == 403
+
+
+def test_pages_allow_no_inline_script(signed_in: Any) -> None:
+    answer = signed_in.send("GET", "/")
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert "<script>" not in answer.text
+    assert " style=" not in answer.text
+
+
+@pytest.mark.usefixtures("integration")
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/integrations",
+        "/integrations/new",
+        "/integrations/1",
+        "/integrations/1/set-up",
+        "/integrations/1/freshness",
+        "/webhooks",
+        "/webhooks?integration=1",
+        "/events",
+        "/events?resource=parts&action=UPDATE&outcome=waiting&object=1&integration=1",
+        "/objects",
+        "/objects/purchase_orders",
+        "/objects/purchase_orders?order=id&q=x&state=stale",
+        "/fetches",
+        "/access",
+    ],
+)
+def test_every_page_renders(signed_in: Any, path: str) -> None:
+    answer = signed_in.send("GET", path)
+    assert answer.status_code == 200, answer.text
+    assert re.search(r"<h1>.+</h1>", answer.text)
+
+
+def test_adding_an_integration(signed_in: Any) -> None:
+    given = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
+    given |= {"client_id": "id", "client_secret": "hidden-secret"}
+    answer = signed_in.submit("/integrations", **given)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/integrations/1")
+    page = signed_in.send("GET", "/integrations/1").text
+    assert "failed" in page
+    assert "hidden-secret" not in page
+    again = signed_in.submit("/integrations", **given)
+    assert again.status_code == 409
+    assert "hidden-secret" not in again.text
+
+
+def test_a_url_is_on_one_page_only(signed_in: Any, integration: dict[str, Any]) -> None:
+    answer = signed_in.submit("/webhooks", integration="1", name="Violet")
+    assert answer.status_code == 201
+    assert answer.headers["cache-control"] == "no-store"
+    token = re.findall(r"/hooks/([\w-]+)", answer.text)[0]
+    for path in ("/webhooks", "/integrations/1", "/integrations/1/set-up", "/access", "/"):
+        assert token not in signed_in.send("GET", path).text
+    assert signed_in.submit("/webhooks/1/revoke").status_code == 303
+
+
+def test_the_guide_fills_the_new_url_into_the_texts(signed_in: Any, integration: dict[str, Any]) -> None:
+    answer = signed_in.submit("/integrations/1/set-up/url")
+    assert answer.status_code == 201
+    (token,) = set(re.findall(r"/hooks/([\w-]+)", answer.text))
+    assert re.search(rf"webhookUri&#34;: &#34;http://hub.test/hooks/{token}", answer.text)
+    assert "mutation CreateWebhookReceiver($input: CreateWebhookReceiverInput!)" in answer.text
+    assert token not in signed_in.send("GET", "/integrations/1/set-up").text
+
+
+def test_an_error_is_a_page(signed_in: Any) -> None:
+    answer = signed_in.send("GET", "/integrations/99")
+    assert answer.status_code == 404
+    assert "There is no integration 99" in answer.text
