@@ -14,6 +14,9 @@ CREATE_ORDER = """mutation ($input: CreatePurchaseOrderInput!) {
 UPDATE_ORDER = """mutation ($input: UpdatePurchaseOrderInput!) {
   updatePurchaseOrder(input: $input) { purchaseOrder { id _etag } }
 }"""
+CREATE_INVENTORY = """mutation ($input: CreatePartInventoryInput!) {
+  createPartInventory(input: $input) { partInventory { id } }
+}"""
 NAMES = "{ parts(first: 1) { edges { node { id } } } locations(first: 3) { edges { node { id name } } } }"
 
 
@@ -88,17 +91,25 @@ def test_3_an_address_shows_the_location_it_links_to(
 def test_4_a_new_object_is_complete_within_three_seconds(
     hub: Any, local_ion: Any, integration: dict[str, Any], wait: Any
 ) -> None:
-    create = "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supplier { id } } }"
-    made = local_ion.execute(create, i={"name": f"Supplier {time.time()}"})["createSupplier"]["supplier"]
+    part = local_ion.execute(NAMES)["parts"]["edges"][0]["node"]["id"]
+    made = local_ion.execute(
+        CREATE_INVENTORY, input={"partId": part, "quantity": 3.0, "autogenerateLotNumber": True}
+    )["createPartInventory"]["partInventory"]
 
     def complete() -> Any:
-        found = hub.find(f"/objects/suppliers/{made['id']}")
+        found = hub.find(f"/objects/parts_inventory/{made['id']}")
         return found if found and found["state"] == "fresh" else None
 
     found = wait(complete, 3, "the complete object")
 
     truth = local_ion.execute(
-        "query ($i: ID!) { supplier(id: $i) { name _etag entityId prettyStr } }", i=made["id"]
-    )
-    for name, value in truth["supplier"].items():
+        "query ($i: ID!) { partInventory(id: $i) { _etag entityId lotNumber status quantityAvailable"
+        " unitOfMeasureId identity createdById attributes { key value } } }",
+        i=made["id"],
+    )["partInventory"]
+    attributes = {row["key"]: row["value"] for row in truth.pop("attributes")}
+    assert truth["lotNumber"]
+    assert truth["status"] == "AVAILABLE"
+    for name, value in truth.items():
         assert found["fields"][name] == value, name
+    assert {key: row["value"] for key, row in found["fields"]["attributes"].items()} == attributes

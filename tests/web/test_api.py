@@ -50,7 +50,7 @@ def test_integrations(edge: Any, integration: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/events/1", "/fetches/1", "/objects/parts/1", "/objects/nonsense", "/nowhere"]
+    "path", ["/events/1", "/fetches/99", "/objects/parts/1", "/objects/nonsense", "/nowhere"]
 )
 def test_what_is_not_there_is_a_problem(edge: Any, integration: dict[str, Any], path: str) -> None:
     answer = edge.api("GET", path)

@@ -52,6 +52,27 @@ def serve(
 
 
 @app.command()
+def plant(
+    *,
+    url: str = typer.Option("http://127.0.0.1:8100", help="Where the local ION runs."),
+    changes_per_second: float | None = typer.Option(None, min=0, help="How busy it is to be; 0 rests."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Show how busy the plant of a running local ION is, or change it.
+
+    Examples: `ultraviolet ion plant`, `ultraviolet ion plant --changes-per-second 50`, and 0 to let it rest.
+    """
+    from ultraviolet.cli import local_ion, output
+
+    wanted = None if changes_per_second is None else {"changes_per_second": changes_per_second}
+    state = local_ion.ask(url, "/_local/plant", wanted, method="GET" if wanted is None else "PATCH")
+    if as_json:
+        output.write_json(state)
+    else:
+        output.write_pairs(state)
+
+
+@app.command()
 def sdl() -> None:
     """Print the complete GraphQL schema of ION as Ultraviolet knows it."""
     from ultraviolet.ion import catalog

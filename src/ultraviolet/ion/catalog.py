@@ -32,6 +32,9 @@ class Field(Struct, frozen=True):
     required: bool
     stored: bool
     sources: tuple[str, ...] = ()
+    """Relations and links whose objects ION computes it from."""
+    listed_in: str = ""
+    """The field of another object of this resource that lists who is computed from it."""
 
 
 class Link(Struct, frozen=True):
@@ -156,6 +159,8 @@ class Catalog:
             for field in resource.fields:
                 for source in field.sources:
                     _depend(found, self.resources, resource, source)
+                if field.listed_in:
+                    found[resource.name][Dependent(resource.name, own_ids=field.listed_in)] = None
         return {name: tuple(d for d in deps if d.resource in mirrored) for name, deps in found.items()}
 
     def dependents(self, resource: str) -> tuple[Dependent, ...]:
@@ -299,6 +304,7 @@ class _Reader:
             required=isinstance(field.type, NonNullTypeNode),
             stored=name in stored,
             sources=tuple(computed.get("from") or ()),  # type: ignore[arg-type]
+            listed_in=str(computed.get("listedIn") or ""),
         )
 
     def _links(self, node: ObjectTypeDefinitionNode, fields: tuple[Field, ...]) -> tuple[Link, ...]:

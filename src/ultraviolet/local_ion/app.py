@@ -18,6 +18,8 @@ from litestar.static_files import create_static_files_router  # pyright: ignore[
 from ultraviolet.errors import UnauthenticatedError
 from ultraviolet.local_ion import api_keys
 from ultraviolet.local_ion.callers import QUERY_RUNNER, viewer_of
+from ultraviolet.local_ion.factory.works import Works
+from ultraviolet.local_ion.local_api import local_api
 from ultraviolet.local_ion.oauth import TOKEN_PATH, Claims, Tokens, token_answer, token_request
 from ultraviolet.local_ion.schema import LocalIon
 
@@ -53,9 +55,10 @@ class Operation(msgspec.Struct):
 class Edge:
     """What the routes share: the ION behind them, who may call it, and whether it is ready."""
 
-    def __init__(self, ion: LocalIon, tokens: Tokens, threads: Executor) -> None:
+    def __init__(self, ion: LocalIon, tokens: Tokens, threads: Executor, works: Works) -> None:
         self.ion = ion
         self.tokens = tokens
+        self.works = works
         self.ready = False
         self.session = secrets.token_urlsafe(32)
         self._threads = threads
@@ -115,10 +118,6 @@ def create_app(edge: Edge, *, lifespan: Sequence[Callable[[Litestar], Any]] = ()
             return _graphql(400, _errors(f"The request is malformed: {error}"))
         return _graphql(200, answers if many else answers[0])
 
-    @get("/_local/ready", sync_to_thread=False)
-    def ready() -> Response[dict[str, bool]]:
-        return Response({"ready": edge.ready}, status_code=200 if edge.ready else 503)
-
     @get("/", media_type=MediaType.HTML, sync_to_thread=False)
     def runner() -> Response[str]:
         return Response(pages.get_template("runner.html").render(), cookies=[signed_in])
@@ -131,7 +130,7 @@ def create_app(edge: Edge, *, lifespan: Sequence[Callable[[Litestar], Any]] = ()
 
     static = create_static_files_router("/static", [HERE / "static"])
     return Litestar(
-        [token, graphql, ready, runner, home, static],
+        [token, graphql, local_api(edge), runner, home, static],
         lifespan=[*lifespan],
         openapi_config=None,
         logging_config=None,

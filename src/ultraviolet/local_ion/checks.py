@@ -36,4 +36,5 @@ def checked(tx: Transaction, table: str, values: dict[str, Any], name: str = "id
 
 
 def _shown(key: Any) -> str:
-    return ":".join(str(k) for k in key) if isinstance(key, tuple) else str(key)
+    parts: tuple[Any, ...] = key if isinstance(key, tuple) else (key,)  # pyright: ignore[reportUnknownVariableType]
+    return ":".join(str(part) for part in parts)

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graphql import GraphQLObjectType, get_named_type
+from graphql import GraphQLObjectType
 
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.local_ion.attributes import change_attribute
 from ultraviolet.local_ion.checks import same_etag
 from ultraviolet.local_ion.columns import decoder
+from ultraviolet.local_ion.kinds import kind_of, object_of
 from ultraviolet.local_ion.special import SPECIAL
 from ultraviolet.local_ion.store import Row, Transaction
 from ultraviolet.local_ion.writing import create, delete, find, update
@@ -30,9 +31,7 @@ def handlers(catalog: Catalog) -> dict[str, Handler]:
             (resource.delete, _delete),
         ):
             if name is not None and name not in SPECIAL:
-                payload = get_named_type(mutations.fields[name].type)
-                assert isinstance(payload, GraphQLObjectType)
-                found[name] = make(resource, payload)
+                found[name] = make(resource, object_of(mutations.fields[name]))
     found.update(SPECIAL)
     return {name: found[name] for name in mutations.fields if name in found}
 
@@ -49,7 +48,7 @@ def _members(args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(payload: GraphQLObjectType, resource: Resource) -> str | None:
-    return next((n for n, f in payload.fields.items() if get_named_type(f.type).name == resource.type), None)
+    return next((n for n, f in payload.fields.items() if kind_of(f).name == resource.type), None)
 
 
 def _create(resource: Resource, payload: GraphQLObjectType) -> Handler:

@@ -77,7 +77,8 @@ def _update(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     values = args["input"]
     organization = checked(tx, "organizations", values)
     settings = json.loads(organization["settings"] or "{}")
-    for name, value in (values.get("settings") or {}).items():
+    told: dict[str, Any] = values.get("settings") or {}
+    for name, value in told.items():
         if isinstance(value, dict):
             settings.setdefault(name, {}).update(value)
         else:

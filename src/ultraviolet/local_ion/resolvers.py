@@ -7,7 +7,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from graphql import (
     FieldNode,
@@ -19,18 +19,16 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
-    get_named_type,
     is_abstract_type,
-    is_list_type,
-    is_non_null_type,
 )
 from graphql.execution.values import VariableValues, get_argument_values, get_directive_values
 from graphql.type import GraphQLIncludeDirective, GraphQLSkipDirective
 
-from ultraviolet.ion.catalog import Catalog, Link, Relation, Resource
+from ultraviolet.ion.catalog import Catalog, Field, Link, Relation, Resource
 from ultraviolet.local_ion import audit_log
 from ultraviolet.local_ion.columns import decoder
 from ultraviolet.local_ion.filters import Conditions, column_sql, cursor, offset, order, own_column, sorted_by
+from ultraviolet.local_ion.kinds import gives_list, kind_of, object_of
 from ultraviolet.local_ion.pairs import pairs
 
 Rows = list[tuple[Any, ...]]
@@ -162,12 +160,7 @@ class Reader:
             return lambda rows: [parent.name] * len(rows)
         field = next((f for f in resource.fields if f.name == name), None)
         if field is not None:
-            if name.startswith("_") and name.endswith("Count"):
-                return self._count(resource, name, made)
-            place, decode = made.need(column_sql(resource, field, "t")), decoder(field)
-            if decode is None:
-                return lambda rows: [row[place] for row in rows]
-            return lambda rows: [decode(row[place]) for row in rows]
+            return self._scalar(resource, field, made)
         definition = parent.fields[name]
         arguments = self.arguments(definition, nodes[0])
         link = next((x for x in resource.links if x.field == name), None)
@@ -179,6 +172,14 @@ class Reader:
         if relation is not None:
             return self._relation(resource, relation, definition, nodes, arguments, made)
         return self._other(resource, name, definition, nodes, made)
+
+    def _scalar(self, resource: Resource, field: Field, made: Selection) -> Member:
+        if field.name.startswith("_") and field.name.endswith("Count"):
+            return self._count(resource, field.name, made)
+        place, decode = made.need(column_sql(resource, field, "t")), decoder(field)
+        if decode is None:
+            return lambda rows: [row[place] for row in rows]
+        return lambda rows: [decode(row[place]) for row in rows]
 
     def _link(self, link: Link, nodes: Nodes, arguments: Mapping[str, Any], made: Selection) -> Member:
         place, target = made.need(f't."{link.column}"'), self.catalog.resources[link.resource]
@@ -204,7 +205,7 @@ class Reader:
         elif relation.join is not None:
             own = own_column(resource, relation.join.own_column)
         place = made.need(f't."{own}"')
-        kind = get_named_type(definition.type)
+        kind = kind_of(definition)
         if kind.name.endswith("Connection"):
             assert isinstance(kind, GraphQLObjectType)
             return self._inner_connection(resource, relation, kind, nodes, arguments, place)
@@ -297,14 +298,13 @@ class Reader:
     def _other(
         self, resource: Resource, name: str, definition: GraphQLField, nodes: Nodes, made: Selection
     ) -> Member:
-        kind = definition.type.of_type if is_non_null_type(definition.type) else definition.type
-        target = self.catalog.by_type(get_named_type(kind).name)
+        target, many = self.catalog.by_type(kind_of(definition).name), gives_list(definition)
         known = pairs(resource.name, name)
         if target is None or known is None:
             if resource.name == "organizations" and name == "settings":
                 return self._settings(nodes, made)
-            return lambda rows: [[] if is_list_type(kind) else None for _ in rows]
-        place, many = made.need("t.id"), is_list_type(kind)
+            return lambda rows: [[] if many else None for _ in rows]
+        place = made.need("t.id")
 
         def member(rows: Rows) -> list[Any]:
             found = self.connection.execute(
@@ -370,29 +370,33 @@ class Reader:
             if name == "__typename":
                 answer[key] = parent.name
                 continue
-            kind = get_named_type(parent.fields[name].type)
-            answer[key] = self._plain_value(kind, group, value.get(name))
+            answer[key] = self._plain_value(kind_of(parent.fields[name]), group, value.get(name))
         return answer
 
     def _plain_value(self, kind: Any, nodes: Nodes, value: Any) -> Any:
         if value is None or not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
             return value
-        if isinstance(value, list) and value and not isinstance(value[0], Mapping):
-            target = self.catalog.by_type(kind.name)
-            assert target is not None
-            found = self.by_keys(target, nodes, value)
-            return [found.get(k) for k in value]
         if isinstance(value, list):
-            return [self._plain_value(kind, nodes, v) for v in value]
+            return self._plain_list(kind, nodes, cast("list[Any]", value))
         if isinstance(value, Mapping):
             assert isinstance(kind, GraphQLObjectType)
-            return self.plain(kind, nodes, value)
+            return self.plain(kind, nodes, cast("Mapping[str, Any]", value))
         target = self.catalog.by_type(kind.name)
         assert target is not None
         if isinstance(value, tuple):
             columns = [f.column for k in target.key for f in target.fields if f.name == k]
-            return self.by_key(target, nodes, dict(zip(columns, value, strict=True)))
+            return self.by_key(target, nodes, dict(zip(columns, cast("tuple[Any, ...]", value), strict=True)))
         return self.by_keys(target, nodes, [value]).get(value)
+
+    def _plain_list(
+        self, kind: GraphQLObjectType | GraphQLInterfaceType, nodes: Nodes, values: list[Any]
+    ) -> list[Any]:
+        if not values or isinstance(values[0], Mapping):
+            return [self._plain_value(kind, nodes, value) for value in values]
+        target = self.catalog.by_type(kind.name)
+        assert target is not None
+        found = self.by_keys(target, nodes, values)
+        return [found.get(value) for value in values]
 
     def list_root(
         self, resource: Resource, kind: GraphQLObjectType, nodes: Nodes, args: Mapping[str, Any]
@@ -476,25 +480,20 @@ class Reader:
             elif name == "edges":
                 answer[key] = self._edges(kind, group, value["edges"])
             elif name == "aggregates" and source is not None:
-                inner = get_named_type(kind.fields[name].type)
-                assert isinstance(inner, GraphQLObjectType)
-                answer[key] = self.plain(inner, group, self._aggregates(*source))
+                answer[key] = self.plain(object_of(kind.fields[name]), group, self._aggregates(*source))
             else:
-                answer[key] = self._plain_value(
-                    get_named_type(kind.fields[name].type), group, value.get(name)
-                )
+                answer[key] = self._plain_value(kind_of(kind.fields[name]), group, value.get(name))
         return answer
 
     def _edges(
         self, kind: GraphQLObjectType, nodes: Nodes, edges: Sequence[tuple[int, Any]]
     ) -> list[dict[str, Any]]:
-        edge = get_named_type(kind.fields["edges"].type)
-        assert isinstance(edge, GraphQLObjectType)
+        edge = object_of(kind.fields["edges"])
         names = {key: group[0].name.value for key, group in self.fields(edge, nodes).items()}
         makers: dict[str, Callable[[int, Any], Any]] = {
             "node": lambda _, made: made,
             "cursor": lambda at, _: cursor(at),
-            "__typename": lambda *_: edge.name,
+            "__typename": lambda _at, _made: edge.name,
         }
         return [{key: makers[name](at, made) for key, name in names.items()} for at, made in edges]
 

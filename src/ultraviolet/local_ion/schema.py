@@ -18,8 +18,7 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
-    execute_sync,
-    get_named_type,
+    execute_sync,  # pyright: ignore[reportUnknownVariableType]
     get_operation_ast,
     parse,
     validate,
@@ -28,6 +27,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 
 from ultraviolet.ion.catalog import Catalog, Resource, load
 from ultraviolet.local_ion.columns import encode
+from ultraviolet.local_ion.kinds import object_of
 from ultraviolet.local_ion.mutations import handlers
 from ultraviolet.local_ion.resolvers import Reader
 from ultraviolet.local_ion.roots import ROOTS
@@ -189,7 +189,7 @@ class _Operation:
         except (GraphQLError, NotUniqueError, InUseError) as error:
             self.data[key] = None
             located = GraphQLError(str(getattr(error, "message", error)), nodes, path=[key])
-            self.errors.append(located.formatted)
+            self.errors.append({**located.formatted})
 
     def _result(self) -> dict[str, Any]:
         return {"data": self.data, "errors": self.errors} if self.errors else {"data": self.data}
@@ -203,8 +203,7 @@ class _Operation:
         self._allowed(name, "read")
         definition = root.fields[name]
         args = reader.arguments(definition, nodes[0])
-        kind = get_named_type(definition.type)
-        assert isinstance(kind, GraphQLObjectType)
+        kind = object_of(definition)
         special = ROOTS.get(name)
         if special is not None:
             return special(reader, kind, nodes, args, self.viewer.user_id)
@@ -234,8 +233,7 @@ class _Operation:
         handler = self.ion.handler(name)
         if handler is None:
             raise GraphQLError(f"Mutation {name} is not served by this local ION yet")
-        payload = get_named_type(root.fields[name].type)
-        assert isinstance(payload, GraphQLObjectType)
+        payload = object_of(root.fields[name])
         with self.ion.store.writing(self.viewer.user_id) as tx:
             reader = self._reader(tx.connection)
             answer = reader.plain(payload, nodes, handler(tx, reader.arguments(root.fields[name], nodes[0])))

@@ -60,13 +60,20 @@ class Process:
         mark = SetUpMark(options.data)
         mark.clear_away()
         self.ion = LocalIon(options.data)
-        self.works = Works(self.ion, mark, size=options.size, seed=options.seed)
+        self._stop = threading.Event()
+        self.works = Works(
+            self.ion,
+            mark,
+            self._stop,
+            size=options.size,
+            seed=options.seed,
+            changes_per_second=options.changes_per_second,
+        )
         self.credentials = first_key(self.ion.store, given)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="graphql")
         issuer = f"{options.url}/realms/api-keys"
         tokens = Tokens.from_data(options.data, issuer=issuer, lifetime=options.token_lifetime)
-        self.edge = Edge(self.ion, tokens, self._threads)
-        self._stop = threading.Event()
+        self.edge = Edge(self.ion, tokens, self._threads, self.works)
 
     @contextlib.asynccontextmanager
     async def running(self, _: Litestar) -> AsyncGenerator[None]:
@@ -89,12 +96,12 @@ class Process:
     async def _plant(self) -> None:
         if self.options.plant:
             try:
-                await asyncio.to_thread(self.works.fill, self._stop)
+                await asyncio.to_thread(self.works.fill)
             except StoppedError:
                 return
         self.edge.ready = True
-        if self.options.changes_per_second > 0:
-            await asyncio.to_thread(self.works.work, self.options.changes_per_second, self._stop)
+        if self.options.plant:
+            await asyncio.to_thread(self.works.work)
 
 
 def serve(options: ServeOptions) -> None:

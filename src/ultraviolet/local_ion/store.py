@@ -205,7 +205,8 @@ class Transaction:
         )
         if table.numbered:
             return row["id"] if row.get("id") is not None else cursor.lastrowid
-        return tuple(row[k] for k in table.key) if len(table.key) > 1 else row[table.key[0]]
+        key = [row[k] for k in table.key]
+        return tuple(key) if len(key) > 1 else key[0]
 
     def update(self, table_name: str, key: Any, values: Row) -> None:
         """Change a row, stamping it."""
@@ -287,7 +288,7 @@ class Transaction:
 
 
 def _where(table: Table, key: Any) -> tuple[str, tuple[Any, ...]]:
-    values = key if isinstance(key, tuple) else (key,)
+    values: tuple[Any, ...] = key if isinstance(key, tuple) else (key,)  # pyright: ignore[reportUnknownVariableType]
     return " AND ".join(f'"{k}" = ?' for k in table.key), values
 
 

@@ -108,9 +108,9 @@ def _defaults(tx: Transaction, resource: Resource) -> Row:
     ruled = DEFAULTS.get(resource.name, {})
     links = {link.column for link in resource.links}
     for field in resource.fields:
-        if field.stored and field.required and field.name not in resource.key and field.name not in _STAMPS:
-            if field.column not in links and field.column not in ruled:
-                found[field.column] = _zero(tx.catalog, field)
+        needed = field.stored and field.required and field.name not in {*resource.key, *_STAMPS}
+        if needed and field.column not in links and field.column not in ruled:
+            found[field.column] = _zero(tx.catalog, field)
     known = tx.store.defaults[resource.name] = {**found, **ruled}
     return known
 

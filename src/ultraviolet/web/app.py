@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from litestar import Litestar, Response, Router, get
 from litestar.datastructures import CacheControlHeader, ResponseHeader
@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme
-from litestar.static_files import create_static_files_router
+from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
 
 import ultraviolet
 from ultraviolet.errors import UltravioletError
@@ -58,7 +58,7 @@ def create_app(hub: Hub) -> Asgi:
         request_max_body_size=4 * 1024 * 1024,
         logging_config=None,
     )
-    return Hooks(hub.ingest, application)
+    return Hooks(hub.ingest, cast("Asgi", application))
 
 
 @get("/livez", include_in_schema=False, sync_to_thread=False)

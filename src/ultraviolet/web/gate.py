@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 from litestar import Request
@@ -66,6 +66,12 @@ def caller_of(request: AnyRequest) -> Caller:
     return request.user
 
 
+def known_caller(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller | None:
+    """Give the one who asks, or None where nobody signed in, or the gate was not even reached."""
+    scope = cast("dict[str, Any]", connection.scope)
+    return scope.get("user")
+
+
 async def _caller(connection: ASGIConnection[Any, Any, Any, Any], find: Find) -> Caller | None:
     scheme, _, key = connection.headers.get("authorization", "").partition(" ")
     if scheme:
@@ -84,7 +90,7 @@ def at_least(role: Role) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRo
     """Make a guard that lets in this role and those above it."""
 
     def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-        caller: Caller | None = connection.scope.get("user")
+        caller = known_caller(connection)
         if caller is None:
             raise UnauthenticatedError
         require(caller.actor, role)
@@ -98,8 +104,8 @@ async def same_site(request: AnyRequest) -> None:
         return
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise ForbiddenError("This came from another site and was refused; open the page here and try again.")
-    caller = request.scope.get("user")
-    if not isinstance(caller, Caller) or caller.csrf is None:
+    caller = known_caller(request)
+    if caller is None or caller.csrf is None:
         return
     sent = request.headers.get(CSRF_HEADER) or await _form_token(request)
     if not hmac.compare_digest(sent.encode(), caller.csrf.encode()):

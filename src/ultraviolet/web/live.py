@@ -43,7 +43,8 @@ async def messages(changes: Broadcast) -> AsyncIterator[ServerSentEventMessage]:
             with suppress(TimeoutError):
                 await asyncio.wait_for(woken.wait(), HEARTBEAT)
             woken.clear()
-            batch, kinds = sorted(kinds), set()
+            batch = sorted(kinds)
+            kinds.clear()
             for kind in batch:
                 yield ServerSentEventMessage(event=kind, data=kind)
             if not batch:

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def serve(options: ServeOptions) -> None:
 
 
 @contextmanager
-def announced(hub: Hub, url: str) -> Iterator[None]:
+def announced(hub: Hub, url: str) -> Generator[None]:
     """Say where the hub is: to people on the terminal, to the command line in DATA/hub.json."""
     key = new_token("uvk")
     link = hub.store.write_now(lambda connection: _prepare(connection, hub, key))

@@ -24,6 +24,8 @@ from ultraviolet.local_ion.factory.stories import (
 log = structlog.get_logger()
 
 LONGEST_DEBT = 1.0
+RESTING = 0.05
+"""Seconds between two looks of a resting plant at its rate."""
 
 
 class StoppedError(Exception):
@@ -43,18 +45,26 @@ class AtOnce:
 
 
 class Rate:
-    """Lets changes through at a steady rate; time lost to a slow ION is made up for at most a second."""
+    """Lets changes through at a steady rate; time lost to a slow ION is made up for at most a second.
+
+    The rate may be set from another thread at any time; at 0 the plant rests.
+    """
 
     def __init__(self, changes_per_second: float, stop: threading.Event) -> None:
-        self._pause = 1 / changes_per_second
+        self.changes_per_second = changes_per_second
         self._stop = stop
         self._next = time.monotonic()
 
     def __call__(self) -> None:
         """Wait for one's turn; raises StoppedError when the plant closes meanwhile."""
+        while self.changes_per_second <= 0:
+            self._wait(RESTING)
         now = time.monotonic()
-        self._next = max(self._next + self._pause, now - LONGEST_DEBT)
-        if self._stop.wait(max(0.0, self._next - now)):
+        self._next = max(self._next + 1 / self.changes_per_second, now - LONGEST_DEBT)
+        self._wait(max(0.0, self._next - now))
+
+    def _wait(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
             raise StoppedError
 
 

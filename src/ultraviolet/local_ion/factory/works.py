@@ -53,29 +53,46 @@ class SetUpMark:
 class Works:
     """The plant of one local ION; the same seed and day make the same plant."""
 
-    def __init__(self, ion: LocalIon, mark: SetUpMark, *, size: str, seed: int) -> None:
+    def __init__(
+        self,
+        ion: LocalIon,
+        mark: SetUpMark,
+        stop: threading.Event,
+        *,
+        size: str,
+        seed: int,
+        changes_per_second: float,
+    ) -> None:
         self._ion = ion
         self._mark = mark
         self._objects = objects_of(size)
         self._seed = seed
+        self._stop = stop
+        self.rate = Rate(changes_per_second, stop)
+        self._hands = Hands(self._execute, ion.catalog, self.rate)
 
-    def fill(self, stop: threading.Event) -> None:
+    @property
+    def changes(self) -> int:
+        """How many changes it made since it was set up."""
+        return self._hands.changes
+
+    def fill(self) -> None:
         """Set the plant up, unless it is; raises StoppedError when told to stop meanwhile."""
         if self._mark.done:
             return
         self._mark.begin()
+        there = self.count()  # what any ION has from the start, such as its permission groups
         self._hire()
-        hands = Hands(self._execute, self._ion.catalog, AtOnce(stop))
-        set_up(self._plant(hands, self._seed), self._objects, self.count)
+        hands = Hands(self._execute, self._ion.catalog, AtOnce(self._stop))
+        set_up(self._plant(hands, self._seed), self._objects, lambda: self.count() - there)
         self._mark.finish()
         log.info("plant.set_up", objects=self.count())
 
-    def work(self, changes_per_second: float, stop: threading.Event) -> None:
-        """Make changes at this rate until told to stop."""
-        hands = Hands(self._execute, self._ion.catalog, Rate(changes_per_second, stop))
-        plant = self._plant(hands, self._seed + 1)
+    def work(self) -> None:
+        """Make changes at the rate that is set until told to stop."""
+        plant = self._plant(self._hands, self._seed + 1)
         plant.remember()
-        work(plant, stop)
+        work(plant, self._stop)
 
     def count(self) -> int:
         """Tell how many objects there are that a hub can mirror."""

@@ -46,7 +46,7 @@ async def list_objects(
 
     def read(connection: Connection) -> list[ObjectShown]:
         wanted = Wanted(one(connection, integration), known, q or None, condition)
-        return objects.by_id(connection, hub.catalog, wanted, after, limit + 1)
+        return objects.by_id(connection, wanted, after, limit + 1)
 
     return part(await hub.store.read(read), limit, lambda shown: shown.id)
 
@@ -59,7 +59,7 @@ async def get_object(
     known = objects.resource_of(hub.catalog, resource)
 
     def read(connection: Connection) -> ObjectShown:
-        return objects.one(connection, hub.catalog, one(connection, integration), known, object_id)
+        return objects.one(connection, one(connection, integration), known, object_id)
 
     return await hub.store.read(read)
 
@@ -78,7 +78,7 @@ async def get_history(
 
     def read(connection: Connection) -> list[VersionShown]:
         found = one(connection, integration)
-        objects.one(connection, hub.catalog, found, known, object_id)
+        objects.one(connection, found, known, object_id)
         return objects.history(connection, found, known, object_id, before, limit + 1)
 
     return part(await hub.store.read(read), limit, lambda version: version.version)

@@ -1,5 +1,7 @@
 """Page: people, API keys, and what was done."""
 
+from typing import Any
+
 import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
@@ -89,7 +91,7 @@ async def _page(request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | 
     return render.page(request, "access.html", shown=shown, users=users, keys=keys, audit=entries)
 
 
-def _role(given: object) -> Role:
+def _role(given: Any) -> Role:
     match given:
         case "viewer" | "operator" | "admin":
             return given

@@ -1,6 +1,7 @@
 """Pages: events as they arrive, and one of them whole."""
 
 import json
+from typing import Any
 
 from litestar import Response, get, post
 from litestar.params import FromPath
@@ -24,7 +25,7 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
     cursor = asked.get("cursor")
     before = number(cursor)
 
-    def read(connection: Connection) -> dict[str, object]:
+    def read(connection: Connection) -> dict[str, Any]:
         wanted = _wanted(asked)
         page = part(events.recent(connection, wanted, before, _SHOWN + 1), _SHOWN, lambda event: event.seq)
         choice = integrations.list_page(connection)

@@ -1,5 +1,7 @@
 """Pages: fetches and how far they are."""
 
+from typing import Any
+
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
@@ -22,7 +24,7 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
     integration_id = int(chosen) if chosen.isdecimal() else None
     before = number(request.query_params.get("cursor"))
 
-    def read(connection: Connection) -> dict[str, object]:
+    def read(connection: Connection) -> dict[str, Any]:
         found = fetches.recent(connection, integration_id, before, _SHOWN + 1)
         page = part(found, _SHOWN, lambda fetch: fetch.id)
         choice = integrations.list_page(connection)
@@ -38,7 +40,7 @@ async def show(
 ) -> Response[str]:
     """Show one fetch, resource by resource."""
 
-    def read(connection: Connection) -> dict[str, object]:
+    def read(connection: Connection) -> dict[str, Any]:
         fetch = fetches.one(connection, fetch_id)
         return {"fetch": fetch, "integration": integrations.get(connection, fetch.integration_id)}
 

@@ -37,7 +37,7 @@ async def add(
 ) -> Response[str] | Redirect:
     """Add an integration, test it, and show what came of it."""
     sent = await request.form()
-    given = {name: str(sent.get(name, "")) for name in _FIELDS}
+    given: dict[str, Any] = {name: str(sent.get(name, "")) for name in _FIELDS}
     try:
         made = await hub.store.write(
             lambda c: integrations.create(c, hub.secrets, caller.name, NewIntegration(**given))

@@ -52,9 +52,9 @@ async def show_objects(
         wanted = Wanted(chosen, resource, asked["q"], asked["state"])
         integration = integrations.get(connection, chosen)
         if not by_id:
-            found = objects.newest(connection, hub.catalog, wanted, _SHOWN)
+            found = objects.newest(connection, wanted, _SHOWN)
             return {"integration": integration, "objects": found, "next": None}
-        found = objects.by_id(connection, hub.catalog, wanted, decode(asked["cursor"]), _SHOWN + 1)
+        found = objects.by_id(connection, wanted, decode(asked["cursor"]), _SHOWN + 1)
         page = part(found, _SHOWN, lambda shown: shown.id)
         return {"integration": integration, "objects": page.items, "next": page.next}
 
@@ -83,7 +83,7 @@ async def show_object(
         chosen = one(connection, asked)
         return {
             "integration": integrations.get(connection, chosen),
-            "object": objects.one(connection, hub.catalog, chosen, resource, object_id),
+            "object": objects.one(connection, chosen, resource, object_id),
             "history": objects.history(connection, chosen, resource, object_id, None, _VERSIONS),
         }
 

@@ -13,7 +13,7 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 from markupsafe import Markup
 
-from ultraviolet.web.gate import AnyRequest
+from ultraviolet.web.gate import AnyRequest, known_caller
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 _UNITS = ((86400, "day"), (3600, "hr."), (60, "min."), (1, "sec."))
@@ -52,20 +52,21 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters.update(
-            ago=ago,
-            clock=clock,
-            tone=tone,
-            words=words,
-            json=as_json,
-            with_cursor=with_cursor,
-            origin=origin,
-            member=getattr,
-        )
+        filters: dict[str, Any] = {
+            "ago": ago,
+            "clock": clock,
+            "tone": tone,
+            "words": words,
+            "json": as_json,
+            "with_cursor": with_cursor,
+            "origin": origin,
+            "member": getattr,
+        }
+        self._environment.filters.update(filters)
 
     def page(self, request: AnyRequest, template: str, *, status: int = 200, **context: Any) -> Response[str]:
         """Render a page for the one who asks; nothing of it may be kept by the browser's cache."""
-        caller = request.scope.get("user")
+        caller = known_caller(request)
         given = {
             "caller": caller,
             "csrf": caller.csrf or "" if caller else "",
@@ -124,7 +125,7 @@ def with_cursor(query: dict[str, Any], cursor: str) -> str:
 
 def origin(given: Any) -> Markup:
     """Say what a content comes from, with a link where there is a page for it."""
-    values: dict[str, Any] = given if isinstance(given, dict) else msgspec.to_builtins(given)
+    values: dict[str, Any] = msgspec.to_builtins(given)
     kind, ref = str(values.get("kind", "?")), values.get("ref")
     page = {"event": "events", "replay": "events", "fetch": "fetches"}.get(kind)
     name = _ORIGINS.get(kind, kind)

@@ -102,8 +102,10 @@ def counts(connection: Connection, catalog: Catalog, integration_id: int) -> lis
         .where(objects.c.integration_id == integration_id)
         .group_by(objects.c.resource)
     )
-    unsure = select(stale.c.resource, func.count()).where(stale.c.integration_id == integration_id)
-    waiting = {name: count for name, count in connection.execute(unsure.group_by(stale.c.resource))}
+    unsure = select(stale.c.resource, func.count().label("stale")).where(
+        stale.c.integration_id == integration_id
+    )
+    waiting = {row.resource: row.stale for row in connection.execute(unsure.group_by(stale.c.resource))}
     found = [
         Counted(name, _title_of(catalog, name), total, waiting.get(name, 0), deleted, changed)
         for name, total, deleted, changed in connection.execute(query)
@@ -111,29 +113,25 @@ def counts(connection: Connection, catalog: Catalog, integration_id: int) -> lis
     return sorted(found, key=lambda one: one.title)
 
 
-def by_id(
-    connection: Connection, catalog: Catalog, wanted: Wanted, after: str | None, limit: int
-) -> list[ObjectShown]:
+def by_id(connection: Connection, wanted: Wanted, after: str | None, limit: int) -> list[ObjectShown]:
     """List objects in the order of their ids, which stays the same while objects change."""
     query = _listing(wanted).order_by(func.length(objects.c.id), objects.c.id).limit(limit)
     if after is not None:
         place = tuple_(func.length(objects.c.id), objects.c.id)
         query = query.where(place > tuple_(len(after), after))
-    return _shown(connection, catalog, wanted.resource, query)
+    return _shown(connection, wanted.resource, query)
 
 
-def newest(connection: Connection, catalog: Catalog, wanted: Wanted, limit: int) -> list[ObjectShown]:
+def newest(connection: Connection, wanted: Wanted, limit: int) -> list[ObjectShown]:
     """List the objects that changed last."""
     query = _listing(wanted).order_by(objects.c.changed_at.desc(), objects.c.id).limit(limit)
-    return _shown(connection, catalog, wanted.resource, query)
+    return _shown(connection, wanted.resource, query)
 
 
-def one(
-    connection: Connection, catalog: Catalog, integration_id: int, resource: Resource, id_: str
-) -> ObjectShown:
+def one(connection: Connection, integration_id: int, resource: Resource, id_: str) -> ObjectShown:
     """Read one object; raises NotFoundError."""
     query = _listing(Wanted(integration_id, resource, state="any")).where(objects.c.id == id_)
-    found = _shown(connection, catalog, resource, query)
+    found = _shown(connection, resource, query)
     if not found:
         raise NotFoundError(f"The mirror has no {resource.name} {id_}; run a fetch, or check the id in ION.")
     return found[0]
@@ -187,16 +185,14 @@ def _listing(wanted: Wanted) -> Select[Any]:
     if wanted.state is None:
         query = query.where(objects.c.deleted_at.is_(None))
     elif wanted.state != "any":
-        query = query.where(wanted.state == _STATE)
+        query = query.where(_STATE == wanted.state)  # noqa: SIM300  a column, not a constant
     if wanted.said:
         said = _SAYS.bindparams(said=f"%{wanted.said.lower()}%")
         query = query.where(or_(objects.c.id == wanted.said, said))
     return query
 
 
-def _shown(
-    connection: Connection, catalog: Catalog, resource: Resource, query: Select[Any]
-) -> list[ObjectShown]:
+def _shown(connection: Connection, resource: Resource, query: Select[Any]) -> list[ObjectShown]:
     rows = connection.execute(query).mappings().all()
     targets = _targets(connection, resource, rows)
     return [_object(row, resource, targets) for row in rows]

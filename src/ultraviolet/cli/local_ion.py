@@ -1,0 +1,44 @@
+"""Speaking to the doors that only a local ION has."""
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+from ultraviolet.errors import InvalidError, UltravioletError
+
+_TIME_OUT = 60.0
+
+
+class LocalIonUnreachableError(UltravioletError):
+    """No local ION answers there; start one with `ultraviolet ion serve`, or name it with --url."""
+
+    kind = "local-ion-unreachable"
+    exit_code = 6
+
+
+def ask(url: str, path: str, body: Any = None, *, method: str = "POST") -> Any:
+    """Send one request and give the JSON it answers; raises LocalIonUnreachableError, InvalidError."""
+    if not url.startswith(("http://", "https://")):
+        raise InvalidError(f"{url} is not an address such as http://127.0.0.1:8100")
+    content = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(  # noqa: S310  the scheme was checked
+        url.rstrip("/") + path, data=content, method=method, headers={"content-type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_TIME_OUT) as answer:  # noqa: S310
+            return json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as error:
+        with error:
+            raise InvalidError(f"{url}{path} answered {error.code}: {_reason(error.read())}") from error
+    except (OSError, ValueError) as error:
+        raise LocalIonUnreachableError(
+            f"No local ION answers at {url} ({error}). Start one with `ultraviolet ion serve`."
+        ) from error
+
+
+def _reason(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode(errors="replace")[:200]
