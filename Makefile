@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: setup demo test lint bench help clean
+.PHONY: setup demo test lint bench lock help clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,6 +31,10 @@ lint: setup ## Check style, types and the direction of imports
 bench: setup ## Measure the budgets against baselines of the same run
 	@set -e; found=; for file in bench/bench_*.py; do [ -e "$$file" ] || continue; found=1; $(BIN)/python "$$file"; done; \
 	  [ -n "$$found" ] || echo "There are no benchmarks yet."
+
+lock: setup ## Write requirements.lock anew from pyproject.toml, with hashes and without index addresses
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --group dev --output-file requirements.lock pyproject.toml
 
 clean: ## Remove the virtual environment and what tools left behind
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache demo-data

@@ -3,7 +3,7 @@
 import secrets
 import signal
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -71,7 +71,9 @@ def demo(
             return
         if browser:
             typer.launch(link)
-        _stay((ion, hub))
+        with suppress(KeyboardInterrupt):
+            _stay((ion, hub))
+        _say("Both are stopped; the same command goes on where they were.")
 
 
 def _ion(data: Path, url: str, credentials: Credentials, options: tuple[str, ...]) -> Child:
