@@ -1,0 +1,103 @@
+"""Documents ask for what both the contract and this ION know; answers become one comparable form."""
+
+import pytest
+from graphql import introspection_from_schema, parse, validate
+
+from ultraviolet.ion import documents
+from ultraviolet.ion.catalog import Resource, load
+from ultraviolet.ion.documents import Offered
+
+CATALOG = load()
+WHOLE = Offered.whole(CATALOG)
+
+
+def without(*members: tuple[str, str]) -> Offered:
+    """What an ION offers that lacks these fields, or values of an enum."""
+    lacking = {name: {m for of, m in members if of == name} for name, _ in members}
+    return Offered({name: have - lacking.get(name, set()) for name, have in WHOLE.types.items()})
+
+
+def resource(name: str) -> Resource:
+    return CATALOG.resources[name]
+
+
+@pytest.mark.parametrize("name", [r.name for r in CATALOG.mirrored])
+def test_what_is_asked_of_a_resource_is_valid_graphql(name: str) -> None:
+    for document in (
+        documents.page(resource(name), WHOLE),
+        documents.by_ids([("a0", resource(name), ["1"])], WHOLE)[0],
+    ):
+        assert validate(CATALOG.schema, parse(document)) == []
+
+
+def test_an_older_ion_is_not_asked_for_what_it_lacks() -> None:
+    older = without(("Supplier", "phoneNumber"), ("FileAttachment", "contentType"), ("Supplier", "labels"))
+
+    document = documents.page(resource("suppliers"), older)
+
+    assert "email" in document
+    assert "phoneNumber" not in document
+    assert "labels" not in document
+    assert "fileAttachments { id filename }" in document
+
+
+def test_a_newer_ion_changes_nothing() -> None:
+    newer = Offered(
+        {**WHOLE.types, "Supplier": WHOLE.types["Supplier"] | {"rating"}, "Robot": frozenset({"id"})}
+    )
+
+    assert documents.page(resource("suppliers"), newer) == documents.page(resource("suppliers"), WHOLE)
+
+
+def test_a_resource_without_its_list_cannot_be_read() -> None:
+    assert WHOLE.reads(resource("suppliers"))
+    assert not without(("Query", "suppliers")).reads(resource("suppliers"))
+
+
+def test_introspection_tells_what_is_offered() -> None:
+    told = Offered.from_introspection(introspection_from_schema(CATALOG.schema))
+
+    assert told.types["Supplier"] == WHOLE.types["Supplier"]
+    assert told.has("ResourceEnum", "PURCHASE_ORDERS")
+    assert told.reads(resource("runs"))
+
+
+def test_objects_of_several_resources_are_one_request() -> None:
+    wanted = [("a0", resource("suppliers"), ["1", "2"]), ("a1", resource("parts"), ["3"])]
+
+    document, variables = documents.by_ids(wanted, WHOLE)
+
+    assert document.startswith("query ByIds($a0: SuppliersInputFilters, $a1: PartsInputFilters)")
+    assert variables == {"a0": {"id": {"in": ["1", "2"]}}, "a1": {"id": {"in": ["3"]}}}
+
+
+def test_equal_content_is_equal_data() -> None:
+    one = {
+        "id": 7,
+        "_updated": "2026-01-02T03:04:05+02:00",
+        "labels": [{"id": 10, "value": "b"}, {"id": 9, "value": "a"}],
+        "attributes": [{"id": "7-x", "key": "x", "value": 1}, {"id": "7-a", "key": "a", "value": None}],
+    }
+    other = {
+        "id": 7,
+        "_updated": "2026-01-02T01:04:05.000000Z",
+        "labels": list(reversed(one["labels"])),
+        "attributes": list(reversed(one["attributes"])),
+    }
+
+    doc = documents.document(resource("suppliers"), one)
+
+    assert doc == documents.document(resource("suppliers"), other)
+    assert [label["id"] for label in doc["labels"]] == [9, 10]
+    assert doc["attributes"]["x"]["value"] == 1
+
+
+def test_a_time_that_cannot_be_read_is_kept_as_it_is() -> None:
+    node = {"id": 1, "_updated": "next Tuesday"}
+
+    assert documents.document(resource("suppliers"), node)["_updated"] == "next Tuesday"
+
+
+def test_the_id_of_an_object_is_its_key_joined() -> None:
+    assert documents.object_id(resource("suppliers"), {"id": 5}) == "5"
+    assert documents.object_id(resource("part_procedures"), {"partId": 1, "procedureId": 2, "id": 9}) == "1:2"
