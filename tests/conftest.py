@@ -3,13 +3,14 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ CLIENT_ID = "harness"
 CLIENT_SECRET = "harness-secret-0123456789"
 TOKEN_PATH = "/realms/api-keys/protocol/openid-connect/token"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+ACCEPTED = """query ($after: ID) { webhookEvents(filters: {status: {eq: SUCCEEDED}, id: {gt: $after}},
+  sort: [ID_ASC], first: 5000) { edges { node { id } } } }"""
+UNDER_WAY = """{ webhookEvents(filters: {status: {in: [SENDING, RETRYING]}}, first: 1) {
+  pageInfo { totalCount } } }"""
 
 StartIon = Callable[..., "LocalIonProcess"]
 StartHub = Callable[..., "HubProcess"]
@@ -87,12 +93,27 @@ class LocalIonProcess:
             self._token = (given["access_token"], time.monotonic() + given["expires_in"] / 2)
         return self._token[0]
 
-    def rest(self) -> int:
-        """Let the plant rest; give how many changes it has made."""
+    def rest(self) -> None:
+        """Let the plant rest."""
         body = json.dumps({"changes_per_second": 0}).encode()
         status, answer = send("PATCH", f"{self.url}/_local/plant", body, content_type="application/json")
         assert status == 200, answer
+
+    def changes(self) -> int:
+        """How many changes the plant has made since it was set up."""
+        status, answer = send("GET", f"{self.url}/_local/plant")
+        assert status == 200, answer
         return json.loads(answer)["changes"]
+
+    def accepted(self) -> set[str]:
+        """The events whose delivery was answered with 2xx, as ION recorded it."""
+        found: set[str] = set()
+        while True:
+            last = max((int(id_) for id_ in found), default=0)
+            edges = self.execute(ACCEPTED, after=last)["webhookEvents"]["edges"]
+            if not edges:
+                return found
+            found |= {str(edge["node"]["id"]) for edge in edges}
 
     def post(self, body: Any) -> Any:
         """Post a GraphQL request, or a batch, as it is."""
@@ -139,7 +160,7 @@ class HubProcess:
 
     def connect(self, ion: LocalIonProcess, name: str = "plant", **more: Any) -> dict[str, Any]:
         """Create an integration with this ION, and its receiver and subscriptions, as the guide says."""
-        given = {"name": name, "api_url": ion.url, "auth_url": ion.url, **more}
+        given = {"name": name, "api_url": ion.url, "auth_url": ion.url, "requests_per_second": 500, **more}
         given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
         integration = self.api("POST", "/integrations", given)
         self.api("POST", f"/integrations/{integration['id']}/setup", {"mode": "automatic"})
@@ -154,6 +175,17 @@ class HubProcess:
             return now if now["state"] not in ("running", "waiting", "queued") else None
 
         return wait_for(over, 120, f"the {mode} fetch")
+
+    def stored_events(self) -> set[str]:
+        """ION's ids of the events in the store, read past the hub."""
+        with closing(sqlite3.connect(f"file:{self.data / 'hub.db'}?mode=ro", uri=True)) as connection:
+            return {row[0] for row in connection.execute("SELECT event_id FROM events")}
+
+    def at_rest(self, ion: LocalIonProcess, integration: dict[str, Any]) -> bool:
+        """Whether all deliveries were taken and applied, and nothing is stale."""
+        summary = self.api("GET", f"/integrations/{integration['id']}/freshness")["summary"]
+        under_way = ion.execute(UNDER_WAY)["webhookEvents"]["pageInfo"]["totalCount"]
+        return not (under_way or summary["stale"] or summary["waiting_events"])
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command against this hub."""

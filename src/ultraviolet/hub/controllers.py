@@ -14,6 +14,7 @@ import structlog
 from cronsim import CronSim
 from sqlalchemy import Connection, func, select
 
+from ultraviolet.crash_points import crash_point
 from ultraviolet.hub import events, fetch
 from ultraviolet.hub.fetch import Fetcher, Mode
 from ultraviolet.hub.heal import Healer
@@ -101,6 +102,7 @@ class Controllers:
             self._wakes["apply"].clear()
             taken = await site.store.write(lambda c: events.take(c, site.catalog, site.id, _BATCH))
             if taken.count:
+                crash_point("apply.committed")
                 site.tell(taken.changes)
                 site.changes.publish("event", site.id)
             if taken.marked:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, bindparam, select, text, update
 
+from ultraviolet.crash_points import crash_point
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.ion.deliveries import Envelope, decode
@@ -71,6 +72,7 @@ def take(connection: Connection, catalog: Catalog, integration_id: int, limit: i
     connection.execute(_JUDGE, [_judge(s, next(outcomes) if s.observation else None) for s in said])
     connection.execute(_MOVE, {"integration": integration_id, "value": rows[-1].seq})
     lost = any(s.problem for s in said)
+    crash_point("apply.written")
     return Taken(len(rows), applied.changes, applied.marked, lost)
 
 

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, Update, insert, select, text, update
 
+from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.reader import ALIAS, Page
 from ultraviolet.hub.site import Site
 from ultraviolet.ion.catalog import Catalog, Resource
@@ -123,9 +124,11 @@ class Fetcher:
         """
         site = self._site
         await site.store.write(lambda c: _prepare(c, site.catalog, fetch_id))
+        crash_point("fetch.prepared")
         silent = site.catalog.silent
         await self._run_steps(fetch_id, mode, silent)
         await self._run_steps(fetch_id, mode, [r for r in site.catalog.mirrored if r not in silent])
+        crash_point("fetch.steps_done")
         state = await site.store.write(lambda c: _finish(c, fetch_id))
         site.changes.publish("fetch", site.id, id=fetch_id)
         log.info("fetch.finished", integration_id=site.id, fetch_id=fetch_id, mode=mode, state=state)
@@ -245,6 +248,7 @@ class Step:
             raise_watermark(connection, self._site.id, self._resource.name, moved)
 
         await self._site.apply(page.observations, also=also)
+        crash_point("fetch.page_applied")
         self._tell()
 
     async def _prove_absence(self, started: str, origin: Origin) -> None:
@@ -263,6 +267,7 @@ class Step:
             if answer.failed:
                 raise IonRefusedError(next(iter(answer.failed.values())))
             applied = await self._site.apply(answer.observations)
+            crash_point("fetch.absence_proven")
             gone = sum(c.change == "delete" for c in applied.changes)
             await self._site.store.write(
                 lambda c, gone=gone: (

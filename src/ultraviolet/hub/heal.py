@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from sqlalchemy import Row, bindparam, text
 
+from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.reader import REQUEST
 from ultraviolet.hub.site import Site
 from ultraviolet.ion.catalog import Link, Resource
@@ -102,7 +103,9 @@ class Healer:
 
     async def _read(self, group: Sequence[Ref], attempts: dict[Ref, int]) -> int:
         answer = await self._reader.by_ids(group, Origin("heal"))
+        crash_point("heal.read")
         applied = await self._site.apply(answer.observations)
+        crash_point("heal.applied")
         failed = dict(answer.failed)
         for observation, outcome in zip(answer.observations, applied.outcomes, strict=True):
             if outcome == "older":

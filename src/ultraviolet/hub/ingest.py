@@ -11,6 +11,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, text
 
+from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.secrets import Secrets, digest
 from ultraviolet.hub.webhook_urls import UrlEntry, active
@@ -138,6 +139,7 @@ class Ingest:
                 log.warning("delivery.not_kept", count=len(group), error=str(error), exc_info=True)
                 _answer(group, Verdict(503))
                 continue
+            crash_point("ingest.committed")
             _answer(group, Verdict(200))
             for integration_id in {w.row["integration_id"] for w in group}:
                 self._wake(integration_id)
@@ -156,6 +158,7 @@ class Ingest:
                 self._used.add(url_id)
                 if ended.rowcount:
                     self._read_at = -_REREAD_AFTER
+        crash_point("ingest.written")
 
 
 def _answer(group: Sequence[_Waiting], verdict: Verdict) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from ultraviolet.crash_points import crash_point
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub import integrations, subscriptions, webhook_urls
 from ultraviolet.hub.connection_test import TestResult
@@ -224,6 +225,7 @@ async def _discover(hub: Hub, client: IonClient, integration_id: int) -> str | N
 
 async def _make_receiver(hub: Hub, client: IonClient, actor: str, integration_id: int) -> int:
     url, token = await hub.store.write(lambda c: webhook_urls.mint(c, actor, integration_id, RECEIVER_NAME))
+    crash_point("setup.minted")
     try:
         receiver = await webhooks.create_receiver(
             client, RECEIVER_NAME, webhook_urls.address(hub.public_url, token)
@@ -231,6 +233,7 @@ async def _make_receiver(hub: Hub, client: IonClient, actor: str, integration_id
     except IonError:
         await hub.store.write(lambda connection: webhook_urls.revoke(connection, actor, url.id))
         raise
+    crash_point("setup.receiver_created")
     await _remember(hub, actor, url.id, receiver)
     return url.id
 
@@ -290,6 +293,7 @@ async def _repair(
     refused += await webhooks.unsubscribe(client, [by_id[each.id or ""] for each in extra])
     words = subscriptions.in_ions_words(hub.catalog, view.offered, missing)
     refused += await webhooks.subscribe(client, receiver.id, words)
+    crash_point("setup.subscribed")
     after = await plan(hub, integration_id)
     return SetUp(
         webhook_url=view.url,

@@ -6,6 +6,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine
 
+from ultraviolet.crash_points import crash_point
+
 
 def upgrade(engine: Engine) -> None:
     """Apply what is missing, all of it or nothing; quick when nothing is."""
@@ -15,4 +17,5 @@ def upgrade(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        crash_point("migration.written")
         connection.commit()
