@@ -149,6 +149,10 @@ class HubProcess:
             raise RequestFailedError(status, answer)
         return json.loads(answer) if answer else None
 
+    def status(self, path: str, key: str) -> int:
+        """What the API answers to a GET with this key."""
+        return send("GET", f"{self.url}/api/v1{path}", authorization=f"Bearer {key}")[0]
+
     def find(self, path: str) -> Any:
         """Ask for something that may not be there (yet)."""
         try:

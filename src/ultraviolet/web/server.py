@@ -1,6 +1,7 @@
 """The hub as a process: its keys, the first sign-in link, and the file that tells the command line where it runs."""
 
 import os
+import signal
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -55,9 +56,13 @@ def serve(options: ServeOptions) -> None:
         server_header=False,
         timeout_graceful_shutdown=5,
     )
+    server = _Server(config, hub)
+    # uvicorn raises the signal again once it has stopped; an orderly end is not a death by signal.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, server.handle_exit)
     with announced(hub, f"http://{options.host}:{options.port}"):
         try:
-            _Server(config, hub).run()
+            server.run()
         finally:
             hub.close()
 

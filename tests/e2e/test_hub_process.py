@@ -1,0 +1,47 @@
+"""The hub as a process: the key of its environment, an orderly end, and a command line that needs no running hub."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize("way", ["ULTRAVIOLET_ADMIN_KEY", "ULTRAVIOLET_ADMIN_KEY_FILE"])
+def test_a_key_of_the_environment_opens_the_api_while_it_is_set(
+    start_hub: Any, tmp_path: Path, way: str
+) -> None:
+    key = "uvk_a-key-chosen-by-whoever-automates"
+    file = tmp_path / "key"
+    file.write_text(f"{key}\n")
+    hub = start_hub(**{way: str(file) if way.endswith("_FILE") else key})
+    assert hub.status("/integrations", key) == 200
+    hub.child.stop()
+
+    again = start_hub(data=hub.data)
+
+    assert again.status("/integrations", key) == 401
+
+
+def test_it_ends_in_order_when_asked_to(start_hub: Any) -> None:
+    hub = start_hub()
+
+    hub.child.stop()
+
+    assert hub.child.process.returncode == 0
+    assert not (hub.data / "hub.json").exists()
+
+
+def test_without_a_running_hub_commands_work_on_its_database(
+    start_hub: Any, local_ion: Any, wait: Any
+) -> None:
+    hub = start_hub()
+    integration = hub.connect(local_ion)
+    hub.fetch(integration)
+    hub.child.stop()
+
+    listed = hub.cli("integration", "list", "--json")
+    shown = hub.cli("object", "list", "suppliers", "--json")
+
+    assert [one["name"] for one in json.loads(listed.stdout)] == ["plant"]
+    assert len(json.loads(shown.stdout)) > 5
