@@ -2,19 +2,13 @@
 
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.local_ion.store import Store, Transaction, dump
+from ultraviolet.local_ion.values import FUNCTIONS
 
 ORGANIZATION = "Ultraviolet Aerospace"
 ADMINISTRATOR = 1
 _ROLES = ("Admin", "Buyer", "Technician", "Quality", "Manager")
 _UNITS = ("each", "kg", "m", "L", "ft", "in", "lb")
 _CURRENCIES = ("USD", "EUR", "GBP")
-_FUNCTIONS = (
-    ("less_than", "<"),
-    ("greater_than", ">"),
-    ("equal_to", "="),
-    ("at_most", "≤"),
-    ("at_least", "≥"),
-)
 
 
 def seed(store: Store, catalog: Catalog) -> None:
@@ -28,7 +22,7 @@ def seed(store: Store, catalog: Catalog) -> None:
             tx.insert("units_of_measurements", {"type": name})
         for name in _CURRENCIES:
             tx.insert("currencies", {"type": name})
-        for name, shown in _FUNCTIONS:
+        for name, (shown, _) in FUNCTIONS.items():
             tx.insert("validation_functions", {"function_name": name, "display_name": shown})
 
 

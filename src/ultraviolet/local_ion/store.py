@@ -35,6 +35,8 @@ UNIQUE: Mapping[str, tuple[tuple[str, ...], ...]] = {
 EXTRA_COLUMNS: Mapping[str, tuple[tuple[str, Storage], ...]] = {
     "part_kit_inventories": (("quantity", "real"),),
     "organizations": (("settings", "json"),),
+    "steps": (("datagrid", "json"),),
+    "run_steps": (("datagrid", "json"),),
     "session_events": (("event_type", "enum"),),
     "api_keys": (("permissions", "json"),),
 }
@@ -167,11 +169,14 @@ class Store:
                     "UPDATE _session SET transaction_id = transaction_id + 1, actor_id = ?, at = ?",
                     (actor_id, now),
                 )
-                yield Transaction(self, connection, actor_id, now)
+                transaction = Transaction(self, connection, actor_id, now)
+                yield transaction
+                connection.execute("COMMIT")
             except BaseException:
                 connection.execute("ROLLBACK")
                 raise
-            connection.execute("COMMIT")
+        for work in transaction.after_commit:
+            work()
 
     def close(self) -> None:
         """Close every connection."""
@@ -188,6 +193,10 @@ class Transaction:
         self.connection = connection
         self.actor_id = actor_id
         self.now = now
+        self.permissions: frozenset[str] | None = None
+        """What who writes is allowed; None allows all."""
+        self.after_commit: list[Callable[[], None]] = []
+        """What to do once all of it is written."""
 
     def insert(self, table_name: str, values: Row, *, ignore: bool = False) -> Any:
         """Insert a row given by column; gives its id (the key values, where the key is not one number)."""
