@@ -207,6 +207,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "session_events": {"eventType": "{t}.event_type"},
+    "file_attachments": {"downloadUrl": "download_url({t}.id)", "url": "download_url({t}.id)"},
     "part_procedures": {"id": "{t}.rowid"},
 }
 """By resource and field; `{t}` stands for the row. The rules are those the manual states, else assumed."""

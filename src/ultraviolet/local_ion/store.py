@@ -14,6 +14,7 @@ from graphql import GraphQLEnumType
 
 from ultraviolet.ion.catalog import Catalog, Field, Resource
 from ultraviolet.local_ion import audit_log
+from ultraviolet.local_ion.file_store import FileStore
 from ultraviolet.local_ion.columns import Storage, affinity, encode, storage
 
 Row = dict[str, Any]
@@ -96,6 +97,10 @@ def entity_tables(catalog: Catalog) -> frozenset[str]:
     return frozenset(v.lower() for v in kinds.values)
 
 
+def _has_entity(table: Table | None) -> bool:
+    return table is not None and "entity_id" in table.columns
+
+
 class NotUniqueError(Exception):
     """A value is not unique."""
 
@@ -112,8 +117,9 @@ class Store:
         self.catalog = catalog
         self.clock = clock
         self.tables = tables(catalog)
-        self.entity_tables = entity_tables(catalog)
+        self.entity_tables = frozenset(n for n in entity_tables(catalog) if _has_entity(self.tables.get(n)))
         self.defaults: dict[str, Row] = {}
+        self.files = FileStore(path.parent / "files")
         self._lock = threading.RLock()
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
@@ -129,6 +135,7 @@ class Store:
         connection.execute("PRAGMA case_sensitive_like = ON")
         connection.execute("PRAGMA cache_size = -65536")
         connection.create_function("similarity", 2, _similarity, deterministic=True)
+        connection.create_function("download_url", 1, self.files.download_url)
         self._open.append(connection)
         return connection
 
@@ -177,6 +184,11 @@ class Store:
                 raise
         for work in transaction.after_commit:
             work()
+
+    def file(self, file_id: int) -> tuple[str | None, str | None] | None:
+        """Give a file's name and content type, or None."""
+        sql = "SELECT filename, content_type FROM file_attachments WHERE id = ?"
+        return self.connection.execute(sql, (file_id,)).fetchone()
 
     def close(self) -> None:
         """Close every connection."""
