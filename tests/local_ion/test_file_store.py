@@ -81,7 +81,9 @@ def test_a_large_file_is_taken(client: TestClient[Any]) -> None:
 
 def test_a_deleted_file_is_gone(client: TestClient[Any]) -> None:
     owner = supplier(client)
-    made = ask(client, CREATE % "createFileAttachment", input={"entityId": owner["entityId"], "filename": "a"})
+    made = ask(
+        client, CREATE % "createFileAttachment", input={"entityId": owner["entityId"], "filename": "a"}
+    )
     id_ = made["fileAttachment"]["id"]
     client.put(made["uploadUrl"], content=b"x")
     read = ask(client, SEE, id=id_)["downloadUrl"]

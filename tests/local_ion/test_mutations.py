@@ -56,7 +56,9 @@ class Maker:
         root = self.ion.ion.schema.mutation_type
         assert root is not None
         args = root.fields[mutation].args
-        return {n: self.value(n, a.type, resource) for n, a in args.items() if n == "input" or _needed(a.type)}
+        return {
+            n: self.value(n, a.type, resource) for n, a in args.items() if n == "input" or _needed(a.type)
+        }
 
     def value(self, name: str, kind: Any, resource: Resource) -> Any:
         known, named = LINKED.get(name), get_named_type(kind)
@@ -106,7 +108,11 @@ def _needed(kind: Any) -> bool:
 
 
 def made_kinds() -> list[Resource]:
-    others = {"api_keys", "abom_items", "file_attachments"}  # made otherwise, and tested where they are at home
+    others = {
+        "api_keys",
+        "abom_items",
+        "file_attachments",
+    }  # made otherwise, and tested where they are at home
     kinds = [r for r in CATALOG.resources.values() if r.create and r.kind == "object"]
     return [r for r in kinds if r.name not in others]
 
@@ -136,7 +142,9 @@ def test_what_is_made_can_be_changed_and_deleted(ion: Ion, resource: Resource) -
         takes = set(root.fields[resource.delete].args)
         wants = {"etag": etag} if takes != {"id"} else {}
         ion.do(resource.delete, **key, **wants)
-        assert resource.single is None or resource.key != ("id",) or ion.see(resource.single, made["id"]) is None
+        assert (
+            resource.single is None or resource.key != ("id",) or ion.see(resource.single, made["id"]) is None
+        )
 
 
 def test_a_nullable_type_is_not_needed() -> None:

@@ -70,12 +70,23 @@ class Reader:
         connection: sqlite3.Connection,
         variables: VariableValues,
         fragments: Mapping[str, FragmentDefinitionNode],
+        permissions: frozenset[str] | None = None,
     ) -> None:
         self.catalog = catalog
         self.schema = schema
         self.connection = connection
         self.variables = variables
         self.fragments = fragments
+        self.permissions = permissions
+
+    def hides(self, resource: Resource) -> bool:
+        """Tell whether objects of a resource are left out without a word, because who asks may read none (assumed)."""
+        allowed = self.permissions
+        return (
+            allowed is not None
+            and resource.list is not None
+            and not allowed & {resource.list, resource.single}
+        )
 
     def fields(self, parent: GraphQLObjectType, nodes: Nodes) -> dict[str, list[FieldNode]]:
         """Collect the fields selected under some nodes, by the name they have in the answer."""
@@ -183,6 +194,8 @@ class Reader:
 
     def _link(self, link: Link, nodes: Nodes, arguments: Mapping[str, Any], made: Selection) -> Member:
         place, target = made.need(f't."{link.column}"'), self.catalog.resources[link.resource]
+        if self.hides(target):
+            return lambda rows: [None] * len(rows)
 
         def member(rows: Rows) -> list[Any]:
             found = self.by_keys(target, nodes, (row[place] for row in rows), arguments.get("filters"))
@@ -229,7 +242,7 @@ class Reader:
         selection = self.selection(target, nodes)
         where, params = conditions.where(target, arguments.get("filters"), "t")
         source, owner = _source(resource, relation, target)
-        if not source:
+        if not source or self.hides(target):
             return {}
         place = selection.need(owner)
         key_columns = [f.column for k in target.key for f in target.fields if f.name == k]
@@ -274,7 +287,12 @@ class Reader:
     def _count(self, resource: Resource, name: str, made: Selection) -> Member:
         wanted = name[1:-5].lower()
         relation = next((r for r in resource.relations if r.field.lower() == wanted), None)
-        if relation is None or (relation.kind == "none" and pairs(resource.name, relation.field) is None):
+        hidden = relation is not None and self.hides(self.catalog.resources[relation.resource])
+        if (
+            relation is None
+            or hidden
+            or (relation.kind == "none" and pairs(resource.name, relation.field) is None)
+        ):
             return lambda rows: [0] * len(rows)
         own = "id"
         if relation.kind == "entity" and resource.name != "entities":
@@ -300,7 +318,7 @@ class Reader:
     ) -> Member:
         target, many = self.catalog.by_type(kind_of(definition).name), gives_list(definition)
         known = pairs(resource.name, name)
-        if target is None or known is None:
+        if target is None or known is None or self.hides(target):
             if resource.name == "organizations" and name == "settings":
                 return self._settings(nodes, made)
             return lambda rows: [[] if many else None for _ in rows]

@@ -176,7 +176,14 @@ class _Operation:
         return self._result()
 
     def _reader(self, connection: Any) -> Reader:
-        return Reader(self.ion.catalog, self.ion.schema, connection, self.variables, self.parsed.fragments)
+        return Reader(
+            self.ion.catalog,
+            self.ion.schema,
+            connection,
+            self.variables,
+            self.parsed.fragments,
+            self.viewer.permissions,
+        )
 
     def _roots(self, root: GraphQLObjectType, reader: Reader) -> dict[str, list[FieldNode]]:
         found: dict[str, list[FieldNode]] = {}
@@ -235,6 +242,7 @@ class _Operation:
             raise GraphQLError(f"Mutation {name} is not served by this local ION yet")
         payload = object_of(root.fields[name])
         with self.ion.store.writing(self.viewer.user_id) as tx:
+            tx.permissions = self.viewer.permissions
             reader = self._reader(tx.connection)
             answer = reader.plain(payload, nodes, handler(tx, reader.arguments(root.fields[name], nodes[0])))
         self.ion.on_commit()

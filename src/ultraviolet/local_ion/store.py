@@ -14,8 +14,8 @@ from graphql import GraphQLEnumType
 
 from ultraviolet.ion.catalog import Catalog, Field, Resource
 from ultraviolet.local_ion import audit_log
-from ultraviolet.local_ion.file_store import FileStore
 from ultraviolet.local_ion.columns import Storage, affinity, encode, storage
+from ultraviolet.local_ion.file_store import FileStore
 
 Row = dict[str, Any]
 """A row as the database holds it, by column."""
