@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +13,8 @@ from graphql import (
     get_named_type,
     get_nullable_type,
 )
-
 from tests.local_ion.talk import Ion
+
 from ultraviolet.ion.catalog import Resource, load
 from ultraviolet.local_ion.schema import served_mutations, unserved_mutations
 
@@ -135,7 +134,8 @@ def test_what_is_made_can_be_changed_and_deleted(ion: Ion, resource: Resource) -
         named = {name: value for name, value in {**key, "etag": etag}.items() if name in given}
         shown = ion.do(resource.update, **{**given, **named})
         (changed,) = [v for v in shown.values() if isinstance(v, dict)]
-        assert etag != (etag := changed.get("_etag", changed.get("Etag")))
+        before, etag = etag, changed.get("_etag", changed.get("Etag"))
+        assert before != etag
     if resource.delete:
         root = ion.ion.schema.mutation_type
         assert root is not None
