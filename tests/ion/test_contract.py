@@ -93,3 +93,35 @@ def test_documents_for_every_mirrored_resource_are_valid(resource: Resource) -> 
     many, _ = documents.by_ids([("a", resource, ["1"]), ("b", CATALOG.resources["parts"], ["2"])], offered)
     for text in (documents.page(resource, offered), documents.page_by_update(resource, offered), many):
         assert validate(SCHEMA, parse(text)) == []
+
+
+@pytest.mark.parametrize("name", sorted(contract.object_types(contract.source())))
+def test_every_object_type_is_described(name: str) -> None:
+    description = SCHEMA.type_map[name].description or ""
+    assert description.endswith(".")
+
+
+@pytest.mark.parametrize("root", ["Query", "Mutation"])
+def test_every_root_field_is_described(root: str) -> None:
+    kind = SCHEMA.type_map[root]
+    assert isinstance(kind, GraphQLObjectType)
+    assert [] == [name for name, field in kind.fields.items() if not (field.description or "").endswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("root", "field", "expected"),
+    [
+        ("Query", "purchaseOrders", "List each purchase order that the filters let through"),
+        ("Query", "mbomItem", "Show one mBOM item by its id"),
+        ("Query", "partProcedure", "Show one part procedure by its partId and procedureId"),
+        ("Mutation", "createPurchaseOrderLine", "Create a purchase order line."),
+        ("Mutation", "updateIssue", "Change an issue. Needs its current etag."),
+        ("Mutation", "updateMbomAttribute", "Set one custom attribute of an mBOM."),
+        ("Mutation", "deleteOrganizationRunStepAttributes", "Remove the definition of a custom attribute"),
+        ("Mutation", "mergePartInventory", "Put inventories of one part and lot together"),
+    ],
+)
+def test_what_is_described_by_rule_reads_well(root: str, field: str, expected: str) -> None:
+    kind = SCHEMA.type_map[root]
+    assert isinstance(kind, GraphQLObjectType)
+    assert (kind.fields[field].description or "").startswith(expected)

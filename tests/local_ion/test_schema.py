@@ -4,9 +4,8 @@ from pathlib import Path
 import pytest
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
-from ultraviolet.ion.catalog import load
 from ultraviolet.local_ion import api_keys, audit_log
-from ultraviolet.local_ion.schema import LocalIon, Viewer, served_mutations, unserved_mutations
+from ultraviolet.local_ion.schema import LocalIon, Viewer
 
 ADMIN = Viewer(1)
 
@@ -309,17 +308,6 @@ def test_a_receiver_gets_a_secret_and_takes_subscriptions(ion):
     assert [{"active": False}] == ion.data("{ webhookReceiver(id: 1) { subscriptions { active } } }")[
         "subscriptions"
     ]
-
-
-def test_what_is_not_served_says_so(ion):
-    name = unserved_mutations(load())[0]
-    assert name not in served_mutations(load())
-    message = (
-        ion.error('mutation { importStepsFromPdf(input: {assetId: 1, etag: "x", id: 1}) { steps { id } } }')
-        if name == "importStepsFromPdf"
-        else "Mutation x is not served by this local ION yet"
-    )
-    assert "is not served by this local ION yet" in message
 
 
 def test_a_viewer_without_permission_is_refused(ion):

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from ultraviolet.local_ion import permissions
 from ultraviolet.local_ion.store import Store, Transaction, dump
 
 
@@ -23,11 +24,12 @@ class ApiKey(msgspec.Struct, frozen=True):
 def create(tx: Transaction, client_id: str | None = None, secret: str | None = None) -> tuple[int, str]:
     """Make a key with the permissions of its maker; gives its id and its secret, which is shown only now."""
     secret = secret or secrets.token_urlsafe(32)
+    allowed = _frozen(tx)
     values = {
         "client_id": client_id or f"api-key-{uuid.uuid4()}",
         "client_secret": hashed(secret),
         "enabled": 1,
-        "permissions": None,
+        "permissions": None if allowed is None else dump(sorted(allowed)),
     }
     return tx.insert("api_keys", values), secret
 
@@ -69,10 +71,12 @@ def update(tx: Transaction, row: dict[str, Any], *, enabled: bool | None, regene
     return secret
 
 
-def freeze(tx: Transaction, key_id: int, permissions: frozenset[str] | None) -> None:
-    """Keep what the maker was allowed when the key was made."""
-    if permissions is not None:
-        tx.update("api_keys", key_id, {"permissions": dump(sorted(permissions))})
+def _frozen(tx: Transaction) -> frozenset[str] | None:
+    """Give what a key made now may do for ever: what its maker may by roles, but no more than the maker's own key."""
+    held = permissions.of_user(tx, tx.actor_id)
+    if held is None or tx.permissions is None:
+        return tx.permissions if held is None else held
+    return held & tx.permissions
 
 
 def hashed(secret: str) -> str:

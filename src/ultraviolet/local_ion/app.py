@@ -19,6 +19,7 @@ from ultraviolet.errors import UnauthenticatedError
 from ultraviolet.local_ion import api_keys
 from ultraviolet.local_ion.callers import QUERY_RUNNER, viewer_of
 from ultraviolet.local_ion.factory.works import Works
+from ultraviolet.local_ion.file_store import files_router
 from ultraviolet.local_ion.local_api import local_api
 from ultraviolet.local_ion.oauth import TOKEN_PATH, Claims, Tokens, token_answer, token_request
 from ultraviolet.local_ion.schema import LocalIon
@@ -130,7 +131,15 @@ def create_app(edge: Edge, *, lifespan: Sequence[Callable[[Litestar], Any]] = ()
 
     static = create_static_files_router("/static", [HERE / "static"])
     return Litestar(
-        [token, graphql, local_api(edge), runner, home, static],
+        [
+            token,
+            graphql,
+            local_api(edge),
+            files_router(edge.ion.store.files, edge.ion.store.file),
+            runner,
+            home,
+            static,
+        ],
         lifespan=[*lifespan],
         openapi_config=None,
         logging_config=None,

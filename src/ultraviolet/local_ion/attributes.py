@@ -9,6 +9,7 @@ from graphql import GraphQLError
 from ultraviolet.ion.catalog import Resource
 from ultraviolet.local_ion.checks import require, same_etag
 from ultraviolet.local_ion.store import Transaction, dump
+from ultraviolet.local_ion.values import check_value
 
 SETTINGS: Mapping[str, str] = {
     "issues": "issues",
@@ -53,6 +54,15 @@ def set_attributes(
         change_attribute(tx, owner, resource, {**attribute, resource.owner_key or "": owner_id})
 
 
+def values_of(tx: Transaction, owner: Resource, owner_id: int) -> list[dict[str, Any]]:
+    """Give the attributes of an object as an input would, for a copy of it."""
+    assert owner.attributes is not None
+    resource = tx.catalog.resources[owner.attributes]
+    column = next(f.column for f in resource.fields if f.name == resource.owner_key)
+    rows = tx.find(resource.name, **{column: owner_id})
+    return [{"key": r["key"], "value": None if r["value"] is None else json.loads(r["value"])} for r in rows]
+
+
 def change_attribute(tx: Transaction, owner: Resource, resource: Resource, values: Mapping[str, Any]) -> str:
     """Set one attribute of an object; gives the row's id."""
     owner_id, key = int(values[resource.owner_key or ""]), values["key"]
@@ -67,6 +77,8 @@ def change_attribute(tx: Transaction, owner: Resource, resource: Resource, value
         return row_id
     same_etag(tx, resource.name, row, values.get("etag"))
     if "value" in values:
+        options = definitions(tx, owner).get(key, {}).get("options")
+        check_value(key, row["type"], options, values["value"])
         tx.update(resource.name, row_id, {"value": _dumped(values["value"])})
     return row_id
 
@@ -80,6 +92,8 @@ def _insert(
     definition: Mapping[str, Any] | None,
 ) -> None:
     column = next(f.column for f in resource.fields if f.name == resource.owner_key)
+    if definition is not None:
+        check_value(key, definition.get("type"), definition.get("options"), value)
     row = {
         "id": f"{owner_id}-{key}",
         "key": key,

@@ -15,7 +15,10 @@ from ultraviolet.local_ion.store import Store
 QUERY_RUNNER = Claims(client_id="query-runner", user_id=ADMINISTRATOR)
 """The query runner's page calls as the plant's administrator."""
 
-PERMISSIONS = "SELECT permissions FROM api_keys WHERE client_id = ? AND enabled"
+PERMISSIONS = (
+    "SELECT k.permissions FROM api_keys k JOIN users u ON u.id = k.created_by_id"
+    " WHERE k.client_id = ? AND k.enabled AND NOT u.deactivated"
+)
 
 
 class Credentials(msgspec.Struct, frozen=True):

@@ -7,13 +7,20 @@ from ultraviolet.ion.catalog import Field
 _LINE_COST = "coalesce({l}.cost, 0) * coalesce({l}.quantity, 0)"
 _LINES = "FROM purchase_order_lines l WHERE l.purchase_order_id = {t}.id"
 _RUN = "FROM run_steps s WHERE s.run_id = {t}.id"
-_IN_KITS = (
+_ISSUED = (
     "(SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki WHERE ki.part_inventory_id = {t}.id)"
+)
+_IN_OPEN_KITS = (
+    "(SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki"
+    " JOIN part_kit_items i ON i.id = ki.part_kit_item_id JOIN parts_kits k ON k.id = i.part_kit_id"
+    " WHERE ki.part_inventory_id = {t}.id AND k.status NOT IN ('completed', 'canceled'))"
 )
 _INSTALLED = (
     "(SELECT coalesce(sum(a.quantity), 0) FROM abom_items a JOIN abom_edges e ON e.child_abom_item_id = a.id"
     " WHERE a.part_inventory_id = {t}.id)"
 )
+# what is in an open kit and installed counts as installed
+_IN_KITS = f"max(0, {_IN_OPEN_KITS} - {_INSTALLED})"
 _RUN_STATUS = (
     "(SELECT CASE"
     " WHEN count(*) = 0 THEN 'todo'"
@@ -55,6 +62,13 @@ _KIT_FULFILLED = (
 )
 _KIT_QUANTITY = "(SELECT sum(i.quantity) FROM part_kit_items i WHERE i.part_kit_id = {t}.id)"
 
+_HAS_RESULTS = "EXISTS (SELECT 1 FROM plan_item_results r WHERE r.plan_item_id = {t}.id)"
+# a label's template with its own number in it (assumed)
+_ZPL = (
+    "(SELECT replace(replace(p.template, '{{iuid}}', {t}.iuid), '{{entityId}}', {t}.entity_id)"
+    " FROM barcode_templates p WHERE p.id = {t}.template_id)"
+)
+
 EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
     "purchase_orders": {
         "isOpen": "{t}.status NOT IN ('canceled', 'received')",
@@ -71,8 +85,9 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         "estimatedArrivalDate": f"(SELECT max(l.estimated_arrival_date) {_LINES})",
         "needDate": f"(SELECT min(l.need_date) {_LINES})",
         "approved": (
-            "EXISTS (SELECT 1 FROM purchase_order_approvals a WHERE a.purchase_order_id = {t}.id"
-            " AND a.status = 'approved')"
+            "(SELECT count(DISTINCT a.reviewer_id) FROM purchase_order_approvals a WHERE a.purchase_order_id = {t}.id"
+            " AND a.status = 'approved') >= max(1, coalesce((SELECT json_extract(settings,"
+            " '$.purchaseOrders.numApproversRequired') FROM organizations), 1))"
         ),
     },
     "purchase_order_lines": {
@@ -98,7 +113,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
     "parts_inventory": {
         "status": _STATUS,
         "quantityKitted": _IN_KITS,
-        "quantityIssued": _IN_KITS,
+        "quantityIssued": _ISSUED,
         "quantityInstalled": _INSTALLED,
         "quantityAvailable": f"max(0, {{t}}.quantity - {{t}}.quantity_scrapped - {_IN_KITS} - {_INSTALLED})",
         "kitted": f"{_IN_KITS} > 0",
@@ -199,7 +214,34 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "steps_fields": {"editable": "1"},
-    "plans": {"editable": "{t}.status = 'draft'", "percentComplete": "0"},
+    "plans": {
+        "editable": "{t}.status = 'draft'",
+        "percentComplete": (
+            "(SELECT CAST(coalesce(100 * sum(min(i.completed_quantity, i.quantity)) / sum(i.quantity), 0) AS INTEGER)"
+            " FROM plan_inputs i WHERE i.plan_id = {t}.id)"
+        ),
+    },
+    "plan_inputs": {
+        "percentComplete": "CAST(100 * min({t}.completed_quantity, {t}.quantity) / max(1, {t}.quantity) AS INTEGER)",
+    },
+    "plan_items": {
+        "ready": "{t}.part_id IS NOT NULL OR {t}.procedure_id IS NOT NULL",
+        "editable": f"NOT {_HAS_RESULTS}",
+        "status": f"CASE WHEN {_HAS_RESULTS} THEN 'scheduled' ELSE 'draft' END",
+        "percentComplete": "0",
+        "isLatest": "coalesce({t}.mrp_job_id = (SELECT max(id) FROM mrp_jobs), 1)",
+        "hasResults": _HAS_RESULTS,
+    },
+    "mrp_jobs": {"isLatest": "{t}.id = (SELECT max(id) FROM mrp_jobs)"},
+    "redlines": {
+        "active": "CASE WHEN {t}.final_state IS NULL THEN 'true' ELSE 'false' END",
+        "approved": (
+            "(SELECT count(DISTINCT a.reviewer_id) FROM redline_approvals a WHERE a.redline_id = {t}.id"
+            " AND a.status = 'approved') >= max(1, coalesce((SELECT json_extract(settings,"
+            " '$.redlines.numApproversRequired') FROM organizations), 1))"
+        ),
+    },
+    "barcode_labels": {"barcode": _ZPL, "qrCode": "{t}.iuid"},
     "users": {
         "isAdmin": (
             "EXISTS (SELECT 1 FROM user_roles ur JOIN roles r ON r.id = ur.role_id"
@@ -207,6 +249,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "session_events": {"eventType": "{t}.event_type"},
+    "file_attachments": {"downloadUrl": "download_url({t}.id)", "url": "download_url({t}.id)"},
     "part_procedures": {"id": "{t}.rowid"},
 }
 """By resource and field; `{t}` stands for the row. The rules are those the manual states, else assumed."""

@@ -1,13 +1,15 @@
-"""File attachments and assets: what is known of a file; the local ION keeps no contents, so there is no upload address."""
+"""File attachments and assets: what is known of a file, and the address to put its bytes to."""
 
 import mimetypes
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ultraviolet.local_ion.behaviour import refuse_unless
 from ultraviolet.local_ion.checks import require
 from ultraviolet.local_ion.store import Transaction
 from ultraviolet.local_ion.ties import touch_entity
 
+BUCKET = "local-ion"
 Handler = Callable[[Transaction, dict[str, Any]], dict[str, Any]]
 
 
@@ -15,7 +17,9 @@ def _create(table: str) -> Handler:
     def handle(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         values = args["input"]
         name, entity = values.get("filename"), values.get("entityId")
-        key = tx.insert(
+        if entity is not None:
+            require(tx, "entities", int(entity))
+        key: int = tx.insert(
             "file_attachments",
             {
                 "filename": name,
@@ -23,12 +27,14 @@ def _create(table: str) -> Handler:
                 "integration_id": values.get("integrationId"),
                 "integration_fetch_url": values.get("integrationFetchUrl"),
                 "entity_id": None if entity is None else int(entity),
+                "s3_bucket": BUCKET,
             },
         )
+        tx.update("file_attachments", key, {"s3_key": f"{key}/{name or key}"})
         if entity is not None:
             tx.insert(table, {"entity_id": int(entity), "file_attachment_id": key})
             touch_entity(tx, int(entity))
-        return {"fileAttachment": key, "uploadUrl": None}
+        return {"fileAttachment": key, "uploadUrl": tx.store.files.upload_url(key)}
 
     return handle
 
@@ -37,12 +43,14 @@ def _delete(table: str) -> Handler:
     def handle(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         key, entity = int(args["input"]["fileAttachmentId"]), int(args["input"]["entityId"])
         require(tx, "file_attachments", key)
-        tx.delete_where(table, entity_id=entity, file_attachment_id=key)
+        taken = tx.delete_where(table, entity_id=entity, file_attachment_id=key)
+        refuse_unless(taken, "This file is not attached there.")
         tied = sum(
             len(tx.find(t, file_attachment_id=key)) for t in ("entity_file_attachments", "entity_assets")
         )
         if not tied:
             tx.delete("file_attachments", key)
+            tx.after_commit.append(lambda: tx.store.files.remove(key))
         touch_entity(tx, entity)
         return {"fileAttachmentId": key, "entityId": entity}
 

@@ -28,6 +28,11 @@ _ATTRIBUTES = {
 }
 
 
+def setting(tx: Transaction, section: str, name: str) -> Any:
+    """Give one of the organization's settings, or None."""
+    return tx.scalar("SELECT json_extract(settings, ?) FROM organizations", f"$.{section}.{name}")
+
+
 def _change(
     tx: Transaction, values: Mapping[str, Any], change: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """Runs and what is recorded on them: many at once, cancelled, reordered, filled in."""
 
+import json
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ultraviolet.local_ion.behaviours import copy_step, next_position
+from ultraviolet.local_ion.behaviour import next_position, refuse_unless
 from ultraviolet.local_ion.checks import checked, require, same_etag
+from ultraviolet.local_ion.runs import copy_step, end_redline
 from ultraviolet.local_ion.store import Transaction, dump
+from ultraviolet.local_ion.values import check_value, result
 from ultraviolet.local_ion.writing import create, update
 
 Handler = Callable[[Transaction, dict[str, Any]], dict[str, Any]]
@@ -40,11 +44,51 @@ def _set_field(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     field = checked(tx, "run_steps_fields", values)
     row: dict[str, Any] = {}
     if "value" in values:
+        check_value(field["name"], field["type"], json.loads(field["options"] or "[]"), values["value"])
         row["value"] = None if values["value"] is None else dump(values["value"])
     if values.get("notApplicable") is not None:
+        allowed = field["allow_not_applicable"] or not values["notApplicable"]
+        refuse_unless(allowed, f"{field['name']} must not be marked as not applicable.")
         row["not_applicable"] = int(values["notApplicable"])
     tx.update("run_steps_fields", field["id"], row)
+    if "value" in values:
+        _validate(tx, field["id"], values["value"])
     return {"runStepField": field["id"]}
+
+
+def _validate(tx: Transaction, field_id: int, value: Any) -> None:
+    """Judge a field's new value by its validations."""
+    for rule in tx.find("run_step_field_validations", "id", run_step_field_id=field_id):
+        function = tx.scalar(
+            "SELECT function_name FROM validation_functions WHERE id = ?", rule["function_id"]
+        )
+        judged = result(function, rule["value"], value)
+        if judged != rule["result"]:
+            tx.update("run_step_field_validations", rule["id"], {"result": judged})
+
+
+def _cancel_redline(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """Take a redline back: the step is as it was before it (assumed: in progress)."""
+    step = require(tx, "run_steps", int(args["id"]))
+    same_etag(tx, "run_steps", step, args["etag"])
+    refuse_unless(step["status"] == "redline", f"Step {step['title']} has no redline to cancel.")
+    redline = tx.find("redlines", "id DESC", step_id=step["id"], final_state=None)
+    before: dict[str, Any] = json.loads(redline[0]["initial_state"] or "{}") if redline else {}
+    kept = {
+        c: before[c] for c in ("title", "content", "slate_content", "status", "location_id") if c in before
+    }
+    end_redline(tx, step["id"], canceled=True)
+    tx.update("run_steps", step["id"], {"status": "in_progress", **kept})
+    return {"runStep": step["id"]}
+
+
+def _summary(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """Promise a summary of runs; the local ION has nobody to send it to (assumed text)."""
+    ids: list[int] = args["input"]["runIds"]
+    refuse_unless(ids, "Name the runs to summarize.")
+    for run in ids:
+        require(tx, "runs", run)
+    return {"message": f"The summary of {len(ids)} run{'s' if len(ids) > 1 else ''} is being generated."}
 
 
 def _copy_step_to_run(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
@@ -57,11 +101,19 @@ def _copy_step_to_run(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"runStep": key}
 
 
+# the last thing a user did at a step
+LAST_EVENT = """
+SELECT event_type FROM session_events WHERE run_step_id = ? AND created_by_id = ? ORDER BY id DESC LIMIT 1"""
+
+
 def _session(kind: str, shown: str) -> Handler:
     def handle(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         values = args["input"]
         step = require(tx, "run_steps", int(values["runStepId"]))
         user = int(values["userId"]) if values.get("userId") else tx.actor_id
+        last = tx.scalar(LAST_EVENT, step["id"], user)
+        refuse_unless(kind == "check_in" or last == "check_in", "Nobody can check out who is not checked in.")
+        refuse_unless(kind == "check_out" or last != "check_in", "This user is checked in already.")
         key = tx.insert(
             "session_events", {"run_step_id": step["id"], "event_type": kind, "created_by_id": user}
         )
@@ -104,17 +156,20 @@ def _set_value(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     values = args["input"]
     key = f"{values['rowId']}-{values['columnId']}"
     row: dict[str, Any] = {}
+    column = require(tx, "datagrid_columns", int(values["columnId"]))
     if "value" in values:
+        check_value(
+            column["header"] or "", column["type"], json.loads(column["options"] or "[]"), values["value"]
+        )
         row["value"] = None if values["value"] is None else dump(values["value"])
     if values.get("notApplicable") is not None:
         row["not_applicable"] = int(values["notApplicable"])
-    for name, column in (("assignedToId", "assigned_to_id"), ("assignedTeamId", "assigned_team_id")):
+    for name, stored in (("assignedToId", "assigned_to_id"), ("assignedTeamId", "assigned_team_id")):
         if name in values:
-            row[column] = values[name]
+            row[stored] = values[name]
     old = tx.get("datagrid_values", key)
     if old is None:
-        require(tx, "datagrid_rows", values["rowId"])
-        column = require(tx, "datagrid_columns", values["columnId"])
+        require(tx, "datagrid_rows", int(values["rowId"]))
         made = {"row_id": values["rowId"], "column_id": values["columnId"], "type": column["type"]}
         tx.insert("datagrid_values", {"id": key, "not_applicable": 0, **made, **row})
     else:
@@ -128,6 +183,7 @@ def _invite(status: str | None) -> Handler:
     def handle(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         invite = require(tx, "invites", int(args["id"]))
         same_etag(tx, "invites", invite, args["etag"])
+        refuse_unless(invite["status"] == "pending", f"This invitation is {invite['status']} already.")
         sent = {"resend_count": (invite["resend_count"] or 0) + 1}
         tx.update("invites", invite["id"], {"status": status} if status else sent)
         return {"invite": invite["id"]}
@@ -141,6 +197,40 @@ def _reset_approvals(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         tx.update("issue_approval_requests", request["id"], {"status": "pending"})
     tx.touch("issues", issue["id"])
     return {"issueId": issue["id"]}
+
+
+def _datagrid(table: str, shown: str) -> Handler:
+    def handle(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+        step = checked(tx, table, args["input"])
+        grid: dict[str, Any] = json.loads(step["datagrid"] or "null") or {"columns": [], "rows": []}
+        for operation in args["input"]["operations"]:
+            operate(grid, operation)
+        tx.update(table, step["id"], {"datagrid": dump(grid)})
+        return {shown: step["id"]}
+
+    return handle
+
+
+def operate(grid: dict[str, Any], operation: Mapping[str, Any]) -> None:
+    """Carry out one operation on a step's datagrid: add, change, move or delete a column or row (assumed: `prevId` is the one before)."""
+    verb, _, kind = str(operation["op"]).lower().partition("_")
+    entries: list[dict[str, Any]] = grid.setdefault(f"{kind}s", [])
+    given: Mapping[str, Any] | None = operation.get(kind)
+    refuse_unless(given is not None, f"{operation['op']} needs a {kind}.")
+    assert given is not None
+    old = next((e for e in entries if str(e["id"]) == str(given.get("id"))), None)
+    refuse_unless(verb == "add" or old is not None, f"The datagrid has no {kind} {given.get('id')}.")
+    if verb == "add":
+        refuse_unless(old is None, f"The id {given.get('id')} of a {kind} is not unique.")
+    if old is not None and verb in {"delete", "reorder"}:
+        entries.remove(old)
+    if verb == "update" and old is not None:
+        old.update(given)
+    elif verb != "delete":
+        entry = {**(old or {"id": given.get("id") or secrets.token_hex(8)}), **given}
+        before = next((n for n, e in enumerate(entries) if str(e["id"]) == str(given.get("prevId"))), None)
+        first = verb == "reorder" and given.get("prevId") is None
+        entries.insert(0 if first else len(entries) if before is None else before + 1, entry)
 
 
 MUTATIONS: Mapping[str, Handler] = {
@@ -164,6 +254,10 @@ MUTATIONS: Mapping[str, Handler] = {
         "datagrid_columns", "index", ("step_id", "run_step_id"), "datagridColumn"
     ),
     "setDatagridValue": _set_value,
+    "cancelRunStepRedline": _cancel_redline,
+    "generateRunSummary": _summary,
+    "stepDatagridOperations": _datagrid("steps", "step"),
+    "runStepDatagridOperations": _datagrid("run_steps", "runStep"),
     "resendInvite": _invite(None),
     "revokeInvite": _invite("revoked"),
     "resetIssueApprovals": _reset_approvals,

@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, cast
 
 from graphql import (
@@ -25,11 +26,24 @@ from graphql.execution.values import VariableValues, get_argument_values, get_di
 from graphql.type import GraphQLIncludeDirective, GraphQLSkipDirective
 
 from ultraviolet.ion.catalog import Catalog, Field, Link, Relation, Resource
-from ultraviolet.local_ion import audit_log
+from ultraviolet.local_ion import audit_log, timeline
 from ultraviolet.local_ion.columns import decoder
 from ultraviolet.local_ion.filters import Conditions, column_sql, cursor, offset, order, own_column, sorted_by
 from ultraviolet.local_ion.kinds import gives_list, kind_of, object_of
 from ultraviolet.local_ion.pairs import pairs
+
+_DOCUMENTS: Mapping[tuple[str, str], Any] = {
+    ("organizations", "settings"): {},
+    ("steps", "datagrid"): None,
+    ("run_steps", "datagrid"): None,
+}
+"""Fields that show a JSON document of the row, and what they show where there is none."""
+_SESSIONS = """
+SELECT i.id, i.run_step_id, i._created, i.created_by_id,
+       (SELECT min(o._created) FROM session_events o WHERE o.run_step_id = i.run_step_id
+           AND o.created_by_id IS i.created_by_id AND o.event_type = 'check_out' AND o.id > i.id)
+  FROM session_events i WHERE i.event_type = 'check_in' AND"""
+_OF_RUN = "i.run_step_id IN (SELECT id FROM run_steps WHERE run_id = ?)"
 
 Rows = list[tuple[Any, ...]]
 Member = Callable[[Rows], Sequence[Any]]
@@ -70,12 +84,23 @@ class Reader:
         connection: sqlite3.Connection,
         variables: VariableValues,
         fragments: Mapping[str, FragmentDefinitionNode],
+        permissions: frozenset[str] | None = None,
     ) -> None:
         self.catalog = catalog
         self.schema = schema
         self.connection = connection
         self.variables = variables
         self.fragments = fragments
+        self.permissions = permissions
+
+    def hides(self, resource: Resource) -> bool:
+        """Tell whether objects of a resource are left out without a word, because who asks may read none (assumed)."""
+        allowed = self.permissions
+        return (
+            allowed is not None
+            and resource.list is not None
+            and not allowed & {resource.list, resource.single}
+        )
 
     def fields(self, parent: GraphQLObjectType, nodes: Nodes) -> dict[str, list[FieldNode]]:
         """Collect the fields selected under some nodes, by the name they have in the answer."""
@@ -167,7 +192,7 @@ class Reader:
         if link is not None:
             return self._link(link, nodes, arguments, made)
         if name == "timeline":
-            return self._timeline(resource, nodes, made)
+            return self._timeline(resource, nodes, arguments.get("filters"), made)
         relation = next((x for x in resource.relations if x.field == name), None)
         if relation is not None:
             return self._relation(resource, relation, definition, nodes, arguments, made)
@@ -183,6 +208,8 @@ class Reader:
 
     def _link(self, link: Link, nodes: Nodes, arguments: Mapping[str, Any], made: Selection) -> Member:
         place, target = made.need(f't."{link.column}"'), self.catalog.resources[link.resource]
+        if self.hides(target):
+            return lambda rows: [None] * len(rows)
 
         def member(rows: Rows) -> list[Any]:
             found = self.by_keys(target, nodes, (row[place] for row in rows), arguments.get("filters"))
@@ -229,7 +256,7 @@ class Reader:
         selection = self.selection(target, nodes)
         where, params = conditions.where(target, arguments.get("filters"), "t")
         source, owner = _source(resource, relation, target)
-        if not source:
+        if not source or self.hides(target):
             return {}
         place = selection.need(owner)
         key_columns = [f.column for k in target.key for f in target.fields if f.name == k]
@@ -274,7 +301,12 @@ class Reader:
     def _count(self, resource: Resource, name: str, made: Selection) -> Member:
         wanted = name[1:-5].lower()
         relation = next((r for r in resource.relations if r.field.lower() == wanted), None)
-        if relation is None or (relation.kind == "none" and pairs(resource.name, relation.field) is None):
+        hidden = relation is not None and self.hides(self.catalog.resources[relation.resource])
+        if (
+            relation is None
+            or hidden
+            or (relation.kind == "none" and pairs(resource.name, relation.field) is None)
+        ):
             return lambda rows: [0] * len(rows)
         own = "id"
         if relation.kind == "entity" and resource.name != "entities":
@@ -300,9 +332,11 @@ class Reader:
     ) -> Member:
         target, many = self.catalog.by_type(kind_of(definition).name), gives_list(definition)
         known = pairs(resource.name, name)
-        if target is None or known is None:
-            if resource.name == "organizations" and name == "settings":
-                return self._settings(nodes, made)
+        if target is None or known is None or self.hides(target):
+            if (resource.name, name) in _DOCUMENTS:
+                return self._document(name, kind_of(definition), nodes, made)
+            if name == "sessions" and resource.name in {"runs", "run_steps"}:
+                return self._sessions(resource, kind_of(definition), nodes, made)
             return lambda rows: [[] if many else None for _ in rows]
         place = made.need("t.id")
 
@@ -323,13 +357,31 @@ class Reader:
 
         return member
 
-    def _settings(self, nodes: Nodes, made: Selection) -> Member:
-        place = made.need('t."settings"')
-        kind = self.schema.type_map["OrganizationSettings"]
-        assert isinstance(kind, GraphQLObjectType)
-        return lambda rows: [self.plain(kind, nodes, json.loads(row[place] or "{}")) for row in rows]
+    def _document(self, name: str, kind: Any, nodes: Nodes, made: Selection) -> Member:
+        place = made.need(f't."{name}"')
+        empty = _DOCUMENTS["organizations", "settings"] if name == "settings" else None
+        return lambda rows: [
+            self._plain_value(kind, nodes, json.loads(row[place]) if row[place] else empty) for row in rows
+        ]
 
-    def _timeline(self, resource: Resource, nodes: Nodes, made: Selection) -> Member:
+    def _sessions(self, resource: Resource, kind: Any, nodes: Nodes, made: Selection) -> Member:
+        """Pair what users did at steps: a session begins with a check-in and ends with the check-out after it."""
+        place = made.need("t.id")
+        of = "run_step_id = ?" if resource.name == "run_steps" else _OF_RUN
+
+        def member(rows: Rows) -> list[Any]:
+            found = [
+                self.connection.execute(f"{_SESSIONS} {of} ORDER BY i.id", (row[place],)) for row in rows
+            ]
+            return [
+                self._plain_value(kind, nodes, [_session(*each) for each in sessions]) for sessions in found
+            ]
+
+        return member
+
+    def _timeline(
+        self, resource: Resource, nodes: Nodes, filters: Mapping[str, Any] | None, made: Selection
+    ) -> Member:
         columns = [f.column for k in resource.key for f in resource.fields if f.name == k]
         places = [made.need(f't."{c}"') for c in columns]
         events = self.schema.type_map.get(f"{resource.type}Events")
@@ -340,7 +392,11 @@ class Reader:
             answers: list[Any] = []
             for row in rows:
                 row_id = ":".join(str(row[p]) for p in places)
-                actions = audit_log.of_row(self.connection, resource.name, row_id)
+                actions = [
+                    a
+                    for a in audit_log.of_row(self.connection, resource.name, row_id)
+                    if timeline.wanted(a, resource, filters)
+                ]
                 answers.append([self.plain(events, nodes, self._event(resource, a)) for a in actions])
             return answers
 
@@ -573,3 +629,23 @@ def _flat(selections: Iterable[Any], fragments: Mapping[str, FragmentDefinitionN
         else:
             inner = fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
             yield from _flat(inner.selection_set.selections, fragments)
+
+
+def _session(id_: int, step: int, begun: str, user: int | None, ended: str | None) -> dict[str, Any]:
+    length = (
+        (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds() if ended else None
+    )
+    return {
+        "id": str(id_),
+        "runStepId": step,
+        "Created": begun,
+        "createdById": user,
+        "eventType": "CHECK_OUT" if ended else "CHECK_IN",
+        "checkIn": begun,
+        "checkOut": ended,
+        "duration": length,
+        "isValidGrouping": ended is not None,
+        "runStep": step,
+        "createdBy": user,
+        "timeline": [],
+    }

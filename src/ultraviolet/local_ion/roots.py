@@ -1,6 +1,7 @@
 """Query roots that are neither a list nor a single object."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from graphql import FieldNode, GraphQLObjectType
@@ -42,10 +43,35 @@ def _serial(
 def _scan(
     reader: Reader, kind: GraphQLObjectType, nodes: list[FieldNode], args: Mapping[str, Any], _: int
 ) -> Any:
-    found = reader.connection.execute(
-        "SELECT entity_id FROM barcode_labels WHERE iuid = ?", (args["barcode"],)
+    """Find what a barcode is on: a label of its own, else what a pattern of the organization makes of it."""
+    sql = "SELECT entity_id FROM barcode_labels WHERE iuid = ? AND NOT coalesce(deactivated, 0)"
+    found = [entity for (entity,) in reader.connection.execute(sql, (args["barcode"],))]
+    return reader.plain(kind, nodes, {"entities": found or list(_by_pattern(reader, args["barcode"]))})
+
+
+NAMED_BY: Mapping[str, tuple[str, ...]] = {
+    "parts_inventory": ("serial_number", "lot_number"),
+    "locations": ("name",),
+    "runs": ("title",),
+    "parts_kits": (),
+}
+"""What a pattern's group may name an object by, beside its id (assumed)."""
+
+
+def _by_pattern(reader: Reader, barcode: str) -> Iterator[int]:
+    patterns = (
+        "SELECT expression, entity_type FROM barcode_patterns WHERE entity_type IS NOT NULL ORDER BY id"
     )
-    return reader.plain(kind, nodes, {"entities": [entity for (entity,) in found]})
+    for expression, table in reader.connection.execute(patterns).fetchall():
+        match = re.fullmatch(expression, barcode)
+        if match is None:
+            continue
+        value = match.group(1) if match.re.groups else match.group()
+        where = " OR ".join(f"{c} = ?1" for c in ("CAST(id AS TEXT)", *NAMED_BY[table]))
+        for (entity,) in reader.connection.execute(
+            f'SELECT entity_id FROM "{table}" WHERE {where}', (value,)
+        ):
+            yield entity
 
 
 def _template_options(

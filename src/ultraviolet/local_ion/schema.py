@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from sqlite3 import Connection
 from threading import Lock
 from typing import Any
 
@@ -26,12 +27,13 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_variable_values
 
 from ultraviolet.ion.catalog import Catalog, Resource, load
+from ultraviolet.local_ion import audit_log, rules
 from ultraviolet.local_ion.columns import encode
 from ultraviolet.local_ion.kinds import object_of
 from ultraviolet.local_ion.mutations import handlers
 from ultraviolet.local_ion.resolvers import Reader
 from ultraviolet.local_ion.roots import ROOTS
-from ultraviolet.local_ion.seed import seed
+from ultraviolet.local_ion.seed import ADMINISTRATOR, seed
 from ultraviolet.local_ion.store import InUseError, NotUniqueError, Store
 from ultraviolet.times import now
 
@@ -124,6 +126,17 @@ class LocalIon:
         fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
         return _Parsed(document, list(validate(self.schema, document)), fragments)
 
+    def look(self, connection: Connection, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer a query over a connection that is in the midst of writing, as one who may see all."""
+        parsed = self._parse(query)
+        operation = None if parsed.document is None else get_operation_ast(parsed.document, None)
+        if parsed.errors or operation is None or operation.operation != OperationType.QUERY:
+            return {"errors": [e.formatted for e in parsed.errors] or [{"message": "This is no query."}]}
+        values = get_variable_values(self.schema, operation.variable_definitions or (), dict(variables))
+        if isinstance(values, list):
+            return {"errors": [e.formatted for e in values]}
+        return _Operation(self, parsed, operation, values, Viewer(ADMINISTRATOR)).look(connection)
+
     def list_resource(self, field: str) -> Resource | None:
         """Give what a list root lists."""
         return self._lists.get(field)
@@ -158,12 +171,16 @@ class _Operation:
 
     def query(self) -> dict[str, Any]:
         """Answer a query from one snapshot."""
+        with self.ion.store.reading() as connection:
+            return self.look(connection)
+
+    def look(self, connection: Connection) -> dict[str, Any]:
+        """Answer a query over a connection."""
         root = self.ion.schema.query_type
         assert root is not None
-        with self.ion.store.reading() as connection:
-            reader = self._reader(connection)
-            for key, nodes in self._roots(root, reader).items():
-                self._answer(key, nodes, lambda n=nodes: self._query_field(root, n, reader))
+        reader = self._reader(connection)
+        for key, nodes in self._roots(root, reader).items():
+            self._answer(key, nodes, lambda n=nodes: self._query_field(root, n, reader))
         return self._result()
 
     def mutation(self) -> dict[str, Any]:
@@ -176,7 +193,14 @@ class _Operation:
         return self._result()
 
     def _reader(self, connection: Any) -> Reader:
-        return Reader(self.ion.catalog, self.ion.schema, connection, self.variables, self.parsed.fragments)
+        return Reader(
+            self.ion.catalog,
+            self.ion.schema,
+            connection,
+            self.variables,
+            self.parsed.fragments,
+            self.viewer.permissions,
+        )
 
     def _roots(self, root: GraphQLObjectType, reader: Reader) -> dict[str, list[FieldNode]]:
         found: dict[str, list[FieldNode]] = {}
@@ -235,8 +259,12 @@ class _Operation:
             raise GraphQLError(f"Mutation {name} is not served by this local ION yet")
         payload = object_of(root.fields[name])
         with self.ion.store.writing(self.viewer.user_id) as tx:
+            tx.permissions = self.viewer.permissions
+            begun = audit_log.latest(tx.connection)
             reader = self._reader(tx.connection)
-            answer = reader.plain(payload, nodes, handler(tx, reader.arguments(root.fields[name], nodes[0])))
+            made = handler(tx, reader.arguments(root.fields[name], nodes[0]))
+            rules.enforce(tx, begun, self.ion.look)
+            answer = reader.plain(payload, nodes, made)
         self.ion.on_commit()
         return answer
 

@@ -1,20 +1,14 @@
 """What an ION has from its first day: the organization, its administrator, roles and permissions, currencies, units."""
 
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.local_ion import permissions
 from ultraviolet.local_ion.store import Store, Transaction, dump
+from ultraviolet.local_ion.values import FUNCTIONS
 
 ORGANIZATION = "Ultraviolet Aerospace"
 ADMINISTRATOR = 1
-_ROLES = ("Admin", "Buyer", "Technician", "Quality", "Manager")
 _UNITS = ("each", "kg", "m", "L", "ft", "in", "lb")
 _CURRENCIES = ("USD", "EUR", "GBP")
-_FUNCTIONS = (
-    ("less_than", "<"),
-    ("greater_than", ">"),
-    ("equal_to", "="),
-    ("at_most", "≤"),
-    ("at_least", "≥"),
-)
 
 
 def seed(store: Store, catalog: Catalog) -> None:
@@ -22,17 +16,16 @@ def seed(store: Store, catalog: Catalog) -> None:
     with store.writing(ADMINISTRATOR) as tx:
         if tx.scalar("SELECT count(*) FROM organizations"):
             return
-        _people(tx)
-        _permissions(tx, catalog)
+        _people(tx, catalog)
         for name in _UNITS:
             tx.insert("units_of_measurements", {"type": name})
         for name in _CURRENCIES:
             tx.insert("currencies", {"type": name})
-        for name, shown in _FUNCTIONS:
+        for name, (shown, _) in FUNCTIONS.items():
             tx.insert("validation_functions", {"function_name": name, "display_name": shown})
 
 
-def _people(tx: Transaction) -> None:
+def _people(tx: Transaction, catalog: Catalog) -> None:
     settings = {"purchaseOrders": {"defaultCurrencyId": 1, "numApproversRequired": 1}}
     tx.insert(
         "organizations",
@@ -44,8 +37,7 @@ def _people(tx: Transaction) -> None:
         },
     )
     add_user(tx, "Ada Admin", "admin@ultraviolet.example")
-    for name in _ROLES:
-        tx.insert("roles", {"name": name})
+    permissions.seed(tx, catalog)
     tx.insert("user_roles", {"user_id": ADMINISTRATOR, "role_id": 1})
 
 
@@ -61,16 +53,3 @@ def add_user(tx: Transaction, name: str, email: str) -> int:
         "notification_emails_enabled": 1,
     }
     return tx.insert("users", values)
-
-
-def _permissions(tx: Transaction, catalog: Catalog) -> None:
-    mutations = catalog.schema.mutation_type
-    assert mutations is not None
-    for name in mutations.fields:
-        group = tx.insert("permission_groups", {"name": name, "family": _family(name)})
-        tx.insert("permission_group_roles", {"role_id": 1, "permission_group_id": group})
-
-
-def _family(name: str) -> str:
-    words = "".join(f" {c.lower()}" if c.isupper() else c for c in name).split()
-    return " ".join(words[1:]).capitalize() or name

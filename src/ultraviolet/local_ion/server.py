@@ -60,6 +60,7 @@ class Process:
         mark = SetUpMark(options.data)
         mark.clear_away()
         self.ion = LocalIon(options.data)
+        self.ion.store.files.base = options.url
         self._stop = threading.Event()
         self.works = Works(
             self.ion,

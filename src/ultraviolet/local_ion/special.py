@@ -3,7 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ultraviolet.local_ion import api_keys, engineering, files, organization, production, stock, ties
+from ultraviolet.local_ion import (
+    api_keys,
+    engineering,
+    files,
+    notices,
+    organization,
+    planning,
+    production,
+    stock,
+    ties,
+)
 from ultraviolet.local_ion.checks import require, same_etag
 from ultraviolet.local_ion.store import Transaction
 
@@ -61,5 +71,7 @@ SPECIAL: Mapping[str, Special] = {
     **organization.MUTATIONS,
     **engineering.MUTATIONS,
     **production.MUTATIONS,
+    **planning.MUTATIONS,
+    **notices.MUTATIONS,
 }
 """By name."""

@@ -5,10 +5,13 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from ultraviolet.local_ion.behaviours import recalculate_order, serial_number
+from ultraviolet.local_ion.attributes import set_attributes, values_of
+from ultraviolet.local_ion.behaviour import refuse_unless
 from ultraviolet.local_ion.checks import checked, require, same_etag
+from ultraviolet.local_ion.inventory import bound, check, free, lot_number, serial_number, tracking_of
+from ultraviolet.local_ion.purchasing import settle
 from ultraviolet.local_ion.store import Row, Transaction
-from ultraviolet.local_ion.writing import create
+from ultraviolet.local_ion.writing import create, delete
 
 Handler = Callable[[Transaction, dict[str, Any]], dict[str, Any]]
 
@@ -34,6 +37,7 @@ def receive(tx: Transaction, item: Mapping[str, Any]) -> int:
         raise GraphQLError("A received quantity must be more than 0.")
     line_id, inventory_id = item.get("purchaseOrderLineId"), item.get("partInventoryId")
     line = require(tx, "purchase_order_lines", line_id) if line_id is not None else None
+    refuse_unless(line is None or line["status"] != "canceled", "A canceled line cannot be received.")
     if inventory_id is not None:
         _place(tx, inventory_id, item)
     elif line is not None and line["part_id"] is not None:
@@ -47,8 +51,7 @@ def receive(tx: Transaction, item: Mapping[str, Any]) -> int:
             "quantity": item["quantity"],
         },
     )
-    if line is not None:
-        _settle(tx, line)
+    settle(tx, line_id)
     return key
 
 
@@ -63,19 +66,19 @@ def _place(tx: Transaction, inventory_id: int, item: Mapping[str, Any]) -> None:
 def _stocked(tx: Transaction, line: Row, item: Mapping[str, Any]) -> int:
     order = require(tx, "purchase_orders", line["purchase_order_id"])
     part = require(tx, "parts", line["part_id"])
-    inventory_id = tx.insert(
-        "parts_inventory",
-        {
-            "part_id": line["part_id"],
-            "quantity": item["quantity"],
-            "quantity_scrapped": 0.0,
-            "location_id": item.get("locationId"),
-            "supplier_id": order["supplier_id"],
-            "unit_of_measure_id": part["unit_of_measure_id"],
-            "_cost": line["cost"],
-            **_numbers(tx, line["part_id"], item),
-        },
-    )
+    row = {
+        "part_id": line["part_id"],
+        "quantity": item["quantity"],
+        "quantity_scrapped": 0.0,
+        "location_id": item.get("locationId"),
+        "supplier_id": order["supplier_id"],
+        "unit_of_measure_id": part["unit_of_measure_id"],
+        "_cost": line["cost"],
+        **_numbers(tx, line["part_id"], item),
+    }
+    check(tx, row, part["tracking_type"])
+    inventory_id: int = tx.insert("parts_inventory", row)
+    set_attributes(tx, tx.catalog.resources["parts_inventory"], inventory_id, (), new=True)
     tx.insert(
         "purchase_order_line_inventories",
         {"purchase_order_line_id": line["id"], "part_inventory_id": inventory_id},
@@ -88,17 +91,8 @@ def _numbers(tx: Transaction, part_id: int, item: Mapping[str, Any]) -> Row:
     if serial is None and item.get("autogenerateSerialNumber"):
         serial = serial_number(tx, part_id)
     if lot is None and item.get("autogenerateLotNumber"):
-        lot = f"LOT-{tx.scalar('SELECT coalesce(max(id), 0) + 1 FROM parts_inventory'):06d}"
+        lot = lot_number(tx)
     return {"serial_number": serial, "lot_number": lot}
-
-
-def _settle(tx: Transaction, line: Row) -> None:
-    received = tx.scalar(
-        "SELECT coalesce(sum(quantity), 0) FROM receipt_items WHERE purchase_order_line_id = ?", line["id"]
-    )
-    if received >= line["quantity"] and line["status"] != "received":
-        tx.update("purchase_order_lines", line["id"], {"status": "received"})
-        recalculate_order(tx, line["purchase_order_id"])
 
 
 def _add_inventory(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
@@ -107,17 +101,18 @@ def _add_inventory(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 
 def _remove_item(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     receipt = checked(tx, "receipts", args["input"], "receiptId")
-    require(tx, "receipt_items", args["input"]["id"])
-    tx.delete_where("receipt_items", id=args["input"]["id"], receipt_id=receipt["id"])
+    item = require(tx, "receipt_items", int(args["input"]["id"]))
+    refuse_unless(item["receipt_id"] == receipt["id"], f"Item {item['id']} is not of this receipt.")
+    delete(tx, tx.catalog.resources["receipt_items"], item["id"], item)
     tx.touch("receipts", receipt["id"])
     return {"receipt": receipt["id"]}
 
 
 def _remove_inventory(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     receipt = checked(tx, "receipts", args["input"], "receiptId")
-    tx.delete_where(
-        "receipt_items", receipt_id=receipt["id"], part_inventory_id=args["input"]["partInventoryId"]
-    )
+    inventory_id = int(args["input"]["partInventoryId"])
+    for item in tx.find("receipt_items", "id", receipt_id=receipt["id"], part_inventory_id=inventory_id):
+        delete(tx, tx.catalog.resources["receipt_items"], item["id"], item)
     tx.touch("receipts", receipt["id"])
     return {"receipt": receipt["id"]}
 
@@ -130,12 +125,20 @@ _SPLIT_COLUMNS = (
 def split(tx: Transaction, inventory: Row, quantity: float) -> int:
     """Take a part of an inventory away into one of its own; gives the new one's id."""
     left = inventory["quantity"] - quantity
-    if quantity <= 0 or left < 0:
-        raise GraphQLError("The quantity to split off must be more than 0 and no more than there is.")
-    tx.update("parts_inventory", inventory["id"], {"quantity": left})
+    if quantity <= 0 or left <= 0:
+        raise GraphQLError("The quantity to split off must be more than 0 and less than there is.")
+    refuse_unless(
+        quantity <= free(tx, inventory), "What is kitted, installed or scrapped cannot be split off."
+    )
+    tracking = tracking_of(tx, inventory["part_id"])
     copied = {c: inventory[c] for c in _SPLIT_COLUMNS}
     origin = {"origin_part_inventory_id": inventory["id"], "quantity": quantity, "quantity_scrapped": 0.0}
-    return tx.insert("parts_inventory", {**copied, **origin})
+    check(tx, {**copied, **origin}, tracking)
+    tx.update("parts_inventory", inventory["id"], {"quantity": left})
+    new: int = tx.insert("parts_inventory", {**copied, **origin})
+    resource = tx.catalog.resources["parts_inventory"]
+    set_attributes(tx, resource, new, values_of(tx, resource, inventory["id"]), new=True)
+    return new
 
 
 def _split(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
@@ -153,13 +156,21 @@ def _split_many(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 
 
 def _merge(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    first, *others = [require(tx, "parts_inventory", each["id"]) for each in args["input"]["partInventories"]]
-    if any(o["part_id"] != first["part_id"] for o in others):
-        raise GraphQLError("Only inventories of the same part can be merged.")
-    total = first["quantity"] + sum(o["quantity"] for o in others)
-    tx.update("parts_inventory", first["id"], {"quantity": total})
+    ids = [int(each["id"]) for each in args["input"]["partInventories"]]
+    refuse_unless(
+        len(ids) > 1 and len(set(ids)) == len(ids), "To merge, name two or more different inventories."
+    )
+    first, *others = [require(tx, "parts_inventory", id_) for id_ in ids]
+    if any((o["part_id"], o["lot_number"]) != (first["part_id"], first["lot_number"]) for o in others):
+        raise GraphQLError("Only inventories of the same part and lot can be merged.")
+    refuse_unless(
+        not any(bound(tx, o["id"]) for o in others), "What is kitted or installed cannot be merged."
+    )
+    sums = {c: sum(row[c] for row in (first, *others)) for c in ("quantity", "quantity_scrapped")}
+    check(tx, {**first, **sums}, tracking_of(tx, first["part_id"]))
+    tx.update("parts_inventory", first["id"], sums)
     for other in others:
-        tx.update("parts_inventory", other["id"], {"quantity": 0.0})
+        tx.update("parts_inventory", other["id"], {"quantity": 0.0, "quantity_scrapped": 0.0})
     return {"partInventory": first["id"]}
 
 
@@ -169,8 +180,7 @@ def _issue(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     same_etag(tx, "parts_inventory", inventory, values["etag"])
     item = require(tx, "part_kit_items", int(values["partKitItemId"]))
     quantity = values["quantity"]
-    if quantity > inventory["quantity"]:
-        raise GraphQLError("There is less than that to issue.")
+    _may_issue(tx, inventory, item, quantity)
     rest = None
     if quantity < inventory["quantity"]:
         rest, inventory_id = inventory["id"], split(tx, inventory, quantity)
@@ -185,12 +195,26 @@ def _issue(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"partInventory": inventory_id, "splitInventory": rest}
 
 
+def _may_issue(tx: Transaction, inventory: Row, item: Row, quantity: float) -> None:
+    refuse_unless(0 < quantity <= free(tx, inventory), "There is less than that to issue.")
+    status = tx.scalar("SELECT status FROM parts_kits WHERE id = ?", item["part_kit_id"])
+    refuse_unless(status not in {"completed", "canceled"}, f"A {status} kit takes nothing more.")
+    substitutes = tx.find("mbom_substitute", mbom_item_id=item["origin_mbom_item_id"])
+    fitting = {item["part_id"], *(s["part_id"] for s in substitutes if item["origin_mbom_item_id"])}
+    refuse_unless(
+        item["part_id"] is None or inventory["part_id"] in fitting, "The kit's item is for another part."
+    )
+
+
 def _put_back(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     values = args["input"]
     inventory = require(tx, "parts_inventory", int(values["partInventoryId"]))
     same_etag(tx, "parts_inventory", inventory, values["etag"])
     item = require(tx, "part_kit_items", int(values["partKitItemId"]))
-    tx.delete_where("part_kit_inventories", part_inventory_id=inventory["id"], part_kit_item_id=item["id"])
+    taken = tx.delete_where(
+        "part_kit_inventories", part_inventory_id=inventory["id"], part_kit_item_id=item["id"]
+    )
+    refuse_unless(taken, "This inventory is not in that kit.")
     tx.touch("parts_inventory", inventory["id"])
     tx.touch("part_kit_items", item["id"])
     return {"partInventory": inventory["id"], "splitInventory": None}
@@ -229,6 +253,40 @@ def _move_kit(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     return {"partKit": kit["id"]}
 
 
+def _split_kit(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """Move what a kit still lacks to a kit of its own (assumed: the new kit is shown)."""
+    kit = checked(tx, "parts_kits", args["input"], "partKitId")
+    lacking = [
+        (i, i["quantity"] - _issued(tx, i)) for i in tx.find("part_kit_items", "id", part_kit_id=kit["id"])
+    ]
+    refuse_unless(any(missing > 0 for _, missing in lacking), "This kit lacks nothing.")
+    kept = {c: kit[c] for c in _KIT_COLUMNS}
+    new: int = tx.insert("parts_kits", kept)
+    set_attributes(tx, tx.catalog.resources["parts_kits"], new, (), new=True)
+    for item, missing in lacking:
+        if missing <= 0:
+            continue
+        if missing < item["quantity"]:
+            tx.update("part_kit_items", item["id"], {"quantity": item["quantity"] - missing})
+            same = {"partId": item["part_id"], "originMbomItemId": item["origin_mbom_item_id"]}
+            resource = tx.catalog.resources["part_kit_items"]
+            create(tx, resource, {**same, "partKitId": new, "quantity": missing})
+        else:
+            tx.update("part_kit_items", item["id"], {"part_kit_id": new})
+    tx.touch("parts_kits", kit["id"])
+    return {"partKit": new}
+
+
+_KIT_COLUMNS = (
+    "assigned_to_id", "assigned_team_id", "location_id", "delivery_location_id", "run_id", "status",
+)  # fmt: skip
+
+
+def _issued(tx: Transaction, item: Row) -> float:
+    sql = "SELECT coalesce(sum(quantity), 0) FROM part_kit_inventories WHERE part_kit_item_id = ?"
+    return tx.scalar(sql, item["id"])
+
+
 def _create_many(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     resource = tx.catalog.resources["parts_inventory"]
     return {"partInventories": [create(tx, resource, each) for each in args["input"]]}
@@ -249,5 +307,6 @@ MUTATIONS: Mapping[str, Handler] = {
     "addPartsToKitFromMbom": _kit_from_mbom,
     "moveKitInventoryToLocation": _move_kit,
     "createPartInventories": _create_many,
+    "splitUnfulfilledPartKit": _split_kit,
 }
 """By name."""

@@ -15,6 +15,7 @@ from graphql import GraphQLEnumType
 from ultraviolet.ion.catalog import Catalog, Field, Resource
 from ultraviolet.local_ion import audit_log
 from ultraviolet.local_ion.columns import Storage, affinity, encode, storage
+from ultraviolet.local_ion.file_store import FileStore
 
 Row = dict[str, Any]
 """A row as the database holds it, by column."""
@@ -35,6 +36,8 @@ UNIQUE: Mapping[str, tuple[tuple[str, ...], ...]] = {
 EXTRA_COLUMNS: Mapping[str, tuple[tuple[str, Storage], ...]] = {
     "part_kit_inventories": (("quantity", "real"),),
     "organizations": (("settings", "json"),),
+    "steps": (("datagrid", "json"),),
+    "run_steps": (("datagrid", "json"),),
     "session_events": (("event_type", "enum"),),
     "api_keys": (("permissions", "json"),),
 }
@@ -94,6 +97,10 @@ def entity_tables(catalog: Catalog) -> frozenset[str]:
     return frozenset(v.lower() for v in kinds.values)
 
 
+def _has_entity(table: Table | None) -> bool:
+    return table is not None and "entity_id" in table.columns
+
+
 class NotUniqueError(Exception):
     """A value is not unique."""
 
@@ -110,8 +117,9 @@ class Store:
         self.catalog = catalog
         self.clock = clock
         self.tables = tables(catalog)
-        self.entity_tables = entity_tables(catalog)
+        self.entity_tables = frozenset(n for n in entity_tables(catalog) if _has_entity(self.tables.get(n)))
         self.defaults: dict[str, Row] = {}
+        self.files = FileStore(path.parent / "files")
         self._lock = threading.RLock()
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
@@ -127,6 +135,7 @@ class Store:
         connection.execute("PRAGMA case_sensitive_like = ON")
         connection.execute("PRAGMA cache_size = -65536")
         connection.create_function("similarity", 2, _similarity, deterministic=True)
+        connection.create_function("download_url", 1, self.files.download_url)
         self._open.append(connection)
         return connection
 
@@ -167,11 +176,19 @@ class Store:
                     "UPDATE _session SET transaction_id = transaction_id + 1, actor_id = ?, at = ?",
                     (actor_id, now),
                 )
-                yield Transaction(self, connection, actor_id, now)
+                transaction = Transaction(self, connection, actor_id, now)
+                yield transaction
+                connection.execute("COMMIT")
             except BaseException:
                 connection.execute("ROLLBACK")
                 raise
-            connection.execute("COMMIT")
+        for work in transaction.after_commit:
+            work()
+
+    def file(self, file_id: int) -> tuple[str | None, str | None] | None:
+        """Give a file's name and content type, or None."""
+        sql = "SELECT filename, content_type FROM file_attachments WHERE id = ?"
+        return self.connection.execute(sql, (file_id,)).fetchone()
 
     def close(self) -> None:
         """Close every connection."""
@@ -188,6 +205,10 @@ class Transaction:
         self.connection = connection
         self.actor_id = actor_id
         self.now = now
+        self.permissions: frozenset[str] | None = None
+        """What who writes is allowed; None allows all."""
+        self.after_commit: list[Callable[[], None]] = []
+        """What to do once all of it is written."""
 
     def insert(self, table_name: str, values: Row, *, ignore: bool = False) -> Any:
         """Insert a row given by column; gives its id (the key values, where the key is not one number)."""

@@ -111,7 +111,7 @@ TIES = (
 def touch_entity(tx: Transaction, entity_id: int) -> None:
     """Touch the object an entity is of."""
     table = tx.scalar("SELECT type FROM entities WHERE id = ?", entity_id)
-    if table in tx.store.entity_tables and table in tx.store.tables:
+    if table in tx.store.entity_tables:
         for row in tx.find(table, entity_id=entity_id):
             tx.touch(table, row["id"])
 

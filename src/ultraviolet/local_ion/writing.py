@@ -7,7 +7,8 @@ from graphql import GraphQLEnumType, GraphQLError
 
 from ultraviolet.ion.catalog import Catalog, Field, Resource
 from ultraviolet.local_ion.attributes import set_attributes
-from ultraviolet.local_ion.behaviours import BEHAVIOURS, DEFAULTS, Behaviour
+from ultraviolet.local_ion.behaviour import Behaviour
+from ultraviolet.local_ion.behaviours import BEHAVIOURS, DEFAULTS
 from ultraviolet.local_ion.checks import require, same_etag
 from ultraviolet.local_ion.store import Row, Transaction, encode_input
 
@@ -23,6 +24,11 @@ _STAMPS = {
     "createdById",
     "updatedById",
 }
+_OF_ENTITY = (
+    "entity_labels", "entity_requirements", "entity_file_attachments", "entity_assets", "barcode_labels",
+    "user_subscriptions", "plan_item_results",
+)  # fmt: skip
+"""Tables whose rows go with the entity they are of, beside its comments."""
 
 
 def create(tx: Transaction, resource: Resource, values: dict[str, Any]) -> Any:
@@ -66,6 +72,8 @@ def delete(tx: Transaction, resource: Resource, key: Any, old: Row) -> None:
         child = tx.catalog.resources[table]
         for row in tx.find(table, **{column: old["id"]}):
             delete(tx, child, _key(tx, child, row), row)
+    for table, column in behaviour.ties:
+        tx.delete_where(table, **{column: old["id"]})
     if resource.attributes is not None:
         attributes = tx.catalog.resources[resource.attributes]
         column = next(f.column for f in attributes.fields if f.name == attributes.owner_key)
@@ -78,7 +86,7 @@ def delete(tx: Transaction, resource: Resource, key: Any, old: Row) -> None:
 
 
 def _delete_of_entity(tx: Transaction, entity_id: int) -> None:
-    for table in ("entity_labels", "entity_requirements", "entity_file_attachments", "entity_assets"):
+    for table in _OF_ENTITY:
         tx.delete_where(table, entity_id=entity_id)
     comments = tx.find("comments", "depth DESC", entity_id=entity_id)
     for comment in comments:

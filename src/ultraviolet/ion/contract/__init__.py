@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
+from typing import TypeVar
 
 from graphql import (
     DefinitionNode,
@@ -25,6 +26,8 @@ from graphql import (
     value_from_ast_untyped,
 )
 from graphql.language import DirectiveNode, ListTypeNode, NonNullTypeNode, TypeNode
+
+from ultraviolet.ion.contract.wording import described
 
 OPERAND_SCALARS = (
     "Boolean",
@@ -169,8 +172,8 @@ class Derivation:
             seen.add(connection)
             edge = connection.removesuffix("Connection") + "Edge"
             page = "PageInfo" if node in {"APIKeyObject", "Log"} else "IonPageInfo"
-            yield f"type {connection} {{ pageInfo: {page}! edges: [{edge}]! }}"
-            yield f"type {edge} {{ node: {node} cursor: String! }}"
+            yield f'"A page of a list." type {connection} {{ pageInfo: {page}! edges: [{edge}]! }}'
+            yield f'"One place of a list, with its cursor." type {edge} {{ node: {node} cursor: String! }}'
 
     def _object_filter(self, of: str, name: str) -> str:
         members = [] if of == "APIKeyObject" else [f"or_: [{name}]", f"and_: [{name}]"]
@@ -234,7 +237,7 @@ class Derivation:
                 ]
             yield f"input {name}EventFilter {{ {' '.join(members)} includeSelfSimilarRelationships: Boolean }}"
             yield (
-                f"type {name}Events implements Timeline {{ actor: User eventType: EventType timestamp: DateTime"
+                f'"A change of this object, from the audit log." type {name}Events implements Timeline {{ actor: User eventType: EventType timestamp: DateTime'
                 f" changedAttributes: [ChangedAttributes] oldValues: {name} newValues: {name} }}"
             )
 
@@ -301,9 +304,25 @@ def _completed(document: DocumentNode) -> Iterator[DefinitionNode]:
         if (isinstance(node, ObjectTypeDefinitionNode) and node.name.value in derivation.objects) or (
             isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Query"
         ):
-            yield _with_arguments(node, derivation)
+            yield _described(_with_arguments(node, derivation))
+        elif isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Mutation":
+            yield _described(node)
         elif not isinstance(node, DirectiveDefinitionNode):  # the marks are ours, ION does not show them
             yield node
+
+
+Described = TypeVar("Described", ObjectTypeDefinitionNode, ObjectTypeExtensionNode)
+
+
+def _described(node: Described) -> Described:
+    root = node.name.value
+    if root not in {"Query", "Mutation"}:
+        return node
+    fields = [
+        described(f, root, str(mark["of"]) if (mark := directive(f, "list")) else None)
+        for f in node.fields or ()
+    ]
+    return replace(node, fields=tuple(fields))
 
 
 def _with_arguments(
