@@ -18,6 +18,8 @@ TOKEN_PATH = "/realms/api-keys/protocol/openid-connect/token"  # noqa: S105  an 
 CLIENT_ID = "test"
 CLIENT_SECRET = "test-secret-0123456789"  # noqa: S105  of a local ION that lives as long as the tests
 TIME_OUT = 120.0
+ACCEPTED = """query ($after: ID) { webhookEvents(filters: {status: {eq: SUCCEEDED}, id: {gt: $after}},
+  sort: [ID_ASC], first: 5000) { edges { node { id } } } }"""
 
 
 class RefusedError(UltravioletError):
@@ -94,9 +96,23 @@ class LocalIonProcess:
             raise RefusedError(str(answer["errors"]))
         return answer["data"]
 
-    def rest(self) -> int:
-        """Let the plant rest; give how many changes it has made."""
-        return self._door("PATCH", "/_local/plant", {"changes_per_second": 0})["changes"]
+    def rest(self) -> None:
+        """Let the plant rest."""
+        self._door("PATCH", "/_local/plant", {"changes_per_second": 0})
+
+    def changes(self) -> int:
+        """Tell how many changes the plant has made since it was set up."""
+        return self._door("GET", "/_local/plant", None)["changes"]
+
+    def accepted(self) -> set[str]:
+        """Give the ids of the webhook events whose delivery was accepted, as ION recorded it."""
+        found: set[str] = set()
+        while True:
+            last = max((int(each) for each in found), default=0)
+            edges = self.execute(ACCEPTED, after=last)["webhookEvents"]["edges"]
+            if not edges:
+                return found
+            found |= {str(edge["node"]["id"]) for edge in edges}
 
     def snapshot(self, name: str = "default") -> None:
         """Keep the state of now under a name."""

@@ -1,6 +1,7 @@
 """Faults: what can go wrong between an ION and its clients, as data; when each strikes; how often it has struck."""
 
 import itertools
+import math
 import random
 import threading
 import time
@@ -297,16 +298,21 @@ _MAY_BE_NEGATIVE = ("clock_skew",)
 _NEEDS_NAME = ("field_gone", "type_gone", "field_added", "type_added", "enum_value_added")
 _WRONG: Mapping[Callable[[Fault], bool], str] = {
     lambda f: not 0 < f.probability <= 1: "a probability is more than 0 and at most 1.",
-    lambda f: f.after < 0 or (f.count is not None and f.count < 1): "counts are not negative.",
     lambda f: (
-        (f.duration or 1) <= 0 or (f.beyond is not None and f.beyond < 0)
-    ): "durations and rates are positive.",
+        f.after < 0 or (f.count is not None and f.count < 1)
+    ): "so many are 0 or more, a count is 1 or more.",
+    lambda f: f.duration is not None and not f.duration > 0: "a duration is more than 0.",
+    lambda f: f.beyond is not None and not f.beyond >= 0: "a rate is 0 or more.",
+    lambda f: f.seconds is not None and not math.isfinite(f.seconds): "seconds are a number.",
     lambda f: (f.seconds or 0) < 0 and f.kind not in _MAY_BE_NEGATIVE: "seconds are not negative.",
     lambda f: f.number is not None and f.number < 1: "a number is 1 or more.",
     lambda f: f.status is not None and not 400 <= f.status <= 599: "the status of an error is 400 to 599.",  # noqa: PLR2004
     lambda f: f.message is not None and f.message not in TOKEN_MESSAGES: (
         "the message is one of: " + "; ".join(TOKEN_MESSAGES)
     ),
+    lambda f: (
+        f.value is not None and not f.value.isidentifier()
+    ): "a name has letters, digits and underscores.",
     lambda f: f.kind in _NEEDS_NAME and f.only == "*": "say what it strikes, with `only`.",
 }
 
