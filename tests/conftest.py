@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -18,18 +17,16 @@ import pytest
 
 from ultraviolet.cli.children import Child, answers, free_port
 from ultraviolet.cli.connect import find_running
+from ultraviolet.testing import LocalIonProcess, running_local_ion
 
-CLIENT_ID = "harness"
-CLIENT_SECRET = "harness-secret-0123456789"
-TOKEN_PATH = "/realms/api-keys/protocol/openid-connect/token"
+pytest_plugins = ["ultraviolet.pytest_plugin"]
+
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
-ACCEPTED = """query ($after: ID) { webhookEvents(filters: {status: {eq: SUCCEEDED}, id: {gt: $after}},
-  sort: [ID_ASC], first: 5000) { edges { node { id } } } }"""
 UNDER_WAY = """{ webhookEvents(filters: {status: {in: [SENDING, RETRYING]}}, first: 1) {
   pageInfo { totalCount } } }"""
 
-StartIon = Callable[..., "LocalIonProcess"]
+StartIon = Callable[..., LocalIonProcess]
 StartHub = Callable[..., "HubProcess"]
 
 
@@ -64,69 +61,6 @@ def wait_for(look: Callable[[], Any], seconds: float, what: str) -> Any:
         if time.monotonic() > deadline:
             pytest.fail(f"{what}: not within {seconds} s")
         time.sleep(0.02)
-
-
-class LocalIonProcess:
-    """A local ION in a process of its own, and a client of its GraphQL."""
-
-    def __init__(self, url: str, child: Child, data: Path) -> None:
-        self.url = url
-        self.child = child
-        self.data = data
-        self.client_id = CLIENT_ID
-        self.client_secret = CLIENT_SECRET
-        self._token: tuple[str, float] | None = None
-
-    def token(self) -> str:
-        if self._token is None or time.monotonic() > self._token[1]:
-            form = {
-                "grant_type": "client_credentials",
-                "client_id": CLIENT_ID,
-                "client_secret": CLIENT_SECRET,
-            }
-            body = urllib.parse.urlencode(form).encode()
-            status, answer = send(
-                "POST", self.url + TOKEN_PATH, body, content_type="application/x-www-form-urlencoded"
-            )
-            assert status == 200, answer
-            given = json.loads(answer)
-            self._token = (given["access_token"], time.monotonic() + given["expires_in"] / 2)
-        return self._token[0]
-
-    def rest(self) -> None:
-        """Let the plant rest."""
-        body = json.dumps({"changes_per_second": 0}).encode()
-        status, answer = send("PATCH", f"{self.url}/_local/plant", body, content_type="application/json")
-        assert status == 200, answer
-
-    def changes(self) -> int:
-        """How many changes the plant has made since it was set up."""
-        status, answer = send("GET", f"{self.url}/_local/plant")
-        assert status == 200, answer
-        return json.loads(answer)["changes"]
-
-    def accepted(self) -> set[str]:
-        """The events whose delivery was answered with 2xx, as ION recorded it."""
-        found: set[str] = set()
-        while True:
-            last = max((int(id_) for id_ in found), default=0)
-            edges = self.execute(ACCEPTED, after=last)["webhookEvents"]["edges"]
-            if not edges:
-                return found
-            found |= {str(edge["node"]["id"]) for edge in edges}
-
-    def post(self, body: Any) -> Any:
-        """Post a GraphQL request, or a batch, as it is."""
-        headers = {"authorization": f"Bearer {self.token()}", "content_type": "application/json"}
-        status, answer = send("POST", f"{self.url}/graphql", json.dumps(body).encode(), **headers)
-        assert status == 200, answer
-        return json.loads(answer)
-
-    def execute(self, query: str, **variables: Any) -> dict[str, Any]:
-        """Run an operation that has to succeed; give its data."""
-        answer = self.post({"query": query, "variables": variables})
-        assert "errors" not in answer, answer["errors"]
-        return answer["data"]
 
 
 class HubProcess:
@@ -204,15 +138,8 @@ def make_start_ion(stack: ExitStack, where: Callable[[str], Path]) -> StartIon:
     def start(
         *options: str, data: Path | None = None, port: int = 0, size: str = "small", changes: float = 0
     ) -> LocalIonProcess:
-        data = data or where("ion")
-        port = port or free_port()
-        arguments = ["ion", "serve", "--port", str(port), "--data", str(data), "--size", size]
-        arguments += ["--changes-per-second", str(changes), *options]
-        environment = {"ION_CLIENT_ID": CLIENT_ID, "ION_CLIENT_SECRET": CLIENT_SECRET}
-        child = stack.enter_context(Child("local ION", arguments, data.parent / "ion.log", environment))
-        url = f"http://127.0.0.1:{port}"
-        child.wait_until(lambda: answers(f"{url}/_local/ready"), 120)
-        return LocalIonProcess(url, child, data)
+        given = ["--size", size, "--changes-per-second", str(changes), *options]
+        return stack.enter_context(running_local_ion(data or where("ion"), given, port=port))
 
     return start
 

@@ -5,19 +5,25 @@ from typing import Annotated
 
 import typer
 
+from ultraviolet.cli import faults, states
+from ultraviolet.cli.local_ion import URL
 from ultraviolet.errors import InvalidError
 
 BEGIN = "<!-- unserved mutations, written by `ultraviolet ion unserved --write` -->"
 END = "<!-- end -->"
 
-app = typer.Typer(no_args_is_help=True, help="Run a local ION, print its schema.")
+app = typer.Typer(no_args_is_help=True, help="Run a local ION, make it fail on purpose, print its schema.")
+app.add_typer(faults.app, name="fault")
+app.command("snapshot")(states.snapshot)
+app.command("restore")(states.restore)
+app.command("reset")(states.reset)
 
 
 @app.command()
 def serve(
     *,
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
-    port: int = typer.Option(8100, help="Port to listen on."),
+    port: int = typer.Option(8100, help="Port to listen on; 0 takes a free one."),
     data: Path = typer.Option(Path("local-ion-data"), help="Directory of the local ION's database."),
     size: str = typer.Option(
         "small", help="Size of the plant: small, medium, large, or a number of objects."
@@ -27,10 +33,19 @@ def serve(
     no_quirk: list[str] | None = typer.Option(None, help="Switch off one of ION's known quirks; repeatable."),
     token_lifetime: int = typer.Option(300, min=1, help="Seconds an access token lives."),
     plant: bool = typer.Option(True, help="Fill an empty ION with a simulated company."),
+    tls: bool = typer.Option(
+        False, "--tls", help="Serve https with a certificate of an authority made in DATA/tls."
+    ),
+    time_limit: float = typer.Option(
+        30.0,
+        min=0.001,
+        help="Seconds after which an answer that has not begun is 502, as ION's gateway does.",
+    ),
 ) -> None:
     """Run a local ION: OAuth, GraphQL, webhooks, query runner, simulated plant.
 
     Credentials come from ION_CLIENT_ID and ION_CLIENT_SECRET; without them they are created and printed once.
+    With port 0 a free port is taken; the address is printed, and kept in DATA/local-ion.json.
     """
     from ultraviolet.cli import logs
     from ultraviolet.local_ion import server
@@ -47,6 +62,8 @@ def serve(
             no_quirk=tuple(no_quirk or ()),
             token_lifetime=token_lifetime,
             plant=plant,
+            tls=tls,
+            time_limit=time_limit,
         )
     )
 
@@ -54,7 +71,7 @@ def serve(
 @app.command()
 def plant(
     *,
-    url: str = typer.Option("http://127.0.0.1:8100", help="Where the local ION runs."),
+    url: str = URL,
     changes_per_second: float | None = typer.Option(None, min=0, help="How busy it is to be; 0 rests."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:

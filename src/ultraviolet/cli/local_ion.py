@@ -1,13 +1,23 @@
 """Speaking to the doors that only a local ION has."""
 
 import json
+import os
+import ssl
 import urllib.error
 import urllib.request
 from typing import Any
 
+import typer
+
 from ultraviolet.errors import InvalidError, UltravioletError
 
 _TIME_OUT = 60.0
+_TRUST = ("ULTRAVIOLET_CA_FILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+"""Where the authority of a local ION that serves https is looked for."""
+
+URL: str = typer.Option(
+    "http://127.0.0.1:8100", envvar="ULTRAVIOLET_LOCAL_ION", help="Where the local ION runs."
+)
 
 
 class LocalIonUnreachableError(UltravioletError):
@@ -26,7 +36,7 @@ def ask(url: str, path: str, body: Any = None, *, method: str = "POST") -> Any:
         url.rstrip("/") + path, data=content, method=method, headers={"content-type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=_TIME_OUT) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_TIME_OUT, context=trusting()) as answer:  # noqa: S310
             return json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as error:
         with error:
@@ -42,3 +52,12 @@ def _reason(body: bytes) -> str:
         return str(json.loads(body)["detail"])
     except (ValueError, KeyError, TypeError):
         return body.decode(errors="replace")[:200]
+
+
+def trusting() -> ssl.SSLContext:
+    """Trust what the system trusts, and the authority the environment names."""
+    context = ssl.create_default_context()
+    for name in _TRUST:
+        if os.environ.get(name):
+            context.load_verify_locations(os.environ[name])
+    return context

@@ -11,21 +11,27 @@ from urllib.parse import urlsplit
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader
-from litestar import Litestar, MediaType, Request, Response, get, post
+from litestar import Litestar, MediaType, Request, Response, get, post, route
 from litestar.datastructures import Cookie
 from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
 
-from ultraviolet.errors import UnauthenticatedError
-from ultraviolet.local_ion import api_keys
-from ultraviolet.local_ion.callers import QUERY_RUNNER, viewer_of
+from ultraviolet.errors import UltravioletError
+from ultraviolet.local_ion import api_keys, over_http
+from ultraviolet.local_ion.callers import QUERY_RUNNER, Doorkeeper, viewer_of
+from ultraviolet.local_ion.delivery import Deliveries
+from ultraviolet.local_ion.drift import Drift
 from ultraviolet.local_ion.factory.works import Works
+from ultraviolet.local_ion.faults import Faults
 from ultraviolet.local_ion.file_store import files_router
 from ultraviolet.local_ion.local_api import local_api
 from ultraviolet.local_ion.oauth import TOKEN_PATH, Claims, Tokens, token_answer, token_request
-from ultraviolet.local_ion.schema import LocalIon
+from ultraviolet.local_ion.over_http import NotByGetError, Operation
+from ultraviolet.local_ion.schema import LocalIon, Viewer
+from ultraviolet.local_ion.snapshots import Snapshots
 
 HERE = Path(__file__).parent
 COOKIE = "local_ion_session"
+NOT_BY_GET = NotByGetError.status
 HOME = """query Home {
   me { organization { name } }
   suppliers(first: 1) { pageInfo { totalCount } } parts(first: 1) { pageInfo { totalCount } }
@@ -45,21 +51,27 @@ HOME_TITLES = {
 }
 
 
-class Operation(msgspec.Struct):
-    """One GraphQL request of a body; clients send more members than these, and they are ignored."""
-
-    query: str
-    variables: dict[str, Any] | None = None
-    operationName: str | None = None  # noqa: N815  the name on the wire
-
-
 class Edge:
     """What the routes share: the ION behind them, who may call it, and whether it is ready."""
 
-    def __init__(self, ion: LocalIon, tokens: Tokens, threads: Executor, works: Works) -> None:
+    def __init__(
+        self,
+        ion: LocalIon,
+        tokens: Tokens,
+        threads: Executor,
+        works: Works,
+        faults: Faults,
+        deliveries: Deliveries,
+        snapshots: Snapshots,
+    ) -> None:
         self.ion = ion
         self.tokens = tokens
         self.works = works
+        self.faults = faults
+        self.deliveries = deliveries
+        self.snapshots = snapshots
+        self.drift = Drift(ion.schema, faults)
+        self.doorkeeper = Doorkeeper(faults, ion.catalog)
         self.ready = False
         self.session = secrets.token_urlsafe(32)
         self._threads = threads
@@ -68,7 +80,9 @@ class Edge:
         """Tell who calls: the page's own cookie from the same origin, or a token. Raises UnauthenticatedError."""
         if "authorization" not in request.headers and self._is_own_page(request):
             return QUERY_RUNNER
-        return self.tokens.read(request.headers.get("authorization"))
+        claims = self.tokens.read(request.headers.get("authorization"))
+        self.doorkeeper.admit(claims)
+        return claims
 
     def _is_own_page(self, request: Request[Any, Any, Any]) -> bool:
         cookie = request.cookies.get(COOKIE, "")
@@ -83,7 +97,23 @@ class Edge:
     def execute(self, operations: Sequence[Operation], claims: Claims) -> list[dict[str, Any]]:
         """Run operations one after the other, as ION does with a batch; raises UnauthenticatedError."""
         viewer = viewer_of(self.ion.store, claims)
-        return [self.ion.execute(o.query, o.variables, o.operationName, viewer) for o in operations]
+        return [self._execute(operation, viewer) for operation in operations]
+
+    def respond(self, asked: over_http.Asked, claims: Claims, media: str) -> tuple[int, bytes]:
+        """Give the status and body of an answer; raises UnauthenticatedError."""
+        many = isinstance(asked, list)
+        answers = self.execute(asked if many else [asked], claims)
+        answer = answers if many else answers[0]
+        return over_http.status(answer, media), msgspec.json.encode(answer)
+
+    def _execute(self, operation: Operation, viewer: Viewer) -> dict[str, Any]:
+        viewer = self.doorkeeper.restricted(viewer, operation.query)
+        return self.drift.execute(
+            operation.query,
+            operation.variables,
+            operation.operationName,
+            lambda query, variables, name: self.ion.execute(query, variables, name, viewer),
+        )
 
     def claims_of_key(self, client_id: str, client_secret: str) -> Claims | None:
         """Tell whose credentials these are."""
@@ -102,22 +132,23 @@ def create_app(edge: Edge, *, lifespan: Sequence[Callable[[Litestar], Any]] = ()
         if wanted.grant_type != "client_credentials":
             return _oauth_error(400, "unsupported_grant_type", "Unsupported grant_type")
         claims = await edge.in_thread(edge.claims_of_key, wanted.client_id, wanted.client_secret)
-        if claims is None:
+        lifetime = edge.doorkeeper.lifetime(wanted.client_id, edge.tokens.lifetime)
+        if claims is None or lifetime is None:
             return _oauth_error(401, "invalid_client", "Invalid client or Invalid client credentials")
-        return Response(token_answer(edge.tokens.issue(claims), edge.tokens.lifetime))
+        return Response(token_answer(edge.tokens.issue(claims, lifetime), lifetime))
 
-    @post("/graphql", status_code=200)
+    @route("/graphql", http_method=["GET", "POST"], status_code=200)
     async def graphql(request: Request[Any, Any, Any]) -> Response[bytes]:
+        media = over_http.media_type(request.headers.get("accept", ""))
         try:
             claims = edge.claims(request)
-            operations = read_operations(await request.body())
-            many = isinstance(operations, list)
-            answers = await edge.in_thread(edge.execute, operations if many else [operations], claims)
-        except UnauthenticatedError as error:
-            return _graphql(401, _errors(str(error)))
-        except msgspec.MsgspecError as error:
-            return _graphql(400, _errors(f"The request is malformed: {error}"))
-        return _graphql(200, answers if many else answers[0])
+            status, answer = await edge.in_thread(edge.respond, await _asked(request), claims, media)
+        except UltravioletError as error:
+            status, answer = error.status, msgspec.json.encode(over_http.failure(str(error)))
+        headers = {"content-type": f"{media}; charset=utf-8"} | (
+            {"allow": "POST"} if status == NOT_BY_GET else {}
+        )
+        return Response(answer, status_code=status, media_type=media, headers=headers)
 
     @get("/", media_type=MediaType.HTML, sync_to_thread=False)
     def runner() -> Response[str]:
@@ -146,22 +177,15 @@ def create_app(edge: Edge, *, lifespan: Sequence[Callable[[Litestar], Any]] = ()
     )
 
 
-def read_operations(body: bytes) -> Operation | list[Operation]:
-    """Read a GraphQL request, one operation or a JSON array of them; raises MsgspecError."""
-    return msgspec.json.decode(body, type=Operation | list[Operation])
+async def _asked(request: Request[Any, Any, Any]) -> over_http.Asked:
+    if request.method == "GET":
+        return over_http.queried(dict(request.query_params))
+    return over_http.posted(request.headers.get("content-type", ""), await request.body())
 
 
 def _home(data: dict[str, Any]) -> dict[str, Any]:
     counts = [(title, data[name]["pageInfo"]["totalCount"]) for name, title in HOME_TITLES.items()]
     return {"organization": data["me"]["organization"]["name"], "counts": counts}
-
-
-def _errors(message: str) -> dict[str, Any]:
-    return {"errors": [{"message": message}]}
-
-
-def _graphql(status: int, answer: Any) -> Response[bytes]:
-    return Response(msgspec.json.encode(answer), status_code=status, media_type=MediaType.JSON)
 
 
 def _oauth_error(status: int, error: str, description: str) -> Response[dict[str, object]]:

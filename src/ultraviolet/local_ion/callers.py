@@ -1,12 +1,15 @@
 """Who calls the local ION: the first API key, and what a token's bearer may do."""
 
+import re
 import uuid
 from collections.abc import Mapping
 
 import msgspec
 
 from ultraviolet.errors import UnauthenticatedError
+from ultraviolet.ion.catalog import Catalog
 from ultraviolet.local_ion import api_keys
+from ultraviolet.local_ion.faults import Faults, concerns
 from ultraviolet.local_ion.oauth import Claims, UnreadableTokenError
 from ultraviolet.local_ion.schema import Viewer
 from ultraviolet.local_ion.seed import ADMINISTRATOR
@@ -55,3 +58,37 @@ def viewer_of(store: Store, claims: Claims) -> Viewer:
     if row is None:
         raise UnauthenticatedError(UnreadableTokenError.__doc__)
     return Viewer(claims.user_id, frozenset(msgspec.json.decode(row[0], type=list[str])) if row[0] else None)
+
+
+class Doorkeeper:
+    """What faults make of tokens and permissions."""
+
+    def __init__(self, faults: Faults, catalog: Catalog) -> None:
+        self._faults = faults
+        roots = (catalog.schema.query_type, catalog.schema.mutation_type)
+        self._roots = frozenset(name for root in roots if root for name in root.fields)
+
+    def lifetime(self, client_id: str, usual: int) -> float | None:
+        """Give the lifetime of a token about to be issued; None for a key that a fault has revoked."""
+        lifetime: float = usual
+        for fault in self._faults.strike("issue", client_id):
+            if fault.kind == "key_revoked":
+                return None
+            lifetime = fault.setting("seconds")
+        return lifetime
+
+    def admit(self, claims: Claims) -> None:
+        """Refuse a good token where a fault says so; raises UnauthenticatedError."""
+        for fault in self._faults.strike("token", claims.client_id):
+            refused = fault.kind == "token_refused"
+            raise UnauthenticatedError(fault.setting("message") if refused else UnreadableTokenError.__doc__)
+
+    def restricted(self, viewer: Viewer, query: str) -> Viewer:
+        """Take away what a fault says is no longer allowed."""
+        if not self._faults.standing("permission"):
+            return viewer
+        named = self._roots.intersection(re.findall(r"\w+", query))
+        lost = self._faults.strike("permission", *named)
+        allowed = self._roots if viewer.permissions is None else viewer.permissions
+        left = frozenset(name for name in allowed if not any(concerns(fault, (name,)) for fault in lost))
+        return Viewer(viewer.user_id, left) if lost else viewer

@@ -1,7 +1,9 @@
 """Sends what changed to the receivers: signed, concurrent, retried with back-off, every attempt recorded."""
 
 import asyncio
+import contextlib
 import random
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import aiohttp
@@ -27,6 +29,22 @@ class Delivery(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...]
     body: bytes
     retries: int = 0
+    signed: bytes | None = None
+    """What the signature is made of, where that is not the body."""
+
+
+class Sending(msgspec.Struct, frozen=True):
+    """What is really sent of a delivery: after a pause, perhaps not at all, perhaps without a record."""
+
+    delivery: Delivery
+    pause: float = 0.0
+    recorded: bool = True
+    lost: str | None = None
+    """Why it is not sent."""
+
+
+Plan = Callable[[Sequence[Delivery]], list[Sending]]
+"""Turns deliveries into what is really sent; may block."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -72,14 +90,30 @@ class Ledger(Protocol):
         """Write attempts to their webhook events, in one transaction."""
         ...
 
+    def close(self) -> None:
+        """Announce no more; returns when nothing is being announced."""
+        ...
+
+
+def as_they_are(deliveries: Sequence[Delivery]) -> list[Sending]:
+    """Send every delivery once, at once."""
+    return [Sending(delivery) for delivery in deliveries]
+
 
 class Sender:
     """Delivers until told to stop; `wake` it after every commit, from any thread."""
 
     def __init__(
-        self, ledger: Ledger, *, retries: Retries | None = None, concurrency: int = 64, timeout: float = 30.0
+        self,
+        ledger: Ledger,
+        *,
+        plan: Plan = as_they_are,
+        retries: Retries | None = None,
+        concurrency: int = 64,
+        timeout: float = 30.0,
     ) -> None:
         self._ledger = ledger
+        self._plan = plan
         self._retries = retries or Retries()
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._slots = asyncio.Semaphore(concurrency)
@@ -105,19 +139,35 @@ class Sender:
                 await self._stop()
 
     async def _announce_for_ever(self, session: aiohttp.ClientSession) -> None:
-        self._start(session, await asyncio.to_thread(self._ledger.unfinished))
+        self._start(session, await asyncio.to_thread(self._planned, self._ledger.unfinished))
         while True:
             self._changed.clear()
-            deliveries = await asyncio.to_thread(self._ledger.announce)
-            self._start(session, deliveries)
-            if not deliveries:
+            sendings = await asyncio.to_thread(self._planned, self._ledger.announce)
+            self._start(session, sendings)
+            if not sendings:
                 await self._changed.wait()
 
-    def _start(self, session: aiohttp.ClientSession, deliveries: list[Delivery]) -> None:
-        for delivery in deliveries:
-            task = asyncio.create_task(self._deliver(session, delivery))
+    def _planned(self, owed: Callable[[], list[Delivery]]) -> list[Sending]:
+        return self._plan(owed())
+
+    def _start(self, session: aiohttp.ClientSession, sendings: list[Sending]) -> None:
+        for sending in sendings:
+            task = asyncio.create_task(self._send(session, sending))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
+
+    async def _send(self, session: aiohttp.ClientSession, sending: Sending) -> None:
+        if sending.pause:
+            await asyncio.sleep(sending.pause)
+        delivery = sending.delivery
+        if sending.lost is not None:
+            lost = Attempt(delivery.event_id, "failed", delivery.retries, None, sending.lost, None)
+            await self._attempts.put(lost)
+        elif sending.recorded:
+            await self._deliver(session, delivery)
+        else:
+            async with self._slots:
+                await self._attempt(session, delivery)
 
     async def _deliver(self, session: aiohttp.ClientSession, delivery: Delivery) -> None:
         while True:
@@ -165,11 +215,49 @@ class Sender:
             await self._record_batch([self._attempts.get_nowait()])
 
 
+class Deliveries:
+    """A sender that can be stopped, and started again over a store that has changed meanwhile."""
+
+    def __init__(self, ledger: Callable[[], Ledger], plan: Plan = as_they_are) -> None:
+        self._make_ledger = ledger
+        self._plan = plan
+        self._sender: Sender | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._ledger: Ledger | None = None
+
+    def wake(self) -> None:
+        """Say that something was committed; from any thread."""
+        if self._sender is not None:
+            self._sender.wake()
+
+    async def start(self) -> None:
+        """Deliver from now on."""
+        self._ledger = await asyncio.to_thread(self._make_ledger)
+        self._sender = Sender(self._ledger, plan=self._plan)
+        self._running = asyncio.create_task(self._sender.run())
+        self._running.add_done_callback(complain)
+
+    async def stop(self) -> None:
+        """Deliver no more; what is under way is let go."""
+        if self._running is not None and self._ledger is not None:
+            self._running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(self._running, return_exceptions=True)
+            await asyncio.to_thread(self._ledger.close)
+        self._sender = self._running = self._ledger = None
+
+
+def complain(task: asyncio.Task[None]) -> None:
+    """Log what ended a task that should have gone on."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("local_ion.failed", error=str(error), exc_info=error)
+
+
 async def post(session: aiohttp.ClientSession, delivery: Delivery) -> tuple[int, str]:
     """POST one delivery and give the status and the beginning of the answer."""
     headers = dict(delivery.headers) | {
         "content-type": "application/json",
-        "x-ion-signature": sign(delivery.secret, delivery.body),
+        "x-ion-signature": sign(delivery.secret, delivery.signed or delivery.body),
     }
     async with session.post(
         delivery.url, data=delivery.body, headers=headers, allow_redirects=False

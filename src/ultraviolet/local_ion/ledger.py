@@ -1,6 +1,7 @@
 """From the audit log to webhook events: which delivery each commit owes to whom, and how each went."""
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -55,6 +56,8 @@ class WebhookLedger:
         self._store = store
         self._quirks = quirks
         self._subscribed: Subscribed | None = None
+        self._lock = threading.Lock()
+        self._closed = False
         self._announced = self._begin()
 
     def _begin(self) -> int:
@@ -65,6 +68,15 @@ class WebhookLedger:
 
     def announce(self) -> list[Delivery]:
         """Write the webhook events the commits since the last call owe, and give them as deliveries."""
+        with self._lock:
+            return [] if self._closed else self._announce_next()
+
+    def close(self) -> None:
+        """Announce no more; returns when nothing is being announced."""
+        with self._lock:
+            self._closed = True
+
+    def _announce_next(self) -> list[Delivery]:
         with self._store.reading() as connection:
             actions = whole_transactions(connection, self._announced)
             if not actions:
@@ -113,6 +125,11 @@ class WebhookLedger:
 
     def record(self, attempts: list[Attempt]) -> None:
         """Write attempts to their webhook events, in one transaction."""
+        with self._lock:
+            if not self._closed:
+                self._record(attempts)
+
+    def _record(self, attempts: list[Attempt]) -> None:
         with self._store.writing(None) as transaction:
             transaction.connection.executemany(
                 RECORD,

@@ -58,11 +58,13 @@ class Tokens:
         self.lifetime = lifetime
 
     @classmethod
-    def from_data(cls, data: Path, *, issuer: str, lifetime: int) -> Self:
+    def from_data(
+        cls, data: Path, *, issuer: str, lifetime: int, clock: Callable[[], datetime] | None = None
+    ) -> Self:
         """Use the signing key kept in the data directory, made at the first start."""
-        return cls(signing_key(data / "token-key.pem"), issuer=issuer, lifetime=lifetime)
+        return cls(signing_key(data / "token-key.pem"), issuer=issuer, lifetime=lifetime, clock=clock)
 
-    def issue(self, claims: Claims) -> str:
+    def issue(self, claims: Claims, lifetime: float | None = None) -> str:
         """Write a token that is valid from now on for the lifetime."""
         now = self._clock()
         body = {
@@ -70,7 +72,7 @@ class Tokens:
             "sub": str(claims.user_id),
             "azp": claims.client_id,
             "iat": now,
-            "exp": now + timedelta(seconds=self.lifetime),
+            "exp": now + timedelta(seconds=self.lifetime if lifetime is None else lifetime),
             "typ": "Bearer",
         }
         return jwt.encode(body, self._key, algorithm="RS256", headers={"kid": self._key_id})
@@ -132,7 +134,7 @@ def token_request(headers: Mapping[str, str], body: bytes) -> TokenRequest:
     )
 
 
-def token_answer(token: str, lifetime: int) -> dict[str, object]:
+def token_answer(token: str, lifetime: float) -> dict[str, object]:
     """Give the body of a successful token request, as Keycloak writes it."""
     return {
         "access_token": token,

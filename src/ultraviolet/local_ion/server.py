@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import AsyncGenerator
@@ -11,23 +12,29 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
-import structlog
 import uvicorn
 from litestar import Litestar
 
+from ultraviolet.errors import InvalidError
 from ultraviolet.local_ion.app import Edge, create_app
 from ultraviolet.local_ion.callers import Credentials, credentials_of, first_key
-from ultraviolet.local_ion.delivery import Sender
+from ultraviolet.local_ion.clock import Clock
+from ultraviolet.local_ion.delivery import Deliveries, complain
 from ultraviolet.local_ion.factory.live import StoppedError
 from ultraviolet.local_ion.factory.works import SetUpMark, Works
+from ultraviolet.local_ion.faults import Faults
+from ultraviolet.local_ion.gateway import Gateway, Protocol
 from ultraviolet.local_ion.ledger import WebhookLedger
+from ultraviolet.local_ion.misdelivery import Misdelivery
 from ultraviolet.local_ion.oauth import Tokens
 from ultraviolet.local_ion.quirks import Quirks
 from ultraviolet.local_ion.schema import LocalIon
-
-log = structlog.get_logger()
+from ultraviolet.local_ion.snapshots import Snapshots
+from ultraviolet.local_ion.tls import Certificates, certificates
 
 THREADS = 8
+ADDRESS_FILE = "local-ion.json"
+"""Where a running local ION says its address, in its data directory."""
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,12 +49,14 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     no_quirk: tuple[str, ...] = ()
     token_lifetime: int = 300
     plant: bool = True
+    tls: bool = False
+    time_limit: float = 30.0
 
     @property
     def url(self) -> str:
         """The address to open in a browser on this machine."""
         host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104  compared, not bound
-        return f"http://{host}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
 
 class Process:
@@ -57,14 +66,16 @@ class Process:
         self.options = options
         self.quirks = Quirks.without(options.no_quirk)
         options.data.mkdir(parents=True, exist_ok=True)
-        mark = SetUpMark(options.data)
-        mark.clear_away()
-        self.ion = LocalIon(options.data)
+        self.mark = SetUpMark(options.data)
+        self.mark.clear_away()
+        self.faults = Faults()
+        clock = Clock(self.faults)
+        self.ion = LocalIon(options.data, clock.text)
         self.ion.store.files.base = options.url
         self._stop = threading.Event()
         self.works = Works(
             self.ion,
-            mark,
+            self.mark,
             self._stop,
             size=options.size,
             seed=options.seed,
@@ -73,59 +84,95 @@ class Process:
         self.credentials = first_key(self.ion.store, given)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="graphql")
         issuer = f"{options.url}/realms/api-keys"
-        tokens = Tokens.from_data(options.data, issuer=issuer, lifetime=options.token_lifetime)
-        self.edge = Edge(self.ion, tokens, self._threads, self.works)
+        tokens = Tokens.from_data(
+            options.data, issuer=issuer, lifetime=options.token_lifetime, clock=clock.now
+        )
+        self.deliveries = Deliveries(
+            lambda: WebhookLedger(self.ion.store, self.quirks), Misdelivery(self.faults, self.ion.store).plan
+        )
+        self.snapshots = Snapshots(self.ion, options.data / "snapshots")
+        self.edge = Edge(
+            self.ion, tokens, self._threads, self.works, self.faults, self.deliveries, self.snapshots
+        )
 
     @contextlib.asynccontextmanager
     async def running(self, _: Litestar) -> AsyncGenerator[None]:
         """Deliver, set up the plant and keep it working, for as long as the server serves."""
-        sender = Sender(WebhookLedger(self.ion.store, self.quirks))
-        self.ion.on_commit = sender.wake
-        delivering = asyncio.create_task(sender.run())
+        self.ion.on_commit = self.deliveries.wake
+        await self.deliveries.start()
         working = asyncio.create_task(self._plant())
-        for task in (delivering, working):
-            task.add_done_callback(_complain)
+        working.add_done_callback(complain)
         try:
             yield
         finally:
             self._stop.set()
-            delivering.cancel()
-            await asyncio.gather(delivering, working, return_exceptions=True)
+            await self.deliveries.stop()
+            await asyncio.gather(working, return_exceptions=True)
             self._threads.shutdown()
             self.ion.close()
 
     async def _plant(self) -> None:
         if self.options.plant:
             try:
-                await asyncio.to_thread(self.works.fill)
+                await asyncio.to_thread(self._fill)
             except StoppedError:
                 return
         self.edge.ready = True
         if self.options.plant:
             await asyncio.to_thread(self.works.work)
 
+    def _fill(self) -> None:
+        if not self.mark.done:
+            self.works.fill()
+            self.snapshots.keep_plant()
+
 
 def serve(options: ServeOptions) -> None:
     """Run a local ION until SIGTERM or SIGINT; credentials are fixed by ION_CLIENT_ID and ION_CLIENT_SECRET."""
-    process = Process(options, credentials_of(os.environ))
-    app = create_app(process.edge, lifespan=[process.running])
-    server = uvicorn.Server(
-        uvicorn.Config(app, host=options.host, port=options.port, log_level="warning", access_log=False)
-    )
-    # uvicorn raises the signal again once it has stopped; an orderly end is not a death by signal.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, server.handle_exit)
-    announce(options, process.credentials)
-    server.run()
+    options.data.mkdir(parents=True, exist_ok=True)
+    with listening(options.host, options.port) as listener:
+        options = msgspec.structs.replace(options, port=listener.getsockname()[1])
+        process = Process(options, credentials_of(os.environ))
+        app = create_app(process.edge, lifespan=[process.running])
+        found = certificates(options.data / "tls", options.host) if options.tls else None
+        config = uvicorn.Config(
+            Gateway(app, process.faults, options.time_limit),
+            http=Protocol,
+            log_level="warning",
+            access_log=False,
+            ssl_certfile=found and found.certificate,
+            ssl_keyfile=found and found.key,
+        )
+        server = uvicorn.Server(config)
+        # uvicorn raises the signal again once it has stopped; an orderly end is not a death by signal.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, server.handle_exit)
+        announce(options, process.credentials, found)
+        server.run(sockets=[listener])
 
 
-def announce(options: ServeOptions, credentials: Credentials | None) -> None:
-    """Say once where everything is, and the credentials if they were made just now."""
+def listening(host: str, port: int) -> socket.socket:
+    """Take a port, any free one for 0; raises InvalidError where it is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise InvalidError(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another --port."
+        ) from error
+
+
+def announce(options: ServeOptions, credentials: Credentials | None, found: Certificates | None) -> None:
+    """Say once where everything is, and the credentials if they were made just now; leave the address in a file."""
     lines = [
         f"Local ION      {options.url}/home   (query runner {options.url}/)",
         f"GraphQL        {options.url}/graphql",
         f"Auth server    {options.url}",
     ]
+    if found is not None:
+        lines.append(
+            f"Authority      {found.authority.resolve()}   (REQUESTS_CA_BUNDLE, ULTRAVIOLET_CA_FILE)"
+        )
     if credentials is not None:
         lines += [
             f"Client id      {credentials.client_id}",
@@ -133,8 +180,7 @@ def announce(options: ServeOptions, credentials: Credentials | None) -> None:
         ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
-
-
-def _complain(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("local_ion.failed", error=str(error), exc_info=error)
+    address = msgspec.json.encode({"url": options.url, "pid": os.getpid()})
+    fresh = options.data / f"{ADDRESS_FILE}.new"
+    fresh.write_bytes(address)
+    fresh.replace(options.data / ADDRESS_FILE)

@@ -5,7 +5,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
@@ -189,6 +189,16 @@ class Store:
         """Give a file's name and content type, or None."""
         sql = "SELECT filename, content_type FROM file_attachments WHERE id = ?"
         return self.connection.execute(sql, (file_id,)).fetchone()
+
+    def save(self, path: Path) -> None:
+        """Write all there is now to another database file; readers and writers go on meanwhile."""
+        with closing(sqlite3.connect(path)) as target:
+            self.connection.backup(target)
+
+    def load(self, path: Path) -> None:
+        """Replace all there is by another database file, at once; readers see the one or the other."""
+        with self._lock, closing(sqlite3.connect(path)) as source:
+            source.backup(self._writer)
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,0 +1,97 @@
+"""A local ION in a process of its own, for each test as it was at the beginning; and a receiver of deliveries."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import msgspec
+import pytest
+
+from ultraviolet.ion.signatures import sign
+from ultraviolet.pytest_plugin import BEGINNING
+from ultraviolet.testing import LocalIonProcess
+
+RECEIVER = "mutation($input: CreateWebhookReceiverInput!) { createWebhookReceiver(input: $input) { webhookReceiver { id } } }"
+SUBSCRIPTION = (
+    "mutation($input: CreateWebhookSubscriptionInput!)"
+    " { createWebhookSubscription(input: $input) { webhookSubscription { id } } }"
+)
+SECRET = "the shared secret"
+
+
+class Came(msgspec.Struct, frozen=True):
+    """One delivery as it arrived."""
+
+    body: bytes
+    genuine: bool
+
+    def told(self) -> dict[str, object]:
+        return msgspec.json.decode(self.body)
+
+
+class Receiver:
+    """An HTTP server that keeps what it is sent, and takes only what is signed."""
+
+    def __init__(self) -> None:
+        self.came: list[Came] = []
+        self._something = threading.Condition()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                genuine = self.headers["x-ion-signature"] == sign(SECRET, body)
+                self.send_response(200 if genuine else 401)
+                self.send_header("content-length", "0")
+                self.end_headers()
+                receiver.keep(Came(body, genuine))
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+    def keep(self, came: Came) -> None:
+        with self._something:
+            self.came.append(came)
+            self._something.notify_all()
+
+    def wait(self, number: int) -> list[Came]:
+        """Wait until so many have come."""
+        with self._something:
+            assert self._something.wait_for(lambda: len(self.came) >= number, 20), self.came
+            return list(self.came)
+
+    def subscribe(self, ion: LocalIonProcess, resource: str = "SUPPLIERS", action: str = "UPDATE") -> int:
+        """Have everything of one kind delivered here; gives the receiver's id."""
+        made = ion.execute(RECEIVER, input={"name": "test", "webhookUri": self.url, "sharedSecret": SECRET})
+        receiver = made["createWebhookReceiver"]["webhookReceiver"]["id"]
+        ion.execute(SUBSCRIPTION, input={"receiverId": receiver, "resource": resource, "action": action})
+        return receiver
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def ion(local_ion_process: LocalIonProcess) -> LocalIonProcess:
+    """A local ION as it was at the beginning, without faults."""
+    local_ion_process.faults.clear()
+    local_ion_process.restore(BEGINNING)
+    return local_ion_process
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Somewhere to deliver to."""
+    made = Receiver()
+    yield made
+    made.close()
