@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.web.gate import AnyRequest, known_caller
+from ultraviolet.web.pages.charts import seconds
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 STATIC = Path(__file__).parent.parent / "static"
@@ -72,6 +73,7 @@ class Renderer:
             "ago": ago,
             "asset": cache(asset),
             "count": "{:,}".format,
+            "seconds": seconds,
             "clock": clock,
             "tone": tone,
             "words": words,
