@@ -50,6 +50,12 @@ document.addEventListener("change", (event) => {
   }
 });
 
+// An address one can share names only what was chosen.
+document.addEventListener("formdata", (event) => {
+  if (event.target.method !== "get") return;
+  for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+});
+
 // "/" goes to the search; "g" and a letter to the page of the navigation that names it.
 let going = false;
 document.addEventListener("keydown", (event) => {
@@ -88,7 +94,7 @@ refreshTimes();
 if (window.Idiomorph) {
   Object.assign(Idiomorph.defaults.callbacks, {
     beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS"),
-    beforeNodeMorphed: (old) => !(old.matches?.(":popover-open, :focus:is(input, select, textarea)")),
+    beforeNodeMorphed: (old) => !(old.matches?.(":popover-open, input:checked, :focus:is(input, select, textarea)")),
     afterNodeAdded: (node) => { if (node.tagName === "TR") node.classList.add("arrived"); },
   });
 }
