@@ -49,10 +49,6 @@ PAIRS: Mapping[str, Mapping[str, str]] = {
     "mbom_approval_requests": {"assignees": _ASSIGNEES.format("mbom_approval_requests")},
     "parts_kits": {
         "assignees": _ASSIGNEES.format("parts_kits"),
-        "partInventories": (
-            "SELECT i.part_kit_id AS own, k.part_inventory_id AS other FROM part_kit_inventories k"
-            " JOIN part_kit_items i ON i.id = k.part_kit_item_id"
-        ),
     },
     "parts": {
         "revisions": (
