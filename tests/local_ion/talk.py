@@ -87,7 +87,7 @@ class Ion:
         page = self.ion.schema.query_type
         assert page is not None
         kind = page.fields[listed].args["filters"].type
-        query = f"query($f: {kind}) {{ {listed}(filters: $f, sort: [ID_ASC]) {{ edges {{ node {{ {select} }} }} }} }}"
+        query = f"query($f: {kind}) {{ {listed}(filters: $f) {{ edges {{ node {{ {select} }} }} }} }}"
         return nodes(self.data(query, f=filters))
 
     def organize(self, mutation: str, **values: Any) -> Any:
