@@ -33,6 +33,8 @@ def apply(
     """Let observations, then marks, take effect; returns what changed and what came of each observation."""
     states = rows.load(connection, integration_id, {o.ref for o in observations} | {m.ref for m in marks})
     outcomes = [_fold(states[o.ref], o) for o in observations]
+    for state in states.values():
+        state.forget_no_change()
     changed = [s for s in states.values() if s.change]
     rows.write(connection, catalog, integration_id, list(states.values()))
     rows.write_drift(connection, integration_id, [d for s in changed if (d := drift_of(s))])
