@@ -1,21 +1,20 @@
 """A model of ION for the rules of truth: a dictionary, what it was at any time, what it tells and what it answers."""
 
 from copy import deepcopy
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ultraviolet.mirror.observation import Observation, Origin
 
 RESOURCE = "purchase_orders"
-EPOCH = 1_800_000_000.0
+BEGIN = datetime(2027, 1, 15, 8, tzinfo=UTC)
 
 Row = dict[str, Any]
 
 
 def moment(seconds: float) -> str:
     """A time of the model as the hub writes times."""
-    from datetime import UTC, datetime  # noqa: PLC0415
-
-    return datetime.fromtimestamp(EPOCH + seconds, UTC).isoformat(timespec="microseconds")
+    return (BEGIN + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
 
 
 class ModelIon:
