@@ -8,7 +8,7 @@ import pytest
 from ultraviolet.cli import ion
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion import catalog
-from ultraviolet.local_ion.schema import unserved_mutations
+from ultraviolet.local_ion import fidelity
 
 DOCUMENT = Path(__file__).parents[2] / "docs/ion-compatibility.md"
 
@@ -21,21 +21,20 @@ def test_sdl_is_a_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert "purchaseOrders" in schema.query_type.fields
 
 
-def test_the_document_lists_the_mutations_that_are_not_served() -> None:
+def test_the_document_has_the_state_of_every_root_field() -> None:
     document = DOCUMENT.read_text()
 
-    written = ion.with_list(document, unserved_mutations(catalog.load()))
-    assert written == document, "run: ultraviolet ion unserved --write docs/ion-compatibility.md"
+    written = ion.with_tables(document, fidelity.tables(catalog.load()))
+    assert written == document, "run: ultraviolet ion compatibility --write docs/ion-compatibility.md"
 
 
-def test_a_list_replaces_the_one_before() -> None:
+def test_tables_replace_those_before() -> None:
     document = f"before\n{ion.BEGIN}\n{ion.END}\nafter"
-    once = ion.with_list(document, ["a", "b"])
+    once = ion.with_tables(document, "a")
 
-    assert ion.with_list(once, ["c"]) == ion.with_list(document, ["c"])
-    assert "- `c`" in ion.with_list(once, ["c"])
+    assert ion.with_tables(document, "b") == ion.with_tables(once, "b")
 
 
 def test_a_document_without_a_place_is_refused() -> None:
     with pytest.raises(InvalidError):
-        ion.with_list("nothing", ["a"])
+        ion.with_tables("nothing", "a")

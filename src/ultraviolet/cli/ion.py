@@ -9,7 +9,7 @@ from ultraviolet.cli import faults, states
 from ultraviolet.cli.local_ion import URL
 from ultraviolet.errors import InvalidError
 
-BEGIN = "<!-- unserved mutations, written by `ultraviolet ion unserved --write` -->"
+BEGIN = "<!-- written by `ultraviolet ion compatibility --write` -->"
 END = "<!-- end -->"
 
 app = typer.Typer(no_args_is_help=True, help="Run a local ION, make it fail on purpose, print its schema.")
@@ -98,28 +98,27 @@ def sdl() -> None:
 
 
 @app.command()
-def unserved(
+def compatibility(
     *,
     write: Annotated[
-        Path | None, typer.Option(help="Put the list into this document, between its marks.")
+        Path | None, typer.Option(help="Put the tables into this document, between its marks.")
     ] = None,
 ) -> None:
-    """List the mutations of ION that the local ION does not serve yet; they answer an error that says so."""
+    """Show the state of every query and mutation in the local ION, and every fact about ION that it assumes."""
     from ultraviolet.ion import catalog
-    from ultraviolet.local_ion.schema import unserved_mutations
+    from ultraviolet.local_ion import fidelity
 
-    names = unserved_mutations(catalog.load())
+    tables = fidelity.tables(catalog.load())
     if write is None:
-        typer.echo("\n".join(names))
+        typer.echo(tables)
         return
-    write.write_text(with_list(write.read_text(), names))
+    write.write_text(with_tables(write.read_text(), tables))
 
 
-def with_list(document: str, names: list[str]) -> str:
-    """Replace what stands between the marks of a document by this list."""
+def with_tables(document: str, tables: str) -> str:
+    """Replace what stands between the marks of a document."""
     before, begin, rest = document.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise InvalidError(f"The document has no place for the list: {BEGIN} … {END}")
-    shown = "\n".join(f"- `{name}`" for name in names) or "None."
-    return f"{before}{begin}\n\n{len(names)} mutations:\n\n{shown}\n\n{end}{after}"
+        raise InvalidError(f"The document has no place for the tables: {BEGIN} … {END}")
+    return f"{before}{begin}\n\n{tables}\n\n{end}{after}"

@@ -38,7 +38,7 @@ _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
+    ast.Div: lambda left, right: left / right,
 }
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "any": any, "all": all, "len": len, "set": set, "list": list, "str": str, "int": int, "float": float,
@@ -169,7 +169,8 @@ class _Walk:
     def _made(self, node: ast.GeneratorExp | ast.ListComp | ast.SetComp, depth: int = 0) -> list[Any]:
         if depth == len(node.generators):
             return [self._value(node.elt)]
-        loop, made, before = node.generators[depth], [], dict(self.names)
+        loop, before = node.generators[depth], dict(self.names)
+        made: list[Any] = []
         if not isinstance(loop.target, ast.Name):
             raise _unknown(loop.target)
         for each in self._value(loop.iter):

@@ -49,7 +49,7 @@ def check(tx: Transaction, row: Row, tracking: str | None) -> None:
         refuse_unless(quantity in {0, 1}, "The quantity of a serial tracked inventory is 0 or 1.")
     if row.get("id") is not None:
         refuse_unless(
-            quantity - scrapped >= bound(tx, row["id"]),
+            (quantity or 0) - (scrapped or 0) >= bound(tx, row["id"]),
             "The quantity is less than what is kitted and installed.",
         )
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.local_ion.store import Transaction
@@ -54,7 +55,9 @@ def seed(tx: Transaction, catalog: Catalog) -> None:
     It is what the software brings along, not what somebody did.
     """
     roles = {name: tx.insert("roles", {"name": name}) for name in ROLES}
-    groups, rows, held = [], [], []
+    groups: list[tuple[Any, ...]] = []
+    rows: list[tuple[Any, ...]] = []
+    held: list[tuple[Any, int]] = []
     for id_, (query, name, kind, listed) in enumerate(_roots(catalog), start=1):
         groups.append((id_, name, _family(name), tx.now, tx.now))
         verb, place = _action(query, name), "query" if query else "mutation"

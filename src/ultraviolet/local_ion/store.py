@@ -271,7 +271,7 @@ class Transaction:
         where, params = _where(self.store.tables[table_name], key)
         return next(self._rows(f'SELECT * FROM "{table_name}" WHERE {where}', params), None)
 
-    def find(self, table_name: str, order: str = "rowid", **columns: Any) -> list[Row]:
+    def find(self, table_name: str, order: str = "rowid", /, **columns: Any) -> list[Row]:
         """Give the rows that have these values."""
         where = " AND ".join(f'"{c}" IS ?' for c in columns) or "1"
         return list(

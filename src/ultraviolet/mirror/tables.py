@@ -335,3 +335,15 @@ audit_log = Table(
     comment="what anyone did; append-only",
     sqlite_autoincrement=True,
 )
+
+view_columns = Table(
+    "view_columns",
+    metadata,
+    Column("view", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False, comment="integer, real, boolean, text, time or json"),
+    Column("field", Text, nullable=False, comment="ION's field; empty for what the mirror adds"),
+    Column("comment", Text, nullable=False),
+    comment="what the columns of the SQL views mean",
+)

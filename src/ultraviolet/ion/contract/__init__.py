@@ -301,9 +301,9 @@ def _completed(document: DocumentNode) -> Iterator[DefinitionNode]:
     """Give each field of an object type the arguments that it has by rule."""
     derivation = Derivation(document)
     for node in document.definitions:
-        if (isinstance(node, ObjectTypeDefinitionNode) and node.name.value in derivation.objects) or (
-            isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Query"
-        ):
+        if isinstance(node, ObjectTypeDefinitionNode) and node.name.value in derivation.objects:
+            yield _with_arguments(node, derivation)
+        elif isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Query":
             yield _described(_with_arguments(node, derivation))
         elif isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Mutation":
             yield _described(node)
@@ -311,13 +311,8 @@ def _completed(document: DocumentNode) -> Iterator[DefinitionNode]:
             yield node
 
 
-Described = TypeVar("Described", ObjectTypeDefinitionNode, ObjectTypeExtensionNode)
-
-
-def _described(node: Described) -> Described:
+def _described(node: ObjectTypeExtensionNode) -> ObjectTypeExtensionNode:
     root = node.name.value
-    if root not in {"Query", "Mutation"}:
-        return node
     fields = [
         described(f, root, str(mark["of"]) if (mark := directive(f, "list")) else None)
         for f in node.fields or ()
@@ -325,9 +320,10 @@ def _described(node: Described) -> Described:
     return replace(node, fields=tuple(fields))
 
 
-def _with_arguments(
-    node: ObjectTypeDefinitionNode | ObjectTypeExtensionNode, derivation: Derivation
-) -> ObjectTypeDefinitionNode | ObjectTypeExtensionNode:
+Completed = TypeVar("Completed", ObjectTypeDefinitionNode, ObjectTypeExtensionNode)
+
+
+def _with_arguments(node: Completed, derivation: Derivation) -> Completed:
     fields: list[str] = []
     owner = node.name.value
     for field in node.fields or ():
