@@ -20,6 +20,7 @@ from ultraviolet.cli import (
     processes,
     proof,
     setup,
+    verifications,
     webhooks,
 )
 from ultraviolet.errors import UltravioletError
@@ -43,6 +44,7 @@ app.add_typer(setup.app, name="setup")
 app.add_typer(fetches.app, name="fetch")
 app.add_typer(events.app, name="event")
 app.add_typer(objects.app, name="object")
+app.add_typer(verifications.app, name="verify")
 app.add_typer(proof.app)
 app.add_typer(access.keys, name="key")
 app.add_typer(access.users, name="user")

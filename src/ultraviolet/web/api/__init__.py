@@ -2,7 +2,17 @@
 
 from litestar import Router
 
-from ultraviolet.web.api import access, events, fetches, integrations, objects, setup, status, webhook_urls
+from ultraviolet.web.api import (
+    access,
+    events,
+    fetches,
+    integrations,
+    objects,
+    setup,
+    status,
+    verifications,
+    webhook_urls,
+)
 
 
 def router() -> Router:
@@ -14,6 +24,7 @@ def router() -> Router:
         *events.HANDLERS,
         *objects.HANDLERS,
         *fetches.HANDLERS,
+        *verifications.HANDLERS,
         *access.HANDLERS,
         *status.HANDLERS,
     ]
