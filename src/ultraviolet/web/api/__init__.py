@@ -11,6 +11,7 @@ from ultraviolet.web.api import (
     objects,
     setup,
     status,
+    verifications,
     webhook_urls,
 )
 
@@ -25,6 +26,7 @@ def router() -> Router:
         *objects.HANDLERS,
         *exports.HANDLERS,
         *fetches.HANDLERS,
+        *verifications.HANDLERS,
         *access.HANDLERS,
         *status.HANDLERS,
     ]
