@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import rows
+from ultraviolet.mirror import activity, rows
 from ultraviolet.mirror.dependents import dependents_of
 from ultraviolet.mirror.drift import drift_of
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
@@ -41,6 +41,7 @@ def apply(
     changed = [s for s in states.values() if s.change]
     rows.write(connection, catalog, integration_id, list(states.values()))
     rows.write_drift(connection, integration_id, [d for s in changed if (d := drift_of(s))])
+    activity.note(connection, integration_id, changed)
     follow = [*marks, *dependents_of(connection, catalog, integration_id, changed)]
     states |= rows.load(connection, integration_id, {m.ref for m in follow} - states.keys())
     marked = _mark(connection, integration_id, states, follow)
