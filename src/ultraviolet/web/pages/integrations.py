@@ -92,9 +92,9 @@ async def test(hub: GivenHub, integration_id: FromPath[int]) -> Redirect:
 
 
 @post("/integrations/{integration_id:int}/verify", guards=[at_least("operator")], include_in_schema=False)
-async def verify(hub: GivenHub, integration_id: FromPath[int]) -> Redirect:
+async def verify(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Begin to compare mirror and ION; the page follows."""
-    await hub.start_verify(integration_id)
+    await hub.verify(integration_id, caller.name, wait=False)
     return _to(integration_id)
 
 
