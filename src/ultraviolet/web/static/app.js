@@ -56,6 +56,14 @@ document.addEventListener("formdata", (event) => {
   for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
 });
 
+// Who follows a link to a part that is folded away wants to see it.
+function unfold() {
+  const part = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (part?.tagName === "DETAILS") part.open = true;
+}
+window.addEventListener("hashchange", unfold);
+unfold();
+
 // "/" goes to the search; "g" and a letter to the page of the navigation that names it.
 let going = false;
 document.addEventListener("keydown", (event) => {
