@@ -139,7 +139,14 @@ objects = Table(
     Column("read_at", Text, comment="when the last whole read that showed this content began"),
     Column("changed_at", Text, nullable=False, comment="when the content last changed here"),
     Column("origin", JSON, nullable=False, comment="what produced the current version"),
-    Index("objects_by_change", "integration_id", "changed_at"),
+    Index("objects_by_change", "integration_id", "resource", "changed_at"),
+    Index(
+        "objects_deleted",
+        "integration_id",
+        "resource",
+        sqlite_where=text("deleted_at IS NOT NULL"),
+        postgresql_where=text("deleted_at IS NOT NULL"),
+    ),
     comment="the mirror: the current copy of every object",
 )
 
@@ -245,19 +252,10 @@ verifications = Table(
     Column("id", _Id, primary_key=True),
     _integration(),
     Column("state", Text, nullable=False, comment="running, done or failed"),
+    Column("sample", Integer, comment="about how many objects are compared; null means all"),
+    Column("requested_by", Text, nullable=False),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
-    Column("objects", Integer, nullable=False, default=0),
-    Column("equal", Integer, nullable=False, default=0),
-    Column("missing", Integer, nullable=False, default=0),
-    Column("extra", Integer, nullable=False, default=0),
-    Column("different", Integer, nullable=False, default=0),
-    Column(
-        "samples",
-        JSON,
-        nullable=False,
-        comment="the first differences: resource, id, fields with both values",
-    ),
     Column("error", Text),
     comment="comparisons of the mirror with ION, object by object",
 )
@@ -333,4 +331,63 @@ audit_log = Table(
     Column("detail", JSON),
     comment="what anyone did; append-only",
     sqlite_autoincrement=True,
+)
+
+view_columns = Table(
+    "view_columns",
+    metadata,
+    Column("view", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False, comment="integer, real, boolean, text, time or json"),
+    Column("field", Text, nullable=False, comment="ION's field; empty for what the mirror adds"),
+    Column("comment", Text, nullable=False),
+    comment="what the columns of the SQL views mean",
+)
+
+# ── proof: what a verification has compared and found ──
+
+verification_steps = Table(
+    "verification_steps",
+    metadata,
+    Column("verification_id", _Id, ForeignKey("verifications.id", ondelete="CASCADE"), primary_key=True),
+    Column("resource", Text, primary_key=True),
+    Column("state", Text, nullable=False, comment="waiting, comparing, done or failed"),
+    Column("cursor", Text, comment="the last key that was compared"),
+    Column("ranges", Integer, comment="random ranges of keys still to compare; null means all keys"),
+    Column("total", Integer, comment="how many objects are to be compared, as far as known"),
+    Column("compared", Integer, nullable=False, default=0, comment="objects of ION that were compared"),
+    Column("started_at", Text, comment="what is proven is proven as of then"),
+    Column("error", Text),
+    comment="the part of a verification that compares one resource; where it goes on after a crash",
+)
+
+differences = Table(
+    "differences",
+    metadata,
+    Column("verification_id", _Id, ForeignKey("verifications.id", ondelete="CASCADE"), primary_key=True),
+    Column("resource", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False, comment="missing, extra or different"),
+    Column("fields", JSON, nullable=False, comment="by name: what ION says and what the mirror says"),
+    Column("state", Text, nullable=False, comment="suspected, confirmed or unsettled"),
+    Column("fingerprint", Text, comment="of both contents as last read: a change shows that they move"),
+    Column("detail", Text, comment="why it could not be settled"),
+    comment="every object on which a verification found mirror and ION to disagree",
+)
+
+DELAYS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Seconds: the upper bounds by which `activity` counts delays; one more column counts what took longer."""
+
+activity = Table(
+    "activity",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("minute", Text, primary_key=True, comment="such as 2026-11-24T20:58, UTC"),
+    Column("changes", Integer, nullable=False, comment="contents put into the mirror"),
+    *(
+        Column(f"within_{number}", Integer, nullable=False, comment=f"changes seen within {bound} s")
+        for number, bound in enumerate((*DELAYS, "more"))
+    ),
+    comment="changes a minute and their delay from ION's time of the change until the mirror showed it",
 )
