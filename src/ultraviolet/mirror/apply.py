@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import activity, rows
+from ultraviolet.mirror import activity, dialect, rows
 from ultraviolet.mirror.dependents import dependents_of
 from ultraviolet.mirror.drift import drift_of
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
@@ -34,6 +34,7 @@ def apply(
     marks: Sequence[Mark] = (),
 ) -> Applied:
     """Let observations, then marks, take effect; returns what changed and what came of each observation."""
+    dialect.wait_for_turn(connection, "mirror", integration_id)
     states = rows.load(connection, integration_id, {o.ref for o in observations} | {m.ref for m in marks})
     outcomes = [_fold(states[o.ref], o) for o in observations]
     for state in states.values():
@@ -50,6 +51,7 @@ def apply(
 
 def mark_stale(connection: Connection, integration_id: int, marks: Iterable[Mark]) -> int:
     """Say that objects may differ from the mirror, unless a read that began after the news has settled it."""
+    dialect.wait_for_turn(connection, "mirror", integration_id)
     wanted = list(marks)
     return _mark(
         connection, integration_id, rows.load(connection, integration_id, {m.ref for m in wanted}), wanted

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, Text, and_, case, cast, func, or_, select, text, tuple_
+from sqlalchemy import Connection, RowMapping, Select, Text, and_, case, cast, func, or_, select, tuple_
 
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
+from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import links, objects, stale, versions
 
 State = Literal["fresh", "stale", "partial", "deleted"]
@@ -20,7 +21,6 @@ _STATE = case(
     (_STALE, "stale"),
     else_="fresh",
 )
-_SAYS = text("EXISTS (SELECT 1 FROM json_each(objects.doc) WHERE lower(CAST(value AS TEXT)) LIKE :said)")
 
 
 class Counted(msgspec.Struct, frozen=True):
@@ -119,7 +119,7 @@ def counts(connection: Connection, catalog: Catalog, integration_id: int) -> lis
 
 def by_id(connection: Connection, wanted: Wanted, after: str | None, limit: int) -> list[ObjectShown]:
     """List objects in the order of their ids, which stays the same while objects change."""
-    query = listing(wanted).order_by(func.length(objects.c.id), objects.c.id).limit(limit)
+    query = listing(connection, wanted).order_by(func.length(objects.c.id), objects.c.id).limit(limit)
     if after is not None:
         place = tuple_(func.length(objects.c.id), objects.c.id)
         query = query.where(place > tuple_(len(after), after))
@@ -128,13 +128,13 @@ def by_id(connection: Connection, wanted: Wanted, after: str | None, limit: int)
 
 def newest(connection: Connection, wanted: Wanted, limit: int) -> list[ObjectShown]:
     """List the objects that changed last."""
-    query = listing(wanted).order_by(objects.c.changed_at.desc(), objects.c.id).limit(limit)
+    query = listing(connection, wanted).order_by(objects.c.changed_at.desc(), objects.c.id).limit(limit)
     return shown(connection, wanted.resource, query)
 
 
 def one(connection: Connection, integration_id: int, resource: Resource, id_: str) -> ObjectShown:
     """Read one object; raises NotFoundError."""
-    query = listing(Wanted(integration_id, resource, state="any")).where(objects.c.id == id_)
+    query = listing(connection, Wanted(integration_id, resource, state="any")).where(objects.c.id == id_)
     found = shown(connection, resource, query)
     if not found:
         raise NotFoundError(f"The mirror has no {resource.name} {id_}; run a fetch, or check the id in ION.")
@@ -259,7 +259,7 @@ def _title_of(catalog: Catalog, name: str) -> str:
     return resource.title if resource else name
 
 
-def listing(wanted: Wanted) -> Select[Any]:
+def listing(connection: Connection, wanted: Wanted) -> Select[Any]:
     """Select the rows of a resource's objects, with the state of each."""
     joined = and_(
         stale.c.integration_id == objects.c.integration_id,
@@ -276,7 +276,7 @@ def listing(wanted: Wanted) -> Select[Any]:
     elif wanted.state != "any":
         query = query.where(_STATE == wanted.state)  # noqa: SIM300  a column, not a constant
     if wanted.said:
-        said = _SAYS.bindparams(said=f"%{wanted.said.lower()}%")
+        said = dialect.says(connection).bindparams(said=f"%{wanted.said.lower()}%")
         stored = json.dumps(wanted.said, ensure_ascii=False)[1:-1]
         somewhere = cast(objects.c.doc, Text).icontains(stored, autoescape=True)
         query = query.where(or_(objects.c.id == wanted.said, and_(somewhere, said)))
