@@ -62,6 +62,14 @@ class Verdict(msgspec.Struct, frozen=True):
     status: int
 
 
+class Refused(msgspec.Struct):
+    """Deliveries to a known address that were not taken since this process started."""
+
+    count: int = 0
+    last_at: str = ""
+    reason: str = ""
+
+
 class _Waiting(msgspec.Struct):
     """A delivery on its way to the disk."""
 
@@ -99,6 +107,8 @@ class Ingest:
         self._seen: dict[int, _Seen] = {}
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
+        self.refused: dict[int, Refused] = {}
+        """By address; what is refused leaves nothing in the store."""
 
     async def submit(self, token: str, headers: Mapping[str, str], body: bytes) -> Verdict:
         """Judge one delivery and keep it; a 2xx means it is on disk."""
@@ -106,19 +116,24 @@ class Ingest:
         if url is None:
             return Verdict(404)
         if len(body) > LARGEST_BODY:
-            return Verdict(413)
+            return self._refuse(url, 413, "larger than 1 MiB")
         form = None
         if url.shared_secret is not None:
             form = detect_signature(url.shared_secret, body, headers.get(SIGNATURE_HEADER))
             if form is None:
-                log.warning("delivery.refused", url_id=url.url_id, reason="signature does not match")
-                return Verdict(401)
+                return self._refuse(url, 401, "signature does not match")
         row = _row(url, headers, body, decode(self._catalog, body), verified=form is not None)
         waiting = _Waiting(row, form, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit_all())
         return await waiting.done
+
+    def _refuse(self, url: UrlEntry, status: int, reason: str) -> Verdict:
+        log.warning("delivery.refused", url_id=url.url_id, reason=reason)
+        noted = self.refused.setdefault(url.url_id, Refused())
+        noted.count, noted.last_at, noted.reason = noted.count + 1, now(), reason
+        return Verdict(status)
 
     async def refresh(self) -> None:
         """Read the addresses again: after one was minted, rotated, revoked, or its secret became known."""

@@ -104,6 +104,7 @@ async def replay_many(
 
 def _wanted(hub: Hub, asked: dict[str, str]) -> EventFilter:
     integration, resource = asked.get("integration", ""), asked.get("resource", "")
+    url = asked.get("url", "")
     named = hub.catalog.resolve(resource) if resource else None
     return EventFilter(
         integration_id=int(integration) if integration.isdecimal() else None,
@@ -114,6 +115,7 @@ def _wanted(hub: Hub, asked: dict[str, str]) -> EventFilter:
         said=asked.get("q") or None,
         since=_moment(asked.get("since")),
         until=_moment(asked.get("until")),
+        webhook_url_id=int(url) if url.isdecimal() else None,
     )
 
 

@@ -79,6 +79,14 @@ def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
     )
 
 
+def trust(connection: Connection, hub: Hub, integration: Integration) -> Trust:
+    """Say in a word whether an integration's copy can be trusted now."""
+    at_work = hub.controllers.get(integration.id)
+    summary = freshness.summary(connection, integration.id)
+    running = fetches.running(connection, integration.id)
+    return _trust(integration, summary, at_work.problem if at_work else None, running)
+
+
 def _trust(integration: Integration, summary: Summary, problem: str | None, running: list[Fetch]) -> Trust:
     """Choose the sentence: the worst of what is true now."""
     if integration.paused:

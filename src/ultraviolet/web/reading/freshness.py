@@ -78,8 +78,10 @@ def summary(connection: Connection, integration_id: int) -> Summary:
     )
 
 
-def drifted(connection: Connection, integration_id: int, before: int | None, limit: int) -> list[Drifted]:
-    """Read the newest drift first."""
+def drifted(
+    connection: Connection, integration_id: int, before: int | None, limit: int, cause: str | None = None
+) -> list[Drifted]:
+    """Read the newest drift first, of one cause or of all."""
     query = (
         select(*columns(drift, Drifted))
         .where(drift.c.integration_id == integration_id)
@@ -88,6 +90,8 @@ def drifted(connection: Connection, integration_id: int, before: int | None, lim
     )
     if before is not None:
         query = query.where(drift.c.seq < before)
+    if cause:
+        query = query.where(drift.c.cause == cause)
     return [Drifted(**row) for row in connection.execute(query).mappings()]
 
 

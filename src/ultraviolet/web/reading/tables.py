@@ -79,12 +79,13 @@ def columns(resource: Resource) -> dict[str, Column]:
     return {field.name: Column(field.name, _kind(field, keys), keys.get(field.name)) for field in fields}
 
 
-def chosen(resource: Resource, names: Sequence[str]) -> list[Column]:
-    """Give the columns that were asked for, else those that tell most."""
+def chosen(resource: Resource, names: Sequence[str], by: Order) -> list[Column]:
+    """Give the columns that were asked for, else those that tell most and the one that is sorted by."""
     known = columns(resource)
     asked = [known[name] for name in names if name in known]
     telling = [column for column in known.values() if column.name != "id" and column.kind != "other"]
-    return asked or telling[:_SHOWN]
+    sorted_by = [column for column in telling[_SHOWN:] if column.name == by.by]
+    return asked or telling[:_SHOWN] + sorted_by
 
 
 def condition(resource: Resource, written: str) -> Condition:
