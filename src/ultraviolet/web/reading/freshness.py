@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from ultraviolet.mirror.tables import cursors, drift, events, fetches, objects, stale, watermarks
+from ultraviolet.mirror.tables import drift, events, fetches, objects, stale, watermarks
 from ultraviolet.web.reading.rows import columns
 
 
@@ -57,7 +57,6 @@ def summary(connection: Connection, integration_id: int) -> Summary:
             select(count).where(
                 events.c.integration_id == integration_id,
                 events.c.outcome.is_(None),
-                events.c.seq > _applied(integration_id),
             )
         ),
         last_event_at=connection.execute(
@@ -77,12 +76,6 @@ def summary(connection: Connection, integration_id: int) -> Summary:
             )
         ),
     )
-
-
-def _applied(integration_id: int) -> Any:
-    """The event up to which all went through the door; none before it waits."""
-    where = (cursors.c.integration_id == integration_id, cursors.c.name == "apply")
-    return func.coalesce(select(cursors.c.value).where(*where).scalar_subquery(), 0)
 
 
 def drifted(connection: Connection, integration_id: int, before: int | None, limit: int) -> list[Drifted]:
