@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 
+from ultraviolet.ion.catalog import Relation, Resource
+from ultraviolet.local_ion.filters import own_column
+
 _ASSIGNEES = (
     "SELECT id AS own, assigned_to_id AS other FROM {0} WHERE assigned_to_id IS NOT NULL UNION"
     " SELECT x.id, u.user_id FROM {0} x JOIN team_users u ON u.team_id = x.assigned_team_id"
@@ -155,3 +158,21 @@ PAIRS: Mapping[str, Mapping[str, str]] = {
 def pairs(resource: str, field: str) -> str | None:
     """Give the pairs of a relation, as a query of `own` and `other`; None where there is no rule."""
     return PAIRS.get(resource, {}).get(field)
+
+
+def source(
+    resource: Resource, relation: Relation, target: Resource, alias: str, between: str
+) -> tuple[str, str]:
+    """Give what to select a relation's rows from, and the expression that names their owner; empty without a rule."""
+    if relation.kind == "none":
+        known = pairs(resource.name, relation.field)
+        joined = f'({known}) {between} JOIN "{target.name}" {alias} ON {alias}.id = {between}.other'
+        return (joined, f"{between}.own") if known else ("", "")
+    if relation.join is None:
+        return f'"{target.name}" {alias}', f'{alias}."{relation.column or "entity_id"}"'
+    join = relation.join
+    same = f'{alias}."{own_column(target, join.other_column)}" = {between}."{join.other_column}"'
+    return (
+        f'"{join.table}" {between} JOIN "{target.name}" {alias} ON {same}',
+        f'{between}."{join.own_column}"',
+    )

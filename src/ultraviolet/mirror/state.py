@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ultraviolet.mirror.observation import Observation, Origin
+from ultraviolet.mirror.observation import Observation, Origin, Ref
 
 STAMPS = frozenset({"_updated", "_etag", "Updated", "Etag", "LastSessionId", "updatedById"})
 """Fields that differ after every change and say nothing of what changed."""
@@ -37,6 +37,11 @@ class State:
     touched: bool = False
     marked: bool = False
     settled: bool = False
+
+    @property
+    def ref(self) -> Ref:
+        """The object it is about."""
+        return self.resource, self.id
 
     @property
     def known(self) -> bool:
@@ -91,6 +96,11 @@ class State:
         self.change, self.seen = "delete", seen
         self.deleted_at = self.observed_at = seen.observed_at
         return "changed"
+
+    def forget_no_change(self) -> None:
+        """Make no version where a batch ended with the content it began with."""
+        if self.change == "update" and self.doc == self.before:
+            self.change = self.seen = None
 
     def changed_fields(self) -> list[str]:
         """Name the fields that differ from the version before."""

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, and_, case, func, or_, select, text, tuple_
+from sqlalchemy import Connection, RowMapping, Select, and_, case, func, or_, select, tuple_
 
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
+from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import objects, stale, versions
 
 State = Literal["fresh", "stale", "partial", "deleted"]
@@ -19,7 +20,6 @@ _STATE = case(
     (_STALE, "stale"),
     else_="fresh",
 )
-_SAYS = text("EXISTS (SELECT 1 FROM json_each(objects.doc) WHERE lower(CAST(value AS TEXT)) LIKE :said)")
 
 
 class Counted(msgspec.Struct, frozen=True):
@@ -91,31 +91,32 @@ class Wanted(msgspec.Struct, frozen=True):
 
 def counts(connection: Connection, catalog: Catalog, integration_id: int) -> list[Counted]:
     """Count what the mirror has, by resource."""
-    here = objects.c.deleted_at.is_(None)
-    query = (
-        select(
-            objects.c.resource,
-            func.count().filter(here),
-            func.count().filter(~here),
-            func.max(objects.c.changed_at),
-        )
-        .where(objects.c.integration_id == integration_id)
-        .group_by(objects.c.resource)
-    )
+    here = objects.c.integration_id == integration_id
+    query = select(objects.c.resource, func.count(), func.max(objects.c.changed_at)).where(here)
+    ended = select(objects.c.resource, func.count()).where(here, objects.c.deleted_at.is_not(None))
+    rows = connection.execute(ended.group_by(objects.c.resource))
+    gone: dict[str, int] = {row[0]: row[1] for row in rows}
     unsure = select(stale.c.resource, func.count().label("stale")).where(
         stale.c.integration_id == integration_id
     )
     waiting = {row.resource: row.stale for row in connection.execute(unsure.group_by(stale.c.resource))}
     found = [
-        Counted(name, _title_of(catalog, name), total, waiting.get(name, 0), deleted, changed)
-        for name, total, deleted, changed in connection.execute(query)
+        Counted(
+            name,
+            _title_of(catalog, name),
+            total - gone.get(name, 0),
+            waiting.get(name, 0),
+            gone.get(name, 0),
+            changed,
+        )
+        for name, total, changed in connection.execute(query.group_by(objects.c.resource))
     ]
     return sorted(found, key=lambda one: one.title)
 
 
 def by_id(connection: Connection, wanted: Wanted, after: str | None, limit: int) -> list[ObjectShown]:
     """List objects in the order of their ids, which stays the same while objects change."""
-    query = _listing(wanted).order_by(func.length(objects.c.id), objects.c.id).limit(limit)
+    query = _listing(connection, wanted).order_by(func.length(objects.c.id), objects.c.id).limit(limit)
     if after is not None:
         place = tuple_(func.length(objects.c.id), objects.c.id)
         query = query.where(place > tuple_(len(after), after))
@@ -124,13 +125,13 @@ def by_id(connection: Connection, wanted: Wanted, after: str | None, limit: int)
 
 def newest(connection: Connection, wanted: Wanted, limit: int) -> list[ObjectShown]:
     """List the objects that changed last."""
-    query = _listing(wanted).order_by(objects.c.changed_at.desc(), objects.c.id).limit(limit)
+    query = _listing(connection, wanted).order_by(objects.c.changed_at.desc(), objects.c.id).limit(limit)
     return _shown(connection, wanted.resource, query)
 
 
 def one(connection: Connection, integration_id: int, resource: Resource, id_: str) -> ObjectShown:
     """Read one object; raises NotFoundError."""
-    query = _listing(Wanted(integration_id, resource, state="any")).where(objects.c.id == id_)
+    query = _listing(connection, Wanted(integration_id, resource, state="any")).where(objects.c.id == id_)
     found = _shown(connection, resource, query)
     if not found:
         raise NotFoundError(f"The mirror has no {resource.name} {id_}; run a fetch, or check the id in ION.")
@@ -171,7 +172,7 @@ def _title_of(catalog: Catalog, name: str) -> str:
     return resource.title if resource else name
 
 
-def _listing(wanted: Wanted) -> Select[Any]:
+def _listing(connection: Connection, wanted: Wanted) -> Select[Any]:
     joined = and_(
         stale.c.integration_id == objects.c.integration_id,
         stale.c.resource == objects.c.resource,
@@ -187,7 +188,7 @@ def _listing(wanted: Wanted) -> Select[Any]:
     elif wanted.state != "any":
         query = query.where(_STATE == wanted.state)  # noqa: SIM300  a column, not a constant
     if wanted.said:
-        said = _SAYS.bindparams(said=f"%{wanted.said.lower()}%")
+        said = dialect.says(connection).bindparams(said=f"%{wanted.said.lower()}%")
         query = query.where(or_(objects.c.id == wanted.said, said))
     return query
 
