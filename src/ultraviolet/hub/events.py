@@ -19,6 +19,7 @@ from ultraviolet.mirror import dialect
 from ultraviolet.mirror.apply import apply, mark_stale
 from ultraviolet.mirror.dependents import sharing
 from ultraviolet.mirror.observation import Change, Mark, Observation, Origin
+from ultraviolet.mirror.state import DELETION
 from ultraviolet.mirror.tables import events
 from ultraviolet.times import now
 
@@ -111,7 +112,9 @@ def _about_object(row: Any, resource: Resource, envelope: Envelope) -> _Said:
     assert envelope.object_id
     if not envelope.object_id.isdecimal():
         return _Said(row.seq, problem=f"{envelope.object_id[:80]} is not an id of {resource.title.lower()}")
-    if envelope.action == "DELETE" or not envelope.fields:
+    if envelope.action == "DELETE":
+        return _Said(row.seq, marks=[Mark(resource.name, envelope.object_id, DELETION, row.received_at)])
+    if not envelope.fields:
         return _Said(row.seq, marks=[Mark(resource.name, envelope.object_id, "event", row.received_at)])
     kept = {f.name for f in resource.fields}
     observation = Observation(

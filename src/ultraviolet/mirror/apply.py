@@ -15,7 +15,7 @@ from ultraviolet.mirror import activity, dialect, rows
 from ultraviolet.mirror.dependents import dependents_of
 from ultraviolet.mirror.drift import drift_of
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
-from ultraviolet.mirror.state import State
+from ultraviolet.mirror.state import DELETION, State
 from ultraviolet.times import text
 
 LAG = timedelta(seconds=60)
@@ -110,11 +110,23 @@ def _absent(state: State, seen: Observation, began: str) -> str:
         return "older"
     if state.known and not state.read_at and began < _later(state.observed_at, UNSEEN):
         return "older"
+    if state.known and not state.deleted_at and not _deletion_told(state, seen):
+        if state.marked_at is None:
+            state.mark("not shown", seen.observed_at)
+        return "unproven"
     state.settle(began)
     if not state.known or state.deleted_at:
         return "same"
     state.read_at = began
     return state.delete(seen)
+
+
+def _deletion_told(state: State, seen: Observation) -> bool:
+    """Whether anything but this read speaks of a deletion: an event, or a whole pass over the resource.
+
+    A key that has lost the permission to see an object reads the same as if it were deleted.
+    """
+    return seen.origin.kind == "fetch" or state.reason == DELETION
 
 
 def _outdated(state: State, seen: Observation, began: str) -> bool:

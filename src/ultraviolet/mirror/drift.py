@@ -36,7 +36,7 @@ def _cause(state: State) -> str:
                 return "deletion not announced"
             case _:
                 return "change not announced"
-    if state.announced in ("event", "replay"):
+    if state.announced in ("event", "deletion", "replay"):
         return "deletion confirmed" if state.change == "delete" else "event told only a part"
     if state.announced.endswith(" changed"):
         return "computed from other objects"

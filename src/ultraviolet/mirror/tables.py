@@ -223,6 +223,13 @@ fetches = Table(
     Column("mode", Text, nullable=False, comment="incremental or full"),
     Column("state", Text, nullable=False, comment="running, done, failed or cancelled"),
     Column("requested_by", Text, nullable=False),
+    Column(
+        "accept_absence",
+        Boolean,
+        nullable=False,
+        default=False,
+        comment="delete however many objects ION does not show any more",
+    ),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
     Column("error", Text),

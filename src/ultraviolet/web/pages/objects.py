@@ -89,6 +89,7 @@ async def show_object(
 
     found = await hub.store.read(read)
     shown = found["object"]
+    hub.attend(found["integration"].id, resource.name, object_id)
     title = f"{_singular(resource)} {object_id}" + (f": {shown.title}" if shown.title else "")
     links = {link.key: shown.links[link.field] for link in resource.links if link.field in shown.links}
     return render.page(request, "object.html", **found, resource=resource, title=title, by_key=links)
