@@ -11,9 +11,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import rows
+from ultraviolet.mirror import arrivals, drift, rows
 from ultraviolet.mirror.dependents import dependents_of
-from ultraviolet.mirror.drift import drift_of
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
 from ultraviolet.mirror.state import State
 from ultraviolet.times import text
@@ -35,7 +34,9 @@ def apply(
     outcomes = [_fold(states[o.ref], o) for o in observations]
     changed = [s for s in states.values() if s.change]
     rows.write(connection, catalog, integration_id, list(states.values()))
-    rows.write_drift(connection, integration_id, [d for s in changed if (d := drift_of(s))])
+    drifts = drift.find(connection, catalog, integration_id, changed)
+    rows.write_drift(connection, integration_id, drifts)
+    arrivals.record(connection, integration_id, changed, {d.state.ref: d.cause for d in drifts})
     follow = [*marks, *dependents_of(connection, catalog, integration_id, changed)]
     states |= rows.load(connection, integration_id, {m.ref for m in follow} - states.keys())
     marked = _mark(connection, integration_id, states, follow)

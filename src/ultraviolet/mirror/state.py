@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ultraviolet.mirror.observation import Observation, Origin
+from ultraviolet.mirror.observation import Observation, Origin, Ref
 
 STAMPS = frozenset({"_updated", "_etag", "Updated", "Etag", "LastSessionId", "updatedById"})
 """Fields that differ after every change and say nothing of what changed."""
@@ -34,9 +34,18 @@ class State:
     """What caused the change; its origin is the version's."""
     announced: str | None = None
     """Why the object was stale already when the batch began: then the change is no surprise."""
+    trouble: str | None = None
+    """What kept it from being read before."""
+    was_full: bool = False
+    """Whether it had been read whole when the batch began."""
     touched: bool = False
     marked: bool = False
     settled: bool = False
+
+    @property
+    def ref(self) -> Ref:
+        """The object."""
+        return self.resource, self.id
 
     @property
     def known(self) -> bool:

@@ -4,6 +4,7 @@ from litestar import Router
 
 from ultraviolet.web.api import (
     access,
+    drift,
     events,
     fetches,
     integrations,
@@ -25,6 +26,7 @@ def router() -> Router:
         *objects.HANDLERS,
         *fetches.HANDLERS,
         *verifications.HANDLERS,
+        *drift.HANDLERS,
         *access.HANDLERS,
         *status.HANDLERS,
     ]

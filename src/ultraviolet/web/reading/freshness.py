@@ -1,12 +1,11 @@
-"""How much the mirror can be trusted now: what is stale, what was proven when, what drifted."""
+"""How much the mirror can be trusted now: what is stale, and what was proven when."""
 
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from ultraviolet.mirror.tables import drift, events, fetches, objects, stale, watermarks
-from ultraviolet.web.reading.rows import columns
+from ultraviolet.mirror.tables import events, fetches, objects, stale, watermarks
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -19,20 +18,6 @@ class Summary(msgspec.Struct, frozen=True):
     last_event_at: str | None
     last_fetch_at: str | None
     proven_at: str | None
-
-
-class Drifted(msgspec.Struct, frozen=True):
-    """What webhooks alone would have left wrong."""
-
-    seq: int
-    integration_id: int
-    resource: str
-    id: str
-    cause: str
-    fields: list[str]
-    healed_by: dict[str, Any]
-    source_time: str | None
-    healed_at: str
 
 
 def summary(connection: Connection, integration_id: int) -> Summary:
@@ -65,19 +50,6 @@ def summary(connection: Connection, integration_id: int) -> Summary:
             )
         ),
     )
-
-
-def drifted(connection: Connection, integration_id: int, before: int | None, limit: int) -> list[Drifted]:
-    """Read the newest drift first."""
-    query = (
-        select(*columns(drift, Drifted))
-        .where(drift.c.integration_id == integration_id)
-        .order_by(drift.c.seq.desc())
-        .limit(limit)
-    )
-    if before is not None:
-        query = query.where(drift.c.seq < before)
-    return [Drifted(**row) for row in connection.execute(query).mappings()]
 
 
 class Freshness(msgspec.Struct, frozen=True):
