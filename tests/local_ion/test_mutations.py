@@ -21,7 +21,7 @@ from ultraviolet.local_ion.schema import served_mutations, unserved_mutations
 CATALOG = load()
 COUNT = itertools.count()
 PLAIN = {"String": "x", "Int": 1, "Float": 1.0, "Boolean": True, "DateTime": "2026-01-02T03:04:05+00:00"}
-RICH = {"SlateContent": [], "JSONString": {}, "ScalarValue": 1, "Decimal": 1, "ID": 1}
+RICH = {"SlateContent": [], "JSONString": "{}", "ScalarValue": 1, "Decimal": 1, "ID": 1}
 LINKED = {
     "entityId": "locations",
     "reviewerId": "users",

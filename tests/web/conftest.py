@@ -2,16 +2,19 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from ultraviolet import times
 from ultraviolet.hub import access
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.settings import Settings
+from ultraviolet.mirror.apply import apply
+from ultraviolet.mirror.observation import Observation, Origin
 from ultraviolet.web.app import create_app
 
 ADMIN_KEY = "uvk_admin-key-of-the-tests"
@@ -92,6 +95,21 @@ def signed_in(edge: Edge) -> Edge:
     answer = edge.send("POST", f"/sign-in/{token}")
     assert answer.status_code == 303, answer.text
     return edge
+
+
+@pytest.fixture
+def keep(edge: Edge, integration: dict[str, Any]) -> Callable[..., None]:
+    """Put objects into the mirror as a full read of ION would."""
+
+    def keep(resource: str, *docs: dict[str, Any]) -> None:
+        now = times.now()
+        observations = [
+            Observation(resource, str(doc["id"]), "full", doc, now, Origin("fetch", "1"), read_started_at=now)
+            for doc in docs
+        ]
+        edge.hub.store.write_now(lambda c: apply(c, edge.hub.catalog, integration["id"], observations, []))
+
+    return keep
 
 
 @pytest.fixture

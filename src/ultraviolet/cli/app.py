@@ -20,6 +20,7 @@ from ultraviolet.cli import (
     processes,
     proof,
     setup,
+    sql,
     verifications,
     webhooks,
 )
@@ -44,6 +45,7 @@ app.add_typer(setup.app, name="setup")
 app.add_typer(fetches.app, name="fetch")
 app.add_typer(events.app, name="event")
 app.add_typer(objects.app, name="object")
+app.command("sql")(sql.sql)
 app.add_typer(verifications.app, name="verify")
 app.add_typer(proof.app)
 app.add_typer(access.keys, name="key")

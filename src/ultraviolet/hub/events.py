@@ -13,6 +13,7 @@ from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.ion.deliveries import Envelope, decode
 from ultraviolet.mirror import drift
 from ultraviolet.mirror.apply import apply, mark_stale
+from ultraviolet.mirror.dependents import sharing
 from ultraviolet.mirror.observation import Change, Mark, Observation, Origin
 from ultraviolet.mirror.tables import events
 from ultraviolet.times import now
@@ -105,6 +106,7 @@ def _read(connection: Connection, catalog: Catalog, integration_id: int, row: An
         return _about_object(row, resource, envelope)
     refs = set(_named(catalog, resource, envelope))
     refs |= set(_of_entity(connection, integration_id, resource, envelope))
+    refs |= set(_of_family(connection, catalog, integration_id, resource, envelope))
     marks = [Mark(name, id_, "event", row.received_at) for name, id_ in sorted(refs)]
     return _Said(row.seq, marks=marks)
 
@@ -130,17 +132,34 @@ def _about_object(row: Any, resource: Resource, envelope: Envelope) -> _Said:
 
 def _named(catalog: Catalog, resource: Resource, envelope: Envelope) -> Iterable[tuple[str, str]]:
     """Give the mirrored objects that a row which is not mirrored itself belongs to or ties together."""
-    mirrored = {r.name for r in catalog.mirrored}
+    said = _said(resource, envelope)
+    for link in resource.links:
+        shared = link.key in catalog.shared.get(link.resource, ())
+        if link.resource in catalog.shared and link.key not in _BY_WHOM and not shared:
+            yield from ((link.resource, id_) for id_ in said[link.key])
+    if resource.owner and resource.owner_key:
+        yield from ((resource.owner, id_) for id_ in said[resource.owner_key])
+
+
+def _of_family(
+    connection: Connection, catalog: Catalog, integration_id: int, resource: Resource, envelope: Envelope
+) -> Iterable[tuple[str, str]]:
+    """Give the objects that a row concerns which names no object but what several have in common, as a family of versions."""
+    said = _said(resource, envelope)
+    for link in resource.links:
+        if link.key in catalog.shared.get(link.resource, ()):
+            found = sharing(connection, integration_id, link.resource, link.key, said[link.key])
+            yield from ((link.resource, id_) for id_ in found)
+
+
+def _said(resource: Resource, envelope: Envelope) -> dict[str, set[str]]:
+    """Give all values, old and new, that an event tells of each field."""
     said: defaultdict[str, set[str]] = defaultdict(set)
     for values in (envelope.old, envelope.fields, envelope.keys, _from_key(resource, envelope)):
         for name, value in values.items():
             if value is not None:
                 said[name].add(str(value))
-    for link in resource.links:
-        if link.resource in mirrored and link.key not in _BY_WHOM:
-            yield from ((link.resource, id_) for id_ in said[link.key])
-    if resource.owner and resource.owner_key:
-        yield from ((resource.owner, id_) for id_ in said[resource.owner_key])
+    return said
 
 
 def _from_key(resource: Resource, envelope: Envelope) -> dict[str, Any]:

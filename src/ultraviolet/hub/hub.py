@@ -22,6 +22,7 @@ from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.site import Site
 from ultraviolet.ion.catalog import Catalog, load
 from ultraviolet.ion.client import IonClient
+from ultraviolet.mirror import views
 from ultraviolet.mirror.store import Store
 
 _LOOK_AGAIN = 5.0
@@ -55,7 +56,9 @@ class Hub:
         """Open the database, bring it up to date, and read the contract."""
         settings.data.mkdir(parents=True, exist_ok=True)
         secrets = Secrets.from_settings(settings)
-        return cls(settings, Store.open(settings.database_url), load(), secrets)
+        store, catalog = Store.open(settings.database_url), load()
+        store.write_now(lambda connection: views.create(connection, catalog))
+        return cls(settings, store, catalog, secrets)
 
     @property
     def data(self) -> Path:

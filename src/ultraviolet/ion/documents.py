@@ -8,19 +8,13 @@ from typing import Any, Self
 
 from msgspec import Struct
 
-from ultraviolet.ion.catalog import Catalog, Relation, Resource
+from ultraviolet.ion.catalog import SHOWN, Catalog, Relation, Resource
 from ultraviolet.times import canonical
 
 INTROSPECTION = """query Offered { __schema { queryType { name } mutationType { name }
   types { kind name fields(includeDeprecated: true) { name } inputFields { name } enumValues(includeDeprecated: true) { name } } } }"""
 """Only names: what is needed to know what can be asked."""
 
-_NESTED = {
-    "labels": "id value",
-    "requirements": "id title",
-    "fileAttachments": "id filename contentType",
-    "assets": "id filename contentType",
-}
 _ATTRIBUTE = ("id", "key", "type", "value")
 
 
@@ -64,7 +58,7 @@ class Offered(Struct, frozen=True):
 
 def selection(resource: Resource, offered: Offered) -> str:
     """Give what a full read of one object selects."""
-    scalars = [f.name for f in resource.fields if _is_read(f.name) and offered.has(resource.type, f.name)]
+    scalars = [f.name for f in resource.fields if is_read(f.name) and offered.has(resource.type, f.name)]
     parts = [*scalars, *(s for r in resource.relations if (s := _nested(resource, r, offered)))]
     return " ".join(parts)
 
@@ -125,7 +119,7 @@ def document(resource: Resource, node: Mapping[str, Any]) -> dict[str, Any]:
 
 def _related(name: str, rows: list[dict[str, Any]]) -> list[Any]:
     ordered = sorted(rows, key=lambda row: (len(str(row["id"])), str(row["id"])))
-    return ordered if name in _NESTED else [row["id"] for row in ordered]
+    return ordered if name in SHOWN else [row["id"] for row in ordered]
 
 
 def _time(value: str) -> str:
@@ -135,7 +129,7 @@ def _time(value: str) -> str:
         return value
 
 
-def _is_read(name: str) -> bool:
+def is_read(name: str) -> bool:
     """Leave out what only repeats: counts of relations and display strings."""
     return name != "prettyStr" and not (name.startswith("_") and name.endswith("Count"))
 
@@ -148,5 +142,5 @@ def _nested(resource: Resource, relation: Relation, offered: Offered) -> str | N
         return f"attributes {{ {' '.join(fields)} }}"
     if not relation.kept:
         return None
-    inner = [n for n in _NESTED.get(relation.field, "id").split() if offered.has(relation.type, n)]
+    inner = [n for n in SHOWN.get(relation.field, "id").split() if offered.has(relation.type, n)]
     return f"{relation.field} {{ {' '.join(inner)} }}"

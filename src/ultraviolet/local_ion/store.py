@@ -13,7 +13,7 @@ from typing import Any
 from graphql import GraphQLEnumType
 
 from ultraviolet.ion.catalog import Catalog, Field, Resource
-from ultraviolet.local_ion import audit_log
+from ultraviolet.local_ion import audit_log, pages_in_sql
 from ultraviolet.local_ion.columns import Storage, affinity, encode, storage
 from ultraviolet.local_ion.file_store import FileStore
 
@@ -136,6 +136,7 @@ class Store:
         connection.execute("PRAGMA cache_size = -65536")
         connection.create_function("similarity", 2, _similarity, deterministic=True)
         connection.create_function("download_url", 1, self.files.download_url)
+        pages_in_sql.prepare(connection)
         self._open.append(connection)
         return connection
 

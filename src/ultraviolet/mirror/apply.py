@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import arrivals, drift, rows
+from ultraviolet.mirror import activity, arrivals, drift, rows
 from ultraviolet.mirror.dependents import dependents_of
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
 from ultraviolet.mirror.state import State
@@ -20,6 +20,9 @@ from ultraviolet.times import text
 LAG = timedelta(seconds=60)
 """An older `_updated` than we know is believed only from a read that began this long after we learned the
 newer one: by then no replica lags, and ION has truly gone back (restored from a backup)."""
+
+UNSEEN = timedelta(seconds=5)
+"""A row that ION has told of may be missing from its own reads for so long; until then that proves no absence."""
 
 
 def apply(
@@ -32,11 +35,14 @@ def apply(
     """Let observations, then marks, take effect; returns what changed and what came of each observation."""
     states = rows.load(connection, integration_id, {o.ref for o in observations} | {m.ref for m in marks})
     outcomes = [_fold(states[o.ref], o) for o in observations]
+    for state in states.values():
+        state.forget_no_change()
     changed = [s for s in states.values() if s.change]
     rows.write(connection, catalog, integration_id, list(states.values()))
     drifts = drift.find(connection, catalog, integration_id, changed)
     rows.write_drift(connection, integration_id, drifts)
     arrivals.record(connection, integration_id, changed, {d.state.ref: d.cause for d in drifts})
+    activity.note(connection, integration_id, changed)
     follow = [*marks, *dependents_of(connection, catalog, integration_id, changed)]
     states |= rows.load(connection, integration_id, {m.ref for m in follow} - states.keys())
     marked = _mark(connection, integration_id, states, follow)
@@ -101,6 +107,8 @@ def _full(state: State, seen: Observation, began: str) -> str:
 def _absent(state: State, seen: Observation, began: str) -> str:
     if state.marked_after(began) or (state.read_at and began < state.read_at):
         return "older"
+    if state.known and not state.read_at and began < _later(state.observed_at, UNSEEN):
+        return "older"
     state.settle(began)
     if not state.known or state.deleted_at:
         return "same"
@@ -117,7 +125,7 @@ def _outdated(state: State, seen: Observation, began: str) -> bool:
         return False
     moment = _updated(seen)
     if _older(moment, state.source_time):
-        return began < _later(state.observed_at)
+        return began < _later(state.observed_at, LAG)
     return read_before and not _older(state.source_time, moment)
 
 
@@ -142,8 +150,8 @@ def _older(one: str | None, other: str | None) -> bool:
     return one is not None and other is not None and one < other
 
 
-def _later(moment: str) -> str:
-    return text(datetime.fromisoformat(moment) + LAG)
+def _later(moment: str, by: timedelta) -> str:
+    return text(datetime.fromisoformat(moment) + by)
 
 
 def _change(state: State) -> Change:

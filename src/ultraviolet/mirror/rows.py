@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, TextClause, bindparam, text
 
-from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.catalog import SHOWN, Catalog
 from ultraviolet.mirror import arrivals
 from ultraviolet.mirror.drift import Drift
 from ultraviolet.mirror.observation import Ref
@@ -208,9 +208,21 @@ def _write_links(
 
 
 def _links(catalog: Catalog, resource: str, doc: dict[str, Any]) -> dict[str, Ref]:
+    """Give whom a document names, and, to be found by them, whose values it shows or shares (dependents.py)."""
     known = catalog.resources.get(resource)
-    links = known.links if known else ()
-    return {link.key: (link.resource, str(doc[link.key])) for link in links if doc.get(link.key) is not None}
+    if known is None:
+        return {}
+    found = {
+        link.key: (link.resource, str(doc[link.key])) for link in known.links if doc.get(link.key) is not None
+    }
+    for name in catalog.shared.get(resource, ()):
+        if doc.get(name) is not None:
+            found[name] = (f"{resource}.{name}", str(doc[name]))
+    for relation in known.relations:
+        if relation.kept and relation.field in SHOWN:
+            for row in doc.get(relation.field) or ():
+                found[f"{relation.field}/{row['id']}"] = (relation.resource, str(row["id"]))
+    return found
 
 
 def _origin(state: State) -> str:

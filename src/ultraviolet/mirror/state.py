@@ -44,7 +44,7 @@ class State:
 
     @property
     def ref(self) -> Ref:
-        """The object."""
+        """The object it is about."""
         return self.resource, self.id
 
     @property
@@ -100,6 +100,11 @@ class State:
         self.change, self.seen = "delete", seen
         self.deleted_at = self.observed_at = seen.observed_at
         return "changed"
+
+    def forget_no_change(self) -> None:
+        """Make no version where a batch ended with the content it began with."""
+        if self.change == "update" and self.doc == self.before:
+            self.change = self.seen = None
 
     def changed_fields(self) -> list[str]:
         """Name the fields that differ from the version before."""

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -141,7 +142,14 @@ objects = Table(
     Column("read_at", Text, comment="when the last whole read that showed this content began"),
     Column("changed_at", Text, nullable=False, comment="when the content last changed here"),
     Column("origin", JSON, nullable=False, comment="what produced the current version"),
-    Index("objects_by_change", "integration_id", "changed_at"),
+    Index("objects_by_change", "integration_id", "resource", "changed_at"),
+    Index(
+        "objects_deleted",
+        "integration_id",
+        "resource",
+        sqlite_where=text("deleted_at IS NOT NULL"),
+        postgresql_where=text("deleted_at IS NOT NULL"),
+    ),
     comment="the mirror: the current copy of every object",
 )
 
@@ -331,6 +339,18 @@ audit_log = Table(
     sqlite_autoincrement=True,
 )
 
+view_columns = Table(
+    "view_columns",
+    metadata,
+    Column("view", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False, comment="integer, real, boolean, text, time or json"),
+    Column("field", Text, nullable=False, comment="ION's field; empty for what the mirror adds"),
+    Column("comment", Text, nullable=False),
+    comment="what the columns of the SQL views mean",
+)
+
 # ── proof: what a verification has compared and found ──
 
 verification_steps = Table(
@@ -373,4 +393,20 @@ arrivals = Table(
     Column("bucket", Integer, primary_key=True, comment="how late: 1 ms times the square root of 2 to this"),
     Column("count", Integer, nullable=False),
     comment="changes an hour, and how late after ION's own time each was right here",
+)
+
+DELAYS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Seconds: the upper bounds by which `activity` counts delays; one more column counts what took longer."""
+
+activity = Table(
+    "activity",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("minute", Text, primary_key=True, comment="such as 2026-11-24T20:58, UTC"),
+    Column("changes", Integer, nullable=False, comment="contents put into the mirror"),
+    *(
+        Column(f"within_{number}", Integer, nullable=False, comment=f"changes seen within {bound} s")
+        for number, bound in enumerate((*DELAYS, "more"))
+    ),
+    comment="changes a minute and their delay from ION's time of the change until the mirror showed it",
 )

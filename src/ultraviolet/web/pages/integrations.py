@@ -11,7 +11,7 @@ from ultraviolet.errors import UltravioletError
 from ultraviolet.hub import integrations, webhook_urls
 from ultraviolet.hub.integrations import PRESETS, NewIntegration
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
-from ultraviolet.web.pages.render import GivenRenderer, Renderer
+from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm
 from ultraviolet.web.problems import words
 from ultraviolet.web.reading import drift, freshness, verifications
 from ultraviolet.web.reading.drift import DriftFilter
@@ -116,8 +116,12 @@ async def resume(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[in
 
 
 @post("/integrations/{integration_id:int}/remove", guards=[at_least("admin")], include_in_schema=False)
-async def remove(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
+async def remove(
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
+) -> Redirect:
     """Forget an integration."""
+    integration = await hub.store.read(lambda c: integrations.get(c, integration_id))
+    confirm(await request.form(), integration.name, "Nothing was removed.")
     await hub.store.write(lambda c: integrations.remove(c, caller.name, integration_id))
     hub.integrations_changed()
     return Redirect("/integrations", status_code=303)

@@ -1,7 +1,9 @@
 """How pages are rendered: one Jinja2 environment, a few filters, and what every page is given."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,9 +15,24 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 from markupsafe import Markup
 
+from ultraviolet.errors import InvalidError
 from ultraviolet.web.gate import AnyRequest, known_caller
+from ultraviolet.web.pages.charts import seconds
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
+STATIC = Path(__file__).parent.parent / "static"
+THEME_COOKIE = "ultraviolet_theme"
+THEMES = ("light", "dark")
+NAVIGATION = (
+    ("/", "Overview", "o", False),
+    ("/events", "Events", "e", False),
+    ("/objects", "Objects", "b", False),
+    ("/fetches", "Fetches", "f", False),
+    ("/integrations", "Integrations", "i", True),
+    ("/webhooks", "Webhooks", "w", False),
+    ("/settings", "Settings", "s", True),
+)
+"""Address, name, the key that goes there after `g`, and whether a new group begins."""
 _UNITS = ((86400, "day"), (3600, "hr."), (60, "min."), (1, "sec."))
 _GOOD = {"active", "done", "fresh", "applied", "verified", "ok", "create", "connected", "equal"}
 _WARN = {
@@ -54,6 +71,9 @@ class Renderer:
         )
         filters: dict[str, Any] = {
             "ago": ago,
+            "asset": cache(asset),
+            "count": "{:,}".format,
+            "seconds": seconds,
             "clock": clock,
             "tone": tone,
             "words": words,
@@ -69,6 +89,8 @@ class Renderer:
         caller = known_caller(request)
         given = {
             "caller": caller,
+            "theme": theme_of(request),
+            "navigation": NAVIGATION,
             "csrf": caller.csrf or "" if caller else "",
             "path": request.url.path,
             "query": dict(request.query_params),
@@ -81,6 +103,23 @@ class Renderer:
 
 GivenRenderer = NamedDependency[Renderer]
 """The renderer, as a page's route asks for it."""
+
+
+def theme_of(request: AnyRequest) -> str:
+    """Give the scheme someone chose, or nothing where the system's is to be used."""
+    chosen = request.cookies.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else ""
+
+
+def asset(name: str) -> str:
+    """Give the address of a file of ours, which changes with its content, so that browsers may keep it."""
+    return f"/static/{name}?v={hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]}"
+
+
+def confirm(sent: Any, name: str, kept: str) -> None:
+    """Raise InvalidError unless the form repeats the name of what it ends."""
+    if str(sent.get("confirm", "")).strip() != name:
+        raise InvalidError(f"{kept} To go on, type the name “{name}” exactly as it is written.")
 
 
 def ago(moment: str) -> str:

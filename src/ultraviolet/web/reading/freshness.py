@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from ultraviolet.mirror.tables import events, fetches, objects, stale, watermarks
+from ultraviolet.mirror.tables import cursors, events, fetches, objects, stale, watermarks
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -18,6 +18,8 @@ class Summary(msgspec.Struct, frozen=True):
     last_event_at: str | None
     last_fetch_at: str | None
     proven_at: str | None
+    stale_since: str | None = None
+    """The first mark of what is stale longest."""
 
 
 def summary(connection: Connection, integration_id: int) -> Summary:
@@ -27,18 +29,28 @@ def summary(connection: Connection, integration_id: int) -> Summary:
         return connection.execute(query).scalar_one()
 
     count = func.count()
+    here = objects.c.integration_id == integration_id
+    gone = value(select(count).where(here, objects.c.deleted_at.is_not(None)))
+    unsure = select(count, func.min(stale.c.since)).where(stale.c.integration_id == integration_id)
+    waiting, since = connection.execute(unsure).one()
     return Summary(
         integration_id=integration_id,
-        objects=value(
-            select(count).where(objects.c.integration_id == integration_id, objects.c.deleted_at.is_(None))
-        ),
-        stale=value(select(count).where(stale.c.integration_id == integration_id)),
+        objects=value(select(count).where(here)) - gone,
+        stale=waiting,
+        stale_since=since,
         waiting_events=value(
-            select(count).where(events.c.integration_id == integration_id, events.c.outcome.is_(None))
+            select(count).where(
+                events.c.integration_id == integration_id,
+                events.c.outcome.is_(None),
+                events.c.seq > _applied(integration_id),
+            )
         ),
-        last_event_at=value(
-            select(func.max(events.c.received_at)).where(events.c.integration_id == integration_id)
-        ),
+        last_event_at=connection.execute(
+            select(events.c.received_at)
+            .where(events.c.integration_id == integration_id)
+            .order_by(events.c.seq.desc())
+            .limit(1)
+        ).scalar_one_or_none(),
         last_fetch_at=value(
             select(func.max(fetches.c.finished_at)).where(
                 fetches.c.integration_id == integration_id, fetches.c.state == "done"
@@ -50,6 +62,12 @@ def summary(connection: Connection, integration_id: int) -> Summary:
             )
         ),
     )
+
+
+def _applied(integration_id: int) -> Any:
+    """The event up to which all went through the door; none before it waits."""
+    where = (cursors.c.integration_id == integration_id, cursors.c.name == "apply")
+    return func.coalesce(select(cursors.c.value).where(*where).scalar_subquery(), 0)
 
 
 class Freshness(msgspec.Struct, frozen=True):

@@ -91,24 +91,25 @@ class Wanted(msgspec.Struct, frozen=True):
 
 def counts(connection: Connection, catalog: Catalog, integration_id: int) -> list[Counted]:
     """Count what the mirror has, by resource."""
-    here = objects.c.deleted_at.is_(None)
-    query = (
-        select(
-            objects.c.resource,
-            func.count().filter(here),
-            func.count().filter(~here),
-            func.max(objects.c.changed_at),
-        )
-        .where(objects.c.integration_id == integration_id)
-        .group_by(objects.c.resource)
-    )
+    here = objects.c.integration_id == integration_id
+    query = select(objects.c.resource, func.count(), func.max(objects.c.changed_at)).where(here)
+    ended = select(objects.c.resource, func.count()).where(here, objects.c.deleted_at.is_not(None))
+    rows = connection.execute(ended.group_by(objects.c.resource))
+    gone: dict[str, int] = {row[0]: row[1] for row in rows}
     unsure = select(stale.c.resource, func.count().label("stale")).where(
         stale.c.integration_id == integration_id
     )
     waiting = {row.resource: row.stale for row in connection.execute(unsure.group_by(stale.c.resource))}
     found = [
-        Counted(name, _title_of(catalog, name), total, waiting.get(name, 0), deleted, changed)
-        for name, total, deleted, changed in connection.execute(query)
+        Counted(
+            name,
+            _title_of(catalog, name),
+            total - gone.get(name, 0),
+            waiting.get(name, 0),
+            gone.get(name, 0),
+            changed,
+        )
+        for name, total, changed in connection.execute(query.group_by(objects.c.resource))
     ]
     return sorted(found, key=lambda one: one.title)
 
