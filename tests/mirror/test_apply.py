@@ -231,20 +231,6 @@ def test_integrations_do_not_touch(connection: Connection, catalog: Catalog) -> 
     }
 
 
-def test_a_surprise_is_recorded_as_drift_with_its_cause(connection: Connection, catalog: Catalog) -> None:
-    mirror = Mirror(connection, catalog)
-    mirror(read(1, id_="1", _updated=at(0), status="DRAFT", first=True, kind="fetch"))
-    mirror(read(3, id_="2", _updated=at(2), status="DRAFT", kind="fetch"))
-    mirror(read(4, id_="1", _updated=at(3), status="ORDERED", kind="fetch"))
-    mirror(event(5, id_="3", status="DRAFT"))
-    mirror(read(6, id_="3", status="DRAFT", estimatedCost=7.0))
-    assert [(d.id, d.cause) for d in mirror.rows("drift")] == [
-        ("2", "creation not announced"),
-        ("1", "change not announced"),
-        ("3", "event told only a part"),
-    ]
-
-
 class Ion:
     """A row in ION over time: value n from second n on; deleted in some seconds."""
 

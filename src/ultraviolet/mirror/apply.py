@@ -11,9 +11,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import activity, dialect, rows
+from ultraviolet.mirror import activity, arrivals, dialect, drift, rows
 from ultraviolet.mirror.dependents import dependents_of
-from ultraviolet.mirror.drift import drift_of
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
 from ultraviolet.mirror.state import DELETION, State
 from ultraviolet.times import text
@@ -41,7 +40,9 @@ def apply(
         state.forget_no_change()
     changed = [s for s in states.values() if s.change]
     rows.write(connection, catalog, integration_id, list(states.values()))
-    rows.write_drift(connection, integration_id, [d for s in changed if (d := drift_of(s))])
+    drifts = drift.find(connection, catalog, integration_id, changed)
+    rows.write_drift(connection, integration_id, drifts)
+    arrivals.record(connection, integration_id, changed, {d.state.ref: d.cause for d in drifts})
     activity.note(connection, integration_id, changed)
     follow = [*marks, *dependents_of(connection, catalog, integration_id, changed)]
     states |= rows.load(connection, integration_id, {m.ref for m in follow} - states.keys())
