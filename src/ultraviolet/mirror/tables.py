@@ -415,3 +415,15 @@ activity = Table(
     ),
     comment="changes a minute and their delay from ION's time of the change until the mirror showed it",
 )
+
+saved_views = Table(
+    "saved_views",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("user_name", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("query", Text, nullable=False, comment="the query part of the page's address"),
+    UniqueConstraint("user_name", "resource", "name"),
+    comment="tables of objects that someone wants to come back to",
+)
