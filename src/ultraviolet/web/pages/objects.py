@@ -121,6 +121,7 @@ async def show_object(
 
     found = await hub.store.read(read)
     shown, then = found["object"], found["then"]
+    hub.attend(found["integration"].id, resource.name, object_id)
     title = f"{_singular(resource)} {object_id}" + (f": {shown.title}" if shown.title else "")
     return render.page(
         request,

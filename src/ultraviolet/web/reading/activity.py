@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from ultraviolet.mirror.tables import DELAYS, activity, drift
+from ultraviolet.mirror.tables import DELAYS, activity
 from ultraviolet.times import text
 
 _SLOWEST = DELAYS[-1] * 4
-_LOOKED_AT = 5000
-"""So many of the newest drifts are counted at most."""
 
 
 class Minute(msgspec.Struct, frozen=True):
@@ -21,13 +19,6 @@ class Minute(msgspec.Struct, frozen=True):
     changes: int = 0
     p50: float | None = None
     p99: float | None = None
-
-
-class Healed(msgspec.Struct, frozen=True):
-    """How often a cause of drift was put right."""
-
-    cause: str
-    count: int
 
 
 def last_hour(connection: Connection, integration_id: int, now: datetime | None = None) -> list[Minute]:
@@ -42,23 +33,6 @@ def last_hour(connection: Connection, integration_id: int, now: datetime | None 
         for row in connection.execute(query).mappings()
     }
     return [known.get(minute) or Minute(minute) for minute in minutes]
-
-
-def healed(connection: Connection, integration_id: int, since: str) -> list[Healed]:
-    """Count by cause what was put right since then, most first."""
-    newest = select(func.max(drift.c.seq)).scalar_subquery()
-    count = func.count().label("count")
-    query = (
-        select(drift.c.cause, count)
-        .where(
-            drift.c.integration_id == integration_id,
-            drift.c.healed_at >= since,
-            drift.c.seq > newest - _LOOKED_AT,
-        )
-        .group_by(drift.c.cause)
-        .order_by(count.desc())
-    )
-    return [Healed(*row) for row in connection.execute(query)]
 
 
 def _minute(at: str, changes: int, counts: Sequence[int]) -> Minute:
