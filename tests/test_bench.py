@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BUDGETED = {"local-ion"}
+BUDGETED = {"local-ion", "local-ion-changes"}
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
