@@ -1,4 +1,8 @@
-"""From recorded events to the mirror: what each one says goes through the one door, the cursor moves with it."""
+"""From recorded events to the mirror: what each one says goes through the one door, and its outcome is noted with it.
+
+What is left to do is what has no outcome. There is no cursor that could pass an event which another process
+has numbered but not yet committed: such an event comes a little later, and the door takes any order.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -11,8 +15,11 @@ from ultraviolet.crash_points import crash_point
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.ion.deliveries import Envelope, decode
+from ultraviolet.mirror import dialect, drift
 from ultraviolet.mirror.apply import apply, mark_stale
+from ultraviolet.mirror.dependents import sharing
 from ultraviolet.mirror.observation import Change, Mark, Observation, Origin
+from ultraviolet.mirror.state import DELETION
 from ultraviolet.mirror.tables import events
 from ultraviolet.times import now
 
@@ -21,12 +28,7 @@ _BY_WHOM = {"createdById", "updatedById"}
 
 _WAITING = text(
     """SELECT seq, body, received_at FROM events
-    WHERE integration_id = :integration AND seq > :cursor AND outcome IS NULL ORDER BY seq LIMIT :limit"""
-)
-_CURSOR = text("SELECT value FROM cursors WHERE integration_id = :integration AND name = 'apply'")
-_MOVE = text(
-    """INSERT INTO cursors (integration_id, name, value) VALUES (:integration, 'apply', :value)
-    ON CONFLICT (integration_id, name) DO UPDATE SET value = excluded.value"""
+    WHERE integration_id = :integration AND outcome IS NULL ORDER BY seq LIMIT :limit"""
 )
 _JUDGE = (
     update(events)
@@ -60,17 +62,16 @@ class _Said(msgspec.Struct):
 
 def take(connection: Connection, catalog: Catalog, integration_id: int, limit: int = 500) -> Taken:
     """Let the next events take effect, in the order they came; many of one object are one write."""
-    cursor = connection.execute(_CURSOR, {"integration": integration_id}).scalar() or 0
-    given = {"integration": integration_id, "cursor": cursor, "limit": limit}
-    rows = connection.execute(_WAITING, given).all()
+    dialect.wait_for_turn(connection, "mirror", integration_id)
+    rows = connection.execute(_WAITING, {"integration": integration_id, "limit": limit}).all()
     if not rows:
         return Taken(0)
     said = [_read(connection, catalog, integration_id, row) for row in rows]
     observations = [s.observation for s in said if s.observation]
     applied = apply(connection, catalog, integration_id, observations, [m for s in said for m in s.marks])
+    drift.note_late(connection, integration_id, _told(said, applied.outcomes))
     outcomes = iter(applied.outcomes)
     connection.execute(_JUDGE, [_judge(s, next(outcomes) if s.observation else None) for s in said])
-    connection.execute(_MOVE, {"integration": integration_id, "value": rows[-1].seq})
     lost = any(s.problem for s in said)
     crash_point("apply.written")
     return Taken(len(rows), applied.changes, applied.marked, lost)
@@ -103,6 +104,7 @@ def _read(connection: Connection, catalog: Catalog, integration_id: int, row: An
         return _about_object(row, resource, envelope)
     refs = set(_named(catalog, resource, envelope))
     refs |= set(_of_entity(connection, integration_id, resource, envelope))
+    refs |= set(_of_family(connection, catalog, integration_id, resource, envelope))
     marks = [Mark(name, id_, "event", row.received_at) for name, id_ in sorted(refs)]
     return _Said(row.seq, marks=marks)
 
@@ -111,7 +113,9 @@ def _about_object(row: Any, resource: Resource, envelope: Envelope) -> _Said:
     assert envelope.object_id
     if not envelope.object_id.isdecimal():
         return _Said(row.seq, problem=f"{envelope.object_id[:80]} is not an id of {resource.title.lower()}")
-    if envelope.action == "DELETE" or not envelope.fields:
+    if envelope.action == "DELETE":
+        return _Said(row.seq, marks=[Mark(resource.name, envelope.object_id, DELETION, row.received_at)])
+    if not envelope.fields:
         return _Said(row.seq, marks=[Mark(resource.name, envelope.object_id, "event", row.received_at)])
     kept = {f.name for f in resource.fields}
     observation = Observation(
@@ -128,17 +132,34 @@ def _about_object(row: Any, resource: Resource, envelope: Envelope) -> _Said:
 
 def _named(catalog: Catalog, resource: Resource, envelope: Envelope) -> Iterable[tuple[str, str]]:
     """Give the mirrored objects that a row which is not mirrored itself belongs to or ties together."""
-    mirrored = {r.name for r in catalog.mirrored}
+    said = _said(resource, envelope)
+    for link in resource.links:
+        shared = link.key in catalog.shared.get(link.resource, ())
+        if link.resource in catalog.shared and link.key not in _BY_WHOM and not shared:
+            yield from ((link.resource, id_) for id_ in said[link.key])
+    if resource.owner and resource.owner_key:
+        yield from ((resource.owner, id_) for id_ in said[resource.owner_key])
+
+
+def _of_family(
+    connection: Connection, catalog: Catalog, integration_id: int, resource: Resource, envelope: Envelope
+) -> Iterable[tuple[str, str]]:
+    """Give the objects that a row concerns which names no object but what several have in common, as a family of versions."""
+    said = _said(resource, envelope)
+    for link in resource.links:
+        if link.key in catalog.shared.get(link.resource, ()):
+            found = sharing(connection, integration_id, link.resource, link.key, said[link.key])
+            yield from ((link.resource, id_) for id_ in found)
+
+
+def _said(resource: Resource, envelope: Envelope) -> dict[str, set[str]]:
+    """Give all values, old and new, that an event tells of each field."""
     said: defaultdict[str, set[str]] = defaultdict(set)
     for values in (envelope.old, envelope.fields, envelope.keys, _from_key(resource, envelope)):
         for name, value in values.items():
             if value is not None:
                 said[name].add(str(value))
-    for link in resource.links:
-        if link.resource in mirrored and link.key not in _BY_WHOM:
-            yield from ((link.resource, id_) for id_ in said[link.key])
-    if resource.owner and resource.owner_key:
-        yield from ((resource.owner, id_) for id_ in said[resource.owner_key])
+    return said
 
 
 def _from_key(resource: Resource, envelope: Envelope) -> dict[str, Any]:
@@ -160,6 +181,16 @@ def _of_entity(
         if values.get("entityId") is not None:
             given = {"integration": integration_id, "target": target, "entity": str(values["entityId"])}
             yield from ((row.resource, row.id) for row in connection.execute(_BY_ENTITY, given))
+
+
+def _told(said: Sequence[_Said], outcomes: Sequence[str]) -> list[drift.Told]:
+    """Give the events that changed nothing: what they tell may have been found before."""
+    observed = [s.observation for s in said if s.observation]
+    return [
+        drift.Told(seen.resource, seen.id, seen.observed_at, seen.source_time)
+        for seen, outcome in zip(observed, outcomes, strict=True)
+        if outcome != "changed"
+    ]
 
 
 def _judge(said: _Said, outcome: str | None) -> dict[str, Any]:

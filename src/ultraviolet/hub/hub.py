@@ -2,13 +2,17 @@
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from pathlib import Path
 from typing import Self
 
 import aiohttp
 import structlog
+from sqlalchemy import Connection
 
-from ultraviolet.hub import events, fetch, integrations, verify
+from ultraviolet.errors import ConflictError
+from ultraviolet.hub import events, fetch, integrations, verifications
+from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.controllers import Controllers
@@ -21,11 +25,12 @@ from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.site import Site
 from ultraviolet.ion.catalog import Catalog, load
 from ultraviolet.ion.client import IonClient
-from ultraviolet.mirror import views
 from ultraviolet.mirror.store import Store
 
 _LOOK_AGAIN = 5.0
 """Seconds after which integrations are looked at again, for changes that nobody told of."""
+
+_ASK_AGAIN = 0.1
 
 log = structlog.get_logger()
 
@@ -41,11 +46,11 @@ class Hub:
         self.changes = Broadcast()
         self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came)
         self.controllers: dict[int, Controllers] = {}
+        self._attention: defaultdict[int, Attention] = defaultdict(Attention)
         self._known: dict[int, Integration] = {}
         self._clients: dict[int, tuple[Integration, IonClient]] = {}
         self._session: aiohttp.ClientSession | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._verifying: set[asyncio.Task[None]] = set()
         self._look = asyncio.Event()
         self._reloading = asyncio.Lock()
 
@@ -54,9 +59,7 @@ class Hub:
         """Open the database, bring it up to date, and read the contract."""
         settings.data.mkdir(parents=True, exist_ok=True)
         secrets = Secrets.from_settings(settings)
-        store, catalog = Store.open(settings.database_url), load()
-        store.write_now(lambda connection: views.create(connection, catalog))
-        return cls(settings, store, catalog, secrets)
+        return cls(settings, Store.open(settings.database_url), load(), secrets)
 
     @property
     def data(self) -> Path:
@@ -79,9 +82,6 @@ class Hub:
         if self._keeper:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
-        for task in self._verifying:
-            task.cancel()
-        await asyncio.gather(*self._verifying, return_exceptions=True)
         await asyncio.gather(*(c.stop() for c in self.controllers.values()))
         self.controllers.clear()
         await self.ingest.close()
@@ -111,7 +111,13 @@ class Hub:
         client = await self.client(integration_id)
         offered = await self.store.read(lambda c: integrations.offered(c, self.catalog, integration_id))
         reader = Reader(client, self.catalog, offered)
-        return Site(self.store, self.catalog, integration_id, reader, self.changes)
+        attention = self._attention[integration_id]
+        return Site(self.store, self.catalog, integration_id, reader, self.changes, attention)
+
+    def attend(self, integration_id: int, resource: str, id_: str) -> None:
+        """Note that somebody looks at an object: if it is stale, it is read first."""
+        self._attention[integration_id].give(resource, id_)
+        self._wake(integration_id, "heal")
 
     async def test(self, integration_id: int) -> TestResult:
         """Test a connection; the controllers go on with what this ION turned out to offer."""
@@ -120,24 +126,42 @@ class Hub:
         self.changes.publish("integration", integration_id)
         return result
 
-    async def start_fetch(self, integration_id: int, mode: Mode, actor: str) -> int:
-        """Ask for a fetch; the controller does it."""
-        fetch_id = await self.store.write(lambda c: fetch.request(c, integration_id, mode, actor))
+    async def start_fetch(
+        self, integration_id: int, mode: Mode, actor: str, *, accept_absence: bool = False
+    ) -> int:
+        """Ask for a fetch; the controller does it. `accept_absence` lets it delete however many objects are gone."""
+
+        def ask(connection: Connection) -> int:
+            return fetch.request(connection, integration_id, mode, actor, accept_absence=accept_absence)
+
+        fetch_id = await self.store.write(ask)
         self._wake(integration_id, "fetch")
         self.changes.publish("fetch", integration_id, id=fetch_id)
         return fetch_id
 
-    async def start_verify(self, integration_id: int) -> int:
-        """Begin a comparison; returns its number at once."""
-        verification_id, _ = await self._verify(integration_id)
-        return verification_id
+    async def verify(
+        self, integration_id: int, actor: str, *, wait: bool = True, sample: int | None = None
+    ) -> int:
+        """Ask for a comparison of mirror and ION; returns its number, when it is over if so asked.
 
-    async def verify(self, integration_id: int, *, wait: bool = True) -> int:
-        """Compare mirror and ION; returns the number of the comparison, when it is done if so asked."""
-        verification_id, task = await self._verify(integration_id)
-        if wait:
-            await asyncio.shield(task)
-        return verification_id
+        Raises ConflictError while the integration is paused: nothing of its ION is read then.
+        """
+        found = await self.store.read(lambda c: integrations.get(c, integration_id))
+        if found.paused:
+            raise ConflictError(f"“{found.name}” is paused; resume it, then verify.")
+        number = await self.store.write(lambda c: verifications.request(c, integration_id, actor, sample))
+        self._wake(integration_id, "verify")
+        while wait and await self._verifying(number):  # noqa: ASYNC110  another process may be doing it
+            await asyncio.sleep(_ASK_AGAIN)
+        return number
+
+    async def _verifying(self, number: int) -> bool:
+        return await self.store.read(lambda c: verifications.state_of(c, number)) == "running"
+
+    async def resume_verify(self, verification_id: int) -> None:
+        """Let a failed comparison go on where it stopped."""
+        integration_id = await self.store.write(lambda c: verifications.resume(c, verification_id))
+        self._wake(integration_id, "verify")
 
     async def replay(self, actor: str, seq: int) -> None:
         """Read from ION afresh what an event was about."""
@@ -180,14 +204,6 @@ class Hub:
             if controllers:
                 await controllers.stop()
         await self.reload()
-
-    async def _verify(self, integration_id: int) -> "tuple[int, asyncio.Task[None]]":
-        site = await self.site(integration_id)
-        verification_id = await self.store.write(lambda c: verify.begin(c, integration_id))
-        task = asyncio.create_task(verify.Verifier(site).run(verification_id))
-        self._verifying.add(task)
-        task.add_done_callback(self._verifying.discard)
-        return verification_id, task
 
     def _event_came(self, integration_id: int) -> None:
         self._wake(integration_id, "apply")

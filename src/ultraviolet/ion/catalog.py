@@ -35,6 +35,10 @@ class Field(Struct, frozen=True):
     """Relations and links whose objects ION computes it from."""
     listed_in: str = ""
     """The field of another object of this resource that lists who is computed from it."""
+    sharing: str = ""
+    """The field whose value the objects of this resource share that it is computed from."""
+    every_of: tuple[str, ...] = ()
+    """Resources any object of which it may be computed from."""
 
 
 class Link(Struct, frozen=True):
@@ -72,13 +76,17 @@ class Relation(Struct, frozen=True):
 class Dependent(Struct, frozen=True):
     """Who must be read again when an object of a resource changed.
 
-    `own_key`: the changed object's foreign key names it. `own_ids`: its list of ids does. `their_key`: its own foreign key names the changed one.
+    `own_key`: the changed object's foreign key names it. `own_ids`: its list of ids does. `their_key`: its own foreign
+    key names the changed one. `their_list`: its document shows the changed one in that list. `shared`: both have the
+    same value there. None of them: it is every object.
     """
 
     resource: str
     own_key: str = ""
     own_ids: str = ""
     their_key: str = ""
+    their_list: str = ""
+    shared: str = ""
 
 
 class Resource(Struct, frozen=True):
@@ -161,6 +169,13 @@ class Catalog:
                     _depend(found, self.resources, resource, source)
                 if field.listed_in:
                     found[resource.name][Dependent(resource.name, own_ids=field.listed_in)] = None
+                if field.sharing:
+                    found[resource.name][Dependent(resource.name, shared=field.sharing)] = None
+                for other in field.every_of:
+                    found[other][Dependent(resource.name)] = None
+            for relation in resource.relations:
+                if relation.kept and relation.field in SHOWN:
+                    found[relation.resource][Dependent(resource.name, their_list=relation.field)] = None
         return {name: tuple(d for d in deps if d.resource in mirrored) for name, deps in found.items()}
 
     def dependents(self, resource: str) -> tuple[Dependent, ...]:
@@ -168,10 +183,23 @@ class Catalog:
         return self._dependents.get(resource, ())
 
     @cached_property
+    def shared(self) -> Mapping[str, frozenset[str]]:
+        """Give, by resource, the fields by whose common value objects depend on each other."""
+        return {r.name: frozenset(f.sharing for f in r.fields if f.sharing) for r in self.mirrored}
+
+    @cached_property
     def silent(self) -> tuple[Resource, ...]:
         """Resources whose creations ION does not announce (Violet Labs, known limitations)."""
         return (self.resources["purchase_order_lines"],)
 
+
+SHOWN: Mapping[str, str] = {
+    "labels": "id value",
+    "requirements": "id title",
+    "fileAttachments": "id filename contentType",
+    "assets": "id filename contentType",
+}
+"""Kept relations of which a document shows more than the ids: what it shows."""
 
 _NOT_MIRRORED = {
     "api_keys",
@@ -199,6 +227,9 @@ def _depend(
     if relation.kind == "foreign_key":
         found[relation.resource][Dependent(resource.name, own_key=relation.key)] = None
     elif relation.join:
+        if relation.join.table in others:  # the rows between are objects themselves
+            between = Dependent(resource.name, own_key=_camel(relation.join.own_column))
+            found[relation.join.table][between] = None
         for back in others[relation.resource].relations:
             if back.join and back.join.table == relation.join.table and back.kept:
                 found[relation.resource][Dependent(resource.name, own_ids=back.field)] = None
@@ -305,6 +336,8 @@ class _Reader:
             stored=name in stored,
             sources=tuple(computed.get("from") or ()),  # type: ignore[arg-type]
             listed_in=str(computed.get("listedIn") or ""),
+            sharing=str(computed.get("sharing") or ""),
+            every_of=tuple(computed.get("everyOf") or ()),  # type: ignore[arg-type]
         )
 
     def _links(self, node: ObjectTypeDefinitionNode, fields: tuple[Field, ...]) -> tuple[Link, ...]:

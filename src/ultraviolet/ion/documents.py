@@ -8,19 +8,13 @@ from typing import Any, Self
 
 from msgspec import Struct
 
-from ultraviolet.ion.catalog import Catalog, Relation, Resource
+from ultraviolet.ion.catalog import SHOWN, Catalog, Relation, Resource
 from ultraviolet.times import canonical
 
 INTROSPECTION = """query Offered { __schema { queryType { name } mutationType { name }
   types { kind name fields(includeDeprecated: true) { name } inputFields { name } enumValues(includeDeprecated: true) { name } } } }"""
 """Only names: what is needed to know what can be asked."""
 
-_NESTED = {
-    "labels": "id value",
-    "requirements": "id title",
-    "fileAttachments": "id filename contentType",
-    "assets": "id filename contentType",
-}
 _ATTRIBUTE = ("id", "key", "type", "value")
 
 
@@ -125,7 +119,7 @@ def document(resource: Resource, node: Mapping[str, Any]) -> dict[str, Any]:
 
 def _related(name: str, rows: list[dict[str, Any]]) -> list[Any]:
     ordered = sorted(rows, key=lambda row: (len(str(row["id"])), str(row["id"])))
-    return ordered if name in _NESTED else [row["id"] for row in ordered]
+    return ordered if name in SHOWN else [row["id"] for row in ordered]
 
 
 def _time(value: str) -> str:
@@ -148,5 +142,5 @@ def _nested(resource: Resource, relation: Relation, offered: Offered) -> str | N
         return f"attributes {{ {' '.join(fields)} }}"
     if not relation.kept:
         return None
-    inner = [n for n in _NESTED.get(relation.field, "id").split() if offered.has(relation.type, n)]
+    inner = [n for n in SHOWN.get(relation.field, "id").split() if offered.has(relation.type, n)]
     return f"{relation.field} {{ {' '.join(inner)} }}"

@@ -47,15 +47,16 @@ PAIRS: Mapping[str, Mapping[str, str]] = {
     "locations": {"allChildren": _CHILDREN.format("locations"), "allParents": _PARENTS.format("locations")},
     "run_steps_fields": {"assignees": _ASSIGNEES.format("run_steps_fields")},
     "datagrid_values": {"assignees": _ASSIGNEES.format("datagrid_values")},
-    "issues": {"assignees": _ASSIGNEES.format("issues")},
+    "issues": {
+        "assignees": _ASSIGNEES.format("issues"),
+        "partInventory": (
+            "SELECT issue_id AS own, min(part_inventory_id) AS other FROM issue_part_inventories GROUP BY issue_id"
+        ),
+    },
     "issue_approval_requests": {"assignees": _ASSIGNEES.format("issue_approval_requests")},
     "mbom_approval_requests": {"assignees": _ASSIGNEES.format("mbom_approval_requests")},
     "parts_kits": {
         "assignees": _ASSIGNEES.format("parts_kits"),
-        "partInventories": (
-            "SELECT i.part_kit_id AS own, k.part_inventory_id AS other FROM part_kit_inventories k"
-            " JOIN part_kit_items i ON i.id = k.part_kit_item_id"
-        ),
     },
     "parts": {
         "revisions": (
@@ -84,8 +85,17 @@ PAIRS: Mapping[str, Mapping[str, str]] = {
         "allChildren": _ABOM + " SELECT own, other FROM tree",
         "allParents": _ABOM + " SELECT other AS own, own AS other FROM tree",
         "parent": "SELECT child_abom_item_id AS own, parent_abom_item_id AS other FROM abom_edges",
+        "referenceDesignator": "SELECT abom_item_id AS own, id AS other FROM abom_item_reference_designators",
     },
     "parts_inventory": {
+        "abomChildren": (
+            "SELECT a.part_inventory_id AS own, e.child_abom_item_id AS other FROM abom_items a"
+            " JOIN abom_edges e ON e.parent_abom_item_id = a.id"
+        ),
+        "abomParents": (
+            "SELECT a.part_inventory_id AS own, e.parent_abom_item_id AS other FROM abom_items a"
+            " JOIN abom_edges e ON e.child_abom_item_id = a.id"
+        ),
         "partKits": (
             "SELECT DISTINCT k.part_inventory_id AS own, i.part_kit_id AS other FROM part_kit_inventories k"
             " JOIN part_kit_items i ON i.id = k.part_kit_item_id"
@@ -114,7 +124,15 @@ PAIRS: Mapping[str, Mapping[str, str]] = {
         ),
         "updatedBy": "SELECT id AS own, updated_by_id AS other FROM users WHERE updated_by_id IS NOT NULL",
     },
+    "plan_inputs": {
+        "planItems": (
+            "SELECT plan_input_id AS own, plan_item_id AS other FROM plan_plan_items WHERE plan_input_id IS NOT NULL"
+        ),
+    },
     "plan_items": {
+        "inputs": (
+            "SELECT plan_item_id AS own, plan_input_id AS other FROM plan_plan_items WHERE plan_input_id IS NOT NULL"
+        ),
         "runs": (
             "SELECT p.plan_item_id AS own, r.id AS other FROM plan_item_results p JOIN runs r ON r.entity_id = p.entity_id"
         ),

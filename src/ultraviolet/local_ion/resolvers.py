@@ -28,7 +28,7 @@ from graphql.type import GraphQLIncludeDirective, GraphQLSkipDirective
 from msgspec import Raw
 
 from ultraviolet.ion.catalog import Catalog, Field, Link, Relation, Resource
-from ultraviolet.local_ion import audit_log, timeline
+from ultraviolet.local_ion import audit_log, issued, timeline
 from ultraviolet.local_ion.columns import decoder
 from ultraviolet.local_ion.filters import Conditions, column_sql, cursor, offset, order, sorted_by
 from ultraviolet.local_ion.kinds import gives_list, kind_of, object_of
@@ -110,6 +110,9 @@ class Reader:
             and not allowed & {resource.list, resource.single}
         )
 
+    def _hides_stock(self) -> bool:
+        return self.hides(self.catalog.resources["parts_inventory"])
+
     def fields(self, parent: GraphQLObjectType, nodes: Nodes) -> dict[str, list[FieldNode]]:
         """Collect the fields selected under some nodes, by the name they have in the answer."""
         found: dict[str, list[FieldNode]] = {}
@@ -151,13 +154,18 @@ class Reader:
         return get_argument_values(field, node, self.variables) if node.arguments or field.args else {}
 
     def by_keys(
-        self, resource: Resource, nodes: Nodes, keys: Iterable[Any], filters: Mapping[str, Any] | None = None
+        self,
+        resource: Resource,
+        nodes: Nodes,
+        keys: Iterable[Any],
+        filters: Mapping[str, Any] | None = None,
+        kind: GraphQLObjectType | None = None,
     ) -> dict[Any, dict[str, Any]]:
-        """Read objects by their ids."""
+        """Read objects by their ids; shown as another type than the resource's own, if one is given."""
         wanted = [k for k in dict.fromkeys(keys) if k is not None]
         if not wanted:
             return {}
-        selection = self.selection(resource, nodes)
+        selection = self.selection(resource, nodes, kind)
         place = selection.need("t.id")
         where, params = Conditions(self.catalog).where(resource, filters, "t")
         rows = self.connection.execute(
@@ -177,11 +185,11 @@ class Reader:
         ).fetchall()
         return selection.objects(rows)[0] if rows else None
 
-    def selection(self, resource: Resource, nodes: Nodes) -> Selection:
+    def selection(self, resource: Resource, nodes: Nodes, kind: GraphQLObjectType | None = None) -> Selection:
         """Compile what is selected of a resource."""
         made = Selection()
         made.need("t.rowid" if resource.key != ("id",) else "t.id")
-        parent = self.schema.type_map[resource.type]
+        parent = kind or self.schema.type_map[resource.type]
         assert isinstance(parent, GraphQLObjectType)
         for key, group in self.fields(parent, nodes).items():
             made.members.append((key, self._member(resource, parent, group, made)))
@@ -327,6 +335,9 @@ class Reader:
         if target is None or known is None or self.hides(target):
             if (resource.name, name) in _DOCUMENTS:
                 return self._document(name, kind_of(definition), nodes, made)
+            if name == "partInventories" and resource.name in issued.ISSUED and not self._hides_stock():
+                kind = object_of(definition)
+                return issued.member(self, resource.name, kind, nodes, made.need("t.id"))
             if name == "sessions" and resource.name in {"runs", "run_steps"}:
                 return self._sessions(resource, kind_of(definition), nodes, made)
             return lambda rows: [[] if many else None for _ in rows]

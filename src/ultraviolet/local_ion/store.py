@@ -35,6 +35,7 @@ UNIQUE: Mapping[str, tuple[tuple[str, ...], ...]] = {
 """What must not occur twice (assumed, besides parts)."""
 EXTRA_COLUMNS: Mapping[str, tuple[tuple[str, Storage], ...]] = {
     "part_kit_inventories": (("quantity", "real"),),
+    "plan_plan_items": (("plan_input_id", "integer"),),
     "organizations": (("settings", "json"),),
     "steps": (("datagrid", "json"),),
     "run_steps": (("datagrid", "json"),),

@@ -11,16 +11,18 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import rows
+from ultraviolet.mirror import activity, arrivals, dialect, drift, rows
 from ultraviolet.mirror.dependents import dependents_of
-from ultraviolet.mirror.drift import drift_of
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
-from ultraviolet.mirror.state import State
+from ultraviolet.mirror.state import DELETION, State
 from ultraviolet.times import text
 
 LAG = timedelta(seconds=60)
 """An older `_updated` than we know is believed only from a read that began this long after we learned the
 newer one: by then no replica lags, and ION has truly gone back (restored from a backup)."""
+
+UNSEEN = timedelta(seconds=5)
+"""A row that ION has told of may be missing from its own reads for so long; until then that proves no absence."""
 
 
 def apply(
@@ -31,11 +33,17 @@ def apply(
     marks: Sequence[Mark] = (),
 ) -> Applied:
     """Let observations, then marks, take effect; returns what changed and what came of each observation."""
+    dialect.wait_for_turn(connection, "mirror", integration_id)
     states = rows.load(connection, integration_id, {o.ref for o in observations} | {m.ref for m in marks})
     outcomes = [_fold(states[o.ref], o) for o in observations]
+    for state in states.values():
+        state.forget_no_change()
     changed = [s for s in states.values() if s.change]
     rows.write(connection, catalog, integration_id, list(states.values()))
-    rows.write_drift(connection, integration_id, [d for s in changed if (d := drift_of(s))])
+    drifts = drift.find(connection, catalog, integration_id, changed)
+    rows.write_drift(connection, integration_id, drifts)
+    arrivals.record(connection, integration_id, changed, {d.state.ref: d.cause for d in drifts})
+    activity.note(connection, integration_id, changed)
     follow = [*marks, *dependents_of(connection, catalog, integration_id, changed)]
     states |= rows.load(connection, integration_id, {m.ref for m in follow} - states.keys())
     marked = _mark(connection, integration_id, states, follow)
@@ -44,6 +52,7 @@ def apply(
 
 def mark_stale(connection: Connection, integration_id: int, marks: Iterable[Mark]) -> int:
     """Say that objects may differ from the mirror, unless a read that began after the news has settled it."""
+    dialect.wait_for_turn(connection, "mirror", integration_id)
     wanted = list(marks)
     return _mark(
         connection, integration_id, rows.load(connection, integration_id, {m.ref for m in wanted}), wanted
@@ -100,11 +109,25 @@ def _full(state: State, seen: Observation, began: str) -> str:
 def _absent(state: State, seen: Observation, began: str) -> str:
     if state.marked_after(began) or (state.read_at and began < state.read_at):
         return "older"
+    if state.known and not state.read_at and began < _later(state.observed_at, UNSEEN):
+        return "older"
+    if state.known and not state.deleted_at and not _deletion_told(state, seen):
+        if state.marked_at is None:
+            state.mark("not shown", seen.observed_at)
+        return "unproven"
     state.settle(began)
     if not state.known or state.deleted_at:
         return "same"
     state.read_at = began
     return state.delete(seen)
+
+
+def _deletion_told(state: State, seen: Observation) -> bool:
+    """Whether anything but this read speaks of a deletion: an event, or a whole pass over the resource.
+
+    A key that has lost the permission to see an object reads the same as if it were deleted.
+    """
+    return seen.origin.kind == "fetch" or state.reason == DELETION
 
 
 def _outdated(state: State, seen: Observation, began: str) -> bool:
@@ -116,7 +139,7 @@ def _outdated(state: State, seen: Observation, began: str) -> bool:
         return False
     moment = _updated(seen)
     if _older(moment, state.source_time):
-        return began < _later(state.observed_at)
+        return began < _later(state.observed_at, LAG)
     return read_before and not _older(state.source_time, moment)
 
 
@@ -141,8 +164,8 @@ def _older(one: str | None, other: str | None) -> bool:
     return one is not None and other is not None and one < other
 
 
-def _later(moment: str) -> str:
-    return text(datetime.fromisoformat(moment) + LAG)
+def _later(moment: str, by: timedelta) -> str:
+    return text(datetime.fromisoformat(moment) + by)
 
 
 def _change(state: State) -> Change:

@@ -1,9 +1,10 @@
-"""Who must be read again when objects change: carriers of computed values, and links to the unknown."""
+"""Who must be read again when objects change: carriers of values that ION computes from them or shows of them."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, cast
 
+import msgspec
 from sqlalchemy import Connection, bindparam, text
 
 from ultraviolet.ion.catalog import Catalog, Dependent
@@ -13,10 +14,27 @@ from ultraviolet.mirror.state import STAMPS, State
 _CHUNK = 400
 
 _REFERRERS = text(
-    """SELECT id FROM links
+    """SELECT id, target_id FROM links
     WHERE integration_id = :integration AND target_resource = :target AND target_id IN :ids
       AND resource = :resource AND field = :field"""
 ).bindparams(bindparam("ids", expanding=True))
+_SHOWING = text(
+    """SELECT id, target_id FROM links
+    WHERE integration_id = :integration AND target_resource = :target AND target_id IN :ids
+      AND resource = :resource AND field LIKE :field || '/%'"""
+).bindparams(bindparam("ids", expanding=True))
+_EVERY = text(
+    "SELECT id FROM objects WHERE integration_id = :integration AND resource = :resource AND deleted_at IS NULL"
+)
+
+
+class _Search(msgspec.Struct, frozen=True):
+    """Dependents to be found by what they refer to."""
+
+    resource: str
+    field: str
+    target: str
+    how: Literal["refers", "shows", "every"] = "refers"
 
 
 def dependents_of(
@@ -24,21 +42,36 @@ def dependents_of(
 ) -> list[Mark]:
     """Give the marks that follow from changes: each says since when the dependent may be wrong."""
     marks: dict[tuple[str, str], Mark] = {}
-    referred: defaultdict[tuple[str, Dependent], dict[str, str]] = defaultdict(dict)
-    for state in changed:
-        if state.origin is None or state.origin.first:
-            continue
-        at = _since(state)
-        stored = _stored_changed(catalog, state)
+    news = [s for s in changed if s.origin is not None and not s.origin.first]
+    for state in news:
         for dependent in catalog.dependents(state.resource):
-            if dependent.their_key and stored:
-                referred[state.resource, dependent][state.id] = at
             for target in _named(state, dependent):
-                _keep(marks, Mark(dependent.resource, target, f"{state.resource} changed", at))
-    for (resource, dependent), ids in referred.items():
-        for target, at in _referrers(connection, integration_id, resource, dependent, ids):
-            _keep(marks, Mark(dependent.resource, target, f"{resource} changed", at))
+                _keep(marks, Mark(dependent.resource, target, f"{state.resource} changed", _since(state)))
+    stored = [s for s in news if _stored_changed(catalog, s)]
+    itself = {state.ref for state in stored}
+    for cause, search, targets in _searches(catalog, stored):
+        for id_, target in _found(connection, integration_id, search, list(targets)):
+            if (cause, id_) not in itself or search.resource != cause:
+                _keep(marks, Mark(search.resource, id_, f"{cause} changed", targets[target]))
     return list(marks.values())
+
+
+def _searches(catalog: Catalog, changed: Sequence[State]) -> Iterable[tuple[str, _Search, dict[str, str]]]:
+    """Give, for what changed of each resource, what to look for, and since when what it finds may be wrong."""
+    sought: defaultdict[tuple[str, _Search], dict[str, str]] = defaultdict(dict)
+    for state in changed:
+        for dependent in catalog.dependents(state.resource):
+            for search, target in _sought(state, dependent):
+                sought[state.resource, search][target] = _since(state)
+    return ((cause, search, targets) for (cause, search), targets in sought.items())
+
+
+def sharing(
+    connection: Connection, integration_id: int, resource: str, field: str, values: Iterable[str]
+) -> list[str]:
+    """Give the objects of a resource that have one of these values in a field by which they depend on each other."""
+    search = _Search(resource, field, f"{resource}.{field}")
+    return [id_ for id_, _ in _found(connection, integration_id, search, list(values))]
 
 
 def _stored_changed(catalog: Catalog, state: State) -> bool:
@@ -73,28 +106,38 @@ def _named(state: State, dependent: Dependent) -> set[str]:
     return found
 
 
+def _sought(state: State, dependent: Dependent) -> Iterable[tuple[_Search, str]]:
+    if dependent.their_key:
+        yield _Search(dependent.resource, dependent.their_key, state.resource), state.id
+    if dependent.their_list:
+        yield _Search(dependent.resource, dependent.their_list, state.resource, "shows"), state.id
+    if dependent.shared:
+        field = dependent.shared
+        search = _Search(dependent.resource, field, f"{dependent.resource}.{field}")
+        for doc in (state.before or {}, state.doc):
+            if doc.get(field) is not None:
+                yield search, str(doc[field])
+
+    if dependent == Dependent(dependent.resource):
+        yield _Search(dependent.resource, "", "", "every"), ""
+
+
 def _id(entry: Any) -> str:
     return str(cast("dict[str, Any]", entry)["id"] if isinstance(entry, dict) else entry)
 
 
-def _referrers(
-    connection: Connection, integration_id: int, resource: str, dependent: Dependent, ids: dict[str, str]
+def _found(
+    connection: Connection, integration_id: int, search: _Search, targets: Sequence[str]
 ) -> list[tuple[str, str]]:
-    latest = max(ids.values())
-    names = list(ids)
+    """Give pairs of a dependent's id and what it was found by."""
+    given = {"integration": integration_id, "target": search.target, "resource": search.resource}
+    if search.how == "every":
+        return [(row.id, "") for row in connection.execute(_EVERY, given)]
+    query = _SHOWING if search.how == "shows" else _REFERRERS
     found: list[tuple[str, str]] = []
-    for start in range(0, len(names), _CHUNK):
-        rows = connection.execute(
-            _REFERRERS,
-            {
-                "integration": integration_id,
-                "target": resource,
-                "ids": names[start : start + _CHUNK],
-                "resource": dependent.resource,
-                "field": dependent.their_key,
-            },
-        )
-        found += [(row.id, latest) for row in rows]
+    for start in range(0, len(targets), _CHUNK):
+        asked = given | {"field": search.field, "ids": targets[start : start + _CHUNK]}
+        found += [(row.id, row.target_id) for row in connection.execute(query, asked)]
     return found
 
 

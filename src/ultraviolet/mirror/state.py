@@ -3,10 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ultraviolet.mirror.observation import Observation, Origin
+from ultraviolet.mirror.observation import Observation, Origin, Ref
 
 STAMPS = frozenset({"_updated", "_etag", "Updated", "Etag", "LastSessionId", "updatedById"})
 """Fields that differ after every change and say nothing of what changed."""
+
+DELETION = "deletion"
+"""The reason of a mark that says the object is deleted: then a read that does not find it is proof."""
 
 
 @dataclass(slots=True)
@@ -34,9 +37,18 @@ class State:
     """What caused the change; its origin is the version's."""
     announced: str | None = None
     """Why the object was stale already when the batch began: then the change is no surprise."""
+    trouble: str | None = None
+    """What kept it from being read before."""
+    was_full: bool = False
+    """Whether it had been read whole when the batch began."""
     touched: bool = False
     marked: bool = False
     settled: bool = False
+
+    @property
+    def ref(self) -> Ref:
+        """The object it is about."""
+        return self.resource, self.id
 
     @property
     def known(self) -> bool:
@@ -58,6 +70,8 @@ class State:
             return False
         if self.marked_at is None:
             self.since, self.reason, self.marks = at, reason, 0
+        elif reason == DELETION:
+            self.reason = reason
         self.marked_at = max(self.marked_at or "", at)
         self.marks += 1
         self.marked, self.settled = True, False
@@ -91,6 +105,11 @@ class State:
         self.change, self.seen = "delete", seen
         self.deleted_at = self.observed_at = seen.observed_at
         return "changed"
+
+    def forget_no_change(self) -> None:
+        """Make no version where a batch ended with the content it began with."""
+        if self.change == "update" and self.doc == self.before:
+            self.change = self.seen = None
 
     def changed_fields(self) -> list[str]:
         """Name the fields that differ from the version before."""

@@ -1,0 +1,89 @@
+"""A model of ION for the rules of truth: a dictionary, what it was at any time, what it tells and what it answers."""
+
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ultraviolet.mirror.observation import Observation, Origin
+
+RESOURCE = "purchase_orders"
+BEGIN = datetime(2027, 1, 15, 8, tzinfo=UTC)
+
+Row = dict[str, Any]
+
+
+def moment(seconds: float) -> str:
+    """A time of the model as the hub writes times."""
+    return (BEGIN + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
+
+
+class ModelIon:
+    """Rows by id; every change is kept with its moment. `skew` is how far ION's clock is ahead of the hub's."""
+
+    def __init__(self, skew: float) -> None:
+        self.skew = skew
+        self.rows: dict[str, Row] = {}
+        self.past: list[tuple[float, dict[str, Row]]] = [(-1e9, {})]
+
+    def write(self, now: float, id_: str, **fields: Any) -> Row:
+        """Create or change a row; gives what an event would tell of it: the columns that were written."""
+        told = {**fields, "_updated": moment(now + self.skew)}
+        self.rows[id_] = {"status": "DRAFT", "description": None, "estimatedCost": 0.0, "id": int(id_)} | (
+            self.rows.get(id_, {}) | told
+        )
+        self._keep(now)
+        return told
+
+    def compute(self, now: float, id_: str, cost: float) -> None:
+        """Change a computed value: no `_updated`, no event."""
+        self.rows[id_]["estimatedCost"] = cost
+        self._keep(now)
+
+    def delete(self, now: float, id_: str) -> None:
+        """Delete a row."""
+        del self.rows[id_]
+        self._keep(now)
+
+    def restore(self, now: float, then: float) -> None:
+        """Go back to a backup."""
+        self.rows = deepcopy(self.as_of(then))
+        self._keep(now)
+
+    def as_of(self, then: float) -> dict[str, Row]:
+        """All rows as they were at a moment."""
+        return next(rows for at, rows in reversed(self.past) if at <= then)
+
+    def states(self, id_: str, since: float) -> list[Row | None]:
+        """What a row was at that moment, all changes within it included, and ever since."""
+        before = next(rows for at, rows in reversed(self.past) if at < since)
+        return [before.get(id_), *(rows.get(id_) for at, rows in self.past if at >= since)]
+
+    def _keep(self, now: float) -> None:
+        self.past.append((now, deepcopy(self.rows)))
+
+
+def event(told: Row, id_: str, received: float, number: int) -> Observation:
+    """What the hub makes of a delivery."""
+    return Observation(
+        RESOURCE,
+        id_,
+        "partial",
+        told,
+        observed_at=moment(received),
+        origin=Origin("event", str(number)),
+        source_time=told.get("_updated"),
+    )
+
+
+def answer(row: Row | None, id_: str, began: float, answered: float, origin: str = "heal") -> Observation:
+    """What the hub makes of ION's answer about one row."""
+    return Observation(
+        RESOURCE,
+        id_,
+        "full" if row else "absent",
+        dict(row or {}),
+        observed_at=moment(answered),
+        origin=Origin(origin, "1"),  # type: ignore[arg-type]
+        source_time=(row or {}).get("_updated"),
+        read_started_at=moment(began),
+    )

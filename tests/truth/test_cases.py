@@ -1,0 +1,339 @@
+"""Cases that other mirrors fail, each by name, against the door and the reading of events."""
+
+import json
+from itertools import count
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import Connection, insert, text
+from tests.truth.model import answer, event, moment
+
+from ultraviolet.hub import events
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.deliveries import decode
+from ultraviolet.ion.documents import document
+from ultraviolet.mirror import tables
+from ultraviolet.mirror.apply import apply
+from ultraviolet.mirror.observation import Applied, Observation, Origin
+from ultraviolet.times import canonical
+
+ORDERS = "purchase_orders"
+
+
+class Mirror:
+    """One integration's mirror, told statements and events."""
+
+    def __init__(self, connection: Connection, catalog: Catalog) -> None:
+        self.connection = connection
+        self.catalog = catalog
+        self.numbers = count(1)
+
+    def take(self, *seen: Observation) -> Applied:
+        return apply(self.connection, self.catalog, 1, seen)
+
+    def hear(self, body: bytes | dict[str, Any], at: float) -> events.Taken:
+        """A delivery is kept as it came, then its event taken."""
+        raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        number = next(self.numbers)
+        row = {"integration_id": 1, "webhook_url_id": 1, "dedupe_key": bytes([number]), "body": raw}
+        row |= {"received_at": moment(at), "headers": {}, "signature": "verified"}
+        self.connection.execute(insert(tables.events), row)
+        return events.take(self.connection, self.catalog, 1)
+
+    def doc(self, id_: str = "1", resource: str = ORDERS) -> Any:
+        query = "SELECT doc FROM objects WHERE resource = :r AND id = :i AND deleted_at IS NULL"
+        found = self.connection.execute(text(query), {"r": resource, "i": id_}).scalar()
+        return json.loads(found) if found else None
+
+    def stale(self) -> set[tuple[str, str]]:
+        return {(r.resource, r.id) for r in self.connection.execute(text("SELECT resource, id FROM stale"))}
+
+    def outcomes(self) -> list[str]:
+        return list(self.connection.execute(text("SELECT outcome FROM events ORDER BY seq")).scalars())
+
+
+@pytest.fixture
+def mirror(connection: Connection, catalog: Catalog) -> Mirror:
+    return Mirror(connection, catalog)
+
+
+def row(updated: float, **fields: Any) -> dict[str, Any]:
+    return {"id": 1, "_updated": moment(updated), "status": "DRAFT", "description": None} | fields
+
+
+def read(resource: str, id_: int, began: float, **fields: Any) -> Observation:
+    doc = {"id": id_, "_updated": moment(began - 1), **fields}
+    return Observation(
+        resource,
+        str(id_),
+        "full",
+        doc,
+        observed_at=moment(began),
+        origin=Origin("fetch", first=True),
+        source_time=doc["_updated"],
+        read_started_at=moment(began),
+    )
+
+
+def test_two_changes_in_the_same_second(mirror: Mirror) -> None:
+    mirror.take(answer(row(0), "1", 1, 1))
+    mirror.take(event({"_updated": moment(5), "status": "ORDERED"}, "1", 5.2, 1))
+    mirror.take(event({"_updated": moment(5), "description": "bolts"}, "1", 5.3, 2))
+    mirror.take(answer(row(5, status="ORDERED", description="bolts"), "1", 6, 6))
+
+    assert row(5, status="ORDERED", description="bolts") == mirror.doc()
+    assert set() == mirror.stale()
+
+
+def test_the_same_updated_with_different_content(mirror: Mirror) -> None:
+    """A computed value moved: the later read counts, the earlier one does not come back."""
+    mirror.take(answer(row(0, estimatedCost=1.0), "1", 1, 1))
+    mirror.take(answer(row(0, estimatedCost=2.0), "1", 3, 3))
+    mirror.take(answer(row(0, estimatedCost=1.0), "1", 2, 4))
+
+    assert mirror.doc()["estimatedCost"] == 2.0
+
+
+def test_a_late_update_after_a_delete(mirror: Mirror) -> None:
+    mirror.take(answer(row(0), "1", 1, 1))
+    mirror.hear({"resource": "purchase_orders", "id": 1, "action": "DELETE"}, 2)
+    mirror.take(answer(None, "1", 3, 3))
+    mirror.hear(
+        {
+            "resource": "purchase_orders",
+            "id": 1,
+            "action": "UPDATE",
+            "changes": {"status": {"new": "ordered"}},
+        },
+        4,
+    )
+
+    assert mirror.doc() is None, "news of a deleted object is a reason to look, not to believe"
+    assert {(ORDERS, "1")} == mirror.stale()
+    mirror.take(answer(None, "1", 5, 5))
+    assert (None, set()) == (mirror.doc(), mirror.stale())
+
+
+def test_a_delivery_before_its_create_is_visible(mirror: Mirror) -> None:
+    """ION tells of a row that its own reads do not show yet: that is no proof of its absence."""
+    mirror.hear(
+        {"resource": "purchase_orders", "id": 1, "action": "CREATE", "changes": {"status": {"new": "draft"}}},
+        2,
+    )
+    mirror.take(answer(None, "1", 2.1, 2.1))
+    assert {(ORDERS, "1")} == mirror.stale()
+
+    mirror.take(answer(row(2), "1", 3, 3))
+    assert (row(2), set()) == (mirror.doc(), mirror.stale())
+
+
+def test_an_object_the_key_may_not_see_any_more(mirror: Mirror) -> None:
+    """Its reads are empty as if it were deleted: kept, stale, until an event or a whole pass tells of a deletion."""
+    mirror.take(answer(row(0), "1", 1, 1))
+    mirror.hear({"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "ordered"}}}, 2)
+    assert mirror.take(answer(None, "1", 100, 100)).outcomes == ["unproven"]
+    assert (row(0), {(ORDERS, "1")}) == (mirror.doc(), mirror.stale())
+
+
+def test_a_create_that_was_undone_is_let_go_of(mirror: Mirror) -> None:
+    mirror.hear(
+        {"resource": "purchase_orders", "id": 1, "action": "CREATE", "changes": {"status": {"new": "draft"}}},
+        2,
+    )
+    mirror.hear({"resource": "purchase_orders", "id": 1, "action": "DELETE"}, 3)
+    mirror.take(answer(None, "1", 10, 10))
+
+    assert (None, set()) == (mirror.doc(), mirror.stale())
+
+
+def test_a_partial_body(mirror: Mirror) -> None:
+    """`null`, absent and unresolved are three things."""
+    changes = {"description": {"old": "bolts", "new": None}, "_updated": {"new": moment(1.5)}}
+    mirror.take(answer(row(0, description="bolts", supplierId=4), "1", 1, 1))
+    mirror.hear({"resource": "purchase_orders", "id": 1, "changes": changes}, 2)
+    assert (None, 4, "DRAFT") == tuple(mirror.doc()[n] for n in ("description", "supplierId", "status"))
+
+    mirror.hear({"resource": "purchase_orders", "id": 1}, 3)
+    assert (None, 4, "DRAFT") == tuple(mirror.doc()[n] for n in ("description", "supplierId", "status"))
+
+
+NOT_UNDERSTOOD: dict[str, bytes] = {
+    "unknown resource": b'{"resource": "hyperdrives", "action": "UPDATE", "id": 3}',
+    "no id": b'{"resource": "purchase_orders", "action": "UPDATE"}',
+    "an id that is none": b'{"resource": "purchase_orders", "action": "UPDATE", "id": "seven"}',
+    "no JSON": b"<order id='1'/>",
+    "not UTF-8": b'{"resource": "purchase_orders", "id": 1, "changes": {"description": "\xff\xfe"}}',
+    "UTF-16": '{"resource": "purchase_orders", "id": 1}'.encode("utf-16"),
+    "nothing": b"",
+    "a bomb of nesting": b"[" * 100_000,
+    "a list of many": b'[{"resource": "purchase_orders", "id": 1}, {"resource": "purchase_orders", "id": 2}]',
+    "half of a body": b'{"resource": "purchase_orders", "id": 1, "cha',
+}
+
+
+@pytest.mark.parametrize("body", NOT_UNDERSTOOD.values(), ids=NOT_UNDERSTOOD.keys())
+def test_a_body_that_is_not_understood_is_kept_and_blocks_nothing(mirror: Mirror, body: bytes) -> None:
+    """It also asks for a fetch, because it says that something changed."""
+    taken = mirror.hear(body, 1)
+    assert taken.lost
+    mirror.hear({"resource": "purchase_orders", "id": 9, "changes": {"status": {"new": "draft"}}}, 2)
+
+    assert mirror.outcomes() == ["not_understood", "applied"]
+    assert body == mirror.connection.execute(text("SELECT body FROM events ORDER BY seq")).scalars().first()
+    assert mirror.doc("9") == {"status": "DRAFT"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {
+            "resource": "purchase_orders",
+            "id": 1,
+            "action": "TELEPORT",
+            "changes": {"status": {"new": "ordered"}},
+        },
+        {
+            "resource": "purchase_orders",
+            "id": 1,
+            "changes": {"risk_score": {"new": 3}, "status": {"new": "ordered"}},
+        },
+        {"resource": "PURCHASE_ORDER", "id": "1", "changes": {"status": "ordered"}},
+        {"table": "purchaseOrders", "object_id": 1, "row": {"status": "ordered"}, "x": {"y": [{}] * 1000}},
+    ],
+    ids=["unknown action", "unknown field", "singular, upper case, bare value", "other names, much beside"],
+)
+def test_what_is_understood_of_an_unfamiliar_body_is_taken(mirror: Mirror, body: dict[str, Any]) -> None:
+    mirror.take(answer(row(0), "1", 0.5, 0.5))
+    mirror.hear(body, 1)
+
+    assert mirror.outcomes() == ["applied"]
+    assert "riskScore" not in mirror.doc()
+    assert {(ORDERS, "1")} == mirror.stale()
+
+
+def test_an_unknown_enum_value_is_kept_as_told(mirror: Mirror) -> None:
+    mirror.hear({"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "on_hold"}}}, 1)
+    assert mirror.doc() == {"status": "ON_HOLD"}
+
+    mirror.take(answer(row(0, status="ON_HOLD"), "1", 2, 2))
+    assert (mirror.doc()["status"], mirror.stale()) == ("ON_HOLD", set())
+
+
+def test_a_read_that_began_before_an_event_and_ended_after_it(mirror: Mirror) -> None:
+    mirror.take(answer(row(0), "1", 1, 1))
+    mirror.hear({"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "ordered"}}}, 5)
+    mirror.take(answer(row(0), "1", 4, 6))
+    assert {(ORDERS, "1")} == mirror.stale(), "it may have seen what was before the event"
+
+    mirror.take(answer(row(4.5, status="ORDERED"), "1", 7, 7))
+    assert ("ORDERED", set()) == (mirror.doc()["status"], mirror.stale())
+
+
+def test_an_id_reused_by_a_restored_backup(mirror: Mirror) -> None:
+    """The row of that id is another one now, and older by `_updated`: believed once no replica can lag so far."""
+    mirror.take(answer(row(100, description="lost with the backup"), "1", 101, 101))
+    mirror.hear({"resource": "purchase_orders", "id": 1, "changes": {"description": {"new": "another"}}}, 110)
+    mirror.take(answer(row(50, description="another"), "1", 111, 111))
+    assert {(ORDERS, "1")} == mirror.stale()
+
+    mirror.take(answer(row(50, description="another"), "1", 200, 200))
+    assert (row(50, description="another"), set()) == (mirror.doc(), mirror.stale())
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2038-01-19T03:14:08", "2038-01-19T03:14:08.000000+00:00"),
+        ("2106-02-07T06:28:16Z", "2106-02-07T06:28:16.000000+00:00"),
+        ("2026-10-25T02:30:00+02:00", "2026-10-25T00:30:00.000000+00:00"),
+        ("2026-10-25T02:30:00+01:00", "2026-10-25T01:30:00.000000+00:00"),
+        ("2026-12-31T23:59:59.999999-12:00", "2027-01-01T11:59:59.999999+00:00"),
+        ("1969-12-31T23:59:59", "1969-12-31T23:59:59.000000+00:00"),
+        ("2026-01-01T00:00:00.1", "2026-01-01T00:00:00.100000+00:00"),
+    ],
+)
+def test_year_2038_and_the_edges_of_time_zones(catalog: Catalog, written: str, meant: str) -> None:
+    assert canonical(written) == meant
+    doc = document(catalog.resources[ORDERS], {"id": 1, "_updated": written})
+    assert doc["_updated"] == meant
+    assert (
+        decode(catalog, b'{"resource":"runs","id":1,"timestamp":"%b"}' % written.encode()).source_time
+        == meant
+    )
+
+
+def test_a_change_of_2038_is_newer_than_one_of_2037(mirror: Mirror) -> None:
+    mirror.take(answer(row(0) | {"_updated": "2037-12-31T23:59:59.000000+00:00"}, "1", 1, 1))
+    mirror.take(
+        answer(row(0, status="ORDERED") | {"_updated": "2038-01-19T03:14:08.000000+00:00"}, "1", 2, 2)
+    )
+    mirror.take(answer(row(0) | {"_updated": "2037-12-31T23:59:59.000000+00:00"}, "1", 3, 3))
+
+    assert mirror.doc()["status"] == "ORDERED"
+
+
+def test_an_attribute_changes_without_its_owner(mirror: Mirror) -> None:
+    mirror.take(read(ORDERS, 1, 1, entityId=77))
+    mirror.hear(
+        {"resource": "purchase_orders_attributes", "id": "1-colour", "changes": {"value": {"new": "red"}}}, 2
+    )
+    assert {(ORDERS, "1")} == mirror.stale()
+
+
+def test_a_file_is_attached_without_a_change_of_its_owner(mirror: Mirror) -> None:
+    mirror.take(read(ORDERS, 1, 1, entityId=77))
+    mirror.hear(
+        {"resource": "file_attachments", "id": 5, "action": "CREATE", "changes": {"entity_id": {"new": 77}}},
+        2,
+    )
+    assert {(ORDERS, "1")} == mirror.stale()
+
+
+def test_a_label_is_renamed_and_all_that_show_it_are_read_again(mirror: Mirror) -> None:
+    red = [{"id": 8, "value": "red"}]
+    mirror.take(
+        read(ORDERS, 1, 1, labels=red), read(ORDERS, 2, 1, labels=[]), read("labels", 8, 1, value="red")
+    )
+    renamed = read("labels", 8, 5, value="crimson")
+    mirror.take(msgspec.structs.replace(renamed, origin=Origin("heal")))
+
+    assert {(ORDERS, "1")} == mirror.stale()
+
+
+def test_a_new_version_makes_its_family_stale(mirror: Mirror) -> None:
+    """`isLatestVersion` of the versions before changes without an event and without `_updated`."""
+    mirror.take(
+        read("procedures", 1, 1, familyId=4, version=1), read("procedures", 2, 1, familyId=5, version=1)
+    )
+    made = read("procedures", 3, 5, familyId=4, version=2)
+    mirror.take(msgspec.structs.replace(made, origin=Origin("poll")))
+
+    assert {("procedures", "1")} == mirror.stale()
+
+
+def test_a_label_of_a_family_makes_all_its_versions_stale(mirror: Mirror) -> None:
+    mirror.take(read("procedures", 1, 1, familyId=4), read("procedures", 2, 1, familyId=4))
+    mirror.take(read("procedures", 4, 1, familyId=9))
+    mirror.hear({"resource": "procedure_family_labels", "id": "4:8", "action": "CREATE"}, 5)
+
+    assert {("procedures", "1"), ("procedures", "2")} <= mirror.stale()
+    assert ("procedures", "4") not in mirror.stale()
+
+
+def test_a_setting_of_the_organization_is_read_into_every_approval(mirror: Mirror) -> None:
+    mirror.take(read(ORDERS, 1, 1, approved=True), read("organizations", 1, 1, name="plant"))
+    changed = read("organizations", 1, 5, name="plant 2")
+    mirror.take(msgspec.structs.replace(changed, origin=Origin("heal")))
+
+    assert (ORDERS, "1") in mirror.stale()
+
+
+def test_a_transaction_that_fails_leaves_nothing_half_written(mirror: Mirror) -> None:
+    """Rule 1 at the door: what a batch does and where the cursor stands are one."""
+    mirror.connection.exec_driver_sql("BEGIN")
+    mirror.hear({"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "draft"}}}, 1)
+    mirror.connection.rollback()
+
+    assert (None, set(), []) == (mirror.doc(), mirror.stale(), mirror.outcomes())
+    assert mirror.connection.execute(text("SELECT count(*) FROM cursors")).scalar() == 0
