@@ -27,11 +27,11 @@ def measure(scale: Scale) -> list[Figure]:
         ):
             asked = {"query": PAGE.replace("FIELDS", FIELDS), "variables": {"last": "200", "first": 100}}
             ours = request(f"{ion.url}/graphql", asked, {"authorization": ion.token()})
-            theirs = request(f"{other}/graphql", asked, {})
+            theirs = request(f"{other.address}/graphql", asked, {})
             rates: list[tuple[float, float]] = []
             for _ in range(scale.repeats + 1):
                 fast, answers = rate(ion.url, ours, scale.of(1500, 8), CONNECTIONS)
-                slow, same = rate(other, theirs, scale.of(150, 8), CONNECTIONS)
+                slow, same = rate(other.address, theirs, scale.of(150, 8), CONNECTIONS)
                 expect("distinct answers", 1, len(answers))
                 expect("the page of graphql-core", answers, same)
                 rates.append((fast, slow))

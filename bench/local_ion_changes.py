@@ -53,9 +53,9 @@ def measure(scale: Scale) -> list[Figure]:
         options = ["--size", "2000", *(f"--no-quirk={name}" for name in QUIRKS)]
         with running_local_ion(Path(directory) / "ion", options) as ion:
             quiet = [_work(ion, scale.of(2000, 50)) for _ in range(scale.repeats)]
-            begun = _subscribe(ion, sink)
+            begun = _subscribe(ion, sink.address)
             busy = [_work(ion, scale.of(2000, 50)) for _ in range(scale.repeats)]
-            delays = _checked(ion, sink, begun)
+            delays = _checked(ion, sink.address, begun)
     p50, p99 = quantiles(delays, n=100)[49], quantiles(delays, n=100)[98]
     deliveries = len(delays) / sum(run.processor for run in busy)
     note = (

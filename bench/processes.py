@@ -7,17 +7,26 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
+class Announced(msgspec.Struct, frozen=True):
+    """A process that said where it is."""
+
+    address: str
+    pid: int
+
+
 @contextmanager
-def announced(module: str, arguments: Sequence[str] = ()) -> Generator[str]:
-    """Run a module that prints its address in its first line; gives that."""
+def announced(module: str, arguments: Sequence[str] = ()) -> Generator[Announced]:
+    """Run a module that prints its address in its first line."""
     command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield process.stdout.readline().strip()
+            yield Announced(process.stdout.readline().strip(), process.pid)
         finally:
             process.terminate()
 
