@@ -40,11 +40,11 @@ class Bare(Ingest):
         return Verdict(200 if envelope.event_id else 422)
 
 
-def set_up(hub: Hub) -> str:
+def set_up(hub: Hub, name: str = NAME) -> str:
     """Make an integration with an address, and give its token."""
 
     def made(connection: Connection) -> str:
-        new = NewIntegration(NAME, "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
+        new = NewIntegration(name, "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
         integration = integrations.create(connection, hub.secrets, NAME, new)
         url, token = webhook_urls.mint(connection, NAME, integration.id, "ION")
         webhook_urls.set_receiver(

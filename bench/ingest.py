@@ -1,34 +1,28 @@
 """`ingest`: deliveries acknowledged a second, durable, beside the same handler that verifies, decodes and stores nothing."""
 
-import sqlite3
 import tempfile
-from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from statistics import median
 
 import msgspec
+from sqlalchemy import create_engine, text
 
 from bench.deliveries import requests
 from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.processes import Announced, announced, processor_seconds
+from bench.stores import NewDatabase, stores
 from bench.wire import Flood, flood
 
 CONNECTIONS = 64
-Database = Callable[[Path], tuple[str, Callable[[], int]]]
-"""Gives the address of an empty database, and what counts the events in it."""
 
 
 def measure(scale: Scale) -> list[Figure]:
     """Send both handlers the same deliveries, in turn, on either store."""
-    with tempfile.TemporaryDirectory() as directory, _postgresql() as postgresql:
-        stores: dict[str, Database] = {"sqlite": _sqlite}
-        if postgresql is not None:
-            stores["postgresql"] = postgresql
+    with tempfile.TemporaryDirectory() as directory, stores() as found:
         return [
             made
-            for store, database in stores.items()
-            for made in _measured(store, Path(directory) / store, database, scale)
+            for store, new in found.items()
+            for made in _measured(store, Path(directory) / store, new, scale)
         ]
 
 
@@ -44,9 +38,9 @@ class Turn(msgspec.Struct):
         return len(self.flood.delays) / self.processor
 
 
-def _measured(store: str, data: Path, database: Database, scale: Scale) -> list[Figure]:
+def _measured(store: str, data: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
     data.mkdir()
-    address, count = database(data)
+    address = new(data)
     bare_data, bare_address = data / "bare", f"sqlite:///{data / 'bare.db'}"
     number = scale.of(6000, CONNECTIONS * 2)
     turns: list[tuple[Turn, Turn]] = []
@@ -57,7 +51,7 @@ def _measured(store: str, data: Path, database: Database, scale: Scale) -> list[
         for turn in range(scale.repeats + 1):
             first = 1 + turn * number
             turns.append((_turn(durable, first, number), _turn(bare, first, number)))
-        expect("events stored", number * len(turns), count())
+        expect("events stored", number * len(turns), _count(address))
     return _figures(store, turns[1:])
 
 
@@ -92,38 +86,9 @@ def _figures(store: str, turns: list[tuple[Turn, Turn]]) -> list[Figure]:
     ]
 
 
-def _sqlite(data: Path) -> tuple[str, Callable[[], int]]:
-    path = data / "hub.db"
-
-    def count() -> int:
-        with closing(sqlite3.connect(path)) as database:
-            return database.execute("SELECT count(*) FROM events").fetchone()[0]
-
-    return f"sqlite:///{path}", count
-
-
-@contextmanager
-def _postgresql() -> Generator[Database | None]:
-    """Run a server, where one is installed."""
-    try:
-        import psycopg  # noqa: PLC0415  the benchmark runs without it, on SQLite
-        from tests.postgresql import made  # noqa: PLC0415
-    except ImportError:
-        yield None
-        return
-    server = made()
-
-    def database(_: Path) -> tuple[str, Callable[[], int]]:
-        address = server.new_database()
-
-        def count() -> int:
-            with psycopg.connect(address) as connection:
-                row = connection.execute("SELECT count(*) FROM events").fetchone()
-            return row[0] if row else 0
-
-        return address, count
-
-    try:
-        yield database
-    finally:
-        server.remove()
+def _count(address: str) -> int:
+    engine = create_engine(address.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.connect() as connection:
+        number = connection.execute(text("SELECT count(*) FROM events")).scalar_one()
+    engine.dispose()
+    return number
