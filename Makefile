@@ -1,12 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: setup demo test lint bench lock help clean
+.PHONY: setup demo test lint bench screenshots lock help clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= auto
 
 help: ## Show what can be made
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 13
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -28,9 +28,11 @@ lint: setup ## Check style, types and the direction of imports
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-bench: setup ## Measure the budgets against baselines of the same run
-	@set -e; found=; for file in bench/bench_*.py; do [ -e "$$file" ] || continue; found=1; $(BIN)/python "$$file"; done; \
-	  [ -n "$$found" ] || echo "There are no benchmarks yet."
+bench: setup ## Measure the budgets against baselines of the same run; NAMES chooses some
+	$(BIN)/python -m bench $(NAMES)
+
+screenshots: setup ## Make the screenshots in docs/screenshots from a small demo
+	$(BIN)/python tests/screenshots.py
 
 lock: setup ## Write requirements.lock anew from pyproject.toml, with hashes and without index addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \

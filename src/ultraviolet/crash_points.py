@@ -23,6 +23,8 @@ CrashPoint = Literal[
     "fetch.page_applied",
     "fetch.absence_proven",
     "fetch.steps_done",
+    "verify.page_compared",
+    "verify.settling",
 ]
 CRASH_POINTS: tuple[CrashPoint, ...] = get_args(CrashPoint)
 

@@ -1,12 +1,15 @@
 """A local ION to talk to in the test's own process, as its administrator or as somebody else."""
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
 from ultraviolet.local_ion.schema import LocalIon, Viewer
+from ultraviolet.local_ion.seed import add_user
 
 ADMIN = Viewer(1)
 
@@ -52,15 +55,15 @@ class Ion:
         shown = select or " ".join(_shown(n, get_named_type(f.type)) for n, f in payload.fields.items())
         return f"mutation{f'({declared})' if names else ''} {{ {call} {{ {shown} }} }}"
 
-    def do(self, mutation: str, _select: str | None = None, **values: Any) -> Any:
+    def do(self, mutation: str, _select: str | None = None, _as: Viewer = ADMIN, **values: Any) -> Any:
         """Run a mutation whose values are the members of its input, or its arguments."""
         arguments = self._arguments(mutation, values)
-        return self.data(self.document(mutation, *arguments, select=_select), **arguments)
+        return self.data(self.document(mutation, *arguments, select=_select), _as, **arguments)
 
-    def refused(self, mutation: str, **values: Any) -> str:
+    def refused(self, mutation: str, _as: Viewer = ADMIN, **values: Any) -> str:
         """Give the message with which a mutation is refused."""
         arguments = self._arguments(mutation, values)
-        return self.error(self.document(mutation, *arguments), **arguments)
+        return self.error(self.document(mutation, *arguments), _as, **arguments)
 
     def _arguments(self, mutation: str, values: dict[str, Any]) -> dict[str, Any]:
         root = self.ion.schema.mutation_type
@@ -78,6 +81,29 @@ class Ion:
     def etag(self, single: str, id_: Any) -> str:
         """Read one object's etag."""
         return self.see(single, id_, "_etag")["_etag"]
+
+    def all(self, listed: str, select: str = "id", **filters: Any) -> list[Any]:
+        """Read all objects of a kind that a filter lets through."""
+        page = self.ion.schema.query_type
+        assert page is not None
+        kind = page.fields[listed].args["filters"].type
+        query = f"query($f: {kind}) {{ {listed}(filters: $f) {{ edges {{ node {{ {select} }} }} }} }}"
+        return nodes(self.data(query, f=filters))
+
+    def organize(self, mutation: str, **values: Any) -> Any:
+        """Change the organization's settings, its etag read first."""
+        now = self.data("{ me { organization { id _etag } } }")["organization"]
+        return self.do(mutation, id=now["id"], etag=now["_etag"], **values)
+
+    def organize_refused(self, mutation: str, **values: Any) -> str:
+        """Give the message with which a change of the organization's settings is refused."""
+        now = self.data("{ me { organization { id _etag } } }")["organization"]
+        return self.refused(mutation, id=now["id"], etag=now["_etag"], **values)
+
+    def person(self, name: str) -> Viewer:
+        """Have one more user, who may do everything unless somebody says otherwise."""
+        with self.ion.store.writing(1) as tx:
+            return Viewer(add_user(tx, name, f"{name.lower()}@ultraviolet.example"))
 
     def edit(self, single: str, id_: Any, _select: str | None = None, **values: Any) -> Any:
         """Change one object, its etag read first."""
@@ -100,3 +126,15 @@ def _shown(name: str, kind: Any) -> str:
 def nodes(connection: dict[str, Any]) -> list[Any]:
     """Give the objects of a page."""
     return [edge["node"] for edge in connection["edges"]]
+
+
+def shared() -> Any:
+    """Make the fixture `ion` of a module whose tests can live with what the others made."""
+
+    @pytest.fixture(scope="module", name="ion")
+    def fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ion]:
+        made = Ion(tmp_path_factory.mktemp("ion"))
+        yield made
+        made.ion.close()
+
+    return fixture

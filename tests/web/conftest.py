@@ -2,16 +2,19 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from ultraviolet import times
 from ultraviolet.hub import access
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.settings import Settings
+from ultraviolet.mirror.apply import apply
+from ultraviolet.mirror.observation import Observation, Origin
 from ultraviolet.web.app import create_app
 
 ADMIN_KEY = "uvk_admin-key-of-the-tests"
@@ -53,7 +56,7 @@ class Edge:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def submit(self, path: str, **fields: str) -> httpx.Response:
+    def submit(self, path: str, **fields: str | list[str]) -> httpx.Response:
         """Send a form as the page would, with its token."""
         page = self.send("GET", "/")
         found = re.search(r'name="csrf" value="(\w+)"', page.text)
@@ -68,10 +71,8 @@ class Edge:
 
 
 @pytest.fixture
-def edge(tmp_path: Path) -> Iterator[Edge]:
-    settings = Settings(
-        data=tmp_path, database_url=f"sqlite:///{tmp_path / 'hub.db'}", public_url="http://hub.test"
-    )
+def edge(tmp_path: Path, store_url: str) -> Iterator[Edge]:
+    settings = Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test")
     hub = Hub.open(settings)
     hub.store.write_now(lambda c: access.set_key(c, "test", "admin", ADMIN_KEY))
     made = Edge(hub)
@@ -92,6 +93,21 @@ def signed_in(edge: Edge) -> Edge:
     answer = edge.send("POST", f"/sign-in/{token}")
     assert answer.status_code == 303, answer.text
     return edge
+
+
+@pytest.fixture
+def keep(edge: Edge, integration: dict[str, Any]) -> Callable[..., None]:
+    """Put objects into the mirror as a full read of ION would."""
+
+    def keep(resource: str, *docs: dict[str, Any]) -> None:
+        now = times.now()
+        observations = [
+            Observation(resource, str(doc["id"]), "full", doc, now, Origin("fetch", "1"), read_started_at=now)
+            for doc in docs
+        ]
+        edge.hub.store.write_now(lambda c: apply(c, edge.hub.catalog, integration["id"], observations, []))
+
+    return keep
 
 
 @pytest.fixture

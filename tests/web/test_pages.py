@@ -8,7 +8,7 @@ import pytest
 
 def test_a_stranger_is_asked_to_sign_in(edge: Any) -> None:
     answer = edge.send("GET", "/events")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next_page=%2Fevents")
     assert edge.send("GET", "/sign-in").status_code == 200
 
 
@@ -19,7 +19,7 @@ def test_a_link_signs_in_once(signed_in: Any) -> None:
 
 
 def test_a_password_signs_in(signed_in: Any) -> None:
-    assert signed_in.submit("/access/password", user="1", password="correct horse").status_code == 303
+    assert signed_in.submit("/settings/password", user="1", password="correct horse").status_code == 303
     assert signed_in.send("GET", "/").status_code == 303
     wrong = signed_in.send(
         "POST", "/sign-in", data={"name": "ada", "password": "wrong password", "next": "/"}
@@ -39,7 +39,7 @@ def test_signing_out(signed_in: Any) -> None:
 
 
 def test_a_form_without_its_token_is_refused(signed_in: Any) -> None:
-    assert signed_in.send("POST", "/access/keys", data={"name": "x", "role": "admin"}).status_code == 403
+    assert signed_in.send("POST", "/settings/keys", data={"name": "x", "role": "admin"}).status_code == 403
     other = {"sec-fetch-site": "cross-site"}
     assert signed_in.send("POST", "/sign-out", headers=other).status_code == 403
     unsafe = signed_in.send("POST", "/api/v1/keys", json={"name": "x", "role": "admin"})
@@ -71,7 +71,9 @@ def test_pages_allow_no_inline_script(signed_in: Any) -> None:
         "/objects/purchase_orders",
         "/objects/purchase_orders?order=id&q=x&state=stale",
         "/fetches",
-        "/access",
+        "/settings",
+        "/search",
+        "/search?q=nothing says this",
     ],
 )
 def test_every_page_renders(signed_in: Any, path: str) -> None:
@@ -98,9 +100,8 @@ def test_a_url_is_on_one_page_only(signed_in: Any, integration: dict[str, Any]) 
     assert answer.status_code == 201
     assert answer.headers["cache-control"] == "no-store"
     token = re.findall(r"/hooks/([\w-]+)", answer.text)[0]
-    for path in ("/webhooks", "/integrations/1", "/integrations/1/set-up", "/access", "/"):
+    for path in ("/webhooks", "/integrations/1", "/integrations/1/set-up", "/settings", "/"):
         assert token not in signed_in.send("GET", path).text
-    assert signed_in.submit("/webhooks/1/revoke").status_code == 303
 
 
 def test_the_guide_fills_the_new_url_into_the_texts(signed_in: Any, integration: dict[str, Any]) -> None:
@@ -116,3 +117,32 @@ def test_an_error_is_a_page(signed_in: Any) -> None:
     answer = signed_in.send("GET", "/integrations/99")
     assert answer.status_code == 404
     assert "There is no integration 99" in answer.text
+    assert "Nothing was changed." in answer.text
+
+
+def test_what_cannot_be_undone_asks_for_the_name(signed_in: Any, integration: dict[str, Any]) -> None:
+    assert signed_in.submit("/webhooks", integration="1", name="Violet").status_code == 201
+    refused = signed_in.submit("/webhooks/1/revoke", confirm="violet")
+    assert refused.status_code == 422
+    assert "The URL still takes deliveries." in refused.text
+    assert signed_in.submit("/webhooks/1/revoke", confirm="Violet").status_code == 303
+    assert signed_in.submit("/integrations/1/remove").status_code == 422
+    assert signed_in.submit("/integrations/1/remove", confirm="plant").status_code == 303
+    assert signed_in.send("GET", "/integrations/1").status_code == 404
+
+
+def test_the_chosen_scheme_is_kept(signed_in: Any) -> None:
+    assert "data-theme=" not in signed_in.send("GET", "/").text
+    assert signed_in.submit("/theme", theme="dark").status_code == 303
+    assert 'data-theme="dark"' in signed_in.send("GET", "/").text
+    assert signed_in.submit("/theme", theme="pink").status_code == 422
+
+
+def test_assets_are_kept_by_browsers_until_they_change(signed_in: Any) -> None:
+    page = signed_in.send("GET", "/").text
+    for address in re.findall(r'(?:href|src)="(/static/[^"]+)"', page):
+        answer = signed_in.send("GET", address)
+        assert (answer.status_code, "max-age=31536000" in answer.headers["cache-control"]) == (200, True), (
+            address
+        )
+        assert "?v=" in address

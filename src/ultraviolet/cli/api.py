@@ -1,7 +1,7 @@
 """The hub's API as the command line sees it: one client over two ways of getting there."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
@@ -61,6 +61,10 @@ class Transport(Protocol):
         """Close what was opened."""
         ...
 
+    async def download(self, path: str, write: Callable[[bytes], object]) -> Answer:
+        """Read something large, handing on each piece; the answer's body is empty unless it is a refusal."""
+        ...
+
 
 class Api(AbstractContextManager["Api"]):
     """The API, one call at a time; errors come as `UltravioletError`."""
@@ -108,6 +112,13 @@ class Api(AbstractContextManager["Api"]):
             cursor = page.get("next")
             if cursor is None:
                 return
+
+    def download(self, path: str, write: Callable[[bytes], object], **query: Any) -> None:
+        """Read a file piece by piece."""
+        given = {key: value for key, value in query.items() if value is not None}
+        answer = self.runner.run(self.transport.download(f"{ROOT}{path}?{urlencode(given)}", write))
+        if answer.status >= 400:  # noqa: PLR2004 where HTTP's errors begin
+            raise ApiError(answer.status, _decode(answer))
 
     def pause(self, seconds: float) -> None:
         """Wait while the hub, should it live in this process, goes on working."""

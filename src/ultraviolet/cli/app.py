@@ -20,6 +20,8 @@ from ultraviolet.cli import (
     processes,
     proof,
     setup,
+    sql,
+    verifications,
     webhooks,
 )
 from ultraviolet.errors import UltravioletError
@@ -43,6 +45,8 @@ app.add_typer(setup.app, name="setup")
 app.add_typer(fetches.app, name="fetch")
 app.add_typer(events.app, name="event")
 app.add_typer(objects.app, name="object")
+app.command("sql")(sql.sql)
+app.add_typer(verifications.app, name="verify")
 app.add_typer(proof.app)
 app.add_typer(access.keys, name="key")
 app.add_typer(access.users, name="user")

@@ -1,18 +1,21 @@
 """`ultraviolet object`: the hub's copy of ION's objects."""
 
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
 from ultraviolet.cli.api import Json
 from ultraviolet.cli.session import Session, command
 
-app = typer.Typer(no_args_is_help=True, help="Read the mirror: list, show, history.")
+app = typer.Typer(no_args_is_help=True, help="Read the mirror: list, show, history, export.")
 
 RESOURCES = {"resource": "resource", "objects": "objects", "stale": "stale"}
 COLUMNS = {"id": "id", "title": "title", "state": "state", "changed": "changed_at"}
 VERSIONS = {"version": "version", "observed": "observed_at", "origin": "origin", "changed": "changed"}
 
+Format = Literal["csv", "jsonl", "parquet"]
 Resource = Annotated[str, typer.Argument(help="Kind of object: purchase_orders, PurchaseOrder, parts, …")]
 Id = Annotated[str, typer.Argument(help="Id of the object in ION.")]
 Integration = Annotated[str | None, typer.Option(help="Name or id; may be left out where there is only one.")]
@@ -62,6 +65,29 @@ def history(
     found = session.integration(integration)["id"]
     items = session.api.items(f"/objects/{resource}/{object_id}/history", limit, integration=found)
     session.show_list(items, VERSIONS, "No version kept.")
+
+
+@command(app, "export")
+def export(
+    session: Session,
+    resource: Resource,
+    *,
+    integration: Integration = None,
+    as_format: Annotated[
+        Format, typer.Option("--format", help="csv, jsonl (JSON lines) or parquet.")
+    ] = "csv",
+    out: Annotated[Path | None, typer.Option(help="File to write; stdout if left out.")] = None,
+) -> None:
+    """Write all objects of a resource that are not deleted to a file.
+
+    Examples: `ultraviolet object export parts > parts.csv`,
+    `ultraviolet object export runs --format parquet --out runs.parquet`
+    """
+    found = session.integration(integration)["id"]
+    with sys.stdout.buffer if out is None else out.open("wb") as file:
+        session.api.download(f"/exports/{resource}", file.write, integration=found, format=as_format)
+    if out is not None:
+        session.say(f"Written: {out}")
 
 
 def _lines(one: Json) -> Json:

@@ -32,6 +32,18 @@ class HttpTransport:
             message = f"The hub at {self.url} does not answer ({error}). Start it with `ultraviolet serve`."
             raise HubUnreachableError(message) from error
 
+    async def download(self, path: str, write: Callable[[bytes], object]) -> Answer:
+        """Read something large as it comes."""
+        try:
+            async with self.session.get(self.url + path) as response:
+                if response.status >= 400:  # noqa: PLR2004 where HTTP's errors begin
+                    return Answer(response.status, await response.read())
+                async for piece in response.content.iter_any():
+                    write(piece)
+                return Answer(response.status, b"")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise HubUnreachableError(f"The hub at {self.url} broke off: {error}") from error
+
     async def stop(self) -> None:
         """Close the session."""
         await self.session.close()
@@ -72,6 +84,13 @@ class AppTransport:
         await self.app(_scope(method, path, self.key, body), receive, send)
         content = b"".join(m.get("body", b"") for m in messages if m["type"] == "http.response.body")
         return Answer(messages[0]["status"], content)
+
+    async def download(self, path: str, write: Callable[[bytes], object]) -> Answer:
+        """Read something large."""
+        answer = await self.request("GET", path, None)
+        if answer.status < 400:  # noqa: PLR2004 where HTTP's errors begin
+            write(answer.body)
+        return answer
 
     async def stop(self) -> None:
         """Run the application's shut-down."""

@@ -255,15 +255,20 @@ def list_keys(connection: Connection) -> list[ApiKey]:
     ]
 
 
+def get_key(connection: Connection, key_id: int) -> ApiKey:
+    """Read one key; raises NotFoundError."""
+    row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no API key {key_id}")
+    return _key(row)
+
+
 def revoke_key(connection: Connection, actor: str, key_id: int) -> ApiKey:
     """End a key at once and for good; raises NotFoundError."""
     ended = update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
     if connection.execute(ended.values(revoked_at=times.now())).rowcount:
         audit.record(connection, actor, "key.revoke", str(key_id))
-    row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).mappings().one_or_none()
-    if row is None:
-        raise NotFoundError(f"There is no API key {key_id}")
-    return _key(row)
+    return get_key(connection, key_id)
 
 
 def _insert_key(connection: Connection, name: str, role: Role, token: str, expires_at: str | None) -> ApiKey:

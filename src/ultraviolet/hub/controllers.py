@@ -1,4 +1,4 @@
-"""Controllers: for each integration, apply what came in, heal what is stale, poll what is silent, fetch on time.
+"""Controllers: for each integration, apply what came in, heal what is stale, poll what is silent, fetch on time, verify.
 
 Each looks at the tables and does what is left to do there. A wake only makes it look sooner; nothing is lost
 with a wake, a crash or an error, which is logged and tried again, later each time.
@@ -15,10 +15,11 @@ from cronsim import CronSim
 from sqlalchemy import Connection, func, select
 
 from ultraviolet.crash_points import crash_point
-from ultraviolet.hub import events, fetch
+from ultraviolet.hub import events, fetch, verifications
 from ultraviolet.hub.fetch import Fetcher, Mode
 from ultraviolet.hub.heal import Healer
 from ultraviolet.hub.site import Site
+from ultraviolet.hub.verify import Verifier
 from ultraviolet.ion.problems import IonUnauthorizedError
 from ultraviolet.mirror.tables import fetches, integrations
 
@@ -42,14 +43,20 @@ class Controllers:
         self._site = site
         self._healer = Healer(site)
         self._tasks: list[asyncio.Task[None]] = []
-        self._wakes = {name: asyncio.Event() for name in ("apply", "heal", "fetch", "poll")}
+        self._wakes = {name: asyncio.Event() for name in ("apply", "heal", "fetch", "poll", "verify")}
         self._lost_at = float("-inf")
         self.problem: str | None = None
         """What keeps ION from answering now, in words."""
 
     def start(self) -> None:
         """Begin."""
-        duties = {"apply": self._apply, "heal": self._heal, "fetch": self._fetch, "poll": self._poll}
+        duties = {
+            "apply": self._apply,
+            "heal": self._heal,
+            "fetch": self._fetch,
+            "poll": self._poll,
+            "verify": self._verify,
+        }
         for name, duty in duties.items():
             self._tasks.append(asyncio.create_task(self._forever(name, duty), name=f"{name}-{self._site.id}"))
 
@@ -151,6 +158,14 @@ class Controllers:
         if changed:
             self.wake("heal")
         return _POLL_EVERY
+
+    async def _verify(self) -> float:
+        site = self._site
+        asked_for = await site.store.read(lambda c: verifications.unfinished(c, site.id))
+        if asked_for is None:
+            return _LOOK_AGAIN
+        await Verifier(site).run(asked_for)
+        return 0.0
 
 
 def _due_fetch(connection: Connection, integration_id: int) -> tuple[int, Mode] | None:

@@ -1,4 +1,8 @@
-"""From recorded events to the mirror: what each one says goes through the one door, the cursor moves with it."""
+"""From recorded events to the mirror: what each one says goes through the one door, and its outcome is noted with it.
+
+What is left to do is what has no outcome. There is no cursor that could pass an event which another process
+has numbered but not yet committed: such an event comes a little later, and the door takes any order.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -11,6 +15,7 @@ from ultraviolet.crash_points import crash_point
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.ion.deliveries import Envelope, decode
+from ultraviolet.mirror import dialect, drift
 from ultraviolet.mirror.apply import apply, mark_stale
 from ultraviolet.mirror.dependents import sharing
 from ultraviolet.mirror.observation import Change, Mark, Observation, Origin
@@ -23,12 +28,7 @@ _BY_WHOM = {"createdById", "updatedById"}
 
 _WAITING = text(
     """SELECT seq, body, received_at FROM events
-    WHERE integration_id = :integration AND seq > :cursor AND outcome IS NULL ORDER BY seq LIMIT :limit"""
-)
-_CURSOR = text("SELECT value FROM cursors WHERE integration_id = :integration AND name = 'apply'")
-_MOVE = text(
-    """INSERT INTO cursors (integration_id, name, value) VALUES (:integration, 'apply', :value)
-    ON CONFLICT (integration_id, name) DO UPDATE SET value = excluded.value"""
+    WHERE integration_id = :integration AND outcome IS NULL ORDER BY seq LIMIT :limit"""
 )
 _JUDGE = (
     update(events)
@@ -62,17 +62,16 @@ class _Said(msgspec.Struct):
 
 def take(connection: Connection, catalog: Catalog, integration_id: int, limit: int = 500) -> Taken:
     """Let the next events take effect, in the order they came; many of one object are one write."""
-    cursor = connection.execute(_CURSOR, {"integration": integration_id}).scalar() or 0
-    given = {"integration": integration_id, "cursor": cursor, "limit": limit}
-    rows = connection.execute(_WAITING, given).all()
+    dialect.wait_for_turn(connection, "mirror", integration_id)
+    rows = connection.execute(_WAITING, {"integration": integration_id, "limit": limit}).all()
     if not rows:
         return Taken(0)
     said = [_read(connection, catalog, integration_id, row) for row in rows]
     observations = [s.observation for s in said if s.observation]
     applied = apply(connection, catalog, integration_id, observations, [m for s in said for m in s.marks])
+    drift.note_late(connection, integration_id, _told(said, applied.outcomes))
     outcomes = iter(applied.outcomes)
     connection.execute(_JUDGE, [_judge(s, next(outcomes) if s.observation else None) for s in said])
-    connection.execute(_MOVE, {"integration": integration_id, "value": rows[-1].seq})
     lost = any(s.problem for s in said)
     crash_point("apply.written")
     return Taken(len(rows), applied.changes, applied.marked, lost)
@@ -182,6 +181,16 @@ def _of_entity(
         if values.get("entityId") is not None:
             given = {"integration": integration_id, "target": target, "entity": str(values["entityId"])}
             yield from ((row.resource, row.id) for row in connection.execute(_BY_ENTITY, given))
+
+
+def _told(said: Sequence[_Said], outcomes: Sequence[str]) -> list[drift.Told]:
+    """Give the events that changed nothing: what they tell may have been found before."""
+    observed = [s.observation for s in said if s.observation]
+    return [
+        drift.Told(seen.resource, seen.id, seen.observed_at, seen.source_time)
+        for seen, outcome in zip(observed, outcomes, strict=True)
+        if outcome != "changed"
+    ]
 
 
 def _judge(said: _Said, outcome: str | None) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import aiohttp
 import structlog
 from sqlalchemy import Connection
 
-from ultraviolet.hub import events, fetch, integrations, verify
+from ultraviolet.errors import ConflictError
+from ultraviolet.hub import events, fetch, integrations, verifications
 from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.connection_test import TestResult
@@ -28,6 +29,8 @@ from ultraviolet.mirror.store import Store
 
 _LOOK_AGAIN = 5.0
 """Seconds after which integrations are looked at again, for changes that nobody told of."""
+
+_ASK_AGAIN = 0.1
 
 log = structlog.get_logger()
 
@@ -48,7 +51,6 @@ class Hub:
         self._clients: dict[int, tuple[Integration, IonClient]] = {}
         self._session: aiohttp.ClientSession | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._verifying: set[asyncio.Task[None]] = set()
         self._look = asyncio.Event()
         self._reloading = asyncio.Lock()
 
@@ -80,9 +82,6 @@ class Hub:
         if self._keeper:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
-        for task in self._verifying:
-            task.cancel()
-        await asyncio.gather(*self._verifying, return_exceptions=True)
         await asyncio.gather(*(c.stop() for c in self.controllers.values()))
         self.controllers.clear()
         await self.ingest.close()
@@ -140,17 +139,29 @@ class Hub:
         self.changes.publish("fetch", integration_id, id=fetch_id)
         return fetch_id
 
-    async def start_verify(self, integration_id: int) -> int:
-        """Begin a comparison; returns its number at once."""
-        verification_id, _ = await self._verify(integration_id)
-        return verification_id
+    async def verify(
+        self, integration_id: int, actor: str, *, wait: bool = True, sample: int | None = None
+    ) -> int:
+        """Ask for a comparison of mirror and ION; returns its number, when it is over if so asked.
 
-    async def verify(self, integration_id: int, *, wait: bool = True) -> int:
-        """Compare mirror and ION; returns the number of the comparison, when it is done if so asked."""
-        verification_id, task = await self._verify(integration_id)
-        if wait:
-            await asyncio.shield(task)
-        return verification_id
+        Raises ConflictError while the integration is paused: nothing of its ION is read then.
+        """
+        found = await self.store.read(lambda c: integrations.get(c, integration_id))
+        if found.paused:
+            raise ConflictError(f"“{found.name}” is paused; resume it, then verify.")
+        number = await self.store.write(lambda c: verifications.request(c, integration_id, actor, sample))
+        self._wake(integration_id, "verify")
+        while wait and await self._verifying(number):  # noqa: ASYNC110  another process may be doing it
+            await asyncio.sleep(_ASK_AGAIN)
+        return number
+
+    async def _verifying(self, number: int) -> bool:
+        return await self.store.read(lambda c: verifications.state_of(c, number)) == "running"
+
+    async def resume_verify(self, verification_id: int) -> None:
+        """Let a failed comparison go on where it stopped."""
+        integration_id = await self.store.write(lambda c: verifications.resume(c, verification_id))
+        self._wake(integration_id, "verify")
 
     async def replay(self, actor: str, seq: int) -> None:
         """Read from ION afresh what an event was about."""
@@ -193,14 +204,6 @@ class Hub:
             if controllers:
                 await controllers.stop()
         await self.reload()
-
-    async def _verify(self, integration_id: int) -> "tuple[int, asyncio.Task[None]]":
-        site = await self.site(integration_id)
-        verification_id = await self.store.write(lambda c: verify.begin(c, integration_id))
-        task = asyncio.create_task(verify.Verifier(site).run(verification_id))
-        self._verifying.add(task)
-        task.add_done_callback(self._verifying.discard)
-        return verification_id, task
 
     def _event_came(self, integration_id: int) -> None:
         self._wake(integration_id, "apply")

@@ -1,59 +1,58 @@
-"""Verifying: compare the mirror with ION now, object by object, and report. It changes nothing in the mirror.
+"""Verifying: compare every object and field of the mirror with ION, as of one moment, and change nothing.
 
-An object that differs is read and compared again after a short wait, so that a change on its way is not
-reported as a difference.
+Pages of ION are compared with the same range of keys in the mirror, so that what either side lacks shows. An
+object that differs is only suspected: it is read again, later each time, until it is equal or both sides stand
+still and still disagree. So a change on its way is not reported, and a difference is. How far it is and what
+was found is in the tables, so a killed verification goes on where it stopped.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, bindparam, insert, text, update
+from sqlalchemy import Connection, bindparam, text
 
-from ultraviolet.hub.fetch import prove
-from ultraviolet.hub.reader import ALIAS
+from ultraviolet.crash_points import crash_point
+from ultraviolet.hub import verifications
+from ultraviolet.hub.reader import PAGE, REQUEST
 from ultraviolet.hub.site import Site
+from ultraviolet.hub.verifications import RANGE, Difference, Settled, Step
 from ultraviolet.ion.catalog import Resource
 from ultraviolet.ion.problems import IonError, IonRefusedError
 from ultraviolet.mirror.observation import Observation, Origin, Ref
-from ultraviolet.mirror.tables import verifications
 from ultraviolet.times import now
 
 _WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
-_SAMPLES = 20
+"""Seconds before each reading of what differed; longer together than a change takes from ION to here."""
+_MORE = (4.0, 4.0, 4.0)
+"""Further readings of what still changed on the last one."""
 _AT_ONCE = 3
+_ORIGIN = Origin("verify")
 
 log = structlog.get_logger()
 
-_DOCS = text(
+_IN_RANGE = text(
+    """SELECT id, doc FROM objects WHERE integration_id = :integration AND resource = :resource
+      AND id > :low AND id <= :high AND length(id) = :length AND deleted_at IS NULL"""
+)
+_BEHIND = text(
+    """SELECT id, doc FROM objects WHERE integration_id = :integration AND resource = :resource
+      AND (length(id) > :length OR (length(id) = :length AND id > :low)) AND deleted_at IS NULL"""
+)
+_IN_TEXT_RANGE = text(
+    """SELECT id, doc FROM objects WHERE integration_id = :integration AND resource = :resource
+      AND id > :low AND (id <= :high OR :high IS NULL) AND deleted_at IS NULL"""
+)
+_BY_ID = text(
     """SELECT id, doc FROM objects WHERE integration_id = :integration AND resource = :resource
       AND id IN :ids AND deleted_at IS NULL"""
 ).bindparams(bindparam("ids", expanding=True))
-_IDS = text(
-    """SELECT id FROM objects
-    WHERE integration_id = :integration AND resource = :resource AND deleted_at IS NULL"""
-)
 
-Kind = Literal["missing", "extra", "different"]
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """Where mirror and ION disagree about one object."""
-
-    resource: str
-    id: str
-    kind: Kind
-    fields: dict[str, Any] = {}
-    """By name: what ION says and what the mirror says."""
-
-
-def begin(connection: Connection, integration_id: int) -> int:
-    """Write down that a comparison begins."""
-    values: dict[str, Any] = {"state": "running", "started_at": now(), "samples": [], "objects": 0}
-    made = insert(verifications).values(integration_id=integration_id, **values)
-    return connection.execute(made.returning(verifications.c.id)).scalar_one()
+Docs = dict[str, dict[str, Any]]
 
 
 class Verifier:
@@ -61,126 +60,177 @@ class Verifier:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._objects = 0
-        self._differences: list[Difference] = []
 
-    async def run(self, verification_id: int, waits: Sequence[float] = _WAITS) -> None:
-        """Compare everything, then again what differed; the result is in the table."""
-        started = now()
-        try:
-            await self._run(verification_id, waits)
-        except IonError as error:
-            await self._write(verification_id, state="failed", error=str(error))
-            log.warning("verify.failed", integration_id=self._site.id, error=str(error))
-            return
-        await self._site.store.write(lambda c: self._prove(c, started))
-        await self._write(verification_id, state="done", error=None)
-        log.info("verify.finished", integration_id=self._site.id, differences=len(self._differences))
-
-    async def _run(self, verification_id: int, waits: Sequence[float]) -> None:
+    async def run(self, verification_id: int) -> None:
+        """Do what is left of a comparison; its result is in the tables."""
+        site = self._site
+        resources = {r.name: r for r in site.readable()}
+        steps = await site.store.write(
+            lambda c: verifications.prepare(c, site.id, verification_id, list(resources))
+        )
         at_once = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(resource: Resource) -> None:
+        async def one(step: Step) -> None:
             async with at_once:
-                await self._compare(resource)
-                await self._write(verification_id, state="running", error=None)
+                await _Comparison(site, verification_id, resources[step.resource]).run(step)
 
-        results = await asyncio.gather(*(one(r) for r in self._site.readable()), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        for wait in waits:
-            if not self._differences:
-                break
+        try:
+            async with asyncio.TaskGroup() as group:
+                for step in steps:
+                    group.create_task(one(step))
+            await self._settle(verification_id)
+        except* IonError as errors:
+            said = str(errors.exceptions[0])
+            await site.store.write(lambda c: verifications.fail(c, verification_id, said))
+            log.warning("verify.failed", integration_id=site.id, error=said)
+        else:
+            state = await site.store.write(lambda c: verifications.finish(c, site.id, verification_id))
+            log.info("verify.finished", integration_id=site.id, verification_id=verification_id, state=state)
+        site.changes.publish("verification", site.id, id=verification_id)
+
+    async def _settle(self, verification_id: int) -> None:
+        for number, wait in enumerate((*_WAITS, *_MORE), start=1):
+            found = await self._site.store.read(lambda c: verifications.suspects(c, verification_id))
+            if not found:
+                return
             await asyncio.sleep(wait)
-            await self._compare_again()
+            for start in range(0, len(found), REQUEST):
+                chunk = {d.ref: d for d in found[start : start + REQUEST]}
+                seen = await self._again(chunk)
+                last = number >= len(_WAITS)
+                await self._site.store.write(
+                    lambda c, chunk=chunk, seen=seen, last=last: verifications.settle(
+                        c, verification_id, chunk, seen, last=last
+                    )
+                )
+            crash_point("verify.settling")
+            self._site.changes.publish("verification", self._site.id, id=verification_id)
 
-    async def _compare(self, resource: Resource) -> None:
-        site, after = self._site, None
-        given = {"integration": site.id, "resource": resource.name}
-        unseen = await site.store.read(lambda c: set(c.execute(_IDS, given).scalars()))
-        while True:
-            page = await site.reader.page(resource, after, Origin("verify"))
-            self._objects += len(page.observations)
-            unseen.difference_update(o.id for o in page.observations)
-            await self._judge(resource, page.observations)
-            if not page.more or page.last is None:
-                break
-            after = page.last.id
-        self._differences += [Difference(resource.name, id_, "extra") for id_ in sorted(unseen)]
-
-    async def _judge(self, resource: Resource, seen: Sequence[Observation]) -> None:
-        docs = await self._docs(resource.name, [o.id for o in seen])
-        for observation in seen:
-            found = _difference(observation, docs.get(observation.id))
+    async def _again(self, suspects: Mapping[Ref, Difference]) -> Settled:
+        """Read suspects from ION again, and compare with what the mirror holds by now."""
+        answer = await self._site.reader.by_ids(suspects, _ORIGIN)
+        ids: dict[str, list[str]] = {}
+        for resource, id_ in suspects:
+            ids.setdefault(resource, []).append(id_)
+        docs = {name: await self._docs(name, wanted) for name, wanted in ids.items()}
+        equal: list[Ref] = []
+        still: list[Difference] = []
+        added: Counter[str] = Counter()
+        for seen in answer.observations:
+            found = difference(seen, docs[seen.resource].get(seen.id))
             if found:
-                self._differences.append(found)
+                still.append(found)
+            else:
+                equal.append(seen.ref)
+            added[seen.resource] += (seen.kind == "full") - (suspects[seen.ref].kind != "extra")
+        return Settled(equal, still, answer.failed, added)
 
-    async def _compare_again(self) -> None:
-        """Read from ION again what differed, and compare with what the mirror holds by now."""
-        before, self._differences = self._differences, []
-        refs = [(d.resource, d.id) for d in before]
-        extra = {(d.resource, d.id) for d in before if d.kind == "extra"}
-        for chunk in _chunks(refs):
-            answer = await self._site.reader.by_ids(chunk, Origin("verify"))
-            if answer.failed:
-                raise IonRefusedError(next(iter(answer.failed.values())))
-            for observation in answer.observations:
-                docs = await self._docs(observation.resource, [observation.id])
-                found = _difference(observation, docs.get(observation.id))
-                if found:
-                    self._differences.append(found)
-                self._count(observation, known=observation.ref not in extra)
-
-    def _count(self, observation: Observation, *, known: bool) -> None:
-        """Keep the number of ION's objects right: it was counted on its page, unless it was not there."""
-        if known and observation.kind == "absent":
-            self._objects -= 1
-        elif not known and observation.kind == "full":
-            self._objects += 1
-
-    async def _docs(self, resource: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        if not ids:
-            return {}
+    async def _docs(self, resource: str, ids: Sequence[str]) -> Docs:
         given = {"integration": self._site.id, "resource": resource, "ids": list(ids)}
-        rows = await self._site.store.read(lambda c: c.execute(_DOCS, given).all())
-        return {row.id: msgspec.json.decode(row.doc) for row in rows}
-
-    async def _write(self, verification_id: int, *, state: str, error: str | None) -> None:
-        counts = {
-            kind: sum(d.kind == kind for d in self._differences) for kind in ("missing", "extra", "different")
-        }
-        values = counts | {
-            "state": state,
-            "error": error,
-            "objects": self._objects,
-            "equal": self._objects - counts["missing"] - counts["different"],
-            "samples": msgspec.to_builtins(self._differences[:_SAMPLES]),
-            "finished_at": None if state == "running" else now(),
-        }
-        change = update(verifications).where(verifications.c.id == verification_id).values(**values)
-        await self._site.store.write(lambda c: c.execute(change) and None)
-        self._site.changes.publish("verification", self._site.id, id=verification_id)
-
-    def _prove(self, connection: Connection, started: str) -> None:
-        wrong = {d.resource for d in self._differences}
-        for resource in self._site.readable():
-            if resource.name not in wrong:
-                prove(connection, self._site.id, resource.name, at=started, by="verify")
+        return await self._site.store.read(lambda c: _decoded(c.execute(_BY_ID, given)))
 
 
-def _difference(seen: Observation, doc: dict[str, Any] | None) -> Difference | None:
+class _Comparison:
+    """The part of a verification that compares one resource."""
+
+    def __init__(self, site: Site, verification_id: int, resource: Resource) -> None:
+        self._site = site
+        self._verification_id = verification_id
+        self._resource = resource
+        field = resource.field("id")
+        self._numbered = field is None or field.type != "String"
+
+    async def run(self, step: Step) -> None:
+        """Compare what is left of this resource; a refusal fails this step alone."""
+        if step.cursor is None:
+            await self._set(state="comparing", started_at=now())
+        try:
+            if step.ranges is None:
+                await self._all(step.cursor)
+            else:
+                await self._sample(step.ranges)
+        except IonRefusedError as error:
+            await self._set(state="failed", error=str(error))
+            return
+        await self._set(state="done")
+
+    async def _all(self, cursor: str | None) -> None:
+        more: str | None = cursor or ("0" if self._numbered else "")
+        while more is not None:
+            more = await self._compare(more, PAGE, ranges=0)
+
+    async def _sample(self, ranges: int) -> None:
+        for _ in range(ranges):
+            start = await self._site.store.read(
+                lambda c: verifications.random_key(c, self._site.id, self._resource.name)
+            )
+            await self._compare(start, RANGE, ranges=-1)
+
+    async def _compare(self, after: str, first: int, *, ranges: int) -> str | None:
+        """Compare the objects behind a key; returns the key to go on from, None when there are no more."""
+        page = await self._site.reader.page(self._resource, after or None, _ORIGIN, first)
+        last = page.last.id if page.more and page.last else None
+        mirrored = await self._site.store.read(lambda c: self._docs(c, after, last))
+        unseen = mirrored.keys() - {o.id for o in page.observations}
+        found = [d for o in page.observations if (d := difference(o, mirrored.get(o.id)))]
+        found += [_extra(self._resource.name, id_, mirrored[id_]) for id_ in sorted(unseen)]
+        progress: dict[str, Any] = {"compared": len(page.observations), "cursor": last or after}
+        if ranges:
+            progress["ranges"] = ranges
+        elif last is None:
+            progress["state"] = (
+                "done"  # with the last page: compared again after a crash, it would count twice
+            )
+        await self._site.store.write(
+            lambda c: verifications.suspect(c, self._verification_id, found, progress, self._resource.name)
+        )
+        crash_point("verify.page_compared")
+        self._site.changes.publish("verification", self._site.id, id=self._verification_id)
+        return last
+
+    def _docs(self, connection: Connection, after: str, last: str | None) -> Docs:
+        """Read the mirror behind one key, up to another; most keys are numbers, all are kept as text."""
+        given = {"integration": self._site.id, "resource": self._resource.name}
+        if not self._numbered:
+            return _decoded(connection.execute(_IN_TEXT_RANGE, given | {"low": after, "high": last}))
+        if last is None:
+            return _decoded(connection.execute(_BEHIND, given | {"low": after, "length": len(after)}))
+        docs: Docs = {}
+        for length in range(len(after), len(last) + 1):
+            low = after if length == len(after) else ""
+            high = last if length == len(last) else "9" * length
+            docs |= _decoded(
+                connection.execute(_IN_RANGE, given | {"low": low, "high": high, "length": length})
+            )
+        return docs
+
+    async def _set(self, **values: Any) -> None:
+        await self._site.store.write(
+            lambda c: verifications.step(c, self._verification_id, self._resource.name, **values)
+        )
+
+
+def difference(seen: Observation, doc: dict[str, Any] | None) -> Difference | None:
+    """Compare what a read of ION showed with the mirror's content, None where it has none."""
     if seen.kind == "absent":
-        return Difference(seen.resource, seen.id, "extra") if doc is not None else None
+        return _extra(seen.resource, seen.id, doc) if doc is not None else None
+    mark = _fingerprint(seen.fields, doc)
     if doc is None:
-        return Difference(seen.resource, seen.id, "missing")
+        return Difference(seen.resource, seen.id, "missing", fingerprint=mark)
     if doc == seen.fields:
         return None
     names = sorted(n for n in doc.keys() | seen.fields.keys() if doc.get(n, ...) != seen.fields.get(n, ...))
     fields = {n: {"ion": seen.fields.get(n), "mirror": doc.get(n)} for n in names}
-    return Difference(seen.resource, seen.id, "different", fields)
+    return Difference(seen.resource, seen.id, "different", fields, mark)
 
 
-def _chunks(refs: Iterable[Ref]) -> Iterable[list[Ref]]:
-    ordered = sorted(refs)
-    return (ordered[start : start + ALIAS] for start in range(0, len(ordered), ALIAS))
+def _extra(resource: str, id_: str, doc: dict[str, Any]) -> Difference:
+    return Difference(resource, id_, "extra", fingerprint=_fingerprint(None, doc))
+
+
+def _fingerprint(ion: dict[str, Any] | None, mirror: dict[str, Any] | None) -> str:
+    return hashlib.sha256(msgspec.json.encode([ion, mirror], order="sorted")).hexdigest()
+
+
+def _decoded(rows: Iterable[Any]) -> Docs:
+    return {row.id: msgspec.json.decode(row.doc) for row in rows}

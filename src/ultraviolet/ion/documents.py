@@ -58,7 +58,7 @@ class Offered(Struct, frozen=True):
 
 def selection(resource: Resource, offered: Offered) -> str:
     """Give what a full read of one object selects."""
-    scalars = [f.name for f in resource.fields if _is_read(f.name) and offered.has(resource.type, f.name)]
+    scalars = [f.name for f in resource.fields if is_read(f.name) and offered.has(resource.type, f.name)]
     parts = [*scalars, *(s for r in resource.relations if (s := _nested(resource, r, offered)))]
     return " ".join(parts)
 
@@ -129,7 +129,7 @@ def _time(value: str) -> str:
         return value
 
 
-def _is_read(name: str) -> bool:
+def is_read(name: str) -> bool:
     """Leave out what only repeats: counts of relations and display strings."""
     return name != "prettyStr" and not (name.startswith("_") and name.endswith("Count"))
 

@@ -112,7 +112,7 @@ class Edge:
             operation.query,
             operation.variables,
             operation.operationName,
-            lambda query, variables, name: self.ion.execute(query, variables, name, viewer),
+            lambda query, variables, name: self.ion.execute(query, variables, name, viewer, for_wire=True),
         )
 
     def claims_of_key(self, client_id: str, client_secret: str) -> Claims | None:

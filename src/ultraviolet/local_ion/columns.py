@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from graphql import GraphQLError
+
 from ultraviolet.ion.catalog import Field
 from ultraviolet.times import canonical
 
@@ -41,7 +43,17 @@ def affinity(kind: Storage) -> str:
 
 def encode(field: Field, value: Any) -> Any:
     """Bring a value of the API into the form its column keeps."""
-    return encoder(storage(field))(value)
+    return encoder(storage(field))(document(value) if field.type == "JSONString" else value)
+
+
+def document(value: Any) -> Any:
+    """Read a JSONString, which is JSON in a string both ways, as graphene has it; what is no string is taken as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise GraphQLError(f"{value!r} is no JSON: {error}.") from error
 
 
 def encoder(kind: Storage) -> Callable[[Any], Any]:
@@ -54,6 +66,8 @@ def decoder(field: Field) -> Callable[[Any], Any] | None:
     kind = storage(field)
     if field.type == "ID":
         return _text
+    if field.type == "JSONString":
+        return None
     return {"boolean": _boolean, "enum": _upper, "json": _load}.get(kind)
 
 

@@ -166,6 +166,19 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         "isChildStandardStep": "0",
         "fieldCount": "(SELECT count(*) FROM steps_fields f WHERE f.step_id = {t}.id)",
         "isLatestVersion": "{t}.version = (SELECT max(o.version) FROM steps o WHERE o.family_id = {t}.family_id)",
+        "isLatestReleasedVersion": (
+            "coalesce({t}.version = (SELECT max(o.version) FROM steps o"
+            " WHERE o.family_id = {t}.family_id AND o.standard_step_status = 'released'), 0)"
+        ),
+        "editable": (
+            "coalesce({t}.standard_step_status, (SELECT p.status FROM procedures p WHERE p.id = {t}.procedure_id),"
+            " 'draft') = 'draft'"
+        ),
+        "approved": (
+            "(SELECT count(DISTINCT a.reviewer_id) FROM step_approvals a WHERE a.step_id = {t}.id"
+            " AND a.status = 'approved') >= max(1, coalesce((SELECT json_extract(settings,"
+            " '$.steps.numApproversRequired') FROM organizations), 1))"
+        ),
     },
     "procedures": {
         "isLatestVersion": "{t}.version = (SELECT max(o.version) FROM procedures o WHERE o.family_id = {t}.family_id)",
@@ -197,6 +210,11 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
     "abom_items": {
         "parentId": "(SELECT e.parent_abom_item_id FROM abom_edges e WHERE e.child_abom_item_id = {t}.id LIMIT 1)",
         "expectedQuantity": "coalesce({t}.expected_fixed_quantity, {t}.expected_quantity_per)",
+        "acceptablePartIds": (
+            "(SELECT json_group_array(f.id) FROM (SELECT b.id FROM parts a JOIN parts b ON b.part_number = a.part_number"
+            " WHERE a.id = {t}.part_id UNION SELECT s.part_id FROM mbom_substitute s"
+            " WHERE s.mbom_item_id = {t}.origin_mbom_item_id) f)"
+        ),
     },
     "issues": {
         "partInventoryId": (
@@ -222,7 +240,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "plan_inputs": {
-        "percentComplete": "CAST(100 * min({t}.completed_quantity, {t}.quantity) / max(1, {t}.quantity) AS INTEGER)",
+        "percentComplete": "CAST(100 * min({t}.completed_quantity, {t}.quantity) / max(1, {t}.quantity) AS TEXT)",
     },
     "plan_items": {
         "ready": "{t}.part_id IS NOT NULL OR {t}.procedure_id IS NOT NULL",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ultraviolet.local_ion.checks import require
+from ultraviolet.local_ion.columns import document
 from ultraviolet.local_ion.store import Transaction, dump
 
 Handler = Callable[[Transaction, dict[str, Any]], dict[str, Any]]
@@ -13,7 +14,7 @@ Handler = Callable[[Transaction, dict[str, Any]], dict[str, Any]]
 def _dispatch(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     values = args["input"]
     user = require(tx, "users", int(values["userId"]))
-    payload = values.get("payload")
+    payload = document(values.get("payload"))
     row = {
         "user_id": user["id"],
         "type": str(values["notificationType"]).lower(),

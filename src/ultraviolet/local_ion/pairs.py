@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 
+from ultraviolet.ion.catalog import Relation, Resource
+from ultraviolet.local_ion.filters import own_column
+
 _ASSIGNEES = (
     "SELECT id AS own, assigned_to_id AS other FROM {0} WHERE assigned_to_id IS NOT NULL UNION"
     " SELECT x.id, u.user_id FROM {0} x JOIN team_users u ON u.team_id = x.assigned_team_id"
@@ -44,15 +47,16 @@ PAIRS: Mapping[str, Mapping[str, str]] = {
     "locations": {"allChildren": _CHILDREN.format("locations"), "allParents": _PARENTS.format("locations")},
     "run_steps_fields": {"assignees": _ASSIGNEES.format("run_steps_fields")},
     "datagrid_values": {"assignees": _ASSIGNEES.format("datagrid_values")},
-    "issues": {"assignees": _ASSIGNEES.format("issues")},
+    "issues": {
+        "assignees": _ASSIGNEES.format("issues"),
+        "partInventory": (
+            "SELECT issue_id AS own, min(part_inventory_id) AS other FROM issue_part_inventories GROUP BY issue_id"
+        ),
+    },
     "issue_approval_requests": {"assignees": _ASSIGNEES.format("issue_approval_requests")},
     "mbom_approval_requests": {"assignees": _ASSIGNEES.format("mbom_approval_requests")},
     "parts_kits": {
         "assignees": _ASSIGNEES.format("parts_kits"),
-        "partInventories": (
-            "SELECT i.part_kit_id AS own, k.part_inventory_id AS other FROM part_kit_inventories k"
-            " JOIN part_kit_items i ON i.id = k.part_kit_item_id"
-        ),
     },
     "parts": {
         "revisions": (
@@ -81,8 +85,17 @@ PAIRS: Mapping[str, Mapping[str, str]] = {
         "allChildren": _ABOM + " SELECT own, other FROM tree",
         "allParents": _ABOM + " SELECT other AS own, own AS other FROM tree",
         "parent": "SELECT child_abom_item_id AS own, parent_abom_item_id AS other FROM abom_edges",
+        "referenceDesignator": "SELECT abom_item_id AS own, id AS other FROM abom_item_reference_designators",
     },
     "parts_inventory": {
+        "abomChildren": (
+            "SELECT a.part_inventory_id AS own, e.child_abom_item_id AS other FROM abom_items a"
+            " JOIN abom_edges e ON e.parent_abom_item_id = a.id"
+        ),
+        "abomParents": (
+            "SELECT a.part_inventory_id AS own, e.parent_abom_item_id AS other FROM abom_items a"
+            " JOIN abom_edges e ON e.child_abom_item_id = a.id"
+        ),
         "partKits": (
             "SELECT DISTINCT k.part_inventory_id AS own, i.part_kit_id AS other FROM part_kit_inventories k"
             " JOIN part_kit_items i ON i.id = k.part_kit_item_id"
@@ -111,7 +124,15 @@ PAIRS: Mapping[str, Mapping[str, str]] = {
         ),
         "updatedBy": "SELECT id AS own, updated_by_id AS other FROM users WHERE updated_by_id IS NOT NULL",
     },
+    "plan_inputs": {
+        "planItems": (
+            "SELECT plan_input_id AS own, plan_item_id AS other FROM plan_plan_items WHERE plan_input_id IS NOT NULL"
+        ),
+    },
     "plan_items": {
+        "inputs": (
+            "SELECT plan_item_id AS own, plan_input_id AS other FROM plan_plan_items WHERE plan_input_id IS NOT NULL"
+        ),
         "runs": (
             "SELECT p.plan_item_id AS own, r.id AS other FROM plan_item_results p JOIN runs r ON r.entity_id = p.entity_id"
         ),
@@ -137,3 +158,21 @@ PAIRS: Mapping[str, Mapping[str, str]] = {
 def pairs(resource: str, field: str) -> str | None:
     """Give the pairs of a relation, as a query of `own` and `other`; None where there is no rule."""
     return PAIRS.get(resource, {}).get(field)
+
+
+def source(
+    resource: Resource, relation: Relation, target: Resource, alias: str, between: str
+) -> tuple[str, str]:
+    """Give what to select a relation's rows from, and the expression that names their owner; empty without a rule."""
+    if relation.kind == "none":
+        known = pairs(resource.name, relation.field)
+        joined = f'({known}) {between} JOIN "{target.name}" {alias} ON {alias}.id = {between}.other'
+        return (joined, f"{between}.own") if known else ("", "")
+    if relation.join is None:
+        return f'"{target.name}" {alias}', f'{alias}."{relation.column or "entity_id"}"'
+    join = relation.join
+    same = f'{alias}."{own_column(target, join.other_column)}" = {between}."{join.other_column}"'
+    return (
+        f'"{join.table}" {between} JOIN "{target.name}" {alias} ON {same}',
+        f'{between}."{join.own_column}"',
+    )

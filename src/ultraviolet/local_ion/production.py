@@ -192,7 +192,11 @@ def _invite(status: str | None) -> Handler:
 
 
 def _reset_approvals(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """Ask for all of an issue's approvals anew; those given are outdated (assumed)."""
     issue = checked(tx, "issues", args["input"], "issueId")
+    for approval in tx.find("issue_approvals", "id", issue_id=issue["id"]):
+        if approval["status"] != "pending":
+            tx.update("issue_approvals", approval["id"], {"status": "outdated"})
     for request in tx.find("issue_approval_requests", "id", issue_id=issue["id"]):
         tx.update("issue_approval_requests", request["id"], {"status": "pending"})
     tx.touch("issues", issue["id"])

@@ -3,6 +3,7 @@
 It takes the place of graphql-core's executor, which would ask for each object's relations one by one.
 """
 
+import functools
 import json
 import sqlite3
 from collections import defaultdict
@@ -24,13 +25,15 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_argument_values, get_directive_values
 from graphql.type import GraphQLIncludeDirective, GraphQLSkipDirective
+from msgspec import Raw
 
 from ultraviolet.ion.catalog import Catalog, Field, Link, Relation, Resource
-from ultraviolet.local_ion import audit_log, timeline
+from ultraviolet.local_ion import audit_log, issued, timeline
 from ultraviolet.local_ion.columns import decoder
-from ultraviolet.local_ion.filters import Conditions, column_sql, cursor, offset, order, own_column, sorted_by
+from ultraviolet.local_ion.filters import Conditions, column_sql, cursor, offset, order, sorted_by
 from ultraviolet.local_ion.kinds import gives_list, kind_of, object_of
-from ultraviolet.local_ion.pairs import pairs
+from ultraviolet.local_ion.pages_in_sql import Pages, counted, own_key
+from ultraviolet.local_ion.pairs import pairs, source
 
 _DOCUMENTS: Mapping[tuple[str, str], Any] = {
     ("organizations", "settings"): {},
@@ -48,6 +51,8 @@ _OF_RUN = "i.run_step_id IN (SELECT id FROM run_steps WHERE run_id = ?)"
 Rows = list[tuple[Any, ...]]
 Member = Callable[[Rows], Sequence[Any]]
 Nodes = Sequence[FieldNode]
+ReadPage = Callable[[str, Sequence[Any], int, int | None], tuple[Any, int, bool]]
+"""Reads edges `FROM` something, with what is bound there, from a place on, at most so many; tells whether there are more."""
 
 
 class Selection:
@@ -85,6 +90,7 @@ class Reader:
         variables: VariableValues,
         fragments: Mapping[str, FragmentDefinitionNode],
         permissions: frozenset[str] | None = None,
+        pages: Pages | None = None,
     ) -> None:
         self.catalog = catalog
         self.schema = schema
@@ -92,6 +98,8 @@ class Reader:
         self.variables = variables
         self.fragments = fragments
         self.permissions = permissions
+        self.pages = pages
+        """Where there are some, list pages that allow it are JSON text."""
 
     def hides(self, resource: Resource) -> bool:
         """Tell whether objects of a resource are left out without a word, because who asks may read none (assumed)."""
@@ -101,6 +109,9 @@ class Reader:
             and resource.list is not None
             and not allowed & {resource.list, resource.single}
         )
+
+    def _hides_stock(self) -> bool:
+        return self.hides(self.catalog.resources["parts_inventory"])
 
     def fields(self, parent: GraphQLObjectType, nodes: Nodes) -> dict[str, list[FieldNode]]:
         """Collect the fields selected under some nodes, by the name they have in the answer."""
@@ -143,13 +154,18 @@ class Reader:
         return get_argument_values(field, node, self.variables) if node.arguments or field.args else {}
 
     def by_keys(
-        self, resource: Resource, nodes: Nodes, keys: Iterable[Any], filters: Mapping[str, Any] | None = None
+        self,
+        resource: Resource,
+        nodes: Nodes,
+        keys: Iterable[Any],
+        filters: Mapping[str, Any] | None = None,
+        kind: GraphQLObjectType | None = None,
     ) -> dict[Any, dict[str, Any]]:
-        """Read objects by their ids."""
+        """Read objects by their ids; shown as another type than the resource's own, if one is given."""
         wanted = [k for k in dict.fromkeys(keys) if k is not None]
         if not wanted:
             return {}
-        selection = self.selection(resource, nodes)
+        selection = self.selection(resource, nodes, kind)
         place = selection.need("t.id")
         where, params = Conditions(self.catalog).where(resource, filters, "t")
         rows = self.connection.execute(
@@ -169,11 +185,11 @@ class Reader:
         ).fetchall()
         return selection.objects(rows)[0] if rows else None
 
-    def selection(self, resource: Resource, nodes: Nodes) -> Selection:
+    def selection(self, resource: Resource, nodes: Nodes, kind: GraphQLObjectType | None = None) -> Selection:
         """Compile what is selected of a resource."""
         made = Selection()
         made.need("t.rowid" if resource.key != ("id",) else "t.id")
-        parent = self.schema.type_map[resource.type]
+        parent = kind or self.schema.type_map[resource.type]
         assert isinstance(parent, GraphQLObjectType)
         for key, group in self.fields(parent, nodes).items():
             made.members.append((key, self._member(resource, parent, group, made)))
@@ -226,12 +242,7 @@ class Reader:
         arguments: Mapping[str, Any],
         made: Selection,
     ) -> Member:
-        own = "id"
-        if relation.kind == "entity" and resource.name != "entities":
-            own = "entity_id"
-        elif relation.join is not None:
-            own = own_column(resource, relation.join.own_column)
-        place = made.need(f't."{own}"')
+        place = made.need(f't."{own_key(resource, relation)}"')
         kind = kind_of(definition)
         if kind.name.endswith("Connection"):
             assert isinstance(kind, GraphQLObjectType)
@@ -255,13 +266,13 @@ class Reader:
         conditions = Conditions(self.catalog)
         selection = self.selection(target, nodes)
         where, params = conditions.where(target, arguments.get("filters"), "t")
-        source, owner = _source(resource, relation, target)
-        if not source or self.hides(target):
+        rows_of, owner = source(resource, relation, target, "t", "j")
+        if not rows_of or self.hides(target):
             return {}
         place = selection.need(owner)
         key_columns = [f.column for k in target.key for f in target.fields if f.name == k]
         rows = self.connection.execute(
-            f"SELECT {selection.sql()} FROM {source} WHERE {owner} IN (SELECT value FROM json_each(?)) AND {where}"
+            f"SELECT {selection.sql()} FROM {rows_of} WHERE {owner} IN (SELECT value FROM json_each(?)) AND {where}"
             f" ORDER BY {order(target, arguments.get('sort'), 't', key_columns)}",
             (json.dumps(list(dict.fromkeys(keys))), *params),
         ).fetchall()
@@ -279,7 +290,7 @@ class Reader:
         arguments: Mapping[str, Any],
         place: int,
     ) -> Member:
-        inner = [n for e in self._named(kind, nodes, "edges") for n in self._under(e, "node")]
+        inner = self._nodes(kind, self._named(kind, nodes, "edges"))
 
         def member(rows: Rows) -> list[Any]:
             groups = self._related(resource, relation, inner, arguments, [row[place] for row in rows])
@@ -290,17 +301,11 @@ class Reader:
     def _named(self, parent: GraphQLObjectType, nodes: Nodes, name: str) -> list[FieldNode]:
         return [n for group in self.fields(parent, nodes).values() for n in group if n.name.value == name]
 
-    def _under(self, node: FieldNode, name: str) -> list[FieldNode]:
-        found: dict[str, list[FieldNode]] = {}
-        if node.selection_set is not None:
-            for selection in _flat(node.selection_set.selections, self.fragments):
-                if selection.name.value == name:
-                    found.setdefault(name, []).append(selection)
-        return found.get(name, [])
+    def _nodes(self, kind: GraphQLObjectType, edges: Nodes) -> list[FieldNode]:
+        return self._named(object_of(kind.fields["edges"]), edges, "node")
 
     def _count(self, resource: Resource, name: str, made: Selection) -> Member:
-        wanted = name[1:-5].lower()
-        relation = next((r for r in resource.relations if r.field.lower() == wanted), None)
+        relation = counted(resource, name)
         hidden = relation is not None and self.hides(self.catalog.resources[relation.resource])
         if (
             relation is None
@@ -308,18 +313,13 @@ class Reader:
             or (relation.kind == "none" and pairs(resource.name, relation.field) is None)
         ):
             return lambda rows: [0] * len(rows)
-        own = "id"
-        if relation.kind == "entity" and resource.name != "entities":
-            own = "entity_id"
-        elif relation.join is not None:
-            own = own_column(resource, relation.join.own_column)
-        place = made.need(f't."{own}"')
-        source, owner = _source(resource, relation, self.catalog.resources[relation.resource])
+        place = made.need(f't."{own_key(resource, relation)}"')
+        rows_of, owner = source(resource, relation, self.catalog.resources[relation.resource], "t", "j")
 
         def member(rows: Rows) -> list[Any]:
             counts = dict(
                 self.connection.execute(
-                    f"SELECT {owner}, count(*) FROM {source} WHERE {owner} IN (SELECT value FROM json_each(?)) GROUP BY 1",
+                    f"SELECT {owner}, count(*) FROM {rows_of} WHERE {owner} IN (SELECT value FROM json_each(?)) GROUP BY 1",
                     (json.dumps([row[place] for row in rows]),),
                 ).fetchall()
             )
@@ -335,6 +335,9 @@ class Reader:
         if target is None or known is None or self.hides(target):
             if (resource.name, name) in _DOCUMENTS:
                 return self._document(name, kind_of(definition), nodes, made)
+            if name == "partInventories" and resource.name in issued.ISSUED and not self._hides_stock():
+                kind = object_of(definition)
+                return issued.member(self, resource.name, kind, nodes, made.need("t.id"))
             if name == "sessions" and resource.name in {"runs", "run_steps"}:
                 return self._sessions(resource, kind_of(definition), nodes, made)
             return lambda rows: [[] if many else None for _ in rows]
@@ -458,35 +461,45 @@ class Reader:
         self, resource: Resource, kind: GraphQLObjectType, nodes: Nodes, args: Mapping[str, Any]
     ) -> Any:
         """Answer a list root: one page of a connection."""
-        source, params = self._list_source(resource, args)
+        rows, params = self._list_source(resource, args)
         wanted = self.fields(kind, nodes)
-        page_nodes = [n for group in wanted.values() for n in group if n.name.value == "pageInfo"]
-        counted = any(self._under(n, "totalCount") for n in page_nodes)
+        info = self._named(kind, nodes, "pageInfo")
+        in_all = bool(info and self._named(object_of(kind.fields["pageInfo"]), info, "totalCount"))
         backwards = args.get("last") is not None or args.get("before")
-        total = self._total(source, params) if counted or backwards else None
+        total = self._total(rows, params) if in_all or backwards else None
         start, end = _range(args, total)
-        limit = -1 if end is None else max(0, end - start) + 1
-        inner = [
-            n
-            for group in wanted.values()
-            for e in group
-            if e.name.value == "edges"
-            for n in self._under(e, "node")
-        ]
-        selection = self.selection(resource, inner)
+        most = None if end is None else max(0, end - start)
         columns = [f.column for k in resource.key for f in resource.fields if f.name == k]
-        rows = self.connection.execute(
-            f"SELECT {selection.sql()} FROM {source} ORDER BY {order(resource, args.get('sort'), 't', columns)}"
-            " LIMIT ? OFFSET ?",
-            (*params, limit, start),
-        ).fetchall()
-        more = end is not None and len(rows) > end - start
-        if more:
-            rows = rows[: end - start] if end is not None else rows
-        objects = selection.objects(rows)
-        has_next = more if total is None else start + len(rows) < total
-        value = _connection(objects, start, has_next=has_next, total=total)
-        return self._connection_answer(kind, nodes, value, (source, params))
+        rest = f"{rows} ORDER BY {order(resource, args.get('sort'), 't', columns)} LIMIT ? OFFSET ?"
+        bound = (*params, -1 if most is None else most + 1, start)
+        read = self._compiled(resource, kind, wanted) or self._resolved(resource, kind, wanted)
+        edges, count, more = read(rest, bound, start, most)
+        has_next = more if total is None else start + count < total
+        value = _connection(edges, start, count, has_next=has_next, total=total)
+        return self._connection_answer(kind, nodes, value, (rows, params))
+
+    def _compiled(
+        self, resource: Resource, kind: GraphQLObjectType, wanted: Mapping[str, Nodes]
+    ) -> ReadPage | None:
+        """Give what reads a page's edges as JSON text; None where only the resolvers can."""
+        groups = [group for group in wanted.values() if group[0].name.value == "edges"]
+        if self.pages is None or len(groups) != 1:
+            return None
+        edges = self.pages.edges(self, resource, object_of(kind.fields["edges"]), groups[0])
+        return edges and functools.partial(edges.read, self.connection)
+
+    def _resolved(self, resource: Resource, kind: GraphQLObjectType, wanted: Mapping[str, Nodes]) -> ReadPage:
+        edges = [n for group in wanted.values() for n in group if n.name.value == "edges"]
+        selection = self.selection(resource, self._nodes(kind, edges))
+
+        def read(
+            rest: str, params: Sequence[Any], start: int, most: int | None
+        ) -> tuple[list[tuple[int, Any]], int, bool]:
+            rows = self.connection.execute(f"SELECT {selection.sql()} FROM {rest}", params).fetchall()
+            objects = selection.objects(rows if most is None else rows[:most])
+            return list(enumerate(objects, start)), len(objects), len(rows) > len(objects)
+
+        return read
 
     def _list_source(self, resource: Resource, args: Mapping[str, Any]) -> tuple[str, list[Any]]:
         plain = {k: {"eq": v} for k, v in args.items() if k not in _PAGING and v is not None}
@@ -518,7 +531,8 @@ class Reader:
         """Answer a connection from objects at hand."""
         start, end = _range(args, len(objects))
         shown = objects[start:end]
-        value = _connection(shown, start, has_next=start + len(shown) < len(objects), total=len(objects))
+        more, edges = start + len(shown) < len(objects), list(enumerate(shown, start))
+        value = _connection(edges, start, len(shown), has_next=more, total=len(objects))
         return self._connection_answer(kind, nodes, value, None)
 
     def _connection_answer(
@@ -534,7 +548,8 @@ class Reader:
             if name == "__typename":
                 answer[key] = kind.name
             elif name == "edges":
-                answer[key] = self._edges(kind, group, value["edges"])
+                edges = value["edges"]
+                answer[key] = edges if isinstance(edges, Raw) else self._edges(kind, group, edges)
             elif name == "aggregates" and source is not None:
                 answer[key] = self.plain(object_of(kind.fields[name]), group, self._aggregates(*source))
             else:
@@ -576,21 +591,6 @@ def _values(names: Mapping[str, Any], row: Mapping[str, Any] | None) -> dict[str
     }
 
 
-def _source(resource: Resource, relation: Relation, target: Resource) -> tuple[str, str]:
-    """Give what to select a relation's rows from, and the expression that names their owner."""
-    if relation.kind == "none":
-        known = pairs(resource.name, relation.field)
-        return (f'({known}) j JOIN "{target.name}" t ON t.id = j.other', "j.own") if known else ("", "")
-    if relation.join is None:
-        return f'"{target.name}" t', f't."{relation.column or "entity_id"}"'
-    join = relation.join
-    other = own_column(target, join.other_column)
-    return (
-        f'"{join.table}" j JOIN "{target.name}" t ON t."{other}" = j."{join.other_column}"',
-        f'j."{join.own_column}"',
-    )
-
-
 def _range(args: Mapping[str, Any], total: int | None) -> tuple[int, int | None]:
     """Turn first, after, last and before into the places from which and up to which rows are wanted."""
     for name in ("first", "last"):
@@ -607,10 +607,9 @@ def _range(args: Mapping[str, Any], total: int | None) -> tuple[int, int | None]
     return start, end
 
 
-def _connection(objects: Sequence[Any], start: int, *, has_next: bool, total: int | None) -> dict[str, Any]:
-    count = len(objects)
+def _connection(edges: Any, start: int, count: int, *, has_next: bool, total: int | None) -> dict[str, Any]:
     return {
-        "edges": [(start + i, made) for i, made in enumerate(objects)],
+        "edges": edges,
         "pageInfo": {
             "hasNextPage": has_next,
             "hasPreviousPage": start > 0,
@@ -620,15 +619,6 @@ def _connection(objects: Sequence[Any], start: int, *, has_next: bool, total: in
             "totalCount": total,
         },
     }
-
-
-def _flat(selections: Iterable[Any], fragments: Mapping[str, FragmentDefinitionNode]) -> Iterable[FieldNode]:
-    for node in selections:
-        if isinstance(node, FieldNode):
-            yield node
-        else:
-            inner = fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
-            yield from _flat(inner.selection_set.selections, fragments)
 
 
 def _session(id_: int, step: int, begun: str, user: int | None, ended: str | None) -> dict[str, Any]:

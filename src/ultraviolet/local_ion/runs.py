@@ -40,6 +40,14 @@ def _before_run(tx: Transaction, row: Row, rest: Rest) -> None:
     if not row.get("title"):
         number = tx.scalar("SELECT coalesce(max(id), 0) + 1 FROM runs")
         row["title"] = f"{procedure['title'] if procedure else 'Run'} {number:05d}"
+    _checked_run(tx, row, rest)
+
+
+def _before_run_update(tx: Transaction, _: Row, row: Row, rest: Rest) -> None:
+    _checked_run(tx, row, rest)
+
+
+def _checked_run(tx: Transaction, row: Row, rest: Rest) -> None:
     refuse_unless((row.get("quantity") or 0) >= 0, "The quantity of a run must not be below 0.")
     if rest.get("addToNewBatch") or rest.get("runBatchTitle"):
         row["run_batch_id"] = tx.insert("run_batches", {"title": rest.get("runBatchTitle")})
@@ -209,7 +217,7 @@ def _edge(table: str, steps: str, owner: str) -> Behaviour:
 
 
 BEHAVIOURS: Mapping[str, Behaviour] = {
-    "runs": Behaviour(before_create=_before_run, after_create=_after_run),
+    "runs": Behaviour(before_create=_before_run, after_create=_after_run, before_update=_before_run_update),
     "run_steps": Behaviour(
         before_create=with_datagrid(numbered("run_steps", "run_id")),
         before_update=changed_datagrid(_before_step_update),

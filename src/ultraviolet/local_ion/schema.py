@@ -31,6 +31,7 @@ from ultraviolet.local_ion import audit_log, rules
 from ultraviolet.local_ion.columns import encode
 from ultraviolet.local_ion.kinds import object_of
 from ultraviolet.local_ion.mutations import handlers
+from ultraviolet.local_ion.pages_in_sql import Pages
 from ultraviolet.local_ion.resolvers import Reader
 from ultraviolet.local_ion.roots import ROOTS
 from ultraviolet.local_ion.seed import ADMINISTRATOR, seed
@@ -53,6 +54,7 @@ class _Parsed(msgspec.Struct):
     document: DocumentNode | None
     errors: list[GraphQLError]
     fragments: dict[str, FragmentDefinitionNode]
+    pages: Pages = msgspec.field(default_factory=Pages)
 
 
 def served_mutations(catalog: Catalog) -> list[str]:
@@ -88,9 +90,15 @@ class LocalIon:
         self.store.close()
 
     def execute(
-        self, query: str, variables: Mapping[str, Any] | None, operation_name: str | None, viewer: Viewer
+        self,
+        query: str,
+        variables: Mapping[str, Any] | None,
+        operation_name: str | None,
+        viewer: Viewer,
+        *,
+        for_wire: bool = False,
     ) -> dict[str, Any]:
-        """Answer an operation: `data`, `errors`, or both."""
+        """Answer an operation: `data`, `errors`, or both; for the wire, a part of it may be JSON text already."""
         parsed = self._parse(query)
         if parsed.errors or parsed.document is None:
             return {"errors": [e.formatted for e in parsed.errors]}
@@ -102,7 +110,7 @@ class LocalIon:
         values = get_variable_values(self.schema, operation.variable_definitions or (), dict(variables or {}))
         if isinstance(values, list):
             return {"errors": [e.formatted for e in values]}
-        run = _Operation(self, parsed, operation, values, viewer)
+        run = _Operation(self, parsed, operation, values, viewer, for_wire=for_wire)
         return run.mutation() if operation.operation == OperationType.MUTATION else run.query()
 
     def _parse(self, query: str) -> _Parsed:
@@ -160,12 +168,15 @@ class _Operation:
         operation: OperationDefinitionNode,
         variables: VariableValues,
         viewer: Viewer,
+        *,
+        for_wire: bool = False,
     ) -> None:
         self.ion = ion
         self.parsed = parsed
         self.operation = operation
         self.variables = variables
         self.viewer = viewer
+        self.pages = parsed.pages if for_wire else None
         self.data: dict[str, Any] = {}
         self.errors: list[dict[str, Any]] = []
 
@@ -200,6 +211,7 @@ class _Operation:
             self.variables,
             self.parsed.fragments,
             self.viewer.permissions,
+            self.pages,
         )
 
     def _roots(self, root: GraphQLObjectType, reader: Reader) -> dict[str, list[FieldNode]]:

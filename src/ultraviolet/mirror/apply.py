@@ -11,9 +11,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import rows
+from ultraviolet.mirror import activity, arrivals, dialect, drift, rows
 from ultraviolet.mirror.dependents import dependents_of
-from ultraviolet.mirror.drift import drift_of
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
 from ultraviolet.mirror.state import DELETION, State
 from ultraviolet.times import text
@@ -34,13 +33,17 @@ def apply(
     marks: Sequence[Mark] = (),
 ) -> Applied:
     """Let observations, then marks, take effect; returns what changed and what came of each observation."""
+    dialect.wait_for_turn(connection, "mirror", integration_id)
     states = rows.load(connection, integration_id, {o.ref for o in observations} | {m.ref for m in marks})
     outcomes = [_fold(states[o.ref], o) for o in observations]
     for state in states.values():
         state.forget_no_change()
     changed = [s for s in states.values() if s.change]
     rows.write(connection, catalog, integration_id, list(states.values()))
-    rows.write_drift(connection, integration_id, [d for s in changed if (d := drift_of(s))])
+    drifts = drift.find(connection, catalog, integration_id, changed)
+    rows.write_drift(connection, integration_id, drifts)
+    arrivals.record(connection, integration_id, changed, {d.state.ref: d.cause for d in drifts})
+    activity.note(connection, integration_id, changed)
     follow = [*marks, *dependents_of(connection, catalog, integration_id, changed)]
     states |= rows.load(connection, integration_id, {m.ref for m in follow} - states.keys())
     marked = _mark(connection, integration_id, states, follow)
@@ -49,6 +52,7 @@ def apply(
 
 def mark_stale(connection: Connection, integration_id: int, marks: Iterable[Mark]) -> int:
     """Say that objects may differ from the mirror, unless a read that began after the news has settled it."""
+    dialect.wait_for_turn(connection, "mirror", integration_id)
     wanted = list(marks)
     return _mark(
         connection, integration_id, rows.load(connection, integration_id, {m.ref for m in wanted}), wanted

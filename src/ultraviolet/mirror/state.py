@@ -37,6 +37,10 @@ class State:
     """What caused the change; its origin is the version's."""
     announced: str | None = None
     """Why the object was stale already when the batch began: then the change is no surprise."""
+    trouble: str | None = None
+    """What kept it from being read before."""
+    was_full: bool = False
+    """Whether it had been read whole when the batch began."""
     touched: bool = False
     marked: bool = False
     settled: bool = False

@@ -1,23 +1,25 @@
 """The tables of the hub: what came in, what is true, what is left to do, and who may do what.
 
 Times are RFC 3339 text in UTC with microseconds, so that they sort as they are and mean the same on
-SQLite and PostgreSQL. `source_time` is ION's clock, every other time is the hub's.
+SQLite and PostgreSQL, where all text is compared byte by byte (COLLATE "C"). `source_time` is ION's clock, every other time is the hub's.
 """
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
     Table,
-    Text,
     UniqueConstraint,
+    text,
 )
+
+from ultraviolet.mirror.dialect import JSON, Text
 
 metadata = MetaData()
 
@@ -85,7 +87,7 @@ webhook_urls = Table(
 events = Table(
     "events",
     metadata,
-    Column("seq", _Id, primary_key=True, autoincrement=True, comment="order of commit in the hub"),
+    Column("seq", _Id, primary_key=True, autoincrement=True, comment="order of arrival in the hub"),
     _integration(),
     Column("webhook_url_id", _Id, nullable=False),
     Column("dedupe_key", LargeBinary, nullable=False),
@@ -107,17 +109,15 @@ events = Table(
     Column("applied_at", Text),
     UniqueConstraint("integration_id", "dedupe_key"),
     Index("events_by_object", "integration_id", "resource", "object_id", "seq"),
+    Index(
+        "events_waiting",
+        "integration_id",
+        "seq",
+        sqlite_where=text("outcome IS NULL"),
+        postgresql_where=text("outcome IS NULL"),
+    ),
     comment="what ION told the hub, once each, raw",
     sqlite_autoincrement=True,
-)
-
-cursors = Table(
-    "cursors",
-    metadata,
-    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
-    Column("name", Text, primary_key=True, comment="apply: the last event seq that went through the door"),
-    Column("value", _Id, nullable=False),
-    comment="how far each controller has come",
 )
 
 objects = Table(
@@ -140,7 +140,14 @@ objects = Table(
     Column("read_at", Text, comment="when the last whole read that showed this content began"),
     Column("changed_at", Text, nullable=False, comment="when the content last changed here"),
     Column("origin", JSON, nullable=False, comment="what produced the current version"),
-    Index("objects_by_change", "integration_id", "changed_at"),
+    Index("objects_by_change", "integration_id", "resource", "changed_at"),
+    Index(
+        "objects_deleted",
+        "integration_id",
+        "resource",
+        sqlite_where=text("deleted_at IS NOT NULL"),
+        postgresql_where=text("deleted_at IS NOT NULL"),
+    ),
     comment="the mirror: the current copy of every object",
 )
 
@@ -253,19 +260,10 @@ verifications = Table(
     Column("id", _Id, primary_key=True),
     _integration(),
     Column("state", Text, nullable=False, comment="running, done or failed"),
+    Column("sample", Integer, comment="about how many objects are compared; null means all"),
+    Column("requested_by", Text, nullable=False),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
-    Column("objects", Integer, nullable=False, default=0),
-    Column("equal", Integer, nullable=False, default=0),
-    Column("missing", Integer, nullable=False, default=0),
-    Column("extra", Integer, nullable=False, default=0),
-    Column("different", Integer, nullable=False, default=0),
-    Column(
-        "samples",
-        JSON,
-        nullable=False,
-        comment="the first differences: resource, id, fields with both values",
-    ),
     Column("error", Text),
     comment="comparisons of the mirror with ION, object by object",
 )
@@ -281,9 +279,12 @@ drift = Table(
     Column("fields", JSON, nullable=False, comment="names of the fields that were wrong"),
     Column("healed_by", JSON, nullable=False, comment="origin of the observation that put it right"),
     Column("source_time", Text),
+    Column("wrong_since", Text, comment="ION's time of the change, or when the hub first heard of it"),
+    Column("seconds", Float, comment="from then until it was right here"),
     Column("healed_at", Text, nullable=False),
     Index("drift_by_cause", "integration_id", "cause", "resource"),
-    comment="what webhooks alone would have left wrong, with the cause",
+    Index("drift_by_object", "integration_id", "resource", "id"),
+    comment="what webhooks alone would have left wrong, with the cause; of what events told, a sample",
     sqlite_autoincrement=True,
 )
 
@@ -341,4 +342,88 @@ audit_log = Table(
     Column("detail", JSON),
     comment="what anyone did; append-only",
     sqlite_autoincrement=True,
+)
+
+view_columns = Table(
+    "view_columns",
+    metadata,
+    Column("view", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False, comment="integer, real, boolean, text, time or json"),
+    Column("field", Text, nullable=False, comment="ION's field; empty for what the mirror adds"),
+    Column("comment", Text, nullable=False),
+    comment="what the columns of the SQL views mean",
+)
+
+# ── proof: what a verification has compared and found ──
+
+verification_steps = Table(
+    "verification_steps",
+    metadata,
+    Column("verification_id", _Id, ForeignKey("verifications.id", ondelete="CASCADE"), primary_key=True),
+    Column("resource", Text, primary_key=True),
+    Column("state", Text, nullable=False, comment="waiting, comparing, done or failed"),
+    Column("cursor", Text, comment="the last key that was compared"),
+    Column("ranges", Integer, comment="random ranges of keys still to compare; null means all keys"),
+    Column("total", Integer, comment="how many objects are to be compared, as far as known"),
+    Column("compared", Integer, nullable=False, default=0, comment="objects of ION that were compared"),
+    Column("started_at", Text, comment="what is proven is proven as of then"),
+    Column("error", Text),
+    comment="the part of a verification that compares one resource; where it goes on after a crash",
+)
+
+differences = Table(
+    "differences",
+    metadata,
+    Column("verification_id", _Id, ForeignKey("verifications.id", ondelete="CASCADE"), primary_key=True),
+    Column("resource", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False, comment="missing, extra or different"),
+    Column("fields", JSON, nullable=False, comment="by name: what ION says and what the mirror says"),
+    Column("state", Text, nullable=False, comment="suspected, confirmed or unsettled"),
+    Column("fingerprint", Text, comment="of both contents as last read: a change shows that they move"),
+    Column("detail", Text, comment="why it could not be settled"),
+    comment="every object on which a verification found mirror and ION to disagree",
+)
+
+arrivals = Table(
+    "arrivals",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("hour", Text, primary_key=True, comment="such as 2026-11-24T20, UTC"),
+    Column("resource", Text, primary_key=True),
+    Column("cause", Text, primary_key=True, comment="of drift; empty: every change"),
+    Column("healed_by", Text, primary_key=True, comment="kind of the origin that put it right here"),
+    Column("bucket", Integer, primary_key=True, comment="how late: 1 ms times the square root of 2 to this"),
+    Column("count", Integer, nullable=False),
+    comment="changes an hour, and how late after ION's own time each was right here",
+)
+
+DELAYS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Seconds: the upper bounds by which `activity` counts delays; one more column counts what took longer."""
+
+activity = Table(
+    "activity",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("minute", Text, primary_key=True, comment="such as 2026-11-24T20:58, UTC"),
+    Column("changes", Integer, nullable=False, comment="contents put into the mirror"),
+    *(
+        Column(f"within_{number}", Integer, nullable=False, comment=f"changes seen within {bound} s")
+        for number, bound in enumerate((*DELAYS, "more"))
+    ),
+    comment="changes a minute and their delay from ION's time of the change until the mirror showed it",
+)
+
+saved_views = Table(
+    "saved_views",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("user_name", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("query", Text, nullable=False, comment="the query part of the page's address"),
+    UniqueConstraint("user_name", "resource", "name"),
+    comment="tables of objects that someone wants to come back to",
 )

@@ -1,7 +1,6 @@
 """The application: deliveries in front, then the API, the pages, the live stream and their assets."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal, cast
 
 from litestar import Litestar, Response, Router, get
@@ -22,10 +21,9 @@ from ultraviolet.web import api, pages
 from ultraviolet.web.gate import AnyRequest, Find, GivenHub, caller_of, gate, same_site
 from ultraviolet.web.hooks import Asgi, Hooks
 from ultraviolet.web.live import live
-from ultraviolet.web.pages.render import Renderer
+from ultraviolet.web.pages.render import STATIC, Renderer
 from ultraviolet.web.problems import as_problem
 
-STATIC = Path(__file__).parent / "static"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -94,7 +92,7 @@ def _answering(render: Renderer) -> Callable[[AnyRequest, Exception], Response[A
 
 def _assets() -> Router:
     return create_static_files_router(
-        "/static", directories=[STATIC], cache_control=CacheControlHeader(max_age=3600, public=True)
+        "/static", directories=[STATIC], cache_control=CacheControlHeader(max_age=31_536_000, public=True)
     )
 
 

@@ -2,7 +2,19 @@
 
 from litestar import Router
 
-from ultraviolet.web.api import access, events, fetches, integrations, objects, setup, status, webhook_urls
+from ultraviolet.web.api import (
+    access,
+    drift,
+    events,
+    exports,
+    fetches,
+    integrations,
+    objects,
+    setup,
+    status,
+    verifications,
+    webhook_urls,
+)
 
 
 def router() -> Router:
@@ -13,7 +25,10 @@ def router() -> Router:
         *webhook_urls.HANDLERS,
         *events.HANDLERS,
         *objects.HANDLERS,
+        *exports.HANDLERS,
         *fetches.HANDLERS,
+        *verifications.HANDLERS,
+        *drift.HANDLERS,
         *access.HANDLERS,
         *status.HANDLERS,
     ]

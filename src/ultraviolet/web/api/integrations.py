@@ -1,10 +1,8 @@
 """API: integrations, how they are, and what makes them prove it."""
 
-from typing import Annotated
-
 import msgspec
-from litestar import Response, delete, get, patch, post
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar import delete, get, patch, post
+from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection
 
 from ultraviolet.hub import integrations
@@ -13,9 +11,8 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import Integration, IntegrationChanges, NewIntegration
 from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part
 from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
-from ultraviolet.web.reading import freshness, verifications
-from ultraviolet.web.reading.freshness import Drifted, Freshness, Summary
-from ultraviolet.web.reading.verifications import Verification
+from ultraviolet.web.reading import freshness
+from ultraviolet.web.reading.freshness import Freshness, Summary
 
 TAGS = ["integrations"]
 
@@ -98,26 +95,6 @@ async def resume_integration(hub: GivenHub, caller: GivenCaller, integration: Fr
     return resumed
 
 
-@post("/integrations/{integration:str}/verify", guards=[at_least("operator")], tags=TAGS)
-async def verify_integration(
-    hub: GivenHub,
-    integration: FromPath[str],
-    wait: Annotated[bool, QueryParameter(description="false answers 202 at once.")] = True,
-) -> Response[Verification]:
-    """Compare mirror and ION now, object by object, and report."""
-    found = await _id(hub, integration)
-    run = await hub.verify(found, wait=wait)
-    answer = await hub.store.read(lambda c: verifications.one(c, run))
-    return Response(answer, status_code=200 if wait else 202)
-
-
-@get("/integrations/{integration:str}/verify", guards=[at_least("viewer")], tags=TAGS)
-async def last_verification(hub: GivenHub, integration: FromPath[str]) -> Verification | None:
-    """Read the newest comparison; null when there was none."""
-    found = await _id(hub, integration)
-    return await hub.store.read(lambda c: verifications.last(c, found))
-
-
 @get("/integrations/{integration:str}/freshness", guards=[at_least("viewer")], tags=TAGS)
 async def get_freshness(hub: GivenHub, integration: FromPath[str]) -> Trust:
     """Tell what is stale and when each resource was last shown to be right."""
@@ -127,20 +104,6 @@ async def get_freshness(hub: GivenHub, integration: FromPath[str]) -> Trust:
         return Trust(freshness.summary(connection, found), freshness.by_resource(connection, found))
 
     return await hub.store.read(read)
-
-
-@get("/integrations/{integration:str}/drift", guards=[at_least("viewer")], tags=TAGS)
-async def list_drift(
-    hub: GivenHub, integration: FromPath[str], cursor: Cursor = None, limit: Limit = 100
-) -> Page[Drifted]:
-    """List what webhooks alone would have left wrong, newest first."""
-    before = number(cursor)
-
-    def read(connection: Connection) -> list[Drifted]:
-        found = integrations.find(connection, integration).id
-        return freshness.drifted(connection, found, before, limit + 1)
-
-    return part(await hub.store.read(read), limit, lambda one: one.seq)
 
 
 async def _id(hub: Hub, integration: str) -> int:
@@ -156,8 +119,5 @@ HANDLERS = [
     test_integration,
     pause_integration,
     resume_integration,
-    verify_integration,
-    last_verification,
     get_freshness,
-    list_drift,
 ]

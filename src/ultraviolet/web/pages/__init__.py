@@ -1,21 +1,26 @@
 """The pages: what people see, rendered on the server and kept live by one stream of changes."""
 
+from urllib.parse import urlencode, urlsplit
+
 from litestar import Response, Router
 from litestar.di import Provide
 from litestar.response import Redirect
 
 from ultraviolet.web.gate import AnyRequest
 from ultraviolet.web.pages import (
-    access,
     events,
     fetches,
     integrations,
     objects,
     overview,
+    search,
     set_up,
+    settings,
+    shell,
     sign_in,
     webhooks,
 )
+from ultraviolet.web.pages.errors import advice
 from ultraviolet.web.pages.render import Renderer
 from ultraviolet.web.problems import log_if_ours
 
@@ -31,7 +36,9 @@ def router(render: Renderer) -> Router:
         *events.HANDLERS,
         *objects.HANDLERS,
         *fetches.HANDLERS,
-        *access.HANDLERS,
+        *search.HANDLERS,
+        *settings.HANDLERS,
+        *shell.HANDLERS,
     ]
     return Router(
         "/", route_handlers=handlers, dependencies={"render": Provide(lambda: render, sync_to_thread=False)}
@@ -39,8 +46,14 @@ def router(render: Renderer) -> Router:
 
 
 def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response[str] | Redirect:
-    """Answer an error to a person; one who is not signed in is asked to."""
+    """Answer an error to a person; one who is not signed in is asked to, and then goes on."""
     problem = log_if_ours(request, error)
     if problem.status == 401:  # noqa: PLR2004
-        return Redirect("/sign-in", status_code=303)
-    return render.page(request, "error.html", status=problem.status, problem=problem)
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        wanted = f"?{urlencode({'next_page': here})}" if request.method == "GET" and here != "/" else ""
+        return Redirect(f"/sign-in{wanted}", status_code=303)
+    came_from = urlsplit(request.headers.get("referer", ""))
+    back = came_from.path if came_from.netloc == request.url.netloc and request.method == "POST" else ""
+    return render.page(
+        request, "error.html", status=problem.status, problem=problem, advice=advice(problem), back=back
+    )

@@ -11,9 +11,10 @@ from ultraviolet.errors import UltravioletError
 from ultraviolet.hub import integrations, webhook_urls
 from ultraviolet.hub.integrations import PRESETS, NewIntegration
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
-from ultraviolet.web.pages.render import GivenRenderer, Renderer
+from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm
 from ultraviolet.web.problems import words
-from ultraviolet.web.reading import freshness, verifications
+from ultraviolet.web.reading import drift, freshness, verifications
+from ultraviolet.web.reading.drift import DriftFilter
 
 _FIELDS = ("name", "api_url", "auth_url", "client_id", "client_secret")
 
@@ -78,7 +79,7 @@ async def show_freshness(
         return {
             "integration": integrations.get(connection, integration_id),
             "rows": freshness.by_resource(connection, integration_id),
-            "drift": freshness.drifted(connection, integration_id, None, 100),
+            "drift": drift.samples(connection, integration_id, DriftFilter(), None, 100),
         }
 
     return render.page(request, "freshness.html", **await hub.store.read(read))
@@ -92,9 +93,9 @@ async def test(hub: GivenHub, integration_id: FromPath[int]) -> Redirect:
 
 
 @post("/integrations/{integration_id:int}/verify", guards=[at_least("operator")], include_in_schema=False)
-async def verify(hub: GivenHub, integration_id: FromPath[int]) -> Redirect:
+async def verify(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Begin to compare mirror and ION; the page follows."""
-    await hub.start_verify(integration_id)
+    await hub.verify(integration_id, caller.name, wait=False)
     return _to(integration_id)
 
 
@@ -115,8 +116,12 @@ async def resume(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[in
 
 
 @post("/integrations/{integration_id:int}/remove", guards=[at_least("admin")], include_in_schema=False)
-async def remove(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
+async def remove(
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
+) -> Redirect:
     """Forget an integration."""
+    integration = await hub.store.read(lambda c: integrations.get(c, integration_id))
+    confirm(await request.form(), integration.name, "Nothing was removed.")
     await hub.store.write(lambda c: integrations.remove(c, caller.name, integration_id))
     hub.integrations_changed()
     return Redirect("/integrations", status_code=303)

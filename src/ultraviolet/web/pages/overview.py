@@ -1,25 +1,35 @@
-"""Page: all integrations at a glance; what is wrong with one never looks healthy."""
+"""Page: can the data be trusted now; what is wrong with an integration never looks healthy."""
 
-from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import msgspec
 from litestar import Response, get
 from sqlalchemy import Connection
 
+from ultraviolet import times
 from ultraviolet.hub import integrations
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.web.gate import AnyRequest, GivenHub, at_least
+from ultraviolet.web.pages.charts import Chart, columns, curves, seconds
 from ultraviolet.web.pages.render import GivenRenderer
-from ultraviolet.web.reading import freshness
-from ultraviolet.web.reading.freshness import Summary
+from ultraviolet.web.reading import activity, fetches, freshness, objects
+from ultraviolet.web.reading.activity import Healed, Minute
+from ultraviolet.web.reading.fetches import Fetch
+from ultraviolet.web.reading.freshness import Freshness, Summary
+from ultraviolet.web.reading.objects import Counted
+
+Trust = Literal["paused", "failing", "reading", "unread", "silent", "catching_up", "fresh"]
+_CATCHING_UP = 10.0
+"""Seconds something may be stale before the sentence says so: an ordinary change takes less."""
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One thing to know, in a word or two."""
+class Row(msgspec.Struct, frozen=True):
+    """One resource: how much there is, and since when it is known to be right."""
 
-    word: str
-    tone: str
+    counted: Counted
+    proof: Freshness | None
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -27,9 +37,14 @@ class Card(msgspec.Struct, frozen=True):
 
     integration: Integration
     summary: Summary
-    findings: list[Finding]
+    trust: Trust
     problem: str | None
     """What keeps ION from answering now."""
+    changes: Chart
+    delay: Chart
+    healed: list[Healed]
+    running: list[Fetch]
+    rows: list[Row]
 
 
 @get("/", guards=[at_least("viewer")], include_in_schema=False)
@@ -37,33 +52,71 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
     """Show one card for each integration."""
 
     def read(connection: Connection) -> list[Card]:
-        return [
-            _card(hub, one, freshness.summary(connection, one.id))
-            for one in integrations.list_page(connection)
-        ]
+        return [_card(connection, hub, one) for one in integrations.list_page(connection)]
 
     return render.page(request, "overview.html", cards=await hub.store.read(read))
 
 
-def _card(hub: Hub, integration: Integration, summary: Summary) -> Card:
+def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
     at_work = hub.controllers.get(integration.id)
     problem = at_work.problem if at_work else None
-    return Card(integration, summary, list(_findings(integration, summary)), problem)
+    summary = freshness.summary(connection, integration.id)
+    running = fetches.running(connection, integration.id)
+    minutes = activity.last_hour(connection, integration.id)
+    day_ago = times.text(datetime.now(UTC) - timedelta(days=1))
+    proofs = {proof.resource: proof for proof in freshness.by_resource(connection, integration.id)}
+    counted = objects.counts(connection, hub.catalog, integration.id)
+    return Card(
+        integration,
+        summary,
+        _trust(integration, summary, problem, running),
+        problem,
+        _changes(minutes),
+        _delay(minutes),
+        activity.healed(connection, integration.id, day_ago),
+        running,
+        sorted((Row(one, proofs.get(one.resource)) for one in counted), key=_worst_first),
+    )
 
 
-def _findings(integration: Integration, summary: Summary) -> Iterator[Finding]:
+def _trust(integration: Integration, summary: Summary, problem: str | None, running: list[Fetch]) -> Trust:
+    """Choose the sentence: the worst of what is true now."""
     if integration.paused:
-        yield Finding("paused", "warn")
-    if integration.test_result and not integration.test_result.ok:
-        yield Finding("connection fails", "bad")
-    if summary.last_event_at is None:
-        yield Finding("no delivery yet", "warn")
+        return "paused"
+    if problem or (integration.test_result and not integration.test_result.ok):
+        return "failing"
     if summary.last_fetch_at is None:
-        yield Finding("never fetched", "warn")
-    if summary.stale:
-        yield Finding("catching up", "warn")
-    elif summary.last_fetch_at and not integration.paused:
-        yield Finding("fresh", "good")
+        return "reading" if running else "unread"
+    if summary.last_event_at is None:
+        return "silent"
+    if summary.stale_since and _age(summary.stale_since) > _CATCHING_UP:
+        return "catching_up"
+    return "fresh"
+
+
+def _worst_first(row: Row) -> tuple[int, str]:
+    return -row.counted.stale, row.counted.title
+
+
+def _changes(minutes: list[Minute]) -> Chart:
+    values = [(minute.at, minute.changes) for minute in minutes]
+    total, most = sum(value for _, value in values), max(value for _, value in values)
+    return columns(
+        values, f"Changes a minute over the last hour: {total:,} in all, at most {most:,} in a minute."
+    )
+
+
+def _delay(minutes: list[Minute]) -> Chart:
+    last = next((minute for minute in reversed(minutes) if minute.p50 is not None), None)
+    says = "Delay from ION to the mirror over the last hour: nothing changed."
+    if last and last.p50 is not None and last.p99 is not None:
+        says = f"Delay from ION to the mirror; at {last.at[11:]}: half within {seconds(last.p50)}, 99 % within {seconds(last.p99)}."
+    series = ([minute.p50 for minute in minutes], [minute.p99 for minute in minutes])
+    return curves([minute.at for minute in minutes], series, says)
+
+
+def _age(moment: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
 
 
 HANDLERS = [show]

@@ -1,10 +1,12 @@
 """How pages are rendered: one Jinja2 environment, a few filters, and what every page is given."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -13,9 +15,25 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 from markupsafe import Markup
 
+from ultraviolet import times
+from ultraviolet.errors import InvalidError
 from ultraviolet.web.gate import AnyRequest, known_caller
+from ultraviolet.web.pages.charts import seconds
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
+STATIC = Path(__file__).parent.parent / "static"
+THEME_COOKIE = "ultraviolet_theme"
+THEMES = ("light", "dark")
+NAVIGATION = (
+    ("/", "Overview", "o", False),
+    ("/events", "Events", "e", False),
+    ("/objects", "Objects", "b", False),
+    ("/fetches", "Fetches", "f", False),
+    ("/integrations", "Integrations", "i", True),
+    ("/webhooks", "Webhooks", "w", False),
+    ("/settings", "Settings", "s", True),
+)
+"""Address, name, the key that goes there after `g`, and whether a new group begins."""
 _UNITS = ((86400, "day"), (3600, "hr."), (60, "min."), (1, "sec."))
 _GOOD = {"active", "done", "fresh", "applied", "verified", "ok", "create", "connected", "equal"}
 _WARN = {
@@ -54,6 +72,14 @@ class Renderer:
         )
         filters: dict[str, Any] = {
             "ago": ago,
+            "asset": cache(asset),
+            "count": "{:,}".format,
+            "seconds": seconds,
+            "canonical": canonical,
+            "hour": hour,
+            "kind": kind,
+            "plain_number": plain_number,
+            "pretty": pretty,
             "clock": clock,
             "tone": tone,
             "words": words,
@@ -69,6 +95,8 @@ class Renderer:
         caller = known_caller(request)
         given = {
             "caller": caller,
+            "theme": theme_of(request),
+            "navigation": NAVIGATION,
             "csrf": caller.csrf or "" if caller else "",
             "path": request.url.path,
             "query": dict(request.query_params),
@@ -83,19 +111,77 @@ GivenRenderer = NamedDependency[Renderer]
 """The renderer, as a page's route asks for it."""
 
 
+def theme_of(request: AnyRequest) -> str:
+    """Give the scheme someone chose, or nothing where the system's is to be used."""
+    chosen = request.cookies.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else ""
+
+
+def asset(name: str) -> str:
+    """Give the address of a file of ours, which changes with its content, so that browsers may keep it."""
+    return f"/static/{name}?v={hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]}"
+
+
+def runner(api_url: str, query: str, variables: dict[str, Any]) -> str:
+    """Give the address that opens the query runner with a text; nothing where its place is not known.
+
+    Only a local ION's is: it stands at the root of its API. Where ION keeps its own is not documented.
+    """
+    if urlsplit(api_url).hostname not in ("127.0.0.1", "localhost", "::1"):
+        return ""
+    return f"{api_url}/?{urlencode({'query': query, 'variables': json.dumps(variables)})}"
+
+
+def confirm(sent: Any, name: str, kept: str) -> None:
+    """Raise InvalidError unless the form repeats the name of what it ends."""
+    if str(sent.get("confirm", "")).strip() != name:
+        raise InvalidError(f"{kept} To go on, type the name “{name}” exactly as it is written.")
+
+
 def ago(moment: str) -> str:
     """Say how long ago a moment was, or how far ahead it is."""
     seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
     for size, unit in _UNITS:
         if abs(seconds) >= size:
             count = int(abs(seconds) // size)
-            return f"in {count} {unit}" if seconds < 0 else f"{count} {unit} ago"
+            named = f"{unit}s" if unit == "day" and count > 1 else unit
+            return f"in {count} {named}" if seconds < 0 else f"{count} {named} ago"
     return "just now"
 
 
 def clock(moment: str) -> str:
     """Write a moment for reading, in UTC."""
     return datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC"
+
+
+def hour(moment: str) -> str:
+    """Write the time of day of a moment of today, else its day, in UTC."""
+    known = datetime.fromisoformat(moment).astimezone(UTC)
+    today = known.date() == datetime.now(UTC).date()
+    return known.strftime("%H:%M:%S" if today else "%Y-%m-%d")
+
+
+def canonical(text: str) -> str | None:
+    """Bring a time that ION wrote to our form; None where it is none."""
+    try:
+        return times.canonical(text)
+    except ValueError:
+        return None
+
+
+def kind(origin_kind: str) -> str:
+    """Name the kind of an origin."""
+    return "webhook" if origin_kind == "event" else _ORIGINS.get(origin_kind, origin_kind)
+
+
+def plain_number(value: Any) -> str:
+    """Write a number without the dust of floating point."""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def pretty(value: Any) -> str:
+    """Write a value as JSON on many lines."""
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
 def tone(word: str) -> str:

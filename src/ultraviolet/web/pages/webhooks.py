@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from ultraviolet.hub import integrations, setup, webhook_urls
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
-from ultraviolet.web.pages.render import GivenRenderer, Renderer
+from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -51,8 +51,10 @@ async def rotate(
 
 
 @post("/webhooks/{url_id:int}/revoke", guards=[at_least("admin")], include_in_schema=False)
-async def revoke(hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]) -> Redirect:
+async def revoke(request: AnyRequest, hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]) -> Redirect:
     """End a URL."""
+    url = await hub.store.read(lambda c: webhook_urls.get(c, url_id))
+    confirm(await request.form(), url.name, "The URL still takes deliveries.")
     await hub.store.write(lambda c: webhook_urls.revoke(c, caller.name, url_id))
     await hub.ingest.refresh()
     return Redirect("/webhooks", status_code=303)

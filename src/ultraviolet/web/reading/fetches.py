@@ -1,5 +1,6 @@
 """Fetches as the edge shows them: how far they are, and each resource's part."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -27,6 +28,14 @@ class Fetch(msgspec.Struct, frozen=True):
     read: int
     changed: int
     deleted: int
+
+    @property
+    def left(self) -> float | None:
+        """Seconds it will still take at its rate so far; None where that cannot be told."""
+        if self.state != "running" or not self.read or self.read > self.total:
+            return None
+        taken = (datetime.now(UTC) - datetime.fromisoformat(self.started_at)).total_seconds()
+        return taken * (self.total - self.read) / self.read
 
 
 class FetchStep(msgspec.Struct, frozen=True):
@@ -57,6 +66,12 @@ def recent(connection: Connection, integration_id: int | None, before: int | Non
     if before is not None:
         query = query.where(fetches.c.id < before)
     return [Fetch(**row) for row in connection.execute(query).mappings()]
+
+
+def running(connection: Connection, integration_id: int) -> list[Fetch]:
+    """Read the fetches that are not done yet."""
+    query = _summed().where(fetches.c.integration_id == integration_id, fetches.c.state == "running")
+    return [Fetch(**row) for row in connection.execute(query.order_by(fetches.c.id)).mappings()]
 
 
 def one(connection: Connection, fetch_id: int) -> FetchDetail:

@@ -1,12 +1,11 @@
-"""How much the mirror can be trusted now: what is stale, what was proven when, what drifted."""
+"""How much the mirror can be trusted now: what is stale, and what was proven when."""
 
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from ultraviolet.mirror.tables import drift, events, fetches, objects, stale, watermarks
-from ultraviolet.web.reading.rows import columns
+from ultraviolet.mirror.tables import events, fetches, objects, stale, watermarks
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -19,20 +18,8 @@ class Summary(msgspec.Struct, frozen=True):
     last_event_at: str | None
     last_fetch_at: str | None
     proven_at: str | None
-
-
-class Drifted(msgspec.Struct, frozen=True):
-    """What webhooks alone would have left wrong."""
-
-    seq: int
-    integration_id: int
-    resource: str
-    id: str
-    cause: str
-    fields: list[str]
-    healed_by: dict[str, Any]
-    source_time: str | None
-    healed_at: str
+    stale_since: str | None = None
+    """The first mark of what is stale longest."""
 
 
 def summary(connection: Connection, integration_id: int) -> Summary:
@@ -42,18 +29,27 @@ def summary(connection: Connection, integration_id: int) -> Summary:
         return connection.execute(query).scalar_one()
 
     count = func.count()
+    here = objects.c.integration_id == integration_id
+    gone = value(select(count).where(here, objects.c.deleted_at.is_not(None)))
+    unsure = select(count, func.min(stale.c.since)).where(stale.c.integration_id == integration_id)
+    waiting, since = connection.execute(unsure).one()
     return Summary(
         integration_id=integration_id,
-        objects=value(
-            select(count).where(objects.c.integration_id == integration_id, objects.c.deleted_at.is_(None))
-        ),
-        stale=value(select(count).where(stale.c.integration_id == integration_id)),
+        objects=value(select(count).where(here)) - gone,
+        stale=waiting,
+        stale_since=since,
         waiting_events=value(
-            select(count).where(events.c.integration_id == integration_id, events.c.outcome.is_(None))
+            select(count).where(
+                events.c.integration_id == integration_id,
+                events.c.outcome.is_(None),
+            )
         ),
-        last_event_at=value(
-            select(func.max(events.c.received_at)).where(events.c.integration_id == integration_id)
-        ),
+        last_event_at=connection.execute(
+            select(events.c.received_at)
+            .where(events.c.integration_id == integration_id)
+            .order_by(events.c.seq.desc())
+            .limit(1)
+        ).scalar_one_or_none(),
         last_fetch_at=value(
             select(func.max(fetches.c.finished_at)).where(
                 fetches.c.integration_id == integration_id, fetches.c.state == "done"
@@ -65,19 +61,6 @@ def summary(connection: Connection, integration_id: int) -> Summary:
             )
         ),
     )
-
-
-def drifted(connection: Connection, integration_id: int, before: int | None, limit: int) -> list[Drifted]:
-    """Read the newest drift first."""
-    query = (
-        select(*columns(drift, Drifted))
-        .where(drift.c.integration_id == integration_id)
-        .order_by(drift.c.seq.desc())
-        .limit(limit)
-    )
-    if before is not None:
-        query = query.where(drift.c.seq < before)
-    return [Drifted(**row) for row in connection.execute(query).mappings()]
 
 
 class Freshness(msgspec.Struct, frozen=True):

@@ -1,45 +1,138 @@
-"""Verifications as the edge shows them."""
+"""Verifications as the edge shows them: how far, what came of it, and every difference."""
 
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, RowMapping, Select, func, select, tuple_
 
-from ultraviolet.errors import NotFoundError
-from ultraviolet.mirror.tables import verifications
+from ultraviolet.errors import InvalidError, NotFoundError
+from ultraviolet.mirror.tables import differences, verification_steps, verifications
 from ultraviolet.web.reading.rows import columns
+
+_SAMPLES = 20
+_KINDS = ("missing", "extra", "different")
+
+
+class DifferenceShown(msgspec.Struct, frozen=True):
+    """An object on which mirror and ION disagree; `fields` has ION's value and the mirror's, by name."""
+
+    resource: str
+    id: str
+    kind: str
+    state: str
+    fields: dict[str, Any]
+    detail: str | None
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """One comparison of the mirror with ION, object by object."""
+    """One comparison of the mirror with ION, object by object; `objects` are those of ION compared so far."""
 
     id: int
     integration_id: int
     state: str
+    sample: int | None
+    requested_by: str
     started_at: str
     finished_at: str | None
+    error: str | None
+    resources: int
+    resources_done: int
+    total: int
     objects: int
     equal: int
     missing: int
     extra: int
     different: int
-    samples: list[dict[str, Any]]
-    error: str | None
+    suspected: int
+    """Being read again, because they differed when first compared."""
+    unsettled: int
+    """Neither equal nor different: they kept changing, or could not be read."""
+    samples: list[DifferenceShown]
+    """The first differences; `GET /verifications/{id}/differences` lists all."""
+
+
+def recent(connection: Connection, integration_id: int, before: int | None, limit: int) -> list[Verification]:
+    """Read the newest first; `before` is the id to go on from."""
+    query = _of(integration_id).limit(limit)
+    if before is not None:
+        query = query.where(verifications.c.id < before)
+    return [_shown(connection, row) for row in connection.execute(query).mappings().all()]
 
 
 def last(connection: Connection, integration_id: int) -> Verification | None:
     """Read the newest of an integration."""
-    query = select(*columns(verifications, Verification)).where(
-        verifications.c.integration_id == integration_id
-    )
-    row = connection.execute(query.order_by(verifications.c.id.desc()).limit(1)).mappings().one_or_none()
-    return Verification(**row) if row else None
+    found = recent(connection, integration_id, None, 1)
+    return found[0] if found else None
 
 
 def one(connection: Connection, verification_id: int) -> Verification:
     """Read one; raises NotFoundError."""
-    query = select(*columns(verifications, Verification)).where(verifications.c.id == verification_id)
+    query = select(verifications).where(verifications.c.id == verification_id)
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise NotFoundError(f"There is no verification {verification_id}.")
-    return Verification(**row)
+    return _shown(connection, row)
+
+
+def found(
+    connection: Connection,
+    verification_id: int,
+    after: str | None,
+    limit: int,
+    resource: str | None = None,
+    kind: str | None = None,
+) -> list[DifferenceShown]:
+    """List differences by resource and id; `after` is the place of the last one, as `place` gives it."""
+    kept = differences.c
+    order = (kept.resource, func.length(kept.id), kept.id)
+    query = select(*columns(differences, DifferenceShown)).where(kept.verification_id == verification_id)
+    query = query.order_by(*order).limit(limit)
+    if after is not None:
+        name, slash, id_ = after.partition("/")
+        if not slash:
+            raise InvalidError("This cursor belongs to another list; begin anew without one.")
+        query = query.where(tuple_(*order) > tuple_(name, len(id_), id_))
+    if resource:
+        query = query.where(kept.resource == resource)
+    if kind:
+        query = query.where(kept.kind == kind)
+    return [DifferenceShown(**row) for row in connection.execute(query).mappings()]
+
+
+def place(shown: DifferenceShown) -> str:
+    """Tell where a difference stands in the list."""
+    return f"{shown.resource}/{shown.id}"
+
+
+def _of(integration_id: int) -> Select[Any]:
+    query = select(verifications).where(verifications.c.integration_id == integration_id)
+    return query.order_by(verifications.c.id.desc())
+
+
+def _shown(connection: Connection, row: RowMapping) -> Verification:
+    number, steps, kept = row["id"], verification_steps.c, differences.c
+    done = func.count().filter(steps.state.in_(("done", "failed")))
+    sums = func.coalesce(func.sum(steps.total), 0), func.coalesce(func.sum(steps.compared), 0)
+    query = select(func.count(), done, *sums).where(steps.verification_id == number)
+    resources, resources_done, total, objects = connection.execute(query).one()
+    counted = select(kept.state, kept.kind, func.count()).where(kept.verification_id == number)
+    counts = {
+        (state, kind): count
+        for state, kind, count in connection.execute(counted.group_by(kept.state, kept.kind))
+    }
+    unequal = sum(count for (_, kind), count in counts.items() if kind != "extra")
+    given = {name: row[name] for name in Verification.__struct_fields__ if name in row}
+    given |= {kind: counts.get(("confirmed", kind), 0) for kind in _KINDS}
+    given |= {
+        name: sum(count for (state, _), count in counts.items() if state == name)
+        for name in ("suspected", "unsettled")
+    }
+    return Verification(
+        **given,
+        resources=resources,
+        resources_done=resources_done,
+        total=total,
+        objects=objects,
+        equal=objects - unequal,
+        samples=found(connection, number, None, _SAMPLES),
+    )

@@ -1,14 +1,13 @@
-// The little that the pages do themselves: copy a text, keep relative times true, ask before danger, show the live light.
+// The little that the pages do themselves: copy a text, keep relative times true, switch the scheme, show whether they are live.
 "use strict";
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
   const source = document.getElementById(button.dataset.copy);
-  const text = source.value ?? source.textContent;
   let copied = true;
   try {
-    await navigator.clipboard.writeText(text);
+    await navigator.clipboard.writeText(source.value ?? source.textContent);
   } catch {
     copied = copyBySelection(source);
   }
@@ -27,19 +26,55 @@ function copyBySelection(source) {
   return document.execCommand("copy");
 }
 
+// A button inside a form sends it; in the switch of the scheme it need not load the page anew.
 document.addEventListener("submit", (event) => {
-  const question = event.target.dataset.confirm;
-  if (question && !window.confirm(question)) event.preventDefault();
+  const form = event.target;
+  if (!form.matches("[data-theme-switch]")) return;
+  event.preventDefault();
+  const theme = event.submitter.value;
+  document.documentElement.dataset.theme = theme;
+  fetch(form.action, { method: "POST", body: new URLSearchParams([...new FormData(form), ["theme", theme]]), redirect: "manual" });
+  for (const button of form.querySelectorAll("button")) button.hidden = button === event.submitter;
+  form.querySelector("button:not([hidden])").focus();
 });
 
 document.addEventListener("change", (event) => {
-  const select = event.target.closest("select[data-fills]");
-  const chosen = select?.selectedOptions[0];
-  if (!chosen) return;
-  for (const name of select.dataset.fills.split(" ")) {
-    const value = chosen.dataset[name];
-    if (value !== undefined) select.form.elements[name].value = value;
+  const field = event.target;
+  if (field.matches("[data-all]")) {
+    for (const box of document.querySelectorAll(field.dataset.all)) box.checked = field.checked;
   }
+  if (field.matches("[data-submits]")) field.form.requestSubmit();
+  const chosen = field.matches("select[data-fills]") ? field.selectedOptions[0] : null;
+  for (const name of chosen ? field.dataset.fills.split(" ") : []) {
+    if (chosen.dataset[name] !== undefined) field.form.elements[name].value = chosen.dataset[name];
+  }
+});
+
+// An address one can share names only what was chosen.
+document.addEventListener("formdata", (event) => {
+  if (event.target.method !== "get") return;
+  for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+});
+
+// Who follows a link to a part that is folded away wants to see it.
+function unfold() {
+  const part = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (part?.tagName === "DETAILS") part.open = true;
+}
+window.addEventListener("hashchange", unfold);
+unfold();
+
+// "/" goes to the search; "g" and a letter to the page of the navigation that names it.
+let going = false;
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, [contenteditable]")) return;
+  if (event.key === "/") {
+    event.preventDefault();
+    document.getElementById("search")?.focus();
+  } else if (going) {
+    document.querySelector(`.side nav a[data-key="${CSS.escape(event.key)}"]`)?.click();
+  }
+  going = event.key === "g";
 });
 
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
@@ -47,24 +82,40 @@ const relative = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "
 
 function age(element) {
   const seconds = (Date.parse(element.dateTime) - Date.now()) / 1000;
-  const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
   if (Math.abs(seconds) < 1) return "just now";
+  const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
   return relative.format(Math.trunc(seconds / size), unit);
 }
 
 function refreshTimes() {
-  for (const element of document.querySelectorAll("time[data-age]")) element.textContent = age(element);
+  for (const element of document.querySelectorAll("time[data-age]")) {
+    const text = age(element);
+    if (element.textContent !== text) element.textContent = text;
+  }
 }
 
 setInterval(refreshTimes, 1000);
 document.addEventListener("htmx:afterSettle", refreshTimes);
 refreshTimes();
 
-function light(on) {
-  const pulse = document.querySelector(".pulse");
-  if (!pulse) return;
-  pulse.classList.toggle("on", on);
-  pulse.title = on ? "Live: this page follows the hub" : "Not connected; trying again";
+// What someone has open stays open, and a sheet in use is not changed under their hands.
+if (window.Idiomorph) {
+  Object.assign(Idiomorph.defaults.callbacks, {
+    beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS"),
+    beforeNodeMorphed: (old) => !(old.matches?.(":popover-open, input:checked, :focus:is(input, select, textarea)")),
+    afterNodeAdded: (node) => { if (node.tagName === "TR") node.classList.add("arrived"); },
+  });
 }
-document.addEventListener("htmx:sseOpen", () => light(true));
-document.addEventListener("htmx:sseError", () => light(false));
+
+const live = document.querySelector(".live");
+function tell(state, text) {
+  if (!live || live.dataset.state === state) return;
+  live.dataset.state = state;
+  live.textContent = text;
+}
+document.addEventListener("htmx:sseOpen", () => tell("on", "Live"));
+document.addEventListener("htmx:sseError", () => {
+  tell("off", `Not connected since ${new Date().toISOString().slice(11, 19)} UTC; trying again`);
+});
+
+document.querySelector(".side nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

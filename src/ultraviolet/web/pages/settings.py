@@ -12,7 +12,7 @@ from ultraviolet.hub import access, audit
 from ultraviolet.hub.access import Role
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
-from ultraviolet.web.pages.render import GivenRenderer, Renderer
+from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm
 
 ADMIN = [at_least("admin")]
 
@@ -24,13 +24,13 @@ class Shown(msgspec.Struct, frozen=True):
     text: str
 
 
-@get("/access", guards=ADMIN, include_in_schema=False)
+@get("/settings", guards=ADMIN, include_in_schema=False)
 async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """Show people, keys and the audit log."""
     return await _page(request, hub, render, None)
 
 
-@post("/access/users", guards=ADMIN, include_in_schema=False)
+@post("/settings/users", guards=ADMIN, include_in_schema=False)
 async def add_user(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Add a person."""
     sent = await request.form()
@@ -39,7 +39,7 @@ async def add_user(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> R
     return _back()
 
 
-@post("/access/users/{user_id:int}/link", guards=ADMIN, include_in_schema=False)
+@post("/settings/users/{user_id:int}/link", guards=ADMIN, include_in_schema=False)
 async def make_link(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, user_id: FromPath[int]
 ) -> Response[str]:
@@ -50,14 +50,18 @@ async def make_link(
     return await _page(request, hub, render, shown)
 
 
-@post("/access/users/{user_id:int}/remove", guards=ADMIN, include_in_schema=False)
-async def remove_user(hub: GivenHub, caller: GivenCaller, user_id: FromPath[int]) -> Redirect:
+@post("/settings/users/{user_id:int}/remove", guards=ADMIN, include_in_schema=False)
+async def remove_user(
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, user_id: FromPath[int]
+) -> Redirect:
     """Remove a person."""
+    user = await hub.store.read(lambda c: access.get_user(c, user_id))
+    confirm(await request.form(), user.name, "Nobody was removed.")
     await hub.store.write(lambda c: access.remove_user(c, caller.name, user_id))
     return _back()
 
 
-@post("/access/password", guards=ADMIN, include_in_schema=False)
+@post("/settings/password", guards=ADMIN, include_in_schema=False)
 async def set_password(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Set a person's password; whose own it is signs in anew."""
     sent = await request.form()
@@ -66,7 +70,7 @@ async def set_password(request: AnyRequest, hub: GivenHub, caller: GivenCaller) 
     return _back()
 
 
-@post("/access/keys", guards=ADMIN, include_in_schema=False)
+@post("/settings/keys", guards=ADMIN, include_in_schema=False)
 async def make_key(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str]:
@@ -77,9 +81,13 @@ async def make_key(
     return await _page(request, hub, render, Shown(f"API key {key.name}", token))
 
 
-@post("/access/keys/{key_id:int}/revoke", guards=ADMIN, include_in_schema=False)
-async def revoke_key(hub: GivenHub, caller: GivenCaller, key_id: FromPath[int]) -> Redirect:
+@post("/settings/keys/{key_id:int}/revoke", guards=ADMIN, include_in_schema=False)
+async def revoke_key(
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, key_id: FromPath[int]
+) -> Redirect:
     """End a key."""
+    key = await hub.store.read(lambda c: access.get_key(c, key_id))
+    confirm(await request.form(), key.name, "The key still works.")
     await hub.store.write(lambda c: access.revoke_key(c, caller.name, key_id))
     return _back()
 
@@ -88,7 +96,7 @@ async def _page(request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | 
     users = await hub.store.read(access.list_users)
     keys = await hub.store.read(access.list_keys)
     entries = await hub.store.read(lambda c: audit.recent(c, None, 50))
-    return render.page(request, "access.html", shown=shown, users=users, keys=keys, audit=entries)
+    return render.page(request, "settings.html", shown=shown, users=users, keys=keys, audit=entries)
 
 
 def _role(given: Any) -> Role:
@@ -100,7 +108,7 @@ def _role(given: Any) -> Role:
 
 
 def _back() -> Redirect:
-    return Redirect("/access", status_code=303)
+    return Redirect("/settings", status_code=303)
 
 
 HANDLERS = [show, add_user, make_link, remove_user, set_password, make_key, revoke_key]

@@ -1,0 +1,127 @@
+"""Verify: what differs is found to the field and kept, what is on its way is not reported, a crash costs nothing."""
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+NEVER = "0 0 1 1 *"
+
+
+def spoil(hub: Any, *statements: str) -> None:
+    """Change the mirror behind the hub's back, as nothing of the hub ever would."""
+    with closing(sqlite3.connect(hub.data / "hub.db", timeout=30)) as connection, connection:
+        for statement in statements:
+            assert connection.execute(statement).rowcount >= 1, statement
+
+
+@pytest.fixture(scope="module")
+def integration(hub: Any, local_ion: Any) -> dict[str, Any]:
+    """An integration that only fetches when told to."""
+    never = {"incremental_schedule": NEVER, "full_schedule": NEVER}
+    made = hub.connect(local_ion, **never)
+    assert hub.fetch(made)["state"] == "done"
+    return made
+
+
+def test_every_difference_is_found_to_the_field_and_kept(hub: Any, integration: dict[str, Any]) -> None:
+    spoil(
+        hub,
+        """UPDATE objects SET doc = json_set(doc, '$.description', 'not what ION says')
+          WHERE resource = 'purchase_orders' AND id = '1'""",
+        "DELETE FROM objects WHERE resource = 'parts' AND id = '2'",
+        "DELETE FROM versions WHERE resource = 'parts' AND id = '2'",
+        "DELETE FROM links WHERE resource = 'parts' AND id = '2'",
+        """INSERT INTO objects SELECT integration_id, resource, '999999', doc, version, completeness, deleted_at,
+          source_time, observed_at, read_at, changed_at, origin FROM objects
+          WHERE resource = 'suppliers' AND id = '1'""",
+    )
+
+    done = hub.cli("verify", "--json")
+
+    report = json.loads(done.stdout)
+    assert done.returncode == 9
+    assert report["state"] == "done"
+    assert (report["different"], report["missing"], report["extra"], report["unsettled"]) == (1, 1, 1, 0)
+    assert report["equal"] == report["objects"] - 2
+
+    path = f"/verifications/{report['id']}/differences"
+    first = hub.api("GET", f"{path}?limit=2")
+    rest = hub.api("GET", f"{path}?limit=2&cursor={first['next']}")
+    found = {(one["resource"], one["id"]): one for one in first["items"] + rest["items"]}
+    assert {key: one["kind"] for key, one in found.items()} == {
+        ("parts", "2"): "missing",
+        ("purchase_orders", "1"): "different",
+        ("suppliers", "999999"): "extra",
+    }
+    fields = found["purchase_orders", "1"]["fields"]
+    assert list(fields) == ["description"]
+    assert fields["description"]["mirror"] == "not what ION says"
+    only = hub.api("GET", f"{path}?resource=PurchaseOrder&kind=different")
+    assert [one["id"] for one in only["items"]] == ["1"]
+
+    shown = hub.cli("verify", "show", str(report["id"]))
+    assert "not what ION says" in shown.stdout
+    listed = json.loads(hub.cli("verify", "list", "--json").stdout)
+    assert [one["id"] for one in listed] == [report["id"]]
+
+
+def test_a_full_fetch_puts_it_right_and_a_sample_agrees(hub: Any, integration: dict[str, Any]) -> None:
+    assert hub.fetch(integration)["state"] == "done"
+
+    whole = hub.cli("verify", "--json")
+    sample = hub.cli("verify", "plant", "--sample", "200", "--json")
+
+    assert whole.returncode == 0, whole.stdout
+    assert sample.returncode == 0, sample.stdout
+    report = json.loads(sample.stdout)
+    assert report["sample"] == 200
+    assert 0 < report["objects"] < json.loads(whole.stdout)["objects"]
+
+
+def test_changes_on_their_way_are_not_reported(start_ion: Any, start_hub: Any) -> None:
+    ion, hub = start_ion(changes=30), start_hub()
+    hub.fetch(hub.connect(ion))
+
+    done = hub.cli("verify", "--json")
+
+    report = json.loads(done.stdout)
+    assert done.returncode == 0, report
+    assert (report["missing"], report["extra"], report["different"]) == (0, 0, 0)
+    assert ion.changes() > 30
+
+
+@pytest.mark.parametrize("point", ["verify.page_compared:25", "verify.settling"])
+def test_a_killed_verification_goes_on_where_it_died(
+    local_ion: Any, start_hub: Any, wait: Any, point: str
+) -> None:
+    hub = start_hub(ULTRAVIOLET_CRASH_AT=point)
+    integration = hub.connect(local_ion, name=point, incremental_schedule=NEVER, full_schedule=NEVER)
+    hub.fetch(integration)
+    spoil(hub, "UPDATE objects SET doc = json_set(doc, '$.name', 'x') WHERE resource = 'parts' AND id = '1'")
+    started = hub.api("POST", f"/integrations/{integration['id']}/verify?wait=false")
+    wait(lambda: hub.child.process.poll() is not None, 60, f"the crash at {point}")
+
+    again = start_hub(data=hub.data, port=int(hub.url.rsplit(":", 1)[1]))
+
+    path = f"/verifications/{started['id']}"
+    kept = again.api("GET", path)
+    assert kept["state"] == "running"
+    assert kept["objects"] > 0
+    report = wait(lambda: (r := again.api("GET", path))["state"] != "running" and r, 90, "the comparison")
+    assert report["state"] == "done"
+    assert (report["different"], report["missing"], report["extra"]) == (1, 0, 0)
+    whole = sum(one["objects"] for one in again.api("GET", "/objects")["items"])
+    assert report["objects"] == whole
+
+
+def test_a_paused_integration_is_not_compared(hub: Any, integration: dict[str, Any]) -> None:
+    hub.api("POST", f"/integrations/{integration['id']}/pause")
+
+    refused = hub.cli("verify")
+
+    hub.api("POST", f"/integrations/{integration['id']}/resume")
+    assert refused.returncode == 5
+    assert "resume it" in refused.stderr
