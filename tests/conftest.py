@@ -3,20 +3,24 @@
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, select
+from tests.postgresql import Postgresql, made
 
 from ultraviolet.cli.children import Child, answers, free_port
 from ultraviolet.cli.connect import find_running
+from ultraviolet.mirror import dialect
+from ultraviolet.mirror.migrations import upgrade
+from ultraviolet.mirror.tables import events
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 pytest_plugins = ["ultraviolet.pytest_plugin"]
@@ -66,8 +70,9 @@ def wait_for(look: Callable[[], Any], seconds: float, what: str) -> Any:
 class HubProcess:
     """A hub in a process of its own, and a client of its API."""
 
-    def __init__(self, url: str, child: Child, data: Path) -> None:
+    def __init__(self, url: str, child: Child, data: Path, store_url: str | None = None) -> None:
         self.url = url
+        self.store_url = store_url or f"sqlite:///{data / 'hub.db'}"
         self.child = child
         self.data = data
         running = find_running(data)
@@ -116,8 +121,11 @@ class HubProcess:
 
     def stored_events(self) -> set[str]:
         """ION's ids of the events in the store, read past the hub."""
-        with closing(sqlite3.connect(f"file:{self.data / 'hub.db'}?mode=ro", uri=True)) as connection:
-            return {row[0] for row in connection.execute("SELECT event_id FROM events")}
+        engine = dialect.make_engine(self.store_url)
+        with engine.connect() as connection:
+            found = {str(id_) for id_ in connection.execute(select(events.c.event_id)).scalars()}
+        engine.dispose()
+        return found
 
     def at_rest(self, ion: LocalIonProcess, integration: dict[str, Any]) -> bool:
         """Whether all deliveries were taken and applied, and nothing is stale."""
@@ -128,6 +136,7 @@ class HubProcess:
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command against this hub."""
         environment = {**os.environ, "ULTRAVIOLET_DATA": str(self.data)}
+        environment |= {"ULTRAVIOLET_DATABASE_URL": self.store_url}
         command = [*self.child.command[:3], *arguments]
         return subprocess.run(
             command, capture_output=True, text=True, timeout=180, check=False, env=environment
@@ -145,11 +154,19 @@ def make_start_ion(stack: ExitStack, where: Callable[[str], Path]) -> StartIon:
 
 
 def make_start_hub(stack: ExitStack, where: Callable[[str], Path]) -> StartHub:
-    def start(*, data: Path | None = None, port: int = 0, **environment: str) -> HubProcess:
+    def start(
+        *options: str,
+        data: Path | None = None,
+        port: int = 0,
+        store_url: str | None = None,
+        **environment: str,
+    ) -> HubProcess:
         data = data or where("hub")
         port = port or free_port()
         url = f"http://127.0.0.1:{port}"
-        arguments = ["serve", "--port", str(port), "--data", str(data)]
+        arguments = ["serve", "--port", str(port), "--data", str(data), *options]
+        if store_url:
+            environment["ULTRAVIOLET_DATABASE_URL"] = store_url
         child = stack.enter_context(Child("hub", arguments, data.parent / "hub.log", environment))
 
         def ready() -> bool:
@@ -157,9 +174,34 @@ def make_start_hub(stack: ExitStack, where: Callable[[str], Path]) -> StartHub:
             return running is not None and running.pid == child.process.pid and answers(f"{url}/livez")
 
         child.wait_until(ready, 60)
-        return HubProcess(url, child, data)
+        return HubProcess(url, child, data, store_url)
 
     return start
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """A PostgreSQL server, for all tests of this worker."""
+    server = made()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty hub's database: a test that asks for it runs on both."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'hub.db'}"
+    return request.getfixturevalue("postgresql").new_database()
+
+
+@pytest.fixture
+def engine(store_url: str) -> Iterator[Engine]:
+    """An empty hub's database."""
+    engine = dialect.make_engine(store_url)
+    upgrade(engine)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture

@@ -2,14 +2,37 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from tests.conftest import make_start_hub, make_start_ion
 
 AN_ORDER = "{ purchaseOrders(first: 1, sort: [ID_ASC]) { edges { node { id _etag status description } } } }"
 UPDATE_ORDER = """mutation ($input: UpdatePurchaseOrderInput!) {
   updatePurchaseOrder(input: $input) { purchaseOrder { id _etag description } }
 }"""
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest) -> str | None:
+    """The address of the hub's database; None is the file in its folder."""
+    return request.getfixturevalue("postgresql").new_database() if request.param == "postgresql" else None
+
+
+@pytest.fixture(scope="module")
+def local_ion(tmp_path_factory: pytest.TempPathFactory, store: Any) -> Iterator[Any]:
+    """A local ION for each store, so that each hub is the only one that is told."""
+    with ExitStack() as stack:
+        yield make_start_ion(stack, lambda name: tmp_path_factory.mktemp(name) / "data")()
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory, store: Any) -> Iterator[Any]:
+    """A hub on each store."""
+    with ExitStack() as stack:
+        yield make_start_hub(stack, lambda name: tmp_path_factory.mktemp(name) / "data")(store_url=store)
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +127,11 @@ def test_the_command_line_shows_the_same(hub: Any, local_ion: Any, integration: 
     assert json.loads(shown.stdout)["fields"]["description"] == order["description"]
 
 
-def test_a_killed_hub_keeps_what_it_acknowledged(local_ion: Any, start_hub: Any, wait: Any) -> None:
-    hub = start_hub()
+def test_a_killed_hub_keeps_what_it_acknowledged(
+    local_ion: Any, start_hub: Any, wait: Any, store: Any, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue("postgresql").new_database() if store else None
+    hub = start_hub(store_url=url)
     integration = hub.connect(local_ion, name="to be killed")
     hub.fetch(integration)
     wanted = []
@@ -117,7 +143,7 @@ def test_a_killed_hub_keeps_what_it_acknowledged(local_ion: Any, start_hub: Any,
         if number == 15:
             hub.child.kill()
 
-    again = start_hub(data=hub.data, port=int(hub.url.rsplit(":", 1)[1]))
+    again = start_hub(data=hub.data, port=int(hub.url.rsplit(":", 1)[1]), store_url=url)
 
     def right() -> bool:
         mirrored = again.api("GET", f"/objects/purchase_orders/{order['id']}?integration={integration['id']}")

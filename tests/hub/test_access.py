@@ -3,23 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection, create_engine, event, select, update
+from sqlalchemy import Connection, Engine, select, update
 
 from ultraviolet.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from ultraviolet.hub import access, audit
-from ultraviolet.mirror.tables import api_keys, metadata, sessions, sign_in_links, users
+from ultraviolet.mirror.tables import api_keys, sessions, sign_in_links, users
 
 PAST = "2020-01-01T00:00:00.000000+00:00"
 
 
 @pytest.fixture
-def connection() -> Iterator[Connection]:
-    engine = create_engine("sqlite://")
-    event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA foreign_keys=ON"))
+def connection(engine: Engine) -> Iterator[Connection]:
     with engine.begin() as connection:
-        metadata.create_all(connection)
         yield connection
-    engine.dispose()
 
 
 def test_roles_include_the_ones_below() -> None:

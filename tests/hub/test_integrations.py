@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection, create_engine, event, select
+from sqlalchemy import Connection, Engine, select
 
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub import integrations
@@ -19,13 +19,9 @@ NEW = NewIntegration("plant", "api.example.com/", "auth.example.com", "id", "cli
 
 
 @pytest.fixture
-def connection() -> Iterator[Connection]:
-    engine = create_engine("sqlite://")
-    event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA foreign_keys=ON"))
+def connection(engine: Engine) -> Iterator[Connection]:
     with engine.begin() as connection:
-        tables.metadata.create_all(connection)
         yield connection
-    engine.dispose()
 
 
 def create(connection: Connection, **changes: object) -> integrations.Integration:

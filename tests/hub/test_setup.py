@@ -5,11 +5,12 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
 from aiohttp import web
+from sqlalchemy import Connection, select
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub import integrations, setup, webhook_urls
@@ -21,17 +22,30 @@ from ultraviolet.ion.client import IonClient, Retries
 from ultraviolet.ion.problems import IonRefusedError
 from ultraviolet.local_ion.schema import LocalIon, Viewer
 from ultraviolet.mirror.store import Store
+from ultraviolet.mirror.tables import metadata
 
 CATALOG = catalog.load()
 TOKEN_PATH = "/realms/api-keys/protocol/openid-connect/token"
 
 
+class Where(NamedTuple):
+    """A folder and a hub's database."""
+
+    path: Path
+    store_url: str
+
+
+@pytest.fixture
+def where(tmp_path: Path, store_url: str) -> Where:
+    return Where(tmp_path, store_url)
+
+
 class Place:
     """A hub's database beside a local ION, reached over HTTP."""
 
-    def __init__(self, path: Path, session: aiohttp.ClientSession, ion: LocalIon) -> None:
-        self.path, self.session, self.ion = path, session, ion
-        self.store = Store.open(f"sqlite:///{path / 'hub.db'}")
+    def __init__(self, where: Where, session: aiohttp.ClientSession, ion: LocalIon) -> None:
+        self.path, self.session, self.ion = where.path, session, ion
+        self.store = Store.open(where.store_url)
         self.catalog = CATALOG
         self.secrets = Secrets.from_text("a key of sixteen characters")
         self.public_url = "http://hub.example"
@@ -60,8 +74,8 @@ class Place:
 
 
 @asynccontextmanager
-async def standing(path: Path) -> AsyncIterator[Place]:
-    ion = LocalIon(path / "ion")
+async def standing(where: Where) -> AsyncIterator[Place]:
+    ion = LocalIon(where.path / "ion")
 
     async def sign_in(_: web.Request) -> web.Response:
         return web.json_response({"access_token": "token", "expires_in": 300})
@@ -84,7 +98,7 @@ async def standing(path: Path) -> AsyncIterator[Place]:
     address = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
         async with aiohttp.ClientSession() as session:
-            place = Place(path, session, ion)
+            place = Place(where, session, ion)
             new = NewIntegration("plant", address, address, "id", "secret")
             place.id = (
                 await place.store.write(lambda c: integrations.create(c, place.secrets, "kim", new))
@@ -96,23 +110,30 @@ async def standing(path: Path) -> AsyncIterator[Place]:
         ion.close()
 
 
-def run(path: Path, story: Callable[[Place], Awaitable[None]]) -> None:
+def run(where: Where, story: Callable[[Place], Awaitable[None]]) -> None:
     async def whole() -> None:
-        async with standing(path) as place:
+        async with standing(where) as place:
             await story(place)
 
     asyncio.run(whole())
 
 
-def files_with(path: Path, token: str) -> list[str]:
-    return [file.name for file in path.glob("hub.db*") if token.encode() in file.read_bytes()]
+def tables_with(place: Place, token: str) -> list[str]:
+    def look(connection: Connection) -> list[str]:
+        return [
+            name
+            for name, table in metadata.tables.items()
+            if any(token in repr(row) for row in connection.execute(select(table)))
+        ]
+
+    return place.store.read_now(look)
 
 
 def done(overview: setup.Overview) -> list[bool]:
     return [step.done for step in overview.steps]
 
 
-def test_the_connection_test_tells_who_and_what(tmp_path: Path) -> None:
+def test_the_connection_test_tells_who_and_what(where: Where) -> None:
     async def story(place: Place) -> None:
         result = await integrations.test(place, place.id)
         assert result.ok, result.findings
@@ -126,10 +147,10 @@ def test_the_connection_test_tells_who_and_what(tmp_path: Path) -> None:
         assert offered.has("PurchaseOrder", "shipToLocationId")
         assert offered.has("ResourceEnum", "RUNS")
 
-    run(tmp_path, story)
+    run(where, story)
 
 
-def test_a_key_that_may_read_nothing_is_found_out(tmp_path: Path) -> None:
+def test_a_key_that_may_read_nothing_is_found_out(where: Where) -> None:
     async def story(place: Place) -> None:
         place.viewer = Viewer(1, frozenset({"me"}))
         result = await integrations.test(place, place.id)
@@ -137,10 +158,10 @@ def test_a_key_that_may_read_nothing_is_found_out(tmp_path: Path) -> None:
         assert any("may read nothing" in finding.message for finding in result.findings)
         assert any("webhook receivers" in finding.message for finding in result.findings)
 
-    run(tmp_path, story)
+    run(where, story)
 
 
-def test_automatic_set_up_makes_everything_and_then_nothing(tmp_path: Path) -> None:
+def test_automatic_set_up_makes_everything_and_then_nothing(where: Where) -> None:
     async def story(place: Place) -> None:
         first = await setup.apply(place, "kim", place.id)
         assert (first.receiver_created, first.refused) == (True, [])
@@ -160,12 +181,12 @@ def test_automatic_set_up_makes_everything_and_then_nothing(tmp_path: Path) -> N
         assert done(shown) == [True, True, True, False, False]
         token = node["node"]["webhookUri"].rpartition("/")[2]
         assert token not in repr((first, again, shown))
-        assert not files_with(tmp_path, token)
+        assert not tables_with(place, token)
 
-    run(tmp_path, story)
+    run(where, story)
 
 
-def test_what_is_broken_is_repaired(tmp_path: Path) -> None:
+def test_what_is_broken_is_repaired(where: Where) -> None:
     async def story(place: Place) -> None:
         await setup.apply(place, "kim", place.id)
         client = await place.client(place.id)
@@ -183,10 +204,10 @@ def test_what_is_broken_is_repaired(tmp_path: Path) -> None:
         assert (repaired.subscribed, repaired.activated) == (1, 1)
         assert repaired.plan.problems == ()
 
-    run(tmp_path, story)
+    run(where, story)
 
 
-def test_a_receiver_that_was_deleted_in_ion_is_made_again(tmp_path: Path) -> None:
+def test_a_receiver_that_was_deleted_in_ion_is_made_again(where: Where) -> None:
     async def story(place: Place) -> None:
         chosen = [["RUN", "update"], ["purchaseOrders", "UPDATE"]]
         first = await setup.apply(place, "kim", place.id, wanted=chosen)
@@ -205,10 +226,10 @@ def test_a_receiver_that_was_deleted_in_ion_is_made_again(tmp_path: Path) -> Non
         assert second.receiver_created
         assert second.webhook_url.id != first.webhook_url.id
 
-    run(tmp_path, story)
+    run(where, story)
 
 
-def test_a_chosen_subset_is_all_that_is_subscribed(tmp_path: Path) -> None:
+def test_a_chosen_subset_is_all_that_is_subscribed(where: Where) -> None:
     async def story(place: Place) -> None:
         await setup.apply(place, "kim", place.id, wanted=[["runs", "UPDATE"], ["parts", "CREATE"]])
         narrowed = await setup.apply(place, "kim", place.id, wanted=[["runs", "UPDATE"]])
@@ -218,10 +239,10 @@ def test_a_chosen_subset_is_all_that_is_subscribed(tmp_path: Path) -> None:
         with pytest.raises(InvalidError, match="warp_drives"):
             await setup.apply(place, "kim", place.id, wanted=[["warp_drives", "UPDATE"]])
 
-    run(tmp_path, story)
+    run(where, story)
 
 
-def test_by_hand_the_texts_work_as_they_are_and_the_receiver_is_found(tmp_path: Path) -> None:
+def test_by_hand_the_texts_work_as_they_are_and_the_receiver_is_found(where: Where) -> None:
     async def story(place: Place) -> None:
         url, token = await place.store.write(lambda c: webhook_urls.mint(c, "kim", place.id, "by hand"))
         assert done(await setup.overview(place, place.id)) == [True, False, False, False, False]
@@ -242,10 +263,10 @@ def test_by_hand_the_texts_work_as_they_are_and_the_receiver_is_found(tmp_path: 
         with pytest.raises(InvalidError, match="no receiver 99"):
             await setup.adopt(place, "kim", place.id, "99")
 
-    run(tmp_path, story)
+    run(where, story)
 
 
-def test_a_receiver_of_someone_else_is_not_taken_over(tmp_path: Path) -> None:
+def test_a_receiver_of_someone_else_is_not_taken_over(where: Where) -> None:
     async def story(place: Place) -> None:
         given = {"input": {"name": "other", "webhookUri": "https://other.example/hooks/x"}}
         made = place.ask(setup.webhooks.CREATE_RECEIVER, **given)["createWebhookReceiver"]["webhookReceiver"]
@@ -253,10 +274,10 @@ def test_a_receiver_of_someone_else_is_not_taken_over(tmp_path: Path) -> None:
         with pytest.raises(InvalidError, match="does not post to a working URL"):
             await setup.adopt(place, "kim", place.id, str(made["id"]))
 
-    run(tmp_path, story)
+    run(where, story)
 
 
-def test_rotation_moves_the_receiver(tmp_path: Path) -> None:
+def test_rotation_moves_the_receiver(where: Where) -> None:
     async def story(place: Place) -> None:
         first = await setup.apply(place, "kim", place.id)
         rotated = await setup.rotate(place, "kim", first.webhook_url.id)
@@ -274,10 +295,10 @@ def test_rotation_moves_the_receiver(tmp_path: Path) -> None:
         again = await setup.apply(place, "kim", place.id)
         assert (again.receiver_created, again.webhook_url.id) == (False, new.id)
 
-    run(tmp_path, story)
+    run(where, story)
 
 
-def test_a_rotation_ion_did_not_follow_is_finished_by_set_up(tmp_path: Path) -> None:
+def test_a_rotation_ion_did_not_follow_is_finished_by_set_up(where: Where) -> None:
     async def story(place: Place) -> None:
         first = await setup.apply(place, "kim", place.id, wanted=[["runs", "UPDATE"]])
         place.viewer = Viewer(1, frozenset({"webhookReceiver", "webhookReceivers"}))
@@ -295,10 +316,10 @@ def test_a_rotation_ion_did_not_follow_is_finished_by_set_up(tmp_path: Path) -> 
         found = await place.store.read(lambda c: webhook_urls.find_by_token(c, place.id, receiver.token))
         assert found == current
 
-    run(tmp_path, story)
+    run(where, story)
 
 
-def test_where_ion_refuses_the_page_says_so(tmp_path: Path) -> None:
+def test_where_ion_refuses_the_page_says_so(where: Where) -> None:
     async def story(place: Place) -> None:
         place.viewer = Viewer(1, frozenset({"me"}))
         await place.store.write(lambda c: webhook_urls.mint(c, "kim", place.id, "by hand"))
@@ -308,4 +329,4 @@ def test_where_ion_refuses_the_page_says_so(tmp_path: Path) -> None:
         with pytest.raises(IonRefusedError):
             await setup.apply(place, "kim", place.id)
 
-    run(tmp_path, story)
+    run(where, story)

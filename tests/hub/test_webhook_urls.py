@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection, create_engine, select, update
+from sqlalchemy import Connection, Engine, select, update
 
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub import integrations, webhook_urls
@@ -15,14 +15,11 @@ SECRETS = Secrets.from_text("a key of sixteen characters")
 
 
 @pytest.fixture
-def connection() -> Iterator[Connection]:
-    engine = create_engine("sqlite://")
+def connection(engine: Engine) -> Iterator[Connection]:
     with engine.begin() as connection:
-        tables.metadata.create_all(connection)
         new = NewIntegration("plant", "api.example.com", "auth.example.com", "id", "secret")
         integrations.create(connection, SECRETS, "kim", new)
         yield connection
-    engine.dispose()
 
 
 def mint(connection: Connection) -> tuple[webhook_urls.WebhookUrl, str]:

@@ -1,14 +1,12 @@
 """An empty mirror of one integration."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine, insert
 
 from ultraviolet.ion.catalog import Catalog, load
-from ultraviolet.mirror.migrations import upgrade
-from ultraviolet.mirror.store import sqlite_engine
+from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import integrations
 from ultraviolet.times import now
 
@@ -19,18 +17,16 @@ def catalog() -> Catalog:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = sqlite_engine(f"sqlite:///{tmp_path / 'hub.db'}")
-    upgrade(engine)
+def two_plants(engine: Engine) -> Engine:
     with engine.begin() as connection:
         connection.execute(insert(integrations), [_row(1), _row(2)])
-    yield engine
-    engine.dispose()
+    return engine
 
 
 @pytest.fixture
-def connection(engine: Engine) -> Iterator[Connection]:
-    with engine.connect() as connection:
+def connection(two_plants: Engine) -> Iterator[Connection]:
+    with two_plants.connect() as connection:
+        dialect.begin_write(connection)
         yield connection
 
 

@@ -56,7 +56,7 @@ class Edge:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def submit(self, path: str, **fields: str) -> httpx.Response:
+    def submit(self, path: str, **fields: str | list[str]) -> httpx.Response:
         """Send a form as the page would, with its token."""
         page = self.send("GET", "/")
         found = re.search(r'name="csrf" value="(\w+)"', page.text)
@@ -71,10 +71,8 @@ class Edge:
 
 
 @pytest.fixture
-def edge(tmp_path: Path) -> Iterator[Edge]:
-    settings = Settings(
-        data=tmp_path, database_url=f"sqlite:///{tmp_path / 'hub.db'}", public_url="http://hub.test"
-    )
+def edge(tmp_path: Path, store_url: str) -> Iterator[Edge]:
+    settings = Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test")
     hub = Hub.open(settings)
     hub.store.write_now(lambda c: access.set_key(c, "test", "admin", ADMIN_KEY))
     made = Edge(hub)

@@ -27,7 +27,12 @@ class Setting(msgspec.Struct, frozen=True):
 
 SETTINGS = (
     Setting("ULTRAVIOLET_DATA", "directory of the database, the secret key and hub.json", str(DATA)),
-    Setting("ULTRAVIOLET_DATABASE_URL", "address of the database", "sqlite:///DATA/hub.db", secret=True),
+    Setting(
+        "ULTRAVIOLET_DATABASE_URL",
+        "address of the database, also postgresql://user@host/name",
+        "sqlite:///DATA/hub.db",
+        secret=True,
+    ),
     Setting("ULTRAVIOLET_PUBLIC_URL", "address under which ION reaches this hub", "http://HOST:PORT"),
     Setting("ULTRAVIOLET_ADMIN_KEY", "first API key, for automation; also …_FILE", secret=True),
     Setting(

@@ -1,4 +1,8 @@
-"""From recorded events to the mirror: what each one says goes through the one door, the cursor moves with it."""
+"""From recorded events to the mirror: what each one says goes through the one door, and its outcome is noted with it.
+
+What is left to do is what has no outcome. There is no cursor that could pass an event which another process
+has numbered but not yet committed: such an event comes a little later, and the door takes any order.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -11,10 +15,11 @@ from ultraviolet.crash_points import crash_point
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.ion.deliveries import Envelope, decode
-from ultraviolet.mirror import drift
+from ultraviolet.mirror import dialect, drift
 from ultraviolet.mirror.apply import apply, mark_stale
 from ultraviolet.mirror.dependents import sharing
 from ultraviolet.mirror.observation import Change, Mark, Observation, Origin
+from ultraviolet.mirror.state import DELETION
 from ultraviolet.mirror.tables import events
 from ultraviolet.times import now
 
@@ -23,12 +28,7 @@ _BY_WHOM = {"createdById", "updatedById"}
 
 _WAITING = text(
     """SELECT seq, body, received_at FROM events
-    WHERE integration_id = :integration AND seq > :cursor AND outcome IS NULL ORDER BY seq LIMIT :limit"""
-)
-_CURSOR = text("SELECT value FROM cursors WHERE integration_id = :integration AND name = 'apply'")
-_MOVE = text(
-    """INSERT INTO cursors (integration_id, name, value) VALUES (:integration, 'apply', :value)
-    ON CONFLICT (integration_id, name) DO UPDATE SET value = excluded.value"""
+    WHERE integration_id = :integration AND outcome IS NULL ORDER BY seq LIMIT :limit"""
 )
 _JUDGE = (
     update(events)
@@ -62,9 +62,8 @@ class _Said(msgspec.Struct):
 
 def take(connection: Connection, catalog: Catalog, integration_id: int, limit: int = 500) -> Taken:
     """Let the next events take effect, in the order they came; many of one object are one write."""
-    cursor = connection.execute(_CURSOR, {"integration": integration_id}).scalar() or 0
-    given = {"integration": integration_id, "cursor": cursor, "limit": limit}
-    rows = connection.execute(_WAITING, given).all()
+    dialect.wait_for_turn(connection, "mirror", integration_id)
+    rows = connection.execute(_WAITING, {"integration": integration_id, "limit": limit}).all()
     if not rows:
         return Taken(0)
     said = [_read(connection, catalog, integration_id, row) for row in rows]
@@ -73,7 +72,6 @@ def take(connection: Connection, catalog: Catalog, integration_id: int, limit: i
     drift.note_late(connection, integration_id, _told(said, applied.outcomes))
     outcomes = iter(applied.outcomes)
     connection.execute(_JUDGE, [_judge(s, next(outcomes) if s.observation else None) for s in said])
-    connection.execute(_MOVE, {"integration": integration_id, "value": rows[-1].seq})
     lost = any(s.problem for s in said)
     crash_point("apply.written")
     return Taken(len(rows), applied.changes, applied.marked, lost)
@@ -115,7 +113,9 @@ def _about_object(row: Any, resource: Resource, envelope: Envelope) -> _Said:
     assert envelope.object_id
     if not envelope.object_id.isdecimal():
         return _Said(row.seq, problem=f"{envelope.object_id[:80]} is not an id of {resource.title.lower()}")
-    if envelope.action == "DELETE" or not envelope.fields:
+    if envelope.action == "DELETE":
+        return _Said(row.seq, marks=[Mark(resource.name, envelope.object_id, DELETION, row.received_at)])
+    if not envelope.fields:
         return _Said(row.seq, marks=[Mark(resource.name, envelope.object_id, "event", row.received_at)])
     kept = {f.name for f in resource.fields}
     observation = Observation(

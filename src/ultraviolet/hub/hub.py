@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -13,6 +14,7 @@ from sqlalchemy import Connection
 
 from ultraviolet.errors import ConflictError
 from ultraviolet.hub import events, fetch, freshness, heartbeat, integrations, verifications
+from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.controllers import Controllers
@@ -26,7 +28,6 @@ from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.site import Site
 from ultraviolet.ion.catalog import Catalog, load
 from ultraviolet.ion.client import IonClient
-from ultraviolet.mirror import views
 from ultraviolet.mirror.store import Store
 
 _LOOK_AGAIN = 5.0
@@ -48,6 +49,7 @@ class Hub:
         self.changes = Broadcast()
         self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came)
         self.controllers: dict[int, Controllers] = {}
+        self._attention: defaultdict[int, Attention] = defaultdict(Attention)
         self._known: dict[int, Integration] = {}
         self._clients: dict[int, tuple[Integration, IonClient]] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -60,9 +62,7 @@ class Hub:
         """Open the database, bring it up to date, and read the contract."""
         settings.data.mkdir(parents=True, exist_ok=True)
         secrets = Secrets.from_settings(settings)
-        store, catalog = Store.open(settings.database_url), load()
-        store.write_now(lambda connection: views.create(connection, catalog))
-        return cls(settings, store, catalog, secrets)
+        return cls(settings, Store.open(settings.database_url), load(), secrets)
 
     @property
     def data(self) -> Path:
@@ -115,7 +115,13 @@ class Hub:
         client = await self.client(integration_id)
         offered = await self.store.read(lambda c: integrations.offered(c, self.catalog, integration_id))
         reader = Reader(client, self.catalog, offered)
-        return Site(self.store, self.catalog, integration_id, reader, self.changes)
+        attention = self._attention[integration_id]
+        return Site(self.store, self.catalog, integration_id, reader, self.changes, attention)
+
+    def attend(self, integration_id: int, resource: str, id_: str) -> None:
+        """Note that somebody looks at an object: if it is stale, it is read first."""
+        self._attention[integration_id].give(resource, id_)
+        self._wake(integration_id, "heal")
 
     async def test(self, integration_id: int) -> TestResult:
         """Test a connection; the controllers go on with what this ION turned out to offer."""
@@ -124,9 +130,15 @@ class Hub:
         self.changes.publish("integration", integration_id)
         return result
 
-    async def start_fetch(self, integration_id: int, mode: Mode, actor: str) -> int:
-        """Ask for a fetch; the controller does it."""
-        fetch_id = await self.store.write(lambda c: fetch.request(c, integration_id, mode, actor))
+    async def start_fetch(
+        self, integration_id: int, mode: Mode, actor: str, *, accept_absence: bool = False
+    ) -> int:
+        """Ask for a fetch; the controller does it. `accept_absence` lets it delete however many objects are gone."""
+
+        def ask(connection: Connection) -> int:
+            return fetch.request(connection, integration_id, mode, actor, accept_absence=accept_absence)
+
+        fetch_id = await self.store.write(ask)
         self._wake(integration_id, "fetch")
         self.changes.publish("fetch", integration_id, id=fetch_id)
         return fetch_id

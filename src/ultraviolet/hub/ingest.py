@@ -26,6 +26,8 @@ _LARGEST_GROUP = 1000
 _REREAD_AFTER = 2.0
 """Seconds after which the addresses are read again, for changes another process made."""
 _UNKNOWN_REREAD_AFTER = 0.2
+_SEEN_EVERY = 1.0
+"""Seconds between two notes that an address is in use: its row would else be a place where processes queue."""
 _PRIVATE = {"authorization", "cookie", "proxy-authorization"}
 
 log = structlog.get_logger()
@@ -68,6 +70,13 @@ class _Waiting(msgspec.Struct):
     done: "asyncio.Future[Verdict]"
 
 
+class _Seen(msgspec.Struct, frozen=True):
+    """When this process last noted that an address is in use, and how it was signed."""
+
+    at: float
+    form: SignatureFormat | None
+
+
 class Ingest:
     """Takes deliveries; many that wait at the same time are one commit."""
 
@@ -87,6 +96,7 @@ class Ingest:
         self._urls: Mapping[bytes, UrlEntry] = {}
         self._read_at = -_REREAD_AFTER
         self._used: set[int] = set()
+        self._seen: dict[int, _Seen] = {}
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
 
@@ -134,7 +144,7 @@ class Ingest:
         while self._waiting:
             group, self._waiting = self._waiting[:_LARGEST_GROUP], self._waiting[_LARGEST_GROUP:]
             try:
-                await self._store.write(lambda connection, group=group: self._commit(connection, group))
+                await self._store.keep(lambda connection, group=group: self._commit(connection, group))
             except Exception as error:
                 log.warning("delivery.not_kept", count=len(group), error=str(error), exc_info=True)
                 _answer(group, Verdict(503))
@@ -146,19 +156,26 @@ class Ingest:
                 self._changes.publish("event", integration_id)
 
     def _commit(self, connection: Connection, group: Sequence[_Waiting]) -> None:
-        connection.execute(_INSERT, [w.row for w in group])
+        # In one order, so that two processes that are told the same never wait for each other in a circle.
+        connection.execute(_INSERT, sorted((w.row for w in group), key=lambda row: row["dedupe_key"]))
         for url_id in {w.row["webhook_url_id"] for w in group}:
             mine = [w for w in group if w.row["webhook_url_id"] == url_id]
-            form = next((w.form for w in mine if w.form), None)
-            at = mine[-1].row["received_at"]
-            given = {"id": url_id, "at": at, "verified": int(form is not None), "format": form}
-            connection.execute(_SEEN, given)
+            form: SignatureFormat | None = next((w.form for w in mine if w.form), None)
+            self._note_use(connection, url_id, mine[-1].row["received_at"], form)
             if url_id not in self._used:
                 ended = connection.execute(_END_REPLACED, {"id": url_id})
                 self._used.add(url_id)
                 if ended.rowcount:
                     self._read_at = -_REREAD_AFTER
         crash_point("ingest.written")
+
+    def _note_use(self, connection: Connection, url_id: int, at: str, form: SignatureFormat | None) -> None:
+        noted, moment = self._seen.get(url_id), time.monotonic()
+        if noted and noted.form == form and moment - noted.at < _SEEN_EVERY:
+            return
+        given = {"id": url_id, "at": at, "verified": int(form is not None), "format": form}
+        connection.execute(_SEEN, given)
+        self._seen[url_id] = _Seen(moment, form)
 
 
 def _answer(group: Sequence[_Waiting], verdict: Verdict) -> None:

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import activity, arrivals, drift, rows
+from ultraviolet.mirror import activity, arrivals, dialect, drift, rows
 from ultraviolet.mirror.dependents import dependents_of
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
-from ultraviolet.mirror.state import State
+from ultraviolet.mirror.state import DELETION, State
 from ultraviolet.times import text
 
 LAG = timedelta(seconds=60)
@@ -33,6 +33,7 @@ def apply(
     marks: Sequence[Mark] = (),
 ) -> Applied:
     """Let observations, then marks, take effect; returns what changed and what came of each observation."""
+    dialect.wait_for_turn(connection, "mirror", integration_id)
     states = rows.load(connection, integration_id, {o.ref for o in observations} | {m.ref for m in marks})
     outcomes = [_fold(states[o.ref], o) for o in observations]
     for state in states.values():
@@ -51,6 +52,7 @@ def apply(
 
 def mark_stale(connection: Connection, integration_id: int, marks: Iterable[Mark]) -> int:
     """Say that objects may differ from the mirror, unless a read that began after the news has settled it."""
+    dialect.wait_for_turn(connection, "mirror", integration_id)
     wanted = list(marks)
     return _mark(
         connection, integration_id, rows.load(connection, integration_id, {m.ref for m in wanted}), wanted
@@ -109,11 +111,23 @@ def _absent(state: State, seen: Observation, began: str) -> str:
         return "older"
     if state.known and not state.read_at and began < _later(state.observed_at, UNSEEN):
         return "older"
+    if state.known and not state.deleted_at and not _deletion_told(state, seen):
+        if state.marked_at is None:
+            state.mark("not shown", seen.observed_at)
+        return "unproven"
     state.settle(began)
     if not state.known or state.deleted_at:
         return "same"
     state.read_at = began
     return state.delete(seen)
+
+
+def _deletion_told(state: State, seen: Observation) -> bool:
+    """Whether anything but this read speaks of a deletion: an event, or a whole pass over the resource.
+
+    A key that has lost the permission to see an object reads the same as if it were deleted.
+    """
+    return seen.origin.kind == "fetch" or state.reason == DELETION
 
 
 def _outdated(state: State, seen: Observation, began: str) -> bool:

@@ -60,7 +60,9 @@ _ADD_LINK = text(
 _PUT_STALE = text(
     """INSERT INTO stale (integration_id, resource, id, reason, since, marked_at, marks, attempts, next_attempt_at)
     VALUES (:integration, :resource, :id, :reason, :since, :marked_at, :marks, 0, :marked_at)
-    ON CONFLICT (integration_id, resource, id) DO UPDATE SET marked_at = excluded.marked_at, marks = excluded.marks"""
+    ON CONFLICT (integration_id, resource, id) DO UPDATE SET marked_at = excluded.marked_at, marks = excluded.marks,
+      reason = excluded.reason, next_attempt_at = CASE WHEN stale.reason = excluded.reason
+        THEN stale.next_attempt_at ELSE excluded.next_attempt_at END"""
 )
 
 _DROP_STALE = text(

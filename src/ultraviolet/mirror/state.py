@@ -8,6 +8,9 @@ from ultraviolet.mirror.observation import Observation, Origin, Ref
 STAMPS = frozenset({"_updated", "_etag", "Updated", "Etag", "LastSessionId", "updatedById"})
 """Fields that differ after every change and say nothing of what changed."""
 
+DELETION = "deletion"
+"""The reason of a mark that says the object is deleted: then a read that does not find it is proof."""
+
 
 @dataclass(slots=True)
 class State:
@@ -67,6 +70,8 @@ class State:
             return False
         if self.marked_at is None:
             self.since, self.reason, self.marks = at, reason, 0
+        elif reason == DELETION:
+            self.reason = reason
         self.marked_at = max(self.marked_at or "", at)
         self.marks += 1
         self.marked, self.settled = True, False

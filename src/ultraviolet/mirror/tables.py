@@ -1,11 +1,10 @@
 """The tables of the hub: what came in, what is true, what is left to do, and who may do what.
 
 Times are RFC 3339 text in UTC with microseconds, so that they sort as they are and mean the same on
-SQLite and PostgreSQL. `source_time` is ION's clock, every other time is the hub's.
+SQLite and PostgreSQL, where all text is compared byte by byte (COLLATE "C"). `source_time` is ION's clock, every other time is the hub's.
 """
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -16,10 +15,11 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
     UniqueConstraint,
     text,
 )
+
+from ultraviolet.mirror.dialect import JSON, Text
 
 metadata = MetaData()
 
@@ -87,7 +87,7 @@ webhook_urls = Table(
 events = Table(
     "events",
     metadata,
-    Column("seq", _Id, primary_key=True, autoincrement=True, comment="order of commit in the hub"),
+    Column("seq", _Id, primary_key=True, autoincrement=True, comment="order of arrival in the hub"),
     _integration(),
     Column("webhook_url_id", _Id, nullable=False),
     Column("dedupe_key", LargeBinary, nullable=False),
@@ -109,17 +109,15 @@ events = Table(
     Column("applied_at", Text),
     UniqueConstraint("integration_id", "dedupe_key"),
     Index("events_by_object", "integration_id", "resource", "object_id", "seq"),
+    Index(
+        "events_waiting",
+        "integration_id",
+        "seq",
+        sqlite_where=text("outcome IS NULL"),
+        postgresql_where=text("outcome IS NULL"),
+    ),
     comment="what ION told the hub, once each, raw",
     sqlite_autoincrement=True,
-)
-
-cursors = Table(
-    "cursors",
-    metadata,
-    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
-    Column("name", Text, primary_key=True, comment="apply: the last event seq that went through the door"),
-    Column("value", _Id, nullable=False),
-    comment="how far each controller has come",
 )
 
 objects = Table(
@@ -226,6 +224,13 @@ fetches = Table(
     Column("mode", Text, nullable=False, comment="incremental or full"),
     Column("state", Text, nullable=False, comment="running, done, failed or cancelled"),
     Column("requested_by", Text, nullable=False),
+    Column(
+        "accept_absence",
+        Boolean,
+        nullable=False,
+        default=False,
+        comment="delete however many objects ION does not show any more",
+    ),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
     Column("error", Text),
@@ -409,4 +414,16 @@ activity = Table(
         for number, bound in enumerate((*DELAYS, "more"))
     ),
     comment="changes a minute and their delay from ION's time of the change until the mirror showed it",
+)
+
+saved_views = Table(
+    "saved_views",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("user_name", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("query", Text, nullable=False, comment="the query part of the page's address"),
+    UniqueConstraint("user_name", "resource", "name"),
+    comment="tables of objects that someone wants to come back to",
 )

