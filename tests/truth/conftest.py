@@ -3,9 +3,9 @@
 import os
 
 from hypothesis import HealthCheck, settings
-from tests.mirror.conftest import catalog, connection, engine
+from tests.mirror.conftest import catalog, connection, two_plants
 
-__all__ = ["catalog", "connection", "engine"]
+__all__ = ["catalog", "connection", "two_plants"]
 
 _CALM = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 settings.register_profile("modest", max_examples=60, stateful_step_count=40, **_CALM)

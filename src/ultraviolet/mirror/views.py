@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from ultraviolet.ion.catalog import Catalog, Field, Resource
 from ultraviolet.ion.documents import is_read
+from ultraviolet.mirror.dialect import wait_for_turn
 from ultraviolet.mirror.tables import settings, view_columns
 
 PREFIX = "ion_"
@@ -110,6 +111,7 @@ def definition(catalog: Catalog, resource: Resource, dialect: str) -> str:
 
 def create(connection: Connection, catalog: Catalog) -> None:
     """Make the views anew where they are not those of this catalog; quick where they are."""
+    wait_for_turn(connection, "migration")
     dialect = connection.dialect.name
     wanted = {r.name: definition(catalog, r, dialect) for r in catalog.mirrored}
     digest = hashlib.sha256("\n".join(wanted.values()).encode()).hexdigest()

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from ultraviolet.mirror.tables import cursors, drift, events, fetches, objects, stale, watermarks
+from ultraviolet.mirror.tables import drift, events, fetches, objects, stale, watermarks
 from ultraviolet.web.reading.rows import columns
 
 
@@ -54,11 +54,7 @@ def summary(connection: Connection, integration_id: int) -> Summary:
         stale=waiting,
         stale_since=since,
         waiting_events=value(
-            select(count).where(
-                events.c.integration_id == integration_id,
-                events.c.outcome.is_(None),
-                events.c.seq > _applied(integration_id),
-            )
+            select(count).where(events.c.integration_id == integration_id, events.c.outcome.is_(None))
         ),
         last_event_at=connection.execute(
             select(events.c.received_at)
@@ -77,12 +73,6 @@ def summary(connection: Connection, integration_id: int) -> Summary:
             )
         ),
     )
-
-
-def _applied(integration_id: int) -> Any:
-    """The event up to which all went through the door; none before it waits."""
-    where = (cursors.c.integration_id == integration_id, cursors.c.name == "apply")
-    return func.coalesce(select(cursors.c.value).where(*where).scalar_subquery(), 0)
 
 
 def drifted(connection: Connection, integration_id: int, before: int | None, limit: int) -> list[Drifted]:
