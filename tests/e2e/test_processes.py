@@ -39,15 +39,15 @@ def test_three_processes_killed_in_turn_lose_nothing(
     store = postgresql.new_database()
     hub = start_hub("--workers", "3", store_url=store)
     integration = hub.connect(ion)
-    wait(lambda: hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"], 20, "the first fetch")
+    wait(lambda: hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"], 60, "the first fetch")
     hub.fetch(integration)
-    wait(lambda: len(duties(store, PRESENT)) == 3, 20, "three processes")
+    wait(lambda: len(duties(store, PRESENT)) == 3, 60, "three processes")
     before = ion.changes()
     ion._door("PATCH", "/_local/plant", {"changes_per_second": 200})
     began = time.monotonic()
     waits = []
     for _ in range(3):
-        wait(lambda: len(duties(store, PRESENT)) == 3, 30, "the dead are replaced")
+        wait(lambda: len(duties(store, PRESENT)) == 3, 60, "the dead are replaced")
         [(_, holder)] = wait(lambda: duties(store), 10, "someone has the duties")
         seen = ion.changes()
         wait(lambda seen=seen: ion.changes() > seen + 50, 20, "changes go on")
@@ -91,7 +91,7 @@ def test_integrations_are_shared_and_a_page_hears_of_another_processs_work(
     pids = {one.child.process.pid, worker.child.process.pid}
     wait(lambda: {p for _, p in duties(store)} == pids, 10, "each has one duty")
     assert worker.status("/integrations", worker.key) == 404
-    wait(lambda: one.find("/integrations/1/fetches")["items"], 20, "the first fetch")
+    wait(lambda: one.find("/integrations/1/fetches")["items"], 60, "the first fetch")
 
     hears = subprocess.Popen(
         ["curl", "-sN", "-H", f"authorization: Bearer {web.key}", f"{web.url}/live"],

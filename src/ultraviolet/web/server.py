@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import msgspec
+import stamina
 import uvicorn
 from sqlalchemy import Connection
 
@@ -18,6 +19,7 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.secrets import new_token
 from ultraviolet.hub.settings import Settings
 from ultraviolet.mirror.dialect import address, wait_for_turn
+from ultraviolet.mirror.store import StoreUnavailableError
 from ultraviolet.web.app import create_app
 from ultraviolet.web.supervisor import Supervisor, given_socket, listen, own_command
 
@@ -64,7 +66,7 @@ def serve(options: ServeOptions) -> None:
     if options.workers > 1:
         _supervise(options, settings)
         return
-    hub = Hub.open(settings, options.role)
+    hub = _open(settings, options.role)
     config = uvicorn.Config(
         create_app(hub),
         host=options.host,
@@ -89,10 +91,18 @@ def serve(options: ServeOptions) -> None:
             hub.close()
 
 
+def _open(settings: Settings, role: Role) -> Hub:
+    """Open the hub, and wait for its database where that is still starting."""
+    for attempt in stamina.retry_context(on=StoreUnavailableError, timeout=60, attempts=None, wait_max=2):
+        with attempt:
+            return Hub.open(settings, role)
+    raise AssertionError
+
+
 def _supervise(options: ServeOptions, settings: Settings) -> None:
     if not address(settings.database_url).drivername.startswith("postgresql"):
         raise InvalidError("Several processes need PostgreSQL: a hub on SQLite is one process")
-    hub = Hub.open(settings, options.role)
+    hub = _open(settings, options.role)
     given = ["--host", options.host, "--port", str(options.port), "--data", str(options.data)]
     command = own_command("serve", *given, "--role", options.role, "--workers", "1")
     with announced(hub, options.url), listen(options.host, options.port) as listening:
