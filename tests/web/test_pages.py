@@ -75,6 +75,8 @@ def test_pages_allow_no_inline_script(signed_in: Any) -> None:
         "/drift?cause=event+told+only+a+part",
         "/verifications",
         "/settings",
+        "/settings/audit",
+        "/settings/about",
         "/search",
         "/search?q=nothing says this",
     ],

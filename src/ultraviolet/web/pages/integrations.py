@@ -74,9 +74,12 @@ async def show_freshness(
     """Show when each resource was last proven right."""
 
     def read(connection: Connection) -> dict[str, Any]:
+        integration = integrations.get(connection, integration_id)
+        judged = hub.freshness(connection, integration)
         return {
-            "integration": integrations.get(connection, integration_id),
-            "rows": freshness.by_resource(connection, integration_id),
+            "integration": integration,
+            "judged": judged,
+            "rows": judged.resources,
         }
 
     return render.page(request, "freshness.html", **await hub.store.read(read))

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from ultraviolet import times
 from ultraviolet.hub import integrations
+from ultraviolet.hub.freshness import Freshness, ResourceFreshness
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.web.gate import AnyRequest, GivenHub, at_least
@@ -18,11 +19,11 @@ from ultraviolet.web.reading import activity, drift, fetches, freshness, objects
 from ultraviolet.web.reading.activity import Minute
 from ultraviolet.web.reading.drift import DriftFilter, Wrong
 from ultraviolet.web.reading.fetches import Fetch
-from ultraviolet.web.reading.freshness import Freshness, Summary
+from ultraviolet.web.reading.freshness import Summary
 from ultraviolet.web.reading.objects import Counted
 
 _CAUSES = 12
-Trust = Literal["paused", "failing", "reading", "unread", "silent", "catching_up", "fresh"]
+Trust = Literal["paused", "failing", "reading", "unread", "stale", "silent", "catching_up", "ageing", "fresh"]
 _CATCHING_UP = 10.0
 """Seconds something may be stale before the sentence says so: an ordinary change takes less."""
 
@@ -31,7 +32,7 @@ class Row(msgspec.Struct, frozen=True):
     """One resource: how much there is, and since when it is known to be right."""
 
     counted: Counted
-    proof: Freshness | None
+    proof: ResourceFreshness | None
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -40,8 +41,7 @@ class Card(msgspec.Struct, frozen=True):
     integration: Integration
     summary: Summary
     trust: Trust
-    problem: str | None
-    """What keeps ION from answering now."""
+    judged: Freshness
     changes: Chart
     delay: Chart
     wrong: list[Wrong]
@@ -61,19 +61,18 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
 
 
 def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
-    at_work = hub.controllers.get(integration.id)
-    problem = at_work.problem if at_work else None
     summary = freshness.summary(connection, integration.id)
     running = fetches.running(connection, integration.id)
     minutes = activity.last_hour(connection, integration.id)
     day_ago = times.text(datetime.now(UTC) - timedelta(days=1))
-    proofs = {proof.resource: proof for proof in freshness.by_resource(connection, integration.id)}
+    judged = hub.freshness(connection, integration)
+    proofs = {proof.resource: proof for proof in judged.resources}
     counted = objects.counts(connection, hub.catalog, integration.id)
     return Card(
         integration,
         summary,
-        _trust(integration, summary, problem, running),
-        problem,
+        _trust(integration, summary, judged, running),
+        judged,
         _changes(minutes),
         _delay(minutes),
         drift.report(connection, integration.id, DriftFilter(since=day_ago), "day").causes[:_CAUSES],
@@ -84,24 +83,27 @@ def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
 
 def trust(connection: Connection, hub: Hub, integration: Integration) -> Trust:
     """Say in a word whether an integration's copy can be trusted now."""
-    at_work = hub.controllers.get(integration.id)
     summary = freshness.summary(connection, integration.id)
     running = fetches.running(connection, integration.id)
-    return _trust(integration, summary, at_work.problem if at_work else None, running)
+    return _trust(integration, summary, hub.freshness(connection, integration), running)
 
 
-def _trust(integration: Integration, summary: Summary, problem: str | None, running: list[Fetch]) -> Trust:
-    """Choose the sentence: the worst of what is true now."""
-    if integration.paused:
-        return "paused"
-    if problem or (integration.test_result and not integration.test_result.ok):
-        return "failing"
-    if summary.last_fetch_at is None:
-        return "reading" if running else "unread"
-    if summary.last_event_at is None:
-        return "silent"
-    if summary.stale_since and _age(summary.stale_since) > _CATCHING_UP:
-        return "catching_up"
+def _trust(integration: Integration, summary: Summary, judged: Freshness, running: list[Fetch]) -> Trust:
+    """Choose the word: the worst of what is true now."""
+    catching_up = summary.stale_since is not None and _age(summary.stale_since) > _CATCHING_UP
+    found: list[tuple[bool, Trust]] = [
+        (integration.paused, "paused"),
+        (any(cause.kind in ("ion_fails", "credentials") for cause in judged.causes), "failing"),
+        (summary.last_fetch_at is None and bool(running), "reading"),
+        (summary.last_fetch_at is None, "unread"),
+        (any(cause.red for cause in judged.causes), "stale"),
+        (summary.last_event_at is None, "silent"),
+        (catching_up, "catching_up"),
+        (judged.state == "ageing", "ageing"),
+    ]
+    for holds, word in found:
+        if holds:
+            return word
     return "fresh"
 
 

@@ -80,12 +80,13 @@ def columns(resource: Resource) -> dict[str, Column]:
 
 
 def chosen(resource: Resource, names: Sequence[str], by: Order) -> list[Column]:
-    """Give the columns that were asked for, else those that tell most and the one that is sorted by."""
+    """Give the columns that were asked for, else those that tell most, and always the one that is sorted by."""
     known = columns(resource)
     asked = [known[name] for name in names if name in known]
     telling = [column for column in known.values() if column.name != "id" and column.kind != "other"]
-    sorted_by = [column for column in telling[_SHOWN:] if column.name == by.by]
-    return asked or telling[:_SHOWN] + sorted_by
+    shown = asked or telling[:_SHOWN]
+    sorting = known.get(by.by)
+    return [*shown, sorting] if sorting and sorting.name != "id" and sorting not in shown else shown
 
 
 def condition(resource: Resource, written: str) -> Condition:
