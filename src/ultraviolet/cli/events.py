@@ -21,7 +21,7 @@ COLUMNS = {
 Seq = Annotated[int, typer.Argument(help="Number of the event, from `ultraviolet event list`.")]
 
 
-@command(app, "list")
+@command(app, "list", watchable=True)
 def list_(
     session: Session,
     *,
