@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ultraviolet.ion import catalog, deliveries, signatures
-from ultraviolet.ion.deliveries import Envelope
+from ultraviolet.ion.deliveries import Envelope, actor
 
 CATALOG = catalog.load()
 SECRET, BODY = "s3cret", b'{"event_id": 1}'
@@ -223,3 +223,17 @@ VALUES = st.recursive(
 @given(VALUES | st.dictionaries(NAMES, VALUES, max_size=8))
 def test_reading_never_raises(told: Any) -> None:
     assert isinstance(read(told), Envelope)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"resource": "parts", "id": 1, "actor_id": 3}', "3"),
+        (b'{"event": {"resource": "parts", "id": 1, "changedBy": {"id": 4, "name": "Ada"}}}', "4"),
+        (b'{"resource": "parts", "id": 1}', None),
+        (b"not JSON", None),
+        (b"[1]", None),
+    ],
+)
+def test_who_made_the_change_is_told_where_a_body_says_so(body: bytes, expected: str | None) -> None:
+    assert expected == actor(body)

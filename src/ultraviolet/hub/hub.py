@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -11,12 +13,13 @@ import structlog
 from sqlalchemy import Connection
 
 from ultraviolet.errors import ConflictError
-from ultraviolet.hub import events, fetch, integrations, verifications
+from ultraviolet.hub import events, fetch, freshness, heartbeat, integrations, verifications
 from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.controllers import Controllers
 from ultraviolet.hub.fetch import Mode
+from ultraviolet.hub.freshness import Freshness, Now
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.hub.reader import Reader
@@ -73,6 +76,7 @@ class Hub:
 
     async def start(self) -> None:
         """Take deliveries and let the controllers of every integration begin."""
+        await self.store.write(heartbeat.beat)
         await self.ingest.refresh()
         await self.reload()
         self._keeper = asyncio.create_task(self._keep_up(), name="integrations")
@@ -158,6 +162,13 @@ class Hub:
     async def _verifying(self, number: int) -> bool:
         return await self.store.read(lambda c: verifications.state_of(c, number)) == "running"
 
+    def freshness(self, connection: Connection, integration: Integration) -> Freshness:
+        """Judge how much the mirror of an integration can be trusted now."""
+        at_work = self.controllers.get(integration.id)
+        problem = at_work.problem if at_work else None
+        known = Now(datetime.now(UTC), problem, heals=self.settings.heal)
+        return freshness.of(connection, self.catalog, integration, known)
+
     async def resume_verify(self, verification_id: int) -> None:
         """Let a failed comparison go on where it stopped."""
         integration_id = await self.store.write(lambda c: verifications.resume(c, verification_id))
@@ -181,7 +192,7 @@ class Hub:
             for id_, integration in wanted.items():
                 if id_ not in self.controllers:
                     self._known[id_] = integration
-                    self.controllers[id_] = Controllers(await self.site(id_))
+                    self.controllers[id_] = Controllers(await self.site(id_), heal=self.settings.heal)
                     self.controllers[id_].start()
 
     def integrations_changed(self) -> None:
@@ -189,11 +200,15 @@ class Hub:
         self._look.set()
 
     async def _keep_up(self) -> None:
+        beaten = time.monotonic()
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), _LOOK_AGAIN)
             self._look.clear()
             try:
+                if time.monotonic() - beaten > heartbeat.EVERY:
+                    beaten = time.monotonic()
+                    await self.store.write(heartbeat.beat)
                 await self.reload()
             except Exception as error:
                 log.warning("integrations.not_followed", error=str(error), exc_info=True)

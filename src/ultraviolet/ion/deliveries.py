@@ -41,6 +41,7 @@ _RESOURCE = (
 _EVENT_NAME = ("event", "eventtype", "eventname", "topic")
 _ACTION = ("action", "operation", "op", "eventtype", "event", "type", "eventname")
 _ID = ("id", "objectid", "resourceid", "recordid", "rowid", "pk")
+_ACTOR = ("actorid", "actor", "userid", "user", "changedbyid", "changedby", "updatedbyid")
 _TIME = (
     "timestamp",
     "occurredat",
@@ -132,6 +133,19 @@ def decode(catalog: Catalog, body: bytes) -> Envelope:
     if not isinstance(told, dict):
         return Envelope(problem="The body is not one JSON object")
     return _read(catalog, _flat(cast("Row", told)))
+
+
+def actor(body: bytes) -> str | None:
+    """Tell the id of the person a body names as the one who made the change; None where it names none."""
+    try:
+        told: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    flat = _flat(cast("Row", told))
+    named = _first(flat, _ACTOR)
+    return _text(cast("Row", named).get("id") if isinstance(named, dict) else named)
 
 
 def _read(catalog: Catalog, told: Row) -> Envelope:

@@ -9,10 +9,26 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
-from sqlalchemy import URL, Connection, Dialect, Engine, TextClause, create_engine, event, make_url, text
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Engine,
+    Integer,
+    TextClause,
+    create_engine,
+    event,
+    func,
+    literal,
+    make_url,
+    text,
+)
 from sqlalchemy import Text as AnyText
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import UserDefinedType
 
 from ultraviolet.errors import InvalidError
@@ -118,6 +134,27 @@ _WAIT = text("SELECT pg_advisory_xact_lock(:turn, :which)")
 def says(connection: Connection) -> TextClause:
     """Give the condition that a value of `objects.doc` contains `:said`, written in small letters."""
     return _SAYS_POSTGRESQL if is_postgresql(connection) else _SAYS_SQLITE
+
+
+def field_of(connection: Connection, doc: ColumnElement[Any], name: str) -> ColumnElement[Any]:
+    """Give a field of a document as the text it is, and NULL where there is none."""
+    if is_postgresql(connection):
+        return doc.op("->>", return_type=AnyText())(literal(name, AnyText()))
+    return func.json_extract(doc, literal(f'$."{name}"', AnyText()), type_=AnyText())
+
+
+class place_in(GenericFunction[int]):  # noqa: N801  reads as the SQL function it is
+    """Where bytes have other bytes, from 1; 0 where they have not."""
+
+    name = "instr"
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(place_in, "postgresql")
+def _position(element: Any, compiler: Any, **given: Any) -> str:  # pyright: ignore[reportUnusedFunction]
+    whole, part = (compiler.process(clause, **given) for clause in element.clauses)
+    return f"position({part} in {whole})"
 
 
 def may_try_again(error: DBAPIError) -> bool:
