@@ -125,7 +125,17 @@ def begin_read(connection: Connection) -> None:
 def wait_for_turn(connection: Connection, turn: Turn, which: int = 0) -> None:
     """Let nobody else do this at the same time, from here to the end of the transaction."""
     if is_postgresql(connection):
-        connection.execute(_WAIT, {"turn": _TURNS.index(turn), "which": which})
+        connection.execute(_WAIT, {"turn": number(turn), "which": which})
+
+
+def number(turn: Turn) -> int:
+    """Give the first number of the advisory locks of a turn."""
+    return _TURNS.index(turn)
+
+
+def libpq(engine: Engine) -> str:
+    """Write the address of a PostgreSQL database, password included, for connections of their own."""
+    return engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 _WAIT = text("SELECT pg_advisory_xact_lock(:turn, :which)")
