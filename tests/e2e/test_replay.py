@@ -65,3 +65,48 @@ def test_a_replay_of_everything_is_not_begun_by_mistake(hub: Any, integration: d
 
     assert refused.returncode == 2
     assert "Say which events" in refused.stderr
+
+
+def contents(hub: Any) -> dict[tuple[str, str], Any]:
+    """Everything that is not deleted, past the hub."""
+    query = "SELECT resource, id, doc FROM objects WHERE deleted_at IS NULL"
+    with closing(sqlite3.connect(f"file:{hub.data / 'hub.db'}?mode=ro", uri=True)) as connection:
+        return {(resource, id_): json.loads(doc) for resource, id_, doc in connection.execute(query)}
+
+
+def bodies(hub: Any) -> list[bytes]:
+    with closing(sqlite3.connect(f"file:{hub.data / 'hub.db'}?mode=ro", uri=True)) as connection:
+        return [row[0] for row in connection.execute("SELECT body FROM events ORDER BY seq")]
+
+
+def test_a_hub_rebuilt_from_events_and_one_fetch_equals_the_original(
+    start_ion: Any, start_hub: Any, wait: Any, tmp_path: Any
+) -> None:
+    ion, original = start_ion(changes=30), start_hub()
+    integration = original.connect(ion, incremental_schedule=NEVER, full_schedule=NEVER)
+    original.fetch(integration)
+    before = ion.changes()
+    wait(lambda: ion.changes() - before > 200, 60, "200 changes")
+    ion.rest()
+    wait(lambda: original.at_rest(ion, integration), 60, "rest")
+    with closing(sqlite3.connect(original.data / "hub.db", timeout=30)) as connection, connection:
+        connection.execute("UPDATE events SET body = ? WHERE seq = 1", [b"not \xff UTF-8"])
+    file = tmp_path / "events.jsonl"
+
+    exported = original.cli("event", "export", str(file))
+    assert exported.returncode == 0, exported.stderr
+    rebuilt = start_hub(data=tmp_path / "rebuilt" / "data")
+    given = {"name": "plant", "api_url": ion.url, "auth_url": ion.url, "requests_per_second": 500}
+    given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
+    given |= {"incremental_schedule": NEVER, "full_schedule": NEVER}
+    again = rebuilt.api("POST", "/integrations", given)
+    imported = rebuilt.cli("event", "import", str(file), "--json")
+    assert imported.returncode == 0, imported.stderr
+    rebuilt.fetch(again)
+    wait(lambda: rebuilt.at_rest(ion, again), 60, "rest after the import")
+
+    count = json.loads(imported.stdout)["added"]
+    assert count == len(file.read_bytes().splitlines()) > 100
+    assert bodies(rebuilt) == bodies(original)
+    assert contents(rebuilt) == contents(original)
+    assert json.loads(rebuilt.cli("event", "import", str(file), "--json").stdout)["added"] == 0

@@ -1,16 +1,19 @@
 """`ultraviolet event`: what ION has delivered."""
 
+import sys
 from collections.abc import Iterator
-from typing import Annotated
+from pathlib import Path
+from typing import IO, Annotated
 
 import typer
 
 from ultraviolet.cli.api import Json
+from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.moments import HELP as MOMENT
 from ultraviolet.cli.moments import moment
 from ultraviolet.cli.session import Session, command
 
-app = typer.Typer(no_args_is_help=True, help="Look at what ION delivered: list, show, replay.")
+app = typer.Typer(no_args_is_help=True, help="What ION delivered: list, show, replay, export, import.")
 
 COLUMNS = {
     "seq": "seq",
@@ -30,6 +33,8 @@ CHANGES = {
     "now": "old",
     "then": "new",
 }
+
+_PIECE = 1_000_000
 
 Seq = Annotated[int, typer.Argument(help="Number of the event, from `ultraviolet event list`.")]
 
@@ -96,6 +101,58 @@ def replay(
     session.show(report)
     if dry_run:
         session.show_list(_fields(changes), CHANGES, "Nothing would change.")
+
+
+@command(app, "export")
+def export(
+    session: Session,
+    file: Annotated[Path, typer.Argument(help="File to write; - for stdout.", allow_dash=True)],
+    *,
+    integration: Name = None,
+) -> None:
+    """Write all events as JSON lines, raw bodies kept exactly.
+
+    Example: `ultraviolet event export events.jsonl`
+    """
+    found = session.integration(integration)["id"]
+    with sys.stdout.buffer if str(file) == "-" else file.open("wb") as out:
+        session.api.download(f"/integrations/{found}/events/export", out.write)
+    session.say(f"Written: {file}")
+
+
+@command(app, "import")
+def import_(
+    session: Session,
+    file: Annotated[
+        Path, typer.Argument(help="File that `event export` wrote.", exists=True, dir_okay=False)
+    ],
+    *,
+    integration: Name = None,
+) -> None:
+    """Take in events of another hub; they go through the live path, and what is known already is not doubled.
+
+    Then `ultraviolet fetch run --mode full` makes the mirror whole.
+    """
+    found = session.integration(integration)["id"]
+    total: Json = {"read": 0, "added": 0, "known": 0}
+    with file.open("rb") as lines:
+        for piece in _pieces(lines):
+            done = session.api.upload(f"/integrations/{found}/events/import", piece)
+            total = {name: count + done[name] for name, count in total.items()}
+    session.show(total)
+    session.say("Next: ultraviolet fetch run --mode full")
+
+
+def _pieces(lines: IO[bytes]) -> Iterator[bytes]:
+    """Cut a file between lines into pieces that one request may carry."""
+    piece = b""
+    for line in lines:
+        if piece and len(piece) + len(line) > _PIECE:
+            yield piece
+            piece = b""
+        piece += line
+    if piece:
+        yield piece
 
 
 def _fields(changes: list[Json]) -> Iterator[Json]:

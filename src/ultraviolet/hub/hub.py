@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -14,11 +16,12 @@ import structlog
 from sqlalchemy import Connection
 
 from ultraviolet.errors import ConflictError
-from ultraviolet.hub import fetch, freshness, heartbeat, integrations, replay, verifications
+from ultraviolet.hub import event_files, fetch, freshness, heartbeat, integrations, replay, verifications
 from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.controllers import Controllers
+from ultraviolet.hub.event_files import Imported, Line
 from ultraviolet.hub.fetch import Mode
 from ultraviolet.hub.freshness import Freshness, Now
 from ultraviolet.hub.ingest import Ingest
@@ -187,6 +190,16 @@ class Hub:
                 self._wake(integration_id, "heal")
                 self.changes.publish("event", integration_id)
         return replay.total(parts, dry_run=dry_run)
+
+    async def import_events(self, integration_id: int, actor: str, lines: Sequence[Line]) -> Imported:
+        """Take in events that another hub recorded; they go through the live path."""
+        work = functools.partial(
+            event_files.add, catalog=self.catalog, integration_id=integration_id, lines=lines
+        )
+        done = await self.store.write(work)
+        log.info("event.imported", integration_id=integration_id, actor=actor, added=done.added)
+        self._wake(integration_id, "apply")
+        return done
 
     async def reload(self) -> None:
         """Let controllers follow the integrations: new, changed, paused, resumed and removed ones."""
