@@ -28,9 +28,8 @@ lint: setup ## Check style, types and the direction of imports
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-bench: setup ## Measure the budgets against baselines of the same run
-	@set -e; found=; for file in bench/bench_*.py; do [ -e "$$file" ] || continue; found=1; $(BIN)/python "$$file"; done; \
-	  [ -n "$$found" ] || echo "There are no benchmarks yet."
+bench: setup ## Measure the budgets against baselines of the same run; NAMES chooses some
+	$(BIN)/python -m bench $(NAMES)
 
 screenshots: setup ## Make the screenshots in docs/screenshots from a small demo
 	$(BIN)/python tests/screenshots.py

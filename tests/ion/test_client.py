@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 
 from ultraviolet.errors import InvalidError
-from ultraviolet.ion.client import Budget, IonClient, Result, Retries, graphql_url
+from ultraviolet.ion.budget import Budget
+from ultraviolet.ion.client import IonClient, Result, Retries, graphql_url
 from ultraviolet.ion.problems import (
     IonRateLimitedError,
     IonRefusedError,

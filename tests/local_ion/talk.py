@@ -95,6 +95,11 @@ class Ion:
         now = self.data("{ me { organization { id _etag } } }")["organization"]
         return self.do(mutation, id=now["id"], etag=now["_etag"], **values)
 
+    def organize_refused(self, mutation: str, **values: Any) -> str:
+        """Give the message with which a change of the organization's settings is refused."""
+        now = self.data("{ me { organization { id _etag } } }")["organization"]
+        return self.refused(mutation, id=now["id"], etag=now["_etag"], **values)
+
     def person(self, name: str) -> Viewer:
         """Have one more user, who may do everything unless somebody says otherwise."""
         with self.ion.store.writing(1) as tx:

@@ -79,16 +79,17 @@ def test_a_large_file_is_taken(client: TestClient[Any]) -> None:
     assert len(content) == len(client.get(found["downloadUrl"]).content)
 
 
-def test_a_deleted_file_is_gone(client: TestClient[Any]) -> None:
+@pytest.mark.parametrize(
+    ("create", "delete"), [("createFileAttachment", "deleteFileAttachment"), ("createAsset", "deleteAsset")]
+)
+def test_a_deleted_file_is_gone(client: TestClient[Any], create: str, delete: str) -> None:
     owner = supplier(client)
-    made = ask(
-        client, CREATE % "createFileAttachment", input={"entityId": owner["entityId"], "filename": "a"}
-    )
+    made = ask(client, CREATE % create, input={"entityId": owner["entityId"], "filename": "a"})
     id_ = made["fileAttachment"]["id"]
     client.put(made["uploadUrl"], content=b"x")
     read = ask(client, SEE, id=id_)["downloadUrl"]
-    gone = """mutation($input: DeleteFileAttachmentInput!) { deleteFileAttachment(input: $input)
-      { fileAttachmentId entityId } }"""
+    gone = f"""mutation($input: DeleteFileAttachmentInput!) {{ {delete}(input: $input)
+      {{ fileAttachmentId entityId }} }}"""
     assert {"fileAttachmentId": id_, "entityId": owner["entityId"]} == ask(
         client, gone, input={"fileAttachmentId": id_, "entityId": owner["entityId"]}
     )

@@ -1,7 +1,9 @@
 """Every mutation of the contract is served; what is made can be changed and deleted, whatever it is."""
 
 import itertools
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +16,11 @@ from graphql import (
     get_nullable_type,
 )
 from tests.local_ion.talk import Ion
+from tests.local_ion.test_organization import OWNERS
 
 from ultraviolet.ion.catalog import Resource, load
 from ultraviolet.local_ion.schema import served_mutations, unserved_mutations
+from ultraviolet.local_ion.special import SPECIAL
 
 CATALOG = load()
 COUNT = itertools.count()
@@ -121,6 +125,15 @@ def test_every_mutation_is_served() -> None:
     assert mutations is not None
     assert [] == unserved_mutations(CATALOG)
     assert list(mutations.fields) == served_mutations(CATALOG)
+
+
+def test_every_special_mutation_is_tested() -> None:
+    """Those with code of their own are named by a test; attribute definitions by the kinds that have them, changes by what is edited."""
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    named = set(re.findall(r"\w+", tests))
+    named |= {f"update{n[0].upper()}{n[1:]}" for n in re.findall(r'\.edit\("(\w+)"', tests)}
+    named |= {f"{verb}Organization{kind}Attributes" for verb in ("update", "delete") for kind in OWNERS}
+    assert [] == [name for name in SPECIAL if name not in named]
 
 
 @pytest.mark.parametrize("resource", made_kinds(), ids=lambda r: r.name)

@@ -128,11 +128,20 @@ def test_a_delivery_before_its_create_is_visible(mirror: Mirror) -> None:
     assert (row(2), set()) == (mirror.doc(), mirror.stale())
 
 
-def test_a_create_that_was_undone_is_let_go_of_in_the_end(mirror: Mirror) -> None:
+def test_an_object_the_key_may_not_see_any_more(mirror: Mirror) -> None:
+    """Its reads are empty as if it were deleted: kept, stale, until an event or a whole pass tells of a deletion."""
+    mirror.take(answer(row(0), "1", 1, 1))
+    mirror.hear({"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "ordered"}}}, 2)
+    assert mirror.take(answer(None, "1", 100, 100)).outcomes == ["unproven"]
+    assert (row(0), {(ORDERS, "1")}) == (mirror.doc(), mirror.stale())
+
+
+def test_a_create_that_was_undone_is_let_go_of(mirror: Mirror) -> None:
     mirror.hear(
         {"resource": "purchase_orders", "id": 1, "action": "CREATE", "changes": {"status": {"new": "draft"}}},
         2,
     )
+    mirror.hear({"resource": "purchase_orders", "id": 1, "action": "DELETE"}, 3)
     mirror.take(answer(None, "1", 10, 10))
 
     assert (None, set()) == (mirror.doc(), mirror.stale())

@@ -60,7 +60,7 @@ class Truth(RuleBasedStateMachine):
 
     @rule(by=steps)
     def time_passes(self, by: float) -> None:
-        self.now += by
+        self.now = round(self.now + by, 6)
 
     @rule(target=undelivered, id_=ids, told=st.booleans(), status=st.sampled_from(["DRAFT", "ORDERED", None]))
     def a_row_is_written(self, id_: str, told: bool, status: str | None) -> Any:
@@ -110,7 +110,7 @@ class Truth(RuleBasedStateMachine):
 
     @rule(target=reading, wanted=st.sets(ids, min_size=1))
     def a_read_begins(self, wanted: set[str]) -> Any:
-        self.now += 0.000001  # no two reads begin at the same moment
+        self.now = round(self.now + 0.000001, 6)  # no two reads begin at the same moment
         return sorted(wanted), self.now
 
     @rule(target=read, one=consumes(reading))
@@ -205,10 +205,13 @@ class Truth(RuleBasedStateMachine):
         self.now += LAG.total_seconds() + 1
         rows = self.ion.rows
         held = {row.id for row in self.objects()}
-        self.take(*(answer(rows.get(id_), id_, self.now, self.now) for id_ in sorted(held | rows.keys())))
+        whole = (
+            answer(rows.get(id_), id_, self.now, self.now, "fetch") for id_ in sorted(held | rows.keys())
+        )
+        self.take(*whole)
         self.now += 1
         for id_ in sorted(self.stale()):
-            self.take(answer(rows.get(id_), id_, self.now, self.now))
+            self.take(answer(rows.get(id_), id_, self.now, self.now, "fetch"))
         assert set() == self.stale()
         assert rows == self.docs()
 

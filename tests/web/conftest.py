@@ -56,7 +56,7 @@ class Edge:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def submit(self, path: str, **fields: str) -> httpx.Response:
+    def submit(self, path: str, **fields: str | list[str]) -> httpx.Response:
         """Send a form as the page would, with its token."""
         page = self.send("GET", "/")
         found = re.search(r'name="csrf" value="(\w+)"', page.text)

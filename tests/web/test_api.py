@@ -65,7 +65,8 @@ def test_lists_of_an_empty_hub(edge: Any, integration: dict[str, Any]) -> None:
         "/events",
         "/objects",
         "/objects/PurchaseOrder",
-        f"{here}/drift",
+        f"{here}/drift/samples",
+        f"{here}/verifications",
         "/users",
     ):
         assert edge.get(path)["items"] == [], path

@@ -24,7 +24,7 @@ def test_an_empty_hub_says_how_to_begin(signed_in: Any) -> None:
 
 
 def test_what_was_never_read_is_not_called_fresh(signed_in: Any, integration: dict[str, Any]) -> None:
-    assert trust(signed_in) == "unread"
+    assert trust(signed_in) in {"unread", "reading"}  # the first fetch may have begun
 
 
 def test_an_ion_that_refuses_is_not_called_fresh(signed_in: Any, integration: dict[str, Any]) -> None:

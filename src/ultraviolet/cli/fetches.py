@@ -40,11 +40,16 @@ def run(
     mode: Annotated[
         Literal["incremental", "full"], typer.Option(help="What changed, or everything with deletions.")
     ] = "incremental",
+    accept_absence: Annotated[
+        bool, typer.Option("--accept-absence", help="Delete what ION no longer shows, however much it is.")
+    ] = False,
     wait: Annotated[bool, typer.Option(help="Stay and show progress until it is done.")] = True,
 ) -> None:
     """Read from ION what webhooks may not have told."""
     found = session.integration(integration)
-    fetch = session.api.post(f"/integrations/{found['id']}/fetches", {"mode": mode})
+    fetch = session.api.post(
+        f"/integrations/{found['id']}/fetches", {"mode": mode, "accept_absence": accept_absence}
+    )
     if wait:
         fetch = follow_fetch(session.api, fetch, quiet=session.as_json)
     session.show(fetch if session.as_json else _head(fetch))

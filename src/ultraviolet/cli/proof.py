@@ -1,12 +1,27 @@
-"""`ultraviolet status`: is everything well."""
+"""`ultraviolet status` and `ultraviolet drift`: is everything well, and what would webhooks alone have left wrong."""
+
+from typing import Annotated, Literal
 
 import typer
 
+from ultraviolet.cli.api import Json
+from ultraviolet.cli.integrations import Name
+from ultraviolet.cli.moments import HELP, moment
 from ultraviolet.cli.session import Session, command
 
 app = typer.Typer()
 
 STATUS = {"integration": "name", "state": "state", "stale": "stale", "last event": "last_event_at"}
+CAUSES = {
+    "resource": "resource",
+    "cause": "cause",
+    "count": "count",
+    "share": "share",
+    "p50 s": "p50_seconds",
+    "p99 s": "p99_seconds",
+    "healed by": "healed_by",
+}
+OVER_TIME = {"time": "at", "changes": "changes", "wrong": "wrong", "causes": "causes"}
 
 
 @command(app, "status")
@@ -19,3 +34,36 @@ def status(session: Session) -> None:
     integrations = state.pop("integrations", [])
     session.show(state)
     session.show_list(iter(integrations), STATUS, "No integration yet. Next: ultraviolet integration add")
+
+
+@command(app, "drift")
+def drift(
+    session: Session,
+    integration: Name = None,
+    *,
+    resource: Annotated[str | None, typer.Option(help="Only of this resource.")] = None,
+    cause: Annotated[str | None, typer.Option(help="Only of this cause, such as no_event_sent.")] = None,
+    since: Annotated[str, typer.Option(help=HELP)] = "7d",
+    until: Annotated[str | None, typer.Option(help=HELP)] = None,
+    by: Annotated[Literal["hour", "day"], typer.Option(help="How time is divided.")] = "day",
+) -> None:
+    """Show what webhooks alone would have left wrong: by resource and cause, how much, how long, what healed it."""
+    found = session.integration(integration)
+    report = session.api.get(
+        f"/integrations/{found['id']}/drift",
+        resource=resource,
+        cause=cause,
+        since=moment(since),
+        until=moment(until),
+        by=by,
+    )
+    if session.as_json:
+        session.show(report)
+        return
+    session.show_list(iter(report["causes"]), CAUSES, "Webhooks alone would have left nothing wrong.")
+    session.show_list(map(_with_sum, report["over_time"]), OVER_TIME, "Nothing changed in that time.")
+    session.say(f"{report['wrong']} of {report['changes']} changes; --json has samples.")
+
+
+def _with_sum(one: Json) -> Json:
+    return {**one, "wrong": sum(one["causes"].values())}

@@ -41,6 +41,7 @@ class Controllers:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._healer = Healer(site)
         self._tasks: list[asyncio.Task[None]] = []
         self._wakes = {name: asyncio.Event() for name in ("apply", "heal", "fetch", "poll", "verify")}
         self._lost_at = float("-inf")
@@ -65,6 +66,7 @@ class Controllers:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        await self._healer.stop()
 
     def wake(self, name: str) -> None:
         """Let a controller look at once."""
@@ -129,7 +131,7 @@ class Controllers:
             self.wake("fetch")
 
     async def _heal(self) -> float:
-        healer = Healer(self._site)
+        healer = self._healer
         await asyncio.sleep(_GATHER)
         while True:
             self._wakes["heal"].clear()

@@ -15,10 +15,11 @@ from ultraviolet.crash_points import crash_point
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.ion.deliveries import Envelope, decode
-from ultraviolet.mirror import dialect
+from ultraviolet.mirror import dialect, drift
 from ultraviolet.mirror.apply import apply, mark_stale
 from ultraviolet.mirror.dependents import sharing
 from ultraviolet.mirror.observation import Change, Mark, Observation, Origin
+from ultraviolet.mirror.state import DELETION
 from ultraviolet.mirror.tables import events
 from ultraviolet.times import now
 
@@ -68,6 +69,7 @@ def take(connection: Connection, catalog: Catalog, integration_id: int, limit: i
     said = [_read(connection, catalog, integration_id, row) for row in rows]
     observations = [s.observation for s in said if s.observation]
     applied = apply(connection, catalog, integration_id, observations, [m for s in said for m in s.marks])
+    drift.note_late(connection, integration_id, _told(said, applied.outcomes))
     outcomes = iter(applied.outcomes)
     connection.execute(_JUDGE, [_judge(s, next(outcomes) if s.observation else None) for s in said])
     lost = any(s.problem for s in said)
@@ -111,7 +113,9 @@ def _about_object(row: Any, resource: Resource, envelope: Envelope) -> _Said:
     assert envelope.object_id
     if not envelope.object_id.isdecimal():
         return _Said(row.seq, problem=f"{envelope.object_id[:80]} is not an id of {resource.title.lower()}")
-    if envelope.action == "DELETE" or not envelope.fields:
+    if envelope.action == "DELETE":
+        return _Said(row.seq, marks=[Mark(resource.name, envelope.object_id, DELETION, row.received_at)])
+    if not envelope.fields:
         return _Said(row.seq, marks=[Mark(resource.name, envelope.object_id, "event", row.received_at)])
     kept = {f.name for f in resource.fields}
     observation = Observation(
@@ -177,6 +181,16 @@ def _of_entity(
         if values.get("entityId") is not None:
             given = {"integration": integration_id, "target": target, "entity": str(values["entityId"])}
             yield from ((row.resource, row.id) for row in connection.execute(_BY_ENTITY, given))
+
+
+def _told(said: Sequence[_Said], outcomes: Sequence[str]) -> list[drift.Told]:
+    """Give the events that changed nothing: what they tell may have been found before."""
+    observed = [s.observation for s in said if s.observation]
+    return [
+        drift.Told(seen.resource, seen.id, seen.observed_at, seen.source_time)
+        for seen, outcome in zip(observed, outcomes, strict=True)
+        if outcome != "changed"
+    ]
 
 
 def _judge(said: _Said, outcome: str | None) -> dict[str, Any]:

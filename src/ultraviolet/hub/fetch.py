@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Connection, Update, insert, select, text, update
 
 from ultraviolet.crash_points import crash_point
+from ultraviolet.errors import UltravioletError
 from ultraviolet.hub.reader import ALIAS, Page
 from ultraviolet.hub.site import Site
 from ultraviolet.ion.catalog import Catalog, Resource
@@ -27,13 +28,25 @@ from ultraviolet.times import text as as_text
 Mode = Literal["incremental", "full"]
 OVERLAP = timedelta(seconds=60)
 """How long after its `_updated` a change may still become visible in ION (a long transaction)."""
-_AT_ONCE = 3
+_AT_ONCE = 6
+"""Resources read at the same time; how fast is the budget's to say."""
+_MAY_VANISH = 20
+_MAY_VANISH_SHARE = 0.1
+"""More objects than these that nobody said were deleted are rather hidden from the key than gone."""
 
 log = structlog.get_logger()
 
 _UNSEEN = text(
     """SELECT id FROM objects WHERE integration_id = :integration AND resource = :resource
       AND deleted_at IS NULL AND (read_at IS NULL OR read_at < :started) AND id > :after ORDER BY id LIMIT :limit"""
+)
+_COUNT = text(
+    """SELECT count(*) AS held, count(*) FILTER (WHERE (o.read_at IS NULL OR o.read_at < :started)
+        AND coalesce(s.reason, '') <> 'deletion') AS unseen
+    FROM objects AS o LEFT JOIN stale AS s
+      ON s.integration_id = o.integration_id AND s.resource = o.resource AND s.id = o.id
+    WHERE o.integration_id = :integration AND o.resource = :resource AND o.deleted_at IS NULL
+      AND o.completeness = 'full'"""
 )
 _PROGRESS = text(
     """UPDATE fetch_steps SET state = 'reading', cursor = :cursor, total = coalesce(:total, total),
@@ -61,16 +74,38 @@ class Watermark(msgspec.Struct, frozen=True):
     proven_at: str | None = None
 
 
-def request(connection: Connection, integration_id: int, mode: Mode, requested_by: str) -> int:
-    """Ask for a fetch; one of that mode that has not finished yet is the answer to that."""
+class IncompleteError(UltravioletError):
+    """ION did not show everything; nothing was concluded from what it did not show."""
+
+    kind = "incomplete"
+    status = 502
+    exit_code = 7
+
+
+def request(
+    connection: Connection,
+    integration_id: int,
+    mode: Mode,
+    requested_by: str,
+    *,
+    accept_absence: bool = False,
+) -> int:
+    """Ask for a fetch; one of that mode that has not finished yet is the answer to that.
+
+    `accept_absence` lets it delete however many objects ION does not show any more.
+    """
     running = connection.execute(
         select(fetches.c.id).where(
             fetches.c.integration_id == integration_id, fetches.c.mode == mode, fetches.c.state == "running"
         )
     ).scalar()
     if running is not None:
+        if accept_absence:
+            change = update(fetches).where(fetches.c.id == running)
+            connection.execute(change.values(accept_absence=True))
         return running
     values = {"mode": mode, "state": "running", "requested_by": requested_by, "started_at": now()}
+    values |= {"accept_absence": accept_absence}
     made = insert(fetches).values(integration_id=integration_id, **values).returning(fetches.c.id)
     return connection.execute(made).scalar_one()
 
@@ -186,9 +221,11 @@ class Step:
             return
         try:
             await self._read(row)
-        except IonRefusedError as error:
+        except (IonRefusedError, IncompleteError) as error:
             log.warning("fetch.step_failed", resource=self._resource.name, error=str(error))
-            await self._end("failed", str(error))
+            mark = await self._site.store.read(lambda c: watermark(c, self._site.id, self._resource.name))
+            never_readable = mark.proven_at is None and "permission" in str(error).lower()
+            await self._end("skipped" if never_readable else "failed", str(error))
 
     async def _read(self, row: Any) -> None:
         mark = await self._site.store.read(lambda c: watermark(c, self._site.id, self._resource.name))
@@ -214,7 +251,7 @@ class Step:
             more = True
             while more:
                 page = await coming
-                more = page.more and page.last is not None
+                more = page.more
                 if more and page.last:
                     coming = asyncio.create_task(read(self._resource, page.last.id, origin))
                 await self._keep(page, page.last.id if page.last else cursor, total=cursor is None)
@@ -254,6 +291,7 @@ class Step:
     async def _prove_absence(self, started: str, origin: Origin) -> None:
         """Read by id what the whole pass did not show; only what is not there then is let go of."""
         await self._set(state="proving")
+        await self._believe_the_list(started)
         after = ""
         while True:
             given = {"integration": self._site.id, "resource": self._resource.name, "started": started}
@@ -275,6 +313,22 @@ class Step:
                 )
             )
             after = ids[-1]
+
+    async def _believe_the_list(self, started: str) -> None:
+        """Refuse a pass that misses more than can be deletions nobody told of: rather the key may not see them now."""
+        given = {"integration": self._site.id, "resource": self._resource.name, "started": started}
+        row = await self._site.store.read(lambda c: c.execute(_COUNT, given).one())
+        most = max(_MAY_VANISH, _MAY_VANISH_SHARE * row.held)
+        all_gone = row.unseen == row.held > 1
+        if not (all_gone or row.unseen > most):
+            return
+        accepted = select(fetches.c.accept_absence).where(fetches.c.id == self._fetch_id)
+        if not await self._site.store.read(lambda c: c.execute(accepted).scalar()):
+            raise IncompleteError(
+                f"ION shows {row.held - row.unseen} of {row.held} {self._resource.title.lower()} the mirror has, and told"
+                " of no deletions. Nothing was deleted: check what the API key may read; if they are really gone,"
+                " run `ultraviolet fetch run --mode full --accept-absence`"
+            )
 
     def _begin(self, connection: Connection, started: str, before: str | None, newest: str | None) -> None:
         connection.execute(self._update().values(state="reading", started_at=started))

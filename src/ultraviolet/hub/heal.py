@@ -1,30 +1,39 @@
 """Healing: objects known to differ are read from ION, many in a request, until none is left.
 
-An object marked fifty times is one read. One that cannot be read waits longer each time, alone, and holds up
-nobody. There is no queue: what is to be done is what the table of stale objects says.
+An object marked fifty times is one read. What people look at comes first, then what has waited longest. A request
+that fails makes its objects part of ever smaller ones, so that one poisonous object is alone in the end, waits
+longer each time, and holds up nobody. There is no queue: what is to be done is what the table of stale objects says.
 """
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Coroutine, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import Row, bindparam, text
+from sqlalchemy import Connection, Row, bindparam, text
 
 from ultraviolet.crash_points import crash_point
-from ultraviolet.hub.reader import REQUEST
+from ultraviolet.hub.reader import ONCE, REQUEST
 from ultraviolet.hub.site import Site
 from ultraviolet.ion.catalog import Link, Resource
+from ultraviolet.ion.problems import IonError, IonUnauthorizedError
 from ultraviolet.mirror.observation import Mark, Origin, Ref
 from ultraviolet.times import now
 from ultraviolet.times import text as as_text
 
 _ROUND = 4 * REQUEST
+_AT_ONCE = 6
+"""Requests under way at the same time; how fast is the budget's to say."""
+_PATIENCE = 1.0
+"""Seconds a round waits for its requests; what takes longer goes on beside the next round."""
+_SHRINK = 4
+"""A request of objects that failed n times holds so many times fewer, to the power of n."""
 _LONE = 8
-"""Objects that failed before, read one by one, a round."""
+"""Requests for objects that failed before, a round."""
 _LONGEST_WAIT = 300.0
 _NEVER_OFFERED = 3600.0
 
@@ -33,6 +42,11 @@ log = structlog.get_logger()
 _DUE = text(
     """SELECT resource, id, reason, attempts FROM stale
     WHERE integration_id = :integration AND next_attempt_at <= :now ORDER BY attempts > 0, since LIMIT :limit"""
+)
+_LOOKED_AT = text(
+    """SELECT resource, id, reason, attempts FROM stale
+    WHERE integration_id = :integration AND resource = :resource AND id = :id
+      AND (attempts = 0 OR next_attempt_at <= :now)"""
 )
 _NEXT = text("SELECT min(next_attempt_at) FROM stale WHERE integration_id = :integration")
 _POSTPONE = text(
@@ -43,14 +57,16 @@ _CHILDREN = text(
     """SELECT id FROM links WHERE integration_id = :integration AND resource = :resource AND field = :field
       AND target_resource = :target AND target_id IN :ids"""
 ).bindparams(bindparam("ids", expanding=True))
+_WHY = {
+    "older": "ION answered an older content than it had announced",
+    "unproven": "ION does not show it, and has told of no deletion; a full fetch decides",
+}
 
 
 class Round(msgspec.Struct, frozen=True):
     """What one round of healing did."""
 
     due: int
-    read: int
-    failed: int
     full: bool
     """There may be more to do at once."""
 
@@ -64,62 +80,111 @@ class Healer:
         self._catalog = site.catalog
         self._reader = site.reader
         self._id = site.id
+        self._under_way: dict[asyncio.Task[None], frozenset[Ref]] = {}
+        self._problem: Exception | None = None
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def round(self) -> Round:
         """Read what is due; raises what keeps ION from answering at all."""
-        given = {"integration": self._id, "now": now(), "limit": _ROUND}
-        due = await self._store.read(lambda c: c.execute(_DUE, given).all())
-        if not due:
-            return Round(0, 0, 0, full=False)
-        groups, hopeless = self._plan(due)
-        attempts = {(row.resource, row.id): row.attempts for row in due}
-        if hopeless:
-            await self._postpone(
-                dict.fromkeys(hopeless, "This ION does not offer it"), attempts, _NEVER_OFFERED
-            )
-        results = await asyncio.gather(
-            *(self._read(group, attempts) for group in groups),
-            self._read_children(due),
-            return_exceptions=True,
-        )
-        problems = [r for r in results if isinstance(r, BaseException)]
-        if problems:
-            raise problems[0]
-        failed = sum(r for r in results if isinstance(r, int))
-        return Round(len(due), len(due) - failed - len(hopeless), failed, full=len(due) == _ROUND)
+        due = await self._store.read(self._due)
+        if due:
+            groups, hopeless = self._plan(due)
+            if hopeless:
+                refused = dict.fromkeys(hopeless, "This ION does not offer it")
+                await self._postpone(refused, {}, _NEVER_OFFERED)
+            attempts = {(row.resource, row.id): row.attempts for row in due}
+            for group in groups:
+                self._begin(self._read(group, attempts), group)
+            self._begin(self._read_children(due), ())
+            await asyncio.wait(self._under_way, timeout=_PATIENCE)
+        problem, self._problem = self._problem, None
+        if problem:
+            raise problem
+        return Round(len(due), full=len(due) >= _ROUND)
 
     async def next_due(self) -> str | None:
-        """When the next stale object is due."""
-        return await self._store.read(lambda c: c.execute(_NEXT, {"integration": self._id}).scalar())
+        """When the next stale object is due; those that are being read are not waited for."""
+        given = {"integration": self._id}
+        return None if self._under_way else await self._store.read(lambda c: c.execute(_NEXT, given).scalar())
+
+    async def stop(self) -> None:
+        """Let go of what is under way; it is still stale."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _begin(self, work: Coroutine[Any, Any, None], refs: Iterable[Ref]) -> None:
+        async def guarded() -> None:
+            try:
+                async with self._at_once:
+                    await work
+            except Exception as error:  # noqa: BLE001  told by the next round
+                self._problem = error
+
+        task = asyncio.create_task(guarded())
+        self._under_way[task] = frozenset(refs)
+        task.add_done_callback(self._under_way.pop)
+
+    def _due(self, connection: Connection) -> list[Row[Any]]:
+        """Give what is due and not being read: what people look at, then the oldest."""
+        busy = {ref for refs in self._under_way.values() for ref in refs}
+        given = {"integration": self._id, "now": now()}
+        looked_at = [
+            row
+            for resource, id_ in self._site.attention.now()
+            for row in connection.execute(_LOOKED_AT, given | {"resource": resource, "id": id_})
+        ]
+        oldest = connection.execute(_DUE, given | {"limit": _ROUND + len(busy)})
+        due = {(row.resource, row.id): row for row in (*looked_at, *oldest)}
+        return [row for ref, row in due.items() if ref not in busy]
 
     def _plan(self, due: Sequence[Row[Any]]) -> tuple[list[list[Ref]], list[Ref]]:
-        """Put objects that never failed together, and each that did alone, so that it can harm no other."""
+        """Group what to read: together what never failed, ever fewer together the more often they did."""
         readable = {r.name for r in self._catalog.mirrored if self._reader.reads(r)}
-        hopeless = [(row.resource, row.id) for row in due if not _readable(row, readable)]
-        fresh = sorted((row.resource, row.id) for row in due if _readable(row, readable) and not row.attempts)
-        lone = [[(row.resource, row.id)] for row in due if _readable(row, readable) and row.attempts]
-        groups = [fresh[start : start + REQUEST] for start in range(0, len(fresh), REQUEST)]
-        return groups + lone[:_LONE], hopeless
+        looked_at = set(self._site.attention.now())
+        hopeless: list[Ref] = []
+        by_attempts: defaultdict[int, list[Ref]] = defaultdict(list)
+        for row in due:
+            ref = (row.resource, row.id)
+            if row.resource not in readable or not row.id.isdecimal():
+                hopeless.append(ref)
+            else:
+                by_attempts[-1 if ref in looked_at and not row.attempts else row.attempts].append(ref)
+        groups: list[list[Ref]] = []
+        for attempts, refs in sorted(by_attempts.items()):
+            made = _chunks(refs, max(1, REQUEST // _SHRINK ** max(0, attempts)))
+            groups += made if attempts <= 0 else made[:_LONE]
+        return groups, hopeless
 
-    async def _read(self, group: Sequence[Ref], attempts: dict[Ref, int]) -> int:
-        answer = await self._reader.by_ids(group, Origin("heal"))
+    async def _read(self, group: Sequence[Ref], attempts: dict[Ref, int]) -> None:
+        try:
+            answer = await self._reader.by_ids(group, Origin("heal"), retries=ONCE)
+        except IonUnauthorizedError:
+            raise
+        except IonError as error:
+            await self._reader.answers()  # it does: then something in this group is the matter
+            await self._postpone(dict.fromkeys(group, str(error)), attempts, None if len(group) == 1 else 0.0)
+            return
         crash_point("heal.read")
         applied = await self._site.apply(answer.observations)
         crash_point("heal.applied")
         failed = dict(answer.failed)
         for observation, outcome in zip(answer.observations, applied.outcomes, strict=True):
-            if outcome == "older":
-                failed[observation.ref] = "ION answered an older content than it had announced"
+            if outcome in _WHY:
+                failed[observation.ref] = _WHY[outcome]
         if failed:
             await self._postpone(failed, attempts, None)
-        return len(failed)
 
     async def _read_children(self, due: Sequence[Row[Any]]) -> None:
         """Read the silent children of objects that an event was about: a new line is seen with its order."""
         for child in self._catalog.silent:
             required = {f.name for f in child.fields if f.required}
             for link in child.links:
-                told = [row for row in due if row.resource == link.resource and row.reason == "event"]
+                told = [
+                    row
+                    for row in due
+                    if row.resource == link.resource and row.reason in ("event", "deletion")
+                ]
                 owners = [row.id for row in told if row.id.isdecimal()]
                 if owners and _owns(link, required) and self._reader.reads(child):
                     await self._read_children_of(child, link.key, link.resource, owners)
@@ -145,7 +210,7 @@ class Healer:
                 "resource": ref[0],
                 "id": ref[1],
                 "error": error[:500],
-                "next": _after(wait or _wait(attempts.get(ref, 0))),
+                "next": _after(_wait(attempts.get(ref, 0)) if wait is None else wait),
             }
             for ref, error in failed.items()
         ]
@@ -158,8 +223,9 @@ def _owns(link: Link, required: set[str]) -> bool:
     return link.key in required and link.type != "User" and link.key != "entityId"
 
 
-def _readable(row: Row[Any], readable: set[str]) -> bool:
-    return row.resource in readable and row.id.isdecimal()
+def _chunks(refs: Sequence[Ref], size: int) -> list[list[Ref]]:
+    """Cut in the order given, and sort each part, so that a resource's ids are one list of a request."""
+    return [sorted(refs[start : start + size]) for start in range(0, len(refs), size)]
 
 
 def _wait(attempts: int) -> float:

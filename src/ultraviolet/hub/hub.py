@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from pathlib import Path
 from typing import Self
 
 import aiohttp
 import structlog
+from sqlalchemy import Connection
 
 from ultraviolet.errors import ConflictError, InvalidError
 from ultraviolet.hub import events, fetch, integrations, verifications
+from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.controllers import Controllers
@@ -24,7 +27,7 @@ from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.site import Site
 from ultraviolet.ion.catalog import Catalog, load
 from ultraviolet.ion.client import IonClient
-from ultraviolet.mirror import dialect, views
+from ultraviolet.mirror import dialect
 from ultraviolet.mirror.store import Store, StoreUnavailableError
 
 _LOOK_AGAIN = 5.0
@@ -57,6 +60,7 @@ class Hub:
         self._messenger: Messenger | None = None
         self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came)
         self.controllers: dict[int, Controllers] = {}
+        self._attention: defaultdict[int, Attention] = defaultdict(Attention)
         self._known: dict[int, Integration] = {}
         self._clients: dict[int, tuple[Integration, IonClient]] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -74,9 +78,7 @@ class Hub:
         secrets = Secrets.from_settings(settings)
         if role != "all" and not dialect.address(settings.database_url).drivername.startswith("postgresql"):
             raise InvalidError(f"Role {role} needs PostgreSQL: a hub on SQLite is one process, of role all")
-        store, catalog = Store.open(settings.database_url), load()
-        store.write_now(lambda connection: views.create(connection, catalog))
-        return cls(settings, store, catalog, secrets, role)
+        return cls(settings, Store.open(settings.database_url), load(), secrets, role)
 
     @property
     def data(self) -> Path:
@@ -133,7 +135,13 @@ class Hub:
         client = await self.client(integration_id)
         offered = await self.store.read(lambda c: integrations.offered(c, self.catalog, integration_id))
         reader = Reader(client, self.catalog, offered)
-        return Site(self.store, self.catalog, integration_id, reader, self.changes)
+        attention = self._attention[integration_id]
+        return Site(self.store, self.catalog, integration_id, reader, self.changes, attention)
+
+    def attend(self, integration_id: int, resource: str, id_: str) -> None:
+        """Note that somebody looks at an object: if it is stale, it is read first."""
+        self._attention[integration_id].give(resource, id_)
+        self._wake(integration_id, "heal")
 
     async def test(self, integration_id: int) -> TestResult:
         """Test a connection; the controllers go on with what this ION turned out to offer."""
@@ -142,9 +150,15 @@ class Hub:
         self.changes.publish("integration", integration_id)
         return result
 
-    async def start_fetch(self, integration_id: int, mode: Mode, actor: str) -> int:
-        """Ask for a fetch; the controller does it."""
-        fetch_id = await self.store.write(lambda c: fetch.request(c, integration_id, mode, actor))
+    async def start_fetch(
+        self, integration_id: int, mode: Mode, actor: str, *, accept_absence: bool = False
+    ) -> int:
+        """Ask for a fetch; the controller does it. `accept_absence` lets it delete however many objects are gone."""
+
+        def ask(connection: Connection) -> int:
+            return fetch.request(connection, integration_id, mode, actor, accept_absence=accept_absence)
+
+        fetch_id = await self.store.write(ask)
         self._wake(integration_id, "fetch")
         self.changes.publish("fetch", integration_id, id=fetch_id)
         return fetch_id

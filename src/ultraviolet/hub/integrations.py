@@ -13,8 +13,9 @@ from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub import audit
 from ultraviolet.hub.connection_test import TestResult, examine
 from ultraviolet.hub.secrets import Secrets
+from ultraviolet.ion.budget import Budget
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.client import Budget, IonClient, graphql_url
+from ultraviolet.ion.client import IonClient, graphql_url
 from ultraviolet.ion.documents import Offered
 from ultraviolet.ion.sign_in import token_urls, with_scheme
 from ultraviolet.mirror.store import Store

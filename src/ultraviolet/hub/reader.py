@@ -8,7 +8,7 @@ import msgspec
 
 from ultraviolet.ion import documents
 from ultraviolet.ion.catalog import Catalog, Resource
-from ultraviolet.ion.client import Result, Variables
+from ultraviolet.ion.client import Result, Retries, Variables
 from ultraviolet.ion.documents import Offered
 from ultraviolet.ion.problems import IonRefusedError
 from ultraviolet.mirror.observation import Observation, Origin, Ref
@@ -21,12 +21,20 @@ ALIAS = 100
 REQUEST = 300
 """Ids for one request."""
 
+ONCE = Retries(attempts=1)
+"""For who comes back to it anyway."""
+
 
 class Client(Protocol):
     """What can run a GraphQL document."""
 
     async def execute(
-        self, document: str, variables: Variables | None = None, *, repeatable: bool = True
+        self,
+        document: str,
+        variables: Variables | None = None,
+        *,
+        repeatable: bool = True,
+        retries: Retries | None = None,
     ) -> Result:
         """Run one document."""
         ...
@@ -107,12 +115,16 @@ class Reader:
                 return found
             after = page.last.id
 
-    async def by_ids(self, refs: Iterable[Ref], origin: Origin) -> Answer:
-        """Read objects of several resources in one request; an id that ION does not give is proven absent."""
+    async def answers(self) -> None:
+        """Ask what costs nothing; raises what keeps ION from answering at all."""
+        await self.client.execute("query Alive { __typename }", retries=ONCE)
+
+    async def by_ids(self, refs: Iterable[Ref], origin: Origin, retries: Retries | None = None) -> Answer:
+        """Read objects of several resources in one request; an id that ION does not give is seen to be absent."""
         wanted = self._aliases(refs)
         document, variables = documents.by_ids(wanted, self.offered)
         began = now()
-        result = await self.client.execute(document, variables)
+        result = await self.client.execute(document, variables, retries=retries)
         data = result.data or {}
         said = "; ".join(result.errors)
         found: list[Observation] = []
@@ -157,6 +169,8 @@ class Reader:
             raise IonRefusedError(f"ION answered no {resource.title.lower()}")
         info = data["pageInfo"]
         observations = self._observations(resource, data["edges"], began, origin)
+        if info["hasNextPage"] and not observations:
+            raise IonRefusedError(f"ION says there are more {resource.title.lower()} and shows none of them")
         return Page(observations, info["hasNextPage"], info.get("totalCount"))
 
     def _observations(

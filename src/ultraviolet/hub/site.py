@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import Connection
 
+from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.reader import Reader
 from ultraviolet.ion.catalog import Catalog, Resource
@@ -16,13 +17,20 @@ class Site:
     """What heal, fetch, poll and verify of one integration share."""
 
     def __init__(
-        self, store: Store, catalog: Catalog, integration_id: int, reader: Reader, changes: Broadcast
+        self,
+        store: Store,
+        catalog: Catalog,
+        integration_id: int,
+        reader: Reader,
+        changes: Broadcast,
+        attention: Attention | None = None,
     ) -> None:
         self.store = store
         self.catalog = catalog
         self.id = integration_id
         self.reader = reader
         self.changes = changes
+        self.attention = attention or Attention()
 
     async def apply(
         self,

@@ -1,6 +1,5 @@
 """ION over HTTP: GraphQL requests with sign-in, batches, retries and a budget."""
 
-import asyncio
 import datetime as dt
 import time
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ import aiohttp
 import msgspec
 import stamina
 
+from ultraviolet.ion.budget import Budget
 from ultraviolet.ion.documents import INTROSPECTION, Offered
 from ultraviolet.ion.problems import (
     IonRateLimitedError,
@@ -19,7 +19,9 @@ from ultraviolet.ion.problems import (
 )
 from ultraviolet.ion.sign_in import SignIn, reason, with_scheme
 
-_TIME_OUT = aiohttp.ClientTimeout(total=60, connect=10)
+_TIME_OUT = aiohttp.ClientTimeout(total=60, connect=10, sock_read=35)
+"""ION itself gives up after 30 s."""
+_TOO_MANY = 429
 _TOKEN_MESSAGES = frozenset(
     {
         "Please provide proper credentials",
@@ -53,21 +55,6 @@ class Result(msgspec.Struct, frozen=True):
         return self.data
 
 
-class Budget:
-    """So many requests a second, shared by everyone who holds it; short bursts of one second's worth pass."""
-
-    def __init__(self, requests_per_second: float) -> None:
-        self._gap = 1.0 / requests_per_second
-        self._free_at = 0.0
-
-    async def take(self) -> None:
-        """Wait until one more request is within the budget."""
-        now = time.monotonic()
-        self._free_at = max(self._free_at, now - 1.0) + self._gap
-        if self._free_at > now:
-            await asyncio.sleep(self._free_at - now)
-
-
 class IonClient:
     """One API key's view of one ION."""
 
@@ -90,13 +77,19 @@ class IonClient:
         self._batches = True
 
     async def execute(
-        self, document: str, variables: Variables | None = None, *, repeatable: bool = True
+        self,
+        document: str,
+        variables: Variables | None = None,
+        *,
+        repeatable: bool = True,
+        retries: Retries | None = None,
     ) -> Result:
         """Run one operation; what GraphQL refuses is in the result, what the network refuses is raised.
 
-        A creation is not `repeatable`: it is sent again only when it cannot have arrived.
+        A creation is not `repeatable`: it is sent again only when it cannot have arrived. `retries` may be fewer than
+        usual, for who has other ways to come back to it.
         """
-        answer = await self._send(_operation(document, variables), repeatable=repeatable)
+        answer = await self._send(_operation(document, variables), repeatable=repeatable, retries=retries)
         return _result(answer)
 
     async def execute_batch(
@@ -124,16 +117,17 @@ class IonClient:
         offered = Offered.from_introspection(data).types
         return Offered({names.get(name, name): members for name, members in offered.items()})
 
-    async def _send(self, body: Any, *, repeatable: bool) -> Any:
+    async def _send(self, body: Any, *, repeatable: bool, retries: Retries | None = None) -> Any:
         """Post until it is answered, within the budget and the patience for retries."""
         encoded = msgspec.json.encode(body)
+        patience = retries or self._retries
         async for attempt in stamina.retry_context(
             on=_when_again(repeatable=repeatable),
-            attempts=self._retries.attempts,
-            timeout=self._retries.whole_time,
-            wait_initial=self._retries.first_wait,
-            wait_max=self._retries.longest_wait,
-            wait_jitter=self._retries.first_wait,
+            attempts=patience.attempts,
+            timeout=patience.whole_time,
+            wait_initial=patience.first_wait,
+            wait_max=patience.longest_wait,
+            wait_jitter=patience.first_wait,
         ):
             with attempt:
                 return await self._send_signed_in(encoded)
@@ -150,15 +144,22 @@ class IonClient:
     async def _post(self, body: bytes, token: str) -> Any:
         await self._budget.take()
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        began = time.monotonic()
         try:
             async with self._session.post(
                 self.url, data=body, headers=headers, timeout=_TIME_OUT
             ) as response:
                 answer = await response.read()
+                if response.status == _TOO_MANY:
+                    self._budget.refused(_seconds(response.headers.get("retry-after")))
+                else:
+                    self._budget.answered(time.monotonic() - began)
                 return _judge(self.url, response.status, response.headers.get("retry-after"), answer)
         except aiohttp.ClientConnectorError as error:
             raise _NotSentError(f"ION at {self.url} does not answer: {reason(error)}") from error
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            if isinstance(error, TimeoutError):
+                self._budget.refused(None)
             raise IonUnreachableError(f"ION at {self.url} does not answer: {reason(error)}") from error
 
 
@@ -195,7 +196,7 @@ def _operation(document: str, variables: Variables | None) -> dict[str, Any]:
 
 def _judge(url: str, status: int, retry_after: str | None, body: bytes) -> Any:
     """Turn an HTTP answer into decoded JSON, or into the error that says what to do."""
-    if status == 429:  # noqa: PLR2004
+    if status == _TOO_MANY:
         raise _BusyError(f"ION at {url} asks to slow down (429)", _seconds(retry_after))
     if status == 401:  # noqa: PLR2004
         raise IonUnauthorizedError(f"ION at {url} does not accept the access token")

@@ -240,7 +240,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "plan_inputs": {
-        "percentComplete": "CAST(100 * min({t}.completed_quantity, {t}.quantity) / max(1, {t}.quantity) AS INTEGER)",
+        "percentComplete": "CAST(100 * min({t}.completed_quantity, {t}.quantity) / max(1, {t}.quantity) AS TEXT)",
     },
     "plan_items": {
         "ready": "{t}.part_id IS NOT NULL OR {t}.procedure_id IS NOT NULL",

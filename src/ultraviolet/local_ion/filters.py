@@ -33,7 +33,9 @@ def own_column(resource: Resource, column: str) -> str:
 
 
 def column_sql(resource: Resource, field: Field, alias: str) -> str:
-    """Give the expression for a field: its column, or what computes it."""
+    """Give the expression for a field: its column, or what computes it; a key's secret is never shown again."""
+    if (resource.name, field.column) == ("api_keys", "client_secret"):
+        return "NULL"
     if field.stored:
         return f'{alias}."{field.column}"'
     return expression(resource.name, field, alias)

@@ -30,6 +30,11 @@ SELECT j.webhook_receiver_id, h.key, h.value
 UNFINISHED = """
 SELECT id, subscription_id, request_data, coalesce(number_of_retries, 0)
   FROM webhook_events WHERE status IN ('sending', 'retrying')"""
+# the next change of a subscription, a receiver or a header
+FIRST_OF_WEBHOOKS = """
+SELECT min(action_id) FROM logged_actions
+ WHERE table_name IN ('webhook_receivers', 'webhook_subscriptions', 'webhook_headers', 'webhook_receiver_headers')
+   AND action_id > ?"""
 # what one attempt leaves on its webhook event
 RECORD = """
 UPDATE webhook_events SET status = ?, number_of_retries = ?, response_status_code = ?, response_data = ?,
@@ -78,16 +83,27 @@ class WebhookLedger:
 
     def _announce_next(self) -> list[Delivery]:
         with self._store.reading() as connection:
-            actions = whole_transactions(connection, self._announced)
-            if not actions:
+            begin = self._begin_of_interest(connection)
+            actions = whole_transactions(connection, begin)
+            last = actions[-1].action_id if actions else begin
+            if last == self._announced:
                 return []
             subscribed = self._subscriptions(connection, actions)
             owed = list(self._owed(connection, actions, subscribed))
         with self._store.writing(None) as transaction:
             deliveries = [_announce(transaction, *each) for each in owed]
-            transaction.connection.execute("UPDATE _announced SET action_id = ?", (actions[-1].action_id,))
-        self._announced = actions[-1].action_id
+            transaction.connection.execute("UPDATE _announced SET action_id = ?", (last,))
+        self._announced = last
         return deliveries
+
+    def _begin_of_interest(self, connection: sqlite3.Connection) -> int:
+        """Pass over what was changed while nobody subscribed to anything, however much it is."""
+        if self._subscribed:
+            return self._announced
+        if not subscriptions(connection):
+            return audit_log.latest(connection)
+        (first,) = connection.execute(FIRST_OF_WEBHOOKS, (self._announced,)).fetchone()
+        return self._announced if first is None or self._subscribed is None else first - 1
 
     def _subscriptions(self, connection: sqlite3.Connection, actions: Iterable[LoggedAction]) -> Subscribed:
         if self._subscribed is None or any(a.table_name.startswith("webhook_") for a in actions):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ultraviolet.local_ion.attributes import SETTINGS
+from ultraviolet.local_ion.behaviour import refuse_unless
 from ultraviolet.local_ion.checks import checked
 from ultraviolet.local_ion.store import Transaction, dump
 
@@ -47,7 +48,9 @@ def _named(settings: dict[str, Any], section: str, kind: str) -> list[dict[str, 
     return settings.setdefault(section, {}).setdefault(kind, [])
 
 
-def _put(section: str, kind: str, by: str) -> Handler:
+def _put(section: str, kind: str, by: str, *, new: bool | None = None) -> Handler:
+    """Add an entry, or change it if it is there; `new` tells which of the two alone is right."""
+
     def handle(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         values = args["input"]
         given = {k: v for k, v in values.items() if k not in {"id", "etag"}}
@@ -55,6 +58,8 @@ def _put(section: str, kind: str, by: str) -> Handler:
         def change(settings: dict[str, Any]) -> None:
             entries = _named(settings, section, kind)
             found = next((e for e in entries if e[by] == values[by]), None)
+            refuse_unless(new is not True or found is None, f"The {by} {values[by]} is not unique.")
+            refuse_unless(new is not False or found is not None, f"{values[by]} does not exist.")
             if found is None:
                 entries.append(given)
             else:
@@ -98,11 +103,11 @@ _SERIALS = ("parts", "globalUniqueSerialNumbers", "name")
 
 MUTATIONS: Mapping[str, Handler] = {
     "updateOrganization": _update,
-    "createOrganizationPartRevisionScheme": _put(*_REVISIONS),
-    "updateOrganizationPartRevisionScheme": _put(*_REVISIONS),
+    "createOrganizationPartRevisionScheme": _put(*_REVISIONS, new=True),
+    "updateOrganizationPartRevisionScheme": _put(*_REVISIONS, new=False),
     "deleteOrganizationPartRevisionScheme": _take(*_REVISIONS),
-    "createOrganizationGlobalUniqueSerialNumberScheme": _put(*_SERIALS),
-    "updateOrganizationGlobalUniqueSerialNumberScheme": _put(*_SERIALS),
+    "createOrganizationGlobalUniqueSerialNumberScheme": _put(*_SERIALS, new=True),
+    "updateOrganizationGlobalUniqueSerialNumberScheme": _put(*_SERIALS, new=False),
     "deleteOrganizationGlobalUniqueSerialNumberScheme": _take(*_SERIALS),
     **{
         f"updateOrganization{n}Attributes": _put(SETTINGS[r], "attributes", "key")

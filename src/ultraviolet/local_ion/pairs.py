@@ -124,7 +124,15 @@ PAIRS: Mapping[str, Mapping[str, str]] = {
         ),
         "updatedBy": "SELECT id AS own, updated_by_id AS other FROM users WHERE updated_by_id IS NOT NULL",
     },
+    "plan_inputs": {
+        "planItems": (
+            "SELECT plan_input_id AS own, plan_item_id AS other FROM plan_plan_items WHERE plan_input_id IS NOT NULL"
+        ),
+    },
     "plan_items": {
+        "inputs": (
+            "SELECT plan_item_id AS own, plan_input_id AS other FROM plan_plan_items WHERE plan_input_id IS NOT NULL"
+        ),
         "runs": (
             "SELECT p.plan_item_id AS own, r.id AS other FROM plan_item_results p JOIN runs r ON r.entity_id = p.entity_id"
         ),

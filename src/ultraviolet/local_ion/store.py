@@ -35,6 +35,7 @@ UNIQUE: Mapping[str, tuple[tuple[str, ...], ...]] = {
 """What must not occur twice (assumed, besides parts)."""
 EXTRA_COLUMNS: Mapping[str, tuple[tuple[str, Storage], ...]] = {
     "part_kit_inventories": (("quantity", "real"),),
+    "plan_plan_items": (("plan_input_id", "integer"),),
     "organizations": (("settings", "json"),),
     "steps": (("datagrid", "json"),),
     "run_steps": (("datagrid", "json"),),
@@ -124,6 +125,7 @@ class Store:
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._writer = self._connect()
+        self._writer.execute("PRAGMA cache_size = -65536")
         self._writer.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
         self._create()
 
@@ -133,7 +135,8 @@ class Store:
         )
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA case_sensitive_like = ON")
-        connection.execute("PRAGMA cache_size = -65536")
+        # The system caches the file as well: a small cache for each thread keeps memory flat on a large plant.
+        connection.execute("PRAGMA cache_size = -8192")
         connection.create_function("similarity", 2, _similarity, deterministic=True)
         connection.create_function("download_url", 1, self.files.download_url)
         pages_in_sql.prepare(connection)
@@ -325,7 +328,7 @@ def _where(table: Table, key: Any) -> tuple[str, tuple[Any, ...]]:
 
 
 def _definition(table: Table, all_tables: Mapping[str, Table]) -> Iterator[str]:
-    targets = _targets(table, all_tables)
+    targets = references(table, all_tables)
     columns: list[str] = []
     for name, kind in table.columns.items():
         text = f'"{name}" {affinity(kind)}'
@@ -345,7 +348,7 @@ def _definition(table: Table, all_tables: Mapping[str, Table]) -> Iterator[str]:
 _UNREFERENCED = {"created_by_id", "updated_by_id"}
 
 
-def _targets(table: Table, all_tables: Mapping[str, Table]) -> dict[str, str]:
+def references(table: Table, all_tables: Mapping[str, Table]) -> dict[str, str]:
     """Give the columns that are foreign keys, with the table each refers to."""
     if table.resource is None:
         return {}

@@ -22,6 +22,8 @@ class Tie(msgspec.Struct, frozen=True):
     owner_id: str = ""
     shown: str = ""
     """The payload's field that shows the owner; without one the payload repeats the input."""
+    noted: tuple[tuple[str, str, str], ...] = ()
+    """What the tie may say beside: members of the input, their columns, and the tables whose rows they name."""
 
 
 _ENTITY = {"entityId": "entity_id"}
@@ -86,6 +88,7 @@ TIES = (
         "plans",
         "planId",
         "plan",
+        (("planInputId", "plan_input_id", "plan_inputs"),),
     ),
     Tie(
         "addResultToPlanItem",
@@ -121,7 +124,7 @@ def _handlers(tie: Tie) -> dict[str, Callable[[Transaction, dict[str, Any]], dic
         values = args["input"]
         _check(tx, tie, values)
         before = tx.connection.total_changes
-        tx.insert(tie.table, _row(tie, values), ignore=True)
+        tx.insert(tie.table, {**_row(tie, values), **_noted(tx, tie, values)}, ignore=True)
         return _done(tx, tie, values, changed=tx.connection.total_changes > before)
 
     def remove(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
@@ -134,6 +137,11 @@ def _handlers(tie: Tie) -> dict[str, Callable[[Transaction, dict[str, Any]], dic
 
 def _row(tie: Tie, values: Mapping[str, Any]) -> Row:
     return {column: int(values[member]) for member, column in tie.columns.items()}
+
+
+def _noted(tx: Transaction, tie: Tie, values: Mapping[str, Any]) -> Row:
+    told = [(column, table, values[member]) for member, column, table in tie.noted if values.get(member)]
+    return {column: require(tx, table, int(value))["id"] for column, table, value in told}
 
 
 def _check(tx: Transaction, tie: Tie, values: Mapping[str, Any]) -> None:

@@ -11,11 +11,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import activity, dialect, rows
+from ultraviolet.mirror import activity, arrivals, dialect, drift, rows
 from ultraviolet.mirror.dependents import dependents_of
-from ultraviolet.mirror.drift import drift_of
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
-from ultraviolet.mirror.state import State
+from ultraviolet.mirror.state import DELETION, State
 from ultraviolet.times import text
 
 LAG = timedelta(seconds=60)
@@ -41,7 +40,9 @@ def apply(
         state.forget_no_change()
     changed = [s for s in states.values() if s.change]
     rows.write(connection, catalog, integration_id, list(states.values()))
-    rows.write_drift(connection, integration_id, [d for s in changed if (d := drift_of(s))])
+    drifts = drift.find(connection, catalog, integration_id, changed)
+    rows.write_drift(connection, integration_id, drifts)
+    arrivals.record(connection, integration_id, changed, {d.state.ref: d.cause for d in drifts})
     activity.note(connection, integration_id, changed)
     follow = [*marks, *dependents_of(connection, catalog, integration_id, changed)]
     states |= rows.load(connection, integration_id, {m.ref for m in follow} - states.keys())
@@ -110,11 +111,23 @@ def _absent(state: State, seen: Observation, began: str) -> str:
         return "older"
     if state.known and not state.read_at and began < _later(state.observed_at, UNSEEN):
         return "older"
+    if state.known and not state.deleted_at and not _deletion_told(state, seen):
+        if state.marked_at is None:
+            state.mark("not shown", seen.observed_at)
+        return "unproven"
     state.settle(began)
     if not state.known or state.deleted_at:
         return "same"
     state.read_at = began
     return state.delete(seen)
+
+
+def _deletion_told(state: State, seen: Observation) -> bool:
+    """Whether anything but this read speaks of a deletion: an event, or a whole pass over the resource.
+
+    A key that has lost the permission to see an object reads the same as if it were deleted.
+    """
+    return seen.origin.kind == "fetch" or state.reason == DELETION
 
 
 def _outdated(state: State, seen: Observation, began: str) -> bool:

@@ -1,43 +1,200 @@
-"""What webhooks alone would have left wrong, and why: told from how a change was found."""
+"""What webhooks alone would have left wrong, and why: told from how a change came to be known.
+
+Nothing here is asked of ION. A change that a read finds was not told, or not whole; one that an event tells may
+still be of the kind that the documented integration does not understand, or come late. Each is counted in
+`arrivals.py`; what a read found is also kept, object by object, with a sample of the rest.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeAlias
 
 import msgspec
+from sqlalchemy import Connection, bindparam, text
 
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.mirror import arrivals
 from ultraviolet.mirror.state import STAMPS, State
+
+Cause: TypeAlias = Literal[
+    "no_event_sent",
+    "event_lost",
+    "event_not_understood",
+    "empty_to_populated",
+    "link",
+    "partial_create",
+    "told_in_part",
+    "computed",
+    "late",
+    "permission",
+]
+CAUSES: dict[Cause, str] = {
+    "no_event_sent": "ION sent no event, or none that it records",
+    "event_lost": "ION recorded an event, but it never arrived",
+    "event_not_understood": "an event arrived, but its body could not be understood",
+    "empty_to_populated": "a field that was empty was filled",
+    "link": "a field that links to another object changed",
+    "partial_create": "the event of a new object told only a part of it",
+    "told_in_part": "an event told only a part of what changed",
+    "computed": "ION computed the value anew from other objects, which it does not tell",
+    "late": "the event came late",
+    "permission": "the key was not permitted to read it",
+}
+
+LATE = 10.0
+"""Seconds from ION's time of a change after which its event counts as late."""
+_AROUND = timedelta(seconds=60)
+"""How far the clocks of ION and the hub may be apart when an event is looked for beside a change."""
+_SAME = timedelta(seconds=2)
+_CHUNK = 400
+_ANNOUNCED = ("event", "deletion", "replay")
+"""Reasons of marks that an event gave."""
+
+_NOT_UNDERSTOOD = text(
+    """SELECT object_id, max(received_at) AS received_at FROM events
+    WHERE integration_id = :integration AND outcome = 'not_understood'
+      AND (resource = :resource OR resource IS NULL) AND object_id IN :ids GROUP BY object_id"""
+).bindparams(bindparam("ids", expanding=True))
+_UNTOLD = text(
+    """SELECT seq, resource, id, cause, healed_by, wrong_since, seconds, healed_at FROM drift
+    WHERE integration_id = :integration AND resource = :resource AND id IN :ids
+      AND cause IN ('no_event_sent', 'event_lost')"""
+).bindparams(bindparam("ids", expanding=True))
+_RENAME = text("UPDATE drift SET cause = 'late' WHERE seq = :seq")
+_FORGET = text("DELETE FROM drift WHERE seq = :seq")
 
 
 class Drift(msgspec.Struct, frozen=True):
-    """A difference a read has put right."""
+    """A change that webhooks alone would have left wrong: for good, or until something else put it right."""
+
+    state: State
+    cause: Cause
+    fields: list[str]
+    since: str | None
+    """ION's time of the change; the hub's time of the news where ION gives none; None where there was none."""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """An event about an object, as far as it says when ION changed it."""
 
     resource: str
     id: str
-    cause: str
-    fields: list[str]
-    state: State
+    received_at: str
+    source_time: str | None
 
 
-def drift_of(state: State) -> Drift | None:
-    """Judge whether a change was announced whole, in part, or not at all."""
+def find(
+    connection: Connection, catalog: Catalog, integration_id: int, changed: Sequence[State]
+) -> list[Drift]:
+    """Judge the changes of a batch."""
+    found = [d for state in changed if (d := drift_of(catalog, state))]
+    return _with_misunderstood(connection, integration_id, found)
+
+
+def drift_of(catalog: Catalog, state: State) -> Drift | None:
+    """Judge whether a change was announced whole and in time, in part, or not at all."""
     origin = state.origin
-    if origin is None or origin.first or origin.kind in ("event", "replay"):
+    if origin is None or origin.first:
         return None
     fields = [name for name in state.changed_fields() if name not in STAMPS]
     if not fields:
         return None
-    return Drift(state.resource, state.id, _cause(state), fields, state)
+    since = arrivals.since(state)
+    if origin.kind in ("event", "replay"):
+        cause = _of_event(catalog, state, fields, since)
+    else:
+        cause = _of_read(catalog, state, fields)
+        if state.change == "delete" and cause == "told_in_part":
+            return None  # an event announced the deletion; that it waits for a read is no fault of it
+    return Drift(state, cause, fields, since) if cause else None
 
 
-def _cause(state: State) -> str:
-    """Name the cause; the words are shown and counted."""
-    if state.announced is None:
-        match state.change:
-            case "create" | "restore":
-                return "creation not announced"
-            case "delete":
-                return "deletion not announced"
-            case _:
-                return "change not announced"
-    if state.announced in ("event", "replay"):
-        return "deletion confirmed" if state.change == "delete" else "event told only a part"
-    if state.announced.endswith(" changed"):
-        return "computed from other objects"
-    return state.announced
+def note_late(connection: Connection, integration_id: int, told: Sequence[Told]) -> None:
+    """An event came after all, of what a read had found before it: late, or no later than events come."""
+    by_resource: dict[str, dict[str, Told]] = {}
+    for one in told:
+        by_resource.setdefault(one.resource, {})[one.id] = one
+    for resource, ones in by_resource.items():
+        for ids in _chunks(ones):
+            given = {"integration": integration_id, "resource": resource, "ids": ids}
+            for row in connection.execute(_UNTOLD, given).all():
+                if _tells(ones[row.id], row):
+                    _came(connection, integration_id, ones[row.id], row)
+
+
+def _came(connection: Connection, integration_id: int, told: Told, row: Any) -> None:
+    late = arrivals.seconds(row.wrong_since, told.received_at) > LATE
+    if late:
+        connection.execute(_RENAME, {"seq": row.seq})
+    else:
+        connection.execute(_FORGET, {"seq": row.seq})
+    arrivals.rename(connection, integration_id, row, "late" if late else None)
+
+
+def _of_event(catalog: Catalog, state: State, fields: Sequence[str], since: str | None) -> Cause | None:
+    if since and arrivals.seconds(since, state.observed_at) > LATE:
+        return "late"
+    return _kind(catalog, state, fields) if state.change == "update" and state.was_full else None
+
+
+def _of_read(catalog: Catalog, state: State, fields: Sequence[str]) -> Cause:
+    if state.trouble and "permission" in state.trouble.lower():
+        return "permission"
+    if state.announced in _ANNOUNCED:
+        if not state.was_full and state.change != "delete":
+            return "partial_create"
+        return _kind(catalog, state, fields) or "told_in_part"
+    if state.announced and state.announced.endswith(" changed"):
+        return "computed"
+    if state.announced and "lost" in state.announced:
+        return "event_lost"
+    return "no_event_sent"
+
+
+def _kind(catalog: Catalog, state: State, fields: Sequence[str]) -> Cause | None:
+    """Tell the changes that the documented integration does not understand."""
+    resource = catalog.resources.get(state.resource)
+    before = state.before or {}
+    if resource and any(link.key in fields for link in resource.links):
+        return "link"
+    filled = any(before.get(name) is None and state.doc.get(name) is not None for name in fields)
+    return "empty_to_populated" if filled and state.change == "update" else None
+
+
+def _with_misunderstood(connection: Connection, integration_id: int, found: list[Drift]) -> list[Drift]:
+    """Find, for what no event seems to tell, whether one came that could not be understood."""
+    untold: dict[str, dict[str, Drift]] = {}
+    for one in found:
+        if one.cause == "no_event_sent":
+            untold.setdefault(one.state.resource, {})[one.state.id] = one
+    came: dict[tuple[str, str], str] = {}
+    for resource, ones in untold.items():
+        for ids in _chunks(ones):
+            given = {"integration": integration_id, "resource": resource, "ids": ids}
+            rows = connection.execute(_NOT_UNDERSTOOD, given)
+            came |= {(resource, row.object_id): row.received_at for row in rows}
+    return [
+        msgspec.structs.replace(one, cause="event_not_understood")
+        if one.cause == "no_event_sent" and _follows(came.get(one.state.ref), one.since)
+        else one
+        for one in found
+    ]
+
+
+def _follows(received: str | None, since: str | None) -> bool:
+    if received is None:
+        return False
+    return since is None or datetime.fromisoformat(received) > datetime.fromisoformat(since) - _AROUND
+
+
+def _tells(told: Told, row: Any) -> bool:
+    """Whether an event that came later is about the change that a read had found."""
+    if told.received_at <= row.healed_at or not told.source_time or not row.wrong_since:
+        return False
+    apart = datetime.fromisoformat(told.source_time) - datetime.fromisoformat(row.wrong_since)
+    return abs(apart) < _SAME
+
+
+def _chunks(ids: Mapping[str, Any]) -> Iterable[list[str]]:
+    names = list(ids)
+    return (names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK))

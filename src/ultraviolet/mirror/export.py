@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Literal, Protocol, get_args
 
 import msgspec
@@ -84,7 +85,7 @@ class _Csv:
         self._csv.writerow(names)
 
     def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
-        self._csv.writerows(rows)
+        self._csv.writerows([_text(value) for value in row] for row in rows)
         return self.end()
 
     def end(self) -> bytes:
@@ -104,6 +105,10 @@ class _JsonLines:
 
     def end(self) -> bytes:
         return b""
+
+
+def _text(value: Any) -> Any:
+    return value.isoformat(timespec="microseconds") if isinstance(value, datetime) else value
 
 
 def _value(kind: str, value: Any) -> Any:

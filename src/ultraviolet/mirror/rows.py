@@ -8,9 +8,11 @@ import msgspec
 from sqlalchemy import Connection, TextClause, bindparam, text
 
 from ultraviolet.ion.catalog import SHOWN, Catalog
+from ultraviolet.mirror import arrivals
 from ultraviolet.mirror.drift import Drift
 from ultraviolet.mirror.observation import Ref
 from ultraviolet.mirror.state import State
+from ultraviolet.times import now
 
 _CHUNK = 400
 
@@ -20,7 +22,7 @@ _LOAD = text(
 ).bindparams(bindparam("ids", expanding=True))
 
 _LOAD_STALE = text(
-    """SELECT id, since, marked_at, reason, marks FROM stale
+    """SELECT id, since, marked_at, reason, marks, error FROM stale
     WHERE integration_id = :integration AND resource = :resource AND id IN :ids"""
 ).bindparams(bindparam("ids", expanding=True))
 
@@ -58,7 +60,9 @@ _ADD_LINK = text(
 _PUT_STALE = text(
     """INSERT INTO stale (integration_id, resource, id, reason, since, marked_at, marks, attempts, next_attempt_at)
     VALUES (:integration, :resource, :id, :reason, :since, :marked_at, :marks, 0, :marked_at)
-    ON CONFLICT (integration_id, resource, id) DO UPDATE SET marked_at = excluded.marked_at, marks = excluded.marks"""
+    ON CONFLICT (integration_id, resource, id) DO UPDATE SET marked_at = excluded.marked_at, marks = excluded.marks,
+      reason = excluded.reason, next_attempt_at = CASE WHEN stale.reason = excluded.reason
+        THEN stale.next_attempt_at ELSE excluded.next_attempt_at END"""
 )
 
 _DROP_STALE = text(
@@ -66,8 +70,9 @@ _DROP_STALE = text(
 )
 
 _ADD_DRIFT = text(
-    """INSERT INTO drift (integration_id, resource, id, cause, fields, healed_by, source_time, healed_at)
-    VALUES (:integration, :resource, :id, :cause, :fields, :healed_by, :source_time, :healed_at)"""
+    """INSERT INTO drift (integration_id, resource, id, cause, fields, healed_by, source_time, wrong_since, seconds, healed_at)
+    VALUES (:integration, :resource, :id, :cause, :fields, :healed_by, :source_time, :wrong_since, :seconds,
+      :healed_at)"""
 )
 
 
@@ -90,7 +95,7 @@ def load(connection: Connection, integration_id: int, refs: Iterable[Ref]) -> di
                     row.reason,
                     row.marks,
                 )
-                state.announced = row.reason
+                state.announced, state.trouble = row.reason, row.error
     return states
 
 
@@ -120,14 +125,20 @@ def write_stale(connection: Connection, integration_id: int, states: Sequence[St
 
 
 def write_drift(connection: Connection, integration_id: int, drifts: Sequence[Drift]) -> None:
-    """Append what was found wrong and put right."""
-    _many(connection, _ADD_DRIFT, [_drift(integration_id, d) for d in drifts])
+    """Append what was found wrong and put right; of what events told, one of a kind a batch."""
+    told = {
+        (d.state.resource, d.cause): d for d in drifts if d.state.origin and d.state.origin.kind == "event"
+    }
+    kept = [d for d in drifts if d.state.origin and d.state.origin.kind != "event"]
+    moment = now()
+    _many(connection, _ADD_DRIFT, [_drift(integration_id, d, moment) for d in [*kept, *told.values()]])
 
 
 def _fill(state: State, row: Any) -> None:
     state.doc = msgspec.json.decode(row.doc)
     state.version, state.completeness, state.deleted_at = row.version, row.completeness, row.deleted_at
     state.source_time, state.observed_at, state.read_at = row.source_time, row.observed_at, row.read_at
+    state.was_full = row.completeness == "full"
 
 
 def _key(integration_id: int, state: State) -> dict[str, Any]:
@@ -164,14 +175,16 @@ def _version(integration_id: int, state: State) -> dict[str, Any]:
     }
 
 
-def _drift(integration_id: int, drift: Drift) -> dict[str, Any]:
+def _drift(integration_id: int, drift: Drift, moment: str) -> dict[str, Any]:
     state = drift.state
     return _key(integration_id, state) | {
         "cause": drift.cause,
         "fields": _json(drift.fields),
         "healed_by": _origin(state),
         "source_time": state.source_time,
-        "healed_at": state.observed_at,
+        "wrong_since": drift.since,
+        "seconds": arrivals.seconds(drift.since, moment) if drift.since else None,
+        "healed_at": moment,
     }
 
 

@@ -8,6 +8,9 @@ from ultraviolet.mirror.observation import Observation, Origin, Ref
 STAMPS = frozenset({"_updated", "_etag", "Updated", "Etag", "LastSessionId", "updatedById"})
 """Fields that differ after every change and say nothing of what changed."""
 
+DELETION = "deletion"
+"""The reason of a mark that says the object is deleted: then a read that does not find it is proof."""
+
 
 @dataclass(slots=True)
 class State:
@@ -34,6 +37,10 @@ class State:
     """What caused the change; its origin is the version's."""
     announced: str | None = None
     """Why the object was stale already when the batch began: then the change is no surprise."""
+    trouble: str | None = None
+    """What kept it from being read before."""
+    was_full: bool = False
+    """Whether it had been read whole when the batch began."""
     touched: bool = False
     marked: bool = False
     settled: bool = False
@@ -63,6 +70,8 @@ class State:
             return False
         if self.marked_at is None:
             self.since, self.reason, self.marks = at, reason, 0
+        elif reason == DELETION:
+            self.reason = reason
         self.marked_at = max(self.marked_at or "", at)
         self.marks += 1
         self.marked, self.settled = True, False

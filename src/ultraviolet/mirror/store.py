@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from ultraviolet.errors import UltravioletError
-from ultraviolet.mirror import dialect
+from ultraviolet.ion.catalog import load
+from ultraviolet.mirror import dialect, views
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ class Store:
         engine = dialect.make_engine(url)
         try:
             upgrade(engine)
+            _view(engine)
         except OperationalError as error:
             engine.dispose()
             msg = f"The database {dialect.address(url).render_as_string()} could not be opened: {error.orig}"
@@ -116,3 +118,10 @@ class Store:
 def _unavailable(what: str, error: Exception) -> StoreUnavailableError:
     cause = error.orig if isinstance(error, DBAPIError) else error
     return StoreUnavailableError(f"The database could not be {what}: {cause}")
+
+
+def _view(engine: Engine) -> None:
+    with engine.connect() as connection:
+        dialect.begin_write(connection)
+        views.create(connection, load())
+        connection.commit()

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -223,6 +224,13 @@ fetches = Table(
     Column("mode", Text, nullable=False, comment="incremental or full"),
     Column("state", Text, nullable=False, comment="running, done, failed or cancelled"),
     Column("requested_by", Text, nullable=False),
+    Column(
+        "accept_absence",
+        Boolean,
+        nullable=False,
+        default=False,
+        comment="delete however many objects ION does not show any more",
+    ),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
     Column("error", Text),
@@ -271,9 +279,12 @@ drift = Table(
     Column("fields", JSON, nullable=False, comment="names of the fields that were wrong"),
     Column("healed_by", JSON, nullable=False, comment="origin of the observation that put it right"),
     Column("source_time", Text),
+    Column("wrong_since", Text, comment="ION's time of the change, or when the hub first heard of it"),
+    Column("seconds", Float, comment="from then until it was right here"),
     Column("healed_at", Text, nullable=False),
     Index("drift_by_cause", "integration_id", "cause", "resource"),
-    comment="what webhooks alone would have left wrong, with the cause",
+    Index("drift_by_object", "integration_id", "resource", "id"),
+    comment="what webhooks alone would have left wrong, with the cause; of what events told, a sample",
     sqlite_autoincrement=True,
 )
 
@@ -376,6 +387,19 @@ differences = Table(
     comment="every object on which a verification found mirror and ION to disagree",
 )
 
+arrivals = Table(
+    "arrivals",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("hour", Text, primary_key=True, comment="such as 2026-11-24T20, UTC"),
+    Column("resource", Text, primary_key=True),
+    Column("cause", Text, primary_key=True, comment="of drift; empty: every change"),
+    Column("healed_by", Text, primary_key=True, comment="kind of the origin that put it right here"),
+    Column("bucket", Integer, primary_key=True, comment="how late: 1 ms times the square root of 2 to this"),
+    Column("count", Integer, nullable=False),
+    comment="changes an hour, and how late after ION's own time each was right here",
+)
+
 DELAYS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Seconds: the upper bounds by which `activity` counts delays; one more column counts what took longer."""
 
@@ -390,4 +414,16 @@ activity = Table(
         for number, bound in enumerate((*DELAYS, "more"))
     ),
     comment="changes a minute and their delay from ION's time of the change until the mirror showed it",
+)
+
+saved_views = Table(
+    "saved_views",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("user_name", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("query", Text, nullable=False, comment="the query part of the page's address"),
+    UniqueConstraint("user_name", "resource", "name"),
+    comment="tables of objects that someone wants to come back to",
 )

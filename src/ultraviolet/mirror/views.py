@@ -6,13 +6,14 @@ PostgreSQL in the comments of the columns too.
 """
 
 import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
 from ultraviolet.ion.catalog import Catalog, Field, Resource
 from ultraviolet.ion.documents import is_read
-from ultraviolet.mirror.dialect import wait_for_turn
+from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import settings, view_columns
 
 PREFIX = "ion_"
@@ -33,7 +34,7 @@ _POSTGRESQL_CASTS = {
     "boolean": "({})::boolean",
     "text": "{}",
     "time": "({})::timestamptz",
-    "json": "({})::jsonb",
+    "json": "({})::json",
 }
 
 
@@ -91,14 +92,12 @@ def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
 
 
-def definition(catalog: Catalog, resource: Resource, dialect: str) -> str:
-    """Write the CREATE VIEW of a resource for `sqlite` or `postgresql`."""
-    casts = _POSTGRESQL_CASTS if dialect == "postgresql" else _CASTS
+def definition(catalog: Catalog, resource: Resource, on_postgresql: bool) -> str:
+    """Write the CREATE VIEW of a resource."""
+    casts = _POSTGRESQL_CASTS if on_postgresql else _CASTS
     shown = ["i.name AS integration", "o.id AS id"]
     for column in columns(catalog, resource)[len(OWN) : -len(PROVENANCE)]:
-        value = (
-            f"o.doc ->> '{column.field}'" if dialect == "postgresql" else f"o.doc ->> '$.\"{column.field}\"'"
-        )
+        value = f"o.doc ->> '{column.field}'" if on_postgresql else f"o.doc ->> '$.\"{column.field}\"'"
         shown.append(f'{casts[column.type].format(value)} AS "{column.name}"')
     for column in PROVENANCE:
         value = casts[column.type].format(f"o.{column.name.removeprefix('mirror_')}")
@@ -111,14 +110,13 @@ def definition(catalog: Catalog, resource: Resource, dialect: str) -> str:
 
 def create(connection: Connection, catalog: Catalog) -> None:
     """Make the views anew where they are not those of this catalog; quick where they are."""
-    wait_for_turn(connection, "migration")
-    dialect = connection.dialect.name
-    wanted = {r.name: definition(catalog, r, dialect) for r in catalog.mirrored}
+    dialect.wait_for_turn(connection, "migration")
+    wanted = {r.name: definition(catalog, r, dialect.is_postgresql(connection)) for r in catalog.mirrored}
     digest = hashlib.sha256("\n".join(wanted.values()).encode()).hexdigest()
     known = connection.execute(select(settings.c.value).where(settings.c.name == _DIGEST)).scalar()
     if known == digest:
         return
-    cascade = " CASCADE" if dialect == "postgresql" else ""
+    cascade = " CASCADE" if dialect.is_postgresql(connection) else ""
     connection.execute(delete(view_columns))
     for resource in catalog.mirrored:
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name_of(resource)}{cascade}")
@@ -135,7 +133,11 @@ def _describe(connection: Connection, catalog: Catalog, resource: Resource) -> N
         for n, column in enumerate(columns(catalog, resource), start=1)
     ]
     connection.execute(insert(view_columns), rows)
-    if connection.dialect.name == "postgresql":
-        for row in rows:
-            comment = str(row["comment"]).replace("'", "''").replace("%", "%%")
-            connection.exec_driver_sql(f"COMMENT ON COLUMN {view}.\"{row['name']}\" IS '{comment}'")
+    if dialect.is_postgresql(connection):
+        connection.exec_driver_sql(";".join(_comments(view, rows)))
+
+
+def _comments(view: str, rows: Sequence[Mapping[str, object]]) -> Iterator[str]:
+    for row in rows:
+        comment = str(row["comment"]).replace("'", "''").replace("%", "%%")
+        yield f"COMMENT ON COLUMN {view}.\"{row['name']}\" IS '{comment}'"

@@ -30,6 +30,11 @@ def objects_of(size: str) -> int:
 def set_up(plant: Plant, objects: int, count: Callable[[], int]) -> None:
     """Fill an empty ION with so many objects, or a few more; `count` tells how many there are."""
     lay_ground(plant, objects)
+    go_on(plant, objects, count)
+
+
+def go_on(plant: Plant, objects: int, count: Callable[[], int]) -> None:
+    """Let things happen until there are so many objects."""
     stories, weights = [s for s, _ in STORIES], [w for _, w in STORIES]
     while count() < objects:
         plant.random.choices(stories, weights)[0](plant)

@@ -58,11 +58,14 @@ class Hands:
             raise RefusedError(msg)
         return found
 
-    def ids(self, resource: str) -> list[int]:
-        """List the ids there are."""
+    def ids(self, resource: str, most: int = 5_000) -> list[int]:
+        """List the ids there are, the latest ones where there are many."""
         root = self._catalog.resources[resource].list
-        answer = self.ask(f"query Ids {{ {root}(sort: [ID_ASC]) {{ edges {{ node {{ id }} }} }} }}")
-        return [edge["node"]["id"] for edge in answer[str(root)]["edges"]]
+        answer = self.ask(
+            f"query Ids($first: Int) {{ {root}(sort: [ID_DESC], first: $first) {{ edges {{ node {{ id }} }} }} }}",
+            first=most,
+        )
+        return [edge["node"]["id"] for edge in reversed(answer[str(root)]["edges"])]
 
     def mutate(self, mutation: str, /, **values: Any) -> dict[str, Any]:
         """Run a mutation; its values are the members of its input, or its arguments where it has no input."""

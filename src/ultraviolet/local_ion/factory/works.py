@@ -1,5 +1,6 @@
 """Runs the plant inside a local ION: sets it up once, then keeps it working."""
 
+import itertools
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,14 +11,18 @@ from typing import Any
 import structlog
 
 from ultraviolet.local_ion.factory import wares
-from ultraviolet.local_ion.factory.build import objects_of, set_up
+from ultraviolet.local_ion.factory.build import go_on, objects_of, set_up
+from ultraviolet.local_ion.factory.growth import Growth
 from ultraviolet.local_ion.factory.hands import Hands
-from ultraviolet.local_ion.factory.live import AtOnce, Rate, work
+from ultraviolet.local_ion.factory.live import AtOnce, Rate, StoppedError, work
 from ultraviolet.local_ion.factory.stories import Plant
 from ultraviolet.local_ion.schema import LocalIon, Viewer
 from ultraviolet.local_ion.seed import ADMINISTRATOR, add_user
 
 log = structlog.get_logger()
+
+SEEDLING = 10_000
+"""Objects of a plant up to which each is made by a mutation of its own; a larger one grows by copies of these."""
 
 
 class SetUpMark:
@@ -84,9 +89,24 @@ class Works:
         there = self.count()  # what any ION has from the start, such as its permission groups
         self._hire()
         hands = Hands(self._execute, self._ion.catalog, AtOnce(self._stop))
-        set_up(self._plant(hands, self._seed), self._objects, lambda: self.count() - there)
+        plant = self._plant(hands, self._seed)
+        set_up(plant, min(self._objects, SEEDLING), lambda: self.count() - there)
+        self._grow(self._objects - (self.count() - there))
+        go_on(plant, self._objects, lambda: self.count() - there)
         self._mark.finish()
         log.info("plant.set_up", objects=self.count())
+
+    def _grow(self, missing: int) -> None:
+        growth: Growth | None = None
+        for number in itertools.count(1):
+            if missing <= 0 or (growth is not None and growth.objects > missing):
+                return
+            if self._stop.is_set():
+                raise StoppedError
+            with self._ion.store.writing(ADMINISTRATOR) as transaction:
+                growth = growth or Growth(transaction)
+                growth.copy(transaction, number)
+            missing -= growth.objects
 
     def work(self) -> None:
         """Make changes at the rate that is set until told to stop."""

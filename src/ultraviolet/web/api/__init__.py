@@ -4,6 +4,7 @@ from litestar import Router
 
 from ultraviolet.web.api import (
     access,
+    drift,
     events,
     exports,
     fetches,
@@ -27,6 +28,7 @@ def router() -> Router:
         *exports.HANDLERS,
         *fetches.HANDLERS,
         *verifications.HANDLERS,
+        *drift.HANDLERS,
         *access.HANDLERS,
         *status.HANDLERS,
     ]

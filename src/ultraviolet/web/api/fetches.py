@@ -18,6 +18,8 @@ class NewFetch(msgspec.Struct, forbid_unknown_fields=True):
     """Which kind of pass to begin."""
 
     mode: Literal["incremental", "full"] = "incremental"
+    accept_absence: bool = False
+    """Delete what ION does not show any more, even where it is so much that the key may rather have lost a permission."""
 
 
 @get("/integrations/{integration:str}/fetches", guards=[at_least("viewer")], tags=["fetches"])
@@ -39,7 +41,8 @@ async def start_fetch(
 ) -> FetchDetail:
     """Begin a fetch; it goes on by itself, `GET /fetches/{id}` tells how far it is."""
     found = await hub.store.read(lambda c: integrations.find(c, integration))
-    fetch_id = await hub.start_fetch(found.id, (data or NewFetch()).mode, caller.name)
+    wanted = data or NewFetch()
+    fetch_id = await hub.start_fetch(found.id, wanted.mode, caller.name, accept_absence=wanted.accept_absence)
     return await hub.store.read(lambda c: fetches.one(c, fetch_id))
 
 

@@ -12,7 +12,7 @@ from ultraviolet.hub.integrations import Integration, IntegrationChanges, NewInt
 from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part
 from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 from ultraviolet.web.reading import freshness
-from ultraviolet.web.reading.freshness import Drifted, Freshness, Summary
+from ultraviolet.web.reading.freshness import Freshness, Summary
 
 TAGS = ["integrations"]
 
@@ -106,20 +106,6 @@ async def get_freshness(hub: GivenHub, integration: FromPath[str]) -> Trust:
     return await hub.store.read(read)
 
 
-@get("/integrations/{integration:str}/drift", guards=[at_least("viewer")], tags=TAGS)
-async def list_drift(
-    hub: GivenHub, integration: FromPath[str], cursor: Cursor = None, limit: Limit = 100
-) -> Page[Drifted]:
-    """List what webhooks alone would have left wrong, newest first."""
-    before = number(cursor)
-
-    def read(connection: Connection) -> list[Drifted]:
-        found = integrations.find(connection, integration).id
-        return freshness.drifted(connection, found, before, limit + 1)
-
-    return part(await hub.store.read(read), limit, lambda one: one.seq)
-
-
 async def _id(hub: Hub, integration: str) -> int:
     return (await hub.store.read(lambda c: integrations.find(c, integration))).id
 
@@ -134,5 +120,4 @@ HANDLERS = [
     pause_integration,
     resume_integration,
     get_freshness,
-    list_drift,
 ]

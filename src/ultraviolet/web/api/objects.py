@@ -61,7 +61,9 @@ async def get_object(
     def read(connection: Connection) -> ObjectShown:
         return objects.one(connection, one(connection, integration), known, object_id)
 
-    return await hub.store.read(read)
+    found = await hub.store.read(read)
+    hub.attend(found.integration_id, known.name, object_id)
+    return found
 
 
 @get("/objects/{resource:str}/{object_id:str}/history", guards=[at_least("viewer")], tags=TAGS)

@@ -1,6 +1,7 @@
-"""Pages: events as they arrive, and one of them whole."""
+"""Pages: events as they arrive, one of them whole with what came of it, and replaying."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from litestar import Response, get, post
@@ -8,14 +9,18 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
+from ultraviolet import times
+from ultraviolet.errors import InvalidError
 from ultraviolet.hub import integrations
-from ultraviolet.web.api.paging import number, part
+from ultraviolet.hub.hub import Hub
+from ultraviolet.web.api.paging import encode, number
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
 from ultraviolet.web.pages.render import GivenRenderer
 from ultraviolet.web.reading import events
 from ultraviolet.web.reading.events import EventFilter
 
 _SHOWN = 50
+_MOST_REPLAYED = 200
 
 
 @get("/events", guards=[at_least("viewer")], include_in_schema=False)
@@ -23,19 +28,25 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
     """List events; the first page follows what arrives."""
     asked = dict(request.query_params)
     cursor = asked.get("cursor")
-    before = number(cursor)
+    wanted = _wanted(hub, asked)
 
     def read(connection: Connection) -> dict[str, Any]:
-        wanted = _wanted(asked)
-        page = part(events.recent(connection, wanted, before, _SHOWN + 1), _SHOWN, lambda event: event.seq)
-        choice = integrations.list_page(connection)
-        return {"events": page.items, "next": page.next, "wanted": wanted, "integrations": choice}
+        found = events.page(connection, wanted, number(cursor), _SHOWN)
+        return {"found": found, "integrations": integrations.list_page(connection)}
 
     context = await hub.store.read(read)
-    names = [resource.name for resource in hub.catalog.resources.values() if resource.subscribable]
-    filtered = any(asked.values())
+    following = context["found"].next
     return render.page(
-        request, "events.html", **context, live=cursor is None, filtered=filtered, resources=sorted(names)
+        request,
+        "events.html",
+        **context,
+        events=context["found"].events,
+        next=encode(str(following)) if following else None,
+        wanted=wanted,
+        live=cursor is None,
+        filtered=any(asked.values()),
+        resources=sorted(one.name for one in hub.catalog.resources.values() if one.subscribable),
+        mirrored=_mirrored(hub),
     )
 
 
@@ -43,9 +54,20 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, seq: FromPath[int]
 ) -> Response[str]:
-    """Show one event with its raw body."""
-    event = await hub.store.read(lambda c: events.one(c, seq))
-    return render.page(request, "event.html", event=event, pretty=_pretty(event.body))
+    """Show one event with its raw body and what came of it."""
+
+    def read(connection: Connection) -> dict[str, Any]:
+        event = events.one(connection, seq)
+        return {
+            "event": event,
+            "effects": events.effects(connection, event),
+            "integration": integrations.get(connection, event.integration_id),
+        }
+
+    context = await hub.store.read(read)
+    return render.page(
+        request, "event.html", **context, pretty=_pretty(context["event"].body), mirrored=_mirrored(hub)
+    )
 
 
 @post("/events/{seq:int}/replay", guards=[at_least("operator")], include_in_schema=False)
@@ -55,15 +77,59 @@ async def replay(hub: GivenHub, caller: GivenCaller, seq: FromPath[int]) -> Redi
     return Redirect(f"/events/{seq}", status_code=303)
 
 
-def _wanted(asked: dict[str, str]) -> EventFilter:
-    integration = asked.get("integration", "")
+@post("/events/replay", guards=[at_least("operator")], status_code=200, include_in_schema=False)
+async def replay_many(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
+) -> Response[str] | Redirect:
+    """Show what replaying the chosen events would read; when that was confirmed, do it."""
+    sent = await request.form()
+    seqs = sorted({int(str(seq)) for seq in sent.getall("seq", []) if str(seq).isdecimal()})
+    if not 1 <= len(seqs) <= _MOST_REPLAYED:
+        raise InvalidError(f"Choose the events to replay, at least one and at most {_MOST_REPLAYED}.")
+    if sent.get("sure") != "yes":
+        chosen = await hub.store.read(lambda c: events.some(c, seqs))
+        about = {(event.integration_id, event.resource, event.object_id) for event in chosen}
+        return render.page(
+            request,
+            "replay.html",
+            events=chosen,
+            about=len(about),
+            mirrored=_mirrored(hub),
+            address="/events",
+        )
+    for seq in seqs:
+        await hub.replay(caller.name, seq)
+    return Redirect("/events?outcome=replayed", status_code=303)
+
+
+def _wanted(hub: Hub, asked: dict[str, str]) -> EventFilter:
+    integration, resource = asked.get("integration", ""), asked.get("resource", "")
+    named = hub.catalog.resolve(resource) if resource else None
     return EventFilter(
         integration_id=int(integration) if integration.isdecimal() else None,
-        resource=asked.get("resource") or None,
+        resource=named.name if named else resource or None,
         action=asked.get("action") or None,
         outcome=asked.get("outcome") or None,
         object_id=asked.get("object") or None,
+        said=asked.get("q") or None,
+        since=_moment(asked.get("since")),
+        until=_moment(asked.get("until")),
     )
+
+
+def _moment(given: str | None) -> str | None:
+    """Read a time as a browser sends it, in UTC."""
+    if not given:
+        return None
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError as error:
+        raise InvalidError(f"{given} is not a time such as 2026-11-24T12:03.") from error
+    return times.text(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _mirrored(hub: Hub) -> frozenset[str]:
+    return frozenset(resource.name for resource in hub.catalog.mirrored)
 
 
 def _pretty(body: str) -> str:
@@ -73,4 +139,4 @@ def _pretty(body: str) -> str:
         return body
 
 
-HANDLERS = [show_all, show, replay]
+HANDLERS = [show_all, show, replay, replay_many]

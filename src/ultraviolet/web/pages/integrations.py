@@ -13,7 +13,8 @@ from ultraviolet.hub.integrations import PRESETS, NewIntegration
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
 from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm
 from ultraviolet.web.problems import words
-from ultraviolet.web.reading import freshness, verifications
+from ultraviolet.web.reading import drift, freshness, verifications
+from ultraviolet.web.reading.drift import DriftFilter
 
 _FIELDS = ("name", "api_url", "auth_url", "client_id", "client_secret")
 
@@ -78,7 +79,7 @@ async def show_freshness(
         return {
             "integration": integrations.get(connection, integration_id),
             "rows": freshness.by_resource(connection, integration_id),
-            "drift": freshness.drifted(connection, integration_id, None, 100),
+            "drift": drift.samples(connection, integration_id, DriftFilter(), None, 100),
         }
 
     return render.page(request, "freshness.html", **await hub.store.read(read))

@@ -1,23 +1,25 @@
-"""Pages: the mirror by resource, a resource's objects, one object with its links and history."""
+"""Pages: the mirror by resource, a resource as a table, one object with its links, its origin and its history."""
 
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from litestar import Response, get
+from litestar import Response, get, post
 from litestar.params import FromPath
+from litestar.response import Redirect
 from sqlalchemy import Connection
 
-from ultraviolet.hub import integrations
+from ultraviolet.hub import integrations, saved_views
 from ultraviolet.ion.catalog import Resource
 from ultraviolet.web.api.filters import one
-from ultraviolet.web.api.paging import decode, part
-from ultraviolet.web.gate import AnyRequest, GivenHub, at_least
-from ultraviolet.web.pages.render import GivenRenderer
-from ultraviolet.web.reading import objects
+from ultraviolet.web.api.paging import decode, encode
+from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.web.pages.fields import groups
+from ultraviolet.web.pages.render import GivenRenderer, runner
+from ultraviolet.web.reading import objects, tables
 from ultraviolet.web.reading.objects import Wanted
 
 _SHOWN = 50
 _VERSIONS = 50
-_COLUMNS = ("status", "quantity", "partNumber", "revision", "type")
 
 
 @get("/objects", guards=[at_least("viewer")], include_in_schema=False)
@@ -38,64 +40,150 @@ async def show_resources(request: AnyRequest, hub: GivenHub, render: GivenRender
 
 @get("/objects/{name:str}", guards=[at_least("viewer")], include_in_schema=False)
 async def show_objects(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, name: FromPath[str]
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller, name: FromPath[str]
 ) -> Response[str]:
-    """List the objects of a resource: what changed last, or from the first id on when paging."""
+    """Show a resource as a table; filters, order and columns are the address."""
     resource = objects.resource_of(hub.catalog, name)
-    asked = {
-        key: request.query_params.get(key) or None for key in ("integration", "q", "state", "cursor", "order")
-    }
-    by_id = asked["cursor"] is not None or asked["order"] == "id"
+    asked = request.query_params
+    conditions = [tables.condition(resource, written) for written in _conditions(request)]
+    by = tables.order(resource, asked.get("sort"))
+    after = decode(asked.get("cursor") or None)
 
     def read(connection: Connection) -> dict[str, Any]:
-        chosen = one(connection, asked["integration"])
-        wanted = Wanted(chosen, resource, asked["q"], asked["state"])
-        integration = integrations.get(connection, chosen)
-        if not by_id:
-            found = objects.newest(connection, wanted, _SHOWN)
-            return {"integration": integration, "objects": found, "next": None}
-        found = objects.by_id(connection, wanted, decode(asked["cursor"]), _SHOWN + 1)
-        page = part(found, _SHOWN, lambda shown: shown.id)
-        return {"integration": integration, "objects": page.items, "next": page.next}
+        chosen = one(connection, asked.get("integration") or None)
+        wanted = Wanted(chosen, resource, asked.get("q") or None, asked.get("state") or None)
+        found = tables.part(connection, wanted, conditions, by, after, _SHOWN)
+        return {
+            "integration": integrations.get(connection, chosen),
+            "objects": found.rows,
+            "next": encode(found.next) if found.next else None,
+            "views": saved_views.list_(connection, caller.name, resource.name),
+        }
 
     return render.page(
         request,
         "objects.html",
         **await hub.store.read(read),
         resource=resource,
-        columns=_columns(resource),
-        q=asked["q"] or "",
-        state=asked["state"],
-        by_id=by_id,
-        live=not by_id,
+        columns=tables.chosen(resource, asked.getall("column", [])),
+        all_columns=tables.columns(resource),
+        conditions=conditions,
+        operators=tables.OPERATORS,
+        by=by,
+        q=asked.get("q") or "",
+        state=asked.get("state") or "",
+        live=after is None,
+        here=_Address(request),
     )
+
+
+@post("/objects/{name:str}/views", guards=[at_least("viewer")], include_in_schema=False)
+async def save_view(request: AnyRequest, hub: GivenHub, caller: GivenCaller, name: FromPath[str]) -> Redirect:
+    """Keep the table as it is under a name."""
+    resource = objects.resource_of(hub.catalog, name)
+    sent = await request.form()
+    query = urlencode([pair for pair in parse_qsl(str(sent.get("query", ""))) if pair[0] != "cursor"])
+    title = str(sent.get("name", ""))
+    await hub.store.write(lambda c: saved_views.save(c, caller.name, resource.name, title, query))
+    return Redirect(f"/objects/{resource.name}?{query}", status_code=303)
+
+
+@post("/objects/{name:str}/views/{view_id:int}/forget", guards=[at_least("viewer")], include_in_schema=False)
+async def forget_view(
+    hub: GivenHub, caller: GivenCaller, name: FromPath[str], view_id: FromPath[int]
+) -> Redirect:
+    """Drop a saved view."""
+    resource = objects.resource_of(hub.catalog, name)
+    await hub.store.write(lambda c: saved_views.forget(c, caller.name, view_id))
+    return Redirect(f"/objects/{resource.name}", status_code=303)
 
 
 @get("/objects/{name:str}/{object_id:str}", guards=[at_least("viewer")], include_in_schema=False)
 async def show_object(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, name: FromPath[str], object_id: FromPath[str]
 ) -> Response[str]:
-    """Show one object and every content it had."""
+    """Show one object as it is, or as it was in the version asked for."""
     resource = objects.resource_of(hub.catalog, name)
-    asked = request.query_params.get("integration")
+    asked, version = request.query_params.get("integration"), request.query_params.get("version", "")
 
     def read(connection: Connection) -> dict[str, Any]:
         chosen = one(connection, asked)
+        place = (chosen, resource, object_id)
+        then = objects.as_of(connection, *place, int(version)) if version.isdecimal() else None
         return {
             "integration": integrations.get(connection, chosen),
-            "object": objects.one(connection, chosen, resource, object_id),
-            "history": objects.history(connection, chosen, resource, object_id, None, _VERSIONS),
+            "object": objects.one(connection, *place),
+            "then": then,
+            "history": objects.history(connection, *place, None, _VERSIONS),
+            "provenance": objects.provenance(connection, *place),
+            "linked_from": objects.linked_from(connection, hub.catalog, *place),
         }
 
     found = await hub.store.read(read)
-    shown = found["object"]
+    shown, then = found["object"], found["then"]
+    hub.attend(found["integration"].id, resource.name, object_id)
     title = f"{_singular(resource)} {object_id}" + (f": {shown.title}" if shown.title else "")
-    links = {link.key: shown.links[link.field] for link in resource.links if link.field in shown.links}
-    return render.page(request, "object.html", **found, resource=resource, title=title, by_key=links)
+    return render.page(
+        request,
+        "object.html",
+        **found,
+        resource=resource,
+        title=title,
+        by_key={link.key: shown.links[link.field] for link in resource.links if link.field in shown.links},
+        columns=tables.columns(resource),
+        groups=groups(resource, then.fields if then else shown.fields),
+        runner=runner(found["integration"].api_url, _reading(resource), {"id": object_id}),
+    )
 
 
-def _columns(resource: Resource) -> list[str]:
-    return [name for name in _COLUMNS if resource.field(name)][:3]
+class _Address:
+    """The address of a table, to be changed in one part."""
+
+    def __init__(self, request: AnyRequest) -> None:
+        self._pairs = [
+            pair for pair in parse_qsl(urlsplit(str(request.url)).query) if pair[0] != "cursor" and pair[1]
+        ]
+
+    def sorted_by(self, name: str, by: tables.Order) -> str:
+        """Sort by a column; by the same one again the other way round."""
+        down = by.by == name and not by.down
+        return self._with("sort", f"{'-' if down else ''}{name}")
+
+    def without(self, name: str, value: str) -> str:
+        """Drop one condition."""
+        return "?" + urlencode([pair for pair in self._pairs if pair != (name, value)])
+
+    @property
+    def query(self) -> str:
+        """All of it."""
+        return urlencode(self._pairs)
+
+    def behind(self, cursor: str) -> str:
+        """Go on to the next part."""
+        return self._with("cursor", cursor)
+
+    def kept(self, *but: str) -> list[tuple[str, str]]:
+        """Give what a form must send along."""
+        return [pair for pair in self._pairs if pair[0] not in but]
+
+    def _with(self, name: str, value: str) -> str:
+        return "?" + urlencode([*self.kept(name), (name, value)])
+
+
+def _conditions(request: AnyRequest) -> list[str]:
+    """Give the conditions of the address, with the one that the filter form adds in three fields."""
+    asked = request.query_params
+    field, operator = asked.get("field"), asked.get("operator")
+    added = [f"{field}:{operator}:{asked.get('value', '')}"] if field and operator else []
+    return [*(each for each in asked.getall("where", []) if each), *added]
+
+
+def _reading(resource: Resource) -> str:
+    """Write the GraphQL that reads one object, to be run in ION."""
+    fields = " ".join(field.name for field in resource.fields if field.stored)
+    if resource.single:
+        return f"query ($id: ID!) {{ {resource.single}(id: $id) {{ {fields} }} }}"
+    return f"query ($id: ID!) {{ {resource.list}(filters: {{id: {{eq: $id}}}}, first: 1) {{ edges {{ node {{ {fields} }} }} }} }}"
 
 
 def _singular(resource: Resource) -> str:
@@ -103,4 +191,4 @@ def _singular(resource: Resource) -> str:
     return words.strip().capitalize()
 
 
-HANDLERS = [show_resources, show_objects, show_object]
+HANDLERS = [show_resources, show_objects, save_view, forget_view, show_object]

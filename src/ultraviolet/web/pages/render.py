@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -15,6 +15,7 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 from markupsafe import Markup
 
+from ultraviolet import times
 from ultraviolet.errors import InvalidError
 from ultraviolet.web.gate import AnyRequest, known_caller
 from ultraviolet.web.pages.charts import seconds
@@ -74,6 +75,11 @@ class Renderer:
             "asset": cache(asset),
             "count": "{:,}".format,
             "seconds": seconds,
+            "canonical": canonical,
+            "hour": hour,
+            "kind": kind,
+            "plain_number": plain_number,
+            "pretty": pretty,
             "clock": clock,
             "tone": tone,
             "words": words,
@@ -116,6 +122,16 @@ def asset(name: str) -> str:
     return f"/static/{name}?v={hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]}"
 
 
+def runner(api_url: str, query: str, variables: dict[str, Any]) -> str:
+    """Give the address that opens the query runner with a text; nothing where its place is not known.
+
+    Only a local ION's is: it stands at the root of its API. Where ION keeps its own is not documented.
+    """
+    if urlsplit(api_url).hostname not in ("127.0.0.1", "localhost", "::1"):
+        return ""
+    return f"{api_url}/?{urlencode({'query': query, 'variables': json.dumps(variables)})}"
+
+
 def confirm(sent: Any, name: str, kept: str) -> None:
     """Raise InvalidError unless the form repeats the name of what it ends."""
     if str(sent.get("confirm", "")).strip() != name:
@@ -128,13 +144,44 @@ def ago(moment: str) -> str:
     for size, unit in _UNITS:
         if abs(seconds) >= size:
             count = int(abs(seconds) // size)
-            return f"in {count} {unit}" if seconds < 0 else f"{count} {unit} ago"
+            named = f"{unit}s" if unit == "day" and count > 1 else unit
+            return f"in {count} {named}" if seconds < 0 else f"{count} {named} ago"
     return "just now"
 
 
 def clock(moment: str) -> str:
     """Write a moment for reading, in UTC."""
     return datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC"
+
+
+def hour(moment: str) -> str:
+    """Write the time of day of a moment of today, else its day, in UTC."""
+    known = datetime.fromisoformat(moment).astimezone(UTC)
+    today = known.date() == datetime.now(UTC).date()
+    return known.strftime("%H:%M:%S" if today else "%Y-%m-%d")
+
+
+def canonical(text: str) -> str | None:
+    """Bring a time that ION wrote to our form; None where it is none."""
+    try:
+        return times.canonical(text)
+    except ValueError:
+        return None
+
+
+def kind(origin_kind: str) -> str:
+    """Name the kind of an origin."""
+    return "webhook" if origin_kind == "event" else _ORIGINS.get(origin_kind, origin_kind)
+
+
+def plain_number(value: Any) -> str:
+    """Write a number without the dust of floating point."""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def pretty(value: Any) -> str:
+    """Write a value as JSON on many lines."""
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
 def tone(word: str) -> str:

@@ -6,12 +6,11 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from ultraviolet.mirror.tables import DELAYS, activity, drift
+from ultraviolet.mirror.arrivals import EVERY
+from ultraviolet.mirror.tables import DELAYS, activity, arrivals
 from ultraviolet.times import text
 
 _SLOWEST = DELAYS[-1] * 4
-_LOOKED_AT = 5000
-"""So many of the newest drifts are counted at most."""
 
 
 class Minute(msgspec.Struct, frozen=True):
@@ -46,16 +45,16 @@ def last_hour(connection: Connection, integration_id: int, now: datetime | None 
 
 def healed(connection: Connection, integration_id: int, since: str) -> list[Healed]:
     """Count by cause what was put right since then, most first."""
-    newest = select(func.max(drift.c.seq)).scalar_subquery()
-    count = func.count().label("count")
+    count = func.sum(arrivals.c.count).label("count")
     query = (
-        select(drift.c.cause, count)
+        select(arrivals.c.cause, count)
         .where(
-            drift.c.integration_id == integration_id,
-            drift.c.healed_at >= since,
-            drift.c.seq > newest - _LOOKED_AT,
+            arrivals.c.integration_id == integration_id,
+            arrivals.c.hour >= since[:13],
+            arrivals.c.cause != EVERY,
         )
-        .group_by(drift.c.cause)
+        .group_by(arrivals.c.cause)
+        .having(count > 0)
         .order_by(count.desc())
     )
     return [Healed(*row) for row in connection.execute(query)]

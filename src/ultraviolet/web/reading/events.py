@@ -1,12 +1,15 @@
 """Events as the edge shows them: lists with filters, and one with its raw body."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, select
+from sqlalchemy import Connection, Integer, RowMapping, Select, func, literal, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
 
 from ultraviolet.errors import NotFoundError
-from ultraviolet.mirror.tables import events
+from ultraviolet.mirror.tables import events, objects, versions
 from ultraviolet.web.reading.rows import columns, shown
 
 
@@ -45,9 +48,55 @@ class EventFilter(msgspec.Struct, frozen=True):
     action: str | None = None
     outcome: str | None = None
     object_id: str | None = None
+    said: str | None = None
+    """Text that the body has, as it stands there."""
+    since: str | None = None
+    until: str | None = None
 
 
+class Found(msgspec.Struct, frozen=True):
+    """A page of a list; `next` goes on from there, also where this page found nothing in the part it looked at."""
+
+    events: list[Event]
+    next: int | None
+
+
+class Effect(msgspec.Struct, frozen=True):
+    """A version that an event, or the read after it, made of the object."""
+
+    version: int
+    change: str
+    changed: list[str]
+    observed_at: str
+    origin: dict[str, Any]
+
+
+class Effects(msgspec.Struct, frozen=True):
+    """What came of an event: the version it made, the first one read from ION after it, and the last confirmation."""
+
+    told: Effect | None
+    read: Effect | None
+    confirmed_at: str | None
+
+
+_WINDOW = 50_000
+"""So many events one page looks through at most."""
+_AFTERWARDS = 200
 _COLUMNS = columns(events, Event)
+
+
+class _place_in(GenericFunction[int]):  # noqa: N801  reads as the SQL function it is
+    """Where bytes have other bytes, from 1; 0 where they have not."""
+
+    name = "instr"
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(_place_in, "postgresql")
+def _position(element: Any, compiler: Any, **given: Any) -> str:  # pyright: ignore[reportUnusedFunction]
+    whole, part = (compiler.process(clause, **given) for clause in element.clauses)
+    return f"position({part} in {whole})"
 
 
 def recent(connection: Connection, wanted: EventFilter, before: int | None, limit: int) -> list[Event]:
@@ -66,11 +115,74 @@ def one(connection: Connection, seq: int) -> EventDetail:
     return _detail(row)
 
 
+def page(connection: Connection, wanted: EventFilter, before: int | None, limit: int) -> Found:
+    """Read a page of events, newest first, in a time that does not grow with their number."""
+    newest = connection.execute(select(func.max(events.c.seq))).scalar() or 0
+    oldest = _first_at(connection, wanted.since, newest) if wanted.since else 1
+    start = min(
+        before or newest + 1, _first_at(connection, wanted.until, newest) if wanted.until else newest + 1
+    )
+    floor = max(oldest, start - _WINDOW)
+    query = _matching(select(*_COLUMNS), wanted).where(events.c.seq < start, events.c.seq >= floor)
+    rows = connection.execute(query.order_by(events.c.seq.desc()).limit(limit + 1)).mappings().all()
+    found = [Event(**row) for row in rows[:limit]]
+    if len(rows) > limit:
+        return Found(found, found[-1].seq)
+    return Found(found, floor if floor > oldest else None)
+
+
+def some(connection: Connection, seqs: Sequence[int]) -> list[Event]:
+    """Read these events, newest first."""
+    query = select(*_COLUMNS).where(events.c.seq.in_(seqs)).order_by(events.c.seq.desc())
+    return [Event(**row) for row in connection.execute(query).mappings()]
+
+
+def effects(connection: Connection, event: Event) -> Effects:
+    """Tell what an event changed, and what a read made of it afterwards."""
+    of_object = (
+        versions.c.integration_id == event.integration_id,
+        versions.c.resource == event.resource,
+        versions.c.id == event.object_id,
+    )
+    query = select(*columns(versions, Effect)).where(*of_object, versions.c.observed_at >= event.received_at)
+    later = [
+        Effect(**row)
+        for row in connection.execute(query.order_by(versions.c.version).limit(_AFTERWARDS)).mappings()
+    ]
+    here = (
+        objects.c.integration_id == event.integration_id,
+        objects.c.resource == event.resource,
+        objects.c.id == event.object_id,
+    )
+    read_at = connection.execute(select(objects.c.read_at).where(*here)).scalar_one_or_none()
+    return Effects(
+        told=next((e for e in later if e.origin == {"kind": "event", "ref": str(event.seq)}), None),
+        read=next((e for e in later if e.origin["kind"] not in ("event", "replay")), None),
+        confirmed_at=read_at if read_at and read_at >= event.received_at else None,
+    )
+
+
+def _first_at(connection: Connection, moment: str, newest: int) -> int:
+    """Find the first event received at this time or after, by halving: events are numbered as they come."""
+    low, high = 1, newest + 1
+    query = select(events.c.seq, events.c.received_at).order_by(events.c.seq).limit(1)
+    while low < high:
+        middle = (low + high) // 2
+        row = connection.execute(query.where(events.c.seq >= middle)).one_or_none()
+        if row is None or row.received_at >= moment:
+            high = middle
+        else:
+            low = row.seq + 1
+    return low
+
+
 def _matching(query: Select[Any], wanted: EventFilter) -> Select[Any]:
     for name in ("integration_id", "resource", "action", "object_id"):
         value = getattr(wanted, name)
         if value is not None:
             query = query.where(events.c[name] == value)
+    if wanted.said:
+        query = query.where(_place_in(events.c.body, literal(wanted.said.encode())) > 0)
     if wanted.outcome == "waiting":
         query = query.where(events.c.outcome.is_(None))
     elif wanted.outcome:

@@ -1,12 +1,11 @@
-"""How much the mirror can be trusted now: what is stale, what was proven when, what drifted."""
+"""How much the mirror can be trusted now: what is stale, and what was proven when."""
 
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from ultraviolet.mirror.tables import drift, events, fetches, objects, stale, watermarks
-from ultraviolet.web.reading.rows import columns
+from ultraviolet.mirror.tables import events, fetches, objects, stale, watermarks
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -21,20 +20,6 @@ class Summary(msgspec.Struct, frozen=True):
     proven_at: str | None
     stale_since: str | None = None
     """The first mark of what is stale longest."""
-
-
-class Drifted(msgspec.Struct, frozen=True):
-    """What webhooks alone would have left wrong."""
-
-    seq: int
-    integration_id: int
-    resource: str
-    id: str
-    cause: str
-    fields: list[str]
-    healed_by: dict[str, Any]
-    source_time: str | None
-    healed_at: str
 
 
 def summary(connection: Connection, integration_id: int) -> Summary:
@@ -54,7 +39,10 @@ def summary(connection: Connection, integration_id: int) -> Summary:
         stale=waiting,
         stale_since=since,
         waiting_events=value(
-            select(count).where(events.c.integration_id == integration_id, events.c.outcome.is_(None))
+            select(count).where(
+                events.c.integration_id == integration_id,
+                events.c.outcome.is_(None),
+            )
         ),
         last_event_at=connection.execute(
             select(events.c.received_at)
@@ -73,19 +61,6 @@ def summary(connection: Connection, integration_id: int) -> Summary:
             )
         ),
     )
-
-
-def drifted(connection: Connection, integration_id: int, before: int | None, limit: int) -> list[Drifted]:
-    """Read the newest drift first."""
-    query = (
-        select(*columns(drift, Drifted))
-        .where(drift.c.integration_id == integration_id)
-        .order_by(drift.c.seq.desc())
-        .limit(limit)
-    )
-    if before is not None:
-        query = query.where(drift.c.seq < before)
-    return [Drifted(**row) for row in connection.execute(query).mappings()]
 
 
 class Freshness(msgspec.Struct, frozen=True):

@@ -1,15 +1,16 @@
 """Objects as the edge shows them: with their state, their links resolved, and their history."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, and_, case, func, or_, select, tuple_
+from sqlalchemy import Connection, RowMapping, Select, Text, and_, case, cast, func, or_, select, tuple_
 
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.mirror import dialect
-from ultraviolet.mirror.tables import objects, stale, versions
+from ultraviolet.mirror.tables import links, objects, stale, versions
 
 State = Literal["fresh", "stale", "partial", "deleted"]
 _TITLES = ("title", "name", "partNumber", "serialNumber", "lotNumber", "value", "email", "prettyStr")
@@ -57,6 +58,8 @@ class ObjectShown(msgspec.Struct, frozen=True):
     changed_at: str
     source_time: str | None
     origin: dict[str, Any]
+    confirmed_at: str | None
+    """When the last whole read that showed this content began."""
 
 
 class FieldChange(msgspec.Struct, frozen=True):
@@ -116,23 +119,23 @@ def counts(connection: Connection, catalog: Catalog, integration_id: int) -> lis
 
 def by_id(connection: Connection, wanted: Wanted, after: str | None, limit: int) -> list[ObjectShown]:
     """List objects in the order of their ids, which stays the same while objects change."""
-    query = _listing(connection, wanted).order_by(func.length(objects.c.id), objects.c.id).limit(limit)
+    query = listing(connection, wanted).order_by(func.length(objects.c.id), objects.c.id).limit(limit)
     if after is not None:
         place = tuple_(func.length(objects.c.id), objects.c.id)
         query = query.where(place > tuple_(len(after), after))
-    return _shown(connection, wanted.resource, query)
+    return shown(connection, wanted.resource, query)
 
 
 def newest(connection: Connection, wanted: Wanted, limit: int) -> list[ObjectShown]:
     """List the objects that changed last."""
-    query = _listing(connection, wanted).order_by(objects.c.changed_at.desc(), objects.c.id).limit(limit)
-    return _shown(connection, wanted.resource, query)
+    query = listing(connection, wanted).order_by(objects.c.changed_at.desc(), objects.c.id).limit(limit)
+    return shown(connection, wanted.resource, query)
 
 
 def one(connection: Connection, integration_id: int, resource: Resource, id_: str) -> ObjectShown:
     """Read one object; raises NotFoundError."""
-    query = _listing(connection, Wanted(integration_id, resource, state="any")).where(objects.c.id == id_)
-    found = _shown(connection, resource, query)
+    query = listing(connection, Wanted(integration_id, resource, state="any")).where(objects.c.id == id_)
+    found = shown(connection, resource, query)
     if not found:
         raise NotFoundError(f"The mirror has no {resource.name} {id_}; run a fetch, or check the id in ION.")
     return found[0]
@@ -144,11 +147,7 @@ def history(
     """Read the versions of one object, newest first; `before` is the version to go on from."""
     query = (
         select(versions)
-        .where(
-            versions.c.integration_id == integration_id,
-            versions.c.resource == resource.name,
-            versions.c.id == id_,
-        )
+        .where(*_versions_of(integration_id, resource, id_))
         .order_by(versions.c.version.desc())
         .limit(limit + 1)
     )
@@ -157,6 +156,94 @@ def history(
     rows = connection.execute(query).mappings().all()
     docs: list[Mapping[str, Any]] = [*(row["doc"] for row in rows[1:]), {}]
     return [_version(row, older) for row, older in zip(rows, docs, strict=True)][:limit]
+
+
+class Provenance(msgspec.Struct, frozen=True):
+    """Where the present value of a field comes from."""
+
+    version: int
+    observed_at: str
+    origin: dict[str, Any]
+
+
+class LinkedFrom(msgspec.Struct, frozen=True):
+    """Objects of one resource that link here by one field; `some` are the first of them."""
+
+    resource: str
+    title: str
+    field: str
+    count: int
+    some: list[LinkShown]
+
+
+_NEWEST = 500
+_SOME = 8
+
+
+def provenance(
+    connection: Connection, integration_id: int, resource: Resource, id_: str
+) -> dict[str, Provenance]:
+    """Tell for each field which of the newest versions gave it its present value."""
+    query = (
+        select(versions.c.version, versions.c.observed_at, versions.c.origin, versions.c.changed)
+        .where(*_versions_of(integration_id, resource, id_))
+        .order_by(versions.c.version.desc())
+        .limit(_NEWEST)
+    )
+    found: dict[str, Provenance] = {}
+    for row in connection.execute(query):
+        for name in row.changed:
+            found.setdefault(name, Provenance(row.version, row.observed_at, row.origin))
+    return found
+
+
+def as_of(
+    connection: Connection, integration_id: int, resource: Resource, id_: str, version: int
+) -> VersionShown | None:
+    """Read the content an object had in one of its versions."""
+    found = history(connection, integration_id, resource, id_, version + 1, 1)
+    return found[0] if found else None
+
+
+def linked_from(
+    connection: Connection, catalog: Catalog, integration_id: int, resource: Resource, id_: str
+) -> list[LinkedFrom]:
+    """Follow links backwards: who names this object, most first."""
+    here = (
+        links.c.integration_id == integration_id,
+        links.c.target_resource == resource.name,
+        links.c.target_id == id_,
+    )
+    count = func.count().label("count")
+    query = select(links.c.resource, links.c.field, count).where(*here)
+    groups = connection.execute(query.group_by(links.c.resource, links.c.field).order_by(count.desc())).all()
+    return [
+        LinkedFrom(name, _title_of(catalog, name), key, total, _some(connection, here, name, key))
+        for name, key, total in groups
+    ]
+
+
+def _some(connection: Connection, here: Sequence[Any], resource: str, key: str) -> list[LinkShown]:
+    joined = and_(
+        objects.c.integration_id == links.c.integration_id,
+        objects.c.resource == links.c.resource,
+        objects.c.id == links.c.id,
+    )
+    query = (
+        select(objects.c.id, objects.c.doc)
+        .select_from(links.join(objects, joined))
+        .where(*here, links.c.resource == resource, links.c.field == key)
+        .limit(_SOME)
+    )
+    return [LinkShown(resource, row.id, title(row.doc), found=True) for row in connection.execute(query)]
+
+
+def _versions_of(integration_id: int, resource: Resource, id_: str) -> tuple[Any, ...]:
+    return (
+        versions.c.integration_id == integration_id,
+        versions.c.resource == resource.name,
+        versions.c.id == id_,
+    )
 
 
 def resource_of(catalog: Catalog, name: str) -> Resource:
@@ -172,7 +259,8 @@ def _title_of(catalog: Catalog, name: str) -> str:
     return resource.title if resource else name
 
 
-def _listing(connection: Connection, wanted: Wanted) -> Select[Any]:
+def listing(connection: Connection, wanted: Wanted) -> Select[Any]:
+    """Select the rows of a resource's objects, with the state of each."""
     joined = and_(
         stale.c.integration_id == objects.c.integration_id,
         stale.c.resource == objects.c.resource,
@@ -189,11 +277,14 @@ def _listing(connection: Connection, wanted: Wanted) -> Select[Any]:
         query = query.where(_STATE == wanted.state)  # noqa: SIM300  a column, not a constant
     if wanted.said:
         said = dialect.says(connection).bindparams(said=f"%{wanted.said.lower()}%")
-        query = query.where(or_(objects.c.id == wanted.said, said))
+        stored = json.dumps(wanted.said, ensure_ascii=False)[1:-1]
+        somewhere = cast(objects.c.doc, Text).icontains(stored, autoescape=True)
+        query = query.where(or_(objects.c.id == wanted.said, and_(somewhere, said)))
     return query
 
 
-def _shown(connection: Connection, resource: Resource, query: Select[Any]) -> list[ObjectShown]:
+def shown(connection: Connection, resource: Resource, query: Select[Any]) -> list[ObjectShown]:
+    """Read what a `listing` selects, links resolved."""
     rows = connection.execute(query).mappings().all()
     targets = _targets(connection, resource, rows)
     return [_object(row, resource, targets) for row in rows]
@@ -232,11 +323,11 @@ def _object(
     row: RowMapping, resource: Resource, targets: Mapping[tuple[str, str], str | None]
 ) -> ObjectShown:
     doc: dict[str, Any] = row["doc"]
-    links: dict[str, LinkShown] = {}
+    resolved: dict[str, LinkShown] = {}
     for link in resource.links:
         if doc.get(link.key) is not None:
             place = (link.resource, str(doc[link.key]))
-            links[link.field] = LinkShown(*place, targets.get(place), found=place in targets)
+            resolved[link.field] = LinkShown(*place, targets.get(place), found=place in targets)
     given = {
         name: row[name]
         for name in (
@@ -250,7 +341,14 @@ def _object(
             "source_time",
         )
     }
-    return ObjectShown(**given, title=title(doc), fields=doc, links=links, origin=row["origin"])
+    return ObjectShown(
+        **given,
+        title=title(doc),
+        fields=doc,
+        links=resolved,
+        origin=row["origin"],
+        confirmed_at=row["read_at"],
+    )
 
 
 def _version(row: RowMapping, older: Mapping[str, Any]) -> VersionShown:

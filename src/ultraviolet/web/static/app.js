@@ -50,6 +50,20 @@ document.addEventListener("change", (event) => {
   }
 });
 
+// An address one can share names only what was chosen.
+document.addEventListener("formdata", (event) => {
+  if (event.target.method !== "get") return;
+  for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+});
+
+// Who follows a link to a part that is folded away wants to see it.
+function unfold() {
+  const part = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (part?.tagName === "DETAILS") part.open = true;
+}
+window.addEventListener("hashchange", unfold);
+unfold();
+
 // "/" goes to the search; "g" and a letter to the page of the navigation that names it.
 let going = false;
 document.addEventListener("keydown", (event) => {
@@ -88,7 +102,7 @@ refreshTimes();
 if (window.Idiomorph) {
   Object.assign(Idiomorph.defaults.callbacks, {
     beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS"),
-    beforeNodeMorphed: (old) => !(old.matches?.(":popover-open, :focus:is(input, select, textarea)")),
+    beforeNodeMorphed: (old) => !(old.matches?.(":popover-open, input:checked, :focus:is(input, select, textarea)")),
     afterNodeAdded: (node) => { if (node.tagName === "TR") node.classList.add("arrived"); },
   });
 }

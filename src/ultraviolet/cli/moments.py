@@ -1,0 +1,24 @@
+"""Times as a person writes them on the command line: a moment, or how long ago."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from ultraviolet.errors import InvalidError
+from ultraviolet.times import canonical, text
+
+_AGO = re.compile(r"(\d+)([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+HELP = "A moment such as 2026-11-24T21:00Z, or how long ago: 90s, 15m, 6h, 7d, 2w."
+
+
+def moment(given: str | None) -> str | None:
+    """Read one; raises InvalidError."""
+    if given is None:
+        return None
+    if found := _AGO.fullmatch(given):
+        return text(datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])}))
+    try:
+        return canonical(given)
+    except ValueError as error:
+        raise InvalidError(f"“{given}” is no time. {HELP}") from error

@@ -1,0 +1,113 @@
+"""How changes arrive: for each hour, resource, cause of drift and healer, how many, and how late, as a histogram.
+
+The door counts as it writes, so that months are read in no time. Lateness is from ION's time of a change to the
+moment the mirror showed it, as true as the two clocks agree; the first pass over a resource is not counted.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from ultraviolet.mirror.state import State
+from ultraviolet.times import now
+
+EVERY = ""
+"""The cause under which every change is counted, drift or not."""
+UNKNOWN = -1
+"""The bucket of changes whose time in ION is not known."""
+_FINEST = 0.001
+_STEP = math.sqrt(2)
+
+_ADD = text(
+    """INSERT INTO arrivals (integration_id, hour, resource, cause, healed_by, bucket, count)
+    VALUES (:integration, :hour, :resource, :cause, :healed_by, :bucket, :count)
+    ON CONFLICT (integration_id, hour, resource, cause, healed_by, bucket)
+    DO UPDATE SET count = arrivals.count + excluded.count"""
+)
+
+Key = tuple[str, str, str, int]
+"""Resource, cause, healer, bucket."""
+
+
+def since(state: State) -> str | None:
+    """Give ION's time of a change, or when the hub first heard of it; None where neither is known."""
+    seen, before = state.seen, state.before or {}
+    if seen and seen.origin.kind == "event" and seen.source_time:
+        return seen.source_time
+    moment = state.doc.get("_updated") or state.doc.get("Updated")
+    known = state.was_full and moment in (before.get("_updated"), before.get("Updated"))
+    if moment and not known and state.change != "delete":
+        return str(moment)
+    return state.since
+
+
+def record(
+    connection: Connection,
+    integration_id: int,
+    changed: Sequence[State],
+    causes: Mapping[tuple[str, str], str],
+) -> None:
+    """Count a batch of changes, each once under `EVERY` and once more under its cause of drift."""
+    moment = now()
+    counts: Counter[Key] = Counter()
+    for state in changed:
+        if state.origin is None or state.origin.first:
+            continue
+        place = bucket(seconds(began, moment) if (began := since(state)) else None)
+        counts[state.resource, EVERY, state.origin.kind, place] += 1
+        if cause := causes.get(state.ref):
+            counts[state.resource, cause, state.origin.kind, place] += 1
+    _add(connection, integration_id, moment[:13], counts)
+
+
+def rename(connection: Connection, integration_id: int, row: Any, cause: str | None) -> None:
+    """Count a drift under another cause than it was, or no longer as one."""
+    healer = msgspec.json.decode(row.healed_by) if isinstance(row.healed_by, str) else row.healed_by
+    place = bucket(row.seconds)
+    counts = Counter({(row.resource, row.cause, healer["kind"], place): -1})
+    if cause:
+        counts[row.resource, cause, healer["kind"], place] += 1
+    _add(connection, integration_id, row.healed_at[:13], counts)
+
+
+def seconds(began: str, moment: str) -> float:
+    """Give the time between two moments; none where the clocks of ION and the hub make it negative."""
+    return max(0.0, (datetime.fromisoformat(moment) - datetime.fromisoformat(began)).total_seconds())
+
+
+def bucket(late: float | None) -> int:
+    """Give the place of a lateness in the histogram."""
+    return UNKNOWN if late is None else max(0, math.ceil(math.log(max(late, _FINEST) / _FINEST, _STEP)))
+
+
+def quantile(counts: Mapping[int, int], share: float) -> float | None:
+    """Give the seconds within which this share of the changes arrived, to a fifth; None where none is known."""
+    known = {place: count for place, count in counts.items() if place != UNKNOWN and count > 0}
+    wanted = sum(known.values()) * share
+    for place in sorted(known):
+        wanted -= known[place]
+        if wanted <= 0:
+            return round(_FINEST * _STEP ** max(0.0, place - 0.5), 3)
+    return None
+
+
+def _add(connection: Connection, integration_id: int, hour: str, counts: Mapping[Key, int]) -> None:
+    rows = [
+        {
+            "integration": integration_id,
+            "hour": hour,
+            "resource": resource,
+            "cause": cause,
+            "healed_by": healer,
+            "bucket": place,
+            "count": count,
+        }
+        for (resource, cause, healer, place), count in counts.items()
+    ]
+    if rows:
+        connection.execute(_ADD, rows)

@@ -1,0 +1,166 @@
+"""Drift as the edge shows it: how much webhooks alone would have left wrong, for how long, and what put it right."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from ultraviolet.mirror import arrivals
+from ultraviolet.mirror.drift import CAUSES
+from ultraviolet.mirror.tables import arrivals as counted
+from ultraviolet.mirror.tables import drift
+from ultraviolet.web.reading.rows import columns
+
+By = Literal["hour", "day"]
+_MEANINGS: dict[str, str] = {**CAUSES}
+_LENGTH = {"hour": 13, "day": 10}
+
+
+class Drifted(msgspec.Struct, frozen=True):
+    """One object that webhooks alone would have left wrong."""
+
+    seq: int
+    integration_id: int
+    resource: str
+    id: str
+    cause: str
+    fields: list[str]
+    wrong_since: str | None
+    """ION's time of the change, or when the hub first heard of it; null where neither is known."""
+    seconds: float | None
+    """From then until it was right here."""
+    healed_by: dict[str, Any]
+    healed_at: str
+
+
+class DriftFilter(msgspec.Struct, frozen=True):
+    """Which drift is meant: of a resource, of a cause, within a time (RFC 3339, UTC)."""
+
+    resource: str | None = None
+    cause: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+class Wrong(msgspec.Struct, frozen=True):
+    """What one cause did to one resource; seconds are how long it was wrong, to a fifth."""
+
+    resource: str
+    cause: str
+    meaning: str
+    count: int
+    share: float
+    """Of all changes of the resource in that time."""
+    p50_seconds: float | None
+    p99_seconds: float | None
+    healed_by: dict[str, int]
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One hour or day: all changes, and how many of them webhooks alone would have left wrong, by cause."""
+
+    at: str
+    changes: int
+    causes: dict[str, int]
+
+
+class DriftReport(msgspec.Struct, frozen=True):
+    """What webhooks alone would have left wrong in a time."""
+
+    changes: int
+    wrong: int
+    causes: list[Wrong]
+    over_time: list[Moment]
+    samples: list[Drifted]
+
+
+def report(connection: Connection, integration_id: int, wanted: DriftFilter, by: By) -> DriftReport:
+    """Sum up a time; whole hours are counted."""
+    rows = _rows(connection, integration_id, wanted)
+    changes = Counter[str]()
+    for row in rows:
+        if row.cause == arrivals.EVERY:
+            changes[row.resource] += row.total
+    wrong = [row for row in rows if row.cause != arrivals.EVERY]
+    return DriftReport(
+        changes=sum(changes.values()),
+        wrong=sum(row.total for row in wrong),
+        causes=_causes(wrong, changes),
+        over_time=_over_time(rows, by),
+        samples=samples(connection, integration_id, wanted, None, 20),
+    )
+
+
+def samples(
+    connection: Connection, integration_id: int, wanted: DriftFilter, before: int | None, limit: int
+) -> list[Drifted]:
+    """Read the newest first: every object that a read put right, and a sample of those events told."""
+    query = select(*columns(drift, Drifted)).where(drift.c.integration_id == integration_id)
+    query = query.order_by(drift.c.seq.desc()).limit(limit)
+    if before is not None:
+        query = query.where(drift.c.seq < before)
+    for column, value in ((drift.c.resource, wanted.resource), (drift.c.cause, wanted.cause)):
+        if value:
+            query = query.where(column == value)
+    if wanted.since:
+        query = query.where(drift.c.healed_at >= wanted.since)
+    if wanted.until:
+        query = query.where(drift.c.healed_at < wanted.until)
+    return [Drifted(**row) for row in connection.execute(query).mappings()]
+
+
+def _rows(connection: Connection, integration_id: int, wanted: DriftFilter) -> Sequence[Any]:
+    names = (counted.c.hour, counted.c.resource, counted.c.cause, counted.c.healed_by, counted.c.bucket)
+    query = select(*names, func.sum(counted.c.count).label("total")).group_by(*names)
+    query = query.where(counted.c.integration_id == integration_id).order_by(counted.c.hour)
+    if wanted.resource:
+        query = query.where(counted.c.resource == wanted.resource)
+    if wanted.cause:
+        query = query.where(counted.c.cause.in_((wanted.cause, arrivals.EVERY)))
+    if wanted.since:
+        query = query.where(counted.c.hour >= wanted.since[:13])
+    if wanted.until:
+        query = query.where(counted.c.hour < wanted.until[:13])
+    return connection.execute(query).all()
+
+
+def _causes(rows: Sequence[Any], changes: Counter[str]) -> list[Wrong]:
+    late: defaultdict[tuple[str, str], Counter[int]] = defaultdict(Counter)
+    healers: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        late[row.resource, row.cause][row.bucket] += row.total
+        healers[row.resource, row.cause][row.healed_by] += row.total
+    found = [
+        _wrong(*key, buckets, dict(healers[key]), changes[key[0]])
+        for key, buckets in late.items()
+        if buckets.total()
+    ]
+    return sorted(found, key=lambda one: (-one.count, one.resource, one.cause))
+
+
+def _wrong(resource: str, cause: str, late: Counter[int], healers: dict[str, int], changes: int) -> Wrong:
+    count = late.total()
+    return Wrong(
+        resource=resource,
+        cause=cause,
+        meaning=_MEANINGS.get(cause, cause),
+        count=count,
+        share=round(count / changes, 4) if changes else 0.0,
+        p50_seconds=arrivals.quantile(late, 0.5),
+        p99_seconds=arrivals.quantile(late, 0.99),
+        healed_by={name: n for name, n in healers.items() if n},
+    )
+
+
+def _over_time(rows: Sequence[Any], by: By) -> list[Moment]:
+    every: Counter[str] = Counter()
+    causes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        at = row.hour[: _LENGTH[by]]
+        if row.cause == arrivals.EVERY:
+            every[at] += row.total
+        else:
+            causes[at][row.cause] += row.total
+    return [Moment(at, every[at], dict(causes[at])) for at in sorted(every | causes)]

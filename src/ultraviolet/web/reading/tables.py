@@ -1,0 +1,217 @@
+"""A resource as a table: typed columns, filters and an order, a page at a time by key and never by offset."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Float, and_, cast, func, literal, tuple_
+
+from ultraviolet.errors import InvalidError
+from ultraviolet.ion.catalog import Field, Link, Resource
+from ultraviolet.mirror.tables import objects
+from ultraviolet.web.reading.objects import ObjectShown, Wanted, listing, shown
+
+Kind = Literal["text", "number", "flag", "time", "choice", "link", "other"]
+Operator = Literal["is", "not", "has", "from", "to", "empty"]
+OPERATORS: tuple[Operator, ...] = get_args(Operator)
+_NUMBERS = {"Int", "Float", "Decimal"}
+_FIRST = (
+    "title",
+    "name",
+    "partNumber",
+    "serialNumber",
+    "status",
+    "description",
+    "revision",
+    "quantity",
+    "type",
+    "partType",
+)
+_LAST = ("_", "Last", "createdBy", "updatedBy", "entityId", "thumbnail", "prettyStr")
+_SHOWN = 7
+_LEAST = -1e308
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column; `link` where it holds the id of another object."""
+
+    name: str
+    kind: Kind
+    link: Link | None = None
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """What a field must be; written `field:operator:value` in an address."""
+
+    field: str
+    operator: Operator
+    value: str
+
+    def __str__(self) -> str:
+        """Write it as an address has it."""
+        return f"{self.field}:{self.operator}:{self.value}"
+
+
+class Order(msgspec.Struct, frozen=True):
+    """By which column, and whether downwards; `changed` is the time of the last change."""
+
+    by: str = "changed"
+    down: bool = True
+
+    def __str__(self) -> str:
+        """Write it as an address has it."""
+        return f"{'-' if self.down else ''}{self.by}"
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part of a table, and where the next one begins."""
+
+    rows: list[ObjectShown]
+    next: str | None
+
+
+def columns(resource: Resource) -> dict[str, Column]:
+    """Give all columns of a resource, in the order people look for them."""
+    keys = {link.key: link for link in resource.links}
+    fields = sorted(resource.fields, key=lambda field: _rank(field, keys))
+    return {field.name: Column(field.name, _kind(field, keys), keys.get(field.name)) for field in fields}
+
+
+def chosen(resource: Resource, names: Sequence[str]) -> list[Column]:
+    """Give the columns that were asked for, else those that tell most."""
+    known = columns(resource)
+    asked = [known[name] for name in names if name in known]
+    telling = [column for column in known.values() if column.name != "id" and column.kind != "other"]
+    return asked or telling[:_SHOWN]
+
+
+def condition(resource: Resource, written: str) -> Condition:
+    """Read `field:operator:value`; raises InvalidError."""
+    field, _, rest = written.partition(":")
+    operator, _, value = rest.partition(":")
+    if operator not in OPERATORS or not resource.field(field):
+        raise InvalidError(
+            f"{written} is not a filter such as status:is:REQUESTED (operators: {', '.join(OPERATORS)})."
+        )
+    return Condition(field, operator, value)
+
+
+def order(resource: Resource, written: str | None) -> Order:
+    """Read `field` or `-field`; raises InvalidError."""
+    if not written:
+        return Order()
+    by = written.removeprefix("-")
+    if by not in ("changed", "id") and not resource.field(by):
+        raise InvalidError(f"{resource.title} cannot be sorted by {by}.")
+    return Order(by, written.startswith("-"))
+
+
+def part(
+    connection: Connection,
+    wanted: Wanted,
+    conditions: Sequence[Condition],
+    by: Order,
+    after: str | None,
+    limit: int,
+) -> Part:
+    """Read a part of a table; `after` is the `next` of the part before."""
+    known = columns(wanted.resource)
+    key, place = _key(known, by), (func.length(objects.c.id), objects.c.id)
+    query = listing(connection, wanted)
+    for each in conditions:
+        query = query.where(_holds(known[each.field], each))
+    if after:
+        query = query.where(_behind(key, by, after))
+    direction = key.desc() if by.down else key
+    query = query.order_by(direction, *(c.desc() if by.down else c for c in place)).limit(limit + 1)
+    found = shown(connection, wanted.resource, query)
+    if len(found) <= limit:
+        return Part(found, None)
+    last = found[limit - 1]
+    value = connection.execute(
+        listing(connection, wanted).with_only_columns(key.label("sort_key")).where(objects.c.id == last.id)
+    ).scalar_one()
+    return Part(found[:limit], json.dumps([value, last.id]))
+
+
+def _behind(key: ColumnElement[Any], by: Order, after: str) -> ColumnElement[bool]:
+    try:
+        value, id_ = json.loads(after)
+    except ValueError as error:
+        raise InvalidError("This cursor belongs to another list; begin anew without one.") from error
+    here = tuple_(key, func.length(objects.c.id), objects.c.id)
+    there = tuple_(literal(value), len(str(id_)), str(id_))
+    behind = here < there if by.down else here > there
+    if by.by != "changed":
+        return behind
+    index = objects.c.changed_at <= value if by.down else objects.c.changed_at >= value
+    return and_(behind, index)
+
+
+def _key(known: dict[str, Column], by: Order) -> ColumnElement[Any]:
+    """What a column is sorted by; what has no value comes first upwards."""
+    if by.by == "changed":
+        return objects.c.changed_at
+    if by.by == "id":
+        return func.length(objects.c.id)
+    if known[by.by].kind in ("number", "link"):
+        return func.coalesce(cast(objects.c.doc[by.by].as_string(), Float), _LEAST)
+    return func.coalesce(func.lower(objects.c.doc[by.by].as_string()), "")
+
+
+def _holds(column: Column, wanted: Condition) -> ColumnElement[bool]:
+    text = objects.c.doc[column.name].as_string()
+    value: Any = wanted.value
+    compared: ColumnElement[Any] = func.lower(text)
+    if column.kind in ("number", "link") and wanted.operator in ("is", "not", "from", "to"):
+        compared, value = cast(text, Float), _number(wanted)
+    elif column.kind == "flag":
+        value = {"true": "1", "yes": "1", "false": "0", "no": "0"}.get(value.lower(), value)
+    elif isinstance(value, str):
+        value = value.lower()
+    match wanted.operator:
+        case "is":
+            return _same(compared, column, value)
+        case "not":
+            return ~func.coalesce(_same(compared, column, value), False)
+        case "has":
+            return text.icontains(wanted.value, autoescape=True)
+        case "from":
+            return compared >= value
+        case "to":
+            return compared <= value
+        case "empty":
+            return func.coalesce(text, "") == ""
+
+
+def _same(compared: ColumnElement[Any], column: Column, value: Any) -> ColumnElement[bool]:
+    if column.kind == "flag":
+        return compared.in_(("1", "true") if value == "1" else ("0", "false"))
+    return compared == value
+
+
+def _number(wanted: Condition) -> float:
+    try:
+        return float(wanted.value)
+    except ValueError as error:
+        raise InvalidError(f"{wanted.field} is a number, {wanted.value!r} is none.") from error
+
+
+def _kind(field: Field, keys: dict[str, Link]) -> Kind:
+    if field.list or field.type in ("JSONString", "SlateContent", "ScalarValue"):
+        return "other"
+    if field.name in keys:
+        return "link"
+    if field.enum:
+        return "choice"
+    named: dict[str, Kind] = {"Boolean": "flag", "DateTime": "time"}
+    return named.get(field.type, "number" if field.type in _NUMBERS else "text")
+
+
+def _rank(field: Field, keys: dict[str, Link]) -> tuple[int, ...]:
+    if field.name in _FIRST:
+        return 0, _FIRST.index(field.name)
+    if field.name.startswith(_LAST) or not field.stored:
+        return (3 if field.enum else 4,)
+    return (1 if field.enum or field.name in keys else 2,)

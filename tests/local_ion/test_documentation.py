@@ -1,0 +1,58 @@
+"""docs/local-ion.md is complete: every option, quirk, kind of fault and scenario is in it, as it is."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from ultraviolet.cli import ion as commands
+from ultraviolet.local_ion.faults import ABOUT, KINDS, Fault, Kind, scenarios
+from ultraviolet.local_ion.quirks import QUIRKS
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "local-ion.md").read_text()
+
+
+def row(name: str) -> list[str]:
+    """Give the cells of the table row that is about a name."""
+    (found,) = [line for line in DOCUMENT.splitlines() if line.startswith(f"| `{name}` |")]
+    return [cell.strip() for cell in found.strip("|").split(" | ")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_fault_is_documented_as_it_is(kind: Kind) -> None:
+    known = ABOUT[kind]
+    takes = ", ".join(f"`{name}` ({value})" for name, value in known.takes.items()) or "–"
+    assert [f"`{kind}`", known.about, known.names or "–", takes] == row(kind)
+
+
+@pytest.mark.parametrize("name", scenarios())
+def test_every_scenario_is_documented_with_its_faults(name: str) -> None:
+    known = scenarios()[name]
+    _, about, faults = row(name)
+    assert (known.about, [f"`{f.kind}`" for f in known.faults]) == (
+        about,
+        [fault.split()[0] for fault in faults.split("; ")],
+    )
+
+
+def test_every_field_of_a_fault_is_documented() -> None:
+    settings = {"seconds", "number", "status", "message", "value"}
+    for name in Fault.__struct_fields__:
+        assert f"`{name}`" in DOCUMENT if name in settings else row(name)
+
+
+@pytest.mark.parametrize("quirk", QUIRKS)
+def test_every_quirk_is_documented(quirk: str) -> None:
+    assert row(quirk)
+
+
+def test_every_option_is_documented() -> None:
+    command: Any = typer.main.get_command(commands.app)
+    options = [
+        name
+        for option in command.commands["serve"].params
+        for name in (option.secondary_opts or option.opts)
+        if name.startswith("--")
+    ]
+    assert [] == [name for name in options if f"`{name}" not in DOCUMENT]

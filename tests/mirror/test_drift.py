@@ -1,0 +1,155 @@
+"""What webhooks alone would have left wrong: each cause is told from the others, and counted with its time."""
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.mirror import arrivals
+from ultraviolet.mirror.apply import apply
+from ultraviolet.mirror.drift import Told, note_late
+from ultraviolet.mirror.observation import Mark, Observation, Origin
+from ultraviolet.times import now
+
+ORDER = "purchase_orders"
+
+
+def at(second: int) -> str:
+    return f"2026-01-01T00:00:{second:02}.000000+00:00"
+
+
+def event(second: int, *, sent: int | None = None, id_: str = "1", **fields: Any) -> Observation:
+    moment = at(second if sent is None else sent)
+    told = {"_updated": moment, **fields}
+    return Observation(ORDER, id_, "partial", told, at(second), Origin("event", "7"), moment)
+
+
+def read(
+    began: int, *, id_: str = "1", kind: Any = "heal", first: bool = False, **fields: Any
+) -> Observation:
+    origin = Origin(kind, None, first)
+    return Observation(ORDER, id_, "full", fields, at(began), origin, fields.get("_updated"), at(began))
+
+
+def absent(began: int, *, id_: str = "1") -> Observation:
+    return Observation(ORDER, id_, "absent", {}, at(began), Origin("fetch"), read_started_at=at(began))
+
+
+class Mirror:
+    """A mirror with one order, and what drift it has recorded."""
+
+    def __init__(self, connection: Connection, catalog: Catalog) -> None:
+        self.connection = connection
+        self.catalog = catalog
+        self(read(1, _updated=at(0), status="DRAFT", orderedAt=None, supplierId=1, first=True, kind="fetch"))
+
+    def __call__(self, *observations: Observation, marks: Any = ()) -> None:
+        apply(self.connection, self.catalog, 1, observations, marks)
+
+    def causes(self) -> list[str]:
+        return list(self.connection.execute(text("SELECT cause FROM drift ORDER BY seq")).scalars())
+
+    def counts(self) -> dict[str, int]:
+        query = text("SELECT cause, sum(count) FROM arrivals GROUP BY cause HAVING sum(count) > 0")
+        return {cause: int(count) for cause, count in self.connection.execute(query)}
+
+
+def test_what_no_event_told(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(read(4, _updated=at(3), status="ORDERED", orderedAt=None, supplierId=1, kind="fetch"))
+    mirror(read(4, id_="2", _updated=at(3), status="DRAFT", kind="poll"))
+    mirror(absent(9, id_="2"))
+    assert ["no_event_sent", "no_event_sent", "no_event_sent"] == mirror.causes()
+    assert {"": 3, "no_event_sent": 3} == mirror.counts()
+
+
+def test_what_an_event_told_whole_and_in_time_is_no_drift(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(event(5, status="ORDERED"))
+    mirror(read(6, _updated=at(5), status="ORDERED", orderedAt=None, supplierId=1))
+    mirror(Observation(ORDER, "1", "partial", {}, at(7), Origin("event")))
+    assert [] == mirror.causes()
+    assert {"": 1} == mirror.counts()
+
+
+def test_what_the_documented_integration_does_not_understand(
+    connection: Connection, catalog: Catalog
+) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(event(5, orderedAt=at(5)))
+    mirror(event(7, supplierId=2))
+    mirror(event(8, id_="3", status="DRAFT"))
+    mirror(read(9, id_="3", _updated=at(8), status="DRAFT", estimatedCost=7.0))
+    assert ["empty_to_populated", "link", "partial_create"] == mirror.causes()
+
+
+def test_what_an_event_told_in_part_and_what_ion_computed(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(event(5, status="ORDERED"))
+    mirror(read(6, _updated=at(5), status="CANCELED", orderedAt=None, supplierId=1))
+    mirror(marks=[Mark(ORDER, "1", "purchase_order_lines changed", at(7))])
+    mirror(read(8, _updated=at(5), status="RECEIVED", orderedAt=None, supplierId=1))
+    assert ["told_in_part", "computed"] == mirror.causes()
+    computed = connection.execute(text("SELECT wrong_since FROM drift ORDER BY seq DESC")).scalar()
+    assert computed == at(7)  # ION gives a computed value no time of its own
+
+
+def test_an_event_that_was_lost_by_ion(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(marks=[Mark(ORDER, "1", "event lost", at(7))])
+    mirror(read(8, _updated=at(5), status="ORDERED", orderedAt=None, supplierId=1))
+    assert ["event_lost"] == mirror.causes()
+
+
+def test_an_event_that_came_late(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(event(50, sent=5, status="ORDERED"))
+    assert ["late"] == mirror.causes()
+
+
+def test_an_event_that_comes_after_a_read_found_the_change(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    began = now()
+    found = {"status": "ORDERED", "orderedAt": None, "supplierId": 1}
+    mirror(read(4, _updated=at(3), **found, kind="fetch"))
+    mirror(read(4, id_="2", _updated=began, **found, kind="fetch"))
+    assert ["no_event_sent", "no_event_sent"] == mirror.causes()
+
+    note_late(connection, 1, [Told(ORDER, "1", now(), at(3)), Told(ORDER, "2", now(), began)])
+
+    assert ["late"] == mirror.causes()  # the other came as soon as any event does
+    assert {"": 2, "late": 1} == mirror.counts()
+
+
+def test_an_event_that_could_not_be_understood(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    connection.execute(
+        text(
+            """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, object_id, received_at, body, headers,
+              signature, deliveries, outcome) VALUES (1, 1, :key, '1', :at, :key, '{}', 'verified', 1,
+              'not_understood')"""
+        ),
+        {"key": b"?", "at": at(4)},
+    )
+    mirror(read(6, _updated=at(3), status="ORDERED", orderedAt=None, supplierId=1, kind="fetch"))
+    assert ["event_not_understood"] == mirror.causes()
+
+
+def test_what_the_key_was_not_permitted_to_read(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(event(5, status="ORDERED"))
+    connection.execute(
+        text("UPDATE stale SET error = 'User does not have permission to read this resource.'")
+    )
+    mirror(read(6, _updated=at(5), status="CANCELED", orderedAt=None, supplierId=1))
+    assert ["permission"] == mirror.causes()
+
+
+def test_a_histogram_gives_quantiles_to_a_fifth() -> None:
+    counts = {arrivals.bucket(second / 10): 1 for second in range(1, 1000)}
+    for late in (0.0001, 0.02, 0.4, 3.0, 90.0, 5000.0):
+        found = arrivals.quantile({arrivals.bucket(late): 7, arrivals.UNKNOWN: 100}, 0.5)
+        assert found is not None
+        assert abs(found - max(late, 0.001)) <= 0.2 * max(late, 0.001)
+    assert arrivals.quantile({}, 0.5) is None
+    assert arrivals.quantile(counts, 0.99) is not None

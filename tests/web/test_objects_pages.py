@@ -1,0 +1,131 @@
+"""The objects pages: a resource as a table one can sort, filter and keep; an object with its links and history."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def plant(signed_in: Any, keep: Callable[..., None]) -> Any:
+    """A hub that knows a supplier, its orders and their lines."""
+    keep("suppliers", {"id": 4, "name": "Bolts & Co"})
+    orders = [
+        {
+            "id": n,
+            "description": f"Order {n}",
+            "status": "REQUESTED" if n % 2 else "RECEIVED",
+            "cost": 100 - n,
+            "supplierId": 4,
+        }
+        for n in range(1, 121)
+    ]
+    keep("purchase_orders", *orders)
+    keep(
+        "purchase_order_lines",
+        {"id": 900, "purchaseOrderId": 17, "quantity": 5},
+        {"id": 901, "purchaseOrderId": 17},
+    )
+    return signed_in
+
+
+def ids(page: str) -> list[int]:
+    return [int(found) for found in re.findall(r'id="object-(\d+)"', page)]
+
+
+def test_a_table_is_sorted_by_what_its_head_says(plant: Any) -> None:
+    upwards = plant.send("GET", "/objects/purchase_orders?sort=cost").text
+    assert ids(upwards)[:3] == [120, 119, 118]
+    assert 'aria-sort="ascending"' in upwards
+    assert ids(plant.send("GET", "/objects/purchase_orders?sort=-cost").text)[:3] == [1, 2, 3]
+    assert ids(plant.send("GET", "/objects/purchase_orders?sort=id").text)[:3] == [1, 2, 3]
+    assert plant.send("GET", "/objects/purchase_orders?sort=nonsense").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "order", ["cost", "-cost", "status", "-status", "id", "changed", "-changed", "description"]
+)
+def test_pages_follow_each_other_without_gap_or_double(plant: Any, order: str) -> None:
+    address, seen = f"/objects/purchase_orders?sort={order}", list[int]()
+    while address:
+        page = plant.send("GET", address).text
+        seen += ids(page)
+        found = re.search(r'href="(\?[^"]*cursor=[^"]+)"', page)
+        address = f"/objects/purchase_orders{found.group(1)}".replace("&amp;", "&") if found else ""
+    assert sorted(seen) == list(range(1, 121))
+    assert len(seen) == 120
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("cost:is:95", [5]),
+        ("cost:from:98", [1, 2]),
+        ("cost:to:-19", [119, 120]),
+        ("description:is:order 7", [7]),
+        ("description:has:ER 11", [11, *range(110, 120)]),
+        ("supplierId:not:4", []),
+        ("description:empty:", []),
+    ],
+)
+def test_conditions_narrow_a_table(plant: Any, where: str, expected: list[int]) -> None:
+    page = plant.send("GET", "/objects/purchase_orders", params={"where": where, "sort": "id"}).text
+    assert expected == ids(page)
+
+
+def test_the_filter_form_adds_to_the_conditions(plant: Any) -> None:
+    address = "/objects/purchase_orders?where=status:is:requested&field=cost&operator=from&value=97&sort=id"
+    assert ids(plant.send("GET", address).text) == [1, 3]
+    assert plant.send("GET", "/objects/purchase_orders?where=cost:is:much").status_code == 422
+    assert plant.send("GET", "/objects/purchase_orders?where=nonsense").status_code == 422
+
+
+def test_the_search_looks_at_values_of_any_field(plant: Any) -> None:
+    assert ids(plant.send("GET", "/objects/purchase_orders?q=order 42").text) == [42]
+    assert ids(plant.send("GET", "/objects/purchase_orders?q=description").text) == []
+
+
+def test_a_saved_view_is_its_owners(plant: Any) -> None:
+    kept = plant.submit(
+        "/objects/purchase_orders/views", name="Dear", query="where=cost%3Afrom%3A90&cursor=abc"
+    )
+    assert (kept.status_code, "cursor" in kept.headers["location"]) == (303, False)
+    page = plant.send("GET", "/objects/purchase_orders").text
+    assert '">Dear</a>' in page
+    plant.submit("/objects/purchase_orders/views/1/forget")
+    assert '">Dear</a>' not in plant.send("GET", "/objects/purchase_orders").text
+
+
+def test_links_are_followed_both_ways(plant: Any) -> None:
+    order = plant.send("GET", "/objects/purchase_orders/17").text
+    assert re.search(r'/objects/suppliers/4\?integration=1">Bolts &amp; Co</a>', order)
+    assert "/objects/purchase_order_lines/900?" in order
+    assert "Purchase order lines" in order
+    supplier = plant.send("GET", "/objects/suppliers/4").text
+    assert "where=supplierId%3Ais%3A4" in supplier
+    assert "all 120" in supplier
+
+
+def test_each_field_says_where_it_comes_from(plant: Any, keep: Callable[..., None]) -> None:
+    keep(
+        "purchase_orders",
+        {"id": 17, "description": "Changed", "status": "REQUESTED", "cost": 83, "supplierId": 4},
+    )
+    page = plant.send("GET", "/objects/purchase_orders/17").text
+    row = re.search(r'<tr><th scope="row">description</th>.*?</tr>', page, re.DOTALL)
+    assert row
+    assert 'href="#version-2"' in row.group()
+    assert "confirmed" in page
+
+
+def test_an_object_is_shown_as_it_was(plant: Any, keep: Callable[..., None]) -> None:
+    keep(
+        "purchase_orders",
+        {"id": 17, "description": "Changed", "status": "REQUESTED", "cost": 83, "supplierId": 4},
+    )
+    page = plant.send("GET", "/objects/purchase_orders/17?version=1").text
+    assert "This is how the object was" in page
+    fields = page.partition('id="group-1"')[2].partition("</details>")[0]
+    assert "Order 17" in fields
+    assert "Changed" not in fields
