@@ -10,6 +10,7 @@ import ultraviolet
 from ultraviolet.cli import (
     access,
     config,
+    db,
     demo,
     doctor,
     events,
@@ -37,6 +38,7 @@ app.command("serve", rich_help_panel="Processes")(processes.serve)
 app.command("demo", rich_help_panel="Processes")(demo.demo)
 app.command("doctor", rich_help_panel="Processes")(doctor.doctor)
 app.add_typer(config.app, name="config", rich_help_panel="Processes")
+app.add_typer(db.app, name="db", rich_help_panel="Processes")
 app.add_typer(ion.app, name="ion", rich_help_panel="Processes")
 app.add_typer(integrations.app, name="integration")
 app.add_typer(webhooks.app, name="webhook")
