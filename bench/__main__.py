@@ -16,6 +16,7 @@ BENCHMARKS = (
     "local-ion-plant",
     "ingest",
     "apply",
+    "visible",
     "fetch",
     "freshness",
     "start",
