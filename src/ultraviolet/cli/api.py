@@ -95,6 +95,10 @@ class Api(AbstractContextManager["Api"]):
         """Create or do something."""
         return self._send("POST", path, body if body is not None else {})
 
+    def upload(self, path: str, content: bytes) -> Json:
+        """Send a piece of a file as it is."""
+        return self._exchange("POST", path, content)
+
     def patch(self, path: str, body: Json) -> Json:
         """Change something."""
         return self._send("PATCH", path, body)
@@ -128,7 +132,9 @@ class Api(AbstractContextManager["Api"]):
         self.runner.run(asyncio.sleep(seconds))
 
     def _send(self, method: str, path: str, body: Json | None = None) -> Json:
-        content = None if body is None else msgspec.json.encode(body)
+        return self._exchange(method, path, None if body is None else msgspec.json.encode(body))
+
+    def _exchange(self, method: str, path: str, content: bytes | None) -> Json:
         answer = self.runner.run(self.transport.request(method, ROOT + path, content))
         decoded = _decode(answer)
         if answer.status >= 400:  # noqa: PLR2004 where HTTP's errors begin

@@ -23,6 +23,9 @@ class Settings(msgspec.Struct, frozen=True):
     secret_key: str | None = None
     """ULTRAVIOLET_SECRET_KEY or _FILE; by default the file `secret.key` in the data folder."""
 
+    heal: bool = True
+    """ULTRAVIOLET_HEAL: off leaves the mirror to webhooks and scheduled fetches, to measure what healing does."""
+
     @classmethod
     def from_environment(
         cls, *, data: Path, public_url: str, environment: Mapping[str, str] | None = None
@@ -39,7 +42,16 @@ class Settings(msgspec.Struct, frozen=True):
             public_url=(found.get("ULTRAVIOLET_PUBLIC_URL") or public_url).rstrip("/"),
             admin_key=_secret(found, "ULTRAVIOLET_ADMIN_KEY"),
             secret_key=_secret(found, "ULTRAVIOLET_SECRET_KEY"),
+            heal=_switch(found, "ULTRAVIOLET_HEAL"),
         )
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    """Read a switch that is on unless it says off."""
+    value = environment.get(name, "on").strip().lower()
+    if value not in ("on", "off"):
+        raise InvalidError(f"{name} is {value}; it can be on or off")
+    return value == "on"
 
 
 def _secret(environment: Mapping[str, str], name: str) -> str | None:
