@@ -150,6 +150,7 @@ def test_the_events_page_follows_and_keeps_what_was_chosen(person: Page, hub: An
     expect(person.get_by_role("checkbox", name="Choose event 1", exact=True)).to_be_checked()
     person.get_by_role("button", name="Replay the chosen").click()
     expect(person.get_by_role("heading", name="Replay 1 event?")).to_be_visible()
+    expect(person.get_by_text("Nothing would change")).to_be_visible()
     person.get_by_role("button", name="Replay").click()
     expect(person.locator("#event-1")).to_contain_text("replayed")
 
