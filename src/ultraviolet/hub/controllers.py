@@ -39,24 +39,29 @@ log = structlog.get_logger()
 class Controllers:
     """The controllers of one integration."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, watch: Callable[[], Awaitable[float]] | None = None) -> None:
         self._site = site
+        self._watch = watch
         self._healer = Healer(site)
         self._tasks: list[asyncio.Task[None]] = []
-        self._wakes = {name: asyncio.Event() for name in ("apply", "heal", "fetch", "poll", "verify")}
+        self._wakes = {
+            name: asyncio.Event() for name in ("apply", "heal", "fetch", "poll", "verify", "watch")
+        }
         self._lost_at = float("-inf")
         self.problem: str | None = None
         """What keeps ION from answering now, in words."""
 
     def start(self) -> None:
         """Begin."""
-        duties = {
+        duties: dict[str, Callable[[], Awaitable[float]]] = {
             "apply": self._apply,
             "heal": self._heal,
             "fetch": self._fetch,
             "poll": self._poll,
             "verify": self._verify,
         }
+        if self._watch:
+            duties["watch"] = self._watch
         for name, duty in duties.items():
             self._tasks.append(asyncio.create_task(self._forever(name, duty), name=f"{name}-{self._site.id}"))
 

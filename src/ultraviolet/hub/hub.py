@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -23,6 +24,7 @@ from ultraviolet.hub.reader import Reader
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.site import Site
+from ultraviolet.hub.watchdog import Watchdog, duty
 from ultraviolet.ion.catalog import Catalog, load
 from ultraviolet.ion.client import IonClient
 from ultraviolet.mirror.store import Store
@@ -46,6 +48,7 @@ class Hub:
         self.changes = Broadcast()
         self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came)
         self.controllers: dict[int, Controllers] = {}
+        self._setting_up: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._attention: defaultdict[int, Attention] = defaultdict(Attention)
         self._known: dict[int, Integration] = {}
         self._clients: dict[int, tuple[Integration, IonClient]] = {}
@@ -114,6 +117,10 @@ class Hub:
         attention = self._attention[integration_id]
         return Site(self.store, self.catalog, integration_id, reader, self.changes, attention)
 
+    def setting_up(self, integration_id: int) -> asyncio.Lock:
+        """Give the lock that lets one at a time set up an integration in ION."""
+        return self._setting_up[integration_id]
+
     def attend(self, integration_id: int, resource: str, id_: str) -> None:
         """Note that somebody looks at an object: if it is stale, it is read first."""
         self._attention[integration_id].give(resource, id_)
@@ -181,7 +188,9 @@ class Hub:
             for id_, integration in wanted.items():
                 if id_ not in self.controllers:
                     self._known[id_] = integration
-                    self.controllers[id_] = Controllers(await self.site(id_))
+                    site = await self.site(id_)
+                    watchdog = Watchdog(self, self.ingest, site, partial(self._wake, id_))
+                    self.controllers[id_] = Controllers(site, duty(watchdog, self.settings.watch_every))
                     self.controllers[id_].start()
 
     def integrations_changed(self) -> None:
