@@ -44,6 +44,8 @@ class State:
     touched: bool = False
     marked: bool = False
     settled: bool = False
+    diff: tuple[dict[str, Any], str | None, list[str]] | None = None
+    """What differs from the version before, once it was asked for: of which content and change."""
 
     @property
     def ref(self) -> Ref:
@@ -112,7 +114,12 @@ class State:
             self.change = self.seen = None
 
     def changed_fields(self) -> list[str]:
-        """Name the fields that differ from the version before."""
+        """Name the fields that differ from the version before; asked for often, found once for a content."""
+        if self.diff is None or self.diff[0] is not self.doc or self.diff[1] != self.change:
+            self.diff = self.doc, self.change, self._changed_fields()
+        return self.diff[2]
+
+    def _changed_fields(self) -> list[str]:
         before = self.before or {}
         if self.change in ("create", "delete"):
             return sorted(self.doc)
