@@ -8,7 +8,7 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.errors import UltravioletError
-from ultraviolet.hub import integrations, webhook_urls
+from ultraviolet.hub import findings, integrations, webhook_urls
 from ultraviolet.hub.integrations import PRESETS, NewIntegration
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
 from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm
@@ -64,6 +64,7 @@ async def show(
             "urls": webhook_urls.list_(connection, integration_id),
             "names": {integration_id: integration.name},
             "verification": verifications.last(connection, integration_id),
+            "findings": findings.recent(connection, integration_id, 20),
         }
 
     return render.page(request, "integration.html", **await hub.store.read(read))
