@@ -1,6 +1,8 @@
 """The application: deliveries in front, then the API, the pages, the live stream and their assets."""
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal, cast
 
 from litestar import Litestar, Response, Router, get
@@ -28,6 +30,8 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_NOTED_EVERY = 60.0
+"""Seconds between two notes that an API key was used."""
 _HEADERS = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "same-origin",
@@ -75,9 +79,21 @@ async def readyz(hub: GivenHub) -> dict[str, str]:
 
 
 def _finder(hub: Hub) -> Find:
+    used: dict[str, float] = {}
+
+    async def note_use(key: str) -> None:
+        """Remember that a key is in use, once a minute at most; a database that is away is no reason to refuse."""
+        if time.monotonic() - used.get(key, -_NOTED_EVERY) >= _NOTED_EVERY:
+            used[key] = time.monotonic()
+            with suppress(UltravioletError):
+                await hub.store.write(lambda connection: access.touch_key(connection, key))
+
     async def find(kind: Literal["key", "session"], token: str) -> Actor | None:
         look_up = access.actor_of_key if kind == "key" else access.actor_of_session
-        return await hub.store.read(lambda connection: look_up(connection, token))
+        found = await hub.store.read(lambda connection: look_up(connection, token))
+        if kind == "key" and found:
+            await note_use(token)
+        return found
 
     return find
 
