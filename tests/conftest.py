@@ -232,6 +232,13 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
         yield make_start_hub(stack, lambda name: tmp_path_factory.mktemp(name) / "data")()
 
 
+@pytest.fixture(scope="module")
+def module_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartHub]:
+    """Start hubs with settings of a module's own, stopped when its tests end."""
+    with ExitStack() as stack:
+        yield make_start_hub(stack, lambda name: tmp_path_factory.mktemp(name) / "data")
+
+
 @pytest.fixture(scope="session")
 def wait() -> Callable[[Callable[[], Any], float, str], Any]:
     """Look again and again until there is something."""

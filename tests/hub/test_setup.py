@@ -51,6 +51,7 @@ class Place:
         self.public_url = "http://hub.example"
         self.viewer = Viewer(1)
         self.requests = 0
+        self.lock = asyncio.Lock()
         self.id = 0
 
     async def client(self, integration_id: int) -> IonClient:
@@ -58,6 +59,9 @@ class Place:
         client = integrations.make_client(given, 1000, self.session)
         client._retries = Retries(attempts=1)
         return client
+
+    def setting_up(self, integration_id: int) -> asyncio.Lock:
+        return self.lock
 
     async def test(self, integration_id: int) -> TestResult:
         return await integrations.test(self, integration_id)

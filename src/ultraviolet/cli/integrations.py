@@ -12,6 +12,13 @@ app = typer.Typer(no_args_is_help=True, help="Connect ION environments: add, lis
 
 COLUMNS = {"id": "id", "name": "name", "paused": "paused", "API": "api_url", "client id": "client_id"}
 READABLE = {"resource": "resource", "readable": "readable", "objects": "count", "reason": "reason"}
+FINDINGS = {
+    "found": "found_at",
+    "what": "sentence",
+    "next step": "next_step",
+    "repaired": "repaired_at",
+    "resolved": "resolved_at",
+}
 
 Name = Annotated[str | None, typer.Argument(help="Name or id; may be left out where there is only one.")]
 
@@ -78,6 +85,20 @@ def check(session: Session, name: Name = None) -> None:
     _show_test(session, result)
     if not result["ok"]:
         raise TestFailedError
+
+
+@command(app, "findings")
+def findings(
+    session: Session,
+    name: Name = None,
+    *,
+    standing: Annotated[bool, typer.Option("--standing", help="Only what still stands.")] = False,
+    limit: Annotated[int, typer.Option(min=1)] = 20,
+) -> None:
+    """List what is or was the matter, what the hub repaired itself, and what to do next."""
+    found = session.integration(name)
+    items = session.api.items(f"/integrations/{found['id']}/findings", limit, standing=standing)
+    session.show_list(items, FINDINGS, "Nothing is the matter.")
 
 
 @command(app, "pause")

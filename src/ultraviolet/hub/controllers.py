@@ -39,12 +39,17 @@ log = structlog.get_logger()
 class Controllers:
     """The controllers of one integration."""
 
-    def __init__(self, site: Site, *, heal: bool = True) -> None:
+    def __init__(
+        self, site: Site, watch: Callable[[], Awaitable[float]] | None = None, *, heal: bool = True
+    ) -> None:
         self._site = site
+        self._watch = watch
         self._heals = heal
         self._healer = Healer(site)
         self._tasks: list[asyncio.Task[None]] = []
-        self._wakes = {name: asyncio.Event() for name in ("apply", "heal", "fetch", "poll", "verify")}
+        self._wakes = {
+            name: asyncio.Event() for name in ("apply", "heal", "fetch", "poll", "verify", "watch")
+        }
         self._lost_at = float("-inf")
         self._problems: dict[str, str] = {}
 
@@ -55,7 +60,7 @@ class Controllers:
 
     def start(self) -> None:
         """Begin."""
-        duties = {
+        duties: dict[str, Callable[[], Awaitable[float]]] = {
             "apply": self._apply,
             "heal": self._heal,
             "fetch": self._fetch,
@@ -64,6 +69,8 @@ class Controllers:
         }
         if not self._heals:
             del duties["heal"], duties["poll"]
+        if self._watch:
+            duties["watch"] = self._watch
         for name, duty in duties.items():
             self._tasks.append(asyncio.create_task(self._forever(name, duty), name=f"{name}-{self._site.id}"))
 

@@ -33,6 +33,7 @@ from ultraviolet.hub.replay import Range, Replayed
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.site import Site
+from ultraviolet.hub.watchdog import Watchdog, duty
 from ultraviolet.ion.catalog import Catalog, load
 from ultraviolet.ion.client import IonClient
 from ultraviolet.mirror import dialect
@@ -68,6 +69,7 @@ class Hub:
         self._messenger: Messenger | None = None
         self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came)
         self.controllers: dict[int, Controllers] = {}
+        self._setting_up: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._attention: defaultdict[int, Attention] = defaultdict(Attention)
         self._known: dict[int, Integration] = {}
         self._clients: dict[int, tuple[Integration, IonClient]] = {}
@@ -146,6 +148,10 @@ class Hub:
         reader = Reader(client, self.catalog, offered)
         attention = self._attention[integration_id]
         return Site(self.store, self.catalog, integration_id, reader, self.changes, attention)
+
+    def setting_up(self, integration_id: int) -> asyncio.Lock:
+        """Give the lock that lets one at a time set up an integration in ION."""
+        return self._setting_up[integration_id]
 
     def attend(self, integration_id: int, resource: str, id_: str) -> None:
         """Note that somebody looks at an object: if it is stale, it is read first."""
@@ -238,7 +244,10 @@ class Hub:
             for id_, integration in wanted.items():
                 if id_ not in self.controllers:
                     self._known[id_] = integration
-                    self.controllers[id_] = Controllers(await self.site(id_), heal=self.settings.heal)
+                    site = await self.site(id_)
+                    watchdog = Watchdog(self, self.ingest, site, functools.partial(self._wake, id_))
+                    watch = duty(watchdog, self.settings.watch_every)
+                    self.controllers[id_] = Controllers(site, watch, heal=self.settings.heal)
                     self.controllers[id_].start()
 
     def integrations_changed(self) -> None:

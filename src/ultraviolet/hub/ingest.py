@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import structlog
 from sqlalchemy import Connection, text
 
 from ultraviolet.crash_points import crash_point
+from ultraviolet.errors import UltravioletError
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.secrets import Secrets, digest
 from ultraviolet.hub.webhook_urls import UrlEntry, active
@@ -30,6 +32,7 @@ _SEEN_EVERY = 1.0
 """Seconds between two notes that an address is in use: its row would else be a place where processes queue."""
 _ASK_AGAIN_AFTER = 0.5
 """Seconds in which deliveries are put off at once after the database did not answer, instead of waiting for it too."""
+_COUNT_EVERY = 1.0
 _PRIVATE = {"authorization", "cookie", "proxy-authorization"}
 
 log = structlog.get_logger()
@@ -57,19 +60,13 @@ _END_REPLACED = text(
     WHERE state = 'rotated' AND id IN (SELECT id FROM older)"""
 )
 
+_REFUSED = text("UPDATE webhook_urls SET refused = refused + :more, last_refused_at = :at WHERE id = :id")
+
 
 class Verdict(msgspec.Struct, frozen=True):
     """What became of a delivery."""
 
     status: int
-
-
-class Refused(msgspec.Struct):
-    """Deliveries to a known address that were not taken since this process started."""
-
-    count: int = 0
-    last_at: str = ""
-    reason: str = ""
 
 
 class _Waiting(msgspec.Struct):
@@ -110,8 +107,8 @@ class Ingest:
         self._seen: dict[int, _Seen] = {}
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
-        self.refused: dict[int, Refused] = {}
-        """By address; what is refused leaves nothing in the store."""
+        self._refused: Counter[int] = Counter()
+        self._counting: asyncio.Task[None] | None = None
 
     async def submit(self, token: str, headers: Mapping[str, str], body: bytes) -> Verdict:
         """Judge one delivery and keep it; a 2xx means it is on disk."""
@@ -121,24 +118,27 @@ class Ingest:
         if url is None:
             return Verdict(404)
         if len(body) > LARGEST_BODY:
-            return self._refuse(url, 413, "larger than 1 MiB")
+            return Verdict(413)
         form = None
         if url.shared_secret is not None:
             form = detect_signature(url.shared_secret, body, headers.get(SIGNATURE_HEADER))
             if form is None:
-                return self._refuse(url, 401, "signature does not match")
-        row = _row(url, headers, body, decode(self._catalog, body), verified=form is not None)
+                self._refuse(url.url_id)
+                return Verdict(401)
+        row = event_row(
+            url.integration_id,
+            url.url_id,
+            body,
+            decode(self._catalog, body),
+            received_at=now(),
+            signature="verified" if form else "unverified",
+            headers=headers,
+        )
         waiting = _Waiting(row, form, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit_all())
         return await waiting.done
-
-    def _refuse(self, url: UrlEntry, status: int, reason: str) -> Verdict:
-        log.warning("delivery.refused", url_id=url.url_id, reason=reason)
-        noted = self.refused.setdefault(url.url_id, Refused())
-        noted.count, noted.last_at, noted.reason = noted.count + 1, now(), reason
-        return Verdict(status)
 
     async def refresh(self) -> None:
         """Read the addresses again: after one was minted, rotated, revoked, or its secret became known."""
@@ -147,8 +147,25 @@ class Ingest:
 
     async def close(self) -> None:
         """Finish what has begun."""
-        if self._committing:
-            await asyncio.gather(self._committing, return_exceptions=True)
+        begun = [task for task in (self._committing, self._counting) if task]
+        await asyncio.gather(*begun, return_exceptions=True)
+
+    def _refuse(self, url_id: int) -> None:
+        """Count a wrong signature; a flood of them is one write a second."""
+        self._refused[url_id] += 1
+        if self._counting is None or self._counting.done():
+            self._counting = asyncio.create_task(self._count_refused())
+
+    async def _count_refused(self) -> None:
+        while self._refused:
+            await asyncio.sleep(_COUNT_EVERY)
+            counted, self._refused = self._refused, Counter[int]()
+            rows = [{"id": url_id, "more": count, "at": now()} for url_id, count in counted.items()]
+            log.warning("delivery.refused", reason="signature does not match", counts=dict(counted))
+            with contextlib.suppress(UltravioletError):
+                await self._store.write(
+                    lambda connection, rows=rows: connection.execute(_REFUSED, rows) and None
+                )
 
     async def _url(self, token: str) -> UrlEntry | None:
         hashed = digest(token)
@@ -208,13 +225,21 @@ def _answer(group: Sequence[_Waiting], verdict: Verdict) -> None:
             waiting.done.set_result(verdict)
 
 
-def _row(
-    url: UrlEntry, headers: Mapping[str, str], body: bytes, envelope: Envelope, *, verified: bool
+def event_row(
+    integration_id: int,
+    url_id: int,
+    body: bytes,
+    envelope: Envelope,
+    *,
+    received_at: str,
+    signature: str,
+    headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    shown = {name: "…" if name in _PRIVATE else value for name, value in headers.items()}
+    """Give the row of an event, to be inserted once however often it is delivered."""
+    shown = {name: "…" if name in _PRIVATE else value for name, value in (headers or {}).items()}
     return {
-        "integration_id": url.integration_id,
-        "webhook_url_id": url.url_id,
+        "integration_id": integration_id,
+        "webhook_url_id": url_id,
         "dedupe_key": _dedupe_key(envelope, body),
         "event_id": envelope.event_id,
         "subscription_id": envelope.subscription_id,
@@ -222,10 +247,10 @@ def _row(
         "action": envelope.action,
         "object_id": envelope.object_id,
         "source_time": envelope.source_time,
-        "received_at": now(),
+        "received_at": received_at,
         "body": body,
         "headers": msgspec.json.encode(shown).decode(),
-        "signature": "verified" if verified else "unverified",
+        "signature": signature,
     }
 
 

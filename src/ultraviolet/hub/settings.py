@@ -20,6 +20,8 @@ class Settings(msgspec.Struct, frozen=True):
     """ULTRAVIOLET_PUBLIC_URL: the address under which ION reaches this hub; webhook URLs begin with it."""
     admin_key: str | None = None
     """ULTRAVIOLET_ADMIN_KEY or _FILE: a first API key for automation."""
+    watch_every: float = 60.0
+    """ULTRAVIOLET_WATCH_SECONDS: seconds between two looks of the watchdog."""
     secret_key: str | None = None
     """ULTRAVIOLET_SECRET_KEY or _FILE; by default the file `secret.key` in the data folder."""
 
@@ -41,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True):
             database_url=found.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{folder / 'hub.db'}",
             public_url=(found.get("ULTRAVIOLET_PUBLIC_URL") or public_url).rstrip("/"),
             admin_key=_secret(found, "ULTRAVIOLET_ADMIN_KEY"),
+            watch_every=_seconds(found, "ULTRAVIOLET_WATCH_SECONDS", 60.0),
             secret_key=_secret(found, "ULTRAVIOLET_SECRET_KEY"),
             heal=_switch(found, "ULTRAVIOLET_HEAL"),
         )
@@ -52,6 +55,17 @@ def _switch(environment: Mapping[str, str], name: str) -> bool:
     if value not in ("on", "off"):
         raise InvalidError(f"{name} is {value}; it can be on or off")
     return value == "on"
+
+
+def _seconds(environment: Mapping[str, str], name: str, usual: float) -> float:
+    value = environment.get(name)
+    try:
+        seconds = float(value) if value else usual
+    except ValueError as error:
+        raise InvalidError(f"{name} is a number of seconds, not {value}") from error
+    if seconds <= 0:
+        raise InvalidError(f"{name} is more than 0 seconds")
+    return seconds
 
 
 def _secret(environment: Mapping[str, str], name: str) -> str | None:

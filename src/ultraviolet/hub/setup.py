@@ -4,6 +4,7 @@ The whole address of a webhook URL exists only when it is minted, so automatic s
 makes a receiver for it, or repairs a receiver it knows, whose address it leaves alone.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -47,6 +48,7 @@ class Hub(Protocol):
     def public_url(self) -> str: ...
     async def client(self, integration_id: int) -> IonClient: ...
     async def test(self, integration_id: int) -> TestResult: ...
+    def setting_up(self, integration_id: int) -> asyncio.Lock: ...
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -121,6 +123,13 @@ async def apply(
 
     `wanted` None keeps the choice made before, which at first is everything supported.
     """
+    async with hub.setting_up(integration_id):
+        return await _apply(hub, actor, integration_id, wanted, remove_extra=remove_extra)
+
+
+async def _apply(
+    hub: Hub, actor: str, integration_id: int, wanted: Sequence[Sequence[str]] | None, *, remove_extra: bool
+) -> SetUp:
     await _know_what_is_offered(hub, integration_id)
     client, view = await hub.client(integration_id), await _view(hub, integration_id)
     receiver = await _known_receiver(hub, integration_id, view)

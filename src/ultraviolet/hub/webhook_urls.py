@@ -36,6 +36,9 @@ class WebhookUrl(msgspec.Struct, frozen=True):
     first_delivery_at: str | None
     last_delivery_at: str | None
     first_verified_at: str | None
+    refused: int
+    """Deliveries with a wrong signature."""
+    last_refused_at: str | None
 
 
 class UrlEntry(msgspec.Struct, frozen=True):

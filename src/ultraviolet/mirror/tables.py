@@ -51,6 +51,14 @@ integrations = Table(
     Column("incremental_schedule", Text, nullable=False, comment="cron expression, UTC"),
     Column("full_schedule", Text, nullable=False, comment="cron expression, UTC"),
     Column("requests_per_second", Integer, nullable=False, comment="budget shared by heal, fetch and verify"),
+    Column(
+        "compared_to",
+        _Id,
+        nullable=False,
+        default=0,
+        server_default="0",
+        comment="ION's number of its last webhook event that was compared with what arrived",
+    ),
     Column("offered", JSON, comment="what this ION offers of the contract, from introspection"),
     Column("test_result", JSON, comment="the last connection test, findings in words"),
     Column("created_at", Text, nullable=False),
@@ -81,6 +89,15 @@ webhook_urls = Table(
     Column("first_delivery_at", Text),
     Column("last_delivery_at", Text),
     Column("first_verified_at", Text, comment="first delivery whose signature matched"),
+    Column(
+        "refused",
+        Integer,
+        nullable=False,
+        default=0,
+        server_default="0",
+        comment="deliveries with a wrong signature",
+    ),
+    Column("last_refused_at", Text),
     comment="addresses minted for deliveries; the address itself is never stored",
 )
 
@@ -100,7 +117,12 @@ events = Table(
     Column("received_at", Text, nullable=False),
     Column("body", LargeBinary, nullable=False, comment="exactly as received"),
     Column("headers", JSON, nullable=False),
-    Column("signature", Text, nullable=False, comment="verified or unverified (no shared secret known yet)"),
+    Column(
+        "signature",
+        Text,
+        nullable=False,
+        comment="verified, unverified (no shared secret known yet) or recovered (from ION's record)",
+    ),
     Column("deliveries", Integer, nullable=False, default=1, comment="how often this event was delivered"),
     Column(
         "outcome", Text, comment="null until applied, then: applied, nothing_new, not_understood, replayed"
@@ -426,4 +448,20 @@ saved_views = Table(
     Column("query", Text, nullable=False, comment="the query part of the page's address"),
     UniqueConstraint("user_name", "resource", "name"),
     comment="tables of objects that someone wants to come back to",
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    _integration(),
+    Column("kind", Text, nullable=False, comment="what was looked at: receiver, gap, credentials, silent, …"),
+    Column("subject", Text, nullable=False, comment="what it is about, within its kind"),
+    Column("sentence", Text, nullable=False),
+    Column("next_step", Text, nullable=False),
+    Column("found_at", Text, nullable=False),
+    Column("repaired_at", Text, comment="when the hub put it right itself"),
+    Column("resolved_at", Text, comment="when it was not found any more"),
+    Index("findings_by_integration", "integration_id", "resolved_at"),
+    comment="what the watchdog found to be the matter, and what became of it",
 )

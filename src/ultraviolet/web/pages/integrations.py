@@ -8,7 +8,7 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.errors import UltravioletError
-from ultraviolet.hub import integrations, webhook_urls
+from ultraviolet.hub import findings, integrations, webhook_urls
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import PRESETS, IntegrationChanges, NewIntegration
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
@@ -193,6 +193,7 @@ async def _page(
             "names": {integration_id: integration.name},
             "verification": verifications.last(connection, integration_id),
             "running": fetches.running(connection, integration_id),
+            "findings": findings.recent(connection, integration_id, 20),
         }
 
     context = await hub.store.read(read)
@@ -203,7 +204,6 @@ async def _page(
         status=422 if failed else 200,
         **context,
         failed=failed,
-        refused=hub.ingest.refused,
         incremental=schedule(integration.incremental_schedule),
         full=schedule(integration.full_schedule),
         address=f"/integrations/{integration_id}",

@@ -93,7 +93,13 @@ def _trust(integration: Integration, summary: Summary, judged: Freshness, runnin
     catching_up = summary.stale_since is not None and _age(summary.stale_since) > _CATCHING_UP
     found: list[tuple[bool, Trust]] = [
         (integration.paused, "paused"),
-        (any(cause.kind in ("ion_fails", "credentials") for cause in judged.causes), "failing"),
+        (
+            any(
+                cause.red and cause.kind in ("ion_fails", "unreachable", "credentials")
+                for cause in judged.causes
+            ),
+            "failing",
+        ),
         (summary.last_fetch_at is None and bool(running), "reading"),
         (summary.last_fetch_at is None, "unread"),
         (any(cause.red for cause in judged.causes), "stale"),

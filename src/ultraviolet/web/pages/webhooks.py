@@ -81,7 +81,6 @@ async def _page(request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | 
         "webhooks.html",
         status=201 if shown else 200,
         shown=shown,
-        refused=hub.ingest.refused,
         address="/webhooks",
         **await hub.store.read(read),
     )

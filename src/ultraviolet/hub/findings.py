@@ -1,0 +1,73 @@
+"""What is the matter with an integration: found, said in words with the next step, repaired where possible, settled."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, insert, select, update
+
+from ultraviolet.mirror.tables import findings
+from ultraviolet.times import now
+
+
+class Found(msgspec.Struct, frozen=True):
+    """One thing that is not as it should be."""
+
+    kind: str
+    subject: str
+    sentence: str
+    next_step: str
+    repaired: bool = False
+    """The hub has put it right itself."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was found, with what became of it."""
+
+    id: int
+    integration_id: int
+    kind: str
+    subject: str
+    sentence: str
+    next_step: str
+    found_at: str
+    repaired_at: str | None
+    resolved_at: str | None
+
+
+def keep(
+    connection: Connection, integration_id: int, kinds: Collection[str], found: Sequence[Found]
+) -> list[Found]:
+    """Write what a look at these kinds found; what it did not find any more is resolved. Gives what is new."""
+    table, moment = findings.c, now()
+    query = select(findings).where(
+        table.integration_id == integration_id, table.resolved_at.is_(None), table.kind.in_(kinds)
+    )
+    standing = {(row["kind"], row["subject"]): row for row in connection.execute(query).mappings()}
+    fresh: list[Found] = []
+    for each in found:
+        row = standing.pop((each.kind, each.subject), None)
+        values: dict[str, Any] = {"sentence": each.sentence, "next_step": each.next_step}
+        if each.repaired:
+            values["repaired_at"] = moment
+        if row is None:
+            fresh.append(each)
+            key = {"integration_id": integration_id, "kind": each.kind, "subject": each.subject}
+            connection.execute(insert(findings).values(**key, **values, found_at=moment))
+        else:
+            connection.execute(update(findings).where(table.id == row["id"]).values(**values))
+    for row in standing.values():
+        connection.execute(update(findings).where(table.id == row["id"]).values(resolved_at=moment))
+    return fresh
+
+
+def recent(
+    connection: Connection, integration_id: int, limit: int, *, standing: bool = False
+) -> list[Finding]:
+    """Read findings, those that stand first, then the newest."""
+    table = findings.c
+    query = select(findings).where(table.integration_id == integration_id)
+    if standing:
+        query = query.where(table.resolved_at.is_(None))
+    ordered = query.order_by(table.resolved_at.is_not(None), table.id.desc()).limit(limit)
+    return [Finding(**row) for row in connection.execute(ordered).mappings()]

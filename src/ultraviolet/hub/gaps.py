@@ -1,0 +1,124 @@
+"""Gaps: ION's own record of its deliveries compared with what arrived; what is missing is taken from that record.
+
+ION numbers its webhook events, and a body names that number (assumed, see docs/ion-compatibility.md). Where not one
+of many delivered numbers is known here, they cannot be compared, and nothing is concluded.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, bindparam, text
+
+from ultraviolet.hub.ingest import event_row
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.client import IonClient
+from ultraviolet.ion.deliveries import decode
+from ultraviolet.times import now
+
+PAGE = 500
+_ENOUGH = 20
+"""So many delivered events without one that is known here say that the numbers are of another kind."""
+
+_EVENTS = (
+    "query Sent($filters: WebhookEventsInputFilters, $first: Int) { webhookEvents(filters: $filters,"
+    " sort: [ID_ASC], first: $first) { edges { node { id status subscriptionId requestData } } } }"
+)
+_KNOWN = text(
+    "SELECT event_id FROM events WHERE integration_id = :integration AND event_id IN :ids"
+).bindparams(bindparam("ids", expanding=True))
+_CURSOR = text("SELECT compared_to FROM integrations WHERE id = :integration")
+_MOVE = text("UPDATE integrations SET compared_to = :value WHERE id = :integration")
+_RECOVER = text(
+    """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, event_id, subscription_id, resource, action,
+      object_id, source_time, received_at, body, headers, signature, deliveries)
+    VALUES (:integration_id, :webhook_url_id, :dedupe_key, :event_id, :subscription_id, :resource, :action,
+      :object_id, :source_time, :received_at, :body, :headers, :signature, 0)
+    ON CONFLICT (integration_id, dedupe_key) DO NOTHING"""
+)
+
+
+class Gaps(msgspec.Struct, frozen=True):
+    """What a comparison brought to light."""
+
+    given_up: int = 0
+    """Events ION failed to deliver."""
+    lost: int = 0
+    """Events ION holds to be delivered that never arrived here."""
+    recovered: int = 0
+    """Events taken from ION's record."""
+    comparable: bool = True
+
+    @property
+    def missing(self) -> int:
+        """How many events did not arrive."""
+        return self.given_up + self.lost
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """One event as ION recorded it."""
+
+    id: int
+    status: str
+    subscription: str
+    body: str | None
+
+
+async def read_sent(client: IonClient, after: int) -> list[Sent]:
+    """Read ION's record of its deliveries behind a number; raises IonRefusedError where the key may not."""
+    given = {"filters": {"id": {"gt": after}}, "first": PAGE}
+    page: dict[str, Any] = (await client.execute(_EVENTS, given)).must()["webhookEvents"]
+    nodes = [edge["node"] for edge in page["edges"]]
+    return [Sent(int(n["id"]), n["status"], str(n["subscriptionId"]), n.get("requestData")) for n in nodes]
+
+
+def cursor(connection: Connection, integration_id: int) -> int:
+    """Tell up to which number the record was compared."""
+    return connection.execute(_CURSOR, {"integration": integration_id}).scalar() or 0
+
+
+def close(
+    connection: Connection,
+    catalog: Catalog,
+    integration_id: int,
+    url_id: int,
+    sent: Sequence[Sent],
+    subscriptions: Collection[str],
+) -> Gaps:
+    """Compare a page of the record with what arrived, keep what is missing as events, and move on.
+
+    Stops before an event that ION is still trying to deliver.
+    """
+    settled = _settled(sent)
+    if not settled:
+        return Gaps()
+    ours = [each for each in settled if each.subscription in subscriptions]
+    ids = [str(each.id) for each in ours]
+    known: set[str] = set()
+    if ids:
+        known.update(connection.execute(_KNOWN, {"integration": integration_id, "ids": ids}).scalars())
+    delivered = [each for each in ours if each.status == "SUCCEEDED"]
+    comparable = bool(known) or len(delivered) < _ENOUGH
+    missing = [each for each in ours if str(each.id) not in known] if comparable else []
+    rows = [_row(catalog, integration_id, url_id, each) for each in missing if each.body]
+    if rows:
+        connection.execute(_RECOVER, rows)
+    connection.execute(_MOVE, {"integration": integration_id, "value": settled[-1].id})
+    lost = sum(each.status == "SUCCEEDED" for each in missing)
+    return Gaps(len(missing) - lost, lost, len(rows), comparable)
+
+
+def _settled(sent: Sequence[Sent]) -> list[Sent]:
+    settled: list[Sent] = []
+    for each in sent:
+        if each.status not in ("SUCCEEDED", "FAILED"):
+            break
+        settled.append(each)
+    return settled
+
+
+def _row(catalog: Catalog, integration_id: int, url_id: int, sent: Sent) -> dict[str, Any]:
+    body = (sent.body or "").encode()
+    return event_row(
+        integration_id, url_id, body, decode(catalog, body), received_at=now(), signature="recovered"
+    )

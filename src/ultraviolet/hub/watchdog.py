@@ -1,0 +1,314 @@
+"""The watchdog: what keeps changes from arriving is found, put right where the hub may, and said in words.
+
+Each look asks ION who the key is, compares receiver and subscriptions with what is wanted and ION's record of its
+deliveries with what arrived, and looks in the tables for resources that fell silent or cannot be read.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, text
+
+from ultraviolet.hub import fetch, findings, gaps, setup, webhook_urls
+from ultraviolet.hub.findings import Found
+from ultraviolet.hub.ingest import Ingest
+from ultraviolet.hub.site import Site
+from ultraviolet.hub.webhook_urls import WebhookUrl
+from ultraviolet.ion import webhooks
+from ultraviolet.ion.client import IonClient
+from ultraviolet.ion.problems import IonError, IonRateLimitedError, IonUnauthorizedError, IonUnreachableError
+from ultraviolet.ion.webhooks import Receiver
+from ultraviolet.times import now
+from ultraviolet.times import text as as_text
+
+ACTOR = "watchdog"
+_HABIT = timedelta(days=7)
+_HABIT_HOURS = 12
+"""Hours with events of a resource that make a habit."""
+_REST = timedelta(hours=1)
+_REST_FACTOR = 3
+_HOPELESS = 5
+
+log = structlog.get_logger()
+
+_HABITS = text(
+    """SELECT DISTINCT resource, hour FROM arrivals
+    WHERE integration_id = :integration AND hour > :since AND cause = '' AND healed_by = 'event'
+    ORDER BY resource, hour"""
+)
+_UNREADABLE = text(
+    """SELECT s.resource, s.error FROM fetch_steps AS s WHERE s.state = 'failed' AND s.fetch_id =
+      (SELECT max(f.id) FROM fetches AS f WHERE f.integration_id = :integration AND f.state <> 'running')"""
+)
+_HOPELESS_ONES = text(
+    """SELECT resource, count(*) AS count, min(id) AS first, min(error) AS error FROM stale
+    WHERE integration_id = :integration AND attempts >= :attempts GROUP BY resource"""
+)
+_REFUSED = text(
+    """SELECT id, name, refused, last_refused_at FROM webhook_urls
+    WHERE integration_id = :integration AND state <> 'revoked' AND last_refused_at > :since"""
+)
+
+
+class Watchdog:
+    """Looks after one integration."""
+
+    def __init__(self, hub: setup.Hub, ingest: Ingest, site: Site, wake: Callable[[str], None]) -> None:
+        self._hub = hub
+        self._ingest = ingest
+        self._site = site
+        self._wake = wake
+
+    async def look(self) -> None:
+        """Look once at everything; raises what keeps ION from answering, after saying so."""
+        client = await self._hub.client(self._site.id)
+        try:
+            (await client.execute("query Me { me { id } }")).must()
+        except IonError as error:
+            await self._keep(("credentials", "unreachable"), [_no_answer(error)])
+            raise
+        await self._keep(("credentials", "unreachable"), [])
+        receiver = await self._receiver(client)
+        if receiver:
+            await self._gaps(client, receiver)
+        await self._keep(("silent",), await self._silent())
+        await self._keep(("unreadable", "hopeless", "forged"), await self._site.store.read(self._in_tables))
+
+    async def _receiver(self, client: IonClient) -> Receiver | None:
+        """Compare receiver and subscriptions with what is wanted, and set up again what is not as it was."""
+        url = await self._site.store.read(lambda c: webhook_urls.current(c, self._site.id))
+        if url is None or url.receiver_id is None:
+            await self._keep(("receiver",), [_not_set_up()])
+            return None
+        if self._hub.setting_up(self._site.id).locked():
+            return None  # somebody is at it
+        try:
+            receiver = await webhooks.read_receiver(client, url.receiver_id)
+            wrong = await self._wrong(url, receiver)
+            if not wrong:
+                await self._keep(("receiver",), [])
+                return receiver
+            done = await setup.apply(self._hub, ACTOR, self._site.id)
+        except (IonUnauthorizedError, IonUnreachableError, IonRateLimitedError):
+            raise
+        except IonError as error:
+            await self._keep(("receiver",), [_cannot_see(error)])
+            return None
+        await self._ingest.refresh()
+        refused = "; ".join(done.refused)
+        found = [
+            Found("receiver", what, _repaired(sentence, refused), _next_step(refused), not refused)
+            for what, sentence in wrong
+        ]
+        await self._keep(("receiver",), found)
+        await self._fetch_what_was_missed("deliveries were interrupted")
+        return await webhooks.read_receiver(client, done.webhook_url.receiver_id or "")
+
+    async def _wrong(self, url: WebhookUrl, receiver: Receiver | None) -> list[tuple[str, str]]:
+        """Give what is not as wanted, as subjects and sentences."""
+        if receiver is None:
+            return [("deleted", f"Receiver {url.receiver_id} was deleted in ION")]
+        posts_to = await self._site.store.read(
+            lambda c: webhook_urls.find_by_token(c, self._site.id, receiver.token)
+        )
+        if posts_to is None or posts_to.state != "active":
+            return [
+                ("address", f"Receiver {receiver.id} posts to an address that is not ours or no longer works")
+            ]
+        entries = await self._site.store.read(lambda c: webhook_urls.active(c, self._hub.secrets))
+        known = {entry.shared_secret for entry in entries.values() if entry.url_id == posts_to.id}
+        plan = await setup.plan(self._hub, self._site.id)
+        wrong = [("settings", problem) for problem in plan.problems]
+        if receiver.shared_secret not in known:
+            wrong.append(("secret", f"The shared secret of receiver {receiver.id} was changed in ION"))
+        if plan.missing:
+            wrong.append(("missing", f"{len(plan.missing)} subscriptions are missing in ION"))
+        if plan.inactive:
+            wrong.append(("inactive", f"{len(plan.inactive)} subscriptions were switched off in ION"))
+        return wrong
+
+    async def _gaps(self, client: IonClient, receiver: Receiver) -> None:
+        """Compare ION's record of its deliveries with what arrived; what is missing is taken from there."""
+        if not self._site.reader.offered.has("Query", "webhookEvents"):
+            return
+        ours = {each.id for each in receiver.subscriptions}
+        url = await self._site.store.read(lambda c: webhook_urls.current(c, self._site.id))
+        given_up = lost = recovered = 0
+        comparable, more = True, True
+        while more:
+            after = await self._site.store.read(lambda c: gaps.cursor(c, self._site.id))
+            sent = await gaps.read_sent(client, after)
+
+            def work(connection: Connection, sent: Sequence[gaps.Sent] = sent) -> gaps.Gaps:
+                return gaps.close(
+                    connection, self._hub.catalog, self._site.id, url.id if url else 0, sent, ours
+                )
+
+            found = await self._site.store.write(work)
+            given_up, lost = given_up + found.given_up, lost + found.lost
+            recovered, comparable = recovered + found.recovered, comparable and found.comparable
+            more = len(sent) == gaps.PAGE and await self._moved(after)
+        if recovered:
+            self._wake("apply")
+        if given_up + lost > recovered:
+            await self._fetch_what_was_missed("events of which ION kept no body")
+        await self._keep(("gap",), _gap(given_up, lost, recovered, comparable=comparable))
+
+    async def _moved(self, after: int) -> bool:
+        return await self._site.store.read(lambda c: gaps.cursor(c, self._site.id)) > after
+
+    async def _silent(self) -> list[Found]:
+        """Find resources that told nothing for longer than is their habit, though they changed in ION."""
+        moment = datetime.fromisoformat(now())
+        given = {"integration": self._site.id, "since": _hour(moment - _HABIT)}
+        hours: defaultdict[str, list[datetime]] = defaultdict(list)
+        for row in await self._site.store.read(lambda c: c.execute(_HABITS, given).all()):
+            hours[row.resource].append(datetime.fromisoformat(f"{row.hour}:00:00+00:00"))
+        found: list[Found] = []
+        for name, told in hours.items():
+            resource, last = self._hub.catalog.resources[name], told[-1] + timedelta(hours=1)
+            if moment - last < _longest_rest(told) or not self._site.reader.dates(resource):
+                continue
+            newest = await self._site.reader.newest(resource)
+            if newest and datetime.fromisoformat(newest) > last:
+                sentence = f"{resource.title} changed in ION at {newest}, but no event told of it since {as_text(last)}"
+                found.append(
+                    Found("silent", name, sentence, "Look at the receiver's events in ION; a fetch was begun")
+                )
+        if found:
+            await self._fetch_what_was_missed("a resource fell silent")
+        return found
+
+    def _in_tables(self, connection: Connection) -> list[Found]:
+        given: dict[str, Any] = {"integration": self._site.id, "attempts": _HOPELESS}
+        given["since"] = as_text(datetime.fromisoformat(now()) - timedelta(hours=1))
+        unreadable = [
+            Found(
+                "unreadable",
+                r.resource,
+                f"{_title(r.resource)} could not be read: {r.error}",
+                _ASK_FOR_PERMISSION,
+            )
+            for r in connection.execute(_UNREADABLE, given)
+        ]
+        hopeless = [
+            Found(
+                "hopeless",
+                r.resource,
+                f"{r.count} {_title(r.resource).lower()} cannot be read, such as {r.first}: {r.error}",
+                "Look at one of them in ION; they are tried again by and by",
+            )
+            for r in connection.execute(_HOPELESS_ONES, given)
+        ]
+        forged = [
+            Found(
+                "forged",
+                f"webhook URL {r.id}",
+                f"{r.refused} deliveries to “{r.name}” had a wrong signature, the last at {r.last_refused_at}",
+                "If they go on, somebody else knows the address: rotate the webhook URL",
+            )
+            for r in connection.execute(_REFUSED, given)
+        ]
+        return [*unreadable, *hopeless, *forged]
+
+    async def _fetch_what_was_missed(self, why: str) -> None:
+        await self._site.store.write(lambda c: fetch.request(c, self._site.id, "incremental", why))
+        self._wake("fetch")
+
+    async def _keep(self, kinds: Sequence[str], found: Sequence[Found]) -> None:
+        new = await self._site.store.write(lambda c: findings.keep(c, self._site.id, kinds, found))
+        for each in new:
+            log.warning(
+                "watchdog.found",
+                integration_id=self._site.id,
+                kind=each.kind,
+                found=each.sentence,
+                repaired=each.repaired,
+            )
+        if new:
+            self._site.changes.publish("integration", self._site.id)
+
+
+def duty(watchdog: Watchdog, every: float) -> Callable[[], Awaitable[float]]:
+    """Give what a controller does: look, then rest so many seconds."""
+
+    async def look() -> float:
+        await watchdog.look()
+        return every
+
+    return look
+
+
+_ASK_FOR_PERMISSION = (
+    "Give the API key's user the permission in ION and make a new key: a key keeps what it was made with"
+)
+
+
+def _hour(moment: datetime) -> str:
+    return as_text(moment)[:13]
+
+
+def _longest_rest(hours: Sequence[datetime]) -> timedelta:
+    """How long a resource may be silent: some times the longest rest it took; ever, where it has no habit yet."""
+    if len(hours) < _HABIT_HOURS:
+        return timedelta.max
+    rests = (later - earlier for earlier, later in pairwise(hours))
+    return max(_REST, _REST_FACTOR * max(rests))
+
+
+def _title(resource: str) -> str:
+    return resource.replace("_", " ").capitalize()
+
+
+def _no_answer(error: IonError) -> Found:
+    if isinstance(error, IonUnauthorizedError):
+        return Found("credentials", "API key", str(error), "Make a new API key in ION and enter it here")
+    return Found(
+        "unreachable", "ION", str(error), "Check its address and the network; the hub goes on trying"
+    )
+
+
+def _not_set_up() -> Found:
+    return Found("receiver", "none", "No receiver in ION posts here", "Finish the set-up guide")
+
+
+def _cannot_see(error: IonError) -> Found:
+    sentence = f"Receiver and subscriptions cannot be checked: {error}"
+    return Found(
+        "receiver", "not readable", sentence, "Give the API key's user the webhook permissions in ION"
+    )
+
+
+def _repaired(sentence: str, refused: str) -> str:
+    if refused:
+        return f"{sentence}, and ION refused the repair: {refused}"
+    return f"{sentence}; the hub has set it up again and fetches what was missed"
+
+
+def _next_step(refused: str) -> str:
+    return (
+        "Give the API key's user the webhook permissions in ION"
+        if refused
+        else "Nothing, if it was not on purpose"
+    )
+
+
+def _gap(given_up: int, lost: int, recovered: int, *, comparable: bool) -> list[Found]:
+    if not comparable:
+        sentence = (
+            "ION's numbers of its deliveries are not those in their bodies; gaps cannot be seen that way"
+        )
+        return [Found("gap", "numbers", sentence, "Nothing: fetches find what webhooks miss")]
+    if not given_up + lost:
+        return []
+    sentence = (
+        f"ION gave up {given_up} deliveries and holds {lost} to be delivered that never arrived;"
+        f" {recovered} were taken from its record"
+    )
+    return [
+        Found("gap", "deliveries", sentence, "Look at what stands between ION and the hub", repaired=True)
+    ]

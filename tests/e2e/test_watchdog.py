@@ -1,0 +1,150 @@
+"""The watchdog, against a local ION in which somebody or something breaks what brings the changes."""
+
+from typing import Any
+
+import pytest
+
+CREATE = "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supplier { id } } }"
+RECEIVER = """{ webhookReceivers { edges { node { id _etag active webhookUri sharedSecret
+  subscriptions { id _etag active } } } } }"""
+UPDATE_RECEIVER = """mutation ($i: UpdateWebhookReceiverInput!) {
+  updateWebhookReceiver(input: $i) { webhookReceiver { id } } }"""
+DELETE_RECEIVER = "mutation ($id: ID!, $etag: String!) { deleteWebhookReceiver(id: $id, etag: $etag) { id } }"
+DELETE_SUBSCRIPTION = (
+    "mutation ($id: ID!, $etag: String!) { deleteWebhookSubscription(id: $id, etag: $etag) { id } }"
+)
+UPDATE_SUBSCRIPTION = """mutation ($i: UpdateWebhookSubscriptionInput!) {
+  updateWebhookSubscription(input: $i) { webhookSubscription { id } } }"""
+NEVER = "0 0 1 1 *"
+
+
+@pytest.fixture(scope="module")
+def hub(module_hub: Any) -> Any:
+    return module_hub(ULTRAVIOLET_WATCH_SECONDS="0.5")
+
+
+@pytest.fixture(scope="module")
+def integration(hub: Any, local_ion: Any) -> Any:
+    made = hub.connect(local_ion, incremental_schedule=NEVER, full_schedule=NEVER)
+    assert hub.fetch(made)["state"] == "done"
+    return made
+
+
+@pytest.fixture
+def findings(hub: Any, integration: Any) -> Any:
+    def listed(kind: str, subject: str) -> list[Any]:
+        items = hub.api("GET", f"/integrations/{integration['id']}/findings")["items"]
+        return [one for one in items if (one["kind"], one["subject"]) == (kind, subject)]
+
+    return listed
+
+
+def receiver(ion: Any) -> Any:
+    return ion.execute(RECEIVER)["webhookReceivers"]["edges"][-1]["node"]
+
+
+def arrives_by_event(hub: Any, ion: Any, wait: Any, name: str) -> None:
+    made = ion.execute(CREATE, i={"name": name})["createSupplier"]["supplier"]
+    path = f"/events?resource=suppliers&object={made['id']}"
+    wait(lambda: hub.api("GET", path)["items"], 20, f"an event of {name}")
+
+
+def repaired(findings: Any, wait: Any, kind: str, subject: str) -> Any:
+    found = wait(lambda: findings(kind, subject), 30, f"the finding {kind} {subject}")
+    assert found[0]["repaired_at"]
+    wait(lambda: findings(kind, subject)[0]["resolved_at"], 30, "its end")
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("subject", "change"),
+    [
+        ("settings", {"active": False}),
+        ("address", {"webhookUri": "http://127.0.0.1:9/hooks/elsewhere"}),
+        ("secret", {"sharedSecret": "known to nobody here"}),
+    ],
+)
+def test_a_receiver_that_was_changed_is_put_right(
+    hub: Any, local_ion: Any, findings: Any, wait: Any, subject: str, change: dict[str, Any]
+) -> None:
+    before = receiver(local_ion)
+    local_ion.execute(UPDATE_RECEIVER, i={"id": before["id"], "etag": before["_etag"], **change})
+
+    repaired(findings, wait, "receiver", subject)
+
+    assert receiver(local_ion)["active"]
+    arrives_by_event(hub, local_ion, wait, f"after {subject}")
+
+
+def test_subscriptions_that_were_removed_or_switched_off_are_there_again(
+    hub: Any, local_ion: Any, findings: Any, wait: Any
+) -> None:
+    one, other = receiver(local_ion)["subscriptions"][:2]
+    count = len(receiver(local_ion)["subscriptions"])
+    local_ion.execute(DELETE_SUBSCRIPTION, id=one["id"], etag=one["_etag"])
+    repaired(findings, wait, "receiver", "missing")
+    local_ion.execute(UPDATE_SUBSCRIPTION, i={"id": other["id"], "etag": other["_etag"], "active": False})
+    repaired(findings, wait, "receiver", "inactive")
+
+    now = receiver(local_ion)["subscriptions"]
+    assert (len(now), {each["active"] for each in now}) == (count, {True})
+
+
+def test_a_receiver_that_was_deleted_is_made_again(
+    hub: Any, local_ion: Any, findings: Any, wait: Any
+) -> None:
+    before = receiver(local_ion)
+    local_ion.execute(DELETE_RECEIVER, id=before["id"], etag=before["_etag"])
+    missed = local_ion.execute(CREATE, i={"name": "while nobody listened"})["createSupplier"]["supplier"]
+
+    repaired(findings, wait, "receiver", "deleted")
+
+    arrives_by_event(hub, local_ion, wait, "after a new receiver")
+    wait(lambda: hub.find(f"/objects/suppliers/{missed['id']}"), 20, "what was missed meanwhile")
+
+
+def test_deliveries_that_ion_gave_up_are_taken_from_its_record(
+    hub: Any, local_ion: Any, findings: Any, wait: Any
+) -> None:
+    local_ion.faults.set("dropped", only="suppliers")
+    made = local_ion.execute(CREATE, i={"name": "never delivered"})["createSupplier"]["supplier"]
+
+    path = f"/events?resource=suppliers&object={made['id']}"
+    event = wait(lambda: hub.api("GET", path)["items"], 30, "the event")[0]
+    local_ion.faults.clear()
+
+    assert event["signature"] == "recovered"
+    wait(lambda: hub.find(f"/objects/suppliers/{made['id']}"), 10, "the supplier")
+    assert findings("gap", "deliveries")
+
+
+def test_forged_deliveries_are_counted_and_shown(
+    hub: Any, local_ion: Any, integration: Any, findings: Any, wait: Any
+) -> None:
+    local_ion.faults.set("forged", only="suppliers", count=1)
+    local_ion.execute(CREATE, i={"name": "beside a forgery"})
+
+    def shown() -> Any:
+        items = hub.api("GET", f"/integrations/{integration['id']}/findings")["items"]
+        return [one for one in items if one["kind"] == "forged"]
+
+    assert "1 deliveries" in wait(shown, 20, "the finding")[0]["sentence"]
+    local_ion.faults.clear()
+
+
+def test_a_key_that_was_revoked_is_said_with_the_next_step(
+    hub: Any, local_ion: Any, findings: Any, wait: Any
+) -> None:
+    local_ion.faults.set("key_revoked", only=local_ion.client_id)
+    found = wait(lambda: findings("credentials", "API key"), 60, "the finding")[0]
+    assert "new API key" in found["next_step"]
+    assert found["repaired_at"] is None
+
+    local_ion.faults.clear()
+    wait(lambda: findings("credentials", "API key")[0]["resolved_at"], 90, "its end")
+
+
+def test_the_command_line_lists_them(hub: Any, integration: Any) -> None:
+    done = hub.cli("integration", "findings")
+    assert done.returncode == 0
+    assert "deleted in ION" in " ".join(done.stdout.split())

@@ -1,0 +1,93 @@
+"""Findings stand until they are not found any more; gaps are concluded only from numbers that can be compared."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.hub.reading import CATALOG, open_store, select_all
+
+from ultraviolet.hub import findings, gaps
+from ultraviolet.hub.findings import Found
+from ultraviolet.hub.gaps import Gaps, Sent
+from ultraviolet.hub.watchdog import _longest_rest
+from ultraviolet.mirror.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = open_store(tmp_path)
+    yield store
+    store.close()
+
+
+def keep(store: Store, kinds: tuple[str, ...], *found: Found) -> list[Found]:
+    return store.write_now(lambda c: findings.keep(c, 1, kinds, found))
+
+
+def listed(store: Store) -> list[tuple[str, bool, bool]]:
+    found = store.read_now(lambda c: findings.recent(c, 1, 10))
+    return [(one.subject, one.repaired_at is not None, one.resolved_at is not None) for one in found]
+
+
+def test_a_finding_is_new_once_and_resolved_when_it_is_not_found(store: Store) -> None:
+    first = Found("receiver", "deleted", "It was deleted", "Nothing")
+    assert [first] == keep(store, ("receiver",), first)
+    assert [] == keep(store, ("receiver",), first)
+    assert [("deleted", False, False)] == listed(store)
+
+    keep(store, ("gap",))
+    assert [("deleted", False, False)] == listed(store), "that look was at something else"
+    keep(store, ("receiver",))
+    assert [("deleted", False, True)] == listed(store)
+
+
+def test_what_stands_comes_before_what_is_resolved(store: Store) -> None:
+    keep(store, ("a",), Found("a", "old", "", "", repaired=True))
+    keep(store, ("a",))
+    keep(store, ("b",), Found("b", "standing", "", ""))
+    keep(store, ("c",), Found("c", "newer", "", ""))
+    keep(store, ("c",))
+
+    assert ["standing", "newer", "old"] == [subject for subject, _, _ in listed(store)]
+
+
+def close(store: Store, *sent: Sent) -> Gaps:
+    return store.write_now(lambda c: gaps.close(c, CATALOG, 1, 1, sent, {"5"}))
+
+
+def sent(number: int, status: str, subscription: str = "5") -> Sent:
+    body = f'{{"event_id": {number}, "subscription_id": {subscription}, "resource": "parts", "id": {number}}}'
+    return Sent(number, status, subscription, body)
+
+
+def test_what_ion_gave_up_or_lost_is_kept_as_an_event_once(store: Store) -> None:
+    page = [
+        sent(1, "FAILED"),
+        sent(2, "SUCCEEDED"),
+        sent(3, "FAILED", "77"),
+        sent(4, "RETRYING"),
+        sent(5, "FAILED"),
+    ]
+
+    assert Gaps(given_up=1, lost=1, recovered=2) == close(store, *page)
+
+    assert ["1", "2"] == [row.event_id for row in select_all(store, "SELECT * FROM events ORDER BY seq")]
+    assert 3 == store.read_now(lambda c: gaps.cursor(c, 1)), "what ION still tries is waited for"
+    assert Gaps() == close(store, sent(2, "SUCCEEDED"))
+
+
+def test_numbers_that_are_of_another_kind_prove_nothing(store: Store) -> None:
+    found = close(store, *(sent(number, "SUCCEEDED") for number in range(1, 31)))
+
+    assert Gaps(comparable=False) == found
+    assert [] == select_all(store, "SELECT * FROM events")
+
+
+def test_a_resource_has_a_habit_only_after_a_while() -> None:
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    hourly = [begin + timedelta(hours=n) for n in range(20)]
+
+    assert timedelta.max == _longest_rest(hourly[:5])
+    assert timedelta(hours=3) == _longest_rest(hourly)
+    assert timedelta(hours=36) == _longest_rest([*hourly, hourly[-1] + timedelta(hours=12)])
