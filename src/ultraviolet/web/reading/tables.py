@@ -128,7 +128,11 @@ def part(
         query = query.where(_behind(key, by, after))
     direction = key.desc() if by.down else key
     query = query.order_by(direction, *(c.desc() if by.down else c for c in place)).limit(limit + 1)
-    found = shown(connection, wanted.resource, query)
+    # First which, then what: sorting many rows is quick while their documents stay where they are.
+    ids = connection.execute(query.with_only_columns(objects.c.id)).scalars().all()
+    rows = listing(connection, msgspec.structs.replace(wanted, state="any", said=None))
+    by_id = {one.id: one for one in shown(connection, wanted.resource, rows.where(objects.c.id.in_(ids)))}
+    found = [by_id[id_] for id_ in ids]
     if len(found) <= limit:
         return Part(found, None)
     last = found[limit - 1]
