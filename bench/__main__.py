@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bench.frame import Benchmark, Figure, LossyRunError, Scale, show
 
-BENCHMARKS = ("local-ion", "local-ion-changes", "local-ion-plant", "ingest", "apply")
+BENCHMARKS = ("local-ion", "local-ion-changes", "local-ion-plant", "ingest", "apply", "start")
 TINY = Scale(repeats=1, size=0.01)
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BUDGETED = {"local-ion", "local-ion-changes", "local-ion-plant", "ingest", "apply"}
+BUDGETED = {"local-ion", "local-ion-changes", "local-ion-plant", "ingest", "apply", "start"}
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -156,6 +156,12 @@ def test_an_expanded_link_is_its_key_and_unknown_fields_are_passed_over() -> Non
     assert envelope.fields == {"partId": 4, "status": "FROM_2030"}
 
 
+@pytest.mark.parametrize("state", [{"title": "Żółw", "n": 1}, '{"title":"Żółw","n":1}'])
+def test_json_that_the_api_gives_in_a_string_comes_in_a_string(state: Any) -> None:
+    told = {"resource": "REDLINES", "action": "UPDATE", "id": 1, "changes": {"initial_state": {"new": state}}}
+    assert read(told).fields == {"initialState": '{"title":"Żółw","n":1}'}
+
+
 def test_rows_with_several_keys_are_named_by_all_of_them() -> None:
     keys = {"part_id": {"new": 1}, "procedure_id": {"new": 2}}
     assert read({"resource": "part_procedures", "changes": keys}).object_id == "1:2"

@@ -216,6 +216,7 @@ def test_a_piece_has_build_requirements_and_what_is_installed_for_them(ion: Ion)
     assert {"quantity": 3} == ion.data(query, r=wanted["id"], i=bolts)
     assert ion.data(query, r=wanted["id"], i=piece) is None
     assert {"quantityInstalled": 3} == ion.see("partInventory", bolts, "quantityInstalled")
+    assert [{"buildRequirements": [filled]}] == ion.all("partInventories", REQUIREMENTS, id={"eq": piece})
 
 
 def test_a_requirement_is_met_from_several_inventories_each_once(ion: Ion) -> None:

@@ -1,6 +1,5 @@
 """The hub's API as the command line sees it: one client over two ways of getting there."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -71,6 +70,8 @@ class Api(AbstractContextManager["Api"]):
 
     def __init__(self, transport: Transport) -> None:
         """Use a transport, which is opened on entering and closed on leaving."""
+        import asyncio
+
         self.transport = transport
         self.runner = asyncio.Runner()
 
@@ -126,6 +127,8 @@ class Api(AbstractContextManager["Api"]):
 
     def pause(self, seconds: float) -> None:
         """Wait while the hub, should it live in this process, goes on working."""
+        import asyncio
+
         self.runner.run(asyncio.sleep(seconds))
 
     def _send(self, method: str, path: str, body: Json | None = None) -> Json:

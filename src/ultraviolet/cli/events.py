@@ -39,7 +39,7 @@ _PIECE = 1_000_000
 Seq = Annotated[int, typer.Argument(help="Number of the event, from `ultraviolet event list`.")]
 
 
-@command(app, "list")
+@command(app, "list", watchable=True)
 def list_(
     session: Session,
     *,

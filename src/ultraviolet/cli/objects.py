@@ -38,7 +38,7 @@ Id = Annotated[str, typer.Argument(help="Id of the object in ION.")]
 Integration = Annotated[str | None, typer.Option(help="Name or id; may be left out where there is only one.")]
 
 
-@command(app, "list")
+@command(app, "list", watchable=True)
 def list_(
     session: Session,
     resource: Annotated[
@@ -65,7 +65,7 @@ def list_(
     session.show_list(items, columns, "None. The first read is `ultraviolet fetch run`.")
 
 
-@command(app, "show")
+@command(app, "show", watchable=True)
 def show(
     session: Session,
     resource: Resource,

@@ -35,7 +35,7 @@ CAUSES = {
 OVER_TIME = {"time": "at", "changes": "changes", "wrong": "wrong", "causes": "causes"}
 
 
-@command(app, "status")
+@command(app, "status", watchable=True)
 def status(session: Session) -> None:
     """Show how the hub and its integrations are doing."""
     state = session.api.get("/status")
@@ -47,7 +47,7 @@ def status(session: Session) -> None:
     session.show_list(iter(integrations), STATUS, "No integration yet. Next: ultraviolet integration add")
 
 
-@command(app, "freshness")
+@command(app, "freshness", watchable=True)
 def freshness(session: Session, integration: Name = None) -> None:
     """Show whether the mirror can be trusted now, why not, and for each resource what proved it and how late changes come."""
     found = session.integration(integration)

@@ -271,7 +271,7 @@ def _value(field: Field, value: Any) -> Any:
 
 
 def _kind(field: Field) -> str:
-    if field.list or field.type in ("SlateContent", "ScalarValue", "JSONString"):
+    if field.list or field.type in ("SlateContent", "ScalarValue"):
         return "JSON"
     return "enum" if field.enum else field.type if field.type in _CONVERT else "other"
 
@@ -289,6 +289,11 @@ def _json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
+def _json_string(value: Any) -> str:
+    """Write JSON as the API gives it: in a string."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
 _CONVERT: dict[str, Any] = {
     "enum": _upper,
     "Boolean": _boolean,
@@ -297,6 +302,7 @@ _CONVERT: dict[str, Any] = {
     "ID": str,
     "DateTime": times.canonical,
     "JSON": _json,
+    "JSONString": _json_string,
     "other": lambda value: value,  # pyright: ignore[reportUnknownLambdaType]
 }
 

@@ -44,8 +44,7 @@ class State:
     touched: bool = False
     marked: bool = False
     settled: bool = False
-    diff: tuple[dict[str, Any], str | None, list[str]] | None = None
-    """What differs from the version before, once it was asked for: of which content and change."""
+    _changed: list[str] | None = None
 
     @property
     def ref(self) -> Ref:
@@ -86,7 +85,7 @@ class State:
 
     def take(self, doc: dict[str, Any], seen: Observation, *, source_time: str | None) -> str:
         """Make `doc` the content; the same content again makes no version."""
-        self.touched = True
+        self.touched, self._changed = True, None
         self.observed_at = max(self.observed_at, seen.observed_at)
         self.source_time = source_time
         if self.known and not self.deleted_at and doc == self.doc:
@@ -102,7 +101,7 @@ class State:
 
     def delete(self, seen: Observation) -> str:
         """Take it out of the mirror; its last content stays in the history."""
-        self.touched = True
+        self.touched, self._changed = True, None
         self.before = self.doc if self.before is None else self.before
         self.change, self.seen = "delete", seen
         self.deleted_at = self.observed_at = seen.observed_at
@@ -114,18 +113,15 @@ class State:
             self.change = self.seen = None
 
     def changed_fields(self) -> list[str]:
-        """Name the fields that differ from the version before; asked for often, found once for a content."""
-        if self.diff is None or self.diff[0] is not self.doc or self.diff[1] != self.change:
-            self.diff = self.doc, self.change, self._changed_fields()
-        return self.diff[2]
+        """Name the fields that differ from the version before."""
+        if self._changed is None:
+            whole = self.change in ("create", "delete")
+            self._changed = sorted(self.doc) if whole else _differing(self.before or {}, self.doc)
+        return self._changed
 
-    def _changed_fields(self) -> list[str]:
-        before = self.before or {}
-        if self.change in ("create", "delete"):
-            return sorted(self.doc)
-        return sorted(
-            k for k in before.keys() | self.doc.keys() if before.get(k, _NONE) != self.doc.get(k, _NONE)
-        )
+
+def _differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    return sorted(k for k in before.keys() | after.keys() if before.get(k, _NONE) != after.get(k, _NONE))
 
 
 _NONE = object()
