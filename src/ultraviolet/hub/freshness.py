@@ -305,7 +305,8 @@ def _unheard(
     connection: Connection, catalog: Catalog, integration_id: int, now: datetime
 ) -> tuple[str | None, int]:
     """Tell when the last event came, and how many changes no event told since; of what ION never announces none."""
-    newest = select(events.c.received_at).where(events.c.integration_id == integration_id)
+    # `+ 0` keeps SQLite from sorting all of an integration's rows where it can walk back from the newest.
+    newest = select(events.c.received_at).where(events.c.integration_id + 0 == integration_id)
     last = connection.execute(newest.order_by(events.c.seq.desc()).limit(1)).scalar()
     since = max(last or "", text(now - timedelta(days=1)))
     query = select(func.count()).where(
@@ -319,7 +320,7 @@ def _unheard(
 
 
 def _last_change(connection: Connection, integration_id: int) -> str | None:
-    query = select(versions.c.observed_at).where(versions.c.integration_id == integration_id)
+    query = select(versions.c.observed_at).where(versions.c.integration_id + 0 == integration_id)
     return connection.execute(query.order_by(versions.c.seq.desc()).limit(1)).scalar()
 
 
