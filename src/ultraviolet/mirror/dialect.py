@@ -130,6 +130,15 @@ def says(connection: Connection) -> TextClause:
     return _SAYS_POSTGRESQL if is_postgresql(connection) else _SAYS_SQLITE
 
 
+def size(connection: Connection) -> int:
+    """Give the bytes that the database takes."""
+    if is_postgresql(connection):
+        return connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one()
+    return connection.exec_driver_sql(
+        "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+    ).scalar_one()
+
+
 def may_try_again(error: DBAPIError) -> bool:
     """Tell whether a transaction only lost against another one."""
     return getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
