@@ -22,6 +22,8 @@ class Settings(msgspec.Struct, frozen=True):
     """ULTRAVIOLET_ADMIN_KEY or _FILE: a first API key for automation."""
     secret_key: str | None = None
     """ULTRAVIOLET_SECRET_KEY or _FILE; by default the file `secret.key` in the data folder."""
+    old_secret_key: str | None = None
+    """ULTRAVIOLET_OLD_SECRET_KEY or _FILE: the key before, while `ultraviolet secrets rotate` is under way."""
 
     @classmethod
     def from_environment(
@@ -39,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True):
             public_url=(found.get("ULTRAVIOLET_PUBLIC_URL") or public_url).rstrip("/"),
             admin_key=_secret(found, "ULTRAVIOLET_ADMIN_KEY"),
             secret_key=_secret(found, "ULTRAVIOLET_SECRET_KEY"),
+            old_secret_key=_secret(found, "ULTRAVIOLET_OLD_SECRET_KEY"),
         )
 
 
