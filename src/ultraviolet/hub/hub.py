@@ -2,26 +2,34 @@
 
 import asyncio
 import contextlib
+import functools
+import time
 from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 import aiohttp
+import msgspec
 import structlog
 from sqlalchemy import Connection
 
 from ultraviolet.errors import ConflictError, InvalidError
-from ultraviolet.hub import events, fetch, integrations, verifications
+from ultraviolet.hub import event_files, fetch, freshness, heartbeat, integrations, replay, verifications
 from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.controllers import Controllers
 from ultraviolet.hub.duties import Role, duties_of
+from ultraviolet.hub.event_files import Imported, Line
 from ultraviolet.hub.fetch import Mode
+from ultraviolet.hub.freshness import Freshness, Now
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.hub.messages import Messenger
 from ultraviolet.hub.reader import Reader
+from ultraviolet.hub.replay import Range, Replayed
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.site import Site
@@ -92,6 +100,7 @@ class Hub:
 
     async def start(self) -> None:
         """Take deliveries and let the controllers of the integrations that fall to this process begin."""
+        await self.store.write(heartbeat.beat)
         if dialect.is_postgresql(self.store.engine):
             self._messenger = Messenger(dialect.libpq(self.store.engine), self._heard)
             self._messenger.start()
@@ -182,17 +191,39 @@ class Hub:
     async def _verifying(self, number: int) -> bool:
         return await self.store.read(lambda c: verifications.state_of(c, number)) == "running"
 
+    def freshness(self, connection: Connection, integration: Integration) -> Freshness:
+        """Judge how much the mirror of an integration can be trusted now."""
+        at_work = self.controllers.get(integration.id)
+        problem = at_work.problem if at_work else None
+        known = Now(datetime.now(UTC), problem, heals=self.settings.heal)
+        return freshness.of(connection, self.catalog, integration, known)
+
     async def resume_verify(self, verification_id: int) -> None:
         """Let a failed comparison go on where it stopped."""
         integration_id = await self.store.write(lambda c: verifications.resume(c, verification_id))
         self._wake(integration_id, "verify")
 
-    async def replay(self, actor: str, seq: int) -> None:
-        """Read from ION afresh what an event was about."""
-        log.info("event.replayed", seq=seq, actor=actor)
-        integration_id = await self.store.write(lambda c: events.replay(c, self.catalog, seq))
-        self._wake(integration_id, "heal")
-        self.changes.publish("event", integration_id, id=seq)
+    async def replay(self, actor: str, wanted: Range, *, dry_run: bool = False) -> Replayed:
+        """Let a range of events go through the live path again, or tell what that would change."""
+        found = await self.store.read(lambda c: replay.chosen(c, wanted))
+        do = replay.rehearse if dry_run else replay.run
+        parts = [await do(await self.site(id_), seqs) for id_, seqs in found.items()]
+        if not dry_run:
+            log.info("event.replayed", actor=actor, **msgspec.structs.asdict(wanted))
+            for integration_id in found:
+                self._wake(integration_id, "heal")
+                self.changes.publish("event", integration_id)
+        return replay.total(parts, dry_run=dry_run)
+
+    async def import_events(self, integration_id: int, actor: str, lines: Sequence[Line]) -> Imported:
+        """Take in events that another hub recorded; they go through the live path."""
+        work = functools.partial(
+            event_files.add, catalog=self.catalog, integration_id=integration_id, lines=lines
+        )
+        done = await self.store.write(work)
+        log.info("event.imported", integration_id=integration_id, actor=actor, added=done.added)
+        self._wake(integration_id, "apply")
+        return done
 
     async def reload(self) -> None:
         """Let controllers follow the integrations: new, changed, paused, resumed and removed ones."""
@@ -207,7 +238,7 @@ class Hub:
             for id_, integration in wanted.items():
                 if id_ not in self.controllers:
                     self._known[id_] = integration
-                    self.controllers[id_] = Controllers(await self.site(id_))
+                    self.controllers[id_] = Controllers(await self.site(id_), heal=self.settings.heal)
                     self.controllers[id_].start()
 
     def integrations_changed(self) -> None:
@@ -217,12 +248,16 @@ class Hub:
             self._messenger.say(_LOOK, 0)
 
     async def _keep_up(self) -> None:
+        beaten = time.monotonic()
         pause = _LOOK_AGAIN_FOR_DUTIES if self._messenger else _LOOK_AGAIN
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), pause)
             self._look.clear()
             try:
+                if time.monotonic() - beaten > heartbeat.EVERY:
+                    beaten = time.monotonic()
+                    await self.store.write(heartbeat.beat)
                 await self.reload()
             except StoreUnavailableError as error:
                 log.warning("integrations.not_followed", error=str(error))

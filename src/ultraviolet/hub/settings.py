@@ -25,6 +25,9 @@ class Settings(msgspec.Struct, frozen=True):
     old_secret_key: str | None = None
     """ULTRAVIOLET_OLD_SECRET_KEY or _FILE: the key before, while `ultraviolet secrets rotate` is under way."""
 
+    heal: bool = True
+    """ULTRAVIOLET_HEAL: off leaves the mirror to webhooks and scheduled fetches, to measure what healing does."""
+
     @classmethod
     def from_environment(
         cls, *, data: Path, public_url: str, environment: Mapping[str, str] | None = None
@@ -42,7 +45,16 @@ class Settings(msgspec.Struct, frozen=True):
             admin_key=_secret(found, "ULTRAVIOLET_ADMIN_KEY"),
             secret_key=_secret(found, "ULTRAVIOLET_SECRET_KEY"),
             old_secret_key=_secret(found, "ULTRAVIOLET_OLD_SECRET_KEY"),
+            heal=_switch(found, "ULTRAVIOLET_HEAL"),
         )
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    """Read a switch that is on unless it says off."""
+    value = environment.get(name, "on").strip().lower()
+    if value not in ("on", "off"):
+        raise InvalidError(f"{name} is {value}; it can be on or off")
+    return value == "on"
 
 
 def _secret(environment: Mapping[str, str], name: str) -> str | None:

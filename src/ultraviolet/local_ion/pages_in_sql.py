@@ -19,6 +19,7 @@ from graphql import (
 from ultraviolet.ion.catalog import Catalog, Field, Link, Relation, Resource
 from ultraviolet.local_ion.columns import storage
 from ultraviolet.local_ion.filters import Conditions, Sql, column_sql, cursor, order, own_column
+from ultraviolet.local_ion.issued import ISSUED
 from ultraviolet.local_ion.kinds import gives_list, kind_of
 from ultraviolet.local_ion.pairs import pairs, source
 
@@ -27,7 +28,7 @@ MOST_MEMBERS = 63
 """SQLite's functions take 127 arguments, a member of an object is two of them."""
 SEPARATOR = b"\x1e"
 """Stands between objects: JSON text never has a control character in it."""
-DOCUMENTS = {"datagrid", "settings", "sessions", "timeline"}
+DOCUMENTS = {"datagrid", "settings", "sessions", "timeline", "buildRequirements"}
 """Fields with rules of their own."""
 
 # the objects of a page, one after another, and how many there are
@@ -36,6 +37,11 @@ _PAGE = "SELECT CAST(group_concat(node, char(30)) AS BLOB), count(*) FROM (SELEC
 _NUMBER = (
     "CASE WHEN {c} >= 0 AND {c} < 1e13 AND CAST({c} * 100 + 0.5 AS INTEGER) / 100.0 = {c} THEN {c}"
     " WHEN {c} IS NOT NULL THEN json(json_text({c})) END"
+)
+# the same of what is computed, which the limit keeps from being computed once for each time it is named
+_COMPUTED = (
+    "(SELECT CASE WHEN v >= 0 AND v < 1e13 AND CAST(v * 100 + 0.5 AS INTEGER) / 100.0 = v THEN v"
+    " WHEN v IS NOT NULL THEN json(json_text(v)) END FROM (SELECT {c} AS v LIMIT 1) WHERE 1)"
 )
 # a document is kept as it is shown, but for numbers with an exponent and those that JSON does not have
 _DOCUMENT = (
@@ -184,6 +190,8 @@ class _Level:
         relation = next((x for x in resource.relations if x.field == name), None)
         if name in DOCUMENTS or pairs(resource.name, name) is not None:
             raise TooRichError
+        if name == "partInventories" and resource.name in ISSUED:
+            raise TooRichError
         if relation is not None:
             return self._relation(resource, relation, definition, nodes, alias)
         if kind_of(definition).name.endswith("Connection"):
@@ -253,8 +261,10 @@ def _shown(field: Field, column: str) -> str:
     kind = storage(field)
     if field.type == "ID":
         return f"CAST({column} AS TEXT)"
+    if field.type == "JSONString":
+        return column
     if kind == "real":
-        return _NUMBER.format(c=column) if field.stored else f"json(json_text({column}))"
+        return (_NUMBER if field.stored else _COMPUTED).format(c=column)
     if kind == "boolean":
         return _TRUTH.format(c=column)
     if kind == "json":

@@ -1,0 +1,103 @@
+"""An ION as the reader sees it: rows by resource, and what the network or a permission does to single requests."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import insert, text
+
+from ultraviolet.hub.attention import Attention
+from ultraviolet.hub.broadcast import Broadcast
+from ultraviolet.hub.reader import Reader
+from ultraviolet.hub.site import Site
+from ultraviolet.ion import catalog
+from ultraviolet.ion.client import Result, Retries
+from ultraviolet.ion.documents import Offered
+from ultraviolet.mirror.apply import mark_stale
+from ultraviolet.mirror.observation import Mark
+from ultraviolet.mirror.store import Store
+from ultraviolet.mirror.tables import integrations
+from ultraviolet.times import now
+
+CATALOG = catalog.load()
+_ALIAS = re.compile(r"(a\d+): (\w+)\(filters: \$")
+_PAGE = re.compile(r"page: (\w+)\(")
+BEGIN = "2026-01-01T00:00:00.000000+00:00"
+
+
+class TableIon:
+    """Takes the place of the client; `trouble` may raise, or answer instead, by the ids that were asked for."""
+
+    def __init__(self, rows: dict[str, dict[int, dict[str, Any]]]) -> None:
+        self.rows = {CATALOG.resources[name].list: of for name, of in rows.items()}
+        self.requests: list[list[int]] = []
+        self.trouble: Callable[[list[int]], Result | None] = lambda ids: None
+
+    async def execute(
+        self, document: str, variables: Any = None, *, repeatable: bool = True, retries: Retries | None = None
+    ) -> Result:
+        if "__typename" in document:
+            return Result({"__typename": "Query"})
+        if document.startswith("query Newest"):
+            return Result({"page": {"edges": []}})
+        asked = {alias: (root, variables[alias]["id"]["in"]) for alias, root in _ALIAS.findall(document)}
+        ids = [int(id_) for _, wanted in asked.values() for id_ in wanted]
+        self.requests.append(ids)
+        instead = self.trouble(ids)
+        if instead is not None:
+            return instead
+        if asked:
+            return Result(
+                {alias: self._edges(root, {int(i) for i in w}) for alias, (root, w) in asked.items()}
+            )
+        return Result({"page": self._page(_PAGE.findall(document)[0], variables)})
+
+    def _edges(self, root: str, wanted: set[int]) -> dict[str, Any]:
+        return {"edges": [{"node": node} for id_, node in self.rows.get(root, {}).items() if id_ in wanted]}
+
+    def _page(self, root: str, variables: dict[str, Any]) -> dict[str, Any]:
+        filters = variables.get("filters") or {}
+        after = int(filters.get("id", {}).get("gt", 0))
+        found = [node for id_, node in sorted(self.rows.get(root, {}).items()) if id_ > after]
+        shown = found[: variables["first"]]
+        info = {"hasNextPage": len(found) > len(shown), "totalCount": len(found)}
+        return {"edges": [{"node": node} for node in shown], "pageInfo": info}
+
+
+def row(id_: int, **fields: Any) -> dict[str, Any]:
+    return {"id": id_, "_updated": BEGIN, **fields}
+
+
+def make_site(store: Store, ion: TableIon, only: set[str] | None = None) -> Site:
+    """Give a site that reads this ION; where `only` is given, it offers nothing else."""
+    whole = Offered.whole(CATALOG)
+    types = dict(whole.types)
+    if only:
+        types["Query"] = frozenset(CATALOG.resources[name].list or "" for name in only)
+    reader = Reader(ion, CATALOG, Offered(types))
+    return Site(store, CATALOG, 1, reader, Broadcast(), Attention())
+
+
+def open_store(path: Any) -> Store:
+    store = Store.open(f"sqlite:///{path / 'hub.db'}")
+    values = {
+        "id": 1,
+        "name": "plant",
+        "api_url": "x",
+        "auth_url": "x",
+        "client_id": "x",
+        "client_secret": b"",
+    }
+    values |= {"incremental_schedule": "* * * * *", "full_schedule": "* * * * *", "requests_per_second": 9}
+    values |= {"created_at": now(), "updated_at": now()}
+    store.write_now(lambda c: c.execute(insert(integrations), values) and None)
+    return store
+
+
+def mark(store: Store, resource: str, ids: Any, reason: str = "event") -> None:
+    marks = [Mark(resource, str(id_), reason, now()) for id_ in ids]
+    store.write_now(lambda c: mark_stale(c, 1, marks))
+
+
+def select_all(store: Store, query: str) -> list[Any]:
+    return store.read_now(lambda c: list(c.execute(text(query))))

@@ -1,0 +1,188 @@
+"""Fetching: complete or not at all, from where it died, and deletions only where absence is proven."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.hub.reading import CATALOG, TableIon, make_site, mark, open_store, row, select_all
+
+from ultraviolet.hub import fetch
+from ultraviolet.hub.fetch import Fetcher
+from ultraviolet.ion.client import Result
+from ultraviolet.ion.problems import IonUnreachableError
+from ultraviolet.mirror.store import Store
+
+PARTS = "parts"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = open_store(tmp_path)
+    yield store
+    store.close()
+
+
+class Plant:
+    """A mirror of an ION that offers parts and nothing else, with so many of them."""
+
+    def __init__(self, store: Store, count: int) -> None:
+        self.store = store
+        self.ion = TableIon({PARTS: {n: row(n) for n in range(1, count + 1)}})
+        self.parts = self.ion.rows["parts"]
+
+    def fetch(self, mode: Any = "full", **more: Any) -> Any:
+        """Run a fetch, or what is left of it; gives the step of the parts."""
+        fetch_id = self.store.write_now(lambda c: fetch.request(c, 1, mode, "test", **more))
+        asyncio.run(Fetcher(make_site(self.store, self.ion, only={PARTS})).run(fetch_id, mode))
+        steps = f"SELECT * FROM fetch_steps WHERE fetch_id = {fetch_id} AND resource = 'parts'"
+        return select_all(self.store, steps)[0]
+
+    def held(self) -> list[int]:
+        query = "SELECT CAST(id AS INTEGER) AS n FROM objects WHERE deleted_at IS NULL ORDER BY n"
+        return [row.n for row in select_all(self.store, query)]
+
+
+def test_a_pass_goes_on_at_the_page_where_it_died(store: Store) -> None:
+    plant = Plant(store, 450)
+    pages = iter([None, None, IonUnreachableError("the network is gone")])
+
+    def trouble(ids: list[int]) -> None:
+        error = next(pages, None)
+        if error:
+            raise error
+
+    plant.ion.trouble = trouble
+    with pytest.raises(IonUnreachableError):
+        plant.fetch()
+    assert 200 == len(plant.held())
+    before = len(plant.ion.requests)
+
+    step = plant.fetch()
+
+    assert ("done", 450) == (step.state, step.read)
+    assert 3 == len(plant.ion.requests) - before
+    assert list(range(1, 451)) == plant.held()
+
+
+def test_rows_inserted_and_deleted_while_paging_shift_nothing(store: Store) -> None:
+    """Pages begin behind a key; by offset, every deletion behind us would hide a row before us."""
+    plant = Plant(store, 300)
+
+    def trouble(ids: list[int]) -> None:
+        plant.parts.pop(len(plant.ion.requests), None)
+        plant.parts[1000 + len(plant.ion.requests)] = row(1000 + len(plant.ion.requests))
+
+    plant.ion.trouble = trouble
+    plant.fetch()
+    plant.ion.trouble = lambda ids: None
+    plant.fetch()
+
+    assert sorted(plant.parts) == plant.held()
+
+
+def test_a_list_that_says_more_and_shows_nothing_is_no_end(store: Store) -> None:
+    plant = Plant(store, 5)
+    plant.fetch()
+    page: dict[str, Any] = {"edges": [], "pageInfo": {"hasNextPage": True, "totalCount": 5}}
+    plant.ion.trouble = lambda ids: Result({"page": page})
+
+    step = plant.fetch()
+
+    assert "failed" == step.state
+    assert [1, 2, 3, 4, 5] == plant.held()
+
+
+def test_a_short_list_after_a_permission_was_lost_deletes_nothing(store: Store) -> None:
+    plant = Plant(store, 300)
+    plant.fetch()
+    hidden = {n: plant.parts.pop(n) for n in range(101, 301)}
+
+    step = plant.fetch()
+
+    assert "failed" == step.state
+    assert "ION shows 100 of 300 parts" in step.error
+    assert 300 == len(plant.held())
+    plant.parts.update(hidden)
+    assert "done" == plant.fetch().state
+
+
+def test_the_last_of_a_kind_does_not_vanish_silently_either(store: Store) -> None:
+    plant = Plant(store, 3)
+    plant.fetch()
+    plant.parts.clear()
+
+    assert "failed" == plant.fetch().state
+    assert [1, 2, 3] == plant.held()
+
+
+def test_deletions_nobody_told_of_are_found_by_a_full_fetch(store: Store) -> None:
+    plant = Plant(store, 300)
+    plant.fetch()
+    del plant.parts[7], plant.parts[300]
+
+    step = plant.fetch()
+
+    assert ("done", 2) == (step.state, step.deleted)
+    assert 298 == len(plant.held())
+
+
+def test_many_deletions_that_were_told_of_need_no_word(store: Store) -> None:
+    plant = Plant(store, 100)
+    plant.fetch()
+    plant.parts.clear()
+    mark(store, PARTS, range(1, 101), "deletion")
+
+    assert ("done", 100) == ((step := plant.fetch()).state, step.deleted)
+
+
+def test_many_deletions_nobody_told_of_need_a_word(store: Store) -> None:
+    plant = Plant(store, 100)
+    plant.fetch()
+    plant.parts.clear()
+
+    step = plant.fetch(accept_absence=True)
+
+    assert ("done", 100) == (step.state, step.deleted)
+
+
+def test_a_row_that_a_page_missed_is_read_by_id_before_it_is_let_go_of(store: Store) -> None:
+    plant = Plant(store, 10)
+    plant.fetch()
+
+    def trouble(ids: list[int]) -> Result | None:
+        if ids:
+            return None
+        shown = [{"node": node} for n, node in plant.parts.items() if n != 4]
+        return Result({"page": {"edges": shown, "pageInfo": {"hasNextPage": False, "totalCount": 10}}})
+
+    plant.ion.trouble = trouble
+
+    assert ("done", 0) == ((step := plant.fetch()).state, step.deleted)
+    assert 10 == len(plant.held())
+
+
+def test_what_ion_does_not_offer_is_skipped_and_says_so(store: Store) -> None:
+    Plant(store, 1).fetch()
+
+    skipped = select_all(store, "SELECT * FROM fetch_steps WHERE state = 'skipped'")
+
+    assert len(CATALOG.mirrored) - 1 == len(skipped)
+    assert {"This ION does not offer it"} == {step.error for step in skipped}
+    assert {None} == {
+        r.proven_at for r in select_all(store, "SELECT * FROM watermarks WHERE skipped IS NOT NULL")
+    }
+
+
+def test_what_the_key_never_could_read_is_skipped_what_it_could_is_failed(store: Store) -> None:
+    plant = Plant(store, 3)
+    refusal = Result(None, ("User does not have permission to read this resource.",))
+    plant.ion.trouble = lambda ids: refusal
+    assert "skipped" == plant.fetch().state
+    plant.ion.trouble = lambda ids: None
+    assert "done" == plant.fetch().state
+    plant.ion.trouble = lambda ids: refusal
+
+    assert "failed" == plant.fetch().state
+    assert [1, 2, 3] == plant.held()

@@ -1,0 +1,172 @@
+"""Healing: many in a request, what people look at first, and no object that holds up another."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.hub.reading import TableIon, make_site, mark, open_store, row, select_all
+
+from ultraviolet.hub.heal import Healer
+from ultraviolet.hub.site import Site
+from ultraviolet.ion.client import Result
+from ultraviolet.ion.problems import IonUnreachableError
+from ultraviolet.mirror.store import Store
+
+PARTS = "parts"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = open_store(tmp_path)
+    yield store
+    store.close()
+
+
+def stale(store: Store) -> dict[str, Any]:
+    return {row.id: row for row in select_all(store, "SELECT * FROM stale")}
+
+
+async def heal(site: Site, rounds: int = 1) -> None:
+    healer = Healer(site)
+    for _ in range(rounds):
+        await healer.round()
+    await healer.stop()
+
+
+def test_many_objects_of_several_resources_are_one_request(store: Store) -> None:
+    ion = TableIon({PARTS: {n: row(n) for n in range(1, 61)}, "suppliers": {n: row(n) for n in range(1, 61)}})
+    mark(store, PARTS, range(1, 61))
+    mark(store, "suppliers", range(1, 61))
+
+    asyncio.run(heal(make_site(store, ion)))
+
+    assert [120] == [len(ids) for ids in ion.requests]
+    assert {} == stale(store)
+
+
+def test_news_of_an_object_fifty_times_is_one_read(store: Store) -> None:
+    ion = TableIon({PARTS: {1: row(1)}})
+    for _ in range(50):
+        mark(store, PARTS, [1])
+
+    asyncio.run(heal(make_site(store, ion)))
+
+    assert [[1]] == ion.requests
+
+
+def test_what_a_person_looks_at_is_read_first_then_the_oldest(store: Store) -> None:
+    ion = TableIon({PARTS: {n: row(n) for n in range(1, 2001)}})
+    mark(store, PARTS, range(1, 1001))
+    mark(store, PARTS, range(1001, 2001))
+    site = make_site(store, ion)
+    site.attention.give(PARTS, "1999")
+
+    asyncio.run(heal(site))
+
+    assert [1999] == ion.requests[0]
+    assert {str(n) for n in range(1201, 2001)} - {"1999"} == set(stale(store)), "1,200 a round, the oldest"
+
+
+def test_a_poisonous_object_is_alone_in_the_end_and_shown(store: Store, wait: Any) -> None:
+    ion = TableIon({PARTS: {n: row(n) for n in range(1, 301)}})
+    ion.trouble = _poison(13)
+    mark(store, PARTS, range(1, 301))
+
+    async def until_alone() -> None:
+        healer = Healer(make_site(store, ion))
+        while len(stale(store)) > 1 or [13] not in ion.requests:
+            await healer.round()
+        await healer.stop()
+
+    asyncio.run(asyncio.wait_for(until_alone(), 30))
+
+    assert {"13": "ION answered 500"} == {id_: row.error for id_, row in stale(store).items()}
+    assert len(ion.requests) < 60
+
+
+def test_a_poisonous_object_does_not_hold_up_news_of_others(store: Store) -> None:
+    """A request that is never answered goes on beside the next rounds."""
+    ion = TableIon({PARTS: {1: row(1), 2: row(2)}})
+    never = asyncio.Event
+
+    async def story() -> None:
+        site = make_site(store, ion)
+        asked = site.reader.client.execute
+
+        async def execute(document: str, variables: Any = None, **more: Any) -> Result:
+            if "__typename" not in document and variables["a0"]["id"]["in"] == ["1"]:
+                await never().wait()
+            return await asked(document, variables, **more)
+
+        site.reader.client.execute = execute  # type: ignore[method-assign]
+        healer = Healer(site)
+        mark(store, PARTS, [1])
+        await healer.round()
+        mark(store, PARTS, [2])
+        await healer.round()
+        assert ["1"] == list(stale(store))
+        await healer.stop()
+
+    asyncio.run(asyncio.wait_for(story(), 30))
+
+
+def test_an_ion_that_is_down_is_nobodys_fault(store: Store) -> None:
+    """No object is held to be poison, so that all are read together when ION is back."""
+    ion = TableIon({PARTS: {n: row(n) for n in range(1, 101)}})
+    site = make_site(store, ion)
+
+    async def down(*_: Any, **__: Any) -> Result:
+        raise IonUnreachableError("ION is down")
+
+    up, site.reader.client.execute = site.reader.client.execute, down  # type: ignore[method-assign]
+    mark(store, PARTS, range(1, 101))
+    with pytest.raises(IonUnreachableError):
+        asyncio.run(heal(site, rounds=2))
+    assert {0} == {row.attempts for row in stale(store).values()}
+
+    site.reader.client.execute = up  # type: ignore[method-assign]
+    asyncio.run(heal(site))
+    assert ({}, [100]) == (stale(store), [len(ids) for ids in ion.requests])
+
+
+def test_a_resource_the_key_may_not_read_is_shown_and_blocks_nothing(store: Store) -> None:
+    ion = TableIon({"suppliers": {1: row(1)}})
+    refused = "User does not have permission to read this resource."
+
+    def trouble(ids: list[int]) -> Result:
+        return Result({"a0": None, "a1": {"edges": [{"node": row(1)}]}}, (refused,))
+
+    ion.trouble = trouble
+    mark(store, PARTS, [7])
+    mark(store, "suppliers", [1])
+
+    asyncio.run(heal(make_site(store, ion)))
+
+    assert {"7": refused} == {id_: row.error for id_, row in stale(store).items()}
+
+
+def test_an_object_that_is_not_shown_any_more_is_kept_until_its_deletion_is_told(store: Store) -> None:
+    ion = TableIon({PARTS: {1: row(1)}})
+    site = make_site(store, ion)
+    mark(store, PARTS, [1])
+    asyncio.run(heal(site))
+    del ion.rows["parts"][1]
+    mark(store, PARTS, [1])
+    asyncio.run(heal(site))
+    assert "no deletion" in stale(store)["1"].error
+
+    mark(store, PARTS, [1], "deletion")
+    asyncio.run(heal(site))
+    assert {} == stale(store)
+    (kept,) = select_all(store, "SELECT deleted_at FROM objects")
+    assert kept.deleted_at
+
+
+def _poison(id_: int) -> Any:
+    def trouble(ids: list[int]) -> None:
+        if id_ in ids:
+            raise IonUnreachableError("ION answered 500")
+
+    return trouble
