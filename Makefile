@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: setup demo test lint soak bench screenshots lock help clean
+.PHONY: setup demo test lint soak bench limitations screenshots lock help clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -34,6 +34,9 @@ soak: setup ## Run hub and local ION under faults and crashes for MINUTES (30), 
 
 bench: setup ## Measure the budgets against baselines of the same run; NAMES chooses some
 	$(BIN)/python -m bench $(NAMES)
+
+limitations: setup ## Measure the four documented limitations, with healing on and off
+	$(BIN)/python bench/limitations.py
 
 screenshots: setup ## Make the screenshots in docs/screenshots from a small demo
 	$(BIN)/python tests/screenshots.py

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bench.frame import Benchmark, Figure, LossyRunError, Scale, show
 
-BENCHMARKS = ("local-ion",)
+BENCHMARKS = ("local-ion", "local-ion-changes", "local-ion-plant", "ingest", "apply", "start")
 TINY = Scale(repeats=1, size=0.01)
 
 
@@ -23,11 +23,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument("--tiny", action="store_true", help="see whether it works; the figures mean nothing")
     parser.add_argument("--repeats", type=int, default=Scale().repeats)
+    parser.add_argument("--size", type=float, default=1.0, help="measure so many times as much of everything")
     given = parser.parse_args(arguments)
     unknown = [name for name in given.names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
-    return _run(given.names or BENCHMARKS, TINY if given.tiny else Scale(given.repeats), as_json=given.json)
+    return _run(
+        given.names or BENCHMARKS,
+        TINY if given.tiny else Scale(given.repeats, given.size),
+        as_json=given.json,
+    )
 
 
 def _run(names: Sequence[str], scale: Scale, *, as_json: bool) -> int:

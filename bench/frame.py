@@ -29,6 +29,7 @@ class Budget(msgspec.Struct, frozen=True):
 
     kind: Literal["at least", "at most"]
     limit: float
+    of: Literal["ratio", "figure"] = "ratio"
 
     def met(self, value: float) -> bool:
         """Tell whether a value is within it."""
@@ -36,7 +37,7 @@ class Budget(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """Write it as the table shows it."""
-        return f"{'≥' if self.kind == 'at least' else '≤'} {self.limit:g}"
+        return f"{'≥' if self.kind == 'at least' else '≤'} {self.limit:g}{' (figure)' if self.of == 'figure' else ''}"
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -77,16 +78,19 @@ def figure(
     note: str = "",
 ) -> Figure:
     """Judge values, each beside the baseline measured next to it; the median decides."""
+    judged = Spread.of(values)
     ratio = Spread.of([v / b for v, b in zip(values, baseline, strict=True)]) if baseline else None
     return Figure(
         name=name,
         store=store,
         unit=unit,
-        figure=Spread.of(values),
+        figure=judged,
         baseline=Spread.of(baseline) if baseline else None,
         ratio=ratio,
         budget="" if budget is None else str(budget),
-        met=None if budget is None else budget.met((ratio or Spread.of(values)).median),
+        met=None
+        if budget is None
+        else budget.met((ratio if ratio and budget.of == "ratio" else judged).median),
         note=note,
     )
 

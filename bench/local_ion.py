@@ -1,13 +1,10 @@
 """`local-ion`: a list page of 100 nodes × 20 fields over HTTP, beside graphql-core executing the same page."""
 
-import subprocess
-import sys
 import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 from bench.frame import Budget, Figure, Scale, expect, figure
+from bench.processes import announced
 from bench.wire import rate, request
 from ultraviolet.testing import running_local_ion
 
@@ -24,14 +21,17 @@ def measure(scale: Scale) -> list[Figure]:
     """Ask both servers for the same page, in turn."""
     with tempfile.TemporaryDirectory() as directory:
         data = Path(directory) / "ion"
-        with running_local_ion(data, ["--size", str(scale.of(5000, 2500))]) as ion, _baseline(data) as other:
+        with (
+            running_local_ion(data, ["--size", str(scale.of(5000, 2500))]) as ion,
+            announced("bench.graphql_core_server", [str(data)]) as other,
+        ):
             asked = {"query": PAGE.replace("FIELDS", FIELDS), "variables": {"last": "200", "first": 100}}
             ours = request(f"{ion.url}/graphql", asked, {"authorization": ion.token()})
-            theirs = request(f"{other}/graphql", asked, {})
+            theirs = request(f"{other.address}/graphql", asked, {})
             rates: list[tuple[float, float]] = []
             for _ in range(scale.repeats + 1):
                 fast, answers = rate(ion.url, ours, scale.of(1500, 8), CONNECTIONS)
-                slow, same = rate(other, theirs, scale.of(150, 8), CONNECTIONS)
+                slow, same = rate(other.address, theirs, scale.of(150, 8), CONNECTIONS)
                 expect("distinct answers", 1, len(answers))
                 expect("the page of graphql-core", answers, same)
                 rates.append((fast, slow))
@@ -49,14 +49,3 @@ def measure(scale: Scale) -> list[Figure]:
             note=f"100 nodes × 20 fields, {len(body) // 1000} kB, {CONNECTIONS} connections",
         )
     ]
-
-
-@contextmanager
-def _baseline(data: Path) -> Generator[str]:
-    command = [sys.executable, "-m", "bench.graphql_core_server", str(data)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield server.stdout.readline().strip()
-        finally:
-            server.terminate()

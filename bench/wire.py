@@ -1,8 +1,9 @@
 """A client that costs next to nothing: written requests over kept connections, answers read to their length."""
 
+import selectors
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
@@ -10,7 +11,12 @@ import msgspec
 
 def request(url: str, body: object, headers: Mapping[str, str]) -> bytes:
     """Write a POST of JSON."""
-    parts, content = urlsplit(url), msgspec.json.encode(body)
+    return written(url, msgspec.json.encode(body), headers)
+
+
+def written(url: str, content: bytes, headers: Mapping[str, str]) -> bytes:
+    """Write a POST of JSON text."""
+    parts = urlsplit(url)
     named = {
         "host": parts.netloc,
         "content-type": "application/json",
@@ -21,17 +27,66 @@ def request(url: str, body: object, headers: Mapping[str, str]) -> bytes:
     return f"POST {parts.path} HTTP/1.1\r\n{head}\r\n".encode() + content
 
 
+class Flood(msgspec.Struct):
+    """How many requests at once went."""
+
+    seconds: float
+    delays: list[float]
+    statuses: set[int]
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return len(self.delays) / self.seconds
+
+    def percentile(self, which: int) -> float:
+        """Give a percentile of the delays, in seconds."""
+        return sorted(self.delays)[min(len(self.delays) - 1, len(self.delays) * which // 100)]
+
+
+def flood(url: str, requests: Sequence[bytes], connections: int) -> Flood:
+    """Send each request once over so many connections, the next on each as soon as its answer is there."""
+    waiting = iter(requests)
+    delays: list[float] = []
+    statuses: set[int] = set()
+    with selectors.DefaultSelector() as selector:
+        began = time.perf_counter()
+        for _ in range(connections):
+            connection = Connection(url)
+            selector.register(connection.socket, selectors.EVENT_READ, [connection, 0.0])
+            _next(connection, waiting, selector)
+        while selector.get_map():
+            for key, _ in selector.select(60):
+                connection, sent = key.data
+                status, _body = connection.receive()
+                delays.append(time.perf_counter() - sent)
+                statuses.add(status)
+                _next(connection, waiting, selector)
+        seconds = time.perf_counter() - began
+    return Flood(seconds, delays, statuses)
+
+
+def _next(connection: "Connection", waiting: Iterator[bytes], selector: selectors.BaseSelector) -> None:
+    request = next(waiting, None)
+    if request is None:
+        selector.unregister(connection.socket)
+        connection.close()
+        return
+    selector.get_key(connection.socket).data[1] = time.perf_counter()
+    connection.send(request)
+
+
 class Connection:
     """One kept connection."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._socket = socket.create_connection((str(parts.hostname), parts.port or 80))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = socket.create_connection((str(parts.hostname), parts.port or 80))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, request: bytes) -> None:
         """Send a whole request."""
-        self._socket.sendall(request)
+        self.socket.sendall(request)
 
     def receive(self) -> tuple[int, bytes]:
         """Read one answer: its status and body."""
@@ -46,14 +101,14 @@ class Connection:
         return int(head[9:12]), bytes(data[end + 4 : length])
 
     def _read(self) -> bytes:
-        found = self._socket.recv(1 << 18)
+        found = self.socket.recv(1 << 18)
         if not found:
             raise ConnectionError("The connection was closed in the middle of an answer.")
         return found
 
     def close(self) -> None:
         """Close it."""
-        self._socket.close()
+        self.socket.close()
 
 
 def rate(url: str, request: bytes, number: int, connections: int) -> tuple[float, set[tuple[int, bytes]]]:

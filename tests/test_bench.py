@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BUDGETED = {"local-ion"}
+BUDGETED = {"local-ion", "local-ion-changes", "local-ion-plant", "ingest", "apply", "start"}
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -21,12 +21,13 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("name", sorted(BUDGETED))
-def test_a_benchmark_gives_a_figure_a_baseline_and_a_verdict(name: str) -> None:
+def test_a_benchmark_gives_a_figure_and_a_verdict(name: str) -> None:
     done = bench(name, "--tiny", "--json")
 
     assert "expected" not in done.stderr
     (first, *_) = msgspec.json.decode(done.stdout)
     assert {"name", "store", "figure", "baseline", "ratio", "budget", "met"} <= first.keys()
+    assert first["budget"]
     assert first["figure"]["least"] <= first["figure"]["median"] <= first["figure"]["most"]
     assert done.returncode in {0, 1}
 

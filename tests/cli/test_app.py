@@ -1,9 +1,15 @@
 """The root of the command line: help, version, speed, errors."""
 
+import signal
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
+
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.settings import Settings
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -32,3 +38,27 @@ def test_version() -> None:
 
 def test_usage_error_exits_with_2() -> None:
     assert run("ion", "nonsense").returncode == 2
+
+
+def test_what_is_shown_can_be_watched(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, f"sqlite:///{tmp_path / 'hub.db'}", "http://hub.test")
+    Hub.open(settings).close()
+    command = [sys.executable, "-m", "ultraviolet", "status", "--watch", "--json", "--data", str(tmp_path)]
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        seen = "".join(_until_twice(watching.stdout))
+        watching.send_signal(signal.SIGINT)
+        watching.stdout.read()
+        watching.wait(30)
+
+    assert (2, 130) == (seen.count('"version"'), watching.returncode)
+
+
+def _until_twice(lines: Iterable[str]) -> Iterator[str]:
+    found = 0
+    for line in lines:
+        yield line
+        found += '"version"' in line
+        if found == 2:
+            return

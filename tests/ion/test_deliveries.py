@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ultraviolet.ion import catalog, deliveries, signatures
-from ultraviolet.ion.deliveries import Envelope
+from ultraviolet.ion.deliveries import Envelope, actor
 
 CATALOG = catalog.load()
 SECRET, BODY = "s3cret", b'{"event_id": 1}'
@@ -156,6 +156,12 @@ def test_an_expanded_link_is_its_key_and_unknown_fields_are_passed_over() -> Non
     assert envelope.fields == {"partId": 4, "status": "FROM_2030"}
 
 
+@pytest.mark.parametrize("state", [{"title": "Żółw", "n": 1}, '{"title":"Żółw","n":1}'])
+def test_json_that_the_api_gives_in_a_string_comes_in_a_string(state: Any) -> None:
+    told = {"resource": "REDLINES", "action": "UPDATE", "id": 1, "changes": {"initial_state": {"new": state}}}
+    assert read(told).fields == {"initialState": '{"title":"Żółw","n":1}'}
+
+
 def test_rows_with_several_keys_are_named_by_all_of_them() -> None:
     keys = {"part_id": {"new": 1}, "procedure_id": {"new": 2}}
     assert read({"resource": "part_procedures", "changes": keys}).object_id == "1:2"
@@ -223,3 +229,17 @@ VALUES = st.recursive(
 @given(VALUES | st.dictionaries(NAMES, VALUES, max_size=8))
 def test_reading_never_raises(told: Any) -> None:
     assert isinstance(read(told), Envelope)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"resource": "parts", "id": 1, "actor_id": 3}', "3"),
+        (b'{"event": {"resource": "parts", "id": 1, "changedBy": {"id": 4, "name": "Ada"}}}', "4"),
+        (b'{"resource": "parts", "id": 1}', None),
+        (b"not JSON", None),
+        (b"[1]", None),
+    ],
+)
+def test_who_made_the_change_is_told_where_a_body_says_so(body: bytes, expected: str | None) -> None:
+    assert expected == actor(body)

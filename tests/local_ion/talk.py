@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
@@ -22,8 +23,12 @@ class Ion:
         self.ion = LocalIon(path, lambda: f"2026-11-24T00:00:00.{next(ticks):06d}+00:00")
 
     def ask(self, query: str, viewer: Viewer = ADMIN, **variables: Any) -> dict[str, Any]:
-        """Give the whole answer."""
-        return self.ion.execute(query, variables, None, viewer)
+        """Give the whole answer; a query is answered both ways there are, and alike."""
+        answer = self.ion.execute(query, variables, None, viewer)
+        if not query.startswith("mutation"):
+            quick = self.ion.execute(query, variables, None, viewer, for_wire=True)
+            assert msgspec.json.encode(answer) == msgspec.json.encode(quick)
+        return answer
 
     def data(self, query: str, viewer: Viewer = ADMIN, **variables: Any) -> Any:
         """Give the answer's one root field; it must be no error."""

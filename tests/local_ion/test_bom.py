@@ -195,6 +195,53 @@ def test_what_is_in_a_kit_is_installed_where_it_is_wanted(ion: Ion) -> None:
     assert "Nothing in this kit is wanted by the items of this aBOM." == refusal
 
 
+REQUIREMENTS = """buildRequirements { id partId quantity part { partNumber }
+  abomInstallations { buildRequirementId quantity partInventoryId partInventory { lotNumber } } }"""
+
+
+def test_a_piece_has_build_requirements_and_what_is_installed_for_them(ion: Ion) -> None:
+    kind = part(ion)
+    _, parts = mbom(ion, kind, bolt=4)
+    piece, bolts = stock(ion, kind), stock(ion, parts["bolt"], 4)
+    built(ion, piece)
+    (wanted,) = ion.see("partInventory", piece, REQUIREMENTS)["buildRequirements"]
+    assert (parts["bolt"], 4, []) == (wanted["partId"], wanted["quantity"], wanted["abomInstallations"])
+    shown = "abomInstallation { buildRequirementId buildRequirementReferenceDesignatorId partInventoryId quantity }"
+    install = {"buildRequirementId": wanted["id"], "partInventoryId": bolts}
+    made = ion.do("createAbomInstallation", shown, **install, quantity=3)["abomInstallation"]
+    assert {**install, "quantity": 3, "buildRequirementReferenceDesignatorId": None} == made
+    (filled,) = ion.see("partInventory", piece, REQUIREMENTS)["buildRequirements"]
+    assert [{**install, "quantity": 3, "partInventory": {"lotNumber": None}}] == filled["abomInstallations"]
+    query = "query($r: ID!, $i: ID!) { abomInstallation(buildRequirementId: $r, partInventoryId: $i) { quantity } }"
+    assert {"quantity": 3} == ion.data(query, r=wanted["id"], i=bolts)
+    assert ion.data(query, r=wanted["id"], i=piece) is None
+    assert {"quantityInstalled": 3} == ion.see("partInventory", bolts, "quantityInstalled")
+    assert [{"buildRequirements": [filled]}] == ion.all("partInventories", REQUIREMENTS, id={"eq": piece})
+
+
+def test_a_requirement_is_met_from_several_inventories_each_once(ion: Ion) -> None:
+    kind = part(ion)
+    _, parts = mbom(ion, kind, bolt=4)
+    piece = stock(ion, kind)
+    built(ion, piece)
+    requirement = ion.see("partInventory", piece, REQUIREMENTS)["buildRequirements"][0]["id"]
+    lots = [stock(ion, parts["bolt"], 2) for _ in range(2)]
+    for lot in lots:
+        ion.do("createAbomInstallation", buildRequirementId=requirement, partInventoryId=lot, quantity=2)
+    (met,) = ion.see("partInventory", piece, REQUIREMENTS)["buildRequirements"]
+    assert (requirement, 4, lots) == (
+        met["id"],
+        met["quantity"],
+        [i["partInventoryId"] for i in met["abomInstallations"]],
+    )
+    install = {"buildRequirementId": requirement, "quantity": 1}
+    assert "not unique" in ion.refused("createAbomInstallation", **install, partInventoryId=lots[0])
+    other = stock(ion, part(ion))
+    assert "does not fit" in ion.refused("createAbomInstallation", **install, partInventoryId=other)
+    more = {**install, "quantity": 3, "partInventoryId": stock(ion, parts["bolt"], 2)}
+    assert "less of this inventory" in ion.refused("createAbomInstallation", **more)
+
+
 def test_a_revision_is_a_new_part_with_what_the_old_one_had(ion: Ion) -> None:
     ion.organize("updateOrganizationPartAttributes", key="material", type="STRING")
     number = f"rev {next(NUMBERS)}"

@@ -73,3 +73,13 @@ def test_a_timeline_is_the_audit_log_of_its_object(ion: Ion) -> None:
 def _as_told(action: audit_log.LoggedAction) -> tuple[Any, ...]:
     assert action.new_row is not None
     return action.action, action.action_tstamp, action.actor_id, action.new_row["description"]
+
+
+def test_an_empty_cursor_is_the_beginning(ion: Ion) -> None:
+    made = [ion.make("Supplier", name=f"S{n}")["id"] for n in range(3)]
+    query = """query($after: String) { suppliers(first: 2, after: $after, sort: [ID_ASC])
+      { edges { node { id } } pageInfo { endCursor hasNextPage } } }"""
+    page = ion.data(query, after="")
+    assert (made[:2], True) == ([n["id"] for n in nodes(page)], page["pageInfo"]["hasNextPage"])
+    page = ion.data(query, after=page["pageInfo"]["endCursor"])
+    assert (made[2:], False) == ([n["id"] for n in nodes(page)], page["pageInfo"]["hasNextPage"])

@@ -11,11 +11,14 @@ from graphql import (
     GraphQLEnumType,
     GraphQLInputField,
     GraphQLInputObjectType,
+    GraphQLList,
     GraphQLNonNull,
+    GraphQLObjectType,
     get_named_type,
     get_nullable_type,
+    is_leaf_type,
 )
-from tests.local_ion.talk import Ion
+from tests.local_ion.talk import Ion, nodes
 from tests.local_ion.test_organization import OWNERS
 
 from ultraviolet.ion.catalog import Resource, load
@@ -110,6 +113,38 @@ def _needed(kind: Any) -> bool:
     return isinstance(kind, GraphQLNonNull)
 
 
+OF_TYPE: dict[str, type | tuple[type, ...]] = {
+    "String": str, "ID": str, "DateTime": str, "JSONString": str, "Int": int, "Float": (int, float), "Boolean": bool,
+}  # fmt: skip
+
+
+def wrong_values(ion: Ion, resource: Resource) -> list[tuple[str, Any]]:
+    """List all objects of a kind with all their scalars; gives those that are not of their type."""
+    kind = CATALOG.schema.type_map[resource.type]
+    assert isinstance(kind, GraphQLObjectType)
+    fields = {
+        name: field.type
+        for name, field in kind.fields.items()
+        if is_leaf_type(get_named_type(field.type)) and not any(_needed(a.type) for a in field.args.values())
+    }
+    shown = f"{{ {resource.list} {{ edges {{ node {{ {' '.join(fields)} }} }} }} }}"
+    found = nodes(ion.data(shown))
+    assert found, f"There is nothing in {resource.list}"
+    return [(n, each[n]) for each in found for n, field in fields.items() if not _is_of(field, each[n])]
+
+
+def _is_of(kind: Any, value: Any) -> bool:
+    if value is None:
+        return not _needed(kind)
+    plain, named = get_nullable_type(kind), get_named_type(kind)
+    if isinstance(plain, GraphQLList):
+        return isinstance(value, list) and all(_is_of(plain.of_type, each) for each in value)
+    if isinstance(named, GraphQLEnumType):
+        return value in named.values
+    wanted = OF_TYPE.get(named.name, object)
+    return isinstance(value, wanted) and (named.name == "Boolean" or not isinstance(value, bool))
+
+
 def made_kinds() -> list[Resource]:
     others = {
         "api_keys",
@@ -140,6 +175,7 @@ def test_every_special_mutation_is_tested() -> None:
 def test_what_is_made_can_be_changed_and_deleted(ion: Ion, resource: Resource) -> None:
     maker = Maker(ion)
     made = maker.make(resource)
+    assert [] == (wrong_values(ion, resource) if resource.list else [])
     key = {k: made[k] for k in resource.key}
     etag = made.get("_etag", made.get("Etag"))
     if resource.update:

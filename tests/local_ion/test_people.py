@@ -51,6 +51,9 @@ def test_a_user_is_in_teams_and_holds_roles(ion: Ion) -> None:
     assert {"users": [{"id": ann}], "roles": [{"id": held}], "supervisor": {"id": ann}, "_UsersCount": 1} == (
         ion.see("team", team, shown)
     )
+    assert {"userRoles": [{"userId": ann}], "teamRoles": [{"teamId": team}]} == ion.see(
+        "role", held, "userRoles { userId } teamRoles { teamId }"
+    )
     ion.do("removeUserFromTeam", teamId=team, userId=ann)
     ion.do("detachRoleFromUser", userId=ann, roleId=held)
     ion.do("detachRoleFromTeam", teamId=team, roleId=held)

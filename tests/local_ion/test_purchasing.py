@@ -299,3 +299,27 @@ def test_requirements_and_labels_are_tied_to_an_order_through_its_entity(ion: Io
     ion.do("removeRequirementFromItem", entityId=entity, requirementId=requirement)
     seen = ion.see("purchaseOrder", made, "labels { value } requirements { title }")
     assert {"labels": [], "requirements": []} == seen
+
+
+def test_an_order_taken_back_to_draft_takes_its_lines_along(ion: Ion) -> None:
+    made, (line, received) = order(ion, 1, 2)
+    ion.edit("purchaseOrder", made, status="ORDERED")
+    receive(ion, ion.make("Receipt")["id"], received, 1)
+    before = ion.etag("purchaseOrderLine", line)
+    ion.edit("purchaseOrder", made, status="DRAFT")
+    assert "etag does not match" in ion.refused("deletePurchaseOrderLine", id=line, etag=before)
+    ion.do("deletePurchaseOrderLine", id=line, etag=ion.etag("purchaseOrderLine", line))
+    etag = ion.etag("purchaseOrderLine", received)
+    assert "still used" in ion.refused("deletePurchaseOrderLine", id=received, etag=etag)
+    assert {"purchaseOrderLines": [{"id": received}]} == ion.see(
+        "purchaseOrder", made, "purchaseOrderLines { id }"
+    )
+
+
+def test_a_change_of_inventory_shows_no_rest_of_it(ion: Ion) -> None:
+    part = ion.make("Part", partNumber="unsplit")["id"]
+    made = ion.make("PartInventory", partId=part, quantity=5)["id"]
+    shown = "partInventory { quantity } splitInventory { id }"
+    assert {"partInventory": {"quantity": 4}, "splitInventory": None} == ion.edit(
+        "partInventory", made, shown, quantity=4
+    )

@@ -164,3 +164,10 @@ def test_a_rule_that_is_off_does_nothing(ion: Ion) -> None:
     ion.edit("rule", made["id"], enabled=True)
     switch(ion, enabled=False)
     ion.make("Supplier", name="B")
+
+
+def test_a_rule_may_keep_things_from_being_deleted(ion: Ion) -> None:
+    rule(ion, title="Keep it", target="SUPPLIER", eventType="DELETE", code="raise ValidationError()")
+    made = ion.make("Supplier", name="A")
+    assert "Keep it" == ion.refused("deleteSupplier", id=made["id"], etag=made["_etag"])
+    assert made == ion.see("supplier", made["id"])

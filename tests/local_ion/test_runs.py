@@ -313,7 +313,8 @@ def test_a_redline_is_approved_by_as_many_as_the_organization_says(ion: Ion) -> 
     _, one, _ = redlined(ion)
     redline = ion.see("runStep", one, "redlines { id }")["redlines"][0]["id"]
     ion.do("createRedlineApproval", redlineId=redline, status="APPROVED")
-    assert [{"approved": True}] == ion.all("redlines", "approved", id={"eq": redline})
+    (seen,) = ion.all("redlines", "approved initialState", id={"eq": redline})
+    assert (True, "one") == (seen["approved"], json.loads(seen["initialState"])["title"])
 
 
 def test_a_cancelled_redline_leaves_the_step_as_it_was(ion: Ion) -> None:

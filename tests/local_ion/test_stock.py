@@ -224,6 +224,8 @@ def test_issuing_some_splits_it_and_the_kit_holds_it(ion: Ion) -> None:
     )
     held = ion.see("partKit", kit, "partInventories { issuedQuantity }")["partInventories"]
     assert [1, 3] == sorted(each["issuedQuantity"] for each in held)
+    (page,) = ion.all("partKitItems", "partInventories { id issuedQuantity }", id={"eq": item})
+    assert {issued: 3} == {i["id"]: i["issuedQuantity"] for i in page["partInventories"] if i["id"] == issued}
 
 
 def test_issuing_all_of_it_leaves_no_rest(ion: Ion) -> None:

@@ -72,7 +72,7 @@ def test_what_is_deleted_is_not_shown(viewed: Connection, catalog: Catalog) -> N
         viewed,
         catalog,
         1,
-        [Observation("suppliers", "7", "absent", {}, AT, Origin("heal", None), None, "2027")],
+        [Observation("suppliers", "7", "absent", {}, AT, Origin("fetch", "1"), None, "2027")],
     )
 
     assert [] == ask(viewed, "SELECT id FROM ion_suppliers")

@@ -13,7 +13,7 @@ from ultraviolet.hub import events
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import decode
 from ultraviolet.ion.documents import document
-from ultraviolet.mirror import tables
+from ultraviolet.mirror import dialect, tables
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Applied, Observation, Origin
 from ultraviolet.times import canonical
@@ -330,10 +330,10 @@ def test_a_setting_of_the_organization_is_read_into_every_approval(mirror: Mirro
 
 
 def test_a_transaction_that_fails_leaves_nothing_half_written(mirror: Mirror) -> None:
-    """Rule 1 at the door: what a batch does and where the cursor stands are one."""
-    mirror.connection.exec_driver_sql("BEGIN")
+    """Rule 1 at the door: what a batch does and what is noted of its events are one."""
+    mirror.connection.commit()
+    dialect.begin_write(mirror.connection)
     mirror.hear({"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "draft"}}}, 1)
     mirror.connection.rollback()
 
     assert (None, set(), []) == (mirror.doc(), mirror.stale(), mirror.outcomes())
-    assert mirror.connection.execute(text("SELECT count(*) FROM cursors")).scalar() == 0

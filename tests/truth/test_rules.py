@@ -24,6 +24,7 @@ from sqlalchemy import Connection, text
 from tests.truth.model import BEGIN, RESOURCE, ModelIon, answer, event
 
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.mirror import dialect
 from ultraviolet.mirror.apply import LAG, apply
 from ultraviolet.mirror.observation import Observation
 
@@ -46,7 +47,7 @@ class Truth(RuleBasedStateMachine):
     @initialize(skew=st.sampled_from([0.0, 0.0, -3600.0, 45.0, 86400.0]))
     def begin(self, skew: float) -> None:
         self.connection.rollback()
-        self.connection.exec_driver_sql("BEGIN")
+        dialect.begin_write(self.connection)
         self.ion = ModelIon(skew)
         self.now = 0.0
         self.number = 0

@@ -1,6 +1,5 @@
 """The hub's API as the command line sees it: one client over two ways of getting there."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -71,6 +70,8 @@ class Api(AbstractContextManager["Api"]):
 
     def __init__(self, transport: Transport) -> None:
         """Use a transport, which is opened on entering and closed on leaving."""
+        import asyncio
+
         self.transport = transport
         self.runner = asyncio.Runner()
 
@@ -93,6 +94,10 @@ class Api(AbstractContextManager["Api"]):
     def post(self, path: str, body: Json | None = None) -> Json:
         """Create or do something."""
         return self._send("POST", path, body if body is not None else {})
+
+    def upload(self, path: str, content: bytes) -> Json:
+        """Send a piece of a file as it is."""
+        return self._exchange("POST", path, content)
 
     def patch(self, path: str, body: Json) -> Json:
         """Change something."""
@@ -122,10 +127,14 @@ class Api(AbstractContextManager["Api"]):
 
     def pause(self, seconds: float) -> None:
         """Wait while the hub, should it live in this process, goes on working."""
+        import asyncio
+
         self.runner.run(asyncio.sleep(seconds))
 
     def _send(self, method: str, path: str, body: Json | None = None) -> Json:
-        content = None if body is None else msgspec.json.encode(body)
+        return self._exchange(method, path, None if body is None else msgspec.json.encode(body))
+
+    def _exchange(self, method: str, path: str, content: bytes | None) -> Json:
         answer = self.runner.run(self.transport.request(method, ROOT + path, content))
         decoded = _decode(answer)
         if answer.status >= 400:  # noqa: PLR2004 where HTTP's errors begin

@@ -10,6 +10,7 @@ import ultraviolet
 from ultraviolet.cli import (
     access,
     config,
+    db,
     demo,
     doctor,
     events,
@@ -28,7 +29,6 @@ from ultraviolet.errors import UltravioletError
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -38,6 +38,7 @@ app.command("serve", rich_help_panel="Processes")(processes.serve)
 app.command("demo", rich_help_panel="Processes")(demo.demo)
 app.command("doctor", rich_help_panel="Processes")(doctor.doctor)
 app.add_typer(config.app, name="config", rich_help_panel="Processes")
+app.add_typer(db.app, name="db", rich_help_panel="Processes")
 app.add_typer(ion.app, name="ion", rich_help_panel="Processes")
 app.add_typer(integrations.app, name="integration")
 app.add_typer(webhooks.app, name="webhook")

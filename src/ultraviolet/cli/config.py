@@ -38,6 +38,9 @@ SETTINGS = (
     Setting(
         "ULTRAVIOLET_SECRET_KEY", "key that seals credentials; also …_FILE", "DATA/secret.key", secret=True
     ),
+    Setting("ULTRAVIOLET_HEAL", "off: no read of what is stale, to measure what webhooks alone do", "on"),
+    Setting("ULTRAVIOLET_ROLE", "what `serve` does: all, web or worker", "all"),
+    Setting("ULTRAVIOLET_WORKERS", "processes of `serve`, on PostgreSQL", "1"),
     Setting("ULTRAVIOLET_URL", "which hub commands speak to", "the one running on DATA"),
     Setting("ULTRAVIOLET_KEY", "API key that commands use", "that of DATA/hub.json", secret=True),
     Setting("ION_API_URI", "address of ION's API, for `integration add`"),

@@ -1,12 +1,19 @@
 """`ultraviolet event`: what ION has delivered."""
 
-from typing import Annotated
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Annotated
 
 import typer
 
+from ultraviolet.cli.api import Json
+from ultraviolet.cli.integrations import Name
+from ultraviolet.cli.moments import HELP as MOMENT
+from ultraviolet.cli.moments import moment
 from ultraviolet.cli.session import Session, command
 
-app = typer.Typer(no_args_is_help=True, help="Look at what ION delivered: list, show, replay.")
+app = typer.Typer(no_args_is_help=True, help="What ION delivered: list, show, replay, export, import.")
 
 COLUMNS = {
     "seq": "seq",
@@ -18,10 +25,21 @@ COLUMNS = {
     "outcome": "outcome",
 }
 
+CHANGES = {
+    "resource": "resource",
+    "object": "id",
+    "change": "change",
+    "field": "name",
+    "now": "old",
+    "then": "new",
+}
+
+_PIECE = 1_000_000
+
 Seq = Annotated[int, typer.Argument(help="Number of the event, from `ultraviolet event list`.")]
 
 
-@command(app, "list")
+@command(app, "list", watchable=True)
 def list_(
     session: Session,
     *,
@@ -53,6 +71,92 @@ def show(session: Session, seq: Seq) -> None:
 
 
 @command(app, "replay")
-def replay(session: Session, seq: Seq) -> None:
-    """Apply an event once more; what it says is confirmed by a read from ION."""
-    session.show(session.api.post(f"/events/{seq}/replay"))
+def replay(
+    session: Session,
+    seq: Annotated[str | None, typer.Argument(help="One event; a range if left out.")] = None,
+    *,
+    from_seq: Annotated[int | None, typer.Option("--from", help="From this number on.")] = None,
+    to_seq: Annotated[int | None, typer.Option("--to", help="Up to this number.")] = None,
+    since: Annotated[str | None, typer.Option(help=f"Received since. {MOMENT}")] = None,
+    until: Annotated[str | None, typer.Option(help=f"Received before. {MOMENT}")] = None,
+    integration: Annotated[str | None, typer.Option(help="Name or id.")] = None,
+    resource: Annotated[str | None, typer.Option(help="Only of this resource.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only CREATE, UPDATE or DELETE.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="Only with this outcome.")] = None,
+    object_id: Annotated[str | None, typer.Option("--object", help="Only of this object.")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Only show what would change.")] = False,
+) -> None:
+    """Let events go through the live path again; what they are about is read from ION afresh.
+
+    Examples: `ultraviolet event replay 4711`, `ultraviolet event replay --since 2h --outcome not_understood --dry-run`
+    """
+    order = {"integration": integration, "since": moment(since), "until": moment(until), "resource": resource}
+    order |= {"action": action, "outcome": outcome, "object": object_id, "dry_run": dry_run}
+    order |= {"from_seq": int(seq) if seq else from_seq, "to_seq": int(seq) if seq else to_seq}
+    report = session.api.post("/events/replay", order)
+    if session.as_json:
+        session.show(report)
+        return
+    changes = report.pop("changes")
+    session.show(report)
+    if dry_run:
+        session.show_list(_fields(changes), CHANGES, "Nothing would change.")
+
+
+@command(app, "export")
+def export(
+    session: Session,
+    file: Annotated[Path, typer.Argument(help="File to write; - for stdout.", allow_dash=True)],
+    *,
+    integration: Name = None,
+) -> None:
+    """Write all events as JSON lines, raw bodies kept exactly.
+
+    Example: `ultraviolet event export events.jsonl`
+    """
+    found = session.integration(integration)["id"]
+    with sys.stdout.buffer if str(file) == "-" else file.open("wb") as out:
+        session.api.download(f"/integrations/{found}/events/export", out.write)
+    session.say(f"Written: {file}")
+
+
+@command(app, "import")
+def import_(
+    session: Session,
+    file: Annotated[
+        Path, typer.Argument(help="File that `event export` wrote.", exists=True, dir_okay=False)
+    ],
+    *,
+    integration: Name = None,
+) -> None:
+    """Take in events of another hub; they go through the live path, and what is known already is not doubled.
+
+    Then `ultraviolet fetch run --mode full` makes the mirror whole.
+    """
+    found = session.integration(integration)["id"]
+    total: Json = {"read": 0, "added": 0, "known": 0}
+    with file.open("rb") as lines:
+        for piece in _pieces(lines):
+            done = session.api.upload(f"/integrations/{found}/events/import", piece)
+            total = {name: count + done[name] for name, count in total.items()}
+    session.show(total)
+    session.say("Next: ultraviolet fetch run --mode full")
+
+
+def _pieces(lines: IO[bytes]) -> Iterator[bytes]:
+    """Cut a file between lines into pieces that one request may carry."""
+    piece = b""
+    for line in lines:
+        if piece and len(piece) + len(line) > _PIECE:
+            yield piece
+            piece = b""
+        piece += line
+    if piece:
+        yield piece
+
+
+def _fields(changes: list[Json]) -> Iterator[Json]:
+    """One line for each field that would change."""
+    for one in changes:
+        for field in one["fields"]:
+            yield {**one, **field}

@@ -57,7 +57,7 @@ def run(
         raise FetchFailedError
 
 
-@command(app, "list")
+@command(app, "list", watchable=True)
 def list_(
     session: Session, integration: Name = None, *, limit: Annotated[int, typer.Option(min=1)] = 20
 ) -> None:

@@ -64,7 +64,7 @@ def add(
     session.say(f"Next: ultraviolet integration test {name}")
 
 
-@command(app, "list")
+@command(app, "list", watchable=True)
 def list_(session: Session, *, limit: Annotated[int, typer.Option(min=1)] = 100) -> None:
     """List integrations."""
     items = session.api.items("/integrations", limit)

@@ -1,27 +1,44 @@
 """`ultraviolet object`: the hub's copy of ION's objects."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from ultraviolet.cli.api import Json
+from ultraviolet.cli.moments import HELP as MOMENT
+from ultraviolet.cli.moments import moment
 from ultraviolet.cli.session import Session, command
 
-app = typer.Typer(no_args_is_help=True, help="Read the mirror: list, show, history, export.")
+app = typer.Typer(no_args_is_help=True, help="Read the mirror: list, show, history, diff, export.")
 
 RESOURCES = {"resource": "resource", "objects": "objects", "stale": "stale"}
+THEN = {"id": "id", "title": "title", "version": "version", "in ION": "source_time", "here": "observed_at"}
 COLUMNS = {"id": "id", "title": "title", "state": "state", "changed": "changed_at"}
-VERSIONS = {"version": "version", "observed": "observed_at", "origin": "origin", "changed": "changed"}
+VERSIONS = {
+    "version": "version",
+    "in ION": "source_time",
+    "here": "observed_at",
+    "by": "by.name",
+    "origin": "origin",
+    "changed": "changed",
+}
+CHANGES = {"field": "name", "before": "old", "after": "new"}
+DIFFERENCES = {"id": "id", "change": "change", **CHANGES}
 
+At = Annotated[str | None, typer.Option(help=f"As it was then. {MOMENT}")]
+Clock = Annotated[
+    Literal["hub", "ion"], typer.Option(help="Whose time: when the mirror showed it, or when ION had it.")
+]
 Format = Literal["csv", "jsonl", "parquet"]
 Resource = Annotated[str, typer.Argument(help="Kind of object: purchase_orders, PurchaseOrder, parts, …")]
 Id = Annotated[str, typer.Argument(help="Id of the object in ION.")]
 Integration = Annotated[str | None, typer.Option(help="Name or id; may be left out where there is only one.")]
 
 
-@command(app, "list")
+@command(app, "list", watchable=True)
 def list_(
     session: Session,
     resource: Annotated[
@@ -31,6 +48,8 @@ def list_(
     integration: Integration = None,
     query: Annotated[str | None, typer.Option("--query", "-q", help="Only objects with these words.")] = None,
     state: Annotated[str | None, typer.Option(help="Only fresh, stale, partial or deleted.")] = None,
+    at: At = None,
+    clock: Clock = "hub",
     limit: Annotated[int, typer.Option(min=1)] = 50,
 ) -> None:
     """List the objects of a resource, or the resources with their counts."""
@@ -40,15 +59,29 @@ def list_(
             session.api.items("/objects", 1000, integration=found), RESOURCES, "The mirror is empty."
         )
         return
-    items = session.api.items(f"/objects/{resource}", limit, integration=found, q=query, state=state)
-    session.show_list(items, COLUMNS, "None. The first read is `ultraviolet fetch run`.")
+    then = {"at": moment(at), "clock": clock}
+    items = session.api.items(f"/objects/{resource}", limit, integration=found, q=query, state=state, **then)
+    columns = THEN if at else COLUMNS
+    session.show_list(items, columns, "None. The first read is `ultraviolet fetch run`.")
 
 
-@command(app, "show")
-def show(session: Session, resource: Resource, object_id: Id, *, integration: Integration = None) -> None:
-    """Show one object with its links, its state and its origin."""
+@command(app, "show", watchable=True)
+def show(
+    session: Session,
+    resource: Resource,
+    object_id: Id,
+    *,
+    integration: Integration = None,
+    at: At = None,
+    clock: Clock = "hub",
+) -> None:
+    """Show one object with its links, its state and its origin; or as it was.
+
+    Example: `ultraviolet object show purchase_orders 17 --at 2d`
+    """
     found = session.integration(integration)["id"]
-    one = session.api.get(f"/objects/{resource}/{object_id}", integration=found)
+    then = {"at": moment(at), "clock": clock}
+    one = session.api.get(f"/objects/{resource}/{object_id}", integration=found, **then)
     session.show(one if session.as_json else _lines(one))
 
 
@@ -65,6 +98,41 @@ def history(
     found = session.integration(integration)["id"]
     items = session.api.items(f"/objects/{resource}/{object_id}/history", limit, integration=found)
     session.show_list(items, VERSIONS, "No version kept.")
+
+
+@command(app, "diff")
+def diff(
+    session: Session,
+    resource: Resource,
+    object_id: Annotated[
+        str | None, typer.Argument(help="Id in ION; the whole resource if left out.")
+    ] = None,
+    *,
+    since: Annotated[str, typer.Option("--from", help=MOMENT)],
+    until: Annotated[str | None, typer.Option("--to", help=f"{MOMENT} Now if left out.")] = None,
+    integration: Integration = None,
+    clock: Clock = "hub",
+    limit: Annotated[int, typer.Option(min=1, help="Objects, at most.")] = 1000,
+) -> None:
+    """Compare an object, or a whole resource, at two times, field by field.
+
+    Examples: `ultraviolet object diff purchase_orders 17 --from 7d`,
+    `ultraviolet object diff runs --from 2026-11-24T06:00Z --to 2026-11-24T14:00Z`
+    """
+    found = session.integration(integration)["id"]
+    query = {"integration": found, "from": moment(since), "to": moment(until), "clock": clock}
+    if object_id is None:
+        items = session.api.items(f"/diffs/{resource}", limit, **query)
+        session.show_list(
+            items if session.as_json else _fields(items), DIFFERENCES, "Nothing differs between these times."
+        )
+        return
+    compared = session.api.get(f"/objects/{resource}/{object_id}/diff", **query)
+    if session.as_json:
+        session.show(compared)
+        return
+    session.show_list(iter(compared["changes"]), CHANGES, "Nothing differs between these times.")
+    session.show_list(iter(compared["versions"]), VERSIONS, "No version between.")
 
 
 @command(app, "export")
@@ -90,6 +158,14 @@ def export(
         session.say(f"Written: {out}")
 
 
+def _fields(items: Iterator[Json]) -> Iterator[Json]:
+    """One line for each field that differs."""
+    for one in items:
+        for change in one["changes"]:
+            yield {**one, **change}
+
+
 def _lines(one: Json) -> Json:
-    head = {key: one.get(key) for key in ("resource", "id", "state", "version", "observed_at", "changed_at")}
+    names = ("resource", "id", "state", "deleted", "version", "source_time", "observed_at", "changed_at")
+    head = {key: one[key] for key in names if key in one}
     return {**head, **one["fields"]}

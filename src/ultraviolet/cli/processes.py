@@ -1,8 +1,11 @@
 """`ultraviolet serve`: the hub as a process."""
 
 from pathlib import Path
+from typing import Literal
 
 import typer
+
+Role = Literal["all", "web", "worker"]
 
 
 def serve(
@@ -14,8 +17,21 @@ def serve(
         envvar="ULTRAVIOLET_DATA",
         help="Directory of the database, the secret key and hub.json.",
     ),
+    role: Role = typer.Option(
+        "all",
+        envvar="ULTRAVIOLET_ROLE",
+        help="web serves pages, API and deliveries; worker applies, heals and fetches; all does both.",
+    ),
+    workers: int = typer.Option(
+        1, min=1, envvar="ULTRAVIOLET_WORKERS", help="Processes behind this address; needs PostgreSQL."
+    ),
+    fd: int | None = typer.Option(None, hidden=True, help="A socket that listens already."),
 ) -> None:
-    """Run the hub: pages, API and webhook deliveries.
+    """Run the hub: pages, API and webhook deliveries, and the duties of its integrations.
+
+    On PostgreSQL any number of processes may run, here with --workers and elsewhere: each integration is applied,
+    healed and fetched by one of them, and by another within seconds when that one dies. SIGHUP replaces the
+    processes one by one; deliveries are taken all the while.
 
     ULTRAVIOLET_DATABASE_URL, ULTRAVIOLET_PUBLIC_URL, ULTRAVIOLET_ADMIN_KEY and ULTRAVIOLET_SECRET_KEY
     are read from the environment; `ultraviolet config show` explains them.
@@ -24,4 +40,4 @@ def serve(
     from ultraviolet.web import server
 
     logs.configure()
-    server.serve(server.ServeOptions(host=host, port=port, data=data))
+    server.serve(server.ServeOptions(host=host, port=port, data=data, role=role, workers=workers, fd=fd))

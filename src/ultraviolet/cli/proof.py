@@ -1,4 +1,4 @@
-"""`ultraviolet status` and `ultraviolet drift`: is everything well, and what would webhooks alone have left wrong."""
+"""`ultraviolet status`, `freshness` and `drift`: can the mirror be trusted, and what do webhooks alone leave wrong."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,18 @@ from ultraviolet.cli.session import Session, command
 
 app = typer.Typer()
 
-STATUS = {"integration": "name", "state": "state", "stale": "stale", "last event": "last_event_at"}
+STATUS = {"integration": "name", "state": "state", "freshness": "sentence"}
+FRESHNESS = {
+    "resource": "resource",
+    "state": "state",
+    "stale": "stale",
+    "proven": "proven_at",
+    "by": "proven_by",
+    "changes": "changes",
+    "p50 s": "p50_seconds",
+    "p99 s": "p99_seconds",
+    "why": "cause.says",
+}
 CAUSES = {
     "resource": "resource",
     "cause": "cause",
@@ -24,7 +35,7 @@ CAUSES = {
 OVER_TIME = {"time": "at", "changes": "changes", "wrong": "wrong", "causes": "causes"}
 
 
-@command(app, "status")
+@command(app, "status", watchable=True)
 def status(session: Session) -> None:
     """Show how the hub and its integrations are doing."""
     state = session.api.get("/status")
@@ -34,6 +45,20 @@ def status(session: Session) -> None:
     integrations = state.pop("integrations", [])
     session.show(state)
     session.show_list(iter(integrations), STATUS, "No integration yet. Next: ultraviolet integration add")
+
+
+@command(app, "freshness", watchable=True)
+def freshness(session: Session, integration: Name = None) -> None:
+    """Show whether the mirror can be trusted now, why not, and for each resource what proved it and how late changes come."""
+    found = session.integration(integration)
+    judged = session.api.get(f"/integrations/{found['id']}/freshness")
+    if session.as_json:
+        session.show(judged)
+        return
+    session.show_list(iter(judged["resources"]), FRESHNESS, "Nothing was read yet.")
+    session.say(judged["sentence"])
+    for cause in judged["causes"]:
+        session.say(f"- {cause['says']}. Next: {cause['next_step']}")
 
 
 @command(app, "drift")

@@ -18,6 +18,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 DATA = Path("ultraviolet-data")
+WATCH_EVERY = 2.0
+"""Seconds between two looks of `--watch`."""
+CLEAR = "\x1b[2J\x1b[H"
+"""What a terminal clears itself by."""
 
 
 class Where(NamedTuple):
@@ -87,17 +91,35 @@ def _which(found: list[Json]) -> str:
 
 
 def command(
-    app: typer.Typer, name: str
+    app: typer.Typer, name: str, *, watchable: bool = False
 ) -> Callable[[Callable[Concatenate[Session, P], R]], Callable[..., R]]:
-    """Register a function of a `Session` as a command that also takes `--json`, `--url`, `--key` and `--data`."""
+    """Register a function of a `Session` as a command that also takes `--json`, `--url`, `--key` and `--data`.
+
+    One that only shows something may be `watchable`: with `--watch` it shows it again every few seconds.
+    """
 
     def register(function: Callable[Concatenate[Session, P], R]) -> Callable[..., R]:
         @functools.wraps(function)
-        def run(*, as_json: bool, url: str | None, key: str | None, data: Path, **options: Any) -> R:
+        def run(
+            *,
+            as_json: bool,
+            url: str | None,
+            key: str | None,
+            data: Path,
+            watch: bool = False,
+            **options: Any,
+        ) -> R:
             with open_session(Where(url, key, data), as_json=as_json) as session:
-                return function(session, **options)  # pyright: ignore[reportCallIssue]  the signature is built below
+                while watch:
+                    if sys.stdout.isatty():
+                        sys.stdout.write(CLEAR)
+                    function(session, **options)  # pyright: ignore[reportCallIssue]  the signature is built below
+                    sys.stdout.flush()
+                    session.api.pause(WATCH_EVERY)
+                return function(session, **options)  # pyright: ignore[reportCallIssue]
 
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        own += [_WATCH] if watchable else []
         run.__signature__ = inspect.Signature([*own, *_COMMON])  # pyright: ignore[reportAttributeAccessIssue]
         run.__annotations__ = {one.name: one.annotation for one in [*own, *_COMMON]}
         return app.command(name)(run)
@@ -150,3 +172,9 @@ def _common() -> list[inspect.Parameter]:
 
 
 _COMMON = _common()
+_WATCH = inspect.Parameter(
+    "watch",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=False,
+    annotation=Annotated[bool, typer.Option("--watch", help="Show it again every 2 s, until Ctrl-C.")],
+)

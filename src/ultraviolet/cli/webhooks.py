@@ -34,7 +34,7 @@ def create(
     session.say("Copy the url now; it cannot be shown again. Next: ultraviolet setup text")
 
 
-@command(app, "list")
+@command(app, "list", watchable=True)
 def list_(session: Session, integration: Name = None) -> None:
     """List the webhook URLs of an integration by their last four characters."""
     found = session.integration(integration)

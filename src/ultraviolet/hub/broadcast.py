@@ -1,10 +1,10 @@
-"""Wakes whoever watches in this process: pages, controllers, commands that wait.
+"""Wakes whoever watches: pages, controllers, commands that wait; in this process, and through a messenger in others.
 
 A message says only that something of a kind happened; what is true now is in the tables.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 Message = dict[str, Any]
@@ -16,9 +16,17 @@ class Broadcast:
 
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[Message | None]] = set()
+        self.carry: Callable[[str, int], None] | None = None
+        """Takes the kind and the integration of what is published to other processes."""
 
     def publish(self, kind: str, integration_id: int, **values: Any) -> None:
         """Tell every listener; one that lags far behind loses messages, never the truth in the tables."""
+        self.hear(kind, integration_id, **values)
+        if self.carry:
+            self.carry(kind, integration_id)
+
+    def hear(self, kind: str, integration_id: int, **values: Any) -> None:
+        """Tell the listeners in this process."""
         message = {"kind": kind, "integration_id": integration_id, **values}
         for queue in self._queues:
             if queue.qsize() < _LONGEST:

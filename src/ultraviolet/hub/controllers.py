@@ -39,17 +39,24 @@ log = structlog.get_logger()
 class Controllers:
     """The controllers of one integration."""
 
-    def __init__(self, site: Site, watch: Callable[[], Awaitable[float]] | None = None) -> None:
+    def __init__(
+        self, site: Site, watch: Callable[[], Awaitable[float]] | None = None, *, heal: bool = True
+    ) -> None:
         self._site = site
         self._watch = watch
+        self._heals = heal
         self._healer = Healer(site)
         self._tasks: list[asyncio.Task[None]] = []
         self._wakes = {
             name: asyncio.Event() for name in ("apply", "heal", "fetch", "poll", "verify", "watch")
         }
         self._lost_at = float("-inf")
-        self.problem: str | None = None
+        self._problems: dict[str, str] = {}
+
+    @property
+    def problem(self) -> str | None:
         """What keeps ION from answering now, in words."""
+        return next(iter(self._problems.values()), None)
 
     def start(self) -> None:
         """Begin."""
@@ -62,6 +69,8 @@ class Controllers:
         }
         if self._watch:
             duties["watch"] = self._watch
+        if not self._heals:
+            del duties["heal"], duties["poll"]
         for name, duty in duties.items():
             self._tasks.append(asyncio.create_task(self._forever(name, duty), name=f"{name}-{self._site.id}"))
 
@@ -84,8 +93,7 @@ class Controllers:
             try:
                 rest = await duty()
                 failures = 0
-                if name != "apply":
-                    self.problem = None
+                self._problems.pop(name, None)
             except Exception as error:  # noqa: BLE001  a controller outlives whatever goes wrong
                 failures += 1
                 rest = min(_LONGEST_PAUSE, 0.5 * 2**failures) * random.uniform(0.8, 1.2)  # noqa: S311
@@ -99,7 +107,7 @@ class Controllers:
 
     def _report(self, name: str, error: Exception, rest: float) -> None:
         known = isinstance(error, IonUnauthorizedError) or hasattr(error, "kind")
-        self.problem = str(error)
+        self._problems[name] = str(error)
         log.warning(
             "controller.failed",
             controller=name,

@@ -12,13 +12,12 @@ import msgspec
 from sqlalchemy import Connection, bindparam, select, text, update
 
 from ultraviolet.crash_points import crash_point
-from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.ion.deliveries import Envelope, decode
 from ultraviolet.mirror import dialect, drift
 from ultraviolet.mirror.apply import apply, mark_stale
 from ultraviolet.mirror.dependents import sharing
-from ultraviolet.mirror.observation import Change, Mark, Observation, Origin
+from ultraviolet.mirror.observation import Change, Mark, Observation, Origin, Ref
 from ultraviolet.mirror.state import DELETION
 from ultraviolet.mirror.tables import events
 from ultraviolet.times import now
@@ -77,22 +76,56 @@ def take(connection: Connection, catalog: Catalog, integration_id: int, limit: i
     return Taken(len(rows), applied.changes, applied.marked, lost)
 
 
-def replay(connection: Connection, catalog: Catalog, seq: int) -> int:
-    """Apply an event again by reading what it is about from ION afresh; returns its integration."""
-    row = connection.execute(
-        select(events.c.seq, events.c.integration_id, events.c.body, events.c.received_at).where(
-            events.c.seq == seq
-        )
-    ).one_or_none()
-    if row is None:
-        raise NotFoundError(f"There is no event {seq}")
-    said = _read(connection, catalog, row.integration_id, row)
-    about = {m.ref for m in said.marks} | ({said.observation.ref} if said.observation else set[Any]())
-    marks = [Mark(resource, id_, "replay", now()) for resource, id_ in about]
-    mark_stale(connection, row.integration_id, marks)
-    outcome = {"which": seq, "outcome_": "replayed" if marks else "not_understood", "at": now()}
-    connection.execute(_JUDGE, [outcome | {"detail_": said.problem}])
-    return row.integration_id
+class Again(msgspec.Struct, frozen=True):
+    """What came of events that went through the door again."""
+
+    events: int
+    about: frozenset[Ref]
+    not_understood: int
+    changes: Sequence[Change] = ()
+
+
+def again(connection: Connection, catalog: Catalog, integration_id: int, seqs: Sequence[int]) -> Again:
+    """Let events take effect again as when they came, and mark what they are about to be read from ION afresh."""
+    dialect.wait_for_turn(connection, "mirror", integration_id)
+    said = _said_again(connection, catalog, integration_id, seqs)
+    observations = [s.observation for s in said if s.observation]
+    applied = apply(connection, catalog, integration_id, observations, [m for s in said for m in s.marks])
+    refs = {ref for s in said for ref in _refs(s)}
+    mark_stale(connection, integration_id, [Mark(resource, id_, "replay", now()) for resource, id_ in refs])
+    moment = now()
+    outcomes = [
+        {
+            "which": s.seq,
+            "outcome_": "not_understood" if s.problem else "replayed",
+            "detail_": s.problem,
+            "at": moment,
+        }
+        for s in said
+    ]
+    if outcomes:
+        connection.execute(_JUDGE, outcomes)
+    return Again(len(said), frozenset(refs), sum(bool(s.problem) for s in said), applied.changes)
+
+
+def about(connection: Connection, catalog: Catalog, integration_id: int, seqs: Sequence[int]) -> set[Ref]:
+    """Tell which objects events are about."""
+    said = _said_again(connection, catalog, integration_id, seqs)
+    return {ref for s in said for ref in _refs(s)}
+
+
+def _said_again(
+    connection: Connection, catalog: Catalog, integration_id: int, seqs: Sequence[int]
+) -> list[_Said]:
+    query = select(events.c.seq, events.c.body, events.c.received_at).where(
+        events.c.integration_id == integration_id, events.c.seq.in_(seqs)
+    )
+    rows = connection.execute(query.order_by(events.c.seq)).all()
+    return [_read(connection, catalog, integration_id, row) for row in rows]
+
+
+def _refs(said: _Said) -> set[Ref]:
+    return {m.ref for m in said.marks} | ({said.observation.ref} if said.observation else set[Ref]())
 
 
 def _read(connection: Connection, catalog: Catalog, integration_id: int, row: Any) -> _Said:

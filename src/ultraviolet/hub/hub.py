@@ -2,37 +2,53 @@
 
 import asyncio
 import contextlib
+import functools
+import time
 from collections import defaultdict
-from functools import partial
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 import aiohttp
+import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from ultraviolet.errors import ConflictError
-from ultraviolet.hub import events, fetch, integrations, verifications
+from ultraviolet.errors import ConflictError, InvalidError
+from ultraviolet.hub import event_files, fetch, freshness, heartbeat, integrations, replay, verifications
 from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.controllers import Controllers
+from ultraviolet.hub.duties import Role, duties_of
+from ultraviolet.hub.event_files import Imported, Line
 from ultraviolet.hub.fetch import Mode
+from ultraviolet.hub.freshness import Freshness, Now
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.integrations import Integration
+from ultraviolet.hub.messages import Messenger
 from ultraviolet.hub.reader import Reader
+from ultraviolet.hub.replay import Range, Replayed
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.site import Site
 from ultraviolet.hub.watchdog import Watchdog, duty
 from ultraviolet.ion.catalog import Catalog, load
 from ultraviolet.ion.client import IonClient
-from ultraviolet.mirror.store import Store
+from ultraviolet.mirror import dialect
+from ultraviolet.mirror.store import Store, StoreUnavailableError
 
 _LOOK_AGAIN = 5.0
 """Seconds after which integrations are looked at again, for changes that nobody told of."""
+_LOOK_AGAIN_FOR_DUTIES = 1.0
+"""The same where other processes may die and leave their duties."""
+_EVERY = 1_000_000
 
 _ASK_AGAIN = 0.1
+
+_LOOK, _WAKE = "look", "wake:"
+"""Kinds of messages between processes that are not for pages: look at the integrations, wake a controller."""
 
 log = structlog.get_logger()
 
@@ -40,12 +56,17 @@ log = structlog.get_logger()
 class Hub:
     """One process of a hub: its database, its contract, its connections and its controllers."""
 
-    def __init__(self, settings: Settings, store: Store, catalog: Catalog, secrets: Secrets) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, catalog: Catalog, secrets: Secrets, role: Role = "all"
+    ) -> None:
         self.settings = settings
         self.store = store
         self.catalog = catalog
         self.secrets = secrets
+        self.role: Role = role
         self.changes = Broadcast()
+        self._duties = duties_of(store.engine, role)
+        self._messenger: Messenger | None = None
         self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came)
         self.controllers: dict[int, Controllers] = {}
         self._setting_up: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -58,11 +79,16 @@ class Hub:
         self._reloading = asyncio.Lock()
 
     @classmethod
-    def open(cls, settings: Settings) -> Self:
-        """Open the database, bring it up to date, and read the contract."""
+    def open(cls, settings: Settings, role: Role = "all") -> Self:
+        """Open the database, bring it up to date, and read the contract.
+
+        Raises InvalidError for a role that needs other processes, where the database is for one.
+        """
         settings.data.mkdir(parents=True, exist_ok=True)
         secrets = Secrets.from_settings(settings)
-        return cls(settings, Store.open(settings.database_url), load(), secrets)
+        if role != "all" and not dialect.address(settings.database_url).drivername.startswith("postgresql"):
+            raise InvalidError(f"Role {role} needs PostgreSQL: a hub on SQLite is one process, of role all")
+        return cls(settings, Store.open(settings.database_url), load(), secrets, role)
 
     @property
     def data(self) -> Path:
@@ -75,7 +101,12 @@ class Hub:
         return self.settings.public_url
 
     async def start(self) -> None:
-        """Take deliveries and let the controllers of every integration begin."""
+        """Take deliveries and let the controllers of the integrations that fall to this process begin."""
+        await self.store.write(heartbeat.beat)
+        if dialect.is_postgresql(self.store.engine):
+            self._messenger = Messenger(dialect.libpq(self.store.engine), self._heard)
+            self._messenger.start()
+            self.changes.carry = self._messenger.say
         await self.ingest.refresh()
         await self.reload()
         self._keeper = asyncio.create_task(self._keep_up(), name="integrations")
@@ -85,10 +116,11 @@ class Hub:
         if self._keeper:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
-        await asyncio.gather(*(c.stop() for c in self.controllers.values()))
-        self.controllers.clear()
+        await self._rest()
         await self.ingest.close()
         self.changes.close()
+        if self._messenger:
+            await self._messenger.stop()
         if self._session:
             await self._session.close()
 
@@ -165,47 +197,95 @@ class Hub:
     async def _verifying(self, number: int) -> bool:
         return await self.store.read(lambda c: verifications.state_of(c, number)) == "running"
 
+    def freshness(self, connection: Connection, integration: Integration) -> Freshness:
+        """Judge how much the mirror of an integration can be trusted now."""
+        at_work = self.controllers.get(integration.id)
+        problem = at_work.problem if at_work else None
+        known = Now(datetime.now(UTC), problem, heals=self.settings.heal)
+        return freshness.of(connection, self.catalog, integration, known)
+
     async def resume_verify(self, verification_id: int) -> None:
         """Let a failed comparison go on where it stopped."""
         integration_id = await self.store.write(lambda c: verifications.resume(c, verification_id))
         self._wake(integration_id, "verify")
 
-    async def replay(self, actor: str, seq: int) -> None:
-        """Read from ION afresh what an event was about."""
-        log.info("event.replayed", seq=seq, actor=actor)
-        integration_id = await self.store.write(lambda c: events.replay(c, self.catalog, seq))
-        self._wake(integration_id, "heal")
-        self.changes.publish("event", integration_id, id=seq)
+    async def replay(self, actor: str, wanted: Range, *, dry_run: bool = False) -> Replayed:
+        """Let a range of events go through the live path again, or tell what that would change."""
+        found = await self.store.read(lambda c: replay.chosen(c, wanted))
+        do = replay.rehearse if dry_run else replay.run
+        parts = [await do(await self.site(id_), seqs) for id_, seqs in found.items()]
+        if not dry_run:
+            log.info("event.replayed", actor=actor, **msgspec.structs.asdict(wanted))
+            for integration_id in found:
+                self._wake(integration_id, "heal")
+                self.changes.publish("event", integration_id)
+        return replay.total(parts, dry_run=dry_run)
+
+    async def import_events(self, integration_id: int, actor: str, lines: Sequence[Line]) -> Imported:
+        """Take in events that another hub recorded; they go through the live path."""
+        work = functools.partial(
+            event_files.add, catalog=self.catalog, integration_id=integration_id, lines=lines
+        )
+        done = await self.store.write(work)
+        log.info("event.imported", integration_id=integration_id, actor=actor, added=done.added)
+        self._wake(integration_id, "apply")
+        return done
 
     async def reload(self) -> None:
         """Let controllers follow the integrations: new, changed, paused, resumed and removed ones."""
         async with self._reloading:
-            found = {i.id: i for i in await self.store.read(integrations.list_page)}
-            wanted = {id_: i for id_, i in found.items() if not i.paused}
+            found = await self.store.read(lambda c: integrations.list_page(c, limit=_EVERY))
+            mine = await self._duties.claim({i.id for i in found if not i.paused})
+            wanted = {i.id: i for i in found if i.id in mine}
             for id_ in [*self.controllers]:
                 if id_ not in wanted or wanted[id_].updated_at != self._known[id_].updated_at:
                     await self.controllers.pop(id_).stop()
+            await self._duties.let_go(mine)
             for id_, integration in wanted.items():
                 if id_ not in self.controllers:
                     self._known[id_] = integration
-                    site = await self.site(id_)
-                    watchdog = Watchdog(self, self.ingest, site, partial(self._wake, id_))
-                    self.controllers[id_] = Controllers(site, duty(watchdog, self.settings.watch_every))
+                    self.controllers[id_] = Controllers(
+                        site := await self.site(id_), self._watch(site), heal=self.settings.heal
+                    )
                     self.controllers[id_].start()
+
+    def _watch(self, site: Site) -> Callable[[], Awaitable[float]] | None:
+        """Give the watchdog's duty; what healing is off for is to see what webhooks alone would leave."""
+        if not self.settings.heal:
+            return None
+        watchdog = Watchdog(self, self.ingest, site, functools.partial(self._wake, site.id))
+        return duty(watchdog, self.settings.watch_every)
 
     def integrations_changed(self) -> None:
         """Say that integrations changed, without waiting for the controllers to follow."""
         self._look.set()
+        if self._messenger:
+            self._messenger.say(_LOOK, 0)
 
     async def _keep_up(self) -> None:
+        beaten = time.monotonic()
+        pause = _LOOK_AGAIN_FOR_DUTIES if self._messenger else _LOOK_AGAIN
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), _LOOK_AGAIN)
+                await asyncio.wait_for(self._look.wait(), pause)
             self._look.clear()
             try:
+                if time.monotonic() - beaten > heartbeat.EVERY:
+                    beaten = time.monotonic()
+                    await self.store.write(heartbeat.beat)
                 await self.reload()
+            except StoreUnavailableError as error:
+                log.warning("integrations.not_followed", error=str(error))
+                await self._rest()  # another process may have the duties once the database is back
             except Exception as error:
                 log.warning("integrations.not_followed", error=str(error), exc_info=True)
+
+    async def _rest(self) -> None:
+        """Leave all duties; what was begun is finished first."""
+        async with self._reloading:
+            await asyncio.gather(*(c.stop() for c in self.controllers.values()))
+            self.controllers.clear()
+            await self._duties.close()
 
     async def _restart(self, integration_id: int) -> None:
         async with self._reloading:
@@ -221,3 +301,16 @@ class Hub:
         controllers = self.controllers.get(integration_id)
         if controllers:
             controllers.wake(name)
+        elif self._messenger:
+            self._messenger.say(_WAKE + name, integration_id)
+
+    def _heard(self, kind: str, integration_id: int) -> None:
+        """Take what another process says."""
+        if kind == _LOOK:
+            self._look.set()
+        elif kind.startswith(_WAKE):
+            controllers = self.controllers.get(integration_id)
+            if controllers:
+                controllers.wake(kind.removeprefix(_WAKE))
+        else:
+            self.changes.hear(kind, integration_id)

@@ -20,7 +20,7 @@ from ultraviolet.hub.webhook_urls import UrlEntry, active
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import Envelope, decode
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, SignatureFormat, detect_signature
-from ultraviolet.mirror.store import Store
+from ultraviolet.mirror.store import Store, StoreUnavailableError
 from ultraviolet.times import now
 
 LARGEST_BODY = 1024 * 1024
@@ -31,6 +31,8 @@ _UNKNOWN_REREAD_AFTER = 0.2
 _SEEN_EVERY = 1.0
 """Seconds between two notes that an address is in use: its row would else be a place where processes queue."""
 _COUNT_EVERY = 1.0
+_ASK_AGAIN_AFTER = 0.5
+"""Seconds in which deliveries are put off at once after the database did not answer, instead of waiting for it too."""
 _PRIVATE = {"authorization", "cookie", "proxy-authorization"}
 
 log = structlog.get_logger()
@@ -100,6 +102,7 @@ class Ingest:
         self._wake = wake
         self._urls: Mapping[bytes, UrlEntry] = {}
         self._read_at = -_REREAD_AFTER
+        self._away_until = 0.0
         self._used: set[int] = set()
         self._seen: dict[int, _Seen] = {}
         self._waiting: list[_Waiting] = []
@@ -109,6 +112,8 @@ class Ingest:
 
     async def submit(self, token: str, headers: Mapping[str, str], body: bytes) -> Verdict:
         """Judge one delivery and keep it; a 2xx means it is on disk."""
+        if time.monotonic() < self._away_until:
+            return Verdict(503)
         url = await self._url(token)
         if url is None:
             return Verdict(404)
@@ -167,7 +172,8 @@ class Ingest:
         age = time.monotonic() - self._read_at
         if age > _REREAD_AFTER or (hashed not in self._urls and age > _UNKNOWN_REREAD_AFTER):
             self._read_at = time.monotonic()
-            with contextlib.suppress(Exception) if self._urls else contextlib.nullcontext():
+            # An address that is known goes on being good; one that is not cannot be told from a wrong one.
+            with contextlib.suppress(Exception) if hashed in self._urls else contextlib.nullcontext():
                 await self.refresh()
         url = self._urls.get(hashed)
         return None if url and url.expires_at and url.expires_at < now() else url
@@ -178,7 +184,10 @@ class Ingest:
             try:
                 await self._store.keep(lambda connection, group=group: self._commit(connection, group))
             except Exception as error:
-                log.warning("delivery.not_kept", count=len(group), error=str(error), exc_info=True)
+                away = isinstance(error, StoreUnavailableError)
+                if away:
+                    self._away_until = time.monotonic() + _ASK_AGAIN_AFTER
+                log.warning("delivery.not_kept", count=len(group), error=str(error), exc_info=not away)
                 _answer(group, Verdict(503))
                 continue
             crash_point("ingest.committed")

@@ -25,6 +25,9 @@ class Settings(msgspec.Struct, frozen=True):
     secret_key: str | None = None
     """ULTRAVIOLET_SECRET_KEY or _FILE; by default the file `secret.key` in the data folder."""
 
+    heal: bool = True
+    """ULTRAVIOLET_HEAL: off leaves the mirror to webhooks and scheduled fetches, to measure what healing does."""
+
     @classmethod
     def from_environment(
         cls, *, data: Path, public_url: str, environment: Mapping[str, str] | None = None
@@ -42,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True):
             admin_key=_secret(found, "ULTRAVIOLET_ADMIN_KEY"),
             watch_every=_seconds(found, "ULTRAVIOLET_WATCH_SECONDS", 60.0),
             secret_key=_secret(found, "ULTRAVIOLET_SECRET_KEY"),
+            heal=_switch(found, "ULTRAVIOLET_HEAL"),
         )
 
 
@@ -54,6 +58,14 @@ def _seconds(environment: Mapping[str, str], name: str, usual: float) -> float:
     if seconds <= 0:
         raise InvalidError(f"{name} is more than 0 seconds")
     return seconds
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    """Read a switch that is on unless it says off."""
+    value = environment.get(name, "on").strip().lower()
+    if value not in ("on", "off"):
+        raise InvalidError(f"{name} is {value}; it can be on or off")
+    return value == "on"
 
 
 def _secret(environment: Mapping[str, str], name: str) -> str | None:

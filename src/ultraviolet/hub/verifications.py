@@ -209,7 +209,7 @@ def _plan(
         .where(objects.c.integration_id == integration_id, objects.c.deleted_at.is_(None))
         .group_by(objects.c.resource)
     )
-    counts = dict[str, int](connection.execute(counted).tuples().all())
+    counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted)}
     whole = sum(counts.values()) or 1
     rows: list[dict[str, Any]] = []
     for name in resources:

@@ -45,7 +45,7 @@ _BEHIND = text(
 )
 _IN_TEXT_RANGE = text(
     """SELECT id, doc FROM objects WHERE integration_id = :integration AND resource = :resource
-      AND id > :low AND (id <= :high OR :high IS NULL) AND deleted_at IS NULL"""
+      AND id > :low AND (id <= :high OR CAST(:high AS TEXT) IS NULL) AND deleted_at IS NULL"""
 )
 _BY_ID = text(
     """SELECT id, doc FROM objects WHERE integration_id = :integration AND resource = :resource

@@ -41,6 +41,7 @@ _RESOURCE = (
 _EVENT_NAME = ("event", "eventtype", "eventname", "topic")
 _ACTION = ("action", "operation", "op", "eventtype", "event", "type", "eventname")
 _ID = ("id", "objectid", "resourceid", "recordid", "rowid", "pk")
+_ACTOR = ("actorid", "actor", "userid", "user", "changedbyid", "changedby", "updatedbyid")
 _TIME = (
     "timestamp",
     "occurredat",
@@ -132,6 +133,19 @@ def decode(catalog: Catalog, body: bytes) -> Envelope:
     if not isinstance(told, dict):
         return Envelope(problem="The body is not one JSON object")
     return _read(catalog, _flat(cast("Row", told)))
+
+
+def actor(body: bytes) -> str | None:
+    """Tell the id of the person a body names as the one who made the change; None where it names none."""
+    try:
+        told: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    flat = _flat(cast("Row", told))
+    named = _first(flat, _ACTOR)
+    return _text(cast("Row", named).get("id") if isinstance(named, dict) else named)
 
 
 def _read(catalog: Catalog, told: Row) -> Envelope:
@@ -257,7 +271,7 @@ def _value(field: Field, value: Any) -> Any:
 
 
 def _kind(field: Field) -> str:
-    if field.list or field.type in ("SlateContent", "ScalarValue", "JSONString"):
+    if field.list or field.type in ("SlateContent", "ScalarValue"):
         return "JSON"
     return "enum" if field.enum else field.type if field.type in _CONVERT else "other"
 
@@ -275,6 +289,11 @@ def _json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
+def _json_string(value: Any) -> str:
+    """Write JSON as the API gives it: in a string."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
 _CONVERT: dict[str, Any] = {
     "enum": _upper,
     "Boolean": _boolean,
@@ -283,6 +302,7 @@ _CONVERT: dict[str, Any] = {
     "ID": str,
     "DateTime": times.canonical,
     "JSON": _json,
+    "JSONString": _json_string,
     "other": lambda value: value,  # pyright: ignore[reportUnknownLambdaType]
 }
 

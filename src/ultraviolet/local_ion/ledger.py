@@ -1,5 +1,6 @@
 """From the audit log to webhook events: which delivery each commit owes to whom, and how each went."""
 
+import itertools
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,6 +27,8 @@ SELECT s.id, s.resource, s.action, r.id, r.webhook_uri, r.shared_secret, coalesc
 HEADERS = """
 SELECT j.webhook_receiver_id, h.key, h.value
   FROM webhook_receiver_headers j JOIN webhook_headers h ON h.id = j.webhook_header_id ORDER BY h.id"""
+# the last number a webhook event had, whether it is still there or not
+LAST_EVENT = "SELECT seq FROM sqlite_sequence WHERE name = 'webhook_events'"
 # deliveries without a final answer
 UNFINISHED = """
 SELECT id, subscription_id, request_data, coalesce(number_of_retries, 0)
@@ -91,7 +94,8 @@ class WebhookLedger:
             subscribed = self._subscriptions(connection, actions)
             owed = list(self._owed(connection, actions, subscribed))
         with self._store.writing(None) as transaction:
-            deliveries = [_announce(transaction, *each) for each in owed]
+            ids = itertools.count((transaction.scalar(LAST_EVENT) or 0) + 1)
+            deliveries = [_announce(transaction, next(ids), *each) for each in owed]
             transaction.connection.execute("UPDATE _announced SET action_id = ?", (last,))
         self._announced = last
         return deliveries
@@ -230,12 +234,8 @@ def linked(connection: sqlite3.Connection, store: Store, table: str, changes: Ch
 
 
 def _announce(
-    transaction: Transaction, receiver: Receiver, action: LoggedAction, changes: Changes
+    transaction: Transaction, event_id: int, receiver: Receiver, action: LoggedAction, changes: Changes
 ) -> Delivery:
-    event_id: int = transaction.insert(
-        "webhook_events",
-        {"subscription_id": receiver.subscription_id, "status": "sending", "number_of_retries": 0},
-    )
     body = encode(
         event_id=event_id,
         subscription_id=receiver.subscription_id,
@@ -247,9 +247,8 @@ def _announce(
         actor_id=action.actor_id,
         changes=changes,
     )
-    transaction.connection.execute(
-        "UPDATE webhook_events SET request_data = ? WHERE id = ?", (body.decode(), event_id)
-    )
+    event = {"id": event_id, "subscription_id": receiver.subscription_id, "request_data": body.decode()}
+    transaction.insert("webhook_events", {**event, "status": "sending", "number_of_retries": 0})
     return _delivery(event_id, receiver, body, 0)
 
 

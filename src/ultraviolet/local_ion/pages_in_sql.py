@@ -19,6 +19,7 @@ from graphql import (
 from ultraviolet.ion.catalog import Catalog, Field, Link, Relation, Resource
 from ultraviolet.local_ion.columns import storage
 from ultraviolet.local_ion.filters import Conditions, Sql, column_sql, cursor, order, own_column
+from ultraviolet.local_ion.issued import ISSUED
 from ultraviolet.local_ion.kinds import gives_list, kind_of
 from ultraviolet.local_ion.pairs import pairs, source
 
@@ -27,7 +28,7 @@ MOST_MEMBERS = 63
 """SQLite's functions take 127 arguments, a member of an object is two of them."""
 SEPARATOR = b"\x1e"
 """Stands between objects: JSON text never has a control character in it."""
-DOCUMENTS = {"datagrid", "settings", "sessions", "timeline"}
+DOCUMENTS = {"datagrid", "settings", "sessions", "timeline", "buildRequirements"}
 """Fields with rules of their own."""
 
 # the objects of a page, one after another, and how many there are
@@ -184,6 +185,8 @@ class _Level:
         relation = next((x for x in resource.relations if x.field == name), None)
         if name in DOCUMENTS or pairs(resource.name, name) is not None:
             raise TooRichError
+        if name == "partInventories" and resource.name in ISSUED:
+            raise TooRichError
         if relation is not None:
             return self._relation(resource, relation, definition, nodes, alias)
         if kind_of(definition).name.endswith("Connection"):
@@ -253,6 +256,8 @@ def _shown(field: Field, column: str) -> str:
     kind = storage(field)
     if field.type == "ID":
         return f"CAST({column} AS TEXT)"
+    if field.type == "JSONString":
+        return column
     if kind == "real":
         return _NUMBER.format(c=column) if field.stored else f"json(json_text({column}))"
     if kind == "boolean":

@@ -28,7 +28,7 @@ from graphql.type import GraphQLIncludeDirective, GraphQLSkipDirective
 from msgspec import Raw
 
 from ultraviolet.ion.catalog import Catalog, Field, Link, Relation, Resource
-from ultraviolet.local_ion import audit_log, issued, timeline
+from ultraviolet.local_ion import audit_log, installations, issued, timeline
 from ultraviolet.local_ion.columns import decoder
 from ultraviolet.local_ion.filters import Conditions, column_sql, cursor, offset, order, sorted_by
 from ultraviolet.local_ion.kinds import gives_list, kind_of, object_of
@@ -340,6 +340,8 @@ class Reader:
                 return issued.member(self, resource.name, kind, nodes, made.need("t.id"))
             if name == "sessions" and resource.name in {"runs", "run_steps"}:
                 return self._sessions(resource, kind_of(definition), nodes, made)
+            if name == "buildRequirements" and not self.hides(self.catalog.resources["abom_items"]):
+                return self._requirements(kind_of(definition), nodes, made)
             return lambda rows: [[] if many else None for _ in rows]
         place = made.need("t.id")
 
@@ -357,6 +359,15 @@ class Reader:
                 groups.get(row[place], []) if many else next(iter(groups.get(row[place], [])), None)
                 for row in rows
             ]
+
+        return member
+
+    def _requirements(self, kind: Any, nodes: Nodes, made: Selection) -> Member:
+        place = made.need("t.id")
+
+        def member(rows: Rows) -> list[Any]:
+            found = installations.of_inventories(self.connection, (row[place] for row in rows))
+            return [self._plain_value(kind, nodes, found.get(row[place], [])) for row in rows]
 
         return member
 

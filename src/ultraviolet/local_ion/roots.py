@@ -6,6 +6,7 @@ from typing import Any
 
 from graphql import FieldNode, GraphQLObjectType
 
+from ultraviolet.local_ion import installations
 from ultraviolet.local_ion.resolvers import Reader
 
 Root = Callable[[Reader, GraphQLObjectType, list[FieldNode], Mapping[str, Any], int], Any]
@@ -87,6 +88,15 @@ def _template_options(
     return reader.plain(kind, nodes, {"options": names, "templateEntityType": args["templateEntityType"]})
 
 
+def _installation(
+    reader: Reader, kind: GraphQLObjectType, nodes: list[FieldNode], args: Mapping[str, Any], _: int
+) -> Any:
+    found = installations.one(
+        reader.connection, int(args["buildRequirementId"]), int(args["partInventoryId"])
+    )
+    return None if found is None else reader.plain(kind, nodes, found)
+
+
 ROOTS: Mapping[str, Root] = {
     "me": _me,
     "logs": _logs,
@@ -94,5 +104,6 @@ ROOTS: Mapping[str, Root] = {
     "globalUniqueSerialNumber": _serial,
     "scanBarcode": _scan,
     "barcodeTemplateFieldOptions": _template_options,
+    "abomInstallation": _installation,
 }
 """By name."""

@@ -47,7 +47,8 @@ def dependents_of(
         for dependent in catalog.dependents(state.resource):
             for target in _named(state, dependent):
                 _keep(marks, Mark(dependent.resource, target, f"{state.resource} changed", _since(state)))
-    stored = [s for s in news if _stored_changed(catalog, s)]
+    own = {name: _stored(catalog, name) for name in {s.resource for s in news}}
+    stored = [s for s in news if not own[s.resource].isdisjoint(s.changed_fields())]
     itself = {state.ref for state in stored}
     for cause, search, targets in _searches(catalog, stored):
         for id_, target in _found(connection, integration_id, search, list(targets)):
@@ -74,14 +75,12 @@ def sharing(
     return [id_ for id_, _ in _found(connection, integration_id, search, list(values))]
 
 
-def _stored_changed(catalog: Catalog, state: State) -> bool:
-    """Whether a field of its own changed; what ION computes for it is not what others are computed from.
+def _stored(catalog: Catalog, resource: str) -> frozenset[str]:
+    """Give the fields of a resource's own; what ION computes for it is not what others are computed from.
 
     Without this a part's quantity, summed over its inventory, would send all of that inventory to be read again.
     """
-    fields = catalog.resources[state.resource].fields
-    stored = {f.name for f in fields if f.stored} - STAMPS
-    return bool(stored.intersection(state.changed_fields()))
+    return frozenset(f.name for f in catalog.resources[resource].fields if f.stored) - STAMPS
 
 
 def _since(state: State) -> str:

@@ -5,14 +5,32 @@ writes at all; on PostgreSQL many write at once, and what must not be done twice
 advisory lock that ends with its transaction.
 """
 
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
-from sqlalchemy import URL, Connection, Dialect, Engine, TextClause, create_engine, event, make_url, text
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Engine,
+    Integer,
+    TextClause,
+    create_engine,
+    event,
+    func,
+    literal,
+    make_url,
+    text,
+)
 from sqlalchemy import Text as AnyText
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import UserDefinedType
 
 from ultraviolet.errors import InvalidError
@@ -109,15 +127,56 @@ def begin_read(connection: Connection) -> None:
 def wait_for_turn(connection: Connection, turn: Turn, which: int = 0) -> None:
     """Let nobody else do this at the same time, from here to the end of the transaction."""
     if is_postgresql(connection):
-        connection.execute(_WAIT, {"turn": _TURNS.index(turn), "which": which})
+        connection.execute(_WAIT, {"turn": number(turn), "which": which})
+
+
+def number(turn: Turn) -> int:
+    """Give the first number of the advisory locks of a turn."""
+    return _TURNS.index(turn)
+
+
+def libpq(engine: Engine) -> str:
+    """Write the address of a PostgreSQL database, password included, for connections of their own."""
+    return engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 _WAIT = text("SELECT pg_advisory_xact_lock(:turn, :which)")
 
 
+def many(connection: Connection, statement: TextClause, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Run a statement once for each row, handed to the driver as it is: SQLAlchemy's own way costs more than the writing."""
+    if rows:
+        written = _PARAMETER.sub(r"%(\1)s", statement.text) if is_postgresql(connection) else statement.text
+        connection.exec_driver_sql(written, list(rows))
+
+
+_PARAMETER = re.compile(r"(?<!:):(\w+)")
+
+
 def says(connection: Connection) -> TextClause:
     """Give the condition that a value of `objects.doc` contains `:said`, written in small letters."""
     return _SAYS_POSTGRESQL if is_postgresql(connection) else _SAYS_SQLITE
+
+
+def field_of(connection: Connection, doc: ColumnElement[Any], name: str) -> ColumnElement[Any]:
+    """Give a field of a document as the text it is, and NULL where there is none."""
+    if is_postgresql(connection):
+        return doc.op("->>", return_type=AnyText())(literal(name, AnyText()))
+    return func.json_extract(doc, literal(f'$."{name}"', AnyText()), type_=AnyText())
+
+
+class place_in(GenericFunction[int]):  # noqa: N801  reads as the SQL function it is
+    """Where bytes have other bytes, from 1; 0 where they have not."""
+
+    name = "instr"
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(place_in, "postgresql")
+def _position(element: Any, compiler: Any, **given: Any) -> str:  # pyright: ignore[reportUnusedFunction]
+    whole, part = (compiler.process(clause, **given) for clause in element.clauses)
+    return f"position({part} in {whole})"
 
 
 def may_try_again(error: DBAPIError) -> bool:

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, TextClause, bindparam, text
+from sqlalchemy import Connection, bindparam, text
 
 from ultraviolet.ion.catalog import SHOWN, Catalog
-from ultraviolet.mirror import arrivals
+from ultraviolet.mirror import arrivals, dialect
 from ultraviolet.mirror.drift import Drift
 from ultraviolet.mirror.observation import Ref
 from ultraviolet.mirror.state import State
@@ -104,10 +104,10 @@ def write(connection: Connection, catalog: Catalog, integration_id: int, states:
     changed = [s for s in states if s.change]
     for state in changed:
         state.version += 1
-    _many(connection, _PUT_OBJECT, [_object(integration_id, s) for s in changed])
-    _many(connection, _ADD_VERSION, [_version(integration_id, s) for s in changed])
+    dialect.many(connection, _PUT_OBJECT, [_object(integration_id, s) for s in changed])
+    dialect.many(connection, _ADD_VERSION, [_version(integration_id, s) for s in changed])
     seen = [s for s in states if s.touched and not s.change]
-    _many(connection, _TOUCH_OBJECT, [_object(integration_id, s, doc=False) for s in seen])
+    dialect.many(connection, _TOUCH_OBJECT, [_object(integration_id, s, doc=False) for s in seen])
     _write_links(connection, catalog, integration_id, changed)
 
 
@@ -120,8 +120,8 @@ def write_stale(connection: Connection, integration_id: int, states: Sequence[St
         for s in states
         if s.marked and s.marked_at
     ]
-    _many(connection, _DROP_STALE, dropped)
-    _many(connection, _PUT_STALE, kept)
+    dialect.many(connection, _DROP_STALE, dropped)
+    dialect.many(connection, _PUT_STALE, kept)
 
 
 def write_drift(connection: Connection, integration_id: int, drifts: Sequence[Drift]) -> None:
@@ -131,7 +131,7 @@ def write_drift(connection: Connection, integration_id: int, drifts: Sequence[Dr
     }
     kept = [d for d in drifts if d.state.origin and d.state.origin.kind != "event"]
     moment = now()
-    _many(connection, _ADD_DRIFT, [_drift(integration_id, d, moment) for d in [*kept, *told.values()]])
+    dialect.many(connection, _ADD_DRIFT, [_drift(integration_id, d, moment) for d in [*kept, *told.values()]])
 
 
 def _fill(state: State, row: Any) -> None:
@@ -205,8 +205,8 @@ def _write_links(
             key | {"field": f, "target_resource": resource, "target_id": target}
             for f, (resource, target) in after.items()
         ]
-    _many(connection, _DROP_LINKS, dropped)
-    _many(connection, _ADD_LINK, added)
+    dialect.many(connection, _DROP_LINKS, dropped)
+    dialect.many(connection, _ADD_LINK, added)
 
 
 def _links(catalog: Catalog, resource: str, doc: dict[str, Any]) -> dict[str, Ref]:
@@ -234,8 +234,3 @@ def _origin(state: State) -> str:
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _many(connection: Connection, statement: TextClause, values: list[dict[str, Any]]) -> None:
-    if values:
-        connection.execute(statement, values)

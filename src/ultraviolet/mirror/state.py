@@ -44,6 +44,7 @@ class State:
     touched: bool = False
     marked: bool = False
     settled: bool = False
+    _changed: list[str] | None = None
 
     @property
     def ref(self) -> Ref:
@@ -84,7 +85,7 @@ class State:
 
     def take(self, doc: dict[str, Any], seen: Observation, *, source_time: str | None) -> str:
         """Make `doc` the content; the same content again makes no version."""
-        self.touched = True
+        self.touched, self._changed = True, None
         self.observed_at = max(self.observed_at, seen.observed_at)
         self.source_time = source_time
         if self.known and not self.deleted_at and doc == self.doc:
@@ -100,7 +101,7 @@ class State:
 
     def delete(self, seen: Observation) -> str:
         """Take it out of the mirror; its last content stays in the history."""
-        self.touched = True
+        self.touched, self._changed = True, None
         self.before = self.doc if self.before is None else self.before
         self.change, self.seen = "delete", seen
         self.deleted_at = self.observed_at = seen.observed_at
@@ -113,12 +114,14 @@ class State:
 
     def changed_fields(self) -> list[str]:
         """Name the fields that differ from the version before."""
-        before = self.before or {}
-        if self.change in ("create", "delete"):
-            return sorted(self.doc)
-        return sorted(
-            k for k in before.keys() | self.doc.keys() if before.get(k, _NONE) != self.doc.get(k, _NONE)
-        )
+        if self._changed is None:
+            whole = self.change in ("create", "delete")
+            self._changed = sorted(self.doc) if whole else _differing(self.before or {}, self.doc)
+        return self._changed
+
+
+def _differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    return sorted(k for k in before.keys() | after.keys() if before.get(k, _NONE) != after.get(k, _NONE))
 
 
 _NONE = object()

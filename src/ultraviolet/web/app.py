@@ -40,8 +40,10 @@ def create_app(hub: Hub) -> Asgi:
     """Make the ASGI application of an opened hub; its lifespan starts and stops the controllers."""
     render = Renderer()
     answer = _answering(render)
+    serves = hub.role != "worker"
+    served: list[Any] = [api.router(), pages.router(render), live, _assets()] if serves else []
     application = Litestar(
-        route_handlers=[api.router(), pages.router(render), live, livez, readyz, _assets()],
+        route_handlers=[livez, readyz, *served],
         middleware=[gate(_finder(hub))],
         dependencies={
             "hub": Provide(lambda: hub, sync_to_thread=False),
@@ -56,7 +58,7 @@ def create_app(hub: Hub) -> Asgi:
         request_max_body_size=4 * 1024 * 1024,
         logging_config=None,
     )
-    return Hooks(hub.ingest, cast("Asgi", application))
+    return Hooks(hub.ingest, cast("Asgi", application)) if serves else cast("Asgi", application)
 
 
 @get("/livez", include_in_schema=False, sync_to_thread=False)

@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from ultraviolet.hub.ingest import LARGEST_BODY, Ingest
+from ultraviolet.mirror.store import StoreUnavailableError
 from ultraviolet.web.problems import problem_body
 
 Scope = dict[str, Any]
@@ -59,6 +60,8 @@ class Hooks:
         try:
             verdict = await self._ingest.submit(scope["path"][len(PREFIX) :], headers, body)
             status = verdict.status
+        except StoreUnavailableError:
+            status = 503
         except Exception:
             log.exception("delivery.failed")
             status = 503

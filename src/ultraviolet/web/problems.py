@@ -28,6 +28,9 @@ class Problem(msgspec.Struct, omit_defaults=True):
     errors: list[dict[str, Any]] = []
 
 
+_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+
+
 def problem_body(status: int, title: str, kind: str = "", detail: str = "") -> bytes:
     """Write a problem as JSON; without a kind its type is `about:blank`."""
     return msgspec.json.encode(Problem(_TYPES + kind if kind else "about:blank", title, status, detail))
@@ -60,15 +63,17 @@ def words(error: UltravioletError) -> str:
 def as_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
     """Answer a program."""
     problem = log_if_ours(request, error)
-    headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else {}  # noqa: PLR2004
-    return Response(problem, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+    return Response(
+        problem, status_code=problem.status, media_type=MEDIA_TYPE, headers=_HEADERS.get(problem.status, {})
+    )
 
 
 def log_if_ours(request: AnyRequest, error: Exception) -> Problem:
     """Say what an error is; one of the hub's own making goes into its log."""
     problem = problem_of(error)
     if problem.status >= 500:  # noqa: PLR2004
-        log.error("request.failed", path=request.url.path, error=type(error).__name__, exc_info=error)
+        ours = None if problem.status == 503 else error  # noqa: PLR2004  that the database is away is no riddle
+        log.error("request.failed", path=request.url.path, error=type(error).__name__, exc_info=ours)
     return problem
 
 

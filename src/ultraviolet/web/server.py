@@ -4,34 +4,55 @@ import os
 import signal
 import socket
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import msgspec
+import stamina
 import uvicorn
 from sqlalchemy import Connection
 
+from ultraviolet.errors import InvalidError
 from ultraviolet.hub import access
+from ultraviolet.hub.duties import Role
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.secrets import new_token
 from ultraviolet.hub.settings import Settings
+from ultraviolet.mirror.dialect import address, wait_for_turn
+from ultraviolet.mirror.store import StoreUnavailableError
 from ultraviolet.web.app import create_app
+from ultraviolet.web.supervisor import Supervisor, given_socket, listen, own_command
 
 
 class ServeOptions(msgspec.Struct, frozen=True):
-    """Where to listen and where the data is."""
+    """Where to listen, where the data is, and what this process is for."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     data: Path = Path("ultraviolet-data")
+    role: Role = "all"
+    workers: int = 1
+    fd: int | None = None
+    """A socket that listens already, of a supervisor that also announces the hub, or of systemd."""
+
+    @property
+    def url(self) -> str:
+        """The address of the hub on this machine."""
+        return f"http://{self.host}:{self.port}"
 
 
 class _Server(uvicorn.Server):
-    """Ends the live streams when asked to stop; they would otherwise hold the process."""
+    """Ends the live streams when asked to stop, as they would hold the process, and ends with its supervisor."""
 
-    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+    def __init__(self, config: uvicorn.Config, hub: Hub, *, supervised: bool) -> None:
         super().__init__(config)
         self._hub = hub
+        self._parent = os.getppid() if supervised else None
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after what uvicorn looks after, and whether the supervisor still lives."""
+        orphaned = self._parent is not None and os.getppid() != self._parent
+        return await super().on_tick(counter) or orphaned
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let the streams end, then close as uvicorn does."""
@@ -41,10 +62,11 @@ class _Server(uvicorn.Server):
 
 def serve(options: ServeOptions) -> None:
     """Run the hub until it is told to stop."""
-    settings = Settings.from_environment(
-        data=options.data, public_url=f"http://{options.host}:{options.port}"
-    )
-    hub = Hub.open(settings)
+    settings = Settings.from_environment(data=options.data, public_url=options.url)
+    if options.workers > 1:
+        _supervise(options, settings)
+        return
+    hub = _open(settings, options.role)
     config = uvicorn.Config(
         create_app(hub),
         host=options.host,
@@ -56,15 +78,36 @@ def serve(options: ServeOptions) -> None:
         server_header=False,
         timeout_graceful_shutdown=5,
     )
-    server = _Server(config, hub)
+    server = _Server(config, hub, supervised=options.fd is not None)
     # uvicorn raises the signal again once it has stopped; an orderly end is not a death by signal.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
-    with announced(hub, f"http://{options.host}:{options.port}"):
+    fd = given_socket() if options.fd is None else options.fd
+    sockets = None if fd is None else [socket.socket(fileno=fd)]
+    with nullcontext() if options.fd is not None else announced(hub, options.url):
         try:
-            server.run()
+            server.run(sockets)
         finally:
             hub.close()
+
+
+def _open(settings: Settings, role: Role) -> Hub:
+    """Open the hub, and wait for its database where that is still starting."""
+    for attempt in stamina.retry_context(on=StoreUnavailableError, timeout=60, attempts=None, wait_max=2):
+        with attempt:
+            return Hub.open(settings, role)
+    raise AssertionError
+
+
+def _supervise(options: ServeOptions, settings: Settings) -> None:
+    if not address(settings.database_url).drivername.startswith("postgresql"):
+        raise InvalidError("Several processes need PostgreSQL: a hub on SQLite is one process")
+    hub = _open(settings, options.role)
+    given = ["--host", options.host, "--port", str(options.port), "--data", str(options.data)]
+    command = own_command("serve", *given, "--role", options.role, "--workers", "1")
+    with announced(hub, options.url), listen(options.host, options.port) as listening:
+        hub.close()
+        Supervisor(command, options.workers, listening).run()
 
 
 @contextmanager
@@ -87,7 +130,10 @@ def announced(hub: Hub, url: str) -> Generator[None]:
 
 def _prepare(connection: Connection, hub: Hub, key: str) -> str | None:
     """Set the keys of this process; give a sign-in link where nobody could sign in yet."""
-    access.set_key(connection, "command line", "admin", key)
+    wait_for_turn(connection, "migration")
+    # Named after the place, because each process with a folder of its own has a key of its own.
+    place = f"command line on {socket.gethostname()}:{hub.data}"
+    access.set_key(connection, place, "admin", key)
     if hub.settings.admin_key:
         access.set_key(connection, "ULTRAVIOLET_ADMIN_KEY", "admin", hub.settings.admin_key)
     else:

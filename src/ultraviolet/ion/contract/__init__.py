@@ -100,7 +100,6 @@ def plural(name: str) -> str:
     return f"{name}es" if name.endswith(("s", "h")) else f"{name}s"
 
 
-@cache
 def object_types(document: DocumentNode) -> dict[str, ObjectTypeDefinitionNode]:
     """Give ION's object types by name: not the payloads, not the roots."""
     payloads = {named(f.type) for f in root_fields(document, "Mutation")}
@@ -258,9 +257,14 @@ _INT_FILTERS = {
 }
 
 
+@cache
+def _object_names() -> frozenset[str]:
+    return frozenset(object_types(source()))
+
+
 def stored_scalars(node: ObjectTypeDefinitionNode) -> list[FieldDefinitionNode]:
     """Give the fields that are columns of the type's table."""
-    objects = object_types(source())
+    objects = _object_names()
     return [
         field
         for field in node.fields or ()

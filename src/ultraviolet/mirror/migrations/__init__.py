@@ -10,10 +10,16 @@ from ultraviolet.crash_points import crash_point
 from ultraviolet.mirror import dialect
 
 
-def upgrade(engine: Engine) -> None:
-    """Apply what is missing, all of it or nothing; quick when nothing is."""
+def configuration() -> Config:
+    """Say where the steps are."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return config
+
+
+def upgrade(engine: Engine) -> None:
+    """Apply what is missing, all of it or nothing; quick when nothing is."""
+    config = configuration()
     with engine.connect() as connection:
         dialect.begin_write(connection)
         dialect.wait_for_turn(connection, "migration")

@@ -5,6 +5,7 @@ from litestar import Router
 from ultraviolet.web.api import (
     access,
     drift,
+    event_files,
     events,
     exports,
     fetches,
@@ -31,6 +32,7 @@ def router() -> Router:
         *findings.HANDLERS,
         *verifications.HANDLERS,
         *drift.HANDLERS,
+        *event_files.HANDLERS,
         *access.HANDLERS,
         *status.HANDLERS,
     ]

@@ -6,10 +6,9 @@ from litestar import get
 from litestar.params import FromPath, QueryParameter
 from sqlalchemy import Connection
 
-from ultraviolet.errors import InvalidError
 from ultraviolet.hub import integrations
 from ultraviolet.hub.hub import Hub
-from ultraviolet.times import canonical
+from ultraviolet.web.api.filters import Time, moment
 from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part
 from ultraviolet.web.gate import GivenHub, at_least
 from ultraviolet.web.reading import drift, objects
@@ -18,7 +17,6 @@ from ultraviolet.web.reading.drift import By, Drifted, DriftFilter, DriftReport
 TAGS = ["proof"]
 
 Text = Annotated[str | None, QueryParameter(required=False)]
-Time = Annotated[str | None, QueryParameter(required=False, description="RFC 3339.")]
 
 
 @get("/integrations/{integration:str}/drift", guards=[at_least("viewer")], tags=TAGS)
@@ -59,16 +57,6 @@ async def list_drift(
         return drift.samples(connection, found, wanted, before, limit + 1)
 
     return part(await hub.store.read(read), limit, lambda one: one.seq)
-
-
-def moment(given: str | None) -> str | None:
-    """Read a time as it came in a query; raises InvalidError."""
-    if given is None:
-        return None
-    try:
-        return canonical(given.replace(" ", "+"))  # a plus sign that was not escaped arrives as a space
-    except ValueError as error:
-        raise InvalidError(f"{given} is not a time; write one as 2026-11-24T21:00:00Z.") from error
 
 
 def _wanted(

@@ -2,17 +2,34 @@
 
 from typing import Annotated
 
+import msgspec
 from litestar import get, post
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from sqlalchemy import Connection
 
-from ultraviolet.web.api.filters import IntegrationName, any_or_one
+from ultraviolet.hub.replay import Range, Replayed
+from ultraviolet.web.api.filters import IntegrationName, any_or_one, moment
 from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part
 from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 from ultraviolet.web.reading import events
 from ultraviolet.web.reading.events import Event, EventDetail, EventFilter
 
 Text = Annotated[str | None, QueryParameter(required=False)]
+
+
+class ReplayOrder(msgspec.Struct, forbid_unknown_fields=True):
+    """Which events to replay; what is left out does not narrow. Times are RFC 3339."""
+
+    integration: str | None = None
+    from_seq: int | None = None
+    to_seq: int | None = None
+    since: str | None = None
+    until: str | None = None
+    resource: str | None = None
+    action: str | None = None
+    outcome: str | None = None
+    object: str | None = None
+    dry_run: bool = False
 
 
 @get("/events", guards=[at_least("viewer")], tags=["events"])
@@ -53,8 +70,27 @@ async def get_event(hub: GivenHub, seq: FromPath[int]) -> EventDetail:
 @post("/events/{seq:int}/replay", guards=[at_least("operator")], status_code=202, tags=["events"])
 async def replay(hub: GivenHub, caller: GivenCaller, seq: FromPath[int]) -> EventDetail:
     """Apply an event again; what it is about is read from ION afresh."""
-    await hub.replay(caller.name, seq)
+    await hub.store.read(lambda c: events.one(c, seq))
+    await hub.replay(caller.name, Range(from_seq=seq, to_seq=seq))
     return await hub.store.read(lambda c: events.one(c, seq))
 
 
-HANDLERS = [list_events, get_event, replay]
+@post("/events/replay", guards=[at_least("operator")], status_code=200, tags=["events"])
+async def replay_range(hub: GivenHub, caller: GivenCaller, data: JSONBody[ReplayOrder]) -> Replayed:
+    """Let a range of events go through the live path again; `dry_run` shows what would change, field by field."""
+    resource = hub.catalog.resolve(data.resource) if data.resource else None
+    which = Range(
+        integration_id=await hub.store.read(lambda c: any_or_one(c, data.integration)),
+        from_seq=data.from_seq,
+        to_seq=data.to_seq,
+        since=moment(data.since),
+        until=moment(data.until),
+        resource=resource.name if resource else data.resource,
+        action=data.action.upper() if data.action else None,
+        outcome=data.outcome,
+        object_id=data.object,
+    )
+    return await hub.replay(caller.name, which, dry_run=data.dry_run)
+
+
+HANDLERS = [list_events, get_event, replay, replay_range]

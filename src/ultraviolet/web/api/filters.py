@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.hub import integrations
 from ultraviolet.mirror import tables
+from ultraviolet.times import canonical
 
 IntegrationName = Annotated[
     str | None,
@@ -17,6 +18,19 @@ IntegrationName = Annotated[
         description="An integration's number or name. May be left out when there is exactly one.",
     ),
 ]
+
+
+Time = Annotated[str | None, QueryParameter(required=False, description="RFC 3339.")]
+
+
+def moment(given: str | None) -> str | None:
+    """Read a time as it came in a query; raises InvalidError."""
+    if given is None:
+        return None
+    try:
+        return canonical(given.replace(" ", "+"))  # a plus sign that was not escaped arrives as a space
+    except ValueError as error:
+        raise InvalidError(f"{given} is not a time; write one as 2026-11-24T21:00:00Z.") from error
 
 
 def one(connection: Connection, named: str | None) -> int:

@@ -7,21 +7,21 @@ from sqlalchemy import Connection
 
 from ultraviolet.hub import integrations
 from ultraviolet.hub.connection_test import TestResult
+from ultraviolet.hub.freshness import Freshness
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import Integration, IntegrationChanges, NewIntegration
 from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part
 from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 from ultraviolet.web.reading import freshness
-from ultraviolet.web.reading.freshness import Freshness, Summary
+from ultraviolet.web.reading.freshness import Summary
 
 TAGS = ["integrations"]
 
 
-class Trust(msgspec.Struct):
-    """How much the mirror of an integration can be trusted now."""
+class Trust(Freshness, frozen=True, kw_only=True):
+    """How much the mirror of an integration can be trusted now, with the figures."""
 
     summary: Summary
-    resources: list[Freshness]
 
 
 @get("/integrations", guards=[at_least("viewer")], tags=TAGS)
@@ -97,11 +97,12 @@ async def resume_integration(hub: GivenHub, caller: GivenCaller, integration: Fr
 
 @get("/integrations/{integration:str}/freshness", guards=[at_least("viewer")], tags=TAGS)
 async def get_freshness(hub: GivenHub, integration: FromPath[str]) -> Trust:
-    """Tell what is stale and when each resource was last shown to be right."""
+    """Tell in one sentence whether the mirror can be trusted now, why not, and for each resource what proved it when."""
 
     def read(connection: Connection) -> Trust:
-        found = integrations.find(connection, integration).id
-        return Trust(freshness.summary(connection, found), freshness.by_resource(connection, found))
+        found = integrations.find(connection, integration)
+        judged = msgspec.structs.asdict(hub.freshness(connection, found))
+        return Trust(**judged, summary=freshness.summary(connection, found.id))
 
     return await hub.store.read(read)
 

@@ -6,13 +6,26 @@ from litestar import get
 from litestar.params import FromPath, QueryParameter
 from sqlalchemy import Connection
 
-from ultraviolet.web.api.filters import IntegrationName, one
+from ultraviolet.errors import InvalidError
+from ultraviolet.times import now
+from ultraviolet.web.api.filters import IntegrationName, moment, one
 from ultraviolet.web.api.paging import Cursor, Limit, Page, decode, number, part, whole
 from ultraviolet.web.gate import GivenHub, at_least
-from ultraviolet.web.reading import objects
+from ultraviolet.web.reading import history, objects
+from ultraviolet.web.reading.history import Comparison, Difference, Place, Then
 from ultraviolet.web.reading.objects import Counted, ObjectShown, VersionShown, Wanted
 
 TAGS = ["objects"]
+
+At = Annotated[str | None, QueryParameter(name="at", required=False, description="As it was then: RFC 3339.")]
+From = Annotated[str, QueryParameter(name="from", description="The earlier time: RFC 3339.")]
+To = Annotated[
+    str | None, QueryParameter(name="to", required=False, description="The later time; now if left out.")
+]
+Clock = Annotated[
+    history.Clock,
+    QueryParameter(required=False, description="Whose time: when the mirror showed it, or when ION had it."),
+]
 
 
 @get("/objects", guards=[at_least("viewer")], tags=TAGS)
@@ -37,12 +50,26 @@ async def list_objects(
         Literal["fresh", "stale", "partial", "deleted", "any"] | None,
         QueryParameter(name="state", required=False, description="Left out: all that are not deleted."),
     ] = None,
+    at: At = None,
+    clock: Clock = "hub",
     cursor: Cursor = None,
     limit: Limit = 100,
-) -> Page[ObjectShown]:
-    """List objects in the order of their ids; the resource may be named in any style, singular or plural."""
+) -> Page[ObjectShown] | Page[Then]:
+    """List objects in the order of their ids; the resource may be named in any style, singular or plural.
+
+    With `at`, all that were not deleted then, as they were.
+    """
     known = objects.resource_of(hub.catalog, resource)
-    after = decode(cursor)
+    after, when = decode(cursor), moment(at)
+    if when and (q or condition):
+        raise InvalidError("`at` lists a whole resource as it was; leave out `q` and `state`.")
+
+    def read_then(connection: Connection) -> list[Then]:
+        place = Place(one(connection, integration), known, clock)
+        return history.list_at(connection, place, when or "", after, limit + 1)
+
+    if when:
+        return part(await hub.store.read(read_then), limit, lambda then: then.id)
 
     def read(connection: Connection) -> list[ObjectShown]:
         wanted = Wanted(one(connection, integration), known, q or None, condition)
@@ -53,10 +80,23 @@ async def list_objects(
 
 @get("/objects/{resource:str}/{object_id:str}", guards=[at_least("viewer")], tags=TAGS)
 async def get_object(
-    hub: GivenHub, resource: FromPath[str], object_id: FromPath[str], integration: IntegrationName = None
-) -> ObjectShown:
-    """Read one object with its links resolved."""
-    known = objects.resource_of(hub.catalog, resource)
+    hub: GivenHub,
+    resource: FromPath[str],
+    object_id: FromPath[str],
+    integration: IntegrationName = None,
+    at: At = None,
+    clock: Clock = "hub",
+) -> ObjectShown | Then:
+    """Read one object with its links resolved; with `at`, as it was then."""
+    known, when = objects.resource_of(hub.catalog, resource), moment(at)
+
+    def read_then(connection: Connection) -> Then:
+        return history.at(
+            connection, Place(one(connection, integration), known, clock), object_id, when or ""
+        )
+
+    if when:
+        return await hub.store.read(read_then)
 
     def read(connection: Connection) -> ObjectShown:
         return objects.one(connection, one(connection, integration), known, object_id)
@@ -86,4 +126,46 @@ async def get_history(
     return part(await hub.store.read(read), limit, lambda version: version.version)
 
 
-HANDLERS = [list_resources, list_objects, get_object, get_history]
+@get("/objects/{resource:str}/{object_id:str}/diff", guards=[at_least("viewer")], tags=TAGS)
+async def compare_object(
+    hub: GivenHub,
+    resource: FromPath[str],
+    object_id: FromPath[str],
+    since: From,
+    until: To = None,
+    integration: IntegrationName = None,
+    clock: Clock = "hub",
+) -> Comparison:
+    """Compare one object at two times: what differs, and every version between, by whom."""
+    known, times = objects.resource_of(hub.catalog, resource), (moment(since) or "", moment(until) or now())
+
+    def read(connection: Connection) -> Comparison:
+        place = Place(one(connection, integration), known, clock)
+        return history.compare(connection, place, object_id, *times)
+
+    return await hub.store.read(read)
+
+
+@get("/diffs/{resource:str}", guards=[at_least("viewer")], tags=TAGS)
+async def compare_resource(
+    hub: GivenHub,
+    resource: FromPath[str],
+    since: From,
+    until: To = None,
+    integration: IntegrationName = None,
+    clock: Clock = "hub",
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[Difference]:
+    """Compare a whole resource at two times: which objects were created, changed and deleted, field by field."""
+    known, after = objects.resource_of(hub.catalog, resource), decode(cursor)
+    times = (moment(since) or "", moment(until) or now())
+
+    def read(connection: Connection) -> list[Difference]:
+        place = Place(one(connection, integration), known, clock)
+        return history.differences(connection, place, *times, after, limit + 1)
+
+    return part(await hub.store.read(read), limit, lambda each: each.id)
+
+
+HANDLERS = [list_resources, list_objects, get_object, get_history, compare_object, compare_resource]

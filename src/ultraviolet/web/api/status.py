@@ -8,6 +8,8 @@ from sqlalchemy import Connection
 
 import ultraviolet
 from ultraviolet.hub import integrations
+from ultraviolet.hub.freshness import State
+from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.web.gate import GivenHub, at_least
 from ultraviolet.web.reading import freshness
@@ -19,6 +21,9 @@ class IntegrationStatus(Summary, frozen=True, kw_only=True):
 
     name: str
     state: Literal["active", "paused", "failing", "untested"]
+    freshness: State
+    sentence: str
+    """Whether the mirror can be trusted now, and if not, why and what to do."""
 
 
 class Status(msgspec.Struct):
@@ -34,14 +39,20 @@ async def status(hub: GivenHub) -> Status:
     """Tell how the hub and each of its integrations are."""
 
     def read(connection: Connection) -> list[IntegrationStatus]:
-        return [_one(connection, one) for one in integrations.list_page(connection)]
+        return [_one(connection, hub, one) for one in integrations.list_page(connection)]
 
     return Status(ultraviolet.__version__, hub.public_url, await hub.store.read(read))
 
 
-def _one(connection: Connection, one: Integration) -> IntegrationStatus:
-    summary = freshness.summary(connection, one.id)
-    return IntegrationStatus(**msgspec.structs.asdict(summary), name=one.name, state=_state(one))
+def _one(connection: Connection, hub: Hub, one: Integration) -> IntegrationStatus:
+    summary, judged = freshness.summary(connection, one.id), hub.freshness(connection, one)
+    return IntegrationStatus(
+        **msgspec.structs.asdict(summary),
+        name=one.name,
+        state=_state(one),
+        freshness=judged.state,
+        sentence=judged.sentence,
+    )
 
 
 def _state(one: Integration) -> Literal["active", "paused", "failing", "untested"]:

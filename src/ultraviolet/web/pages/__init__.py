@@ -54,6 +54,11 @@ def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response
         return Redirect(f"/sign-in{wanted}", status_code=303)
     came_from = urlsplit(request.headers.get("referer", ""))
     back = came_from.path if came_from.netloc == request.url.netloc and request.method == "POST" else ""
-    return render.page(
+    page = render.page(
         request, "error.html", status=problem.status, problem=problem, advice=advice(problem), back=back
     )
+    if problem.status == 503:  # noqa: PLR2004
+        page.headers["Retry-After"] = "5"
+        if request.method == "GET":
+            page.headers["Refresh"] = "5"  # it comes back by itself
+    return page

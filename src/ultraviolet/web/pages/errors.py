@@ -26,7 +26,7 @@ _BY_STATUS = {
     422: Advice("Nothing was changed.", "Go back, correct what is named above, and send it again."),
     503: Advice(
         "What was acknowledged to ION is on disk; what is not acknowledged, ION sends again.",
-        "Check the disk and the database of the hub, then load this page again.",
+        "Check the disk and the database of the hub; this page loads again by itself.",
     ),
 }
 

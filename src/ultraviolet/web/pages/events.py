@@ -13,6 +13,7 @@ from ultraviolet import times
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub import integrations
 from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.replay import Range
 from ultraviolet.web.api.paging import encode, number
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
 from ultraviolet.web.pages.render import GivenRenderer
@@ -73,7 +74,7 @@ async def show(
 @post("/events/{seq:int}/replay", guards=[at_least("operator")], include_in_schema=False)
 async def replay(hub: GivenHub, caller: GivenCaller, seq: FromPath[int]) -> Redirect:
     """Apply an event again."""
-    await hub.replay(caller.name, seq)
+    await hub.replay(caller.name, Range(from_seq=seq, to_seq=seq))
     return Redirect(f"/events/{seq}", status_code=303)
 
 
@@ -98,7 +99,7 @@ async def replay_many(
             address="/events",
         )
     for seq in seqs:
-        await hub.replay(caller.name, seq)
+        await hub.replay(caller.name, Range(from_seq=seq, to_seq=seq))
     return Redirect("/events?outcome=replayed", status_code=303)
 
 

@@ -77,9 +77,12 @@ async def show_freshness(
     """Show when each resource was last proven right, and what drifted."""
 
     def read(connection: Connection) -> dict[str, Any]:
+        integration = integrations.get(connection, integration_id)
+        judged = hub.freshness(connection, integration)
         return {
-            "integration": integrations.get(connection, integration_id),
-            "rows": freshness.by_resource(connection, integration_id),
+            "integration": integration,
+            "judged": judged,
+            "rows": judged.resources,
             "drift": drift.samples(connection, integration_id, DriftFilter(), None, 100),
         }
 

@@ -65,7 +65,7 @@ async def show_objects(
         "objects.html",
         **await hub.store.read(read),
         resource=resource,
-        columns=tables.chosen(resource, asked.getall("column", [])),
+        columns=tables.chosen(resource, asked.getall("column", []), by),
         all_columns=tables.columns(resource),
         conditions=conditions,
         operators=tables.OPERATORS,

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from ultraviolet import times
 from ultraviolet.hub import integrations
+from ultraviolet.hub.freshness import Freshness, ResourceFreshness
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.web.gate import AnyRequest, GivenHub, at_least
@@ -17,10 +18,10 @@ from ultraviolet.web.pages.render import GivenRenderer
 from ultraviolet.web.reading import activity, fetches, freshness, objects
 from ultraviolet.web.reading.activity import Healed, Minute
 from ultraviolet.web.reading.fetches import Fetch
-from ultraviolet.web.reading.freshness import Freshness, Summary
+from ultraviolet.web.reading.freshness import Summary
 from ultraviolet.web.reading.objects import Counted
 
-Trust = Literal["paused", "failing", "reading", "unread", "silent", "catching_up", "fresh"]
+Trust = Literal["paused", "failing", "reading", "unread", "stale", "silent", "catching_up", "ageing", "fresh"]
 _CATCHING_UP = 10.0
 """Seconds something may be stale before the sentence says so: an ordinary change takes less."""
 
@@ -29,7 +30,7 @@ class Row(msgspec.Struct, frozen=True):
     """One resource: how much there is, and since when it is known to be right."""
 
     counted: Counted
-    proof: Freshness | None
+    proof: ResourceFreshness | None
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -38,8 +39,7 @@ class Card(msgspec.Struct, frozen=True):
     integration: Integration
     summary: Summary
     trust: Trust
-    problem: str | None
-    """What keeps ION from answering now."""
+    judged: Freshness
     changes: Chart
     delay: Chart
     healed: list[Healed]
@@ -58,19 +58,18 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
 
 
 def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
-    at_work = hub.controllers.get(integration.id)
-    problem = at_work.problem if at_work else None
     summary = freshness.summary(connection, integration.id)
     running = fetches.running(connection, integration.id)
     minutes = activity.last_hour(connection, integration.id)
     day_ago = times.text(datetime.now(UTC) - timedelta(days=1))
-    proofs = {proof.resource: proof for proof in freshness.by_resource(connection, integration.id)}
+    judged = hub.freshness(connection, integration)
+    proofs = {proof.resource: proof for proof in judged.resources}
     counted = objects.counts(connection, hub.catalog, integration.id)
     return Card(
         integration,
         summary,
-        _trust(integration, summary, problem, running),
-        problem,
+        _trust(integration, summary, judged, running),
+        judged,
         _changes(minutes),
         _delay(minutes),
         activity.healed(connection, integration.id, day_ago),
@@ -79,18 +78,22 @@ def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
     )
 
 
-def _trust(integration: Integration, summary: Summary, problem: str | None, running: list[Fetch]) -> Trust:
-    """Choose the sentence: the worst of what is true now."""
-    if integration.paused:
-        return "paused"
-    if problem or (integration.test_result and not integration.test_result.ok):
-        return "failing"
-    if summary.last_fetch_at is None:
-        return "reading" if running else "unread"
-    if summary.last_event_at is None:
-        return "silent"
-    if summary.stale_since and _age(summary.stale_since) > _CATCHING_UP:
-        return "catching_up"
+def _trust(integration: Integration, summary: Summary, judged: Freshness, running: list[Fetch]) -> Trust:
+    """Choose the word: the worst of what is true now."""
+    catching_up = summary.stale_since is not None and _age(summary.stale_since) > _CATCHING_UP
+    found: list[tuple[bool, Trust]] = [
+        (integration.paused, "paused"),
+        (any(cause.kind in ("ion_fails", "credentials") for cause in judged.causes), "failing"),
+        (summary.last_fetch_at is None and bool(running), "reading"),
+        (summary.last_fetch_at is None, "unread"),
+        (any(cause.red for cause in judged.causes), "stale"),
+        (summary.last_event_at is None, "silent"),
+        (catching_up, "catching_up"),
+        (judged.state == "ageing", "ageing"),
+    ]
+    for holds, word in found:
+        if holds:
+            return word
     return "fresh"
 
 

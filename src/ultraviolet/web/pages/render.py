@@ -144,8 +144,8 @@ def ago(moment: str) -> str:
     for size, unit in _UNITS:
         if abs(seconds) >= size:
             count = int(abs(seconds) // size)
-            named = f"{unit}s" if unit == "day" and count > 1 else unit
-            return f"in {count} {named}" if seconds < 0 else f"{count} {named} ago"
+            said = f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''}"
+            return f"in {said}" if seconds < 0 else f"{said} ago"
     return "just now"
 
 

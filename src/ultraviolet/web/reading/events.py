@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Integer, RowMapping, Select, func, literal, select
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy import Connection, RowMapping, Select, func, literal, select
 
 from ultraviolet.errors import NotFoundError
+from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import events, objects, versions
 from ultraviolet.web.reading.rows import columns, shown
 
@@ -83,20 +82,6 @@ _WINDOW = 50_000
 """So many events one page looks through at most."""
 _AFTERWARDS = 200
 _COLUMNS = columns(events, Event)
-
-
-class _place_in(GenericFunction[int]):  # noqa: N801  reads as the SQL function it is
-    """Where bytes have other bytes, from 1; 0 where they have not."""
-
-    name = "instr"
-    type = Integer()
-    inherit_cache = True
-
-
-@compiles(_place_in, "postgresql")
-def _position(element: Any, compiler: Any, **given: Any) -> str:  # pyright: ignore[reportUnusedFunction]
-    whole, part = (compiler.process(clause, **given) for clause in element.clauses)
-    return f"position({part} in {whole})"
 
 
 def recent(connection: Connection, wanted: EventFilter, before: int | None, limit: int) -> list[Event]:
@@ -182,7 +167,7 @@ def _matching(query: Select[Any], wanted: EventFilter) -> Select[Any]:
         if value is not None:
             query = query.where(events.c[name] == value)
     if wanted.said:
-        query = query.where(_place_in(events.c.body, literal(wanted.said.encode())) > 0)
+        query = query.where(dialect.place_in(events.c.body, literal(wanted.said.encode())) > 0)
     if wanted.outcome == "waiting":
         query = query.where(events.c.outcome.is_(None))
     elif wanted.outcome:

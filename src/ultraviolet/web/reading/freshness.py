@@ -1,4 +1,4 @@
-"""How much the mirror can be trusted now: what is stale, and what was proven when."""
+"""The figures that tell whether an integration lives."""
 
 from typing import Any
 
@@ -39,10 +39,7 @@ def summary(connection: Connection, integration_id: int) -> Summary:
         stale=waiting,
         stale_since=since,
         waiting_events=value(
-            select(count).where(
-                events.c.integration_id == integration_id,
-                events.c.outcome.is_(None),
-            )
+            select(count).where(events.c.integration_id == integration_id, events.c.outcome.is_(None))
         ),
         last_event_at=connection.execute(
             select(events.c.received_at)
@@ -60,39 +57,4 @@ def summary(connection: Connection, integration_id: int) -> Summary:
                 watermarks.c.integration_id == integration_id, watermarks.c.skipped.is_(None)
             )
         ),
-    )
-
-
-class Freshness(msgspec.Struct, frozen=True):
-    """How much one resource of the mirror can be trusted now."""
-
-    resource: str
-    stale: int
-    failing: int
-    proven_at: str | None
-    proven_by: str | None
-    watermark: str | None
-    skipped: str | None
-
-
-def by_resource(connection: Connection, integration_id: int) -> list[Freshness]:
-    """Read, for each resource, when it was last shown to be right and what is not confirmed."""
-    count = select(stale.c.resource, func.count(), func.count(stale.c.error)).group_by(stale.c.resource)
-    waiting = {
-        resource: (total, failing)
-        for resource, total, failing in connection.execute(
-            count.where(stale.c.integration_id == integration_id)
-        )
-    }
-    query = select(watermarks).where(watermarks.c.integration_id == integration_id)
-    known = {row["resource"]: row for row in connection.execute(query).mappings()}
-    return [
-        Freshness(name, *waiting.get(name, (0, 0)), *_proof(known.get(name)))
-        for name in sorted(known.keys() | waiting.keys())
-    ]
-
-
-def _proof(row: Any) -> tuple[str | None, ...]:
-    return (
-        tuple(row[name] for name in ("proven_at", "proven_by", "updated", "skipped")) if row else (None,) * 4
     )

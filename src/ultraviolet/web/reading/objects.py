@@ -11,6 +11,8 @@ from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import links, objects, stale, versions
+from ultraviolet.web.reading import people
+from ultraviolet.web.reading.people import Person
 
 State = Literal["fresh", "stale", "partial", "deleted"]
 _TITLES = ("title", "name", "partNumber", "serialNumber", "lotNumber", "value", "email", "prettyStr")
@@ -81,6 +83,8 @@ class VersionShown(msgspec.Struct, frozen=True):
     source_time: str | None
     observed_at: str
     origin: dict[str, Any]
+    by: Person | None = None
+    """Who made the change in ION; null where nobody told, as of computed values."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -155,7 +159,9 @@ def history(
         query = query.where(versions.c.version < before)
     rows = connection.execute(query).mappings().all()
     docs: list[Mapping[str, Any]] = [*(row["doc"] for row in rows[1:]), {}]
-    return [_version(row, older) for row, older in zip(rows, docs, strict=True)][:limit]
+    made = [_version(row, older) for row, older in zip(rows, docs, strict=True)][:limit]
+    by = people.who(connection, integration_id, made)
+    return [msgspec.structs.replace(one, by=by.get(one.version)) for one in made]
 
 
 class Provenance(msgspec.Struct, frozen=True):

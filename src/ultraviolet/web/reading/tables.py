@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Float, and_, cast, func, liter
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Field, Link, Resource
+from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import objects
 from ultraviolet.web.reading.objects import ObjectShown, Wanted, listing, shown
 
@@ -78,12 +79,14 @@ def columns(resource: Resource) -> dict[str, Column]:
     return {field.name: Column(field.name, _kind(field, keys), keys.get(field.name)) for field in fields}
 
 
-def chosen(resource: Resource, names: Sequence[str]) -> list[Column]:
-    """Give the columns that were asked for, else those that tell most."""
+def chosen(resource: Resource, names: Sequence[str], by: Order) -> list[Column]:
+    """Give the columns that were asked for, else those that tell most, and always the one that is sorted by."""
     known = columns(resource)
     asked = [known[name] for name in names if name in known]
     telling = [column for column in known.values() if column.name != "id" and column.kind != "other"]
-    return asked or telling[:_SHOWN]
+    shown = asked or telling[:_SHOWN]
+    sorting = known.get(by.by)
+    return [*shown, sorting] if sorting and sorting.name != "id" and sorting not in shown else shown
 
 
 def condition(resource: Resource, written: str) -> Condition:
@@ -117,10 +120,10 @@ def part(
 ) -> Part:
     """Read a part of a table; `after` is the `next` of the part before."""
     known = columns(wanted.resource)
-    key, place = _key(known, by), (func.length(objects.c.id), objects.c.id)
+    key, place = _key(connection, known, by), (func.length(objects.c.id), objects.c.id)
     query = listing(connection, wanted)
     for each in conditions:
-        query = query.where(_holds(known[each.field], each))
+        query = query.where(_holds(connection, known[each.field], each))
     if after:
         query = query.where(_behind(key, by, after))
     direction = key.desc() if by.down else key
@@ -149,19 +152,20 @@ def _behind(key: ColumnElement[Any], by: Order, after: str) -> ColumnElement[boo
     return and_(behind, index)
 
 
-def _key(known: dict[str, Column], by: Order) -> ColumnElement[Any]:
+def _key(connection: Connection, known: dict[str, Column], by: Order) -> ColumnElement[Any]:
     """What a column is sorted by; what has no value comes first upwards."""
     if by.by == "changed":
         return objects.c.changed_at
     if by.by == "id":
         return func.length(objects.c.id)
+    text = dialect.field_of(connection, objects.c.doc, by.by)
     if known[by.by].kind in ("number", "link"):
-        return func.coalesce(cast(objects.c.doc[by.by].as_string(), Float), _LEAST)
-    return func.coalesce(func.lower(objects.c.doc[by.by].as_string()), "")
+        return func.coalesce(cast(text, Float), _LEAST)
+    return func.coalesce(func.lower(text), "")
 
 
-def _holds(column: Column, wanted: Condition) -> ColumnElement[bool]:
-    text = objects.c.doc[column.name].as_string()
+def _holds(connection: Connection, column: Column, wanted: Condition) -> ColumnElement[bool]:
+    text = dialect.field_of(connection, objects.c.doc, column.name)
     value: Any = wanted.value
     compared: ColumnElement[Any] = func.lower(text)
     if column.kind in ("number", "link") and wanted.operator in ("is", "not", "from", "to"):

@@ -1,0 +1,40 @@
+"""Deliveries as ION sends them, of some 600 bytes, signed: what the hub's benchmarks are fed with."""
+
+from datetime import UTC, datetime
+
+from bench.hooks_server import SECRET
+from bench.wire import written
+from ultraviolet import times
+from ultraviolet.ion.deliveries import encode
+from ultraviolet.ion.signatures import SIGNATURE_HEADER, sign
+
+DESCRIPTION = (
+    "Fasteners and seals for the second engine of the qualification campaign, as agreed by telephone"
+)
+
+
+def body(number: int, objects: int) -> bytes:
+    """Write the update of one of so many purchase orders."""
+    moment = times.text(datetime.now(UTC))
+    return encode(
+        event_id=number,
+        subscription_id=7,
+        resource="purchase_orders",
+        action="UPDATE",
+        object_id=number % objects + 1,
+        transaction_id=number,
+        timestamp=moment,
+        actor_id=3,
+        changes={
+            "_updated": {"old": "2026-01-01T00:00:00.000000+00:00", "new": moment},
+            "_etag": {"old": f"{number:032x}", "new": f"{number + 1:032x}"},
+            "description": {"old": DESCRIPTION, "new": f"{DESCRIPTION}, change {number}"},
+            "assigned_to_id": {"old": number % 20, "new": number % 20 + 1},
+        },
+    )
+
+
+def requests(url: str, first: int, number: int, objects: int = 2000) -> list[bytes]:
+    """Write so many signed deliveries, each of an event of its own."""
+    bodies = (body(first + i, objects) for i in range(number))
+    return [written(url, content, {SIGNATURE_HEADER: sign(SECRET, content)}) for content in bodies]

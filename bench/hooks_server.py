@@ -1,0 +1,79 @@
+"""The hub's door for deliveries alone, over a database; or the same handler that verifies and decodes, storing nothing.
+
+`python -m bench.hooks_server durable|bare DATA DATABASE_URL` prints the address that takes deliveries signed with SECRET.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from sqlalchemy import Connection
+
+from ultraviolet.hub import integrations, webhook_urls
+from ultraviolet.hub.broadcast import Broadcast
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.ingest import Ingest, Verdict
+from ultraviolet.hub.integrations import NewIntegration
+from ultraviolet.hub.settings import Settings
+from ultraviolet.ion.deliveries import decode
+from ultraviolet.ion.signatures import SIGNATURE_HEADER, signature_matches
+from ultraviolet.local_ion.server import listening
+from ultraviolet.web.hooks import Hooks
+
+SECRET = "the shared secret"
+NAME = "bench"
+
+
+class Bare(Ingest):
+    """Judges deliveries and forgets them."""
+
+    async def submit(self, token: str, headers: Mapping[str, str], body: bytes) -> Verdict:
+        """Judge one delivery."""
+        url = await self._url(token)
+        if url is None or not url.shared_secret:
+            return Verdict(404)
+        if not signature_matches(url.shared_secret, body, headers.get(SIGNATURE_HEADER)):
+            return Verdict(401)
+        envelope = decode(self._catalog, body)
+        return Verdict(200 if envelope.event_id else 422)
+
+
+def set_up(hub: Hub, name: str = NAME) -> str:
+    """Make an integration with an address, and give its token."""
+
+    def made(connection: Connection) -> str:
+        new = NewIntegration(name, "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
+        integration = integrations.create(connection, hub.secrets, NAME, new)
+        url, token = webhook_urls.mint(connection, NAME, integration.id, "ION")
+        webhook_urls.set_receiver(
+            connection, hub.secrets, NAME, url.id, receiver_id="1", shared_secret=SECRET
+        )
+        return token
+
+    return hub.store.write_now(made)
+
+
+async def _nowhere(_: Any, __: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _serve(mode: str, data: Path, database: str) -> None:
+    hub = Hub.open(Settings(data=data, database_url=database, public_url="http://127.0.0.1"))
+    token = set_up(hub)
+    kind = Bare if mode == "bare" else Ingest
+    ingest = kind(hub.store, hub.catalog, hub.secrets, Broadcast(), lambda _: None)
+    await ingest.refresh()
+    with listening("127.0.0.1", 0) as listener:
+        print(f"http://127.0.0.1:{listener.getsockname()[1]}/hooks/{token}", flush=True)
+        app = Hooks(ingest, _nowhere)
+        config = uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False, http="httptools")
+        await uvicorn.Server(config).serve(sockets=[listener])
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(_serve(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))

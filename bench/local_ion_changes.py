@@ -1,0 +1,121 @@
+"""`local-ion-changes`: changes a second for a core of the local ION, with every subscription active, deliveries included.
+
+The plant makes changes as fast as it is let. The figure is changes for each second of processor time that the local
+ION takes for everything it does, so it holds on a machine that is busy with other things; beside it the same plant
+without a subscription. Afterwards every change of a subscribed table must have come as one delivery.
+"""
+
+import json
+import sqlite3
+import tempfile
+import time
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+from statistics import quantiles
+
+import msgspec
+
+from bench.frame import Budget, Figure, Scale, expect, figure
+from bench.processes import announced, processor_seconds
+from ultraviolet.ion.catalog import load
+from ultraviolet.ion.webhooks import subscription_document
+from ultraviolet.local_ion.quirks import QUIRKS
+from ultraviolet.testing import LocalIonProcess, running_local_ion
+
+RECEIVER = """mutation($uri: String!) { createWebhookReceiver(input: {name: "sink", webhookUri: $uri, sharedSecret: "secret"})
+  { webhookReceiver { id } } }"""
+# what is not announced yet, or under way
+UNDER_WAY = """SELECT (SELECT max(action_id) FROM logged_actions) - (SELECT action_id FROM _announced)
+  + (SELECT count(*) FROM webhook_events WHERE status IN ('sending', 'retrying'))"""
+# changes that somebody subscribed to
+OWED = """SELECT count(*) FROM logged_actions l JOIN webhook_subscriptions s
+  ON s.resource = l.table_name AND s.action = lower(l.action) WHERE l.action_id > ?"""
+RATE = 500.0
+
+
+class Run(msgspec.Struct):
+    """How one stretch of work went."""
+
+    changes: int
+    seconds: float
+    processor: float
+
+    @property
+    def of_a_core(self) -> float:
+        """Changes a second, had the local ION a whole core."""
+        return self.changes / self.processor
+
+
+def measure(scale: Scale) -> list[Figure]:
+    """Let the plant work without and with subscriptions, in turn."""
+    with tempfile.TemporaryDirectory() as directory, announced("bench.sink") as sink:
+        options = ["--size", "2000", *(f"--no-quirk={name}" for name in QUIRKS)]
+        with running_local_ion(Path(directory) / "ion", options) as ion:
+            quiet = [_work(ion, scale.of(2000, 50)) for _ in range(scale.repeats)]
+            begun = _subscribe(ion, sink.address)
+            busy = [_work(ion, scale.of(2000, 50)) for _ in range(scale.repeats)]
+            delays = _checked(ion, sink.address, begun)
+    p50, p99 = quantiles(delays, n=100)[49], quantiles(delays, n=100)[98]
+    deliveries = len(delays) / sum(run.processor for run in busy)
+    note = (
+        f"by the clock {sum(r.changes for r in busy) / sum(r.seconds for r in busy):,.0f} changes/s; "
+        f"{deliveries:,.0f} deliveries/s of a core; delay p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms"
+    )
+    return [
+        figure(
+            "local-ion-changes",
+            "sqlite",
+            "changes/s of a core",
+            [run.of_a_core for run in busy],
+            baseline=[run.of_a_core for run in quiet],
+            budget=Budget("at least", RATE, of="figure"),
+            note=note,
+        )
+    ]
+
+
+def _work(ion: LocalIonProcess, changes: int) -> Run:
+    """Let the plant make so many changes, and wait until all of it is delivered."""
+    before, began, processor = ion.changes(), time.perf_counter(), processor_seconds(ion.child.process.pid)
+    _pace(ion, RATE)
+    while ion.changes() - before < changes:
+        time.sleep(0.1)
+    _pace(ion, 0)
+    with closing(sqlite3.connect(ion.data / "ion.db")) as database:
+        while database.execute(UNDER_WAY).fetchone()[0]:
+            time.sleep(0.1)
+    made = ion.changes() - before
+    taken = processor_seconds(ion.child.process.pid) - processor
+    return Run(made, time.perf_counter() - began, taken)
+
+
+def _pace(ion: LocalIonProcess, rate: float) -> None:
+    content = json.dumps({"changes_per_second": rate}).encode()
+    headers = {"content-type": "application/json"}
+    asked = urllib.request.Request(f"{ion.url}/_local/plant", content, headers, method="PATCH")
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        answer.read()
+
+
+def _subscribe(ion: LocalIonProcess, sink: str) -> int:
+    receiver = ion.execute(RECEIVER, uri=sink)["createWebhookReceiver"]["webhookReceiver"]["id"]
+    names = [r.name.upper() for r in load().resources.values() if r.subscribable]
+    pairs = [(name, action) for name in names for action in ("CREATE", "UPDATE", "DELETE")]
+    ion.execute(subscription_document(pairs), receiver=receiver)
+    with closing(sqlite3.connect(ion.data / "ion.db")) as database:
+        return database.execute("SELECT max(action_id) FROM logged_actions").fetchone()[0]
+
+
+def _checked(ion: LocalIonProcess, sink: str, begun: int) -> list[float]:
+    """Hold what came to what was owed; gives the delays."""
+    with urllib.request.urlopen(sink, timeout=60) as answer:
+        came = json.load(answer)
+    with closing(sqlite3.connect(ion.data / "ion.db")) as database:
+        owed = database.execute(OWED, (begun,)).fetchone()[0]
+        events = {
+            row[0] for row in database.execute("SELECT id FROM webhook_events WHERE status = 'succeeded'")
+        }
+    expect("deliveries that came", owed, len(came))
+    expect("events that came", events, {event for event, _ in came})
+    return [delay for _, delay in came]

@@ -1,0 +1,128 @@
+"""`ultraviolet db …`: the database itself, without a running hub in between."""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from ultraviolet.cli import output
+from ultraviolet.cli.session import DATA
+from ultraviolet.errors import ConflictError, NotFoundError, UltravioletError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from ultraviolet.mirror.transfer import Moved
+
+app = typer.Typer(no_args_is_help=True, help="The database: upgrade, check, back up, restore, copy.")
+
+Data = Annotated[Path, typer.Option(envvar="ULTRAVIOLET_DATA", help="Directory of the hub.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+class DamagedError(UltravioletError):
+    """The database is not as it should be; see the findings above, and restore a backup if the file is damaged."""
+
+    kind = "damaged"
+    exit_code = 10
+
+
+@app.command()
+def upgrade(*, data: Data = DATA) -> None:
+    """Bring the tables to the form this release works with; safe while an older process still runs."""
+    with _opened(_url(data)):
+        typer.echo("The tables are up to date.", err=True)
+
+
+@app.command()
+def check(*, data: Data = DATA, as_json: AsJson = False) -> None:
+    """Look whether the database is whole; exit code 10 where it is not. Nothing is changed."""
+    from ultraviolet.mirror.check import check as look
+    from ultraviolet.mirror.dialect import begin_read, make_engine
+
+    engine = make_engine(_existing(_url(data)))
+    try:
+        with engine.connect() as connection:
+            begin_read(connection)
+            findings = look(connection)
+    finally:
+        engine.dispose()
+    rows = [msgspec.to_builtins(finding) for finding in findings]
+    if as_json:
+        output.write_json(rows)
+    else:
+        output.write_table(
+            [{**row, "mark": "✓" if row["well"] else "✗"} for row in rows],
+            {"": "mark", "what": "what", "finding": "detail"},
+        )
+    if not all(finding.well for finding in findings):
+        raise DamagedError
+
+
+@app.command()
+def backup(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
+    """Write one moment of the hub into a file, while it runs; the file is an SQLite database, from either store.
+
+    The secret key is not in it: keep DATA/secret.key, or ULTRAVIOLET_SECRET_KEY, in another safe place.
+    """
+    if file.exists():
+        raise ConflictError(f"{file} exists already; give another name.")
+    _tell(_move(_existing(_url(data)), f"sqlite:///{file.absolute()}"), as_json=as_json)
+
+
+@app.command()
+def restore(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
+    """Bring a backup into an empty database; then start the hub with the secret key it was set up with."""
+    _tell(_move(_existing(f"sqlite:///{file.absolute()}"), _url(data)), as_json=as_json)
+
+
+@app.command()
+def copy(to: str, *, data: Data = DATA, as_json: AsJson = False) -> None:
+    """Move the hub to another database, such as postgresql://user@host/ultraviolet.
+
+    The hub may run and take deliveries meanwhile. Then start a hub on the new database, let deliveries go there, and
+    run this once more: it brings the events that the old one still took. What else changed since is read from ION.
+    """
+    _tell(_move(_existing(_url(data)), to, go_on=True), as_json=as_json)
+
+
+def _move(source: str, target: str, *, go_on: bool = False) -> "Moved":
+    from ultraviolet.mirror.transfer import move
+
+    with _opened(source) as reading, _opened(target) as writing:
+        return move(reading, writing, go_on=go_on)
+
+
+@contextmanager
+def _opened(url: str) -> "Generator[Engine]":
+    from ultraviolet.mirror.store import Store
+
+    store = Store.open(url)
+    try:
+        yield store.engine
+    finally:
+        store.close()
+
+
+def _tell(moved: "Moved", *, as_json: bool) -> None:
+    if as_json:
+        output.write_json(msgspec.to_builtins(moved))
+    else:
+        rows = [{"table": name, "rows": rows} for name, rows in moved.rows.items() if rows or not moved.whole]
+        output.write_table(rows, {"table": "table", "rows": "rows"})
+
+
+def _url(data: Path) -> str:
+    return os.environ.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{(data / 'hub.db').absolute()}"
+
+
+def _existing(url: str) -> str:
+    """Refuse to make an empty database where one was meant."""
+    path = Path(url.removeprefix("sqlite:///"))
+    if url.startswith("sqlite:///") and not path.exists():
+        raise NotFoundError(f"There is no database at {path}; say where the hub is with --data.")
+    return url

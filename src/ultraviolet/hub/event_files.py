@@ -1,0 +1,125 @@
+"""Events as a file: JSON lines with the raw bodies kept exactly, written by one hub and read by another.
+
+An imported event waits like one that was just delivered and goes through the same live path; one that the hub
+has already is not doubled. So events and one fetch make a hub that equals the one they come from.
+"""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ultraviolet.errors import InvalidError
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.deliveries import decode
+from ultraviolet.mirror.tables import events
+
+PIECE = 500
+"""Events read at once."""
+_ELSEWHERE = 0
+"""The webhook URL of an event that another hub took."""
+
+
+class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One event; a body that is not UTF-8 is written in base64."""
+
+    seq: int
+    received_at: str
+    dedupe_key: str
+    headers: dict[str, str]
+    signature: str
+    deliveries: int = 1
+    body: str | None = None
+    body_base64: str | None = None
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """What became of the lines."""
+
+    read: int
+    added: int
+    known: int
+    """Events the hub had already."""
+
+
+def piece(connection: Connection, integration_id: int, after: int) -> list[Line]:
+    """Read the events behind a number."""
+    query = select(events).where(events.c.integration_id == integration_id, events.c.seq > after)
+    rows = connection.execute(query.order_by(events.c.seq).limit(PIECE)).mappings()
+    return [_line(row) for row in rows]
+
+
+def write(lines: Sequence[Line]) -> bytes:
+    """Write JSON lines."""
+    return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+
+
+def read(text: bytes) -> list[Line]:
+    """Read JSON lines; raises InvalidError that names the first line that is none."""
+    found: list[Line] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                found.append(msgspec.json.decode(line, type=Line))
+            except msgspec.DecodeError as error:
+                raise InvalidError(
+                    f"Line {number} is not an event as `event export` writes it: {error}"
+                ) from error
+    return found
+
+
+def add(connection: Connection, catalog: Catalog, integration_id: int, lines: Sequence[Line]) -> Imported:
+    """Record events as if they were delivered now, in the order of the lines; the apply controller takes them."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    added = 0
+    for line in lines:
+        values = _row(catalog, integration_id, line)
+        made = insert(events).values(values).on_conflict_do_nothing().returning(events.c.seq)
+        added += connection.execute(made).scalar() is not None
+    return Imported(len(lines), added, len(lines) - added)
+
+
+def _line(row: Any) -> Line:
+    body = bytes(row["body"])
+    try:
+        written = {"body": body.decode()}
+    except UnicodeDecodeError:
+        written = {"body_base64": base64.b64encode(body).decode()}
+    return Line(
+        seq=row["seq"],
+        received_at=row["received_at"],
+        dedupe_key=bytes(row["dedupe_key"]).hex(),
+        headers=row["headers"],
+        signature=row["signature"],
+        deliveries=row["deliveries"],
+        **written,
+    )
+
+
+def _row(catalog: Catalog, integration_id: int, line: Line) -> dict[str, Any]:
+    try:
+        key = bytes.fromhex(line.dedupe_key)
+        body = line.body.encode() if line.body is not None else base64.b64decode(line.body_base64 or "")
+    except (ValueError, binascii.Error) as error:
+        raise InvalidError(f"Event {line.seq} has a key or a body that cannot be read: {error}") from error
+    said = decode(catalog, body)
+    return {
+        "integration_id": integration_id,
+        "webhook_url_id": _ELSEWHERE,
+        "dedupe_key": key,
+        "event_id": said.event_id,
+        "subscription_id": said.subscription_id,
+        "resource": said.resource,
+        "action": said.action,
+        "object_id": said.object_id,
+        "source_time": said.source_time,
+        "received_at": line.received_at,
+        "body": body,
+        "headers": line.headers,
+        "signature": line.signature,
+        "deliveries": line.deliveries,
+    }

@@ -1,0 +1,42 @@
+"""The heartbeat: the hub notes that it lives, so that afterwards it can tell when it did not."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from ultraviolet.times import now
+
+EVERY = 30.0
+"""Seconds between two beats."""
+_DOWN = timedelta(seconds=90)
+"""A gap longer than this was a time without a hub."""
+
+_GET = text("SELECT value FROM settings WHERE name = :name")
+_PUT = text(
+    """INSERT INTO settings (name, value) VALUES (:name, :value)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
+)
+
+
+class Down(msgspec.Struct, frozen=True):
+    """A time in which no hub ran on this database."""
+
+    since: str
+    until: str
+
+
+def beat(connection: Connection) -> None:
+    """Note that a hub lives; if none has for long, note that too."""
+    last = connection.execute(_GET, {"name": "alive_at"}).scalar()
+    moment = now()
+    if last and datetime.now(UTC) - datetime.fromisoformat(last) > _DOWN:
+        down = msgspec.json.encode(Down(last, moment)).decode()
+        connection.execute(_PUT, {"name": "last_down", "value": down})
+    connection.execute(_PUT, {"name": "alive_at", "value": moment})
+
+
+def last_down(connection: Connection) -> Down | None:
+    """Give the last time in which no hub ran."""
+    found = connection.execute(_GET, {"name": "last_down"}).scalar()
+    return msgspec.json.decode(found, type=Down) if found else None

@@ -1,0 +1,63 @@
+"""Looks whether a database is whole: its tables, their file, and whether what is written twice agrees."""
+
+import msgspec
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from ultraviolet.mirror import dialect
+from ultraviolet.mirror.migrations import configuration
+
+_QUESTIONS = {
+    "every object has its current content in the history": """SELECT count(*) FROM objects o WHERE NOT EXISTS (
+      SELECT 1 FROM versions v WHERE v.integration_id = o.integration_id AND v.resource = o.resource AND v.id = o.id
+        AND v.version = o.version)""",
+    "every link belongs to an object": """SELECT count(*) FROM links l WHERE NOT EXISTS (
+      SELECT 1 FROM objects o WHERE o.integration_id = l.integration_id AND o.resource = l.resource AND o.id = l.id
+        AND o.deleted_at IS NULL)""",
+    "every object known only in part is to be read": """SELECT count(*) FROM objects o
+      WHERE o.completeness = 'partial' AND o.deleted_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM stale s WHERE s.integration_id = o.integration_id AND s.resource = o.resource AND s.id = o.id)""",
+}
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What was looked at, and whether it is as it should be."""
+
+    what: str
+    well: bool
+    detail: str
+
+
+def check(connection: Connection) -> list[Finding]:
+    """Look at everything; nothing is changed."""
+    found = [_revision(connection)]
+    if not found[0].well:
+        return found
+    if not dialect.is_postgresql(connection):
+        found.append(_file(connection))
+    for what, question in _QUESTIONS.items():
+        wrong = connection.execute(text(question)).scalar_one()
+        found.append(Finding(what, wrong == 0, "yes" if wrong == 0 else f"not so for {wrong}"))
+    return found
+
+
+def _revision(connection: Connection) -> Finding:
+    now = MigrationContext.configure(connection).get_current_revision()
+    wanted = ScriptDirectory.from_config(configuration()).get_current_head()
+    detail = (
+        f"{now}"
+        if now == wanted
+        else f"{now}, this release works with {wanted}: run `ultraviolet db upgrade`"
+    )
+    return Finding("tables", now == wanted, detail)
+
+
+def _file(connection: Connection) -> Finding:
+    said = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(5)")]
+    said += [
+        f"{row[0]} refers to {row[2]} that is missing"
+        for row in connection.exec_driver_sql("PRAGMA foreign_key_check")
+    ]
+    well = said == ["ok"]
+    return Finding("file", well, "; ".join(said[:5]))

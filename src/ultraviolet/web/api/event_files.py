@@ -1,0 +1,53 @@
+"""API: events as a file, out of one hub and into another."""
+
+from collections.abc import AsyncIterator
+
+from litestar import get, post
+from litestar.params import FromPath
+from litestar.response import Stream
+
+from ultraviolet.hub import event_files, integrations
+from ultraviolet.hub.event_files import Imported
+from ultraviolet.hub.hub import Hub
+from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+
+TAGS = ["events"]
+
+
+@get("/integrations/{integration:str}/events/export", guards=[at_least("operator")], tags=TAGS)
+async def export_events(hub: GivenHub, integration: FromPath[str]) -> Stream:
+    """Download all events of an integration as JSON lines, raw bodies kept exactly."""
+    found = await hub.store.read(lambda c: integrations.find(c, integration))
+    return Stream(
+        _pieces(hub, found.id),
+        media_type="application/jsonl",
+        headers={"content-disposition": f'attachment; filename="events-{found.id}.jsonl"'},
+    )
+
+
+@post(
+    "/integrations/{integration:str}/events/import",
+    guards=[at_least("admin")],
+    status_code=200,
+    tags=TAGS,
+)
+async def import_events(
+    hub: GivenHub, caller: GivenCaller, request: AnyRequest, integration: FromPath[str]
+) -> Imported:
+    """Take in JSON lines as `export` writes them, up to 4 MB a request; what is known already is not doubled."""
+    lines = event_files.read(await request.body())
+    found = await hub.store.read(lambda c: integrations.find(c, integration))
+    return await hub.import_events(found.id, caller.name, lines)
+
+
+async def _pieces(hub: Hub, integration_id: int) -> AsyncIterator[bytes]:
+    after = 0
+    while True:
+        lines = await hub.store.read(lambda c, after=after: event_files.piece(c, integration_id, after))
+        if not lines:
+            return
+        yield event_files.write(lines)
+        after = lines[-1].seq
+
+
+HANDLERS = [export_events, import_events]

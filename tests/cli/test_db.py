@@ -1,0 +1,131 @@
+"""`ultraviolet db`: from any store to any other, whole, while deliveries come."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, delete, select, text
+from tests.door import Door, body, run
+from typer.testing import CliRunner
+
+from ultraviolet.cli import db
+from ultraviolet.errors import ConflictError, NotFoundError
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.settings import Settings
+from ultraviolet.mirror import dialect
+from ultraviolet.mirror.tables import events, integrations, versions
+
+KEY = "a key of sixteen characters"
+
+
+def opened(url: str, data: Path) -> Hub:
+    return Hub.open(Settings(data=data, database_url=url, public_url="http://hub.test", secret_key=KEY))
+
+
+def call(*arguments: str, url: str) -> Any:
+    """Run a command on a hub's database; gives its JSON."""
+    done = CliRunner().invoke(db.app, [*arguments, "--json"], env={"ULTRAVIOLET_DATABASE_URL": url})
+    if done.exception and not isinstance(done.exception, db.DamagedError):
+        raise done.exception
+    return json.loads(done.stdout)
+
+
+def contents(engine: Engine, table: Any) -> list[Any]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key.columns))]
+
+
+@pytest.fixture
+def door(tmp_path: Path, store_url: str) -> Any:
+    """A hub with some content on each store."""
+    hub = opened(store_url, tmp_path)
+    made = Door(hub)
+    run(made.deliver(*(body(number, name=f"Größe {number}") for number in range(1200))))
+    while made.take():
+        pass
+    yield made
+    hub.close()
+
+
+def test_a_backup_is_one_file_and_comes_back_on_either_store(
+    door: Door, store_url: str, tmp_path: Path, postgresql: Any
+) -> None:
+    file = tmp_path / "backup.db"
+    call("backup", str(file), url=store_url)
+
+    for number, url in enumerate([postgresql.new_database(), f"sqlite:///{tmp_path / 'again' / 'hub.db'}"]):
+        call("restore", str(file), url=url)
+        again = opened(url, tmp_path / str(number))
+        for table in (events, integrations, versions):
+            assert contents(door.hub.store.engine, table) == contents(again.store.engine, table)
+        back = Door.__new__(Door)
+        back.hub, back.integration_id, back.token = again, door.integration_id, door.token
+        assert run(back.deliver(body(5000), body(1))) == [200, 200]
+        assert back.take() == 1
+        again.close()
+        assert all(finding["well"] for finding in call("check", url=url))
+        with pytest.raises(ConflictError, match="already"):
+            call("restore", str(file), url=url)
+
+
+def test_a_hub_moves_to_postgresql_while_deliveries_come(tmp_path: Path, postgresql: Any) -> None:
+    old_url, new_url = f"sqlite:///{tmp_path / 'hub.db'}", postgresql.new_database()
+    old = opened(old_url, tmp_path)
+    door = Door(old)
+    run(door.deliver(*(body(number) for number in range(2000))))
+    stop = threading.Event()
+    acknowledged: list[int] = []
+
+    def deliver() -> None:
+        number = 10_000
+        while not stop.is_set():
+            assert run(door.deliver(body(number))) == [200]
+            acknowledged.append(number)
+            number += 1
+
+    other = threading.Thread(target=deliver)
+    other.start()
+    first = call("copy", new_url, url=old_url)
+    stop.set()
+    other.join()
+    second = call("copy", new_url, url=old_url)
+
+    new = opened(new_url, tmp_path)
+    stored = {row.event_id for row in new.store.read_now(lambda c: c.execute(select(events)).all())}
+    assert first["whole"]
+    assert not second["whole"]
+    assert {str(number) for number in [*range(2000), *acknowledged]} == stored
+    assert first["rows"]["events"] + second["rows"]["events"] == len(stored)
+    assert call("copy", new_url, url=old_url)["rows"] == {"events": 0}
+    old.close()
+    new.close()
+
+
+def test_check_finds_what_is_wrong(door: Door, store_url: str) -> None:
+    assert all(finding["well"] for finding in call("check", url=store_url))
+    door.hub.store.write_now(lambda c: c.execute(delete(versions)) and None)
+
+    wrong = [finding["what"] for finding in call("check", url=store_url) if not finding["well"]]
+
+    assert wrong == ["every object has its current content in the history"]
+
+
+def test_upgrade_makes_the_tables(postgresql: Any) -> None:
+    url = postgresql.empty_database()
+    assert not call("check", url=url)[0]["well"]
+
+    CliRunner().invoke(db.app, ["upgrade"], env={"ULTRAVIOLET_DATABASE_URL": url})
+
+    assert all(finding["well"] for finding in call("check", url=url))
+    engine = dialect.make_engine(url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM ion_parts")).scalar() == 0
+    engine.dispose()
+
+
+def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        call("backup", str(tmp_path / "backup"), url=f"sqlite:///{tmp_path / 'no.db'}")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,51 @@
+"""A hub that is not running, with one integration and its webhook URL, to deliver to."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sqlalchemy import select
+
+from ultraviolet.hub import events as hub_events
+from ultraviolet.hub import integrations, webhook_urls
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.integrations import NewIntegration
+
+
+class Door:
+    """A hub with one integration and its webhook URL, that is not running."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.integration_id, self.token = hub.store.write_now(self._set_up)
+
+    def _set_up(self, connection: Any) -> tuple[int, str]:
+        new = NewIntegration("plant", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
+        made = integrations.create(connection, self.hub.secrets, "test", new)
+        return made.id, webhook_urls.mint(connection, "test", made.id, "ION")[1]
+
+    def rows(self, table: Any) -> list[Any]:
+        return self.hub.store.read_now(lambda c: list(c.execute(select(table))))
+
+    async def deliver(self, *bodies: bytes) -> list[int]:
+        """Deliver all at the same time."""
+        await self.hub.ingest.refresh()
+        taken = await asyncio.gather(*(self.hub.ingest.submit(self.token, {}, body) for body in bodies))
+        return [verdict.status for verdict in taken]
+
+    def take(self) -> int:
+        work: Callable[[Any], Any] = lambda c: hub_events.take(c, self.hub.catalog, self.integration_id)  # noqa: E731
+        return self.hub.store.write_now(work).count
+
+
+def run(story: Awaitable[Any]) -> Any:
+    async def whole() -> Any:
+        return await story
+
+    return asyncio.run(whole())
+
+
+def body(number: int, **fields: Any) -> bytes:
+    told = {"eventId": number, "resource": "SUPPLIERS", "action": "UPDATE", "id": 7}
+    return json.dumps(told | {"new": {"id": 7, "name": f"Supplier {number}", **fields}}).encode()

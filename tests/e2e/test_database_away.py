@@ -1,0 +1,84 @@
+"""The database goes away and comes back: nothing is lost, everyone is told, and nobody has to do anything."""
+
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.postgresql import Postgresql, made
+
+UPDATE = "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supplier { id } } }"
+
+
+@pytest.fixture
+def server() -> Iterator[Postgresql]:
+    """A PostgreSQL of this test alone, which it may stop."""
+    own = made()
+    yield own
+    own.remove()
+
+
+def ask(
+    method: str, url: str, body: bytes | None = None, **headers: str
+) -> tuple[int, dict[str, str], str, float]:
+    """Send a request; gives status, headers, body and how many seconds it took."""
+    began = time.monotonic()
+    request = urllib.request.Request(url, data=body, method=method, headers=headers)
+    try:
+        answer = urllib.request.urlopen(request, timeout=30)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        named = {name.lower(): value for name, value in answer.headers.items()}
+        return answer.status, named, answer.read().decode(), time.monotonic() - began
+
+
+def test_while_the_database_is_away_deliveries_are_put_off_and_then_all_goes_on(
+    start_ion: Any, start_hub: Any, server: Postgresql, wait: Any
+) -> None:
+    ion = start_ion()
+    hub = start_hub(store_url=server.new_database())
+    integration = hub.connect(ion)
+    wait(lambda: hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"], 60, "the first fetch")
+    hub.fetch(integration)
+    minted = hub.api("POST", f"/integrations/{integration['id']}/webhook-urls", {"name": "by hand"})
+    hook = minted["url"]
+    assert ask("POST", hook, b"{}")[0] == 200
+
+    server.stop()
+    delivered = [ask("POST", hook, b'{"number": 1}') for _ in range(5)]
+    unknown = ask("POST", f"{hub.url}/hooks/uvh_unknown", b"{}")
+    page = ask("GET", f"{hub.url}/", accept="text/html", authorization=f"Bearer {hub.key}")
+    ready = ask("GET", f"{hub.url}/readyz", accept="application/json")
+    alive = ask("GET", f"{hub.url}/livez", accept="application/json")
+    while_away = ion.execute(UPDATE, i={"name": "made while it was away"})["createSupplier"]["supplier"]["id"]
+    server.start()
+
+    assert [(status, headers["retry-after"]) for status, headers, _, _ in delivered] == [(503, "1")] * 5
+    assert max(seconds for *_, seconds in delivered[1:]) < 1
+    assert unknown[0] == 503
+    assert page[0] == 503
+    assert "database" in page[2]
+    assert page[1]["refresh"] == "5"
+    assert (ready[0], ready[1]["retry-after"], alive[0]) == (503, "1", 200)
+    wait(lambda: ask("POST", hook, b'{"number": 1}')[0] == 200, 5, "deliveries are taken again")
+    wait(lambda: hub.find(f"/objects/suppliers/{while_away}"), 60, "what changed meanwhile arrives")
+    wait(lambda: hub.at_rest(ion, integration), 60, "all deliveries taken, applied and healed")
+    assert hub.cli("verify", "--json").returncode == 0
+
+
+def test_a_hub_waits_for_a_database_that_is_still_starting(
+    start_hub: Any, server: Postgresql, tmp_path: Any
+) -> None:
+    url = server.new_database()
+    server.stop()
+    back = threading.Timer(3, server.start)
+    back.start()
+
+    hub = start_hub(store_url=url)
+
+    back.join()
+    assert hub.api("GET", "/integrations")["items"] == []

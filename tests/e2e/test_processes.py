@@ -1,0 +1,120 @@
+"""Several processes over one database: whichever dies, deliveries are taken, duties go on, and the mirror is right."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from contextlib import closing
+from typing import Any
+
+import psycopg
+import pytest
+
+from ultraviolet.mirror.dialect import number
+
+HOLDERS = """SELECT l.objid::int, a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+  WHERE l.locktype = 'advisory' AND l.classid = %s AND l.objid <> 0 AND l.granted
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+PRESENT = HOLDERS.replace("<> 0", "= 0")
+CREATE = "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supplier { id } } }"
+
+
+def duties(store_url: str, query: str = HOLDERS) -> list[tuple[int, int]]:
+    """Give each integration in someone's hands, and the process that has it."""
+    with closing(psycopg.connect(store_url)) as connection:
+        found = connection.execute(query, [number("duties")]).fetchall()
+    return [(id_, int(re.sub(r"\D", "", name))) for id_, name in found]
+
+
+def accepted_is_stored(hub: Any, ion: Any) -> bool:
+    return ion.accepted() <= hub.stored_events()
+
+
+def test_three_processes_killed_in_turn_lose_nothing(
+    start_ion: Any, start_hub: Any, postgresql: Any, wait: Any
+) -> None:
+    ion = start_ion()
+    store = postgresql.new_database()
+    hub = start_hub("--workers", "3", store_url=store)
+    integration = hub.connect(ion)
+    wait(lambda: hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"], 60, "the first fetch")
+    hub.fetch(integration)
+    wait(lambda: len(duties(store, PRESENT)) == 3, 60, "three processes")
+    before = ion.changes()
+    ion._door("PATCH", "/_local/plant", {"changes_per_second": 200})
+    began = time.monotonic()
+    waits = []
+    for _ in range(3):
+        wait(lambda: len(duties(store, PRESENT)) == 3, 60, "the dead are replaced")
+        [(_, holder)] = wait(lambda: duties(store), 10, "someone has the duties")
+        seen = ion.changes()
+        wait(lambda seen=seen: ion.changes() > seen + 50, 20, "changes go on")
+        os.kill(holder, signal.SIGKILL)
+        killed = time.monotonic()
+        wait(lambda holder=holder: [p for _, p in duties(store) if p != holder], 10, "another goes on")
+        waits.append(time.monotonic() - killed)
+        assert len(duties(store)) == 1
+    rate = (ion.changes() - before) / (time.monotonic() - began)
+    ion.rest()
+
+    assert max(waits) < 5
+    assert rate > 20  # 200 are asked for; a busy machine makes fewer
+    wait(lambda: hub.at_rest(ion, integration), 60, "all deliveries taken, applied and healed")
+    assert accepted_is_stored(hub, ion)
+    done = hub.cli("verify", "--json")
+    assert done.returncode == 0, done.stdout
+    assert json.loads(done.stdout)["objects"] > 100
+    hub.child.stop()
+    assert hub.child.process.returncode == 0
+    assert duties(store, PRESENT) == []
+
+
+def test_integrations_are_shared_and_a_page_hears_of_another_processs_work(
+    start_ion: Any, start_hub: Any, postgresql: Any, wait: Any
+) -> None:
+    ion = start_ion()
+    store = postgresql.new_database()
+    key = "a secret key that all processes share"
+    one = start_hub(store_url=store, ULTRAVIOLET_SECRET_KEY=key)
+    web = start_hub(
+        "--role", "web", store_url=store, data=one.data.parent / "web", ULTRAVIOLET_SECRET_KEY=key
+    )
+    integration = one.connect(ion)
+    given = {"name": "second", "api_url": ion.url, "auth_url": ion.url, "client_id": ion.client_id}
+    one.api("POST", "/integrations", given | {"client_secret": ion.client_secret})
+    wait(lambda: {p for _, p in duties(store)} == {one.child.process.pid}, 10, "one has all duties")
+    worker = start_hub(
+        "--role", "worker", store_url=store, data=one.data.parent / "worker", ULTRAVIOLET_SECRET_KEY=key
+    )
+    pids = {one.child.process.pid, worker.child.process.pid}
+    wait(lambda: {p for _, p in duties(store)} == pids, 10, "each has one duty")
+    assert worker.status("/integrations", worker.key) == 404
+    wait(lambda: one.find("/integrations/1/fetches")["items"], 60, "the first fetch")
+
+    hears = subprocess.Popen(
+        ["curl", "-sN", "-H", f"authorization: Bearer {web.key}", f"{web.url}/live"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert hears.stdout
+    assert "listening" in hears.stdout.readline()
+    made = ion.execute(CREATE, i={"name": "seen in all processes"})["createSupplier"]["supplier"]
+    for line in hears.stdout:
+        if line.startswith("event: object"):
+            break
+    hears.terminate()
+    hears.wait()
+    hears.stdout.close()
+
+    found = wait(
+        lambda: web.find(f"/objects/suppliers/{made['id']}?integration={integration['id']}"), 5, "it is there"
+    )
+    assert found["fields"]["name"] == "seen in all processes"
+
+
+@pytest.mark.parametrize("option", [("--workers", "2"), ("--role", "web")])
+def test_several_processes_need_postgresql(start_hub: Any, option: tuple[str, str]) -> None:
+    with pytest.raises(Exception, match="PostgreSQL: a hub on SQLite is one process"):
+        start_hub(*option)

@@ -1,0 +1,88 @@
+"""Drift and freshness on a running hub: what webhooks alone leave wrong is measured, and a dead webhook is named."""
+
+import json
+from typing import Any
+
+import pytest
+
+NEVER = "0 0 1 1 *"
+ORDER = "{ purchaseOrders(first: 1, sort: [ID_ASC]) { edges { node { id } } } }"
+PART = "{ parts(first: 1) { edges { node { id } } } }"
+CREATE_LINE = """mutation ($i: CreatePurchaseOrderLineInput!) {
+  createPurchaseOrderLine(input: $i) { purchaseOrderLine { id } } }"""
+CREATE_ORDER = (
+    "mutation ($i: CreatePurchaseOrderInput!) { createPurchaseOrder(input: $i) { purchaseOrder { id } } }"
+)
+RECEIVERS = "{ webhookReceivers { edges { node { id _etag } } } }"
+SWITCH_OFF = """mutation ($i: UpdateWebhookReceiverInput!) {
+  updateWebhookReceiver(input: $i) { webhookReceiver { id } } }"""
+CREATE_SUPPLIER = "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supplier { id } } }"
+
+
+@pytest.fixture(scope="module")
+def integration(hub: Any, local_ion: Any) -> dict[str, Any]:
+    made = hub.connect(local_ion, incremental_schedule="0 * * * *", full_schedule=NEVER)
+    assert hub.fetch(made)["state"] == "done"
+    return made
+
+
+def printed(hub: Any, *command: str) -> Any:
+    done = hub.cli(*command, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_what_webhooks_alone_would_have_left_wrong(
+    hub: Any, local_ion: Any, integration: dict[str, Any], wait: Any
+) -> None:
+    order = local_ion.execute(CREATE_ORDER, i={"description": "for a line"})["createPurchaseOrder"]
+    part = local_ion.execute(PART)["parts"]["edges"][0]["node"]["id"]
+    line = {"purchaseOrderId": order["purchaseOrder"]["id"], "partId": part, "quantity": 4.0, "cost": 2.5}
+    made = local_ion.execute(CREATE_LINE, i=line)["createPurchaseOrderLine"]["purchaseOrderLine"]
+    wait(lambda: hub.find(f"/objects/purchase_order_lines/{made['id']}"), 5, "the line")
+    wait(lambda: hub.at_rest(local_ion, integration), 10, "rest")
+
+    report = printed(hub, "drift", "--since", "1h", "--by", "hour")
+
+    causes = {(one["resource"], one["cause"]): one for one in report["causes"]}
+    silent = causes["purchase_order_lines", "no_event_sent"]
+    assert silent["count"] == 1
+    assert silent["share"] == 1.0
+    assert 0 < silent["p50_seconds"] < 10
+    assert list(silent["healed_by"].values()) == [1]
+    assert causes["purchase_orders", "partial_create"]["healed_by"] == {"heal": 1}
+    assert sum(sum(one["causes"].values()) for one in report["over_time"]) == report["wrong"]
+    here = (
+        f"/integrations/{integration['id']}/drift/samples?cause=no_event_sent&resource=purchase_order_lines"
+    )
+    (sample,) = hub.api("GET", here)["items"]
+    assert sample["id"] == str(made["id"])
+    assert "no_event_sent" in hub.cli("drift").stdout
+
+
+def test_a_mirror_that_was_just_read_is_fresh(hub: Any, integration: dict[str, Any]) -> None:
+    judged = printed(hub, "freshness")
+
+    assert judged["sentence"].startswith("Fresh: last change"), judged["causes"]
+    assert {one["state"] for one in judged["resources"]} == {"fresh"}
+    assert judged["p99_seconds"] > 0
+    (status,) = printed(hub, "status")["integrations"]
+    assert (status["freshness"], status["sentence"][:6]) == ("fresh", "Fresh:")
+
+
+def test_a_deactivated_receiver_is_noticed_and_named(
+    hub: Any, local_ion: Any, integration: dict[str, Any]
+) -> None:
+    for edge in local_ion.execute(RECEIVERS)["webhookReceivers"]["edges"]:
+        node = edge["node"]
+        local_ion.execute(SWITCH_OFF, i={"id": node["id"], "etag": node["_etag"], "active": False})
+    for number in range(3):
+        local_ion.execute(CREATE_SUPPLIER, i={"name": f"Unheard {number}"})
+    hub.fetch(integration, "incremental")
+
+    judged = printed(hub, "freshness")
+
+    assert judged["state"] == "stale"
+    assert "no event told" in judged["sentence"]
+    assert "is the receiver active" in judged["sentence"]
+    assert "no event told" in hub.cli("status").stdout

@@ -1,0 +1,171 @@
+"""Freshness: it decays when nothing proves it, and what is wrong is named with the next step."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import Connection, text
+
+from ultraviolet.hub import freshness, heartbeat, integrations
+from ultraviolet.hub.fetch import prove
+from ultraviolet.hub.freshness import Freshness, Now
+from ultraviolet.hub.integrations import NewIntegration
+from ultraviolet.hub.secrets import Secrets
+from ultraviolet.hub.settings import Settings
+from ultraviolet.ion.catalog import load
+from ultraviolet.mirror.apply import apply, mark_stale
+from ultraviolet.mirror.observation import Mark, Observation, Origin
+from ultraviolet.mirror.store import Store
+
+START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+
+
+def at(seconds: float) -> str:
+    return (START + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
+
+
+class Plant:
+    """An integration with one resource that a fetch has proven at second 0."""
+
+    def __init__(self, connection: Connection, secrets: Secrets) -> None:
+        self.connection = connection
+        given = NewIntegration("plant", "http://ion", "http://ion", "id", "secret")
+        self.integration = integrations.create(connection, secrets, "test", given)
+        self.read("1", -100, first=True)
+        prove(connection, 1, "parts", at=at(0), by="incremental fetch")
+        self.event(-50)
+
+    def judge(self, seconds: float, **more: Any) -> Freshness:
+        now = Now(START + timedelta(seconds=seconds), **more)
+        return freshness.of(self.connection, load(), self.integration, now)
+
+    def read(self, id_: str, second: float, *, first: bool = False) -> None:
+        fields = {"id": int(id_), "_updated": at(second)}
+        origin = Origin("fetch", None, first)
+        seen = Observation("parts", id_, "full", fields, at(second), origin, at(second), at(second))
+        apply(self.connection, load(), 1, [seen])
+
+    def event(self, second: float) -> None:
+        self.connection.execute(
+            text(
+                """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, received_at, body, headers,
+                  signature, deliveries) VALUES (1, 1, :key, :at, :key, '{}', 'verified', 1)"""
+            ),
+            {"key": at(second).encode(), "at": at(second)},
+        )
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Iterator[Plant]:
+    settings = Settings(data=tmp_path, database_url="", public_url="http://hub.test")
+    store = Store.open(f"sqlite:///{tmp_path / 'hub.db'}")
+    with store.engine.connect() as connection:
+        yield Plant(connection, Secrets.from_settings(settings))
+    store.close()
+
+
+def kinds(judged: Freshness) -> list[str]:
+    return [cause.kind for cause in judged.causes]
+
+
+def test_what_was_just_confirmed_is_fresh(plant: Plant) -> None:
+    judged = plant.judge(40)
+    assert judged.sentence == "Fresh: last change 2 min ago, everything confirmed 40 s ago."
+    assert judged.state == "fresh"
+    assert judged.causes == []
+
+
+def test_it_decays_when_nothing_proves_it(plant: Plant) -> None:
+    states = [plant.judge(minutes * 60).state for minutes in (5, 8, 10, 15, 17, 60 * 24)]
+    assert states == ["fresh", "fresh", "ageing", "ageing", "stale", "stale"]
+    assert (
+        "parts were last confirmed 17 min ago, though a fetch is due every 5 min"
+        in plant.judge(17 * 60).sentence
+    )
+
+
+def test_nothing_was_read_yet(plant: Plant) -> None:
+    for table in ("watermarks", "versions", "objects"):
+        plant.connection.execute(text(f"DELETE FROM {table}"))
+    judged = plant.judge(0)
+    assert judged.state == "unknown"
+    assert judged.sentence == "Unknown: nothing was read from this ION yet. Next: ultraviolet fetch run."
+
+
+def test_a_paused_integration_is_not_fresh(plant: Plant) -> None:
+    plant.integration = msgspec.structs.replace(plant.integration, paused=True)
+    judged = plant.judge(40)
+    assert judged.state == "paused"
+    assert kinds(judged) == ["paused"]
+    assert {one.state for one in judged.resources} == {"paused"}
+
+
+def test_failing_credentials_are_not_fresh(plant: Plant) -> None:
+    judged = plant.judge(40, problem="ION refuses these credentials")
+    assert judged.state == "stale"
+    assert judged.sentence.startswith(
+        "Stale: ION refuses these credentials. Next: ultraviolet integration test"
+    )
+
+
+def test_what_waits_long_or_cannot_be_read_is_stale(plant: Plant) -> None:
+    mark_stale(plant.connection, 1, [Mark("parts", "1", "event", at(1))])
+    assert plant.judge(20).state == "fresh"
+    assert kinds(plant.judge(60)) == ["behind"]
+    plant.connection.execute(text("UPDATE stale SET error = 'User does not have permission'"))
+    judged = plant.judge(20)
+    assert judged.state == "stale"
+    assert judged.sentence.startswith("Stale: 1 parts cannot be read: User does not have permission.")
+
+
+def test_changes_without_any_event_since_mean_a_dead_webhook(plant: Plant) -> None:
+    for number in range(2, 5):
+        plant.read(str(number), number)
+    judged = plant.judge(40)
+    assert judged.state == "stale"
+    assert "ION has 3 changes that no event told; the last event came 2 min ago" in judged.sentence
+    plant.event(10)
+    assert plant.judge(40).state == "fresh"
+
+
+def test_without_any_event_ever_it_says_so(plant: Plant) -> None:
+    plant.connection.execute(text("DELETE FROM events"))
+    judged = plant.judge(40)
+    assert kinds(judged) == ["no_event_yet"]
+    assert judged.state == "fresh"
+
+
+def test_a_time_without_a_hub_is_told_until_everything_is_confirmed(plant: Plant) -> None:
+    heartbeat.beat(plant.connection)
+    assert heartbeat.last_down(plant.connection) is None
+    plant.connection.execute(
+        text("UPDATE settings SET value = :at WHERE name = 'alive_at'"), {"at": at(-500)}
+    )
+    heartbeat.beat(plant.connection)
+    assert kinds(plant.judge(40)) == ["hub_was_down"]
+    prove(
+        plant.connection, 1, "parts", at=datetime.now(UTC).isoformat(timespec="microseconds"), by="full fetch"
+    )
+    assert kinds(plant.judge(40)) == []
+
+
+def test_healing_that_is_off_is_told(plant: Plant) -> None:
+    assert kinds(plant.judge(40, heals=False)) == ["healing_off"]
+
+
+def test_how_late_changes_arrive(plant: Plant) -> None:
+    moment = datetime.now(UTC)
+    fields = {"id": 9, "_updated": (moment - timedelta(seconds=3)).isoformat(timespec="microseconds")}
+    origin = Origin("heal")
+    now = moment.isoformat(timespec="microseconds")
+    seen = Observation("parts", "9", "full", fields, now, origin, fields["_updated"], now)
+    apply(plant.connection, load(), 1, [seen])
+    judged = freshness.of(plant.connection, load(), plant.integration, Now(moment))
+    (parts,) = judged.resources
+    assert parts.changes == 1
+    assert parts.p50_seconds is not None
+    assert 2.4 <= parts.p50_seconds <= 3.7
+    assert judged.p99_seconds == parts.p50_seconds
