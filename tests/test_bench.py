@@ -16,7 +16,6 @@ BUDGETED = {
     "ingest",
     "apply",
     "visible",
-    "visible",
     "fetch",
     "freshness",
     "start",
