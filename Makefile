@@ -1,9 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: setup demo test lint bench limitations screenshots lock help clean
+.PHONY: setup demo test lint soak bench limitations screenshots lock help clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= auto
+MINUTES ?= 30
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 13
@@ -27,6 +28,9 @@ lint: setup ## Check style, types and the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+
+soak: setup ## Run hub and local ION under faults and crashes for MINUTES (30), then prove that nothing is lost
+	$(BIN)/python -m tests.e2e.trouble --minutes $(MINUTES)
 
 bench: setup ## Measure the budgets against baselines of the same run; NAMES chooses some
 	$(BIN)/python -m bench $(NAMES)

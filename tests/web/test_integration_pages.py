@@ -1,9 +1,12 @@
 """The pages of integrations: changed, given other credentials, verified; schedules in plain words; refusals seen."""
 
+import re
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from ultraviolet.mirror.tables import webhook_urls
 from ultraviolet.web.pages.schedules import in_words
 
 
@@ -60,8 +63,15 @@ def test_the_page_says_what_deleting_takes_away(
 def test_what_a_url_refused_is_seen(signed_in: Any, integration: dict[str, Any]) -> None:
     shown = signed_in.submit("/webhooks", integration="1", name="Violet").text
     path = shown.partition("http://hub.test")[2].partition("<")[0]
-    assert signed_in.send("POST", path, content=b"x" * (1024 * 1024 + 1)).status_code == 413
-    assert "larger than 1 MiB" in signed_in.send("GET", "/webhooks").text
+    secret = signed_in.hub.secrets.seal("the secret of the receiver")
+    known = update(webhook_urls).values(shared_secret=secret)
+    signed_in.hub.store.write_now(lambda c: c.execute(known) and None)
+    signed_in.runner.run(signed_in.hub.ingest.refresh())
+    assert (
+        signed_in.send("POST", path, content=b"{}", headers={"x-ion-signature": "forged"}).status_code == 401
+    )
+    signed_in.runner.run(signed_in.hub.ingest.close())
+    assert re.search(r'class="badge bad[^>]*>[^<]*1', signed_in.send("GET", "/webhooks").text)
 
 
 def test_a_comparison_is_begun_and_shown(signed_in: Any, integration: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import functools
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -245,10 +245,15 @@ class Hub:
                 if id_ not in self.controllers:
                     self._known[id_] = integration
                     site = await self.site(id_)
-                    watchdog = Watchdog(self, self.ingest, site, functools.partial(self._wake, id_))
-                    watch = duty(watchdog, self.settings.watch_every)
-                    self.controllers[id_] = Controllers(site, watch, heal=self.settings.heal)
+                    self.controllers[id_] = Controllers(site, self._watch(site), heal=self.settings.heal)
                     self.controllers[id_].start()
+
+    def _watch(self, site: Site) -> Callable[[], Awaitable[float]] | None:
+        """Give the watchdog's duty; what healing is off for is to see what webhooks alone would leave."""
+        if not self.settings.heal:
+            return None
+        watchdog = Watchdog(self, self.ingest, site, functools.partial(self._wake, site.id))
+        return duty(watchdog, self.settings.watch_every)
 
     def integrations_changed(self) -> None:
         """Say that integrations changed, without waiting for the controllers to follow."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal, cast
 
-from litestar import Litestar, Response, Router, get
+from litestar import Litestar, Response, Router
 from litestar.datastructures import CacheControlHeader, ResponseHeader
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
@@ -19,12 +19,13 @@ from ultraviolet.errors import UltravioletError
 from ultraviolet.hub import access
 from ultraviolet.hub.access import Actor
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web import api, pages
-from ultraviolet.web.gate import AnyRequest, Find, GivenHub, caller_of, gate, same_site
+from ultraviolet.web import api, health, pages
+from ultraviolet.web.gate import AnyRequest, Find, caller_of, gate, same_site
 from ultraviolet.web.hooks import Asgi, Hooks
 from ultraviolet.web.live import live
 from ultraviolet.web.pages.render import STATIC, Renderer
 from ultraviolet.web.problems import as_problem
+from ultraviolet.web.requests import Requests
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -47,7 +48,7 @@ def create_app(hub: Hub) -> Asgi:
     serves = hub.role != "worker"
     served: list[Any] = [api.router(), pages.router(render), live, _assets()] if serves else []
     application = Litestar(
-        route_handlers=[livez, readyz, *served],
+        route_handlers=[*health.HANDLERS, *served],
         middleware=[gate(_finder(hub))],
         dependencies={
             "hub": Provide(lambda: hub, sync_to_thread=False),
@@ -62,20 +63,8 @@ def create_app(hub: Hub) -> Asgi:
         request_max_body_size=4 * 1024 * 1024,
         logging_config=None,
     )
-    return Hooks(hub.ingest, cast("Asgi", application)) if serves else cast("Asgi", application)
-
-
-@get("/livez", include_in_schema=False, sync_to_thread=False)
-def livez() -> dict[str, str]:
-    """Tell that the process runs."""
-    return {"status": "alive", "version": ultraviolet.__version__}
-
-
-@get("/readyz", include_in_schema=False)
-async def readyz(hub: GivenHub) -> dict[str, str]:
-    """Tell that the database answers."""
-    await hub.store.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar_one())
-    return {"status": "ready"}
+    noted = Requests(cast("Asgi", application))
+    return Hooks(hub.ingest, noted) if serves else noted
 
 
 def _finder(hub: Hub) -> Find:

@@ -4,12 +4,14 @@ Whatever an address is not good for, unknown, malformed and revoked ones answer 
 learn from the answer which addresses exist.
 """
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 import structlog
 
+from ultraviolet.hub import metrics
 from ultraviolet.hub.ingest import LARGEST_BODY, Ingest
 from ultraviolet.mirror.store import StoreUnavailableError
 from ultraviolet.web.problems import problem_body
@@ -56,6 +58,7 @@ class Hooks:
         body = await _body(receive)
         if body is None:
             return
+        began = time.perf_counter()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
             verdict = await self._ingest.submit(scope["path"][len(PREFIX) :], headers, body)
@@ -66,6 +69,7 @@ class Hooks:
             log.exception("delivery.failed")
             status = 503
         await _answer(send, status)
+        metrics.delivered(status, time.perf_counter() - began)
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -1,0 +1,23 @@
+"""The whole system by chance: random faults, kill -9 of hub and ION, then rest, and `verify` is the verdict."""
+
+import random
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.e2e.trouble import Trouble
+
+
+@pytest.mark.timeout(600)
+def test_nothing_is_lost_in_any_trouble(tmp_path: Path) -> None:
+    """Another seed each time; a failure shows it."""
+    seed = random.SystemRandom().getrandbits(32)
+    with ExitStack() as stack:
+        trouble = Trouble(stack, tmp_path, seed, rate=20, size="small")
+        trouble.run(30, crash_every=12, faults_last=3)
+        trouble.rest(240)
+        figures = trouble.figures()
+
+    assert (0, 0) == (figures["exit"], figures["lost"]), (seed, figures)
+    assert figures["verify"]["objects"] == figures["verify"]["equal"] > 100
+    assert sum(figures["crashes"].values()) >= 2
