@@ -427,3 +427,11 @@ saved_views = Table(
     UniqueConstraint("user_name", "resource", "name"),
     comment="tables of objects that someone wants to come back to",
 )
+
+problems = Table(
+    "problems",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("problem", Text, nullable=False, comment="what keeps ION from answering, in words"),
+    comment="what the process with the duties of an integration meets, for the pages of other processes",
+)
