@@ -16,7 +16,16 @@ import structlog
 from sqlalchemy import Connection
 
 from ultraviolet.errors import ConflictError, InvalidError
-from ultraviolet.hub import event_files, fetch, freshness, heartbeat, integrations, replay, verifications
+from ultraviolet.hub import (
+    event_files,
+    fetch,
+    freshness,
+    heartbeat,
+    integrations,
+    problems,
+    replay,
+    verifications,
+)
 from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.connection_test import TestResult
@@ -72,6 +81,7 @@ class Hub:
         self._setting_up: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._attention: defaultdict[int, Attention] = defaultdict(Attention)
         self._known: dict[int, Integration] = {}
+        self._noted: dict[int, str | None] = {}
         self._clients: dict[int, tuple[Integration, IonClient]] = {}
         self._session: aiohttp.ClientSession | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -200,7 +210,7 @@ class Hub:
     def freshness(self, connection: Connection, integration: Integration) -> Freshness:
         """Judge how much the mirror of an integration can be trusted now."""
         at_work = self.controllers.get(integration.id)
-        problem = at_work.problem if at_work else None
+        problem = at_work.problem if at_work else problems.of(connection, integration.id)
         known = Now(datetime.now(UTC), problem, heals=self.settings.heal)
         return freshness.of(connection, self.catalog, integration, known)
 
@@ -273,11 +283,20 @@ class Hub:
                     beaten = time.monotonic()
                     await self.store.write(heartbeat.beat)
                 await self.reload()
+                await self._note_problems()
             except StoreUnavailableError as error:
                 log.warning("integrations.not_followed", error=str(error))
                 await self._rest()  # another process may have the duties once the database is back
             except Exception as error:
                 log.warning("integrations.not_followed", error=str(error), exc_info=True)
+
+    async def _note_problems(self) -> None:
+        """Tell other processes what the duties here meet, when it is another than before."""
+        found = {id_: at_work.problem for id_, at_work in self.controllers.items()}
+        new = {id_: problem for id_, problem in found.items() if self._noted.get(id_, "") != problem}
+        if new and self._messenger:
+            await self.store.write(lambda c: problems.note(c, new))
+        self._noted = found
 
     async def _rest(self) -> None:
         """Leave all duties; what was begun is finished first."""

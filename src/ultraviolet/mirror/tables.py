@@ -465,3 +465,11 @@ findings = Table(
     Index("findings_by_integration", "integration_id", "resolved_at"),
     comment="what the watchdog found to be the matter, and what became of it",
 )
+
+problems = Table(
+    "problems",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("problem", Text, nullable=False, comment="what keeps ION from answering, in words"),
+    comment="what the process with the duties of an integration meets, for the pages of other processes",
+)

@@ -1,0 +1,82 @@
+"""Duties are shared evenly, held by one, taken over, and what they meet is known to all."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine
+
+from ultraviolet.hub import integrations, problems
+from ultraviolet.hub.duties import EveryDuty, NoDuty, SharedDuties, duties_of
+from ultraviolet.hub.integrations import NewIntegration
+from ultraviolet.hub.secrets import Secrets
+from ultraviolet.mirror import dialect
+
+WANTED = {1, 2, 3, 4, 5}
+
+
+@pytest.fixture
+def store_url(postgresql: Any) -> str:
+    return postgresql.new_database()
+
+
+def test_a_process_alone_has_all_and_shares_with_those_who_come(engine: Engine) -> None:
+    async def story() -> None:
+        one, two = SharedDuties(dialect.libpq(engine)), SharedDuties(dialect.libpq(engine))
+        assert await one.claim(WANTED) == WANTED
+        assert await two.claim(WANTED) == set()
+        kept = await one.claim(WANTED)
+        assert len(kept) == 3
+        await one.let_go(kept)
+        assert await two.claim(WANTED) == WANTED - kept
+        assert await one.claim(WANTED) == kept
+
+        await two.close()
+        async with asyncio.timeout(10):  # until the server has seen the other session end
+            while await one.claim(WANTED) != WANTED:  # noqa: ASYNC110  there is nothing to wait on
+                await asyncio.sleep(0.01)
+        assert await one.claim({2}) == {2}
+        await one.close()
+
+    asyncio.run(story())
+
+
+def test_without_its_session_a_process_has_no_duties(engine: Engine) -> None:
+    async def story() -> None:
+        duties = SharedDuties(dialect.libpq(engine))
+        assert await duties.claim(WANTED) == WANTED
+        with engine.begin() as connection:
+            connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ultraviolet duties%%'"
+                " AND datname = current_database()"
+            )
+        assert await duties.claim(WANTED) == set()
+        assert await duties.claim(WANTED) == WANTED
+        await duties.close()
+
+    asyncio.run(story())
+
+
+def test_a_process_that_serves_has_none_and_one_on_sqlite_all(engine: Engine, tmp_path: Any) -> None:
+    assert type(duties_of(engine, "web")) is NoDuty
+    assert type(duties_of(engine, "worker")) is SharedDuties
+    sqlite = dialect.make_engine(f"sqlite:///{tmp_path / 'hub.db'}")
+    assert type(duties_of(sqlite, "all")) is EveryDuty
+    sqlite.dispose()
+
+
+def test_what_duties_meet_is_there_for_other_processes(engine: Engine) -> None:
+    secrets = Secrets.from_text("a key of sixteen characters")
+
+    def said(connection: Connection) -> str | None:
+        return problems.of(connection, made.id)
+
+    with engine.begin() as connection:
+        new = NewIntegration("plant", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
+        made = integrations.create(connection, secrets, "test", new)
+        problems.note(connection, {made.id: "ION does not answer"})
+        assert said(connection) == "ION does not answer"
+        problems.note(connection, {made.id: "ION refuses the key"})
+        assert said(connection) == "ION refuses the key"
+        problems.note(connection, {made.id: None})
+        assert said(connection) is None
