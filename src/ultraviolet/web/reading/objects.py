@@ -366,11 +366,12 @@ def _object(
 def _version(row: RowMapping, older: Mapping[str, Any]) -> VersionShown:
     doc: dict[str, Any] = row["doc"]
     changed: list[str] = row["changed"]
+    left: Mapping[str, Any] = {} if row["change"] == "delete" else doc
     return VersionShown(
         version=row["version"],
         change=row["change"],
         changed=changed,
-        changes=[FieldChange(name, older.get(name), doc.get(name)) for name in changed],
+        changes=[FieldChange(name, older.get(name), left.get(name)) for name in changed],
         fields=doc,
         source_time=row["source_time"],
         observed_at=row["observed_at"],
