@@ -19,6 +19,7 @@ from ultraviolet.hub.access import Actor
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web import api, pages
 from ultraviolet.web.gate import AnyRequest, Find, GivenHub, caller_of, gate, same_site
+from ultraviolet.web.guard import Guard
 from ultraviolet.web.hooks import Asgi, Hooks
 from ultraviolet.web.live import live
 from ultraviolet.web.pages.render import STATIC, Renderer
@@ -58,7 +59,9 @@ def create_app(hub: Hub) -> Asgi:
         request_max_body_size=4 * 1024 * 1024,
         logging_config=None,
     )
-    return Hooks(hub.ingest, cast("Asgi", application)) if serves else cast("Asgi", application)
+    guard = Guard(hub.settings.allowed_sources, hub.settings.trusted_proxies)
+    asgi = cast("Asgi", application)
+    return Hooks(hub.ingest, asgi, guard) if serves else asgi
 
 
 @get("/livez", include_in_schema=False, sync_to_thread=False)
