@@ -10,7 +10,17 @@ from rich.console import Console
 
 from bench.frame import Benchmark, Figure, LossyRunError, Scale, show
 
-BENCHMARKS = ("local-ion", "local-ion-changes", "local-ion-plant", "ingest", "apply", "start")
+BENCHMARKS = (
+    "local-ion",
+    "local-ion-changes",
+    "local-ion-plant",
+    "ingest",
+    "apply",
+    "visible",
+    "fetch",
+    "freshness",
+    "start",
+)
 TINY = Scale(repeats=1, size=0.01)
 
 

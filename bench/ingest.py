@@ -50,12 +50,13 @@ def _measured(store: str, data: Path, new: NewDatabase, scale: Scale) -> list[Fi
     ):
         for turn in range(scale.repeats + 1):
             first = 1 + turn * number
-            turns.append((_turn(durable, first, number), _turn(bare, first, number)))
+            turns.append((turn_of(durable, first, number), turn_of(bare, first, number)))
         expect("events stored", number * len(turns), _count(address))
     return _figures(store, turns[1:])
 
 
-def _turn(server: Announced, first: int, number: int) -> Turn:
+def turn_of(server: Announced, first: int, number: int) -> Turn:
+    """Send a server so many deliveries from a number on."""
     sent = requests(server.address, first, number)
     before = processor_seconds(server.pid)
     found = flood(server.address, sent, CONNECTIONS)

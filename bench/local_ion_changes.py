@@ -78,10 +78,10 @@ def measure(scale: Scale) -> list[Figure]:
 def _work(ion: LocalIonProcess, changes: int) -> Run:
     """Let the plant make so many changes, and wait until all of it is delivered."""
     before, began, processor = ion.changes(), time.perf_counter(), processor_seconds(ion.child.process.pid)
-    _pace(ion, RATE)
+    pace(ion, RATE)
     while ion.changes() - before < changes:
         time.sleep(0.1)
-    _pace(ion, 0)
+    pace(ion, 0)
     with closing(sqlite3.connect(ion.data / "ion.db")) as database:
         while database.execute(UNDER_WAY).fetchone()[0]:
             time.sleep(0.1)
@@ -90,7 +90,8 @@ def _work(ion: LocalIonProcess, changes: int) -> Run:
     return Run(made, time.perf_counter() - began, taken)
 
 
-def _pace(ion: LocalIonProcess, rate: float) -> None:
+def pace(ion: LocalIonProcess, rate: float) -> None:
+    """Let the plant make so many changes a second; none for 0."""
     content = json.dumps({"changes_per_second": rate}).encode()
     headers = {"content-type": "application/json"}
     asked = urllib.request.Request(f"{ion.url}/_local/plant", content, headers, method="PATCH")

@@ -39,7 +39,14 @@ def processor_seconds(pid: int) -> float:
 
 def resident(pid: int) -> float:
     """Tell how many megabytes of memory a process holds."""
-    line = next(
-        row for row in Path(f"/proc/{pid}/status").read_text().splitlines() if row.startswith("VmRSS")
-    )
-    return int(line.split()[1]) / 1024
+    return _megabytes(pid, "VmRSS")
+
+
+def most_resident(pid: int) -> float:
+    """Tell how many megabytes of memory a process has held at most."""
+    return _megabytes(pid, "VmHWM")
+
+
+def _megabytes(pid: int, name: str) -> float:
+    rows = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(row for row in rows if row.startswith(name)).split()[1]) / 1024

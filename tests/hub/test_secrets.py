@@ -13,6 +13,7 @@ from ultraviolet.hub.secrets import SecretKeyError, Secrets, digest, new_token
 class Settings(msgspec.Struct, frozen=True):
     data: Path
     secret_key: str | None = None
+    old_secret_key: str | None = None
 
 
 def test_what_is_sealed_opens_again_and_never_looks_the_same() -> None:
@@ -53,3 +54,13 @@ def test_tokens_are_unique_and_their_digest_does_not_show_them() -> None:
     assert token.startswith("uvh_")
     assert new_token("uvh") != token
     assert len(digest(token)) == 32
+
+
+def test_an_older_key_still_opens_and_the_newest_seals(tmp_path: Path) -> None:
+    old, new = "0123456789abcdef", "fedcba9876543210"
+    sealed = Secrets.from_text(old).seal("kept")
+
+    both = Secrets.from_settings(Settings(tmp_path, new, old))
+
+    assert both.open(sealed) == "kept"
+    assert Secrets.from_text(new).open(both.seal("kept")) == "kept"

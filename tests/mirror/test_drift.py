@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, text
 
 from ultraviolet.ion.catalog import Catalog
@@ -94,10 +95,10 @@ def test_what_an_event_told_in_part_and_what_ion_computed(connection: Connection
     assert computed == at(7)  # ION gives a computed value no time of its own
 
 
-def test_an_event_that_was_lost_by_ion(connection: Connection, catalog: Catalog) -> None:
+def test_an_event_that_was_taken_from_ions_record(connection: Connection, catalog: Catalog) -> None:
     mirror = Mirror(connection, catalog)
-    mirror(marks=[Mark(ORDER, "1", "event lost", at(7))])
-    mirror(read(8, _updated=at(5), status="ORDERED", orderedAt=None, supplierId=1))
+    told = event(50, sent=5, status="ORDERED")
+    mirror(msgspec.structs.replace(told, origin=Origin("event", "8", lost=True)))
     assert ["event_lost"] == mirror.causes()
 
 

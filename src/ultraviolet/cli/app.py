@@ -20,6 +20,7 @@ from ultraviolet.cli import (
     objects,
     processes,
     proof,
+    secret_keys,
     setup,
     sql,
     verifications,
@@ -39,6 +40,7 @@ app.command("demo", rich_help_panel="Processes")(demo.demo)
 app.command("doctor", rich_help_panel="Processes")(doctor.doctor)
 app.add_typer(config.app, name="config", rich_help_panel="Processes")
 app.add_typer(db.app, name="db", rich_help_panel="Processes")
+app.add_typer(secret_keys.app, name="secrets", rich_help_panel="Processes")
 app.add_typer(ion.app, name="ion", rich_help_panel="Processes")
 app.add_typer(integrations.app, name="integration")
 app.add_typer(webhooks.app, name="webhook")

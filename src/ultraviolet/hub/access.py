@@ -106,13 +106,25 @@ def list_users(connection: Connection) -> list[User]:
 def remove_user(connection: Connection, actor: str, user_id: int) -> None:
     """Remove a person and sign them out everywhere; the last administrator stays."""
     user = get_user(connection, user_id)
-    admins = connection.execute(
-        select(func.count()).select_from(users).where(users.c.role == "admin")
-    ).scalar_one()
-    if user.role == "admin" and admins == 1:
-        raise ConflictError(f"{user.name} is the last administrator; make another one first")
+    _leave_an_admin(connection, user)
     connection.execute(delete(users).where(users.c.id == user_id))
     audit.record(connection, actor, "user.remove", user.name)
+
+
+def set_role(connection: Connection, actor: str, user_id: int, role: Role) -> User:
+    """Let a person do more or less from now on; the last administrator stays one."""
+    user = get_user(connection, user_id)
+    if user.role != _role(role):
+        _leave_an_admin(connection, user)
+        connection.execute(update(users).where(users.c.id == user_id).values(role=role))
+        audit.record(connection, actor, "user.set_role", user.name, {"from": user.role, "to": role})
+    return get_user(connection, user_id)
+
+
+def _leave_an_admin(connection: Connection, but: User) -> None:
+    count = select(func.count()).select_from(users).where(users.c.role == "admin")
+    if but.role == "admin" and connection.execute(count).scalar_one() == 1:
+        raise ConflictError(f"{but.name} is the last administrator; make another one first")
 
 
 def set_password(connection: Connection, actor: str, user_id: int, password: str) -> None:

@@ -67,10 +67,10 @@ class Controllers:
             "poll": self._poll,
             "verify": self._verify,
         }
-        if self._watch:
-            duties["watch"] = self._watch
         if not self._heals:
             del duties["heal"], duties["poll"]
+        if self._watch:
+            duties["watch"] = self._watch
         for name, duty in duties.items():
             self._tasks.append(asyncio.create_task(self._forever(name, duty), name=f"{name}-{self._site.id}"))
 

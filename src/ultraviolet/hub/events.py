@@ -26,7 +26,7 @@ _BY_WHOM = {"createdById", "updatedById"}
 """Links to people that say nothing of what a row ties together."""
 
 _WAITING = text(
-    """SELECT seq, body, received_at FROM events
+    """SELECT seq, body, received_at, signature FROM events
     WHERE integration_id = :integration AND outcome IS NULL ORDER BY seq LIMIT :limit"""
 )
 _JUDGE = (
@@ -117,7 +117,7 @@ def about(connection: Connection, catalog: Catalog, integration_id: int, seqs: S
 def _said_again(
     connection: Connection, catalog: Catalog, integration_id: int, seqs: Sequence[int]
 ) -> list[_Said]:
-    query = select(events.c.seq, events.c.body, events.c.received_at).where(
+    query = select(events.c.seq, events.c.body, events.c.received_at, events.c.signature).where(
         events.c.integration_id == integration_id, events.c.seq.in_(seqs)
     )
     rows = connection.execute(query.order_by(events.c.seq)).all()
@@ -157,7 +157,7 @@ def _about_object(row: Any, resource: Resource, envelope: Envelope) -> _Said:
         "partial",
         {name: value for name, value in envelope.fields.items() if name in kept},
         observed_at=row.received_at,
-        origin=Origin("event", str(row.seq)),
+        origin=Origin("event", str(row.seq), lost=row.signature == "recovered"),
         source_time=envelope.source_time,
     )
     return _Said(row.seq, observation)

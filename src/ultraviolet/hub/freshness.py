@@ -13,7 +13,8 @@ import msgspec
 from cronsim import CronSim
 from sqlalchemy import Connection, func, select
 
-from ultraviolet.hub import heartbeat
+from ultraviolet.hub import findings, heartbeat
+from ultraviolet.hub.findings import Finding
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror import arrivals
@@ -29,6 +30,8 @@ _SLACK = 60.0
 """Seconds a fetch may take beyond its schedule."""
 _SILENT = 3
 """So many changes found without any event since, and the webhook counts as dead."""
+_MOST = 20
+"""Findings that are looked at."""
 _WORST: tuple[State, ...] = ("paused", "stale", "unknown", "ageing", "fresh")
 
 
@@ -202,7 +205,9 @@ def _causes(
             "paused", "Nothing is read from ION", f"ultraviolet integration resume {integration.name}"
         )
         return
-    if now.problem:
+    found = findings.recent(connection, integration.id, _MOST, standing=True)
+    yield from _found(found)
+    if now.problem and not any(one.kind in ("credentials", "unreachable") for one in found):
         yield Cause("ion_fails", now.problem, f"ultraviolet integration test {integration.name}")
     elif integration.test_result and not integration.test_result.ok:
         found = [f for f in integration.test_result.findings if f.severity == "error"]
@@ -229,6 +234,13 @@ def _causes(
         yield Cause("no_event_yet", says, f"ultraviolet setup apply {integration.name}", red=False)
     if not now.heals:
         yield Cause("healing_off", "Healing is switched off by ULTRAVIOLET_HEAL", "start the hub without it")
+
+
+def _found(standing: Sequence[Finding]) -> Iterator[Cause]:
+    """Give what the watchdog found and has not put right; what it has is told, but is no reason for doubt."""
+    for one in standing:
+        harmless = one.repaired_at is not None or one.kind in ("gap", "forged") or one.subject == "none"
+        yield Cause(one.kind, one.sentence, one.next_step, red=not harmless)
 
 
 def _state(integration: Integration, causes: Sequence[Cause], mirrored: Sequence[ResourceFreshness]) -> State:
@@ -293,7 +305,8 @@ def _unheard(
     connection: Connection, catalog: Catalog, integration_id: int, now: datetime
 ) -> tuple[str | None, int]:
     """Tell when the last event came, and how many changes no event told since; of what ION never announces none."""
-    newest = select(events.c.received_at).where(events.c.integration_id == integration_id)
+    # `+ 0` keeps SQLite from sorting all of an integration's rows where it can walk back from the newest.
+    newest = select(events.c.received_at).where(events.c.integration_id + 0 == integration_id)
     last = connection.execute(newest.order_by(events.c.seq.desc()).limit(1)).scalar()
     since = max(last or "", text(now - timedelta(days=1)))
     query = select(func.count()).where(
@@ -307,7 +320,7 @@ def _unheard(
 
 
 def _last_change(connection: Connection, integration_id: int) -> str | None:
-    query = select(versions.c.observed_at).where(versions.c.integration_id == integration_id)
+    query = select(versions.c.observed_at).where(versions.c.integration_id + 0 == integration_id)
     return connection.execute(query.order_by(versions.c.seq.desc()).limit(1)).scalar()
 
 

@@ -30,9 +30,9 @@ _REREAD_AFTER = 2.0
 _UNKNOWN_REREAD_AFTER = 0.2
 _SEEN_EVERY = 1.0
 """Seconds between two notes that an address is in use: its row would else be a place where processes queue."""
-_COUNT_EVERY = 1.0
 _ASK_AGAIN_AFTER = 0.5
 """Seconds in which deliveries are put off at once after the database did not answer, instead of waiting for it too."""
+_COUNT_EVERY = 1.0
 _PRIVATE = {"authorization", "cookie", "proxy-authorization"}
 
 log = structlog.get_logger()

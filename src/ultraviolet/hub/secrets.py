@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -31,6 +32,11 @@ class SecretSettings(Protocol):
         ...
 
     @property
+    def old_secret_key(self) -> str | None:
+        """The key before, which still opens what it sealed."""
+        ...
+
+    @property
     def data(self) -> Path:
         """The folder that holds `secret.key` when no key is set."""
         ...
@@ -39,24 +45,26 @@ class SecretSettings(Protocol):
 class Secrets:
     """Encrypts and decrypts what the hub keeps for others, such as ION's credentials (AES-256-GCM)."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, *older: bytes) -> None:
         self._cipher = AESGCM(key)
+        self._openers = [self._cipher, *map(AESGCM, older)]
 
     @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Make the key from any text of 16 characters or more."""
-        if len(text.strip()) < _SHORTEST_KEY:
+    def from_text(cls, text: str, *older: str) -> Self:
+        """Make the key from any text of 16 characters or more; older ones only open what they sealed."""
+        if any(len(one.strip()) < _SHORTEST_KEY for one in (text, *older)):
             raise InvalidError(
                 "The secret key is too short: use 16 characters or more, best `openssl rand -hex 32`"
             )
-        return cls(hashlib.sha256(text.strip().encode()).digest())
+        return cls(*(hashlib.sha256(one.strip().encode()).digest() for one in (text, *older)))
 
     @classmethod
     def from_settings(cls, settings: SecretSettings) -> Self:
         """Take the key that is set, else the one in the data folder, which is made on first use."""
         if settings.secret_key:
-            return cls.from_text(settings.secret_key)
-        return cls.from_text(_key_file(settings.data / "secret.key"))
+            older = [settings.old_secret_key] if settings.old_secret_key else []
+            return cls.from_text(settings.secret_key, *older)
+        return cls.from_text(*_key_file(settings.data / "secret.key").split())
 
     def seal(self, text: str) -> bytes:
         """Encrypt; the same text never looks the same twice."""
@@ -64,11 +72,11 @@ class Secrets:
         return nonce + self._cipher.encrypt(nonce, text.encode(), None)
 
     def open(self, sealed: bytes) -> str:
-        """Decrypt; raises SecretKeyError when this key did not seal it."""
-        try:
-            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], None).decode()
-        except (InvalidTag, ValueError) as error:
-            raise SecretKeyError(SecretKeyError.__doc__) from error
+        """Decrypt; raises SecretKeyError when none of the keys sealed it."""
+        for cipher in self._openers:
+            with suppress(InvalidTag, ValueError):
+                return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], None).decode()
+        raise SecretKeyError(SecretKeyError.__doc__)
 
 
 def new_token(prefix: str, nbytes: int = 32) -> str:
@@ -79,6 +87,27 @@ def new_token(prefix: str, nbytes: int = 32) -> str:
 def digest(token: str) -> bytes:
     """Give what is stored of a token: enough to recognise it, not to use it."""
     return hashlib.sha256(token.encode()).digest()
+
+
+def new_key_first(path: Path) -> None:
+    """Put a new key before the ones in the file, which still open what they sealed."""
+    _replace(path, f"{secrets.token_hex(32)}\n{_key_file(path)}")
+
+
+def forget_old_keys(path: Path) -> None:
+    """Leave only the newest key in the file."""
+    _replace(path, _key_file(path).split()[0])
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file so that there is always the old one or the new one, on disk."""
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
 
 
 def _key_file(path: Path) -> str:

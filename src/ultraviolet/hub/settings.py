@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True):
     """ULTRAVIOLET_WATCH_SECONDS: seconds between two looks of the watchdog."""
     secret_key: str | None = None
     """ULTRAVIOLET_SECRET_KEY or _FILE; by default the file `secret.key` in the data folder."""
+    old_secret_key: str | None = None
+    """ULTRAVIOLET_OLD_SECRET_KEY or _FILE: the key before, while `ultraviolet secrets rotate` is under way."""
 
     heal: bool = True
     """ULTRAVIOLET_HEAL: off leaves the mirror to webhooks and scheduled fetches, to measure what healing does."""
@@ -52,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True):
             trusted_proxies=_networks(found, "ULTRAVIOLET_TRUSTED_PROXIES"),
             watch_every=_seconds(found, "ULTRAVIOLET_WATCH_SECONDS", 60.0),
             secret_key=_secret(found, "ULTRAVIOLET_SECRET_KEY"),
+            old_secret_key=_secret(found, "ULTRAVIOLET_OLD_SECRET_KEY"),
             heal=_switch(found, "ULTRAVIOLET_HEAL"),
         )
 

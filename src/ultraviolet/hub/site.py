@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import Connection
 
+from ultraviolet.hub import metrics
 from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.reader import Reader
@@ -47,6 +48,7 @@ class Site:
             return applied
 
         applied = await self.store.write(work)
+        metrics.observed(observations, applied.outcomes)
         self.tell(applied.changes)
         return applied
 

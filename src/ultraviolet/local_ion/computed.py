@@ -93,7 +93,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
     "purchase_order_lines": {
         "isOpen": "{t}.status NOT IN ('canceled', 'received')",
         "editable": "CASE {t}.status WHEN 'draft' THEN 'true' ELSE 'false' END",
-        "estimatedCost": _LINE_COST.replace("{l}", "{t}"),
+        "estimatedCost": _LINE_COST.replace("{l}", "{t}") + " + 0",  # so that no -0.0 comes of it
         "receivedQuantity": (
             "(SELECT coalesce(sum(ri.quantity), 0) FROM receipt_items ri WHERE ri.purchase_order_line_id = {t}.id)"
         ),

@@ -38,6 +38,11 @@ _NUMBER = (
     "CASE WHEN {c} >= 0 AND {c} < 1e13 AND CAST({c} * 100 + 0.5 AS INTEGER) / 100.0 = {c} THEN {c}"
     " WHEN {c} IS NOT NULL THEN json(json_text({c})) END"
 )
+# the same of what is computed, which the limit keeps from being computed once for each time it is named
+_COMPUTED = (
+    "(SELECT CASE WHEN v >= 0 AND v < 1e13 AND CAST(v * 100 + 0.5 AS INTEGER) / 100.0 = v THEN v"
+    " WHEN v IS NOT NULL THEN json(json_text(v)) END FROM (SELECT {c} AS v LIMIT 1) WHERE 1)"
+)
 # a document is kept as it is shown, but for numbers with an exponent and those that JSON does not have
 _DOCUMENT = (
     "CASE WHEN {c} GLOB '*[0-9][eE][-+0-9]*' OR {c} GLOB '*NaN*' OR {c} GLOB '*Infinity*'"
@@ -259,7 +264,7 @@ def _shown(field: Field, column: str) -> str:
     if field.type == "JSONString":
         return column
     if kind == "real":
-        return _NUMBER.format(c=column) if field.stored else f"json(json_text({column}))"
+        return (_NUMBER if field.stored else _COMPUTED).format(c=column)
     if kind == "boolean":
         return _TRUTH.format(c=column)
     if kind == "json":

@@ -31,7 +31,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 def check(connection: Connection) -> list[Finding]:
     """Look at everything; nothing is changed."""
-    found = [_revision(connection)]
+    found = [revision(connection)]
     if not found[0].well:
         return found
     if not dialect.is_postgresql(connection):
@@ -42,7 +42,8 @@ def check(connection: Connection) -> list[Finding]:
     return found
 
 
-def _revision(connection: Connection) -> Finding:
+def revision(connection: Connection) -> Finding:
+    """Tell whether the tables are those of this release."""
     now = MigrationContext.configure(connection).get_current_revision()
     wanted = ScriptDirectory.from_config(configuration()).get_current_head()
     detail = (

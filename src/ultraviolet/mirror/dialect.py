@@ -158,6 +158,15 @@ def says(connection: Connection) -> TextClause:
     return _SAYS_POSTGRESQL if is_postgresql(connection) else _SAYS_SQLITE
 
 
+def size(connection: Connection) -> int:
+    """Give the bytes that the database takes."""
+    if is_postgresql(connection):
+        return connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one()
+    return connection.exec_driver_sql(
+        "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+    ).scalar_one()
+
+
 def field_of(connection: Connection, doc: ColumnElement[Any], name: str) -> ColumnElement[Any]:
     """Give a field of a document as the text it is, and NULL where there is none."""
     if is_postgresql(connection):

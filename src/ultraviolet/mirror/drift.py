@@ -132,6 +132,8 @@ def _came(connection: Connection, integration_id: int, told: Told, row: Any) -> 
 
 
 def _of_event(catalog: Catalog, state: State, fields: Sequence[str], since: str | None) -> Cause | None:
+    if state.origin and state.origin.lost:
+        return "event_lost"
     if since and arrivals.seconds(since, state.observed_at) > LATE:
         return "late"
     return _kind(catalog, state, fields) if state.change == "update" and state.was_full else None
@@ -146,8 +148,6 @@ def _of_read(catalog: Catalog, state: State, fields: Sequence[str]) -> Cause:
         return _kind(catalog, state, fields) or "told_in_part"
     if state.announced and state.announced.endswith(" changed"):
         return "computed"
-    if state.announced and "lost" in state.announced:
-        return "event_lost"
     return "no_event_sent"
 
 

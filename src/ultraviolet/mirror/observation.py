@@ -17,6 +17,8 @@ class Origin(msgspec.Struct, frozen=True):
     ref: str | None = None
     first: bool = False
     """The first pass over a resource: what it finds is news to nobody."""
+    lost: bool = False
+    """An event that never arrived and was taken from ION's own record of its deliveries."""
 
 
 class Observation(msgspec.Struct, frozen=True):

@@ -1,9 +1,11 @@
 """The application: deliveries in front, then the API, the pages, the live stream and their assets."""
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal, cast
 
-from litestar import Litestar, Response, Router, get
+from litestar import Litestar, Response, Router
 from litestar.datastructures import CacheControlHeader, ResponseHeader
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
@@ -17,18 +19,21 @@ from ultraviolet.errors import UltravioletError
 from ultraviolet.hub import access
 from ultraviolet.hub.access import Actor
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web import api, pages
-from ultraviolet.web.gate import AnyRequest, Find, GivenHub, caller_of, gate, same_site
+from ultraviolet.web import api, health, pages
+from ultraviolet.web.gate import AnyRequest, Find, caller_of, gate, same_site
 from ultraviolet.web.guard import Guard
 from ultraviolet.web.hooks import Asgi, Hooks
 from ultraviolet.web.live import live
 from ultraviolet.web.pages.render import STATIC, Renderer
 from ultraviolet.web.problems import as_problem
+from ultraviolet.web.requests import Requests
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_NOTED_EVERY = 60.0
+"""Seconds between two notes that an API key was used."""
 _HEADERS = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "same-origin",
@@ -44,7 +49,7 @@ def create_app(hub: Hub) -> Asgi:
     serves = hub.role != "worker"
     served: list[Any] = [api.router(), pages.router(render), live, _assets()] if serves else []
     application = Litestar(
-        route_handlers=[livez, readyz, *served],
+        route_handlers=[*health.HANDLERS, *served],
         middleware=[gate(_finder(hub))],
         dependencies={
             "hub": Provide(lambda: hub, sync_to_thread=False),
@@ -59,28 +64,27 @@ def create_app(hub: Hub) -> Asgi:
         request_max_body_size=4 * 1024 * 1024,
         logging_config=None,
     )
+    noted = Requests(cast("Asgi", application))
     guard = Guard(hub.settings.allowed_sources, hub.settings.trusted_proxies)
-    asgi = cast("Asgi", application)
-    return Hooks(hub.ingest, asgi, guard) if serves else asgi
-
-
-@get("/livez", include_in_schema=False, sync_to_thread=False)
-def livez() -> dict[str, str]:
-    """Tell that the process runs."""
-    return {"status": "alive", "version": ultraviolet.__version__}
-
-
-@get("/readyz", include_in_schema=False)
-async def readyz(hub: GivenHub) -> dict[str, str]:
-    """Tell that the database answers."""
-    await hub.store.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar_one())
-    return {"status": "ready"}
+    return Hooks(hub.ingest, noted, guard) if serves else noted
 
 
 def _finder(hub: Hub) -> Find:
+    used: dict[str, float] = {}
+
+    async def note_use(key: str) -> None:
+        """Remember that a key is in use, once a minute at most; a database that is away is no reason to refuse."""
+        if time.monotonic() - used.get(key, -_NOTED_EVERY) >= _NOTED_EVERY:
+            used[key] = time.monotonic()
+            with suppress(UltravioletError):
+                await hub.store.write(lambda connection: access.touch_key(connection, key))
+
     async def find(kind: Literal["key", "session"], token: str) -> Actor | None:
         look_up = access.actor_of_key if kind == "key" else access.actor_of_session
-        return await hub.store.read(lambda connection: look_up(connection, token))
+        found = await hub.store.read(lambda connection: look_up(connection, token))
+        if kind == "key" and found:
+            await note_use(token)
+        return found
 
     return find
 

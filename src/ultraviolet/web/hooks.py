@@ -5,12 +5,14 @@ learn from the answer which addresses exist.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 import structlog
 
+from ultraviolet.hub import metrics
 from ultraviolet.hub.ingest import LARGEST_BODY, Ingest
 from ultraviolet.mirror.store import StoreUnavailableError
 from ultraviolet.web.guard import Guard
@@ -80,10 +82,12 @@ class Hooks:
             return
         if body is None:
             return
+        began = time.perf_counter()
         status = await self._submit(token, headers, body)
         if status == _UNKNOWN:
             self._guard.guessed(source)
         await _answer(send, status)
+        metrics.delivered(status, time.perf_counter() - began)
 
     async def _submit(self, token: str, headers: dict[str, str], body: bytes) -> int:
         try:

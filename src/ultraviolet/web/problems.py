@@ -7,6 +7,7 @@ import structlog
 from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
+from sqlalchemy.exc import DataError
 
 from ultraviolet.errors import UltravioletError
 
@@ -50,6 +51,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(
                 _TYPES + slug, slug.replace("-", " ").capitalize(), error.status_code, error.detail
             )
+        case OverflowError() | DataError():
+            return Problem(_TYPES + "invalid", "Invalid", 422, "A number is larger than any there is here.")
         case _:
             detail = "The hub met something it did not expect; its log has the details."
             return Problem(_TYPES + "error", "Internal error", 500, detail)

@@ -5,10 +5,12 @@ replaced is answered by another one.
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from types import FrameType
@@ -31,6 +33,7 @@ class Supervisor:
         self._listening = listening
         self._children: list[tuple[subprocess.Popen[bytes], float] | None] = [None] * workers
         self._stopping = False
+        self._counts = tempfile.mkdtemp(prefix="ultraviolet-metrics-")
         self._replacing: list[int] = []
 
     def run(self) -> None:
@@ -50,6 +53,7 @@ class Supervisor:
                 child[0].terminate()
         for slot in range(len(self._children)):
             self._end(slot)
+        shutil.rmtree(self._counts, ignore_errors=True)
 
     def _start(self, slot: int) -> None:
         before = self._children[slot]
@@ -59,7 +63,11 @@ class Supervisor:
                 time.sleep(_TOO_SOON)
                 if self._stopping:
                     return
-        child = subprocess.Popen(self._command, pass_fds=[self._listening.fileno()])  # noqa: S603 our own command line
+        child = subprocess.Popen(  # noqa: S603 our own command line
+            self._command,
+            pass_fds=[self._listening.fileno()],
+            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": self._counts},
+        )
         self._children[slot] = child, time.monotonic()
         log.info("process.started", process=child.pid)
 

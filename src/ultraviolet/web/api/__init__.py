@@ -1,6 +1,9 @@
 """The API under /api/v1: what the pages and the command line can do, for programs."""
 
+from typing import Any
+
 from litestar import Router
+from litestar.openapi.datastructures import ResponseSpec
 
 from ultraviolet.web.api import (
     access,
@@ -17,6 +20,19 @@ from ultraviolet.web.api import (
     verifications,
     webhook_urls,
 )
+from ultraviolet.web.gate import at_least
+from ultraviolet.web.problems import MEDIA_TYPE, Problem
+
+_REFUSALS = {
+    400: "The request cannot be read.",
+    401: "Who is asking is not known.",
+    403: "The role of the one who asks does not reach.",
+    404: "What is asked for is not there.",
+    409: "It stands against what is there.",
+    422: "A value is not what it has to be.",
+    502: "ION refused, or did not answer.",
+    503: "The database is away for now.",
+}
 
 
 def router() -> Router:
@@ -36,4 +52,18 @@ def router() -> Router:
         *access.HANDLERS,
         *status.HANDLERS,
     ]
+    for handler in handlers:
+        handler.responses = {**_problems(), **(handler.responses or {})}
+        handler.security = [{"key": [guard.role]} for guard in _guards(handler)]
     return Router("/api/v1", route_handlers=handlers)
+
+
+def _guards(handler: Any) -> list[at_least]:
+    return [guard for guard in handler.guards or () if isinstance(guard, at_least)]
+
+
+def _problems() -> dict[int, ResponseSpec]:
+    return {
+        status: ResponseSpec(Problem, description=says, media_type=MEDIA_TYPE, generate_examples=False)
+        for status, says in _REFUSALS.items()
+    }

@@ -14,7 +14,12 @@ from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
 TAGS = ["events"]
 
 
-@get("/integrations/{integration:str}/events/export", guards=[at_least("operator")], tags=TAGS)
+@get(
+    "/integrations/{integration:str}/events/export",
+    guards=[at_least("operator")],
+    tags=TAGS,
+    media_type="application/jsonl",
+)
 async def export_events(hub: GivenHub, integration: FromPath[str]) -> Stream:
     """Download all events of an integration as JSON lines, raw bodies kept exactly."""
     found = await hub.store.read(lambda c: integrations.find(c, integration))

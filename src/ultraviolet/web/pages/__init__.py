@@ -8,6 +8,7 @@ from litestar.response import Redirect
 
 from ultraviolet.web.gate import AnyRequest
 from ultraviolet.web.pages import (
+    drift,
     events,
     fetches,
     integrations,
@@ -18,6 +19,7 @@ from ultraviolet.web.pages import (
     settings,
     shell,
     sign_in,
+    verifications,
     webhooks,
 )
 from ultraviolet.web.pages.errors import advice
@@ -36,6 +38,8 @@ def router(render: Renderer) -> Router:
         *events.HANDLERS,
         *objects.HANDLERS,
         *fetches.HANDLERS,
+        *drift.HANDLERS,
+        *verifications.HANDLERS,
         *search.HANDLERS,
         *settings.HANDLERS,
         *shell.HANDLERS,

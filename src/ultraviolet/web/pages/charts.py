@@ -89,7 +89,7 @@ def _path(line: Sequence[float | None], step: float, low: float, high: float) ->
             continue
         place = f"{LEFT + (number + 0.4) * step:.1f} {_logarithmic(value, low, high):.1f}"
         goes_on = number and line[number - 1] is not None
-        parts.append(f"L{place}" if goes_on else f"M{place}h.1")
+        parts.append(f"L{place}" if goes_on else f"M{place}h2")
     return "".join(parts)
 
 

@@ -1,5 +1,6 @@
 """Pages: events as they arrive, one of them whole with what came of it, and replaying."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -10,18 +11,21 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet import times
-from ultraviolet.errors import InvalidError
+from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.hub import integrations
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.replay import Range
+from ultraviolet.hub.replay import ObjectReplayed, Range, rehearse
 from ultraviolet.web.api.paging import encode, number
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
 from ultraviolet.web.pages.render import GivenRenderer
+from ultraviolet.web.problems import words
 from ultraviolet.web.reading import events
-from ultraviolet.web.reading.events import EventFilter
+from ultraviolet.web.reading.events import Event, EventFilter
 
 _SHOWN = 50
 _MOST_REPLAYED = 200
+_PATIENCE = 5.0
+"""Seconds a preview may take to ask ION."""
 
 
 @get("/events", guards=[at_least("viewer")], include_in_schema=False)
@@ -89,12 +93,15 @@ async def replay_many(
         raise InvalidError(f"Choose the events to replay, at least one and at most {_MOST_REPLAYED}.")
     if sent.get("sure") != "yes":
         chosen = await hub.store.read(lambda c: events.some(c, seqs))
+        changes, problem = await _rehearsed(hub, chosen)
         about = {(event.integration_id, event.resource, event.object_id) for event in chosen}
         return render.page(
             request,
             "replay.html",
             events=chosen,
             about=len(about),
+            changes=changes,
+            problem=problem,
             mirrored=_mirrored(hub),
             address="/events",
         )
@@ -103,8 +110,24 @@ async def replay_many(
     return Redirect("/events?outcome=replayed", status_code=303)
 
 
+async def _rehearsed(hub: Hub, chosen: list[Event]) -> tuple[list[ObjectReplayed], str]:
+    """Tell what replaying would change, or why that cannot be told now."""
+    found: list[ObjectReplayed] = []
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            for integration_id in sorted({event.integration_id for event in chosen}):
+                seqs = sorted(event.seq for event in chosen if event.integration_id == integration_id)
+                found += (await rehearse(await hub.site(integration_id), seqs)).changes
+    except TimeoutError:
+        return found, f"ION did not answer within {_PATIENCE:.0f} seconds."
+    except UltravioletError as error:
+        return found, words(error)
+    return found, ""
+
+
 def _wanted(hub: Hub, asked: dict[str, str]) -> EventFilter:
     integration, resource = asked.get("integration", ""), asked.get("resource", "")
+    url = asked.get("url", "")
     named = hub.catalog.resolve(resource) if resource else None
     return EventFilter(
         integration_id=int(integration) if integration.isdecimal() else None,
@@ -115,6 +138,7 @@ def _wanted(hub: Hub, asked: dict[str, str]) -> EventFilter:
         said=asked.get("q") or None,
         since=_moment(asked.get("since")),
         until=_moment(asked.get("until")),
+        webhook_url_id=int(url) if url.isdecimal() else None,
     )
 
 

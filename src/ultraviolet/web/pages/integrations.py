@@ -9,21 +9,31 @@ from sqlalchemy import Connection
 
 from ultraviolet.errors import UltravioletError
 from ultraviolet.hub import findings, integrations, webhook_urls
-from ultraviolet.hub.integrations import PRESETS, NewIntegration
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.integrations import PRESETS, IntegrationChanges, NewIntegration
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.web.pages.overview import trust
 from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm
+from ultraviolet.web.pages.schedules import in_words, schedule
 from ultraviolet.web.problems import words
-from ultraviolet.web.reading import drift, freshness, verifications
-from ultraviolet.web.reading.drift import DriftFilter
+from ultraviolet.web.reading import fetches, freshness, verifications
 
 _FIELDS = ("name", "api_url", "auth_url", "client_id", "client_secret")
+_EDITED = ("name", "api_url", "auth_url", "incremental_schedule", "full_schedule")
 
 
 @get("/integrations", guards=[at_least("viewer")], include_in_schema=False)
 async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """List integrations."""
-    found = await hub.store.read(integrations.list_page)
-    return render.page(request, "integrations.html", integrations=found)
+
+    def read(connection: Connection) -> list[dict[str, Any]]:
+        return [
+            {"integration": one, "trust": trust(connection, hub, one), "full": in_words(one.full_schedule)}
+            | {"incremental": in_words(one.incremental_schedule)}
+            for one in integrations.list_page(connection)
+        ]
+
+    return render.page(request, "integrations.html", rows=await hub.store.read(read))
 
 
 @get("/integrations/new", guards=[at_least("admin")], include_in_schema=False)
@@ -54,27 +64,14 @@ async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration_id: FromPath[int]
 ) -> Response[str]:
     """Show one integration."""
-
-    def read(connection: Connection) -> dict[str, Any]:
-        integration = integrations.get(connection, integration_id)
-        return {
-            "integration": integration,
-            "test": integration.test_result,
-            "summary": freshness.summary(connection, integration_id),
-            "urls": webhook_urls.list_(connection, integration_id),
-            "names": {integration_id: integration.name},
-            "verification": verifications.last(connection, integration_id),
-            "findings": findings.recent(connection, integration_id, 20),
-        }
-
-    return render.page(request, "integration.html", **await hub.store.read(read))
+    return await _page(request, hub, render, integration_id)
 
 
 @get("/integrations/{integration_id:int}/freshness", guards=[at_least("viewer")], include_in_schema=False)
 async def show_freshness(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration_id: FromPath[int]
 ) -> Response[str]:
-    """Show when each resource was last proven right, and what drifted."""
+    """Show when each resource was last proven right."""
 
     def read(connection: Connection) -> dict[str, Any]:
         integration = integrations.get(connection, integration_id)
@@ -83,10 +80,46 @@ async def show_freshness(
             "integration": integration,
             "judged": judged,
             "rows": judged.resources,
-            "drift": drift.samples(connection, integration_id, DriftFilter(), None, 100),
         }
 
     return render.page(request, "freshness.html", **await hub.store.read(read))
+
+
+@post("/integrations/{integration_id:int}", guards=[at_least("admin")], include_in_schema=False)
+async def edit(
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    caller: GivenCaller,
+    integration_id: FromPath[int],
+) -> Response[str] | Redirect:
+    """Change what it is called, where it is, when it is read and how hard."""
+    sent = await request.form()
+    given: dict[str, Any] = {name: str(sent[name]) for name in _EDITED if name in sent}
+    budget = str(sent.get("requests_per_second", ""))
+    if budget.isdecimal():
+        given["requests_per_second"] = int(budget)
+    changes = IntegrationChanges(**given)
+    return await _change(request, hub, render, caller.name, integration_id, changes)
+
+
+@post("/integrations/{integration_id:int}/credentials", guards=[at_least("admin")], include_in_schema=False)
+async def rotate_credentials(
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    caller: GivenCaller,
+    integration_id: FromPath[int],
+) -> Response[str] | Redirect:
+    """Sign in with another API key of ION from now on, and test it."""
+    sent = await request.form()
+    changes = IntegrationChanges(
+        client_id=str(sent.get("client_id", "")), client_secret=str(sent.get("client_secret", ""))
+    )
+    answer = await _change(request, hub, render, caller.name, integration_id, changes)
+    if isinstance(answer, Redirect):
+        await hub.test(integration_id)
+    return answer
 
 
 @post("/integrations/{integration_id:int}/test", guards=[at_least("operator")], include_in_schema=False)
@@ -99,8 +132,8 @@ async def test(hub: GivenHub, integration_id: FromPath[int]) -> Redirect:
 @post("/integrations/{integration_id:int}/verify", guards=[at_least("operator")], include_in_schema=False)
 async def verify(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Begin to compare mirror and ION; the page follows."""
-    await hub.verify(integration_id, caller.name, wait=False)
-    return _to(integration_id)
+    number = await hub.verify(integration_id, caller.name, wait=False)
+    return Redirect(f"/verifications/{number}", status_code=303)
 
 
 @post("/integrations/{integration_id:int}/pause", guards=[at_least("operator")], include_in_schema=False)
@@ -131,6 +164,52 @@ async def remove(
     return Redirect("/integrations", status_code=303)
 
 
+async def _change(
+    request: AnyRequest,
+    hub: Hub,
+    render: Renderer,
+    actor: str,
+    integration_id: int,
+    changes: IntegrationChanges,
+) -> Response[str] | Redirect:
+    try:
+        await hub.store.write(lambda c: integrations.edit(c, hub.secrets, actor, integration_id, changes))
+    except UltravioletError as error:
+        return await _page(request, hub, render, integration_id, words(error))
+    hub.integrations_changed()
+    return _to(integration_id)
+
+
+async def _page(
+    request: AnyRequest, hub: Hub, render: Renderer, integration_id: int, failed: str = ""
+) -> Response[str]:
+    def read(connection: Connection) -> dict[str, Any]:
+        integration = integrations.get(connection, integration_id)
+        return {
+            "integration": integration,
+            "test": integration.test_result,
+            "summary": freshness.summary(connection, integration_id),
+            "urls": webhook_urls.list_(connection, integration_id),
+            "names": {integration_id: integration.name},
+            "verification": verifications.last(connection, integration_id),
+            "running": fetches.running(connection, integration_id),
+            "findings": findings.recent(connection, integration_id, 20),
+        }
+
+    context = await hub.store.read(read)
+    integration = context["integration"]
+    return render.page(
+        request,
+        "integration.html",
+        status=422 if failed else 200,
+        **context,
+        failed=failed,
+        incremental=schedule(integration.incremental_schedule),
+        full=schedule(integration.full_schedule),
+        address=f"/integrations/{integration_id}",
+    )
+
+
 def _form(
     request: AnyRequest, render: Renderer, given: dict[str, str], failed: str, status: int
 ) -> Response[str]:
@@ -143,4 +222,17 @@ def _to(integration_id: int) -> Redirect:
     return Redirect(f"/integrations/{integration_id}", status_code=303)
 
 
-HANDLERS = [show_all, form, add, show, show_freshness, test, verify, pause, resume, remove]
+HANDLERS = [
+    show_all,
+    form,
+    add,
+    show,
+    show_freshness,
+    edit,
+    rotate_credentials,
+    test,
+    verify,
+    pause,
+    resume,
+    remove,
+]

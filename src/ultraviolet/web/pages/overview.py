@@ -15,12 +15,14 @@ from ultraviolet.hub.integrations import Integration
 from ultraviolet.web.gate import AnyRequest, GivenHub, at_least
 from ultraviolet.web.pages.charts import Chart, columns, curves, seconds
 from ultraviolet.web.pages.render import GivenRenderer
-from ultraviolet.web.reading import activity, fetches, freshness, objects
-from ultraviolet.web.reading.activity import Healed, Minute
+from ultraviolet.web.reading import activity, drift, fetches, freshness, objects
+from ultraviolet.web.reading.activity import Minute
+from ultraviolet.web.reading.drift import DriftFilter, Wrong
 from ultraviolet.web.reading.fetches import Fetch
 from ultraviolet.web.reading.freshness import Summary
 from ultraviolet.web.reading.objects import Counted
 
+_CAUSES = 12
 Trust = Literal["paused", "failing", "reading", "unread", "stale", "silent", "catching_up", "ageing", "fresh"]
 _CATCHING_UP = 10.0
 """Seconds something may be stale before the sentence says so: an ordinary change takes less."""
@@ -42,7 +44,8 @@ class Card(msgspec.Struct, frozen=True):
     judged: Freshness
     changes: Chart
     delay: Chart
-    healed: list[Healed]
+    wrong: list[Wrong]
+    """What webhooks alone would have left wrong in the last 24 hours."""
     running: list[Fetch]
     rows: list[Row]
 
@@ -72,10 +75,17 @@ def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
         judged,
         _changes(minutes),
         _delay(minutes),
-        activity.healed(connection, integration.id, day_ago),
+        drift.report(connection, integration.id, DriftFilter(since=day_ago), "day").causes[:_CAUSES],
         running,
         sorted((Row(one, proofs.get(one.resource)) for one in counted), key=_worst_first),
     )
+
+
+def trust(connection: Connection, hub: Hub, integration: Integration) -> Trust:
+    """Say in a word whether an integration's copy can be trusted now."""
+    summary = freshness.summary(connection, integration.id)
+    running = fetches.running(connection, integration.id)
+    return _trust(integration, summary, hub.freshness(connection, integration), running)
 
 
 def _trust(integration: Integration, summary: Summary, judged: Freshness, running: list[Fetch]) -> Trust:
@@ -83,7 +93,13 @@ def _trust(integration: Integration, summary: Summary, judged: Freshness, runnin
     catching_up = summary.stale_since is not None and _age(summary.stale_since) > _CATCHING_UP
     found: list[tuple[bool, Trust]] = [
         (integration.paused, "paused"),
-        (any(cause.kind in ("ion_fails", "credentials") for cause in judged.causes), "failing"),
+        (
+            any(
+                cause.red and cause.kind in ("ion_fails", "unreachable", "credentials")
+                for cause in judged.causes
+            ),
+            "failing",
+        ),
         (summary.last_fetch_at is None and bool(running), "reading"),
         (summary.last_fetch_at is None, "unread"),
         (any(cause.red for cause in judged.causes), "stale"),

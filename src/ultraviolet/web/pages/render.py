@@ -29,11 +29,14 @@ NAVIGATION = (
     ("/events", "Events", "e", False),
     ("/objects", "Objects", "b", False),
     ("/fetches", "Fetches", "f", False),
+    ("/drift", "Drift", "d", False),
+    ("/verifications", "Verify", "v", False),
     ("/integrations", "Integrations", "i", True),
     ("/webhooks", "Webhooks", "w", False),
     ("/settings", "Settings", "s", True),
 )
 """Address, name, the key that goes there after `g`, and whether a new group begins."""
+_LONGEST_ADDRESS = 8000
 _UNITS = ((86400, "day"), (3600, "hr."), (60, "min."), (1, "sec."))
 _GOOD = {"active", "done", "fresh", "applied", "verified", "ok", "create", "connected", "equal"}
 _WARN = {
@@ -129,7 +132,8 @@ def runner(api_url: str, query: str, variables: dict[str, Any]) -> str:
     """
     if urlsplit(api_url).hostname not in ("127.0.0.1", "localhost", "::1"):
         return ""
-    return f"{api_url}/?{urlencode({'query': query, 'variables': json.dumps(variables)})}"
+    address = f"{api_url}/?{urlencode({'query': query, 'variables': json.dumps(variables)})}"
+    return address if len(address) < _LONGEST_ADDRESS else ""
 
 
 def confirm(sent: Any, name: str, kept: str) -> None:

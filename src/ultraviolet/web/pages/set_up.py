@@ -1,5 +1,6 @@
 """Page: the set-up guide, which ticks off live what is done in ION."""
 
+import json
 from typing import Any
 
 from litestar import Response, get, post
@@ -12,7 +13,7 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.ion.documents import Offered
 from ultraviolet.web.api.setup import take_over, want
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
-from ultraviolet.web.pages.render import GivenRenderer, Renderer
+from ultraviolet.web.pages.render import GivenRenderer, Renderer, runner
 from ultraviolet.web.problems import words
 
 PATH = "/integrations/{integration_id:int}/set-up"
@@ -111,6 +112,7 @@ async def _page(
     found = await setup.overview(hub, integration_id)
     offered = await hub.store.read(lambda c: integrations.offered(c, hub.catalog, integration_id))
     url = found.webhook_url
+    filled = _filled(found.texts, minted, url.receiver_id if url and not minted else None)
     return render.page(
         request,
         "set_up.html",
@@ -118,9 +120,11 @@ async def _page(
         address=f"/integrations/{integration_id}/set-up",
         integration=integration,
         overview=found,
-        texts=_filled(found.texts, minted, url.receiver_id if url and not minted else None),
+        texts=filled,
         wanted=url.wanted if url else None,
         choosable=_choosable(hub, offered),
+        there=_there(found.plan),
+        runner=_runner_links(integration.api_url, filled),
         minted=minted,
         failed=failed,
     )
@@ -137,6 +141,21 @@ def _filled(texts: setup.SetupTexts, url: str, receiver_id: str | None) -> dict[
             texts.receiver_placeholder, receiver_id or texts.receiver_placeholder
         ),
         "placeholder": texts.placeholder,
+    }
+
+
+def _there(plan: setup.Plan | None) -> dict[tuple[str, str], str]:
+    """Say of each pair what ION has, against what is wanted."""
+    if plan is None or plan.receiver is None:
+        return {}
+    groups = ("present", "missing", "inactive", "extra")
+    return {(one.resource, one.action): group for group in groups for one in getattr(plan, group)}
+
+
+def _runner_links(api_url: str, texts: dict[str, str]) -> dict[str, str]:
+    return {
+        name: runner(api_url, texts[name], json.loads(texts[f"{name}_variables"]))
+        for name in ("receiver", "subscriptions")
     }
 
 

@@ -1,4 +1,4 @@
-"""Page: people, API keys, and what was done."""
+"""Pages: people and API keys, what anyone did, and what this hub is."""
 
 from typing import Any
 
@@ -7,14 +7,18 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from ultraviolet import times
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub import access, audit
 from ultraviolet.hub.access import Role
 from ultraviolet.hub.hub import Hub
+from ultraviolet.web.api.paging import number, part
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.web.pages.about import about
 from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm
 
 ADMIN = [at_least("admin")]
+_SHOWN = 100
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -26,8 +30,33 @@ class Shown(msgspec.Struct, frozen=True):
 
 @get("/settings", guards=ADMIN, include_in_schema=False)
 async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
-    """Show people, keys and the audit log."""
+    """Show people and keys."""
     return await _page(request, hub, render, None)
+
+
+@get("/settings/audit", guards=ADMIN, include_in_schema=False)
+async def show_audit(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+    """Show what anyone did, newest first."""
+    before = number(request.query_params.get("cursor"))
+    found = await hub.store.read(lambda c: audit.recent(c, before, _SHOWN + 1))
+    page = part(found, _SHOWN, lambda entry: entry.seq)
+    return render.page(request, "audit.html", entries=page.items, next=page.next)
+
+
+@get("/settings/about", guards=ADMIN, include_in_schema=False)
+async def show_about(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+    """Show versions and licences."""
+    return render.page(request, "about.html", about=about(hub))
+
+
+@post("/settings/users/{user_id:int}/role", guards=ADMIN, include_in_schema=False)
+async def change_role(
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, user_id: FromPath[int]
+) -> Redirect:
+    """Let a person do more or less."""
+    role = _role((await request.form()).get("role"))
+    await hub.store.write(lambda c: access.set_role(c, caller.name, user_id, role))
+    return _back()
 
 
 @post("/settings/users", guards=ADMIN, include_in_schema=False)
@@ -77,7 +106,9 @@ async def make_key(
     """Make an API key and show it once."""
     sent = await request.form()
     name, role = str(sent.get("name", "")), _role(sent.get("role"))
-    key, token = await hub.store.write(lambda c: access.create_key(c, caller.name, name, role))
+    day = str(sent.get("expires", "")).strip()
+    expires = f"{day}T23:59:59Z" if day else None
+    key, token = await hub.store.write(lambda c: access.create_key(c, caller.name, name, role, expires))
     return await _page(request, hub, render, Shown(f"API key {key.name}", token))
 
 
@@ -95,8 +126,7 @@ async def revoke_key(
 async def _page(request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None) -> Response[str]:
     users = await hub.store.read(access.list_users)
     keys = await hub.store.read(access.list_keys)
-    entries = await hub.store.read(lambda c: audit.recent(c, None, 50))
-    return render.page(request, "settings.html", shown=shown, users=users, keys=keys, audit=entries)
+    return render.page(request, "settings.html", shown=shown, users=users, keys=keys, now=times.now())
 
 
 def _role(given: Any) -> Role:
@@ -111,4 +141,15 @@ def _back() -> Redirect:
     return Redirect("/settings", status_code=303)
 
 
-HANDLERS = [show, add_user, make_link, remove_user, set_password, make_key, revoke_key]
+HANDLERS = [
+    show,
+    show_audit,
+    show_about,
+    add_user,
+    change_role,
+    make_link,
+    remove_user,
+    set_password,
+    make_key,
+    revoke_key,
+]

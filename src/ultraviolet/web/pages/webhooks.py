@@ -77,7 +77,12 @@ async def _page(request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | 
         }
 
     return render.page(
-        request, "webhooks.html", status=201 if shown else 200, shown=shown, **await hub.store.read(read)
+        request,
+        "webhooks.html",
+        status=201 if shown else 200,
+        shown=shown,
+        address="/webhooks",
+        **await hub.store.read(read),
     )
 
 

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from ultraviolet.mirror.arrivals import EVERY
-from ultraviolet.mirror.tables import DELAYS, activity, arrivals
+from ultraviolet.mirror.tables import DELAYS, activity
 from ultraviolet.times import text
 
 _SLOWEST = DELAYS[-1] * 4
@@ -22,13 +21,6 @@ class Minute(msgspec.Struct, frozen=True):
     p99: float | None = None
 
 
-class Healed(msgspec.Struct, frozen=True):
-    """How often a cause of drift was put right."""
-
-    cause: str
-    count: int
-
-
 def last_hour(connection: Connection, integration_id: int, now: datetime | None = None) -> list[Minute]:
     """Read the last 60 minutes, the one that runs included; quiet ones are zero."""
     end = (now or datetime.now(UTC)).replace(second=0, microsecond=0)
@@ -41,23 +33,6 @@ def last_hour(connection: Connection, integration_id: int, now: datetime | None 
         for row in connection.execute(query).mappings()
     }
     return [known.get(minute) or Minute(minute) for minute in minutes]
-
-
-def healed(connection: Connection, integration_id: int, since: str) -> list[Healed]:
-    """Count by cause what was put right since then, most first."""
-    count = func.sum(arrivals.c.count).label("count")
-    query = (
-        select(arrivals.c.cause, count)
-        .where(
-            arrivals.c.integration_id == integration_id,
-            arrivals.c.hour >= since[:13],
-            arrivals.c.cause != EVERY,
-        )
-        .group_by(arrivals.c.cause)
-        .having(count > 0)
-        .order_by(count.desc())
-    )
-    return [Healed(*row) for row in connection.execute(query)]
 
 
 def _minute(at: str, changes: int, counts: Sequence[int]) -> Minute:

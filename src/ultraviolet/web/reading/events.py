@@ -51,6 +51,7 @@ class EventFilter(msgspec.Struct, frozen=True):
     """Text that the body has, as it stands there."""
     since: str | None = None
     until: str | None = None
+    webhook_url_id: int | None = None
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -162,7 +163,7 @@ def _first_at(connection: Connection, moment: str, newest: int) -> int:
 
 
 def _matching(query: Select[Any], wanted: EventFilter) -> Select[Any]:
-    for name in ("integration_id", "resource", "action", "object_id"):
+    for name in ("integration_id", "webhook_url_id", "resource", "action", "object_id"):
         value = getattr(wanted, name)
         if value is not None:
             query = query.where(events.c[name] == value)

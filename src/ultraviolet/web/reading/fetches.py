@@ -37,6 +37,14 @@ class Fetch(msgspec.Struct, frozen=True):
         taken = (datetime.now(UTC) - datetime.fromisoformat(self.started_at)).total_seconds()
         return taken * (self.total - self.read) / self.read
 
+    @property
+    def took(self) -> float | None:
+        """Seconds from start to end; None while it runs."""
+        if self.finished_at is None:
+            return None
+        end, start = datetime.fromisoformat(self.finished_at), datetime.fromisoformat(self.started_at)
+        return (end - start).total_seconds()
+
 
 class FetchStep(msgspec.Struct, frozen=True):
     """The part of a fetch that reads one resource."""

@@ -43,7 +43,7 @@ def summary(connection: Connection, integration_id: int) -> Summary:
         ),
         last_event_at=connection.execute(
             select(events.c.received_at)
-            .where(events.c.integration_id == integration_id)
+            .where(events.c.integration_id + 0 == integration_id)  # else SQLite sorts all of them
             .order_by(events.c.seq.desc())
             .limit(1)
         ).scalar_one_or_none(),

@@ -184,6 +184,7 @@ class LinkedFrom(msgspec.Struct, frozen=True):
 
 _NEWEST = 500
 _SOME = 8
+_COUNTED = 100_000
 
 
 def provenance(
@@ -221,8 +222,10 @@ def linked_from(
         links.c.target_id == id_,
     )
     count = func.count().label("count")
-    query = select(links.c.resource, links.c.field, count).where(*here)
-    groups = connection.execute(query.group_by(links.c.resource, links.c.field).order_by(count.desc())).all()
+    # The limit keeps SQLite from choosing an index for the grouping instead of the one for the target.
+    found = select(links.c.resource, links.c.field).where(*here).limit(_COUNTED).subquery()
+    query = select(found.c.resource, found.c.field, count).group_by(found.c.resource, found.c.field)
+    groups = connection.execute(query.order_by(count.desc())).all()
     return [
         LinkedFrom(name, _title_of(catalog, name), key, total, _some(connection, here, name, key))
         for name, key, total in groups
@@ -309,14 +312,17 @@ def _targets(
         if row["doc"].get(link.key) is not None
     }
     found: dict[tuple[str, str], str | None] = {}
-    pairs = sorted(asked)
-    for start in range(0, len(pairs), 400):
-        query = select(objects.c.resource, objects.c.id, objects.c.doc).where(
+    for name in sorted(
+        {name for name, _ in asked}
+    ):  # one resource at a time: SQLite looks pairs up by scanning
+        ids = sorted(id_ for asked_of, id_ in asked if asked_of == name)
+        query = select(objects.c.id, objects.c.doc).where(
             objects.c.integration_id == rows[0]["integration_id"],
+            objects.c.resource == name,
+            objects.c.id.in_(ids),
             objects.c.deleted_at.is_(None),
-            tuple_(objects.c.resource, objects.c.id).in_(pairs[start : start + 400]),
         )
-        found |= {(row.resource, row.id): title(row.doc) for row in connection.execute(query)}
+        found |= {(name, row.id): title(row.doc) for row in connection.execute(query)}
     return found
 
 

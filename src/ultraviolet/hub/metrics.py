@@ -1,0 +1,58 @@
+"""What a process counts of its own work, for Prometheus; what is in the tables is counted there (web/metrics.py).
+
+With several processes behind one address, PROMETHEUS_MULTIPROC_DIR, which the supervisor sets, lets any of them
+answer for all.
+"""
+
+from collections import Counter as Tally
+from collections.abc import Sequence
+
+from prometheus_client import Counter, Histogram
+
+from ultraviolet.mirror.observation import Observation
+
+_OUTCOMES = {
+    200: "kept",
+    401: "bad_signature",
+    404: "unknown_address",
+    405: "not_a_post",
+    413: "too_large",
+    503: "put_off",
+}
+
+_DELIVERIES = Counter("ultraviolet_deliveries", "Deliveries by what became of them", ["outcome"])
+_ACKNOWLEDGED = Histogram(
+    "ultraviolet_delivery_acknowledged_seconds",
+    "From a delivery's last byte to its acknowledgement, which is after the commit",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+_OBSERVATIONS = Counter(
+    "ultraviolet_observations",
+    "What was read from ION, by why (heal, fetch, poll, verify) and by what came of it",
+    ["origin", "outcome"],
+)
+_REQUESTS = Histogram(
+    "ultraviolet_request_seconds",
+    "Pages and API, by kind and status",
+    ["kind", "status"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
+
+
+def delivered(status: int, seconds: float) -> None:
+    """Count a delivery."""
+    _DELIVERIES.labels(_OUTCOMES.get(status, "other")).inc()
+    if status == 200:  # noqa: PLR2004
+        _ACKNOWLEDGED.observe(seconds)
+
+
+def observed(observations: Sequence[Observation], outcomes: Sequence[str]) -> None:
+    """Count what was read and what it changed."""
+    pairs = Tally((seen.origin.kind, outcome) for seen, outcome in zip(observations, outcomes, strict=True))
+    for (origin, outcome), count in pairs.items():
+        _OBSERVATIONS.labels(origin, outcome).inc(count)
+
+
+def answered(kind: str, status: int, seconds: float) -> None:
+    """Count a page or a call of the API."""
+    _REQUESTS.labels(kind, str(status)).observe(seconds)

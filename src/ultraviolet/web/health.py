@@ -1,0 +1,110 @@
+"""What machines ask a hub process: whether it lives, whether it can work, and its metrics."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+import prometheus_client
+from litestar import Response, get
+from litestar.params import Parameter
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection
+
+import ultraviolet
+from ultraviolet.hub import integrations
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.secrets import SecretKeyError
+from ultraviolet.mirror import dialect
+from ultraviolet.mirror.check import revision
+from ultraviolet.mirror.store import StoreUnavailableError
+from ultraviolet.web.gate import GivenHub
+from ultraviolet.web.reading import measures
+
+_SCARCE = 500_000_000
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """One thing that must be well for this process to work."""
+
+    name: str
+    well: bool
+    detail: str
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """Whether this process can work; with `verbose` what was looked at."""
+
+    status: str
+    checks: list[Looked] = []
+
+
+@get("/livez", include_in_schema=False, sync_to_thread=False)
+def livez() -> dict[str, str]:
+    """Tell that the process runs."""
+    return {"status": "alive", "version": ultraviolet.__version__}
+
+
+@get("/readyz", include_in_schema=False)
+async def readyz(hub: GivenHub, verbose: Annotated[str | None, Parameter()] = None) -> Response[Ready]:
+    """Tell whether the database answers and is of this release, the key fits, and there is room; 503 where not."""
+    checks = [await _database(hub), _room(hub)]
+    well = all(check.well for check in checks)
+    shown = Ready("ready" if well else "not ready", checks if verbose is not None else [])
+    return Response(shown, status_code=200 if well else 503, headers={} if well else {"Retry-After": "1"})
+
+
+@get("/metrics", include_in_schema=False)
+async def metrics(hub: GivenHub) -> Response[bytes]:
+    """Give the metrics of the hub: those of the tables, and those of the processes behind this address."""
+    try:
+        found = await hub.store.read(measures.measures)
+    except StoreUnavailableError:
+        found = measures.away()
+    return Response(_write(found), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _database(hub: Hub) -> Looked:
+    def look(connection: Connection) -> Looked:
+        found = revision(connection)
+        if not found.well:
+            return Looked("database", well=False, detail=found.detail)
+        for one in integrations.list_page(connection, limit=1):
+            integrations.credentials(connection, hub.secrets, one.id)
+        return Looked("database", well=True, detail=connection.dialect.name)
+
+    try:
+        return await hub.store.read(look)
+    except (StoreUnavailableError, SecretKeyError) as error:
+        return Looked("database", well=False, detail=str(error))
+
+
+def _room(hub: Hub) -> Looked:
+    free = shutil.disk_usage(hub.data).free
+    needed = 0 if dialect.is_postgresql(hub.store.engine) else _SCARCE
+    return Looked("disk", free >= needed, f"{free / 1e9:.1f} GB free")
+
+
+class _Found(Collector):
+    def __init__(self, found: Iterable[Metric]) -> None:
+        self._found = found
+
+    def collect(self) -> Iterable[Metric]:
+        return self._found
+
+
+def _write(found: Iterable[Metric]) -> bytes:
+    registry = CollectorRegistry()
+    registry.register(_Found(found))
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        MultiProcessCollector(registry)  # pyright: ignore[reportUnknownArgumentType]
+        return generate_latest(registry)
+    return generate_latest(registry) + generate_latest(prometheus_client.REGISTRY)
+
+
+HANDLERS = [livez, readyz, metrics]

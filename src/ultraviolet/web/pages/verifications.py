@@ -1,0 +1,79 @@
+"""Pages: comparisons of the mirror with ION, and every difference one found."""
+
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect
+from sqlalchemy import Connection
+
+from ultraviolet.errors import InvalidError
+from ultraviolet.hub import integrations
+from ultraviolet.web.api.paging import decode, part
+from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.web.pages.render import GivenRenderer
+from ultraviolet.web.reading import verifications
+
+_SHOWN = 50
+_OF_EACH = 20
+
+
+@get("/verifications", guards=[at_least("viewer")], include_in_schema=False)
+async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+    """Show the newest comparisons of each integration."""
+
+    def read(connection: Connection) -> dict[str, Any]:
+        choice = integrations.list_page(connection)
+        found = [one for each in choice for one in verifications.recent(connection, each.id, None, _OF_EACH)]
+        found.sort(key=lambda one: one.id, reverse=True)
+        names = {one.id: one.name for one in choice}
+        return {"verifications": found, "integrations": choice, "names": names}
+
+    return render.page(request, "verifications.html", **await hub.store.read(read))
+
+
+@get("/verifications/{verification_id:int}", guards=[at_least("viewer")], include_in_schema=False)
+async def show(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, verification_id: FromPath[int]
+) -> Response[str]:
+    """Show one comparison with the differences it found."""
+    asked = request.query_params
+    after = decode(asked.get("cursor") or None)
+    kind, resource = asked.get("kind") or None, asked.get("resource") or None
+
+    def read(connection: Connection) -> dict[str, Any]:
+        one = verifications.one(connection, verification_id)
+        found = verifications.found(connection, verification_id, after, _SHOWN + 1, resource, kind)
+        page = part(found, _SHOWN, verifications.place)
+        integration = integrations.get(connection, one.integration_id)
+        return {
+            "verification": one,
+            "differences": page.items,
+            "next": page.next,
+            "integration": integration,
+        }
+
+    return render.page(request, "verification.html", **await hub.store.read(read), kind=kind)
+
+
+@post("/verifications", guards=[at_least("operator")], include_in_schema=False)
+async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
+    """Begin a comparison of everything, or of about so many objects, and show it."""
+    sent = await request.form()
+    size = str(sent.get("sample", "")).strip()
+    if size and not (size.isdecimal() and int(size) > 0):
+        raise InvalidError("A sample is a number of objects; leave it empty to compare all.")
+    number = await hub.verify(
+        int(str(sent.get("integration", "0"))), caller.name, wait=False, sample=int(size) if size else None
+    )
+    return Redirect(f"/verifications/{number}", status_code=303)
+
+
+@post("/verifications/{verification_id:int}/resume", guards=[at_least("operator")], include_in_schema=False)
+async def resume(hub: GivenHub, verification_id: FromPath[int]) -> Redirect:
+    """Let a failed comparison go on."""
+    await hub.resume_verify(verification_id)
+    return Redirect(f"/verifications/{verification_id}", status_code=303)
+
+
+HANDLERS = [show_all, show, start, resume]

@@ -1,0 +1,56 @@
+"""Around pages and API: a number for each request, in the log and in the answer, and how long it took."""
+
+import re
+import time
+import uuid
+from typing import Any
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from ultraviolet.hub import metrics
+from ultraviolet.web.hooks import Asgi, Message, Receive, Scope, Send
+
+_HEADER = b"x-request-id"
+_GIVEN = re.compile(rb"[\w.:/+=@-]{1,100}")
+_QUIET = ("/livez", "/readyz", "/metrics", "/live", "/static/")
+
+log = structlog.get_logger()
+
+
+class Requests:
+    """Gives each request an id, its caller's where that is one, and writes a line of log when it was answered."""
+
+    def __init__(self, application: Asgi) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one request."""
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
+        id_ = given.decode() if _GIVEN.fullmatch(given) else uuid.uuid4().hex
+        began = time.perf_counter()
+        status = 500
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers: list[Any] = [*message.get("headers", []), (_HEADER, id_.encode())]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        with bound_contextvars(request_id=id_):
+            await self._application(scope, receive, answer)
+            self._note(scope, status, time.perf_counter() - began)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        path: str = scope["path"]
+        if path.startswith(_QUIET):
+            return
+        metrics.answered("api" if path.startswith("/api/") else "page", status, seconds)
+        log.info(
+            "request.answered", method=scope["method"], path=path, status=status, ms=round(seconds * 1000, 1)
+        )

@@ -1,0 +1,48 @@
+"""The OpenAPI document against a running hub: whatever is sent, as whatever role, the answer is a documented one."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.conftest import HubProcess, StartHub, send
+
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,ignored_auth"
+ROLES = ("viewer", "operator", "admin")
+
+
+def key_of(hub: HubProcess, role: str) -> str:
+    return hub.api("POST", "/keys", {"name": role, "role": role})["token"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_answer_is_a_documented_one(start_hub: StartHub, tmp_path: Path, role: str) -> None:
+    hub = start_hub()
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{hub.url}/api/openapi.json"),
+        *("--header", f"Authorization: Bearer {key_of(hub, role)}", "--checks", CHECKS),
+        *("--phases", "coverage,fuzzing", "--max-examples", "4", "--seed", "1", "--no-color"),
+        *("--exclude-path-regex", "/keys/"),  # it would revoke the very key it asks with
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout[-6000:]
+
+
+def test_nobody_gets_further_than_their_role(start_hub: StartHub) -> None:
+    """Each operation names the role it needs; whoever has less is refused before anything else is looked at."""
+    hub = start_hub()
+    keys = {role: key_of(hub, role) for role in ROLES}
+    _, document = send("GET", f"{hub.url}/api/openapi.json", authorization=f"Bearer {keys['viewer']}")
+    for path, operations in json.loads(document)["paths"].items():
+        address = hub.url + re.sub(r"\{\w+\}", "1", path)
+        for method, operation in operations.items():
+            ((role_needed,),) = (each["key"] for each in operation["security"])
+            needed = ROLES.index(role_needed)
+            for role in ROLES[:needed]:
+                body = b"{}" if method in ("post", "patch", "put") else None
+                headers = {"authorization": f"Bearer {keys[role]}", "content_type": "application/json"}
+                status, _ = send(method.upper(), address, body, **headers)
+                assert status == 403, (role, method, path)
+            assert send(method.upper(), address)[0] == 401, (method, path)

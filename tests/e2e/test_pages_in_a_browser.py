@@ -1,0 +1,252 @@
+"""The pages in a real browser: accessible in light and dark, usable by keyboard alone, each page's main task."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+SECOND = 1000
+AN_ORDER = "{ purchaseOrders(first: 1, sort: [ID_ASC]) { edges { node { id _etag description } } } }"
+UPDATE_ORDER = """mutation ($input: UpdatePurchaseOrderInput!) {
+  updatePurchaseOrder(input: $input) { purchaseOrder { id description } } }"""
+PAGES = {
+    "/": None,
+    "/events": None,
+    "/events?q=nobody+says+this": None,
+    "/events ": "table tbody a",
+    "/objects": None,
+    "/objects/purchase_orders?where=cost:from:0&sort=-id": None,
+    "/objects/purchase_orders/1": None,
+    "/search?q=1": None,
+    "/fetches": None,
+    "/fetches/1": None,
+    "/drift": None,
+    "/verifications": None,
+    "/verifications/1": None,
+    "/integrations": None,
+    "/integrations/new": None,
+    "/integrations/1": None,
+    "/integrations/1/freshness": None,
+    "/integrations/1/set-up": None,
+    "/webhooks": None,
+    "/settings": None,
+    "/settings/audit": None,
+    "/settings/about": None,
+    "/integrations/99": None,
+}
+WITHOUT_SIGN_IN = ("/sign-in", "/sign-in/uvl_anything")
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def plant(hub: Any, local_ion: Any, wait: Any) -> dict[str, Any]:
+    """A hub that has everything: read, told of changes, compared."""
+    integration = hub.connect(local_ion)
+    hub.fetch(integration)
+    change(local_ion, "The first change")
+    wait(lambda: hub.api("GET", "/events")["items"], 20, "an event")
+    hub.api("POST", f"/integrations/{integration['id']}/verify")
+    return integration
+
+
+@pytest.fixture(scope="module")
+def person(browser: Browser, hub: Any, plant: dict[str, Any]) -> Iterator[Page]:
+    """Someone who signed in, and whose browser reports every error of a page."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    sign_in(page, hub)
+    yield page
+    context.close()
+
+
+def sign_in(page: Page, hub: Any) -> None:
+    name = f"person-{len(hub.api('GET', '/users')['items'])}"
+    hub.api("POST", "/users", {"name": name, "role": "admin"})
+    page.goto(hub.api("POST", f"/users/{name}/sign-in-links")["url"])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+
+
+def change(local_ion: Any, description: str) -> str:
+    order = local_ion.execute(AN_ORDER)["purchaseOrders"]["edges"][0]["node"]
+    given = {"id": order["id"], "etag": order["_etag"], "description": description}
+    local_ion.execute(UPDATE_ORDER, input=given)
+    return str(order["id"])
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
+        for one in found
+        for node in one["nodes"][:3]
+    ]
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_axe_finds_nothing_in_light_and_dark(person: Page, hub: Any, address: str) -> None:
+    person.goto(hub.url + address.strip())
+    if PAGES[address]:
+        person.locator(PAGES[address] or "").first.click()
+    for scheme in ("light", "dark"):
+        person.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        assert violations(person) == [], scheme
+    person.set_viewport_size({"width": 390, "height": 844})
+    wide = person.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    person.set_viewport_size({"width": 1280, "height": 900})
+    assert wide <= 0, "the page is wider than a phone"
+
+
+@pytest.mark.parametrize("address", WITHOUT_SIGN_IN)
+def test_axe_finds_nothing_before_signing_in(browser: Browser, hub: Any, address: str) -> None:
+    context = browser.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.goto(hub.url + address)
+    assert violations(page) == []
+    context.close()
+
+
+def test_the_switch_of_the_scheme_stays(person: Page, hub: Any) -> None:
+    person.goto(f"{hub.url}/events")
+    person.get_by_role("button", name="Dark").click()
+    expect(person.locator("html")).to_have_attribute("data-theme", "dark")
+    person.wait_for_function("document.querySelector('[data-theme-switch] button:focus')")
+    person.goto(f"{hub.url}/objects")
+    expect(person.locator("html")).to_have_attribute("data-theme", "dark")
+    person.get_by_role("button", name="Light").click()
+    expect(person.locator("html")).to_have_attribute("data-theme", "light")
+
+
+def test_keys_lead_to_pages_and_to_the_search(person: Page, hub: Any) -> None:
+    person.goto(hub.url)
+    person.keyboard.press("g")
+    person.keyboard.press("e")
+    expect(person.get_by_role("heading", name="Events", level=1)).to_be_visible()
+    person.keyboard.press("/")
+    person.keyboard.type("1")
+    person.keyboard.press("Enter")
+    expect(person.get_by_role("heading", name="Search", level=1)).to_be_visible()
+    expect(person.get_by_role("link", name=re.compile("Purchase orders")).first).to_be_visible()
+
+
+def test_the_events_page_follows_and_keeps_what_was_chosen(person: Page, hub: Any, local_ion: Any) -> None:
+    person.goto(f"{hub.url}/events")
+    expect(person.locator(".live")).to_have_text("Live", timeout=10 * SECOND)
+    person.get_by_role("checkbox", name="Choose event 1", exact=True).check()
+    rows = person.locator("#events tbody tr")
+    before = rows.count()
+    change(local_ion, "While someone looks")
+    expect(rows).not_to_have_count(before, timeout=10 * SECOND)
+    expect(person.get_by_role("checkbox", name="Choose event 1", exact=True)).to_be_checked()
+    person.get_by_role("button", name="Replay the chosen").click()
+    expect(person.get_by_role("heading", name="Replay 1 event?")).to_be_visible()
+    expect(person.get_by_text("Nothing would change")).to_be_visible()
+    person.get_by_role("button", name="Replay").click()
+    expect(person.locator("#event-1")).to_contain_text("replayed")
+
+
+def test_an_object_shows_a_change_without_being_loaded_again(person: Page, hub: Any, local_ion: Any) -> None:
+    person.goto(f"{hub.url}/objects/purchase_orders/{change(local_ion, 'Before')}")
+    expect(person.locator(".live")).to_have_text("Live", timeout=10 * SECOND)
+    change(local_ion, "After, seen live")
+    row = person.get_by_role("row", name=re.compile("^description")).first
+    expect(row).to_contain_text("After, seen live", timeout=5 * SECOND)
+    person.get_by_role("link", name=re.compile("^The object then")).last.click()
+    expect(person.get_by_text("This is how the object was")).to_be_visible()
+
+
+def test_a_table_is_sorted_filtered_and_kept(person: Page, hub: Any) -> None:
+    person.goto(f"{hub.url}/objects/purchase_orders")
+    person.get_by_role("link", name="Id", exact=True).click()
+    expect(person.locator("th[aria-sort=ascending]")).to_have_text(re.compile("Id"))
+    person.get_by_label("Where").select_option("id")
+    person.get_by_label("Condition").select_option("to")
+    person.get_by_label("Value").fill("3")
+    person.get_by_role("button", name="Filter").click()
+    expect(person.locator("#objects tbody tr")).to_have_count(3)
+    person.get_by_role("button", name="Save this view").click()
+    person.get_by_role("dialog", name="Save this view").get_by_label("Name").fill("First three")
+    person.get_by_role("button", name="Save", exact=True).click()
+    person.goto(f"{hub.url}/objects/purchase_orders")
+    person.get_by_role("link", name="First three").click()
+    expect(person.locator("#objects tbody tr")).to_have_count(3)
+
+
+def test_a_fetch_is_started_and_watched(person: Page, hub: Any) -> None:
+    person.goto(f"{hub.url}/fetches")
+    person.get_by_label("Mode").select_option("full")
+    person.get_by_role("button", name="Start").click()
+    expect(person.locator("#fetch .sentence")).to_contain_text("done", timeout=60 * SECOND)
+
+
+def test_a_comparison_is_started_and_watched(person: Page, hub: Any) -> None:
+    person.goto(f"{hub.url}/verifications")
+    person.get_by_role("button", name="Compare now").click()
+    expect(person.get_by_text(re.compile("objects compared are equal to ION"))).to_be_visible(
+        timeout=60 * SECOND
+    )
+
+
+def test_revoking_asks_for_the_name(person: Page, hub: Any) -> None:
+    person.goto(f"{hub.url}/webhooks")
+    person.get_by_label("Name").fill("Short-lived")
+    person.get_by_role("button", name="Create webhook URL").click()
+    expect(person.locator("#webhook-url")).to_contain_text("/hooks/")
+    person.goto(f"{hub.url}/webhooks")
+    row = person.get_by_role("row", name=re.compile("Short-lived"))
+    row.get_by_role("button", name="Revoke").click()
+    dialog = person.get_by_role("dialog", name="Revoke Short-lived")
+    expect(dialog.get_by_label(re.compile("to confirm"))).to_be_focused()
+    person.keyboard.type("Short-lived")
+    person.keyboard.press("Enter")
+    expect(person.get_by_role("row", name=re.compile("Short-lived"))).to_contain_text("revoked")
+
+
+def test_set_up_by_keyboard_alone(browser: Browser, start_hub: Any, local_ion: Any) -> None:
+    hub = start_hub()
+    page = browser.new_context().new_page()
+    sign_in(page, hub)
+    page.goto(hub.url)
+    tab_to(page, "Add an integration")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Name")).to_be_focused()
+    page.keyboard.type("Keyboard plant")
+    for label, text in (
+        ("API address", local_ion.url),
+        ("Auth address", local_ion.url),
+        ("Client id", local_ion.client_id),
+        ("Client secret", local_ion.client_secret),
+    ):
+        tab_to(page, label)
+        page.keyboard.type(text)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Keyboard plant", level=1)).to_be_visible(timeout=30 * SECOND)
+    tab_to(page, "Set-up guide")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Set up webhooks in ION")).to_be_visible()
+    tab_to(page, "Set up automatically")
+    page.keyboard.press("Enter")
+    expect(page.locator('[data-step="Subscribed"]')).to_have_class("done", timeout=30 * SECOND)
+    page.context.close()
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until what has the focus is called this."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        named = page.evaluate(
+            "document.activeElement.labels?.[0]?.innerText ?? document.activeElement.innerText ?? ''"
+        )
+        if named.strip().startswith(name):
+            return
+    pytest.fail(f"Tab does not lead to {name}")

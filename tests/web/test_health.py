@@ -1,0 +1,95 @@
+"""What machines ask: alive, ready, metrics; and what is made for them fits what is answered."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+ROOT = Path(__file__).parents[2]
+
+
+def metrics(edge: Any) -> dict[str, float]:
+    """Every sample by its name and labels."""
+    answer = edge.send("GET", "/metrics")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/plain")
+    lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+
+
+def test_a_process_that_lives_is_alive_and_ready(edge: Any) -> None:
+    assert edge.send("GET", "/livez").json()["status"] == "alive"
+    assert edge.send("GET", "/readyz").json() == {"status": "ready", "checks": []}
+    checks = edge.send("GET", "/readyz?verbose").json()["checks"]
+    assert [(check["name"], check["well"]) for check in checks] == [("database", True), ("disk", True)]
+
+
+def test_tables_of_another_release_are_not_ready(edge: Any) -> None:
+    edge.hub.store.write_now(
+        lambda c: c.execute(text("UPDATE alembic_version SET version_num = '9'")) and None
+    )
+
+    answer = edge.send("GET", "/readyz?verbose")
+
+    assert answer.status_code == 503
+    assert "ultraviolet db upgrade" in answer.text
+
+
+def test_deliveries_are_counted_by_what_became_of_them(edge: Any, integration: dict[str, Any]) -> None:
+    minted = edge.api("POST", f"/integrations/{integration['id']}/webhook-urls", {"name": "ION"}).json()
+    path = "/hooks/" + minted["url"].rpartition("/")[2]
+    before = metrics(edge)
+
+    edge.send("POST", path, content=b"{}")
+    edge.send("POST", "/hooks/unknown", content=b"{}")
+
+    after = metrics(edge)
+    counted = {
+        outcome: after[f'ultraviolet_deliveries_total{{outcome="{outcome}"}}']
+        - before.get(f'ultraviolet_deliveries_total{{outcome="{outcome}"}}', 0)
+        for outcome in ("kept", "unknown_address")
+    }
+    assert counted == {"kept": 1, "unknown_address": 1}
+    assert after['ultraviolet_waiting_events{integration="plant"}'] <= 1  # it may be applied by now
+    assert after["ultraviolet_store_up"] == 1
+    assert after['ultraviolet_webhook_silence_seconds{integration="plant"}'] < 60
+
+
+def test_every_metric_that_dashboard_and_alerts_use_is_there(edge: Any, integration: dict[str, Any]) -> None:
+    edge.send("GET", "/")
+    answer = edge.send("GET", "/metrics").text
+    known = set(re.findall(r"^# TYPE (\w+)", answer, re.MULTILINE))
+    board = json.loads((ROOT / "deploy/grafana/ultraviolet.json").read_text())
+    asked = " ".join(target["expr"] for panel in board["panels"] for target in panel["targets"])
+    asked += (ROOT / "deploy/prometheus/alerts.yaml").read_text()
+
+    used = {re.sub(r"_bucket$", "", name) for name in re.findall(r"\bultraviolet_\w+", asked)}
+
+    assert len(used) > 12
+    assert used - known == set()
+
+
+def test_every_metric_is_in_the_documentation(edge: Any) -> None:
+    answer = edge.send("GET", "/metrics").text
+    documented = (ROOT / "docs/operations.md").read_text()
+
+    names = set(re.findall(r"^# TYPE (ultraviolet_\w+)", answer, re.MULTILINE))
+
+    assert {
+        name for name in names if not name.endswith("_created") and f"`{name}`" not in documented
+    } == set()
+
+
+@pytest.mark.parametrize("given", ["abc-123", None, "not allowed: \x7f"])
+def test_every_answer_has_a_request_id(edge: Any, given: str | None) -> None:
+    headers = {} if given is None else {"x-request-id": given}
+
+    answer = edge.send("GET", "/livez", headers=headers)
+
+    if given == "abc-123":
+        assert answer.headers["x-request-id"] == given
+    else:
+        assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])

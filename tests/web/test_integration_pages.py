@@ -1,0 +1,82 @@
+"""The pages of integrations: changed, given other credentials, verified; schedules in plain words; refusals seen."""
+
+from typing import Any
+
+import pytest
+
+from ultraviolet.web.pages.schedules import in_words
+
+
+@pytest.mark.parametrize(
+    ("cron", "expected"),
+    [
+        ("* * * * *", "every minute"),
+        ("*/5 * * * *", "every 5 minutes"),
+        ("15 * * * *", "every hour, at 15 minutes past"),
+        ("0 */6 * * *", "every 6 hours, at 0 minutes past"),
+        ("0 3 * * *", "every day at 03:00 UTC"),
+        ("30 4 * * 0", "every Sunday at 04:30 UTC"),
+        ("0 3 1 * *", "on day 1 of every month at 03:00 UTC"),
+        ("0 3 1-7 2 *", "at the times of the expression"),
+    ],
+)
+def test_a_schedule_is_said_in_words(cron: str, expected: str) -> None:
+    assert expected == in_words(cron)
+
+
+def test_an_integration_is_changed_on_its_page(signed_in: Any, integration: dict[str, Any]) -> None:
+    page = signed_in.send("GET", "/integrations/1").text
+    assert "every 5 minutes" in page
+    changed = {"name": "plant 2", "full_schedule": "30 4 * * 0", "requests_per_second": "7"}
+    assert signed_in.submit("/integrations/1", **changed).status_code == 303
+    page = signed_in.send("GET", "/integrations/1").text
+    assert "every Sunday at 04:30 UTC" in page
+    assert "7 requests a second" in page
+
+    wrong = signed_in.submit("/integrations/1", full_schedule="whenever")
+    assert wrong.status_code == 422
+    assert "is not a schedule" in wrong.text
+    assert "Nothing was changed." in wrong.text
+
+
+def test_other_credentials_are_tested_and_not_shown(signed_in: Any, integration: dict[str, Any]) -> None:
+    given = {"client_id": "another", "client_secret": "a-new-secret-of-ion"}
+    assert signed_in.submit("/integrations/1/credentials", **given).status_code == 303
+    page = signed_in.send("GET", "/integrations/1").text
+    assert "another" in page
+    assert "a-new-secret-of-ion" not in page
+    assert "failed" in page
+
+
+def test_the_page_says_what_deleting_takes_away(
+    signed_in: Any, integration: dict[str, Any], keep: Any
+) -> None:
+    keep("parts", {"id": 1, "partNumber": "A"})
+    signed_in.submit("/webhooks", integration="1", name="Violet")
+    page = signed_in.send("GET", "/integrations/1").text
+    assert "1 objects with all their history, every event it took, 1 webhook URL" in page
+
+
+def test_what_a_url_refused_is_seen(signed_in: Any, integration: dict[str, Any]) -> None:
+    shown = signed_in.submit("/webhooks", integration="1", name="Violet").text
+    path = shown.partition("http://hub.test")[2].partition("<")[0]
+    assert signed_in.send("POST", path, content=b"x" * (1024 * 1024 + 1)).status_code == 413
+    assert "larger than 1 MiB" in signed_in.send("GET", "/webhooks").text
+
+
+def test_a_comparison_is_begun_and_shown(signed_in: Any, integration: dict[str, Any]) -> None:
+    assert "Nothing was compared yet" in signed_in.send("GET", "/verifications").text
+    begun = signed_in.submit("/verifications", integration="1", sample="100")
+    assert (begun.status_code, begun.headers["location"]) == (303, "/verifications/1")
+    assert "Verification 1, a sample" in signed_in.send("GET", "/verifications/1").text
+    assert signed_in.submit("/verifications", integration="1", sample="many").status_code == 422
+
+
+def test_a_subset_is_chosen_in_the_matrix(signed_in: Any, integration: dict[str, Any]) -> None:
+    signed_in.submit("/integrations/1/set-up/url")
+    chosen = signed_in.submit("/integrations/1/set-up/wanted", wanted=["parts UPDATE", "runs CREATE"])
+    assert chosen.status_code == 303
+    page = signed_in.send("GET", "/integrations/1/set-up").text
+    assert "parts_update" in page
+    assert "parts_create" not in page
+    assert 'value="parts UPDATE" aria-label="Parts: update" checked' in page
