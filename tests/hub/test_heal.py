@@ -32,6 +32,8 @@ async def heal(site: Site, rounds: int = 1) -> None:
     healer = Healer(site)
     for _ in range(rounds):
         await healer.round()
+        while healer._under_way:  # noqa: ASYNC110  a round waits a second for its requests at most
+            await asyncio.sleep(0.01)
     await healer.stop()
 
 

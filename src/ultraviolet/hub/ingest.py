@@ -140,6 +140,10 @@ class Ingest:
             self._committing = asyncio.create_task(self._commit_all())
         return await waiting.done
 
+    def knows(self, token: str) -> bool:
+        """Tell whether an address worked when addresses were last read."""
+        return digest(token) in self._urls
+
     async def refresh(self) -> None:
         """Read the addresses again: after one was minted, rotated, revoked, or its secret became known."""
         self._urls = await self._store.read(lambda connection: active(connection, self._secrets))

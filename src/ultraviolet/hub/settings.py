@@ -1,5 +1,6 @@
 """The settings of a hub process, from the environment and the command line."""
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,10 @@ class Settings(msgspec.Struct, frozen=True):
     """ULTRAVIOLET_PUBLIC_URL: the address under which ION reaches this hub; webhook URLs begin with it."""
     admin_key: str | None = None
     """ULTRAVIOLET_ADMIN_KEY or _FILE: a first API key for automation."""
+    allowed_sources: tuple[str, ...] = ()
+    """ULTRAVIOLET_ALLOWED_SOURCES: addresses and networks deliveries are taken from, by commas; empty: from anywhere."""
+    trusted_proxies: tuple[str, ...] = ()
+    """ULTRAVIOLET_TRUSTED_PROXIES: whose X-Forwarded-For is believed."""
     watch_every: float = 60.0
     """ULTRAVIOLET_WATCH_SECONDS: seconds between two looks of the watchdog."""
     secret_key: str | None = None
@@ -45,6 +50,8 @@ class Settings(msgspec.Struct, frozen=True):
             database_url=found.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{folder / 'hub.db'}",
             public_url=(found.get("ULTRAVIOLET_PUBLIC_URL") or public_url).rstrip("/"),
             admin_key=_secret(found, "ULTRAVIOLET_ADMIN_KEY"),
+            allowed_sources=_networks(found, "ULTRAVIOLET_ALLOWED_SOURCES"),
+            trusted_proxies=_networks(found, "ULTRAVIOLET_TRUSTED_PROXIES"),
             watch_every=_seconds(found, "ULTRAVIOLET_WATCH_SECONDS", 60.0),
             secret_key=_secret(found, "ULTRAVIOLET_SECRET_KEY"),
             old_secret_key=_secret(found, "ULTRAVIOLET_OLD_SECRET_KEY"),
@@ -58,6 +65,14 @@ def _switch(environment: Mapping[str, str], name: str) -> bool:
     if value not in ("on", "off"):
         raise InvalidError(f"{name} is {value}; it can be on or off")
     return value == "on"
+
+
+def _networks(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    parts = [part.strip() for part in environment.get(name, "").split(",") if part.strip()]
+    try:
+        return tuple(str(ipaddress.ip_network(part, strict=False)) for part in parts)
+    except ValueError as error:
+        raise InvalidError(f"{name} lists addresses and networks, such as 10.0.0.0/8: {error}") from error
 
 
 def _seconds(environment: Mapping[str, str], name: str, usual: float) -> float:

@@ -21,6 +21,7 @@ from ultraviolet.hub.access import Actor
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web import api, health, pages
 from ultraviolet.web.gate import AnyRequest, Find, caller_of, gate, same_site
+from ultraviolet.web.guard import Guard
 from ultraviolet.web.hooks import Asgi, Hooks
 from ultraviolet.web.live import live
 from ultraviolet.web.pages.render import STATIC, Renderer
@@ -64,7 +65,8 @@ def create_app(hub: Hub) -> Asgi:
         logging_config=None,
     )
     noted = Requests(cast("Asgi", application))
-    return Hooks(hub.ingest, noted) if serves else noted
+    guard = Guard(hub.settings.allowed_sources, hub.settings.trusted_proxies)
+    return Hooks(hub.ingest, noted, guard) if serves else noted
 
 
 def _finder(hub: Hub) -> Find:

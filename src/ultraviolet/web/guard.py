@@ -18,12 +18,12 @@ class Guard:
 
     def __init__(
         self,
-        allowed: Iterable[Network] = (),
-        proxies: Iterable[Network] = (),
+        allowed: Iterable[str] = (),
+        proxies: Iterable[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._allowed = tuple(allowed)
-        self._proxies = tuple(proxies)
+        self._allowed: tuple[Network, ...] = tuple(map(ipaddress.ip_network, allowed))
+        self._proxies: tuple[Network, ...] = tuple(map(ipaddress.ip_network, proxies))
         self._clock = clock
         self._guesses: dict[str, tuple[float, float]] = {}
 
@@ -54,11 +54,6 @@ class Guard:
     def _left(self, source: str) -> float:
         left, at = self._guesses.get(source, (float(GUESSES), 0.0))
         return min(float(GUESSES), left + (self._clock() - at) * GUESSES_A_SECOND)
-
-
-def networks(text: str) -> list[Network]:
-    """Read addresses and networks, separated by commas; raises ValueError."""
-    return [ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip()]
 
 
 def _within(address: str, listed: Iterable[Network]) -> bool:

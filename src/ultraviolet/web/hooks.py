@@ -4,6 +4,7 @@ Whatever an address is not good for, unknown, malformed and revoked ones answer 
 learn from the answer which addresses exist.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,6 +15,7 @@ import structlog
 from ultraviolet.hub import metrics
 from ultraviolet.hub.ingest import LARGEST_BODY, Ingest
 from ultraviolet.mirror.store import StoreUnavailableError
+from ultraviolet.web.guard import Guard
 from ultraviolet.web.problems import problem_body
 
 Scope = dict[str, Any]
@@ -25,12 +27,19 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 PREFIX = "/hooks/"
 
 _RECEIVED = msgspec.json.encode({"received": True})
+_BODY_WITHIN = 30.0
+"""Seconds in which a body has to be there."""
+_UNKNOWN = 404
+_CLOSE = (b"connection", b"close")
 _TITLES = {
     401: "Signature does not match",
+    403: "Source not allowed",
     404: "Not found",
     405: "Only POST",
+    408: "Body too slow",
     413: "Body too large",
     422: "Invalid",
+    429: "Too many unknown addresses",
     503: "Not now",
 }
 
@@ -40,9 +49,10 @@ log = structlog.get_logger()
 class Hooks:
     """Answers `POST /hooks/{token}` itself and hands everything else to the application."""
 
-    def __init__(self, ingest: Ingest, application: Asgi) -> None:
+    def __init__(self, ingest: Ingest, application: Asgi, guard: Guard | None = None) -> None:
         self._ingest = ingest
         self._application = application
+        self._guard = guard or Guard()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request."""
@@ -55,21 +65,38 @@ class Hooks:
         if scope["method"] != "POST":
             await _answer(send, 405, (b"allow", b"POST"))
             return
-        body = await _body(receive)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        token = scope["path"][len(PREFIX) :]
+        source = self._guard.source((scope.get("client") or ("", 0))[0], headers)
+        if not self._guard.admits(source):
+            await _answer(send, 403, _CLOSE)
+            return
+        if not (self._guard.may_guess(source) or self._ingest.knows(token)):
+            await _answer(send, 429, _CLOSE)
+            return
+        try:
+            async with asyncio.timeout(_BODY_WITHIN):
+                body = await _body(receive)
+        except TimeoutError:
+            await _answer(send, 408, _CLOSE)
+            return
         if body is None:
             return
         began = time.perf_counter()
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        try:
-            verdict = await self._ingest.submit(scope["path"][len(PREFIX) :], headers, body)
-            status = verdict.status
-        except StoreUnavailableError:
-            status = 503
-        except Exception:
-            log.exception("delivery.failed")
-            status = 503
+        status = await self._submit(token, headers, body)
+        if status == _UNKNOWN:
+            self._guard.guessed(source)
         await _answer(send, status)
         metrics.delivered(status, time.perf_counter() - began)
+
+    async def _submit(self, token: str, headers: dict[str, str], body: bytes) -> int:
+        try:
+            return (await self._ingest.submit(token, headers, body)).status
+        except StoreUnavailableError:
+            return 503
+        except Exception:
+            log.exception("delivery.failed")
+            return 503
 
 
 async def _body(receive: Receive) -> bytes | None:
