@@ -1,5 +1,6 @@
 """An ION as the reader sees it: rows by resource, and what the network or a permission does to single requests."""
 
+import operator
 import re
 from collections.abc import Callable
 from typing import Any
@@ -39,7 +40,7 @@ class TableIon:
         if "__typename" in document:
             return Result({"__typename": "Query"})
         if document.startswith("query Newest"):
-            return Result({"page": {"edges": []}})
+            return Result({"page": self._newest(_PAGE.findall(document)[0])})
         asked = {alias: (root, variables[alias]["id"]["in"]) for alias, root in _ALIAS.findall(document)}
         ids = [int(id_) for _, wanted in asked.values() for id_ in wanted]
         self.requests.append(ids)
@@ -50,18 +51,44 @@ class TableIon:
             return Result(
                 {alias: self._edges(root, {int(i) for i in w}) for alias, (root, w) in asked.items()}
             )
-        return Result({"page": self._page(_PAGE.findall(document)[0], variables)})
+        by = _changed if "_UPDATED_ASC" in document else _id
+        return Result({"page": self._page(_PAGE.findall(document)[0], variables, by)})
 
     def _edges(self, root: str, wanted: set[int]) -> dict[str, Any]:
         return {"edges": [{"node": node} for id_, node in self.rows.get(root, {}).items() if id_ in wanted]}
 
-    def _page(self, root: str, variables: dict[str, Any]) -> dict[str, Any]:
-        filters = variables.get("filters") or {}
-        after = int(filters.get("id", {}).get("gt", 0))
-        found = [node for id_, node in sorted(self.rows.get(root, {}).items()) if id_ > after]
+    def _newest(self, root: str) -> dict[str, Any]:
+        nodes = sorted(self.rows.get(root, {}).values(), key=_changed)
+        return {"edges": [{"node": node} for node in nodes[-1:]]}
+
+    def _page(self, root: str, variables: dict[str, Any], by: Callable[[Any], Any]) -> dict[str, Any]:
+        nodes = sorted(self.rows.get(root, {}).values(), key=by)
+        found = [node for node in nodes if _passes(node, variables.get("filters") or {})]
         shown = found[: variables["first"]]
         info = {"hasNextPage": len(found) > len(shown), "totalCount": len(found)}
         return {"edges": [{"node": node} for node in shown], "pageInfo": info}
+
+
+_COMPARISONS = {"gt": operator.gt, "gte": operator.ge, "eq": operator.eq}
+
+
+def _passes(node: dict[str, Any], filters: dict[str, Any]) -> bool:
+    either = filters.get("or_")
+    if either:
+        return any(_passes(node, one) for one in either)
+    return all(
+        _COMPARISONS[how](node[name], type(node[name])(than))
+        for name, wanted in filters.items()
+        for how, than in wanted.items()
+    )
+
+
+def _id(node: dict[str, Any]) -> int:
+    return node["id"]
+
+
+def _changed(node: dict[str, Any]) -> tuple[str, int]:
+    return node["_updated"], node["id"]
 
 
 def row(id_: int, **fields: Any) -> dict[str, Any]:

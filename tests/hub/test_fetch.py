@@ -82,6 +82,31 @@ def test_rows_inserted_and_deleted_while_paging_shift_nothing(store: Store) -> N
     assert sorted(plant.parts) == plant.held()
 
 
+def test_a_row_committed_behind_the_watermark_is_found_all_the_same(store: Store) -> None:
+    """A long transaction in ION: its row carries a time that was read past before the row could be seen."""
+    plant = Plant(store, 3)
+    plant.parts[2] = row(2, _updated="2026-01-01T01:00:00.000000+00:00")
+    plant.fetch()
+    plant.parts[4] = row(4, _updated="2026-01-01T00:59:01.000000+00:00")
+
+    step = plant.fetch("incremental")
+
+    assert [1, 2, 3, 4] == plant.held()
+    assert ("done", 2) == (step.state, step.read), "the overlap is read, not everything"
+
+
+def test_a_row_committed_further_behind_than_that_waits_for_a_full_fetch(store: Store) -> None:
+    plant = Plant(store, 3)
+    plant.parts[2] = row(2, _updated="2026-01-01T01:00:00.000000+00:00")
+    plant.fetch()
+    plant.parts[4] = row(4, _updated="2026-01-01T00:30:00.000000+00:00")
+
+    plant.fetch("incremental")
+    assert [1, 2, 3] == plant.held()
+    plant.fetch()
+    assert [1, 2, 3, 4] == plant.held()
+
+
 def test_a_list_that_says_more_and_shows_nothing_is_no_end(store: Store) -> None:
     plant = Plant(store, 5)
     plant.fetch()
