@@ -1,13 +1,21 @@
 """Trouble with the store: nothing is acknowledged that is not kept, errors are clear, and all is well again afterwards."""
 
 import os
+import shutil
 import sqlite3
+import subprocess
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.conftest import send
 
+CREATE = "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supplier { id } } }"
+ROOMY = "size=1g"
+FULL = "database or disk is full"
 BODY = b'{"event_id": %d, "resource": "parts", "action": "UPDATE", "id": 1}'
 
 
@@ -52,3 +60,124 @@ def test_a_corrupt_last_page_of_the_log_loses_only_what_was_never_whole(start_hu
 
     assert {"1", "2"} <= again.stored_events()
     assert 200 == post(url, 3)
+
+
+def mount(*arguments: str | Path) -> None:
+    """Mount; a test that may not is skipped."""
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"a disk of its own cannot be had here: {done.stderr.strip()}")
+
+
+def image_of(disk: Path) -> Path:
+    return disk.with_suffix(".img")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of this test alone, in memory, whose size it may change."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mount("-t", "tmpfs", "-o", ROOMY, "tmpfs", path)
+    yield path
+    subprocess.run(["umount", path], check=True)
+
+
+@pytest.fixture
+def failing_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of this test alone, with a file system that turns read-only at an error, as servers have it."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    with image_of(path).open("wb") as file:
+        file.truncate(600_000_000)
+    if shutil.which("mkfs.ext4") is None:
+        pytest.skip("a disk of its own cannot be had here: there is no mkfs.ext4")
+    subprocess.run(["mkfs.ext4", "-q", "-e", "remount-ro", image_of(path)], check=True)
+    mount("-o", "loop", image_of(path), path)
+    yield path
+    subprocess.run(["umount", path], check=True)
+
+
+def connected(hub: Any, ion: Any) -> tuple[Any, str]:
+    """An integration that has been read, and one more webhook URL of it."""
+    made = hub.connect(ion)
+    hub.fetch(made)
+    return made, hub.api("POST", f"/integrations/{made['id']}/webhook-urls", {"name": "by hand"})["url"]
+
+
+def ready(hub: Any) -> tuple[int, str]:
+    status, answer = send("GET", f"{hub.url}/readyz?verbose", accept="application/json")
+    return status, answer.decode()
+
+
+def causes(hub: Any, integration: Any) -> dict[str, str]:
+    judged = hub.api("GET", f"/integrations/{integration['id']}/freshness")
+    return {cause["kind"]: cause["says"] for cause in judged["causes"]}
+
+
+def fill(url: str) -> tuple[set[int], int]:
+    """Deliver until nothing more is taken, not even the least; gives what was taken, and what was not."""
+    kept: set[int] = set()
+    numbers = count(900_000)
+    number = next(numbers)
+    for padding in (100_000, 1):
+        body = BODY.replace(b", ", b", " + b" " * padding)
+        while send("POST", url, body % number, content_type="application/json")[0] == 200:
+            kept.add(number)
+            number = next(numbers)
+    return kept, number
+
+
+def test_a_full_disk_puts_deliveries_off_and_loses_none(
+    disk: Path, start_ion: Any, start_hub: Any, wait: Any
+) -> None:
+    ion = start_ion()
+    hub = start_hub(data=disk)
+    integration, url = connected(hub, ion)
+    room = os.statvfs(disk)
+    mount("-o", f"remount,size={(room.f_blocks - room.f_bfree) * room.f_frsize}", disk)
+
+    kept, refused = fill(url)
+    meanwhile = ion.execute(CREATE, i={"name": "made meanwhile"})["createSupplier"]["supplier"]["id"]
+
+    wait(lambda: post(url, refused) == 503 and FULL in ready(hub)[1], 20, "room for nothing at all")
+    assert 503 == ready(hub)[0]
+    for told in (ready(hub)[1], causes(hub, integration)["store"], hub.child.log.read_text()):
+        assert FULL in told
+
+    mount("-o", f"remount,{ROOMY}", disk)
+
+    wait(lambda: post(url, refused) == 200, 20, "an acknowledgement")
+    assert 200 == ready(hub)[0]
+    assert {*map(str, kept), str(refused)} <= hub.stored_events()
+    wait(lambda: hub.find(f"/objects/suppliers/{meanwhile}"), 60, "what changed meanwhile")
+    wait(lambda: hub.at_rest(ion, integration), 60, "all deliveries taken, applied and healed")
+    assert 0 == hub.cli("verify", "--json").returncode
+
+
+def test_a_file_system_that_turned_read_only_loses_nothing_that_was_acknowledged(
+    failing_disk: Path, start_ion: Any, start_hub: Any, wait: Any
+) -> None:
+    """As Linux does after an error of the disk; only a repair and a new mount end it."""
+    ion = start_ion()
+    hub = start_hub(data=failing_disk)
+    integration, url = connected(hub, ion)
+    assert 200 == post(url, 900_000)
+
+    mount("-o", "remount,abort", failing_disk)
+
+    assert 503 == post(url, 900_001)
+    assert 503 == ready(hub)[0]
+    assert "could not be written" in ready(hub)[1]
+    assert "could not be written" in causes(hub, integration)["store"]
+    assert ion.execute(CREATE, i={"name": "made meanwhile"})
+    hub.child.stop()
+    subprocess.run(["umount", failing_disk], check=True)
+    subprocess.run(["fsck.ext4", "-p", "-f", image_of(failing_disk)], check=False, capture_output=True)
+    mount("-o", "loop", image_of(failing_disk), failing_disk)
+    again = start_hub(data=failing_disk, port=int(hub.url.rsplit(":", 1)[1]))
+
+    assert "900000" in again.stored_events()
+    assert 200 == post(url, 900_001)
+    wait(lambda: again.at_rest(ion, integration), 60, "all deliveries taken, applied and healed")
+    assert 0 == again.cli("verify", "--json").returncode

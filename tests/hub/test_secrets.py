@@ -64,3 +64,12 @@ def test_an_older_key_still_opens_and_the_newest_seals(tmp_path: Path) -> None:
 
     assert both.open(sealed) == "kept"
     assert Secrets.from_text(new).open(both.seal("kept")) == "kept"
+
+
+def test_an_empty_key_file_is_said_and_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "secret.key").touch()
+
+    with pytest.raises(InvalidError, match="put the key back from a backup"):
+        Secrets.from_settings(Settings(tmp_path))
+
+    assert [tmp_path / "secret.key"] == list(tmp_path.iterdir())

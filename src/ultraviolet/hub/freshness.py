@@ -85,6 +85,8 @@ class Now(msgspec.Struct, frozen=True):
     problem: str | None = None
     """What keeps ION from answering, as the controllers last saw it."""
     heals: bool = True
+    trouble: str | None = None
+    """Why the hub's database could not be written."""
 
 
 class _Waiting(msgspec.Struct, frozen=True):
@@ -206,8 +208,14 @@ def _causes(
         )
         return
     found = findings.recent(connection, integration.id, _MOST, standing=True)
+    if now.trouble:
+        yield Cause("store", now.trouble, "make room on its disk and see that the hub may write there")
     yield from _found(found)
-    if now.problem and not any(one.kind in ("credentials", "unreachable") for one in found):
+    if (
+        now.problem
+        and not now.trouble
+        and not any(one.kind in ("credentials", "unreachable") for one in found)
+    ):
         yield Cause("ion_fails", now.problem, f"ultraviolet integration test {integration.name}")
     elif integration.test_result and not integration.test_result.ok:
         found = [f for f in integration.test_result.findings if f.severity == "error"]

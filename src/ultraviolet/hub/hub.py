@@ -211,7 +211,7 @@ class Hub:
         """Judge how much the mirror of an integration can be trusted now."""
         at_work = self.controllers.get(integration.id)
         problem = at_work.problem if at_work else problems.of(connection, integration.id)
-        known = Now(datetime.now(UTC), problem, heals=self.settings.heal)
+        known = Now(datetime.now(UTC), problem, heals=self.settings.heal, trouble=self.store.trouble)
         return freshness.of(connection, self.catalog, integration, known)
 
     async def resume_verify(self, verification_id: int) -> None:
@@ -281,7 +281,7 @@ class Hub:
             try:
                 if time.monotonic() - beaten > heartbeat.EVERY:
                     beaten = time.monotonic()
-                    await self.store.write(heartbeat.beat)
+                    await self.store.keep(heartbeat.beat)
                 await self.reload()
                 await self._note_problems()
             except StoreUnavailableError as error:

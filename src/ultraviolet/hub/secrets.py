@@ -101,21 +101,43 @@ def forget_old_keys(path: Path) -> None:
 
 def _replace(path: Path, text: str) -> None:
     """Write a file so that there is always the old one or the new one, on disk."""
-    new = path.with_suffix(".new")
+    new = _written(path, text)
+    new.replace(path)
+    _on_disk(path.parent)
+
+
+def _key_file(path: Path) -> str:
+    """Read the keys in the file; where there is none, one is made, and on disk before anything is sealed with it."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = _written(path, secrets.token_hex(32))
+        with suppress(FileExistsError):  # another process was first
+            os.link(new, path)
+        new.unlink()
+        _on_disk(path.parent)
+    found = path.read_text()
+    if not found.strip():
+        raise InvalidError(
+            f"{path} is empty: put the key back from a backup; nothing else opens what it sealed"
+        )
+    return found
+
+
+def _written(path: Path, text: str) -> Path:
+    """Write a file of this process alone, beside `path`."""
+    new = path.with_suffix(f".{os.getpid()}")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    new.replace(path)
+    return new
 
 
-def _key_file(path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _on_disk(folder: Path) -> None:
+    """Let the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(32))
-    return path.read_text()
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

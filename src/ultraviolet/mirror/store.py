@@ -42,6 +42,8 @@ class Store:
             ThreadPoolExecutor(1, thread_name_prefix="store-deliveries") if many else self._writers
         )
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-reader")
+        self.trouble: str | None = None
+        """Why the database could not be written, in words, until something was kept in it again."""
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -78,8 +80,14 @@ class Store:
         return await asyncio.get_running_loop().run_in_executor(self._writers, self._transaction, work)
 
     async def keep(self, work: Callable[[Connection], T]) -> T:
-        """Like `write`, for deliveries: other work of this process does not make it wait, where the database lets it."""
-        return await asyncio.get_running_loop().run_in_executor(self._deliveries, self._transaction, work)
+        """Like `write`, for deliveries: other work of this process does not make it wait, where the database lets it.
+
+        `work` has to write something, so that what was kept shows that the database can be written.
+        """
+        loop = asyncio.get_running_loop()
+        result = await loop.run_in_executor(self._deliveries, self._transaction, work)
+        self.trouble = None
+        return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on a consistent snapshot, beside other reads and the writers."""
@@ -101,10 +109,15 @@ class Store:
                     return result
             except OperationalError as error:
                 if not dialect.may_try_again(error) or attempt == _ATTEMPTS - 1:
-                    raise _unavailable("written", error) from error
+                    raise self._failed(error) from error
             except (InterfaceError, NoConnectionError) as error:
-                raise _unavailable("written", error) from error
+                raise self._failed(error) from error
         raise AssertionError
+
+    def _failed(self, error: Exception) -> StoreUnavailableError:
+        failure = _unavailable("written", error)
+        self.trouble = str(failure)
+        return failure
 
     def _snapshot(self, work: Callable[[Connection], T]) -> T:
         try:

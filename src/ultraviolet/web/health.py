@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
 import ultraviolet
-from ultraviolet.hub import integrations
+from ultraviolet.hub import heartbeat, integrations
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.secrets import SecretKeyError
 from ultraviolet.mirror import dialect
@@ -52,7 +52,7 @@ def livez() -> dict[str, str]:
 
 @get("/readyz", include_in_schema=False)
 async def readyz(hub: GivenHub, verbose: Annotated[str | None, Parameter()] = None) -> Response[Ready]:
-    """Tell whether the database answers and is of this release, the key fits, and there is room; 503 where not."""
+    """Tell whether the database answers, takes writes and is of this release, the key fits, and there is room; 503 where not."""
     checks = [await _database(hub), _room(hub)]
     well = all(check.well for check in checks)
     shown = Ready("ready" if well else "not ready", checks if verbose is not None else [])
@@ -79,6 +79,8 @@ async def _database(hub: Hub) -> Looked:
         return Looked("database", well=True, detail=connection.dialect.name)
 
     try:
+        if hub.store.trouble:
+            await hub.store.keep(heartbeat.beat)
         return await hub.store.read(look)
     except (StoreUnavailableError, SecretKeyError) as error:
         return Looked("database", well=False, detail=str(error))
