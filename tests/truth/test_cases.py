@@ -1,13 +1,14 @@
 """Cases that other mirrors fail, each by name, against the door and the reading of events."""
 
 import json
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
 import msgspec
 import pytest
 from sqlalchemy import Connection, insert, text
-from tests.truth.model import answer, event, moment
+from tests.truth.model import BEGIN, answer, event, moment
 
 from ultraviolet.hub import events
 from ultraviolet.ion.catalog import Catalog
@@ -16,7 +17,7 @@ from ultraviolet.ion.documents import document
 from ultraviolet.mirror import dialect, tables
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Applied, Observation, Origin
-from ultraviolet.times import canonical
+from ultraviolet.times import Clock, canonical
 
 ORDERS = "purchase_orders"
 
@@ -228,6 +229,25 @@ def test_a_read_that_began_before_an_event_and_ended_after_it(mirror: Mirror) ->
 
     mirror.take(answer(row(4.5, status="ORDERED"), "1", 7, 7))
     assert ("ORDERED", set()) == (mirror.doc()["status"], mirror.stale())
+
+
+def test_a_clock_that_jumps_forwards_and_back(mirror: Mirror) -> None:
+    """What is told after the clock was set right is news all the same, and a read settles it at once."""
+    machine = {"wall": 0.0, "elapsed": 0.0}
+    clock = Clock(lambda: BEGIN + timedelta(seconds=machine["wall"]), lambda: machine["elapsed"])
+
+    def at(wall: float, elapsed: float) -> float:
+        machine.update(wall=wall, elapsed=elapsed)
+        return (clock.now() - BEGIN).total_seconds()
+
+    mirror.take(answer(row(0), "1", at(86_400, 1), at(86_401, 2)))
+
+    changes = {"status": {"new": "ordered"}, "_updated": {"new": moment(3)}}
+    mirror.hear({"resource": "purchase_orders", "id": 1, "changes": changes}, at(3, 3))
+    assert ("ORDERED", {(ORDERS, "1")}) == (mirror.doc()["status"], mirror.stale())
+
+    mirror.take(answer(row(3, status="ORDERED"), "1", at(4, 4), at(5, 5)))
+    assert set() == mirror.stale()
 
 
 def test_an_id_reused_by_a_restored_backup(mirror: Mirror) -> None:

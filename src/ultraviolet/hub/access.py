@@ -4,7 +4,7 @@ Functions that look someone up only read; checking a password is slow on purpose
 (`check_password`), the session it earns is written after it (`begin_session`).
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Literal, cast
 
 import msgspec
@@ -317,4 +317,4 @@ def _moment(value: str | None) -> str | None:
 
 
 def _in(span: timedelta) -> str:
-    return times.text(datetime.now(UTC) + span)
+    return times.text(times.present() + span)

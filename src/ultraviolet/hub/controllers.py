@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from cronsim import CronSim
@@ -22,6 +22,7 @@ from ultraviolet.hub.site import Site
 from ultraviolet.hub.verify import Verifier
 from ultraviolet.ion.problems import IonUnauthorizedError
 from ultraviolet.mirror.tables import fetches, integrations
+from ultraviolet.times import present
 
 _BATCH = 500
 _LOOK_AGAIN = 1.0
@@ -212,8 +213,8 @@ def _last(connection: Connection, integration_id: int, modes: tuple[str, ...]) -
 
 
 def _has_come(schedule: str, last: str) -> bool:
-    return next(CronSim(schedule, datetime.fromisoformat(last))) <= datetime.now(UTC)
+    return next(CronSim(schedule, datetime.fromisoformat(last))) <= present()
 
 
 def _seconds_until(moment: str) -> float:
-    return (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
+    return (datetime.fromisoformat(moment) - present()).total_seconds()

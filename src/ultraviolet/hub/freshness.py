@@ -6,7 +6,7 @@ credentials, a pause, a hub that was down never look healthy. Each cause is name
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -20,7 +20,7 @@ from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror import arrivals
 from ultraviolet.mirror.tables import arrivals as counted
 from ultraviolet.mirror.tables import drift, events, stale, versions, watermarks
-from ultraviolet.times import text
+from ultraviolet.times import present, text
 
 State: TypeAlias = Literal["fresh", "ageing", "stale", "unknown", "paused"]
 
@@ -100,7 +100,7 @@ def of(
     connection: Connection, catalog: Catalog, integration: Integration, now: Now | None = None
 ) -> Freshness:
     """Judge an integration."""
-    known = now or Now(datetime.now(UTC))
+    known = now or Now(present())
     late = _late(connection, integration.id, known.moment)
     resources = list(_resources(connection, catalog, integration, known, late))
     mirrored = [one for one in resources if not one.skipped]

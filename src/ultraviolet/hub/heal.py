@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from ultraviolet.hub.site import Site
 from ultraviolet.ion.catalog import Link, Resource
 from ultraviolet.ion.problems import IonError, IonUnauthorizedError
 from ultraviolet.mirror.observation import Mark, Origin, Ref
-from ultraviolet.times import now
+from ultraviolet.times import now, present
 from ultraviolet.times import text as as_text
 
 _ROUND = 4 * REQUEST
@@ -233,4 +233,4 @@ def _wait(attempts: int) -> float:
 
 
 def _after(seconds: float) -> str:
-    return as_text(datetime.now(UTC) + timedelta(seconds=seconds))
+    return as_text(present() + timedelta(seconds=seconds))

@@ -1,11 +1,11 @@
 """The heartbeat: the hub notes that it lives, so that afterwards it can tell when it did not."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 from sqlalchemy import Connection, text
 
-from ultraviolet.times import now
+from ultraviolet.times import now, present
 
 EVERY = 30.0
 """Seconds between two beats."""
@@ -16,6 +16,14 @@ _GET = text("SELECT value FROM settings WHERE name = :name")
 _PUT = text(
     """INSERT INTO settings (name, value) VALUES (:name, :value)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
+)
+_NEWEST = text(
+    """SELECT max(at) FROM (
+      SELECT value AS at FROM settings WHERE name = 'alive_at'
+      UNION ALL SELECT proven_at FROM watermarks
+      UNION ALL SELECT max(started_at) FROM fetches
+      UNION ALL SELECT received_at FROM events WHERE seq = (SELECT max(seq) FROM events)
+      UNION ALL SELECT observed_at FROM versions WHERE seq = (SELECT max(seq) FROM versions)) AS seen"""
 )
 
 
@@ -30,7 +38,7 @@ def beat(connection: Connection) -> None:
     """Note that a hub lives; if none has for long, note that too."""
     last = connection.execute(_GET, {"name": "alive_at"}).scalar()
     moment = now()
-    if last and datetime.now(UTC) - datetime.fromisoformat(last) > _DOWN:
+    if last and present() - datetime.fromisoformat(last) > _DOWN:
         down = msgspec.json.encode(Down(last, moment)).decode()
         connection.execute(_PUT, {"name": "last_down", "value": down})
     connection.execute(_PUT, {"name": "alive_at", "value": moment})
@@ -40,3 +48,9 @@ def last_down(connection: Connection) -> Down | None:
     """Give the last time in which no hub ran."""
     found = connection.execute(_GET, {"name": "last_down"}).scalar()
     return msgspec.json.decode(found, type=Down) if found else None
+
+
+def newest(connection: Connection) -> datetime | None:
+    """Give the latest moment that any hub has written here, give or take a beat."""
+    found = connection.execute(_NEWEST).scalar()
+    return datetime.fromisoformat(found) if found else None

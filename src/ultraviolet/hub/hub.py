@@ -6,7 +6,7 @@ import functools
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +15,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
+from ultraviolet import times
 from ultraviolet.errors import ConflictError, InvalidError
 from ultraviolet.hub import (
     event_files,
@@ -112,6 +113,7 @@ class Hub:
 
     async def start(self) -> None:
         """Take deliveries and let the controllers of the integrations that fall to this process begin."""
+        await self._mind_the_clock()
         await self.store.write(heartbeat.beat)
         if dialect.is_postgresql(self.store.engine):
             self._messenger = Messenger(dialect.libpq(self.store.engine), self._heard)
@@ -211,7 +213,7 @@ class Hub:
         """Judge how much the mirror of an integration can be trusted now."""
         at_work = self.controllers.get(integration.id)
         problem = at_work.problem if at_work else problems.of(connection, integration.id)
-        known = Now(datetime.now(UTC), problem, heals=self.settings.heal, trouble=self.store.trouble)
+        known = Now(times.present(), problem, heals=self.settings.heal, trouble=self.store.trouble)
         return freshness.of(connection, self.catalog, integration, known)
 
     async def resume_verify(self, verification_id: int) -> None:
@@ -270,6 +272,19 @@ class Hub:
         self._look.set()
         if self._messenger:
             self._messenger.say(_LOOK, 0)
+
+    async def _mind_the_clock(self) -> None:
+        """Go on from the time of the hub before, where the machine's clock was set back since.
+
+        Else all that ION tells would count as older than what is known, until the clock is where it was.
+        """
+        newest = await self.store.read(heartbeat.newest)
+        if newest is None or newest <= times.present():
+            return
+        beat = timedelta(seconds=heartbeat.EVERY)
+        jumped = newest - times.present() > beat  # else it is rather the clock of another machine
+        times.CLOCK.not_before(newest + beat if jumped else newest)
+        log.warning("clock.behind", seconds=round(times.CLOCK.ahead()), goes_on_from=times.now())
 
     async def _keep_up(self) -> None:
         beaten = time.monotonic()

@@ -1,6 +1,6 @@
 """Webhook URLs: addresses for deliveries, shown once, kept as a hash, rotated without a gap, revoked at once."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -80,7 +80,7 @@ def rotate(connection: Connection, actor: str, url_id: int) -> tuple[WebhookUrl,
         )
     carried = ("integration_id", "name", "receiver_id", "shared_secret", "signature_format", "wanted")
     url, token = _insert(connection, replaces_id=url_id, **{name: row[name] for name in carried})
-    expires_at = times.text(datetime.now(UTC) + ROTATED_LIFETIME)
+    expires_at = times.text(times.present() + ROTATED_LIFETIME)
     _set(connection, url_id, state="rotated", expires_at=expires_at)
     audit.record(connection, actor, "webhook_url.rotate", _subject(_url(row)), {"new": url.id})
     return url, token

@@ -1,6 +1,6 @@
 """Page: what webhooks alone would have left wrong, by cause, over time and case by case."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from litestar import Response, get
@@ -26,7 +26,7 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
     asked = request.query_params
     chosen, before = asked.get("integration", ""), number(asked.get("cursor"))
     cause, resource = asked.get("cause") or None, asked.get("resource") or None
-    now = datetime.now(UTC)
+    now = times.present()
     recent = DriftFilter(resource, cause, since=times.text(now - timedelta(hours=_HOURS)))
 
     def read(connection: Connection) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Page: can the data be trusted now; what is wrong with an integration never looks healthy."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -64,7 +64,7 @@ def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
     summary = freshness.summary(connection, integration.id)
     running = fetches.running(connection, integration.id)
     minutes = activity.last_hour(connection, integration.id)
-    day_ago = times.text(datetime.now(UTC) - timedelta(days=1))
+    day_ago = times.text(times.present() - timedelta(days=1))
     judged = hub.freshness(connection, integration)
     proofs = {proof.resource: proof for proof in judged.resources}
     counted = objects.counts(connection, hub.catalog, integration.id)
@@ -135,7 +135,7 @@ def _delay(minutes: list[Minute]) -> Chart:
 
 
 def _age(moment: str) -> float:
-    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    return (times.present() - datetime.fromisoformat(moment)).total_seconds()
 
 
 HANDLERS = [show]

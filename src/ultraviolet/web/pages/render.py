@@ -144,7 +144,7 @@ def confirm(sent: Any, name: str, kept: str) -> None:
 
 def ago(moment: str) -> str:
     """Say how long ago a moment was, or how far ahead it is."""
-    seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    seconds = (times.present() - datetime.fromisoformat(moment)).total_seconds()
     for size, unit in _UNITS:
         if abs(seconds) >= size:
             count = int(abs(seconds) // size)
@@ -161,7 +161,7 @@ def clock(moment: str) -> str:
 def hour(moment: str) -> str:
     """Write the time of day of a moment of today, else its day, in UTC."""
     known = datetime.fromisoformat(moment).astimezone(UTC)
-    today = known.date() == datetime.now(UTC).date()
+    today = known.date() == times.present().date()
     return known.strftime("%H:%M:%S" if today else "%Y-%m-%d")
 
 

@@ -1,9 +1,11 @@
 """Cron expressions in plain words, with the next time they fall due; all in UTC."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 from cronsim import CronSim
+
+from ultraviolet.times import present
 
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -18,7 +20,7 @@ class Schedule(msgspec.Struct, frozen=True):
 
 def schedule(cron: str, now: datetime | None = None) -> Schedule:
     """Describe a cron expression that was checked before."""
-    following = next(CronSim(cron, now or datetime.now(UTC)))
+    following = next(CronSim(cron, now or present()))
     return Schedule(cron, in_words(cron), following.isoformat())
 
 

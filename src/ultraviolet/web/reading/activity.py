@@ -1,13 +1,13 @@
 """Activity as the edge shows it: changes a minute, and how long they took from ION to the mirror."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 from sqlalchemy import Connection, select
 
 from ultraviolet.mirror.tables import DELAYS, activity
-from ultraviolet.times import text
+from ultraviolet.times import present, text
 
 _SLOWEST = DELAYS[-1] * 4
 
@@ -23,7 +23,7 @@ class Minute(msgspec.Struct, frozen=True):
 
 def last_hour(connection: Connection, integration_id: int, now: datetime | None = None) -> list[Minute]:
     """Read the last 60 minutes, the one that runs included; quiet ones are zero."""
-    end = (now or datetime.now(UTC)).replace(second=0, microsecond=0)
+    end = (now or present()).replace(second=0, microsecond=0)
     minutes = [text(end - timedelta(minutes=ago))[:16] for ago in range(59, -1, -1)]
     query = select(activity).where(
         activity.c.integration_id == integration_id, activity.c.minute >= minutes[0]

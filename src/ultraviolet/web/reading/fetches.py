@@ -1,6 +1,6 @@
 """Fetches as the edge shows them: how far they are, and each resource's part."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from ultraviolet.errors import NotFoundError
 from ultraviolet.mirror.tables import fetch_steps, fetches
+from ultraviolet.times import present
 from ultraviolet.web.reading.rows import columns
 
 
@@ -34,7 +35,7 @@ class Fetch(msgspec.Struct, frozen=True):
         """Seconds it will still take at its rate so far; None where that cannot be told."""
         if self.state != "running" or not self.read or self.read > self.total:
             return None
-        taken = (datetime.now(UTC) - datetime.fromisoformat(self.started_at)).total_seconds()
+        taken = (present() - datetime.fromisoformat(self.started_at)).total_seconds()
         return taken * (self.total - self.read) / self.read
 
     @property

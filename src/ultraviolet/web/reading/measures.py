@@ -1,7 +1,7 @@
 """What the tables say of the hub's health, in the form Prometheus takes; a few grouped queries for all integrations."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -20,6 +20,7 @@ from ultraviolet.mirror.tables import (
     watermarks,
     webhook_urls,
 )
+from ultraviolet.times import present
 
 _ONE = ("integration",)
 _RESOURCE = ("integration", "resource")
@@ -208,4 +209,4 @@ def _counter(
 
 
 def _age(moment: str) -> float:
-    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
+    return max(0.0, (present() - datetime.fromisoformat(moment)).total_seconds())
