@@ -1,9 +1,13 @@
 """Abuse of the door for deliveries, over real sockets: it costs the abuser, and nobody else."""
 
 import json
+import resource
 import socket
+import sqlite3
 import time
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +29,15 @@ def url(hub: Any) -> Any:
     given = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
     made = hub.api("POST", "/integrations", {**given, "client_id": "x", "client_secret": "x"})
     return hub.api("POST", f"/integrations/{made['id']}/webhook-urls", {"name": "test"})
+
+
+@pytest.fixture(scope="module")
+def many_sockets() -> int:
+    """How many connections this process may have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted - 500
 
 
 def post(url: str, body: bytes = BODY, source: str = "192.0.2.1") -> int:
@@ -87,14 +100,60 @@ def test_a_body_that_trickles_holds_up_nobody(hub: Any, url: Any) -> None:
         assert time.monotonic() - began < 5
 
 
-def test_idle_connections_hold_up_nobody(hub: Any, url: Any) -> None:
+def test_10_000_idle_connections_hold_up_nobody(hub: Any, url: Any, wait: Any, many_sockets: int) -> None:
     port = int(hub.url.rsplit(":", 1)[1])
+    idle = min(10_000, many_sockets)
     with ExitStack() as stack:
-        for _ in range(500):
+        for _ in range(idle):
             stack.enter_context(socket.create_connection((HOST, port), timeout=10))
+        wait(lambda: connections(hub) > idle, 10, "all of them being taken")
         began = time.monotonic()
         assert 200 == post(url["url"])
         assert time.monotonic() - began < 5
+
+
+def test_a_flood_at_one_address_does_not_keep_another_waiting(
+    hub: Any, url: Any, wait: Any, many_sockets: int
+) -> None:
+    """All of the flood waits for the disk when the other delivery comes; it is not the last to be kept."""
+    port, path = int(hub.url.rsplit(":", 1)[1]), url["url"].split("/", 3)[3]
+    other = hub.api("POST", f"/integrations/{url['integration_id']}/webhook-urls", {"name": "other"})
+    count = min(2500, many_sockets)
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        database = stack.enter_context(closing(sqlite3.connect(hub.data / "hub.db", isolation_level=None)))
+        flood = [
+            stack.enter_context(socket.create_connection((HOST, port), timeout=30)) for _ in range(count)
+        ]
+        database.execute("BEGIN IMMEDIATE")
+        for number, connection in enumerate(flood):
+            body = BODY.replace(b"1", b"%d" % (number + 10), 1)
+            head = f"POST /{path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+            connection.sendall(head.encode() + body)
+        settle(hub)
+        answer = pool.submit(post, other["url"])
+        settle(hub)
+        began = time.monotonic()
+        database.execute("COMMIT")
+
+        assert 200 == answer.result()
+        assert time.monotonic() - began < 5
+        assert {b"HTTP/1.1 200"} == {connection.recv(12) for connection in flood}
+        query = """SELECT count(*) FILTER (WHERE webhook_url_id = :flood), count(*) FILTER (WHERE webhook_url_id = :flood
+            AND seq < (SELECT seq FROM events WHERE webhook_url_id = :other)) FROM events WHERE object_id = '1'"""
+        given = {"flood": url["id"], "other": other["id"]}
+        kept, before = database.execute(query, given).fetchone()
+    assert kept >= count
+    assert before <= 2000
+
+
+def connections(hub: Any) -> int:
+    return sum(1 for _ in Path(f"/proc/{hub.child.process.pid}/fd").iterdir())
+
+
+def settle(hub: Any) -> None:
+    """Let the hub read what was sent to it before."""
+    for _ in range(20):
+        assert 200 == send("GET", f"{hub.url}/livez")[0]
 
 
 def test_only_listed_sources_are_taken(module_hub: Any) -> None:

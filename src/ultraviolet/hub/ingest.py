@@ -184,7 +184,8 @@ class Ingest:
 
     async def _commit_all(self) -> None:
         while self._waiting:
-            group, self._waiting = self._waiting[:_LARGEST_GROUP], self._waiting[_LARGEST_GROUP:]
+            fair = _in_turn(self._waiting)
+            group, self._waiting = fair[:_LARGEST_GROUP], fair[_LARGEST_GROUP:]
             try:
                 await self._store.keep(lambda connection, group=group: self._commit(connection, group))
             except Exception as error:
@@ -221,6 +222,19 @@ class Ingest:
         given = {"id": url_id, "at": at, "verified": int(form is not None), "format": form}
         connection.execute(_SEEN, given)
         self._seen[url_id] = _Seen(moment, form)
+
+
+def _in_turn(waiting: list[_Waiting]) -> list[_Waiting]:
+    """Let every address have its next one in turn, so that a flood at one does not keep another waiting."""
+    if len(waiting) <= _LARGEST_GROUP:
+        return waiting
+    counts: Counter[int] = Counter()
+    turns: list[int] = []
+    for one in waiting:
+        url_id = one.row["webhook_url_id"]
+        turns.append(counts[url_id])
+        counts[url_id] += 1
+    return [waiting[n] for n in sorted(range(len(waiting)), key=turns.__getitem__)]
 
 
 def _answer(group: Sequence[_Waiting], verdict: Verdict) -> None:

@@ -1,6 +1,7 @@
 """The hub as a process: its keys, the first sign-in link, and the file that tells the command line where it runs."""
 
 import os
+import resource
 import signal
 import socket
 from collections.abc import Generator
@@ -22,6 +23,8 @@ from ultraviolet.mirror.dialect import address, wait_for_turn
 from ultraviolet.mirror.store import StoreUnavailableError
 from ultraviolet.web.app import create_app
 from ultraviolet.web.supervisor import Supervisor, given_socket, listen, own_command
+
+_CONNECTIONS = 65_536
 
 
 class ServeOptions(msgspec.Struct, frozen=True):
@@ -66,6 +69,7 @@ def serve(options: ServeOptions) -> None:
     if options.workers > 1:
         _supervise(options, settings)
         return
+    _allow_connections()
     hub = _open(settings, options.role)
     config = uvicorn.Config(
         create_app(hub),
@@ -89,6 +93,13 @@ def serve(options: ServeOptions) -> None:
             server.run(sockets)
         finally:
             hub.close()
+
+
+def _allow_connections() -> None:
+    """Take as many connections as the system lets this process have; shells and services give it 1,024 of them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, _CONNECTIONS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def _open(settings: Settings, role: Role) -> Hub:
