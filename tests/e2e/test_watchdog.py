@@ -1,5 +1,7 @@
 """The watchdog, against a local ION in which somebody or something breaks what brings the changes."""
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -15,6 +17,9 @@ DELETE_SUBSCRIPTION = (
 )
 UPDATE_SUBSCRIPTION = """mutation ($i: UpdateWebhookSubscriptionInput!) {
   updateWebhookSubscription(input: $i) { webhookSubscription { id } } }"""
+CREATE_LOCATION = "mutation ($i: CreateLocationInput!) { createLocation(input: $i) { location { id } } }"
+HABIT = """INSERT INTO arrivals (integration_id, hour, resource, cause, healed_by, bucket, count)
+  VALUES (?, strftime('%Y-%m-%dT%H', 'now', ?), 'locations', '', 'event', 0, 1)"""
 NEVER = "0 0 1 1 *"
 
 
@@ -144,7 +149,64 @@ def test_a_key_that_was_revoked_is_said_with_the_next_step(
     wait(lambda: findings("credentials", "API key")[0]["resolved_at"], 90, "its end")
 
 
-def test_the_command_line_lists_them(hub: Any, integration: Any) -> None:
+def test_a_permission_that_was_lost_is_said_and_deletes_nothing(
+    hub: Any, local_ion: Any, integration: Any, findings: Any, wait: Any
+) -> None:
+    held = len(hub.api("GET", "/objects/suppliers?limit=200")["items"])
+    local_ion.faults.set("permission_lost", only="suppliers")
+    assert "failed" == hub.fetch(integration)["state"]
+
+    found = wait(lambda: findings("unreadable", "suppliers"), 30, "the finding")[0]
+
+    assert "Suppliers could not be read" in found["sentence"]
+    assert "permission" in found["next_step"]
+    assert held == len(hub.api("GET", "/objects/suppliers?limit=200")["items"]) > 0
+    local_ion.faults.clear()
+    assert "done" == hub.fetch(integration)["state"]
+    wait(lambda: findings("unreadable", "suppliers")[0]["resolved_at"], 30, "its end")
+
+
+def test_a_key_that_may_not_see_the_receiver_any_more_is_said(
+    local_ion: Any, findings: Any, wait: Any
+) -> None:
+    local_ion.faults.set("permission_lost", only="webhookReceiver*")
+
+    found = wait(lambda: findings("receiver", "not readable"), 30, "the finding")[0]
+
+    assert "webhook permissions" in found["next_step"]
+    local_ion.faults.clear()
+    wait(lambda: findings("receiver", "not readable")[0]["resolved_at"], 30, "its end")
+
+
+def test_a_resource_that_falls_silent_though_it_changes_is_fetched_and_said(
+    hub: Any, local_ion: Any, integration: Any, findings: Any, wait: Any
+) -> None:
+    """It told something every hour, until six hours ago; what it does not tell now cannot be seen in ION's record."""
+    local_ion.faults.set("dropped", only="locations")
+    local_ion.faults.set("permission_lost", only="webhookEvents")
+    wait(lambda: findings("gap", "not readable"), 30, "the record being out of sight")
+    with closing(sqlite3.connect(hub.data / "hub.db")) as database, database:
+        database.executemany(HABIT, [(integration["id"], f"-{hours} hours") for hours in range(6, 30)])
+    made = local_ion.execute(CREATE_LOCATION, i={"name": "Silent room"})["createLocation"]["location"]
+
+    found = wait(lambda: findings("silent", "locations"), 30, "the finding")[0]
+
+    assert "Locations changed in ION" in found["sentence"]
+    wait(lambda: hub.find(f"/objects/locations/{made['id']}"), 30, "what was not told")
+    local_ion.faults.clear()
+    local_ion.execute(CREATE_LOCATION, i={"name": "Talkative room"})
+    wait(lambda: findings("silent", "locations")[0]["resolved_at"], 30, "its end")
+    wait(lambda: findings("gap", "not readable")[0]["resolved_at"], 30, "the record being in sight")
+
+
+def test_the_command_line_lists_them(
+    hub: Any, local_ion: Any, integration: Any, findings: Any, wait: Any
+) -> None:
+    local_ion.faults.set("permission_lost", only="webhookReceiver*")
+    wait(lambda: findings("receiver", "not readable"), 30, "the finding")
+
     done = hub.cli("integration", "findings")
-    assert done.returncode == 0
-    assert "deleted in ION" in " ".join(done.stdout.split())
+
+    local_ion.faults.clear()
+    assert 0 == done.returncode
+    assert "cannot be checked" in " ".join(done.stdout.split())

@@ -20,7 +20,13 @@ from ultraviolet.hub.site import Site
 from ultraviolet.hub.webhook_urls import WebhookUrl
 from ultraviolet.ion import webhooks
 from ultraviolet.ion.client import IonClient
-from ultraviolet.ion.problems import IonError, IonRateLimitedError, IonUnauthorizedError, IonUnreachableError
+from ultraviolet.ion.problems import (
+    IonError,
+    IonRateLimitedError,
+    IonRefusedError,
+    IonUnauthorizedError,
+    IonUnreachableError,
+)
 from ultraviolet.ion.webhooks import Receiver
 from ultraviolet.times import now
 from ultraviolet.times import text as as_text
@@ -74,7 +80,7 @@ class Watchdog:
         await self._keep(("credentials", "unreachable"), [])
         receiver = await self._receiver(client)
         if receiver:
-            await self._gaps(client, receiver)
+            await self._record(client, receiver)
         await self._keep(("silent",), await self._silent())
         await self._keep(("unreadable", "hopeless", "forged"), await self._site.store.read(self._in_tables))
 
@@ -130,6 +136,14 @@ class Watchdog:
         if plan.inactive:
             wrong.append(("inactive", f"{len(plan.inactive)} subscriptions were switched off in ION"))
         return wrong
+
+    async def _record(self, client: IonClient, receiver: Receiver) -> None:
+        """Look at ION's record of its deliveries; a key that may not read it keeps nothing else from being seen."""
+        try:
+            await self._gaps(client, receiver)
+        except IonRefusedError as error:
+            sentence = f"ION's record of its deliveries cannot be read: {error}"
+            await self._keep(("gap",), [Found("gap", "not readable", sentence, _ASK_FOR_PERMISSION)])
 
     async def _gaps(self, client: IonClient, receiver: Receiver) -> None:
         """Compare ION's record of its deliveries with what arrived; what is missing is taken from there."""
