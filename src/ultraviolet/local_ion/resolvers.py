@@ -1,6 +1,6 @@
-"""Answers selections from the tables, a whole level at a time: one statement a relation, however many objects.
+"""Answers selections from the tables a level at a time; long, because each kind of member asks the others for its own.
 
-It takes the place of graphql-core's executor, which would ask for each object's relations one by one.
+A relation is one statement, however many objects there are. It takes the place of graphql-core's executor, which would ask for each object's relations one by one.
 """
 
 import functools

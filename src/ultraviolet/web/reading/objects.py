@@ -15,7 +15,7 @@ from ultraviolet.web.reading import people
 from ultraviolet.web.reading.people import Person
 
 State = Literal["fresh", "stale", "partial", "deleted"]
-_TITLES = ("title", "name", "partNumber", "serialNumber", "lotNumber", "value", "email", "prettyStr")
+_TITLES = ("title", "name", "partNumber", "serialNumber", "lotNumber", "value", "email", "prettyStr", "type")
 _STALE = stale.c.id.is_not(None)
 _STATE = case(
     (objects.c.deleted_at.is_not(None), "deleted"),
