@@ -39,6 +39,11 @@ SETTINGS = (
         "ULTRAVIOLET_SECRET_KEY", "key that seals credentials; also …_FILE", "DATA/secret.key", secret=True
     ),
     Setting("ULTRAVIOLET_OLD_SECRET_KEY", "the key before, while it is rotated; also …_FILE", secret=True),
+    Setting("ULTRAVIOLET_WATCH_SECONDS", "seconds between two looks of the watchdog", "60"),
+    Setting("ULTRAVIOLET_ALLOWED_SOURCES", "addresses and networks that may deliver, comma separated", "any"),
+    Setting(
+        "ULTRAVIOLET_TRUSTED_PROXIES", "proxies whose X-Forwarded-For is believed, comma separated", "none"
+    ),
     Setting("ULTRAVIOLET_HEAL", "off: no read of what is stale, to measure what webhooks alone do", "on"),
     Setting("ULTRAVIOLET_ROLE", "what `serve` does: all, web or worker", "all"),
     Setting("ULTRAVIOLET_WORKERS", "processes of `serve`, on PostgreSQL", "1"),

@@ -265,7 +265,7 @@ class Hub:
         if not self.settings.heal:
             return None
         watchdog = Watchdog(self, self.ingest, site, functools.partial(self._wake, site.id))
-        return duty(watchdog, self.settings.watch_every)
+        return duty(watchdog, self.settings.watch_seconds)
 
     def integrations_changed(self) -> None:
         """Say that integrations changed, without waiting for the controllers to follow."""

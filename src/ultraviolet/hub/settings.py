@@ -25,7 +25,7 @@ class Settings(msgspec.Struct, frozen=True):
     """ULTRAVIOLET_ALLOWED_SOURCES: addresses and networks deliveries are taken from, by commas; empty: from anywhere."""
     trusted_proxies: tuple[str, ...] = ()
     """ULTRAVIOLET_TRUSTED_PROXIES: whose X-Forwarded-For is believed."""
-    watch_every: float = 60.0
+    watch_seconds: float = 60.0
     """ULTRAVIOLET_WATCH_SECONDS: seconds between two looks of the watchdog."""
     secret_key: str | None = None
     """ULTRAVIOLET_SECRET_KEY or _FILE; by default the file `secret.key` in the data folder."""
@@ -52,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True):
             admin_key=_secret(found, "ULTRAVIOLET_ADMIN_KEY"),
             allowed_sources=_networks(found, "ULTRAVIOLET_ALLOWED_SOURCES"),
             trusted_proxies=_networks(found, "ULTRAVIOLET_TRUSTED_PROXIES"),
-            watch_every=_seconds(found, "ULTRAVIOLET_WATCH_SECONDS", 60.0),
+            watch_seconds=_seconds(found, "ULTRAVIOLET_WATCH_SECONDS", 60.0),
             secret_key=_secret(found, "ULTRAVIOLET_SECRET_KEY"),
             old_secret_key=_secret(found, "ULTRAVIOLET_OLD_SECRET_KEY"),
             heal=_switch(found, "ULTRAVIOLET_HEAL"),
