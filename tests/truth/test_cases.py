@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, text
 from tests.truth.model import BEGIN, answer, event, moment
 
 from ultraviolet.hub import events
+from ultraviolet.hub.ingest import event_row
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import decode
 from ultraviolet.ion.documents import document
@@ -36,10 +37,10 @@ class Mirror:
     def hear(self, body: bytes | dict[str, Any], at: float) -> events.Taken:
         """A delivery is kept as it came, then its event taken."""
         raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        number = next(self.numbers)
-        row = {"integration_id": 1, "webhook_url_id": 1, "dedupe_key": bytes([number]), "body": raw}
-        row |= {"received_at": moment(at), "headers": {}, "signature": "verified"}
-        self.connection.execute(insert(tables.events), row)
+        came = {"received_at": moment(at), "signature": "verified", "headers": {}}
+        row = event_row(1, 1, raw, decode(self.catalog, raw), **came)
+        row["dedupe_key"] = bytes([next(self.numbers)])
+        self.connection.execute(insert(tables.events), row | {"headers": {}})
         return events.take(self.connection, self.catalog, 1)
 
     def doc(self, id_: str = "1", resource: str = ORDERS) -> Any:
@@ -113,6 +114,19 @@ def test_a_late_update_after_a_delete(mirror: Mirror) -> None:
     assert mirror.doc() is None, "news of a deleted object is a reason to look, not to believe"
     assert {(ORDERS, "1")} == mirror.stale()
     mirror.take(answer(None, "1", 5, 5))
+    assert (None, set()) == (mirror.doc(), mirror.stale())
+
+
+def test_a_deletion_that_is_told_before_the_creation(mirror: Mirror) -> None:
+    """ION's retries brought a whole life in the wrong order; the read after it believes both."""
+    gone = {"resource": ORDERS, "id": 1, "action": "DELETE", "timestamp": moment(2)}
+    made = {"resource": ORDERS, "id": 1, "action": "CREATE", "timestamp": moment(1)}
+    mirror.hear(gone, 3)
+    mirror.take(answer(None, "1", 4, 4))
+    mirror.hear({**made, "changes": {"status": {"new": "draft"}}}, 5)
+    assert mirror.doc() is not None
+    mirror.take(answer(None, "1", 20, 20))
+
     assert (None, set()) == (mirror.doc(), mirror.stale())
 
 

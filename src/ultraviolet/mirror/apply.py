@@ -35,6 +35,9 @@ def apply(
     """Let observations, then marks, take effect; returns what changed and what came of each observation."""
     dialect.wait_for_turn(connection, "mirror", integration_id)
     states = rows.load(connection, integration_id, {o.ref for o in observations} | {m.ref for m in marks})
+    rows.load_deletions(
+        connection, integration_id, [states[o.ref] for o in observations if o.kind == "absent"]
+    )
     outcomes = [_fold(states[o.ref], o) for o in observations]
     for state in states.values():
         state.forget_no_change()
@@ -125,9 +128,11 @@ def _absent(state: State, seen: Observation, began: str) -> str:
 def _deletion_told(state: State, seen: Observation) -> bool:
     """Whether anything but this read speaks of a deletion: an event, or a whole pass over the resource.
 
-    A key that has lost the permission to see an object reads the same as if it were deleted.
+    A key that has lost the permission to see an object reads the same as if it were deleted. The event of the
+    deletion may have come before that of the creation, and have been settled by a read of its own long since.
     """
-    return seen.origin.kind == "fetch" or state.reason == DELETION
+    told = state.deletion_told is not None and not _older(state.deletion_told, state.source_time)
+    return seen.origin.kind == "fetch" or state.reason == DELETION or told
 
 
 def _outdated(state: State, seen: Observation, began: str) -> bool:

@@ -26,6 +26,12 @@ _LOAD_STALE = text(
     WHERE integration_id = :integration AND resource = :resource AND id IN :ids"""
 ).bindparams(bindparam("ids", expanding=True))
 
+_LOAD_DELETIONS = text(
+    """SELECT object_id, max(coalesce(source_time, received_at)) AS told FROM events
+    WHERE integration_id = :integration AND resource = :resource AND object_id IN :ids AND action = 'DELETE'
+    GROUP BY object_id"""
+).bindparams(bindparam("ids", expanding=True))
+
 _PUT_OBJECT = text(
     """INSERT INTO objects (integration_id, resource, id, doc, version, completeness, deleted_at, source_time,
       observed_at, read_at, changed_at, origin)
@@ -97,6 +103,19 @@ def load(connection: Connection, integration_id: int, refs: Iterable[Ref]) -> di
                 )
                 state.announced, state.trouble = row.reason, row.error
     return states
+
+
+def load_deletions(connection: Connection, integration_id: int, states: Iterable[State]) -> None:
+    """Note of each object when an event last told that it was deleted, if any did."""
+    by_resource: defaultdict[str, dict[str, State]] = defaultdict(dict)
+    for state in states:
+        by_resource[state.resource][state.id] = state
+    for resource, found in by_resource.items():
+        ids = list(found)
+        for start in range(0, len(ids), _CHUNK):
+            given = {"integration": integration_id, "resource": resource, "ids": ids[start : start + _CHUNK]}
+            for row in connection.execute(_LOAD_DELETIONS, given):
+                found[row.object_id].deletion_told = row.told
 
 
 def write(connection: Connection, catalog: Catalog, integration_id: int, states: Sequence[State]) -> None:

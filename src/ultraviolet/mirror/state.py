@@ -31,6 +31,9 @@ class State:
     reason: str = ""
     marks: int = 0
 
+    deletion_told: str | None = None
+    """ION's time of the last deletion that an event told of; looked up for what a read did not show."""
+
     before: dict[str, Any] | None = None
     change: Literal["create", "update", "delete", "restore"] | None = None
     seen: Observation | None = None
