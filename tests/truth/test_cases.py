@@ -324,6 +324,19 @@ def test_a_file_is_attached_without_a_change_of_its_owner(mirror: Mirror) -> Non
     assert {(ORDERS, "1")} == mirror.stale()
 
 
+def test_an_event_of_what_a_first_pass_has_read_already(mirror: Mirror) -> None:
+    """The pass read a run, then its step changed, then the pass read the step: the event's news is old, the run wrong."""
+
+    mirror.take(read("runs", 1, 1, percentComplete=0))
+    mirror.take(read("run_steps", 1, 3, runId=1, status="COMPLETE"))
+    assert set() == mirror.stale()
+    mirror.hear(
+        {"resource": "run_steps", "id": 1, "action": "UPDATE", "changes": {"status": {"new": "complete"}}}, 4
+    )
+
+    assert ("runs", "1") in mirror.stale()
+
+
 def test_a_label_is_renamed_and_all_that_show_it_are_read_again(mirror: Mirror) -> None:
     red = [{"id": 8, "value": "red"}]
     mirror.take(

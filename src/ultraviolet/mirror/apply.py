@@ -5,7 +5,7 @@ once. It is plain and synchronous; a caller runs it inside its own transaction, 
 outcome moves together with what it stands for.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -47,10 +47,19 @@ def apply(
     rows.write_drift(connection, integration_id, drifts)
     arrivals.record(connection, integration_id, changed, {d.state.ref: d.cause for d in drifts})
     activity.note(connection, integration_id, changed)
-    follow = [*marks, *dependents_of(connection, catalog, integration_id, changed)]
+    told = _told(states, observations)
+    follow = [*marks, *dependents_of(connection, catalog, integration_id, [*changed, *told])]
     states |= rows.load(connection, integration_id, {m.ref for m in follow} - states.keys())
     marked = _mark(connection, integration_id, states, follow)
     return Applied([_change(s) for s in changed], outcomes, marked)
+
+
+def _told(states: Mapping[Ref, State], observations: Sequence[Observation]) -> list[State]:
+    """Give what events told of without changing it: a first pass may have read it between its dependents and the event."""
+    for seen in observations:
+        if seen.kind == "partial" and states[seen.ref].known and not states[seen.ref].change:
+            states[seen.ref].told = seen
+    return [state for state in states.values() if state.told]
 
 
 def mark_stale(connection: Connection, integration_id: int, marks: Iterable[Mark]) -> int:

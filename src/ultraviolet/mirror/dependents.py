@@ -42,7 +42,7 @@ def dependents_of(
 ) -> list[Mark]:
     """Give the marks that follow from changes: each says since when the dependent may be wrong."""
     marks: dict[tuple[str, str], Mark] = {}
-    news = [s for s in changed if s.origin is not None and not s.origin.first]
+    news = [s for s in changed if s.told or (s.origin is not None and not s.origin.first)]
     for state in news:
         for dependent in catalog.dependents(state.resource):
             for target in _named(state, dependent):
@@ -89,10 +89,9 @@ def _since(state: State) -> str:
     A heal follows news that came before its read began, so a dependent read in the same round has seen the
     cause already. What a fetch finds without news may have happened until the answer came.
     """
-    assert state.seen
-    if state.seen.origin.kind == "heal" and state.seen.read_started_at:
-        return state.seen.read_started_at
-    return state.seen.observed_at
+    seen = state.seen or state.told
+    assert seen
+    return seen.read_started_at if seen.origin.kind == "heal" and seen.read_started_at else seen.observed_at
 
 
 def _named(state: State, dependent: Dependent) -> set[str]:

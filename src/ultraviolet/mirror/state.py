@@ -38,6 +38,8 @@ class State:
     change: Literal["create", "update", "delete", "restore"] | None = None
     seen: Observation | None = None
     """What caused the change; its origin is the version's."""
+    told: Observation | None = None
+    """The event that was about it and changed nothing."""
     announced: str | None = None
     """Why the object was stale already when the batch began: then the change is no surprise."""
     trouble: str | None = None
