@@ -21,7 +21,7 @@ demo: setup ## Run a local ION and the hub, connected, with changes flowing
 	$(BIN)/ultraviolet demo
 
 test: setup ## Run the whole test suite
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: setup ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -25,6 +25,9 @@ from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 pytest_plugins = ["ultraviolet.pytest_plugin"]
 
+LONG = ("test_crash_points", "test_pages_in_a_browser", "test_busy_plant", "test_trouble", "test_bench")
+"""Files that take a minute and more."""
+
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 UNDER_WAY = """{ webhookEvents(filters: {status: {in: [SENDING, RETRYING]}}, first: 1) {
@@ -32,6 +35,17 @@ UNDER_WAY = """{ webhookEvents(filters: {status: {in: [SENDING, RETRYING]}}, fir
 
 StartIon = Callable[..., LocalIonProcess]
 StartHub = Callable[..., "HubProcess"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin what takes long first, so that no worker is left alone with it at the end."""
+
+    def place(item: pytest.Item) -> int:
+        if item.path.stem in LONG:
+            return LONG.index(item.path.stem)
+        return len(LONG) + ("e2e" not in item.path.parts)
+
+    items.sort(key=place)
 
 
 class RequestFailedError(Exception):
