@@ -124,7 +124,14 @@ class HubProcess:
         return integration
 
     def fetch(self, integration: dict[str, Any], mode: str = "full") -> dict[str, Any]:
-        """Run a fetch to its end."""
+        """Run a fetch to its end, begun after what is under way: the first one may have begun before the subscriptions."""
+        fetches = f"/integrations/{integration['id']}/fetches"
+        under_way = ("running", "waiting", "queued")
+        wait_for(
+            lambda: all(one["state"] not in under_way for one in self.api("GET", fetches)["items"]),
+            120,
+            "the fetch under way",
+        )
         fetch = self.api("POST", f"/integrations/{integration['id']}/fetches", {"mode": mode})
 
         def over() -> Any:
