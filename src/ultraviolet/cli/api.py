@@ -88,8 +88,7 @@ class Api(AbstractContextManager["Api"]):
 
     def get(self, path: str, **query: Any) -> Json:
         """Read something; parameters that are None are left out."""
-        given = {key: value for key, value in query.items() if value is not None}
-        return self._send("GET", f"{path}?{urlencode(given, doseq=True)}" if given else path)
+        return self._send("GET", _address(path, query))
 
     def post(self, path: str, body: Json | None = None) -> Json:
         """Create or do something."""
@@ -120,8 +119,7 @@ class Api(AbstractContextManager["Api"]):
 
     def download(self, path: str, write: Callable[[bytes], object], **query: Any) -> None:
         """Read a file piece by piece."""
-        given = {key: value for key, value in query.items() if value is not None}
-        answer = self.runner.run(self.transport.download(f"{ROOT}{path}?{urlencode(given)}", write))
+        answer = self.runner.run(self.transport.download(ROOT + _address(path, query), write))
         if answer.status >= 400:  # noqa: PLR2004 where HTTP's errors begin
             raise ApiError(answer.status, _decode(answer))
 
@@ -140,6 +138,11 @@ class Api(AbstractContextManager["Api"]):
         if answer.status >= 400:  # noqa: PLR2004 where HTTP's errors begin
             raise ApiError(answer.status, decoded)
         return decoded
+
+
+def _address(path: str, query: Json) -> str:
+    given = {key: value for key, value in query.items() if value is not None}
+    return f"{path}?{urlencode(given, doseq=True)}" if given else path
 
 
 def _decode(answer: Answer) -> Json:

@@ -64,7 +64,8 @@ def _mutations(catalog: Catalog) -> dict[str, str]:
         ruled = " by its rules" if resource.name in BEHAVIOURS else ""
         for name, verb in _verbs(resource):
             states.setdefault(name, f"{verb} `{resource.type}`{ruled}")
-    return {name: state for name, state in states.items() if name in handlers(catalog)}
+    served = handlers(catalog)
+    return {name: state for name, state in states.items() if name in served}
 
 
 def _verbs(resource: Resource) -> Iterator[tuple[str, str]]:

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
-from ultraviolet.ion.catalog import Catalog, Field, Resource
+from ultraviolet.ion.catalog import SHOWN, Catalog, Field, Resource
+from ultraviolet.ion.contract import snake
 from ultraviolet.ion.documents import is_read
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import settings, view_columns
 
 PREFIX = "ion_"
 _DIGEST = "views"
-_NESTED = ("labels", "requirements", "fileAttachments", "assets")
 _TYPES = {"Int": "integer", "Float": "real", "Decimal": "real", "Boolean": "boolean", "DateTime": "time"}
 _CASTS = {
     "integer": "CAST({} AS INTEGER)",
@@ -66,14 +66,14 @@ def name_of(resource: Resource) -> str:
 def columns(catalog: Catalog, resource: Resource) -> tuple[ViewColumn, ...]:
     """Give the columns of a resource's view: id, fields, links, attributes and lists, then where it all is from."""
     fields = {f.column: _column(resource, f) for f in resource.fields if f.name != "id" and is_read(f.name)}
-    lists = {r.field: r for r in resource.relations if r.kept or r.field in _NESTED}
+    lists = {r.field: r for r in resource.relations if r.kept or r.field in SHOWN}
     found = [*fields.values()]
     if resource.attributes:
         comment = "Custom attributes by key, each with its type and value"
         found.append(ViewColumn("attributes", "json", "attributes", comment))
     for name, relation in lists.items():
         what = catalog.resources[relation.resource].title if relation.resource in catalog.resources else name
-        found.append(ViewColumn(_snake(name), "json", name, f"Its {what.lower()}"))
+        found.append(ViewColumn(snake(name), "json", name, f"Its {what.lower()}"))
     return (*OWN, *found, *PROVENANCE)
 
 
@@ -86,10 +86,6 @@ def _column(resource: Resource, field: Field) -> ViewColumn:
     return ViewColumn(
         field.column, kind, field.name, f"{about}, id in {PREFIX + link.resource}" if link else about
     )
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
 
 
 def definition(catalog: Catalog, resource: Resource, on_postgresql: bool) -> str:
