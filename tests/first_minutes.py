@@ -5,9 +5,10 @@ Run by `make first-minutes`. The times are the machine's: a person adds reading,
 
 import re
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shutil import which
@@ -20,24 +21,30 @@ WHOLE = 300_000
 """The most milliseconds to wait for anything on a page."""
 
 
+def say(line: str) -> None:
+    """Print one line of a table."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 class Clock:
-    """Prints each step as it ends."""
+    """Says of each step how long it took, when it ends."""
 
     def __init__(self) -> None:
         self._total = 0.0
-        print("\n| step | took | since the start |\n| --- | --- | --- |")
+        say("\n| step | took | since the start |\n| --- | --- | --- |")
 
     @contextmanager
-    def step(self, what: str) -> Iterator[None]:
+    def step(self, what: str) -> Generator[None]:
         began = time.monotonic()
         yield
         took = time.monotonic() - began
         self._total += took
-        print(f"| {what} | {took:.1f} s | {self._total:.0f} s |", flush=True)
+        say(f"| {what} | {took:.1f} s | {self._total:.0f} s |")
 
 
 @contextmanager
-def printing(command: list[str], folder: Path, pattern: str) -> Iterator[re.Match[str]]:
+def printing(command: list[str], folder: Path, pattern: str) -> Generator[re.Match[str]]:
     """Run a command until it prints what is looked for, and leave it running meanwhile."""
     with subprocess.Popen(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -111,7 +118,7 @@ def walk_the_demo(clock: Clock, stack: ExitStack, folder: Path, browser: Browser
     with clock.step("`git clone`"):
         subprocess.run(["git", "clone", "--quiet", str(HOME), str(folder)], check=True)
     with clock.step("`make setup` (`make demo` does it too)"):
-        subprocess.run(["make", "--silent", "setup"], cwd=folder, check=True)
+        subprocess.run(["make", "--silent", "setup"], cwd=folder, check=True, stderr=subprocess.DEVNULL)
     with clock.step("`make demo` says that changes are flowing"):
         demo = printing(["make", "--silent", "demo"], folder, r"Sign in +(\S+).*Query runner +(\S+)")
         link, ion = stack.enter_context(demo).groups()
