@@ -1,5 +1,6 @@
 """Errors over HTTP: RFC 9457 problems for programs, a page with the same words for people."""
 
+import re
 from typing import Any, cast
 
 import msgspec
@@ -29,6 +30,8 @@ class Problem(msgspec.Struct, omit_defaults=True):
     errors: list[dict[str, Any]] = []
 
 
+_SECRET_PART = re.compile(r"^/(sign-in|hooks)/(?=uv).+")
+"""What in an address lets in whoever has it."""
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 
 
@@ -76,8 +79,15 @@ def log_if_ours(request: AnyRequest, error: Exception) -> Problem:
     problem = problem_of(error)
     if problem.status >= 500:  # noqa: PLR2004
         ours = None if problem.status == 503 else error  # noqa: PLR2004  that the database is away is no riddle
-        log.error("request.failed", path=request.url.path, error=type(error).__name__, exc_info=ours)
+        log.error(
+            "request.failed", path=without_secret(request.url.path), error=type(error).__name__, exc_info=ours
+        )
     return problem
+
+
+def without_secret(path: str) -> str:
+    """Write a path for the log, which must let nobody in."""
+    return _SECRET_PART.sub(r"/\1/…", path)
 
 
 def _reasons(error: ValidationException) -> list[dict[str, Any]]:
