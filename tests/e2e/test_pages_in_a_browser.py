@@ -35,6 +35,8 @@ PAGES = {
     "/settings": None,
     "/settings/audit": None,
     "/settings/about": None,
+    "/settings/users/1/sessions": None,
+    "/account": None,
     "/integrations/99": None,
 }
 WITHOUT_SIGN_IN = ("/sign-in", "/sign-in/uvl_anything")
