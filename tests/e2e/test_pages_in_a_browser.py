@@ -184,7 +184,7 @@ def test_a_table_is_sorted_filtered_and_kept(person: Page, hub: Any) -> None:
 
 def test_a_fetch_is_started_and_watched(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/fetches")
-    person.get_by_label("Mode").select_option("full")
+    person.get_by_role("form", name="Start a fetch").get_by_label("Mode").select_option("full")
     person.get_by_role("button", name="Start").click()
     expect(person.locator("#fetch .sentence")).to_contain_text("done", timeout=60 * SECOND)
 
