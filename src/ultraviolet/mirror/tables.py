@@ -285,6 +285,7 @@ verifications = Table(
     _integration(),
     Column("state", Text, nullable=False, comment="running, done or failed"),
     Column("sample", Integer, comment="about how many objects are compared; null means all"),
+    Column("mirrored", Integer, comment="how many objects the mirror had when it began"),
     Column("requested_by", Text, nullable=False),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
