@@ -16,6 +16,7 @@ from ultraviolet.web.pages import (
     integrations,
     objects,
     overview,
+    provider,
     search,
     set_up,
     settings,
@@ -34,6 +35,7 @@ def router(render: Renderer, sign_ins: SignInGuard) -> Router:
     handlers = [
         *overview.HANDLERS,
         *sign_in.HANDLERS,
+        *provider.HANDLERS,
         *integrations.HANDLERS,
         *webhooks.HANDLERS,
         *set_up.HANDLERS,
