@@ -51,6 +51,7 @@ integrations = Table(
     Column("paused", Boolean, nullable=False, default=False),
     Column("incremental_schedule", Text, nullable=False, comment="cron expression, UTC"),
     Column("full_schedule", Text, nullable=False, comment="cron expression, UTC"),
+    Column("resources", JSON, comment="names of the resources chosen to be mirrored; null means all"),
     Column("requests_per_second", Integer, nullable=False, comment="budget shared by heal, fetch and verify"),
     Column(
         "compared_to",
@@ -127,7 +128,9 @@ events = Table(
     ),
     Column("deliveries", Integer, nullable=False, default=1, comment="how often this event was delivered"),
     Column(
-        "outcome", Text, comment="null until applied, then: applied, nothing_new, not_understood, replayed"
+        "outcome",
+        Text,
+        comment="null until applied, then: applied, nothing_new, not_chosen, not_understood, replayed",
     ),
     Column("detail", Text, comment="the outcome in words"),
     Column("applied_at", Text),
