@@ -18,6 +18,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Integer,
+    PrimaryKeyConstraint,
     TextClause,
     create_engine,
     event,
@@ -80,6 +81,27 @@ class JSON(UserDefinedType[Any]):
 
 Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
 """Text, compared byte by byte on both."""
+
+
+def by_month(column: str) -> dict[str, Any]:
+    """Give the options of a table that PostgreSQL keeps in a part for each month, by this time; see partitions.py."""
+    return {"postgresql_partition_by": f"RANGE ({column})"}
+
+
+def hot(fillfactor: int, vacuum_after: int | None = None) -> dict[str, Any]:
+    """Give the options of a table whose rows PostgreSQL is to rewrite in place; a small one is tidied by a number of rows."""
+    options: dict[str, Any] = {"fillfactor": fillfactor}
+    if vacuum_after:
+        options |= {"autovacuum_vacuum_scale_factor": 0, "autovacuum_vacuum_threshold": vacuum_after}
+    return {"postgresql_with": options}
+
+
+@compiles(PrimaryKeyConstraint, "postgresql")
+def _with_month(element: PrimaryKeyConstraint, compiler: Any, **given: Any) -> str:  # pyright: ignore[reportUnusedFunction]
+    """Write a primary key; of a table in months it has to hold what they are told by."""
+    written: str = compiler.visit_primary_key_constraint(element, **given)
+    by = element.table.dialect_options["postgresql"]["partition_by"]
+    return f"{written.removesuffix(')')}, {by[7:-1]})" if by else written
 
 
 def address(url: str) -> URL:
@@ -153,6 +175,20 @@ def many(connection: Connection, statement: TextClause, rows: Sequence[Mapping[s
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
 
 
+def insert_new(
+    connection: Connection, table: str, names: Sequence[str], returning: str, rows: Sequence[Sequence[Any]]
+) -> list[Any]:
+    """Insert in one statement the rows that are not there yet, in their order; gives what these are."""
+    if not rows:
+        return []
+    row = f"({', '.join(['%s' if is_postgresql(connection) else '?'] * len(names))})"
+    statement = (
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * len(rows))}"
+        f" ON CONFLICT DO NOTHING RETURNING {returning}"
+    )
+    return list(connection.exec_driver_sql(statement, tuple(value for one in rows for value in one)))
+
+
 def says(connection: Connection) -> TextClause:
     """Give the condition that a value of `objects.doc` contains `:said`, written in small letters."""
     return _SAYS_POSTGRESQL if is_postgresql(connection) else _SAYS_SQLITE
@@ -202,6 +238,7 @@ def _sqlite(url: URL) -> Engine:
     def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.isolation_level = None  # transactions are begun by Store, not guessed by the driver
         for pragma in (
+            "auto_vacuum=INCREMENTAL",  # before the first table: so that what is removed can be given back in small steps
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
