@@ -44,8 +44,8 @@ Turn = Literal["mirror", "duties", "migration", "partitions"]
 WRITERS = 8
 """Threads of a process that write beside each other on PostgreSQL; deliveries have their own."""
 _TURNS: tuple[Turn, ...] = get_args(Turn)
-_TRY_AGAIN = {"40001", "40P01"}
-"""Serialization failure and deadlock: the transaction was undone and can simply be done again."""
+_TRY_AGAIN = {"40001", "40P01", "55P03"}
+"""Serialization failure, deadlock and a lock that was not given in time: the transaction was undone and can simply be done again."""
 
 _SAYS_SQLITE = text(
     "EXISTS (SELECT 1 FROM json_each(objects.doc) WHERE lower(CAST(value AS TEXT)) LIKE :said)"
@@ -300,3 +300,18 @@ def _postgresql(url: URL) -> Engine:
         connection.adapters.register_loader("json", TextLoader)  # decoded by JSON above, as on SQLite
 
     return engine
+
+
+def give_back(connection: Connection, pages: int) -> bool:
+    """Give some room that was freed back to the disk; tells whether there is more. PostgreSQL does it by itself."""
+    if is_postgresql(connection):
+        return False
+    free: int = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+    if free <= _SPARE_PAGES:
+        return False
+    connection.exec_driver_sql(f"PRAGMA incremental_vacuum({min(pages, free - _SPARE_PAGES)})").fetchall()
+    return True
+
+
+_SPARE_PAGES = 256
+"""Room that is kept for what comes next."""

@@ -116,7 +116,8 @@ class Store:
 
     def _failed(self, error: Exception) -> StoreUnavailableError:
         failure = _unavailable("written", error)
-        self.trouble = str(failure)
+        if not (isinstance(error, OperationalError) and dialect.may_try_again(error)):
+            self.trouble = str(failure)
         return failure
 
     def _snapshot(self, work: Callable[[Connection], T]) -> T:

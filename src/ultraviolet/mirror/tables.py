@@ -500,3 +500,19 @@ problems = Table(
     Column("problem", Text, nullable=False, comment="what keeps ION from answering, in words"),
     comment="what the process with the duties of an integration meets, for the pages of other processes",
 )
+
+retention = Table(
+    "retention",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("keep", JSON, nullable=False, comment="days by kind; null: for ever"),
+    *(
+        Column(f"{kind}_before", Text, comment=f"{kind} older than this are being removed")
+        for kind in ("events", "versions", "verifications", "fetches", "drift")
+    ),
+    Column("history_since", Text, comment="from then on history is whole"),
+    Column("ran_at", Text, comment="when the last removal ended; null: one is due"),
+    Column("removed", JSON, comment="what the last removal removed, by kind"),
+    Column("totals", JSON, comment="what was removed ever, by kind; of fetches by state too"),
+    comment="how long the past of an integration is kept, and what its removal did last",
+)
