@@ -25,6 +25,7 @@ from ultraviolet.hub import (
     integrations,
     problems,
     replay,
+    retention,
     verifications,
 )
 from ultraviolet.hub.attention import Attention
@@ -86,6 +87,7 @@ class Hub:
         self._clients: dict[int, tuple[Integration, IonClient]] = {}
         self._session: aiohttp.ClientSession | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._retention: asyncio.Task[None] | None = None
         self._look = asyncio.Event()
         self._reloading = asyncio.Lock()
 
@@ -122,12 +124,15 @@ class Hub:
         await self.ingest.refresh()
         await self.reload()
         self._keeper = asyncio.create_task(self._keep_up(), name="integrations")
+        if self.role != "web":
+            keeper = retention.Keeper(self.store, self.changes)
+            self._retention = asyncio.create_task(keeper.forever(), name="retention")
 
     async def stop(self) -> None:
         """Finish what has begun; what remains is in the tables."""
-        if self._keeper:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        for task in filter(None, (self._keeper, self._retention)):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         await self._rest()
         await self.ingest.close()
         self.changes.close()
