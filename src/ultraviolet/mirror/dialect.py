@@ -5,8 +5,6 @@ writes at all; on PostgreSQL many write at once, and what must not be done twice
 advisory lock that ends with its transaction.
 """
 
-import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -141,16 +139,6 @@ def libpq(engine: Engine) -> str:
 
 
 _WAIT = text("SELECT pg_advisory_xact_lock(:turn, :which)")
-
-
-def many(connection: Connection, statement: TextClause, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Run a statement once for each row, handed to the driver as it is: SQLAlchemy's own way costs more than the writing."""
-    if rows:
-        written = _PARAMETER.sub(r"%(\1)s", statement.text) if is_postgresql(connection) else statement.text
-        connection.exec_driver_sql(written, list(rows))
-
-
-_PARAMETER = re.compile(r"(?<!:):(\w+)")
 
 
 def says(connection: Connection) -> TextClause:
