@@ -35,8 +35,9 @@ _JUDGE = (
     .values(outcome=bindparam("outcome_"), detail=bindparam("detail_"), applied_at=bindparam("at"))
 )
 _BY_ENTITY = text(
-    """SELECT resource, id FROM links WHERE integration_id = :integration
-      AND target_resource = :target AND target_id = :entity AND field = 'entityId'"""
+    """SELECT k.resource, l.id FROM link_kinds AS k JOIN links AS l ON l.kind = k.id
+    WHERE k.target_resource = :target AND k.field = 'entityId'
+      AND l.integration_id = :integration AND l.target_id = :entity"""
 )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
@@ -101,7 +102,9 @@ class Hub:
         secrets = Secrets.from_settings(settings)
         if role != "all" and not dialect.address(settings.database_url).drivername.startswith("postgresql"):
             raise InvalidError(f"Role {role} needs PostgreSQL: a hub on SQLite is one process, of role all")
-        return cls(settings, Store.open(settings.database_url), load(), secrets, role)
+        hub = cls(settings, Store.open(settings.database_url), load(), secrets, role)
+        gc.freeze()  # the contract stays: searching it for garbage again and again would stop everything for 20 ms
+        return hub
 
     @property
     def data(self) -> Path:

@@ -208,17 +208,27 @@ versions = Table(
     **by_month("observed_at"),
 )
 
+link_kinds = Table(
+    "link_kinds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("resource", Text, nullable=False),
+    Column("field", Text, nullable=False, comment="the link's foreign key, such as purchaseOrderId"),
+    Column("target_resource", Text, nullable=False),
+    UniqueConstraint("resource", "field", "target_resource"),
+    comment="which field of which resource names which other: written once, so that a link is a few bytes",
+)
+
 links = Table(
     "links",
     metadata,
-    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
-    Column("resource", Text, primary_key=True),
+    Column("integration_id", _Id, primary_key=True, autoincrement=False),
+    Column("kind", Integer, primary_key=True, autoincrement=False),
+    Column("target_id", Text, primary_key=True),
     Column("id", Text, primary_key=True),
-    Column("field", Text, primary_key=True, comment="the link's foreign key, such as purchaseOrderId"),
-    Column("target_resource", Text, nullable=False),
-    Column("target_id", Text, nullable=False),
-    Index("links_by_target", "integration_id", "target_resource", "target_id"),
-    comment="foreign keys of current objects, to follow links both ways",
+    # An object has some seven of these: a check of foreign keys for each would cost more than writing them.
+    comment="foreign keys of current objects, by what they name; the documents hold the other direction",
+    sqlite_with_rowid=False,
 )
 
 stale = Table(
