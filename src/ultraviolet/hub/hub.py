@@ -27,6 +27,7 @@ from ultraviolet.hub import (
     replay,
     verifications,
 )
+from ultraviolet.hub.alerts.alarm import Alarm
 from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.connection_test import TestResult
@@ -79,6 +80,7 @@ class Hub:
         self._messenger: Messenger | None = None
         self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came)
         self.controllers: dict[int, Controllers] = {}
+        self._alarm = Alarm(self)
         self._setting_up: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._attention: defaultdict[int, Attention] = defaultdict(Attention)
         self._known: dict[int, Integration] = {}
@@ -122,12 +124,14 @@ class Hub:
         await self.ingest.refresh()
         await self.reload()
         self._keeper = asyncio.create_task(self._keep_up(), name="integrations")
+        self._alarm.start()
 
     async def stop(self) -> None:
         """Finish what has begun; what remains is in the tables."""
         if self._keeper:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
+        await self._alarm.stop()
         await self._rest()
         await self.ingest.close()
         self.changes.close()

@@ -8,6 +8,7 @@ from litestar.response import Redirect
 
 from ultraviolet.web.gate import AnyRequest
 from ultraviolet.web.pages import (
+    alerts,
     drift,
     events,
     fetches,
@@ -42,6 +43,7 @@ def router(render: Renderer) -> Router:
         *verifications.HANDLERS,
         *search.HANDLERS,
         *settings.HANDLERS,
+        *alerts.HANDLERS,
         *shell.HANDLERS,
     ]
     return Router(
