@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: setup demo test lint soak bench limitations screenshots lock help clean
+.PHONY: setup demo test lint soak bench limitations first-minutes screenshots lock help clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ WORKERS ?= auto
 MINUTES ?= 30
 
 help: ## Show what can be made
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 13
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +37,9 @@ bench: setup ## Measure the budgets against baselines of the same run; NAMES cho
 
 limitations: setup ## Measure the four documented limitations, with healing on and off
 	$(BIN)/python bench/limitations.py
+
+first-minutes: setup ## Walk a new user's first minutes in a fresh clone and a real browser, and time each step
+	$(BIN)/python -m tests.first_minutes
 
 screenshots: setup ## Make the screenshots in docs/screenshots from a small demo
 	$(BIN)/python tests/screenshots.py

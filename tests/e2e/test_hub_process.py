@@ -1,6 +1,8 @@
 """The hub as a process: the key of its environment, an orderly end, and a command line that needs no running hub."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,3 +47,23 @@ def test_without_a_running_hub_commands_work_on_its_database(
 
     assert [one["name"] for one in json.loads(listed.stdout)] == ["plant"]
     assert len(json.loads(shown.stdout)) > 5
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_opened(hub: Any, tmp_path: Path) -> None:
+    port = hub.url.rsplit(":", 1)[1]
+    command = [
+        sys.executable,
+        "-m",
+        "ultraviolet",
+        "serve",
+        "--port",
+        port,
+        "--data",
+        str(tmp_path / "other"),
+    ]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 5
+    assert f"Cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert not (tmp_path / "other" / "hub.db").exists()

@@ -78,6 +78,8 @@ def test_pages_allow_no_inline_script(signed_in: Any) -> None:
         "/settings/alerts",
         "/settings/audit",
         "/settings/about",
+        "/settings/users/1/sessions",
+        "/account",
         "/search",
         "/search?q=nothing says this",
     ],

@@ -11,7 +11,7 @@ Role = Literal["all", "web", "worker"]
 def serve(
     *,
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
-    port: int = typer.Option(8000, help="Port to listen on."),
+    port: int = typer.Option(8000, help="Port to listen on; 0 takes a free one."),
     data: Path = typer.Option(
         Path("ultraviolet-data"),
         envvar="ULTRAVIOLET_DATA",
@@ -37,7 +37,9 @@ def serve(
     are read from the environment; `ultraviolet config show` explains them.
     """
     from ultraviolet.cli import logs
+    from ultraviolet.cli.children import free_port
     from ultraviolet.web import server
 
     logs.configure()
+    port = port or free_port(host=host)
     server.serve(server.ServeOptions(host=host, port=port, data=data, role=role, workers=workers, fd=fd))

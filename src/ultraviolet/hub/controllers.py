@@ -15,7 +15,7 @@ from cronsim import CronSim
 from sqlalchemy import Connection, func, select
 
 from ultraviolet.crash_points import crash_point
-from ultraviolet.hub import events, fetch, verifications
+from ultraviolet.hub import events, fetch, verifications, webhook_urls
 from ultraviolet.hub.fetch import Fetcher, Mode
 from ultraviolet.hub.heal import Healer
 from ultraviolet.hub.site import Site
@@ -198,11 +198,19 @@ def _due_fetch(connection: Connection, integration_id: int) -> tuple[int, Mode] 
     last = _last(connection, integration_id, ("full", "incremental"))
     if last_full is None:
         fetch.request(connection, integration_id, "full", "first connection")
+    elif _subscribed_since(connection, integration_id, last_full):
+        fetch.request(connection, integration_id, "full", "subscribed")
     elif _has_come(row.full_schedule, last_full):
         fetch.request(connection, integration_id, "full", "schedule")
     elif last and _has_come(row.incremental_schedule, last):
         fetch.request(connection, integration_id, "incremental", "schedule")
     return fetch.unfinished(connection, integration_id)
+
+
+def _subscribed_since(connection: Connection, integration_id: int, last_full: str) -> bool:
+    """Whether subscriptions came after the last full fetch began: what changed in between, no event told."""
+    url = webhook_urls.current(connection, integration_id)
+    return url is not None and url.subscribed_at is not None and url.subscribed_at > last_full
 
 
 def _last(connection: Connection, integration_id: int, modes: tuple[str, ...]) -> str | None:

@@ -92,6 +92,7 @@ async def overview(hub: Hub, integration_id: int) -> Overview:
             await adopt(hub, "hub", integration_id)
             view = await _view(hub, integration_id)
         found = await plan(hub, integration_id)
+        await note_subscribed(hub, view.url, found)
     except (IonError, InvalidError) as error:
         problem = str(error)
     wanted = view.url.wanted if view.url else None
@@ -109,6 +110,12 @@ async def plan(hub: Hub, integration_id: int) -> Plan:
     view = await _view(hub, integration_id)
     receiver = await _known_receiver(hub, integration_id, view)
     return compare(hub.catalog, view.wanted, receiver)
+
+
+async def note_subscribed(hub: Hub, url: WebhookUrl | None, found: Plan) -> None:
+    """Keep since when ION posts everything wanted: a full fetch that began earlier may have missed changes."""
+    if url and url.subscribed_at is None and found.receiver and not found.missing and not found.inactive:
+        await hub.store.write(lambda connection: webhook_urls.set_subscribed(connection, url.id))
 
 
 async def apply(
@@ -303,6 +310,8 @@ async def _repair(
     words = subscriptions.in_ions_words(hub.catalog, view.offered, missing)
     refused += await webhooks.subscribe(client, receiver.id, words)
     crash_point("setup.subscribed")
+    url_id = view.url.id
+    await hub.store.write(lambda connection: webhook_urls.set_subscribed(connection, url_id))
     after = await plan(hub, integration_id)
     return SetUp(
         webhook_url=view.url,

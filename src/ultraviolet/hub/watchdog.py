@@ -128,6 +128,7 @@ class Watchdog:
         entries = await self._site.store.read(lambda c: webhook_urls.active(c, self._hub.secrets))
         known = {entry.shared_secret for entry in entries.values() if entry.url_id == posts_to.id}
         plan = await setup.plan(self._hub, self._site.id)
+        await setup.note_subscribed(self._hub, posts_to, plan)
         wrong = [("settings", problem) for problem in plan.problems]
         if receiver.shared_secret not in known:
             wrong.append(("secret", f"The shared secret of receiver {receiver.id} was changed in ION"))

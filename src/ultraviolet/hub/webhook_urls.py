@@ -15,6 +15,16 @@ from ultraviolet.mirror.tables import integrations, webhook_urls
 
 ROTATED_LIFETIME = timedelta(hours=24)
 State = Literal["active", "rotated", "revoked"]
+_CARRIED = (
+    "integration_id",
+    "name",
+    "receiver_id",
+    "shared_secret",
+    "signature_format",
+    "wanted",
+    "subscribed_at",
+)
+"""What a successor takes over from the address it replaces."""
 
 
 class WebhookUrl(msgspec.Struct, frozen=True):
@@ -33,6 +43,8 @@ class WebhookUrl(msgspec.Struct, frozen=True):
     signature_format: SignatureFormat | None
     wanted: list[tuple[str, str]] | None
     created_at: str
+    subscribed_at: str | None
+    """Since when ION is known to post here everything that is wanted."""
     first_delivery_at: str | None
     last_delivery_at: str | None
     first_verified_at: str | None
@@ -78,8 +90,7 @@ def rotate(connection: Connection, actor: str, url_id: int) -> tuple[WebhookUrl,
         raise ConflictError(
             f"Webhook URL {url_id} is {row['state']}; rotate the active one, or create a new one"
         )
-    carried = ("integration_id", "name", "receiver_id", "shared_secret", "signature_format", "wanted")
-    url, token = _insert(connection, replaces_id=url_id, **{name: row[name] for name in carried})
+    url, token = _insert(connection, replaces_id=url_id, **{name: row[name] for name in _CARRIED})
     expires_at = times.text(times.present() + ROTATED_LIFETIME)
     _set(connection, url_id, state="rotated", expires_at=expires_at)
     audit.record(connection, actor, "webhook_url.rotate", _subject(_url(row)), {"new": url.id})
@@ -155,11 +166,18 @@ def set_wanted(
 ) -> WebhookUrl:
     """Say which (resource, action) pairs are to be subscribed; None means all supported."""
     if get(connection, url_id).wanted != wanted:
-        _set(connection, url_id, wanted=None if wanted is None else [list(pair) for pair in wanted])
+        pairs = None if wanted is None else [list(pair) for pair in wanted]
+        _set(connection, url_id, wanted=pairs, subscribed_at=None)
         audit.record(
             connection, actor, "webhook_url.set_wanted", str(url_id), {"pairs": wanted and len(wanted)}
         )
     return get(connection, url_id)
+
+
+def set_subscribed(connection: Connection, url_id: int) -> None:
+    """Note that ION posts everything wanted from now on; what changed before needs a full fetch to be found."""
+    change = update(webhook_urls).where(webhook_urls.c.id == url_id, webhook_urls.c.subscribed_at.is_(None))
+    connection.execute(change.values(subscribed_at=times.now()))
 
 
 def _insert(connection: Connection, **values: Any) -> tuple[WebhookUrl, str]:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     text,
 )
 
+from ultraviolet.mirror import dialect
 from ultraviolet.mirror.dialect import JSON, Text
 
 metadata = MetaData()
@@ -86,6 +87,7 @@ webhook_urls = Table(
         "wanted", JSON, comment="desired subscriptions: [[resource, action], ...]; null means all supported"
     ),
     Column("created_at", Text, nullable=False),
+    Column("subscribed_at", Text, comment="since when ION is known to post everything that is wanted"),
     Column("first_delivery_at", Text),
     Column("last_delivery_at", Text),
     Column("first_verified_at", Text, comment="first delivery whose signature matched"),
@@ -283,6 +285,7 @@ verifications = Table(
     _integration(),
     Column("state", Text, nullable=False, comment="running, done or failed"),
     Column("sample", Integer, comment="about how many objects are compared; null means all"),
+    Column("mirrored", Integer, comment="how many objects the mirror had when it began"),
     Column("requested_by", Text, nullable=False),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
@@ -333,10 +336,18 @@ sign_in_links = Table(
 sessions = Table(
     "sessions",
     metadata,
-    Column("token_hash", LargeBinary, primary_key=True),
+    Column("id", _Id, primary_key=True),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
     Column("user_id", _Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("way", Text, nullable=False, comment="how they signed in: link, password or provider"),
+    Column("browser", Text, nullable=False, comment="what the browser calls itself"),
+    Column("source", Text, nullable=False, comment="the address it came from"),
     Column("created_at", Text, nullable=False),
+    Column("last_used_at", Text, nullable=False),
     Column("expires_at", Text, nullable=False),
+    Index("sessions_by_user", "user_id"),
+    comment="who is signed in where; one that ended is deleted",
+    sqlite_autoincrement=True,
 )
 
 api_keys = Table(
@@ -365,6 +376,7 @@ audit_log = Table(
     comment="what anyone did; append-only",
     sqlite_autoincrement=True,
 )
+dialect.append_only(audit_log)
 
 view_columns = Table(
     "view_columns",

@@ -70,27 +70,27 @@ def serve(options: ServeOptions) -> None:
         _supervise(options, settings)
         return
     _allow_connections()
+    fd = given_socket() if options.fd is None else options.fd
+    # Before the hub is announced: who comes at once waits, and is not refused.
+    listening = listen(options.host, options.port) if fd is None else socket.socket(fileno=fd)
     hub = _open(settings, options.role)
     config = uvicorn.Config(
         create_app(hub),
-        host=options.host,
-        port=options.port,
         loop="uvloop",
         http="httptools",
         access_log=False,
         log_level="warning",
         server_header=False,
+        forwarded_allow_ips=list(settings.trusted_proxies) or None,
         timeout_graceful_shutdown=5,
     )
     server = _Server(config, hub, supervised=options.fd is not None)
     # uvicorn raises the signal again once it has stopped; an orderly end is not a death by signal.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
-    fd = given_socket() if options.fd is None else options.fd
-    sockets = None if fd is None else [socket.socket(fileno=fd)]
     with nullcontext() if options.fd is not None else announced(hub, options.url):
         try:
-            server.run(sockets)
+            server.run([listening])
         finally:
             hub.close()
 

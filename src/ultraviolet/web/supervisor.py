@@ -17,6 +17,8 @@ from types import FrameType
 
 import structlog
 
+from ultraviolet.errors import ConflictError
+
 _PATIENCE = 15.0
 _TOO_SOON = 2.0
 """A process that ends sooner than this after its start is started again only after as long a pause."""
@@ -91,12 +93,24 @@ class Supervisor:
         self._replacing = list(range(len(self._children)))
 
 
+class PortTakenError(ConflictError):
+    """The hub cannot listen there: another program has the port, or another hub runs."""
+
+    kind = "port-taken"
+
+
 def listen(host: str, port: int) -> socket.socket:
-    """Open the socket that the processes share."""
+    """Open the socket that the processes share; raises PortTakenError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    opened.bind((host, port))
+    try:
+        opened.bind((host, port))
+    except OSError as error:
+        opened.close()
+        raise PortTakenError(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with --port"
+        ) from None
     opened.listen(2048)
     opened.set_inheritable(True)
     return opened
