@@ -9,6 +9,7 @@ import typer
 import ultraviolet
 from ultraviolet.cli import (
     access,
+    alerts,
     config,
     db,
     demo,
@@ -51,6 +52,7 @@ app.add_typer(objects.app, name="object")
 app.command("sql")(sql.sql)
 app.add_typer(verifications.app, name="verify")
 app.add_typer(proof.app)
+app.add_typer(alerts.app, name="alert")
 app.add_typer(access.keys, name="key")
 app.add_typer(access.users, name="user")
 

@@ -44,6 +44,14 @@ SETTINGS = (
     Setting(
         "ULTRAVIOLET_TRUSTED_PROXIES", "proxies whose X-Forwarded-For is believed, comma separated", "none"
     ),
+    Setting(
+        "ULTRAVIOLET_SMTP_URL",
+        "mail server for alerts, smtp:// (STARTTLS) or smtps://user:password@host; also …_FILE",
+        secret=True,
+    ),
+    Setting("ULTRAVIOLET_MAIL_FROM", "sender of alerts", "ultraviolet@localhost"),
+    Setting("ULTRAVIOLET_ALERT_SECONDS", "how long something needs a person before anyone is told", "60"),
+    Setting("ULTRAVIOLET_PRIVATE_TARGETS", "on: alerts may go to addresses in private networks", "off"),
     Setting("ULTRAVIOLET_HEAL", "off: no read of what is stale, to measure what webhooks alone do", "on"),
     Setting("ULTRAVIOLET_ROLE", "what `serve` does: all, web or worker", "all"),
     Setting("ULTRAVIOLET_WORKERS", "processes of `serve`, on PostgreSQL", "1"),

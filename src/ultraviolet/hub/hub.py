@@ -29,6 +29,7 @@ from ultraviolet.hub import (
     retention,
     verifications,
 )
+from ultraviolet.hub.alerts.alarm import Alarm
 from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.connection_test import TestResult
@@ -81,6 +82,7 @@ class Hub:
         self._messenger: Messenger | None = None
         self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came)
         self.controllers: dict[int, Controllers] = {}
+        self._alarm = Alarm(self)
         self._setting_up: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._attention: defaultdict[int, Attention] = defaultdict(Attention)
         self._known: dict[int, Integration] = {}
@@ -130,12 +132,14 @@ class Hub:
         if self.role != "web":
             keeper = retention.Keeper(self.store, self.changes)
             self._retention = asyncio.create_task(keeper.forever(), name="retention")
+        self._alarm.start()
 
     async def stop(self) -> None:
         """Finish what has begun; what remains is in the tables."""
         for task in filter(None, (self._keeper, self._retention)):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        await self._alarm.stop()
         await self._rest()
         await self.ingest.close()
         self.changes.close()

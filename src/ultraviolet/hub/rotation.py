@@ -4,13 +4,18 @@ from sqlalchemy import Connection, select, update
 
 from ultraviolet.hub import audit
 from ultraviolet.hub.secrets import Secrets
-from ultraviolet.mirror.tables import integrations, webhook_urls
+from ultraviolet.mirror.tables import alert_destinations, integrations, webhook_urls
 
 
 def reseal(connection: Connection, secrets: Secrets, actor: str) -> int:
     """Seal every secret with the newest key; gives how many. Raises SecretKeyError when no key given opens one."""
     count = 0
-    for column in (integrations.c.client_secret, webhook_urls.c.shared_secret):
+    for column in (
+        integrations.c.client_secret,
+        webhook_urls.c.shared_secret,
+        alert_destinations.c.address,
+        alert_destinations.c.signing_secret,
+    ):
         table = column.table
         for row in connection.execute(select(table.c.id, column).where(column.is_not(None))).all():
             sealed = secrets.seal(secrets.open(bytes(row[1])))

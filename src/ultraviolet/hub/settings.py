@@ -31,7 +31,14 @@ class Settings(msgspec.Struct, frozen=True):
     """ULTRAVIOLET_SECRET_KEY or _FILE; by default the file `secret.key` in the data folder."""
     old_secret_key: str | None = None
     """ULTRAVIOLET_OLD_SECRET_KEY or _FILE: the key before, while `ultraviolet secrets rotate` is under way."""
-
+    smtp_url: str | None = None
+    """ULTRAVIOLET_SMTP_URL or _FILE: the mail server alerts go through, such as smtp://user:password@mail.example.com."""
+    mail_from: str = "ultraviolet@localhost"
+    """ULTRAVIOLET_MAIL_FROM: the sender of alerts."""
+    alert_seconds: float = 60.0
+    """ULTRAVIOLET_ALERT_SECONDS: how long something needs a person before anyone is told, or has to be gone."""
+    private_targets: bool = False
+    """ULTRAVIOLET_PRIVATE_TARGETS: on lets alerts go to addresses in private networks."""
     heal: bool = True
     """ULTRAVIOLET_HEAL: off leaves the mirror to webhooks and scheduled fetches, to measure what healing does."""
 
@@ -55,13 +62,17 @@ class Settings(msgspec.Struct, frozen=True):
             watch_seconds=_seconds(found, "ULTRAVIOLET_WATCH_SECONDS", 60.0),
             secret_key=_secret(found, "ULTRAVIOLET_SECRET_KEY"),
             old_secret_key=_secret(found, "ULTRAVIOLET_OLD_SECRET_KEY"),
+            smtp_url=_secret(found, "ULTRAVIOLET_SMTP_URL"),
+            mail_from=found.get("ULTRAVIOLET_MAIL_FROM") or "ultraviolet@localhost",
+            alert_seconds=_seconds(found, "ULTRAVIOLET_ALERT_SECONDS", 60.0),
+            private_targets=_switch(found, "ULTRAVIOLET_PRIVATE_TARGETS", "off"),
             heal=_switch(found, "ULTRAVIOLET_HEAL"),
         )
 
 
-def _switch(environment: Mapping[str, str], name: str) -> bool:
-    """Read a switch that is on unless it says off."""
-    value = environment.get(name, "on").strip().lower()
+def _switch(environment: Mapping[str, str], name: str, usual: str = "on") -> bool:
+    """Read a switch: on or off."""
+    value = environment.get(name, usual).strip().lower()
     if value not in ("on", "off"):
         raise InvalidError(f"{name} is {value}; it can be on or off")
     return value == "on"

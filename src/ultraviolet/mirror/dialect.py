@@ -38,8 +38,8 @@ from sqlalchemy.types import UserDefinedType
 
 from ultraviolet.errors import InvalidError
 
-Turn = Literal["mirror", "duties", "migration", "partitions"]
-"""What is done by one at a time: a change of an integration's mirror, its duties, a change of the tables."""
+Turn = Literal["mirror", "duties", "migration", "partitions", "alerts"]
+"""What is done by one at a time: a change of an integration's mirror, its duties, a change of the tables, telling people."""
 
 WRITERS = 8
 """Threads of a process that write beside each other on PostgreSQL; deliveries have their own."""

@@ -7,6 +7,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from ultraviolet.web.api import (
     access,
+    alerts,
     drift,
     event_files,
     events,
@@ -54,6 +55,7 @@ def router() -> Router:
         *drift.HANDLERS,
         *event_files.HANDLERS,
         *access.HANDLERS,
+        *alerts.HANDLERS,
         *status.HANDLERS,
     ]
     for handler in handlers:
