@@ -44,6 +44,9 @@ SETTINGS = (
     Setting(
         "ULTRAVIOLET_TRUSTED_PROXIES", "proxies whose X-Forwarded-For is believed, comma separated", "none"
     ),
+    Setting(
+        "ULTRAVIOLET_API_RATE_LIMIT", "requests a minute of one API key to one process; 0: no limit", "6000"
+    ),
     Setting("ULTRAVIOLET_HEAL", "off: no read of what is stale, to measure what webhooks alone do", "on"),
     Setting("ULTRAVIOLET_ROLE", "what `serve` does: all, web or worker", "all"),
     Setting("ULTRAVIOLET_WORKERS", "processes of `serve`, on PostgreSQL", "1"),

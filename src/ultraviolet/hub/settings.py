@@ -32,6 +32,9 @@ class Settings(msgspec.Struct, frozen=True):
     old_secret_key: str | None = None
     """ULTRAVIOLET_OLD_SECRET_KEY or _FILE: the key before, while `ultraviolet secrets rotate` is under way."""
 
+    api_rate_limit: int = 6000
+    """ULTRAVIOLET_API_RATE_LIMIT: requests a minute that one API key or person may make; 0 does not limit."""
+
     heal: bool = True
     """ULTRAVIOLET_HEAL: off leaves the mirror to webhooks and scheduled fetches, to measure what healing does."""
 
@@ -55,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True):
             watch_seconds=_seconds(found, "ULTRAVIOLET_WATCH_SECONDS", 60.0),
             secret_key=_secret(found, "ULTRAVIOLET_SECRET_KEY"),
             old_secret_key=_secret(found, "ULTRAVIOLET_OLD_SECRET_KEY"),
+            api_rate_limit=_count(found, "ULTRAVIOLET_API_RATE_LIMIT", 6000),
             heal=_switch(found, "ULTRAVIOLET_HEAL"),
         )
 
@@ -84,6 +88,13 @@ def _seconds(environment: Mapping[str, str], name: str, usual: float) -> float:
     if seconds <= 0:
         raise InvalidError(f"{name} is more than 0 seconds")
     return seconds
+
+
+def _count(environment: Mapping[str, str], name: str, usual: int) -> int:
+    value = environment.get(name) or str(usual)
+    if not value.isdecimal():
+        raise InvalidError(f"{name} is a whole number from 0, not {value}")
+    return int(value)
 
 
 def _secret(environment: Mapping[str, str], name: str) -> str | None:

@@ -474,3 +474,17 @@ problems = Table(
     Column("problem", Text, nullable=False, comment="what keeps ION from answering, in words"),
     comment="what the process with the duties of an integration meets, for the pages of other processes",
 )
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("owner", Text, primary_key=True, comment="the API key or person that chose it"),
+    Column("key", Text, primary_key=True),
+    Column("request", LargeBinary, nullable=False, comment="SHA-256 of method, address and body"),
+    Column("alive_until", Text, comment="who does it says so again before then; null when it is done"),
+    Column("status", Integer, comment="of the answer"),
+    Column("answer", LargeBinary, comment="encrypted, as it may carry a secret that is shown once"),
+    Column("expires_at", Text, nullable=False),
+    Index("idempotency_keys_expired", "expires_at"),
+    comment="answers to be given again where a request is repeated",
+)

@@ -26,6 +26,7 @@ from ultraviolet.web.hooks import Asgi, Hooks
 from ultraviolet.web.live import live
 from ultraviolet.web.pages.render import STATIC, Renderer
 from ultraviolet.web.problems import as_problem
+from ultraviolet.web.repeats import LARGEST_BODY
 from ultraviolet.web.requests import Requests
 
 POLICY = (
@@ -47,7 +48,7 @@ def create_app(hub: Hub) -> Asgi:
     render = Renderer()
     answer = _answering(render)
     serves = hub.role != "worker"
-    served: list[Any] = [api.router(), pages.router(render), live, _assets()] if serves else []
+    served: list[Any] = [api.router(hub), pages.router(render), live, _assets()] if serves else []
     application = Litestar(
         route_handlers=[*health.HANDLERS, *served],
         middleware=[gate(_finder(hub))],
@@ -61,7 +62,7 @@ def create_app(hub: Hub) -> Asgi:
         on_startup=[hub.start],
         on_shutdown=[hub.stop],
         openapi_config=_openapi(),
-        request_max_body_size=4 * 1024 * 1024,
+        request_max_body_size=LARGEST_BODY,
         logging_config=None,
     )
     noted = Requests(cast("Asgi", application))
