@@ -82,3 +82,11 @@ class TooManyRequestsError(UltravioletError):
         """Say how long to wait."""
         super().__init__()
         self.headers = {"Retry-After": str(seconds), **headers}
+
+
+class CursorGoneError(UltravioletError):
+    """What followed this cursor is no longer kept in full; read the objects anew, then go on with `cursor=now`."""
+
+    kind = "cursor-gone"
+    status = 410
+    exit_code = 4

@@ -192,6 +192,7 @@ versions = Table(
     Column("observed_at", Text, nullable=False),
     Column("origin", JSON, nullable=False),
     UniqueConstraint("integration_id", "resource", "id", "version"),
+    Index("versions_in_order", "integration_id", "seq"),
     comment="history: every content an object ever had here",
     sqlite_autoincrement=True,
 )

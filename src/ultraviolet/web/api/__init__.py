@@ -9,6 +9,7 @@ from litestar.types import ASGIApp
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.api import (
     access,
+    changes,
     drift,
     event_files,
     events,
@@ -54,6 +55,7 @@ def router(hub: Hub) -> Router:
         *webhook_urls.HANDLERS,
         *events.HANDLERS,
         *objects.HANDLERS,
+        *changes.HANDLERS,
         *exports.HANDLERS,
         *fetches.HANDLERS,
         *findings.HANDLERS,
