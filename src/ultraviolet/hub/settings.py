@@ -39,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True):
     """ULTRAVIOLET_ALERT_SECONDS: how long something needs a person before anyone is told, or has to be gone."""
     private_targets: bool = False
     """ULTRAVIOLET_PRIVATE_TARGETS: on lets alerts go to addresses in private networks."""
+    api_rate_limit: int = 6000
+    """ULTRAVIOLET_API_RATE_LIMIT: requests a minute that one API key or person may make; 0 does not limit."""
     heal: bool = True
     """ULTRAVIOLET_HEAL: off leaves the mirror to webhooks and scheduled fetches, to measure what healing does."""
 
@@ -66,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True):
             mail_from=found.get("ULTRAVIOLET_MAIL_FROM") or "ultraviolet@localhost",
             alert_seconds=_seconds(found, "ULTRAVIOLET_ALERT_SECONDS", 60.0),
             private_targets=_switch(found, "ULTRAVIOLET_PRIVATE_TARGETS", "off"),
+            api_rate_limit=_count(found, "ULTRAVIOLET_API_RATE_LIMIT", 6000),
             heal=_switch(found, "ULTRAVIOLET_HEAL"),
         )
 
@@ -95,6 +98,13 @@ def _seconds(environment: Mapping[str, str], name: str, usual: float) -> float:
     if seconds <= 0:
         raise InvalidError(f"{name} is more than 0 seconds")
     return seconds
+
+
+def _count(environment: Mapping[str, str], name: str, usual: int) -> int:
+    value = environment.get(name) or str(usual)
+    if not value.isdecimal():
+        raise InvalidError(f"{name} is a whole number from 0, not {value}")
+    return int(value)
 
 
 def _secret(environment: Mapping[str, str], name: str) -> str | None:
