@@ -344,8 +344,12 @@ users = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("role", Text, nullable=False, comment="viewer, operator or admin"),
     Column("password_hash", Text, comment="argon2id"),
+    Column("issuer", Text, comment="the single sign-on provider that knows them"),
+    Column("subject", Text, comment="what the provider calls them, for good"),
+    Column("provider_email", Text, comment="who first comes from the provider with it becomes this person"),
     Column("created_at", Text, nullable=False),
     Column("last_sign_in_at", Text),
+    UniqueConstraint("issuer", "subject"),
 )
 
 sign_in_links = Table(
