@@ -13,6 +13,7 @@ import msgspec
 import typer
 
 from ultraviolet.cli import output
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Api, Json
 from ultraviolet.cli.session import DATA
 from ultraviolet.errors import UltravioletError
@@ -37,12 +38,16 @@ class Check(msgspec.Struct, frozen=True):
     next_step: str = ""
 
 
+@gives("[ultraviolet.cli.doctor:Check]")
 def doctor(
     *,
     data: Annotated[Path, typer.Option(envvar="ULTRAVIOLET_DATA", help="Directory of the hub.")] = DATA,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Look at this machine, the hub on it and its integrations; exit code 10 where something is wrong."""
+    """Look at this machine, the hub on it and its integrations; exit code 10 where something is wrong.
+
+    Examples: `ultraviolet doctor`, `ultraviolet doctor --data /var/lib/ultraviolet --json`
+    """
     checks = [*machine(data), *running(data)]
     rows = [msgspec.to_builtins(check) for check in checks]
     if as_json:
