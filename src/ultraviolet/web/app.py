@@ -10,7 +10,6 @@ from litestar.datastructures import CacheControlHeader, ResponseHeader
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme
 from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
 
@@ -20,6 +19,7 @@ from ultraviolet.hub import access
 from ultraviolet.hub.access import Actor
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web import api, health, pages
+from ultraviolet.web.api.document import Document
 from ultraviolet.web.gate import AnyRequest, Find, caller_of, gate, same_site
 from ultraviolet.web.guard import Guard
 from ultraviolet.web.hooks import Asgi, Hooks
@@ -115,6 +115,7 @@ def _openapi() -> OpenAPIConfig:
         components=Components(security_schemes={"key": key}),
         security=[{"key": []}],
         path="/api",
-        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        render_plugins=[Document(path="/openapi.json")],
         use_handler_docstrings=True,
+        operation_id_creator=lambda handler, _method, _path: handler.handler_name,
     )

@@ -29,7 +29,11 @@ _REFUSALS = {
     403: "The role of the one who asks does not reach.",
     404: "What is asked for is not there.",
     409: "It stands against what is there.",
+    412: "It was changed since the ETag was given; read it again.",
+    413: "The body is too large.",
     422: "A value is not what it has to be.",
+    429: "This key has asked too often; Retry-After says how long to wait.",
+    500: "The hub met something it did not expect.",
     502: "ION refused, or did not answer.",
     503: "The database is away for now.",
 }

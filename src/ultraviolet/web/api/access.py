@@ -55,7 +55,7 @@ class MadeKey(msgspec.Struct):
 
 
 @get("/me", guards=[at_least("viewer")], tags=["access"])
-async def me(caller: GivenCaller) -> Me:
+async def get_me(caller: GivenCaller) -> Me:
     """Tell who is asking."""
     return Me(caller.actor.name, caller.actor.role)
 
@@ -117,7 +117,7 @@ async def revoke_key(hub: GivenHub, caller: GivenCaller, key_id: FromPath[int]) 
 
 
 @get("/audit", guards=[at_least("admin")], tags=["access"])
-async def audit_log(hub: GivenHub, cursor: Cursor = None, limit: Limit = 100) -> Page[audit.AuditEntry]:
+async def list_audit(hub: GivenHub, cursor: Cursor = None, limit: Limit = 100) -> Page[audit.AuditEntry]:
     """List what anyone did, newest first."""
     before = number(cursor)
     entries = await hub.store.read(lambda c: audit.recent(c, before, limit + 1))
@@ -125,7 +125,7 @@ async def audit_log(hub: GivenHub, cursor: Cursor = None, limit: Limit = 100) ->
 
 
 HANDLERS = [
-    me,
+    get_me,
     list_users,
     create_user,
     remove_user,
@@ -134,5 +134,5 @@ HANDLERS = [
     list_keys,
     create_key,
     revoke_key,
-    audit_log,
+    list_audit,
 ]

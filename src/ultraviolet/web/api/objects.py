@@ -107,7 +107,7 @@ async def get_object(
 
 
 @get("/objects/{resource:str}/{object_id:str}/history", guards=[at_least("viewer")], tags=TAGS)
-async def get_history(
+async def list_history(
     hub: GivenHub,
     resource: FromPath[str],
     object_id: FromPath[str],
@@ -147,7 +147,7 @@ async def compare_object(
 
 
 @get("/diffs/{resource:str}", guards=[at_least("viewer")], tags=TAGS)
-async def compare_resource(
+async def compare_objects(
     hub: GivenHub,
     resource: FromPath[str],
     since: From,
@@ -168,4 +168,4 @@ async def compare_resource(
     return part(await hub.store.read(read), limit, lambda each: each.id)
 
 
-HANDLERS = [list_resources, list_objects, get_object, get_history, compare_object, compare_resource]
+HANDLERS = [list_resources, list_objects, get_object, list_history, compare_object, compare_objects]

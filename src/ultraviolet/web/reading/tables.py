@@ -146,7 +146,9 @@ def _behind(key: ColumnElement[Any], by: Order, after: str) -> ColumnElement[boo
     try:
         value, id_ = json.loads(after)
     except ValueError as error:
-        raise InvalidError("This cursor belongs to another list; begin anew without one.") from error
+        raise InvalidError(
+            "This cursor belongs to another list; begin anew without one.", field="cursor"
+        ) from error
     here = tuple_(key, func.length(objects.c.id), objects.c.id)
     there = tuple_(literal(value), len(str(id_)), str(id_))
     behind = here < there if by.down else here > there
