@@ -30,7 +30,8 @@ def resolved(schema: Json) -> Json:
     """Follow a schema to what it says: through references, and through `or nothing`."""
     while True:
         if "$ref" in schema:
-            schema = openapi()["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
+            _, _, kind, name = schema["$ref"].split("/")
+            schema = openapi()["components"][kind][name]
         elif either := [one for one in schema.get("oneOf", ()) if one.get("type") != "null"]:
             schema = either[0]
         else:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from docs.generate.commands import type_of
-from docs.generate.document import Json, openapi
+from docs.generate.document import Json, openapi, resolved
 from docs.generate.markdown import code, line, sentence, table
 from litestar import Router
 from litestar.handlers import HTTPRouteHandler
@@ -97,7 +97,9 @@ def _operation(method: str, path: str, operation: Json) -> str:
         (one for each in operation.get("security", []) for found in each.values() for one in found), "none"
     )
     parts = [f"#### {method.upper()} {path}", f"Role: {role}. {line(operation.get('description', ''))}"]
-    parameters = [_parameter(one) for one in operation.get("parameters", [])]
+    found = [resolved(one) for one in operation.get("parameters", [])]
+    parameters = [_parameter(one) for one in found if one["in"] != "header"]
+    parts += [f"Honours the header {', '.join(headers)}." for headers in [_headers(found)] if headers]
     if parameters:
         parts.append(table(("parameter", "in", "type", "what it is"), parameters))
     body = operation.get("requestBody", {}).get("content", {})
@@ -113,9 +115,13 @@ def _parameter(one: Json) -> tuple[str, str, str, str]:
     return code(one["name"]), one["in"], type_of(one.get("schema", {})), line(one.get("description", ""))
 
 
+def _headers(found: list[Json]) -> list[str]:
+    return [code(one["name"]) for one in found if one["in"] == "header"]
+
+
 def _named(kind: str, content: Json) -> str:
     """Name a body: its media type, and its shape in the OpenAPI document."""
-    names = [f"[{_short(name)}](#{_anchor(name)})" for name in _references(content.get("schema", {}))]
+    names = [f"[{name}](#{name.lower()})" for name in _references(content.get("schema", {}))]
     return f"`{kind}`" + (f" {' or '.join(names)}" if names else "")
 
 
@@ -137,13 +143,4 @@ def _shapes() -> Iterator[str]:
         ]
         about = line(schema.get("description", ""))
         shown = table(("field", "type", "always there", "what it is"), rows)
-        yield "\n\n".join(part for part in (f"### {_short(name)}", about, shown) if part)
-
-
-def _short(name: str) -> str:
-    """Name a page of things after the things, without their module."""
-    return f"Page of {name.rsplit('.', maxsplit=1)[-1].rstrip('_')}" if name.startswith("Page_") else name
-
-
-def _anchor(name: str) -> str:
-    return _short(name).lower().replace(" ", "-")
+        yield "\n\n".join(part for part in (f"### {name}", about, shown) if part)
