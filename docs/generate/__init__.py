@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.generate import commands, errors, metrics, routes, settings, tables, views
+from docs.generate import commands, doctor, errors, metrics, routes, settings, tables, views
 
 HOME = Path(__file__).parent.parent / "reference"
 NOTE = "<!-- Written by `make reference` from the code; change it there. -->"
@@ -13,6 +13,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings.page,
     "routes.md": routes.page,
     "metrics.md": metrics.page,
+    "doctor.md": doctor.page,
     "errors.md": errors.page,
     "sql-views.md": views.page,
     "tables.md": tables.page,
