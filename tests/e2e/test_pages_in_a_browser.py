@@ -35,6 +35,8 @@ PAGES = {
     "/settings": None,
     "/settings/audit": None,
     "/settings/about": None,
+    "/settings/users/1/sessions": None,
+    "/account": None,
     "/integrations/99": None,
 }
 WITHOUT_SIGN_IN = ("/sign-in", "/sign-in/uvl_anything")
@@ -165,6 +167,32 @@ def test_an_object_shows_a_change_without_being_loaded_again(person: Page, hub: 
     expect(person.get_by_text("This is how the object was")).to_be_visible()
 
 
+def test_the_slider_shows_an_object_at_another_time(person: Page, hub: Any, local_ion: Any) -> None:
+    person.goto(f"{hub.url}/objects/purchase_orders/{change(local_ion, 'Long after')}")
+    slider = person.get_by_role("slider", name=re.compile("^As of"))
+    expect(slider).to_have_attribute("aria-valuetext", "now")
+    slider.focus()
+    person.keyboard.press("Home")
+    expect(person).to_have_url(re.compile(r"at=\d{4}-"), timeout=5 * SECOND)
+    expect(person.get_by_role("slider", name=re.compile("^As of"))).to_be_focused()
+    assert violations(person) == []
+    person.goto(person.url)
+    person.get_by_role("link", name="Back to now").click()
+    expect(person.get_by_text("As of now")).to_be_visible()
+    person.get_by_role("link", name="Version before").click()
+    expect(person.get_by_text("This is how the object was")).to_be_visible()
+
+
+def test_charts_are_there_as_tables(person: Page, hub: Any) -> None:
+    person.goto(hub.url)
+    expect(person.get_by_role("img", name=re.compile("^Changes a minute over the last hour"))).to_be_visible()
+    person.get_by_text("As a table").first.click()
+    expect(person.get_by_role("region", name="Changes a minute, as a table")).to_be_visible()
+    person.goto(f"{hub.url}/drift")
+    person.get_by_label("Summed up").select_option("14")
+    expect(person.get_by_role("img", name=re.compile("^Changes put right in each day"))).to_be_visible()
+
+
 def test_a_table_is_sorted_filtered_and_kept(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/objects/purchase_orders")
     person.get_by_role("link", name="Id", exact=True).click()
@@ -184,7 +212,7 @@ def test_a_table_is_sorted_filtered_and_kept(person: Page, hub: Any) -> None:
 
 def test_a_fetch_is_started_and_watched(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/fetches")
-    person.get_by_label("Mode").select_option("full")
+    person.get_by_role("form", name="Start a fetch").get_by_label("Mode").select_option("full")
     person.get_by_role("button", name="Start").click()
     expect(person.locator("#fetch .sentence")).to_contain_text("done", timeout=60 * SECOND)
 

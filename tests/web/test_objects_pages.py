@@ -2,9 +2,14 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
+from ultraviolet import times
+from ultraviolet.web.pages.life import life, moment
+from ultraviolet.web.reading.objects import Moment
 
 
 @pytest.fixture
@@ -129,3 +134,43 @@ def test_an_object_is_shown_as_it_was(plant: Any, keep: Callable[..., None]) -> 
     fields = page.partition('id="group-1"')[2].partition("</details>")[0]
     assert "Order 17" in fields
     assert "Changed" not in fields
+
+
+def test_the_object_is_shown_as_of_a_time(plant: Any, keep: Callable[..., None]) -> None:
+    between = times.now()
+    keep("purchase_orders", {"id": 17, "description": "Changed", "status": "REQUESTED"})
+
+    page = plant.send("GET", "/objects/purchase_orders/17", params={"at": between}).text
+    assert "This is how the object was" in page
+    fields = page.partition('id="group-1"')[2].partition("</details>")[0]
+    assert "Order 17" in fields
+    assert "Changed" not in fields
+    assert page.partition('class="card life"')[2].partition("</svg>")[0].count("<rect") == 2
+    assert "Version after" in page
+    now = plant.send("GET", "/objects/purchase_orders/17").text
+    assert "This is how the object was" not in now
+    assert "Version before" in now
+    early = plant.send("GET", "/objects/purchase_orders/17?at=2001-01-01T00:00").text
+    assert "The mirror did not know this object at 2001-01-01 00:00:59" in early
+    assert plant.send("GET", "/objects/purchase_orders/17?at=tomorrow").status_code == 422
+
+
+def test_a_time_to_the_second_means_its_end() -> None:
+    assert moment("2026-11-24T12:03:07") == "2026-11-24T12:03:07.999999+00:00"
+    assert moment("2026-11-24T12:03") == "2026-11-24T12:03:59.999999+00:00"
+    assert moment("2026-11-24T12:03:07.5Z") == "2026-11-24T12:03:07.500000+00:00"
+    assert moment("2026-11-24T14:03:07+02:00") == "2026-11-24T12:03:07.999999+00:00"
+    assert moment("") is None
+
+
+def test_the_slider_spans_a_life() -> None:
+    begin = datetime(2026, 11, 1, tzinfo=UTC)
+    moments = [Moment(n, times.text(begin + timedelta(days=n))) for n in range(1, 6)]
+    found = life(moments, 3, moments[2].observed_at, begin + timedelta(days=11))
+
+    assert (found.end - found.start) % found.step == 0
+    assert found.start == int((begin + timedelta(days=1)).timestamp())
+    assert found.end >= int((begin + timedelta(days=11)).timestamp())
+    assert [round(mark.x) for mark in found.marks] == [0, 100, 200, 300, 400]
+    assert found.value - found.start == 2 * 86400
+    assert (found.earlier, found.later) == (moments[1], moments[3])

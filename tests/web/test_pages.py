@@ -77,6 +77,8 @@ def test_pages_allow_no_inline_script(signed_in: Any) -> None:
         "/settings",
         "/settings/audit",
         "/settings/about",
+        "/settings/users/1/sessions",
+        "/account",
         "/search",
         "/search?q=nothing says this",
     ],

@@ -211,6 +211,7 @@ def _plan(
     )
     counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted)}
     whole = sum(counts.values()) or 1
+    _set(connection, verification_id, mirrored=sum(counts.values()))
     rows: list[dict[str, Any]] = []
     for name in resources:
         count = counts.get(name, 0)

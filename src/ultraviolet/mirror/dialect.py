@@ -12,12 +12,14 @@ from typing import Any, Literal, get_args
 
 import msgspec
 from sqlalchemy import (
+    DDL,
     URL,
     ColumnElement,
     Connection,
     Dialect,
     Engine,
     Integer,
+    Table,
     TextClause,
     create_engine,
     event,
@@ -172,6 +174,28 @@ def field_of(connection: Connection, doc: ColumnElement[Any], name: str) -> Colu
     if is_postgresql(connection):
         return doc.op("->>", return_type=AnyText())(literal(name, AnyText()))
     return func.json_extract(doc, literal(f'$."{name}"', AnyText()), type_=AnyText())
+
+
+def append_only(table: Table) -> None:
+    """Have the database itself refuse to change or remove rows of a table, from when it is made."""
+    for ddl in (_KEEP_SQLITE_UPDATE, _KEEP_SQLITE_DELETE):
+        event.listen(table, "after_create", ddl.execute_if(dialect="sqlite"))
+    for ddl in (_KEEP_POSTGRESQL, _KEEP_POSTGRESQL_ROWS):
+        event.listen(table, "after_create", ddl.execute_if(dialect="postgresql"))
+
+
+_KEEP_SQLITE = """CREATE TRIGGER %(table)s_keeps_{what} BEFORE {what} ON %(table)s
+BEGIN SELECT RAISE(ABORT, '%(table)s is append-only'); END"""
+_KEEP_SQLITE_UPDATE = DDL(_KEEP_SQLITE.format(what="UPDATE"))
+_KEEP_SQLITE_DELETE = DDL(_KEEP_SQLITE.format(what="DELETE"))
+_KEEP_POSTGRESQL = DDL(
+    """CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$""".replace("%", "%%")
+)
+_KEEP_POSTGRESQL_ROWS = DDL(
+    """CREATE TRIGGER %(table)s_keeps BEFORE UPDATE OR DELETE OR TRUNCATE ON %(table)s
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"""
+)
 
 
 class place_in(GenericFunction[int]):  # noqa: N801  reads as the SQL function it is

@@ -19,6 +19,7 @@ from sqlalchemy import (
     text,
 )
 
+from ultraviolet.mirror import dialect
 from ultraviolet.mirror.dialect import JSON, Text
 
 metadata = MetaData()
@@ -284,6 +285,7 @@ verifications = Table(
     _integration(),
     Column("state", Text, nullable=False, comment="running, done or failed"),
     Column("sample", Integer, comment="about how many objects are compared; null means all"),
+    Column("mirrored", Integer, comment="how many objects the mirror had when it began"),
     Column("requested_by", Text, nullable=False),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
@@ -334,10 +336,18 @@ sign_in_links = Table(
 sessions = Table(
     "sessions",
     metadata,
-    Column("token_hash", LargeBinary, primary_key=True),
+    Column("id", _Id, primary_key=True),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
     Column("user_id", _Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("way", Text, nullable=False, comment="how they signed in: link, password or provider"),
+    Column("browser", Text, nullable=False, comment="what the browser calls itself"),
+    Column("source", Text, nullable=False, comment="the address it came from"),
     Column("created_at", Text, nullable=False),
+    Column("last_used_at", Text, nullable=False),
     Column("expires_at", Text, nullable=False),
+    Index("sessions_by_user", "user_id"),
+    comment="who is signed in where; one that ended is deleted",
+    sqlite_autoincrement=True,
 )
 
 api_keys = Table(
@@ -366,6 +376,7 @@ audit_log = Table(
     comment="what anyone did; append-only",
     sqlite_autoincrement=True,
 )
+dialect.append_only(audit_log)
 
 view_columns = Table(
     "view_columns",

@@ -119,6 +119,11 @@ def csrf_token(session: str) -> str:
     return hashlib.sha256(b"ultraviolet form " + session.encode()).hexdigest()
 
 
+def is_secure(request: AnyRequest, public_url: str) -> bool:
+    """Tell whether somebody speaks to this hub over TLS, also where a proxy ends it."""
+    return request.url.scheme == "https" or f"https://{request.headers.get('host', '')}" == public_url
+
+
 def session_cookie(session: str, *, secure: bool) -> Cookie:
     """Make the cookie that keeps someone signed in; scripts and other sites cannot use it."""
     return Cookie(

@@ -52,6 +52,8 @@ _DETAILS = {
     405: "This address does not take that method; the header Allow names those it takes.",
     413: "The body is larger than 4 MB; send it in parts.",
 }
+_SECRET_PART = re.compile(r"^/(sign-in|hooks)/(?=uv).+")
+"""What in an address lets in whoever has it."""
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 _QUOTED = re.compile(r"`([^`]+)`")
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
@@ -102,8 +104,15 @@ def log_if_ours(request: AnyRequest, error: Exception) -> Problem:
     problem = problem_of(error, cast("dict[str, Any]", request.scope).get("route_handler"))
     if problem.status >= 500:  # noqa: PLR2004
         ours = None if problem.status == 503 else error  # noqa: PLR2004  that the database is away is no riddle
-        log.error("request.failed", path=request.url.path, error=type(error).__name__, exc_info=ours)
+        log.error(
+            "request.failed", path=without_secret(request.url.path), error=type(error).__name__, exc_info=ours
+        )
     return problem
+
+
+def without_secret(path: str) -> str:
+    """Write a path for the log, which must let nobody in."""
+    return _SECRET_PART.sub(r"/\1/…", path)
 
 
 def _problem(kind: str, status: int, detail: str, errors: list[FieldProblem] | None = None) -> Problem:

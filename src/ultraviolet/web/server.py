@@ -81,6 +81,7 @@ def serve(options: ServeOptions) -> None:
         access_log=False,
         log_level="warning",
         server_header=False,
+        forwarded_allow_ips=list(settings.trusted_proxies) or None,
         timeout_graceful_shutdown=5,
     )
     server = _Server(config, hub, supervised=options.fd is not None)

@@ -4,8 +4,9 @@ import msgspec
 from litestar import delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 
-from ultraviolet.hub import access, audit
+from ultraviolet.hub import access, audit, sessions
 from ultraviolet.hub.access import ApiKey, Role, User
+from ultraviolet.hub.sessions import Session
 from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part, whole
 from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 
@@ -79,9 +80,11 @@ async def remove_user(hub: GivenHub, caller: GivenCaller, user: FromPath[str]) -
 
 
 @post("/users/{user:str}/sign-in-links", guards=[at_least("admin")], tags=["access"])
-async def create_sign_in_link(hub: GivenHub, user: FromPath[str]) -> SignInLink:
+async def create_sign_in_link(hub: GivenHub, caller: GivenCaller, user: FromPath[str]) -> SignInLink:
     """Make a link that signs this person in once, within 15 minutes."""
-    token = await hub.store.write(lambda c: access.create_sign_in_link(c, access.find_user(c, user).id))
+    token = await hub.store.write(
+        lambda c: access.create_sign_in_link(c, access.find_user(c, user).id, caller.name)
+    )
     return SignInLink(f"{hub.public_url}/sign-in/{token}")
 
 
@@ -93,6 +96,26 @@ async def set_password(
     await hub.store.write(
         lambda c: access.set_password(c, caller.name, access.find_user(c, user).id, data.password)
     )
+
+
+@get("/users/{user:str}/sessions", guards=[at_least("admin")], tags=["access"])
+async def list_sessions(hub: GivenHub, user: FromPath[str]) -> Page[Session]:
+    """List where a person is signed in, the session used last first."""
+    return whole(await hub.store.read(lambda c: sessions.of_user(c, access.find_user(c, user).id)))
+
+
+@delete("/users/{user:str}/sessions", guards=[at_least("admin")], tags=["access"])
+async def end_sessions(hub: GivenHub, caller: GivenCaller, user: FromPath[str]) -> None:
+    """Sign a person out everywhere."""
+    await hub.store.write(lambda c: sessions.end_all(c, caller.name, access.find_user(c, user).id))
+
+
+@delete("/users/{user:str}/sessions/{session_id:int}", guards=[at_least("admin")], tags=["access"])
+async def end_session(
+    hub: GivenHub, caller: GivenCaller, user: FromPath[str], session_id: FromPath[int]
+) -> None:
+    """Sign a person out in one browser."""
+    await hub.store.write(lambda c: sessions.end(c, caller.name, access.find_user(c, user).id, session_id))
 
 
 @get("/keys", guards=[at_least("admin")], tags=["access"])
@@ -131,6 +154,9 @@ HANDLERS = [
     remove_user,
     create_sign_in_link,
     set_password,
+    list_sessions,
+    end_sessions,
+    end_session,
     list_keys,
     create_key,
     revoke_key,

@@ -11,7 +11,7 @@ from ultraviolet.hub import integrations
 from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part
 from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 from ultraviolet.web.reading import fetches
-from ultraviolet.web.reading.fetches import Fetch, FetchDetail
+from ultraviolet.web.reading.fetches import Fetch, FetchDetail, FetchFilter
 
 
 class NewFetch(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,7 +30,9 @@ async def list_fetches(
     before = number(cursor)
 
     def read(connection: Connection) -> list[Fetch]:
-        return fetches.recent(connection, integrations.find(connection, integration).id, before, limit + 1)
+        return fetches.recent(
+            connection, FetchFilter(integrations.find(connection, integration).id), before, limit + 1
+        )
 
     return part(await hub.store.read(read), limit, lambda fetch: fetch.id)
 

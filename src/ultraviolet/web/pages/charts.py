@@ -1,13 +1,25 @@
-"""Charts drawn on the server: from numbers to the places of bars and lines in an SVG."""
+"""Charts drawn on the server: from numbers to the places of bars and lines in an SVG, and the same numbers as a table."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 440.0, 120.0, 44.0, 18.0, 8.0
 _PLOT = HEIGHT - BOTTOM - TOP
 _DECADES = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 36000.0)
+_WIDEST = 26.0
+"""A bar is no wider than this, however few there are."""
+_FEW = 24
+"""So many places are all in the table; of more, only those where something is."""
+_ROUND = (1, 1.5, 2, 3, 5, 7.5, 10)
+
+
+class Series(msgspec.Struct, frozen=True):
+    """What one colour stands for, and its value at each place; None where nothing is known."""
+
+    name: str
+    values: Sequence[float | None]
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -18,57 +30,39 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """A column with its words."""
+    """A column, or a part of one, with its words and the number of its series."""
 
     x: float
     y: float
     width: float
     height: float
     title: str
+    series: int
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """What a template draws; `says` is the chart in words."""
+    """What a template draws; `says` is the chart in words, `rows` is all of it for those who read tables."""
 
     says: str
     rules: list[Rule]
     marks: list[tuple[float, str]]
     """Places along the bottom."""
+    keys: list[str]
+    rows: list[list[str]]
+    """A place and its values; of many places only those where something is."""
     bars: list[Bar] = []
     lines: list[str] = []
     """Paths, one for each series."""
 
 
-def columns(values: Sequence[tuple[str, int]], says: str) -> Chart:
-    """Draw counts over time, the newest at the right."""
-    top = _round_up(max((value for _, value in values), default=0))
-    step = (WIDTH - LEFT) / max(1, len(values))
-    bars = [
-        Bar(
-            round(LEFT + number * step, 1),
-            _linear(value, top),
-            round(step * 0.78, 1),
-            round(_PLOT * value / top, 1),
-            f"{_clock(at)}: {value:,}",
-        )
-        for number, (at, value) in enumerate(values)
-    ]
-    rules = [Rule(_linear(value, top), f"{value:,}") for value in (0, top)]
-    return Chart(
-        says, rules, _marks([at for at, _ in values], step), bars=[bar for bar in bars if bar.height]
-    )
+def count(value: float) -> str:
+    """Write a number of things."""
+    return f"{value:,.0f}"
 
 
-def curves(times: Sequence[str], series: Sequence[Sequence[float | None]], says: str) -> Chart:
-    """Draw seconds over time on a scale of decades; where nothing is known the line has a gap."""
-    known = [value for line in series for value in line if value]
-    low = max((d for d in _DECADES if d <= min(known, default=0.1)), default=_DECADES[0])
-    high = min((d for d in _DECADES if d >= max(known, default=1.0)), default=_DECADES[-1])
-    high = max(high, low * 10)
-    step = (WIDTH - LEFT) / max(1, len(times))
-    decades = [d for d in _DECADES if low <= d <= high]
-    rules = [Rule(_logarithmic(d, low, high), seconds(d)) for d in decades]
-    return Chart(says, rules, _marks(times, step), lines=[_path(line, step, low, high) for line in series])
+def share(value: float) -> str:
+    """Write a part of a whole."""
+    return f"{value:.0%}" if value in (0, 1) or value < 0.99 else f"{value:.1%}"  # noqa: PLR2004
 
 
 def seconds(value: float) -> str:
@@ -82,6 +76,70 @@ def seconds(value: float) -> str:
     return f"{value / 3600:.1f} h" if value < 86400 else f"{value / 86400:.0f} days"  # noqa: PLR2004
 
 
+def columns(
+    places: Sequence[str],
+    series: Sequence[Series],
+    says: str,
+    write: Callable[[float], str] = count,
+    least: float = 5,
+) -> Chart:
+    """Draw values side by side, those of one place on top of each other; the scale reaches at least to `least`."""
+    sums = [sum(line.values[n] or 0 for line in series) for n in range(len(places))]
+    top = _round_up(max(sums, default=0), least)
+    step = (WIDTH - LEFT) / max(1, len(places))
+    bars: list[Bar] = []
+    for number, place in enumerate(places):
+        below = 0.0
+        for which, line in enumerate(series):
+            value = line.values[number] or 0
+            if value:
+                named = f" {line.name}" if len(series) > 1 else ""
+                bars.append(
+                    _bar(number * step, step, below, value, top, f"{place}: {write(value)}{named}", which)
+                )
+            below += value
+    rules = [Rule(_linear(value, top), write(value)) for value in (0, top)]
+    rows = _table(places, series, write)
+    return Chart(says, rules, _marks(places, step), [line.name for line in series], rows, bars=bars)
+
+
+def curves(
+    places: Sequence[str], series: Sequence[Series], says: str, write: Callable[[float], str] = seconds
+) -> Chart:
+    """Draw seconds on a scale of decades; where nothing is known the line has a gap."""
+    known = [value for line in series for value in line.values if value]
+    low = max((d for d in _DECADES if d <= min(known, default=0.1)), default=_DECADES[0])
+    high = min((d for d in _DECADES if d >= max(known, default=1.0)), default=_DECADES[-1])
+    high = max(high, low * 10)
+    step = (WIDTH - LEFT) / max(1, len(places))
+    decades = [d for d in _DECADES if low <= d <= high]
+    rules = [Rule(_logarithmic(d, low, high), write(d)) for d in decades]
+    lines = [_path(line.values, step, low, high) for line in series]
+    rows = _table(places, series, write)
+    return Chart(says, rules, _marks(places, step), [line.name for line in series], rows, lines=lines)
+
+
+def _table(places: Sequence[str], series: Sequence[Series], write: Callable[[float], str]) -> list[list[str]]:
+    rows: list[list[str]] = []
+    for number, place in enumerate(places):
+        values = [line.values[number] for line in series]
+        if any(values) or len(places) <= _FEW:
+            rows.append([place, *("" if value is None else write(value) for value in values)])
+    return rows
+
+
+def _bar(left: float, step: float, below: float, value: float, top: float, title: str, series: int) -> Bar:
+    high, low = _linear(below + value, top), _linear(below, top)
+    return Bar(
+        round(LEFT + left, 1),
+        high,
+        round(min(step * 0.78, _WIDEST), 1),
+        round(max(low - high, 0.7), 1),
+        title,
+        series,
+    )
+
+
 def _path(line: Sequence[float | None], step: float, low: float, high: float) -> str:
     parts: list[str] = []
     for number, value in enumerate(line):
@@ -93,17 +151,13 @@ def _path(line: Sequence[float | None], step: float, low: float, high: float) ->
     return "".join(parts)
 
 
-def _marks(times: Sequence[str], step: float) -> list[tuple[float, str]]:
-    quarter = max(1, len(times) // 4)
+def _marks(places: Sequence[str], step: float) -> list[tuple[float, str]]:
+    quarter = max(1, math.ceil(len(places) / 4))
     return [
-        (round(LEFT + number * step, 1), _clock(at))
-        for number, at in enumerate(times)
+        (round(LEFT + number * step, 1), place)
+        for number, place in enumerate(places)
         if number % quarter == 0
     ]
-
-
-def _clock(at: str) -> str:
-    return at[11:16]
 
 
 def _linear(value: float, top: float) -> float:
@@ -111,13 +165,13 @@ def _linear(value: float, top: float) -> float:
 
 
 def _logarithmic(value: float, low: float, high: float) -> float:
-    share = math.log(max(value, low) / low) / math.log(high / low)
-    return round(TOP + _PLOT * (1 - min(1.0, share)), 1)
+    part = math.log(max(value, low) / low) / math.log(high / low)
+    return round(TOP + _PLOT * (1 - min(1.0, part)), 1)
 
 
-def _round_up(value: int) -> int:
-    """Give the next of 5, 10, 15, 20, 30, 50, 75, 100 and so on."""
-    if value <= 5:  # noqa: PLR2004
-        return 5
-    size = 10 ** (len(str(value)) - 1)
-    return next(round(size * part) for part in (1, 1.5, 2, 3, 5, 7.5, 10) if size * part >= value)
+def _round_up(value: float, least: float) -> float:
+    """Give the next of 5, 10, 15, 20, 30, 50, 75, 100 and so on, also below one."""
+    if value <= least:
+        return least
+    size = 10 ** math.floor(math.log10(value))
+    return next(size * part for part in _ROUND if size * part >= value * 0.999_999)

@@ -11,30 +11,33 @@ from ultraviolet.hub import integrations
 from ultraviolet.mirror.drift import CAUSES
 from ultraviolet.web.api.paging import number, part
 from ultraviolet.web.gate import AnyRequest, GivenHub, at_least
-from ultraviolet.web.pages.charts import Chart, columns
+from ultraviolet.web.pages.charts import Chart, Series, columns
 from ultraviolet.web.pages.render import GivenRenderer
 from ultraviolet.web.reading import drift
 from ultraviolet.web.reading.drift import DriftFilter, Moment
 
 _SHOWN = 50
-_HOURS = 48
+_DAYS = (2, 14, 90)
+"""For how long a report may be asked for; the shortest is by the hour, the others by the day."""
 
 
 @get("/drift", guards=[at_least("viewer")], include_in_schema=False)
 async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
-    """Show the last two days summed up, and every case, newest first."""
+    """Show some days summed up, by cause over time, and every case, newest first."""
     asked = request.query_params
     chosen, before = asked.get("integration", ""), number(asked.get("cursor"))
     cause, resource = asked.get("cause") or None, asked.get("resource") or None
-    now = times.present()
-    recent = DriftFilter(resource, cause, since=times.text(now - timedelta(hours=_HOURS)))
+    days = next((days for days in _DAYS if str(days) == asked.get("days")), _DAYS[0])
+    by: drift.By = "hour" if days == _DAYS[0] else "day"
+    places = _places(times.present(), days, by)
+    recent = DriftFilter(resource, cause, since=places[0])
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
         given = int(chosen) if chosen.isdecimal() else next((one.id for one in choice), 0)
         found = drift.samples(connection, given, DriftFilter(resource, cause), before, _SHOWN + 1)
         page = part(found, _SHOWN, lambda one: one.seq)
-        report = drift.report(connection, given, recent, "hour")
+        report = drift.report(connection, given, recent, by)
         return {
             "integrations": choice,
             "chosen": given,
@@ -52,16 +55,30 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
         cause=cause,
         resource=resource,
         live=before is None,
-        chart=_chart(context["report"].over_time, now),
+        days=days,
+        spans=_DAYS,
+        by=by,
+        chart=_chart(context["report"].over_time, places, by),
     )
 
 
-def _chart(moments: list[Moment], now: datetime) -> Chart:
-    wrong = {moment.at: sum(moment.causes.values()) for moment in moments}
-    hours = [times.text(now - timedelta(hours=ago))[:13] for ago in range(_HOURS - 1, -1, -1)]
-    values = [(f"{hour}:00", wrong.get(hour, 0)) for hour in hours]
-    total = sum(value for _, value in values)
-    return columns(values, f"Changes put right in each of the last {_HOURS} hours: {total:,} in all.")
+def _places(now: datetime, days: int, by: drift.By) -> list[str]:
+    """Name every hour or day of that time as the report does, the one that runs included."""
+    if by == "hour":
+        return [times.text(now - timedelta(hours=ago))[:13] for ago in range(days * 24 - 1, -1, -1)]
+    return [times.text(now - timedelta(days=ago))[:10] for ago in range(days - 1, -1, -1)]
+
+
+def _chart(moments: list[Moment], places: list[str], by: drift.By) -> Chart:
+    wrong = {moment.at: moment.causes for moment in moments}
+    found = sorted({cause for causes in wrong.values() for cause in causes})
+    series = [
+        Series(cause.replace("_", " "), [wrong.get(place, {}).get(cause, 0) for place in places])
+        for cause in found
+    ]
+    total = sum(sum(causes.values()) for causes in wrong.values())
+    named = [f"{place[11:]}:00" if by == "hour" else place[5:] for place in places]
+    return columns(named, series, f"Changes put right in each {by}, by cause: {total:,} in all.")
 
 
 HANDLERS = [show]

@@ -11,27 +11,68 @@ from ultraviolet.errors import InvalidError
 from ultraviolet.hub import integrations
 from ultraviolet.web.api.paging import number, part
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.web.pages.charts import Chart, Series, columns, count, seconds
 from ultraviolet.web.pages.render import GivenRenderer
 from ultraviolet.web.reading import fetches
+from ultraviolet.web.reading.fetches import Fetch, FetchFilter
 
 _SHOWN = 50
+_CHARTED = 40
+_MODES = ("incremental", "full")
 
 
 @get("/fetches", guards=[at_least("viewer")], include_in_schema=False)
 async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
-    """List fetches, newest first."""
-    chosen = request.query_params.get("integration", "")
-    integration_id = int(chosen) if chosen.isdecimal() else None
-    before = number(request.query_params.get("cursor"))
+    """List fetches, newest first, and chart the newest of them run by run."""
+    asked = request.query_params
+    chosen, mode, state = asked.get("integration", ""), asked.get("mode") or None, asked.get("state") or None
+    wanted = FetchFilter(int(chosen) if chosen.isdecimal() else None, mode, state)
+    before = number(asked.get("cursor"))
 
     def read(connection: Connection) -> dict[str, Any]:
-        found = fetches.recent(connection, integration_id, before, _SHOWN + 1)
+        found = fetches.recent(connection, wanted, before, _SHOWN + 1)
         page = part(found, _SHOWN, lambda fetch: fetch.id)
         choice = integrations.list_page(connection)
         names = {one.id: one.name for one in choice}
         return {"fetches": page.items, "next": page.next, "integrations": choice, "names": names}
 
-    return render.page(request, "fetches.html", **await hub.store.read(read))
+    context = await hub.store.read(read)
+    charts = _charts([*reversed(context["fetches"][:_CHARTED])])
+    return render.page(
+        request, "fetches.html", **context, wanted=wanted, modes=_MODES, charts=charts, live=before is None
+    )
+
+
+def _charts(runs: list[Fetch]) -> dict[str, Chart]:
+    """Draw how long each run took, what it read and what it changed."""
+    if len(runs) < 2:  # noqa: PLR2004  one bar is no chart
+        return {}
+    places = [f"{run.id}" for run in runs]
+    modes = [mode for mode in _MODES if any(run.mode == mode for run in runs)]
+
+    def of(mode: str, values: list[float]) -> Series:
+        return Series(mode, [v if run.mode == mode else 0 for v, run in zip(values, runs, strict=True)])
+
+    took, read = [run.took or 0.0 for run in runs], [float(run.read) for run in runs]
+    changed, deleted = [run.changed for run in runs], [run.deleted for run in runs]
+    span = f"of fetch {places[0]} to {places[-1]}"
+    return {
+        "Took": columns(
+            places,
+            [of(mode, took) for mode in modes],
+            f"How long each {span} took, at most {seconds(max(took))}.",
+            seconds,
+            least=0.1,
+        ),
+        "Objects read": columns(
+            places, [of(mode, read) for mode in modes], f"Objects read {span}, at most {count(max(read))}."
+        ),
+        "Changed and deleted": columns(
+            places,
+            [Series("changed", changed), Series("deleted", deleted)],
+            f"Objects changed and deleted {span}: {sum(changed):,} and {sum(deleted):,} in all.",
+        ),
+    }
 
 
 @get("/fetches/{fetch_id:int}", guards=[at_least("viewer")], include_in_schema=False)

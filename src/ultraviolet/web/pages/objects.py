@@ -8,12 +8,14 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
+from ultraviolet import times
 from ultraviolet.hub import integrations, saved_views
 from ultraviolet.ion.catalog import Resource
 from ultraviolet.web.api.filters import one
 from ultraviolet.web.api.paging import decode, encode
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
 from ultraviolet.web.pages.fields import groups
+from ultraviolet.web.pages.life import life, moment
 from ultraviolet.web.pages.render import GivenRenderer, runner
 from ultraviolet.web.reading import objects, tables
 from ultraviolet.web.reading.objects import Wanted
@@ -102,18 +104,21 @@ async def forget_view(
 async def show_object(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, name: FromPath[str], object_id: FromPath[str]
 ) -> Response[str]:
-    """Show one object as it is, or as it was in the version asked for."""
+    """Show one object as it is, or as it was in the version or at the time asked for."""
     resource = objects.resource_of(hub.catalog, name)
     asked, version = request.query_params.get("integration"), request.query_params.get("version", "")
+    at = moment(request.query_params.get("at"))
 
     def read(connection: Connection) -> dict[str, Any]:
         chosen = one(connection, asked)
         place = (chosen, resource, object_id)
-        then = objects.as_of(connection, *place, int(version)) if version.isdecimal() else None
+        known = objects.version_at(connection, *place, at) if at else None
+        wanted = int(version) if version.isdecimal() else known
         return {
             "integration": integrations.get(connection, chosen),
             "object": objects.one(connection, *place),
-            "then": then,
+            "then": objects.as_of(connection, *place, wanted) if wanted else None,
+            "moments": objects.moments(connection, *place),
             "history": objects.history(connection, *place, None, _VERSIONS),
             "provenance": objects.provenance(connection, *place),
             "linked_from": objects.linked_from(connection, hub.catalog, *place),
@@ -122,6 +127,7 @@ async def show_object(
     found = await hub.store.read(read)
     shown, then = found["object"], found["then"]
     hub.attend(found["integration"].id, resource.name, object_id)
+    as_of = at or (then.observed_at if then else None)
     title = f"{_singular(resource)} {object_id}" + (f": {shown.title}" if shown.title else "")
     return render.page(
         request,
@@ -129,6 +135,9 @@ async def show_object(
         **found,
         resource=resource,
         title=title,
+        at=as_of,
+        unknown=at is not None and then is None,
+        life=life(found["moments"], then.version if then else shown.version, as_of, times.present()),
         by_key={link.key: shown.links[link.field] for link in resource.links if link.field in shown.links},
         columns=tables.columns(resource),
         groups=groups(resource, then.fields if then else shown.fields),

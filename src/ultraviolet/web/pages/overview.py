@@ -13,7 +13,7 @@ from ultraviolet.hub.freshness import Freshness, ResourceFreshness
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.web.gate import AnyRequest, GivenHub, at_least
-from ultraviolet.web.pages.charts import Chart, columns, curves, seconds
+from ultraviolet.web.pages.charts import Chart, Series, columns, curves, seconds
 from ultraviolet.web.pages.render import GivenRenderer
 from ultraviolet.web.reading import activity, drift, fetches, freshness, objects
 from ultraviolet.web.reading.activity import Minute
@@ -118,11 +118,11 @@ def _worst_first(row: Row) -> tuple[int, str]:
 
 
 def _changes(minutes: list[Minute]) -> Chart:
-    values = [(minute.at, minute.changes) for minute in minutes]
-    total, most = sum(value for _, value in values), max(value for _, value in values)
-    return columns(
-        values, f"Changes a minute over the last hour: {total:,} in all, at most {most:,} in a minute."
+    values = [minute.changes for minute in minutes]
+    says = (
+        f"Changes a minute over the last hour: {sum(values):,} in all, at most {max(values):,} in a minute."
     )
+    return columns([minute.at[11:] for minute in minutes], [Series("Changes", values)], says)
 
 
 def _delay(minutes: list[Minute]) -> Chart:
@@ -130,8 +130,9 @@ def _delay(minutes: list[Minute]) -> Chart:
     says = "Delay from ION to the mirror over the last hour: nothing changed."
     if last and last.p50 is not None and last.p99 is not None:
         says = f"Delay from ION to the mirror; at {last.at[11:]}: half within {seconds(last.p50)}, 99 % within {seconds(last.p99)}."
-    series = ([minute.p50 for minute in minutes], [minute.p99 for minute in minutes])
-    return curves([minute.at for minute in minutes], series, says)
+    half = Series("half within", [minute.p50 for minute in minutes])
+    most = Series("99 % within", [minute.p99 for minute in minutes])
+    return curves([minute.at[11:] for minute in minutes], [half, most], says)
 
 
 def _age(moment: str) -> float:

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from ultraviolet import times
 from ultraviolet.errors import InvalidError
 from ultraviolet.web.gate import AnyRequest, known_caller
-from ultraviolet.web.pages.charts import seconds
+from ultraviolet.web.pages.charts import seconds, share
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 STATIC = Path(__file__).parent.parent / "static"
@@ -78,6 +78,7 @@ class Renderer:
             "asset": cache(asset),
             "count": "{:,}".format,
             "seconds": seconds,
+            "share": share,
             "canonical": canonical,
             "hour": hour,
             "kind": kind,

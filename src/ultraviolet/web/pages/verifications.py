@@ -11,25 +11,58 @@ from ultraviolet.errors import InvalidError
 from ultraviolet.hub import integrations
 from ultraviolet.web.api.paging import decode, part
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.web.pages.charts import Chart, Series, columns, share
 from ultraviolet.web.pages.render import GivenRenderer
 from ultraviolet.web.reading import verifications
+from ultraviolet.web.reading.verifications import Verification
 
 _SHOWN = 50
 _OF_EACH = 20
+_KINDS = ("missing", "extra", "different")
 
 
 @get("/verifications", guards=[at_least("viewer")], include_in_schema=False)
 async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
-    """Show the newest comparisons of each integration."""
+    """Show the newest comparisons of each integration, or of one, and chart what they came to."""
+    asked = request.query_params.get("integration", "")
+    chosen = int(asked) if asked.isdecimal() else None
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
-        found = [one for each in choice for one in verifications.recent(connection, each.id, None, _OF_EACH)]
+        found = [
+            one
+            for each in choice
+            if chosen in (None, each.id)
+            for one in verifications.recent(connection, each.id, None, _SHOWN if chosen else _OF_EACH)
+        ]
         found.sort(key=lambda one: one.id, reverse=True)
         names = {one.id: one.name for one in choice}
         return {"verifications": found, "integrations": choice, "names": names}
 
-    return render.page(request, "verifications.html", **await hub.store.read(read))
+    context = await hub.store.read(read)
+    ended = [one for one in context["verifications"] if one.state == "done"]
+    charts = _charts([*reversed(ended[:_SHOWN])])
+    return render.page(request, "verifications.html", **context, chosen=chosen, charts=charts)
+
+
+def _charts(runs: list[Verification]) -> dict[str, Chart]:
+    """Draw what each comparison found and how much of the mirror it looked at."""
+    if len(runs) < 2:  # noqa: PLR2004  one bar is no chart
+        return {}
+    places = [f"{run.id}" for run in runs]
+    kinds = [Series(kind, [getattr(run, kind) for run in runs]) for kind in _KINDS]
+    wrong = sum(sum(value or 0 for value in kind.values) for kind in kinds)
+    span = f"of verification {places[0]} to {places[-1]}"
+    return {
+        "Differences": columns(places, kinds, f"Differences found {span}: {wrong:,.0f} in all."),
+        "Coverage": columns(
+            places,
+            [Series("compared", [run.covered for run in runs])],
+            f"The part of the mirror that was compared, {span}.",
+            share,
+            least=1,
+        ),
+    }
 
 
 @get("/verifications/{verification_id:int}", guards=[at_least("viewer")], include_in_schema=False)

@@ -67,11 +67,20 @@ class FetchDetail(Fetch, frozen=True):
     steps: list[FetchStep]
 
 
-def recent(connection: Connection, integration_id: int | None, before: int | None, limit: int) -> list[Fetch]:
+class FetchFilter(msgspec.Struct, frozen=True):
+    """Which fetches are meant."""
+
+    integration_id: int | None = None
+    mode: str | None = None
+    state: str | None = None
+
+
+def recent(connection: Connection, wanted: FetchFilter, before: int | None, limit: int) -> list[Fetch]:
     """Read the newest fetches first; `before` is the id to go on from."""
     query = _summed().order_by(fetches.c.id.desc()).limit(limit)
-    if integration_id is not None:
-        query = query.where(fetches.c.integration_id == integration_id)
+    for name in wanted.__struct_fields__:
+        if (value := getattr(wanted, name)) is not None:
+            query = query.where(fetches.c[name] == value)
     if before is not None:
         query = query.where(fetches.c.id < before)
     return [Fetch(**row) for row in connection.execute(query).mappings()]

@@ -212,6 +212,34 @@ def as_of(
     return found[0] if found else None
 
 
+class Moment(msgspec.Struct, frozen=True):
+    """When a version began."""
+
+    version: int
+    observed_at: str
+
+
+def moments(connection: Connection, integration_id: int, resource: Resource, id_: str) -> list[Moment]:
+    """Tell when the newest versions began, oldest first; with the first that is kept, where life begins."""
+    of_object = _versions_of(integration_id, resource, id_)
+    query = select(versions.c.version, versions.c.observed_at).where(*of_object)
+    newest = [
+        Moment(*row) for row in connection.execute(query.order_by(versions.c.version.desc()).limit(_NEWEST))
+    ]
+    first = [Moment(*row) for row in connection.execute(query.order_by(versions.c.version).limit(1))]
+    return [*(one for one in first if one not in newest), *reversed(newest)]
+
+
+def version_at(
+    connection: Connection, integration_id: int, resource: Resource, id_: str, moment: str
+) -> int | None:
+    """Tell which version an object had at a time; None before its first."""
+    query = select(func.max(versions.c.version)).where(
+        *_versions_of(integration_id, resource, id_), versions.c.observed_at <= moment
+    )
+    return connection.execute(query).scalar()
+
+
 def linked_from(
     connection: Connection, catalog: Catalog, integration_id: int, resource: Resource, id_: str
 ) -> list[LinkedFrom]:

@@ -31,6 +31,8 @@ class Verification(msgspec.Struct, frozen=True):
     integration_id: int
     state: str
     sample: int | None
+    mirrored: int | None
+    """How many objects the mirror had when it began."""
     requested_by: str
     started_at: str
     finished_at: str | None
@@ -49,6 +51,11 @@ class Verification(msgspec.Struct, frozen=True):
     """Neither equal nor different: they kept changing, or could not be read."""
     samples: list[DifferenceShown]
     """The first differences; `GET /verifications/{id}/differences` lists all."""
+
+    @property
+    def covered(self) -> float | None:
+        """What part of the mirror was compared; None before that is known."""
+        return min(1.0, self.objects / self.mirrored) if self.mirrored else None
 
 
 def recent(connection: Connection, integration_id: int, before: int | None, limit: int) -> list[Verification]:

@@ -56,6 +56,29 @@ document.addEventListener("formdata", (event) => {
   for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
 });
 
+// The slider over an object's life says its time while it moves; when it rests, the page shows the object then.
+let resting;
+document.addEventListener("input", (event) => {
+  const slider = event.target;
+  if (!slider.matches("[data-life]")) return;
+  const now = slider.value === slider.max;
+  const time = new Date(slider.value * 1000).toISOString().slice(0, 19);
+  const said = now ? "now" : `${time.replace("T", " ")} UTC`;
+  slider.setAttribute("aria-valuetext", said);
+  slider.form.querySelector("output").value = said;
+  slider.form.elements.at.value = now ? "" : time;
+});
+document.addEventListener("change", (event) => {
+  if (!event.target.matches("[data-life]")) return;
+  clearTimeout(resting);
+  resting = setTimeout(() => {
+    sessionStorage.setItem("focus", event.target.id);
+    event.target.form.requestSubmit();
+  }, 600);
+});
+document.getElementById(sessionStorage.getItem("focus"))?.focus();
+sessionStorage.removeItem("focus");
+
 // Who follows a link to a part that is folded away wants to see it.
 function unfold() {
   const part = document.getElementById(decodeURIComponent(location.hash.slice(1)));
