@@ -4,15 +4,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from docs import generate
 from docs.generate import commands, errors, metrics, routes
 from litestar import Router
 
+from ultraviolet.cli.answers import given
 from ultraviolet.cli.config import SETTINGS
-from ultraviolet.web import health, pages
-from ultraviolet.web.pages.render import Renderer
+from ultraviolet.web import health
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -53,7 +54,7 @@ def test_every_page_is_in_the_index() -> None:
 
 def test_every_page_of_the_hub_is_told_of() -> None:
     told = (DOCS / "pages.md").read_text()
-    shown = [path for path, method, *_ in routes.routes(pages.router(Renderer())) if method == "GET"]
+    shown = [path for path, method, *_ in routes.routes(routes.all_pages()) if method == "GET"]
     assert [] == [path for path in shown if f"`{path}`" not in told]
 
 
@@ -73,6 +74,17 @@ def test_nothing_of_the_product_is_missing() -> None:
         if name not in (generate.HOME / page).read_text()
     ]
     assert [] == missing
+
+
+def test_the_json_of_every_command_is_told_of() -> None:
+    silent = [
+        path for path, command in commands.leaves() if takes_json(command) and not given(command.callback)
+    ]
+    assert ["ultraviolet event export", "ultraviolet object export"] == silent  # they write files
+
+
+def takes_json(command: Any) -> bool:
+    return any(one.name == "as_json" for one in command.params)
 
 
 def anchors(path: Path) -> set[str]:

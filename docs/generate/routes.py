@@ -11,6 +11,7 @@ from litestar.routes import HTTPRoute
 
 from ultraviolet.web import health, pages
 from ultraviolet.web.gate import at_least
+from ultraviolet.web.guard import Guard, SignInGuard
 from ultraviolet.web.live import live
 from ultraviolet.web.pages.render import Renderer
 
@@ -50,7 +51,7 @@ def page() -> str:
     return "\n".join(
         [
             _INTRO,
-            table(heads, _rows(pages.router(Renderer()))),
+            table(heads, _rows(all_pages())),
             "\n## For machines, and what keeps pages live\n",
             table(heads, _rows(machines)),
             f"\n{_API}",
@@ -59,6 +60,11 @@ def page() -> str:
             "\n\n".join(_shapes()),
         ]
     )
+
+
+def all_pages() -> Router:
+    """Gather the pages as the application does."""
+    return pages.router(Renderer(), SignInGuard(Guard()))
 
 
 def routes(router: Router) -> list[tuple[str, str, str, str]]:

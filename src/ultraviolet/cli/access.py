@@ -107,20 +107,28 @@ def link_user(session: Session, user: User) -> None:
 
 
 @command(users, "sessions")
+@gives("[GET /users/{user}/sessions]")
 def list_sessions(session: Session, user: User) -> None:
-    """List where a person is signed in."""
+    """List where a person is signed in.
+
+    Example: `ultraviolet user sessions ada`
+    """
     items = session.api.items(f"/users/{user}/sessions", 1000)
     session.show_list(items, SESSIONS, "Not signed in anywhere.")
 
 
 @command(users, "sign-out")
+@gives(plus={"signed out": "name or id as given", "session": "the session's id, or all"})
 def sign_out(
     session: Session,
     user: User,
     *,
     only: Annotated[str | None, typer.Option("--session", help="Only this one, by its id.")] = None,
 ) -> None:
-    """Sign a person out, everywhere or in one browser."""
+    """Sign a person out, everywhere or in one browser.
+
+    Examples: `ultraviolet user sign-out ada`, `ultraviolet user sign-out ada --session 7`
+    """
     session.api.delete(f"/users/{user}/sessions" + (f"/{only}" if only else ""))
     session.show({"signed out": user, "session": only or "all"})
 
