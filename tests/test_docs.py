@@ -80,7 +80,11 @@ def test_the_json_of_every_command_is_told_of() -> None:
     silent = [
         path for path, command in commands.leaves() if takes_json(command) and not given(command.callback)
     ]
-    assert ["ultraviolet event export", "ultraviolet object export"] == silent  # they write files
+    assert [
+        "ultraviolet event export",
+        "ultraviolet object export",
+        "ultraviolet sql",
+    ] == silent  # files, and what a query names
 
 
 def takes_json(command: Any) -> bool:
