@@ -34,12 +34,13 @@ _WAITING = text(
 )
 _JUDGE = (
     update(events)
-    .where(events.c.seq == bindparam("which"))
+    .where(events.c.seq == bindparam("which"), events.c.received_at == bindparam("came"))
     .values(outcome=bindparam("outcome_"), detail=bindparam("detail_"), applied_at=bindparam("at"))
 )
 _BY_ENTITY = text(
-    """SELECT resource, id FROM links WHERE integration_id = :integration
-      AND target_resource = :target AND target_id = :entity AND field = 'entityId'"""
+    """SELECT k.resource, l.id FROM link_kinds AS k JOIN links AS l ON l.kind = k.id
+    WHERE k.target_resource = :target AND k.field = 'entityId'
+      AND l.integration_id = :integration AND l.target_id = :entity"""
 )
 
 
@@ -57,6 +58,7 @@ class _Said(msgspec.Struct):
     """What one event says."""
 
     seq: int
+    received_at: str
     observation: Observation | None = None
     marks: list[Mark] = []
     problem: str | None = None
@@ -102,6 +104,7 @@ def again(connection: Connection, catalog: Catalog, integration_id: int, seqs: S
     outcomes = [
         {
             "which": s.seq,
+            "came": s.received_at,
             "outcome_": "not_understood" if s.problem else "not_chosen" if s.not_chosen else "replayed",
             "detail_": s.problem or (_NOT_CHOSEN if s.not_chosen else None),
             "at": moment,
@@ -137,7 +140,7 @@ def _read(connection: Connection, catalog: Catalog, integration_id: int, row: An
     envelope = decode(catalog, row.body)
     resource = catalog.resources.get(envelope.resource or "")
     if resource is None or envelope.problem:
-        return _Said(row.seq, problem=envelope.problem or "The body names no resource")
+        return _Said(row.seq, row.received_at, problem=envelope.problem or "The body names no resource")
     if catalog.follows(resource.name):
         return _about_object(row, resource, envelope)
     if resource in catalog.mirrorable:
@@ -146,17 +149,29 @@ def _read(connection: Connection, catalog: Catalog, integration_id: int, row: An
     refs |= set(_of_entity(connection, integration_id, resource, envelope))
     refs |= set(_of_family(connection, catalog, integration_id, resource, envelope))
     marks = [Mark(name, id_, "event", row.received_at) for name, id_ in sorted(refs)]
-    return _Said(row.seq, marks=marks)
+    return _Said(row.seq, row.received_at, marks=marks)
 
 
 def _about_object(row: Any, resource: Resource, envelope: Envelope) -> _Said:
     assert envelope.object_id
     if not envelope.object_id.isdecimal():
-        return _Said(row.seq, problem=f"{envelope.object_id[:80]} is not an id of {resource.title.lower()}")
+        return _Said(
+            row.seq,
+            row.received_at,
+            problem=f"{envelope.object_id[:80]} is not an id of {resource.title.lower()}",
+        )
     if envelope.action == "DELETE":
-        return _Said(row.seq, marks=[Mark(resource.name, envelope.object_id, DELETION, row.received_at)])
+        return _Said(
+            row.seq,
+            row.received_at,
+            marks=[Mark(resource.name, envelope.object_id, DELETION, row.received_at)],
+        )
     if not envelope.fields:
-        return _Said(row.seq, marks=[Mark(resource.name, envelope.object_id, "event", row.received_at)])
+        return _Said(
+            row.seq,
+            row.received_at,
+            marks=[Mark(resource.name, envelope.object_id, "event", row.received_at)],
+        )
     kept = {f.name for f in resource.fields}
     observation = Observation(
         resource.name,
@@ -167,7 +182,7 @@ def _about_object(row: Any, resource: Resource, envelope: Envelope) -> _Said:
         origin=Origin("event", str(row.seq), lost=row.signature == "recovered"),
         source_time=envelope.source_time,
     )
-    return _Said(row.seq, observation)
+    return _Said(row.seq, row.received_at, observation)
 
 
 def _not_followed(
@@ -202,7 +217,7 @@ def _not_followed(
     keys = {each.own_key for each in catalog.dependents(resource.name) if each.own_key}
     if envelope.action != "DELETE" and not keys <= kept.before.keys() | kept.doc.keys():
         marks.append(Mark(resource.name, envelope.object_id, "event", row.received_at))
-    return _Said(row.seq, marks=marks, not_chosen=True)
+    return _Said(row.seq, row.received_at, marks=marks, not_chosen=True)
 
 
 def _named(catalog: Catalog, resource: Resource, envelope: Envelope) -> Iterable[tuple[str, str]]:
@@ -279,4 +294,4 @@ def _judge(said: _Said, outcome: str | None) -> dict[str, Any]:
         result, detail = "nothing_new", "It concerns nothing that is mirrored"
     else:
         result, detail = "applied", None
-    return {"which": said.seq, "outcome_": result, "detail_": detail, "at": now()}
+    return {"which": said.seq, "came": said.received_at, "outcome_": result, "detail_": detail, "at": now()}

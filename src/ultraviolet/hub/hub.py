@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,8 +28,10 @@ from ultraviolet.hub import (
     oidc,
     problems,
     replay,
+    retention,
     verifications,
 )
+from ultraviolet.hub.alerts.alarm import Alarm
 from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.connection_test import TestResult
@@ -83,6 +86,7 @@ class Hub:
         self._messenger: Messenger | None = None
         self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came)
         self.controllers: dict[int, Controllers] = {}
+        self._alarm = Alarm(self)
         self._setting_up: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._attention: defaultdict[int, Attention] = defaultdict(Attention)
         self._known: dict[int, Integration] = {}
@@ -92,6 +96,7 @@ class Hub:
         self.targets = Targets(settings.allowed_targets or _on_this_machine(settings.public_url))
         self.provider, self.provider_rules = self._single_sign_on(settings)
         self._keeper: asyncio.Task[None] | None = None
+        self._retention: asyncio.Task[None] | None = None
         self._look = asyncio.Event()
         self._reloading = asyncio.Lock()
 
@@ -105,7 +110,9 @@ class Hub:
         secrets = Secrets.from_settings(settings)
         if role != "all" and not dialect.address(settings.database_url).drivername.startswith("postgresql"):
             raise InvalidError(f"Role {role} needs PostgreSQL: a hub on SQLite is one process, of role all")
-        return cls(settings, Store.open(settings.database_url), load(), secrets, role)
+        hub = cls(settings, Store.open(settings.database_url), load(), secrets, role)
+        gc.freeze()  # the contract stays: searching it for garbage again and again would stop everything for 20 ms
+        return hub
 
     @property
     def data(self) -> Path:
@@ -128,12 +135,17 @@ class Hub:
         await self.ingest.refresh()
         await self.reload()
         self._keeper = asyncio.create_task(self._keep_up(), name="integrations")
+        if self.role != "web":
+            keeper = retention.Keeper(self.store, self.changes)
+            self._retention = asyncio.create_task(keeper.forever(), name="retention")
+        self._alarm.start()
 
     async def stop(self) -> None:
         """Finish what has begun; what remains is in the tables."""
-        if self._keeper:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        for task in filter(None, (self._keeper, self._retention)):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await self._alarm.stop()
         await self._rest()
         await self.ingest.close()
         self.changes.close()

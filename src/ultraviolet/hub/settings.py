@@ -54,7 +54,16 @@ class Settings(msgspec.Struct, frozen=True):
     """ULTRAVIOLET_SECRET_KEY or _FILE; by default the file `secret.key` in the data folder."""
     old_secret_key: str | None = None
     """ULTRAVIOLET_OLD_SECRET_KEY or _FILE: the key before, while `ultraviolet secrets rotate` is under way."""
-
+    smtp_url: str | None = None
+    """ULTRAVIOLET_SMTP_URL or _FILE: the mail server alerts go through, such as smtp://user:password@mail.example.com."""
+    mail_from: str = "ultraviolet@localhost"
+    """ULTRAVIOLET_MAIL_FROM: the sender of alerts."""
+    alert_seconds: float = 60.0
+    """ULTRAVIOLET_ALERT_SECONDS: how long something needs a person before anyone is told, or has to be gone."""
+    private_targets: bool = False
+    """ULTRAVIOLET_PRIVATE_TARGETS: on lets alerts go to addresses in private networks."""
+    api_rate_limit: int = 6000
+    """ULTRAVIOLET_API_RATE_LIMIT: requests a minute that one API key or person may make; 0 does not limit."""
     heal: bool = True
     """ULTRAVIOLET_HEAL: off leaves the mirror to webhooks and scheduled fetches, to measure what healing does."""
 
@@ -80,6 +89,11 @@ class Settings(msgspec.Struct, frozen=True):
             **_provider(found),
             secret_key=_secret(found, "ULTRAVIOLET_SECRET_KEY"),
             old_secret_key=_secret(found, "ULTRAVIOLET_OLD_SECRET_KEY"),
+            smtp_url=_secret(found, "ULTRAVIOLET_SMTP_URL"),
+            mail_from=found.get("ULTRAVIOLET_MAIL_FROM") or "ultraviolet@localhost",
+            alert_seconds=_seconds(found, "ULTRAVIOLET_ALERT_SECONDS", 60.0),
+            private_targets=_switch(found, "ULTRAVIOLET_PRIVATE_TARGETS", "off"),
+            api_rate_limit=_count(found, "ULTRAVIOLET_API_RATE_LIMIT", 6000),
             heal=_switch(found, "ULTRAVIOLET_HEAL"),
         )
 
@@ -131,9 +145,9 @@ def _listed(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in environment.get(name, "").split(",") if part.strip())
 
 
-def _switch(environment: Mapping[str, str], name: str) -> bool:
-    """Read a switch that is on unless it says off."""
-    value = environment.get(name, "on").strip().lower()
+def _switch(environment: Mapping[str, str], name: str, usual: str = "on") -> bool:
+    """Read a switch: on or off."""
+    value = environment.get(name, usual).strip().lower()
     if value not in ("on", "off"):
         raise InvalidError(f"{name} is {value}; it can be on or off")
     return value == "on"
@@ -155,6 +169,13 @@ def _seconds(environment: Mapping[str, str], name: str, usual: float) -> float:
     if seconds <= 0:
         raise InvalidError(f"{name} is more than 0 seconds")
     return seconds
+
+
+def _count(environment: Mapping[str, str], name: str, usual: int) -> int:
+    value = environment.get(name) or str(usual)
+    if not value.isdecimal():
+        raise InvalidError(f"{name} is a whole number from 0, not {value}")
+    return int(value)
 
 
 def _secret(environment: Mapping[str, str], name: str) -> str | None:

@@ -10,6 +10,7 @@ from ultraviolet.web.gate import AnyRequest
 from ultraviolet.web.guard import SignInGuard
 from ultraviolet.web.pages import (
     account,
+    alerts,
     drift,
     events,
     fetches,
@@ -46,6 +47,7 @@ def router(render: Renderer, sign_ins: SignInGuard) -> Router:
         *verifications.HANDLERS,
         *search.HANDLERS,
         *settings.HANDLERS,
+        *alerts.HANDLERS,
         *account.HANDLERS,
         *shell.HANDLERS,
     ]
