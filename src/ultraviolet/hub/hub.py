@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,6 +26,7 @@ from ultraviolet.hub import (
     integrations,
     problems,
     replay,
+    retention,
     verifications,
 )
 from ultraviolet.hub.alerts.alarm import Alarm
@@ -88,6 +90,7 @@ class Hub:
         self._clients: dict[int, tuple[Integration, IonClient]] = {}
         self._session: aiohttp.ClientSession | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._retention: asyncio.Task[None] | None = None
         self._look = asyncio.Event()
         self._reloading = asyncio.Lock()
 
@@ -101,7 +104,9 @@ class Hub:
         secrets = Secrets.from_settings(settings)
         if role != "all" and not dialect.address(settings.database_url).drivername.startswith("postgresql"):
             raise InvalidError(f"Role {role} needs PostgreSQL: a hub on SQLite is one process, of role all")
-        return cls(settings, Store.open(settings.database_url), load(), secrets, role)
+        hub = cls(settings, Store.open(settings.database_url), load(), secrets, role)
+        gc.freeze()  # the contract stays: searching it for garbage again and again would stop everything for 20 ms
+        return hub
 
     @property
     def data(self) -> Path:
@@ -125,12 +130,15 @@ class Hub:
         await self.reload()
         self._keeper = asyncio.create_task(self._keep_up(), name="integrations")
         self._alarm.start()
+        if self.role != "web":
+            keeper = retention.Keeper(self.store, self.changes)
+            self._retention = asyncio.create_task(keeper.forever(), name="retention")
 
     async def stop(self) -> None:
         """Finish what has begun; what remains is in the tables."""
-        if self._keeper:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        for task in filter(None, (self._keeper, self._retention)):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         await self._alarm.stop()
         await self._rest()
         await self.ingest.close()
