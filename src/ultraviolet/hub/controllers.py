@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, select
 
 from ultraviolet import traces
 from ultraviolet.crash_points import crash_point
-from ultraviolet.hub import events, fetch, verifications, webhook_urls
+from ultraviolet.hub import events, fetch, metrics, verifications, webhook_urls
 from ultraviolet.hub.events import Taken
 from ultraviolet.hub.fetch import Fetcher, Mode
 from ultraviolet.hub.heal import Healer
@@ -112,6 +112,7 @@ class Controllers:
     def _report(self, name: str, error: Exception, rest: float) -> None:
         known = isinstance(error, IonUnauthorizedError) or hasattr(error, "kind")
         self._problems[name] = str(error)
+        metrics.failed(name)
         log.warning(
             "controller.failed",
             controller=name,
