@@ -25,6 +25,7 @@ from ultraviolet.hub import (
     freshness,
     heartbeat,
     integrations,
+    metrics,
     oidc,
     problems,
     replay,
@@ -153,6 +154,11 @@ class Hub:
             await self._messenger.stop()
         if self._session:
             await self._session.close()
+
+    @property
+    def follows(self) -> bool:
+        """Whether this process goes on following the integrations, as it does from its start to its end."""
+        return self._keeper is None or not self._keeper.done()
 
     def close(self) -> None:
         """Let go of the database."""
@@ -296,6 +302,7 @@ class Hub:
                     site = await self.site(id_)
                     self.controllers[id_] = Controllers(site, self._watch(site), heal=self.settings.heal)
                     self.controllers[id_].start()
+            metrics.at_work(len(self.controllers))
 
     def _watch(self, site: Site) -> Callable[[], Awaitable[float]] | None:
         """Give the watchdog's duty; what healing is off for is to see what webhooks alone would leave."""
@@ -355,6 +362,7 @@ class Hub:
         async with self._reloading:
             await asyncio.gather(*(c.stop() for c in self.controllers.values()))
             self.controllers.clear()
+            metrics.at_work(0)
             await self._duties.close()
 
     async def _restart(self, integration_id: int) -> None:
