@@ -200,9 +200,11 @@ class Hub:
         """Give what reads an integration and keeps its mirror."""
         client = await self.client(integration_id)
         offered = await self.store.read(lambda c: integrations.offered(c, self.catalog, integration_id))
-        reader = Reader(client, self.catalog, offered)
+        integration = await self.store.read(lambda c: integrations.get(c, integration_id))
+        catalog = self.catalog.following(integration.resources)
+        reader = Reader(client, catalog, offered)
         attention = self._attention[integration_id]
-        return Site(self.store, self.catalog, integration_id, reader, self.changes, attention)
+        return Site(self.store, catalog, integration_id, reader, self.changes, attention)
 
     def setting_up(self, integration_id: int) -> asyncio.Lock:
         """Give the lock that lets one at a time set up an integration in ION."""
@@ -257,7 +259,7 @@ class Hub:
         at_work = self.controllers.get(integration.id)
         problem = at_work.problem if at_work else problems.of(connection, integration.id)
         known = Now(times.present(), problem, heals=self.settings.heal, trouble=self.store.trouble)
-        return freshness.of(connection, self.catalog, integration, known)
+        return freshness.of(connection, self.catalog.following(integration.resources), integration, known)
 
     async def resume_verify(self, verification_id: int) -> None:
         """Let a failed comparison go on where it stopped."""
