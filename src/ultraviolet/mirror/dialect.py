@@ -5,6 +5,8 @@ writes at all; on PostgreSQL many write at once, and what must not be done twice
 advisory lock that ends with its transaction.
 """
 
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -17,6 +19,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Integer,
+    PrimaryKeyConstraint,
     Table,
     TextClause,
     create_engine,
@@ -35,14 +38,14 @@ from sqlalchemy.types import UserDefinedType
 
 from ultraviolet.errors import InvalidError
 
-Turn = Literal["mirror", "duties", "migration", "partitions"]
-"""What is done by one at a time: a change of an integration's mirror, its duties, a change of the tables."""
+Turn = Literal["mirror", "duties", "migration", "partitions", "alerts"]
+"""What is done by one at a time: a change of an integration's mirror, its duties, a change of the tables, telling people."""
 
 WRITERS = 8
 """Threads of a process that write beside each other on PostgreSQL; deliveries have their own."""
 _TURNS: tuple[Turn, ...] = get_args(Turn)
-_TRY_AGAIN = {"40001", "40P01"}
-"""Serialization failure and deadlock: the transaction was undone and can simply be done again."""
+_TRY_AGAIN = {"40001", "40P01", "55P03"}
+"""Serialization failure, deadlock and a lock that was not given in time: the transaction was undone and can simply be done again."""
 
 _SAYS_SQLITE = text(
     "EXISTS (SELECT 1 FROM json_each(objects.doc) WHERE lower(CAST(value AS TEXT)) LIKE :said)"
@@ -80,6 +83,27 @@ class JSON(UserDefinedType[Any]):
 
 Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
 """Text, compared byte by byte on both."""
+
+
+def by_month(column: str) -> dict[str, Any]:
+    """Give the options of a table that PostgreSQL keeps in a part for each month, by this time; see partitions.py."""
+    return {"postgresql_partition_by": f"RANGE ({column})"}
+
+
+def hot(fillfactor: int, vacuum_after: int | None = None) -> dict[str, Any]:
+    """Give the options of a table whose rows PostgreSQL is to rewrite in place; a small one is tidied by a number of rows."""
+    options: dict[str, Any] = {"fillfactor": fillfactor}
+    if vacuum_after:
+        options |= {"autovacuum_vacuum_scale_factor": 0, "autovacuum_vacuum_threshold": vacuum_after}
+    return {"postgresql_with": options}
+
+
+@compiles(PrimaryKeyConstraint, "postgresql")
+def _with_month(element: PrimaryKeyConstraint, compiler: Any, **given: Any) -> str:  # pyright: ignore[reportUnusedFunction]
+    """Write a primary key; of a table in months it has to hold what they are told by."""
+    written: str = compiler.visit_primary_key_constraint(element, **given)
+    by = element.table.dialect_options["postgresql"]["partition_by"]
+    return f"{written.removesuffix(')')}, {by[7:-1]})" if by else written
 
 
 def address(url: str) -> URL:
@@ -143,6 +167,30 @@ def libpq(engine: Engine) -> str:
 _WAIT = text("SELECT pg_advisory_xact_lock(:turn, :which)")
 
 
+def many(connection: Connection, statement: TextClause, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Run a statement once for each row, handed to the driver as it is: SQLAlchemy's own way costs more than the writing."""
+    if rows:
+        written = _PARAMETER.sub(r"%(\1)s", statement.text) if is_postgresql(connection) else statement.text
+        connection.exec_driver_sql(written, list(rows))
+
+
+_PARAMETER = re.compile(r"(?<!:):(\w+)")
+
+
+def insert_new(
+    connection: Connection, table: str, names: Sequence[str], returning: str, rows: Sequence[Sequence[Any]]
+) -> list[Any]:
+    """Insert in one statement the rows that are not there yet, in their order; gives what these are."""
+    if not rows:
+        return []
+    row = f"({', '.join(['%s' if is_postgresql(connection) else '?'] * len(names))})"
+    statement = (
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * len(rows))}"
+        f" ON CONFLICT DO NOTHING RETURNING {returning}"
+    )
+    return list(connection.exec_driver_sql(statement, tuple(value for one in rows for value in one)))
+
+
 def says(connection: Connection) -> TextClause:
     """Give the condition that a value of `objects.doc` contains `:said`, written in small letters."""
     return _SAYS_POSTGRESQL if is_postgresql(connection) else _SAYS_SQLITE
@@ -186,6 +234,26 @@ _KEEP_POSTGRESQL_ROWS = DDL(
 )
 
 
+def like(connection: Connection, text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    """Compare with a pattern of % and _, letter by letter: SQLite's LIKE takes small and capital ones for the same."""
+    if is_postgresql(connection):
+        return text.like(pattern, escape="\\")
+    return text.op("GLOB", is_comparison=True)(literal(_glob(pattern), AnyText()))
+
+
+def _glob(pattern: str) -> str:
+    """Write a pattern of LIKE as one of GLOB."""
+    meant: list[str] = _PARTS.findall(pattern)
+    return "".join({"%": "*", "_": "?"}.get(part) or _literally(part[-1]) for part in meant)
+
+
+def _literally(letter: str) -> str:
+    return f"[{letter}]" if letter in "*?[" else letter
+
+
+_PARTS = re.compile(r"\\.|.", re.DOTALL)
+
+
 class place_in(GenericFunction[int]):  # noqa: N801  reads as the SQL function it is
     """Where bytes have other bytes, from 1; 0 where they have not."""
 
@@ -214,6 +282,7 @@ def _sqlite(url: URL) -> Engine:
     def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.isolation_level = None  # transactions are begun by Store, not guessed by the driver
         for pragma in (
+            "auto_vacuum=INCREMENTAL",  # before the first table: so that what is removed can be given back in small steps
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
@@ -251,3 +320,18 @@ def _postgresql(url: URL) -> Engine:
         connection.adapters.register_loader("json", TextLoader)  # decoded by JSON above, as on SQLite
 
     return engine
+
+
+def give_back(connection: Connection, pages: int) -> bool:
+    """Give some room that was freed back to the disk; tells whether there is more. PostgreSQL does it by itself."""
+    if is_postgresql(connection):
+        return False
+    free: int = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+    if free <= _SPARE_PAGES:
+        return False
+    connection.exec_driver_sql(f"PRAGMA incremental_vacuum({min(pages, free - _SPARE_PAGES)})").fetchall()
+    return True
+
+
+_SPARE_PAGES = 256
+"""Room that is kept for what comes next."""
