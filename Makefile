@@ -44,6 +44,9 @@ first-minutes: setup ## Walk a new user's first minutes in a fresh clone and a r
 screenshots: setup ## Make the screenshots in docs/screenshots from a small demo
 	$(BIN)/python tests/screenshots.py
 
+client: setup ## Write the typed client in src/ultraviolet/client anew from the API
+	$(BIN)/python tools/make_client.py
+
 lock: setup ## Write requirements.lock anew from pyproject.toml, with hashes and without index addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --group dev --output-file requirements.lock pyproject.toml
