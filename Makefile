@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: setup demo test lint soak bench limitations first-minutes screenshots lock help clean
+.PHONY: setup demo test lint docs reference soak bench limitations first-minutes screenshots client lock help clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,6 +28,12 @@ lint: setup ## Check style, types and the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+
+docs: setup ## Build the documentation into docs/_build; warnings are errors
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build
+
+reference: setup ## Write the pages of docs/reference that follow from the code
+	$(BIN)/python -m docs.generate
 
 soak: setup ## Run hub and local ION under faults and crashes for MINUTES (30), then prove that nothing is lost
 	$(BIN)/python -m tests.e2e.trouble --minutes $(MINUTES)

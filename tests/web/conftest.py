@@ -13,6 +13,7 @@ from ultraviolet import times
 from ultraviolet.hub import access
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.settings import Settings
+from ultraviolet.hub.targets import LOOPBACK
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation, Origin
 from ultraviolet.web.app import create_app
@@ -78,7 +79,8 @@ def hub_settings() -> dict[str, Any]:
 
 @pytest.fixture
 def edge(tmp_path: Path, store_url: str, hub_settings: dict[str, Any]) -> Iterator[Edge]:
-    settings = Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test", **hub_settings)
+    given = {"data": tmp_path, "database_url": store_url, "public_url": "http://hub.test"}
+    settings = Settings(**{**given, "allowed_targets": LOOPBACK, **hub_settings})
     hub = Hub.open(settings)
     hub.store.write_now(lambda c: access.set_key(c, "test", "admin", ADMIN_KEY))
     made = Edge(hub)

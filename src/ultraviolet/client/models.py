@@ -10,6 +10,33 @@ from typing import Any
 from msgspec import Struct
 
 
+class AddedDestination(Struct, frozen=True, kw_only=True):
+    """A new destination; `secret` verifies what comes from a signed webhook, and is shown here and never again."""
+
+    id: int
+    name: str
+    kind: str
+    shown: str
+    created_at: str
+    last_result: str | None
+    last_well: bool | None
+    last_at: str | None
+    secret: str | None
+
+
+class Alert(Struct, frozen=True, kw_only=True):
+    """Something that needs a person, or needed one."""
+
+    id: int
+    integration_id: int | None
+    integration: str | None
+    topic: str
+    sentence: str
+    next_step: str
+    opened_at: str
+    fixed_at: str | None
+
+
 class ApiKey(Struct, frozen=True, kw_only=True):
     """A key for automation, without its secret."""
 
@@ -66,6 +93,7 @@ class ConnectionTestFinding(Struct, frozen=True, kw_only=True):
     severity: str
     message: str
     next_step: str
+    kind: str = "other"
 
 
 class Counted(Struct, frozen=True, kw_only=True):
@@ -77,6 +105,19 @@ class Counted(Struct, frozen=True, kw_only=True):
     stale: int
     deleted: int
     changed_at: str | None
+
+
+class Destination(Struct, frozen=True, kw_only=True):
+    """Where alerts go, without what is secret of it."""
+
+    id: int
+    name: str
+    kind: str
+    shown: str
+    created_at: str
+    last_result: str | None
+    last_well: bool | None
+    last_at: str | None
 
 
 class Difference(Struct, frozen=True, kw_only=True):
@@ -626,6 +667,8 @@ class User(Struct, frozen=True, kw_only=True):
     role: str
     created_at: str
     last_sign_in_at: str | None
+    issuer: str | None = None
+    provider_email: str | None = None
 
 
 class Verification(Struct, frozen=True, kw_only=True):

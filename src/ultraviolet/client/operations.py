@@ -9,11 +9,14 @@ from msgspec import UNSET, UnsetType
 
 from ultraviolet.client.core import Core, part
 from ultraviolet.client.models import (
+    AddedDestination,
+    Alert,
     ApiKey,
     AuditEntry,
     ChangeList,
     Comparison,
     Counted,
+    Destination,
     Difference,
     DifferenceShown,
     Drifted,
@@ -551,6 +554,10 @@ class Operations(Core):
         """Set a person's password; their sessions end."""
         self._do("PATCH", f"/users/{part(user)}/password", body={"password": password})
 
+    def await_from_provider(self, user: str | int, *, email: str | None) -> User:
+        """Say with which verified e-mail address this person will come from the single sign-on provider; null unties them."""
+        return self._ask("PATCH", f"/users/{part(user)}/provider", (User,), body={"email": email})
+
     def list_sessions(self, user: str | int, *, limit: int | None = None) -> Iterator[Session]:
         """List where a person is signed in, the session used last first."""
         return self._items(f"/users/{part(user)}/sessions", (Session,), limit, {})
@@ -590,6 +597,33 @@ class Operations(Core):
     def list_audit(self, *, limit: int | None = None) -> Iterator[AuditEntry]:
         """List what anyone did, newest first."""
         return self._items("/audit", (AuditEntry,), limit, {})
+
+    def list_alerts(self, *, standing: bool | None = None, limit: int | None = None) -> Iterator[Alert]:
+        """List what needs or needed a person, newest first; kept for 90 days after it was fixed."""
+        return self._items("/alerts", (Alert,), limit, {"standing": standing})
+
+    def list_destinations(self, *, limit: int | None = None) -> Iterator[Destination]:
+        """List where alerts go, and what came of the last message there."""
+        return self._items("/alert-destinations", (Destination,), limit, {})
+
+    def add_destination(
+        self, *, name: str, kind: Literal["email", "slack", "webhook"], address: str
+    ) -> AddedDestination:
+        """Let alerts go somewhere; send a test next."""
+        return self._ask(
+            "POST",
+            "/alert-destinations",
+            (AddedDestination,),
+            body={"name": name, "kind": kind, "address": address},
+        )
+
+    def test_destination(self, destination_id: int) -> Destination:
+        """Send a test there; `last_well` and `last_result` say what came of it."""
+        return self._ask("POST", f"/alert-destinations/{part(destination_id)}/test", (Destination,))
+
+    def remove_destination(self, destination_id: int) -> None:
+        """Send nothing there any more."""
+        self._do("DELETE", f"/alert-destinations/{part(destination_id)}")
 
     def list_views(self, *, resource: str | None = None, limit: int | None = None) -> Iterator[SavedView]:
         """List your saved views, by resource and name."""

@@ -4,7 +4,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from ultraviolet.hub import audit
 from ultraviolet.hub.secrets import Secrets
-from ultraviolet.mirror.tables import idempotency_keys, integrations, webhook_urls
+from ultraviolet.mirror.tables import alert_destinations, idempotency_keys, integrations, webhook_urls
 
 
 def reseal(connection: Connection, secrets: Secrets, actor: str) -> int:
@@ -13,7 +13,12 @@ def reseal(connection: Connection, secrets: Secrets, actor: str) -> int:
     Answers that were kept to be given again are forgotten.
     """
     count = 0
-    for column in (integrations.c.client_secret, webhook_urls.c.shared_secret):
+    for column in (
+        integrations.c.client_secret,
+        webhook_urls.c.shared_secret,
+        alert_destinations.c.address,
+        alert_destinations.c.signing_secret,
+    ):
         table = column.table
         for row in connection.execute(select(table.c.id, column).where(column.is_not(None))).all():
             sealed = secrets.seal(secrets.open(bytes(row[1])))

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Integer,
+    PrimaryKeyConstraint,
     Table,
     TextClause,
     create_engine,
@@ -37,14 +38,14 @@ from sqlalchemy.types import UserDefinedType
 
 from ultraviolet.errors import InvalidError
 
-Turn = Literal["mirror", "duties", "migration", "partitions"]
-"""What is done by one at a time: a change of an integration's mirror, its duties, a change of the tables."""
+Turn = Literal["mirror", "duties", "migration", "partitions", "alerts"]
+"""What is done by one at a time: a change of an integration's mirror, its duties, a change of the tables, telling people."""
 
 WRITERS = 8
 """Threads of a process that write beside each other on PostgreSQL; deliveries have their own."""
 _TURNS: tuple[Turn, ...] = get_args(Turn)
-_TRY_AGAIN = {"40001", "40P01"}
-"""Serialization failure and deadlock: the transaction was undone and can simply be done again."""
+_TRY_AGAIN = {"40001", "40P01", "55P03"}
+"""Serialization failure, deadlock and a lock that was not given in time: the transaction was undone and can simply be done again."""
 
 _SAYS_SQLITE = text(
     "EXISTS (SELECT 1 FROM json_each(objects.doc) WHERE lower(CAST(value AS TEXT)) LIKE :said)"
@@ -82,6 +83,27 @@ class JSON(UserDefinedType[Any]):
 
 Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
 """Text, compared byte by byte on both."""
+
+
+def by_month(column: str) -> dict[str, Any]:
+    """Give the options of a table that PostgreSQL keeps in a part for each month, by this time; see partitions.py."""
+    return {"postgresql_partition_by": f"RANGE ({column})"}
+
+
+def hot(fillfactor: int, vacuum_after: int | None = None) -> dict[str, Any]:
+    """Give the options of a table whose rows PostgreSQL is to rewrite in place; a small one is tidied by a number of rows."""
+    options: dict[str, Any] = {"fillfactor": fillfactor}
+    if vacuum_after:
+        options |= {"autovacuum_vacuum_scale_factor": 0, "autovacuum_vacuum_threshold": vacuum_after}
+    return {"postgresql_with": options}
+
+
+@compiles(PrimaryKeyConstraint, "postgresql")
+def _with_month(element: PrimaryKeyConstraint, compiler: Any, **given: Any) -> str:  # pyright: ignore[reportUnusedFunction]
+    """Write a primary key; of a table in months it has to hold what they are told by."""
+    written: str = compiler.visit_primary_key_constraint(element, **given)
+    by = element.table.dialect_options["postgresql"]["partition_by"]
+    return f"{written.removesuffix(')')}, {by[7:-1]})" if by else written
 
 
 def address(url: str) -> URL:
@@ -153,6 +175,20 @@ def many(connection: Connection, statement: TextClause, rows: Sequence[Mapping[s
 
 
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
+
+
+def insert_new(
+    connection: Connection, table: str, names: Sequence[str], returning: str, rows: Sequence[Sequence[Any]]
+) -> list[Any]:
+    """Insert in one statement the rows that are not there yet, in their order; gives what these are."""
+    if not rows:
+        return []
+    row = f"({', '.join(['%s' if is_postgresql(connection) else '?'] * len(names))})"
+    statement = (
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * len(rows))}"
+        f" ON CONFLICT DO NOTHING RETURNING {returning}"
+    )
+    return list(connection.exec_driver_sql(statement, tuple(value for one in rows for value in one)))
 
 
 def says(connection: Connection) -> TextClause:
@@ -246,6 +282,7 @@ def _sqlite(url: URL) -> Engine:
     def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.isolation_level = None  # transactions are begun by Store, not guessed by the driver
         for pragma in (
+            "auto_vacuum=INCREMENTAL",  # before the first table: so that what is removed can be given back in small steps
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
@@ -283,3 +320,18 @@ def _postgresql(url: URL) -> Engine:
         connection.adapters.register_loader("json", TextLoader)  # decoded by JSON above, as on SQLite
 
     return engine
+
+
+def give_back(connection: Connection, pages: int) -> bool:
+    """Give some room that was freed back to the disk; tells whether there is more. PostgreSQL does it by itself."""
+    if is_postgresql(connection):
+        return False
+    free: int = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+    if free <= _SPARE_PAGES:
+        return False
+    connection.exec_driver_sql(f"PRAGMA incremental_vacuum({min(pages, free - _SPARE_PAGES)})").fetchall()
+    return True
+
+
+_SPARE_PAGES = 256
+"""Room that is kept for what comes next."""

@@ -9,6 +9,7 @@ from litestar.types import ASGIApp
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.api import (
     access,
+    alerts,
     changes,
     drift,
     event_files,
@@ -63,6 +64,7 @@ def router(hub: Hub) -> Router:
         *drift.HANDLERS,
         *event_files.HANDLERS,
         *access.HANDLERS,
+        *alerts.HANDLERS,
         *views.HANDLERS,
         *status.HANDLERS,
     ]

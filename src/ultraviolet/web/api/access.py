@@ -5,7 +5,7 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection
 
-from ultraviolet.hub import access, audit, sessions
+from ultraviolet.hub import access, audit, provider_people, sessions
 from ultraviolet.hub.access import ApiKey, Role, User
 from ultraviolet.hub.sessions import Session
 from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part, whole
@@ -37,6 +37,12 @@ class Password(msgspec.Struct, forbid_unknown_fields=True):
     """A new password."""
 
     password: str
+
+
+class ComingFrom(msgspec.Struct, forbid_unknown_fields=True):
+    """How the single sign-on provider will name a person."""
+
+    email: str | None
 
 
 class SignInLink(msgspec.Struct):
@@ -138,6 +144,18 @@ async def set_password(
     )
 
 
+@patch("/users/{user:str}/provider", guards=[at_least("admin")], tags=["access"])
+async def await_from_provider(
+    hub: GivenHub, caller: GivenCaller, user: FromPath[str], data: JSONBody[ComingFrom]
+) -> User:
+    """Say with which verified e-mail address this person will come from the single sign-on provider; null unties them."""
+    return await hub.store.write(
+        lambda c: provider_people.await_from_provider(
+            c, caller.name, access.find_user(c, user).id, data.email
+        )
+    )
+
+
 @get("/users/{user:str}/sessions", guards=[at_least("admin")], tags=["access"])
 async def list_sessions(hub: GivenHub, user: FromPath[str]) -> Page[Session]:
     """List where a person is signed in, the session used last first."""
@@ -209,6 +227,7 @@ HANDLERS = [
     remove_user,
     create_sign_in_link,
     set_password,
+    await_from_provider,
     list_sessions,
     end_sessions,
     end_session,

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, Select, Text, and_, case, cast, f
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.mirror import dialect
-from ultraviolet.mirror.tables import links, objects, stale, versions
+from ultraviolet.mirror.tables import link_kinds, links, objects, stale, versions
 from ultraviolet.web.reading import people
 from ultraviolet.web.reading.people import Person
 
@@ -237,12 +237,13 @@ def linked_from(
     """Follow links backwards: who names this object, most first."""
     here = (
         links.c.integration_id == integration_id,
-        links.c.target_resource == resource.name,
         links.c.target_id == id_,
+        links.c.kind == link_kinds.c.id,
+        link_kinds.c.target_resource == resource.name,
     )
     count = func.count().label("count")
     # The limit keeps SQLite from choosing an index for the grouping instead of the one for the target.
-    found = select(links.c.resource, links.c.field).where(*here).limit(_COUNTED).subquery()
+    found = select(link_kinds.c.resource, link_kinds.c.field).where(*here).limit(_COUNTED).subquery()
     query = select(found.c.resource, found.c.field, count).group_by(found.c.resource, found.c.field)
     groups = connection.execute(query.order_by(count.desc())).all()
     return [
@@ -254,13 +255,12 @@ def linked_from(
 def _some(connection: Connection, here: Sequence[Any], resource: str, key: str) -> list[LinkShown]:
     joined = and_(
         objects.c.integration_id == links.c.integration_id,
-        objects.c.resource == links.c.resource,
+        objects.c.resource == link_kinds.c.resource,
         objects.c.id == links.c.id,
     )
     query = (
         select(objects.c.id, objects.c.doc)
-        .select_from(links.join(objects, joined))
-        .where(*here, links.c.resource == resource, links.c.field == key)
+        .where(*here, joined, link_kinds.c.resource == resource, link_kinds.c.field == key)
         .limit(_SOME)
     )
     return [LinkShown(resource, row.id, title(row.doc), found=True) for row in connection.execute(query)]
