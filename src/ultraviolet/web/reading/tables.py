@@ -11,6 +11,7 @@ from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Field, Link, Resource
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import objects
+from ultraviolet.near_misses import did_you_mean
 from ultraviolet.web.reading.objects import ObjectShown, Wanted, listing, shown
 
 Kind = Literal["text", "number", "flag", "time", "choice", "link", "other"]
@@ -94,8 +95,9 @@ def condition(resource: Resource, written: str) -> Condition:
     field, _, rest = written.partition(":")
     operator, _, value = rest.partition(":")
     if operator not in OPERATORS or not resource.field(field):
+        near = "" if resource.field(field) else did_you_mean(field, [one.name for one in resource.fields])
         raise InvalidError(
-            f"{written} is not a filter such as status:is:REQUESTED (operators: {', '.join(OPERATORS)})."
+            f"{written} is not a filter such as status:is:REQUESTED (operators: {', '.join(OPERATORS)}).{near}"
         )
     return Condition(field, operator, value)
 
@@ -106,7 +108,8 @@ def order(resource: Resource, written: str | None) -> Order:
         return Order()
     by = written.removeprefix("-")
     if by not in ("changed", "id") and not resource.field(by):
-        raise InvalidError(f"{resource.title} cannot be sorted by {by}.")
+        near = did_you_mean(by, ["changed", *(one.name for one in resource.fields)])
+        raise InvalidError(f"{resource.title} cannot be sorted by {by}.{near}")
     return Order(by, written.startswith("-"))
 
 
