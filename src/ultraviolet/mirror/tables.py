@@ -203,6 +203,7 @@ versions = Table(
     Column("observed_at", Text, nullable=False),
     Column("origin", JSON, nullable=False),
     Index("versions_by_object", "integration_id", "resource", "id", "version"),
+    Index("versions_in_order", "integration_id", "seq"),
     comment="history: every content an object ever had here",
     sqlite_autoincrement=True,
     **by_month("observed_at"),
@@ -343,8 +344,12 @@ users = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("role", Text, nullable=False, comment="viewer, operator or admin"),
     Column("password_hash", Text, comment="argon2id"),
+    Column("issuer", Text, comment="the single sign-on provider that knows them"),
+    Column("subject", Text, comment="what the provider calls them, for good"),
+    Column("provider_email", Text, comment="who first comes from the provider with it becomes this person"),
     Column("created_at", Text, nullable=False),
     Column("last_sign_in_at", Text),
+    UniqueConstraint("issuer", "subject"),
 )
 
 sign_in_links = Table(
@@ -525,4 +530,77 @@ retention = Table(
     Column("removed", JSON, comment="what the last removal removed, by kind"),
     Column("totals", JSON, comment="what was removed ever, by kind; of fetches by state too"),
     comment="how long the past of an integration is kept, and what its removal did last",
+)
+
+# ── alerts: what needs a person, and whom it was told to ──
+
+alert_destinations = Table(
+    "alert_destinations",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False, comment="email, slack or webhook"),
+    Column(
+        "shown", Text, nullable=False, comment="the address as pages show it, without what is secret in it"
+    ),
+    Column("address", LargeBinary, nullable=False, comment="encrypted"),
+    Column("signing_secret", LargeBinary, comment="encrypted; of a signed webhook"),
+    Column("created_at", Text, nullable=False),
+    Column("last_result", Text, comment="what came of the last message, in words"),
+    Column("last_well", Boolean),
+    Column("last_at", Text),
+    comment="where alerts go",
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), comment="null: the hub"),
+    Column("topic", Text, nullable=False),
+    Column("sentence", Text, nullable=False),
+    Column("next_step", Text, nullable=False),
+    Column("opened_at", Text, nullable=False, comment="when it was first found"),
+    Column("gone_since", Text, comment="when it was first not found again"),
+    Column("fixed_at", Text, comment="when it had not been found for a while"),
+    Index(
+        "alerts_open",
+        "integration_id",
+        sqlite_where=text("fixed_at IS NULL"),
+        postgresql_where=text("fixed_at IS NULL"),
+    ),
+    comment="what needed or needs a person",
+)
+
+alert_notices = Table(
+    "alert_notices",
+    metadata,
+    Column("alert_id", _Id, ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
+    Column("destination_id", _Id, ForeignKey("alert_destinations.id", ondelete="CASCADE"), primary_key=True),
+    Column("what", Text, primary_key=True, comment="opened or fixed"),
+    Column("sent_at", Text),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", Text, comment="null: sent, or given up"),
+    Column("error", Text),
+    Index(
+        "alert_notices_due",
+        "next_attempt_at",
+        sqlite_where=text("next_attempt_at IS NOT NULL"),
+        postgresql_where=text("next_attempt_at IS NOT NULL"),
+    ),
+    comment="what each destination is told, once",
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("owner", Text, primary_key=True, comment="the API key or person that chose it"),
+    Column("key", Text, primary_key=True),
+    Column("request", LargeBinary, nullable=False, comment="SHA-256 of method, address and body"),
+    Column("alive_until", Text, comment="who does it says so again before then; null when it is done"),
+    Column("status", Integer, comment="of the answer"),
+    Column("answer", LargeBinary, comment="encrypted, as it may carry a secret that is shown once"),
+    Column("expires_at", Text, nullable=False),
+    Index("idempotency_keys_expired", "expires_at"),
+    comment="answers to be given again where a request is repeated",
 )

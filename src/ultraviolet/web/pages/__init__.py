@@ -10,12 +10,14 @@ from ultraviolet.web.gate import AnyRequest
 from ultraviolet.web.guard import SignInGuard
 from ultraviolet.web.pages import (
     account,
+    alerts,
     drift,
     events,
     fetches,
     integrations,
     objects,
     overview,
+    provider,
     search,
     set_up,
     settings,
@@ -34,6 +36,7 @@ def router(render: Renderer, sign_ins: SignInGuard) -> Router:
     handlers = [
         *overview.HANDLERS,
         *sign_in.HANDLERS,
+        *provider.HANDLERS,
         *integrations.HANDLERS,
         *webhooks.HANDLERS,
         *set_up.HANDLERS,
@@ -44,6 +47,7 @@ def router(render: Renderer, sign_ins: SignInGuard) -> Router:
         *verifications.HANDLERS,
         *search.HANDLERS,
         *settings.HANDLERS,
+        *alerts.HANDLERS,
         *account.HANDLERS,
         *shell.HANDLERS,
     ]
