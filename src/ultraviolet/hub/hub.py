@@ -25,6 +25,7 @@ from ultraviolet.hub import (
     freshness,
     heartbeat,
     integrations,
+    metrics,
     oidc,
     problems,
     replay,
@@ -154,6 +155,11 @@ class Hub:
         if self._session:
             await self._session.close()
 
+    @property
+    def follows(self) -> bool:
+        """Whether this process goes on following the integrations, as it does from its start to its end."""
+        return self._keeper is None or not self._keeper.done()
+
     def close(self) -> None:
         """Let go of the database."""
         self.store.close()
@@ -194,9 +200,11 @@ class Hub:
         """Give what reads an integration and keeps its mirror."""
         client = await self.client(integration_id)
         offered = await self.store.read(lambda c: integrations.offered(c, self.catalog, integration_id))
-        reader = Reader(client, self.catalog, offered)
+        integration = await self.store.read(lambda c: integrations.get(c, integration_id))
+        catalog = self.catalog.following(integration.resources)
+        reader = Reader(client, catalog, offered)
         attention = self._attention[integration_id]
-        return Site(self.store, self.catalog, integration_id, reader, self.changes, attention)
+        return Site(self.store, catalog, integration_id, reader, self.changes, attention)
 
     def setting_up(self, integration_id: int) -> asyncio.Lock:
         """Give the lock that lets one at a time set up an integration in ION."""
@@ -251,7 +259,7 @@ class Hub:
         at_work = self.controllers.get(integration.id)
         problem = at_work.problem if at_work else problems.of(connection, integration.id)
         known = Now(times.present(), problem, heals=self.settings.heal, trouble=self.store.trouble)
-        return freshness.of(connection, self.catalog, integration, known)
+        return freshness.of(connection, self.catalog.following(integration.resources), integration, known)
 
     async def resume_verify(self, verification_id: int) -> None:
         """Let a failed comparison go on where it stopped."""
@@ -296,6 +304,7 @@ class Hub:
                     site = await self.site(id_)
                     self.controllers[id_] = Controllers(site, self._watch(site), heal=self.settings.heal)
                     self.controllers[id_].start()
+            metrics.at_work(len(self.controllers))
 
     def _watch(self, site: Site) -> Callable[[], Awaitable[float]] | None:
         """Give the watchdog's duty; what healing is off for is to see what webhooks alone would leave."""
@@ -355,6 +364,7 @@ class Hub:
         async with self._reloading:
             await asyncio.gather(*(c.stop() for c in self.controllers.values()))
             self.controllers.clear()
+            metrics.at_work(0)
             await self._duties.close()
 
     async def _restart(self, integration_id: int) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache, cached_property
 from typing import Literal
 
@@ -112,6 +112,8 @@ class Resource(Struct, frozen=True):
     owner: str | None = None
     owner_key: str | None = None
     has_entity: bool = False
+    domain: str = ""
+    """The part of ION it belongs to, such as purchasing."""
 
     def field(self, name: str) -> Field | None:
         """Find a field by its GraphQL or its column name."""
@@ -121,8 +123,10 @@ class Resource(Struct, frozen=True):
 class Catalog:
     """All resources, by name and by type."""
 
-    def __init__(self, resources: Mapping[str, Resource]) -> None:
+    def __init__(self, resources: Mapping[str, Resource], followed: frozenset[str] | None = None) -> None:
+        """Take all resources, and the names of those to mirror where it is not all that can be."""
         self.resources = resources
+        self._followed = followed
         self._by_type = {r.type: r for r in resources.values() if r.type}
         self._names = _name_index(resources)
 
@@ -143,9 +147,26 @@ class Catalog:
         """Find a resource by any of its names: any case and style, singular, plural, table or type."""
         return self._names.get(_plain(name))
 
+    def following(self, names: Iterable[str] | None) -> "Catalog":
+        """Give the catalog of who mirrors only these resources; None means all that can be."""
+        return self if names is None else _following(self, frozenset(names))
+
+    def follows(self, name: str) -> bool:
+        """Tell whether a resource is mirrored."""
+        return name in self._mirrored_names
+
+    @cached_property
+    def _mirrored_names(self) -> frozenset[str]:
+        return frozenset(r.name for r in self.mirrored)
+
     @cached_property
     def mirrored(self) -> tuple[Resource, ...]:
-        """What a hub mirrors: objects that can be listed and paged by their id, except ION's own plumbing.
+        """What is mirrored: everything that can be, unless fewer were chosen."""
+        return tuple(r for r in self.mirrorable if self._followed is None or r.name in self._followed)
+
+    @cached_property
+    def mirrorable(self) -> tuple[Resource, ...]:
+        """What a hub can mirror: objects that can be listed and paged by their id, except ION's own plumbing.
 
         Rows with a composite key are not mirrored themselves; their events make the objects they tie stale.
         """
@@ -190,7 +211,7 @@ class Catalog:
     @cached_property
     def silent(self) -> tuple[Resource, ...]:
         """Resources whose creations ION does not announce (Violet Labs, known limitations)."""
-        return (self.resources["purchase_order_lines"],)
+        return tuple(r for r in self.mirrored if r.name == "purchase_order_lines")
 
 
 SHOWN: Mapping[str, str] = {
@@ -208,6 +229,12 @@ _NOT_MIRRORED = {
     "webhook_headers",
     "webhook_subscriptions",
 }
+
+
+@cache
+def _following(whole: Catalog, names: frozenset[str]) -> Catalog:
+    """Make it once for each choice: many integrations may have made the same."""
+    return Catalog(whole.resources, names)
 
 
 @cache
@@ -311,6 +338,7 @@ class _Reader:
             owner_key=next(
                 (f.name for f in fields if owner and f.name.lower() == f"{owner}Id".lower()), None
             ),
+            domain=contract.domains().get(name, ""),
             has_entity=any(f.name == "entityId" and f.stored for f in fields) and name != "Comment",
         )
 
