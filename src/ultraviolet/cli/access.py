@@ -118,7 +118,7 @@ def await_from_provider(
 ) -> None:
     """Let a person who is here already come from the single sign-on provider, or untie them from it.
 
-    Example: `ultraviolet user provider ada --email ada@example.com`
+    Examples: `ultraviolet user provider ada --email ada@example.com`, `ultraviolet user provider ada`
     """
     session.show(session.api.patch(f"/users/{user}/provider", {"email": email}))
 

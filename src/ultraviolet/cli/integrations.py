@@ -8,6 +8,7 @@ from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json
 from ultraviolet.cli.session import Session, command
 from ultraviolet.errors import InvalidError, UltravioletError
+from ultraviolet.near_misses import did_you_mean
 
 app = typer.Typer(no_args_is_help=True, help="Connect ION environments: add, list, test, pause, remove.")
 
@@ -214,7 +215,8 @@ def _addresses(environment: str | None, api_url: str | None, auth_url: str | Non
         if preset.name == environment:
             return {"api_url": api_url or preset.api_url, "auth_url": auth_url or preset.auth_url}
     names = ", ".join(preset.name for preset in PRESETS)
-    raise InvalidError(f"ION has no environment “{environment}” here; there are {names}.")
+    near = did_you_mean(environment, [preset.name for preset in PRESETS])
+    raise InvalidError(f"ION has no environment “{environment}” here; there are {names}.{near}")
 
 
 def _show_test(session: Session, result: Json) -> None:

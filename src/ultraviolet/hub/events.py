@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, select, text, update
 
 from ultraviolet.crash_points import crash_point
+from ultraviolet.hub.ingest import TRACE
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.ion.deliveries import Envelope, decode
 from ultraviolet.mirror import dialect, drift, rows
@@ -50,6 +51,7 @@ class Taken(msgspec.Struct, frozen=True):
     count: int
     changes: Sequence[Change] = ()
     marked: int = 0
+    seqs: Sequence[int] = ()
     lost: bool = False
     """An event says that something changed, but not what: only a fetch can find out."""
 
@@ -80,7 +82,14 @@ def take(connection: Connection, catalog: Catalog, integration_id: int, limit: i
     connection.execute(_JUDGE, [_judge(s, next(outcomes) if s.observation else None) for s in said])
     lost = any(s.problem for s in said)
     crash_point("apply.written")
-    return Taken(len(waiting), applied.changes, applied.marked, lost)
+    seqs = [row.seq for row in waiting]
+    return Taken(len(waiting), applied.changes, applied.marked, seqs, lost)
+
+
+def traces_of(connection: Connection, seqs: Sequence[int]) -> list[str]:
+    """Give the traces that the deliveries of events are part of, as far as they were kept."""
+    query = select(events.c.headers).where(events.c.seq.in_(seqs))
+    return [headers[TRACE] for headers in connection.execute(query).scalars() if TRACE in headers]
 
 
 class Again(msgspec.Struct, frozen=True):

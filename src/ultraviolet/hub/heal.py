@@ -16,9 +16,10 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, Row, text
 
+from ultraviolet import traces
 from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.reader import ONCE, REQUEST
-from ultraviolet.hub.site import Site
+from ultraviolet.hub.site import Site, versions
 from ultraviolet.ion.catalog import Link, Resource
 from ultraviolet.ion.problems import IonError, IonUnauthorizedError
 from ultraviolet.mirror import bulk
@@ -169,6 +170,10 @@ class Healer:
         return groups, hopeless
 
     async def _read(self, group: Sequence[Ref], attempts: dict[Ref, int]) -> None:
+        with traces.span("heal", root=True, integration_id=self._id, objects=len(group)) as span:
+            await self._read_traced(group, attempts, span)
+
+    async def _read_traced(self, group: Sequence[Ref], attempts: dict[Ref, int], span: traces.Span) -> None:
         try:
             answer = await self._reader.by_ids(group, Origin("heal"), retries=ONCE)
         except IonUnauthorizedError:
@@ -182,6 +187,7 @@ class Healer:
         beside = [o for o in answer.observations if not self._catalog.follows(o.resource)]
         applied = await self._site.apply(followed, also=lambda c, _: self._pass_on(c, beside))
         crash_point("heal.applied")
+        span.note(versions=versions(applied.changes))
         failed = dict(answer.failed)
         for observation, outcome in zip(followed, applied.outcomes, strict=True):
             if outcome in _WHY:

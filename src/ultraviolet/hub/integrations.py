@@ -20,6 +20,7 @@ from ultraviolet.ion.documents import Offered
 from ultraviolet.ion.sign_in import token_urls, with_scheme
 from ultraviolet.mirror.store import Store
 from ultraviolet.mirror.tables import event_keys, integrations, links
+from ultraviolet.near_misses import did_you_mean
 
 INCREMENTAL_SCHEDULE = "*/5 * * * *"
 FULL_SCHEDULE = "0 3 * * *"
@@ -162,7 +163,10 @@ def find(connection: Connection, id_or_name: str | int) -> Integration:
         return _integration(row)
     if str(id_or_name).isdecimal():
         return get(connection, int(id_or_name))
-    raise NotFoundError(f"There is no integration {id_or_name}; `ultraviolet integration list` shows all")
+    near = did_you_mean(str(id_or_name), connection.execute(select(integrations.c.name)).scalars())
+    raise NotFoundError(
+        f"There is no integration {id_or_name}; `ultraviolet integration list` shows all.{near}"
+    )
 
 
 def list_page(connection: Connection, after: int = 0, limit: int = 100) -> list[Integration]:
