@@ -191,7 +191,9 @@ def _event(resource: str, doc: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _work(catalog: Catalog, counts: dict[str, int], began: datetime) -> Callable[[Connection], object]:
+def _work(
+    catalog: Catalog, counts: dict[str, int], began: datetime, days: int
+) -> Callable[[Connection], object]:
     """What fetches, comparisons and days of counting leave behind."""
     moment = times.text(began)
     hours = [times.text(began - timedelta(hours=ago))[:13] for ago in range(24 * days)]

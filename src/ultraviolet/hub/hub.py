@@ -34,7 +34,9 @@ from ultraviolet.hub.controllers import Controllers
 from ultraviolet.hub.duties import Role, duties_of
 from ultraviolet.hub.event_files import Imported, Line
 from ultraviolet.hub.fetch import Mode
+from ultraviolet.hub.field_indexes import FieldIndexes
 from ultraviolet.hub.freshness import Freshness, Now
+from ultraviolet.hub.indexer import Indexer
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.hub.messages import Messenger
@@ -79,6 +81,8 @@ class Hub:
         self._messenger: Messenger | None = None
         self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came)
         self.controllers: dict[int, Controllers] = {}
+        self.field_indexes = FieldIndexes(store)
+        self._indexer = Indexer(store, catalog, self.changes, self.controllers.keys)
         self._setting_up: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._attention: defaultdict[int, Attention] = defaultdict(Attention)
         self._known: dict[int, Integration] = {}
@@ -122,12 +126,14 @@ class Hub:
         await self.ingest.refresh()
         await self.reload()
         self._keeper = asyncio.create_task(self._keep_up(), name="integrations")
+        self._indexer.start()
 
     async def stop(self) -> None:
         """Finish what has begun; what remains is in the tables."""
         if self._keeper:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
+        await self._indexer.stop()
         await self._rest()
         await self.ingest.close()
         self.changes.close()

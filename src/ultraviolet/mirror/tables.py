@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from ultraviolet.mirror.dialect import JSON, Text
+from ultraviolet.mirror.dialect import JSON, Text, index_text
 
 metadata = MetaData()
 
@@ -191,6 +191,7 @@ versions = Table(
     Column("observed_at", Text, nullable=False),
     Column("origin", JSON, nullable=False),
     UniqueConstraint("integration_id", "resource", "id", "version"),
+    Index("versions_in_order", "integration_id", "seq"),
     comment="history: every content an object ever had here",
     sqlite_autoincrement=True,
 )
@@ -438,6 +439,27 @@ activity = Table(
         for number, bound in enumerate((*DELAYS, "more"))
     ),
     comment="changes a minute and their delay from ION's time of the change until the mirror showed it",
+)
+
+search_texts = Table(
+    "search_texts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    _integration(),
+    Column("resource", Text, nullable=False),
+    Column("object_id", Text, nullable=False),
+    Column("text", Text, nullable=False, comment="what the object says, in small letters"),
+    UniqueConstraint("integration_id", "resource", "object_id"),
+    comment="what a search looks through, kept up with the history by and by",
+)
+index_text(search_texts)
+
+search_progress = Table(
+    "search_progress",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", _Id, nullable=False, comment="the last version that search_texts knows of"),
+    comment="how far search_texts has followed the history; versions of one integration are committed in order",
 )
 
 saved_views = Table(
