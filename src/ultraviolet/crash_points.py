@@ -25,6 +25,8 @@ CrashPoint = Literal[
     "fetch.steps_done",
     "verify.page_compared",
     "verify.settling",
+    "retention.keys_forgotten",
+    "retention.removed",
 ]
 CRASH_POINTS: tuple[CrashPoint, ...] = get_args(CrashPoint)
 

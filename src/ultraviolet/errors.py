@@ -1,5 +1,7 @@
 """The tree of errors a user can meet; each message says what happened and what to do next."""
 
+from collections.abc import Mapping
+
 
 class UltravioletError(Exception):
     """Something went wrong that the user can act on."""
@@ -10,6 +12,10 @@ class UltravioletError(Exception):
     """HTTP status of the problem."""
     exit_code = 1
     """Exit code of the CLI."""
+    field: str = ""
+    """Which of the values given it is about, where it is one."""
+    headers: Mapping[str, str] = {}
+    """Headers of the problem."""
 
 
 class NotFoundError(UltravioletError):
@@ -26,6 +32,11 @@ class InvalidError(UltravioletError):
     kind = "invalid"
     status = 422
     exit_code = 2
+
+    def __init__(self, message: str = "", *, field: str = "") -> None:
+        """Say what is wrong, and with which of the values given."""
+        super().__init__(message)
+        self.field = field or self.field
 
 
 class ConflictError(UltravioletError):
@@ -50,3 +61,32 @@ class ForbiddenError(UltravioletError):
     kind = "forbidden"
     status = 403
     exit_code = 3
+
+
+class PreconditionFailedError(UltravioletError):
+    """It was changed by someone else since you read it; read it again, then repeat your change on what is there now."""
+
+    kind = "precondition-failed"
+    status = 412
+    exit_code = 5
+
+
+class TooManyRequestsError(UltravioletError):
+    """This key has asked too often; wait as long as Retry-After says, then go on."""
+
+    kind = "too-many-requests"
+    status = 429
+    exit_code = 6
+
+    def __init__(self, seconds: int, headers: Mapping[str, str]) -> None:
+        """Say how long to wait."""
+        super().__init__()
+        self.headers = {"Retry-After": str(seconds), **headers}
+
+
+class CursorGoneError(UltravioletError):
+    """What followed this cursor is no longer kept in full; read the objects anew, then go on with `cursor=now`."""
+
+    kind = "cursor-gone"
+    status = 410
+    exit_code = 4

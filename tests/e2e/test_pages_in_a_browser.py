@@ -33,8 +33,11 @@ PAGES = {
     "/integrations/1/set-up": None,
     "/webhooks": None,
     "/settings": None,
+    "/settings/alerts": None,
     "/settings/audit": None,
     "/settings/about": None,
+    "/settings/users/1/sessions": None,
+    "/account": None,
     "/integrations/99": None,
 }
 WITHOUT_SIGN_IN = ("/sign-in", "/sign-in/uvl_anything")

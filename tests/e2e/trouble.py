@@ -113,7 +113,9 @@ class Trouble:
         report = json.loads(done.stdout)
         lost = self.ion.accepted() - self.hub.stored_events()
         with closing(sqlite3.connect(f"file:{self.hub.data / 'hub.db'}?mode=ro", uri=True)) as store:
-            events = store.execute("SELECT count(*), sum(deliveries) FROM events").fetchone()
+            events = store.execute(
+                "SELECT (SELECT count(*) FROM events), (SELECT sum(deliveries) FROM event_keys)"
+            ).fetchone()
             visible, confirmed = _delays(store, DELAYS), _delays(store, CONFIRMED)
         return {
             "verify": {name: report[name] for name in ("objects", "equal", "missing", "extra", "different")},

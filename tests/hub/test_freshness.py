@@ -53,7 +53,7 @@ class Plant:
         self.connection.execute(
             text(
                 """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, received_at, body, headers,
-                  signature, deliveries) VALUES (1, 1, :key, :at, :key, '{}', 'verified', 1)"""
+                  signature) VALUES (1, 1, :key, :at, :key, '{}', 'verified')"""
             ),
             {"key": at(second).encode(), "at": at(second)},
         )

@@ -10,7 +10,7 @@ from tests.door import Door, body, run
 
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.settings import Settings
-from ultraviolet.mirror.tables import events, objects
+from ultraviolet.mirror.tables import event_keys, events, objects
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def door(tmp_path: Path, store_url: str) -> Iterator[Door]:
 def test_the_same_event_many_times_is_kept_once_and_counted(door: Door) -> None:
     assert run(door.deliver(*[body(1)] * 5, body(2))) == [200] * 6
 
-    assert sorted(row.deliveries for row in door.rows(events)) == [1, 5]
+    assert sorted(row.deliveries for row in door.rows(event_keys)) == [1, 5]
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_an_event_that_could_not_be_understood(connection: Connection, catalog: 
     connection.execute(
         text(
             """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, object_id, received_at, body, headers,
-              signature, deliveries, outcome) VALUES (1, 1, :key, '1', :at, :key, '{}', 'verified', 1,
+              signature, outcome) VALUES (1, 1, :key, '1', :at, :key, '{}', 'verified',
               'not_understood')"""
         ),
         {"key": b"?", "at": at(4)},

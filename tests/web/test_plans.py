@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-BIG = {"objects", "versions", "events", "links"}
+from ultraviolet.mirror.partitions import MONTHED, prepare
+
+BIG = ("objects", "versions_2026_0", "events_2026_0", "event_keys", "links")
+"""Big tables, and the months with something in them; one that is empty may well be read from end to end."""
 OTHERS = 60_000
 FILL = [
     """INSERT INTO integrations (id, name, api_url, auth_url, client_id, client_secret, paused, incremental_schedule,
@@ -16,15 +19,19 @@ FILL = [
       FROM generate_series(1001, 1020) n""",
     """INSERT INTO objects (integration_id, resource, id, doc, version, completeness, observed_at, changed_at, origin)
       SELECT CASE WHEN n <= 500 THEN 1 ELSE 1001 + n % 20 END, 'suppliers', n::text, '{"name": "Supplier"}', 1, 'full',
-        '2026-01-01T00:00:00.000000+00:00', '2026-01-01T00:00:00.' || lpad(n::text, 6, '0') || '+00:00', '{"kind": "fetch"}' FROM generate_series(1, :others) n""",
+        CASE WHEN n % 3 = 0 THEN '2026-02' ELSE '2026-01' END || '-01T00:00:00.000000+00:00', '2026-01-01T00:00:00.' || lpad(n::text, 6, '0') || '+00:00', '{"kind": "fetch"}' FROM generate_series(1, :others) n""",
     """INSERT INTO versions (integration_id, resource, id, version, change, doc, changed, observed_at, origin)
-      SELECT integration_id, resource, id, 1, 'create', doc, '[]', '2026-01-01T00:00:00.000000+00:00', origin FROM objects""",
-    """INSERT INTO links (integration_id, resource, id, field, target_resource, target_id)
-      SELECT integration_id, resource, id, 'createdById', 'users', '1' FROM objects""",
+      SELECT integration_id, resource, id, 1, 'create', doc, '[]', observed_at, origin FROM objects""",
+    """INSERT INTO link_kinds (resource, field, target_resource) VALUES ('suppliers', 'createdById', 'users')
+      ON CONFLICT DO NOTHING""",
+    """INSERT INTO links (integration_id, kind, target_id, id)
+      SELECT integration_id, k.id, '1', o.id FROM objects o, link_kinds k
+      WHERE k.resource = 'suppliers' AND k.field = 'createdById' ON CONFLICT DO NOTHING""",
     """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, resource, action, object_id, received_at, body,
-        headers, signature, deliveries, outcome)
-      SELECT integration_id, 1, sha256((integration_id || id)::bytea), resource, 'UPDATE', id, '2026-01-01T00:00:00.000000+00:00', '', '{}',
-        'verified', 1, 'applied' FROM objects""",
+        headers, signature, outcome)
+      SELECT integration_id, 1, sha256((integration_id || id)::bytea), resource, 'UPDATE', id, observed_at, '', '{}',
+        'verified', 'applied' FROM objects""",
+    "INSERT INTO event_keys SELECT integration_id, dedupe_key, 1 FROM events",
 ]
 PATHS = [
     "/integrations/1",
@@ -34,6 +41,8 @@ PATHS = [
     "/api/v1/objects?integration=1",
     "/api/v1/objects/suppliers?integration=1",
     "/api/v1/objects/suppliers/17?integration=1",
+    "/api/v1/changes?integration=1",
+    "/api/v1/changes?integration=1&resource=parts",
     "/api/v1/objects/suppliers/17/history?integration=1",
     "/api/v1/events?integration=1",
     "/api/v1/events?integration=1&resource=suppliers&object=17",
@@ -48,9 +57,11 @@ def store_url(postgresql: Any) -> str:
 
 
 def scans(plan: dict[str, Any]) -> set[str]:
-    """The big tables that a plan reads from end to end."""
+    """The big tables, or the months of them, that a plan reads from end to end."""
     found = {plan["Relation Name"]} if plan["Node Type"].endswith("Seq Scan") else set()
-    return (found & BIG).union(*(scans(child) for child in plan.get("Plans", [])))
+    return {name for name in found if name.startswith(BIG)}.union(
+        *(scans(child) for child in plan.get("Plans", []))
+    )
 
 
 def test_no_big_table_is_read_from_end_to_end(
@@ -58,6 +69,8 @@ def test_no_big_table_is_read_from_end_to_end(
 ) -> None:
     engine = signed_in.hub.store.engine
     with engine.begin() as connection:
+        for table in MONTHED:
+            prepare(connection, table, ["2026-01", "2026-02"])
         for statement in FILL:
             connection.execute(text(statement), {"others": OTHERS} if ":others" in statement else {})
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -19,6 +19,14 @@ KEYS = {
     "revoked": "revoked_at",
 }
 USERS = {"id": "id", "name": "name", "role": "role", "last sign-in": "last_sign_in_at"}
+SESSIONS = {
+    "id": "id",
+    "by": "way",
+    "from": "source",
+    "browser": "browser",
+    "since": "created_at",
+    "last used": "last_used_at",
+}
 User = Annotated[str, typer.Argument(help="Name or id.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
@@ -71,6 +79,38 @@ def list_users(session: Session) -> None:
 def link_user(session: Session, user: User) -> None:
     """Make a link to sign in with, valid once for 15 minutes."""
     session.show(session.api.post(f"/users/{user}/sign-in-links"))
+
+
+@command(users, "provider")
+def await_from_provider(
+    session: Session,
+    user: User,
+    *,
+    email: Annotated[
+        str | None, typer.Option(help="The verified address they come with; left out: untie.")
+    ] = None,
+) -> None:
+    """Let a person who is here already come from the single sign-on provider, or untie them from it."""
+    session.show(session.api.patch(f"/users/{user}/provider", {"email": email}))
+
+
+@command(users, "sessions")
+def list_sessions(session: Session, user: User) -> None:
+    """List where a person is signed in."""
+    items = session.api.items(f"/users/{user}/sessions", 1000)
+    session.show_list(items, SESSIONS, "Not signed in anywhere.")
+
+
+@command(users, "sign-out")
+def sign_out(
+    session: Session,
+    user: User,
+    *,
+    only: Annotated[str | None, typer.Option("--session", help="Only this one, by its id.")] = None,
+) -> None:
+    """Sign a person out, everywhere or in one browser."""
+    session.api.delete(f"/users/{user}/sessions" + (f"/{only}" if only else ""))
+    session.show({"signed out": user, "session": only or "all"})
 
 
 @command(users, "remove")

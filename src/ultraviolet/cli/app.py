@@ -9,6 +9,8 @@ import typer
 import ultraviolet
 from ultraviolet.cli import (
     access,
+    alerts,
+    changes,
     config,
     db,
     demo,
@@ -26,6 +28,7 @@ from ultraviolet.cli import (
     verifications,
     webhooks,
 )
+from ultraviolet.cli.session import command
 from ultraviolet.errors import UltravioletError
 
 app = typer.Typer(
@@ -48,9 +51,11 @@ app.add_typer(setup.app, name="setup")
 app.add_typer(fetches.app, name="fetch")
 app.add_typer(events.app, name="event")
 app.add_typer(objects.app, name="object")
+command(app, "changes")(changes.changes)
 app.command("sql")(sql.sql)
 app.add_typer(verifications.app, name="verify")
 app.add_typer(proof.app)
+app.add_typer(alerts.app, name="alert")
 app.add_typer(access.keys, name="key")
 app.add_typer(access.users, name="user")
 

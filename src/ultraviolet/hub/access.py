@@ -20,9 +20,16 @@ from ultraviolet.mirror.tables import api_keys, sessions, sign_in_links, users
 
 Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
+Way = Literal["link", "password", "provider"]
+"""How someone signed in."""
 LINK_LIFETIME = timedelta(minutes=15)
 SESSION_LIFETIME = timedelta(days=14)
+PROVIDER_SESSION_LIFETIME = timedelta(hours=12)
+"""Shorter, so that what the provider took away ends here within half a day."""
+_LONGEST_BROWSER = 200
 _SHORTEST_PASSWORD = 10
+KEY_PREFIX = "key:"
+"""How API keys are called where people and keys are named side by side."""
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -44,6 +51,10 @@ class User(msgspec.Struct, frozen=True):
     role: Role
     created_at: str
     last_sign_in_at: str | None
+    issuer: str | None = None
+    """The single sign-on provider that knows them."""
+    provider_email: str | None = None
+    """Who first comes from the provider with this verified address becomes this person."""
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -59,6 +70,13 @@ class ApiKey(msgspec.Struct, frozen=True):
     revoked_at: str | None
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where someone signs in from, as far as their request tells."""
+
+    browser: str = ""
+    source: str = ""
+
+
 def require(actor: Actor, role: Role) -> None:
     """Raise ForbiddenError unless `actor` may do what `role` may do."""
     if not actor.may(role):
@@ -70,8 +88,8 @@ def require(actor: Actor, role: Role) -> None:
 
 def create_user(connection: Connection, actor: str, name: str, role: Role) -> User:
     """Add a person, who signs in by a one-time link until a password is set."""
-    if not name.strip():
-        raise InvalidError("A user needs a name")
+    if not name.strip() or name.strip().startswith(KEY_PREFIX):
+        raise InvalidError(f"A user needs a name, which does not begin with {KEY_PREFIX}")
     if _user_row(connection, name.strip()):
         raise ConflictError(f"There is already a user named {name.strip()}")
     values = {"name": name.strip(), "role": _role(role), "created_at": times.now()}
@@ -141,23 +159,30 @@ def set_password(connection: Connection, actor: str, user_id: int, password: str
 # ── sign-in links and sessions ──
 
 
-def create_sign_in_link(connection: Connection, user_id: int) -> str:
+def create_sign_in_link(connection: Connection, user_id: int, actor: str = "hub") -> str:
     """Make a token that signs this user in once, within 15 minutes."""
     token = new_token("uvl")
     values = {"token_hash": digest(token), "user_id": user_id, "expires_at": _in(LINK_LIFETIME)}
     connection.execute(delete(sign_in_links).where(sign_in_links.c.expires_at < times.now()))
     connection.execute(insert(sign_in_links).values(**values))
+    audit.record(connection, actor, "user.make_link", get_user(connection, user_id).name)
     return token
 
 
-def redeem_link(connection: Connection, token: str) -> str | None:
+def redeem_link(connection: Connection, token: str, place: Place = Place()) -> str | None:  # noqa: B008  frozen
     """Trade a one-time link for a session token; None when it was used, has expired or never was."""
     used = connection.execute(
         delete(sign_in_links)
         .where(sign_in_links.c.token_hash == digest(token), sign_in_links.c.expires_at >= times.now())
         .returning(sign_in_links.c.user_id)
     ).scalar_one_or_none()
-    return None if used is None else begin_session(connection, used)
+    return None if used is None else begin_session(connection, used, "link", place)
+
+
+def has_password(connection: Connection, user_id: int) -> bool:
+    """Tell whether someone can sign in by a password."""
+    held = select(users.c.password_hash).where(users.c.id == user_id)
+    return connection.execute(held).scalar_one_or_none() is not None
 
 
 def check_password(connection: Connection, name: str, password: str) -> int | None:
@@ -172,28 +197,29 @@ def check_password(connection: Connection, name: str, password: str) -> int | No
     return cast("int", row["id"]) if row and hashed else None
 
 
-def begin_session(connection: Connection, user_id: int) -> str:
+def begin_session(
+    connection: Connection,
+    user_id: int,
+    way: Way = "password",
+    place: Place = Place(),  # noqa: B008  frozen
+) -> str:
     """Sign a user in and give the session token."""
     token, now = new_token("uvs"), times.now()
-    values = {
-        "token_hash": digest(token),
-        "user_id": user_id,
-        "created_at": now,
-        "expires_at": _in(SESSION_LIFETIME),
-    }
+    values = {"token_hash": digest(token), "user_id": user_id, "created_at": now, "last_used_at": now}
+    values |= {"way": way, "browser": place.browser[:_LONGEST_BROWSER], "source": place.source}
+    values |= {"expires_at": _in(PROVIDER_SESSION_LIFETIME if way == "provider" else SESSION_LIFETIME)}
     connection.execute(delete(sessions).where(sessions.c.expires_at < now))
     connection.execute(insert(sessions).values(**values))
     connection.execute(update(users).where(users.c.id == user_id).values(last_sign_in_at=now))
-    audit.record(
-        connection, get_user(connection, user_id).name, "session.begin", get_user(connection, user_id).name
-    )
+    name = get_user(connection, user_id).name
+    audit.record(connection, name, "session.begin", name, {"way": way, "source": place.source})
     return token
 
 
 def sign_in(connection: Connection, name: str, password: str) -> str | None:
     """Check a password and give a session token, or None."""
     user_id = check_password(connection, name, password)
-    return None if user_id is None else begin_session(connection, user_id)
+    return None if user_id is None else begin_session(connection, user_id, "password")
 
 
 def actor_of_session(connection: Connection, token: str) -> Actor | None:
@@ -208,7 +234,11 @@ def actor_of_session(connection: Connection, token: str) -> Actor | None:
 
 def sign_out(connection: Connection, token: str) -> None:
     """End a session; an unknown one is ended already."""
-    connection.execute(delete(sessions).where(sessions.c.token_hash == digest(token)))
+    ended = delete(sessions).where(sessions.c.token_hash == digest(token)).returning(sessions.c.user_id)
+    user_id = connection.execute(ended).scalar_one_or_none()
+    if user_id is not None:
+        name = get_user(connection, user_id).name
+        audit.record(connection, name, "session.end", name)
 
 
 # ── API keys ──
@@ -251,7 +281,7 @@ def actor_of_key(connection: Connection, token: str) -> Actor | None:
     )
     if row is None or row["revoked_at"] or (row["expires_at"] and row["expires_at"] < times.now()):
         return None
-    return Actor(f"key:{row['name']}", row["role"])
+    return Actor(f"{KEY_PREFIX}{row['name']}", row["role"])
 
 
 def touch_key(connection: Connection, token: str) -> None:

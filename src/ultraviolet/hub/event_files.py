@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import decode
+from ultraviolet.mirror.recording import DELIVERIES, record
 from ultraviolet.mirror.tables import events
 
 PIECE = 500
@@ -48,7 +48,7 @@ class Imported(msgspec.Struct, frozen=True):
 
 def piece(connection: Connection, integration_id: int, after: int) -> list[Line]:
     """Read the events behind a number."""
-    query = select(events).where(events.c.integration_id == integration_id, events.c.seq > after)
+    query = select(events, DELIVERIES).where(events.c.integration_id == integration_id, events.c.seq > after)
     rows = connection.execute(query.order_by(events.c.seq).limit(PIECE)).mappings()
     return [_line(row) for row in rows]
 
@@ -74,12 +74,7 @@ def read(text: bytes) -> list[Line]:
 
 def add(connection: Connection, catalog: Catalog, integration_id: int, lines: Sequence[Line]) -> Imported:
     """Record events as if they were delivered now, in the order of the lines; the apply controller takes them."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    added = 0
-    for line in lines:
-        values = _row(catalog, integration_id, line)
-        made = insert(events).values(values).on_conflict_do_nothing().returning(events.c.seq)
-        added += connection.execute(made).scalar() is not None
+    added = record(connection, [_row(catalog, integration_id, line) for line in lines], again=0)
     return Imported(len(lines), added, len(lines) - added)
 
 
@@ -119,7 +114,7 @@ def _row(catalog: Catalog, integration_id: int, line: Line) -> dict[str, Any]:
         "source_time": said.source_time,
         "received_at": line.received_at,
         "body": body,
-        "headers": line.headers,
+        "headers": msgspec.json.encode(line.headers).decode(),
         "signature": line.signature,
         "deliveries": line.deliveries,
     }

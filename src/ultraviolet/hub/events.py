@@ -31,12 +31,13 @@ _WAITING = text(
 )
 _JUDGE = (
     update(events)
-    .where(events.c.seq == bindparam("which"))
+    .where(events.c.seq == bindparam("which"), events.c.received_at == bindparam("came"))
     .values(outcome=bindparam("outcome_"), detail=bindparam("detail_"), applied_at=bindparam("at"))
 )
 _BY_ENTITY = text(
-    """SELECT resource, id FROM links WHERE integration_id = :integration
-      AND target_resource = :target AND target_id = :entity AND field = 'entityId'"""
+    """SELECT k.resource, l.id FROM link_kinds AS k JOIN links AS l ON l.kind = k.id
+    WHERE k.target_resource = :target AND k.field = 'entityId'
+      AND l.integration_id = :integration AND l.target_id = :entity"""
 )
 
 
@@ -54,6 +55,7 @@ class _Said(msgspec.Struct):
     """What one event says."""
 
     seq: int
+    received_at: str
     observation: Observation | None = None
     marks: list[Mark] = []
     problem: str | None = None
@@ -97,6 +99,7 @@ def again(connection: Connection, catalog: Catalog, integration_id: int, seqs: S
     outcomes = [
         {
             "which": s.seq,
+            "came": s.received_at,
             "outcome_": "not_understood" if s.problem else "replayed",
             "detail_": s.problem,
             "at": moment,
@@ -132,24 +135,36 @@ def _read(connection: Connection, catalog: Catalog, integration_id: int, row: An
     envelope = decode(catalog, row.body)
     resource = catalog.resources.get(envelope.resource or "")
     if resource is None or envelope.problem:
-        return _Said(row.seq, problem=envelope.problem or "The body names no resource")
+        return _Said(row.seq, row.received_at, problem=envelope.problem or "The body names no resource")
     if resource in catalog.mirrored:
         return _about_object(row, resource, envelope)
     refs = set(_named(catalog, resource, envelope))
     refs |= set(_of_entity(connection, integration_id, resource, envelope))
     refs |= set(_of_family(connection, catalog, integration_id, resource, envelope))
     marks = [Mark(name, id_, "event", row.received_at) for name, id_ in sorted(refs)]
-    return _Said(row.seq, marks=marks)
+    return _Said(row.seq, row.received_at, marks=marks)
 
 
 def _about_object(row: Any, resource: Resource, envelope: Envelope) -> _Said:
     assert envelope.object_id
     if not envelope.object_id.isdecimal():
-        return _Said(row.seq, problem=f"{envelope.object_id[:80]} is not an id of {resource.title.lower()}")
+        return _Said(
+            row.seq,
+            row.received_at,
+            problem=f"{envelope.object_id[:80]} is not an id of {resource.title.lower()}",
+        )
     if envelope.action == "DELETE":
-        return _Said(row.seq, marks=[Mark(resource.name, envelope.object_id, DELETION, row.received_at)])
+        return _Said(
+            row.seq,
+            row.received_at,
+            marks=[Mark(resource.name, envelope.object_id, DELETION, row.received_at)],
+        )
     if not envelope.fields:
-        return _Said(row.seq, marks=[Mark(resource.name, envelope.object_id, "event", row.received_at)])
+        return _Said(
+            row.seq,
+            row.received_at,
+            marks=[Mark(resource.name, envelope.object_id, "event", row.received_at)],
+        )
     kept = {f.name for f in resource.fields}
     observation = Observation(
         resource.name,
@@ -160,7 +175,7 @@ def _about_object(row: Any, resource: Resource, envelope: Envelope) -> _Said:
         origin=Origin("event", str(row.seq), lost=row.signature == "recovered"),
         source_time=envelope.source_time,
     )
-    return _Said(row.seq, observation)
+    return _Said(row.seq, row.received_at, observation)
 
 
 def _named(catalog: Catalog, resource: Resource, envelope: Envelope) -> Iterable[tuple[str, str]]:
@@ -235,4 +250,4 @@ def _judge(said: _Said, outcome: str | None) -> dict[str, Any]:
         result, detail = "nothing_new", "It concerns nothing that is mirrored"
     else:
         result, detail = "applied", None
-    return {"which": said.seq, "outcome_": result, "detail_": detail, "at": now()}
+    return {"which": said.seq, "came": said.received_at, "outcome_": result, "detail_": detail, "at": now()}

@@ -14,6 +14,7 @@ from ultraviolet.hub.ingest import event_row
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.client import IonClient
 from ultraviolet.ion.deliveries import decode
+from ultraviolet.mirror.recording import record
 from ultraviolet.times import now
 
 PAGE = 500
@@ -29,13 +30,6 @@ _KNOWN = text(
 ).bindparams(bindparam("ids", expanding=True))
 _CURSOR = text("SELECT compared_to FROM integrations WHERE id = :integration")
 _MOVE = text("UPDATE integrations SET compared_to = :value WHERE id = :integration")
-_RECOVER = text(
-    """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, event_id, subscription_id, resource, action,
-      object_id, source_time, received_at, body, headers, signature, deliveries)
-    VALUES (:integration_id, :webhook_url_id, :dedupe_key, :event_id, :subscription_id, :resource, :action,
-      :object_id, :source_time, :received_at, :body, :headers, :signature, 0)
-    ON CONFLICT (integration_id, dedupe_key) DO NOTHING"""
-)
 
 
 class Gaps(msgspec.Struct, frozen=True):
@@ -102,7 +96,7 @@ def close(
     missing = [each for each in ours if str(each.id) not in known] if comparable else []
     rows = [_row(catalog, integration_id, url_id, each) for each in missing if each.body]
     if rows:
-        connection.execute(_RECOVER, rows)
+        record(connection, rows, deliveries=0, again=0)
     connection.execute(_MOVE, {"integration": integration_id, "value": settled[-1].id})
     lost = sum(each.status == "SUCCEEDED" for each in missing)
     return Gaps(len(missing) - lost, lost, len(rows), comparable)

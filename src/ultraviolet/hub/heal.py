@@ -14,13 +14,14 @@ from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Row, bindparam, text
+from sqlalchemy import Connection, Row, text
 
 from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.reader import ONCE, REQUEST
 from ultraviolet.hub.site import Site
 from ultraviolet.ion.catalog import Link, Resource
 from ultraviolet.ion.problems import IonError, IonUnauthorizedError
+from ultraviolet.mirror import bulk
 from ultraviolet.mirror.observation import Mark, Origin, Ref
 from ultraviolet.times import now, present
 from ultraviolet.times import text as as_text
@@ -53,10 +54,9 @@ _POSTPONE = text(
     """UPDATE stale SET attempts = attempts + 1, next_attempt_at = :next, error = :error
     WHERE integration_id = :integration AND resource = :resource AND id = :id"""
 )
-_CHILDREN = text(
-    """SELECT id FROM links WHERE integration_id = :integration AND resource = :resource AND field = :field
-      AND target_resource = :target AND target_id IN :ids"""
-).bindparams(bindparam("ids", expanding=True))
+_CHILDREN = """SELECT l.id FROM link_kinds AS k JOIN links AS l ON l.kind = k.id
+  WHERE k.resource = :resource AND k.field = :field AND k.target_resource = :target
+    AND l.integration_id = :integration AND l.target_id IN :ids"""
 _WHY = {
     "older": "ION answered an older content than it had announced",
     "unproven": "ION does not show it, and has told of no deletion; a full fetch decides",
@@ -199,7 +199,7 @@ class Healer:
             "target": parent,
             "ids": owners,
         }
-        known = await self._store.read(lambda c: {row.id for row in c.execute(_CHILDREN, given)})
+        known = await self._store.read(lambda c: {id_ for (id_,) in bulk.ask(c, _CHILDREN, given)})
         gone = [Mark(child.name, id_, "not listed", now()) for id_ in known - seen]
         await self._site.apply(found, gone)
 

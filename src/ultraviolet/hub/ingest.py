@@ -20,6 +20,7 @@ from ultraviolet.hub.webhook_urls import UrlEntry, active
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import Envelope, decode
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, SignatureFormat, detect_signature
+from ultraviolet.mirror.recording import record
 from ultraviolet.mirror.store import Store, StoreUnavailableError
 from ultraviolet.times import now
 
@@ -36,15 +37,6 @@ _COUNT_EVERY = 1.0
 _PRIVATE = {"authorization", "cookie", "proxy-authorization"}
 
 log = structlog.get_logger()
-
-_INSERT = text(
-    """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, event_id, subscription_id, resource, action,
-      object_id, source_time, received_at, body, headers, signature, deliveries)
-    VALUES (:integration_id, :webhook_url_id, :dedupe_key, :event_id, :subscription_id, :resource, :action,
-      :object_id, :source_time, :received_at, :body, :headers, :signature, 1)
-    ON CONFLICT (integration_id, dedupe_key) DO UPDATE SET deliveries = events.deliveries + 1"""
-)
-
 
 _SEEN = text(
     """UPDATE webhook_urls SET last_delivery_at = :at, first_delivery_at = coalesce(first_delivery_at, :at),
@@ -202,8 +194,7 @@ class Ingest:
                 self._changes.publish("event", integration_id)
 
     def _commit(self, connection: Connection, group: Sequence[_Waiting]) -> None:
-        # In one order, so that two processes that are told the same never wait for each other in a circle.
-        connection.execute(_INSERT, sorted((w.row for w in group), key=lambda row: row["dedupe_key"]))
+        record(connection, [w.row for w in group])
         for url_id in {w.row["webhook_url_id"] for w in group}:
             mine = [w for w in group if w.row["webhook_url_id"] == url_id]
             form: SignatureFormat | None = next((w.form for w in mine if w.form), None)

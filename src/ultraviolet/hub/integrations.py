@@ -19,7 +19,7 @@ from ultraviolet.ion.client import IonClient, graphql_url
 from ultraviolet.ion.documents import Offered
 from ultraviolet.ion.sign_in import token_urls, with_scheme
 from ultraviolet.mirror.store import Store
-from ultraviolet.mirror.tables import integrations
+from ultraviolet.mirror.tables import event_keys, integrations, links
 
 INCREMENTAL_SCHEDULE = "*/5 * * * *"
 FULL_SCHEDULE = "0 3 * * *"
@@ -200,6 +200,8 @@ def remove(connection: Connection, actor: str, integration_id: int) -> None:
     """Forget an integration with all it brought: its URLs, events, objects and their history."""
     name = _row(connection, integration_id)["name"]
     connection.execute(delete(integrations).where(integrations.c.id == integration_id))
+    connection.execute(delete(event_keys).where(event_keys.c.integration_id == integration_id))
+    connection.execute(delete(links).where(links.c.integration_id == integration_id))
     audit.record(connection, actor, "integration.remove", name)
 
 

@@ -12,8 +12,12 @@ _QUESTIONS = {
     "every object has its current content in the history": """SELECT count(*) FROM objects o WHERE NOT EXISTS (
       SELECT 1 FROM versions v WHERE v.integration_id = o.integration_id AND v.resource = o.resource AND v.id = o.id
         AND v.version = o.version)""",
-    "every link belongs to an object": """SELECT count(*) FROM links l WHERE NOT EXISTS (
-      SELECT 1 FROM objects o WHERE o.integration_id = l.integration_id AND o.resource = l.resource AND o.id = l.id
+    "no object has a version twice": """SELECT count(*) FROM (SELECT 1 FROM versions
+      GROUP BY integration_id, resource, id, version HAVING count(*) > 1) AS twice""",
+    "every event is known when it is told again": """SELECT count(*) FROM events e WHERE NOT EXISTS (
+      SELECT 1 FROM event_keys k WHERE k.integration_id = e.integration_id AND k.dedupe_key = e.dedupe_key)""",
+    "every link belongs to an object": """SELECT count(*) FROM links l JOIN link_kinds k ON k.id = l.kind WHERE NOT EXISTS (
+      SELECT 1 FROM objects o WHERE o.integration_id = l.integration_id AND o.resource = k.resource AND o.id = l.id
         AND o.deleted_at IS NULL)""",
     "every object known only in part is to be read": """SELECT count(*) FROM objects o
       WHERE o.completeness = 'partial' AND o.deleted_at IS NULL AND NOT EXISTS (

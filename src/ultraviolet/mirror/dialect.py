@@ -20,10 +20,13 @@ from sqlalchemy import (
     Engine,
     Float,
     Integer,
+    PrimaryKeyConstraint,
     Table,
     TextClause,
     create_engine,
     event,
+    func,
+    literal,
     literal_column,
     make_url,
     text,
@@ -38,14 +41,15 @@ from sqlalchemy.types import UserDefinedType
 
 from ultraviolet.errors import InvalidError
 
-Turn = Literal["mirror", "duties", "migration", "partitions", "search"]
-"""What is done by one at a time: a change of an integration's mirror, its duties, a change of the tables, its search index."""
+Turn = Literal["mirror", "duties", "migration", "partitions", "alerts", "search"]
+"""What is done by one at a time: a change of an integration's mirror, its duties, a change of the tables, telling people, its
+search index."""
 
 WRITERS = 8
 """Threads of a process that write beside each other on PostgreSQL; deliveries have their own."""
 _TURNS: tuple[Turn, ...] = get_args(Turn)
-_TRY_AGAIN = {"40001", "40P01"}
-"""Serialization failure and deadlock: the transaction was undone and can simply be done again."""
+_TRY_AGAIN = {"40001", "40P01", "55P03"}
+"""Serialization failure, deadlock and a lock that was not given in time: the transaction was undone and can simply be done again."""
 
 _SAYS_SQLITE = text(
     "EXISTS (SELECT 1 FROM json_each(objects.doc) WHERE lower(CAST(value AS TEXT)) LIKE :said)"
@@ -83,6 +87,27 @@ class JSON(UserDefinedType[Any]):
 
 Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
 """Text, compared byte by byte on both."""
+
+
+def by_month(column: str) -> dict[str, Any]:
+    """Give the options of a table that PostgreSQL keeps in a part for each month, by this time; see partitions.py."""
+    return {"postgresql_partition_by": f"RANGE ({column})"}
+
+
+def hot(fillfactor: int, vacuum_after: int | None = None) -> dict[str, Any]:
+    """Give the options of a table whose rows PostgreSQL is to rewrite in place; a small one is tidied by a number of rows."""
+    options: dict[str, Any] = {"fillfactor": fillfactor}
+    if vacuum_after:
+        options |= {"autovacuum_vacuum_scale_factor": 0, "autovacuum_vacuum_threshold": vacuum_after}
+    return {"postgresql_with": options}
+
+
+@compiles(PrimaryKeyConstraint, "postgresql")
+def _with_month(element: PrimaryKeyConstraint, compiler: Any, **given: Any) -> str:  # pyright: ignore[reportUnusedFunction]
+    """Write a primary key; of a table in months it has to hold what they are told by."""
+    written: str = compiler.visit_primary_key_constraint(element, **given)
+    by = element.table.dialect_options["postgresql"]["partition_by"]
+    return f"{written.removesuffix(')')}, {by[7:-1]})" if by else written
 
 
 def address(url: str) -> URL:
@@ -156,6 +181,20 @@ def many(connection: Connection, statement: TextClause, rows: Sequence[Mapping[s
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
 
 
+def insert_new(
+    connection: Connection, table: str, names: Sequence[str], returning: str, rows: Sequence[Sequence[Any]]
+) -> list[Any]:
+    """Insert in one statement the rows that are not there yet, in their order; gives what these are."""
+    if not rows:
+        return []
+    row = f"({', '.join(['%s' if is_postgresql(connection) else '?'] * len(names))})"
+    statement = (
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * len(rows))}"
+        f" ON CONFLICT DO NOTHING RETURNING {returning}"
+    )
+    return list(connection.exec_driver_sql(statement, tuple(value for one in rows for value in one)))
+
+
 def says(connection: Connection) -> TextClause:
     """Give the condition that a value of `objects.doc` contains `:said`, written in small letters."""
     return _SAYS_POSTGRESQL if is_postgresql(connection) else _SAYS_SQLITE
@@ -170,10 +209,17 @@ def size(connection: Connection) -> int:
     ).scalar_one()
 
 
+def field_of(connection: Connection, doc: ColumnElement[Any], name: str) -> ColumnElement[Any]:
+    """Give a field of a document as the text it is, and NULL where there is none."""
+    if is_postgresql(connection):
+        return doc.op("->>", return_type=AnyText())(literal(name, AnyText()))
+    return func.json_extract(doc, literal(f'$."{name}"', AnyText()), type_=AnyText())
+
+
 _NUMBER = r"^-?\d+(\.\d+)?([eE][+-]?\d+)?$"
 
 
-def field_of(connection: Connection, name: str) -> ColumnElement[Any]:
+def written_field(connection: Connection, name: str) -> ColumnElement[Any]:
     """Give a field of `objects.doc` as the text it is, NULL where there is none; written out, so that an index of it is found."""
     quoted = name.replace("'", "''")
     if is_postgresql(connection):
@@ -183,7 +229,7 @@ def field_of(connection: Connection, name: str) -> ColumnElement[Any]:
 
 def number_of(connection: Connection, name: str) -> ColumnElement[Any]:
     """Give a field of `objects.doc` as a number, NULL where it is none."""
-    read = str(field_of(connection, name))
+    read = str(written_field(connection, name))
     if is_postgresql(connection):
         return literal_column(f"(CASE WHEN {read} ~ '{_NUMBER}' THEN CAST({read} AS FLOAT) END)", Float())
     return literal_column(f"CAST({read} AS FLOAT)", Float())
@@ -208,6 +254,48 @@ def make_index(engine: Engine, name: str, rest: str) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")  # one that was begun and broke off
         connection.exec_driver_sql(f"CREATE INDEX CONCURRENTLY {name} {rest.replace('%', '%%')}")
+
+
+def append_only(table: Table) -> None:
+    """Have the database itself refuse to change or remove rows of a table, from when it is made."""
+    for ddl in (_KEEP_SQLITE_UPDATE, _KEEP_SQLITE_DELETE):
+        event.listen(table, "after_create", ddl.execute_if(dialect="sqlite"))
+    for ddl in (_KEEP_POSTGRESQL, _KEEP_POSTGRESQL_ROWS):
+        event.listen(table, "after_create", ddl.execute_if(dialect="postgresql"))
+
+
+_KEEP_SQLITE = """CREATE TRIGGER %(table)s_keeps_{what} BEFORE {what} ON %(table)s
+BEGIN SELECT RAISE(ABORT, '%(table)s is append-only'); END"""
+_KEEP_SQLITE_UPDATE = DDL(_KEEP_SQLITE.format(what="UPDATE"))
+_KEEP_SQLITE_DELETE = DDL(_KEEP_SQLITE.format(what="DELETE"))
+_KEEP_POSTGRESQL = DDL(
+    """CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$""".replace("%", "%%")
+)
+_KEEP_POSTGRESQL_ROWS = DDL(
+    """CREATE TRIGGER %(table)s_keeps BEFORE UPDATE OR DELETE OR TRUNCATE ON %(table)s
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"""
+)
+
+
+def like(connection: Connection, text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    """Compare with a pattern of % and _, letter by letter: SQLite's LIKE takes small and capital ones for the same."""
+    if is_postgresql(connection):
+        return text.like(pattern, escape="\\")
+    return text.op("GLOB", is_comparison=True)(literal(_glob(pattern), AnyText()))
+
+
+def _glob(pattern: str) -> str:
+    """Write a pattern of LIKE as one of GLOB."""
+    meant: list[str] = _PARTS.findall(pattern)
+    return "".join({"%": "*", "_": "?"}.get(part) or _literally(part[-1]) for part in meant)
+
+
+def _literally(letter: str) -> str:
+    return f"[{letter}]" if letter in "*?[" else letter
+
+
+_PARTS = re.compile(r"\\.|.", re.DOTALL)
 
 
 class place_in(GenericFunction[int]):  # noqa: N801  reads as the SQL function it is
@@ -285,6 +373,7 @@ def _sqlite(url: URL) -> Engine:
     def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.isolation_level = None  # transactions are begun by Store, not guessed by the driver
         for pragma in (
+            "auto_vacuum=INCREMENTAL",  # before the first table: so that what is removed can be given back in small steps
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
@@ -322,3 +411,18 @@ def _postgresql(url: URL) -> Engine:
         connection.adapters.register_loader("json", TextLoader)  # decoded by JSON above, as on SQLite
 
     return engine
+
+
+def give_back(connection: Connection, pages: int) -> bool:
+    """Give some room that was freed back to the disk; tells whether there is more. PostgreSQL does it by itself."""
+    if is_postgresql(connection):
+        return False
+    free: int = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+    if free <= _SPARE_PAGES:
+        return False
+    connection.exec_driver_sql(f"PRAGMA incremental_vacuum({min(pages, free - _SPARE_PAGES)})").fetchall()
+    return True
+
+
+_SPARE_PAGES = 256
+"""Room that is kept for what comes next."""

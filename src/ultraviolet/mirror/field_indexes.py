@@ -34,7 +34,7 @@ def key(connection: Connection, field: str, *, number: bool) -> ColumnElement[An
     if number:
         least = literal_column(_LEAST, Float())
         return func.coalesce(dialect.number_of(connection, field), least)
-    return func.coalesce(func.lower(dialect.field_of(connection, field)), literal_column("''"))
+    return func.coalesce(func.lower(dialect.written_field(connection, field)), literal_column("''"))
 
 
 def missing(

@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from ultraviolet.errors import UltravioletError
 from ultraviolet.ion.catalog import load
-from ultraviolet.mirror import dialect, views
+from ultraviolet.mirror import dialect, partitions, views
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class Store:
         engine = dialect.make_engine(url)
         try:
             upgrade(engine)
-            _view(engine)
+            _prepare(engine)
         except OperationalError as error:
             engine.dispose()
             msg = f"The database {dialect.address(url).render_as_string()} could not be opened: {error.orig}"
@@ -116,7 +116,8 @@ class Store:
 
     def _failed(self, error: Exception) -> StoreUnavailableError:
         failure = _unavailable("written", error)
-        self.trouble = str(failure)
+        if not (isinstance(error, OperationalError) and dialect.may_try_again(error)):
+            self.trouble = str(failure)
         return failure
 
     def _snapshot(self, work: Callable[[Connection], T]) -> T:
@@ -133,8 +134,9 @@ def _unavailable(what: str, error: Exception) -> StoreUnavailableError:
     return StoreUnavailableError(f"The database could not be {what}: {cause}")
 
 
-def _view(engine: Engine) -> None:
+def _prepare(engine: Engine) -> None:
     with engine.connect() as connection:
         dialect.begin_write(connection)
         views.create(connection, load())
+        partitions.prepare(connection)
         connection.commit()

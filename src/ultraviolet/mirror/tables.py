@@ -19,7 +19,8 @@ from sqlalchemy import (
     text,
 )
 
-from ultraviolet.mirror.dialect import JSON, Text, index_text
+from ultraviolet.mirror import dialect
+from ultraviolet.mirror.dialect import JSON, Text, by_month, hot, index_text
 
 metadata = MetaData()
 
@@ -108,7 +109,7 @@ events = Table(
     Column("seq", _Id, primary_key=True, autoincrement=True, comment="order of arrival in the hub"),
     _integration(),
     Column("webhook_url_id", _Id, nullable=False),
-    Column("dedupe_key", LargeBinary, nullable=False),
+    Column("dedupe_key", LargeBinary, nullable=False, comment="of `event_keys`"),
     Column("event_id", Text, comment="ION's own id of the delivery"),
     Column("subscription_id", Text),
     Column("resource", Text, comment="as understood, a resource of the catalog"),
@@ -124,13 +125,11 @@ events = Table(
         nullable=False,
         comment="verified, unverified (no shared secret known yet) or recovered (from ION's record)",
     ),
-    Column("deliveries", Integer, nullable=False, default=1, comment="how often this event was delivered"),
     Column(
         "outcome", Text, comment="null until applied, then: applied, nothing_new, not_understood, replayed"
     ),
     Column("detail", Text, comment="the outcome in words"),
     Column("applied_at", Text),
-    UniqueConstraint("integration_id", "dedupe_key"),
     Index("events_by_object", "integration_id", "resource", "object_id", "seq"),
     Index(
         "events_waiting",
@@ -141,6 +140,18 @@ events = Table(
     ),
     comment="what ION told the hub, once each, raw",
     sqlite_autoincrement=True,
+    **by_month("received_at"),
+)
+
+event_keys = Table(
+    "event_keys",
+    metadata,
+    Column("integration_id", _Id, primary_key=True, comment="no foreign key: events have it, and this costs"),
+    Column("dedupe_key", LargeBinary, primary_key=True, comment="what makes an event the same"),
+    Column("deliveries", Integer, nullable=False, comment="how often this event was delivered"),
+    comment="what makes an event recorded once: PostgreSQL can hold that only in a table without months",
+    sqlite_with_rowid=False,
+    postgresql_with={"fillfactor": 90},  # so that counting a delivery again finds room beside the row
 )
 
 objects = Table(
@@ -172,6 +183,7 @@ objects = Table(
         postgresql_where=text("deleted_at IS NOT NULL"),
     ),
     comment="the mirror: the current copy of every object",
+    **hot(85),  # seen again without a change: the row is written beside itself, no index is touched
 )
 
 versions = Table(
@@ -190,23 +202,34 @@ versions = Table(
     Column("source_time", Text),
     Column("observed_at", Text, nullable=False),
     Column("origin", JSON, nullable=False),
-    UniqueConstraint("integration_id", "resource", "id", "version"),
+    Index("versions_by_object", "integration_id", "resource", "id", "version"),
     Index("versions_in_order", "integration_id", "seq"),
     comment="history: every content an object ever had here",
     sqlite_autoincrement=True,
+    **by_month("observed_at"),
+)
+
+link_kinds = Table(
+    "link_kinds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("resource", Text, nullable=False),
+    Column("field", Text, nullable=False, comment="the link's foreign key, such as purchaseOrderId"),
+    Column("target_resource", Text, nullable=False),
+    UniqueConstraint("resource", "field", "target_resource"),
+    comment="which field of which resource names which other: written once, so that a link is a few bytes",
 )
 
 links = Table(
     "links",
     metadata,
-    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
-    Column("resource", Text, primary_key=True),
+    Column("integration_id", _Id, primary_key=True, autoincrement=False),
+    Column("kind", Integer, primary_key=True, autoincrement=False),
+    Column("target_id", Text, primary_key=True),
     Column("id", Text, primary_key=True),
-    Column("field", Text, primary_key=True, comment="the link's foreign key, such as purchaseOrderId"),
-    Column("target_resource", Text, nullable=False),
-    Column("target_id", Text, nullable=False),
-    Index("links_by_target", "integration_id", "target_resource", "target_id"),
-    comment="foreign keys of current objects, to follow links both ways",
+    # An object has some seven of these: a check of foreign keys for each would cost more than writing them.
+    comment="foreign keys of current objects, by what they name; the documents hold the other direction",
+    sqlite_with_rowid=False,
 )
 
 stale = Table(
@@ -226,6 +249,7 @@ stale = Table(
     Column("error", Text),
     Index("stale_due", "integration_id", "next_attempt_at"),
     comment="objects known to differ, or known only in part, until a full read confirms them",
+    **hot(70, vacuum_after=2000),  # rows come and go all day; a share of its few rows would never be reached
 )
 
 watermarks = Table(
@@ -320,8 +344,12 @@ users = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("role", Text, nullable=False, comment="viewer, operator or admin"),
     Column("password_hash", Text, comment="argon2id"),
+    Column("issuer", Text, comment="the single sign-on provider that knows them"),
+    Column("subject", Text, comment="what the provider calls them, for good"),
+    Column("provider_email", Text, comment="who first comes from the provider with it becomes this person"),
     Column("created_at", Text, nullable=False),
     Column("last_sign_in_at", Text),
+    UniqueConstraint("issuer", "subject"),
 )
 
 sign_in_links = Table(
@@ -336,10 +364,18 @@ sign_in_links = Table(
 sessions = Table(
     "sessions",
     metadata,
-    Column("token_hash", LargeBinary, primary_key=True),
+    Column("id", _Id, primary_key=True),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
     Column("user_id", _Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("way", Text, nullable=False, comment="how they signed in: link, password or provider"),
+    Column("browser", Text, nullable=False, comment="what the browser calls itself"),
+    Column("source", Text, nullable=False, comment="the address it came from"),
     Column("created_at", Text, nullable=False),
+    Column("last_used_at", Text, nullable=False),
     Column("expires_at", Text, nullable=False),
+    Index("sessions_by_user", "user_id"),
+    comment="who is signed in where; one that ended is deleted",
+    sqlite_autoincrement=True,
 )
 
 api_keys = Table(
@@ -368,6 +404,7 @@ audit_log = Table(
     comment="what anyone did; append-only",
     sqlite_autoincrement=True,
 )
+dialect.append_only(audit_log)
 
 view_columns = Table(
     "view_columns",
@@ -423,6 +460,7 @@ arrivals = Table(
     Column("bucket", Integer, primary_key=True, comment="how late: 1 ms times the square root of 2 to this"),
     Column("count", Integer, nullable=False),
     comment="changes an hour, and how late after ION's own time each was right here",
+    **hot(50, vacuum_after=2000),  # a few counters of this hour take all the writes
 )
 
 DELAYS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -439,6 +477,7 @@ activity = Table(
         for number, bound in enumerate((*DELAYS, "more"))
     ),
     comment="changes a minute and their delay from ION's time of the change until the mirror showed it",
+    **hot(50, vacuum_after=2000),
 )
 
 search_texts = Table(
@@ -496,4 +535,93 @@ problems = Table(
     Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
     Column("problem", Text, nullable=False, comment="what keeps ION from answering, in words"),
     comment="what the process with the duties of an integration meets, for the pages of other processes",
+)
+
+retention = Table(
+    "retention",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("keep", JSON, nullable=False, comment="days by kind; null: for ever"),
+    *(
+        Column(f"{kind}_before", Text, comment=f"{kind} older than this are being removed")
+        for kind in ("events", "versions", "verifications", "fetches", "drift")
+    ),
+    Column("history_since", Text, comment="from then on history is whole"),
+    Column("ran_at", Text, comment="when the last removal ended; null: one is due"),
+    Column("removed", JSON, comment="what the last removal removed, by kind"),
+    Column("totals", JSON, comment="what was removed ever, by kind; of fetches by state too"),
+    comment="how long the past of an integration is kept, and what its removal did last",
+)
+
+# ── alerts: what needs a person, and whom it was told to ──
+
+alert_destinations = Table(
+    "alert_destinations",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False, comment="email, slack or webhook"),
+    Column(
+        "shown", Text, nullable=False, comment="the address as pages show it, without what is secret in it"
+    ),
+    Column("address", LargeBinary, nullable=False, comment="encrypted"),
+    Column("signing_secret", LargeBinary, comment="encrypted; of a signed webhook"),
+    Column("created_at", Text, nullable=False),
+    Column("last_result", Text, comment="what came of the last message, in words"),
+    Column("last_well", Boolean),
+    Column("last_at", Text),
+    comment="where alerts go",
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), comment="null: the hub"),
+    Column("topic", Text, nullable=False),
+    Column("sentence", Text, nullable=False),
+    Column("next_step", Text, nullable=False),
+    Column("opened_at", Text, nullable=False, comment="when it was first found"),
+    Column("gone_since", Text, comment="when it was first not found again"),
+    Column("fixed_at", Text, comment="when it had not been found for a while"),
+    Index(
+        "alerts_open",
+        "integration_id",
+        sqlite_where=text("fixed_at IS NULL"),
+        postgresql_where=text("fixed_at IS NULL"),
+    ),
+    comment="what needed or needs a person",
+)
+
+alert_notices = Table(
+    "alert_notices",
+    metadata,
+    Column("alert_id", _Id, ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
+    Column("destination_id", _Id, ForeignKey("alert_destinations.id", ondelete="CASCADE"), primary_key=True),
+    Column("what", Text, primary_key=True, comment="opened or fixed"),
+    Column("sent_at", Text),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", Text, comment="null: sent, or given up"),
+    Column("error", Text),
+    Index(
+        "alert_notices_due",
+        "next_attempt_at",
+        sqlite_where=text("next_attempt_at IS NOT NULL"),
+        postgresql_where=text("next_attempt_at IS NOT NULL"),
+    ),
+    comment="what each destination is told, once",
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("owner", Text, primary_key=True, comment="the API key or person that chose it"),
+    Column("key", Text, primary_key=True),
+    Column("request", LargeBinary, nullable=False, comment="SHA-256 of method, address and body"),
+    Column("alive_until", Text, comment="who does it says so again before then; null when it is done"),
+    Column("status", Integer, comment="of the answer"),
+    Column("answer", LargeBinary, comment="encrypted, as it may carry a secret that is shown once"),
+    Column("expires_at", Text, nullable=False),
+    Index("idempotency_keys_expired", "expires_at"),
+    comment="answers to be given again where a request is repeated",
 )

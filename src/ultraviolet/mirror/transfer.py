@@ -12,7 +12,8 @@ import msgspec
 from sqlalchemy import Connection, Engine, Integer, Table, func, insert, select, text
 
 from ultraviolet.errors import ConflictError, UltravioletError
-from ultraviolet.mirror import dialect
+from ultraviolet.mirror import dialect, partitions
+from ultraviolet.mirror.recording import DELIVERIES, record
 from ultraviolet.mirror.tables import events, integrations, metadata, settings, view_columns
 
 _CHUNK = 500
@@ -61,6 +62,8 @@ def _everything(reading: Connection, writing: Connection) -> dict[str, int]:
     for table in metadata.sorted_tables:
         if table is view_columns:
             continue
+        if table in partitions.MONTHED:
+            partitions.prepare(writing, table, _months(reading, table))
         rows, sent = _copy(reading, writing, table)
         arrived = _digest(writing, table)
         if sent != arrived:
@@ -68,6 +71,11 @@ def _everything(reading: Connection, writing: Connection) -> dict[str, int]:
         counts[table.name] = rows
         _go_on_counting(writing, table)
     return counts
+
+
+def _months(reading: Connection, table: Table) -> list[str]:
+    month = func.substr(partitions.MONTHED[table], 1, 7)
+    return list(reading.execute(select(month).distinct()).scalars())
 
 
 def _copy(reading: Connection, writing: Connection, table: Table) -> tuple[int, str]:
@@ -117,19 +125,13 @@ def _go_on_counting(connection: Connection, table: Table) -> None:
 
 def _catch_up(reading: Connection, writing: Connection) -> int:
     """Add the events the target does not have, to be applied there."""
-    known = {
-        (row.integration_id, bytes(row.dedupe_key))
-        for row in writing.execute(select(events.c.integration_id, events.c.dedupe_key))
-    }
-    added = 0
-    for rows in _rows(reading, events).partitions(_CHUNK):
-        new = [
-            {k: v for k, v in row.items() if k != "seq"}
-            | {"outcome": None, "detail": None, "applied_at": None}
-            for row in rows
-            if (row["integration_id"], bytes(row["dedupe_key"])) not in known
-        ]
-        if new:
-            writing.execute(insert(events), new)
-        added += len(new)
-    return added
+    query = select(events, DELIVERIES).order_by(events.c.seq)
+    found = reading.execute(query, execution_options={"yield_per": _CHUNK}).mappings()
+    return sum(
+        record(writing, [{**row, "headers": _json(row["headers"])} for row in rows], again=0)
+        for rows in found.partitions(_CHUNK)
+    )
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

@@ -10,22 +10,23 @@ from litestar.datastructures import CacheControlHeader, ResponseHeader
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme
 from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
 
 import ultraviolet
 from ultraviolet.errors import UltravioletError
-from ultraviolet.hub import access
+from ultraviolet.hub import access, sessions
 from ultraviolet.hub.access import Actor
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web import api, health, pages
+from ultraviolet.web.api.document import Document
 from ultraviolet.web.gate import AnyRequest, Find, caller_of, gate, same_site
-from ultraviolet.web.guard import Guard
+from ultraviolet.web.guard import Guard, SignInGuard
 from ultraviolet.web.hooks import Asgi, Hooks
 from ultraviolet.web.live import live
 from ultraviolet.web.pages.render import STATIC, Renderer
 from ultraviolet.web.problems import as_problem
+from ultraviolet.web.repeats import LARGEST_BODY
 from ultraviolet.web.requests import Requests
 
 POLICY = (
@@ -33,7 +34,7 @@ POLICY = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _NOTED_EVERY = 60.0
-"""Seconds between two notes that an API key was used."""
+"""Seconds between two notes that an API key or a session was used."""
 _HEADERS = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "same-origin",
@@ -47,7 +48,10 @@ def create_app(hub: Hub) -> Asgi:
     render = Renderer()
     answer = _answering(render)
     serves = hub.role != "worker"
-    served: list[Any] = [api.router(), pages.router(render), live, _assets()] if serves else []
+    guard = Guard(hub.settings.allowed_sources, hub.settings.trusted_proxies)
+    served: list[Any] = (
+        [api.router(hub), pages.router(render, SignInGuard(guard)), live, _assets()] if serves else []
+    )
     application = Litestar(
         route_handlers=[*health.HANDLERS, *served],
         middleware=[gate(_finder(hub))],
@@ -61,29 +65,32 @@ def create_app(hub: Hub) -> Asgi:
         on_startup=[hub.start],
         on_shutdown=[hub.stop],
         openapi_config=_openapi(),
-        request_max_body_size=4 * 1024 * 1024,
+        request_max_body_size=LARGEST_BODY,
         logging_config=None,
     )
     noted = Requests(cast("Asgi", application))
-    guard = Guard(hub.settings.allowed_sources, hub.settings.trusted_proxies)
     return Hooks(hub.ingest, noted, guard) if serves else noted
 
 
 def _finder(hub: Hub) -> Find:
     used: dict[str, float] = {}
 
-    async def note_use(key: str) -> None:
-        """Remember that a key is in use, once a minute at most; a database that is away is no reason to refuse."""
-        if time.monotonic() - used.get(key, -_NOTED_EVERY) >= _NOTED_EVERY:
-            used[key] = time.monotonic()
+    async def note_use(kind: Literal["key", "session"], token: str) -> None:
+        """Remember that one is in use, once a minute at most; a database that is away is no reason to refuse."""
+        now = time.monotonic()
+        if now - used.get(token, -_NOTED_EVERY) >= _NOTED_EVERY:
+            for old in [each for each, at in used.items() if now - at >= _NOTED_EVERY]:
+                del used[old]
+            used[token] = now
+            note = access.touch_key if kind == "key" else sessions.touch
             with suppress(UltravioletError):
-                await hub.store.write(lambda connection: access.touch_key(connection, key))
+                await hub.store.write(lambda connection: note(connection, token))
 
     async def find(kind: Literal["key", "session"], token: str) -> Actor | None:
         look_up = access.actor_of_key if kind == "key" else access.actor_of_session
         found = await hub.store.read(lambda connection: look_up(connection, token))
-        if kind == "key" and found:
-            await note_use(token)
+        if found:
+            await note_use(kind, token)
         return found
 
     return find
@@ -115,6 +122,7 @@ def _openapi() -> OpenAPIConfig:
         components=Components(security_schemes={"key": key}),
         security=[{"key": []}],
         path="/api",
-        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        render_plugins=[Document(path="/openapi.json")],
         use_handler_docstrings=True,
+        operation_id_creator=lambda handler, _method, _path: handler.handler_name,
     )

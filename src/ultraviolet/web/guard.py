@@ -1,8 +1,10 @@
-"""Who may knock at the door for deliveries, and how often: source addresses, guesses, and bodies that never end."""
+"""Who may knock, and how often: at the door for deliveries, and where people sign in."""
 
 import ipaddress
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+
+from litestar.di import NamedDependency
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -11,6 +13,35 @@ GUESSES = 50
 """Unknown addresses one source may try in a row."""
 GUESSES_A_SECOND = 1.0
 _SOURCES = 10_000
+
+
+_NAMES_OF_A_SOURCE = (20, 1 / 3)
+_NAME_FROM_A_SOURCE = (5, 1 / 20)
+_NAME = (100, 1 / 10)
+"""Failed sign-ins in a row, and how many more a second: of a source, of a name from one, of a name from anywhere."""
+
+
+class Allowance:
+    """Counts in memory how often something may still go wrong for each of many."""
+
+    def __init__(self, most: float, a_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = float(most)
+        self._a_second = a_second
+        self._clock = clock
+        self._spent: dict[Hashable, tuple[float, float]] = {}
+
+    def left(self, who: Hashable) -> float:
+        """Tell how often more it may go wrong now."""
+        left, at = self._spent.get(who, (self._most, 0.0))
+        return min(self._most, left + (self._clock() - at) * self._a_second)
+
+    def spend(self, who: Hashable) -> None:
+        """Note that it went wrong; who is not heard of for long is forgotten first."""
+        left = self.left(who)
+        self._spent.pop(who, None)
+        self._spent[who] = (max(0.0, left - 1), self._clock())
+        while len(self._spent) > _SOURCES:
+            del self._spent[next(iter(self._spent))]
 
 
 class Guard:
@@ -24,8 +55,7 @@ class Guard:
     ) -> None:
         self._allowed: tuple[Network, ...] = tuple(map(ipaddress.ip_network, allowed))
         self._proxies: tuple[Network, ...] = tuple(map(ipaddress.ip_network, proxies))
-        self._clock = clock
-        self._guesses: dict[str, tuple[float, float]] = {}
+        self._guesses = Allowance(GUESSES, GUESSES_A_SECOND, clock)
 
     def source(self, peer: str, headers: Mapping[str, str]) -> str:
         """Give the address a delivery comes from: the peer's, or the one a trusted proxy saw."""
@@ -41,19 +71,40 @@ class Guard:
 
     def may_guess(self, source: str) -> bool:
         """Tell whether a source that has named an unknown address before may try another."""
-        return self._left(source) >= 1
+        return self._guesses.left(source) >= 1
 
     def guessed(self, source: str) -> None:
         """Note that a source named an address that is not known."""
-        left = self._left(source)
-        self._guesses.pop(source, None)
-        self._guesses[source] = (max(0.0, left - 1), self._clock())
-        while len(self._guesses) > _SOURCES:
-            del self._guesses[next(iter(self._guesses))]
+        self._guesses.spend(source)
 
-    def _left(self, source: str) -> float:
-        left, at = self._guesses.get(source, (float(GUESSES), 0.0))
-        return min(float(GUESSES), left + (self._clock() - at) * GUESSES_A_SECOND)
+
+class SignInGuard:
+    """Slows down who guesses passwords or links: a source, a name from one source, a name from everywhere."""
+
+    def __init__(self, sources: Guard, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sources = sources
+        self._by_source = Allowance(*_NAMES_OF_A_SOURCE, clock)
+        self._by_both = Allowance(*_NAME_FROM_A_SOURCE, clock)
+        self._by_name = Allowance(*_NAME, clock)
+
+    def source(self, peer: str, headers: Mapping[str, str]) -> str:
+        """Give the address somebody signs in from."""
+        return self._sources.source(peer, headers)
+
+    def may_try(self, source: str, name: str) -> bool:
+        """Tell whether another try is looked at."""
+        spent = (self._by_source.left(source), self._by_both.left((source, name)), self._by_name.left(name))
+        return min(spent) >= 1
+
+    def failed(self, source: str, name: str) -> None:
+        """Note a try that failed."""
+        self._by_source.spend(source)
+        self._by_both.spend((source, name))
+        self._by_name.spend(name)
+
+
+GivenSignInGuard = NamedDependency[SignInGuard]
+"""The guard of the sign-in, as a page's route asks for it."""
 
 
 def _within(address: str, listed: Iterable[Network]) -> bool:

@@ -17,16 +17,13 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
 import ultraviolet
-from ultraviolet.hub import heartbeat, integrations
+from ultraviolet.hub import heartbeat, integrations, room
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.secrets import SecretKeyError
-from ultraviolet.mirror import dialect
 from ultraviolet.mirror.check import revision
 from ultraviolet.mirror.store import StoreUnavailableError
 from ultraviolet.web.gate import GivenHub
 from ultraviolet.web.reading import measures
-
-_SCARCE = 500_000_000
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -88,7 +85,7 @@ async def _database(hub: Hub) -> Looked:
 
 def _room(hub: Hub) -> Looked:
     free = shutil.disk_usage(hub.data).free
-    needed = 0 if dialect.is_postgresql(hub.store.engine) else _SCARCE
+    needed = room.needed(hub.store.engine)
     return Looked("disk", free >= needed, f"{free / 1e9:.1f} GB free")
 
 

@@ -1,5 +1,7 @@
 """Errors over HTTP: RFC 9457 problems for programs, a page with the same words for people."""
 
+import re
+from collections.abc import Iterator
 from typing import Any, cast
 
 import msgspec
@@ -19,17 +21,43 @@ AnyRequest = Request[Any, Any, State]
 log = structlog.get_logger()
 
 
+class FieldProblem(msgspec.Struct, frozen=True):
+    """One value that is not what it has to be; `source` is body, query, path or header."""
+
+    field: str
+    message: str
+    source: str = "body"
+
+
 class Problem(msgspec.Struct, omit_defaults=True):
-    """What went wrong, as RFC 9457 has it."""
+    """What went wrong, as RFC 9457 has it; `errors` names the values at fault, where it is one of them."""
 
     type: str
     title: str
     status: int
     detail: str = ""
-    errors: list[dict[str, Any]] = []
+    errors: list[FieldProblem] = []
 
 
+_KINDS = {
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    429: "too-many-requests",
+}
+_DETAILS = {
+    404: "There is nothing at this address.",
+    405: "This address does not take that method; the header Allow names those it takes.",
+    413: "The body is larger than 4 MB; send it in parts.",
+}
+_SECRET_PART = re.compile(r"^/(sign-in|hooks)/(?=uv).+")
+"""What in an address lets in whoever has it."""
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+_QUOTED = re.compile(r"`([^`]+)`")
+_PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
+_MISSING = re.compile(r"Missing required (query|header|cookie|path) parameter '([^']+)'")
 
 
 def problem_body(status: int, title: str, kind: str = "", detail: str = "") -> bytes:
@@ -37,22 +65,22 @@ def problem_body(status: int, title: str, kind: str = "", detail: str = "") -> b
     return msgspec.json.encode(Problem(_TYPES + kind if kind else "about:blank", title, status, detail))
 
 
-def problem_of(error: Exception) -> Problem:
+def problem_of(error: Exception, handler: Any = None) -> Problem:
     """Say what an error is to the one who asked; an unforeseen one says nothing of the inside."""
     match error:
         case UltravioletError():
-            title = error.kind.replace("-", " ").capitalize()
-            return Problem(_TYPES + error.kind, title, error.status, words(error))
+            named = [FieldProblem(error.field, words(error))] if error.field else []
+            return _problem(error.kind, error.status, words(error), named)
         case ValidationException():
-            return Problem(_TYPES + "invalid", "Invalid", 422, error.detail, _reasons(error))
+            found = list(_fields(error, handler))
+            detail = "; ".join(f"{one.field}: {one.message}" if one.field else one.message for one in found)
+            return _problem("invalid", 422, detail or error.detail, found)
         case HTTPException():
-            kind = {404: "not-found", 405: "method-not-allowed", 401: "unauthenticated", 403: "forbidden"}
-            slug = kind.get(error.status_code, "invalid" if error.status_code < 500 else "error")  # noqa: PLR2004
-            return Problem(
-                _TYPES + slug, slug.replace("-", " ").capitalize(), error.status_code, error.detail
-            )
+            status = error.status_code
+            slug = _KINDS.get(status, "invalid" if status < 500 else "error")  # noqa: PLR2004
+            return _problem(slug, status, _DETAILS.get(status, error.detail))
         case OverflowError() | DataError():
-            return Problem(_TYPES + "invalid", "Invalid", 422, "A number is larger than any there is here.")
+            return _problem("invalid", 422, "A number is larger than any there is here.")
         case _:
             detail = "The hub met something it did not expect; its log has the details."
             return Problem(_TYPES + "error", "Internal error", 500, detail)
@@ -66,23 +94,50 @@ def words(error: UltravioletError) -> str:
 def as_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
     """Answer a program."""
     problem = log_if_ours(request, error)
-    return Response(
-        problem, status_code=problem.status, media_type=MEDIA_TYPE, headers=_HEADERS.get(problem.status, {})
-    )
+    more = error.headers if isinstance(error, UltravioletError | HTTPException) else None
+    headers = {**_HEADERS.get(problem.status, {}), **(more or {})}
+    return Response(problem, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def log_if_ours(request: AnyRequest, error: Exception) -> Problem:
     """Say what an error is; one of the hub's own making goes into its log."""
-    problem = problem_of(error)
+    problem = problem_of(error, cast("dict[str, Any]", request.scope).get("route_handler"))
     if problem.status >= 500:  # noqa: PLR2004
         ours = None if problem.status == 503 else error  # noqa: PLR2004  that the database is away is no riddle
-        log.error("request.failed", path=request.url.path, error=type(error).__name__, exc_info=ours)
+        log.error(
+            "request.failed", path=without_secret(request.url.path), error=type(error).__name__, exc_info=ours
+        )
     return problem
 
 
-def _reasons(error: ValidationException) -> list[dict[str, Any]]:
+def without_secret(path: str) -> str:
+    """Write a path for the log, which must let nobody in."""
+    return _SECRET_PART.sub(r"/\1/…", path)
+
+
+def _problem(kind: str, status: int, detail: str, errors: list[FieldProblem] | None = None) -> Problem:
+    return Problem(_TYPES + kind, kind.replace("-", " ").capitalize(), status, detail, errors or [])
+
+
+def _fields(error: ValidationException, handler: Any) -> Iterator[FieldProblem]:
+    """Name the values at fault as the caller knows them, not as the code does."""
+    if missing := _MISSING.search(error.detail):
+        yield FieldProblem(missing[2], "is required", missing[1])
     given: Any = error.extra
-    if not isinstance(given, list):
-        return []
-    items = cast("list[Any]", given)
-    return [msgspec.to_builtins(item, str_keys=True) for item in items if isinstance(item, dict)]
+    for item in cast("list[Any]", given) if isinstance(given, list) else []:
+        one = msgspec.to_builtins(item, str_keys=True)
+        message, key = str(one.get("message", "")), str(one.get("key", ""))
+        place, quoted = _PLACE.search(message), _QUOTED.search(message)
+        if key == "data" and place:
+            key = place[1]
+        elif key == "data":
+            key = quoted[1] if quoted and "field" in message else ""
+        source = str(one.get("source", "body"))
+        yield FieldProblem(_outside(handler, key), _PLACE.sub("", message), source)
+
+
+def _outside(handler: Any, key: str) -> str:
+    """Give the name of a parameter in requests."""
+    signature = getattr(handler, "parsed_fn_signature", None)
+    field = signature.parameters.get(key) if signature else None
+    return getattr(getattr(field, "kwarg_definition", None), "name", None) or key

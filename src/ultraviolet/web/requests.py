@@ -10,6 +10,7 @@ from structlog.contextvars import bound_contextvars
 
 from ultraviolet.hub import metrics
 from ultraviolet.web.hooks import Asgi, Message, Receive, Scope, Send
+from ultraviolet.web.problems import without_secret
 
 _HEADER = b"x-request-id"
 _GIVEN = re.compile(rb"[\w.:/+=@-]{1,100}")
@@ -52,5 +53,9 @@ class Requests:
             return
         metrics.answered("api" if path.startswith("/api/") else "page", status, seconds)
         log.info(
-            "request.answered", method=scope["method"], path=path, status=status, ms=round(seconds * 1000, 1)
+            "request.answered",
+            method=scope["method"],
+            path=without_secret(path),
+            status=status,
+            ms=round(seconds * 1000, 1),
         )

@@ -39,7 +39,7 @@ async def get_drift(
 
 
 @get("/integrations/{integration:str}/drift/samples", guards=[at_least("viewer")], tags=TAGS)
-async def list_drift(
+async def list_drift_samples(
     hub: GivenHub,
     integration: FromPath[str],
     resource: Text = None,
@@ -66,4 +66,4 @@ def _wanted(
     return DriftFilter(named, cause, moment(since), moment(until))
 
 
-HANDLERS = [get_drift, list_drift]
+HANDLERS = [get_drift, list_drift_samples]

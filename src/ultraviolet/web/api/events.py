@@ -68,7 +68,7 @@ async def get_event(hub: GivenHub, seq: FromPath[int]) -> EventDetail:
 
 
 @post("/events/{seq:int}/replay", guards=[at_least("operator")], status_code=202, tags=["events"])
-async def replay(hub: GivenHub, caller: GivenCaller, seq: FromPath[int]) -> EventDetail:
+async def replay_event(hub: GivenHub, caller: GivenCaller, seq: FromPath[int]) -> EventDetail:
     """Apply an event again; what it is about is read from ION afresh."""
     await hub.store.read(lambda c: events.one(c, seq))
     await hub.replay(caller.name, Range(from_seq=seq, to_seq=seq))
@@ -76,7 +76,7 @@ async def replay(hub: GivenHub, caller: GivenCaller, seq: FromPath[int]) -> Even
 
 
 @post("/events/replay", guards=[at_least("operator")], status_code=200, tags=["events"])
-async def replay_range(hub: GivenHub, caller: GivenCaller, data: JSONBody[ReplayOrder]) -> Replayed:
+async def replay_events(hub: GivenHub, caller: GivenCaller, data: JSONBody[ReplayOrder]) -> Replayed:
     """Let a range of events go through the live path again; `dry_run` shows what would change, field by field."""
     resource = hub.catalog.resolve(data.resource) if data.resource else None
     which = Range(
@@ -93,4 +93,4 @@ async def replay_range(hub: GivenHub, caller: GivenCaller, data: JSONBody[Replay
     return await hub.replay(caller.name, which, dry_run=data.dry_run)
 
 
-HANDLERS = [list_events, get_event, replay, replay_range]
+HANDLERS = [list_events, get_event, replay_event, replay_events]

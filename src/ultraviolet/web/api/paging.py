@@ -48,12 +48,14 @@ def decode(cursor: str | None) -> str | None:
     try:
         return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except ValueError as error:
-        raise InvalidError("This cursor was not given out here; begin the list anew without one.") from error
+        raise InvalidError(
+            "This cursor was not given out here; begin the list anew without one.", field="cursor"
+        ) from error
 
 
 def number(cursor: str | None) -> int | None:
     """Read a cursor that stands for a number."""
     key = decode(cursor)
     if key is not None and not key.isdecimal():
-        raise InvalidError("This cursor belongs to another list; begin anew without one.")
+        raise InvalidError("This cursor belongs to another list; begin anew without one.", field="cursor")
     return None if key is None else int(key)

@@ -35,7 +35,7 @@ class Status(msgspec.Struct):
 
 
 @get("/status", guards=[at_least("viewer")], tags=["status"])
-async def status(hub: GivenHub) -> Status:
+async def get_status(hub: GivenHub) -> Status:
     """Tell how the hub and each of its integrations are."""
 
     def read(connection: Connection) -> list[IntegrationStatus]:
@@ -63,4 +63,4 @@ def _state(one: Integration) -> Literal["active", "paused", "failing", "untested
     return "active" if one.test_result.ok else "failing"
 
 
-HANDLERS = [status]
+HANDLERS = [get_status]

@@ -36,7 +36,7 @@ async def verify_integration(
 
 
 @get("/integrations/{integration:str}/verify", guards=[at_least("viewer")], tags=TAGS)
-async def last_verification(hub: GivenHub, integration: FromPath[str]) -> Verification | None:
+async def get_last_verification(hub: GivenHub, integration: FromPath[str]) -> Verification | None:
     """Read the newest comparison; null when there was none."""
 
     def read(connection: Connection) -> Verification | None:
@@ -96,7 +96,7 @@ async def resume_verification(hub: GivenHub, verification_id: FromPath[int]) -> 
 
 HANDLERS = [
     verify_integration,
-    last_verification,
+    get_last_verification,
     list_verifications,
     get_verification,
     list_differences,

@@ -11,6 +11,7 @@ from ultraviolet.hub import integrations, setup, webhook_urls
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.webhook_urls import WebhookUrl
 from ultraviolet.web.api.paging import Page, whole
+from ultraviolet.web.etags import IfMatch, unchanged
 from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 
 
@@ -34,7 +35,7 @@ class RotatedUrl(MintedUrl, frozen=True, kw_only=True):
 
 
 @get("/integrations/{integration:str}/webhook-urls", guards=[at_least("viewer")], tags=["webhook URLs"])
-async def list_urls(hub: GivenHub, integration: FromPath[str]) -> Page[WebhookUrl]:
+async def list_webhook_urls(hub: GivenHub, integration: FromPath[str]) -> Page[WebhookUrl]:
     """List the URLs of an integration, newest first."""
 
     def read(connection: Connection) -> list[WebhookUrl]:
@@ -44,7 +45,7 @@ async def list_urls(hub: GivenHub, integration: FromPath[str]) -> Page[WebhookUr
 
 
 @post("/integrations/{integration:str}/webhook-urls", guards=[at_least("admin")], tags=["webhook URLs"])
-async def mint(
+async def mint_webhook_url(
     hub: GivenHub, caller: GivenCaller, integration: FromPath[str], data: JSONBody[NewUrl | None] = None
 ) -> MintedUrl:
     """Mint a URL; this answer alone carries it."""
@@ -58,13 +59,13 @@ async def mint(
 
 
 @get("/webhook-urls/{url_id:int}", guards=[at_least("viewer")], tags=["webhook URLs"])
-async def get_url(hub: GivenHub, url_id: FromPath[int]) -> WebhookUrl:
+async def get_webhook_url(hub: GivenHub, url_id: FromPath[int]) -> WebhookUrl:
     """Read one URL, without its secret part."""
     return await hub.store.read(lambda c: webhook_urls.get(c, url_id))
 
 
 @post("/webhook-urls/{url_id:int}/rotate", guards=[at_least("admin")], tags=["webhook URLs"])
-async def rotate(hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]) -> RotatedUrl:
+async def rotate_webhook_url(hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]) -> RotatedUrl:
     """Mint a successor and, where the hub may, have ION post to it.
 
     Both work until the first delivery on the new one, the old one 24 hours at most.
@@ -76,9 +77,16 @@ async def rotate(hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]) -> R
 
 
 @delete("/webhook-urls/{url_id:int}", guards=[at_least("admin")], status_code=200, tags=["webhook URLs"])
-async def revoke(hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]) -> WebhookUrl:
+async def revoke_webhook_url(
+    hub: GivenHub, caller: GivenCaller, url_id: FromPath[int], if_match: IfMatch = None
+) -> WebhookUrl:
     """End a URL at once."""
-    ended = await hub.store.write(lambda c: webhook_urls.revoke(c, caller.name, url_id))
+
+    def write(connection: Connection) -> WebhookUrl:
+        unchanged(if_match, webhook_urls.get(connection, url_id))
+        return webhook_urls.revoke(connection, caller.name, url_id)
+
+    ended = await hub.store.write(write)
     await hub.ingest.refresh()
     return ended
 
@@ -89,4 +97,4 @@ async def _minted(hub: Hub, made: WebhookUrl, token: str) -> MintedUrl:
     return MintedUrl(**values, url=webhook_urls.address(hub.public_url, token))
 
 
-HANDLERS = [list_urls, mint, get_url, rotate, revoke]
+HANDLERS = [list_webhook_urls, mint_webhook_url, get_webhook_url, rotate_webhook_url, revoke_webhook_url]

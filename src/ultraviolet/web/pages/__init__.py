@@ -7,13 +7,17 @@ from litestar.di import Provide
 from litestar.response import Redirect
 
 from ultraviolet.web.gate import AnyRequest
+from ultraviolet.web.guard import SignInGuard
 from ultraviolet.web.pages import (
+    account,
+    alerts,
     drift,
     events,
     fetches,
     integrations,
     objects,
     overview,
+    provider,
     search,
     set_up,
     settings,
@@ -27,11 +31,12 @@ from ultraviolet.web.pages.render import Renderer
 from ultraviolet.web.problems import log_if_ours
 
 
-def router(render: Renderer) -> Router:
+def router(render: Renderer, sign_ins: SignInGuard) -> Router:
     """Gather the pages."""
     handlers = [
         *overview.HANDLERS,
         *sign_in.HANDLERS,
+        *provider.HANDLERS,
         *integrations.HANDLERS,
         *webhooks.HANDLERS,
         *set_up.HANDLERS,
@@ -42,11 +47,15 @@ def router(render: Renderer) -> Router:
         *verifications.HANDLERS,
         *search.HANDLERS,
         *settings.HANDLERS,
+        *alerts.HANDLERS,
+        *account.HANDLERS,
         *shell.HANDLERS,
     ]
-    return Router(
-        "/", route_handlers=handlers, dependencies={"render": Provide(lambda: render, sync_to_thread=False)}
-    )
+    given = {
+        "render": Provide(lambda: render, sync_to_thread=False),
+        "sign_ins": Provide(lambda: sign_ins, sync_to_thread=False),
+    }
+    return Router("/", route_handlers=handlers, dependencies=given)
 
 
 def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response[str] | Redirect:

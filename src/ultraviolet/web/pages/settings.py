@@ -9,7 +9,7 @@ from litestar.response import Redirect
 
 from ultraviolet import times
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub import access, audit
+from ultraviolet.hub import access, audit, sessions
 from ultraviolet.hub.access import Role
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.api.paging import number, part
@@ -70,11 +70,11 @@ async def add_user(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> R
 
 @post("/settings/users/{user_id:int}/link", guards=ADMIN, include_in_schema=False)
 async def make_link(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, user_id: FromPath[int]
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller, user_id: FromPath[int]
 ) -> Response[str]:
     """Make and show a sign-in link."""
     user = await hub.store.read(lambda c: access.get_user(c, user_id))
-    token = await hub.store.write(lambda c: access.create_sign_in_link(c, user_id))
+    token = await hub.store.write(lambda c: access.create_sign_in_link(c, user_id, caller.name))
     shown = Shown(f"Sign-in link for {user.name}, good for 15 minutes", f"{hub.public_url}/sign-in/{token}")
     return await _page(request, hub, render, shown)
 
@@ -126,7 +126,9 @@ async def revoke_key(
 async def _page(request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None) -> Response[str]:
     users = await hub.store.read(access.list_users)
     keys = await hub.store.read(access.list_keys)
-    return render.page(request, "settings.html", shown=shown, users=users, keys=keys, now=times.now())
+    signed_in = await hub.store.read(sessions.counts)
+    context: dict[str, Any] = {"users": users, "keys": keys, "signed_in": signed_in, "now": times.now()}
+    return render.page(request, "settings.html", shown=shown, **context)
 
 
 def _role(given: Any) -> Role:

@@ -1,31 +1,48 @@
 """Pages: sign in by a one-time link or a password, and sign out."""
 
+import structlog
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from ultraviolet.hub import access
-from ultraviolet.web.gate import COOKIE, AnyRequest, GivenHub, session_cookie
-from ultraviolet.web.pages.render import GivenRenderer
+from ultraviolet.hub.access import Place
+from ultraviolet.hub.hub import Hub
+from ultraviolet.web.gate import COOKIE, AnyRequest, GivenHub, is_secure, session_cookie
+from ultraviolet.web.guard import GivenSignInGuard, SignInGuard
+from ultraviolet.web.pages.render import GivenRenderer, Renderer
+
+_WAIT_SECONDS = "20"
+
+log = structlog.get_logger()
 
 
 @get("/sign-in", include_in_schema=False)
-async def form(request: AnyRequest, render: GivenRenderer, next_page: FromQuery[str] = "/") -> Response[str]:
-    """Ask for name and password."""
-    return render.page(request, "sign_in.html", next=_inside(next_page), failed="")
+async def form(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, next_page: FromQuery[str] = "/"
+) -> Response[str]:
+    """Ask for name and password, or offer the provider."""
+    return sign_in_page(request, hub, render, goal=next_page)
 
 
 @post("/sign-in", include_in_schema=False)
-async def sign_in(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str] | Redirect:
+async def sign_in(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, sign_ins: GivenSignInGuard
+) -> Response[str] | Redirect:
     """Check a password; the slow part runs beside other reads, not on the writer."""
     sent = await request.form()
     name, password, goal = (str(sent.get(field, "")) for field in ("name", "password", "next"))
+    place = place_of(request, sign_ins)
+    if not sign_ins.may_try(place.source, name):
+        return _too_often(request, hub, render, goal)
     user = await hub.store.read(lambda c: access.check_password(c, name, password))
     if user is None:
+        sign_ins.failed(place.source, name)
+        log.warning("sign_in.refused", source=place.source, way="password")
         failed = "Name and password do not match. An administrator can make a one-time link instead."
-        return render.page(request, "sign_in.html", status=401, next=_inside(goal), failed=failed)
-    session = await hub.store.write(lambda c: access.begin_session(c, user))
-    return _signed_in(request, session, _inside(goal))
+        return sign_in_page(request, hub, render, failed, 401, goal)
+    session = await hub.store.write(lambda c: access.begin_session(c, user, "password", place))
+    return await signed_in(request, hub, session, goal)
 
 
 @get("/sign-in/{token:str}", include_in_schema=False)
@@ -36,14 +53,23 @@ async def link(request: AnyRequest, render: GivenRenderer, token: FromPath[str])
 
 @post("/sign-in/{token:str}", include_in_schema=False)
 async def redeem(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, token: FromPath[str]
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    sign_ins: GivenSignInGuard,
+    token: FromPath[str],
 ) -> Response[str] | Redirect:
     """Trade the link for a session."""
-    session = await hub.store.write(lambda c: access.redeem_link(c, token))
+    place = place_of(request, sign_ins)
+    if not sign_ins.may_try(place.source, ""):
+        return _too_often(request, hub, render, "/")
+    session = await hub.store.write(lambda c: access.redeem_link(c, token, place))
     if session is None:
+        sign_ins.failed(place.source, "")
+        log.warning("sign_in.refused", source=place.source, way="link")
         failed = "This link was used already or is older than 15 minutes."
-        return render.page(request, "sign_in.html", status=401, next="/", failed=failed)
-    return _signed_in(request, session, "/")
+        return sign_in_page(request, hub, render, failed, 401)
+    return await signed_in(request, hub, session, "/")
 
 
 @post("/sign-out", include_in_schema=False)
@@ -56,15 +82,42 @@ async def sign_out(request: AnyRequest, hub: GivenHub) -> Redirect:
     return answer
 
 
-def _signed_in(request: AnyRequest, session: str, goal: str) -> Redirect:
-    return Redirect(
-        goal, status_code=303, cookies=[session_cookie(session, secure=request.url.scheme == "https")]
-    )
+def sign_in_page(
+    request: AnyRequest, hub: Hub, render: Renderer, failed: str = "", status: int = 200, goal: str = "/"
+) -> Response[str]:
+    """Ask who it is, and say what went wrong before."""
+    provider = hub.settings.oidc_name if hub.provider else ""
+    given = {"next": _inside(goal), "failed": failed, "provider": provider}
+    return render.page(request, "sign_in.html", status=status, **given)
+
+
+def place_of(request: AnyRequest, sign_ins: SignInGuard) -> Place:
+    """Tell where someone signs in from."""
+    peer = request.client.host if request.client else ""
+    source = sign_ins.source(peer, dict(request.headers.items()))
+    return Place(request.headers.get("user-agent", ""), source)
+
+
+async def signed_in(request: AnyRequest, hub: Hub, session: str, goal: str) -> Redirect:
+    """Let someone in with a new session; the one their browser had before ends."""
+    before = request.cookies.get(COOKIE)
+    if before:
+        await hub.store.write(lambda c: access.sign_out(c, before))
+    cookie = session_cookie(session, secure=is_secure(request, hub.public_url))
+    return Redirect(_inside(goal), status_code=303, cookies=[cookie])
+
+
+def _too_often(request: AnyRequest, hub: Hub, render: Renderer, goal: str) -> Response[str]:
+    failed = "Too many tries that failed. Wait a little before the next one."
+    page = sign_in_page(request, hub, render, failed, 429, goal)
+    page.headers["Retry-After"] = _WAIT_SECONDS
+    return page
 
 
 def _inside(goal: str) -> str:
     """Keep to this site: only a path may be where someone goes after signing in."""
-    return goal if goal.startswith("/") and not goal.startswith(("//", "/\\")) else "/"
+    inside = goal.startswith("/") and not goal.startswith("//") and "\\" not in goal and goal.isprintable()
+    return goal if inside else "/"
 
 
 HANDLERS = [form, sign_in, link, redeem, sign_out]

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, RowMapping, Select, func, literal, select
 
 from ultraviolet.errors import NotFoundError
 from ultraviolet.mirror import dialect
+from ultraviolet.mirror.recording import DELIVERIES
 from ultraviolet.mirror.tables import events, objects, versions
 from ultraviolet.web.reading.rows import columns, shown
 
@@ -82,7 +83,7 @@ class Effects(msgspec.Struct, frozen=True):
 _WINDOW = 50_000
 """So many events one page looks through at most."""
 _AFTERWARDS = 200
-_COLUMNS = columns(events, Event)
+_COLUMNS = [*columns(events, Event), DELIVERIES]
 
 
 def recent(connection: Connection, wanted: EventFilter, before: int | None, limit: int) -> list[Event]:
@@ -95,7 +96,7 @@ def recent(connection: Connection, wanted: EventFilter, before: int | None, limi
 
 def one(connection: Connection, seq: int) -> EventDetail:
     """Read one event whole; raises NotFoundError."""
-    row = connection.execute(select(events).where(events.c.seq == seq)).mappings().one_or_none()
+    row = connection.execute(select(events, DELIVERIES).where(events.c.seq == seq)).mappings().one_or_none()
     if row is None:
         raise NotFoundError(f"There is no event {seq}.")
     return _detail(row)

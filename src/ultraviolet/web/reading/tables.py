@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, s
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Field, Link, Resource
+from ultraviolet.ion.contract import constant
 from ultraviolet.mirror import dialect, field_indexes, search_index
 from ultraviolet.mirror.tables import objects
 from ultraviolet.web.reading.objects import ObjectShown, Wanted, listing, shown
@@ -102,13 +103,18 @@ def condition(resource: Resource, written: str) -> Condition:
 
 
 def order(resource: Resource, written: str | None) -> Order:
-    """Read `field` or `-field`; raises InvalidError."""
+    """Read `field` or `-field`, or as ION writes it `FIELD_ASC` or `FIELD_DESC`; raises InvalidError."""
     if not written:
         return Order()
-    by = written.removeprefix("-")
-    if by not in ("changed", "id") and not resource.field(by):
-        raise InvalidError(f"{resource.title} cannot be sorted by {by}.")
-    return Order(by, written.startswith("-"))
+    by, down = written.removeprefix("-"), written.startswith("-")
+    name, _, direction = written.rpartition("_")
+    known = {field.name for field in resource.fields}
+    if written not in known and direction in ("ASC", "DESC"):
+        by = next((one for one in known if constant(one).lstrip("_") == name.lstrip("_")), written)
+        down = direction == "DESC"
+    if by not in ("changed", "id") and by not in known:
+        raise InvalidError(f"{resource.title} cannot be sorted by {written}.", field="sort")
+    return Order(by, down)
 
 
 def part(
@@ -118,21 +124,25 @@ def part(
     by: Order,
     after: str | None,
     limit: int,
+    also: ColumnElement[bool] | None = None,
 ) -> Part:
-    """Read a part of a table; `after` is the `next` of the part before."""
+    """Read a part of a table; `after` is the `next` of the part before, `also` one more condition."""
     known = columns(wanted.resource)
     key = _key(connection, known, by)
     holds = [_holds(connection, known[each.field], each) for each in conditions]
+    if also is not None:
+        holds.append(also)
     if after:
         holds.append(_behind(key, by, after))
     ids: Sequence[str] = []
-    if by.by == "changed" and (conditions or wanted.said):
+    narrowed = by.by == "changed" and (bool(conditions) or wanted.said or also is not None)
+    if narrowed:
         query = listing(connection, wanted, indexed=False).where(*holds)
         ids = _ids(connection, query.where(*_among_first(connection, wanted, by, after)), key, by, limit)
     if len(ids) <= limit:
         query = listing(connection, wanted).where(*holds, *_narrowing(connection, wanted, known, conditions))
         # Few are left then: written so, the order does not invite to walk through all by it.
-        order = func.coalesce(key, "") if by.by == "changed" and (conditions or wanted.said) else key
+        order = func.coalesce(key, "") if narrowed else key
         ids = _ids(connection, query, order, by, limit)
     rows = listing(connection, msgspec.structs.replace(wanted, state="any", said=None))
     by_id = {one.id: one for one in shown(connection, wanted.resource, rows.where(objects.c.id.in_(ids)))}
@@ -198,8 +208,10 @@ def _of(wanted: Wanted) -> tuple[ColumnElement[bool], ...]:
 def _behind(key: ColumnElement[Any], by: Order, after: str) -> ColumnElement[bool]:
     try:
         value, id_ = json.loads(after)
-    except ValueError as error:
-        raise InvalidError("This cursor belongs to another list; begin anew without one.") from error
+    except (TypeError, ValueError) as error:
+        raise InvalidError(
+            "This cursor belongs to another list; begin anew without one.", field="cursor"
+        ) from error
     here = tuple_(key, func.length(objects.c.id), objects.c.id)
     there = tuple_(literal(value), len(str(id_)), str(id_))
     index = key <= value if by.down else key >= value
@@ -220,7 +232,7 @@ def _numeric(column: Column) -> bool:
 
 
 def _holds(connection: Connection, column: Column, wanted: Condition) -> ColumnElement[bool]:
-    text = dialect.field_of(connection, column.name)
+    text = dialect.written_field(connection, column.name)
     number = _numeric(column) and wanted.operator in ("is", "not", "from", "to")
     compared = field_indexes.key(connection, column.name, number=number)
     value: Any = _number(wanted) if number else wanted.value.lower()

@@ -2,6 +2,7 @@
 
 from alembic import op
 
+from ultraviolet.mirror.partitions import make_rest
 from ultraviolet.mirror.tables import metadata
 
 revision = "0001"
@@ -13,3 +14,4 @@ depends_on = None
 def upgrade() -> None:
     """Make every table; the first release has nothing to come from."""
     metadata.create_all(op.get_bind())
+    make_rest(op.get_bind())

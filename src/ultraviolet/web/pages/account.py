@@ -1,0 +1,128 @@
+"""Pages: where someone is signed in, and their own password; an administrator sees the same of others."""
+
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect
+from sqlalchemy import Connection
+
+from ultraviolet.errors import InvalidError, NotFoundError
+from ultraviolet.hub import access, provider_people, sessions
+from ultraviolet.hub.access import User
+from ultraviolet.web.gate import COOKIE, AnyRequest, GivenHub, at_least
+from ultraviolet.web.pages.render import GivenRenderer
+
+VIEWER, ADMIN = [at_least("viewer")], [at_least("admin")]
+
+
+@get("/account", guards=VIEWER, include_in_schema=False)
+async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+    """Show one's own sessions."""
+
+    def read(connection: Connection) -> dict[str, Any]:
+        user, current = _own(connection, request)
+        has_password = access.has_password(connection, user.id)
+        found = sessions.of_user(connection, user.id)
+        return {"user": user, "current": current, "sessions": found, "has_password": has_password}
+
+    context = await hub.store.read(read)
+    return render.page(request, "account.html", own=True, here="/account", **context)
+
+
+@post("/account/sessions/{session_id:int}/end", guards=VIEWER, include_in_schema=False)
+async def end(request: AnyRequest, hub: GivenHub, session_id: FromPath[int]) -> Redirect:
+    """Sign out in one browser."""
+
+    def write(connection: Connection) -> None:
+        user, _ = _own(connection, request)
+        sessions.end(connection, user.name, user.id, session_id)
+
+    await hub.store.write(write)
+    return Redirect("/account", status_code=303)
+
+
+@post("/account/sessions/end", guards=VIEWER, include_in_schema=False)
+async def end_others(request: AnyRequest, hub: GivenHub) -> Redirect:
+    """Sign out everywhere but here."""
+
+    def write(connection: Connection) -> None:
+        user, current = _own(connection, request)
+        sessions.end_all(connection, user.name, user.id, but=current)
+
+    await hub.store.write(write)
+    return Redirect("/account", status_code=303)
+
+
+@post("/account/password", guards=VIEWER, include_in_schema=False)
+async def set_password(request: AnyRequest, hub: GivenHub) -> Redirect:
+    """Set one's own password; who has one already repeats it. All sessions end, this one too."""
+    sent = await request.form()
+    now, wanted = str(sent.get("now", "")), str(sent.get("password", ""))
+
+    def read(connection: Connection) -> User:
+        user, _ = _own(connection, request)
+        if access.has_password(connection, user.id) and not access.check_password(connection, user.name, now):
+            raise InvalidError("The present password is another one; it was not changed.")
+        return user
+
+    user = await hub.store.read(read)
+    await hub.store.write(lambda c: access.set_password(c, user.name, user.id, wanted))
+    return Redirect("/sign-in", status_code=303)
+
+
+@get("/settings/users/{user_id:int}/sessions", guards=ADMIN, include_in_schema=False)
+async def show_of(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, user_id: FromPath[int]
+) -> Response[str]:
+    """Show where a person is signed in."""
+
+    def read(connection: Connection) -> dict[str, Any]:
+        known = sessions.whose(connection, request.cookies.get(COOKIE, ""))
+        user, found = access.get_user(connection, user_id), sessions.of_user(connection, user_id)
+        return {"user": user, "current": known[1] if known else 0, "sessions": found, "has_password": False}
+
+    context = await hub.store.read(read)
+    context |= {"provider": hub.settings.oidc_name if hub.provider else ""}
+    return render.page(request, "account.html", own=False, here=f"/settings/users/{user_id}", **context)
+
+
+@post("/settings/users/{user_id:int}/sessions/{session_id:int}/end", guards=ADMIN, include_in_schema=False)
+async def end_of(
+    request: AnyRequest, hub: GivenHub, user_id: FromPath[int], session_id: FromPath[int]
+) -> Redirect:
+    """Sign a person out in one browser."""
+    actor = _name(request)
+    await hub.store.write(lambda c: sessions.end(c, actor, user_id, session_id))
+    return Redirect(f"/settings/users/{user_id}/sessions", status_code=303)
+
+
+@post("/settings/users/{user_id:int}/sessions/end", guards=ADMIN, include_in_schema=False)
+async def end_all_of(request: AnyRequest, hub: GivenHub, user_id: FromPath[int]) -> Redirect:
+    """Sign a person out everywhere."""
+    actor = _name(request)
+    await hub.store.write(lambda c: sessions.end_all(c, actor, user_id))
+    return Redirect(f"/settings/users/{user_id}/sessions", status_code=303)
+
+
+@post("/settings/users/{user_id:int}/provider", guards=ADMIN, include_in_schema=False)
+async def await_from_provider(request: AnyRequest, hub: GivenHub, user_id: FromPath[int]) -> Redirect:
+    """Say with which address a person will come from the provider, or untie them."""
+    actor, email = _name(request), str((await request.form()).get("email", "")).strip() or None
+    await hub.store.write(lambda c: provider_people.await_from_provider(c, actor, user_id, email))
+    return Redirect(f"/settings/users/{user_id}/sessions", status_code=303)
+
+
+def _name(request: AnyRequest) -> str:
+    assert request.user
+    return request.user.name
+
+
+def _own(connection: Connection, request: AnyRequest) -> tuple[User, int]:
+    known = sessions.whose(connection, request.cookies.get(COOKIE, ""))
+    if known is None:
+        raise NotFoundError("An API key has no account; sign in as a person to see your sessions.")
+    return known
+
+
+HANDLERS = [show, end, end_others, set_password, show_of, end_of, end_all_of, await_from_provider]

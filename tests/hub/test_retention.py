@@ -1,0 +1,162 @@
+"""Retention on either store: what is old goes, what is present, waiting or needed stays, and history stays whole."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from tests.door import Door, body, run
+
+from ultraviolet.errors import InvalidError
+from ultraviolet.hub import audit, retention
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.retention import Keep, KeepChanges, Keeper
+from ultraviolet.hub.settings import Settings
+from ultraviolet.mirror import partitions
+from ultraviolet.mirror.check import check
+from ultraviolet.mirror.tables import event_keys, events, versions
+from ultraviolet.times import present
+from ultraviolet.times import text as as_text
+
+
+def ago(days: float) -> str:
+    return as_text(present() - timedelta(days=days))
+
+
+def confirm(connection: Any) -> None:
+    """As if everything had been read."""
+    connection.execute(text("DELETE FROM stale"))
+    connection.execute(text("UPDATE objects SET completeness = 'full'"))
+
+
+@pytest.fixture
+def door(tmp_path: Path, store_url: str) -> Iterator[Door]:
+    """A hub that has heard of a supplier every ten days, 100 days ago first, then ten others today."""
+    hub = Hub.open(Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test"))
+    made = Door(hub)
+    for number in range(10):
+        assert run(made.deliver(body(number))) == [200]
+        assert made.take() == 1
+    with hub.store.engine.begin() as connection:
+        for number in range(10):
+            for table, at, key in (("events", "received_at", "seq"), ("versions", "observed_at", "version")):
+                move = f"UPDATE {table} SET {at} = :at WHERE {key} = :number AND {at} > :recent"
+                given = {"at": ago(100 - 10 * number), "number": number + 1, "recent": ago(1)}
+                connection.execute(text(move), given)
+        confirm(connection)
+    yield made
+    hub.close()
+
+
+def keep(door: Door, **days: Any) -> retention.Retention:
+    changes = KeepChanges(**days)
+    return door.hub.store.write_now(
+        lambda c: retention.edit(c, "somebody", door.integration_id, "plant", changes)
+    )
+
+
+def look(door: Door) -> dict[str, int]:
+    return dict(run(Keeper(door.hub.store, door.hub.changes, pause=0).look()))
+
+
+def numbers(door: Door, table: Any, column: str) -> list[int]:
+    return sorted(getattr(row, column) for row in door.rows(table))
+
+
+def well(door: Door) -> bool:
+    return all(finding.well for finding in door.hub.store.read_now(check))
+
+
+def test_old_events_go_once_and_are_counted(door: Door) -> None:
+    would = keep(door, events=45).would_remove["events"]
+    assert (would.count, would.more) == (6, False)
+    assert would.oldest == min(row.received_at for row in door.rows(events))
+
+    assert look(door) == {"events": 6}
+
+    assert numbers(door, events, "seq") == [7, 8, 9, 10]
+    assert len(door.rows(event_keys)) == 4
+    assert numbers(door, versions, "version") == list(range(1, 11))
+    shown = door.hub.store.read_now(lambda c: retention.of(c, door.integration_id))
+    assert (shown.removed, shown.would_remove["events"].count) == ({"events": 6}, 0)
+    assert shown.next_run_at is not None
+    assert look(door) == {}
+    assert well(door)
+
+
+def test_what_waits_and_what_a_stale_object_needs_stays(door: Door) -> None:
+    with door.hub.store.engine.begin() as connection:
+        connection.execute(text("UPDATE events SET outcome = NULL WHERE seq = 2"))
+    keep(door, events=45)
+    assert look(door) == {"events": 5}
+
+    run(door.deliver(body(50)))
+    assert door.take() == 2
+    keep(door, events=46)
+    assert look(door) == {}
+    assert numbers(door, events, "seq") == [2, 7, 8, 9, 10, 11]
+
+
+def test_the_history_is_whole_since_the_cutoff_and_the_present_content_stays(door: Door) -> None:
+    keep(door, versions=45, events=None)
+    assert look(door) == {"versions": 5}
+
+    # Version 6 was the present one 45 days ago.
+    assert numbers(door, versions, "version") == [6, 7, 8, 9, 10]
+    keep(door, versions=7)
+    assert look(door) == {"versions": 4}
+    assert numbers(door, versions, "version") == [10]
+    shown = door.hub.store.read_now(lambda c: retention.of(c, door.integration_id))
+    assert shown.history_since
+    assert abs(present().fromisoformat(shown.history_since) - (present() - timedelta(days=7))) < timedelta(
+        hours=1
+    )
+    assert well(door)
+
+
+def test_a_dry_run_changes_nothing_and_a_policy_that_makes_no_sense_is_refused(door: Door) -> None:
+    would = door.hub.store.read_now(
+        lambda c: retention.of(c, door.integration_id, KeepChanges(events=45, drift=None))
+    )
+    assert would.would_remove["events"].count == 6
+    assert door.hub.store.read_now(lambda c: retention.of(c, door.integration_id)).keep == Keep()
+    with pytest.raises(InvalidError, match="7 days or more"):
+        keep(door, events=1)
+
+    keep(door, events=None)
+    keep(door, events=None)
+    entries = door.hub.store.read_now(lambda c: audit.recent(c, None, 10))
+    assert [entry.action for entry in entries].count("retention.update") == 1
+    assert keep(door).would_remove["events"].count == 0
+
+
+def test_a_month_that_nobody_wants_is_dropped_whole(tmp_path: Path, postgresql: Any) -> None:
+    url = postgresql.new_database()
+    hub = Hub.open(Settings(data=tmp_path, database_url=url, public_url="http://hub.test"))
+    door = Door(hub)
+    for number in range(6):
+        run(door.deliver(body(number)))
+        door.take()
+    with hub.store.engine.begin() as connection:
+        for table in partitions.MONTHED:
+            partitions.prepare(connection, table, ["2019-07"])
+        for table, at in (("events", "received_at"), ("versions", "observed_at")):
+            move = f"UPDATE {table} SET {at} = '2019-07-0' || seq || 'T00:00:00.000000+00:00' WHERE seq < 6"
+            connection.execute(text(move))
+        confirm(connection)
+        connection.execute(text("UPDATE events SET outcome = NULL WHERE seq = 3"))
+    keep(door, versions=30)
+
+    assert look(door) == {"events": 4, "versions": 4}
+
+    with hub.store.engine.connect() as connection:
+        assert "2019-07" not in [part.month for part in partitions.parts(connection, events)]
+        assert "2019-07" not in [part.month for part in partitions.parts(connection, versions)]
+    assert numbers(door, events, "seq") == [3, 6]
+    assert numbers(door, versions, "version") == [5, 6]
+    assert well(door)
+    assert run(door.deliver(body(2))) == [200]
+    assert numbers(door, events, "seq") == [3, 6]
+    hub.close()

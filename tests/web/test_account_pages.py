@@ -1,0 +1,67 @@
+"""Signing in is slowed down for who guesses; everyone sees and ends their own sessions, administrators all."""
+
+import re
+from typing import Any
+
+
+def sign_in(edge: Any, name: str, password: str, **headers: str) -> Any:
+    form = edge.send("GET", "/sign-in").text
+    given = {"name": name, "password": password, "next": "/account"}
+    given |= {"csrf": re.findall(r'name="csrf" value="(\w*)"', form)[0]}
+    return edge.send("POST", "/sign-in", data=given, headers=headers)
+
+
+def test_a_session_is_rotated_listed_and_ended(signed_in: Any) -> None:
+    cookies = signed_in.client.cookies
+    first = cookies["ultraviolet_session"]
+    assert signed_in.submit("/account/password", password="correct horse").status_code == 303
+    assert signed_in.send("GET", "/account").headers["location"].startswith("/sign-in")
+
+    assert sign_in(signed_in, "ada", "correct horse", **{"user-agent": "<b>Firefox</b>"}).status_code == 303
+    second = cookies["ultraviolet_session"]
+    assert sign_in(signed_in, "ada", "correct horse", **{"user-agent": "Safari"}).status_code == 303
+    third = cookies["ultraviolet_session"]
+    assert len({first, second, third}) == 3
+    page = signed_in.send("GET", "/account").text
+    assert "Safari" in page
+    assert "Firefox" not in page, "the session before was not ended when the browser got a new one"
+
+    cookies.clear()
+    assert sign_in(signed_in, "ada", "correct horse", **{"user-agent": "<b>Firefox</b>"}).status_code == 303
+    page = signed_in.send("GET", "/account").text
+    assert "&lt;b&gt;Firefox&lt;/b&gt;" in page
+    (other,) = re.findall(r'id="session-(\d+)"><td>Safari', page)
+    assert signed_in.submit(f"/account/sessions/{other}/end").status_code == 303
+    assert "Safari" not in signed_in.send("GET", "/account").text
+
+    wrong = signed_in.submit("/account/password", now="wrong horse", password="battery staple")
+    assert wrong.status_code == 422
+    assert "present password" in wrong.text
+
+
+def test_an_administrator_ends_the_sessions_of_others(edge: Any, signed_in: Any) -> None:
+    edge.api("POST", "/users", {"name": "bob", "role": "viewer"})
+    edge.api("PATCH", "/users/bob/password", {"password": "correct horse"})
+    admin = edge.client.cookies["ultraviolet_session"]
+    edge.client.cookies.clear()
+    assert sign_in(edge, "bob", "correct horse").status_code == 303
+    bob = edge.client.cookies["ultraviolet_session"]
+    assert edge.send("GET", "/settings/users/1/sessions").status_code == 403
+    edge.client.cookies.set("ultraviolet_session", admin)
+    assert "End session" in edge.send("GET", "/settings/users/2/sessions").text
+    assert [one["way"] for one in edge.get("/users/bob/sessions")["items"]] == ["password"]
+    assert edge.submit("/settings/users/2/sessions/end").status_code == 303
+    assert edge.get("/users/bob/sessions")["items"] == []
+    edge.client.cookies.set("ultraviolet_session", bob)
+    assert edge.send("GET", "/account").status_code == 303
+
+
+def test_guessing_a_password_is_slowed_down(signed_in: Any) -> None:
+    signed_in.api("PATCH", "/users/ada/password", {"password": "correct horse"})
+    signed_in.client.cookies.clear()
+    answers = [sign_in(signed_in, "ada", "wrong horse").status_code for _ in range(6)]
+    assert answers == [401] * 5 + [429]
+    refused = sign_in(signed_in, "ada", "correct horse")
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "20")
+    assert "Too many tries" in refused.text
+    assert sign_in(signed_in, "bob", "wrong horse").status_code == 401, "another name waits for nobody"

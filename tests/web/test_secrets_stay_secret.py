@@ -1,0 +1,58 @@
+"""A secret is shown once: no page, API answer, log line or error ever says it again."""
+
+import re
+from typing import Any
+
+import pytest
+
+ION_SECRET = "marked-secret-of-ion"
+PASSWORD = "marked correct horse"
+REAL = {"integration": "1", "integration_id": "1", "user": "1", "user_id": "1", "key_id": "2", "url_id": "1"}
+
+
+def addresses(edge: Any) -> list[str]:
+    """Every address that is read with GET, its parameters filled in with what there is."""
+    application = edge.app._application._application
+    found = {
+        re.sub(r"\{(\w+):?\w*\}", lambda part: REAL.get(part.group(1), "1"), route.path)
+        for route in application.routes
+        if "GET" in route.methods and not route.path.startswith(("/static", "/live"))
+    }
+    return sorted(found | {"/objects/parts", "/api/v1/objects/parts", "/sign-in/uvl_nobody"})
+
+
+def test_what_was_shown_once_is_nowhere_else(
+    signed_in: Any, integration: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    edge = signed_in
+    secrets = [ION_SECRET, PASSWORD, edge.client.cookies["ultraviolet_session"]]
+    changes = {"client_secret": ION_SECRET}
+    assert edge.api("PATCH", f"/integrations/{integration['id']}", changes).status_code == 200
+    key = edge.submit("/settings/keys", name="robot", role="viewer").text
+    link = edge.submit("/settings/users/1/link").text
+    url = edge.submit("/webhooks", integration="1", name="Violet").text
+    secrets += [
+        re.findall(pattern, page)[0] for pattern, page in ((r"uvk_[\w-]+", key), (r"uvl_[\w-]+", link))
+    ]
+    secrets += re.findall(r"/hooks/([\w-]+)", url)[:1]
+    assert edge.api("PATCH", "/users/ada/password", {"password": "short"}).status_code == 422
+    assert edge.submit("/account/password", now="", password=PASSWORD).status_code == 303
+    signs_in = {"name": "ada", "password": PASSWORD, "next": "/"}
+    assert edge.send("POST", "/sign-in", data={**signs_in, "password": PASSWORD + "!"}).status_code == 401
+    assert edge.send("POST", "/sign-in", data=signs_in).status_code == 303
+    assert edge.send("POST", f"/sign-in/{secrets[4]}", data={"csrf": ""}).status_code == 403
+    secrets.append(edge.client.cookies["ultraviolet_session"])
+    delivery = {"headers": {"content-type": "application/json"}, "content": b'{"resource": "parts"}'}
+    assert edge.send("POST", f"/hooks/{secrets[5]}", **delivery).status_code == 200
+    assert edge.send("POST", f"/hooks/{secrets[5]}x", **delivery).status_code == 404
+
+    answers = {path: edge.send("GET", path) for path in addresses(edge)}
+    answers |= {
+        f"{path} as JSON": edge.api("GET", path[7:]) for path in answers if path.startswith("/api/v1/")
+    }
+    assert sum(answer.status_code == 200 for answer in answers.values()) > 50
+    log = capsys.readouterr()
+    said = {path: answer.text + str(answer.headers) for path, answer in answers.items()}
+    said |= {"stdout": log.out, "stderr": log.err}
+    for secret in secrets:
+        assert [path for path, text in said.items() if secret in text] == [], secret[:4]
