@@ -100,6 +100,8 @@ webhook_urls = Table(
         comment="deliveries with a wrong signature",
     ),
     Column("last_refused_at", Text),
+    Column("last_failure", Text, comment="what became of the last delivery that was not taken"),
+    Column("last_failure_at", Text),
     comment="addresses minted for deliveries; the address itself is never stored",
 )
 
@@ -499,6 +501,17 @@ search_progress = Table(
     Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
     Column("seq", _Id, nullable=False, comment="the last version that search_texts knows of"),
     comment="how far search_texts has followed the history; versions of one integration are committed in order",
+)
+
+delivery_counts = Table(
+    "delivery_counts",
+    metadata,
+    Column("webhook_url_id", _Id, ForeignKey("webhook_urls.id", ondelete="CASCADE"), primary_key=True),
+    Column("hour", Text, primary_key=True, comment="such as 2026-11-24T20, UTC"),
+    Column("outcome", Text, primary_key=True, comment="taken, wrong_signature, too_large or put_off"),
+    Column("count", Integer, nullable=False),
+    comment="deliveries an hour at each webhook URL, by what became of them",
+    **hot(50, vacuum_after=2000),
 )
 
 saved_views = Table(
