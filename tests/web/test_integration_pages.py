@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from ultraviolet.hub.targets import Targets
 from ultraviolet.mirror.tables import webhook_urls
 from ultraviolet.web.pages.schedules import in_words
 
@@ -90,3 +91,11 @@ def test_a_subset_is_chosen_in_the_matrix(signed_in: Any, integration: dict[str,
     assert "parts_update" in page
     assert "parts_create" not in page
     assert 'value="parts UPDATE" aria-label="Parts: update" checked' in page
+
+
+def test_a_hub_for_others_does_not_reach_into_its_own_machine(signed_in: Any) -> None:
+    signed_in.hub.targets = Targets()
+    given = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
+    given |= {"client_id": "id", "client_secret": "secret"}
+    signed_in.submit("/integrations", **given)
+    assert "127.0.0.1 is not a public address" in signed_in.send("GET", "/integrations/1").text

@@ -41,6 +41,8 @@ PATHS = [
     "/api/v1/objects?integration=1",
     "/api/v1/objects/suppliers?integration=1",
     "/api/v1/objects/suppliers/17?integration=1",
+    "/api/v1/changes?integration=1",
+    "/api/v1/changes?integration=1&resource=parts",
     "/api/v1/objects/suppliers/17/history?integration=1",
     "/api/v1/events?integration=1",
     "/api/v1/events?integration=1&resource=suppliers&object=17",

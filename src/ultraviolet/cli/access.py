@@ -81,6 +81,19 @@ def link_user(session: Session, user: User) -> None:
     session.show(session.api.post(f"/users/{user}/sign-in-links"))
 
 
+@command(users, "provider")
+def await_from_provider(
+    session: Session,
+    user: User,
+    *,
+    email: Annotated[
+        str | None, typer.Option(help="The verified address they come with; left out: untie.")
+    ] = None,
+) -> None:
+    """Let a person who is here already come from the single sign-on provider, or untie them from it."""
+    session.show(session.api.patch(f"/users/{user}/provider", {"email": email}))
+
+
 @command(users, "sessions")
 def list_sessions(session: Session, user: User) -> None:
     """List where a person is signed in."""

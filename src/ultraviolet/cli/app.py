@@ -10,6 +10,7 @@ import ultraviolet
 from ultraviolet.cli import (
     access,
     alerts,
+    changes,
     config,
     db,
     demo,
@@ -27,6 +28,7 @@ from ultraviolet.cli import (
     verifications,
     webhooks,
 )
+from ultraviolet.cli.session import command
 from ultraviolet.errors import UltravioletError
 
 app = typer.Typer(
@@ -49,6 +51,7 @@ app.add_typer(setup.app, name="setup")
 app.add_typer(fetches.app, name="fetch")
 app.add_typer(events.app, name="event")
 app.add_typer(objects.app, name="object")
+command(app, "changes")(changes.changes)
 app.command("sql")(sql.sql)
 app.add_typer(verifications.app, name="verify")
 app.add_typer(proof.app)

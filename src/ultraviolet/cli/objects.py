@@ -48,6 +48,10 @@ def list_(
     integration: Integration = None,
     query: Annotated[str | None, typer.Option("--query", "-q", help="Only objects with these words.")] = None,
     state: Annotated[str | None, typer.Option(help="Only fresh, stale, partial or deleted.")] = None,
+    filter_: Annotated[
+        str | None, typer.Option("--filter", help='ION\'s filter, such as {"status": {"eq": "ORDERED"}}.')
+    ] = None,
+    sort: Annotated[str | None, typer.Option(help="A field, or -field for downwards.")] = None,
     at: At = None,
     clock: Clock = "hub",
     limit: Annotated[int, typer.Option(min=1)] = 50,
@@ -60,7 +64,16 @@ def list_(
         )
         return
     then = {"at": moment(at), "clock": clock}
-    items = session.api.items(f"/objects/{resource}", limit, integration=found, q=query, state=state, **then)
+    items = session.api.items(
+        f"/objects/{resource}",
+        limit,
+        integration=found,
+        q=query,
+        state=state,
+        filter=filter_,
+        sort=sort,
+        **then,
+    )
     columns = THEN if at else COLUMNS
     session.show_list(items, columns, "None. The first read is `ultraviolet fetch run`.")
 

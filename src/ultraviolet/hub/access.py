@@ -51,6 +51,10 @@ class User(msgspec.Struct, frozen=True):
     role: Role
     created_at: str
     last_sign_in_at: str | None
+    issuer: str | None = None
+    """The single sign-on provider that knows them."""
+    provider_email: str | None = None
+    """Who first comes from the provider with this verified address becomes this person."""
 
 
 class ApiKey(msgspec.Struct, frozen=True):

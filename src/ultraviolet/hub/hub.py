@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -25,6 +26,7 @@ from ultraviolet.hub import (
     heartbeat,
     integrations,
     metrics,
+    oidc,
     problems,
     replay,
     retention,
@@ -42,11 +44,13 @@ from ultraviolet.hub.freshness import Freshness, Now
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.hub.messages import Messenger
+from ultraviolet.hub.provider_people import Rules
 from ultraviolet.hub.reader import Reader
 from ultraviolet.hub.replay import Range, Replayed
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.site import Site
+from ultraviolet.hub.targets import LOOPBACK, Targets
 from ultraviolet.hub.watchdog import Watchdog, duty
 from ultraviolet.ion.catalog import Catalog, load
 from ultraviolet.ion.client import IonClient
@@ -90,6 +94,8 @@ class Hub:
         self._noted: dict[int, str | None] = {}
         self._clients: dict[int, tuple[Integration, IonClient]] = {}
         self._session: aiohttp.ClientSession | None = None
+        self.targets = Targets(settings.allowed_targets or _on_this_machine(settings.public_url))
+        self.provider, self.provider_rules = self._single_sign_on(settings)
         self._keeper: asyncio.Task[None] | None = None
         self._retention: asyncio.Task[None] | None = None
         self._look = asyncio.Event()
@@ -134,6 +140,7 @@ class Hub:
         if self.role != "web":
             keeper = retention.Keeper(self.store, self.changes)
             self._retention = asyncio.create_task(keeper.forever(), name="retention")
+        self._alarm.start()
 
     async def stop(self) -> None:
         """Finish what has begun; what remains is in the tables."""
@@ -165,11 +172,30 @@ class Hub:
         if known and known[0].updated_at == found.updated_at:
             return known[1]
         signs_in = await self.store.read(lambda c: integrations.credentials(c, self.secrets, integration_id))
-        if self._session is None:
-            self._session = aiohttp.ClientSession()
-        client = integrations.make_client(signs_in, found.requests_per_second, self._session)
+        client = integrations.make_client(signs_in, found.requests_per_second, self._http())
         self._clients[integration_id] = (found, client)
         return client
+
+    def _http(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = self.targets.session()
+        return self._session
+
+    def _single_sign_on(self, settings: Settings) -> tuple[oidc.Provider | None, Rules]:
+        if not settings.oidc_issuer:
+            return None, Rules()
+        known_as = oidc.Client(
+            settings.oidc_issuer,
+            settings.oidc_client_id,
+            settings.oidc_client_secret,
+            settings.oidc_roles_claim,
+        )
+        told = {
+            "roles": settings.oidc_roles,
+            "default_role": settings.oidc_default_role or None,
+            "domains": settings.oidc_domains,
+        }
+        return oidc.Provider(known_as, self._http, self.targets.check), msgspec.convert(told, Rules)
 
     async def site(self, integration_id: int) -> Site:
         """Give what reads an integration and keeps its mirror."""
@@ -367,3 +393,8 @@ class Hub:
                 controllers.wake(kind.removeprefix(_WAKE))
         else:
             self.changes.hear(kind, integration_id)
+
+
+def _on_this_machine(public_url: str) -> Sequence[str]:
+    """Where a hub may send requests to though not public: to its own machine, while it serves nobody else."""
+    return LOOPBACK if urlsplit(public_url).hostname in ("localhost", "127.0.0.1", "::1") else ()

@@ -1,14 +1,17 @@
 """Sealing all that is kept for others anew, with the newest key."""
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from ultraviolet.hub import audit
 from ultraviolet.hub.secrets import Secrets
-from ultraviolet.mirror.tables import alert_destinations, integrations, webhook_urls
+from ultraviolet.mirror.tables import alert_destinations, idempotency_keys, integrations, webhook_urls
 
 
 def reseal(connection: Connection, secrets: Secrets, actor: str) -> int:
-    """Seal every secret with the newest key; gives how many. Raises SecretKeyError when no key given opens one."""
+    """Seal every secret with the newest key; gives how many. Raises SecretKeyError when no key given opens one.
+
+    Answers that were kept to be given again are forgotten.
+    """
     count = 0
     for column in (
         integrations.c.client_secret,
@@ -21,5 +24,6 @@ def reseal(connection: Connection, secrets: Secrets, actor: str) -> int:
             sealed = secrets.seal(secrets.open(bytes(row[1])))
             connection.execute(update(table).where(table.c.id == row[0]).values({column.name: sealed}))
             count += 1
+    connection.execute(delete(idempotency_keys).where(idempotency_keys.c.answer.is_not(None)))
     audit.record(connection, actor, "secrets.rotate", "secret key", {"resealed": count})
     return count

@@ -147,7 +147,7 @@ class IonClient:
         began = time.monotonic()
         try:
             async with self._session.post(
-                self.url, data=body, headers=headers, timeout=_TIME_OUT
+                self.url, data=body, headers=headers, timeout=_TIME_OUT, allow_redirects=False
             ) as response:
                 answer = await response.read()
                 if response.status == _TOO_MANY:

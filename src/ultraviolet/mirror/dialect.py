@@ -234,6 +234,26 @@ _KEEP_POSTGRESQL_ROWS = DDL(
 )
 
 
+def like(connection: Connection, text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    """Compare with a pattern of % and _, letter by letter: SQLite's LIKE takes small and capital ones for the same."""
+    if is_postgresql(connection):
+        return text.like(pattern, escape="\\")
+    return text.op("GLOB", is_comparison=True)(literal(_glob(pattern), AnyText()))
+
+
+def _glob(pattern: str) -> str:
+    """Write a pattern of LIKE as one of GLOB."""
+    meant: list[str] = _PARTS.findall(pattern)
+    return "".join({"%": "*", "_": "?"}.get(part) or _literally(part[-1]) for part in meant)
+
+
+def _literally(letter: str) -> str:
+    return f"[{letter}]" if letter in "*?[" else letter
+
+
+_PARTS = re.compile(r"\\.|.", re.DOTALL)
+
+
 class place_in(GenericFunction[int]):  # noqa: N801  reads as the SQL function it is
     """Where bytes have other bytes, from 1; 0 where they have not."""
 

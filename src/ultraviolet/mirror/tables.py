@@ -203,6 +203,7 @@ versions = Table(
     Column("observed_at", Text, nullable=False),
     Column("origin", JSON, nullable=False),
     Index("versions_by_object", "integration_id", "resource", "id", "version"),
+    Index("versions_in_order", "integration_id", "seq"),
     comment="history: every content an object ever had here",
     sqlite_autoincrement=True,
     **by_month("observed_at"),
@@ -343,8 +344,12 @@ users = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("role", Text, nullable=False, comment="viewer, operator or admin"),
     Column("password_hash", Text, comment="argon2id"),
+    Column("issuer", Text, comment="the single sign-on provider that knows them"),
+    Column("subject", Text, comment="what the provider calls them, for good"),
+    Column("provider_email", Text, comment="who first comes from the provider with it becomes this person"),
     Column("created_at", Text, nullable=False),
     Column("last_sign_in_at", Text),
+    UniqueConstraint("issuer", "subject"),
 )
 
 sign_in_links = Table(
@@ -584,4 +589,18 @@ alert_notices = Table(
         postgresql_where=text("next_attempt_at IS NOT NULL"),
     ),
     comment="what each destination is told, once",
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("owner", Text, primary_key=True, comment="the API key or person that chose it"),
+    Column("key", Text, primary_key=True),
+    Column("request", LargeBinary, nullable=False, comment="SHA-256 of method, address and body"),
+    Column("alive_until", Text, comment="who does it says so again before then; null when it is done"),
+    Column("status", Integer, comment="of the answer"),
+    Column("answer", LargeBinary, comment="encrypted, as it may carry a secret that is shown once"),
+    Column("expires_at", Text, nullable=False),
+    Index("idempotency_keys_expired", "expires_at"),
+    comment="answers to be given again where a request is repeated",
 )

@@ -26,6 +26,7 @@ from ultraviolet.web.hooks import Asgi, Hooks
 from ultraviolet.web.live import live
 from ultraviolet.web.pages.render import STATIC, Renderer
 from ultraviolet.web.problems import as_problem
+from ultraviolet.web.repeats import LARGEST_BODY
 from ultraviolet.web.requests import Requests
 
 POLICY = (
@@ -49,7 +50,7 @@ def create_app(hub: Hub) -> Asgi:
     serves = hub.role != "worker"
     guard = Guard(hub.settings.allowed_sources, hub.settings.trusted_proxies)
     served: list[Any] = (
-        [api.router(), pages.router(render, SignInGuard(guard)), live, _assets()] if serves else []
+        [api.router(hub), pages.router(render, SignInGuard(guard)), live, _assets()] if serves else []
     )
     application = Litestar(
         route_handlers=[*health.HANDLERS, *served],
@@ -64,7 +65,7 @@ def create_app(hub: Hub) -> Asgi:
         on_startup=[hub.start],
         on_shutdown=[hub.stop],
         openapi_config=_openapi(),
-        request_max_body_size=4 * 1024 * 1024,
+        request_max_body_size=LARGEST_BODY,
         logging_config=None,
     )
     noted = Requests(cast("Asgi", application))

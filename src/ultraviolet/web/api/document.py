@@ -66,6 +66,8 @@ _PARAMETERS: dict[str, Json] = {
 _JSON = "application/json"
 _FILES = {
     "text/csv": "integration,id,status\nplant,12,ORDERED\n",
+    "text/event-stream": "id: MSA0NzExIDIwMjYtMTEtMjRUMjA6NTg6MDNa\nevent: change\n"
+    'data: {"resource": "purchase_orders", "id": "12", "version": 3, "change": "update"}\n\n',
     "application/jsonl": '{"id": 12, "status": "ORDERED"}\n',
 }
 _GENERIC = re.compile(r"^(\w+)_(?:[\w.]*\.)?(\w+)_$")
@@ -183,6 +185,7 @@ _SLUGS = {
     403: "forbidden",
     404: "not-found",
     409: "conflict",
+    410: "cursor-gone",
     412: "precondition-failed",
     413: "too-large",
     422: "invalid",

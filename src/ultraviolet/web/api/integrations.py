@@ -11,6 +11,7 @@ from ultraviolet.hub.freshness import Freshness
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import Integration, IntegrationChanges, NewIntegration
 from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part
+from ultraviolet.web.etags import IfMatch, unchanged
 from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 from ultraviolet.web.reading import freshness
 from ultraviolet.web.reading.freshness import Summary
@@ -50,12 +51,17 @@ async def get_integration(hub: GivenHub, integration: FromPath[str]) -> Integrat
 
 @patch("/integrations/{integration:str}", guards=[at_least("admin")], tags=TAGS)
 async def edit_integration(
-    hub: GivenHub, caller: GivenCaller, integration: FromPath[str], data: JSONBody[IntegrationChanges]
+    hub: GivenHub,
+    caller: GivenCaller,
+    integration: FromPath[str],
+    data: JSONBody[IntegrationChanges],
+    if_match: IfMatch = None,
 ) -> Integration:
     """Change what is given; the rest stays."""
 
     def write(connection: Connection) -> Integration:
         found = integrations.find(connection, integration)
+        unchanged(if_match, found)
         return integrations.edit(connection, hub.secrets, caller.name, found.id, data)
 
     changed = await hub.store.write(write)
@@ -64,9 +70,17 @@ async def edit_integration(
 
 
 @delete("/integrations/{integration:str}", guards=[at_least("admin")], tags=TAGS)
-async def remove_integration(hub: GivenHub, caller: GivenCaller, integration: FromPath[str]) -> None:
+async def remove_integration(
+    hub: GivenHub, caller: GivenCaller, integration: FromPath[str], if_match: IfMatch = None
+) -> None:
     """Forget an integration with its URLs, events, objects and their history."""
-    await hub.store.write(lambda c: integrations.remove(c, caller.name, integrations.find(c, integration).id))
+
+    def write(connection: Connection) -> None:
+        found = integrations.find(connection, integration)
+        unchanged(if_match, found)
+        integrations.remove(connection, caller.name, found.id)
+
+    await hub.store.write(write)
     await hub.reload()
     await hub.ingest.refresh()
 

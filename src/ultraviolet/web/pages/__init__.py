@@ -17,6 +17,7 @@ from ultraviolet.web.pages import (
     integrations,
     objects,
     overview,
+    provider,
     search,
     set_up,
     settings,
@@ -35,6 +36,7 @@ def router(render: Renderer, sign_ins: SignInGuard) -> Router:
     handlers = [
         *overview.HANDLERS,
         *sign_in.HANDLERS,
+        *provider.HANDLERS,
         *integrations.HANDLERS,
         *webhooks.HANDLERS,
         *set_up.HANDLERS,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, Text, and_, case, cast, func, or_, select, tuple_
+from sqlalchemy import Connection, RowMapping, Select, Text, and_, case, cast, func, or_, select
 
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
@@ -119,15 +119,6 @@ def counts(connection: Connection, catalog: Catalog, integration_id: int) -> lis
         for name, total, changed in connection.execute(query.group_by(objects.c.resource))
     ]
     return sorted(found, key=lambda one: one.title)
-
-
-def by_id(connection: Connection, wanted: Wanted, after: str | None, limit: int) -> list[ObjectShown]:
-    """List objects in the order of their ids, which stays the same while objects change."""
-    query = listing(connection, wanted).order_by(func.length(objects.c.id), objects.c.id).limit(limit)
-    if after is not None:
-        place = tuple_(func.length(objects.c.id), objects.c.id)
-        query = query.where(place > tuple_(len(after), after))
-    return shown(connection, wanted.resource, query)
 
 
 def newest(connection: Connection, wanted: Wanted, limit: int) -> list[ObjectShown]:

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Float, and_, cast, func, liter
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Field, Link, Resource
+from ultraviolet.ion.contract import constant
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import objects
 from ultraviolet.web.reading.objects import ObjectShown, Wanted, listing, shown
@@ -101,13 +102,18 @@ def condition(resource: Resource, written: str) -> Condition:
 
 
 def order(resource: Resource, written: str | None) -> Order:
-    """Read `field` or `-field`; raises InvalidError."""
+    """Read `field` or `-field`, or as ION writes it `FIELD_ASC` or `FIELD_DESC`; raises InvalidError."""
     if not written:
         return Order()
-    by = written.removeprefix("-")
-    if by not in ("changed", "id") and not resource.field(by):
-        raise InvalidError(f"{resource.title} cannot be sorted by {by}.")
-    return Order(by, written.startswith("-"))
+    by, down = written.removeprefix("-"), written.startswith("-")
+    name, _, direction = written.rpartition("_")
+    known = {field.name for field in resource.fields}
+    if written not in known and direction in ("ASC", "DESC"):
+        by = next((one for one in known if constant(one).lstrip("_") == name.lstrip("_")), written)
+        down = direction == "DESC"
+    if by not in ("changed", "id") and by not in known:
+        raise InvalidError(f"{resource.title} cannot be sorted by {written}.", field="sort")
+    return Order(by, down)
 
 
 def part(
@@ -117,13 +123,16 @@ def part(
     by: Order,
     after: str | None,
     limit: int,
+    also: ColumnElement[bool] | None = None,
 ) -> Part:
-    """Read a part of a table; `after` is the `next` of the part before."""
+    """Read a part of a table; `after` is the `next` of the part before, `also` one more condition."""
     known = columns(wanted.resource)
     key, place = _key(connection, known, by), (func.length(objects.c.id), objects.c.id)
     query = listing(connection, wanted)
     for each in conditions:
         query = query.where(_holds(connection, known[each.field], each))
+    if also is not None:
+        query = query.where(also)
     if after:
         query = query.where(_behind(key, by, after))
     direction = key.desc() if by.down else key
@@ -145,7 +154,7 @@ def part(
 def _behind(key: ColumnElement[Any], by: Order, after: str) -> ColumnElement[bool]:
     try:
         value, id_ = json.loads(after)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise InvalidError(
             "This cursor belongs to another list; begin anew without one.", field="cursor"
         ) from error
