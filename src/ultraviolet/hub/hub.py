@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -43,7 +43,6 @@ from ultraviolet.hub.fetch import Mode
 from ultraviolet.hub.freshness import Freshness, Now
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.integrations import Integration
-from ultraviolet.hub.messages import Messenger
 from ultraviolet.hub.provider_people import Rules
 from ultraviolet.hub.reader import Reader
 from ultraviolet.hub.replay import Range, Replayed
@@ -56,6 +55,9 @@ from ultraviolet.ion.catalog import Catalog, load
 from ultraviolet.ion.client import IonClient
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.store import Store, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from ultraviolet.hub.messages import Messenger
 
 _LOOK_AGAIN = 5.0
 """Seconds after which integrations are looked at again, for changes that nobody told of."""
@@ -130,13 +132,14 @@ class Hub:
         await self._mind_the_clock()
         await self.store.write(heartbeat.beat)
         if dialect.is_postgresql(self.store.engine):
+            from ultraviolet.hub.messages import Messenger  # noqa: PLC0415  psycopg takes 10 MB; only its users pay
+
             self._messenger = Messenger(dialect.libpq(self.store.engine), self._heard)
             self._messenger.start()
             self.changes.carry = self._messenger.say
         await self.ingest.refresh()
         await self.reload()
         self._keeper = asyncio.create_task(self._keep_up(), name="integrations")
-        self._alarm.start()
         if self.role != "web":
             keeper = retention.Keeper(self.store, self.changes)
             self._retention = asyncio.create_task(keeper.forever(), name="retention")
@@ -201,9 +204,11 @@ class Hub:
         """Give what reads an integration and keeps its mirror."""
         client = await self.client(integration_id)
         offered = await self.store.read(lambda c: integrations.offered(c, self.catalog, integration_id))
-        reader = Reader(client, self.catalog, offered)
+        integration = await self.store.read(lambda c: integrations.get(c, integration_id))
+        catalog = self.catalog.following(integration.resources)
+        reader = Reader(client, catalog, offered)
         attention = self._attention[integration_id]
-        return Site(self.store, self.catalog, integration_id, reader, self.changes, attention)
+        return Site(self.store, catalog, integration_id, reader, self.changes, attention)
 
     def setting_up(self, integration_id: int) -> asyncio.Lock:
         """Give the lock that lets one at a time set up an integration in ION."""
@@ -258,7 +263,7 @@ class Hub:
         at_work = self.controllers.get(integration.id)
         problem = at_work.problem if at_work else problems.of(connection, integration.id)
         known = Now(times.present(), problem, heals=self.settings.heal, trouble=self.store.trouble)
-        return freshness.of(connection, self.catalog, integration, known)
+        return freshness.of(connection, self.catalog.following(integration.resources), integration, known)
 
     async def resume_verify(self, verification_id: int) -> None:
         """Let a failed comparison go on where it stopped."""
