@@ -131,6 +131,7 @@ def findings(
 
 
 @command(app, "resources")
+@gives("[GET /integrations/{integration}/resources]")
 def resources(
     session: Session,
     name: Name = None,
