@@ -35,6 +35,7 @@ PAGES = {
     "verify": "/verifications",
     "settings": "/settings",
     "audit-log": "/settings/audit",
+    "retention": "/settings/retention",
     "about": "/settings/about",
     "not-found": "/integrations/99",
 }

@@ -34,6 +34,7 @@ PAGES = {
     "/webhooks": None,
     "/settings": None,
     "/settings/audit": None,
+    "/settings/retention": None,
     "/settings/about": None,
     "/settings/users/1/sessions": None,
     "/account": None,

@@ -76,6 +76,7 @@ def test_pages_allow_no_inline_script(signed_in: Any) -> None:
         "/verifications",
         "/settings",
         "/settings/audit",
+        "/settings/retention",
         "/settings/about",
         "/settings/users/1/sessions",
         "/account",

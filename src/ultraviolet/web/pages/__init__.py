@@ -16,6 +16,7 @@ from ultraviolet.web.pages import (
     integrations,
     objects,
     overview,
+    retention,
     search,
     set_up,
     settings,
@@ -44,6 +45,7 @@ def router(render: Renderer, sign_ins: SignInGuard) -> Router:
         *verifications.HANDLERS,
         *search.HANDLERS,
         *settings.HANDLERS,
+        *retention.HANDLERS,
         *account.HANDLERS,
         *shell.HANDLERS,
     ]
