@@ -19,6 +19,7 @@ BENCHMARKS = (
     "visible",
     "fetch",
     "freshness",
+    "pages",
     "start",
 )
 TINY = Scale(repeats=1, size=0.01)

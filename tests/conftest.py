@@ -129,7 +129,7 @@ class HubProcess:
         under_way = ("running", "waiting", "queued")
         wait_for(
             lambda: all(one["state"] not in under_way for one in self.api("GET", fetches)["items"]),
-            120,
+            240,
             "the fetch under way",
         )
         fetch = self.api("POST", f"/integrations/{integration['id']}/fetches", {"mode": mode})
@@ -138,7 +138,7 @@ class HubProcess:
             now = self.api("GET", f"/fetches/{fetch['id']}")
             return now if now["state"] not in ("running", "waiting", "queued") else None
 
-        return wait_for(over, 120, f"the {mode} fetch")
+        return wait_for(over, 240, f"the {mode} fetch")
 
     def stored_events(self) -> set[str]:
         """ION's ids of the events in the store, read past the hub."""

@@ -34,6 +34,7 @@ PAGES = {
     "drift": "/drift",
     "verify": "/verifications",
     "settings": "/settings",
+    "alerts": "/settings/alerts",
     "audit-log": "/settings/audit",
     "retention": "/settings/retention",
     "about": "/settings/about",

@@ -18,6 +18,7 @@ BUDGETED = {
     "visible",
     "fetch",
     "freshness",
+    "pages",
     "start",
 }
 

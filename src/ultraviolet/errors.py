@@ -36,7 +36,7 @@ class InvalidError(UltravioletError):
     def __init__(self, message: str = "", *, field: str = "") -> None:
         """Say what is wrong, and with which of the values given."""
         super().__init__(message)
-        self.field = field
+        self.field = field or self.field
 
 
 class ConflictError(UltravioletError):
@@ -78,7 +78,15 @@ class TooManyRequestsError(UltravioletError):
     status = 429
     exit_code = 6
 
-    def __init__(self, seconds: int) -> None:
+    def __init__(self, seconds: int, headers: Mapping[str, str]) -> None:
         """Say how long to wait."""
         super().__init__()
-        self.headers = {"Retry-After": str(seconds)}
+        self.headers = {"Retry-After": str(seconds), **headers}
+
+
+class CursorGoneError(UltravioletError):
+    """What followed this cursor is no longer kept in full; read the objects anew, then go on with `cursor=now`."""
+
+    kind = "cursor-gone"
+    status = 410
+    exit_code = 4

@@ -33,6 +33,7 @@ PAGES = {
     "/integrations/1/set-up": None,
     "/webhooks": None,
     "/settings": None,
+    "/settings/alerts": None,
     "/settings/audit": None,
     "/settings/retention": None,
     "/settings/about": None,

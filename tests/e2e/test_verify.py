@@ -33,7 +33,7 @@ def test_every_difference_is_found_to_the_field_and_kept(hub: Any, integration: 
           WHERE resource = 'purchase_orders' AND id = '1'""",
         "DELETE FROM objects WHERE resource = 'parts' AND id = '2'",
         "DELETE FROM versions WHERE resource = 'parts' AND id = '2'",
-        "DELETE FROM links WHERE resource = 'parts' AND id = '2'",
+        "DELETE FROM links WHERE kind IN (SELECT id FROM link_kinds WHERE resource = 'parts') AND id = '2'",
         """INSERT INTO objects SELECT integration_id, resource, '999999', doc, version, completeness, deleted_at,
           source_time, observed_at, read_at, changed_at, origin FROM objects
           WHERE resource = 'suppliers' AND id = '1'""",

@@ -56,14 +56,25 @@ def test_a_pass_goes_on_at_the_page_where_it_died(store: Store) -> None:
     plant.ion.trouble = trouble
     with pytest.raises(IonUnreachableError):
         plant.fetch()
-    assert 200 == len(plant.held())
+    assert 300 == len(plant.held()), "pages grow where ION is quick"
     before = len(plant.ion.requests)
 
     step = plant.fetch()
 
     assert ("done", 450) == (step.state, step.read)
-    assert 3 == len(plant.ion.requests) - before
+    assert 2 == len(plant.ion.requests) - before
     assert list(range(1, 451)) == plant.held()
+
+
+def test_an_ion_that_refuses_large_pages_is_read_in_small_ones(store: Store) -> None:
+    plant = Plant(store, 450)
+    refusals = iter([None, Result(None, ("first must be at most 100",))])
+    plant.ion.trouble = lambda ids: next(refusals, None)
+
+    step = plant.fetch()
+
+    assert ("done", 450) == (step.state, step.read)
+    assert 6 == len(plant.ion.requests), "five pages of 100, and the one that was refused"
 
 
 def test_rows_inserted_and_deleted_while_paging_shift_nothing(store: Store) -> None:

@@ -10,7 +10,7 @@ from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.apply import apply, mark_stale
 from ultraviolet.mirror.observation import Applied, Mark, Observation, Origin
-from ultraviolet.mirror.tables import metadata, objects, stale
+from ultraviolet.mirror.tables import link_kinds, links, metadata, objects, stale
 
 ORDER = "purchase_orders"
 LINE = "purchase_order_lines"
@@ -89,6 +89,10 @@ class Mirror:
     def rows(self, table: str) -> list[Any]:
         return list(self.connection.execute(select(metadata.tables[table])))
 
+    def kinds_used(self) -> list[Any]:
+        used = select(link_kinds).where(link_kinds.c.id.in_(select(links.c.kind)))
+        return list(self.connection.execute(used))
+
 
 def test_a_whole_read_is_kept_with_its_history_and_origin(connection: Connection, catalog: Catalog) -> None:
     mirror = Mirror(connection, catalog)
@@ -101,8 +105,9 @@ def test_a_whole_read_is_kept_with_its_history_and_origin(connection: Connection
         version.change,
         version.origin,
     ) == (1, "create", {"kind": "heal", "ref": None})
-    (link,) = mirror.rows("links")
-    assert (link.field, link.target_resource, link.target_id) == ("supplierId", "suppliers", "4")
+    (link,), (kind,) = mirror.rows("links"), mirror.kinds_used()
+    assert (kind.resource, kind.field, kind.target_resource) == (ORDER, "supplierId", "suppliers")
+    assert (link.id, link.target_id) == ("1", "4")
 
 
 def test_the_same_content_again_makes_no_version(connection: Connection, catalog: Catalog) -> None:

@@ -13,6 +13,7 @@ from ultraviolet import times
 from ultraviolet.hub import access
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.settings import Settings
+from ultraviolet.hub.targets import LOOPBACK
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation, Origin
 from ultraviolet.web.app import create_app
@@ -71,8 +72,15 @@ class Edge:
 
 
 @pytest.fixture
-def edge(tmp_path: Path, store_url: str) -> Iterator[Edge]:
-    settings = Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test")
+def hub_settings() -> dict[str, Any]:
+    """What a test wants to be otherwise."""
+    return {}
+
+
+@pytest.fixture
+def edge(tmp_path: Path, store_url: str, hub_settings: dict[str, Any]) -> Iterator[Edge]:
+    given = {"data": tmp_path, "database_url": store_url, "public_url": "http://hub.test"}
+    settings = Settings(**{**given, "allowed_targets": LOOPBACK, **hub_settings})
     hub = Hub.open(settings)
     hub.store.write_now(lambda c: access.set_key(c, "test", "admin", ADMIN_KEY))
     made = Edge(hub)

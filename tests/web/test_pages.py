@@ -75,6 +75,7 @@ def test_pages_allow_no_inline_script(signed_in: Any) -> None:
         "/drift?cause=event+told+only+a+part",
         "/verifications",
         "/settings",
+        "/settings/alerts",
         "/settings/audit",
         "/settings/retention",
         "/settings/about",

@@ -22,8 +22,11 @@ FILL = [
         CASE WHEN n % 3 = 0 THEN '2026-02' ELSE '2026-01' END || '-01T00:00:00.000000+00:00', '2026-01-01T00:00:00.' || lpad(n::text, 6, '0') || '+00:00', '{"kind": "fetch"}' FROM generate_series(1, :others) n""",
     """INSERT INTO versions (integration_id, resource, id, version, change, doc, changed, observed_at, origin)
       SELECT integration_id, resource, id, 1, 'create', doc, '[]', observed_at, origin FROM objects""",
-    """INSERT INTO links (integration_id, resource, id, field, target_resource, target_id)
-      SELECT integration_id, resource, id, 'createdById', 'users', '1' FROM objects""",
+    """INSERT INTO link_kinds (resource, field, target_resource) VALUES ('suppliers', 'createdById', 'users')
+      ON CONFLICT DO NOTHING""",
+    """INSERT INTO links (integration_id, kind, target_id, id)
+      SELECT integration_id, k.id, '1', o.id FROM objects o, link_kinds k
+      WHERE k.resource = 'suppliers' AND k.field = 'createdById' ON CONFLICT DO NOTHING""",
     """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, resource, action, object_id, received_at, body,
         headers, signature, outcome)
       SELECT integration_id, 1, sha256((integration_id || id)::bytea), resource, 'UPDATE', id, observed_at, '', '{}',
@@ -38,6 +41,8 @@ PATHS = [
     "/api/v1/objects?integration=1",
     "/api/v1/objects/suppliers?integration=1",
     "/api/v1/objects/suppliers/17?integration=1",
+    "/api/v1/changes?integration=1",
+    "/api/v1/changes?integration=1&resource=parts",
     "/api/v1/objects/suppliers/17/history?integration=1",
     "/api/v1/events?integration=1",
     "/api/v1/events?integration=1&resource=suppliers&object=17",

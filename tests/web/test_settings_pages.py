@@ -1,7 +1,12 @@
 """The settings pages: roles, keys with an expiry and their last use, the audit log, what the hub is made of."""
 
+import html
 import re
 from typing import Any
+
+import msgspec
+from standardwebhooks import Webhook
+from tests.sinks import http_sink
 
 
 def test_a_role_is_changed_but_an_admin_stays(signed_in: Any) -> None:
@@ -41,3 +46,38 @@ def test_the_about_page_names_versions_and_licences(signed_in: Any) -> None:
     assert "htmx.org" in page
     assert "litestar" in page
     assert "see the package" not in page
+
+
+def test_alerts_are_added_tested_and_removed(signed_in: Any) -> None:
+    signed_in.hub.settings = msgspec.structs.replace(signed_in.hub.settings, private_targets=True)
+    with http_sink() as sink:
+        shown = signed_in.submit(
+            "/settings/alerts", name="night shift", kind="webhook", address=sink.url
+        ).text
+        secret = re.search(r"whsec_[\w+/=]+", html.unescape(shown))
+        assert secret
+        signed_in.submit("/settings/alerts/1/test")
+        page = signed_in.send("GET", "/settings/alerts").text
+        assert "127.0.0.1 answered 204" in page
+        assert secret.group() not in html.unescape(page)
+        assert "secret-part" not in page
+        [(headers, body)] = sink.posts
+        assert Webhook(secret.group()).verify(body, headers)["type"] == "alert.test"
+        assert "still go there" in signed_in.submit("/settings/alerts/1/remove", confirm="no").text
+        signed_in.submit("/settings/alerts/1/remove", confirm="night shift")
+        assert "Nobody is told yet" in signed_in.send("GET", "/settings/alerts").text
+    done = [entry["action"] for entry in signed_in.get("/audit")["items"]]
+    assert {"alert_destination.add", "alert_destination.remove"} <= set(done)
+
+
+def test_the_api_tells_a_secret_once(edge: Any) -> None:
+    given = {"name": "chat", "kind": "slack", "address": "https://hooks.chat.example/T/secret-part"}
+    assert edge.api("POST", "/alert-destinations", given).json()["secret"] is None
+    added = edge.api("POST", "/alert-destinations", given | {"name": "program", "kind": "webhook"}).json()
+    assert added["secret"].startswith("whsec_")
+    listed = edge.get("/alert-destinations")["items"]
+    assert [one["shown"] for one in listed] == ["https://hooks.chat.example/…"] * 2
+    assert "secret" not in repr(listed)
+    assert edge.api("DELETE", f"/alert-destinations/{added['id']}").status_code == 204
+    assert edge.api("POST", f"/alert-destinations/{added['id']}/test").status_code == 404
+    assert edge.get("/alerts?standing=true")["items"] == []

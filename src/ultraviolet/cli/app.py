@@ -3,17 +3,21 @@
 import json
 import os
 import sys
+from typing import Any
 
 import typer
 
 import ultraviolet
 from ultraviolet.cli import (
     access,
+    alerts,
+    changes,
     config,
     db,
     demo,
     doctor,
     events,
+    examples,
     fetches,
     integrations,
     ion,
@@ -27,6 +31,7 @@ from ultraviolet.cli import (
     verifications,
     webhooks,
 )
+from ultraviolet.cli.session import command
 from ultraviolet.errors import UltravioletError
 
 app = typer.Typer(
@@ -34,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with `ultraviolet demo`. Documentation: docs/ beside the source.",
+    epilog="Documentation: docs/ beside the source.",
 )
 app.command("serve", rich_help_panel="Processes")(processes.serve)
 app.command("demo", rich_help_panel="Processes")(demo.demo)
@@ -50,9 +55,11 @@ app.add_typer(setup.app, name="setup")
 app.add_typer(fetches.app, name="fetch")
 app.add_typer(events.app, name="event")
 app.add_typer(objects.app, name="object")
+command(app, "changes")(changes.changes)
 app.command("sql")(sql.sql)
 app.add_typer(verifications.app, name="verify")
 app.add_typer(proof.app)
+app.add_typer(alerts.app, name="alert")
 app.add_typer(access.keys, name="key")
 app.add_typer(access.users, name="user")
 
@@ -71,13 +78,21 @@ def root(
         False, "--version", callback=version, is_eager=True, help="Show the version."
     ),
 ) -> None:
-    """Keep a complete, fresh and provable copy of First Resonance ION, and run a local ION to test against."""
+    """Keep a complete, fresh and provable copy of First Resonance ION, and run a local ION to test against.
+
+    Examples: `ultraviolet demo`, `ultraviolet serve`, `ultraviolet status --watch`, `ultraviolet doctor`
+    """
+
+
+def commands() -> Any:
+    """Give the whole tree of commands, each with its examples where they are read first."""
+    return examples.arrange(typer.main.get_command(app))
 
 
 def main() -> None:
     """Run the command line; leave with the exit code of the kind of error."""
     try:
-        app()
+        commands()()
     except UltravioletError as error:
         report(error)
         sys.exit(error.exit_code)

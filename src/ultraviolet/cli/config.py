@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from ultraviolet.cli import output
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.session import DATA
 
 app = typer.Typer(no_args_is_help=True, help="Settings: show.")
@@ -44,6 +45,30 @@ SETTINGS = (
     Setting(
         "ULTRAVIOLET_TRUSTED_PROXIES", "proxies whose X-Forwarded-For is believed, comma separated", "none"
     ),
+    Setting(
+        "ULTRAVIOLET_SMTP_URL",
+        "mail server for alerts, smtp:// (STARTTLS) or smtps://user:password@host; also …_FILE",
+        secret=True,
+    ),
+    Setting("ULTRAVIOLET_MAIL_FROM", "sender of alerts", "ultraviolet@localhost"),
+    Setting("ULTRAVIOLET_ALERT_SECONDS", "how long something needs a person before anyone is told", "60"),
+    Setting("ULTRAVIOLET_PRIVATE_TARGETS", "on: alerts may go to addresses in private networks", "off"),
+    Setting(
+        "ULTRAVIOLET_API_RATE_LIMIT", "requests a minute of one API key to one process; 0: no limit", "6000"
+    ),
+    Setting(
+        "ULTRAVIOLET_ALLOWED_TARGETS",
+        "networks and host names that requests may go to though not public, or over http, comma separated",
+        "this machine, where ULTRAVIOLET_PUBLIC_URL is on it",
+    ),
+    Setting("ULTRAVIOLET_OIDC_ISSUER", "OpenID Connect provider that people sign in with"),
+    Setting("ULTRAVIOLET_OIDC_CLIENT_ID", "how that provider calls this hub"),
+    Setting("ULTRAVIOLET_OIDC_CLIENT_SECRET", "its secret; also …_FILE", secret=True),
+    Setting("ULTRAVIOLET_OIDC_NAME", "what the sign-in page calls the provider", "single sign-on"),
+    Setting("ULTRAVIOLET_OIDC_ROLES", "group=role, comma separated: the provider decides about roles"),
+    Setting("ULTRAVIOLET_OIDC_ROLES_CLAIM", "claim that has the groups", "groups"),
+    Setting("ULTRAVIOLET_OIDC_DEFAULT_ROLE", "role of who is in no such group", "refused"),
+    Setting("ULTRAVIOLET_OIDC_DOMAINS", "domains of e-mail addresses let in, comma separated", "all"),
     Setting("ULTRAVIOLET_HEAL", "off: no read of what is stale, to measure what webhooks alone do", "on"),
     Setting("ULTRAVIOLET_ROLE", "what `serve` does: all, web or worker", "all"),
     Setting("ULTRAVIOLET_WORKERS", "processes of `serve`, on PostgreSQL", "1"),
@@ -66,11 +91,15 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 @app.command()
+@gives("[ultraviolet.cli.config:Shown]")
 def show(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show every setting with its value and where it comes from; secrets are only said to be set."""
+    """Show every setting with its value and where it comes from; secrets are only said to be set.
+
+    Examples: `ultraviolet config show`, `ultraviolet config show --json`
+    """
     rows = [msgspec.to_builtins(now(setting, os.environ)) for setting in SETTINGS]
     if as_json:
         output.write_json(rows)

@@ -21,6 +21,11 @@ def as_json(value: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
+def as_line(value: Any) -> str:
+    """Write a value as JSON on one line."""
+    return msgspec.json.encode(value).decode()
+
+
 def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns) -> None:
     """Print rows under headings; piped, nothing is cut and columns are two spaces apart."""
     from rich import box

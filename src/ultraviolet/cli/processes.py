@@ -30,11 +30,15 @@ def serve(
     """Run the hub: pages, API and webhook deliveries, and the duties of its integrations.
 
     On PostgreSQL any number of processes may run, here with --workers and elsewhere: each integration is applied,
-    healed and fetched by one of them, and by another within seconds when that one dies. SIGHUP replaces the
-    processes one by one; deliveries are taken all the while.
+    healed and fetched by one of them, and by another within seconds when that one dies. SIGHUP puts in the program that
+    is now on disk; deliveries are taken all the while.
 
     ULTRAVIOLET_DATABASE_URL, ULTRAVIOLET_PUBLIC_URL, ULTRAVIOLET_ADMIN_KEY and ULTRAVIOLET_SECRET_KEY
     are read from the environment; `ultraviolet config show` explains them.
+
+    Examples: `ultraviolet serve`,
+    `ultraviolet serve --host 0.0.0.0 --port 8000 --data /var/lib/ultraviolet`,
+    `ultraviolet serve --workers 4`
     """
     from ultraviolet.cli import logs
     from ultraviolet.cli.children import free_port

@@ -27,6 +27,8 @@ class Broadcast:
 
     def hear(self, kind: str, integration_id: int, **values: Any) -> None:
         """Tell the listeners in this process."""
+        if not self._queues:
+            return
         message = {"kind": kind, "integration_id": integration_id, **values}
         for queue in self._queues:
             if queue.qsize() < _LONGEST:

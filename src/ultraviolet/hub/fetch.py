@@ -6,7 +6,8 @@ watermark move in one transaction.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -30,6 +31,8 @@ OVERLAP = timedelta(seconds=60)
 """How long after its `_updated` a change may still become visible in ION (a long transaction)."""
 _AT_ONCE = 6
 """Resources read at the same time; how fast is the budget's to say."""
+_TOGETHER = 1000
+"""Objects in one transaction: as many as keep deliveries waiting for less than a tenth of a second."""
 _MAY_VANISH = 20
 _MAY_VANISH_SHARE = 0.1
 """More objects than these that nobody said were deleted are rather hidden from the key than gone."""
@@ -51,6 +54,11 @@ _COUNT = text(
 _PROGRESS = text(
     """UPDATE fetch_steps SET state = 'reading', cursor = :cursor, total = coalesce(:total, total),
       read = read + :read, changed = changed + :changed WHERE fetch_id = :fetch AND resource = :resource"""
+)
+_LEFT = text(
+    """SELECT s.resource, s.cursor, s.started_at, w.updated, w.proven_at
+    FROM fetch_steps AS s LEFT JOIN watermarks AS w ON w.integration_id = :integration AND w.resource = s.resource
+    WHERE s.fetch_id = :fetch AND s.state NOT IN ('done', 'skipped', 'failed')"""
 )
 _PUT_WATERMARK = text(
     """INSERT INTO watermarks (integration_id, resource, updated) VALUES (:integration, :resource, :updated)
@@ -191,61 +199,137 @@ class Fetcher:
 
     async def _run_steps(self, fetch_id: int, mode: Mode, resources: Sequence[Resource]) -> None:
         at_once = asyncio.Semaphore(_AT_ONCE)
+        door = Door(self._site)
+        left = await self._site.store.read(lambda c: _left(c, self._site.id, fetch_id))
 
         async def one(resource: Resource) -> None:
             async with at_once:
-                await Step(self._site, fetch_id, mode, resource).run()
+                await Step(self._site, door, fetch_id, mode, resource).run(left[resource.name])
 
-        results = await asyncio.gather(*(one(r) for r in resources), return_exceptions=True)
+        steps = (one(r) for r in resources if r.name in left)
+        try:
+            results = await asyncio.gather(*steps, return_exceptions=True)
+        finally:
+            await door.close()
         for result in results:
             if isinstance(result, BaseException):
                 raise result
 
 
+class Left(msgspec.Struct, frozen=True):
+    """Where a step of a fetch goes on, and how far its resource had been read before."""
+
+    cursor: str | None
+    started_at: str | None
+    mark: Watermark
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A page on its way into the mirror, and what is written in the same transaction."""
+
+    observations: Sequence[Observation]
+    also: Callable[[Connection, int], None]
+    """Takes how many objects the page changed."""
+    done: asyncio.Future[None]
+
+
+class Door:
+    """Lets the pages of several resources into the mirror together: a commit for all that wait, not one for each."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._waiting: list[Kept] = []
+        self._at_work: asyncio.Task[None] | None = None
+
+    async def keep(
+        self, observations: Sequence[Observation], also: Callable[[Connection, int], None]
+    ) -> None:
+        """Apply a page; returns when it is on disk."""
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append(Kept(observations, also, done))
+        if self._at_work is None or self._at_work.done():
+            self._at_work = asyncio.create_task(self._work())
+        await done
+
+    async def close(self) -> None:
+        """Finish the transaction that has begun; what still waits is read again."""
+        self._waiting.clear()
+        if self._at_work:
+            await self._at_work
+
+    async def _work(self) -> None:
+        while self._waiting:
+            batch = self._batch()
+            try:
+                await self._apply(batch)
+            except Exception as error:  # noqa: BLE001  who waits raises it
+                for kept in batch:
+                    if not kept.done.done():
+                        kept.done.set_exception(error)
+            else:
+                for kept in batch:
+                    if not kept.done.done():
+                        kept.done.set_result(None)
+
+    def _batch(self) -> list[Kept]:
+        """Take what waits, in order, as far as the transaction stays short."""
+        batch, count = [self._waiting.pop(0)], 0
+        while self._waiting and count + len(self._waiting[0].observations) <= _TOGETHER:
+            count += len(self._waiting[0].observations)
+            batch.append(self._waiting.pop(0))
+        return batch
+
+    async def _apply(self, batch: Sequence[Kept]) -> None:
+        def also(connection: Connection, applied: Applied) -> None:
+            changed = Counter(change.resource for change in applied.changes)
+            for kept in batch:
+                kept.also(connection, changed[kept.observations[0].resource] if kept.observations else 0)
+
+        await self._site.apply([o for kept in batch for o in kept.observations], also=also)
+
+
 class Step:
     """The part of a fetch that reads one resource."""
 
-    def __init__(self, site: Site, fetch_id: int, mode: Mode, resource: Resource) -> None:
+    def __init__(self, site: Site, door: Door, fetch_id: int, mode: Mode, resource: Resource) -> None:
         self._site = site
+        self._door = door
         self._fetch_id = fetch_id
         self._mode: Mode = mode
         self._resource = resource
+        self._over = False
 
-    async def run(self) -> None:
+    async def run(self, left: Left) -> None:
         """Read what is left of this resource; a refusal fails this step alone."""
-        row = await self._site.store.read(self._row)
-        if row.state in ("done", "skipped", "failed"):
-            return
         if not self._site.reader.reads(self._resource):
             await self._end("skipped", "This ION does not offer it")
             return
         try:
-            await self._read(row)
+            await self._read(left)
         except (IonRefusedError, IncompleteError) as error:
             log.warning("fetch.step_failed", resource=self._resource.name, error=str(error))
-            mark = await self._site.store.read(lambda c: watermark(c, self._site.id, self._resource.name))
-            never_readable = mark.proven_at is None and "permission" in str(error).lower()
+            never_readable = left.mark.proven_at is None and "permission" in str(error).lower()
             await self._end("skipped" if never_readable else "failed", str(error))
 
-    async def _read(self, row: Any) -> None:
-        mark = await self._site.store.read(lambda c: watermark(c, self._site.id, self._resource.name))
-        origin = Origin("fetch", str(self._fetch_id), first=mark.proven_at is None)
+    async def _read(self, left: Left) -> None:
+        origin = Origin("fetch", str(self._fetch_id), first=left.mark.proven_at is None)
         dated = self._site.reader.dates(self._resource)
-        started = row.started_at or now()
-        if row.started_at is None:
-            newest = await self._site.reader.newest(self._resource) if dated else None
-            await self._site.store.write(lambda c: self._begin(c, started, mark.updated, newest))
-        if self._mode == "full" or mark.proven_at is None:
-            await self._read_all(row.cursor, origin)
+        started = left.started_at or now()
+        if self._mode == "full" or left.mark.proven_at is None:
+            await self._read_all(left, started, origin, dated=dated)
+            if self._over:
+                return
             await self._prove_absence(started, origin)
         elif dated:
-            await self._read_changes(row.cursor or mark.updated, origin)
+            if left.started_at is None:
+                await self._site.store.write(lambda c: self._begin(c, started, left.mark.updated, None))
+            await self._read_changes(left.cursor or left.mark.updated, origin)
         await self._site.store.write(lambda c: self._prove(c, started, proven=self._mode == "full" or dated))
         await self._end("done", None)
 
-    async def _read_all(self, cursor: str | None, origin: Origin) -> None:
+    async def _read_all(self, left: Left, started: str, origin: Origin, *, dated: bool) -> None:
         """Read by key; the next page is on its way while one is applied."""
-        read = self._site.reader.page
+        read, cursor, begun = self._site.reader.next_page, left.cursor, left.started_at is not None
         coming = asyncio.create_task(read(self._resource, cursor, origin))
         try:
             more = True
@@ -254,10 +338,44 @@ class Step:
                 more = page.more
                 if more and page.last:
                     coming = asyncio.create_task(read(self._resource, page.last.id, origin))
-                await self._keep(page, page.last.id if page.last else cursor, total=cursor is None)
+                newest = None if begun or not dated else await self._newest(page, started)
+                first, begun = not begun, True
                 cursor = page.last.id if page.last else cursor
+                work = self._whole(started, left.mark.updated, newest, first=first, last=not more)
+                await self._keep(page, cursor, total=left.cursor is None and first, also=work)
         finally:
             coming.cancel()
+
+    def _whole(
+        self, started: str, before: str | None, newest: str | None, *, first: bool, last: bool
+    ) -> Callable[[Connection], None]:
+        """Give what a page of a whole pass writes besides: that it began, and, if nothing is unseen, that it is over."""
+
+        def write(connection: Connection) -> None:
+            if first:
+                self._begin(connection, started, before, newest)
+            self._over = False
+            if not last:
+                return
+            query = {"integration": self._site.id, "resource": self._resource.name, "started": started}
+            if connection.execute(_UNSEEN, query | {"after": "", "limit": 1}).first() is None:
+                self._prove(connection, started, proven=True)
+                connection.execute(self._update().values(state="done", finished_at=now()))
+                self._over = True
+
+        return write
+
+    async def _newest(self, page: Page, started: str) -> str | None:
+        """Give ION's newest `_updated` as of the first page, or None if that cannot be told.
+
+        Where the page is all there is, it says so itself. Else ION is asked, at once: what changes between the page and
+        that answer lies within the overlap of the next incremental fetch.
+        """
+        if not page.more:
+            return max((o.source_time for o in page.observations if o.source_time), default=None)
+        newest = await self._site.reader.newest(self._resource)
+        soon = datetime.fromisoformat(now()) - datetime.fromisoformat(started) < OVERLAP / 2
+        return newest if soon else None
 
     async def _read_changes(self, cursor: str | None, origin: Origin) -> None:
         filters = _since(cursor, OVERLAP)
@@ -266,25 +384,31 @@ class Step:
             last = page.last
             if last is None:
                 return
-            await self._keep(page, last.source_time, total=False, moved=last.source_time)
+
+            def moved(connection: Connection, last: Observation = last) -> None:
+                raise_watermark(connection, self._site.id, self._resource.name, last.source_time)
+
+            await self._keep(page, last.source_time, total=False, also=moved)
             if not page.more:
                 return
             filters = _behind(last)
 
-    async def _keep(self, page: Page, cursor: str | None, *, total: bool, moved: str | None = None) -> None:
-        def also(connection: Connection, applied: Applied) -> None:
+    async def _keep(
+        self, page: Page, cursor: str | None, *, total: bool, also: Callable[[Connection], None]
+    ) -> None:
+        def work(connection: Connection, changed: int) -> None:
             given = {
                 "fetch": self._fetch_id,
                 "resource": self._resource.name,
                 "cursor": cursor,
                 "total": page.total if total else None,
                 "read": len(page.observations),
-                "changed": len(applied.changes),
+                "changed": changed,
             }
             connection.execute(_PROGRESS, given)
-            raise_watermark(connection, self._site.id, self._resource.name, moved)
+            also(connection)
 
-        await self._site.apply(page.observations, also=also)
+        await self._door.keep(page.observations, work)
         crash_point("fetch.page_applied")
         self._tell()
 
@@ -350,13 +474,6 @@ class Step:
         await self._site.store.write(lambda c: c.execute(self._update().values(**values)) and None)
         self._tell()
 
-    def _row(self, connection: Connection) -> Any:
-        steps = fetch_steps.c
-        query = select(steps.state, steps.cursor, steps.started_at)
-        return connection.execute(
-            query.where(steps.fetch_id == self._fetch_id, steps.resource == self._resource.name)
-        ).one()
-
     def _update(self) -> Update:
         steps = fetch_steps.c
         return update(fetch_steps).where(
@@ -385,6 +502,15 @@ def _prepare(connection: Connection, catalog: Catalog, fetch_id: int) -> None:
     ]
     if rows:
         connection.execute(insert(fetch_steps), rows)
+
+
+def _left(connection: Connection, integration_id: int, fetch_id: int) -> dict[str, Left]:
+    """Give what has not come to an end, by resource."""
+    given = {"integration": integration_id, "fetch": fetch_id}
+    return {
+        row.resource: Left(row.cursor, row.started_at, Watermark(row.updated, row.proven_at))
+        for row in connection.execute(_LEFT, given)
+    }
 
 
 def _finish(connection: Connection, fetch_id: int) -> str:

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -23,11 +25,14 @@ from ultraviolet.hub import (
     freshness,
     heartbeat,
     integrations,
+    metrics,
+    oidc,
     problems,
     replay,
     retention,
     verifications,
 )
+from ultraviolet.hub.alerts.alarm import Alarm
 from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.connection_test import TestResult
@@ -38,17 +43,21 @@ from ultraviolet.hub.fetch import Mode
 from ultraviolet.hub.freshness import Freshness, Now
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.integrations import Integration
-from ultraviolet.hub.messages import Messenger
+from ultraviolet.hub.provider_people import Rules
 from ultraviolet.hub.reader import Reader
 from ultraviolet.hub.replay import Range, Replayed
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.site import Site
+from ultraviolet.hub.targets import LOOPBACK, Targets
 from ultraviolet.hub.watchdog import Watchdog, duty
 from ultraviolet.ion.catalog import Catalog, load
 from ultraviolet.ion.client import IonClient
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.store import Store, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from ultraviolet.hub.messages import Messenger
 
 _LOOK_AGAIN = 5.0
 """Seconds after which integrations are looked at again, for changes that nobody told of."""
@@ -80,12 +89,15 @@ class Hub:
         self._messenger: Messenger | None = None
         self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came)
         self.controllers: dict[int, Controllers] = {}
+        self._alarm = Alarm(self)
         self._setting_up: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._attention: defaultdict[int, Attention] = defaultdict(Attention)
         self._known: dict[int, Integration] = {}
         self._noted: dict[int, str | None] = {}
         self._clients: dict[int, tuple[Integration, IonClient]] = {}
         self._session: aiohttp.ClientSession | None = None
+        self.targets = Targets(settings.allowed_targets or _on_this_machine(settings.public_url))
+        self.provider, self.provider_rules = self._single_sign_on(settings)
         self._keeper: asyncio.Task[None] | None = None
         self._retention: asyncio.Task[None] | None = None
         self._look = asyncio.Event()
@@ -101,7 +113,9 @@ class Hub:
         secrets = Secrets.from_settings(settings)
         if role != "all" and not dialect.address(settings.database_url).drivername.startswith("postgresql"):
             raise InvalidError(f"Role {role} needs PostgreSQL: a hub on SQLite is one process, of role all")
-        return cls(settings, Store.open(settings.database_url), load(), secrets, role)
+        hub = cls(settings, Store.open(settings.database_url), load(), secrets, role)
+        gc.freeze()  # the contract stays: searching it for garbage again and again would stop everything for 20 ms
+        return hub
 
     @property
     def data(self) -> Path:
@@ -118,6 +132,8 @@ class Hub:
         await self._mind_the_clock()
         await self.store.write(heartbeat.beat)
         if dialect.is_postgresql(self.store.engine):
+            from ultraviolet.hub.messages import Messenger  # noqa: PLC0415  psycopg takes 10 MB; only its users pay
+
             self._messenger = Messenger(dialect.libpq(self.store.engine), self._heard)
             self._messenger.start()
             self.changes.carry = self._messenger.say
@@ -127,12 +143,14 @@ class Hub:
         if self.role != "web":
             keeper = retention.Keeper(self.store, self.changes)
             self._retention = asyncio.create_task(keeper.forever(), name="retention")
+        self._alarm.start()
 
     async def stop(self) -> None:
         """Finish what has begun; what remains is in the tables."""
         for task in filter(None, (self._keeper, self._retention)):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        await self._alarm.stop()
         await self._rest()
         await self.ingest.close()
         self.changes.close()
@@ -140,6 +158,11 @@ class Hub:
             await self._messenger.stop()
         if self._session:
             await self._session.close()
+
+    @property
+    def follows(self) -> bool:
+        """Whether this process goes on following the integrations, as it does from its start to its end."""
+        return self._keeper is None or not self._keeper.done()
 
     def close(self) -> None:
         """Let go of the database."""
@@ -152,19 +175,40 @@ class Hub:
         if known and known[0].updated_at == found.updated_at:
             return known[1]
         signs_in = await self.store.read(lambda c: integrations.credentials(c, self.secrets, integration_id))
-        if self._session is None:
-            self._session = aiohttp.ClientSession()
-        client = integrations.make_client(signs_in, found.requests_per_second, self._session)
+        client = integrations.make_client(signs_in, found.requests_per_second, self._http())
         self._clients[integration_id] = (found, client)
         return client
+
+    def _http(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = self.targets.session()
+        return self._session
+
+    def _single_sign_on(self, settings: Settings) -> tuple[oidc.Provider | None, Rules]:
+        if not settings.oidc_issuer:
+            return None, Rules()
+        known_as = oidc.Client(
+            settings.oidc_issuer,
+            settings.oidc_client_id,
+            settings.oidc_client_secret,
+            settings.oidc_roles_claim,
+        )
+        told = {
+            "roles": settings.oidc_roles,
+            "default_role": settings.oidc_default_role or None,
+            "domains": settings.oidc_domains,
+        }
+        return oidc.Provider(known_as, self._http, self.targets.check), msgspec.convert(told, Rules)
 
     async def site(self, integration_id: int) -> Site:
         """Give what reads an integration and keeps its mirror."""
         client = await self.client(integration_id)
         offered = await self.store.read(lambda c: integrations.offered(c, self.catalog, integration_id))
-        reader = Reader(client, self.catalog, offered)
+        integration = await self.store.read(lambda c: integrations.get(c, integration_id))
+        catalog = self.catalog.following(integration.resources)
+        reader = Reader(client, catalog, offered)
         attention = self._attention[integration_id]
-        return Site(self.store, self.catalog, integration_id, reader, self.changes, attention)
+        return Site(self.store, catalog, integration_id, reader, self.changes, attention)
 
     def setting_up(self, integration_id: int) -> asyncio.Lock:
         """Give the lock that lets one at a time set up an integration in ION."""
@@ -219,7 +263,7 @@ class Hub:
         at_work = self.controllers.get(integration.id)
         problem = at_work.problem if at_work else problems.of(connection, integration.id)
         known = Now(times.present(), problem, heals=self.settings.heal, trouble=self.store.trouble)
-        return freshness.of(connection, self.catalog, integration, known)
+        return freshness.of(connection, self.catalog.following(integration.resources), integration, known)
 
     async def resume_verify(self, verification_id: int) -> None:
         """Let a failed comparison go on where it stopped."""
@@ -264,6 +308,7 @@ class Hub:
                     site = await self.site(id_)
                     self.controllers[id_] = Controllers(site, self._watch(site), heal=self.settings.heal)
                     self.controllers[id_].start()
+            metrics.at_work(len(self.controllers))
 
     def _watch(self, site: Site) -> Callable[[], Awaitable[float]] | None:
         """Give the watchdog's duty; what healing is off for is to see what webhooks alone would leave."""
@@ -323,6 +368,7 @@ class Hub:
         async with self._reloading:
             await asyncio.gather(*(c.stop() for c in self.controllers.values()))
             self.controllers.clear()
+            metrics.at_work(0)
             await self._duties.close()
 
     async def _restart(self, integration_id: int) -> None:
@@ -352,3 +398,8 @@ class Hub:
                 controllers.wake(kind.removeprefix(_WAKE))
         else:
             self.changes.hear(kind, integration_id)
+
+
+def _on_this_machine(public_url: str) -> Sequence[str]:
+    """Where a hub may send requests to though not public: to its own machine, while it serves nobody else."""
+    return LOOPBACK if urlsplit(public_url).hostname in ("localhost", "127.0.0.1", "::1") else ()

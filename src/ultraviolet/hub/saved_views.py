@@ -1,36 +1,58 @@
 """Saved views: tables of objects that someone wants to come back to, each person their own."""
 
-import msgspec
-from sqlalchemy import Connection, delete, insert, select
+from typing import Any
 
-from ultraviolet.errors import InvalidError
+import msgspec
+from sqlalchemy import Connection, Select, delete, insert, select, update
+
+from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.mirror.tables import saved_views
+
+_LONGEST = 2000
 
 
 class SavedView(msgspec.Struct, frozen=True):
     """A table under a name; `query` is the query part of its address."""
 
     id: int
+    resource: str
     name: str
     query: str
 
 
-def list_(connection: Connection, user: str, resource: str) -> list[SavedView]:
-    """Read someone's views of a resource by name."""
-    query = select(saved_views.c.id, saved_views.c.name, saved_views.c.query).where(
-        saved_views.c.user_name == user, saved_views.c.resource == resource
-    )
-    return [SavedView(*row) for row in connection.execute(query.order_by(saved_views.c.name))]
+def list_(connection: Connection, user: str, resource: str | None = None) -> list[SavedView]:
+    """Read someone's views by name, of one resource or all."""
+    query = _of(user).order_by(saved_views.c.resource, saved_views.c.name)
+    if resource is not None:
+        query = query.where(saved_views.c.resource == resource)
+    return [SavedView(*row) for row in connection.execute(query)]
 
 
-def save(connection: Connection, user: str, resource: str, name: str, query: str) -> None:
+def get(connection: Connection, user: str, view_id: int) -> SavedView:
+    """Read one of someone's views; raises NotFoundError, also for one that is not theirs."""
+    row = connection.execute(_of(user).where(saved_views.c.id == view_id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"You have no saved view {view_id}.")
+    return SavedView(*row)
+
+
+def save(connection: Connection, user: str, resource: str, name: str, query: str) -> SavedView:
     """Keep a view; the same name again replaces it."""
-    if not name.strip():
-        raise InvalidError("A view needs a name.")
     where = (saved_views.c.user_name == user, saved_views.c.resource == resource)
-    connection.execute(delete(saved_views).where(*where, saved_views.c.name == name.strip()))
-    values = {"user_name": user, "resource": resource, "name": name.strip(), "query": query[:2000]}
-    connection.execute(insert(saved_views).values(**values))
+    values = _checked(name, query)
+    connection.execute(delete(saved_views).where(*where, saved_views.c.name == values["name"]))
+    made = insert(saved_views).values(user_name=user, resource=resource, **values).returning(saved_views.c.id)
+    return get(connection, user, connection.execute(made).scalar_one())
+
+
+def change(connection: Connection, user: str, view_id: int, name: str, query: str) -> SavedView:
+    """Let one of someone's views be another; raises ConflictError for a name in use."""
+    found, values = get(connection, user, view_id), _checked(name, query)
+    taken = [one for one in list_(connection, user, found.resource) if one.name == values["name"]]
+    if taken and taken[0].id != view_id:
+        raise ConflictError(f"You have another view named {values['name']} already.")
+    connection.execute(update(saved_views).where(saved_views.c.id == view_id).values(**values))
+    return get(connection, user, view_id)
 
 
 def forget(connection: Connection, user: str, view_id: int) -> None:
@@ -38,3 +60,14 @@ def forget(connection: Connection, user: str, view_id: int) -> None:
     connection.execute(
         delete(saved_views).where(saved_views.c.id == view_id, saved_views.c.user_name == user)
     )
+
+
+def _of(user: str) -> Select[Any, Any, Any, Any]:
+    kept = saved_views.c
+    return select(kept.id, kept.resource, kept.name, kept.query).where(kept.user_name == user)
+
+
+def _checked(name: str, query: str) -> dict[str, str]:
+    if not name.strip():
+        raise InvalidError("A view needs a name.", field="name")
+    return {"name": name.strip(), "query": query[:_LONGEST]}

@@ -15,6 +15,7 @@ INTROSPECTION = """query Offered { __schema { queryType { name } mutationType { 
   types { kind name fields(includeDeprecated: true) { name } inputFields { name } enumValues(includeDeprecated: true) { name } } } }"""
 """Only names: what is needed to know what can be asked."""
 
+_LENGTH = len("2026-11-23T23:40:50.123456+00:00")
 _ATTRIBUTE = ("id", "key", "type", "value")
 
 
@@ -26,13 +27,7 @@ class Offered(Struct, frozen=True):
     @classmethod
     def whole(cls, catalog: Catalog) -> Self:
         """Take the contract itself as what is offered."""
-        types: dict[str, frozenset[str]] = {}
-        for name, kind in catalog.schema.type_map.items():
-            members: Mapping[str, object] = (
-                getattr(kind, "fields", None) or getattr(kind, "values", None) or {}
-            )
-            types[name] = frozenset(members)
-        return cls(types)
+        return cls(catalog.types())
 
     @classmethod
     def from_introspection(cls, data: Mapping[str, Any]) -> Self:
@@ -101,10 +96,20 @@ def object_id(resource: Resource, node: Mapping[str, Any]) -> str:
     return ":".join(str(node[name]) for name in resource.key)
 
 
-def document(resource: Resource, node: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring ION's answer into the one form the mirror keeps, so that equal content is equal data."""
+def times_of(resource: Resource) -> frozenset[str]:
+    """Name the fields that are times."""
+    return frozenset(f.name for f in resource.fields if f.type == "DateTime")
+
+
+def document(
+    resource: Resource, node: Mapping[str, Any], times: frozenset[str] | None = None
+) -> dict[str, Any]:
+    """Bring ION's answer into the one form the mirror keeps, so that equal content is equal data.
+
+    `times` are the resource's, for who brings many.
+    """
     doc: dict[str, Any] = {}
-    times = {f.name for f in resource.fields if f.type == "DateTime"}
+    times = times_of(resource) if times is None else times
     for name, value in node.items():
         if name in times and isinstance(value, str):
             doc[name] = _time(value)
@@ -123,6 +128,8 @@ def _related(name: str, rows: list[dict[str, Any]]) -> list[Any]:
 
 
 def _time(value: str) -> str:
+    if len(value) == _LENGTH and value[10] == "T" and value[19] == "." and value.endswith("+00:00"):
+        return value  # as it is already, which it nearly always is
     try:
         return canonical(value)
     except ValueError:

@@ -97,7 +97,7 @@ class SignIn:
             "client_secret": self._client_secret,
         }
         try:
-            async with self._session.post(url, data=form) as response:
+            async with self._session.post(url, data=form, allow_redirects=False) as response:
                 return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise IonUnreachableError(f"ION's sign-in at {url} does not answer: {reason(error)}") from error

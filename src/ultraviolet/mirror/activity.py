@@ -7,13 +7,13 @@ The first pass over a resource is not counted: what it finds is news to nobody.
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from ultraviolet.mirror import arrivals
 from ultraviolet.mirror.state import State
 from ultraviolet.mirror.tables import DELAYS
-from ultraviolet.times import canonical, now
+from ultraviolet.times import now
 
 _COLUMNS = [f"within_{number}" for number in range(len(DELAYS) + 1)]
 _NOTE = text(
@@ -44,10 +44,9 @@ def _delay(state: State, moment: str) -> float | None:
     if state.change == "delete" or stamp is None or stamp == before:
         return None
     try:
-        since = datetime.fromisoformat(canonical(stamp))
-    except ValueError:
+        return arrivals.seconds(stamp, moment)
+    except (ValueError, TypeError):
         return None
-    return max(0.0, (datetime.fromisoformat(moment) - since).total_seconds())
 
 
 def _updated(doc: dict[str, object]) -> str | None:

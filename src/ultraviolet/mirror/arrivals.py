@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -77,7 +78,11 @@ def rename(connection: Connection, integration_id: int, row: Any, cause: str | N
 
 def seconds(began: str, moment: str) -> float:
     """Give the time between two moments; none where the clocks of ION and the hub make it negative."""
-    return max(0.0, (datetime.fromisoformat(moment) - datetime.fromisoformat(began)).total_seconds())
+    return max(0.0, (_moment(moment) - datetime.fromisoformat(began)).total_seconds())
+
+
+_moment = lru_cache(16)(datetime.fromisoformat)
+"""Reads the one moment that a batch is compared with."""
 
 
 def bucket(late: float | None) -> int:

@@ -16,8 +16,8 @@ _QUESTIONS = {
       GROUP BY integration_id, resource, id, version HAVING count(*) > 1) AS twice""",
     "every event is known when it is told again": """SELECT count(*) FROM events e WHERE NOT EXISTS (
       SELECT 1 FROM event_keys k WHERE k.integration_id = e.integration_id AND k.dedupe_key = e.dedupe_key)""",
-    "every link belongs to an object": """SELECT count(*) FROM links l WHERE NOT EXISTS (
-      SELECT 1 FROM objects o WHERE o.integration_id = l.integration_id AND o.resource = l.resource AND o.id = l.id
+    "every link belongs to an object": """SELECT count(*) FROM links l JOIN link_kinds k ON k.id = l.kind WHERE NOT EXISTS (
+      SELECT 1 FROM objects o WHERE o.integration_id = l.integration_id AND o.resource = k.resource AND o.id = l.id
         AND o.deleted_at IS NULL)""",
     "every object known only in part is to be read": """SELECT count(*) FROM objects o
       WHERE o.completeness = 'partial' AND o.deleted_at IS NULL AND NOT EXISTS (

@@ -2,27 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, text
 
 from ultraviolet.ion.catalog import Catalog, Dependent
+from ultraviolet.mirror import bulk
 from ultraviolet.mirror.observation import Mark
 from ultraviolet.mirror.state import STAMPS, State
 
-_CHUNK = 400
-
-_REFERRERS = text(
-    """SELECT id, target_id FROM links
-    WHERE integration_id = :integration AND target_resource = :target AND target_id IN :ids
-      AND resource = :resource AND field = :field"""
-).bindparams(bindparam("ids", expanding=True))
-_SHOWING = text(
-    """SELECT id, target_id FROM links
-    WHERE integration_id = :integration AND target_resource = :target AND target_id IN :ids
-      AND resource = :resource AND field LIKE :field || '/%'"""
-).bindparams(bindparam("ids", expanding=True))
+_REFERRERS = """SELECT l.id, l.target_id FROM link_kinds AS k JOIN links AS l ON l.kind = k.id
+  WHERE k.resource = :resource AND k.field = :field AND k.target_resource = :target
+    AND l.integration_id = :integration AND l.target_id IN :ids"""
 _EVERY = text(
     "SELECT id FROM objects WHERE integration_id = :integration AND resource = :resource AND deleted_at IS NULL"
 )
@@ -34,7 +26,7 @@ class _Search(msgspec.Struct, frozen=True):
     resource: str
     field: str
     target: str
-    how: Literal["refers", "shows", "every"] = "refers"
+    every: bool = False
 
 
 def dependents_of(
@@ -108,7 +100,7 @@ def _sought(state: State, dependent: Dependent) -> Iterable[tuple[_Search, str]]
     if dependent.their_key:
         yield _Search(dependent.resource, dependent.their_key, state.resource), state.id
     if dependent.their_list:
-        yield _Search(dependent.resource, dependent.their_list, state.resource, "shows"), state.id
+        yield _Search(dependent.resource, dependent.their_list, state.resource), state.id
     if dependent.shared:
         field = dependent.shared
         search = _Search(dependent.resource, field, f"{dependent.resource}.{field}")
@@ -117,7 +109,7 @@ def _sought(state: State, dependent: Dependent) -> Iterable[tuple[_Search, str]]
                 yield search, str(doc[field])
 
     if dependent == Dependent(dependent.resource):
-        yield _Search(dependent.resource, "", "", "every"), ""
+        yield _Search(dependent.resource, "", "", every=True), ""
 
 
 def _id(entry: Any) -> str:
@@ -128,15 +120,11 @@ def _found(
     connection: Connection, integration_id: int, search: _Search, targets: Sequence[str]
 ) -> list[tuple[str, str]]:
     """Give pairs of a dependent's id and what it was found by."""
-    given = {"integration": integration_id, "target": search.target, "resource": search.resource}
-    if search.how == "every":
+    given = {"integration": integration_id, "resource": search.resource}
+    if search.every:
         return [(row.id, "") for row in connection.execute(_EVERY, given)]
-    query = _SHOWING if search.how == "shows" else _REFERRERS
-    found: list[tuple[str, str]] = []
-    for start in range(0, len(targets), _CHUNK):
-        asked = given | {"field": search.field, "ids": targets[start : start + _CHUNK]}
-        found += [(row.id, row.target_id) for row in connection.execute(query, asked)]
-    return found
+    asked = given | {"field": search.field, "target": search.target, "ids": targets}
+    return [(id_, target) for id_, target in bulk.ask(connection, _REFERRERS, asked)]
 
 
 def _keep(marks: dict[tuple[str, str], Mark], mark: Mark) -> None:

@@ -38,8 +38,8 @@ from sqlalchemy.types import UserDefinedType
 
 from ultraviolet.errors import InvalidError
 
-Turn = Literal["mirror", "duties", "migration", "partitions"]
-"""What is done by one at a time: a change of an integration's mirror, its duties, a change of the tables."""
+Turn = Literal["mirror", "duties", "migration", "partitions", "alerts"]
+"""What is done by one at a time: a change of an integration's mirror, its duties, a change of the tables, telling people."""
 
 WRITERS = 8
 """Threads of a process that write beside each other on PostgreSQL; deliveries have their own."""
@@ -232,6 +232,26 @@ _KEEP_POSTGRESQL_ROWS = DDL(
     """CREATE TRIGGER %(table)s_keeps BEFORE UPDATE OR DELETE OR TRUNCATE ON %(table)s
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"""
 )
+
+
+def like(connection: Connection, text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    """Compare with a pattern of % and _, letter by letter: SQLite's LIKE takes small and capital ones for the same."""
+    if is_postgresql(connection):
+        return text.like(pattern, escape="\\")
+    return text.op("GLOB", is_comparison=True)(literal(_glob(pattern), AnyText()))
+
+
+def _glob(pattern: str) -> str:
+    """Write a pattern of LIKE as one of GLOB."""
+    meant: list[str] = _PARTS.findall(pattern)
+    return "".join({"%": "*", "_": "?"}.get(part) or _literally(part[-1]) for part in meant)
+
+
+def _literally(letter: str) -> str:
+    return f"[{letter}]" if letter in "*?[" else letter
+
+
+_PARTS = re.compile(r"\\.|.", re.DOTALL)
 
 
 class place_in(GenericFunction[int]):  # noqa: N801  reads as the SQL function it is

@@ -1,66 +1,47 @@
 """The SQL of the door: load what a batch touches, write what became of it, a statement a table."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, text
 
 from ultraviolet.ion.catalog import SHOWN, Catalog
-from ultraviolet.mirror import arrivals, dialect
+from ultraviolet.mirror import arrivals, bulk
 from ultraviolet.mirror.drift import Drift
-from ultraviolet.mirror.observation import Ref
+from ultraviolet.mirror.observation import Origin, Ref
 from ultraviolet.mirror.state import State
+from ultraviolet.mirror.tables import drift, links, objects, versions
 from ultraviolet.times import now
 
-_CHUNK = 400
+_LOAD = """SELECT id, doc, version, completeness, deleted_at, source_time, observed_at, read_at FROM objects
+  WHERE integration_id = :integration AND resource = :resource AND id IN :ids"""
 
-_LOAD = text(
-    """SELECT id, doc, version, completeness, deleted_at, source_time, observed_at, read_at FROM objects
-    WHERE integration_id = :integration AND resource = :resource AND id IN :ids"""
-).bindparams(bindparam("ids", expanding=True))
+_LOAD_STALE = """SELECT id, since, marked_at, reason, marks, error FROM stale
+  WHERE integration_id = :integration AND resource = :resource AND id IN :ids"""
 
-_LOAD_STALE = text(
-    """SELECT id, since, marked_at, reason, marks, error FROM stale
-    WHERE integration_id = :integration AND resource = :resource AND id IN :ids"""
-).bindparams(bindparam("ids", expanding=True))
+_LOAD_DELETIONS = """SELECT object_id, max(coalesce(source_time, received_at)) FROM events
+  WHERE integration_id = :integration AND resource = :resource AND object_id IN :ids AND action = 'DELETE'
+  GROUP BY object_id"""
 
-_LOAD_DELETIONS = text(
-    """SELECT object_id, max(coalesce(source_time, received_at)) AS told FROM events
-    WHERE integration_id = :integration AND resource = :resource AND object_id IN :ids AND action = 'DELETE'
-    GROUP BY object_id"""
-).bindparams(bindparam("ids", expanding=True))
+_SEEN = ("completeness", "source_time", "observed_at", "read_at")
+_KEY = ("integration_id", "resource", "id")
+_CONTENT = ("doc", "version", "deleted_at", "changed_at", "origin", *_SEEN, *_KEY)
+_VERSION = (*_KEY, "version", "change", "doc", "changed", "source_time", "observed_at", "origin")
+_LINK = ("integration_id", "kind", "target_id", "id")
+_DRIFT = (*_KEY, "cause", "fields", "healed_by", "source_time", "wrong_since", "seconds", "healed_at")
 
-_PUT_OBJECT = text(
-    """INSERT INTO objects (integration_id, resource, id, doc, version, completeness, deleted_at, source_time,
-      observed_at, read_at, changed_at, origin)
-    VALUES (:integration, :resource, :id, :doc, :version, :completeness, :deleted_at, :source_time,
-      :observed_at, :read_at, :observed_at, :origin)
-    ON CONFLICT (integration_id, resource, id) DO UPDATE SET doc = excluded.doc, version = excluded.version,
-      completeness = excluded.completeness, deleted_at = excluded.deleted_at, source_time = excluded.source_time,
-      observed_at = excluded.observed_at, read_at = excluded.read_at, changed_at = excluded.changed_at,
-      origin = excluded.origin"""
+_KINDS = "SELECT id, field, target_resource FROM link_kinds WHERE resource = :resource"
+
+_ADD_KIND = text(
+    """INSERT INTO link_kinds (resource, field, target_resource) VALUES (:resource, :field, :target)
+    ON CONFLICT (resource, field, target_resource) DO NOTHING"""
 )
 
-_TOUCH_OBJECT = text(
-    """UPDATE objects SET completeness = :completeness, source_time = :source_time, observed_at = :observed_at,
-      read_at = :read_at WHERE integration_id = :integration AND resource = :resource AND id = :id"""
-)
-
-_ADD_VERSION = text(
-    """INSERT INTO versions (integration_id, resource, id, version, change, doc, changed, source_time,
-      observed_at, origin)
-    VALUES (:integration, :resource, :id, :version, :change, :doc, :changed, :source_time, :observed_at, :origin)"""
-)
-
-_DROP_LINKS = text(
-    "DELETE FROM links WHERE integration_id = :integration AND resource = :resource AND id = :id"
-)
-
-_ADD_LINK = text(
-    """INSERT INTO links (integration_id, resource, id, field, target_resource, target_id)
-    VALUES (:integration, :resource, :id, :field, :target_resource, :target_id)"""
+_DROP_LINK = text(
+    """DELETE FROM links WHERE integration_id = :integration AND kind = :kind AND target_id = :target AND id = :id"""
 )
 
 _PUT_STALE = text(
@@ -75,58 +56,63 @@ _DROP_STALE = text(
     "DELETE FROM stale WHERE integration_id = :integration AND resource = :resource AND id = :id"
 )
 
-_ADD_DRIFT = text(
-    """INSERT INTO drift (integration_id, resource, id, cause, fields, healed_by, source_time, wrong_since, seconds, healed_at)
-    VALUES (:integration, :resource, :id, :cause, :fields, :healed_by, :source_time, :wrong_since, :seconds,
-      :healed_at)"""
-)
-
 
 def load(connection: Connection, integration_id: int, refs: Iterable[Ref]) -> dict[Ref, State]:
     """Give the state of every object asked for, known or not."""
     states = {ref: State(*ref) for ref in refs}
-    by_resource: defaultdict[str, list[str]] = defaultdict(list)
-    for resource, id_ in states:
-        by_resource[resource].append(id_)
-    for resource, ids in by_resource.items():
-        for start in range(0, len(ids), _CHUNK):
-            given = {"integration": integration_id, "resource": resource, "ids": ids[start : start + _CHUNK]}
-            for row in connection.execute(_LOAD, given):
-                _fill(states[resource, row.id], row)
-            for row in connection.execute(_LOAD_STALE, given):
-                state = states[resource, row.id]
-                state.since, state.marked_at, state.reason, state.marks = (
-                    row.since,
-                    row.marked_at,
-                    row.reason,
-                    row.marks,
-                )
-                state.announced, state.trouble = row.reason, row.error
+    for resource, found in _by_resource(states.values()).items():
+        given = {"integration": integration_id, "resource": resource, "ids": list(found)}
+        for id_, doc, version, completeness, deleted_at, source_time, observed_at, read_at in bulk.ask(
+            connection, _LOAD, given
+        ):
+            state = found[id_]
+            state.doc, state.version, state.deleted_at = msgspec.json.decode(doc), version, deleted_at
+            state.completeness, state.was_full = completeness, completeness == "full"
+            state.source_time, state.observed_at, state.read_at = source_time, observed_at, read_at
+        for id_, since, marked_at, reason, marks, error in bulk.ask(connection, _LOAD_STALE, given):
+            state = found[id_]
+            state.since, state.marked_at, state.reason, state.marks = since, marked_at, reason, marks
+            state.announced, state.trouble = reason, error
     return states
 
 
 def load_deletions(connection: Connection, integration_id: int, states: Iterable[State]) -> None:
     """Note of each object when an event last told that it was deleted, if any did."""
-    by_resource: defaultdict[str, dict[str, State]] = defaultdict(dict)
-    for state in states:
-        by_resource[state.resource][state.id] = state
-    for resource, found in by_resource.items():
-        ids = list(found)
-        for start in range(0, len(ids), _CHUNK):
-            given = {"integration": integration_id, "resource": resource, "ids": ids[start : start + _CHUNK]}
-            for row in connection.execute(_LOAD_DELETIONS, given):
-                found[row.object_id].deletion_told = row.told
+    for resource, found in _by_resource(states).items():
+        given = {"integration": integration_id, "resource": resource, "ids": list(found)}
+        for id_, told in bulk.ask(connection, _LOAD_DELETIONS, given):
+            found[id_].deletion_told = told
 
 
 def write(connection: Connection, catalog: Catalog, integration_id: int, states: Sequence[State]) -> None:
     """Write every object once: its content and version if it changed, else only that it was seen."""
-    changed = [s for s in states if s.change]
-    for state in changed:
+    new: list[tuple[Any, ...]] = []
+    old: list[tuple[Any, ...]] = []
+    history: list[tuple[Any, ...]] = []
+    seen: list[tuple[Any, ...]] = []
+    changed: list[State] = []
+    for state in states:
+        if not state.touched and not state.change:
+            continue
+        key = (integration_id, state.resource, state.id)
+        here = (state.completeness, state.source_time, state.observed_at, state.read_at, *key)
+        if state.change is None:
+            seen.append(here)
+            continue
+        changed.append(state)
+        assert state.seen
         state.version += 1
-    dialect.many(connection, _PUT_OBJECT, [_object(integration_id, s) for s in changed])
-    dialect.many(connection, _ADD_VERSION, [_version(integration_id, s) for s in changed])
-    seen = [s for s in states if s.touched and not s.change]
-    dialect.many(connection, _TOUCH_OBJECT, [_object(integration_id, s, doc=False) for s in seen])
+        doc, origin = _json(state.doc), _origin(state.seen.origin)
+        content = (doc, state.version, state.deleted_at, state.observed_at, origin, *here)
+        (new if state.version == 1 else old).append(content)
+        names = _create(tuple(state.doc)) if state.change == "create" else _json(state.changed_fields())
+        history.append(
+            (*key, state.version, state.change, doc, names, state.seen.source_time, state.observed_at, origin)
+        )
+    bulk.add(connection, objects, _CONTENT, new)
+    bulk.change(connection, objects, _CONTENT, old)
+    bulk.add(connection, versions, _VERSION, history)
+    bulk.change(connection, objects, (*_SEEN, *_KEY), seen)
     _write_links(connection, catalog, integration_id, changed)
 
 
@@ -139,8 +125,8 @@ def write_stale(connection: Connection, integration_id: int, states: Sequence[St
         for s in states
         if s.marked and s.marked_at
     ]
-    dialect.many(connection, _DROP_STALE, dropped)
-    dialect.many(connection, _PUT_STALE, kept)
+    bulk.each(connection, _DROP_STALE, dropped)
+    bulk.each(connection, _PUT_STALE, kept)
 
 
 def write_drift(connection: Connection, integration_id: int, drifts: Sequence[Drift]) -> None:
@@ -150,105 +136,113 @@ def write_drift(connection: Connection, integration_id: int, drifts: Sequence[Dr
     }
     kept = [d for d in drifts if d.state.origin and d.state.origin.kind != "event"]
     moment = now()
-    dialect.many(connection, _ADD_DRIFT, [_drift(integration_id, d, moment) for d in [*kept, *told.values()]])
+    rows = [_drift(integration_id, d, moment) for d in [*kept, *told.values()]]
+    bulk.add(connection, drift, _DRIFT, rows)
 
 
-def _fill(state: State, row: Any) -> None:
-    state.doc = msgspec.json.decode(row.doc)
-    state.version, state.completeness, state.deleted_at = row.version, row.completeness, row.deleted_at
-    state.source_time, state.observed_at, state.read_at = row.source_time, row.observed_at, row.read_at
-    state.was_full = row.completeness == "full"
+def _by_resource(states: Iterable[State]) -> Mapping[str, dict[str, State]]:
+    found: defaultdict[str, dict[str, State]] = defaultdict(dict)
+    for state in states:
+        found[state.resource][state.id] = state
+    return found
 
 
 def _key(integration_id: int, state: State) -> dict[str, Any]:
     return {"integration": integration_id, "resource": state.resource, "id": state.id}
 
 
-def _object(integration_id: int, state: State, *, doc: bool = True) -> dict[str, Any]:
-    seen = {
-        "completeness": state.completeness,
-        "source_time": state.source_time,
-        "observed_at": state.observed_at,
-        "read_at": state.read_at,
-    }
-    if not doc:
-        return _key(integration_id, state) | seen
-    content = {
-        "doc": _json(state.doc),
-        "version": state.version,
-        "deleted_at": state.deleted_at,
-        "origin": _origin(state),
-    }
-    return _key(integration_id, state) | seen | content
-
-
-def _version(integration_id: int, state: State) -> dict[str, Any]:
-    return _key(integration_id, state) | {
-        "version": state.version,
-        "change": state.change,
-        "doc": _json(state.doc),
-        "changed": _json(state.changed_fields()),
-        "source_time": state.seen.source_time if state.seen else None,
-        "observed_at": state.observed_at,
-        "origin": _origin(state),
-    }
-
-
-def _drift(integration_id: int, drift: Drift, moment: str) -> dict[str, Any]:
-    state = drift.state
-    return _key(integration_id, state) | {
-        "cause": drift.cause,
-        "fields": _json(drift.fields),
-        "healed_by": _origin(state),
-        "source_time": state.source_time,
-        "wrong_since": drift.since,
-        "seconds": arrivals.seconds(drift.since, moment) if drift.since else None,
-        "healed_at": moment,
-    }
+def _drift(integration_id: int, drift_: Drift, moment: str) -> tuple[Any, ...]:
+    state, since = drift_.state, drift_.since
+    assert state.origin
+    late = arrivals.seconds(since, moment) if since else None
+    what = (drift_.cause, _json(drift_.fields), _origin(state.origin), state.source_time)
+    return (integration_id, state.resource, state.id, *what, since, late, moment)
 
 
 def _write_links(
     connection: Connection, catalog: Catalog, integration_id: int, changed: Sequence[State]
 ) -> None:
+    """Write what changed of whom documents name; sorted, so that neighbours in the table are written together."""
+    added: list[tuple[Any, ...]] = []
     dropped: list[dict[str, Any]] = []
-    added: list[dict[str, Any]] = []
-    for state in changed:
-        before = _links(catalog, state.resource, state.before or {})
-        after = {} if state.deleted_at else _links(catalog, state.resource, state.doc)
-        if before == after and state.change == "update":
+    none = set[tuple[int, str]]()
+    for resource, states in _by_resource(changed).items():
+        keys = _keys(catalog, resource)
+        if not keys:
             continue
-        key = _key(integration_id, state)
-        if state.change != "create":
-            dropped.append(key)
-        added += [
-            key | {"field": f, "target_resource": resource, "target_id": target}
-            for f, (resource, target) in after.items()
-        ]
-    dialect.many(connection, _DROP_LINKS, dropped)
-    dialect.many(connection, _ADD_LINK, added)
+        kinds = _kinds(connection, resource, [(field, target) for field, target, _ in keys])
+        columns = [(field, kinds[field, target], listed) for field, target, listed in keys]
+        names = {field for field, _, _ in keys}
+        for id_, state in states.items():
+            if state.change == "update" and names.isdisjoint(state.changed_fields()):
+                continue
+            before = _named(columns, state.before) if state.before and state.change != "restore" else none
+            after = none if state.deleted_at else _named(columns, state.doc)
+            added += [(integration_id, kind, target, id_) for kind, target in after - before]
+            dropped += [
+                {"integration": integration_id, "kind": kind, "target": target, "id": id_}
+                for kind, target in before - after
+            ]
+    added.sort()
+    bulk.each(connection, _DROP_LINK, dropped)
+    bulk.add(connection, links, _LINK, added)
 
 
-def _links(catalog: Catalog, resource: str, doc: dict[str, Any]) -> dict[str, Ref]:
-    """Give whom a document names, and, to be found by them, whose values it shows or shares (dependents.py)."""
+def _keys(catalog: Catalog, resource: str) -> list[tuple[str, str, bool]]:
+    """Give which fields of a document name others, and, to be found by them, whose values it shows or shares (dependents.py).
+
+    Each is a field, the resource of what it names, and whether it is a list.
+    """
     known = catalog.resources.get(resource)
     if known is None:
-        return {}
-    found = {
-        link.key: (link.resource, str(doc[link.key])) for link in known.links if doc.get(link.key) is not None
+        return []
+    named = {link.key: (link.key, link.resource, False) for link in known.links}
+    shared = {name: (name, f"{resource}.{name}", False) for name in catalog.shared.get(resource, ())}
+    shown = {
+        relation.field: (relation.field, relation.resource, True)
+        for relation in known.relations
+        if relation.kept and relation.field in SHOWN
     }
-    for name in catalog.shared.get(resource, ()):
-        if doc.get(name) is not None:
-            found[name] = (f"{resource}.{name}", str(doc[name]))
-    for relation in known.relations:
-        if relation.kept and relation.field in SHOWN:
-            for row in doc.get(relation.field) or ():
-                found[f"{relation.field}/{row['id']}"] = (relation.resource, str(row["id"]))
+    return [*(named | shared | shown).values()]
+
+
+def _named(columns: Sequence[tuple[str, int, bool]], doc: Mapping[str, Any]) -> set[tuple[int, str]]:
+    found: set[tuple[int, str]] = set()
+    for name, kind, listed in columns:
+        value = doc.get(name)
+        if value is None:
+            continue
+        if listed:
+            found.update((kind, str(row["id"])) for row in value)
+        else:
+            found.add((kind, str(value)))
     return found
 
 
-def _origin(state: State) -> str:
-    assert state.origin
-    return _json({"kind": state.origin.kind, "ref": state.origin.ref})
+def _kinds(
+    connection: Connection, resource: str, wanted: Sequence[tuple[str, str]]
+) -> Mapping[tuple[str, str], int]:
+    """Give the numbers under which links of a resource are written, made where they are new."""
+
+    def known() -> dict[tuple[str, str], int]:
+        given = {"resource": resource}
+        return {(f, t): id_ for id_, f, t in bulk.ask(connection, _KINDS, given)}
+
+    found = known()
+    missing = [{"resource": resource, "field": f, "target": t} for f, t in wanted if (f, t) not in found]
+    bulk.each(connection, _ADD_KIND, missing)
+    return known() if missing else found
+
+
+@lru_cache(64)
+def _origin(origin: Origin) -> str:
+    return _json({"kind": origin.kind, "ref": origin.ref})
+
+
+@lru_cache(1024)
+def _create(names: tuple[str, ...]) -> str:
+    """Write the names of a new object's fields, which are the same for all of a kind."""
+    return _json(sorted(names))
 
 
 def _json(value: Any) -> str:

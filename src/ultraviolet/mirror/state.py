@@ -126,7 +126,5 @@ class State:
 
 
 def _differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    return sorted(k for k in before.keys() | after.keys() if before.get(k, _NONE) != after.get(k, _NONE))
-
-
-_NONE = object()
+    new = [k for k, value in after.items() if k not in before or before[k] != value]
+    return sorted(new if before.keys() <= after.keys() else [*new, *(before.keys() - after.keys())])

@@ -51,6 +51,7 @@ integrations = Table(
     Column("paused", Boolean, nullable=False, default=False),
     Column("incremental_schedule", Text, nullable=False, comment="cron expression, UTC"),
     Column("full_schedule", Text, nullable=False, comment="cron expression, UTC"),
+    Column("resources", JSON, comment="names of the resources chosen to be mirrored; null means all"),
     Column("requests_per_second", Integer, nullable=False, comment="budget shared by heal, fetch and verify"),
     Column(
         "compared_to",
@@ -126,7 +127,9 @@ events = Table(
         comment="verified, unverified (no shared secret known yet) or recovered (from ION's record)",
     ),
     Column(
-        "outcome", Text, comment="null until applied, then: applied, nothing_new, not_understood, replayed"
+        "outcome",
+        Text,
+        comment="null until applied, then: applied, nothing_new, not_chosen, not_understood, replayed",
     ),
     Column("detail", Text, comment="the outcome in words"),
     Column("applied_at", Text),
@@ -203,22 +206,33 @@ versions = Table(
     Column("observed_at", Text, nullable=False),
     Column("origin", JSON, nullable=False),
     Index("versions_by_object", "integration_id", "resource", "id", "version"),
+    Index("versions_in_order", "integration_id", "seq"),
     comment="history: every content an object ever had here",
     sqlite_autoincrement=True,
     **by_month("observed_at"),
 )
 
+link_kinds = Table(
+    "link_kinds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("resource", Text, nullable=False),
+    Column("field", Text, nullable=False, comment="the link's foreign key, such as purchaseOrderId"),
+    Column("target_resource", Text, nullable=False),
+    UniqueConstraint("resource", "field", "target_resource"),
+    comment="which field of which resource names which other: written once, so that a link is a few bytes",
+)
+
 links = Table(
     "links",
     metadata,
-    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
-    Column("resource", Text, primary_key=True),
+    Column("integration_id", _Id, primary_key=True, autoincrement=False),
+    Column("kind", Integer, primary_key=True, autoincrement=False),
+    Column("target_id", Text, primary_key=True),
     Column("id", Text, primary_key=True),
-    Column("field", Text, primary_key=True, comment="the link's foreign key, such as purchaseOrderId"),
-    Column("target_resource", Text, nullable=False),
-    Column("target_id", Text, nullable=False),
-    Index("links_by_target", "integration_id", "target_resource", "target_id"),
-    comment="foreign keys of current objects, to follow links both ways",
+    # An object has some seven of these: a check of foreign keys for each would cost more than writing them.
+    comment="foreign keys of current objects, by what they name; the documents hold the other direction",
+    sqlite_with_rowid=False,
 )
 
 stale = Table(
@@ -333,8 +347,12 @@ users = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("role", Text, nullable=False, comment="viewer, operator or admin"),
     Column("password_hash", Text, comment="argon2id"),
+    Column("issuer", Text, comment="the single sign-on provider that knows them"),
+    Column("subject", Text, comment="what the provider calls them, for good"),
+    Column("provider_email", Text, comment="who first comes from the provider with it becomes this person"),
     Column("created_at", Text, nullable=False),
     Column("last_sign_in_at", Text),
+    UniqueConstraint("issuer", "subject"),
 )
 
 sign_in_links = Table(
@@ -515,4 +533,77 @@ retention = Table(
     Column("removed", JSON, comment="what the last removal removed, by kind"),
     Column("totals", JSON, comment="what was removed ever, by kind; of fetches by state too"),
     comment="how long the past of an integration is kept, and what its removal did last",
+)
+
+# ── alerts: what needs a person, and whom it was told to ──
+
+alert_destinations = Table(
+    "alert_destinations",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False, comment="email, slack or webhook"),
+    Column(
+        "shown", Text, nullable=False, comment="the address as pages show it, without what is secret in it"
+    ),
+    Column("address", LargeBinary, nullable=False, comment="encrypted"),
+    Column("signing_secret", LargeBinary, comment="encrypted; of a signed webhook"),
+    Column("created_at", Text, nullable=False),
+    Column("last_result", Text, comment="what came of the last message, in words"),
+    Column("last_well", Boolean),
+    Column("last_at", Text),
+    comment="where alerts go",
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), comment="null: the hub"),
+    Column("topic", Text, nullable=False),
+    Column("sentence", Text, nullable=False),
+    Column("next_step", Text, nullable=False),
+    Column("opened_at", Text, nullable=False, comment="when it was first found"),
+    Column("gone_since", Text, comment="when it was first not found again"),
+    Column("fixed_at", Text, comment="when it had not been found for a while"),
+    Index(
+        "alerts_open",
+        "integration_id",
+        sqlite_where=text("fixed_at IS NULL"),
+        postgresql_where=text("fixed_at IS NULL"),
+    ),
+    comment="what needed or needs a person",
+)
+
+alert_notices = Table(
+    "alert_notices",
+    metadata,
+    Column("alert_id", _Id, ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
+    Column("destination_id", _Id, ForeignKey("alert_destinations.id", ondelete="CASCADE"), primary_key=True),
+    Column("what", Text, primary_key=True, comment="opened or fixed"),
+    Column("sent_at", Text),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", Text, comment="null: sent, or given up"),
+    Column("error", Text),
+    Index(
+        "alert_notices_due",
+        "next_attempt_at",
+        sqlite_where=text("next_attempt_at IS NOT NULL"),
+        postgresql_where=text("next_attempt_at IS NOT NULL"),
+    ),
+    comment="what each destination is told, once",
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("owner", Text, primary_key=True, comment="the API key or person that chose it"),
+    Column("key", Text, primary_key=True),
+    Column("request", LargeBinary, nullable=False, comment="SHA-256 of method, address and body"),
+    Column("alive_until", Text, comment="who does it says so again before then; null when it is done"),
+    Column("status", Integer, comment="of the answer"),
+    Column("answer", LargeBinary, comment="encrypted, as it may carry a secret that is shown once"),
+    Column("expires_at", Text, nullable=False),
+    Index("idempotency_keys_expired", "expires_at"),
+    comment="answers to be given again where a request is repeated",
 )

@@ -1,18 +1,24 @@
 """The hub as a process: its keys, the first sign-in link, and the file that tells the command line where it runs."""
 
+import asyncio
 import os
 import resource
 import signal
 import socket
+import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 import stamina
+import structlog
 import uvicorn
 from sqlalchemy import Connection
 
+from ultraviolet import traces
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub import access
 from ultraviolet.hub.duties import Role
@@ -21,10 +27,23 @@ from ultraviolet.hub.secrets import new_token
 from ultraviolet.hub.settings import Settings
 from ultraviolet.mirror.dialect import address, wait_for_turn
 from ultraviolet.mirror.store import StoreUnavailableError
+from ultraviolet.web import readiness
 from ultraviolet.web.app import create_app
-from ultraviolet.web.supervisor import Supervisor, given_socket, listen, own_command
+from ultraviolet.web.supervisor import (
+    Supervisor,
+    given_socket,
+    hand_over,
+    listen,
+    own_command,
+    replaces_on_hangup,
+)
 
 _CONNECTIONS = 65_536
+_LOOK_EVERY = 0.05
+_DRAIN = 1.0
+"""Seconds in which whoever is connected may still send a request, and learns that there will be no other."""
+
+log = structlog.get_logger()
 
 
 class ServeOptions(msgspec.Struct, frozen=True):
@@ -51,28 +70,60 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._hub = hub
         self._parent = os.getppid() if supervised else None
+        self._replace = False
+        self.hands_over = False
+        """Whether a successor goes on with the socket."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        readiness.tell("READY=1")
 
     async def on_tick(self, counter: int) -> bool:
-        """Look after what uvicorn looks after, and whether the supervisor still lives."""
+        """Look after what uvicorn looks after, whether the supervisor still lives, and whether to be replaced."""
         orphaned = self._parent is not None and os.getppid() != self._parent
-        return await super().on_tick(counter) or orphaned
+        if self._replace:
+            self._replace = False
+            self.hands_over = await _starts()
+        return await super().on_tick(counter) or orphaned or self.hands_over
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let the streams end, then close as uvicorn does."""
+        """Accept nobody more, answer whoever is connected and send them away, then close as uvicorn does."""
+        readiness.tell("STOPPING=1")
         self._hub.changes.close()
+        for server in self.servers:
+            server.close()
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        ends = time.monotonic() + _DRAIN
+        while self.server_state.connections and time.monotonic() < ends:  # noqa: ASYNC110  uvicorn has no event for it
+            await asyncio.sleep(_LOOK_EVERY)
         await super().shutdown(sockets)
+
+    def replace(self, _number: int, _frame: FrameType | None) -> None:
+        """Let the program on disk go on from here, if it starts at all."""
+        self._replace = True
+
+
+async def _starts() -> bool:
+    """Tell whether the program on disk can be loaded, before this one ends for it."""
+    tried = await asyncio.create_subprocess_exec(sys.executable, "-c", f"import {__name__}")
+    well = await tried.wait() == 0
+    if not well:
+        log.error("process.not_replaced", process=os.getpid())
+    return well
 
 
 def serve(options: ServeOptions) -> None:
     """Run the hub until it is told to stop."""
     settings = Settings.from_environment(data=options.data, public_url=options.url)
+    # Before the hub is announced: who comes at once waits, and is not refused.
+    fd = given_socket() if options.fd is None else options.fd
+    listening = listen(options.host, options.port) if fd is None else socket.socket(fileno=fd)
     if options.workers > 1:
-        _supervise(options, settings)
+        _supervise(options, settings, listening)
         return
     _allow_connections()
-    fd = given_socket() if options.fd is None else options.fd
-    # Before the hub is announced: who comes at once waits, and is not refused.
-    listening = listen(options.host, options.port) if fd is None else socket.socket(fileno=fd)
+    traces.start()
     hub = _open(settings, options.role)
     config = uvicorn.Config(
         create_app(hub),
@@ -88,11 +139,19 @@ def serve(options: ServeOptions) -> None:
     # uvicorn raises the signal again once it has stopped; an orderly end is not a death by signal.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
+    if options.fd is not None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is for the supervisor
+    else:
+        signal.signal(signal.SIGHUP, server.replace if replaces_on_hangup() else server.handle_exit)
+    kept = os.dup(listening.fileno())
     with nullcontext() if options.fd is not None else announced(hub, options.url):
         try:
             server.run([listening])
         finally:
             hub.close()
+            traces.stop()
+    if server.hands_over:
+        hand_over(kept)
 
 
 def _allow_connections() -> None:
@@ -110,13 +169,14 @@ def _open(settings: Settings, role: Role) -> Hub:
     raise AssertionError
 
 
-def _supervise(options: ServeOptions, settings: Settings) -> None:
+def _supervise(options: ServeOptions, settings: Settings, listening: socket.socket) -> None:
     if not address(settings.database_url).drivername.startswith("postgresql"):
         raise InvalidError("Several processes need PostgreSQL: a hub on SQLite is one process")
     hub = _open(settings, options.role)
     given = ["--host", options.host, "--port", str(options.port), "--data", str(options.data)]
     command = own_command("serve", *given, "--role", options.role, "--workers", "1")
-    with announced(hub, options.url), listen(options.host, options.port) as listening:
+    with announced(hub, options.url), listening:
+        listening.set_inheritable(True)
         hub.close()
         Supervisor(command, options.workers, listening).run()
 

@@ -13,18 +13,31 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 import structlog
+from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType]
 
 from ultraviolet.errors import ConflictError
+from ultraviolet.web import readiness
 
 _PATIENCE = 15.0
 _TOO_SOON = 2.0
 """A process that ends sooner than this after its start is started again only after as long a pause."""
+_FIRST_GIVEN = 3
+"""The number under which systemd hands over the first socket."""
+_READY_WITHIN = 90.0
+"""Seconds in which a successor has to be ready; a hub waits a minute for its database."""
 _LOOK_EVERY = 0.1
 
 log = structlog.get_logger()
+
+
+class _Child(NamedTuple):
+    process: subprocess.Popen[bytes]
+    started: float
 
 
 class Supervisor:
@@ -33,64 +46,107 @@ class Supervisor:
     def __init__(self, command: Sequence[str], workers: int, listening: socket.socket) -> None:
         self._command = [*command, "--fd", str(listening.fileno())]
         self._listening = listening
-        self._children: list[tuple[subprocess.Popen[bytes], float] | None] = [None] * workers
+        self._children: list[_Child | None] = [None] * workers
         self._stopping = False
-        self._counts = tempfile.mkdtemp(prefix="ultraviolet-metrics-")
+        self._counts = Path(tempfile.mkdtemp(prefix="ultraviolet-metrics-"))
+        self._readiness = readiness.Listener(self._counts)
         self._replacing: list[int] = []
+        self._successor: _Child | None = None
+        self._told = False
 
     def run(self) -> None:
         """Watch over the processes until told to stop."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        signal.signal(signal.SIGHUP, self._replace)
+        signal.signal(signal.SIGHUP, self._replace if replaces_on_hangup() else self._stop)
         while not self._stopping:
             for slot, child in enumerate(self._children):
-                if child is None or child[0].poll() is not None:
-                    self._start(slot)
+                if child is None or child.process.poll() is not None:
+                    self._start_again(slot)
             if self._replacing:
-                self._end(self._replacing.pop())
+                self._go_on_replacing()
+            if not self._told and all(c and self._is_ready(c) for c in self._children):
+                self._told = True
+                readiness.tell("READY=1")
             time.sleep(_LOOK_EVERY)
-        for child in self._children:
-            if child:
-                child[0].terminate()
-        for slot in range(len(self._children)):
-            self._end(slot)
+        readiness.tell("STOPPING=1")
+        ending = [child for child in (*self._children, self._successor) if child]
+        for child in ending:
+            child.process.terminate()
+        for child in ending:
+            _end(child)
+        self._readiness.close()
         shutil.rmtree(self._counts, ignore_errors=True)
 
-    def _start(self, slot: int) -> None:
+    def _start_again(self, slot: int) -> None:
         before = self._children[slot]
         if before:
-            log.warning("process.ended", process=before[0].pid, code=before[0].returncode)
-            if time.monotonic() - before[1] < _TOO_SOON:
+            self._note_end(before)
+            if time.monotonic() - before.started < _TOO_SOON:
                 time.sleep(_TOO_SOON)
                 if self._stopping:
                     return
+        self._children[slot] = self._start()
+
+    def _start(self) -> _Child:
         child = subprocess.Popen(  # noqa: S603 our own command line
             self._command,
             pass_fds=[self._listening.fileno()],
-            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": self._counts},
+            env={
+                **os.environ,
+                **self._readiness.environment,
+                "PROMETHEUS_MULTIPROC_DIR": str(self._counts),
+            },
         )
-        self._children[slot] = child, time.monotonic()
         log.info("process.started", process=child.pid)
+        return _Child(child, time.monotonic())
 
-    def _end(self, slot: int) -> None:
-        """End a process in order, by force where it does not listen."""
-        child = self._children[slot]
-        if child is None:
-            return
-        self._children[slot] = None
-        child[0].terminate()
-        try:
-            child[0].wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            child[0].kill()
-            child[0].wait()
+    def _go_on_replacing(self) -> None:
+        """Start the next successor; once it is ready, end the one it replaces. One that fails ends it all."""
+        new = self._successor
+        if new is None:
+            self._successor = self._start()
+        elif new.process.poll() is not None or time.monotonic() - new.started > _READY_WITHIN:
+            log.error("process.not_replaced", process=new.process.pid, code=new.process.returncode)
+            self._successor, self._replacing = None, []
+            _end(new)
+        elif self._is_ready(new):
+            slot = self._replacing.pop()
+            old, self._children[slot], self._successor = self._children[slot], new, None
+            if old:
+                _end(old)
+                self._note_end(old)
+
+    def _is_ready(self, child: _Child) -> bool:
+        return self._readiness.is_ready(child.process.pid)
+
+    def _note_end(self, child: _Child) -> None:
+        orderly = child.process.returncode == 0
+        (log.info if orderly else log.warning)(
+            "process.ended", process=child.process.pid, code=child.process.returncode
+        )
+        mark_process_dead(child.process.pid, str(self._counts))
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
 
     def _replace(self, _number: int, _frame: FrameType | None) -> None:
         self._replacing = list(range(len(self._children)))
+
+
+def _end(child: _Child) -> None:
+    """End a process in order, by force where it does not listen."""
+    child.process.terminate()
+    try:
+        child.process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        child.process.kill()
+        child.process.wait()
+
+
+def replaces_on_hangup() -> bool:
+    """Tell whether SIGHUP asks for new processes; from a terminal it says that the terminal is gone."""
+    return sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty()  # pyright: ignore[reportUnnecessaryComparison]
 
 
 class PortTakenError(ConflictError):
@@ -119,8 +175,16 @@ def listen(host: str, port: int) -> socket.socket:
 def given_socket() -> int | None:
     """Give the socket that systemd opened for this process (socket activation), if it did."""
     if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS", "0") != "0":
-        return 3
+        return _FIRST_GIVEN
     return None
+
+
+def hand_over(listening: int) -> None:
+    """Become the program on disk as of now, with the same command line and the socket that listens; does not return."""
+    os.dup2(listening, _FIRST_GIVEN)
+    os.set_inheritable(_FIRST_GIVEN, True)
+    os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  this very program
 
 
 def own_command(*arguments: str) -> list[str]:

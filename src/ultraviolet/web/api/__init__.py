@@ -1,12 +1,16 @@
 """The API under /api/v1: what the pages and the command line can do, for programs."""
 
-from typing import Any
+from typing import Any, cast
 
 from litestar import Router
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.types import ASGIApp
 
+from ultraviolet.hub.hub import Hub
 from ultraviolet.web.api import (
     access,
+    alerts,
+    changes,
     drift,
     event_files,
     events,
@@ -19,10 +23,15 @@ from ultraviolet.web.api import (
     setup,
     status,
     verifications,
+    views,
     webhook_urls,
 )
+from ultraviolet.web.etags import Tagged
 from ultraviolet.web.gate import at_least
+from ultraviolet.web.hooks import Asgi
+from ultraviolet.web.limits import Limited, Limits
 from ultraviolet.web.problems import MEDIA_TYPE, Problem
+from ultraviolet.web.repeats import Repeats
 
 _REFUSALS = {
     400: "The request cannot be read.",
@@ -40,14 +49,15 @@ _REFUSALS = {
 }
 
 
-def router() -> Router:
-    """Gather the routes of the API."""
+def router(hub: Hub) -> Router:
+    """Gather the routes of the API, and what all of them pass through."""
     handlers = [
         *integrations.HANDLERS,
         *setup.HANDLERS,
         *webhook_urls.HANDLERS,
         *events.HANDLERS,
         *objects.HANDLERS,
+        *changes.HANDLERS,
         *exports.HANDLERS,
         *fetches.HANDLERS,
         *findings.HANDLERS,
@@ -56,12 +66,19 @@ def router() -> Router:
         *drift.HANDLERS,
         *event_files.HANDLERS,
         *access.HANDLERS,
+        *alerts.HANDLERS,
+        *views.HANDLERS,
         *status.HANDLERS,
     ]
     for handler in handlers:
         handler.responses = {**_problems(), **(handler.responses or {})}
         handler.security = [{"key": [guard.role]} for guard in _guards(handler)]
-    return Router("/api/v1", route_handlers=handlers)
+    limits = Limits(hub.settings.api_rate_limit)
+
+    def around(app: ASGIApp) -> ASGIApp:
+        return cast("ASGIApp", Limited(Repeats(Tagged(cast("Asgi", app)), hub), limits))
+
+    return Router("/api/v1", route_handlers=handlers, middleware=[around])
 
 
 def _guards(handler: Any) -> list[at_least]:

@@ -3,11 +3,13 @@
 import msgspec
 from litestar import delete, get, patch, post
 from litestar.params import FromPath, JSONBody
+from sqlalchemy import Connection
 
-from ultraviolet.hub import access, audit, sessions
+from ultraviolet.hub import access, audit, provider_people, sessions
 from ultraviolet.hub.access import ApiKey, Role, User
 from ultraviolet.hub.sessions import Session
 from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part, whole
+from ultraviolet.web.etags import IfMatch, unchanged
 from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 
 
@@ -25,10 +27,22 @@ class NewUser(msgspec.Struct, forbid_unknown_fields=True):
     role: Role = "viewer"
 
 
+class UserChanges(msgspec.Struct, forbid_unknown_fields=True):
+    """What is to be different about a person."""
+
+    role: Role
+
+
 class Password(msgspec.Struct, forbid_unknown_fields=True):
     """A new password."""
 
     password: str
+
+
+class ComingFrom(msgspec.Struct, forbid_unknown_fields=True):
+    """How the single sign-on provider will name a person."""
+
+    email: str | None
 
 
 class SignInLink(msgspec.Struct):
@@ -73,10 +87,42 @@ async def create_user(hub: GivenHub, caller: GivenCaller, data: JSONBody[NewUser
     return await hub.store.write(lambda c: access.create_user(c, caller.name, data.name, data.role))
 
 
+@get("/users/{user:str}", guards=[at_least("admin")], tags=["access"])
+async def get_user(hub: GivenHub, user: FromPath[str]) -> User:
+    """Read one person, by number or name."""
+    return await hub.store.read(lambda c: access.find_user(c, user))
+
+
+@patch("/users/{user:str}", guards=[at_least("admin")], tags=["access"])
+async def edit_user(
+    hub: GivenHub,
+    caller: GivenCaller,
+    user: FromPath[str],
+    data: JSONBody[UserChanges],
+    if_match: IfMatch = None,
+) -> User:
+    """Let a person do more or less from now on."""
+
+    def write(connection: Connection) -> User:
+        found = access.find_user(connection, user)
+        unchanged(if_match, found)
+        return access.set_role(connection, caller.name, found.id, data.role)
+
+    return await hub.store.write(write)
+
+
 @delete("/users/{user:str}", guards=[at_least("admin")], tags=["access"])
-async def remove_user(hub: GivenHub, caller: GivenCaller, user: FromPath[str]) -> None:
+async def remove_user(
+    hub: GivenHub, caller: GivenCaller, user: FromPath[str], if_match: IfMatch = None
+) -> None:
     """Remove a person, by number or name, and sign them out everywhere."""
-    await hub.store.write(lambda c: access.remove_user(c, caller.name, access.find_user(c, user).id))
+
+    def write(connection: Connection) -> None:
+        found = access.find_user(connection, user)
+        unchanged(if_match, found)
+        access.remove_user(connection, caller.name, found.id)
+
+    await hub.store.write(write)
 
 
 @post("/users/{user:str}/sign-in-links", guards=[at_least("admin")], tags=["access"])
@@ -95,6 +141,18 @@ async def set_password(
     """Set a person's password; their sessions end."""
     await hub.store.write(
         lambda c: access.set_password(c, caller.name, access.find_user(c, user).id, data.password)
+    )
+
+
+@patch("/users/{user:str}/provider", guards=[at_least("admin")], tags=["access"])
+async def await_from_provider(
+    hub: GivenHub, caller: GivenCaller, user: FromPath[str], data: JSONBody[ComingFrom]
+) -> User:
+    """Say with which verified e-mail address this person will come from the single sign-on provider; null unties them."""
+    return await hub.store.write(
+        lambda c: provider_people.await_from_provider(
+            c, caller.name, access.find_user(c, user).id, data.email
+        )
     )
 
 
@@ -133,10 +191,23 @@ async def create_key(hub: GivenHub, caller: GivenCaller, data: JSONBody[NewKey])
     return MadeKey(key.id, key.name, key.role, token, key.expires_at)
 
 
+@get("/keys/{key_id:int}", guards=[at_least("admin")], tags=["access"])
+async def get_key(hub: GivenHub, key_id: FromPath[int]) -> ApiKey:
+    """Read one API key, without its secret."""
+    return await hub.store.read(lambda c: access.get_key(c, key_id))
+
+
 @delete("/keys/{key_id:int}", guards=[at_least("admin")], tags=["access"], status_code=200)
-async def revoke_key(hub: GivenHub, caller: GivenCaller, key_id: FromPath[int]) -> ApiKey:
+async def revoke_key(
+    hub: GivenHub, caller: GivenCaller, key_id: FromPath[int], if_match: IfMatch = None
+) -> ApiKey:
     """End a key at once and for good."""
-    return await hub.store.write(lambda c: access.revoke_key(c, caller.name, key_id))
+
+    def write(connection: Connection) -> ApiKey:
+        unchanged(if_match, access.get_key(connection, key_id))
+        return access.revoke_key(connection, caller.name, key_id)
+
+    return await hub.store.write(write)
 
 
 @get("/audit", guards=[at_least("admin")], tags=["access"])
@@ -151,14 +222,18 @@ HANDLERS = [
     get_me,
     list_users,
     create_user,
+    get_user,
+    edit_user,
     remove_user,
     create_sign_in_link,
     set_password,
+    await_from_provider,
     list_sessions,
     end_sessions,
     end_session,
     list_keys,
     create_key,
+    get_key,
     revoke_key,
     list_audit,
 ]

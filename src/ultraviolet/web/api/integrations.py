@@ -6,11 +6,13 @@ from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection
 
 from ultraviolet.hub import integrations
+from ultraviolet.hub.choice import Choosable, choosable
 from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.freshness import Freshness
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import Integration, IntegrationChanges, NewIntegration
-from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part
+from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part, whole
+from ultraviolet.web.etags import IfMatch, unchanged
 from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 from ultraviolet.web.reading import freshness
 from ultraviolet.web.reading.freshness import Summary
@@ -50,12 +52,17 @@ async def get_integration(hub: GivenHub, integration: FromPath[str]) -> Integrat
 
 @patch("/integrations/{integration:str}", guards=[at_least("admin")], tags=TAGS)
 async def edit_integration(
-    hub: GivenHub, caller: GivenCaller, integration: FromPath[str], data: JSONBody[IntegrationChanges]
+    hub: GivenHub,
+    caller: GivenCaller,
+    integration: FromPath[str],
+    data: JSONBody[IntegrationChanges],
+    if_match: IfMatch = None,
 ) -> Integration:
     """Change what is given; the rest stays."""
 
     def write(connection: Connection) -> Integration:
         found = integrations.find(connection, integration)
+        unchanged(if_match, found)
         return integrations.edit(connection, hub.secrets, caller.name, found.id, data)
 
     changed = await hub.store.write(write)
@@ -64,9 +71,17 @@ async def edit_integration(
 
 
 @delete("/integrations/{integration:str}", guards=[at_least("admin")], tags=TAGS)
-async def remove_integration(hub: GivenHub, caller: GivenCaller, integration: FromPath[str]) -> None:
+async def remove_integration(
+    hub: GivenHub, caller: GivenCaller, integration: FromPath[str], if_match: IfMatch = None
+) -> None:
     """Forget an integration with its URLs, events, objects and their history."""
-    await hub.store.write(lambda c: integrations.remove(c, caller.name, integrations.find(c, integration).id))
+
+    def write(connection: Connection) -> None:
+        found = integrations.find(connection, integration)
+        unchanged(if_match, found)
+        integrations.remove(connection, caller.name, found.id)
+
+    await hub.store.write(write)
     await hub.reload()
     await hub.ingest.refresh()
 
@@ -107,6 +122,21 @@ async def get_freshness(hub: GivenHub, integration: FromPath[str]) -> Trust:
     return await hub.store.read(read)
 
 
+@get("/integrations/{integration:str}/resources", guards=[at_least("viewer")], tags=TAGS)
+async def list_resources(hub: GivenHub, integration: FromPath[str]) -> Page[Choosable]:
+    """List every resource that can be mirrored, by domain: whether it is chosen, and how many objects there are.
+
+    Choose others with `resources` of the integration itself.
+    """
+
+    def read(connection: Connection) -> list[Choosable]:
+        found = integrations.find(connection, integration)
+        offered = integrations.offered(connection, hub.catalog, found.id)
+        return choosable(connection, hub.catalog, found.id, found.resources, offered)
+
+    return whole(await hub.store.read(read))
+
+
 async def _id(hub: Hub, integration: str) -> int:
     return (await hub.store.read(lambda c: integrations.find(c, integration))).id
 
@@ -121,4 +151,5 @@ HANDLERS = [
     pause_integration,
     resume_integration,
     get_freshness,
+    list_resources,
 ]

@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 from ultraviolet.errors import InvalidError
 from ultraviolet.times import now
 from ultraviolet.web.api.filters import IntegrationName, moment, one
-from ultraviolet.web.api.paging import Cursor, Limit, Page, decode, number, part, whole
+from ultraviolet.web.api.paging import Cursor, Limit, Page, decode, encode, number, part, whole
 from ultraviolet.web.gate import GivenHub, at_least
-from ultraviolet.web.reading import history, objects
+from ultraviolet.web.reading import filters, history, objects, tables
 from ultraviolet.web.reading.history import Comparison, Difference, Place, Then
 from ultraviolet.web.reading.objects import Counted, ObjectShown, VersionShown, Wanted
 
@@ -50,19 +50,37 @@ async def list_objects(
         Literal["fresh", "stale", "partial", "deleted", "any"] | None,
         QueryParameter(name="state", required=False, description="Left out: all that are not deleted."),
     ] = None,
+    asked: Annotated[
+        str | None,
+        QueryParameter(
+            name="filter",
+            required=False,
+            description="A filter in ION's own language, as JSON: fields with the operators "
+            f"{', '.join(filters.OPERATORS)}; `or_`, `and_`; links with a filter of the other side.",
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        QueryParameter(
+            required=False,
+            description="A field, `-field` for downwards, or as ION writes it `FIELD_DESC`; also `changed` and `id`.",
+        ),
+    ] = None,
     at: At = None,
     clock: Clock = "hub",
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[ObjectShown] | Page[Then]:
-    """List objects in the order of their ids; the resource may be named in any style, singular or plural.
+    """List objects, in the order of their ids if not asked otherwise; the resource may be named in any style.
 
     With `at`, all that were not deleted then, as they were.
     """
     known = objects.resource_of(hub.catalog, resource)
     after, when = decode(cursor), moment(at)
-    if when and (q or condition):
-        raise InvalidError("`at` lists a whole resource as it was; leave out `q` and `state`.")
+    if when and (q or condition or asked or sort):
+        raise InvalidError("`at` lists a whole resource as it was; leave out the rest.", field="at")
+    by = tables.order(known, sort) if sort else tables.Order("id", down=False)
+    wanted_fields = filters.read(asked or "{}")
 
     def read_then(connection: Connection) -> list[Then]:
         place = Place(one(connection, integration), known, clock)
@@ -71,11 +89,13 @@ async def list_objects(
     if when:
         return part(await hub.store.read(read_then), limit, lambda then: then.id)
 
-    def read(connection: Connection) -> list[ObjectShown]:
+    def read(connection: Connection) -> tables.Part:
         wanted = Wanted(one(connection, integration), known, q or None, condition)
-        return objects.by_id(connection, wanted, after, limit + 1)
+        also = filters.Filters(connection, hub.catalog).holds(known, wanted_fields)
+        return tables.part(connection, wanted, [], by, after, limit, also)
 
-    return part(await hub.store.read(read), limit, lambda shown: shown.id)
+    found = await hub.store.read(read)
+    return Page(found.rows, encode(found.next) if found.next else None)
 
 
 @get("/objects/{resource:str}/{object_id:str}", guards=[at_least("viewer")], tags=TAGS)

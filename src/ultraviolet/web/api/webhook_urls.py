@@ -11,6 +11,7 @@ from ultraviolet.hub import integrations, setup, webhook_urls
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.webhook_urls import WebhookUrl
 from ultraviolet.web.api.paging import Page, whole
+from ultraviolet.web.etags import IfMatch, unchanged
 from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 
 
@@ -76,9 +77,16 @@ async def rotate_webhook_url(hub: GivenHub, caller: GivenCaller, url_id: FromPat
 
 
 @delete("/webhook-urls/{url_id:int}", guards=[at_least("admin")], status_code=200, tags=["webhook URLs"])
-async def revoke_webhook_url(hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]) -> WebhookUrl:
+async def revoke_webhook_url(
+    hub: GivenHub, caller: GivenCaller, url_id: FromPath[int], if_match: IfMatch = None
+) -> WebhookUrl:
     """End a URL at once."""
-    ended = await hub.store.write(lambda c: webhook_urls.revoke(c, caller.name, url_id))
+
+    def write(connection: Connection) -> WebhookUrl:
+        unchanged(if_match, webhook_urls.get(connection, url_id))
+        return webhook_urls.revoke(connection, caller.name, url_id)
+
+    ended = await hub.store.write(write)
     await hub.ingest.refresh()
     return ended
 

@@ -10,12 +10,14 @@ from ultraviolet.web.gate import AnyRequest
 from ultraviolet.web.guard import SignInGuard
 from ultraviolet.web.pages import (
     account,
+    alerts,
     drift,
     events,
     fetches,
     integrations,
     objects,
     overview,
+    provider,
     retention,
     search,
     set_up,
@@ -35,6 +37,7 @@ def router(render: Renderer, sign_ins: SignInGuard) -> Router:
     handlers = [
         *overview.HANDLERS,
         *sign_in.HANDLERS,
+        *provider.HANDLERS,
         *integrations.HANDLERS,
         *webhooks.HANDLERS,
         *set_up.HANDLERS,
@@ -46,6 +49,7 @@ def router(render: Renderer, sign_ins: SignInGuard) -> Router:
         *search.HANDLERS,
         *settings.HANDLERS,
         *retention.HANDLERS,
+        *alerts.HANDLERS,
         *account.HANDLERS,
         *shell.HANDLERS,
     ]

@@ -8,7 +8,7 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.errors import InvalidError, NotFoundError
-from ultraviolet.hub import access, sessions
+from ultraviolet.hub import access, provider_people, sessions
 from ultraviolet.hub.access import User
 from ultraviolet.web.gate import COOKIE, AnyRequest, GivenHub, at_least
 from ultraviolet.web.pages.render import GivenRenderer
@@ -83,6 +83,7 @@ async def show_of(
         return {"user": user, "current": known[1] if known else 0, "sessions": found, "has_password": False}
 
     context = await hub.store.read(read)
+    context |= {"provider": hub.settings.oidc_name if hub.provider else ""}
     return render.page(request, "account.html", own=False, here=f"/settings/users/{user_id}", **context)
 
 
@@ -104,6 +105,14 @@ async def end_all_of(request: AnyRequest, hub: GivenHub, user_id: FromPath[int])
     return Redirect(f"/settings/users/{user_id}/sessions", status_code=303)
 
 
+@post("/settings/users/{user_id:int}/provider", guards=ADMIN, include_in_schema=False)
+async def await_from_provider(request: AnyRequest, hub: GivenHub, user_id: FromPath[int]) -> Redirect:
+    """Say with which address a person will come from the provider, or untie them."""
+    actor, email = _name(request), str((await request.form()).get("email", "")).strip() or None
+    await hub.store.write(lambda c: provider_people.await_from_provider(c, actor, user_id, email))
+    return Redirect(f"/settings/users/{user_id}/sessions", status_code=303)
+
+
 def _name(request: AnyRequest) -> str:
     assert request.user
     return request.user.name
@@ -116,4 +125,4 @@ def _own(connection: Connection, request: AnyRequest) -> tuple[User, int]:
     return known
 
 
-HANDLERS = [show, end, end_others, set_password, show_of, end_of, end_all_of]
+HANDLERS = [show, end, end_others, set_password, show_of, end_of, end_all_of, await_from_provider]

@@ -18,9 +18,11 @@ log = structlog.get_logger()
 
 
 @get("/sign-in", include_in_schema=False)
-async def form(request: AnyRequest, render: GivenRenderer, next_page: FromQuery[str] = "/") -> Response[str]:
-    """Ask for name and password."""
-    return sign_in_page(request, render, goal=next_page)
+async def form(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, next_page: FromQuery[str] = "/"
+) -> Response[str]:
+    """Ask for name and password, or offer the provider."""
+    return sign_in_page(request, hub, render, goal=next_page)
 
 
 @post("/sign-in", include_in_schema=False)
@@ -32,13 +34,13 @@ async def sign_in(
     name, password, goal = (str(sent.get(field, "")) for field in ("name", "password", "next"))
     place = place_of(request, sign_ins)
     if not sign_ins.may_try(place.source, name):
-        return _too_often(request, render, goal)
+        return _too_often(request, hub, render, goal)
     user = await hub.store.read(lambda c: access.check_password(c, name, password))
     if user is None:
         sign_ins.failed(place.source, name)
         log.warning("sign_in.refused", source=place.source, way="password")
         failed = "Name and password do not match. An administrator can make a one-time link instead."
-        return sign_in_page(request, render, failed, 401, goal)
+        return sign_in_page(request, hub, render, failed, 401, goal)
     session = await hub.store.write(lambda c: access.begin_session(c, user, "password", place))
     return await signed_in(request, hub, session, goal)
 
@@ -60,13 +62,13 @@ async def redeem(
     """Trade the link for a session."""
     place = place_of(request, sign_ins)
     if not sign_ins.may_try(place.source, ""):
-        return _too_often(request, render, "/")
+        return _too_often(request, hub, render, "/")
     session = await hub.store.write(lambda c: access.redeem_link(c, token, place))
     if session is None:
         sign_ins.failed(place.source, "")
         log.warning("sign_in.refused", source=place.source, way="link")
         failed = "This link was used already or is older than 15 minutes."
-        return sign_in_page(request, render, failed, 401)
+        return sign_in_page(request, hub, render, failed, 401)
     return await signed_in(request, hub, session, "/")
 
 
@@ -81,10 +83,12 @@ async def sign_out(request: AnyRequest, hub: GivenHub) -> Redirect:
 
 
 def sign_in_page(
-    request: AnyRequest, render: Renderer, failed: str = "", status: int = 200, goal: str = "/"
+    request: AnyRequest, hub: Hub, render: Renderer, failed: str = "", status: int = 200, goal: str = "/"
 ) -> Response[str]:
     """Ask who it is, and say what went wrong before."""
-    return render.page(request, "sign_in.html", status=status, next=_inside(goal), failed=failed)
+    provider = hub.settings.oidc_name if hub.provider else ""
+    given = {"next": _inside(goal), "failed": failed, "provider": provider}
+    return render.page(request, "sign_in.html", status=status, **given)
 
 
 def place_of(request: AnyRequest, sign_ins: SignInGuard) -> Place:
@@ -103,9 +107,9 @@ async def signed_in(request: AnyRequest, hub: Hub, session: str, goal: str) -> R
     return Redirect(_inside(goal), status_code=303, cookies=[cookie])
 
 
-def _too_often(request: AnyRequest, render: Renderer, goal: str) -> Response[str]:
+def _too_often(request: AnyRequest, hub: Hub, render: Renderer, goal: str) -> Response[str]:
     failed = "Too many tries that failed. Wait a little before the next one."
-    page = sign_in_page(request, render, failed, 429, goal)
+    page = sign_in_page(request, hub, render, failed, 429, goal)
     page.headers["Retry-After"] = _WAIT_SECONDS
     return page
 

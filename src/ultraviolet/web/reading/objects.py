@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, Text, and_, case, cast, func, or_, select, tuple_
+from sqlalchemy import Connection, RowMapping, Select, Text, and_, case, cast, func, or_, select
 
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.mirror import dialect
-from ultraviolet.mirror.tables import links, objects, retention, stale, versions
+from ultraviolet.mirror.tables import link_kinds, links, objects, retention, stale, versions
+from ultraviolet.near_misses import did_you_mean
 from ultraviolet.web.reading import people
 from ultraviolet.web.reading.people import Person
 
@@ -119,15 +120,6 @@ def counts(connection: Connection, catalog: Catalog, integration_id: int) -> lis
         for name, total, changed in connection.execute(query.group_by(objects.c.resource))
     ]
     return sorted(found, key=lambda one: one.title)
-
-
-def by_id(connection: Connection, wanted: Wanted, after: str | None, limit: int) -> list[ObjectShown]:
-    """List objects in the order of their ids, which stays the same while objects change."""
-    query = listing(connection, wanted).order_by(func.length(objects.c.id), objects.c.id).limit(limit)
-    if after is not None:
-        place = tuple_(func.length(objects.c.id), objects.c.id)
-        query = query.where(place > tuple_(len(after), after))
-    return shown(connection, wanted.resource, query)
 
 
 def newest(connection: Connection, wanted: Wanted, limit: int) -> list[ObjectShown]:
@@ -253,12 +245,13 @@ def linked_from(
     """Follow links backwards: who names this object, most first."""
     here = (
         links.c.integration_id == integration_id,
-        links.c.target_resource == resource.name,
         links.c.target_id == id_,
+        links.c.kind == link_kinds.c.id,
+        link_kinds.c.target_resource == resource.name,
     )
     count = func.count().label("count")
     # The limit keeps SQLite from choosing an index for the grouping instead of the one for the target.
-    found = select(links.c.resource, links.c.field).where(*here).limit(_COUNTED).subquery()
+    found = select(link_kinds.c.resource, link_kinds.c.field).where(*here).limit(_COUNTED).subquery()
     query = select(found.c.resource, found.c.field, count).group_by(found.c.resource, found.c.field)
     groups = connection.execute(query.order_by(count.desc())).all()
     return [
@@ -270,13 +263,12 @@ def linked_from(
 def _some(connection: Connection, here: Sequence[Any], resource: str, key: str) -> list[LinkShown]:
     joined = and_(
         objects.c.integration_id == links.c.integration_id,
-        objects.c.resource == links.c.resource,
+        objects.c.resource == link_kinds.c.resource,
         objects.c.id == links.c.id,
     )
     query = (
         select(objects.c.id, objects.c.doc)
-        .select_from(links.join(objects, joined))
-        .where(*here, links.c.resource == resource, links.c.field == key)
+        .where(*here, joined, link_kinds.c.resource == resource, link_kinds.c.field == key)
         .limit(_SOME)
     )
     return [LinkShown(resource, row.id, title(row.doc), found=True) for row in connection.execute(query)]
@@ -294,7 +286,10 @@ def resource_of(catalog: Catalog, name: str) -> Resource:
     """Find a resource by any of its names; raises NotFoundError."""
     resource = catalog.resolve(name)
     if resource is None:
-        raise NotFoundError(f"ION has no resource {name}; `GET /api/v1/objects` lists those with objects.")
+        near = did_you_mean(name, [one.name for one in catalog.mirrored])
+        raise NotFoundError(
+            f"ION has no resource {name}.{near or ' `GET /api/v1/objects` lists those with objects.'}"
+        )
     return resource
 
 

@@ -9,8 +9,10 @@ from sqlalchemy import ColumnElement, Connection, Float, and_, cast, func, liter
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Field, Link, Resource
+from ultraviolet.ion.naming import constant
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import objects
+from ultraviolet.near_misses import did_you_mean
 from ultraviolet.web.reading.objects import ObjectShown, Wanted, listing, shown
 
 Kind = Literal["text", "number", "flag", "time", "choice", "link", "other"]
@@ -94,20 +96,27 @@ def condition(resource: Resource, written: str) -> Condition:
     field, _, rest = written.partition(":")
     operator, _, value = rest.partition(":")
     if operator not in OPERATORS or not resource.field(field):
+        near = "" if resource.field(field) else did_you_mean(field, [one.name for one in resource.fields])
         raise InvalidError(
-            f"{written} is not a filter such as status:is:REQUESTED (operators: {', '.join(OPERATORS)})."
+            f"{written} is not a filter such as status:is:REQUESTED (operators: {', '.join(OPERATORS)}).{near}"
         )
     return Condition(field, operator, value)
 
 
 def order(resource: Resource, written: str | None) -> Order:
-    """Read `field` or `-field`; raises InvalidError."""
+    """Read `field` or `-field`, or as ION writes it `FIELD_ASC` or `FIELD_DESC`; raises InvalidError."""
     if not written:
         return Order()
-    by = written.removeprefix("-")
-    if by not in ("changed", "id") and not resource.field(by):
-        raise InvalidError(f"{resource.title} cannot be sorted by {by}.")
-    return Order(by, written.startswith("-"))
+    by, down = written.removeprefix("-"), written.startswith("-")
+    name, _, direction = written.rpartition("_")
+    known = {field.name for field in resource.fields}
+    if written not in known and direction in ("ASC", "DESC"):
+        by = next((one for one in known if constant(one).lstrip("_") == name.lstrip("_")), written)
+        down = direction == "DESC"
+    if by not in ("changed", "id") and by not in known:
+        near = did_you_mean(by, ["changed", *known])
+        raise InvalidError(f"{resource.title} cannot be sorted by {written}.{near}", field="sort")
+    return Order(by, down)
 
 
 def part(
@@ -117,13 +126,16 @@ def part(
     by: Order,
     after: str | None,
     limit: int,
+    also: ColumnElement[bool] | None = None,
 ) -> Part:
-    """Read a part of a table; `after` is the `next` of the part before."""
+    """Read a part of a table; `after` is the `next` of the part before, `also` one more condition."""
     known = columns(wanted.resource)
     key, place = _key(connection, known, by), (func.length(objects.c.id), objects.c.id)
     query = listing(connection, wanted)
     for each in conditions:
         query = query.where(_holds(connection, known[each.field], each))
+    if also is not None:
+        query = query.where(also)
     if after:
         query = query.where(_behind(key, by, after))
     direction = key.desc() if by.down else key
@@ -145,7 +157,7 @@ def part(
 def _behind(key: ColumnElement[Any], by: Order, after: str) -> ColumnElement[bool]:
     try:
         value, id_ = json.loads(after)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise InvalidError(
             "This cursor belongs to another list; begin anew without one.", field="cursor"
         ) from error

@@ -1,0 +1,258 @@
+"""A hub's database filled straight through its tables: so many objects, each with a version, its links and an event."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert
+
+from ultraviolet import times
+from ultraviolet.hub.hub import Hub
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.mirror.tables import (
+    activity,
+    arrivals,
+    drift,
+    events,
+    fetch_steps,
+    fetches,
+    links,
+    objects,
+    verification_steps,
+    verifications,
+    versions,
+    watermarks,
+)
+
+SHARES = {
+    "parts_inventory": 67,
+    "purchase_order_lines": 20,
+    "purchase_orders": 10,
+    "parts": 2,
+    "suppliers": 1,
+}
+"""In percent: most of a plant is stock."""
+INTEGRATION = 1
+_CHUNK = 5_000
+_WORDS = [
+    "injector",
+    "nozzle",
+    "seal",
+    "bracket",
+    "harness",
+    "valve",
+    "turbine",
+    "flange",
+    "gasket",
+    "bearing",
+    "sensor",
+    "manifold",
+]
+_FETCHES = 60
+
+
+def fill(hub: Hub, count: int, days: int) -> dict[str, int]:
+    """Put so many objects, as many versions and events, and so many days of counts into the first integration.
+
+    Gives how many objects of each resource.
+    """
+    counts = {name: max(2, count * share // 100) for name, share in SHARES.items()}
+    began = times.present() - timedelta(hours=1)
+    for resource, number in counts.items():
+        ids = iter(range(1, number + 1))
+        while chunk := list(islice(ids, _CHUNK)):
+            hub.store.write_now(_rows(hub.catalog, resource, chunk, counts, began))
+    hub.store.write_now(_work(hub.catalog, counts, began, min(days, 90)))
+    return counts
+
+
+def _rows(
+    catalog: Catalog, resource: str, ids: Sequence[int], counts: dict[str, int], began: datetime
+) -> Callable[[Connection], object]:
+    kind = catalog.resources[resource]
+    empty = {field.name: None for field in kind.fields if field.stored}
+    keys = {link.key: link.resource for link in kind.links if link.resource in counts}
+
+    def docs() -> Iterator[dict[str, Any]]:
+        for id_ in ids:
+            moment = times.text(began + timedelta(milliseconds=id_ % 3_500_000))
+            yield empty | _values(resource, id_, counts) | {"_created": moment, "_updated": moment, "id": id_}
+
+    def work(connection: Connection) -> None:
+        here = {"integration_id": INTEGRATION, "resource": resource}
+        origin = {"kind": "fetch", "ref": "1"}
+        made = list(docs())
+        seen = [
+            {"source_time": doc["_updated"], "observed_at": doc["_updated"], "origin": origin} for doc in made
+        ]
+        put(
+            connection,
+            objects,
+            [
+                {**here, "id": str(doc["id"]), "doc": doc, "version": 1, "completeness": "full", **also}
+                | {"read_at": doc["_updated"], "changed_at": doc["_updated"]}
+                for doc, also in zip(made, seen, strict=True)
+            ],
+        )
+        put(
+            connection,
+            versions,
+            [
+                {**here, "id": str(doc["id"]), "version": 1, "change": "create", "doc": doc, **also}
+                | {"changed": [name for name, value in doc.items() if value is not None]}
+                for doc, also in zip(made, seen, strict=True)
+            ],
+        )
+        put(
+            connection,
+            links,
+            [
+                {
+                    **here,
+                    "id": str(doc["id"]),
+                    "field": key,
+                    "target_resource": target,
+                    "target_id": str(doc[key]),
+                }
+                for doc in made
+                for key, target in keys.items()
+                if doc[key] is not None
+            ],
+        )
+        put(connection, events, [_event(resource, doc) for doc in made])
+
+    return work
+
+
+def _values(resource: str, id_: int, counts: dict[str, int]) -> dict[str, Any]:
+    said = f"{_WORDS[id_ % 12]} {_WORDS[id_ // 12 % 12]} {id_ * 7919 % 99991}"
+    common = {
+        "_etag": hashlib.md5(said.encode(), usedforsecurity=False).hexdigest(),
+        "entityId": id_ + 10_000_000,
+    }
+    match resource:
+        case "suppliers":
+            mine = {
+                "name": f"Supplier {said}",
+                "email": f"orders{id_}@example.test",
+                "address": "1 Dock Road",
+            }
+        case "parts":
+            mine = {
+                "partNumber": f"PN-{id_:06}",
+                "description": f"A {said}",
+                "cost": id_ % 977 / 7,
+                "revision": "A",
+            }
+        case "purchase_orders":
+            mine = {"description": f"Order of {said}", "status": "ORDERED" if id_ % 3 else "DRAFT"} | {
+                "cost": id_ * 31 % 100_003 / 10,
+                "supplierId": id_ % counts["suppliers"] + 1,
+            }
+        case "purchase_order_lines":
+            mine = {
+                "purchaseOrderId": id_ % counts["purchase_orders"] + 1,
+                "partId": id_ % counts["parts"] + 1,
+            } | {
+                "quantity": id_ % 500,
+                "cost": id_ * 17 % 10_007 / 10,
+                "status": "ORDERED",
+            }
+        case _:
+            mine = {"serialNumber": f"SN-{id_:07}", "lotNumber": f"LOT-{id_ // 50}"} | {
+                "partId": id_ % counts["parts"] + 1,
+                "quantity": id_ * 13 % 1_009,
+            }
+    return common | mine
+
+
+def _event(resource: str, doc: dict[str, Any]) -> dict[str, Any]:
+    body = b'{"resource": "%s", "action": "UPDATE", "id": %d, "etag": "%s"}' % (
+        resource.encode(),
+        doc["id"],
+        doc["_etag"].encode(),
+    )
+    return {
+        "integration_id": INTEGRATION,
+        "webhook_url_id": 1,
+        "dedupe_key": hashlib.sha256(body).digest(),
+        "resource": resource,
+        "action": "UPDATE",
+        "object_id": str(doc["id"]),
+        "received_at": doc["_updated"],
+        "body": body,
+        "headers": {"content-type": "application/json"},
+        "signature": "verified",
+        "deliveries": 1,
+        "outcome": "applied",
+        "applied_at": doc["_updated"],
+    }
+
+
+def _work(catalog: Catalog, counts: dict[str, int], began: datetime) -> Callable[[Connection], object]:
+    """What fetches, comparisons and days of counting leave behind."""
+    moment = times.text(began)
+    hours = [times.text(began - timedelta(hours=ago))[:13] for ago in range(24 * days)]
+    minutes = [times.text(began + timedelta(minutes=more))[:16] for more in range(60)]
+    mirrored = [resource.name for resource in catalog.mirrored]
+    causes = ("", "link", "late", "computed", "no_event_sent")
+
+    def work(connection: Connection) -> None:
+        here = {"integration_id": INTEGRATION}
+        buckets = {f"within_{n}": n for n in range(12)}
+        put(connection, activity, [{**here, "minute": m, "changes": 66, **buckets} for m in minutes])
+        put(
+            connection,
+            arrivals,
+            [
+                {
+                    **here,
+                    "hour": hour,
+                    "resource": name,
+                    "cause": cause,
+                    "healed_by": "heal",
+                    "bucket": 9,
+                    "count": 3,
+                }
+                for hour in hours
+                for name in counts
+                for cause in causes
+            ],
+        )
+        put(
+            connection,
+            drift,
+            [
+                {**here, "resource": "parts_inventory", "id": str(n), "cause": "link", "fields": ["partId"]}
+                | {"healed_by": {"kind": "heal"}, "seconds": 1.5, "healed_at": moment}
+                for n in range(1, 2001)
+            ],
+        )
+        marks = [{**here, "resource": n, "updated": moment, "proven_at": moment} for n in mirrored]
+        put(connection, watermarks, marks)
+        done = {"state": "done", "started_at": moment, "finished_at": moment, "requested_by": "schedule"}
+        runs = range(1, _FETCHES + 1)
+        put(
+            connection,
+            fetches,
+            [{**here, **done, "id": n, "mode": "full", "accept_absence": False} for n in runs],
+        )
+        put(connection, verifications, [{**here, **done, "id": n, "mirrored": 10} for n in runs])
+        step = {"state": "done", "read": 10, "changed": 1, "deleted": 0}
+        put(connection, fetch_steps, [{"fetch_id": n, "resource": r, **step} for n in runs for r in mirrored])
+        part = {"state": "done", "compared": 10, "total": 10}
+        put(
+            connection,
+            verification_steps,
+            [{"verification_id": n, "resource": r, **part} for n in runs for r in mirrored],
+        )
+
+    return work
+
+
+def put(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Add rows, many in a statement."""
+    for start in range(0, len(rows), _CHUNK):
+        connection.execute(insert(table), rows[start : start + _CHUNK])

@@ -1,0 +1,191 @@
+"""`pages`: the server's time for every page over a full mirror, beside a page of the same server that reads nothing."""
+
+import asyncio
+import logging
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from bench.filled import fill
+from bench.frame import Budget, Figure, Scale, Spread, expect, figure
+from bench.hooks_server import set_up
+from bench.stores import stores
+from ultraviolet.hub import access
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.settings import Settings
+from ultraviolet.mirror import dialect
+from ultraviolet.web.app import create_app
+from ultraviolet.web.gate import COOKIE
+
+OBJECTS = 100_000
+REQUESTS = 40
+AT_ONCE, USABLE = 100.0, 1000.0
+"""Milliseconds: what is asked at 100,000 objects, and of more."""
+BARE = "/sign-in"
+PAGES = {
+    "overview": "/",
+    "events": "/events",
+    "events, none found": "/events?action=DELETE",
+    "events, text in the body": "/events?q=nobody+says+this",
+    "event": "/events/17",
+    "objects": "/objects",
+    "table": "/objects/parts_inventory",
+    "table, second page": "/objects/parts_inventory?cursor={cursor}",
+    "table sorted by a field": "/objects/parts_inventory?sort=-quantity",
+    "table narrowed, many": "/objects/parts_inventory?where=quantity:from:500",
+    "table narrowed, few": "/objects/parts_inventory?where=serialNumber:is:sn-0000017",
+    "table narrowed, none": "/objects/parts_inventory?where=serialNumber:has:nobody",
+    "table, text found": "/objects/parts_inventory?q=n-000001",
+    "table, text not found": "/objects/parts_inventory?q=nobody",
+    "object": "/objects/parts_inventory/17",
+    "object linked from many": "/objects/parts/1",
+    "search, found": "/search?q=turbine",
+    "search, one": "/search?q=SN-0000017",
+    "search, not found": "/search?q=nobody+says+this",
+    "fetches": "/fetches",
+    "fetch": "/fetches/1",
+    "drift": "/drift",
+    "drift, 90 days": "/drift?days=90",
+    "verifications": "/verifications",
+    "verification": "/verifications/1",
+    "integrations": "/integrations",
+    "integration": "/integrations/1",
+    "freshness": "/integrations/1/freshness",
+    "webhooks": "/webhooks",
+    "settings": "/settings",
+    "audit log": "/settings/audit",
+    "about": "/settings/about",
+}
+SAYS = {
+    "table": "SN-",
+    "table narrowed, few": "SN-0000017",
+    "table narrowed, none": "Nothing matches",
+    "table, text found": "SN-000001",
+    "table, text not found": "Nothing matches",
+    "object": "SN-0000017",
+    "search, one": "SN-0000017",
+    "search, not found": "No current object of any resource has this id or text",
+}
+"""What a page has to say for its time to count."""
+
+
+class Browser:
+    """Asks the application as a server would, without a network."""
+
+    def __init__(self, app: Any, cookie: str) -> None:
+        self._app = app
+        self._cookie = cookie
+
+    async def get(self, address: str, cookie: str | None = None) -> tuple[float, str]:
+        """Give the milliseconds a page took, and the page; raises LossyRunError where it is none."""
+        path, _, query = address.partition("?")
+        headers = [
+            (b"host", b"127.0.0.1"),
+            (b"accept", b"text/html"),
+            (b"cookie", f"{COOKIE}={self._cookie if cookie is None else cookie}".encode()),
+        ]
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "GET",
+            "path": path,
+        }
+        scope |= {
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": headers,
+            "scheme": "http",
+        }
+        scope |= {"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "root_path": ""}
+        status, parts = 0, list[bytes]()
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Mapping[str, Any]) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            parts.append(message.get("body", b""))
+
+        began = time.perf_counter()
+        await self._app(scope, receive, send)
+        took = (time.perf_counter() - began) * 1000
+        expect(f"status of {address}", 200, status)
+        return took, b"".join(parts).decode()
+
+
+def measure(scale: Scale) -> list[Figure]:
+    """Fill a hub on either store, then ask for every page in turn with the bare one."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    with tempfile.TemporaryDirectory() as directory, stores() as found:
+        figures: list[Figure] = []
+        for store, new in found.items():
+            data = Path(directory) / store
+            data.mkdir()
+            settings = Settings(data=data, database_url=new(data), public_url="http://127.0.0.1")
+            hub = Hub.open(settings)
+            figures += asyncio.run(_measured(hub, store, scale))
+            hub.close()
+        return figures
+
+
+async def _measured(hub: Hub, store: str, scale: Scale) -> list[Figure]:
+    set_up(hub)
+    count = scale.of(OBJECTS, 200)
+    counts = fill(hub, count, scale.of(60, 3))
+    hub.store.write_now(_analyse)
+    browser = Browser(create_app(hub), hub.store.write_now(_session))
+    limit = AT_ONCE if count <= OBJECTS else USABLE
+    figures = [await _page(browser, name, address, store, scale, limit) for name, address in PAGES.items()]
+    _, page = await browser.get("/objects")
+    for number in counts.values():
+        expect("the count of a resource on its page", True, f"{number:,}" in page)
+    return [*figures, _all(figures, store, count, limit)]
+
+
+async def _page(browser: Browser, name: str, address: str, store: str, scale: Scale, limit: float) -> Figure:
+    if "{cursor}" in address:
+        _, first = await browser.get(address.partition("?")[0])
+        address = address.format(cursor=first.partition("cursor=")[2].partition('"')[0])
+    _, page = await browser.get(address)
+    expect(f"“{SAYS.get(name, '<h1>')}” on {name}", True, SAYS.get(name, "<h1>") in page)
+    took, bare = list[float](), list[float]()
+    for _ in range(max(3, round(REQUESTS * min(1.0, scale.repeats / 5, scale.size)))):
+        took.append((await browser.get(address))[0])
+        bare.append((await browser.get(BARE, cookie=""))[0])
+    slowest = sorted(took)[max(0, round(len(took) * 0.99) - 1)]
+    budget = Budget("at most", limit, of="figure")
+    return figure(
+        f"pages: {name}", store, "ms", took, baseline=bare, budget=budget, note=f"p99 {slowest:.0f}"
+    )
+
+
+def _all(figures: list[Figure], store: str, count: int, limit: float) -> Figure:
+    slowest = max(figures, key=lambda one: one.figure.median)
+    return Figure(
+        name=f"pages: the slowest of {len(figures)} at {count:,} objects",
+        store=store,
+        unit="ms",
+        figure=Spread(slowest.figure.least, slowest.figure.median, slowest.figure.most),
+        baseline=slowest.baseline,
+        ratio=slowest.ratio,
+        budget=f"≤ {limit:g} (figure)",
+        met=slowest.figure.median <= limit,
+        note=slowest.name,
+    )
+
+
+def _session(connection: Any) -> str:
+    user = access.create_user(connection, "bench", "ada", "admin")
+    return access.begin_session(connection, user.id)
+
+
+def _analyse(connection: Any) -> None:
+    """PostgreSQL does so by itself, a while after so much was written."""
+    if dialect.is_postgresql(connection):
+        connection.exec_driver_sql("ANALYZE")

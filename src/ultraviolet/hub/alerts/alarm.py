@@ -1,0 +1,163 @@
+"""The alarm: looks what needs a person, and tells whoever wants to know; any process may do either."""
+
+import asyncio
+import shutil
+from collections import defaultdict
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+from sqlalchemy import Connection, select, text
+
+from ultraviolet.hub import integrations, room
+from ultraviolet.hub.alerts import destinations, needs, sending, state
+from ultraviolet.hub.alerts.destinations import Destination
+from ultraviolet.hub.alerts.messages import Told, trial
+from ultraviolet.hub.alerts.needs import Need
+from ultraviolet.hub.alerts.sending import NotSentError
+from ultraviolet.hub.alerts.state import Due
+from ultraviolet.hub.freshness import Freshness
+from ultraviolet.hub.integrations import Integration
+from ultraviolet.hub.secrets import Secrets
+from ultraviolet.hub.settings import Settings
+from ultraviolet.mirror.store import Store, StoreUnavailableError
+from ultraviolet.mirror.tables import settings as facts
+from ultraviolet.times import now, present
+from ultraviolet.times import text as as_text
+
+_AT_ONCE = 25
+"""Integrations that one look judges; with more of them, each is looked at less often."""
+_LONGEST_REST = 15.0
+
+_LOOKED = "alerts looked at"
+_PUT = text(
+    """INSERT INTO settings (name, value) VALUES (:name, :value)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
+)
+
+log = structlog.get_logger()
+
+
+class Hub(Protocol):
+    """What the alarm needs of the hub."""
+
+    @property
+    def settings(self) -> Settings:
+        """What this process was told when it started."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """The database."""
+        ...
+
+    @property
+    def secrets(self) -> Secrets:
+        """What opens the addresses."""
+        ...
+
+    def freshness(self, connection: Connection, integration: Integration) -> Freshness:
+        """Judge an integration."""
+        ...
+
+
+class Alarm:
+    """Looks and tells until stopped."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._settle = timedelta(seconds=hub.settings.alert_seconds)
+        self._rest = min(_LONGEST_REST, hub.settings.alert_seconds / 4)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._forever(), name="alarm")
+
+    async def stop(self) -> None:
+        """End; what was not told is told by the next process."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def look(self) -> None:
+        """Judge the next integrations, where no process has in the meantime, and note what is to be told."""
+        if not await self._hub.store.read(self._is_due):
+            return
+        looked_at, found = await self._hub.store.read(self._needs)
+
+        def write(connection: Connection) -> None:
+            state.keep(connection, looked_at, found, self._settle)
+            last = max((id_ for id_ in looked_at if id_ is not None), default=0)
+            connection.execute(_PUT, {"name": _LOOKED, "value": f"{now()} {last}"})
+
+        await self._hub.store.write(write)
+
+    async def tell(self) -> None:
+        """Send what is due, each destination in its own time."""
+        if not await self._hub.store.read(state.waits):
+            return
+        by_destination: defaultdict[int, list[Due]] = defaultdict(list)
+        for due in await self._hub.store.write(state.claim):
+            by_destination[due.destination_id].append(due)
+        await asyncio.gather(*(self._tell(id_, due) for id_, due in by_destination.items()))
+
+    async def _forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._rest)
+            try:
+                await self.look()
+                await self.tell()
+            except StoreUnavailableError as error:
+                log.warning("alarm.failed", error=str(error))
+            except Exception:
+                log.exception("alarm.failed")
+
+    async def _tell(self, destination_id: int, due: list[Due]) -> None:
+        told = [Told(one.what, one.alert) for one in due]
+        well, says = await send(self._hub, destination_id, told)
+
+        def write(connection: Connection) -> None:
+            state.settle(connection, due, None if well else says)
+
+        await self._hub.store.write(write)
+
+    def _is_due(self, connection: Connection) -> bool:
+        looked = self._looked(connection)[0]
+        return destinations.any_(connection) and (
+            looked is None or looked <= as_text(present() - timedelta(seconds=self._rest / 2))
+        )
+
+    def _looked(self, connection: Connection) -> tuple[str | None, int]:
+        """Tell when somebody last looked, and which integration was the last."""
+        found = connection.execute(select(facts.c.value).where(facts.c.name == _LOOKED)).scalar()
+        moment, _, last = (found or "").partition(" ")
+        return moment or None, int(last or 0)
+
+    def _needs(self, connection: Connection) -> tuple[set[int | None], list[Need]]:
+        last = self._looked(connection)[1]
+        chosen = integrations.list_page(connection, last, _AT_ONCE)
+        if not chosen and last:
+            chosen = integrations.list_page(connection, 0, _AT_ONCE)
+        found = needs.of_disk(shutil.disk_usage(self._hub.settings.data).free, room.needed(connection))
+        for one in chosen:
+            found += needs.of_integration(connection, self._hub.freshness(connection, one))
+        return {None, *(one.id for one in chosen)}, found
+
+
+async def test(hub: Hub, destination_id: int) -> Destination:
+    """Send a test, and give the destination with what came of it; raises NotFoundError."""
+    await send(hub, destination_id, [trial()])
+    return await hub.store.read(lambda c: destinations.get(c, destination_id))
+
+
+async def send(hub: Hub, destination_id: int, told: list[Told]) -> tuple[bool, str]:
+    """Send, and write down at the destination what came of it; gives whether it went well, and the words."""
+    to = await hub.store.read(lambda c: destinations.opened(c, hub.secrets, destination_id))
+    try:
+        well, says = True, await sending.send(hub.settings, to, told)
+    except NotSentError as error:
+        well, says = False, str(error)
+    log.info("alert.sent" if well else "alert.not_sent", destination=to.name, count=len(told), result=says)
+    await hub.store.write(lambda c: destinations.note(c, destination_id, well=well, says=says))
+    return well, says

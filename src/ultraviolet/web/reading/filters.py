@@ -1,0 +1,190 @@
+"""ION's filter language over the mirror: `{"status": {"eq": "ORDERED"}, "supplier": {"name": {"ilike": "%acme%"}}}`.
+
+Several members must all hold; `or_` and `and_` take lists of filters; a link or a list of links takes a filter of the
+other side. Names come from the contract, values are always bound.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Float, Text, and_, func, not_, or_, select, true
+from sqlalchemy import cast as as_type
+from sqlalchemy.sql.selectable import FromClause
+
+from ultraviolet.errors import InvalidError
+from ultraviolet.ion.catalog import Catalog, Link, Relation, Resource
+from ultraviolet.mirror import dialect
+from ultraviolet.mirror.tables import links, objects
+from ultraviolet.near_misses import did_you_mean
+from ultraviolet.times import canonical
+from ultraviolet.web.reading.tables import Column, columns
+
+Filter = Mapping[str, Any]
+OPERATORS = ("eq", "neq", "in", "gt", "gte", "lt", "lte", "like", "notlike", "ilike", "notilike", "isnull")
+_DEEPEST = 6
+_MOST = 100
+_UTC, _ZEROS = "+00:00", "0."
+_GROUPS: dict[str, Callable[..., ColumnElement[bool]]] = {"or_": or_, "and_": and_}
+_COMPARES: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
+    "eq": lambda have, want: have == want,
+    "neq": lambda have, want: have != want,
+    "gt": lambda have, want: have > want,
+    "gte": lambda have, want: have >= want,
+    "lt": lambda have, want: have < want,
+    "lte": lambda have, want: have <= want,
+}
+
+
+def read(written: str) -> Filter:
+    """Read a filter as it came in a query; raises InvalidError."""
+    try:
+        return msgspec.json.decode(written, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise _wrong(f'A filter is JSON such as {{"status": {{"eq": "ORDERED"}}}}: {error}.') from error
+
+
+class Filters:
+    """Writes a filter as a condition on `objects`; one object for one statement."""
+
+    def __init__(self, connection: Connection, catalog: Catalog) -> None:
+        self._connection = connection
+        self._catalog = catalog
+        self._left = _MOST
+
+    def holds(self, resource: Resource, wanted: Filter) -> ColumnElement[bool]:
+        """Give the condition that an object satisfies a filter; raises InvalidError with what is wrong."""
+        return self._all(resource, wanted, objects, 1)
+
+    def _all(self, resource: Resource, wanted: Any, of: FromClause, depth: int) -> ColumnElement[bool]:
+        if not isinstance(wanted, dict) or depth > _DEEPEST:
+            raise _wrong(f"A filter of {resource.title} is an object, at most {_DEEPEST} deep.")
+        members = cast("dict[str, Any]", wanted)
+        return and_(true(), *(self._member(resource, *member, of, depth) for member in members.items()))
+
+    def _member(
+        self, resource: Resource, name: str, wanted: Any, of: FromClause, depth: int
+    ) -> ColumnElement[bool]:
+        self._left -= 1
+        if self._left < 0:
+            raise _wrong(f"A filter has at most {_MOST} parts.")
+        if name in _GROUPS:
+            if not isinstance(wanted, list) or not wanted:
+                raise _wrong(f"{name} takes a list of filters.")
+            parts = cast("list[Any]", wanted)
+            return _GROUPS[name](*(self._all(resource, part, of, depth + 1) for part in parts))
+        column = columns(resource).get(name)
+        if column:
+            return self._field(column, wanted, of)
+        link = next((one for one in resource.links if one.field == name), None)
+        if link:
+            return self._through_link(link, wanted, of, depth)
+        relation = next((one for one in resource.relations if one.field == name), None)
+        if relation and relation.kind == "foreign_key" and relation.key:
+            return self._through_relation(resource, relation, wanted, of, depth)
+        near = did_you_mean(
+            name, [*columns(resource), *(one.field for one in (*resource.links, *resource.relations))]
+        )
+        raise _wrong(f"{resource.title} cannot be filtered by {name}.{near}")
+
+    def _field(self, column: Column, wanted: Any, of: FromClause) -> ColumnElement[bool]:
+        if not isinstance(wanted, dict):
+            raise _wrong(f'{column.name} takes operators, such as {{"eq": …}}.')
+        text = dialect.field_of(self._connection, of.c.doc, column.name)
+        operators = cast("dict[str, Any]", wanted)
+        return and_(true(), *(self._operator(column, text, *one) for one in operators.items()))
+
+    def _operator(
+        self, column: Column, text: ColumnElement[Any], operator: str, operand: Any
+    ) -> ColumnElement[bool]:
+        if operator not in OPERATORS:
+            raise _wrong(f"{column.name}: {operator} is no operator; there are {', '.join(OPERATORS)}.")
+        if operator == "isnull" or operand is None:
+            absent = operand if operator == "isnull" else operator == "eq"
+            return text.is_(None) if absent else text.is_not(None)
+        if column.kind == "other":
+            raise _wrong(f"{column.name} is a list or a document; it can only be asked for isnull.")
+        if operator.endswith("like"):
+            return self._like(as_type(text, Text), operator, str(operand))
+        have = _typed(column, text)
+        if operator == "in":
+            values = cast("list[Any]", operand if isinstance(operand, list) else [operand])
+            return have.in_([_operand(column, value) for value in values])
+        return _COMPARES[operator](have, _operand(column, operand))
+
+    def _like(self, text: ColumnElement[Any], operator: str, pattern: str) -> ColumnElement[bool]:
+        if operator.endswith("ilike"):
+            found = text.ilike(pattern, escape="\\")
+        else:
+            found = dialect.like(self._connection, text, pattern)
+        return not_(found) if operator.startswith("not") else found
+
+    def _through_link(self, link: Link, wanted: Any, of: FromClause, depth: int) -> ColumnElement[bool]:
+        target, other = self._catalog.resources[link.resource], objects.alias()
+        key = as_type(dialect.field_of(self._connection, of.c.doc, link.key), Text)
+        return (
+            select(other.c.id)
+            .where(
+                *_current(other, of, target),
+                other.c.id == key,
+                self._all(target, wanted, other, depth + 1),
+            )
+            .exists()
+        )
+
+    def _through_relation(
+        self, resource: Resource, relation: Relation, wanted: Any, of: FromClause, depth: int
+    ) -> ColumnElement[bool]:
+        target, other, tie = self._catalog.resources[relation.resource], objects.alias(), links.alias()
+        return (
+            select(other.c.id)
+            .where(
+                tie.c.integration_id == of.c.integration_id,
+                tie.c.target_resource == resource.name,
+                tie.c.target_id == of.c.id,
+                tie.c.resource == target.name,
+                tie.c.field == relation.key,
+                *_current(other, of, target),
+                other.c.id == tie.c.id,
+                self._all(target, wanted, other, depth + 1),
+            )
+            .exists()
+        )
+
+
+def _current(other: FromClause, of: FromClause, target: Resource) -> tuple[ColumnElement[bool], ...]:
+    return (
+        other.c.integration_id == of.c.integration_id,
+        other.c.resource == target.name,
+        other.c.deleted_at.is_(None),
+    )
+
+
+def _typed(column: Column, text: ColumnElement[Any]) -> ColumnElement[Any]:
+    if column.kind in ("number", "link"):
+        return as_type(text, Float)
+    if column.kind == "flag":  # SQLite gives a number, PostgreSQL a word
+        return func.replace(func.replace(as_type(text, Text), "true", "1"), "false", "0")
+    if column.kind == "time":  # ION leaves out fractions of a second that are 0
+        return func.rtrim(func.replace(text, _UTC, ""), _ZEROS)
+    return text
+
+
+def _operand(column: Column, given: Any) -> Any:
+    try:
+        match column.kind:
+            case "number" | "link":
+                return float(given)
+            case "flag":
+                return {"true": "1", "false": "0"}[str(given).lower()]
+            case "time":
+                return canonical(str(given)).removesuffix(_UTC).rstrip(_ZEROS)
+            case _:
+                return str(given)
+    except (KeyError, TypeError, ValueError) as error:
+        kinds = {"number": "a number", "link": "an id", "flag": "true or false"}
+        raise _wrong(f"{column.name} is {kinds.get(column.kind, 'a time')}, {given!r} is none.") from error
+
+
+def _wrong(message: str) -> InvalidError:
+    return InvalidError(message, field="filter")

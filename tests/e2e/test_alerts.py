@@ -1,0 +1,38 @@
+"""A running hub tells a person of trouble that it finds itself, and that it is over."""
+
+from typing import Any
+
+import msgspec
+from tests.sinks import http_sink
+
+
+def test_a_key_that_ion_refuses_is_told_and_so_is_its_end(start_ion: Any, start_hub: Any, wait: Any) -> None:
+    ion = start_ion()
+    hub = start_hub(
+        ULTRAVIOLET_ALERT_SECONDS="0.2", ULTRAVIOLET_WATCH_SECONDS="0.2", ULTRAVIOLET_PRIVATE_TARGETS="on"
+    )
+    integration = hub.connect(ion)
+    with http_sink() as sink:
+        added = msgspec.json.decode(
+            hub.cli("alert", "add", "operations", "--webhook", sink.url, "--json").stdout
+        )
+        assert hub.cli("alert", "test", str(added["id"])).returncode == 0
+
+        def told(kind: str, topic: str) -> Any:
+            return [one for one in sink.messages() if one["type"] == kind and one["data"]["topic"] == topic]
+
+        hub.api("PATCH", f"/integrations/{integration['id']}", {"client_secret": "wrong"})
+        wait(lambda: told("alert.opened", "credentials"), 30, "told of the refused key")
+        standing = msgspec.json.decode(hub.cli("alert", "standing", "--json").stdout)
+        assert "credentials" in {one["topic"] for one in standing}
+        hub.api("PATCH", f"/integrations/{integration['id']}", {"client_secret": ion.client_secret})
+        wait(lambda: told("alert.fixed", "credentials"), 30, "told that it is over")
+
+        assert len(told("alert.opened", "credentials")) == 1
+        sink.answers = [403]
+        failed = hub.cli("alert", "test", str(added["id"]))
+        assert failed.returncode == 11
+        assert "answered 403" in failed.stderr
+        assert hub.cli("alert", "remove", str(added["id"]), "--yes").returncode == 0
+        assert "Nobody is told yet" in hub.cli("alert", "list").stderr
+    assert added["secret"] not in (hub.data.parent / "hub.log").read_text()

@@ -1,0 +1,193 @@
+"""A new release goes in while ION delivers: no delivery meets a closed port, none is lost."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from tests.conftest import HubProcess, wait_for
+
+from ultraviolet.cli.connect import find_running
+
+ION = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
+RATE = 200
+GIVEN = """import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.executable, [sys.executable, "-m", "ultraviolet", *sys.argv[2:]])"""
+
+
+class Deliveries:
+    """Deliveries at a rate, half on connections of their own and half on connections that are kept."""
+
+    def __init__(self, url: str) -> None:
+        self.place = urlsplit(url)
+        self.stop = threading.Event()
+        self.acknowledged: set[str] = set()
+        self.failed: list[str] = []
+        self.kept: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    def goes_on(self) -> None:
+        """Wait for more to be taken."""
+        seen = len(self.acknowledged)
+        wait_for(lambda: len(self.acknowledged) > seen + 50, 30, "deliveries are taken")
+
+    async def _all(self) -> None:
+        began, number = time.monotonic(), 0
+        under_way: set[asyncio.Task[None]] = set()
+        while not self.stop.is_set():
+            number += 1
+            task = asyncio.create_task(self._one(number, keep=number % 2 == 0))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+            await asyncio.sleep(max(0.0, began + number / RATE - time.monotonic()))
+        await asyncio.gather(*under_way)
+        for _, writer in self.kept:
+            writer.close()
+
+    async def _one(self, number: int, *, keep: bool) -> None:
+        body = {"eventId": number, "resource": "SUPPLIERS", "action": "UPDATE", "id": 7, "new": {"id": 7}}
+        writer: asyncio.StreamWriter | None = None
+        try:
+            reader, writer = self.kept.pop(0) if keep and self.kept else await self._connect()
+            content = json.dumps(body).encode()
+            head = f"POST {self.place.path} HTTP/1.1\r\nhost: hub\r\ncontent-length: {len(content)}\r\n\r\n"
+            writer.write(head.encode() + content)
+            answer = (await reader.readuntil(b"\r\n\r\n")).lower()
+            await reader.readexactly(int(answer.split(b"content-length:")[1].split(b"\r\n")[0]))
+        except (OSError, asyncio.IncompleteReadError) as error:
+            if writer:
+                writer.close()
+            if keep:  # as any client does: it was closed for being idle while this was on its way
+                await self._one(number, keep=False)
+            else:
+                self.failed.append(repr(error))
+            return
+        if b" 200 " in answer.split(b"\r\n")[0]:
+            self.acknowledged.add(str(number))
+        else:
+            self.failed.append(answer.decode())
+        if keep and b"connection: close" not in answer:
+            self.kept.append((reader, writer))
+        else:
+            writer.close()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(self.place.hostname, self.place.port)
+
+
+@contextmanager
+def deliveries(hub: Any) -> Iterator[Deliveries]:
+    integration = hub.api("POST", "/integrations", ION | {"client_id": "id", "client_secret": "secret"})
+    hub.api("POST", f"/integrations/{integration['id']}/pause")
+    made = Deliveries(hub.api("POST", f"/integrations/{integration['id']}/webhook-urls", {})["url"])
+    sender = threading.Thread(target=lambda: asyncio.run(made._all()))
+    sender.start()
+    made.goes_on()
+    made.failed.clear()  # a process may have read the addresses just before this one was minted
+    yield made
+    made.stop.set()
+    sender.join()
+
+
+def children(process: int) -> set[int]:
+    found = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return {int(pid) for pid in found.split()}
+
+
+def nothing_was_lost(hub: Any, sent: Deliveries) -> None:
+    assert sent.failed == []
+    assert len(sent.acknowledged) > 100
+    assert hub.stored_events() == sent.acknowledged
+
+
+class Service:
+    """What systemd is to the hub: it holds the socket, hands it over, and is told when the hub is ready."""
+
+    def __init__(self, folder: Path, store_url: str | None) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.port = self.listening.getsockname()[1]
+        self.told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.told.bind(str(folder / "notify"))
+        self.told.settimeout(60)
+        self.store_url = store_url
+        self.environment = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify")}
+        if store_url:
+            self.environment["ULTRAVIOLET_DATABASE_URL"] = store_url
+
+    def start(self, *options: str) -> HubProcess:
+        """Start it, and wait until it says that it is ready."""
+        command = [sys.executable, "-c", GIVEN, str(self.listening.fileno()), "serve"]
+        command += ["--port", str(self.port), "--data", str(self.data), *options]
+        with (self.folder / "hub.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                pass_fds=[self.listening.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+            )
+        while "READY=1" not in (said := self.told.recv(100).decode()):
+            pass
+        assert f"MAINPID={self.process.pid}" in said
+        return HubProcess(f"http://127.0.0.1:{self.port}", self.process, self.data, self.store_url)
+
+    def stop(self) -> None:
+        """Ask it to end, which it does in order."""
+        self.process.terminate()
+        assert self.process.wait(30) == 0
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Callable[[str | None], Service]]:
+    made: list[Service] = []
+
+    def make(store_url: str | None) -> Service:
+        made.append(Service(tmp_path, store_url))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+        one.told.close()
+        one.listening.close()
+
+
+def test_processes_behind_one_address_are_replaced(service: Any, postgresql: Any, wait: Any) -> None:
+    run = service(postgresql.new_database())
+    hub = run.start("--workers", "2")
+    old = children(run.process.pid)
+    assert len(old) == 2
+    with deliveries(hub) as sent:
+        os.kill(run.process.pid, signal.SIGHUP)
+        wait(lambda: len(now := children(run.process.pid)) == 2 and not now & old, 90, "both were replaced")
+        sent.goes_on()
+    nothing_was_lost(hub, sent)
+
+
+def test_a_process_alone_hands_its_socket_to_its_successor(service: Any, wait: Any) -> None:
+    run = service(None)
+    hub = run.start()
+    with deliveries(hub) as sent:
+        os.kill(run.process.pid, signal.SIGHUP)
+        wait(lambda: (now := find_running(hub.data)) and now.key != hub.key, 90, "another hub is announced")
+        sent.goes_on()
+        run.stop()
+        run.start()
+        sent.goes_on()
+    nothing_was_lost(hub, sent)
