@@ -19,6 +19,7 @@ BENCHMARKS = (
     "visible",
     "fetch",
     "freshness",
+    "scale",
     "pages",
     "start",
 )
