@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ OBJECTS = 1_000_000
 REST = 40.0
 RESOURCE = "purchase_orders"
 SELDOM = "0 3 1 1 *"
+LATER = times.text(times.present() + timedelta(hours=1))
+"""The watermark: nothing in ION is newer, so that a poll is a request that finds nothing."""
 KEYS = ("integration_id", "resource", "id", "doc", "version")
 OBJECT = (*KEYS, "completeness", "source_time", "observed_at", "read_at", "changed_at", "origin")
 VERSION = (*KEYS, "change", "changed", "source_time", "observed_at", "origin")
@@ -94,10 +97,10 @@ def _fill(ion: LocalIonProcess, data: Path, address: str, plants: int, count: in
         first = dict(connection.execute(select(integrations)).mappings().one())
         connection.execute(integrations.update().values(**given, client_secret=secret))
         row = first | given | {"client_secret": secret}
-        more = [row | {"id": first["id"] + n, "name": f"plant {n + 1}"} for n in range(1, plants)]
+        more = [row | {"id": int(first["id"]) + n, "name": f"plant {n + 1}"} for n in range(1, plants)]
         if more:
             connection.execute(insert(integrations), more)
-        ids = [first["id"], *(one["id"] for one in more)]
+        ids = [int(first["id"]) + n for n in range(plants)]
         moment = times.now()
         done = {"mode": "full", "state": "done", "requested_by": "bench", "started_at": moment}
         connection.execute(
@@ -105,7 +108,7 @@ def _fill(ion: LocalIonProcess, data: Path, address: str, plants: int, count: in
         )
         lines = {
             "resource": "purchase_order_lines",
-            "updated": moment,
+            "updated": LATER,
             "proven_at": moment,
             "proven_by": "bench",
         }
