@@ -29,6 +29,7 @@ _EXIT_CODES = (
     ("8", "a fetch or a verification did not finish"),
     ("9", "mirror and ION differ"),
     ("10", "`doctor` or `db check` found something wrong"),
+    ("11", "a test alert did not get through"),
     ("130", "stopped with Ctrl-C"),
 )
 _RUN_ONLY = ("__main__", "migrations.env")

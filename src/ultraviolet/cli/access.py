@@ -107,6 +107,7 @@ def link_user(session: Session, user: User) -> None:
 
 
 @command(users, "provider")
+@gives("PATCH /users/{user}/provider")
 def await_from_provider(
     session: Session,
     user: User,
@@ -115,7 +116,10 @@ def await_from_provider(
         str | None, typer.Option(help="The verified address they come with; left out: untie.")
     ] = None,
 ) -> None:
-    """Let a person who is here already come from the single sign-on provider, or untie them from it."""
+    """Let a person who is here already come from the single sign-on provider, or untie them from it.
+
+    Examples: `ultraviolet user provider ada --email ada@example.com`, `ultraviolet user provider ada`
+    """
     session.show(session.api.patch(f"/users/{user}/provider", {"email": email}))
 
 

@@ -8,11 +8,19 @@ from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json
 from ultraviolet.cli.session import Session, command
 from ultraviolet.errors import InvalidError, UltravioletError
+from ultraviolet.near_misses import did_you_mean
 
 app = typer.Typer(no_args_is_help=True, help="Connect ION environments: add, list, test, pause, remove.")
 
 COLUMNS = {"id": "id", "name": "name", "paused": "paused", "API": "api_url", "client id": "client_id"}
 READABLE = {"resource": "resource", "readable": "readable", "objects": "count", "reason": "reason"}
+RESOURCES = {
+    "domain": "domain",
+    "resource": "resource",
+    "chosen": "chosen",
+    "in this ION": "offered",
+    "objects": "objects",
+}
 FINDINGS = {
     "found": "found_at",
     "what": "sentence",
@@ -122,6 +130,32 @@ def findings(
     session.show_list(items, FINDINGS, "Nothing is the matter.")
 
 
+@command(app, "resources")
+def resources(
+    session: Session,
+    name: Name = None,
+    *,
+    only: Annotated[str | None, typer.Option(help="Mirror these and nothing else, by commas.")] = None,
+    add: Annotated[str | None, typer.Option(help="Mirror these too.")] = None,
+    drop: Annotated[str | None, typer.Option(help="Do not follow these any more; they are kept.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Mirror everything.")] = False,
+) -> None:
+    """List the resources that can be mirrored, or choose others. What is chosen again is read whole at once.
+
+    Example: ultraviolet integration resources plant-1 --drop comments,user_notifications
+    """
+    path = f"/integrations/{session.integration(name)['id']}"
+    if only or add or drop or everything:
+        listed = list(session.api.items(f"{path}/resources", 1000))
+        chosen = {one["resource"] for one in listed if one["chosen"]}
+        unknown = (_names(add) | _names(drop)) - {one["resource"] for one in listed}
+        if unknown:
+            raise InvalidError(f"{', '.join(sorted(unknown))}: not a resource that is mirrored.")
+        chosen = (_names(only) if only else chosen | _names(add)) - _names(drop)
+        session.api.patch(path, {"resources": None if everything else sorted(chosen)})
+    session.show_list(session.api.items(f"{path}/resources", 1000), RESOURCES, "ION has nothing to mirror.")
+
+
 @command(app, "pause")
 @gives("POST /integrations/{integration}/pause")
 def pause(session: Session, name: Name = None) -> None:
@@ -165,6 +199,10 @@ def remove(
     session.show({"removed": integration["name"]})
 
 
+def _names(given: str | None) -> set[str]:
+    return {name.strip() for name in (given or "").split(",") if name.strip()}
+
+
 def _addresses(environment: str | None, api_url: str | None, auth_url: str | None) -> Json:
     if environment is None:
         if api_url is None or auth_url is None:
@@ -176,7 +214,8 @@ def _addresses(environment: str | None, api_url: str | None, auth_url: str | Non
         if preset.name == environment:
             return {"api_url": api_url or preset.api_url, "auth_url": auth_url or preset.auth_url}
     names = ", ".join(preset.name for preset in PRESETS)
-    raise InvalidError(f"ION has no environment “{environment}” here; there are {names}.")
+    near = did_you_mean(environment, [preset.name for preset in PRESETS])
+    raise InvalidError(f"ION has no environment “{environment}” here; there are {names}.{near}")
 
 
 def _show_test(session: Session, result: Json) -> None:

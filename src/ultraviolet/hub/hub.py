@@ -25,6 +25,7 @@ from ultraviolet.hub import (
     freshness,
     heartbeat,
     integrations,
+    metrics,
     oidc,
     problems,
     replay,
@@ -39,7 +40,9 @@ from ultraviolet.hub.controllers import Controllers
 from ultraviolet.hub.duties import Role, duties_of
 from ultraviolet.hub.event_files import Imported, Line
 from ultraviolet.hub.fetch import Mode
+from ultraviolet.hub.field_indexes import FieldIndexes
 from ultraviolet.hub.freshness import Freshness, Now
+from ultraviolet.hub.indexer import Indexer
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.hub.lookout import Lookout
@@ -88,6 +91,8 @@ class Hub:
         self._messenger: Messenger | None = None
         self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came)
         self.controllers: dict[int, Controllers] = {}
+        self.field_indexes = FieldIndexes(store)
+        self._indexer = Indexer(store, catalog, self.changes, self.controllers.keys)
         self._alarm = Alarm(self)
         self._setting_up: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._attention: defaultdict[int, Attention] = defaultdict(Attention)
@@ -144,6 +149,7 @@ class Hub:
             keeper = retention.Keeper(self.store, self.changes)
             self._retention = asyncio.create_task(keeper.forever(), name="retention")
         self._alarm.start()
+        self._indexer.start()
 
     async def stop(self) -> None:
         """Finish what has begun; what remains is in the tables."""
@@ -151,6 +157,7 @@ class Hub:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         await self._alarm.stop()
+        await self._indexer.stop()
         await self._rest()
         await self.ingest.close()
         self.changes.close()
@@ -158,6 +165,11 @@ class Hub:
             await self._messenger.stop()
         if self._session:
             await self._session.close()
+
+    @property
+    def follows(self) -> bool:
+        """Whether this process goes on following the integrations, as it does from its start to its end."""
+        return self._keeper is None or not self._keeper.done()
 
     def close(self) -> None:
         """Let go of the database."""
@@ -199,9 +211,11 @@ class Hub:
         """Give what reads an integration and keeps its mirror."""
         client = await self.client(integration_id)
         offered = await self.store.read(lambda c: integrations.offered(c, self.catalog, integration_id))
-        reader = Reader(client, self.catalog, offered)
+        integration = await self.store.read(lambda c: integrations.get(c, integration_id))
+        catalog = self.catalog.following(integration.resources)
+        reader = Reader(client, catalog, offered)
         attention = self._attention[integration_id]
-        return Site(self.store, self.catalog, integration_id, reader, self.changes, attention)
+        return Site(self.store, catalog, integration_id, reader, self.changes, attention)
 
     def setting_up(self, integration_id: int) -> asyncio.Lock:
         """Give the lock that lets one at a time set up an integration in ION."""
@@ -256,7 +270,7 @@ class Hub:
         at_work = self.controllers.get(integration.id)
         problem = at_work.problem if at_work else problems.of(connection, integration.id)
         known = Now(times.present(), problem, heals=self.settings.heal, trouble=self.store.trouble)
-        return freshness.of(connection, self.catalog, integration, known)
+        return freshness.of(connection, self.catalog.following(integration.resources), integration, known)
 
     async def resume_verify(self, verification_id: int) -> None:
         """Let a failed comparison go on where it stopped."""
@@ -301,6 +315,7 @@ class Hub:
                 self.controllers[id_] = self._controllers(id_)
             for id_ in new:
                 self.controllers[id_].start()
+            metrics.at_work(len(self.controllers))
         await self._lookout.look(self.controllers, self._wake, new=bool(new))
 
     def _controllers(self, integration_id: int) -> Controllers:
@@ -373,6 +388,7 @@ class Hub:
         async with self._reloading:
             await asyncio.gather(*(c.stop() for c in self.controllers.values()))
             self.controllers.clear()
+            metrics.at_work(0)
             await self._duties.close()
 
     async def _restart(self, integration_id: int) -> None:

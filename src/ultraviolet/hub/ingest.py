@@ -12,9 +12,10 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, text
 
+from ultraviolet import traces
 from ultraviolet.crash_points import crash_point
-from ultraviolet.errors import UltravioletError
 from ultraviolet.hub.broadcast import Broadcast
+from ultraviolet.hub.delivery_counts import DeliveryCounts, Outcome
 from ultraviolet.hub.secrets import Secrets, digest
 from ultraviolet.hub.webhook_urls import UrlEntry, active
 from ultraviolet.ion.catalog import Catalog
@@ -33,7 +34,8 @@ _SEEN_EVERY = 1.0
 """Seconds between two notes that an address is in use: its row would else be a place where processes queue."""
 _ASK_AGAIN_AFTER = 0.5
 """Seconds in which deliveries are put off at once after the database did not answer, instead of waiting for it too."""
-_COUNT_EVERY = 1.0
+TRACE = "traceparent"
+"""The header, kept with an event, that says which trace its delivery is part of: the hub's own where it traces."""
 _PRIVATE = {"authorization", "cookie", "proxy-authorization"}
 
 log = structlog.get_logger()
@@ -52,8 +54,6 @@ _END_REPLACED = text(
     WHERE state = 'rotated' AND id IN (SELECT id FROM older)"""
 )
 
-_REFUSED = text("UPDATE webhook_urls SET refused = refused + :more, last_refused_at = :at WHERE id = :id")
-
 
 class Verdict(msgspec.Struct, frozen=True):
     """What became of a delivery."""
@@ -67,6 +67,7 @@ class _Waiting(msgspec.Struct):
     row: dict[str, Any]
     form: SignatureFormat | None
     done: "asyncio.Future[Verdict]"
+    trace: str | None = None
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -99,24 +100,27 @@ class Ingest:
         self._seen: dict[int, _Seen] = {}
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
-        self._refused: Counter[int] = Counter()
-        self._counting: asyncio.Task[None] | None = None
+        self._counts = DeliveryCounts(store)
 
     async def submit(self, token: str, headers: Mapping[str, str], body: bytes) -> Verdict:
         """Judge one delivery and keep it; a 2xx means it is on disk."""
         if time.monotonic() < self._away_until:
+            if known := self._urls.get(digest(token)):
+                self._counts.note(known.url_id, "put_off")
             return Verdict(503)
         url = await self._url(token)
         if url is None:
             return Verdict(404)
         if len(body) > LARGEST_BODY:
+            self._counts.note(url.url_id, "too_large")
             return Verdict(413)
         form = None
         if url.shared_secret is not None:
             form = detect_signature(url.shared_secret, body, headers.get(SIGNATURE_HEADER))
             if form is None:
-                self._refuse(url.url_id)
+                self._counts.note(url.url_id, "wrong_signature")
                 return Verdict(401)
+        trace = traces.current()
         row = event_row(
             url.integration_id,
             url.url_id,
@@ -124,9 +128,9 @@ class Ingest:
             decode(self._catalog, body),
             received_at=now(),
             signature="verified" if form else "unverified",
-            headers=headers,
+            headers={**headers, TRACE: trace} if trace else headers,
         )
-        waiting = _Waiting(row, form, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(row, form, asyncio.get_running_loop().create_future(), trace)
         self._waiting.append(waiting)
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit_all())
@@ -143,25 +147,9 @@ class Ingest:
 
     async def close(self) -> None:
         """Finish what has begun."""
-        begun = [task for task in (self._committing, self._counting) if task]
-        await asyncio.gather(*begun, return_exceptions=True)
-
-    def _refuse(self, url_id: int) -> None:
-        """Count a wrong signature; a flood of them is one write a second."""
-        self._refused[url_id] += 1
-        if self._counting is None or self._counting.done():
-            self._counting = asyncio.create_task(self._count_refused())
-
-    async def _count_refused(self) -> None:
-        while self._refused:
-            await asyncio.sleep(_COUNT_EVERY)
-            counted, self._refused = self._refused, Counter[int]()
-            rows = [{"id": url_id, "more": count, "at": now()} for url_id, count in counted.items()]
-            log.warning("delivery.refused", reason="signature does not match", counts=dict(counted))
-            with contextlib.suppress(UltravioletError):
-                await self._store.write(
-                    lambda connection, rows=rows: connection.execute(_REFUSED, rows) and None
-                )
+        if self._committing:
+            await asyncio.gather(self._committing, return_exceptions=True)
+        await self._counts.close()
 
     async def _url(self, token: str) -> UrlEntry | None:
         hashed = digest(token)
@@ -179,19 +167,31 @@ class Ingest:
             fair = _in_turn(self._waiting)
             group, self._waiting = fair[:_LARGEST_GROUP], fair[_LARGEST_GROUP:]
             try:
-                await self._store.keep(lambda connection, group=group: self._commit(connection, group))
+                with traces.span(
+                    "deliveries.commit",
+                    links=[w.trace for w in group if w.trace],
+                    root=True,
+                    events=len(group),
+                ):
+                    await self._store.keep(lambda connection, group=group: self._commit(connection, group))
             except Exception as error:
                 away = isinstance(error, StoreUnavailableError)
                 if away:
                     self._away_until = time.monotonic() + _ASK_AGAIN_AFTER
                 log.warning("delivery.not_kept", count=len(group), error=str(error), exc_info=not away)
                 _answer(group, Verdict(503))
+                self._count(group, "put_off")
                 continue
             crash_point("ingest.committed")
             _answer(group, Verdict(200))
+            self._count(group, "taken")
             for integration_id in {w.row["integration_id"] for w in group}:
                 self._wake(integration_id)
                 self._changes.publish("event", integration_id)
+
+    def _count(self, group: Sequence[_Waiting], outcome: Outcome) -> None:
+        for url_id, count in Counter(w.row["webhook_url_id"] for w in group).items():
+            self._counts.note(url_id, outcome, count)
 
     def _commit(self, connection: Connection, group: Sequence[_Waiting]) -> None:
         record(connection, [w.row for w in group])

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache, cached_property
 from hashlib import sha256
@@ -109,6 +109,8 @@ class Resource(Struct, frozen=True):
     owner: str | None = None
     owner_key: str | None = None
     has_entity: bool = False
+    domain: str = ""
+    """The part of ION it belongs to, such as purchasing."""
 
     def field(self, name: str) -> Field | None:
         """Find a field by its GraphQL or its column name."""
@@ -118,9 +120,13 @@ class Resource(Struct, frozen=True):
 class Catalog:
     """All resources, by name and by type."""
 
-    def __init__(self, resources: Mapping[str, Resource], types: Raw) -> None:
+    def __init__(
+        self, resources: Mapping[str, Resource], types: Raw, followed: frozenset[str] | None = None
+    ) -> None:
+        """Take all resources, and the names of those to mirror where it is not all that can be."""
         self.resources = resources
         self._types = types
+        self._followed = followed
         self._by_type = {r.type: r for r in resources.values() if r.type}
         self._names = _name_index(resources)
 
@@ -149,9 +155,30 @@ class Catalog:
         """Find a resource by any of its names: any case and style, singular, plural, table or type."""
         return self._names.get(_plain(name))
 
+    def following(self, names: Iterable[str] | None) -> "Catalog":
+        """Give the catalog of who mirrors only these resources; None means all that can be."""
+        return self if names is None else _following(self, frozenset(names))
+
+    def narrowed(self, names: frozenset[str]) -> "Catalog":
+        """Give a catalog of its own of who mirrors only these."""
+        return Catalog(self.resources, self._types, names)
+
+    def follows(self, name: str) -> bool:
+        """Tell whether a resource is mirrored."""
+        return name in self._mirrored_names
+
+    @cached_property
+    def _mirrored_names(self) -> frozenset[str]:
+        return frozenset(r.name for r in self.mirrored)
+
     @cached_property
     def mirrored(self) -> tuple[Resource, ...]:
-        """What a hub mirrors: objects that can be listed and paged by their id, except ION's own plumbing.
+        """What is mirrored: everything that can be, unless fewer were chosen."""
+        return tuple(r for r in self.mirrorable if self._followed is None or r.name in self._followed)
+
+    @cached_property
+    def mirrorable(self) -> tuple[Resource, ...]:
+        """What a hub can mirror: objects that can be listed and paged by their id, except ION's own plumbing.
 
         Rows with a composite key are not mirrored themselves; their events make the objects they tie stale.
         """
@@ -196,7 +223,7 @@ class Catalog:
     @cached_property
     def silent(self) -> tuple[Resource, ...]:
         """Resources whose creations ION does not announce (Violet Labs, known limitations)."""
-        return (self.resources["purchase_order_lines"],)
+        return tuple(r for r in self.mirrored if r.name == "purchase_order_lines")
 
 
 SHOWN: Mapping[str, str] = {
@@ -221,6 +248,12 @@ class Noted(Struct, frozen=True):
 
     resources: dict[str, Resource]
     types: Raw
+
+
+@cache
+def _following(whole: Catalog, names: frozenset[str]) -> Catalog:
+    """Make it once for each choice: many integrations may have made the same."""
+    return whole.narrowed(names)
 
 
 @cache

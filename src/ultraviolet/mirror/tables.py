@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from ultraviolet.mirror import dialect
-from ultraviolet.mirror.dialect import JSON, Text, by_month, hot
+from ultraviolet.mirror.dialect import JSON, Text, by_month, hot, index_text
 
 metadata = MetaData()
 
@@ -51,6 +51,7 @@ integrations = Table(
     Column("paused", Boolean, nullable=False, default=False),
     Column("incremental_schedule", Text, nullable=False, comment="cron expression, UTC"),
     Column("full_schedule", Text, nullable=False, comment="cron expression, UTC"),
+    Column("resources", JSON, comment="names of the resources chosen to be mirrored; null means all"),
     Column("requests_per_second", Integer, nullable=False, comment="budget shared by heal, fetch and verify"),
     Column(
         "compared_to",
@@ -101,6 +102,8 @@ webhook_urls = Table(
     ),
     Column("last_refused_at", Text),
     Index("webhook_urls_by_integration", "integration_id"),
+    Column("last_failure", Text, comment="what became of the last delivery that was not taken"),
+    Column("last_failure_at", Text),
     comment="addresses minted for deliveries; the address itself is never stored",
 )
 
@@ -127,7 +130,9 @@ events = Table(
         comment="verified, unverified (no shared secret known yet) or recovered (from ION's record)",
     ),
     Column(
-        "outcome", Text, comment="null until applied, then: applied, nothing_new, not_understood, replayed"
+        "outcome",
+        Text,
+        comment="null until applied, then: applied, nothing_new, not_chosen, not_understood, replayed",
     ),
     Column("detail", Text, comment="the outcome in words"),
     Column("applied_at", Text),
@@ -491,6 +496,38 @@ activity = Table(
         for number, bound in enumerate((*DELAYS, "more"))
     ),
     comment="changes a minute and their delay from ION's time of the change until the mirror showed it",
+    **hot(50, vacuum_after=2000),
+)
+
+search_texts = Table(
+    "search_texts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    _integration(),
+    Column("resource", Text, nullable=False),
+    Column("object_id", Text, nullable=False),
+    Column("text", Text, nullable=False, comment="what the object says, in small letters"),
+    UniqueConstraint("integration_id", "resource", "object_id"),
+    comment="what a search looks through, kept up with the history by and by",
+)
+index_text(search_texts)
+
+search_progress = Table(
+    "search_progress",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", _Id, nullable=False, comment="the last version that search_texts knows of"),
+    comment="how far search_texts has followed the history; versions of one integration are committed in order",
+)
+
+delivery_counts = Table(
+    "delivery_counts",
+    metadata,
+    Column("webhook_url_id", _Id, ForeignKey("webhook_urls.id", ondelete="CASCADE"), primary_key=True),
+    Column("hour", Text, primary_key=True, comment="such as 2026-11-24T20, UTC"),
+    Column("outcome", Text, primary_key=True, comment="taken, wrong_signature, too_large or put_off"),
+    Column("count", Integer, nullable=False),
+    comment="deliveries an hour at each webhook URL, by what became of them",
     **hot(50, vacuum_after=2000),
 )
 

@@ -6,7 +6,7 @@ where ION departs from its own rule.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -44,6 +44,7 @@ OPERAND_SCALARS = (
 """Scalars that have an operator filter."""
 _PAGING = "before: String, after: String, first: Int, last: Int"
 _COUNT = re.compile(r"_\w+Count")
+_TYPE = re.compile(r"^type (\w+)", re.MULTILINE)
 
 
 @cache
@@ -52,6 +53,17 @@ def source() -> DocumentNode:
     folder = files(__name__)
     names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".graphql"))
     return parse("\n".join((folder / name).read_text("utf-8") for name in names), no_location=True)
+
+
+@cache
+def domains() -> Mapping[str, str]:
+    """Give the domain of each type: the name of the file that defines it."""
+    texts = {
+        f.name.removesuffix(".graphql"): f.read_text("utf-8")
+        for f in files(__name__).iterdir()
+        if f.is_file()
+    }
+    return {name: domain for domain, said in texts.items() for name in _TYPE.findall(said)}
 
 
 @cache

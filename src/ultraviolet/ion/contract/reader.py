@@ -89,6 +89,7 @@ class _Reader:
             owner_key=next(
                 (f.name for f in fields if owner and f.name.lower() == f"{owner}Id".lower()), None
             ),
+            domain=contract.domains().get(name, ""),
             has_entity=any(f.name == "entityId" and f.stored for f in fields) and name != "Comment",
         )
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from ultraviolet.errors import UltravioletError
 from ultraviolet.hub import findings, integrations, webhook_urls
+from ultraviolet.hub.choice import choosable
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import PRESETS, IntegrationChanges, NewIntegration
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
@@ -16,7 +17,7 @@ from ultraviolet.web.pages.overview import trust
 from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm
 from ultraviolet.web.pages.schedules import in_words, schedule
 from ultraviolet.web.problems import words
-from ultraviolet.web.reading import fetches, freshness, verifications
+from ultraviolet.web.reading import deliveries, fetches, freshness, verifications
 
 _FIELDS = ("name", "api_url", "auth_url", "client_id", "client_secret")
 _EDITED = ("name", "api_url", "auth_url", "incremental_schedule", "full_schedule")
@@ -103,6 +104,20 @@ async def edit(
     return await _change(request, hub, render, caller.name, integration_id, changes)
 
 
+@post("/integrations/{integration_id:int}/resources", guards=[at_least("admin")], include_in_schema=False)
+async def choose_resources(
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    caller: GivenCaller,
+    integration_id: FromPath[int],
+) -> Response[str] | Redirect:
+    """Mirror these resources from now on; what is not chosen any more is kept and not followed."""
+    names = [str(name) for name in (await request.form()).getall("resource", [])]
+    changes = IntegrationChanges(resources=names)
+    return await _change(request, hub, render, caller.name, integration_id, changes)
+
+
 @post("/integrations/{integration_id:int}/credentials", guards=[at_least("admin")], include_in_schema=False)
 async def rotate_credentials(
     request: AnyRequest,
@@ -185,15 +200,24 @@ async def _page(
 ) -> Response[str]:
     def read(connection: Connection) -> dict[str, Any]:
         integration = integrations.get(connection, integration_id)
+        urls = webhook_urls.list_(connection, integration_id)
         return {
             "integration": integration,
             "test": integration.test_result,
             "summary": freshness.summary(connection, integration_id),
-            "urls": webhook_urls.list_(connection, integration_id),
+            "urls": urls,
+            "day": deliveries.totals(connection, [url.id for url in urls], deliveries.day_ago()),
             "names": {integration_id: integration.name},
             "verification": verifications.last(connection, integration_id),
             "running": fetches.running(connection, integration_id),
             "findings": findings.recent(connection, integration_id, 20),
+            "resources": choosable(
+                connection,
+                hub.catalog,
+                integration_id,
+                integration.resources,
+                integrations.offered(connection, hub.catalog, integration_id),
+            ),
         }
 
     context = await hub.store.read(read)
@@ -229,6 +253,7 @@ HANDLERS = [
     show,
     show_freshness,
     edit,
+    choose_resources,
     rotate_credentials,
     test,
     verify,

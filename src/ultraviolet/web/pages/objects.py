@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from ultraviolet import times
 from ultraviolet.hub import integrations, saved_views
 from ultraviolet.ion.catalog import Resource
+from ultraviolet.mirror import field_indexes
 from ultraviolet.web.api.filters import one
 from ultraviolet.web.api.paging import decode, encode
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
@@ -35,7 +36,9 @@ async def show_resources(request: AnyRequest, hub: GivenHub, render: GivenRender
             integrations.find(connection, asked).id if asked else next((each.id for each in choice), None)
         )
         found = objects.counts(connection, hub.catalog, chosen) if chosen is not None else []
-        return {"integrations": choice, "chosen": chosen, "resources": found}
+        resources = integrations.get(connection, chosen).resources if chosen is not None else None
+        followed = hub.catalog.following(resources).follows
+        return {"integrations": choice, "chosen": chosen, "resources": found, "followed": followed}
 
     return render.page(request, "resources.html", **await hub.store.read(read))
 
@@ -55,17 +58,22 @@ async def show_objects(
         chosen = one(connection, asked.get("integration") or None)
         wanted = Wanted(chosen, resource, asked.get("q") or None, asked.get("state") or None)
         found = tables.part(connection, wanted, conditions, by, after, _SHOWN)
+        fields = tables.indexable(resource, conditions, by)
         return {
+            "worth": field_indexes.missing(connection, chosen, resource, fields) if fields else [],
             "integration": integrations.get(connection, chosen),
             "objects": found.rows,
             "next": encode(found.next) if found.next else None,
             "views": saved_views.list_(connection, caller.name, resource.name),
         }
 
+    found = await hub.store.read(read)
+    hub.field_indexes.want(found.pop("worth"))
     return render.page(
         request,
         "objects.html",
-        **await hub.store.read(read),
+        **found,
+        followed=hub.catalog.following(found["integration"].resources).follows,
         resource=resource,
         columns=tables.chosen(resource, asked.getall("column", []), by),
         all_columns=tables.columns(resource),
@@ -133,6 +141,7 @@ async def show_object(
         request,
         "object.html",
         **found,
+        followed=hub.catalog.following(found["integration"].resources).follows,
         resource=resource,
         title=title,
         at=as_of,
