@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -43,7 +43,6 @@ from ultraviolet.hub.fetch import Mode
 from ultraviolet.hub.freshness import Freshness, Now
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.integrations import Integration
-from ultraviolet.hub.messages import Messenger
 from ultraviolet.hub.provider_people import Rules
 from ultraviolet.hub.reader import Reader
 from ultraviolet.hub.replay import Range, Replayed
@@ -56,6 +55,9 @@ from ultraviolet.ion.catalog import Catalog, load
 from ultraviolet.ion.client import IonClient
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.store import Store, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from ultraviolet.hub.messages import Messenger
 
 _LOOK_AGAIN = 5.0
 """Seconds after which integrations are looked at again, for changes that nobody told of."""
@@ -130,6 +132,8 @@ class Hub:
         await self._mind_the_clock()
         await self.store.write(heartbeat.beat)
         if dialect.is_postgresql(self.store.engine):
+            from ultraviolet.hub.messages import Messenger  # noqa: PLC0415  psycopg takes 10 MB; only its users pay
+
             self._messenger = Messenger(dialect.libpq(self.store.engine), self._heard)
             self._messenger.start()
             self.changes.carry = self._messenger.say

@@ -28,6 +28,7 @@ from graphql import (
 from graphql.language import DirectiveNode, ListTypeNode, NonNullTypeNode, TypeNode
 
 from ultraviolet.ion.contract.wording import described
+from ultraviolet.ion.naming import constant, plural
 
 OPERAND_SCALARS = (
     "Boolean",
@@ -92,24 +93,6 @@ def named(node: TypeNode) -> str:
 def is_list(node: TypeNode) -> bool:
     """Tell whether the type is a list."""
     return isinstance(node.type if isinstance(node, NonNullTypeNode) else node, ListTypeNode)
-
-
-def constant(name: str) -> str:
-    """Write a field's name as ION's sort enums do: `shipToLocationId` is SHIP_TO_LOCATION_ID."""
-    return snake(name).upper()
-
-
-def snake(name: str) -> str:
-    """Write a GraphQL name as ION's columns are written; `mBom` and `aBom` are one word each."""
-    plain = name.replace("MBom", "Mbom").replace("ABom", "Abom").replace("MRP", "Mrp").replace("API", "Api")
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain).lower()
-
-
-def plural(name: str) -> str:
-    """Form the plural the way ION's derived types do."""
-    if name.endswith("y"):
-        return f"{name[:-1]}ies"
-    return f"{name}es" if name.endswith(("s", "h")) else f"{name}s"
 
 
 def object_types(document: DocumentNode) -> dict[str, ObjectTypeDefinitionNode]:

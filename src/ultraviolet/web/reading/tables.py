@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Float, and_, cast, func, liter
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Field, Link, Resource
-from ultraviolet.ion.contract import constant
+from ultraviolet.ion.naming import constant
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import objects
 from ultraviolet.near_misses import did_you_mean
