@@ -26,6 +26,7 @@ _TAGS = {
     "verifications": "Mirror and ION compared.",
     "proof": "What webhooks alone would have left wrong.",
     "access": "Who may do what, and who did.",
+    "alerts": "What needs a person, and who is told.",
     "status": "The hub at a glance.",
 }
 _HEADERS: dict[str, Json] = {
