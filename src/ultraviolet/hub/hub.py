@@ -40,7 +40,9 @@ from ultraviolet.hub.controllers import Controllers
 from ultraviolet.hub.duties import Role, duties_of
 from ultraviolet.hub.event_files import Imported, Line
 from ultraviolet.hub.fetch import Mode
+from ultraviolet.hub.field_indexes import FieldIndexes
 from ultraviolet.hub.freshness import Freshness, Now
+from ultraviolet.hub.indexer import Indexer
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.hub.provider_people import Rules
@@ -89,6 +91,8 @@ class Hub:
         self._messenger: Messenger | None = None
         self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came)
         self.controllers: dict[int, Controllers] = {}
+        self.field_indexes = FieldIndexes(store)
+        self._indexer = Indexer(store, catalog, self.changes, self.controllers.keys)
         self._alarm = Alarm(self)
         self._setting_up: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._attention: defaultdict[int, Attention] = defaultdict(Attention)
@@ -144,6 +148,7 @@ class Hub:
             keeper = retention.Keeper(self.store, self.changes)
             self._retention = asyncio.create_task(keeper.forever(), name="retention")
         self._alarm.start()
+        self._indexer.start()
 
     async def stop(self) -> None:
         """Finish what has begun; what remains is in the tables."""
@@ -151,6 +156,7 @@ class Hub:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         await self._alarm.stop()
+        await self._indexer.stop()
         await self._rest()
         await self.ingest.close()
         self.changes.close()
