@@ -390,6 +390,8 @@ class MintedUrl(Struct, frozen=True, kw_only=True):
     first_verified_at: str | None
     refused: int
     last_refused_at: str | None
+    last_failure: str | None
+    last_failure_at: str | None
     url: str
 
 
@@ -538,6 +540,8 @@ class RotatedUrl(Struct, frozen=True, kw_only=True):
     first_verified_at: str | None
     refused: int
     last_refused_at: str | None
+    last_failure: str | None
+    last_failure_at: str | None
     url: str
     moved: bool
     detail: str
@@ -751,6 +755,8 @@ class WebhookUrl(Struct, frozen=True, kw_only=True):
     first_verified_at: str | None
     refused: int
     last_refused_at: str | None
+    last_failure: str | None
+    last_failure_at: str | None
 
 
 class Wrong(Struct, frozen=True, kw_only=True):
