@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: setup demo test lint soak bench limitations first-minutes screenshots lock help clean
+.PHONY: setup demo test lint docs reference soak bench limitations first-minutes screenshots client lock help clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,6 +29,12 @@ lint: setup ## Check style, types and the direction of imports
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
+docs: setup ## Build the documentation into docs/_build; warnings are errors
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build
+
+reference: setup ## Write the pages of docs/reference that follow from the code
+	$(BIN)/python -m docs.generate
+
 soak: setup ## Run hub and local ION under faults and crashes for MINUTES (30), then prove that nothing is lost
 	$(BIN)/python -m tests.e2e.trouble --minutes $(MINUTES)
 
@@ -43,6 +49,9 @@ first-minutes: setup ## Walk a new user's first minutes in a fresh clone and a r
 
 screenshots: setup ## Make the screenshots in docs/screenshots from a small demo
 	$(BIN)/python tests/screenshots.py
+
+client: setup ## Write the typed client in src/ultraviolet/client anew from the API
+	$(BIN)/python tools/make_client.py
 
 lock: setup ## Write requirements.lock anew from pyproject.toml, with hashes and without index addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \

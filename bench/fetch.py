@@ -1,33 +1,40 @@
 """`fetch`: a full fetch of everything from the local ION, beside downloading and decoding the same pages, keeping nothing.
 
-10,000 objects unless `--size` says otherwise; the memory of the hub is set beside that of a hub that fetches a fifth.
+100,000 objects unless `--size` says otherwise (10 is a million); the memory of the hub is set beside that of a hub
+that fetches a tenth.
 """
 
 import asyncio
-import sqlite3
 import tempfile
 import time
-from contextlib import ExitStack, closing
+from collections.abc import Iterable
+from contextlib import ExitStack
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import aiohttp
 import msgspec
-from tests.conftest import make_start_hub
+from sqlalchemy import text
+from tests.conftest import HubProcess, make_start_hub, wait_for
 
 from bench.frame import Budget, Figure, Scale, expect, figure
-from bench.processes import most_resident
+from bench.processes import most_resident, processor_seconds
+from bench.stores import NewDatabase, stores
 from ultraviolet.hub.integrations import Credentials, make_client
-from ultraviolet.hub.reader import PAGE
+from ultraviolet.hub.reader import LARGEST_PAGE, PAGE, Reader
 from ultraviolet.ion import documents
 from ultraviolet.ion.catalog import Resource, load
-from ultraviolet.ion.client import IonClient
 from ultraviolet.ion.documents import Offered
+from ultraviolet.mirror import dialect
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
-OBJECTS = 10_000
+OBJECTS = 100_000
 AT_ONCE = 6
 RATE = 500
-KEPT = "SELECT count(*) FROM objects WHERE deleted_at IS NULL"
+KEPT = text("SELECT resource, id FROM objects WHERE deleted_at IS NULL")
 
 
 class Run(msgspec.Struct):
@@ -35,6 +42,8 @@ class Run(msgspec.Struct):
 
     seconds: float
     objects: int
+    checksum: str
+    processor: float = 0.0
     memory: float = 0.0
 
     @property
@@ -44,32 +53,43 @@ class Run(msgspec.Struct):
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Fetch into new hubs, and download, in turn."""
-    repeats = min(scale.repeats, 3)
-    with tempfile.TemporaryDirectory() as directory:
+    """Fetch into new hubs, and download, in turn, on either store."""
+    with tempfile.TemporaryDirectory() as directory, stores() as found:
         folder = Path(directory)
-        with running_local_ion(folder / "small", ["--size", str(scale.of(OBJECTS // 5, 50))]) as ion:
-            small = _hub(ion, folder / "hub-small")
-        with running_local_ion(folder / "ion", ["--size", str(scale.of(OBJECTS, 100))], seconds=600) as ion:
-            runs = [
-                (_hub(ion, folder / f"hub-{number}"), asyncio.run(_download(ion)))
-                for number in range(repeats)
+        with running_local_ion(folder / "small", ["--size", str(scale.of(OBJECTS // 10, 50))]) as ion:
+            small = {store: _hub(ion, folder / f"small-{store}", new) for store, new in found.items()}
+        with running_local_ion(folder / "ion", ["--size", str(scale.of(OBJECTS, 100))], seconds=7200) as ion:
+            return [
+                made
+                for store, new in found.items()
+                for made in _measured(ion, store, folder, new, small[store], min(scale.repeats, 3))
             ]
+
+
+def _measured(
+    ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, small: Run, repeats: int
+) -> list[Figure]:
+    runs = [
+        (_hub(ion, folder / f"{store}-{number}", new), asyncio.run(_download(ion)))
+        for number in range(repeats)
+    ]
     for hub, bare in runs:
-        expect("objects", bare.objects, hub.objects)
+        expect("objects and their checksum", (bare.objects, bare.checksum), (hub.objects, hub.checksum))
+    objects = runs[0][0].objects
+    spent = median(hub.processor / hub.objects for hub, _ in runs) * 1e6
     return [
         figure(
             "fetch: time",
-            "sqlite",
+            store,
             "s",
             [hub.seconds for hub, _ in runs],
             baseline=[bare.seconds for _, bare in runs],
             budget=Budget("at most", 1.5),
-            note=f"{runs[0][0].objects:,} objects, {runs[0][0].rate:,.0f}/s; what the hub adds is the ratio less one",
+            note=f"{objects:,} objects, {median(hub.rate for hub, _ in runs):,.0f}/s; {spent:,.0f} µs of the hub's processor each",
         ),
         figure(
             "fetch: memory",
-            "sqlite",
+            store,
             "MB",
             [hub.memory for hub, _ in runs],
             baseline=[small.memory] * repeats,
@@ -79,18 +99,39 @@ def measure(scale: Scale) -> list[Figure]:
     ]
 
 
-def _hub(ion: LocalIonProcess, data: Path) -> Run:
-    """Fetch everything into a new hub."""
+def _hub(ion: LocalIonProcess, data: Path, new: NewDatabase) -> Run:
+    """Fetch everything into a new hub, which does so by itself when it is connected."""
+    (data / "data").mkdir(parents=True)
+    address = new(data / "data")
     with ExitStack() as stack:
-        hub = make_start_hub(stack, lambda _: data)(data=data / "data")
-        integration = hub.connect(ion, requests_per_second=RATE)
-        began = time.perf_counter()
-        fetched = hub.fetch(integration)
-        seconds = time.perf_counter() - began
+        hub = make_start_hub(stack, lambda _: data)(data=data / "data", store_url=address)
+        given = {"name": "bench", "api_url": ion.url, "auth_url": ion.url, "requests_per_second": RATE}
+        given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
+        integration = hub.api("POST", "/integrations", given)
+        fetched = wait_for(lambda: _over(hub, integration["id"]), 3600, "the first fetch")
         expect("state of the fetch", "done", fetched["state"])
-        memory = most_resident(hub.child.process.pid)
-    with closing(sqlite3.connect(data / "data" / "hub.db")) as database:
-        return Run(seconds, database.execute(KEPT).fetchone()[0], memory)
+        took = datetime.fromisoformat(fetched["finished_at"]) - datetime.fromisoformat(fetched["started_at"])
+        processor, memory = processor_seconds(hub.child.process.pid), most_resident(hub.child.process.pid)
+    return Run(took.total_seconds(), *_kept(address), processor, memory)
+
+
+def _over(hub: HubProcess, integration_id: int) -> dict[str, Any] | None:
+    """Give the first fetch, which the hub begins by itself, once it is over."""
+    items = hub.api("GET", f"/integrations/{integration_id}/fetches")["items"]
+    return next((item for item in items if item["state"] in ("done", "failed")), None)
+
+
+def _kept(address: str) -> tuple[int, str]:
+    """Count what is in the mirror, and sum up the ids."""
+    engine = dialect.make_engine(address)
+    with engine.connect() as connection:
+        found = sorted((row.resource, row.id) for row in connection.execute(KEPT))
+    engine.dispose()
+    return len(found), _checksum(found)
+
+
+def _checksum(found: Iterable[tuple[str, str]]) -> str:
+    return sha256(msgspec.json.encode(sorted(found))).hexdigest()
 
 
 async def _download(ion: LocalIonProcess) -> Run:
@@ -99,22 +140,27 @@ async def _download(ion: LocalIonProcess) -> Run:
     offered = Offered.whole(catalog)
     signs_in = Credentials(ion.url, ion.url, ion.client_id, ion.client_secret)
     async with aiohttp.ClientSession() as session:
-        client = make_client(signs_in, RATE, session)
+        reader = Reader(make_client(signs_in, RATE, session), catalog, offered)
 
-        async def one(resource: Resource) -> int:
+        async def one(resource: Resource) -> list[tuple[str, str]]:
             async with at_once:
-                return await _pages(client, resource, documents.page(resource, offered))
+                return await _pages(reader, resource)
 
         began = time.perf_counter()
-        counts = await asyncio.gather(*(one(resource) for resource in catalog.mirrored))
-        return Run(time.perf_counter() - began, sum(counts))
+        found = await asyncio.gather(*(one(resource) for resource in catalog.mirrored))
+        seconds = time.perf_counter() - began
+    ids = [ref for refs in found for ref in refs]
+    return Run(seconds, len(ids), _checksum(ids))
 
 
-async def _pages(client: IonClient, resource: Resource, document: str) -> int:
-    seen, filters = 0, None
+async def _pages(reader: Reader, resource: Resource) -> list[tuple[str, str]]:
+    seen: list[tuple[str, str]] = []
+    document, key, size = documents.page(resource, reader.offered), resource.key[0], PAGE
+    filters = None
     while True:
-        page = (await client.execute(document, {"filters": filters, "first": PAGE})).must()["page"]
-        seen += len(page["edges"])
+        result = await reader.client.execute(document, {"filters": filters, "first": size})
+        page = result.must()["page"]
+        seen += [(resource.name, str(edge["node"][key])) for edge in page["edges"]]
         if not page["pageInfo"]["hasNextPage"]:
             return seen
-        filters = {"id": {"gt": page["edges"][-1]["node"][resource.key[0]]}}
+        filters, size = {"id": {"gt": page["edges"][-1]["node"][key]}}, LARGEST_PAGE

@@ -15,6 +15,7 @@ from ultraviolet.mirror.tables import (
     activity,
     arrivals,
     drift,
+    event_keys,
     events,
     fetch_steps,
     fetches,
@@ -122,7 +123,12 @@ def _rows(
                 if doc[key] is not None
             ],
         )
-        put(connection, events, [_event(resource, doc) for doc in made])
+        told = [_event(resource, doc) for doc in made]
+        put(connection, events, told)
+        keys_of = [
+            {"integration_id": INTEGRATION, "dedupe_key": one["dedupe_key"], "deliveries": 1} for one in told
+        ]
+        put(connection, event_keys, keys_of)
 
     return work
 
@@ -195,7 +201,6 @@ def _event(resource: str, doc: dict[str, Any]) -> dict[str, Any]:
         "body": body,
         "headers": {"content-type": "application/json"},
         "signature": "verified",
-        "deliveries": 1,
         "outcome": "applied",
         "applied_at": doc["_updated"],
     }

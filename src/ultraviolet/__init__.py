@@ -1,3 +1,18 @@
 """Ultraviolet: a complete, fresh and provable copy of First Resonance ION, and a local ION."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ultraviolet.client import Client
+
 __version__ = "0.1.0"
+__all__ = ["Client", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the client when it is asked for: the command line does without."""
+    if name == "Client":
+        from ultraviolet.client import Client  # noqa: PLC0415
+
+        return Client
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

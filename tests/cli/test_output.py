@@ -1,5 +1,12 @@
 """Results as a program and as a person read them."""
 
+import os
+import pty
+import re
+import subprocess
+import sys
+from contextlib import suppress
+
 import pytest
 
 from ultraviolet.cli import output
@@ -24,3 +31,37 @@ def test_pairs_write_nested_things_as_json(capsys: pytest.CaptureFixture[str]) -
     output.write_pairs({"id": 1, "api_url": "http://ion", "links": {"a": [1]}})
 
     assert capsys.readouterr().out.splitlines() == ["id       1", "api url  http://ion", 'links    {"a":[1]}']
+
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|4[0-7]|9[0-7])[0-9;]*m")
+
+
+@pytest.mark.parametrize("arguments", [["config", "show"], ["object", "diff", "--help"]])
+def test_on_a_terminal_it_fits_and_is_coloured_unless_one_asks_for_none(arguments: list[str]) -> None:
+    wide = on_a_terminal(arguments, COLUMNS="100")
+    assert "\x1b[" in wide
+    assert all(len(line) <= 100 for line in re.sub(r"\x1b\[[0-9;]*m", "", wide).splitlines())
+    assert not COLOUR.search(on_a_terminal(arguments, COLUMNS="100", NO_COLOR="1"))
+
+
+def test_piped_there_is_no_colour_at_all() -> None:
+    command = [sys.executable, "-m", "ultraviolet", "object", "diff", "--help"]
+    assert b"\x1b" not in subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def on_a_terminal(arguments: list[str], **environment: str) -> str:
+    """What a command writes where its output is a terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "ultraviolet", *arguments],
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color", **environment},
+    ):
+        os.close(theirs)
+        pieces = []
+        with suppress(OSError):  # the other end is closed
+            while piece := os.read(ours, 65536):
+                pieces.append(piece)
+    os.close(ours)
+    return b"".join(pieces).decode()

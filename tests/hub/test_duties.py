@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from ultraviolet.hub import integrations, problems
-from ultraviolet.hub.duties import EveryDuty, NoDuty, SharedDuties, duties_of
+from ultraviolet.hub.duties import EveryDuty, NoDuty, duties_of
 from ultraviolet.hub.integrations import NewIntegration
 from ultraviolet.hub.secrets import Secrets
+from ultraviolet.hub.shared_duties import SharedDuties
 from ultraviolet.mirror import dialect
 
 WANTED = {1, 2, 3, 4, 5}

@@ -1,5 +1,8 @@
 """The contract holds ION's whole 2023 schema, and what follows from it by rule."""
 
+import subprocess
+import sys
+
 import pytest
 from graphql import (
     GraphQLEnumType,
@@ -9,9 +12,11 @@ from graphql import (
     validate,
     validate_schema,
 )
+from msgspec import json
 
 from ultraviolet.ion import contract, documents
 from ultraviolet.ion.catalog import Resource, load
+from ultraviolet.ion.contract.reader import read
 
 CATALOG = load()
 SCHEMA = CATALOG.schema
@@ -125,3 +130,20 @@ def test_what_is_described_by_rule_reads_well(root: str, field: str, expected: s
     kind = SCHEMA.type_map[root]
     assert isinstance(kind, GraphQLObjectType)
     assert (kind.fields[field].description or "").startswith(expected)
+
+
+def test_what_was_noted_of_the_contract_is_what_it_says() -> None:
+    """A process reads what an earlier one noted; both must come to the same, and a fresh reading must not be needed."""
+    noted = read()
+
+    assert noted.resources == dict(CATALOG.resources)
+    assert json.decode(bytes(noted.types), type=dict[str, frozenset[str]]) == CATALOG.types()
+
+
+def test_the_contract_is_not_parsed_again_once_it_was_noted() -> None:
+    load()
+    code = "import sys; from ultraviolet.ion import catalog; catalog.load(); print('graphql' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "False\n"

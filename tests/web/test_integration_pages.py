@@ -1,6 +1,7 @@
 """The pages of integrations: changed, given other credentials, verified; schedules in plain words; refusals seen."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -99,3 +100,37 @@ def test_a_hub_for_others_does_not_reach_into_its_own_machine(signed_in: Any) ->
     given |= {"client_id": "id", "client_secret": "secret"}
     signed_in.submit("/integrations", **given)
     assert "127.0.0.1 is not a public address" in signed_in.send("GET", "/integrations/1").text
+
+
+def test_resources_are_chosen_on_the_page(
+    signed_in: Any, integration: dict[str, Any], keep: Callable[..., None]
+) -> None:
+    line = {"id": "7", "partId": 3, "purchaseOrderId": 5, "quantity": 1}
+    keep("purchase_order_lines", line)
+    keep("parts", {"id": "8", "partNumber": "P-8"})
+    chosen = signed_in.submit(
+        "/integrations/1/resources", resource=["purchase_order_lines", "purchase_orders"]
+    )
+    assert chosen.status_code == 303, chosen.text
+    page = signed_in.send("GET", "/integrations/1").text
+    assert "2 of 72 resources are mirrored" in page
+    assert re.search(r'value="purchase_order_lines" checked> Purchase order lines <span[^>]*>1<', page)
+    assert re.search(r'value="parts"> Parts <span[^>]*>1<', page)
+    assert "<legend>Bills of materials</legend>" in page
+
+    assert "not followed" in signed_in.send("GET", "/objects").text
+    assert "is kept as it was last" in signed_in.send("GET", "/objects/parts").text
+    assert "it is not followed" in signed_in.send("GET", "/objects/parts/8").text
+    shown = signed_in.send("GET", "/objects/purchase_order_lines/7").text
+    assert re.search(r"parts 3 <span[^>]*>not chosen", shown)
+    assert re.search(r"purchase orders 5 <span[^>]*>not in the mirror", shown)
+    assert "not here yet" in signed_in.send("GET", "/objects/purchase_order_lines").text
+
+    nothing = signed_in.submit("/integrations/1/resources")
+    assert nothing.status_code == 422
+    assert "Choose at least one resource" in nothing.text
+    unknown = signed_in.api("PATCH", "/integrations/1", {"resources": ["unicorns"]})
+    assert unknown.status_code == 422
+    assert signed_in.api("PATCH", "/integrations/1", {"resources": None}).json()["resources"] is None
+    asked = signed_in.get("/integrations/1/fetches")["items"]
+    assert "incremental" in [one["mode"] for one in asked]

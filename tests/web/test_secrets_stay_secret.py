@@ -16,7 +16,8 @@ def addresses(edge: Any) -> list[str]:
     found = {
         re.sub(r"\{(\w+):?\w*\}", lambda part: REAL.get(part.group(1), "1"), route.path)
         for route in application.routes
-        if "GET" in route.methods and not route.path.startswith(("/static", "/live"))
+        if "GET" in route.methods
+        and not route.path.startswith(("/static", "/live", "/api/v1/changes/stream"))
     }
     return sorted(found | {"/objects/parts", "/api/v1/objects/parts", "/sign-in/uvl_nobody"})
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.session import Session, command
 
 keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
@@ -32,56 +33,81 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @command(keys, "create")
+@gives("POST /keys")
 def create_key(
     session: Session,
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     *,
     role: Annotated[Role, typer.Option(help="What it may do.")] = "viewer",
 ) -> None:
-    """Create an API key. Its token is shown now and never again: only its hash is kept."""
+    """Create an API key. Its token is shown now and never again: only its hash is kept.
+
+    Examples: `ultraviolet key create "nightly export"`, `ultraviolet key create deploy --role admin`
+    """
     session.show(session.api.post("/keys", {"name": name, "role": role}))
     session.say("Copy the token now; it cannot be shown again.")
 
 
 @command(keys, "list")
+@gives("[GET /keys]")
 def list_keys(session: Session) -> None:
-    """List API keys."""
+    """List API keys.
+
+    Example: `ultraviolet key list`
+    """
     session.show_list(session.api.items("/keys", 1000), KEYS, "No key yet. Next: ultraviolet key create")
 
 
 @command(keys, "revoke")
+@gives(plus={"revoked": "id of the key"})
 def revoke_key(session: Session, key_id: Annotated[str, typer.Argument()], *, yes: Yes = False) -> None:
-    """Revoke an API key at once."""
+    """Revoke an API key at once.
+
+    Example: `ultraviolet key revoke 4`
+    """
     session.confirm("Whatever uses this key stops working. Revoke it?", yes=yes)
     session.api.delete(f"/keys/{key_id}")
     session.show({"revoked": key_id})
 
 
 @command(users, "add")
+@gives("POST /users")
 def add_user(
     session: Session,
     name: Annotated[str, typer.Argument(help="Name to sign in with.")],
     *,
     role: Annotated[Role, typer.Option(help="What this person may do.")] = "viewer",
 ) -> None:
-    """Add a person. Next: `ultraviolet user link`."""
+    """Add a person. Next: `ultraviolet user link`.
+
+    Example: `ultraviolet user add ada --role operator`
+    """
     session.show(session.api.post("/users", {"name": name, "role": role}))
     session.say(f"Next: ultraviolet user link {name}")
 
 
 @command(users, "list")
+@gives("[GET /users]")
 def list_users(session: Session) -> None:
-    """List people."""
+    """List people.
+
+    Example: `ultraviolet user list`
+    """
     session.show_list(session.api.items("/users", 1000), USERS, "No user yet. Next: ultraviolet user add")
 
 
 @command(users, "link")
+@gives("POST /users/{user}/sign-in-links")
 def link_user(session: Session, user: User) -> None:
-    """Make a link to sign in with, valid once for 15 minutes."""
+    """Make a link to sign in with, valid once for 15 minutes.
+
+    Example: `ultraviolet user link ada`
+    """
     session.show(session.api.post(f"/users/{user}/sign-in-links"))
 
 
 @command(users, "provider")
+@gives("PATCH /users/{user}/provider")
 def await_from_provider(
     session: Session,
     user: User,
@@ -90,32 +116,47 @@ def await_from_provider(
         str | None, typer.Option(help="The verified address they come with; left out: untie.")
     ] = None,
 ) -> None:
-    """Let a person who is here already come from the single sign-on provider, or untie them from it."""
+    """Let a person who is here already come from the single sign-on provider, or untie them from it.
+
+    Examples: `ultraviolet user provider ada --email ada@example.com`, `ultraviolet user provider ada`
+    """
     session.show(session.api.patch(f"/users/{user}/provider", {"email": email}))
 
 
 @command(users, "sessions")
+@gives("[GET /users/{user}/sessions]")
 def list_sessions(session: Session, user: User) -> None:
-    """List where a person is signed in."""
+    """List where a person is signed in.
+
+    Example: `ultraviolet user sessions ada`
+    """
     items = session.api.items(f"/users/{user}/sessions", 1000)
     session.show_list(items, SESSIONS, "Not signed in anywhere.")
 
 
 @command(users, "sign-out")
+@gives(plus={"signed out": "name or id as given", "session": "the session's id, or all"})
 def sign_out(
     session: Session,
     user: User,
     *,
     only: Annotated[str | None, typer.Option("--session", help="Only this one, by its id.")] = None,
 ) -> None:
-    """Sign a person out, everywhere or in one browser."""
+    """Sign a person out, everywhere or in one browser.
+
+    Examples: `ultraviolet user sign-out ada`, `ultraviolet user sign-out ada --session 7`
+    """
     session.api.delete(f"/users/{user}/sessions" + (f"/{only}" if only else ""))
     session.show({"signed out": user, "session": only or "all"})
 
 
 @command(users, "remove")
+@gives(plus={"removed": "name or id as given"})
 def remove_user(session: Session, user: User, *, yes: Yes = False) -> None:
-    """Remove a person; their sessions end at once."""
+    """Remove a person; their sessions end at once.
+
+    Example: `ultraviolet user remove ada`
+    """
     session.confirm("Remove this user?", yes=yes)
     session.api.delete(f"/users/{user}")
     session.show({"removed": user})

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.session import Session, command
 from ultraviolet.errors import InvalidError, UltravioletError
 
@@ -38,6 +39,7 @@ class TestFailedError(UltravioletError):
 
 
 @command(app, "add")
+@gives("POST /alert-destinations")
 def add(
     session: Session,
     name: Annotated[str, typer.Argument(help="Who reads it, such as operations.")],
@@ -65,22 +67,34 @@ def add(
 
 
 @command(app, "list")
+@gives("[GET /alert-destinations]")
 def list_(session: Session) -> None:
-    """List who is told, and what came of the last message."""
+    """List who is told, and what came of the last message.
+
+    Example: `ultraviolet alert list`
+    """
     items = session.api.items("/alert-destinations", 1000)
     session.show_list(items, COLUMNS, "Nobody is told yet. Next: ultraviolet alert add")
 
 
 @command(app, "standing", watchable=True)
+@gives("[GET /alerts]")
 def standing(session: Session) -> None:
-    """List what needs a person now."""
+    """List what needs a person now.
+
+    Examples: `ultraviolet alert standing`, `ultraviolet alert standing --watch`
+    """
     items = session.api.items("/alerts", 1000, standing="true")
     session.show_list(items, STANDING, "Nothing needs a person.")
 
 
 @command(app, "test")
+@gives("POST /alert-destinations/{destination_id}/test")
 def test(session: Session, destination_id: Id) -> None:
-    """Send a test; exit code 11 where it did not get through."""
+    """Send a test; exit code 11 where it did not get through.
+
+    Example: `ultraviolet alert test 1`
+    """
     done = session.api.post(f"/alert-destinations/{destination_id}/test")
     session.show(done)
     if not done["last_well"]:
@@ -88,13 +102,17 @@ def test(session: Session, destination_id: Id) -> None:
 
 
 @command(app, "remove")
+@gives(plus={"removed": "id of the destination"})
 def remove(
     session: Session,
     destination_id: Id,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Tell them nothing any more."""
+    """Tell them nothing any more.
+
+    Example: `ultraviolet alert remove 1`
+    """
     session.confirm("Alerts will not go there any more. Remove it?", yes=yes)
     session.api.delete(f"/alert-destinations/{destination_id}")
     session.show({"removed": destination_id})

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from typing import Any
 
 import typer
 
@@ -16,6 +17,7 @@ from ultraviolet.cli import (
     demo,
     doctor,
     events,
+    examples,
     fetches,
     integrations,
     ion,
@@ -36,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with `ultraviolet demo`. Documentation: docs/ beside the source.",
+    epilog="Documentation: docs/ beside the source.",
 )
 app.command("serve", rich_help_panel="Processes")(processes.serve)
 app.command("demo", rich_help_panel="Processes")(demo.demo)
@@ -74,13 +76,21 @@ def root(
         False, "--version", callback=version, is_eager=True, help="Show the version."
     ),
 ) -> None:
-    """Keep a complete, fresh and provable copy of First Resonance ION, and run a local ION to test against."""
+    """Keep a complete, fresh and provable copy of First Resonance ION, and run a local ION to test against.
+
+    Examples: `ultraviolet demo`, `ultraviolet serve`, `ultraviolet status --watch`, `ultraviolet doctor`
+    """
+
+
+def commands() -> Any:
+    """Give the whole tree of commands, each with its examples where they are read first."""
+    return examples.arrange(typer.main.get_command(app))
 
 
 def main() -> None:
     """Run the command line; leave with the exit code of the kind of error."""
     try:
-        app()
+        commands()()
     except UltravioletError as error:
         report(error)
         sys.exit(error.exit_code)

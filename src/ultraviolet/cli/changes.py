@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ultraviolet.cli import output
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json
 from ultraviolet.cli.session import Session
 
@@ -20,6 +21,7 @@ COLUMNS = {
 LOOK_EVERY = 1.0
 
 
+@gives("[GET /changes]")
 def changes(
     session: Session,
     *,

@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from ultraviolet.cli import output
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.session import DATA
 
 app = typer.Typer(no_args_is_help=True, help="Settings: show.")
@@ -90,11 +91,15 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 @app.command()
+@gives("[ultraviolet.cli.config:Shown]")
 def show(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show every setting with its value and where it comes from; secrets are only said to be set."""
+    """Show every setting with its value and where it comes from; secrets are only said to be set.
+
+    Examples: `ultraviolet config show`, `ultraviolet config show --json`
+    """
     rows = [msgspec.to_builtins(now(setting, os.environ)) for setting in SETTINGS]
     if as_json:
         output.write_json(rows)

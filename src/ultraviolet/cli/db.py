@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from ultraviolet.cli import output
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.session import DATA
 from ultraviolet.errors import ConflictError, NotFoundError, UltravioletError
 
@@ -33,14 +34,21 @@ class DamagedError(UltravioletError):
 
 @app.command()
 def upgrade(*, data: Data = DATA) -> None:
-    """Bring the tables to the form this release works with; safe while an older process still runs."""
+    """Bring the tables to the form this release works with; safe while an older process still runs.
+
+    Example: `ultraviolet db upgrade --data /var/lib/ultraviolet`
+    """
     with _opened(_url(data)):
         typer.echo("The tables are up to date.", err=True)
 
 
 @app.command()
+@gives("[ultraviolet.mirror.check:Finding]")
 def check(*, data: Data = DATA, as_json: AsJson = False) -> None:
-    """Look whether the database is whole; exit code 10 where it is not. Nothing is changed."""
+    """Look whether the database is whole; exit code 10 where it is not. Nothing is changed.
+
+    Examples: `ultraviolet db check`, `ultraviolet db check --json`
+    """
     from ultraviolet.mirror.check import check as look
     from ultraviolet.mirror.dialect import begin_read, make_engine
 
@@ -64,10 +72,13 @@ def check(*, data: Data = DATA, as_json: AsJson = False) -> None:
 
 
 @app.command()
+@gives("ultraviolet.mirror.transfer:Moved")
 def backup(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
     """Write one moment of the hub into a file, while it runs; the file is an SQLite database, from either store.
 
     The secret key is not in it: keep DATA/secret.key, or ULTRAVIOLET_SECRET_KEY, in another safe place.
+
+    Example: `ultraviolet db backup hub-2026-11-24.db`
     """
     if file.exists():
         raise ConflictError(f"{file} exists already; give another name.")
@@ -75,17 +86,24 @@ def backup(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
 
 
 @app.command()
+@gives("ultraviolet.mirror.transfer:Moved")
 def restore(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
-    """Bring a backup into an empty database; then start the hub with the secret key it was set up with."""
+    """Bring a backup into an empty database; then start the hub with the secret key it was set up with.
+
+    Example: `ultraviolet db restore hub-2026-11-24.db --data /var/lib/ultraviolet`
+    """
     _tell(_move(_existing(f"sqlite:///{file.absolute()}"), _url(data)), as_json=as_json)
 
 
 @app.command()
+@gives("ultraviolet.mirror.transfer:Moved")
 def copy(to: str, *, data: Data = DATA, as_json: AsJson = False) -> None:
     """Move the hub to another database, such as postgresql://user@host/ultraviolet.
 
     The hub may run and take deliveries meanwhile. Then start a hub on the new database, let deliveries go there, and
     run this once more: it brings the events that the old one still took. What else changed since is read from ION.
+
+    Example: `ultraviolet db copy postgresql://user@host/ultraviolet`
     """
     _tell(_move(_existing(_url(data)), to, go_on=True), as_json=as_json)
 

@@ -48,6 +48,8 @@ def demo(
     """Start a local ION and a hub, connect them, read everything, and keep changes flowing.
 
     The steps are those of docs/set-up.md: integration, webhook URL, receiver, subscriptions, first fetch.
+
+    Examples: `ultraviolet demo`, `ultraviolet demo --size medium --changes-per-second 20 --no-browser`
     """
     # A plain kill must end the children as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

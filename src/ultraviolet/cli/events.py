@@ -7,6 +7,7 @@ from typing import IO, Annotated
 
 import typer
 
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.moments import HELP as MOMENT
@@ -40,6 +41,7 @@ Seq = Annotated[int, typer.Argument(help="Number of the event, from `ultraviolet
 
 
 @command(app, "list", watchable=True)
+@gives("[GET /events]")
 def list_(
     session: Session,
     *,
@@ -50,7 +52,12 @@ def list_(
     object_id: Annotated[str | None, typer.Option("--object", help="Only of this object.")] = None,
     limit: Annotated[int, typer.Option(min=1)] = 50,
 ) -> None:
-    """List events, newest first."""
+    """List events, newest first.
+
+    Examples: `ultraviolet event list`,
+    `ultraviolet event list --resource purchase_orders --outcome not_understood`,
+    `ultraviolet event list --watch`
+    """
     found = session.integration(integration) if integration else None
     items = session.api.items(
         "/events",
@@ -65,12 +72,17 @@ def list_(
 
 
 @command(app, "show")
+@gives("GET /events/{seq}")
 def show(session: Session, seq: Seq) -> None:
-    """Show one event with its body as received."""
+    """Show one event with its body as received.
+
+    Example: `ultraviolet event show 4711`
+    """
     session.show(session.api.get(f"/events/{seq}"))
 
 
 @command(app, "replay")
+@gives("POST /events/replay")
 def replay(
     session: Session,
     seq: Annotated[str | None, typer.Argument(help="One event; a range if left out.")] = None,
@@ -121,6 +133,7 @@ def export(
 
 
 @command(app, "import")
+@gives("POST /integrations/{integration}/events/import")
 def import_(
     session: Session,
     file: Annotated[
@@ -132,6 +145,8 @@ def import_(
     """Take in events of another hub; they go through the live path, and what is known already is not doubled.
 
     Then `ultraviolet fetch run --mode full` makes the mirror whole.
+
+    Example: `ultraviolet event import events.jsonl`
     """
     found = session.integration(integration)["id"]
     total: Json = {"read": 0, "added": 0, "known": 0}

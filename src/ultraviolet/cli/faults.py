@@ -6,6 +6,7 @@ from urllib.parse import quote
 import typer
 
 from ultraviolet.cli import local_ion, output
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.local_ion import URL
 
 JSON = typer.Option(False, "--json", help="Print JSON.")
@@ -22,12 +23,17 @@ app = typer.Typer(no_args_is_help=True, help="Make a running local ION fail on p
 
 
 @app.command("list")
+@gives("[ultraviolet.local_ion.faults:FaultState]")
 def list_faults(*, url: str = URL, as_json: bool = JSON) -> None:
-    """Show the faults that are set: how often each could have struck, and how often it did."""
+    """Show the faults that are set: how often each could have struck, and how often it did.
+
+    Example: `ultraviolet ion fault list`
+    """
     _show(local_ion.ask(url, "/_local/faults", method="GET"), as_json=as_json)
 
 
 @app.command("set")
+@gives("[ultraviolet.local_ion.faults:FaultState]")
 def set_fault(
     kind: str = typer.Argument(help="Kind of fault; `ultraviolet ion fault kinds` lists them."),
     *,
@@ -77,13 +83,17 @@ def clear(
     *,
     url: str = URL,
 ) -> None:
-    """Clear all faults, one of them, or those of a kind."""
+    """Clear all faults, one of them, or those of a kind.
+
+    Examples: `ultraviolet ion fault clear`, `ultraviolet ion fault clear latency`
+    """
     query = "" if which is None else f"?which={quote(which)}"
     cleared = local_ion.ask(url, f"/_local/faults{query}", method="DELETE")["cleared"]
     typer.echo(f"{cleared} cleared")
 
 
 @app.command()
+@gives("[ultraviolet.local_ion.faults:FaultState]")
 def scenario(
     name: str | None = typer.Argument(None, help="Which to set; without one they are listed."),
     *,
@@ -91,7 +101,10 @@ def scenario(
     url: str = URL,
     as_json: bool = JSON,
 ) -> None:
-    """Set a named combination of faults, or list them."""
+    """Set a named combination of faults, or list them.
+
+    Examples: `ultraviolet ion fault scenario`, `ultraviolet ion fault scenario bad_day --seed 7`
+    """
     if name is not None:
         wanted = {"scenario": name, "seed": seed}
         _show(local_ion.ask(url, "/_local/faults/scenarios", wanted), as_json=as_json)
@@ -104,8 +117,12 @@ def scenario(
 
 
 @app.command()
+@gives("{ultraviolet.local_ion.faults:KindOfFault}")
 def kinds(*, url: str = URL, as_json: bool = JSON) -> None:
-    """List the kinds of faults, what `--only` names for each, and the settings each takes."""
+    """List the kinds of faults, what `--only` names for each, and the settings each takes.
+
+    Example: `ultraviolet ion fault kinds`
+    """
     found = local_ion.ask(url, "/_local/faults/kinds", method="GET")
     if as_json:
         output.write_json(found)

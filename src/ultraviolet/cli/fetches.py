@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.progress import follow_fetch
@@ -33,6 +34,7 @@ class FetchFailedError(UltravioletError):
 
 
 @command(app, "run")
+@gives("GET /fetches/{fetch_id}")
 def run(
     session: Session,
     integration: Name = None,
@@ -45,7 +47,10 @@ def run(
     ] = False,
     wait: Annotated[bool, typer.Option(help="Stay and show progress until it is done.")] = True,
 ) -> None:
-    """Read from ION what webhooks may not have told."""
+    """Read from ION what webhooks may not have told.
+
+    Examples: `ultraviolet fetch run plant-1`, `ultraviolet fetch run --mode full`
+    """
     found = session.integration(integration)
     fetch = session.api.post(
         f"/integrations/{found['id']}/fetches", {"mode": mode, "accept_absence": accept_absence}
@@ -58,20 +63,28 @@ def run(
 
 
 @command(app, "list", watchable=True)
+@gives("[GET /integrations/{integration}/fetches]")
 def list_(
     session: Session, integration: Name = None, *, limit: Annotated[int, typer.Option(min=1)] = 20
 ) -> None:
-    """List fetches, newest first."""
+    """List fetches, newest first.
+
+    Examples: `ultraviolet fetch list plant-1`, `ultraviolet fetch list --watch`
+    """
     found = session.integration(integration)
     items = session.api.items(f"/integrations/{found['id']}/fetches", limit)
     session.show_list(items, COLUMNS, "No fetch yet. Next: ultraviolet fetch run")
 
 
-@command(app, "show")
+@command(app, "show", watchable=True)
+@gives("GET /fetches/{fetch_id}")
 def show(
     session: Session, fetch_id: Annotated[str, typer.Argument(help="Id, from `ultraviolet fetch list`.")]
 ) -> None:
-    """Show one fetch with its progress."""
+    """Show one fetch with its progress.
+
+    Examples: `ultraviolet fetch show 12`, `ultraviolet fetch show 12 --watch`
+    """
     fetch = session.api.get(f"/fetches/{fetch_id}")
     if session.as_json:
         session.show(fetch)

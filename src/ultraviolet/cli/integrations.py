@@ -4,14 +4,23 @@ from typing import Annotated
 
 import typer
 
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json
 from ultraviolet.cli.session import Session, command
 from ultraviolet.errors import InvalidError, UltravioletError
+from ultraviolet.near_misses import did_you_mean
 
 app = typer.Typer(no_args_is_help=True, help="Connect ION environments: add, list, test, pause, remove.")
 
 COLUMNS = {"id": "id", "name": "name", "paused": "paused", "API": "api_url", "client id": "client_id"}
 READABLE = {"resource": "resource", "readable": "readable", "objects": "count", "reason": "reason"}
+RESOURCES = {
+    "domain": "domain",
+    "resource": "resource",
+    "chosen": "chosen",
+    "in this ION": "offered",
+    "objects": "objects",
+}
 FINDINGS = {
     "found": "found_at",
     "what": "sentence",
@@ -31,6 +40,7 @@ class TestFailedError(UltravioletError):
 
 
 @command(app, "add")
+@gives("POST /integrations")
 def add(
     session: Session,
     name: Annotated[str, typer.Argument(help="How this ION environment is called here.")],
@@ -55,7 +65,10 @@ def add(
 ) -> None:
     """Add an integration. Next: `ultraviolet integration test`, then `ultraviolet setup apply`.
 
-    Example: ultraviolet integration add plant-1 --environment production --client-id … (the secret is asked for)
+    The secret is asked for, where neither the option nor ION_CLIENT_SECRET has it.
+
+    Examples: `ultraviolet integration add plant-1 --environment production --client-id me`,
+    `ultraviolet integration add plant-1 --api-url http://127.0.0.1:8100 --auth-url http://127.0.0.1:8100 --client-id me`
     """
     addresses = _addresses(environment, api_url, auth_url)
     credentials = {"client_id": client_id, "client_secret": client_secret}
@@ -65,21 +78,33 @@ def add(
 
 
 @command(app, "list", watchable=True)
+@gives("[GET /integrations]")
 def list_(session: Session, *, limit: Annotated[int, typer.Option(min=1)] = 100) -> None:
-    """List integrations."""
+    """List integrations.
+
+    Examples: `ultraviolet integration list`, `ultraviolet integration list --json`
+    """
     items = session.api.items("/integrations", limit)
     session.show_list(items, COLUMNS, "No integration yet. Next: ultraviolet integration add")
 
 
 @command(app, "show")
+@gives("GET /integrations/{integration}")
 def show(session: Session, name: Name = None) -> None:
-    """Show one integration."""
+    """Show one integration.
+
+    Example: `ultraviolet integration show plant-1`
+    """
     session.show(session.integration(name))
 
 
 @command(app, "test")
+@gives("POST /integrations/{integration}/test")
 def check(session: Session, name: Name = None) -> None:
-    """Ask ION who the key is and what it may read; exit code 7 where something is wrong."""
+    """Ask ION who the key is and what it may read; exit code 7 where something is wrong.
+
+    Example: `ultraviolet integration test plant-1`
+    """
     integration = session.integration(name)
     result = session.api.post(f"/integrations/{integration['id']}/test")
     _show_test(session, result)
@@ -87,7 +112,8 @@ def check(session: Session, name: Name = None) -> None:
         raise TestFailedError
 
 
-@command(app, "findings")
+@command(app, "findings", watchable=True)
+@gives("[GET /integrations/{integration}/findings]")
 def findings(
     session: Session,
     name: Name = None,
@@ -95,41 +121,86 @@ def findings(
     standing: Annotated[bool, typer.Option("--standing", help="Only what still stands.")] = False,
     limit: Annotated[int, typer.Option(min=1)] = 20,
 ) -> None:
-    """List what is or was the matter, what the hub repaired itself, and what to do next."""
+    """List what is or was the matter, what the hub repaired itself, and what to do next.
+
+    Example: `ultraviolet integration findings plant-1 --standing`
+    """
     found = session.integration(name)
     items = session.api.items(f"/integrations/{found['id']}/findings", limit, standing=standing)
     session.show_list(items, FINDINGS, "Nothing is the matter.")
 
 
+@command(app, "resources")
+def resources(
+    session: Session,
+    name: Name = None,
+    *,
+    only: Annotated[str | None, typer.Option(help="Mirror these and nothing else, by commas.")] = None,
+    add: Annotated[str | None, typer.Option(help="Mirror these too.")] = None,
+    drop: Annotated[str | None, typer.Option(help="Do not follow these any more; they are kept.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Mirror everything.")] = False,
+) -> None:
+    """List the resources that can be mirrored, or choose others. What is chosen again is read whole at once.
+
+    Example: ultraviolet integration resources plant-1 --drop comments,user_notifications
+    """
+    path = f"/integrations/{session.integration(name)['id']}"
+    if only or add or drop or everything:
+        listed = list(session.api.items(f"{path}/resources", 1000))
+        chosen = {one["resource"] for one in listed if one["chosen"]}
+        unknown = (_names(add) | _names(drop)) - {one["resource"] for one in listed}
+        if unknown:
+            raise InvalidError(f"{', '.join(sorted(unknown))}: not a resource that is mirrored.")
+        chosen = (_names(only) if only else chosen | _names(add)) - _names(drop)
+        session.api.patch(path, {"resources": None if everything else sorted(chosen)})
+    session.show_list(session.api.items(f"{path}/resources", 1000), RESOURCES, "ION has nothing to mirror.")
+
+
 @command(app, "pause")
+@gives("POST /integrations/{integration}/pause")
 def pause(session: Session, name: Name = None) -> None:
-    """Stop reading from ION; deliveries are still recorded."""
+    """Stop reading from ION; deliveries are still recorded.
+
+    Example: `ultraviolet integration pause plant-1`
+    """
     integration = session.integration(name)
     session.show(session.api.post(f"/integrations/{integration['id']}/pause"))
     session.say(f"Paused. Next: ultraviolet integration resume {integration['name']}")
 
 
 @command(app, "resume")
+@gives("POST /integrations/{integration}/resume")
 def resume(session: Session, name: Name = None) -> None:
-    """Go on after a pause."""
+    """Go on after a pause.
+
+    Example: `ultraviolet integration resume plant-1`
+    """
     integration = session.integration(name)
     session.show(session.api.post(f"/integrations/{integration['id']}/resume"))
 
 
 @command(app, "remove")
+@gives(plus={"removed": "name of the integration"})
 def remove(
     session: Session,
     name: Annotated[str, typer.Argument(help="Name or id; has to be said.")],
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove an integration with its mirror and history from the hub; ION itself is not touched."""
+    """Remove an integration with its mirror and history from the hub; ION itself is not touched.
+
+    Example: `ultraviolet integration remove plant-1`
+    """
     if not name:
         raise InvalidError("Say which integration to remove.")
     integration = session.integration(name)
     session.confirm(f"Remove “{integration['name']}” with everything kept of it?", yes=yes)
     session.api.delete(f"/integrations/{integration['id']}")
     session.show({"removed": integration["name"]})
+
+
+def _names(given: str | None) -> set[str]:
+    return {name.strip() for name in (given or "").split(",") if name.strip()}
 
 
 def _addresses(environment: str | None, api_url: str | None, auth_url: str | None) -> Json:
@@ -143,7 +214,8 @@ def _addresses(environment: str | None, api_url: str | None, auth_url: str | Non
         if preset.name == environment:
             return {"api_url": api_url or preset.api_url, "auth_url": auth_url or preset.auth_url}
     names = ", ".join(preset.name for preset in PRESETS)
-    raise InvalidError(f"ION has no environment “{environment}” here; there are {names}.")
+    near = did_you_mean(environment, [preset.name for preset in PRESETS])
+    raise InvalidError(f"ION has no environment “{environment}” here; there are {names}.{near}")
 
 
 def _show_test(session: Session, result: Json) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ultraviolet.cli import faults, states
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.local_ion import URL
 from ultraviolet.errors import InvalidError
 
@@ -46,6 +47,9 @@ def serve(
 
     Credentials come from ION_CLIENT_ID and ION_CLIENT_SECRET; without them they are created and printed once.
     With port 0 a free port is taken; the address is printed, and kept in DATA/local-ion.json.
+
+    Examples: `ultraviolet ion serve`, `ultraviolet ion serve --size medium --changes-per-second 5`,
+    `ultraviolet ion serve --port 0 --no-plant --tls`
     """
     from ultraviolet.cli import logs
     from ultraviolet.local_ion import server
@@ -69,6 +73,7 @@ def serve(
 
 
 @app.command()
+@gives("ultraviolet.local_ion.local_api:PlantState")
 def plant(
     *,
     url: str = URL,
@@ -91,7 +96,10 @@ def plant(
 
 @app.command()
 def sdl() -> None:
-    """Print the complete GraphQL schema of ION as Ultraviolet knows it."""
+    """Print the complete GraphQL schema of ION as Ultraviolet knows it.
+
+    Example: `ultraviolet ion sdl > ion.graphql`
+    """
     from ultraviolet.ion import catalog
 
     typer.echo(catalog.load().sdl())
@@ -104,7 +112,10 @@ def compatibility(
         Path | None, typer.Option(help="Put the tables into this document, between its marks.")
     ] = None,
 ) -> None:
-    """Show the state of every query and mutation in the local ION, and every fact about ION that it assumes."""
+    """Show the state of every query and mutation in the local ION, and every fact about ION that it assumes.
+
+    Example: `ultraviolet ion compatibility`
+    """
     from ultraviolet.ion import catalog
     from ultraviolet.local_ion import fidelity
 

@@ -1,6 +1,7 @@
 """How processes log: on stderr, for people on a terminal and as JSON elsewhere; never a local variable."""
 
 import logging
+import os
 import sys
 
 import structlog
@@ -10,8 +11,9 @@ def configure(level: int = logging.INFO) -> None:
     """Set up logging for this process."""
     terminal = sys.stderr.isatty()
     # Tracebacks without locals: they could hold credentials.
+    colors = not os.environ.get("NO_COLOR")
     last: list[structlog.types.Processor] = (
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
         if terminal
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

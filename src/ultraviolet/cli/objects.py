@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json
 from ultraviolet.cli.moments import HELP as MOMENT
 from ultraviolet.cli.moments import moment
@@ -39,6 +40,7 @@ Integration = Annotated[str | None, typer.Option(help="Name or id; may be left o
 
 
 @command(app, "list", watchable=True)
+@gives("[GET /objects]", "[GET /objects/{resource}]")
 def list_(
     session: Session,
     resource: Annotated[
@@ -56,7 +58,11 @@ def list_(
     clock: Clock = "hub",
     limit: Annotated[int, typer.Option(min=1)] = 50,
 ) -> None:
-    """List the objects of a resource, or the resources with their counts."""
+    """List the objects of a resource, or the resources with their counts.
+
+    Examples: `ultraviolet object list`, `ultraviolet object list purchase_orders --state stale`,
+    `ultraviolet object list parts -q bracket`
+    """
     found = session.integration(integration)["id"]
     if resource is None:
         session.show_list(
@@ -79,6 +85,7 @@ def list_(
 
 
 @command(app, "show", watchable=True)
+@gives("GET /objects/{resource}/{object_id}")
 def show(
     session: Session,
     resource: Resource,
@@ -99,6 +106,7 @@ def show(
 
 
 @command(app, "history")
+@gives("[GET /objects/{resource}/{object_id}/history]")
 def history(
     session: Session,
     resource: Resource,
@@ -107,13 +115,17 @@ def history(
     integration: Integration = None,
     limit: Annotated[int, typer.Option(min=1)] = 50,
 ) -> None:
-    """List the versions of one object, newest first, each with what told of it."""
+    """List the versions of one object, newest first, each with what told of it.
+
+    Example: `ultraviolet object history purchase_orders 17`
+    """
     found = session.integration(integration)["id"]
     items = session.api.items(f"/objects/{resource}/{object_id}/history", limit, integration=found)
     session.show_list(items, VERSIONS, "No version kept.")
 
 
 @command(app, "diff")
+@gives("GET /objects/{resource}/{object_id}/diff", "[GET /diffs/{resource}]")
 def diff(
     session: Session,
     resource: Resource,

@@ -35,6 +35,10 @@ def serve(
 
     ULTRAVIOLET_DATABASE_URL, ULTRAVIOLET_PUBLIC_URL, ULTRAVIOLET_ADMIN_KEY and ULTRAVIOLET_SECRET_KEY
     are read from the environment; `ultraviolet config show` explains them.
+
+    Examples: `ultraviolet serve`,
+    `ultraviolet serve --host 0.0.0.0 --port 8000 --data /var/lib/ultraviolet`,
+    `ultraviolet serve --workers 4`
     """
     from ultraviolet.cli import logs
     from ultraviolet.cli.children import free_port

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.moments import HELP, moment
@@ -36,8 +37,12 @@ OVER_TIME = {"time": "at", "changes": "changes", "wrong": "wrong", "causes": "ca
 
 
 @command(app, "status", watchable=True)
+@gives("GET /status")
 def status(session: Session) -> None:
-    """Show how the hub and its integrations are doing."""
+    """Show how the hub and its integrations are doing.
+
+    Examples: `ultraviolet status`, `ultraviolet status --watch`, `ultraviolet status --json`
+    """
     state = session.api.get("/status")
     if session.as_json:
         session.show(state)
@@ -48,8 +53,12 @@ def status(session: Session) -> None:
 
 
 @command(app, "freshness", watchable=True)
+@gives("GET /integrations/{integration}/freshness")
 def freshness(session: Session, integration: Name = None) -> None:
-    """Show whether the mirror can be trusted now, why not, and for each resource what proved it and how late changes come."""
+    """Show whether the mirror can be trusted now, why not, and for each resource what proved it and how late changes come.
+
+    Examples: `ultraviolet freshness plant-1`, `ultraviolet freshness --watch`
+    """
     found = session.integration(integration)
     judged = session.api.get(f"/integrations/{found['id']}/freshness")
     if session.as_json:
@@ -61,7 +70,8 @@ def freshness(session: Session, integration: Name = None) -> None:
         session.say(f"- {cause['says']}. Next: {cause['next_step']}")
 
 
-@command(app, "drift")
+@command(app, "drift", watchable=True)
+@gives("GET /integrations/{integration}/drift")
 def drift(
     session: Session,
     integration: Name = None,
@@ -72,7 +82,10 @@ def drift(
     until: Annotated[str | None, typer.Option(help=HELP)] = None,
     by: Annotated[Literal["hour", "day"], typer.Option(help="How time is divided.")] = "day",
 ) -> None:
-    """Show what webhooks alone would have left wrong: by resource and cause, how much, how long, what healed it."""
+    """Show what webhooks alone would have left wrong: by resource and cause, how much, how long, what healed it.
+
+    Examples: `ultraviolet drift`, `ultraviolet drift plant-1 --since 6h --by hour --cause no_event_sent`
+    """
     found = session.integration(integration)
     report = session.api.get(
         f"/integrations/{found['id']}/drift",

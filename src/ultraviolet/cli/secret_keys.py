@@ -25,6 +25,8 @@ def rotate(
     With the key in DATA/secret.key: stop the hub and run this; a new key is made and the old one forgotten. With
     ULTRAVIOLET_SECRET_KEY: set it to the new key and ULTRAVIOLET_OLD_SECRET_KEY to the old one, restart all
     processes, run this with the same two, then restart without the old one. Whatever interrupts it, run it again.
+
+    Examples: `ultraviolet secrets rotate`, `ultraviolet secrets rotate --data /var/lib/ultraviolet`
     """
     from ultraviolet.cli.connect import find_running
     from ultraviolet.hub import rotation

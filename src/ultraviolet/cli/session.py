@@ -13,6 +13,7 @@ import typer
 from ultraviolet.cli import output
 from ultraviolet.cli.api import Api, Json
 from ultraviolet.errors import InvalidError
+from ultraviolet.near_misses import did_you_mean
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,7 +81,8 @@ class Session:
         for one in found:
             if name in (str(one["id"]), one["name"]):
                 return one
-        raise InvalidError(f"There is no integration “{name}”. {_which(found)}")
+        near = did_you_mean(name, [str(one["name"]) for one in found])
+        raise InvalidError(f"There is no integration “{name}”.{near or f' {_which(found)}'}")
 
 
 def _which(found: list[Json]) -> str:

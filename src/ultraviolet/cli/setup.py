@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.session import Session, command
@@ -21,9 +22,13 @@ APPLIED = {
 }
 
 
-@command(app, "plan")
+@command(app, "plan", watchable=True)
+@gives("GET /integrations/{integration}/setup")
 def plan(session: Session, integration: Name = None) -> None:
-    """Show what is there in ION, what is missing, and which steps are done; changes nothing."""
+    """Show what is there in ION, what is missing, and which steps are done; changes nothing.
+
+    Examples: `ultraviolet setup plan plant-1`, `ultraviolet setup plan plant-1 --watch`
+    """
     found = session.integration(integration)
     setup = session.api.get(f"/integrations/{found['id']}/setup")
     if session.as_json:
@@ -36,8 +41,12 @@ def plan(session: Session, integration: Name = None) -> None:
 
 
 @command(app, "apply")
+@gives("POST /integrations/{integration}/setup")
 def apply(session: Session, integration: Name = None) -> None:
-    """Create or repair the receiver and its subscriptions through ION's API; running it again changes nothing."""
+    """Create or repair the receiver and its subscriptions through ION's API; running it again changes nothing.
+
+    Example: `ultraviolet setup apply plant-1`
+    """
     found = session.integration(integration)
     result = session.api.post(f"/integrations/{found['id']}/setup", {"mode": "automatic"})
     session.show(result, APPLIED)
@@ -45,6 +54,7 @@ def apply(session: Session, integration: Name = None) -> None:
 
 
 @command(app, "text")
+@gives("GET /integrations/{integration}/setup", part="texts")
 def text(
     session: Session,
     integration: Name = None,
@@ -56,7 +66,10 @@ def text(
         str | None, typer.Option(help="The receiver's id that ION answered, to be filled in.")
     ] = None,
 ) -> None:
-    """Print what to paste into ION's query runner: the receiver, then its subscriptions."""
+    """Print what to paste into ION's query runner: the receiver, then its subscriptions.
+
+    Examples: `ultraviolet setup text plant-1`, `ultraviolet setup text plant-1 --receiver 12`
+    """
     found = session.integration(integration)
     texts = session.api.get(f"/integrations/{found['id']}/setup")["texts"]
     if session.as_json:
@@ -69,13 +82,17 @@ def text(
 
 
 @command(app, "adopt")
+@gives("POST /integrations/{integration}/setup")
 def adopt(
     session: Session,
     integration: Name = None,
     *,
     receiver: Annotated[str, typer.Option(help="Id of the receiver made by hand in ION.")],
 ) -> None:
-    """Take over a receiver that was made by hand: read its shared secret, so that signatures are verified."""
+    """Take over a receiver that was made by hand: read its shared secret, so that signatures are verified.
+
+    Example: `ultraviolet setup adopt plant-1 --receiver 12`
+    """
     found = session.integration(integration)
     body = {"mode": "by_hand", "receiver_id": receiver}
     session.show(session.api.post(f"/integrations/{found['id']}/setup", body))

@@ -2,6 +2,7 @@
 
 import cmd
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,12 +14,19 @@ from ultraviolet.cli import output
 from ultraviolet.cli.objects import Format
 from ultraviolet.cli.session import DATA
 from ultraviolet.errors import InvalidError, NotFoundError
+from ultraviolet.near_misses import did_you_mean
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 HINT = "\\views lists the views, \\d VIEW its columns, \\q leaves. Nothing can be changed here."
 VIEWS = "SELECT view, count(*) AS columns FROM view_columns GROUP BY view ORDER BY view"
+_UNKNOWN = re.compile(
+    r"""no\ such\ table:\ (?:main\.)?(?P<view>\w+)|no\ such\ column:\ "?(?P<column>[\w.]+)
+    |relation\ "(?P<view2>[\w.]+)"\ does\ not\ exist|column\ "?(?P<column2>[\w.]+)"?\ does\ not\ exist""",
+    re.VERBOSE,
+)
+"""What SQLite, then PostgreSQL, says of a name it does not know."""
 COLUMNS = "SELECT name, type, comment FROM view_columns WHERE view = '{}' ORDER BY position"
 
 
@@ -81,7 +89,19 @@ def run(connection: "Connection", query: str) -> tuple[list[str], list[Sequence[
         return list(found.keys()), [tuple(row) for row in found]
     except DBAPIError as error:
         connection.rollback()
-        raise SqlError(f"The database says: {error.orig}") from error
+        says = str(error.orig).strip()
+        raise SqlError(f"The database says: {says}{_near(connection, says)}") from error
+
+
+def _near(connection: "Connection", says: str) -> str:
+    """Give the views or columns that may have been meant where the database knows no such one."""
+    found = _UNKNOWN.search(says)
+    if found is None:
+        return ""
+    view, column = found["view"] or found["view2"], found["column"] or found["column2"]
+    query = f"SELECT DISTINCT {'view' if view else 'name'} FROM view_columns"
+    name = (view or column).rpartition(".")[2]
+    return did_you_mean(name, [str(row[0]) for row in connection.exec_driver_sql(query)])
 
 
 def _formats(connection: "Connection") -> bool:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.progress import follow
@@ -61,6 +62,7 @@ app = typer.Typer(
 
 
 @command(app, "run")
+@gives("GET /verifications/{verification_id}")
 def run(
     session: Session,
     integration: Name = None,
@@ -72,7 +74,11 @@ def run(
     wait: Annotated[bool, typer.Option(help="Stay and show progress until it is done.")] = True,
     strict: Annotated[bool, typer.Option(help="Exit with code 9 where anything differs.")] = True,
 ) -> None:
-    """Compare mirror and ION object by object, as of now. What changes meanwhile is read again, not reported."""
+    """Compare mirror and ION object by object, as of now. What changes meanwhile is read again, not reported.
+
+    Examples: `ultraviolet verify`, `ultraviolet verify plant-1 --sample 5000`,
+    `ultraviolet verify run --no-wait`
+    """
     found = session.integration(integration)
     session.say(f"Comparing “{found['name']}” with ION…")
     query = "?wait=false" + (f"&sample={sample}" if sample else "")
@@ -80,17 +86,25 @@ def run(
     _tell(session, report, wait=wait, strict=strict)
 
 
-@command(app, "list")
+@command(app, "list", watchable=True)
+@gives("[GET /integrations/{integration}/verifications]")
 def list_(
     session: Session, integration: Name = None, *, limit: Annotated[int, typer.Option(min=1)] = 20
 ) -> None:
-    """List verifications, newest first."""
+    """List verifications, newest first.
+
+    Example: `ultraviolet verify list plant-1`
+    """
     found = session.integration(integration)
     items = session.api.items(f"/integrations/{found['id']}/verifications", limit)
     session.show_list(items, COLUMNS, "None yet. Next: ultraviolet verify")
 
 
-@command(app, "show")
+@command(app, "show", watchable=True)
+@gives(
+    "GET /verifications/{verification_id}",
+    plus={"differences": "what `GET /verifications/{verification_id}/differences` lists"},
+)
 def show(
     session: Session,
     verification: Number,
@@ -101,7 +115,10 @@ def show(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Objects that differ, at most.")] = 1000,
 ) -> None:
-    """Show one verification with every difference: object, field, what ION says and what the mirror says."""
+    """Show one verification with every difference: object, field, what ION says and what the mirror says.
+
+    Examples: `ultraviolet verify show 7`, `ultraviolet verify show 7 --resource parts --kind missing`
+    """
     report = session.api.get(f"/verifications/{verification}")
     path = f"/verifications/{verification}/differences"
     found = session.api.items(path, limit, resource=resource, kind=kind)
@@ -113,8 +130,12 @@ def show(
 
 
 @command(app, "resume")
+@gives("GET /verifications/{verification_id}")
 def resume(session: Session, verification: Number) -> None:
-    """Let a failed verification go on where it stopped."""
+    """Let a failed verification go on where it stopped.
+
+    Example: `ultraviolet verify resume 7`
+    """
     report = session.api.post(f"/verifications/{verification}/resume")
     _tell(session, report, wait=True, strict=True)
 

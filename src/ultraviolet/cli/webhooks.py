@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.session import Session, command
 
@@ -21,13 +22,18 @@ Id = Annotated[str, typer.Argument(help="Id of the webhook URL, from `ultraviole
 
 
 @command(app, "create")
+@gives("POST /integrations/{integration}/webhook-urls")
 def create(
     session: Session,
     integration: Name = None,
     *,
     name: Annotated[str, typer.Option(help="What this URL is for.")] = "ION",
 ) -> None:
-    """Mint a webhook URL. It is shown now and never again: only its hash is kept."""
+    """Mint a webhook URL. It is shown now and never again: only its hash is kept.
+
+    Examples: `ultraviolet webhook create plant-1`,
+    `ultraviolet webhook create plant-1 --name "ION production"`
+    """
     found = session.integration(integration)
     created = session.api.post(f"/integrations/{found['id']}/webhook-urls", {"name": name})
     session.show(created)
@@ -35,25 +41,37 @@ def create(
 
 
 @command(app, "list", watchable=True)
+@gives("[GET /integrations/{integration}/webhook-urls]")
 def list_(session: Session, integration: Name = None) -> None:
-    """List the webhook URLs of an integration by their last four characters."""
+    """List the webhook URLs of an integration by their last four characters.
+
+    Example: `ultraviolet webhook list plant-1`
+    """
     found = session.integration(integration)
     items = session.api.items(f"/integrations/{found['id']}/webhook-urls", 1000)
     session.show_list(items, COLUMNS, "No webhook URL yet. Next: ultraviolet webhook create")
 
 
 @command(app, "rotate")
+@gives("POST /webhook-urls/{url_id}/rotate")
 def rotate(session: Session, url_id: Id) -> None:
-    """Mint a successor; both work until the first delivery on the new one, at most 24 hours."""
+    """Mint a successor; both work until the first delivery on the new one, at most 24 hours.
+
+    Example: `ultraviolet webhook rotate 3`
+    """
     session.show(session.api.post(f"/webhook-urls/{url_id}/rotate"))
     session.say("Copy the url now, and give it to the receiver in ION.")
 
 
 @command(app, "revoke")
+@gives(plus={"revoked": "id of the webhook URL"})
 def revoke(
     session: Session, url_id: Id, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
 ) -> None:
-    """Close a webhook URL at once; ION's deliveries to it are refused from now on."""
+    """Close a webhook URL at once; ION's deliveries to it are refused from now on.
+
+    Example: `ultraviolet webhook revoke 3`
+    """
     session.confirm("Deliveries to this URL will be refused. Revoke it?", yes=yes)
     session.api.delete(f"/webhook-urls/{url_id}")
     session.show({"revoked": url_id})

@@ -17,6 +17,7 @@ from ultraviolet.errors import ConflictError, ForbiddenError, InvalidError, NotF
 from ultraviolet.hub import audit
 from ultraviolet.hub.secrets import digest, new_token
 from ultraviolet.mirror.tables import api_keys, sessions, sign_in_links, users
+from ultraviolet.near_misses import did_you_mean
 
 Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
@@ -113,7 +114,8 @@ def find_user(connection: Connection, id_or_name: str) -> User:
         return _user(row)
     if id_or_name.isdecimal():
         return get_user(connection, int(id_or_name))
-    raise NotFoundError(f"There is no user {id_or_name}")
+    near = did_you_mean(id_or_name, connection.execute(select(users.c.name)).scalars())
+    raise NotFoundError(f"There is no user {id_or_name}.{near}")
 
 
 def list_users(connection: Connection) -> list[User]:

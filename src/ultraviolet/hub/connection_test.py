@@ -17,7 +17,11 @@ _VIEWERS = (
 )
 _RECEIVERS = "query Receivers { webhookReceivers(first: 1) { edges { node { id sharedSecret } } } }"
 _AT_ONCE = 12
+_SKEW = 5.0
+"""Seconds that clocks may differ before it is worth a word."""
 Severity = Literal["error", "warning", "info"]
+Kind = Literal["unreachable", "credentials", "permission", "clock", "other"]
+_KINDS: dict[str, Kind] = {"ion-unreachable": "unreachable", "ion-unauthorized": "credentials"}
 
 
 class Viewer(msgspec.Struct, frozen=True):
@@ -43,6 +47,7 @@ class Finding(msgspec.Struct, frozen=True):
     severity: Severity
     message: str
     next_step: str
+    kind: Kind = "other"
 
 
 class TestResult(msgspec.Struct, frozen=True):
@@ -70,7 +75,9 @@ async def examine(client: IonClient, catalog: Catalog) -> tuple[TestResult, Offe
         findings += _on_reading(resources)
         findings += await _on_webhooks(client)
     except IonError as error:
-        findings.append(Finding("error", str(error), _next_step(error)))
+        kind = _KINDS.get(error.kind, "other")
+        findings.append(Finding("error", str(error), _next_step(error), kind))
+    findings += _on_clocks(client.ahead)
     ok = not any(finding.severity == "error" for finding in findings)
     return TestResult(ok, times.now(), viewer, resources, findings), offered
 
@@ -97,7 +104,10 @@ async def _offered(client: IonClient, findings: list[Finding]) -> Offered | None
     if result.errors:
         findings.append(
             Finding(
-                "error", f"ION refuses queries: {'; '.join(result.errors)}", "Check the key's permissions."
+                "error",
+                f"ION refuses queries: {'; '.join(result.errors)}",
+                "Check the key's permissions.",
+                "permission",
             )
         )
         return None
@@ -148,6 +158,7 @@ def _on_reading(resources: Sequence[Readable]) -> list[Finding]:
                 "error",
                 "The key may read nothing",
                 "Give its user the permissions to read, then make a new key: a key keeps the permissions of the day it was made.",
+                "permission",
             )
         )
     elif refused:
@@ -157,6 +168,7 @@ def _on_reading(resources: Sequence[Readable]) -> list[Finding]:
                 "warning",
                 message,
                 "These are not mirrored; to have them, give the key's user the permission and make a new key.",
+                "permission",
             )
         )
     if unknown:
@@ -181,8 +193,17 @@ async def _on_webhooks(client: IonClient) -> list[Finding]:
             "warning",
             message,
             "Set-up works by hand only, and deliveries cannot be verified, until the key has the webhook permissions.",
+            "permission",
         )
     ]
+
+
+def _on_clocks(ahead: float | None) -> list[Finding]:
+    if ahead is None or abs(ahead) <= _SKEW:
+        return []
+    which = "ahead of" if ahead > 0 else "behind"
+    message = f"ION's clock is {abs(ahead):.0f} s {which} that of the hub, so how late changes arrive is told wrongly"
+    return [Finding("warning", message, "Set the clock of the hub's machine, best by NTP.", "clock")]
 
 
 def _next_step(error: IonError) -> str:

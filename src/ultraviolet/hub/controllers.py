@@ -6,6 +6,7 @@ with a wake, a crash or an error, which is logged and tried again, later each ti
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -14,11 +15,13 @@ import structlog
 from cronsim import CronSim
 from sqlalchemy import Connection, func, select
 
+from ultraviolet import traces
 from ultraviolet.crash_points import crash_point
-from ultraviolet.hub import events, fetch, verifications, webhook_urls
+from ultraviolet.hub import events, fetch, metrics, verifications, webhook_urls
+from ultraviolet.hub.events import Taken
 from ultraviolet.hub.fetch import Fetcher, Mode
 from ultraviolet.hub.heal import Healer
-from ultraviolet.hub.site import Site
+from ultraviolet.hub.site import Site, versions
 from ultraviolet.hub.verify import Verifier
 from ultraviolet.ion.problems import IonUnauthorizedError
 from ultraviolet.mirror.tables import fetches, integrations
@@ -109,6 +112,7 @@ class Controllers:
     def _report(self, name: str, error: Exception, rest: float) -> None:
         known = isinstance(error, IonUnauthorizedError) or hasattr(error, "kind")
         self._problems[name] = str(error)
+        metrics.failed(name)
         log.warning(
             "controller.failed",
             controller=name,
@@ -123,8 +127,10 @@ class Controllers:
         site = self._site
         while True:
             self._wakes["apply"].clear()
+            began = time.time_ns()
             taken = await site.store.write(lambda c: events.take(c, site.catalog, site.id, _BATCH))
             if taken.count:
+                await self._trace(began, taken)
                 crash_point("apply.committed")
                 site.tell(taken.changes)
                 site.changes.publish("event", site.id)
@@ -134,6 +140,18 @@ class Controllers:
                 await self._find_lost()
             if taken.count < _BATCH:
                 return _LOOK_AGAIN
+
+    async def _trace(self, began: int, taken: Taken) -> None:
+        """Lead from the deliveries of a batch to the versions it made."""
+        if traces.on():
+            told = await self._site.store.read(lambda c: events.traces_of(c, taken.seqs))
+            made = {
+                "integration_id": self._site.id,
+                "events": taken.count,
+                "versions": versions(taken.changes),
+            }
+            with traces.span("apply", links=told, since=began, root=True, **made):
+                pass
 
     async def _find_lost(self) -> None:
         """An event that could not be understood says that something changed: let a fetch find out what."""
@@ -160,7 +178,8 @@ class Controllers:
         waiting = await site.store.write(lambda c: _due_fetch(c, site.id))
         if waiting is None:
             return _LOOK_AGAIN
-        await Fetcher(site).run(*waiting)
+        with traces.span("fetch", root=True, integration_id=site.id, fetch_id=waiting[0], mode=waiting[1]):
+            await Fetcher(site).run(*waiting)
         self.wake("heal")
         return 0.0
 

@@ -12,11 +12,12 @@ import msgspec
 from sqlalchemy import Connection, bindparam, select, text, update
 
 from ultraviolet.crash_points import crash_point
+from ultraviolet.hub.ingest import TRACE
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.ion.deliveries import Envelope, decode
-from ultraviolet.mirror import dialect, drift
+from ultraviolet.mirror import dialect, drift, rows
 from ultraviolet.mirror.apply import apply, mark_stale
-from ultraviolet.mirror.dependents import sharing
+from ultraviolet.mirror.dependents import dependents_of, sharing
 from ultraviolet.mirror.observation import Change, Mark, Observation, Origin, Ref
 from ultraviolet.mirror.state import DELETION
 from ultraviolet.mirror.tables import events
@@ -24,6 +25,9 @@ from ultraviolet.times import now
 
 _BY_WHOM = {"createdById", "updatedById"}
 """Links to people that say nothing of what a row ties together."""
+
+_NOT_CHOSEN = "This resource is not chosen for this integration"
+_BUT = "; what is computed from it is read again"
 
 _WAITING = text(
     """SELECT seq, body, received_at, signature FROM events
@@ -47,6 +51,7 @@ class Taken(msgspec.Struct, frozen=True):
     count: int
     changes: Sequence[Change] = ()
     marked: int = 0
+    seqs: Sequence[int] = ()
     lost: bool = False
     """An event says that something changed, but not what: only a fetch can find out."""
 
@@ -59,15 +64,17 @@ class _Said(msgspec.Struct):
     observation: Observation | None = None
     marks: list[Mark] = []
     problem: str | None = None
+    not_chosen: bool = False
+    """It is about a resource that is not followed."""
 
 
 def take(connection: Connection, catalog: Catalog, integration_id: int, limit: int = 500) -> Taken:
     """Let the next events take effect, in the order they came; many of one object are one write."""
     dialect.wait_for_turn(connection, "mirror", integration_id)
-    rows = connection.execute(_WAITING, {"integration": integration_id, "limit": limit}).all()
-    if not rows:
+    waiting = connection.execute(_WAITING, {"integration": integration_id, "limit": limit}).all()
+    if not waiting:
         return Taken(0)
-    said = [_read(connection, catalog, integration_id, row) for row in rows]
+    said = [_read(connection, catalog, integration_id, row) for row in waiting]
     observations = [s.observation for s in said if s.observation]
     applied = apply(connection, catalog, integration_id, observations, [m for s in said for m in s.marks])
     drift.note_late(connection, integration_id, _told(said, applied.outcomes))
@@ -75,7 +82,14 @@ def take(connection: Connection, catalog: Catalog, integration_id: int, limit: i
     connection.execute(_JUDGE, [_judge(s, next(outcomes) if s.observation else None) for s in said])
     lost = any(s.problem for s in said)
     crash_point("apply.written")
-    return Taken(len(rows), applied.changes, applied.marked, lost)
+    seqs = [row.seq for row in waiting]
+    return Taken(len(waiting), applied.changes, applied.marked, seqs, lost)
+
+
+def traces_of(connection: Connection, seqs: Sequence[int]) -> list[str]:
+    """Give the traces that the deliveries of events are part of, as far as they were kept."""
+    query = select(events.c.headers).where(events.c.seq.in_(seqs))
+    return [headers[TRACE] for headers in connection.execute(query).scalars() if TRACE in headers]
 
 
 class Again(msgspec.Struct, frozen=True):
@@ -100,8 +114,8 @@ def again(connection: Connection, catalog: Catalog, integration_id: int, seqs: S
         {
             "which": s.seq,
             "came": s.received_at,
-            "outcome_": "not_understood" if s.problem else "replayed",
-            "detail_": s.problem,
+            "outcome_": "not_understood" if s.problem else "not_chosen" if s.not_chosen else "replayed",
+            "detail_": s.problem or (_NOT_CHOSEN if s.not_chosen else None),
             "at": moment,
         }
         for s in said
@@ -123,8 +137,8 @@ def _said_again(
     query = select(events.c.seq, events.c.body, events.c.received_at, events.c.signature).where(
         events.c.integration_id == integration_id, events.c.seq.in_(seqs)
     )
-    rows = connection.execute(query.order_by(events.c.seq)).all()
-    return [_read(connection, catalog, integration_id, row) for row in rows]
+    found = connection.execute(query.order_by(events.c.seq)).all()
+    return [_read(connection, catalog, integration_id, row) for row in found]
 
 
 def _refs(said: _Said) -> set[Ref]:
@@ -136,8 +150,10 @@ def _read(connection: Connection, catalog: Catalog, integration_id: int, row: An
     resource = catalog.resources.get(envelope.resource or "")
     if resource is None or envelope.problem:
         return _Said(row.seq, row.received_at, problem=envelope.problem or "The body names no resource")
-    if resource in catalog.mirrored:
+    if catalog.follows(resource.name):
         return _about_object(row, resource, envelope)
+    if resource in catalog.mirrorable:
+        return _not_followed(connection, catalog, integration_id, row, resource, envelope)
     refs = set(_named(catalog, resource, envelope))
     refs |= set(_of_entity(connection, integration_id, resource, envelope))
     refs |= set(_of_family(connection, catalog, integration_id, resource, envelope))
@@ -176,6 +192,41 @@ def _about_object(row: Any, resource: Resource, envelope: Envelope) -> _Said:
         source_time=envelope.source_time,
     )
     return _Said(row.seq, row.received_at, observation)
+
+
+def _not_followed(
+    connection: Connection,
+    catalog: Catalog,
+    integration_id: int,
+    row: Any,
+    resource: Resource,
+    envelope: Envelope,
+) -> _Said:
+    """Leave the object as it is; what is followed and carries values computed from it is to be read again.
+
+    Where the event does not tell what that is, the object is marked, to be read for that alone.
+    """
+    said = _about_object(row, resource, envelope)
+    if said.problem or envelope.object_id is None:
+        return said
+    state = rows.load(connection, integration_id, {(resource.name, envelope.object_id)})
+    kept = state[resource.name, envelope.object_id]
+    kept.before = {**kept.doc, **envelope.old}
+    kept.doc = {**kept.doc, **envelope.fields} if envelope.fields else kept.before
+    kept.change = None if envelope.action == "UPDATE" and envelope.fields else "delete"
+    kept.told = Observation(
+        resource.name,
+        envelope.object_id,
+        "partial",
+        envelope.fields,
+        observed_at=row.received_at,
+        origin=Origin("event", str(row.seq)),
+    )
+    marks = dependents_of(connection, catalog, integration_id, [kept])
+    keys = {each.own_key for each in catalog.dependents(resource.name) if each.own_key}
+    if envelope.action != "DELETE" and not keys <= kept.before.keys() | kept.doc.keys():
+        marks.append(Mark(resource.name, envelope.object_id, "event", row.received_at))
+    return _Said(row.seq, row.received_at, marks=marks, not_chosen=True)
 
 
 def _named(catalog: Catalog, resource: Resource, envelope: Envelope) -> Iterable[tuple[str, str]]:
@@ -244,6 +295,8 @@ def _told(said: Sequence[_Said], outcomes: Sequence[str]) -> list[drift.Told]:
 def _judge(said: _Said, outcome: str | None) -> dict[str, Any]:
     if said.problem:
         result, detail = "not_understood", said.problem
+    elif said.not_chosen:
+        result, detail = "not_chosen", _NOT_CHOSEN + (_BUT if said.marks else "")
     elif outcome in ("same", "older"):
         result, detail = "nothing_new", "The mirror knew this already"
     elif outcome is None and not said.marks:

@@ -89,6 +89,9 @@ class Now(msgspec.Struct, frozen=True):
     """Why the hub's database could not be written."""
 
 
+NOT_CHOSEN = "Not chosen for this integration: what was mirrored is kept and not followed"
+
+
 class _Waiting(msgspec.Struct, frozen=True):
     count: int
     failing: int
@@ -152,10 +155,12 @@ def _resources(
     seldom = _interval(integration.full_schedule, now.moment)
     for name in sorted(known.keys() | waiting.keys()):
         row, here = known.get(name), waiting.get(name)
+        followed = catalog.follows(name)
+        here = here if followed else None
         resource = catalog.resources.get(name)
         dated = resource is not None and resource.sort is not None and resource.field("_updated") is not None
         proven_at = row["proven_at"] if row else None
-        skipped = row["skipped"] if row else None
+        skipped = (row["skipped"] if row else None) if followed else NOT_CHOSEN
         state, cause = _judge(name, proven_at, here, often if dated else seldom, now)
         if integration.paused:
             state = "paused"

@@ -16,13 +16,17 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, Row, text
 
+from ultraviolet import traces
 from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.reader import ONCE, REQUEST
-from ultraviolet.hub.site import Site
+from ultraviolet.hub.site import Site, versions
 from ultraviolet.ion.catalog import Link, Resource
 from ultraviolet.ion.problems import IonError, IonUnauthorizedError
 from ultraviolet.mirror import bulk
-from ultraviolet.mirror.observation import Mark, Origin, Ref
+from ultraviolet.mirror.apply import mark_stale
+from ultraviolet.mirror.dependents import dependents_of
+from ultraviolet.mirror.observation import Mark, Observation, Origin, Ref
+from ultraviolet.mirror.state import State
 from ultraviolet.times import now, present
 from ultraviolet.times import text as as_text
 
@@ -54,6 +58,11 @@ _POSTPONE = text(
     """UPDATE stale SET attempts = attempts + 1, next_attempt_at = :next, error = :error
     WHERE integration_id = :integration AND resource = :resource AND id = :id"""
 )
+_SETTLED = text(
+    """DELETE FROM stale
+    WHERE integration_id = :integration AND resource = :resource AND id = :id AND marked_at < :began"""
+)
+_FORGET = text("DELETE FROM stale WHERE integration_id = :integration AND resource = :resource AND id = :id")
 _CHILDREN = """SELECT l.id FROM link_kinds AS k JOIN links AS l ON l.kind = k.id
   WHERE k.resource = :resource AND k.field = :field AND k.target_resource = :target
     AND l.integration_id = :integration AND l.target_id IN :ids"""
@@ -89,6 +98,10 @@ class Healer:
         due = await self._store.read(self._due)
         if due:
             groups, hopeless = self._plan(due)
+            dropped = [ref for ref in hopeless if not self._catalog.follows(ref[0])]  # chosen no more
+            if dropped:
+                await self._store.write(lambda c: _drop(c, self._id, dropped))
+                hopeless = [ref for ref in hopeless if ref not in dropped]
             if hopeless:
                 refused = dict.fromkeys(hopeless, "This ION does not offer it")
                 await self._postpone(refused, {}, _NEVER_OFFERED)
@@ -140,7 +153,7 @@ class Healer:
 
     def _plan(self, due: Sequence[Row[Any]]) -> tuple[list[list[Ref]], list[Ref]]:
         """Group what to read: together what never failed, ever fewer together the more often they did."""
-        readable = {r.name for r in self._catalog.mirrored if self._reader.reads(r)}
+        readable = {r.name for r in self._catalog.mirrorable if self._reader.answers_for(r)}
         looked_at = set(self._site.attention.now())
         hopeless: list[Ref] = []
         by_attempts: defaultdict[int, list[Ref]] = defaultdict(list)
@@ -157,6 +170,10 @@ class Healer:
         return groups, hopeless
 
     async def _read(self, group: Sequence[Ref], attempts: dict[Ref, int]) -> None:
+        with traces.span("heal", root=True, integration_id=self._id, objects=len(group)) as span:
+            await self._read_traced(group, attempts, span)
+
+    async def _read_traced(self, group: Sequence[Ref], attempts: dict[Ref, int], span: traces.Span) -> None:
         try:
             answer = await self._reader.by_ids(group, Origin("heal"), retries=ONCE)
         except IonUnauthorizedError:
@@ -166,14 +183,27 @@ class Healer:
             await self._postpone(dict.fromkeys(group, str(error)), attempts, None if len(group) == 1 else 0.0)
             return
         crash_point("heal.read")
-        applied = await self._site.apply(answer.observations)
+        followed = [o for o in answer.observations if self._catalog.follows(o.resource)]
+        beside = [o for o in answer.observations if not self._catalog.follows(o.resource)]
+        applied = await self._site.apply(followed, also=lambda c, _: self._pass_on(c, beside))
         crash_point("heal.applied")
+        span.note(versions=versions(applied.changes))
         failed = dict(answer.failed)
-        for observation, outcome in zip(answer.observations, applied.outcomes, strict=True):
+        for observation, outcome in zip(followed, applied.outcomes, strict=True):
             if outcome in _WHY:
                 failed[observation.ref] = _WHY[outcome]
         if failed:
             await self._postpone(failed, attempts, None)
+
+    def _pass_on(self, connection: Connection, beside: Sequence[Observation]) -> None:
+        """Keep nothing of what is not followed, but have read again what ION computes from it."""
+        states = [
+            State(o.resource, o.id, doc=o.fields, change="delete", told=o) for o in beside if o.kind == "full"
+        ]
+        mark_stale(connection, self._id, dependents_of(connection, self._catalog, self._id, states))
+        for o in beside:
+            given = {"integration": self._id, "resource": o.resource, "id": o.id}
+            connection.execute(_SETTLED, given | {"began": o.read_started_at})
 
     async def _read_children(self, due: Sequence[Row[Any]]) -> None:
         """Read the silent children of objects that an event was about: a new line is seen with its order."""
@@ -216,6 +246,12 @@ class Healer:
         ]
         log.warning("heal.postponed", integration_id=self._id, count=len(rows), error=rows[0]["error"])
         await self._store.write(lambda c: c.execute(_POSTPONE, rows) and None)
+
+
+def _drop(connection: Connection, integration_id: int, refs: Sequence[Ref]) -> None:
+    """Forget what is not followed any more."""
+    given = [{"integration": integration_id, "resource": resource, "id": id_} for resource, id_ in refs]
+    connection.execute(_FORGET, given)
 
 
 def _owns(link: Link, required: set[str]) -> bool:

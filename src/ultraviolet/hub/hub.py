@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -25,6 +25,7 @@ from ultraviolet.hub import (
     freshness,
     heartbeat,
     integrations,
+    metrics,
     oidc,
     problems,
     replay,
@@ -44,7 +45,6 @@ from ultraviolet.hub.freshness import Freshness, Now
 from ultraviolet.hub.indexer import Indexer
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.integrations import Integration
-from ultraviolet.hub.messages import Messenger
 from ultraviolet.hub.provider_people import Rules
 from ultraviolet.hub.reader import Reader
 from ultraviolet.hub.replay import Range, Replayed
@@ -57,6 +57,9 @@ from ultraviolet.ion.catalog import Catalog, load
 from ultraviolet.ion.client import IonClient
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.store import Store, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from ultraviolet.hub.messages import Messenger
 
 _LOOK_AGAIN = 5.0
 """Seconds after which integrations are looked at again, for changes that nobody told of."""
@@ -133,6 +136,8 @@ class Hub:
         await self._mind_the_clock()
         await self.store.write(heartbeat.beat)
         if dialect.is_postgresql(self.store.engine):
+            from ultraviolet.hub.messages import Messenger  # noqa: PLC0415  psycopg takes 10 MB; only its users pay
+
             self._messenger = Messenger(dialect.libpq(self.store.engine), self._heard)
             self._messenger.start()
             self.changes.carry = self._messenger.say
@@ -159,6 +164,11 @@ class Hub:
             await self._messenger.stop()
         if self._session:
             await self._session.close()
+
+    @property
+    def follows(self) -> bool:
+        """Whether this process goes on following the integrations, as it does from its start to its end."""
+        return self._keeper is None or not self._keeper.done()
 
     def close(self) -> None:
         """Let go of the database."""
@@ -200,9 +210,11 @@ class Hub:
         """Give what reads an integration and keeps its mirror."""
         client = await self.client(integration_id)
         offered = await self.store.read(lambda c: integrations.offered(c, self.catalog, integration_id))
-        reader = Reader(client, self.catalog, offered)
+        integration = await self.store.read(lambda c: integrations.get(c, integration_id))
+        catalog = self.catalog.following(integration.resources)
+        reader = Reader(client, catalog, offered)
         attention = self._attention[integration_id]
-        return Site(self.store, self.catalog, integration_id, reader, self.changes, attention)
+        return Site(self.store, catalog, integration_id, reader, self.changes, attention)
 
     def setting_up(self, integration_id: int) -> asyncio.Lock:
         """Give the lock that lets one at a time set up an integration in ION."""
@@ -257,7 +269,7 @@ class Hub:
         at_work = self.controllers.get(integration.id)
         problem = at_work.problem if at_work else problems.of(connection, integration.id)
         known = Now(times.present(), problem, heals=self.settings.heal, trouble=self.store.trouble)
-        return freshness.of(connection, self.catalog, integration, known)
+        return freshness.of(connection, self.catalog.following(integration.resources), integration, known)
 
     async def resume_verify(self, verification_id: int) -> None:
         """Let a failed comparison go on where it stopped."""
@@ -302,6 +314,7 @@ class Hub:
                     site = await self.site(id_)
                     self.controllers[id_] = Controllers(site, self._watch(site), heal=self.settings.heal)
                     self.controllers[id_].start()
+            metrics.at_work(len(self.controllers))
 
     def _watch(self, site: Site) -> Callable[[], Awaitable[float]] | None:
         """Give the watchdog's duty; what healing is off for is to see what webhooks alone would leave."""
@@ -361,6 +374,7 @@ class Hub:
         async with self._reloading:
             await asyncio.gather(*(c.stop() for c in self.controllers.values()))
             self.controllers.clear()
+            metrics.at_work(0)
             await self._duties.close()
 
     async def _restart(self, integration_id: int) -> None:

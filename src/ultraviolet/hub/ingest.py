@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, text
 
+from ultraviolet import traces
 from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.delivery_counts import DeliveryCounts, Outcome
@@ -33,6 +34,8 @@ _SEEN_EVERY = 1.0
 """Seconds between two notes that an address is in use: its row would else be a place where processes queue."""
 _ASK_AGAIN_AFTER = 0.5
 """Seconds in which deliveries are put off at once after the database did not answer, instead of waiting for it too."""
+TRACE = "traceparent"
+"""The header, kept with an event, that says which trace its delivery is part of: the hub's own where it traces."""
 _PRIVATE = {"authorization", "cookie", "proxy-authorization"}
 
 log = structlog.get_logger()
@@ -64,6 +67,7 @@ class _Waiting(msgspec.Struct):
     row: dict[str, Any]
     form: SignatureFormat | None
     done: "asyncio.Future[Verdict]"
+    trace: str | None = None
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -116,6 +120,7 @@ class Ingest:
             if form is None:
                 self._counts.note(url.url_id, "wrong_signature")
                 return Verdict(401)
+        trace = traces.current()
         row = event_row(
             url.integration_id,
             url.url_id,
@@ -123,9 +128,9 @@ class Ingest:
             decode(self._catalog, body),
             received_at=now(),
             signature="verified" if form else "unverified",
-            headers=headers,
+            headers={**headers, TRACE: trace} if trace else headers,
         )
-        waiting = _Waiting(row, form, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(row, form, asyncio.get_running_loop().create_future(), trace)
         self._waiting.append(waiting)
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit_all())
@@ -162,7 +167,13 @@ class Ingest:
             fair = _in_turn(self._waiting)
             group, self._waiting = fair[:_LARGEST_GROUP], fair[_LARGEST_GROUP:]
             try:
-                await self._store.keep(lambda connection, group=group: self._commit(connection, group))
+                with traces.span(
+                    "deliveries.commit",
+                    links=[w.trace for w in group if w.trace],
+                    root=True,
+                    events=len(group),
+                ):
+                    await self._store.keep(lambda connection, group=group: self._commit(connection, group))
             except Exception as error:
                 away = isinstance(error, StoreUnavailableError)
                 if away:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from ultraviolet import times
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
-from ultraviolet.hub import audit
+from ultraviolet.hub import audit, choice
 from ultraviolet.hub.connection_test import TestResult, examine
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.ion.budget import Budget
@@ -20,6 +20,7 @@ from ultraviolet.ion.documents import Offered
 from ultraviolet.ion.sign_in import token_urls, with_scheme
 from ultraviolet.mirror.store import Store
 from ultraviolet.mirror.tables import event_keys, integrations, links
+from ultraviolet.near_misses import did_you_mean
 
 INCREMENTAL_SCHEDULE = "*/5 * * * *"
 FULL_SCHEDULE = "0 3 * * *"
@@ -69,6 +70,8 @@ class NewIntegration(msgspec.Struct, frozen=True):
     incremental_schedule: str = INCREMENTAL_SCHEDULE
     full_schedule: str = FULL_SCHEDULE
     requests_per_second: int = REQUESTS_PER_SECOND
+    resources: list[str] | None = None
+    """What is mirrored; null means everything."""
 
 
 class IntegrationChanges(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,6 +85,7 @@ class IntegrationChanges(msgspec.Struct, frozen=True, omit_defaults=True):
     incremental_schedule: str | msgspec.UnsetType = msgspec.UNSET
     full_schedule: str | msgspec.UnsetType = msgspec.UNSET
     requests_per_second: int | msgspec.UnsetType = msgspec.UNSET
+    resources: list[str] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Integration(msgspec.Struct, frozen=True):
@@ -96,6 +100,8 @@ class Integration(msgspec.Struct, frozen=True):
     incremental_schedule: str
     full_schedule: str
     requests_per_second: int
+    resources: list[str] | None
+    """Names of the resources that are mirrored; null means all."""
     test_result: TestResult | None
     created_at: str
     updated_at: str
@@ -157,7 +163,10 @@ def find(connection: Connection, id_or_name: str | int) -> Integration:
         return _integration(row)
     if str(id_or_name).isdecimal():
         return get(connection, int(id_or_name))
-    raise NotFoundError(f"There is no integration {id_or_name}; `ultraviolet integration list` shows all")
+    near = did_you_mean(str(id_or_name), connection.execute(select(integrations.c.name)).scalars())
+    raise NotFoundError(
+        f"There is no integration {id_or_name}; `ultraviolet integration list` shows all.{near}"
+    )
 
 
 def list_page(connection: Connection, after: int = 0, limit: int = 100) -> list[Integration]:
@@ -183,6 +192,8 @@ def edit(
     where = integrations.c.id == integration_id
     connection.execute(update(integrations).where(where).values(**values, updated_at=times.now()))
     audit.record(connection, actor, "integration.update", before["name"], {"changed": sorted(given)})
+    if "resources" in given:
+        choice.follow(connection, actor, integration_id, before["resources"], values["resources"])
     return get(connection, integration_id)
 
 
@@ -308,6 +319,7 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
         _check_schedule(values[name])
     if not 1 <= cast("int", values["requests_per_second"]) <= _MOST_REQUESTS:
         raise InvalidError(f"requests_per_second is between 1 and {_MOST_REQUESTS}")
+    values["resources"] = choice.checked(values["resources"])
     return values
 
 

@@ -7,7 +7,7 @@ answer for all.
 from collections import Counter as Tally
 from collections.abc import Sequence
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from ultraviolet.mirror.observation import Observation
 
@@ -31,6 +31,12 @@ _OBSERVATIONS = Counter(
     "What was read from ION, by why (heal, fetch, poll, verify) and by what came of it",
     ["origin", "outcome"],
 )
+_DUTIES = Gauge(
+    "ultraviolet_duties",
+    "Integrations that this process applies, heals and fetches for",
+    multiprocess_mode="livesum",
+)
+_FAILURES = Counter("ultraviolet_controller_failures", "Failures of controllers, by duty", ["controller"])
 _REQUESTS = Histogram(
     "ultraviolet_request_seconds",
     "Pages and API, by kind and status",
@@ -44,6 +50,16 @@ def delivered(status: int, seconds: float) -> None:
     _DELIVERIES.labels(_OUTCOMES.get(status, "other")).inc()
     if status == 200:  # noqa: PLR2004
         _ACKNOWLEDGED.observe(seconds)
+
+
+def at_work(count: int) -> None:
+    """Say how many integrations are in this process's hands."""
+    _DUTIES.set(count)
+
+
+def failed(controller: str) -> None:
+    """Count a controller that met an error; it tries again by itself."""
+    _FAILURES.labels(controller).inc()
 
 
 def observed(observations: Sequence[Observation], outcomes: Sequence[str]) -> None:

@@ -75,8 +75,13 @@ class Reader:
         self._largest = LARGEST_PAGE
 
     def reads(self, resource: Resource) -> bool:
-        """Whether this ION can list a resource."""
-        return self.offered.reads(resource)
+        """Whether a resource is followed and this ION can list it."""
+        return self.catalog.follows(resource.name) and self.offered.reads(resource)
+
+    def answers_for(self, resource: Resource) -> bool:
+        """Whether reading a resource tells something of what is followed: of itself, or of what is computed from it."""
+        tells = self.catalog.follows(resource.name) or bool(self.catalog.dependents(resource.name))
+        return tells and self.offered.reads(resource)
 
     def dates(self, resource: Resource) -> bool:
         """Whether a resource can be read in order of change."""

@@ -98,7 +98,7 @@ async def overview(hub: Hub, integration_id: int) -> Overview:
     wanted = view.url.wanted if view.url else None
     return Overview(
         steps=steps(view.url, found),
-        texts=texts(hub.catalog, PLACEHOLDER, wanted, view.offered),
+        texts=texts(view.catalog, PLACEHOLDER, None if wanted is None else view.wanted, view.offered),
         plan=found,
         webhook_url=view.url,
         problem=problem,
@@ -146,7 +146,7 @@ async def _apply(
     else:
         url_id = await _hold(hub, actor, integration_id, receiver)
     if wanted is not None:
-        pairs = subscriptions.checked(hub.catalog, view.offered, wanted)
+        pairs = subscriptions.checked(view.catalog, view.offered, wanted)
         await hub.store.write(lambda connection: webhook_urls.set_wanted(connection, actor, url_id, pairs))
     return await _repair(hub, client, integration_id, created=created, remove_extra=remove_extra)
 
@@ -202,6 +202,8 @@ class _View(msgspec.Struct, frozen=True):
     """What the hub knows before ION is asked."""
 
     url: WebhookUrl | None
+    catalog: Catalog
+    """With the resources that are chosen."""
     offered: Offered
     wanted: list[tuple[str, str]]
 
@@ -210,8 +212,11 @@ async def _view(hub: Hub, integration_id: int) -> _View:
     def read(connection: Any) -> _View:
         offered = integrations.offered(connection, hub.catalog, integration_id)
         url = webhook_urls.current(connection, integration_id)
-        everything = subscriptions.supported(hub.catalog, offered)
-        return _View(url, offered, everything if url is None or url.wanted is None else url.wanted)
+        catalog = hub.catalog.following(integrations.get(connection, integration_id).resources)
+        wanted = subscriptions.supported(catalog, offered)
+        if url is not None and url.wanted is not None:
+            wanted = [pair for pair in url.wanted if pair in wanted]
+        return _View(url, catalog, offered, wanted)
 
     return await hub.store.read(read)
 

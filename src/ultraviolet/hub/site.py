@@ -13,6 +13,14 @@ from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation
 from ultraviolet.mirror.store import Store
 
+_TOLD = 100
+"""Versions that a span names."""
+
+
+def versions(changes: Iterable[Change]) -> list[str]:
+    """Name the versions that changes made, as `resource/id@version`."""
+    return [f"{change.resource}/{change.id}@{change.version}" for change in changes][:_TOLD]
+
 
 class Site:
     """What heal, fetch, poll and verify of one integration share."""

@@ -99,12 +99,10 @@ def _name(catalog: Catalog, value: str) -> str:
 
 
 def _matters(catalog: Catalog, resource: Resource) -> bool:
-    """Tell whether its changes can change the mirror: by itself, or by the objects its keys name."""
-    mirrored = {each.name for each in catalog.mirrored}
+    """Tell whether its changes can change the mirror: by itself, by values ION computes from it, or by the objects its keys name."""
+    if catalog.follows(resource.name):
+        return True
+    if resource in catalog.mirrorable:
+        return bool(catalog.dependents(resource.name))
     named = {link.resource for link in resource.links if link.field not in ("createdBy", "updatedBy")}
-    return (
-        resource.name in mirrored
-        or resource.owner in mirrored
-        or bool(named & mirrored)
-        or resource.has_entity
-    )
+    return resource.has_entity or any(map(catalog.follows, named | {resource.owner or ""}))

@@ -210,12 +210,12 @@ def _plan(
         .group_by(objects.c.resource)
     )
     counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted)}
-    whole = sum(counts.values()) or 1
-    _set(connection, verification_id, mirrored=sum(counts.values()))
+    whole = sum(counts.get(name, 0) for name in resources)
+    _set(connection, verification_id, mirrored=whole)
     rows: list[dict[str, Any]] = []
     for name in resources:
         count = counts.get(name, 0)
-        ranges = None if sample is None else max(1, round(sample * count / whole / RANGE))
+        ranges = None if sample is None else max(1, round(sample * count / max(1, whole) / RANGE))
         if ranges is not None and ranges * RANGE >= count:
             ranges = None  # a few objects are compared whole
         total = count if ranges is None else ranges * RANGE

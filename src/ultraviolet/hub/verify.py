@@ -76,7 +76,7 @@ class Verifier:
 
         try:
             async with asyncio.TaskGroup() as group:
-                for step in steps:
+                for step in (each for each in steps if each.resource in resources):
                     group.create_task(one(step))
             await self._settle(verification_id)
         except* IonError as errors:

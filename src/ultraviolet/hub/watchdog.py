@@ -188,6 +188,8 @@ class Watchdog:
             resource, last = self._hub.catalog.resources[name], told[-1] + timedelta(hours=1)
             if moment - last < _longest_rest(told) or not self._site.reader.dates(resource):
                 continue
+            if not self._site.reader.reads(resource):
+                continue
             newest = await self._site.reader.newest(resource)
             if newest and datetime.fromisoformat(newest) > last:
                 sentence = f"{resource.title} changed in ION at {newest}, but no event told of it since {as_text(last)}"

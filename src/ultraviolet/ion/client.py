@@ -3,6 +3,7 @@
 import datetime as dt
 import time
 from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 import aiohttp
@@ -75,6 +76,8 @@ class IonClient:
         self._session = session
         self._retries = retries or Retries()
         self._batches = True
+        self.ahead: float | None = None
+        """Seconds that ION's clock was ahead of this machine's at the last answer, to a second; None where it told no time."""
 
     async def execute(
         self,
@@ -150,6 +153,7 @@ class IonClient:
                 self.url, data=body, headers=headers, timeout=_TIME_OUT, allow_redirects=False
             ) as response:
                 answer = await response.read()
+                self.ahead = _ahead(response.headers.get("date"))
                 if response.status == _TOO_MANY:
                     self._budget.refused(_seconds(response.headers.get("retry-after")))
                 else:
@@ -232,6 +236,14 @@ def _messages(answer: dict[str, Any]) -> tuple[str, ...]:
     return tuple(
         str(cast("dict[str, Any]", e).get("message", e)) if isinstance(e, dict) else str(e) for e in listed
     )
+
+
+def _ahead(date: str | None) -> float | None:
+    try:
+        # The header has whole seconds, cut off.
+        return parsedate_to_datetime(date).timestamp() + 0.5 - time.time() if date else None
+    except ValueError:
+        return None
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -27,13 +27,7 @@ class Offered(Struct, frozen=True):
     @classmethod
     def whole(cls, catalog: Catalog) -> Self:
         """Take the contract itself as what is offered."""
-        types: dict[str, frozenset[str]] = {}
-        for name, kind in catalog.schema.type_map.items():
-            members: Mapping[str, object] = (
-                getattr(kind, "fields", None) or getattr(kind, "values", None) or {}
-            )
-            types[name] = frozenset(members)
-        return cls(types)
+        return cls(catalog.types())
 
     @classmethod
     def from_introspection(cls, data: Mapping[str, Any]) -> Self:

@@ -9,7 +9,7 @@ from typing import Any
 from graphql import GraphQLError
 
 from ultraviolet.ion.catalog import Catalog, Field, Link, Relation, Resource
-from ultraviolet.ion.contract import constant
+from ultraviolet.ion.naming import constant
 from ultraviolet.local_ion.columns import encode, storage
 from ultraviolet.local_ion.computed import expression
 

@@ -5,11 +5,13 @@ import math
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ultraviolet.local_ion.clock import Clock
 from ultraviolet.local_ion.faults import Fault, Faults, Kind
 from ultraviolet.local_ion.oauth import TOKEN_PATH
 
@@ -78,9 +80,11 @@ class Gateway:
         self._app = app
         self._faults = faults
         self._limit = limit
+        self._clock = Clock(faults)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, unless a fault strikes; 502 when the answer does not begin in time."""
+        send = self._dated(send)
         if scope["type"] != "http" or scope["path"] not in API:
             await self._app(scope, receive, send)
             return
@@ -89,6 +93,17 @@ class Gateway:
                 await self._pass(Exchange(scope, receive, send, deadline))
         except TimeoutError:
             await http_error(send, 502)
+
+    def _dated(self, send: Send) -> Send:
+        """Let every answer carry the time as this ION believes it, in the header HTTP has for that."""
+
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = format_datetime(self._clock.now(), usegmt=True).encode()
+                message = {**message, "headers": [*message.get("headers", ()), (b"date", date)]}
+            await send(message)
+
+        return dated
 
     async def _pass(self, exchange: Exchange) -> None:
         path = exchange.scope["path"]

@@ -140,6 +140,7 @@ def serve(options: ServeOptions) -> None:
             http=Protocol,
             log_level="warning",
             access_log=False,
+            date_header=False,  # the gateway tells this ION's own time
             ssl_certfile=found and found.certificate,
             ssl_keyfile=found and found.key,
         )

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
+from ultraviolet import traces
 from ultraviolet.errors import UltravioletError
 from ultraviolet.ion.catalog import load
 from ultraviolet.mirror import dialect, partitions, views
@@ -77,7 +78,8 @@ class Store:
 
         `work` is run again where PostgreSQL undid it for the sake of another transaction.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._writers, self._transaction, work)
+        with traces.step("database.write"):
+            return await asyncio.get_running_loop().run_in_executor(self._writers, self._transaction, work)
 
     async def keep(self, work: Callable[[Connection], T]) -> T:
         """Like `write`, for deliveries: other work of this process does not make it wait, where the database lets it.
@@ -85,13 +87,15 @@ class Store:
         `work` has to write something, so that what was kept shows that the database can be written.
         """
         loop = asyncio.get_running_loop()
-        result = await loop.run_in_executor(self._deliveries, self._transaction, work)
+        with traces.step("database.write"):
+            result = await loop.run_in_executor(self._deliveries, self._transaction, work)
         self.trouble = None
         return result
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on a consistent snapshot, beside other reads and the writers."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._snapshot, work)
+        with traces.step("database.read"):
+            return await asyncio.get_running_loop().run_in_executor(self._readers, self._snapshot, work)
 
     def close(self) -> None:
         """Finish what was begun and let go of the database."""

@@ -51,6 +51,7 @@ integrations = Table(
     Column("paused", Boolean, nullable=False, default=False),
     Column("incremental_schedule", Text, nullable=False, comment="cron expression, UTC"),
     Column("full_schedule", Text, nullable=False, comment="cron expression, UTC"),
+    Column("resources", JSON, comment="names of the resources chosen to be mirrored; null means all"),
     Column("requests_per_second", Integer, nullable=False, comment="budget shared by heal, fetch and verify"),
     Column(
         "compared_to",
@@ -128,7 +129,9 @@ events = Table(
         comment="verified, unverified (no shared secret known yet) or recovered (from ION's record)",
     ),
     Column(
-        "outcome", Text, comment="null until applied, then: applied, nothing_new, not_understood, replayed"
+        "outcome",
+        Text,
+        comment="null until applied, then: applied, nothing_new, not_chosen, not_understood, replayed",
     ),
     Column("detail", Text, comment="the outcome in words"),
     Column("applied_at", Text),

@@ -12,8 +12,8 @@ import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
 from ultraviolet.ion.catalog import SHOWN, Catalog, Field, Resource
-from ultraviolet.ion.contract import snake
 from ultraviolet.ion.documents import is_read
+from ultraviolet.ion.naming import snake
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import settings, view_columns
 

@@ -19,7 +19,7 @@ from ultraviolet.hub import access, sessions
 from ultraviolet.hub.access import Actor
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web import api, health, pages
-from ultraviolet.web.api.document import Document
+from ultraviolet.web.api import document
 from ultraviolet.web.gate import AnyRequest, Find, caller_of, gate, same_site
 from ultraviolet.web.guard import Guard, SignInGuard
 from ultraviolet.web.hooks import Asgi, Hooks
@@ -45,6 +45,17 @@ _HEADERS = {
 
 def create_app(hub: Hub) -> Asgi:
     """Make the ASGI application of an opened hub; its lifespan starts and stops the controllers."""
+    application, guard = _application(hub)
+    noted = Requests(cast("Asgi", application))
+    return Hooks(hub.ingest, noted, guard) if hub.role != "worker" else noted
+
+
+def openapi(hub: Hub) -> dict[str, Any]:
+    """Give the OpenAPI document of the API."""
+    return document.of(_application(hub)[0])
+
+
+def _application(hub: Hub) -> tuple[Litestar, Guard]:
     render = Renderer()
     answer = _answering(render)
     serves = hub.role != "worker"
@@ -68,8 +79,7 @@ def create_app(hub: Hub) -> Asgi:
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
     )
-    noted = Requests(cast("Asgi", application))
-    return Hooks(hub.ingest, noted, guard) if serves else noted
+    return application, guard
 
 
 def _finder(hub: Hub) -> Find:
@@ -122,7 +132,7 @@ def _openapi() -> OpenAPIConfig:
         components=Components(security_schemes={"key": key}),
         security=[{"key": []}],
         path="/api",
-        render_plugins=[Document(path="/openapi.json")],
+        render_plugins=[document.Document(path="/openapi.json")],
         use_handler_docstrings=True,
         operation_id_creator=lambda handler, _method, _path: handler.handler_name,
     )

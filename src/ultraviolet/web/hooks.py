@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from ultraviolet import traces
 from ultraviolet.hub import metrics
 from ultraviolet.hub.ingest import LARGEST_BODY, Ingest
 from ultraviolet.mirror.store import StoreUnavailableError
@@ -83,7 +84,9 @@ class Hooks:
         if body is None:
             return
         began = time.perf_counter()
-        status = await self._submit(token, headers, body)
+        with traces.span("delivery", links=filter(None, [headers.get("traceparent")])) as span:
+            status = await self._submit(token, headers, body)
+            span.note(**{"http.response.status_code": status})
         if status == _UNKNOWN:
             self._guard.guessed(source)
         await _answer(send, status)

@@ -3,11 +3,13 @@
 import re
 import time
 import uuid
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from ultraviolet import traces
 from ultraviolet.hub import metrics
 from ultraviolet.web.hooks import Asgi, Message, Receive, Scope, Send
 from ultraviolet.web.problems import without_secret
@@ -44,8 +46,18 @@ class Requests:
             await send(message)
 
         with bound_contextvars(request_id=id_):
-            await self._application(scope, receive, answer)
+            with self._traced(scope) as span:
+                await self._application(scope, receive, answer)
+                said = {"http.request.method": scope["method"], "url.path": scope["path"]}
+                span.note(**said, **{"http.response.status_code": status}, request_id=id_)
             self._note(scope, status, time.perf_counter() - began)
+
+    def _traced(self, scope: Scope) -> AbstractContextManager[traces.Span]:
+        path: str = scope["path"]
+        if not traces.on() or path.startswith(_QUIET):
+            return nullcontext(traces.NONE)
+        given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"]
+        return traces.span("api" if path.startswith("/api/") else "page", links=given)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         path: str = scope["path"]

@@ -18,6 +18,7 @@ import structlog
 import uvicorn
 from sqlalchemy import Connection
 
+from ultraviolet import traces
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub import access
 from ultraviolet.hub.duties import Role
@@ -122,6 +123,7 @@ def serve(options: ServeOptions) -> None:
         _supervise(options, settings, listening)
         return
     _allow_connections()
+    traces.start()
     hub = _open(settings, options.role)
     config = uvicorn.Config(
         create_app(hub),
@@ -147,6 +149,7 @@ def serve(options: ServeOptions) -> None:
             server.run([listening])
         finally:
             hub.close()
+            traces.stop()
     if server.hands_over:
         hand_over(kept)
 

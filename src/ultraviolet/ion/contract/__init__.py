@@ -6,7 +6,7 @@ where ION departs from its own rule.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -28,6 +28,7 @@ from graphql import (
 from graphql.language import DirectiveNode, ListTypeNode, NonNullTypeNode, TypeNode
 
 from ultraviolet.ion.contract.wording import described
+from ultraviolet.ion.naming import constant, plural
 
 OPERAND_SCALARS = (
     "Boolean",
@@ -43,6 +44,7 @@ OPERAND_SCALARS = (
 """Scalars that have an operator filter."""
 _PAGING = "before: String, after: String, first: Int, last: Int"
 _COUNT = re.compile(r"_\w+Count")
+_TYPE = re.compile(r"^type (\w+)", re.MULTILINE)
 
 
 @cache
@@ -51,6 +53,17 @@ def source() -> DocumentNode:
     folder = files(__name__)
     names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".graphql"))
     return parse("\n".join((folder / name).read_text("utf-8") for name in names), no_location=True)
+
+
+@cache
+def domains() -> Mapping[str, str]:
+    """Give the domain of each type: the name of the file that defines it."""
+    texts = {
+        f.name.removesuffix(".graphql"): f.read_text("utf-8")
+        for f in files(__name__).iterdir()
+        if f.is_file()
+    }
+    return {name: domain for domain, said in texts.items() for name in _TYPE.findall(said)}
 
 
 @cache
@@ -80,24 +93,6 @@ def named(node: TypeNode) -> str:
 def is_list(node: TypeNode) -> bool:
     """Tell whether the type is a list."""
     return isinstance(node.type if isinstance(node, NonNullTypeNode) else node, ListTypeNode)
-
-
-def constant(name: str) -> str:
-    """Write a field's name as ION's sort enums do: `shipToLocationId` is SHIP_TO_LOCATION_ID."""
-    return snake(name).upper()
-
-
-def snake(name: str) -> str:
-    """Write a GraphQL name as ION's columns are written; `mBom` and `aBom` are one word each."""
-    plain = name.replace("MBom", "Mbom").replace("ABom", "Abom").replace("MRP", "Mrp").replace("API", "Api")
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain).lower()
-
-
-def plural(name: str) -> str:
-    """Form the plural the way ION's derived types do."""
-    if name.endswith("y"):
-        return f"{name[:-1]}ies"
-    return f"{name}es" if name.endswith(("s", "h")) else f"{name}s"
 
 
 def object_types(document: DocumentNode) -> dict[str, ObjectTypeDefinitionNode]:

@@ -1,7 +1,8 @@
 """The OpenAPI document, completed by rule: names, summaries, examples, and the headers that all operations share."""
 
+import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, cast
 
@@ -64,6 +65,7 @@ _PARAMETERS: dict[str, Json] = {
     },
 }
 _JSON = "application/json"
+_ROOMS = ("ultraviolet.hub.", "ultraviolet.web.")
 _FILES = {
     "text/csv": "integration,id,status\nplant,12,ORDERED\n",
     "text/event-stream": "id: MSA0NzExIDIwMjYtMTEtMjRUMjA6NTg6MDNa\nevent: change\n"
@@ -101,8 +103,12 @@ def complete(given: Json) -> Json:
     document["tags"] = [
         {"name": name, "description": _TAGS.get(name, "")} for name in [*_TAGS, *sorted(used - _TAGS.keys())]
     ]
+    said = _docstrings()
     for name, schema in schemas.items():
         schema["title"] = name
+        schema.setdefault(
+            "description", said.get(_known_by(name, schema["properties"]), f"A page of {name}.")
+        )
     examples = Examples(schemas)
     for method, operation in operations(document):
         _describe(operation)
@@ -132,6 +138,25 @@ def _named(text: bytes, given: Json) -> bytes:
                 f'"{name}":', f'"{new}":'
             )
     return written.encode()
+
+
+def _docstrings() -> dict[str, str]:
+    """Give what the structs of the API say of themselves, by the names of their fields."""
+    found: dict[str, str] = {}
+    waiting = [msgspec.Struct]
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        if kind.__module__.startswith(_ROOMS):
+            found[_known_by(kind.__name__, kind.__struct_encode_fields__)] = inspect.cleandoc(
+                kind.__doc__ or ""
+            )
+    return found
+
+
+def _known_by(name: str, fields: Iterable[str]) -> str:
+    """Tell structs of one name apart."""
+    return " ".join([name.removeprefix("Findings").removeprefix("ConnectionTest"), *sorted(fields)])
 
 
 def _describe(operation: Json) -> None:

@@ -6,11 +6,12 @@ from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection
 
 from ultraviolet.hub import integrations
+from ultraviolet.hub.choice import Choosable, choosable
 from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.freshness import Freshness
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import Integration, IntegrationChanges, NewIntegration
-from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part
+from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part, whole
 from ultraviolet.web.etags import IfMatch, unchanged
 from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 from ultraviolet.web.reading import freshness
@@ -121,6 +122,21 @@ async def get_freshness(hub: GivenHub, integration: FromPath[str]) -> Trust:
     return await hub.store.read(read)
 
 
+@get("/integrations/{integration:str}/resources", guards=[at_least("viewer")], tags=TAGS)
+async def list_resources(hub: GivenHub, integration: FromPath[str]) -> Page[Choosable]:
+    """List every resource that can be mirrored, by domain: whether it is chosen, and how many objects there are.
+
+    Choose others with `resources` of the integration itself.
+    """
+
+    def read(connection: Connection) -> list[Choosable]:
+        found = integrations.find(connection, integration)
+        offered = integrations.offered(connection, hub.catalog, found.id)
+        return choosable(connection, hub.catalog, found.id, found.resources, offered)
+
+    return whole(await hub.store.read(read))
+
+
 async def _id(hub: Hub, integration: str) -> int:
     return (await hub.store.read(lambda c: integrations.find(c, integration))).id
 
@@ -135,4 +151,5 @@ HANDLERS = [
     pause_integration,
     resume_integration,
     get_freshness,
+    list_resources,
 ]

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from ultraviolet.errors import UltravioletError
 from ultraviolet.hub import findings, integrations, webhook_urls
+from ultraviolet.hub.choice import choosable
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import PRESETS, IntegrationChanges, NewIntegration
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
@@ -100,6 +101,20 @@ async def edit(
     if budget.isdecimal():
         given["requests_per_second"] = int(budget)
     changes = IntegrationChanges(**given)
+    return await _change(request, hub, render, caller.name, integration_id, changes)
+
+
+@post("/integrations/{integration_id:int}/resources", guards=[at_least("admin")], include_in_schema=False)
+async def choose_resources(
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    caller: GivenCaller,
+    integration_id: FromPath[int],
+) -> Response[str] | Redirect:
+    """Mirror these resources from now on; what is not chosen any more is kept and not followed."""
+    names = [str(name) for name in (await request.form()).getall("resource", [])]
+    changes = IntegrationChanges(resources=names)
     return await _change(request, hub, render, caller.name, integration_id, changes)
 
 
@@ -196,6 +211,13 @@ async def _page(
             "verification": verifications.last(connection, integration_id),
             "running": fetches.running(connection, integration_id),
             "findings": findings.recent(connection, integration_id, 20),
+            "resources": choosable(
+                connection,
+                hub.catalog,
+                integration_id,
+                integration.resources,
+                integrations.offered(connection, hub.catalog, integration_id),
+            ),
         }
 
     context = await hub.store.read(read)
@@ -231,6 +253,7 @@ HANDLERS = [
     show,
     show_freshness,
     edit,
+    choose_resources,
     rotate_credentials,
     test,
     verify,

@@ -36,7 +36,9 @@ async def show_resources(request: AnyRequest, hub: GivenHub, render: GivenRender
             integrations.find(connection, asked).id if asked else next((each.id for each in choice), None)
         )
         found = objects.counts(connection, hub.catalog, chosen) if chosen is not None else []
-        return {"integrations": choice, "chosen": chosen, "resources": found}
+        resources = integrations.get(connection, chosen).resources if chosen is not None else None
+        followed = hub.catalog.following(resources).follows
+        return {"integrations": choice, "chosen": chosen, "resources": found, "followed": followed}
 
     return render.page(request, "resources.html", **await hub.store.read(read))
 
@@ -65,12 +67,13 @@ async def show_objects(
             "views": saved_views.list_(connection, caller.name, resource.name),
         }
 
-    context = await hub.store.read(read)
-    hub.field_indexes.want(context.pop("worth"))
+    found = await hub.store.read(read)
+    hub.field_indexes.want(found.pop("worth"))
     return render.page(
         request,
         "objects.html",
-        **context,
+        **found,
+        followed=hub.catalog.following(found["integration"].resources).follows,
         resource=resource,
         columns=tables.chosen(resource, asked.getall("column", []), by),
         all_columns=tables.columns(resource),
@@ -138,6 +141,7 @@ async def show_object(
         request,
         "object.html",
         **found,
+        followed=hub.catalog.following(found["integration"].resources).follows,
         resource=resource,
         title=title,
         at=as_of,

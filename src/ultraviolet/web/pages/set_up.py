@@ -10,6 +10,7 @@ from litestar.response import Redirect
 from ultraviolet.errors import UltravioletError
 from ultraviolet.hub import integrations, setup, subscriptions, webhook_urls
 from ultraviolet.hub.hub import Hub
+from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.documents import Offered
 from ultraviolet.web.api.setup import take_over, want
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
@@ -122,7 +123,7 @@ async def _page(
         overview=found,
         texts=filled,
         wanted=url.wanted if url else None,
-        choosable=_choosable(hub, offered),
+        choosable=_choosable(hub.catalog.following(integration.resources), offered),
         there=_there(found.plan),
         runner=_runner_links(integration.api_url, filled),
         minted=minted,
@@ -159,9 +160,9 @@ def _runner_links(api_url: str, texts: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _choosable(hub: Hub, offered: Offered) -> list[Any]:
-    names = subscriptions.names(hub.catalog, offered)
-    return sorted((hub.catalog.resources[name] for name in names), key=lambda resource: resource.title)
+def _choosable(catalog: Catalog, offered: Offered) -> list[Any]:
+    names = subscriptions.names(catalog, offered)
+    return sorted((catalog.resources[name] for name in names), key=lambda resource: resource.title)
 
 
 def _to(integration_id: int) -> Redirect:

@@ -16,6 +16,7 @@ from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog, Link, Relation, Resource
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import links, objects
+from ultraviolet.near_misses import did_you_mean
 from ultraviolet.times import canonical
 from ultraviolet.web.reading.tables import Column, columns
 
@@ -81,7 +82,10 @@ class Filters:
         relation = next((one for one in resource.relations if one.field == name), None)
         if relation and relation.kind == "foreign_key" and relation.key:
             return self._through_relation(resource, relation, wanted, of, depth)
-        raise _wrong(f"{resource.title} cannot be filtered by {name}.")
+        near = did_you_mean(
+            name, [*columns(resource), *(one.field for one in (*resource.links, *resource.relations))]
+        )
+        raise _wrong(f"{resource.title} cannot be filtered by {name}.{near}")
 
     def _field(self, column: Column, wanted: Any, of: FromClause) -> ColumnElement[bool]:
         if not isinstance(wanted, dict):

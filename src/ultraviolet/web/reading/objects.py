@@ -23,6 +23,7 @@ from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.mirror import dialect, search_index
 from ultraviolet.mirror.tables import link_kinds, links, objects, stale, versions
+from ultraviolet.near_misses import did_you_mean
 from ultraviolet.web.reading import people
 from ultraviolet.web.reading.people import Person
 
@@ -284,7 +285,10 @@ def resource_of(catalog: Catalog, name: str) -> Resource:
     """Find a resource by any of its names; raises NotFoundError."""
     resource = catalog.resolve(name)
     if resource is None:
-        raise NotFoundError(f"ION has no resource {name}; `GET /api/v1/objects` lists those with objects.")
+        near = did_you_mean(name, [one.name for one in catalog.mirrored])
+        raise NotFoundError(
+            f"ION has no resource {name}.{near or ' `GET /api/v1/objects` lists those with objects.'}"
+        )
     return resource
 
 

@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, s
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Field, Link, Resource
-from ultraviolet.ion.contract import constant
+from ultraviolet.ion.naming import constant
 from ultraviolet.mirror import dialect, field_indexes, search_index
 from ultraviolet.mirror.tables import objects
+from ultraviolet.near_misses import did_you_mean
 from ultraviolet.web.reading.objects import ObjectShown, Wanted, listing, shown
 
 Kind = Literal["text", "number", "flag", "time", "choice", "link", "other"]
@@ -96,8 +97,9 @@ def condition(resource: Resource, written: str) -> Condition:
     field, _, rest = written.partition(":")
     operator, _, value = rest.partition(":")
     if operator not in OPERATORS or not resource.field(field):
+        near = "" if resource.field(field) else did_you_mean(field, [one.name for one in resource.fields])
         raise InvalidError(
-            f"{written} is not a filter such as status:is:REQUESTED (operators: {', '.join(OPERATORS)})."
+            f"{written} is not a filter such as status:is:REQUESTED (operators: {', '.join(OPERATORS)}).{near}"
         )
     return Condition(field, operator, value)
 
@@ -113,7 +115,8 @@ def order(resource: Resource, written: str | None) -> Order:
         by = next((one for one in known if constant(one).lstrip("_") == name.lstrip("_")), written)
         down = direction == "DESC"
     if by not in ("changed", "id") and by not in known:
-        raise InvalidError(f"{resource.title} cannot be sorted by {written}.", field="sort")
+        near = did_you_mean(by, ["changed", *known])
+        raise InvalidError(f"{resource.title} cannot be sorted by {written}.{near}", field="sort")
     return Order(by, down)
 
 

@@ -1,0 +1,53 @@
+"""How Sphinx builds these pages: from Markdown, without a network, with nothing loaded from elsewhere."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import ultraviolet
+
+project = "Ultraviolet"
+author = "the Ultraviolet contributors"
+copyright = "the Ultraviolet contributors, Apache-2.0"  # noqa: A001  Sphinx names it so
+release = ultraviolet.__version__
+
+extensions = ["myst_parser"]
+source_suffix = {".md": "markdown"}
+root_doc = "index"
+exclude_patterns = ["_build", "generate"]
+html_theme = "furo"
+html_title = f"Ultraviolet {release}"
+html_copy_source = False
+html_show_sphinx = False
+
+myst_heading_anchors = 4
+
+_SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!\w+:)([^)#]+)[^)]*\)")
+_PAGE = re.compile(r"\]\(([\w/-]+)\.md")
+
+
+def setup(app: Any) -> None:
+    """Make the tree of pages from the lists in index.md, which are for people who read it as it is."""
+    app.connect("source-read", _with_tree)
+    app.connect("source-read", _with_repository)
+
+
+def _with_tree(app: Any, name: str, source: list[str]) -> None:
+    if name != app.config.root_doc:
+        return
+    for title, listed in _SECTION.findall(source[0]):
+        pages = "\n".join(dict.fromkeys(_PAGE.findall(listed)))
+        source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n{pages}\n```\n"
+
+
+def _with_repository(app: Any, name: str, source: list[str]) -> None:
+    """Let links to what is no page, which work where the source is read, be their text alone on the site."""
+    folder = (Path(app.srcdir) / name).parent
+
+    def text_alone(link: re.Match[str]) -> str:
+        target = (folder / link[2]).resolve()
+        here = target.is_relative_to(app.srcdir) and target.is_file()
+        return link[0] if here or not target.exists() else link[1]
+
+    source[0] = _LINK.sub(text_alone, source[0])

@@ -1,0 +1,54 @@
+"""The OpenAPI document of the hub as it is now."""
+
+import asyncio
+import functools
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ultraviolet.cli import logs
+from ultraviolet.cli.transports import AppTransport
+from ultraviolet.hub import access
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.settings import Settings
+from ultraviolet.web.app import create_app
+
+Json = dict[str, Any]
+
+
+@functools.cache
+def openapi() -> Json:
+    """Ask a hub with nothing in it."""
+    logs.configure(logging.WARNING)
+    return asyncio.run(_ask())
+
+
+def resolved(schema: Json) -> Json:
+    """Follow a schema to what it says: through references, and through `or nothing`."""
+    while True:
+        if "$ref" in schema:
+            _, _, kind, name = schema["$ref"].split("/")
+            schema = openapi()["components"][kind][name]
+        elif either := [one for one in schema.get("oneOf", ()) if one.get("type") != "null"]:
+            schema = either[0]
+        else:
+            return schema
+
+
+async def _ask() -> Json:
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(Path(folder), f"sqlite:///{Path(folder) / 'hub.db'}", "http://127.0.0.1:8000")
+        hub = Hub.open(settings)
+        hub.store.write_now(
+            lambda connection: access.set_key(connection, "reference", "viewer", "uvk_reference")
+        )
+        transport = AppTransport(create_app(hub), "uvk_reference", hub.close)
+        await transport.start()
+        try:
+            answer = await transport.request("GET", "/api/openapi.json", None)
+        finally:
+            await transport.stop()
+    return msgspec.json.decode(answer.body, type=Json)

@@ -1,0 +1,131 @@
+"""The doctor's look at one integration: ION and its key, receiver and subscriptions, deliveries, fetches, stale objects."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from ultraviolet.cli.api import Api, Json
+from ultraviolet.cli.checks import Check, State, bad, well
+
+_RECENTLY = timedelta(hours=24)
+_TESTED = {
+    "unreachable": "ion-address",
+    "credentials": "credentials",
+    "permission": "permission",
+    "clock": "clock",
+}
+"""Which problem a finding of the connection test is."""
+_CAUSES = {
+    "silent": "silence",
+    "no_event_yet": "silence",
+    "ion_fails": "fetch",
+    "overdue": "fetch",
+    "never_proven": "fetch",
+    "unreadable": "stale",
+    "hopeless": "stale",
+    "behind": "stale",
+    "paused": "paused",
+    "healing_off": "paused",
+    "store": "database",
+}
+"""Which problem a cause of doubt is; any other is told as it is."""
+_TOLD = ("credentials", "unreachable", "receiver", "forged")
+"""Causes that are looked at more closely here."""
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    """What the hub says of an integration."""
+
+    name: str
+    tested: Json
+    setup: Json
+    judged: Json
+    urls: list[Json]
+
+
+def look(api: Api, integration: Json) -> Iterator[Check]:
+    """Look at everything; of a paused one only at that it is."""
+    name, path = str(integration["name"]), f"/integrations/{integration['id']}"
+    if integration["paused"]:
+        step = f"ultraviolet integration resume {name}"
+        yield bad("paused", name, "Paused: nothing is read from ION", step, state="warning")
+        return
+    facts = _Facts(
+        name,
+        api.post(f"{path}/test"),
+        api.get(f"{path}/setup"),
+        api.get(f"{path}/freshness"),
+        list(api.items(f"{path}/webhook-urls", 100)),
+    )
+    yield from _ion(facts)
+    if facts.tested["ok"]:
+        yield from _receiver(facts)
+        yield from _signatures(facts)
+    yield from _trust(facts)
+
+
+def _ion(facts: _Facts) -> Iterator[Check]:
+    found = [one for one in facts.tested["findings"] if one["severity"] != "info"]
+    for one in found:
+        problem = _TESTED.get(one["kind"], "permission")
+        state: State = "wrong" if one["severity"] == "error" else "warning"
+        yield bad(problem, f"{facts.name}: ION", one["message"], one["next_step"], state=state)
+    if not found:
+        viewer: Json = facts.tested.get("viewer") or {}
+        readable = sum(one["readable"] for one in facts.tested["resources"])
+        yield well("credentials", f"{facts.name}: ION", f"{viewer.get('name')} may read {readable} resources")
+
+
+def _receiver(facts: _Facts) -> Iterator[Check]:
+    what, apply = f"{facts.name}: receiver", f"ultraviolet setup apply {facts.name}"
+    plan = facts.setup["plan"]
+    if plan is None:
+        yield bad("receiver", what, str(facts.setup["problem"]))
+        return
+    if plan["receiver"] is None:
+        yield bad("receiver", what, "No receiver in ION posts here", apply)
+        return
+    for problem in plan["problems"]:
+        yield bad("receiver", what, problem, apply)
+    if not plan["problems"]:
+        yield well("receiver", what, f"{plan['receiver']['name']}, id {plan['receiver']['id']}, is active")
+    lacking = len(plan["missing"]) + len(plan["inactive"])
+    what = f"{facts.name}: subscriptions"
+    if lacking:
+        found = f"{len(plan['missing'])} missing, {len(plan['inactive'])} switched off"
+        yield bad("subscriptions", what, found, apply)
+    else:
+        yield well("subscriptions", what, f"all {len(plan['present'])} there")
+
+
+def _signatures(facts: _Facts) -> Iterator[Check]:
+    what = f"{facts.name}: signatures"
+    current = [one for one in facts.urls if one["state"] != "revoked"]
+    since = (datetime.now(UTC) - _RECENTLY).isoformat()
+    refused = [one for one in current if (one["last_refused_at"] or "") > since]
+    for one in refused:
+        yield bad(
+            "signatures",
+            what,
+            f"{one['refused']} deliveries to “{one['name']}” were refused for their signature, the last at"
+            f" {one['last_refused_at']}",
+            state="warning",
+        )
+    blind = [one for one in current if one["state"] == "active" and not one["verifies"]]
+    if blind:
+        found = "The receiver's shared secret is not known, so deliveries are taken without proof"
+        yield bad("signatures", what, found, f"ultraviolet setup apply {facts.name}", state="warning")
+    if current and not refused and not blind:
+        yield well("signatures", what, "verified with the receiver's shared secret")
+
+
+def _trust(facts: _Facts) -> Iterator[Check]:
+    """Take over why the mirror is not known to be right."""
+    causes = [one for one in facts.judged["causes"] if one["kind"] not in _TOLD]
+    for one in causes:
+        problem = _CAUSES.get(one["kind"], "freshness")
+        state: State = "wrong" if one["red"] else "warning"
+        yield bad(problem, f"{facts.name}: mirror", one["says"], one["next_step"], state=state)
+    if not causes:
+        yield well("freshness", f"{facts.name}: mirror", facts.judged["sentence"])

@@ -1,0 +1,6 @@
+"""A typed client of the hub's API for Python programs: `from ultraviolet import Client`."""
+
+from ultraviolet.client.changes import ChangesOfClient as Client
+from ultraviolet.client.core import ProblemError
+
+__all__ = ["Client", "ProblemError"]

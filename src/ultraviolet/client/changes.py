@@ -1,0 +1,67 @@
+"""The client's stream of changes: it goes on where it broke off, so that whoever reads it misses nothing."""
+
+from collections.abc import Iterator, Sequence
+
+import httpx
+import msgspec
+import stamina
+
+from ultraviolet.client.core import ProblemError
+from ultraviolet.client.models import Imported, ObjectChange
+from ultraviolet.client.operations import Operations
+
+_REFUSED = 400
+_SILENCE = httpx.Timeout(10, read=40)
+"""The hub says something every 15 s; a connection that is silent for longer is broken."""
+
+
+class ChangesOfClient(Operations):
+    """A hub's API: a method for each operation, and the stream of changes."""
+
+    def changes(
+        self,
+        *,
+        integration: str | int | None = None,
+        resource: Sequence[str] = (),
+        cursor: str | None = None,
+    ) -> Iterator[ObjectChange]:
+        """Give every change as it comes about, without end; each has the `cursor` to go on from another time.
+
+        Begins behind `cursor`, which may be `now`, else with the first change that is kept. Raises ProblemError of
+        kind cursor-gone where what followed the cursor is no longer kept.
+        """
+        asked: dict[str, str | list[str] | None] = {
+            "integration": None if integration is None else str(integration),
+            "resource": list(resource),
+        }
+        if cursor == "now":
+            cursor = self.list_changes(**asked, cursor=cursor, limit=1).next  # pyright: ignore[reportArgumentType]
+        while True:
+            for attempt in stamina.retry_context(on=_broken, attempts=None, timeout=None, wait_max=5):
+                with attempt:
+                    for change in self._stream(asked, cursor):
+                        cursor = change.cursor
+                        yield change
+
+    def import_events(self, integration: str | int, lines: bytes) -> Imported:
+        """Take in JSON lines as `export_events` gives them, up to 4 MB a request; what is known is not doubled."""
+        return self._ask("POST", f"/integrations/{integration}/events/import", (Imported,), body=lines)
+
+    def _stream(self, asked: dict[str, str | list[str] | None], cursor: str | None) -> Iterator[ObjectChange]:
+        query = {name: value for name, value in asked.items() if value}
+        headers = {"accept": "text/event-stream", **({"last-event-id": cursor} if cursor else {})}
+        with self._http.stream(
+            "GET", "/changes/stream", params=query, headers=headers, timeout=_SILENCE
+        ) as answer:
+            if answer.status_code >= _REFUSED:
+                raise ProblemError(answer.status_code, answer.read(), answer.headers)
+            for line in answer.iter_lines():
+                name, _, value = line.partition(":")
+                if name == "data" and value.strip():
+                    yield msgspec.json.decode(value, type=ObjectChange)
+
+
+def _broken(error: Exception) -> bool | float:
+    if isinstance(error, ProblemError):
+        return (error.retry_after or True) if error.status in (429, 502, 503) else False
+    return isinstance(error, httpx.TransportError)

@@ -1,0 +1,205 @@
+"""How the client speaks to a hub: one request at a time, tried again where that is safe, problems as exceptions."""
+
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self, TypeVar, cast
+from urllib.parse import quote
+
+import httpx
+import msgspec
+import stamina
+
+from ultraviolet.errors import InvalidError, UltravioletError
+
+T = TypeVar("T")
+
+ROOT = "/api/v1"
+_PAGE = 1000
+_ATTEMPTS = 6
+_WITHIN = 60.0
+_REFUSED = 400
+_NOT_NOW = (429, 503)
+_PATIENCE = httpx.Timeout(10, read=120)
+
+
+class FieldProblem(msgspec.Struct, frozen=True):
+    """One value that the hub did not take."""
+
+    field: str
+    message: str
+    source: str = "body"
+
+
+class ProblemError(UltravioletError):
+    """The hub refused; `kind`, `detail` and `errors` say why, and `request_id` finds it in the hub's log."""
+
+    kind = "problem"
+
+    def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        """Read what the hub answered."""
+        try:
+            read = msgspec.json.decode(body, type=_Problem)
+        except msgspec.DecodeError:
+            read = _Problem(detail=f"The hub answered {status} with something that is no problem.")
+        super().__init__(read.detail or read.title)
+        self.status = status
+        self.kind = read.type.rsplit("/", 1)[-1]
+        self.detail = read.detail
+        self.errors = read.errors
+        self.request_id = headers.get("x-request-id", "")
+        self.retry_after = float(headers.get("retry-after") or 0)
+
+
+class _Problem(msgspec.Struct):
+    type: str = "error"
+    title: str = ""
+    detail: str = ""
+    errors: list[FieldProblem] = []
+
+
+class _Page(msgspec.Struct):
+    items: msgspec.Raw
+    next: str | None = None
+
+
+class Core:
+    """A connection to one hub, to be closed, best by `with`. Not to be shared between threads."""
+
+    def __init__(
+        self, url: str | None = None, key: str | None = None, *, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        """Name the hub and an API key of it, else ULTRAVIOLET_URL and ULTRAVIOLET_KEY do.
+
+        Raises InvalidError where neither does.
+        """
+        url, key = url or os.environ.get("ULTRAVIOLET_URL"), key or os.environ.get("ULTRAVIOLET_KEY")
+        if not url or not key:
+            raise InvalidError(
+                "Give the hub's address and an API key, or set ULTRAVIOLET_URL and ULTRAVIOLET_KEY."
+            )
+        headers = {"authorization": f"Bearer {key}", "accept": "application/json"}
+        self._http = httpx.Client(
+            base_url=url.rstrip("/") + ROOT, headers=headers, timeout=_PATIENCE, transport=transport
+        )
+        self.etag: str | None = None
+        """The ETag of the last answer, to be given as `if_match`."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def _do(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | bytes | None = None,
+        headers: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Send a request, again where it did no harm; raises ProblemError."""
+        sent = _headers(method, headers)
+        content = body if isinstance(body, bytes) or body is None else _body(body)
+        safe = method in ("GET", "POST")  # a POST has its Idempotency-Key
+        for attempt in stamina.retry_context(
+            on=_again(safe), attempts=_ATTEMPTS, timeout=_WITHIN, wait_max=5
+        ):
+            with attempt:
+                answer = self._http.request(method, path, params=_query(query), content=content, headers=sent)
+                if answer.status_code >= _REFUSED:
+                    raise ProblemError(answer.status_code, answer.content, answer.headers)
+                self.etag = answer.headers.get("etag")
+                return answer.content
+        raise AssertionError
+
+    def _ask(self, method: str, path: str, answers: tuple[type[T], ...], **more: Any) -> T:
+        """Send a request and read the answer, which is one of several kinds."""
+        return _read(self._do(method, path, **more), answers)
+
+    def _ask_or_none(self, method: str, path: str, answers: tuple[type[T], ...], **more: Any) -> T | None:
+        """Send a request and read the answer, if there is one."""
+        answer = self._do(method, path, **more)
+        return None if answer in (b"", b"null") else _read(answer, answers)
+
+    def _items(
+        self, path: str, kinds: tuple[type[T], ...], limit: int | None, query: Mapping[str, Any]
+    ) -> Iterator[T]:
+        """Go through a list, page after page, to its end or until so many items were given."""
+        cursor: str | None = None
+        left = limit
+        while left is None or left > 0:
+            asked = {**query, "limit": _PAGE if left is None else min(left, _PAGE), "cursor": cursor}
+            page = msgspec.json.decode(self._do("GET", path, query=asked), type=_Page)
+            for raw in msgspec.json.decode(page.items, type=list[msgspec.Raw])[:left]:
+                yield _read(bytes(raw), kinds)
+                left = None if left is None else left - 1
+            cursor = page.next
+            if cursor is None:
+                return
+
+    def _download(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
+        """Read a file piece by piece."""
+        with self._http.stream("GET", path, params=_query(query)) as answer:
+            if answer.status_code >= _REFUSED:
+                raise ProblemError(answer.status_code, answer.read(), answer.headers)
+            yield from answer.iter_bytes()
+
+
+def part(value: object) -> str:
+    """Write a value as a part of a path."""
+    return quote(str(value), safe="")
+
+
+def _again(safe: bool) -> Any:
+    def again(error: Exception) -> bool | float:
+        """Tell whether, or after how many seconds, a request is to be tried again."""
+        if isinstance(error, ProblemError):
+            waits = error.status in _NOT_NOW or error.kind == "under-way"
+            return (error.retry_after or True) if waits else False
+        return isinstance(error, httpx.ConnectError) or (safe and isinstance(error, httpx.TransportError))
+
+    return again
+
+
+def _read(answer: bytes, kinds: tuple[type[T], ...]) -> T:
+    """Read an answer as the first of these kinds that it is."""
+    for kind in kinds[:-1]:
+        try:
+            return msgspec.json.decode(answer, type=kind)
+        except msgspec.ValidationError:
+            continue
+    return msgspec.json.decode(answer, type=kinds[-1])
+
+
+def _headers(method: str, more: Mapping[str, Any] | None) -> dict[str, str]:
+    given = {name: str(value) for name, value in (more or {}).items() if value is not None}
+    if method == "POST":
+        given["idempotency-key"] = uuid.uuid4().hex
+    if method != "GET":
+        given["content-type"] = "application/json"
+    return given
+
+
+def _body(given: Mapping[str, Any]) -> bytes:
+    return msgspec.json.encode({name: value for name, value in given.items() if value is not msgspec.UNSET})
+
+
+def _query(given: Mapping[str, Any] | None) -> httpx.QueryParams:
+    found: list[tuple[str, str | int | float | bool | None]] = []
+    for name, value in (given or {}).items():
+        values = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else [value]
+        found += [(name, _text(one)) for one in values if one is not None]
+    return httpx.QueryParams(found)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return msgspec.json.encode(value).decode() if isinstance(value, dict) else str(value)

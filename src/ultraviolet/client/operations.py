@@ -1,0 +1,658 @@
+"""The operations of the API, a method each."""
+
+# Written by `make client` from the OpenAPI document; do not edit.
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from msgspec import UNSET, UnsetType
+
+from ultraviolet.client.core import Core, part
+from ultraviolet.client.models import (
+    AddedDestination,
+    Alert,
+    ApiKey,
+    AuditEntry,
+    ChangeList,
+    Comparison,
+    Counted,
+    Destination,
+    Difference,
+    DifferenceShown,
+    Drifted,
+    DriftReport,
+    Event,
+    EventDetail,
+    Fetch,
+    FetchDetail,
+    FindingsFinding,
+    Integration,
+    MadeKey,
+    Me,
+    MintedUrl,
+    ObjectShown,
+    Overview,
+    Replayed,
+    RotatedUrl,
+    SavedView,
+    Session,
+    SetUp,
+    SignInLink,
+    Status,
+    TestResult,
+    Then,
+    Trust,
+    User,
+    Verification,
+    VersionShown,
+    WebhookUrl,
+)
+
+
+class Operations(Core):
+    """A hub's API, operation by operation."""
+
+    def list_integrations(self, *, limit: int | None = None) -> Iterator[Integration]:
+        """List integrations in the order they were added."""
+        return self._items("/integrations", (Integration,), limit, {})
+
+    def create_integration(
+        self,
+        *,
+        name: str,
+        api_url: str,
+        auth_url: str,
+        client_id: str,
+        client_secret: str,
+        incremental_schedule: str | UnsetType = UNSET,
+        full_schedule: str | UnsetType = UNSET,
+        requests_per_second: int | UnsetType = UNSET,
+    ) -> Integration:
+        """Connect to an ION; test it next."""
+        return self._ask(
+            "POST",
+            "/integrations",
+            (Integration,),
+            body={
+                "name": name,
+                "api_url": api_url,
+                "auth_url": auth_url,
+                "client_id": client_id,
+                "client_secret": client_secret,
+                "incremental_schedule": incremental_schedule,
+                "full_schedule": full_schedule,
+                "requests_per_second": requests_per_second,
+            },
+        )
+
+    def get_integration(self, integration: str | int) -> Integration:
+        """Read one integration by number or name."""
+        return self._ask("GET", f"/integrations/{part(integration)}", (Integration,))
+
+    def remove_integration(self, integration: str | int, *, if_match: str | None = None) -> None:
+        """Forget an integration with its URLs, events, objects and their history."""
+        self._do("DELETE", f"/integrations/{part(integration)}", headers={"If-Match": if_match})
+
+    def edit_integration(
+        self,
+        integration: str | int,
+        *,
+        name: str | UnsetType = UNSET,
+        api_url: str | UnsetType = UNSET,
+        auth_url: str | UnsetType = UNSET,
+        client_id: str | UnsetType = UNSET,
+        client_secret: str | UnsetType = UNSET,
+        incremental_schedule: str | UnsetType = UNSET,
+        full_schedule: str | UnsetType = UNSET,
+        requests_per_second: int | UnsetType = UNSET,
+        if_match: str | None = None,
+    ) -> Integration:
+        """Change what is given; the rest stays."""
+        return self._ask(
+            "PATCH",
+            f"/integrations/{part(integration)}",
+            (Integration,),
+            body={
+                "name": name,
+                "api_url": api_url,
+                "auth_url": auth_url,
+                "client_id": client_id,
+                "client_secret": client_secret,
+                "incremental_schedule": incremental_schedule,
+                "full_schedule": full_schedule,
+                "requests_per_second": requests_per_second,
+            },
+            headers={"If-Match": if_match},
+        )
+
+    def test_integration(self, integration: str | int) -> TestResult:
+        """Test the connection: who the key is, what it may read, and what is wrong in words."""
+        return self._ask("POST", f"/integrations/{part(integration)}/test", (TestResult,))
+
+    def pause_integration(self, integration: str | int) -> Integration:
+        """Stop reading from this ION; deliveries are still kept."""
+        return self._ask("POST", f"/integrations/{part(integration)}/pause", (Integration,))
+
+    def resume_integration(self, integration: str | int) -> Integration:
+        """Go on where it was paused."""
+        return self._ask("POST", f"/integrations/{part(integration)}/resume", (Integration,))
+
+    def get_freshness(self, integration: str | int) -> Trust:
+        """Tell in one sentence whether the mirror can be trusted now, why not, and for each resource what proved it when."""
+        return self._ask("GET", f"/integrations/{part(integration)}/freshness", (Trust,))
+
+    def get_setup(self, integration: str | int) -> Overview:
+        """Tell how far set-up has come, what is wanted and what is there, and the exact texts for doing it by hand."""
+        return self._ask("GET", f"/integrations/{part(integration)}/setup", (Overview,))
+
+    def run_setup(
+        self,
+        integration: str | int,
+        *,
+        mode: Literal["automatic", "by_hand"] | UnsetType = UNSET,
+        receiver_id: str | int | None | UnsetType = UNSET,
+        wanted: Sequence[tuple[str, str]] | None | UnsetType = UNSET,
+        remove_extra: bool | UnsetType = UNSET,
+    ) -> SetUp | Overview:
+        """Set up or repair through ION's API, or take over a receiver made by hand; repeating it changes nothing.
+
+        Automatic set-up mints a webhook URL of its own where no receiver is known yet, because the address of one
+        that was minted before is not kept.
+        """
+        return self._ask(
+            "POST",
+            f"/integrations/{part(integration)}/setup",
+            (
+                SetUp,
+                Overview,
+            ),
+            body={"mode": mode, "receiver_id": receiver_id, "wanted": wanted, "remove_extra": remove_extra},
+        )
+
+    def list_webhook_urls(self, integration: str | int, *, limit: int | None = None) -> Iterator[WebhookUrl]:
+        """List the URLs of an integration, newest first."""
+        return self._items(f"/integrations/{part(integration)}/webhook-urls", (WebhookUrl,), limit, {})
+
+    def mint_webhook_url(self, integration: str | int, *, name: str | UnsetType = UNSET) -> MintedUrl:
+        """Mint a URL; this answer alone carries it."""
+        return self._ask(
+            "POST", f"/integrations/{part(integration)}/webhook-urls", (MintedUrl,), body={"name": name}
+        )
+
+    def get_webhook_url(self, url_id: int) -> WebhookUrl:
+        """Read one URL, without its secret part."""
+        return self._ask("GET", f"/webhook-urls/{part(url_id)}", (WebhookUrl,))
+
+    def revoke_webhook_url(self, url_id: int, *, if_match: str | None = None) -> WebhookUrl:
+        """End a URL at once."""
+        return self._ask(
+            "DELETE", f"/webhook-urls/{part(url_id)}", (WebhookUrl,), headers={"If-Match": if_match}
+        )
+
+    def rotate_webhook_url(self, url_id: int) -> RotatedUrl:
+        """Mint a successor and, where the hub may, have ION post to it.
+
+        Both work until the first delivery on the new one, the old one 24 hours at most.
+        """
+        return self._ask("POST", f"/webhook-urls/{part(url_id)}/rotate", (RotatedUrl,))
+
+    def list_events(
+        self,
+        *,
+        integration: str | None = None,
+        resource: str | None = None,
+        action: str | None = None,
+        outcome: str | None = None,
+        object: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Event]:
+        """List events, newest first; `outcome=waiting` are those not applied yet."""
+        return self._items(
+            "/events",
+            (Event,),
+            limit,
+            {
+                "integration": integration,
+                "resource": resource,
+                "action": action,
+                "outcome": outcome,
+                "object": object,
+            },
+        )
+
+    def get_event(self, seq: int) -> EventDetail:
+        """Read one event with its headers and its body as received."""
+        return self._ask("GET", f"/events/{part(seq)}", (EventDetail,))
+
+    def replay_event(self, seq: int) -> EventDetail:
+        """Apply an event again; what it is about is read from ION afresh."""
+        return self._ask("POST", f"/events/{part(seq)}/replay", (EventDetail,))
+
+    def replay_events(
+        self,
+        *,
+        integration: str | None | UnsetType = UNSET,
+        from_seq: int | None | UnsetType = UNSET,
+        to_seq: int | None | UnsetType = UNSET,
+        since: str | None | UnsetType = UNSET,
+        until: str | None | UnsetType = UNSET,
+        resource: str | None | UnsetType = UNSET,
+        action: str | None | UnsetType = UNSET,
+        outcome: str | None | UnsetType = UNSET,
+        object: str | None | UnsetType = UNSET,
+        dry_run: bool | UnsetType = UNSET,
+    ) -> Replayed:
+        """Let a range of events go through the live path again; `dry_run` shows what would change, field by field."""
+        return self._ask(
+            "POST",
+            "/events/replay",
+            (Replayed,),
+            body={
+                "integration": integration,
+                "from_seq": from_seq,
+                "to_seq": to_seq,
+                "since": since,
+                "until": until,
+                "resource": resource,
+                "action": action,
+                "outcome": outcome,
+                "object": object,
+                "dry_run": dry_run,
+            },
+        )
+
+    def list_resources(
+        self, *, integration: str | None = None, limit: int | None = None
+    ) -> Iterator[Counted]:
+        """List the resources of which the mirror has objects, with counts."""
+        return self._items("/objects", (Counted,), limit, {"integration": integration})
+
+    def list_objects(
+        self,
+        resource: str | int,
+        *,
+        integration: str | None = None,
+        q: str | None = None,
+        state: Literal["fresh", "stale", "partial", "deleted", "any"] | None = None,
+        filter: dict[str, Any] | str | None = None,
+        sort: str | None = None,
+        at: str | None = None,
+        clock: Literal["hub", "ion"] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[ObjectShown | Then]:
+        """List objects, in the order of their ids if not asked otherwise; the resource may be named in any style.
+
+        With `at`, all that were not deleted then, as they were.
+        """
+        return self._items(
+            f"/objects/{part(resource)}",
+            (
+                ObjectShown,
+                Then,
+            ),
+            limit,
+            {
+                "integration": integration,
+                "q": q,
+                "state": state,
+                "filter": filter,
+                "sort": sort,
+                "at": at,
+                "clock": clock,
+            },
+        )
+
+    def get_object(
+        self,
+        resource: str | int,
+        object_id: str | int,
+        *,
+        integration: str | None = None,
+        at: str | None = None,
+        clock: Literal["hub", "ion"] | None = None,
+    ) -> ObjectShown | Then:
+        """Read one object with its links resolved; with `at`, as it was then."""
+        return self._ask(
+            "GET",
+            f"/objects/{part(resource)}/{part(object_id)}",
+            (
+                ObjectShown,
+                Then,
+            ),
+            query={"integration": integration, "at": at, "clock": clock},
+        )
+
+    def list_history(
+        self,
+        resource: str | int,
+        object_id: str | int,
+        *,
+        integration: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[VersionShown]:
+        """List the versions of one object, newest first, each with what changed and where it comes from."""
+        return self._items(
+            f"/objects/{part(resource)}/{part(object_id)}/history",
+            (VersionShown,),
+            limit,
+            {"integration": integration},
+        )
+
+    def compare_object(
+        self,
+        resource: str | int,
+        object_id: str | int,
+        *,
+        from_: str,
+        to: str | None = None,
+        integration: str | None = None,
+        clock: Literal["hub", "ion"] | None = None,
+    ) -> Comparison:
+        """Compare one object at two times: what differs, and every version between, by whom."""
+        return self._ask(
+            "GET",
+            f"/objects/{part(resource)}/{part(object_id)}/diff",
+            (Comparison,),
+            query={"from": from_, "to": to, "integration": integration, "clock": clock},
+        )
+
+    def compare_objects(
+        self,
+        resource: str | int,
+        *,
+        from_: str,
+        to: str | None = None,
+        integration: str | None = None,
+        clock: Literal["hub", "ion"] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Difference]:
+        """Compare a whole resource at two times: which objects were created, changed and deleted, field by field."""
+        return self._items(
+            f"/diffs/{part(resource)}",
+            (Difference,),
+            limit,
+            {"from": from_, "to": to, "integration": integration, "clock": clock},
+        )
+
+    def list_changes(
+        self,
+        *,
+        integration: str | None = None,
+        resource: Sequence[str] | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> ChangeList:
+        """List every change of an integration's mirror in the order it came about, each once."""
+        return self._ask(
+            "GET",
+            "/changes",
+            (ChangeList,),
+            query={"integration": integration, "resource": resource, "cursor": cursor, "limit": limit},
+        )
+
+    def export_resource(
+        self,
+        resource: str | int,
+        *,
+        integration: str | None = None,
+        format: Literal["csv", "jsonl", "parquet"] | None = None,
+    ) -> Iterator[bytes]:
+        """Download all objects of a resource that are not deleted, with the columns of its SQL view."""
+        return self._download(f"/exports/{part(resource)}", {"integration": integration, "format": format})
+
+    def list_fetches(self, integration: str | int, *, limit: int | None = None) -> Iterator[Fetch]:
+        """List the fetches of an integration, newest first."""
+        return self._items(f"/integrations/{part(integration)}/fetches", (Fetch,), limit, {})
+
+    def start_fetch(
+        self,
+        integration: str | int,
+        *,
+        mode: Literal["incremental", "full"] | UnsetType = UNSET,
+        accept_absence: bool | UnsetType = UNSET,
+    ) -> FetchDetail:
+        """Begin a fetch; it goes on by itself, `GET /fetches/{id}` tells how far it is."""
+        return self._ask(
+            "POST",
+            f"/integrations/{part(integration)}/fetches",
+            (FetchDetail,),
+            body={"mode": mode, "accept_absence": accept_absence},
+        )
+
+    def get_fetch(self, fetch_id: int) -> FetchDetail:
+        """Read one fetch with the progress of each resource."""
+        return self._ask("GET", f"/fetches/{part(fetch_id)}", (FetchDetail,))
+
+    def list_findings(
+        self, integration: str | int, *, standing: bool | None = None, limit: int | None = None
+    ) -> Iterator[FindingsFinding]:
+        """List what was found, each with the next step and what became of it; what still stands comes first."""
+        return self._items(
+            f"/integrations/{part(integration)}/findings", (FindingsFinding,), limit, {"standing": standing}
+        )
+
+    def get_last_verification(self, integration: str | int) -> Verification | None:
+        """Read the newest comparison; null when there was none."""
+        return self._ask_or_none("GET", f"/integrations/{part(integration)}/verify", (Verification,))
+
+    def verify_integration(
+        self, integration: str | int, *, wait: bool | None = None, sample: int | None = None
+    ) -> Verification:
+        """Compare every object and field of the mirror with ION, as of now, and report."""
+        return self._ask(
+            "POST",
+            f"/integrations/{part(integration)}/verify",
+            (Verification,),
+            query={"wait": wait, "sample": sample},
+        )
+
+    def list_verifications(
+        self, integration: str | int, *, limit: int | None = None
+    ) -> Iterator[Verification]:
+        """List the comparisons of an integration, newest first."""
+        return self._items(f"/integrations/{part(integration)}/verifications", (Verification,), limit, {})
+
+    def get_verification(self, verification_id: int) -> Verification:
+        """Read one comparison: how far it is, and what came of it."""
+        return self._ask("GET", f"/verifications/{part(verification_id)}", (Verification,))
+
+    def list_differences(
+        self,
+        verification_id: int,
+        *,
+        resource: str | None = None,
+        kind: Literal["missing", "extra", "different"] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[DifferenceShown]:
+        """List every difference: the object, and for each field what ION says and what the mirror says."""
+        return self._items(
+            f"/verifications/{part(verification_id)}/differences",
+            (DifferenceShown,),
+            limit,
+            {"resource": resource, "kind": kind},
+        )
+
+    def resume_verification(self, verification_id: int) -> Verification:
+        """Let a failed comparison go on where it stopped."""
+        return self._ask("POST", f"/verifications/{part(verification_id)}/resume", (Verification,))
+
+    def get_drift(
+        self,
+        integration: str | int,
+        *,
+        resource: str | None = None,
+        cause: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        by: Literal["hour", "day"] | None = None,
+    ) -> DriftReport:
+        """Tell by resource and cause how much webhooks alone would have left wrong, for how long, and what healed it."""
+        return self._ask(
+            "GET",
+            f"/integrations/{part(integration)}/drift",
+            (DriftReport,),
+            query={"resource": resource, "cause": cause, "since": since, "until": until, "by": by},
+        )
+
+    def list_drift_samples(
+        self,
+        integration: str | int,
+        *,
+        resource: str | None = None,
+        cause: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Drifted]:
+        """List objects that webhooks alone would have left wrong, newest first."""
+        return self._items(
+            f"/integrations/{part(integration)}/drift/samples",
+            (Drifted,),
+            limit,
+            {"resource": resource, "cause": cause, "since": since, "until": until},
+        )
+
+    def export_events(self, integration: str | int) -> Iterator[bytes]:
+        """Download all events of an integration as JSON lines, raw bodies kept exactly."""
+        return self._download(f"/integrations/{part(integration)}/events/export", {})
+
+    def get_me(self) -> Me:
+        """Tell who is asking."""
+        return self._ask("GET", "/me", (Me,))
+
+    def list_users(self, *, limit: int | None = None) -> Iterator[User]:
+        """List the people who may sign in."""
+        return self._items("/users", (User,), limit, {})
+
+    def create_user(
+        self, *, name: str, role: Literal["viewer", "operator", "admin"] | UnsetType = UNSET
+    ) -> User:
+        """Add a person; send them a sign-in link next."""
+        return self._ask("POST", "/users", (User,), body={"name": name, "role": role})
+
+    def get_user(self, user: str | int) -> User:
+        """Read one person, by number or name."""
+        return self._ask("GET", f"/users/{part(user)}", (User,))
+
+    def remove_user(self, user: str | int, *, if_match: str | None = None) -> None:
+        """Remove a person, by number or name, and sign them out everywhere."""
+        self._do("DELETE", f"/users/{part(user)}", headers={"If-Match": if_match})
+
+    def edit_user(
+        self, user: str | int, *, role: Literal["viewer", "operator", "admin"], if_match: str | None = None
+    ) -> User:
+        """Let a person do more or less from now on."""
+        return self._ask(
+            "PATCH", f"/users/{part(user)}", (User,), body={"role": role}, headers={"If-Match": if_match}
+        )
+
+    def create_sign_in_link(self, user: str | int) -> SignInLink:
+        """Make a link that signs this person in once, within 15 minutes."""
+        return self._ask("POST", f"/users/{part(user)}/sign-in-links", (SignInLink,))
+
+    def set_password(self, user: str | int, *, password: str) -> None:
+        """Set a person's password; their sessions end."""
+        self._do("PATCH", f"/users/{part(user)}/password", body={"password": password})
+
+    def await_from_provider(self, user: str | int, *, email: str | None) -> User:
+        """Say with which verified e-mail address this person will come from the single sign-on provider; null unties them."""
+        return self._ask("PATCH", f"/users/{part(user)}/provider", (User,), body={"email": email})
+
+    def list_sessions(self, user: str | int, *, limit: int | None = None) -> Iterator[Session]:
+        """List where a person is signed in, the session used last first."""
+        return self._items(f"/users/{part(user)}/sessions", (Session,), limit, {})
+
+    def end_sessions(self, user: str | int) -> None:
+        """Sign a person out everywhere."""
+        self._do("DELETE", f"/users/{part(user)}/sessions")
+
+    def end_session(self, user: str | int, session_id: int) -> None:
+        """Sign a person out in one browser."""
+        self._do("DELETE", f"/users/{part(user)}/sessions/{part(session_id)}")
+
+    def list_keys(self, *, limit: int | None = None) -> Iterator[ApiKey]:
+        """List API keys, without their secrets."""
+        return self._items("/keys", (ApiKey,), limit, {})
+
+    def create_key(
+        self,
+        *,
+        name: str,
+        role: Literal["viewer", "operator", "admin"] | UnsetType = UNSET,
+        expires_at: str | None | UnsetType = UNSET,
+    ) -> MadeKey:
+        """Make an API key; this answer alone carries its token."""
+        return self._ask(
+            "POST", "/keys", (MadeKey,), body={"name": name, "role": role, "expires_at": expires_at}
+        )
+
+    def get_key(self, key_id: int) -> ApiKey:
+        """Read one API key, without its secret."""
+        return self._ask("GET", f"/keys/{part(key_id)}", (ApiKey,))
+
+    def revoke_key(self, key_id: int, *, if_match: str | None = None) -> ApiKey:
+        """End a key at once and for good."""
+        return self._ask("DELETE", f"/keys/{part(key_id)}", (ApiKey,), headers={"If-Match": if_match})
+
+    def list_audit(self, *, limit: int | None = None) -> Iterator[AuditEntry]:
+        """List what anyone did, newest first."""
+        return self._items("/audit", (AuditEntry,), limit, {})
+
+    def list_alerts(self, *, standing: bool | None = None, limit: int | None = None) -> Iterator[Alert]:
+        """List what needs or needed a person, newest first; kept for 90 days after it was fixed."""
+        return self._items("/alerts", (Alert,), limit, {"standing": standing})
+
+    def list_destinations(self, *, limit: int | None = None) -> Iterator[Destination]:
+        """List where alerts go, and what came of the last message there."""
+        return self._items("/alert-destinations", (Destination,), limit, {})
+
+    def add_destination(
+        self, *, name: str, kind: Literal["email", "slack", "webhook"], address: str
+    ) -> AddedDestination:
+        """Let alerts go somewhere; send a test next."""
+        return self._ask(
+            "POST",
+            "/alert-destinations",
+            (AddedDestination,),
+            body={"name": name, "kind": kind, "address": address},
+        )
+
+    def test_destination(self, destination_id: int) -> Destination:
+        """Send a test there; `last_well` and `last_result` say what came of it."""
+        return self._ask("POST", f"/alert-destinations/{part(destination_id)}/test", (Destination,))
+
+    def remove_destination(self, destination_id: int) -> None:
+        """Send nothing there any more."""
+        self._do("DELETE", f"/alert-destinations/{part(destination_id)}")
+
+    def list_views(self, *, resource: str | None = None, limit: int | None = None) -> Iterator[SavedView]:
+        """List your saved views, by resource and name."""
+        return self._items("/views", (SavedView,), limit, {"resource": resource})
+
+    def create_view(self, *, name: str, query: str, resource: str) -> SavedView:
+        """Keep a view; one of the same name is replaced."""
+        return self._ask(
+            "POST", "/views", (SavedView,), body={"name": name, "query": query, "resource": resource}
+        )
+
+    def get_view(self, view_id: int) -> SavedView:
+        """Read one of your saved views."""
+        return self._ask("GET", f"/views/{part(view_id)}", (SavedView,))
+
+    def change_view(self, view_id: int, *, name: str, query: str, if_match: str | None = None) -> SavedView:
+        """Give one of your saved views another name and content."""
+        return self._ask(
+            "PUT",
+            f"/views/{part(view_id)}",
+            (SavedView,),
+            body={"name": name, "query": query},
+            headers={"If-Match": if_match},
+        )
+
+    def forget_view(self, view_id: int, *, if_match: str | None = None) -> None:
+        """Drop one of your saved views."""
+        self._do("DELETE", f"/views/{part(view_id)}", headers={"If-Match": if_match})
+
+    def get_status(self) -> Status:
+        """Tell how the hub and each of its integrations are."""
+        return self._ask("GET", "/status", (Status,))

@@ -1,0 +1,87 @@
+"""The typed client against running hubs: what is read, what is changed, and a stream that no process and no break loses from."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.conftest import HubProcess, StartHub
+from tests.postgresql import Postgresql
+
+from ultraviolet import Client, times
+from ultraviolet.client import ProblemError
+from ultraviolet.ion.catalog import load
+from ultraviolet.mirror.apply import apply
+from ultraviolet.mirror.observation import Observation, Origin
+from ultraviolet.mirror.store import Store
+
+NEW = {
+    "api_url": "http://127.0.0.1:9",
+    "auth_url": "http://127.0.0.1:9",
+    "client_id": "c",
+    "client_secret": "s",
+}
+
+
+class Mirror:
+    """Changes the mirror of a hub from another process: this one."""
+
+    def __init__(self, hub: HubProcess) -> None:
+        self.store, self.catalog = Store.open(hub.store_url), load()
+
+    def keep(self, integration_id: int, *ids: int, name: str = "a") -> None:
+        for id_ in ids:
+            now = times.now()
+            doc = {"id": id_, "partNumber": name}
+            seen = Observation("parts", str(id_), "full", doc, now, Origin("fetch", "1"), read_started_at=now)
+            self.store.write_now(lambda c, one=seen: apply(c, self.catalog, integration_id, [one]))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def hub(request: pytest.FixtureRequest, start_hub: StartHub) -> HubProcess:
+    if request.param == "sqlite":
+        return start_hub()
+    postgresql: Postgresql = request.getfixturevalue("postgresql")
+    return start_hub("--workers", "2", store_url=postgresql.new_database())
+
+
+@pytest.fixture
+def client(hub: HubProcess) -> Iterator[Client]:
+    with Client(hub.url, hub.key) as made:
+        yield made
+
+
+def test_a_day_with_the_client(hub: HubProcess, client: Client) -> None:
+    plant = client.create_integration(name="plant", **NEW)
+    client.pause_integration("plant")
+    mirror = Mirror(hub)
+    mirror.keep(plant.id, 1, 2, 3)
+
+    assert ["1", "2", "3"] == [one.id for one in client.list_objects("parts", sort="id")]
+    found = client.list_objects("Part", filter={"partNumber": {"eq": "a"}, "id": {"gt": 1}}, limit=1)
+    assert ["2"] == [one.id for one in found]
+    assert {"partNumber": "a"}.items() <= client.get_object("parts", "1").fields.items()
+    assert b'"part_number":"a"' in b"".join(client.export_resource("parts", format="jsonl")).replace(
+        b" ", b""
+    )
+
+    client.get_integration(plant.id)
+    seen = client.etag
+    assert 5 == client.edit_integration("plant", requests_per_second=5, if_match=seen).requests_per_second
+    with pytest.raises(ProblemError) as caught:
+        client.edit_integration("plant", requests_per_second=6, if_match=seen)
+    assert "precondition-failed" == caught.value.kind
+
+    changes = client.changes(integration="plant")
+    assert ["1", "2", "3"] == [next(changes).id for _ in range(3)]
+    mirror.keep(plant.id, 2, name="b")
+    change = next(changes)
+    assert ("2", 2, "update", ["partNumber"]) == (change.id, change.version, change.change, change.changed)
+    changes.close()
+
+    mirror.keep(plant.id, 4)
+    again = client.changes(cursor=change.cursor)
+    assert "4" == next(again).id
+    again.close()
+    mirror.store.close()
+    followed: Any = hub.cli("changes", "--resource", "parts", "--limit", "2", "--json")
+    assert 2 == followed.stdout.count('"resource":"parts"'), followed.stderr

@@ -1,0 +1,304 @@
+"""Writes the typed client from the OpenAPI document: `make client`; with `--check` only tells whether it is as it would be written."""
+
+import keyword
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+
+HERE = Path(__file__).parent.parent
+CLIENT = HERE / "src/ultraviolet/client"
+NOTE = "# Written by `make client` from the OpenAPI document; do not edit.\n"
+REFERENCE = re.compile(r"#/components/schemas/(\w+)")
+BY_HAND = {"stream_changes", "import_events"}
+PLAIN = {
+    "string": "str",
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "object": "dict[str, Any]",
+    "null": "None",
+}
+
+
+def main() -> int:
+    """Write the files, or compare them."""
+    made = {CLIENT / "models.py": models(document()), CLIENT / "operations.py": operations(document())}
+    if "--check" in sys.argv:
+        old = [path.name for path, text in made.items() if not path.exists() or path.read_text() != text]
+        if old:
+            print(f"{', '.join(old)}: not as the API is; run `make client`")
+        return bool(old)
+    for path, text in made.items():
+        path.write_text(text)
+    return 0
+
+
+def document() -> Json:
+    """Give the OpenAPI document of a hub with nothing in it."""
+    from ultraviolet.hub.hub import Hub
+    from ultraviolet.hub.settings import Settings
+    from ultraviolet.web.app import openapi
+
+    with tempfile.TemporaryDirectory() as folder:
+        hub = Hub.open(Settings(Path(folder), f"sqlite:///{folder}/hub.db", "http://hub.test"))
+        try:
+            return openapi(hub)
+        finally:
+            hub.close()
+
+
+def models(given: Json) -> str:
+    """Write a struct for each kind of answer."""
+    schemas = given["components"]["schemas"]
+    wanted = _reachable(given)
+    text = [
+        '"""The kinds of answers, as the API document has them."""\n',
+        NOTE,
+        "from __future__ import annotations\n",
+        "from typing import Any\n",
+        "from msgspec import Struct\n",
+    ]
+    for name in sorted(wanted):
+        schema = schemas[name]
+        lines = [f"class {name}(Struct, frozen=True, kw_only=True):"]
+        lines.append(_doc(schema.get("description") or f"{name}.", "    ") + "\n")
+        lines += [
+            _field(key, value, key in schema.get("required", ()))
+            for key, value in schema["properties"].items()
+        ]
+        text.append("\n".join(lines) + "\n")
+    return formatted("\n\n".join(text))
+
+
+def operations(given: Json) -> str:
+    """Write a method for each operation."""
+    methods = [
+        _method(given, path, verb, operation)
+        for path, verbs in given["paths"].items()
+        for verb, operation in verbs.items()
+        if operation["operationId"] not in BY_HAND
+    ]
+    used = sorted(name for name in _reachable(given) if any(_names(name, method) for method in methods))
+    text = [
+        '"""The operations of the API, a method each."""\n',
+        NOTE,
+        "from collections.abc import Iterator, Sequence\nfrom typing import Any, Literal\n",
+        "from msgspec import UNSET, UnsetType\n",
+        "from ultraviolet.client.core import Core, part\n",
+        f"from ultraviolet.client.models import {', '.join(used)}\n\n",
+        'class Operations(Core):\n    """A hub\'s API, operation by operation."""\n',
+        *methods,
+    ]
+    return formatted("\n".join(text))
+
+
+def formatted(text: str) -> str:
+    """Bring code into the house's form."""
+    command = [sys.executable, "-m", "ruff", *("format", "--stdin-filename", str(CLIENT / "made.py"), "-")]
+    sorted_ = [
+        sys.executable,
+        "-m",
+        "ruff",
+        *(
+            "check",
+            "--select",
+            "I,F401",
+            "--fix-only",
+            "--quiet",
+            "--stdin-filename",
+            str(CLIENT / "made.py"),
+            "-",
+        ),
+    ]
+    for each in (sorted_, command):
+        text = subprocess.run(each, input=text, capture_output=True, text=True, check=True, cwd=HERE).stdout
+    return text
+
+
+def _method(given: Json, path: str, verb: str, operation: Json) -> str:
+    inside = {one["name"]: one for one in _parameters(given, operation)}
+    places = {name: one for name, one in inside.items() if one["in"] == "path"}
+    paged = _paged(operation)
+    query = {
+        name: one
+        for name, one in inside.items()
+        if one["in"] == "query" and not (paged and name in ("cursor", "limit"))
+    }
+    headers = {name: one for name, one in inside.items() if name == "If-Match"}
+    body = _body(given, operation)
+    own = [f"{_python(name)}: {_wide(one['schema'])}" for name, one in places.items()]
+    named = [_argument(name, one["schema"], needed=one.get("required", False)) for name, one in query.items()]
+    named += [_value(name, schema, needed=needed) for name, (schema, needed) in body.items()]
+    named += [_argument(name, one["schema"], needed=False) for name, one in headers.items()]
+    if paged:
+        named.append("limit: int | None = None")
+    seen = [one.split(":")[0] for one in [*own, *named]]
+    assert len(seen) == len(set(seen)), (operation["operationId"], seen)
+    signature = ", ".join(
+        ["self", *own, *(["*", *sorted(named, key=lambda one: "=" in one)] if named else [])]
+    )
+    address = path.removeprefix("/api/v1")
+    for name in places:
+        address = address.replace("{" + name + "}", "{part(" + _python(name) + ")}")
+    literal = f'f"{address}"' if places else f'"{address}"'
+    returns, call = _call(given, verb, operation, literal)
+    if paged:
+        call += f", limit, {{{_pairs(query)}}})"
+    elif call.startswith("self._download"):
+        call += f", {{{_pairs(query)}}})"
+    else:
+        parts = [("query", query), ("body", body), ("headers", headers)]
+        call += "".join(f", {key}={{{_pairs(value)}}}" for key, value in parts if value) + ")"
+    give = "" if returns == "None" else "return "
+    return (
+        f"\n    def {operation['operationId']}({signature}) -> {returns}:\n"
+        f"{_doc(operation['description'], '        ')}\n        {give}{call}\n"
+    )
+
+
+def _doc(words: str, indent: str) -> str:
+    lines = [line.strip() for line in words.strip().replace('"""', "'''").splitlines()]
+    body = "\n".join(f"{indent}{line}".rstrip() for line in lines[1:])
+    return f'{indent}"""{lines[0]}' + (f'\n{body}\n{indent}"""' if body else '"""')
+
+
+def _call(given: Json, verb: str, operation: Json, address: str) -> tuple[str, str]:
+    fine = next(one for status, one in operation["responses"].items() if status.startswith("2"))
+    content = fine.get("content", {})
+    if not content:
+        return "None", f'self._do("{verb.upper()}", {address}'
+    if "application/json" not in content:
+        return "Iterator[bytes]", f"self._download({address}"
+    kinds = _kinds(content["application/json"]["schema"])
+    items = [_item(given, kind) for kind in kinds if kind.endswith("Page")]
+    if items:
+        return f"Iterator[{' | '.join(items)}]", f"self._items({address}, ({', '.join(items)},)"
+    told = [kind for kind in kinds if kind != "None"]
+    ask = "self._ask_or_none" if "None" in kinds else "self._ask"
+    return " | ".join(kinds), f'{ask}("{verb.upper()}", {address}, ({", ".join(told)},)'
+
+
+def _paged(operation: Json) -> bool:
+    schema = (
+        operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    )
+    return any(kind.endswith("Page") for kind in _kinds(schema)) if schema else False
+
+
+def _item(given: Json, page: str) -> str:
+    return _type(given["components"]["schemas"][page]["properties"]["items"]["items"])
+
+
+def _kinds(schema: Json) -> list[str]:
+    return [_type(one) for one in schema.get("oneOf", [schema])]
+
+
+def _parameters(given: Json, operation: Json) -> Iterator[Json]:
+    for one in operation.get("parameters", ()):
+        yield given["components"]["parameters"][one["$ref"].rsplit("/", 1)[-1]] if "$ref" in one else one
+
+
+def _body(given: Json, operation: Json) -> dict[str, tuple[Json, bool]]:
+    schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    if not schema:
+        return {}
+    reference = next(one["$ref"] for one in schema.get("oneOf", [schema]) if "$ref" in one)
+    found = given["components"]["schemas"][reference.rsplit("/", 1)[-1]]
+    return {name: (one, name in found.get("required", ())) for name, one in found["properties"].items()}
+
+
+def _reachable(given: Json) -> set[str]:
+    """Give the schemas that answers are made of; pages are taken apart by the client."""
+    found: set[str] = set()
+
+    def visit(text: str) -> None:
+        for name in REFERENCE.findall(text):
+            if name not in found:
+                found.add(name)
+                visit(str(given["components"]["schemas"][name]))
+
+    for verbs in given["paths"].values():
+        for operation in verbs.values():
+            for status, answer in operation["responses"].items():
+                if status.startswith("2"):
+                    visit(str(answer.get("content", {})))
+    return {name for name in found if not name.endswith("Page")}
+
+
+def _field(name: str, schema: Json, needed: bool) -> str:
+    kind, python = _type(schema), _python(name)
+    rename = "" if needed else f" = {_default(schema, kind)}"
+    assert python == name, name
+    return f"    {python}: {kind}{rename}"
+
+
+def _default(schema: Json, kind: str) -> str:
+    if "default" in schema:
+        return repr(schema["default"])
+    return "[]" if kind.startswith("list") else "None"
+
+
+def _argument(name: str, schema: Json, *, needed: bool) -> str:
+    kind = _type(schema, answer=False)
+    if name == "filter":
+        kind = "dict[str, Any] | str | None"
+    if needed:
+        return f"{_python(name)}: {kind}"
+    return f"{_python(name)}: {kind if kind.endswith('None') else kind + ' | None'} = None"
+
+
+def _value(name: str, schema: Json, *, needed: bool) -> str:
+    kind = _type(schema, answer=False)
+    return f"{_python(name)}: {kind}" if needed else f"{_python(name)}: {kind} | UnsetType = UNSET"
+
+
+def _type(schema: Json, *, answer: bool = True) -> str:  # noqa: PLR0911  a case each
+    if "$ref" in schema:
+        return str(schema["$ref"]).rsplit("/", 1)[-1]
+    if "enum" in schema:
+        values = [one for one in schema["enum"] if one is not None]
+        kind = "str" if answer else f"Literal[{', '.join(map(repr, values))}]"
+        return f"{kind} | None" if None in schema["enum"] else kind
+    if "oneOf" in schema:
+        kinds = [_type(one, answer=answer) for one in schema["oneOf"]]
+        return " | ".join(sorted(dict.fromkeys(kinds), key=lambda one: one == "None"))
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        return " | ".join(sorted((PLAIN[one] for one in kind), key=lambda one: one == "None"))
+    if kind == "array" and "prefixItems" in schema:
+        return f"tuple[{', '.join(_type(one, answer=answer) for one in schema['prefixItems'])}]"
+    if kind == "array":
+        return f"{'list' if answer else 'Sequence'}[{_type(schema.get('items', {}), answer=answer)}]"
+    if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return f"dict[str, {_type(schema['additionalProperties'], answer=answer)}]"
+    return PLAIN.get(str(kind), "Any")
+
+
+def _wide(schema: Json) -> str:
+    """Take a number for a name: integrations and people have both."""
+    kind = _type(schema)
+    return "str | int" if kind == "str" else kind
+
+
+def _pairs(values: Json) -> str:
+    return ", ".join(f'"{name}": {_python(name)}' for name in values)
+
+
+def _names(name: str, method: str) -> bool:
+    head, _, rest = method.partition('"""')
+    return re.search(rf"\b{name}\b", head + rest.rpartition('"""')[2]) is not None
+
+
+def _python(name: str) -> str:
+    plain = name.replace("-", "_").lower() if "-" in name else name
+    return f"{plain}_" if keyword.iskeyword(plain) else plain
+
+
+if __name__ == "__main__":
+    sys.exit(main())
