@@ -319,8 +319,8 @@ def listing(connection: Connection, wanted: Wanted, *, indexed: bool = True) -> 
     if wanted.said:
         query = query.where(says(connection, wanted.said))
         if indexed and len(wanted.said) >= dialect.GRAM:
-            found = search_index.candidates(connection, wanted.integration_id, wanted.resource, wanted.said)
-            query = query.where(objects.c.id.in_(found))
+            place = (wanted.integration_id, wanted.resource)
+            query = query.where(search_index.may_say(connection, *place, wanted.said))
     return query
 
 
