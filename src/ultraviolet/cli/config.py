@@ -52,7 +52,6 @@ SETTINGS = (
     ),
     Setting("ULTRAVIOLET_MAIL_FROM", "sender of alerts", "ultraviolet@localhost"),
     Setting("ULTRAVIOLET_ALERT_SECONDS", "how long something needs a person before anyone is told", "60"),
-    Setting("ULTRAVIOLET_PRIVATE_TARGETS", "on: alerts may go to addresses in private networks", "off"),
     Setting(
         "ULTRAVIOLET_API_RATE_LIMIT", "requests a minute of one API key to one process; 0: no limit", "6000"
     ),
@@ -69,6 +68,8 @@ SETTINGS = (
     Setting("ULTRAVIOLET_OIDC_ROLES_CLAIM", "claim that has the groups", "groups"),
     Setting("ULTRAVIOLET_OIDC_DEFAULT_ROLE", "role of who is in no such group", "refused"),
     Setting("ULTRAVIOLET_OIDC_DOMAINS", "domains of e-mail addresses let in, comma separated", "all"),
+    Setting("ULTRAVIOLET_SPOOL", "folder where `serve` keeps deliveries while the database is away", "none"),
+    Setting("ULTRAVIOLET_SPOOL_MEGABYTES", "how much one process keeps there at most", "1000"),
     Setting("ULTRAVIOLET_HEAL", "off: no read of what is stale, to measure what webhooks alone do", "on"),
     Setting("ULTRAVIOLET_ROLE", "what `serve` does: all, web or worker", "all"),
     Setting("ULTRAVIOLET_WORKERS", "processes of `serve`, on PostgreSQL", "1"),
