@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Table, insert, select
 
 from ultraviolet import times
 from ultraviolet.hub.hub import Hub
@@ -15,9 +15,11 @@ from ultraviolet.mirror.tables import (
     activity,
     arrivals,
     drift,
+    event_keys,
     events,
     fetch_steps,
     fetches,
+    link_kinds,
     links,
     objects,
     verification_steps,
@@ -105,25 +107,39 @@ def _rows(
                 for doc, also in zip(made, seen, strict=True)
             ],
         )
+        known = _kinds(connection, resource, keys)
         put(
             connection,
             links,
             [
                 {
-                    **here,
-                    "id": str(doc["id"]),
-                    "field": key,
-                    "target_resource": target,
+                    "integration_id": INTEGRATION,
+                    "kind": known[key],
                     "target_id": str(doc[key]),
+                    "id": str(doc["id"]),
                 }
                 for doc in made
-                for key, target in keys.items()
+                for key in keys
                 if doc[key] is not None
             ],
         )
-        put(connection, events, [_event(resource, doc) for doc in made])
+        told = [_event(resource, doc) for doc in made]
+        put(connection, events, told)
+        keys_of = [
+            {"integration_id": INTEGRATION, "dedupe_key": one["dedupe_key"], "deliveries": 1} for one in told
+        ]
+        put(connection, event_keys, keys_of)
 
     return work
+
+
+def _kinds(connection: Connection, resource: str, keys: dict[str, str]) -> dict[str, int]:
+    """Give the numbers of the resource's links, made with its first objects."""
+    query = select(link_kinds.c.field, link_kinds.c.id).where(link_kinds.c.resource == resource)
+    if connection.execute(query).first() is None:
+        rows = [{"resource": resource, "field": key, "target_resource": to} for key, to in keys.items()]
+        put(connection, link_kinds, rows)
+    return {row.field: row.id for row in connection.execute(query)}
 
 
 def _values(resource: str, id_: int, counts: dict[str, int]) -> dict[str, Any]:
@@ -185,13 +201,14 @@ def _event(resource: str, doc: dict[str, Any]) -> dict[str, Any]:
         "body": body,
         "headers": {"content-type": "application/json"},
         "signature": "verified",
-        "deliveries": 1,
         "outcome": "applied",
         "applied_at": doc["_updated"],
     }
 
 
-def _work(catalog: Catalog, counts: dict[str, int], began: datetime) -> Callable[[Connection], object]:
+def _work(
+    catalog: Catalog, counts: dict[str, int], began: datetime, days: int
+) -> Callable[[Connection], object]:
     """What fetches, comparisons and days of counting leave behind."""
     moment = times.text(began)
     hours = [times.text(began - timedelta(hours=ago))[:13] for ago in range(24 * days)]

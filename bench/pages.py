@@ -10,19 +10,20 @@ from typing import Any
 
 import structlog
 
-from bench.filled import fill
+from bench.filled import INTEGRATION, fill
 from bench.frame import Budget, Figure, Scale, Spread, expect, figure
 from bench.hooks_server import set_up
 from bench.stores import stores
 from ultraviolet.hub import access
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.settings import Settings
-from ultraviolet.mirror import dialect
+from ultraviolet.mirror import dialect, search_index
 from ultraviolet.web.app import create_app
 from ultraviolet.web.gate import COOKIE
 
 OBJECTS = 100_000
 REQUESTS = 40
+INDEXED_AT_ONCE = 1_000
 AT_ONCE, USABLE = 100.0, 1000.0
 """Milliseconds: what is asked at 100,000 objects, and of more."""
 BARE = "/sign-in"
@@ -138,21 +139,28 @@ async def _measured(hub: Hub, store: str, scale: Scale) -> list[Figure]:
     set_up(hub)
     count = scale.of(OBJECTS, 200)
     counts = fill(hub, count, scale.of(60, 3))
+    while hub.store.write_now(lambda c: search_index.take(c, hub.catalog, INTEGRATION, INDEXED_AT_ONCE)):
+        pass
     hub.store.write_now(_analyse)
     browser = Browser(create_app(hub), hub.store.write_now(_session))
     limit = AT_ONCE if count <= OBJECTS else USABLE
-    figures = [await _page(browser, name, address, store, scale, limit) for name, address in PAGES.items()]
+    figures = [
+        await _page(hub, browser, name, address, store, scale, limit) for name, address in PAGES.items()
+    ]
     _, page = await browser.get("/objects")
     for number in counts.values():
         expect("the count of a resource on its page", True, f"{number:,}" in page)
     return [*figures, _all(figures, store, count, limit)]
 
 
-async def _page(browser: Browser, name: str, address: str, store: str, scale: Scale, limit: float) -> Figure:
+async def _page(
+    hub: Hub, browser: Browser, name: str, address: str, store: str, scale: Scale, limit: float
+) -> Figure:
     if "{cursor}" in address:
-        _, first = await browser.get(address.partition("?")[0])
-        address = address.format(cursor=first.partition("cursor=")[2].partition('"')[0])
-    _, page = await browser.get(address)
+        _, before = await browser.get(address.partition("?")[0])
+        address = address.format(cursor=before.partition("cursor=")[2].partition('"')[0])
+    first, page = await browser.get(address)
+    await hub.field_indexes.settled()
     expect(f"“{SAYS.get(name, '<h1>')}” on {name}", True, SAYS.get(name, "<h1>") in page)
     took, bare = list[float](), list[float]()
     for _ in range(max(3, round(REQUESTS * min(1.0, scale.repeats / 5, scale.size)))):
@@ -161,7 +169,13 @@ async def _page(browser: Browser, name: str, address: str, store: str, scale: Sc
     slowest = sorted(took)[max(0, round(len(took) * 0.99) - 1)]
     budget = Budget("at most", limit, of="figure")
     return figure(
-        f"pages: {name}", store, "ms", took, baseline=bare, budget=budget, note=f"p99 {slowest:.0f}"
+        f"pages: {name}",
+        store,
+        "ms",
+        took,
+        baseline=bare,
+        budget=budget,
+        note=f"p99 {slowest:.0f}, the first time {first:.0f}",
     )
 
 

@@ -31,6 +31,7 @@ PAGES = {
     "freshness": "/integrations/1/freshness",
     "set-up": "/integrations/1/set-up",
     "webhooks": "/webhooks",
+    "webhook": "/webhooks/1",
     "drift": "/drift",
     "verify": "/verifications",
     "settings": "/settings",

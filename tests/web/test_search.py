@@ -1,7 +1,14 @@
 """The search: by id or by any text, across all resources."""
 
+import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
+
+import pytest
+
+from ultraviolet.hub.indexer import Indexer
+from ultraviolet.mirror import dialect, field_indexes, search_index
 
 
 def test_ids_and_texts_are_found_in_every_resource(signed_in: Any, keep: Callable[..., None]) -> None:
@@ -26,3 +33,90 @@ def test_names_of_fields_are_not_content(signed_in: Any, keep: Callable[..., Non
 
 def test_a_resource_is_found_by_its_name(signed_in: Any) -> None:
     assert '<a href="/objects/purchase_orders">' in signed_in.send("GET", "/search?q=purchase order").text
+
+
+def indexed(edge: Any) -> int:
+    """Let the search index follow the history to its end."""
+
+    def take(connection: Any) -> int:
+        return search_index.take(connection, edge.hub.catalog, 1, 2)
+
+    return sum(iter(lambda: edge.hub.store.write_now(take), 0))
+
+
+def test_the_index_follows_what_changes(signed_in: Any, keep: Callable[..., None]) -> None:
+    keep("suppliers", {"id": 1, "name": 'Gaskets & "Seals" 100%'}, {"id": 2, "name": "Bolts"})
+    keep("parts", {"id": 3, "partNumber": "GSK-1", "supplierPartNumber": "seals"})
+    assert indexed(signed_in) == 3
+    assert signed_in.hub.store.read_now(search_index.behind) == []
+    for said in ("seals", '& "SEALS"', "100%", "gaskets &"):
+        assert "/objects/suppliers/1?" in signed_in.send("GET", "/search", params={"q": said}).text, said
+        table = signed_in.send("GET", "/objects/suppliers", params={"q": said}).text
+        assert "Seals" in table, said
+        assert "Bolts" not in table, said
+
+    keep("suppliers", {"id": 1, "name": "Rings"}, {"id": 2, "name": "Bolts and seals"})
+    for _ in ("changed beyond the index", "and when that followed"):
+        page = signed_in.send("GET", "/search?q=seals").text
+        assert "/objects/suppliers/2?" in page
+        assert "/objects/suppliers/1?" not in page
+        assert "/objects/parts/3?" in page
+        assert "Rings" not in signed_in.send("GET", "/objects/suppliers?q=seals").text
+        indexed(signed_in)
+    assert "Nothing says" in signed_in.send("GET", "/search?q=gaskets").text
+
+
+def test_a_condition_on_a_text_is_looked_up_in_the_index(signed_in: Any, keep: Callable[..., None]) -> None:
+    keep("suppliers", {"id": 1, "name": "Nozzles", "address": "bolts"}, {"id": 2, "name": "Bolts"})
+    indexed(signed_in)
+    keep("suppliers", {"id": 3, "name": "New bolts"})
+    page = signed_in.send("GET", "/objects/suppliers?where=name:has:OLTS&sort=id").text
+    assert re.findall(r'id="object-(\d+)"', page) == ["2", "3"]
+
+
+def test_the_indexer_works_behind_a_running_hub(signed_in: Any, keep: Callable[..., None]) -> None:
+    hub = signed_in.hub
+
+    async def follow() -> None:
+        indexer = Indexer(hub.store, hub.catalog, hub.changes, lambda: {1})
+        indexer.start()
+        while await hub.store.read(search_index.behind):  # noqa: ASYNC110  what is waited for is in the database
+            await asyncio.sleep(0.01)
+        await indexer.stop()
+
+    keep("suppliers", {"id": 1, "name": "Gaskets"})
+    signed_in.runner.run(asyncio.wait_for(follow(), 20))
+    assert indexed(signed_in) == 0
+
+
+def field_indexes_of(edge: Any) -> set[str]:
+    def names(connection: Any) -> set[str]:
+        return dialect.index_names(connection, "objects_by_field_")
+
+    return edge.hub.store.read_now(names)
+
+
+def test_a_big_table_gets_an_index_of_what_it_is_sorted_by(
+    signed_in: Any, keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(field_indexes, "WORTH", 10)
+    keep("parts", *({"id": n, "partNumber": f"PN-{n % 7}", "cost": 50 - n} for n in range(1, 31)))
+    keep("parts", {"id": 99, "partNumber": None, "cost": None})
+    asked = (
+        "sort=cost",
+        "sort=-partNumber",
+        "where=cost:from:30&sort=cost",
+        "where=partNumber:is:pn-3&sort=id",
+    )
+    before = {one: signed_in.send("GET", f"/objects/parts?{one}").text for one in asked}
+    signed_in.runner.run(signed_in.hub.field_indexes.settled())
+
+    names = field_indexes_of(signed_in)
+    assert len(names) == 3
+    for one, page in before.items():
+        rows = re.findall(r'id="object-(\d+)"', page)
+        assert rows
+        assert re.findall(r'id="object-(\d+)"', signed_in.send("GET", f"/objects/parts?{one}").text) == rows
+    signed_in.send("GET", "/objects/suppliers?sort=name")
+    signed_in.runner.run(signed_in.hub.field_indexes.settled())
+    assert names == field_indexes_of(signed_in)

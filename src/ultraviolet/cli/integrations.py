@@ -131,6 +131,7 @@ def findings(
 
 
 @command(app, "resources")
+@gives("[GET /integrations/{integration}/resources]")
 def resources(
     session: Session,
     name: Name = None,
@@ -142,7 +143,7 @@ def resources(
 ) -> None:
     """List the resources that can be mirrored, or choose others. What is chosen again is read whole at once.
 
-    Example: ultraviolet integration resources plant-1 --drop comments,user_notifications
+    Examples: `ultraviolet integration resources`, `ultraviolet integration resources plant-1 --drop comments,user_notifications`
     """
     path = f"/integrations/{session.integration(name)['id']}"
     if only or add or drop or everything:

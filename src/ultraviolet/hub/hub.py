@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from ultraviolet import times
 from ultraviolet.errors import ConflictError, InvalidError
 from ultraviolet.hub import (
+    audit,
     event_files,
     fetch,
     freshness,
@@ -40,7 +41,9 @@ from ultraviolet.hub.controllers import Controllers
 from ultraviolet.hub.duties import Role, duties_of
 from ultraviolet.hub.event_files import Imported, Line
 from ultraviolet.hub.fetch import Mode
+from ultraviolet.hub.field_indexes import FieldIndexes
 from ultraviolet.hub.freshness import Freshness, Now
+from ultraviolet.hub.indexer import Indexer
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.hub.provider_people import Rules
@@ -91,6 +94,8 @@ class Hub:
         self._spool = _spool(settings)
         self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came, self._spool)
         self.controllers: dict[int, Controllers] = {}
+        self.field_indexes = FieldIndexes(store)
+        self._indexer = Indexer(store, catalog, self.changes, self.controllers.keys)
         self._alarm = Alarm(self)
         self._setting_up: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._attention: defaultdict[int, Attention] = defaultdict(Attention)
@@ -147,6 +152,7 @@ class Hub:
             keeper = retention.Keeper(self.store, self.changes)
             self._retention = asyncio.create_task(keeper.forever(), name="retention")
         self._alarm.start()
+        self._indexer.start()
 
     async def stop(self) -> None:
         """Finish what has begun; what remains is in the tables."""
@@ -154,6 +160,7 @@ class Hub:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         await self._alarm.stop()
+        await self._indexer.stop()
         await self._rest()
         await self.ingest.close()
         self.changes.close()
@@ -237,6 +244,10 @@ class Hub:
         """Ask for a fetch; the controller does it. `accept_absence` lets it delete however many objects are gone."""
 
         def ask(connection: Connection) -> int:
+            name = integrations.get(connection, integration_id).name
+            audit.record(
+                connection, actor, "fetch.start", name, {"mode": mode, "accept_absence": accept_absence}
+            )
             return fetch.request(connection, integration_id, mode, actor, accept_absence=accept_absence)
 
         fetch_id = await self.store.write(ask)
@@ -254,7 +265,12 @@ class Hub:
         found = await self.store.read(lambda c: integrations.get(c, integration_id))
         if found.paused:
             raise ConflictError(f"“{found.name}” is paused; resume it, then verify.")
-        number = await self.store.write(lambda c: verifications.request(c, integration_id, actor, sample))
+
+        def ask(connection: Connection) -> int:
+            audit.record(connection, actor, "verification.start", found.name, {"sample": sample})
+            return verifications.request(connection, integration_id, actor, sample)
+
+        number = await self.store.write(ask)
         self._wake(integration_id, "verify")
         while wait and await self._verifying(number):  # noqa: ASYNC110  another process may be doing it
             await asyncio.sleep(_ASK_AGAIN)
@@ -284,6 +300,10 @@ class Hub:
     async def replay(self, actor: str, wanted: Range, *, dry_run: bool = False) -> Replayed:
         """Let a range of events go through the live path again, or tell what that would change."""
         found = await self.store.read(lambda c: replay.chosen(c, wanted))
+        if not dry_run:
+            given = {name: said for name, said in msgspec.structs.asdict(wanted).items() if said is not None}
+            count = sum(map(len, found.values()))
+            await self.store.write(lambda c: audit.record(c, actor, "event.replay", f"{count} events", given))
         do = replay.rehearse if dry_run else replay.run
         parts = [await do(await self.site(id_), seqs) for id_, seqs in found.items()]
         if not dry_run:
@@ -295,9 +315,13 @@ class Hub:
 
     async def import_events(self, integration_id: int, actor: str, lines: Sequence[Line]) -> Imported:
         """Take in events that another hub recorded; they go through the live path."""
-        work = functools.partial(
-            event_files.add, catalog=self.catalog, integration_id=integration_id, lines=lines
-        )
+
+        def work(connection: Connection) -> Imported:
+            name = integrations.get(connection, integration_id).name
+            done = event_files.add(connection, self.catalog, integration_id, lines)
+            audit.record(connection, actor, "event.import", name, {"added": done.added})
+            return done
+
         done = await self.store.write(work)
         log.info("event.imported", integration_id=integration_id, actor=actor, added=done.added)
         self._wake(integration_id, "apply")

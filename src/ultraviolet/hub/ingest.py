@@ -15,8 +15,8 @@ from sqlalchemy import Connection, text
 
 from ultraviolet import traces
 from ultraviolet.crash_points import crash_point
-from ultraviolet.errors import UltravioletError
 from ultraviolet.hub.broadcast import Broadcast
+from ultraviolet.hub.delivery_counts import DeliveryCounts, Outcome
 from ultraviolet.hub.secrets import Secrets, digest
 from ultraviolet.hub.spool import Kept, Spool, SpoolFullError
 from ultraviolet.hub.webhook_urls import UrlEntry, active
@@ -36,7 +36,6 @@ _SEEN_EVERY = 1.0
 """Seconds between two notes that an address is in use: its row would else be a place where processes queue."""
 _ASK_AGAIN_AFTER = 0.5
 """Seconds in which deliveries are put off at once after the database did not answer, instead of waiting for it too."""
-_COUNT_EVERY = 1.0
 TRACE = "traceparent"
 """The header, kept with an event, that says which trace its delivery is part of: the hub's own where it traces."""
 _PRIVATE = {"authorization", "cookie", "proxy-authorization"}
@@ -58,7 +57,6 @@ _END_REPLACED = text(
 )
 
 _INTEGRATIONS = text("SELECT id FROM integrations")
-_REFUSED = text("UPDATE webhook_urls SET refused = refused + :more, last_refused_at = :at WHERE id = :id")
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -107,23 +105,25 @@ class Ingest:
         self._seen: dict[int, _Seen] = {}
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
-        self._refused: Counter[int] = Counter()
-        self._counting: asyncio.Task[None] | None = None
+        self._counts = DeliveryCounts(store)
 
     async def submit(self, token: str, headers: Mapping[str, str], body: bytes) -> Verdict:
         """Judge one delivery and keep it; a 2xx means it is on disk."""
         if self._is_away and (self._spool is None or not self.knows(token)):
+            if known := self._urls.get(digest(token)):
+                self._counts.note(known.url_id, "put_off")
             return Verdict(503)
         url = await self._url(token)
         if url is None:
             return Verdict(404)
         if len(body) > LARGEST_BODY:
+            self._counts.note(url.url_id, "too_large")
             return Verdict(413)
         form = None
         if url.shared_secret is not None:
             form = detect_signature(url.shared_secret, body, headers.get(SIGNATURE_HEADER))
             if form is None:
-                self._refuse(url.url_id)
+                self._counts.note(url.url_id, "wrong_signature")
                 return Verdict(401)
         trace = traces.current()
         row = event_row(
@@ -152,11 +152,12 @@ class Ingest:
 
     async def close(self) -> None:
         """Finish what has begun."""
-        begun = [task for task in (self._committing, self._counting) if task]
-        await asyncio.gather(*begun, return_exceptions=True)
+        if self._committing:
+            await asyncio.gather(self._committing, return_exceptions=True)
         if self._draining:
             self._draining.cancel()
             await asyncio.gather(self._draining, return_exceptions=True)
+        await self._counts.close()
 
     @property
     def spooled(self) -> int:
@@ -171,23 +172,6 @@ class Ingest:
     @property
     def _is_away(self) -> bool:
         return time.monotonic() < self._away_until
-
-    def _refuse(self, url_id: int) -> None:
-        """Count a wrong signature; a flood of them is one write a second."""
-        self._refused[url_id] += 1
-        if self._counting is None or self._counting.done():
-            self._counting = asyncio.create_task(self._count_refused())
-
-    async def _count_refused(self) -> None:
-        while self._refused:
-            await asyncio.sleep(_COUNT_EVERY)
-            counted, self._refused = self._refused, Counter[int]()
-            rows = [{"id": url_id, "more": count, "at": now()} for url_id, count in counted.items()]
-            log.warning("delivery.refused", reason="signature does not match", counts=dict(counted))
-            with contextlib.suppress(UltravioletError):
-                await self._store.write(
-                    lambda connection, rows=rows: connection.execute(_REFUSED, rows) and None
-                )
 
     async def _url(self, token: str) -> UrlEntry | None:
         hashed = digest(token)
@@ -227,9 +211,11 @@ class Ingest:
                     await self._set_aside(group)
                 else:
                     _answer(group, Verdict(503))
+                    self._count(group, "put_off")
                 continue
             crash_point("ingest.committed")
             _answer(group, Verdict(200))
+            self._count(group, "taken")
             self._tell(group)
 
     async def _set_aside(self, group: Sequence[_Waiting]) -> None:
@@ -240,9 +226,11 @@ class Ingest:
         except (SpoolFullError, sqlite3.Error) as error:
             log.warning("delivery.not_spooled", count=len(group), error=str(error) or error.__doc__)
             _answer(group, Verdict(503))
+            self._count(group, "put_off")
         else:
             crash_point("spool.kept")
             _answer(group, Verdict(200))
+            self._count(group, "taken")
         self.drain()
 
     async def _drain(self) -> None:
@@ -277,6 +265,10 @@ class Ingest:
         for integration_id in {w.row["integration_id"] for w in group}:
             self._wake(integration_id)
             self._changes.publish("event", integration_id)
+
+    def _count(self, group: Sequence[Kept], outcome: Outcome) -> None:
+        for url_id, count in Counter(w.row["webhook_url_id"] for w in group).items():
+            self._counts.note(url_id, outcome, count)
 
     def _commit(self, connection: Connection, group: Sequence[Kept]) -> None:
         record(connection, [w.row for w in group])

@@ -51,6 +51,9 @@ class WebhookUrl(msgspec.Struct, frozen=True):
     refused: int
     """Deliveries with a wrong signature."""
     last_refused_at: str | None
+    last_failure: str | None
+    """What became of the last delivery that was not taken: wrong_signature, too_large or put_off."""
+    last_failure_at: str | None
 
 
 class UrlEntry(msgspec.Struct, frozen=True):

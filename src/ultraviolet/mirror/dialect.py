@@ -18,6 +18,7 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Engine,
+    Float,
     Integer,
     PrimaryKeyConstraint,
     Table,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     event,
     func,
     literal,
+    literal_column,
     make_url,
     text,
 )
@@ -33,13 +35,15 @@ from sqlalchemy import Text as AnyText
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.expression import TextualSelect
 from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import UserDefinedType
 
 from ultraviolet.errors import InvalidError
 
-Turn = Literal["mirror", "duties", "migration", "partitions", "alerts"]
-"""What is done by one at a time: a change of an integration's mirror, its duties, a change of the tables, telling people."""
+Turn = Literal["mirror", "duties", "migration", "partitions", "alerts", "search"]
+"""What is done by one at a time: a change of an integration's mirror, its duties, a change of the tables, telling people, its
+search index."""
 
 WRITERS = 8
 """Threads of a process that write beside each other on PostgreSQL; deliveries have their own."""
@@ -212,6 +216,46 @@ def field_of(connection: Connection, doc: ColumnElement[Any], name: str) -> Colu
     return func.json_extract(doc, literal(f'$."{name}"', AnyText()), type_=AnyText())
 
 
+_NUMBER = r"^-?\d+(\.\d+)?([eE][+-]?\d+)?$"
+
+
+def written_field(connection: Connection, name: str) -> ColumnElement[Any]:
+    """Give a field of `objects.doc` as the text it is, NULL where there is none; written out, so that an index of it is found."""
+    quoted = name.replace("'", "''")
+    if is_postgresql(connection):
+        return literal_column(f"(objects.doc ->> '{quoted}')", AnyText())
+    return literal_column(f"""json_extract(objects.doc, '$."{quoted}"')""", AnyText())
+
+
+def number_of(connection: Connection, name: str) -> ColumnElement[Any]:
+    """Give a field of `objects.doc` as a number, NULL where it is none."""
+    read = str(written_field(connection, name))
+    if is_postgresql(connection):
+        return literal_column(f"(CASE WHEN {read} ~ '{_NUMBER}' THEN CAST({read} AS FLOAT) END)", Float())
+    return literal_column(f"CAST({read} AS FLOAT)", Float())
+
+
+def same(value: str) -> ColumnElement[Any]:
+    """Write a value of ours out, so that an index of a part of a table is found."""
+    return literal_column("'" + value.replace("'", "''") + "'", AnyText())
+
+
+def index_names(connection: Connection, beginning: str) -> set[str]:
+    """Tell which whole indexes there are whose names begin so."""
+    query = "SELECT name FROM sqlite_master WHERE type = 'index' AND name LIKE :name"
+    if is_postgresql(connection):
+        query = """SELECT relname FROM pg_class JOIN pg_index ON indexrelid = pg_class.oid
+          WHERE indisvalid AND relname LIKE :name"""
+    return set(connection.execute(text(query), {"name": f"{beginning}%"}).scalars())
+
+
+def make_index(engine: Engine, name: str, rest: str) -> None:
+    """Make an index while others write, on PostgreSQL; SQLite's one writer waits, so there the writer has to do it."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")  # one that was begun and broke off
+        connection.exec_driver_sql(f"CREATE INDEX CONCURRENTLY {name} {rest.replace('%', '%%')}")
+
+
 def append_only(table: Table) -> None:
     """Have the database itself refuse to change or remove rows of a table, from when it is made."""
     for ddl in (_KEEP_SQLITE_UPDATE, _KEEP_SQLITE_DELETE):
@@ -266,6 +310,53 @@ class place_in(GenericFunction[int]):  # noqa: N801  reads as the SQL function i
 def _position(element: Any, compiler: Any, **given: Any) -> str:  # pyright: ignore[reportUnusedFunction]
     whole, part = (compiler.process(clause, **given) for clause in element.clauses)
     return f"position({part} in {whole})"
+
+
+GRAM = 3
+"""Characters of the pieces by which texts are found; a shorter text is not looked up."""
+
+_TEXT_INDEX_SQLITE = (
+    """CREATE VIRTUAL TABLE search_index USING fts5(text, content='search_texts', content_rowid='id', detail=none,
+      columnsize=0, tokenize='trigram case_sensitive 1')""",
+    """CREATE TRIGGER search_texts_added AFTER INSERT ON search_texts BEGIN
+      INSERT INTO search_index(rowid, text) VALUES (new.id, new.text); END""",
+    """CREATE TRIGGER search_texts_dropped AFTER DELETE ON search_texts BEGIN
+      INSERT INTO search_index(search_index, rowid, text) VALUES ('delete', old.id, old.text); END""",
+    """CREATE TRIGGER search_texts_changed AFTER UPDATE OF text ON search_texts BEGIN
+      INSERT INTO search_index(search_index, rowid, text) VALUES ('delete', old.id, old.text);
+      INSERT INTO search_index(rowid, text) VALUES (new.id, new.text); END""",
+)
+_TEXT_INDEX_POSTGRESQL = (
+    f"""CREATE FUNCTION ultraviolet_grams(said text) RETURNS text[] IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql AS
+      $$ SELECT coalesce(array_agg(DISTINCT substr(said, n, {GRAM})), '{{}}')
+        FROM generate_series(1, length(said) - {GRAM - 1}) AS n $$""",
+    "CREATE INDEX search_texts_by_gram ON search_texts USING gin (ultraviolet_grams(text))",
+)
+"""Of our own, because pg_trgm is an extension that not every server has."""
+_SAYING_SQLITE = """SELECT t.integration_id, t.resource, t.object_id FROM search_index
+  CROSS JOIN search_texts AS t ON t.id = search_index.rowid
+  WHERE search_index MATCH :grams AND instr(t.text, :looked_up) > 0"""
+_SAYING_POSTGRESQL = """SELECT t.integration_id, t.resource, t.object_id FROM search_texts AS t
+  WHERE ultraviolet_grams(t.text) @> ultraviolet_grams(:looked_up) AND position(:looked_up in t.text) > 0"""
+
+
+def index_text(table: Table) -> None:
+    """Let the table of texts have its index of pieces whenever it is made."""
+    for name, statements in (("sqlite", _TEXT_INDEX_SQLITE), ("postgresql", _TEXT_INDEX_POSTGRESQL)):
+        for statement in statements:
+            made = DDL(statement.replace("%", "%%")).execute_if(dialect=name)
+            event.listen(table, "after_create", made)
+
+
+def texts_saying(connection: Connection, said: str) -> TextualSelect:
+    """Select which texts have this in them, by integration_id, resource and object_id; it has `GRAM` small letters at least."""
+    if is_postgresql(connection):
+        query = text(_SAYING_POSTGRESQL).bindparams(looked_up=said)
+    else:
+        grams = {said[n : n + GRAM].replace('"', '""') for n in range(len(said) - GRAM + 1)}
+        given = " AND ".join(f'"{gram}"' for gram in sorted(grams))
+        query = text(_SAYING_SQLITE).bindparams(looked_up=said, grams=given)
+    return query.columns(integration_id=Integer, resource=AnyText, object_id=AnyText)
 
 
 def may_try_again(error: DBAPIError) -> bool:

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from ultraviolet.mirror import dialect
-from ultraviolet.mirror.dialect import JSON, Text, by_month, hot
+from ultraviolet.mirror.dialect import JSON, Text, by_month, hot, index_text
 
 metadata = MetaData()
 
@@ -101,6 +101,8 @@ webhook_urls = Table(
         comment="deliveries with a wrong signature",
     ),
     Column("last_refused_at", Text),
+    Column("last_failure", Text, comment="what became of the last delivery that was not taken"),
+    Column("last_failure_at", Text),
     comment="addresses minted for deliveries; the address itself is never stored",
 )
 
@@ -480,6 +482,38 @@ activity = Table(
         for number, bound in enumerate((*DELAYS, "more"))
     ),
     comment="changes a minute and their delay from ION's time of the change until the mirror showed it",
+    **hot(50, vacuum_after=2000),
+)
+
+search_texts = Table(
+    "search_texts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    _integration(),
+    Column("resource", Text, nullable=False),
+    Column("object_id", Text, nullable=False),
+    Column("text", Text, nullable=False, comment="what the object says, in small letters"),
+    UniqueConstraint("integration_id", "resource", "object_id"),
+    comment="what a search looks through, kept up with the history by and by",
+)
+index_text(search_texts)
+
+search_progress = Table(
+    "search_progress",
+    metadata,
+    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", _Id, nullable=False, comment="the last version that search_texts knows of"),
+    comment="how far search_texts has followed the history; versions of one integration are committed in order",
+)
+
+delivery_counts = Table(
+    "delivery_counts",
+    metadata,
+    Column("webhook_url_id", _Id, ForeignKey("webhook_urls.id", ondelete="CASCADE"), primary_key=True),
+    Column("hour", Text, primary_key=True, comment="such as 2026-11-24T20, UTC"),
+    Column("outcome", Text, primary_key=True, comment="taken, wrong_signature, too_large or put_off"),
+    Column("count", Integer, nullable=False),
+    comment="deliveries an hour at each webhook URL, by what became of them",
     **hot(50, vacuum_after=2000),
 )
 

@@ -17,7 +17,7 @@ from ultraviolet.web.pages.overview import trust
 from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm
 from ultraviolet.web.pages.schedules import in_words, schedule
 from ultraviolet.web.problems import words
-from ultraviolet.web.reading import fetches, freshness, verifications
+from ultraviolet.web.reading import deliveries, fetches, freshness, verifications
 
 _FIELDS = ("name", "api_url", "auth_url", "client_id", "client_secret")
 _EDITED = ("name", "api_url", "auth_url", "incremental_schedule", "full_schedule")
@@ -200,11 +200,13 @@ async def _page(
 ) -> Response[str]:
     def read(connection: Connection) -> dict[str, Any]:
         integration = integrations.get(connection, integration_id)
+        urls = webhook_urls.list_(connection, integration_id)
         return {
             "integration": integration,
             "test": integration.test_result,
             "summary": freshness.summary(connection, integration_id),
-            "urls": webhook_urls.list_(connection, integration_id),
+            "urls": urls,
+            "day": deliveries.totals(connection, [url.id for url in urls], deliveries.day_ago()),
             "names": {integration_id: integration.name},
             "verification": verifications.last(connection, integration_id),
             "running": fetches.running(connection, integration_id),

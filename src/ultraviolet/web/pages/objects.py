@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from ultraviolet import times
 from ultraviolet.hub import integrations, saved_views
 from ultraviolet.ion.catalog import Resource
+from ultraviolet.mirror import field_indexes
 from ultraviolet.web.api.filters import one
 from ultraviolet.web.api.paging import decode, encode
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
@@ -57,7 +58,9 @@ async def show_objects(
         chosen = one(connection, asked.get("integration") or None)
         wanted = Wanted(chosen, resource, asked.get("q") or None, asked.get("state") or None)
         found = tables.part(connection, wanted, conditions, by, after, _SHOWN)
+        fields = tables.indexable(resource, conditions, by)
         return {
+            "worth": field_indexes.missing(connection, chosen, resource, fields) if fields else [],
             "integration": integrations.get(connection, chosen),
             "objects": found.rows,
             "next": encode(found.next) if found.next else None,
@@ -65,6 +68,7 @@ async def show_objects(
         }
 
     found = await hub.store.read(read)
+    hub.field_indexes.want(found.pop("worth"))
     return render.page(
         request,
         "objects.html",

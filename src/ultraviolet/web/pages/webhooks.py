@@ -1,15 +1,26 @@
 """Pages: webhook URLs; the answer to minting or rotating one is the only page that ever shows it."""
 
+from datetime import timedelta
+from typing import Any
+
 import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
+from ultraviolet import times
 from ultraviolet.hub import integrations, setup, webhook_urls
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.web.pages.charts import Chart, Series, columns
 from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm
+from ultraviolet.web.reading import deliveries, events
+from ultraviolet.web.reading.deliveries import Hour
+from ultraviolet.web.reading.events import EventFilter
+
+_HOURS = 48
+_LAST_EVENTS = 10
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -25,6 +36,49 @@ class Shown(msgspec.Struct, frozen=True):
 async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """List all URLs, without their secret parts."""
     return await _page(request, hub, render, None)
+
+
+@get("/webhooks/{url_id:int}", guards=[at_least("viewer")], include_in_schema=False)
+async def show(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, url_id: FromPath[int]
+) -> Response[str]:
+    """Show one URL: what came to it, hour by hour, what became of that, and its last events."""
+    now = times.present()
+    hours = [times.text(now - timedelta(hours=ago))[:13] for ago in range(_HOURS - 1, -1, -1)]
+
+    def read(connection: Connection) -> dict[str, Any]:
+        url = webhook_urls.get(connection, url_id)
+        found = events.page(connection, EventFilter(webhook_url_id=url_id), None, _LAST_EVENTS)
+        return {
+            "url": url,
+            "integration": integrations.get(connection, url.integration_id),
+            "totals": deliveries.totals(connection, [url_id], "")[url_id],
+            "events": found.events,
+            "by_hour": deliveries.by_hour(connection, url_id, hours[0]),
+        }
+
+    context = await hub.store.read(read)
+    return render.page(
+        request,
+        "webhook.html",
+        **context,
+        chart=_chart(context["by_hour"], hours),
+        outcomes=deliveries.OUTCOMES,
+        next_steps=deliveries.NEXT_STEPS,
+        mirrored=frozenset(resource.name for resource in hub.catalog.mirrored),
+    )
+
+
+def _chart(found: list[Hour], hours: list[str]) -> Chart:
+    known = {hour.at: hour.counts for hour in found}
+    series = [
+        Series(outcome.replace("_", " "), [known.get(hour, {}).get(outcome, 0) for hour in hours])
+        for outcome in deliveries.OUTCOMES
+        if outcome == "taken" or any(outcome in counts for counts in known.values())
+    ]
+    taken, *failed = [sum(value or 0 for value in line.values) for line in series]
+    says = f"Deliveries each hour over the last {_HOURS} hours: {taken:,} taken, {sum(failed):,} not."
+    return columns([f"{hour[11:]}:00" for hour in hours], series, says)
 
 
 @post("/webhooks", guards=[at_least("admin")], status_code=201, include_in_schema=False)
@@ -69,10 +123,12 @@ async def _page(request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | 
 
     def read(connection: Connection) -> dict[str, object]:
         choice = integrations.list_page(connection)
+        urls = [url for one in choice for url in webhook_urls.list_(connection, one.id)]
         return {
             "integrations": choice,
             "names": {one.id: one.name for one in choice},
-            "urls": [url for one in choice for url in webhook_urls.list_(connection, one.id)],
+            "urls": urls,
+            "day": deliveries.totals(connection, [url.id for url in urls], deliveries.day_ago()),
             "chosen": int(asked) if asked.isdecimal() else None,
         }
 
@@ -86,4 +142,4 @@ async def _page(request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | 
     )
 
 
-HANDLERS = [show_all, mint, rotate, revoke]
+HANDLERS = [show_all, show, mint, rotate, revoke]

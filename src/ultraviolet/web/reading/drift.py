@@ -1,11 +1,11 @@
 """Drift as the edge shows it: how much webhooks alone would have left wrong, for how long, and what put it right."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select, text
 
 from ultraviolet.mirror import arrivals
 from ultraviolet.mirror.drift import CAUSES
@@ -88,7 +88,7 @@ def report(connection: Connection, integration_id: int, wanted: DriftFilter, by:
         changes=sum(changes.values()),
         wrong=sum(row.total for row in wrong),
         causes=_causes(wrong, changes),
-        over_time=_over_time(rows, by),
+        over_time=_over_time(connection, integration_id, wanted, by),
         samples=samples(connection, integration_id, wanted, None, 20),
     )
 
@@ -112,18 +112,21 @@ def samples(
 
 
 def _rows(connection: Connection, integration_id: int, wanted: DriftFilter) -> Sequence[Any]:
-    names = (counted.c.hour, counted.c.resource, counted.c.cause, counted.c.healed_by, counted.c.bucket)
+    names = (counted.c.resource, counted.c.cause, counted.c.healed_by, counted.c.bucket)
     query = select(*names, func.sum(counted.c.count).label("total")).group_by(*names)
-    query = query.where(counted.c.integration_id == integration_id).order_by(counted.c.hour)
+    return connection.execute(query.where(*_counted(integration_id, wanted))).all()
+
+
+def _counted(integration_id: int, wanted: DriftFilter) -> Iterator[ColumnElement[bool]]:
+    yield counted.c.integration_id == integration_id
     if wanted.resource:
-        query = query.where(counted.c.resource == wanted.resource)
+        yield counted.c.resource == wanted.resource
     if wanted.cause:
-        query = query.where(counted.c.cause.in_((wanted.cause, arrivals.EVERY)))
+        yield counted.c.cause.in_((wanted.cause, arrivals.EVERY))
     if wanted.since:
-        query = query.where(counted.c.hour >= wanted.since[:13])
+        yield counted.c.hour >= wanted.since[:13]
     if wanted.until:
-        query = query.where(counted.c.hour < wanted.until[:13])
-    return connection.execute(query).all()
+        yield counted.c.hour < wanted.until[:13]
 
 
 def _causes(rows: Sequence[Any], changes: Counter[str]) -> list[Wrong]:
@@ -154,13 +157,15 @@ def _wrong(resource: str, cause: str, late: Counter[int], healers: dict[str, int
     )
 
 
-def _over_time(rows: Sequence[Any], by: By) -> list[Moment]:
+def _over_time(connection: Connection, integration_id: int, wanted: DriftFilter, by: By) -> list[Moment]:
+    at = func.substr(counted.c.hour, 1, _LENGTH[by]).label("at")
+    query = select(at, counted.c.cause, func.sum(counted.c.count).label("total"))
+    query = query.where(*_counted(integration_id, wanted)).group_by(text("1"), counted.c.cause)
     every: Counter[str] = Counter()
     causes: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for row in rows:
-        at = row.hour[: _LENGTH[by]]
+    for row in connection.execute(query):
         if row.cause == arrivals.EVERY:
-            every[at] += row.total
+            every[row.at] += row.total
         else:
-            causes[at][row.cause] += row.total
-    return [Moment(at, every[at], dict(causes[at])) for at in sorted(every | causes)]
+            causes[row.at][row.cause] += row.total
+    return [Moment(moment, every[moment], dict(causes[moment])) for moment in sorted(every | causes)]

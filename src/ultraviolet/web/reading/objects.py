@@ -5,11 +5,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, Text, and_, case, cast, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+)
 
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
-from ultraviolet.mirror import dialect
+from ultraviolet.mirror import dialect, search_index
 from ultraviolet.mirror.tables import link_kinds, links, objects, retention, stale, versions
 from ultraviolet.near_misses import did_you_mean
 from ultraviolet.web.reading import people
@@ -298,8 +310,8 @@ def _title_of(catalog: Catalog, name: str) -> str:
     return resource.title if resource else name
 
 
-def listing(connection: Connection, wanted: Wanted) -> Select[Any]:
-    """Select the rows of a resource's objects, with the state of each."""
+def listing(connection: Connection, wanted: Wanted, *, indexed: bool = True) -> Select[Any]:
+    """Select the rows of a resource's objects, with the state of each; a text is looked up in the search index or read for."""
     joined = and_(
         stale.c.integration_id == objects.c.integration_id,
         stale.c.resource == objects.c.resource,
@@ -308,18 +320,29 @@ def listing(connection: Connection, wanted: Wanted) -> Select[Any]:
     query = (
         select(objects, _STATE.label("state"))
         .select_from(objects.outerjoin(stale, joined))
-        .where(objects.c.integration_id == wanted.integration_id, objects.c.resource == wanted.resource.name)
+        .where(
+            objects.c.integration_id == wanted.integration_id,
+            objects.c.resource == dialect.same(wanted.resource.name),
+        )
     )
     if wanted.state is None:
         query = query.where(objects.c.deleted_at.is_(None))
     elif wanted.state != "any":
         query = query.where(_STATE == wanted.state)  # noqa: SIM300  a column, not a constant
     if wanted.said:
-        said = dialect.says(connection).bindparams(said=f"%{wanted.said.lower()}%")
-        stored = json.dumps(wanted.said, ensure_ascii=False)[1:-1]
-        somewhere = cast(objects.c.doc, Text).icontains(stored, autoescape=True)
-        query = query.where(or_(objects.c.id == wanted.said, and_(somewhere, said)))
+        query = query.where(says(connection, wanted.said))
+        if indexed and len(wanted.said) >= dialect.GRAM:
+            found = search_index.candidates(connection, wanted.integration_id, wanted.resource, wanted.said)
+            query = query.where(objects.c.id.in_(found))
     return query
+
+
+def says(connection: Connection, said: str) -> ColumnElement[bool]:
+    """Choose the objects that have this id, or this text in any field, by reading them."""
+    in_field = dialect.says(connection).bindparams(said=f"%{said.lower()}%")
+    stored = json.dumps(said, ensure_ascii=False)[1:-1]
+    somewhere = cast(objects.c.doc, Text).icontains(stored, autoescape=True)
+    return or_(objects.c.id == said, and_(somewhere, in_field))
 
 
 def shown(connection: Connection, resource: Resource, query: Select[Any]) -> list[ObjectShown]:

@@ -1,16 +1,16 @@
 """A resource as a table: typed columns, filters and an order, a page at a time by key and never by offset."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Float, and_, cast, func, literal, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select, tuple_
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Field, Link, Resource
 from ultraviolet.ion.naming import constant
-from ultraviolet.mirror import dialect
+from ultraviolet.mirror import dialect, field_indexes, search_index
 from ultraviolet.mirror.tables import objects
 from ultraviolet.near_misses import did_you_mean
 from ultraviolet.web.reading.objects import ObjectShown, Wanted, listing, shown
@@ -33,7 +33,8 @@ _FIRST = (
 )
 _LAST = ("_", "Last", "createdBy", "updatedBy", "entityId", "thumbnail", "prettyStr")
 _SHOWN = 7
-_LEAST = -1e308
+_LOOKED_AT = 2_000
+"""So many objects are looked at one by one before an index is asked which ones match."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -130,18 +131,22 @@ def part(
 ) -> Part:
     """Read a part of a table; `after` is the `next` of the part before, `also` one more condition."""
     known = columns(wanted.resource)
-    key, place = _key(connection, known, by), (func.length(objects.c.id), objects.c.id)
-    query = listing(connection, wanted)
-    for each in conditions:
-        query = query.where(_holds(connection, known[each.field], each))
+    key = _key(connection, known, by)
+    holds = [_holds(connection, known[each.field], each) for each in conditions]
     if also is not None:
-        query = query.where(also)
+        holds.append(also)
     if after:
-        query = query.where(_behind(key, by, after))
-    direction = key.desc() if by.down else key
-    query = query.order_by(direction, *(c.desc() if by.down else c for c in place)).limit(limit + 1)
-    # First which, then what: sorting many rows is quick while their documents stay where they are.
-    ids = connection.execute(query.with_only_columns(objects.c.id)).scalars().all()
+        holds.append(_behind(key, by, after))
+    ids: Sequence[str] = []
+    narrowed = by.by == "changed" and (bool(conditions) or wanted.said or also is not None)
+    if narrowed:
+        query = listing(connection, wanted, indexed=False).where(*holds)
+        ids = _ids(connection, query.where(*_among_first(connection, wanted, by, after)), key, by, limit)
+    if len(ids) <= limit:
+        query = listing(connection, wanted).where(*holds, *_narrowing(connection, wanted, known, conditions))
+        # Few are left then: written so, the order does not invite to walk through all by it.
+        order = func.coalesce(key, "") if narrowed else key
+        ids = _ids(connection, query, order, by, limit)
     rows = listing(connection, msgspec.structs.replace(wanted, state="any", said=None))
     by_id = {one.id: one for one in shown(connection, wanted.resource, rows.where(objects.c.id.in_(ids)))}
     found = [by_id[id_] for id_ in ids]
@@ -149,9 +154,58 @@ def part(
         return Part(found, None)
     last = found[limit - 1]
     value = connection.execute(
-        listing(connection, wanted).with_only_columns(key.label("sort_key")).where(objects.c.id == last.id)
+        select(key.label("sort_key")).where(*_of(wanted), objects.c.id == last.id)
     ).scalar_one()
     return Part(found[:limit], json.dumps([value, last.id]))
+
+
+def indexable(resource: Resource, conditions: Sequence[Condition], by: Order) -> list[tuple[str, bool]]:
+    """Tell which fields an index would help with: those sorted by or compared, and whether they are numbers."""
+    known = columns(resource)
+    compared = [c.field for c in conditions if c.operator in ("is", "from", "to") and c.field != "id"]
+    fields = [by.by, *compared] if by.by in known else compared
+    return [(name, _numeric(known[name])) for name in dict.fromkeys(fields) if known[name].kind != "flag"]
+
+
+def _among_first(
+    connection: Connection, wanted: Wanted, by: Order, after: str | None
+) -> list[ColumnElement[bool]]:
+    """Choose those that come first in the order of changes, by its index: where many match, they are enough."""
+    changed = objects.c.changed_at
+    query = select(changed).where(*_of(wanted)).order_by(changed.desc() if by.down else changed)
+    if after:
+        value = json.loads(after)[0]
+        query = query.where(changed <= value if by.down else changed >= value)
+    end = connection.execute(query.offset(_LOOKED_AT).limit(1)).scalar()
+    return [] if end is None else [changed >= end if by.down else changed <= end]
+
+
+def _ids(
+    connection: Connection, query: Select[Any], key: ColumnElement[Any], by: Order, limit: int
+) -> Sequence[str]:
+    """Read first which, then what: sorting many rows is quick while their documents stay where they are."""
+    place = (func.length(objects.c.id), objects.c.id)
+    direction = key.desc() if by.down else key
+    query = query.order_by(direction, *(c.desc() if by.down else c for c in place)).limit(limit + 1)
+    return connection.execute(query.with_only_columns(objects.c.id)).scalars().all()
+
+
+def _narrowing(
+    connection: Connection, wanted: Wanted, known: dict[str, Column], conditions: Sequence[Condition]
+) -> Iterator[ColumnElement[bool]]:
+    """Let the search index say which objects may contain what a condition asks for."""
+    for each in conditions:
+        says = known[each.field].kind in ("text", "choice") and each.field not in search_index.TECHNICAL
+        if each.operator == "has" and says and len(each.value) >= dialect.GRAM:
+            place = (wanted.integration_id, wanted.resource)
+            yield objects.c.id.in_(search_index.candidates(connection, *place, each.value))
+
+
+def _of(wanted: Wanted) -> tuple[ColumnElement[bool], ...]:
+    return (
+        objects.c.integration_id == wanted.integration_id,
+        objects.c.resource == dialect.same(wanted.resource.name),
+    )
 
 
 def _behind(key: ColumnElement[Any], by: Order, after: str) -> ColumnElement[bool]:
@@ -163,11 +217,8 @@ def _behind(key: ColumnElement[Any], by: Order, after: str) -> ColumnElement[boo
         ) from error
     here = tuple_(key, func.length(objects.c.id), objects.c.id)
     there = tuple_(literal(value), len(str(id_)), str(id_))
-    behind = here < there if by.down else here > there
-    if by.by != "changed":
-        return behind
-    index = objects.c.changed_at <= value if by.down else objects.c.changed_at >= value
-    return and_(behind, index)
+    index = key <= value if by.down else key >= value
+    return and_(here < there if by.down else here > there, index)
 
 
 def _key(connection: Connection, known: dict[str, Column], by: Order) -> ColumnElement[Any]:
@@ -176,40 +227,39 @@ def _key(connection: Connection, known: dict[str, Column], by: Order) -> ColumnE
         return objects.c.changed_at
     if by.by == "id":
         return func.length(objects.c.id)
-    text = dialect.field_of(connection, objects.c.doc, by.by)
-    if known[by.by].kind in ("number", "link"):
-        return func.coalesce(cast(text, Float), _LEAST)
-    return func.coalesce(func.lower(text), "")
+    return field_indexes.key(connection, by.by, number=_numeric(known[by.by]))
+
+
+def _numeric(column: Column) -> bool:
+    return column.kind in ("number", "link")
 
 
 def _holds(connection: Connection, column: Column, wanted: Condition) -> ColumnElement[bool]:
-    text = dialect.field_of(connection, objects.c.doc, column.name)
-    value: Any = wanted.value
-    compared: ColumnElement[Any] = func.lower(text)
-    if column.kind in ("number", "link") and wanted.operator in ("is", "not", "from", "to"):
-        compared, value = cast(text, Float), _number(wanted)
-    elif column.kind == "flag":
-        value = {"true": "1", "yes": "1", "false": "0", "no": "0"}.get(value.lower(), value)
-    elif isinstance(value, str):
-        value = value.lower()
+    text = dialect.written_field(connection, column.name)
+    number = _numeric(column) and wanted.operator in ("is", "not", "from", "to")
+    compared = field_indexes.key(connection, column.name, number=number)
+    value: Any = _number(wanted) if number else wanted.value.lower()
     match wanted.operator:
         case "is":
-            return _same(compared, column, value)
+            return _same(text, compared, column, value)
         case "not":
-            return ~func.coalesce(_same(compared, column, value), False)
+            return ~func.coalesce(_same(text, compared, column, value), False)
         case "has":
             return text.icontains(wanted.value, autoescape=True)
         case "from":
             return compared >= value
         case "to":
-            return compared <= value
+            return and_(compared <= value, text.is_not(None))
         case "empty":
             return func.coalesce(text, "") == ""
 
 
-def _same(compared: ColumnElement[Any], column: Column, value: Any) -> ColumnElement[bool]:
+def _same(
+    text: ColumnElement[Any], compared: ColumnElement[Any], column: Column, value: Any
+) -> ColumnElement[bool]:
     if column.kind == "flag":
-        return compared.in_(("1", "true") if value == "1" else ("0", "false"))
+        true = {"true": True, "yes": True, "1": True}.get(value, False)
+        return func.lower(text).in_(("1", "true") if true else ("0", "false"))
     return compared == value
 
 

@@ -1,0 +1,83 @@
+"""The indexer: keeps the search index up with the mirror, a little at a time, behind everything else.
+
+One task for all integrations whose duties this process has. It is woken by changes and looks by itself once a minute.
+"""
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
+
+import structlog
+
+from ultraviolet.hub.broadcast import Broadcast
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.mirror import search_index
+from ultraviolet.mirror.store import Store
+
+_BATCH = 200
+_GATHER = 1.0
+"""Seconds in which more changes may come before they are looked at: an object that changes often is indexed once."""
+_LOOK_AGAIN = 60.0
+_REST = 3.0
+"""How long it rests after a batch, in times of what the batch took: deliveries and changes come first."""
+
+log = structlog.get_logger()
+
+
+class Indexer:
+    """Follows the mirror of the integrations that are this process's."""
+
+    def __init__(
+        self, store: Store, catalog: Catalog, changes: Broadcast, mine: Callable[[], Collection[int]]
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._changes = changes
+        self._mine = mine
+        self._behind: set[int] = set()
+        self._woken = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin."""
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._work())]
+
+    async def stop(self) -> None:
+        """End, between two batches."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        async for change in self._changes.subscribe():
+            if change["kind"] == "object":
+                self._behind.add(change["integration_id"])
+                self._woken.set()
+
+    async def _work(self) -> None:
+        looked = -_LOOK_AGAIN
+        while True:
+            try:
+                if time.monotonic() - looked > _LOOK_AGAIN:
+                    looked = time.monotonic()
+                    self._behind.update(await self._store.read(search_index.behind))
+                while self._behind:
+                    await self._follow(self._behind.pop())
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), _LOOK_AGAIN)
+                self._woken.clear()
+                await asyncio.sleep(_GATHER)
+            except Exception as error:  # noqa: BLE001  it outlives whatever goes wrong, as controllers do
+                log.warning("search.not_indexed", error=f"{type(error).__name__}: {error}")
+                await asyncio.sleep(_LOOK_AGAIN / 10)
+
+    async def _follow(self, integration_id: int) -> None:
+        given = {"catalog": self._catalog, "integration_id": integration_id, "limit": _BATCH}
+        take = functools.partial(search_index.take, **given)
+        taken = _BATCH
+        while taken == _BATCH and integration_id in self._mine():
+            began = time.monotonic()
+            taken = await self._store.write(take)
+            await asyncio.sleep(_REST * (time.monotonic() - began))

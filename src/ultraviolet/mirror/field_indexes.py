@@ -1,0 +1,71 @@
+"""Indexes of single fields of big resources: made when someone sorts or narrows by one, so that the next one need not wait.
+
+Each costs every later change of that resource a little, so there are only so many.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Float, func, literal_column, select
+
+from ultraviolet.ion.catalog import Resource
+from ultraviolet.mirror import dialect
+from ultraviolet.mirror.tables import objects
+
+WORTH = 5_000
+"""Objects of a resource from which on an index is worth having."""
+MOST = 24
+_BEGINNING = "objects_by_field_"
+_LEAST = "-1e308"
+
+
+class FieldIndex(msgspec.Struct, frozen=True):
+    """An index to be made."""
+
+    name: str
+    rest: str
+    """What follows its name."""
+
+
+def key(connection: Connection, field: str, *, number: bool) -> ColumnElement[Any]:
+    """Give what a field is sorted and compared by; what has no value comes first."""
+    if number:
+        least = literal_column(_LEAST, Float())
+        return func.coalesce(dialect.number_of(connection, field), least)
+    return func.coalesce(func.lower(dialect.written_field(connection, field)), literal_column("''"))
+
+
+def missing(
+    connection: Connection, integration_id: int, resource: Resource, fields: Iterable[tuple[str, bool]]
+) -> list[FieldIndex]:
+    """Tell which indexes of these fields would be worth having and are not there; a field comes with whether it is a number.
+
+    The id is its own order: shorter numbers first.
+    """
+    of_resource = (objects.c.integration_id == integration_id, objects.c.resource == resource.name)
+    if connection.execute(select(objects.c.id).where(*of_resource).offset(WORTH).limit(1)).scalar() is None:
+        return []
+    there = dialect.index_names(connection, _BEGINNING)
+    wanted = [_index(connection, resource, name, number) for name, number in fields]
+    return [one for one in wanted if one.name not in there][: max(0, MOST - len(there))]
+
+
+def make(connection: Connection, wanted: Sequence[FieldIndex]) -> None:
+    """Make indexes where there is one writer, who waits meanwhile."""
+    for one in wanted:
+        connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {one.name} {one.rest}")
+
+
+def _index(connection: Connection, resource: Resource, field: str, number: bool) -> FieldIndex:
+    named = hashlib.sha256(f"{resource.name} {field}".encode()).hexdigest()[:16]
+    written = key(connection, field, number=number).compile(
+        dialect=connection.dialect, compile_kwargs={"literal_binds": True}
+    )
+    first = "" if field == "id" else f"({written}), ".replace("objects.doc", "doc")
+    of_resource = dialect.same(resource.name)
+    return FieldIndex(
+        f"{_BEGINNING}{named}",
+        f"ON objects (integration_id, {first}length(id), id) WHERE resource = {of_resource}",
+    )
