@@ -4,7 +4,6 @@ import html
 import re
 from typing import Any
 
-import msgspec
 from standardwebhooks import Webhook
 from tests.sinks import http_sink
 
@@ -55,7 +54,6 @@ def test_the_about_page_names_versions_and_licences(signed_in: Any) -> None:
 
 
 def test_alerts_are_added_tested_and_removed(signed_in: Any) -> None:
-    signed_in.hub.settings = msgspec.structs.replace(signed_in.hub.settings, private_targets=True)
     with http_sink() as sink:
         shown = signed_in.submit(
             "/settings/alerts", name="night shift", kind="webhook", address=sink.url

@@ -78,6 +78,17 @@ class ChangeList(Struct, frozen=True, kw_only=True):
     more: bool
 
 
+class Choosable(Struct, frozen=True, kw_only=True):
+    """A resource that can be mirrored."""
+
+    resource: str
+    title: str
+    domain: str
+    chosen: bool
+    offered: bool
+    objects: int
+
+
 class Comparison(Struct, frozen=True, kw_only=True):
     """One object at two times, what differs, and every version between them, newest first."""
 
@@ -309,6 +320,7 @@ class Integration(Struct, frozen=True, kw_only=True):
     incremental_schedule: str
     full_schedule: str
     requests_per_second: int
+    resources: list[str] | None
     test_result: TestResult | None
     created_at: str
     updated_at: str
@@ -378,6 +390,8 @@ class MintedUrl(Struct, frozen=True, kw_only=True):
     first_verified_at: str | None
     refused: int
     last_refused_at: str | None
+    last_failure: str | None
+    last_failure_at: str | None
     url: str
 
 
@@ -526,6 +540,8 @@ class RotatedUrl(Struct, frozen=True, kw_only=True):
     first_verified_at: str | None
     refused: int
     last_refused_at: str | None
+    last_failure: str | None
+    last_failure_at: str | None
     url: str
     moved: bool
     detail: str
@@ -739,6 +755,8 @@ class WebhookUrl(Struct, frozen=True, kw_only=True):
     first_verified_at: str | None
     refused: int
     last_refused_at: str | None
+    last_failure: str | None
+    last_failure_at: str | None
 
 
 class Wrong(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from ultraviolet.client.models import (
     ApiKey,
     AuditEntry,
     ChangeList,
+    Choosable,
     Comparison,
     Counted,
     Destination,
@@ -67,6 +68,7 @@ class Operations(Core):
         incremental_schedule: str | UnsetType = UNSET,
         full_schedule: str | UnsetType = UNSET,
         requests_per_second: int | UnsetType = UNSET,
+        resources: Sequence[str] | None | UnsetType = UNSET,
     ) -> Integration:
         """Connect to an ION; test it next."""
         return self._ask(
@@ -82,6 +84,7 @@ class Operations(Core):
                 "incremental_schedule": incremental_schedule,
                 "full_schedule": full_schedule,
                 "requests_per_second": requests_per_second,
+                "resources": resources,
             },
         )
 
@@ -105,6 +108,7 @@ class Operations(Core):
         incremental_schedule: str | UnsetType = UNSET,
         full_schedule: str | UnsetType = UNSET,
         requests_per_second: int | UnsetType = UNSET,
+        resources: Sequence[str] | None | UnsetType = UNSET,
         if_match: str | None = None,
     ) -> Integration:
         """Change what is given; the rest stays."""
@@ -121,6 +125,7 @@ class Operations(Core):
                 "incremental_schedule": incremental_schedule,
                 "full_schedule": full_schedule,
                 "requests_per_second": requests_per_second,
+                "resources": resources,
             },
             headers={"If-Match": if_match},
         )
@@ -140,6 +145,15 @@ class Operations(Core):
     def get_freshness(self, integration: str | int) -> Trust:
         """Tell in one sentence whether the mirror can be trusted now, why not, and for each resource what proved it when."""
         return self._ask("GET", f"/integrations/{part(integration)}/freshness", (Trust,))
+
+    def list_integration_resources(
+        self, integration: str | int, *, limit: int | None = None
+    ) -> Iterator[Choosable]:
+        """List every resource that can be mirrored, by domain: whether it is chosen, and how many objects there are.
+
+        Choose others with `resources` of the integration itself.
+        """
+        return self._items(f"/integrations/{part(integration)}/resources", (Choosable,), limit, {})
 
     def get_setup(self, integration: str | int) -> Overview:
         """Tell how far set-up has come, what is wanted and what is there, and the exact texts for doing it by hand."""

@@ -46,6 +46,7 @@ from ultraviolet.hub.freshness import Freshness, Now
 from ultraviolet.hub.indexer import Indexer
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.integrations import Integration
+from ultraviolet.hub.lookout import Lookout
 from ultraviolet.hub.provider_people import Rules
 from ultraviolet.hub.reader import Reader
 from ultraviolet.hub.replay import Range, Replayed
@@ -67,7 +68,6 @@ _LOOK_AGAIN = 5.0
 """Seconds after which integrations are looked at again, for changes that nobody told of."""
 _LOOK_AGAIN_FOR_DUTIES = 1.0
 """The same where other processes may die and leave their duties."""
-_EVERY = 1_000_000
 
 _ASK_AGAIN = 0.1
 
@@ -99,7 +99,8 @@ class Hub:
         self._alarm = Alarm(self)
         self._setting_up: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._attention: defaultdict[int, Attention] = defaultdict(Attention)
-        self._known: dict[int, Integration] = {}
+        self._known: dict[int, str] = {}
+        self._lookout = Lookout(store)
         self._noted: dict[int, str | None] = {}
         self._clients: dict[int, tuple[Integration, IonClient]] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -330,25 +331,32 @@ class Hub:
     async def reload(self) -> None:
         """Let controllers follow the integrations: new, changed, paused, resumed and removed ones."""
         async with self._reloading:
-            found = await self.store.read(lambda c: integrations.list_page(c, limit=_EVERY))
-            mine = await self._duties.claim({i.id for i in found if not i.paused})
-            wanted = {i.id: i for i in found if i.id in mine}
+            running = await self.store.read(integrations.running)
+            mine = await self._duties.claim(set(running))
+            wanted = {id_: changed for id_, changed in running.items() if id_ in mine}
             for id_ in [*self.controllers]:
-                if id_ not in wanted or wanted[id_].updated_at != self._known[id_].updated_at:
+                if wanted.get(id_) != self._known[id_]:
                     await self.controllers.pop(id_).stop()
             await self._duties.let_go(mine)
-            for id_, integration in wanted.items():
-                if id_ not in self.controllers:
-                    self._known[id_] = integration
-                    site = await self.site(id_)
-                    self.controllers[id_] = Controllers(site, self._watch(site), heal=self.settings.heal)
-                    self.controllers[id_].start()
+            new = wanted.keys() - self.controllers.keys()
+            for id_ in new:
+                self._known[id_] = wanted[id_]
+                self.controllers[id_] = self._controllers(id_)
+            for id_ in new:
+                self.controllers[id_].start()
             metrics.at_work(len(self.controllers))
+        await self._lookout.look(self.controllers, self._wake, new=bool(new))
 
-    def _watch(self, site: Site) -> Callable[[], Awaitable[float]] | None:
-        """Give the watchdog's duty; what healing is off for is to see what webhooks alone would leave."""
-        if not self.settings.heal:
-            return None
+    def _controllers(self, integration_id: int) -> Controllers:
+        """Make the controllers of an integration; what healing is off for is to see what webhooks alone would leave."""
+        heals = self.settings.heal
+        open_site = functools.partial(self.site, integration_id)
+        beside = functools.partial(len, self.controllers)
+        watch = self._watch if heals else None
+        return Controllers(integration_id, self.changes, open_site, watch, heal=heals, beside=beside)
+
+    def _watch(self, site: Site) -> Callable[[], Awaitable[float]]:
+        """Give the watchdog's duty."""
         watchdog = Watchdog(self, self.ingest, site, functools.partial(self._wake, site.id))
         return duty(watchdog, self.settings.watch_seconds)
 
@@ -372,18 +380,24 @@ class Hub:
         log.warning("clock.behind", seconds=round(times.CLOCK.ahead()), goes_on_from=times.now())
 
     async def _keep_up(self) -> None:
-        beaten = time.monotonic()
+        """Look each second whether there is something to do, and now and then whom for."""
+        beaten = reloaded = time.monotonic()
         pause = _LOOK_AGAIN_FOR_DUTIES if self._messenger else _LOOK_AGAIN
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), pause)
+                await asyncio.wait_for(self._look.wait(), _LOOK_AGAIN_FOR_DUTIES)
+            asked = self._look.is_set()
             self._look.clear()
             try:
                 if time.monotonic() - beaten > heartbeat.EVERY:
                     beaten = time.monotonic()
                     await self.store.keep(heartbeat.beat)
-                await self.reload()
-                await self._note_problems()
+                if asked or time.monotonic() - reloaded >= pause:
+                    reloaded = time.monotonic()
+                    await self.reload()
+                    await self._note_problems()
+                else:
+                    await self._lookout.look(self.controllers, self._wake)
             except StoreUnavailableError as error:
                 log.warning("integrations.not_followed", error=str(error))
                 await self._rest()  # another process may have the duties once the database is back
