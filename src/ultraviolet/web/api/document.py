@@ -27,7 +27,6 @@ _TAGS = {
     "proof": "What webhooks alone would have left wrong.",
     "alerts": "What needs a person, and who is told of it.",
     "access": "Who may do what, and who did.",
-    "alerts": "What needs a person, and who is told.",
     "status": "The hub at a glance.",
 }
 _HEADERS: dict[str, Json] = {
