@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.session import Session, command
@@ -22,12 +23,14 @@ def add_to(app: typer.Typer) -> None:
     command(app, "edit")(edit)
 
 
+@gives("GET /integrations/{integration}/retention")
 def show(session: Session, name: Name = None) -> None:
     """Show how long each kind of the past is kept, what would go now, and what went last."""
     found = session.integration(name)
     _show(session, session.api.get(f"/integrations/{found['id']}/retention"))
 
 
+@gives("PATCH /integrations/{integration}/retention")
 def edit(
     session: Session,
     name: Name = None,

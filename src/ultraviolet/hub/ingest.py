@@ -270,6 +270,10 @@ class Ingest:
             self._wake(integration_id)
             self._changes.publish("event", integration_id)
 
+    def _count(self, group: Sequence[Kept], outcome: Outcome) -> None:
+        for url_id, count in Counter(w.row["webhook_url_id"] for w in group).items():
+            self._counts.note(url_id, outcome, count)
+
     def _commit(self, connection: Connection, group: Sequence[Kept]) -> None:
         record(connection, [w.row for w in group])
         for url_id in {w.row["webhook_url_id"] for w in group}:
