@@ -19,6 +19,8 @@ html_theme = "furo"
 html_title = f"Ultraviolet {release}"
 html_copy_source = False
 html_show_sphinx = False
+highlight_language = "none"
+smartquotes = False
 
 myst_heading_anchors = 4
 

@@ -10,6 +10,7 @@ import pytest
 from docs import generate
 from docs.generate import commands, errors, metrics, routes
 from litestar import Router
+from tests.cli.test_examples import parse
 
 from ultraviolet.cli.answers import given
 from ultraviolet.cli.config import SETTINGS
@@ -20,6 +21,7 @@ DOCS = ROOT / "docs"
 WRITTEN = sorted(path for path in [*DOCS.rglob("*.md"), *ROOT.glob("*.md")] if "_build" not in path.parts)
 LINK = re.compile(r"\]\((?!\w+:)([^)\s#]*)(?:#([^)\s]+))?\)")
 FENCE = re.compile(r"^(```+).*?^\1$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(ultraviolet .*)$", re.MULTILINE)
 ELSEWHERE = re.compile(r'<(?:script|link|img|iframe)[^>]+(?:src|href)="(?:https?:)?//[^"]+')
 
 
@@ -45,6 +47,18 @@ def test_every_link_leads_somewhere(path: Path) -> None:
         if not to.exists() or (anchor and anchor not in anchors(to)):
             broken.append(f"{target}#{anchor}")
     assert [] == broken
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_on_a_page_could_be_typed(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ION_CLIENT_SECRET", "asked for otherwise")
+    (tmp_path / "events.jsonl").touch()
+    for fence in FENCE.finditer(path.read_text()):
+        for command in COMMAND.findall(fence[0]):
+            parse(command)
 
 
 def test_every_page_is_in_the_index() -> None:

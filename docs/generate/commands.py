@@ -25,7 +25,8 @@ runs on the directory `--data` (`ULTRAVIOLET_DATA`, by default `ultraviolet-data
 its database itself. These options are left out below.
 
 `--json` prints JSON for programs and nothing else on stdout. Its fields are those named below: within a release series
-fields are added, never renamed or removed. What is a list is one array, whole, in the order it is shown in.
+fields are added, never renamed or removed. What is a list is one array, whole, in the order it is shown in;
+only `ultraviolet changes` prints one object a line, because it may go on.
 `--watch` shows the same again every two seconds, until Ctrl-C.
 """
 _LEFT_OUT = {"url", "key", "data", "help", "install_completion", "show_completion"}

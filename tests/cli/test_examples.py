@@ -22,7 +22,7 @@ ALL = every("ultraviolet", TREE)
 
 def parse(typed: str) -> str:
     """Let Typer read what was typed, down to the last command, and give its whole name; raises where it would refuse."""
-    words = shlex.split(typed.partition(" > ")[0].partition(" | ")[0])
+    words = shlex.split(typed.partition(" > ")[0].partition(" | ")[0], comments=True)
     command, path, rest = TREE, words[0], words[1:]
     while True:
         context = command.make_context(path, rest)

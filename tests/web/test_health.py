@@ -82,7 +82,7 @@ def test_every_metric_that_dashboard_and_alerts_use_is_there(edge: Any, integrat
 
 def test_every_metric_is_in_the_documentation(edge: Any) -> None:
     answer = edge.send("GET", "/metrics").text
-    documented = (ROOT / "docs/operations.md").read_text()
+    documented = (ROOT / "docs/reference/metrics.md").read_text()
 
     names = set(re.findall(r"^# TYPE (ultraviolet_\w+)", answer, re.MULTILINE))
 

@@ -143,7 +143,8 @@ def resources(
 ) -> None:
     """List the resources that can be mirrored, or choose others. What is chosen again is read whole at once.
 
-    Examples: `ultraviolet integration resources`, `ultraviolet integration resources plant-1 --drop comments,user_notifications`
+    Examples: `ultraviolet integration resources plant-1`,
+    `ultraviolet integration resources plant-1 --drop comments,user_notifications`
     """
     path = f"/integrations/{session.integration(name)['id']}"
     if only or add or drop or everything:
@@ -151,7 +152,8 @@ def resources(
         chosen = {one["resource"] for one in listed if one["chosen"]}
         unknown = (_names(add) | _names(drop)) - {one["resource"] for one in listed}
         if unknown:
-            raise InvalidError(f"{', '.join(sorted(unknown))}: not a resource that is mirrored.")
+            near = did_you_mean(min(unknown), [one["resource"] for one in listed])
+            raise InvalidError(f"{', '.join(sorted(unknown))}: not a resource that is mirrored.{near}")
         chosen = (_names(only) if only else chosen | _names(add)) - _names(drop)
         session.api.patch(path, {"resources": None if everything else sorted(chosen)})
     session.show_list(session.api.items(f"{path}/resources", 1000), RESOURCES, "ION has nothing to mirror.")

@@ -90,18 +90,21 @@ def run(connection: "Connection", query: str) -> tuple[list[str], list[Sequence[
     except DBAPIError as error:
         connection.rollback()
         says = str(error.orig).strip()
-        raise SqlError(f"The database says: {says}{_near(connection, says)}") from error
+        raise SqlError(f"The database says: {says}{_near(connection, query, says)}") from error
 
 
-def _near(connection: "Connection", says: str) -> str:
+def _near(connection: "Connection", query: str, says: str) -> str:
     """Give the views or columns that may have been meant where the database knows no such one."""
     found = _UNKNOWN.search(says)
     if found is None:
         return ""
     view, column = found["view"] or found["view2"], found["column"] or found["column2"]
-    query = f"SELECT DISTINCT {'view' if view else 'name'} FROM view_columns"
+    known = connection.exec_driver_sql("SELECT view, name FROM view_columns").all()
+    asked = {one.lower() for one in re.findall(r"\w+", query)}
+    names = {row[0] for row in known} if view else {row[1] for row in known if row[0] in asked}
     name = (view or column).rpartition(".")[2]
-    return did_you_mean(name, [str(row[0]) for row in connection.exec_driver_sql(query)])
+    near = did_you_mean(name, sorted(names))
+    return f".{near}" if near else ""
 
 
 def _formats(connection: "Connection") -> bool:

@@ -53,6 +53,7 @@ from ultraviolet.hub.replay import Range, Replayed
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.site import Site
+from ultraviolet.hub.spool import Spool
 from ultraviolet.hub.targets import LOOPBACK, Targets
 from ultraviolet.hub.watchdog import Watchdog, duty
 from ultraviolet.ion.catalog import Catalog, load
@@ -90,7 +91,8 @@ class Hub:
         self.changes = Broadcast()
         self._duties = duties_of(store.engine, role)
         self._messenger: Messenger | None = None
-        self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came)
+        self._spool = _spool(settings)
+        self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came, self._spool)
         self.controllers: dict[int, Controllers] = {}
         self.field_indexes = FieldIndexes(store)
         self._indexer = Indexer(store, catalog, self.changes, self.controllers.keys)
@@ -144,6 +146,7 @@ class Hub:
             self._messenger.start()
             self.changes.carry = self._messenger.say
         await self.ingest.refresh()
+        self.ingest.drain()
         await self.reload()
         self._keeper = asyncio.create_task(self._keep_up(), name="integrations")
         if self.role != "web":
@@ -173,8 +176,10 @@ class Hub:
         return self._keeper is None or not self._keeper.done()
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Let go of the database and the spool."""
         self.store.close()
+        if self._spool:
+            self._spool.close()
 
     async def client(self, integration_id: int) -> IonClient:
         """Give the client of an integration; heal, fetch, verify and set-up share its budget."""
@@ -279,7 +284,13 @@ class Hub:
         """Judge how much the mirror of an integration can be trusted now."""
         at_work = self.controllers.get(integration.id)
         problem = at_work.problem if at_work else problems.of(connection, integration.id)
-        known = Now(times.present(), problem, heals=self.settings.heal, trouble=self.store.trouble)
+        known = Now(
+            times.present(),
+            problem,
+            heals=self.settings.heal,
+            trouble=self.store.trouble,
+            spooled=self.ingest.spooled,
+        )
         return freshness.of(connection, self.catalog.following(integration.resources), integration, known)
 
     async def resume_verify(self, verification_id: int) -> None:
@@ -441,3 +452,7 @@ class Hub:
 def _on_this_machine(public_url: str) -> Sequence[str]:
     """Where a hub may send requests to though not public: to its own machine, while it serves nobody else."""
     return LOOPBACK if urlsplit(public_url).hostname in ("localhost", "127.0.0.1", "::1") else ()
+
+
+def _spool(settings: Settings) -> Spool | None:
+    return Spool(settings.spool, settings.spool_megabytes * 1_000_000) if settings.spool else None
