@@ -8,9 +8,7 @@ from tests.sinks import http_sink
 
 def test_a_key_that_ion_refuses_is_told_and_so_is_its_end(start_ion: Any, start_hub: Any, wait: Any) -> None:
     ion = start_ion()
-    hub = start_hub(
-        ULTRAVIOLET_ALERT_SECONDS="0.2", ULTRAVIOLET_WATCH_SECONDS="0.2", ULTRAVIOLET_PRIVATE_TARGETS="on"
-    )
+    hub = start_hub(ULTRAVIOLET_ALERT_SECONDS="0.2", ULTRAVIOLET_WATCH_SECONDS="0.2")
     integration = hub.connect(ion)
     with http_sink() as sink:
         added = msgspec.json.decode(

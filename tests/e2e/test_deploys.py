@@ -4,9 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,17 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.conftest import HubProcess, wait_for
+from tests.conftest import wait_for
+from tests.service import Service
 
 from ultraviolet.cli.connect import find_running
 
 ION = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
 RATE = 200
-GIVEN = """import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.set_inheritable(3, True)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
-os.execv(sys.executable, [sys.executable, "-m", "ultraviolet", *sys.argv[2:]])"""
 
 
 class Deliveries:
@@ -113,46 +106,6 @@ def nothing_was_lost(hub: Any, sent: Deliveries) -> None:
     assert hub.stored_events() == sent.acknowledged
 
 
-class Service:
-    """What systemd is to the hub: it holds the socket, hands it over, and is told when the hub is ready."""
-
-    def __init__(self, folder: Path, store_url: str | None) -> None:
-        self.folder = folder
-        self.data = folder / "data"
-        self.listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self.port = self.listening.getsockname()[1]
-        self.told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.told.bind(str(folder / "notify"))
-        self.told.settimeout(60)
-        self.store_url = store_url
-        self.environment = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify")}
-        if store_url:
-            self.environment["ULTRAVIOLET_DATABASE_URL"] = store_url
-
-    def start(self, *options: str) -> HubProcess:
-        """Start it, and wait until it says that it is ready."""
-        command = [sys.executable, "-c", GIVEN, str(self.listening.fileno()), "serve"]
-        command += ["--port", str(self.port), "--data", str(self.data), *options]
-        with (self.folder / "hub.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                command,
-                pass_fds=[self.listening.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self.environment,
-            )
-        while "READY=1" not in (said := self.told.recv(100).decode()):
-            pass
-        assert f"MAINPID={self.process.pid}" in said
-        return HubProcess(f"http://127.0.0.1:{self.port}", self.process, self.data, self.store_url)
-
-    def stop(self) -> None:
-        """Ask it to end, which it does in order."""
-        self.process.terminate()
-        assert self.process.wait(30) == 0
-
-
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Callable[[str | None], Service]]:
     made: list[Service] = []
@@ -163,9 +116,7 @@ def service(tmp_path: Path) -> Iterator[Callable[[str | None], Service]]:
 
     yield make
     for one in made:
-        one.stop()
-        one.told.close()
-        one.listening.close()
+        one.close()
 
 
 def test_processes_behind_one_address_are_replaced(service: Any, postgresql: Any, wait: Any) -> None:

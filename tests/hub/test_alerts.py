@@ -49,7 +49,9 @@ class Watched(Door):
 
     def add(self, kind: Any, address: str, name: str = "someone") -> tuple[Any, str | None]:
         return self.hub.store.write_now(
-            lambda c: destinations.add(c, self.hub.secrets, "ada", name, kind, address)
+            lambda c: destinations.add(
+                c, self.hub.secrets, self.hub.targets, "ada", name=name, kind=kind, address=address
+            )
         )
 
     def later(self, **more: float) -> None:
@@ -68,7 +70,7 @@ class Watched(Door):
 
 
 def opened(store_url: str, data: Path, **more: Any) -> Hub:
-    given = {"alert_seconds": 0.0, "private_targets": True, **more}
+    given = {"alert_seconds": 0.0, "allowed_targets": ("127.0.0.1",), **more}
     return Hub.open(Settings(data=data, database_url=store_url, public_url="http://hub.test", **given))
 
 
@@ -218,9 +220,12 @@ def test_mail_goes_by_starttls_with_a_password(
     ("kind", "address", "says"),
     [
         ("email", "not an address", "no e-mail address"),
-        ("slack", "ftp://chat.example/x", "https://"),
-        ("webhook", "https://user:word@host.example/", "no name and password"),
-        ("webhook", "http:///nowhere", "names a host"),
+        ("slack", "ftp://chat.example/x", "not an http address"),
+        ("slack", "http://chat.example/x", "not encrypted"),
+        ("webhook", "https://169.254.169.254/x", "not a public address"),
+        ("webhook", "https://user:word@host.example/", "name or password"),
+        ("webhook", "http:///nowhere", "with a host"),
+        ("webhook", "https://[nonsense/", "Invalid IPv6"),
     ],
 )
 def test_an_address_that_makes_no_sense_is_refused(door: Watched, kind: str, address: str, says: str) -> None:
@@ -228,15 +233,15 @@ def test_an_address_that_makes_no_sense_is_refused(door: Watched, kind: str, add
         door.add(kind, address)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "169.254.169.254"])
-def test_a_private_network_is_called_only_where_allowed(tmp_path: Path, host: str, sink: Sink) -> None:
-    door = Watched(opened(f"sqlite:///{tmp_path / 'hub.db'}", tmp_path, private_targets=False))
-    added, _ = door.add("webhook", sink.url.replace("127.0.0.1", host))
+def test_where_a_name_leads_is_looked_at_when_it_is_called(tmp_path: Path, sink: Sink) -> None:
+    url = f"sqlite:///{tmp_path / 'hub.db'}"
+    door = Watched(opened(url, tmp_path, allowed_targets=("192.0.2.0/24",)))
+    added, _ = door.add("webhook", f"https://localhost:{sink.url.split(':')[2]}")
 
     tested = run(alarm.test(door.hub, added.id))
 
     assert not tested.last_well
-    assert "ULTRAVIOLET_PRIVATE_TARGETS=on" in (tested.last_result or "")
+    assert "ULTRAVIOLET_ALLOWED_TARGETS" in (tested.last_result or "")
     assert sink.posts == []
     door.hub.close()
 

@@ -4,7 +4,6 @@ import html
 import re
 from typing import Any
 
-import msgspec
 from standardwebhooks import Webhook
 from tests.sinks import http_sink
 
@@ -41,6 +40,12 @@ def test_what_was_done_is_listed(signed_in: Any) -> None:
     assert "bob" in page
 
 
+def test_what_a_key_started_is_listed_too(signed_in: Any, integration: dict[str, Any]) -> None:
+    signed_in.api("POST", f"/integrations/{integration['id']}/fetches", {"mode": "full"})
+    (entry,) = [one for one in signed_in.get("/audit")["items"] if one["action"] == "fetch.start"]
+    assert (entry["actor"], entry["subject"], entry["detail"]["mode"]) == ("key:test", "plant", "full")
+
+
 def test_the_about_page_names_versions_and_licences(signed_in: Any) -> None:
     page = signed_in.send("GET", "/settings/about").text
     assert "htmx.org" in page
@@ -49,7 +54,6 @@ def test_the_about_page_names_versions_and_licences(signed_in: Any) -> None:
 
 
 def test_alerts_are_added_tested_and_removed(signed_in: Any) -> None:
-    signed_in.hub.settings = msgspec.structs.replace(signed_in.hub.settings, private_targets=True)
     with http_sink() as sink:
         shown = signed_in.submit(
             "/settings/alerts", name="night shift", kind="webhook", address=sink.url

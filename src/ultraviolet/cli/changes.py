@@ -1,6 +1,7 @@
 """`ultraviolet changes`: what changed in the mirror, in order, and what changes from now on."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -42,32 +43,31 @@ def changes(
 ) -> None:
     """List every change of the mirror in the order it came about, each once.
 
-    With --follow and no --cursor only what comes from now on; with --json one JSON object a line.
+    With --follow and no --cursor only what comes from now on; then --json prints one object a line.
 
     Example: `ultraviolet changes --follow --resource purchase_orders --json`
     """
-    found = session.integration(integration)["id"]
-    place = cursor or ("now" if follow else None)
-    left = limit
-    while left > 0:
-        asked = 1000 if follow else min(left, 1000)
-        page = session.api.get("/changes", integration=found, resource=resource, cursor=place, limit=asked)
-        _show(session, page["items"], lines=follow)
-        place = page["next"]
-        left -= 0 if follow else len(page["items"])
-        if page["more"]:
-            continue
-        if not follow:
-            return
-        session.api.pause(LOOK_EVERY)
+    asked = {"integration": session.integration(integration)["id"], "resource": resource}
+    if follow:
+        _follow(session, asked, cursor or "now")
+    session.show_list(_behind(session, asked, cursor, limit), COLUMNS, "Nothing changed.")
 
 
-def _show(session: Session, items: list[Json], *, lines: bool) -> None:
-    if session.as_json:
-        for item in items:
-            typer.echo(output.as_line(item))
-    elif items and lines:
-        for item in items:
-            typer.echo("  ".join(str(output.dig(item, key)) for key in COLUMNS.values()))
-    elif items:
-        output.write_table(items, COLUMNS)
+def _behind(session: Session, asked: Json, cursor: str | None, limit: int) -> Iterator[Json]:
+    """Go through what there is, page after page."""
+    more = True
+    while more and limit > 0:
+        page = session.api.get("/changes", **asked, cursor=cursor, limit=min(limit, 1000))
+        yield from page["items"]
+        cursor, more, limit = page["next"], page["more"], limit - len(page["items"])
+
+
+def _follow(session: Session, asked: Json, cursor: str) -> NoReturn:
+    while True:
+        page = session.api.get("/changes", **asked, cursor=cursor, limit=1000)
+        for item in page["items"]:
+            told = "  ".join(str(output.dig(item, key)) for key in COLUMNS.values())
+            typer.echo(output.as_line(item) if session.as_json else told)
+        cursor = page["next"]
+        if not page["more"]:
+            session.api.pause(LOOK_EVERY)

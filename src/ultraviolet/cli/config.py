@@ -52,7 +52,6 @@ SETTINGS = (
     ),
     Setting("ULTRAVIOLET_MAIL_FROM", "sender of alerts", "ultraviolet@localhost"),
     Setting("ULTRAVIOLET_ALERT_SECONDS", "how long something needs a person before anyone is told", "60"),
-    Setting("ULTRAVIOLET_PRIVATE_TARGETS", "on: alerts may go to addresses in private networks", "off"),
     Setting(
         "ULTRAVIOLET_API_RATE_LIMIT", "requests a minute of one API key to one process; 0: no limit", "6000"
     ),

@@ -146,9 +146,7 @@ class Operations(Core):
         """Tell in one sentence whether the mirror can be trusted now, why not, and for each resource what proved it when."""
         return self._ask("GET", f"/integrations/{part(integration)}/freshness", (Trust,))
 
-    def list_integration_resources(
-        self, integration: str | int, *, limit: int | None = None
-    ) -> Iterator[Choosable]:
+    def list_choosable(self, integration: str | int, *, limit: int | None = None) -> Iterator[Choosable]:
         """List every resource that can be mirrored, by domain: whether it is chosen, and how many objects there are.
 
         Choose others with `resources` of the integration itself.

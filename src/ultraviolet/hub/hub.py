@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from ultraviolet import times
 from ultraviolet.errors import ConflictError, InvalidError
 from ultraviolet.hub import (
+    audit,
     event_files,
     fetch,
     freshness,
@@ -238,6 +239,10 @@ class Hub:
         """Ask for a fetch; the controller does it. `accept_absence` lets it delete however many objects are gone."""
 
         def ask(connection: Connection) -> int:
+            name = integrations.get(connection, integration_id).name
+            audit.record(
+                connection, actor, "fetch.start", name, {"mode": mode, "accept_absence": accept_absence}
+            )
             return fetch.request(connection, integration_id, mode, actor, accept_absence=accept_absence)
 
         fetch_id = await self.store.write(ask)
@@ -255,7 +260,12 @@ class Hub:
         found = await self.store.read(lambda c: integrations.get(c, integration_id))
         if found.paused:
             raise ConflictError(f"“{found.name}” is paused; resume it, then verify.")
-        number = await self.store.write(lambda c: verifications.request(c, integration_id, actor, sample))
+
+        def ask(connection: Connection) -> int:
+            audit.record(connection, actor, "verification.start", found.name, {"sample": sample})
+            return verifications.request(connection, integration_id, actor, sample)
+
+        number = await self.store.write(ask)
         self._wake(integration_id, "verify")
         while wait and await self._verifying(number):  # noqa: ASYNC110  another process may be doing it
             await asyncio.sleep(_ASK_AGAIN)
@@ -279,6 +289,10 @@ class Hub:
     async def replay(self, actor: str, wanted: Range, *, dry_run: bool = False) -> Replayed:
         """Let a range of events go through the live path again, or tell what that would change."""
         found = await self.store.read(lambda c: replay.chosen(c, wanted))
+        if not dry_run:
+            given = {name: said for name, said in msgspec.structs.asdict(wanted).items() if said is not None}
+            count = sum(map(len, found.values()))
+            await self.store.write(lambda c: audit.record(c, actor, "event.replay", f"{count} events", given))
         do = replay.rehearse if dry_run else replay.run
         parts = [await do(await self.site(id_), seqs) for id_, seqs in found.items()]
         if not dry_run:
@@ -290,9 +304,13 @@ class Hub:
 
     async def import_events(self, integration_id: int, actor: str, lines: Sequence[Line]) -> Imported:
         """Take in events that another hub recorded; they go through the live path."""
-        work = functools.partial(
-            event_files.add, catalog=self.catalog, integration_id=integration_id, lines=lines
-        )
+
+        def work(connection: Connection) -> Imported:
+            name = integrations.get(connection, integration_id).name
+            done = event_files.add(connection, self.catalog, integration_id, lines)
+            audit.record(connection, actor, "event.import", name, {"added": done.added})
+            return done
+
         done = await self.store.write(work)
         log.info("event.imported", integration_id=integration_id, actor=actor, added=done.added)
         self._wake(integration_id, "apply")

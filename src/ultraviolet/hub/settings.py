@@ -60,8 +60,6 @@ class Settings(msgspec.Struct, frozen=True):
     """ULTRAVIOLET_MAIL_FROM: the sender of alerts."""
     alert_seconds: float = 60.0
     """ULTRAVIOLET_ALERT_SECONDS: how long something needs a person before anyone is told, or has to be gone."""
-    private_targets: bool = False
-    """ULTRAVIOLET_PRIVATE_TARGETS: on lets alerts go to addresses in private networks."""
     api_rate_limit: int = 6000
     """ULTRAVIOLET_API_RATE_LIMIT: requests a minute that one API key or person may make; 0 does not limit."""
     heal: bool = True
@@ -92,7 +90,6 @@ class Settings(msgspec.Struct, frozen=True):
             smtp_url=_secret(found, "ULTRAVIOLET_SMTP_URL"),
             mail_from=found.get("ULTRAVIOLET_MAIL_FROM") or "ultraviolet@localhost",
             alert_seconds=_seconds(found, "ULTRAVIOLET_ALERT_SECONDS", 60.0),
-            private_targets=_switch(found, "ULTRAVIOLET_PRIVATE_TARGETS", "off"),
             api_rate_limit=_count(found, "ULTRAVIOLET_API_RATE_LIMIT", 6000),
             heal=_switch(found, "ULTRAVIOLET_HEAL"),
         )
@@ -145,9 +142,9 @@ def _listed(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in environment.get(name, "").split(",") if part.strip())
 
 
-def _switch(environment: Mapping[str, str], name: str, usual: str = "on") -> bool:
-    """Read a switch: on or off."""
-    value = environment.get(name, usual).strip().lower()
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    """Read a switch that is on unless it says off."""
+    value = environment.get(name, "on").strip().lower()
     if value not in ("on", "off"):
         raise InvalidError(f"{name} is {value}; it can be on or off")
     return value == "on"

@@ -372,14 +372,12 @@ def _sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.isolation_level = None  # transactions are begun by Store, not guessed by the driver
-        for pragma in (
-            "auto_vacuum=INCREMENTAL",  # before the first table: so that what is removed can be given back in small steps
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "busy_timeout=10000",
-            "cache_size=-32000",
-        ):
+        connection.execute("PRAGMA busy_timeout=10000")
+        if not connection.execute("PRAGMA page_count").fetchone()[0]:
+            # Before the first table, so that what is removed can be given back in small steps; and only then, because
+            # this waits for whoever is writing.
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32000"):
             connection.execute(f"PRAGMA {pragma}")
 
     return engine

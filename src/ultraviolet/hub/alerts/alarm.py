@@ -20,6 +20,7 @@ from ultraviolet.hub.freshness import Freshness
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.hub.settings import Settings
+from ultraviolet.hub.targets import Targets
 from ultraviolet.mirror.store import Store, StoreUnavailableError
 from ultraviolet.mirror.tables import settings as facts
 from ultraviolet.times import now, present
@@ -54,6 +55,11 @@ class Hub(Protocol):
     @property
     def secrets(self) -> Secrets:
         """What opens the addresses."""
+        ...
+
+    @property
+    def targets(self) -> Targets:
+        """Where requests may go."""
         ...
 
     def freshness(self, connection: Connection, integration: Integration) -> Freshness:
@@ -155,7 +161,7 @@ async def send(hub: Hub, destination_id: int, told: list[Told]) -> tuple[bool, s
     """Send, and write down at the destination what came of it; gives whether it went well, and the words."""
     to = await hub.store.read(lambda c: destinations.opened(c, hub.secrets, destination_id))
     try:
-        well, says = True, await sending.send(hub.settings, to, told)
+        well, says = True, await sending.send(hub.settings, hub.targets, to, told)
     except NotSentError as error:
         well, says = False, str(error)
     log.info("alert.sent" if well else "alert.not_sent", destination=to.name, count=len(told), result=says)

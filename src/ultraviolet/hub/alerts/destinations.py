@@ -10,8 +10,9 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
-from ultraviolet.hub import audit, outward
+from ultraviolet.hub import audit
 from ultraviolet.hub.secrets import Secrets
+from ultraviolet.hub.targets import RefusedTargetError, Targets
 from ultraviolet.mirror.tables import alert_destinations
 from ultraviolet.times import now
 
@@ -50,7 +51,14 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 def add(
-    connection: Connection, secrets: Secrets, actor: str, name: str, kind: Kind, address: str
+    connection: Connection,
+    secrets: Secrets,
+    targets: Targets,
+    actor: str,
+    *,
+    name: str,
+    kind: Kind,
+    address: str,
 ) -> tuple[Destination, str | None]:
     """Add a destination; the secret that signs a webhook is returned here and never again.
 
@@ -59,7 +67,7 @@ def add(
     name, address = name.strip(), address.strip()
     if not name:
         raise InvalidError("A destination needs a name that says who reads it")
-    shown = _checked(kind, address)
+    shown = _checked(targets, kind, address)
     known = select(alert_destinations.c.id).where(alert_destinations.c.name == name)
     if connection.execute(known).scalar() is not None:
         raise ConflictError(f"There is already a destination named {name}")
@@ -121,15 +129,18 @@ def note(connection: Connection, destination_id: int, *, well: bool, says: str) 
     connection.execute(update(alert_destinations).where(where).values(**values))
 
 
-def _checked(kind: Kind, address: str) -> str:
+def _checked(targets: Targets, kind: Kind, address: str) -> str:
     """Check an address; gives what may be shown of it."""
     if kind == "email":
         parts = [part.strip() for part in address.split(",")]
         if not all(_EMAIL.fullmatch(part) for part in parts):
             raise InvalidError(f"{address} is no e-mail address; several are separated by commas")
         return ", ".join(parts)
-    outward.check(address)
-    place = urlsplit(address)
+    try:
+        targets.check(address)
+        place = urlsplit(address)
+    except (RefusedTargetError, ValueError) as error:
+        raise InvalidError(str(error)) from error
     return f"{place.scheme}://{place.netloc}/…"
 
 

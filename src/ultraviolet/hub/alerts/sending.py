@@ -16,13 +16,14 @@ import aiohttp
 import msgspec
 
 from ultraviolet.errors import InvalidError, UltravioletError
-from ultraviolet.hub import outward
 from ultraviolet.hub.alerts import messages
 from ultraviolet.hub.alerts.destinations import Opened
 from ultraviolet.hub.alerts.messages import Told
 from ultraviolet.hub.settings import Settings
+from ultraviolet.hub.targets import RefusedTargetError, Targets
 
 _TIMEOUT = 10.0
+_PATIENCE = aiohttp.ClientTimeout(total=_TIMEOUT)
 _PORTS = {"smtp": 587, "smtps": 465}
 
 
@@ -71,13 +72,14 @@ def mail_server(url: str | None) -> MailServer:
     )
 
 
-async def send(settings: Settings, to: Opened, told: Sequence[Told]) -> str:
+async def send(settings: Settings, targets: Targets, to: Opened, told: Sequence[Told]) -> str:
     """Tell a destination; gives what came of it in words, raises NotSentError with the same."""
     try:
         if to.kind == "email":
             message = messages.email(told, settings.public_url, settings.mail_from, to.address)
             return await asyncio.to_thread(_mail, mail_server(settings.smtp_url), message)
-        return await _post_all(settings, to, told)
+        async with targets.session() as session:
+            return await _post_all(session, settings.public_url, to, told)
     except InvalidError as error:
         raise NotSentError(str(error)) from error
 
@@ -116,22 +118,19 @@ def _connect(server: MailServer) -> smtplib.SMTP:
     return smtp
 
 
-async def _post_all(settings: Settings, to: Opened, told: Sequence[Told]) -> str:
+async def _post_all(session: aiohttp.ClientSession, public_url: str, to: Opened, told: Sequence[Told]) -> str:
     """Post one message to a chat, one for each alert to a program."""
+    if to.kind == "slack":
+        return await _post(session, to, messages.chat(told, public_url), "")
     says = ""
-    async with outward.session(private=settings.private_targets, timeout=_TIMEOUT) as session:
-        if to.kind == "slack":
-            return await _post(session, settings, to, messages.chat(told, settings.public_url), "")
-        for one in told:
-            # The same number for the same message, so that whoever gets it twice can tell.
-            id_ = f"msg_{one.alert.id}_{one.what}" if one.alert.id else f"msg_test_{time.time_ns()}"
-            says = await _post(session, settings, to, messages.event(one, settings.public_url), id_)
+    for one in told:
+        # The same number for the same message, so that whoever gets it twice can tell.
+        id_ = f"msg_{one.alert.id}_{one.what}" if one.alert.id else f"msg_test_{time.time_ns()}"
+        says = await _post(session, to, messages.event(one, public_url), id_)
     return says
 
 
-async def _post(
-    session: aiohttp.ClientSession, settings: Settings, to: Opened, message: dict[str, Any], id_: str
-) -> str:
+async def _post(session: aiohttp.ClientSession, to: Opened, message: dict[str, Any], id_: str) -> str:
     body = msgspec.json.encode(message)
     headers = {"content-type": "application/json", "user-agent": "ultraviolet"}
     if to.signing_secret:
@@ -140,9 +139,9 @@ async def _post(
         headers |= {"webhook-id": id_, "webhook-timestamp": str(moment), "webhook-signature": signature}
     host = urlsplit(to.address).hostname
     try:
-        if not settings.private_targets:
-            outward.check_literal(to.address)
-        async with session.post(to.address, data=body, headers=headers, allow_redirects=False) as answer:
+        async with session.post(
+            to.address, data=body, headers=headers, allow_redirects=False, timeout=_PATIENCE
+        ) as answer:
             if 200 <= answer.status < 300:  # noqa: PLR2004
                 return f"{host} answered {answer.status}"
             raise NotSentError(f"{host} answered {answer.status}")
@@ -158,6 +157,8 @@ def _reason(error: BaseException) -> str:
             return f"{error.smtp_code} {said.decode(errors='replace') if isinstance(said, bytes) else said}"[
                 :200
             ]
+        case RefusedTargetError():
+            return str(error)
         case aiohttp.ClientConnectorError():
             return str(error.os_error)
         case TimeoutError():

@@ -53,7 +53,9 @@ async def add_destination(
 ) -> AddedDestination:
     """Let alerts go somewhere; send a test next."""
     added, secret = await hub.store.write(
-        lambda c: destinations.add(c, hub.secrets, caller.name, data.name, data.kind, data.address)
+        lambda c: destinations.add(
+            c, hub.secrets, hub.targets, caller.name, name=data.name, kind=data.kind, address=data.address
+        )
     )
     values: dict[str, Any] = msgspec.structs.asdict(added)
     return AddedDestination(**values, secret=secret)

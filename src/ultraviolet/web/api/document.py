@@ -25,8 +25,8 @@ _TAGS = {
     "fetches": "Reading a whole integration.",
     "verifications": "Mirror and ION compared.",
     "proof": "What webhooks alone would have left wrong.",
+    "alerts": "What needs a person, and who is told of it.",
     "access": "Who may do what, and who did.",
-    "alerts": "What needs a person, and who is told.",
     "status": "The hub at a glance.",
 }
 _HEADERS: dict[str, Json] = {

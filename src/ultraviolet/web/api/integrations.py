@@ -123,7 +123,7 @@ async def get_freshness(hub: GivenHub, integration: FromPath[str]) -> Trust:
 
 
 @get("/integrations/{integration:str}/resources", guards=[at_least("viewer")], tags=TAGS)
-async def list_integration_resources(hub: GivenHub, integration: FromPath[str]) -> Page[Choosable]:
+async def list_choosable(hub: GivenHub, integration: FromPath[str]) -> Page[Choosable]:
     """List every resource that can be mirrored, by domain: whether it is chosen, and how many objects there are.
 
     Choose others with `resources` of the integration itself.
@@ -151,5 +151,5 @@ HANDLERS = [
     pause_integration,
     resume_integration,
     get_freshness,
-    list_integration_resources,
+    list_choosable,
 ]

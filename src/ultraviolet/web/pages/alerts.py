@@ -31,7 +31,9 @@ async def add(
     sent = await request.form()
     name, kind, address = str(sent.get("name", "")), _kind(sent.get("kind")), str(sent.get("address", ""))
     added, secret = await hub.store.write(
-        lambda c: destinations.add(c, hub.secrets, caller.name, name, kind, address)
+        lambda c: destinations.add(
+            c, hub.secrets, hub.targets, caller.name, name=name, kind=kind, address=address
+        )
     )
     shown = Shown(f"Secret that signs what goes to {added.name}", secret) if secret else None
     return await _page(request, hub, render, shown)

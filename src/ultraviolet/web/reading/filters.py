@@ -15,7 +15,7 @@ from sqlalchemy.sql.selectable import FromClause
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog, Link, Relation, Resource
 from ultraviolet.mirror import dialect
-from ultraviolet.mirror.tables import links, objects
+from ultraviolet.mirror.tables import link_kinds, links, objects
 from ultraviolet.near_misses import did_you_mean
 from ultraviolet.times import canonical
 from ultraviolet.web.reading.tables import Column, columns
@@ -136,14 +136,17 @@ class Filters:
         self, resource: Resource, relation: Relation, wanted: Any, of: FromClause, depth: int
     ) -> ColumnElement[bool]:
         target, other, tie = self._catalog.resources[relation.resource], objects.alias(), links.alias()
+        kind = select(link_kinds.c.id).where(
+            link_kinds.c.resource == target.name,
+            link_kinds.c.field == relation.key,
+            link_kinds.c.target_resource == resource.name,
+        )
         return (
             select(other.c.id)
             .where(
                 tie.c.integration_id == of.c.integration_id,
-                tie.c.target_resource == resource.name,
                 tie.c.target_id == of.c.id,
-                tie.c.resource == target.name,
-                tie.c.field == relation.key,
+                tie.c.kind == kind.scalar_subquery(),
                 *_current(other, of, target),
                 other.c.id == tie.c.id,
                 self._all(target, wanted, other, depth + 1),
