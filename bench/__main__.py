@@ -16,9 +16,12 @@ BENCHMARKS = (
     "local-ion-plant",
     "ingest",
     "apply",
+    "ingest-during-fetch",
     "visible",
     "fetch",
+    "verify",
     "freshness",
+    "scale",
     "pages",
     "start",
 )

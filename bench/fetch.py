@@ -70,7 +70,7 @@ def _measured(
     ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, small: Run, repeats: int
 ) -> list[Figure]:
     runs = [
-        (_hub(ion, folder / f"{store}-{number}", new), asyncio.run(_download(ion)))
+        (_hub(ion, folder / f"{store}-{number}", new), asyncio.run(download(ion)))
         for number in range(repeats)
     ]
     for hub, bare in runs:
@@ -108,14 +108,14 @@ def _hub(ion: LocalIonProcess, data: Path, new: NewDatabase) -> Run:
         given = {"name": "bench", "api_url": ion.url, "auth_url": ion.url, "requests_per_second": RATE}
         given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
         integration = hub.api("POST", "/integrations", given)
-        fetched = wait_for(lambda: _over(hub, integration["id"]), 3600, "the first fetch")
+        fetched = wait_for(lambda: over(hub, integration["id"]), 3600, "the first fetch")
         expect("state of the fetch", "done", fetched["state"])
         took = datetime.fromisoformat(fetched["finished_at"]) - datetime.fromisoformat(fetched["started_at"])
         processor, memory = processor_seconds(hub.child.process.pid), most_resident(hub.child.process.pid)
     return Run(took.total_seconds(), *_kept(address), processor, memory)
 
 
-def _over(hub: HubProcess, integration_id: int) -> dict[str, Any] | None:
+def over(hub: HubProcess, integration_id: int) -> dict[str, Any] | None:
     """Give the first fetch, which the hub begins by itself, once it is over."""
     items = hub.api("GET", f"/integrations/{integration_id}/fetches")["items"]
     return next((item for item in items if item["state"] in ("done", "failed")), None)
@@ -134,7 +134,7 @@ def _checksum(found: Iterable[tuple[str, str]]) -> str:
     return sha256(msgspec.json.encode(sorted(found))).hexdigest()
 
 
-async def _download(ion: LocalIonProcess) -> Run:
+async def download(ion: LocalIonProcess) -> Run:
     """Read every page as the hub asks for it."""
     catalog, at_once = load(), asyncio.Semaphore(AT_ONCE)
     offered = Offered.whole(catalog)

@@ -1,9 +1,12 @@
 """A PostgreSQL server of the tests: from its wheel, in a folder of its own, gone when they end."""
 
 import itertools
+import os
+import signal
 import subprocess
 import tempfile
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -56,6 +59,17 @@ class Postgresql:
     def stop(self) -> None:
         """End it, as a failing machine would: connections break."""
         self._server.stop()
+
+    def kill(self) -> None:
+        """Kill all of it with kill -9."""
+        locks = [self._folder / "postmaster.pid", self._folder / ".s.PGSQL.5432.lock"]
+        pid = locks[0].read_text().splitlines()[0]
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in [pid, *children]:
+            with suppress(ProcessLookupError):
+                os.kill(int(each), signal.SIGKILL)
+        for lock in locks:  # in a container nobody may reap the process, which then would count as running
+            lock.unlink(missing_ok=True)
 
     def start(self) -> None:
         """Bring it back."""

@@ -37,6 +37,7 @@ PAGES = {
     "settings": "/settings",
     "alerts": "/settings/alerts",
     "audit-log": "/settings/audit",
+    "retention": "/settings/retention",
     "about": "/settings/about",
     "not-found": "/integrations/99",
 }

@@ -18,6 +18,9 @@ BUDGETED = {
     "visible",
     "fetch",
     "freshness",
+    "ingest-during-fetch",
+    "scale",
+    "verify",
     "pages",
     "start",
 }

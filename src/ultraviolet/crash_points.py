@@ -27,6 +27,8 @@ CrashPoint = Literal[
     "verify.settling",
     "retention.keys_forgotten",
     "retention.removed",
+    "spool.kept",
+    "spool.drained",
 ]
 CRASH_POINTS: tuple[CrashPoint, ...] = get_args(CrashPoint)
 

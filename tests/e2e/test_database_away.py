@@ -1,5 +1,6 @@
 """The database goes away and comes back: nothing is lost, everyone is told, and nobody has to do anything."""
 
+import json
 import threading
 import time
 import urllib.error
@@ -82,3 +83,46 @@ def test_a_hub_waits_for_a_database_that_is_still_starting(
 
     back.join()
     assert hub.api("GET", "/integrations")["items"] == []
+
+
+def test_with_a_spool_deliveries_go_on_and_none_is_lost_whoever_is_killed(
+    start_hub: Any, server: Postgresql, tmp_path: Any, wait: Any
+) -> None:
+    url = server.new_database()
+    given = {"store_url": url, "data": tmp_path / "hub" / "data"}
+    hub = start_hub("--spool", str(tmp_path / "spool"), **given)
+    nowhere = {"api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
+    new = {"name": "plant", "client_id": "id", "client_secret": "secret", **nowhere}
+    integration = hub.api("POST", "/integrations", new)
+    minted = hub.api("POST", f"/integrations/{integration['id']}/webhook-urls", {"name": "by hand"})
+    token = minted["url"].rsplit("/", 1)[1]
+    sent: list[str] = []
+
+    def deliver(hub: Any, count: int) -> None:
+        for _ in range(count):
+            sent.append(str(len(sent)))
+            told = {"eventId": sent[-1], "resource": "SUPPLIERS", "action": "UPDATE", "id": 7}
+            assert ask("POST", f"{hub.url}/hooks/{token}", json.dumps(told).encode())[0] == 200
+
+    deliver(hub, 3)
+    server.kill()
+    deliver(hub, 10)
+    assert ask("POST", f"{hub.url}/hooks/uvh_unknown", b"{}")[0] == 503
+    assert "ultraviolet_spool_deliveries 10.0" in ask("GET", f"{hub.url}/metrics")[2]
+    ready = ask("GET", f"{hub.url}/readyz?verbose=", accept="application/json")
+    assert (ready[0], "10 deliveries wait in the spool" in ready[2]) == (503, True)
+    hub.child.process.kill()
+    hub.child.process.wait()
+    server.start()
+
+    second = start_hub("--spool", str(tmp_path / "spool"), ULTRAVIOLET_CRASH_AT="spool.drained:2", **given)
+    wait(lambda: len(second.stored_events()) == len(sent), 30, "what the first hub had acknowledged")
+    server.kill()
+    deliver(second, 10)
+    server.start()
+    wait(lambda: second.child.process.poll() is not None, 30, "a death between database and spool")
+
+    third = start_hub("--spool", str(tmp_path / "spool"), **given)
+    wait(lambda: "ultraviolet_spool_deliveries 0.0" in ask("GET", f"{third.url}/metrics")[2], 30, "drained")
+    events = third.api("GET", "/events?limit=100")["items"]
+    assert [event["event_id"] for event in reversed(events)] == sent

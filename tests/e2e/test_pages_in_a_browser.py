@@ -40,6 +40,7 @@ PAGES = {
     "/settings": None,
     "/settings/alerts": None,
     "/settings/audit": None,
+    "/settings/retention": None,
     "/settings/about": None,
     "/settings/users/1/sessions": None,
     "/account": None,

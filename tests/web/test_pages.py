@@ -77,6 +77,7 @@ def test_pages_allow_no_inline_script(signed_in: Any) -> None:
         "/settings",
         "/settings/alerts",
         "/settings/audit",
+        "/settings/retention",
         "/settings/about",
         "/settings/users/1/sessions",
         "/account",

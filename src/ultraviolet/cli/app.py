@@ -24,6 +24,7 @@ from ultraviolet.cli import (
     objects,
     processes,
     proof,
+    retention,
     secret_keys,
     setup,
     sql,
@@ -48,6 +49,7 @@ app.add_typer(db.app, name="db", rich_help_panel="Processes")
 app.add_typer(secret_keys.app, name="secrets", rich_help_panel="Processes")
 app.add_typer(ion.app, name="ion", rich_help_panel="Processes")
 app.add_typer(integrations.app, name="integration")
+retention.add_to(integrations.app)
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(setup.app, name="setup")
 app.add_typer(fetches.app, name="fetch")

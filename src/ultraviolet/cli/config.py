@@ -68,6 +68,8 @@ SETTINGS = (
     Setting("ULTRAVIOLET_OIDC_ROLES_CLAIM", "claim that has the groups", "groups"),
     Setting("ULTRAVIOLET_OIDC_DEFAULT_ROLE", "role of who is in no such group", "refused"),
     Setting("ULTRAVIOLET_OIDC_DOMAINS", "domains of e-mail addresses let in, comma separated", "all"),
+    Setting("ULTRAVIOLET_SPOOL", "folder where `serve` keeps deliveries while the database is away", "none"),
+    Setting("ULTRAVIOLET_SPOOL_MEGABYTES", "how much one process keeps there at most", "1000"),
     Setting("ULTRAVIOLET_HEAL", "off: no read of what is stale, to measure what webhooks alone do", "on"),
     Setting("ULTRAVIOLET_ROLE", "what `serve` does: all, web or worker", "all"),
     Setting("ULTRAVIOLET_WORKERS", "processes of `serve`, on PostgreSQL", "1"),

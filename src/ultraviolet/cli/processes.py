@@ -1,5 +1,6 @@
 """`ultraviolet serve`: the hub as a process."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,11 @@ def serve(
     workers: int = typer.Option(
         1, min=1, envvar="ULTRAVIOLET_WORKERS", help="Processes behind this address; needs PostgreSQL."
     ),
+    spool: Path | None = typer.Option(
+        None,
+        envvar="ULTRAVIOLET_SPOOL",
+        help="Folder where deliveries are kept, and acknowledged, while the database is away.",
+    ),
     fd: int | None = typer.Option(None, hidden=True, help="A socket that listens already."),
 ) -> None:
     """Run the hub: pages, API and webhook deliveries, and the duties of its integrations.
@@ -45,5 +51,7 @@ def serve(
     from ultraviolet.web import server
 
     logs.configure()
+    if spool:
+        os.environ["ULTRAVIOLET_SPOOL"] = str(spool.absolute())  # for processes that this one starts too
     port = port or free_port(host=host)
     server.serve(server.ServeOptions(host=host, port=port, data=data, role=role, workers=workers, fd=fd))

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, func, select
 from ultraviolet import traces
 from ultraviolet.crash_points import crash_point
 from ultraviolet.hub import events, fetch, metrics, verifications, webhook_urls
+from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.events import Taken
 from ultraviolet.hub.fetch import Fetcher, Mode
 from ultraviolet.hub.heal import Healer
@@ -29,10 +30,16 @@ from ultraviolet.times import present
 
 _BATCH = 500
 _LOOK_AGAIN = 1.0
-"""Seconds after which a controller looks without having been woken."""
+"""Seconds between two looks of the lookout, which wakes whom there is something to do for."""
 _GATHER = 0.1
 """Seconds in which more news of the same objects may come before they are read."""
 _POLL_EVERY = 1.0
+_POLLS_A_SECOND = 10.0
+"""Polls of quiet integrations that a process does; up to so many integrations are each polled every second."""
+_LOOKS_A_SECOND = 1.0
+"""Looks of watchdogs that a process does; it takes more than sixty integrations to make one wait for its turn."""
+_LIVELY = 60.0
+"""Seconds after a change in which an integration is not quiet."""
 _POLL_OVERLAP = timedelta(seconds=10)
 _LOST_EVERY = 60.0
 _LONGEST_PAUSE = 60.0
@@ -41,20 +48,32 @@ log = structlog.get_logger()
 
 
 class Controllers:
-    """The controllers of one integration."""
+    """The controllers of one integration; what has nothing to do waits to be woken, and costs nothing."""
 
     def __init__(
-        self, site: Site, watch: Callable[[], Awaitable[float]] | None = None, *, heal: bool = True
+        self,
+        integration_id: int,
+        changes: Broadcast,
+        open_site: Callable[[], Awaitable[Site]],
+        watch: Callable[[Site], Callable[[], Awaitable[float]]] | None = None,
+        *,
+        heal: bool = True,
+        beside: Callable[[], int] = lambda: 1,
     ) -> None:
-        self._site = site
+        """`beside` tells how many integrations this process does this for: quiet ones share its polls and looks."""
+        self._id = integration_id
+        self._changes = changes
+        self._open_site = open_site
+        self._site: Site | None = None
+        self._healer: Healer | None = None
         self._watch = watch
         self._heals = heal
-        self._healer = Healer(site)
+        self._beside = beside
         self._tasks: list[asyncio.Task[None]] = []
         self._wakes = {
             name: asyncio.Event() for name in ("apply", "heal", "fetch", "poll", "verify", "watch")
         }
-        self._lost_at = float("-inf")
+        self._lost_at = self._lively_at = float("-inf")
         self._problems: dict[str, str] = {}
 
     @property
@@ -63,20 +82,37 @@ class Controllers:
         return next(iter(self._problems.values()), None)
 
     def start(self) -> None:
-        """Begin."""
-        duties: dict[str, Callable[[], Awaitable[float]]] = {
-            "apply": self._apply,
-            "heal": self._heal,
-            "fetch": self._fetch,
-            "poll": self._poll,
-            "verify": self._verify,
+        """Begin: those that look after the tables wait for the lookout, those that ask ION begin by and by."""
+        duties: dict[str, tuple[Callable[[], Awaitable[float | None]], float | None]] = {
+            "apply": (self._apply, None),
+            "heal": (self._heal, None),
+            "fetch": (self._fetch, None),
+            "verify": (self._verify, None),
+            "poll": (self._poll, self._some_of(_POLLS_A_SECOND)),
         }
         if self._watch:
-            duties["watch"] = self._watch
+            duties["watch"] = (self._look, self._some_of(_LOOKS_A_SECOND))
         if not self._heals:
             del duties["heal"], duties["poll"]
-        for name, duty in duties.items():
-            self._tasks.append(asyncio.create_task(self._forever(name, duty), name=f"{name}-{self._site.id}"))
+        for name, (duty, first) in duties.items():
+            self._tasks.append(
+                asyncio.create_task(self._forever(name, duty, first), name=f"{name}-{self._id}")
+            )
+
+    async def _at(self) -> Site:
+        """Give the site, opened when it is first needed: most of a thousand integrations rest."""
+        if self._site is None:
+            self._site = await self._open_site()
+        return self._site
+
+    def _turn(self, per_second: float) -> float:
+        """Give the seconds until all integrations of this process have had their turn."""
+        return self._beside() / per_second
+
+    def _some_of(self, per_second: float) -> float:
+        """Give a moment within the first turn, so that a thousand do not begin at once."""
+        turn = self._turn(per_second)
+        return random.uniform(0, turn) if turn > _POLL_EVERY else 0.0  # noqa: S311
 
     async def stop(self) -> None:
         """End, between two transactions."""
@@ -84,30 +120,35 @@ class Controllers:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        await self._healer.stop()
+        if self._healer:
+            await self._healer.stop()
 
     def wake(self, name: str) -> None:
         """Let a controller look at once."""
         self._wakes[name].set()
 
-    async def _forever(self, name: str, duty: Callable[[], Awaitable[float]]) -> None:
-        """Do a duty again and again: it returns how long to rest unless woken."""
-        failures = 0
+    async def _forever(
+        self, name: str, duty: Callable[[], Awaitable[float | None]], rest: float | None
+    ) -> None:
+        """Rest until woken, or so long, then do a duty, again and again: it returns how long to rest then."""
+        failures, wake = 0, self._wakes[name]
         while True:
+            if rest is None:
+                await wake.wait()
+            elif rest > 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(wake.wait(), rest)
+            wake.clear()
             try:
                 rest = await duty()
                 failures = 0
                 self._problems.pop(name, None)
             except Exception as error:  # noqa: BLE001  a controller outlives whatever goes wrong
                 failures += 1
-                rest = min(_LONGEST_PAUSE, 0.5 * 2**failures) * random.uniform(0.8, 1.2)  # noqa: S311
-                self._report(name, error, rest)
-                await asyncio.sleep(rest)
-                continue
-            wake = self._wakes[name]
-            with suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), rest)
-            wake.clear()
+                pause = min(_LONGEST_PAUSE, 0.5 * 2**failures) * random.uniform(0.8, 1.2)  # noqa: S311
+                self._report(name, error, pause)
+                await asyncio.sleep(pause)
+                rest = 0.0
 
     def _report(self, name: str, error: Exception, rest: float) -> None:
         known = isinstance(error, IonUnauthorizedError) or hasattr(error, "kind")
@@ -116,20 +157,21 @@ class Controllers:
         log.warning(
             "controller.failed",
             controller=name,
-            integration_id=self._site.id,
+            integration_id=self._id,
             error=f"{type(error).__name__}: {error}",
             rest=round(rest, 1),
             exc_info=not known,
         )
-        self._site.changes.publish("integration", self._site.id)
+        self._changes.publish("integration", self._id)
 
-    async def _apply(self) -> float:
-        site = self._site
+    async def _apply(self) -> None:
+        site = await self._at()
         while True:
             self._wakes["apply"].clear()
             began = time.time_ns()
             taken = await site.store.write(lambda c: events.take(c, site.catalog, site.id, _BATCH))
             if taken.count:
+                self._lively_at = _clock()
                 await self._trace(began, taken)
                 crash_point("apply.committed")
                 site.tell(taken.changes)
@@ -139,14 +181,15 @@ class Controllers:
             if taken.lost:
                 await self._find_lost()
             if taken.count < _BATCH:
-                return _LOOK_AGAIN
+                return
 
     async def _trace(self, began: int, taken: Taken) -> None:
         """Lead from the deliveries of a batch to the versions it made."""
         if traces.on():
-            told = await self._site.store.read(lambda c: events.traces_of(c, taken.seqs))
+            site = await self._at()
+            told = await site.store.read(lambda c: events.traces_of(c, taken.seqs))
             made = {
-                "integration_id": self._site.id,
+                "integration_id": site.id,
                 "events": taken.count,
                 "versions": versions(taken.changes),
             }
@@ -155,15 +198,15 @@ class Controllers:
 
     async def _find_lost(self) -> None:
         """An event that could not be understood says that something changed: let a fetch find out what."""
-        moment = asyncio.get_running_loop().time()
+        site, moment = await self._at(), _clock()
         if moment - self._lost_at > _LOST_EVERY:
             self._lost_at = moment
             why = "an event that was not understood"
-            await self._site.store.write(lambda c: fetch.request(c, self._site.id, "incremental", why))
+            await site.store.write(lambda c: fetch.request(c, site.id, "incremental", why))
             self.wake("fetch")
 
-    async def _heal(self) -> float:
-        healer = self._healer
+    async def _heal(self) -> float | None:
+        healer = self._healer = self._healer or Healer(await self._at())
         await asyncio.sleep(_GATHER)
         while True:
             self._wakes["heal"].clear()
@@ -171,32 +214,42 @@ class Controllers:
             if not done.full:
                 break
         due = await healer.next_due()
-        return _LOOK_AGAIN if due is None else min(_LOOK_AGAIN, max(0.0, _seconds_until(due)))
+        soon = None if due is None else max(0.0, _seconds_until(due))
+        return soon if soon is None or soon < _LOOK_AGAIN else None
 
-    async def _fetch(self) -> float:
-        site = self._site
+    async def _fetch(self) -> float | None:
+        site = await self._at()
         waiting = await site.store.write(lambda c: _due_fetch(c, site.id))
         if waiting is None:
-            return _LOOK_AGAIN
+            return None
         with traces.span("fetch", root=True, integration_id=site.id, fetch_id=waiting[0], mode=waiting[1]):
             await Fetcher(site).run(*waiting)
         self.wake("heal")
         return 0.0
 
     async def _poll(self) -> float:
+        """Read what is silent: each second while the plant is at work, else by turns with the other integrations."""
+        site = await self._at()
         changed = 0
-        for resource in self._site.catalog.silent:
-            if self._site.reader.reads(resource):
-                changed += await Fetcher(self._site).poll(resource, _POLL_OVERLAP)
+        for resource in site.catalog.silent:
+            if site.reader.reads(resource):
+                changed += await Fetcher(site).poll(resource, _POLL_OVERLAP)
         if changed:
+            self._lively_at = _clock()
             self.wake("heal")
-        return _POLL_EVERY
+        lively = _clock() - self._lively_at < _LIVELY
+        return _POLL_EVERY if lively else max(_POLL_EVERY, self._turn(_POLLS_A_SECOND))
 
-    async def _verify(self) -> float:
-        site = self._site
+    async def _look(self) -> float:
+        assert self._watch
+        rest = await self._watch(await self._at())()
+        return max(rest, self._turn(_LOOKS_A_SECOND))
+
+    async def _verify(self) -> float | None:
+        site = await self._at()
         asked_for = await site.store.read(lambda c: verifications.unfinished(c, site.id))
         if asked_for is None:
-            return _LOOK_AGAIN
+            return None
         await Verifier(site).run(asked_for)
         return 0.0
 
@@ -241,6 +294,10 @@ def _last(connection: Connection, integration_id: int, modes: tuple[str, ...]) -
 
 def _has_come(schedule: str, last: str) -> bool:
     return next(CronSim(schedule, datetime.fromisoformat(last))) <= present()
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _seconds_until(moment: str) -> float:

@@ -87,6 +87,8 @@ class Now(msgspec.Struct, frozen=True):
     heals: bool = True
     trouble: str | None = None
     """Why the hub's database could not be written."""
+    spooled: int = 0
+    """Deliveries that wait in the spool of this process."""
 
 
 NOT_CHOSEN = "Not chosen for this integration: what was mirrored is kept and not followed"
@@ -215,6 +217,9 @@ def _causes(
     found = findings.recent(connection, integration.id, _MOST, standing=True)
     if now.trouble:
         yield Cause("store", now.trouble, "make room on its disk and see that the hub may write there")
+    if now.spooled:
+        says = f"{now.spooled} deliveries wait in the spool"
+        yield Cause("spool", says, "nothing: they go into the database in order", red=False)
     yield from _found(found)
     if (
         now.problem

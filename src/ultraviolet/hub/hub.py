@@ -46,12 +46,14 @@ from ultraviolet.hub.freshness import Freshness, Now
 from ultraviolet.hub.indexer import Indexer
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.integrations import Integration
+from ultraviolet.hub.lookout import Lookout
 from ultraviolet.hub.provider_people import Rules
 from ultraviolet.hub.reader import Reader
 from ultraviolet.hub.replay import Range, Replayed
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.site import Site
+from ultraviolet.hub.spool import Spool
 from ultraviolet.hub.targets import LOOPBACK, Targets
 from ultraviolet.hub.watchdog import Watchdog, duty
 from ultraviolet.ion.catalog import Catalog, load
@@ -66,7 +68,6 @@ _LOOK_AGAIN = 5.0
 """Seconds after which integrations are looked at again, for changes that nobody told of."""
 _LOOK_AGAIN_FOR_DUTIES = 1.0
 """The same where other processes may die and leave their duties."""
-_EVERY = 1_000_000
 
 _ASK_AGAIN = 0.1
 
@@ -90,14 +91,16 @@ class Hub:
         self.changes = Broadcast()
         self._duties = duties_of(store.engine, role)
         self._messenger: Messenger | None = None
-        self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came)
+        self._spool = _spool(settings)
+        self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came, self._spool)
         self.controllers: dict[int, Controllers] = {}
         self.field_indexes = FieldIndexes(store)
         self._indexer = Indexer(store, catalog, self.changes, self.controllers.keys)
         self._alarm = Alarm(self)
         self._setting_up: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._attention: defaultdict[int, Attention] = defaultdict(Attention)
-        self._known: dict[int, Integration] = {}
+        self._known: dict[int, str] = {}
+        self._lookout = Lookout(store)
         self._noted: dict[int, str | None] = {}
         self._clients: dict[int, tuple[Integration, IonClient]] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -143,6 +146,7 @@ class Hub:
             self._messenger.start()
             self.changes.carry = self._messenger.say
         await self.ingest.refresh()
+        self.ingest.drain()
         await self.reload()
         self._keeper = asyncio.create_task(self._keep_up(), name="integrations")
         if self.role != "web":
@@ -172,8 +176,10 @@ class Hub:
         return self._keeper is None or not self._keeper.done()
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Let go of the database and the spool."""
         self.store.close()
+        if self._spool:
+            self._spool.close()
 
     async def client(self, integration_id: int) -> IonClient:
         """Give the client of an integration; heal, fetch, verify and set-up share its budget."""
@@ -278,7 +284,13 @@ class Hub:
         """Judge how much the mirror of an integration can be trusted now."""
         at_work = self.controllers.get(integration.id)
         problem = at_work.problem if at_work else problems.of(connection, integration.id)
-        known = Now(times.present(), problem, heals=self.settings.heal, trouble=self.store.trouble)
+        known = Now(
+            times.present(),
+            problem,
+            heals=self.settings.heal,
+            trouble=self.store.trouble,
+            spooled=self.ingest.spooled,
+        )
         return freshness.of(connection, self.catalog.following(integration.resources), integration, known)
 
     async def resume_verify(self, verification_id: int) -> None:
@@ -319,25 +331,32 @@ class Hub:
     async def reload(self) -> None:
         """Let controllers follow the integrations: new, changed, paused, resumed and removed ones."""
         async with self._reloading:
-            found = await self.store.read(lambda c: integrations.list_page(c, limit=_EVERY))
-            mine = await self._duties.claim({i.id for i in found if not i.paused})
-            wanted = {i.id: i for i in found if i.id in mine}
+            running = await self.store.read(integrations.running)
+            mine = await self._duties.claim(set(running))
+            wanted = {id_: changed for id_, changed in running.items() if id_ in mine}
             for id_ in [*self.controllers]:
-                if id_ not in wanted or wanted[id_].updated_at != self._known[id_].updated_at:
+                if wanted.get(id_) != self._known[id_]:
                     await self.controllers.pop(id_).stop()
             await self._duties.let_go(mine)
-            for id_, integration in wanted.items():
-                if id_ not in self.controllers:
-                    self._known[id_] = integration
-                    site = await self.site(id_)
-                    self.controllers[id_] = Controllers(site, self._watch(site), heal=self.settings.heal)
-                    self.controllers[id_].start()
+            new = wanted.keys() - self.controllers.keys()
+            for id_ in new:
+                self._known[id_] = wanted[id_]
+                self.controllers[id_] = self._controllers(id_)
+            for id_ in new:
+                self.controllers[id_].start()
             metrics.at_work(len(self.controllers))
+        await self._lookout.look(self.controllers, self._wake, new=bool(new))
 
-    def _watch(self, site: Site) -> Callable[[], Awaitable[float]] | None:
-        """Give the watchdog's duty; what healing is off for is to see what webhooks alone would leave."""
-        if not self.settings.heal:
-            return None
+    def _controllers(self, integration_id: int) -> Controllers:
+        """Make the controllers of an integration; what healing is off for is to see what webhooks alone would leave."""
+        heals = self.settings.heal
+        open_site = functools.partial(self.site, integration_id)
+        beside = functools.partial(len, self.controllers)
+        watch = self._watch if heals else None
+        return Controllers(integration_id, self.changes, open_site, watch, heal=heals, beside=beside)
+
+    def _watch(self, site: Site) -> Callable[[], Awaitable[float]]:
+        """Give the watchdog's duty."""
         watchdog = Watchdog(self, self.ingest, site, functools.partial(self._wake, site.id))
         return duty(watchdog, self.settings.watch_seconds)
 
@@ -361,18 +380,24 @@ class Hub:
         log.warning("clock.behind", seconds=round(times.CLOCK.ahead()), goes_on_from=times.now())
 
     async def _keep_up(self) -> None:
-        beaten = time.monotonic()
+        """Look each second whether there is something to do, and now and then whom for."""
+        beaten = reloaded = time.monotonic()
         pause = _LOOK_AGAIN_FOR_DUTIES if self._messenger else _LOOK_AGAIN
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), pause)
+                await asyncio.wait_for(self._look.wait(), _LOOK_AGAIN_FOR_DUTIES)
+            asked = self._look.is_set()
             self._look.clear()
             try:
                 if time.monotonic() - beaten > heartbeat.EVERY:
                     beaten = time.monotonic()
                     await self.store.keep(heartbeat.beat)
-                await self.reload()
-                await self._note_problems()
+                if asked or time.monotonic() - reloaded >= pause:
+                    reloaded = time.monotonic()
+                    await self.reload()
+                    await self._note_problems()
+                else:
+                    await self._lookout.look(self.controllers, self._wake)
             except StoreUnavailableError as error:
                 log.warning("integrations.not_followed", error=str(error))
                 await self._rest()  # another process may have the duties once the database is back
@@ -427,3 +452,7 @@ class Hub:
 def _on_this_machine(public_url: str) -> Sequence[str]:
     """Where a hub may send requests to though not public: to its own machine, while it serves nobody else."""
     return LOOPBACK if urlsplit(public_url).hostname in ("localhost", "127.0.0.1", "::1") else ()
+
+
+def _spool(settings: Settings) -> Spool | None:
+    return Spool(settings.spool, settings.spool_megabytes * 1_000_000) if settings.spool else None

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.delivery_counts import DeliveryCounts, Outcome
 from ultraviolet.hub.secrets import Secrets, digest
+from ultraviolet.hub.spool import Kept, Spool, SpoolFullError
 from ultraviolet.hub.webhook_urls import UrlEntry, active
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import Envelope, decode
@@ -54,6 +56,8 @@ _END_REPLACED = text(
     WHERE state = 'rotated' AND id IN (SELECT id FROM older)"""
 )
 
+_INTEGRATIONS = text("SELECT id FROM integrations")
+
 
 class Verdict(msgspec.Struct, frozen=True):
     """What became of a delivery."""
@@ -61,11 +65,9 @@ class Verdict(msgspec.Struct, frozen=True):
     status: int
 
 
-class _Waiting(msgspec.Struct):
+class _Waiting(Kept):
     """A delivery on its way to the disk."""
 
-    row: dict[str, Any]
-    form: SignatureFormat | None
     done: "asyncio.Future[Verdict]"
     trace: str | None = None
 
@@ -87,12 +89,15 @@ class Ingest:
         secrets: Secrets,
         changes: Broadcast,
         wake: Callable[[int], None],
+        spool: Spool | None = None,
     ) -> None:
         self._store = store
         self._catalog = catalog
         self._secrets = secrets
         self._changes = changes
         self._wake = wake
+        self._spool = spool
+        self._draining: asyncio.Task[None] | None = None
         self._urls: Mapping[bytes, UrlEntry] = {}
         self._read_at = -_REREAD_AFTER
         self._away_until = 0.0
@@ -104,7 +109,7 @@ class Ingest:
 
     async def submit(self, token: str, headers: Mapping[str, str], body: bytes) -> Verdict:
         """Judge one delivery and keep it; a 2xx means it is on disk."""
-        if time.monotonic() < self._away_until:
+        if self._is_away and (self._spool is None or not self.knows(token)):
             if known := self._urls.get(digest(token)):
                 self._counts.note(known.url_id, "put_off")
             return Verdict(503)
@@ -149,12 +154,32 @@ class Ingest:
         """Finish what has begun."""
         if self._committing:
             await asyncio.gather(self._committing, return_exceptions=True)
+        if self._draining:
+            self._draining.cancel()
+            await asyncio.gather(self._draining, return_exceptions=True)
         await self._counts.close()
+
+    @property
+    def spooled(self) -> int:
+        """How many deliveries wait in the spool of this process."""
+        return self._spool.waiting if self._spool else 0
+
+    def drain(self) -> None:
+        """Let what is in the spool go into the database, as soon as that takes it."""
+        if self.spooled and (self._draining is None or self._draining.done()):
+            self._draining = asyncio.create_task(self._drain(), name="spool")
+
+    @property
+    def _is_away(self) -> bool:
+        return time.monotonic() < self._away_until
 
     async def _url(self, token: str) -> UrlEntry | None:
         hashed = digest(token)
-        age = time.monotonic() - self._read_at
-        if age > _REREAD_AFTER or (hashed not in self._urls and age > _UNKNOWN_REREAD_AFTER):
+        if hashed in self._urls and (self._is_away or self.spooled):
+            self._read_at = time.monotonic() - _REREAD_AFTER  # nobody waits for a database that is away
+        elif (age := time.monotonic() - self._read_at) > _REREAD_AFTER or (
+            hashed not in self._urls and age > _UNKNOWN_REREAD_AFTER
+        ):
             self._read_at = time.monotonic()
             # An address that is known goes on being good; one that is not cannot be told from a wrong one.
             with contextlib.suppress(Exception) if hashed in self._urls else contextlib.nullcontext():
@@ -166,6 +191,9 @@ class Ingest:
         while self._waiting:
             fair = _in_turn(self._waiting)
             group, self._waiting = fair[:_LARGEST_GROUP], fair[_LARGEST_GROUP:]
+            if self._spool and (self._is_away or self._spool.waiting):  # in order: first what came before
+                await self._set_aside(group)
+                continue
             try:
                 with traces.span(
                     "deliveries.commit",
@@ -179,21 +207,70 @@ class Ingest:
                 if away:
                     self._away_until = time.monotonic() + _ASK_AGAIN_AFTER
                 log.warning("delivery.not_kept", count=len(group), error=str(error), exc_info=not away)
-                _answer(group, Verdict(503))
-                self._count(group, "put_off")
+                if away and self._spool:
+                    await self._set_aside(group)
+                else:
+                    _answer(group, Verdict(503))
+                    self._count(group, "put_off")
                 continue
             crash_point("ingest.committed")
             _answer(group, Verdict(200))
             self._count(group, "taken")
-            for integration_id in {w.row["integration_id"] for w in group}:
-                self._wake(integration_id)
-                self._changes.publish("event", integration_id)
+            self._tell(group)
 
     def _count(self, group: Sequence[_Waiting], outcome: Outcome) -> None:
         for url_id, count in Counter(w.row["webhook_url_id"] for w in group).items():
             self._counts.note(url_id, outcome, count)
 
-    def _commit(self, connection: Connection, group: Sequence[_Waiting]) -> None:
+    async def _set_aside(self, group: Sequence[_Waiting]) -> None:
+        """Keep deliveries in the spool; where it is full or fails, ION is to send them again."""
+        assert self._spool
+        try:
+            await self._spool.keep([Kept(w.row, w.form) for w in group])
+        except (SpoolFullError, sqlite3.Error) as error:
+            log.warning("delivery.not_spooled", count=len(group), error=str(error) or error.__doc__)
+            _answer(group, Verdict(503))
+            self._count(group, "put_off")
+        else:
+            crash_point("spool.kept")
+            _answer(group, Verdict(200))
+            self._count(group, "taken")
+        self.drain()
+
+    async def _drain(self) -> None:
+        """Bring the spool into the database in order; what was brought is forgotten only then, so that nothing is lost."""
+        spool = self._spool
+        assert spool
+        count = 0
+        while found := await spool.first(_LARGEST_GROUP):
+            kept = [one for _, one in found]
+            try:
+                await self._store.keep(lambda connection, kept=kept: self._commit_known(connection, kept))
+            except Exception as error:
+                if not isinstance(error, StoreUnavailableError):
+                    log.exception("spool.not_drained")
+                await asyncio.sleep(_ASK_AGAIN_AFTER)
+                continue
+            crash_point("spool.drained")
+            await spool.forget(found[-1][0])
+            count += len(found)
+            self._tell(kept)
+        log.info("spool.drained", count=count)
+
+    def _commit_known(self, connection: Connection, kept: Sequence[Kept]) -> None:
+        """Commit but for what belongs to an integration that was removed since."""
+        known = set(connection.execute(_INTEGRATIONS).scalars())
+        lost = sum(one.row["integration_id"] not in known for one in kept)
+        if lost:
+            log.warning("spool.of_removed_integration", count=lost)
+        self._commit(connection, [one for one in kept if one.row["integration_id"] in known])
+
+    def _tell(self, group: Sequence[Kept]) -> None:
+        for integration_id in {w.row["integration_id"] for w in group}:
+            self._wake(integration_id)
+            self._changes.publish("event", integration_id)
+
+    def _commit(self, connection: Connection, group: Sequence[Kept]) -> None:
         record(connection, [w.row for w in group])
         for url_id in {w.row["webhook_url_id"] for w in group}:
             mine = [w for w in group if w.row["webhook_url_id"] == url_id]

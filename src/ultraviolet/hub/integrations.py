@@ -1,12 +1,13 @@
 """Integrations: the ION environments this hub is connected to, with their credentials and schedules."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Protocol, cast
 
 import aiohttp
 import msgspec
 from cronsim import CronSim, CronSimError
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, Text, delete, insert, select, type_coerce, update
 
 from ultraviolet import times
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
@@ -169,6 +170,12 @@ def find(connection: Connection, id_or_name: str | int) -> Integration:
     )
 
 
+def running(connection: Connection) -> dict[int, str]:
+    """Give the integrations that are not paused, and when each was last changed."""
+    query = select(integrations.c.id, integrations.c.updated_at).where(~integrations.c.paused)
+    return {row.id: row.updated_at for row in connection.execute(query)}
+
+
 def list_page(connection: Connection, after: int = 0, limit: int = 100) -> list[Integration]:
     """Read integrations in the order they were added."""
     query = select(integrations).where(integrations.c.id > after).order_by(integrations.c.id).limit(limit)
@@ -244,11 +251,23 @@ async def test(hub: Testing, integration_id: int) -> TestResult:
 
 
 def offered(connection: Connection, catalog: Catalog, integration_id: int) -> Offered:
-    """Tell what this ION offers of the contract; all of it until a test has asked."""
-    kept: dict[str, list[str]] | None = _row(connection, integration_id)["offered"]
-    if not kept:
-        return Offered.whole(catalog)
-    return Offered({name: frozenset(members) for name, members in kept.items()})
+    """Tell what this ION offers of the contract; all of it until a test has asked.
+
+    Most IONs offer the same, so what was told alike is held once.
+    """
+    query = select(type_coerce(integrations.c.offered, Text())).where(integrations.c.id == integration_id)
+    kept = connection.execute(query).scalar()
+    return _offered(kept) if kept else _whole(catalog)
+
+
+@lru_cache(16)
+def _offered(kept: str) -> Offered:
+    return Offered(msgspec.json.decode(kept, type=dict[str, frozenset[str]]))
+
+
+@lru_cache(1)
+def _whole(catalog: Catalog) -> Offered:
+    return Offered.whole(catalog)
 
 
 def keep_test(

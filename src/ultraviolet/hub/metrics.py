@@ -45,6 +45,20 @@ _REQUESTS = Histogram(
 )
 
 
+_SPOOLED = Gauge(
+    "ultraviolet_spool_deliveries",
+    "Deliveries acknowledged that wait in the spool for the database",
+    multiprocess_mode="livesum",
+)
+_SPOOL_BYTES = Gauge("ultraviolet_spool_bytes", "Their size", multiprocess_mode="livesum")
+
+
+def spooled(count: int, size: int) -> None:
+    """Note what waits in the spool."""
+    _SPOOLED.set(count)
+    _SPOOL_BYTES.set(size)
+
+
 def delivered(status: int, seconds: float) -> None:
     """Count a delivery."""
     _DELIVERIES.labels(_OUTCOMES.get(status, "other")).inc()

@@ -62,6 +62,10 @@ class Settings(msgspec.Struct, frozen=True):
     """ULTRAVIOLET_ALERT_SECONDS: how long something needs a person before anyone is told, or has to be gone."""
     api_rate_limit: int = 6000
     """ULTRAVIOLET_API_RATE_LIMIT: requests a minute that one API key or person may make; 0 does not limit."""
+    spool: Path | None = None
+    """ULTRAVIOLET_SPOOL: the folder where deliveries are kept while the database is away; none: ION is to send them again."""
+    spool_megabytes: int = 1000
+    """ULTRAVIOLET_SPOOL_MEGABYTES: how much one process keeps there at most."""
     heal: bool = True
     """ULTRAVIOLET_HEAL: off leaves the mirror to webhooks and scheduled fetches, to measure what healing does."""
 
@@ -91,6 +95,8 @@ class Settings(msgspec.Struct, frozen=True):
             mail_from=found.get("ULTRAVIOLET_MAIL_FROM") or "ultraviolet@localhost",
             alert_seconds=_seconds(found, "ULTRAVIOLET_ALERT_SECONDS", 60.0),
             api_rate_limit=_count(found, "ULTRAVIOLET_API_RATE_LIMIT", 6000),
+            spool=Path(spool) if (spool := found.get("ULTRAVIOLET_SPOOL")) else None,
+            spool_megabytes=_count(found, "ULTRAVIOLET_SPOOL_MEGABYTES", 1000),
             heal=_switch(found, "ULTRAVIOLET_HEAL"),
         )
 

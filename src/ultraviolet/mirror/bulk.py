@@ -104,6 +104,8 @@ def _type(table: Table, name: str) -> str:
 def _copy(connection: Connection, statement: str, rows: Tuples) -> None:
     import psycopg  # noqa: PLC0415  only users of PostgreSQL pay
 
+    if not connection.in_transaction():
+        connection.begin()  # else SQLAlchemy would see nothing to commit
     driver = cast("psycopg.Connection", connection.connection.dbapi_connection)
     try:
         with driver.cursor() as cursor, cursor.copy(statement.encode()) as copy:

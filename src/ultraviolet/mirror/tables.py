@@ -101,6 +101,7 @@ webhook_urls = Table(
         comment="deliveries with a wrong signature",
     ),
     Column("last_refused_at", Text),
+    Index("webhook_urls_by_integration", "integration_id"),
     Column("last_failure", Text, comment="what became of the last delivery that was not taken"),
     Column("last_failure_at", Text),
     comment="addresses minted for deliveries; the address itself is never stored",
@@ -287,6 +288,13 @@ fetches = Table(
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
     Column("error", Text),
+    Index("fetches_by_integration", "integration_id", "mode", "started_at"),
+    Index(
+        "fetches_running",
+        "integration_id",
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
     comment="passes over a whole integration",
 )
 
@@ -319,6 +327,12 @@ verifications = Table(
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
     Column("error", Text),
+    Index(
+        "verifications_running",
+        "integration_id",
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
     comment="comparisons of the mirror with ION, object by object",
 )
 

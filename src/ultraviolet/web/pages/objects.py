@@ -128,6 +128,7 @@ async def show_object(
             "then": objects.as_of(connection, *place, wanted) if wanted else None,
             "moments": objects.moments(connection, *place),
             "history": objects.history(connection, *place, None, _VERSIONS),
+            "history_since": objects.history_since(connection, chosen),
             "provenance": objects.provenance(connection, *place),
             "linked_from": objects.linked_from(connection, hub.catalog, *place),
         }

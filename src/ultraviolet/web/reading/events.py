@@ -98,7 +98,9 @@ def one(connection: Connection, seq: int) -> EventDetail:
     """Read one event whole; raises NotFoundError."""
     row = connection.execute(select(events, DELIVERIES).where(events.c.seq == seq)).mappings().one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no event {seq}.")
+        newest = connection.execute(select(func.max(events.c.seq))).scalar() or 0
+        gone = f"Event {seq} is no longer kept; what it changed is in the history of the object."
+        raise NotFoundError(gone if 0 < seq < newest else f"There is no event {seq}.")
     return _detail(row)
 
 

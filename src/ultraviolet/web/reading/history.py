@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, func, select, tupl
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Resource
 from ultraviolet.mirror.tables import objects, versions
-from ultraviolet.web.reading.objects import FieldChange, VersionShown, history, title
+from ultraviolet.web.reading.objects import FieldChange, VersionShown, history, history_since, title
 
 Clock = Literal["hub", "ion"]
 """Whose time is meant: when the mirror showed it, or when ION had it."""
@@ -62,12 +62,17 @@ def at(connection: Connection, place: Place, id_: str, moment: str) -> Then:
     """Read one object as it was; raises NotFoundError where it was not known yet."""
     found = _at(connection, place, [id_], moment).get(id_)
     if found is None:
+        _must_be_kept(connection, place, moment)
         raise NotFoundError(f"The mirror knew no {place.resource.name} {id_} at {moment}.")
     return found
 
 
 def list_at(connection: Connection, place: Place, moment: str, after: str | None, limit: int) -> list[Then]:
-    """Read a resource as it was, in the order of ids; what was deleted by then is left out."""
+    """Read a resource as it was, in the order of ids; what was deleted by then is left out.
+
+    Raises NotFoundError for a time of which not everything is kept any more.
+    """
+    _must_be_kept(connection, place, moment)
     found: list[Then] = []
     while len(found) < limit:
         ids = _ids(connection, place, after)
@@ -93,7 +98,11 @@ def compare(connection: Connection, place: Place, id_: str, since: str, until: s
 def differences(
     connection: Connection, place: Place, since: str, until: str, after: str | None, limit: int
 ) -> list[Difference]:
-    """Compare a resource at two times, in the order of ids; what is the same at both is left out."""
+    """Compare a resource at two times, in the order of ids; what is the same at both is left out.
+
+    Raises NotFoundError for a time of which not everything is kept any more.
+    """
+    _must_be_kept(connection, place, min(since, until))
     found: list[Difference] = []
     while len(found) < limit:
         ids = _moved(connection, place, since, until, after)
@@ -103,6 +112,15 @@ def differences(
             break
         after = ids[-1]
     return found[:limit]
+
+
+def _must_be_kept(connection: Connection, place: Place, moment: str) -> None:
+    """Refuse to tell of a time of which something was removed: what is left would look like all there was."""
+    since = history_since(connection, place.integration_id)
+    if since and moment < since:
+        raise NotFoundError(
+            f"History is kept since {since}; what was so at {moment} cannot be told any more."
+        )
 
 
 def _difference(id_: str, before: Then | None, after: Then | None) -> Difference | None:

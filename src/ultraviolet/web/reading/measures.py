@@ -1,5 +1,6 @@
 """What the tables say of the hub's health, in the form Prometheus takes; a few grouped queries for all integrations."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from ultraviolet.mirror.tables import (
     fetch_steps,
     fetches,
     integrations,
+    retention,
     stale,
     watermarks,
     webhook_urls,
@@ -38,6 +40,7 @@ def measures(connection: Connection) -> list[Metric]:
         *_fetches(connection, names),
         *_changes(connection, names),
         _drift(connection, names),
+        *_removed(connection, names),
         _size(connection),
     ]
 
@@ -137,13 +140,44 @@ def _fetches(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
         [((n,), t) for n, _, t in rows],
     )
     done = select(fetches.c.integration_id, fetches.c.state, func.count()).where(fetches.c.state != "running")
-    found = connection.execute(done.group_by(fetches.c.integration_id, fetches.c.state)).all()
+    ended = Counter[tuple[int, str]]()
+    for id_, state, count in connection.execute(done.group_by(fetches.c.integration_id, fetches.c.state)):
+        ended[id_, state] += count
+    for id_, totals in _totals(connection):  # a counter does not go back when old ones are removed
+        for tag, count in totals.items():
+            if tag.startswith("fetches."):
+                ended[id_, tag.removeprefix("fetches.")] += count
     yield _counter(
         "ultraviolet_fetches",
         "Fetches that ended, by how",
         ("integration", "state"),
-        [((names[r[0]], r[1]), r[2]) for r in found],
+        [((names[id_], state), count) for (id_, state), count in ended.items()],
     )
+
+
+def _removed(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
+    removed = Counter[tuple[str, str]]()
+    for id_, totals in _totals(connection):
+        for tag, count in totals.items():
+            removed[names[id_], tag.partition(".")[0]] += count
+    yield _counter(
+        "ultraviolet_retention_removed",
+        "What was removed of the past because it was kept long enough, by kind",
+        ("integration", "kind"),
+        removed.items(),
+    )
+    query = select(retention.c.integration_id, retention.c.ran_at).where(retention.c.ran_at.is_not(None))
+    yield _gauge(
+        "ultraviolet_retention_age_seconds",
+        "Since the last removal ended; one is due each day",
+        _ONE,
+        [((names[r.integration_id],), _age(r.ran_at)) for r in connection.execute(query)],
+    )
+
+
+def _totals(connection: Connection) -> list[tuple[int, dict[str, int]]]:
+    query = select(retention.c.integration_id, retention.c.totals)
+    return [(row.integration_id, row.totals or {}) for row in connection.execute(query)]
 
 
 def _changes(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:

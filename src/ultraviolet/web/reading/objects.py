@@ -22,7 +22,7 @@ from sqlalchemy import (
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.mirror import dialect, search_index
-from ultraviolet.mirror.tables import link_kinds, links, objects, stale, versions
+from ultraviolet.mirror.tables import link_kinds, links, objects, retention, stale, versions
 from ultraviolet.near_misses import did_you_mean
 from ultraviolet.web.reading import people
 from ultraviolet.web.reading.people import Person
@@ -162,10 +162,17 @@ def history(
     if before is not None:
         query = query.where(versions.c.version < before)
     rows = connection.execute(query).mappings().all()
-    docs: list[Mapping[str, Any]] = [*(row["doc"] for row in rows[1:]), {}]
+    docs: list[Mapping[str, Any] | None] = [row["doc"] for row in rows[1:]]
+    docs.append({} if rows and rows[-1]["version"] == 1 else None)
     made = [_version(row, older) for row, older in zip(rows, docs, strict=True)][:limit]
     by = people.who(connection, integration_id, made)
     return [msgspec.structs.replace(one, by=by.get(one.version)) for one in made]
+
+
+def history_since(connection: Connection, integration_id: int) -> str | None:
+    """Tell since when the history of an integration is whole; None: from the beginning."""
+    query = select(retention.c.history_since).where(retention.c.integration_id == integration_id)
+    return connection.execute(query).scalar()
 
 
 class Provenance(msgspec.Struct, frozen=True):
@@ -409,7 +416,8 @@ def _object(
     )
 
 
-def _version(row: RowMapping, older: Mapping[str, Any]) -> VersionShown:
+def _version(row: RowMapping, older: Mapping[str, Any] | None) -> VersionShown:
+    """Show a version beside the one before; where that is no longer kept, nothing is said of the old values."""
     doc: dict[str, Any] = row["doc"]
     changed: list[str] = row["changed"]
     left: Mapping[str, Any] = {} if row["change"] == "delete" else doc
@@ -417,7 +425,9 @@ def _version(row: RowMapping, older: Mapping[str, Any]) -> VersionShown:
         version=row["version"],
         change=row["change"],
         changed=changed,
-        changes=[FieldChange(name, older.get(name), left.get(name)) for name in changed],
+        changes=[]
+        if older is None
+        else [FieldChange(name, older.get(name), left.get(name)) for name in changed],
         fields=doc,
         source_time=row["source_time"],
         observed_at=row["observed_at"],

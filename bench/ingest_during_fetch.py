@@ -1,0 +1,101 @@
+"""`ingest-during-fetch`: deliveries acknowledged a second while a full fetch runs, beside the same hub without one.
+
+Both by the clock, in turn, by a whole hub: an integration that takes the deliveries, and another that is fetched.
+"""
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+from tests.conftest import HubProcess, make_start_hub, wait_for
+
+from bench.deliveries import requests
+from bench.frame import Budget, Figure, Scale, expect, figure
+from bench.hooks_server import set_up
+from bench.ingest import CONNECTIONS
+from bench.stores import NewDatabase, stores
+from bench.wire import Flood, flood
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.settings import Settings
+from ultraviolet.mirror import dialect
+from ultraviolet.testing import LocalIonProcess, running_local_ion
+
+OBJECTS = 30_000
+COUNTS = text("SELECT (SELECT count(*) FROM events), (SELECT count(DISTINCT event_id) FROM events)")
+
+
+def measure(scale: Scale) -> list[Figure]:
+    """Flood a hub without and with a fetch, in turn, on either store."""
+    with tempfile.TemporaryDirectory() as directory, stores() as found, ExitStack() as stack:
+        folder = Path(directory)
+        size = ["--size", str(scale.of(OBJECTS, 300))]
+        ion = stack.enter_context(running_local_ion(folder / "ion", size, seconds=600))
+        return [made for store, new in found.items() for made in _measured(ion, store, folder, new, scale)]
+
+
+def _measured(ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
+    data = folder / store / "data"
+    data.mkdir(parents=True)
+    address, number = new(data), scale.of(2000, CONNECTIONS * 2)
+    made = Hub.open(Settings(data=data, database_url=address, public_url="http://127.0.0.1"))
+    token = set_up(made)
+    made.close()
+    runs: list[tuple[Flood, Flood]] = []
+    with ExitStack() as stack:
+        hub = make_start_hub(stack, lambda _: data)(data=data, store_url=address)
+        url = f"{hub.url}/hooks/{token}"
+        given = {"name": "fetched", "api_url": ion.url, "auth_url": ion.url, "requests_per_second": 500}
+        given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
+        fetched = f"/integrations/{hub.api('POST', '/integrations', given)['id']}/fetches"
+        for turn in range(scale.repeats + 1):
+            wait_for(lambda: not _running(hub, fetched), 600, "no fetch")
+            alone = _flood(url, 1 + 2 * turn * number, number)
+            hub.api("POST", fetched, {"mode": "full"})
+            runs.append((_flood(url, 1 + (2 * turn + 1) * number, number), alone))
+        wait_for(lambda: not _running(hub, fetched), 600, "the last fetch")
+        expect("fetches", {"done"}, {one["state"] for one in hub.api("GET", fetched)["items"]})
+    expect("events and distinct ones", (2 * number * len(runs),) * 2, _counts(address))
+    return _figures(store, runs[1:])
+
+
+def _figures(store: str, runs: list[tuple[Flood, Flood]]) -> list[Figure]:
+    return [
+        figure(
+            "ingest-during-fetch",
+            store,
+            "deliveries/s",
+            [during.rate for during, _ in runs],
+            baseline=[alone.rate for _, alone in runs],
+            budget=Budget("at least", 0.7),
+            note="by the clock; beside the same hub without a fetch",
+        ),
+        figure(
+            "ingest-during-fetch: p99",
+            store,
+            "ms",
+            [during.percentile(99) * 1000 for during, _ in runs],
+            baseline=[alone.percentile(99) * 1000 for _, alone in runs],
+            budget=Budget("at most", 250, of="figure"),
+        ),
+    ]
+
+
+def _flood(url: str, first: int, number: int) -> Flood:
+    found = flood(url, requests(url, first, number), CONNECTIONS)
+    expect("statuses and answers", ({200}, number), (found.statuses, len(found.delays)))
+    return found
+
+
+def _running(hub: HubProcess, fetches: str) -> bool:
+    items: list[dict[str, Any]] = hub.api("GET", fetches)["items"]
+    return not items or any(one["state"] == "running" for one in items)
+
+
+def _counts(address: str) -> tuple[int, int]:
+    engine = dialect.make_engine(address)
+    with engine.connect() as connection:
+        found = connection.execute(COUNTS).one()
+    engine.dispose()
+    return found[0], found[1]

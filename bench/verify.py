@@ -1,0 +1,62 @@
+"""`verify`: comparing the whole mirror with the local ION, object by object, beside downloading the same pages."""
+
+import asyncio
+import tempfile
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+from tests.conftest import HubProcess, make_start_hub, wait_for
+
+from bench.fetch import RATE, download, over
+from bench.frame import Budget, Figure, Scale, expect, figure
+from bench.stores import NewDatabase, stores
+from ultraviolet.testing import LocalIonProcess, running_local_ion
+
+OBJECTS = 20_000
+
+
+def measure(scale: Scale) -> list[Figure]:
+    """Fetch once, then compare and download, in turn, on either store."""
+    with tempfile.TemporaryDirectory() as directory, stores() as found:
+        folder = Path(directory)
+        with running_local_ion(folder / "ion", ["--size", str(scale.of(OBJECTS, 100))], seconds=600) as ion:
+            return [_measured(ion, store, folder / store, new, scale) for store, new in found.items()]
+
+
+def _measured(ion: LocalIonProcess, store: str, data: Path, new: NewDatabase, scale: Scale) -> Figure:
+    (data / "data").mkdir(parents=True)
+    with ExitStack() as stack:
+        hub = make_start_hub(stack, lambda _: data)(data=data / "data", store_url=new(data / "data"))
+        given = {"name": "bench", "api_url": ion.url, "auth_url": ion.url, "requests_per_second": RATE}
+        given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
+        integration = hub.api("POST", "/integrations", given)["id"]
+        wait_for(lambda: over(hub, integration), 600, "the first fetch")
+        runs = [(_compare(hub, integration), asyncio.run(download(ion))) for _ in range(scale.repeats)]
+    for (_, objects), bare in runs:
+        expect("objects that are equal", bare.objects, objects)
+    return figure(
+        "verify",
+        store,
+        "s",
+        [seconds for (seconds, _), _ in runs],
+        baseline=[bare.seconds for _, bare in runs],
+        budget=Budget("at most", 3),
+        note=f"{runs[0][1].objects:,} objects; the budget is this benchmark's own, the issue sets none",
+    )
+
+
+def _compare(hub: HubProcess, integration: int) -> tuple[float, int]:
+    """Verify; gives how long it took and how many objects are as in ION, which must be all."""
+    report = hub.api("POST", f"/integrations/{integration}/verify", {})
+
+    def done() -> dict[str, object] | None:
+        now = hub.api("GET", f"/verifications/{report['id']}")
+        return now if now["state"] != "running" else None
+
+    report = wait_for(done, 600, "the comparison")
+    expect(
+        "state, and objects that differ", ("done", 0), (report["state"], report["objects"] - report["equal"])
+    )
+    took = datetime.fromisoformat(report["finished_at"]) - datetime.fromisoformat(report["started_at"])
+    return took.total_seconds(), report["equal"]

@@ -1,0 +1,140 @@
+"""The spool: deliveries that are acknowledged while the database is away, in a file of this process, fsynced.
+
+A process locks its file, so that each has its own; what a process that died left in its file is taken over by the
+next one that starts. Deliveries come out in the order they went in.
+"""
+
+import asyncio
+import fcntl
+import itertools
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from ultraviolet.errors import UltravioletError
+from ultraviolet.hub import metrics
+from ultraviolet.ion.signatures import SignatureFormat
+
+T = TypeVar("T")
+
+
+class SpoolFullError(UltravioletError):
+    """The spool has no room for more; bring the database back, or set ULTRAVIOLET_SPOOL_MEGABYTES higher."""
+
+    kind = "spool-full"
+    status = 503
+
+
+class Kept(msgspec.Struct):
+    """A delivery as it will be recorded, and how it was signed."""
+
+    row: dict[str, Any]
+    form: SignatureFormat | None
+
+
+class Spool:
+    """The file of this process in the folder of a hub's spools."""
+
+    def __init__(self, folder: Path, most: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._most = most
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
+        path, self._lock = next(
+            (path, lock)
+            for number in itertools.count(1)
+            if (lock := _locked(path := folder / f"spool-{number}.db")) is not None
+        )
+        self._file = _opened(path)
+        for other in sorted(folder.glob("spool-*.db")):
+            if other != path and (lock := _locked(other)) is not None:
+                self._take_over(other)
+                lock.close()
+        self.waiting, self.size = self._file.execute(
+            "SELECT count(*), coalesce(sum(length(delivery)), 0) FROM deliveries"
+        ).fetchone()
+        metrics.spooled(self.waiting, self.size)
+
+    async def keep(self, kept: Sequence[Kept]) -> None:
+        """Keep deliveries; returns when they are on disk. Raises SpoolFullError, sqlite3.Error for a disk that fails."""
+        written = [msgspec.msgpack.encode(one) for one in kept]
+        size = sum(map(len, written))
+        if self.size + size > self._most:
+            raise SpoolFullError
+        await self._run(lambda: self._insert(written))
+        self._changed(len(written), size)
+
+    async def first(self, most: int) -> list[tuple[int, Kept]]:
+        """Give the oldest deliveries, each with its number."""
+        query = "SELECT seq, delivery FROM deliveries ORDER BY seq LIMIT ?"
+        rows = await self._run(lambda: self._file.execute(query, [most]).fetchall())
+        return [(seq, msgspec.msgpack.decode(delivery, type=Kept)) for seq, delivery in rows]
+
+    async def forget(self, last: int) -> None:
+        """Forget what is in the database, up to a number."""
+
+        def work() -> tuple[int, int]:
+            gone = "SELECT count(*), coalesce(sum(length(delivery)), 0) FROM deliveries WHERE seq <= ?"
+            count, size = self._file.execute(gone, [last]).fetchone()
+            self._file.execute("DELETE FROM deliveries WHERE seq <= ?", [last])
+            return count, size
+
+        count, size = await self._run(work)
+        self._changed(-count, -size)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._thread.shutdown()
+        self._file.close()
+        self._lock.close()
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _changed(self, count: int, size: int) -> None:
+        self.waiting += count
+        self.size += size
+        metrics.spooled(self.waiting, self.size)
+
+    def _insert(self, written: Sequence[bytes]) -> None:
+        self._file.execute("BEGIN IMMEDIATE")
+        try:
+            self._file.executemany("INSERT INTO deliveries (delivery) VALUES (?)", [[one] for one in written])
+        except sqlite3.Error:
+            self._file.execute("ROLLBACK")
+            raise
+        self._file.execute("COMMIT")
+
+    def _take_over(self, path: Path) -> None:
+        """Bring what another file has into this one, then empty it; interrupted in between, it is told twice, which counts once."""
+        other = _opened(path)
+        rows = other.execute("SELECT delivery FROM deliveries ORDER BY seq").fetchall()
+        self._insert([row[0] for row in rows])
+        other.execute("DELETE FROM deliveries")
+        other.close()
+
+
+def _locked(path: Path) -> Any:
+    """Give the open lock of a file; None where another process has it."""
+    lock = path.with_suffix(".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    path.touch(mode=0o600)
+    file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    for statement in (
+        "PRAGMA journal_mode=WAL",
+        "PRAGMA synchronous=FULL",
+        "CREATE TABLE IF NOT EXISTS deliveries (seq INTEGER PRIMARY KEY AUTOINCREMENT, delivery BLOB NOT NULL)",
+    ):
+        file.execute(statement)
+    return file
