@@ -25,7 +25,10 @@ def add_to(app: typer.Typer) -> None:
 
 @gives("GET /integrations/{integration}/retention")
 def show(session: Session, name: Name = None) -> None:
-    """Show how long each kind of the past is kept, what would go now, and what went last."""
+    """Show how long each kind of the past is kept, what would go now, and what went last.
+
+    Example: `ultraviolet integration retention plant-1`
+    """
     found = session.integration(name)
     _show(session, session.api.get(f"/integrations/{found['id']}/retention"))
 
@@ -47,7 +50,7 @@ def edit(
 ) -> None:
     """Keep the past of an integration for another time: events with raw bodies, versions, verifications, fetches, drift.
 
-    Example: ultraviolet integration edit plant-1 --keep-events 90d --keep-versions for-ever --dry-run
+    Example: `ultraviolet integration edit plant-1 --keep-events 90d --keep-versions for-ever --dry-run`
     """
     given = {
         "events": keep_events,
