@@ -220,6 +220,7 @@ def test_mail_goes_by_starttls_with_a_password(
     ("kind", "address", "says"),
     [
         ("email", "not an address", "no e-mail address"),
+        ("email", "bell\x07@plant.example", "no e-mail address"),
         ("slack", "ftp://chat.example/x", "not an http address"),
         ("slack", "http://chat.example/x", "not encrypted"),
         ("webhook", "https://169.254.169.254/x", "not a public address"),

@@ -77,6 +77,7 @@ def test_every_list_is_a_page(document: Json) -> None:
     [
         ("POST", "/integrations", {"name": "x"}, 422, "invalid", "api_url"),
         ("POST", "/keys", {"name": "x", "role": "boss"}, 422, "invalid", "role"),
+        ("POST", "/users", {"name": " "}, 422, "invalid", "name"),
         ("POST", "/keys", {"name": "x", "colour": "red"}, 422, "invalid", "colour"),
         ("GET", "/events?limit=0", None, 422, "invalid", "limit"),
         ("GET", "/objects/parts?state=ill", None, 422, "invalid", "state"),

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from ultraviolet import times
+from ultraviolet.hub.freshness import Cause
+from ultraviolet.web.pages.remedies import Remedy, remedy
 from ultraviolet.web.reading.activity import last_hour, quantile
 
 
@@ -29,6 +31,18 @@ def test_what_was_never_read_is_not_called_fresh(signed_in: Any, integration: di
 
 def test_an_ion_that_refuses_is_not_called_fresh(signed_in: Any, integration: dict[str, Any]) -> None:
     signed_in.api("POST", f"/integrations/{integration['id']}/test")
+    assert trust(signed_in) == "failing"
+
+
+def test_what_is_wrong_comes_with_a_button_that_helps(signed_in: Any, integration: dict[str, Any]) -> None:
+    signed_in.api("POST", f"/integrations/{integration['id']}/test")
+    page = signed_in.send("GET", "/").text
+    assert 'action="/integrations/1/test"' in page
+    assert "Test the connection again" in page
+    assert remedy(Cause("receiver", "It is inactive", "", red=True), 1) == Remedy(
+        "Reactivate and subscribe again", "/integrations/1/set-up/automatic", "admin"
+    )
+    signed_in.submit("/integrations/1/test")
     assert trust(signed_in) == "failing"
 
 

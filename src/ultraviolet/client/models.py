@@ -343,6 +343,16 @@ class IntegrationStatus(Struct, frozen=True, kw_only=True):
     sentence: str
 
 
+class Keep(Struct, frozen=True, kw_only=True):
+    """How many days each kind of the past is kept; null: for ever. The mirror itself always is."""
+
+    events: int | None = 90
+    versions: int | None = None
+    verifications: int | None = 365
+    fetches: int | None = 30
+    drift: int | None = 365
+
+
 class LinkShown(Struct, frozen=True, kw_only=True):
     """What a link leads to; `found` tells whether the mirror has it."""
 
@@ -446,6 +456,15 @@ class ObjectShown(Struct, frozen=True, kw_only=True):
     confirmed_at: str | None
 
 
+class Outlived(Struct, frozen=True, kw_only=True):
+    """A page of Outlived."""
+
+    count: int
+    bytes: int
+    oldest: str | None
+    more: bool = False
+
+
 class Overview(Struct, frozen=True, kw_only=True):
     """Everything the set-up page shows."""
 
@@ -517,6 +536,18 @@ class ResourceFreshness(Struct, frozen=True, kw_only=True):
     p50_seconds: float | None = None
     p99_seconds: float | None = None
     cause: Cause | None = None
+
+
+class Retention(Struct, frozen=True, kw_only=True):
+    """How long the past of an integration is kept, what would be removed of it now, and what was removed last."""
+
+    integration_id: int
+    keep: Keep
+    would_remove: dict[str, Outlived]
+    history_since: str | None
+    ran_at: str | None
+    removed: dict[str, int]
+    next_run_at: str | None
 
 
 class RotatedUrl(Struct, frozen=True, kw_only=True):

@@ -90,7 +90,7 @@ def require(actor: Actor, role: Role) -> None:
 def create_user(connection: Connection, actor: str, name: str, role: Role) -> User:
     """Add a person, who signs in by a one-time link until a password is set."""
     if not name.strip() or name.strip().startswith(KEY_PREFIX):
-        raise InvalidError(f"A user needs a name, which does not begin with {KEY_PREFIX}")
+        raise InvalidError(f"A user needs a name, which does not begin with {KEY_PREFIX}", field="name")
     if _user_row(connection, name.strip()):
         raise ConflictError(f"There is already a user named {name.strip()}")
     values = {"name": name.strip(), "role": _role(role), "created_at": times.now()}
@@ -150,7 +150,7 @@ def _leave_an_admin(connection: Connection, but: User) -> None:
 def set_password(connection: Connection, actor: str, user_id: int, password: str) -> None:
     """Let this user sign in by a password; other sessions of theirs end."""
     if len(password) < _SHORTEST_PASSWORD:
-        raise InvalidError(f"A password has {_SHORTEST_PASSWORD} characters or more")
+        raise InvalidError(f"A password has {_SHORTEST_PASSWORD} characters or more", field="password")
     user = get_user(connection, user_id)
     hashed = PasswordHasher().hash(password)
     connection.execute(update(users).where(users.c.id == user_id).values(password_hash=hashed))
@@ -251,7 +251,7 @@ def create_key(
 ) -> tuple[ApiKey, str]:
     """Make a key for automation; its token is returned here and never again."""
     if not name.strip():
-        raise InvalidError("A key needs a name that says what it is for")
+        raise InvalidError("A key needs a name that says what it is for", field="name")
     token = new_token("uvk")
     key = _insert_key(connection, name.strip(), _role(role), token, _moment(expires_at))
     audit.record(connection, actor, "key.create", key.name, {"id": key.id, "role": role})
@@ -337,7 +337,7 @@ def _key(row: RowMapping) -> ApiKey:
 
 def _role(role: str) -> Role:
     if role not in ROLES:
-        raise InvalidError(f"{role} is not a role: use {', '.join(ROLES)}")
+        raise InvalidError(f"{role} is not a role: use {', '.join(ROLES)}", field="role")
     return role
 
 
@@ -345,7 +345,9 @@ def _moment(value: str | None) -> str | None:
     try:
         return None if value is None else times.canonical(value)
     except ValueError as error:
-        raise InvalidError(f"{value} is not a time such as 2027-01-31T12:00:00Z") from error
+        raise InvalidError(
+            f"{value} is not a time such as 2027-01-31T12:00:00Z", field="expires_at"
+        ) from error
 
 
 def _in(span: timedelta) -> str:

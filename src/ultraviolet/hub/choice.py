@@ -62,9 +62,12 @@ def choosable(
     connection: Connection, catalog: Catalog, integration_id: int, chosen: Chosen, offered: Offered
 ) -> list[Choosable]:
     """Give every resource that can be mirrored, by domain, with how many objects there are."""
-    here = objects.c.integration_id == integration_id, objects.c.deleted_at.is_(None)
-    query = select(objects.c.resource, func.count()).where(*here).group_by(objects.c.resource)
+    here = objects.c.integration_id == integration_id
+    query = select(objects.c.resource, func.count()).where(here).group_by(objects.c.resource)
     counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(query)}
+    # Those deleted are counted apart: all and these have an index each, the rest has none.
+    for name, gone in connection.execute(query.where(objects.c.deleted_at.is_not(None))):
+        counts[name] -= gone
     followed = catalog.following(chosen)
     found = [
         Choosable(

@@ -326,10 +326,12 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     for name in ("name", "client_id", "client_secret"):
         value = values[name].strip() if isinstance(values[name], str) else values[name]
         if not value:
-            raise InvalidError(f"{name} is empty")
+            raise InvalidError(f"{name} is empty", field=name)
         values[name] = value
     if values["name"].isdecimal():
-        raise InvalidError("A name is not just a number, so that commands can tell names and numbers apart")
+        raise InvalidError(
+            "A name is not just a number, so that commands can tell names and numbers apart", field="name"
+        )
     graphql_url(values["api_url"])
     token_urls(values["auth_url"])
     for name in ("api_url", "auth_url"):
@@ -337,7 +339,9 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     for name in ("incremental_schedule", "full_schedule"):
         _check_schedule(values[name])
     if not 1 <= cast("int", values["requests_per_second"]) <= _MOST_REQUESTS:
-        raise InvalidError(f"requests_per_second is between 1 and {_MOST_REQUESTS}")
+        raise InvalidError(
+            f"requests_per_second is between 1 and {_MOST_REQUESTS}", field="requests_per_second"
+        )
     values["resources"] = choice.checked(values["resources"])
     return values
 

@@ -254,6 +254,9 @@ def make_index(engine: Engine, name: str, rest: str) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")  # one that was begun and broke off
         connection.exec_driver_sql(f"CREATE INDEX CONCURRENTLY {name} {rest.replace('%', '%%')}")
+        connection.exec_driver_sql(
+            "ANALYZE objects"
+        )  # what an index of an expression holds is else not known
 
 
 def append_only(table: Table) -> None:

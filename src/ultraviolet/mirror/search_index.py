@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    CompoundSelect,
     Connection,
     and_,
     bindparam,
@@ -31,6 +30,7 @@ from ultraviolet.mirror.tables import integrations, objects, search_progress, se
 
 LONGEST = 4000
 """Characters of an object's text that are looked through, short fields first."""
+_FEW = 1_000
 TECHNICAL = {"id", "entityId", "_etag", "Etag", "LastSessionId"}
 """Fields whose content is not searched."""
 
@@ -83,19 +83,22 @@ def beyond(integration_id: int | ColumnElement[int]) -> ColumnElement[bool]:
     )
 
 
-def candidates(
+def may_say(
     connection: Connection, integration_id: int, resource: Resource, said: str
-) -> CompoundSelect[Any]:
-    """Select the ids of objects that may say this, `GRAM` characters at least.
+) -> ColumnElement[bool]:
+    """Choose the objects that may say this, `GRAM` characters at least.
 
-    They are in the index, changed beyond it, or have this for an id.
+    They are in the index, changed beyond it, or have this for an id. Few are looked up first: PostgreSQL would else
+    rather read all documents.
     """
     found = dialect.texts_saying(connection, said.lower()).subquery()
     indexed = select(found.c.object_id).where(
         found.c.integration_id == integration_id, found.c.resource == resource.name
     )
     newer = select(versions.c.id).where(beyond(integration_id), versions.c.resource == resource.name)
-    return indexed.union(newer, select(literal(said, AnyText())))
+    query = indexed.union(newer, select(literal(said, AnyText())))
+    ids = connection.execute(query.limit(_FEW + 1)).scalars().all()
+    return objects.c.id.in_(ids if len(ids) <= _FEW else query)
 
 
 def _write(connection: Connection, integration_id: int, resource: Resource, ids: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from ultraviolet.web.problems import without_secret
 
 _HEADER = b"x-request-id"
 _GIVEN = re.compile(rb"[\w.:/+=@-]{1,100}")
-_QUIET = ("/livez", "/readyz", "/metrics", "/live", "/static/")
+_QUIET = ("/livez", "/readyz", "/metrics", "/live", "/static/", "/api/v1/changes/stream")
 
 log = structlog.get_logger()
 

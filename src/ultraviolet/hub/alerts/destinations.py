@@ -18,7 +18,7 @@ from ultraviolet.times import now
 
 Kind: TypeAlias = Literal["email", "slack", "webhook"]
 
-_EMAIL = re.compile(r"[^\s@,<>\"]+@[^\s@,<>\"]+")
+_EMAIL = re.compile(r"[^\s@,<>\"\x00-\x1f]+@[^\s@,<>\"\x00-\x1f]+")
 
 
 class Destination(msgspec.Struct, frozen=True):

@@ -80,7 +80,7 @@ async def send(settings: Settings, targets: Targets, to: Opened, told: Sequence[
             return await asyncio.to_thread(_mail, mail_server(settings.smtp_url), message)
         async with targets.session() as session:
             return await _post_all(session, settings.public_url, to, told)
-    except InvalidError as error:
+    except (InvalidError, ValueError) as error:  # of an address or a header that cannot be written
         raise NotSentError(str(error)) from error
 
 

@@ -19,6 +19,7 @@ from ultraviolet import times
 from ultraviolet.errors import InvalidError
 from ultraviolet.web.gate import AnyRequest, known_caller
 from ultraviolet.web.pages.charts import seconds, share
+from ultraviolet.web.pages.remedies import remedy
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 STATIC = Path(__file__).parent.parent / "static"
@@ -91,6 +92,7 @@ class Renderer:
             "with_cursor": with_cursor,
             "origin": origin,
             "member": getattr,
+            "remedy": remedy,
         }
         self._environment.filters.update(filters)
 

@@ -33,7 +33,9 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
             one
             for each in choice
             if chosen in (None, each.id)
-            for one in verifications.recent(connection, each.id, None, _SHOWN if chosen else _OF_EACH)
+            for one in verifications.recent(
+                connection, each.id, None, _SHOWN if chosen else _OF_EACH, samples=0
+            )
         ]
         found.sort(key=lambda one: one.id, reverse=True)
         names = {one.id: one.name for one in choice}

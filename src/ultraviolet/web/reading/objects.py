@@ -255,34 +255,28 @@ def linked_from(
     connection: Connection, catalog: Catalog, integration_id: int, resource: Resource, id_: str
 ) -> list[LinkedFrom]:
     """Follow links backwards: who names this object, most first."""
-    here = (
-        links.c.integration_id == integration_id,
-        links.c.target_id == id_,
-        links.c.kind == link_kinds.c.id,
-        link_kinds.c.target_resource == resource.name,
-    )
+    named = select(link_kinds).where(link_kinds.c.target_resource == resource.name)
+    kinds = {row.id: (row.resource, row.field) for row in connection.execute(named)}
+    here = (links.c.integration_id == integration_id, links.c.target_id == id_)
     count = func.count().label("count")
-    # The limit keeps SQLite from choosing an index for the grouping instead of the one for the target.
-    found = select(link_kinds.c.resource, link_kinds.c.field).where(*here).limit(_COUNTED).subquery()
-    query = select(found.c.resource, found.c.field, count).group_by(found.c.resource, found.c.field)
-    groups = connection.execute(query.order_by(count.desc())).all()
+    found = select(links.c.kind).where(*here, links.c.kind.in_(kinds)).limit(_COUNTED).subquery()
+    groups = connection.execute(
+        select(found.c.kind, count).group_by(found.c.kind).order_by(count.desc())
+    ).all()
     return [
-        LinkedFrom(name, _title_of(catalog, name), key, total, _some(connection, here, name, key))
-        for name, key, total in groups
+        LinkedFrom(name, _title_of(catalog, name), key, total, _some(connection, here, kind, name))
+        for kind, total in groups
+        for name, key in [kinds[kind]]
     ]
 
 
-def _some(connection: Connection, here: Sequence[Any], resource: str, key: str) -> list[LinkShown]:
+def _some(connection: Connection, here: Sequence[Any], kind: int, resource: str) -> list[LinkShown]:
     joined = and_(
         objects.c.integration_id == links.c.integration_id,
-        objects.c.resource == link_kinds.c.resource,
+        objects.c.resource == resource,
         objects.c.id == links.c.id,
     )
-    query = (
-        select(objects.c.id, objects.c.doc)
-        .where(*here, joined, link_kinds.c.resource == resource, link_kinds.c.field == key)
-        .limit(_SOME)
-    )
+    query = select(objects.c.id, objects.c.doc).where(*here, joined, links.c.kind == kind).limit(_SOME)
     return [LinkShown(resource, row.id, title(row.doc), found=True) for row in connection.execute(query)]
 
 
@@ -332,8 +326,8 @@ def listing(connection: Connection, wanted: Wanted, *, indexed: bool = True) -> 
     if wanted.said:
         query = query.where(says(connection, wanted.said))
         if indexed and len(wanted.said) >= dialect.GRAM:
-            found = search_index.candidates(connection, wanted.integration_id, wanted.resource, wanted.said)
-            query = query.where(objects.c.id.in_(found))
+            place = (wanted.integration_id, wanted.resource)
+            query = query.where(search_index.may_say(connection, *place, wanted.said))
     return query
 
 

@@ -46,7 +46,9 @@ def search(connection: Connection, catalog: Catalog, said: str) -> Found:
     )
     rows = connection.execute(by_id.limit(MOST)).mappings().all()
     hits = {_place(row): _hit(catalog, row, "id", row["id"]) for row in rows}
-    fresh = connection.execute(_beyond().limit(_UNREAD + 1)).mappings().all()
+    fresh: list[RowMapping] = []
+    for integration_id in search_index.behind(connection):
+        fresh += connection.execute(_beyond(integration_id).limit(_UNREAD + 1 - len(fresh))).mappings()
     complete = _add(catalog, said, hits, fresh[:_UNREAD])
     if len(said) < dialect.GRAM:
         _add(catalog, said, hits, connection.execute(_short(said)).mappings())
@@ -71,15 +73,15 @@ def _indexed(connection: Connection, said: str) -> list[RowMapping]:
     return rows
 
 
-def _beyond() -> Select[Any]:
+def _beyond(integration_id: int) -> Select[Any]:
     """Select the objects that changed beyond the index."""
     known = and_(
         objects.c.integration_id == versions.c.integration_id,
         objects.c.resource == versions.c.resource,
         objects.c.id == versions.c.id,
     )
-    newer = integrations.join(versions, search_index.beyond(integrations.c.id))
-    return select(objects).select_from(newer.join(objects, known))
+    newer = versions.join(objects, known)
+    return select(objects).select_from(newer).where(search_index.beyond(integration_id))
 
 
 def _short(said: str) -> Select[Any]:

@@ -198,7 +198,7 @@ def _narrowing(
         says = known[each.field].kind in ("text", "choice") and each.field not in search_index.TECHNICAL
         if each.operator == "has" and says and len(each.value) >= dialect.GRAM:
             place = (wanted.integration_id, wanted.resource)
-            yield objects.c.id.in_(search_index.candidates(connection, *place, each.value))
+            yield search_index.may_say(connection, *place, each.value)
 
 
 def _of(wanted: Wanted) -> tuple[ColumnElement[bool], ...]:

@@ -58,12 +58,14 @@ class Verification(msgspec.Struct, frozen=True):
         return min(1.0, self.objects / self.mirrored) if self.mirrored else None
 
 
-def recent(connection: Connection, integration_id: int, before: int | None, limit: int) -> list[Verification]:
-    """Read the newest first; `before` is the id to go on from."""
+def recent(
+    connection: Connection, integration_id: int, before: int | None, limit: int, samples: int = _SAMPLES
+) -> list[Verification]:
+    """Read the newest first, each with so many of its differences; `before` is the id to go on from."""
     query = _of(integration_id).limit(limit)
     if before is not None:
         query = query.where(verifications.c.id < before)
-    return [_shown(connection, row) for row in connection.execute(query).mappings().all()]
+    return [_shown(connection, row, samples) for row in connection.execute(query).mappings().all()]
 
 
 def last(connection: Connection, integration_id: int) -> Verification | None:
@@ -116,7 +118,7 @@ def _of(integration_id: int) -> Select[Any]:
     return query.order_by(verifications.c.id.desc())
 
 
-def _shown(connection: Connection, row: RowMapping) -> Verification:
+def _shown(connection: Connection, row: RowMapping, samples: int = _SAMPLES) -> Verification:
     number, steps, kept = row["id"], verification_steps.c, differences.c
     done = func.count().filter(steps.state.in_(("done", "failed")))
     sums = func.coalesce(func.sum(steps.total), 0), func.coalesce(func.sum(steps.compared), 0)
@@ -141,5 +143,5 @@ def _shown(connection: Connection, row: RowMapping) -> Verification:
         total=total,
         objects=objects,
         equal=objects - unequal,
-        samples=found(connection, number, None, _SAMPLES),
+        samples=found(connection, number, None, samples) if samples else [],
     )
