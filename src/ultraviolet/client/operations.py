@@ -34,6 +34,7 @@ from ultraviolet.client.models import (
     ObjectShown,
     Overview,
     Replayed,
+    Retention,
     RotatedUrl,
     SavedView,
     Session,
@@ -443,6 +444,36 @@ class Operations(Core):
         """List what was found, each with the next step and what became of it; what still stands comes first."""
         return self._items(
             f"/integrations/{part(integration)}/findings", (FindingsFinding,), limit, {"standing": standing}
+        )
+
+    def get_retention(self, integration: str | int) -> Retention:
+        """Tell how many days each kind of the past is kept, what would be removed now, and what was removed last."""
+        return self._ask("GET", f"/integrations/{part(integration)}/retention", (Retention,))
+
+    def edit_retention(
+        self,
+        integration: str | int,
+        *,
+        dry_run: bool | None = None,
+        events: int | None | UnsetType = UNSET,
+        versions: int | None | UnsetType = UNSET,
+        verifications: int | None | UnsetType = UNSET,
+        fetches: int | None | UnsetType = UNSET,
+        drift: int | None | UnsetType = UNSET,
+    ) -> Retention:
+        """Keep the past for another number of days, or for ever (null); what is older goes within minutes."""
+        return self._ask(
+            "PATCH",
+            f"/integrations/{part(integration)}/retention",
+            (Retention,),
+            query={"dry_run": dry_run},
+            body={
+                "events": events,
+                "versions": versions,
+                "verifications": verifications,
+                "fetches": fetches,
+                "drift": drift,
+            },
         )
 
     def get_last_verification(self, integration: str | int) -> Verification | None:
