@@ -218,10 +218,6 @@ class Ingest:
             self._count(group, "taken")
             self._tell(group)
 
-    def _count(self, group: Sequence[_Waiting], outcome: Outcome) -> None:
-        for url_id, count in Counter(w.row["webhook_url_id"] for w in group).items():
-            self._counts.note(url_id, outcome, count)
-
     async def _set_aside(self, group: Sequence[_Waiting]) -> None:
         """Keep deliveries in the spool; where it is full or fails, ION is to send them again."""
         assert self._spool
