@@ -31,8 +31,10 @@ OVERLAP = timedelta(seconds=60)
 """How long after its `_updated` a change may still become visible in ION (a long transaction)."""
 _AT_ONCE = 6
 """Resources read at the same time; how fast is the budget's to say."""
-_TOGETHER = 1000
+_TOGETHER = 500
 """Objects in one transaction: as many as keep deliveries waiting for less than a tenth of a second."""
+_PATIENCE = 3.0
+"""So many times as long as a transaction took, the next one lets deliveries go first while they keep coming."""
 _MAY_VANISH = 20
 _MAY_VANISH_SHARE = 0.1
 """More objects than these that nobody said were deleted are rather hidden from the key than gone."""
@@ -258,7 +260,9 @@ class Door:
             await self._at_work
 
     async def _work(self) -> None:
+        loop, store = asyncio.get_running_loop(), self._site.store
         while self._waiting:
+            began, kept_for = loop.time(), store.kept_for
             batch = self._batch()
             try:
                 await self._apply(batch)
@@ -270,6 +274,7 @@ class Door:
                 for kept in batch:
                     if not kept.done.done():
                         kept.done.set_result(None)
+            await asyncio.sleep(min(store.kept_for - kept_for, loop.time() - began) * _PATIENCE)
 
     def _batch(self) -> list[Kept]:
         """Take what waits, in order, as far as the transaction stays short."""

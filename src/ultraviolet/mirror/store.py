@@ -45,6 +45,8 @@ class Store:
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-reader")
         self.trouble: str | None = None
         """Why the database could not be written, in words, until something was kept in it again."""
+        self.kept_for = 0.0
+        """Seconds that deliveries have spent on their way to the disk; work that can wait gives way to them."""
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -87,8 +89,12 @@ class Store:
         `work` has to write something, so that what was kept shows that the database can be written.
         """
         loop = asyncio.get_running_loop()
-        with traces.step("database.write"):
-            result = await loop.run_in_executor(self._deliveries, self._transaction, work)
+        began = loop.time()
+        try:
+            with traces.step("database.write"):
+                result = await loop.run_in_executor(self._deliveries, self._transaction, work)
+        finally:
+            self.kept_for += loop.time() - began
         self.trouble = None
         return result
 
