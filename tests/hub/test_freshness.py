@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import Connection, text
 
 from ultraviolet.hub import findings, freshness, heartbeat, integrations
-from ultraviolet.hub.fetch import prove
 from ultraviolet.hub.findings import Found
 from ultraviolet.hub.freshness import Freshness, Now
 from ultraviolet.hub.integrations import NewIntegration
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.hub.settings import Settings
+from ultraviolet.hub.watermarks import prove
 from ultraviolet.ion.catalog import load
 from ultraviolet.mirror.apply import apply, mark_stale
 from ultraviolet.mirror.observation import Mark, Observation, Origin

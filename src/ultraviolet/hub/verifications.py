@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from ultraviolet.errors import ConflictError, NotFoundError
-from ultraviolet.hub.fetch import prove
+from ultraviolet.hub.watermarks import prove
 from ultraviolet.mirror.observation import Ref
 from ultraviolet.mirror.tables import differences, objects, verification_steps, verifications
 from ultraviolet.times import now
