@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import Engine, select
 from tests.postgresql import Postgresql, made
 
@@ -198,6 +199,13 @@ def make_start_hub(stack: ExitStack, where: Callable[[str], Path]) -> StartHub:
         return HubProcess(url, child, data, store_url)
 
     return start
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """What a command sets up for its process ends with its test."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
