@@ -199,7 +199,10 @@ class Ingest:
         while self._waiting:
             fair = _in_turn(self._waiting)
             group, self._waiting = fair[:_LARGEST_GROUP], fair[_LARGEST_GROUP:]
-            await self._commit_group(group)
+            try:
+                await self._commit_group(group)
+            finally:
+                _answer(group, Verdict(503))  # whatever went wrong, nobody waits for ever
 
     async def _commit_group(self, group: Sequence[_Waiting]) -> None:
         if self._spool and (self._is_away or self._spool.waiting):  # in order: first what came before
