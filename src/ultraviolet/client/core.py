@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar, cast
 from urllib.parse import quote
@@ -158,7 +158,7 @@ class Core:
             yield from answer.iter_bytes()
 
     @contextmanager
-    def _answering(self) -> Iterator[None]:
+    def _answering(self) -> Generator[None]:
         """Make the client's own error of what the connection raises."""
         try:
             yield
