@@ -75,10 +75,14 @@ class Retention(msgspec.Struct, frozen=True):
     next_run_at: str | None
     """When the next removal is due; null: now."""
 
-    @property
-    def removes_something(self) -> bool:
-        """Whether there is anything to remove."""
-        return any(one.count for one in self.would_remove.values())
+    def removes_more_than(self, before: "Retention") -> list[Kind]:
+        """Tell of which kinds more would go; where not all was counted, a shorter time removes more."""
+        return [
+            kind
+            for kind, old in self.would_remove.items()
+            if old.count > before.would_remove[kind].count
+            or (old.more and _shorter(getattr(self.keep, kind), getattr(before.keep, kind)))
+        ]
 
 
 def of(connection: Connection, integration_id: int, changes: KeepChanges | None = None) -> Retention:
@@ -122,6 +126,10 @@ def changed(keep: Keep, changes: KeepChanges | None) -> Keep:
         if days is not None and not SHORTEST <= days <= _LONGEST:
             raise InvalidError(f"Keep {kind} for {SHORTEST} days or more, or for ever.")
     return msgspec.structs.replace(keep, **values)
+
+
+def _shorter(days: int | None, before: int | None) -> bool:
+    return days is not None and (before is None or days < before)
 
 
 def cutoffs(keep: Keep, moment: datetime) -> dict[Kind, str | None]:
