@@ -364,6 +364,11 @@ def may_try_again(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
 
 
+def does_not_fit(error: DBAPIError) -> bool:
+    """Tell whether the content, not the database, is what fails: something is too large for an index or a row."""
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith("54")
+
+
 def _sqlite(url: URL) -> Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)

@@ -89,7 +89,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept nobody more, answer whoever is connected and send them away, then close as uvicorn does."""
-        readiness.tell("STOPPING=1")
+        if not self.hands_over:
+            readiness.tell("STOPPING=1")
         self._hub.changes.close()
         for server in self.servers:
             server.close()
