@@ -171,7 +171,7 @@ class Keeper:
             newest = max((moment for cut in before.values() if (moment := cut[kind])), default=None)
             if newest:
                 removed += await self._walk(kind, newest)
-        while await self._store.write(lambda c: dialect.give_back(c, _PAGES)):  # noqa: ASYNC110  others write meanwhile
+        while await self._store.write(lambda c: _held(c) and dialect.give_back(c, _PAGES)):  # noqa: ASYNC110  others write meanwhile
             await asyncio.sleep(self._pause)
         await self._store.write(lambda c: _end(c, [*before], removed))
         self._changes.publish("integration", 0)
@@ -190,12 +190,12 @@ class Keeper:
             after: int | None = 0 if part.table == "events" else None
             while after is not None:
                 work: Callable[[Connection], int | None] = lambda c, part=part, after=after, kept=kept: (  # noqa: E731
-                    removal.forget_keys(c, part, after, kept)
+                    _held(c) and removal.forget_keys(c, part, after, kept)
                 )
                 after = await self._store.write(work)
                 await asyncio.sleep(self._pause)
             crash_point("retention.keys_forgotten")
-            removed += await self._store.write(lambda c, part=part, kept=kept: removal.drop(c, part, kept))
+            removed += await self._store.write(lambda c, part=part: _held(c) and removal.drop(c, part))
             log.info("retention.month_dropped", month=part.name)
         return removed
 
