@@ -11,7 +11,8 @@ FROM python:3.12-slim
 RUN useradd --system --uid 10001 --create-home ultraviolet && install -d -o ultraviolet /data
 COPY --from=build /opt/ultraviolet /opt/ultraviolet
 ENV PATH=/opt/ultraviolet/bin:$PATH ULTRAVIOLET_DATA=/data PYTHONUNBUFFERED=1
-USER ultraviolet
+# By number, because Kubernetes does not take a name for proof that it is not root.
+USER 10001
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \

@@ -82,4 +82,8 @@ def test_the_image_starts_what_there_is() -> None:
         name for line in re.findall(r"^COPY (?!--)(.*) \S+$", text, re.MULTILINE) for name in line.split()
     ]
     assert {name for name in copied if not (ROOT / name).exists()} == set()
-    assert re.search(r"^USER (?!root)\w+$", text, re.MULTILINE)
+    [user] = re.findall(r"^USER (\S+)$", text, re.MULTILINE)
+    assert user.isdecimal()  # the kubelet does not know whether a name is root
+    assert f"--uid {user}" in text
+    pods = (DEPLOY / "kubernetes/hub.yaml").read_text()
+    assert pods.count("runAsNonRoot") == pods.count(f"runAsUser: {user}") == 2

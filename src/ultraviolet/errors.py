@@ -90,3 +90,10 @@ class CursorGoneError(UltravioletError):
     kind = "cursor-gone"
     status = 410
     exit_code = 4
+
+
+class HubUnreachableError(UltravioletError):
+    """The hub does not answer; start it with `ultraviolet serve`, or check --url."""
+
+    kind = "hub-unreachable"
+    exit_code = 6

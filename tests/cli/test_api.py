@@ -1,8 +1,10 @@
 """The client over a transport that answers from a table."""
 
 import pytest
+from docs.generate.errors import errors
 
-from ultraviolet.cli.api import Answer, Api, ApiError
+from ultraviolet.cli.api import EXIT_CODES, Answer, Api, ApiError
+from ultraviolet.errors import UltravioletError
 
 
 class Canned:
@@ -44,6 +46,18 @@ def test_a_problem_becomes_an_error_with_its_exit_code(status: int, code: int) -
     assert str(caught.value) == "No such thing."
     assert caught.value.exit_code == code
     assert caught.value.kind == "not-found"
+
+
+def test_exit_codes_over_the_api_are_those_of_the_errors() -> None:
+    over_http = [
+        error
+        for error in errors()
+        if not error.__module__.startswith("ultraviolet.local_ion")
+        and error.status != UltravioletError.status
+        and error.exit_code != UltravioletError.exit_code
+    ]
+    assert {error.status for error in over_http} >= {404, 410, 412, 429, 502, 503}
+    assert [] == [error for error in over_http if EXIT_CODES.get(error.status) != error.exit_code]
 
 
 def test_an_answer_that_is_not_json_is_an_error_too() -> None:

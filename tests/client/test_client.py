@@ -11,7 +11,7 @@ import stamina
 
 from ultraviolet import Client
 from ultraviolet.client import ProblemError
-from ultraviolet.errors import InvalidError
+from ultraviolet.errors import HubUnreachableError, InvalidError
 
 ROOT = Path(__file__).parent.parent.parent
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -74,9 +74,32 @@ def test_what_is_sent_again_is_done_once() -> None:
 
 def test_what_may_have_been_done_is_not_sent_again_without_a_key() -> None:
     hub, asked = client(httpx.ReadTimeout("too slow"))
-    with pytest.raises(httpx.ReadTimeout):
+    with pytest.raises(HubUnreachableError, match=r"http://hub\.test/ does not answer: too slow"):
         hub.remove_user("ada")
     assert 1 == len(asked)
+
+
+def test_what_waits_for_the_end_is_waited_for() -> None:
+    hub, asked = client(*[httpx.Response(422, json={"title": "Invalid"})] * 2)
+    for wait in (None, False):
+        with pytest.raises(ProblemError):
+            hub.verify_integration("plant", wait=wait)
+    assert [None, 120] == [request.extensions["timeout"]["read"] for request in asked]
+
+
+def test_a_name_is_a_part_of_the_address_whatever_is_in_it() -> None:
+    hub, asked = client(httpx.Response(422, json={"title": "Invalid"}))
+    with pytest.raises(ProblemError):
+        hub.import_events("plant #1/a", b"")
+    assert b"/api/v1/integrations/plant%20%231%2Fa/events/import" == asked[0].url.raw_path
+
+
+def test_a_proxy_may_say_by_date_when_to_come_again() -> None:
+    hub, asked = client(
+        httpx.Response(503, headers={"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}), httpx.Response(204)
+    )
+    hub.remove_user("ada")
+    assert 2 == len(asked)
 
 
 def test_a_refusal_says_why() -> None:

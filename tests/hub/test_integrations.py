@@ -100,6 +100,8 @@ def test_what_is_removed_is_gone(connection: Connection) -> None:
         integrations.get(connection, made.id)
     with pytest.raises(NotFoundError):
         integrations.find(connection, "plant")
+    # What is still on its way to it must not come to the next one.
+    assert create(connection).id > made.id
 
 
 def test_until_a_test_asked_the_whole_contract_counts_as_offered(connection: Connection) -> None:

@@ -14,7 +14,7 @@ from ultraviolet.hub import audit, retention
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.retention import Keep, KeepChanges, Keeper
 from ultraviolet.hub.settings import Settings
-from ultraviolet.mirror import partitions
+from ultraviolet.mirror import partitions, removal
 from ultraviolet.mirror.check import check
 from ultraviolet.mirror.tables import event_keys, events, versions
 from ultraviolet.times import present
@@ -132,6 +132,14 @@ def test_a_dry_run_changes_nothing_and_a_policy_that_makes_no_sense_is_refused(d
     assert keep(door).would_remove["events"].count == 0
 
 
+def test_a_version_goes_by_any_later_one(door: Door) -> None:
+    with door.hub.store.engine.begin() as connection:
+        connection.execute(text("DELETE FROM versions WHERE version = 3"))
+    keep(door, versions=45, events=None)
+    assert look(door) == {"versions": 4}
+    assert numbers(door, versions, "version") == [6, 7, 8, 9, 10]
+
+
 def test_a_month_that_nobody_wants_is_dropped_whole(tmp_path: Path, postgresql: Any) -> None:
     url = postgresql.new_database()
     hub = Hub.open(Settings(data=tmp_path, database_url=url, public_url="http://hub.test"))
@@ -159,4 +167,55 @@ def test_a_month_that_nobody_wants_is_dropped_whole(tmp_path: Path, postgresql: 
     assert well(door)
     assert run(door.deliver(body(2))) == [200]
     assert numbers(door, events, "seq") == [3, 6]
+    hub.close()
+
+
+def test_what_comes_into_a_month_while_its_keys_go_is_not_lost(
+    tmp_path: Path, postgresql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event of another integration too, of whose retention nothing is noted yet."""
+    hub = Hub.open(
+        Settings(data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test")
+    )
+    door = Door(hub)
+    for number in range(4):
+        run(door.deliver(body(number)))
+        door.take()
+    july = "UPDATE events SET received_at = '2019-07-0' || seq || 'T00:00:00.000000+00:00' WHERE seq "
+    with hub.store.engine.begin() as connection:
+        partitions.prepare(connection, events, ["2019-07"])
+        connection.execute(text(f"{july} < 3"))
+        confirm(connection)
+    keep(door)
+
+    def come(point: str) -> None:
+        if point == "retention.keys_forgotten":
+            with hub.store.engine.begin() as connection:
+                connection.execute(text(f"{july} IN (3, 4)"))
+                connection.execute(text("UPDATE events SET outcome = NULL WHERE seq IN (2, 3)"))
+
+    monkeypatch.setattr(retention, "crash_point", come)
+    assert look(door) == {"events": 2}
+    assert numbers(door, events, "seq") == [2, 3]
+    assert len(door.rows(event_keys)) == 2
+    assert well(door)
+    hub.close()
+
+
+def test_nothing_of_an_integration_without_a_noted_cutoff_may_go(tmp_path: Path, postgresql: Any) -> None:
+    hub = Hub.open(
+        Settings(data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test")
+    )
+    door = Door(hub)
+    run(door.deliver(body(1)))
+    door.take()
+    with hub.store.engine.begin() as connection:
+        partitions.prepare(connection, events, ["2019-07"])
+        connection.execute(text("UPDATE events SET received_at = '2019-07-01T00:00:00.000000+00:00'"))
+        connection.execute(text("DELETE FROM retention"))
+        confirm(connection)
+        part = partitions.parts(connection, events)[0]
+        assert removal.staying(connection, part) == [1]
+        assert not removal.drop(connection, part)
+    assert numbers(door, events, "seq") == [1]
     hub.close()

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, insert
 
 from ultraviolet import times
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation, Origin
-from ultraviolet.mirror.tables import versions
+from ultraviolet.mirror.tables import retention, versions
 from ultraviolet.web.reading import changes
 
 Keep = Callable[..., None]
@@ -67,6 +67,18 @@ def test_a_cursor_of_what_is_no_longer_kept_is_refused(kept: Any, integration: d
     assert 410 == kept.api("GET", f"/changes/stream?cursor={page['next']}").status_code
     other = kept.api("GET", "/events?limit=1").json()["next"] or "MTI"
     assert 422 == kept.api("GET", f"/changes?cursor={other}").status_code
+
+
+def test_a_cursor_behind_which_history_went_is_refused_and_one_made_since_goes_on(kept: Any) -> None:
+    old = kept.get("/changes?limit=1")["next"]
+    newest = kept.get("/changes")["next"]
+    row = {"integration_id": 1, "keep": {}, "history_since": times.now()}
+    kept.hub.store.write_now(lambda c: c.execute(delete(retention)))
+    kept.hub.store.write_now(lambda c: c.execute(insert(retention).values(row)))
+    assert 410 == kept.api("GET", f"/changes?cursor={old}").status_code
+    assert [] == seen(kept.get(f"/changes?cursor={newest}"))
+    begun = kept.get("/changes?limit=1")
+    assert 3 == len(seen(kept.get(f"/changes?cursor={begun['next']}")))
 
 
 def test_a_reader_never_passes_a_change_that_is_not_committed_yet(

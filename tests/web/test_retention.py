@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from ultraviolet.mirror import removal
 from ultraviolet.times import present
 from ultraviolet.times import text as as_text
 
@@ -37,6 +38,20 @@ def test_the_api_rehearses_and_sets(signed_in: Any, old_events: int) -> None:
         422,
         "Keep events for 7 days or more, or for ever.",
     )
+
+
+def test_the_page_asks_where_not_all_is_counted(
+    signed_in: Any, old_events: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal, "MOST_COUNTED", old_events - 1)
+    usual = {"events": "90", "versions": "", "verifications": "365", "fetches": "30", "drift": "365"}
+    assert signed_in.submit("/settings/retention/1", **usual).status_code == 303
+
+    asked = signed_in.submit("/settings/retention/1", **usual | {"events": "30"})
+
+    assert "This removes a part of the past" in asked.text
+    assert signed_in.api("GET", PATH).json()["keep"]["events"] == 90
+    assert signed_in.submit("/settings/retention/1", **usual | {"events": "95"}).status_code == 303
 
 
 def test_the_page_asks_before_more_goes(signed_in: Any, old_events: int) -> None:

@@ -1,11 +1,13 @@
 """The search: by id or by any text, across all resources."""
 
 import asyncio
+import random
 import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from ultraviolet.hub.indexer import Indexer
 from ultraviolet.mirror import dialect, field_indexes, search_index
@@ -94,6 +96,60 @@ def field_indexes_of(edge: Any) -> set[str]:
         return dialect.index_names(connection, "objects_by_field_")
 
     return edge.hub.store.read_now(names)
+
+
+@pytest.mark.parametrize("said", ["se%00als", "seals%00"])
+def test_a_nul_is_never_looked_for(signed_in: Any, keep: Callable[..., None], said: str) -> None:
+    keep("suppliers", {"id": 1, "name": "Seals"})
+    indexed(signed_in)
+    for page in (
+        f"/search?q={said}",
+        f"/objects/suppliers?q={said}",
+        f"/objects/suppliers?where=name:has:{said}",
+    ):
+        found = signed_in.send("GET", page)
+        assert found.status_code == 200, page
+        assert "/objects/suppliers/1" in found.text, page
+
+
+def test_long_texts_are_sorted_and_compared_by_an_index_that_takes_them(
+    signed_in: Any, keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(field_indexes, "WORTH", 10)
+
+    def long(seed: int) -> str:
+        return "".join(random.Random(seed).choices("äöüßabcdefghij", k=5000))
+
+    same = "x" * field_indexes.LETTERS
+    keep("parts", *({"id": n, "description": long(n)} for n in range(1, 15)))
+    keep("parts", {"id": 20, "description": f"{same}a"}, {"id": 21, "description": f"{same}B"})
+    signed_in.send("GET", "/objects/parts?sort=description")
+    signed_in.runner.run(signed_in.hub.field_indexes.settled())
+    assert len(field_indexes_of(signed_in)) == 1
+
+    keep("parts", {"id": 30, "description": long(30)})
+
+    for where, ids in (
+        (f"is:{same}b", ["21"]),
+        (f"is:{same}", []),
+        (f"from:{same}aa", ["21"]),
+        (f"from:{same}", ["20", "21"]),
+    ):
+        page = signed_in.send("GET", f"/objects/parts?where=description:{where}&sort=description").text
+        assert [one for one in re.findall(r'id="object-(\d+)"', page) if one in ("20", "21")] == ids, where
+
+
+def test_an_index_that_cannot_be_made_leaves_nothing_behind(postgresql: Any) -> None:
+    engine = dialect.make_engine(postgresql.new_database())
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE long AS SELECT string_agg(md5(n::text), '') AS said FROM generate_series(1, 500) AS n"
+        )
+    with pytest.raises(DBAPIError, match="ProgramLimitExceeded"):
+        dialect.make_index(engine, "too_long", "ON long (said)")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT to_regclass('too_long')").scalar() is None
+    engine.dispose()
 
 
 def test_a_big_table_gets_an_index_of_what_it_is_sorted_by(

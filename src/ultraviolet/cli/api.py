@@ -16,13 +16,6 @@ PAGE = 100
 Json = dict[str, Any]
 
 
-class HubUnreachableError(UltravioletError):
-    """The hub does not answer; start it with `ultraviolet serve`, or check --url."""
-
-    kind = "hub-unreachable"
-    exit_code = 6
-
-
 class ApiError(UltravioletError):
     """The hub refused; its answer says why."""
 
@@ -35,7 +28,7 @@ class ApiError(UltravioletError):
         self.exit_code = EXIT_CODES.get(status, 1)
 
 
-EXIT_CODES = {400: 2, 401: 3, 403: 3, 404: 4, 409: 5, 422: 2}
+EXIT_CODES = {400: 2, 401: 3, 403: 3, 404: 4, 409: 5, 410: 4, 412: 5, 422: 2, 429: 6, 502: 7, 503: 6}
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ultraviolet.cli.api import Api, HubUnreachableError
+from ultraviolet.cli.api import Api
 from ultraviolet.cli.session import Where
-from ultraviolet.errors import UnauthenticatedError
+from ultraviolet.errors import HubUnreachableError, UnauthenticatedError
 
 if TYPE_CHECKING:
     from ultraviolet.cli.transports import AppTransport

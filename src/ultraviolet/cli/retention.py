@@ -1,8 +1,9 @@
 """`ultraviolet integration retention` and `edit`: how long the past of an integration is kept."""
 
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from ultraviolet.cli.answers import gives
@@ -10,6 +11,9 @@ from ultraviolet.cli.api import Json
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.session import Session, command
 from ultraviolet.errors import InvalidError
+
+if TYPE_CHECKING:
+    from ultraviolet.mirror.removal import Kind
 
 COLUMNS = {"kind": "kind", "kept for": "kept", "would go now": "count", "bytes": "bytes", "oldest": "oldest"}
 _DAYS = {"d": 1, "w": 7, "y": 365}
@@ -64,13 +68,13 @@ def edit(
         raise InvalidError("Say what to keep for another time, such as --keep-events 90d.")
     found = session.integration(name)
     path = f"/integrations/{found['id']}/retention"
-    before: Json = session.api.get(path)["would_remove"]
+    before = session.api.get(path)
     after = session.api.patch(f"{path}?dry_run=true", changes)
     if dry_run:
         _show(session, after)
         session.say("Nothing was changed.")
         return
-    more = [kind for kind, old in after["would_remove"].items() if old["count"] > before[kind]["count"]]
+    more = _more(before, after)
     if more:
         what = " and ".join(f"{_count(after['would_remove'][kind])} {kind}" for kind in more)
         session.confirm(f"Remove {what} of “{found['name']}” for good?", yes=yes)
@@ -84,6 +88,12 @@ def days(given: str) -> int | None:
     if found := re.fullmatch(r"(\d+)([dwy])", given):
         return int(found[1]) * _DAYS[found[2]]
     raise InvalidError(f"“{given}” is no time to keep something: say 90d, 12w, 2y or for-ever.")
+
+
+def _more(before: Json, after: Json) -> "list[Kind]":
+    from ultraviolet.hub.retention import Retention
+
+    return msgspec.convert(after, Retention).removes_more_than(msgspec.convert(before, Retention))
 
 
 def _show(session: Session, kept: Json) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import aiohttp
 
-from ultraviolet.cli.api import Answer, HubUnreachableError
+from ultraviolet.cli.api import Answer
+from ultraviolet.errors import HubUnreachableError
 
 TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5, sock_read=600)
 

@@ -27,7 +27,7 @@ def create(
     session: Session,
     integration: Name = None,
     *,
-    name: Annotated[str, typer.Option(help="What this URL is for.")] = "ION",
+    name: Annotated[str | None, typer.Option(help="What this URL is for; usually Ultraviolet.")] = None,
 ) -> None:
     """Mint a webhook URL. It is shown now and never again: only its hash is kept.
 
@@ -35,7 +35,7 @@ def create(
     `ultraviolet webhook create plant-1 --name "ION production"`
     """
     found = session.integration(integration)
-    created = session.api.post(f"/integrations/{found['id']}/webhook-urls", {"name": name})
+    created = session.api.post(f"/integrations/{found['id']}/webhook-urls", {"name": name} if name else {})
     session.show(created)
     session.say("Copy the url now; it cannot be shown again. Next: ultraviolet setup text")
 

@@ -2,5 +2,6 @@
 
 from ultraviolet.client.changes import ChangesOfClient as Client
 from ultraviolet.client.core import ProblemError
+from ultraviolet.errors import HubUnreachableError
 
-__all__ = ["Client", "ProblemError"]
+__all__ = ["Client", "HubUnreachableError", "ProblemError"]

@@ -6,7 +6,7 @@ import httpx
 import msgspec
 import stamina
 
-from ultraviolet.client.core import ProblemError
+from ultraviolet.client.core import ProblemError, part
 from ultraviolet.client.models import Imported, ObjectChange
 from ultraviolet.client.operations import Operations
 
@@ -45,7 +45,7 @@ class ChangesOfClient(Operations):
 
     def import_events(self, integration: str | int, lines: bytes) -> Imported:
         """Take in JSON lines as `export_events` gives them, up to 4 MB a request; what is known is not doubled."""
-        return self._ask("POST", f"/integrations/{integration}/events/import", (Imported,), body=lines)
+        return self._ask("POST", f"/integrations/{part(integration)}/events/import", (Imported,), body=lines)
 
     def _stream(self, asked: dict[str, str | list[str] | None], cursor: str | None) -> Iterator[ObjectChange]:
         query = {name: value for name, value in asked.items() if value}

@@ -2,7 +2,8 @@
 
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Self, TypeVar, cast
 from urllib.parse import quote
 
@@ -10,7 +11,7 @@ import httpx
 import msgspec
 import stamina
 
-from ultraviolet.errors import InvalidError, UltravioletError
+from ultraviolet.errors import HubUnreachableError, InvalidError, UltravioletError
 
 T = TypeVar("T")
 
@@ -21,6 +22,8 @@ _WITHIN = 60.0
 _REFUSED = 400
 _NOT_NOW = (429, 503)
 _PATIENCE = httpx.Timeout(10, read=120)
+_ALL_PATIENCE = httpx.Timeout(10, read=None)
+"""For what answers only when it is done, which may take hours."""
 
 
 class FieldProblem(msgspec.Struct, frozen=True):
@@ -48,7 +51,7 @@ class ProblemError(UltravioletError):
         self.detail = read.detail
         self.errors = read.errors
         self.request_id = headers.get("x-request-id", "")
-        self.retry_after = float(headers.get("retry-after") or 0)
+        self.retry_after = _seconds(headers.get("retry-after") or "0")
 
 
 class _Problem(msgspec.Struct):
@@ -104,15 +107,18 @@ class Core:
         body: Mapping[str, Any] | bytes | None = None,
         headers: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Send a request, again where it did no harm; raises ProblemError."""
+        """Send a request, again where it did no harm; raises ProblemError, or HubUnreachableError without an answer."""
         sent = _headers(method, headers)
         content = body if isinstance(body, bytes) or body is None else _body(body)
         safe = method in ("GET", "POST")  # a POST has its Idempotency-Key
+        asked = self._http.build_request(
+            method, path, params=_query(query), content=content, headers=sent, timeout=_patience(query)
+        )
         for attempt in stamina.retry_context(
             on=_again(safe), attempts=_ATTEMPTS, timeout=_WITHIN, wait_max=5
         ):
-            with attempt:
-                answer = self._http.request(method, path, params=_query(query), content=content, headers=sent)
+            with attempt, self._answering():
+                answer = self._http.send(asked)
                 if answer.status_code >= _REFUSED:
                     raise ProblemError(answer.status_code, answer.content, answer.headers)
                 self.etag = answer.headers.get("etag")
@@ -146,10 +152,19 @@ class Core:
 
     def _download(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
         """Read a file piece by piece."""
-        with self._http.stream("GET", path, params=_query(query)) as answer:
+        with self._answering(), self._http.stream("GET", path, params=_query(query)) as answer:
             if answer.status_code >= _REFUSED:
                 raise ProblemError(answer.status_code, answer.read(), answer.headers)
             yield from answer.iter_bytes()
+
+    @contextmanager
+    def _answering(self) -> Generator[None]:
+        """Make the client's own error of what the connection raises."""
+        try:
+            yield
+        except httpx.RequestError as error:
+            message = f"The hub at {self._http.base_url.copy_with(path='/')} does not answer: {error or type(error).__name__}"
+            raise HubUnreachableError(message) from error
 
 
 def part(value: object) -> str:
@@ -163,7 +178,8 @@ def _again(safe: bool) -> Any:
         if isinstance(error, ProblemError):
             waits = error.status in _NOT_NOW or error.kind == "under-way"
             return (error.retry_after or True) if waits else False
-        return isinstance(error, httpx.ConnectError) or (safe and isinstance(error, httpx.TransportError))
+        cause = error.__cause__
+        return isinstance(cause, httpx.ConnectError) or (safe and isinstance(cause, httpx.TransportError))
 
     return again
 
@@ -176,6 +192,19 @@ def _read(answer: bytes, kinds: tuple[type[T], ...]) -> T:
         except msgspec.ValidationError:
             continue
     return msgspec.json.decode(answer, type=kinds[-1])
+
+
+def _patience(query: Mapping[str, Any] | None) -> httpx.Timeout:
+    """Wait as long as it takes where the answer comes at the end; an operation that takes `wait` waits by default."""
+    return _PATIENCE if (query or {}).get("wait", False) is False else _ALL_PATIENCE
+
+
+def _seconds(retry_after: str) -> float:
+    """Read how long to wait; a date, as a proxy may send, says nothing without its clock."""
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        return 0.0
 
 
 def _headers(method: str, more: Mapping[str, Any] | None) -> dict[str, str]:

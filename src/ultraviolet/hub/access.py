@@ -281,6 +281,11 @@ def drop_key(connection: Connection, name: str) -> None:
     connection.execute(delete(api_keys).where(api_keys.c.name == name))
 
 
+def forget_key(connection: Connection, token: str) -> None:
+    """Forget a key whose use is over; one that another process put in its place stays."""
+    connection.execute(delete(api_keys).where(api_keys.c.key_hash == digest(token)))
+
+
 def actor_of_key(connection: Connection, token: str) -> Actor | None:
     """Tell who an API key stands for; None when it is unknown, revoked or has expired."""
     row = (

@@ -22,6 +22,7 @@ from ultraviolet.mirror.tables import (
     verification_steps,
     verifications,
     watermarks,
+    webhook_urls,
 )
 
 Chosen = Sequence[str] | None
@@ -118,6 +119,9 @@ def _take_up(connection: Connection, actor: str, integration_id: int, names: Seq
     connection.execute(delete(watermarks).where(*mine))
     rows = [{"integration_id": integration_id, "resource": name} for name in names]
     connection.execute(insert(watermarks), rows)
+    # ION posts them only from the next set-up on: then everything is read once more.
+    posts = update(webhook_urls).where(webhook_urls.c.integration_id == integration_id)
+    connection.execute(posts.values(subscribed_at=None))
     connection.execute(
         delete(fetch_steps).where(
             steps.fetch_id.in_(_running(fetches, integration_id)),

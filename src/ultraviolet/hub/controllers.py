@@ -281,8 +281,8 @@ def _due_fetch(connection: Connection, integration_id: int) -> tuple[int, Mode] 
 
 def _subscribed_since(connection: Connection, integration_id: int, last_full: str) -> bool:
     """Whether subscriptions came after the last full fetch began: what changed in between, no event told."""
-    url = webhook_urls.current(connection, integration_id)
-    return url is not None and url.subscribed_at is not None and url.subscribed_at > last_full
+    since = webhook_urls.subscribed_since(connection, integration_id)
+    return since is not None and since > last_full
 
 
 def _last(connection: Connection, integration_id: int, modes: tuple[str, ...]) -> str | None:

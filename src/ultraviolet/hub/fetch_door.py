@@ -68,7 +68,8 @@ class Door:
 
     def _batch(self) -> list[Kept]:
         """Take what waits, in order, as far as the transaction stays short."""
-        batch, count = [self._waiting.pop(0)], 0
+        batch = [self._waiting.pop(0)]
+        count = len(batch[0].observations)
         while self._waiting and count + len(self._waiting[0].observations) <= _TOGETHER:
             count += len(self._waiting[0].observations)
             batch.append(self._waiting.pop(0))

@@ -20,6 +20,7 @@ from ultraviolet.ion.problems import IonRefusedError
 from ultraviolet.mirror.observation import Observation, Origin
 from ultraviolet.mirror.tables import fetch_steps, fetches
 from ultraviolet.times import now
+from ultraviolet.times import text as as_text
 
 Mode = Literal["incremental", "full"]
 _MAY_VANISH = 20
@@ -149,8 +150,8 @@ class Step:
         if not page.more:
             return max((o.source_time for o in page.observations if o.source_time), default=None)
         newest = await self._site.reader.newest(self._resource)
-        soon = datetime.fromisoformat(now()) - datetime.fromisoformat(started) < OVERLAP / 2
-        return newest if soon else None
+        waited = datetime.fromisoformat(now()) - datetime.fromisoformat(started)
+        return as_text(datetime.fromisoformat(newest) - waited) if newest and waited < OVERLAP / 2 else None
 
     async def _read_changes(self, cursor: str | None, origin: Origin) -> None:
         filters = since(cursor, OVERLAP)

@@ -79,6 +79,14 @@ class _Seen(msgspec.Struct, frozen=True):
     form: SignatureFormat | None
 
 
+class _Use(msgspec.Struct, frozen=True):
+    """That an address is in use, as a transaction wrote it: whether it was noted, and whether that ended another."""
+
+    url_id: int
+    seen: _Seen | None
+    ended: bool
+
+
 class Ingest:
     """Takes deliveries; many that wait at the same time are one commit."""
 
@@ -191,32 +199,40 @@ class Ingest:
         while self._waiting:
             fair = _in_turn(self._waiting)
             group, self._waiting = fair[:_LARGEST_GROUP], fair[_LARGEST_GROUP:]
-            if self._spool and (self._is_away or self._spool.waiting):  # in order: first what came before
-                await self._set_aside(group)
-                continue
             try:
-                with traces.span(
-                    "deliveries.commit",
-                    links=[w.trace for w in group if w.trace],
-                    root=True,
-                    events=len(group),
-                ):
-                    await self._store.keep(lambda connection, group=group: self._commit(connection, group))
-            except Exception as error:
-                away = isinstance(error, StoreUnavailableError)
-                if away:
-                    self._away_until = time.monotonic() + _ASK_AGAIN_AFTER
-                log.warning("delivery.not_kept", count=len(group), error=str(error), exc_info=not away)
-                if away and self._spool:
-                    await self._set_aside(group)
-                else:
-                    _answer(group, Verdict(503))
-                    self._count(group, "put_off")
-                continue
-            crash_point("ingest.committed")
-            _answer(group, Verdict(200))
-            self._count(group, "taken")
-            self._tell(group)
+                await self._commit_group(group)
+            finally:
+                _answer(group, Verdict(503))  # whatever went wrong, nobody waits for ever
+
+    async def _commit_group(self, group: Sequence[_Waiting]) -> None:
+        if self._spool and (self._is_away or self._spool.waiting):  # in order: first what came before
+            await self._set_aside(group)
+            return
+        try:
+            with traces.span(
+                "deliveries.commit", links=[w.trace for w in group if w.trace], root=True, events=len(group)
+            ):
+                uses = await self._store.keep(lambda connection: self._commit(connection, group))
+        except Exception as error:
+            away = isinstance(error, StoreUnavailableError)
+            log.warning("delivery.not_kept", count=len(group), error=str(error), exc_info=not away)
+            if away:
+                self._away_until = time.monotonic() + _ASK_AGAIN_AFTER
+            elif len(group) > 1:  # one that cannot be kept must not keep others from it
+                for one in group:
+                    await self._commit_group([one])
+                return
+            if away and self._spool:
+                await self._set_aside(group)
+            else:
+                _answer(group, Verdict(503))
+                self._count(group, "put_off")
+            return
+        crash_point("ingest.committed")
+        self._note(uses)
+        _answer(group, Verdict(200))
+        self._count(group, "taken")
+        self._tell(group)
 
     async def _set_aside(self, group: Sequence[_Waiting]) -> None:
         """Keep deliveries in the spool; where it is full or fails, ION is to send them again."""
@@ -237,29 +253,37 @@ class Ingest:
         """Bring the spool into the database in order; what was brought is forgotten only then, so that nothing is lost."""
         spool = self._spool
         assert spool
-        count = 0
-        while found := await spool.first(_LARGEST_GROUP):
+        count, most = 0, _LARGEST_GROUP
+        while found := await spool.first(most):
             kept = [one for _, one in found]
             try:
-                await self._store.keep(lambda connection, kept=kept: self._commit_known(connection, kept))
-            except Exception as error:
-                if not isinstance(error, StoreUnavailableError):
-                    log.exception("spool.not_drained")
+                uses = await self._store.keep(
+                    lambda connection, kept=kept: self._commit_known(connection, kept)
+                )
+            except StoreUnavailableError:
                 await asyncio.sleep(_ASK_AGAIN_AFTER)
+                continue
+            except Exception as error:
+                if most > 1:  # find the one that cannot be kept
+                    most = 1
+                    continue
+                log.exception("spool.refused", seq=found[0][0])
+                await spool.refuse(found[0][0], str(error))
                 continue
             crash_point("spool.drained")
             await spool.forget(found[-1][0])
             count += len(found)
+            self._note(uses)
             self._tell(kept)
         log.info("spool.drained", count=count)
 
-    def _commit_known(self, connection: Connection, kept: Sequence[Kept]) -> None:
+    def _commit_known(self, connection: Connection, kept: Sequence[Kept]) -> list[_Use]:
         """Commit but for what belongs to an integration that was removed since."""
         known = set(connection.execute(_INTEGRATIONS).scalars())
         lost = sum(one.row["integration_id"] not in known for one in kept)
         if lost:
             log.warning("spool.of_removed_integration", count=lost)
-        self._commit(connection, [one for one in kept if one.row["integration_id"] in known])
+        return self._commit(connection, [one for one in kept if one.row["integration_id"] in known])
 
     def _tell(self, group: Sequence[Kept]) -> None:
         for integration_id in {w.row["integration_id"] for w in group}:
@@ -270,26 +294,37 @@ class Ingest:
         for url_id, count in Counter(w.row["webhook_url_id"] for w in group).items():
             self._counts.note(url_id, outcome, count)
 
-    def _commit(self, connection: Connection, group: Sequence[Kept]) -> None:
+    def _commit(self, connection: Connection, group: Sequence[Kept]) -> list[_Use]:
+        """Write events and which addresses are in use; gives what is to be remembered once it is on disk."""
         record(connection, [w.row for w in group])
+        uses: list[_Use] = []
         for url_id in {w.row["webhook_url_id"] for w in group}:
             mine = [w for w in group if w.row["webhook_url_id"] == url_id]
             form: SignatureFormat | None = next((w.form for w in mine if w.form), None)
-            self._note_use(connection, url_id, mine[-1].row["received_at"], form)
-            if url_id not in self._used:
-                ended = connection.execute(_END_REPLACED, {"id": url_id})
-                self._used.add(url_id)
-                if ended.rowcount:
-                    self._read_at = -_REREAD_AFTER
+            seen = self._write_use(connection, url_id, mine[-1].row["received_at"], form)
+            first = url_id not in self._used
+            ended = first and connection.execute(_END_REPLACED, {"id": url_id}).rowcount > 0
+            uses.append(_Use(url_id, seen, ended))
         crash_point("ingest.written")
+        return uses
 
-    def _note_use(self, connection: Connection, url_id: int, at: str, form: SignatureFormat | None) -> None:
+    def _write_use(
+        self, connection: Connection, url_id: int, at: str, form: SignatureFormat | None
+    ) -> _Seen | None:
         noted, moment = self._seen.get(url_id), time.monotonic()
         if noted and noted.form == form and moment - noted.at < _SEEN_EVERY:
-            return
+            return None
         given = {"id": url_id, "at": at, "verified": int(form is not None), "format": form}
         connection.execute(_SEEN, given)
-        self._seen[url_id] = _Seen(moment, form)
+        return _Seen(moment, form)
+
+    def _note(self, uses: Sequence[_Use]) -> None:
+        for use in uses:
+            self._used.add(use.url_id)
+            if use.seen:
+                self._seen[use.url_id] = use.seen
+            if use.ended:
+                self._read_at = -_REREAD_AFTER
 
 
 def _in_turn(waiting: list[_Waiting]) -> list[_Waiting]:

@@ -30,7 +30,8 @@ _LAST = """(SELECT max(f.started_at) FROM fetches AS f WHERE f.integration_id = 
 _SCHEDULES = text(
     f"""SELECT i.id, i.full_schedule, i.incremental_schedule, {_LAST.format(mode="full")} AS last_full,
       {_LAST.format(mode="incremental")} AS last_incremental,
-      (SELECT max(u.subscribed_at) FROM webhook_urls AS u WHERE u.integration_id = i.id) AS subscribed_at
+      (SELECT max(u.subscribed_at) FROM webhook_urls AS u WHERE u.integration_id = i.id AND u.state = 'active')
+        AS subscribed_at
     FROM integrations AS i"""
 )
 

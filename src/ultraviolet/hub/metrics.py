@@ -12,11 +12,14 @@ from prometheus_client import Counter, Gauge, Histogram
 from ultraviolet.mirror.observation import Observation
 
 _OUTCOMES = {
-    200: "kept",
-    401: "bad_signature",
+    200: "taken",
+    401: "wrong_signature",
+    403: "not_allowed",
     404: "unknown_address",
     405: "not_a_post",
+    408: "too_slow",
     413: "too_large",
+    429: "guessing",
     503: "put_off",
 }
 
@@ -59,8 +62,8 @@ def spooled(count: int, size: int) -> None:
     _SPOOL_BYTES.set(size)
 
 
-def delivered(status: int, seconds: float) -> None:
-    """Count a delivery."""
+def delivered(status: int, seconds: float = 0.0) -> None:
+    """Count a delivery by how it was answered."""
     _DELIVERIES.labels(_OUTCOMES.get(status, "other")).inc()
     if status == 200:  # noqa: PLR2004
         _ACKNOWLEDGED.observe(seconds)

@@ -75,10 +75,14 @@ class Retention(msgspec.Struct, frozen=True):
     next_run_at: str | None
     """When the next removal is due; null: now."""
 
-    @property
-    def removes_something(self) -> bool:
-        """Whether there is anything to remove."""
-        return any(one.count for one in self.would_remove.values())
+    def removes_more_than(self, before: "Retention") -> list[Kind]:
+        """Tell of which kinds more would go; where not all was counted, a shorter time removes more."""
+        return [
+            kind
+            for kind, old in self.would_remove.items()
+            if old.count > before.would_remove[kind].count
+            or (old.more and _shorter(getattr(self.keep, kind), getattr(before.keep, kind)))
+        ]
 
 
 def of(connection: Connection, integration_id: int, changes: KeepChanges | None = None) -> Retention:
@@ -124,6 +128,10 @@ def changed(keep: Keep, changes: KeepChanges | None) -> Keep:
     return msgspec.structs.replace(keep, **values)
 
 
+def _shorter(days: int | None, before: int | None) -> bool:
+    return days is not None and (before is None or days < before)
+
+
 def cutoffs(keep: Keep, moment: datetime) -> dict[Kind, str | None]:
     """Give for each kind the moment before which it may go."""
     days: Mapping[Kind, int | None] = msgspec.structs.asdict(keep)  # pyright: ignore[reportAssignmentType]
@@ -163,7 +171,7 @@ class Keeper:
             newest = max((moment for cut in before.values() if (moment := cut[kind])), default=None)
             if newest:
                 removed += await self._walk(kind, newest)
-        while await self._store.write(lambda c: dialect.give_back(c, _PAGES)):  # noqa: ASYNC110  others write meanwhile
+        while await self._store.write(lambda c: _held(c) and dialect.give_back(c, _PAGES)):  # noqa: ASYNC110  others write meanwhile
             await asyncio.sleep(self._pause)
         await self._store.write(lambda c: _end(c, [*before], removed))
         self._changes.publish("integration", 0)
@@ -182,12 +190,12 @@ class Keeper:
             after: int | None = 0 if part.table == "events" else None
             while after is not None:
                 work: Callable[[Connection], int | None] = lambda c, part=part, after=after, kept=kept: (  # noqa: E731
-                    removal.forget_keys(c, part, after, kept)
+                    _held(c) and removal.forget_keys(c, part, after, kept)
                 )
                 after = await self._store.write(work)
                 await asyncio.sleep(self._pause)
             crash_point("retention.keys_forgotten")
-            removed += await self._store.write(lambda c, part=part, kept=kept: removal.drop(c, part, kept))
+            removed += await self._store.write(lambda c, part=part: _held(c) and removal.drop(c, part))
             log.info("retention.month_dropped", month=part.name)
         return removed
 

@@ -85,6 +85,21 @@ class Spool:
         count, size = await self._run(work)
         self._changed(-count, -size)
 
+    async def refuse(self, seq: int, why: str) -> None:
+        """Put one that the database does not take aside, whole, so that it keeps none behind it waiting."""
+
+        def work() -> int:
+            [(size,)] = self._file.execute("SELECT length(delivery) FROM deliveries WHERE seq = ?", [seq])
+            self._file.execute("BEGIN IMMEDIATE")
+            self._file.execute(
+                "INSERT INTO refused SELECT seq, delivery, ? FROM deliveries WHERE seq = ?", [why[:500], seq]
+            )
+            self._file.execute("DELETE FROM deliveries WHERE seq = ?", [seq])
+            self._file.execute("COMMIT")
+            return size
+
+        self._changed(-1, -await self._run(work))
+
     def close(self) -> None:
         """Let go of the file."""
         self._thread.shutdown()
@@ -135,6 +150,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         "PRAGMA journal_mode=WAL",
         "PRAGMA synchronous=FULL",
         "CREATE TABLE IF NOT EXISTS deliveries (seq INTEGER PRIMARY KEY AUTOINCREMENT, delivery BLOB NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS refused (seq INTEGER NOT NULL, delivery BLOB NOT NULL, why TEXT NOT NULL)",
     ):
         file.execute(statement)
     return file

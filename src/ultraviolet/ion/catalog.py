@@ -277,7 +277,7 @@ def load() -> Catalog:
 
 def _fingerprint(folder: Path) -> str:
     digest = sha256(Path(__file__).read_bytes())
-    for path in sorted((folder / "contract").glob("*.[gp]*")):
+    for path in (folder / "naming.py", *sorted((folder / "contract").glob("*.[gp]*"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -70,6 +70,10 @@ _OLD = ("old", "oldvalues", "oldvalue", "before", "from", "previous")
 _NAME = ("field", "column", "name", "attribute", "key", "path")
 
 
+LONGEST_ID = 100
+"""Characters; ION's ids are numbers, and a longer text in their place would not fit into an index."""
+
+
 class Envelope(msgspec.Struct, frozen=True):
     """What a body says, as far as it is understood; `problem` says what keeps it from being of use."""
 
@@ -316,7 +320,7 @@ def _keys(resource: Resource | None, old: Row, new: Row) -> Row:
         *((resource.owner_key,) if resource.owner_key else ()),
     )
     either = {**old, **{name: value for name, value in new.items() if value is not None or name not in old}}
-    return {name: either[name] for name in names if name in either}
+    return {name: either[name] for name in names if name in either and len(str(either[name])) <= LONGEST_ID}
 
 
 def _object_id(resource: Resource | None, told: Row, row: Row) -> str | None:
@@ -353,7 +357,8 @@ def _texts(told: Row, names: tuple[str, ...]) -> list[str]:
 def _text(value: Any) -> str | None:
     if isinstance(value, bool | dict | list | None):
         return None
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    said = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return said if len(said) <= LONGEST_ID else None
 
 
 def _time(value: Any) -> str | None:

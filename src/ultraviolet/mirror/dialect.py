@@ -6,7 +6,8 @@ advisory lock that ends with its transaction.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -171,16 +172,6 @@ def libpq(engine: Engine) -> str:
 _WAIT = text("SELECT pg_advisory_xact_lock(:turn, :which)")
 
 
-def many(connection: Connection, statement: TextClause, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Run a statement once for each row, handed to the driver as it is: SQLAlchemy's own way costs more than the writing."""
-    if rows:
-        written = _PARAMETER.sub(r"%(\1)s", statement.text) if is_postgresql(connection) else statement.text
-        connection.exec_driver_sql(written, list(rows))
-
-
-_PARAMETER = re.compile(r"(?<!:):(\w+)")
-
-
 def insert_new(
     connection: Connection, table: str, names: Sequence[str], returning: str, rows: Sequence[Sequence[Any]]
 ) -> list[Any]:
@@ -252,8 +243,14 @@ def index_names(connection: Connection, beginning: str) -> set[str]:
 def make_index(engine: Engine, name: str, rest: str) -> None:
     """Make an index while others write, on PostgreSQL; SQLite's one writer waits, so there the writer has to do it."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")  # one that was begun and broke off
-        connection.exec_driver_sql(f"CREATE INDEX CONCURRENTLY {name} {rest.replace('%', '%%')}")
+        drop = f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
+        connection.exec_driver_sql(drop)  # one that was begun and broke off
+        try:
+            connection.exec_driver_sql(f"CREATE INDEX CONCURRENTLY {name} {rest.replace('%', '%%')}")
+        except DBAPIError:
+            with suppress(DBAPIError):  # half an index helps nobody, and every change has to keep it
+                connection.exec_driver_sql(drop)
+            raise
         connection.exec_driver_sql(
             "ANALYZE objects"
         )  # what an index of an expression holds is else not known
@@ -365,6 +362,11 @@ def texts_saying(connection: Connection, said: str) -> TextualSelect:
 def may_try_again(error: DBAPIError) -> bool:
     """Tell whether a transaction only lost against another one."""
     return getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
+
+
+def does_not_fit(error: DBAPIError) -> bool:
+    """Tell whether the content, not the database, is what fails: something is too large for an index or a row."""
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith("54")
 
 
 def _sqlite(url: URL) -> Engine:

@@ -18,6 +18,8 @@ WORTH = 5_000
 """Objects of a resource from which on an index is worth having."""
 MOST = 24
 _BEGINNING = "objects_by_field_"
+LETTERS = 200
+"""So many of a text are in its index: PostgreSQL refuses a row whose entry would be longer than 2704 bytes."""
 _LEAST = "-1e308"
 
 
@@ -30,11 +32,14 @@ class FieldIndex(msgspec.Struct, frozen=True):
 
 
 def key(connection: Connection, field: str, *, number: bool) -> ColumnElement[Any]:
-    """Give what a field is sorted and compared by; what has no value comes first."""
+    """Give what a field is sorted and compared by, of a text its first `LETTERS`; what has no value comes first."""
     if number:
         least = literal_column(_LEAST, Float())
         return func.coalesce(dialect.number_of(connection, field), least)
-    return func.coalesce(func.lower(dialect.written_field(connection, field)), literal_column("''"))
+    lowered = func.lower(dialect.written_field(connection, field))
+    return func.coalesce(
+        func.substr(lowered, literal_column("1"), literal_column(str(LETTERS))), literal_column("''")
+    )
 
 
 def missing(

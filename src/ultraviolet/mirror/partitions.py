@@ -80,12 +80,18 @@ def parts(connection: Connection, table: Table) -> list[Part]:
     return [Part(table.name, name.removeprefix(f"{table.name}_").replace("_", "-")) for name in names]
 
 
+def lock(connection: Connection, part: Part) -> None:
+    """Let nobody else at a table of which a month is to go; gives up where it has to wait for long."""
+    connection.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
+    connection.exec_driver_sql(f"LOCK TABLE ONLY {part.table}, ONLY {part.name} IN ACCESS EXCLUSIVE MODE")
+
+
 def drop(connection: Connection, part: Part, kept: Sequence[int]) -> None:
     """Drop a month but for these rows, by number, which move to the table's rest.
 
-    Others wait while this is done, and so it gives up where it has to wait itself.
+    Others wait while this is done.
     """
-    connection.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
+    lock(connection, part)
     connection.exec_driver_sql(f"ALTER TABLE {part.table} DETACH PARTITION {part.name}")
     if kept:
         connection.exec_driver_sql(

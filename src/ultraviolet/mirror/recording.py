@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
-from ultraviolet.mirror import dialect
+from ultraviolet.mirror import bulk, dialect
 from ultraviolet.mirror.tables import event_keys, events
 
 Key = tuple[int, bytes]
@@ -64,9 +64,9 @@ def record(
         claimed = [(*key, times[key]) for key in keys[start : start + _CHUNK]]
         made = dialect.insert_new(connection, "event_keys", _COLUMNS, "integration_id, dedupe_key", claimed)
         new.update((row[0], bytes(row[1])) for row in made)
-    dialect.many(connection, _INSERT, [row for key, row in first.items() if key in new])
+    bulk.each(connection, _INSERT, [row for key, row in first.items() if key in new])
     if again and len(new) < len(keys):
-        dialect.many(connection, _AGAIN, [_counted(key, times[key]) for key in keys if key not in new])
+        bulk.each(connection, _AGAIN, [_counted(key, times[key]) for key in keys if key not in new])
     return len(new)
 
 

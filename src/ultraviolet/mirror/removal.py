@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import msgspec
 from sqlalchemy import Connection, Table, text
 
-from ultraviolet.mirror import dialect, partitions
+from ultraviolet.mirror import bulk, partitions
 from ultraviolet.mirror.partitions import Part
 from ultraviolet.mirror.tables import events, versions
 
@@ -50,7 +50,7 @@ _HOW: dict[Kind, _How] = {
         "seq",
         "observed_at",
         """NOT EXISTS (SELECT 1 FROM versions n WHERE n.integration_id = x.integration_id AND n.resource = x.resource
-          AND n.id = x.id AND n.version = x.version + 1 AND n.observed_at <= {cutoff})""",
+          AND n.id = x.id AND n.version > x.version AND n.observed_at <= {cutoff})""",
         "length(CAST(x.doc AS TEXT))",
         "'versions'",
     ),
@@ -154,13 +154,18 @@ def droppable(connection: Connection) -> list[Part]:
 
 def staying(connection: Connection, part: Part) -> Sequence[int] | None:
     """Give the numbers of what has to stay of a month; None where that is too much to move."""
-    how = _HOW[_kind(part)]
-    query = text(
-        f"""SELECT x.seq FROM {part.name} x JOIN retention r ON r.integration_id = x.integration_id
-        WHERE {how.unless.format(cutoff=f"r.{part.table}_before")} ORDER BY x.seq LIMIT :most"""
-    )
-    found = connection.execute(query, {"most": MOST_MOVED + 1}).scalars().all()
+    found = _staying(connection, part, MOST_MOVED + 1)
     return None if len(found) > MOST_MOVED else found
+
+
+def _staying(connection: Connection, part: Part, most: int | None = None) -> Sequence[int]:
+    how, cutoff = _HOW[_kind(part)], f"r.{part.table}_before"
+    query = text(
+        f"""SELECT x.seq FROM {part.name} x LEFT JOIN retention r ON r.integration_id = x.integration_id
+        WHERE {cutoff} IS NULL OR x.{how.at} >= {cutoff} OR {how.unless.format(cutoff=cutoff)}
+        ORDER BY x.seq LIMIT CAST(:most AS INTEGER)"""
+    )
+    return connection.execute(query, {"most": most}).scalars().all()
 
 
 def forget_keys(connection: Connection, part: Part, after: int, kept: Sequence[int]) -> int | None:
@@ -174,8 +179,13 @@ def forget_keys(connection: Connection, part: Part, after: int, kept: Sequence[i
     return rows[-1][0] if len(rows) == WINDOW else None
 
 
-def drop(connection: Connection, part: Part, kept: Sequence[int]) -> Tally:
-    """Drop a month but for what has to stay."""
+def drop(connection: Connection, part: Part) -> Tally:
+    """Drop a month but for what has to stay by then: more may have come, and more be needed, since its keys went."""
+    partitions.lock(connection, part)
+    kept = _staying(connection, part)
+    if part.table == events.name:
+        for settled in (_FORGET_REST, _KNOW_AGAIN):
+            connection.execute(text(settled.format(part=part.name)), {"kept": [*kept]})
     query = text(f"SELECT integration_id, count(*) FROM {part.name} GROUP BY integration_id")
     removed: Tally = Counter({(row[0], part.table): row[1] for row in connection.execute(query)})
     stays = text(
@@ -193,7 +203,12 @@ def _kind(part: Part) -> Kind:
 
 def _forget(connection: Connection, keys: Sequence[tuple[int, bytes]]) -> None:
     rows = [{"integration": integration, "key": key} for integration, key in keys]
-    dialect.many(connection, _FORGET, rows)
+    bulk.each(connection, _FORGET, rows)
 
 
+_FORGET_REST = """DELETE FROM event_keys k USING {part} x WHERE k.integration_id = x.integration_id
+  AND k.dedupe_key = x.dedupe_key AND NOT EXISTS (SELECT 1 FROM unnest(CAST(:kept AS BIGINT[])) AS s(seq) WHERE s.seq = x.seq)"""
+_KNOW_AGAIN = """INSERT INTO event_keys (integration_id, dedupe_key, deliveries)
+  SELECT integration_id, dedupe_key, 1 FROM {part}
+  WHERE seq = ANY(:kept) ON CONFLICT DO NOTHING"""
 _FORGET = text("DELETE FROM event_keys WHERE integration_id = :integration AND dedupe_key = :key")

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from ultraviolet.ion.catalog import SHOWN, Catalog
+from ultraviolet.ion.deliveries import LONGEST_ID
 from ultraviolet.mirror import arrivals, bulk
 from ultraviolet.mirror.drift import Drift
 from ultraviolet.mirror.observation import Origin, Ref
@@ -196,14 +197,14 @@ def _keys(catalog: Catalog, resource: str) -> list[tuple[str, str, bool]]:
     known = catalog.resources.get(resource)
     if known is None:
         return []
-    named = {link.key: (link.key, link.resource, False) for link in known.links}
-    shared = {name: (name, f"{resource}.{name}", False) for name in catalog.shared.get(resource, ())}
-    shown = {
-        relation.field: (relation.field, relation.resource, True)
+    named = [(link.key, link.resource, False) for link in known.links]
+    shared = [(name, f"{resource}.{name}", False) for name in catalog.shared.get(resource, ())]
+    shown = [
+        (relation.field, relation.resource, True)
         for relation in known.relations
         if relation.kept and relation.field in SHOWN
-    }
-    return [*(named | shared | shown).values()]
+    ]
+    return [*named, *shared, *shown]
 
 
 def _named(columns: Sequence[tuple[str, int, bool]], doc: Mapping[str, Any]) -> set[tuple[int, str]]:
@@ -214,8 +215,8 @@ def _named(columns: Sequence[tuple[str, int, bool]], doc: Mapping[str, Any]) -> 
             continue
         if listed:
             found.update((kind, str(row["id"])) for row in value)
-        else:
-            found.add((kind, str(value)))
+        elif len(said := str(value)) <= LONGEST_ID:
+            found.add((kind, said))
     return found
 
 

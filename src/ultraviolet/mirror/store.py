@@ -118,6 +118,8 @@ class Store:
                     connection.commit()
                     return result
             except OperationalError as error:
+                if dialect.does_not_fit(error):
+                    raise
                 if not dialect.may_try_again(error) or attempt == _ATTEMPTS - 1:
                     raise self._failed(error) from error
             except (InterfaceError, NoConnectionError) as error:

@@ -66,6 +66,7 @@ integrations = Table(
     Column("created_at", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
     comment="ION environments the hub is connected to",
+    sqlite_autoincrement=True,  # what was still to come for a removed one must not go to the next
 )
 
 webhook_urls = Table(

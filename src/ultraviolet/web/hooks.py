@@ -64,22 +64,22 @@ class Hooks:
 
     async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
-            await _answer(send, 405, (b"allow", b"POST"))
+            await _refuse(send, 405, (b"allow", b"POST"))
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         token = scope["path"][len(PREFIX) :]
         source = self._guard.source((scope.get("client") or ("", 0))[0], headers)
         if not self._guard.admits(source):
-            await _answer(send, 403, _CLOSE)
+            await _refuse(send, 403, _CLOSE)
             return
         if not (self._guard.may_guess(source) or self._ingest.knows(token)):
-            await _answer(send, 429, _CLOSE)
+            await _refuse(send, 429, _CLOSE)
             return
         try:
             async with asyncio.timeout(_BODY_WITHIN):
                 body = await _body(receive)
         except TimeoutError:
-            await _answer(send, 408, _CLOSE)
+            await _refuse(send, 408, _CLOSE)
             return
         if body is None:
             return
@@ -100,6 +100,12 @@ class Hooks:
         except Exception:
             log.exception("delivery.failed")
             return 503
+
+
+async def _refuse(send: Send, status: int, header: tuple[bytes, bytes]) -> None:
+    """Turn a request away before it is a delivery."""
+    metrics.delivered(status)
+    await _answer(send, status, header)
 
 
 async def _body(receive: Receive) -> bytes | None:

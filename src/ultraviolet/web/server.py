@@ -25,8 +25,8 @@ from ultraviolet.hub.duties import Role
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.secrets import new_token
 from ultraviolet.hub.settings import Settings
-from ultraviolet.mirror.dialect import address, wait_for_turn
-from ultraviolet.mirror.store import StoreUnavailableError
+from ultraviolet.mirror.dialect import address, make_engine, wait_for_turn
+from ultraviolet.mirror.store import Store, StoreUnavailableError
 from ultraviolet.web import readiness
 from ultraviolet.web.app import create_app
 from ultraviolet.web.supervisor import (
@@ -89,7 +89,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept nobody more, answer whoever is connected and send them away, then close as uvicorn does."""
-        readiness.tell("STOPPING=1")
+        if not self.hands_over:
+            readiness.tell("STOPPING=1")
         self._hub.changes.close()
         for server in self.servers:
             server.close()
@@ -197,6 +198,18 @@ def announced(hub: Hub, url: str) -> Generator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
+        _forget(hub.settings.database_url, key)
+
+
+def _forget(database_url: str, key: str) -> None:
+    """Leave no key behind, as a pod with another name never takes it over; the hub's own connections are closed."""
+    store = Store(make_engine(database_url))
+    try:
+        store.write_now(lambda connection: access.forget_key(connection, key))
+    except StoreUnavailableError as error:
+        log.warning("process.key_kept", error=str(error))
+    finally:
+        store.close()
 
 
 def _prepare(connection: Connection, hub: Hub, key: str) -> str | None:

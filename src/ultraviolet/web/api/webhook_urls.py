@@ -18,7 +18,7 @@ from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 class NewUrl(msgspec.Struct, forbid_unknown_fields=True):
     """A URL to mint."""
 
-    name: str = "Violet"
+    name: str = setup.RECEIVER_NAME
 
 
 class MintedUrl(WebhookUrl, frozen=True, kw_only=True):

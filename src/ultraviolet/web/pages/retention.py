@@ -66,7 +66,7 @@ async def change(
         )
 
     found, before, after = await hub.store.read(read)
-    more = [k for k in KINDS if after.would_remove[k].count > before.would_remove[k].count]
+    more = after.removes_more_than(before)
     if more and "confirm" not in sent:
         return render.page(
             request, "retention_confirm.html", integration=found, kept=after, more=more, words=_WORDS

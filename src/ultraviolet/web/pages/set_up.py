@@ -18,7 +18,6 @@ from ultraviolet.web.pages.render import GivenRenderer, Renderer, runner
 from ultraviolet.web.problems import words
 
 PATH = "/integrations/{integration_id:int}/set-up"
-_NAME = "Violet"
 
 
 @get(PATH, guards=[at_least("viewer")], include_in_schema=False)
@@ -38,7 +37,9 @@ async def mint(
     integration_id: FromPath[int],
 ) -> Response[str]:
     """Make a webhook URL and show it once, filled into the texts."""
-    _, token = await hub.store.write(lambda c: webhook_urls.mint(c, caller.name, integration_id, _NAME))
+    _, token = await hub.store.write(
+        lambda c: webhook_urls.mint(c, caller.name, integration_id, setup.RECEIVER_NAME)
+    )
     await hub.ingest.refresh()
     return await _page(
         request, hub, render, integration_id, minted=webhook_urls.address(hub.public_url, token)
@@ -132,11 +133,10 @@ async def _page(
 
 
 def _filled(texts: setup.SetupTexts, url: str, receiver_id: str | None) -> dict[str, str]:
-    variables = texts.receiver_variables.replace(setup.RECEIVER_NAME, _NAME)
     subscribing = texts.subscription_variables
     return {
         "receiver": texts.receiver_mutation,
-        "receiver_variables": variables.replace(texts.placeholder, url or texts.placeholder),
+        "receiver_variables": texts.receiver_variables.replace(texts.placeholder, url or texts.placeholder),
         "subscriptions": texts.subscription_document,
         "subscriptions_variables": subscribing.replace(
             texts.receiver_placeholder, receiver_id or texts.receiver_placeholder

@@ -130,6 +130,7 @@ async def _page(request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | 
             "urls": urls,
             "day": deliveries.totals(connection, [url.id for url in urls], deliveries.day_ago()),
             "chosen": int(asked) if asked.isdecimal() else None,
+            "usual_name": setup.RECEIVER_NAME,
         }
 
     return render.page(

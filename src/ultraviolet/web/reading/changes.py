@@ -13,11 +13,13 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from ultraviolet.errors import CursorGoneError, InvalidError
 from ultraviolet.mirror.tables import versions
+from ultraviolet.web.reading.objects import history_since
 
 NOW = "now"
 """The cursor that stands for the place behind everything there is."""
 _WINDOW = 20_000
 """So many versions one page looks through at most."""
+_NEVER = "9999"
 
 
 class ObjectChange(msgspec.Struct, frozen=True):
@@ -41,10 +43,12 @@ class Place(msgspec.Struct, frozen=True):
     integration_id: int
     seq: int = 0
     observed_at: str = ""
+    since: str = ""
+    """Since when history was whole as reading began; empty: from the beginning."""
 
     def __str__(self) -> str:
         """Write it as a cursor has it."""
-        return f"{self.integration_id} {self.seq} {self.observed_at}"
+        return f"{self.integration_id} {self.seq} {self.observed_at} {self.since}"
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -58,23 +62,26 @@ class Changes(msgspec.Struct, frozen=True):
 def place(connection: Connection, integration_id: int, written: str | None) -> Place:
     """Find the place that a cursor names; none is the beginning.
 
-    Raises InvalidError for the cursor of another list, CursorGoneError where the version before it is no longer kept:
-    then those behind it may be missing too.
+    Raises InvalidError for the cursor of another list, CursorGoneError where the version before it is no longer kept,
+    or others behind it have gone since.
     """
+    since = history_since(connection, integration_id) or ""
     if not written:
-        return Place(integration_id)
+        return Place(integration_id, since=since)
     if written == NOW:
-        return _newest(connection, integration_id)
+        return msgspec.structs.replace(_newest(connection, integration_id), since=since)
     parts = written.split(" ")
-    if len(parts) != 3 or parts[0] != str(integration_id) or not parts[1].isdecimal():  # noqa: PLR2004
+    if len(parts) != 4 or parts[0] != str(integration_id) or not parts[1].isdecimal():  # noqa: PLR2004
         raise InvalidError("This cursor belongs to another list; begin anew without one.", field="cursor")
-    found = Place(integration_id, int(parts[1]), parts[2])
+    found = Place(integration_id, int(parts[1]), parts[2], parts[3])
     if found.seq:
         same = (versions.c.integration_id == integration_id, versions.c.seq == found.seq)
         at = connection.execute(select(versions.c.observed_at).where(*same)).scalar_one_or_none()
         if at != found.observed_at:
             raise CursorGoneError
-    return found
+    if since > found.since and _next_observed(connection, found) <= since:
+        raise CursorGoneError
+    return msgspec.structs.replace(found, since=since)
 
 
 def after(
@@ -93,7 +100,9 @@ def after(
     if end:
         query = query.where(versions.c.seq <= end.seq)
     rows = connection.execute(query).mappings().all()
-    places = [Place(row["integration_id"], row["seq"], row["observed_at"]) for row in rows[:limit]]
+    places = [
+        msgspec.structs.replace(begin, seq=row["seq"], observed_at=row["observed_at"]) for row in rows[:limit]
+    ]
     items = [
         ObjectChange(
             write(str(at)), **{name: row[name] for name in ObjectChange.__struct_fields__ if name != "cursor"}
@@ -103,9 +112,16 @@ def after(
     if len(rows) > limit:
         return Changes(items, places[-1], more=True)
     if end:
-        return Changes(items, end, more=True)
-    newest = _newest(connection, begin.integration_id)
+        return Changes(items, msgspec.structs.replace(end, since=begin.since), more=True)
+    newest = msgspec.structs.replace(_newest(connection, begin.integration_id), since=begin.since)
     return Changes(items, newest if newest.seq > begin.seq else begin, more=False)
+
+
+def _next_observed(connection: Connection, at: Place) -> str:
+    """Tell when the first version that is left behind a place came about; where one went, a later one stays."""
+    here = (versions.c.integration_id == at.integration_id, versions.c.seq > at.seq)
+    query = select(versions.c.observed_at).where(*here).order_by(versions.c.seq).limit(1)
+    return connection.execute(query).scalar() or _NEVER
 
 
 def _end(connection: Connection, here: Sequence[ColumnElement[bool]]) -> Place | None:

@@ -323,11 +323,12 @@ def listing(connection: Connection, wanted: Wanted, *, indexed: bool = True) -> 
         query = query.where(objects.c.deleted_at.is_(None))
     elif wanted.state != "any":
         query = query.where(_STATE == wanted.state)  # noqa: SIM300  a column, not a constant
-    if wanted.said:
-        query = query.where(says(connection, wanted.said))
-        if indexed and len(wanted.said) >= dialect.GRAM:
+    said = (wanted.said or "").replace("\0", "")
+    if said:
+        query = query.where(says(connection, said))
+        if indexed and len(said) >= dialect.GRAM:
             place = (wanted.integration_id, wanted.resource)
-            query = query.where(search_index.may_say(connection, *place, wanted.said))
+            query = query.where(search_index.may_say(connection, *place, said))
     return query
 
 

@@ -39,6 +39,7 @@ class Found(msgspec.Struct, frozen=True):
 
 def search(connection: Connection, catalog: Catalog, said: str) -> Found:
     """Find objects by their id or by any text in them, without regard to case; those named so come first."""
+    said = said.replace("\0", "")  # neither database can be asked for it, and no text in the index has it
     names = [resource.name for resource in catalog.mirrored]
     everyone = list(connection.execute(select(integrations.c.id)).scalars())
     by_id = select(objects).where(

@@ -1,7 +1,8 @@
 """A resource as a table: typed columns, filters and an order, a page at a time by key and never by offset."""
 
 import json
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -101,7 +102,7 @@ def condition(resource: Resource, written: str) -> Condition:
         raise InvalidError(
             f"{written} is not a filter such as status:is:REQUESTED (operators: {', '.join(OPERATORS)}).{near}"
         )
-    return Condition(field, operator, value)
+    return Condition(field, operator, value.replace("\0", ""))
 
 
 def order(resource: Resource, written: str | None) -> Order:
@@ -237,30 +238,37 @@ def _numeric(column: Column) -> bool:
 def _holds(connection: Connection, column: Column, wanted: Condition) -> ColumnElement[bool]:
     text = dialect.written_field(connection, column.name)
     number = _numeric(column) and wanted.operator in ("is", "not", "from", "to")
-    compared = field_indexes.key(connection, column.name, number=number)
     value: Any = _number(wanted) if number else wanted.value.lower()
+
+    def compared(how: Callable[[Any, Any], ColumnElement[bool]]) -> ColumnElement[bool]:
+        key = field_indexes.key(connection, column.name, number=number)
+        if number or len(value) < field_indexes.LETTERS:
+            return how(key, value)
+        whole = func.coalesce(func.lower(text), "")
+        return and_(how(key, value[: field_indexes.LETTERS]), how(whole, value))
+
     match wanted.operator:
         case "is":
-            return _same(text, compared, column, value)
+            return _same(text, compared(operator.eq), column, value)
         case "not":
-            return ~func.coalesce(_same(text, compared, column, value), False)
+            return ~func.coalesce(_same(text, compared(operator.eq), column, value), False)
         case "has":
             return text.icontains(wanted.value, autoescape=True)
         case "from":
-            return compared >= value
+            return compared(operator.ge)
         case "to":
-            return and_(compared <= value, text.is_not(None))
+            return and_(compared(operator.le), text.is_not(None))
         case "empty":
             return func.coalesce(text, "") == ""
 
 
 def _same(
-    text: ColumnElement[Any], compared: ColumnElement[Any], column: Column, value: Any
+    text: ColumnElement[Any], compared: ColumnElement[bool], column: Column, value: Any
 ) -> ColumnElement[bool]:
     if column.kind == "flag":
         true = {"true": True, "yes": True, "1": True}.get(value, False)
         return func.lower(text).in_(("1", "true") if true else ("0", "false"))
-    return compared == value
+    return compared
 
 
 def _number(wanted: Condition) -> float:
