@@ -40,9 +40,11 @@ def test_the_trace_of_a_delivery_leads_to_the_version(start_hub: Any, wait: Any)
         for body in (BODY, BODY.replace(b"7", b"8").replace(b'"eventId": 1', b'"eventId": 2')):
             assert send("POST", url, body, traceparent=f"00-{GIVEN}-b7ad6b7169203331-01")[0] == 200
         wait(lambda: sum(len(s.links) for s in spans(sink, "apply")) == 2, 30, "both were applied")
+        send("GET", url.split("/hooks")[0] + "/sign-in/uvl_marked")
         hub.child.stop()
 
     assert hub.child.process.returncode == 0
+    assert not [body for _, body in sink.posts if b"uvl_marked" in body], "a link in a trace would let in"
     deliveries = spans(sink, "delivery")
     assert [noted(span, "http.response.status_code") for span in deliveries] == [200, 200]
     for span in deliveries:

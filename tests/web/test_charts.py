@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import insert
 
 from ultraviolet import times
+from ultraviolet.mirror.drift import CAUSES
 from ultraviolet.mirror.tables import arrivals, fetch_steps, fetches, verification_steps, verifications
 from ultraviolet.web.pages.charts import Series, columns, curves, seconds
+from ultraviolet.web.pages.render import STATIC
 
 
 def test_parts_of_a_column_stand_on_each_other() -> None:
@@ -28,6 +30,13 @@ def test_parts_of_a_column_stand_on_each_other() -> None:
 def test_the_scale_ends_at_a_round_number(most: float, top: str) -> None:
     drawn = columns(["1"], [Series("a", [most])], "", write=lambda value: f"{value:,g}")
     assert [rule.label for rule in drawn.rules] == ["0", top]
+
+
+def test_every_cause_of_drift_has_a_colour() -> None:
+    style, tokens = [(STATIC / name).read_text() for name in ("style.css", "tokens.css")]
+    for number in range(len(CAUSES)):
+        (token,) = re.findall(rf"\.s{number} {{ --series: var\((--series-\d+)\)", style)
+        assert f"  {token}: light-dark(" in tokens
 
 
 def test_a_line_has_a_gap_where_nothing_is_known() -> None:

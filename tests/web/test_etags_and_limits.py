@@ -43,6 +43,16 @@ def test_no_change_overwrites_what_was_not_seen(edge: Any, integration: dict[str
     assert ask(edge, "DELETE", path, if_match="*").status_code in (200, 204)
 
 
+def test_use_alone_is_no_change_by_somebody_else(edge: Any) -> None:
+    made = edge.api("POST", "/keys", {"name": "k", "role": "admin"}).json()
+    path = f"/keys/{made['id']}"
+    tag = ask(edge, "GET", path).headers["etag"]
+    assert ask(edge, "GET", "/me", key=made["token"]).status_code == 200
+    assert ask(edge, "GET", path, if_none_match=tag).json()["last_used_at"]
+    assert ask(edge, "DELETE", path, if_match=tag).status_code == 200
+    assert ask(edge, "DELETE", path, if_match=tag).status_code == 412, "it was revoked since"
+
+
 def test_everyone_is_told_how_many_requests_are_left(edge: Any) -> None:
     left = ask(edge, "GET", "/me").headers["ratelimit"]
     assert '"requests";q=6000;w=60' == ask(edge, "GET", "/me").headers["ratelimit-policy"]

@@ -46,6 +46,34 @@ def test_a_form_without_its_token_is_refused(signed_in: Any) -> None:
     assert unsafe.status_code == 403
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/no/such/page", "/fetches?cursor=x", "/api/v1/none", "/static/app.js", "/livez"]
+)
+def test_every_answer_tells_browsers_what_not_to_do(signed_in: Any, path: str) -> None:
+    headers = signed_in.send("GET", path).headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert [headers[name] for name in ("x-frame-options", "x-content-type-options", "referrer-policy")] == [
+        "DENY",
+        "nosniff",
+        "same-origin",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/fetches", {"integration": "x", "mode": "full"}),
+        ("/verifications", {"integration": "²"}),
+        ("/webhooks", {"integration": "", "name": "a"}),
+        ("/settings/password", {"user": "x", "password": "correct horse"}),
+    ],
+)
+def test_a_form_without_a_number_where_one_must_be_is_refused(
+    signed_in: Any, path: str, fields: dict[str, str]
+) -> None:
+    assert signed_in.submit(path, **fields).status_code == 422
+
+
 def test_pages_allow_no_inline_script(signed_in: Any) -> None:
     answer = signed_in.send("GET", "/")
     assert "script-src 'self'" in answer.headers["content-security-policy"]

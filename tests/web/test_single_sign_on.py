@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 from tests.web.conftest import ADMIN_KEY, Edge
 from tests.web.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
 
@@ -82,6 +83,24 @@ def test_somebody_new_is_let_in_with_the_role_of_their_groups(sso: Sso) -> None:
         ("ada@example.com", "session.begin"),
         ("provider", "user.create"),
     ]
+
+
+def test_who_comes_from_the_provider_has_no_password(sso: Sso) -> None:
+    sso.edge.api("POST", "/users", {"name": "ada", "role": "viewer"})
+    password = {"password": "correct horse"}
+    assert sso.edge.api("PATCH", "/users/ada/password", password).status_code == 204
+    sso.edge.api("PATCH", "/users/ada/provider", {"email": "ada@example.com"})
+
+    def check(connection: Connection) -> int | None:
+        return access.check_password(connection, "ada", "correct horse")
+
+    assert sso.edge.hub.store.read_now(check)
+    assert sso.sign_in().status_code == 303
+    assert not sso.edge.hub.store.read_now(check), "the one from before does not let them in any more"
+    assert "/account/password" not in sso.edge.send("GET", "/account").text
+    refused = sso.edge.submit("/account/password", **password)
+    assert (refused.status_code, "signs in with" in refused.text) == (409, True)
+    assert sso.edge.api("PATCH", "/users/ada/password", password).status_code == 409
 
 
 def test_who_loses_every_group_is_out_with_the_next_sign_in(sso: Sso) -> None:

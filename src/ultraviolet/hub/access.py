@@ -148,10 +148,17 @@ def _leave_an_admin(connection: Connection, but: User) -> None:
 
 
 def set_password(connection: Connection, actor: str, user_id: int, password: str) -> None:
-    """Let this user sign in by a password; other sessions of theirs end."""
+    """Let this user sign in by a password; other sessions of theirs end.
+
+    Who comes from a provider gets none: it would let them in after the provider took them away.
+    """
     if len(password) < _SHORTEST_PASSWORD:
         raise InvalidError(f"A password has {_SHORTEST_PASSWORD} characters or more", field="password")
     user = get_user(connection, user_id)
+    if user.issuer:
+        raise ConflictError(
+            f"{user.name} signs in with {user.issuer} and has no password here; untie them from it first"
+        )
     hashed = PasswordHasher().hash(password)
     connection.execute(update(users).where(users.c.id == user_id).values(password_hash=hashed))
     connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
@@ -183,7 +190,7 @@ def redeem_link(connection: Connection, token: str, place: Place = Place()) -> s
 
 def has_password(connection: Connection, user_id: int) -> bool:
     """Tell whether someone can sign in by a password."""
-    held = select(users.c.password_hash).where(users.c.id == user_id)
+    held = select(users.c.password_hash).where(users.c.id == user_id, users.c.issuer.is_(None))
     return connection.execute(held).scalar_one_or_none() is not None
 
 
@@ -191,7 +198,7 @@ def check_password(connection: Connection, name: str, password: str) -> int | No
     """Give the id of the user whose password this is; takes as long for unknown names as for known ones."""
     row = _user_row(connection, name)
     hasher = PasswordHasher()
-    hashed = row["password_hash"] if row else None
+    hashed = row["password_hash"] if row and not row["issuer"] else None
     try:
         hasher.verify(hashed or hasher.hash("nobody has this password"), password)
     except (VerificationError, InvalidHashError):

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, Literal, cast
 
 from litestar import Litestar, Response, Router
-from litestar.datastructures import CacheControlHeader, ResponseHeader
+from litestar.datastructures import CacheControlHeader
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
@@ -29,18 +29,8 @@ from ultraviolet.web.problems import as_problem
 from ultraviolet.web.repeats import LARGEST_BODY
 from ultraviolet.web.requests import Requests
 
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 _NOTED_EVERY = 60.0
 """Seconds between two notes that an API key or a session was used."""
-_HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 
 
 def create_app(hub: Hub) -> Asgi:
@@ -72,7 +62,6 @@ def _application(hub: Hub) -> tuple[Litestar, Guard]:
         },
         before_request=same_site,
         exception_handlers={UltravioletError: answer, HTTPException: answer, Exception: answer},
-        response_headers=[ResponseHeader(name=name, value=value) for name, value in _HEADERS.items()],
         on_startup=[hub.start],
         on_shutdown=[hub.stop],
         openapi_config=_openapi(),

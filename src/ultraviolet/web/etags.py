@@ -1,6 +1,7 @@
 """ETags: whoever has a state already need not be sent it again, and no change overwrites one that was not seen.
 
-A tag is a digest of the answer's bytes, so what is read and what is about to be changed have the same one.
+A tag has two halves: a digest of what people and programs set, and one of all the bytes. Whoever has the answer already
+is told by both. Whoever changes it is held to the first alone, because a delivery or a sign-in is no change of theirs.
 """
 
 import hashlib
@@ -21,18 +22,47 @@ IfMatch = Annotated[
     ),
 ]
 _JSON = b"application/json"
+_MOVES_BY_ITSELF = frozenset(
+    {
+        "first_delivery_at",
+        "first_verified_at",
+        "last_delivery_at",
+        "last_failure",
+        "last_failure_at",
+        "last_refused_at",
+        "last_sign_in_at",
+        "last_used_at",
+        "refused",
+        "test_result",
+    }
+)
+"""What use alone changes in an integration, a person, a key or a webhook URL."""
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def tag(body: bytes) -> str:
-    """Name a state by the bytes that show it."""
-    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    """Name a state by the JSON that shows it."""
+    return f'"{_digest(_settled(body))}-{_digest(body)}"'
+
+
+def _settled(body: bytes) -> bytes:
+    """Leave out what moves by itself; a list has no fields and stays whole."""
+    if not body.startswith(b"{"):
+        return body
+    fields = _FIELDS.decode(body).items()
+    return msgspec.json.encode([each for each in fields if each[0] not in _MOVES_BY_ITSELF])
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=12).hexdigest()
 
 
 def unchanged(if_match: str | None, now: msgspec.Struct) -> None:
     """Raise PreconditionFailedError where the one who changes something has seen another state of it than this."""
     if if_match is None or "*" in _tags(if_match):
         return
-    if tag(msgspec.json.encode(now)) not in _tags(if_match):
+    settled, _, _ = tag(msgspec.json.encode(now)).partition("-")
+    if settled not in {one.partition("-")[0] for one in _tags(if_match)}:
         raise PreconditionFailedError
 
 

@@ -1,4 +1,4 @@
-"""Around pages and API: a number for each request, in the log and in the answer, and how long it took."""
+"""Around pages, API and files: for each request a number, what browsers are not to do with it, and how long it took."""
 
 import re
 import time
@@ -17,6 +17,18 @@ from ultraviolet.web.problems import without_secret
 _HEADER = b"x-request-id"
 _GIVEN = re.compile(rb"[\w.:/+=@-]{1,100}")
 _QUIET = ("/livez", "/readyz", "/metrics", "/live", "/static/", "/api/v1/changes/stream")
+
+_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_EVERYWHERE = (
+    (b"content-security-policy", _POLICY),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+"""Put on here and not by the framework, whose own headers leave out errors and files."""
 
 log = structlog.get_logger()
 
@@ -41,14 +53,14 @@ class Requests:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers: list[Any] = [*message.get("headers", []), (_HEADER, id_.encode())]
+                headers: list[Any] = [*message.get("headers", []), *_EVERYWHERE, (_HEADER, id_.encode())]
                 message = {**message, "headers": headers}
             await send(message)
 
         with bound_contextvars(request_id=id_):
             with self._traced(scope) as span:
                 await self._application(scope, receive, answer)
-                said = {"http.request.method": scope["method"], "url.path": scope["path"]}
+                said = {"http.request.method": scope["method"], "url.path": without_secret(scope["path"])}
                 span.note(**said, **{"http.response.status_code": status}, request_id=id_)
             self._note(scope, status, time.perf_counter() - began)
 

@@ -12,7 +12,7 @@ from ultraviolet.hub import integrations
 from ultraviolet.web.api.paging import number, part
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
 from ultraviolet.web.pages.charts import Chart, Series, columns, count, seconds
-from ultraviolet.web.pages.render import GivenRenderer
+from ultraviolet.web.pages.render import GivenRenderer, number_in
 from ultraviolet.web.reading import fetches
 from ultraviolet.web.reading.fetches import Fetch, FetchFilter
 
@@ -95,7 +95,7 @@ async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redi
     mode = sent.get("mode")
     if mode not in ("incremental", "full"):
         raise InvalidError("Choose a mode: incremental or full.")
-    fetch_id = await hub.start_fetch(int(str(sent.get("integration", "0"))), mode, caller.name)
+    fetch_id = await hub.start_fetch(number_in(sent, "integration"), mode, caller.name)
     return Redirect(f"/fetches/{fetch_id}", status_code=303)
 
 

@@ -38,6 +38,7 @@ NAVIGATION = (
 )
 """Address, name, the key that goes there after `g`, and whether a new group begins."""
 _LONGEST_ADDRESS = 8000
+_LONGEST_NUMBER = 19
 _UNITS = ((86400, "day"), (3600, "hr."), (60, "min."), (1, "sec."))
 _GOOD = {"active", "done", "fresh", "applied", "verified", "ok", "create", "connected", "equal"}
 _WARN = {
@@ -143,6 +144,16 @@ def confirm(sent: Any, name: str, kept: str) -> None:
     """Raise InvalidError unless the form repeats the name of what it ends."""
     if str(sent.get("confirm", "")).strip() != name:
         raise InvalidError(f"{kept} To go on, type the name “{name}” exactly as it is written.")
+
+
+def number_in(sent: Any, field: str) -> int:
+    """Read a number that the form must have; raises InvalidError."""
+    given = str(sent.get(field, ""))
+    if not (given.isascii() and given.isdecimal() and len(given) < _LONGEST_NUMBER):
+        raise InvalidError(
+            f"Choose one from the list; “{given[:_LONGEST_NUMBER]}” is not in it.", field=field
+        )
+    return int(given)
 
 
 def ago(moment: str) -> str:

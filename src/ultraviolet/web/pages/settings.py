@@ -15,7 +15,7 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.web.api.paging import number, part
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
 from ultraviolet.web.pages.about import about
-from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm
+from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm, number_in
 
 ADMIN = [at_least("admin")]
 _SHOWN = 100
@@ -94,7 +94,7 @@ async def remove_user(
 async def set_password(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Set a person's password; whose own it is signs in anew."""
     sent = await request.form()
-    user_id, password = int(str(sent.get("user", "0"))), str(sent.get("password", ""))
+    user_id, password = number_in(sent, "user"), str(sent.get("password", ""))
     await hub.store.write(lambda c: access.set_password(c, caller.name, user_id, password))
     return _back()
 

@@ -12,7 +12,7 @@ from ultraviolet.hub import integrations
 from ultraviolet.web.api.paging import decode, part
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
 from ultraviolet.web.pages.charts import Chart, Series, columns, share
-from ultraviolet.web.pages.render import GivenRenderer
+from ultraviolet.web.pages.render import GivenRenderer, number_in
 from ultraviolet.web.reading import verifications
 from ultraviolet.web.reading.verifications import Verification
 
@@ -99,7 +99,7 @@ async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redi
     if size and not (size.isdecimal() and int(size) > 0):
         raise InvalidError("A sample is a number of objects; leave it empty to compare all.")
     number = await hub.verify(
-        int(str(sent.get("integration", "0"))), caller.name, wait=False, sample=int(size) if size else None
+        number_in(sent, "integration"), caller.name, wait=False, sample=int(size) if size else None
     )
     return Redirect(f"/verifications/{number}", status_code=303)
 

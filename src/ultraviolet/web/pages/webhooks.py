@@ -14,7 +14,7 @@ from ultraviolet.hub import integrations, setup, webhook_urls
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
 from ultraviolet.web.pages.charts import Chart, Series, columns
-from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm
+from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm, number_in
 from ultraviolet.web.reading import deliveries, events
 from ultraviolet.web.reading.deliveries import Hour
 from ultraviolet.web.reading.events import EventFilter
@@ -87,7 +87,7 @@ async def mint(
 ) -> Response[str]:
     """Make a URL and show it, once."""
     sent = await request.form()
-    integration_id, name = int(str(sent.get("integration", "0"))), str(sent.get("name", ""))
+    integration_id, name = number_in(sent, "integration"), str(sent.get("name", ""))
     made, token = await hub.store.write(lambda c: webhook_urls.mint(c, caller.name, integration_id, name))
     await hub.ingest.refresh()
     return await _page(request, hub, render, _shown(hub, made, token))
