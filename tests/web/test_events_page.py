@@ -68,3 +68,11 @@ def test_replaying_many_asks_first(signed_in: Any, deliver: Any) -> None:
     assert (done.status_code, done.headers["location"]) == (303, "/events?outcome=replayed")
     assert rows(signed_in.send("GET", "/events?outcome=replayed").text) == 2
     assert signed_in.submit("/events/replay").status_code == 422
+
+
+def test_replaying_one_from_its_page_asks_first_too(signed_in: Any, deliver: Any) -> None:
+    deliver("PARTS", "UPDATE", 5)
+    page = signed_in.send("GET", "/events/1").text
+    assert 'action="/events/replay"' in page
+    assert '<input type="hidden" name="seq" value="1">' in page
+    assert "Replay 1 event?" in signed_in.submit("/events/replay", seq="1").text

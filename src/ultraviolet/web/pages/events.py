@@ -75,15 +75,8 @@ async def show(
     )
 
 
-@post("/events/{seq:int}/replay", guards=[at_least("operator")], include_in_schema=False)
-async def replay(hub: GivenHub, caller: GivenCaller, seq: FromPath[int]) -> Redirect:
-    """Apply an event again."""
-    await hub.replay(caller.name, Range(from_seq=seq, to_seq=seq))
-    return Redirect(f"/events/{seq}", status_code=303)
-
-
 @post("/events/replay", guards=[at_least("operator")], status_code=200, include_in_schema=False)
-async def replay_many(
+async def replay(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str] | Redirect:
     """Show what replaying the chosen events would read; when that was confirmed, do it."""
@@ -164,4 +157,4 @@ def _pretty(body: str) -> str:
         return body
 
 
-HANDLERS = [show_all, show, replay, replay_many]
+HANDLERS = [show_all, show, replay]
