@@ -143,6 +143,7 @@ async def show_object(
         "object.html",
         **found,
         followed=hub.catalog.following(found["integration"].resources).follows,
+        mirrorable={one.name for one in hub.catalog.mirrorable},
         resource=resource,
         title=title,
         at=as_of,
