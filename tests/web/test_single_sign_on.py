@@ -145,24 +145,23 @@ def test_somebody_who_was_here_before_is_tied_only_by_an_administrator(sso: Sso)
     assert sso.edge.send("GET", "/account").status_code == 303
 
 
-NOW = int(time.time())
-LIES = (
-    ({"nonce": "another"}, "does not belong to this sign-in"),
-    ({"iss": "https://evil.example"}, "cannot be trusted"),
-    ({"aud": "another client"}, "cannot be trusted"),
-    ({"aud": [CLIENT_ID, "another client"]}, "meant for another client"),
-    ({"azp": "another client"}, "meant for another client"),
-    ({"exp": NOW - 600}, "not valid any more"),
-    ({"iat": NOW + 3600, "exp": NOW + 7200}, "differ by about 3"),
-    ({"iat": NOW - 3600, "exp": NOW - 3300}, "differ by about 3"),
-)
+def lies(now: int) -> Iterator[tuple[dict[str, Any], str]]:
+    """Give what is wrong with a token made now, and what is said of it."""
+    yield {"nonce": "another"}, "does not belong to this sign-in"
+    yield {"iss": "https://evil.example"}, "cannot be trusted"
+    yield {"aud": "another client"}, "cannot be trusted"
+    yield {"aud": [CLIENT_ID, "another client"]}, "meant for another client"
+    yield {"azp": "another client"}, "meant for another client"
+    yield {"exp": now - 600}, "not valid any more"
+    yield {"iat": now + 3600, "exp": now + 7200}, "differ by about 3"
+    yield {"iat": now - 3600, "exp": now - 3300}, "differ by about 3"
 
 
 def test_a_token_that_is_not_for_this_sign_in_is_refused(sso: Sso) -> None:
-    for lies, said in LIES:
-        sso.provider.lies = lies
+    for lie, said in lies(int(time.time())):
+        sso.provider.lies = lie
         refused = sso.sign_in()
-        assert (refused.status_code, said in refused.text) == (403, True), lies
+        assert (refused.status_code, said in refused.text) == (403, True), lie
     assert sso.edge.get("/users")["items"] == []
 
 
