@@ -58,7 +58,7 @@ def models(given: Json) -> str:
     schemas = given["components"]["schemas"]
     wanted = _reachable(given)
     text = [
-        '"""The kinds of answers, as the API document has them."""\n',
+        '"""The kinds of answers, as the API document has them: generated whole, so as long as that is."""\n',
         NOTE,
         "from __future__ import annotations\n",
         "from typing import Any\n",
@@ -86,7 +86,7 @@ def operations(given: Json) -> str:
     ]
     used = sorted(name for name in _reachable(given) if any(_names(name, method) for method in methods))
     text = [
-        '"""The operations of the API, a method each."""\n',
+        '"""The operations of the API, a method each: generated whole, so as long as the document is."""\n',
         NOTE,
         "from collections.abc import Iterator, Sequence\nfrom typing import Any, Literal\n",
         "from msgspec import UNSET, UnsetType\n",

@@ -1,4 +1,4 @@
-"""The kinds of answers, as the API document has them."""
+"""The kinds of answers, as the API document has them: generated whole, so as long as that is."""
 
 
 # Written by `make client` from the OpenAPI document; do not edit.

@@ -1,4 +1,4 @@
-"""The operations of the API, a method each."""
+"""The operations of the API, a method each: generated whole, so as long as the document is."""
 
 # Written by `make client` from the OpenAPI document; do not edit.
 

@@ -1,4 +1,4 @@
-"""The tables of the hub: what came in, what is true, what is left to do, and who may do what.
+"""The tables of the hub, in one module because they refer to each other: what came in, is true, is left to do, who may what.
 
 Times are RFC 3339 text in UTC with microseconds, so that they sort as they are and mean the same on
 SQLite and PostgreSQL, where all text is compared byte by byte (COLLATE "C"). `source_time` is ION's clock, every other time is the hub's.
