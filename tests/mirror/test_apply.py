@@ -290,3 +290,19 @@ def test_a_replica_that_lags_does_not_settle_the_news(connection: Connection, ca
     mirror(event(3, _updated=at(2), status="ORDERED"))
     assert mirror(read(4, _updated=at(0), status="DRAFT")).outcomes == ["older"]
     assert {(ORDER, "1")} == mirror.stale()
+
+
+def test_the_door_reads_the_rows_it_asks_for_before_the_database_has_figures_of_the_table(
+    two_plants: Engine, catalog: Catalog
+) -> None:
+    """Else the first fetch of a plant costs with the square of its objects, until PostgreSQL has looked at them."""
+    if not dialect.is_postgresql(two_plants):
+        return
+    orders = [read(1, id_=str(number), description="long ago" * 190) for number in range(4000)]
+    rows_read = "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'objects'"
+    with two_plants.connect() as connection:
+        Mirror(connection, catalog)(*orders)
+        connection.commit()
+        Mirror(connection, catalog)(*(read(9, id_=str(n), description="now") for n in range(1000, 1050)))
+        fetched = connection.exec_driver_sql(rows_read).scalar_one()
+    assert 50 <= fetched <= 200

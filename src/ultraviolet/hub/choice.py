@@ -15,6 +15,7 @@ from ultraviolet.hub import fetch
 from ultraviolet.ion.catalog import Catalog, load
 from ultraviolet.ion.documents import Offered
 from ultraviolet.mirror.tables import (
+    BY_CHANGE,
     fetch_steps,
     fetches,
     objects,
@@ -65,7 +66,7 @@ def choosable(
     """Give every resource that can be mirrored, by domain, with how many objects there are."""
     here = objects.c.integration_id == integration_id
     query = select(objects.c.resource, func.count()).where(here).group_by(objects.c.resource)
-    counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(query)}
+    counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(query.where(BY_CHANGE))}
     # Those deleted are counted apart: all and these have an index each, the rest has none.
     for name, gone in connection.execute(query.where(objects.c.deleted_at.is_not(None))):
         counts[name] -= gone

@@ -15,7 +15,7 @@ from ultraviolet.mirror import activity, arrivals, dialect, drift, rows
 from ultraviolet.mirror.dependents import dependents_of
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
 from ultraviolet.mirror.state import DELETION, State
-from ultraviolet.times import text
+from ultraviolet.times import now, text
 
 LAG = timedelta(seconds=60)
 """An older `_updated` than we know is believed only from a read that began this long after we learned the
@@ -43,12 +43,15 @@ def apply(
         state.forget_no_change()
     changed = [s for s in states.values() if s.change]
     rows.write(connection, catalog, integration_id, list(states.values()))
-    drifts = drift.find(connection, catalog, integration_id, changed)
-    rows.write_drift(connection, integration_id, drifts)
-    arrivals.record(connection, integration_id, changed, {d.state.ref: d.cause for d in drifts})
-    activity.note(connection, integration_id, changed)
+    news = [s for s in changed if s.seen and not s.seen.origin.first]
+    moment = now()
+    arrivals.measure(news, moment)
+    drifts = drift.find(connection, catalog, integration_id, news)
+    rows.write_drift(connection, integration_id, drifts, moment)
+    arrivals.record(connection, integration_id, news, {d.state.ref: d.cause for d in drifts}, moment)
+    activity.note(connection, integration_id, news, moment)
     told = _told(states, observations)
-    follow = [*marks, *dependents_of(connection, catalog, integration_id, [*changed, *told])]
+    follow = [*marks, *dependents_of(connection, catalog, integration_id, [*news, *told])]
     states |= rows.load(connection, integration_id, {m.ref for m in follow} - states.keys())
     marked = _mark(connection, integration_id, states, follow)
     return Applied([_change(s) for s in changed], outcomes, marked)

@@ -5,8 +5,9 @@ moment the mirror showed it, as true as the two clocks agree; the first pass ove
 """
 
 import math
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -15,7 +16,6 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from ultraviolet.mirror.state import State
-from ultraviolet.times import now
 
 EVERY = ""
 """The cause under which every change is counted, drift or not."""
@@ -23,6 +23,7 @@ UNKNOWN = -1
 """The bucket of changes whose time in ION is not known."""
 _FINEST = 0.001
 _STEP = math.sqrt(2)
+_BUCKETS = [_FINEST * _STEP**place for place in range(100)]
 
 _ADD = text(
     """INSERT INTO arrivals (integration_id, hour, resource, cause, healed_by, bucket, count)
@@ -35,8 +36,14 @@ Key = tuple[str, str, str, int]
 """Resource, cause, healer, bucket."""
 
 
-def since(state: State) -> str | None:
-    """Give ION's time of a change, or when the hub first heard of it; None where neither is known."""
+def measure(news: Iterable[State], moment: str) -> None:
+    """Note of each change that is none of a first pass since when it was news, and how late it is at a moment."""
+    for state in news:
+        state.news = _since(state)
+        state.late = seconds(state.news, moment) if state.news else None
+
+
+def _since(state: State) -> str | None:
     seen, before = state.seen, state.before or {}
     if seen and seen.origin.kind == "event" and seen.source_time:
         return seen.source_time
@@ -50,19 +57,16 @@ def since(state: State) -> str | None:
 def record(
     connection: Connection,
     integration_id: int,
-    changed: Sequence[State],
+    news: Sequence[State],
     causes: Mapping[tuple[str, str], str],
+    moment: str,
 ) -> None:
-    """Count a batch of changes, each once under `EVERY` and once more under its cause of drift."""
-    moment = now()
-    counts: Counter[Key] = Counter()
-    for state in changed:
-        if state.origin is None or state.origin.first:
-            continue
-        place = bucket(seconds(began, moment) if (began := since(state)) else None)
-        counts[state.resource, EVERY, state.origin.kind, place] += 1
-        if cause := causes.get(state.ref):
-            counts[state.resource, cause, state.origin.kind, place] += 1
+    """Count a batch of measured changes, each once under `EVERY` and once more under its cause of drift."""
+    counts: Counter[Key] = Counter([(s.resource, EVERY, _healer(s), bucket(s.late)) for s in news])
+    if causes:
+        counts.update(
+            [(s.resource, causes[s.ref], _healer(s), bucket(s.late)) for s in news if s.ref in causes]
+        )
     _add(connection, integration_id, moment[:13], counts)
 
 
@@ -87,7 +91,7 @@ _moment = lru_cache(16)(datetime.fromisoformat)
 
 def bucket(late: float | None) -> int:
     """Give the place of a lateness in the histogram."""
-    return UNKNOWN if late is None else max(0, math.ceil(math.log(max(late, _FINEST) / _FINEST, _STEP)))
+    return UNKNOWN if late is None else bisect_left(_BUCKETS, late)
 
 
 def quantile(counts: Mapping[int, int], share: float) -> float | None:
@@ -99,6 +103,11 @@ def quantile(counts: Mapping[int, int], share: float) -> float | None:
         if wanted <= 0:
             return round(_FINEST * _STEP ** max(0.0, place - 0.5), 3)
     return None
+
+
+def _healer(state: State) -> str:
+    assert state.seen
+    return state.seen.origin.kind
 
 
 def _add(connection: Connection, integration_id: int, hour: str, counts: Mapping[Key, int]) -> None:

@@ -24,11 +24,11 @@ _POSTGRESQL = postgresql.dialect()
 
 def ask(connection: Connection, query: str, given: Mapping[str, Any]) -> Iterable[tuple[Any, ...]]:
     """Run a written-out query; `IN :ids` takes a list of any length."""
-    values = dict(given)
-    if "ids" in values:
+    values, postgresql_ = dict(given), is_postgresql(connection)
+    if "ids" in values and not postgresql_:
         values["ids"] = _json(values["ids"])
-    written = _query(query, is_postgresql(connection))
-    return cast("Iterable[tuple[Any, ...]]", connection.exec_driver_sql(written, values))
+    found = connection.exec_driver_sql(_query(query, postgresql_), values).all()
+    return cast("Iterable[tuple[Any, ...]]", found)
 
 
 def each(connection: Connection, statement: TextClause, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -71,8 +71,7 @@ def change(connection: Connection, table: Table, columns: tuple[str, ...], rows:
 def _query(query: str, postgresql_: bool) -> str:
     if not postgresql_:
         return query.replace("IN :ids", "IN (SELECT value FROM json_each(:ids))")
-    listed = query.replace("IN :ids", "= ANY (ARRAY(SELECT json_array_elements_text(:ids)))")
-    return _PARAMETER.sub(r"%(\1)s", listed)
+    return _PARAMETER.sub(r"%(\1)s", query.replace("IN :ids", "= ANY (:ids)"))
 
 
 def _keys(table: Table) -> set[str]:

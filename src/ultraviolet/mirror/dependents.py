@@ -30,11 +30,10 @@ class _Search(msgspec.Struct, frozen=True):
 
 
 def dependents_of(
-    connection: Connection, catalog: Catalog, integration_id: int, changed: Sequence[State]
+    connection: Connection, catalog: Catalog, integration_id: int, news: Sequence[State]
 ) -> list[Mark]:
-    """Give the marks that follow from changes: each says since when the dependent may be wrong."""
+    """Give the marks that follow from changes and what was told of: each says since when the dependent may be wrong."""
     marks: dict[tuple[str, str], Mark] = {}
-    news = [s for s in changed if s.told or (s.origin is not None and not s.origin.first)]
     for state in news:
         for dependent in catalog.dependents(state.resource):
             for target in _named(state, dependent):

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, text
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import arrivals
+from ultraviolet.mirror import arrivals, bulk
 from ultraviolet.mirror.state import STAMPS, State
 
 Cause: TypeAlias = Literal[
@@ -50,11 +50,9 @@ _CHUNK = 400
 _ANNOUNCED = ("event", "deletion", "replay")
 """Reasons of marks that an event gave."""
 
-_NOT_UNDERSTOOD = text(
-    """SELECT object_id, max(received_at) AS received_at FROM events
-    WHERE integration_id = :integration AND outcome = 'not_understood'
-      AND (resource = :resource OR resource IS NULL) AND object_id IN :ids GROUP BY object_id"""
-).bindparams(bindparam("ids", expanding=True))
+_NOT_UNDERSTOOD = """SELECT object_id, max(received_at) FROM events
+  WHERE integration_id = :integration AND outcome = 'not_understood'
+    AND (resource = :resource OR resource IS NULL) AND object_id IN :ids GROUP BY object_id"""
 _UNTOLD = text(
     """SELECT seq, resource, id, cause, healed_by, wrong_since, seconds, healed_at FROM drift
     WHERE integration_id = :integration AND resource = :resource AND id IN :ids
@@ -70,8 +68,6 @@ class Drift(msgspec.Struct, frozen=True):
     state: State
     cause: Cause
     fields: list[str]
-    since: str | None
-    """ION's time of the change; the hub's time of the news where ION gives none; None where there was none."""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -83,30 +79,25 @@ class Told(msgspec.Struct, frozen=True):
     source_time: str | None
 
 
-def find(
-    connection: Connection, catalog: Catalog, integration_id: int, changed: Sequence[State]
-) -> list[Drift]:
-    """Judge the changes of a batch."""
-    found = [d for state in changed if (d := drift_of(catalog, state))]
+def find(connection: Connection, catalog: Catalog, integration_id: int, news: Sequence[State]) -> list[Drift]:
+    """Judge the measured changes of a batch."""
+    found = [d for state in news if (d := drift_of(catalog, state))]
     return _with_misunderstood(connection, integration_id, found)
 
 
 def drift_of(catalog: Catalog, state: State) -> Drift | None:
     """Judge whether a change was announced whole and in time, in part, or not at all."""
-    origin = state.origin
-    if origin is None or origin.first:
-        return None
     fields = [name for name in state.changed_fields() if name not in STAMPS]
-    if not fields:
+    origin = state.origin
+    if not fields or not origin:
         return None
-    since = arrivals.since(state)
     if origin.kind in ("event", "replay"):
-        cause = _of_event(catalog, state, fields, since)
+        cause = _of_event(catalog, state, fields)
     else:
         cause = _of_read(catalog, state, fields)
         if state.change == "delete" and cause == "told_in_part":
             return None  # an event announced the deletion; that it waits for a read is no fault of it
-    return Drift(state, cause, fields, since) if cause else None
+    return Drift(state, cause, fields) if cause else None
 
 
 def note_late(connection: Connection, integration_id: int, told: Sequence[Told]) -> None:
@@ -131,10 +122,10 @@ def _came(connection: Connection, integration_id: int, told: Told, row: Any) -> 
     arrivals.rename(connection, integration_id, row, "late" if late else None)
 
 
-def _of_event(catalog: Catalog, state: State, fields: Sequence[str], since: str | None) -> Cause | None:
+def _of_event(catalog: Catalog, state: State, fields: Sequence[str]) -> Cause | None:
     if state.origin and state.origin.lost:
         return "event_lost"
-    if since and arrivals.seconds(since, state.observed_at) > LATE:
+    if state.news and arrivals.seconds(state.news, state.observed_at) > LATE:
         return "late"
     return _kind(catalog, state, fields) if state.change == "update" and state.was_full else None
 
@@ -169,13 +160,11 @@ def _with_misunderstood(connection: Connection, integration_id: int, found: list
             untold.setdefault(one.state.resource, {})[one.state.id] = one
     came: dict[tuple[str, str], str] = {}
     for resource, ones in untold.items():
-        for ids in _chunks(ones):
-            given = {"integration": integration_id, "resource": resource, "ids": ids}
-            rows = connection.execute(_NOT_UNDERSTOOD, given)
-            came |= {(resource, row.object_id): row.received_at for row in rows}
+        given = {"integration": integration_id, "resource": resource, "ids": list(ones)}
+        came |= {(resource, id_): at for id_, at in bulk.ask(connection, _NOT_UNDERSTOOD, given)}
     return [
         msgspec.structs.replace(one, cause="event_not_understood")
-        if one.cause == "no_event_sent" and _follows(came.get(one.state.ref), one.since)
+        if one.cause == "no_event_sent" and _follows(came.get(one.state.ref), one.state.news)
         else one
         for one in found
     ]

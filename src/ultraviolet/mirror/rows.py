@@ -10,12 +10,11 @@ from sqlalchemy import Connection, text
 
 from ultraviolet.ion.catalog import SHOWN, Catalog
 from ultraviolet.ion.deliveries import LONGEST_ID
-from ultraviolet.mirror import arrivals, bulk
+from ultraviolet.mirror import bulk
 from ultraviolet.mirror.drift import Drift
 from ultraviolet.mirror.observation import Origin, Ref
 from ultraviolet.mirror.state import State
 from ultraviolet.mirror.tables import drift, links, objects, versions
-from ultraviolet.times import now
 
 _LOAD = """SELECT id, doc, version, completeness, deleted_at, source_time, observed_at, read_at FROM objects
   WHERE integration_id = :integration AND resource = :resource AND id IN :ids"""
@@ -106,7 +105,9 @@ def write(connection: Connection, catalog: Catalog, integration_id: int, states:
         doc, origin = _json(state.doc), _origin(state.seen.origin)
         content = (doc, state.version, state.deleted_at, state.observed_at, origin, *here)
         (new if state.version == 1 else old).append(content)
-        names = _create(tuple(state.doc)) if state.change == "create" else _json(state.changed_fields())
+        names = (
+            _sorted(tuple(state.doc)) if state.change == "create" else _names(tuple(state.changed_fields()))
+        )
         history.append(
             (*key, state.version, state.change, doc, names, state.seen.source_time, state.observed_at, origin)
         )
@@ -130,13 +131,12 @@ def write_stale(connection: Connection, integration_id: int, states: Sequence[St
     bulk.each(connection, _PUT_STALE, kept)
 
 
-def write_drift(connection: Connection, integration_id: int, drifts: Sequence[Drift]) -> None:
+def write_drift(connection: Connection, integration_id: int, drifts: Sequence[Drift], moment: str) -> None:
     """Append what was found wrong and put right; of what events told, one of a kind a batch."""
     told = {
         (d.state.resource, d.cause): d for d in drifts if d.state.origin and d.state.origin.kind == "event"
     }
     kept = [d for d in drifts if d.state.origin and d.state.origin.kind != "event"]
-    moment = now()
     rows = [_drift(integration_id, d, moment) for d in [*kept, *told.values()]]
     bulk.add(connection, drift, _DRIFT, rows)
 
@@ -153,38 +153,38 @@ def _key(integration_id: int, state: State) -> dict[str, Any]:
 
 
 def _drift(integration_id: int, drift_: Drift, moment: str) -> tuple[Any, ...]:
-    state, since = drift_.state, drift_.since
-    assert state.origin
-    late = arrivals.seconds(since, moment) if since else None
-    what = (drift_.cause, _json(drift_.fields), _origin(state.origin), state.source_time)
-    return (integration_id, state.resource, state.id, *what, since, late, moment)
+    state = drift_.state
+    assert state.seen
+    what = (drift_.cause, _names(tuple(drift_.fields)), _origin(state.seen.origin), state.source_time)
+    return (integration_id, state.resource, state.id, *what, state.news, state.late, moment)
 
 
 def _write_links(
     connection: Connection, catalog: Catalog, integration_id: int, changed: Sequence[State]
 ) -> None:
-    """Write what changed of whom documents name; sorted, so that neighbours in the table are written together."""
+    """Write what changed of whom documents name; in order of the table, so that neighbours in it are written together."""
     added: list[tuple[Any, ...]] = []
     dropped: list[dict[str, Any]] = []
-    none = set[tuple[int, str]]()
     for resource, states in _by_resource(changed).items():
         keys = _keys(catalog, resource)
         if not keys:
             continue
         kinds = _kinds(connection, resource, [(field, target) for field, target, _ in keys])
-        columns = [(field, kinds[field, target], listed) for field, target, listed in keys]
         names = {field for field, _, _ in keys}
-        for id_, state in states.items():
-            if state.change == "update" and names.isdisjoint(state.changed_fields()):
-                continue
-            before = _named(columns, state.before) if state.before and state.change != "restore" else none
-            after = none if state.deleted_at else _named(columns, state.doc)
-            added += [(integration_id, kind, target, id_) for kind, target in after - before]
+        moved = [
+            s for s in states.values() if s.change != "update" or not names.isdisjoint(s.changed_fields())
+        ]
+        before = [(s.id, s.before) for s in moved if s.before and s.change != "restore"]
+        after = [(s.id, s.doc) for s in moved if not s.deleted_at]
+        for kind, field, listed in sorted(
+            (kinds[field, target], field, listed) for field, target, listed in keys
+        ):
+            was, is_ = _named(field, before, listed=listed), _named(field, after, listed=listed)
+            added += [(integration_id, kind, target, id_) for target, id_ in sorted(is_ - was)]
             dropped += [
                 {"integration": integration_id, "kind": kind, "target": target, "id": id_}
-                for kind, target in before - after
+                for target, id_ in was - is_
             ]
-    added.sort()
     bulk.each(connection, _DROP_LINK, dropped)
     bulk.add(connection, links, _LINK, added)
 
@@ -207,17 +207,16 @@ def _keys(catalog: Catalog, resource: str) -> list[tuple[str, str, bool]]:
     return [*named, *shared, *shown]
 
 
-def _named(columns: Sequence[tuple[str, int, bool]], doc: Mapping[str, Any]) -> set[tuple[int, str]]:
-    found: set[tuple[int, str]] = set()
-    for name, kind, listed in columns:
-        value = doc.get(name)
-        if value is None:
-            continue
-        if listed:
-            found.update((kind, str(row["id"])) for row in value)
-        elif len(said := str(value)) <= LONGEST_ID:
-            found.add((kind, said))
-    return found
+def _named(
+    field: str, documents: Iterable[tuple[str, Mapping[str, Any]]], *, listed: bool
+) -> set[tuple[str, str]]:
+    """Give whom a field of some documents names, each with the id of the document."""
+    found = [(doc.get(field), id_) for id_, doc in documents]
+    if listed:
+        return {(str(row["id"]), id_) for rows, id_ in found for row in rows or ()}
+    return {
+        (said, id_) for value, id_ in found if value is not None and len(said := str(value)) <= LONGEST_ID
+    }
 
 
 def _kinds(
@@ -241,9 +240,14 @@ def _origin(origin: Origin) -> str:
 
 
 @lru_cache(1024)
-def _create(names: tuple[str, ...]) -> str:
+def _sorted(names: tuple[str, ...]) -> str:
     """Write the names of a new object's fields, which are the same for all of a kind."""
     return _json(sorted(names))
+
+
+@lru_cache(1024)
+def _names(names: tuple[str, ...]) -> str:
+    return _json(names)
 
 
 def _json(value: Any) -> str:

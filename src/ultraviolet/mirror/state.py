@@ -46,6 +46,10 @@ class State:
     """What kept it from being read before."""
     was_full: bool = False
     """Whether it had been read whole when the batch began."""
+    news: str | None = None
+    """ION's time of the change, or when the hub first heard of it; None where neither is known, or nobody waited for it."""
+    late: float | None = None
+    """Seconds from then until the mirror shows it."""
     touched: bool = False
     marked: bool = False
     settled: bool = False
@@ -125,6 +129,9 @@ class State:
         return self._changed
 
 
+_ABSENT = object()
+
+
 def _differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    new = [k for k, value in after.items() if k not in before or before[k] != value]
+    new = [k for k, value in after.items() if before.get(k, _ABSENT) != value]
     return sorted(new if before.keys() <= after.keys() else [*new, *(before.keys() - after.keys())])

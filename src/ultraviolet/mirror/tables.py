@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
+    literal_column,
     text,
 )
 
@@ -181,7 +182,14 @@ objects = Table(
     Column("read_at", Text, comment="when the last whole read that showed this content began"),
     Column("changed_at", Text, nullable=False, comment="when the content last changed here"),
     Column("origin", JSON, nullable=False, comment="what produced the current version"),
-    Index("objects_by_change", "integration_id", "resource", "changed_at"),
+    Index(
+        "objects_by_change",
+        "integration_id",
+        "resource",
+        "changed_at",
+        sqlite_where=text("changed_at > ''"),
+        postgresql_where=text("changed_at > ''"),
+    ),
     Index(
         "objects_deleted",
         "integration_id",
@@ -192,6 +200,12 @@ objects = Table(
     comment="the mirror: the current copy of every object",
     **hot(85),  # seen again without a change: the row is written beside itself, no index is touched
 )
+
+BY_CHANGE = objects.c.changed_at > literal_column("''")
+"""Said of every object, and where it is said, `objects_by_change` may be used.
+
+Without that PostgreSQL reads a whole resource by it where one object is wanted, until it has learned how many there are.
+"""
 
 versions = Table(
     "versions",

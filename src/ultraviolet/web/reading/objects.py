@@ -22,7 +22,7 @@ from sqlalchemy import (
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.mirror import dialect, search_index
-from ultraviolet.mirror.tables import link_kinds, links, objects, retention, stale, versions
+from ultraviolet.mirror.tables import BY_CHANGE, link_kinds, links, objects, retention, stale, versions
 from ultraviolet.near_misses import did_you_mean
 from ultraviolet.web.reading import people
 from ultraviolet.web.reading.people import Person
@@ -112,7 +112,7 @@ class Wanted(msgspec.Struct, frozen=True):
 def counts(connection: Connection, catalog: Catalog, integration_id: int) -> list[Counted]:
     """Count what the mirror has, by resource."""
     here = objects.c.integration_id == integration_id
-    query = select(objects.c.resource, func.count(), func.max(objects.c.changed_at)).where(here)
+    query = select(objects.c.resource, func.count(), func.max(objects.c.changed_at)).where(here, BY_CHANGE)
     ended = select(objects.c.resource, func.count()).where(here, objects.c.deleted_at.is_not(None))
     rows = connection.execute(ended.group_by(objects.c.resource))
     gone: dict[str, int] = {row[0]: row[1] for row in rows}
@@ -136,7 +136,8 @@ def counts(connection: Connection, catalog: Catalog, integration_id: int) -> lis
 
 def newest(connection: Connection, wanted: Wanted, limit: int) -> list[ObjectShown]:
     """List the objects that changed last."""
-    query = listing(connection, wanted).order_by(objects.c.changed_at.desc(), objects.c.id).limit(limit)
+    query = listing(connection, wanted).where(BY_CHANGE)
+    query = query.order_by(objects.c.changed_at.desc(), objects.c.id).limit(limit)
     return shown(connection, wanted.resource, query)
 
 

@@ -12,7 +12,7 @@ from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Field, Link, Resource
 from ultraviolet.ion.naming import constant
 from ultraviolet.mirror import dialect, field_indexes, search_index
-from ultraviolet.mirror.tables import objects
+from ultraviolet.mirror.tables import BY_CHANGE, objects
 from ultraviolet.near_misses import did_you_mean
 from ultraviolet.web.reading.objects import ObjectShown, Wanted, listing, shown
 
@@ -136,6 +136,8 @@ def part(
     holds = [_holds(connection, known[each.field], each) for each in conditions]
     if also is not None:
         holds.append(also)
+    if by.by == "changed":
+        holds.append(BY_CHANGE)
     if after:
         holds.append(_behind(key, by, after))
     ids: Sequence[str] = []
@@ -173,7 +175,7 @@ def _among_first(
 ) -> list[ColumnElement[bool]]:
     """Choose those that come first in the order of changes, by its index: where many match, they are enough."""
     changed = objects.c.changed_at
-    query = select(changed).where(*_of(wanted)).order_by(changed.desc() if by.down else changed)
+    query = select(changed).where(*_of(wanted), BY_CHANGE).order_by(changed.desc() if by.down else changed)
     if after:
         value = json.loads(after)[0]
         query = query.where(changed <= value if by.down else changed >= value)
