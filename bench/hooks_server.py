@@ -17,7 +17,7 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import Ingest, Verdict
 from ultraviolet.hub.integrations import NewIntegration
 from ultraviolet.hub.settings import Settings
-from ultraviolet.ion.deliveries import decode
+from ultraviolet.ion.deliveries import decode_envelope
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, signature_matches
 from ultraviolet.local_ion.server import listening
 from ultraviolet.web.hooks import Hooks
@@ -36,7 +36,7 @@ class Bare(Ingest):
             return Verdict(404)
         if not signature_matches(url.shared_secret, body, headers.get(SIGNATURE_HEADER)):
             return Verdict(401)
-        envelope = decode(self._catalog, body)
+        envelope = decode_envelope(self._catalog, body)
         return Verdict(200 if envelope.event_id else 422)
 
 

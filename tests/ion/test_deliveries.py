@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ultraviolet.ion import catalog, deliveries, signatures
 from ultraviolet.ion.deliveries import Envelope, actor
@@ -20,7 +21,11 @@ TIMED = hmac.new(SECRET.encode(), b"17." + BODY, hashlib.sha256).hexdigest()
 
 
 def read(told: Any) -> Envelope:
-    return deliveries.decode(CATALOG, json.dumps(told).encode())
+    """Read a body whole; reading the envelope alone says the same of it."""
+    body = json.dumps(told).encode()
+    whole = deliveries.decode(CATALOG, body)
+    assert deliveries.decode_envelope(CATALOG, body) == replace(whole, fields={}, old={}, keys={})
+    return whole
 
 
 @pytest.mark.parametrize(
@@ -43,6 +48,8 @@ def test_the_format_of_a_signature_is_found(header: str | None, form: str | None
     assert signatures.detect_signature(SECRET, BODY, header) == form
     assert signatures.signature_matches(SECRET, BODY, header) is (form is not None)
     assert signatures.detect_signature("another", BODY, header) is None
+    for likely in signatures.FORMATS:
+        assert signatures.detect_signature(SECRET, BODY, header, likely) == form
 
 
 def test_a_known_format_admits_no_other() -> None:

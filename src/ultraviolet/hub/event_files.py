@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.deliveries import decode
+from ultraviolet.ion.deliveries import decode_envelope
 from ultraviolet.mirror.recording import DELIVERIES, record
 from ultraviolet.mirror.tables import events
 
@@ -101,7 +101,7 @@ def _row(catalog: Catalog, integration_id: int, line: Line) -> dict[str, Any]:
         body = line.body.encode() if line.body is not None else base64.b64decode(line.body_base64 or "")
     except (ValueError, binascii.Error) as error:
         raise InvalidError(f"Event {line.seq} has a key or a body that cannot be read: {error}") from error
-    said = decode(catalog, body)
+    said = decode_envelope(catalog, body)
     return {
         "integration_id": integration_id,
         "webhook_url_id": _ELSEWHERE,

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, text
 from ultraviolet.hub.ingest import event_row
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.client import IonClient
-from ultraviolet.ion.deliveries import decode
+from ultraviolet.ion.deliveries import decode_envelope
 from ultraviolet.mirror.recording import record
 from ultraviolet.times import now
 
@@ -114,5 +114,5 @@ def _settled(sent: Sequence[Sent]) -> list[Sent]:
 def _row(catalog: Catalog, integration_id: int, url_id: int, sent: Sent) -> dict[str, Any]:
     body = (sent.body or "").encode()
     return event_row(
-        integration_id, url_id, body, decode(catalog, body), received_at=now(), signature="recovered"
+        integration_id, url_id, body, decode_envelope(catalog, body), received_at=now(), signature="recovered"
     )

@@ -21,7 +21,7 @@ from ultraviolet.hub.secrets import Secrets, digest
 from ultraviolet.hub.spool import Kept, Spool, SpoolFullError
 from ultraviolet.hub.webhook_urls import UrlEntry, active
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.deliveries import Envelope, decode
+from ultraviolet.ion.deliveries import Envelope, decode_envelope
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, SignatureFormat, detect_signature
 from ultraviolet.mirror.recording import record
 from ultraviolet.mirror.store import Store, StoreUnavailableError
@@ -129,7 +129,9 @@ class Ingest:
             return Verdict(413)
         form = None
         if url.shared_secret is not None:
-            form = detect_signature(url.shared_secret, body, headers.get(SIGNATURE_HEADER))
+            before = self._seen.get(url.url_id)
+            signature, likely = headers.get(SIGNATURE_HEADER), before.form if before else None
+            form = detect_signature(url.shared_secret, body, signature, likely)
             if form is None:
                 self._counts.note(url.url_id, "wrong_signature")
                 return Verdict(401)
@@ -138,7 +140,7 @@ class Ingest:
             url.integration_id,
             url.url_id,
             body,
-            decode(self._catalog, body),
+            decode_envelope(self._catalog, body),
             received_at=now(),
             signature="verified" if form else "unverified",
             headers={**headers, TRACE: trace} if trace else headers,

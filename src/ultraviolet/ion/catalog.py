@@ -1,7 +1,6 @@
 """The contract as data: resources, fields, links, relations; the only place that knows ION's entities."""
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import DecodeError, Raw, Struct, json
 
-from ultraviolet.ion.naming import camel, plural
+from ultraviolet.ion.naming import camel, plain, plural
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
@@ -86,7 +85,7 @@ class Dependent(Struct, frozen=True):
     shared: str = ""
 
 
-class Resource(Struct, frozen=True):
+class Resource(Struct, frozen=True, dict=True):
     """A kind of ION object, or the rows of a table that only ties objects together."""
 
     name: str
@@ -114,7 +113,22 @@ class Resource(Struct, frozen=True):
 
     def field(self, name: str) -> Field | None:
         """Find a field by its GraphQL or its column name."""
-        return next((f for f in self.fields if name in (f.name, f.column)), None)
+        return self._fields.get(name)
+
+    def field_called(self, name: str) -> Field | None:
+        """Find a field by any of its names, in any case and style; a link's name stands for its key."""
+        return self._fields_plainly.get(plain(name))
+
+    @cached_property
+    def _fields(self) -> Mapping[str, Field]:
+        return {name: field for field in reversed(self.fields) for name in (field.column, field.name)}
+
+    @cached_property
+    def _fields_plainly(self) -> Mapping[str, Field]:
+        keys = {plain(link.field): field for link in reversed(self.links) if (field := self.field(link.key))}
+        return keys | {
+            plain(name): field for field in reversed(self.fields) for name in (field.column, field.name)
+        }
 
 
 class Catalog:
@@ -153,7 +167,7 @@ class Catalog:
 
     def resolve(self, name: str) -> Resource | None:
         """Find a resource by any of its names: any case and style, singular, plural, table or type."""
-        return self._names.get(_plain(name))
+        return self._names.get(plain(name))
 
     def following(self, names: Iterable[str] | None) -> "Catalog":
         """Give the catalog of who mirrors only these resources; None means all that can be."""
@@ -311,16 +325,12 @@ def _depend(
                 found[relation.resource][Dependent(resource.name, own_ids=back.field)] = None
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
 def _name_index(resources: Mapping[str, Resource]) -> dict[str, Resource]:
     index: dict[str, Resource] = {}
     for r in resources.values():
         for name in (r.name, r.type, r.list or "", r.single or "", plural(r.type) if r.type else ""):
-            index.setdefault(_plain(name), r)
+            index.setdefault(plain(name), r)
     for r in resources.values():
-        index.setdefault(_plain(r.name.removesuffix("s")), r)
+        index.setdefault(plain(r.name.removesuffix("s")), r)
     index.pop("", None)
     return index

@@ -7,13 +7,13 @@ hint of the resource and an id; whatever else is understood is a gain, and nothi
 import json
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
 
 from ultraviolet import times
 from ultraviolet.ion.catalog import Catalog, Field, Resource
+from ultraviolet.ion.naming import plain
 
 Row = dict[str, Any]
 
@@ -128,6 +128,15 @@ def encode(
 
 def decode(catalog: Catalog, body: bytes) -> Envelope:
     """Read a body as far as it can be understood; never raises."""
+    return _decode(catalog, body, whole=True)
+
+
+def decode_envelope(catalog: Catalog, body: bytes) -> Envelope:
+    """Read only which event of which object a body tells, as `decode` does, and not what it says of it."""
+    return _decode(catalog, body, whole=False)
+
+
+def _decode(catalog: Catalog, body: bytes, *, whole: bool) -> Envelope:
     try:
         told: Any = msgspec.json.decode(_NUL.sub(rb"\1", body) if b"\\u0000" in body else body)
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -136,7 +145,7 @@ def decode(catalog: Catalog, body: bytes) -> Envelope:
         told = cast("list[Any]", told)[0]
     if not isinstance(told, dict):
         return Envelope(problem="The body is not one JSON object")
-    return _read(catalog, _flat(cast("Row", told)))
+    return _read(catalog, _flat(cast("Row", told)), whole=whole)
 
 
 def actor(body: bytes) -> str | None:
@@ -152,15 +161,15 @@ def actor(body: bytes) -> str | None:
     return _text(cast("Row", named).get("id") if isinstance(named, dict) else named)
 
 
-def _read(catalog: Catalog, told: Row) -> Envelope:
+def _read(catalog: Catalog, told: Row, *, whole: bool) -> Envelope:
     resource, action = _resource(catalog, told), _action(told)
     old: Row = {}
     new: Row = {}
-    for name, change in _changes(catalog, told, resource).items():
-        field = _field(resource, name)
-        if field:
-            _keep(field, change, old, new, gone=action == "DELETE")
-    keys = _keys(resource, old, new)
+    if whole or isinstance(_first(told, _ID), dict | None):
+        for name, change in _changes(catalog, told, resource).items():
+            field = _field(resource, name)
+            if field:
+                _keep(field, change, old, new, gone=action == "DELETE")
     object_id = _object_id(resource, told, old | new)
     return Envelope(
         event_id=_text(_first(told, _EVENT_ID)),
@@ -169,28 +178,29 @@ def _read(catalog: Catalog, told: Row) -> Envelope:
         action=action,
         object_id=object_id,
         source_time=_time(_first(told, _TIME)),
-        fields=new,
-        old=old,
-        keys=keys,
+        fields=new if whole else {},
+        old=old if whole else {},
+        keys=_keys(resource, old, new) if whole else {},
         problem=_problem(told, resource, object_id),
     )
 
 
 def _flat(told: Row) -> Row:
     """Give the body's parts under plain lower-case names, those of an envelope around it included."""
-    flat = {_plain(name): value for name, value in told.items()}
+    flat = {plain(name): value for name, value in told.items()}
     for name in _ENVELOPES:
         inner = flat.get(name)
-        if isinstance(inner, dict) and any(_plain(key) in _RESOURCE + _ID for key in cast("Row", inner)):
-            flat = {_plain(key): value for key, value in cast("Row", inner).items()} | flat
+        if isinstance(inner, dict) and any(plain(key) in _RESOURCE + _ID for key in cast("Row", inner)):
+            flat = {plain(key): value for key, value in cast("Row", inner).items()} | flat
     return flat
 
 
 def _resource(catalog: Catalog, told: Row) -> Resource | None:
     for name in _texts(told, (*_RESOURCE, *_EVENT_NAME)):
-        for part in (name, *re.split(r"[.:/ ]", name), name.rpartition("_")[0]):
-            found = catalog.resolve(part) if part else None
-            if found:
+        if found := catalog.resolve(name):
+            return found
+        for part in (*re.split(r"[.:/ ]", name), name.rpartition("_")[0]):
+            if found := catalog.resolve(part):
                 return found
     changes = told.get("changes")
     wrapped = next(iter(cast("Row", changes)), "") if isinstance(changes, dict) else ""
@@ -199,7 +209,9 @@ def _resource(catalog: Catalog, told: Row) -> Resource | None:
 
 def _action(told: Row) -> str | None:
     for name in _texts(told, _ACTION):
-        for word in reversed([name, *re.split(r"[^A-Za-z]", name)]):
+        if action := _ACTION_OF.get(name.lower()):
+            return action
+        for word in reversed(re.split(r"[^A-Za-z]", name)):
             if word.lower() in _ACTION_OF:
                 return _ACTION_OF[word.lower()]
     return None
@@ -236,7 +248,7 @@ def _sides(value: Any, *, bare: bool) -> tuple[Any, Any]:
 
 
 def _is_sides(value: Row) -> bool:
-    return bool(value) and all(_plain(name) in _OLD + _NEW for name in value)
+    return bool(value) and all(plain(name) in _OLD + _NEW for name in value)
 
 
 def _is_wrapped(changes: Row) -> bool:
@@ -246,12 +258,7 @@ def _is_wrapped(changes: Row) -> bool:
 
 
 def _field(resource: Resource | None, name: str) -> Field | None:
-    if resource is None:
-        return None
-    wanted = _plain(name)
-    named = [each for each in resource.fields if wanted in (_plain(each.name), _plain(each.column))]
-    keys = [link.key for link in resource.links if wanted == _plain(link.field)]
-    return named[0] if named else resource.field(keys[0]) if keys else None
+    return resource.field_called(name) if resource else None
 
 
 def _keep(field: Field, change: tuple[Any, Any], old: Row, new: Row, *, gone: bool) -> None:
@@ -369,9 +376,4 @@ def _time(value: Any) -> str | None:
 
 
 def _plainly(row: Row) -> Row:
-    return {_plain(name): value for name, value in row.items()}
-
-
-@lru_cache(maxsize=4096)
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return {plain(name): value for name, value in row.items()}

@@ -1,6 +1,7 @@
 """How ION writes a name: as a column, as a constant, in the plural, as a GraphQL field."""
 
 import re
+from functools import lru_cache
 
 
 def constant(name: str) -> str:
@@ -25,3 +26,9 @@ def camel(column: str) -> str:
     """Write a column's name as GraphQL fields are written."""
     head, *tail = column.split("_")
     return head + "".join(t.capitalize() for t in tail)
+
+
+@lru_cache(maxsize=4096)
+def plain(name: str) -> str:
+    """Leave nothing of a name but lower-case letters and digits, so that it is the same in any style."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())

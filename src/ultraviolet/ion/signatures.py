@@ -5,7 +5,6 @@ format is detected from the first signature that matches.
 """
 
 import base64
-import hashlib
 import hmac
 from typing import Literal, get_args
 
@@ -19,12 +18,16 @@ def sign(secret: str, body: bytes) -> str:
     return _mac(secret, body).hex()
 
 
-def detect_signature(secret: str, body: bytes, header: str | None) -> SignatureFormat | None:
-    """Find the format in which `header` signs `body` under `secret`; None when it does in none."""
+def detect_signature(
+    secret: str, body: bytes, header: str | None, likely: SignatureFormat | None = None
+) -> SignatureFormat | None:
+    """Find the format in which `header` signs `body` under `secret`, the likely one first; None when it does in none."""
     given = (header or "").strip()
-    matching: list[SignatureFormat] = [
-        each for each in FORMATS if given and _matches(each, secret, body, given)
-    ]
+    if not given:
+        return None
+    if likely and _matches(likely, secret, body, given):
+        return likely
+    matching: list[SignatureFormat] = [each for each in FORMATS if _matches(each, secret, body, given)]
     return matching[0] if matching else None
 
 
@@ -52,7 +55,7 @@ def _matches(form: SignatureFormat, secret: str, body: bytes, given: str) -> boo
 
 
 def _mac(secret: str, body: bytes) -> bytes:
-    return hmac.new(secret.encode(), body, hashlib.sha256).digest()
+    return hmac.digest(secret.encode(), body, "sha256")
 
 
 def _equal(given: str, wanted: str) -> bool:
