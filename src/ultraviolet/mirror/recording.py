@@ -30,11 +30,20 @@ DELIVERIES = func.coalesce(
 """How often an event was delivered, as a column of a query of `events`."""
 
 _COLUMNS = ("integration_id", "dedupe_key", "deliveries")
-_INSERT = text(
-    """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, event_id, subscription_id, resource, action,
-      object_id, source_time, received_at, body, headers, signature)
-    VALUES (:integration_id, :webhook_url_id, :dedupe_key, :event_id, :subscription_id, :resource, :action,
-      :object_id, :source_time, :received_at, :body, :headers, :signature)"""
+_EVENT = (
+    "integration_id",
+    "webhook_url_id",
+    "dedupe_key",
+    "event_id",
+    "subscription_id",
+    "resource",
+    "action",
+    "object_id",
+    "source_time",
+    "received_at",
+    "body",
+    "headers",
+    "signature",
 )
 _AGAIN = text(
     """UPDATE event_keys SET deliveries = deliveries + :deliveries
@@ -64,7 +73,8 @@ def record(
         claimed = [(*key, times[key]) for key in keys[start : start + _CHUNK]]
         made = dialect.insert_new(connection, "event_keys", _COLUMNS, "integration_id, dedupe_key", claimed)
         new.update((row[0], bytes(row[1])) for row in made)
-    bulk.each(connection, _INSERT, [row for key, row in first.items() if key in new])
+    written = [tuple(row[name] for name in _EVENT) for key, row in first.items() if key in new]
+    bulk.add(connection, events, _EVENT, written)
     if again and len(new) < len(keys):
         bulk.each(connection, _AGAIN, [_counted(key, times[key]) for key in keys if key not in new])
     return len(new)
