@@ -349,7 +349,10 @@ def _problem(told: Row, resource: Resource | None, object_id: str | None) -> str
 
 
 def _first(told: Row, names: tuple[str, ...], default: Any = None) -> Any:
-    return next((told[name] for name in names if name in told), default)
+    for name in names:
+        if name in told:
+            return told[name]
+    return default
 
 
 def _nested(told: Row, outer: str, inner: str) -> Any:
