@@ -20,6 +20,7 @@ from ultraviolet.errors import UltravioletError
 from ultraviolet.ion.catalog import load
 from ultraviolet.mirror import dialect, partitions, views
 from ultraviolet.mirror.checkpoints import Checkpoints
+from ultraviolet.mirror.migrations import upgrade
 
 T = TypeVar("T")
 
@@ -58,8 +59,6 @@ class Store:
         Raises InvalidError for an address of a database that is not supported, StoreUnavailableError when
         it cannot be opened.
         """
-        from ultraviolet.mirror.migrations import upgrade  # noqa: PLC0415  Alembic costs 100 ms; only openers pay
-
         engine = dialect.make_engine(url)
         try:
             upgrade(engine)
