@@ -1,8 +1,5 @@
-"""The tree of commands, and what becomes of an error that reaches its root."""
+"""The tree of commands."""
 
-import json
-import os
-import sys
 from typing import Any
 
 import typer
@@ -32,7 +29,6 @@ from ultraviolet.cli import (
     webhooks,
 )
 from ultraviolet.cli.session import command
-from ultraviolet.errors import UltravioletError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -87,27 +83,3 @@ def root(
 def commands() -> Any:
     """Give the whole tree of commands, each with its examples where they are read first."""
     return examples.arrange(typer.main.get_command(app))
-
-
-def main() -> None:
-    """Run the command line; leave with the exit code of the kind of error."""
-    try:
-        commands()()
-    except UltravioletError as error:
-        report(error)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output left; Python would complain again while flushing at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-
-
-def report(error: UltravioletError) -> None:
-    """Say what went wrong on stderr: one line, or one JSON object where `--json` was asked for."""
-    message = str(error) or type(error).__doc__ or error.kind
-    if "--json" in sys.argv:
-        typer.echo(json.dumps({"error": error.kind, "message": message}), err=True)
-    else:
-        typer.echo(f"ultraviolet: {message}", err=True)

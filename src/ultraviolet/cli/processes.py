@@ -6,6 +6,8 @@ from typing import Literal
 
 import typer
 
+from ultraviolet.cli.becoming import become_hub
+
 Role = Literal["all", "web", "worker"]
 
 
@@ -46,12 +48,9 @@ def serve(
     `ultraviolet serve --host 0.0.0.0 --port 8000 --data /var/lib/ultraviolet`,
     `ultraviolet serve --workers 4`
     """
-    from ultraviolet.cli import logs
     from ultraviolet.cli.children import free_port
-    from ultraviolet.web import server
 
-    logs.configure()
     if spool:
         os.environ["ULTRAVIOLET_SPOOL"] = str(spool.absolute())  # for processes that this one starts too
     port = port or free_port(host=host)
-    server.serve(server.ServeOptions(host=host, port=port, data=data, role=role, workers=workers, fd=fd))
+    become_hub({"host": host, "port": port, "data": str(data), "role": role, "workers": workers, "fd": fd})

@@ -1,12 +1,10 @@
 """Looks whether a database is whole: its tables, their file, and whether what is written twice agrees."""
 
 import msgspec
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from ultraviolet.mirror import dialect
-from ultraviolet.mirror.migrations import configuration
+from ultraviolet.mirror.migrations import LATEST, step
 
 _QUESTIONS = {
     "every object has its current content in the history": """SELECT count(*) FROM objects o WHERE NOT EXISTS (
@@ -48,14 +46,10 @@ def check(connection: Connection) -> list[Finding]:
 
 def revision(connection: Connection) -> Finding:
     """Tell whether the tables are those of this release."""
-    now = MigrationContext.configure(connection).get_current_revision()
-    wanted = ScriptDirectory.from_config(configuration()).get_current_head()
-    detail = (
-        f"{now}"
-        if now == wanted
-        else f"{now}, this release works with {wanted}: run `ultraviolet db upgrade`"
-    )
-    return Finding("tables", now == wanted, detail)
+    at = step(connection)
+    well = at == LATEST
+    detail = f"{at}" if well else f"{at}, this release works with {LATEST}: run `ultraviolet db upgrade`"
+    return Finding("tables", well, detail)
 
 
 def _file(connection: Connection) -> Finding:

@@ -179,8 +179,10 @@ def insert_new(
     if not rows:
         return []
     row = f"({', '.join(['%s' if is_postgresql(connection) else '?'] * len(names))})"
+    # What would fail undoes the transaction; with FAIL SQLite need not keep, in a file, how to undo the statement alone.
+    insert = "INSERT" if is_postgresql(connection) else "INSERT OR FAIL"
     statement = (
-        f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * len(rows))}"
+        f"{insert} INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * len(rows))}"
         f" ON CONFLICT DO NOTHING RETURNING {returning}"
     )
     return list(connection.exec_driver_sql(statement, tuple(value for one in rows for value in one)))
@@ -369,6 +371,10 @@ def does_not_fit(error: DBAPIError) -> bool:
     return str(getattr(error.orig, "sqlstate", None) or "").startswith("54")
 
 
+_BUSY_TIMEOUT = 10_000
+"""Milliseconds that SQLite waits for a lock of another process."""
+
+
 def _sqlite(url: URL) -> Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -377,15 +383,34 @@ def _sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.isolation_level = None  # transactions are begun by Store, not guessed by the driver
-        connection.execute("PRAGMA busy_timeout=10000")
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT}")
         if not connection.execute("PRAGMA page_count").fetchone()[0]:
             # Before the first table, so that what is removed can be given back in small steps; and only then, because
             # this waits for whoever is writing.
             connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32000"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32000", *_LOG):
             connection.execute(f"PRAGMA {pragma}")
 
     return engine
+
+
+_LOG = ("wal_autocheckpoint=32768", "journal_size_limit=67108864")
+"""Pages after which a commit brings in the log itself, where nobody does beside it (checkpoints.py), and the bytes to
+which its file is cut when a reader let it grow beyond."""
+
+
+def checkpoint(connection: Connection) -> int:
+    """Bring what may be of SQLite's log into the database file, beside readers and the writer; gives the pages of the log."""
+    return connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()[1]
+
+
+def begin_log_anew(connection: Connection, patience: float) -> bool:
+    """Bring in the rest of SQLite's log and let the next commit begin it anew; False where readers are longer in the way."""
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={round(patience * 1000)}")
+    try:
+        return not connection.exec_driver_sql("PRAGMA wal_checkpoint(RESTART)").one()[0]
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_TIMEOUT}")
 
 
 def _postgresql(url: URL) -> Engine:

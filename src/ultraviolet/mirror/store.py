@@ -1,8 +1,9 @@
 """The database of the hub: connections, transactions, and which thread does what.
 
 SQLite has one writer, so all writes go through one thread, in order; reads run beside it on a small pool
-(WAL lets them). On PostgreSQL several threads write, and deliveries have one of their own, so that no amount
-of other work can hold them up. The rules of truth stay plain synchronous functions over a connection.
+(WAL lets them), and so do checkpoints (`checkpoints.py`). On PostgreSQL several threads write, and deliveries have
+one of their own, so that no amount of other work can hold them up. The rules of truth stay plain synchronous
+functions over a connection.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ from ultraviolet import traces
 from ultraviolet.errors import UltravioletError
 from ultraviolet.ion.catalog import load
 from ultraviolet.mirror import dialect, partitions, views
+from ultraviolet.mirror.checkpoints import Checkpoints
+from ultraviolet.mirror.migrations import upgrade
 
 T = TypeVar("T")
 
@@ -43,6 +46,7 @@ class Store:
             ThreadPoolExecutor(1, thread_name_prefix="store-deliveries") if many else self._writers
         )
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-reader")
+        self._checkpoints = None if many else Checkpoints(engine, self._writers)
         self.trouble: str | None = None
         """Why the database could not be written, in words, until something was kept in it again."""
         self.kept_for = 0.0
@@ -55,8 +59,6 @@ class Store:
         Raises InvalidError for an address of a database that is not supported, StoreUnavailableError when
         it cannot be opened.
         """
-        from ultraviolet.mirror.migrations import upgrade  # noqa: PLC0415  Alembic costs 100 ms; only openers pay
-
         engine = dialect.make_engine(url)
         try:
             upgrade(engine)
@@ -105,6 +107,8 @@ class Store:
 
     def close(self) -> None:
         """Finish what was begun and let go of the database."""
+        if self._checkpoints:
+            self._checkpoints.stop()
         for pool in (self._writers, self._deliveries, self._readers):
             pool.shutdown()
         self.engine.dispose()
@@ -116,6 +120,8 @@ class Store:
                     dialect.begin_write(connection)
                     result = work(connection)
                     connection.commit()
+                    if self._checkpoints:
+                        self._checkpoints.written()
                     return result
             except OperationalError as error:
                 if dialect.does_not_fit(error):

@@ -11,6 +11,8 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme
+from litestar.plugins import PluginProtocol
+from litestar.plugins.core import MsgspecDIPlugin
 from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
 
 import ultraviolet
@@ -33,6 +35,14 @@ _NOTED_EVERY = 60.0
 """Seconds between two notes that an API key or a session was used."""
 
 
+class _Application(Litestar):
+    """Litestar for msgspec's structs; by itself it takes in pydantic too, 10 MB, because Typer brings that along."""
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        return [*plugins, MsgspecDIPlugin()]
+
+
 def create_app(hub: Hub) -> Asgi:
     """Make the ASGI application of an opened hub; its lifespan starts and stops the controllers."""
     application, guard = _application(hub)
@@ -53,7 +63,7 @@ def _application(hub: Hub) -> tuple[Litestar, Guard]:
     served: list[Any] = (
         [api.router(hub), pages.router(render, SignInGuard(guard)), live, _assets()] if serves else []
     )
-    application = Litestar(
+    application = _Application(
         route_handlers=[*health.HANDLERS, *served],
         middleware=[gate(_finder(hub))],
         dependencies={

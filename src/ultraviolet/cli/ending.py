@@ -1,0 +1,35 @@
+"""How a process of this program ends: with one line about what went wrong, and the exit code of the kind of error."""
+
+import json
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from ultraviolet.errors import UltravioletError
+
+
+@contextmanager
+def reported() -> Generator[None]:
+    """Leave with the exit code of the kind of error where there is one."""
+    try:
+        yield
+    except UltravioletError as error:
+        report(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output left; Python would complain again while flushing at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def report(error: UltravioletError) -> None:
+    """Say what went wrong on stderr: one line, or one JSON object where `--json` was asked for."""
+    message = str(error) or type(error).__doc__ or error.kind
+    if "--json" in sys.argv:
+        message = json.dumps({"error": error.kind, "message": message})
+    else:
+        message = f"ultraviolet: {message}"
+    print(message, file=sys.stderr)  # noqa: T201  this function's reader is there
