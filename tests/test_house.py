@@ -49,7 +49,7 @@ def test_nothing_points_outside_the_project(name: str) -> None:
     assert [path for path in texts if path != here and name in path.read_text()] == []
 
 
-def test_the_lock_file_names_no_index() -> None:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+def test_the_lock_files_name_no_index() -> None:
+    lines = [line for lock in ROOT.glob("*.lock") for line in lock.read_text().splitlines()]
 
     assert [line for line in lines if "://" in line or line.startswith("--index")] == []
