@@ -5,6 +5,7 @@ Acknowledging waits for none of it. A process that is killed loses the count of 
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -31,8 +32,9 @@ _FAILED = text("UPDATE webhook_urls SET last_failure = :outcome, last_failure_at
 class DeliveryCounts:
     """The counts of this process that are not in the database yet."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Callable[[], str] = now) -> None:
         self._store = store
+        self._clock = clock
         self._counts: Counter[tuple[int, str, Outcome]] = Counter()
         self._failed: dict[tuple[int, Outcome], str] = {}
         self._keeping: asyncio.Task[None] | None = None
@@ -40,7 +42,7 @@ class DeliveryCounts:
 
     def note(self, url_id: int, outcome: Outcome, count: int = 1) -> None:
         """Count deliveries to an address."""
-        moment = now()
+        moment = self._clock()
         self._counts[url_id, moment[:13], outcome] += count
         if outcome != "taken":
             self._failed[url_id, outcome] = moment
