@@ -1,16 +1,22 @@
 # The hub and the local ION in one image; build with `docker build -t ultraviolet .`
 FROM python:3.12-slim AS build
 WORKDIR /source
-COPY requirements.lock pyproject.toml README.md LICENSE ./
+COPY requirements-build.lock requirements-run.lock ./
+RUN python -m venv --without-pip /opt/ultraviolet \
+ && pip --python /opt/ultraviolet/bin/python install --no-cache-dir --require-hashes -r requirements-run.lock \
+ && pip install --no-cache-dir --require-hashes -r requirements-build.lock
+COPY pyproject.toml README.md LICENSE ./
 COPY src src
-RUN python -m venv /opt/ultraviolet \
- && /opt/ultraviolet/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
- && /opt/ultraviolet/bin/pip install --no-cache-dir --no-build-isolation --no-deps .
+# The contract is read once here, because a hub may not write beside its modules.
+RUN pip wheel --no-cache-dir --no-build-isolation --no-deps --wheel-dir /wheels . \
+ && pip --python /opt/ultraviolet/bin/python install --no-cache-dir --no-index --no-deps /wheels/*.whl \
+ && /opt/ultraviolet/bin/python -c "from ultraviolet.ion import catalog; catalog.load()"
 
 FROM python:3.12-slim
-RUN useradd --system --uid 10001 --create-home ultraviolet && install -d -o ultraviolet /data
+RUN useradd --uid 10001 --create-home ultraviolet && install -d -o ultraviolet /data
 COPY --from=build /opt/ultraviolet /opt/ultraviolet
-ENV PATH=/opt/ultraviolet/bin:$PATH ULTRAVIOLET_DATA=/data PYTHONUNBUFFERED=1
+# SQLite needs a place for temporary files, and nothing but /data has to be writable.
+ENV PATH=/opt/ultraviolet/bin:$PATH ULTRAVIOLET_DATA=/data TMPDIR=/data PYTHONUNBUFFERED=1
 # By number, because Kubernetes does not take a name for proof that it is not root.
 USER 10001
 VOLUME /data

@@ -1,10 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: setup demo test lint docs reference soak bench limitations first-minutes screenshots client lock help clean
+.PHONY: setup demo test lint docs reference soak bench limitations first-minutes deploy-check screenshots client lock help clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= auto
 MINUTES ?= 30
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,15 +48,19 @@ limitations: setup ## Measure the four documented limitations, with healing on a
 first-minutes: setup ## Walk a new user's first minutes in a fresh clone and a real browser, and time each step
 	$(BIN)/python -m tests.first_minutes
 
+deploy-check: setup ## Do what the Dockerfile says without Docker, then start what it made and stop it
+	$(BIN)/python -m tests.image
+
 screenshots: setup ## Make the screenshots in docs/screenshots from a small demo
 	$(BIN)/python tests/screenshots.py
 
 client: setup ## Write the typed client in src/ultraviolet/client anew from the API
 	$(BIN)/python tools/make_client.py
 
-lock: setup ## Write requirements.lock anew from pyproject.toml, with hashes and without index addresses
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-emit-index-url --group dev --output-file requirements.lock pyproject.toml
+lock: setup ## Write the locks anew from pyproject.toml, with hashes and without index addresses
+	$(COMPILE) --group dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --no-annotate -c requirements.lock --all-extras --output-file requirements-run.lock pyproject.toml
+	$(COMPILE) --no-annotate -c requirements.lock --group build --output-file requirements-build.lock
 
 clean: ## Remove the virtual environment and what tools left behind
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache demo-data

@@ -4,11 +4,14 @@ import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
+import tomllib
+from itertools import chain
+from pathlib import Path, PurePath
 
 import kubernetes_validate
 import pytest
 import yaml
+from tests import image
 from typer.testing import CliRunner
 
 from ultraviolet.cli.app import app
@@ -78,12 +81,46 @@ def test_the_image_starts_what_there_is() -> None:
     text = (ROOT / "Dockerfile").read_text()
     command = json.loads(re.findall(r"^CMD (\[.*\])$", text, re.MULTILINE)[-1])
     assert understood(command)
-    copied = [
-        name for line in re.findall(r"^COPY (?!--)(.*) \S+$", text, re.MULTILINE) for name in line.split()
-    ]
-    assert {name for name in copied if not (ROOT / name).exists()} == set()
     [user] = re.findall(r"^USER (\S+)$", text, re.MULTILINE)
     assert user.isdecimal()  # the kubelet does not know whether a name is root
     assert f"--uid {user}" in text
     pods = (DEPLOY / "kubernetes/hub.yaml").read_text()
     assert pods.count("runAsNonRoot") == pods.count(f"runAsUser: {user}") == 2
+
+
+def test_the_image_gets_what_its_build_needs_and_nothing_else() -> None:
+    [building, _] = image.instructions()
+    given = {path.as_posix() for name in image.copied(building) for path in image.in_context(name)}
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {
+        "pyproject.toml",
+        project["readme"],
+        "LICENSE",
+        "src/ultraviolet/ion/contract/inventory.graphql",
+    } <= given
+    assert [path for path in given if "__pycache__" in path] == []
+    for secret in (
+        ".git/config",
+        "demo-data/hub/secret.key",
+        "hub.db",
+        "tests/image.py",
+        "src/ultraviolet/__pycache__/x",
+    ):
+        assert image.is_ignored(PurePath(secret)), secret
+
+
+def pins(name: str) -> dict[str, str]:
+    """What a lock installs: by package its version and hashes, without the comments."""
+    text = re.sub(r"^ *#.*\n", "", (ROOT / name).read_text(), flags=re.MULTILINE)
+    return dict(line.split("==", 1) for line in text.replace("\\\n", "").splitlines())
+
+
+def test_the_image_installs_what_running_needs_as_it_was_tested() -> None:
+    tested, run, build = (pins(f"requirements{lock}.lock") for lock in ("", "-run", "-build"))
+    assert run.items() <= tested.items()
+    assert build.items() <= tested.items()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
+    assert {re.split(r"[^\w-]", one)[0] for one in needed} <= run.keys()
+    assert {"pytest", "playwright", "hatchling"} & run.keys() == set()

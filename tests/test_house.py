@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ultraviolet.crash_points import CRASH_POINTS
+
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "src").rglob("*.py"))
 OUTSIDE = ("../shared",)
@@ -49,7 +51,13 @@ def test_nothing_points_outside_the_project(name: str) -> None:
     assert [path for path in texts if path != here and name in path.read_text()] == []
 
 
-def test_the_lock_file_names_no_index() -> None:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+def test_every_crash_point_has_a_test() -> None:
+    texts = [path.read_text() for path in (ROOT / "tests").rglob("*.py")]
+
+    assert [point for point in CRASH_POINTS if not any(f'"{point}' in text for text in texts)] == []
+
+
+def test_the_lock_files_name_no_index() -> None:
+    lines = [line for lock in ROOT.glob("*.lock") for line in lock.read_text().splitlines()]
 
     assert [line for line in lines if "://" in line or line.startswith("--index")] == []

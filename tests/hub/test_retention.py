@@ -1,5 +1,8 @@
 """Retention on either store: what is old goes, what is present, waiting or needed stays, and history stays whole."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -219,3 +222,38 @@ def test_nothing_of_an_integration_without_a_noted_cutoff_may_go(tmp_path: Path,
         assert not removal.drop(connection, part)
     assert numbers(door, events, "seq") == [1]
     hub.close()
+
+
+@pytest.mark.parametrize("point", ["retention.removed", "retention.keys_forgotten"])
+def test_a_removal_that_is_killed_is_ended_by_the_next(tmp_path: Path, postgresql: Any, point: str) -> None:
+    """On SQLite between two small removals; on PostgreSQL when a month's keys went and the month is still there."""
+    monthed = point == "retention.keys_forgotten"
+    url = postgresql.new_database() if monthed else f"sqlite:///{tmp_path / 'hub.db'}"
+    settings = Settings(data=tmp_path, database_url=url, public_url="http://hub.test")
+    door = Door(Hub.open(settings))
+    for number in range(4):
+        run(door.deliver(body(number)))
+        door.take()
+    with door.hub.store.engine.begin() as connection:
+        if monthed:
+            partitions.prepare(connection, events, ["2019-07"])
+        old = "UPDATE events SET received_at = '2019-07-0' || seq || 'T00:00:00.000000+00:00' WHERE seq < 4"
+        connection.execute(text(old))
+        confirm(connection)
+    door.hub.close()
+    serve = [sys.executable, "-m", "ultraviolet", "serve", "--port", "0", "--data", str(tmp_path)]
+    environment = os.environ | {"ULTRAVIOLET_CRASH_AT": point, "ULTRAVIOLET_DATABASE_URL": url}
+    killed = subprocess.run(serve, env=environment, capture_output=True, timeout=60, check=False)
+    assert killed.returncode == -9, killed.stderr
+
+    door.hub = Hub.open(settings)
+    with door.hub.store.engine.begin() as connection:  # as if the five minutes had passed that were its own
+        connection.execute(text("UPDATE settings SET value = '' WHERE name = 'retention_until'"))
+    assert look(door) == ({"events": 3} if monthed else {})
+
+    assert numbers(door, events, "seq") == [4]
+    assert numbers(door, versions, "version") == [1, 2, 3, 4]
+    assert run(door.deliver(body(3))) == [200]
+    assert (len(door.rows(events)), len(door.rows(event_keys))) == (1, 1)
+    assert well(door)
+    door.hub.close()

@@ -5,6 +5,8 @@ Acknowledging waits for none of it. A process that is killed loses the count of 
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal
 
 import structlog
@@ -30,31 +32,34 @@ _FAILED = text("UPDATE webhook_urls SET last_failure = :outcome, last_failure_at
 class DeliveryCounts:
     """The counts of this process that are not in the database yet."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Callable[[], str] = now) -> None:
         self._store = store
+        self._clock = clock
         self._counts: Counter[tuple[int, str, Outcome]] = Counter()
-        self._failed: dict[int, tuple[str, Outcome]] = {}
+        self._failed: dict[tuple[int, Outcome], str] = {}
         self._keeping: asyncio.Task[None] | None = None
+        self._ending = asyncio.Event()
 
     def note(self, url_id: int, outcome: Outcome, count: int = 1) -> None:
         """Count deliveries to an address."""
-        moment = now()
+        moment = self._clock()
         self._counts[url_id, moment[:13], outcome] += count
         if outcome != "taken":
-            self._failed[url_id] = moment, outcome
+            self._failed[url_id, outcome] = moment
         if self._keeping is None or self._keeping.done():
             self._keeping = asyncio.create_task(self._keep_on())
 
     async def close(self) -> None:
         """Keep what was counted since."""
+        self._ending.set()
         if self._keeping:
-            self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
         await self._keep()
 
     async def _keep_on(self) -> None:
-        while self._counts:
-            await asyncio.sleep(_KEEP_EVERY)
+        while self._counts and not self._ending.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), _KEEP_EVERY)
             await self._keep()
 
     async def _keep(self) -> None:
@@ -67,15 +72,24 @@ class DeliveryCounts:
         except UltravioletError:  # the database is away: what was counted stays here until it is back
             self._counts += counts
             self._failed = failed | self._failed
-        refused = {url: count for (url, _, outcome), count in counts.items() if outcome == "wrong_signature"}
-        if refused:
-            log.warning("delivery.refused", reason="signature does not match", counts=refused)
+            return
+        if refused := _refused(counts):
+            log.warning("delivery.refused", reason="signature does not match", counts=dict(refused))
+
+
+def _refused(counts: Counter[tuple[int, str, Outcome]]) -> Counter[int]:
+    """Count by address, whatever the hour."""
+    refused: Counter[int] = Counter()
+    for (url, _, outcome), count in counts.items():
+        if outcome == "wrong_signature":
+            refused[url] += count
+    return refused
 
 
 def _write(
     connection: Connection,
     counts: Counter[tuple[int, str, Outcome]],
-    failed: dict[int, tuple[str, Outcome]],
+    failed: dict[tuple[int, Outcome], str],
 ) -> None:
     there = set(connection.execute(text("SELECT id FROM webhook_urls")).scalars())
     rows: list[dict[str, Any]] = [
@@ -85,8 +99,13 @@ def _write(
     ]
     if rows:
         connection.execute(_COUNT, rows)
-    for row in rows:
-        if row["outcome"] == "wrong_signature":
-            connection.execute(_REFUSED, row | {"at": failed[row["url"]][0]})
-    for url, (at, outcome) in failed.items():
-        connection.execute(_FAILED, {"url": url, "at": at, "outcome": outcome})
+    refused = _refused(counts)
+    for url in sorted(
+        {url for url, _ in failed}
+    ):  # in one order, so that processes do not lock each other out
+        moments = {outcome: at for (one, outcome), at in failed.items() if one == url}
+        if url in refused:
+            given = {"url": url, "count": refused[url], "at": moments["wrong_signature"]}
+            connection.execute(_REFUSED, given)
+        last = max(moments, key=lambda outcome: moments[outcome])
+        connection.execute(_FAILED, {"url": url, "outcome": last, "at": moments[last]})

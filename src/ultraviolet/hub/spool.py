@@ -8,8 +8,9 @@ import asyncio
 import fcntl
 import itertools
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ class SpoolFullError(UltravioletError):
 
     kind = "spool-full"
     status = 503
+    exit_code = 6
 
 
 class Kept(msgspec.Struct):
@@ -90,12 +92,12 @@ class Spool:
 
         def work() -> int:
             [(size,)] = self._file.execute("SELECT length(delivery) FROM deliveries WHERE seq = ?", [seq])
-            self._file.execute("BEGIN IMMEDIATE")
-            self._file.execute(
-                "INSERT INTO refused SELECT seq, delivery, ? FROM deliveries WHERE seq = ?", [why[:500], seq]
-            )
-            self._file.execute("DELETE FROM deliveries WHERE seq = ?", [seq])
-            self._file.execute("COMMIT")
+            with self._writing():
+                self._file.execute(
+                    "INSERT INTO refused SELECT seq, delivery, ? FROM deliveries WHERE seq = ?",
+                    [why[:500], seq],
+                )
+                self._file.execute("DELETE FROM deliveries WHERE seq = ?", [seq])
             return size
 
         self._changed(-1, -await self._run(work))
@@ -115,13 +117,18 @@ class Spool:
         metrics.spooled(self.waiting, self.size)
 
     def _insert(self, written: Sequence[bytes]) -> None:
+        with self._writing():
+            self._file.executemany("INSERT INTO deliveries (delivery) VALUES (?)", [[one] for one in written])
+
+    @contextmanager
+    def _writing(self) -> Generator[None]:
         self._file.execute("BEGIN IMMEDIATE")
         try:
-            self._file.executemany("INSERT INTO deliveries (delivery) VALUES (?)", [[one] for one in written])
-        except sqlite3.Error:
-            self._file.execute("ROLLBACK")
-            raise
-        self._file.execute("COMMIT")
+            yield
+            self._file.execute("COMMIT")
+        finally:
+            if self._file.in_transaction:  # where the disk fails, SQLite may have ended it itself
+                self._file.execute("ROLLBACK")
 
     def _take_over(self, path: Path) -> None:
         """Bring what another file has into this one, then empty it; interrupted in between, it is told twice, which counts once."""

@@ -141,6 +141,7 @@ class Catalog:
         self.resources = resources
         self._types = types
         self._followed = followed
+        self._narrower: dict[frozenset[str], Catalog] = {}
         self._by_type = {r.type: r for r in resources.values() if r.type}
         self._names = _name_index(resources)
 
@@ -171,11 +172,14 @@ class Catalog:
 
     def following(self, names: Iterable[str] | None) -> "Catalog":
         """Give the catalog of who mirrors only these resources; None means all that can be."""
-        return self if names is None else _following(self, frozenset(names))
-
-    def narrowed(self, names: frozenset[str]) -> "Catalog":
-        """Give a catalog of its own of who mirrors only these."""
-        return Catalog(self.resources, self._types, names)
+        if names is None:
+            return self
+        chosen = frozenset(names)
+        if (
+            chosen not in self._narrower
+        ):  # made once for each choice: many integrations may have made the same
+            self._narrower[chosen] = Catalog(self.resources, self._types, chosen)
+        return self._narrower[chosen]
 
     def follows(self, name: str) -> bool:
         """Tell whether a resource is mirrored."""
@@ -262,12 +266,6 @@ class Noted(Struct, frozen=True):
 
     resources: dict[str, Resource]
     types: Raw
-
-
-@cache
-def _following(whole: Catalog, names: frozenset[str]) -> Catalog:
-    """Make it once for each choice: many integrations may have made the same."""
-    return whole.narrowed(names)
 
 
 @cache

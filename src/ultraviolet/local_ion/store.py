@@ -184,7 +184,8 @@ class Store:
                 yield transaction
                 connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # where the disk fails, SQLite may have ended it itself
+                    connection.execute("ROLLBACK")
                 raise
         for work in transaction.after_commit:
             work()

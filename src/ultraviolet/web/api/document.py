@@ -10,6 +10,8 @@ import msgspec
 from litestar import Litestar, Request
 from litestar.openapi.plugins import JsonRenderPlugin
 
+from ultraviolet.hub import event_files
+from ultraviolet.hub.event_files import Line
 from ultraviolet.web.api.examples import Examples
 from ultraviolet.web.problems import MEDIA_TYPE
 
@@ -73,6 +75,10 @@ _FILES = {
     'data: {"resource": "purchase_orders", "id": "12", "version": 3, "change": "update"}\n\n',
     "application/jsonl": '{"id": 12, "status": "ORDERED"}\n',
 }
+_EVENTS = event_files.write(
+    [Line(4711, "2026-11-24T20:58:03.000000+00:00", "0d2f", {}, "verified", body='{"eventId": 7}')]
+).decode()
+"""What is exported and imported under the tag events."""
 _GENERIC = re.compile(r"^(\w+)_(?:[\w.]*\.)?(\w+)_$")
 _MODULE = re.compile(r"^([a-z]\w*)_([A-Z]\w*)$")
 
@@ -195,14 +201,15 @@ def _show(operation: Json, examples: Examples) -> None:
         if "$ref" not in parameter:
             parameter["example"] = examples.of(parameter["schema"], parameter["name"])
     body: Json = operation.get("requestBody", {})
-    for content in body.get("content", {}).values():
-        content["example"] = examples.of(content["schema"])
+    files = _FILES | ({"application/jsonl": _EVENTS} if "events" in operation["tags"] else {})
+    for kind, content in body.get("content", {}).items():
+        content["example"] = files.get(kind) or examples.of(content["schema"])
     for status, response in operation["responses"].items():
         for kind, content in response.get("content", {}).items():
             if kind == MEDIA_TYPE:
                 content["example"] = _problem(int(status), response["description"])
             else:
-                content["example"] = _FILES.get(kind) or examples.of(content["schema"])
+                content["example"] = files.get(kind) or examples.of(content["schema"])
 
 
 _SLUGS = {

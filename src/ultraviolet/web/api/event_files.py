@@ -1,8 +1,10 @@
 """API: events as a file, out of one hub and into another."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from litestar import get, post
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import FromPath
 from litestar.response import Stream
 
@@ -12,20 +14,33 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
 
 TAGS = ["events"]
+LINES = "application/jsonl"
+
+
+@dataclass
+class TakesLines(Operation):
+    """An operation that reads its body itself, of which its handler's signature does not tell."""
+
+    def __post_init__(self) -> None:
+        """Say what it takes."""
+        lines = OpenAPIMediaType(Schema(type=OpenAPIType.STRING))
+        self.request_body = RequestBody(
+            {LINES: lines}, "One event a line, as `export` writes them.", required=True
+        )
 
 
 @get(
     "/integrations/{integration:str}/events/export",
     guards=[at_least("operator")],
     tags=TAGS,
-    media_type="application/jsonl",
+    media_type=LINES,
 )
 async def export_events(hub: GivenHub, integration: FromPath[str]) -> Stream:
     """Download all events of an integration as JSON lines, raw bodies kept exactly."""
     found = await hub.store.read(lambda c: integrations.find(c, integration))
     return Stream(
         _pieces(hub, found.id),
-        media_type="application/jsonl",
+        media_type=LINES,
         headers={"content-disposition": f'attachment; filename="events-{found.id}.jsonl"'},
     )
 
@@ -35,6 +50,7 @@ async def export_events(hub: GivenHub, integration: FromPath[str]) -> Stream:
     guards=[at_least("admin")],
     status_code=200,
     tags=TAGS,
+    operation_class=TakesLines,
 )
 async def import_events(
     hub: GivenHub, caller: GivenCaller, request: AnyRequest, integration: FromPath[str]
