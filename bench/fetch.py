@@ -54,7 +54,7 @@ class Run(msgspec.Struct):
 
 def measure(scale: Scale) -> list[Figure]:
     """Fetch into new hubs, and download, in turn, on either store."""
-    with tempfile.TemporaryDirectory() as directory, stores() as found:
+    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
         folder = Path(directory)
         with running_local_ion(folder / "small", ["--size", str(scale.of(OBJECTS // 10, 50))]) as ion:
             small = {store: _hub(ion, folder / f"small-{store}", new) for store, new in found.items()}

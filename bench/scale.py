@@ -51,7 +51,7 @@ class Run(msgspec.Struct):
 
 def measure(scale: Scale) -> list[Figure]:
     """Fill a database past the hub, on either store, and start a hub over it."""
-    with tempfile.TemporaryDirectory() as directory, stores() as found, ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found, ExitStack() as stack:
         folder = Path(directory)
         ion = stack.enter_context(running_local_ion(folder / "ion", ["--size", "small"]))
         return [
