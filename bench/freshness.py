@@ -139,5 +139,5 @@ def _compare(ion: LocalIonProcess, database: Connection) -> None:
     with closing(sqlite3.connect(ion.data / "ion.db")) as theirs:
         for name in ("purchase_orders", "purchase_order_lines", "parts", "parts_inventory", "runs", "issues"):
             there = {str(id_): at for id_, at in theirs.execute(f'SELECT id, _updated FROM "{name}"')}
-            here = dict(database.execute(MIRRORED, {"resource": name}).tuples())
+            here = dict(database.execute(MIRRORED, {"resource": name}).tuples().all())
             expect(name, there, here)
