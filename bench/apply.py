@@ -43,7 +43,7 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 def measure(scale: Scale) -> list[Figure]:
     """Apply the same documents through the door and past it, batch by batch in turn, on either store."""
-    with tempfile.TemporaryDirectory() as directory, stores() as found:
+    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
         return [
             made
             for store, new in found.items()

@@ -54,10 +54,12 @@ class Run(msgspec.Struct):
 
 def measure(scale: Scale) -> list[Figure]:
     """Fetch into new hubs, and download, in turn, on either store."""
-    with tempfile.TemporaryDirectory() as directory, stores() as found:
+    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
         folder = Path(directory)
         with running_local_ion(folder / "small", ["--size", str(scale.of(OBJECTS // 10, 50))]) as ion:
-            small = {store: _hub(ion, folder / f"small-{store}", new) for store, new in found.items()}
+            small = {
+                store: fetch_everything(ion, folder / f"small-{store}", new) for store, new in found.items()
+            }
         with running_local_ion(folder / "ion", ["--size", str(scale.of(OBJECTS, 100))], seconds=7200) as ion:
             return [
                 made
@@ -70,7 +72,7 @@ def _measured(
     ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, small: Run, repeats: int
 ) -> list[Figure]:
     runs = [
-        (_hub(ion, folder / f"{store}-{number}", new), asyncio.run(download(ion)))
+        (fetch_everything(ion, folder / f"{store}-{number}", new), asyncio.run(download(ion)))
         for number in range(repeats)
     ]
     for hub, bare in runs:
@@ -99,7 +101,7 @@ def _measured(
     ]
 
 
-def _hub(ion: LocalIonProcess, data: Path, new: NewDatabase) -> Run:
+def fetch_everything(ion: LocalIonProcess, data: Path, new: NewDatabase) -> Run:
     """Fetch everything into a new hub, which does so by itself when it is connected."""
     (data / "data").mkdir(parents=True)
     address = new(data / "data")

@@ -1,16 +1,18 @@
 """A hub's database filled straight through its tables: so many objects, each with a version, its links and an event."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Table, insert, select
 
 from ultraviolet import times
 from ultraviolet.hub.hub import Hub
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.mirror import bulk
 from ultraviolet.mirror.tables import (
     activity,
     arrivals,
@@ -37,7 +39,7 @@ SHARES = {
 }
 """In percent: most of a plant is stock."""
 INTEGRATION = 1
-_CHUNK = 5_000
+_CHUNK = 20_000
 _WORDS = [
     "injector",
     "nozzle",
@@ -53,6 +55,21 @@ _WORDS = [
     "manifold",
 ]
 _FETCHES = 60
+_ORIGIN = '{"kind":"fetch","ref":"1"}'
+_BODY = b'{"resource": "%s", "action": "UPDATE", "id": %d, "etag": "%s"}'
+_CONTENT = ("integration_id", "resource", "id", "version", "doc", "source_time", "observed_at", "origin")
+_COLUMNS: dict[Table, tuple[str, ...]] = {
+    objects: (*_CONTENT, "completeness", "read_at", "changed_at"),
+    versions: (*_CONTENT, "change", "changed"),
+    links: ("integration_id", "kind", "target_id", "id"),
+    events: (
+        *("integration_id", "resource", "object_id", "dedupe_key", "received_at", "applied_at", "body"),
+        *("webhook_url_id", "action", "headers", "signature", "outcome"),
+    ),
+    event_keys: ("integration_id", "dedupe_key", "deliveries"),
+}
+_TOLD = (1, "UPDATE", '{"content-type":"application/json"}', "verified", "applied")
+"""What all events have in common."""
 
 
 def fill(hub: Hub, count: int, days: int) -> dict[str, int]:
@@ -77,60 +94,32 @@ def _rows(
     empty = {field.name: None for field in kind.fields if field.stored}
     keys = {link.key: link.resource for link in kind.links if link.resource in counts}
 
-    def docs() -> Iterator[dict[str, Any]]:
-        for id_ in ids:
-            moment = times.text(began + timedelta(milliseconds=id_ % 3_500_000))
-            yield empty | _values(resource, id_, counts) | {"_created": moment, "_updated": moment, "id": id_}
-
     def work(connection: Connection) -> None:
-        here = {"integration_id": INTEGRATION, "resource": resource}
-        origin = {"kind": "fetch", "ref": "1"}
-        made = list(docs())
-        seen = [
-            {"source_time": doc["_updated"], "observed_at": doc["_updated"], "origin": origin} for doc in made
-        ]
-        put(
-            connection,
-            objects,
-            [
-                {**here, "id": str(doc["id"]), "doc": doc, "version": 1, "completeness": "full", **also}
-                | {"read_at": doc["_updated"], "changed_at": doc["_updated"]}
-                for doc, also in zip(made, seen, strict=True)
-            ],
-        )
-        put(
-            connection,
-            versions,
-            [
-                {**here, "id": str(doc["id"]), "version": 1, "change": "create", "doc": doc, **also}
-                | {"changed": [name for name, value in doc.items() if value is not None]}
-                for doc, also in zip(made, seen, strict=True)
-            ],
-        )
         known = _kinds(connection, resource, keys)
-        put(
-            connection,
-            links,
-            [
-                {
-                    "integration_id": INTEGRATION,
-                    "kind": known[key],
-                    "target_id": str(doc[key]),
-                    "id": str(doc["id"]),
-                }
-                for doc in made
-                for key in keys
-                if doc[key] is not None
-            ],
-        )
-        told = [_event(resource, doc) for doc in made]
-        put(connection, events, told)
-        keys_of = [
-            {"integration_id": INTEGRATION, "dedupe_key": one["dedupe_key"], "deliveries": 1} for one in told
-        ]
-        put(connection, event_keys, keys_of)
+        rows: dict[Table, list[tuple[Any, ...]]] = {table: [] for table in _COLUMNS}
+        for id_ in ids:
+            at = times.text(began + timedelta(milliseconds=id_ % 3_500_000))
+            doc = empty | _values(resource, id_, counts) | {"_created": at, "_updated": at, "id": id_}
+            name, written = str(id_), _json(doc)
+            here = (INTEGRATION, resource, name, 1, written, at, at, _ORIGIN)
+            rows[objects].append((*here, "full", at, at))
+            said = [field for field, value in doc.items() if value is not None]
+            rows[versions].append((*here, "create", _json(said)))
+            rows[links].extend(
+                (INTEGRATION, known[key], str(doc[key]), name) for key in keys if doc[key] is not None
+            )
+            body = _BODY % (resource.encode(), id_, doc["_etag"].encode())
+            dedupe = hashlib.sha256(body).digest()
+            rows[events].append((INTEGRATION, resource, name, dedupe, at, at, body, *_TOLD))
+            rows[event_keys].append((INTEGRATION, dedupe, 1))
+        for table, columns in _COLUMNS.items():
+            bulk.add(connection, table, columns, sorted(rows[table]) if table is links else rows[table])
 
     return work
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _kinds(connection: Connection, resource: str, keys: dict[str, str]) -> dict[str, int]:
@@ -182,28 +171,6 @@ def _values(resource: str, id_: int, counts: dict[str, int]) -> dict[str, Any]:
                 "quantity": id_ * 13 % 1_009,
             }
     return common | mine
-
-
-def _event(resource: str, doc: dict[str, Any]) -> dict[str, Any]:
-    body = b'{"resource": "%s", "action": "UPDATE", "id": %d, "etag": "%s"}' % (
-        resource.encode(),
-        doc["id"],
-        doc["_etag"].encode(),
-    )
-    return {
-        "integration_id": INTEGRATION,
-        "webhook_url_id": 1,
-        "dedupe_key": hashlib.sha256(body).digest(),
-        "resource": resource,
-        "action": "UPDATE",
-        "object_id": str(doc["id"]),
-        "received_at": doc["_updated"],
-        "body": body,
-        "headers": {"content-type": "application/json"},
-        "signature": "verified",
-        "outcome": "applied",
-        "applied_at": doc["_updated"],
-    }
 
 
 def _work(

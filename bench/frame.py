@@ -1,4 +1,4 @@
-"""What a benchmark gives: figures in pairs with their baseline, the budget each has, and the table of them all."""
+"""What a benchmark is given and gives: how much to measure; figures in pairs with their baseline, the budget each has, and the table of them all."""
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
@@ -8,6 +8,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from bench.stores import Name
+
 
 class LossyRunError(Exception):
     """The run lost or falsified something, so that its speed means nothing."""
@@ -16,8 +18,10 @@ class LossyRunError(Exception):
 class Scale(msgspec.Struct, frozen=True):
     """How much to measure: how often, and how much of everything; `size` is 1 for the real figures."""
 
-    repeats: int = 5
+    repeats: int = 3
     size: float = 1.0
+    store: Name | None = None
+    """The only store to measure on; both without one."""
 
     def of(self, number: int, least: int = 1) -> int:
         """Give a number of things at this scale."""

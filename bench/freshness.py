@@ -13,19 +13,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from sqlalchemy import Connection, text
 from tests.conftest import HubProcess, make_start_hub, wait_for
 
 from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.local_ion_changes import pace
+from bench.stores import NewDatabase, looking, stores
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 RATE = 100.0
 LOOK = 0.005
-NEW = """SELECT seq, json_extract(doc, '$._updated') FROM versions
-  WHERE seq > ? AND change <> 'delete' AND json_extract(origin, '$.kind') = 'event' ORDER BY seq"""
-LAST = "SELECT coalesce(max(seq), 0) FROM versions"
-DELIVERED = "SELECT source_time, received_at FROM events WHERE seq > ? AND source_time IS NOT NULL"
-MIRRORED = "SELECT id, json_extract(doc, '$._updated') FROM objects WHERE resource = ? AND deleted_at IS NULL"
+AFTER = 0.5
+NEW = text(
+    """SELECT seq, doc ->> '_updated' FROM versions
+    WHERE seq > :last AND change <> 'delete' AND origin ->> 'kind' = 'event' ORDER BY seq"""
+)
+LAST = text("SELECT (SELECT coalesce(max(seq), 0) FROM versions), (SELECT coalesce(max(seq), 0) FROM events)")
+DELIVERED = text("SELECT source_time, received_at FROM events WHERE seq > :last AND source_time IS NOT NULL")
+MIRRORED = text(
+    "SELECT id, doc ->> '_updated' FROM objects WHERE resource = :resource AND deleted_at IS NULL"
+)
 
 
 class Run(msgspec.Struct):
@@ -36,21 +43,33 @@ class Run(msgspec.Struct):
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Let the plant work in front of a hub that has fetched it."""
-    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
-        folder = Path(directory)
+    """Let the plant work in front of a hub that has fetched it, on either store."""
+    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
+        return [
+            made
+            for store, new in found.items()
+            for made in _measured(store, Path(directory) / store, new, scale)
+        ]
+
+
+def _measured(store: str, folder: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
+    data = folder / "hub" / "data"
+    data.mkdir(parents=True)
+    with ExitStack() as stack:
         ion = stack.enter_context(running_local_ion(folder / "ion", ["--size", str(scale.of(2000, 100))]))
-        hub = make_start_hub(stack, lambda _: folder)(data=folder / "hub" / "data")
+        hub = make_start_hub(stack, lambda _: folder)(data=data, store_url=new(data))
         integration = hub.connect(ion)
         hub.fetch(integration)
-        runs = [_stretch(ion, hub, integration, max(2.0, 10 * scale.size)) for _ in range(scale.repeats)]
-        _compare(ion, hub)
+        with looking(hub.store_url) as database:
+            seconds = max(2.0, 10 * scale.size)
+            runs = [_stretch(ion, hub, database, integration, seconds) for _ in range(scale.repeats)]
+            _compare(ion, database)
     p50, p99 = (_pairs(runs, which) for which in (50, 99))
     note = f"{sum(len(run.visible) for run in runs):,} changes"
     return [
         figure(
             "freshness: p50",
-            "sqlite",
+            store,
             "ms",
             [v - d for v, d in p50],
             baseline=[d for _, d in p50],
@@ -59,7 +78,7 @@ def measure(scale: Scale) -> list[Figure]:
         ),
         figure(
             "freshness: p99",
-            "sqlite",
+            store,
             "ms",
             [v - d for v, d in p99],
             baseline=[d for _, d in p99],
@@ -68,25 +87,38 @@ def measure(scale: Scale) -> list[Figure]:
     ]
 
 
-def _stretch(ion: LocalIonProcess, hub: HubProcess, integration: dict[str, object], seconds: float) -> Run:
-    """Watch the mirror while changes are made."""
+def _stretch(
+    ion: LocalIonProcess,
+    hub: HubProcess,
+    database: Connection,
+    integration: dict[str, object],
+    seconds: float,
+) -> Run:
+    """Watch the mirror while changes are made, and until the last of them is in it."""
     visible: list[float] = []
-    with closing(sqlite3.connect(hub.data / "hub.db")) as database:
-        last = database.execute(LAST).fetchone()[0]
-        event = database.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
-        pace(ion, RATE)
+    last, event = database.execute(LAST).one()
+
+    def watch(seconds: float) -> None:
+        nonlocal last
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            rows = database.execute(NEW, (last,)).fetchall()
+            rows = database.execute(NEW, {"last": last}).all()
             seen = datetime.now(UTC)
-            visible += [
+            visible.extend(
                 (seen - datetime.fromisoformat(updated)).total_seconds() for _, updated in rows if updated
-            ]
+            )
             last = rows[-1][0] if rows else last
             time.sleep(LOOK)
-        pace(ion, 0)
-        wait_for(lambda: hub.at_rest(ion, integration), 120, "rest")
-        delivered = [_between(*row) for row in database.execute(DELIVERED, (event,))]
+
+    def at_rest() -> bool:
+        watch(AFTER)
+        return hub.at_rest(ion, integration)
+
+    pace(ion, RATE)
+    watch(seconds)
+    pace(ion, 0)
+    wait_for(at_rest, 120, "rest")
+    delivered = [_between(began, ended) for began, ended in database.execute(DELIVERED, {"last": event})]
     return Run(visible, delivered)
 
 
@@ -102,12 +134,10 @@ def _percentile(values: Sequence[float], which: int) -> float:
     return sorted(values)[min(len(values) - 1, len(values) * which // 100)]
 
 
-def _compare(ion: LocalIonProcess, hub: HubProcess) -> None:
+def _compare(ion: LocalIonProcess, database: Connection) -> None:
     """Hold the mirror to ION, object by object."""
-    with (
-        closing(sqlite3.connect(ion.data / "ion.db")) as theirs,
-        closing(sqlite3.connect(hub.data / "hub.db")) as ours,
-    ):
+    with closing(sqlite3.connect(ion.data / "ion.db")) as theirs:
         for name in ("purchase_orders", "purchase_order_lines", "parts", "parts_inventory", "runs", "issues"):
             there = {str(id_): at for id_, at in theirs.execute(f'SELECT id, _updated FROM "{name}"')}
-            expect(name, there, dict(ours.execute(MIRRORED, (name,)).fetchall()))
+            here = dict(database.execute(MIRRORED, {"resource": name}).tuples().all())
+            expect(name, there, here)

@@ -8,27 +8,24 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
 from tests.conftest import HubProcess, make_start_hub, wait_for
 
 from bench.deliveries import requests
 from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.hooks_server import set_up
-from bench.ingest import CONNECTIONS
-from bench.stores import NewDatabase, stores
+from bench.ingest import CONNECTIONS, COUNTS
+from bench.stores import NewDatabase, look, stores
 from bench.wire import Flood, flood
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.settings import Settings
-from ultraviolet.mirror import dialect
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 OBJECTS = 30_000
-COUNTS = text("SELECT (SELECT count(*) FROM events), (SELECT count(DISTINCT event_id) FROM events)")
 
 
 def measure(scale: Scale) -> list[Figure]:
     """Flood a hub without and with a fetch, in turn, on either store."""
-    with tempfile.TemporaryDirectory() as directory, stores() as found, ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found, ExitStack() as stack:
         folder = Path(directory)
         size = ["--size", str(scale.of(OBJECTS, 300))]
         ion = stack.enter_context(running_local_ion(folder / "ion", size, seconds=600))
@@ -56,7 +53,7 @@ def _measured(ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, 
             runs.append((_flood(url, 1 + (2 * turn + 1) * number, number), alone))
         wait_for(lambda: not _running(hub, fetched), 600, "the last fetch")
         expect("fetches", {"done"}, {one["state"] for one in hub.api("GET", fetched)["items"]})
-    expect("events and distinct ones", (2 * number * len(runs),) * 2, _counts(address))
+    expect("events and distinct ones", (2 * number * len(runs),) * 2, look(address, COUNTS))
     return _figures(store, runs[1:])
 
 
@@ -91,11 +88,3 @@ def _flood(url: str, first: int, number: int) -> Flood:
 def _running(hub: HubProcess, fetches: str) -> bool:
     items: list[dict[str, Any]] = hub.api("GET", fetches)["items"]
     return not items or any(one["state"] == "running" for one in items)
-
-
-def _counts(address: str) -> tuple[int, int]:
-    engine = dialect.make_engine(address)
-    with engine.connect() as connection:
-        found = connection.execute(COUNTS).one()
-    engine.dispose()
-    return found[0], found[1]

@@ -123,7 +123,7 @@ class Browser:
 def measure(scale: Scale) -> list[Figure]:
     """Fill a hub on either store, then ask for every page in turn with the bare one."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    with tempfile.TemporaryDirectory() as directory, stores() as found:
+    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
         figures: list[Figure] = []
         for store, new in found.items():
             data = Path(directory) / store

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -33,8 +33,27 @@ def announced(module: str, arguments: Sequence[str] = ()) -> Generator[Announced
 
 def processor_seconds(pid: int) -> float:
     """Tell how long a process has had a processor, all its threads together."""
+    return sum(_times(pid)[:2])
+
+
+def family_seconds(pid: int | None) -> float:
+    """Tell the same of a process, what it started, and what of that has ended; no process has had none."""
+    if pid is None:
+        return 0.0
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    found = sum(_times(pid))
+    for child in children:
+        with suppress(
+            FileNotFoundError, ProcessLookupError
+        ):  # one that ends meanwhile is counted by its parent
+            found += family_seconds(int(child))
+    return found
+
+
+def _times(pid: int) -> tuple[float, ...]:
+    """User and system, of the process itself and of its children that were waited for."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return tuple(int(each) / TICKS for each in fields[11:15])
 
 
 def resident(pid: int) -> float:

@@ -1,4 +1,4 @@
-"""`scale`: a hub with 1,000 integrations and 1,000,000 objects: until it is ready, and what it takes at rest.
+"""`scale`: hubs with 1, 10, 100 and 1,000 integrations of 1,000 objects each: until one is ready, and what it takes at rest.
 
 All integrations share one local ION, so that polls and the watchdog's looks are real requests. At rest means that no
 schedule comes due while it is measured; nothing else is switched off.
@@ -6,20 +6,20 @@ schedule comes due while it is measured; nothing else is switched off.
 
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select, text, update
 
 from bench.apply import document
 from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.hooks_server import set_up
-from bench.processes import processor_seconds, resident
-from bench.stores import NewDatabase, stores
+from bench.processes import TICKS, processor_seconds, resident
+from bench.stores import NewDatabase, look, stores
 from ultraviolet import times
 from ultraviolet.cli.children import Child, answers, free_port
 from ultraviolet.hub.hub import Hub
@@ -28,9 +28,10 @@ from ultraviolet.mirror import bulk
 from ultraviolet.mirror.tables import fetches, integrations, objects, versions, watermarks
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
-INTEGRATIONS = 1000
-OBJECTS = 1_000_000
-REST = 40.0
+INTEGRATIONS = (1, 10, 100, 1000)
+OBJECTS = 1000
+"""Of each integration."""
+REST = 10.0
 RESOURCE = "purchase_orders"
 SELDOM = "0 3 1 1 *"
 LATER = times.text(times.present() + timedelta(hours=1))
@@ -38,6 +39,15 @@ LATER = times.text(times.present() + timedelta(hours=1))
 KEYS = ("integration_id", "resource", "id", "doc", "version")
 OBJECT = (*KEYS, "completeness", "source_time", "observed_at", "read_at", "changed_at", "origin")
 VERSION = (*KEYS, "change", "changed", "source_time", "observed_at", "origin")
+AT_ONCE = 100
+"""Integrations filled in one transaction."""
+INDEXED = text(
+    """INSERT INTO search_progress (integration_id, seq)
+    SELECT integration_id, max(seq) FROM versions WHERE integration_id IN
+      (SELECT id FROM integrations EXCEPT SELECT integration_id FROM search_progress) GROUP BY integration_id"""
+)
+"""Following a history is not rest; what is searched is no part of this."""
+HELD = """SELECT (SELECT count(*) FROM integrations), (SELECT count(*) FROM objects), (SELECT count(*) FROM versions)"""
 
 
 class Run(msgspec.Struct):
@@ -50,8 +60,8 @@ class Run(msgspec.Struct):
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Fill a database past the hub, on either store, and start a hub over it."""
-    with tempfile.TemporaryDirectory() as directory, stores() as found, ExitStack() as stack:
+    """Fill a database past the hub, on either store, and start hubs over it while it grows."""
+    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found, ExitStack() as stack:
         folder = Path(directory)
         ion = stack.enter_context(running_local_ion(folder / "ion", ["--size", "small"]))
         return [
@@ -62,80 +72,99 @@ def measure(scale: Scale) -> list[Figure]:
 def _measured(ion: LocalIonProcess, store: str, data: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
     data.mkdir()
     address = new(data)
-    plants, count = scale.of(INTEGRATIONS, 5), scale.of(OBJECTS, 500)
-    _fill(ion, data, address, plants, count)
-    runs = [_run(data, address, max(2.0, REST * scale.size)) for _ in range(min(scale.repeats, 3))]
-    note = f"{plants:,} integrations, {count:,} objects"
+    hub = Hub.open(Settings(data=data / "hub", database_url=address, public_url="http://127.0.0.1"))
+    set_up(hub, "plant 1")
+    first = hub.store.read_now(lambda c: c.execute(select(integrations.c.id)).scalar_one())
+    hub.store.write_now(lambda c: _first(c, hub, ion, first))
+    rest, repeats = max(2.0, REST * min(1.0, scale.size)), min(scale.repeats, 2)
+    runs: dict[int, list[Run]] = {}
+    held = 1
+    for plants in sorted({scale.of(number) for number in INTEGRATIONS}):
+        for at in range(held, plants, AT_ONCE):
+            numbers = range(first + at, first + min(plants, at + AT_ONCE))
+            hub.store.write_now(lambda c, numbers=numbers: _more(c, first, numbers))
+        held = plants
+        expect("integrations, objects, versions", (plants, *[plants * OBJECTS] * 2), look(address, HELD))
+        runs[plants] = [_run(data, address, rest) for _ in range(repeats)]
+        expect("objects and versions at the end", (plants, *[plants * OBJECTS] * 2), look(address, HELD))
+    hub.close()
+    return [made for plants, these in runs.items() for made in _figures(store, plants, these, runs)]
+
+
+def _figures(store: str, plants: int, runs: Sequence[Run], all_runs: dict[int, list[Run]]) -> list[Figure]:
+    least = all_runs[min(all_runs)] if plants > min(all_runs) else []
+    note = f"{plants * OBJECTS:,} objects; {runs[0].processor:.2f} s of processor time"
     return [
         figure(
-            "scale: ready",
+            f"scale: ready with {plants:,}",
             store,
             "s",
             [run.ready for run in runs],
+            baseline=[run.ready for run in least],
             budget=Budget("at most", 5, of="figure"),
-            note=f"{note}; {runs[0].processor:.2f} s of processor time",
+            note=note,
         ),
         figure(
-            "scale: at rest",
+            f"scale: at rest with {plants:,}",
             store,
             "% of a core",
             [run.share * 100 for run in runs],
+            baseline=[run.share * 100 for run in least],
             budget=Budget("at most", 5, of="figure"),
             note=f"{runs[0].memory:,.0f} MB",
         ),
     ]
 
 
-def _fill(ion: LocalIonProcess, data: Path, address: str, plants: int, count: int) -> None:
-    hub = Hub.open(Settings(data=data / "hub", database_url=address, public_url="http://127.0.0.1"))
-    set_up(hub, "plant 1")
-    given = {"api_url": ion.url, "auth_url": ion.url, "client_id": ion.client_id}
-    given |= {"incremental_schedule": SELDOM, "full_schedule": SELDOM}
-    secret = hub.secrets.seal(ion.client_secret)
-
-    def connected(connection: Connection) -> list[int]:
-        first = dict(connection.execute(select(integrations)).mappings().one())
-        connection.execute(integrations.update().values(**given, client_secret=secret))
-        row = first | given | {"client_secret": secret}
-        more = [row | {"id": int(first["id"]) + n, "name": f"plant {n + 1}"} for n in range(1, plants)]
-        if more:
-            connection.execute(insert(integrations), more)
-        ids = [int(first["id"]) + n for n in range(plants)]
-        moment = times.now()
-        done = {"mode": "full", "state": "done", "requested_by": "bench", "started_at": moment}
-        connection.execute(
-            insert(fetches), [done | {"integration_id": id_, "finished_at": moment} for id_ in ids]
-        )
-        lines = {
-            "resource": "purchase_order_lines",
-            "updated": LATER,
-            "proven_at": moment,
-            "proven_by": "bench",
-        }
-        connection.execute(insert(watermarks), [lines | {"integration_id": id_} for id_ in ids])
-        return ids
-
-    ids = hub.store.write_now(connected)
-    for start in range(0, count, 10_000):
-        numbers = range(start, min(start + 10_000, count))
-        hub.store.write_now(lambda c, numbers=numbers: _add(c, ids, numbers))
-    held = hub.store.read_now(lambda c: c.execute(select(func.count()).select_from(objects)).scalar())
-    expect("objects", count, held)
-    hub.close()
-
-
-def _add(connection: Connection, ids: list[int], numbers: Iterable[int]) -> None:
+def _first(connection: Connection, hub: Hub, ion: LocalIonProcess, integration: int) -> None:
+    """Connect the first integration to the local ION, and give it objects with their history."""
+    given = {"api_url": ion.url, "auth_url": ion.url, "client_secret": hub.secrets.seal(ion.client_secret)}
+    given |= {"client_id": ion.client_id, "incremental_schedule": SELDOM, "full_schedule": SELDOM}
+    connection.execute(update(integrations).values(**given))
     rows: list[tuple[Any, ...]] = []
     history: list[tuple[Any, ...]] = []
     origin = '{"kind":"fetch","ref":"1"}'
-    for number in numbers:
+    for number in range(1, OBJECTS + 1):
         fields = document(number, 1)
         doc, at = msgspec.json.encode(fields).decode(), fields["_updated"]
-        key = (ids[number % len(ids)], RESOURCE, str(number), doc, 1)
+        key = (integration, RESOURCE, str(number), doc, 1)
         rows.append((*key, "full", at, at, at, at, origin))
         history.append((*key, "create", "[]", at, at, origin))
     bulk.add(connection, objects, OBJECT, rows)
     bulk.add(connection, versions, VERSION, history)
+    _fetched(connection, [integration])
+
+
+def _more(connection: Connection, first: int, numbers: Sequence[int]) -> None:
+    """Add integrations that are like the first one in everything."""
+    row = dict(connection.execute(select(integrations).where(integrations.c.id == first)).mappings().one())
+    connection.execute(
+        insert(integrations), [row | {"id": number, "name": f"plant {number}"} for number in numbers]
+    )
+    here = {"first": first, "least": min(numbers), "most": max(numbers)}
+    for table, columns in ((objects, OBJECT), (versions, VERSION)):
+        copied = ", ".join(columns[1:])
+        connection.execute(
+            text(
+                f"""INSERT INTO {table.name} (integration_id, {copied})
+                SELECT i.id, {", ".join(f"o.{name}" for name in columns[1:])}
+                FROM integrations AS i CROSS JOIN {table.name} AS o
+                WHERE i.id BETWEEN :least AND :most AND o.integration_id = :first"""
+            ),
+            here,
+        )
+    _fetched(connection, numbers)
+
+
+def _fetched(connection: Connection, numbers: Sequence[int]) -> None:
+    """Note that everything was read, so that nothing is to be done at once."""
+    moment = times.now()
+    done = {"mode": "full", "state": "done", "requested_by": "bench", "started_at": moment}
+    done |= {"finished_at": moment}
+    lines = {"resource": "purchase_order_lines", "updated": LATER, "proven_at": moment, "proven_by": "bench"}
+    connection.execute(insert(fetches), [done | {"integration_id": number} for number in numbers])
+    connection.execute(insert(watermarks), [lines | {"integration_id": number} for number in numbers])
+    connection.execute(INDEXED)
 
 
 def _run(data: Path, address: str, rest: float) -> Run:
@@ -148,5 +177,6 @@ def _run(data: Path, address: str, rest: float) -> Run:
         time.sleep(rest / 4)
         before, at = processor_seconds(child.process.pid), time.perf_counter()
         time.sleep(rest)
-        share = (processor_seconds(child.process.pid) - before) / (time.perf_counter() - at)
+        spent_at_rest = max(1 / TICKS, processor_seconds(child.process.pid) - before)  # less cannot be seen
+        share = spent_at_rest / (time.perf_counter() - at)
         return Run(ready, spent, share, resident(child.process.pid))

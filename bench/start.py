@@ -1,56 +1,51 @@
-"""`start`: the command line's help, a hub until it is ready, and a hub that rests, in processor time and memory."""
+"""`start`: the command line's help, and a hub until it is ready, in processor time."""
 
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
 from bench.frame import Budget, Figure, Scale, expect, figure
-from bench.processes import processor_seconds, resident
+from bench.processes import processor_seconds
+from bench.stores import NewDatabase, stores
 from ultraviolet.cli.children import Child, answers, free_port
 
-REST = 5.0
+Spent = tuple[float, float]
+"""Seconds of processor time, and by the clock."""
 
 
 def measure(scale: Scale) -> list[Figure]:
     """Start each several times, beside a bare interpreter."""
     helps = [_run("-m", "ultraviolet", "--help") for _ in range(scale.repeats)]
     bare = [_run("-c", "pass") for _ in range(scale.repeats)]
-    hubs = [_hub(scale) for _ in range(scale.repeats)]
+    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
+        hubs = {
+            store: [_hub(Path(directory) / f"{store}-{n}", new) for n in range(scale.repeats)]
+            for store, new in found.items()
+        }
     return [
-        figure(
-            "start: --help",
-            "",
-            "s",
-            [spent for spent, _ in helps],
-            baseline=[spent for spent, _ in bare],
-            budget=Budget("at most", 0.3, of="figure"),
-            note=f"of processor time; by the clock {median(clock for _, clock in helps):.2f}",
-        ),
-        figure(
-            "start: hub ready",
-            "sqlite",
-            "s",
-            [hub[0] for hub in hubs],
-            baseline=[spent for spent, _ in bare],
-            budget=Budget("at most", 2, of="figure"),
-            note=f"of processor time; by the clock {median(hub[1] for hub in hubs):.2f}",
-        ),
-        figure(
-            "start: idle hub",
-            "sqlite",
-            "MB",
-            [hub[2] for hub in hubs],
-            budget=Budget("at most", 120),
-            note=f"after {REST * scale.size:g} s of rest",
-        ),
+        _figure("start: --help", "", helps, bare, 0.3),
+        *(_figure("start: hub ready", store, runs, bare, 2) for store, runs in hubs.items()),
     ]
 
 
-def _run(*arguments: str) -> tuple[float, float]:
+def _figure(name: str, store: str, runs: Sequence[Spent], bare: Sequence[Spent], limit: float) -> Figure:
+    return figure(
+        name,
+        store,
+        "s",
+        [spent for spent, _ in runs],
+        baseline=[spent for spent, _ in bare],
+        budget=Budget("at most", limit, of="figure"),
+        note=f"of processor time; by the clock {median(clock for _, clock in runs):.2f}",
+    )
+
+
+def _run(*arguments: str) -> Spent:
     """Run the interpreter to its end; gives its processor time and the time by the clock."""
     before, began = os.times(), time.perf_counter()
     done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
@@ -60,15 +55,13 @@ def _run(*arguments: str) -> tuple[float, float]:
     return spent, clock
 
 
-def _hub(scale: Scale) -> tuple[float, float, float]:
-    """Start a hub; gives its processor time and the time until it is ready, and its memory at rest."""
-    port = free_port()
-    with tempfile.TemporaryDirectory() as directory:
-        data = Path(directory)
-        began = time.perf_counter()
-        arguments = ["serve", "--port", str(port), "--data", str(data / "hub")]
-        with Child("The hub", arguments, data / "hub.log", {}) as child:
-            child.wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 120)
-            ready, spent = time.perf_counter() - began, processor_seconds(child.process.pid)
-            time.sleep(REST * scale.size)
-            return spent, ready, resident(child.process.pid)
+def _hub(folder: Path, new: NewDatabase) -> Spent:
+    """Start a hub over a new database; gives its processor time and the time until it is ready."""
+    port, data = free_port(), folder / "hub"
+    data.mkdir(parents=True)
+    environment = {"ULTRAVIOLET_DATABASE_URL": new(data)}
+    began = time.perf_counter()
+    arguments = ["serve", "--port", str(port), "--data", str(data)]
+    with Child("The hub", arguments, folder / "hub.log", environment) as child:
+        child.wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 120)
+        return processor_seconds(child.process.pid), time.perf_counter() - began

@@ -18,7 +18,7 @@ OBJECTS = 20_000
 
 def measure(scale: Scale) -> list[Figure]:
     """Fetch once, then compare and download, in turn, on either store."""
-    with tempfile.TemporaryDirectory() as directory, stores() as found:
+    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
         folder = Path(directory)
         with running_local_ion(folder / "ion", ["--size", str(scale.of(OBJECTS, 100))], seconds=600) as ion:
             return [_measured(ion, store, folder / store, new, scale) for store, new in found.items()]

@@ -33,6 +33,8 @@ class Flood(msgspec.Struct):
     seconds: float
     delays: list[float]
     statuses: set[int]
+    processor: float
+    """Seconds of processor time that sending took."""
 
     @property
     def rate(self) -> float:
@@ -44,15 +46,19 @@ class Flood(msgspec.Struct):
         return sorted(self.delays)[min(len(self.delays) - 1, len(self.delays) * which // 100)]
 
 
-def flood(url: str, requests: Sequence[bytes], connections: int) -> Flood:
-    """Send each request once over so many connections, the next on each as soon as its answer is there."""
+def flood(url: str, requests: Sequence[bytes], connections: int, more: Sequence[str] = ()) -> Flood:
+    """Send each request once over so many connections, the next on each as soon as its answer is there.
+
+    Where there are more servers of the same, the connections are shared out among all of them.
+    """
+    urls = [url, *more]
     waiting = iter(requests)
     delays: list[float] = []
     statuses: set[int] = set()
     with selectors.DefaultSelector() as selector:
-        began = time.perf_counter()
-        for _ in range(connections):
-            connection = Connection(url)
+        began, spent = time.perf_counter(), time.process_time()
+        for number in range(connections):
+            connection = Connection(urls[number % len(urls)])
             selector.register(connection.socket, selectors.EVENT_READ, [connection, 0.0])
             _next(connection, waiting, selector)
         while selector.get_map():
@@ -63,7 +69,7 @@ def flood(url: str, requests: Sequence[bytes], connections: int) -> Flood:
                 statuses.add(status)
                 _next(connection, waiting, selector)
         seconds = time.perf_counter() - began
-    return Flood(seconds, delays, statuses)
+    return Flood(seconds, delays, statuses, time.process_time() - spent)
 
 
 def _next(connection: "Connection", waiting: Iterator[bytes], selector: selectors.BaseSelector) -> None:

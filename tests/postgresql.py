@@ -29,12 +29,12 @@ TEMPLATE = "template_hub"
 class Postgresql:
     """A running server, with a template so that each test has its own database at once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: str = SETTINGS) -> None:
         self._folder = folder
         self._server = PostgresServer(folder, cleanup_mode="stop")
         self._server.ensure_pgdata_inited()
-        with (folder / "postgresql.conf").open("a") as settings:
-            settings.write(SETTINGS)
+        with (folder / "postgresql.conf").open("a") as file:
+            file.write(settings)
         self._server.start()
         self._numbers = itertools.count(1)
 
@@ -84,6 +84,6 @@ class Postgresql:
         return psycopg.connect(self._server.get_uri("postgres"), autocommit=True)
 
 
-def made() -> Postgresql:
+def made(settings: str = SETTINGS) -> Postgresql:
     """Make one in a folder that its own system user can reach."""
-    return Postgresql(Path(tempfile.mkdtemp(prefix="ultraviolet-postgresql-")))
+    return Postgresql(Path(tempfile.mkdtemp(prefix="ultraviolet-postgresql-")), settings)
