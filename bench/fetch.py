@@ -1,13 +1,14 @@
 """`fetch`: a full fetch of everything from the local ION, beside downloading and decoding the same pages, keeping nothing.
 
-100,000 objects unless `--size` says otherwise (10 is a million); the memory of the hub is set beside that of a hub
+And beside the floor: the same pages downloaded, decoded and put by a bare upsert and history insert into a database of
+the same kind, a page a transaction, with no rules and no links. 100,000 objects unless `--size` says otherwise (10 is a million); the memory of the hub is set beside that of a hub
 that fetches a tenth.
 """
 
 import asyncio
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from hashlib import sha256
@@ -17,24 +18,36 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from sqlalchemy import text
-from tests.conftest import HubProcess, make_start_hub, wait_for
+from sqlalchemy import Connection, text
+from tests.conftest import HubProcess, make_start_hub
 
+from bench.apply import ADD, PUT
 from bench.frame import Budget, Figure, Scale, expect, figure
+from bench.hooks_server import set_up
 from bench.processes import most_resident, processor_seconds
 from bench.stores import NewDatabase, stores
+from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import Credentials, make_client
 from ultraviolet.hub.reader import LARGEST_PAGE, PAGE, Reader
+from ultraviolet.hub.settings import Settings
 from ultraviolet.ion import documents
 from ultraviolet.ion.catalog import Resource, load
 from ultraviolet.ion.documents import Offered
 from ultraviolet.mirror import dialect
+from ultraviolet.mirror.store import Store
 from ultraviolet.testing import LocalIonProcess, running_local_ion
+from ultraviolet.times import now
 
 OBJECTS = 100_000
 AT_ONCE = 6
 RATE = 500
+LOOK_EVERY = 0.25
+"""Seconds between two looks whether the hub is done, each of which costs the hub some milliseconds."""
 KEPT = text("SELECT resource, id FROM objects WHERE deleted_at IS NULL")
+
+Nodes = Sequence[dict[str, Any]]
+Keep = Callable[[Resource, Nodes], Awaitable[None]]
+"""What becomes of a page."""
 
 
 class Run(msgspec.Struct):
@@ -61,6 +74,9 @@ def measure(scale: Scale) -> list[Figure]:
                 store: fetch_everything(ion, folder / f"small-{store}", new) for store, new in found.items()
             }
         with running_local_ion(folder / "ion", ["--size", str(scale.of(OBJECTS, 100))], seconds=7200) as ion:
+            asyncio.run(
+                download(ion)
+            )  # so that ION has read its own database and these queries before, whoever comes first
             return [
                 made
                 for store, new in found.items()
@@ -72,28 +88,41 @@ def _measured(
     ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, small: Run, repeats: int
 ) -> list[Figure]:
     runs = [
-        (fetch_everything(ion, folder / f"{store}-{number}", new), asyncio.run(download(ion)))
+        (
+            fetch_everything(ion, folder / f"{store}-{number}", new),
+            asyncio.run(download(ion)),
+            _floor(ion, folder / f"{store}-floor-{number}", new),
+        )
         for number in range(repeats)
     ]
-    for hub, bare in runs:
-        expect("objects and their checksum", (bare.objects, bare.checksum), (hub.objects, hub.checksum))
+    for run in runs:
+        found = {(one.objects, one.checksum) for one in run}
+        expect("different contents, by number and checksum", 1, len(found))
     objects = runs[0][0].objects
-    spent = median(hub.processor / hub.objects for hub, _ in runs) * 1e6
+    spent = median(hub.processor / hub.objects for hub, *_ in runs) * 1e6
     return [
         figure(
             "fetch: time",
             store,
             "s",
-            [hub.seconds for hub, _ in runs],
-            baseline=[bare.seconds for _, bare in runs],
+            [hub.seconds for hub, *_ in runs],
+            baseline=[bare.seconds for _, bare, _ in runs],
             budget=Budget("at most", 1.5),
-            note=f"{objects:,} objects, {median(hub.rate for hub, _ in runs):,.0f}/s; {spent:,.0f} µs of the hub's processor each",
+            note=f"{objects:,} objects, {median(hub.rate for hub, *_ in runs):,.0f}/s; {spent:,.0f} µs of the hub's processor each",
+        ),
+        figure(
+            "fetch: time beside the floor",
+            store,
+            "s",
+            [hub.seconds for hub, *_ in runs],
+            baseline=[floor.seconds for *_, floor in runs],
+            note="the floor: the same pages put by a bare upsert and history insert, a page a transaction",
         ),
         figure(
             "fetch: memory",
             store,
             "MB",
-            [hub.memory for hub, _ in runs],
+            [hub.memory for hub, *_ in runs],
             baseline=[small.memory] * repeats,
             budget=Budget("at most", 1.3),
             note=f"the most there was, beside a fetch of {small.objects:,}",
@@ -110,7 +139,8 @@ def fetch_everything(ion: LocalIonProcess, data: Path, new: NewDatabase) -> Run:
         given = {"name": "bench", "api_url": ion.url, "auth_url": ion.url, "requests_per_second": RATE}
         given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
         integration = hub.api("POST", "/integrations", given)
-        fetched = wait_for(lambda: over(hub, integration["id"]), 3600, "the first fetch")
+        while (fetched := over(hub, integration["id"])) is None:
+            time.sleep(LOOK_EVERY)
         expect("state of the fetch", "done", fetched["state"])
         took = datetime.fromisoformat(fetched["finished_at"]) - datetime.fromisoformat(fetched["started_at"])
         processor, memory = processor_seconds(hub.child.process.pid), most_resident(hub.child.process.pid)
@@ -136,7 +166,7 @@ def _checksum(found: Iterable[tuple[str, str]]) -> str:
     return sha256(msgspec.json.encode(sorted(found))).hexdigest()
 
 
-async def download(ion: LocalIonProcess) -> Run:
+async def download(ion: LocalIonProcess, keep: Keep | None = None) -> Run:
     """Read every page as the hub asks for it."""
     catalog, at_once = load(), asyncio.Semaphore(AT_ONCE)
     offered = Offered.whole(catalog)
@@ -146,7 +176,7 @@ async def download(ion: LocalIonProcess) -> Run:
 
         async def one(resource: Resource) -> list[tuple[str, str]]:
             async with at_once:
-                return await _pages(reader, resource)
+                return await _pages(reader, resource, keep)
 
         began = time.perf_counter()
         found = await asyncio.gather(*(one(resource) for resource in catalog.mirrored))
@@ -155,14 +185,55 @@ async def download(ion: LocalIonProcess) -> Run:
     return Run(seconds, len(ids), _checksum(ids))
 
 
-async def _pages(reader: Reader, resource: Resource) -> list[tuple[str, str]]:
+async def _pages(reader: Reader, resource: Resource, keep: Keep | None) -> list[tuple[str, str]]:
     seen: list[tuple[str, str]] = []
     document, key, size = documents.page(resource, reader.offered), resource.key[0], PAGE
     filters = None
     while True:
         result = await reader.client.execute(document, {"filters": filters, "first": size})
         page = result.must()["page"]
-        seen += [(resource.name, str(edge["node"][key])) for edge in page["edges"]]
+        nodes = [edge["node"] for edge in page["edges"]]
+        seen += [(resource.name, str(node[key])) for node in nodes]
+        if keep and nodes:
+            await keep(resource, nodes)
         if not page["pageInfo"]["hasNextPage"]:
             return seen
-        filters, size = {"id": {"gt": page["edges"][-1]["node"][key]}}, LARGEST_PAGE
+        filters, size = {"id": {"gt": nodes[-1][key]}}, LARGEST_PAGE
+
+
+def _floor(ion: LocalIonProcess, data: Path, new: NewDatabase) -> Run:
+    """Download, and put every page into a new database, past the door."""
+    data.mkdir()
+    address = new(data)
+    hub = Hub.open(Settings(data=data, database_url=address, public_url="http://127.0.0.1"))
+    set_up(hub)
+    run = asyncio.run(download(ion, _bare(hub.store)))
+    hub.close()
+    return Run(run.seconds, *_kept(address))
+
+
+def _bare(store: Store) -> Keep:
+    async def keep(resource: Resource, nodes: Nodes) -> None:
+        rows = [_row(resource, node) for node in nodes]
+
+        def work(connection: Connection) -> None:
+            connection.execute(PUT, rows)
+            connection.execute(ADD, rows)
+
+        await store.write(work)
+
+    return keep
+
+
+def _row(resource: Resource, node: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "integration": 1,
+        "resource": resource.name,
+        "id": str(node[resource.key[0]]),
+        "doc": msgspec.json.encode(node).decode(),
+        "version": 1,
+        "at": node.get("_updated") or now(),
+        "change": "create",
+        "changed": '["description"]',
+        "origin": '{"kind":"fetch","ref":"1"}',
+    }

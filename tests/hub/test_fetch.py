@@ -66,6 +66,33 @@ def test_a_pass_goes_on_at_the_page_where_it_died(store: Store) -> None:
     assert list(range(1, 451)) == plant.held()
 
 
+def test_behind_a_page_that_cannot_be_kept_nothing_is_kept(store: Store) -> None:
+    plant = Plant(store, 2500)
+    plant.parts[1000]["description"] = "\ud800"  # half a character, which is no JSON
+    with pytest.raises(UnicodeEncodeError):
+        plant.fetch()
+    held = plant.held()
+    assert held == list(range(1, len(held) + 1))
+    assert len(held) < 1000
+
+    plant.parts[1000]["description"] = "whole"
+    step = plant.fetch()
+
+    assert ("done", 2500, 2500) == (step.state, step.read, step.changed)
+    assert list(range(1, 2501)) == plant.held()
+
+
+def test_a_pass_that_is_refused_half_way_keeps_what_it_had_read(store: Store) -> None:
+    plant = Plant(store, 450)
+    answers = iter([None, None])
+    plant.ion.trouble = lambda ids: next(answers, Result(None, ("that is too much",)))
+
+    step = plant.fetch()
+
+    assert ("failed", 300) == (step.state, step.read)
+    assert list(range(1, 301)) == plant.held()
+
+
 def test_an_ion_that_refuses_large_pages_is_read_in_small_ones(store: Store) -> None:
     plant = Plant(store, 450)
     refusals = iter([None, Result(None, ("first must be at most 100",))])

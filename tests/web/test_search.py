@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from ultraviolet.hub import fetch
 from ultraviolet.hub.indexer import Indexer
 from ultraviolet.mirror import dialect, field_indexes, search_index
 
@@ -87,6 +88,9 @@ def test_the_indexer_works_behind_a_running_hub(signed_in: Any, keep: Callable[.
         await indexer.stop()
 
     keep("suppliers", {"id": 1, "name": "Gaskets"})
+    hub.store.write_now(
+        lambda c: fetch.request(c, 1, "full", "test")
+    )  # to which it gives way, but not for ever
     signed_in.runner.run(asyncio.wait_for(follow(), 20))
     assert indexed(signed_in) == 0
 

@@ -1,17 +1,22 @@
 """Where the pages of a fetch go into the mirror: a commit for all that wait, and deliveries go first."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 import msgspec
 from sqlalchemy import Connection
 
+from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.site import Site
 from ultraviolet.mirror.observation import Applied, Observation
 
 _TOGETHER = 500
-"""Objects in one transaction: as many as keep deliveries waiting for less than a tenth of a second."""
+"""Objects in one transaction while deliveries come: as many as keep them waiting for less than a tenth of a second."""
+_QUIET = 1000
+"""The same while none come: a commit costs as much as a hundred objects."""
+_IN_HAND = 2000
+"""Objects that may be at the door, at work or waiting: what is read meanwhile waits outside, so that memory stays flat."""
 _PATIENCE = 3.0
 """So many times as long as a transaction took, the next one lets deliveries go first while they keep coming."""
 
@@ -21,27 +26,39 @@ class Kept(msgspec.Struct, frozen=True):
 
     observations: Sequence[Observation]
     also: Callable[[Connection, int], None]
-    """Takes how many objects the page changed."""
+    """Takes how many objects were changed."""
     done: asyncio.Future[None]
 
 
 class Door:
-    """Lets the pages of several resources into the mirror together: a commit for all that wait, not one for each."""
+    """Lets the pages of several resources into the mirror together, in the order in which they came.
+
+    After a page that failed nothing more is let in, because a cursor would move past it.
+    """
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._waiting: list[Kept] = []
+        self._waiting: deque[Kept] = deque()
+        self._in_hand = 0
+        self._moved = asyncio.Event()
+        self._failed: Exception | None = None
         self._at_work: asyncio.Task[None] | None = None
 
-    async def keep(
+    async def take(
         self, observations: Sequence[Observation], also: Callable[[Connection, int], None]
-    ) -> None:
-        """Apply a page; returns when it is on disk."""
-        done = asyncio.get_running_loop().create_future()
-        self._waiting.append(Kept(observations, also, done))
+    ) -> asyncio.Future[None]:
+        """Take a page in hand as soon as there is room; what this gives is done when the page is on disk."""
+        while self._in_hand >= _IN_HAND and not self._failed:
+            self._moved.clear()
+            await self._moved.wait()
+        if self._failed:
+            raise self._failed
+        kept = Kept(observations, also, asyncio.get_running_loop().create_future())
+        self._waiting.append(kept)
+        self._in_hand += len(observations)
         if self._at_work is None or self._at_work.done():
             self._at_work = asyncio.create_task(self._work())
-        await done
+        return kept.done
 
     async def close(self) -> None:
         """Finish the transaction that has begun; what still waits is read again."""
@@ -51,34 +68,50 @@ class Door:
 
     async def _work(self) -> None:
         loop, store = asyncio.get_running_loop(), self._site.store
+        most = _QUIET
         while self._waiting:
             began, kept_for = loop.time(), store.kept_for
-            batch = self._batch()
+            batch = self._batch(most)
             try:
                 await self._apply(batch)
             except Exception as error:  # noqa: BLE001  who waits raises it
-                for kept in batch:
-                    if not kept.done.done():
-                        kept.done.set_exception(error)
-            else:
-                for kept in batch:
-                    if not kept.done.done():
-                        kept.done.set_result(None)
-            await asyncio.sleep(min(store.kept_for - kept_for, loop.time() - began) * _PATIENCE)
+                self._fail([*batch, *self._waiting], error)
+                return
+            crash_point("fetch.page_applied")
+            self._site.changes.publish("fetch", self._site.id)
+            self._in_hand -= sum(len(kept.observations) for kept in batch)
+            self._moved.set()
+            for kept in batch:
+                if not kept.done.done():
+                    kept.done.set_result(None)
+            took_deliveries = store.kept_for - kept_for
+            most = _TOGETHER if took_deliveries else _QUIET
+            await asyncio.sleep(min(took_deliveries, loop.time() - began) * _PATIENCE)
 
-    def _batch(self) -> list[Kept]:
+    def _batch(self, most: int) -> list[Kept]:
         """Take what waits, in order, as far as the transaction stays short."""
-        batch = [self._waiting.pop(0)]
+        batch = [self._waiting.popleft()]
         count = len(batch[0].observations)
-        while self._waiting and count + len(self._waiting[0].observations) <= _TOGETHER:
+        while self._waiting and count + len(self._waiting[0].observations) <= most:
             count += len(self._waiting[0].observations)
-            batch.append(self._waiting.pop(0))
+            batch.append(self._waiting.popleft())
         return batch
+
+    def _fail(self, lost: Sequence[Kept], error: Exception) -> None:
+        self._failed = error
+        self._waiting.clear()
+        self._moved.set()
+        for kept in lost:
+            if not kept.done.done():
+                kept.done.set_exception(error)
+                kept.done.exception()  # a step waits for its last page only
 
     async def _apply(self, batch: Sequence[Kept]) -> None:
         def also(connection: Connection, applied: Applied) -> None:
             changed = Counter(change.resource for change in applied.changes)
-            for kept in batch:
-                kept.also(connection, changed[kept.observations[0].resource] if kept.observations else 0)
+            for kept in batch:  # the first page of a resource tells for all that are here
+                kept.also(
+                    connection, changed.pop(kept.observations[0].resource, 0) if kept.observations else 0
+                )
 
         await self._site.apply([o for kept in batch for o in kept.observations], also=also)

@@ -104,9 +104,10 @@ class Step:
         await self._end("done", None)
 
     async def _read_all(self, left: Left, started: str, origin: Origin, *, dated: bool) -> None:
-        """Read by key; the next page is on its way while one is applied."""
+        """Read by key, while what was read waits at the door; the next page is on its way meanwhile."""
         read, cursor, begun = self._site.reader.next_page, left.cursor, left.started_at is not None
         coming = asyncio.create_task(read(self._resource, cursor, origin))
+        kept: asyncio.Future[None] | None = None
         try:
             more = True
             while more:
@@ -118,9 +119,15 @@ class Step:
                 first, begun = not begun, True
                 cursor = page.last.id if page.last else cursor
                 work = self._whole(started, left.mark.updated, newest, first=first, last=not more)
-                await self._keep(page, cursor, total=left.cursor is None and first, also=work)
+                kept = await self._keep(page, cursor, total=left.cursor is None and first, also=work)
+        except Exception:
+            if kept:
+                await kept  # it would set the step to reading again after its end
+            raise
         finally:
             coming.cancel()
+        if kept:
+            await kept
 
     def _whole(
         self, started: str, before: str | None, newest: str | None, *, first: bool, last: bool
@@ -164,14 +171,14 @@ class Step:
             def moved(connection: Connection, last: Observation = last) -> None:
                 raise_watermark(connection, self._site.id, self._resource.name, last.source_time)
 
-            await self._keep(page, last.source_time, total=False, also=moved)
+            await (await self._keep(page, last.source_time, total=False, also=moved))
             if not page.more:
                 return
             filters = behind(last)
 
     async def _keep(
         self, page: Page, cursor: str | None, *, total: bool, also: Callable[[Connection], None]
-    ) -> None:
+    ) -> asyncio.Future[None]:
         def work(connection: Connection, changed: int) -> None:
             given = {
                 "fetch": self._fetch_id,
@@ -184,9 +191,7 @@ class Step:
             connection.execute(_PROGRESS, given)
             also(connection)
 
-        await self._door.keep(page.observations, work)
-        crash_point("fetch.page_applied")
-        self._tell()
+        return await self._door.take(page.observations, work)
 
     async def _prove_absence(self, started: str, origin: Origin) -> None:
         """Read by id what the whole pass did not show; only what is not there then is let go of."""

@@ -12,6 +12,7 @@ from contextlib import suppress
 import structlog
 
 from ultraviolet.hub.broadcast import Broadcast
+from ultraviolet.hub.fetch import unfinished
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror import search_index
 from ultraviolet.mirror.store import Store
@@ -22,6 +23,8 @@ _GATHER = 1.0
 _LOOK_AGAIN = 60.0
 _REST = 3.0
 """How long it rests after a batch, in times of what the batch took: deliveries and changes come first."""
+_REST_IN_FETCH = 30.0
+"""The same while the integration is fetched: a quick fetch is indexed when it is over, a slow one on the way."""
 
 log = structlog.get_logger()
 
@@ -80,4 +83,6 @@ class Indexer:
         while taken == _BATCH and integration_id in self._mine():
             began = time.monotonic()
             taken = await self._store.write(take)
-            await asyncio.sleep(_REST * (time.monotonic() - began))
+            took = time.monotonic() - began
+            fetching = await self._store.read(lambda c: unfinished(c, integration_id))
+            await asyncio.sleep(took * (_REST_IN_FETCH if fetching else _REST))

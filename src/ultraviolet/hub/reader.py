@@ -210,13 +210,13 @@ class Reader:
     def _observations(
         self, resource: Resource, edges: Sequence[Any], began: str, origin: Origin
     ) -> list[Observation]:
-        observed, times = now(), documents.times_of(resource)
+        observed, form = now(), documents.form_of(resource)
         found: list[Observation] = []
         for edge in edges:
             node = edge and edge["node"]
             if not node:
                 continue
-            doc = documents.document(resource, node, times)
+            doc = documents.document(resource, node, form)
             found.append(
                 Observation(
                     resource.name,

@@ -60,10 +60,10 @@ class Site:
         self.tell(applied.changes)
         return applied
 
-    def tell(self, changes: Iterable[Change]) -> None:
-        """Wake whoever watches objects."""
-        for change in changes:
-            self.changes.publish("object", self.id, resource=change.resource, id=change.id)
+    def tell(self, changes: Sequence[Change]) -> None:
+        """Wake whoever watches objects: once, however many changed; which ones is in the history."""
+        if changes:
+            self.changes.publish("object", self.id)
 
     def readable(self) -> list[Resource]:
         """What is mirrored of this ION."""

@@ -93,32 +93,41 @@ def by_ids(
 
 def object_id(resource: Resource, node: Mapping[str, Any]) -> str:
     """Give the hub's id of an object: its key values, joined by a colon."""
+    if len(resource.key) == 1:
+        return str(node[resource.key[0]])
     return ":".join(str(node[name]) for name in resource.key)
 
 
-def times_of(resource: Resource) -> frozenset[str]:
-    """Name the fields that are times."""
-    return frozenset(f.name for f in resource.fields if f.type == "DateTime")
+class Form(Struct, frozen=True):
+    """Which fields of a resource ION may write in more ways than one."""
+
+    times: tuple[str, ...]
+    lists: tuple[str, ...]
 
 
-def document(
-    resource: Resource, node: Mapping[str, Any], times: frozenset[str] | None = None
-) -> dict[str, Any]:
+def form_of(resource: Resource) -> Form:
+    """Name the fields that are times, and the lists of related objects."""
+    times = tuple(f.name for f in resource.fields if f.type == "DateTime")
+    return Form(times, tuple(r.field for r in resource.relations if r.kept and r.field != "attributes"))
+
+
+def document(resource: Resource, node: Mapping[str, Any], form: Form | None = None) -> dict[str, Any]:
     """Bring ION's answer into the one form the mirror keeps, so that equal content is equal data.
 
-    `times` are the resource's, for who brings many.
+    `form` is the resource's, for who brings many.
     """
-    doc: dict[str, Any] = {}
-    times = times_of(resource) if times is None else times
-    for name, value in node.items():
-        if name in times and isinstance(value, str):
+    form = form_of(resource) if form is None else form
+    doc = dict(node)
+    for name in form.times:
+        value = doc.get(name)
+        if value and isinstance(value, str):
             doc[name] = _time(value)
-        elif name == "attributes":
-            doc[name] = {row["key"]: row for row in value or ()}
-        elif isinstance(value, list) and value and all(isinstance(v, dict) and "id" in v for v in value):  # pyright: ignore[reportUnknownVariableType]
-            doc[name] = _related(name, value)  # pyright: ignore[reportUnknownArgumentType]
-        else:
-            doc[name] = value
+    for name in form.lists:
+        rows = doc.get(name)
+        if rows and isinstance(rows, list) and all("id" in row for row in rows):  # pyright: ignore[reportUnknownVariableType]
+            doc[name] = _related(name, rows)  # pyright: ignore[reportUnknownArgumentType]
+    if "attributes" in doc:
+        doc["attributes"] = {row["key"]: row for row in doc["attributes"] or ()}
     return doc
 
 
