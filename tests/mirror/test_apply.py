@@ -110,6 +110,14 @@ def test_a_whole_read_is_kept_with_its_history_and_origin(connection: Connection
     assert (link.id, link.target_id) == ("1", "4")
 
 
+def test_a_key_that_two_links_share_is_written_once(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(read(10, resource="users", organizationId=1, _updated=at(5)))
+
+    (link,), (kind,) = mirror.rows("links"), mirror.kinds_used()
+    assert (link.id, link.target_id, kind.target_resource) == ("1", "1", "organizations")
+
+
 def test_the_same_content_again_makes_no_version(connection: Connection, catalog: Catalog) -> None:
     mirror = Mirror(connection, catalog)
     mirror(read(1, _updated=at(0), status="DRAFT"))

@@ -176,8 +176,8 @@ def _write_links(
         ]
         before = [(s.id, s.before) for s in moved if s.before and s.change != "restore"]
         after = [(s.id, s.doc) for s in moved if not s.deleted_at]
-        for kind, field, listed in sorted(
-            (kinds[field, target], field, listed) for field, target, listed in keys
+        for kind, field, listed in sorted(  # a key that two links share is one
+            {(kinds[field, target], field, listed) for field, target, listed in keys}
         ):
             was, is_ = _named(field, before, listed=listed), _named(field, after, listed=listed)
             added += [(integration_id, kind, target, id_) for target, id_ in sorted(is_ - was)]
