@@ -19,7 +19,7 @@ BENCHMARKS = (
     "local-ion-changes",
     "local-ion-plant",
     "ingest",
-    "processes",
+    "ingest-processes",
     "apply",
     "ingest-during-fetch",
     "visible",

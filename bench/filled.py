@@ -221,9 +221,9 @@ def _work(
         put(
             connection,
             fetches,
-            [{**here, **done, "id": n, "mode": "full", "accept_absence": False} for n in runs],
+            [{**here, **done, "mode": "full", "accept_absence": False} for _ in runs],
         )
-        put(connection, verifications, [{**here, **done, "id": n, "mirrored": 10} for n in runs])
+        put(connection, verifications, [{**here, **done, "mirrored": 10} for _ in runs])
         step = {"state": "done", "read": 10, "changed": 1, "deleted": 0}
         put(connection, fetch_steps, [{"fetch_id": n, "resource": r, **step} for n in runs for r in mirrored])
         part = {"state": "done", "compared": 10, "total": 10}

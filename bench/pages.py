@@ -142,7 +142,7 @@ async def _measured(hub: Hub, store: str, scale: Scale) -> list[Figure]:
     while hub.store.write_now(lambda c: search_index.take(c, hub.catalog, INTEGRATION, INDEXED_AT_ONCE)):
         pass
     hub.store.write_now(_analyse)
-    browser = Browser(create_app(hub), hub.store.write_now(_session))
+    browser = Browser(create_app(hub), hub.store.write_now(open_session))
     limit = AT_ONCE if count <= OBJECTS else USABLE
     figures = [
         await _page(hub, browser, name, address, store, scale, limit) for name, address in PAGES.items()
@@ -194,7 +194,8 @@ def _all(figures: list[Figure], store: str, count: int, limit: float) -> Figure:
     )
 
 
-def _session(connection: Any) -> str:
+def open_session(connection: Any) -> str:
+    """Sign somebody in who may see everything; gives the content of their cookie."""
     user = access.create_user(connection, "bench", "ada", "admin")
     return access.begin_session(connection, user.id)
 

@@ -1,0 +1,257 @@
+"""`growth`: what one object, event, page and incremental fetch costs as the mirror grows tenfold and tenfold again.
+
+10,000 and 100,000 objects; `--size 10` adds 1,000,000. A mirror of each size is filled past the hub and stays open, and
+all are measured in turn, so that each figure stands beside that of the smallest. Costs are processor time, that of
+PostgreSQL's server included.
+"""
+
+import asyncio
+import logging
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import structlog
+from sqlalchemy import text, update
+
+from bench.apply import RESOURCE, document
+from bench.deliveries import body
+from bench.fetch import RATE
+from bench.filled import INTEGRATION, SHARES, fill
+from bench.frame import Budget, Figure, Scale, expect, figure
+from bench.hooks_server import SECRET, set_up
+from bench.pages import Browser, open_session
+from bench.processes import family_seconds
+from bench.stores import NewDatabase, look, looking, server_of, stores
+from ultraviolet import times
+from ultraviolet.hub import fetch
+from ultraviolet.hub.broadcast import Broadcast
+from ultraviolet.hub.fetch import Fetcher
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.integrations import Credentials, make_client
+from ultraviolet.hub.reader import Reader
+from ultraviolet.hub.settings import Settings
+from ultraviolet.hub.site import Site
+from ultraviolet.ion.documents import Offered
+from ultraviolet.ion.signatures import SIGNATURE_HEADER, sign
+from ultraviolet.mirror.observation import Observation, Origin
+from ultraviolet.mirror.tables import watermarks
+from ultraviolet.testing import LocalIonProcess, running_local_ion
+from ultraviolet.web.app import create_app
+
+LEAST, MOST = 10_000, 100_000
+MANY = 1000
+"""Objects and events in one measurement."""
+BATCH = 500
+AT_ONCE = 64
+PAGES = 20
+LIMIT = 2.0
+LONG_AGO = "2000-01-01T00:00:00.000000+00:00"
+"""The watermark before each incremental fetch, so that it reads the whole small plant again."""
+TIDY = {
+    "sqlite": ["PRAGMA wal_checkpoint(TRUNCATE)", "ANALYZE"],
+    "postgresql": ["VACUUM (ANALYZE)", "CHECKPOINT"],
+}
+"""What a store does by itself, later, after so much was written."""
+EVENTS = "SELECT count(*), count(DISTINCT dedupe_key) FROM events"
+READ = """SELECT f.state, (SELECT sum(read) FROM fetch_steps WHERE fetch_id = f.id)
+  FROM fetches AS f WHERE f.id = :id"""
+
+
+class Mirror(msgspec.Struct):
+    """A filled mirror, and what is done to it."""
+
+    size: int
+    address: str
+    hub: Hub
+    token: str
+    site: Site
+    browser: Browser
+    numbers: "count[int]"
+    read: int = 0
+
+
+Work = Callable[[Mirror, "Meter"], Awaitable[int]]
+"""Does one kind of thing some times within the meter, and gives how many times."""
+
+
+def measure(scale: Scale) -> list[Figure]:
+    """Fill mirrors of each size on either store, and measure them in turn."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
+        folder = Path(directory)
+        with running_local_ion(folder / "ion", ["--size", "100"]) as ion:
+            return [
+                made
+                for store, new in found.items()
+                for made in asyncio.run(_measured(ion, store, folder / store, new, scale))
+            ]
+
+
+async def _measured(
+    ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, scale: Scale
+) -> list[Figure]:
+    size, most, sizes = scale.of(LEAST) if scale.size < 1 else LEAST, scale.of(MOST), list[int]()
+    while size <= most:
+        sizes.append(size)
+        size *= 10
+    costs: dict[tuple[str, int], list[float]] = {}
+    signs_in = Credentials(ion.url, ion.url, ion.client_id, ion.client_secret)
+    async with aiohttp.ClientSession() as session:
+        mirrors: list[Mirror] = []
+        for objects in sizes:
+            data = folder / str(objects)
+            data.mkdir(parents=True)
+            address = new(data)
+            settings = Settings(data=data, database_url=address, public_url="http://127.0.0.1")
+            hub = Hub.open(settings)
+            token = set_up(hub)
+            fill(hub, objects, 3)
+            _tidy(address, store)
+            reader = Reader(make_client(signs_in, RATE, session), hub.catalog, Offered.whole(hub.catalog))
+            site = Site(hub.store, hub.catalog, INTEGRATION, reader, Broadcast())
+            await hub.ingest.refresh()
+            browser = Browser(create_app(hub), hub.store.write_now(open_session))
+            mirrors.append(Mirror(objects, address, hub, token, site, browser, count(objects + 1)))
+        server = server_of(mirrors[0].address)
+        for turn in range(scale.repeats + 1):
+            for name, work in WORK.items():
+                for mirror in mirrors:
+                    meter = Meter(server)
+                    done = await work(mirror, meter)
+                    if turn:
+                        costs.setdefault((name, mirror.size), []).append(meter.seconds / done * 1e6)
+        for mirror in mirrors:
+            await mirror.hub.ingest.close()
+            mirror.hub.close()
+    return [
+        _figure(name, store, size, costs[name, size], costs[name, sizes[0]], sizes[0])
+        for name in WORK
+        for size in sizes[1:]
+    ]
+
+
+def _figure(
+    name: str, store: str, size: int, costs: Sequence[float], least: Sequence[float], smallest: int
+) -> Figure:
+    return figure(
+        f"growth: {name}, {size:,}",
+        store,
+        "µs",
+        costs,
+        baseline=least,
+        budget=Budget("at most", LIMIT),
+        note=f"beside {smallest:,} objects",
+    )
+
+
+def _tidy(address: str, store: str) -> None:
+    with looking(address) as connection:
+        for statement in TIDY[store]:
+            connection.execute(text(statement))
+
+
+async def _apply_new(mirror: Mirror, meter: "Meter") -> int:
+    """Objects that the mirror does not have."""
+    return await _apply(mirror, meter, [next(mirror.numbers) for _ in range(MANY)], first=True)
+
+
+async def _apply_changed(mirror: Mirror, meter: "Meter") -> int:
+    """Objects from all over the mirror, changed without an event."""
+    held = max(2, mirror.size * SHARES[RESOURCE] // 100)
+    number = min(MANY, held)
+    return await _apply(mirror, meter, [1 + place * held // number for place in range(number)], first=False)
+
+
+async def _apply(mirror: Mirror, meter: "Meter", ids: Sequence[int], *, first: bool) -> int:
+    moment = times.now()
+    origin = Origin("fetch", "1", first=first)
+    for start in range(0, len(ids), BATCH):
+        documents = [
+            document(id_, id_) | {"_updated": moment, "description": f"{id_} as of {moment}"}
+            for id_ in ids[start : start + BATCH]
+        ]
+        seen = [
+            Observation(
+                RESOURCE, d["id"], "full", d, moment, origin, source_time=moment, read_started_at=moment
+            )
+            for d in documents
+        ]
+        with meter:
+            applied = await mirror.site.apply(seen)
+        expect("objects that changed", len(seen), len(applied.changes))
+    return len(ids)
+
+
+async def _ingest(mirror: Mirror, meter: "Meter") -> int:
+    """Deliveries, judged and committed together as they come."""
+    bodies = [body(next(mirror.numbers), max(1, mirror.size // 10)) for _ in range(MANY)]
+    sent = [({SIGNATURE_HEADER: sign(SECRET, each)}, each) for each in bodies]
+    before = look(mirror.address, EVENTS)
+    for start in range(0, MANY, AT_ONCE):
+        with meter:
+            verdicts = await asyncio.gather(
+                *(mirror.hub.ingest.submit(mirror.token, *each) for each in sent[start : start + AT_ONCE])
+            )
+        expect("verdicts", {200}, {verdict.status for verdict in verdicts})
+    expect("events, and distinct ones", tuple(n + MANY for n in before), look(mirror.address, EVENTS))
+    return MANY
+
+
+async def _table(mirror: Mirror, meter: "Meter") -> int:
+    """The page of the largest resource."""
+    return await _read(mirror, meter, "/objects/parts_inventory", "SN-")
+
+
+async def _object(mirror: Mirror, meter: "Meter") -> int:
+    """One object, read through the API."""
+    return await _read(mirror, meter, "/api/v1/objects/parts_inventory/17", "SN-0000017")
+
+
+async def _read(mirror: Mirror, meter: "Meter", address: str, says: str) -> int:
+    for _ in range(PAGES):
+        with meter:
+            _, page = await mirror.browser.get(address)
+        expect(f"“{says}” at {address}", True, says in page)
+    return PAGES
+
+
+async def _fetch(mirror: Mirror, meter: "Meter") -> int:
+    """An incremental fetch of a small plant's objects, for each of them."""
+    old = update(watermarks).values(updated=LONG_AGO)
+    mirror.hub.store.write_now(lambda c: c.execute(old) and None)
+    number = mirror.hub.store.write_now(lambda c: fetch.request(c, INTEGRATION, "incremental", "bench"))
+    with meter:
+        await Fetcher(mirror.site).run(number, "incremental")
+    state, read = look(mirror.address, READ, id=number)
+    expect("state and objects read", ("done", mirror.read or read), (state, read))
+    mirror.read = read
+    return read
+
+
+class Meter:
+    """Adds up the processor time of what is done within it, by this process and by the database's server."""
+
+    def __init__(self, server: int | None) -> None:
+        self._server = server
+        self.seconds = 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.process_time() + family_seconds(self._server)
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.process_time() + family_seconds(self._server) - self._began
+
+
+WORK: dict[str, Work] = {
+    "apply new": _apply_new,
+    "apply changed": _apply_changed,
+    "ingest": _ingest,
+    "table page": _table,
+    "object by API": _object,
+    "incremental fetch": _fetch,
+}
