@@ -1,8 +1,8 @@
 """`fetch`: a full fetch of everything from the local ION, beside downloading and decoding the same pages, keeping nothing.
 
 And beside the floor: the same pages downloaded, decoded and put by a bare upsert and history insert into a database of
-the same kind, a page a transaction, with no rules and no links. 100,000 objects unless `--size` says otherwise (10 is a million); the memory of the hub is set beside that of a hub
-that fetches a tenth.
+the same kind, a page a transaction, with no rules and no links. 100,000 objects unless `--size` says otherwise (10 is a
+million).
 """
 
 import asyncio
@@ -43,6 +43,7 @@ AT_ONCE = 6
 RATE = 500
 LOOK_EVERY = 0.25
 """Seconds between two looks whether the hub is done, each of which costs the hub some milliseconds."""
+LONGEST = 3600.0
 KEPT = text("SELECT resource, id FROM objects WHERE deleted_at IS NULL")
 
 Nodes = Sequence[dict[str, Any]]
@@ -69,10 +70,6 @@ def measure(scale: Scale) -> list[Figure]:
     """Fetch into new hubs, and download, in turn, on either store."""
     with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
         folder = Path(directory)
-        with running_local_ion(folder / "small", ["--size", str(scale.of(OBJECTS // 10, 50))]) as ion:
-            small = {
-                store: fetch_everything(ion, folder / f"small-{store}", new) for store, new in found.items()
-            }
         with running_local_ion(folder / "ion", ["--size", str(scale.of(OBJECTS, 100))], seconds=7200) as ion:
             asyncio.run(
                 download(ion)
@@ -80,13 +77,11 @@ def measure(scale: Scale) -> list[Figure]:
             return [
                 made
                 for store, new in found.items()
-                for made in _measured(ion, store, folder, new, small[store], min(scale.repeats, 3))
+                for made in _measured(ion, store, folder, new, min(scale.repeats, 3))
             ]
 
 
-def _measured(
-    ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, small: Run, repeats: int
-) -> list[Figure]:
+def _measured(ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, repeats: int) -> list[Figure]:
     runs = [
         (
             fetch_everything(ion, folder / f"{store}-{number}", new),
@@ -118,15 +113,6 @@ def _measured(
             baseline=[floor.seconds for *_, floor in runs],
             note="the floor: the same pages put by a bare upsert and history insert, a page a transaction",
         ),
-        figure(
-            "fetch: memory",
-            store,
-            "MB",
-            [hub.memory for hub, *_ in runs],
-            baseline=[small.memory] * repeats,
-            budget=Budget("at most", 1.3),
-            note=f"the most there was, beside a fetch of {small.objects:,}",
-        ),
     ]
 
 
@@ -139,7 +125,9 @@ def fetch_everything(ion: LocalIonProcess, data: Path, new: NewDatabase) -> Run:
         given = {"name": "bench", "api_url": ion.url, "auth_url": ion.url, "requests_per_second": RATE}
         given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
         integration = hub.api("POST", "/integrations", given)
+        deadline = time.monotonic() + LONGEST
         while (fetched := over(hub, integration["id"])) is None:
+            expect("the fetch to be over in time", True, time.monotonic() < deadline)
             time.sleep(LOOK_EVERY)
         expect("state of the fetch", "done", fetched["state"])
         took = datetime.fromisoformat(fetched["finished_at"]) - datetime.fromisoformat(fetched["started_at"])

@@ -56,7 +56,8 @@ def _measured(folder: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
     made = Hub.open(settings)
     token = set_up(made)
     made.close()
-    turns: dict[int, list[Turn]] = {count: [] for count in PROCESSES}
+    counts = [count for count in PROCESSES if count <= max(2, max(PROCESSES) * scale.size)]
+    turns: dict[int, list[Turn]] = {count: [] for count in counts}
     first = 1
     with ExitStack() as stack:
         start = make_start_hub(stack, lambda _: folder)
@@ -64,11 +65,11 @@ def _measured(folder: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
             start(
                 "--role", "web", data=folder / str(n) / "hub", store_url=address, ULTRAVIOLET_SECRET_KEY=KEY
             )
-            for n in range(max(PROCESSES))
+            for n in range(max(counts))
         ]
         database = server_of(address)
         for _ in range(scale.repeats + 1):
-            for count in PROCESSES:
+            for count in counts:
                 turns[count].append(_turn(hubs[:count], token, first, count * number, database))
                 first += count * number
     expect("events stored, and distinct ones", (first - 1, first - 1), look(address, COUNTS))

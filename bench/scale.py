@@ -76,7 +76,7 @@ def _measured(ion: LocalIonProcess, store: str, data: Path, new: NewDatabase, sc
     set_up(hub, "plant 1")
     first = hub.store.read_now(lambda c: c.execute(select(integrations.c.id)).scalar_one())
     hub.store.write_now(lambda c: _first(c, hub, ion, first))
-    rest, repeats = max(2.0, REST * min(1.0, scale.size)), min(scale.repeats, 2)
+    rest, repeats = max(1.0, REST * min(1.0, scale.size)), min(scale.repeats, 2)
     runs: dict[int, list[Run]] = {}
     held = 1
     for plants in sorted({scale.of(number) for number in INTEGRATIONS}):
