@@ -1,6 +1,7 @@
 """The spool: a file for each process, in order, with a limit, taken over from a process that died."""
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,22 @@ def test_it_takes_no_more_than_it_may(tmp_path: Path) -> None:
         assert spool.waiting == 1
         await spool.forget(1)
         await spool.keep([kept(4)])
+        spool.close()
+
+    asyncio.run(story())
+
+
+def test_a_full_disk_is_said_and_got_over(tmp_path: Path) -> None:
+    async def story() -> None:
+        spool = Spool(tmp_path, 10**9)
+        spool._file.execute("PRAGMA max_page_count = 10")  # as if the disk had no more
+        large = Kept({"body": bytes(100_000)}, None)
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            await spool.keep([kept(1), large])
+        await spool.keep([kept(2)])
+        spool._file.execute("PRAGMA max_page_count = 1000")
+        await spool.keep([large])
+        assert [one for _, one in await spool.first(10)] == [kept(2), large]
         spool.close()
 
     asyncio.run(story())
