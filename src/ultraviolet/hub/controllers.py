@@ -34,7 +34,7 @@ _LOOK_AGAIN = 1.0
 _GATHER = 0.1
 """Seconds in which more news of the same objects may come before they are read."""
 _POLL_EVERY = 1.0
-_POLLS_A_SECOND = 10.0
+_POLLS_A_SECOND = 5.0
 """Polls of quiet integrations that a process does; up to so many integrations are each polled every second."""
 _LOOKS_A_SECOND = 1.0
 """Looks of watchdogs that a process does; it takes more than sixty integrations to make one wait for its turn."""

@@ -45,7 +45,7 @@ from ultraviolet.hub.field_indexes import FieldIndexes
 from ultraviolet.hub.freshness import Freshness, Now
 from ultraviolet.hub.indexer import Indexer
 from ultraviolet.hub.ingest import Ingest
-from ultraviolet.hub.integrations import Integration
+from ultraviolet.hub.integrations import Credentials, Integration
 from ultraviolet.hub.lookout import Lookout
 from ultraviolet.hub.provider_people import Rules
 from ultraviolet.hub.reader import Reader
@@ -58,6 +58,7 @@ from ultraviolet.hub.targets import LOOPBACK, Targets
 from ultraviolet.hub.watchdog import Watchdog, duty
 from ultraviolet.ion.catalog import Catalog, load
 from ultraviolet.ion.client import IonClient
+from ultraviolet.ion.documents import Offered
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.store import Store, StoreUnavailableError
 
@@ -183,13 +184,25 @@ class Hub:
 
     async def client(self, integration_id: int) -> IonClient:
         """Give the client of an integration; heal, fetch, verify and set-up share its budget."""
-        found = await self.store.read(lambda c: integrations.get(c, integration_id))
+        return self._client(*await self.store.read(lambda c: self._signing_in(c, integration_id)))
+
+    def _signing_in(
+        self, connection: Connection, integration_id: int
+    ) -> tuple[Integration, Credentials | None]:
+        """Read an integration and, unless there is a client for it, what signs in."""
+        found = integrations.get(connection, integration_id)
         known = self._clients.get(integration_id)
         if known and known[0].updated_at == found.updated_at:
+            return found, None
+        return found, integrations.credentials(connection, self.secrets, integration_id)
+
+    def _client(self, found: Integration, signs_in: Credentials | None) -> IonClient:
+        known = self._clients.get(found.id)
+        if known and (signs_in is None or known[0].updated_at == found.updated_at):
             return known[1]
-        signs_in = await self.store.read(lambda c: integrations.credentials(c, self.secrets, integration_id))
+        assert signs_in
         client = integrations.make_client(signs_in, found.requests_per_second, self._http())
-        self._clients[integration_id] = (found, client)
+        self._clients[found.id] = (found, client)
         return client
 
     def _http(self) -> aiohttp.ClientSession:
@@ -215,9 +228,13 @@ class Hub:
 
     async def site(self, integration_id: int) -> Site:
         """Give what reads an integration and keeps its mirror."""
-        client = await self.client(integration_id)
-        offered = await self.store.read(lambda c: integrations.offered(c, self.catalog, integration_id))
-        integration = await self.store.read(lambda c: integrations.get(c, integration_id))
+
+        def look(connection: Connection) -> tuple[Integration, Credentials | None, Offered]:
+            offered = integrations.offered(connection, self.catalog, integration_id)
+            return *self._signing_in(connection, integration_id), offered
+
+        integration, signs_in, offered = await self.store.read(look)
+        client = self._client(integration, signs_in)
         catalog = self.catalog.following(integration.resources)
         reader = Reader(client, catalog, offered)
         attention = self._attention[integration_id]
