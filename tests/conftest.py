@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stamina
 import structlog
 from sqlalchemy import Engine, select
 from tests.postgresql import Postgresql, made
@@ -206,6 +207,13 @@ def _own_logging() -> Iterator[None]:
     """What a command sets up for its process ends with its test."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def at_once() -> Iterator[None]:
+    """An ION that does not answer is asked as often as ever, without the waits between, nine seconds in all."""
+    with stamina.set_testing(testing=True, attempts=10, cap=True):
+        yield
 
 
 @pytest.fixture(scope="session")

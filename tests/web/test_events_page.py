@@ -55,6 +55,7 @@ def test_an_event_shows_its_body_headers_and_what_came_of_it(signed_in: Any, del
     assert "the object has not been read since" in page
 
 
+@pytest.mark.usefixtures("at_once")
 def test_replaying_many_asks_first(signed_in: Any, deliver: Any) -> None:
     deliver("PARTS", "UPDATE", 5)
     deliver("PARTS", "UPDATE", 6)
@@ -70,6 +71,7 @@ def test_replaying_many_asks_first(signed_in: Any, deliver: Any) -> None:
     assert signed_in.submit("/events/replay").status_code == 422
 
 
+@pytest.mark.usefixtures("at_once")
 def test_replaying_one_from_its_page_asks_first_too(signed_in: Any, deliver: Any) -> None:
     deliver("PARTS", "UPDATE", 5)
     page = signed_in.send("GET", "/events/1").text

@@ -44,6 +44,7 @@ def test_an_integration_is_changed_on_its_page(signed_in: Any, integration: dict
     assert "Nothing was changed." in wrong.text
 
 
+@pytest.mark.usefixtures("at_once")
 def test_other_credentials_are_tested_and_not_shown(signed_in: Any, integration: dict[str, Any]) -> None:
     given = {"client_id": "another", "client_secret": "a-new-secret-of-ion"}
     assert signed_in.submit("/integrations/1/credentials", **given).status_code == 303
@@ -84,6 +85,7 @@ def test_a_comparison_is_begun_and_shown(signed_in: Any, integration: dict[str, 
     assert signed_in.submit("/verifications", integration="1", sample="many").status_code == 422
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_subset_is_chosen_in_the_matrix(signed_in: Any, integration: dict[str, Any]) -> None:
     signed_in.submit("/integrations/1/set-up/url")
     chosen = signed_in.submit("/integrations/1/set-up/wanted", wanted=["parts UPDATE", "runs CREATE"])
@@ -94,6 +96,7 @@ def test_a_subset_is_chosen_in_the_matrix(signed_in: Any, integration: dict[str,
     assert 'value="parts UPDATE" aria-label="Parts: update" checked' in page
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_hub_for_others_does_not_reach_into_its_own_machine(signed_in: Any) -> None:
     signed_in.hub.targets = Targets()
     given = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}

@@ -29,11 +29,13 @@ def test_what_was_never_read_is_not_called_fresh(signed_in: Any, integration: di
     assert trust(signed_in) in {"unread", "reading"}  # the first fetch may have begun
 
 
+@pytest.mark.usefixtures("at_once")
 def test_an_ion_that_refuses_is_not_called_fresh(signed_in: Any, integration: dict[str, Any]) -> None:
     signed_in.api("POST", f"/integrations/{integration['id']}/test")
     assert trust(signed_in) == "failing"
 
 
+@pytest.mark.usefixtures("at_once")
 def test_what_is_wrong_comes_with_a_button_that_helps(signed_in: Any, integration: dict[str, Any]) -> None:
     signed_in.api("POST", f"/integrations/{integration['id']}/test")
     page = signed_in.send("GET", "/").text

@@ -119,6 +119,7 @@ def test_every_page_renders(signed_in: Any, path: str) -> None:
     assert re.search(r"<h1>.+</h1>", answer.text)
 
 
+@pytest.mark.usefixtures("at_once")
 def test_adding_an_integration(signed_in: Any) -> None:
     given = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
     given |= {"client_id": "id", "client_secret": "hidden-secret"}
@@ -132,6 +133,7 @@ def test_adding_an_integration(signed_in: Any) -> None:
     assert "hidden-secret" not in again.text
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_url_is_on_one_page_only(signed_in: Any, integration: dict[str, Any]) -> None:
     answer = signed_in.submit("/webhooks", integration="1", name="Violet")
     assert answer.status_code == 201
@@ -141,6 +143,7 @@ def test_a_url_is_on_one_page_only(signed_in: Any, integration: dict[str, Any]) 
         assert token not in signed_in.send("GET", path).text
 
 
+@pytest.mark.usefixtures("at_once")
 def test_the_guide_fills_the_new_url_into_the_texts(signed_in: Any, integration: dict[str, Any]) -> None:
     answer = signed_in.submit("/integrations/1/set-up/url")
     assert answer.status_code == 201

@@ -22,6 +22,7 @@ def addresses(edge: Any) -> list[str]:
     return sorted(found | {"/objects/parts", "/api/v1/objects/parts", "/sign-in/uvl_nobody"})
 
 
+@pytest.mark.usefixtures("at_once")
 def test_what_was_shown_once_is_nowhere_else(
     signed_in: Any, integration: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
