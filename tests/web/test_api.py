@@ -49,14 +49,15 @@ def test_integrations(edge: Any, integration: dict[str, Any]) -> None:
     assert edge.api("GET", "/integrations/plant").status_code == 404
 
 
-@pytest.mark.parametrize(
-    "path", ["/events/1", "/fetches/99", "/objects/parts/1", "/objects/nonsense", "/nowhere"]
-)
-def test_what_is_not_there_is_a_problem(edge: Any, integration: dict[str, Any], path: str) -> None:
-    answer = edge.api("GET", path)
-    assert answer.status_code == 404
-    assert answer.json()["type"].endswith("/not-found")
-    assert answer.json()["detail"]
+def test_what_is_not_there_is_a_problem(
+    edge: Any, integration: dict[str, Any], subtests: pytest.Subtests
+) -> None:
+    for path in ("/events/1", "/fetches/99", "/objects/parts/1", "/objects/nonsense", "/nowhere"):
+        with subtests.test(path=path):
+            answer = edge.api("GET", path)
+            assert answer.status_code == 404
+            assert answer.json()["type"].endswith("/not-found")
+            assert answer.json()["detail"]
 
 
 def test_lists_of_an_empty_hub(edge: Any, integration: dict[str, Any]) -> None:

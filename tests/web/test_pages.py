@@ -5,6 +5,35 @@ from typing import Any
 
 import pytest
 
+PAGES = (
+    "/",
+    "/integrations",
+    "/integrations/new",
+    "/integrations/1",
+    "/integrations/1/set-up",
+    "/integrations/1/freshness",
+    "/webhooks",
+    "/webhooks?integration=1",
+    "/events",
+    "/events?resource=parts&action=UPDATE&outcome=waiting&object=1&integration=1",
+    "/objects",
+    "/objects/purchase_orders",
+    "/objects/purchase_orders?order=id&q=x&state=stale",
+    "/fetches",
+    "/drift",
+    "/drift?cause=event+told+only+a+part",
+    "/verifications",
+    "/settings",
+    "/settings/alerts",
+    "/settings/audit",
+    "/settings/retention",
+    "/settings/about",
+    "/settings/users/1/sessions",
+    "/account",
+    "/search",
+    "/search?q=nothing says this",
+)
+
 
 def test_a_stranger_is_asked_to_sign_in(edge: Any) -> None:
     answer = edge.send("GET", "/events")
@@ -46,32 +75,30 @@ def test_a_form_without_its_token_is_refused(signed_in: Any) -> None:
     assert unsafe.status_code == 403
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/no/such/page", "/fetches?cursor=x", "/api/v1/none", "/static/app.js", "/livez"]
-)
-def test_every_answer_tells_browsers_what_not_to_do(signed_in: Any, path: str) -> None:
-    headers = signed_in.send("GET", path).headers
-    assert "default-src 'none'" in headers["content-security-policy"]
-    assert [headers[name] for name in ("x-frame-options", "x-content-type-options", "referrer-policy")] == [
-        "DENY",
-        "nosniff",
-        "same-origin",
-    ]
+def test_every_answer_tells_browsers_what_not_to_do(signed_in: Any, subtests: pytest.Subtests) -> None:
+    told = {
+        "x-frame-options": "DENY",
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "same-origin",
+    }
+    for path in ("/", "/no/such/page", "/fetches?cursor=x", "/api/v1/none", "/static/app.js", "/livez"):
+        with subtests.test(path=path):
+            headers = signed_in.send("GET", path).headers
+            assert "default-src 'none'" in headers["content-security-policy"]
+            assert told == {name: headers[name] for name in told}
 
 
-@pytest.mark.parametrize(
-    ("path", "fields"),
-    [
-        ("/fetches", {"integration": "x", "mode": "full"}),
-        ("/verifications", {"integration": "²"}),
-        ("/webhooks", {"integration": "", "name": "a"}),
-        ("/settings/password", {"user": "x", "password": "correct horse"}),
-    ],
-)
 def test_a_form_without_a_number_where_one_must_be_is_refused(
-    signed_in: Any, path: str, fields: dict[str, str]
+    signed_in: Any, subtests: pytest.Subtests
 ) -> None:
-    assert signed_in.submit(path, **fields).status_code == 422
+    for path, fields in {
+        "/fetches": {"integration": "x", "mode": "full"},
+        "/verifications": {"integration": "²"},
+        "/webhooks": {"integration": "", "name": "a"},
+        "/settings/password": {"user": "x", "password": "correct horse"},
+    }.items():
+        with subtests.test(path=path):
+            assert signed_in.submit(path, **fields).status_code == 422
 
 
 def test_pages_allow_no_inline_script(signed_in: Any) -> None:
@@ -82,41 +109,12 @@ def test_pages_allow_no_inline_script(signed_in: Any) -> None:
 
 
 @pytest.mark.usefixtures("integration")
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/",
-        "/integrations",
-        "/integrations/new",
-        "/integrations/1",
-        "/integrations/1/set-up",
-        "/integrations/1/freshness",
-        "/webhooks",
-        "/webhooks?integration=1",
-        "/events",
-        "/events?resource=parts&action=UPDATE&outcome=waiting&object=1&integration=1",
-        "/objects",
-        "/objects/purchase_orders",
-        "/objects/purchase_orders?order=id&q=x&state=stale",
-        "/fetches",
-        "/drift",
-        "/drift?cause=event+told+only+a+part",
-        "/verifications",
-        "/settings",
-        "/settings/alerts",
-        "/settings/audit",
-        "/settings/retention",
-        "/settings/about",
-        "/settings/users/1/sessions",
-        "/account",
-        "/search",
-        "/search?q=nothing says this",
-    ],
-)
-def test_every_page_renders(signed_in: Any, path: str) -> None:
-    answer = signed_in.send("GET", path)
-    assert answer.status_code == 200, answer.text
-    assert re.search(r"<h1>.+</h1>", answer.text)
+def test_every_page_renders(signed_in: Any, subtests: pytest.Subtests) -> None:
+    for path in PAGES:
+        with subtests.test(path=path):
+            answer = signed_in.send("GET", path)
+            assert answer.status_code == 200, answer.text
+            assert re.search(r"<h1>.+</h1>", answer.text)
 
 
 @pytest.mark.usefixtures("at_once")
