@@ -134,6 +134,20 @@ def test_failures_that_stay_are_told_apart(code: int, error: type[Exception]) ->
         run(ion, lambda client: client.execute("{ok}")).must()
 
 
+@pytest.mark.usefixtures("at_once")
+def test_for_what_somebody_waits_for_the_same_client_soon_gives_up() -> None:
+    ion = Ion()
+
+    async def use(client: IonClient) -> None:
+        await client.execute("{ok}")
+        ion.answers = [status(503)] * 9
+        await client.prompt().execute("{ok}")
+
+    with pytest.raises(IonUnreachableError):
+        run(ion, use)
+    assert (ion.tokens, len(ion.asked)) == (1, 4)
+
+
 def test_a_creation_is_never_sent_twice() -> None:
     ion = Ion()
     ion.answers = [status(502)]

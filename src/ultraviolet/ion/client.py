@@ -3,6 +3,7 @@
 import datetime as dt
 import time
 from collections.abc import Sequence
+from copy import copy
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
@@ -43,6 +44,10 @@ class Retries(msgspec.Struct, frozen=True):
     whole_time: float = 120.0
 
 
+PROMPT = Retries(attempts=3, first_wait=0.3)
+"""For what somebody waits for: a second or two, then it is said what is wrong."""
+
+
 class Result(msgspec.Struct, frozen=True):
     """What GraphQL answered: data, and the messages of what it could not do."""
 
@@ -78,6 +83,12 @@ class IonClient:
         self._batches = True
         self.ahead: float | None = None
         """Seconds that ION's clock was ahead of this machine's at the last answer, to a second; None where it told no time."""
+
+    def prompt(self) -> "IonClient":
+        """Give the same client for what somebody waits for: it soon says what is wrong."""
+        other = copy(self)
+        other._retries = PROMPT  # noqa: SLF001  another of this class
+        return other
 
     async def execute(
         self,
