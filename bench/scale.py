@@ -47,7 +47,9 @@ INDEXED = text(
       (SELECT id FROM integrations EXCEPT SELECT integration_id FROM search_progress) GROUP BY integration_id"""
 )
 """Following a history is not rest; what is searched is no part of this."""
-HELD = """SELECT (SELECT count(*) FROM integrations), (SELECT count(*) FROM objects), (SELECT count(*) FROM versions)"""
+HELD = f"""SELECT (SELECT count(*) FROM integrations), (SELECT count(*) FROM objects WHERE resource = '{RESOURCE}'),
+  (SELECT count(*) FROM versions WHERE resource = '{RESOURCE}')"""
+"""What was filled in; what a hub reads of the local ION meanwhile is of other resources."""
 
 
 class Run(msgspec.Struct):
@@ -141,7 +143,7 @@ def _more(connection: Connection, first: int, numbers: Sequence[int]) -> None:
     connection.execute(
         insert(integrations), [row | {"id": number, "name": f"plant {number}"} for number in numbers]
     )
-    here = {"first": first, "least": min(numbers), "most": max(numbers)}
+    here = {"first": first, "least": min(numbers), "most": max(numbers), "resource": RESOURCE}
     for table, columns in ((objects, OBJECT), (versions, VERSION)):
         copied = ", ".join(columns[1:])
         connection.execute(
@@ -149,7 +151,7 @@ def _more(connection: Connection, first: int, numbers: Sequence[int]) -> None:
                 f"""INSERT INTO {table.name} (integration_id, {copied})
                 SELECT i.id, {", ".join(f"o.{name}" for name in columns[1:])}
                 FROM integrations AS i CROSS JOIN {table.name} AS o
-                WHERE i.id BETWEEN :least AND :most AND o.integration_id = :first"""
+                WHERE i.id BETWEEN :least AND :most AND o.integration_id = :first AND o.resource = :resource"""
             ),
             here,
         )

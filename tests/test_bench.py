@@ -7,26 +7,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from bench.__main__ import BENCHMARKS
 
 ROOT = Path(__file__).parent.parent
-BUDGETED = {
-    "local-ion",
-    "local-ion-changes",
-    "local-ion-plant",
-    "ingest",
-    "ingest-processes",
-    "apply",
-    "visible",
-    "fetch",
-    "memory",
-    "freshness",
-    "growth",
-    "ingest-during-fetch",
-    "scale",
-    "verify",
-    "pages",
-    "start",
-}
+DOCUMENTATION = ROOT / "docs" / "performance.md"
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -37,7 +21,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", sorted(BUDGETED))
+@pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_benchmark_gives_a_figure_and_a_verdict(name: str) -> None:
     done = bench(name, "--tiny", "--json")
 
@@ -48,6 +32,11 @@ def test_a_benchmark_gives_a_figure_and_a_verdict(name: str) -> None:
         assert each["figure"]["least"] <= each["figure"]["median"] <= each["figure"]["most"]
     assert any(each["budget"] for each in figures)
     assert done.returncode in {0, 1}
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_benchmark_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in DOCUMENTATION.read_text()
 
 
 def test_an_unknown_name_is_told_with_those_there_are() -> None:

@@ -111,6 +111,7 @@ class Hub:
         self._retention: asyncio.Task[None] | None = None
         self._look = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._restarts: set[asyncio.Task[None]] = set()
 
     @classmethod
     def open(cls, settings: Settings, role: Role = "all") -> Self:
@@ -252,7 +253,11 @@ class Hub:
     async def test(self, integration_id: int) -> TestResult:
         """Test a connection; the controllers go on with what this ION turned out to offer."""
         result = await integrations.test(self, integration_id)
-        await self._restart(integration_id)
+        # In a task of its own: who asks may be the watchdog, which is one of those that end by it.
+        restart = asyncio.create_task(self._restart(integration_id), name="restart")
+        self._restarts.add(restart)
+        restart.add_done_callback(self._restarts.discard)
+        await asyncio.shield(restart)
         self.changes.publish("integration", integration_id)
         return result
 
