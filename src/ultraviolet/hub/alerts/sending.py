@@ -32,7 +32,7 @@ class NotSentError(UltravioletError):
 
     kind = "not-sent"
     status = 502
-    exit_code = 11
+    exit_code = 7
 
 
 class MailServer(msgspec.Struct, frozen=True):
