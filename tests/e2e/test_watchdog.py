@@ -95,6 +95,22 @@ def test_subscriptions_that_were_removed_or_switched_off_are_there_again(
     assert (len(now), {each["active"] for each in now}) == (count, {True})
 
 
+def test_the_watchdog_may_be_the_first_who_asks_what_ion_offers(
+    hub: Any, integration: Any, local_ion: Any, wait: Any
+) -> None:
+    """It ends the controllers then, and is one of them."""
+    with closing(sqlite3.connect(hub.data / "hub.db", timeout=30)) as database, database:
+        database.execute("UPDATE integrations SET test_result = NULL WHERE id = ?", (integration["id"],))
+    before = receiver(local_ion)["subscriptions"]
+    one = before[0]
+    local_ion.execute(DELETE_SUBSCRIPTION, id=one["id"], etag=one["_etag"])
+
+    wait(lambda: len(receiver(local_ion)["subscriptions"]) == len(before), 30, "the subscription")
+
+    assert hub.api("GET", f"/integrations/{integration['id']}")["test_result"]
+    arrives_by_event(hub, local_ion, wait, "after a first test")
+
+
 def test_a_receiver_that_was_deleted_is_made_again(
     hub: Any, local_ion: Any, findings: Any, wait: Any
 ) -> None:
