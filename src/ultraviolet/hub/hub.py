@@ -124,7 +124,10 @@ class Hub:
         if role != "all" and not dialect.address(settings.database_url).drivername.startswith("postgresql"):
             raise InvalidError(f"Role {role} needs PostgreSQL: a hub on SQLite is one process, of role all")
         hub = cls(settings, Store.open(settings.database_url), load(), secrets, role)
-        gc.freeze()  # the contract stays: searching it for garbage again and again would stop everything for 20 ms
+        # The contract stays: searching it for garbage again and again would stop everything for 20 ms. Once in a process,
+        # as what is garbage by then stays too.
+        if not gc.get_freeze_count():
+            gc.freeze()
         return hub
 
     @property
