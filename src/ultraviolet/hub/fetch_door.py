@@ -17,7 +17,7 @@ _QUIET = 1000
 """The same while none come: a commit costs as much as a hundred objects."""
 _IN_HAND = 2000
 """Objects that may be at the door, at work or waiting: what is read meanwhile waits outside, so that memory stays flat."""
-_PATIENCE = 3.0
+_PATIENCE = 4.0
 """So many times as long as a transaction took, the next one lets deliveries go first while they keep coming."""
 
 
