@@ -193,6 +193,14 @@ def test_a_subscription_alone_is_kept() -> None:
     assert read({"subscription": {"id": 5}, "event_id": True}).subscription_id == "5"
 
 
+def test_a_body_nested_as_deeply_as_it_can_be_read_is_no_failure() -> None:
+    for depth in range(200, 3000, 100):
+        link = b'{"id":' * depth + b"1" + b"}" * depth
+        body = b'{"resource":"purchase_orders","id":1,"changes":{"supplierId":' + link + b"}}"
+        assert isinstance(deliveries.decode(CATALOG, body), Envelope)
+        assert isinstance(deliveries.decode_envelope(CATALOG, body), Envelope)
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"\xff", b"<event/>", b'{"a":', b"[" * 100_000, b'{"id": 1e999}', b"NaN"]
 )

@@ -92,6 +92,12 @@ def test_equal_content_is_equal_data() -> None:
     assert doc["attributes"]["x"]["value"] == 1
 
 
+def test_a_list_with_nothing_in_a_place_is_kept_as_it_is() -> None:
+    node = {"id": 1, "labels": [None, {"id": 2}]}
+
+    assert documents.document(resource("suppliers"), node)["labels"] == [None, {"id": 2}]
+
+
 def test_a_time_that_cannot_be_read_is_kept_as_it_is() -> None:
     node = {"id": 1, "_updated": "next Tuesday"}
 

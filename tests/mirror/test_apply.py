@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, select
@@ -300,12 +301,25 @@ def test_a_replica_that_lags_does_not_settle_the_news(connection: Connection, ca
     assert {(ORDER, "1")} == mirror.stale()
 
 
+def test_what_cannot_be_read_as_a_time_or_a_link_keeps_nothing_out(
+    connection: Connection, catalog: Catalog
+) -> None:
+    mirror = Mirror(connection, catalog)
+    told = mirror(
+        read(1, status="draft"),
+        event(2, _updated="soon", status="ordered"),
+        read(3, id_="2", _updated="never"),
+    )
+    held = mirror(read(4, id_="9", resource="suppliers", labels=[None, {"id": 2}]))
+
+    assert {"1", "2", "9"} == {change.id for change in (*told.changes, *held.changes)}
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 def test_the_door_reads_the_rows_it_asks_for_before_the_database_has_figures_of_the_table(
     two_plants: Engine, catalog: Catalog
 ) -> None:
     """Else the first fetch of a plant costs with the square of its objects, until PostgreSQL has looked at them."""
-    if not dialect.is_postgresql(two_plants):
-        return
     orders = [read(1, id_=str(number), description="long ago" * 190) for number in range(4000)]
     rows_read = "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'objects'"
     with two_plants.connect() as connection:

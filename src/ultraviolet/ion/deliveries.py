@@ -145,7 +145,11 @@ def _decode(catalog: Catalog, body: bytes, *, whole: bool) -> Envelope:
         told = cast("list[Any]", told)[0]
     if not isinstance(told, dict):
         return Envelope(problem="The body is not one JSON object")
-    return _read(catalog, _flat(cast("Row", told)), whole=whole)
+    flat = _flat(cast("Row", told))
+    try:
+        return _read(catalog, flat, whole=whole)
+    except RecursionError:
+        return Envelope(problem="The body is nested too deeply")
 
 
 def actor(body: bytes) -> str | None:

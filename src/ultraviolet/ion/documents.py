@@ -124,7 +124,7 @@ def document(resource: Resource, node: Mapping[str, Any], form: Form | None = No
             doc[name] = _time(value)
     for name in form.lists:
         rows = doc.get(name)
-        if rows and isinstance(rows, list) and all("id" in row for row in rows):  # pyright: ignore[reportUnknownVariableType]
+        if rows and isinstance(rows, list) and all(isinstance(row, dict) and "id" in row for row in rows):  # pyright: ignore[reportUnknownVariableType]
             doc[name] = _related(name, rows)  # pyright: ignore[reportUnknownArgumentType]
     if "attributes" in doc:
         doc["attributes"] = {row["key"]: row for row in doc["attributes"] or ()}

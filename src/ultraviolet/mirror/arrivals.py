@@ -40,7 +40,10 @@ def measure(news: Iterable[State], moment: str) -> None:
     """Note of each change that is none of a first pass since when it was news, and how late it is at a moment."""
     for state in news:
         state.news = _since(state)
-        state.late = seconds(state.news, moment) if state.news else None
+        try:
+            state.late = seconds(state.news, moment) if state.news else None
+        except (ValueError, TypeError):  # ION's time is none, or has no zone
+            state.news = state.late = None
 
 
 def _since(state: State) -> str | None:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from sqlalchemy import Connection, text
@@ -213,7 +213,8 @@ def _named(
     """Give whom a field of some documents names, each with the id of the document."""
     found = [(doc.get(field), id_) for id_, doc in documents]
     if listed:
-        return {(str(row["id"]), id_) for rows, id_ in found for row in rows or ()}
+        listed_rows = [(cast("dict[str, Any]", row), id_) for rows, id_ in found for row in rows or ()]
+        return {(str(row["id"]), id_) for row, id_ in listed_rows if row}
     return {
         (said, id_) for value, id_ in found if value is not None and len(said := str(value)) <= LONGEST_ID
     }
