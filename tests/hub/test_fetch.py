@@ -10,9 +10,12 @@ from tests.hub.reading import CATALOG, TableIon, make_site, mark, open_store, ro
 
 from ultraviolet.hub import fetch
 from ultraviolet.hub.fetch import Fetcher
+from ultraviolet.hub.fetch_door import Door
 from ultraviolet.ion.client import Result
 from ultraviolet.ion.problems import IonUnreachableError
+from ultraviolet.mirror.observation import Observation, Origin
 from ultraviolet.mirror.store import Store
+from ultraviolet.times import now
 
 PARTS = "parts"
 
@@ -80,6 +83,36 @@ def test_behind_a_page_that_cannot_be_kept_nothing_is_kept(store: Store) -> None
 
     assert ("done", 2500, 2500) == (step.state, step.read, step.changed)
     assert list(range(1, 2501)) == plant.held()
+
+
+def test_a_page_that_cannot_be_kept_keeps_out_no_other_resource(store: Store) -> None:
+    def page(resource: str, id_: int, **fields: Any) -> tuple[str, list[Observation], Any]:
+        moment = now()
+        whole = Observation(
+            resource, str(id_), "full", {"id": id_, **fields}, moment, Origin("fetch"), read_started_at=moment
+        )
+        return resource, [whole], lambda _connection, changed: counted.append((resource, changed))
+
+    async def story() -> list[Any]:
+        door = Door(make_site(store, TableIon({}), only={PARTS}))
+        pages = (
+            page(PARTS, 1),
+            page(PARTS, 2, description="\ud800"),
+            page("suppliers", 1),
+            page(PARTS, 3),
+        )
+        ends = [await door.take(*each) for each in pages]
+        found = await asyncio.gather(*ends, return_exceptions=True)
+        with pytest.raises(UnicodeEncodeError):
+            await door.take(*page(PARTS, 4))
+        return found
+
+    counted: list[tuple[str, int]] = []
+    first, bad, other, behind = asyncio.run(story())
+    assert first is other is None
+    assert isinstance(bad, UnicodeEncodeError)
+    assert behind is bad
+    assert [(PARTS, 1), ("suppliers", 1)] == counted
 
 
 def test_a_pass_that_is_refused_half_way_keeps_what_it_had_read(store: Store) -> None:

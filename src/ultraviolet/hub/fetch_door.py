@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.site import Site
 from ultraviolet.mirror.observation import Applied, Observation
+from ultraviolet.mirror.store import StoreUnavailableError
 
 _TOGETHER = 500
 """Objects in one transaction while deliveries come: as many as keep them waiting for less than a tenth of a second."""
@@ -24,6 +25,7 @@ _PATIENCE = 4.0
 class Kept(msgspec.Struct, frozen=True):
     """A page on its way into the mirror, and what is written in the same transaction."""
 
+    resource: str
     observations: Sequence[Observation]
     also: Callable[[Connection, int], None]
     """Takes how many objects were changed."""
@@ -33,7 +35,7 @@ class Kept(msgspec.Struct, frozen=True):
 class Door:
     """Lets the pages of several resources into the mirror together, in the order in which they came.
 
-    After a page that failed nothing more is let in, because a cursor would move past it.
+    After a page that failed no other of that resource is let in, because a cursor would move past it.
     """
 
     def __init__(self, site: Site) -> None:
@@ -41,19 +43,19 @@ class Door:
         self._waiting: deque[Kept] = deque()
         self._in_hand = 0
         self._moved = asyncio.Event()
-        self._failed: Exception | None = None
+        self._failed: dict[str, Exception] = {}
         self._at_work: asyncio.Task[None] | None = None
 
     async def take(
-        self, observations: Sequence[Observation], also: Callable[[Connection, int], None]
+        self, resource: str, observations: Sequence[Observation], also: Callable[[Connection, int], None]
     ) -> asyncio.Future[None]:
         """Take a page in hand as soon as there is room; what this gives is done when the page is on disk."""
-        while self._in_hand >= _IN_HAND and not self._failed:
+        while self._in_hand >= _IN_HAND and resource not in self._failed:
             self._moved.clear()
             await self._moved.wait()
-        if self._failed:
-            raise self._failed
-        kept = Kept(observations, also, asyncio.get_running_loop().create_future())
+        if resource in self._failed:
+            raise self._failed[resource]
+        kept = Kept(resource, observations, also, asyncio.get_running_loop().create_future())
         self._waiting.append(kept)
         self._in_hand += len(observations)
         if self._at_work is None or self._at_work.done():
@@ -71,22 +73,43 @@ class Door:
         most = _QUIET
         while self._waiting:
             began, kept_for = loop.time(), store.kept_for
-            batch = self._batch(most)
-            try:
-                await self._apply(batch)
-            except Exception as error:  # noqa: BLE001  who waits raises it
-                self._fail([*batch, *self._waiting], error)
-                return
-            crash_point("fetch.page_applied")
-            self._site.changes.publish("fetch", self._site.id)
-            self._in_hand -= sum(len(kept.observations) for kept in batch)
-            self._moved.set()
-            for kept in batch:
-                if not kept.done.done():
-                    kept.done.set_result(None)
+            await self._let_in(self._batch(most))
             took_deliveries = store.kept_for - kept_for
             most = _TOGETHER if took_deliveries else _QUIET
             await asyncio.sleep(min(took_deliveries, loop.time() - began) * _PATIENCE)
+
+    async def _let_in(self, batch: Sequence[Kept]) -> None:
+        """Write pages together; where that fails one by one, so that none keeps those of other resources out."""
+        for kept in batch:
+            if kept.resource in self._failed:
+                self._end(kept, self._failed[kept.resource])
+        batch = [kept for kept in batch if not kept.done.done()]
+        try:
+            await self._apply(batch)
+        except Exception as error:  # noqa: BLE001  who waits raises it
+            if len(batch) > 1 and not isinstance(error, StoreUnavailableError):
+                for kept in batch:
+                    await self._let_in([kept])
+                return
+            for kept in batch:
+                self._failed[kept.resource] = error
+                self._end(kept, error)
+            return
+        crash_point("fetch.page_applied")
+        self._site.changes.publish("fetch", self._site.id)
+        for kept in batch:
+            self._end(kept)
+
+    def _end(self, kept: Kept, error: Exception | None = None) -> None:
+        self._in_hand -= len(kept.observations)
+        self._moved.set()
+        if kept.done.done():
+            return
+        if error:
+            kept.done.set_exception(error)
+            kept.done.exception()  # a step waits for its last page only
+        else:
+            kept.done.set_result(None)
 
     def _batch(self, most: int) -> list[Kept]:
         """Take what waits, in order, as far as the transaction stays short."""
@@ -97,21 +120,10 @@ class Door:
             batch.append(self._waiting.popleft())
         return batch
 
-    def _fail(self, lost: Sequence[Kept], error: Exception) -> None:
-        self._failed = error
-        self._waiting.clear()
-        self._moved.set()
-        for kept in lost:
-            if not kept.done.done():
-                kept.done.set_exception(error)
-                kept.done.exception()  # a step waits for its last page only
-
     async def _apply(self, batch: Sequence[Kept]) -> None:
         def also(connection: Connection, applied: Applied) -> None:
             changed = Counter(change.resource for change in applied.changes)
             for kept in batch:  # the first page of a resource tells for all that are here
-                kept.also(
-                    connection, changed.pop(kept.observations[0].resource, 0) if kept.observations else 0
-                )
+                kept.also(connection, changed.pop(kept.resource, 0))
 
         await self._site.apply([o for kept in batch for o in kept.observations], also=also)

@@ -191,7 +191,7 @@ class Step:
             connection.execute(_PROGRESS, given)
             also(connection)
 
-        return await self._door.take(page.observations, work)
+        return await self._door.take(self._resource.name, page.observations, work)
 
     async def _prove_absence(self, started: str, origin: Origin) -> None:
         """Read by id what the whole pass did not show; only what is not there then is let go of."""
