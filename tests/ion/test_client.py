@@ -134,18 +134,14 @@ def test_failures_that_stay_are_told_apart(code: int, error: type[Exception]) ->
         run(ion, lambda client: client.execute("{ok}")).must()
 
 
-@pytest.mark.usefixtures("at_once")
-def test_for_what_somebody_waits_for_the_same_client_soon_gives_up() -> None:
+def test_that_nobody_answers_is_soon_said_and_a_busy_ion_is_there() -> None:
     ion = Ion()
-
-    async def use(client: IonClient) -> None:
-        await client.execute("{ok}")
-        ion.answers = [status(503)] * 9
-        await client.prompt().execute("{ok}")
-
+    ion.answers = [status(503)] * 3
     with pytest.raises(IonUnreachableError):
-        run(ion, use)
-    assert (ion.tokens, len(ion.asked)) == (1, 4)
+        run(ion, lambda client: client.look())
+    ion.answers = [status(429)] * 3
+    run(ion, lambda client: client.look())
+    assert len(ion.asked) == 6
 
 
 def test_a_creation_is_never_sent_twice() -> None:

@@ -68,6 +68,7 @@ async def examine(client: IonClient, catalog: Catalog) -> tuple[TestResult, Offe
     findings: list[Finding] = []
     viewer, offered, resources = None, None, list[Readable]()
     try:
+        await client.look()
         viewer = await _viewer(client, findings)
         offered = await _offered(client, findings)
         known = offered or Offered.whole(catalog)

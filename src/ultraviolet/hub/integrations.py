@@ -243,7 +243,7 @@ def make_client(signs_in: Credentials, requests_per_second: int, session: aiohtt
 
 async def test(hub: Testing, integration_id: int) -> TestResult:
     """Test the connection and keep what was found, with what this ION offers of the contract."""
-    result, found = await examine((await hub.client(integration_id)).prompt(), hub.catalog)
+    result, found = await examine(await hub.client(integration_id), hub.catalog)
     await hub.store.write(
         lambda connection: keep_test(connection, hub.catalog, integration_id, result, found)
     )

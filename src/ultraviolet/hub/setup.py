@@ -138,7 +138,8 @@ async def _apply(
     hub: Hub, actor: str, integration_id: int, wanted: Sequence[Sequence[str]] | None, *, remove_extra: bool
 ) -> SetUp:
     await _know_what_is_offered(hub, integration_id)
-    client, view = (await hub.client(integration_id)).prompt(), await _view(hub, integration_id)
+    client, view = await hub.client(integration_id), await _view(hub, integration_id)
+    await client.look()
     receiver = await _known_receiver(hub, integration_id, view)
     created = receiver is None
     if receiver is None:
@@ -158,7 +159,7 @@ async def adopt(
 
     None when there is none yet; raises InvalidError when the receiver named does not post here.
     """
-    client = (await hub.client(integration_id)).prompt()
+    client = await hub.client(integration_id)
     found = receiver_id or await _discover(hub, client, integration_id)
     if found is None:
         return None
@@ -177,7 +178,7 @@ async def rotate(hub: Hub, actor: str, url_id: int) -> Rotated:
     if url.receiver_id is None:
         return Rotated(url, address, moved=False, detail=by_hand)
     try:
-        client = (await hub.client(url.integration_id)).prompt()
+        client = await hub.client(url.integration_id)
         receiver = await webhooks.read_receiver(client, url.receiver_id)
         if receiver is None:
             return Rotated(
@@ -223,7 +224,7 @@ async def _view(hub: Hub, integration_id: int) -> _View:
 
 async def _known_receiver(hub: Hub, integration_id: int, view: _View) -> Receiver | None:
     """Read the receiver that posts here: the one remembered, else one found by its address."""
-    client = (await hub.client(integration_id)).prompt()
+    client = await hub.client(integration_id)
     receiver = None
     if view.url and view.url.receiver_id:
         receiver = await webhooks.read_receiver(client, view.url.receiver_id)

@@ -3,7 +3,7 @@
 import datetime as dt
 import time
 from collections.abc import Sequence
-from copy import copy
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
@@ -44,8 +44,8 @@ class Retries(msgspec.Struct, frozen=True):
     whole_time: float = 120.0
 
 
-PROMPT = Retries(attempts=3, first_wait=0.3)
-"""For what somebody waits for: a second or two, then it is said what is wrong."""
+PROMPT = Retries(attempts=3, first_wait=0.3, whole_time=5.0)
+"""To learn whether somebody answers: a second or two where nobody listens, one time-out where nobody says a word."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -84,11 +84,10 @@ class IonClient:
         self.ahead: float | None = None
         """Seconds that ION's clock was ahead of this machine's at the last answer, to a second; None where it told no time."""
 
-    def prompt(self) -> "IonClient":
-        """Give the same client for what somebody waits for: it soon says what is wrong."""
-        other = copy(self)
-        other._retries = PROMPT  # noqa: SLF001  another of this class
-        return other
+    async def look(self) -> None:
+        """Ask what costs nothing, where somebody waits: raises an IonError soon where nobody answers; what follows is patient."""
+        with suppress(IonRateLimitedError):
+            await self.execute("query Alive { __typename }", retries=PROMPT)
 
     async def execute(
         self,

@@ -14,6 +14,7 @@ from ultraviolet.ion.problems import IonError, IonUnauthorizedError, IonUnreacha
 _PATH = "/realms/api-keys/protocol/openid-connect/token"
 _ON_THIS_MACHINE = re.compile(r"^(localhost|127\.|\[::1\])")
 _EARLY = 30.0
+_TIME_OUT = aiohttp.ClientTimeout(total=30, connect=10)
 _NOT_HERE = (404, 405)
 
 
@@ -97,7 +98,9 @@ class SignIn:
             "client_secret": self._client_secret,
         }
         try:
-            async with self._session.post(url, data=form, allow_redirects=False) as response:
+            async with self._session.post(
+                url, data=form, allow_redirects=False, timeout=_TIME_OUT
+            ) as response:
                 return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise IonUnreachableError(f"ION's sign-in at {url} does not answer: {reason(error)}") from error
