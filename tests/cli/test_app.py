@@ -32,6 +32,21 @@ def test_help_loads_nothing_that_is_slow_to_load(heavy: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.parametrize("heavy", ["alembic", "graphql", "pydantic", "typer"])
+def test_a_hub_at_rest_holds_nothing_that_it_does_not_use(tmp_path: Path, heavy: str) -> None:
+    code = f"""
+import sys, pathlib
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.settings import Settings
+from ultraviolet.web import server
+from ultraviolet.web.app import create_app
+data = pathlib.Path({str(tmp_path)!r})
+create_app(Hub.open(Settings(data, f"sqlite:///{{data / 'hub.db'}}", "http://hub.test")))
+sys.exit({heavy!r} in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_version() -> None:
     assert run("--version").stdout.startswith("ultraviolet 0.")
 

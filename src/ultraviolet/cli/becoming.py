@@ -3,19 +3,20 @@
 Typer and pydantic would take 14 MB for as long as the hub runs, to read a handful of options once.
 """
 
+import json
 import os
+import signal
 import sys
 from typing import Any, NoReturn
 
-import msgspec
-
 _OPTIONS = "ULTRAVIOLET_SERVE_OPTIONS"
-"""Hands the options over; it is gone before anything else is started."""
+"""Hands the options over, with the number of the process that is to take them; it is gone before anything else is started."""
 
 
 def become_hub(options: dict[str, Any]) -> NoReturn:
     """Begin anew, with the same command line, as a hub with these options."""
-    os.environ[_OPTIONS] = msgspec.json.encode(options).decode()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # that would end it until it has a handler again
+    os.environ[_OPTIONS] = f"{os.getpid()} {json.dumps(options)}"
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  this very program
@@ -23,15 +24,17 @@ def become_hub(options: dict[str, Any]) -> NoReturn:
 
 def is_hub() -> bool:
     """Tell whether this process has begun anew."""
-    return _OPTIONS in os.environ
+    return os.environ.get(_OPTIONS, "").startswith(f"{os.getpid()} ")
 
 
 def run() -> None:
     """Run the hub that this process has become until it is told to stop."""
+    import msgspec
+
     from ultraviolet.cli import logs
     from ultraviolet.web import server
 
-    given = os.environ.pop(_OPTIONS)
+    _, _, given = os.environ.pop(_OPTIONS).partition(" ")
     options = msgspec.json.decode(given, type=server.ServeOptions, dec_hook=lambda kind, value: kind(value))
     logs.configure()
     server.serve(options)

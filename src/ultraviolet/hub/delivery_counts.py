@@ -12,8 +12,7 @@ from typing import Any, Literal
 import structlog
 from sqlalchemy import Connection, text
 
-from ultraviolet.errors import UltravioletError
-from ultraviolet.mirror.store import Store
+from ultraviolet.mirror.store import Store, StoreUnavailableError
 from ultraviolet.times import now
 
 Outcome = Literal["taken", "wrong_signature", "too_large", "put_off"]
@@ -69,8 +68,10 @@ class DeliveryCounts:
             return
         try:
             await self._store.write(lambda connection: _write(connection, counts, failed))
-        except UltravioletError:  # the database is away: what was counted stays here until it is back
-            self._counts += counts
+        except Exception as error:
+            if not isinstance(error, StoreUnavailableError):
+                log.exception("deliveries.not_counted")
+            self._counts += counts  # what was counted stays here until it can be kept
             self._failed = failed | self._failed
             return
         if refused := _refused(counts):

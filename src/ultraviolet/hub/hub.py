@@ -165,6 +165,9 @@ class Hub:
         for task in filter(None, (self._keeper, self._retention)):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        for task in self._restarts:  # what one begins would outlive the hub
+            task.cancel()
+        await asyncio.gather(*self._restarts, return_exceptions=True)
         await self._alarm.stop()
         await self._indexer.stop()
         await self._rest()
@@ -260,8 +263,8 @@ class Hub:
         restart = asyncio.create_task(self._restart(integration_id), name="restart")
         self._restarts.add(restart)
         restart.add_done_callback(self._restarts.discard)
-        await asyncio.shield(restart)
         self.changes.publish("integration", integration_id)
+        await asyncio.shield(restart)
         return result
 
     async def start_fetch(

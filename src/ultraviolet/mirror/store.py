@@ -107,10 +107,10 @@ class Store:
 
     def close(self) -> None:
         """Finish what was begun and let go of the database."""
-        if self._checkpoints:
-            self._checkpoints.stop()
         for pool in (self._writers, self._deliveries, self._readers):
             pool.shutdown()
+        if self._checkpoints:
+            self._checkpoints.stop()
         self.engine.dispose()
 
     def _transaction(self, work: Callable[[Connection], T]) -> T:

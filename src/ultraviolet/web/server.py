@@ -81,6 +81,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
         await super().startup(sockets)
+        gc.collect()
         gc.freeze()  # what is there now stays, the application as well: no collection has to look through it again
         gc.set_threshold(*_COLLECT)
         readiness.tell("READY=1")

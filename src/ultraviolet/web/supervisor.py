@@ -181,6 +181,7 @@ def given_socket() -> int | None:
 
 def hand_over(listening: int) -> None:
     """Become the program on disk as of now, with the same command line and the socket that listens; does not return."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # that would end it until it has a handler again
     os.dup2(listening, _FIRST_GIVEN)
     os.set_inheritable(_FIRST_GIVEN, True)
     os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
