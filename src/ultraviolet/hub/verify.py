@@ -18,7 +18,7 @@ from sqlalchemy import Connection, bindparam, text
 
 from ultraviolet.crash_points import crash_point
 from ultraviolet.hub import verifications
-from ultraviolet.hub.reader import PAGE, REQUEST
+from ultraviolet.hub.reader import REQUEST, Page
 from ultraviolet.hub.site import Site
 from ultraviolet.hub.verifications import RANGE, Difference, Settled, Step
 from ultraviolet.ion.catalog import Resource
@@ -157,18 +157,19 @@ class _Comparison:
     async def _all(self, cursor: str | None) -> None:
         more: str | None = cursor or ("0" if self._numbered else "")
         while more is not None:
-            more = await self._compare(more, PAGE, ranges=0)
+            page = await self._site.reader.next_page(self._resource, more or None, _ORIGIN)
+            more = await self._compare(page, more, ranges=0)
 
     async def _sample(self, ranges: int) -> None:
         for _ in range(ranges):
             start = await self._site.store.read(
                 lambda c: verifications.random_key(c, self._site.id, self._resource.name)
             )
-            await self._compare(start, RANGE, ranges=-1)
+            page = await self._site.reader.page(self._resource, start or None, _ORIGIN, RANGE)
+            await self._compare(page, start, ranges=-1)
 
-    async def _compare(self, after: str, first: int, *, ranges: int) -> str | None:
-        """Compare the objects behind a key; returns the key to go on from, None when there are no more."""
-        page = await self._site.reader.page(self._resource, after or None, _ORIGIN, first)
+    async def _compare(self, page: Page, after: str, *, ranges: int) -> str | None:
+        """Compare the objects of a page, which is what is behind a key; returns the key to go on from, if there is more."""
         last = page.last.id if page.more and page.last else None
         mirrored = await self._site.store.read(lambda c: self._docs(c, after, last))
         unseen = mirrored.keys() - {o.id for o in page.observations}
@@ -214,11 +215,11 @@ def difference(seen: Observation, doc: dict[str, Any] | None) -> Difference | No
     """Compare what a read of ION showed with the mirror's content, None where it has none."""
     if seen.kind == "absent":
         return _extra(seen.resource, seen.id, doc) if doc is not None else None
+    if doc == seen.fields:
+        return None
     mark = _fingerprint(seen.fields, doc)
     if doc is None:
         return Difference(seen.resource, seen.id, "missing", fingerprint=mark)
-    if doc == seen.fields:
-        return None
     names = sorted(n for n in doc.keys() | seen.fields.keys() if doc.get(n, ...) != seen.fields.get(n, ...))
     fields = {n: {"ion": seen.fields.get(n), "mirror": doc.get(n)} for n in names}
     return Difference(seen.resource, seen.id, "different", fields, mark)
