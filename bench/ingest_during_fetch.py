@@ -20,7 +20,10 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.settings import Settings
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
-OBJECTS = 30_000
+OBJECTS = 60_000
+
+INDEXED = """SELECT count(*) FROM integrations AS i WHERE (SELECT max(seq) FROM versions AS v WHERE v.integration_id = i.id)
+  > coalesce((SELECT seq FROM search_progress AS p WHERE p.integration_id = i.id), 0)"""
 
 
 def measure(scale: Scale) -> list[Figure]:
@@ -35,7 +38,7 @@ def measure(scale: Scale) -> list[Figure]:
 def _measured(ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
     data = folder / store / "data"
     data.mkdir(parents=True)
-    address, number = new(data), scale.of(2000, CONNECTIONS * 2)
+    address, number = new(data), scale.of(5000, CONNECTIONS * 2)
     made = Hub.open(Settings(data=data, database_url=address, public_url="http://127.0.0.1"))
     token = set_up(made)
     made.close()
@@ -48,6 +51,7 @@ def _measured(ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, 
         fetched = f"/integrations/{hub.api('POST', '/integrations', given)['id']}/fetches"
         for turn in range(scale.repeats + 1):
             wait_for(lambda: not _running(hub, fetched), 600, "no fetch")
+            wait_for(lambda: look(address, INDEXED) == (0,), 600, "the search index")
             alone = _flood(url, 1 + 2 * turn * number, number)
             hub.api("POST", fetched, {"mode": "full"})
             runs.append((_flood(url, 1 + (2 * turn + 1) * number, number), alone))

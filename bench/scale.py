@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, delete, insert, select, text, update
 
 from bench.apply import document
 from bench.frame import Budget, Figure, Scale, expect, figure
@@ -25,7 +25,7 @@ from ultraviolet.cli.children import Child, answers, free_port
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.settings import Settings
 from ultraviolet.mirror import bulk
-from ultraviolet.mirror.tables import fetches, integrations, objects, versions, watermarks
+from ultraviolet.mirror.tables import fetches, integrations, objects, versions, watermarks, webhook_urls
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 INTEGRATIONS = (1, 10, 100, 1000)
@@ -77,6 +77,9 @@ def _measured(ion: LocalIonProcess, store: str, data: Path, new: NewDatabase, sc
     hub = Hub.open(Settings(data=data / "hub", database_url=address, public_url="http://127.0.0.1"))
     set_up(hub, "plant 1")
     first = hub.store.read_now(lambda c: c.execute(select(integrations.c.id)).scalar_one())
+    hub.store.write_now(
+        lambda c: c.execute(delete(webhook_urls)) and None
+    )  # no receiver that would be put right
     hub.store.write_now(lambda c: _first(c, hub, ion, first))
     rest, repeats = max(1.0, REST * min(1.0, scale.size)), min(scale.repeats, 2)
     runs: dict[int, list[Run]] = {}
