@@ -510,7 +510,7 @@ activity = Table(
         Column(f"within_{number}", Integer, nullable=False, comment=f"changes seen within {bound} s")
         for number, bound in enumerate((*DELAYS, "more"))
     ),
-    comment="changes a minute and their delay from ION's time of the change until the mirror showed it",
+    comment="changes a minute and their delay from ION's time of the change, or the first news of it, until the mirror showed it",
     **hot(50, vacuum_after=2000),
 )
 

@@ -13,7 +13,7 @@ _SLOWEST = DELAYS[-1] * 4
 
 
 class Minute(msgspec.Struct, frozen=True):
-    """One minute; delays in seconds, None where nothing told its own time."""
+    """One minute; delays in seconds, None where nothing told when it changed."""
 
     at: str
     changes: int = 0

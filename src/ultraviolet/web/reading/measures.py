@@ -191,7 +191,7 @@ def _changes(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     )
     delay = HistogramMetricFamily(
         "ultraviolet_change_delay_seconds",
-        "From ION's time of a change until the mirror showed it",
+        "From ION's time of a change, or the first news of it, until the mirror showed it",
         labels=_ONE,
     )
     for row in rows:
