@@ -1,6 +1,6 @@
 """`start`: the command line's help, and a hub until it is ready, in processor time."""
 
-import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -47,12 +47,11 @@ def _figure(name: str, store: str, runs: Sequence[Spent], bare: Sequence[Spent],
 
 def _run(*arguments: str) -> Spent:
     """Run the interpreter to its end; gives its processor time and the time by the clock."""
-    before, began = os.times(), time.perf_counter()
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
-    after, clock = os.times(), time.perf_counter() - began
+    after, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - began
     expect(f"exit code of {arguments}", 0, done.returncode)
-    spent = after.children_user + after.children_system - before.children_user - before.children_system
-    return spent, clock
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, clock
 
 
 def _hub(folder: Path, new: NewDatabase) -> Spent:

@@ -155,10 +155,18 @@ class _Comparison:
         await self._set(state="done")
 
     async def _all(self, cursor: str | None) -> None:
-        more: str | None = cursor or ("0" if self._numbered else "")
-        while more is not None:
-            page = await self._site.reader.next_page(self._resource, more or None, _ORIGIN)
-            more = await self._compare(page, more, ranges=0)
+        """Compare page by page; the next one is on its way meanwhile."""
+        read, after = self._site.reader.next_page, cursor or ("0" if self._numbered else "")
+        coming = asyncio.create_task(read(self._resource, after or None, _ORIGIN))
+        try:
+            more: str | None = after
+            while more is not None:
+                page = await coming
+                if page.more and page.last:
+                    coming = asyncio.create_task(read(self._resource, page.last.id, _ORIGIN))
+                more = await self._compare(page, more, ranges=0)
+        finally:
+            coming.cancel()
 
     async def _sample(self, ranges: int) -> None:
         for _ in range(ranges):

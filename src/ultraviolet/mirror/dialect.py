@@ -388,7 +388,7 @@ def _sqlite(url: URL) -> Engine:
             # Before the first table, so that what is removed can be given back in small steps; and only then, because
             # this waits for whoever is writing.
             connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32000", *_LOG):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-24000", *_LOG):
             connection.execute(f"PRAGMA {pragma}")
 
     return engine
