@@ -32,12 +32,18 @@ FILL = [
       SELECT integration_id, 1, sha256((integration_id || id)::bytea), resource, 'UPDATE', id, observed_at, '', '{}',
         'verified', 'applied' FROM objects""",
     "INSERT INTO event_keys SELECT integration_id, dedupe_key, 1 FROM events",
+    "INSERT INTO search_progress SELECT integration_id, max(seq) FROM versions GROUP BY integration_id",
 ]
 PATHS = [
     "/integrations/1",
     "/objects/suppliers?integration=1",
     "/objects/suppliers/17?integration=1",
+    "/objects?integration=1",
+    "/search?q=nothing",
     "/events",
+    "/fetches",
+    "/drift",
+    "/integrations/1/freshness",
     "/api/v1/objects?integration=1",
     "/api/v1/objects/suppliers?integration=1",
     "/api/v1/objects/suppliers/17?integration=1",

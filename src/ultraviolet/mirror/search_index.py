@@ -14,7 +14,6 @@ from sqlalchemy import (
     Connection,
     and_,
     bindparam,
-    exists,
     func,
     insert,
     literal,
@@ -69,17 +68,19 @@ def take(connection: Connection, catalog: Catalog, integration_id: int, limit: i
 
 
 def behind(connection: Connection) -> list[int]:
-    """Tell whose history goes on beyond the index."""
-    query = select(integrations.c.id).where(exists().where(beyond(integrations.c.id)))
-    return list(connection.execute(query).scalars())
+    """Tell whose history goes on beyond the index; the end of each is found by its index, else PostgreSQL reads them all."""
+    end = select(func.max(versions.c.seq)).where(versions.c.integration_id == integrations.c.id)
+    at = select(search_progress.c.seq).where(search_progress.c.integration_id == integrations.c.id)
+    known = func.coalesce(at.scalar_subquery(), 0)
+    return list(connection.execute(select(integrations.c.id).where(end.scalar_subquery() > known)).scalars())
 
 
-def beyond(integration_id: int | ColumnElement[int]) -> ColumnElement[bool]:
+def beyond(integration_id: int) -> ColumnElement[bool]:
     """Choose the versions of an integration that the index does not know of yet."""
     at = select(search_progress.c.seq).where(search_progress.c.integration_id == integration_id)
     return and_(
         versions.c.integration_id == integration_id,
-        versions.c.seq > func.coalesce(at.correlate(integrations).scalar_subquery(), 0),
+        versions.c.seq > func.coalesce(at.scalar_subquery(), 0),
     )
 
 
