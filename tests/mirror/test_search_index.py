@@ -22,6 +22,7 @@ def most_rows(plan: dict[str, Any]) -> float:
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 def test_a_history_is_not_read_to_learn_whether_the_index_is_behind_it(two_plants: Engine) -> None:
     with two_plants.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM integrations WHERE id = 2")
         connection.exec_driver_sql(VERSIONS)
         connection.exec_driver_sql(INDEXED)
     asked: list[tuple[str, Any]] = []
@@ -31,7 +32,7 @@ def test_a_history_is_not_read_to_learn_whether_the_index_is_behind_it(two_plant
         asked.append((statement, given))
 
     with two_plants.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("VACUUM ANALYZE")
+        connection.exec_driver_sql("ANALYZE")
         assert search_index.behind(connection) == []
         statement, given = asked[-1]
         explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
