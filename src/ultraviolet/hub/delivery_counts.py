@@ -46,6 +46,7 @@ class DeliveryCounts:
         if outcome != "taken":
             self._failed[url_id, outcome] = moment
         if self._keeping is None or self._keeping.done():
+            self._ending = asyncio.Event()
             self._keeping = asyncio.create_task(self._keep_on())
 
     async def close(self) -> None:
