@@ -5,9 +5,10 @@ Typer and pydantic would take 14 MB for as long as the hub runs, to read a handf
 
 import json
 import os
-import signal
 import sys
 from typing import Any, NoReturn
+
+from ultraviolet.begin_anew import begin_anew
 
 _OPTIONS = "ULTRAVIOLET_SERVE_OPTIONS"
 """Hands the options over, with the number of the process that is to take them; it is gone before anything else is started."""
@@ -15,11 +16,10 @@ _OPTIONS = "ULTRAVIOLET_SERVE_OPTIONS"
 
 def become_hub(options: dict[str, Any]) -> NoReturn:
     """Begin anew, with the same command line, as a hub with these options."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # that would end it until it has a handler again
     os.environ[_OPTIONS] = f"{os.getpid()} {json.dumps(options)}"
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  this very program
+    begin_anew()
 
 
 def is_hub() -> bool:

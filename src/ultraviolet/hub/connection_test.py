@@ -7,7 +7,7 @@ import msgspec
 
 from ultraviolet import times
 from ultraviolet.ion.catalog import Catalog, Resource
-from ultraviolet.ion.client import IonClient, Result
+from ultraviolet.ion.client import ALIVE, IonClient, Result
 from ultraviolet.ion.documents import Offered
 from ultraviolet.ion.problems import IonError
 
@@ -101,7 +101,7 @@ async def _viewer(client: IonClient, findings: list[Finding]) -> Viewer | None:
 
 
 async def _offered(client: IonClient, findings: list[Finding]) -> Offered | None:
-    result = await client.execute("{ __typename }")
+    result = await client.execute(ALIVE)
     if result.errors:
         findings.append(
             Finding(

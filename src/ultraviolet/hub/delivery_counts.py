@@ -102,9 +102,8 @@ def _write(
     if rows:
         connection.execute(_COUNT, rows)
     refused = _refused(counts)
-    for url in sorted(
-        {url for url, _ in failed}
-    ):  # in one order, so that processes do not lock each other out
+    # In one order, so that processes do not lock each other out.
+    for url in sorted({url for url, _ in failed}):
         moments = {outcome: at for (one, outcome), at in failed.items() if one == url}
         if url in refused:
             given = {"url": url, "count": refused[url], "at": moments["wrong_signature"]}

@@ -83,7 +83,9 @@ class Door:
         for kept in batch:
             if kept.resource in self._failed:
                 self._end(kept, self._failed[kept.resource])
-        batch = [kept for kept in batch if not kept.done.done()]
+        batch = [kept for kept in batch if kept.resource not in self._failed]
+        if not batch:
+            return
         try:
             await self._apply(batch)
         except Exception as error:  # noqa: BLE001  who waits raises it

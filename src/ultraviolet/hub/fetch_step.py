@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from datetime import datetime
 from typing import Any, Literal
 
@@ -104,28 +105,21 @@ class Step:
         await self._end("done", None)
 
     async def _read_all(self, left: Left, started: str, origin: Origin, *, dated: bool) -> None:
-        """Read by key, while what was read waits at the door; the next page is on its way meanwhile."""
-        read, cursor, begun = self._site.reader.next_page, left.cursor, left.started_at is not None
-        coming = asyncio.create_task(read(self._resource, cursor, origin))
+        """Read by key, while what was read waits at the door."""
+        cursor, begun = left.cursor, left.started_at is not None
         kept: asyncio.Future[None] | None = None
         try:
-            more = True
-            while more:
-                page = await coming
-                more = page.more
-                if more and page.last:
-                    coming = asyncio.create_task(read(self._resource, page.last.id, origin))
-                newest = None if begun or not dated else await self._newest(page, started)
-                first, begun = not begun, True
-                cursor = page.last.id if page.last else cursor
-                work = self._whole(started, left.mark.updated, newest, first=first, last=not more)
-                kept = await self._keep(page, cursor, total=left.cursor is None and first, also=work)
+            async with aclosing(self._site.reader.pages(self._resource, cursor, origin)) as pages:
+                async for page in pages:
+                    newest = None if begun or not dated else await self._newest(page, started)
+                    first, begun = not begun, True
+                    cursor = page.last.id if page.last else cursor
+                    work = self._whole(started, left.mark.updated, newest, first=first, last=not page.more)
+                    kept = await self._keep(page, cursor, total=left.cursor is None and first, also=work)
         except Exception:
             if kept:
                 await kept  # it would set the step to reading again after its end
             raise
-        finally:
-            coming.cancel()
         if kept:
             await kept
 

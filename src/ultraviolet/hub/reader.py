@@ -1,15 +1,16 @@
 """Reading ION: pages by key, pages by change, objects by id; every answer becomes observations."""
 
+import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from ultraviolet.ion import documents
 from ultraviolet.ion.catalog import Catalog, Resource
-from ultraviolet.ion.client import Result, Retries, Variables
+from ultraviolet.ion.client import ALIVE, Result, Retries, Variables
 from ultraviolet.ion.documents import Offered
 from ultraviolet.ion.problems import IonError, IonRefusedError
 from ultraviolet.mirror.observation import Observation, Origin, Ref
@@ -116,6 +117,20 @@ class Reader:
             self._size = max(self._size, min(2 * size, self._largest))
         return page
 
+    async def pages(self, resource: Resource, after: str | None, origin: Origin) -> AsyncGenerator[Page]:
+        """Read page after page behind a key; the next one is on its way while one is used. Who leaves early closes it."""
+        coming = asyncio.create_task(self.next_page(resource, after, origin))
+        try:
+            more = True
+            while more:
+                page = await coming
+                more = page.more
+                if more and page.last:
+                    coming = asyncio.create_task(self.next_page(resource, page.last.id, origin))
+                yield page
+        finally:
+            coming.cancel()
+
     async def changes(
         self, resource: Resource, filters: dict[str, Any] | None, origin: Origin, first: int = PAGE
     ) -> Page:
@@ -151,7 +166,7 @@ class Reader:
 
     async def answers(self) -> None:
         """Ask what costs nothing; raises what keeps ION from answering at all."""
-        await self.client.execute("query Alive { __typename }", retries=ONCE)
+        await self.client.execute(ALIVE, retries=ONCE)
 
     async def by_ids(self, refs: Iterable[Ref], origin: Origin, retries: Retries | None = None) -> Answer:
         """Read objects of several resources in one request; an id that ION does not give is seen to be absent."""

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -155,18 +156,10 @@ class _Comparison:
         await self._set(state="done")
 
     async def _all(self, cursor: str | None) -> None:
-        """Compare page by page; the next one is on its way meanwhile."""
-        read, after = self._site.reader.next_page, cursor or ("0" if self._numbered else "")
-        coming = asyncio.create_task(read(self._resource, after or None, _ORIGIN))
-        try:
-            more: str | None = after
-            while more is not None:
-                page = await coming
-                if page.more and page.last:
-                    coming = asyncio.create_task(read(self._resource, page.last.id, _ORIGIN))
-                more = await self._compare(page, more, ranges=0)
-        finally:
-            coming.cancel()
+        after = cursor or ("0" if self._numbered else "")
+        async with aclosing(self._site.reader.pages(self._resource, after or None, _ORIGIN)) as pages:
+            async for page in pages:
+                after = await self._compare(page, after, ranges=0) or after
 
     async def _sample(self, ranges: int) -> None:
         for _ in range(ranges):

@@ -175,9 +175,8 @@ class Catalog:
         if names is None:
             return self
         chosen = frozenset(names)
-        if (
-            chosen not in self._narrower
-        ):  # made once for each choice: many integrations may have made the same
+        if chosen not in self._narrower:
+            # Once for each choice: many integrations may have made the same.
             self._narrower[chosen] = Catalog(self.resources, self._types, chosen)
         return self._narrower[chosen]
 

@@ -44,6 +44,8 @@ class Retries(msgspec.Struct, frozen=True):
     whole_time: float = 120.0
 
 
+ALIVE = "query Alive { __typename }"
+"""Costs ION nothing."""
 PROMPT = Retries(attempts=3, first_wait=0.3, whole_time=5.0)
 """To learn whether somebody answers: a second or two where nobody listens, one time-out where nobody says a word."""
 
@@ -87,7 +89,7 @@ class IonClient:
     async def look(self) -> None:
         """Ask what costs nothing, where somebody waits: raises an IonError soon where nobody answers; what follows is patient."""
         with suppress(IonRateLimitedError):
-            await self.execute("query Alive { __typename }", retries=PROMPT)
+            await self.execute(ALIVE, retries=PROMPT)
 
     async def execute(
         self,

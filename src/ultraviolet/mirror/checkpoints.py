@@ -54,10 +54,8 @@ class Checkpoints:
         self._due = False
         try:
             self._checkpoint()
-        except (
-            SQLAlchemyError,
-            RuntimeError,
-        ) as error:  # the disk fails, which whoever writes says; or all ends
+        except (SQLAlchemyError, RuntimeError) as error:
+            # The disk fails, which whoever writes says; or all ends.
             log.warning("store.no_checkpoint", error=str(error))
 
     def _checkpoint(self) -> None:

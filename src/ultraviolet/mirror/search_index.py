@@ -70,18 +70,19 @@ def take(connection: Connection, catalog: Catalog, integration_id: int, limit: i
 def behind(connection: Connection) -> list[int]:
     """Tell whose history goes on beyond the index; the end of each is found by its index, else PostgreSQL reads them all."""
     end = select(func.max(versions.c.seq)).where(versions.c.integration_id == integrations.c.id)
-    at = select(search_progress.c.seq).where(search_progress.c.integration_id == integrations.c.id)
-    known = func.coalesce(at.scalar_subquery(), 0)
-    return list(connection.execute(select(integrations.c.id).where(end.scalar_subquery() > known)).scalars())
+    query = select(integrations.c.id).where(end.scalar_subquery() > _known(integrations.c.id))
+    return list(connection.execute(query).scalars())
 
 
 def beyond(integration_id: int) -> ColumnElement[bool]:
     """Choose the versions of an integration that the index does not know of yet."""
+    return and_(versions.c.integration_id == integration_id, versions.c.seq > _known(integration_id))
+
+
+def _known(integration_id: int | ColumnElement[int]) -> ColumnElement[int]:
+    """Give the number of the last version that the index knows of."""
     at = select(search_progress.c.seq).where(search_progress.c.integration_id == integration_id)
-    return and_(
-        versions.c.integration_id == integration_id,
-        versions.c.seq > func.coalesce(at.scalar_subquery(), 0),
-    )
+    return func.coalesce(at.scalar_subquery(), 0)
 
 
 def may_say(

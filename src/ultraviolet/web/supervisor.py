@@ -20,6 +20,7 @@ from typing import NamedTuple
 import structlog
 from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType]
 
+from ultraviolet.begin_anew import begin_anew
 from ultraviolet.errors import ConflictError
 from ultraviolet.web import readiness
 
@@ -181,11 +182,10 @@ def given_socket() -> int | None:
 
 def hand_over(listening: int) -> None:
     """Become the program on disk as of now, with the same command line and the socket that listens; does not return."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # that would end it until it has a handler again
     os.dup2(listening, _FIRST_GIVEN)
     os.set_inheritable(_FIRST_GIVEN, True)
     os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  this very program
+    begin_anew()
 
 
 def own_command(*arguments: str) -> list[str]:
