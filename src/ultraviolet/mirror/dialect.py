@@ -414,10 +414,7 @@ def begin_log_anew(connection: Connection, patience: float) -> bool:
 
 
 def _postgresql(url: URL) -> Engine:
-    """Connect so that a server that is gone is noticed within seconds, never waited for.
-
-    Compiling a query takes PostgreSQL a tenth of a second, and none of ours runs as long.
-    """
+    """Connect so that a server that is gone is noticed within seconds, never waited for."""
     from psycopg.types.string import TextLoader  # noqa: PLC0415  costs 40 ms; only users of PostgreSQL pay
 
     given = {
@@ -427,7 +424,7 @@ def _postgresql(url: URL) -> Engine:
         "keepalives_interval": "2",
         "keepalives_count": "3",
         "tcp_user_timeout": "10000",
-        "options": "-c synchronous_commit=on -c timezone=UTC -c jit=off -c idle_in_transaction_session_timeout=60000",
+        "options": "-c synchronous_commit=on -c timezone=UTC -c idle_in_transaction_session_timeout=60000",
     }
     engine = create_engine(
         url,
