@@ -1,6 +1,5 @@
 """`apply`: full documents of some 500 bytes through the one door, with history, beside a bare upsert and history insert."""
 
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -10,9 +9,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select, text
 
-from bench.frame import Budget, Figure, Scale, expect, figure
+from bench.frame import Budget, Figure, Scale, expect, figure, on_each_store
 from bench.hooks_server import set_up
-from bench.stores import stores
+from bench.stores import NewDatabase
 from ultraviolet import times
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.settings import Settings
@@ -43,15 +42,10 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 def measure(scale: Scale) -> list[Figure]:
     """Apply the same documents through the door and past it, batch by batch in turn, on either store."""
-    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
-        return [
-            made
-            for store, new in found.items()
-            for made in _measured(store, Path(directory) / store, new, scale)
-        ]
+    return on_each_store(scale, _measured)
 
 
-def _measured(store: str, data: Path, new: Callable[[Path], str], scale: Scale) -> list[Figure]:
+def _measured(store: str, data: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
     data.mkdir()
     hub = Hub.open(Settings(data=data, database_url=new(data), public_url="http://127.0.0.1"))
     for name in ("through", "past"):
@@ -94,15 +88,20 @@ def _pass(hub: Hub, through: int, past: int, number: int, batches: int) -> tuple
 def _through(
     hub: Hub, integration: int, documents: Sequence[dict[str, Any]], number: int
 ) -> Callable[[Connection], object]:
+    seen = read_now(documents, first=number == 1)
+    return lambda connection: apply(connection, hub.catalog, integration, seen)
+
+
+def read_now(documents: Sequence[dict[str, Any]], *, first: bool) -> list[Observation]:
+    """Give what a fetch that reads these orders now observes."""
     moment = times.now()
-    origin = Origin("fetch", "1", first=number == 1)
-    seen = [
+    origin = Origin("fetch", "1", first=first)
+    return [
         Observation(
             RESOURCE, d["id"], "full", d, moment, origin, source_time=d["_updated"], read_started_at=moment
         )
         for d in documents
     ]
-    return lambda connection: apply(connection, hub.catalog, integration, seen)
 
 
 def _past(

@@ -1,9 +1,11 @@
 """Deliveries as ION sends them, of some 600 bytes, signed: what the hub's benchmarks are fed with."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from bench.frame import expect
 from bench.hooks_server import SECRET
-from bench.wire import written
+from bench.wire import Flood, flood, written
 from ultraviolet import times
 from ultraviolet.ion.deliveries import encode
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, sign
@@ -38,3 +40,10 @@ def requests(url: str, first: int, number: int, objects: int = 2000) -> list[byt
     """Write so many signed deliveries, each of an event of its own."""
     bodies = (body(first + i, objects) for i in range(number))
     return [written(url, content, {SIGNATURE_HEADER: sign(SECRET, content)}) for content in bodies]
+
+
+def acknowledged(url: str, sent: Sequence[bytes], connections: int, others: Sequence[str] = ()) -> Flood:
+    """Flood an address, and `others`, with written deliveries, all of which have to be acknowledged."""
+    found = flood(url, sent, connections, others)
+    expect("statuses and answers", ({200}, len(sent)), (found.statuses, len(found.delays)))
+    return found

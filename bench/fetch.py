@@ -71,9 +71,8 @@ def measure(scale: Scale) -> list[Figure]:
     with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
         folder = Path(directory)
         with running_local_ion(folder / "ion", ["--size", str(scale.of(OBJECTS, 100))], seconds=7200) as ion:
-            asyncio.run(
-                download(ion)
-            )  # so that ION has read its own database and these queries before, whoever comes first
+            # So that ION has read its own database and these queries before, whoever comes first.
+            asyncio.run(download(ion))
             return [
                 made
                 for store, new in found.items()
@@ -122,17 +121,22 @@ def fetch_everything(ion: LocalIonProcess, data: Path, new: NewDatabase) -> Run:
     address = new(data / "data")
     with ExitStack() as stack:
         hub = make_start_hub(stack, lambda _: data)(data=data / "data", store_url=address)
-        given = {"name": "bench", "api_url": ion.url, "auth_url": ion.url, "requests_per_second": RATE}
-        given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
-        integration = hub.api("POST", "/integrations", given)
+        integration = connect(hub, ion)
         deadline = time.monotonic() + LONGEST
-        while (fetched := over(hub, integration["id"])) is None:
+        while (fetched := over(hub, integration)) is None:
             expect("the fetch to be over in time", True, time.monotonic() < deadline)
             time.sleep(LOOK_EVERY)
         expect("state of the fetch", "done", fetched["state"])
         took = datetime.fromisoformat(fetched["finished_at"]) - datetime.fromisoformat(fetched["started_at"])
         processor, memory = processor_seconds(hub.child.process.pid), most_resident(hub.child.process.pid)
     return Run(took.total_seconds(), *_kept(address), processor, memory)
+
+
+def connect(hub: HubProcess, ion: LocalIonProcess) -> int:
+    """Add an integration, whose first fetch the hub begins by itself; gives its number."""
+    given = {"name": "bench: fetched", "api_url": ion.url, "auth_url": ion.url, "requests_per_second": RATE}
+    given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
+    return hub.api("POST", "/integrations", given)["id"]
 
 
 def over(hub: HubProcess, integration_id: int) -> dict[str, Any] | None:

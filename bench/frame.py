@@ -1,6 +1,8 @@
 """What a benchmark is given and gives: how much to measure; figures in pairs with their baseline, the budget each has, and the table of them all."""
 
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from statistics import median
 from typing import Literal
 
@@ -8,7 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bench.stores import Name
+from bench.stores import Name, NewDatabase, stores
 
 
 class LossyRunError(Exception):
@@ -106,6 +108,18 @@ def expect(what: str, expected: object, actual: object) -> None:
 
 
 Benchmark = Callable[[Scale], list[Figure]]
+
+
+def on_each_store(
+    scale: Scale, measured: Callable[[str, Path, NewDatabase, Scale], Iterable[Figure]]
+) -> list[Figure]:
+    """Measure on either store, each with a folder of its own, which is not made yet."""
+    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
+        return [
+            made
+            for store, new in found.items()
+            for made in measured(store, Path(directory) / store, new, scale)
+        ]
 
 
 def show(figures: Sequence[Figure], console: Console) -> None:

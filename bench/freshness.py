@@ -5,7 +5,6 @@ a change was given in ION, that change is visible. Afterwards every mirrored obj
 """
 
 import sqlite3
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -16,9 +15,9 @@ import msgspec
 from sqlalchemy import Connection, text
 from tests.conftest import HubProcess, make_start_hub, wait_for
 
-from bench.frame import Budget, Figure, Scale, expect, figure
+from bench.frame import Budget, Figure, Scale, expect, figure, on_each_store
 from bench.local_ion_changes import pace
-from bench.stores import NewDatabase, looking, stores
+from bench.stores import NewDatabase, looking
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 RATE = 100.0
@@ -44,12 +43,7 @@ class Run(msgspec.Struct):
 
 def measure(scale: Scale) -> list[Figure]:
     """Let the plant work in front of a hub that has fetched it, on either store."""
-    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
-        return [
-            made
-            for store, new in found.items()
-            for made in _measured(store, Path(directory) / store, new, scale)
-        ]
+    return on_each_store(scale, _measured)
 
 
 def _measured(store: str, folder: Path, new: NewDatabase, scale: Scale) -> list[Figure]:

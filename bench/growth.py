@@ -18,7 +18,7 @@ import msgspec
 import structlog
 from sqlalchemy import text, update
 
-from bench.apply import RESOURCE, document
+from bench.apply import RESOURCE, document, read_now
 from bench.deliveries import body
 from bench.fetch import RATE
 from bench.filled import INTEGRATION, SHARES, fill
@@ -38,7 +38,6 @@ from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.site import Site
 from ultraviolet.ion.documents import Offered
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, sign
-from ultraviolet.mirror.observation import Observation, Origin
 from ultraviolet.mirror.tables import watermarks
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 from ultraviolet.web.app import create_app
@@ -169,18 +168,12 @@ async def _apply_changed(mirror: Mirror, meter: "Meter") -> int:
 
 async def _apply(mirror: Mirror, meter: "Meter", ids: Sequence[int], *, first: bool) -> int:
     moment = times.now()
-    origin = Origin("fetch", "1", first=first)
     for start in range(0, len(ids), BATCH):
         documents = [
             document(id_, id_) | {"_updated": moment, "description": f"{id_} as of {moment}"}
             for id_ in ids[start : start + BATCH]
         ]
-        seen = [
-            Observation(
-                RESOURCE, d["id"], "full", d, moment, origin, source_time=moment, read_started_at=moment
-            )
-            for d in documents
-        ]
+        seen = read_now(documents, first=first)
         with meter:
             applied = await mirror.site.apply(seen)
         expect("objects that changed", len(seen), len(applied.changes))

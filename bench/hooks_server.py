@@ -55,6 +55,17 @@ def set_up(hub: Hub, name: str = NAME) -> str:
     return hub.store.write_now(made)
 
 
+def set_up_beside(data: Path, database: str, secret_key: str | None = None) -> str:
+    """Make an integration in a database of a hub that is another process, or none yet; gives the token."""
+    settings = Settings(
+        data=data, database_url=database, public_url="http://127.0.0.1", secret_key=secret_key
+    )
+    hub = Hub.open(settings)
+    token = set_up(hub)
+    hub.close()
+    return token
+
+
 async def _nowhere(_: Any, __: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body", "body": b""})

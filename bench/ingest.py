@@ -3,18 +3,17 @@
 The budget is for 64 connections. At 100 it is also told by the clock, to be set beside what others say of themselves.
 """
 
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
 import msgspec
 
-from bench.deliveries import requests
-from bench.frame import Budget, Figure, Scale, expect, figure
+from bench.deliveries import acknowledged, requests
+from bench.frame import Budget, Figure, Scale, expect, figure, on_each_store
 from bench.processes import Announced, announced, family_seconds, processor_seconds
-from bench.stores import NewDatabase, look, server_of, stores
-from bench.wire import Flood, flood
+from bench.stores import NewDatabase, look, server_of
+from bench.wire import Flood
 
 CONNECTIONS = 64
 MORE_CONNECTIONS = 100
@@ -25,7 +24,7 @@ COUNTS = "SELECT count(*), count(DISTINCT event_id) FROM events"
 
 
 class Turn(msgspec.Struct):
-    """One flood of one server."""
+    """One flood of a server, or of several processes of it."""
 
     flood: Flood
     processor: float
@@ -46,12 +45,7 @@ class Turn(msgspec.Struct):
 
 def measure(scale: Scale) -> list[Figure]:
     """Send both handlers the same deliveries, in turn, on either store."""
-    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
-        return [
-            made
-            for store, new in found.items()
-            for made in _measured(store, Path(directory) / store, new, scale)
-        ]
+    return on_each_store(scale, _measured)
 
 
 def _measured(store: str, data: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
@@ -87,11 +81,23 @@ def turn_of(
 ) -> Turn:
     """Send a server so many deliveries from a number on; `database` is the process of its database."""
     sent = requests(server.address, first, number)
-    before, before_there = processor_seconds(server.pid), family_seconds(database)
-    found = flood(server.address, sent, connections)
-    expect("statuses and answers", ({200}, number), (found.statuses, len(found.delays)))
-    spent, spent_there = processor_seconds(server.pid), family_seconds(database)
-    return Turn(found, spent - before, spent_there - before_there)
+    return turn([server.pid], database, lambda: acknowledged(server.address, sent, connections))
+
+
+def turn(servers: Sequence[int], database: int | None, flooded: Callable[[], Flood]) -> Turn:
+    """Flood, and tell what these processes and that of their database took for it."""
+
+    def spent() -> tuple[float, float]:
+        return sum(map(processor_seconds, servers)), family_seconds(database)
+
+    (before, before_there), found, (after, after_there) = spent(), flooded(), spent()
+    return Turn(found, after - before, after_there - before_there)
+
+
+def shares(turns: Sequence[Turn]) -> str:
+    """Tell what the sender, the hub and PostgreSQL had of a core."""
+    sender, hub, database = (median(turn.shares[n] for turn in turns) for n in range(3))
+    return f"sender had {sender:.0f} % of a core, the hub {hub:.0f} %, PostgreSQL {database:.0f} %"
 
 
 def _budgeted(store: str, turns: Sequence[tuple[Turn, Turn]]) -> list[Figure]:
@@ -118,7 +124,6 @@ def _budgeted(store: str, turns: Sequence[tuple[Turn, Turn]]) -> list[Figure]:
 
 
 def _by_the_clock(store: str, turns: Sequence[tuple[Turn, Turn]]) -> Figure:
-    sender, server, database = (median(kept.shares[n] for kept, _ in turns) for n in range(3))
     of_a_core = median(kept.of_a_core for kept, _ in turns)
     p99 = median(kept.flood.percentile(99) for kept, _ in turns) * 1000
     return figure(
@@ -127,6 +132,5 @@ def _by_the_clock(store: str, turns: Sequence[tuple[Turn, Turn]]) -> Figure:
         "deliveries/s",
         [kept.flood.rate for kept, _ in turns],
         baseline=[bare.flood.rate for _, bare in turns],
-        note=f"by the clock, p99 {p99:.0f} ms; of a core {of_a_core:,.0f}. The sender had {sender:.0f} % of a core, "
-        f"the hub {server:.0f} %, PostgreSQL {database:.0f} %; {KNOWN}",
+        note=f"by the clock, p99 {p99:.0f} ms; of a core {of_a_core:,.0f}. The {shares([kept for kept, _ in turns])}; {KNOWN}",
     )

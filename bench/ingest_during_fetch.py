@@ -10,20 +10,17 @@ from typing import Any
 
 from tests.conftest import HubProcess, make_start_hub, wait_for
 
-from bench.deliveries import requests
+from bench.deliveries import acknowledged, requests
+from bench.fetch import connect
 from bench.frame import Budget, Figure, Scale, expect, figure
-from bench.hooks_server import set_up
+from bench.hooks_server import set_up_beside
 from bench.ingest import CONNECTIONS, COUNTS
-from bench.stores import NewDatabase, look, stores
-from bench.wire import Flood, flood
-from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.settings import Settings
+from bench.stores import NewDatabase, look, looking, stores
+from bench.wire import Flood
+from ultraviolet.mirror import search_index
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 OBJECTS = 60_000
-
-INDEXED = """SELECT count(*) FROM integrations AS i WHERE (SELECT max(seq) FROM versions AS v WHERE v.integration_id = i.id)
-  > coalesce((SELECT seq FROM search_progress AS p WHERE p.integration_id = i.id), 0)"""
 
 
 def measure(scale: Scale) -> list[Figure]:
@@ -39,19 +36,15 @@ def _measured(ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, 
     data = folder / store / "data"
     data.mkdir(parents=True)
     address, number = new(data), scale.of(5000, CONNECTIONS * 2)
-    made = Hub.open(Settings(data=data, database_url=address, public_url="http://127.0.0.1"))
-    token = set_up(made)
-    made.close()
+    token = set_up_beside(data, address)
     runs: list[tuple[Flood, Flood]] = []
     with ExitStack() as stack:
         hub = make_start_hub(stack, lambda _: data)(data=data, store_url=address)
         url = f"{hub.url}/hooks/{token}"
-        given = {"name": "fetched", "api_url": ion.url, "auth_url": ion.url, "requests_per_second": 500}
-        given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
-        fetched = f"/integrations/{hub.api('POST', '/integrations', given)['id']}/fetches"
+        fetched = f"/integrations/{connect(hub, ion)}/fetches"
         for turn in range(scale.repeats + 1):
             wait_for(lambda: not _running(hub, fetched), 600, "no fetch")
-            wait_for(lambda: look(address, INDEXED) == (0,), 600, "the search index")
+            wait_for(lambda: not _unindexed(address), 600, "the search index")
             alone = _flood(url, 1 + 2 * turn * number, number)
             hub.api("POST", fetched, {"mode": "full"})
             runs.append((_flood(url, 1 + (2 * turn + 1) * number, number), alone))
@@ -84,9 +77,12 @@ def _figures(store: str, runs: list[tuple[Flood, Flood]]) -> list[Figure]:
 
 
 def _flood(url: str, first: int, number: int) -> Flood:
-    found = flood(url, requests(url, first, number), CONNECTIONS)
-    expect("statuses and answers", ({200}, number), (found.statuses, len(found.delays)))
-    return found
+    return acknowledged(url, requests(url, first, number), CONNECTIONS)
+
+
+def _unindexed(address: str) -> list[int]:
+    with looking(address) as connection:
+        return search_index.behind(connection)
 
 
 def _running(hub: HubProcess, fetches: str) -> bool:

@@ -11,35 +11,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-import msgspec
 from tests.conftest import HubProcess, make_start_hub
 
-from bench.deliveries import requests
+from bench.deliveries import acknowledged, requests
 from bench.frame import Budget, Figure, Scale, expect, figure
-from bench.hooks_server import set_up
-from bench.ingest import CONNECTIONS, COUNTS
-from bench.processes import family_seconds, processor_seconds
+from bench.hooks_server import set_up_beside
+from bench.ingest import CONNECTIONS, COUNTS, Turn, shares, turn
 from bench.stores import NewDatabase, look, server_of, stores
-from bench.wire import Flood, flood
-from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.settings import Settings
 
 PROCESSES = (1, 2, 4, 8)
 TWICE = 20
 KEY = "the key that all processes of a hub have"
-
-
-class Turn(msgspec.Struct):
-    """One flood of some processes."""
-
-    flood: Flood
-    processor: float
-    database: float
-
-    @property
-    def of_a_core(self) -> float:
-        """Deliveries for each second of the processes' own processor time."""
-        return len(self.flood.delays) / self.processor
 
 
 def measure(scale: Scale) -> list[Figure]:
@@ -52,10 +34,7 @@ def measure(scale: Scale) -> list[Figure]:
 
 def _measured(folder: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
     address, number = new(folder), scale.of(1500, 100)
-    settings = Settings(data=folder, database_url=address, public_url="http://127.0.0.1", secret_key=KEY)
-    made = Hub.open(settings)
-    token = set_up(made)
-    made.close()
+    token = set_up_beside(folder, address, KEY)
     counts = [count for count in PROCESSES if count <= max(2, max(PROCESSES) * scale.size)]
     turns: dict[int, list[Turn]] = {count: [] for count in counts}
     first = 1
@@ -83,23 +62,12 @@ def _turn(hubs: Sequence[HubProcess], token: str, first: int, number: int, datab
         for place, request in enumerate(requests(urls[0], first, number))
         for each in [request] * (2 if place % TWICE == 0 else 1)
     ]
-    before, before_there = _spent(hubs), family_seconds(database)
-    found = flood(urls[0], sent, CONNECTIONS * len(hubs), urls[1:])
-    spent, spent_there = _spent(hubs) - before, family_seconds(database) - before_there
-    expect("statuses and answers", ({200}, len(sent)), (found.statuses, len(found.delays)))
-    return Turn(found, spent, spent_there)
-
-
-def _spent(hubs: Sequence[HubProcess]) -> float:
-    return sum(processor_seconds(hub.child.process.pid) for hub in hubs)
+    pids = [hub.child.process.pid for hub in hubs]
+    return turn(pids, database, lambda: acknowledged(urls[0], sent, CONNECTIONS * len(hubs), urls[1:]))
 
 
 def _figure(count: int, turns: Sequence[Turn], of_one: Sequence[Turn]) -> Figure:
     clock, p99 = median(t.flood.rate for t in turns), median(t.flood.percentile(99) for t in turns) * 1000
-    sender, hubs, database = (
-        median(100 * spent(t) / t.flood.seconds for t in turns)
-        for spent in (lambda t: t.flood.processor, lambda t: t.processor, lambda t: t.database)
-    )
     return figure(
         f"ingest-processes: {count}",
         "postgresql",
@@ -107,6 +75,5 @@ def _figure(count: int, turns: Sequence[Turn], of_one: Sequence[Turn]) -> Figure
         [turn.of_a_core for turn in turns],
         baseline=[turn.of_a_core for turn in of_one] if count > 1 else (),
         budget=Budget("at least", 0.7) if count > 1 else None,
-        note=f"by the clock {clock:,.0f}/s, p99 {p99:.0f} ms; the sender had {sender:.0f} % of a core, "
-        f"the hub {hubs:.0f} %, PostgreSQL {database:.0f} %",
+        note=f"by the clock {clock:,.0f}/s, p99 {p99:.0f} ms; the {shares(turns)}",
     )

@@ -77,9 +77,8 @@ def _measured(ion: LocalIonProcess, store: str, data: Path, new: NewDatabase, sc
     hub = Hub.open(Settings(data=data / "hub", database_url=address, public_url="http://127.0.0.1"))
     set_up(hub, "plant 1")
     first = hub.store.read_now(lambda c: c.execute(select(integrations.c.id)).scalar_one())
-    hub.store.write_now(
-        lambda c: c.execute(delete(webhook_urls)) and None
-    )  # no receiver that would be put right
+    # No receiver that would be put right.
+    hub.store.write_now(lambda c: c.execute(delete(webhook_urls)) and None)
     hub.store.write_now(lambda c: _first(c, hub, ion, first))
     rest, repeats = max(1.0, REST * min(1.0, scale.size)), min(scale.repeats, 2)
     runs: dict[int, list[Run]] = {}

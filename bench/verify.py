@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.conftest import HubProcess, make_start_hub, wait_for
 
-from bench.fetch import RATE, download, over
+from bench.fetch import connect, download, over
 from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.stores import NewDatabase, stores
 from ultraviolet.testing import LocalIonProcess, running_local_ion
@@ -28,9 +28,7 @@ def _measured(ion: LocalIonProcess, store: str, data: Path, new: NewDatabase, sc
     (data / "data").mkdir(parents=True)
     with ExitStack() as stack:
         hub = make_start_hub(stack, lambda _: data)(data=data / "data", store_url=new(data / "data"))
-        given = {"name": "bench", "api_url": ion.url, "auth_url": ion.url, "requests_per_second": RATE}
-        given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
-        integration = hub.api("POST", "/integrations", given)["id"]
+        integration = connect(hub, ion)
         wait_for(lambda: over(hub, integration), 600, "the first fetch")
         runs = [(_compare(hub, integration), asyncio.run(download(ion))) for _ in range(scale.repeats)]
     for (_, objects), bare in runs:

@@ -3,7 +3,6 @@
 Beside it the handler that verifies and decodes and stores nothing, as for `ingest`; both for each second of processor time.
 """
 
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,18 +11,15 @@ from statistics import median
 from sqlalchemy import text
 from tests.conftest import make_start_hub
 
-from bench.deliveries import requests
-from bench.frame import Budget, Figure, Scale, expect, figure
-from bench.hooks_server import set_up
+from bench.deliveries import acknowledged, requests
+from bench.frame import Budget, Figure, Scale, expect, figure, on_each_store
+from bench.hooks_server import set_up_beside
 from bench.ingest import CONNECTIONS, turn_of
 from bench.processes import Announced, announced, processor_seconds
-from bench.stores import NewDatabase, look, looking, stores
-from bench.wire import flood
-from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.settings import Settings
+from bench.stores import NewDatabase, look, looking
 
 OBJECTS = 2000
-WAITING = text("SELECT count(*) FROM events WHERE applied_at IS NULL")
+WAITING = "SELECT count(*) FROM events WHERE applied_at IS NULL"
 HELD = """SELECT (SELECT count(*) FROM events), count(*), sum(version),
     (SELECT count(*) FROM versions WHERE resource = 'purchase_orders')
   FROM objects WHERE resource = 'purchase_orders'"""
@@ -31,18 +27,15 @@ HELD = """SELECT (SELECT count(*) FROM events), count(*), sum(version),
 
 def measure(scale: Scale) -> list[Figure]:
     """Send a hub and the bare handler the same deliveries, in turn, on either store."""
-    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
-        return [_measured(store, Path(directory) / store, new, scale) for store, new in found.items()]
+    return on_each_store(scale, _measured)
 
 
-def _measured(store: str, folder: Path, new: NewDatabase, scale: Scale) -> Figure:
+def _measured(store: str, folder: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
     number = scale.of(6000, CONNECTIONS * 2)
     data = folder / "data"
     data.mkdir(parents=True)
     address = new(data)
-    made = Hub.open(Settings(data=data, database_url=address, public_url="http://127.0.0.1"))
-    token = set_up(made)
-    made.close()
+    token = set_up_beside(data, address)
     figures: list[tuple[float, float, float]] = []
     with ExitStack() as stack:
         bare_arguments = ["bare", str(folder / "bare"), f"sqlite:///{folder / 'bare.db'}"]
@@ -54,24 +47,25 @@ def _measured(store: str, folder: Path, new: NewDatabase, scale: Scale) -> Figur
             core, clock = _until_visible(address, hooks, first, number)
             figures.append((core, clock, turn_of(bare, first, number).of_a_core))
         _check(address, number * len(figures))
-    return figure(
-        "visible",
-        store,
-        "deliveries/s of a core",
-        [core for core, _, _ in figures[1:]],
-        baseline=[bare for _, _, bare in figures[1:]],
-        budget=Budget("at least", 0.2),
-        note=f"{OBJECTS:,} objects; by the clock {median(clock for _, clock, _ in figures[1:]):,.0f}/s",
-    )
+    return [
+        figure(
+            "visible",
+            store,
+            "deliveries/s of a core",
+            [core for core, _, _ in figures[1:]],
+            baseline=[bare for _, _, bare in figures[1:]],
+            budget=Budget("at least", 0.2),
+            note=f"{OBJECTS:,} objects; by the clock {median(clock for _, clock, _ in figures[1:]):,.0f}/s",
+        )
+    ]
 
 
 def _until_visible(address: str, hooks: Announced, first: int, number: int) -> tuple[float, float]:
     sent = requests(hooks.address, first, number, OBJECTS)
     before, began = processor_seconds(hooks.pid), time.perf_counter()
-    found = flood(hooks.address, sent, CONNECTIONS)
-    expect("statuses and answers", ({200}, number), (found.statuses, len(found.delays)))
+    acknowledged(hooks.address, sent, CONNECTIONS)
     with looking(address) as database:
-        while database.execute(WAITING).scalar_one():
+        while database.execute(text(WAITING)).scalar_one():
             time.sleep(0.02)
     return number / (processor_seconds(hooks.pid) - before), number / (time.perf_counter() - began)
 
