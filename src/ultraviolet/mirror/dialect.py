@@ -375,10 +375,19 @@ _BUSY_TIMEOUT = 10_000
 """Milliseconds that SQLite waits for a lock of another process."""
 
 
-def _sqlite(url: URL) -> Engine:
+def one_writer(engine: Engine) -> Engine:
+    """Give SQLite's connection for all that is written.
+
+    A connection that did not write last has to read anew what it holds of the database. So one writes, and holds more.
+    """
+    return _sqlite(engine.url, connections=1, cache=24_000)
+
+
+def _sqlite(url: URL, *, connections: int = 8, cache: int = 4_000) -> Engine:
+    """Connect; each connection holds up to `cache` kB of pages."""
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, pool_size=8, max_overflow=8)
+    engine = create_engine(url, pool_size=connections, max_overflow=connections)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -388,7 +397,13 @@ def _sqlite(url: URL) -> Engine:
             # Before the first table, so that what is removed can be given back in small steps; and only then, because
             # this waits for whoever is writing.
             connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-24000", *_LOG):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"cache_size=-{cache}",
+            *_LOG,
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     return engine

@@ -41,6 +41,7 @@ class Store:
     def __init__(self, engine: Engine, *, readers: int = 4) -> None:
         self.engine = engine
         many = dialect.is_postgresql(engine)
+        self._written = engine if many else dialect.one_writer(engine)
         self._writers = ThreadPoolExecutor(dialect.WRITERS if many else 1, thread_name_prefix="store-writer")
         self._deliveries = (
             ThreadPoolExecutor(1, thread_name_prefix="store-deliveries") if many else self._writers
@@ -111,12 +112,13 @@ class Store:
             pool.shutdown()
         if self._checkpoints:
             self._checkpoints.stop()
+        self._written.dispose()
         self.engine.dispose()
 
     def _transaction(self, work: Callable[[Connection], T]) -> T:
         for attempt in range(_ATTEMPTS):
             try:
-                with self.engine.connect() as connection:
+                with self._written.connect() as connection:
                     dialect.begin_write(connection)
                     result = work(connection)
                     connection.commit()
