@@ -6,6 +6,7 @@ answer for all.
 
 from collections import Counter as Tally
 from collections.abc import Sequence
+from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -64,9 +65,14 @@ def spooled(count: int, size: int) -> None:
 
 def delivered(status: int, seconds: float = 0.0) -> None:
     """Count a delivery by how it was answered."""
-    _DELIVERIES.labels(_OUTCOMES.get(status, "other")).inc()
+    _outcome(status).inc()
     if status == 200:  # noqa: PLR2004
         _ACKNOWLEDGED.observe(seconds)
+
+
+@cache
+def _outcome(status: int) -> Counter:
+    return _DELIVERIES.labels(_OUTCOMES.get(status, "other"))
 
 
 def at_work(count: int) -> None:

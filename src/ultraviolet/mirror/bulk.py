@@ -6,7 +6,8 @@ piece: COPY where they are new, one JSON document where they change what is ther
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
+from itertools import chain
 from typing import Any, cast
 
 import msgspec
@@ -18,6 +19,8 @@ from ultraviolet.mirror.dialect import JSON, is_postgresql
 
 Tuples = Sequence[tuple[Any, ...]]
 
+_AT_ONCE = 100
+"""Rows in one statement of SQLite: for each statement Python's lock is given back, and waited for, once."""
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
 _POSTGRESQL = postgresql.dialect()
 
@@ -44,9 +47,9 @@ def add(connection: Connection, table: Table, columns: tuple[str, ...], rows: Tu
     if is_postgresql(connection):
         _copy(connection, f"COPY {table.name} ({', '.join(columns)}) FROM STDIN", rows)
     else:
-        marks = ", ".join("?" * len(columns))
-        statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"
-        connection.exec_driver_sql(statement, list(rows))
+        for start in range(0, len(rows), _AT_ONCE):
+            some = rows[start : start + _AT_ONCE]
+            connection.exec_driver_sql(_insert(table, columns, len(some)), tuple(chain.from_iterable(some)))
 
 
 def change(connection: Connection, table: Table, columns: tuple[str, ...], rows: Tuples) -> None:
@@ -65,6 +68,12 @@ def change(connection: Connection, table: Table, columns: tuple[str, ...], rows:
         connection.exec_driver_sql(_update_from_json(table, columns), {"rows": _json(document)})
     else:
         connection.exec_driver_sql(_update(table, columns), list(rows))
+
+
+@lru_cache(1024)
+def _insert(table: Table, columns: tuple[str, ...], rows: int) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
 
 
 @cache

@@ -30,6 +30,7 @@ from ultraviolet.mirror.dialect import address, make_engine, wait_for_turn
 from ultraviolet.mirror.store import Store, StoreUnavailableError
 from ultraviolet.web import readiness
 from ultraviolet.web.app import create_app
+from ultraviolet.web.delivery_protocol import DeliveryProtocol
 from ultraviolet.web.supervisor import (
     Supervisor,
     given_socket,
@@ -136,7 +137,7 @@ def serve(options: ServeOptions) -> None:
     config = uvicorn.Config(
         create_app(hub),
         loop="uvloop",
-        http="httptools",
+        http=DeliveryProtocol,
         access_log=False,
         log_level="warning",
         server_header=False,
