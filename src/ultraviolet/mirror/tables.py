@@ -146,6 +146,13 @@ events = Table(
         sqlite_where=text("outcome IS NULL"),
         postgresql_where=text("outcome IS NULL"),
     ),
+    Index(
+        "events_not_understood",
+        "integration_id",
+        "object_id",
+        sqlite_where=text("outcome = 'not_understood'"),
+        postgresql_where=text("outcome = 'not_understood'"),
+    ),
     comment="what ION told the hub, once each, raw",
     sqlite_autoincrement=True,
     **by_month("received_at"),
