@@ -36,6 +36,19 @@ def test_it_ends_in_order_when_asked_to(start_hub: Any) -> None:
     assert left == ["command line"]  # of this very command, which works on the database itself
 
 
+def test_a_folder_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for words in ("serve", "ion serve"):
+        command = [sys.executable, "-m", "ultraviolet", *words.split(), "--port", "0", "--data"]
+        data = tmp_path / "file" / "data"
+
+        done = subprocess.run([*command, data], capture_output=True, text=True, timeout=60, check=False)
+
+        assert done.returncode == 2
+        assert f"{data} cannot be written by user" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_without_a_running_hub_commands_work_on_its_database(
     start_hub: Any, local_ion: Any, wait: Any
 ) -> None:

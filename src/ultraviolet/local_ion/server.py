@@ -16,6 +16,7 @@ import uvicorn
 from litestar import Litestar
 
 from ultraviolet.errors import InvalidError
+from ultraviolet.folders import own_folder
 from ultraviolet.local_ion.app import Edge, create_app
 from ultraviolet.local_ion.callers import Credentials, credentials_of, first_key
 from ultraviolet.local_ion.clock import Clock
@@ -129,7 +130,7 @@ class Process:
 
 def serve(options: ServeOptions) -> None:
     """Run a local ION until SIGTERM or SIGINT; credentials are fixed by ION_CLIENT_ID and ION_CLIENT_SECRET."""
-    options.data.mkdir(parents=True, exist_ok=True)
+    own_folder(options.data)
     with listening(options.host, options.port) as listener:
         options = msgspec.structs.replace(options, port=listener.getsockname()[1])
         process = Process(options, credentials_of(os.environ))
