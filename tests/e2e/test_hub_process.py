@@ -49,6 +49,13 @@ def test_a_folder_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> Non
         assert "Traceback" not in done.stderr
 
 
+def test_a_hub_that_listens_everywhere_is_announced_where_it_can_be_opened(start_hub: Any) -> None:
+    hub = start_hub("--host", "0.0.0.0")
+
+    port = hub.url.rsplit(":", 1)[1]
+    assert json.loads((hub.data / "hub.json").read_text())["url"] == f"http://127.0.0.1:{port}"
+
+
 def test_without_a_running_hub_commands_work_on_its_database(
     start_hub: Any, local_ion: Any, wait: Any
 ) -> None:

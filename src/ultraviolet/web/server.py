@@ -47,6 +47,8 @@ every 700 took an eighth of the time of a fetch."""
 _DRAIN = 1.0
 """Seconds in which whoever is connected may still send a request, and learns that there will be no other."""
 
+_NEAR = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  compared, not bound
+
 log = structlog.get_logger()
 
 
@@ -63,8 +65,13 @@ class ServeOptions(msgspec.Struct, frozen=True):
 
     @property
     def url(self) -> str:
-        """The address of the hub on this machine."""
+        """The address the hub listens on."""
         return f"http://{self.host}:{self.port}"
+
+    @property
+    def near(self) -> str:
+        """The address to open on this machine, also where the hub listens on all of them."""
+        return f"http://{_NEAR.get(self.host, self.host)}:{self.port}"
 
 
 class _Server(uvicorn.Server):
@@ -152,7 +159,7 @@ def serve(options: ServeOptions) -> None:
     else:
         signal.signal(signal.SIGHUP, server.replace if replaces_on_hangup() else server.handle_exit)
     kept = os.dup(listening.fileno())
-    with nullcontext() if options.fd is not None else announced(hub, options.url):
+    with nullcontext() if options.fd is not None else announced(hub, options.near):
         try:
             server.run([listening])
         finally:
@@ -183,7 +190,7 @@ def _supervise(options: ServeOptions, settings: Settings, listening: socket.sock
     hub = _open(settings, options.role)
     given = ["--host", options.host, "--port", str(options.port), "--data", str(options.data)]
     command = own_command("serve", *given, "--role", options.role, "--workers", "1")
-    with announced(hub, options.url), listening:
+    with announced(hub, options.near), listening:
         listening.set_inheritable(True)
         hub.close()
         Supervisor(command, options.workers, listening).run()
