@@ -26,11 +26,13 @@ from ultraviolet.hub.duties import Role
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.secrets import new_token
 from ultraviolet.hub.settings import Settings
+from ultraviolet.in_time import end_within
 from ultraviolet.mirror.dialect import address, make_engine, wait_for_turn
 from ultraviolet.mirror.store import Store, StoreUnavailableError
 from ultraviolet.web import readiness
 from ultraviolet.web.app import create_app
 from ultraviolet.web.supervisor import (
+    PATIENCE,
     Supervisor,
     given_socket,
     hand_over,
@@ -113,6 +115,11 @@ class _Server(uvicorn.Server):
         while self.server_state.connections and time.monotonic() < ends:  # noqa: ASYNC110  uvicorn has no event for it
             await asyncio.sleep(_LOOK_EVERY)
         await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in order, or else in time."""
+        end_within(PATIENCE)
+        super().handle_exit(sig, frame)
 
     def replace(self, _number: int, _frame: FrameType | None) -> None:
         """Let the program on disk go on from here, if it starts at all."""
