@@ -185,10 +185,17 @@ def _allow_connections() -> None:
 
 def _open(settings: Settings, role: Role) -> Hub:
     """Open the hub, and wait for its database where that is still starting."""
+    # Until there is something to end in order; the first process of a container would not be ended by it else.
+    signal.signal(signal.SIGTERM, _end_before_it_began)
     for attempt in stamina.retry_context(on=StoreUnavailableError, timeout=60, attempts=None, wait_max=2):
         with attempt:
             return Hub.open(settings, role)
     raise AssertionError
+
+
+def _end_before_it_began(_number: int, _frame: FrameType | None) -> None:
+    end_within(1)
+    raise SystemExit(0)
 
 
 def _supervise(options: ServeOptions, settings: Settings, listening: socket.socket) -> None:
