@@ -48,8 +48,8 @@ limitations: setup ## Measure the four documented limitations, with healing on a
 first-minutes: setup ## Walk a new user's first minutes in a fresh clone and a real browser, and time each step
 	$(BIN)/python -m tests.first_minutes
 
-deploy-check: setup ## Do what the Dockerfile says without Docker, then start what it made and stop it
-	$(BIN)/python -m tests.image
+deploy-check: setup ## Build the image and run it with podman or docker; without them, do what the Dockerfile says
+	$(BIN)/python -m tests.container
 
 screenshots: setup ## Make the screenshots in docs/screenshots from a small demo
 	$(BIN)/python tests/screenshots.py

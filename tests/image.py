@@ -1,6 +1,6 @@
 """Do what the Dockerfile says without Docker, as far as a machine can, and start and stop what it made.
 
-Run by `make deploy-check`. Every path is moved under a folder of its own. A virtual environment of this Python stands for
+Run by `make deploy-check` where neither podman nor docker can (`tests/container.py`). Every path is moved under a folder of its own. A virtual environment of this Python stands for
 the base image; the steps of the last stage, which need the base image and root, are printed and not done; who runs it is
 whoever runs this, so instead of being forbidden, writing outside the volume is looked for.
 """

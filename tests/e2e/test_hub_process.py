@@ -1,12 +1,15 @@
 """The hub as a process: the key of its environment, an orderly end, and a command line that needs no running hub."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ultraviolet.cli.children import free_port
 
 
 @pytest.mark.parametrize("way", ["ULTRAVIOLET_ADMIN_KEY", "ULTRAVIOLET_ADMIN_KEY_FILE"])
@@ -34,6 +37,38 @@ def test_it_ends_in_order_when_asked_to(start_hub: Any) -> None:
     assert not (hub.data / "hub.json").exists()
     left = [key["name"] for key in json.loads(hub.cli("key", "list", "--json").stdout)]
     assert left == ["command line"]  # of this very command, which works on the database itself
+
+
+def test_it_ends_in_order_while_it_waits_for_its_database(tmp_path: Path) -> None:
+    nowhere = os.environ | {"ULTRAVIOLET_DATABASE_URL": f"postgresql://u@127.0.0.1:{free_port()}/hub"}
+    command = [sys.executable, "-m", "ultraviolet", "serve", "--port", "0", "--data", str(tmp_path)]
+    with subprocess.Popen(command, env=nowhere, stderr=subprocess.PIPE) as waiting:
+        assert waiting.stderr
+        assert b"retry_scheduled" in waiting.stderr.readline()
+
+        waiting.terminate()
+
+        assert waiting.wait(10) == 0
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for words in ("serve", "ion serve"):
+        command = [sys.executable, "-m", "ultraviolet", *words.split(), "--port", "0", "--data"]
+        data = tmp_path / "file" / "data"
+
+        done = subprocess.run([*command, data], capture_output=True, text=True, timeout=60, check=False)
+
+        assert done.returncode == 2
+        assert f"{data} cannot be written by user" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_hub_that_listens_everywhere_is_announced_where_it_can_be_opened(start_hub: Any) -> None:
+    hub = start_hub("--host", "0.0.0.0")
+
+    port = hub.url.rsplit(":", 1)[1]
+    assert json.loads((hub.data / "hub.json").read_text())["url"] == f"http://127.0.0.1:{port}"
 
 
 def test_without_a_running_hub_commands_work_on_its_database(

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from ultraviolet import times
 from ultraviolet.errors import ConflictError, InvalidError
+from ultraviolet.folders import own_folder
 from ultraviolet.hub import (
     audit,
     event_files,
@@ -117,9 +118,10 @@ class Hub:
     def open(cls, settings: Settings, role: Role = "all") -> Self:
         """Open the database, bring it up to date, and read the contract.
 
-        Raises InvalidError for a role that needs other processes, where the database is for one.
+        Raises InvalidError for a role that needs other processes, where the database is for one, and where the data
+        cannot be kept.
         """
-        settings.data.mkdir(parents=True, exist_ok=True)
+        own_folder(settings.data)
         secrets = Secrets.from_settings(settings)
         if role != "all" and not dialect.address(settings.database_url).drivername.startswith("postgresql"):
             raise InvalidError(f"Role {role} needs PostgreSQL: a hub on SQLite is one process, of role all")

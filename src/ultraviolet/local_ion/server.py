@@ -10,12 +10,15 @@ import threading
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 import uvicorn
 from litestar import Litestar
 
 from ultraviolet.errors import InvalidError
+from ultraviolet.folders import own_folder
+from ultraviolet.in_time import end_within
 from ultraviolet.local_ion.app import Edge, create_app
 from ultraviolet.local_ion.callers import Credentials, credentials_of, first_key
 from ultraviolet.local_ion.clock import Clock
@@ -33,6 +36,8 @@ from ultraviolet.local_ion.snapshots import Snapshots
 from ultraviolet.local_ion.tls import Certificates, certificates
 
 THREADS = 8
+_PATIENCE = 8
+"""Seconds in which it has ended when told to; a container is given ten where nothing else is said."""
 ADDRESS_FILE = "local-ion.json"
 """Where a running local ION says its address, in its data directory."""
 
@@ -57,6 +62,15 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
         """The address to open in a browser on this machine."""
         host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104  compared, not bound
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+
+class _Server(uvicorn.Server):
+    """Ends in time: a receiver whose name nobody knows any more holds it no longer than a stop may take."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in order, or else in time."""
+        end_within(_PATIENCE)
+        super().handle_exit(sig, frame)
 
 
 class Process:
@@ -129,7 +143,7 @@ class Process:
 
 def serve(options: ServeOptions) -> None:
     """Run a local ION until SIGTERM or SIGINT; credentials are fixed by ION_CLIENT_ID and ION_CLIENT_SECRET."""
-    options.data.mkdir(parents=True, exist_ok=True)
+    own_folder(options.data)
     with listening(options.host, options.port) as listener:
         options = msgspec.structs.replace(options, port=listener.getsockname()[1])
         process = Process(options, credentials_of(os.environ))
@@ -144,7 +158,7 @@ def serve(options: ServeOptions) -> None:
             ssl_certfile=found and found.certificate,
             ssl_keyfile=found and found.key,
         )
-        server = uvicorn.Server(config)
+        server = _Server(config)
         # uvicorn raises the signal again once it has stopped; an orderly end is not a death by signal.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, server.handle_exit)

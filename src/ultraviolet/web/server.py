@@ -26,12 +26,14 @@ from ultraviolet.hub.duties import Role
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.secrets import new_token
 from ultraviolet.hub.settings import Settings
+from ultraviolet.in_time import end_within
 from ultraviolet.mirror.dialect import address, make_engine, wait_for_turn
 from ultraviolet.mirror.store import Store, StoreUnavailableError
 from ultraviolet.web import readiness
 from ultraviolet.web.app import create_app
 from ultraviolet.web.delivery_protocol import DeliveryProtocol
 from ultraviolet.web.supervisor import (
+    PATIENCE,
     Supervisor,
     given_socket,
     hand_over,
@@ -47,6 +49,8 @@ _COLLECT = (20_000, 20, 50)
 every 700 took an eighth of the time of a fetch."""
 _DRAIN = 1.0
 """Seconds in which whoever is connected may still send a request, and learns that there will be no other."""
+
+_NEAR = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  compared, not bound
 
 log = structlog.get_logger()
 
@@ -64,8 +68,13 @@ class ServeOptions(msgspec.Struct, frozen=True):
 
     @property
     def url(self) -> str:
-        """The address of the hub on this machine."""
+        """The address the hub listens on."""
         return f"http://{self.host}:{self.port}"
+
+    @property
+    def near(self) -> str:
+        """The address to open on this machine, also where the hub listens on all of them."""
+        return f"http://{_NEAR.get(self.host, self.host)}:{self.port}"
 
 
 class _Server(uvicorn.Server):
@@ -107,6 +116,11 @@ class _Server(uvicorn.Server):
         while self.server_state.connections and time.monotonic() < ends:  # noqa: ASYNC110  uvicorn has no event for it
             await asyncio.sleep(_LOOK_EVERY)
         await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in order, or else in time."""
+        end_within(PATIENCE)
+        super().handle_exit(sig, frame)
 
     def replace(self, _number: int, _frame: FrameType | None) -> None:
         """Let the program on disk go on from here, if it starts at all."""
@@ -153,7 +167,7 @@ def serve(options: ServeOptions) -> None:
     else:
         signal.signal(signal.SIGHUP, server.replace if replaces_on_hangup() else server.handle_exit)
     kept = os.dup(listening.fileno())
-    with nullcontext() if options.fd is not None else announced(hub, options.url):
+    with nullcontext() if options.fd is not None else announced(hub, options.near):
         try:
             server.run([listening])
         finally:
@@ -172,10 +186,17 @@ def _allow_connections() -> None:
 
 def _open(settings: Settings, role: Role) -> Hub:
     """Open the hub, and wait for its database where that is still starting."""
+    # Until there is something to end in order; the first process of a container would not be ended by it else.
+    signal.signal(signal.SIGTERM, _end_before_it_began)
     for attempt in stamina.retry_context(on=StoreUnavailableError, timeout=60, attempts=None, wait_max=2):
         with attempt:
             return Hub.open(settings, role)
     raise AssertionError
+
+
+def _end_before_it_began(_number: int, _frame: FrameType | None) -> None:
+    end_within(1)
+    raise SystemExit(0)
 
 
 def _supervise(options: ServeOptions, settings: Settings, listening: socket.socket) -> None:
@@ -184,7 +205,7 @@ def _supervise(options: ServeOptions, settings: Settings, listening: socket.sock
     hub = _open(settings, options.role)
     given = ["--host", options.host, "--port", str(options.port), "--data", str(options.data)]
     command = own_command("serve", *given, "--role", options.role, "--workers", "1")
-    with announced(hub, options.url), listening:
+    with announced(hub, options.near), listening:
         listening.set_inheritable(True)
         hub.close()
         Supervisor(command, options.workers, listening).run()

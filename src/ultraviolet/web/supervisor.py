@@ -22,8 +22,11 @@ from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[
 
 from ultraviolet.begin_anew import begin_anew
 from ultraviolet.errors import ConflictError
+from ultraviolet.in_time import end_within
 from ultraviolet.web import readiness
 
+PATIENCE = 25
+"""Seconds in which a process has ended that was told to, of the thirty that whoever tells it is set to wait."""
 _PATIENCE = 15.0
 _TOO_SOON = 2.0
 """A process that ends sooner than this after its start is started again only after as long a pause."""
@@ -129,6 +132,7 @@ class Supervisor:
         mark_process_dead(child.process.pid, str(self._counts))
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        end_within(PATIENCE)
         self._stopping = True
 
     def _replace(self, _number: int, _frame: FrameType | None) -> None:

@@ -1,0 +1,17 @@
+"""The folder a process keeps its data in; that it cannot be written is said in words, as with a folder mounted for another user."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from ultraviolet.errors import InvalidError
+
+
+def own_folder(path: Path) -> None:
+    """Make it where it is not there; raises InvalidError where this process cannot write to it."""
+    with suppress(OSError):
+        path.mkdir(parents=True, exist_ok=True)
+    if not (path.is_dir() and os.access(path, os.W_OK)):
+        raise InvalidError(
+            f"{path.absolute()} cannot be written by user {os.geteuid()}: let it belong to that user, or name another with --data"
+        )
