@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import gc
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
@@ -123,12 +122,7 @@ class Hub:
         secrets = Secrets.from_settings(settings)
         if role != "all" and not dialect.address(settings.database_url).drivername.startswith("postgresql"):
             raise InvalidError(f"Role {role} needs PostgreSQL: a hub on SQLite is one process, of role all")
-        hub = cls(settings, Store.open(settings.database_url), load(), secrets, role)
-        # The contract stays: searching it for garbage again and again would stop everything for 20 ms. Once in a process,
-        # as what is garbage by then stays too.
-        if not gc.get_freeze_count():
-            gc.freeze()
-        return hub
+        return cls(settings, Store.open(settings.database_url), load(), secrets, role)
 
     @property
     def data(self) -> Path:
@@ -157,8 +151,8 @@ class Hub:
         if self.role != "web":
             keeper = retention.Keeper(self.store, self.changes)
             self._retention = asyncio.create_task(keeper.forever(), name="retention")
+            self._indexer.start()
         self._alarm.start()
-        self._indexer.start()
 
     async def stop(self) -> None:
         """Finish what has begun; what remains is in the tables."""
