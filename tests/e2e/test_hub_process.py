@@ -1,12 +1,15 @@
 """The hub as a process: the key of its environment, an orderly end, and a command line that needs no running hub."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ultraviolet.hub.secrets import SecretKeyError
 
 
 @pytest.mark.parametrize("way", ["ULTRAVIOLET_ADMIN_KEY", "ULTRAVIOLET_ADMIN_KEY_FILE"])
@@ -49,6 +52,40 @@ def test_without_a_running_hub_commands_work_on_its_database(
 
     assert [one["name"] for one in json.loads(listed.stdout)] == ["plant"]
     assert len(json.loads(shown.stdout)) > 5
+
+
+def serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Start a hub that does not get far."""
+    command = [sys.executable, "-m", "ultraviolet", "serve", "--port", "0", *options]
+    given = {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=given)
+
+
+def test_what_keeps_a_hub_from_starting_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    here, nowhere = str(tmp_path / "data"), str(file / "folder")
+    for done, code, says in (
+        (serve("--data", nowhere), 1, f"{nowhere} cannot be used: Not a directory"),
+        (serve("--data", here, "--spool", nowhere), 1, f"{nowhere} cannot be used"),
+        (serve("--data", here, ULTRAVIOLET_PUBLIC_URL="hub.example.com"), 2, "such as https://hub.example"),
+    ):
+        assert done.returncode == code, done.stderr
+        assert done.stderr.startswith("ultraviolet: ")
+        assert says in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert serve("--port", "65536").returncode == 2
+
+
+def test_another_secret_key_is_said_before_the_hub_begins(start_hub: Any, local_ion: Any) -> None:
+    hub = start_hub()
+    hub.connect(local_ion)
+    hub.child.stop()
+
+    done = serve("--data", str(hub.data), ULTRAVIOLET_SECRET_KEY="quite another secret key")
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [f"ultraviolet: {SecretKeyError.__doc__}"]
 
 
 def test_a_port_that_is_taken_is_said_before_anything_is_opened(hub: Any, tmp_path: Path) -> None:

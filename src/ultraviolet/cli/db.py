@@ -51,10 +51,11 @@ def check(*, data: Data = DATA, as_json: AsJson = False) -> None:
     """
     from ultraviolet.mirror.check import check as look
     from ultraviolet.mirror.dialect import begin_read, make_engine
+    from ultraviolet.mirror.store import in_words
 
     engine = make_engine(_existing(_url(data)))
     try:
-        with engine.connect() as connection:
+        with in_words(engine), engine.connect() as connection:
             begin_read(connection)
             findings = look(connection)
     finally:

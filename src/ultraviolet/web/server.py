@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from ultraviolet import traces
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub import access
+from ultraviolet.hub import access, webhook_urls
 from ultraviolet.hub.duties import Role
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.secrets import new_token
@@ -65,7 +65,8 @@ class ServeOptions(msgspec.Struct, frozen=True):
     @property
     def url(self) -> str:
         """The address of the hub on this machine."""
-        return f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
 
 class _Server(uvicorn.Server):
@@ -83,7 +84,9 @@ class _Server(uvicorn.Server):
         """Start, and say so."""
         await super().startup(sockets)
         gc.collect()
-        gc.freeze()  # what is there now stays, the application as well: no collection has to look through it again
+        # What is there now stays, the contract and the application: looking through it for garbage again and again would
+        # stop everything for 20 ms. Here alone, as what is garbage by then stays too.
+        gc.freeze()
         gc.set_threshold(*_COLLECT)
         readiness.tell("READY=1")
 
@@ -171,11 +174,19 @@ def _allow_connections() -> None:
 
 
 def _open(settings: Settings, role: Role) -> Hub:
-    """Open the hub, and wait for its database where that is still starting."""
+    """Open the hub, and wait for its database where that is still starting.
+
+    Raises SecretKeyError where this is not the key that its credentials are sealed with.
+    """
     for attempt in stamina.retry_context(on=StoreUnavailableError, timeout=60, attempts=None, wait_max=2):
         with attempt:
-            return Hub.open(settings, role)
+            return _checked(Hub.open(settings, role))
     raise AssertionError
+
+
+def _checked(hub: Hub) -> Hub:
+    hub.store.read_now(lambda connection: webhook_urls.active(connection, hub.secrets))
+    return hub
 
 
 def _supervise(options: ServeOptions, settings: Settings, listening: socket.socket) -> None:
