@@ -54,6 +54,19 @@ def test_without_a_running_hub_commands_work_on_its_database(
     assert len(json.loads(shown.stdout)) > 5
 
 
+def test_a_request_is_named_in_what_it_did_alone(start_hub: Any, local_ion: Any) -> None:
+    hub = start_hub()
+    hub.fetch(hub.connect(local_ion))
+
+    lines = (hub.data.parent / "hub.log").read_text().splitlines()
+    said = [json.loads(line) for line in lines if line.startswith("{")]
+
+    assert all("request_id" in line for line in said if line["event"] == "request.answered")
+    duties = [line for line in said if line["event"] == "fetch.finished"]
+    assert duties
+    assert not [line for line in duties if "request_id" in line]
+
+
 def serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Start a hub that does not get far."""
     command = [sys.executable, "-m", "ultraviolet", "serve", "--port", "0", *options]
