@@ -35,6 +35,7 @@ from ultraviolet.hub import (
 from ultraviolet.hub.alerts.alarm import Alarm
 from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
+from ultraviolet.hub.complaints import Complaint
 from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.controllers import Controllers
 from ultraviolet.hub.duties import Role, duties_of
@@ -405,6 +406,7 @@ class Hub:
         """Look each second whether there is something to do, and now and then whom for."""
         beaten = reloaded = time.monotonic()
         pause = _LOOK_AGAIN_FOR_DUTIES if self._messenger else _LOOK_AGAIN
+        complaint = Complaint("integrations.not_followed", "integrations.followed_again")
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), _LOOK_AGAIN_FOR_DUTIES)
@@ -420,8 +422,9 @@ class Hub:
                     await self._note_problems()
                 else:
                     await self._lookout.look(self.controllers, self._wake)
+                complaint.over()
             except StoreUnavailableError as error:
-                log.warning("integrations.not_followed", error=str(error))
+                complaint.failed(error)
                 await self._rest()  # another process may have the duties once the database is back
             except Exception as error:
                 log.warning("integrations.not_followed", error=str(error), exc_info=True)
