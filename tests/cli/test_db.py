@@ -1,6 +1,10 @@
 """`ultraviolet db`: from any store to any other, whole, while deliveries come."""
 
 import json
+import os
+import resource
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -70,6 +74,32 @@ def test_a_backup_is_one_file_and_comes_back_on_either_store(
         assert all(finding["well"] for finding in call("check", url=url))
         with pytest.raises(ConflictError, match="already"):
             call("restore", str(file), url=url)
+
+
+def test_a_backup_that_fails_leaves_nothing_that_looks_like_one(tmp_path: Path, postgresql: Any) -> None:
+    url = postgresql.new_database()
+    hub = opened(url, tmp_path)
+    run(Door(hub).deliver(*(body(number, name="x" * 1000) for number in range(1000))))
+    hub.close()
+    file = tmp_path / "backups" / "backup.db"
+    command = [sys.executable, "-m", "ultraviolet", "db", "backup", str(file)]
+    given: dict[str, Any] = {"capture_output": True, "text": True}
+    given["env"] = {**os.environ, "ULTRAVIOLET_DATABASE_URL": url}
+
+    full = subprocess.run(
+        command,
+        check=False,
+        **given,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000,) * 2),
+    )
+
+    assert full.returncode == 6
+    assert full.stderr.startswith("ultraviolet: It was not copied")
+    assert [*file.parent.iterdir()] == []
+    file.with_name("backup.db.part").write_text("of one that was killed")
+    assert subprocess.run(command, check=False, **given).returncode == 0
+    assert [*file.parent.iterdir()] == [file]
+    assert file.stat().st_mode & 0o077 == 0
 
 
 def test_a_hub_moves_to_postgresql_while_deliveries_come(tmp_path: Path, postgresql: Any) -> None:

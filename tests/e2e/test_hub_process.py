@@ -30,6 +30,7 @@ def test_a_key_of_the_environment_opens_the_api_while_it_is_set(
 
 def test_it_ends_in_order_when_asked_to(start_hub: Any) -> None:
     hub = start_hub()
+    assert hub.data.stat().st_mode & 0o077 == 0  # for nobody else on this machine
 
     hub.child.stop()
 

@@ -119,7 +119,7 @@ class Hub:
 
         Raises InvalidError for a role that needs other processes, where the database is for one.
         """
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)  # what it holds is a company's data
         secrets = Secrets.from_settings(settings)
         if role != "all" and not dialect.address(settings.database_url).drivername.startswith("postgresql"):
             raise InvalidError(f"Role {role} needs PostgreSQL: a hub on SQLite is one process, of role all")
