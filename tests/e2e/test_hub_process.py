@@ -2,8 +2,10 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,22 @@ def test_it_ends_in_order_when_asked_to(start_hub: Any) -> None:
     assert not (hub.data / "hub.json").exists()
     left = [key["name"] for key in json.loads(hub.cli("key", "list", "--json").stdout)]
     assert left == ["command line"]  # of this very command, which works on the database itself
+
+
+def test_while_it_ends_whoever_comes_is_refused_at_once(start_hub: Any, wait: Any) -> None:
+    hub = start_hub()
+    place = ("127.0.0.1", int(hub.url.rsplit(":", 1)[1]))
+
+    def refused() -> bool:
+        with suppress(ConnectionRefusedError), socket.create_connection(place):
+            return False
+        return True
+
+    with socket.create_connection(place):  # who is connected may still ask, for a second
+        hub.child.process.terminate()
+        wait(refused, 10, "it takes nobody any more")
+        assert hub.child.process.poll() is None
+    assert hub.child.process.wait(10) == 0
 
 
 def test_without_a_running_hub_commands_work_on_its_database(

@@ -72,8 +72,9 @@ class ServeOptions(msgspec.Struct, frozen=True):
 class _Server(uvicorn.Server):
     """Ends the live streams when asked to stop, as they would hold the process, and ends with its supervisor."""
 
-    def __init__(self, config: uvicorn.Config, hub: Hub, *, supervised: bool) -> None:
+    def __init__(self, config: uvicorn.Config, hub: Hub, kept: int, *, supervised: bool) -> None:
         super().__init__(config)
+        self._kept = kept
         self._hub = hub
         self._parent = os.getppid() if supervised else None
         self._replace = False
@@ -105,6 +106,10 @@ class _Server(uvicorn.Server):
         self._hub.changes.close()
         for server in self.servers:
             server.close()
+        if not self.hands_over:  # else whoever connects would wait for nothing, and be reset at the end
+            for listening in sockets or []:
+                listening.close()
+            os.close(self._kept)
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
         ends = time.monotonic() + _DRAIN
         while self.server_state.connections and time.monotonic() < ends:  # noqa: ASYNC110  uvicorn has no event for it
@@ -147,7 +152,8 @@ def serve(options: ServeOptions) -> None:
         forwarded_allow_ips=list(settings.trusted_proxies) or None,
         timeout_graceful_shutdown=5,
     )
-    server = _Server(config, hub, supervised=options.fd is not None)
+    kept = os.dup(listening.fileno())
+    server = _Server(config, hub, kept, supervised=options.fd is not None)
     # uvicorn raises the signal again once it has stopped; an orderly end is not a death by signal.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
@@ -155,7 +161,6 @@ def serve(options: ServeOptions) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is for the supervisor
     else:
         signal.signal(signal.SIGHUP, server.replace if replaces_on_hangup() else server.handle_exit)
-    kept = os.dup(listening.fileno())
     with nullcontext() if options.fd is not None else announced(hub, options.url):
         try:
             server.run([listening])
