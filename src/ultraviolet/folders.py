@@ -8,9 +8,12 @@ from ultraviolet.errors import InvalidError
 
 
 def own_folder(path: Path) -> None:
-    """Make it where it is not there; raises InvalidError where this process cannot write to it."""
+    """Make it where it is not there, for this user alone, as it holds a company's data.
+
+    Raises InvalidError where this process cannot write to it.
+    """
     with suppress(OSError):
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not (path.is_dir() and os.access(path, os.W_OK)):
         raise InvalidError(
             f"{path.absolute()} cannot be written by user {os.geteuid()}: let it belong to that user, or name another with --data"

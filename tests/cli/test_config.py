@@ -1,9 +1,11 @@
 """Settings as they are shown."""
 
+import re
 from pathlib import Path
 
 import msgspec
 
+import ultraviolet
 from ultraviolet.cli import config
 from ultraviolet.hub.settings import Settings
 
@@ -16,6 +18,14 @@ def test_every_setting_of_the_hub_is_shown() -> None:
     shown = {one.name for one in config.SETTINGS}
 
     assert {f"ULTRAVIOLET_{field.name.upper()}" for field in msgspec.structs.fields(Settings)} <= shown
+
+
+def test_every_setting_that_is_read_is_shown() -> None:
+    within = {"ULTRAVIOLET_SERVE_OPTIONS", "ULTRAVIOLET_CRASH_AT"}  # between processes, and for tests
+    sources = [path.read_text() for path in Path(ultraviolet.__path__[0]).rglob("*.py")]
+    read = {name for source in sources for name in re.findall(r'"(ULTRAVIOLET_[A-Z_]+)"', source)}
+
+    assert read - within == {one.name for one in config.SETTINGS if one.name.startswith("ULTRAVIOLET")}
 
 
 def test_a_secret_is_not_shown() -> None:

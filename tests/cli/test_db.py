@@ -1,6 +1,10 @@
 """`ultraviolet db`: from any store to any other, whole, while deliveries come."""
 
 import json
+import os
+import resource
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,10 +15,12 @@ from tests.door import Door, body, run
 from typer.testing import CliRunner
 
 from ultraviolet.cli import db
-from ultraviolet.errors import ConflictError, NotFoundError
+from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.settings import Settings
 from ultraviolet.mirror import dialect
+from ultraviolet.mirror.migrations import NewerTablesError
+from ultraviolet.mirror.store import StoreUnavailableError
 from ultraviolet.mirror.tables import events, integrations, versions
 
 KEY = "a key of sixteen characters"
@@ -70,6 +76,32 @@ def test_a_backup_is_one_file_and_comes_back_on_either_store(
             call("restore", str(file), url=url)
 
 
+def test_a_backup_that_fails_leaves_nothing_that_looks_like_one(tmp_path: Path, postgresql: Any) -> None:
+    url = postgresql.new_database()
+    hub = opened(url, tmp_path)
+    run(Door(hub).deliver(*(body(number, name="x" * 1000) for number in range(1000))))
+    hub.close()
+    file = tmp_path / "backups" / "backup.db"
+    command = [sys.executable, "-m", "ultraviolet", "db", "backup", str(file)]
+    given: dict[str, Any] = {"capture_output": True, "text": True}
+    given["env"] = {**os.environ, "ULTRAVIOLET_DATABASE_URL": url}
+
+    full = subprocess.run(
+        command,
+        check=False,
+        **given,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000,) * 2),
+    )
+
+    assert full.returncode == 6
+    assert full.stderr.startswith("ultraviolet: It was not copied")
+    assert [*file.parent.iterdir()] == []
+    file.with_name("backup.db.part").write_text("of one that was killed")
+    assert subprocess.run(command, check=False, **given).returncode == 0
+    assert [*file.parent.iterdir()] == [file]
+    assert file.stat().st_mode & 0o077 == 0
+
+
 def test_a_hub_moves_to_postgresql_while_deliveries_come(tmp_path: Path, postgresql: Any) -> None:
     old_url, new_url = f"sqlite:///{tmp_path / 'hub.db'}", postgresql.new_database()
     old = opened(old_url, tmp_path)
@@ -110,6 +142,32 @@ def test_check_finds_what_is_wrong(door: Door, store_url: str) -> None:
     wrong = [finding["what"] for finding in call("check", url=store_url) if not finding["well"]]
 
     assert wrong == ["every object has its current content in the history"]
+
+
+def test_tables_of_a_newer_release_are_left_alone(engine: Engine, store_url: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    for command in (["upgrade"], ["backup", "never.db"], ["copy", store_url]):
+        done = CliRunner().invoke(db.app, command, env={"ULTRAVIOLET_DATABASE_URL": store_url})
+        assert isinstance(done.exception, NewerTablesError), command
+    [tables] = call("check", url=store_url)
+    assert not tables["well"]
+    assert "newer release" in tables["detail"]
+    assert "upgrade" not in tables["detail"]
+
+
+def test_what_is_no_database_is_said_to_be_none(tmp_path: Path, postgresql: Any) -> None:
+    file = tmp_path / "letter.db"
+    file.write_text("Dear Sir or Madam")
+    with pytest.raises(InvalidError, match="file is not a database"):
+        call("check", url=f"sqlite:///{file}")
+    with pytest.raises(InvalidError, match="file is not a database"):
+        call("restore", str(file), url=f"sqlite:///{tmp_path / 'hub.db'}")
+    assert file.read_text() == "Dear Sir or Madam"
+    nowhere = postgresql.new_database().replace("/hub_", "/nowhere_")
+    with pytest.raises(StoreUnavailableError, match=r"nowhere_\d+. does not exist"):
+        call("check", url=nowhere)
 
 
 def test_upgrade_makes_the_tables(postgresql: Any) -> None:

@@ -131,6 +131,21 @@ def test_processes_behind_one_address_are_replaced(service: Any, postgresql: Any
     nothing_was_lost(hub, sent)
 
 
+def test_a_release_right_after_another_goes_in_everywhere(service: Any, postgresql: Any, wait: Any) -> None:
+    run = service(postgresql.new_database())
+    run.start("--workers", "2")
+    old = children(run.process.pid)
+    os.kill(run.process.pid, signal.SIGHUP)
+    between = wait(lambda: children(run.process.pid) - old, 30, "a successor was begun")
+
+    os.kill(run.process.pid, signal.SIGHUP)
+
+    outdated = old | between
+    wait(
+        lambda: len(now := children(run.process.pid)) == 2 and not now & outdated, 90, "the newest runs alone"
+    )
+
+
 def test_a_process_alone_hands_its_socket_to_its_successor(service: Any, wait: Any) -> None:
     run = service(None)
     hub = run.start()

@@ -2,14 +2,17 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ultraviolet.cli.children import free_port
+from ultraviolet.hub.secrets import SecretKeyError
 
 
 @pytest.mark.parametrize("way", ["ULTRAVIOLET_ADMIN_KEY", "ULTRAVIOLET_ADMIN_KEY_FILE"])
@@ -30,6 +33,7 @@ def test_a_key_of_the_environment_opens_the_api_while_it_is_set(
 
 def test_it_ends_in_order_when_asked_to(start_hub: Any) -> None:
     hub = start_hub()
+    assert hub.data.stat().st_mode & 0o077 == 0  # for nobody else on this machine
 
     hub.child.stop()
 
@@ -71,6 +75,22 @@ def test_a_hub_that_listens_everywhere_is_announced_where_it_can_be_opened(start
     assert json.loads((hub.data / "hub.json").read_text())["url"] == f"http://127.0.0.1:{port}"
 
 
+def test_while_it_ends_whoever_comes_is_refused_at_once(start_hub: Any, wait: Any) -> None:
+    hub = start_hub()
+    place = ("127.0.0.1", int(hub.url.rsplit(":", 1)[1]))
+
+    def refused() -> bool:
+        with suppress(ConnectionRefusedError), socket.create_connection(place):
+            return False
+        return True
+
+    with socket.create_connection(place):  # who is connected may still ask, for a second
+        hub.child.process.terminate()
+        wait(refused, 10, "it takes nobody any more")
+        assert hub.child.process.poll() is None
+    assert hub.child.process.wait(10) == 0
+
+
 def test_without_a_running_hub_commands_work_on_its_database(
     start_hub: Any, local_ion: Any, wait: Any
 ) -> None:
@@ -84,6 +104,52 @@ def test_without_a_running_hub_commands_work_on_its_database(
 
     assert [one["name"] for one in json.loads(listed.stdout)] == ["plant"]
     assert len(json.loads(shown.stdout)) > 5
+
+
+def test_a_request_is_named_in_what_it_did_alone(start_hub: Any, local_ion: Any) -> None:
+    hub = start_hub()
+    hub.fetch(hub.connect(local_ion))
+
+    lines = (hub.data.parent / "hub.log").read_text().splitlines()
+    said = [json.loads(line) for line in lines if line.startswith("{")]
+
+    assert all("request_id" in line for line in said if line["event"] == "request.answered")
+    duties = [line for line in said if line["event"] == "fetch.finished"]
+    assert duties
+    assert not [line for line in duties if "request_id" in line]
+
+
+def serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Start a hub that does not get far."""
+    command = [sys.executable, "-m", "ultraviolet", "serve", "--port", "0", *options]
+    given = {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=given)
+
+
+def test_what_keeps_a_hub_from_starting_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    here, nowhere = str(tmp_path / "data"), str(file / "folder")
+    for done, code, says in (
+        (serve("--data", here, "--spool", nowhere), 1, f"{nowhere} cannot be used"),
+        (serve("--data", here, ULTRAVIOLET_PUBLIC_URL="hub.example.com"), 2, "such as https://hub.example"),
+    ):
+        assert done.returncode == code, done.stderr
+        assert done.stderr.startswith("ultraviolet: ")
+        assert says in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert serve("--port", "65536").returncode == 2
+
+
+def test_another_secret_key_is_said_before_the_hub_begins(start_hub: Any, local_ion: Any) -> None:
+    hub = start_hub()
+    hub.connect(local_ion)
+    hub.child.stop()
+
+    done = serve("--data", str(hub.data), ULTRAVIOLET_SECRET_KEY="quite another secret key")
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [f"ultraviolet: {SecretKeyError.__doc__}"]
 
 
 def test_a_port_that_is_taken_is_said_before_anything_is_opened(hub: Any, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -112,6 +113,28 @@ def test_integrations_are_shared_and_a_page_hears_of_another_processs_work(
         lambda: web.find(f"/objects/suppliers/{made['id']}?integration={integration['id']}"), 5, "it is there"
     )
     assert found["fields"]["name"] == "seen in all processes"
+
+
+def test_what_a_killed_supervisor_left_goes_with_the_next_start(
+    start_hub: Any, postgresql: Any, tmp_path: Path
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    given = {"store_url": postgresql.new_database(), "TMPDIR": str(temporary)}
+    hub = start_hub("--workers", "2", **given)
+    [killed] = temporary.iterdir()
+    beside = start_hub("--workers", "2", data=hub.data.parent / "beside", **given)
+    [lives] = set(temporary.iterdir()) - {killed}
+    hub.child.process.kill()
+    hub.child.process.wait()
+
+    again = start_hub("--workers", "2", data=hub.data, **given)
+
+    assert not killed.exists()
+    assert lives.exists()
+    again.child.stop()
+    beside.child.stop()
+    assert [*temporary.iterdir()] == []
 
 
 @pytest.mark.parametrize("option", [("--workers", "2"), ("--role", "web")])

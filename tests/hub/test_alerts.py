@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,7 @@ def test_mail_goes_by_starttls_with_a_password(
     assert "certificate verify failed" in (untrusted.last_result or "")
     first, second = mailbox.messages
     assert first["subject"] == "[Ultraviolet] plant: Receiver “7” was deleted"
+    assert abs(parsedate_to_datetime(first["date"]) - present()) < timedelta(minutes=5)
     assert first["to"] == "ops@plant.example, night@plant.example"
     assert "Next: Run set-up again. http://hub.test/integrations/1" in first.get_content()
     assert "This is a test" in second["subject"]

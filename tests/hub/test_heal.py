@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from tests.hub.reading import TableIon, make_site, mark, open_store, row, select_all
 
 from ultraviolet.hub.heal import Healer
@@ -13,6 +14,7 @@ from ultraviolet.hub.site import Site
 from ultraviolet.ion.client import Result
 from ultraviolet.ion.problems import IonUnreachableError
 from ultraviolet.mirror.store import Store
+from ultraviolet.times import now
 
 PARTS = "parts"
 
@@ -164,6 +166,23 @@ def test_an_object_that_is_not_shown_any_more_is_kept_until_its_deletion_is_told
     assert {} == stale(store)
     (kept,) = select_all(store, "SELECT deleted_at FROM objects")
     assert kept.deleted_at
+
+
+def test_a_replica_that_lags_is_no_failure_until_it_lasts(store: Store) -> None:
+    ion = TableIon({PARTS: {1: row(1, _updated=now())}})
+    site = make_site(store, ion)
+    mark(store, PARTS, [1])
+    asyncio.run(heal(site))
+    ion.rows[PARTS][1] = row(1)
+    mark(store, PARTS, [1])
+    asyncio.run(heal(site))
+    assert [(1, None)] == [(row.attempts, row.error) for row in stale(store).values()]
+
+    store.write_now(
+        lambda c: c.execute(text("UPDATE stale SET attempts = 5, next_attempt_at = marked_at")) and None
+    )
+    asyncio.run(heal(site))
+    assert "older content" in stale(store)["1"].error
 
 
 def _poison(id_: int) -> Any:

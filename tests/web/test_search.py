@@ -77,21 +77,31 @@ def test_a_condition_on_a_text_is_looked_up_in_the_index(signed_in: Any, keep: C
     assert re.findall(r'id="object-(\d+)"', page) == ["2", "3"]
 
 
+async def follow(hub: Any, mine: set[int]) -> None:
+    """Let an indexer that has these integrations work until no history goes on beyond the index."""
+    indexer = Indexer(hub.store, hub.catalog, hub.changes, lambda: mine)
+    indexer.start()
+    while await hub.store.read(search_index.behind):  # noqa: ASYNC110  what is waited for is in the database
+        await asyncio.sleep(0.01)
+    await indexer.stop()
+
+
 def test_the_indexer_works_behind_a_running_hub(signed_in: Any, keep: Callable[..., None]) -> None:
     hub = signed_in.hub
-
-    async def follow() -> None:
-        indexer = Indexer(hub.store, hub.catalog, hub.changes, lambda: {1})
-        indexer.start()
-        while await hub.store.read(search_index.behind):  # noqa: ASYNC110  what is waited for is in the database
-            await asyncio.sleep(0.01)
-        await indexer.stop()
-
     keep("suppliers", {"id": 1, "name": "Gaskets"})
     hub.store.write_now(
         lambda c: fetch.request(c, 1, "full", "test")
     )  # to which it gives way, but not for ever
-    signed_in.runner.run(asyncio.wait_for(follow(), 20))
+    signed_in.runner.run(asyncio.wait_for(follow(hub, {1}), 20))
+    assert indexed(signed_in) == 0
+
+
+def test_an_integration_that_is_paused_is_indexed_too(signed_in: Any, keep: Callable[..., None]) -> None:
+    hub = signed_in.hub
+    keep("suppliers", {"id": 1, "name": "Gaskets"})
+    hub.store.write_now(lambda c: fetch.request(c, 1, "full", "test"))
+    signed_in.api("POST", "/integrations/1/pause")
+    signed_in.runner.run(asyncio.wait_for(follow(hub, set()), 5))
     assert indexed(signed_in) == 0
 
 

@@ -79,6 +79,8 @@ SETTINGS = (
     Setting("ION_AUTH_SERVER", "address of ION's sign-in, for `integration add`"),
     Setting("ION_CLIENT_ID", "API key of ION, for `integration add` and `ion serve`"),
     Setting("ION_CLIENT_SECRET", "its secret", secret=True),
+    Setting("ULTRAVIOLET_LOCAL_ION", "which local ION `ion` commands speak to", "http://127.0.0.1:8100"),
+    Setting("ULTRAVIOLET_CA_FILE", "authority these trust where it serves https", "that of SSL_CERT_FILE"),
 )
 
 

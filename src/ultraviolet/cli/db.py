@@ -51,10 +51,11 @@ def check(*, data: Data = DATA, as_json: AsJson = False) -> None:
     """
     from ultraviolet.mirror.check import check as look
     from ultraviolet.mirror.dialect import begin_read, make_engine
+    from ultraviolet.mirror.store import in_words
 
     engine = make_engine(_existing(_url(data)))
     try:
-        with engine.connect() as connection:
+        with in_words(engine), engine.connect() as connection:
             begin_read(connection)
             findings = look(connection)
     finally:
@@ -82,7 +83,18 @@ def backup(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
     """
     if file.exists():
         raise ConflictError(f"{file} exists already; give another name.")
-    _tell(_move(_existing(_url(data)), f"sqlite:///{file.absolute()}"), as_json=as_json)
+    # Under its name only once it is whole: what a failure or a kill leaves would look like the backup of an empty hub.
+    part = file.absolute().with_name(f"{file.name}.part")
+    source = _existing(_url(data))
+    _remove(part)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.touch(mode=0o600)
+    try:
+        moved = _move(source, f"sqlite:///{part}")
+        part.replace(file)
+    finally:
+        _remove(part)
+    _tell(moved, as_json=as_json)
 
 
 @app.command()
@@ -109,10 +121,16 @@ def copy(to: str, *, data: Data = DATA, as_json: AsJson = False) -> None:
 
 
 def _move(source: str, target: str, *, go_on: bool = False) -> "Moved":
+    from sqlalchemy.exc import OperationalError
+
+    from ultraviolet.mirror.store import StoreUnavailableError
     from ultraviolet.mirror.transfer import move
 
-    with _opened(source) as reading, _opened(target) as writing:
-        return move(reading, writing, go_on=go_on)
+    try:
+        with _opened(source) as reading, _opened(target) as writing:
+            return move(reading, writing, go_on=go_on)
+    except OperationalError as error:
+        raise StoreUnavailableError(f"It was not copied, nothing was kept: {error.orig}") from error
 
 
 @contextmanager
@@ -124,6 +142,12 @@ def _opened(url: str) -> "Generator[Engine]":
         yield store.engine
     finally:
         store.close()
+
+
+def _remove(file: Path) -> None:
+    """Remove an SQLite database and the files beside it."""
+    for ending in ("", "-wal", "-shm"):
+        file.with_name(file.name + ending).unlink(missing_ok=True)
 
 
 def _tell(moved: "Moved", *, as_json: bool) -> None:

@@ -9,6 +9,12 @@ from contextlib import contextmanager
 from ultraviolet.errors import UltravioletError
 
 
+class FileError(UltravioletError):
+    """A file or folder cannot be used; look at its path, its permissions and its disk."""
+
+    kind = "file"
+
+
 @contextmanager
 def reported() -> Generator[None]:
     """Leave with the exit code of the kind of error where there is one."""
@@ -23,6 +29,12 @@ def reported() -> Generator[None]:
         # The reader of our output left; Python would complain again while flushing at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        if error.filename is None:  # not about a file: nobody expects it
+            raise
+        known = FileError(f"{error.filename} cannot be used: {error.strerror}")
+        report(known)
+        sys.exit(known.exit_code)
 
 
 def report(error: UltravioletError) -> None:

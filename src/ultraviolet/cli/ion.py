@@ -24,7 +24,7 @@ app.command("reset")(states.reset)
 def serve(
     *,
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
-    port: int = typer.Option(8100, help="Port to listen on; 0 takes a free one."),
+    port: int = typer.Option(8100, min=0, max=65_535, help="Port to listen on; 0 takes a free one."),
     data: Path = typer.Option(Path("local-ion-data"), help="Directory of the local ION's database."),
     size: str = typer.Option(
         "small", help="Size of the plant: small, medium, large, or a number of objects."

@@ -14,7 +14,7 @@ Role = Literal["all", "web", "worker"]
 def serve(
     *,
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
-    port: int = typer.Option(8000, help="Port to listen on; 0 takes a free one."),
+    port: int = typer.Option(8000, min=0, max=65_535, help="Port to listen on; 0 takes a free one."),
     data: Path = typer.Option(
         Path("ultraviolet-data"),
         envvar="ULTRAVIOLET_DATA",

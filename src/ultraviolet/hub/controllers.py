@@ -5,6 +5,7 @@ with a wake, a crash or an error, which is logged and tried again, later each ti
 """
 
 import asyncio
+import contextvars
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -95,9 +96,9 @@ class Controllers:
         if not self._heals:
             del duties["heal"], duties["poll"]
         for name, (duty, first) in duties.items():
-            self._tasks.append(
-                asyncio.create_task(self._forever(name, duty, first), name=f"{name}-{self._id}")
-            )
+            # In a context of its own: else all its log would be of the request that happened to start it.
+            work, context = self._forever(name, duty, first), contextvars.Context()
+            self._tasks.append(asyncio.create_task(work, name=f"{name}-{self._id}", context=context))
 
     async def _at(self) -> Site:
         """Give the site, opened when it is first needed: most of a thousand integrations rest."""

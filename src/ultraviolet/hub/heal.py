@@ -8,7 +8,7 @@ longer each time, and holds up nobody. There is no queue: what is to be done is 
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -39,6 +39,9 @@ _SHRINK = 4
 """A request of objects that failed n times holds so many times fewer, to the power of n."""
 _LONE = 8
 """Requests for objects that failed before, a round."""
+_LAGS = 5
+"""So many answers older than what is known, within some 15 seconds, are no failure: a replica lags, or a change overtook a
+read."""
 _LONGEST_WAIT = 300.0
 _NEVER_OFFERED = 3600.0
 
@@ -188,10 +191,11 @@ class Healer:
         applied = await self._site.apply(followed, also=lambda c, _: self._pass_on(c, beside))
         crash_point("heal.applied")
         span.note(versions=versions(applied.changes))
-        failed = dict(answer.failed)
+        failed: dict[Ref, str | None] = dict(answer.failed)
         for observation, outcome in zip(followed, applied.outcomes, strict=True):
             if outcome in _WHY:
-                failed[observation.ref] = _WHY[outcome]
+                lags = outcome == "older" and attempts.get(observation.ref, 0) < _LAGS
+                failed[observation.ref] = None if lags else _WHY[outcome]
         if failed:
             await self._postpone(failed, attempts, None)
 
@@ -233,18 +237,23 @@ class Healer:
         gone = [Mark(child.name, id_, "not listed", now()) for id_ in known - seen]
         await self._site.apply(found, gone)
 
-    async def _postpone(self, failed: dict[Ref, str], attempts: dict[Ref, int], wait: float | None) -> None:
+    async def _postpone(
+        self, failed: Mapping[Ref, str | None], attempts: dict[Ref, int], wait: float | None
+    ) -> None:
+        """Have objects read again later; those without an error have nothing the matter with them."""
         rows = [
             {
                 "integration": self._id,
                 "resource": ref[0],
                 "id": ref[1],
-                "error": error[:500],
+                "error": error and error[:500],
                 "next": _after(_wait(attempts.get(ref, 0)) if wait is None else wait),
             }
             for ref, error in failed.items()
         ]
-        log.warning("heal.postponed", integration_id=self._id, count=len(rows), error=rows[0]["error"])
+        errors = [row["error"] for row in rows if row["error"]]
+        if errors:
+            log.warning("heal.postponed", integration_id=self._id, count=len(errors), error=errors[0])
         await self._store.write(lambda c: c.execute(_POSTPONE, rows) and None)
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import gc
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,6 +36,7 @@ from ultraviolet.hub import (
 from ultraviolet.hub.alerts.alarm import Alarm
 from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
+from ultraviolet.hub.complaints import Complaint
 from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.controllers import Controllers
 from ultraviolet.hub.duties import Role, duties_of
@@ -125,12 +125,7 @@ class Hub:
         secrets = Secrets.from_settings(settings)
         if role != "all" and not dialect.address(settings.database_url).drivername.startswith("postgresql"):
             raise InvalidError(f"Role {role} needs PostgreSQL: a hub on SQLite is one process, of role all")
-        hub = cls(settings, Store.open(settings.database_url), load(), secrets, role)
-        # The contract stays: searching it for garbage again and again would stop everything for 20 ms. Once in a process,
-        # as what is garbage by then stays too.
-        if not gc.get_freeze_count():
-            gc.freeze()
-        return hub
+        return cls(settings, Store.open(settings.database_url), load(), secrets, role)
 
     @property
     def data(self) -> Path:
@@ -159,8 +154,8 @@ class Hub:
         if self.role != "web":
             keeper = retention.Keeper(self.store, self.changes)
             self._retention = asyncio.create_task(keeper.forever(), name="retention")
+            self._indexer.start()
         self._alarm.start()
-        self._indexer.start()
 
     async def stop(self) -> None:
         """Finish what has begun; what remains is in the tables."""
@@ -413,6 +408,7 @@ class Hub:
         """Look each second whether there is something to do, and now and then whom for."""
         beaten = reloaded = time.monotonic()
         pause = _LOOK_AGAIN_FOR_DUTIES if self._messenger else _LOOK_AGAIN
+        complaint = Complaint("integrations.not_followed", "integrations.followed_again")
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), _LOOK_AGAIN_FOR_DUTIES)
@@ -428,8 +424,9 @@ class Hub:
                     await self._note_problems()
                 else:
                     await self._lookout.look(self.controllers, self._wake)
+                complaint.over()
             except StoreUnavailableError as error:
-                log.warning("integrations.not_followed", error=str(error))
+                complaint.failed(error)
                 await self._rest()  # another process may have the duties once the database is back
             except Exception as error:
                 log.warning("integrations.not_followed", error=str(error), exc_info=True)

@@ -1,6 +1,7 @@
 """The indexer: keeps the search index up with the mirror, a little at a time, behind everything else.
 
-One task for all integrations whose duties this process has. It is woken by changes and looks by itself once a minute.
+One task for all integrations whose duties this process has, and for those that are paused, whose duties nobody has. It
+is woken by changes and looks by itself once a minute.
 """
 
 import asyncio
@@ -10,12 +11,14 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 
 import structlog
+from sqlalchemy import Connection, select
 
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.fetch import unfinished
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror import search_index
 from ultraviolet.mirror.store import Store
+from ultraviolet.mirror.tables import integrations
 
 _BATCH = 200
 _GATHER = 1.0
@@ -30,7 +33,7 @@ log = structlog.get_logger()
 
 
 class Indexer:
-    """Follows the mirror of the integrations that are this process's."""
+    """Follows the mirror of the integrations that are this process's or nobody's."""
 
     def __init__(
         self, store: Store, catalog: Catalog, changes: Broadcast, mine: Callable[[], Collection[int]]
@@ -80,9 +83,20 @@ class Indexer:
         given = {"catalog": self._catalog, "integration_id": integration_id, "limit": _BATCH}
         take = functools.partial(search_index.take, **given)
         taken = _BATCH
-        while taken == _BATCH and integration_id in self._mine():
+        while taken == _BATCH:
+            # A fetch of one that is paused does not go on, and is nothing to give way to.
+            running, fetching = await self._store.read(lambda c: _under_way(c, integration_id))
+            if running and integration_id not in self._mine():
+                return
             began = time.monotonic()
             taken = await self._store.write(take)
             took = time.monotonic() - began
-            fetching = await self._store.read(lambda c: unfinished(c, integration_id))
-            await asyncio.sleep(took * (_REST_IN_FETCH if fetching else _REST))
+            await asyncio.sleep(took * (_REST_IN_FETCH if running and fetching else _REST))
+
+
+def _under_way(connection: Connection, integration_id: int) -> tuple[bool, bool]:
+    """Tell whether an integration is followed by some process, and whether a fetch is begun and not over."""
+    paused = connection.execute(
+        select(integrations.c.paused).where(integrations.c.id == integration_id)
+    ).scalar()
+    return paused is False, unfinished(connection, integration_id) is not None

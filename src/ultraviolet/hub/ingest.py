@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 from ultraviolet import traces
 from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.broadcast import Broadcast
+from ultraviolet.hub.complaints import Complaint
 from ultraviolet.hub.delivery_counts import DeliveryCounts, Outcome
 from ultraviolet.hub.secrets import Secrets, digest
 from ultraviolet.hub.spool import Kept, Spool, SpoolFullError
@@ -114,6 +115,7 @@ class Ingest:
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
         self._counts = DeliveryCounts(store)
+        self._complaint = Complaint("delivery.not_kept", "delivery.kept_again")
 
     async def submit(self, token: str, headers: Mapping[str, str], body: bytes) -> Verdict:
         """Judge one delivery and keep it; a 2xx means it is on disk."""
@@ -232,10 +234,12 @@ class Ingest:
                 uses = await self._store.keep(lambda connection: self._commit(connection, group))
         except Exception as error:
             away = isinstance(error, StoreUnavailableError)
-            log.warning("delivery.not_kept", count=len(group), error=str(error), exc_info=not away)
             if away:
+                self._complaint.failed(error, count=len(group))
                 self._away_until = time.monotonic() + _ASK_AGAIN_AFTER
-            elif len(group) > 1:  # one that cannot be kept must not keep others from it
+            else:
+                log.warning("delivery.not_kept", count=len(group), error=str(error), exc_info=True)
+            if not away and len(group) > 1:  # one that cannot be kept must not keep others from it
                 for one in group:
                     await self._commit_group([one])
                 return
@@ -246,6 +250,7 @@ class Ingest:
                 self._count(group, "put_off")
             return
         crash_point("ingest.committed")
+        self._complaint.over()
         self._note(uses)
         _answer(group, Verdict(200))
         self._count(group, "taken")

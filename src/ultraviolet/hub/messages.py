@@ -11,7 +11,8 @@ from contextlib import suppress
 
 import msgspec
 import psycopg
-import structlog
+
+from ultraviolet.hub.complaints import Complaint
 
 _CHANNEL = "ultraviolet"
 _PAUSE = 0.05
@@ -21,8 +22,6 @@ _AGAIN_AFTER = 1.0
 
 Said = tuple[str, int]
 """A kind, and the integration it concerns."""
-
-log = structlog.get_logger()
 
 
 class _Message(msgspec.Struct, array_like=True, frozen=True):
@@ -40,6 +39,7 @@ class Messenger:
         self._waiting: dict[Said, None] = {}
         self._something = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._complaint = Complaint("messages.interrupted", "messages.go_on")
 
     def say(self, kind: str, integration_id: int) -> None:
         """Tell the others, soon."""
@@ -63,9 +63,10 @@ class Messenger:
         while True:
             try:
                 async with await self._connect() as connection:
+                    self._complaint.over()
                     await work(connection)
             except psycopg.Error as error:
-                log.warning("messages.interrupted", error=str(error).strip())
+                self._complaint.failed(error)
             await asyncio.sleep(_AGAIN_AFTER)
 
     async def _speak(self, connection: psycopg.AsyncConnection) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -82,7 +83,7 @@ class Settings(msgspec.Struct, frozen=True):
         return cls(
             data=folder,
             database_url=found.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{folder / 'hub.db'}",
-            public_url=(found.get("ULTRAVIOLET_PUBLIC_URL") or public_url).rstrip("/"),
+            public_url=_address(found, "ULTRAVIOLET_PUBLIC_URL", public_url).rstrip("/"),
             admin_key=_secret(found, "ULTRAVIOLET_ADMIN_KEY"),
             allowed_sources=_networks(found, "ULTRAVIOLET_ALLOWED_SOURCES"),
             trusted_proxies=_networks(found, "ULTRAVIOLET_TRUSTED_PROXIES"),
@@ -146,6 +147,16 @@ def _roles(text: str) -> tuple[tuple[str, str], ...]:
 
 def _listed(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in environment.get(name, "").split(",") if part.strip())
+
+
+def _address(environment: Mapping[str, str], name: str, usual: str) -> str:
+    value = environment.get(name)
+    if not value:
+        return usual
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidError(f"{name} is an address such as https://hub.example.com, not {value}")
+    return value
 
 
 def _switch(environment: Mapping[str, str], name: str) -> bool:

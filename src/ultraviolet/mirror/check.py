@@ -4,7 +4,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from ultraviolet.mirror import dialect
-from ultraviolet.mirror.migrations import LATEST, step
+from ultraviolet.mirror.migrations import LATEST, NewerTablesError, is_newer, step
 
 _QUESTIONS = {
     "every object has its current content in the history": """SELECT count(*) FROM objects o WHERE NOT EXISTS (
@@ -48,8 +48,10 @@ def revision(connection: Connection) -> Finding:
     """Tell whether the tables are those of this release."""
     at = step(connection)
     well = at == LATEST
-    detail = f"{at}" if well else f"{at}, this release works with {LATEST}: run `ultraviolet db upgrade`"
-    return Finding("tables", well, detail)
+    if well:
+        return Finding("tables", well, LATEST)
+    what = NewerTablesError.__doc__ if is_newer(at) else "run `ultraviolet db upgrade`"
+    return Finding("tables", well, f"{at or 'none'}, this release works with {LATEST}: {what}")
 
 
 def _file(connection: Connection) -> Finding:

@@ -386,7 +386,7 @@ def one_writer(engine: Engine) -> Engine:
 def _sqlite(url: URL, *, connections: int = 8, cache: int = 4_000) -> Engine:
     """Connect; each connection holds up to `cache` kB of pages."""
     if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = create_engine(url, pool_size=connections, max_overflow=connections)
 
     @event.listens_for(engine, "connect")

@@ -7,16 +7,17 @@ functions over a connection.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from ultraviolet import traces
-from ultraviolet.errors import UltravioletError
+from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.ion.catalog import load
 from ultraviolet.mirror import dialect, partitions, views
 from ultraviolet.mirror.checkpoints import Checkpoints
@@ -33,6 +34,23 @@ class StoreUnavailableError(UltravioletError):
     kind = "store-unavailable"
     status = 503
     exit_code = 6
+
+
+@contextmanager
+def in_words(engine: Engine) -> Generator[None]:
+    """Say in words why a database cannot be opened.
+
+    Raises StoreUnavailableError where it does not answer, InvalidError where a file is none.
+    """
+    address = engine.url.render_as_string()
+    try:
+        yield
+    except OperationalError as error:
+        raise StoreUnavailableError(f"The database {address} could not be opened: {error.orig}") from error
+    except DatabaseError as error:
+        if type(error) is not DatabaseError:  # the classes under it say that a statement is wrong
+            raise
+        raise InvalidError(f"{address} is not the database of a hub: {error.orig}") from error
 
 
 class Store:
@@ -57,17 +75,17 @@ class Store:
     def open(cls, url: str) -> Self:
         """Connect to `sqlite:///path` or `postgresql://user@host/database` and bring its tables up to date.
 
-        Raises InvalidError for an address of a database that is not supported, StoreUnavailableError when
-        it cannot be opened.
+        Raises InvalidError for an address of a database that is not supported and for a file that is none,
+        NewerTablesError where a newer release had it, StoreUnavailableError when it cannot be opened.
         """
         engine = dialect.make_engine(url)
         try:
-            upgrade(engine)
-            _prepare(engine)
-        except OperationalError as error:
+            with in_words(engine):
+                upgrade(engine)
+                _prepare(engine)
+        except UltravioletError:
             engine.dispose()
-            msg = f"The database {dialect.address(url).render_as_string()} could not be opened: {error.orig}"
-            raise StoreUnavailableError(msg) from error
+            raise
         return cls(engine)
 
     def write_now(self, work: Callable[[Connection], T]) -> T:

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from ultraviolet import traces
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub import access
+from ultraviolet.hub import access, webhook_urls
 from ultraviolet.hub.duties import Role
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.secrets import new_token
@@ -50,7 +50,7 @@ every 700 took an eighth of the time of a fetch."""
 _DRAIN = 1.0
 """Seconds in which whoever is connected may still send a request, and learns that there will be no other."""
 
-_NEAR = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  compared, not bound
+_NEAR = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared, not bound
 
 log = structlog.get_logger()
 
@@ -69,19 +69,24 @@ class ServeOptions(msgspec.Struct, frozen=True):
     @property
     def url(self) -> str:
         """The address the hub listens on."""
-        return f"http://{self.host}:{self.port}"
+        return f"http://{_bracketed(self.host)}:{self.port}"
 
     @property
     def near(self) -> str:
         """The address to open on this machine, also where the hub listens on all of them."""
-        return f"http://{_NEAR.get(self.host, self.host)}:{self.port}"
+        return f"http://{_bracketed(_NEAR.get(self.host, self.host))}:{self.port}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 class _Server(uvicorn.Server):
     """Ends the live streams when asked to stop, as they would hold the process, and ends with its supervisor."""
 
-    def __init__(self, config: uvicorn.Config, hub: Hub, *, supervised: bool) -> None:
+    def __init__(self, config: uvicorn.Config, hub: Hub, kept: int, *, supervised: bool) -> None:
         super().__init__(config)
+        self._kept = kept
         self._hub = hub
         self._parent = os.getppid() if supervised else None
         self._replace = False
@@ -92,7 +97,9 @@ class _Server(uvicorn.Server):
         """Start, and say so."""
         await super().startup(sockets)
         gc.collect()
-        gc.freeze()  # what is there now stays, the application as well: no collection has to look through it again
+        # What is there now stays, the contract and the application: looking through it for garbage again and again would
+        # stop everything for 20 ms. Here alone, as what is garbage by then stays too.
+        gc.freeze()
         gc.set_threshold(*_COLLECT)
         readiness.tell("READY=1")
 
@@ -111,6 +118,10 @@ class _Server(uvicorn.Server):
         self._hub.changes.close()
         for server in self.servers:
             server.close()
+        if not self.hands_over:  # else whoever connects would wait for nothing, and be reset at the end
+            for listening in sockets or []:
+                listening.close()
+            os.close(self._kept)
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
         ends = time.monotonic() + _DRAIN
         while self.server_state.connections and time.monotonic() < ends:  # noqa: ASYNC110  uvicorn has no event for it
@@ -158,7 +169,8 @@ def serve(options: ServeOptions) -> None:
         forwarded_allow_ips=list(settings.trusted_proxies) or None,
         timeout_graceful_shutdown=5,
     )
-    server = _Server(config, hub, supervised=options.fd is not None)
+    kept = os.dup(listening.fileno())
+    server = _Server(config, hub, kept, supervised=options.fd is not None)
     # uvicorn raises the signal again once it has stopped; an orderly end is not a death by signal.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
@@ -166,7 +178,6 @@ def serve(options: ServeOptions) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is for the supervisor
     else:
         signal.signal(signal.SIGHUP, server.replace if replaces_on_hangup() else server.handle_exit)
-    kept = os.dup(listening.fileno())
     with nullcontext() if options.fd is not None else announced(hub, options.near):
         try:
             server.run([listening])
@@ -185,13 +196,21 @@ def _allow_connections() -> None:
 
 
 def _open(settings: Settings, role: Role) -> Hub:
-    """Open the hub, and wait for its database where that is still starting."""
+    """Open the hub, and wait for its database where that is still starting.
+
+    Raises SecretKeyError where this is not the key that its credentials are sealed with.
+    """
     # Until there is something to end in order; the first process of a container would not be ended by it else.
     signal.signal(signal.SIGTERM, _end_before_it_began)
     for attempt in stamina.retry_context(on=StoreUnavailableError, timeout=60, attempts=None, wait_max=2):
         with attempt:
-            return Hub.open(settings, role)
+            return _checked(Hub.open(settings, role))
     raise AssertionError
+
+
+def _checked(hub: Hub) -> Hub:
+    hub.store.read_now(lambda connection: webhook_urls.active(connection, hub.secrets))
+    return hub
 
 
 def _end_before_it_began(_number: int, _frame: FrameType | None) -> None:

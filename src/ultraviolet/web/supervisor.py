@@ -4,6 +4,7 @@ The socket is opened here and never closed before the end, so that whatever conn
 replaced is answered by another one.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -35,6 +37,8 @@ _FIRST_GIVEN = 3
 _READY_WITHIN = 90.0
 """Seconds in which a successor has to be ready; a hub waits a minute for its database."""
 _LOOK_EVERY = 0.1
+_FOLDER = "ultraviolet-metrics-"
+_LOCK = "lock"
 
 log = structlog.get_logger()
 
@@ -52,10 +56,11 @@ class Supervisor:
         self._listening = listening
         self._children: list[_Child | None] = [None] * workers
         self._stopping = False
-        self._counts = Path(tempfile.mkdtemp(prefix="ultraviolet-metrics-"))
+        self._counts, self._lock = _folder()
         self._readiness = readiness.Listener(self._counts)
         self._replacing: list[int] = []
         self._successor: _Child | None = None
+        self._anew = False
         self._told = False
 
     def run(self) -> None:
@@ -67,6 +72,8 @@ class Supervisor:
             for slot, child in enumerate(self._children):
                 if child is None or child.process.poll() is not None:
                     self._start_again(slot)
+            if self._anew:
+                self._begin_replacing()
             if self._replacing:
                 self._go_on_replacing()
             if not self._told and all(c and self._is_ready(c) for c in self._children):
@@ -81,6 +88,7 @@ class Supervisor:
             _end(child)
         self._readiness.close()
         shutil.rmtree(self._counts, ignore_errors=True)
+        os.close(self._lock)
 
     def _start_again(self, slot: int) -> None:
         before = self._children[slot]
@@ -104,6 +112,15 @@ class Supervisor:
         )
         log.info("process.started", process=child.pid)
         return _Child(child, time.monotonic())
+
+    def _begin_replacing(self) -> None:
+        """Replace them all; a successor that was begun before is of a program that may be no longer on disk."""
+        self._anew = False
+        self._replacing = list(range(len(self._children)))
+        if self._successor:
+            _end(self._successor)
+            self._note_end(self._successor)
+            self._successor = None
 
     def _go_on_replacing(self) -> None:
         """Start the next successor; once it is ready, end the one it replaces. One that fails ends it all."""
@@ -136,7 +153,26 @@ class Supervisor:
         self._stopping = True
 
     def _replace(self, _number: int, _frame: FrameType | None) -> None:
-        self._replacing = list(range(len(self._children)))
+        self._anew = True
+
+
+def _folder() -> tuple[Path, int]:
+    """Make the folder of what the processes count, locked; those of supervisors that were killed go."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*/{_LOCK}"):
+        with suppress(OSError):  # another one's that lives, or another user's
+            lock = os.open(left, os.O_RDWR)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left.parent, ignore_errors=True)
+            finally:
+                os.close(lock)
+    while True:
+        made = Path(tempfile.mkdtemp(prefix=_FOLDER))
+        lock = os.open(made / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (made / _LOCK).exists():  # else another one that starts now took it for one that was left
+            return made, lock
+        os.close(lock)
 
 
 def _end(child: _Child) -> None:

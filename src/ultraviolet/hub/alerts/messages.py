@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from email.message import EmailMessage
-from email.utils import make_msgid
+from email.utils import format_datetime, make_msgid
 from typing import Any, Literal
 
 import msgspec
 
 from ultraviolet.hub.alerts.state import Alert
-from ultraviolet.times import now
+from ultraviolet.times import now, present
 
 What = Literal["opened", "fixed", "test"]
 
@@ -49,6 +49,7 @@ def email(told: Sequence[Told], public_url: str, sender: str, to: str) -> EmailM
     message["Subject"] = f"[Ultraviolet] {title(told)}"
     message["From"] = sender
     message["To"] = to
+    message["Date"] = format_datetime(present())
     message["Message-ID"] = make_msgid(domain="ultraviolet")
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(

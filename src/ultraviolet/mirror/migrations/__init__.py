@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstraint, String, Table, inspect
 
 from ultraviolet.crash_points import crash_point
+from ultraviolet.errors import ConflictError
 from ultraviolet.mirror import dialect, partitions
 from ultraviolet.mirror.tables import metadata
 
@@ -27,14 +28,25 @@ _STEP = Table(
 )
 
 
+class NewerTablesError(ConflictError):
+    """The tables are of a newer release: run that one, or restore a backup that this one made."""
+
+    kind = "newer-tables"
+
+
 def upgrade(engine: Engine) -> None:
-    """Apply what is missing, all of it or nothing; quick when nothing is."""
+    """Apply what is missing, all of it or nothing; quick when nothing is.
+
+    Raises NewerTablesError where a newer release has changed them.
+    """
     with engine.connect() as connection:
         dialect.begin_write(connection)
         dialect.wait_for_turn(connection, "migration")
         at = step(connection)
         if at == LATEST:
             return
+        if is_newer(at):
+            raise NewerTablesError(NewerTablesError.__doc__)
         if at is None:
             make(connection)
         else:
@@ -48,6 +60,11 @@ def step(connection: Connection) -> str | None:
     if not inspect(connection).has_table(_STEP.name):
         return None
     return connection.execute(_STEP.select()).scalar()
+
+
+def is_newer(at: str | None) -> bool:
+    """Tell whether a step is one that this release does not know yet; they are numbered."""
+    return at is not None and at > LATEST
 
 
 def make(connection: Connection) -> None:
