@@ -5,7 +5,9 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -115,11 +117,16 @@ def test_integrations_are_shared_and_a_page_hears_of_another_processs_work(
     assert found["fields"]["name"] == "seen in all processes"
 
 
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder whose path is short enough for a socket in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 def test_what_a_killed_supervisor_left_goes_with_the_next_start(
-    start_hub: Any, postgresql: Any, tmp_path: Path
+    start_hub: Any, postgresql: Any, temporary: Path
 ) -> None:
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
     given = {"store_url": postgresql.new_database(), "TMPDIR": str(temporary)}
     hub = start_hub("--workers", "2", **given)
     [killed] = temporary.iterdir()
