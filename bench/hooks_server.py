@@ -23,6 +23,7 @@ from ultraviolet.ion.signatures import SIGNATURE_HEADER, signature_matches
 from ultraviolet.local_ion.server import listening
 from ultraviolet.web.delivery_protocol import DeliveryProtocol
 from ultraviolet.web.hooks import Hooks
+from ultraviolet.web.server import collect_what_comes
 
 SECRET = "the shared secret"
 NAME = "bench"
@@ -75,6 +76,7 @@ async def _serve(mode: str, data: Path, database: str) -> None:
     kind = Bare if mode == "bare" else Ingest
     ingest = kind(hub.store, hub.catalog, hub.secrets, Broadcast(), lambda _: None)
     await ingest.refresh()
+    collect_what_comes()
     with listening("127.0.0.1", 0) as listener:
         print(f"http://127.0.0.1:{listener.getsockname()[1]}/hooks/{token}", flush=True)
         app = Hooks(ingest, _nowhere)

@@ -55,8 +55,9 @@ def now() -> str:
 
 def text(moment: datetime) -> str:
     """Write a moment in UTC; one without a zone is taken to be UTC already, as ION's are (assumed)."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat(timespec="microseconds")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.isoformat(timespec="microseconds")
 
 
 def canonical(value: str) -> str:

@@ -6,7 +6,7 @@ piece: COPY where they are new, one JSON document where they change what is ther
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from itertools import chain
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, TextClause
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
-from ultraviolet.mirror.dialect import JSON, is_postgresql
+from ultraviolet.mirror.dialect import JSON, insert_rows, is_postgresql
 
 Tuples = Sequence[tuple[Any, ...]]
 
@@ -49,7 +49,8 @@ def add(connection: Connection, table: Table, columns: tuple[str, ...], rows: Tu
     else:
         for start in range(0, len(rows), _AT_ONCE):
             some = rows[start : start + _AT_ONCE]
-            connection.exec_driver_sql(_insert(table, columns, len(some)), tuple(chain.from_iterable(some)))
+            statement = insert_rows(table.name, columns, len(some))
+            connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
 
 
 def change(connection: Connection, table: Table, columns: tuple[str, ...], rows: Tuples) -> None:
@@ -68,12 +69,6 @@ def change(connection: Connection, table: Table, columns: tuple[str, ...], rows:
         connection.exec_driver_sql(_update_from_json(table, columns), {"rows": _json(document)})
     else:
         connection.exec_driver_sql(_update(table, columns), list(rows))
-
-
-@lru_cache(1024)
-def _insert(table: Table, columns: tuple[str, ...], rows: int) -> str:
-    row = f"({', '.join('?' * len(columns))})"
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
 
 
 @cache

@@ -8,6 +8,8 @@ advisory lock that ends with its transaction.
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -173,19 +175,44 @@ _WAIT = text("SELECT pg_advisory_xact_lock(:turn, :which)")
 
 
 def insert_new(
-    connection: Connection, table: str, names: Sequence[str], returning: str, rows: Sequence[Sequence[Any]]
-) -> list[Any]:
-    """Insert in one statement the rows that are not there yet, in their order; gives what these are."""
+    connection: Connection,
+    table: str,
+    names: Sequence[str],
+    key: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+) -> set[tuple[Any, ...]]:
+    """Insert the rows whose key, the first of their columns, is not there yet, in their order; gives the keys of these."""
     if not rows:
-        return []
-    row = f"({', '.join(['%s' if is_postgresql(connection) else '?'] * len(names))})"
-    # What would fail undoes the transaction; with FAIL SQLite need not keep, in a file, how to undo the statement alone.
-    insert = "INSERT" if is_postgresql(connection) else "INSERT OR FAIL"
-    statement = (
-        f"{insert} INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * len(rows))}"
-        f" ON CONFLICT DO NOTHING RETURNING {returning}"
-    )
-    return list(connection.exec_driver_sql(statement, tuple(value for one in rows for value in one)))
+        return set()
+    keys = ", ".join(key)
+    if is_postgresql(connection):
+        into = f"INSERT INTO {table} ({', '.join(names)}) VALUES {_rows(rows, '%s')}"
+        statement = f"{into} ON CONFLICT DO NOTHING RETURNING {keys}"
+        return {tuple(row) for row in connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))}
+    # Looked for before: nobody else writes now, and RETURNING would give Python's lock back, and wait for it, once a row.
+    wanted = [row[: len(key)] for row in rows]
+    same = " AND ".join(f"{name} = v.column{place + 1}" for place, name in enumerate(key))
+    look = f"SELECT {keys} FROM (VALUES {_rows(wanted, '?')}) AS v CROSS JOIN {table} ON {same}"
+    known = {tuple(row) for row in connection.exec_driver_sql(look, tuple(chain.from_iterable(wanted)))}
+    new = [row for row in rows if tuple(row[: len(key)]) not in known]
+    if new:
+        connection.exec_driver_sql(insert_rows(table, names, len(new)), tuple(chain.from_iterable(new)))
+    return {tuple(row[: len(key)]) for row in new}
+
+
+@lru_cache(1024)
+def insert_rows(table: str, names: tuple[str, ...], number: int) -> str:
+    """Write SQLite's statement for so many rows.
+
+    What fails undoes the transaction; with FAIL SQLite need not keep, in a file, how to undo the statement alone.
+    """
+    row = f"({', '.join('?' * len(names))})"
+    return f"INSERT OR FAIL INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * number)}"
+
+
+def _rows(rows: Sequence[Sequence[Any]], mark: str) -> str:
+    row = f"({', '.join([mark] * len(rows[0]))})"
+    return ", ".join([row] * len(rows))
 
 
 def says(connection: Connection) -> TextClause:

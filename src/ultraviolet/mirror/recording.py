@@ -71,8 +71,8 @@ def record(
     new: set[Key] = set()
     for start in range(0, len(keys), _CHUNK):
         claimed = [(*key, times[key]) for key in keys[start : start + _CHUNK]]
-        made = dialect.insert_new(connection, "event_keys", _COLUMNS, "integration_id, dedupe_key", claimed)
-        new.update((row[0], bytes(row[1])) for row in made)
+        made = dialect.insert_new(connection, "event_keys", _COLUMNS, _COLUMNS[:2], claimed)
+        new.update((integration_id, bytes(key)) for integration_id, key in made)
     written = [tuple(row[name] for name in _EVENT) for key, row in first.items() if key in new]
     bulk.add(connection, events, _EVENT, written)
     if again and len(new) < len(keys):

@@ -77,6 +77,17 @@ class ServeOptions(msgspec.Struct, frozen=True):
         return f"http://{_bracketed(_NEAR.get(self.host, self.host))}:{self.port}"
 
 
+def collect_what_comes() -> None:
+    """Look for garbage from now on only in what comes to be.
+
+    What is there stays, the contract and the application: looking through it again and again would stop everything for
+    20 ms. Here alone, as what is garbage by then stays too.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT)
+
+
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
@@ -96,11 +107,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
         await super().startup(sockets)
-        gc.collect()
-        # What is there now stays, the contract and the application: looking through it for garbage again and again would
-        # stop everything for 20 ms. Here alone, as what is garbage by then stays too.
-        gc.freeze()
-        gc.set_threshold(*_COLLECT)
+        collect_what_comes()
         readiness.tell("READY=1")
 
     async def on_tick(self, counter: int) -> bool:
