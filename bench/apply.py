@@ -18,6 +18,7 @@ from ultraviolet.hub.settings import Settings
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation, Origin
 from ultraviolet.mirror.tables import integrations
+from ultraviolet.web.server import collect_what_comes
 
 BATCH = 500
 RESOURCE = "purchase_orders"
@@ -48,6 +49,7 @@ def measure(scale: Scale) -> list[Figure]:
 def _measured(store: str, data: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
     data.mkdir()
     hub = Hub.open(Settings(data=data, database_url=new(data), public_url="http://127.0.0.1"))
+    collect_what_comes()
     for name in ("through", "past"):
         set_up(hub, name)
     through, past = hub.store.read_now(lambda c: list(c.execute(select(integrations.c.id)).scalars()))

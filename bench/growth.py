@@ -41,6 +41,7 @@ from ultraviolet.ion.signatures import SIGNATURE_HEADER, sign
 from ultraviolet.mirror.tables import watermarks
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 from ultraviolet.web.app import create_app
+from ultraviolet.web.server import collect_what_comes
 
 LEAST, MOST = 10_000, 100_000
 MANY = 1000
@@ -108,6 +109,7 @@ async def _measured(
             address = new(data)
             settings = Settings(data=data, database_url=address, public_url="http://127.0.0.1")
             hub = Hub.open(settings)
+            collect_what_comes()
             token = set_up(hub)
             fill(hub, objects, 3)
             _tidy(address, store)

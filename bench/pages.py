@@ -20,6 +20,7 @@ from ultraviolet.hub.settings import Settings
 from ultraviolet.mirror import dialect, search_index
 from ultraviolet.web.app import create_app
 from ultraviolet.web.gate import COOKIE
+from ultraviolet.web.server import collect_what_comes
 
 OBJECTS = 100_000
 REQUESTS = 40
@@ -130,6 +131,7 @@ def measure(scale: Scale) -> list[Figure]:
             data.mkdir()
             settings = Settings(data=data, database_url=new(data), public_url="http://127.0.0.1")
             hub = Hub.open(settings)
+            collect_what_comes()
             figures += asyncio.run(_measured(hub, store, scale))
             hub.close()
         return figures

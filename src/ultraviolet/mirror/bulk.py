@@ -1,6 +1,6 @@
 """Many rows at once, handed to the driver as they are: SQLAlchemy's own handling of a row costs more than writing it.
 
-SQLite runs a prepared statement for each row, in this process. To PostgreSQL the rows of a statement go in one
+SQLite runs a prepared statement, in this process. To PostgreSQL the rows of a statement go in one
 piece: COPY where they are new, one JSON document where they change what is there.
 """
 
@@ -19,8 +19,9 @@ from ultraviolet.mirror.dialect import JSON, insert_rows, is_postgresql
 
 Tuples = Sequence[tuple[Any, ...]]
 
-_AT_ONCE = 100
-"""Rows in one statement of SQLite: for each statement Python's lock is given back, and waited for, once."""
+_FEW = 100
+"""Rows that are one statement of SQLite, so that Python's lock is given back, and waited for, once; of more than these
+a statement of one row, prepared once, costs no more."""
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
 _POSTGRESQL = postgresql.dialect()
 
@@ -46,11 +47,11 @@ def add(connection: Connection, table: Table, columns: tuple[str, ...], rows: Tu
         return
     if is_postgresql(connection):
         _copy(connection, f"COPY {table.name} ({', '.join(columns)}) FROM STDIN", rows)
+    elif len(rows) <= _FEW:
+        statement = insert_rows(table.name, columns, len(rows))
+        connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))
     else:
-        for start in range(0, len(rows), _AT_ONCE):
-            some = rows[start : start + _AT_ONCE]
-            statement = insert_rows(table.name, columns, len(some))
-            connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
+        connection.exec_driver_sql(insert_rows(table.name, columns, 1), list(rows))
 
 
 def change(connection: Connection, table: Table, columns: tuple[str, ...], rows: Tuples) -> None:

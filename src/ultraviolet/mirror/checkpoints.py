@@ -7,6 +7,7 @@ reader be on what is in the log; so the writer's thread does that, when next to 
 
 import threading
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 
 import structlog
 from sqlalchemy import Engine
@@ -41,10 +42,11 @@ class Checkpoints:
         """Say that something was committed; only the writer's thread may."""
         if not self._due:
             self._due = True
-            self._thread.submit(self._soon)
+            with suppress(RuntimeError):  # all ends
+                self._thread.submit(self._soon)
 
     def stop(self) -> None:
-        """End; whoever closes the database last brings in what is left."""
+        """End, while the writer still works; whoever closes the database last brings in what is left."""
         self._ends.set()
         self._thread.shutdown()
 
@@ -54,8 +56,8 @@ class Checkpoints:
         self._due = False
         try:
             self._checkpoint()
-        except (SQLAlchemyError, RuntimeError) as error:
-            # The disk fails, which whoever writes says; or all ends.
+        except SQLAlchemyError as error:
+            # The disk fails, which whoever writes says as well.
             log.warning("store.no_checkpoint", error=str(error))
 
     def _checkpoint(self) -> None:

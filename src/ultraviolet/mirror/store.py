@@ -126,10 +126,10 @@ class Store:
 
     def close(self) -> None:
         """Finish what was begun and let go of the database."""
-        for pool in (self._writers, self._deliveries, self._readers):
-            pool.shutdown()
         if self._checkpoints:
             self._checkpoints.stop()
+        for pool in (self._writers, self._deliveries, self._readers):
+            pool.shutdown()
         self._written.dispose()
         self.engine.dispose()
 
