@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, text
+from sqlalchemy.event import listen
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import arrivals
+from ultraviolet.mirror import arrivals, dialect
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.drift import Told, note_late
 from ultraviolet.mirror.observation import Mark, Observation, Origin
@@ -154,3 +155,22 @@ def test_a_histogram_gives_quantiles_to_a_fifth() -> None:
         assert abs(found - max(late, 0.001)) <= 0.2 * max(late, 0.001)
     assert arrivals.quantile({}, 0.5) is None
     assert arrivals.quantile(counts, 0.99) is not None
+
+
+def test_an_object_is_not_looked_for_among_all_its_events(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    asked: list[tuple[str, Any]] = []
+    listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+    mirror(read(4, _updated=at(3), status="ORDERED", orderedAt=None, supplierId=1, kind="fetch"))
+
+    [(statement, given)] = [(said, given) for said, given in asked if "FROM events" in said]
+
+    if dialect.is_postgresql(connection):
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        plan = str(connection.exec_driver_sql(f"EXPLAIN {statement}", given).all())
+        assert "_integration_id_object_id_idx" in plan
+    else:
+        plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given).all())
+        assert "events_not_understood" in plan
+    assert "resource_object_id" not in plan
+    assert "events_by_object" not in plan
