@@ -14,7 +14,7 @@ def own_folder(path: Path) -> None:
     """
     with suppress(OSError):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not (path.is_dir() and os.access(path, os.W_OK)):
+    if not os.access(path, os.W_OK | os.X_OK):
         raise InvalidError(
             f"{path.absolute()} cannot be written by user {os.geteuid()}: let it belong to that user, or name another with --data"
         )

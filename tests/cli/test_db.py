@@ -102,6 +102,31 @@ def test_a_backup_that_fails_leaves_nothing_that_looks_like_one(tmp_path: Path, 
     assert file.stat().st_mode & 0o077 == 0
 
 
+def test_a_backup_that_just_does_not_fit_is_none(tmp_path: Path) -> None:
+    hub = opened(f"sqlite:///{tmp_path / 'data' / 'hub.db'}", tmp_path / "data")
+    run(Door(hub).deliver(*(body(number, name="x" * 1000) for number in range(1000))))
+    hub.close()
+    small = tmp_path / "small"
+    small.mkdir()
+    # What is written beside the file fits onto this disk, and then not both.
+    size = (tmp_path / "data" / "hub.db").stat().st_size * 3 // 2
+    command = f"""mount -t tmpfs -o size={size} none {small} || exit 77
+      {sys.executable} -m ultraviolet db backup {small}/backup.db --data {tmp_path}/data; code=$?
+      ls {small}; exit $code"""
+
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("no small disk can be made here")
+    assert (done.returncode, done.stdout) == (6, "")
+    assert "It was not copied" in done.stderr
+
+
 def test_a_hub_moves_to_postgresql_while_deliveries_come(tmp_path: Path, postgresql: Any) -> None:
     old_url, new_url = f"sqlite:///{tmp_path / 'hub.db'}", postgresql.new_database()
     old = opened(old_url, tmp_path)

@@ -113,7 +113,9 @@ def test_a_request_is_named_in_what_it_did_alone(start_hub: Any, local_ion: Any)
     lines = (hub.data.parent / "hub.log").read_text().splitlines()
     said = [json.loads(line) for line in lines if line.startswith("{")]
 
-    assert all("request_id" in line for line in said if line["event"] == "request.answered")
+    answered = [line for line in said if line["event"] == "request.answered"]
+    assert answered
+    assert all("request_id" in line for line in answered)
     duties = [line for line in said if line["event"] == "fetch.finished"]
     assert duties
     assert not [line for line in duties if "request_id" in line]

@@ -91,6 +91,7 @@ def backup(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
     part.touch(mode=0o600)
     try:
         moved = _move(source, f"sqlite:///{part}")
+        _be_whole(part)
         part.replace(file)
     finally:
         _remove(part)
@@ -139,9 +140,17 @@ def _opened(url: str) -> "Generator[Engine]":
 
     store = Store.open(url)
     try:
-        yield store.engine
+        yield store.writing
     finally:
         store.close()
+
+
+def _be_whole(file: Path) -> None:
+    """Make sure that a closed database is one file; SQLite says nothing where what it had beside it did not fit into it."""
+    from ultraviolet.mirror.store import StoreUnavailableError
+
+    if file.with_name(f"{file.name}-wal").exists():
+        raise StoreUnavailableError("It was not copied, nothing was kept: the file could not be completed")
 
 
 def _remove(file: Path) -> None:

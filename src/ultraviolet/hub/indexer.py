@@ -85,8 +85,10 @@ class Indexer:
         taken = _BATCH
         while taken == _BATCH:
             # A fetch of one that is paused does not go on, and is nothing to give way to.
-            running, fetching = await self._store.read(lambda c: _under_way(c, integration_id))
-            if running and integration_id not in self._mine():
+            mine = integration_id in self._mine()
+            look = functools.partial(_under_way, integration_id=integration_id, mine=mine)
+            running, fetching = await self._store.read(look)
+            if running and not mine:
                 return
             began = time.monotonic()
             taken = await self._store.write(take)
@@ -94,9 +96,9 @@ class Indexer:
             await asyncio.sleep(took * (_REST_IN_FETCH if running and fetching else _REST))
 
 
-def _under_way(connection: Connection, integration_id: int) -> tuple[bool, bool]:
-    """Tell whether an integration is followed by some process, and whether a fetch is begun and not over."""
+def _under_way(connection: Connection, integration_id: int, *, mine: bool) -> tuple[bool, bool]:
+    """Tell whether an integration is followed by some process, and whether a fetch of this one's is begun and not over."""
     paused = connection.execute(
         select(integrations.c.paused).where(integrations.c.id == integration_id)
     ).scalar()
-    return paused is False, unfinished(connection, integration_id) is not None
+    return paused is False, mine and unfinished(connection, integration_id) is not None

@@ -293,6 +293,7 @@ class Ingest:
                 await spool.refuse(found[0][0], str(error))
                 continue
             crash_point("spool.drained")
+            self._complaint.over()
             await spool.forget(found[-1][0])
             count += len(found)
             self._note(uses)

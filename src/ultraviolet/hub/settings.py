@@ -153,8 +153,12 @@ def _address(environment: Mapping[str, str], name: str, usual: str) -> str:
     value = environment.get(name)
     if not value:
         return usual
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        well = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        well = False
+    if not well:
         raise InvalidError(f"{name} is an address such as https://hub.example.com, not {value}")
     return value
 

@@ -52,7 +52,8 @@ _UNREADABLE = text(
 )
 _HOPELESS_ONES = text(
     """SELECT resource, count(*) AS count, min(id) AS first, min(error) AS error FROM stale
-    WHERE integration_id = :integration AND attempts >= :attempts GROUP BY resource"""
+    WHERE integration_id = :integration AND attempts >= :attempts AND error IS NOT NULL
+    GROUP BY resource"""
 )
 _REFUSED = text(
     """SELECT id, name, refused, last_refused_at FROM webhook_urls

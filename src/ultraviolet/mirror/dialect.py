@@ -177,11 +177,14 @@ _WAIT = text("SELECT pg_advisory_xact_lock(:turn, :which)")
 def insert_new(
     connection: Connection,
     table: str,
-    names: Sequence[str],
-    key: Sequence[str],
+    names: tuple[str, ...],
+    key: tuple[str, ...],
     rows: Sequence[Sequence[Any]],
 ) -> set[tuple[Any, ...]]:
-    """Insert the rows whose key, the first of their columns, is not there yet, in their order; gives the keys of these."""
+    """Insert the rows whose key, the first of their columns, is not there yet, in their order; gives the keys of these.
+
+    No two of them have one key.
+    """
     if not rows:
         return set()
     keys = ", ".join(key)

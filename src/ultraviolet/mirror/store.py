@@ -50,7 +50,7 @@ def in_words(engine: Engine) -> Generator[None]:
     except DatabaseError as error:
         if type(error) is not DatabaseError:  # the classes under it say that a statement is wrong
             raise
-        raise InvalidError(f"{address} is not the database of a hub: {error.orig}") from error
+        raise InvalidError(f"{address} cannot be read as the database of a hub: {error.orig}") from error
 
 
 class Store:
@@ -59,7 +59,7 @@ class Store:
     def __init__(self, engine: Engine, *, readers: int = 4) -> None:
         self.engine = engine
         many = dialect.is_postgresql(engine)
-        self._written = engine if many else dialect.one_writer(engine)
+        self.writing = engine if many else dialect.one_writer(engine)
         self._writers = ThreadPoolExecutor(dialect.WRITERS if many else 1, thread_name_prefix="store-writer")
         self._deliveries = (
             ThreadPoolExecutor(1, thread_name_prefix="store-deliveries") if many else self._writers
@@ -130,13 +130,13 @@ class Store:
             self._checkpoints.stop()
         for pool in (self._writers, self._deliveries, self._readers):
             pool.shutdown()
-        self._written.dispose()
+        self.writing.dispose()
         self.engine.dispose()
 
     def _transaction(self, work: Callable[[Connection], T]) -> T:
         for attempt in range(_ATTEMPTS):
             try:
-                with self._written.connect() as connection:
+                with self.writing.connect() as connection:
                     dialect.begin_write(connection)
                     result = work(connection)
                     connection.commit()

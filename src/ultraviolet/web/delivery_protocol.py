@@ -11,10 +11,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ultraviolet.hub import metrics
 from ultraviolet.hub.ingest import Verdict
-from ultraviolet.web.hooks import Header, Hooks, answer
+from ultraviolet.web.hooks import CLOSE, Hooks, answer
 
-_CLOSE: Header = (b"connection", b"close")
-Turn = tuple[RequestResponseCycle, Any]
+_Turn = tuple[RequestResponseCycle, Any]
 """A request whose turn it is, and the application that answers it on the long way."""
 
 
@@ -22,7 +21,7 @@ class DeliveryProtocol(HttpToolsProtocol):
     """uvicorn's protocol for one connection, with a short way for deliveries."""
 
     _reads = False
-    _held: Turn | None = None
+    _held: _Turn | None = None
     """The request that is being read, until it is known whether it arrives whole."""
 
     def data_received(self, data: bytes) -> None:
@@ -47,14 +46,16 @@ class DeliveryProtocol(HttpToolsProtocol):
         else:
             super()._start_asgi_task(cycle, app)
 
-    def _let_go(self) -> Turn | None:
+    def _let_go(self) -> _Turn | None:
         held, self._held = self._held, None
         return held
 
     def _take(self, cycle: RequestResponseCycle, app: Any) -> None:
         hooks, began = self.config.app, time.perf_counter()
         scope = cast("dict[str, Any]", cycle.scope)
-        taken = hooks.take(scope, bytes(cycle.body)) if isinstance(hooks, Hooks) else None
+        taken = None
+        if isinstance(hooks, Hooks) and not self.flow.write_paused:  # who does not read answers is waited for
+            taken = hooks.take(scope, bytes(cycle.body))
         if taken is None:
             super()._start_asgi_task(cycle, app)
         elif isinstance(taken, Verdict):
@@ -69,9 +70,9 @@ class DeliveryProtocol(HttpToolsProtocol):
             return
         headers, body = answer(status)
         always = self.server_state.default_headers
-        ends = not cycle.keep_alive or _CLOSE in always
+        ends = not cycle.keep_alive or CLOSE in always
         content = [STATUS_LINE[status]]
-        for name, value in (*always, *headers, *([_CLOSE] if ends and _CLOSE not in always else [])):
+        for name, value in (*always, *headers, *([CLOSE] if ends and CLOSE not in always else [])):
             content += (name, b": ", value, b"\r\n")
         cycle.transport.write(b"".join((*content, b"\r\n", body)))
         cycle.response_started = cycle.response_complete = True

@@ -33,7 +33,7 @@ _RECEIVED = msgspec.json.encode({"received": True})
 _BODY_WITHIN = 30.0
 """Seconds in which a body has to be there."""
 _UNKNOWN = 404
-_CLOSE = (b"connection", b"close")
+CLOSE: Header = (b"connection", b"close")
 _TITLES = {
     401: "Signature does not match",
     403: "Source not allowed",
@@ -83,16 +83,16 @@ class Hooks:
         headers, token = _headers(scope), scope["path"][len(PREFIX) :]
         source = self._guard.source((scope.get("client") or ("", 0))[0], headers)
         if not self._guard.admits(source):
-            await _refuse(send, 403, _CLOSE)
+            await _refuse(send, 403, CLOSE)
             return
         if not (self._guard.may_guess(source) or self._ingest.knows(token)):
-            await _refuse(send, 429, _CLOSE)
+            await _refuse(send, 429, CLOSE)
             return
         try:
             async with asyncio.timeout(_BODY_WITHIN):
                 body = await _body(receive)
         except TimeoutError:
-            await _refuse(send, 408, _CLOSE)
+            await _refuse(send, 408, CLOSE)
             return
         if body is None:
             return

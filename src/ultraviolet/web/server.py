@@ -115,7 +115,7 @@ class _Server(uvicorn.Server):
         orphaned = self._parent is not None and os.getppid() != self._parent
         if self._replace:
             self._replace = False
-            self.hands_over = await _starts()
+            self.hands_over = await _starts() and not self.should_exit
         return await super().on_tick(counter) or orphaned or self.hands_over
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -191,7 +191,7 @@ def serve(options: ServeOptions) -> None:
         finally:
             hub.close()
             traces.stop()
-    if server.hands_over:
+    if server.hands_over and not server.should_exit:
         hand_over(kept)
 
 
@@ -216,7 +216,11 @@ def _open(settings: Settings, role: Role) -> Hub:
 
 
 def _checked(hub: Hub) -> Hub:
-    hub.store.read_now(lambda connection: webhook_urls.active(connection, hub.secrets))
+    try:
+        hub.store.read_now(lambda connection: webhook_urls.active(connection, hub.secrets))
+    except Exception:
+        hub.close()
+        raise
     return hub
 
 

@@ -81,6 +81,7 @@ class Supervisor:
                 readiness.tell("READY=1")
             time.sleep(_LOOK_EVERY)
         readiness.tell("STOPPING=1")
+        self._listening.close()  # else whoever connects would wait for nothing, and be reset at the end
         ending = [child for child in (*self._children, self._successor) if child]
         for child in ending:
             child.process.terminate()
