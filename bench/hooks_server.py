@@ -17,11 +17,9 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import Ingest, Verdict
 from ultraviolet.hub.integrations import NewIntegration
 from ultraviolet.hub.settings import Settings
-from ultraviolet.hub.webhook_urls import UrlEntry
 from ultraviolet.ion.deliveries import decode_envelope
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, signature_matches
 from ultraviolet.local_ion.server import listening
-from ultraviolet.web.delivery_protocol import DeliveryProtocol
 from ultraviolet.web.hooks import Hooks
 from ultraviolet.web.server import collect_what_comes
 
@@ -32,8 +30,12 @@ NAME = "bench"
 class Bare(Ingest):
     """Judges deliveries and forgets them."""
 
-    def _judge(self, url: UrlEntry, headers: Mapping[str, str], body: bytes) -> Verdict:
-        if not signature_matches(url.shared_secret or "", body, headers.get(SIGNATURE_HEADER)):
+    async def submit(self, token: str, headers: Mapping[str, str], body: bytes) -> Verdict:
+        """Judge one delivery."""
+        url = await self._url(token)
+        if url is None or not url.shared_secret:
+            return Verdict(404)
+        if not signature_matches(url.shared_secret, body, headers.get(SIGNATURE_HEADER)):
             return Verdict(401)
         envelope = decode_envelope(self._catalog, body)
         return Verdict(200 if envelope.event_id else 422)
@@ -80,9 +82,7 @@ async def _serve(mode: str, data: Path, database: str) -> None:
     with listening("127.0.0.1", 0) as listener:
         print(f"http://127.0.0.1:{listener.getsockname()[1]}/hooks/{token}", flush=True)
         app = Hooks(ingest, _nowhere)
-        config = uvicorn.Config(
-            app, lifespan="off", log_level="warning", access_log=False, http=DeliveryProtocol
-        )
+        config = uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False, http="httptools")
         await uvicorn.Server(config).serve(sockets=[listener])
 
 

@@ -152,11 +152,6 @@ def step(name: str, **values: Any) -> AbstractContextManager[Span]:
     return _tracing.span(name, values, (), None, root=False)
 
 
-def are_on() -> bool:
-    """Tell whether anything is traced."""
-    return _tracing is not None
-
-
 def current() -> str | None:
     """Give where we are in the form of the header `traceparent`; None where nothing is traced."""
     return None if _tracing is None else _tracing.current()

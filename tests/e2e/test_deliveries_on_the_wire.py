@@ -21,7 +21,7 @@ SECRET = "shared"
 
 @pytest.fixture(scope="module")
 def url(hub: HubProcess) -> str:
-    """An address whose deliveries have to be signed, and which the hub knows already."""
+    """An address whose deliveries have to be signed."""
     given = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
     made = hub.api("POST", "/integrations", {**given, "client_id": "x", "client_secret": "x"})
     minted = hub.api("POST", f"/integrations/{made['id']}/webhook-urls", {"name": "test"})
@@ -37,7 +37,7 @@ def url(hub: HubProcess) -> str:
 
 @pytest.fixture
 def wire(hub: HubProcess, url: str, wait: Any) -> Iterator[socket.socket]:
-    """A connection to a hub that has just read its addresses: what arrives whole can go the short way."""
+    """A connection to a hub that knows the address and its secret."""
 
     def refused() -> bool:
         return send("POST", url, b"{}")[0] == 401

@@ -1,17 +1,9 @@
 """The door for deliveries: what it takes, and that it tells strangers nothing."""
 
-import asyncio
 import json
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
-
-from ultraviolet.local_ion.server import listening
-from ultraviolet.web.app import create_app
-from ultraviolet.web.delivery_protocol import DeliveryProtocol
-from ultraviolet.web.hooks import Hooks
 
 BODY = {
     "event_id": 7,
@@ -59,55 +51,3 @@ def test_a_body_that_is_too_large(edge: Any, url: dict[str, Any]) -> None:
 def test_what_cannot_be_understood_is_kept(edge: Any, url: dict[str, Any]) -> None:
     assert edge.send("POST", url["url"], content=b"\xff not json").status_code == 200
     assert len(edge.get("/events")["items"]) == 1
-
-
-class Watched(Hooks):
-    """Counts what goes the long way."""
-
-    def __init__(self, hub: Any) -> None:
-        super().__init__(hub.ingest, create_app(hub))
-        self.long = 0
-        self.came = asyncio.Event()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.long += 1
-        self.came.set()
-        await super().__call__(scope, receive, send)
-
-
-def test_only_what_arrives_whole_goes_the_short_way(edge: Any, url: dict[str, Any]) -> None:
-    content = json.dumps(BODY).encode()
-    request = (
-        f"POST {urlsplit(url['url']).path} HTTP/1.1\r\nhost: hub\r\ncontent-length: {len(content)}\r\n\r\n"
-    )
-    watched = Watched(edge.hub)
-
-    async def deliver(*pieces: bytes) -> int:
-        reading, writing = await asyncio.open_connection("127.0.0.1", port)
-        for piece in pieces[:-1]:
-            writing.write(piece)
-            await watched.came.wait()  # until it is taken for what it is
-        writing.write(pieces[-1])
-        head = await reading.readuntil(b"\r\n\r\n")
-        writing.close()
-        assert head.startswith(b"HTTP/1.1 200 ")
-        return watched.long
-
-    async def both() -> list[int]:
-        await edge.hub.ingest.refresh()
-        return [await deliver(request.encode() + content), await deliver(request.encode(), content)]
-
-    with listening("127.0.0.1", 0) as listener:
-        port = listener.getsockname()[1]
-        config = uvicorn.Config(watched, http=DeliveryProtocol, lifespan="off", log_level="warning")
-        server = uvicorn.Server(config)
-
-        async def served() -> list[int]:
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            try:
-                return await both()
-            finally:
-                server.should_exit = True
-                await serving
-
-        assert edge.runner.run(served()) == [0, 1]

@@ -126,21 +126,6 @@ class Ingest:
         url = await self._url(token)
         if url is None:
             return Verdict(404)
-        judged = self._judge(url, headers, body)
-        return judged if isinstance(judged, Verdict) else await judged
-
-    def take(
-        self, token: str, headers: Mapping[str, str], body: bytes
-    ) -> "asyncio.Future[Verdict] | Verdict | None":
-        """Do the same at once, where nothing has to be looked up before; else None, and nothing was done."""
-        if time.monotonic() - self._read_at > _REREAD_AFTER or self._is_away or self.spooled:
-            return None
-        url = self._urls.get(digest(token))
-        return self._judge(url, headers, body) if url and not _expired(url) else None
-
-    def _judge(
-        self, url: UrlEntry, headers: Mapping[str, str], body: bytes
-    ) -> "asyncio.Future[Verdict] | Verdict":
         if len(body) > LARGEST_BODY:
             self._counts.note(url.url_id, "too_large")
             return Verdict(413)
@@ -166,7 +151,7 @@ class Ingest:
         self._waiting.append(waiting)
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit_all())
-        return waiting.done
+        return await waiting.done
 
     def knows(self, token: str) -> bool:
         """Tell whether an address worked when addresses were last read."""
@@ -212,7 +197,7 @@ class Ingest:
             with contextlib.suppress(Exception) if hashed in self._urls else contextlib.nullcontext():
                 await self.refresh()
         url = self._urls.get(hashed)
-        return None if url and _expired(url) else url
+        return None if url and url.expires_at and url.expires_at < now() else url
 
     async def _commit_all(self) -> None:
         while self._waiting:
@@ -348,10 +333,6 @@ class Ingest:
                 self._seen[use.url_id] = use.seen
             if use.ended:
                 self._read_at = -_REREAD_AFTER
-
-
-def _expired(url: UrlEntry) -> bool:
-    return url.expires_at is not None and url.expires_at < now()
 
 
 def _in_turn(waiting: list[_Waiting]) -> list[_Waiting]:

@@ -410,7 +410,7 @@ def one_writer(engine: Engine) -> Engine:
 
     A connection that did not write last has to read anew what it holds of the database. So one writes, and holds more.
     """
-    return _sqlite(engine.url, connections=1, cache=24_000)
+    return _sqlite(engine.url, connections=1, cache=16_000)
 
 
 def _sqlite(url: URL, *, connections: int = 8, cache: int = 4_000) -> Engine:

@@ -65,11 +65,6 @@ class Guard:
             source = told.pop()
         return source
 
-    @property
-    def admits_all(self) -> bool:
-        """Whether deliveries are taken from anywhere."""
-        return not self._allowed
-
     def admits(self, source: str) -> bool:
         """Tell whether deliveries from there are taken at all; everything is where no list was given."""
         return not self._allowed or _within(source, self._allowed)

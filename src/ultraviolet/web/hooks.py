@@ -14,7 +14,7 @@ import structlog
 
 from ultraviolet import traces
 from ultraviolet.hub import metrics
-from ultraviolet.hub.ingest import LARGEST_BODY, Ingest, Verdict
+from ultraviolet.hub.ingest import LARGEST_BODY, Ingest
 from ultraviolet.mirror.store import StoreUnavailableError
 from ultraviolet.web.guard import Guard
 from ultraviolet.web.problems import problem_body
@@ -25,15 +25,13 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-Header = tuple[bytes, bytes]
-
 PREFIX = "/hooks/"
 
 _RECEIVED = msgspec.json.encode({"received": True})
 _BODY_WITHIN = 30.0
 """Seconds in which a body has to be there."""
 _UNKNOWN = 404
-CLOSE: Header = (b"connection", b"close")
+_CLOSE = (b"connection", b"close")
 _TITLES = {
     401: "Signature does not match",
     403: "Source not allowed",
@@ -64,35 +62,24 @@ class Hooks:
         else:
             await self._application(scope, receive, send)
 
-    def take(self, scope: Scope, body: bytes) -> "asyncio.Future[Verdict] | Verdict | None":
-        """Take a delivery that is there as a whole, if nothing has to be waited for but the disk; else None."""
-        path: str = scope["path"]
-        is_delivery = scope["method"] == "POST" and path.startswith(PREFIX)
-        if not is_delivery or traces.are_on() or not self._guard.admits_all:
-            return None
-        try:
-            return self._ingest.take(path[len(PREFIX) :], _headers(scope), body)
-        except Exception:
-            log.exception("delivery.failed")
-            return Verdict(503)
-
     async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
             await _refuse(send, 405, (b"allow", b"POST"))
             return
-        headers, token = _headers(scope), scope["path"][len(PREFIX) :]
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        token = scope["path"][len(PREFIX) :]
         source = self._guard.source((scope.get("client") or ("", 0))[0], headers)
         if not self._guard.admits(source):
-            await _refuse(send, 403, CLOSE)
+            await _refuse(send, 403, _CLOSE)
             return
         if not (self._guard.may_guess(source) or self._ingest.knows(token)):
-            await _refuse(send, 429, CLOSE)
+            await _refuse(send, 429, _CLOSE)
             return
         try:
             async with asyncio.timeout(_BODY_WITHIN):
                 body = await _body(receive)
         except TimeoutError:
-            await _refuse(send, 408, CLOSE)
+            await _refuse(send, 408, _CLOSE)
             return
         if body is None:
             return
@@ -115,11 +102,7 @@ class Hooks:
             return 503
 
 
-def _headers(scope: Scope) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-
-
-async def _refuse(send: Send, status: int, header: Header) -> None:
+async def _refuse(send: Send, status: int, header: tuple[bytes, bytes]) -> None:
     """Turn a request away before it is a delivery."""
     metrics.delivered(status)
     await _answer(send, status, header)
@@ -139,20 +122,14 @@ async def _body(receive: Receive) -> bytes | None:
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def answer(status: int) -> tuple[list[Header], bytes]:
-    """Give the headers and the body that say what became of a delivery."""
+async def _answer(send: Send, status: int, *more: tuple[bytes, bytes]) -> None:
     if status < 300:  # noqa: PLR2004
         kind, body = b"application/json", _RECEIVED
     else:
         kind, body = b"application/problem+json", problem_body(status, _TITLES.get(status, "Refused"))
     length = str(len(body)).encode()
-    headers = [(b"content-type", kind), (b"content-length", length), (b"cache-control", b"no-store")]
+    headers = [(b"content-type", kind), (b"content-length", length), (b"cache-control", b"no-store"), *more]
     if status in (429, 503):
         headers.append((b"retry-after", b"1"))
-    return headers, body
-
-
-async def _answer(send: Send, status: int, *more: Header) -> None:
-    headers, body = answer(status)
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, *more]})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -31,7 +31,6 @@ from ultraviolet.mirror.dialect import address, make_engine, wait_for_turn
 from ultraviolet.mirror.store import Store, StoreUnavailableError
 from ultraviolet.web import readiness
 from ultraviolet.web.app import create_app
-from ultraviolet.web.delivery_protocol import DeliveryProtocol
 from ultraviolet.web.supervisor import (
     PATIENCE,
     Supervisor,
@@ -169,7 +168,7 @@ def serve(options: ServeOptions) -> None:
     config = uvicorn.Config(
         create_app(hub),
         loop="uvloop",
-        http=DeliveryProtocol,
+        http="httptools",
         access_log=False,
         log_level="warning",
         server_header=False,
