@@ -1,7 +1,7 @@
 """The hub's API as the command line sees it: one client over two ways of getting there."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 from urllib.parse import urlencode
@@ -58,18 +58,6 @@ class Transport(Protocol):
         ...
 
 
-def _interrupt_at_once() -> None:
-    """Let Ctrl-C end what goes on; asyncio would cancel a request, and lose it where that had just been answered."""
-    import signal
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        with suppress(ValueError):  # not the main thread, where nobody is interrupted
-            signal.signal(signal.SIGINT, interrupt)
-
-
 class Api(AbstractContextManager["Api"]):
     """The API, one call at a time; errors come as `UltravioletError`."""
 
@@ -81,7 +69,6 @@ class Api(AbstractContextManager["Api"]):
         self.runner = asyncio.Runner()
 
     def __enter__(self) -> Self:
-        _interrupt_at_once()
         self.runner.__enter__()
         self.runner.run(self.transport.start())
         return self

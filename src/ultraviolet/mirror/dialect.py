@@ -1,4 +1,4 @@
-"""Where SQLite and PostgreSQL differ: how to connect, begin, wait for one's turn, and search in a document.
+"""Where SQLite and PostgreSQL differ, all in one module, so that no other has to know: connections, turns, statements, search.
 
 Everything else in the hub is written once for both. SQLite has one writer, so there a turn is had by whoever
 writes at all; on PostgreSQL many write at once, and what must not be done twice at the same time takes an
@@ -189,13 +189,15 @@ def insert_new(
         return set()
     keys = ", ".join(key)
     if is_postgresql(connection):
-        into = f"INSERT INTO {table} ({', '.join(names)}) VALUES {_rows(rows, '%s')}"
+        into = f"INSERT INTO {table} ({', '.join(names)}) VALUES {_marks('%s', len(names), len(rows))}"
         statement = f"{into} ON CONFLICT DO NOTHING RETURNING {keys}"
         return {tuple(row) for row in connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))}
     # Looked for before: nobody else writes now, and RETURNING would give Python's lock back, and wait for it, once a row.
     wanted = [row[: len(key)] for row in rows]
     same = " AND ".join(f"{name} = v.column{place + 1}" for place, name in enumerate(key))
-    look = f"SELECT {keys} FROM (VALUES {_rows(wanted, '?')}) AS v CROSS JOIN {table} ON {same}"
+    look = (
+        f"SELECT {keys} FROM (VALUES {_marks('?', len(key), len(wanted))}) AS v CROSS JOIN {table} ON {same}"
+    )
     known = {tuple(row) for row in connection.exec_driver_sql(look, tuple(chain.from_iterable(wanted)))}
     new = [row for row in rows if tuple(row[: len(key)]) not in known]
     if new:
@@ -209,13 +211,11 @@ def insert_rows(table: str, names: tuple[str, ...], number: int) -> str:
 
     What fails undoes the transaction; with FAIL SQLite need not keep, in a file, how to undo the statement alone.
     """
-    row = f"({', '.join('?' * len(names))})"
-    return f"INSERT OR FAIL INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * number)}"
+    return f"INSERT OR FAIL INTO {table} ({', '.join(names)}) VALUES {_marks('?', len(names), number)}"
 
 
-def _rows(rows: Sequence[Sequence[Any]], mark: str) -> str:
-    row = f"({', '.join([mark] * len(rows[0]))})"
-    return ", ".join([row] * len(rows))
+def _marks(mark: str, columns: int, rows: int) -> str:
+    return ", ".join([f"({', '.join([mark] * columns)})"] * rows)
 
 
 def says(connection: Connection) -> TextClause:

@@ -32,7 +32,7 @@ from ultraviolet.mirror.store import Store, StoreUnavailableError
 from ultraviolet.web import readiness
 from ultraviolet.web.app import create_app
 from ultraviolet.web.supervisor import (
-    PATIENCE,
+    ENDS_WITHIN,
     Supervisor,
     given_socket,
     hand_over,
@@ -136,7 +136,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End in order, or else in time."""
-        end_within(PATIENCE)
+        end_within(ENDS_WITHIN)
         super().handle_exit(sig, frame)
 
     def replace(self, _number: int, _frame: FrameType | None) -> None:

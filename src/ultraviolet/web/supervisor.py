@@ -27,7 +27,7 @@ from ultraviolet.errors import ConflictError
 from ultraviolet.in_time import end_within
 from ultraviolet.web import readiness
 
-PATIENCE = 25
+ENDS_WITHIN = 25
 """Seconds in which a process has ended that was told to, of the thirty that whoever tells it is set to wait."""
 _PATIENCE = 15.0
 _TOO_SOON = 2.0
@@ -150,7 +150,7 @@ class Supervisor:
         mark_process_dead(child.process.pid, str(self._counts))
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        end_within(PATIENCE)
+        end_within(ENDS_WITHIN)
         self._stopping = True
 
     def _replace(self, _number: int, _frame: FrameType | None) -> None:
