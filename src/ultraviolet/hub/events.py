@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, select, text, update
+from sqlalchemy import Connection, select, text
 
 from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.ingest import TRACE
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.ion.deliveries import Envelope, decode
-from ultraviolet.mirror import dialect, drift, rows
+from ultraviolet.mirror import bulk, dialect, drift, rows
 from ultraviolet.mirror.apply import apply, mark_stale
 from ultraviolet.mirror.dependents import dependents_of, sharing
 from ultraviolet.mirror.observation import Change, Mark, Observation, Origin, Ref
@@ -33,11 +33,8 @@ _WAITING = text(
     """SELECT seq, body, received_at, signature FROM events
     WHERE integration_id = :integration AND outcome IS NULL ORDER BY seq LIMIT :limit"""
 )
-_JUDGE = (
-    update(events)
-    .where(events.c.seq == bindparam("which"), events.c.received_at == bindparam("came"))
-    .values(outcome=bindparam("outcome_"), detail=bindparam("detail_"), applied_at=bindparam("at"))
-)
+_WHICH = ("seq", "received_at")
+_OUTCOME = ("outcome", "detail", "applied_at", *_WHICH)
 _BY_ENTITY = text(
     """SELECT k.resource, l.id FROM link_kinds AS k JOIN links AS l ON l.kind = k.id
     WHERE k.target_resource = :target AND k.field = 'entityId'
@@ -79,7 +76,8 @@ def take(connection: Connection, catalog: Catalog, integration_id: int, limit: i
     applied = apply(connection, catalog, integration_id, observations, [m for s in said for m in s.marks])
     drift.note_late(connection, integration_id, _told(said, applied.outcomes))
     outcomes = iter(applied.outcomes)
-    connection.execute(_JUDGE, [_judge(s, next(outcomes) if s.observation else None) for s in said])
+    judged = [_judge(s, next(outcomes) if s.observation else None) for s in said]
+    bulk.change(connection, events, _OUTCOME, judged, _WHICH)
     lost = any(s.problem for s in said)
     crash_point("apply.written")
     seqs = [row.seq for row in waiting]
@@ -110,18 +108,8 @@ def again(connection: Connection, catalog: Catalog, integration_id: int, seqs: S
     refs = {ref for s in said for ref in _refs(s)}
     mark_stale(connection, integration_id, [Mark(resource, id_, "replay", now()) for resource, id_ in refs])
     moment = now()
-    outcomes = [
-        {
-            "which": s.seq,
-            "came": s.received_at,
-            "outcome_": "not_understood" if s.problem else "not_chosen" if s.not_chosen else "replayed",
-            "detail_": s.problem or (_NOT_CHOSEN if s.not_chosen else None),
-            "at": moment,
-        }
-        for s in said
-    ]
-    if outcomes:
-        connection.execute(_JUDGE, outcomes)
+    outcomes = [_judge_again(s, moment) for s in said]
+    bulk.change(connection, events, _OUTCOME, outcomes, _WHICH)
     return Again(len(said), frozenset(refs), sum(bool(s.problem) for s in said), applied.changes)
 
 
@@ -292,7 +280,7 @@ def _told(said: Sequence[_Said], outcomes: Sequence[str]) -> list[drift.Told]:
     ]
 
 
-def _judge(said: _Said, outcome: str | None) -> dict[str, Any]:
+def _judge(said: _Said, outcome: str | None) -> tuple[Any, ...]:
     if said.problem:
         result, detail = "not_understood", said.problem
     elif said.not_chosen:
@@ -303,4 +291,14 @@ def _judge(said: _Said, outcome: str | None) -> dict[str, Any]:
         result, detail = "nothing_new", "It concerns nothing that is mirrored"
     else:
         result, detail = "applied", None
-    return {"which": said.seq, "came": said.received_at, "outcome_": result, "detail_": detail, "at": now()}
+    return result, detail, now(), said.seq, said.received_at
+
+
+def _judge_again(said: _Said, moment: str) -> tuple[Any, ...]:
+    if said.problem:
+        result, detail = "not_understood", said.problem
+    elif said.not_chosen:
+        result, detail = "not_chosen", _NOT_CHOSEN
+    else:
+        result, detail = "replayed", None
+    return result, detail, moment, said.seq, said.received_at

@@ -6,7 +6,8 @@ hint of the resource and an id; whatever else is understood is a gain, and nothi
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
@@ -245,14 +246,34 @@ def _two_rows(told: Row) -> dict[str, tuple[Any, Any]]:
 
 
 def _sides(value: Any, *, bare: bool) -> tuple[Any, Any]:
-    if isinstance(value, dict) and (not bare or _is_sides(cast("Row", value))):
-        plain = _plainly(cast("Row", value))
-        return _first(plain, _OLD, ...), _first(plain, _NEW, ...)
+    if isinstance(value, dict):
+        sides = _sides_named(tuple(cast("Row", value)))
+        if sides.alone or not bare:
+            return _side(cast("Row", value), sides.old), _side(cast("Row", value), sides.new)
     return ..., cast("Any", value)
 
 
+def _side(told: Row, name: str | None) -> Any:
+    return ... if name is None else told[name]
+
+
 def _is_sides(value: Row) -> bool:
-    return bool(value) and all(plain(name) in _OLD + _NEW for name in value)
+    return _sides_named(tuple(value)).alone
+
+
+class _Sides(msgspec.Struct, frozen=True):
+    """Which of some names hold the old and the new value, and whether there is nothing else beside them."""
+
+    old: str | None
+    new: str | None
+    alone: bool
+
+
+@lru_cache(1024)
+def _sides_named(names: tuple[str, ...]) -> _Sides:
+    plainly = {plain(name): name for name in names}
+    alone = bool(names) and all(name in _OLD + _NEW for name in plainly)
+    return _Sides(_first(plainly, _OLD), _first(plainly, _NEW), alone)
 
 
 def _is_wrapped(changes: Row) -> bool:
@@ -347,7 +368,7 @@ def _object_id(resource: Resource | None, told: Row, row: Row) -> str | None:
 
 def _problem(told: Row, resource: Resource | None, object_id: str | None) -> str | None:
     if resource is None:
-        named = next(iter(_texts(told, _RESOURCE)), None)
+        named = next(_texts(told, _RESOURCE), None)
         return f"The resource {named[:80]} is not known" if named else "The body names no resource"
     return None if object_id else "The body names no object: it has no id"
 
@@ -364,8 +385,8 @@ def _nested(told: Row, outer: str, inner: str) -> Any:
     return cast("Row", value).get(inner) if isinstance(value, dict) else None
 
 
-def _texts(told: Row, names: tuple[str, ...]) -> list[str]:
-    return [told[name] for name in names if isinstance(told.get(name), str)]
+def _texts(told: Row, names: tuple[str, ...]) -> Iterator[str]:
+    return (value for name in names if isinstance(value := told.get(name), str))
 
 
 def _text(value: Any) -> str | None:

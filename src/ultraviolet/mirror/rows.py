@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import SHOWN, Catalog
 from ultraviolet.ion.deliveries import LONGEST_ID
@@ -14,7 +14,7 @@ from ultraviolet.mirror import bulk
 from ultraviolet.mirror.drift import Drift
 from ultraviolet.mirror.observation import Origin, Ref
 from ultraviolet.mirror.state import State
-from ultraviolet.mirror.tables import drift, links, objects, versions
+from ultraviolet.mirror.tables import drift, link_kinds, links, objects, stale, versions
 
 _LOAD = """SELECT id, doc, version, completeness, deleted_at, source_time, observed_at, read_at FROM objects
   WHERE integration_id = :integration AND resource = :resource AND id IN :ids"""
@@ -35,26 +35,11 @@ _DRIFT = (*_KEY, "cause", "fields", "healed_by", "source_time", "wrong_since", "
 
 _KINDS = "SELECT id, field, target_resource FROM link_kinds WHERE resource = :resource"
 
-_ADD_KIND = text(
-    """INSERT INTO link_kinds (resource, field, target_resource) VALUES (:resource, :field, :target)
-    ON CONFLICT (resource, field, target_resource) DO NOTHING"""
-)
-
-_DROP_LINK = text(
-    """DELETE FROM links WHERE integration_id = :integration AND kind = :kind AND target_id = :target AND id = :id"""
-)
-
-_PUT_STALE = text(
-    """INSERT INTO stale (integration_id, resource, id, reason, since, marked_at, marks, attempts, next_attempt_at)
-    VALUES (:integration, :resource, :id, :reason, :since, :marked_at, :marks, 0, :marked_at)
-    ON CONFLICT (integration_id, resource, id) DO UPDATE SET marked_at = excluded.marked_at, marks = excluded.marks,
-      reason = excluded.reason, next_attempt_at = CASE WHEN stale.reason = excluded.reason
-        THEN stale.next_attempt_at ELSE excluded.next_attempt_at END"""
-)
-
-_DROP_STALE = text(
-    "DELETE FROM stale WHERE integration_id = :integration AND resource = :resource AND id = :id"
-)
+_KIND = ("resource", "field", "target_resource")
+_STALE = (*_KEY, "reason", "since", "marked_at", "marks", "attempts", "next_attempt_at")
+_MARKED_AGAIN = """ON CONFLICT (integration_id, resource, id) DO UPDATE SET marked_at = excluded.marked_at, marks = excluded.marks,
+  reason = excluded.reason, next_attempt_at = CASE WHEN stale.reason = excluded.reason
+    THEN stale.next_attempt_at ELSE excluded.next_attempt_at END"""
 
 
 def load(connection: Connection, integration_id: int, refs: Iterable[Ref]) -> dict[Ref, State]:
@@ -120,15 +105,14 @@ def write(connection: Connection, catalog: Catalog, integration_id: int, states:
 
 def write_stale(connection: Connection, integration_id: int, states: Sequence[State]) -> None:
     """Write and drop marks."""
-    dropped = [_key(integration_id, s) for s in states if s.settled and s.marked_at is None]
+    dropped = [(integration_id, *s.ref) for s in states if s.settled and s.marked_at is None]
     kept = [
-        _key(integration_id, s)
-        | {"reason": s.reason, "since": s.since, "marked_at": s.marked_at, "marks": s.marks}
+        (integration_id, *s.ref, s.reason, s.since, s.marked_at, s.marks, 0, s.marked_at)
         for s in states
         if s.marked and s.marked_at
     ]
-    bulk.each(connection, _DROP_STALE, dropped)
-    bulk.each(connection, _PUT_STALE, kept)
+    bulk.drop(connection, stale, dropped)
+    bulk.put(connection, stale, _STALE, kept, _MARKED_AGAIN)
 
 
 def write_drift(connection: Connection, integration_id: int, drifts: Sequence[Drift], moment: str) -> None:
@@ -148,10 +132,6 @@ def _by_resource(states: Iterable[State]) -> Mapping[str, dict[str, State]]:
     return found
 
 
-def _key(integration_id: int, state: State) -> dict[str, Any]:
-    return {"integration": integration_id, "resource": state.resource, "id": state.id}
-
-
 def _drift(integration_id: int, drift_: Drift, moment: str) -> tuple[Any, ...]:
     state = drift_.state
     assert state.seen
@@ -164,7 +144,7 @@ def _write_links(
 ) -> None:
     """Write what changed of whom documents name; in order of the table, so that neighbours in it are written together."""
     added: list[tuple[Any, ...]] = []
-    dropped: list[dict[str, Any]] = []
+    dropped: list[tuple[Any, ...]] = []
     for resource, states in _by_resource(changed).items():
         keys = _keys(catalog, resource)
         if not keys:
@@ -181,11 +161,8 @@ def _write_links(
         ):
             was, is_ = _named(field, before, listed=listed), _named(field, after, listed=listed)
             added += [(integration_id, kind, target, id_) for target, id_ in sorted(is_ - was)]
-            dropped += [
-                {"integration": integration_id, "kind": kind, "target": target, "id": id_}
-                for target, id_ in was - is_
-            ]
-    bulk.each(connection, _DROP_LINK, dropped)
+            dropped += [(integration_id, kind, target, id_) for target, id_ in was - is_]
+    bulk.drop(connection, links, dropped)
     bulk.add(connection, links, _LINK, added)
 
 
@@ -230,8 +207,8 @@ def _kinds(
         return {(f, t): id_ for id_, f, t in bulk.ask(connection, _KINDS, given)}
 
     found = known()
-    missing = [{"resource": resource, "field": f, "target": t} for f, t in wanted if (f, t) not in found]
-    bulk.each(connection, _ADD_KIND, missing)
+    missing = [(resource, field, target) for field, target in wanted if (field, target) not in found]
+    bulk.put(connection, link_kinds, _KIND, missing)
     return known() if missing else found
 
 
