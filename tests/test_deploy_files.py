@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from ultraviolet.cli.app import app
 from ultraviolet.cli.config import SETTINGS
+from ultraviolet.web.server import WAITS_FOR_DATABASE
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -44,6 +45,9 @@ def test_kubernetes_understands_its_objects() -> None:
             "/readyz",
             "/livez",
         }
+        start = container["startupProbe"]
+        assert start["httpGet"]["path"] == "/livez"
+        assert start["periodSeconds"] * start["failureThreshold"] > WAITS_FOR_DATABASE
 
 
 def test_compose_starts_what_there_is() -> None:

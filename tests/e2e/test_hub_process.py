@@ -48,7 +48,9 @@ def test_it_ends_in_order_while_it_waits_for_its_database(tmp_path: Path) -> Non
     command = [sys.executable, "-m", "ultraviolet", "serve", "--port", "0", "--data", str(tmp_path)]
     with subprocess.Popen(command, env=nowhere, stderr=subprocess.PIPE) as waiting:
         assert waiting.stderr
-        assert b"retry_scheduled" in waiting.stderr.readline()
+        said = json.loads(waiting.stderr.readline())
+        assert (said["event"], said["attempt"]) == ("attempt.failed", 1)
+        assert said["error"].startswith("StoreUnavailableError: The database postgresql")
 
         waiting.terminate()
 
@@ -66,6 +68,16 @@ def test_a_folder_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> Non
         assert done.returncode == 2
         assert f"{data} cannot be written by user" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_mail_server_that_makes_no_sense_is_said_at_the_start(tmp_path: Path) -> None:
+    given = os.environ | {"ULTRAVIOLET_SMTP_URL": "mail.example.com:25"}
+    command = [sys.executable, "-m", "ultraviolet", "serve", "--port", "0", "--data", str(tmp_path)]
+
+    done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 2
+    assert "ULTRAVIOLET_SMTP_URL begins with smtp:// or smtps:// and names a host" in done.stderr
 
 
 def test_a_hub_that_listens_everywhere_is_announced_where_it_can_be_opened(start_hub: Any) -> None:

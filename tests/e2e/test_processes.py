@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.conftest import send
 
 from ultraviolet.mirror.dialect import number
 
@@ -115,6 +116,20 @@ def test_integrations_are_shared_and_a_page_hears_of_another_processs_work(
         lambda: web.find(f"/objects/suppliers/{made['id']}?integration={integration['id']}"), 5, "it is there"
     )
     assert found["fields"]["name"] == "seen in all processes"
+
+
+def test_an_address_is_good_at_once_whichever_process_made_it(start_hub: Any, postgresql: Any) -> None:
+    given = {"store_url": postgresql.new_database(), "ULTRAVIOLET_SECRET_KEY": "a key that all share"}
+    one = start_hub(**given)
+    other = start_hub(data=one.data.parent / "other", **given)
+    ion = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
+    integration = one.api("POST", "/integrations", ion | {"client_id": "id", "client_secret": "secret"})
+    statuses: list[int] = []
+    for count in range(5):
+        made = one.api("POST", f"/integrations/{integration['id']}/webhook-urls")
+        there = made["url"].replace(one.url, other.url)
+        statuses += [send("POST", there, b"%d" % count)[0], send("POST", f"{other.url}/hooks/guess")[0]]
+    assert statuses == [200, 404] * 5
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import os
 import sys
 
 import structlog
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 
 def configure(level: int = logging.INFO) -> None:
@@ -26,4 +27,16 @@ def configure(level: int = logging.INFO) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    set_on_retry_hooks([_tell_retry])
+
+
+def _tell_retry(details: RetryDetails) -> None:
+    """Say what failed and is tried again; stamina itself would name the block of code."""
+    cause = details.caused_by
+    structlog.get_logger().warning(
+        "attempt.failed",
+        attempt=details.retry_num,
+        error=f"{type(cause).__name__}: {cause}",
+        again_in=round(details.wait_for, 2),
     )

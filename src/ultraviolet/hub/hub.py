@@ -34,6 +34,7 @@ from ultraviolet.hub import (
     verifications,
 )
 from ultraviolet.hub.alerts.alarm import Alarm
+from ultraviolet.hub.alerts.sending import mail_server
 from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.complaints import Complaint
@@ -118,11 +119,13 @@ class Hub:
     def open(cls, settings: Settings, role: Role = "all") -> Self:
         """Open the database, bring it up to date, and read the contract.
 
-        Raises InvalidError for a role that needs other processes, where the database is for one, and where the data
-        cannot be kept.
+        Raises InvalidError for a role that needs other processes, where the database is for one, where the data
+        cannot be kept, and for the address of a mail server that makes no sense.
         """
         own_folder(settings.data)
         secrets = Secrets.from_settings(settings)
+        if settings.smtp_url:
+            mail_server(settings.smtp_url)
         if role != "all" and not dialect.address(settings.database_url).drivername.startswith("postgresql"):
             raise InvalidError(f"Role {role} needs PostgreSQL: a hub on SQLite is one process, of role all")
         return cls(settings, Store.open(settings.database_url), load(), secrets, role)

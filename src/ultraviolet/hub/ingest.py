@@ -33,6 +33,7 @@ _LARGEST_GROUP = 1000
 _REREAD_AFTER = 2.0
 """Seconds after which the addresses are read again, for changes another process made."""
 _UNKNOWN_REREAD_AFTER = 0.2
+"""Seconds between two readings for addresses that are not known."""
 _SEEN_EVERY = 1.0
 """Seconds between two notes that an address is in use: its row would else be a place where processes queue."""
 _ASK_AGAIN_AFTER = 0.5
@@ -109,6 +110,7 @@ class Ingest:
         self._draining: asyncio.Task[None] | None = None
         self._urls: Mapping[bytes, UrlEntry] = {}
         self._read_at = -_REREAD_AFTER
+        self._rereading: asyncio.Task[None] | None = None
         self._away_until = 0.0
         self._used: set[int] = set()
         self._seen: dict[int, _Seen] = {}
@@ -159,16 +161,16 @@ class Ingest:
 
     async def refresh(self) -> None:
         """Read the addresses again: after one was minted, rotated, revoked, or its secret became known."""
-        self._urls = await self._store.read(lambda connection: active(connection, self._secrets))
         self._read_at = time.monotonic()
+        self._urls = await self._store.read(lambda connection: active(connection, self._secrets))
 
     async def close(self) -> None:
         """Finish what has begun."""
         if self._committing:
             await asyncio.gather(self._committing, return_exceptions=True)
-        if self._draining:
-            self._draining.cancel()
-            await asyncio.gather(self._draining, return_exceptions=True)
+        for task in filter(None, (self._draining, self._rereading)):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         await self._counts.close()
 
     @property
@@ -187,17 +189,31 @@ class Ingest:
 
     async def _url(self, token: str) -> UrlEntry | None:
         hashed = digest(token)
-        if hashed in self._urls and (self._is_away or self.spooled):
+        known = hashed in self._urls
+        if known and (self._is_away or self.spooled):
             self._read_at = time.monotonic() - _REREAD_AFTER  # nobody waits for a database that is away
-        elif (age := time.monotonic() - self._read_at) > _REREAD_AFTER or (
-            hashed not in self._urls and age > _UNKNOWN_REREAD_AFTER
-        ):
-            self._read_at = time.monotonic()
+        elif not known:
+            await self._look_again()
+        elif time.monotonic() - self._read_at > _REREAD_AFTER:
             # An address that is known goes on being good; one that is not cannot be told from a wrong one.
-            with contextlib.suppress(Exception) if hashed in self._urls else contextlib.nullcontext():
+            with contextlib.suppress(Exception):
                 await self.refresh()
         url = self._urls.get(hashed)
         return None if url and url.expires_at and url.expires_at < now() else url
+
+    async def _look_again(self) -> None:
+        """Wait for a reading that begins from now on: another process may have made an address a moment ago.
+
+        Guesses cost no more than one reading in a while, which all that came by then wait for.
+        """
+        if self._rereading is None:
+            self._rereading = asyncio.create_task(self._read_by_and_by())
+        await asyncio.shield(self._rereading)
+
+    async def _read_by_and_by(self) -> None:
+        await asyncio.sleep(self._read_at + _UNKNOWN_REREAD_AFTER - time.monotonic())
+        self._rereading = None  # who comes while it reads waits for the next one
+        await self.refresh()
 
     async def _commit_all(self) -> None:
         while self._waiting:

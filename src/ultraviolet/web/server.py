@@ -42,6 +42,8 @@ from ultraviolet.web.supervisor import (
 )
 
 _CONNECTIONS = 65_536
+WAITS_FOR_DATABASE = 60
+"""Seconds in which the database has to answer a hub that starts."""
 _LOOK_EVERY = 0.05
 _COLLECT = (20_000, 20, 50)
 """When Python looks for garbage: a page of a fetch is thousands of objects and no garbage, and looking through it at
@@ -208,7 +210,9 @@ def _open(settings: Settings, role: Role) -> Hub:
     """
     # Until there is something to end in order; the first process of a container would not be ended by it else.
     signal.signal(signal.SIGTERM, _end_before_it_began)
-    for attempt in stamina.retry_context(on=StoreUnavailableError, timeout=60, attempts=None, wait_max=2):
+    for attempt in stamina.retry_context(
+        on=StoreUnavailableError, timeout=WAITS_FOR_DATABASE, attempts=None, wait_max=2
+    ):
         with attempt:
             return _checked(Hub.open(settings, role))
     raise AssertionError
