@@ -16,12 +16,12 @@ from ultraviolet.hub.integrations import NewIntegration
 class Door:
     """A hub with one integration and its webhook URL, that is not running."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, name: str = "plant") -> None:
         self.hub = hub
-        self.integration_id, self.token = hub.store.write_now(self._set_up)
+        self.integration_id, self.token = hub.store.write_now(lambda c: self._set_up(c, name))
 
-    def _set_up(self, connection: Any) -> tuple[int, str]:
-        new = NewIntegration("plant", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
+    def _set_up(self, connection: Any, name: str) -> tuple[int, str]:
+        new = NewIntegration(name, "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
         made = integrations.create(connection, self.hub.secrets, "test", new)
         return made.id, webhook_urls.mint(connection, "test", made.id, "ION")[1]
 

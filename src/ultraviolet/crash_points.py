@@ -27,6 +27,7 @@ CrashPoint = Literal[
     "verify.settling",
     "retention.keys_forgotten",
     "retention.removed",
+    "integration.emptied",
     "spool.kept",
     "spool.drained",
 ]

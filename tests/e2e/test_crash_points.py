@@ -124,6 +124,21 @@ def test_a_crash_in_a_fetch(local_ion: Any, start_hub: Any, wait: Any, point: st
     assert_right(again)
 
 
+def test_a_crash_while_an_integration_is_removed(local_ion: Any, start_hub: Any, wait: Any) -> None:
+    hub = start_hub(ULTRAVIOLET_CRASH_AT="integration.emptied:3")
+    integration = add(hub, local_ion)
+    wait(lambda: fetched(hub, integration), 60, "the first fetch")
+    with pytest.raises(OSError, match=r"closed connection|reset"):
+        hub.api("DELETE", f"/integrations/{integration['id']}")
+    wait(lambda: dead(hub), 30, "the crash")
+
+    again = revive(hub, start_hub)
+
+    wait(lambda: not again.api("GET", "/integrations")["items"], 30, "it is gone")
+    assert again.find("/objects?limit=1") is None
+    assert add(again, local_ion)["name"] == "plant"
+
+
 @pytest.mark.parametrize("point", ["setup.minted", "setup.receiver_created", "setup.subscribed"])
 def test_a_crash_in_set_up(local_ion: Any, start_hub: Any, wait: Any, point: str) -> None:
     hub = start_hub(ULTRAVIOLET_CRASH_AT=point)

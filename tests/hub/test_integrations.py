@@ -93,13 +93,16 @@ def test_pause_and_resume_are_remembered_and_audited_once(connection: Connection
     assert actions == ["integration.create", "integration.pause", "integration.resume"]
 
 
-def test_what_is_removed_is_gone(connection: Connection) -> None:
+def test_what_is_removed_gives_its_name_back_and_does_nothing_any_more(connection: Connection) -> None:
     made = create(connection)
     integrations.remove(connection, "kim", made.id)
     with pytest.raises(NotFoundError):
-        integrations.get(connection, made.id)
-    with pytest.raises(NotFoundError):
         integrations.find(connection, "plant")
+    assert integrations.running(connection) == {}
+    integrations.remove(connection, "kim", made.id)
+    assert integrations.get(connection, made.id).name == f"plant (being removed, {made.id})"
+    with pytest.raises(ConflictError, match="add the integration anew"):
+        integrations.resume(connection, "kim", made.id)
     # What is still on its way to it must not come to the next one.
     assert create(connection).id > made.id
 

@@ -324,6 +324,7 @@ class Integration(Struct, frozen=True, kw_only=True):
     test_result: TestResult | None
     created_at: str
     updated_at: str
+    removed: bool
 
 
 class IntegrationStatus(Struct, frozen=True, kw_only=True):

@@ -94,7 +94,10 @@ class Operations(Core):
         return self._ask("GET", f"/integrations/{part(integration)}", (Integration,))
 
     def remove_integration(self, integration: str | int, *, if_match: str | None = None) -> None:
-        """Forget an integration with its URLs, events, objects and their history."""
+        """Forget an integration with its URLs, events, objects and their history.
+
+        A big one is there for some minutes more, paused and under a name that says that it is being removed.
+        """
         self._do("DELETE", f"/integrations/{part(integration)}", headers={"If-Match": if_match})
 
     def edit_integration(

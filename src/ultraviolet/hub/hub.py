@@ -48,6 +48,7 @@ from ultraviolet.hub.freshness import Freshness, Now
 from ultraviolet.hub.indexer import Indexer
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.integrations import Credentials, Integration
+from ultraviolet.hub.leaving import Leaving
 from ultraviolet.hub.lookout import Lookout
 from ultraviolet.hub.provider_people import Rules
 from ultraviolet.hub.reader import Reader
@@ -111,6 +112,7 @@ class Hub:
         self.provider, self.provider_rules = self._single_sign_on(settings)
         self._keeper: asyncio.Task[None] | None = None
         self._retention: asyncio.Task[None] | None = None
+        self._leaving = Leaving(store, self.changes)
         self._look = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._restarts: set[asyncio.Task[None]] = set()
@@ -158,6 +160,7 @@ class Hub:
             keeper = retention.Keeper(self.store, self.changes)
             self._retention = asyncio.create_task(keeper.forever(), name="retention")
             self._indexer.start()
+        self._leaving.start()
         self._alarm.start()
 
     async def stop(self) -> None:
@@ -170,6 +173,7 @@ class Hub:
         await asyncio.gather(*self._restarts, return_exceptions=True)
         await self._alarm.stop()
         await self._indexer.stop()
+        await self._leaving.stop()
         await self._rest()
         await self.ingest.close()
         self.changes.close()
@@ -266,6 +270,18 @@ class Hub:
         self.changes.publish("integration", integration_id)
         await asyncio.shield(restart)
         return result
+
+    async def remove(self, actor: str, which: Callable[[Connection], int]) -> None:
+        """Remove an integration with all it brought; of a big one the rest goes after this returned."""
+
+        def work(connection: Connection) -> None:
+            integrations.remove(connection, actor, which(connection))
+
+        await self.store.write(work)
+        self.integrations_changed()
+        await self.reload()
+        await self.ingest.refresh()
+        await self._leaving.begin()
 
     async def start_fetch(
         self, integration_id: int, mode: Mode, actor: str, *, accept_absence: bool = False

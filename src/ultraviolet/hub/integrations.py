@@ -20,7 +20,7 @@ from ultraviolet.ion.client import IonClient, graphql_url
 from ultraviolet.ion.documents import Offered
 from ultraviolet.ion.sign_in import token_urls, with_scheme
 from ultraviolet.mirror.store import Store
-from ultraviolet.mirror.tables import event_keys, integrations, links
+from ultraviolet.mirror.tables import alerts, integrations, webhook_urls
 from ultraviolet.near_misses import did_you_mean
 
 INCREMENTAL_SCHEDULE = "*/5 * * * *"
@@ -106,6 +106,8 @@ class Integration(msgspec.Struct, frozen=True):
     test_result: TestResult | None
     created_at: str
     updated_at: str
+    removed: bool
+    """It is being removed: nothing is read or taken any more, and what it brought goes by and by."""
 
 
 class Testing(Protocol):
@@ -210,17 +212,31 @@ def pause(connection: Connection, actor: str, integration_id: int) -> Integratio
 
 
 def resume(connection: Connection, actor: str, integration_id: int) -> Integration:
-    """Go on where `pause` stopped."""
+    """Go on where `pause` stopped; raises ConflictError for one that is being removed."""
+    found = _row(connection, integration_id)
+    if found["removed"]:
+        raise ConflictError(f"“{found['name']}” cannot be resumed; add the integration anew.")
     return _set_paused(connection, actor, integration_id, paused=False)
 
 
 def remove(connection: Connection, actor: str, integration_id: int) -> None:
-    """Forget an integration with all it brought: its URLs, events, objects and their history."""
-    name = _row(connection, integration_id)["name"]
-    connection.execute(delete(integrations).where(integrations.c.id == integration_id))
-    connection.execute(delete(event_keys).where(event_keys.c.integration_id == integration_id))
-    connection.execute(delete(links).where(links.c.integration_id == integration_id))
-    audit.record(connection, actor, "integration.remove", name)
+    """End an integration: nothing reads its ION or takes its deliveries any more, and its name is free.
+
+    All it brought, its events, objects and their history, goes behind that (leaving.py), and the integration last.
+    """
+    before = _row(connection, integration_id)
+    if before["removed"]:
+        return
+    here = integrations.c.id == integration_id
+    name = f"{before['name']} (being removed, {integration_id})"
+    ended = {"name": name, "removed": True, "paused": True, "updated_at": times.now()}
+    connection.execute(update(integrations).where(here).values(**ended))
+    revoked = update(webhook_urls).where(webhook_urls.c.integration_id == integration_id)
+    connection.execute(revoked.values(state="revoked", shared_secret=None))
+    connection.execute(
+        delete(alerts).where(alerts.c.integration_id == integration_id)
+    )  # nobody is to be told
+    audit.record(connection, actor, "integration.remove", before["name"])
 
 
 def credentials(connection: Connection, secrets: Secrets, integration_id: int) -> Credentials:

@@ -9,17 +9,28 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Connection, Table, TextClause, text
 
 from ultraviolet.mirror import bulk, partitions
+from ultraviolet.mirror.dialect import is_postgresql
 from ultraviolet.mirror.partitions import Part
-from ultraviolet.mirror.tables import events, versions
+from ultraviolet.mirror.tables import (
+    drift,
+    event_keys,
+    events,
+    links,
+    objects,
+    search_texts,
+    stale,
+    versions,
+)
 
 Kind: TypeAlias = Literal["events", "versions", "verifications", "fetches", "drift"]
 Tally: TypeAlias = Counter[tuple[int, str]]
 """How many of an integration, by its number and the kind or, of fetches, kind and state."""
 
 WINDOW = 500
+_BESIDE = 100
 MOST_MOVED = 50_000
 """A month with more that has to stay than this is not dropped: moving it would make others wait too long."""
 MOST_COUNTED = 20_000
@@ -73,6 +84,9 @@ _HOW: dict[Kind, _How] = {
     "drift": _How("seq", "healed_at", "1 = 0", "length(CAST(x.fields AS TEXT))", "'drift'"),
 }
 KINDS: tuple[Kind, ...] = tuple(_HOW)
+
+_MANY = (versions, search_texts, links, event_keys, drift, events, stale, objects)
+"""What there may be millions of; all else goes with the integration itself."""
 
 
 class Outlived(msgspec.Struct, frozen=True):
@@ -135,6 +149,16 @@ def remove_some(connection: Connection, kind: Kind, after: int, newest: str) -> 
     # Numbers go with time but for what was imported, which goes when its neighbours do.
     over = len(found) < WINDOW or moment >= newest
     return Window(removed, None if over else last)
+
+
+def empty_some(connection: Connection, integration_id: int) -> bool:
+    """Remove a little of what an integration brought, whatever it is; False where of its many rows none is left.
+
+    A little is more where others write beside this: PostgreSQL passes over what it removed before to find the next.
+    """
+    n = WINDOW * _BESIDE if is_postgresql(connection) else WINDOW
+    given = {"integration": integration_id, "n": n}
+    return any(connection.execute(statement, given).rowcount for statement in _EMPTY)
 
 
 def droppable(connection: Connection) -> list[Part]:
@@ -206,6 +230,13 @@ def _forget(connection: Connection, keys: Sequence[tuple[int, bytes]]) -> None:
     bulk.each(connection, _FORGET, rows)
 
 
+def _empty(table: Table) -> TextClause:
+    keys = ", ".join(column.name for column in table.primary_key)
+    some = f"SELECT {keys} FROM {table.name} WHERE integration_id = :integration LIMIT :n"
+    return text(f"DELETE FROM {table.name} WHERE ({keys}) IN ({some})")
+
+
+_EMPTY = [_empty(table) for table in _MANY]
 _FORGET_REST = """DELETE FROM event_keys k USING {part} x WHERE k.integration_id = x.integration_id
   AND k.dedupe_key = x.dedupe_key AND NOT EXISTS (SELECT 1 FROM unnest(CAST(:kept AS BIGINT[])) AS s(seq) WHERE s.seq = x.seq)"""
 _KNOW_AGAIN = """INSERT INTO event_keys (integration_id, dedupe_key, deliveries)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
+    false,
     literal_column,
     text,
 )
@@ -50,6 +51,14 @@ integrations = Table(
     Column("client_id", Text, nullable=False),
     Column("client_secret", LargeBinary, nullable=False, comment="encrypted"),
     Column("paused", Boolean, nullable=False, default=False),
+    Column(
+        "removed",
+        Boolean,
+        nullable=False,
+        default=False,
+        server_default=false(),
+        comment="somebody removed it: what it brought goes little by little, and this row last",
+    ),
     Column("incremental_schedule", Text, nullable=False, comment="cron expression, UTC"),
     Column("full_schedule", Text, nullable=False, comment="cron expression, UTC"),
     Column("resources", JSON, comment="names of the resources chosen to be mirrored; null means all"),

@@ -74,16 +74,17 @@ async def edit_integration(
 async def remove_integration(
     hub: GivenHub, caller: GivenCaller, integration: FromPath[str], if_match: IfMatch = None
 ) -> None:
-    """Forget an integration with its URLs, events, objects and their history."""
+    """Forget an integration with its URLs, events, objects and their history.
 
-    def write(connection: Connection) -> None:
+    A big one is there for some minutes more, paused and under a name that says that it is being removed.
+    """
+
+    def which(connection: Connection) -> int:
         found = integrations.find(connection, integration)
         unchanged(if_match, found)
-        integrations.remove(connection, caller.name, found.id)
+        return found.id
 
-    await hub.store.write(write)
-    await hub.reload()
-    await hub.ingest.refresh()
+    await hub.remove(caller.name, which)
 
 
 @post("/integrations/{integration:str}/test", guards=[at_least("operator")], status_code=200, tags=TAGS)

@@ -174,9 +174,7 @@ async def remove(
     """Forget an integration."""
     integration = await hub.store.read(lambda c: integrations.get(c, integration_id))
     confirm(await request.form(), integration.name, "Nothing was removed.")
-    await hub.store.write(lambda c: integrations.remove(c, caller.name, integration_id))
-    await hub.ingest.refresh()
-    hub.integrations_changed()
+    await hub.remove(caller.name, lambda _: integration_id)
     return Redirect("/integrations", status_code=303)
 
 
