@@ -12,6 +12,8 @@ from ultraviolet.hub import integrations, webhook_urls
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import NewIntegration
 
+REFUSED = "the store does not take this"
+
 
 class Door:
     """A hub with one integration and its webhook URL, that is not running."""
@@ -33,6 +35,22 @@ class Door:
         await self.hub.ingest.refresh()
         taken = await asyncio.gather(*(self.hub.ingest.submit(self.token, {}, body) for body in bodies))
         return [verdict.status for verdict in taken]
+
+    def refuse(self, table: str, where: str) -> None:
+        """Let the database itself refuse rows of a table where, of `new`, this holds."""
+        sqlite = f"BEGIN SELECT RAISE(ABORT, '{REFUSED}'); END"
+        postgresql = f"BEGIN RAISE EXCEPTION '{REFUSED}'; END"
+        with self.hub.store.engine.begin() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql(
+                    f"CREATE TRIGGER refuses BEFORE INSERT ON {table} WHEN {where} {sqlite}"
+                )
+                return
+            connection.exec_driver_sql(
+                f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ {postgresql} $$"
+            )
+            when = f"BEFORE INSERT ON {table} FOR EACH ROW WHEN ({where})"
+            connection.exec_driver_sql(f"CREATE TRIGGER refuses {when} EXECUTE FUNCTION refuse()")
 
     def take(self) -> int:
         work: Callable[[Any], Any] = lambda c: hub_events.take(c, self.hub.catalog, self.integration_id)  # noqa: E731

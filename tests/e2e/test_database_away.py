@@ -6,9 +6,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, LiteralString
 
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 from tests.postgresql import Postgresql, made
 
 UPDATE = "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supplier { id } } }"
@@ -132,3 +134,40 @@ def test_with_a_spool_deliveries_go_on_and_none_is_lost_whoever_is_killed(
     tell(third, untold)  # as ION does with what nobody acknowledged
     events = third.api("GET", "/events?limit=100")["items"]
     assert [event["event_id"] for event in reversed(events)] == sent
+
+
+def test_a_database_that_may_only_be_read_is_away_and_what_is_acknowledged_meanwhile_arrives(
+    start_hub: Any, server: Postgresql, tmp_path: Any, wait: Any
+) -> None:
+    """As a standby after a failover until it is promoted, or a managed server whose disk is full."""
+    url = server.new_database()
+
+    def may_only_be_read(value: LiteralString) -> None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("SET default_transaction_read_only = off")
+            change = SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
+            connection.execute(change.format(Identifier(connection.info.dbname), SQL(value)))
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+                [connection.info.dbname],
+            )
+
+    hub = start_hub("--spool", str(tmp_path / "spool"), store_url=url)
+    new = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
+    integration = hub.api("POST", "/integrations", new | {"client_id": "id", "client_secret": "secret"})
+    hook = hub.api("POST", f"/integrations/{integration['id']}/webhook-urls")["url"]
+
+    def deliver(number: int) -> int:
+        told = {"eventId": number, "resource": "SUPPLIERS", "action": "UPDATE", "id": 7}
+        return ask("POST", hook, json.dumps(told).encode())[0]
+
+    def readiness() -> str:
+        return ask("GET", f"{hub.url}/readyz?verbose", accept="application/json")[2]
+
+    assert deliver(1) == 200
+    may_only_be_read("on")
+    assert [deliver(number) for number in range(2, 6)] == [200] * 4
+    wait(lambda: "read-only" in readiness(), 10, "it is said")
+    may_only_be_read("off")
+
+    wait(lambda: hub.stored_events() == {"1", "2", "3", "4", "5"}, 30, "all that was acknowledged")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, update
+from structlog.testing import capture_logs
 from tests.door import Door, body, run
 
 from ultraviolet.hub.hub import Hub
@@ -64,3 +65,24 @@ def test_an_event_that_commits_after_a_later_one_was_applied_is_not_passed_over(
     assert {row.id for row in door.rows(objects)} == {"7"}
     assert second.seq > first.seq
     hub.close()
+
+
+def test_what_a_header_may_hide_is_neither_kept_nor_shown(door: Door) -> None:
+    headers = {"x-api-key": "s3cret", "x-forwarded-uri": f"/hooks/{door.token}", "user-agent": "ION"}
+
+    async def story() -> None:
+        await door.hub.ingest.refresh()
+        assert (await door.hub.ingest.submit(door.token, headers, body(1))).status == 200
+
+    run(story())
+    [event] = door.rows(events)
+    assert event.headers == {"x-api-key": "…", "x-forwarded-uri": "…", "user-agent": "ION"}
+
+
+def test_one_that_the_database_refuses_is_put_off_and_what_it_carries_is_not_logged(door: Door) -> None:
+    door.refuse("events", "new.object_id = '13'")
+    told = b'{"eventId": 5, "resource": "SUPPLIERS", "action": "UPDATE", "id": 13, "new": {"name": "export controlled"}}'
+    with capture_logs() as logs:
+        assert run(door.deliver(body(1), told, body(2))) == [200, 503, 200]
+    assert "delivery.not_kept" in {line["event"] for line in logs}
+    assert "export controlled" not in str(logs)

@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import hashlib
+import re
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -24,6 +26,7 @@ from ultraviolet.hub.webhook_urls import UrlEntry, active
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import Envelope, decode_envelope
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, SignatureFormat, detect_signature
+from ultraviolet.mirror.dialect import in_short
 from ultraviolet.mirror.recording import record
 from ultraviolet.mirror.store import Store, StoreUnavailableError
 from ultraviolet.times import now
@@ -40,7 +43,8 @@ _ASK_AGAIN_AFTER = 0.5
 """Seconds in which deliveries are put off at once after the database did not answer, instead of waiting for it too."""
 TRACE = "traceparent"
 """The header, kept with an event, that says which trace its delivery is part of: the hub's own where it traces."""
-_PRIVATE = {"authorization", "cookie", "proxy-authorization"}
+_PRIVATE = re.compile("auth|cookie|credential|key|password|secret|token")
+"""Names of headers that may hold a secret, such as one that a receiver in ION was told to send."""
 
 log = structlog.get_logger()
 
@@ -140,6 +144,8 @@ class Ingest:
                 self._counts.note(url.url_id, "wrong_signature")
                 return Verdict(401)
         trace = traces.current()
+        # A proxy may repeat the address in a header, and the address is the secret.
+        headers = {name: "…" if token in value else value for name, value in headers.items()}
         row = event_row(
             url.integration_id,
             url.url_id,
@@ -239,7 +245,7 @@ class Ingest:
                 self._complaint.failed(error, count=len(group))
                 self._away_until = time.monotonic() + _ASK_AGAIN_AFTER
             else:
-                log.warning("delivery.not_kept", count=len(group), error=str(error), exc_info=True)
+                log.warning("delivery.not_kept", count=len(group), error=in_short(error), exc_info=True)
             if not away and len(group) > 1:  # one that cannot be kept must not keep others from it
                 for one in group:
                     await self._commit_group([one])
@@ -291,7 +297,7 @@ class Ingest:
                     most = 1
                     continue
                 log.exception("spool.refused", seq=found[0][0])
-                await spool.refuse(found[0][0], str(error))
+                await spool.refuse(found[0][0], in_short(error))
                 continue
             crash_point("spool.drained")
             self._complaint.over()
@@ -322,7 +328,7 @@ class Ingest:
         """Write events and which addresses are in use; gives what is to be remembered once it is on disk."""
         record(connection, [w.row for w in group])
         uses: list[_Use] = []
-        for url_id in {w.row["webhook_url_id"] for w in group}:
+        for url_id in sorted({w.row["webhook_url_id"] for w in group}):  # in one order, as in `record`
             mine = [w for w in group if w.row["webhook_url_id"] == url_id]
             form: SignatureFormat | None = next((w.form for w in mine if w.form), None)
             seen = self._write_use(connection, url_id, mine[-1].row["received_at"], form)
@@ -381,7 +387,7 @@ def event_row(
     headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Give the row of an event, to be inserted once however often it is delivered."""
-    shown = {name: "…" if name in _PRIVATE else value for name, value in (headers or {}).items()}
+    shown = {name: "…" if _is_private(name) else value for name, value in (headers or {}).items()}
     return {
         "integration_id": integration_id,
         "webhook_url_id": url_id,
@@ -397,6 +403,11 @@ def event_row(
         "headers": msgspec.json.encode(shown).decode(),
         "signature": signature,
     }
+
+
+@lru_cache(256)
+def _is_private(name: str) -> bool:
+    return _PRIVATE.search(name) is not None
 
 
 def _dedupe_key(envelope: Envelope, body: bytes) -> bytes:

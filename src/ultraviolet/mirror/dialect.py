@@ -6,6 +6,7 @@ advisory lock that ends with its transaction.
 """
 
 import re
+import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -35,7 +36,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import Text as AnyText
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.expression import TextualSelect
@@ -396,6 +397,32 @@ def may_try_again(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
 
 
+_AWAY = ("25006", "25P03", "53", "58", "XX")
+"""Beginnings of what a PostgreSQL server says where it, not what is asked of it, is in trouble, and psycopg does not call
+operational; 25006: it may only be read, as a standby until it is promoted, or a managed one whose disk is full."""
+
+
+def is_away(error: DBAPIError) -> bool:
+    """Tell whether the database is in trouble, so that the same may succeed later."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return not does_not_fit(error)
+    said = str(getattr(error.orig, "sqlstate", None) or "")
+    return said.startswith(_AWAY) or type(error.orig) is sqlite3.DatabaseError  # a damaged file
+
+
+def in_short(error: Exception) -> str:
+    """Say what went wrong without what a driver adds in further lines: statements, and what was to be written."""
+    said = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return next(iter(f"{type(said).__name__}: {said}".splitlines()))
+
+
+def without_data(error: DBAPIError) -> None:
+    """Take out of an error, which will be logged, all but its first line: a server tells there what was to be written."""
+    for one in (error, error.orig):
+        if one and one.args:
+            one.args = (str(one.args[0]).partition("\n")[0], *one.args[1:])
+
+
 def does_not_fit(error: DBAPIError) -> bool:
     """Tell whether the content, not the database, is what fails: something is too large for an index or a row."""
     return str(getattr(error.orig, "sqlstate", None) or "").startswith("54")
@@ -417,7 +444,7 @@ def _sqlite(url: URL, *, connections: int = 8, cache: int = 4_000) -> Engine:
     """Connect; each connection holds up to `cache` kB of pages."""
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = create_engine(url, pool_size=connections, max_overflow=connections)
+    engine = create_engine(url, pool_size=connections, max_overflow=connections, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -476,6 +503,7 @@ def _postgresql(url: URL) -> Engine:
         pool_size=WRITERS,
         max_overflow=WRITERS,
         pool_timeout=5,
+        hide_parameters=True,
         connect_args={name: value for name, value in given.items() if name not in url.query},
     )
 

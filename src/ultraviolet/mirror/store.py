@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from ultraviolet import traces
@@ -143,18 +143,20 @@ class Store:
                     if self._checkpoints:
                         self._checkpoints.written()
                     return result
-            except OperationalError as error:
-                if dialect.does_not_fit(error):
+            except DBAPIError as error:
+                dialect.without_data(error)
+                if dialect.may_try_again(error) and attempt < _ATTEMPTS - 1:
+                    continue
+                if not dialect.is_away(error):
                     raise
-                if not dialect.may_try_again(error) or attempt == _ATTEMPTS - 1:
-                    raise self._failed(error) from error
-            except (InterfaceError, NoConnectionError) as error:
+                raise self._failed(error) from error
+            except NoConnectionError as error:
                 raise self._failed(error) from error
         raise AssertionError
 
     def _failed(self, error: Exception) -> StoreUnavailableError:
         failure = _unavailable("written", error)
-        if not (isinstance(error, OperationalError) and dialect.may_try_again(error)):
+        if not (isinstance(error, DBAPIError) and dialect.may_try_again(error)):
             self.trouble = str(failure)
         return failure
 
@@ -163,7 +165,12 @@ class Store:
             with self.engine.connect() as connection:
                 dialect.begin_read(connection)
                 return work(connection)
-        except (OperationalError, InterfaceError, NoConnectionError) as error:
+        except DBAPIError as error:
+            dialect.without_data(error)
+            if not dialect.is_away(error):
+                raise
+            raise _unavailable("read", error) from error
+        except NoConnectionError as error:
             raise _unavailable("read", error) from error
 
 
