@@ -26,10 +26,11 @@ from ultraviolet.hub.heal import Healer
 from ultraviolet.hub.site import Site, versions
 from ultraviolet.hub.verify import Verifier
 from ultraviolet.ion.problems import IonUnauthorizedError
+from ultraviolet.mirror.dialect import in_short
+from ultraviolet.mirror.store import StoreUnavailableError
 from ultraviolet.mirror.tables import fetches, integrations
 from ultraviolet.times import present
 
-_BATCH = 500
 _LOOK_AGAIN = 1.0
 """Seconds between two looks of the lookout, which wakes whom there is something to do for."""
 _GATHER = 0.1
@@ -42,7 +43,6 @@ _LOOKS_A_SECOND = 1.0
 _LIVELY = 60.0
 """Seconds after a change in which an integration is not quiet."""
 _POLL_OVERLAP = timedelta(seconds=10)
-_LOST_EVERY = 60.0
 _LONGEST_PAUSE = 60.0
 
 log = structlog.get_logger()
@@ -74,7 +74,7 @@ class Controllers:
         self._wakes = {
             name: asyncio.Event() for name in ("apply", "heal", "fetch", "poll", "verify", "watch")
         }
-        self._lost_at = self._lively_at = float("-inf")
+        self._lively_at = float("-inf")
         self._problems: dict[str, str] = {}
 
     @property
@@ -170,7 +170,7 @@ class Controllers:
         while True:
             self._wakes["apply"].clear()
             began = time.time_ns()
-            taken = await site.store.write(lambda c: events.take(c, site.catalog, site.id, _BATCH))
+            taken = await self._take(site)
             if taken.count:
                 self._lively_at = _clock()
                 await self._trace(began, taken)
@@ -180,9 +180,31 @@ class Controllers:
             if taken.marked:
                 self.wake("heal")
             if taken.lost:
-                await self._find_lost()
-            if taken.count < _BATCH:
+                self.wake("fetch")
+            if not taken.more:
                 return
+
+    async def _take(self, site: Site) -> Taken:
+        """Take a batch of events, or, where one of them cannot be applied, each by itself: it blocks none behind it."""
+        try:
+            return await site.store.write(lambda c: events.take(c, site.catalog, site.id))
+        except StoreUnavailableError:
+            raise
+        except Exception as error:
+            log.warning("events.not_applied", integration_id=site.id, error=in_short(error), exc_info=True)
+        seqs, _ = await site.store.read(lambda c: events.waiting(c, site.id))
+        taken = [await self._take_one(site, seq) for seq in seqs]
+        return events.together(taken)
+
+    async def _take_one(self, site: Site, seq: int) -> Taken:
+        try:
+            return await site.store.write(lambda c: events.take(c, site.catalog, site.id, only=seq))
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever is wrong with it, it is kept
+            log.warning("event.not_applied", integration_id=site.id, seq=seq, error=in_short(error))
+            why = f"It could not be applied: {in_short(error)}"
+            return await site.store.write(lambda c: events.give_up(c, site.catalog, site.id, seq, why))
 
     async def _trace(self, began: int, taken: Taken) -> None:
         """Lead from the deliveries of a batch to the versions it made."""
@@ -196,15 +218,6 @@ class Controllers:
             }
             with traces.span("apply", links=told, since=began, root=True, **made):
                 pass
-
-    async def _find_lost(self) -> None:
-        """An event that could not be understood says that something changed: let a fetch find out what."""
-        site, moment = await self._at(), _clock()
-        if moment - self._lost_at > _LOST_EVERY:
-            self._lost_at = moment
-            why = "an event that was not understood"
-            await site.store.write(lambda c: fetch.request(c, site.id, "incremental", why))
-            self.wake("fetch")
 
     async def _heal(self) -> float | None:
         healer = self._healer = self._healer or Healer(await self._at())

@@ -6,15 +6,17 @@ has numbered but not yet committed: such an event comes a little later, and the 
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select, text
 
 from ultraviolet.crash_points import crash_point
+from ultraviolet.hub import fetch
 from ultraviolet.hub.ingest import TRACE
 from ultraviolet.ion.catalog import Catalog, Resource
-from ultraviolet.ion.deliveries import Envelope, decode
+from ultraviolet.ion.deliveries import Envelope, decode, is_id
 from ultraviolet.mirror import bulk, dialect, drift, rows
 from ultraviolet.mirror.apply import apply, mark_stale
 from ultraviolet.mirror.dependents import dependents_of, sharing
@@ -29,9 +31,17 @@ _BY_WHOM = {"createdById", "updatedById"}
 _NOT_CHOSEN = "This resource is not chosen for this integration"
 _BUT = "; what is computed from it is read again"
 
+_BATCH = 500
+_MOST = 4_000_000
+"""Bytes of the bodies of a batch; read, they take fifteen times as much memory. A larger one comes by itself."""
+_LOST = "an event that was not understood"
 _WAITING = text(
-    """SELECT seq, body, received_at, signature FROM events
+    """SELECT seq, length(body) FROM events
     WHERE integration_id = :integration AND outcome IS NULL ORDER BY seq LIMIT :limit"""
+)
+_NEXT = text(
+    """SELECT seq, body, received_at, signature FROM events
+    WHERE integration_id = :integration AND outcome IS NULL AND seq >= :first AND seq <= :last ORDER BY seq"""
 )
 _WHICH = ("seq", "received_at")
 _OUTCOME = ("outcome", "detail", "applied_at", *_WHICH)
@@ -50,7 +60,9 @@ class Taken(msgspec.Struct, frozen=True):
     marked: int = 0
     seqs: Sequence[int] = ()
     lost: bool = False
-    """An event says that something changed, but not what: only a fetch can find out."""
+    """An event says that something changed, but not what: a fetch was asked for that finds out."""
+    more: bool = False
+    """There were more events than these."""
 
 
 class _Said(msgspec.Struct):
@@ -65,13 +77,15 @@ class _Said(msgspec.Struct):
     """It is about a resource that is not followed."""
 
 
-def take(connection: Connection, catalog: Catalog, integration_id: int, limit: int = 500) -> Taken:
-    """Let the next events take effect, in the order they came; many of one object are one write."""
+def take(connection: Connection, catalog: Catalog, integration_id: int, *, only: int | None = None) -> Taken:
+    """Let the next events, or `only` one, take effect, in the order they came; many of one object are one write."""
     dialect.wait_for_turn(connection, "mirror", integration_id)
-    waiting = connection.execute(_WAITING, {"integration": integration_id, "limit": limit}).all()
-    if not waiting:
+    seqs, more = waiting(connection, integration_id) if only is None else ([only], False)
+    if not seqs:
         return Taken(0)
-    said = [_read(connection, catalog, integration_id, row) for row in waiting]
+    given = {"integration": integration_id, "first": seqs[0], "last": seqs[-1]}
+    rows_ = connection.execute(_NEXT, given).all()
+    said = [_read(connection, catalog, integration_id, row) for row in rows_]
     observations = [s.observation for s in said if s.observation]
     applied = apply(connection, catalog, integration_id, observations, [m for s in said for m in s.marks])
     drift.note_late(connection, integration_id, _told(said, applied.outcomes))
@@ -79,9 +93,50 @@ def take(connection: Connection, catalog: Catalog, integration_id: int, limit: i
     judged = [_judge(s, next(outcomes) if s.observation else None) for s in said]
     bulk.change(connection, events, _OUTCOME, judged, _WHICH)
     lost = any(s.problem for s in said)
+    if lost:
+        fetch.request_behind(connection, integration_id, _LOST)
     crash_point("apply.written")
-    seqs = [row.seq for row in waiting]
-    return Taken(len(waiting), applied.changes, applied.marked, seqs, lost)
+    return Taken(len(said), applied.changes, applied.marked, [s.seq for s in said], lost, more)
+
+
+def waiting(connection: Connection, integration_id: int) -> tuple[list[int], bool]:
+    """Give the numbers of the next events to take, and whether there are more."""
+    found = connection.execute(_WAITING, {"integration": integration_id, "limit": _BATCH}).all()
+    sizes = accumulate(length for _, length in found)
+    seqs = [seq for (seq, _), size in zip(found, sizes, strict=True) if size <= _MOST]
+    seqs = seqs or [seq for seq, _ in found[:1]]
+    return seqs, len(found) == _BATCH or len(seqs) < len(found)
+
+
+def together(taken: Sequence[Taken]) -> Taken:
+    """Tell of several batches as of one."""
+    return Taken(
+        sum(each.count for each in taken),
+        [change for each in taken for change in each.changes],
+        sum(each.marked for each in taken),
+        [seq for each in taken for seq in each.seqs],
+        any(each.lost for each in taken),
+        more=True,
+    )
+
+
+def give_up(connection: Connection, catalog: Catalog, integration_id: int, seq: int, why: str) -> Taken:
+    """Note of an event that cannot be applied why not; what it is about, if it says so, is read again, and all else too."""
+    dialect.wait_for_turn(connection, "mirror", integration_id)
+    given = {"integration": integration_id, "first": seq, "last": seq}
+    row = connection.execute(_NEXT, given).one_or_none()
+    if row is None:
+        return Taken(0)
+    envelope = decode(catalog, row.body)
+    marks: list[Mark] = []
+    if envelope.resource and catalog.follows(envelope.resource) and is_id(envelope.object_id):
+        marks = [Mark(envelope.resource, str(envelope.object_id), "event", row.received_at)]
+    marked = mark_stale(connection, integration_id, marks)
+    bulk.change(
+        connection, events, _OUTCOME, [_judge(_Said(seq, row.received_at, problem=why), None)], _WHICH
+    )
+    fetch.request_behind(connection, integration_id, _LOST)
+    return Taken(1, (), marked, [seq], lost=True)
 
 
 def traces_of(connection: Connection, seqs: Sequence[int]) -> list[str]:
@@ -151,7 +206,7 @@ def _read(connection: Connection, catalog: Catalog, integration_id: int, row: An
 
 def _about_object(row: Any, resource: Resource, envelope: Envelope) -> _Said:
     assert envelope.object_id
-    if not envelope.object_id.isdecimal():
+    if not is_id(envelope.object_id):
         return _Said(
             row.seq,
             row.received_at,
@@ -240,11 +295,11 @@ def _of_family(
 
 
 def _said(resource: Resource, envelope: Envelope) -> dict[str, set[str]]:
-    """Give all values, old and new, that an event tells of each field."""
+    """Give all values, old and new, that an event tells of each field and that are ids."""
     said: defaultdict[str, set[str]] = defaultdict(set)
     for values in (envelope.old, envelope.fields, envelope.keys, _from_key(resource, envelope)):
         for name, value in values.items():
-            if value is not None:
+            if is_id(value):
                 said[name].add(str(value))
     return said
 
@@ -265,7 +320,7 @@ def _of_entity(
     """Give who has the entity that a label, file or comment is attached to."""
     target = next((link.resource for link in resource.links if link.key == "entityId"), "entities")
     for values in (envelope.old, envelope.fields):
-        if values.get("entityId") is not None:
+        if is_id(values.get("entityId")):
             given = {"integration": integration_id, "target": target, "entity": str(values["entityId"])}
             yield from ((row.resource, row.id) for row in connection.execute(_BY_ENTITY, given))
 

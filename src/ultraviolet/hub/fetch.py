@@ -7,10 +7,11 @@ watermark move in one transaction.
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, exists, func, insert, select, text, update
 
 from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.fetch_door import Door
@@ -21,7 +22,9 @@ from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.mirror.observation import Applied, Origin
 from ultraviolet.mirror.tables import fetch_steps, fetches
 from ultraviolet.times import now
+from ultraviolet.times import text as as_text
 
+_APART = timedelta(minutes=1)
 _AT_ONCE = 6
 """Resources read at the same time; how fast is the budget's to say."""
 
@@ -47,26 +50,54 @@ def request(
     `accept_absence` lets it delete however many objects ION does not show any more.
     """
     running = connection.execute(
-        select(fetches.c.id).where(
+        select(fetches.c.id, fetches.c.started_at).where(
             fetches.c.integration_id == integration_id, fetches.c.mode == mode, fetches.c.state == "running"
         )
-    ).scalar()
-    if running is not None:
-        if accept_absence:
-            change = update(fetches).where(fetches.c.id == running)
-            connection.execute(change.values(accept_absence=True))
-        return running
-    values = {"mode": mode, "state": "running", "requested_by": requested_by, "started_at": now()}
+    ).first()
+    if running is None:
+        return _add(connection, integration_id, mode, requested_by, now(), accept_absence=accept_absence)
+    values: dict[str, Any] = {"accept_absence": True} if accept_absence else {}
+    if running.started_at > now():
+        values["started_at"] = now()
+    if values:
+        connection.execute(update(fetches).where(fetches.c.id == running.id).values(**values))
+    return running.id
+
+
+def request_behind(connection: Connection, integration_id: int, requested_by: str) -> None:
+    """Ask for an incremental fetch that has read nothing yet; those asked for in this way begin a minute apart."""
+    mine = fetches.c.integration_id == integration_id
+    begun = exists().where(fetch_steps.c.fetch_id == fetches.c.id)
+    waits = select(fetches.c.id).where(mine, fetches.c.mode == "incremental", fetches.c.state == "running")
+    if connection.execute(waits.where(~begun)).first():
+        return
+    asked = select(func.max(fetches.c.started_at)).where(mine, fetches.c.mode == "incremental")
+    last = connection.execute(asked.where(fetches.c.requested_by == requested_by)).scalar()
+    moment = max(now(), as_text(datetime.fromisoformat(last) + _APART)) if last else now()
+    _add(connection, integration_id, "incremental", requested_by, moment)
+
+
+def _add(
+    connection: Connection,
+    integration_id: int,
+    mode: Mode,
+    requested_by: str,
+    started_at: str,
+    *,
+    accept_absence: bool = False,
+) -> int:
+    values = {"mode": mode, "state": "running", "requested_by": requested_by, "started_at": started_at}
     values |= {"accept_absence": accept_absence}
     made = insert(fetches).values(integration_id=integration_id, **values).returning(fetches.c.id)
     return connection.execute(made).scalar_one()
 
 
 def unfinished(connection: Connection, integration_id: int) -> tuple[int, Mode] | None:
-    """Give the fetch to go on with, the oldest first."""
+    """Give the fetch to go on with, the oldest first, of those whose time has come."""
+    mine = fetches.c.integration_id == integration_id, fetches.c.state == "running"
     row = connection.execute(
         select(fetches.c.id, fetches.c.mode)
-        .where(fetches.c.integration_id == integration_id, fetches.c.state == "running")
+        .where(*mine, fetches.c.started_at <= now())
         .order_by(fetches.c.id)
         .limit(1)
     ).one_or_none()

@@ -20,7 +20,8 @@ _SCHEDULES_EVERY = 5
 _TO_DO = {
     "apply": "SELECT 1 FROM events AS e WHERE e.integration_id = i.id AND e.outcome IS NULL",
     "heal": "SELECT 1 FROM stale AS s WHERE s.integration_id = i.id AND s.next_attempt_at <= :now",
-    "fetch": "SELECT 1 FROM fetches AS f WHERE f.integration_id = i.id AND f.state = 'running'",
+    "fetch": """SELECT 1 FROM fetches AS f WHERE f.integration_id = i.id AND f.state = 'running'
+      AND f.started_at <= :now""",
     "verify": "SELECT 1 FROM verifications AS v WHERE v.integration_id = i.id AND v.state = 'running'",
 }
 _QUERIES = {
@@ -61,7 +62,7 @@ class Lookout:
                 wake(id_, name)
 
     def _found(self, connection: Connection, *, schedules: bool) -> dict[str, set[int]]:
-        given = {"heal": {"now": now()}}
+        given = {name: {"now": now()} for name in ("heal", "fetch")}
         found = {
             name: set(connection.execute(query, given.get(name, {})).scalars())
             for name, query in _QUERIES.items()

@@ -75,6 +75,16 @@ LONGEST_ID = 100
 """Characters; ION's ids are numbers, and a longer text in their place would not fit into an index."""
 
 
+def is_id(value: object) -> bool:
+    """Tell whether this can be the id of an object that is mirrored: a number, as such or as a text."""
+    if isinstance(value, int):
+        return not isinstance(value, bool) and 0 <= value < _TOO_MANY
+    return isinstance(value, str) and len(value) <= LONGEST_ID and value.isascii() and value.isdecimal()
+
+
+_TOO_MANY = 10**LONGEST_ID
+
+
 class Envelope(msgspec.Struct, frozen=True):
     """What a body says, as far as it is understood; `problem` says what keeps it from being of use."""
 
@@ -139,7 +149,7 @@ def decode_envelope(catalog: Catalog, body: bytes) -> Envelope:
 
 def _decode(catalog: Catalog, body: bytes, *, whole: bool) -> Envelope:
     try:
-        told: Any = msgspec.json.decode(_NUL.sub(rb"\1", body) if b"\\u0000" in body else body)
+        told: Any = msgspec.json.decode(_without_nul(body))
     except (msgspec.DecodeError, ValueError, RecursionError):
         return Envelope(problem="The body is not JSON")
     if isinstance(told, list) and len(cast("list[Any]", told)) == 1:
@@ -151,6 +161,10 @@ def _decode(catalog: Catalog, body: bytes, *, whole: bool) -> Envelope:
         return _read(catalog, flat, whole=whole)
     except RecursionError:
         return Envelope(problem="The body is nested too deeply")
+
+
+def _without_nul(written: bytes) -> bytes:
+    return _NUL.sub(rb"\1", written) if b"\\u0000" in written else written
 
 
 def actor(body: bytes) -> str | None:
@@ -302,7 +316,7 @@ def _value(field: Field, value: Any) -> Any:
         return cast("Any", value)
     try:
         return _CONVERT[_kind(field)](value)
-    except (ValueError, TypeError, OverflowError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError, msgspec.DecodeError):
         return cast("Any", value)
 
 
@@ -322,7 +336,7 @@ def _boolean(value: Any) -> Any:
 
 
 def _json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
+    return msgspec.json.decode(_without_nul(value.encode())) if isinstance(value, str) else value
 
 
 def _json_string(value: Any) -> str:

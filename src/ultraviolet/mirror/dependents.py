@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from ultraviolet.ion.catalog import Catalog, Dependent
+from ultraviolet.ion.deliveries import is_id
 from ultraviolet.mirror import bulk
 from ultraviolet.mirror.observation import Mark
 from ultraviolet.mirror.state import STAMPS, State
@@ -86,13 +87,13 @@ def _since(state: State) -> str:
 
 
 def _named(state: State, dependent: Dependent) -> set[str]:
-    found: set[str] = set()
+    found: list[Any] = []
     for doc in (state.before or {}, state.doc):
-        if dependent.own_key and doc.get(dependent.own_key) is not None:
-            found.add(str(doc[dependent.own_key]))
-        if dependent.own_ids:
-            found.update(_id(entry) for entry in doc.get(dependent.own_ids) or ())
-    return found
+        if dependent.own_key:
+            found.append(doc.get(dependent.own_key))
+        if dependent.own_ids and isinstance(listed := doc.get(dependent.own_ids), list):
+            found += (_id(entry) for entry in cast("list[Any]", listed))
+    return {str(id_) for id_ in found if is_id(id_)}
 
 
 def _sought(state: State, dependent: Dependent) -> Iterable[tuple[_Search, str]]:
@@ -111,8 +112,8 @@ def _sought(state: State, dependent: Dependent) -> Iterable[tuple[_Search, str]]
         yield _Search(dependent.resource, "", "", every=True), ""
 
 
-def _id(entry: Any) -> str:
-    return str(cast("dict[str, Any]", entry)["id"] if isinstance(entry, dict) else entry)
+def _id(entry: Any) -> Any:
+    return cast("dict[str, Any]", entry).get("id") if isinstance(entry, dict) else entry
 
 
 def _found(
