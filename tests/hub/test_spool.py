@@ -39,6 +39,23 @@ def test_what_a_dead_process_left_is_taken_over_in_order_and_forgotten_when_it_i
     asyncio.run(story())
 
 
+def test_what_the_database_did_not_take_holds_up_nothing_and_is_tried_again_by_the_next_process(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        first = Spool(tmp_path, 10_000)
+        await first.keep([kept(1), kept(2)])
+        await first.refuse(1, "too large")
+        assert (first.refused, first.waiting) == (1, 1)
+        assert [one for _, one in await first.first(10)] == [kept(2)]
+        first.close()
+        again = Spool(tmp_path, 10_000)
+        assert [one for _, one in await again.first(10)] == [kept(2), kept(1)]
+        again.close()
+
+    asyncio.run(story())
+
+
 def test_it_takes_no_more_than_it_may(tmp_path: Path) -> None:
     async def story() -> None:
         spool = Spool(tmp_path, 100)

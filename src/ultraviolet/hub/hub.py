@@ -75,8 +75,9 @@ _LOOK_AGAIN_FOR_DUTIES = 1.0
 
 _ASK_AGAIN = 0.1
 
-_LOOK, _WAKE = "look", "wake:"
-"""Kinds of messages between processes that are not for pages: look at the integrations, wake a controller."""
+_LOOK, _WAKE, _ATTEND = "look", "wake:", "attend:"
+"""Kinds of messages between processes that are not for pages: look at the integrations, wake a controller, read an
+object first."""
 
 log = structlog.get_logger()
 
@@ -256,8 +257,10 @@ class Hub:
         return self._setting_up[integration_id]
 
     def attend(self, integration_id: int, resource: str, id_: str) -> None:
-        """Note that somebody looks at an object: if it is stale, it is read first."""
+        """Note that somebody looks at an object: if it is stale, it is read first, by whoever has the duties."""
         self._attention[integration_id].give(resource, id_)
+        if self._messenger and integration_id not in self.controllers:
+            self._messenger.say(f"{_ATTEND}{resource}:{id_}", integration_id)
         self._wake(integration_id, "heal")
 
     async def test(self, integration_id: int) -> TestResult:
@@ -491,6 +494,9 @@ class Hub:
             controllers = self.controllers.get(integration_id)
             if controllers:
                 controllers.wake(kind.removeprefix(_WAKE))
+        elif kind.startswith(_ATTEND):
+            resource, _, id_ = kind.removeprefix(_ATTEND).partition(":")
+            self._attention[integration_id].give(resource, id_)
         else:
             self.changes.hear(kind, integration_id)
 

@@ -184,6 +184,11 @@ class Ingest:
         """How many deliveries wait in the spool of this process."""
         return self._spool.waiting if self._spool else 0
 
+    @property
+    def refused(self) -> int:
+        """How many deliveries of the spool the database did not take, since this process began."""
+        return self._spool.refused if self._spool else 0
+
     def drain(self) -> None:
         """Let what is in the spool go into the database, as soon as that takes it."""
         if self.spooled and (self._draining is None or self._draining.done()):

@@ -55,12 +55,21 @@ _SPOOLED = Gauge(
     multiprocess_mode="livesum",
 )
 _SPOOL_BYTES = Gauge("ultraviolet_spool_bytes", "Their size", multiprocess_mode="livesum")
+_SPOOL_REFUSED = Counter(
+    "ultraviolet_spool_refused",
+    "Deliveries of the spool that the database did not take, and that were set aside",
+)
 
 
 def spooled(count: int, size: int) -> None:
     """Note what waits in the spool."""
     _SPOOLED.set(count)
     _SPOOL_BYTES.set(size)
+
+
+def spool_refused() -> None:
+    """Count a delivery of the spool that the database did not take."""
+    _SPOOL_REFUSED.inc()
 
 
 def delivered(status: int, seconds: float = 0.0) -> None:

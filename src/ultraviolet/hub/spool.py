@@ -41,6 +41,9 @@ class Kept(msgspec.Struct):
 class Spool:
     """The file of this process in the folder of a hub's spools."""
 
+    refused = 0
+    """How many deliveries the database did not take; they are in the file, and tried again by the next process."""
+
     def __init__(self, folder: Path, most: int) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._most = most
@@ -55,6 +58,7 @@ class Spool:
             if other != path and (lock := _locked(other)) is not None:
                 self._take_over(other)
                 lock.close()
+        self._try_again()
         self.waiting, self.size = self._file.execute(
             "SELECT count(*), coalesce(sum(length(delivery)), 0) FROM deliveries"
         ).fetchone()
@@ -101,6 +105,8 @@ class Spool:
             return size
 
         self._changed(-1, -await self._run(work))
+        self.refused += 1
+        metrics.spool_refused()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -130,12 +136,19 @@ class Spool:
             if self._file.in_transaction:  # where the disk fails, SQLite may have ended it itself
                 self._file.execute("ROLLBACK")
 
+    def _try_again(self) -> None:
+        """Let what the database refused before come again, after what waits; a later release may bring it in."""
+        with self._writing():
+            self._file.execute("INSERT INTO deliveries (delivery) SELECT delivery FROM refused ORDER BY seq")
+            self._file.execute("DELETE FROM refused")
+
     def _take_over(self, path: Path) -> None:
         """Bring what another file has into this one, then empty it; interrupted in between, it is told twice, which counts once."""
         other = _opened(path)
-        rows = other.execute("SELECT delivery FROM deliveries ORDER BY seq").fetchall()
-        self._insert([row[0] for row in rows])
-        other.execute("DELETE FROM deliveries")
+        for table in ("deliveries", "refused"):
+            rows = other.execute(f"SELECT delivery FROM {table} ORDER BY seq").fetchall()
+            self._insert([row[0] for row in rows])
+            other.execute(f"DELETE FROM {table}")
         other.close()
 
 

@@ -261,7 +261,7 @@ def _two_rows(told: Row) -> dict[str, tuple[Any, Any]]:
 
 def _sides(value: Any, *, bare: bool) -> tuple[Any, Any]:
     if isinstance(value, dict):
-        sides = _sides_named(tuple(cast("Row", value)))
+        sides = _sides_of(cast("Row", value))
         if sides.alone or not bare:
             return _side(cast("Row", value), sides.old), _side(cast("Row", value), sides.new)
     return ..., cast("Any", value)
@@ -272,7 +272,13 @@ def _side(told: Row, name: str | None) -> Any:
 
 
 def _is_sides(value: Row) -> bool:
-    return _sides_named(tuple(value)).alone
+    return _sides_of(value).alone
+
+
+def _sides_of(value: Row) -> "_Sides":
+    names = tuple(value)
+    # What has many names is hardly two sides, and may be a large document, which is not to be remembered.
+    return _sides_named(names) if len(names) <= len(_NAME) else _sides_named.__wrapped__(names)
 
 
 class _Sides(msgspec.Struct, frozen=True):

@@ -98,7 +98,12 @@ def _controllers(hub: Hub) -> Looked:
 def _spool(hub: Hub) -> list[Looked]:
     if not hub.settings.spool:
         return []
-    return [Looked("spool", well=True, detail=f"{hub.ingest.spooled} deliveries wait in the spool")]
+    detail = f"{hub.ingest.spooled} deliveries wait in the spool"
+    if hub.ingest.refused:
+        detail += (
+            f"; {hub.ingest.refused} more the database did not take, they are tried again by the next process"
+        )
+    return [Looked("spool", well=True, detail=detail)]
 
 
 class _Found(Collector):
