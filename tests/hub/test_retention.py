@@ -55,9 +55,8 @@ def door(tmp_path: Path, store_url: str) -> Iterator[Door]:
 
 def keep(door: Door, **days: Any) -> retention.Retention:
     changes = KeepChanges(**days)
-    return door.hub.store.write_now(
-        lambda c: retention.edit(c, "somebody", door.integration_id, "plant", changes)
-    )
+    door.hub.store.write_now(lambda c: retention.edit(c, "somebody", door.integration_id, "plant", changes))
+    return door.hub.store.read_now(lambda c: retention.of(c, door.integration_id))
 
 
 def look(door: Door) -> dict[str, int]:
@@ -119,6 +118,38 @@ def test_the_history_is_whole_since_the_cutoff_and_the_present_content_stays(doo
     assert well(door)
 
 
+def meanwhile(monkeypatch: pytest.MonkeyPatch, door: Door, **days: Any) -> None:
+    """Have somebody set another time when the next removal has just begun."""
+    drop = Keeper._drop_months
+
+    async def change_and_drop(self: Keeper) -> removal.Tally:
+        monkeypatch.undo()
+        keep(door, **days)
+        return await drop(self)
+
+    monkeypatch.setattr(Keeper, "_drop_months", change_and_drop)
+
+
+def test_who_keeps_more_while_a_removal_runs_loses_nothing_to_it(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(door, versions=45, events=45)
+    meanwhile(monkeypatch, door, versions=None, events=65)
+    assert look(door) == {"events": 4}
+    assert numbers(door, versions, "version") == list(range(1, 11))
+    assert numbers(door, events, "seq") == list(range(5, 11))
+
+
+def test_who_keeps_less_while_a_removal_runs_has_the_next_one_at_once(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(door, events=95)
+    meanwhile(monkeypatch, door, events=45)
+    assert look(door) == {"events": 1}
+    assert look(door) == {"events": 5}
+    assert look(door) == {}
+
+
 def test_a_dry_run_changes_nothing_and_a_policy_that_makes_no_sense_is_refused(door: Door) -> None:
     would = door.hub.store.read_now(
         lambda c: retention.of(c, door.integration_id, KeepChanges(events=45, drift=None))
@@ -171,6 +202,40 @@ def test_a_month_that_nobody_wants_is_dropped_whole(tmp_path: Path, postgresql: 
     assert run(door.deliver(body(2))) == [200]
     assert numbers(door, events, "seq") == [3, 6]
     hub.close()
+
+
+def with_an_old_july(tmp_path: Path, url: str) -> Door:
+    """A hub with three events of a July long ago, and one of today."""
+    door = Door(Hub.open(Settings(data=tmp_path, database_url=url, public_url="http://hub.test")))
+    for number in range(4):
+        run(door.deliver(body(number)))
+        door.take()
+    old = "UPDATE events SET received_at = '2019-07-0' || seq || 'T00:00:00.000000+00:00' WHERE seq < 4"
+    with door.hub.store.engine.begin() as connection:
+        partitions.prepare(connection, events, ["2019-07"])
+        connection.execute(text(old))
+        confirm(connection)
+    return door
+
+
+def test_a_month_that_is_wanted_again_before_it_is_dropped_stays_whole(
+    tmp_path: Path, postgresql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = with_an_old_july(tmp_path, postgresql.new_database())
+
+    def regret(point: str) -> None:
+        if point == "retention.keys_forgotten":
+            keep(door, events=None)
+
+    monkeypatch.setattr(retention, "crash_point", regret)
+    assert look(door) == {}
+    assert numbers(door, events, "seq") == [1, 2, 3, 4]
+    with door.hub.store.engine.connect() as connection:
+        assert "2019-07" in [part.month for part in partitions.parts(connection, events)]
+    assert run(door.deliver(body(2))) == [200]
+    assert numbers(door, events, "seq") == [1, 2, 3, 4], "it is known again"
+    assert well(door)
+    door.hub.close()
 
 
 def test_what_comes_into_a_month_while_its_keys_go_is_not_lost(

@@ -103,19 +103,23 @@ def of(connection: Connection, integration_id: int, changes: KeepChanges | None 
     )
 
 
-def edit(
-    connection: Connection, actor: str, integration_id: int, name: str, changes: KeepChanges
-) -> Retention:
-    """Keep the past for another time; removal begins at once. Raises InvalidError for a time that makes no sense."""
-    before = of(connection, integration_id)
-    keep = changed(before.keep, changes)
-    if keep != before.keep:
-        values = {"keep": msgspec.to_builtins(keep), "ran_at": None}
-        _make_rows(connection)
-        here = retention.c.integration_id == integration_id
+def edit(connection: Connection, actor: str, integration_id: int, name: str, changes: KeepChanges) -> None:
+    """Keep the past for another time; removal begins at once. Raises InvalidError for a time that makes no sense.
+
+    What is kept for longer is so even from a removal under way; what is kept for less goes with the next one.
+    """
+    _make_rows(connection)
+    here = retention.c.integration_id == integration_id
+    row = connection.execute(select(retention).where(here).with_for_update()).mappings().one()
+    before = msgspec.convert(row["keep"], Keep)
+    keep = changed(before, changes)
+    if keep != before:
+        values: dict[str, Any] = {"keep": msgspec.to_builtins(keep), "ran_at": None}
+        for kind, cut in cutoffs(keep, times.present()).items():
+            going = row[f"{kind}_before"]
+            values[f"{kind}_before"] = min(cut, going) if cut and going else None
         connection.execute(update(retention).where(here).values(**values))
         audit.record(connection, actor, "retention.update", name, msgspec.to_builtins(keep))
-    return of(connection, integration_id)
 
 
 def changed(keep: Keep, changes: KeepChanges | None) -> Keep:
@@ -139,6 +143,13 @@ def cutoffs(keep: Keep, moment: datetime) -> dict[Kind, str | None]:
         kind: None if (kept := days[kind]) is None else times.text(moment - timedelta(days=kept))
         for kind in KINDS
     }
+
+
+class _Begun(msgspec.Struct, frozen=True):
+    """What a removal began with, of one integration."""
+
+    keep: Keep
+    before: dict[Kind, str | None]
 
 
 class Keeper:
@@ -165,15 +176,15 @@ class Keeper:
         if not await self._store.write(_take):
             return Counter()
         await self._store.write(prepare)
-        before = await self._store.write(_begin)
+        begun = await self._store.write(_begin)
         removed = await self._drop_months()
         for kind in KINDS:
-            newest = max((moment for cut in before.values() if (moment := cut[kind])), default=None)
+            newest = max((moment for one in begun.values() if (moment := one.before[kind])), default=None)
             if newest:
                 removed += await self._walk(kind, newest)
         while await self._store.write(lambda c: _held(c) and dialect.give_back(c, _PAGES)):  # noqa: ASYNC110  others write meanwhile
             await asyncio.sleep(self._pause)
-        await self._store.write(lambda c: _end(c, [*before], removed))
+        await self._store.write(lambda c: _end(c, begun, removed))
         self._changes.publish("integration", 0)
         totals = Counter[str]()
         for (_, tag), count in removed.items():
@@ -253,28 +264,33 @@ def _make_rows(connection: Connection) -> None:
         connection.execute(insert(retention), rows)
 
 
-def _begin(connection: Connection) -> dict[int, dict[Kind, str | None]]:
+def _begin(connection: Connection) -> dict[int, _Begun]:
     """Note for each integration up to when its past may go, so that a removal has one moment throughout."""
     _make_rows(connection)
-    found: dict[int, dict[Kind, str | None]] = {}
+    found: dict[int, _Begun] = {}
     moment = times.present()
-    for row in connection.execute(select(retention)).all():
-        cut = cutoffs(msgspec.convert(row.keep, Keep), moment)
+    for row in connection.execute(select(retention).with_for_update()).all():
+        keep = msgspec.convert(row.keep, Keep)
+        cut = cutoffs(keep, moment)
         since = max(filter(None, (row.history_since, cut["versions"])), default=None)
         values: dict[str, Any] = {f"{kind}_before": at for kind, at in cut.items()} | {"history_since": since}
         here = retention.c.integration_id == row.integration_id
         connection.execute(update(retention).where(here).values(**values))
-        found[row.integration_id] = cut
+        found[row.integration_id] = _Begun(keep, cut)
     return found
 
 
-def _end(connection: Connection, which: list[int], removed: Tally) -> None:
+def _end(connection: Connection, begun: dict[int, _Begun], removed: Tally) -> None:
+    """Note what was removed; where another time was set meanwhile, a removal stays due."""
     moment = times.now()
-    for row in connection.execute(select(retention).where(retention.c.integration_id.in_(which))).all():
+    which = select(retention).where(retention.c.integration_id.in_([*begun]))
+    for row in connection.execute(which.with_for_update()).all():
         mine = {tag: count for (id_, tag), count in removed.items() if id_ == row.integration_id}
         totals = Counter[str](row.totals or {})
         totals.update(mine)
-        values = {"ran_at": moment, "removed": mine, "totals": dict(totals)}
+        values: dict[str, Any] = {"removed": mine, "totals": dict(totals)}
+        if msgspec.convert(row.keep, Keep) == begun[row.integration_id].keep:
+            values["ran_at"] = moment
         here = retention.c.integration_id == row.integration_id
         connection.execute(update(retention).where(here).values(**values))
     connection.execute(_HOLD, {"until": ""})

@@ -204,7 +204,14 @@ def forget_keys(connection: Connection, part: Part, after: int, kept: Sequence[i
 
 
 def drop(connection: Connection, part: Part) -> Tally:
-    """Drop a month but for what has to stay by then: more may have come, and more be needed, since its keys went."""
+    """Drop a month but for what has to stay by then: more may have come, and more be needed, since its keys went.
+
+    A month that somebody wants again by then stays whole.
+    """
+    if part not in droppable(connection):
+        if part.table == events.name:
+            connection.execute(text(_KNOW_AGAIN.format(part=part.name)), {"kept": None})
+        return Counter()
     partitions.lock(connection, part)
     kept = _staying(connection, part)
     if part.table == events.name:
@@ -241,5 +248,5 @@ _FORGET_REST = """DELETE FROM event_keys k USING {part} x WHERE k.integration_id
   AND k.dedupe_key = x.dedupe_key AND NOT EXISTS (SELECT 1 FROM unnest(CAST(:kept AS BIGINT[])) AS s(seq) WHERE s.seq = x.seq)"""
 _KNOW_AGAIN = """INSERT INTO event_keys (integration_id, dedupe_key, deliveries)
   SELECT integration_id, dedupe_key, 1 FROM {part}
-  WHERE seq = ANY(:kept) ON CONFLICT DO NOTHING"""
+  WHERE CAST(:kept AS BIGINT[]) IS NULL OR seq = ANY(:kept) ON CONFLICT DO NOTHING"""
 _FORGET = text("DELETE FROM event_keys WHERE integration_id = :integration AND dedupe_key = :key")

@@ -34,11 +34,13 @@ async def edit_retention(
     def read(connection: Connection) -> Retention:
         return retention.of(connection, integrations.find(connection, integration).id, data)
 
-    def write(connection: Connection) -> Retention:
+    def write(connection: Connection) -> None:
         found = integrations.find(connection, integration)
-        return retention.edit(connection, caller.name, found.id, found.name, data)
+        retention.edit(connection, caller.name, found.id, found.name, data)
 
-    return await (hub.store.read(read) if dry_run else hub.store.write(write))
+    if not dry_run:
+        await hub.store.write(write)
+    return await hub.store.read(read)
 
 
 HANDLERS = [get_retention, edit_retention]
