@@ -77,6 +77,13 @@ def test_what_ion_gave_up_or_lost_is_kept_as_an_event_once(store: Store) -> None
     assert Gaps() == close(store, sent(2, "SUCCEEDED"))
 
 
+def test_what_arrived_is_looked_up_by_its_number(store: Store) -> None:
+    """However many events are kept: deliveries may wait meanwhile."""
+    said = str(gaps._KNOWN).replace(":integration", "1").replace("(__[POSTCOMPILE_ids])", "('1', '2')")
+    plan = store.read_now(lambda c: str(c.exec_driver_sql(f"EXPLAIN QUERY PLAN {said}").all()))
+    assert "events_by_number (integration_id=? AND event_id=?)" in plan
+
+
 def test_numbers_that_are_of_another_kind_prove_nothing(store: Store) -> None:
     found = close(store, *(sent(number, "SUCCEEDED") for number in range(1, 31)))
 

@@ -148,6 +148,7 @@ events = Table(
     Column("detail", Text, comment="the outcome in words"),
     Column("applied_at", Text),
     Index("events_by_object", "integration_id", "resource", "object_id", "seq"),
+    Index("events_by_number", "integration_id", "event_id"),
     Index(
         "events_waiting",
         "integration_id",
