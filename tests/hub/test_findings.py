@@ -12,6 +12,8 @@ from ultraviolet.hub.findings import Found
 from ultraviolet.hub.gaps import Gaps, Sent
 from ultraviolet.hub.watchdog import _longest_rest
 from ultraviolet.mirror.store import Store
+from ultraviolet.times import present
+from ultraviolet.times import text as as_text
 
 
 @pytest.fixture
@@ -56,9 +58,10 @@ def close(store: Store, *sent: Sent) -> Gaps:
     return store.write_now(lambda c: gaps.close(c, CATALOG, 1, 1, sent, {"5"}))
 
 
-def sent(number: int, status: str, subscription: str = "5") -> Sent:
+def sent(number: int, status: str, subscription: str = "5", *, minutes: int = 0) -> Sent:
+    """Give an event as ION has recorded it so many minutes ago."""
     body = f'{{"event_id": {number}, "subscription_id": {subscription}, "resource": "parts", "id": {number}}}'
-    return Sent(number, status, subscription, body)
+    return Sent(number, status, subscription, body, as_text(present() - timedelta(minutes=minutes)))
 
 
 def test_what_ion_gave_up_or_lost_is_kept_as_an_event_once(store: Store) -> None:
@@ -75,6 +78,20 @@ def test_what_ion_gave_up_or_lost_is_kept_as_an_event_once(store: Store) -> None
     assert ["1", "2"] == [row.event_id for row in select_all(store, "SELECT * FROM events ORDER BY seq")]
     assert 3 == store.read_now(lambda c: gaps.cursor(c, 1)), "what ION still tries is waited for"
     assert Gaps() == close(store, sent(2, "SUCCEEDED"))
+
+
+def test_what_ion_tries_to_deliver_to_others_is_not_waited_for(store: Store) -> None:
+    found = close(store, sent(1, "RETRYING", "77"), sent(2, "FAILED"), sent(3, "SENDING", "77"))
+
+    assert Gaps(given_up=1, recovered=1) == found
+    assert 3 == store.read_now(lambda c: gaps.cursor(c, 1))
+
+
+def test_what_ion_tries_to_deliver_for_long_is_taken_from_its_record(store: Store) -> None:
+    page = [sent(1, "SENDING", minutes=61), sent(2, "FAILED", minutes=60), sent(3, "RETRYING", minutes=59)]
+
+    assert Gaps(given_up=2, recovered=2) == close(store, *page)
+    assert 2 == store.read_now(lambda c: gaps.cursor(c, 1))
 
 
 def test_what_arrived_is_looked_up_by_its_number(store: Store) -> None:

@@ -5,25 +5,29 @@ of many delivered numbers is known here, they cannot be compared, and nothing is
 """
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, bindparam, text
 
+from ultraviolet import times
 from ultraviolet.hub.ingest import event_row
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.client import IonClient
 from ultraviolet.ion.deliveries import decode_envelope
 from ultraviolet.mirror.recording import record
-from ultraviolet.times import now
 
 PAGE = 500
 _ENOUGH = 20
 """So many delivered events without one that is known here say that the numbers are of another kind."""
+_PATIENCE = timedelta(hours=1)
+"""So long an event that ION still delivers is waited for. A delivery takes seconds; how long ION tries again is unknown.
+What comes after it was taken from the record is known again, so that waiting longer gains nothing."""
 
 _EVENTS = (
     "query Sent($filters: WebhookEventsInputFilters, $first: Int) { webhookEvents(filters: $filters,"
-    " sort: [ID_ASC], first: $first) { edges { node { id status subscriptionId requestData } } } }"
+    " sort: [ID_ASC], first: $first) { edges { node { id status subscriptionId requestData _created } } } }"
 )
 _KNOWN = text(
     "SELECT event_id FROM events WHERE integration_id = :integration AND event_id IN :ids"
@@ -56,6 +60,8 @@ class Sent(msgspec.Struct, frozen=True):
     status: str
     subscription: str
     body: str | None
+    created_at: str
+    """By ION's clock; empty where it does not say."""
 
 
 async def read_sent(client: IonClient, after: int) -> list[Sent]:
@@ -63,7 +69,16 @@ async def read_sent(client: IonClient, after: int) -> list[Sent]:
     given = {"filters": {"id": {"gt": after}}, "first": PAGE}
     page: dict[str, Any] = (await client.execute(_EVENTS, given)).must()["webhookEvents"]
     nodes = [edge["node"] for edge in page["edges"]]
-    return [Sent(int(n["id"]), n["status"], str(n["subscriptionId"]), n.get("requestData")) for n in nodes]
+    return [
+        Sent(
+            int(n["id"]),
+            n["status"],
+            str(n["subscriptionId"]),
+            n.get("requestData"),
+            times.canonical(n["_created"]) if n["_created"] else "",
+        )
+        for n in nodes
+    ]
 
 
 def cursor(connection: Connection, integration_id: int) -> int:
@@ -81,9 +96,9 @@ def close(
 ) -> Gaps:
     """Compare a page of the record with what arrived, keep what is missing as events, and move on.
 
-    Stops before an event that ION is still trying to deliver.
+    Stops before an event of ours that ION is still trying to deliver, but not for long.
     """
-    settled = _settled(sent)
+    settled = _settled(sent, subscriptions)
     if not settled:
         return Gaps()
     ours = [each for each in settled if each.subscription in subscriptions]
@@ -102,10 +117,12 @@ def close(
     return Gaps(len(missing) - lost, lost, len(rows), comparable)
 
 
-def _settled(sent: Sequence[Sent]) -> list[Sent]:
+def _settled(sent: Sequence[Sent], subscriptions: Collection[str]) -> list[Sent]:
     settled: list[Sent] = []
+    recently = times.text(times.present() - _PATIENCE)
     for each in sent:
-        if each.status not in ("SUCCEEDED", "FAILED"):
+        under_way = each.status not in ("SUCCEEDED", "FAILED") and each.created_at > recently
+        if under_way and each.subscription in subscriptions:
             break
         settled.append(each)
     return settled
@@ -114,5 +131,10 @@ def _settled(sent: Sequence[Sent]) -> list[Sent]:
 def _row(catalog: Catalog, integration_id: int, url_id: int, sent: Sent) -> dict[str, Any]:
     body = (sent.body or "").encode()
     return event_row(
-        integration_id, url_id, body, decode_envelope(catalog, body), received_at=now(), signature="recovered"
+        integration_id,
+        url_id,
+        body,
+        decode_envelope(catalog, body),
+        received_at=times.now(),
+        signature="recovered",
     )
