@@ -5,13 +5,13 @@ has already is not doubled. So events and one fetch make a hub that equals the o
 """
 
 import base64
-import binascii
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, select
 
+from ultraviolet import times
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import decode_envelope
@@ -73,7 +73,11 @@ def read(text: bytes) -> list[Line]:
 
 
 def add(connection: Connection, catalog: Catalog, integration_id: int, lines: Sequence[Line]) -> Imported:
-    """Record events as if they were delivered now, in the order of the lines; the apply controller takes them."""
+    """Record events as if they were delivered now, in the order of the lines; the apply controller takes them.
+
+    One of a time to come, by a clock that was ahead, is dated now. Raises InvalidError that names an event whose
+    key, time or body cannot be read.
+    """
     added = record(connection, [_row(catalog, integration_id, line) for line in lines], again=0)
     return Imported(len(lines), added, len(lines) - added)
 
@@ -99,8 +103,11 @@ def _row(catalog: Catalog, integration_id: int, line: Line) -> dict[str, Any]:
     try:
         key = bytes.fromhex(line.dedupe_key)
         body = line.body.encode() if line.body is not None else base64.b64decode(line.body_base64 or "")
-    except (ValueError, binascii.Error) as error:
-        raise InvalidError(f"Event {line.seq} has a key or a body that cannot be read: {error}") from error
+        received_at = min(times.canonical(line.received_at), times.now())
+    except (ValueError, OverflowError) as error:
+        raise InvalidError(
+            f"Event {line.seq} has a key, a time or a body that cannot be read: {error}"
+        ) from error
     said = decode_envelope(catalog, body)
     return {
         "integration_id": integration_id,
@@ -112,7 +119,7 @@ def _row(catalog: Catalog, integration_id: int, line: Line) -> dict[str, Any]:
         "action": said.action,
         "object_id": said.object_id,
         "source_time": said.source_time,
-        "received_at": line.received_at,
+        "received_at": received_at,
         "body": body,
         "headers": msgspec.json.encode(line.headers).decode(),
         "signature": line.signature,
