@@ -301,6 +301,49 @@ def test_a_replica_that_lags_does_not_settle_the_news(connection: Connection, ca
     assert {(ORDER, "1")} == mirror.stale()
 
 
+@pytest.mark.parametrize("read_first", [True, False])
+def test_a_read_that_had_not_seen_what_an_event_tells_is_no_proof_in_either_order(
+    connection: Connection, catalog: Catalog, *, read_first: bool
+) -> None:
+    """It began after the event came, but a replica answered that lags."""
+    mirror = Mirror(connection, catalog)
+    mirror(read(10, _updated=at(5), description="old"))
+    news = event(20, _updated=at(19), description="new")
+    lagging = read(20.5, _updated=at(5), description="old")
+    for one in (lagging, news) if read_first else (news, lagging):
+        mirror(one)
+
+    assert mirror.doc()["description"] == "new"
+    assert {(ORDER, "1")} == mirror.stale()
+    mirror(read(21, _updated=at(19), description="new"))
+    assert set() == mirror.stale()
+
+
+def test_a_replica_that_lags_does_not_resurrect(connection: Connection, catalog: Catalog) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(read(10, _updated=at(5), status="DRAFT"))
+    mark_stale(connection, 1, [Mark(ORDER, "1", "deletion", at(20))])
+    mirror(absent(21))
+    assert mirror(read(22, kind="fetch", _updated=at(5), status="DRAFT")).outcomes == ["older"]
+    assert mirror.doc() is None
+    assert {(ORDER, "1")} == mirror.stale()
+    mirror(absent(23))
+    assert set() == mirror.stale()
+
+
+def test_what_comes_back_as_it_was_is_believed_after_a_minute(
+    connection: Connection, catalog: Catalog
+) -> None:
+    mirror = Mirror(connection, catalog)
+    mirror(read(10, _updated=at(5), status="DRAFT"))
+    mark_stale(connection, 1, [Mark(ORDER, "1", "deletion", at(20))])
+    mirror(absent(21))
+    mirror(read(22, _updated=at(5), status="DRAFT"))
+    mirror(read(82, _updated=at(5), status="DRAFT"))
+    assert {"_updated": at(5), "status": "DRAFT"} == mirror.doc()
+    assert set() == mirror.stale()
+
+
 def test_what_cannot_be_read_as_a_time_or_a_link_keeps_nothing_out(
     connection: Connection, catalog: Catalog
 ) -> None:

@@ -97,8 +97,12 @@ def _fold(state: State, seen: Observation) -> str:
 
 
 def _partial(state: State, seen: Observation) -> str:
-    """Merge what an event mentions, if it is certainly newer; in any case only a read settles it."""
-    if not state.mark(seen.origin.kind, seen.observed_at):
+    """Merge what an event mentions, if it is certainly newer; in any case only a read settles it.
+
+    One that is newer than what a later read showed was not seen by that read: a replica lagged.
+    """
+    unseen = state.read_at if _newer_row(state, seen) else None
+    if not state.mark(seen.origin.kind, max(seen.observed_at, unseen or "")):
         return "same"
     if state.deleted_at or (state.completeness == "full" and not _newer_row(state, seen)):
         return "marked"
@@ -110,6 +114,10 @@ def _partial(state: State, seen: Observation) -> str:
 
 def _full(state: State, seen: Observation, began: str) -> str:
     if state.known and _outdated(state, seen, began):
+        return "older"
+    if state.deleted_at and _lagging(state, seen, began):
+        if state.marked_at is None:
+            state.mark("shown again", seen.observed_at)
         return "older"
     doc, moment = seen.fields, _updated(seen)
     if _told_newer(state, began, moment):
@@ -158,6 +166,13 @@ def _outdated(state: State, seen: Observation, began: str) -> bool:
     if _older(moment, state.source_time):
         return began < _later(state.observed_at, LAG)
     return read_before and not _older(state.source_time, moment)
+
+
+def _lagging(state: State, seen: Observation, began: str) -> bool:
+    """Whether a deleted object is shown as it was so soon that a replica may not know of the deletion yet."""
+    moment = _updated(seen)
+    as_it_was = moment is not None and state.source_time is not None and moment <= state.source_time
+    return as_it_was and began < _later(state.observed_at, LAG)
 
 
 def _told_newer(state: State, began: str, moment: str | None) -> bool:
