@@ -7,10 +7,12 @@ from sqlalchemy import Connection, Engine, select
 
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub import integrations
+from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.integrations import IntegrationChanges, NewIntegration
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.ion import catalog
 from ultraviolet.ion.client import graphql_url
+from ultraviolet.ion.documents import Offered
 from ultraviolet.ion.sign_in import token_urls
 from ultraviolet.mirror import tables
 
@@ -111,6 +113,24 @@ def test_until_a_test_asked_the_whole_contract_counts_as_offered(connection: Con
     made = create(connection)
     offered = integrations.offered(connection, catalog.load(), made.id)
     assert offered.has("ResourceEnum", "PURCHASE_ORDERS")
+
+
+def test_a_test_is_news_to_who_reads_this_ion_only_where_another_contract_was_found(
+    connection: Connection,
+) -> None:
+    """When an integration was last changed tells the process with its duties to go on with what is offered now."""
+    made = create(connection)
+    tested = TestResult(True, made.created_at, None, [], [])
+
+    def test(*fields: str) -> str:
+        found = Offered({"Query": frozenset({"parts"}), "Part": frozenset(fields)})
+        integrations.keep_test(connection, catalog.load(), made.id, tested, found)
+        return integrations.running(connection)[made.id]
+
+    first = test("id", "partNumber")
+    assert first > made.updated_at
+    assert test("partNumber", "id") == first
+    assert test("id") > first
 
 
 @pytest.mark.parametrize("preset", integrations.PRESETS, ids=lambda preset: preset.name)

@@ -289,13 +289,14 @@ def _whole(catalog: Catalog) -> Offered:
 def keep_test(
     connection: Connection, catalog: Catalog, integration_id: int, result: TestResult, found: Offered | None
 ) -> None:
-    """Keep a connection test and, where the ION told it, what it offers."""
+    """Keep a connection test and, where the ION told it, what it offers; other than before, that changes the integration."""
+    here = integrations.c.id == integration_id
     values: dict[str, Any] = {"test_result": msgspec.to_builtins(result)}
     if found is not None:
-        values["offered"] = {
-            name: sorted(found.types[name]) for name in _useful(catalog) if name in found.types
-        }
-    connection.execute(update(integrations).where(integrations.c.id == integration_id).values(**values))
+        told = {name: sorted(found.types[name]) for name in _useful(catalog) if name in found.types}
+        if told != connection.execute(select(integrations.c.offered).where(here)).scalar():
+            values |= {"offered": told, "updated_at": times.now()}
+    connection.execute(update(integrations).where(here).values(**values))
 
 
 def _useful(catalog: Catalog) -> list[str]:
