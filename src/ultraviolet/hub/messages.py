@@ -96,7 +96,6 @@ class Messenger:
         return await psycopg.AsyncConnection.connect(
             self._address,
             autocommit=True,
-            connect_timeout=3,
             application_name="ultraviolet messages",
             options="-c synchronous_commit=off",  # a message is no truth; it need not wait for the disk
         )

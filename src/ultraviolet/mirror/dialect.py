@@ -168,8 +168,12 @@ def number(turn: Turn) -> int:
 
 
 def libpq(engine: Engine) -> str:
-    """Write the address of a PostgreSQL database, password included, for connections of their own."""
-    return engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    """Write the address of a PostgreSQL database, password included, for connections of their own.
+
+    They notice a server that is gone as soon as the engine's do.
+    """
+    url = engine.url.set(drivername="postgresql")
+    return url.update_query_dict(_unless_told(url, _NOTICING)).render_as_string(hide_password=False)
 
 
 _WAIT = text("SELECT pg_advisory_xact_lock(:turn, :which)")
@@ -485,17 +489,26 @@ def begin_log_anew(connection: Connection, patience: float) -> bool:
         connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_TIMEOUT}")
 
 
+_NOTICING = {
+    "connect_timeout": "3",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+"""What has a connection notice within seconds that the server is gone; an address may say otherwise."""
+
+
+def _unless_told(url: URL, given: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in given.items() if name not in url.query}
+
+
 def _postgresql(url: URL) -> Engine:
     """Connect so that a server that is gone is noticed within seconds, never waited for."""
     from psycopg.types.string import TextLoader  # noqa: PLC0415  costs 40 ms; only users of PostgreSQL pay
 
-    given = {
+    given = _NOTICING | {
         "application_name": "ultraviolet",
-        "connect_timeout": "3",
-        "keepalives_idle": "5",
-        "keepalives_interval": "2",
-        "keepalives_count": "3",
-        "tcp_user_timeout": "10000",
         "options": "-c synchronous_commit=on -c timezone=UTC -c idle_in_transaction_session_timeout=60000",
     }
     engine = create_engine(
@@ -504,7 +517,7 @@ def _postgresql(url: URL) -> Engine:
         max_overflow=WRITERS,
         pool_timeout=5,
         hide_parameters=True,
-        connect_args={name: value for name, value in given.items() if name not in url.query},
+        connect_args=_unless_told(url, given),
     )
 
     @event.listens_for(engine, "connect")
