@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from ultraviolet.hub.secrets import Secrets
 from ultraviolet.ion import catalog
 from ultraviolet.ion.client import IonClient, Retries
 from ultraviolet.ion.problems import IonRefusedError
+from ultraviolet.ion.webhooks import Pair
 from ultraviolet.local_ion.schema import LocalIon, Viewer
 from ultraviolet.mirror.store import Store
 from ultraviolet.mirror.tables import metadata
@@ -319,6 +320,34 @@ def test_a_rotation_ion_did_not_follow_is_finished_by_set_up(where: Where) -> No
         assert receiver
         found = await place.store.read(lambda c: webhook_urls.find_by_token(c, place.id, receiver.token))
         assert found == current
+
+    run(where, story)
+
+
+def test_a_full_fetch_is_due_behind_each_subscription_that_ion_granted(
+    where: Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribe = setup.webhooks.subscribe
+    chosen = [["runs", "UPDATE"], ["purchase_orders", "UPDATE"]]
+
+    async def since_after(place: Place, *refused: str) -> str | None:
+        async def grant(client: IonClient, receiver_id: str, pairs: Sequence[Pair]) -> list[str]:
+            await subscribe(client, receiver_id, [pair for pair in pairs if pair[0] not in refused])
+            return [f"{resource} is refused" for resource in refused]
+
+        monkeypatch.setattr(setup.webhooks, "subscribe", grant)
+        await setup.apply(place, "kim", place.id, wanted=chosen)
+        return (await place.url()).subscribed_at
+
+    async def story(place: Place) -> None:
+        assert await since_after(place, "RUNS", "PURCHASE_ORDERS") is None
+        first = await since_after(place, "RUNS")
+        assert first is not None
+        assert await since_after(place, "RUNS") == first
+        second = await since_after(place)
+        assert second is not None
+        assert second > first
+        assert await since_after(place) == second
 
     run(where, story)
 

@@ -113,7 +113,7 @@ async def plan(hub: Hub, integration_id: int) -> Plan:
 
 
 async def note_subscribed(hub: Hub, url: WebhookUrl | None, found: Plan) -> None:
-    """Keep since when ION posts everything wanted: a full fetch that began earlier may have missed changes."""
+    """Keep since when ION posts everything wanted, where that is not known yet."""
     if url and url.subscribed_at is None and found.receiver and not found.missing and not found.inactive:
         await hub.store.write(lambda connection: webhook_urls.set_subscribed(connection, url.id))
 
@@ -316,9 +316,14 @@ async def _repair(
     words = subscriptions.in_ions_words(hub.catalog, view.offered, missing)
     refused += await webhooks.subscribe(client, receiver.id, words)
     crash_point("setup.subscribed")
-    url_id = view.url.id
-    await hub.store.write(lambda connection: webhook_urls.set_subscribed(connection, url_id))
     after = await plan(hub, integration_id)
+    if len(after.present) > len(
+        before.present
+    ):  # what ION refused may be granted later, and needs a fetch then
+        url_id = view.url.id
+        await hub.store.write(lambda connection: webhook_urls.set_subscribed(connection, url_id))
+    else:
+        await note_subscribed(hub, view.url, after)
     return SetUp(
         webhook_url=view.url,
         receiver_created=created,

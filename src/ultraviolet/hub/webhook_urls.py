@@ -178,7 +178,7 @@ def set_wanted(
 
 
 def subscribed_since(connection: Connection, integration_id: int) -> str | None:
-    """Tell when ION last began to post everything wanted, to any address that works."""
+    """Tell when ION last began to post something wanted, to any address that works."""
     urls = webhook_urls.c
     query = select(func.max(urls.subscribed_at)).where(
         urls.integration_id == integration_id, urls.state == "active"
@@ -187,8 +187,8 @@ def subscribed_since(connection: Connection, integration_id: int) -> str | None:
 
 
 def set_subscribed(connection: Connection, url_id: int) -> None:
-    """Note that ION posts everything wanted from now on; what changed before needs a full fetch to be found."""
-    change = update(webhook_urls).where(webhook_urls.c.id == url_id, webhook_urls.c.subscribed_at.is_(None))
+    """Note that ION posts from now on what it did not before; what changed earlier needs a full fetch to be found."""
+    change = update(webhook_urls).where(webhook_urls.c.id == url_id)
     connection.execute(change.values(subscribed_at=times.now()))
 
 

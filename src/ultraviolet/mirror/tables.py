@@ -99,7 +99,7 @@ webhook_urls = Table(
         "wanted", JSON, comment="desired subscriptions: [[resource, action], ...]; null means all supported"
     ),
     Column("created_at", Text, nullable=False),
-    Column("subscribed_at", Text, comment="since when ION is known to post everything that is wanted"),
+    Column("subscribed_at", Text, comment="when ION last began to post something that is wanted"),
     Column("first_delivery_at", Text),
     Column("last_delivery_at", Text),
     Column("first_verified_at", Text, comment="first delivery whose signature matched"),
