@@ -136,7 +136,7 @@ def test_deliveries_that_ion_gave_up_are_taken_from_its_record(
 
     assert event["signature"] == "recovered"
     wait(lambda: hub.find(f"/objects/suppliers/{made['id']}"), 10, "the supplier")
-    assert findings("gap", "deliveries")
+    wait(lambda: findings("gap", "deliveries"), 10, "the finding, which comes behind the events")
 
 
 def test_forged_deliveries_are_counted_and_shown(
