@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import insert, text
@@ -55,7 +55,7 @@ class TableIon:
         return Result({"page": self._page(_PAGE.findall(document)[0], variables, by)})
 
     def _edges(self, root: str, wanted: set[int]) -> dict[str, Any]:
-        return {"edges": [{"node": node} for id_, node in self.rows.get(root, {}).items() if id_ in wanted]}
+        return answer(node for id_, node in self.rows.get(root, {}).items() if id_ in wanted)
 
     def _newest(self, root: str) -> dict[str, Any]:
         nodes = sorted(self.rows.get(root, {}).values(), key=_changed)
@@ -67,6 +67,11 @@ class TableIon:
         shown = found[: variables["first"]]
         info = {"hasNextPage": len(found) > len(shown), "totalCount": len(found)}
         return {"edges": [{"node": node} for node in shown], "pageInfo": info}
+
+
+def answer(nodes: Iterable[dict[str, Any] | None], *, more: bool = False) -> dict[str, Any]:
+    """Give what ION answers to a reading by id; None takes the place of an object that could not be shown."""
+    return {"edges": [{"node": node} for node in nodes], "pageInfo": {"hasNextPage": more}}
 
 
 _COMPARISONS = {"gt": operator.gt, "gte": operator.ge, "eq": operator.eq}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.hub.reading import CATALOG, TableIon, make_site, mark, open_store, row, select_all
+from tests.hub.reading import CATALOG, TableIon, answer, make_site, mark, open_store, row, select_all
 
 from ultraviolet.hub import fetch
 from ultraviolet.hub.fetch import Fetcher
@@ -256,6 +256,21 @@ def test_a_row_that_a_page_missed_is_read_by_id_before_it_is_let_go_of(store: St
     plant.ion.trouble = trouble
 
     assert ("done", 0) == ((step := plant.fetch()).state, step.deleted)
+    assert 10 == len(plant.held())
+
+
+def test_an_error_about_an_object_is_no_proof_of_its_absence(store: Store) -> None:
+    plant = Plant(store, 10)
+    plant.fetch()
+
+    def trouble(ids: list[int]) -> Result:
+        if ids:
+            return Result({"a0": answer([None])}, ("Part 4: timed out",))
+        return Result({"page": answer(node for n, node in plant.parts.items() if n != 4)})
+
+    plant.ion.trouble = trouble
+
+    assert ("failed", "Part 4: timed out") == ((step := plant.fetch()).state, step.error)
     assert 10 == len(plant.held())
 
 

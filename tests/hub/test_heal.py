@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from tests.hub.reading import TableIon, make_site, mark, open_store, row, select_all
+from tests.hub.reading import TableIon, answer, make_site, mark, open_store, row, select_all
 
 from ultraviolet.hub.heal import Healer
 from ultraviolet.hub.site import Site
@@ -140,7 +140,7 @@ def test_a_resource_the_key_may_not_read_is_shown_and_blocks_nothing(store: Stor
     refused = "User does not have permission to read this resource."
 
     def trouble(ids: list[int]) -> Result:
-        return Result({"a0": None, "a1": {"edges": [{"node": row(1)}]}}, (refused,))
+        return Result({"a0": None, "a1": answer([row(1)])}, (refused,))
 
     ion.trouble = trouble
     mark(store, PARTS, [7])
@@ -149,6 +149,30 @@ def test_a_resource_the_key_may_not_read_is_shown_and_blocks_nothing(store: Stor
     asyncio.run(heal(make_site(store, ion)))
 
     assert {"7": refused} == {id_: row.error for id_, row in stale(store).items()}
+
+
+@pytest.mark.parametrize(
+    ("shown", "error", "more"),
+    [
+        (None, "Part 1: timed out", False),
+        (row(1, latestRevision=None), "Part 1: could not compute latestRevision", False),
+        (row(2), None, True),
+    ],
+    ids=["an object", "a field", "the rest of a list"],
+)
+def test_what_ion_could_not_show_stays_stale(
+    store: Store, shown: dict[str, Any] | None, error: str | None, *, more: bool
+) -> None:
+    ion = TableIon({PARTS: {1: row(1)}})
+    errors = (error,) if error else ()
+    ion.trouble = lambda ids: Result({"a0": answer([shown], more=more)}, errors)
+    mark(store, PARTS, [1])
+
+    asyncio.run(heal(make_site(store, ion)))
+
+    assert {"1": error or "ION shows only some of what it was asked for"} == {
+        id_: row.error for id_, row in stale(store).items()
+    }
 
 
 def test_an_object_that_is_not_shown_any_more_is_kept_until_its_deletion_is_told(store: Store) -> None:

@@ -67,8 +67,8 @@ def test_objects_of_several_resources_are_one_request() -> None:
 
     document, variables = documents.by_ids(wanted, WHOLE)
 
-    assert document.startswith("query ByIds($a0: SuppliersInputFilters, $a1: PartsInputFilters)")
-    assert variables == {"a0": {"id": {"in": ["1", "2"]}}, "a1": {"id": {"in": ["3"]}}}
+    assert document.startswith("query ByIds($first: Int, $a0: SuppliersInputFilters, $a1: PartsInputFilters)")
+    assert variables == {"first": 2, "a0": {"id": {"in": ["1", "2"]}}, "a1": {"id": {"in": ["3"]}}}
 
 
 def test_equal_content_is_equal_data() -> None:

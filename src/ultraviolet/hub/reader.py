@@ -169,20 +169,32 @@ class Reader:
         await self.client.execute(ALIVE, retries=ONCE)
 
     async def by_ids(self, refs: Iterable[Ref], origin: Origin, retries: Retries | None = None) -> Answer:
-        """Read objects of several resources in one request; an id that ION does not give is seen to be absent."""
+        """Read objects of several resources in one request.
+
+        An id that ION does not give is seen to be absent only where it answered without an error, and gave all it has.
+        More errors than lists without an answer are about fields of what it gave: these are not empty, but unknown.
+        """
         wanted = self._aliases(refs)
         document, variables = documents.by_ids(wanted, self.offered)
         began = now()
         result = await self.client.execute(document, variables, retries=retries)
         data = result.data or {}
         said = "; ".join(result.errors)
+        doubtful = len(result.errors) > sum(data.get(alias) is None for alias, _, _ in wanted)
         found: list[Observation] = []
         failed: dict[Ref, str] = {}
         for alias, resource, ids in wanted:
-            if data.get(alias) is None:
-                failed |= {(resource.name, id_): said or "ION answered without data" for id_ in ids}
+            page = data.get(alias)
+            shown = (
+                self._observations(resource, page["edges"], began, origin) if page and not doubtful else []
+            )
+            found += shown
+            missing = set(ids).difference(o.id for o in shown)
+            why = said or _incomplete(page)
+            if why:
+                failed |= {(resource.name, id_): why for id_ in missing}
             else:
-                found += self._all(resource, ids, data[alias]["edges"], began, origin)
+                found += _absent(resource, missing, began, origin)
         return Answer(found, failed)
 
     def _aliases(self, refs: Iterable[Ref]) -> list[tuple[str, Resource, list[str]]]:
@@ -195,19 +207,6 @@ class Reader:
             for start in range(0, len(ids), ALIAS)
         ]
         return [(f"a{number}", resource, ids) for number, (resource, ids) in enumerate(chunks)]
-
-    def _all(
-        self, resource: Resource, ids: Sequence[str], edges: Sequence[Any], began: str, origin: Origin
-    ) -> list[Observation]:
-        found = {o.id: o for o in self._observations(resource, edges, began, origin)}
-        gone = {id_ for id_ in ids if id_ not in found}
-        absent = [
-            Observation(
-                resource.name, id_, "absent", {}, observed_at=now(), origin=origin, read_started_at=began
-            )
-            for id_ in gone
-        ]
-        return [*found.values(), *absent]
 
     async def _page(
         self, document: str, resource: Resource, filters: dict[str, Any] | None, origin: Origin, first: int
@@ -245,3 +244,16 @@ class Reader:
                 )
             )
         return found
+
+
+def _incomplete(page: Mapping[str, Any] | None) -> str | None:
+    if page is None:
+        return "ION answered without data"
+    return "ION shows only some of what it was asked for" if page["pageInfo"]["hasNextPage"] else None
+
+
+def _absent(resource: Resource, ids: Iterable[str], began: str, origin: Origin) -> list[Observation]:
+    moment = now()
+    return [
+        Observation(resource.name, id_, "absent", {}, moment, origin, read_started_at=began) for id_ in ids
+    ]

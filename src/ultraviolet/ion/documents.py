@@ -74,19 +74,21 @@ def page_by_update(resource: Resource, offered: Offered) -> str:
 
 def by_ids(
     wanted: Iterable[tuple[str, Resource, Sequence[str]]], offered: Offered
-) -> tuple[str, dict[str, dict[str, Any]]]:
+) -> tuple[str, dict[str, Any]]:
     """Build one document that reads objects of several resources by id, and its variables.
 
-    `wanted` has an alias, a resource and ids. For a resource of attribute rows the alias gives their owners.
+    `wanted` has an alias, a resource and ids. So many are asked for as the longest list has, lest ION cut one short.
     """
-    heads: list[str] = []
+    heads = ["$first: Int"]
     bodies: list[str] = []
-    variables: dict[str, dict[str, Any]] = {}
+    variables: dict[str, Any] = {"first": 0}
     for alias, resource, ids in wanted:
         heads.append(f"${alias}: {resource.filters}")
         bodies.append(
-            f"{alias}: {resource.list}(filters: ${alias}) {{ edges {{ node {{ {selection(resource, offered)} }} }} }}"
+            f"{alias}: {resource.list}(filters: ${alias}, first: $first)"
+            f" {{ edges {{ node {{ {selection(resource, offered)} }} }} pageInfo {{ hasNextPage }} }}"
         )
+        variables["first"] = max(variables["first"], len(ids))
         variables[alias] = {"id": {"in": list(ids)}}
     return f"query ByIds({', '.join(heads)}) {{ {' '.join(bodies)} }}", variables
 
