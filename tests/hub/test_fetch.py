@@ -126,6 +126,40 @@ def test_a_pass_that_is_refused_half_way_keeps_what_it_had_read(store: Store) ->
     assert list(range(1, 301)) == plant.held()
 
 
+def test_a_pass_that_ends_half_way_hides_no_change_from_the_next_incremental_fetch(store: Store) -> None:
+    plant = Plant(store, 450)
+    plant.fetch()
+    plant.parts[440] |= {"_updated": "2026-01-01T01:00:00.000000+00:00", "description": "untold"}
+    plant.parts[1]["_updated"] = "2026-01-01T02:00:00.000000+00:00"
+    answers = iter([None])
+    plant.ion.trouble = lambda ids: next(answers, Result(None, ("that is too much",)))
+    assert "failed" == plant.fetch().state
+    plant.ion.trouble = lambda ids: None
+
+    assert "done" == plant.fetch("incremental").state
+
+    (found,) = select_all(store, "SELECT doc FROM objects WHERE id = '440'")
+    assert "untold" in found.doc
+
+
+def test_a_first_pass_that_died_need_not_be_read_again_by_the_incremental_fetch(store: Store) -> None:
+    plant = Plant(store, 450)
+    plant.parts[1]["_updated"] = "2026-01-01T02:00:00.000000+00:00"
+    answers = iter([None, IonUnreachableError("the network is gone")])
+
+    def trouble(ids: list[int]) -> None:
+        error = next(answers, None)
+        if error:
+            raise error
+
+    plant.ion.trouble = trouble
+    with pytest.raises(IonUnreachableError):
+        plant.fetch()
+    assert "done" == plant.fetch().state
+
+    assert ("done", 1) == ((step := plant.fetch("incremental")).state, step.read)
+
+
 def test_an_ion_that_refuses_large_pages_is_read_in_small_ones(store: Store) -> None:
     plant = Plant(store, 450)
     refusals = iter([None, Result(None, ("first must be at most 100",))])

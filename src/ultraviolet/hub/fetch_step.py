@@ -92,29 +92,37 @@ class Step:
         origin = Origin("fetch", str(self._fetch_id), first=left.mark.proven_at is None)
         dated = self._site.reader.dates(self._resource)
         started = left.started_at or now()
+        newest = None
         if self._mode == "full" or left.mark.proven_at is None:
-            await self._read_all(left, started, origin, dated=dated)
+            newest = await self._read_all(left, started, origin, dated=dated)
             if self._over:
                 return
             await self._prove_absence(started, origin)
         elif dated:
             if left.started_at is None:
-                await self._site.store.write(lambda c: self._begin(c, started, left.mark.updated, None))
+                await self._site.store.write(lambda c: self._begin(c, started, None))
             await self._read_changes(left.cursor or left.mark.updated, origin)
-        await self._site.store.write(lambda c: self._prove(c, started, proven=self._mode == "full" or dated))
+        proven = self._mode == "full" or dated
+        await self._site.store.write(lambda c: self._prove(c, started, newest, proven=proven))
         await self._end("done", None)
 
-    async def _read_all(self, left: Left, started: str, origin: Origin, *, dated: bool) -> None:
-        """Read by key, while what was read waits at the door."""
+    async def _read_all(self, left: Left, started: str, origin: Origin, *, dated: bool) -> str | None:
+        """Read by key, while what was read waits at the door; gives the watermark that the pass is worth, if it is known.
+
+        What was read whole before keeps its own until the pass is over: half a pass has not seen every change up to
+        there. What never was is not read by change before that, so its first mark is noted at once and outlives a crash.
+        """
         cursor, begun = left.cursor, left.started_at is not None
+        newest: str | None = None
         kept: asyncio.Future[None] | None = None
         try:
             async with aclosing(self._site.reader.pages(self._resource, cursor, origin)) as pages:
                 async for page in pages:
-                    newest = None if begun or not dated else await self._newest(page, started)
                     first, begun = not begun, True
+                    if first and dated:
+                        newest = await self._newest(page, started)
                     cursor = page.last.id if page.last else cursor
-                    work = self._whole(started, left.mark.updated, newest, first=first, last=not page.more)
+                    work = self._whole(left.mark, started, newest, first=first, last=not page.more)
                     kept = await self._keep(page, cursor, total=left.cursor is None and first, also=work)
         except Exception:
             if kept:
@@ -122,21 +130,22 @@ class Step:
             raise
         if kept:
             await kept
+        return newest
 
     def _whole(
-        self, started: str, before: str | None, newest: str | None, *, first: bool, last: bool
+        self, before: Watermark, started: str, newest: str | None, *, first: bool, last: bool
     ) -> Callable[[Connection], None]:
         """Give what a page of a whole pass writes besides: that it began, and, if nothing is unseen, that it is over."""
 
         def write(connection: Connection) -> None:
             if first:
-                self._begin(connection, started, before, newest)
+                self._begin(connection, started, None if before.proven_at else newest)
             self._over = False
             if not last:
                 return
             query = {"integration": self._site.id, "resource": self._resource.name, "started": started}
             if connection.execute(_UNSEEN, query | {"after": "", "limit": 1}).first() is None:
-                self._prove(connection, started, proven=True)
+                self._prove(connection, started, newest, proven=True)
                 connection.execute(self._update().values(state="done", finished_at=now()))
                 self._over = True
 
@@ -229,12 +238,12 @@ class Step:
                 " run `ultraviolet fetch run --mode full --accept-absence`"
             )
 
-    def _begin(self, connection: Connection, started: str, before: str | None, newest: str | None) -> None:
+    def _begin(self, connection: Connection, started: str, newest: str | None) -> None:
         connection.execute(self._update().values(state="reading", started_at=started))
-        if self._mode == "full" or before is None:
-            raise_watermark(connection, self._site.id, self._resource.name, newest)
+        raise_watermark(connection, self._site.id, self._resource.name, newest)
 
-    def _prove(self, connection: Connection, started: str, *, proven: bool) -> None:
+    def _prove(self, connection: Connection, started: str, newest: str | None, *, proven: bool) -> None:
+        raise_watermark(connection, self._site.id, self._resource.name, newest)
         by = f"{self._mode} fetch" if proven else None
         prove(connection, self._site.id, self._resource.name, at=started if proven else None, by=by)
 
