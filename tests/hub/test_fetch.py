@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests.hub.reading import CATALOG, TableIon, answer, make_site, mark, open_s
 from ultraviolet.hub import fetch
 from ultraviolet.hub.fetch import Fetcher
 from ultraviolet.hub.fetch_door import Door
+from ultraviolet.hub.site import Site
 from ultraviolet.ion.client import Result
 from ultraviolet.ion.problems import IonUnreachableError
 from ultraviolet.mirror.observation import Observation, Origin
@@ -27,6 +29,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
+async def run(site: Site, mode: Any, **more: Any) -> int:
+    fetch_id = await site.store.write(lambda c: fetch.request(c, 1, mode, "test", **more))
+    await Fetcher(site).run(fetch_id, mode)
+    return fetch_id
+
+
 class Plant:
     """A mirror of an ION that offers parts and nothing else, with so many of them."""
 
@@ -37,8 +45,7 @@ class Plant:
 
     def fetch(self, mode: Any = "full", **more: Any) -> Any:
         """Run a fetch, or what is left of it; gives the step of the parts."""
-        fetch_id = self.store.write_now(lambda c: fetch.request(c, 1, mode, "test", **more))
-        asyncio.run(Fetcher(make_site(self.store, self.ion, only={PARTS})).run(fetch_id, mode))
+        fetch_id = asyncio.run(run(make_site(self.store, self.ion, only={PARTS}), mode, **more))
         steps = f"SELECT * FROM fetch_steps WHERE fetch_id = {fetch_id} AND resource = 'parts'"
         return select_all(self.store, steps)[0]
 
@@ -198,6 +205,29 @@ def test_a_row_committed_behind_the_watermark_is_found_all_the_same(store: Store
 
     assert [1, 2, 3, 4] == plant.held()
     assert ("done", 2) == (step.state, step.read), "the overlap is read, not everything"
+
+
+def test_a_row_that_polls_went_past_is_found_by_the_incremental_fetch(store: Store) -> None:
+    """Polls look back ten seconds; a transaction in ION may take a minute."""
+    lines = "purchase_order_lines"
+    ion = TableIon({lines: {1: row(1, purchaseOrderId=1)}})
+    rows = ion.rows[CATALOG.resources[lines].list]
+    site = make_site(store, ion, only={lines})
+
+    async def poll(moment: str) -> int:
+        rows[1]["_updated"] = f"2026-01-01T{moment}.000000+00:00"
+        return await Fetcher(site).poll(CATALOG.resources[lines], timedelta(seconds=10))
+
+    async def story() -> None:
+        await run(site, "full")
+        assert 1 == await poll("01:00:00")
+        assert 1 == await poll("01:00:50")
+        rows[3] = row(3, purchaseOrderId=1, _updated="2026-01-01T01:00:01.000000+00:00")
+        assert 1 == await poll("01:02:50")
+        await run(site, "incremental")
+
+    asyncio.run(story())
+    assert ["1", "3"] == [r.id for r in select_all(store, "SELECT id FROM objects ORDER BY id")]
 
 
 def test_a_row_committed_further_behind_than_that_waits_for_a_full_fetch(store: Store) -> None:

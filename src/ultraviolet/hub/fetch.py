@@ -17,9 +17,9 @@ from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.fetch_door import Door
 from ultraviolet.hub.fetch_step import Left, Mode, Step
 from ultraviolet.hub.site import Site
-from ultraviolet.hub.watermarks import Watermark, behind, raise_watermark, since, watermark
+from ultraviolet.hub.watermarks import Watermark, behind, since, watermark
 from ultraviolet.ion.catalog import Catalog, Resource
-from ultraviolet.mirror.observation import Applied, Origin
+from ultraviolet.mirror.observation import Origin
 from ultraviolet.mirror.tables import fetch_steps, fetches
 from ultraviolet.times import now
 from ultraviolet.times import text as as_text
@@ -128,22 +128,23 @@ class Fetcher:
         log.info("fetch.finished", integration_id=site.id, fetch_id=fetch_id, mode=mode, state=state)
 
     async def poll(self, resource: Resource, overlap: timedelta) -> int:
-        """Read what changed in one resource just now, outside of any fetch; gives how many objects changed."""
+        """Read what changed in one resource just now, outside of any fetch; gives how many objects changed.
+
+        It looks back less far than an incremental fetch, so it leaves the watermark to that, and goes on from a mark of
+        its own.
+        """
         mark = await self._site.store.read(lambda c: watermark(c, self._site.id, resource.name))
         if (mark.updated is None and mark.proven_at is None) or not self._site.reader.dates(resource):
             return 0
-        filters = since(mark.updated, overlap)
+        polled = self._site.polled
+        filters = since(max(mark.updated or "", polled.get(resource.name, "")) or None, overlap)
         changed = 0
         while True:
             page = await self._site.reader.changes(resource, filters, Origin("poll"))
             if page.last is None:
                 return changed
-            moved = page.last.source_time
-
-            def also(connection: Connection, _applied: Applied, moved: str | None = moved) -> None:
-                raise_watermark(connection, self._site.id, resource.name, moved)
-
-            changed += len((await self._site.apply(page.observations, also=also)).changes)
+            changed += len((await self._site.apply(page.observations)).changes)
+            polled[resource.name] = page.last.source_time or ""
             if not page.more:
                 return changed
             filters = behind(page.last)

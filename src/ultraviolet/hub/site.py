@@ -40,6 +40,8 @@ class Site:
         self.reader = reader
         self.changes = changes
         self.attention = attention or Attention()
+        self.polled: dict[str, str] = {}
+        """How far this process has polled each resource, in ION's time."""
 
     async def apply(
         self,
