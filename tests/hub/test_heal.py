@@ -12,7 +12,12 @@ from tests.hub.reading import TableIon, answer, make_site, mark, open_store, row
 from ultraviolet.hub.heal import Healer
 from ultraviolet.hub.site import Site
 from ultraviolet.ion.client import Result
-from ultraviolet.ion.problems import IonUnreachableError
+from ultraviolet.ion.problems import (
+    IonError,
+    IonRateLimitedError,
+    IonUnauthorizedError,
+    IonUnreachableError,
+)
 from ultraviolet.mirror.store import Store
 from ultraviolet.times import now
 
@@ -116,21 +121,32 @@ def test_a_poisonous_object_does_not_hold_up_news_of_others(store: Store) -> Non
     asyncio.run(asyncio.wait_for(story(), 30))
 
 
-def test_an_ion_that_is_down_is_nobodys_fault(store: Store) -> None:
-    """No object is held to be poison, so that all are read together when ION is back."""
+@pytest.mark.parametrize(
+    "error",
+    [
+        IonUnreachableError("ION is down"),
+        IonUnauthorizedError("ION does not accept the access token"),
+        IonRateLimitedError("ION asks to slow down (429)"),
+    ],
+    ids=["is down", "lets nobody in", "asks to slow down"],
+)
+def test_an_ion_that_answers_nothing_is_no_objects_fault(store: Store, error: IonError) -> None:
+    """No object is held to be poison, so that all are read together when ION answers again."""
     ion = TableIon({PARTS: {n: row(n) for n in range(1, 101)}})
     site = make_site(store, ion)
 
-    async def down(*_: Any, **__: Any) -> Result:
-        raise IonUnreachableError("ION is down")
+    async def nothing(document: str, *_: Any, **__: Any) -> Result:
+        if "__typename" in document and isinstance(error, IonRateLimitedError):
+            return Result({"__typename": "Query"})
+        raise error
 
-    up, site.reader.client.execute = site.reader.client.execute, down  # type: ignore[method-assign]
+    answers, site.reader.client.execute = site.reader.client.execute, nothing  # type: ignore[method-assign]
     mark(store, PARTS, range(1, 101))
-    with pytest.raises(IonUnreachableError):
+    with pytest.raises(type(error)):
         asyncio.run(heal(site, rounds=2))
     assert {0} == {row.attempts for row in stale(store).values()}
 
-    site.reader.client.execute = up  # type: ignore[method-assign]
+    site.reader.client.execute = answers  # type: ignore[method-assign]
     asyncio.run(heal(site))
     assert ({}, [100]) == (stale(store), [len(ids) for ids in ion.requests])
 

@@ -21,7 +21,7 @@ from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.reader import ONCE, REQUEST
 from ultraviolet.hub.site import Site, versions
 from ultraviolet.ion.catalog import Link, Resource
-from ultraviolet.ion.problems import IonError, IonUnauthorizedError
+from ultraviolet.ion.problems import IonError, IonRateLimitedError, IonUnauthorizedError
 from ultraviolet.mirror import bulk
 from ultraviolet.mirror.apply import mark_stale
 from ultraviolet.mirror.dependents import dependents_of
@@ -179,8 +179,8 @@ class Healer:
     async def _read_traced(self, group: Sequence[Ref], attempts: dict[Ref, int], span: traces.Span) -> None:
         try:
             answer = await self._reader.by_ids(group, Origin("heal"), retries=ONCE)
-        except IonUnauthorizedError:
-            raise
+        except (IonUnauthorizedError, IonRateLimitedError):
+            raise  # no object's fault
         except IonError as error:
             await self._reader.answers()  # it does: then something in this group is the matter
             await self._postpone(dict.fromkeys(group, str(error)), attempts, None if len(group) == 1 else 0.0)
