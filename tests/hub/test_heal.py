@@ -121,6 +121,33 @@ def test_a_poisonous_object_does_not_hold_up_news_of_others(store: Store) -> Non
     asyncio.run(asyncio.wait_for(story(), 30))
 
 
+def test_while_ion_is_slow_objects_wait_in_the_table_and_nobody_who_looks_at_one_waits(store: Store) -> None:
+    mark(store, PARTS, range(1, 6001))
+    asked: list[list[str]] = []
+
+    async def story() -> list[int]:
+        site = make_site(store, TableIon({}))
+
+        async def execute(document: str, variables: Any = None, **more: Any) -> Result:
+            asked.append(variables["a0"]["id"]["in"])
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        site.reader.client.execute = execute  # type: ignore[method-assign]
+        healer, in_memory = Healer(site), list[int]()
+        for _ in range(3):
+            await healer.round()
+            in_memory.append(sum(map(len, healer._under_way.values())))
+        assert 6 == len(asked)
+        site.attention.give(PARTS, "5000")
+        await healer.round()
+        await healer.stop()
+        return in_memory
+
+    assert [1200, 1800, 1800] == asyncio.run(asyncio.wait_for(story(), 30))
+    assert ["5000"] == asked[-1]
+
+
 @pytest.mark.parametrize(
     "error",
     [

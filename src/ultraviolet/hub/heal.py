@@ -8,8 +8,10 @@ longer each time, and holds up nobody. There is no queue: what is to be done is 
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -33,6 +35,8 @@ from ultraviolet.times import text as as_text
 _ROUND = 4 * REQUEST
 _AT_ONCE = 6
 """Requests under way at the same time; how fast is the budget's to say."""
+_MOST = _AT_ONCE * REQUEST
+"""Objects being read or waiting for it; the others wait in the table, where they take no memory."""
 _PATIENCE = 1.0
 """Seconds a round waits for its requests; what takes longer goes on beside the next round."""
 _SHRINK = 4
@@ -98,7 +102,10 @@ class Healer:
 
     async def round(self) -> Round:
         """Read what is due; raises what keeps ION from answering at all."""
-        due = await self._store.read(self._due)
+        busy = frozenset(ref for refs in self._under_way.values() for ref in refs)
+        room = min(_ROUND, max(0, _MOST - len(busy)))
+        due = await self._store.read(lambda c: self._due(c, busy, room))
+        full = len(due) >= room
         if due:
             groups, hopeless = self._plan(due)
             dropped = [ref for ref in hopeless if not self._catalog.follows(ref[0])]  # chosen no more
@@ -109,14 +116,17 @@ class Healer:
                 refused = dict.fromkeys(hopeless, "This ION does not offer it")
                 await self._postpone(refused, {}, _NEVER_OFFERED)
             attempts = {(row.resource, row.id): row.attempts for row in due}
+            looked_at = set(self._site.attention.now())
             for group in groups:
-                self._begin(self._read(group, attempts), group)
-            self._begin(self._read_children(due), ())
+                read = partial(self._read, group, attempts)
+                self._begin(read, group, waits=looked_at.isdisjoint(group))
+            self._begin(partial(self._read_children, due), ())
+        if self._under_way and (due or full):
             await asyncio.wait(self._under_way, timeout=_PATIENCE)
         problem, self._problem = self._problem, None
         if problem:
             raise problem
-        return Round(len(due), full=len(due) >= _ROUND)
+        return Round(len(due), full)
 
     async def next_due(self) -> str | None:
         """When the next stale object is due; those that are being read are not waited for."""
@@ -129,11 +139,11 @@ class Healer:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    def _begin(self, work: Coroutine[Any, Any, None], refs: Iterable[Ref]) -> None:
+    def _begin(self, work: Callable[[], Awaitable[None]], refs: Iterable[Ref], *, waits: bool = True) -> None:
         async def guarded() -> None:
             try:
-                async with self._at_once:
-                    await work
+                async with self._at_once if waits else nullcontext():
+                    await work()
             except Exception as error:  # noqa: BLE001  told by the next round
                 self._problem = error
 
@@ -141,18 +151,18 @@ class Healer:
         self._under_way[task] = frozenset(refs)
         task.add_done_callback(self._under_way.pop)
 
-    def _due(self, connection: Connection) -> list[Row[Any]]:
-        """Give what is due and not being read: what people look at, then the oldest."""
-        busy = {ref for refs in self._under_way.values() for ref in refs}
+    def _due(self, connection: Connection, busy: Collection[Ref], room: int) -> list[Row[Any]]:
+        """Give what is due and not being read: what people look at, then as many of the oldest as there is room for."""
         given = {"integration": self._id, "now": now()}
         looked_at = [
             row
             for resource, id_ in self._site.attention.now()
             for row in connection.execute(_LOOKED_AT, given | {"resource": resource, "id": id_})
+            if (resource, id_) not in busy
         ]
-        oldest = connection.execute(_DUE, given | {"limit": _ROUND + len(busy)})
-        due = {(row.resource, row.id): row for row in (*looked_at, *oldest)}
-        return [row for ref, row in due.items() if ref not in busy]
+        oldest = connection.execute(_DUE, given | {"limit": room + len(busy)}) if room else ()
+        waiting = [row for row in oldest if (row.resource, row.id) not in busy]
+        return list({(row.resource, row.id): row for row in (*looked_at, *waiting[:room])}.values())
 
     def _plan(self, due: Sequence[Row[Any]]) -> tuple[list[list[Ref]], list[Ref]]:
         """Group what to read: together what never failed, ever fewer together the more often they did."""
