@@ -121,6 +121,17 @@ def test_a_poisonous_object_does_not_hold_up_news_of_others(store: Store) -> Non
     asyncio.run(asyncio.wait_for(story(), 30))
 
 
+def test_an_object_that_cannot_be_kept_keeps_no_other_from_being_healed(store: Store) -> None:
+    ion = TableIon({PARTS: {n: row(n) for n in range(1, 11)}})
+    ion.rows["parts"][3]["description"] = "\ud800"  # half a character, which is no JSON
+    mark(store, PARTS, range(1, 11))
+
+    asyncio.run(heal(make_site(store, ion), rounds=5))
+
+    assert ["3"] == list(stale(store))
+    assert "cannot keep it: UnicodeEncodeError" in stale(store)["3"].error
+
+
 def test_while_ion_is_slow_objects_wait_in_the_table_and_nobody_who_looks_at_one_waits(store: Store) -> None:
     mark(store, PARTS, range(1, 6001))
     asked: list[list[str]] = []

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import structlog
 from sqlalchemy import Connection, Row, text
+from sqlalchemy.exc import DBAPIError
 
 from ultraviolet import traces
 from ultraviolet.crash_points import crash_point
@@ -29,6 +30,7 @@ from ultraviolet.mirror.apply import mark_stale
 from ultraviolet.mirror.dependents import dependents_of
 from ultraviolet.mirror.observation import Mark, Observation, Origin, Ref
 from ultraviolet.mirror.state import State
+from ultraviolet.mirror.store import StoreUnavailableError
 from ultraviolet.times import now, present
 from ultraviolet.times import text as as_text
 
@@ -193,12 +195,18 @@ class Healer:
             raise  # no object's fault
         except IonError as error:
             await self._reader.answers()  # it does: then something in this group is the matter
-            await self._postpone(dict.fromkeys(group, str(error)), attempts, None if len(group) == 1 else 0.0)
+            await self._divide(group, attempts, str(error))
             return
         crash_point("heal.read")
         followed = [o for o in answer.observations if self._catalog.follows(o.resource)]
         beside = [o for o in answer.observations if not self._catalog.follows(o.resource)]
-        applied = await self._site.apply(followed, also=lambda c, _: self._pass_on(c, beside))
+        try:
+            applied = await self._site.apply(followed, also=lambda c, _: self._pass_on(c, beside))
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever it is, it is told with the object that it is about
+            await self._divide(group, attempts, _not_kept(error))
+            return
         crash_point("heal.applied")
         span.note(versions=versions(applied.changes))
         failed: dict[Ref, str | None] = dict(answer.failed)
@@ -247,6 +255,10 @@ class Healer:
         gone = [Mark(child.name, id_, "not listed", now()) for id_ in known - seen]
         await self._site.apply(found, gone)
 
+    async def _divide(self, group: Sequence[Ref], attempts: dict[Ref, int], error: str) -> None:
+        """Have a group that failed as one read again in smaller ones, and one that is alone wait."""
+        await self._postpone(dict.fromkeys(group, error), attempts, None if len(group) == 1 else 0.0)
+
     async def _postpone(
         self, failed: Mapping[Ref, str | None], attempts: dict[Ref, int], wait: float | None
     ) -> None:
@@ -271,6 +283,13 @@ def _drop(connection: Connection, integration_id: int, refs: Sequence[Ref]) -> N
     """Forget what is not followed any more."""
     given = [{"integration": integration_id, "resource": resource, "id": id_} for resource, id_ in refs]
     connection.execute(_FORGET, given)
+
+
+def _not_kept(error: Exception) -> str:
+    """Say why the database or the door does not take something; what follows the first line may show its content."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    says, *_ = str(cause).split("\n")
+    return f"The mirror cannot keep it: {type(cause).__name__}: {says}"
 
 
 def _owns(link: Link, required: set[str]) -> bool:
