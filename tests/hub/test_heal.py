@@ -132,6 +132,15 @@ def test_an_object_that_cannot_be_kept_keeps_no_other_from_being_healed(store: S
     assert "cannot keep it: UnicodeEncodeError" in stale(store)["3"].error
 
 
+def test_a_mark_of_what_is_no_object_is_dropped(store: Store) -> None:
+    ion = TableIon({PARTS: {1: row(1)}})
+    mark(store, PARTS, ["1", "abc", "9" * 30])
+
+    asyncio.run(heal(make_site(store, ion)))
+
+    assert ([[1]], {}) == (ion.requests, stale(store))
+
+
 def test_while_ion_is_slow_objects_wait_in_the_table_and_nobody_who_looks_at_one_waits(store: Store) -> None:
     mark(store, PARTS, range(1, 6001))
     asked: list[list[str]] = []

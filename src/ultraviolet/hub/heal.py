@@ -49,6 +49,7 @@ _LAGS = 5
 """So many answers older than what is known, within some 15 seconds, are no failure: a replica lags, or a change overtook a
 read."""
 _LONGEST_WAIT = 300.0
+_LONGEST_ID = len(str(2**63))
 _NEVER_OFFERED = 3600.0
 
 log = structlog.get_logger()
@@ -110,8 +111,9 @@ class Healer:
         full = len(due) >= room
         if due:
             groups, hopeless = self._plan(due)
-            dropped = [ref for ref in hopeless if not self._catalog.follows(ref[0])]  # chosen no more
+            dropped = [ref for ref in hopeless if not (self._catalog.follows(ref[0]) and self._names(ref))]
             if dropped:
+                log.warning("heal.dropped", integration_id=self._id, count=len(dropped), first=dropped[0])
                 await self._store.write(lambda c: _drop(c, self._id, dropped))
                 hopeless = [ref for ref in hopeless if ref not in dropped]
             if hopeless:
@@ -174,7 +176,7 @@ class Healer:
         by_attempts: defaultdict[int, list[Ref]] = defaultdict(list)
         for row in due:
             ref = (row.resource, row.id)
-            if row.resource not in readable or not row.id.isdecimal():
+            if row.resource not in readable or not self._names(ref):
                 hopeless.append(ref)
             else:
                 by_attempts[-1 if ref in looked_at and not row.attempts else row.attempts].append(ref)
@@ -183,6 +185,13 @@ class Healer:
             made = _chunks(refs, max(1, REQUEST // _SHRINK ** max(0, attempts)))
             groups += made if attempts <= 0 else made[:_LONE]
         return groups, hopeless
+
+    def _names(self, ref: Ref) -> bool:
+        """Tell whether there can be such an object: an id that is none can never be read."""
+        resource, id_ = ref
+        known = self._catalog.resources[resource].field("id")
+        numbered = known is None or known.type != "String"
+        return not numbered or (id_.isdecimal() and len(id_) <= _LONGEST_ID)
 
     async def _read(self, group: Sequence[Ref], attempts: dict[Ref, int]) -> None:
         with traces.span("heal", root=True, integration_id=self._id, objects=len(group)) as span:
@@ -280,7 +289,7 @@ class Healer:
 
 
 def _drop(connection: Connection, integration_id: int, refs: Sequence[Ref]) -> None:
-    """Forget what is not followed any more."""
+    """Forget what is not followed any more, and what is no object."""
     given = [{"integration": integration_id, "resource": resource, "id": id_} for resource, id_ in refs]
     connection.execute(_FORGET, given)
 
