@@ -162,6 +162,17 @@ def test_what_graphql_refuses_is_in_the_result() -> None:
         result.must()
 
 
+def test_nul_characters_are_left_out_of_what_ion_answers() -> None:
+    ion = Ion()
+    data = {"note": "a\0b", "rows": [{"k\0": ["\0", 1, None]}], "path": r"C:\u0000", "quantity": 2.5}
+    ion.answers = [lambda _: web.json_response({"data": data})]
+
+    result = run(ion, lambda client: client.execute("{ok}"))
+
+    kept = {"note": "ab", "rows": [{"k": ["", 1, None]}], "path": r"C:\u0000", "quantity": 2.5}
+    assert result.data == kept
+
+
 @pytest.mark.parametrize("answer", ["<html>", "7", "{}"])
 def test_an_address_that_is_not_ion_is_noticed(answer: str) -> None:
     ion = Ion()

@@ -219,7 +219,7 @@ def _judge(url: str, status: int, retry_after: str | None, body: bytes) -> Any:
     if status >= 500:  # noqa: PLR2004
         raise IonUnreachableError(f"ION at {url} answered {status}; try again later")
     try:
-        answer: Any = msgspec.json.decode(body)
+        answer = _decoded(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         answer = None
     if not isinstance(answer, dict | list):
@@ -229,6 +229,25 @@ def _judge(url: str, status: int, retry_after: str | None, body: bytes) -> Any:
     if isinstance(answer, dict) and _TOKEN_MESSAGES.intersection(_messages(cast("dict[str, Any]", answer))):
         raise IonUnauthorizedError(f"ION at {url} does not accept the access token")
     return cast("Any", answer)
+
+
+def _decoded(body: bytes) -> Any:
+    """Read JSON, and leave out NUL characters, because PostgreSQL takes none."""
+    answer = msgspec.json.decode(body)
+    return _without_nul(answer) if b"\\u0000" in body else answer
+
+
+def _without_nul(value: Any) -> Any:
+    match value:
+        case str():
+            return value.replace("\0", "")
+        case list():
+            return [_without_nul(each) for each in cast("list[Any]", value)]
+        case dict():
+            fields = cast("dict[str, Any]", value)
+            return {_without_nul(name): _without_nul(each) for name, each in fields.items()}
+        case _:
+            return value
 
 
 def _result(answer: Any) -> Result:
