@@ -338,6 +338,14 @@ def test_an_error_about_an_object_is_no_proof_of_its_absence(store: Store) -> No
     assert 10 == len(plant.held())
 
 
+def test_a_time_at_the_edge_of_the_calendar_is_kept_as_it_is(store: Store) -> None:
+    plant = Plant(store, 3)
+    plant.parts[2]["_created"] = "9999-12-31T23:59:59-08:00"
+
+    assert "done" == plant.fetch().state
+    assert [1, 2, 3] == plant.held()
+
+
 def test_what_ion_does_not_offer_is_skipped_and_says_so(store: Store) -> None:
     Plant(store, 1).fetch()
 

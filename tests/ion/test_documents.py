@@ -98,10 +98,11 @@ def test_a_list_with_nothing_in_a_place_is_kept_as_it_is() -> None:
     assert documents.document(resource("suppliers"), node)["labels"] == [None, {"id": 2}]
 
 
-def test_a_time_that_cannot_be_read_is_kept_as_it_is() -> None:
-    node = {"id": 1, "_updated": "next Tuesday"}
+@pytest.mark.parametrize("time", ["next Tuesday", "9999-12-31T23:59:59-08:00", "0001-01-01T00:00:00+01:00"])
+def test_a_time_that_cannot_be_read_is_kept_as_it_is(time: str) -> None:
+    node = {"id": 1, "_updated": time}
 
-    assert documents.document(resource("suppliers"), node)["_updated"] == "next Tuesday"
+    assert documents.document(resource("suppliers"), node)["_updated"] == time
 
 
 def test_the_id_of_an_object_is_its_key_joined() -> None:
