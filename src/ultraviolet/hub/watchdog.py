@@ -47,9 +47,13 @@ _HABITS = text(
     ORDER BY resource, hour"""
 )
 _UNREADABLE = text(
-    """SELECT s.resource, s.error FROM fetch_steps AS s WHERE s.state = 'failed' AND s.fetch_id =
-      (SELECT max(f.id) FROM fetches AS f WHERE f.integration_id = :integration AND f.state <> 'running')"""
+    """WITH over AS (SELECT id, mode FROM fetches WHERE integration_id = :integration AND state <> 'running')
+    SELECT resource, max(error) AS error FROM fetch_steps WHERE state = 'failed'
+      AND fetch_id IN ((SELECT max(id) FROM over), (SELECT max(id) FROM over WHERE mode = 'full'))
+    GROUP BY resource"""
 )
+"""What failed in the last fetch, or in the last full one: an incremental one does not see what that found missing."""
+
 _HOPELESS_ONES = text(
     """SELECT resource, count(*) AS count, min(id) AS first, min(error) AS error FROM stale
     WHERE integration_id = :integration AND attempts >= :attempts AND error IS NOT NULL
