@@ -1,15 +1,21 @@
 """The watchdog's looks into the tables: what could not be read, and who fell silent. Its looks at ION are in tests/e2e."""
 
+import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.hub.reading import make_site, open_store
+from sqlalchemy import insert
+from tests.hub.reading import make_site, open_store, select_all
 from tests.hub.test_fetch import PARTS, Plant
 
 from ultraviolet.hub.watchdog import Watchdog
 from ultraviolet.mirror.store import Store
+from ultraviolet.mirror.tables import arrivals, events
+from ultraviolet.times import now, present
+from ultraviolet.times import text as as_text
 
 
 @pytest.fixture
@@ -40,3 +46,53 @@ def test_what_a_full_fetch_could_not_read_is_said_until_a_full_fetch_can(store: 
     plant.parts.update(hidden)
     assert "done" == plant.fetch().state
     assert [] == unreadable()
+
+
+def hours_ago(hours: int) -> str:
+    return as_text(present() - timedelta(hours=hours))
+
+
+def tell(store: Store, hours: int) -> None:
+    """Have an event of the parts come so many hours ago."""
+    event = {"integration_id": 1, "webhook_url_id": 1, "dedupe_key": b"key", "resource": PARTS}
+    event |= {"received_at": hours_ago(hours), "body": b"", "headers": {}, "signature": "verified"}
+    store.write_now(lambda c: c.execute(insert(events), event) and None)
+
+
+@pytest.fixture(params=["event", "heal"])
+def lively(store: Store, request: pytest.FixtureRequest) -> Plant:
+    """A plant whose parts changed every hour until six hours ago, and once now."""
+    plant = Plant(store, 3)
+    plant.fetch()
+    plant.parts[2]["_updated"] = now()
+    hour = {"integration_id": 1, "resource": PARTS, "cause": "", "healed_by": request.param}
+    rows = [hour | {"hour": hours_ago(hours)[:13], "bucket": 0, "count": 1} for hours in range(6, 30)]
+    store.write_now(lambda c: c.execute(insert(arrivals), rows) and None)
+    return plant
+
+
+def test_a_resource_that_changes_and_tells_nothing_is_silent(store: Store, lively: Plant) -> None:
+    tell(store, 6)
+
+    (found,) = asyncio.run(watchdog(lively)._silent())
+
+    assert "Parts changed in ION" in found.sentence
+    assert ["a resource fell silent"] == [
+        r.requested_by for r in select_all(store, "SELECT * FROM fetches WHERE state = 'running'")
+    ]
+
+
+def test_a_resource_whose_events_come_is_not_silent_whatever_puts_its_changes_right(
+    store: Store, lively: Plant
+) -> None:
+    tell(store, 6)
+    dog = watchdog(lively)
+    assert asyncio.run(dog._silent())
+
+    tell(store, 2)
+
+    assert [] == asyncio.run(dog._silent())
+
+
+def test_a_resource_that_never_told_anything_is_not_silent(store: Store, lively: Plant) -> None:
+    assert [] == asyncio.run(watchdog(lively)._silent())

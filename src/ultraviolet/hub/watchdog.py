@@ -37,14 +37,21 @@ _HABIT_HOURS = 12
 """Hours with events of a resource that make a habit."""
 _REST = timedelta(hours=1)
 _REST_FACTOR = 3
+_CLOCKS_DIFFER = timedelta(hours=1)
+"""A change that ION dates so much later than the last event came is none that this told of."""
 _HOPELESS = 5
 
 log = structlog.get_logger()
 
 _HABITS = text(
     """SELECT DISTINCT resource, hour FROM arrivals
-    WHERE integration_id = :integration AND hour > :since AND cause = '' AND healed_by = 'event'
+    WHERE integration_id = :integration AND hour > :since AND cause = '' AND healed_by IN ('event', 'heal')
     ORDER BY resource, hour"""
+)
+"""Events tell of changes, or cause the reads that do."""
+_LAST_WORD = text(
+    """SELECT received_at FROM events WHERE seq =
+      (SELECT max(seq) FROM events WHERE integration_id = :integration AND resource = :resource)"""
 )
 _UNREADABLE = text(
     """WITH over AS (SELECT id, mode FROM fetches WHERE integration_id = :integration AND state <> 'running')
@@ -73,6 +80,8 @@ class Watchdog:
         self._ingest = ingest
         self._site = site
         self._wake = wake
+        self._told: dict[str, datetime] = {}
+        """When resources were last seen to tell something."""
 
     async def look(self) -> None:
         """Look once at everything; raises what keeps ION from answering, after saying so."""
@@ -189,21 +198,31 @@ class Watchdog:
         for row in await self._site.store.read(lambda c: c.execute(_HABITS, given).all()):
             hours[row.resource].append(datetime.fromisoformat(f"{row.hour}:00:00+00:00"))
         found: list[Found] = []
-        for name, told in hours.items():
-            resource, last = self._hub.catalog.resources[name], told[-1] + timedelta(hours=1)
-            if moment - last < _longest_rest(told) or not self._site.reader.dates(resource):
+        for resource in self._site.readable():
+            rest = _longest_rest(hours[resource.name])
+            if rest is None or resource in self._site.catalog.silent or not self._site.reader.dates(resource):
                 continue
-            if not self._site.reader.reads(resource):
+            last = await self._last_word(resource.name, moment - rest)
+            if last is None or moment - last < rest:
                 continue
             newest = await self._site.reader.newest(resource)
-            if newest and datetime.fromisoformat(newest) > last:
+            if newest and datetime.fromisoformat(newest) > last + _CLOCKS_DIFFER:
                 sentence = f"{resource.title} changed in ION at {newest}, but no event told of it since {as_text(last)}"
-                found.append(
-                    Found("silent", name, sentence, "Look at the receiver's events in ION; a fetch was begun")
-                )
+                next_step = "Look at the receiver's events in ION; a fetch was begun"
+                found.append(Found("silent", resource.name, sentence, next_step))
         if found:
             await self._fetch_what_was_missed("a resource fell silent")
         return found
+
+    async def _last_word(self, resource: str, since: datetime) -> datetime | None:
+        """Tell when the last event of a resource came; looked for only where none is known that came since."""
+        known = self._told.get(resource)
+        if known is None or known < since:
+            given = {"integration": self._site.id, "resource": resource}
+            last = await self._site.store.read(lambda c: c.execute(_LAST_WORD, given).scalar())
+            if last:
+                known = self._told[resource] = datetime.fromisoformat(last)
+        return known
 
     def _in_tables(self, connection: Connection) -> list[Found]:
         given: dict[str, Any] = {"integration": self._site.id, "attempts": _HOPELESS}
@@ -274,10 +293,10 @@ def _hour(moment: datetime) -> str:
     return as_text(moment)[:13]
 
 
-def _longest_rest(hours: Sequence[datetime]) -> timedelta:
-    """How long a resource may be silent: some times the longest rest it took; ever, where it has no habit yet."""
+def _longest_rest(hours: Sequence[datetime]) -> timedelta | None:
+    """How long a resource may be silent: some times the longest rest it took; None where it has no habit yet."""
     if len(hours) < _HABIT_HOURS:
-        return timedelta.max
+        return None
     rests = (later - earlier for earlier, later in pairwise(hours))
     return max(_REST, _REST_FACTOR * max(rests))
 
