@@ -103,6 +103,13 @@ def test_one_that_the_store_does_not_take_is_not_understood_and_read_from_ion(do
     assert "secret name" not in str(logs)
 
 
+def test_a_value_of_a_datagrid_is_known_by_its_id_which_is_no_number(door: Door) -> None:
+    run(door.deliver(told("datagrid_values", "12-7", value="3.5 N")))
+    door.take()
+    assert [(row.resource, row.id) for row in door.rows(stale)] == [("datagrid_values", "12-7")]
+    assert [row.outcome for row in door.rows(events)] == ["applied"]
+
+
 def asked(door: Door) -> list[Any]:
     lost = select(fetches).where(fetches.c.requested_by == "an event that was not understood")
     return door.hub.store.read_now(lambda c: [*c.execute(lost.order_by(fetches.c.id))])

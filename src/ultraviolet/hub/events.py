@@ -128,13 +128,14 @@ def give_up(connection: Connection, catalog: Catalog, integration_id: int, seq: 
     if row is None:
         return Taken(0)
     envelope = decode(catalog, row.body)
-    marks: list[Mark] = []
-    if envelope.resource and catalog.follows(envelope.resource) and is_id(envelope.object_id):
-        marks = [Mark(envelope.resource, str(envelope.object_id), "event", row.received_at)]
+    resource = catalog.resources.get(envelope.resource or "")
+    said = _Said(seq, row.received_at, problem=why)
+    refs: set[Ref] = set()
+    if resource and envelope.object_id and catalog.follows(resource.name):
+        refs = _refs(_about_object(row, resource, envelope))
+    marks = [Mark(name, id_, "event", row.received_at) for name, id_ in refs]
     marked = mark_stale(connection, integration_id, marks)
-    bulk.change(
-        connection, events, _OUTCOME, [_judge(_Said(seq, row.received_at, problem=why), None)], _WHICH
-    )
+    bulk.change(connection, events, _OUTCOME, [_judge(said, None)], _WHICH)
     fetch.request_behind(connection, integration_id, _LOST)
     return Taken(1, (), marked, [seq], lost=True)
 
@@ -206,7 +207,7 @@ def _read(connection: Connection, catalog: Catalog, integration_id: int, row: An
 
 def _about_object(row: Any, resource: Resource, envelope: Envelope) -> _Said:
     assert envelope.object_id
-    if not is_id(envelope.object_id):
+    if resource.numbered and not is_id(envelope.object_id):
         return _Said(
             row.seq,
             row.received_at,

@@ -17,17 +17,18 @@ from typing import Any
 import msgspec
 import structlog
 from sqlalchemy import Connection, Row, text
-from sqlalchemy.exc import DBAPIError
 
 from ultraviolet import traces
 from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.reader import ONCE, REQUEST
 from ultraviolet.hub.site import Site, versions
 from ultraviolet.ion.catalog import Link, Resource
+from ultraviolet.ion.deliveries import is_id
 from ultraviolet.ion.problems import IonError, IonRateLimitedError, IonUnauthorizedError
 from ultraviolet.mirror import bulk
 from ultraviolet.mirror.apply import mark_stale
 from ultraviolet.mirror.dependents import dependents_of
+from ultraviolet.mirror.dialect import in_short
 from ultraviolet.mirror.observation import Mark, Observation, Origin, Ref
 from ultraviolet.mirror.state import State
 from ultraviolet.mirror.store import StoreUnavailableError
@@ -49,7 +50,6 @@ _LAGS = 5
 """So many answers older than what is known, within some 15 seconds, are no failure: a replica lags, or a change overtook a
 read."""
 _LONGEST_WAIT = 300.0
-_LONGEST_ID = len(str(2**63))
 _NEVER_OFFERED = 3600.0
 
 log = structlog.get_logger()
@@ -189,9 +189,7 @@ class Healer:
     def _names(self, ref: Ref) -> bool:
         """Tell whether there can be such an object: an id that is none can never be read."""
         resource, id_ = ref
-        known = self._catalog.resources[resource].field("id")
-        numbered = known is None or known.type != "String"
-        return not numbered or (id_.isdecimal() and len(id_) <= _LONGEST_ID)
+        return is_id(id_) or not self._catalog.resources[resource].numbered
 
     async def _read(self, group: Sequence[Ref], attempts: dict[Ref, int]) -> None:
         with traces.span("heal", root=True, integration_id=self._id, objects=len(group)) as span:
@@ -214,7 +212,7 @@ class Healer:
         except StoreUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001  whatever it is, it is told with the object that it is about
-            await self._divide(group, attempts, _not_kept(error))
+            await self._divide(group, attempts, f"The mirror cannot keep it: {in_short(error)}")
             return
         crash_point("heal.applied")
         span.note(versions=versions(applied.changes))
@@ -292,13 +290,6 @@ def _drop(connection: Connection, integration_id: int, refs: Sequence[Ref]) -> N
     """Forget what is not followed any more, and what is no object."""
     given = [{"integration": integration_id, "resource": resource, "id": id_} for resource, id_ in refs]
     connection.execute(_FORGET, given)
-
-
-def _not_kept(error: Exception) -> str:
-    """Say why the database or the door does not take something; what follows the first line may show its content."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    says, *_ = str(cause).split("\n")
-    return f"The mirror cannot keep it: {type(cause).__name__}: {says}"
 
 
 def _owns(link: Link, required: set[str]) -> bool:

@@ -111,6 +111,12 @@ class Resource(Struct, frozen=True, dict=True):
     domain: str = ""
     """The part of ION it belongs to, such as purchasing."""
 
+    @property
+    def numbered(self) -> bool:
+        """Whether the ids of its objects are numbers; those of datagrid values are texts."""
+        own = self.field("id")
+        return own is None or own.type != "String"
+
     def field(self, name: str) -> Field | None:
         """Find a field by its GraphQL or its column name."""
         return self._fields.get(name)

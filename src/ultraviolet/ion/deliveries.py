@@ -75,14 +75,15 @@ LONGEST_ID = 100
 """Characters; ION's ids are numbers, and a longer text in their place would not fit into an index."""
 
 
+_DIGITS = 19
+"""Digits of the largest number that a database counts to."""
+
+
 def is_id(value: object) -> bool:
-    """Tell whether this can be the id of an object that is mirrored: a number, as such or as a text."""
+    """Tell whether this can be the id of a numbered object: a number, as such or as a text."""
     if isinstance(value, int):
-        return not isinstance(value, bool) and 0 <= value < _TOO_MANY
-    return isinstance(value, str) and len(value) <= LONGEST_ID and value.isascii() and value.isdecimal()
-
-
-_TOO_MANY = 10**LONGEST_ID
+        return not isinstance(value, bool) and 0 <= value < 10**_DIGITS
+    return isinstance(value, str) and len(value) <= _DIGITS and value.isascii() and value.isdecimal()
 
 
 class Envelope(msgspec.Struct, frozen=True):
