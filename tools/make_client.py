@@ -90,8 +90,9 @@ def operations(given: Json) -> str:
         NOTE,
         "from collections.abc import Iterator, Sequence\nfrom typing import Any, Literal\n",
         "from msgspec import UNSET, UnsetType\n",
-        "from ultraviolet.client.core import Core, part\n",
-        f"from ultraviolet.client.models import {', '.join(used)}\n\n",
+        "from ultraviolet.client.core import Core\n",
+        f"from ultraviolet.client.models import {', '.join(used)}\n",
+        "from ultraviolet.parts import part\n\n",
         'class Operations(Core):\n    """A hub\'s API, operation by operation."""\n',
         *methods,
     ]

@@ -1,10 +1,14 @@
 """The client over a transport that answers from a table."""
 
+from urllib.parse import unquote
+
 import pytest
 from docs.generate.errors import errors
 
-from ultraviolet.cli.api import EXIT_CODES, Answer, Api, ApiError
-from ultraviolet.errors import UltravioletError
+from ultraviolet.cli.api import EXIT_CODES, Answer, Api, ApiError, to
+from ultraviolet.errors import InvalidError, UltravioletError
+
+NAMES = ("ada#2", "bob?x", "a%2e", "é/ö", "{0}")
 
 
 class Canned:
@@ -63,3 +67,16 @@ def test_exit_codes_over_the_api_are_those_of_the_errors() -> None:
 def test_an_answer_that_is_not_json_is_an_error_too() -> None:
     with Api(Canned({"/api/v1/x": Answer(502, b"<html>")})) as api, pytest.raises(ApiError, match="502"):
         api.get("/x")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_one_part_of_the_address_whatever_is_in_it(name: str) -> None:
+    *before, part, after = to("/users/{}/sessions", name).split("/")
+    assert (["", "users"], name, "sessions") == (before, unquote(part), after)
+    assert not {"#", "?"} & set(part)
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_what_would_name_something_else_is_refused(name: str) -> None:
+    with pytest.raises(InvalidError, match="names nothing"):
+        to("/users/ada/sessions/{}", name)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from ultraviolet.cli.answers import gives
+from ultraviolet.cli.api import to
 from ultraviolet.cli.session import Session, command
 
 keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
@@ -66,7 +67,7 @@ def revoke_key(session: Session, key_id: Annotated[str, typer.Argument()], *, ye
     Example: `ultraviolet key revoke 4`
     """
     session.confirm("Whatever uses this key stops working. Revoke it?", yes=yes)
-    session.api.delete(f"/keys/{key_id}")
+    session.api.delete(to("/keys/{}", key_id))
     session.show({"revoked": key_id})
 
 
@@ -103,7 +104,7 @@ def link_user(session: Session, user: User) -> None:
 
     Example: `ultraviolet user link ada`
     """
-    session.show(session.api.post(f"/users/{user}/sign-in-links"))
+    session.show(session.api.post(to("/users/{}/sign-in-links", user)))
 
 
 @command(users, "provider")
@@ -120,7 +121,7 @@ def await_from_provider(
 
     Examples: `ultraviolet user provider ada --email ada@example.com`, `ultraviolet user provider ada`
     """
-    session.show(session.api.patch(f"/users/{user}/provider", {"email": email}))
+    session.show(session.api.patch(to("/users/{}/provider", user), {"email": email}))
 
 
 @command(users, "sessions")
@@ -130,7 +131,7 @@ def list_sessions(session: Session, user: User) -> None:
 
     Example: `ultraviolet user sessions ada`
     """
-    items = session.api.items(f"/users/{user}/sessions", 1000)
+    items = session.api.items(to("/users/{}/sessions", user), 1000)
     session.show_list(items, SESSIONS, "Not signed in anywhere.")
 
 
@@ -146,7 +147,8 @@ def sign_out(
 
     Examples: `ultraviolet user sign-out ada`, `ultraviolet user sign-out ada --session 7`
     """
-    session.api.delete(f"/users/{user}/sessions" + (f"/{only}" if only else ""))
+    where = to("/users/{}/sessions", user) if only is None else to("/users/{}/sessions/{}", user, only)
+    session.api.delete(where)
     session.show({"signed out": user, "session": only or "all"})
 
 
@@ -158,5 +160,5 @@ def remove_user(session: Session, user: User, *, yes: Yes = False) -> None:
     Example: `ultraviolet user remove ada`
     """
     session.confirm("Remove this user?", yes=yes)
-    session.api.delete(f"/users/{user}")
+    session.api.delete(to("/users/{}", user))
     session.show({"removed": user})

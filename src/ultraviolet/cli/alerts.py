@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ultraviolet.cli.answers import gives
+from ultraviolet.cli.api import to
 from ultraviolet.cli.session import Session, command
 from ultraviolet.errors import InvalidError, UltravioletError
 
@@ -95,7 +96,7 @@ def test(session: Session, destination_id: Id) -> None:
 
     Example: `ultraviolet alert test 1`
     """
-    done = session.api.post(f"/alert-destinations/{destination_id}/test")
+    done = session.api.post(to("/alert-destinations/{}/test", destination_id))
     session.show(done)
     if not done["last_well"]:
         raise TestFailedError(f"The test did not get through: {done['last_result']}")
@@ -114,5 +115,5 @@ def remove(
     Example: `ultraviolet alert remove 1`
     """
     session.confirm("Alerts will not go there any more. Remove it?", yes=yes)
-    session.api.delete(f"/alert-destinations/{destination_id}")
+    session.api.delete(to("/alert-destinations/{}", destination_id))
     session.show({"removed": destination_id})

@@ -3,17 +3,27 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Protocol, Self, cast
+from typing import Any, LiteralString, NewType, Protocol, Self, cast
 from urllib.parse import urlencode
 
 import msgspec
 
 from ultraviolet.errors import UltravioletError
+from ultraviolet.parts import part
 
 ROOT = "/api/v1"
 PAGE = 100
 
 Json = dict[str, Any]
+Address = NewType("Address", str)
+"""Where something is below the API's root, made by `to`."""
+Path = LiteralString | Address
+"""What the API can be asked for: nothing that was put together from what somebody typed."""
+
+
+def to(template: LiteralString, *parts: object) -> Address:
+    """Put values into the places of a path, each as one part of it; raises InvalidError where one names nothing."""
+    return Address(template.format(*map(part, parts)))
 
 
 class ApiError(UltravioletError):
@@ -79,27 +89,27 @@ class Api(AbstractContextManager["Api"]):
         self.runner.run(self.transport.stop())
         self.runner.close()
 
-    def get(self, path: str, **query: Any) -> Json:
+    def get(self, path: Path, **query: Any) -> Json:
         """Read something; parameters that are None are left out."""
         return self._send("GET", _address(path, query))
 
-    def post(self, path: str, body: Json | None = None) -> Json:
+    def post(self, path: Path, body: Json | None = None, **query: Any) -> Json:
         """Create or do something."""
-        return self._send("POST", path, body if body is not None else {})
+        return self._send("POST", _address(path, query), body if body is not None else {})
 
-    def upload(self, path: str, content: bytes) -> Json:
+    def upload(self, path: Path, content: bytes) -> Json:
         """Send a piece of a file as it is."""
         return self._exchange("POST", path, content)
 
-    def patch(self, path: str, body: Json) -> Json:
+    def patch(self, path: Path, body: Json, **query: Any) -> Json:
         """Change something."""
-        return self._send("PATCH", path, body)
+        return self._send("PATCH", _address(path, query), body)
 
-    def delete(self, path: str) -> Json:
+    def delete(self, path: Path) -> Json:
         """Remove something."""
         return self._send("DELETE", path)
 
-    def items(self, path: str, limit: int, **query: Any) -> Iterator[Json]:
+    def items(self, path: Path, limit: int, **query: Any) -> Iterator[Json]:
         """Go through a list, page after page, until it ends or `limit` items were given."""
         cursor: str | None = None
         while limit > 0:
@@ -110,7 +120,7 @@ class Api(AbstractContextManager["Api"]):
             if cursor is None:
                 return
 
-    def download(self, path: str, write: Callable[[bytes], object], **query: Any) -> None:
+    def download(self, path: Path, write: Callable[[bytes], object], **query: Any) -> None:
         """Read a file piece by piece."""
         answer = self.runner.run(self.transport.download(ROOT + _address(path, query), write))
         if answer.status >= 400:  # noqa: PLR2004 where HTTP's errors begin

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ultraviolet.cli.api import Api, Json
+from ultraviolet.cli.api import Api, Json, to
 from ultraviolet.cli.children import Child, answers, free_port
 from ultraviolet.cli.connect import find_running
 from ultraviolet.cli.progress import follow_fetch
@@ -118,13 +118,14 @@ def _connect(api: Api, ion_url: str, credentials: Credentials) -> Json:
     if integration is None:
         integration = api.post("/integrations", given)
     else:
-        integration = api.patch(f"/integrations/{integration['id']}", given)
-    path = f"/integrations/{integration['id']}"
-    result = api.post(f"{path}/test")
+        integration = api.patch(to("/integrations/{}", integration["id"]), given)
+    id_ = integration["id"]
+    result = api.post(to("/integrations/{}/test", id_))
     if not result["ok"]:
         raise DemoError(f"The connection does not work: {result['findings']}")
-    api.post(f"{path}/setup", {"mode": "automatic"})
-    fetch = follow_fetch(api, api.post(f"{path}/fetches", {"mode": "full"}), quiet=False)
+    api.post(to("/integrations/{}/setup", id_), {"mode": "automatic"})
+    begun = api.post(to("/integrations/{}/fetches", id_), {"mode": "full"})
+    fetch = follow_fetch(api, begun, quiet=False)
     if fetch["state"] != "done":
         raise DemoError(f"The first fetch did not finish: {fetch}")
     return integration

@@ -8,7 +8,7 @@ from typing import IO, Annotated
 import typer
 
 from ultraviolet.cli.answers import gives
-from ultraviolet.cli.api import Json
+from ultraviolet.cli.api import Json, to
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.moments import HELP as MOMENT
 from ultraviolet.cli.moments import moment
@@ -78,7 +78,7 @@ def show(session: Session, seq: Seq) -> None:
 
     Example: `ultraviolet event show 4711`
     """
-    session.show(session.api.get(f"/events/{seq}"))
+    session.show(session.api.get(to("/events/{}", seq)))
 
 
 @command(app, "replay")
@@ -128,7 +128,7 @@ def export(
     """
     found = session.integration(integration)["id"]
     with sys.stdout.buffer if str(file) == "-" else file.open("wb") as out:
-        session.api.download(f"/integrations/{found}/events/export", out.write)
+        session.api.download(to("/integrations/{}/events/export", found), out.write)
     session.say(f"Written: {file}")
 
 
@@ -152,7 +152,7 @@ def import_(
     total: Json = {"read": 0, "added": 0, "known": 0}
     with file.open("rb") as lines:
         for piece in _pieces(lines):
-            done = session.api.upload(f"/integrations/{found}/events/import", piece)
+            done = session.api.upload(to("/integrations/{}/events/import", found), piece)
             total = {name: count + done[name] for name, count in total.items()}
     session.show(total)
     session.say("Next: ultraviolet fetch run --mode full")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from ultraviolet.cli.answers import gives
-from ultraviolet.cli.api import Json
+from ultraviolet.cli.api import Json, to
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.progress import follow_fetch
 from ultraviolet.cli.session import Session, command
@@ -53,7 +53,7 @@ def run(
     """
     found = session.integration(integration)
     fetch = session.api.post(
-        f"/integrations/{found['id']}/fetches", {"mode": mode, "accept_absence": accept_absence}
+        to("/integrations/{}/fetches", found["id"]), {"mode": mode, "accept_absence": accept_absence}
     )
     if wait:
         fetch = follow_fetch(session.api, fetch, quiet=session.as_json)
@@ -72,7 +72,7 @@ def list_(
     Examples: `ultraviolet fetch list plant-1`, `ultraviolet fetch list --watch`
     """
     found = session.integration(integration)
-    items = session.api.items(f"/integrations/{found['id']}/fetches", limit)
+    items = session.api.items(to("/integrations/{}/fetches", found["id"]), limit)
     session.show_list(items, COLUMNS, "No fetch yet. Next: ultraviolet fetch run")
 
 
@@ -85,7 +85,7 @@ def show(
 
     Examples: `ultraviolet fetch show 12`, `ultraviolet fetch show 12 --watch`
     """
-    fetch = session.api.get(f"/fetches/{fetch_id}")
+    fetch = session.api.get(to("/fetches/{}", fetch_id))
     if session.as_json:
         session.show(fetch)
         return

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ultraviolet.cli.answers import gives
-from ultraviolet.cli.api import Json
+from ultraviolet.cli.api import Json, to
 from ultraviolet.cli.session import Session, command
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.near_misses import did_you_mean
@@ -106,7 +106,7 @@ def check(session: Session, name: Name = None) -> None:
     Example: `ultraviolet integration test plant-1`
     """
     integration = session.integration(name)
-    result = session.api.post(f"/integrations/{integration['id']}/test")
+    result = session.api.post(to("/integrations/{}/test", integration["id"]))
     _show_test(session, result)
     if not result["ok"]:
         raise TestFailedError
@@ -126,7 +126,7 @@ def findings(
     Example: `ultraviolet integration findings plant-1 --standing`
     """
     found = session.integration(name)
-    items = session.api.items(f"/integrations/{found['id']}/findings", limit, standing=standing)
+    items = session.api.items(to("/integrations/{}/findings", found["id"]), limit, standing=standing)
     session.show_list(items, FINDINGS, "Nothing is the matter.")
 
 
@@ -146,17 +146,18 @@ def resources(
     Examples: `ultraviolet integration resources plant-1`,
     `ultraviolet integration resources plant-1 --drop comments,user_notifications`
     """
-    path = f"/integrations/{session.integration(name)['id']}"
+    id_ = session.integration(name)["id"]
+    path = to("/integrations/{}/resources", id_)
     if only or add or drop or everything:
-        listed = list(session.api.items(f"{path}/resources", 1000))
+        listed = list(session.api.items(path, 1000))
         chosen = {one["resource"] for one in listed if one["chosen"]}
         unknown = (_names(add) | _names(drop)) - {one["resource"] for one in listed}
         if unknown:
             near = did_you_mean(min(unknown), [one["resource"] for one in listed])
             raise InvalidError(f"{', '.join(sorted(unknown))}: not a resource that is mirrored.{near}")
         chosen = (_names(only) if only else chosen | _names(add)) - _names(drop)
-        session.api.patch(path, {"resources": None if everything else sorted(chosen)})
-    session.show_list(session.api.items(f"{path}/resources", 1000), RESOURCES, "ION has nothing to mirror.")
+        session.api.patch(to("/integrations/{}", id_), {"resources": None if everything else sorted(chosen)})
+    session.show_list(session.api.items(path, 1000), RESOURCES, "ION has nothing to mirror.")
 
 
 @command(app, "pause")
@@ -167,7 +168,7 @@ def pause(session: Session, name: Name = None) -> None:
     Example: `ultraviolet integration pause plant-1`
     """
     integration = session.integration(name)
-    session.show(session.api.post(f"/integrations/{integration['id']}/pause"))
+    session.show(session.api.post(to("/integrations/{}/pause", integration["id"])))
     session.say(f"Paused. Next: ultraviolet integration resume {integration['name']}")
 
 
@@ -179,7 +180,7 @@ def resume(session: Session, name: Name = None) -> None:
     Example: `ultraviolet integration resume plant-1`
     """
     integration = session.integration(name)
-    session.show(session.api.post(f"/integrations/{integration['id']}/resume"))
+    session.show(session.api.post(to("/integrations/{}/resume", integration["id"])))
 
 
 @command(app, "remove")
@@ -198,7 +199,7 @@ def remove(
         raise InvalidError("Say which integration to remove.")
     integration = session.integration(name)
     session.confirm(f"Remove “{integration['name']}” with everything kept of it?", yes=yes)
-    session.api.delete(f"/integrations/{integration['id']}")
+    session.api.delete(to("/integrations/{}", integration["id"]))
     session.show({"removed": integration["name"]})
 
 

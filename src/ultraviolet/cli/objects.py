@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ultraviolet.cli.answers import gives
-from ultraviolet.cli.api import Json
+from ultraviolet.cli.api import Json, to
 from ultraviolet.cli.moments import HELP as MOMENT
 from ultraviolet.cli.moments import moment
 from ultraviolet.cli.session import Session, command
@@ -71,7 +71,7 @@ def list_(
         return
     then = {"at": moment(at), "clock": clock}
     items = session.api.items(
-        f"/objects/{resource}",
+        to("/objects/{}", resource),
         limit,
         integration=found,
         q=query,
@@ -101,7 +101,7 @@ def show(
     """
     found = session.integration(integration)["id"]
     then = {"at": moment(at), "clock": clock}
-    one = session.api.get(f"/objects/{resource}/{object_id}", integration=found, **then)
+    one = session.api.get(to("/objects/{}/{}", resource, object_id), integration=found, **then)
     session.show(one if session.as_json else _lines(one))
 
 
@@ -120,7 +120,7 @@ def history(
     Example: `ultraviolet object history purchase_orders 17`
     """
     found = session.integration(integration)["id"]
-    items = session.api.items(f"/objects/{resource}/{object_id}/history", limit, integration=found)
+    items = session.api.items(to("/objects/{}/{}/history", resource, object_id), limit, integration=found)
     session.show_list(items, VERSIONS, "No version kept.")
 
 
@@ -147,12 +147,12 @@ def diff(
     found = session.integration(integration)["id"]
     query = {"integration": found, "from": moment(since), "to": moment(until), "clock": clock}
     if object_id is None:
-        items = session.api.items(f"/diffs/{resource}", limit, **query)
+        items = session.api.items(to("/diffs/{}", resource), limit, **query)
         session.show_list(
             items if session.as_json else _fields(items), DIFFERENCES, "Nothing differs between these times."
         )
         return
-    compared = session.api.get(f"/objects/{resource}/{object_id}/diff", **query)
+    compared = session.api.get(to("/objects/{}/{}/diff", resource, object_id), **query)
     if session.as_json:
         session.show(compared)
         return
@@ -178,7 +178,7 @@ def export(
     """
     found = session.integration(integration)["id"]
     with sys.stdout.buffer if out is None else out.open("wb") as file:
-        session.api.download(f"/exports/{resource}", file.write, integration=found, format=as_format)
+        session.api.download(to("/exports/{}", resource), file.write, integration=found, format=as_format)
     if out is not None:
         session.say(f"Written: {out}")
 

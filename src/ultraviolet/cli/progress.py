@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from ultraviolet.cli.api import Api, Json
+from ultraviolet.cli.api import Address, Api, Json, to
 
 POLL = 0.2
 
@@ -14,10 +14,10 @@ Words = Callable[[Json], str]
 
 def follow_fetch(api: Api, fetch: Json, *, quiet: bool) -> Json:
     """Ask after a fetch until it is over."""
-    return follow(api, f"/fetches/{fetch['id']}", "Reading from ION", words, quiet=quiet)
+    return follow(api, to("/fetches/{}", fetch["id"]), "Reading from ION", words, quiet=quiet)
 
 
-def follow(api: Api, path: str, title: str, words: Words, *, quiet: bool) -> Json:
+def follow(api: Api, path: Address, title: str, words: Words, *, quiet: bool) -> Json:
     """Ask after what is at a path until it is over; show a bar on a terminal, a few lines elsewhere."""
     if quiet:
         return _until_over(api, path, lambda _: None)
@@ -42,7 +42,7 @@ def words(fetch: Json) -> str:
     return f"{done} of {resources} resources, {fetch['read']} objects read, {fetch['changed']} changed"
 
 
-def _until_over(api: Api, path: str, tell: Callable[[Json], None]) -> Json:
+def _until_over(api: Api, path: Address, tell: Callable[[Json], None]) -> Json:
     while True:
         now = api.get(path)
         tell(now)

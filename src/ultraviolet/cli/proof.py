@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from ultraviolet.cli.answers import gives
-from ultraviolet.cli.api import Json
+from ultraviolet.cli.api import Json, to
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.moments import HELP, moment
 from ultraviolet.cli.session import Session, command
@@ -60,7 +60,7 @@ def freshness(session: Session, integration: Name = None) -> None:
     Examples: `ultraviolet freshness plant-1`, `ultraviolet freshness --watch`
     """
     found = session.integration(integration)
-    judged = session.api.get(f"/integrations/{found['id']}/freshness")
+    judged = session.api.get(to("/integrations/{}/freshness", found["id"]))
     if session.as_json:
         session.show(judged)
         return
@@ -88,7 +88,7 @@ def drift(
     """
     found = session.integration(integration)
     report = session.api.get(
-        f"/integrations/{found['id']}/drift",
+        to("/integrations/{}/drift", found["id"]),
         resource=resource,
         cause=cause,
         since=moment(since),

@@ -7,7 +7,7 @@ import msgspec
 import typer
 
 from ultraviolet.cli.answers import gives
-from ultraviolet.cli.api import Json
+from ultraviolet.cli.api import Json, to
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.session import Session, command
 from ultraviolet.errors import InvalidError
@@ -34,7 +34,7 @@ def show(session: Session, name: Name = None) -> None:
     Example: `ultraviolet integration retention plant-1`
     """
     found = session.integration(name)
-    _show(session, session.api.get(f"/integrations/{found['id']}/retention"))
+    _show(session, session.api.get(to("/integrations/{}/retention", found["id"])))
 
 
 @gives("PATCH /integrations/{integration}/retention")
@@ -67,9 +67,9 @@ def edit(
     if not changes:
         raise InvalidError("Say what to keep for another time, such as --keep-events 90d.")
     found = session.integration(name)
-    path = f"/integrations/{found['id']}/retention"
+    path = to("/integrations/{}/retention", found["id"])
     before = session.api.get(path)
-    after = session.api.patch(f"{path}?dry_run=true", changes)
+    after = session.api.patch(path, changes, dry_run="true")
     if dry_run:
         _show(session, after)
         session.say("Nothing was changed.")

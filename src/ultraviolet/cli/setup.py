@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ultraviolet.cli.answers import gives
-from ultraviolet.cli.api import Json
+from ultraviolet.cli.api import Json, to
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.session import Session, command
 
@@ -30,7 +30,7 @@ def plan(session: Session, integration: Name = None) -> None:
     Examples: `ultraviolet setup plan plant-1`, `ultraviolet setup plan plant-1 --watch`
     """
     found = session.integration(integration)
-    setup = session.api.get(f"/integrations/{found['id']}/setup")
+    setup = session.api.get(to("/integrations/{}/setup", found["id"]))
     if session.as_json:
         session.show(setup)
         return
@@ -48,7 +48,7 @@ def apply(session: Session, integration: Name = None) -> None:
     Example: `ultraviolet setup apply plant-1`
     """
     found = session.integration(integration)
-    result = session.api.post(f"/integrations/{found['id']}/setup", {"mode": "automatic"})
+    result = session.api.post(to("/integrations/{}/setup", found["id"]), {"mode": "automatic"})
     session.show(result, APPLIED)
     session.say("Next: ultraviolet fetch run --mode full")
 
@@ -71,7 +71,7 @@ def text(
     Examples: `ultraviolet setup text plant-1`, `ultraviolet setup text plant-1 --receiver 12`
     """
     found = session.integration(integration)
-    texts = session.api.get(f"/integrations/{found['id']}/setup")["texts"]
+    texts = session.api.get(to("/integrations/{}/setup", found["id"]))["texts"]
     if session.as_json:
         session.show(texts)
         return
@@ -95,7 +95,7 @@ def adopt(
     """
     found = session.integration(integration)
     body = {"mode": "by_hand", "receiver_id": receiver}
-    session.show(session.api.post(f"/integrations/{found['id']}/setup", body))
+    session.show(session.api.post(to("/integrations/{}/setup", found["id"]), body))
 
 
 def _fill(text: str, filled: dict[str, str | None]) -> str:

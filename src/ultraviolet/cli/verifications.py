@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from ultraviolet.cli.answers import gives
-from ultraviolet.cli.api import Json
+from ultraviolet.cli.api import Json, to
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.progress import follow
 from ultraviolet.cli.session import Session, command
@@ -81,8 +81,7 @@ def run(
     """
     found = session.integration(integration)
     session.say(f"Comparing “{found['name']}” with ION…")
-    query = "?wait=false" + (f"&sample={sample}" if sample else "")
-    report = session.api.post(f"/integrations/{found['id']}/verify{query}")
+    report = session.api.post(to("/integrations/{}/verify", found["id"]), wait="false", sample=sample)
     _tell(session, report, wait=wait, strict=strict)
 
 
@@ -96,7 +95,7 @@ def list_(
     Example: `ultraviolet verify list plant-1`
     """
     found = session.integration(integration)
-    items = session.api.items(f"/integrations/{found['id']}/verifications", limit)
+    items = session.api.items(to("/integrations/{}/verifications", found["id"]), limit)
     session.show_list(items, COLUMNS, "None yet. Next: ultraviolet verify")
 
 
@@ -119,8 +118,8 @@ def show(
 
     Examples: `ultraviolet verify show 7`, `ultraviolet verify show 7 --resource parts --kind missing`
     """
-    report = session.api.get(f"/verifications/{verification}")
-    path = f"/verifications/{verification}/differences"
+    report = session.api.get(to("/verifications/{}", verification))
+    path = to("/verifications/{}/differences", verification)
     found = session.api.items(path, limit, resource=resource, kind=kind)
     if session.as_json:
         session.show({**report, "differences": list(found)})
@@ -136,7 +135,7 @@ def resume(session: Session, verification: Number) -> None:
 
     Example: `ultraviolet verify resume 7`
     """
-    report = session.api.post(f"/verifications/{verification}/resume")
+    report = session.api.post(to("/verifications/{}/resume", verification))
     _tell(session, report, wait=True, strict=True)
 
 
@@ -151,7 +150,7 @@ def words(report: Json) -> str:
 
 def _tell(session: Session, report: Json, *, wait: bool, strict: bool) -> None:
     if wait:
-        path = f"/verifications/{report['id']}"
+        path = to("/verifications/{}", report["id"])
         report = follow(session.api, path, "Comparing with ION", words, quiet=session.as_json)
     session.show(report if session.as_json else {name: report[name] for name in COUNTS})
     differs = any(report[name] for name in ("missing", "extra", "different"))

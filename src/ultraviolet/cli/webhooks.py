@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ultraviolet.cli.answers import gives
+from ultraviolet.cli.api import to
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.session import Session, command
 
@@ -35,7 +36,9 @@ def create(
     `ultraviolet webhook create plant-1 --name "ION production"`
     """
     found = session.integration(integration)
-    created = session.api.post(f"/integrations/{found['id']}/webhook-urls", {"name": name} if name else {})
+    created = session.api.post(
+        to("/integrations/{}/webhook-urls", found["id"]), {"name": name} if name else {}
+    )
     session.show(created)
     session.say("Copy the url now; it cannot be shown again. Next: ultraviolet setup text")
 
@@ -48,7 +51,7 @@ def list_(session: Session, integration: Name = None) -> None:
     Example: `ultraviolet webhook list plant-1`
     """
     found = session.integration(integration)
-    items = session.api.items(f"/integrations/{found['id']}/webhook-urls", 1000)
+    items = session.api.items(to("/integrations/{}/webhook-urls", found["id"]), 1000)
     session.show_list(items, COLUMNS, "No webhook URL yet. Next: ultraviolet webhook create")
 
 
@@ -59,7 +62,7 @@ def rotate(session: Session, url_id: Id) -> None:
 
     Example: `ultraviolet webhook rotate 3`
     """
-    session.show(session.api.post(f"/webhook-urls/{url_id}/rotate"))
+    session.show(session.api.post(to("/webhook-urls/{}/rotate", url_id)))
     session.say("Copy the url now, and give it to the receiver in ION.")
 
 
@@ -73,5 +76,5 @@ def revoke(
     Example: `ultraviolet webhook revoke 3`
     """
     session.confirm("Deliveries to this URL will be refused. Revoke it?", yes=yes)
-    session.api.delete(f"/webhook-urls/{url_id}")
+    session.api.delete(to("/webhook-urls/{}", url_id))
     session.show({"revoked": url_id})

@@ -6,9 +6,10 @@ import httpx
 import msgspec
 import stamina
 
-from ultraviolet.client.core import ProblemError, part
+from ultraviolet.client.core import ProblemError
 from ultraviolet.client.models import Imported, ObjectChange
 from ultraviolet.client.operations import Operations
+from ultraviolet.parts import part
 
 _REFUSED = 400
 _SILENCE = httpx.Timeout(10, read=40)

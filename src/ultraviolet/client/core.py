@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar, cast
-from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -165,11 +164,6 @@ class Core:
         except httpx.RequestError as error:
             message = f"The hub at {self._http.base_url.copy_with(path='/')} does not answer: {error or type(error).__name__}"
             raise HubUnreachableError(message) from error
-
-
-def part(value: object) -> str:
-    """Write a value as a part of a path."""
-    return quote(str(value), safe="")
 
 
 def _again(safe: bool) -> Any:

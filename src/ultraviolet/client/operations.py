@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import UNSET, UnsetType
 
-from ultraviolet.client.core import Core, part
+from ultraviolet.client.core import Core
 from ultraviolet.client.models import (
     AddedDestination,
     Alert,
@@ -49,6 +49,7 @@ from ultraviolet.client.models import (
     VersionShown,
     WebhookUrl,
 )
+from ultraviolet.parts import part
 
 
 class Operations(Core):

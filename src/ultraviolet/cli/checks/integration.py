@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from ultraviolet.cli.api import Api, Json
+from ultraviolet.cli.api import Api, Json, to
 from ultraviolet.cli.checks import Check, State, bad, well
 
 _RECENTLY = timedelta(hours=24)
@@ -46,17 +46,17 @@ class _Facts(msgspec.Struct, frozen=True):
 
 def look(api: Api, integration: Json) -> Iterator[Check]:
     """Look at everything; of a paused one only at that it is."""
-    name, path = str(integration["name"]), f"/integrations/{integration['id']}"
+    name, id_ = str(integration["name"]), integration["id"]
     if integration["paused"]:
         step = f"ultraviolet integration resume {name}"
         yield bad("paused", name, "Paused: nothing is read from ION", step, state="warning")
         return
     facts = _Facts(
         name,
-        api.post(f"{path}/test"),
-        api.get(f"{path}/setup"),
-        api.get(f"{path}/freshness"),
-        list(api.items(f"{path}/webhook-urls", 100)),
+        api.post(to("/integrations/{}/test", id_)),
+        api.get(to("/integrations/{}/setup", id_)),
+        api.get(to("/integrations/{}/freshness", id_)),
+        list(api.items(to("/integrations/{}/webhook-urls", id_), 100)),
     )
     yield from _ion(facts)
     if facts.tested["ok"]:
