@@ -173,7 +173,7 @@ def _call(given: Json, verb: str, operation: Json, address: str) -> tuple[str, s
     fine = next(one for status, one in operation["responses"].items() if status.startswith("2"))
     content = fine.get("content", {})
     if not content:
-        return "None", f'self._do("{verb.upper()}", {address}'
+        return "None", f'self._tell("{verb.upper()}", {address}'
     if "application/json" not in content:
         return "Iterator[bytes]", f"self._download({address}"
     kinds = _kinds(content["application/json"]["schema"])

@@ -97,3 +97,16 @@ class HubUnreachableError(UltravioletError):
 
     kind = "hub-unreachable"
     exit_code = 6
+
+
+class NoHubError(HubUnreachableError):
+    """What answers there is no hub; check the address, and whether something before the hub asks to sign in."""
+
+    kind = "no-hub"
+
+    def __init__(self, status: int, media_type: str, location: str) -> None:
+        """Say what answered instead, or where it sends on to."""
+        what = f"sends on to {location} ({status})" if location else f"is no hub ({status}, {media_type})"
+        super().__init__(
+            f"What answers there {what}; check the address, and whether something before the hub asks to sign in."
+        )

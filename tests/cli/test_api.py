@@ -1,12 +1,13 @@
 """The client over a transport that answers from a table."""
 
+import re
 from urllib.parse import unquote
 
 import pytest
 from docs.generate.errors import errors
 
 from ultraviolet.cli.api import EXIT_CODES, Answer, Api, ApiError, to
-from ultraviolet.errors import InvalidError, UltravioletError
+from ultraviolet.errors import InvalidError, NoHubError, UltravioletError
 
 NAMES = ("ada#2", "bob?x", "a%2e", "é/ö", "{0}")
 
@@ -62,6 +63,28 @@ def test_exit_codes_over_the_api_are_those_of_the_errors() -> None:
     ]
     assert {error.status for error in over_http} >= {404, 410, 412, 429, 502, 503}
     assert [] == [error for error in over_http if EXIT_CODES.get(error.status) != error.exit_code]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (Answer(200, b"<html>Sign in</html>", "text/html"), "is no hub (200, text/html)"),
+        (Answer(200), "is no hub (200"),
+        (Answer(301, b"{}", location="https://hub.test/"), "sends on to https://hub.test/ (301)"),
+    ],
+)
+def test_what_no_hub_answers_is_no_success(answer: Answer, says: str) -> None:
+    with (
+        Api(Canned({"/api/v1/x": answer})) as api,
+        pytest.raises(NoHubError, match=re.escape(says)) as caught,
+    ):
+        api.delete("/x")
+    assert 6 == caught.value.exit_code
+
+
+def test_no_content_is_a_success() -> None:
+    with Api(Canned({"/api/v1/x": Answer(204)})) as api:
+        assert {} == api.delete("/x")
 
 
 def test_an_answer_that_is_not_json_is_an_error_too() -> None:

@@ -11,7 +11,7 @@ import stamina
 
 from ultraviolet import Client
 from ultraviolet.client import ProblemError
-from ultraviolet.errors import HubUnreachableError, InvalidError
+from ultraviolet.errors import HubUnreachableError, InvalidError, NoHubError
 
 ROOT = Path(__file__).parent.parent.parent
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -35,6 +35,11 @@ def client(*answers: httpx.Response | Exception) -> tuple[Client, list[httpx.Req
         return found
 
     return Client("http://hub.test", "uvk_key", transport=httpx.MockTransport(answer)), asked
+
+
+def stream_of(text: str) -> httpx.Response:
+    """The answer of a stream that breaks off after this."""
+    return httpx.Response(200, text=text, headers={"content-type": "text/event-stream; charset=utf-8"})
 
 
 def test_it_is_as_the_api_is() -> None:
@@ -123,7 +128,7 @@ def test_a_stream_goes_on_where_it_broke_off() -> None:
         change = '{"cursor": "c%d", "integration_id": 1, "resource": "parts", "id": "%d", "version": 1, "change": "create",'
         change += ' "changed": [], "source_time": null, "observed_at": "", "origin": {}}'
         lines = [f"id: c{n}\nevent: change\ndata: {change % (n, n)}\n\n" for n in numbers]
-        return httpx.Response(200, text=": listening\n\n" + "".join(lines))
+        return stream_of(": listening\n\n" + "".join(lines))
 
     gone = httpx.Response(410, json={"type": "https://x/cursor-gone", "title": "Cursor gone"})
     hub, asked = client(stream(1, 2), httpx.ConnectError("away"), httpx.Response(503), stream(3), gone)
@@ -133,6 +138,35 @@ def test_a_stream_goes_on_where_it_broke_off() -> None:
     assert "cursor-gone" == caught.value.kind
     assert ["1", "2"] == seen[:2]
     assert [None, "c2", "c2", "c2", "c3"] == [request.headers.get("last-event-id") for request in asked]
+
+
+ELSEWHERE = {
+    "a page to sign in": httpx.Response(200, html="<html>Sign in</html>"),
+    "nothing": httpx.Response(200),
+    "JSON of something else": httpx.Response(200, json={"session": "expired"}),
+    "another address": httpx.Response(301, headers={"location": "https://hub.test/"}),
+}
+ASK: dict[str, Callable[[Client], object]] = {
+    "one thing": lambda hub: hub.get_me(),
+    "a list": lambda hub: list(hub.list_users()),
+    "what is answered with nothing": lambda hub: hub.remove_user("ada"),
+    "the stream": lambda hub: next(hub.changes()),
+}
+
+
+@pytest.mark.parametrize("asked", ASK)
+@pytest.mark.parametrize("answered", ELSEWHERE)
+def test_what_no_hub_answers_is_no_success(asked: str, answered: str) -> None:
+    hub, requests = client(ELSEWHERE[answered])
+    with pytest.raises(NoHubError, match="check the address"):
+        ASK[asked](hub)
+    assert 1 == len(requests)
+
+
+def test_a_page_to_sign_in_is_no_export() -> None:
+    hub, _ = client(ELSEWHERE["a page to sign in"])
+    with pytest.raises(NoHubError, match="200, text/html"):
+        next(hub.export_resource("parts"))
 
 
 def test_a_hub_and_a_key_have_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:

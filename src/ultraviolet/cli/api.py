@@ -8,9 +8,13 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from ultraviolet.errors import UltravioletError
+from ultraviolet.errors import NoHubError, UltravioletError
 from ultraviolet.parts import part
 
+OK = 200
+NO_CONTENT = 204
+MULTIPLE_CHOICES = 300
+REFUSED = 400
 ROOT = "/api/v1"
 PAGE = 100
 
@@ -42,10 +46,17 @@ EXIT_CODES = {400: 2, 401: 3, 403: 3, 404: 4, 409: 5, 410: 4, 412: 5, 422: 2, 42
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came back: the status and the body as sent."""
+    """What came back: the status, the body as sent, what that is, and where it sends on to."""
 
     status: int
-    body: bytes
+    body: bytes = b""
+    media_type: str = "application/json"
+    location: str = ""
+
+    @property
+    def is_file(self) -> bool:
+        """Tell whether it is what was to be downloaded, and no page of whatever stands before the hub."""
+        return self.status == OK and self.media_type != "text/html"
 
 
 class Transport(Protocol):
@@ -123,8 +134,8 @@ class Api(AbstractContextManager["Api"]):
     def download(self, path: Path, write: Callable[[bytes], object], **query: Any) -> None:
         """Read a file piece by piece."""
         answer = self.runner.run(self.transport.download(ROOT + _address(path, query), write))
-        if answer.status >= 400:  # noqa: PLR2004 where HTTP's errors begin
-            raise ApiError(answer.status, _decode(answer))
+        if not answer.is_file:
+            raise _error(answer)
 
     def pause(self, seconds: float) -> None:
         """Wait while the hub, should it live in this process, goes on working."""
@@ -138,8 +149,8 @@ class Api(AbstractContextManager["Api"]):
     def _exchange(self, method: str, path: str, content: bytes | None) -> Json:
         answer = self.runner.run(self.transport.request(method, ROOT + path, content))
         decoded = _decode(answer)
-        if answer.status >= 400:  # noqa: PLR2004 where HTTP's errors begin
-            raise ApiError(answer.status, decoded)
+        if decoded is None or not OK <= answer.status < MULTIPLE_CHOICES:
+            raise _error(answer)
         return decoded
 
 
@@ -148,11 +159,20 @@ def _address(path: str, query: Json) -> str:
     return f"{path}?{urlencode(given, doseq=True)}" if given else path
 
 
-def _decode(answer: Answer) -> Json:
-    if not answer.body:
+def _error(answer: Answer) -> UltravioletError:
+    """Say what speaks against an answer."""
+    if answer.status < REFUSED:
+        return NoHubError(answer.status, answer.media_type, answer.location)
+    unread = {"title": f"The hub answered {answer.status} with something that is not JSON."}
+    return ApiError(answer.status, _decode(answer) or unread)
+
+
+def _decode(answer: Answer) -> Json | None:
+    """Read what an answer says; None where that is nothing a hub says."""
+    if answer.status == NO_CONTENT:
         return {}
     try:
         decoded: Any = msgspec.json.decode(answer.body)
     except msgspec.DecodeError:
-        return {"title": f"The hub answered {answer.status} with something that is not JSON."}
+        return None
     return cast("Json", decoded) if isinstance(decoded, dict) else {"items": decoded}

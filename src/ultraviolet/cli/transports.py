@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import unquote
 
 import aiohttp
+import msgspec
 
 from ultraviolet.cli.api import Answer
 from ultraviolet.errors import HubUnreachableError
@@ -28,8 +30,8 @@ class HttpTransport:
     async def request(self, method: str, path: str, body: bytes | None) -> Answer:
         """Send one request over HTTP."""
         try:
-            async with self.session.request(method, self.url + path, data=body) as response:
-                return Answer(response.status, await response.read())
+            async with self._asked(method, path, body) as response:
+                return _answer(response, await response.read())
         except (aiohttp.ClientError, TimeoutError) as error:
             message = f"The hub at {self.url} does not answer ({error}). Start it with `ultraviolet serve`."
             raise HubUnreachableError(message) from error
@@ -37,18 +39,28 @@ class HttpTransport:
     async def download(self, path: str, write: Callable[[bytes], object]) -> Answer:
         """Read something large as it comes."""
         try:
-            async with self.session.get(self.url + path) as response:
-                if response.status >= 400:  # noqa: PLR2004 where HTTP's errors begin
-                    return Answer(response.status, await response.read())
+            async with self._asked("GET", path) as response:
+                if not _answer(response).is_file:
+                    return _answer(response, await response.read())
                 async for piece in response.content.iter_any():
                     write(piece)
-                return Answer(response.status, b"")
+                return _answer(response)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise HubUnreachableError(f"The hub at {self.url} broke off: {error}") from error
 
     async def stop(self) -> None:
         """Close the session."""
         await self.session.close()
+
+    def _asked(
+        self, method: str, path: str, body: bytes | None = None
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        # Whoever sends on a request without its method and its key answers for a hub that was never asked.
+        return self.session.request(method, self.url + path, data=body, allow_redirects=False)
+
+
+def _answer(response: aiohttp.ClientResponse, body: bytes = b"") -> Answer:
+    return Answer(response.status, body, response.content_type, response.headers.get("location", ""))
 
 
 class AppTransport:
@@ -70,7 +82,21 @@ class AppTransport:
 
     async def request(self, method: str, path: str, body: bytes | None) -> Answer:
         """Call the application once, as a server would."""
-        messages: list[dict[str, Any]] = []
+        pieces: list[bytes] = []
+        answer = await self._call(method, path, body, lambda _: pieces.append)
+        return msgspec.structs.replace(answer, body=b"".join(pieces))
+
+    async def download(self, path: str, write: Callable[[bytes], object]) -> Answer:
+        """Read something large as it comes."""
+        pieces: list[bytes] = []
+        answer = await self._call("GET", path, None, lambda head: write if head.is_file else pieces.append)
+        return msgspec.structs.replace(answer, body=b"".join(pieces))
+
+    async def _call(
+        self, method: str, path: str, body: bytes | None, taker: Callable[[Answer], Callable[[bytes], object]]
+    ) -> Answer:
+        """Hand each piece of the answer to whom its beginning calls for."""
+        heads: list[Answer] = []
         asked = asyncio.Event()
 
         async def receive() -> dict[str, Any]:
@@ -81,18 +107,15 @@ class AppTransport:
             return {"type": "http.request", "body": body or b"", "more_body": False}
 
         async def send(message: dict[str, Any]) -> None:
-            messages.append(message)
+            if message["type"] == "http.response.start":
+                headers = {name.lower(): value.decode() for name, value in message["headers"]}
+                media_type = headers.get(b"content-type", "").partition(";")[0]
+                heads.append(Answer(message["status"], b"", media_type))
+            else:
+                taker(heads[0])(message.get("body", b""))
 
         await self.app(_scope(method, path, self.key, body), receive, send)
-        content = b"".join(m.get("body", b"") for m in messages if m["type"] == "http.response.body")
-        return Answer(messages[0]["status"], content)
-
-    async def download(self, path: str, write: Callable[[bytes], object]) -> Answer:
-        """Read something large."""
-        answer = await self.request("GET", path, None)
-        if answer.status < 400:  # noqa: PLR2004 where HTTP's errors begin
-            write(answer.body)
-        return answer
+        return heads[0]
 
     async def stop(self) -> None:
         """Run the application's shut-down."""

@@ -6,12 +6,11 @@ import httpx
 import msgspec
 import stamina
 
-from ultraviolet.client.core import ProblemError
+from ultraviolet.client.core import ProblemError, expect_success, media_type, no_hub
 from ultraviolet.client.models import Imported, ObjectChange
 from ultraviolet.client.operations import Operations
 from ultraviolet.parts import part
 
-_REFUSED = 400
 _SILENCE = httpx.Timeout(10, read=40)
 """The hub says something every 15 s; a connection that is silent for longer is broken."""
 
@@ -54,8 +53,9 @@ class ChangesOfClient(Operations):
         with self._http.stream(
             "GET", "/changes/stream", params=query, headers=headers, timeout=_SILENCE
         ) as answer:
-            if answer.status_code >= _REFUSED:
-                raise ProblemError(answer.status_code, answer.read(), answer.headers)
+            expect_success(answer)
+            if media_type(answer) != "text/event-stream":
+                raise no_hub(answer)
             for line in answer.iter_lines():
                 name, _, value = line.partition(":")
                 if name == "data" and value.strip():

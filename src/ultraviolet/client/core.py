@@ -3,14 +3,14 @@
 import os
 import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self, TypeVar, cast
 
 import httpx
 import msgspec
 import stamina
 
-from ultraviolet.errors import HubUnreachableError, InvalidError, UltravioletError
+from ultraviolet.errors import HubUnreachableError, InvalidError, NoHubError, UltravioletError
 
 T = TypeVar("T")
 
@@ -18,7 +18,6 @@ ROOT = "/api/v1"
 _PAGE = 1000
 _ATTEMPTS = 6
 _WITHIN = 60.0
-_REFUSED = 400
 _NOT_NOW = (429, 503)
 _PATIENCE = httpx.Timeout(10, read=120)
 _ALL_PATIENCE = httpx.Timeout(10, read=None)
@@ -61,7 +60,7 @@ class _Problem(msgspec.Struct):
 
 
 class _Page(msgspec.Struct):
-    items: msgspec.Raw
+    items: list[msgspec.Raw]
     next: str | None = None
 
 
@@ -105,7 +104,7 @@ class Core:
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | bytes | None = None,
         headers: Mapping[str, Any] | None = None,
-    ) -> bytes:
+    ) -> httpx.Response:
         """Send a request, again where it did no harm; raises ProblemError, or HubUnreachableError without an answer."""
         sent = _headers(method, headers)
         content = body if isinstance(body, bytes) or body is None else _body(body)
@@ -118,20 +117,26 @@ class Core:
         ):
             with attempt, self._answering():
                 answer = self._http.send(asked)
-                if answer.status_code >= _REFUSED:
-                    raise ProblemError(answer.status_code, answer.content, answer.headers)
+                expect_success(answer)
                 self.etag = answer.headers.get("etag")
-                return answer.content
+                return answer
         raise AssertionError
+
+    def _tell(self, method: str, path: str, **more: Any) -> None:
+        """Send a request that is answered with nothing."""
+        answer = self._do(method, path, **more)
+        if answer.status_code != httpx.codes.NO_CONTENT.value:
+            raise no_hub(answer)
 
     def _ask(self, method: str, path: str, answers: tuple[type[T], ...], **more: Any) -> T:
         """Send a request and read the answer, which is one of several kinds."""
-        return _read(self._do(method, path, **more), answers)
+        answer = self._do(method, path, **more)
+        return _read(answer, answer.content, answers)
 
     def _ask_or_none(self, method: str, path: str, answers: tuple[type[T], ...], **more: Any) -> T | None:
         """Send a request and read the answer, if there is one."""
         answer = self._do(method, path, **more)
-        return None if answer in (b"", b"null") else _read(answer, answers)
+        return None if answer.content == b"null" else _read(answer, answer.content, answers)
 
     def _items(
         self, path: str, kinds: tuple[type[T], ...], limit: int | None, query: Mapping[str, Any]
@@ -141,9 +146,10 @@ class Core:
         left = limit
         while left is None or left > 0:
             asked = {**query, "limit": _PAGE if left is None else min(left, _PAGE), "cursor": cursor}
-            page = msgspec.json.decode(self._do("GET", path, query=asked), type=_Page)
-            for raw in msgspec.json.decode(page.items, type=list[msgspec.Raw])[:left]:
-                yield _read(bytes(raw), kinds)
+            answer = self._do("GET", path, query=asked)
+            page = _read(answer, answer.content, (_Page,))
+            for raw in page.items[:left]:
+                yield _read(answer, bytes(raw), kinds)
                 left = None if left is None else left - 1
             cursor = page.next
             if cursor is None:
@@ -152,8 +158,9 @@ class Core:
     def _download(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
         """Read a file piece by piece."""
         with self._answering(), self._http.stream("GET", path, params=_query(query)) as answer:
-            if answer.status_code >= _REFUSED:
-                raise ProblemError(answer.status_code, answer.read(), answer.headers)
+            expect_success(answer)
+            if media_type(answer) == "text/html":
+                raise no_hub(answer)
             yield from answer.iter_bytes()
 
     @contextmanager
@@ -164,6 +171,24 @@ class Core:
         except httpx.RequestError as error:
             message = f"The hub at {self._http.base_url.copy_with(path='/')} does not answer: {error or type(error).__name__}"
             raise HubUnreachableError(message) from error
+
+
+def expect_success(answer: httpx.Response) -> None:
+    """Raise ProblemError where the hub refused, NoHubError where something else did."""
+    if answer.is_error:
+        raise ProblemError(answer.status_code, answer.read(), answer.headers)
+    if not answer.is_success:
+        raise no_hub(answer)
+
+
+def no_hub(answer: httpx.Response) -> NoHubError:
+    """Make the error of an answer that no hub gives."""
+    return NoHubError(answer.status_code, media_type(answer), answer.headers.get("location", ""))
+
+
+def media_type(answer: httpx.Response) -> str:
+    """Tell what an answer is."""
+    return answer.headers.get("content-type", "").partition(";")[0]
 
 
 def _again(safe: bool) -> Any:
@@ -178,14 +203,12 @@ def _again(safe: bool) -> Any:
     return again
 
 
-def _read(answer: bytes, kinds: tuple[type[T], ...]) -> T:
-    """Read an answer as the first of these kinds that it is."""
-    for kind in kinds[:-1]:
-        try:
-            return msgspec.json.decode(answer, type=kind)
-        except msgspec.ValidationError:
-            continue
-    return msgspec.json.decode(answer, type=kinds[-1])
+def _read(answer: httpx.Response, content: bytes, kinds: tuple[type[T], ...]) -> T:
+    """Read an answer, or a part of it, as the first of these kinds that it is; raises NoHubError where it is none."""
+    for kind in kinds:
+        with suppress(msgspec.DecodeError):
+            return msgspec.json.decode(content, type=kind)
+    raise no_hub(answer)
 
 
 def _patience(query: Mapping[str, Any] | None) -> httpx.Timeout:

@@ -99,7 +99,7 @@ class Operations(Core):
 
         A big one is there for some minutes more, paused and under a name that says that it is being removed.
         """
-        self._do("DELETE", f"/integrations/{part(integration)}", headers={"If-Match": if_match})
+        self._tell("DELETE", f"/integrations/{part(integration)}", headers={"If-Match": if_match})
 
     def edit_integration(
         self,
@@ -585,7 +585,7 @@ class Operations(Core):
 
     def remove_user(self, user: str | int, *, if_match: str | None = None) -> None:
         """Remove a person, by number or name, and sign them out everywhere."""
-        self._do("DELETE", f"/users/{part(user)}", headers={"If-Match": if_match})
+        self._tell("DELETE", f"/users/{part(user)}", headers={"If-Match": if_match})
 
     def edit_user(
         self, user: str | int, *, role: Literal["viewer", "operator", "admin"], if_match: str | None = None
@@ -601,7 +601,7 @@ class Operations(Core):
 
     def set_password(self, user: str | int, *, password: str) -> None:
         """Set a person's password; their sessions end."""
-        self._do("PATCH", f"/users/{part(user)}/password", body={"password": password})
+        self._tell("PATCH", f"/users/{part(user)}/password", body={"password": password})
 
     def await_from_provider(self, user: str | int, *, email: str | None) -> User:
         """Say with which verified e-mail address this person will come from the single sign-on provider; null unties them."""
@@ -613,11 +613,11 @@ class Operations(Core):
 
     def end_sessions(self, user: str | int) -> None:
         """Sign a person out everywhere."""
-        self._do("DELETE", f"/users/{part(user)}/sessions")
+        self._tell("DELETE", f"/users/{part(user)}/sessions")
 
     def end_session(self, user: str | int, session_id: int) -> None:
         """Sign a person out in one browser."""
-        self._do("DELETE", f"/users/{part(user)}/sessions/{part(session_id)}")
+        self._tell("DELETE", f"/users/{part(user)}/sessions/{part(session_id)}")
 
     def list_keys(self, *, limit: int | None = None) -> Iterator[ApiKey]:
         """List API keys, without their secrets."""
@@ -672,7 +672,7 @@ class Operations(Core):
 
     def remove_destination(self, destination_id: int) -> None:
         """Send nothing there any more."""
-        self._do("DELETE", f"/alert-destinations/{part(destination_id)}")
+        self._tell("DELETE", f"/alert-destinations/{part(destination_id)}")
 
     def list_views(self, *, resource: str | None = None, limit: int | None = None) -> Iterator[SavedView]:
         """List your saved views, by resource and name."""
@@ -700,7 +700,7 @@ class Operations(Core):
 
     def forget_view(self, view_id: int, *, if_match: str | None = None) -> None:
         """Drop one of your saved views."""
-        self._do("DELETE", f"/views/{part(view_id)}", headers={"If-Match": if_match})
+        self._tell("DELETE", f"/views/{part(view_id)}", headers={"If-Match": if_match})
 
     def get_status(self) -> Status:
         """Tell how the hub and each of its integrations are."""
