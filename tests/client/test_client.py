@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 import stamina
+from litestar.response.sse import ServerSentEventMessage
 
 from ultraviolet import Client
 from ultraviolet.client import ProblemError
@@ -138,6 +140,22 @@ def test_a_stream_goes_on_where_it_broke_off() -> None:
     assert "cursor-gone" == caught.value.kind
     assert ["1", "2"] == seen[:2]
     assert [None, "c2", "c2", "c2", "c3"] == [request.headers.get("last-event-id") for request in asked]
+
+
+@pytest.mark.parametrize("letter", ["\u2028", "\u2029", "\x85"])
+def test_a_line_of_the_stream_ends_where_the_hub_ends_it_and_nowhere_else(letter: str) -> None:
+    change = {
+        "cursor": "c1",
+        "integration_id": 1,
+        "resource": "parts",
+        "id": "1",
+        "version": 1,
+        "change": "create",
+    }
+    change |= {"changed": [f"a{letter}b"], "source_time": None, "observed_at": "", "origin": {}}
+    said = ServerSentEventMessage(data=msgspec.json.encode(change).decode(), event="change", id="c1")
+    hub, _ = client(stream_of(said.encode().decode()))
+    assert [f"a{letter}b"] == next(hub.changes()).changed
 
 
 ELSEWHERE = {

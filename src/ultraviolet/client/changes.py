@@ -56,10 +56,18 @@ class ChangesOfClient(Operations):
             expect_success(answer)
             if media_type(answer) != "text/event-stream":
                 raise no_hub(answer)
-            for line in answer.iter_lines():
-                name, _, value = line.partition(":")
-                if name == "data" and value.strip():
+            for line in _lines(answer.iter_bytes()):
+                name, _, value = line.partition(b":")
+                if name == b"data" and value.strip():
                     yield msgspec.json.decode(value, type=ObjectChange)
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Cut at line feeds and nowhere else: what text takes for the end of a line may stand within JSON."""
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
 
 
 def _broken(error: Exception) -> bool | float:
