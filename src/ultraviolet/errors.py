@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+_SUCCESS = range(200, 300)
+
 
 class UltravioletError(Exception):
     """Something went wrong that the user can act on."""
@@ -106,7 +108,8 @@ class NoHubError(HubUnreachableError):
 
     def __init__(self, status: int, media_type: str, location: str) -> None:
         """Say what answered instead, or where it sends on to."""
-        what = f"sends on to {location} ({status})" if location else f"is no hub ({status}, {media_type})"
+        elsewhere = location and status not in _SUCCESS
+        what = f"sends on to {location} ({status})" if elsewhere else f"is no hub ({status}, {media_type})"
         super().__init__(
             f"What answers there {what}; check the address, and whether something before the hub asks to sign in."
         )

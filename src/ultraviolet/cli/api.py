@@ -12,8 +12,8 @@ from ultraviolet.errors import NoHubError, UltravioletError
 from ultraviolet.parts import part
 
 OK = 200
+SUCCESS = range(200, 300)
 NO_CONTENT = 204
-MULTIPLE_CHOICES = 300
 REFUSED = 400
 ROOT = "/api/v1"
 PAGE = 100
@@ -149,7 +149,7 @@ class Api(AbstractContextManager["Api"]):
     def _exchange(self, method: str, path: str, content: bytes | None) -> Json:
         answer = self.runner.run(self.transport.request(method, ROOT + path, content))
         decoded = _decode(answer)
-        if decoded is None or not OK <= answer.status < MULTIPLE_CHOICES:
+        if decoded is None or answer.status not in SUCCESS:
             raise _error(answer)
         return decoded
 

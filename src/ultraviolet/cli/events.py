@@ -1,6 +1,5 @@
 """`ultraviolet event`: what ION has delivered."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Annotated
@@ -9,6 +8,7 @@ import typer
 
 from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json, to
+from ultraviolet.cli.files import writing
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.moments import HELP as MOMENT
 from ultraviolet.cli.moments import moment
@@ -127,7 +127,7 @@ def export(
     Example: `ultraviolet event export events.jsonl`
     """
     found = session.integration(integration)["id"]
-    with sys.stdout.buffer if str(file) == "-" else file.open("wb") as out:
+    with writing(None if str(file) == "-" else file) as out:
         session.api.download(to("/integrations/{}/events/export", found), out.write)
     session.say(f"Written: {file}")
 

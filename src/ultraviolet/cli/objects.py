@@ -1,6 +1,5 @@
 """`ultraviolet object`: the hub's copy of ION's objects."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,6 +8,7 @@ import typer
 
 from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json, to
+from ultraviolet.cli.files import writing
 from ultraviolet.cli.moments import HELP as MOMENT
 from ultraviolet.cli.moments import moment
 from ultraviolet.cli.session import Session, command
@@ -177,7 +177,7 @@ def export(
     `ultraviolet object export runs --format parquet --out runs.parquet`
     """
     found = session.integration(integration)["id"]
-    with sys.stdout.buffer if out is None else out.open("wb") as file:
+    with writing(out) as file:
         session.api.download(to("/exports/{}", resource), file.write, integration=found, format=as_format)
     if out is not None:
         session.say(f"Written: {out}")
