@@ -39,8 +39,10 @@ def test_it_ends_in_order_when_asked_to(start_hub: Any) -> None:
 
     assert hub.child.process.returncode == 0
     assert not (hub.data / "hub.json").exists()
-    left = [key["name"] for key in json.loads(hub.cli("key", "list", "--json").stdout)]
-    assert left == ["command line"]  # of this very command, which works on the database itself
+    [left] = json.loads(hub.cli("key", "list", "--json").stdout)
+    assert left["name"].startswith(
+        "command line on "
+    )  # of this very command, which works on the database itself
 
 
 def test_it_ends_in_order_while_it_waits_for_its_database(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,5 +76,14 @@ def in_process(data: Path) -> "AppTransport":
     logs.configure(logging.WARNING)
     hub = Hub.open(Settings.from_environment(data=data, public_url="http://127.0.0.1:8000"))
     key = new_token("uvk")
-    hub.store.write_now(lambda connection: access.set_key(connection, "command line", "admin", key))
-    return AppTransport(create_app(hub), key, hub.close)
+    # Named after the process, because commands that work on a database side by side have a key each.
+    name = f"command line on {socket.gethostname()}, process {os.getpid()}"
+    hub.store.write_now(lambda connection: access.set_key(connection, name, "admin", key))
+
+    def close() -> None:
+        try:
+            hub.store.write_now(lambda connection: access.forget_key(connection, key))
+        finally:
+            hub.close()
+
+    return AppTransport(create_app(hub), key, close)
