@@ -59,6 +59,17 @@ def test_nothing_can_be_written(ask: Ask) -> None:
     assert "readonly database" in ask("DELETE FROM objects").stderr
 
 
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "mysql"])
+def test_a_database_that_does_not_answer_is_said_in_words(
+    ask: Ask, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ULTRAVIOLET_DATABASE_URL", f"{scheme}://u@127.0.0.1:1/x")
+    done = ask("SELECT 1")
+    says = {"mysql": (2, "is not supported")}.get(scheme, (6, "could not be opened"))
+    assert (says[0], True) == (done.returncode, says[1] in done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_no_database_is_no_traceback(ask: Ask, tmp_path: Path) -> None:
     done = ask("--data", str(tmp_path / "nowhere"), "SELECT 1")
     assert (4, "ultraviolet: There is no database at") == (done.returncode, done.stderr[:36])

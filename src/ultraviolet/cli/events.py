@@ -85,7 +85,7 @@ def show(session: Session, seq: Seq) -> None:
 @gives("POST /events/replay")
 def replay(
     session: Session,
-    seq: Annotated[str | None, typer.Argument(help="One event; a range if left out.")] = None,
+    seq: Annotated[int | None, typer.Argument(help="One event; a range if left out.")] = None,
     *,
     from_seq: Annotated[int | None, typer.Option("--from", help="From this number on.")] = None,
     to_seq: Annotated[int | None, typer.Option("--to", help="Up to this number.")] = None,
@@ -104,7 +104,7 @@ def replay(
     """
     order = {"integration": integration, "since": moment(since), "until": moment(until), "resource": resource}
     order |= {"action": action, "outcome": outcome, "object": object_id, "dry_run": dry_run}
-    order |= {"from_seq": int(seq) if seq else from_seq, "to_seq": int(seq) if seq else to_seq}
+    order |= {"from_seq": from_seq, "to_seq": to_seq} if seq is None else {"from_seq": seq, "to_seq": seq}
     report = session.api.post("/events/replay", order)
     if session.as_json:
         session.show(report)

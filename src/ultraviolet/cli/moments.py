@@ -16,9 +16,9 @@ def moment(given: str | None) -> str | None:
     """Read one; raises InvalidError."""
     if given is None:
         return None
-    if found := _AGO.fullmatch(given):
-        return text(datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])}))
     try:
+        if found := _AGO.fullmatch(given):
+            return text(datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])}))
         return canonical(given)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # the latter: before the year 1
         raise InvalidError(f"“{given}” is no time. {HELP}") from error

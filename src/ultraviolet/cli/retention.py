@@ -85,7 +85,7 @@ def days(given: str) -> int | None:
     """Read how long, in days; None means for ever. Raises InvalidError."""
     if given in ("for-ever", "forever"):
         return None
-    if found := re.fullmatch(r"(\d+)([dwy])", given):
+    if found := re.fullmatch(r"(\d{1,9})([dwy])", given):
         return int(found[1]) * _DAYS[found[2]]
     raise InvalidError(f"“{given}” is no time to keep something: say 90d, 12w, 2y or for-ever.")
 

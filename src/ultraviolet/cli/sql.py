@@ -17,7 +17,7 @@ from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.near_misses import did_you_mean
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
 
 HINT = "\\views lists the views, \\d VIEW its columns, \\q leaves. Nothing can be changed here."
 VIEWS = "SELECT view, count(*) AS columns FROM view_columns GROUP BY view ORDER BY view"
@@ -48,9 +48,11 @@ def sql(
     Examples: `ultraviolet sql`, `ultraviolet sql "SELECT status, count(*) FROM ion_purchase_orders GROUP BY status"`,
     `ultraviolet sql --format parquet "SELECT * FROM ion_parts" > parts.parquet`
     """
+    from ultraviolet.mirror.store import in_words
+
     engine = _engine(data)
     try:
-        with engine.connect() as connection:
+        with in_words(engine), engine.connect() as connection:
             if query is None:
                 Shell(connection).cmdloop(
                     f"{engine.url.render_as_string()}  {HINT}" if _interactive() else ""
@@ -63,15 +65,15 @@ def sql(
         engine.dispose()
 
 
-def _engine(data: Path) -> Any:
+def _engine(data: Path) -> "Engine":
     """Open the database so that nothing can be written."""
     from sqlalchemy import create_engine
 
+    from ultraviolet.mirror.dialect import address
+
     url = os.environ.get("ULTRAVIOLET_DATABASE_URL")
     if url and not url.startswith("sqlite"):
-        return create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1)).execution_options(
-            postgresql_readonly=True
-        )
+        return create_engine(address(url)).execution_options(postgresql_readonly=True)
     path = Path(url.removeprefix("sqlite:///")) if url else data / "hub.db"
     if not path.exists():
         raise NotFoundError(f"There is no database at {path}; say where the hub is with --data.")
