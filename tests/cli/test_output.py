@@ -5,11 +5,15 @@ import pty
 import re
 import subprocess
 import sys
+import unicodedata
 from contextlib import suppress
 
 import pytest
 
 from ultraviolet.cli import output
+from ultraviolet.cli.ending import report
+from ultraviolet.cli.session import Session
+from ultraviolet.errors import InvalidError
 
 
 def test_dig_follows_dots_and_stops_at_nothing() -> None:
@@ -31,6 +35,18 @@ def test_pairs_write_nested_things_as_json(capsys: pytest.CaptureFixture[str]) -
     output.write_pairs({"id": 1, "api_url": "http://ion", "links": {"a": [1]}})
 
     assert capsys.readouterr().out.splitlines() == ["id       1", "api url  http://ion", 'links    {"a":[1]}']
+
+
+def test_what_somebody_has_written_does_not_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "x\x1b]0;owned\x07\x1b[2J\r\x9b1my :warning:"
+    output.write_table([{"name": said, "more": {"x": "\x7f"}}], {"name": "name", "\x1bheading": "more"})
+    output.write_pairs({"name": said})
+    Session(None, as_json=False).say(said)  # pyright: ignore[reportArgumentType]
+    report(InvalidError(said))
+
+    written, told = capsys.readouterr()
+    assert 4 == (written + told).count(r"x\x1b]0;owned\x07\x1b[2J\r\x9b1my :warning:")
+    assert not [one for one in written + told if unicodedata.category(one) == "Cc" and one != "\n"]
 
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|4[0-7]|9[0-7])[0-9;]*m")

@@ -9,6 +9,7 @@ from ultraviolet.cli import output
 from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json
 from ultraviolet.cli.session import Session
+from ultraviolet.cli.visible import visible
 
 COLUMNS = {
     "at": "observed_at",
@@ -67,7 +68,7 @@ def _follow(session: Session, asked: Json, cursor: str) -> NoReturn:
         page = session.api.get("/changes", **asked, cursor=cursor, limit=1000)
         for item in page["items"]:
             told = "  ".join(str(output.dig(item, key)) for key in COLUMNS.values())
-            typer.echo(output.as_line(item) if session.as_json else told)
+            typer.echo(output.as_line(item) if session.as_json else visible(told))
         cursor = page["next"]
         if not page["more"]:
             session.api.pause(LOOK_EVERY)

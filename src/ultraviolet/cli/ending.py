@@ -6,6 +6,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from ultraviolet.cli.visible import visible
 from ultraviolet.errors import UltravioletError
 
 
@@ -43,5 +44,5 @@ def report(error: UltravioletError) -> None:
     if "--json" in sys.argv:
         message = json.dumps({"error": error.kind, "message": message})
     else:
-        message = f"ultraviolet: {message}"
+        message = f"ultraviolet: {visible(message)}"
     print(message, file=sys.stderr)  # noqa: T201  this function's reader is there

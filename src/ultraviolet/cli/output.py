@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 import typer
 
+from ultraviolet.cli.visible import visible
+
 Columns = Mapping[str, str]
 """Heading → key of the item; a key with dots reaches into nested objects."""
 
@@ -35,10 +37,10 @@ def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns) -> None:
     terminal = sys.stdout.isatty()
     table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in columns:
-        table.add_column(heading, no_wrap=not terminal)
+        table.add_column(visible(heading), no_wrap=not terminal)
     for row in rows:
         table.add_row(*(_cell(dig(row, key)) for key in columns.values()))
-    console = Console(width=None if terminal else 10_000, markup=False, highlight=False)
+    console = Console(width=None if terminal else 10_000, markup=False, emoji=False, highlight=False)
     console.print(table)
 
 
@@ -65,5 +67,5 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str | int | float):
-        return str(value)
-    return msgspec.json.encode(value).decode()
+        return visible(str(value))
+    return visible(msgspec.json.encode(value).decode())

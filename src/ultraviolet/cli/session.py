@@ -12,6 +12,7 @@ import typer
 
 from ultraviolet.cli import output
 from ultraviolet.cli.api import Api, Json
+from ultraviolet.cli.visible import visible
 from ultraviolet.errors import InvalidError
 from ultraviolet.near_misses import did_you_mean
 
@@ -61,7 +62,7 @@ class Session:
     def say(self, text: str) -> None:
         """Talk to a person, on stderr so that results stay clean; programs are spared."""
         if not self.as_json:
-            typer.echo(text, err=True)
+            typer.echo(visible(text), err=True)
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask before something that cannot be undone; without a terminal, `--yes` has to be given."""

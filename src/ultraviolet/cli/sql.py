@@ -13,6 +13,7 @@ import typer
 from ultraviolet.cli import output
 from ultraviolet.cli.objects import Format
 from ultraviolet.cli.session import DATA
+from ultraviolet.cli.visible import visible
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.near_misses import did_you_mean
 
@@ -177,6 +178,6 @@ class Shell(cmd.Cmd):
         try:
             _show(*run(self._connection, query))
         except SqlError as error:
-            typer.echo(str(error), err=True)
+            typer.echo(visible(str(error)), err=True)
         finally:
             self._connection.rollback()
