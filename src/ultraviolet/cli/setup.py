@@ -8,10 +8,12 @@ from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json, to
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.session import Session, command
+from ultraviolet.errors import UltravioletError
 
 app = typer.Typer(no_args_is_help=True, help="Set webhooks up in ION: plan, apply, text, adopt.")
 
 PARTS = ("receiver_mutation", "receiver_variables", "subscription_document", "subscription_variables")
+AMISS = ("missing", "inactive")
 STEPS = {"step": "name", "done": "done", "detail": "detail"}
 APPLIED = {
     "receiver": "plan.receiver.id",
@@ -20,6 +22,15 @@ APPLIED = {
     "activated": "activated",
     "refused": "refused",
 }
+
+_MOST_NAMED = 10
+
+
+class SetUpRefusedError(UltravioletError):
+    """ION refused a part of the set-up; let its key do that, then run `ultraviolet setup apply` again."""
+
+    kind = "set-up-refused"
+    exit_code = 7
 
 
 @command(app, "plan", watchable=True)
@@ -45,11 +56,15 @@ def plan(session: Session, integration: Name = None) -> None:
 def apply(session: Session, integration: Name = None) -> None:
     """Create or repair the receiver and its subscriptions through ION's API; running it again changes nothing.
 
+    Exit code 7 where ION refused something.
+
     Example: `ultraviolet setup apply plant-1`
     """
     found = session.integration(integration)
     result = session.api.post(to("/integrations/{}/setup", found["id"]), {"mode": "automatic"})
     session.show(result, APPLIED)
+    if result["refused"]:
+        raise SetUpRefusedError(_refused(result))
     session.say("Next: ultraviolet fetch run --mode full")
 
 
@@ -96,6 +111,15 @@ def adopt(
     found = session.integration(integration)
     body = {"mode": "by_hand", "receiver_id": receiver}
     session.show(session.api.post(to("/integrations/{}/setup", found["id"]), body))
+
+
+def _refused(result: Json) -> str:
+    """Say what is not as it should be now, and what ION said to that."""
+    amiss = [f"{one['resource']} {one['action']}" for name in AMISS for one in result["plan"][name]]
+    named = ", ".join(amiss[:_MOST_NAMED])
+    more = f" and {len(amiss) - _MOST_NAMED} more" if len(amiss) > _MOST_NAMED else ""
+    why = "; ".join(dict.fromkeys(result["refused"]))
+    return f"ION refused a part of the set-up: {why}. Not as it should be: {named}{more}. Next: ultraviolet setup apply"
 
 
 def _fill(text: str, filled: dict[str, str | None]) -> str:

@@ -1,0 +1,32 @@
+"""Set-up from the command line, in an ION that does not let its key do everything."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.conftest import StartHub
+
+from ultraviolet.testing import LocalIonProcess, running_local_ion
+
+
+@pytest.fixture
+def local_ion(tmp_path: Path) -> Iterator[LocalIonProcess]:
+    with running_local_ion(tmp_path / "ion", ["--no-plant"]) as ion:
+        yield ion
+
+
+def test_what_ion_refuses_is_said_and_is_no_success(start_hub: StartHub, local_ion: LocalIonProcess) -> None:
+    hub = start_hub(ULTRAVIOLET_WATCH_SECONDS="3600")
+    given = {"name": "plant", "api_url": local_ion.url, "auth_url": local_ion.url}
+    secrets = {"client_id": local_ion.client_id, "client_secret": local_ion.client_secret}
+    hub.api("POST", "/integrations", given | secrets)
+
+    local_ion.faults.set("permission_lost", only="createWebhookSubscription")
+    done = hub.cli("setup", "apply")
+    assert 7 == done.returncode, done.stderr
+    assert "ION refused a part of the set-up: " in done.stderr
+    assert "Not as it should be: " in done.stderr
+    assert "CREATE" in done.stderr
+
+    local_ion.faults.clear()
+    assert 0 == hub.cli("setup", "apply").returncode
