@@ -162,3 +162,8 @@ def test_only_listed_sources_are_taken(module_hub: Any) -> None:
     assert 404 == post(f"{hub.url}/hooks/any", source="54.149.61.144")
     assert 403 == post(f"{hub.url}/hooks/any", source="54.149.61.144, 192.0.2.9"), "the nearest hop counts"
     assert json.loads(send("GET", f"{hub.url}/livez")[1])["status"] == "alive"
+
+
+def test_nobody_is_believed_about_where_they_come_from_unless_a_proxy_is_named(module_hub: Any) -> None:
+    hub = module_hub(ULTRAVIOLET_ALLOWED_SOURCES="54.149.61.144")
+    assert 403 == post(f"{hub.url}/hooks/any", source="54.149.61.144")

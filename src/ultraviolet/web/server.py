@@ -174,7 +174,7 @@ def serve(options: ServeOptions) -> None:
         access_log=False,
         log_level="warning",
         server_header=False,
-        forwarded_allow_ips=list(settings.trusted_proxies) or None,
+        forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=5,
     )
     kept = os.dup(listening.fileno())
