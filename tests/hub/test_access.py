@@ -6,7 +6,9 @@ import pytest
 from sqlalchemy import Connection, Engine, select, update
 
 from ultraviolet.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
-from ultraviolet.hub import access, audit
+from ultraviolet.hub import access, audit, idempotency, saved_views
+from ultraviolet.hub.idempotency import Answer, Asked
+from ultraviolet.hub.secrets import Secrets
 from ultraviolet.mirror.tables import api_keys, sessions, sign_in_links, users
 
 PAST = "2020-01-01T00:00:00.000000+00:00"
@@ -19,7 +21,7 @@ def connection(engine: Engine) -> Iterator[Connection]:
 
 
 def test_roles_include_the_ones_below() -> None:
-    operator = access.Actor("kim", "operator")
+    operator = access.Actor("kim", "operator", "user:1")
     assert [operator.may(role) for role in access.ROLES] == [True, True, False]
     access.require(operator, "viewer")
     with pytest.raises(ForbiddenError, match="admin"):
@@ -32,7 +34,7 @@ def test_a_link_signs_in_once(connection: Connection) -> None:
     session = access.redeem_link(connection, link)
     assert session is not None
     assert access.redeem_link(connection, link) is None
-    assert access.actor_of_session(connection, session) == access.Actor("Kim", "admin")
+    assert access.actor_of_session(connection, session) == access.Actor("Kim", "admin", f"user:{user.id}")
     assert access.find_user(connection, "Kim").last_sign_in_at is not None
     access.sign_out(connection, session)
     assert access.actor_of_session(connection, session) is None
@@ -59,7 +61,7 @@ def test_a_password_signs_in_and_ends_earlier_sessions(connection: Connection) -
     assert access.sign_in(connection, "nobody", "correct horse") is None
     session = access.sign_in(connection, "Kim", "correct horse")
     assert session is not None
-    assert access.actor_of_session(connection, session) == access.Actor("Kim", "viewer")
+    assert access.actor_of_session(connection, session) == access.Actor("Kim", "viewer", f"user:{user.id}")
     assert "correct horse" not in str(connection.execute(select(users)).mappings().all())
 
 
@@ -78,9 +80,31 @@ def test_users_are_unique_and_the_last_administrator_stays(connection: Connectio
         access.find_user(connection, "Lee")
 
 
+def test_nothing_of_somebody_who_was_removed_is_left_to_the_next_of_their_name(
+    connection: Connection,
+) -> None:
+    secrets = Secrets.from_text("a key of sixteen characters")
+    access.create_user(connection, "setup", "Kim", "admin")
+    lee = access.create_user(connection, "Kim", "Lee", "admin")
+    saved_views.save(connection, "Lee", "parts", "plans", "q=secret")
+    actor = access.actor_of_session(connection, access.begin_session(connection, lee.id))
+    assert actor is not None
+    asked = Asked(actor.identity, "k1", b"request")
+    idempotency.begin(connection, secrets, asked)
+    idempotency.finish(connection, secrets, asked, Answer(201, b"{}"))
+    access.remove_user(connection, "Kim", lee.id)
+    again = access.create_user(connection, "Kim", "Lee", "viewer")
+    actor = access.actor_of_session(connection, access.begin_session(connection, again.id))
+    assert actor is not None
+    assert [] == saved_views.list_(connection, "Lee")
+    assert None is idempotency.begin(connection, secrets, Asked(actor.identity, "k1", b"request"))
+
+
 def test_a_key_works_until_it_is_revoked_or_expires(connection: Connection) -> None:
     key, token = access.create_key(connection, "Kim", "ci", "operator")
-    assert access.actor_of_key(connection, token) == access.Actor("key:ci", "operator")
+    actor = access.actor_of_key(connection, token)
+    assert actor is not None
+    assert (actor.name, actor.role) == ("key:ci", "operator")
     access.touch_key(connection, token)
     assert access.list_keys(connection)[0].last_used_at is not None
     assert access.revoke_key(connection, "Kim", key.id).revoked_at is not None
@@ -105,7 +129,9 @@ def test_a_key_from_the_environment_replaces_the_one_before(connection: Connecti
     first = access.set_key(connection, "environment", "admin", "first")
     access.set_key(connection, "environment", "admin", "second")
     assert access.actor_of_key(connection, "first") is None
-    assert access.actor_of_key(connection, "second") == access.Actor("key:environment", "admin")
+    second = access.actor_of_key(connection, "second")
+    assert second is not None
+    assert (second.name, second.role) == ("key:environment", "admin")
     assert first.name == "environment"
     access.drop_key(connection, "environment")
     assert access.list_keys(connection) == []

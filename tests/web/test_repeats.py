@@ -1,6 +1,7 @@
 """A POST that is sent again is done once, whoever else asks at the same time."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -42,6 +43,22 @@ def test_a_key_names_one_request_of_one_caller(edge: Any) -> None:
     admin = ask(edge, "POST", "/keys", {"name": "boss", "role": "admin"}).json()["token"]
     assert ask(edge, "POST", "/keys", {"name": "b"}, key=admin, idempotency_key="k1").status_code == 201
     assert ask(edge, "POST", "/keys", {"name": "b"}, idempotency_key="k" * 256).status_code == 422
+
+
+def test_who_may_not_do_it_any_more_is_not_given_the_answer_of_before(signed_in: Any) -> None:
+    signed_in.api("POST", "/users", {"name": "boss", "role": "admin"})
+    found = re.search(r'name="csrf" value="(\w+)"', signed_in.send("GET", "/").text)
+    assert found
+
+    def make_key() -> Any:
+        headers = {"accept": "application/json", "x-csrf-token": found[1], "idempotency-key": "k1"}
+        return signed_in.send("POST", "/api/v1/keys", json={"name": "a", "role": "admin"}, headers=headers)
+
+    assert make_key().status_code == 201
+    signed_in.api("PATCH", "/users/ada", {"role": "viewer"})
+    refused = make_key()
+    assert refused.status_code == 403
+    assert "token" not in refused.text
 
 
 def test_what_was_refused_may_be_tried_again(edge: Any) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 
 from ultraviolet import times
 from ultraviolet.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
-from ultraviolet.hub import audit
+from ultraviolet.hub import audit, idempotency, saved_views
 from ultraviolet.hub.secrets import digest, new_token
 from ultraviolet.mirror.tables import api_keys, sessions, sign_in_links, users
 from ultraviolet.near_misses import did_you_mean
@@ -38,6 +38,8 @@ class Actor(msgspec.Struct, frozen=True):
 
     name: str
     role: Role
+    identity: str
+    """Which person or key it is; no other ever has the same, whatever they are called."""
 
     def may(self, role: Role) -> bool:
         """Tell whether this actor may do what `role` may do."""
@@ -124,10 +126,12 @@ def list_users(connection: Connection) -> list[User]:
 
 
 def remove_user(connection: Connection, actor: str, user_id: int) -> None:
-    """Remove a person and sign them out everywhere; the last administrator stays."""
+    """Remove a person with what was theirs, and sign them out everywhere; the last administrator stays."""
     user = get_user(connection, user_id)
     _leave_an_admin(connection, user)
     connection.execute(delete(users).where(users.c.id == user_id))
+    saved_views.forget_all(connection, user.name)
+    idempotency.forget(connection, _identity(user_id))
     audit.record(connection, actor, "user.remove", user.name)
 
 
@@ -234,11 +238,11 @@ def sign_in(connection: Connection, name: str, password: str) -> str | None:
 def actor_of_session(connection: Connection, token: str) -> Actor | None:
     """Tell who a session token belongs to, or None."""
     row = connection.execute(
-        select(users.c.name, users.c.role)
+        select(users.c.id, users.c.name, users.c.role)
         .join(sessions, sessions.c.user_id == users.c.id)
         .where(sessions.c.token_hash == digest(token), sessions.c.expires_at >= times.now())
     ).one_or_none()
-    return None if row is None else Actor(row.name, row.role)
+    return None if row is None else Actor(row.name, row.role, _identity(row.id))
 
 
 def sign_out(connection: Connection, token: str) -> None:
@@ -295,7 +299,7 @@ def actor_of_key(connection: Connection, token: str) -> Actor | None:
     )
     if row is None or row["revoked_at"] or (row["expires_at"] and row["expires_at"] < times.now()):
         return None
-    return Actor(f"{KEY_PREFIX}{row['name']}", row["role"])
+    return Actor(f"{KEY_PREFIX}{row['name']}", row["role"], f"{KEY_PREFIX}{digest(token).hex()}")
 
 
 def touch_key(connection: Connection, token: str) -> None:
@@ -337,6 +341,10 @@ def _insert_key(connection: Connection, name: str, role: Role, token: str, expir
 
 def _user_row(connection: Connection, name: str) -> RowMapping | None:
     return connection.execute(select(users).where(users.c.name == name)).mappings().one_or_none()
+
+
+def _identity(user_id: int) -> str:
+    return f"user:{user_id}"
 
 
 def _user(row: RowMapping) -> User:

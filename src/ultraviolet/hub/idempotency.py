@@ -90,6 +90,11 @@ def finish(connection: Connection, secrets: Secrets, asked: Asked, answer: Answe
     connection.execute(update(idempotency_keys).where(*_is(asked)).values(**done))
 
 
+def forget(connection: Connection, owner: str) -> None:
+    """Give nobody again what was answered to someone who is gone."""
+    connection.execute(delete(idempotency_keys).where(idempotency_keys.c.owner == owner))
+
+
 def _insert(connection: Connection, asked: Asked) -> None:
     values = msgspec.structs.asdict(asked) | {"alive_until": _in(_ALIVE), "expires_at": _in(KEPT)}
     try:

@@ -62,6 +62,11 @@ def forget(connection: Connection, user: str, view_id: int) -> None:
     )
 
 
+def forget_all(connection: Connection, user: str) -> None:
+    """Drop all of someone's views."""
+    connection.execute(delete(saved_views).where(saved_views.c.user_name == user))
+
+
 def _of(user: str) -> Select[Any, Any, Any, Any]:
     kept = saved_views.c
     return select(kept.id, kept.resource, kept.name, kept.query).where(kept.user_name == user)

@@ -28,8 +28,6 @@ class Caller(msgspec.Struct, frozen=True):
     """One who was let in, and how: a session carries a token that its forms must repeat."""
 
     actor: Actor
-    identity: str
-    """Which key or person it is; no two keys have the same, whatever their names."""
     csrf: str | None = None
 
     @property
@@ -82,12 +80,12 @@ async def _caller(connection: ASGIConnection[Any, Any, Any, Any], find: Find) ->
             raise UnauthenticatedError(
                 "This API key is not valid here: it may be mistyped, revoked or expired."
             )
-        return Caller(actor, "key:" + hashlib.sha256(key.strip().encode()).hexdigest())
+        return Caller(actor)
     session = connection.cookies.get(COOKIE)
     actor = await find("session", session) if session else None
     if session is None or actor is None:
         return None
-    return Caller(actor, f"user:{actor.name}", csrf_token(session))
+    return Caller(actor, csrf_token(session))
 
 
 class at_least:  # noqa: N801  it reads as a word where a route names its guard

@@ -64,7 +64,7 @@ class Limited:
         if caller is None or not self._limits.limit:
             await self._application(scope, receive, send)
             return
-        left = self._limits.take(caller.identity)
+        left = self._limits.take(caller.actor.identity)
         told = self._limits.headers(left)
         if left.requests < 0:
             raise TooManyRequestsError(left.seconds, told)

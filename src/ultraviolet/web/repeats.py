@@ -5,7 +5,9 @@ import hashlib
 from contextlib import suppress
 from typing import Any, cast
 
+from litestar.connection import ASGIConnection
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.types import HTTPScope
 
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.hub import idempotency
@@ -28,14 +30,15 @@ class Repeats:
         self._hub = hub
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take one request; who is nobody is refused further in."""
+        """Take one request; who is nobody is refused further in, who may not do it now is given no answer of before."""
         caller = cast("Caller | None", scope.get("user"))
         given = next((value for name, value in scope["headers"] if name == HEADER), None)
         if scope["method"] != "POST" or given is None or caller is None:
             await self._application(scope, receive, send)
             return
+        await scope["route_handler"].authorize_connection(ASGIConnection(cast("HTTPScope", scope)))
         body = await _body(receive)
-        asked = Asked(caller.identity, _key(given), _digest(scope, body))
+        asked = Asked(caller.actor.identity, _key(given), _digest(scope, body))
         store, secrets = self._hub.store, self._hub.secrets
         before = await store.write(lambda connection: idempotency.begin(connection, secrets, asked))
         if before is not None:
