@@ -10,12 +10,14 @@ from typing import Literal, cast
 import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
 
 from ultraviolet import times
 from ultraviolet.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from ultraviolet.hub import audit, idempotency, saved_views
+from ultraviolet.hub.holding import held
 from ultraviolet.hub.secrets import digest, new_token
+from ultraviolet.mirror.dialect import insert_new, wait_for_turn
 from ultraviolet.mirror.tables import api_keys, sessions, sign_in_links, users
 from ultraviolet.near_misses import did_you_mean
 
@@ -93,29 +95,33 @@ def create_user(connection: Connection, actor: str, name: str, role: Role) -> Us
     """Add a person, who signs in by a one-time link until a password is set."""
     if not name.strip() or name.strip().startswith(KEY_PREFIX):
         raise InvalidError(f"A user needs a name, which does not begin with {KEY_PREFIX}", field="name")
-    if _user_row(connection, name.strip()):
+    row = (name.strip(), _role(role), times.now())
+    if not insert_new(connection, "users", ("name", "role", "created_at"), ("name",), [row]):
         raise ConflictError(f"There is already a user named {name.strip()}")
-    values = {"name": name.strip(), "role": _role(role), "created_at": times.now()}
-    user_id = connection.execute(insert(users).values(**values).returning(users.c.id)).scalar_one()
     audit.record(connection, actor, "user.create", name.strip(), {"role": role})
-    return get_user(connection, user_id)
+    return find_user(connection, name.strip())
 
 
 def get_user(connection: Connection, user_id: int) -> User:
     """Read one user; raises NotFoundError."""
-    row = connection.execute(select(users).where(users.c.id == user_id)).mappings().one_or_none()
+    row = _user_row(connection, users.c.id == user_id)
     if row is None:
         raise NotFoundError(f"There is no user {user_id}")
     return _user(row)
 
 
-def find_user(connection: Connection, id_or_name: str) -> User:
-    """Read one user by name or number; raises NotFoundError."""
-    row = _user_row(connection, id_or_name)
+def find_user(connection: Connection, id_or_name: str, *, to_change: bool = False) -> User:
+    """Read one user by name or number; raises NotFoundError.
+
+    Nobody else changes one `to_change` before the transaction ends.
+    """
+    if to_change:
+        wait_for_turn(connection, "people")
+    row = _user_row(connection, users.c.name == id_or_name, to_change=to_change)
+    if row is None and id_or_name.isdecimal():
+        row = _user_row(connection, users.c.id == int(id_or_name), to_change=to_change)
     if row is not None:
         return _user(row)
-    if id_or_name.isdecimal():
-        return get_user(connection, int(id_or_name))
     near = did_you_mean(id_or_name, connection.execute(select(users.c.name)).scalars())
     raise NotFoundError(f"There is no user {id_or_name}.{near}")
 
@@ -127,6 +133,7 @@ def list_users(connection: Connection) -> list[User]:
 
 def remove_user(connection: Connection, actor: str, user_id: int) -> None:
     """Remove a person with what was theirs, and sign them out everywhere; the last administrator stays."""
+    wait_for_turn(connection, "people")
     user = get_user(connection, user_id)
     _leave_an_admin(connection, user)
     connection.execute(delete(users).where(users.c.id == user_id))
@@ -137,6 +144,7 @@ def remove_user(connection: Connection, actor: str, user_id: int) -> None:
 
 def set_role(connection: Connection, actor: str, user_id: int, role: Role) -> User:
     """Let a person do more or less from now on; the last administrator stays one."""
+    wait_for_turn(connection, "people")
     user = get_user(connection, user_id)
     if user.role != _role(role):
         _leave_an_admin(connection, user)
@@ -200,7 +208,7 @@ def has_password(connection: Connection, user_id: int) -> bool:
 
 def check_password(connection: Connection, name: str, password: str) -> int | None:
     """Give the id of the user whose password this is; takes as long for unknown names as for known ones."""
-    row = _user_row(connection, name)
+    row = _user_row(connection, users.c.name == name)
     hasher = PasswordHasher()
     hashed = row["password_hash"] if row and not row["issuer"] else None
     try:
@@ -315,9 +323,10 @@ def list_keys(connection: Connection) -> list[ApiKey]:
     ]
 
 
-def get_key(connection: Connection, key_id: int) -> ApiKey:
-    """Read one key; raises NotFoundError."""
-    row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).mappings().one_or_none()
+def get_key(connection: Connection, key_id: int, *, to_change: bool = False) -> ApiKey:
+    """Read one key; raises NotFoundError. Nobody else changes one `to_change` before the transaction ends."""
+    query = select(api_keys).where(api_keys.c.id == key_id)
+    row = connection.execute(held(query, to_change=to_change)).mappings().one_or_none()
     if row is None:
         raise NotFoundError(f"There is no API key {key_id}")
     return _key(row)
@@ -339,8 +348,11 @@ def _insert_key(connection: Connection, name: str, role: Role, token: str, expir
     return _key(connection.execute(made).mappings().one())
 
 
-def _user_row(connection: Connection, name: str) -> RowMapping | None:
-    return connection.execute(select(users).where(users.c.name == name)).mappings().one_or_none()
+def _user_row(
+    connection: Connection, which: ColumnElement[bool], *, to_change: bool = False
+) -> RowMapping | None:
+    query = select(users).where(which)
+    return connection.execute(held(query, to_change=to_change)).mappings().one_or_none()
 
 
 def _identity(user_id: int) -> str:

@@ -13,6 +13,7 @@ from ultraviolet import times
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub import audit, choice
 from ultraviolet.hub.connection_test import TestResult, examine
+from ultraviolet.hub.holding import held, taking_name
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.ion.budget import Budget
 from ultraviolet.ion.catalog import Catalog
@@ -144,11 +145,11 @@ class Credentials(msgspec.Struct, frozen=True):
 def create(connection: Connection, secrets: Secrets, actor: str, new: NewIntegration) -> Integration:
     """Add an integration; raises ConflictError for a name in use, InvalidError for what makes no sense."""
     values = _checked(msgspec.structs.asdict(new))
-    _free_name(connection, values["name"], None)
     now = times.now()
     values |= {"client_secret": secrets.seal(values["client_secret"]), "created_at": now, "updated_at": now}
     made = insert(integrations).values(**values, paused=False).returning(integrations.c.id)
-    integration_id = connection.execute(made).scalar_one()
+    with taking_name(connection, _taken(values["name"])):
+        integration_id: int = connection.execute(made).scalar_one()
     audit.record(connection, actor, "integration.create", new.name, {"api_url": values["api_url"]})
     return get(connection, integration_id)
 
@@ -172,6 +173,11 @@ def find(connection: Connection, id_or_name: str | int) -> Integration:
     )
 
 
+def find_to_change(connection: Connection, id_or_name: str | int) -> Integration:
+    """Read one integration by name or number that nobody else changes before the transaction ends."""
+    return _integration(_row(connection, find(connection, id_or_name).id, to_change=True))
+
+
 def running(connection: Connection) -> dict[int, str]:
     """Give the integrations that are not paused, and when each was last changed."""
     query = select(integrations.c.id, integrations.c.updated_at).where(~integrations.c.paused)
@@ -191,15 +197,16 @@ def edit(
     given = {
         name: value for name, value in msgspec.structs.asdict(changes).items() if value is not msgspec.UNSET
     }
-    before = _row(connection, integration_id)
+    before = _row(connection, integration_id, to_change=True)
     values = _checked({**{name: before[name] for name in NewIntegration.__struct_fields__}, **given})
-    _free_name(connection, values["name"], integration_id)
     if "client_secret" in given:
         values["client_secret"] = secrets.seal(values["client_secret"])
     if given.keys() & {"api_url", "auth_url", "client_id", "client_secret"}:
         values |= {"test_result": None}
     where = integrations.c.id == integration_id
-    connection.execute(update(integrations).where(where).values(**values, updated_at=times.now()))
+    changed = update(integrations).where(where).values(**values, updated_at=times.now())
+    with taking_name(connection, _taken(values["name"])):
+        connection.execute(changed)
     audit.record(connection, actor, "integration.update", before["name"], {"changed": sorted(given)})
     if "resources" in given:
         choice.follow(connection, actor, integration_id, before["resources"], values["resources"])
@@ -306,9 +313,9 @@ def _useful(catalog: Catalog) -> list[str]:
     return sorted(names - {""})
 
 
-def _row(connection: Connection, integration_id: int) -> RowMapping:
+def _row(connection: Connection, integration_id: int, *, to_change: bool = False) -> RowMapping:
     query = select(integrations).where(integrations.c.id == integration_id)
-    row = connection.execute(query).mappings().one_or_none()
+    row = connection.execute(held(query, to_change=to_change)).mappings().one_or_none()
     if row is None:
         raise NotFoundError(
             f"There is no integration {integration_id}; `ultraviolet integration list` shows all"
@@ -330,12 +337,8 @@ def _set_paused(connection: Connection, actor: str, integration_id: int, *, paus
     return get(connection, integration_id)
 
 
-def _free_name(connection: Connection, name: str, but: int | None) -> None:
-    taken = connection.execute(
-        select(integrations.c.id).where(integrations.c.name == name)
-    ).scalar_one_or_none()
-    if taken not in (None, but):
-        raise ConflictError(f"There is already an integration named {name}")
+def _taken(name: str) -> str:
+    return f"There is already an integration named {name}"
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,17 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, select, text, update
 
-from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
+from ultraviolet.errors import InvalidError, NotFoundError
+from ultraviolet.hub.holding import held, taking_name
 from ultraviolet.mirror.tables import saved_views
 
 _LONGEST = 2000
+_SAVE = text(
+    """INSERT INTO saved_views (user_name, resource, name, query) VALUES (:user, :resource, :name, :query)
+    ON CONFLICT (user_name, resource, name) DO UPDATE SET query = excluded.query RETURNING id"""
+)
 
 
 class SavedView(msgspec.Struct, frozen=True):
@@ -28,9 +33,13 @@ def list_(connection: Connection, user: str, resource: str | None = None) -> lis
     return [SavedView(*row) for row in connection.execute(query)]
 
 
-def get(connection: Connection, user: str, view_id: int) -> SavedView:
-    """Read one of someone's views; raises NotFoundError, also for one that is not theirs."""
-    row = connection.execute(_of(user).where(saved_views.c.id == view_id)).one_or_none()
+def get(connection: Connection, user: str, view_id: int, *, to_change: bool = False) -> SavedView:
+    """Read one of someone's views; raises NotFoundError, also for one that is not theirs.
+
+    Nobody else changes one `to_change` before the transaction ends.
+    """
+    query = _of(user).where(saved_views.c.id == view_id)
+    row = connection.execute(held(query, to_change=to_change)).one_or_none()
     if row is None:
         raise NotFoundError(f"You have no saved view {view_id}.")
     return SavedView(*row)
@@ -38,20 +47,16 @@ def get(connection: Connection, user: str, view_id: int) -> SavedView:
 
 def save(connection: Connection, user: str, resource: str, name: str, query: str) -> SavedView:
     """Keep a view; the same name again replaces it."""
-    where = (saved_views.c.user_name == user, saved_views.c.resource == resource)
-    values = _checked(name, query)
-    connection.execute(delete(saved_views).where(*where, saved_views.c.name == values["name"]))
-    made = insert(saved_views).values(user_name=user, resource=resource, **values).returning(saved_views.c.id)
-    return get(connection, user, connection.execute(made).scalar_one())
+    values = {"user": user, "resource": resource, **_checked(name, query)}
+    return get(connection, user, connection.execute(_SAVE, values).scalar_one())
 
 
 def change(connection: Connection, user: str, view_id: int, name: str, query: str) -> SavedView:
     """Let one of someone's views be another; raises ConflictError for a name in use."""
-    found, values = get(connection, user, view_id), _checked(name, query)
-    taken = [one for one in list_(connection, user, found.resource) if one.name == values["name"]]
-    if taken and taken[0].id != view_id:
-        raise ConflictError(f"You have another view named {values['name']} already.")
-    connection.execute(update(saved_views).where(saved_views.c.id == view_id).values(**values))
+    get(connection, user, view_id)
+    values = _checked(name, query)
+    with taking_name(connection, f"You have another view named {values['name']} already."):
+        connection.execute(update(saved_views).where(saved_views.c.id == view_id).values(**values))
     return get(connection, user, view_id)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 from ultraviolet import times
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub import audit
+from ultraviolet.hub.holding import held
 from ultraviolet.hub.secrets import Secrets, digest, new_token
 from ultraviolet.ion.signatures import SignatureFormat
 from ultraviolet.mirror.tables import integrations, webhook_urls
@@ -88,7 +89,7 @@ def mint(connection: Connection, actor: str, integration_id: int, name: str) -> 
 
 def rotate(connection: Connection, actor: str, url_id: int) -> tuple[WebhookUrl, str]:
     """Replace an address: both work until the first delivery on the new one, the old one 24 hours at most."""
-    row = _row(connection, url_id)
+    row = _row(connection, url_id, to_change=True)
     if row["state"] != "active":
         raise ConflictError(
             f"Webhook URL {url_id} is {row['state']}; rotate the active one, or create a new one"
@@ -102,16 +103,16 @@ def rotate(connection: Connection, actor: str, url_id: int) -> tuple[WebhookUrl,
 
 def revoke(connection: Connection, actor: str, url_id: int) -> WebhookUrl:
     """End an address at once; what ION sends there from now on is refused."""
-    url = get(connection, url_id)
-    if _row(connection, url_id)["state"] != "revoked":
+    row = _row(connection, url_id, to_change=True)
+    if row["state"] != "revoked":
         _set(connection, url_id, state="revoked", shared_secret=None)
-        audit.record(connection, actor, "webhook_url.revoke", _subject(url))
+        audit.record(connection, actor, "webhook_url.revoke", _subject(_url(row)))
     return get(connection, url_id)
 
 
-def get(connection: Connection, url_id: int) -> WebhookUrl:
-    """Read one address; raises NotFoundError."""
-    return _url(_row(connection, url_id))
+def get(connection: Connection, url_id: int, *, to_change: bool = False) -> WebhookUrl:
+    """Read one address; raises NotFoundError. Nobody else changes one `to_change` before the transaction ends."""
+    return _url(_row(connection, url_id, to_change=to_change))
 
 
 def list_(connection: Connection, integration_id: int) -> list[WebhookUrl]:
@@ -151,7 +152,7 @@ def set_receiver(
     shared_secret: str | None,
 ) -> WebhookUrl:
     """Remember which of ION's receivers posts here and, where it could be read, its shared secret."""
-    row = _row(connection, url_id)
+    row = _row(connection, url_id, to_change=True)
     values: dict[str, Any] = {"receiver_id": receiver_id}
     if shared_secret and (not row["shared_secret"] or secrets.open(row["shared_secret"]) != shared_secret):
         sealed = secrets.seal(shared_secret)
@@ -168,7 +169,7 @@ def set_wanted(
     connection: Connection, actor: str, url_id: int, wanted: list[tuple[str, str]] | None
 ) -> WebhookUrl:
     """Say which (resource, action) pairs are to be subscribed; None means all supported."""
-    if get(connection, url_id).wanted != wanted:
+    if get(connection, url_id, to_change=True).wanted != wanted:
         pairs = None if wanted is None else [list(pair) for pair in wanted]
         _set(connection, url_id, wanted=pairs, subscribed_at=None)
         audit.record(
@@ -208,8 +209,9 @@ def _set(connection: Connection, url_id: int, **values: Any) -> None:
     connection.execute(update(webhook_urls).where(webhook_urls.c.id == url_id).values(**values))
 
 
-def _row(connection: Connection, url_id: int) -> RowMapping:
-    row = connection.execute(select(webhook_urls).where(webhook_urls.c.id == url_id)).mappings().one_or_none()
+def _row(connection: Connection, url_id: int, *, to_change: bool = False) -> RowMapping:
+    query = select(webhook_urls).where(webhook_urls.c.id == url_id)
+    row = connection.execute(held(query, to_change=to_change)).mappings().one_or_none()
     if row is None:
         raise NotFoundError(f"There is no webhook URL {url_id}; `ultraviolet webhook list` shows all")
     return row

@@ -45,9 +45,9 @@ from sqlalchemy.types import UserDefinedType
 
 from ultraviolet.errors import InvalidError
 
-Turn = Literal["mirror", "duties", "migration", "partitions", "alerts", "search"]
+Turn = Literal["mirror", "duties", "migration", "partitions", "alerts", "search", "people"]
 """What is done by one at a time: a change of an integration's mirror, its duties, a change of the tables, telling people, its
-search index."""
+search index, a change of who may sign in."""
 
 WRITERS = 8
 """Threads of a process that write beside each other on PostgreSQL; deliveries have their own."""

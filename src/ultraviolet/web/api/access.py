@@ -104,7 +104,7 @@ async def edit_user(
     """Let a person do more or less from now on."""
 
     def write(connection: Connection) -> User:
-        found = access.find_user(connection, user)
+        found = access.find_user(connection, user, to_change=True)
         unchanged(if_match, found)
         return access.set_role(connection, caller.name, found.id, data.role)
 
@@ -118,7 +118,7 @@ async def remove_user(
     """Remove a person, by number or name, and sign them out everywhere."""
 
     def write(connection: Connection) -> None:
-        found = access.find_user(connection, user)
+        found = access.find_user(connection, user, to_change=True)
         unchanged(if_match, found)
         access.remove_user(connection, caller.name, found.id)
 
@@ -204,7 +204,7 @@ async def revoke_key(
     """End a key at once and for good."""
 
     def write(connection: Connection) -> ApiKey:
-        unchanged(if_match, access.get_key(connection, key_id))
+        unchanged(if_match, access.get_key(connection, key_id, to_change=True))
         return access.revoke_key(connection, caller.name, key_id)
 
     return await hub.store.write(write)

@@ -61,7 +61,7 @@ async def edit_integration(
     """Change what is given; the rest stays."""
 
     def write(connection: Connection) -> Integration:
-        found = integrations.find(connection, integration)
+        found = integrations.find_to_change(connection, integration)
         unchanged(if_match, found)
         return integrations.edit(connection, hub.secrets, caller.name, found.id, data)
 
@@ -80,7 +80,7 @@ async def remove_integration(
     """
 
     def which(connection: Connection) -> int:
-        found = integrations.find(connection, integration)
+        found = integrations.find_to_change(connection, integration)
         unchanged(if_match, found)
         return found.id
 

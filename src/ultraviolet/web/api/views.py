@@ -63,7 +63,7 @@ async def change_view(
     """Give one of your saved views another name and content."""
 
     def write(connection: Connection) -> SavedView:
-        unchanged(if_match, saved_views.get(connection, caller.name, view_id))
+        unchanged(if_match, saved_views.get(connection, caller.name, view_id, to_change=True))
         return saved_views.change(connection, caller.name, view_id, data.name, data.query)
 
     return await hub.store.write(write)
@@ -76,7 +76,7 @@ async def forget_view(
     """Drop one of your saved views."""
 
     def write(connection: Connection) -> None:
-        unchanged(if_match, saved_views.get(connection, caller.name, view_id))
+        unchanged(if_match, saved_views.get(connection, caller.name, view_id, to_change=True))
         saved_views.forget(connection, caller.name, view_id)
 
     await hub.store.write(write)

@@ -83,7 +83,7 @@ async def revoke_webhook_url(
     """End a URL at once."""
 
     def write(connection: Connection) -> WebhookUrl:
-        unchanged(if_match, webhook_urls.get(connection, url_id))
+        unchanged(if_match, webhook_urls.get(connection, url_id, to_change=True))
         return webhook_urls.revoke(connection, caller.name, url_id)
 
     ended = await hub.store.write(write)
