@@ -8,6 +8,8 @@ import pytest
 from sqlalchemy import select, update
 from tests.web.conftest import ADMIN_KEY
 
+from ultraviolet.hub import idempotency
+from ultraviolet.hub.idempotency import Answer, Asked
 from ultraviolet.mirror.tables import idempotency_keys
 
 
@@ -92,6 +94,15 @@ def test_two_at_the_same_time_are_done_once(edge: Any, monkeypatch: pytest.Monke
     assert (201, 409, 201) == (first.status_code, second.status_code, third.status_code)
     assert second.json()["type"].endswith("/under-way")
     assert first.json() == third.json()
+
+
+def test_a_last_sign_of_life_does_not_begin_it_again(edge: Any) -> None:
+    asked, answer = Asked("key:a", "k1", b"request"), Answer(201, b"{}")
+    store, secrets = edge.hub.store, edge.hub.secrets
+    store.write_now(lambda c: idempotency.begin(c, secrets, asked))
+    store.write_now(lambda c: idempotency.finish(c, secrets, asked, answer))
+    store.write_now(lambda c: idempotency.renew(c, asked))
+    assert answer == store.write_now(lambda c: idempotency.begin(c, secrets, asked))
 
 
 def test_what_a_dead_process_left_is_begun_again(edge: Any) -> None:

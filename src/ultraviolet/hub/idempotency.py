@@ -72,8 +72,9 @@ def begin(connection: Connection, secrets: Secrets, asked: Asked) -> Answer | No
 
 
 def renew(connection: Connection, asked: Asked) -> None:
-    """Say that it is still being done."""
-    connection.execute(update(idempotency_keys).where(*_is(asked)).values(alive_until=_in(_ALIVE)))
+    """Say that it is still being done; what is done stays done, whichever of the two is written first."""
+    doing = update(idempotency_keys).where(*_is(asked), idempotency_keys.c.alive_until.is_not(None))
+    connection.execute(doing.values(alive_until=_in(_ALIVE)))
 
 
 def finish(connection: Connection, secrets: Secrets, asked: Asked, answer: Answer | None) -> None:
