@@ -86,6 +86,13 @@ def test_a_url_is_shown_once(edge: Any, integration: dict[str, Any]) -> None:
     assert url.rsplit("/", 1)[1] not in str(listed)
 
 
+def test_nothing_is_fetched_while_an_integration_is_paused(edge: Any, integration: dict[str, Any]) -> None:
+    edge.api("POST", "/integrations/plant/pause")
+    refused = edge.api("POST", "/integrations/plant/fetches", {"mode": "full"})
+    assert (409, True) == (refused.status_code, "resume it" in refused.json()["detail"])
+    assert "fetch.start" not in [entry["action"] for entry in edge.get("/audit")["items"]]
+
+
 def test_a_fetch_begins(edge: Any, integration: dict[str, Any]) -> None:
     made = edge.api("POST", f"/integrations/{integration['id']}/fetches", {"mode": "full"}).json()
     assert (made["mode"], made["state"]) == ("full", "running")

@@ -289,12 +289,17 @@ class Hub:
     async def start_fetch(
         self, integration_id: int, mode: Mode, actor: str, *, accept_absence: bool = False
     ) -> int:
-        """Ask for a fetch; the controller does it. `accept_absence` lets it delete however many objects are gone."""
+        """Ask for a fetch; the controller does it. `accept_absence` lets it delete however many objects are gone.
+
+        Raises ConflictError while the integration is paused: nothing of its ION is read then.
+        """
 
         def ask(connection: Connection) -> int:
-            name = integrations.get(connection, integration_id).name
+            found = integrations.get(connection, integration_id)
+            if found.paused:
+                raise ConflictError(f"“{found.name}” is paused; resume it, then fetch.")
             audit.record(
-                connection, actor, "fetch.start", name, {"mode": mode, "accept_absence": accept_absence}
+                connection, actor, "fetch.start", found.name, {"mode": mode, "accept_absence": accept_absence}
             )
             return fetch.request(connection, integration_id, mode, actor, accept_absence=accept_absence)
 
