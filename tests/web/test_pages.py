@@ -62,6 +62,15 @@ def test_a_password_signs_in(signed_in: Any) -> None:
     assert "samesite=lax" in right.headers["set-cookie"].lower()
 
 
+def test_what_a_proxy_asks_of_people_is_no_key_of_the_hub(signed_in: Any) -> None:
+    proxied = {"authorization": "Basic YTpi"}
+    assert 200 == signed_in.send("GET", "/", headers=proxied).status_code
+    signed_in.client.cookies.clear()
+    assert 200 == signed_in.send("GET", "/sign-in", headers=proxied).status_code
+    assert 200 == signed_in.send("GET", "/livez", headers=proxied).status_code
+    assert 303 == signed_in.send("GET", "/", headers=proxied).status_code
+
+
 def test_signing_out(signed_in: Any) -> None:
     assert signed_in.submit("/sign-out").status_code == 303
     assert signed_in.send("GET", "/").status_code == 303

@@ -74,8 +74,8 @@ def known_caller(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller | Non
 
 async def _caller(connection: ASGIConnection[Any, Any, Any, Any], find: Find) -> Caller | None:
     scheme, _, key = connection.headers.get("authorization", "").partition(" ")
-    if scheme:
-        actor = await find("key", key.strip()) if scheme.lower() == "bearer" else None
+    if scheme.lower() == "bearer":  # another is for a proxy in front of the hub
+        actor = await find("key", key.strip())
         if actor is None:
             raise UnauthenticatedError(
                 "This API key is not valid here: it may be mistyped, revoked or expired."
