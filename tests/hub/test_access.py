@@ -65,6 +65,22 @@ def test_a_password_signs_in_and_ends_earlier_sessions(connection: Connection) -
     assert "correct horse" not in str(connection.execute(select(users)).mappings().all())
 
 
+def test_how_long_a_refusal_takes_tells_no_names(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a name that is not known one hash is looked at, as for a known one, and none is made."""
+    access.check_password(connection, "nobody", "wrong horse")
+    hashed: list[str] = []
+    monkeypatch.setattr(access.PasswordHasher, "hash", lambda _, password: hashed.append(password))
+    assert None is access.check_password(connection, "nobody", "wrong horse")
+    assert [] == hashed
+
+
+def test_a_user_is_not_called_by_a_number(connection: Connection) -> None:
+    with pytest.raises(InvalidError, match="just a number"):
+        access.create_user(connection, "setup", " 12 ", "admin")
+
+
 def test_users_are_unique_and_the_last_administrator_stays(connection: Connection) -> None:
     kim = access.create_user(connection, "setup", "Kim", "admin")
     lee = access.create_user(connection, "Kim", "Lee", "viewer")

@@ -5,6 +5,7 @@ Functions that look someone up only read; checking a password is slow on purpose
 """
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import Literal, cast
 
 import msgspec
@@ -95,6 +96,10 @@ def create_user(connection: Connection, actor: str, name: str, role: Role) -> Us
     """Add a person, who signs in by a one-time link until a password is set."""
     if not name.strip() or name.strip().startswith(KEY_PREFIX):
         raise InvalidError(f"A user needs a name, which does not begin with {KEY_PREFIX}", field="name")
+    if name.strip().isdecimal():
+        raise InvalidError(
+            "A name is not just a number, so that commands can tell names and numbers apart", field="name"
+        )
     row = (name.strip(), _role(role), times.now())
     if not insert_new(connection, "users", ("name", "role", "created_at"), ("name",), [row]):
         raise ConflictError(f"There is already a user named {name.strip()}")
@@ -208,14 +213,19 @@ def has_password(connection: Connection, user_id: int) -> bool:
 
 def check_password(connection: Connection, name: str, password: str) -> int | None:
     """Give the id of the user whose password this is; takes as long for unknown names as for known ones."""
-    row = _user_row(connection, users.c.name == name)
-    hasher = PasswordHasher()
+    row, nobodys = _user_row(connection, users.c.name == name), _nobodys_hash()
     hashed = row["password_hash"] if row and not row["issuer"] else None
     try:
-        hasher.verify(hashed or hasher.hash("nobody has this password"), password)
+        PasswordHasher().verify(hashed or nobodys, password)
     except (VerificationError, InvalidHashError):
         return None
     return cast("int", row["id"]) if row and hashed else None
+
+
+@lru_cache(1)
+def _nobodys_hash() -> str:
+    """Hash what is looked at for names that have no password; once, as that takes as long as looking."""
+    return PasswordHasher().hash("nobody has this password")
 
 
 def begin_session(
