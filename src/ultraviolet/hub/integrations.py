@@ -184,8 +184,8 @@ def running(connection: Connection) -> dict[int, str]:
     return {row.id: row.updated_at for row in connection.execute(query)}
 
 
-def list_page(connection: Connection, after: int = 0, limit: int = 100) -> list[Integration]:
-    """Read integrations in the order they were added."""
+def list_page(connection: Connection, after: int = 0, limit: int | None = None) -> list[Integration]:
+    """Read integrations in the order they were added, all or as many as `limit`."""
     query = select(integrations).where(integrations.c.id > after).order_by(integrations.c.id).limit(limit)
     return [_integration(row) for row in connection.execute(query).mappings()]
 

@@ -12,6 +12,7 @@ from ultraviolet.hub import findings, integrations, webhook_urls
 from ultraviolet.hub.choice import choosable
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import PRESETS, IntegrationChanges, NewIntegration
+from ultraviolet.web.api.paging import number, part
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
 from ultraviolet.web.pages.overview import trust
 from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm
@@ -19,22 +20,26 @@ from ultraviolet.web.pages.schedules import in_words, schedule
 from ultraviolet.web.problems import words
 from ultraviolet.web.reading import deliveries, fetches, freshness, verifications
 
+_SHOWN = 100
 _FIELDS = ("name", "api_url", "auth_url", "client_id", "client_secret")
 _EDITED = ("name", "api_url", "auth_url", "incremental_schedule", "full_schedule")
 
 
 @get("/integrations", guards=[at_least("viewer")], include_in_schema=False)
 async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
-    """List integrations."""
+    """List integrations in the order they were added."""
+    after = number(request.query_params.get("cursor")) or 0
 
-    def read(connection: Connection) -> list[dict[str, Any]]:
-        return [
+    def read(connection: Connection) -> dict[str, Any]:
+        page = part(integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id)
+        rows = [
             {"integration": one, "trust": trust(connection, hub, one), "full": in_words(one.full_schedule)}
             | {"incremental": in_words(one.incremental_schedule)}
-            for one in integrations.list_page(connection)
+            for one in page.items
         ]
+        return {"rows": rows, "next": page.next}
 
-    return render.page(request, "integrations.html", rows=await hub.store.read(read))
+    return render.page(request, "integrations.html", **await hub.store.read(read))
 
 
 @get("/integrations/new", guards=[at_least("admin")], include_in_schema=False)

@@ -1,7 +1,7 @@
 """Page: can the data be trusted now; what is wrong with an integration never looks healthy."""
 
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from litestar import Response, get
@@ -12,6 +12,7 @@ from ultraviolet.hub import integrations
 from ultraviolet.hub.freshness import Freshness, ResourceFreshness
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import Integration
+from ultraviolet.web.api.paging import number, part
 from ultraviolet.web.gate import AnyRequest, GivenHub, at_least
 from ultraviolet.web.pages.charts import Chart, Series, columns, curves, seconds
 from ultraviolet.web.pages.render import GivenRenderer
@@ -23,6 +24,7 @@ from ultraviolet.web.reading.freshness import Summary
 from ultraviolet.web.reading.objects import Counted
 
 _CAUSES = 12
+_SHOWN = 100
 Trust = Literal["paused", "failing", "reading", "unread", "stale", "silent", "catching_up", "ageing", "fresh"]
 _CATCHING_UP = 10.0
 """Seconds something may be stale before the sentence says so: an ordinary change takes less."""
@@ -53,11 +55,13 @@ class Card(msgspec.Struct, frozen=True):
 @get("/", guards=[at_least("viewer")], include_in_schema=False)
 async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """Show one card for each integration."""
+    after = number(request.query_params.get("cursor")) or 0
 
-    def read(connection: Connection) -> list[Card]:
-        return [_card(connection, hub, one) for one in integrations.list_page(connection)]
+    def read(connection: Connection) -> dict[str, Any]:
+        page = part(integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id)
+        return {"cards": [_card(connection, hub, one) for one in page.items], "next": page.next}
 
-    return render.page(request, "overview.html", cards=await hub.store.read(read))
+    return render.page(request, "overview.html", **await hub.store.read(read))
 
 
 def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:

@@ -13,11 +13,12 @@ from ultraviolet.hub import integrations, retention
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.hub.retention import KeepChanges, Retention
 from ultraviolet.mirror.removal import KINDS
+from ultraviolet.web.api.paging import number, part
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
 from ultraviolet.web.pages.render import GivenRenderer, confirm
 
 ADMIN = [at_least("admin")]
-_MOST = 50
+_SHOWN = 50
 _WORDS = {
     "events": "Events, with their raw bodies",
     "versions": "History of objects",
@@ -36,13 +37,15 @@ class Shown(msgspec.Struct, frozen=True):
 
 @get("/settings/retention", guards=ADMIN, include_in_schema=False)
 async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
-    """Show every integration."""
+    """Show integrations in the order they were added."""
+    after = number(request.query_params.get("cursor")) or 0
 
-    def read(connection: Connection) -> list[Shown]:
-        found = integrations.list_page(connection, limit=_MOST)
-        return [Shown(one, retention.of(connection, one.id)) for one in found]
+    def read(connection: Connection) -> dict[str, Any]:
+        page = part(integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id)
+        shown = [Shown(one, retention.of(connection, one.id)) for one in page.items]
+        return {"shown": shown, "next": page.next}
 
-    return render.page(request, "retention.html", shown=await hub.store.read(read), words=_WORDS)
+    return render.page(request, "retention.html", **await hub.store.read(read), words=_WORDS)
 
 
 @post("/settings/retention/{integration_id:int}", guards=ADMIN, include_in_schema=False)

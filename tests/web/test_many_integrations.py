@@ -1,0 +1,59 @@
+"""A hub with more integrations than a page shows leaves none of them out."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.web.conftest import NEW
+
+from ultraviolet import times
+from ultraviolet.hub import fetch, integrations
+from ultraviolet.hub.integrations import NewIntegration
+from ultraviolet.mirror.apply import apply
+from ultraviolet.mirror.observation import Observation, Origin
+
+_MANY = 101
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'hub.db'}"
+
+
+@pytest.fixture
+def last(signed_in: Any) -> str:
+    """The name of the last of many integrations, which has an object and a fetch."""
+    hub = signed_in.hub
+    now = times.now()
+    seen = Observation("parts", "77", "full", {"id": 77}, now, Origin("fetch", "1"), read_started_at=now)
+
+    def fill(connection: Any) -> str:
+        for n in range(_MANY):
+            new = NewIntegration(**{**NEW, "name": f"plant-{n}"})
+            made = integrations.create(connection, hub.secrets, "test", new)
+        apply(connection, hub.catalog, made.id, [seen], [])
+        fetch.request(connection, made.id, "full", "test")
+        return made.name
+
+    return hub.store.write_now(fill)
+
+
+@pytest.mark.parametrize("path", ["/search?q=77", "/fetches", "/verifications", "/events", "/webhooks"])
+def test_one_beyond_a_page_is_named(signed_in: Any, last: str, path: str) -> None:
+    page = signed_in.send("GET", path)
+    assert (200, True) == (page.status_code, last in page.text)
+
+
+@pytest.mark.parametrize("path", ["/", "/integrations", "/settings/retention"])
+def test_what_is_beyond_a_page_is_on_the_next(signed_in: Any, last: str, path: str) -> None:
+    pages = [signed_in.send("GET", path).text]
+    while following := re.search(r'href="(\?[^"]*cursor=[^"]*)">Next page', pages[-1]):
+        pages.append(signed_in.send("GET", path + following[1]).text)
+    assert last not in pages[0]
+    assert f"plant-{_MANY - 2}" not in pages[-1]
+    assert last in pages[-1]
+
+
+def test_the_status_tells_of_all(edge: Any, last: str) -> None:
+    assert _MANY == len(edge.get("/status")["integrations"])
