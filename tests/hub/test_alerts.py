@@ -19,7 +19,7 @@ from ultraviolet.errors import ConflictError, InvalidError
 from ultraviolet.hub import findings, integrations
 from ultraviolet.hub.alerts import alarm, destinations, state
 from ultraviolet.hub.alerts.alarm import Alarm
-from ultraviolet.hub.alerts.needs import of_disk
+from ultraviolet.hub.alerts.needs import Need, of_disk
 from ultraviolet.hub.findings import Found
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import NewIntegration
@@ -31,6 +31,8 @@ from ultraviolet.times import present, text
 
 REFUSED = Found("credentials", "API key", "ION refuses the API key", "Make a new one")
 GONE = Found("receiver", "deleted", "Receiver 7 was deleted in ION", "Run set-up again")
+
+_LONG = timedelta(days=1)
 
 
 class Watched(Door):
@@ -106,6 +108,34 @@ def test_a_finding_is_told_once_and_once_more_when_it_is_over(door: Watched, sin
     for headers, body in sink.posts:
         assert Webhook(secret).verify(body, headers) == msgspec.json.decode(body)
     assert len({headers["webhook-id"] for headers, _ in sink.posts}) == 2
+
+
+def test_a_pause_is_no_end_of_what_was_told(door: Watched, sink: Sink) -> None:
+    store, id_ = door.hub.store, door.integration_id
+    door.add("webhook", sink.url)
+    door.find(REFUSED)
+    door.look()
+    store.write_now(lambda c: integrations.pause(c, "ada", id_))
+    for _ in range(3):
+        door.look()
+    assert ["alert.opened"] == [one["type"] for one in sink.messages()]
+
+    store.write_now(lambda c: integrations.resume(c, "ada", id_))
+    door.find()
+    for _ in range(3):
+        door.look()
+    assert ["alert.opened", "alert.fixed"] == [one["type"] for one in sink.messages()]
+
+
+def test_while_somebody_has_paused_it_nothing_is_told(door: Watched, sink: Sink) -> None:
+    store, id_ = door.hub.store, door.integration_id
+    door.find(REFUSED)
+    door.add("webhook", sink.url)
+    store.write_now(lambda c: state.keep(c, {id_}, [Need(id_, "credentials", "says", "next")], _LONG))
+    store.write_now(lambda c: integrations.pause(c, "ada", id_))
+    for _ in range(3):
+        door.look()
+    assert [] == sink.messages()
 
 
 def test_what_passes_by_itself_is_never_told(tmp_path: Path, store_url: str, sink: Sink) -> None:

@@ -90,11 +90,10 @@ class Alarm:
         """Judge the next integrations, where no process has in the meantime, and note what is to be told."""
         if not await self._hub.store.read(self._is_due):
             return
-        looked_at, found = await self._hub.store.read(self._needs)
+        looked_at, found, last = await self._hub.store.read(self._needs)
 
         def write(connection: Connection) -> None:
             state.keep(connection, looked_at, found, self._settle)
-            last = max((id_ for id_ in looked_at if id_ is not None), default=0)
             connection.execute(_PUT, {"name": _LOOKED, "value": f"{now()} {last}"})
 
         await self._hub.store.write(write)
@@ -140,15 +139,20 @@ class Alarm:
         moment, _, last = (found or "").partition(" ")
         return moment or None, int(last or 0)
 
-    def _needs(self, connection: Connection) -> tuple[set[int | None], list[Need]]:
+    def _needs(self, connection: Connection) -> tuple[set[int | None], list[Need], int]:
+        """Look at the next integrations; a paused one tells nothing, so that what stood there is not over.
+
+        Gives what was looked at (None: the hub itself), what it needs, and which integration was the last.
+        """
         last = self._looked(connection)[1]
         chosen = integrations.list_page(connection, last, _AT_ONCE)
         if not chosen and last:
             chosen = integrations.list_page(connection, 0, _AT_ONCE)
         found = needs.of_disk(shutil.disk_usage(self._hub.settings.data).free, room.needed(connection))
-        for one in chosen:
+        running = [one for one in chosen if not one.paused]
+        for one in running:
             found += needs.of_integration(connection, self._hub.freshness(connection, one))
-        return {None, *(one.id for one in chosen)}, found
+        return {None, *(one.id for one in running)}, found, chosen[-1].id if chosen else 0
 
 
 async def test(hub: Hub, destination_id: int) -> Destination:

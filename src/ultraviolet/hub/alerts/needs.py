@@ -44,9 +44,7 @@ class Need(msgspec.Struct, frozen=True):
 
 
 def of_integration(connection: Connection, freshness: Freshness) -> list[Need]:
-    """Give what an integration needs a person for."""
-    if freshness.state == "paused":
-        return []
+    """Give what an integration that is not paused needs a person for."""
     by_topic: defaultdict[Topic, list[Cause]] = defaultdict(list)
     for cause in freshness.causes:
         topic = _TOPICS.get(cause.kind)

@@ -31,7 +31,8 @@ _TELL_OPENED = text(
     """INSERT INTO alert_notices (alert_id, destination_id, what, attempts, next_attempt_at)
     SELECT a.id, d.id, 'opened', 0, :now FROM alerts AS a CROSS JOIN alert_destinations AS d
     WHERE a.fixed_at IS NULL AND a.gone_since IS NULL AND a.opened_at <= :settled AND NOT EXISTS
-      (SELECT 1 FROM alert_notices AS n WHERE n.alert_id = a.id AND n.destination_id = d.id)"""
+      (SELECT 1 FROM alert_notices AS n WHERE n.alert_id = a.id AND n.destination_id = d.id) AND NOT EXISTS
+      (SELECT 1 FROM integrations AS i WHERE i.id = a.integration_id AND i.paused)"""
 )
 _FORGET_UNTOLD = text(
     """DELETE FROM alert_notices WHERE what = 'opened' AND sent_at IS NULL
