@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, select
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub import integrations
 from ultraviolet.hub.connection_test import TestResult
-from ultraviolet.hub.integrations import IntegrationChanges, NewIntegration
+from ultraviolet.hub.integrations import Integration, IntegrationChanges, NewIntegration
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.ion import catalog
 from ultraviolet.ion.client import graphql_url
@@ -51,6 +51,11 @@ def test_what_was_entered_is_completed_and_kept_without_its_secret(connection: C
         ({"client_secret": ""}, "client_secret is empty"),
         ({"api_url": "no address"}, "is not an address"),
         ({"auth_url": ""}, "is not an address"),
+        ({"api_url": "https://svc:hunter2@ion.example.com"}, "api_url: .* name or password in it"),
+        ({"auth_url": "svc@ion.example.com"}, "auth_url: .* name or password in it"),
+        ({"api_url": "javascript://127.0.0.1/%0aalert(1)"}, "not an http address"),
+        ({"auth_url": "ftp://ion.example.com"}, "not an http address"),
+        ({"api_url": "https://ion.example.com:port"}, "The address is none"),
         ({"full_schedule": "daily"}, "is not a schedule"),
         ({"requests_per_second": 0}, "between 1 and"),
     ],
@@ -82,6 +87,24 @@ def test_an_edit_changes_what_is_given(connection: Connection) -> None:
     assert integrations.credentials(connection, SECRETS, made.id).client_secret == "client-secret"
     integrations.edit(connection, SECRETS, "kim", made.id, IntegrationChanges(client_secret="another"))
     assert integrations.credentials(connection, SECRETS, made.id).client_secret == "another"
+
+
+@pytest.mark.parametrize("name", ["api_url", "auth_url"])
+def test_the_secret_is_sent_nowhere_else_by_whoever_does_not_know_it(
+    connection: Connection, name: str
+) -> None:
+    made = create(connection)
+
+    def edit(**changes: str) -> Integration:
+        return integrations.edit(connection, SECRETS, "kim", made.id, IntegrationChanges(**changes))
+
+    for elsewhere in ("https://elsewhere.example.com", f"{getattr(made, name)}:8443"):
+        with pytest.raises(InvalidError, match="client_secret again"):
+            edit(**{name: elsewhere})
+    assert getattr(made, name) == getattr(integrations.get(connection, made.id), name)
+    assert getattr(edit(**{name: f"{getattr(made, name)}/base"}), name).endswith("/base")
+    moved = edit(**{name: "https://elsewhere.example.com", "client_secret": "client-secret"})
+    assert "https://elsewhere.example.com" == getattr(moved, name)
 
 
 def test_pause_and_resume_are_remembered_and_audited_once(connection: Connection) -> None:

@@ -105,6 +105,14 @@ def test_a_hub_for_others_does_not_reach_into_its_own_machine(signed_in: Any) ->
     assert "127.0.0.1 is not a public address" in signed_in.send("GET", "/integrations/1").text
 
 
+def test_another_host_is_led_to_with_the_secret_only(signed_in: Any, integration: dict[str, Any]) -> None:
+    refused = signed_in.submit("/integrations/1", auth_url="https://elsewhere.example.com", client_secret="")
+    assert (422, True) == (refused.status_code, "client_secret again" in refused.text)
+    given = {"auth_url": "https://elsewhere.example.com", "client_secret": "secret-of-ion"}
+    assert 303 == signed_in.submit("/integrations/1", **given).status_code
+    assert "https://elsewhere.example.com" == signed_in.get("/integrations/1")["auth_url"]
+
+
 def test_resources_are_chosen_on_the_page(
     signed_in: Any, integration: dict[str, Any], keep: Callable[..., None]
 ) -> None:

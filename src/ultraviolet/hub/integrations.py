@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -15,11 +16,12 @@ from ultraviolet.hub import audit, choice
 from ultraviolet.hub.connection_test import TestResult, examine
 from ultraviolet.hub.holding import held, taking_name
 from ultraviolet.hub.secrets import Secrets
+from ultraviolet.hub.targets import RefusedTargetError, scheme_and_host
 from ultraviolet.ion.budget import Budget
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.client import IonClient, graphql_url
+from ultraviolet.ion.client import IonClient
 from ultraviolet.ion.documents import Offered
-from ultraviolet.ion.sign_in import token_urls, with_scheme
+from ultraviolet.ion.sign_in import with_scheme
 from ultraviolet.mirror.store import Store
 from ultraviolet.mirror.tables import alerts, integrations, webhook_urls
 from ultraviolet.near_misses import did_you_mean
@@ -28,6 +30,7 @@ INCREMENTAL_SCHEDULE = "*/5 * * * *"
 FULL_SCHEDULE = "0 3 * * *"
 REQUESTS_PER_SECOND = 20
 _MOST_REQUESTS = 1000
+_ADDRESSES = ("api_url", "auth_url")
 
 
 class Preset(msgspec.Struct, frozen=True):
@@ -193,12 +196,22 @@ def list_page(connection: Connection, after: int = 0, limit: int | None = None) 
 def edit(
     connection: Connection, secrets: Secrets, actor: str, integration_id: int, changes: IntegrationChanges
 ) -> Integration:
-    """Change what is given; what was tested with other credentials or addresses counts as untested."""
+    """Change what is given; what was tested with other credentials or addresses counts as untested.
+
+    Whoever leads the hub to another host has to know the secret, as it, or what it is traded for, is sent there.
+    """
     given = {
         name: value for name, value in msgspec.structs.asdict(changes).items() if value is not msgspec.UNSET
     }
     before = _row(connection, integration_id, to_change=True)
     values = _checked({**{name: before[name] for name in NewIntegration.__struct_fields__}, **given})
+    if "client_secret" not in given and any(
+        _leads_elsewhere(before[name], values[name]) for name in _ADDRESSES
+    ):
+        raise InvalidError(
+            "With an address of another host, give client_secret again: it would be sent there",
+            field="client_secret",
+        )
     if "client_secret" in given:
         values["client_secret"] = secrets.seal(values["client_secret"])
     if given.keys() & {"api_url", "auth_url", "client_id", "client_secret"}:
@@ -352,10 +365,8 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
         raise InvalidError(
             "A name is not just a number, so that commands can tell names and numbers apart", field="name"
         )
-    graphql_url(values["api_url"])
-    token_urls(values["auth_url"])
-    for name in ("api_url", "auth_url"):
-        values[name] = with_scheme(values[name])
+    for name in _ADDRESSES:
+        values[name] = _address(name, values[name])
     for name in ("incremental_schedule", "full_schedule"):
         _check_schedule(values[name])
     if not 1 <= cast("int", values["requests_per_second"]) <= _MOST_REQUESTS:
@@ -364,6 +375,19 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
         )
     values["resources"] = choice.checked(values["resources"])
     return values
+
+
+def _address(name: str, typed: str) -> str:
+    address = with_scheme(typed)
+    try:
+        scheme_and_host(address)
+    except RefusedTargetError as error:
+        raise InvalidError(f"{name}: {error}", field=name) from error
+    return address
+
+
+def _leads_elsewhere(before: str, now: str) -> bool:
+    return urlsplit(before)[:2] != urlsplit(now)[:2]
 
 
 def _check_schedule(schedule: str) -> None:

@@ -27,6 +27,20 @@ class RefusedTargetError(aiohttp.ClientError, OSError):
     """The hub may not send requests there."""
 
 
+def scheme_and_host(url: str) -> tuple[str, str]:
+    """Read an address; raises RefusedTargetError for one that is not of the web, or tells a name or password."""
+    try:
+        parts = urlsplit(url)
+        host, _ = (parts.hostname or "").casefold(), parts.port
+    except ValueError as error:
+        raise RefusedTargetError(f"The address is none: {error}") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise RefusedTargetError(f"{parts.scheme}://… is not an http address with a host")
+    if parts.username is not None or parts.password is not None:
+        raise RefusedTargetError(f"The address of {host} has a name or password in it; leave them out")
+    return parts.scheme, host
+
+
 class Targets:
     """Tells where requests may go: to public addresses over https, and to what is listed, also over http."""
 
@@ -44,16 +58,11 @@ class Targets:
 
     def check(self, url: str) -> None:
         """Raise RefusedTargetError for an address whose text alone says that nothing may go there."""
-        parts = urlsplit(url)
-        host = (parts.hostname or "").casefold()
-        if parts.scheme not in ("http", "https") or not host:
-            raise RefusedTargetError(f"{parts.scheme}://… is not an http address with a host")
-        if parts.username or parts.password:
-            raise RefusedTargetError(f"The address of {host} has a name or password in it; leave them out")
+        scheme, host = scheme_and_host(url)
         literal = _literal(host)
         if literal is not None and not self.admits(literal):
             raise RefusedTargetError(_why(host))
-        if parts.scheme == "http" and not (host in self._names or (literal and self._lists(literal))):
+        if scheme == "http" and not (host in self._names or (literal and self._lists(literal))):
             raise RefusedTargetError(
                 f"http://{host} is not encrypted: use https, or list {host} in ULTRAVIOLET_ALLOWED_TARGETS"
             )

@@ -105,6 +105,8 @@ async def edit(
     budget = str(sent.get("requests_per_second", ""))
     if budget.isdecimal():
         given["requests_per_second"] = int(budget)
+    if secret := str(sent.get("client_secret", "")):
+        given["client_secret"] = secret
     changes = IntegrationChanges(**given)
     return await _change(request, hub, render, caller.name, integration_id, changes)
 
