@@ -65,3 +65,13 @@ def test_guessing_a_password_is_slowed_down(signed_in: Any) -> None:
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "20")
     assert "Too many tries" in refused.text
     assert sign_in(signed_in, "bob", "wrong horse").status_code == 401, "another name waits for nobody"
+
+
+def test_the_present_password_is_not_guessed_faster_than_at_the_sign_in(signed_in: Any) -> None:
+    signed_in.submit("/account/password", password="correct horse")
+    sign_in(signed_in, "ada", "correct horse")
+    guess = {"now": "wrong horse", "password": "battery staple"}
+    answers = [signed_in.submit("/account/password", **guess) for _ in range(6)]
+    assert [422] * 5 + [429] == [answer.status_code for answer in answers]
+    assert ("20", True) == (answers[-1].headers["retry-after"], "Too many tries" in answers[-1].text)
+    assert 429 == sign_in(signed_in, "ada", "correct horse").status_code

@@ -178,6 +178,19 @@ def test_what_cannot_be_undone_asks_for_the_name(signed_in: Any, integration: di
     assert signed_in.send("GET", "/integrations/1").status_code == 404
 
 
+def test_nobody_is_led_to_another_site(signed_in: Any) -> None:
+    token = re.search(r'name="csrf" value="(\w+)"', signed_in.send("GET", "/").text)
+    assert token
+    for page, back in (("//evil.example/x", "/"), ("/objects/parts", "/objects/parts")):
+        from_there = {"referer": f"http://hub.test{page}"}
+        sent = {"csrf": token[1], "theme": "dark"}
+        led = signed_in.send("POST", "/theme", data=sent, headers=from_there)
+        assert back == led.headers["location"]
+        refused = signed_in.send("POST", "/theme", data={**sent, "theme": "pink"}, headers=from_there)
+        assert f'href="{back}"' in refused.text
+        assert 'href="//' not in refused.text
+
+
 def test_the_chosen_scheme_is_kept(signed_in: Any) -> None:
     assert "data-theme=" not in signed_in.send("GET", "/").text
     assert signed_in.submit("/theme", theme="dark").status_code == 303

@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 
 from litestar.di import NamedDependency
 
+from ultraviolet.errors import UltravioletError
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -19,6 +21,15 @@ _NAMES_OF_A_SOURCE = (20, 1 / 3)
 _NAME_FROM_A_SOURCE = (5, 1 / 20)
 _NAME = (100, 1 / 10)
 """Failed sign-ins in a row, and how many more a second: of a source, of a name from one, of a name from anywhere."""
+
+
+class TooManyTriesError(UltravioletError):
+    """Too many tries that failed. Wait a little before the next one."""
+
+    kind = "too-many-tries"
+    status = 429
+    exit_code = 6
+    headers = {"Retry-After": "20"}  # noqa: RUF012  as the parent has it
 
 
 class Allowance:

@@ -1,11 +1,12 @@
 """The pages: what people see, rendered on the server and kept live by one stream of changes."""
 
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from litestar import Response, Router
 from litestar.di import Provide
 from litestar.response import Redirect
 
+from ultraviolet.errors import UltravioletError
 from ultraviolet.web.gate import AnyRequest
 from ultraviolet.web.guard import SignInGuard
 from ultraviolet.web.pages import (
@@ -67,11 +68,12 @@ def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         wanted = f"?{urlencode({'next_page': here})}" if request.method == "GET" and here != "/" else ""
         return Redirect(f"/sign-in{wanted}", status_code=303)
-    came_from = urlsplit(request.headers.get("referer", ""))
-    back = came_from.path if came_from.netloc == request.url.netloc and request.method == "POST" else ""
+    back = shell.came_from(request) if request.method == "POST" else ""
     page = render.page(
         request, "error.html", status=problem.status, problem=problem, advice=advice(problem), back=back
     )
+    if isinstance(error, UltravioletError):
+        page.headers.update(error.headers)
     if problem.status == 503:  # noqa: PLR2004
         page.headers["Retry-After"] = "5"
         if request.method == "GET":

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import structlog
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
@@ -11,7 +12,11 @@ from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.hub import access, provider_people, sessions
 from ultraviolet.hub.access import User
 from ultraviolet.web.gate import COOKIE, AnyRequest, GivenHub, at_least
+from ultraviolet.web.guard import GivenSignInGuard, TooManyTriesError
 from ultraviolet.web.pages.render import GivenRenderer
+from ultraviolet.web.pages.sign_in import place_of
+
+log = structlog.get_logger()
 
 VIEWER, ADMIN = [at_least("viewer")], [at_least("admin")]
 
@@ -55,18 +60,23 @@ async def end_others(request: AnyRequest, hub: GivenHub) -> Redirect:
 
 
 @post("/account/password", guards=VIEWER, include_in_schema=False)
-async def set_password(request: AnyRequest, hub: GivenHub) -> Redirect:
-    """Set one's own password; who has one already repeats it. All sessions end, this one too."""
+async def set_password(request: AnyRequest, hub: GivenHub, sign_ins: GivenSignInGuard) -> Redirect:
+    """Set one's own password; who has one already repeats it, as often as at the sign-in. All sessions end, this one too."""
     sent = await request.form()
     now, wanted = str(sent.get("now", "")), str(sent.get("password", ""))
+    user, _ = await hub.store.read(lambda c: _own(c, request))
+    source = place_of(request, sign_ins).source
+    if not sign_ins.may_try(source, user.name):
+        raise TooManyTriesError
 
-    def read(connection: Connection) -> User:
-        user, _ = _own(connection, request)
-        if access.has_password(connection, user.id) and not access.check_password(connection, user.name, now):
-            raise InvalidError("The present password is another one; it was not changed.")
-        return user
+    def is_right(connection: Connection) -> bool:
+        held = access.has_password(connection, user.id)
+        return not held or access.check_password(connection, user.name, now) == user.id
 
-    user = await hub.store.read(read)
+    if not await hub.store.read(is_right):
+        sign_ins.failed(source, user.name)
+        log.warning("sign_in.refused", source=source, way="password")
+        raise InvalidError("The present password is another one; it was not changed.")
     await hub.store.write(lambda c: access.set_password(c, user.name, user.id, wanted))
     return Redirect("/sign-in", status_code=303)
 

@@ -1,4 +1,4 @@
-"""The shell around all pages: the switch between light and dark."""
+"""The shell around all pages: the switch between light and dark, and where somebody may be led to."""
 
 from urllib.parse import urlsplit
 
@@ -17,10 +17,20 @@ async def choose_theme(request: AnyRequest) -> Redirect:
     chosen = str((await request.form()).get("theme", ""))
     if chosen not in THEMES:
         raise InvalidError("Choose light or dark.")
-    came_from = urlsplit(request.headers.get("referer", ""))
-    goal = came_from.path if came_from.netloc == request.url.netloc else "/"
     kept = Cookie(key=THEME_COOKIE, value=chosen, path="/", max_age=31_536_000, samesite="lax", httponly=True)
-    return Redirect(goal or "/", status_code=303, cookies=[kept])
+    return Redirect(came_from(request) or "/", status_code=303, cookies=[kept])
+
+
+def inside(goal: str) -> str:
+    """Keep to this site: only a path of it may be where someone is led to."""
+    path = goal.startswith("/") and not goal.startswith("//") and "\\" not in goal and goal.isprintable()
+    return goal if path else "/"
+
+
+def came_from(request: AnyRequest) -> str:
+    """Give the path of the page somebody comes from, where it is one of this site."""
+    page = urlsplit(request.headers.get("referer", ""))
+    return inside(page.path) if page.netloc == request.url.netloc else ""
 
 
 HANDLERS = [choose_theme]

@@ -9,10 +9,10 @@ from ultraviolet.hub import access
 from ultraviolet.hub.access import Place
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.gate import COOKIE, AnyRequest, GivenHub, is_secure, session_cookie
-from ultraviolet.web.guard import GivenSignInGuard, SignInGuard
+from ultraviolet.web.guard import GivenSignInGuard, SignInGuard, TooManyTriesError
 from ultraviolet.web.pages.render import GivenRenderer, Renderer
-
-_WAIT_SECONDS = "20"
+from ultraviolet.web.pages.shell import inside
+from ultraviolet.web.problems import words
 
 log = structlog.get_logger()
 
@@ -87,7 +87,7 @@ def sign_in_page(
 ) -> Response[str]:
     """Ask who it is, and say what went wrong before."""
     provider = hub.settings.oidc_name if hub.provider else ""
-    given = {"next": _inside(goal), "failed": failed, "provider": provider}
+    given = {"next": inside(goal), "failed": failed, "provider": provider}
     return render.page(request, "sign_in.html", status=status, **given)
 
 
@@ -104,20 +104,13 @@ async def signed_in(request: AnyRequest, hub: Hub, session: str, goal: str) -> R
     if before:
         await hub.store.write(lambda c: access.sign_out(c, before))
     cookie = session_cookie(session, secure=is_secure(request, hub.public_url))
-    return Redirect(_inside(goal), status_code=303, cookies=[cookie])
+    return Redirect(inside(goal), status_code=303, cookies=[cookie])
 
 
 def _too_often(request: AnyRequest, hub: Hub, render: Renderer, goal: str) -> Response[str]:
-    failed = "Too many tries that failed. Wait a little before the next one."
-    page = sign_in_page(request, hub, render, failed, 429, goal)
-    page.headers["Retry-After"] = _WAIT_SECONDS
+    page = sign_in_page(request, hub, render, words(TooManyTriesError()), TooManyTriesError.status, goal)
+    page.headers.update(TooManyTriesError.headers)
     return page
-
-
-def _inside(goal: str) -> str:
-    """Keep to this site: only a path may be where someone goes after signing in."""
-    inside = goal.startswith("/") and not goal.startswith("//") and "\\" not in goal and goal.isprintable()
-    return goal if inside else "/"
 
 
 HANDLERS = [form, sign_in, link, redeem, sign_out]
