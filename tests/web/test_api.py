@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from ultraviolet.hub import findings
+from ultraviolet.hub.findings import Found
+
 
 def test_openapi_describes_every_route(edge: Any) -> None:
     described = edge.send("GET", "/api/openapi.json").json()
@@ -91,6 +94,23 @@ def test_nothing_is_fetched_while_an_integration_is_paused(edge: Any, integratio
     refused = edge.api("POST", "/integrations/plant/fetches", {"mode": "full"})
     assert (409, True) == (refused.status_code, "resume it" in refused.json()["detail"])
     assert "fetch.start" not in [entry["action"] for entry in edge.get("/audit")["items"]]
+
+
+def test_findings_are_listed_page_by_page(edge: Any, integration: dict[str, Any]) -> None:
+    def find(*subjects: int) -> None:
+        found = [Found("gap", str(n), "says", "next") for n in subjects]
+        edge.hub.store.write_now(lambda c: findings.keep(c, integration["id"], ["gap"], found))
+
+    find(1, 2, 3, 4, 5)
+    find(1, 2, 3)
+    page, seen = edge.get("/integrations/plant/findings?limit=2"), []
+    while True:
+        seen += [one["subject"] for one in page["items"]]
+        if page["next"] is None:
+            break
+        page = edge.get(f"/integrations/plant/findings?limit=2&cursor={page['next']}")
+    assert ["3", "2", "1", "5", "4"] == seen
+    assert 422 == edge.api("GET", "/integrations/plant/findings?cursor=bm9uZQ").status_code
 
 
 def test_a_fetch_begins(edge: Any, integration: dict[str, Any]) -> None:

@@ -4,10 +4,13 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, and_, insert, or_, select, update
 
+from ultraviolet.errors import InvalidError
 from ultraviolet.mirror.tables import findings
 from ultraviolet.times import now
+
+_OVER = "over "
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -61,13 +64,31 @@ def keep(
     return fresh
 
 
+def place(finding: Finding) -> str:
+    """Say where in the list a finding is."""
+    return f"{_OVER if finding.resolved_at else ''}{finding.id}"
+
+
 def recent(
-    connection: Connection, integration_id: int, limit: int, *, standing: bool = False
+    connection: Connection,
+    integration_id: int,
+    limit: int,
+    *,
+    standing: bool = False,
+    after: str | None = None,
 ) -> list[Finding]:
-    """Read findings, those that stand first, then the newest."""
+    """Read findings, those that stand first, then the newest; `after` is the `place` of the last that is known."""
     table = findings.c
     query = select(findings).where(table.integration_id == integration_id)
     if standing:
         query = query.where(table.resolved_at.is_(None))
+    if after is not None:
+        over, id_ = after.startswith(_OVER), after.removeprefix(_OVER)
+        if not id_.isdecimal():
+            raise InvalidError("This cursor belongs to another list; begin anew without one.", field="cursor")
+        further = and_(
+            table.resolved_at.is_not(None) if over else table.resolved_at.is_(None), table.id < int(id_)
+        )
+        query = query.where(further if over else or_(further, table.resolved_at.is_not(None)))
     ordered = query.order_by(table.resolved_at.is_not(None), table.id.desc()).limit(limit)
     return [Finding(**row) for row in connection.execute(ordered).mappings()]
