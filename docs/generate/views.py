@@ -12,8 +12,9 @@ A view for each resource the hub mirrors, in the hub's database: a row for each 
 each field under ION's own column name. [SQL and exports](../how-to/sql-and-exports.md) says how to ask them. Inside the
 database the same list is the table `view_columns`, on PostgreSQL also the comments of the columns.
 
-Ids are text. On SQLite, types are those SQLite has: times are RFC 3339 text, booleans 0 and 1, lists and structures JSON
-text. On PostgreSQL they are `bigint`, `double precision`, `boolean`, `text`, `timestamptz` and `json`.
+Ids are text. On SQLite, types are those SQLite has: times are RFC 3339 text, booleans 0 and 1, `json` is text. On
+PostgreSQL they are `bigint`, `double precision`, `boolean`, `text`, `timestamptz` and `json`. What is `json` may be of any
+kind, and a text there stands in quotes: `value ->> '$'` takes them away on SQLite, `value #>> '{}'` on PostgreSQL.
 
 Every view begins and ends with the same columns, which are not repeated below:
 """

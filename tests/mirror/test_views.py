@@ -58,6 +58,16 @@ def test_columns_have_the_types_of_their_fields(viewed: Connection, catalog: Cat
     assert attributes == json.loads(kept)
 
 
+@pytest.mark.parametrize("value", ["plain text", "[TBD] ask", "", "3.5", 3.5, True, ["a"]])
+def test_a_value_of_any_kind_is_json(viewed: Connection, catalog: Catalog, value: Any) -> None:
+    keep(viewed, catalog, "datagrid_values", "1", value=value)
+    keep(viewed, catalog, "datagrid_values", "2", value=None)
+
+    ((given,), none) = ask(viewed, "SELECT value FROM ion_datagrid_values ORDER BY id")
+    assert value == json.loads(given)
+    assert (None,) == none
+
+
 def test_links_join_views(viewed: Connection, catalog: Catalog) -> None:
     keep(viewed, catalog, "suppliers", "7", name="Acme")
     keep(viewed, catalog, "purchase_orders", "5", supplierId=7)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -43,9 +44,9 @@ def parts(edge: Edge, integration: dict[str, Any], monkeypatch: pytest.MonkeyPat
     return edge
 
 
-def exported(edge: Edge, as_format: str) -> bytes:
-    answer = edge.api("GET", f"/exports/parts?format={as_format}")
-    assert (200, f'attachment; filename="parts.{as_format}"') == (
+def exported(edge: Edge, as_format: str, resource: str = "parts") -> bytes:
+    answer = edge.api("GET", f"/exports/{resource}?format={as_format}")
+    assert (200, f'attachment; filename="{resource}.{as_format}"') == (
         answer.status_code,
         answer.headers["content-disposition"],
     )
@@ -72,6 +73,36 @@ def test_parquet_is_typed(parts: Edge) -> None:
     assert NUMBER == table.num_rows
     assert "timestamp[us, tz=UTC]" == str(table.schema.field("_created").type)
     assert AT == table.column("_created")[0].as_py().isoformat(timespec="microseconds")
+
+
+VALUES = ["plain text", "[TBD] ask", "", "3.5", 3.5, True, ["a"], None]
+
+
+@pytest.fixture
+def values(edge: Edge, keep: Callable[..., None]) -> Edge:
+    """A mirror with values of every kind that one field may have."""
+    keep("datagrid_values", *({"id": n, "value": value} for n, value in enumerate(VALUES, start=1)))
+    return edge
+
+
+def test_json_lines_keep_the_kind_of_a_value(values: Edge) -> None:
+    lines = exported(values, "jsonl", "datagrid_values").splitlines()
+
+    assert VALUES == [json.loads(line)["value"] for line in lines]
+
+
+def test_csv_writes_a_text_as_it_is(values: Edge) -> None:
+    rows = csv.DictReader(io.StringIO(exported(values, "csv", "datagrid_values").decode()))
+
+    assert ["plain text", "[TBD] ask", "", "3.5", "3.5", "true", '["a"]', ""] == [
+        row["value"] for row in rows
+    ]
+
+
+def test_parquet_has_values_as_json(values: Edge) -> None:
+    table = parquet.read_table(io.BytesIO(exported(values, "parquet", "datagrid_values")))
+
+    assert VALUES == [None if v is None else json.loads(v) for v in table.column("value").to_pylist()]
 
 
 def test_an_unknown_resource_is_refused(edge: Edge, integration: dict[str, Any]) -> None:

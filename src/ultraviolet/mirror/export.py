@@ -68,7 +68,7 @@ def writer(format_: Format, columns: Iterable[tuple[str, str]]) -> Writer:
     """Make what writes rows of these columns; raises NoParquetError."""
     named = tuple(columns)
     if format_ == "csv":
-        return _Csv([name for name, _ in named])
+        return _Csv(named)
     if format_ == "jsonl":
         return _JsonLines(named)
     try:
@@ -79,13 +79,16 @@ def writer(format_: Format, columns: Iterable[tuple[str, str]]) -> Writer:
 
 
 class _Csv:
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, columns: Sequence[tuple[str, str]]) -> None:
+        self._columns = columns
         self._text = io.StringIO(newline="")
         self._csv = csv.writer(self._text)
-        self._csv.writerow(names)
+        self._csv.writerow(name for name, _ in columns)
 
     def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
-        self._csv.writerows([_text(value) for value in row] for row in rows)
+        self._csv.writerows(
+            [_text(t, v) for (_, t), v in zip(self._columns, row, strict=True)] for row in rows
+        )
         return self.end()
 
     def end(self) -> bytes:
@@ -107,13 +110,15 @@ class _JsonLines:
         return b""
 
 
-def _text(value: Any) -> Any:
+def _text(kind: str, value: Any) -> Any:
+    if kind == "json" and value is not None and value[0] == '"':
+        return msgspec.json.decode(value)
     return value.isoformat(timespec="microseconds") if isinstance(value, datetime) else value
 
 
 def _value(kind: str, value: Any) -> Any:
     if value is None:
         return None
-    if kind == "json" and isinstance(value, str):
-        return msgspec.Raw(value.encode()) if value[:1] in "[{" else value
+    if kind == "json":
+        return msgspec.Raw(value.encode())
     return bool(value) if kind == "boolean" else value

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 from pyarrow import parquet
 
@@ -70,6 +69,4 @@ def _plain(kind: str, value: Any) -> Any:
         return None
     if kind == "time" and isinstance(value, str):
         return datetime.fromisoformat(value)
-    if kind == "json" and not isinstance(value, str):
-        return msgspec.json.encode(value).decode()
     return bool(value) if kind == "boolean" else value

@@ -26,7 +26,7 @@ _CASTS = {
     "boolean": "{}",
     "text": "CAST({} AS TEXT)",
     "time": "{}",
-    "json": "{}",
+    "json": "NULLIF({}, 'null')",
 }
 _POSTGRESQL_CASTS = {
     "integer": "({})::bigint",
@@ -34,7 +34,7 @@ _POSTGRESQL_CASTS = {
     "boolean": "({})::boolean",
     "text": "{}",
     "time": "({})::timestamptz",
-    "json": "({})::json",
+    "json": "NULLIF(({})::text, 'null')::json",
 }
 
 
@@ -79,7 +79,7 @@ def columns(catalog: Catalog, resource: Resource) -> tuple[ViewColumn, ...]:
 
 def _column(resource: Resource, field: Field) -> ViewColumn:
     link = next((x for x in resource.links if x.key == field.name), None)
-    kind = "json" if field.list or field.type in {"SlateContent", "ScalarValue", "JSONString"} else "text"
+    kind = "json" if field.list or field.type in {"SlateContent", "ScalarValue"} else "text"
     if kind == "text" and not link:
         kind = _TYPES.get(field.type, "text")
     about = f"{resource.type}.{field.name}"
@@ -93,8 +93,9 @@ def definition(catalog: Catalog, resource: Resource, on_postgresql: bool) -> str
     casts = _POSTGRESQL_CASTS if on_postgresql else _CASTS
     shown = ["i.name AS integration", "o.id AS id"]
     for column in columns(catalog, resource)[len(OWN) : -len(PROVENANCE)]:
-        value = f"o.doc ->> '{column.field}'" if on_postgresql else f"o.doc ->> '$.\"{column.field}\"'"
-        shown.append(f'{casts[column.type].format(value)} AS "{column.name}"')
+        read = "->" if column.type == "json" else "->>"
+        place = column.field if on_postgresql else f'$."{column.field}"'
+        shown.append(f"""{casts[column.type].format(f"o.doc {read} '{place}'")} AS "{column.name}\"""")
     for column in PROVENANCE:
         value = casts[column.type].format(f"o.{column.name.removeprefix('mirror_')}")
         shown.append(f"{value} AS {column.name}")
