@@ -1,8 +1,10 @@
-"""The clock: it follows the machine's, and never goes back."""
+"""Times as text; and the clock: it follows the machine's, and never goes back."""
 
 from datetime import UTC, datetime, timedelta
 
-from ultraviolet.times import Clock
+import pytest
+
+from ultraviolet.times import Clock, canonical
 
 BEGIN = datetime(2027, 1, 15, 8, tzinfo=UTC)
 
@@ -43,3 +45,9 @@ def test_a_machine_that_caught_up_is_followed_again() -> None:
 
     assert 105 == machine.seconds()
     assert 0 == machine.clock.ahead()
+
+
+@pytest.mark.parametrize("odd", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "noon"])
+def test_what_is_no_time_in_utc_is_none(odd: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  whose words are Python's
+        canonical(odd)

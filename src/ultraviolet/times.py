@@ -62,4 +62,7 @@ def text(moment: datetime) -> str:
 
 def canonical(value: str) -> str:
     """Bring any ISO 8601 time to the one form; raises ValueError where it is none."""
-    return text(datetime.fromisoformat(value))
+    try:
+        return text(datetime.fromisoformat(value))
+    except OverflowError as error:
+        raise ValueError(value) from error  # in UTC it would lie before the year 1 or after 9999

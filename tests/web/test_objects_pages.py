@@ -1,5 +1,6 @@
 """The objects pages: a resource as a table one can sort, filter and keep; an object with its links and history."""
 
+import html
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -76,11 +77,56 @@ def test_conditions_narrow_a_table(plant: Any, subtests: pytest.Subtests) -> Non
             assert expected == ids(page)
 
 
+def test_a_time_is_compared_however_it_is_written(
+    plant: Any, keep: Callable[..., None], subtests: pytest.Subtests
+) -> None:
+    keep(
+        "parts",
+        {"id": 1, "_created": "2026-11-24T08:00:00+00:00"},
+        {"id": 2, "_created": "2026-11-24T21:00:00.500000+00:00"},
+        {"id": 3, "_created": "2026-11-25T00:00:00+00:00"},
+        {"id": 4},
+    )
+    for where, expected in {
+        "from:2026-11-24T08:00:00Z": [1, 2, 3],
+        "from:2026-11-24T08:00:00.000001Z": [2, 3],
+        "from:2026-11-24 21:00": [2, 3],
+        "from:2026-11-24T23:00:00.5+02:00": [2, 3],
+        "from:2026-11-25": [3],
+        "to:2026-11-24T21:00:00.50Z": [1, 2],
+        "to:2026-11-24T21:00:00Z": [1],
+        "is:2026-11-24T09:00:00+01:00": [1],
+        "is:2026-11-24T21:00:00.5": [2],
+        "not:2026-11-25T00:00": [1, 2, 4],
+        "has:24T21": [2],
+    }.items():
+        with subtests.test(where=where):
+            asked = {"where": f"_created:{where}", "sort": "id"}
+            assert expected == ids(plant.send("GET", "/objects/parts", params=asked).text)
+    assert plant.send("GET", "/objects/parts?where=_created:from:noon").status_code == 422
+
+
 def test_the_filter_form_adds_to_the_conditions(plant: Any) -> None:
     address = "/objects/purchase_orders?where=status:is:requested&field=cost&operator=from&value=97&sort=id"
     assert ids(plant.send("GET", address).text) == [1, 3]
     assert plant.send("GET", "/objects/purchase_orders?where=cost:is:much").status_code == 422
     assert plant.send("GET", "/objects/purchase_orders?where=nonsense").status_code == 422
+
+
+def test_each_condition_can_be_dropped_alone(plant: Any) -> None:
+    address = (
+        "/objects/purchase_orders?where=cost%3Afrom%3A97&sort=id&field=status&operator=is&value=requested"
+    )
+    page = plant.send("GET", address).text
+    form = page.partition('aria-label="Filter Purchase orders"')[2].partition("</form>")[0]
+    assert re.findall(r'name="where" value="([^"]*)"', form) == ["cost:from:97", "status:is:requested"]
+
+    badges = [html.unescape(href) for href in re.findall(r'class="badge" href="([^"]*)"', page)]
+    without_cost, without_status = (
+        plant.send("GET", f"/objects/purchase_orders{href}").text for href in badges
+    )
+    assert ids(without_cost) == [*range(1, 100, 2)]
+    assert ids(without_status) == [1, 2, 3]
 
 
 def test_the_search_looks_at_values_of_any_field(plant: Any) -> None:

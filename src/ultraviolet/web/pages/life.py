@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
 from ultraviolet.errors import InvalidError
-from ultraviolet.times import canonical, text
+from ultraviolet.times import canonical
 from ultraviolet.web.reading.objects import Moment
 
 _STEPS = 200
@@ -56,13 +56,12 @@ def moment(given: str | None) -> str | None:
         return None
     try:
         read = datetime.fromisoformat(given.replace(" ", "+"))
+        if "." not in given:
+            whole_minute = given.partition("T")[2].count(":") == 1 and not read.tzinfo
+            read = read.replace(second=59 if whole_minute else read.second, microsecond=999_999)
+        return canonical(read.isoformat())
     except ValueError as error:
         raise InvalidError(f"{given} is not a time such as 2026-11-24T12:03:07Z.") from error
-    aware = read if read.tzinfo else read.replace(tzinfo=UTC)
-    if "." in given:
-        return canonical(aware.isoformat())
-    whole_minute = given.partition("T")[2].count(":") == 1 and not read.tzinfo
-    return text(aware.replace(second=59 if whole_minute else aware.second, microsecond=999_999))
 
 
 def _seconds(moment: str) -> float:

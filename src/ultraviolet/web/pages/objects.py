@@ -23,6 +23,7 @@ from ultraviolet.web.reading.objects import Wanted
 
 _SHOWN = 50
 _VERSIONS = 50
+_FORM = ("field", "operator", "value")
 
 
 @get("/objects", guards=[at_least("viewer")], include_in_schema=False)
@@ -50,7 +51,8 @@ async def show_objects(
     """Show a resource as a table; filters, order and columns are the address."""
     resource = objects.resource_of(hub.catalog, name)
     asked = request.query_params
-    conditions = [tables.condition(resource, written) for written in _conditions(request)]
+    here = _Address(request)
+    conditions = [tables.condition(resource, written) for written in here.conditions]
     by = tables.order(resource, asked.get("sort"))
     after = decode(asked.get("cursor") or None)
 
@@ -83,7 +85,7 @@ async def show_objects(
         q=asked.get("q") or "",
         state=asked.get("state") or "",
         live=after is None,
-        here=_Address(request),
+        here=here,
     )
 
 
@@ -157,12 +159,19 @@ async def show_object(
 
 
 class _Address:
-    """The address of a table, to be changed in one part."""
+    """The address of a table, to be changed in one part; the condition that the filter form adds is one like the others."""
 
     def __init__(self, request: AnyRequest) -> None:
-        self._pairs = [
-            pair for pair in parse_qsl(urlsplit(str(request.url)).query) if pair[0] != "cursor" and pair[1]
-        ]
+        given = [pair for pair in parse_qsl(urlsplit(str(request.url)).query) if pair[0] != "cursor"]
+        form = {name: value for name, value in given if name in _FORM}
+        self._pairs = [pair for pair in given if pair[0] not in _FORM]
+        if "field" in form and "operator" in form:
+            self._pairs.append(("where", ":".join(form.get(name, "") for name in _FORM)))
+
+    @property
+    def conditions(self) -> list[str]:
+        """Give the conditions, each as `field:operator:value`."""
+        return [value for name, value in self._pairs if name == "where"]
 
     def sorted_by(self, name: str, by: tables.Order) -> str:
         """Sort by a column; by the same one again the other way round."""
@@ -188,14 +197,6 @@ class _Address:
 
     def _with(self, name: str, value: str) -> str:
         return "?" + urlencode([*self.kept(name), (name, value)])
-
-
-def _conditions(request: AnyRequest) -> list[str]:
-    """Give the conditions of the address, with the one that the filter form adds in three fields."""
-    asked = request.query_params
-    field, operator = asked.get("field"), asked.get("operator")
-    added = [f"{field}:{operator}:{asked.get('value', '')}"] if field and operator else []
-    return [*(each for each in asked.getall("where", []) if each), *added]
 
 
 def _reading(resource: Resource) -> str:

@@ -17,14 +17,12 @@ from ultraviolet.ion.catalog import Catalog, Link, Relation, Resource
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import link_kinds, links, objects
 from ultraviolet.near_misses import did_you_mean
-from ultraviolet.times import canonical
-from ultraviolet.web.reading.tables import Column, columns
+from ultraviolet.web.reading.tables import Column, columns, short_time, shortened_time
 
 Filter = Mapping[str, Any]
 OPERATORS = ("eq", "neq", "in", "gt", "gte", "lt", "lte", "like", "notlike", "ilike", "notilike", "isnull")
 _DEEPEST = 6
 _MOST = 100
-_UTC, _ZEROS = "+00:00", "0."
 _GROUPS: dict[str, Callable[..., ColumnElement[bool]]] = {"or_": or_, "and_": and_}
 _COMPARES: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
     "eq": lambda have, want: have == want,
@@ -168,8 +166,8 @@ def _typed(column: Column, text: ColumnElement[Any]) -> ColumnElement[Any]:
         return as_type(text, Float)
     if column.kind == "flag":  # SQLite gives a number, PostgreSQL a word
         return func.replace(func.replace(as_type(text, Text), "true", "1"), "false", "0")
-    if column.kind == "time":  # ION leaves out fractions of a second that are 0
-        return func.rtrim(func.replace(text, _UTC, ""), _ZEROS)
+    if column.kind == "time":
+        return short_time(text)
     return text
 
 
@@ -181,7 +179,7 @@ def _operand(column: Column, given: Any) -> Any:
             case "flag":
                 return {"true": "1", "false": "0"}[str(given).lower()]
             case "time":
-                return canonical(str(given)).removesuffix(_UTC).rstrip(_ZEROS)
+                return shortened_time(str(given))
             case _:
                 return str(given)
     except (KeyError, TypeError, ValueError) as error:

@@ -14,11 +14,13 @@ from ultraviolet.ion.naming import constant
 from ultraviolet.mirror import dialect, field_indexes, search_index
 from ultraviolet.mirror.tables import BY_CHANGE, objects
 from ultraviolet.near_misses import did_you_mean
+from ultraviolet.times import canonical
 from ultraviolet.web.reading.objects import ObjectShown, Wanted, listing, shown
 
 Kind = Literal["text", "number", "flag", "time", "choice", "link", "other"]
 Operator = Literal["is", "not", "has", "from", "to", "empty"]
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
+_UTC, _ZEROS = "+00:00", "0."
 _NUMBERS = {"Int", "Float", "Decimal"}
 _FIRST = (
     "title",
@@ -239,11 +241,14 @@ def _numeric(column: Column) -> bool:
 
 def _holds(connection: Connection, column: Column, wanted: Condition) -> ColumnElement[bool]:
     text = dialect.written_field(connection, column.name)
-    number = _numeric(column) and wanted.operator in ("is", "not", "from", "to")
+    compares = wanted.operator in ("is", "not", "from", "to")
+    number, time = _numeric(column) and compares, column.kind == "time" and compares
     value: Any = _number(wanted) if number else wanted.value.lower()
 
     def compared(how: Callable[[Any, Any], ColumnElement[bool]]) -> ColumnElement[bool]:
         key = field_indexes.key(connection, column.name, number=number)
+        if time:
+            return _at_time(key, how, text, _time(wanted))
         if number or len(value) < field_indexes.LETTERS:
             return how(key, value)
         whole = func.coalesce(func.lower(text), "")
@@ -271,6 +276,36 @@ def _same(
         true = {"true": True, "yes": True, "1": True}.get(value, False)
         return func.lower(text).in_(("1", "true") if true else ("0", "false"))
     return compared
+
+
+def _at_time(
+    key: ColumnElement[Any],
+    how: Callable[[Any, Any], ColumnElement[bool]],
+    text: ColumnElement[Any],
+    value: str,
+) -> ColumnElement[bool]:
+    """Compare a time, and by the index what its text begins with: what ION leaves out of it stands at its end."""
+    begins = value.lower()
+    near = {operator.ge: key >= begins, operator.le: key <= f"{begins}~"}
+    within = near[how] if how in near else key.between(begins, f"{begins}~")
+    return and_(within, how(short_time(text), value))
+
+
+def short_time(text: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Give a time in UTC without what ION may leave out: fractions of a second that are 0, and the zone."""
+    return func.rtrim(func.replace(text, _UTC, ""), _ZEROS)
+
+
+def shortened_time(written: str) -> str:
+    """Write a time as `short_time` gives it; raises ValueError where it is none."""
+    return canonical(written).removesuffix(_UTC).rstrip(_ZEROS)
+
+
+def _time(wanted: Condition) -> str:
+    try:
+        return shortened_time(wanted.value)
+    except ValueError as error:
+        raise InvalidError(f"{wanted.field} is a time, {wanted.value!r} is none.") from error
 
 
 def _number(wanted: Condition) -> float:
