@@ -2,11 +2,18 @@
 
 import hashlib
 import hmac
+import html
 import json
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from tests.web.conftest import ADMIN_KEY
 
+from ultraviolet.web.reading import events
+
+IMPORT = "/api/v1/integrations/1/events/import"
 SECRET = "shared-secret-of-the-receiver"
 
 
@@ -44,6 +51,61 @@ def test_the_filters_narrow_what_is_shown(signed_in: Any, deliver: Any) -> None:
     assert rows(signed_in.send("GET", "/events?until=2020-01-01T00:00").text) == 0
     assert "No event matches" in signed_in.send("GET", "/events?q=nobody says this").text
     assert signed_in.send("GET", "/events?since=yesterday").status_code == 422
+
+
+@pytest.fixture
+def mixed(signed_in: Any, deliver: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Events that came here, 1 to 10 and 131 to 140, and between them those of two years that were imported."""
+    monkeypatch.setattr(events, "_LOOK", 3)
+    monkeypatch.setattr(events, "_WINDOW", 15)
+
+    def put(year: int, numbers: range) -> None:
+        lines = [
+            {
+                "seq": n,
+                "received_at": f"{year}-01-01T00:00:00.{n:06}+00:00",
+                "dedupe_key": f"{n:064x}",
+                "headers": {},
+                "signature": "unverified",
+                "body": "{}",
+            }
+            for n in numbers
+        ]
+        content = "\n".join(json.dumps(line) for line in lines)
+        headers = {"authorization": f"Bearer {ADMIN_KEY}", "accept": "application/json"}
+        sent = signed_in.send("POST", IMPORT, content=content, headers=headers)
+        assert sent.json()["added"] == len(numbers), sent.text
+
+    for number in range(10):
+        deliver("PARTS", "UPDATE", number)
+    put(2021, range(60))
+    put(2020, range(60, 120))
+    for number in range(10, 20):
+        deliver("PARTS", "UPDATE", number)
+    return signed_in
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("since=2021-06-01T00:00", [*range(1, 11), *range(131, 141)]),
+        ("until=2021-06-01T00:00", range(11, 131)),
+        ("until=2020-06-01T00:00", range(71, 131)),
+        ("since=2021-01-01T00:00&until=2021-06-01T00:00", range(11, 71)),
+        ("since=2021-01-01T00:00", [*range(1, 71), *range(131, 141)]),
+        ("since=2019-01-01T00:00&until=2020-01-01T00:00", []),
+    ],
+)
+def test_a_time_means_when_an_event_was_received_also_elsewhere(
+    mixed: Any, asked: str, expected: Sequence[int]
+) -> None:
+    seen, address = list[int](), f"/events?{asked}"
+    while address:
+        page = mixed.send("GET", address).text
+        seen += [int(n) for n in re.findall(r'id="event-(\d+)"', page)]
+        more = re.search(r'href="\?([^"]*cursor=[^"]+)"', page)
+        address = f"/events?{html.unescape(more.group(1))}" if more else ""
+    assert list(expected) == seen[::-1]
 
 
 def test_an_event_shows_its_body_headers_and_what_came_of_it(signed_in: Any, deliver: Any) -> None:

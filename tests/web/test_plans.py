@@ -29,7 +29,7 @@ FILL = [
       WHERE k.resource = 'suppliers' AND k.field = 'createdById' ON CONFLICT DO NOTHING""",
     """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, resource, action, object_id, received_at, body,
         headers, signature, outcome)
-      SELECT integration_id, 1, sha256((integration_id || id)::bytea), resource, 'UPDATE', id, observed_at, '', '{}',
+      SELECT integration_id, 1 - (id::int % 10) / 9, sha256((integration_id || id)::bytea), resource, 'UPDATE', id, observed_at, '', '{}',
         'verified', 'applied' FROM objects""",
     "INSERT INTO event_keys SELECT integration_id, dedupe_key, 1 FROM events",
     "INSERT INTO search_progress SELECT integration_id, max(seq) FROM versions GROUP BY integration_id",
@@ -41,6 +41,7 @@ PATHS = [
     "/objects?integration=1",
     "/search?q=nothing",
     "/events",
+    "/events?since=2026-01-15T00:00&until=2026-02-15T00:00",
     "/fetches",
     "/drift",
     "/integrations/1/freshness",

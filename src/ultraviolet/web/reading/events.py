@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, func, literal, select
+from sqlalchemy import Connection, RowMapping, Select, func, literal, literal_column, select
 
 from ultraviolet.errors import NotFoundError
 from ultraviolet.mirror import dialect
@@ -82,7 +82,10 @@ class Effects(msgspec.Struct, frozen=True):
 
 _WINDOW = 50_000
 """So many events one page looks through at most."""
+_LOOK = 50
 _AFTERWARDS = 200
+_IMPORTED = literal_column("0")
+"""The webhook URL of an event that another hub took; written out, so that the index of these is found."""
 _COLUMNS = [*columns(events, Event), DELIVERIES]
 
 
@@ -107,17 +110,19 @@ def one(connection: Connection, seq: int) -> EventDetail:
 def page(connection: Connection, wanted: EventFilter, before: int | None, limit: int) -> Found:
     """Read a page of events, newest first, in a time that does not grow with their number."""
     newest = connection.execute(select(func.max(events.c.seq))).scalar() or 0
-    oldest = _first_at(connection, wanted.since, newest) if wanted.since else 1
-    start = min(
-        before or newest + 1, _first_at(connection, wanted.until, newest) if wanted.until else newest + 1
-    )
-    floor = max(oldest, start - _WINDOW)
+    low = _came(connection, wanted.since, newest)[0] if wanted.since else 1
+    start = before or newest + 1
+    if wanted.since or wanted.until:
+        high = _came(connection, wanted.until, newest)[1] if wanted.until else newest + 1
+        start = max(min(start, high), _imported_before(connection, wanted, start) + 1)
+    floor = max(start - _WINDOW, low if start > low else 1)
     query = _matching(select(*_COLUMNS), wanted).where(events.c.seq < start, events.c.seq >= floor)
     rows = connection.execute(query.order_by(events.c.seq.desc()).limit(limit + 1)).mappings().all()
     found = [Event(**row) for row in rows[:limit]]
     if len(rows) > limit:
         return Found(found, found[-1].seq)
-    return Found(found, floor if floor > oldest else None)
+    more = floor > low or (floor > 1 and _imported_before(connection, wanted, floor))
+    return Found(found, floor if more else None)
 
 
 def some(connection: Connection, seqs: Sequence[int]) -> list[Event]:
@@ -151,18 +156,47 @@ def effects(connection: Connection, event: Event) -> Effects:
     )
 
 
-def _first_at(connection: Connection, moment: str, newest: int) -> int:
-    """Find the first event received at this time or after, by halving: events are numbered as they come."""
-    low, high = 1, newest + 1
-    query = select(events.c.seq, events.c.received_at).order_by(events.c.seq).limit(1)
+def _came(connection: Connection, moment: str, newest: int) -> tuple[int, int]:
+    """Find two numbers between which the first event is that came at this time or after; mostly they are its own.
+
+    By halving: events are numbered as they come. Imported ones are as old as they were elsewhere, and tell nothing.
+    """
+    low, high, found = 1, newest + 1, newest + 1
     while low < high:
         middle = (low + high) // 2
-        row = connection.execute(query.where(events.c.seq >= middle)).one_or_none()
-        if row is None or row.received_at >= moment:
-            high = middle
+        seen = _delivered(connection, middle, high)
+        if seen is not None and seen["received_at"] < moment:
+            low = seen["seq"] + 1
         else:
-            low = row.seq + 1
-    return low
+            high, found = middle, found if seen is None else seen["seq"]
+    return low, found
+
+
+def _delivered(connection: Connection, seq: int, end: int) -> RowMapping | None:
+    """Find an event that was delivered here, with this number or one not far behind; a few looks leap over an import."""
+    query = select(events.c.seq, events.c.received_at, events.c.webhook_url_id).order_by(events.c.seq)
+    ahead = 0
+    while seq + ahead < end:
+        rows = connection.execute(query.where(events.c.seq >= seq + ahead).limit(_LOOK)).mappings().all()
+        found = next((row for row in rows if row["webhook_url_id"]), None)
+        if found is not None or len(rows) < _LOOK:
+            return found
+        ahead = max(_LOOK, 2 * ahead)
+    return None
+
+
+def _imported_before(connection: Connection, wanted: EventFilter, seq: int) -> int:
+    """Give the last number before this one of an event that was imported and received elsewhere in that time; 0: none."""
+    query = select(func.max(events.c.seq)).where(events.c.webhook_url_id == _IMPORTED, events.c.seq < seq)
+    return connection.execute(_in_time(query, wanted)).scalar() or 0
+
+
+def _in_time(query: Select[Any], wanted: EventFilter) -> Select[Any]:
+    if wanted.since:
+        query = query.where(events.c.received_at >= wanted.since)
+    if wanted.until:
+        query = query.where(events.c.received_at < wanted.until)
+    return query
 
 
 def _matching(query: Select[Any], wanted: EventFilter) -> Select[Any]:
@@ -176,7 +210,7 @@ def _matching(query: Select[Any], wanted: EventFilter) -> Select[Any]:
         query = query.where(events.c.outcome.is_(None))
     elif wanted.outcome:
         query = query.where(events.c.outcome == wanted.outcome)
-    return query
+    return _in_time(query, wanted)
 
 
 def _detail(row: RowMapping) -> EventDetail:
