@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, func, literal, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    RowMapping,
+    Select,
+    func,
+    literal,
+    literal_column,
+    select,
+)
 
 from ultraviolet.errors import NotFoundError
 from ultraviolet.mirror import dialect
@@ -84,7 +94,7 @@ _WINDOW = 50_000
 """So many events one page looks through at most."""
 _LOOK = 50
 _AFTERWARDS = 200
-_IMPORTED = literal_column("0")
+_IMPORTED: ColumnElement[int] = literal_column("0", Integer())
 """The webhook URL of an event that another hub took; written out, so that the index of these is found."""
 _COLUMNS = [*columns(events, Event), DELIVERIES]
 
