@@ -148,6 +148,14 @@ def test_keys_lead_to_pages_and_to_the_search(person: Page, hub: Any) -> None:
     expect(person.get_by_role("link", name=re.compile("Purchase orders")).first).to_be_visible()
 
 
+def test_a_page_lives_whatever_its_address_ends_in(person: Page, hub: Any) -> None:
+    person.goto(f"{hub.url}/objects#100%")
+    expect(person.locator(".live")).to_have_text("Live")
+    person.keyboard.press("g")
+    person.keyboard.press("e")
+    expect(person.get_by_role("heading", name="Events", level=1)).to_be_visible()
+
+
 def test_the_events_page_follows_and_keeps_what_was_chosen(person: Page, hub: Any, local_ion: Any) -> None:
     person.goto(f"{hub.url}/events")
     expect(person.locator(".live")).to_have_text("Live", timeout=10 * SECOND)
@@ -272,6 +280,29 @@ def test_set_up_by_keyboard_alone(browser: Browser, start_hub: Any, local_ion: A
     tab_to(page, "Set up automatically")
     page.keyboard.press("Enter")
     expect(page.locator('[data-step="Subscribed"]')).to_have_class("done", timeout=30 * SECOND)
+    page.context.close()
+
+
+def test_the_set_up_page_leaves_the_focus_where_it_is(
+    browser: Browser, start_hub: Any, local_ion: Any
+) -> None:
+    hub = start_hub()
+    integration = hub.connect(local_ion)
+    only = {"mode": "automatic", "wanted": [["parts", "CREATE"]], "remove_extra": True}
+    hub.api("POST", f"/integrations/{integration['id']}/setup", only)
+    page = browser.new_context().new_page()
+    sign_in(page, hub)
+    here = f"{hub.url}/integrations/{integration['id']}/set-up"
+    page.goto(here)
+    page.get_by_text("Choose what to subscribe to").click()
+    page.get_by_label("update, all", exact=True).check()
+    page.get_by_role("button", name="Use this choice").click()
+    expect(page.get_by_role("button", name="Repair")).to_be_visible(timeout=30 * SECOND)
+    tab_to(page, "Repair")
+    for _ in range(2):
+        with page.expect_response(here, timeout=30 * SECOND):
+            pass
+    expect(page.get_by_role("button", name="Repair")).to_be_focused()
     page.context.close()
 
 

@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from ultraviolet.hub import setup
+from ultraviolet.hub.setup import SetUp
+from ultraviolet.hub.setup_view import Plan
 from ultraviolet.hub.targets import Targets
+from ultraviolet.hub.webhook_urls import mint
 from ultraviolet.mirror.tables import webhook_urls
 from ultraviolet.web.pages.schedules import in_words
 
@@ -94,6 +98,23 @@ def test_a_subset_is_chosen_in_the_matrix(signed_in: Any, integration: dict[str,
     assert "parts_update" in page
     assert "parts_create" not in page
     assert 'value="parts UPDATE" aria-label="Parts: update" checked' in page
+
+
+@pytest.mark.usefixtures("at_once")
+def test_automatic_set_up_says_what_ion_refused(
+    signed_in: Any, integration: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = signed_in.hub
+    url, _ = hub.store.write_now(lambda c: mint(c, "test", integration["id"], "Violet"))
+    refused = ["You may not subscribe to parts", "You may not subscribe to runs"]
+
+    async def apply(*_: Any) -> SetUp:
+        return SetUp(url, True, 0, 0, 0, [*refused, *refused], Plan(None, (), (), (), (), ()))
+
+    monkeypatch.setattr(setup, "apply", apply)
+    answer = signed_in.submit("/integrations/1/set-up/automatic")
+    assert answer.status_code == 200
+    assert refused == re.findall(r"<li>(You may not[^<]*)</li>", answer.text)
 
 
 @pytest.mark.usefixtures("at_once")

@@ -1,6 +1,7 @@
 """Page: the set-up guide, which ticks off live what is done in ION."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Response, get, post
@@ -56,10 +57,12 @@ async def automatic(
 ) -> Response[str] | Redirect:
     """Do all of it through ION's API."""
     try:
-        await setup.apply(hub, caller.name, integration_id)
+        done = await setup.apply(hub, caller.name, integration_id)
     except UltravioletError as error:
         return await _page(request, hub, render, integration_id, failed=words(error))
     await hub.ingest.refresh()
+    if done.refused:
+        return await _page(request, hub, render, integration_id, refused=done.refused)
     return _to(integration_id)
 
 
@@ -109,6 +112,7 @@ async def _page(
     *,
     minted: str = "",
     failed: str = "",
+    refused: Sequence[str] = (),
 ) -> Response[str]:
     integration = await hub.store.read(lambda c: integrations.get(c, integration_id))
     found = await setup.overview(hub, integration_id)
@@ -129,6 +133,7 @@ async def _page(
         runner=_runner_links(integration.api_url, filled),
         minted=minted,
         failed=failed,
+        refused=refused,
     )
 
 
