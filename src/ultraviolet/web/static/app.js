@@ -81,7 +81,7 @@ sessionStorage.removeItem("focus");
 
 // Who follows a link to a part that is folded away wants to see it.
 function unfold() {
-  const part = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const part = document.getElementById(location.hash.slice(1));
   if (part?.tagName === "DETAILS") part.open = true;
 }
 window.addEventListener("hashchange", unfold);
