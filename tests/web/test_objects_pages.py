@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.web.conftest import NEW
 
 from ultraviolet import times
 from ultraviolet.web.pages.life import life, moment
@@ -143,6 +144,19 @@ def test_a_saved_view_is_its_owners(plant: Any) -> None:
     assert '">Dear</a>' in page
     plant.submit("/objects/purchase_orders/views/1/forget")
     assert '">Dear</a>' not in plant.send("GET", "/objects/purchase_orders").text
+
+
+def test_forgetting_a_view_leaves_the_table_as_it_is(plant: Any) -> None:
+    plant.api("POST", "/integrations", {**NEW, "name": "second"})
+    table = "integration=1&where=cost%3Afrom%3A97"
+    plant.submit("/objects/purchase_orders/views", name="Dear", query=table)
+    page = plant.send("GET", f"/objects/purchase_orders?{table}").text
+    sent = re.search(r'/forget">.*?name="query" value="([^"]*)"', page)
+    assert sent
+
+    done = plant.submit("/objects/purchase_orders/views/1/forget", query=html.unescape(sent.group(1)))
+    assert done.headers["location"] == f"/objects/purchase_orders?{table}"
+    assert sorted(ids(plant.send("GET", done.headers["location"]).text)) == [1, 2, 3]
 
 
 def test_links_are_followed_both_ways(plant: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy.exc import DBAPIError
+from tests.web.conftest import NEW
 
 from ultraviolet.hub import fetch
 from ultraviolet.hub.indexer import Indexer
@@ -34,8 +35,18 @@ def test_names_of_fields_are_not_content(signed_in: Any, keep: Callable[..., Non
     assert "Nothing says" in signed_in.send("GET", "/search?q=partNumber").text
 
 
-def test_a_resource_is_found_by_its_name(signed_in: Any) -> None:
-    assert '<a href="/objects/purchase_orders">' in signed_in.send("GET", "/search?q=purchase order").text
+def test_a_resource_is_found_by_its_name_in_each_integration(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
+    def named() -> list[tuple[str, str]]:
+        page = signed_in.send("GET", "/search?q=purchase order").text
+        return re.findall(r'href="(/objects/purchase_orders[^"]*)">([^<]*)<', page)
+
+    assert named() == [("/objects/purchase_orders?integration=1", "Purchase orders")]
+    signed_in.api("POST", "/integrations", {**NEW, "name": "second"})
+    found = named()
+    assert [name for _, name in found] == ["Purchase orders of plant", "Purchase orders of second"]
+    assert [200, 200] == [signed_in.send("GET", address).status_code for address, _ in found]
 
 
 def indexed(edge: Any) -> int:

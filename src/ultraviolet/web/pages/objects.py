@@ -1,5 +1,6 @@
 """Pages: the mirror by resource, a resource as a table, one object with its links, its origin and its history."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -94,7 +95,7 @@ async def save_view(request: AnyRequest, hub: GivenHub, caller: GivenCaller, nam
     """Keep the table as it is under a name."""
     resource = objects.resource_of(hub.catalog, name)
     sent = await request.form()
-    query = urlencode([pair for pair in parse_qsl(str(sent.get("query", ""))) if pair[0] != "cursor"])
+    query = _query(sent)
     title = str(sent.get("name", ""))
     await hub.store.write(lambda c: saved_views.save(c, caller.name, resource.name, title, query))
     return Redirect(f"/objects/{resource.name}?{query}", status_code=303)
@@ -102,12 +103,13 @@ async def save_view(request: AnyRequest, hub: GivenHub, caller: GivenCaller, nam
 
 @post("/objects/{name:str}/views/{view_id:int}/forget", guards=[at_least("viewer")], include_in_schema=False)
 async def forget_view(
-    hub: GivenHub, caller: GivenCaller, name: FromPath[str], view_id: FromPath[int]
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, name: FromPath[str], view_id: FromPath[int]
 ) -> Redirect:
-    """Drop a saved view."""
+    """Drop a saved view, and leave the table as it is."""
     resource = objects.resource_of(hub.catalog, name)
+    query = _query(await request.form())
     await hub.store.write(lambda c: saved_views.forget(c, caller.name, view_id))
-    return Redirect(f"/objects/{resource.name}", status_code=303)
+    return Redirect(f"/objects/{resource.name}?{query}", status_code=303)
 
 
 @get("/objects/{name:str}/{object_id:str}", guards=[at_least("viewer")], include_in_schema=False)
@@ -197,6 +199,11 @@ class _Address:
 
     def _with(self, name: str, value: str) -> str:
         return "?" + urlencode([*self.kept(name), (name, value)])
+
+
+def _query(sent: Mapping[str, Any]) -> str:
+    """Give the address of a table as a form sends it along, from its beginning."""
+    return urlencode([pair for pair in parse_qsl(str(sent.get("query", ""))) if pair[0] != "cursor"])
 
 
 def _reading(resource: Resource) -> str:
