@@ -1,8 +1,12 @@
 """The API: who is let in, what lists and problems look like, and that secrets are shown once."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.web.conftest import ADMIN_KEY
+
+from ultraviolet.web.api.paging import encode
 
 from ultraviolet.hub import findings
 from ultraviolet.hub.findings import Found
@@ -77,6 +81,41 @@ def test_lists_of_an_empty_hub(edge: Any, integration: dict[str, Any]) -> None:
     assert edge.get(f"{here}/freshness")["summary"]["objects"] == 0
     assert edge.get("/audit?limit=1")["items"][0]["action"] == "integration.create"
     assert edge.api("GET", "/events?cursor=!").status_code == 422
+
+
+LONG = "1" * 4400
+"""A number with more digits than Python reads."""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/api/v1/events?cursor={encode(LONG)}",
+        f"/api/v1/changes?cursor={encode(f'1 {LONG} a b')}",
+        f"/api/v1/integrations/{LONG}",
+        f"/api/v1/users/{LONG}",
+        f"/events?integration={LONG}",
+        f"/objects/parts/1?version={LONG}",
+        f"/verifications?integration={LONG}",
+    ],
+    ids=lambda path: path[:30],
+)
+def test_a_number_larger_than_any_is_refused(signed_in: Any, keep: Callable[..., None], path: str) -> None:
+    keep("parts", {"id": 1})
+    headers = {"authorization": f"Bearer {ADMIN_KEY}", "accept": "application/json"}
+    answer = signed_in.send("GET", path, headers=headers if path.startswith("/api") else {})
+    assert answer.status_code == 422
+    assert "A number is larger than any there is here" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/objects/parts/%00", "/objects/parts?q=%00", "/integrations/%00"])
+def test_a_text_that_cannot_be_is_not_called_a_number(
+    edge: Any, keep: Callable[..., None], path: str
+) -> None:
+    keep("parts", {"id": 1})
+    answer = edge.api("GET", path)
+    assert answer.status_code in (200, 404, 422)
+    assert "number is larger" not in answer.text
 
 
 def test_a_url_is_shown_once(edge: Any, integration: dict[str, Any]) -> None:

@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
+from ultraviolet.web.api.paging import encode
+
 
 @pytest.fixture
 def orders(edge: Any, keep: Callable[..., None]) -> Any:
@@ -89,6 +91,9 @@ WRONG = [
     '{"and_": [' * 8 + "{}" + "]}" * 8,
     json.dumps({"or_": [{"id": {"eq": number}} for number in range(120)]}),
     '{"status\\"; --": {"eq": 1}}',
+    '{"description": {"isnull": "false"}}',
+    '{"description": {"like": "50\\\\"}}',
+    '{"description": {"notilike": "50\\\\"}}',
 ]
 
 
@@ -98,4 +103,13 @@ def test_what_makes_no_sense_is_refused_in_words(orders: Any) -> None:
         assert refused.status_code == 422, wanted
         assert [one["field"] for one in refused.json()["errors"]] == ["filter"], wanted
     assert orders.api("GET", "/objects/purchase_orders?sort=colour").json()["errors"][0]["field"] == "sort"
-    assert orders.api("GET", "/objects/purchase_orders?sort=cost&cursor=MTI").status_code == 422
+
+
+@pytest.mark.parametrize("order", ["changed", "id", "cost", "status"])
+@pytest.mark.parametrize(
+    "forged", ["12", '{"a": 1, "b": 2}', '[[1], "2"]', '[{}, "2"]', "[1, 2]", '[null, "2"]']
+)
+def test_a_cursor_of_no_such_list_is_refused(orders: Any, order: str, forged: str) -> None:
+    refused = orders.api("GET", f"/objects/purchase_orders?sort={order}&cursor={encode(forged)}")
+    assert refused.status_code == 422
+    assert [one["field"] for one in refused.json()["errors"]] == ["cursor"]

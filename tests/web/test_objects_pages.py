@@ -107,6 +107,13 @@ def test_a_time_is_compared_however_it_is_written(
     assert plant.send("GET", "/objects/parts?where=_created:from:noon").status_code == 422
 
 
+def test_a_time_beyond_the_years_there_are_is_shown_as_it_is(plant: Any, keep: Callable[..., None]) -> None:
+    last = "9999-12-31T23:59:59-05:00"
+    keep("parts", {"id": 1, "_created": last})
+    assert last in plant.send("GET", "/objects/parts/1").text
+    assert last in plant.send("GET", "/objects/parts?column=_created").text
+
+
 def test_the_filter_form_adds_to_the_conditions(plant: Any) -> None:
     address = "/objects/purchase_orders?where=status:is:requested&field=cost&operator=from&value=97&sort=id"
     assert ids(plant.send("GET", address).text) == [1, 3]

@@ -52,6 +52,9 @@ _DETAILS = {
     405: "This address does not take that method; the header Allow names those it takes.",
     413: "The body is larger than 4 MB; send it in parts.",
 }
+_TOO_LARGE = "A number is larger than any there is here."
+_NUL = "A text has the character NUL, which no text here has."
+_ODD_VALUES = {"22003": _TOO_LARGE, "22021": _NUL, "22P05": _NUL}
 _SECRET_PART = re.compile(r"^/(sign-in|hooks)/(?=uv).+")
 """What in an address lets in whoever has it."""
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
@@ -79,11 +82,25 @@ def problem_of(error: Exception, handler: Any = None) -> Problem:
             status = error.status_code
             slug = _KINDS.get(status, "invalid" if status < 500 else "error")  # noqa: PLR2004
             return _problem(slug, status, _DETAILS.get(status, error.detail))
-        case OverflowError() | DataError():
-            return _problem("invalid", 422, "A number is larger than any there is here.")
+        case ValueError() | OverflowError() | DataError() if said := _of_a_value(error):
+            return _problem("invalid", 422, said)
         case _:
             detail = "The hub met something it did not expect; its log has the details."
             return Problem(_TYPES + "error", "Internal error", 500, detail)
+
+
+def _of_a_value(error: ValueError | OverflowError | DataError) -> str | None:
+    """Say what is wrong with a value that Python or the database cannot take; None where that is not it."""
+    match error:
+        case DataError(orig=orig):
+            said = _ODD_VALUES.get(str(getattr(orig, "sqlstate", "")))
+            return said or (
+                _NUL if "NUL" in str(orig) else "A value is none that could be kept or looked for."
+            )
+        case OverflowError():
+            return "A time lies outside the years there are." if "date" in str(error) else _TOO_LARGE
+        case _:
+            return _TOO_LARGE if "integer string conversion" in str(error) else None
 
 
 def words(error: UltravioletError) -> str:

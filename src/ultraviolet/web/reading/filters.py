@@ -97,13 +97,15 @@ class Filters:
     ) -> ColumnElement[bool]:
         if operator not in OPERATORS:
             raise _wrong(f"{column.name}: {operator} is no operator; there are {', '.join(OPERATORS)}.")
+        if operator == "isnull" and not isinstance(operand, bool):
+            raise _wrong(f"{column.name}: isnull takes true or false, {operand!r} is neither.")
         if operator == "isnull" or operand is None:
             absent = operand if operator == "isnull" else operator == "eq"
             return text.is_(None) if absent else text.is_not(None)
         if column.kind == "other":
             raise _wrong(f"{column.name} is a list or a document; it can only be asked for isnull.")
         if operator.endswith("like"):
-            return self._like(as_type(text, Text), operator, str(operand))
+            return self._like(as_type(text, Text), operator, _pattern(column, operand))
         have = _typed(column, text)
         if operator == "in":
             values = cast("list[Any]", operand if isinstance(operand, list) else [operand])
@@ -185,6 +187,13 @@ def _operand(column: Column, given: Any) -> Any:
     except (KeyError, TypeError, ValueError) as error:
         kinds = {"number": "a number", "link": "an id", "flag": "true or false"}
         raise _wrong(f"{column.name} is {kinds.get(column.kind, 'a time')}, {given!r} is none.") from error
+
+
+def _pattern(column: Column, given: Any) -> str:
+    pattern = str(given)
+    if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
+        raise _wrong(f"{column.name}: the backslash at the end of a pattern needs the character it is for.")
+    return pattern
 
 
 def _wrong(message: str) -> InvalidError:

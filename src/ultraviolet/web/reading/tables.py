@@ -140,13 +140,14 @@ def part(
         holds.append(also)
     if by.by == "changed":
         holds.append(BY_CHANGE)
-    if after:
-        holds.append(_behind(key, by, after))
+    last = _place(known, by, after) if after else None
+    if last:
+        holds.append(_behind(key, by, last))
     ids: Sequence[str] = []
     narrowed = by.by == "changed" and (bool(conditions) or wanted.said or also is not None)
     if narrowed:
         query = listing(connection, wanted, indexed=False).where(*holds)
-        ids = _ids(connection, query.where(*_among_first(connection, wanted, by, after)), key, by, limit)
+        ids = _ids(connection, query.where(*_among_first(connection, wanted, by, last)), key, by, limit)
     if len(ids) <= limit:
         query = listing(connection, wanted).where(*holds, *_narrowing(connection, wanted, known, conditions))
         # Few are left then: written so, the order does not invite to walk through all by it.
@@ -157,11 +158,11 @@ def part(
     found = [by_id[id_] for id_ in ids]
     if len(found) <= limit:
         return Part(found, None)
-    last = found[limit - 1]
+    id_ = found[limit - 1].id
     value = connection.execute(
-        select(key.label("sort_key")).where(*_of(wanted), objects.c.id == last.id)
+        select(key.label("sort_key")).where(*_of(wanted), objects.c.id == id_)
     ).scalar_one()
-    return Part(found[:limit], json.dumps([value, last.id]))
+    return Part(found[:limit], json.dumps([value, id_]))
 
 
 def indexable(resource: Resource, conditions: Sequence[Condition], by: Order) -> list[tuple[str, bool]]:
@@ -173,13 +174,13 @@ def indexable(resource: Resource, conditions: Sequence[Condition], by: Order) ->
 
 
 def _among_first(
-    connection: Connection, wanted: Wanted, by: Order, after: str | None
+    connection: Connection, wanted: Wanted, by: Order, last: tuple[Any, str] | None
 ) -> list[ColumnElement[bool]]:
     """Choose those that come first in the order of changes, by its index: where many match, they are enough."""
     changed = objects.c.changed_at
     query = select(changed).where(*_of(wanted), BY_CHANGE).order_by(changed.desc() if by.down else changed)
-    if after:
-        value = json.loads(after)[0]
+    if last:
+        value = last[0]
         query = query.where(changed <= value if by.down else changed >= value)
     end = connection.execute(query.offset(_LOOKED_AT).limit(1)).scalar()
     return [] if end is None else [changed >= end if by.down else changed <= end]
@@ -213,15 +214,22 @@ def _of(wanted: Wanted) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _behind(key: ColumnElement[Any], by: Order, after: str) -> ColumnElement[bool]:
+def _place(known: dict[str, Column], by: Order, after: str) -> tuple[Any, str]:
+    """Read where a part ended: what its last object is sorted by, and its id."""
+    kinds: dict[str, Any] = {"changed": str, "id": int}
+    kind: Any = kinds.get(by.by) or (float if _numeric(known[by.by]) else str)
     try:
-        value, id_ = json.loads(after)
-    except (TypeError, ValueError) as error:
+        return msgspec.json.decode(after, type=tuple[kind, str])
+    except msgspec.DecodeError as error:
         raise InvalidError(
             "This cursor belongs to another list; begin anew without one.", field="cursor"
         ) from error
+
+
+def _behind(key: ColumnElement[Any], by: Order, last: tuple[Any, str]) -> ColumnElement[bool]:
+    value, id_ = last
     here = tuple_(key, func.length(objects.c.id), objects.c.id)
-    there = tuple_(literal(value), len(str(id_)), str(id_))
+    there = tuple_(literal(value), len(id_), id_)
     index = key <= value if by.down else key >= value
     return and_(here < there if by.down else here > there, index)
 
