@@ -69,6 +69,12 @@ def test_an_object_at_two_times(edge: Any, orders: None) -> None:
     assert (compared["before"]["version"], compared["after"]["version"]) == (1, 2)
 
 
+@pytest.mark.parametrize("path", ["/diffs/purchase_orders", "/objects/purchase_orders/1/diff"])
+def test_the_earlier_time_comes_first(edge: Any, orders: None, path: str) -> None:
+    refused = edge.api("GET", f"{path}?from=2026-05-04T12:00:00Z&to=2026-05-04T09:00:00Z")
+    assert (422, "from") == (refused.status_code, refused.json()["errors"][0]["field"])
+
+
 def test_a_resource_at_two_times(edge: Any, orders: None) -> None:
     def changes(begin: int, end: int) -> list[tuple[str, str]]:
         query = f"from=2026-05-04T{begin:02}:00:00Z&to=2026-05-04T{end:02}:00:00Z"

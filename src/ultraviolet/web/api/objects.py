@@ -157,7 +157,7 @@ async def compare_object(
     clock: Clock = "hub",
 ) -> Comparison:
     """Compare one object at two times: what differs, and every version between, by whom."""
-    known, times = objects.resource_of(hub.catalog, resource), (moment(since) or "", moment(until) or now())
+    known, times = objects.resource_of(hub.catalog, resource), _times(since, until)
 
     def read(connection: Connection) -> Comparison:
         place = Place(one(connection, integration), known, clock)
@@ -179,13 +179,21 @@ async def compare_objects(
 ) -> Page[Difference]:
     """Compare a whole resource at two times: which objects were created, changed and deleted, field by field."""
     known, after = objects.resource_of(hub.catalog, resource), decode(cursor)
-    times = (moment(since) or "", moment(until) or now())
+    times = _times(since, until)
 
     def read(connection: Connection) -> list[Difference]:
         place = Place(one(connection, integration), known, clock)
         return history.differences(connection, place, *times, after, limit + 1)
 
     return part(await hub.store.read(read), limit, lambda each: each.id)
+
+
+def _times(since: str, until: str | None) -> tuple[str, str]:
+    """Read two times to compare; raises InvalidError where the later one comes first."""
+    given = moment(since) or "", moment(until) or now()
+    if until and given[0] > given[1]:
+        raise InvalidError("`from` is later than `to`: name the earlier time first.", field="from")
+    return given
 
 
 HANDLERS = [list_resources, list_objects, get_object, list_history, compare_object, compare_objects]
