@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 from tests.web.conftest import ADMIN_KEY
 
-from ultraviolet.web.api.paging import encode
-
 from ultraviolet.hub import findings
 from ultraviolet.hub.findings import Found
+from ultraviolet.web.api.paging import encode
 
 
 def test_openapi_describes_every_route(edge: Any) -> None:
