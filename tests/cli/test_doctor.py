@@ -155,7 +155,7 @@ class TestHub:
             "silence": "warning",
         }
         assert expected.items() <= amiss(running.look(where, 0)).items()
-        far = {"api_url": "https://ion.invalid"}
+        far = {"api_url": "https://ion.invalid", "client_secret": "y"}
         broken.api("PATCH", "/integrations/away", far)
         broken.api("POST", "/integrations/away/pause")
         found = {one.name: one for one in running.look(where, 0)}
