@@ -1,4 +1,4 @@
-"""The parts of an address of the API: a name is one part, whatever is in it."""
+"""The parts of an address of the API: a name is one part, or none at all."""
 
 from urllib.parse import quote
 
@@ -9,8 +9,11 @@ _NONE = ("", ".", "..")
 
 
 def part(value: object) -> str:
-    """Write a value as one part of a path; raises InvalidError where it names nothing."""
+    """Write a value as one part of a path; raises InvalidError where it is none.
+
+    Servers read a slash as the end of a part, however it is written.
+    """
     text = str(value)
-    if text in _NONE:
-        raise InvalidError(f"“{text}” names nothing.")
+    if text in _NONE or "/" in text:
+        raise InvalidError(f"“{text}” names nothing here; use its number.")
     return quote(text, safe="")

@@ -97,8 +97,10 @@ def test_what_waits_for_the_end_is_waited_for() -> None:
 def test_a_name_is_a_part_of_the_address_whatever_is_in_it() -> None:
     hub, asked = client(httpx.Response(422, json={"title": "Invalid"}))
     with pytest.raises(ProblemError):
-        hub.import_events("plant #1/a", b"")
-    assert b"/api/v1/integrations/plant%20%231%2Fa/events/import" == asked[0].url.raw_path
+        hub.import_events("plant #1?a", b"")
+    assert b"/api/v1/integrations/plant%20%231%3Fa/events/import" == asked[0].url.raw_path
+    with pytest.raises(InvalidError):  # a server reads a slash as the end of a part, however it is written
+        hub.import_events("plant/a", b"")
 
 
 def test_a_proxy_may_say_by_date_when_to_come_again() -> None:

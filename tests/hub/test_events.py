@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from tests.door import REFUSED, Door, body, run
 from tests.hub.reading import TableIon, make_site
 
-from ultraviolet.hub import fetch
+from ultraviolet.hub import fetch, heartbeat
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.controllers import Controllers
 from ultraviolet.hub.hub import Hub
@@ -21,7 +21,7 @@ from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.site import Site
 from ultraviolet.ion.catalog import load
 from ultraviolet.mirror.tables import events, fetch_steps, fetches, stale
-from ultraviolet.times import now
+from ultraviolet.times import now, present
 
 LISTS = [
     (name, dependent.own_ids)
@@ -139,6 +139,8 @@ def test_each_event_that_is_not_understood_is_answered_by_a_fetch_that_begins_be
     come(3)
     _, second = asked(door)
     assert second.started_at > now()  # not at once, as there may be many of these
+    newest = door.hub.store.read_now(heartbeat.newest)
+    assert newest is None or newest <= present()  # nor does a hub that starts take it for its clock
     due = door.hub.store.read_now(lambda c: fetch.unfinished(c, door.integration_id))
     assert due == (first.id, "incremental")
     write(fetches.update().where(fetches.c.id == first.id).values(state="done"))

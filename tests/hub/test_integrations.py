@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection, Engine, select
 
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
-from ultraviolet.hub import integrations
+from ultraviolet.hub import access, integrations, webhook_urls
 from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.integrations import Integration, IntegrationChanges, NewIntegration
 from ultraviolet.hub.secrets import Secrets
@@ -126,8 +126,12 @@ def test_what_is_removed_gives_its_name_back_and_does_nothing_any_more(connectio
     assert integrations.running(connection) == {}
     integrations.remove(connection, "kim", made.id)
     assert integrations.get(connection, made.id).name == f"plant (being removed, {made.id})"
-    with pytest.raises(ConflictError, match="add the integration anew"):
+    with pytest.raises(ConflictError, match="can only be added anew"):
         integrations.resume(connection, "kim", made.id)
+    with pytest.raises(ConflictError, match="can only be added anew"):
+        integrations.edit(connection, SECRETS, "kim", made.id, IntegrationChanges(name="again"))
+    with pytest.raises(NotFoundError):
+        webhook_urls.mint(connection, "kim", made.id, "ION")
     # What is still on its way to it must not come to the next one.
     assert create(connection).id > made.id
 
@@ -160,3 +164,13 @@ def test_a_test_is_news_to_who_reads_this_ion_only_where_another_contract_was_fo
 def test_presets_are_whole_addresses(preset: integrations.Preset) -> None:
     assert graphql_url(preset.api_url) == f"{preset.api_url}/graphql"
     assert token_urls(preset.auth_url)[0].startswith(preset.auth_url)
+
+
+@pytest.mark.parametrize("name", ["17", "plant/one"])
+def test_a_name_is_none_that_commands_and_addresses_would_take_for_something_else(
+    connection: Connection, name: str
+) -> None:
+    with pytest.raises(InvalidError, match="A name"):
+        create(connection, name=name)
+    with pytest.raises(InvalidError, match="A name"):
+        access.create_user(connection, "kim", name, "viewer")

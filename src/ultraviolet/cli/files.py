@@ -1,5 +1,6 @@
 """Files that commands write: each as it was until it is whole."""
 
+import os
 import shutil
 import sys
 from collections.abc import Generator
@@ -18,9 +19,9 @@ def writing(file: Path | None) -> Generator[IO[bytes]]:
             yield out
     else:
         target = file.resolve()  # a link goes on leading there
-        part = target.with_name(f"{target.name}.part")
+        part = target.with_name(f"{target.name}.{os.getpid()}.part")
         try:
-            with part.open("wb") as out:
+            with part.open("xb") as out:
                 if target.exists():
                     shutil.copymode(target, part)
                 yield out

@@ -3,7 +3,7 @@
 import os
 import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Self, TypeVar, cast
 
 import httpx
@@ -205,10 +205,13 @@ def _again(safe: bool) -> Any:
 
 def _read(answer: httpx.Response, content: bytes, kinds: tuple[type[T], ...]) -> T:
     """Read an answer, or a part of it, as the first of these kinds that it is; raises NoHubError where it is none."""
+    problem: msgspec.DecodeError | None = None
     for kind in kinds:
-        with suppress(msgspec.DecodeError):
+        try:
             return msgspec.json.decode(content, type=kind)
-    raise no_hub(answer)
+        except msgspec.DecodeError as error:
+            problem = error
+    raise no_hub(answer) from problem
 
 
 def _patience(query: Mapping[str, Any] | None) -> httpx.Timeout:

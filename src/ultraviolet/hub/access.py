@@ -17,6 +17,7 @@ from ultraviolet import times
 from ultraviolet.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from ultraviolet.hub import audit, idempotency, saved_views
 from ultraviolet.hub.holding import held
+from ultraviolet.hub.names import check_name
 from ultraviolet.hub.secrets import digest, new_token
 from ultraviolet.mirror.dialect import insert_new, wait_for_turn
 from ultraviolet.mirror.tables import api_keys, sessions, sign_in_links, users
@@ -96,10 +97,7 @@ def create_user(connection: Connection, actor: str, name: str, role: Role) -> Us
     """Add a person, who signs in by a one-time link until a password is set."""
     if not name.strip() or name.strip().startswith(KEY_PREFIX):
         raise InvalidError(f"A user needs a name, which does not begin with {KEY_PREFIX}", field="name")
-    if name.strip().isdecimal():
-        raise InvalidError(
-            "A name is not just a number, so that commands can tell names and numbers apart", field="name"
-        )
+    check_name(name.strip())
     row = (name.strip(), _role(role), times.now())
     if not insert_new(connection, "users", ("name", "role", "created_at"), ("name",), [row]):
         raise ConflictError(f"There is already a user named {name.strip()}")

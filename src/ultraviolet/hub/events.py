@@ -116,7 +116,7 @@ def together(taken: Sequence[Taken]) -> Taken:
         sum(each.marked for each in taken),
         [seq for each in taken for seq in each.seqs],
         any(each.lost for each in taken),
-        more=True,
+        more=bool(taken),
     )
 
 

@@ -50,9 +50,11 @@ def request(
     `accept_absence` lets it delete however many objects ION does not show any more.
     """
     running = connection.execute(
-        select(fetches.c.id, fetches.c.started_at).where(
+        select(fetches.c.id, fetches.c.started_at)
+        .where(
             fetches.c.integration_id == integration_id, fetches.c.mode == mode, fetches.c.state == "running"
         )
+        .order_by(fetches.c.id)
     ).first()
     if running is None:
         return _add(connection, integration_id, mode, requested_by, now(), accept_absence=accept_absence)

@@ -205,14 +205,18 @@ def _judge(
     return ("stale" if overdue else "ageing"), cause
 
 
+def _paused(integration: Integration) -> Cause:
+    if integration.removed:
+        return Cause("paused", "It is being removed", "nothing: what it brought goes little by little")
+    return Cause("paused", "Nothing is read from ION", f"ultraviolet integration resume {integration.name}")
+
+
 def _causes(
     connection: Connection, catalog: Catalog, integration: Integration, now: Now, proven_at: str | None
 ) -> Iterator[Cause]:
     """Give what concerns the integration as a whole, the gravest first."""
     if integration.paused:
-        yield Cause(
-            "paused", "Nothing is read from ION", f"ultraviolet integration resume {integration.name}"
-        )
+        yield _paused(integration)
         return
     found = findings.recent(connection, integration.id, _MOST, standing=True)
     if now.trouble:

@@ -121,7 +121,7 @@ def _settled(sent: Sequence[Sent], subscriptions: Collection[str]) -> list[Sent]
     settled: list[Sent] = []
     recently = times.text(times.present() - _PATIENCE)
     for each in sent:
-        under_way = each.status not in ("SUCCEEDED", "FAILED") and each.created_at > recently
+        under_way = each.status not in ("SUCCEEDED", "FAILED") and not "" < each.created_at <= recently
         if under_way and each.subscription in subscriptions:
             break
         settled.append(each)

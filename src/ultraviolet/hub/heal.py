@@ -211,7 +211,8 @@ class Healer:
             applied = await self._site.apply(followed, also=lambda c, _: self._pass_on(c, beside))
         except StoreUnavailableError:
             raise
-        except Exception as error:  # noqa: BLE001  whatever it is, it is told with the object that it is about
+        except Exception as error:  # whatever it is, it is told with the object that it is about
+            log.warning("heal.not_kept", integration_id=self._id, error=in_short(error), exc_info=True)
             await self._divide(group, attempts, f"The mirror cannot keep it: {in_short(error)}")
             return
         crash_point("heal.applied")
@@ -244,7 +245,7 @@ class Healer:
                     for row in due
                     if row.resource == link.resource and row.reason in ("event", "deletion")
                 ]
-                owners = [row.id for row in told if row.id.isdecimal()]
+                owners = [row.id for row in told if is_id(row.id)]
                 if owners and _owns(link, required) and self._reader.reads(child):
                     await self._read_children_of(child, link.key, link.resource, owners)
 

@@ -113,7 +113,7 @@ class Ingest:
         self._spool = spool
         self._draining: asyncio.Task[None] | None = None
         self._urls: Mapping[bytes, UrlEntry] = {}
-        self._read_at = -_REREAD_AFTER
+        self._read_at = self._urls_of = -_REREAD_AFTER
         self._rereading: asyncio.Task[None] | None = None
         self._away_until = 0.0
         self._used: set[int] = set()
@@ -167,8 +167,10 @@ class Ingest:
 
     async def refresh(self) -> None:
         """Read the addresses again: after one was minted, rotated, revoked, or its secret became known."""
-        self._read_at = time.monotonic()
-        self._urls = await self._store.read(lambda connection: active(connection, self._secrets))
+        began = self._read_at = time.monotonic()
+        urls = await self._store.read(lambda connection: active(connection, self._secrets))
+        if began >= self._urls_of:  # else one that began later has told more
+            self._urls, self._urls_of = urls, began
 
     async def close(self) -> None:
         """Finish what has begun."""

@@ -15,6 +15,7 @@ from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub import audit, choice
 from ultraviolet.hub.connection_test import TestResult, examine
 from ultraviolet.hub.holding import held, taking_name
+from ultraviolet.hub.names import check_name
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.hub.targets import RefusedTargetError, scheme_and_host
 from ultraviolet.ion.budget import Budget
@@ -204,6 +205,7 @@ def edit(
         name: value for name, value in msgspec.structs.asdict(changes).items() if value is not msgspec.UNSET
     }
     before = _row(connection, integration_id, to_change=True)
+    _still_there(before)
     values = _checked({**{name: before[name] for name in NewIntegration.__struct_fields__}, **given})
     if "client_secret" not in given and any(
         _leads_elsewhere(before[name], values[name]) for name in _ADDRESSES
@@ -233,9 +235,7 @@ def pause(connection: Connection, actor: str, integration_id: int) -> Integratio
 
 def resume(connection: Connection, actor: str, integration_id: int) -> Integration:
     """Go on where `pause` stopped; raises ConflictError for one that is being removed."""
-    found = _row(connection, integration_id)
-    if found["removed"]:
-        raise ConflictError(f"“{found['name']}” cannot be resumed; add the integration anew.")
+    _still_there(_row(connection, integration_id, to_change=True))
     return _set_paused(connection, actor, integration_id, paused=False)
 
 
@@ -244,7 +244,7 @@ def remove(connection: Connection, actor: str, integration_id: int) -> None:
 
     All it brought, its events, objects and their history, goes behind that (leaving.py), and the integration last.
     """
-    before = _row(connection, integration_id)
+    before = _row(connection, integration_id, to_change=True)
     if before["removed"]:
         return
     here = integrations.c.id == integration_id
@@ -341,8 +341,13 @@ def _integration(row: RowMapping) -> Integration:
     return msgspec.convert(values, Integration)
 
 
+def _still_there(row: RowMapping) -> None:
+    if row["removed"]:
+        raise ConflictError(f"“{row['name']}”: it can only be added anew.")
+
+
 def _set_paused(connection: Connection, actor: str, integration_id: int, *, paused: bool) -> Integration:
-    before = _row(connection, integration_id)
+    before = _row(connection, integration_id, to_change=True)
     if before["paused"] != paused:
         changed = update(integrations).where(integrations.c.id == integration_id)
         connection.execute(changed.values(paused=paused, updated_at=times.now()))
@@ -361,10 +366,7 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
         if not value:
             raise InvalidError(f"{name} is empty", field=name)
         values[name] = value
-    if values["name"].isdecimal():
-        raise InvalidError(
-            "A name is not just a number, so that commands can tell names and numbers apart", field="name"
-        )
+    check_name(values["name"])
     for name in _ADDRESSES:
         values[name] = _address(name, values[name])
     for name in ("incremental_schedule", "full_schedule"):

@@ -17,7 +17,7 @@ from ultraviolet.hub.complaints import Complaint
 _CHANNEL = "ultraviolet"
 _PAUSE = 0.05
 """Seconds between two messages of a process; what happens in between is one message."""
-_AT_ONCE = 50
+_AT_ONCE = 25
 """What one message says at most; PostgreSQL carries 8,000 bytes."""
 _AGAIN_AFTER = 1.0
 

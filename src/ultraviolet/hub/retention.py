@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, func, select, text, update
 
 from ultraviolet import times
 from ultraviolet.crash_points import crash_point
@@ -206,8 +206,9 @@ class Keeper:
                 after = await self._store.write(work)
                 await asyncio.sleep(self._pause)
             crash_point("retention.keys_forgotten")
-            removed += await self._store.write(lambda c, part=part: _held(c) and removal.drop(c, part))
-            log.info("retention.month_dropped", month=part.name)
+            dropped = await self._store.write(lambda c, part=part: _held(c) and removal.drop(c, part))
+            removed += dropped
+            log.info("retention.month_done", month=part.name, removed=dropped.total())
         return removed
 
     async def _walk(self, kind: Kind, newest: str) -> Tally:
@@ -256,12 +257,9 @@ def _held(connection: Connection) -> Literal[True]:
 def _make_rows(connection: Connection) -> None:
     known = select(retention.c.integration_id)
     missing = select(integrations.c.id).where(integrations.c.id.not_in(known))
-    rows = [
-        {"integration_id": id_, "keep": msgspec.to_builtins(Keep())}
-        for id_ in connection.execute(missing).scalars()
-    ]
-    if rows:
-        connection.execute(insert(retention), rows)
+    usual = msgspec.json.encode(Keep()).decode()
+    rows = [(id_, usual) for id_ in connection.execute(missing).scalars()]
+    dialect.insert_new(connection, "retention", ("integration_id", "keep"), ("integration_id",), rows)
 
 
 def _begin(connection: Connection) -> dict[int, _Begun]:

@@ -311,25 +311,23 @@ async def _repair(
         await webhooks.update_receiver(
             client, receiver, active=True, expectedResponseCode=webhooks.EXPECTED_RESPONSE_CODE
         )
-    refused = await webhooks.activate(client, [by_id[each.id or ""] for each in before.inactive])
-    refused += await webhooks.unsubscribe(client, [by_id[each.id or ""] for each in extra])
+    refused = await webhooks.unsubscribe(client, [by_id[each.id or ""] for each in extra])
     words = subscriptions.in_ions_words(hub.catalog, view.offered, missing)
-    refused += await webhooks.subscribe(client, receiver.id, words)
+    not_given = await webhooks.activate(client, [by_id[each.id or ""] for each in before.inactive])
+    not_given += await webhooks.subscribe(client, receiver.id, words)
     crash_point("setup.subscribed")
-    after = await plan(hub, integration_id)
-    if len(after.present) > len(
-        before.present
-    ):  # what ION refused may be granted later, and needs a fetch then
+    if len(not_given) < len(words) + len(before.inactive):
+        # At once, lest a crash lose the fetch that finds what changed before; what ION refused may be granted later.
         url_id = view.url.id
         await hub.store.write(lambda connection: webhook_urls.set_subscribed(connection, url_id))
-    else:
-        await note_subscribed(hub, view.url, after)
+    after = await plan(hub, integration_id)
+    await note_subscribed(hub, view.url, after)
     return SetUp(
         webhook_url=view.url,
         receiver_created=created,
         subscribed=len(missing) - len(after.missing),
         activated=len(before.inactive) - len(after.inactive),
         removed=len(before.extra) - len(after.extra),
-        refused=refused,
+        refused=[*refused, *not_given],
         plan=after,
     )

@@ -50,9 +50,11 @@ _HABITS = text(
 )
 """Events tell of changes, or cause the reads that do."""
 _LAST_WORD = text(
-    """SELECT received_at FROM events WHERE seq =
-      (SELECT max(seq) FROM events WHERE integration_id = :integration AND resource = :resource)"""
+    """SELECT received_at FROM events WHERE +integration_id = :integration AND resource = :resource AND seq > :behind
+    ORDER BY seq DESC LIMIT 1"""
 )
+"""By number, from the newest on; the plus keeps from reading all that a resource ever told by an index of objects."""
+_NEWEST = text("SELECT coalesce(max(seq), 0) FROM events")
 _UNREADABLE = text(
     """WITH over AS (SELECT id, mode FROM fetches WHERE integration_id = :integration AND state <> 'running')
     SELECT resource, max(error) AS error FROM fetch_steps WHERE state = 'failed'
@@ -82,6 +84,8 @@ class Watchdog:
         self._wake = wake
         self._told: dict[str, datetime] = {}
         """When resources were last seen to tell something."""
+        self._behind: dict[str, int] = {}
+        """The number of the newest event then, so that none before it is looked at again."""
 
     async def look(self) -> None:
         """Look once at everything; raises what keeps ION from answering, after saying so."""
@@ -219,7 +223,13 @@ class Watchdog:
         known = self._told.get(resource)
         if known is None or known < since:
             given = {"integration": self._site.id, "resource": resource}
-            last = await self._site.store.read(lambda c: c.execute(_LAST_WORD, given).scalar())
+            given |= {"behind": self._behind.get(resource, 0)}
+
+            def look(connection: Connection) -> tuple[str | None, int]:
+                last = connection.execute(_LAST_WORD, given).scalar()
+                return last, connection.execute(_NEWEST).scalar_one()
+
+            last, self._behind[resource] = await self._site.store.read(look)
             if last:
                 known = self._told[resource] = datetime.fromisoformat(last)
         return known

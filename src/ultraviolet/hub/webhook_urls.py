@@ -77,7 +77,7 @@ def mint(connection: Connection, actor: str, integration_id: int, name: str) -> 
     """Make an address for one integration; its secret part is returned here and never again."""
     if not name.strip():
         raise InvalidError("A webhook URL needs a name that says where it is used")
-    known = select(integrations.c.id).where(integrations.c.id == integration_id)
+    known = select(integrations.c.id).where(integrations.c.id == integration_id, ~integrations.c.removed)
     if connection.execute(known).scalar_one_or_none() is None:
         raise NotFoundError(f"There is no integration {integration_id}")
     minted = _insert(connection, integration_id=integration_id, name=name.strip())

@@ -12,6 +12,7 @@ import msgspec
 import stamina
 
 from ultraviolet.ion.budget import Budget
+from ultraviolet.ion.deliveries import without_nul
 from ultraviolet.ion.documents import INTROSPECTION, Offered
 from ultraviolet.ion.problems import (
     IonRateLimitedError,
@@ -233,21 +234,7 @@ def _judge(url: str, status: int, retry_after: str | None, body: bytes) -> Any:
 
 def _decoded(body: bytes) -> Any:
     """Read JSON, and leave out NUL characters, because PostgreSQL takes none."""
-    answer = msgspec.json.decode(body)
-    return _without_nul(answer) if b"\\u0000" in body else answer
-
-
-def _without_nul(value: Any) -> Any:
-    match value:
-        case str():
-            return value.replace("\0", "")
-        case list():
-            return [_without_nul(each) for each in cast("list[Any]", value)]
-        case dict():
-            fields = cast("dict[str, Any]", value)
-            return {_without_nul(name): _without_nul(each) for name, each in fields.items()}
-        case _:
-            return value
+    return msgspec.json.decode(without_nul(body))
 
 
 def _result(answer: Any) -> Result:

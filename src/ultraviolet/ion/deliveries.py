@@ -150,7 +150,7 @@ def decode_envelope(catalog: Catalog, body: bytes) -> Envelope:
 
 def _decode(catalog: Catalog, body: bytes, *, whole: bool) -> Envelope:
     try:
-        told: Any = msgspec.json.decode(_without_nul(body))
+        told: Any = msgspec.json.decode(without_nul(body))
     except (msgspec.DecodeError, ValueError, RecursionError):
         return Envelope(problem="The body is not JSON")
     if isinstance(told, list) and len(cast("list[Any]", told)) == 1:
@@ -164,7 +164,8 @@ def _decode(catalog: Catalog, body: bytes, *, whole: bool) -> Envelope:
         return Envelope(problem="The body is nested too deeply")
 
 
-def _without_nul(written: bytes) -> bytes:
+def without_nul(written: bytes) -> bytes:
+    """Leave NUL characters out of JSON; PostgreSQL keeps none in text, and nothing ION says has one."""
     return _NUL.sub(rb"\1", written) if b"\\u0000" in written else written
 
 
@@ -343,7 +344,7 @@ def _boolean(value: Any) -> Any:
 
 
 def _json(value: Any) -> Any:
-    return msgspec.json.decode(_without_nul(value.encode())) if isinstance(value, str) else value
+    return msgspec.json.decode(without_nul(value.encode())) if isinstance(value, str) else value
 
 
 def _json_string(value: Any) -> str:

@@ -45,8 +45,10 @@ class _Facts(msgspec.Struct, frozen=True):
 
 
 def look(api: Api, integration: Json) -> Iterator[Check]:
-    """Look at everything; of a paused one only at that it is."""
+    """Look at everything; of a paused one only at that it is, at nothing of one that is being removed."""
     name, id_ = str(integration["name"]), integration["id"]
+    if integration["removed"]:
+        return
     if integration["paused"]:
         step = f"ultraviolet integration resume {name}"
         yield bad("paused", name, "Paused: nothing is read from ION", step, state="warning")

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from ultraviolet.errors import NotFoundError
 from ultraviolet.mirror.tables import fetch_steps, fetches
-from ultraviolet.times import present
+from ultraviolet.times import now, present
 from ultraviolet.web.reading.rows import columns
 
 
@@ -87,8 +87,9 @@ def recent(connection: Connection, wanted: FetchFilter, before: int | None, limi
 
 
 def running(connection: Connection, integration_id: int) -> list[Fetch]:
-    """Read the fetches that are not done yet."""
-    query = _summed().where(fetches.c.integration_id == integration_id, fetches.c.state == "running")
+    """Read the fetches that have begun and are not done yet."""
+    begun = fetches.c.state == "running", fetches.c.started_at <= now()
+    query = _summed().where(fetches.c.integration_id == integration_id, *begun)
     return [Fetch(**row) for row in connection.execute(query.order_by(fetches.c.id)).mappings()]
 
 
