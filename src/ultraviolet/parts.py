@@ -15,5 +15,5 @@ def part(value: object) -> str:
     """
     text = str(value)
     if text in _NONE or "/" in text:
-        raise InvalidError(f"“{text}” names nothing here; use its number.")
+        raise InvalidError(f"“{text}” names nothing.")
     return quote(text, safe="")
