@@ -104,7 +104,7 @@ def _row(catalog: Catalog, integration_id: int, line: Line) -> dict[str, Any]:
         key = bytes.fromhex(line.dedupe_key)
         body = line.body.encode() if line.body is not None else base64.b64decode(line.body_base64 or "")
         received_at = min(times.canonical(line.received_at), times.now())
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise InvalidError(
             f"Event {line.seq} has a key, a time or a body that cannot be read: {error}"
         ) from error

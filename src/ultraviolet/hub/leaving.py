@@ -18,8 +18,6 @@ from ultraviolet.mirror.store import Store
 from ultraviolet.mirror.tables import integrations
 
 _LOOK_EVERY = 60.0
-_PAUSE = 0.02
-"""Seconds between two small removals, in which others write."""
 _AT_ONCE = 2.0
 """Seconds that whoever removes one waits for it to be gone."""
 
@@ -71,7 +69,7 @@ class Leaving:
     async def _empty(self, integration_id: int) -> None:
         while await self._store.write(lambda c: _remove_some(c, integration_id)):
             crash_point("integration.emptied")
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(removal.PAUSE)
         log.info("integration.removed", integration_id=integration_id)
         self._changes.publish("integration", integration_id)
 

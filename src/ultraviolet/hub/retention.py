@@ -31,8 +31,6 @@ _LONGEST = 36_500
 _EVERY = timedelta(days=1)
 _LEASE = timedelta(minutes=5)
 _LOOK_EVERY = 60.0
-_PAUSE = 0.02
-"""Seconds between two small removals, in which others write."""
 _PAGES = 128
 
 log = structlog.get_logger()
@@ -155,7 +153,7 @@ class _Begun(msgspec.Struct, frozen=True):
 class Keeper:
     """Removes what has been kept long enough, for all integrations, in one process at a time."""
 
-    def __init__(self, store: Store, changes: Broadcast, *, pause: float = _PAUSE) -> None:
+    def __init__(self, store: Store, changes: Broadcast, *, pause: float = removal.PAUSE) -> None:
         self._store = store
         self._changes = changes
         self._pause = pause

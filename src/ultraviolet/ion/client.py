@@ -220,7 +220,7 @@ def _judge(url: str, status: int, retry_after: str | None, body: bytes) -> Any:
     if status >= 500:  # noqa: PLR2004
         raise IonUnreachableError(f"ION at {url} answered {status}; try again later")
     try:
-        answer = _decoded(body)
+        answer: Any = msgspec.json.decode(without_nul(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         answer = None
     if not isinstance(answer, dict | list):
@@ -230,11 +230,6 @@ def _judge(url: str, status: int, retry_after: str | None, body: bytes) -> Any:
     if isinstance(answer, dict) and _TOKEN_MESSAGES.intersection(_messages(cast("dict[str, Any]", answer))):
         raise IonUnauthorizedError(f"ION at {url} does not accept the access token")
     return cast("Any", answer)
-
-
-def _decoded(body: bytes) -> Any:
-    """Read JSON, and leave out NUL characters, because PostgreSQL takes none."""
-    return msgspec.json.decode(without_nul(body))
 
 
 def _result(answer: Any) -> Result:

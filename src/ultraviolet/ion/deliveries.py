@@ -421,7 +421,7 @@ def _text(value: Any) -> str | None:
 def _time(value: Any) -> str | None:
     try:
         return times.canonical(value) if isinstance(value, str) else None
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
 
 

@@ -143,7 +143,7 @@ def _time(value: str) -> str:
         return value  # as it is already, which it nearly always is
     try:
         return canonical(value)
-    except (ValueError, OverflowError):  # none, or one that is before or after all time in UTC
+    except ValueError:
         return value
 
 

@@ -29,6 +29,8 @@ Kind: TypeAlias = Literal["events", "versions", "verifications", "fetches", "dri
 Tally: TypeAlias = Counter[tuple[int, str]]
 """How many of an integration, by its number and the kind or, of fetches, kind and state."""
 
+PAUSE = 0.02
+"""Seconds between two small removals, in which others write."""
 WINDOW = 500
 _BESIDE = 100
 MOST_MOVED = 50_000
