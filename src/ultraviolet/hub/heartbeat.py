@@ -3,14 +3,17 @@
 from datetime import datetime, timedelta
 
 import msgspec
+import structlog
 from sqlalchemy import Connection, text
 
-from ultraviolet.times import now, present
+from ultraviolet.times import CLOCK, now, present
 
 EVERY = 30.0
 """Seconds between two beats."""
 _DOWN = timedelta(seconds=90)
 """A gap longer than this was a time without a hub."""
+
+log = structlog.get_logger()
 
 _GET = text("SELECT value FROM settings WHERE name = :name")
 _PUT = text(
@@ -54,3 +57,17 @@ def newest(connection: Connection) -> datetime | None:
     """Give the latest moment that any hub has written here, give or take a beat."""
     found = connection.execute(_NEWEST).scalar()
     return datetime.fromisoformat(found) if found else None
+
+
+def mind_the_clock(connection: Connection) -> None:
+    """Go on from the time of the hub before, where the machine's clock was set back since.
+
+    Else all that ION tells would count as older than what is known, until the clock is where it was.
+    """
+    last = newest(connection)
+    if last is None or last <= present():
+        return
+    period = timedelta(seconds=EVERY)
+    jumped = last - present() > period  # else it is rather the clock of another machine
+    CLOCK.not_before(last + period if jumped else last)
+    log.warning("clock.behind", seconds=round(CLOCK.ahead()), goes_on_from=now())

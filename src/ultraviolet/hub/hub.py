@@ -6,7 +6,6 @@ import functools
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -145,7 +144,7 @@ class Hub:
 
     async def start(self) -> None:
         """Take deliveries and let the controllers of the integrations that fall to this process begin."""
-        await self._mind_the_clock()
+        await self.store.read(heartbeat.mind_the_clock)
         await self.store.write(heartbeat.beat)
         if dialect.is_postgresql(self.store.engine):
             from ultraviolet.hub.messages import Messenger  # noqa: PLC0415  psycopg takes 10 MB; only its users pay
@@ -417,19 +416,6 @@ class Hub:
         self._look.set()
         if self._messenger:
             self._messenger.say(_LOOK, 0)
-
-    async def _mind_the_clock(self) -> None:
-        """Go on from the time of the hub before, where the machine's clock was set back since.
-
-        Else all that ION tells would count as older than what is known, until the clock is where it was.
-        """
-        newest = await self.store.read(heartbeat.newest)
-        if newest is None or newest <= times.present():
-            return
-        beat = timedelta(seconds=heartbeat.EVERY)
-        jumped = newest - times.present() > beat  # else it is rather the clock of another machine
-        times.CLOCK.not_before(newest + beat if jumped else newest)
-        log.warning("clock.behind", seconds=round(times.CLOCK.ahead()), goes_on_from=times.now())
 
     async def _keep_up(self) -> None:
         """Look each second whether there is something to do, and now and then whom for."""
