@@ -61,7 +61,10 @@ def _alive(pid: int) -> bool:
 
 
 def in_process(data: Path) -> "AppTransport":
-    """Open the hub's database and run its application in this process for the length of a command."""
+    """Open the hub's database and run its application in this process for one command.
+
+    Nothing but what the command asks for is done: no controller runs, and no process is left behind.
+    """
     if not (data / "hub.db").exists() and "ULTRAVIOLET_DATABASE_URL" not in os.environ:
         # A command must not leave a new, empty hub behind wherever it happens to be run.
         raise HubUnreachableError(f"No hub is on {data}. Start one with `ultraviolet serve --data {data}`.")
@@ -74,7 +77,8 @@ def in_process(data: Path) -> "AppTransport":
     from ultraviolet.web.app import create_app
 
     logs.configure(logging.WARNING)
-    hub = Hub.open(Settings.from_environment(data=data, public_url="http://127.0.0.1:8000"))
+    settings = Settings.from_environment(data=data, public_url="http://127.0.0.1:8000")
+    hub = Hub.open(settings, one_off=True)
     key = new_token("uvk")
     # Named after the process, because commands that work on a database side by side have a key each.
     name = f"command line on {socket.gethostname()}, process {os.getpid()}"

@@ -97,12 +97,13 @@ class AppTransport:
     ) -> Answer:
         """Hand each piece of the answer to whom its beginning calls for."""
         heads: list[Answer] = []
-        asked = asyncio.Event()
+        asked, answered = asyncio.Event(), asyncio.Event()
 
         async def receive() -> dict[str, Any]:
             if asked.is_set():
-                # A client that has sent its request stays connected; it never disconnects first.
-                await asyncio.Event().wait()
+                # As a server does: a streamed answer waits for this after its last piece.
+                await answered.wait()
+                return {"type": "http.disconnect"}
             asked.set()
             return {"type": "http.request", "body": body or b"", "more_body": False}
 
@@ -113,6 +114,8 @@ class AppTransport:
                 heads.append(Answer(message["status"], b"", media_type))
             else:
                 taker(heads[0])(message.get("body", b""))
+                if not message.get("more_body"):
+                    answered.set()
 
         await self.app(_scope(method, path, self.key, body), receive, send)
         return heads[0]

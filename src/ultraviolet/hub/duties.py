@@ -57,8 +57,17 @@ def duties_of(engine: Engine, role: Role) -> Duties:
     """Choose how this process comes to its duties."""
     if role == "web":
         return NoDuty()
+    return _of(engine, lasting=True)
+
+
+def command_duties_of(engine: Engine) -> Duties:
+    """Choose how one command comes to the duty of the integration it works for, without a share of the others."""
+    return _of(engine, lasting=False)
+
+
+def _of(engine: Engine, *, lasting: bool) -> Duties:
     if not dialect.is_postgresql(engine):
         return EveryDuty()
     from ultraviolet.hub.shared_duties import SharedDuties  # noqa: PLC0415  psycopg takes 10 MB; only its users pay
 
-    return SharedDuties(dialect.libpq(engine))
+    return SharedDuties(dialect.libpq(engine), lasting=lasting)

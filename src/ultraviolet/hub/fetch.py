@@ -94,6 +94,18 @@ def _add(
     return connection.execute(made).scalar_one()
 
 
+def is_running(connection: Connection, fetch_id: int) -> bool:
+    """Return whether a fetch is not finished."""
+    query = select(fetches.c.state).where(fetches.c.id == fetch_id)
+    return connection.execute(query).scalar() == "running"
+
+
+def fail(connection: Connection, fetch_id: int, why: str) -> None:
+    """End a fetch that cannot go on."""
+    change = update(fetches).where(fetches.c.id == fetch_id, fetches.c.state == "running")
+    connection.execute(change.values(state="failed", finished_at=now(), error=why))
+
+
 def unfinished(connection: Connection, integration_id: int) -> tuple[int, Mode] | None:
     """Give the fetch to go on with, the oldest first, of those whose time has come."""
     mine = fetches.c.integration_id == integration_id, fetches.c.state == "running"

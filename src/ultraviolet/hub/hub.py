@@ -39,7 +39,7 @@ from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.complaints import Complaint
 from ultraviolet.hub.connection_test import TestResult
 from ultraviolet.hub.controllers import Controllers
-from ultraviolet.hub.duties import Role, duties_of
+from ultraviolet.hub.duties import Role, command_duties_of, duties_of
 from ultraviolet.hub.event_files import Imported, Line
 from ultraviolet.hub.fetch import Mode
 from ultraviolet.hub.field_indexes import FieldIndexes
@@ -52,11 +52,13 @@ from ultraviolet.hub.lookout import Lookout
 from ultraviolet.hub.provider_people import Rules
 from ultraviolet.hub.reader import Reader
 from ultraviolet.hub.replay import Range, Replayed
+from ultraviolet.hub.requested import Requested
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.site import Site
 from ultraviolet.hub.spool import Spool
 from ultraviolet.hub.targets import LOOPBACK, Targets
+from ultraviolet.hub.verify import Verifier
 from ultraviolet.hub.watchdog import Watchdog, duty
 from ultraviolet.ion.catalog import Catalog, load
 from ultraviolet.ion.client import IonClient
@@ -85,7 +87,14 @@ class Hub:
     """One process of a hub: its database, its contract, its connections and its controllers."""
 
     def __init__(
-        self, settings: Settings, store: Store, catalog: Catalog, secrets: Secrets, role: Role = "all"
+        self,
+        settings: Settings,
+        store: Store,
+        catalog: Catalog,
+        secrets: Secrets,
+        role: Role = "all",
+        *,
+        one_off: bool = False,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -93,9 +102,10 @@ class Hub:
         self.secrets = secrets
         self.role: Role = role
         self.changes = Broadcast()
-        self._duties = duties_of(store.engine, role)
+        self._duties = duties_of(store.engine, "web" if one_off else role)
+        self._requested = Requested(command_duties_of(store.engine)) if one_off else None
         self._messenger: Messenger | None = None
-        self._spool = _spool(settings)
+        self._spool = None if one_off else _spool(settings)
         self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came, self._spool)
         self.controllers: dict[int, Controllers] = {}
         self.field_indexes = FieldIndexes(store)
@@ -118,8 +128,11 @@ class Hub:
         self._restarts: set[asyncio.Task[None]] = set()
 
     @classmethod
-    def open(cls, settings: Settings, role: Role = "all") -> Self:
+    def open(cls, settings: Settings, role: Role = "all", *, one_off: bool = False) -> Self:
         """Open the database, bring it up to date, and read the contract.
+
+        A `one_off` hub belongs to one command: it does what the API is asked for and nothing else. No controller,
+        watchdog, alert, retention, indexer or spool starts.
 
         Raises InvalidError for a role that needs other processes, where the database is for one, where the data
         cannot be kept, and for the address of a mail server that makes no sense.
@@ -130,7 +143,8 @@ class Hub:
             mail_server(settings.smtp_url)
         if role != "all" and not dialect.address(settings.database_url).drivername.startswith("postgresql"):
             raise InvalidError(f"Role {role} needs PostgreSQL: a hub on SQLite is one process, of role all")
-        return cls(settings, Store.open(settings.database_url), load(), secrets, role)
+        store = Store.open(settings.database_url)
+        return cls(settings, store, load(), secrets, role, one_off=one_off)
 
     @property
     def data(self) -> Path:
@@ -143,15 +157,18 @@ class Hub:
         return self.settings.public_url
 
     async def start(self) -> None:
-        """Take deliveries and let the controllers of the integrations that fall to this process begin."""
-        await self.store.read(heartbeat.mind_the_clock)
-        await self.store.write(heartbeat.beat)
+        """Take deliveries and start the controllers of the integrations that fall to this process."""
+        if self._requested is None:
+            await self.store.read(heartbeat.mind_the_clock)
+            await self.store.write(heartbeat.beat)
         if dialect.is_postgresql(self.store.engine):
             from ultraviolet.hub.messages import Messenger  # noqa: PLC0415  psycopg takes 10 MB; only its users pay
 
             self._messenger = Messenger(dialect.libpq(self.store.engine), self._heard)
             self._messenger.start()
             self.changes.carry = self._messenger.say
+        if self._requested is not None:
+            return
         await self.ingest.refresh()
         self.ingest.drain()
         await self.reload()
@@ -171,6 +188,8 @@ class Hub:
         for task in self._restarts:  # what one begins would outlive the hub
             task.cancel()
         await asyncio.gather(*self._restarts, return_exceptions=True)
+        if self._requested is not None:
+            await self._requested.stop()
         await self._alarm.stop()
         await self._indexer.stop()
         await self._leaving.stop()
@@ -304,6 +323,13 @@ class Hub:
 
         fetch_id = await self.store.write(ask)
         self._wake(integration_id, "fetch")
+        if self._requested is not None:
+            self._requested.begin(
+                integration_id,
+                functools.partial(self._fetch, integration_id, fetch_id, mode),
+                lambda: self.store.read(lambda c: fetch.is_running(c, fetch_id)),
+                lambda why: self.store.write(lambda c: fetch.fail(c, fetch_id, why)),
+            )
         self.changes.publish("fetch", integration_id, id=fetch_id)
         return fetch_id
 
@@ -323,10 +349,26 @@ class Hub:
             return verifications.request(connection, integration_id, actor, sample)
 
         number = await self.store.write(ask)
-        self._wake(integration_id, "verify")
+        self._begin_verify(integration_id, number)
         while wait and await self._verifying(number):  # noqa: ASYNC110  another process may be doing it
             await asyncio.sleep(_ASK_AGAIN)
         return number
+
+    async def _fetch(self, integration_id: int, fetch_id: int, mode: Mode) -> None:
+        await fetch.Fetcher(await self.site(integration_id)).run(fetch_id, mode)
+
+    def _begin_verify(self, integration_id: int, number: int) -> None:
+        self._wake(integration_id, "verify")
+        if self._requested is not None:
+            self._requested.begin(
+                integration_id,
+                functools.partial(self._verify, integration_id, number),
+                lambda: self._verifying(number),
+                lambda why: self.store.write(lambda c: verifications.fail(c, number, why)),
+            )
+
+    async def _verify(self, integration_id: int, number: int) -> None:
+        await Verifier(await self.site(integration_id)).run(number)
 
     async def _verifying(self, number: int) -> bool:
         return await self.store.read(lambda c: verifications.state_of(c, number)) == "running"
@@ -347,7 +389,7 @@ class Hub:
     async def resume_verify(self, verification_id: int) -> None:
         """Let a failed comparison go on where it stopped."""
         integration_id = await self.store.write(lambda c: verifications.resume(c, verification_id))
-        self._wake(integration_id, "verify")
+        self._begin_verify(integration_id, verification_id)
 
     async def replay(self, actor: str, wanted: Range, *, dry_run: bool = False) -> Replayed:
         """Let a range of events go through the live path again, or tell what that would change."""

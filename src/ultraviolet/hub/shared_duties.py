@@ -27,8 +27,10 @@ _LET_GO = "SELECT pg_advisory_unlock(%s::int, id) FROM unnest(%s::int[]) AS id"
 class SharedDuties:
     """A fair part of the duties of a PostgreSQL hub."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, lasting: bool = True) -> None:
+        """A process that is not `lasting` takes what is free and does not count when others share evenly."""
         self._address = address
+        self._lasting = lasting
         self._connection: psycopg.AsyncConnection | None = None
         self._held: set[int] = set()
         self._class = dialect.number("duties")
@@ -86,5 +88,6 @@ class SharedDuties:
             application_name=f"ultraviolet duties {os.getpid()}",
             options=_SETTINGS,
         )
-        await connection.execute("SELECT pg_advisory_lock_shared(%s::int, %s)", [self._class, _PRESENT])
+        if self._lasting:
+            await connection.execute("SELECT pg_advisory_lock_shared(%s::int, %s)", [self._class, _PRESENT])
         return connection

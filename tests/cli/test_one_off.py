@@ -1,0 +1,222 @@
+"""Commands without a running hub do what they are asked for, ask ION for nothing else, and end."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docs.generate.commands import leaves
+from tests.conftest import StartHub
+from typer.testing import CliRunner
+
+from ultraviolet import times
+from ultraviolet.cli.app import app
+from ultraviolet.hub import integrations
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.integrations import NewIntegration
+from ultraviolet.hub.settings import Settings
+from ultraviolet.mirror.apply import apply
+from ultraviolet.mirror.observation import Observation, Origin
+from ultraviolet.testing import LocalIonProcess
+
+KEY = "kept-for-the-tests-of-one-off-commands"
+
+QUIET = {
+    "event import": "event import events.jsonl",
+    "event list": "event list",
+    "event show": "event show 1",
+    "event replay": "event replay 1",
+    "event export": "event export exported.jsonl",
+    "changes": "changes",
+    "config show": "config show",
+    "status": "status",
+    "freshness": "freshness",
+    "drift": "drift",
+    "doctor": "doctor --port 0",
+    "alert add": "alert add program --webhook http://127.0.0.1:9/",
+    "alert list": "alert list",
+    "alert standing": "alert standing",
+    "alert test": "alert test 1",
+    "alert remove": "alert remove 1 --yes",
+    "integration list": "integration list",
+    "integration show": "integration show plant",
+    "integration findings": "integration findings plant",
+    "integration resources": "integration resources plant",
+    "integration retention": "integration retention plant",
+    "integration edit": "integration edit plant --keep-events 60d --yes",
+    "integration pause": "integration pause plant",
+    "integration resume": "integration resume plant",
+    "object list": "object list suppliers",
+    "object show": "object show suppliers 1",
+    "object history": "object history suppliers 1",
+    "object diff": "object diff suppliers 1 --from 1d",
+    "object export": "object export suppliers --out suppliers.csv",
+    "sql": 'sql "SELECT 1 AS one"',
+    "webhook create": "webhook create",
+    "webhook list": "webhook list",
+    "webhook revoke": "webhook revoke 1 --yes",
+    "key create": "key create nightly",
+    "key list": "key list",
+    "key revoke": "key revoke 1 --yes",
+    "user add": "user add ada",
+    "user list": "user list",
+    "user link": "user link ada",
+    "user sessions": "user sessions ada",
+    "user sign-out": "user sign-out ada",
+    "user provider": "user provider ada --email ada@example.com",
+    "user remove": "user remove ada --yes",
+    "fetch list": "fetch list",
+    "fetch show": "fetch show 1",
+    "verify list": "verify list",
+    "verify show": "verify show 1",
+    "db upgrade": "db upgrade",
+    "db check": "db check",
+    "db backup": "db backup backup.db",
+    "db copy": "db copy sqlite:///copy.db",
+    "db restore": "db restore backup.db --data restored",
+    "secrets rotate": "secrets rotate",
+    "integration remove": "integration remove plant --yes",
+}
+"""One call of each command that needs nothing of ION. Some fail because what they name is missing."""
+ASKS_ION = {
+    "fetch run",
+    "integration add",
+    "integration test",
+    "setup adopt",
+    "setup apply",
+    "setup plan",
+    "setup text",
+    "verify resume",
+    "verify run",
+    "webhook rotate",
+}
+PROCESSES = ("serve", "demo", "ion ")
+
+
+class CountingIon(ThreadingHTTPServer):
+    """An ION that answers nothing and counts who asks."""
+
+    asked = 0
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        server: Any = self.server
+        server.asked += 1
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing reads it."""
+
+
+@pytest.fixture
+def counting_ion() -> Iterator[CountingIon]:
+    with CountingIon(("127.0.0.1", 0), _Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def hub_of(data: Path, api_url: str, database_url: str, *, secret: str = "secret") -> None:
+    """Make a hub whose integration was never fetched: a hub process would begin to read at once."""
+    hub = Hub.open(Settings(data, database_url, "http://hub.test", secret_key=KEY))
+    new = NewIntegration("plant", api_url, api_url, "test", secret)
+
+    def fill(connection: Any) -> None:
+        made = integrations.create(connection, hub.secrets, "test", new)
+        now = times.now()
+        doc = {"id": 1, "name": "Bolts Ltd"}
+        seen = Observation("suppliers", "1", "full", doc, now, Origin("fetch", "1"), read_started_at=now)
+        apply(connection, hub.catalog, made.id, [seen], [])
+
+    hub.store.write_now(fill)
+    hub.close()
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    data = tmp_path / "data"
+    monkeypatch.setenv("ULTRAVIOLET_DATA", str(data))
+    monkeypatch.setenv("ULTRAVIOLET_SECRET_KEY", KEY)
+    monkeypatch.chdir(tmp_path)
+    return data
+
+
+def test_every_command_is_covered() -> None:
+    names = {path.removeprefix("ultraviolet ") for path, _ in leaves()}
+    one_off = {name for name in names if not name.startswith(PROCESSES)}
+    assert one_off == QUIET.keys() | ASKS_ION
+
+
+def test_no_command_asks_ion_unasked(
+    environment: Path, counting_ion: CountingIon, subtests: pytest.Subtests
+) -> None:
+    hub_of(environment, f"http://127.0.0.1:{counting_ion.server_port}", f"sqlite:///{environment}/hub.db")
+    event = {"received_at": times.now(), "headers": {}, "verified": None, "body": '{"id": 1}'}
+    Path("events.jsonl").write_text(json.dumps(event) + "\n")
+    for name, line in QUIET.items():
+        with subtests.test(command=name):
+            done = CliRunner().invoke(app, shlex.split(line))
+            assert done.exit_code != 2, done.output
+            assert 0 == counting_ion.asked
+    for file in ("exported.jsonl", "suppliers.csv", "backup.db"):
+        assert Path(file).exists(), file
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["event export -", "object export suppliers"],
+)
+def test_a_process_ends_when_its_task_is_done(
+    line: str, environment: Path, counting_ion: CountingIon
+) -> None:
+    hub_of(environment, f"http://127.0.0.1:{counting_ion.server_port}", f"sqlite:///{environment}/hub.db")
+    command = [sys.executable, "-m", "ultraviolet", *shlex.split(line)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (0, 0) == (done.returncode, counting_ion.asked), done.stderr
+    assert "Bolts Ltd" in done.stdout or line.startswith("event")
+
+
+def test_fetch_and_verify_wait_for_their_result(
+    environment: Path, store_url: str, local_ion: LocalIonProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ULTRAVIOLET_DATABASE_URL", store_url)
+    hub_of(environment, local_ion.url, store_url, secret=local_ion.client_secret)
+    fetched = CliRunner().invoke(app, ["fetch", "run", "--mode", "full", "--json"])
+    assert 0 == fetched.exit_code, fetched.exception
+    assert "done" == json.loads(fetched.stdout)["state"]
+    verified = CliRunner().invoke(app, ["verify", "run", "--json"])
+    assert 0 == verified.exit_code, verified.exception
+    report = json.loads(verified.stdout)
+    assert ("done", 0) == (report["state"], report["different"] + report["missing"] + report["extra"])
+    assert report["objects"] > 100
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_fetch_ends_when_ion_does_not_answer(environment: Path, counting_ion: CountingIon) -> None:
+    hub_of(environment, f"http://127.0.0.1:{counting_ion.server_port}", f"sqlite:///{environment}/hub.db")
+    done = CliRunner().invoke(app, ["fetch", "run", "--json"])
+    assert 8 == getattr(done.exception, "exit_code", None), done.exception
+    fetch = json.loads(done.stdout)
+    assert "failed" == fetch["state"]
+    assert fetch["error"]
+
+
+def test_a_command_takes_no_work_from_a_hub_elsewhere(
+    start_hub: StartHub, postgresql: Any, local_ion: LocalIonProcess, environment: Path
+) -> None:
+    store = postgresql.new_database()
+    hub = start_hub(store_url=store, ULTRAVIOLET_SECRET_KEY=KEY)
+    hub.connect(local_ion)
+    command = [sys.executable, "-m", "ultraviolet", "fetch", "run", "--json"]
+    given = {**os.environ, "ULTRAVIOLET_DATABASE_URL": store}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=given)
+    assert (0, "done") == (done.returncode, json.loads(done.stdout)["state"]), done.stderr
+    assert "process" in json.loads(done.stdout)["requested_by"]
