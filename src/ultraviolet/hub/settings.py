@@ -13,6 +13,8 @@ import msgspec
 from ultraviolet.errors import InvalidError
 
 _ROLES = ("viewer", "operator", "admin")
+_ADDRESS = re.compile(r"(?i:https?)://[\w.:\[\]-]+(/[A-Za-z0-9._~-]+)*/?")
+"""A scheme, a host with or without a port, and a path that needs no escapes anywhere."""
 _GROUP_AND_ROLE = re.compile(rf"\s*(\S.*?)\s*=\s*({'|'.join(_ROLES)})\s*(?:,|$)")
 
 
@@ -24,7 +26,7 @@ class Settings(msgspec.Struct, frozen=True):
     database_url: str
     """ULTRAVIOLET_DATABASE_URL; by default `hub.db` in the data folder."""
     public_url: str
-    """ULTRAVIOLET_PUBLIC_URL: the address under which ION reaches this hub; webhook URLs begin with it."""
+    """ULTRAVIOLET_PUBLIC_URL: the address under which ION reaches this hub; webhook URLs begin with it. It may have a path."""
     admin_key: str | None = None
     """ULTRAVIOLET_ADMIN_KEY or _FILE: a first API key for automation."""
     allowed_sources: tuple[str, ...] = ()
@@ -69,6 +71,11 @@ class Settings(msgspec.Struct, frozen=True):
     """ULTRAVIOLET_SPOOL_MEGABYTES: how much one process keeps there at most."""
     heal: bool = True
     """ULTRAVIOLET_HEAL: off leaves the mirror to webhooks and scheduled fetches, to measure what healing does."""
+
+    @property
+    def path_prefix(self) -> str:
+        """The path of the public address, without a slash at its end: what all paths of this hub begin with."""
+        return urlsplit(self.public_url).path.rstrip("/")
 
     @classmethod
     def from_environment(
@@ -155,11 +162,16 @@ def _address(environment: Mapping[str, str], name: str, usual: str) -> str:
         return usual
     try:
         parts = urlsplit(value)
-        well = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        valid = bool(parts.hostname) and parts.port != 0
     except ValueError:
-        well = False
-    if not well:
-        raise InvalidError(f"{name} is an address such as https://hub.example.com, not {value}")
+        parts, valid = urlsplit(""), False
+    if "@" in parts.netloc:
+        raise InvalidError(f"{name} must not have a user name or password")
+    if not (valid and _ADDRESS.fullmatch(value) and not {".", ".."} & {*parts.path.split("/")}):
+        raise InvalidError(
+            f"{name} is an address such as https://hub.example.com or https://example.com/uv, without a query or"
+            f" fragment, not {value}"
+        )
     return value
 
 

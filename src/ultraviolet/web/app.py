@@ -10,7 +10,7 @@ from litestar.datastructures import CacheControlHeader
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, License, SecurityScheme
+from litestar.openapi.spec import Components, License, SecurityScheme, Server
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
@@ -20,7 +20,7 @@ from ultraviolet.errors import UltravioletError
 from ultraviolet.hub import access, sessions
 from ultraviolet.hub.access import Actor
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web import api, health, pages
+from ultraviolet.web import api, health, pages, prefix
 from ultraviolet.web.api import document
 from ultraviolet.web.gate import AnyRequest, Find, caller_of, gate, same_site
 from ultraviolet.web.guard import Guard, SignInGuard
@@ -46,8 +46,13 @@ class _Application(Litestar):
 def create_app(hub: Hub) -> Asgi:
     """Make the ASGI application of an opened hub; its lifespan starts and stops the controllers."""
     application, guard = _application(hub)
-    noted = Requests(cast("Asgi", application))
-    return Hooks(hub.ingest, noted, guard) if hub.role != "worker" else noted
+    noted: Asgi = Requests(cast("Asgi", application))
+    served = Hooks(hub.ingest, noted, guard) if hub.role != "worker" else noted
+    root = hub.settings.path_prefix
+    if not root:
+        return served
+    prefix.check(root, application)
+    return prefix.Prefix(served, root)
 
 
 def openapi(hub: Hub) -> dict[str, Any]:
@@ -56,7 +61,7 @@ def openapi(hub: Hub) -> dict[str, Any]:
 
 
 def _application(hub: Hub) -> tuple[Litestar, Guard]:
-    render = Renderer()
+    render = Renderer(hub.settings.path_prefix)
     answer = _answering(render)
     serves = hub.role != "worker"
     guard = Guard(hub.settings.allowed_sources, hub.settings.trusted_proxies)
@@ -74,7 +79,7 @@ def _application(hub: Hub) -> tuple[Litestar, Guard]:
         exception_handlers={UltravioletError: answer, HTTPException: answer, Exception: answer},
         on_startup=[hub.start],
         on_shutdown=[hub.stop],
-        openapi_config=_openapi(),
+        openapi_config=_openapi(hub.settings.path_prefix),
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
     )
@@ -121,7 +126,7 @@ def _assets() -> Router:
     )
 
 
-def _openapi() -> OpenAPIConfig:
+def _openapi(root: str) -> OpenAPIConfig:
     key = SecurityScheme(type="http", scheme="bearer", description="An API key of this hub.")
     return OpenAPIConfig(
         title="Ultraviolet",
@@ -130,6 +135,7 @@ def _openapi() -> OpenAPIConfig:
         license=License(name="Apache-2.0", identifier="Apache-2.0"),
         components=Components(security_schemes={"key": key}),
         security=[{"key": []}],
+        servers=[Server(url=root or "/")],
         path="/api",
         render_plugins=[document.Document(path="/openapi.json")],
         use_handler_docstrings=True,

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, cast
+from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Request
@@ -122,8 +123,12 @@ def csrf_token(session: str) -> str:
 
 
 def is_secure(request: AnyRequest, public_url: str) -> bool:
-    """Tell whether somebody speaks to this hub over TLS, also where a proxy ends it."""
-    return request.url.scheme == "https" or f"https://{request.headers.get('host', '')}" == public_url
+    """Return whether a client speaks to this hub over TLS, also if a proxy ends it."""
+    public = urlsplit(public_url)
+    through_proxy = (
+        public.scheme == "https" and request.headers.get("host", "").lower() == public.netloc.lower()
+    )
+    return request.url.scheme == "https" or through_proxy
 
 
 def session_cookie(session: str, *, secure: bool) -> Cookie:

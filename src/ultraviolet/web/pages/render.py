@@ -1,11 +1,12 @@
 """How pages are rendered: one Jinja2 environment, a few filters, and what every page is given."""
 
+import functools
 import hashlib
 import json
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -67,7 +68,8 @@ _ORIGINS = {
 class Renderer:
     """Turns templates into pages."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: str = "") -> None:
+        """`root` is what the paths of this hub begin with for its clients; templates write it before each path."""
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -77,7 +79,7 @@ class Renderer:
         )
         filters: dict[str, Any] = {
             "ago": ago,
-            "asset": cache(asset),
+            "asset": cache(functools.partial(asset, root)),
             "count": "{:,}".format,
             "seconds": seconds,
             "share": share,
@@ -91,11 +93,12 @@ class Renderer:
             "words": words,
             "json": as_json,
             "with_cursor": with_cursor,
-            "origin": origin,
+            "origin": functools.partial(origin, root),
             "member": getattr,
             "remedy": remedy,
         }
         self._environment.filters.update(filters)
+        cast("dict[str, Any]", self._environment.globals)["root"] = root
 
     def page(self, request: AnyRequest, template: str, *, status: int = 200, **context: Any) -> Response[str]:
         """Render a page for the one who asks; nothing of it may be kept by the browser's cache."""
@@ -124,9 +127,9 @@ def theme_of(request: AnyRequest) -> str:
     return chosen if chosen in THEMES else ""
 
 
-def asset(name: str) -> str:
-    """Give the address of a file of ours, which changes with its content, so that browsers may keep it."""
-    return f"/static/{name}?v={hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]}"
+def asset(root: str, name: str) -> str:
+    """Return the path of a static file, which changes with its content, so that browsers may keep it."""
+    return f"{root}/static/{name}?v={hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]}"
 
 
 def runner(api_url: str, query: str, variables: dict[str, Any]) -> str:
@@ -227,12 +230,12 @@ def with_cursor(query: dict[str, Any], cursor: str) -> str:
     return urlencode({**query, "cursor": cursor})
 
 
-def origin(given: Any) -> Markup:
-    """Say what a content comes from, with a link where there is a page for it."""
+def origin(root: str, given: Any) -> Markup:
+    """Name the origin of a content, with a link if it has a page."""
     values: dict[str, Any] = msgspec.to_builtins(given)
     kind, ref = str(values.get("kind", "?")), values.get("ref")
     page = {"event": "events", "replay": "events", "fetch": "fetches"}.get(kind)
     name = _ORIGINS.get(kind, kind)
     if page and ref:
-        return Markup('{} <a href="/{}/{}">{}</a>').format(name, page, ref, ref)
+        return Markup('{} <a href="{}/{}/{}">{}</a>').format(name, root, page, ref, ref)
     return Markup("{}").format(name)
