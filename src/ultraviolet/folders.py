@@ -1,20 +1,67 @@
-"""The folder a process keeps its data in; that it cannot be written is said in words, as with a folder mounted for another user."""
+"""Folders and files that only their owner can read, whatever the umask: they hold a company's data and keys."""
 
 import os
+import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from ultraviolet.errors import InvalidError
 
+PRIVATE_UMASK = 0o077
+"""What a process of Ultraviolet starts with: no file or folder that it creates is for anyone else."""
+_FILE_MODE = 0o600
+_FOLDER_MODE = 0o700
 
-def own_folder(path: Path) -> None:
-    """Make it where it is not there, for this user alone, as it holds a company's data.
 
-    Raises InvalidError where this process cannot write to it.
+def own_folder(path: Path, names: Iterable[str]) -> None:
+    """Create the folder of a process, and close what it already holds to other users.
+
+    `names` are patterns of what Ultraviolet itself writes there. Other files stay as they are, and so does the mode of
+    a folder that holds any.
+
+    Raises InvalidError if this process cannot write to the folder.
     """
     with suppress(OSError):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
     if not os.access(path, os.W_OK | os.X_OK):
         raise InvalidError(
-            f"{path.absolute()} cannot be written by user {os.geteuid()}: let it belong to that user, or name another with --data"
+            f"{path.absolute()} cannot be written by user {os.geteuid()}: let it belong to that user, or name"
+            " another with --data"
         )
+    own = {found for name in names for found in path.glob(name)}
+    for found in own:
+        _close_all(found)
+    if own.issuperset(path.iterdir()):
+        _close(path)
+
+
+def create_private(path: Path) -> None:
+    """Create a file for its owner alone; leave one that exists as it is.
+
+    SQLite gives the files beside a database the mode of the database. One that exists is not even opened: closing it
+    would drop the locks that SQLite holds on it in this process.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_MODE))
+
+
+def private_opener(path: str, flags: int) -> int:
+    """Open a file, created for its owner alone; for the parameter `opener` of `open`."""
+    return os.open(path, flags, _FILE_MODE)
+
+
+def _close_all(path: Path) -> None:
+    _close(path)
+    if path.is_dir() and not path.is_symlink():
+        for below in path.rglob("*"):
+            _close(below)
+
+
+def _close(path: Path) -> None:
+    """Take a file or folder of this user away from all others; it may be gone by now."""
+    with suppress(OSError):
+        found = path.lstat()
+        ours = found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode)
+        if ours and found.st_mode & PRIVATE_UMASK:
+            path.chmod(stat.S_IMODE(found.st_mode) & ~PRIVATE_UMASK)

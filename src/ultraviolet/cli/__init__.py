@@ -1,11 +1,15 @@
 """The command line: the processes themselves, and nouns and verbs over the hub's API."""
 
+import os
+
 from ultraviolet.cli import becoming
 from ultraviolet.cli.ending import reported
+from ultraviolet.folders import PRIVATE_UMASK
 
 
 def main() -> None:
     """Run a command; leave with the exit code of the kind of error."""
+    os.umask(PRIVATE_UMASK)
     with reported():
         if becoming.is_hub():
             becoming.run()

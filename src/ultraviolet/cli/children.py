@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from ultraviolet.errors import UltravioletError
+from ultraviolet.folders import private_opener
 
 TAIL = 20
 
@@ -35,8 +36,8 @@ class Child:
         self.environment = {**_clean(os.environ), "PYTHONUNBUFFERED": "1", **environment}
 
     def __enter__(self) -> Self:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
+        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(self.log, "ab", opener=private_opener) as log:
             self.process = subprocess.Popen(  # noqa: S603 our own command line
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment
             )

@@ -13,6 +13,7 @@ from ultraviolet.cli import output
 from ultraviolet.cli.answers import gives
 from ultraviolet.cli.session import DATA
 from ultraviolet.errors import ConflictError, NotFoundError, UltravioletError
+from ultraviolet.folders import create_private
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -88,7 +89,7 @@ def backup(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
     source = _existing(_url(data))
     _remove(part)
     part.parent.mkdir(parents=True, exist_ok=True)
-    part.touch(mode=0o600)
+    create_private(part)
     try:
         moved = _move(source, f"sqlite:///{part}")
         _be_whole(part)

@@ -15,6 +15,7 @@ from ultraviolet.cli.children import Child, answers, free_port
 from ultraviolet.cli.connect import find_running
 from ultraviolet.cli.progress import follow_fetch
 from ultraviolet.errors import UltravioletError
+from ultraviolet.folders import create_private
 
 NAME = "Local ION"
 FIRST_CHANGES = 60.0
@@ -105,8 +106,8 @@ def _credentials(data: Path) -> Credentials:
     if path.exists():
         return msgspec.json.decode(path.read_bytes(), type=Credentials)
     made = Credentials(f"demo-{secrets.token_hex(4)}", secrets.token_urlsafe(24))
-    data.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    create_private(path)
     path.write_bytes(msgspec.json.encode(made))
     return made
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from ultraviolet.folders import private_opener
+
 
 @contextmanager
 def writing(file: Path | None) -> Generator[IO[bytes]]:
@@ -21,7 +23,7 @@ def writing(file: Path | None) -> Generator[IO[bytes]]:
         target = file.resolve()  # a link goes on leading there
         part = target.with_name(f"{target.name}.{os.getpid()}.part")
         try:
-            with part.open("xb") as out:
+            with open(part, "xb", opener=private_opener) as out:
                 if target.exists():
                     shutil.copymode(target, part)
                 yield out

@@ -76,6 +76,9 @@ _LOOK_AGAIN_FOR_DUTIES = 1.0
 
 _ASK_AGAIN = 0.1
 
+_FILES = ("hub.db*", "hub.json", "secret.key", "secret.[0-9]*")
+"""What a hub writes into its data folder."""
+
 _LOOK, _WAKE, _ATTEND = "look", "wake:", "attend:"
 """Kinds of messages between processes that are not for pages: look at the integrations, wake a controller, read an
 object first."""
@@ -137,7 +140,7 @@ class Hub:
         Raises InvalidError for a role that needs other processes, where the database is for one, where the data
         cannot be kept, and for the address of a mail server that makes no sense.
         """
-        own_folder(settings.data)
+        own_folder(settings.data, _FILES)
         secrets = Secrets.from_settings(settings)
         if settings.smtp_url:
             mail_server(settings.smtp_url)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ultraviolet.errors import UltravioletError
+from ultraviolet.folders import create_private, own_folder, private_opener
 from ultraviolet.hub import metrics
 from ultraviolet.ion.signatures import SignatureFormat
 
@@ -45,7 +46,7 @@ class Spool:
     """How many deliveries the database did not take; they are in the file, and tried again by the next process."""
 
     def __init__(self, folder: Path, most: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        own_folder(folder, ["spool-*"])
         self._most = most
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         path, self._lock = next(
@@ -154,7 +155,7 @@ class Spool:
 
 def _locked(path: Path) -> Any:
     """Give the open lock of a file; None where another process has it."""
-    lock = path.with_suffix(".lock").open("w")
+    lock = open(path.with_suffix(".lock"), "w", opener=private_opener)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -164,7 +165,7 @@ def _locked(path: Path) -> Any:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    path.touch(mode=0o600)
+    create_private(path)
     file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     for statement in (
         "PRAGMA journal_mode=WAL",

@@ -306,6 +306,7 @@ def _keep(path: Path, noted: Noted) -> None:
             old.unlink(missing_ok=True)
         new = path.with_suffix(f".{os.getpid()}")
         new.write_bytes(json.encode(noted))
+        new.chmod(0o644)  # the contract is no secret, and other users of this installation need it too
         new.replace(path)
 
 

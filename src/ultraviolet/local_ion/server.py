@@ -40,6 +40,17 @@ _PATIENCE = 8
 """Seconds in which it has ended when told to; a container is given ten where nothing else is said."""
 ADDRESS_FILE = "local-ion.json"
 """Where a running local ION says its address, in its data directory."""
+_FILES = (
+    "ion.db*",
+    f"{ADDRESS_FILE}*",
+    "token-key.pem",
+    "plant.begun",
+    "plant.done",
+    "files",
+    "snapshots",
+    "tls",
+)
+"""What a local ION writes into its data directory."""
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +90,7 @@ class Process:
     def __init__(self, options: ServeOptions, given: Credentials | None) -> None:
         self.options = options
         self.quirks = Quirks.without(options.no_quirk)
-        options.data.mkdir(parents=True, exist_ok=True)
+        options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.mark = SetUpMark(options.data)
         self.mark.clear_away()
         self.faults = Faults()
@@ -143,7 +154,7 @@ class Process:
 
 def serve(options: ServeOptions) -> None:
     """Run a local ION until SIGTERM or SIGINT; credentials are fixed by ION_CLIENT_ID and ION_CLIENT_SECRET."""
-    own_folder(options.data)
+    own_folder(options.data, _FILES)
     with listening(options.host, options.port) as listener:
         options = msgspec.structs.replace(options, port=listener.getsockname()[1])
         process = Process(options, credentials_of(os.environ))

@@ -12,6 +12,7 @@ from typing import Any
 
 from graphql import GraphQLEnumType
 
+from ultraviolet.folders import create_private
 from ultraviolet.ion.catalog import Catalog, Field, Resource
 from ultraviolet.local_ion import audit_log, pages_in_sql
 from ultraviolet.local_ion.columns import Storage, affinity, encode, storage
@@ -124,6 +125,7 @@ class Store:
         self._lock = threading.RLock()
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
+        create_private(path)
         self._writer = self._connect()
         self._writer.execute("PRAGMA cache_size = -65536")
         self._writer.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
@@ -197,6 +199,7 @@ class Store:
 
     def save(self, path: Path) -> None:
         """Write all there is now to another database file; readers and writers go on meanwhile."""
+        create_private(path)
         with closing(sqlite3.connect(path)) as target:
             self.connection.backup(target)
 

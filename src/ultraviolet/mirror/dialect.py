@@ -44,6 +44,7 @@ from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import UserDefinedType
 
 from ultraviolet.errors import InvalidError
+from ultraviolet.folders import create_private
 
 Turn = Literal["mirror", "duties", "migration", "partitions", "alerts", "search", "people"]
 """What is done by one at a time: a change of an integration's mirror, its duties, a change of the tables, telling people, its
@@ -447,7 +448,10 @@ def one_writer(engine: Engine) -> Engine:
 def _sqlite(url: URL, *, connections: int = 8, cache: int = 4_000) -> Engine:
     """Connect; each connection holds up to `cache` kB of pages."""
     if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = Path(url.database)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with suppress(OSError):  # SQLite says better what is wrong
+            create_private(path)
     engine = create_engine(url, pool_size=connections, max_overflow=connections, hide_parameters=True)
 
     @event.listens_for(engine, "connect")

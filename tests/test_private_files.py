@@ -1,0 +1,111 @@
+"""Files and folders of a hub, a local ION and their commands are for their owner alone, whatever the umask."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.conftest import StartHub, StartIon, send
+
+from ultraviolet.folders import own_folder
+
+COMMANDS = (
+    "event export events.jsonl",
+    "object export purchase_orders --out orders.csv",
+    "object export purchase_orders --format jsonl --out new/../orders.jsonl",
+    "db backup deep/er/hub.db",
+    "db restore deep/er/hub.db --data restored/data",
+    "db copy sqlite:///copied/hub.db",
+)
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    """Let whoever creates a file here decide alone about its mode; child processes inherit that."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def others_may(folder: Path) -> dict[str, str]:
+    """Return what is in a folder that others than its owner can use."""
+    found = {str(one.relative_to(folder)): one.lstat().st_mode & 0o777 for one in folder.rglob("*")}
+    return {name: oct(mode) for name, mode in found.items() if mode & 0o077}
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_processes_and_commands_keep_their_files_to_their_owner(
+    start_hub: StartHub, start_ion: StartIon, tmp_path: Path
+) -> None:
+    run, work = tmp_path / "run", tmp_path / "work"
+    for folder in (run, work):
+        folder.mkdir(mode=0o700)
+    for part in ("new", "deep", "copied"):
+        (work / part).mkdir(mode=0o700)
+    ion = start_ion("--tls", data=run / "ion" / "data")
+    hub = start_hub(
+        "--spool",
+        str(run / "spool"),
+        data=run / "hub" / "data",
+        SSL_CERT_FILE=str(ion.data / "tls/ca.pem"),
+    )
+    hub.connect(ion)
+    environment = {**os.environ, "ULTRAVIOLET_DATA": str(hub.data)}
+    for line in COMMANDS:
+        command = [sys.executable, "-m", "ultraviolet", *shlex.split(line)]
+        done = subprocess.run(
+            command, cwd=work, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert 0 == done.returncode, (line, done.stderr)
+    assert {} == others_may(tmp_path)
+    names = {one.name for one in tmp_path.rglob("*")}
+    assert {"hub.db", "hub.db-wal", "hub.db-shm", "hub.json", "secret.key", "hub.log", "spool-1.db"} <= names
+    assert {"ion.db", "ion.db-wal", "local-ion.json", "token-key.pem", "ca.pem", "ca-key.pem", "key"} <= names
+    assert {"events.jsonl", "orders.csv", "orders.jsonl", "as-set-up.db"} <= names
+
+
+@pytest.mark.usefixtures("open_umask")
+def test_a_start_closes_files_of_an_earlier_release(start_hub: StartHub, tmp_path: Path) -> None:
+    data = tmp_path / "hub" / "data"
+    start_hub(data=data).child.stop()
+    (tmp_path / "hub").chmod(0o700)
+    for one in (data, *data.iterdir()):
+        one.chmod(0o777 if one.is_dir() else 0o666)
+    hub = start_hub(data=data)
+    assert 200 == send("GET", f"{hub.url}/livez")[0]
+    assert {} == others_may(tmp_path / "hub")
+
+
+def test_only_own_files_are_closed(tmp_path: Path) -> None:
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    data.mkdir()
+    elsewhere.write_text("another's")
+    for name in ("hub.db", "notes.txt"):
+        (data / name).write_text("")
+    (data / "hub.json").symlink_to(elsewhere)
+    for one in (data, elsewhere, data / "hub.db", data / "notes.txt"):
+        one.chmod(0o755 if one == data else 0o644)
+    own_folder(data, ["hub.*"])
+    modes = [one.stat().st_mode & 0o777 for one in (data, elsewhere, data / "hub.db", data / "notes.txt")]
+    assert [0o755, 0o644, 0o600, 0o644] == modes
+    (data / "notes.txt").unlink()
+    own_folder(data, ["hub.*"])
+    assert 0o700 == data.stat().st_mode & 0o777
+
+
+def test_a_file_that_a_command_replaces_keeps_its_mode(tmp_path: Path) -> None:
+    shared = tmp_path / "shared.json"
+    shared.write_text("{}")
+    shared.chmod(0o640)
+    code = """
+import pathlib, sys
+from ultraviolet.cli.files import writing
+with writing(pathlib.Path(sys.argv[1])) as out:
+    out.write(b'{"new": true}')
+"""
+    subprocess.run([sys.executable, "-c", code, str(shared)], check=True)
+    assert ({"new": True}, 0o640) == (json.loads(shared.read_text()), shared.stat().st_mode & 0o777)
