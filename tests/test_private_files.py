@@ -16,7 +16,6 @@ from ultraviolet.folders import own_folder
 COMMANDS = (
     "event export events.jsonl",
     "object export purchase_orders --out orders.csv",
-    "object export purchase_orders --format jsonl --out new/../orders.jsonl",
     "db backup deep/er/hub.db",
     "db restore deep/er/hub.db --data restored/data",
     "db copy sqlite:///copied/hub.db",
@@ -44,7 +43,7 @@ def test_processes_and_commands_keep_their_files_to_their_owner(
     run, work = tmp_path / "run", tmp_path / "work"
     for folder in (run, work):
         folder.mkdir(mode=0o700)
-    for part in ("new", "deep", "copied"):
+    for part in ("deep", "copied"):
         (work / part).mkdir(mode=0o700)
     ion = start_ion("--tls", data=run / "ion" / "data")
     hub = start_hub(
@@ -65,7 +64,7 @@ def test_processes_and_commands_keep_their_files_to_their_owner(
     names = {one.name for one in tmp_path.rglob("*")}
     assert {"hub.db", "hub.db-wal", "hub.db-shm", "hub.json", "secret.key", "hub.log", "spool-1.db"} <= names
     assert {"ion.db", "ion.db-wal", "local-ion.json", "token-key.pem", "ca.pem", "ca-key.pem", "key"} <= names
-    assert {"events.jsonl", "orders.csv", "orders.jsonl", "as-set-up.db"} <= names
+    assert {"events.jsonl", "orders.csv", "as-set-up.db"} <= names
 
 
 @pytest.mark.usefixtures("open_umask")

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from click.testing import Result
 from playwright.sync_api import Page, Response, expect, sync_playwright
 from tests import debian
 from tests.conftest import HubProcess, StartHub, send, wait_for
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from ultraviolet import Client
 from ultraviolet.cli.app import app
@@ -133,7 +132,7 @@ def test_every_page_works_in_a_browser(style: str, proxied: Proxied, pages: Call
     page.on("pageerror", lambda error: bad.append(str(error)))
     name = f"person-{len(hub.api('GET', '/users')['items'])}"
     hub.api("POST", "/users", {"name": name, "role": "admin"})
-    link = hub.api("POST", f"/users/{name}/sign-in-links")["url"]
+    link: str = hub.api("POST", f"/users/{name}/sign-in-links")["url"]
     assert link.startswith(f"{proxied.urls[STYLES[0]]}/sign-in/")
 
     page.goto(url + urlsplit(link).path.removeprefix(PREFIX))

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ultraviolet.errors import UltravioletError
-from ultraviolet.folders import create_private, own_folder, private_opener
+from ultraviolet.folders import create_private, own_folder
 from ultraviolet.hub import metrics
 from ultraviolet.ion.signatures import SignatureFormat
 
@@ -155,7 +155,8 @@ class Spool:
 
 def _locked(path: Path) -> Any:
     """Give the open lock of a file; None where another process has it."""
-    lock = open(path.with_suffix(".lock"), "w", opener=private_opener)
+    create_private(file := path.with_suffix(".lock"))
+    lock = file.open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
