@@ -1,5 +1,7 @@
 # The hub and the local ION in one image; build with `docker build -t ultraviolet .`
-FROM python:3.12-slim AS build
+# Python 3.12.14 on Debian 13, for every platform. Another base: `--build-arg BASE=python:3.12-slim`.
+ARG BASE=python:3.12-slim@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea
+FROM ${BASE} AS build
 WORKDIR /source
 COPY requirements-build.lock requirements-run.lock ./
 RUN python -m venv --without-pip /opt/ultraviolet \
@@ -12,8 +14,8 @@ RUN pip wheel --no-cache-dir --no-build-isolation --no-deps --wheel-dir /wheels 
  && pip --python /opt/ultraviolet/bin/python install --no-cache-dir --no-index --no-deps /wheels/*.whl \
  && /opt/ultraviolet/bin/python -c "from ultraviolet.ion import catalog; catalog.load()"
 
-FROM python:3.12-slim
-RUN useradd --uid 10001 --create-home ultraviolet && install -d -o ultraviolet /data
+FROM ${BASE}
+RUN useradd --uid 10001 --create-home ultraviolet && install -d -m 0700 -o ultraviolet /data
 COPY --from=build /opt/ultraviolet /opt/ultraviolet
 # SQLite needs a place for temporary files, and nothing but /data has to be writable.
 ENV PATH=/opt/ultraviolet/bin:$PATH ULTRAVIOLET_DATA=/data TMPDIR=/data PYTHONUNBUFFERED=1

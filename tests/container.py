@@ -57,7 +57,8 @@ class Tool:
 
 def found() -> Tool | None:
     """Find a tool that has the base image, or gets it."""
-    base = re.findall(r"^FROM (\S+)", (HOME / "Dockerfile").read_text(), re.MULTILINE)[-1]
+    given = os.environ.get("BUILD_OPTIONS", "") + (HOME / "Dockerfile").read_text()
+    base = re.findall(r"\bBASE=(\S+)", given)[0]
     tools = (Tool(program) for program in ("podman", "docker") if shutil.which(program))
     have = (one for one in tools if one.tries("image", "inspect", base) or one.tries("pull", base))
     return next(have, None)

@@ -31,7 +31,7 @@ def instructions() -> list[list[Instruction]]:
         name, _, value = line.partition(" ")
         if name == "FROM":
             stages.append([])
-        elif name:
+        elif name and stages:  # what comes before the first stage is an argument that names the base image
             stages[-1].append((name, value))
     return stages
 

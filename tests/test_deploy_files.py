@@ -16,11 +16,13 @@ from typer.testing import CliRunner
 
 from ultraviolet.cli.app import app
 from ultraviolet.cli.config import SETTINGS
-from ultraviolet.web.server import WAITS_FOR_DATABASE
+from ultraviolet.web.server import CONNECTIONS, WAITS_FOR_DATABASE
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 NAMES = {one.name for one in SETTINGS} | {f"{one.name}_FILE" for one in SETTINGS if one.secret}
+
+PINNED = re.compile(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}")
 
 
 def understood(arguments: list[str]) -> bool:
@@ -74,6 +76,37 @@ def test_the_service_starts_what_there_is() -> None:
         r"^ExecStart=\S+ (.*)$", (DEPLOY / "ultraviolet.service").read_text(), re.MULTILINE
     )
     assert understood(command.split())
+
+
+def test_every_base_image_is_pinned_by_its_digest() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    [base] = re.findall(r"^ARG BASE=(\S+)$", dockerfile, re.MULTILINE)
+    assert {"${BASE}"} == set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE))
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    images = [base, *(one["image"] for one in compose.values() if "build" not in one)]
+    assert len(images) == 2
+    for name in images:
+        assert PINNED.fullmatch(name), name
+    # The hub's own image has no digest before somebody builds it.
+    named = re.findall(r"^ +image: (\S+)$", (DEPLOY / "kubernetes/hub.yaml").read_text(), re.MULTILINE)
+    assert 2 == len(named)
+    assert all("@sha256:CHANGE-" in name for name in named)
+
+
+def test_memory_and_open_files_are_limited() -> None:
+    service = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / "ultraviolet.service").read_text(), re.MULTILINE))
+    assert (str(CONNECTIONS), "0077") == (service["LimitNOFILE"], service["UMask"])
+    assert re.fullmatch(r"\d+G", service["MemoryMax"])
+    for name, one in yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"].items():
+        assert CONNECTIONS == one["ulimits"]["nofile"], name
+        assert re.fullmatch(r"\d+g", one["mem_limit"]), name
+    objects = list(yaml.safe_load_all((DEPLOY / "kubernetes/hub.yaml").read_text()))
+    pods = [one["spec"]["template"]["spec"] for one in objects if one["kind"] == "Deployment"]
+    assert all(container["resources"]["limits"]["memory"] for pod in pods for container in pod["containers"])
+
+
+def test_the_data_folder_of_the_image_is_closed_to_others() -> None:
+    assert "install -d -m 0700 -o ultraviolet /data" in (ROOT / "Dockerfile").read_text()
 
 
 def test_every_setting_named_in_them_exists() -> None:

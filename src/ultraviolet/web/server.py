@@ -41,7 +41,8 @@ from ultraviolet.web.supervisor import (
     replaces_on_hangup,
 )
 
-_CONNECTIONS = 65_536
+CONNECTIONS = 65_536
+"""Connections that one process takes if the system allows that many open files."""
 WAITS_FOR_DATABASE = 60
 """Seconds in which the database has to answer a hub that starts."""
 _LOOK_EVERY = 0.05
@@ -199,7 +200,7 @@ def serve(options: ServeOptions) -> None:
 def _allow_connections() -> None:
     """Take as many connections as the system lets this process have; shells and services give it 1,024 of them."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, _CONNECTIONS)
+    most = CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, CONNECTIONS)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
