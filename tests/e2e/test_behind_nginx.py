@@ -211,6 +211,7 @@ def test_programs_work_with_an_address_that_has_a_path(
     assert ["plant"] == [one["name"] for one in json.loads(listed.stdout)]
     exported = typed("object export purchase_orders --out orders.csv", *given)
     assert (0, True) == (exported.exit_code, Path("orders.csv").stat().st_size > 100)
+    assert 403 == send("GET", f"{url}/metrics")[0]
     document = json.loads(send("GET", f"{url}/api/openapi.json")[1])
     assert [{"url": PREFIX}] == document["servers"]
     minted: dict[str, str] = hub.api(

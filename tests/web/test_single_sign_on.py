@@ -40,7 +40,8 @@ class Sso:
 
 
 @pytest.fixture
-def sso(tmp_path: Path) -> Iterator[Sso]:
+def sso(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Sso]:
+    public_url = getattr(request, "param", "http://hub.test")
     provider = OpenIdProvider(free_port())
     environment = {
         "ULTRAVIOLET_OIDC_ISSUER": provider.issuer,
@@ -51,7 +52,7 @@ def sso(tmp_path: Path) -> Iterator[Sso]:
         "ULTRAVIOLET_OIDC_DOMAINS": "example.com, Example.org",
         "ULTRAVIOLET_ALLOWED_TARGETS": "127.0.0.0/8",
     }
-    settings = Settings.from_environment(data=tmp_path, public_url="http://hub.test", environment=environment)
+    settings = Settings.from_environment(data=tmp_path, public_url=public_url, environment=environment)
     hub = Hub.open(settings)
     hub.store.write_now(lambda c: access.set_key(c, "test", "admin", ADMIN_KEY))
     edge = Edge(hub)
@@ -60,6 +61,18 @@ def sso(tmp_path: Path) -> Iterator[Sso]:
     yield Sso(edge, provider)
     edge.runner.run(provider.stop())
     edge.close()
+
+
+@pytest.mark.parametrize("sso", ["http://hub.test/uv"], indirect=True)
+def test_the_provider_leads_back_below_the_path_of_the_public_address(sso: Sso) -> None:
+    page = sso.edge.send("GET", "/uv/sign-in?next_page=/events").text
+    assert 'href="/uv/sign-in/provider?next_page=' in page
+    there = sso.edge.send("GET", "/uv/sign-in/provider?next_page=/events").headers["location"]
+    back = sso.provider.sign_in(there)
+    assert back.startswith("/uv/sign-in/provider/back?")
+    answer = sso.edge.send("GET", back)
+    assert (303, "/uv/events") == (answer.status_code, answer.headers["location"])
+    assert {"/uv"} == {cookie.path for cookie in sso.edge.client.cookies.jar}
 
 
 def test_somebody_new_is_let_in_with_the_role_of_their_groups(sso: Sso) -> None:
