@@ -34,7 +34,11 @@ SETTINGS = (
         "sqlite:///DATA/hub.db",
         secret=True,
     ),
-    Setting("ULTRAVIOLET_PUBLIC_URL", "address under which ION reaches this hub; may have a path", "http://HOST:PORT"),
+    Setting(
+        "ULTRAVIOLET_PUBLIC_URL",
+        "address under which ION reaches this hub; may have a path",
+        "http://HOST:PORT",
+    ),
     Setting("ULTRAVIOLET_ADMIN_KEY", "first API key, for automation; also …_FILE", secret=True),
     Setting(
         "ULTRAVIOLET_SECRET_KEY", "key that seals credentials; also …_FILE", "DATA/secret.key", secret=True

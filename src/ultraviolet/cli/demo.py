@@ -15,10 +15,12 @@ from ultraviolet.cli.children import Child, answers, free_port
 from ultraviolet.cli.connect import find_running
 from ultraviolet.cli.progress import follow_fetch
 from ultraviolet.errors import UltravioletError
-from ultraviolet.folders import create_private
+from ultraviolet.folders import create_private, own_folder
 
 NAME = "Local ION"
 FIRST_CHANGES = 60.0
+_FILES = ("credentials.json", "hub.log", "ion.log", "hub", "ion")
+"""What a demo writes into its folder."""
 
 
 class DemoError(UltravioletError):
@@ -57,6 +59,7 @@ def demo(
     began = time.monotonic()
     ion_url = f"http://127.0.0.1:{free_port(ion_port)}"
     hub_url = f"http://127.0.0.1:{free_port(port)}"
+    own_folder(data, _FILES)
     with ExitStack() as stack:
         credentials = _credentials(data)
         options = ("--size", size, "--changes-per-second", str(changes_per_second))
@@ -106,7 +109,6 @@ def _credentials(data: Path) -> Credentials:
     if path.exists():
         return msgspec.json.decode(path.read_bytes(), type=Credentials)
     made = Credentials(f"demo-{secrets.token_hex(4)}", secrets.token_urlsafe(24))
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
     create_private(path)
     path.write_bytes(msgspec.json.encode(made))
     return made
