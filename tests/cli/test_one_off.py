@@ -112,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         server.asked += 1
         self.send_error(404)
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  as the parent names it
         """Nothing reads it."""
 
 
@@ -159,7 +159,7 @@ def test_no_command_asks_ion_unasked(
     environment: Path, counting_ion: CountingIon, subtests: pytest.Subtests
 ) -> None:
     hub_of(environment, f"http://127.0.0.1:{counting_ion.server_port}", f"sqlite:///{environment}/hub.db")
-    event = {"received_at": times.now(), "headers": {}, "verified": None, "body": '{"id": 1}'}
+    event: dict[str, Any] = {"received_at": times.now(), "headers": {}, "verified": None, "body": '{"id": 1}'}
     Path("events.jsonl").write_text(json.dumps(event) + "\n")
     for name, line in QUIET.items():
         with subtests.test(command=name):
