@@ -18,6 +18,7 @@ from litestar import Litestar
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.folders import own_folder
+from ultraviolet.http_protocol import Limits, protocol_with, raise_open_files_limit
 from ultraviolet.in_time import end_within
 from ultraviolet.local_ion.app import Edge, create_app
 from ultraviolet.local_ion.callers import Credentials, credentials_of, first_key
@@ -144,6 +145,7 @@ class Process:
 def serve(options: ServeOptions) -> None:
     """Run a local ION until SIGTERM or SIGINT; credentials are fixed by ION_CLIENT_ID and ION_CLIENT_SECRET."""
     own_folder(options.data)
+    raise_open_files_limit()
     with listening(options.host, options.port) as listener:
         options = msgspec.structs.replace(options, port=listener.getsockname()[1])
         process = Process(options, credentials_of(os.environ))
@@ -151,7 +153,8 @@ def serve(options: ServeOptions) -> None:
         found = certificates(options.data / "tls", options.host) if options.tls else None
         config = uvicorn.Config(
             Gateway(app, process.faults, options.time_limit),
-            http=Protocol,
+            http=protocol_with(Limits(), Protocol),
+            ws="none",
             log_level="warning",
             access_log=False,
             date_header=False,  # the gateway tells this ION's own time
