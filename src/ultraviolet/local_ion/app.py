@@ -13,8 +13,8 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader
 from litestar import Litestar, MediaType, Request, Response, get, post, route
 from litestar.datastructures import Cookie
-from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
 
+from ultraviolet.asgi import static_files
 from ultraviolet.errors import UltravioletError
 from ultraviolet.local_ion import api_keys, over_http
 from ultraviolet.local_ion.callers import QUERY_RUNNER, Doorkeeper, viewer_of
@@ -160,7 +160,7 @@ def create_app(edge: Edge, *, lifespan: Sequence[Callable[[Litestar], Any]] = ()
         page = pages.get_template("home.html").render(**_home(answer["data"]))
         return Response(page, cookies=[signed_in])
 
-    static = create_static_files_router("/static", [HERE / "static"])
+    static = static_files("/static", HERE / "static")
     return Litestar(
         [
             token,

@@ -16,6 +16,7 @@ import msgspec
 import uvicorn
 from litestar import Litestar
 
+from ultraviolet.asgi import HeadAsGet
 from ultraviolet.errors import InvalidError
 from ultraviolet.folders import own_folder
 from ultraviolet.http_protocol import Limits, protocol_with, raise_open_files_limit
@@ -152,10 +153,11 @@ def serve(options: ServeOptions) -> None:
         app = create_app(process.edge, lifespan=[process.running])
         found = certificates(options.data / "tls", options.host) if options.tls else None
         config = uvicorn.Config(
-            Gateway(app, process.faults, options.time_limit),
+            Gateway(HeadAsGet(app), process.faults, options.time_limit),
             http=protocol_with(Limits(), Protocol),
             ws="none",
             log_level="warning",
+            log_config=None,  # as set up for the whole process
             access_log=False,
             date_header=False,  # the gateway tells this ION's own time
             ssl_certfile=found and found.certificate,

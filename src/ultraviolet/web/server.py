@@ -174,6 +174,7 @@ def serve(options: ServeOptions) -> None:
         ws="none",
         access_log=False,
         log_level="warning",
+        log_config=None,  # as set up for the whole process
         server_header=False,
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=5,
