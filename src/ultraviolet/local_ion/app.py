@@ -15,6 +15,7 @@ from litestar import Litestar, MediaType, Request, Response, get, post, route
 from litestar.datastructures import Cookie
 
 from ultraviolet.asgi import static_files
+from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import UltravioletError
 from ultraviolet.local_ion import api_keys, over_http
 from ultraviolet.local_ion.callers import QUERY_RUNNER, Doorkeeper, viewer_of
@@ -161,7 +162,7 @@ def create_app(edge: Edge, *, lifespan: Sequence[Callable[[Litestar], Any]] = ()
         return Response(page, cookies=[signed_in])
 
     static = static_files("/static", HERE / "static")
-    return Litestar(
+    application = Litestar(
         [
             token,
             graphql,
@@ -175,6 +176,8 @@ def create_app(edge: Edge, *, lifespan: Sequence[Callable[[Litestar], Any]] = ()
         openapi_config=None,
         logging_config=None,
     )
+    prepare_codecs()  # of what the framework made from the routes
+    return application
 
 
 async def _asked(request: Request[Any, Any, Any]) -> over_http.Asked:

@@ -17,6 +17,7 @@ import uvicorn
 from litestar import Litestar
 
 from ultraviolet.asgi import HeadAsGet
+from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import InvalidError
 from ultraviolet.folders import own_folder
 from ultraviolet.http_protocol import Limits, protocol_with, raise_open_files_limit
@@ -79,6 +80,7 @@ class Process:
     """Everything one local ION runs beside its HTTP server."""
 
     def __init__(self, options: ServeOptions, given: Credentials | None) -> None:
+        prepare_codecs()
         self.options = options
         self.quirks = Quirks.without(options.no_quirk)
         options.data.mkdir(parents=True, exist_ok=True)

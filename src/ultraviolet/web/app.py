@@ -16,6 +16,7 @@ from litestar.plugins.core import MsgspecDIPlugin
 
 import ultraviolet
 from ultraviolet.asgi import HeadAsGet, static_files
+from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import UltravioletError
 from ultraviolet.hub import access, sessions
 from ultraviolet.hub.access import Actor
@@ -85,6 +86,7 @@ def _application(hub: Hub) -> tuple[Litestar, Guard]:
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
     )
+    prepare_codecs()  # of what the framework made from the routes
     return application, guard
 
 
