@@ -1,9 +1,12 @@
 """The harness: real processes on free ports, a browser, and small clients to speak to them."""
 
 import json
+import logging
 import os
 import shutil
 import subprocess
+import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -205,8 +208,14 @@ def make_start_hub(stack: ExitStack, where: Callable[[str], Path]) -> StartHub:
 @pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:
     """What a command sets up for its process ends with its test."""
+    root = logging.getLogger()
+    before = root.level, sys.excepthook, threading.excepthook
     yield
     structlog.reset_defaults()
+    root.level, sys.excepthook, threading.excepthook = before
+    for handler in root.handlers[:]:
+        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
+            root.removeHandler(handler)
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from ultraviolet.cli.app import app
 from ultraviolet.cli.config import SETTINGS
-from ultraviolet.web.server import CONNECTIONS, WAITS_FOR_DATABASE
+from ultraviolet.http_protocol import MAX_OPEN_FILES
+from ultraviolet.web.server import WAITS_FOR_DATABASE
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -95,10 +96,10 @@ def test_every_base_image_is_pinned_by_its_digest() -> None:
 
 def test_memory_and_open_files_are_limited() -> None:
     service = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / "ultraviolet.service").read_text(), re.MULTILINE))
-    assert (str(CONNECTIONS), "0077") == (service["LimitNOFILE"], service["UMask"])
+    assert (str(MAX_OPEN_FILES), "0077") == (service["LimitNOFILE"], service["UMask"])
     assert re.fullmatch(r"\d+G", service["MemoryMax"])
     for name, one in yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"].items():
-        assert CONNECTIONS == one["ulimits"]["nofile"], name
+        assert MAX_OPEN_FILES == one["ulimits"]["nofile"], name
         assert re.fullmatch(r"\d+g", one["mem_limit"]), name
     objects = list(yaml.safe_load_all((DEPLOY / "kubernetes/hub.yaml").read_text()))
     pods = [one["spec"]["template"]["spec"] for one in objects if one["kind"] == "Deployment"]

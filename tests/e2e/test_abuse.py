@@ -1,12 +1,13 @@
 """Abuse of the door for deliveries, over real sockets: it costs the abuser, and nobody else."""
 
 import json
+import re
 import resource
 import socket
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,21 @@ HOST = "127.0.0.1"
 def hub(module_hub: Any) -> Any:
     """A hub behind a proxy on this machine, so that each test can come from an address of its own."""
     return module_hub(ULTRAVIOLET_TRUSTED_PROXIES="127.0.0.1")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def incomplete(hub: Any, local_ion: Any) -> Any:
+    """Connections to each listener whose request never begins, or does not end."""
+    with ExitStack() as stack:
+        opened: dict[str, list[socket.socket]] = {}
+        for name, process in (("hub", hub), ("local_ion", local_ion)):
+            port = int(process.url.rsplit(":", 1)[1])
+            opened[name] = [
+                stack.enter_context(socket.create_connection((HOST, port), timeout=10)) for _ in range(50)
+            ]
+            for connection in opened[name][::2]:
+                connection.sendall(b"GET /livez HTTP/1.1\r\nhost: x\r\n")
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +160,39 @@ def test_a_flood_at_one_address_does_not_keep_another_waiting(
         kept, before = database.execute(query, given).fetchone()
     assert kept >= count
     assert before <= 2000
+
+
+@pytest.mark.parametrize("listener", ["hub", "local_ion"])
+def test_a_huge_request_head_is_refused_before_it_is_read(
+    listener: str, request: pytest.FixtureRequest, wait: Any
+) -> None:
+    process = request.getfixturevalue(listener)
+    before = resident_megabytes(process)
+    with socket.create_connection((HOST, int(process.url.rsplit(":", 1)[1])), timeout=60) as flood:
+        flood.sendall(b"GET / HTTP/1.1\r\nhost: x\r\npadding: ")
+        with suppress(OSError):  # the connection may be closed while the rest is sent
+            for _ in range(50):
+                flood.sendall(b"x" * 1_000_000)
+        assert flood.recv(12) == b"HTTP/1.1 431"
+    assert resident_megabytes(process) - before < 30
+    path = "/livez" if listener == "hub" else "/_local/ready"
+    assert 200 == send("GET", process.url + path)[0]
+
+
+@pytest.mark.parametrize("listener", ["hub", "local_ion"])
+def test_an_incomplete_request_head_is_closed(
+    listener: str, incomplete: dict[str, list[socket.socket]]
+) -> None:
+    """They were opened with the first test of this file; by now most of their time is over."""
+    for connection in incomplete[listener]:
+        connection.settimeout(60)
+        answer = connection.recv(100)
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 408")
+
+
+def resident_megabytes(process: Any) -> float:
+    status = Path(f"/proc/{process.child.process.pid}/status").read_text()
+    return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1000
 
 
 def connections(hub: Any) -> int:

@@ -1,19 +1,67 @@
 """`ultraviolet demo`: one command, and changes flow from a local ION into a hub."""
 
+import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+from ultraviolet.cli.children import answers
 
 
-def test_one_command_shows_changes_flowing(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ultraviolet", "demo", "--once", "--no-browser"]
-    done = subprocess.run(
-        [*command, "--data", str(tmp_path / "demo")], capture_output=True, text=True, timeout=300, check=False
-    )
+def test_one_command_shows_changes_flowing_and_a_crashed_hub_is_started_again_once(
+    tmp_path: Path, wait: Any
+) -> None:
+    data, errors = tmp_path / "demo", tmp_path / "errors"
+    command = [sys.executable, "-m", "ultraviolet", "demo", "--no-browser", "--data", str(data)]
+    with errors.open("wb") as written:
+        demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=written, text=True)
+        try:
+            assert demo.stdout
+            shown = read_until(demo, "Logs: ")
+            first = running(data)
+            os.kill(first["pid"], signal.SIGSEGV)
+            second = wait(lambda: another(data, first), 60, "another hub")
+            wait(lambda: answers(f"{second['url']}/livez"), 60, "its answer")
+            os.kill(second["pid"], signal.SIGSEGV)
+            assert demo.wait(60) == 1
+            demo.stdout.close()
+        finally:
+            demo.terminate()
+            demo.wait()
+    said = errors.read_text()
 
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"Ready after \d+ s, and changes are flowing", done.stdout)
+    assert re.search(r"Ready after \d+ s, and changes are flowing", shown)
     for name in ("Hub", "Sign in", "Local ION", "Query runner"):
-        assert re.search(rf"{name} +http://127\.0\.0\.1:\d+", done.stdout), name
-    assert re.search(r"\d+ of \d+ resources, \d+ objects read", done.stderr), "no progress was shown"
+        assert re.search(rf"{name} +http://127\.0\.0\.1:\d+", shown), name
+    assert re.search(r"\d+ of \d+ resources, \d+ objects read", said), "no progress was shown"
+    restarted = f"The hub (process {first['pid']}) was ended by SIGSEGV; its data is kept, and it is started again, once.\n"
+    assert said.count(restarted) == 1
+    assert "ultraviolet: The hub was ended by SIGSEGV. The end of" in said
+    assert "Traceback" not in said
+
+
+def read_until(process: subprocess.Popen[str], ending: str) -> str:
+    assert process.stdout
+    shown = ""
+    for line in process.stdout:
+        shown += line
+        if line.startswith(ending):
+            break
+    return shown
+
+
+def running(data: Path) -> dict[str, Any]:
+    """Return what the hub says about itself, whichever is the last one that started."""
+    try:
+        return json.loads((data / "hub" / "hub.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {"pid": 0, "url": ""}
+
+
+def another(data: Path, before: dict[str, Any]) -> dict[str, Any] | None:
+    now = running(data)
+    return now if now["pid"] not in (0, before["pid"]) else None

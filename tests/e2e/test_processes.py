@@ -50,12 +50,12 @@ def test_three_processes_killed_in_turn_lose_nothing(
     ion._door("PATCH", "/_local/plant", {"changes_per_second": 200})
     began = time.monotonic()
     waits = []
-    for _ in range(3):
+    for killing in (signal.SIGKILL, signal.SIGSEGV, signal.SIGKILL):
         wait(lambda: len(duties(store, PRESENT)) >= 2, 60, "there is another one to go on")
         [(_, holder)] = wait(lambda: duties(store), 10, "someone has the duties")
         seen = ion.changes()
         wait(lambda seen=seen: ion.changes() > seen + 50, 20, "changes go on")
-        os.kill(holder, signal.SIGKILL)
+        os.kill(holder, killing)
         killed = time.monotonic()
         wait(lambda holder=holder: [p for _, p in duties(store) if p != holder], 10, "another goes on")
         waits.append(time.monotonic() - killed)
@@ -63,6 +63,9 @@ def test_three_processes_killed_in_turn_lose_nothing(
     rate = (ion.changes() - before) / (time.monotonic() - began)
     ion.rest()
 
+    log = hub.child.log.read_text()
+    assert re.search(r"Worker process \d+ was ended by SIGSEGV; the other processes go on", log)
+    assert log.count("was ended by SIGKILL") == 2
     assert max(waits) < 5
     assert rate > 20  # 200 are asked for; a busy machine makes fewer
     wait(lambda: hub.at_rest(ion, integration), 60, "all deliveries taken, applied and healed")

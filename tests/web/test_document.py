@@ -99,7 +99,7 @@ def test_every_refusal_has_one_shape(
     assert problem["title"]
     assert problem["detail"]
     assert [one["field"] for one in problem.get("errors", [])] == ([field] if field else [])
-    assert status != 405 or set(answer.headers["allow"].split(", ")) == {"GET", "OPTIONS"}
+    assert status != 405 or set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
 
 
 def test_what_goes_wrong_inside_says_nothing_of_the_inside(edge: Any, monkeypatch: Any) -> None:

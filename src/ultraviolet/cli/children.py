@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ultraviolet.child_end import describe_end
 from ultraviolet.errors import UltravioletError
 from ultraviolet.folders import private_opener
 
@@ -27,21 +28,32 @@ class Child:
     """`ultraviolet …` in a process of its own, whose output goes into a log."""
 
     def __init__(
-        self, name: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str]
+        self,
+        name: str,
+        arguments: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        *,
+        restarts: int = 0,
     ) -> None:
-        """Say what to run; it starts on entering."""
+        """Define what to run; it starts on entering, and again when a signal ends it, that many times."""
+        self.restarts_left = restarts
         self.name = name
         self.command = [sys.executable, "-m", "ultraviolet", *arguments]
         self.log = log
         self.environment = {**_clean(os.environ), "PYTHONUNBUFFERED": "1", **environment}
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start the process; its output is appended to the log."""
         self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(self.log, "ab", opener=private_opener) as log:
             self.process = subprocess.Popen(  # noqa: S603 our own command line
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment
             )
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -64,12 +76,20 @@ class Child:
         self.process.wait()
 
     def check(self) -> None:
-        """Raise where it has ended; the message carries the end of its log."""
+        """Start it again where a signal ended it and this is allowed, else raise with the end of its log."""
         code = self.process.poll()
         if code is None:
             return
+        if self.restarts_left and code < 0:
+            self.restarts_left -= 1
+            sys.stderr.write(
+                f"{self.name} (process {self.process.pid}) {describe_end(code)};"
+                " its data is kept, and it is started again, once.\n"
+            )
+            self.start()
+            return
         tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL:])
-        raise ChildFailedError(f"{self.name} ended with code {code}. The end of {self.log}:\n{tail}")
+        raise ChildFailedError(f"{self.name} {describe_end(code)}. The end of {self.log}:\n{tail}")
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
         """Wait for it to be ready; raise where it ends first or takes too long."""

@@ -50,6 +50,11 @@ SETTINGS = (
         "ULTRAVIOLET_TRUSTED_PROXIES", "proxies whose X-Forwarded-For is believed, comma separated", "none"
     ),
     Setting(
+        "ULTRAVIOLET_CONNECTIONS_PER_SOURCE",
+        "connections one address may have open to one process, except trusted proxies; 0: no limit",
+        "1000",
+    ),
+    Setting(
         "ULTRAVIOLET_SMTP_URL",
         "mail server for alerts, smtp:// (STARTTLS) or smtps://user:password@host; also …_FILE",
         secret=True,

@@ -3,6 +3,7 @@
 import secrets
 import signal
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,8 @@ NAME = "Local ION"
 FIRST_CHANGES = 60.0
 _FILES = ("credentials.json", "hub.log", "ion.log", "hub", "ion")
 """What a demo writes into its folder."""
+NOTICED = 2.0
+"""Seconds in which a process that a failed step depends on is seen to have ended."""
 
 
 class DemoError(UltravioletError):
@@ -66,12 +69,9 @@ def demo(
         ion = stack.enter_context(_ion(data, ion_url, credentials, options))
         hub = stack.enter_context(_hub(data, hub_url))
         _say(f"Starting a local ION with a {size} plant …")
-        ion.wait_until(lambda: answers(f"{ion_url}/_local/ready"), 600)
-        hub.wait_until(lambda: find_running(data / "hub") is not None and answers(f"{hub_url}/livez"), 60)
-        api = stack.enter_context(_api(data / "hub"))
-        integration = _connect(api, ion_url, credentials)
-        link = _sign_in_link(api)
-        _first_change(api, integration, (ion, hub), changes_per_second)
+        link = _set_up_until_done(
+            ion, hub, lambda: _set_up(data, (ion_url, hub_url), (ion, hub), credentials, changes_per_second)
+        )
         _print_addresses(hub_url, ion_url, link, time.monotonic() - began, data)
         if once:
             return
@@ -82,17 +82,52 @@ def demo(
         _say("Both are stopped; the same command goes on where they were.")
 
 
+def _set_up_until_done(ion: Child, hub: Child, set_up: Callable[[], str]) -> str:
+    """Run the steps, and again from the first where one of the processes had to be started again."""
+    while True:
+        before = ion.restarts_left + hub.restarts_left
+        try:
+            return set_up()
+        except UltravioletError:
+            deadline = time.monotonic() + NOTICED
+            while ion.restarts_left + hub.restarts_left == before:
+                ion.check()
+                hub.check()
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+
+def _set_up(
+    data: Path, urls: tuple[str, str], children: tuple[Child, Child], credentials: Credentials, rate: float
+) -> str:
+    """Wait for both, connect them, read everything; return a sign-in link."""
+    (ion_url, hub_url), (ion, hub) = urls, children
+
+    def hub_is_ready() -> bool:
+        running = find_running(data / "hub")
+        return running is not None and running.pid == hub.process.pid and answers(f"{hub_url}/livez")
+
+    ion.wait_until(lambda: answers(f"{ion_url}/_local/ready"), 600)
+    hub.wait_until(hub_is_ready, 60)
+    with _api(data / "hub") as api:
+        integration = _connect(api, ion_url, credentials)
+        link = _sign_in_link(api)
+        _first_change(api, integration, (ion, hub), rate)
+    return link
+
+
 def _ion(data: Path, url: str, credentials: Credentials, options: tuple[str, ...]) -> Child:
     host, port = url.removeprefix("http://").split(":")
     arguments = ["ion", "serve", "--host", host, "--port", port, "--data", str(data / "ion"), *options]
     environment = {"ION_CLIENT_ID": credentials.client_id, "ION_CLIENT_SECRET": credentials.client_secret}
-    return Child("The local ION", arguments, data / "ion.log", environment)
+    return Child("The local ION", arguments, data / "ion.log", environment, restarts=1)
 
 
 def _hub(data: Path, url: str) -> Child:
     host, port = url.removeprefix("http://").split(":")
     arguments = ["serve", "--host", host, "--port", port, "--data", str(data / "hub")]
-    return Child("The hub", arguments, data / "hub.log", {"ULTRAVIOLET_PUBLIC_URL": url})
+    return Child("The hub", arguments, data / "hub.log", {"ULTRAVIOLET_PUBLIC_URL": url}, restarts=1)
 
 
 def _api(data: Path) -> Api:

@@ -1,34 +1,68 @@
-"""How processes log: on stderr, for people on a terminal and as JSON elsewhere; never a local variable."""
+"""How processes log: on stderr, for people on a terminal and as JSON elsewhere; never a local variable or a secret."""
 
 import logging
 import os
 import sys
+import threading
+import traceback
+from types import TracebackType
 
 import structlog
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
+from ultraviolet.redaction import redact, redact_event
+
 
 def configure(level: int = logging.INFO) -> None:
-    """Set up logging for this process."""
-    terminal = sys.stderr.isatty()
-    # Tracebacks without locals: they could hold credentials.
-    colors = not os.environ.get("NO_COLOR")
-    last: list[structlog.types.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
-        if terminal
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
+    """Set up logging for this process, also of what its libraries log and of errors that nothing catches."""
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    # Tracebacks without locals, which could hold credentials; formatted before secrets are removed.
+    last: list[structlog.types.Processor] = [
+        structlog.processors.format_exc_info,
+        redact_event,
+        structlog.dev.ConsoleRenderer(
+            colors=not os.environ.get("NO_COLOR"), exception_formatter=structlog.dev.plain_traceback
+        )
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer(),
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *last,
-        ],
+        processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    _configure_libraries(shared, last)
     set_on_retry_hooks([_tell_retry])
+    sys.excepthook = _write_traceback
+    threading.excepthook = _write_traceback_of_thread
+
+
+def _configure_libraries(
+    shared: list[structlog.types.Processor], last: list[structlog.types.Processor]
+) -> None:
+    """Write what uvicorn, aiohttp and asyncio log in the same form."""
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+
+
+def _write_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
+
+
+def _write_traceback_of_thread(failed: threading.ExceptHookArgs) -> None:
+    if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit):
+        _write_traceback(failed.exc_type, failed.exc_value, failed.exc_traceback)
 
 
 def _tell_retry(details: RetryDetails) -> None:

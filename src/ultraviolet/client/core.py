@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import stamina
 
+from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import HubUnreachableError, InvalidError, NoHubError, UltravioletError
 
 T = TypeVar("T")
@@ -79,6 +80,7 @@ class Core:
             raise InvalidError(
                 "Give the hub's address and an API key, or set ULTRAVIOLET_URL and ULTRAVIOLET_KEY."
             )
+        prepare_codecs()
         headers = {"authorization": f"Bearer {key}", "accept": "application/json"}
         self._http = httpx.Client(
             base_url=url.rstrip("/") + ROOT, headers=headers, timeout=_PATIENCE, transport=transport

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import Connection
 
 from ultraviolet import times
+from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import ConflictError, InvalidError
 from ultraviolet.folders import own_folder
 from ultraviolet.hub import (
@@ -140,6 +141,7 @@ class Hub:
         Raises InvalidError for a role that needs other processes, where the database is for one, where the data
         cannot be kept, and for the address of a mail server that makes no sense.
         """
+        prepare_codecs()
         own_folder(settings.data, _FILES)
         secrets = Secrets.from_settings(settings)
         if settings.smtp_url:

@@ -32,7 +32,9 @@ class Settings(msgspec.Struct, frozen=True):
     allowed_sources: tuple[str, ...] = ()
     """ULTRAVIOLET_ALLOWED_SOURCES: addresses and networks deliveries are taken from, by commas; empty: from anywhere."""
     trusted_proxies: tuple[str, ...] = ()
-    """ULTRAVIOLET_TRUSTED_PROXIES: whose X-Forwarded-For is believed."""
+    """ULTRAVIOLET_TRUSTED_PROXIES: whose X-Forwarded-For is believed, and whose connections are not limited."""
+    connections_per_source: int = 1000
+    """ULTRAVIOLET_CONNECTIONS_PER_SOURCE: connections that one address may have open to a process; 0: any number."""
     watch_seconds: float = 60.0
     """ULTRAVIOLET_WATCH_SECONDS: seconds between two looks of the watchdog."""
     allowed_targets: tuple[str, ...] = ()
@@ -94,6 +96,7 @@ class Settings(msgspec.Struct, frozen=True):
             admin_key=_secret(found, "ULTRAVIOLET_ADMIN_KEY"),
             allowed_sources=_networks(found, "ULTRAVIOLET_ALLOWED_SOURCES"),
             trusted_proxies=_networks(found, "ULTRAVIOLET_TRUSTED_PROXIES"),
+            connections_per_source=_count(found, "ULTRAVIOLET_CONNECTIONS_PER_SOURCE", 1000),
             watch_seconds=_seconds(found, "ULTRAVIOLET_WATCH_SECONDS", 60.0),
             allowed_targets=_listed(found, "ULTRAVIOLET_ALLOWED_TARGETS"),
             **_provider(found),

@@ -13,8 +13,9 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader
 from litestar import Litestar, MediaType, Request, Response, get, post, route
 from litestar.datastructures import Cookie
-from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
 
+from ultraviolet.asgi import static_files
+from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import UltravioletError
 from ultraviolet.local_ion import api_keys, over_http
 from ultraviolet.local_ion.callers import QUERY_RUNNER, Doorkeeper, viewer_of
@@ -160,8 +161,8 @@ def create_app(edge: Edge, *, lifespan: Sequence[Callable[[Litestar], Any]] = ()
         page = pages.get_template("home.html").render(**_home(answer["data"]))
         return Response(page, cookies=[signed_in])
 
-    static = create_static_files_router("/static", [HERE / "static"])
-    return Litestar(
+    static = static_files("/static", HERE / "static")
+    application = Litestar(
         [
             token,
             graphql,
@@ -175,6 +176,8 @@ def create_app(edge: Edge, *, lifespan: Sequence[Callable[[Litestar], Any]] = ()
         openapi_config=None,
         logging_config=None,
     )
+    prepare_codecs()  # of what the framework made from the routes
+    return application
 
 
 async def _asked(request: Request[Any, Any, Any]) -> over_http.Asked:

@@ -9,8 +9,7 @@ from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from ultraviolet.http_protocol import LimitedProtocol
 from ultraviolet.local_ion.clock import Clock
 from ultraviolet.local_ion.faults import Fault, Faults, Kind
 from ultraviolet.local_ion.oauth import TOKEN_PATH
@@ -26,7 +25,7 @@ API = ("/graphql", TOKEN_PATH, f"/auth{TOKEN_PATH}")
 CONNECTION = "ultraviolet.connection"
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(LimitedProtocol):
     """HTTP over a connection that an answer may break."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -16,8 +16,11 @@ import msgspec
 import uvicorn
 from litestar import Litestar
 
+from ultraviolet.asgi import HeadAsGet
+from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import InvalidError
 from ultraviolet.folders import own_folder
+from ultraviolet.http_protocol import Limits, protocol_with, raise_open_files_limit
 from ultraviolet.in_time import end_within
 from ultraviolet.local_ion.app import Edge, create_app
 from ultraviolet.local_ion.callers import Credentials, credentials_of, first_key
@@ -88,6 +91,7 @@ class Process:
     """Everything one local ION runs beside its HTTP server."""
 
     def __init__(self, options: ServeOptions, given: Credentials | None) -> None:
+        prepare_codecs()
         self.options = options
         self.quirks = Quirks.without(options.no_quirk)
         options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -155,15 +159,18 @@ class Process:
 def serve(options: ServeOptions) -> None:
     """Run a local ION until SIGTERM or SIGINT; credentials are fixed by ION_CLIENT_ID and ION_CLIENT_SECRET."""
     own_folder(options.data, _FILES)
+    raise_open_files_limit()
     with listening(options.host, options.port) as listener:
         options = msgspec.structs.replace(options, port=listener.getsockname()[1])
         process = Process(options, credentials_of(os.environ))
         app = create_app(process.edge, lifespan=[process.running])
         found = certificates(options.data / "tls", options.host) if options.tls else None
         config = uvicorn.Config(
-            Gateway(app, process.faults, options.time_limit),
-            http=Protocol,
+            Gateway(HeadAsGet(app), process.faults, options.time_limit),
+            http=protocol_with(Limits(), Protocol),
+            ws="none",
             log_level="warning",
+            log_config=None,  # as set up for the whole process
             access_log=False,
             date_header=False,  # the gateway tells this ION's own time
             ssl_certfile=found and found.certificate,

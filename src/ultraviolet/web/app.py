@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal, cast
 
-from litestar import Litestar, Response, Router
+from litestar import Litestar, Response
 from litestar.datastructures import CacheControlHeader
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
@@ -13,9 +13,10 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme, Server
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
-from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
 
 import ultraviolet
+from ultraviolet.asgi import HeadAsGet, static_files
+from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import UltravioletError
 from ultraviolet.hub import access, sessions
 from ultraviolet.hub.access import Actor
@@ -46,7 +47,7 @@ class _Application(Litestar):
 def create_app(hub: Hub) -> Asgi:
     """Make the ASGI application of an opened hub; its lifespan starts and stops the controllers."""
     application, guard = _application(hub)
-    noted: Asgi = Requests(cast("Asgi", application))
+    noted = Requests(cast("Asgi", HeadAsGet(cast("Asgi", application))))
     served = Hooks(hub.ingest, noted, guard) if hub.role != "worker" else noted
     root = hub.settings.path_prefix
     if not root:
@@ -66,7 +67,14 @@ def _application(hub: Hub) -> tuple[Litestar, Guard]:
     serves = hub.role != "worker"
     guard = Guard(hub.settings.allowed_sources, hub.settings.trusted_proxies)
     served: list[Any] = (
-        [api.router(hub), pages.router(render, SignInGuard(guard)), live, _assets()] if serves else []
+        [
+            api.router(hub),
+            pages.router(render, SignInGuard(guard)),
+            live,
+            static_files("/static", STATIC, CacheControlHeader(max_age=31_536_000, public=True)),
+        ]
+        if serves
+        else []
     )
     application = _Application(
         route_handlers=[*health.HANDLERS, *served],
@@ -83,6 +91,7 @@ def _application(hub: Hub) -> tuple[Litestar, Guard]:
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
     )
+    prepare_codecs()  # of what the framework made from the routes
     return application, guard
 
 
@@ -118,12 +127,6 @@ def _answering(render: Renderer) -> Callable[[AnyRequest, Exception], Response[A
         return pages.as_page(request, error, render)
 
     return answer
-
-
-def _assets() -> Router:
-    return create_static_files_router(
-        "/static", directories=[STATIC], cache_control=CacheControlHeader(max_age=31_536_000, public=True)
-    )
 
 
 def _openapi(root: str) -> OpenAPIConfig:

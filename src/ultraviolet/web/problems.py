@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, InternalServerException, ValidationException
 from sqlalchemy.exc import DataError
 
 from ultraviolet.errors import UltravioletError
@@ -55,8 +55,8 @@ _DETAILS = {
 _TOO_LARGE = "A number is larger than any there is here."
 _NUL = "A text has the character NUL, which no text here has."
 _ODD_VALUES = {"22003": _TOO_LARGE, "22021": _NUL, "22P05": _NUL}
-_SECRET_PART = re.compile(r"^/(sign-in|hooks)/(?=uv).+")
-"""What in an address lets in whoever has it."""
+_DISCONNECTED = "client disconnected prematurely"
+"""How Litestar words that a client went away; there is nobody to answer, and nothing to log."""
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 _QUOTED = re.compile(r"`([^`]+)`")
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
@@ -78,18 +78,20 @@ def problem_of(error: Exception, handler: Any = None) -> Problem:
             found = list(_fields(error, handler))
             detail = "; ".join(f"{one.field}: {one.message}" if one.field else one.message for one in found)
             return _problem("invalid", 422, detail or error.detail, found)
+        case InternalServerException(detail=detail) if detail == _DISCONNECTED:
+            return _problem("invalid", 400, "The connection was closed before the body was complete.")
         case HTTPException():
             status = error.status_code
             slug = _KINDS.get(status, "invalid" if status < 500 else "error")  # noqa: PLR2004
             return _problem(slug, status, _DETAILS.get(status, error.detail))
-        case ValueError() | OverflowError() | DataError() if said := _of_a_value(error):
+        case ValueError() | OverflowError() | RecursionError() | DataError() if said := _of_a_value(error):
             return _problem("invalid", 422, said)
         case _:
             detail = "The hub met something it did not expect; its log has the details."
             return Problem(_TYPES + "error", "Internal error", 500, detail)
 
 
-def _of_a_value(error: ValueError | OverflowError | DataError) -> str | None:
+def _of_a_value(error: ValueError | OverflowError | RecursionError | DataError) -> str | None:
     """Say what is wrong with a value that Python or the database cannot take; None where that is not it."""
     match error:
         case DataError(orig=orig):
@@ -99,6 +101,8 @@ def _of_a_value(error: ValueError | OverflowError | DataError) -> str | None:
             )
         case OverflowError():
             return "A time lies outside the years there are." if "date" in str(error) else _TOO_LARGE
+        case RecursionError():
+            return "The JSON is nested too deeply." if "deserializing" in str(error) else None
         case _:
             return _TOO_LARGE if "integer string conversion" in str(error) else None
 
@@ -121,15 +125,8 @@ def log_if_ours(request: AnyRequest, error: Exception) -> Problem:
     problem = problem_of(error, cast("dict[str, Any]", request.scope).get("route_handler"))
     if problem.status >= 500:  # noqa: PLR2004
         ours = None if problem.status == 503 else error  # noqa: PLR2004  that the database is away is no riddle
-        log.error(
-            "request.failed", path=without_secret(request.url.path), error=type(error).__name__, exc_info=ours
-        )
+        log.error("request.failed", path=request.scope["path"], error=type(error).__name__, exc_info=ours)
     return problem
-
-
-def without_secret(path: str) -> str:
-    """Write a path for the log, which must let nobody in."""
-    return _SECRET_PART.sub(r"/\1/…", path)
 
 
 def _problem(kind: str, status: int, detail: str, errors: list[FieldProblem] | None = None) -> Problem:

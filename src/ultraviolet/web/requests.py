@@ -9,10 +9,9 @@ from typing import Any
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from ultraviolet import traces
+from ultraviolet import redaction, traces
 from ultraviolet.hub import metrics
 from ultraviolet.web.hooks import Asgi, Message, Receive, Scope, Send
-from ultraviolet.web.problems import without_secret
 
 _HEADER = b"x-request-id"
 _GIVEN = re.compile(rb"[\w.:/+=@-]{1,100}")
@@ -60,7 +59,7 @@ class Requests:
         with bound_contextvars(request_id=id_):
             with self._traced(scope) as span:
                 await self._application(scope, receive, answer)
-                said = {"http.request.method": scope["method"], "url.path": without_secret(scope["path"])}
+                said = {"http.request.method": scope["method"], "url.path": redaction.redact(scope["path"])}
                 span.note(**said, **{"http.response.status_code": status}, request_id=id_)
             self._note(scope, status, time.perf_counter() - began)
 
@@ -79,7 +78,7 @@ class Requests:
         log.info(
             "request.answered",
             method=scope["method"],
-            path=without_secret(path),
+            path=path,
             status=status,
             ms=round(seconds * 1000, 1),
         )

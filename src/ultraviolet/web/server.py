@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import resource
 import signal
 import socket
 import sys
@@ -21,6 +20,7 @@ from sqlalchemy import Connection
 
 from ultraviolet import traces
 from ultraviolet.errors import InvalidError
+from ultraviolet.http_protocol import Limits, Sources, protocol_with, raise_open_files_limit
 from ultraviolet.hub import access, webhook_urls
 from ultraviolet.hub.duties import Role
 from ultraviolet.hub.hub import Hub
@@ -41,8 +41,6 @@ from ultraviolet.web.supervisor import (
     replaces_on_hangup,
 )
 
-CONNECTIONS = 65_536
-"""Connections that one process takes if the system allows that many open files."""
 WAITS_FOR_DATABASE = 60
 """Seconds in which the database has to answer a hub that starts."""
 _LOOK_EVERY = 0.05
@@ -165,15 +163,18 @@ def serve(options: ServeOptions) -> None:
     if options.workers > 1:
         _supervise(options, settings, listening)
         return
-    _allow_connections()
+    raise_open_files_limit()
     traces.start()
     hub = _open(settings, options.role)
+    sources = Sources(settings.connections_per_source, settings.trusted_proxies)
     config = uvicorn.Config(
         create_app(hub),
         loop="uvloop",
-        http="httptools",
+        http=protocol_with(Limits(sources)),
+        ws="none",
         access_log=False,
         log_level="warning",
+        log_config=None,  # as set up for the whole process
         server_header=False,
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=5,
@@ -195,13 +196,6 @@ def serve(options: ServeOptions) -> None:
             traces.stop()
     if server.hands_over and not server.should_exit:
         hand_over(kept)
-
-
-def _allow_connections() -> None:
-    """Take as many connections as the system lets this process have; shells and services give it 1,024 of them."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, CONNECTIONS)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def _open(settings: Settings, role: Role) -> Hub:

@@ -23,6 +23,7 @@ import structlog
 from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType]
 
 from ultraviolet.begin_anew import begin_anew
+from ultraviolet.child_end import describe_end, signal_of
 from ultraviolet.errors import ConflictError
 from ultraviolet.in_time import end_within
 from ultraviolet.web import readiness
@@ -143,10 +144,13 @@ class Supervisor:
         return self._readiness.is_ready(child.process.pid)
 
     def _note_end(self, child: _Child) -> None:
-        orderly = child.process.returncode == 0
-        (log.info if orderly else log.warning)(
-            "process.ended", process=child.process.pid, code=child.process.returncode
-        )
+        process, code = child.process.pid, child.process.returncode
+        if code == 0:
+            log.info("process.ended", process=process, code=code)
+        else:
+            effect = "the other processes go on, nothing acknowledged is lost, and it is started again"
+            message = f"Worker process {process} {describe_end(code)}; {effect}."
+            log.warning("process.ended", process=process, code=code, signal=signal_of(code), message=message)
         mark_process_dead(child.process.pid, str(self._counts))
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:

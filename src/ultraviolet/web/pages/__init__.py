@@ -4,6 +4,7 @@ from urllib.parse import urlencode
 
 from litestar import Response, Router
 from litestar.di import Provide
+from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
 from ultraviolet.errors import UltravioletError
@@ -72,8 +73,8 @@ def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response
     page = render.page(
         request, "error.html", status=problem.status, problem=problem, advice=advice(problem), back=back
     )
-    if isinstance(error, UltravioletError):
-        page.headers.update(error.headers)
+    if isinstance(error, UltravioletError | HTTPException):
+        page.headers.update(error.headers or {})
     if problem.status == 503:  # noqa: PLR2004
         page.headers["Retry-After"] = "5"
         if request.method == "GET":

@@ -217,9 +217,10 @@ def _of(wanted: Wanted) -> tuple[ColumnElement[bool], ...]:
 def _place(known: dict[str, Column], by: Order, after: str) -> tuple[Any, str]:
     """Read where a part ended: what its last object is sorted by, and its id."""
     kinds: dict[str, Any] = {"changed": str, "id": int}
-    kind: Any = kinds.get(by.by) or (float if _numeric(known[by.by]) else str)
+    kind = kinds.get(by.by) or (float if _numeric(known[by.by]) else str)
+    kind_of_place: Any = tuple.__class_getitem__((kind, str))
     try:
-        return msgspec.json.decode(after, type=tuple[kind, str])
+        return msgspec.json.decode(after, type=kind_of_place)
     except msgspec.DecodeError as error:
         raise InvalidError(
             "This cursor belongs to another list; begin anew without one.", field="cursor"

@@ -1,0 +1,76 @@
+"""ASGI parts that the hub and the local ION share: HEAD for every GET route, and static files."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from litestar import Request, Router
+from litestar.datastructures import CacheControlHeader
+from litestar.exceptions import NotFoundException
+from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class HeadAsGet:
+    """Answer HEAD with the status and headers of GET, and name HEAD wherever Allow names GET."""
+
+    def __init__(self, application: App) -> None:
+        self._application = application
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+        elif scope["method"] == "HEAD":
+            await self._answer_head({**scope, "method": "GET"}, receive, send)
+        else:
+            await self._application(scope, receive, _allowing_head(send))
+
+    async def _answer_head(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        answered = False
+        send = _allowing_head(send)
+
+        async def receive_until_answered() -> Message:
+            return {"type": "http.disconnect"} if answered else await receive()
+
+        async def send_without_body(message: Message) -> None:
+            nonlocal answered
+            if message["type"] == "http.response.start":
+                await send(message)
+                answered = True  # a stream ends here
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        await self._application(scope, receive_until_answered, send_without_body)
+
+
+def _allowing_head(send: Send) -> Send:
+    async def allowing(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] in (204, 405):
+            message = {**message, "headers": [_with_head(*header) for header in message.get("headers", ())]}
+        await send(message)
+
+    return allowing
+
+
+def _with_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    methods = {method.strip() for method in value.split(b",")}
+    if name.lower() == b"allow" and b"GET" in methods:
+        return name, b", ".join(sorted(methods | {b"HEAD"}))
+    return name, value
+
+
+def static_files(path: str, directory: Path, cache_control: CacheControlHeader | None = None) -> Router:
+    """Serve the files that are in a directory now; no other path reaches the file system."""
+    known = {file.relative_to(directory).as_posix() for file in directory.rglob("*") if file.is_file()}
+
+    def check_is_known(request: Request[Any, Any, Any]) -> None:
+        if request.scope["path"].removeprefix(f"{path}/") not in known:
+            raise NotFoundException
+
+    return create_static_files_router(
+        path, directories=[directory], cache_control=cache_control, before_request=check_is_known
+    )

@@ -1,0 +1,52 @@
+"""Threads that decode a type for the first time at once, as happens when a hub starts under load."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from ultraviolet.codecs import unprepared
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.settings import Settings
+from ultraviolet.web.app import create_app
+
+EIGHT_THREADS = """
+import sys, threading
+import msgspec
+
+sys.setswitchinterval(1e-6)
+THREADS = 8
+
+def fresh():
+    leaf = msgspec.defstruct("Leaf", [(f"field{n}", int, 0) for n in range(20)])
+    middle = msgspec.defstruct("Middle", [(f"leaf{n}", list[leaf], []) for n in range(20)])
+    return msgspec.defstruct("Outer", [("name", str), *((f"middle{n}", middle | None, None) for n in range(20))])
+
+for _ in range(300):
+    kind = fresh()
+    together = threading.Barrier(THREADS)
+    names = []
+
+    def decode():
+        together.wait()
+        names.append(msgspec.json.decode(b'{"name": "x", "middle1": {"leaf1": [{"field1": 1}]}}', type=kind).name)
+
+    threads = [threading.Thread(target=decode) for _ in range(THREADS)]
+    for each in threads: each.start()
+    for each in threads: each.join()
+    assert names == ["x"] * THREADS
+"""
+
+
+def test_eight_threads_decode_a_fresh_nested_struct() -> None:
+    """msgspec 0.22 ends with SIGSEGV here."""
+    done = subprocess.run(
+        [sys.executable, "-c", EIGHT_THREADS], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_hub_has_prepared_every_type_before_it_starts(tmp_path: Path) -> None:
+    hub = Hub.open(Settings(tmp_path, f"sqlite:///{tmp_path / 'hub.db'}", "http://hub.test"))
+    create_app(hub)
+    assert unprepared() == []
+    hub.close()

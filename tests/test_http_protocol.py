@@ -1,0 +1,269 @@
+"""Limits of a connection, over real sockets: on the request head, on its time, on connections per source."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from ultraviolet import http_protocol
+from ultraviolet.http_protocol import Limits, Sources, protocol_with
+
+HOST = "127.0.0.1"
+OK = b"HTTP/1.1 200"
+
+
+class Server:
+    """A server with these limits, whose application answers with the number of headers and bytes it read."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.held = threading.Event()
+        self.entered = threading.Semaphore(0)
+        config = uvicorn.Config(
+            self.application,
+            http=protocol_with(limits),
+            ws="none",
+            loop="uvloop",
+            lifespan="off",
+            log_level="critical",
+            interface="asgi3",
+            timeout_keep_alive=60,
+        )
+        self.server = uvicorn.Server(config)
+        self.listening = socket.create_server((HOST, 0), backlog=1000)
+        self.port = self.listening.getsockname()[1]
+        self.thread = threading.Thread(target=asyncio.run, args=(self.server.serve([self.listening]),))
+        self.thread.start()
+
+    async def application(self, scope: Any, receive: Any, send: Any) -> None:
+        size, more = 0, scope["path"] != "/unread"
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            size, more = size + len(message["body"]), message["more_body"]
+        if scope["path"] == "/held":
+            self.entered.release()
+            await asyncio.to_thread(self.held.wait)
+        body = json.dumps([len(scope["headers"]), size]).encode()
+        headers = [(b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def connect(self, source: str = HOST) -> socket.socket:
+        return socket.create_connection((HOST, self.port), timeout=30, source_address=(source, 0))
+
+    def ask(self, *pieces: bytes) -> bytes:
+        """Send pieces over one connection, and read until the server closes it."""
+        with self.connect() as connection:
+            for piece in pieces:
+                connection.sendall(piece)
+            return everything(connection)
+
+    def close(self) -> None:
+        self.server.should_exit = True
+        self.thread.join()
+        self.listening.close()
+
+
+def everything(connection: socket.socket) -> bytes:
+    read = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := connection.recv(65_536):
+            read += piece
+    return read
+
+
+def answer_of(connection: socket.socket) -> bytes:
+    """Read one answer of the application, which leaves the connection open."""
+    read = b""
+    while not read.endswith(b"]"):
+        read += connection.recv(65_536)
+    return read
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Callable[..., Server]]:
+    with contextlib.ExitStack() as stack:
+
+        def start(**given: Any) -> Server:
+            return stack.enter_context(contextlib.closing(Server(Limits(**given))))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def server(serve: Callable[..., Server]) -> Server:
+    return serve()
+
+
+def head(*lines: bytes, target: bytes = b"/", method: bytes = b"GET", close: bool = True) -> bytes:
+    closing = [b"connection: close"] if close else []
+    return b"\r\n".join([method + b" " + target + b" HTTP/1.1", b"host: x", *closing, *lines, b"", b""])
+
+
+def padded(size: int) -> bytes:
+    """A request head of exactly so many bytes."""
+    return head(b"padding: " + b"x" * (size - len(head(b"padding: "))))
+
+
+def test_a_head_of_exactly_the_limit_is_read_and_one_byte_more_is_refused(server: Server) -> None:
+    assert server.ask(padded(http_protocol.MAX_HEAD_BYTES)).startswith(OK)
+    assert server.ask(padded(http_protocol.MAX_HEAD_BYTES + 1)).startswith(b"HTTP/1.1 431")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (head(*[b"a: b"] * 98), 200),
+        (head(*[b"a: b"] * 99), 431),
+        (head(*[b"a:"] * 100_000), 431),
+        (b"GET / HTTP/1.1\r\n" + b"x" * 5_000_000, 431),
+        (b"GET / HTTP/1.1\r\nx: " + b"y" * 5_000_000, 431),
+        (head(target=b"/" + b"x" * 16_000), 200),
+        (head(target=b"/" + b"x" * 16_384), 414),
+        (b"GET /" + b"x" * 5_000_000, 414),
+        (b"\r\n" * 1_000_000, 431),
+        (b"x" * 5_000_000, 400),
+        (b"\x16\x03\x01 no HTTP", 400),
+        (head(method=b"CONNECT", target=b"h:443"), 400),
+        (head(b"content-length: 1", b"transfer-encoding: chunked"), 400),
+        (head(b"upgrade: websocket", b"connection: upgrade", b"sec-websocket-key: x", close=False), 200),
+        (head(b"upgrade: h2c", b"connection: upgrade", close=False) + b"PRI * HTTP/2.0\r\n\r\n", 200),
+    ],
+)
+def test_a_head_is_limited_and_the_answer_arrives(server: Server, sent: bytes, status: int) -> None:
+    answer = server.ask(sent)
+    assert answer.startswith(b"HTTP/1.1 %d" % status), answer[:200]
+    assert answer.count(b"HTTP/1.1 ") == 1
+    if status != 200:
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == status
+        assert b"connection: close" in answer
+
+
+def test_a_head_that_comes_in_small_pieces_is_limited_alike(server: Server) -> None:
+    assert server.ask(b"GET / HTTP/1.1\r\n", *[b"a: " + b"x" * 1000] * 100).startswith(b"HTTP/1.1 431")
+
+
+CHUNKED = head(b"transfer-encoding: chunked", method=b"POST")
+
+
+def test_what_surrounds_the_chunks_of_a_body_is_limited_and_trailers_are_no_headers(server: Server) -> None:
+    assert server.ask(CHUNKED, b"1;ext=1\r\nx\r\n0\r\ntrailer: 1\r\n\r\n").endswith(b"[3, 1]")
+    assert server.ask(CHUNKED, b"1;" + b"e" * 1_000_000).startswith(b"HTTP/1.1 431")
+    assert server.ask(CHUNKED, b"0\r\na: " + b"t" * 1_000_000).startswith(b"HTTP/1.1 431")
+    assert server.ask(CHUNKED, b"0\r\n" + b"a: b\r\n" * 101 + b"\r\n").startswith(b"HTTP/1.1 431")
+    many = b"".join(b"1;" + b"e" * 30_000 + b"\r\nx\r\n" for _ in range(20))
+    assert server.ask(CHUNKED, many, b"0\r\n\r\n").endswith(b"[3, 20]")
+
+
+def test_bodies_are_not_limited_here(server: Server) -> None:
+    body = b"x" * 3_000_000
+    sent = head(b"content-length: %d" % len(body), method=b"POST")
+    assert server.ask(sent, body).endswith(b"[3, 3000000]")
+
+
+def test_pipelined_requests_are_answered_in_order_and_their_heads_are_limited(server: Server) -> None:
+    few = head(close=False) * 20 + head()
+    assert server.ask(few).count(OK) == 21
+    with_large = server.ask(head(close=False) + padded(100_000))
+    first, answered, refusal = with_large.partition(b"]HTTP/1.1 431")
+    assert (first.startswith(OK), answered) == (True, b"]HTTP/1.1 431"), "one answer after the other"
+    assert refusal.count(b"HTTP/1.1 ") == 0
+    assert server.ask(head(close=False) * 10_000).count(OK) <= http_protocol.MAX_PIPELINED + 1
+
+
+def test_a_request_whose_body_arrives_after_its_answer_leaves_the_connection_usable(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(head(b"content-length: 100000", target=b"/unread", method=b"POST", close=False))
+        assert answer_of(connection).startswith(OK)
+        connection.sendall(b"x" * 100_000 + head())
+        assert everything(connection).startswith(OK)
+
+
+@pytest.fixture(scope="module")
+def impatient(serve: Callable[..., Server]) -> Server:
+    return serve(head_timeout_seconds=0.5)
+
+
+def test_a_head_that_does_not_end_is_closed_however_it_trickles(impatient: Server) -> None:
+    with impatient.connect() as silent, impatient.connect() as trickling, impatient.connect() as later:
+        later.sendall(head(close=False))
+        assert answer_of(later).startswith(OK)
+        later.sendall(b"\r\n")
+        trickling.sendall(b"GET / HTTP/1.1\r\nx: ")
+        trickling.settimeout(0.05)
+        answer = b""
+        for _ in range(600):
+            with contextlib.suppress(TimeoutError):
+                answer = trickling.recv(65_536)
+                break
+            trickling.sendall(b"y")
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert silent.recv(100) == b""
+        assert everything(later) == b""
+
+
+def test_a_slow_answer_and_a_slow_body_are_no_slow_head(impatient: Server) -> None:
+    with impatient.connect() as held, impatient.connect() as body, impatient.connect() as silent:
+        held.sendall(head(target=b"/held"))
+        body.sendall(head(b"content-length: 2", method=b"POST") + b"x")
+        assert silent.recv(100) == b"", "the deadline of one that connected after them is over"
+        impatient.held.set()
+        assert everything(held).startswith(OK)
+        body.sendall(b"y")
+        assert everything(body).endswith(b"[3, 2]")
+
+
+def test_connections_of_one_source_are_limited_and_the_oldest_without_a_request_goes(
+    serve: Callable[..., Server],
+) -> None:
+    server = serve(sources=Sources(3))
+    with contextlib.ExitStack() as stack:
+        busy = [stack.enter_context(server.connect()) for _ in range(2)]
+        for one in busy:
+            one.sendall(head(target=b"/held"))
+            assert server.entered.acquire(timeout=30)
+        idle = [stack.enter_context(server.connect()) for _ in range(3)]
+        assert everything(idle[0]).startswith(b"HTTP/1.1 429")
+        assert everything(idle[1]).startswith(b"HTTP/1.1 429")
+        idle[2].sendall(head(close=False))
+        assert answer_of(idle[2]).startswith(OK)
+        with server.connect() as refused:
+            assert everything(refused).startswith(b"HTTP/1.1 429")
+        with server.connect("127.0.0.2") as elsewhere:
+            elsewhere.sendall(head())
+            assert everything(elsewhere).startswith(OK)
+        server.held.set()
+        assert [everything(one)[:12] for one in busy] == [OK, OK]
+    assert server.ask(head()).startswith(OK)
+
+
+def test_a_trusted_proxy_is_not_limited(serve: Callable[..., Server]) -> None:
+    server = serve(sources=Sources(3, ["127.0.0.0/8"]))
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(server.connect()) for _ in range(50)]
+        for one in opened:
+            one.sendall(head())
+        assert {everything(one)[:12] for one in opened} == {OK}
+
+
+@pytest.mark.parametrize(
+    ("peer", "source"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8::ffff:1", "2001:db8::/64"),
+        ("10.1.2.3", ""),
+        ("::ffff:10.1.2.3", ""),
+        ("", ""),
+    ],
+)
+def test_an_address_names_its_source(peer: str, source: str) -> None:
+    assert Sources(3, ["10.0.0.0/8"]).name(peer) == source
