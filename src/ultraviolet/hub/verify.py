@@ -109,7 +109,7 @@ class Verifier:
 
     async def _again(self, suspects: Mapping[Ref, Difference]) -> Settled:
         """Read suspects from ION again, and compare with what the mirror holds by now."""
-        answer = await self._site.reader.by_ids(suspects, _ORIGIN)
+        answer = await self._site.reader.each_by_id(suspects, _ORIGIN)
         ids: dict[str, list[str]] = {}
         for resource, id_ in suspects:
             ids.setdefault(resource, []).append(id_)
@@ -171,7 +171,7 @@ class _Comparison:
 
     async def _compare(self, page: Page, after: str, *, ranges: int) -> str | None:
         """Compare the objects of a page, which is what is behind a key; returns the key to go on from, if there is more."""
-        last = page.last.id if page.more and page.last else None
+        last = page.after if page.more else None
         mirrored = await self._site.store.read(lambda c: self._docs(c, after, last))
         unseen = mirrored.keys() - {o.id for o in page.observations}
         found = [d for o in page.observations if (d := difference(o, mirrored.get(o.id)))]

@@ -8,10 +8,13 @@ from sqlalchemy import Connection, select, text
 
 from ultraviolet.mirror.observation import Observation
 from ultraviolet.mirror.tables import watermarks
+from ultraviolet.times import present
 from ultraviolet.times import text as as_text
 
 OVERLAP = timedelta(seconds=60)
 """How long after its `_updated` a change may still become visible in ION (a long transaction)."""
+_MAX_AHEAD = timedelta(days=1)
+"""How far ION's clock may be ahead of the hub's."""
 _PUT_WATERMARK = text(
     """INSERT INTO watermarks (integration_id, resource, updated) VALUES (:integration, :resource, :updated)
     ON CONFLICT (integration_id, resource) DO UPDATE SET
@@ -59,8 +62,11 @@ def prove(
 
 
 def raise_watermark(connection: Connection, integration_id: int, resource: str, updated: str | None) -> None:
-    """Move the watermark of a resource forward, never back."""
-    if updated:
+    """Move the watermark of a resource forward, never back, and never far into the future.
+
+    An object that claims to be changed years from now would end all incremental fetches of its resource.
+    """
+    if updated and updated <= as_text(present() + _MAX_AHEAD):
         given = {"integration": integration_id, "resource": resource, "updated": updated}
         connection.execute(_PUT_WATERMARK, given)
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.documents import valid_time
 from ultraviolet.mirror import activity, arrivals, dialect, drift, rows
 from ultraviolet.mirror.dependents import dependents_of
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
@@ -187,9 +188,11 @@ def _newer_row(state: State, seen: Observation) -> bool:
 
 
 def _updated(seen: Observation) -> str | None:
-    """When ION last changed the row that was seen, as the row itself says; a log entry's time is another clock."""
-    moment = seen.fields.get("_updated") or seen.fields.get("Updated")
-    return str(moment) if moment else None
+    """Return when ION last changed the row that was seen, as the row itself says.
+
+    A log entry's time is another clock. What is no time cannot be compared, and counts as not given.
+    """
+    return valid_time(seen.fields.get("_updated") or seen.fields.get("Updated"))
 
 
 def _older(one: str | None, other: str | None) -> bool:
