@@ -19,6 +19,8 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """Bytes of one answer that are read, counted after decompression."""
 MAX_SMALL_ANSWER_BYTES = 1024 * 1024
 """The same for answers that are always small, such as an access token."""
+MAX_HUB_ANSWER_BYTES = 256 * 1024 * 1024
+"""The same for answers of a hub, whose pages hold up to a thousand objects; exports are not held in memory."""
 _PROXY_SCHEMES = ("http", "https")
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from ultraviolet.errors import UltravioletError
+from ultraviolet.outgoing import opener
 
 TAIL = 20
 
@@ -87,10 +88,8 @@ def _clean(environment: Mapping[str, str]) -> dict[str, str]:
 
 def answers(url: str) -> bool:
     """Tell whether this address answers 200."""
-    import urllib.request
-
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 our own http address
+        with opener(url).open(url, timeout=2) as response:
             return response.status == 200  # noqa: PLR2004
     except OSError:
         return False
