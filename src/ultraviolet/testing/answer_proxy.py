@@ -163,7 +163,7 @@ class AnswerProxy:
         raws: dict[str, bytes] = {}
         changed = False
         for rule in (rule for rule in rules if rule.change not in _WHOLE):
-            if any([_change_answer(rule, operation, one, raws) for one in _answers(shown)]):
+            if sum(_change_answer(rule, operation, one, raws) for one in _answers(shown)):
                 self._note(rule)
                 changed = True
         return web.Response(status=status, headers=passed, body=_encoded(shown, raws) if changed else answer)
@@ -279,7 +279,7 @@ def _change_at(rule: Rule, value: Any, path: Sequence[str], raws: dict[str, byte
         if rule.change == "drop":
             del value[key]
         else:
-            cast("Any", value)[key]
+            _ = value[key]
             value[key] = _marked(rule.value, raws)
     except (KeyError, IndexError, TypeError, ValueError):
         return False
