@@ -21,7 +21,7 @@ from ultraviolet.hub.reader import ALIAS, Page
 from ultraviolet.hub.site import Site
 from ultraviolet.hub.watermarks import OVERLAP, Watermark, behind, prove, raise_watermark, since
 from ultraviolet.ion.catalog import Resource
-from ultraviolet.ion.problems import IonRefusedError, IonUnreadableError
+from ultraviolet.ion.problems import IonRefusedError, IonUnreachableError, IonUnreadableError
 from ultraviolet.mirror.apply import mark_stale
 from ultraviolet.mirror.observation import Applied, Mark, Observation, Origin
 from ultraviolet.mirror.tables import fetch_steps, fetches
@@ -248,7 +248,13 @@ class Step:
         """
         if not page.more:
             return max((o.source_time for o in page.observations if o.source_time), default=None)
-        newest = await self._site.reader.newest(self._resource)
+        try:
+            newest = await self._site.reader.newest(self._resource)
+        except IonRefusedError:
+            return None
+        except IonUnreachableError:
+            await self._site.reader.answers()  # it does: then the newest object is the reason
+            return None
         waited = datetime.fromisoformat(now()) - datetime.fromisoformat(started)
         return as_text(datetime.fromisoformat(newest) - waited) if newest and waited < OVERLAP / 2 else None
 
