@@ -309,6 +309,8 @@ async def _send_endless(request: web.Request, rule: Rule, headers: Mapping[str, 
     with contextlib.suppress(ConnectionError):
         await response.write(compress(b'{"data": "'))
         for _ in range(rule.size_bytes // _PIECE_BYTES):
+            if request.transport is None or request.transport.is_closing():
+                break
             if packed := compress(piece):
                 await response.write(packed)
             await asyncio.sleep(0)
