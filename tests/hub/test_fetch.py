@@ -1,12 +1,13 @@
 """Fetching: complete or not at all, from where it died, and deletions only where absence is proven."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 from tests.hub.reading import CATALOG, TableIon, answer, make_site, mark, open_store, row, select_all
 
 from ultraviolet.hub import fetch
@@ -76,29 +77,33 @@ def test_a_pass_goes_on_at_the_page_where_it_died(store: Store) -> None:
     assert list(range(1, 451)) == plant.held()
 
 
-def test_behind_a_page_that_cannot_be_kept_nothing_is_kept(store: Store) -> None:
+def test_object_that_cannot_be_stored_keeps_out_no_other(store: Store) -> None:
     plant = Plant(store, 2500)
-    plant.parts[1000]["description"] = "\ud800"  # half a character, which is no JSON
-    with pytest.raises(UnicodeEncodeError):
-        plant.fetch()
-    held = plant.held()
-    assert held == list(range(1, len(held) + 1))
-    assert len(held) < 1000
+    plant.parts[1000]["description"] = "\ud800"  # half a character, which no database can hold
+    step = plant.fetch()
+    assert ("failed", 2499, 2499) == (step.state, step.read, step.changed)
+    assert "parts 1000 could not be read" in step.error
+    assert [n for n in range(1, 2501) if n != 1000] == plant.held()
+    assert ["1000"] == [row.id for row in select_all(store, "SELECT id FROM stale")]
 
     plant.parts[1000]["description"] = "whole"
     step = plant.fetch()
 
-    assert ("done", 2500, 2500) == (step.state, step.read, step.changed)
+    assert ("done", 2500, 1) == (step.state, step.read, step.changed)
     assert list(range(1, 2501)) == plant.held()
 
 
-def test_a_page_that_cannot_be_kept_keeps_out_no_other_resource(store: Store) -> None:
+def test_object_that_cannot_be_stored_keeps_out_no_other_page(store: Store) -> None:
     def page(resource: str, id_: int, **fields: Any) -> tuple[str, list[Observation], Any]:
         moment = now()
         whole = Observation(
             resource, str(id_), "full", {"id": id_, **fields}, moment, Origin("fetch"), read_started_at=moment
         )
-        return resource, [whole], lambda _connection, changed: counted.append((resource, changed))
+
+        def count(_: Connection, changed: int, not_kept: Mapping[str, str]) -> None:
+            counted.append((resource, changed, list(not_kept)))
+
+        return resource, [whole], count
 
     async def story() -> list[Any]:
         door = Door(make_site(store, TableIon({}), only={PARTS}))
@@ -109,17 +114,18 @@ def test_a_page_that_cannot_be_kept_keeps_out_no_other_resource(store: Store) ->
             page(PARTS, 3),
         )
         ends = [await door.take(*each) for each in pages]
-        found = await asyncio.gather(*ends, return_exceptions=True)
-        with pytest.raises(UnicodeEncodeError):
-            await door.take(*page(PARTS, 4))
-        return found
+        return await asyncio.gather(*ends, return_exceptions=True)
 
-    counted: list[tuple[str, int]] = []
-    first, bad, other, behind = asyncio.run(story())
-    assert first is other is None
-    assert isinstance(bad, UnicodeEncodeError)
-    assert behind is bad
-    assert [(PARTS, 1), ("suppliers", 1)] == counted
+    counted: list[tuple[str, int, list[str]]] = []
+    assert [None] * 4 == asyncio.run(story())
+    assert [1, 3] == [
+        row.n
+        for row in select_all(
+            store, "SELECT CAST(id AS INTEGER) AS n FROM objects WHERE resource = 'parts' ORDER BY n"
+        )
+    ]
+    assert 3 == sum(changed for _, changed, _ in counted)
+    assert "2" in {id_ for _, _, ids in counted for id_ in ids}
 
 
 def test_a_pass_that_is_refused_half_way_keeps_what_it_had_read(store: Store) -> None:
@@ -334,7 +340,11 @@ def test_an_error_about_an_object_is_no_proof_of_its_absence(store: Store) -> No
 
     plant.ion.trouble = trouble
 
-    assert ("failed", "Part 4: timed out") == ((step := plant.fetch()).state, step.error)
+    step = plant.fetch()
+
+    assert "failed" == step.state
+    assert "parts 4 could not be read" in step.error
+    assert "Part 4: timed out" in step.error
     assert 10 == len(plant.held())
 
 

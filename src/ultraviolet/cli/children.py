@@ -14,6 +14,7 @@ from typing import Self
 from ultraviolet.child_end import describe_end
 from ultraviolet.errors import UltravioletError
 from ultraviolet.folders import private_opener
+from ultraviolet.outgoing import opener
 
 TAIL = 20
 
@@ -108,10 +109,8 @@ def _clean(environment: Mapping[str, str]) -> dict[str, str]:
 
 def answers(url: str) -> bool:
     """Tell whether this address answers 200."""
-    import urllib.request
-
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 our own http address
+        with opener(url).open(url, timeout=2) as response:
             return response.status == 200  # noqa: PLR2004
     except OSError:
         return False

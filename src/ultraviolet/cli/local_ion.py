@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from ultraviolet.errors import InvalidError, UltravioletError
+from ultraviolet.outgoing import AnswerTooLargeError, opener, read_file
 
 _TIME_OUT = 60.0
 _TRUST = ("ULTRAVIOLET_CA_FILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
@@ -36,12 +37,12 @@ def ask(url: str, path: str, body: Any = None, *, method: str = "POST") -> Any:
         url.rstrip("/") + path, data=content, method=method, headers={"content-type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=_TIME_OUT, context=trusting()) as answer:  # noqa: S310
-            return json.loads(answer.read() or b"null")
+        with opener(url, trusting()).open(request, timeout=_TIME_OUT) as answer:
+            return json.loads(read_file(answer) or b"null")
     except urllib.error.HTTPError as error:
         with error:
-            raise InvalidError(f"{url}{path} answered {error.code}: {_reason(error.read())}") from error
-    except (OSError, ValueError) as error:
+            raise InvalidError(f"{url}{path} answered {error.code}: {_reason(read_file(error))}") from error
+    except (OSError, ValueError, AnswerTooLargeError) as error:
         raise LocalIonUnreachableError(
             f"No local ION answers at {url} ({error}). Start one with `ultraviolet ion serve`."
         ) from error

@@ -11,6 +11,7 @@ import msgspec
 
 from ultraviolet.cli.api import Answer
 from ultraviolet.errors import HubUnreachableError
+from ultraviolet.outgoing import MAX_HUB_ANSWER_BYTES, AnswerTooLargeError, get_proxy, read_body
 
 TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5, sock_read=600)
 
@@ -31,8 +32,8 @@ class HttpTransport:
         """Send one request over HTTP."""
         try:
             async with self._asked(method, path, body) as response:
-                return _answer(response, await response.read())
-        except (aiohttp.ClientError, TimeoutError) as error:
+                return _answer(response, await read_body(response, MAX_HUB_ANSWER_BYTES))
+        except (aiohttp.ClientError, AnswerTooLargeError, TimeoutError) as error:
             message = f"The hub at {self.url} does not answer ({error}). Start it with `ultraviolet serve`."
             raise HubUnreachableError(message) from error
 
@@ -41,11 +42,11 @@ class HttpTransport:
         try:
             async with self._asked("GET", path) as response:
                 if not _answer(response).is_file:
-                    return _answer(response, await response.read())
+                    return _answer(response, await read_body(response, MAX_HUB_ANSWER_BYTES))
                 async for piece in response.content.iter_any():
                     write(piece)
                 return _answer(response)
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, AnswerTooLargeError, TimeoutError) as error:
             raise HubUnreachableError(f"The hub at {self.url} broke off: {error}") from error
 
     async def stop(self) -> None:
@@ -56,7 +57,8 @@ class HttpTransport:
         self, method: str, path: str, body: bytes | None = None
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         # Whoever sends on a request without its method and its key answers for a hub that was never asked.
-        return self.session.request(method, self.url + path, data=body, allow_redirects=False)
+        proxy = get_proxy(self.url)
+        return self.session.request(method, self.url + path, data=body, allow_redirects=False, proxy=proxy)
 
 
 def _answer(response: aiohttp.ClientResponse, body: bytes = b"") -> Answer:

@@ -9,6 +9,7 @@ import stamina
 from ultraviolet.client.core import ProblemError, expect_success, media_type, no_hub
 from ultraviolet.client.models import Imported, ObjectChange
 from ultraviolet.client.operations import Operations
+from ultraviolet.outgoing import MAX_ANSWER_BYTES, AnswerTooLargeError
 from ultraviolet.parts import part
 
 _SILENCE = httpx.Timeout(10, read=40)
@@ -68,6 +69,8 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")
         yield from lines
+        if len(rest) > MAX_ANSWER_BYTES:
+            raise AnswerTooLargeError(MAX_ANSWER_BYTES)
 
 
 def _broken(error: Exception) -> bool | float:

@@ -12,6 +12,7 @@ import stamina
 
 from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import HubUnreachableError, InvalidError, NoHubError, UltravioletError
+from ultraviolet.outgoing import MAX_HUB_ANSWER_BYTES, AnswerTooLargeError, get_proxy
 
 T = TypeVar("T")
 
@@ -19,6 +20,7 @@ ROOT = "/api/v1"
 _PAGE = 1000
 _ATTEMPTS = 6
 _WITHIN = 60.0
+_PIECE_BYTES = 65536
 _NOT_NOW = (429, 503)
 _PATIENCE = httpx.Timeout(10, read=120)
 _ALL_PATIENCE = httpx.Timeout(10, read=None)
@@ -83,7 +85,10 @@ class Core:
         prepare_codecs()
         headers = {"authorization": f"Bearer {key}", "accept": "application/json"}
         self._http = httpx.Client(
-            base_url=url.rstrip("/") + ROOT, headers=headers, timeout=_PATIENCE, transport=transport
+            base_url=url.rstrip("/") + ROOT,
+            headers=headers,
+            timeout=_PATIENCE,
+            transport=transport or httpx.HTTPTransport(proxy=get_proxy(url)),
         )
         self.etag: str | None = None
         """The ETag of the last answer, to be given as `if_match`."""
@@ -118,7 +123,7 @@ class Core:
             on=_again(safe), attempts=_ATTEMPTS, timeout=_WITHIN, wait_max=5
         ):
             with attempt, self._answering():
-                answer = self._http.send(asked)
+                answer = read_bounded(self._http.send(asked, stream=True))
                 expect_success(answer)
                 self.etag = answer.headers.get("etag")
                 return answer
@@ -170,15 +175,34 @@ class Core:
         """Make the client's own error of what the connection raises."""
         try:
             yield
-        except httpx.RequestError as error:
+        except (httpx.RequestError, AnswerTooLargeError) as error:
             message = f"The hub at {self._http.base_url.copy_with(path='/')} does not answer: {error or type(error).__name__}"
             raise HubUnreachableError(message) from error
+
+
+def read_bounded(answer: httpx.Response) -> httpx.Response:
+    """Read an answer into memory; raises AnswerTooLargeError for one without end, or compressed more than once."""
+    try:
+        if "," in answer.headers.get("content-encoding", ""):
+            raise AnswerTooLargeError(MAX_HUB_ANSWER_BYTES)
+        content = bytearray()
+        for piece in answer.iter_bytes(_PIECE_BYTES):
+            content += piece
+            if len(content) > MAX_HUB_ANSWER_BYTES:
+                raise AnswerTooLargeError(MAX_HUB_ANSWER_BYTES)
+    finally:
+        answer.close()
+    headers = [
+        (n, v) for n, v in answer.headers.multi_items() if n not in ("content-encoding", "content-length")
+    ]
+    return httpx.Response(answer.status_code, headers=headers, content=bytes(content), request=answer.request)
 
 
 def expect_success(answer: httpx.Response) -> None:
     """Raise ProblemError where the hub refused, NoHubError where something else did."""
     if answer.is_error:
-        raise ProblemError(answer.status_code, answer.read(), answer.headers)
+        body = answer.content if answer.is_closed else read_bounded(answer).content
+        raise ProblemError(answer.status_code, body, answer.headers)
     if not answer.is_success:
         raise no_hub(answer)
 

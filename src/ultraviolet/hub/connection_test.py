@@ -1,7 +1,7 @@
 """The connection test: who the key is, what it may read, and what is wrong, in words."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import msgspec
 
@@ -87,10 +87,15 @@ async def _viewer(client: IonClient, findings: list[Finding]) -> Viewer | None:
     result = Result(None)
     for document in _VIEWERS:
         result = await client.execute(document)
-        me = (result.data or {}).get("me")
+        me = _object((result.data or {}).get("me"))
         if me:
-            organization: dict[str, Any] = me.get("organization") or {}
-            return Viewer(me.get("name"), me.get("email"), organization.get("domain"))
+            domain = _object(me.get("organization")).get("domain")
+            return Viewer(
+                *(
+                    each if isinstance(each, str) else None
+                    for each in (me.get("name"), me.get("email"), domain)
+                )
+            )
     why = "; ".join(result.errors) or "it answers nothing to `me`"
     findings.append(
         Finding(
@@ -114,7 +119,7 @@ async def _offered(client: IonClient, findings: list[Finding]) -> Offered | None
         return None
     try:
         return await client.introspect()
-    except (IonError, KeyError, TypeError) as error:
+    except IonError as error:
         message = f"ION does not show its schema ({error}); the hub takes it to be the one it knows"
         findings.append(Finding("info", message, "Nothing to do, unless resources below are refused."))
         return None
@@ -139,12 +144,17 @@ def _glance(resource: Resource) -> str:
 
 
 def _judge(resource: Resource, result: Result) -> Readable:
-    page: dict[str, Any] | None = (result.data or {}).get("page")
-    if result.errors or page is None:
+    page = _object((result.data or {}).get("page"))
+    if result.errors or not page:
         return Readable(
             resource.name, readable=False, reason="; ".join(result.errors) or "ION answers nothing"
         )
-    return Readable(resource.name, readable=True, count=page["pageInfo"].get("totalCount"))
+    count = _object(page.get("pageInfo")).get("totalCount")
+    return Readable(resource.name, readable=True, count=count if type(count) is int else None)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _on_reading(resources: Sequence[Readable]) -> list[Finding]:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 
 from ultraviolet import times
 from ultraviolet.errors import InvalidError
+from ultraviolet.ion import answers
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import decode_envelope
 from ultraviolet.mirror.recording import DELIVERIES, record
@@ -64,12 +65,20 @@ def read(text: bytes) -> list[Line]:
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():
             try:
-                found.append(msgspec.json.decode(line, type=Line))
-            except msgspec.DecodeError as error:
+                found.append(_decode_line(line))
+            except (msgspec.DecodeError, ValueError) as error:
                 raise InvalidError(
                     f"Line {number} is not an event as `event export` writes it: {error}"
                 ) from error
     return found
+
+
+def _decode_line(line: bytes) -> Line:
+    """Decode a line; one that another program wrote may break the rules of JSON or Unicode."""
+    try:
+        return msgspec.json.decode(line, type=Line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.convert(answers.decode(line).value, type=Line)
 
 
 def add(connection: Connection, catalog: Catalog, integration_id: int, lines: Sequence[Line]) -> Imported:

@@ -6,8 +6,9 @@ watermark move in one transaction.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -15,11 +16,12 @@ from sqlalchemy import Connection, exists, func, insert, select, text, update
 
 from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.fetch_door import Door
-from ultraviolet.hub.fetch_step import Left, Mode, Step
+from ultraviolet.hub.fetch_step import Left, Mode, Step, judge_whole_pass
 from ultraviolet.hub.site import Site
 from ultraviolet.hub.watermarks import Watermark, behind, since, watermark
 from ultraviolet.ion.catalog import Catalog, Resource
-from ultraviolet.mirror.observation import Origin
+from ultraviolet.mirror.apply import mark_stale
+from ultraviolet.mirror.observation import Applied, Mark, Observation, Origin, Ref
 from ultraviolet.mirror.tables import fetch_steps, fetches
 from ultraviolet.times import now
 from ultraviolet.times import text as as_text
@@ -31,7 +33,7 @@ _AT_ONCE = 6
 log = structlog.get_logger()
 
 _LEFT = text(
-    """SELECT s.resource, s.cursor, s.started_at, w.updated, w.proven_at
+    """SELECT s.resource, s.cursor, s.started_at, s.error, w.updated, w.proven_at
     FROM fetch_steps AS s LEFT JOIN watermarks AS w ON w.integration_id = :integration AND w.resource = s.resource
     WHERE s.fetch_id = :fetch AND s.state NOT IN ('done', 'skipped', 'failed')"""
 )
@@ -134,8 +136,9 @@ class Fetcher:
         await site.store.write(lambda c: _prepare(c, site.catalog, fetch_id))
         crash_point("fetch.prepared")
         silent = site.catalog.silent
-        await self._run_steps(fetch_id, mode, silent)
-        await self._run_steps(fetch_id, mode, [r for r in site.catalog.mirrored if r not in silent])
+        steps = await self._run_steps(fetch_id, mode, silent)
+        steps += await self._run_steps(fetch_id, mode, [r for r in site.catalog.mirrored if r not in silent])
+        await self._prove(fetch_id, [step for step in steps if step.is_proving])
         crash_point("fetch.steps_done")
         state = await site.store.write(lambda c: _finish(c, fetch_id))
         site.changes.publish("fetch", site.id, id=fetch_id)
@@ -153,33 +156,76 @@ class Fetcher:
         polled = self._site.polled
         filters = since(max(mark.updated or "", polled.get(resource.name, "")) or None, overlap)
         changed = 0
+        last: Observation | None = None
         while True:
-            page = await self._site.reader.changes(resource, filters, Origin("poll"))
-            if page.last is None:
+            page = await self._site.reader.changes(resource, filters, Origin("poll"), last)
+            last = page.last
+            counts: list[int] = []
+            await self._site.apply_each(
+                page.observations, partial(self._note_poll, resource.name, page.unreadable, counts)
+            )
+            changed += sum(counts)
+            if last is None:
                 return changed
-            changed += len((await self._site.apply(page.observations)).changes)
-            polled[resource.name] = page.last.source_time or ""
+            if not page.nameless:
+                polled[resource.name] = last.source_time or ""
             if not page.more:
                 return changed
-            filters = behind(page.last)
+            filters = behind(last)
 
-    async def _run_steps(self, fetch_id: int, mode: Mode, resources: Sequence[Resource]) -> None:
+    def _note_poll(
+        self,
+        resource: str,
+        unreadable: Mapping[str, str],
+        counts: list[int],
+        connection: Connection,
+        applied: Applied,
+        not_kept: Mapping[Ref, str],
+    ) -> None:
+        """Count changes, and have what could not be read or kept read again."""
+        counts.append(len(applied.changes))
+        ids = {*unreadable, *(id_ for _, id_ in not_kept)}
+        marks = [Mark(resource, id_, "not readable", now()) for id_ in ids]
+        if marks:
+            mark_stale(connection, self._site.id, marks)
+
+    async def _run_steps(self, fetch_id: int, mode: Mode, resources: Sequence[Resource]) -> list[Step]:
         at_once = asyncio.Semaphore(_AT_ONCE)
         door = Door(self._site)
         left = await self._site.store.read(lambda c: _left(c, self._site.id, fetch_id))
 
-        async def one(resource: Resource) -> None:
+        async def one(step: Step, left: Left) -> None:
             async with at_once:
-                await Step(self._site, door, fetch_id, mode, resource).run(left[resource.name])
+                await step.run(left)
 
-        steps = (one(r) for r in resources if r.name in left)
+        steps = {r.name: Step(self._site, door, fetch_id, mode, r) for r in resources if r.name in left}
         try:
-            results = await asyncio.gather(*steps, return_exceptions=True)
+            work = (one(step, left[name]) for name, step in steps.items())
+            results = await asyncio.gather(*work, return_exceptions=True)
         finally:
             await door.close()
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        _raise_first(results)
+        return list(steps.values())
+
+    async def _prove(self, fetch_id: int, steps: Sequence[Step]) -> None:
+        """Delete what no list of the pass showed and no read by id finds, unless that is too much of the whole."""
+        if not steps:
+            return
+        at_once = asyncio.Semaphore(_AT_ONCE)
+
+        whole_pass = await judge_whole_pass(self._site, fetch_id)
+
+        async def one(step: Step) -> None:
+            async with at_once:
+                await step.prove(whole_pass)
+
+        _raise_first(await asyncio.gather(*map(one, steps), return_exceptions=True))
+
+
+def _raise_first(results: Sequence[BaseException | None]) -> None:
+    for result in results:
+        if result is not None:
+            raise result
 
 
 def _prepare(connection: Connection, catalog: Catalog, fetch_id: int) -> None:
@@ -199,7 +245,7 @@ def _left(connection: Connection, integration_id: int, fetch_id: int) -> dict[st
     """Give what has not come to an end, by resource."""
     given = {"integration": integration_id, "fetch": fetch_id}
     return {
-        row.resource: Left(row.cursor, row.started_at, Watermark(row.updated, row.proven_at))
+        row.resource: Left(row.cursor, row.started_at, Watermark(row.updated, row.proven_at), row.error)
         for row in connection.execute(_LEFT, given)
     }
 

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection
 
 from ultraviolet.crash_points import crash_point
 from ultraviolet.hub.site import Site
-from ultraviolet.mirror.observation import Applied, Observation
+from ultraviolet.mirror.observation import Applied, Observation, Ref
 from ultraviolet.mirror.store import StoreUnavailableError
 
 _TOGETHER = 500
@@ -27,8 +27,8 @@ class Kept(msgspec.Struct, frozen=True):
 
     resource: str
     observations: Sequence[Observation]
-    also: Callable[[Connection, int], None]
-    """Takes how many objects were changed."""
+    also: Callable[[Connection, int, Mapping[str, str]], None]
+    """Takes how many objects were changed, and why some could not be kept, by id."""
     done: asyncio.Future[None]
 
 
@@ -47,7 +47,10 @@ class Door:
         self._at_work: asyncio.Task[None] | None = None
 
     async def take(
-        self, resource: str, observations: Sequence[Observation], also: Callable[[Connection, int], None]
+        self,
+        resource: str,
+        observations: Sequence[Observation],
+        also: Callable[[Connection, int, Mapping[str, str]], None],
     ) -> asyncio.Future[None]:
         """Take a page in hand as soon as there is room; what this gives is done when the page is on disk."""
         while self._in_hand >= _IN_HAND and resource not in self._failed:
@@ -123,9 +126,10 @@ class Door:
         return batch
 
     async def _apply(self, batch: Sequence[Kept]) -> None:
-        def also(connection: Connection, applied: Applied) -> None:
+        def also(connection: Connection, applied: Applied, not_kept: Mapping[Ref, str]) -> None:
             changed = Counter(change.resource for change in applied.changes)
             for kept in batch:  # the first page of a resource tells for all that are here
-                kept.also(connection, changed.pop(kept.resource, 0))
+                failed = {o.id: not_kept[o.ref] for o in kept.observations if o.ref in not_kept}
+                kept.also(connection, changed.pop(kept.resource, 0), failed)
 
-        await self._site.apply([o for kept in batch for o in kept.observations], also=also)
+        await self._site.apply_each([o for kept in batch for o in kept.observations], also)

@@ -6,7 +6,7 @@ of many delivered numbers is known here, they cannot be compared, and nothing is
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from sqlalchemy import Connection, bindparam, text
@@ -15,7 +15,9 @@ from ultraviolet import times
 from ultraviolet.hub.ingest import event_row
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.client import IonClient
-from ultraviolet.ion.deliveries import decode_envelope
+from ultraviolet.ion.deliveries import decode_envelope, is_id
+from ultraviolet.ion.documents import valid_time
+from ultraviolet.ion.problems import IonUnreadableError
 from ultraviolet.mirror.recording import record
 
 PAGE = 500
@@ -64,21 +66,42 @@ class Sent(msgspec.Struct, frozen=True):
     """By ION's clock; empty where it does not say."""
 
 
-async def read_sent(client: IonClient, after: int) -> list[Sent]:
+class Record(msgspec.Struct, frozen=True):
+    """A page of ION's record of its deliveries."""
+
+    sent: list[Sent]
+    more: bool
+    unreadable: int = 0
+    """Rows that do not say which event they are about."""
+
+
+async def read_sent(client: IonClient, after: int) -> Record:
     """Read ION's record of its deliveries behind a number; raises IonRefusedError where the key may not."""
     given = {"filters": {"id": {"gt": after}}, "first": PAGE}
-    page: dict[str, Any] = (await client.execute(_EVENTS, given)).must()["webhookEvents"]
-    nodes = [edge["node"] for edge in page["edges"]]
-    return [
-        Sent(
-            int(n["id"]),
-            n["status"],
-            str(n["subscriptionId"]),
-            n.get("requestData"),
-            times.canonical(n["_created"]) if n["_created"] else "",
-        )
-        for n in nodes
-    ]
+    page = (await client.execute(_EVENTS, given)).must().get("webhookEvents")
+    edges: Any = cast("dict[str, Any]", page).get("edges") if isinstance(page, dict) else None
+    if not isinstance(edges, list):
+        raise IonUnreadableError("ION's record of its deliveries is not a list")
+    rows = [_sent(edge) for edge in cast("list[Any]", edges)]
+    sent = sorted((row for row in rows if row and row.id > after), key=lambda row: row.id)
+    return Record(sent, len(rows) >= PAGE, rows.count(None))
+
+
+def _sent(edge: Any) -> Sent | None:
+    node: Any = cast("dict[str, Any]", edge).get("node") if isinstance(edge, dict) else None
+    if not isinstance(node, dict):
+        return None
+    shown = cast("dict[str, Any]", node)
+    id_, body = shown.get("id"), shown.get("requestData")
+    if not isinstance(id_, int | str) or not is_id(id_):
+        return None
+    return Sent(
+        int(id_),
+        str(shown.get("status")),
+        str(shown.get("subscriptionId")),
+        body if isinstance(body, str) else None,
+        valid_time(shown.get("_created")) or "",
+    )
 
 
 def cursor(connection: Connection, integration_id: int) -> int:

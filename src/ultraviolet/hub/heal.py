@@ -24,12 +24,12 @@ from ultraviolet.hub.reader import ONCE, REQUEST
 from ultraviolet.hub.site import Site, versions
 from ultraviolet.ion.catalog import Link, Resource
 from ultraviolet.ion.deliveries import is_id
-from ultraviolet.ion.problems import IonError, IonRateLimitedError, IonUnauthorizedError
+from ultraviolet.ion.problems import IonError, IonRateLimitedError, IonRefusedError, IonUnauthorizedError
 from ultraviolet.mirror import bulk
 from ultraviolet.mirror.apply import mark_stale
 from ultraviolet.mirror.dependents import dependents_of
 from ultraviolet.mirror.dialect import in_short
-from ultraviolet.mirror.observation import Mark, Observation, Origin, Ref
+from ultraviolet.mirror.observation import Applied, Mark, Observation, Origin, Ref
 from ultraviolet.mirror.state import State
 from ultraviolet.mirror.store import StoreUnavailableError
 from ultraviolet.times import now, present
@@ -250,8 +250,12 @@ class Healer:
                     await self._read_children_of(child, link.key, link.resource, owners)
 
     async def _read_children_of(self, child: Resource, key: str, parent: str, owners: list[str]) -> None:
-        found = await self._reader.children(child, key, owners, Origin("poll"))
-        seen = {o.id for o in found}
+        try:
+            page = await self._reader.children(child, key, owners, Origin("poll"))
+        except IonRefusedError as error:
+            log.warning("heal.children_unreadable", resource=child.name, error=str(error))
+            return  # the poll and the next fetch read them as well
+        seen = {o.id for o in page.observations}
         given = {
             "integration": self._id,
             "resource": child.name,
@@ -260,8 +264,14 @@ class Healer:
             "ids": owners,
         }
         known = await self._store.read(lambda c: {id_ for (id_,) in bulk.ask(c, _CHILDREN, given)})
-        gone = [Mark(child.name, id_, "not listed", now()) for id_ in known - seen]
-        await self._site.apply(found, gone)
+        doubtful = (known | page.unreadable.keys()) - seen
+        marks = [Mark(child.name, id_, "not listed", now()) for id_ in doubtful]
+
+        def mark(connection: Connection, _: Applied, not_kept: Mapping[Ref, str]) -> None:
+            failed = [Mark(*ref, "not readable", now()) for ref in not_kept]
+            mark_stale(connection, self._id, [*marks, *failed])
+
+        await self._site.apply_each(page.observations, mark)
 
     async def _divide(self, group: Sequence[Ref], attempts: dict[Ref, int], error: str) -> None:
         """Have a group that failed as one read again in smaller ones, and one that is alone wait."""

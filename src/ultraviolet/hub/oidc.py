@@ -12,7 +12,9 @@ import aiohttp
 import jwt
 import msgspec
 
-from ultraviolet.errors import UltravioletError
+from ultraviolet.errors import InvalidError, UltravioletError
+from ultraviolet.ion import answers
+from ultraviolet.outgoing import MAX_SMALL_ANSWER_BYTES, AnswerTooLargeError, get_proxy, read_body
 
 SCOPE = "openid email profile"
 LEEWAY = 60
@@ -23,7 +25,6 @@ _KEEP = 3600.0
 _ASK_AGAIN = 5.0
 """Seconds between two looks at the provider's keys, however many unknown ones are named."""
 _TIME_OUT = aiohttp.ClientTimeout(total=15, connect=5)
-_LARGEST = 1024 * 1024
 _ALGORITHMS = {
     "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     "EC": ("ES256", "ES384", "ES512"),
@@ -262,11 +263,11 @@ class Provider:
         """Send one request; redirects are not followed, and no answer is read without end."""
         try:
             async with self._session().request(
-                method, address, allow_redirects=False, timeout=_TIME_OUT, **more
+                method, address, allow_redirects=False, timeout=_TIME_OUT, proxy=get_proxy(address), **more
             ) as response:
-                body = await _body(response)
+                body = await read_body(response, MAX_SMALL_ANSWER_BYTES)
                 status = response.status
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, AnswerTooLargeError, InvalidError, TimeoutError, ValueError) as error:
             why = str(error) or type(error).__name__
             raise ProviderUnreachableError(f"{self.client.issuer} does not answer: {why}") from error
         if status >= 500:  # noqa: PLR2004
@@ -277,8 +278,8 @@ class Provider:
 
     def _read(self, body: bytes, kind: type[Any]) -> Any:
         try:
-            return msgspec.json.decode(body, type=kind)
-        except msgspec.DecodeError as error:
+            return msgspec.convert(answers.decode(body).value, type=kind)
+        except (msgspec.ValidationError, ValueError) as error:
             raise SignInRefusedError(
                 f"{self.client.issuer} does not speak OpenID Connect: {error}"
             ) from error
@@ -296,18 +297,9 @@ def _groups(claims: dict[str, Any], path: str) -> tuple[str, ...]:
     return tuple(str(one) for one in cast("list[Any]", found)) if isinstance(found, list) else ()
 
 
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    parts = bytearray()
-    async for part in response.content.iter_any():
-        parts += part
-        if len(parts) > _LARGEST:
-            raise ValueError("it answers without end")
-    return bytes(parts)
-
-
 def _said(status: int, body: bytes) -> str:
     try:
-        told = msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.DecodeError:
+        told = msgspec.convert(answers.decode(body).value, type=dict[str, Any])
+    except (msgspec.ValidationError, ValueError):
         return f"it answered {status}"
     return str(told.get("error_description") or told.get("error") or f"it answered {status}")[:200]

@@ -1,7 +1,9 @@
 """One integration at work: its ION on one side, its part of the mirror on the other, and who is watching."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import structlog
+from msgspec import structs
 from sqlalchemy import Connection
 
 from ultraviolet.hub import metrics
@@ -10,9 +12,14 @@ from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.reader import Reader
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.mirror.apply import apply
-from ultraviolet.mirror.observation import Applied, Change, Mark, Observation
-from ultraviolet.mirror.store import Store
+from ultraviolet.mirror.dialect import in_short
+from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
+from ultraviolet.mirror.store import Store, StoreUnavailableError
 
+log = structlog.get_logger()
+
+_MAX_NOT_KEPT = 50
+"""Observations of one batch that may fail; where more do, the reason is another one."""
 _TOLD = 100
 """Versions that a span names."""
 
@@ -61,6 +68,52 @@ class Site:
         metrics.observed(observations, applied.outcomes)
         self.tell(applied.changes)
         return applied
+
+    async def apply_each(
+        self,
+        observations: Sequence[Observation],
+        also: Callable[[Connection, Applied, Mapping[Ref, str]], None],
+    ) -> None:
+        """Apply observations so that one that the mirror cannot keep does not keep out the others.
+
+        `also` is done in the last transaction; it takes what that changed, and why some observations were not kept.
+        """
+        not_kept: dict[Ref, str] = {}
+        changes: list[Change] = []
+
+        def together(connection: Connection, applied: Applied) -> None:
+            also(connection, structs.replace(applied, changes=[*changes, *applied.changes]), not_kept)
+
+        try:
+            await self.apply(observations, also=together)
+        except StoreUnavailableError:
+            raise
+        except Exception as error:
+            log.warning("observations.not_kept", integration_id=self.id, error=in_short(error))
+            await self._apply_in_parts(observations, changes, not_kept)
+            if len(not_kept) == len(observations) > 1:
+                raise  # the observations are not the reason
+            await self.apply([], also=together)
+
+    async def _apply_in_parts(
+        self, observations: Sequence[Observation], changes: list[Change], not_kept: dict[Ref, str]
+    ) -> None:
+        """Apply halves of halves; notes those that fail alone, and gives up where there are too many of them."""
+        half = (len(observations) + 1) // 2
+        for part in (observations[:half], observations[half:]):
+            if not part:
+                continue
+            try:
+                changes += (await self.apply(part)).changes
+            except StoreUnavailableError:
+                raise
+            except Exception as error:
+                if len(part) > 1:
+                    await self._apply_in_parts(part, changes, not_kept)
+                    continue
+                not_kept[part[0].ref] = f"The mirror cannot keep it: {in_short(error)}"
+                if len(not_kept) > _MAX_NOT_KEPT:
+                    raise
 
     def tell(self, changes: Sequence[Change]) -> None:
         """Wake whoever watches objects: once, however many changed; which ones is in the history."""

@@ -2,8 +2,12 @@
 
 The address that is connected to is the one that is checked, after names were looked up, so that a name which is
 answered otherwise the second time leads nowhere else. Redirects are not followed by anyone who uses this.
+
+Through a proxy (`outgoing.py`) the hub cannot see which address is connected to. It then checks the address as written,
+and what its own look-up of the name finds, if it finds anything; the proxy has to refuse the rest.
 """
 
+import asyncio
 import errno
 import ipaddress
 import socket
@@ -55,6 +59,8 @@ class Targets:
         self._networks = tuple(networks)
         self._names = frozenset(names)
         self._named: set[Address] = set()
+        self._proxies: set[tuple[Address, int]] = set()
+        """Where proxies listen: the environment names them, so connections to them are not checked."""
 
     def check(self, url: str) -> None:
         """Raise RefusedTargetError for an address whose text alone says that nothing may go there."""
@@ -88,12 +94,28 @@ class Targets:
 
     async def _checked(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         self.check(str(request.url))
+        if request.proxy and request.proxy.host:
+            await self._check_behind_proxy(request.url.host or "")
+            await self._admit_proxy(request.proxy.host, request.proxy.port or 0)
         return await handler(request)
+
+    async def _check_behind_proxy(self, host: str) -> None:
+        """Raise RefusedTargetError where a name leads to an address that may not be connected to, as far as is known."""
+        if _literal(host) is None and host.casefold() not in self._names:
+            for address in await _look_up(host):
+                if not self.admits(address):
+                    raise RefusedTargetError(_why(host))
+
+    async def _admit_proxy(self, host: str, port: int) -> None:
+        literal = _literal(host)
+        addresses = [literal] if literal else await _look_up(host)
+        self._proxies.update((address, port) for address in addresses)
 
     def _socket(self, found: tuple[int, int, int, str, Sequence[object]]) -> socket.socket:
         family, kind, protocol, _, where = found
         address = _literal(str(where[0]))
-        if address is None or not self.admits(address):
+        is_proxy = (address, where[1]) in self._proxies
+        if address is None or not (is_proxy or self.admits(address)):
             raise PermissionError(errno.EACCES, _why(str(where[0])))
         return socket.socket(family, kind, protocol)
 
@@ -116,6 +138,15 @@ class _Resolver(AbstractResolver):
     async def close(self) -> None:
         """Let go."""
         await self._usual.close()
+
+
+async def _look_up(host: str) -> list[Address]:
+    """Return the addresses of a name; none where only the proxy can look it up."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return [address for *_, where in found if (address := _literal(str(where[0])))]
 
 
 def _literal(host: str) -> Address | None:

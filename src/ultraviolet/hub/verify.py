@@ -109,7 +109,7 @@ class Verifier:
 
     async def _again(self, suspects: Mapping[Ref, Difference]) -> Settled:
         """Read suspects from ION again, and compare with what the mirror holds by now."""
-        answer = await self._site.reader.by_ids(suspects, _ORIGIN)
+        answer = await self._site.reader.each_by_id(suspects, _ORIGIN)
         ids: dict[str, list[str]] = {}
         for resource, id_ in suspects:
             ids.setdefault(resource, []).append(id_)
@@ -140,6 +140,7 @@ class _Comparison:
         self._resource = resource
         field = resource.field("id")
         self._numbered = field is None or field.type != "String"
+        self._nameless = 0
 
     async def run(self, step: Step) -> None:
         """Compare what is left of this resource; a refusal fails this step alone."""
@@ -152,6 +153,10 @@ class _Comparison:
                 await self._sample(step.ranges)
         except IonRefusedError as error:
             await self._set(state="failed", error=str(error))
+            return
+        if self._nameless:
+            error = f"ION answered null in the place of {self._nameless} of them"
+            await self._set(state="failed", error=error)
             return
         await self._set(state="done")
 
@@ -171,11 +176,16 @@ class _Comparison:
 
     async def _compare(self, page: Page, after: str, *, ranges: int) -> str | None:
         """Compare the objects of a page, which is what is behind a key; returns the key to go on from, if there is more."""
-        last = page.last.id if page.more and page.last else None
+        last = page.after if page.more else None
         mirrored = await self._site.store.read(lambda c: self._docs(c, after, last))
         unseen = mirrored.keys() - {o.id for o in page.observations}
         found = [d for o in page.observations if (d := difference(o, mirrored.get(o.id)))]
         found += [_extra(self._resource.name, id_, mirrored[id_]) for id_ in sorted(unseen)]
+        found += [
+            Difference(self._resource.name, id_, "missing", fingerprint=_fingerprint(None, None))
+            for id_ in sorted(page.unreadable.keys() - mirrored.keys())
+        ]
+        self._nameless += page.nameless
         progress: dict[str, Any] = {"compared": len(page.observations), "cursor": last or after}
         if ranges:
             progress["ranges"] = ranges

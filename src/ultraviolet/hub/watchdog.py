@@ -174,17 +174,17 @@ class Watchdog:
         comparable, more = True, True
         while more:
             after = await self._site.store.read(lambda c: gaps.cursor(c, self._site.id))
-            sent = await gaps.read_sent(client, after)
+            record = await gaps.read_sent(client, after)
 
-            def work(connection: Connection, sent: Sequence[gaps.Sent] = sent) -> gaps.Gaps:
+            def work(connection: Connection, sent: Sequence[gaps.Sent] = record.sent) -> gaps.Gaps:
                 return gaps.close(
                     connection, self._hub.catalog, self._site.id, url.id if url else 0, sent, ours
                 )
 
             found = await self._site.store.write(work)
-            given_up, lost = given_up + found.given_up, lost + found.lost
+            given_up, lost = given_up + found.given_up, lost + found.lost + record.unreadable
             recovered, comparable = recovered + found.recovered, comparable and found.comparable
-            more = len(sent) == gaps.PAGE and await self._moved(after)
+            more = record.more and await self._moved(after)
         if recovered:
             self._wake("apply")
         if given_up + lost > recovered:

@@ -6,8 +6,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select, text
 
+from ultraviolet.mirror.apply import MAX_AHEAD
 from ultraviolet.mirror.observation import Observation
 from ultraviolet.mirror.tables import watermarks
+from ultraviolet.times import present
 from ultraviolet.times import text as as_text
 
 OVERLAP = timedelta(seconds=60)
@@ -59,8 +61,11 @@ def prove(
 
 
 def raise_watermark(connection: Connection, integration_id: int, resource: str, updated: str | None) -> None:
-    """Move the watermark of a resource forward, never back."""
-    if updated:
+    """Move the watermark of a resource forward, never back, and never far into the future.
+
+    An object that claims to be changed years from now would end all incremental fetches of its resource.
+    """
+    if updated and updated <= as_text(present() + MAX_AHEAD):
         given = {"integration": integration_id, "resource": resource, "updated": updated}
         connection.execute(_PUT_WATERMARK, given)
 

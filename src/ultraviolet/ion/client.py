@@ -11,16 +11,19 @@ import aiohttp
 import msgspec
 import stamina
 
+from ultraviolet.errors import InvalidError
+from ultraviolet.ion import answers
 from ultraviolet.ion.budget import Budget
-from ultraviolet.ion.deliveries import without_nul
 from ultraviolet.ion.documents import INTROSPECTION, Offered
 from ultraviolet.ion.problems import (
     IonRateLimitedError,
     IonRefusedError,
     IonUnauthorizedError,
     IonUnreachableError,
+    IonUnreadableError,
 )
 from ultraviolet.ion.sign_in import SignIn, reason, with_scheme
+from ultraviolet.outgoing import AnswerTooLargeError, get_proxy, read_body
 
 _TIME_OUT = aiohttp.ClientTimeout(total=60, connect=10, sock_read=35)
 """ION itself gives up after 30 s."""
@@ -33,6 +36,7 @@ _TOKEN_MESSAGES = frozenset(
         "Token is expired.",
     }
 )
+_MAX_MESSAGE_CHARACTERS = 1000
 Variables = dict[str, Any]
 
 
@@ -56,6 +60,8 @@ class Result(msgspec.Struct, frozen=True):
 
     data: dict[str, Any] | None
     errors: tuple[str, ...] = ()
+    repaired: bool = False
+    """Whether the answer was no valid JSON and some of its text was replaced; see `ion/answers.py`."""
 
     def must(self) -> dict[str, Any]:
         """Give the data; raises IonRefusedError when anything was refused."""
@@ -106,7 +112,7 @@ class IonClient:
         usual, for who has other ways to come back to it.
         """
         answer = await self._send(_operation(document, variables), repeatable=repeatable, retries=retries)
-        return _result(answer)
+        return _result(answer.value, repaired=answer.repaired)
 
     async def execute_batch(
         self, operations: Sequence[tuple[str, Variables | None]], *, repeatable: bool = True
@@ -115,8 +121,9 @@ class IonClient:
         if len(operations) > 1 and self._batches:
             body = [_operation(document, variables) for document, variables in operations]
             answer = await self._send(body, repeatable=repeatable)
-            if isinstance(answer, list) and len(cast("list[Any]", answer)) == len(operations):
-                return [_result(each) for each in cast("list[Any]", answer)]
+            listed = cast("list[Any]", answer.value) if isinstance(answer.value, list) else []
+            if len(listed) == len(operations):
+                return [_result(each, repaired=answer.repaired) for each in listed]
             self._batches = False
         return [
             await self.execute(document, variables, repeatable=repeatable)
@@ -124,16 +131,19 @@ class IonClient:
         ]
 
     async def introspect(self) -> Offered:
-        """Ask what this ION offers, its root types brought under the names Query and Mutation."""
+        """Return what this ION offers, with its root types under the names Query and Mutation."""
         data = (await self.execute(INTROSPECTION)).must()
-        schema: dict[str, Any] = data["__schema"]
-        names = {schema["queryType"]["name"]: "Query"}
-        if schema.get("mutationType"):
-            names[schema["mutationType"]["name"]] = "Mutation"
-        offered = Offered.from_introspection(data).types
-        return Offered({names.get(name, name): members for name, members in offered.items()})
+        try:
+            schema: dict[str, Any] = data["__schema"]
+            names = {schema["queryType"]["name"]: "Query"}
+            if schema.get("mutationType"):
+                names[schema["mutationType"]["name"]] = "Mutation"
+            offered = Offered.from_introspection(data).types
+            return Offered({names.get(name, name): members for name, members in offered.items()})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise IonUnreadableError("ION's description of its schema cannot be read") from error
 
-    async def _send(self, body: Any, *, repeatable: bool, retries: Retries | None = None) -> Any:
+    async def _send(self, body: Any, *, repeatable: bool, retries: Retries | None = None) -> answers.Decoded:
         """Post until it is answered, within the budget and the patience for retries."""
         encoded = msgspec.json.encode(body)
         patience = retries or self._retries
@@ -149,7 +159,7 @@ class IonClient:
                 return await self._send_signed_in(encoded)
         raise AssertionError("stamina either returns or raises")
 
-    async def _send_signed_in(self, body: bytes) -> Any:
+    async def _send_signed_in(self, body: bytes) -> answers.Decoded:
         token = await self.sign_in.token()
         try:
             return await self._post(body, token)
@@ -157,22 +167,29 @@ class IonClient:
             self.sign_in.forget(token)
         return await self._post(body, await self.sign_in.token())
 
-    async def _post(self, body: bytes, token: str) -> Any:
+    async def _post(self, body: bytes, token: str) -> answers.Decoded:
         await self._budget.take()
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         began = time.monotonic()
         try:
             async with self._session.post(
-                self.url, data=body, headers=headers, timeout=_TIME_OUT, allow_redirects=False
+                self.url,
+                data=body,
+                headers=headers,
+                timeout=_TIME_OUT,
+                allow_redirects=False,
+                proxy=get_proxy(self.url),
             ) as response:
-                answer = await response.read()
+                answer = await read_body(response)
                 self.ahead = _ahead(response.headers.get("date"))
                 if response.status == _TOO_MANY:
                     self._budget.refused(_seconds(response.headers.get("retry-after")))
                 else:
                     self._budget.answered(time.monotonic() - began)
                 return _judge(self.url, response.status, response.headers.get("retry-after"), answer)
-        except aiohttp.ClientConnectorError as error:
+        except AnswerTooLargeError as error:
+            raise IonUnreadableError(f"ION at {self.url}: {error}") from error
+        except (aiohttp.ClientConnectorError, InvalidError) as error:
             raise _NotSentError(f"ION at {self.url} does not answer: {reason(error)}") from error
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             if isinstance(error, TimeoutError):
@@ -211,8 +228,8 @@ def _operation(document: str, variables: Variables | None) -> dict[str, Any]:
     return {"query": document, "variables": variables or {}}
 
 
-def _judge(url: str, status: int, retry_after: str | None, body: bytes) -> Any:
-    """Turn an HTTP answer into decoded JSON, or into the error that says what to do."""
+def _judge(url: str, status: int, retry_after: str | None, body: bytes) -> answers.Decoded:
+    """Return the decoded JSON of an HTTP answer; raises the error that fits any other answer."""
     if status == _TOO_MANY:
         raise _BusyError(f"ION at {url} asks to slow down (429)", _seconds(retry_after))
     if status == 401:  # noqa: PLR2004
@@ -220,35 +237,44 @@ def _judge(url: str, status: int, retry_after: str | None, body: bytes) -> Any:
     if status >= 500:  # noqa: PLR2004
         raise IonUnreachableError(f"ION at {url} answered {status}; try again later")
     try:
-        answer: Any = msgspec.json.decode(without_nul(body))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        answer = None
-    if not isinstance(answer, dict | list):
+        answer = answers.decode(body)
+    except ValueError as error:
+        if body.lstrip().startswith((b"{", b"[")):
+            raise IonUnreadableError(f"The JSON that {url} answered cannot be read: {error}") from error
+        answer = answers.Decoded(None)
+    value: Any = answer.value
+    if not isinstance(value, dict | list):
         raise IonRefusedError(
             f"{url} answered {status} and no JSON; check that this is the address of ION's API"
         )
-    if isinstance(answer, dict) and _TOKEN_MESSAGES.intersection(_messages(cast("dict[str, Any]", answer))):
-        raise IonUnauthorizedError(f"ION at {url} does not accept the access token")
-    return cast("Any", answer)
+    if isinstance(value, dict):
+        messages = _messages(cast("dict[str, Any]", value))
+        if _TOKEN_MESSAGES.intersection(messages):
+            raise IonUnauthorizedError(f"ION at {url} does not accept the access token")
+    return answer
 
 
-def _result(answer: Any) -> Result:
+def _result(answer: Any, *, repaired: bool) -> Result:
     if not isinstance(answer, dict) or not ("data" in answer or "errors" in answer):
         raise IonRefusedError(
             "ION's answer is not one of GraphQL; check that this is the address of ION's API"
         )
     fields = cast("dict[str, Any]", answer)
-    return Result(fields.get("data"), _messages(fields))
+    data: Any = fields.get("data")
+    if not isinstance(data, dict | None):
+        raise IonUnreadableError("The data in ION's answer is not an object")
+    return Result(cast("dict[str, Any] | None", data), _messages(fields), repaired)
 
 
 def _messages(answer: dict[str, Any]) -> tuple[str, ...]:
     errors: Any = answer.get("errors") or ()
-    if not isinstance(errors, list):
-        return (str(errors),) if errors else ()
-    listed = cast("list[Any]", errors)
-    return tuple(
-        str(cast("dict[str, Any]", e).get("message", e)) if isinstance(e, dict) else str(e) for e in listed
-    )
+    listed = cast("list[Any]", errors) if isinstance(errors, list) else [errors] if errors else []
+    return tuple(_message(each)[:_MAX_MESSAGE_CHARACTERS] for each in listed)
+
+
+def _message(error: Any) -> str:
+    message = cast("dict[str, Any]", error).get("message", error) if isinstance(error, dict) else error
+    return message if isinstance(message, str) else msgspec.json.encode(message).decode()
 
 
 def _ahead(date: str | None) -> float | None:

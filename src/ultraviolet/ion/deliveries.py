@@ -5,6 +5,7 @@ hint of the resource and an id; whatever else is understood is a gain, and nothi
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -13,6 +14,7 @@ from typing import Any, cast
 import msgspec
 
 from ultraviolet import times
+from ultraviolet.ion import answers
 from ultraviolet.ion.catalog import Catalog, Field, Resource
 from ultraviolet.ion.naming import plain
 
@@ -25,8 +27,6 @@ _ACTIONS = {
 }
 _ACTION_OF = {word: action for action, words in _ACTIONS.items() for word in words}
 _ENVELOPES = ("data", "event", "payload", "body", "message", "webhookevent")
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
-"""A NUL in JSON; PostgreSQL cannot keep one in text, and nothing ION says has one."""
 _EVENT_ID = ("eventid", "webhookeventid", "deliveryid", "messageid")
 _SUBSCRIPTION = ("subscriptionid", "webhooksubscriptionid")
 _RESOURCE = (
@@ -150,8 +150,8 @@ def decode_envelope(catalog: Catalog, body: bytes) -> Envelope:
 
 def _decode(catalog: Catalog, body: bytes, *, whole: bool) -> Envelope:
     try:
-        told: Any = msgspec.json.decode(without_nul(body))
-    except (msgspec.DecodeError, ValueError, RecursionError):
+        told: Any = answers.decode(body).value
+    except ValueError:
         return Envelope(problem="The body is not JSON")
     if isinstance(told, list) and len(cast("list[Any]", told)) == 1:
         told = cast("list[Any]", told)[0]
@@ -164,16 +164,11 @@ def _decode(catalog: Catalog, body: bytes, *, whole: bool) -> Envelope:
         return Envelope(problem="The body is nested too deeply")
 
 
-def without_nul(written: bytes) -> bytes:
-    """Leave NUL characters out of JSON; PostgreSQL keeps none in text, and nothing ION says has one."""
-    return _NUL.sub(rb"\1", written) if b"\\u0000" in written else written
-
-
 def actor(body: bytes) -> str | None:
     """Tell the id of the person a body names as the one who made the change; None where it names none."""
     try:
-        told: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, ValueError, RecursionError):
+        told: Any = answers.decode(body).value
+    except ValueError:
         return None
     if not isinstance(told, dict):
         return None
@@ -343,8 +338,15 @@ def _boolean(value: Any) -> Any:
     return known.get(value.lower() if isinstance(value, str) else value, value)
 
 
+def _float(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(value)  # JSON has no such number, so the value stays as it was written
+    return number
+
+
 def _json(value: Any) -> Any:
-    return msgspec.json.decode(without_nul(value.encode())) if isinstance(value, str) else value
+    return answers.decode(value.encode()).value if isinstance(value, str) else value
 
 
 def _json_string(value: Any) -> str:
@@ -356,7 +358,7 @@ _CONVERT: dict[str, Any] = {
     "enum": _upper,
     "Boolean": _boolean,
     "Int": int,
-    "Float": float,
+    "Float": _float,
     "ID": str,
     "DateTime": times.canonical,
     "JSON": _json,

@@ -3,8 +3,9 @@
 What a given ION offers may be older or newer than the contract, so every document selects only what both know.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from msgspec import Struct
 
@@ -15,7 +16,11 @@ INTROSPECTION = """query Offered { __schema { queryType { name } mutationType { 
   types { kind name fields(includeDeprecated: true) { name } inputFields { name } enumValues(includeDeprecated: true) { name } } } }"""
 """Only names: what is needed to know what can be asked."""
 
-_LENGTH = len("2026-11-23T23:40:50.123456+00:00")
+_CANONICAL = re.compile(
+    r"(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}\+00:00",
+    re.ASCII,
+)
+"""Times that are in the mirror's form without doubt; those of the 30th and 31st are parsed."""
 _ATTRIBUTE = ("id", "key", "type", "value")
 
 
@@ -72,6 +77,16 @@ def page_by_update(resource: Resource, offered: Offered) -> str:
     return page(resource, offered).replace("sort: [ID_ASC]", "sort: [_UPDATED_ASC, ID_ASC]")
 
 
+def page_of_ids(resource: Resource, *, dated: bool) -> str:
+    """Build the document that reads only the ids of a page, with or without the times of change."""
+    fields, order = ("id _updated", "_UPDATED_ASC, ID_ASC") if dated else ("id", "ID_ASC")
+    return (
+        f"query Ids($filters: {resource.filters}, $first: Int) {{ page: {resource.list}(filters: $filters,"
+        f" sort: [{order}], first: $first) {{ edges {{ node {{ {fields} }} }}"
+        f" pageInfo {{ hasNextPage totalCount }} }} }}"
+    )
+
+
 def by_ids(
     wanted: Iterable[tuple[str, Resource, Sequence[str]]], offered: Offered
 ) -> tuple[str, dict[str, Any]]:
@@ -113,10 +128,16 @@ def form_of(resource: Resource) -> Form:
     return Form(times, tuple(r.field for r in resource.relations if r.kept and r.field != "attributes"))
 
 
-def document(resource: Resource, node: Mapping[str, Any], form: Form | None = None) -> dict[str, Any]:
-    """Bring ION's answer into the one form the mirror keeps, so that equal content is equal data.
+class UnreadableValueError(ValueError):
+    """A field of an object has a form that it cannot have."""
 
-    `form` is the resource's, for who brings many.
+
+def document(resource: Resource, node: Mapping[str, Any], form: Form | None = None) -> dict[str, Any]:
+    """Return ION's answer in the one form the mirror keeps, so that equal content is equal data.
+
+    `form` is the resource's, for a caller that converts many objects. A null among attributes is left out; other lists
+    with a null stay as they are. Raises UnreadableValueError for a list that is no list, or an entry without an id or
+    a key.
     """
     form = form_of(resource) if form is None else form
     doc = dict(node)
@@ -125,12 +146,35 @@ def document(resource: Resource, node: Mapping[str, Any], form: Form | None = No
         if value and isinstance(value, str):
             doc[name] = _time(value)
     for name in form.lists:
-        rows = doc.get(name)
-        if rows and isinstance(rows, list) and all(isinstance(row, dict) and "id" in row for row in rows):  # pyright: ignore[reportUnknownVariableType]
-            doc[name] = _related(name, rows)  # pyright: ignore[reportUnknownArgumentType]
+        if doc.get(name):
+            rows = _rows(name, doc[name], "id")
+            doc[name] = _related(name, rows) if len(rows) == len(doc[name]) else doc[name]
     if "attributes" in doc:
-        doc["attributes"] = {row["key"]: row for row in doc["attributes"] or ()}
+        rows = _rows("attributes", doc["attributes"], "key") if doc["attributes"] else []
+        doc["attributes"] = {str(row["key"]): row for row in rows}
     return doc
+
+
+def _rows(name: str, value: Any, key: str) -> list[dict[str, Any]]:
+    """Return the entries of a list of related objects; each has a `key` that names it."""
+    if not isinstance(value, list):
+        raise UnreadableValueError(f"{name} is not a list")
+    rows = [row for row in cast("list[Any]", value) if row is not None]
+    for place, row in enumerate(rows):
+        named: Any = cast("dict[str, Any]", row).get(key) if isinstance(row, dict) else None
+        if isinstance(named, bool) or not isinstance(named, int | str):
+            raise UnreadableValueError(f"entry {place} of {name} has no {key}")
+    return rows
+
+
+def valid_time(value: object) -> str | None:
+    """Return a time that `document` has brought into its one form, or None for any other value."""
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        return _canonical(value)
+    except ValueError:
+        return None
 
 
 def _related(name: str, rows: list[dict[str, Any]]) -> list[Any]:
@@ -139,12 +183,16 @@ def _related(name: str, rows: list[dict[str, Any]]) -> list[Any]:
 
 
 def _time(value: str) -> str:
-    if len(value) == _LENGTH and value[10] == "T" and value[19] == "." and value.endswith("+00:00"):
-        return value  # as it is already, which it nearly always is
     try:
-        return canonical(value)
+        return _canonical(value)
     except ValueError:
         return value
+
+
+def _canonical(value: str) -> str:
+    if _CANONICAL.fullmatch(value):
+        return value  # as it nearly always is
+    return canonical(value)
 
 
 def is_read(name: str) -> bool:

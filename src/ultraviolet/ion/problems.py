@@ -29,6 +29,12 @@ class IonRefusedError(IonError):
     kind = "ion-refused"
 
 
+class IonUnreadableError(IonRefusedError):
+    """ION's answer, or a part of it, cannot be read; look at the object in ION, then fetch again."""
+
+    kind = "ion-unreadable"
+
+
 class IonRateLimitedError(IonError):
     """ION asks to slow down; lower the requests per second of this integration."""
 

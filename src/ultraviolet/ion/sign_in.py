@@ -4,28 +4,29 @@ import asyncio
 import re
 import time
 from collections.abc import Sequence
+from typing import Any, cast
 
 import aiohttp
 import msgspec
 
 from ultraviolet.errors import InvalidError
+from ultraviolet.ion import answers
 from ultraviolet.ion.problems import IonError, IonUnauthorizedError, IonUnreachableError
+from ultraviolet.outgoing import MAX_SMALL_ANSWER_BYTES, AnswerTooLargeError, get_proxy, read_body
 
 _PATH = "/realms/api-keys/protocol/openid-connect/token"
 _ON_THIS_MACHINE = re.compile(r"^(localhost|127\.|\[::1\])")
 _EARLY = 30.0
 _TIME_OUT = aiohttp.ClientTimeout(total=30, connect=10)
 _NOT_HERE = (404, 405)
+_USUAL_SECONDS = 60.0
+"""Lifetime of a token whose sign-in does not say a plausible one."""
+_LONGEST_SECONDS = 86400.0
 
 
 class _Grant(msgspec.Struct):
     access_token: str
-    expires_in: float = 60.0
-
-
-class _Denial(msgspec.Struct):
-    error: str = ""
-    error_description: str = ""
+    expires_in: float
 
 
 def with_scheme(address: str) -> str:
@@ -99,10 +100,12 @@ class SignIn:
         }
         try:
             async with self._session.post(
-                url, data=form, allow_redirects=False, timeout=_TIME_OUT
+                url, data=form, allow_redirects=False, timeout=_TIME_OUT, proxy=get_proxy(url)
             ) as response:
-                return response.status, await response.read()
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                return response.status, await read_body(response, MAX_SMALL_ANSWER_BYTES)
+        except AnswerTooLargeError as error:
+            raise IonUnauthorizedError(f"{url}: {error}; check the auth address") from error
+        except (aiohttp.ClientError, InvalidError, TimeoutError, ValueError) as error:
             raise IonUnreachableError(f"ION's sign-in at {url} does not answer: {reason(error)}") from error
 
 
@@ -115,15 +118,20 @@ def _grant(url: str, status: int, body: bytes) -> _Grant:
     if status >= 500:  # noqa: PLR2004
         raise IonUnreachableError(f"ION's sign-in at {url} answered {status}; try again later")
     try:
-        return msgspec.json.decode(body, type=_Grant)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise _denied(url, status, body) from None
+        told: Any = answers.decode(body).value
+    except ValueError:
+        told = None
+    fields = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+    token, seconds = fields.get("access_token"), fields.get("expires_in")
+    if not isinstance(token, str) or not token:
+        raise _denied(url, status, fields)
+    if not isinstance(seconds, int | float) or not 0 <= seconds <= _LONGEST_SECONDS:
+        seconds = _USUAL_SECONDS
+    return _Grant(token, seconds)
 
 
-def _denied(url: str, status: int, body: bytes) -> IonError:
-    try:
-        denial = msgspec.json.decode(body, type=_Denial)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+def _denied(url: str, status: int, fields: dict[str, Any]) -> IonError:
+    why = fields.get("error_description") or fields.get("error")
+    if not why:
         return IonUnauthorizedError(f"{url} answered {status} and no token; check the auth address")
-    why = denial.error_description or denial.error or f"status {status}"
-    return IonUnauthorizedError(f"ION does not accept this client id and secret: {why}")
+    return IonUnauthorizedError(f"ION does not accept this client id and secret: {str(why)[:200]}")

@@ -6,7 +6,7 @@ from typing import Any, cast
 import msgspec
 
 from ultraviolet.ion.client import IonClient, Result
-from ultraviolet.ion.problems import IonRefusedError
+from ultraviolet.ion.problems import IonRefusedError, IonUnreadableError
 
 Pair = tuple[str, str]
 """A value of ResourceEnum and an action."""
@@ -85,26 +85,27 @@ async def read_receiver(client: IonClient, receiver_id: str) -> Receiver | None:
     Raises IonRefusedError when the key may not read receivers.
     """
     result = await client.execute(_READ_RECEIVER, {"id": receiver_id})
-    found: dict[str, Any] | None = (result.data or {}).get("webhookReceiver")
+    found = (result.data or {}).get("webhookReceiver")
     if found:
         return _receiver(found)
     if receiver_id in {each_id for each_id, _ in await list_receivers(client)}:
         result.must()
+        raise IonUnreadableError("ION lists this receiver and answers nothing about it")
     return None
 
 
 async def list_receivers(client: IonClient) -> list[tuple[str, str]]:
     """Read ids of all receivers, each with the last part of the address it posts to."""
-    page: dict[str, Any] = (await client.execute(_LIST_RECEIVERS)).must()["webhookReceivers"]
-    nodes = [edge["node"] for edge in cast("list[dict[str, Any]]", page["edges"])]
-    return [(str(node["id"]), _token(node["webhookUri"] or "")) for node in nodes]
+    page = (await client.execute(_LIST_RECEIVERS)).must().get("webhookReceivers")
+    nodes = [_object(edge).get("node") for edge in _objects(_object(page).get("edges"))]
+    return [(_id(node), _token(_text(_object(node), "webhookUri"))) for node in nodes]
 
 
 async def create_receiver(client: IonClient, name: str, uri: str) -> Receiver:
     """Make a receiver; ION makes its shared secret."""
     given = {"input": {"name": name, "webhookUri": uri}}
     answer = (await client.execute(CREATE_RECEIVER, given, repeatable=False)).must()
-    return _receiver(answer["createWebhookReceiver"]["webhookReceiver"])
+    return _receiver(_object(answer.get("createWebhookReceiver")).get("webhookReceiver"))
 
 
 async def update_receiver(client: IonClient, receiver: Receiver, **changes: Any) -> None:
@@ -152,29 +153,56 @@ async def _each(client: IonClient, document: str, given: Sequence[dict[str, Any]
     return refused
 
 
-def _receiver(node: dict[str, Any]) -> Receiver:
-    if not node.get("webhookUri"):
+def _receiver(shown: Any) -> Receiver:
+    node = _object(shown)
+    if not _text(node, "webhookUri"):
         raise IonRefusedError("ION does not tell where this receiver posts to")
+    code = node.get("expectedResponseCode")
     return Receiver(
-        id=str(node["id"]),
-        name=node.get("name") or "",
-        uri=node["webhookUri"],
-        shared_secret=node.get("sharedSecret") or None,
+        id=_id(node),
+        name=_text(node, "name"),
+        uri=_text(node, "webhookUri"),
+        shared_secret=_text(node, "sharedSecret") or None,
         active=node.get("active") is not False,
-        expected_response_code=node.get("expectedResponseCode") or EXPECTED_RESPONSE_CODE,
-        etag=node.get("_etag") or "",
-        subscriptions=tuple(_subscription(each) for each in node.get("subscriptions") or ()),
+        expected_response_code=code if isinstance(code, int) and code else EXPECTED_RESPONSE_CODE,
+        etag=_text(node, "_etag"),
+        subscriptions=tuple(_subscription(each) for each in _objects(node.get("subscriptions") or [])),
     )
 
 
 def _subscription(node: dict[str, Any]) -> Subscription:
     return Subscription(
-        id=str(node["id"]),
-        resource=node.get("resource") or "",
-        action=node.get("action") or "",
+        id=_id(node),
+        resource=_text(node, "resource"),
+        action=_text(node, "action"),
         active=node.get("active") is not False,
-        etag=node.get("_etag") or "",
+        etag=_text(node, "_etag"),
     )
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """Return an object of ION's answer; a null is not taken for its absence, which would make another one."""
+    if not isinstance(value, dict):
+        raise IonUnreadableError("ION does not show its webhook receivers and subscriptions in readable form")
+    return cast("dict[str, Any]", value)
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        raise IonUnreadableError("ION's list of webhook receivers or subscriptions is not a list")
+    return [_object(each) for each in cast("list[Any]", value)]
+
+
+def _id(value: Any) -> str:
+    id_ = _object(value).get("id")
+    if isinstance(id_, bool) or not isinstance(id_, int | str):
+        raise IonUnreadableError("ION shows a webhook receiver or subscription without an id")
+    return str(id_)
+
+
+def _text(node: dict[str, Any], name: str) -> str:
+    value = node.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _token(uri: str) -> str:

@@ -12,6 +12,7 @@ import structlog
 
 from ultraviolet import times
 from ultraviolet.ion.signatures import sign
+from ultraviolet.outgoing import get_proxy
 
 log = structlog.get_logger()
 
@@ -260,7 +261,11 @@ async def post(session: aiohttp.ClientSession, delivery: Delivery) -> tuple[int,
         "x-ion-signature": sign(delivery.secret, delivery.signed or delivery.body),
     }
     async with session.post(
-        delivery.url, data=delivery.body, headers=headers, allow_redirects=False
+        delivery.url,
+        data=delivery.body,
+        headers=headers,
+        allow_redirects=False,
+        proxy=get_proxy(delivery.url),
     ) as response:
         answer = await response.content.read(RESPONSE_KEPT)
         return response.status, answer.decode("utf-8", "replace")

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.documents import valid_time
 from ultraviolet.mirror import activity, arrivals, dialect, drift, rows
 from ultraviolet.mirror.dependents import dependents_of
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
@@ -20,6 +21,9 @@ from ultraviolet.times import now, text
 LAG = timedelta(seconds=60)
 """An older `_updated` than we know is believed only from a read that began this long after we learned the
 newer one: by then no replica lags, and ION has truly gone back (restored from a backup)."""
+
+MAX_AHEAD = timedelta(days=1)
+"""How far ION's clock may be ahead of the hub's."""
 
 UNSEEN = timedelta(seconds=5)
 """A row that ION has told of may be missing from its own reads for so long; until then that proves no absence."""
@@ -187,9 +191,15 @@ def _newer_row(state: State, seen: Observation) -> bool:
 
 
 def _updated(seen: Observation) -> str | None:
-    """When ION last changed the row that was seen, as the row itself says; a log entry's time is another clock."""
-    moment = seen.fields.get("_updated") or seen.fields.get("Updated")
-    return str(moment) if moment else None
+    """Return when ION last changed the row that was seen, as the row itself says.
+
+    A log entry's time is another clock. What is no time, or far in the future, cannot be compared and counts as not
+    given: else no later content of the row would be newer.
+    """
+    moment = valid_time(seen.fields.get("_updated") or seen.fields.get("Updated"))
+    if moment and moment > seen.observed_at and moment > _later(seen.observed_at, MAX_AHEAD):
+        return None
+    return moment
 
 
 def _older(one: str | None, other: str | None) -> bool:

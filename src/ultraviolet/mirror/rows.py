@@ -188,13 +188,21 @@ def _named(
     field: str, documents: Iterable[tuple[str, Mapping[str, Any]]], *, listed: bool
 ) -> set[tuple[str, str]]:
     """Give whom a field of some documents names, each with the id of the document."""
-    found = [(doc.get(field), id_) for id_, doc in documents]
-    if listed:
-        listed_rows = [(cast("dict[str, Any]", row), id_) for rows, id_ in found for row in rows or ()]
-        return {(str(row["id"]), id_) for row, id_ in listed_rows if row}
-    return {
-        (said, id_) for value, id_ in found if value is not None and len(said := str(value)) <= LONGEST_ID
-    }
+    named: set[tuple[str, str]] = set()
+    for id_, doc in documents:
+        value: Any = doc.get(field)
+        if listed:
+            rows = cast("list[Any]", value) if isinstance(value, list) else []
+            values = [cast("dict[str, Any]", row).get("id") for row in rows if isinstance(row, dict)]
+        else:
+            values = [value]
+        # Anything else is no id: an event's body may hold any JSON in the place of a key.
+        named |= {
+            (text, id_)
+            for each in values
+            if isinstance(each, str | int | float) and len(text := str(each)) <= LONGEST_ID
+        }
+    return named
 
 
 def _kinds(

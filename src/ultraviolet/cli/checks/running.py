@@ -3,7 +3,6 @@
 import json
 import socket
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +12,8 @@ from ultraviolet.cli.checks import Check, bad, well
 from ultraviolet.cli.checks import integration as one_integration
 from ultraviolet.cli.connect import Running, find_running
 from ultraviolet.cli.session import Where
-from ultraviolet.errors import UltravioletError
+from ultraviolet.errors import InvalidError, UltravioletError
+from ultraviolet.outgoing import AnswerTooLargeError, opener, read_file
 
 _TIME_OUT = 10.0
 _MOST = 1000
@@ -95,13 +95,13 @@ def _public_address(url: str, integrations: list[Json]) -> Iterator[Check]:
 def _get(url: str) -> Json | str:
     """Ask for JSON; gives what it says whatever its status, or why there is none."""
     try:
-        with urllib.request.urlopen(url, timeout=_TIME_OUT) as answer:  # noqa: S310  an address of the user's own
-            return _decode(answer.read())
+        with opener(url).open(url, timeout=_TIME_OUT) as answer:
+            return _decode(read_file(answer))
     except urllib.error.HTTPError as error:
         with error:
-            found = _decode(error.read())
+            found = _decode(read_file(error))
             return found if isinstance(found, dict) else f"it answers {error.code} and is no hub"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AnswerTooLargeError, InvalidError) as error:
         return f"it does not answer ({getattr(error, 'reason', error)})"
 
 

@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Sequence
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -21,9 +21,11 @@ from ultraviolet.hub.alerts.destinations import Opened
 from ultraviolet.hub.alerts.messages import Told
 from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.targets import RefusedTargetError, Targets
+from ultraviolet.outgoing import get_proxy
 
 _TIMEOUT = 10.0
 _PATIENCE = aiohttp.ClientTimeout(total=_TIMEOUT)
+_MAX_REPLY_LINES = 500
 _PORTS = {"smtp": 587, "smtps": 465}
 
 
@@ -33,6 +35,43 @@ class NotSentError(UltravioletError):
     kind = "not-sent"
     status = 502
     exit_code = 7
+
+
+class _BoundedReplies:
+    """The lines a mail server says, of which one reply has no more than so many."""
+
+    def __init__(self, lines: BinaryIO) -> None:
+        self._lines = lines
+        self.left = _MAX_REPLY_LINES
+
+    def readline(self, size: int) -> bytes:
+        """Read a line; raises SMTPServerDisconnected after too many."""
+        self.left -= 1
+        if self.left < 0:
+            raise smtplib.SMTPServerDisconnected("it answers without end")
+        return self._lines.readline(size)
+
+    def close(self) -> None:
+        """Close the connection's file."""
+        self._lines.close()
+
+
+class _Smtp(smtplib.SMTP):
+    """SMTP that ends a reply without end."""
+
+    file: Any
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Read one reply."""
+        if self.file is None and self.sock is not None:
+            self.file = _BoundedReplies(self.sock.makefile("rb"))
+        if self.file is not None:
+            self.file.left = _MAX_REPLY_LINES
+        return super().getreply()
+
+
+class _SmtpTls(smtplib.SMTP_SSL, _Smtp):
+    """The same, encrypted from the first byte."""
 
 
 class MailServer(msgspec.Struct, frozen=True):
@@ -108,8 +147,8 @@ def _mail(server: MailServer, message: EmailMessage) -> str:
 def _connect(server: MailServer) -> smtplib.SMTP:
     trust = ssl.create_default_context()
     if server.tls:
-        return smtplib.SMTP_SSL(server.host, server.port, timeout=_TIMEOUT, context=trust)
-    smtp = smtplib.SMTP(server.host, server.port, timeout=_TIMEOUT)
+        return _SmtpTls(server.host, server.port, timeout=_TIMEOUT, context=trust)
+    smtp = _Smtp(server.host, server.port, timeout=_TIMEOUT)
     try:
         if not server.plain:
             smtp.starttls(context=trust)
@@ -141,8 +180,13 @@ async def _post(session: aiohttp.ClientSession, to: Opened, message: dict[str, A
     host = urlsplit(to.address).hostname
     try:
         async with session.post(
-            to.address, data=body, headers=headers, allow_redirects=False, timeout=_PATIENCE
-        ) as answer:
+            to.address,
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            timeout=_PATIENCE,
+            proxy=get_proxy(to.address),
+        ) as answer:  # its body is not read
             if 200 <= answer.status < 300:  # noqa: PLR2004
                 return f"{host} answered {answer.status}"
             raise NotSentError(f"{host} answered {answer.status}")

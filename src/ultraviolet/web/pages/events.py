@@ -15,6 +15,7 @@ from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.hub import integrations
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.replay import ObjectReplayed, Range, rehearse
+from ultraviolet.ion import answers
 from ultraviolet.web.api.paging import encode, number
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
 from ultraviolet.web.pages.render import GivenRenderer
@@ -151,10 +152,12 @@ def _mirrored(hub: Hub) -> frozenset[str]:
 
 
 def _pretty(body: str) -> str:
+    """Lay out valid JSON; anything else is shown as it came."""
     try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+        decoded = answers.decode(body.encode())
     except ValueError:
         return body
+    return body if decoded.repaired else json.dumps(decoded.value, indent=2, ensure_ascii=False)
 
 
 HANDLERS = [show_all, show, replay]
