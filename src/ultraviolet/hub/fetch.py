@@ -147,7 +147,7 @@ class Fetcher:
                 return changed
             changed += len((await self._site.apply(page.observations)).changes)
             polled[resource.name] = page.last.source_time or ""
-            if not page.more:
+            if not page.more or page.last.source_time is None:
                 return changed
             filters = behind(page.last)
 

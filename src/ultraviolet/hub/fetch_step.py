@@ -175,7 +175,7 @@ class Step:
                 raise_watermark(connection, self._site.id, self._resource.name, last.source_time)
 
             await (await self._keep(page, last.source_time, total=False, also=moved))
-            if not page.more:
+            if not page.more or last.source_time is None:  # without a time there is no place to go on from
                 return
             filters = behind(last)
 

@@ -13,6 +13,7 @@ from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.ion.client import ALIVE, Result, Retries, Variables
 from ultraviolet.ion.documents import Offered
 from ultraviolet.ion.problems import IonError, IonRefusedError
+from ultraviolet.mirror import representation
 from ultraviolet.mirror.observation import Observation, Origin, Ref
 from ultraviolet.times import now
 
@@ -145,7 +146,8 @@ class Reader:
             f" {{ edges {{ node {{ id _updated }} }} }} }}"
         )
         edges = (await self.client.execute(document)).must()["page"]["edges"]
-        return documents.document(resource, edges[0]["node"]).get("_updated") if edges else None
+        updated = documents.document(resource, edges[0]["node"]).get("_updated") if edges else None
+        return representation.cell("time", updated)
 
     async def children(
         self, resource: Resource, key: str, owners: Sequence[str], origin: Origin
@@ -239,7 +241,7 @@ class Reader:
                     doc,
                     observed_at=observed,
                     origin=origin,
-                    source_time=doc.get("_updated"),
+                    source_time=representation.cell("time", doc.get("_updated")),
                     read_started_at=began,
                 )
             )

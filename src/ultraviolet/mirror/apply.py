@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import activity, arrivals, dialect, drift, rows
+from ultraviolet.mirror import activity, arrivals, dialect, drift, representation, rows
 from ultraviolet.mirror.dependents import dependents_of
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
 from ultraviolet.mirror.state import DELETION, State
@@ -42,7 +42,7 @@ def apply(
     for state in states.values():
         state.forget_no_change()
     changed = [s for s in states.values() if s.change]
-    rows.write(connection, catalog, integration_id, list(states.values()))
+    refitted = rows.write(connection, catalog, integration_id, list(states.values()))
     news = [s for s in changed if s.seen and not s.seen.origin.first]
     moment = now()
     arrivals.measure(news, moment)
@@ -54,7 +54,7 @@ def apply(
     follow = [*marks, *dependents_of(connection, catalog, integration_id, [*news, *told])]
     states |= rows.load(connection, integration_id, {m.ref for m in follow} - states.keys())
     marked = _mark(connection, integration_id, states, follow)
-    return Applied([_change(s) for s in changed], outcomes, marked)
+    return Applied([_change(s) for s in changed], outcomes, marked, refitted)
 
 
 def _told(states: Mapping[Ref, State], observations: Sequence[Observation]) -> list[State]:
@@ -188,8 +188,7 @@ def _newer_row(state: State, seen: Observation) -> bool:
 
 def _updated(seen: Observation) -> str | None:
     """When ION last changed the row that was seen, as the row itself says; a log entry's time is another clock."""
-    moment = seen.fields.get("_updated") or seen.fields.get("Updated")
-    return str(moment) if moment else None
+    return representation.cell("time", seen.fields.get("_updated") or seen.fields.get("Updated"))
 
 
 def _older(one: str | None, other: str | None) -> bool:

@@ -103,6 +103,9 @@ _CELLS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
+_ALWAYS_FITS: Mapping[str, type] = {"text": str, "boolean": bool, "real": float}
+
+
 def cell(kind: str, value: Any) -> Any:
     """Return what a column of this kind shows of a value of a document; None where it does not fit."""
     return _CELLS[kind](value)
@@ -113,13 +116,15 @@ def fits(kind: str, value: Any) -> bool:
     return value is None or _CELLS[kind](value) is not None
 
 
-def invalid_values(kinds: Iterable[tuple[str, str]], document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a document that do not fit, by field, given each field with its kind."""
-    return {
-        field: value
-        for field, kind in kinds
-        if (value := document.get(field)) is not None and _CELLS[kind](value) is None
-    }
+def invalid_values(kinds: Mapping[str, str], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a document that do not fit, by field, given the kind of each field."""
+    found: dict[str, Any] = {}
+    for field, value in document.items():
+        if value is None or type(value) is _ALWAYS_FITS.get(kind := kinds.get(field, "json")):
+            continue
+        if _CELLS[kind](value) is None:
+            found[field] = value
+    return found
 
 
 def from_driver(value: Any) -> Any:
@@ -146,12 +151,12 @@ def _hexadecimal(value: Any) -> str:
     return bytes(value).hex()
 
 
-_FORMS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+_FORMS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
     (datetime, utc_text),
     (date, date.isoformat),
     (Decimal, _decimal),
-    (bytes | bytearray | memoryview, _hexadecimal),
-    (dict | list, _json),
+    ((bytes, bytearray, memoryview), _hexadecimal),
+    ((dict, list), _json),
 )
 
 
