@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import Connection
 
-from ultraviolet.hub import metrics
+from ultraviolet.hub import invalid_values, metrics
 from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.reader import Reader
@@ -53,6 +53,7 @@ class Site:
 
         def work(connection: Connection) -> Applied:
             applied = apply(connection, self.catalog, self.id, observations, marks)
+            invalid_values.report(connection, self.catalog, self.id, applied.refitted)
             if also:
                 also(connection, applied)
             return applied

@@ -8,7 +8,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Connection, Float, Integer, func, literal_column, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Float,
+    Integer,
+    Text,
+    func,
+    literal_column,
+    select,
+)
 
 from ultraviolet.ion.catalog import Resource
 from ultraviolet.mirror import dialect
@@ -26,7 +36,7 @@ _LEAST = {
     "boolean": literal_column("-1", Integer()),
 }
 """What is less than any value of a kind."""
-_NOTHING = literal_column("''")
+_NOTHING = literal_column("''", Text())
 
 
 class FieldIndex(msgspec.Struct, frozen=True):

@@ -43,7 +43,126 @@ _POSTGRESQL_CASTS = {
     "json": "NULLIF(({})::text, 'null')::json",
 }
 _RESERVED = frozenset(
-    ["add", "all", "alter", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "authorization", "autoincrement", "between", "binary", "both", "case", "cast", "check", "collate", "collation", "column", "commit", "concurrently", "constraint", "create", "cross", "current_catalog", "current_date", "current_role", "current_schema", "current_time", "current_timestamp", "current_user", "default", "deferrable", "delete", "desc", "distinct", "do", "drop", "else", "end", "escape", "except", "exists", "false", "fetch", "for", "foreign", "freeze", "from", "full", "grant", "group", "having", "ilike", "in", "index", "initially", "inner", "insert", "intersect", "into", "is", "isnull", "join", "lateral", "leading", "left", "like", "limit", "localtime", "localtimestamp", "natural", "not", "nothing", "notnull", "null", "offset", "on", "only", "or", "order", "outer", "overlaps", "placing", "primary", "raise", "references", "returning", "right", "select", "session_user", "set", "similar", "some", "symmetric", "system_user", "table", "tablesample", "then", "to", "trailing", "transaction", "true", "union", "unique", "update", "user", "using", "values", "variadic", "verbose", "when", "where", "window", "with"]
+    [
+        "add",
+        "all",
+        "alter",
+        "analyse",
+        "analyze",
+        "and",
+        "any",
+        "array",
+        "as",
+        "asc",
+        "asymmetric",
+        "authorization",
+        "autoincrement",
+        "between",
+        "binary",
+        "both",
+        "case",
+        "cast",
+        "check",
+        "collate",
+        "collation",
+        "column",
+        "commit",
+        "concurrently",
+        "constraint",
+        "create",
+        "cross",
+        "current_catalog",
+        "current_date",
+        "current_role",
+        "current_schema",
+        "current_time",
+        "current_timestamp",
+        "current_user",
+        "default",
+        "deferrable",
+        "delete",
+        "desc",
+        "distinct",
+        "do",
+        "drop",
+        "else",
+        "end",
+        "escape",
+        "except",
+        "exists",
+        "false",
+        "fetch",
+        "for",
+        "foreign",
+        "freeze",
+        "from",
+        "full",
+        "grant",
+        "group",
+        "having",
+        "ilike",
+        "in",
+        "index",
+        "initially",
+        "inner",
+        "insert",
+        "intersect",
+        "into",
+        "is",
+        "isnull",
+        "join",
+        "lateral",
+        "leading",
+        "left",
+        "like",
+        "limit",
+        "localtime",
+        "localtimestamp",
+        "natural",
+        "not",
+        "nothing",
+        "notnull",
+        "null",
+        "offset",
+        "on",
+        "only",
+        "or",
+        "order",
+        "outer",
+        "overlaps",
+        "placing",
+        "primary",
+        "raise",
+        "references",
+        "returning",
+        "right",
+        "select",
+        "session_user",
+        "set",
+        "similar",
+        "some",
+        "symmetric",
+        "system_user",
+        "table",
+        "tablesample",
+        "then",
+        "to",
+        "trailing",
+        "transaction",
+        "true",
+        "union",
+        "unique",
+        "update",
+        "user",
+        "using",
+        "values",
+        "variadic",
+        "verbose",
+        "when",
+        "where",
+        "window",
+        "with",
+    ]
 )
 """Words that SQLite or PostgreSQL takes for a column only in quotes."""
 
@@ -162,12 +281,12 @@ def create(connection: Connection, catalog: Catalog) -> None:
             statement.replace("%", "%%") if dialect.is_postgresql(connection) else statement
         )
         _describe(connection, catalog, resource)
-        _refit(connection, catalog, resource)
+        _refit(connection, resource)
     connection.execute(delete(settings).where(settings.c.name == _DIGEST))
     connection.execute(insert(settings).values(name=_DIGEST, value=digest))
 
 
-def _refit(connection: Connection, catalog: Catalog, resource: Resource) -> None:
+def _refit(connection: Connection, resource: Resource) -> None:
     """Find again which values of a resource do not fit their columns: their types may be other ones now."""
     table = objects.c
     after: tuple[int, str] = (0, "")
@@ -217,7 +336,7 @@ def disagreements(
     fields = [column for column in columns(catalog, resource) if column.field]
     found: dict[str, dict[str, tuple[Any, Any]]] = {}
     for row in stored:
-        cells = shown.get(row.id, {})
+        cells: Mapping[Any, Any] = shown.get(row.id) or {}
         pairs = {
             column.field: (
                 _expected(column, row.doc, row.id),

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, func, literal, select, tuple_
@@ -306,7 +306,7 @@ _1970 = datetime(1970, 1, 1, tzinfo=UTC)
 def _number(given: Any, *, whole: bool) -> float:
     """Return a number as its column has it; one that no column can hold is a float beyond all of them."""
     if isinstance(given, bool):
-        raise ValueError(given)
+        raise ValueError(given)  # noqa: TRY004  handled like any other value of another kind
     with suppress(ValueError):
         exact = int(given) if not isinstance(given, float) or given.is_integer() else None
         if whole and exact is not None and abs(exact) <= _LARGEST:
