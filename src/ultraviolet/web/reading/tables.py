@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, func, literal, select, tuple_
@@ -230,8 +230,9 @@ def _place(known: dict[str, Column], by: Order, after: str) -> tuple[Any, str]:
     kinds: dict[str, Any] = {"changed": str, "id": int}
     kind: Any = kinds.get(by.by) or _SORTED_BY.get(known[by.by].type, str)
     try:
-        return msgspec.json.decode(after, type=tuple[kind, str])
-    except msgspec.DecodeError as error:
+        value, id_ = msgspec.json.decode(after, type=tuple[Any, str])
+        return msgspec.convert(value, kind), id_
+    except msgspec.MsgspecError as error:
         raise InvalidError(
             "This cursor belongs to another list; begin anew without one.", field="cursor"
         ) from error
