@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -220,16 +221,26 @@ def _csv_rows(content: str) -> Iterator[list[str | None]]:
         place += 1
 
 
-def as_csv(kind: str, value: Any) -> str | None:
-    if value is None:
+def of_csv(kind: str, cell: str | None) -> Any:
+    """Read a cell of CSV by the kind of its column; of JSON, a text stands without its quotes."""
+    if cell is None:
         return None
-    if kind == "json":
-        return (
-            value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-        )
-    if kind == "boolean":
-        return "true" if value else "false"
-    return repr(value) if kind == "real" else str(value)
+    match kind:
+        case "integer":
+            return int(cell)
+        case "real":
+            return float(cell)
+        case "boolean":
+            return {"true": True, "false": False}[cell]
+        case _:
+            return cell
+
+
+def same_json(cell: str | None, value: Any) -> bool:
+    """Compare a cell of a JSON column in CSV with the value."""
+    if value is None or isinstance(value, str):
+        return cell == value
+    return cell is not None and json.loads(cell) == value
 
 
 def view(edge: Edge) -> list[dict[str, Any]]:
@@ -271,7 +282,10 @@ def test_every_display_shows_the_same_of_every_value(shown: Edge) -> None:
         field, column = FIELDS[kind]
         case = (kind, value)
         assert (case, True) == (case, same(expected, cell_of_view(kind, in_view[n][column])))
-        assert (case, as_csv(kind, expected)) == (case, in_csv[n][column])
+        if kind == "json":
+            assert (case, True) == (case, same_json(in_csv[n][column], expected))
+        else:
+            assert (case, expected) == (case, of_csv(kind, in_csv[n][column]))
         assert (case, expected) == (case, in_json[n][column])
         cell = in_parquet[n][column]
         cell = times.text(cell) if isinstance(cell, datetime) else cell
@@ -288,12 +302,12 @@ def test_every_display_shows_the_same_of_every_value(shown: Edge) -> None:
 @pytest.mark.parametrize("kind", [kind for kind in FIELDS if kind != "json"])
 def test_filters_and_order_take_what_does_not_fit_for_null(shown: Edge, kind: str) -> None:
     field = FIELDS[kind][0]
-    cases = [(value, expected) for case, value, expected in CASES if case == kind]
+    cases = [(value, expected) for case, value, expected in CASES if case == kind and value != -(2**63)]
     keep(shown, *({"id": n, field: value} for n, (value, _) in enumerate(cases, start=1)))
 
     def ids(wanted: Any, sort: str = "id") -> list[str]:
         answer = shown.api(
-            "GET", f"/objects/parts?limit=1000&sort={sort}&filter={json.dumps({field: wanted})}"
+            "GET", f"/objects/parts?limit=1000&sort={sort}&filter={quote(json.dumps({field: wanted}))}"
         )
         assert answer.status_code == 200, answer.text
         return [one["id"] for one in answer.json()["items"]]
@@ -313,17 +327,18 @@ def test_filters_and_order_take_what_does_not_fit_for_null(shown: Edge, kind: st
     if kind == "id":
         keys = [int(key) for key in keys]
     assert sorted(keys, key=lambda key: key.lower() if isinstance(key, str) else key) == keys
-    assert absent == sorted(ids({}, sort=field)[: len(absent)], key=int)
+    first = [str(n) for n, (_, expected) in enumerate(cases, start=1) if expected in (None, "")]
+    assert first == sorted(ids({}, sort=field)[: len(first)], key=int)
     table = shown.api("GET", f"/objects/parts?limit=7&sort=-{field}").json()
     seen = [one["id"] for one in table["items"]]
-    while table["next_cursor"]:
-        table = shown.api("GET", f"/objects/parts?limit=7&sort=-{field}&cursor={table['next_cursor']}").json()
+    while table["next"]:
+        table = shown.api("GET", f"/objects/parts?limit=7&sort=-{field}&cursor={table['next']}").json()
         seen += [one["id"] for one in table["items"]]
     assert sorted(seen, key=int) == [str(n) for n in range(1, len(cases) + 1)]
 
 
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -355,7 +370,8 @@ def test_views_and_exports_agree_with_documents_of_any_content(
         for kind, (field, column) in FIELDS.items():
             cell = in_json[n][column]
             assert same(cell, cell_of_view(kind, in_view[n][column]))
-            assert as_csv(kind, cell) == in_csv[n][column]
+            text_ = in_csv[n][column]
+            assert same_json(text_, cell) if kind == "json" else of_csv(kind, text_) == cell
             binary = in_parquet[n][column]
             binary = times.text(binary) if isinstance(binary, datetime) else binary
             assert cell == (json.loads(binary) if kind == "json" and binary is not None else binary)
@@ -399,7 +415,9 @@ def test_an_index_of_a_field_holds_no_write_up(shown: Edge) -> None:
             patch.setattr(field_indexes, "WORTH", 0)
             return field_indexes.missing(connection, 1, parts, names)
 
-    for one in shown.hub.store.read_now(index):
+    made = shown.hub.store.read_now(index)
+    assert len(FIELDS) == len(made)
+    for one in made:
         shown.hub.store.write_now(
             lambda c, one=one: (
                 c.exec_driver_sql(f"CREATE INDEX {one.name} {one.rest}".replace("%", "%%"))
@@ -409,6 +427,8 @@ def test_an_index_of_a_field_holds_no_write_up(shown: Edge) -> None:
         )
     test_every_display_shows_the_same_of_every_value(shown)
     test_filters_and_order_take_what_does_not_fit_for_null(shown, "time")
+    for one in made:
+        shown.hub.store.write_now(lambda c, one=one: c.exec_driver_sql(f"DROP INDEX {one.name}"))
 
 
 def test_csv_for_spreadsheets_runs_no_formula(shown: Edge) -> None:
@@ -456,7 +476,8 @@ def test_every_column_can_be_selected_without_quotes(shown: Edge) -> None:
         for resource in catalog.mirrored:
             for column in views.columns(catalog, resource):
                 name = column.name
-                sql = f"SELECT {name}, v.{name} FROM {views.name_of(resource)} v WHERE {name} IS NULL ORDER BY {name}"
+                order = "" if column.type == "json" else f"ORDER BY {name}"
+                sql = f"SELECT {name}, v.{name} FROM {views.name_of(resource)} v WHERE {name} IS NULL {order}"
                 connection.exec_driver_sql(sql)
 
     shown.hub.store.read_now(select)
