@@ -7,6 +7,8 @@ import sys
 import structlog
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
+from ultraviolet.characters import visible
+
 
 def configure(level: int = logging.INFO) -> None:
     """Set up logging for this process."""
@@ -14,7 +16,10 @@ def configure(level: int = logging.INFO) -> None:
     # Tracebacks without locals: they could hold credentials.
     colors = not os.environ.get("NO_COLOR")
     last: list[structlog.types.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
+        [
+            _make_visible,
+            structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback),
+        ]
         if terminal
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -29,6 +34,13 @@ def configure(level: int = logging.INFO) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     set_on_retry_hooks([_tell_retry])
+
+
+def _make_visible(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Keep what others have written from commanding the terminal."""
+    return {name: visible(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _tell_retry(details: RetryDetails) -> None:

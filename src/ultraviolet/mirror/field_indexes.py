@@ -32,7 +32,9 @@ LETTERS = 200
 """So many of a text are in its index: PostgreSQL refuses a row whose entry would be longer than 2704 bytes."""
 _LEAST = {
     "real": literal_column("-1e308", Float()),
-    **dict.fromkeys(("integer", "id", "time"), literal_column("CAST('-9223372036854775808' AS BIGINT)", BigInteger())),
+    **dict.fromkeys(
+        ("integer", "id", "time"), literal_column("CAST('-9223372036854775808' AS BIGINT)", BigInteger())
+    ),
     "boolean": literal_column("-1", Integer()),
 }
 """What is less than any value of a kind."""
