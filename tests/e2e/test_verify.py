@@ -34,7 +34,7 @@ def test_every_difference_is_found_to_the_field_and_kept(hub: Any, integration: 
         "DELETE FROM objects WHERE resource = 'parts' AND id = '2'",
         "DELETE FROM versions WHERE resource = 'parts' AND id = '2'",
         "DELETE FROM links WHERE kind IN (SELECT id FROM link_kinds WHERE resource = 'parts') AND id = '2'",
-        """INSERT INTO objects SELECT integration_id, resource, '999999', doc, version, completeness, deleted_at,
+        """INSERT INTO objects SELECT integration_id, resource, '999999', doc, invalid_values, version, completeness, deleted_at,
           source_time, observed_at, read_at, changed_at, origin FROM objects
           WHERE resource = 'suppliers' AND id = '1'""",
     )
@@ -79,6 +79,51 @@ def test_a_full_fetch_puts_it_right_and_a_sample_agrees(hub: Any, integration: d
     report = json.loads(sample.stdout)
     assert report["sample"] == 200
     assert 0 < report["objects"] < json.loads(whole.stdout)["objects"]
+
+
+def test_a_view_that_shows_another_value_than_the_document_is_found(
+    hub: Any, integration: dict[str, Any]
+) -> None:
+    spoil(
+        hub,
+        """UPDATE objects SET invalid_values = '{"partNumber":"x"}' WHERE resource = 'parts' AND id = '3'""",
+    )
+
+    done = hub.cli("verify", "--json")
+
+    report = json.loads(done.stdout)
+    assert done.returncode == 9
+    assert report["displayed"] == 1
+    (found,) = hub.api("GET", f"/verifications/{report['id']}/differences?kind=displayed")["items"]
+    assert ("parts", "3") == (found["resource"], found["id"])
+    assert found["fields"]["partNumber"]["mirror"] is None
+    assert found["fields"]["partNumber"]["ion"] == hub.api("GET", "/objects/parts/3")["fields"]["partNumber"]
+    spoil(hub, "UPDATE objects SET invalid_values = NULL WHERE resource = 'parts' AND id = '3'")
+
+
+def test_a_value_of_ion_that_does_not_fit_is_reported_everywhere(start_ion: Any, start_hub: Any) -> None:
+    ion, hub = start_ion(), start_hub()
+    with closing(sqlite3.connect(ion.data / "ion.db", timeout=30)) as connection, connection:
+        connection.execute("UPDATE parts SET lead_time = '12 weeks' WHERE id = 3")
+    hub.fetch(hub.connect(ion, incremental_schedule=NEVER, full_schedule=NEVER))
+
+    done = hub.cli("verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 objects have values that do not fit" in done.stderr
+    assert "12 weeks" in done.stdout
+    findings = hub.api("GET", "/integrations/plant/findings?standing=true")["items"]
+    assert ["parts.leadTime"] == [one["subject"] for one in findings if one["kind"] == "invalid_value"]
+    doctor = json.loads(hub.cli("doctor", "--json").stdout)
+    assert ["warning"] == [one["state"] for one in doctor if "12 weeks" in one["finding"]]
+    rows = [
+        json.loads(line)
+        for line in hub.cli("object", "export", "parts", "--format", "jsonl").stdout.splitlines()
+    ]
+    assert {"3": None} == {row["id"]: row["lead_time"] for row in rows if row["id"] == "3"}
+    assert {"leadTime": "12 weeks"} == next(row["mirror_invalid_values"] for row in rows if row["id"] == "3")
+    assert len(rows) > 10
+    safe = hub.cli("object", "export", "parts", "--for-spreadsheets").stdout
+    assert safe.startswith("\ufeffintegration,id,")
 
 
 def test_changes_on_their_way_are_not_reported(start_ion: Any, start_hub: Any) -> None:

@@ -33,6 +33,7 @@ MIN_INTEGER = -(2**63)
 MAX_EXACT_INTEGER = 2**53
 """Greatest whole number up to which a double has every one."""
 _MAX_ID_DIGITS = 18
+_SHOWN_TIME_CHARACTERS = len("2026-11-23T23:40:50.123456+00:00")
 _TIME = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?)?",
     re.ASCII,
@@ -80,10 +81,15 @@ def _id(value: Any) -> str | None:
 
 
 def _time(value: Any) -> str | None:
-    if type(value) is not str or not _TIME.fullmatch(value):
+    if type(value) is not str:
+        return None
+    as_shown = len(value) == _SHOWN_TIME_CHARACTERS and value[10] == "T" and value[19] == "."
+    as_shown = as_shown and value.endswith("+00:00") and value[11:13] != "24"
+    if not as_shown and not _TIME.fullmatch(value):
         return None
     try:
-        return utc_text(datetime.fromisoformat(value))
+        moment = datetime.fromisoformat(value)
+        return value if as_shown else utc_text(moment)
     except (ValueError, OverflowError):  # no such day, or outside of the years 1 to 9999 in UTC
         return None
 
