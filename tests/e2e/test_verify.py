@@ -1,5 +1,7 @@
 """Verify: what differs is found to the field and kept, what is on its way is not reported, a crash costs nothing."""
 
+import csv
+import io
 import json
 import sqlite3
 from contextlib import closing
@@ -101,29 +103,37 @@ def test_a_view_that_shows_another_value_than_the_document_is_found(
     spoil(hub, "UPDATE objects SET invalid_values = NULL WHERE resource = 'parts' AND id = '3'")
 
 
-def test_a_value_of_ion_that_does_not_fit_is_reported_everywhere(start_ion: Any, start_hub: Any) -> None:
-    ion, hub = start_ion(), start_hub()
-    with closing(sqlite3.connect(ion.data / "ion.db", timeout=30)) as connection, connection:
-        connection.execute("UPDATE parts SET lead_time = '12 weeks' WHERE id = 3")
-    hub.fetch(hub.connect(ion, incremental_schedule=NEVER, full_schedule=NEVER))
+def test_a_value_of_ion_that_does_not_fit_is_reported_everywhere(
+    hub: Any, integration: dict[str, Any], local_ion: Any
+) -> None:
+    def in_ion(statement: str, *given: Any) -> list[Any]:
+        with closing(sqlite3.connect(local_ion.data / "ion.db", timeout=30)) as connection, connection:
+            return connection.execute(statement, given).fetchall()
 
+    def reported() -> list[str]:
+        findings = hub.api("GET", "/integrations/plant/findings?standing=true")["items"]
+        return [one["subject"] for one in findings if one["kind"] == "invalid_value"]
+
+    ((before,),) = in_ion("SELECT lead_time FROM parts WHERE id = 3")
+    in_ion("UPDATE parts SET lead_time = ? WHERE id = 3", "12 weeks")
+    hub.fetch(integration)
+
+    assert ["parts.leadTime"] == reported()
     done = hub.cli("verify")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 objects have values that do not fit" in done.stderr
     assert "12 weeks" in done.stdout
-    findings = hub.api("GET", "/integrations/plant/findings?standing=true")["items"]
-    assert ["parts.leadTime"] == [one["subject"] for one in findings if one["kind"] == "invalid_value"]
     doctor = json.loads(hub.cli("doctor", "--json").stdout)
     assert ["warning"] == [one["state"] for one in doctor if "12 weeks" in one["finding"]]
-    rows = [
-        json.loads(line)
-        for line in hub.cli("object", "export", "parts", "--format", "jsonl").stdout.splitlines()
-    ]
-    assert {"3": None} == {row["id"]: row["lead_time"] for row in rows if row["id"] == "3"}
-    assert {"leadTime": "12 weeks"} == next(row["mirror_invalid_values"] for row in rows if row["id"] == "3")
+    written = hub.cli("object", "export", "parts", "--for-spreadsheets").stdout
+    assert written.startswith("\ufeffintegration,id,")
+    rows = {row["id"]: row for row in csv.DictReader(io.StringIO(written.removeprefix("\ufeff")))}
     assert len(rows) > 10
-    safe = hub.cli("object", "export", "parts", "--for-spreadsheets").stdout
-    assert safe.startswith("\ufeffintegration,id,")
+    assert ("", '{"leadTime":"12 weeks"}') == (rows["3"]["lead_time"], rows["3"]["mirror_invalid_values"])
+
+    in_ion("UPDATE parts SET lead_time = ? WHERE id = 3", before)
+    hub.fetch(integration)
+    assert [] == reported()
 
 
 def test_changes_on_their_way_are_not_reported(start_ion: Any, start_hub: Any) -> None:
