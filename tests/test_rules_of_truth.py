@@ -10,7 +10,7 @@ NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
 def test_every_rule_is_held_by_a_test() -> None:
-    assert [str(number) for number in range(1, 9)] == [row[2] for row in ROWS]
+    assert [str(number) for number in range(1, 10)] == [row[2] for row in ROWS]
     assert all(NAMED.search(row) for row in ROWS)
 
 

@@ -1,5 +1,6 @@
 """Results as a program and as a person read them."""
 
+import json
 import os
 import pty
 import re
@@ -38,15 +39,26 @@ def test_pairs_write_nested_things_as_json(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_what_somebody_has_written_does_not_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    said = "x\x1b]0;owned\x07\x1b[2J\r\x9b1my :warning:"
+    said = "x\x1b]0;owned\x07\x1b[2J\r\x9b1my :warning:\u202e\u2066\u200f"
     output.write_table([{"name": said, "more": {"x": "\x7f"}}], {"name": "name", "\x1bheading": "more"})
     output.write_pairs({"name": said})
     Session(None, as_json=False).say(said)  # pyright: ignore[reportArgumentType]
     report(InvalidError(said))
 
     written, told = capsys.readouterr()
-    assert 4 == (written + told).count(r"x\x1b]0;owned\x07\x1b[2J\r\x9b1my :warning:")
-    assert not [one for one in written + told if unicodedata.category(one) == "Cc" and one != "\n"]
+    assert 4 == (written + told).count(r"x\x1b]0;owned\x07\x1b[2J\r\x9b1my :warning:\u202e\u2066\u200f")
+    assert not [one for one in written + told if unicodedata.category(one) in ("Cc", "Cf") and one != "\n"]
+
+
+def test_a_line_break_makes_no_row_and_json_keeps_its_value(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "one\nid  2\tforged\u202e\x9b"
+    output.write_table([{"name": said}], {"name": "name"})
+    assert [r"one\nid  2\tforged\u202e\x9b"] == capsys.readouterr().out.splitlines()[1:]
+
+    output.write_json({"name": said})
+    written = capsys.readouterr().out
+    assert {"name": said} == json.loads(written)
+    assert not [one for one in written if unicodedata.category(one) in ("Cc", "Cf") and one != "\n"]
 
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|4[0-7]|9[0-7])[0-9;]*m")

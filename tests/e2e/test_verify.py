@@ -1,5 +1,7 @@
 """Verify: what differs is found to the field and kept, what is on its way is not reported, a crash costs nothing."""
 
+import csv
+import io
 import json
 import sqlite3
 from contextlib import closing
@@ -34,7 +36,7 @@ def test_every_difference_is_found_to_the_field_and_kept(hub: Any, integration: 
         "DELETE FROM objects WHERE resource = 'parts' AND id = '2'",
         "DELETE FROM versions WHERE resource = 'parts' AND id = '2'",
         "DELETE FROM links WHERE kind IN (SELECT id FROM link_kinds WHERE resource = 'parts') AND id = '2'",
-        """INSERT INTO objects SELECT integration_id, resource, '999999', doc, version, completeness, deleted_at,
+        """INSERT INTO objects SELECT integration_id, resource, '999999', doc, invalid_values, version, completeness, deleted_at,
           source_time, observed_at, read_at, changed_at, origin FROM objects
           WHERE resource = 'suppliers' AND id = '1'""",
     )
@@ -79,6 +81,59 @@ def test_a_full_fetch_puts_it_right_and_a_sample_agrees(hub: Any, integration: d
     report = json.loads(sample.stdout)
     assert report["sample"] == 200
     assert 0 < report["objects"] < json.loads(whole.stdout)["objects"]
+
+
+def test_a_view_that_shows_another_value_than_the_document_is_found(
+    hub: Any, integration: dict[str, Any]
+) -> None:
+    spoil(
+        hub,
+        """UPDATE objects SET invalid_values = '{"partNumber":"x"}' WHERE resource = 'parts' AND id = '3'""",
+    )
+
+    done = hub.cli("verify", "--json")
+
+    report = json.loads(done.stdout)
+    assert done.returncode == 9
+    assert report["displayed"] == 1
+    (found,) = hub.api("GET", f"/verifications/{report['id']}/differences?kind=displayed")["items"]
+    assert ("parts", "3") == (found["resource"], found["id"])
+    assert found["fields"]["partNumber"]["mirror"] is None
+    assert found["fields"]["partNumber"]["ion"] == hub.api("GET", "/objects/parts/3")["fields"]["partNumber"]
+    spoil(hub, "UPDATE objects SET invalid_values = NULL WHERE resource = 'parts' AND id = '3'")
+
+
+def test_a_value_of_ion_that_does_not_fit_is_reported_everywhere(
+    hub: Any, integration: dict[str, Any], local_ion: Any
+) -> None:
+    def in_ion(statement: str, *given: Any) -> list[Any]:
+        with closing(sqlite3.connect(local_ion.data / "ion.db", timeout=30)) as connection, connection:
+            return connection.execute(statement, given).fetchall()
+
+    def reported() -> list[str]:
+        findings = hub.api("GET", "/integrations/plant/findings?standing=true")["items"]
+        return [one["subject"] for one in findings if one["kind"] == "invalid_value"]
+
+    ((before,),) = in_ion("SELECT lead_time FROM parts WHERE id = 3")
+    in_ion("UPDATE parts SET lead_time = ? WHERE id = 3", "12 weeks")
+    hub.fetch(integration)
+
+    assert ["parts.leadTime"] == reported()
+    done = hub.cli("verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 objects have values that do not fit" in done.stderr
+    assert "12 weeks" in done.stdout
+    doctor = json.loads(hub.cli("doctor", "--json").stdout)
+    assert ["warning"] == [one["state"] for one in doctor if "12 weeks" in one["finding"]]
+    written = hub.cli("object", "export", "parts", "--for-spreadsheets").stdout
+    assert written.startswith("\ufeffintegration,id,")
+    rows = {row["id"]: row for row in csv.DictReader(io.StringIO(written.removeprefix("\ufeff")))}
+    assert len(rows) > 10
+    assert ("", '{"leadTime":"12 weeks"}') == (rows["3"]["lead_time"], rows["3"]["mirror_invalid_values"])
+
+    in_ion("UPDATE parts SET lead_time = ? WHERE id = 3", before)
+    hub.fetch(integration)
+    assert [] == reported()
 
 
 def test_changes_on_their_way_are_not_reported(start_ion: Any, start_hub: Any) -> None:

@@ -5,11 +5,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from ultraviolet.characters import visible
 from ultraviolet.cli import output
 from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json
 from ultraviolet.cli.session import Session
-from ultraviolet.cli.visible import visible
 
 COLUMNS = {
     "at": "observed_at",

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from ultraviolet.characters import visible
 from ultraviolet.cli import output
 from ultraviolet.cli.answers import gives
 from ultraviolet.cli.session import DATA, Where
@@ -51,6 +52,6 @@ def doctor(
     else:
         output.write_table([{**row, "mark": MARKS[row["state"]]} for row in rows], COLUMNS)
         for cause in dict.fromkeys(f"{one.what}: {one.cause}" for one in checks if one.cause):
-            typer.echo(f"Why, usually – {cause}", err=True)
+            typer.echo(visible(f"Why, usually – {cause}"), err=True)
     if any(check.state == "wrong" for check in checks):
         raise UnwellError

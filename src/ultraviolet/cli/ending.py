@@ -6,7 +6,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from ultraviolet.cli.visible import visible
+from ultraviolet.characters import visible
 from ultraviolet.errors import UltravioletError
 
 

@@ -10,6 +10,7 @@ from types import TracebackType
 import structlog
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
+from ultraviolet.characters import visible
 from ultraviolet.redaction import redact, redact_event
 
 
@@ -20,16 +21,14 @@ def configure(level: int = logging.INFO) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    colors = not os.environ.get("NO_COLOR")
     # Tracebacks without locals, which could hold credentials; formatted before secrets are removed.
-    last: list[structlog.types.Processor] = [
-        structlog.processors.format_exc_info,
-        redact_event,
-        structlog.dev.ConsoleRenderer(
-            colors=not os.environ.get("NO_COLOR"), exception_formatter=structlog.dev.plain_traceback
-        )
-        if sys.stderr.isatty()
-        else structlog.processors.JSONRenderer(),
-    ]
+    last: list[structlog.types.Processor] = [structlog.processors.format_exc_info, redact_event]
+    if sys.stderr.isatty():
+        plain = structlog.dev.plain_traceback
+        last += [_make_visible, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+    else:
+        last.append(structlog.processors.JSONRenderer())
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -63,6 +62,13 @@ def _write_traceback(kind: type[BaseException], error: BaseException, trace: Tra
 def _write_traceback_of_thread(failed: threading.ExceptHookArgs) -> None:
     if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit):
         _write_traceback(failed.exc_type, failed.exc_value, failed.exc_traceback)
+
+
+def _make_visible(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Keep what others have written from commanding the terminal."""
+    return {name: visible(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _tell_retry(details: RetryDetails) -> None:

@@ -169,16 +169,30 @@ def export(
     as_format: Annotated[
         Format, typer.Option("--format", help="csv, jsonl (JSON lines) or parquet.")
     ] = "csv",
+    for_spreadsheets: Annotated[
+        bool,
+        typer.Option(
+            "--for-spreadsheets",
+            help="CSV that spreadsheets open safely: a byte order mark, and an apostrophe before formulas.",
+        ),
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="File to write; stdout if left out.")] = None,
 ) -> None:
     """Write all objects of a resource that are not deleted to a file.
 
     Examples: `ultraviolet object export parts > parts.csv`,
-    `ultraviolet object export runs --format parquet --out runs.parquet`
+    `ultraviolet object export runs --format parquet --out runs.parquet`,
+    `ultraviolet object export parts --for-spreadsheets --out parts.csv`
     """
     found = session.integration(integration)["id"]
     with writing(out) as file:
-        session.api.download(to("/exports/{}", resource), file.write, integration=found, format=as_format)
+        session.api.download(
+            to("/exports/{}", resource),
+            file.write,
+            integration=found,
+            format=as_format,
+            for_spreadsheets="true" if for_spreadsheets else None,
+        )
     if out is not None:
         session.say(f"Written: {out}")
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import typer
 
-from ultraviolet.cli.visible import visible
+from ultraviolet.characters import visible_json, visible_on_one_line
 
 Columns = Mapping[str, str]
 """Heading → key of the item; a key with dots reaches into nested objects."""
@@ -20,12 +20,12 @@ def write_json(value: Any) -> None:
 
 def as_json(value: Any) -> str:
     """Write a value as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return visible_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
 def as_line(value: Any) -> str:
     """Write a value as JSON on one line."""
-    return msgspec.json.encode(value).decode()
+    return visible_json(msgspec.json.encode(value).decode())
 
 
 def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns) -> None:
@@ -37,7 +37,7 @@ def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns) -> None:
     terminal = sys.stdout.isatty()
     table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in columns:
-        table.add_column(visible(heading), no_wrap=not terminal)
+        table.add_column(visible_on_one_line(heading), no_wrap=not terminal)
     for row in rows:
         table.add_row(*(_cell(dig(row, key)) for key in columns.values()))
     console = Console(width=None if terminal else 10_000, markup=False, emoji=False, highlight=False)
@@ -47,9 +47,10 @@ def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns) -> None:
 def write_pairs(value: Mapping[str, Any], columns: Columns | None = None) -> None:
     """Print one thing as lines of name and value; nested things as JSON."""
     pairs = {h: dig(value, key) for h, key in columns.items()} if columns else value
-    width = max((len(name) for name in pairs), default=0)
-    for name, content in pairs.items():
-        typer.echo(f"{name.replace('_', ' '):<{width}}  {_cell(content)}".rstrip())
+    named = {visible_on_one_line(name.replace("_", " ")): content for name, content in pairs.items()}
+    width = max((len(name) for name in named), default=0)
+    for name, content in named.items():
+        typer.echo(f"{name:<{width}}  {_cell(content)}".rstrip())
 
 
 def dig(value: Any, path: str) -> Any:
@@ -67,5 +68,5 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str | int | float):
-        return visible(str(value))
-    return visible(msgspec.json.encode(value).decode())
+        return visible_on_one_line(str(value))
+    return visible_json(msgspec.json.encode(value).decode())

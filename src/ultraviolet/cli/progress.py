@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import typer
 
+from ultraviolet.characters import visible
 from ultraviolet.cli.api import Address, Api, Json, to
 
 POLL = 0.2
@@ -62,5 +63,5 @@ class _Lines:
         share = now["resources_done"] / (now["resources"] or 1)
         if share < self.next:
             return
-        typer.echo(self.words(now), err=True)
+        typer.echo(visible(self.words(now)), err=True)
         self.next = share + 0.1

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import typer
 
+from ultraviolet.characters import visible
 from ultraviolet.cli import output
 from ultraviolet.cli.api import Api, Json
-from ultraviolet.cli.visible import visible
 from ultraviolet.errors import InvalidError
 from ultraviolet.near_misses import did_you_mean
 
@@ -70,7 +70,7 @@ class Session:
             return
         if not sys.stdin.isatty():
             raise InvalidError(f"{question} Nothing was done; give --yes to do it without being asked.")
-        typer.confirm(question, abort=True, err=True)
+        typer.confirm(visible(question), abort=True, err=True)
 
     def integration(self, name: str | None) -> Json:
         """Find an integration by name or id; the only one where no name is given."""

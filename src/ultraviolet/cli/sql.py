@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ultraviolet.characters import visible
 from ultraviolet.cli import output
 from ultraviolet.cli.objects import Format
 from ultraviolet.cli.session import DATA
-from ultraviolet.cli.visible import visible
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.near_misses import did_you_mean
 

@@ -2,6 +2,7 @@
 
 import typer
 
+from ultraviolet.characters import visible
 from ultraviolet.cli import local_ion
 from ultraviolet.cli.local_ion import URL
 
@@ -14,7 +15,7 @@ def snapshot(name: str = NAME, *, url: str = URL) -> None:
     Examples: `ultraviolet ion snapshot`, `ultraviolet ion snapshot before-import`
     """
     kept = local_ion.ask(url, "/_local/snapshot", {"name": name})
-    typer.echo(f"{kept['name']}: {kept['bytes']:,} bytes kept")
+    typer.echo(visible(f"{kept['name']}: {kept['bytes']:,} bytes kept"))
 
 
 def restore(name: str = NAME, *, url: str = URL) -> None:
@@ -23,7 +24,7 @@ def restore(name: str = NAME, *, url: str = URL) -> None:
     Example: `ultraviolet ion restore before-import`
     """
     local_ion.ask(url, "/_local/restore", {"name": name})
-    typer.echo(f"Back to {name}")
+    typer.echo(visible(f"Back to {name}"))
 
 
 def reset(

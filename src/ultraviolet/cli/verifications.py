@@ -13,7 +13,18 @@ from ultraviolet.cli.progress import follow
 from ultraviolet.cli.session import Session, command
 from ultraviolet.errors import UltravioletError
 
-COUNTS = ("state", "objects", "equal", "missing", "extra", "different", "unsettled", "error")
+COUNTS = (
+    "state",
+    "objects",
+    "equal",
+    "missing",
+    "extra",
+    "different",
+    "displayed",
+    "invalid",
+    "unsettled",
+    "error",
+)
 COLUMNS = {
     **{name: name for name in ("id", "state", "objects", "equal", "missing", "extra", "different", "sample")},
     "started": "started_at",
@@ -110,7 +121,8 @@ def show(
     *,
     resource: Annotated[str | None, typer.Option(help="Only differences of this resource.")] = None,
     kind: Annotated[
-        Literal["missing", "extra", "different"] | None, typer.Option(help="Only differences of this kind.")
+        Literal["missing", "extra", "different", "displayed", "invalid"] | None,
+        typer.Option(help="Only differences of this kind."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Objects that differ, at most.")] = 1000,
 ) -> None:
@@ -153,7 +165,12 @@ def _tell(session: Session, report: Json, *, wait: bool, strict: bool) -> None:
         path = to("/verifications/{}", report["id"])
         report = follow(session.api, path, "Comparing with ION", words, quiet=session.as_json)
     session.show(report if session.as_json else {name: report[name] for name in COUNTS})
-    differs = any(report[name] for name in ("missing", "extra", "different"))
+    differs = any(report[name] for name in ("missing", "extra", "different", "displayed"))
+    if not session.as_json and report["invalid"]:
+        session.say(
+            f"{report['invalid']} objects have values that do not fit the type of their field; views and exports show"
+            " null there. Next: correct them in ION."
+        )
     if not session.as_json and report["samples"]:
         session.show_list(_fields(iter(report["samples"])), DIFFERENCES, "")
         session.say(f"All of them: ultraviolet verify show {report['id']}")

@@ -17,7 +17,7 @@ from ultraviolet import times
 from ultraviolet.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from ultraviolet.hub import audit, idempotency, saved_views
 from ultraviolet.hub.holding import held
-from ultraviolet.hub.names import check_name
+from ultraviolet.hub.names import check_characters, check_name
 from ultraviolet.hub.secrets import digest, new_token
 from ultraviolet.mirror.dialect import insert_new, wait_for_turn
 from ultraviolet.mirror.tables import api_keys, sessions, sign_in_links, users
@@ -279,6 +279,7 @@ def create_key(
     """Make a key for automation; its token is returned here and never again."""
     if not name.strip():
         raise InvalidError("A key needs a name that says what it is for", field="name")
+    check_characters(name.strip())
     token = new_token("uvk")
     key = _insert_key(connection, name.strip(), _role(role), token, _moment(expires_at))
     audit.record(connection, actor, "key.create", key.name, {"id": key.id, "role": role})

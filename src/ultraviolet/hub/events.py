@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, select, text
 
 from ultraviolet.crash_points import crash_point
-from ultraviolet.hub import fetch
+from ultraviolet.hub import fetch, invalid_values
 from ultraviolet.hub.ingest import TRACE
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.ion.deliveries import Envelope, decode, is_id
@@ -88,6 +88,7 @@ def take(connection: Connection, catalog: Catalog, integration_id: int, *, only:
     said = [_read(connection, catalog, integration_id, row) for row in rows_]
     observations = [s.observation for s in said if s.observation]
     applied = apply(connection, catalog, integration_id, observations, [m for s in said for m in s.marks])
+    invalid_values.report(connection, catalog, integration_id, applied.refitted)
     drift.note_late(connection, integration_id, _told(said, applied.outcomes))
     outcomes = iter(applied.outcomes)
     judged = [_judge(s, next(outcomes) if s.observation else None) for s in said]
@@ -161,6 +162,7 @@ def again(connection: Connection, catalog: Catalog, integration_id: int, seqs: S
     said = _said_again(connection, catalog, integration_id, seqs)
     observations = [s.observation for s in said if s.observation]
     applied = apply(connection, catalog, integration_id, observations, [m for s in said for m in s.marks])
+    invalid_values.report(connection, catalog, integration_id, applied.refitted)
     refs = {ref for s in said for ref in _refs(s)}
     mark_stale(connection, integration_id, [Mark(resource, id_, "replay", now()) for resource, id_ in refs])
     moment = now()

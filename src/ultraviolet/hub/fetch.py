@@ -169,7 +169,7 @@ class Fetcher:
                 return changed
             if not page.nameless:
                 polled[resource.name] = last.source_time or ""
-            if not page.more:
+            if not page.more or last.source_time is None:
                 return changed
             filters = behind(last)
 

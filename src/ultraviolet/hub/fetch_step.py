@@ -276,7 +276,7 @@ class Step:
                 raise_watermark(connection, self._site.id, self._resource.name, moment)
 
             await (await self._keep(page, moment, total=False, also=moved))
-            if not page.more or last is None:
+            if not page.more or last is None or last.source_time is None:  # no time, no place to continue from
                 return
             filters = behind(last)
 

@@ -39,13 +39,22 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def keep(
-    connection: Connection, integration_id: int, kinds: Collection[str], found: Sequence[Found]
+    connection: Connection,
+    integration_id: int,
+    kinds: Collection[str],
+    found: Sequence[Found],
+    subjects: Collection[str] | None = None,
 ) -> list[Found]:
-    """Write what a look at these kinds found; what it did not find any more is resolved. Gives what is new."""
+    """Write what a look at these kinds found; what it did not find any more is resolved. Gives what is new.
+
+    `subjects` are those that were looked at, where it was not all.
+    """
     table, moment = findings.c, now()
     query = select(findings).where(
         table.integration_id == integration_id, table.resolved_at.is_(None), table.kind.in_(kinds)
     )
+    if subjects is not None:
+        query = query.where(table.subject.in_(subjects))
     standing = {(row["kind"], row["subject"]): row for row in connection.execute(query).mappings()}
     fresh: list[Found] = []
     for each in found:

@@ -13,7 +13,7 @@ import msgspec
 from cronsim import CronSim
 from sqlalchemy import Connection, func, select
 
-from ultraviolet.hub import findings, heartbeat
+from ultraviolet.hub import findings, heartbeat, invalid_values
 from ultraviolet.hub.findings import Finding
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.ion.catalog import Catalog
@@ -30,7 +30,7 @@ _SLACK = 60.0
 """Seconds a fetch may take beyond its schedule."""
 _SILENT = 3
 """So many changes found without any event since, and the webhook counts as dead."""
-_MOST = 20
+_MOST = 200
 """Findings that are looked at."""
 _WORST: tuple[State, ...] = ("paused", "stale", "unknown", "ageing", "fresh")
 
@@ -260,8 +260,12 @@ def _causes(
 
 def _found(standing: Sequence[Finding]) -> Iterator[Cause]:
     """Give what the watchdog found and has not put right; what it has is told, but is no reason for doubt."""
-    for one in standing:
-        harmless = one.repaired_at is not None or one.kind in ("gap", "forged") or one.subject == "none"
+    for one in sorted(standing, key=lambda one: one.kind == invalid_values.KIND):
+        harmless = (
+            one.repaired_at is not None
+            or one.kind in ("gap", "forged", invalid_values.KIND)
+            or one.subject == "none"
+        )
         yield Cause(one.kind, one.sentence, one.next_step, red=not harmless)
 
 

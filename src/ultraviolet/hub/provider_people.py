@@ -13,6 +13,7 @@ from ultraviolet import times
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub import access, audit
 from ultraviolet.hub.access import ROLES, Place, Role, User
+from ultraviolet.hub.names import check_characters
 from ultraviolet.hub.oidc import Identity
 from ultraviolet.mirror.tables import sessions, users
 
@@ -97,6 +98,7 @@ def _awaited(connection: Connection, identity: Identity) -> User | None:
 def _first_time(connection: Connection, identity: Identity, role: Role | None, place: Place) -> Admitted:
     if role is None:
         return Admitted(None, _no_role(identity))
+    check_characters(identity.email)
     if connection.execute(select(users.c.id).where(users.c.name == identity.email)).first():
         return Admitted(
             None,

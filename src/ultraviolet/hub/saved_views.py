@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Select, delete, select, text, update
 
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.hub.holding import held, taking_name
+from ultraviolet.hub.names import check_characters
 from ultraviolet.mirror.tables import saved_views
 
 _LONGEST = 2000
@@ -80,4 +81,5 @@ def _of(user: str) -> Select[Any, Any, Any, Any]:
 def _checked(name: str, query: str) -> dict[str, str]:
     if not name.strip():
         raise InvalidError("A view needs a name.", field="name")
+    check_characters(name.strip())
     return {"name": name.strip(), "query": query[:_LONGEST]}

@@ -6,7 +6,7 @@ import structlog
 from msgspec import structs
 from sqlalchemy import Connection
 
-from ultraviolet.hub import metrics
+from ultraviolet.hub import invalid_values, metrics
 from ultraviolet.hub.attention import Attention
 from ultraviolet.hub.broadcast import Broadcast
 from ultraviolet.hub.reader import Reader
@@ -60,6 +60,7 @@ class Site:
 
         def work(connection: Connection) -> Applied:
             applied = apply(connection, self.catalog, self.id, observations, marks)
+            invalid_values.report(connection, self.catalog, self.id, applied.refitted)
             if also:
                 also(connection, applied)
             return applied

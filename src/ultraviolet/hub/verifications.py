@@ -16,7 +16,10 @@ from ultraviolet.times import now
 RANGE = 10
 """Objects that one random range of a sample compares."""
 
-Kind = Literal["missing", "extra", "different"]
+Kind = Literal["missing", "extra", "different", "displayed", "invalid"]
+
+DISPLAY_KINDS: tuple[Kind, ...] = ("displayed", "invalid")
+"""Kinds of objects that are equal to ION's, but not shown so: wrongly by a view, or as null for a value that does not fit."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -129,6 +132,13 @@ def suspect(
     step(connection, verification_id, resource, **progress)
 
 
+def confirm(connection: Connection, verification_id: int, found: Sequence[Difference]) -> None:
+    """Keep what is certain at once: how objects are displayed does not depend on another read of ION."""
+    for one in found:
+        connection.execute(delete(differences).where(*_is(verification_id, one.ref)))
+        connection.execute(insert(differences).values(_row(verification_id, one) | {"state": "confirmed"}))
+
+
 def step(connection: Connection, verification_id: int, resource: str, **values: Any) -> None:
     """Change how far one resource is; `compared` and `ranges` are added to what is there."""
     steps = verification_steps.c
@@ -179,8 +189,10 @@ def finish(connection: Connection, integration_id: int, verification_id: int) ->
     moving = update(differences).where(kept.verification_id == verification_id, kept.state == "suspected")
     detail = func.coalesce(kept.detail, "It kept changing while it was compared")
     connection.execute(moving.values(state="unsettled", detail=detail))
-    found = select(kept.resource).where(kept.verification_id == verification_id).distinct()
-    wrong = set(connection.execute(found).scalars())
+    found = select(kept.resource).where(
+        kept.verification_id == verification_id, kept.kind.not_in(DISPLAY_KINDS)
+    )
+    wrong = set(connection.execute(found.distinct()).scalars())
     rows = connection.execute(
         select(verification_steps).where(steps.verification_id == verification_id)
     ).all()

@@ -4,6 +4,9 @@ Pages of ION are compared with the same range of keys in the mirror, so that wha
 object that differs is only suspected: it is read again, later each time, until it is equal or both sides stand
 still and still disagree. So a change on its way is not reported, and a difference is. How far it is and what
 was found is in the tables, so a killed verification goes on where it stopped.
+
+What the SQL views show of objects that are equal is compared with their documents as well, and values that do not fit
+their column are listed: views, filters and exports take them for null.
 """
 
 import asyncio
@@ -24,6 +27,7 @@ from ultraviolet.hub.site import Site
 from ultraviolet.hub.verifications import RANGE, Difference, Settled, Step
 from ultraviolet.ion.catalog import Resource
 from ultraviolet.ion.problems import IonError, IonRefusedError
+from ultraviolet.mirror import representation, views
 from ultraviolet.mirror.observation import Observation, Origin, Ref
 from ultraviolet.times import now
 
@@ -186,6 +190,8 @@ class _Comparison:
             for id_ in sorted(page.unreadable.keys() - mirrored.keys())
         ]
         self._nameless += page.nameless
+        agreed = {id_: mirrored[id_] for id_ in mirrored.keys() - {each.id for each in found}}
+        shown = await self._site.store.read(lambda c: self._shown(c, agreed))
         progress: dict[str, Any] = {"compared": len(page.observations), "cursor": last or after}
         if ranges:
             progress["ranges"] = ranges
@@ -193,12 +199,35 @@ class _Comparison:
             progress["state"] = (
                 "done"  # with the last page: compared again after a crash, it would count twice
             )
-        await self._site.store.write(
-            lambda c: verifications.suspect(c, self._verification_id, found, progress, self._resource.name)
-        )
+
+        def work(connection: Connection) -> None:
+            verifications.confirm(connection, self._verification_id, shown)
+            verifications.suspect(connection, self._verification_id, found, progress, self._resource.name)
+
+        await self._site.store.write(work)
         crash_point("verify.page_compared")
         self._site.changes.publish("verification", self._site.id, id=self._verification_id)
         return last
+
+    def _shown(self, connection: Connection, docs: Docs) -> list[Difference]:
+        """Compare what the resource's view shows of objects with their documents, and give the values that do not fit."""
+        resource = self._resource
+        wrong = views.disagreements(connection, self._site.catalog, resource, self._site.id, sorted(docs))
+        found = [
+            Difference(
+                resource.name,
+                id_,
+                "displayed",
+                {n: {"ion": ion, "mirror": m} for n, (ion, m) in pairs.items()},
+            )
+            for id_, pairs in wrong.items()
+        ]
+        for id_, doc in docs.items():
+            invalid = representation.invalid_values(resource.kinds, doc)
+            if invalid and id_ not in wrong:
+                fields = {name: {"ion": value, "mirror": None} for name, value in invalid.items()}
+                found.append(Difference(resource.name, id_, "invalid", fields))
+        return found
 
     def _docs(self, connection: Connection, after: str, last: str | None) -> Docs:
         """Read the mirror behind one key, up to another; most keys are numbers, all are kept as text."""

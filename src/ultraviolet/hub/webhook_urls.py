@@ -10,6 +10,7 @@ from ultraviolet import times
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub import audit
 from ultraviolet.hub.holding import held
+from ultraviolet.hub.names import check_characters
 from ultraviolet.hub.secrets import Secrets, digest, new_token
 from ultraviolet.ion.signatures import SignatureFormat
 from ultraviolet.mirror.tables import integrations, webhook_urls
@@ -77,6 +78,7 @@ def mint(connection: Connection, actor: str, integration_id: int, name: str) -> 
     """Make an address for one integration; its secret part is returned here and never again."""
     if not name.strip():
         raise InvalidError("A webhook URL needs a name that says where it is used")
+    check_characters(name.strip())
     known = select(integrations.c.id).where(integrations.c.id == integration_id, ~integrations.c.removed)
     if connection.execute(known).scalar_one_or_none() is None:
         raise NotFoundError(f"There is no integration {integration_id}")

@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import cache, cached_property
 from hashlib import sha256
@@ -117,6 +117,12 @@ class Resource(Struct, frozen=True, dict=True):
         own = self.field("id")
         return own is None or own.type != "String"
 
+    @cached_property
+    def kinds(self) -> Mapping[str, str]:
+        """The kind of value of each field, by name: integer, real, boolean, time, text, id or json."""
+        keys = {link.key for link in self.links}
+        return {field.name: _kind(field, keys) for field in self.fields}
+
     def field(self, name: str) -> Field | None:
         """Find a field by its GraphQL or its column name."""
         return self._fields.get(name)
@@ -135,6 +141,24 @@ class Resource(Struct, frozen=True, dict=True):
         return keys | {
             plain(name): field for field in reversed(self.fields) for name in (field.column, field.name)
         }
+
+
+_KINDS = {
+    "Int": "integer",
+    "Float": "real",
+    "Decimal": "real",
+    "Boolean": "boolean",
+    "DateTime": "time",
+    "SlateContent": "json",
+    "ScalarValue": "json",
+}
+
+
+def _kind(field: Field, keys: Collection[str]) -> str:
+    if field.list:
+        return "json"
+    kind = _KINDS.get(field.type, "text")
+    return "id" if kind == "integer" and (field.name in keys or field.name == "id") else kind
 
 
 class Catalog:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.documents import valid_time
-from ultraviolet.mirror import activity, arrivals, dialect, drift, rows
+from ultraviolet.mirror import activity, arrivals, dialect, drift, representation, rows
 from ultraviolet.mirror.dependents import dependents_of
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
 from ultraviolet.mirror.state import DELETION, State
@@ -46,7 +46,7 @@ def apply(
     for state in states.values():
         state.forget_no_change()
     changed = [s for s in states.values() if s.change]
-    rows.write(connection, catalog, integration_id, list(states.values()))
+    refitted = rows.write(connection, catalog, integration_id, list(states.values()))
     news = [s for s in changed if s.seen and not s.seen.origin.first]
     moment = now()
     arrivals.measure(news, moment)
@@ -58,7 +58,7 @@ def apply(
     follow = [*marks, *dependents_of(connection, catalog, integration_id, [*news, *told])]
     states |= rows.load(connection, integration_id, {m.ref for m in follow} - states.keys())
     marked = _mark(connection, integration_id, states, follow)
-    return Applied([_change(s) for s in changed], outcomes, marked)
+    return Applied([_change(s) for s in changed], outcomes, marked, refitted)
 
 
 def _told(states: Mapping[Ref, State], observations: Sequence[Observation]) -> list[State]:

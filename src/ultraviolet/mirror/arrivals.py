@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, text
 
+from ultraviolet.mirror import representation
 from ultraviolet.mirror.state import State
 
 EVERY = ""
@@ -51,6 +52,8 @@ def _since(state: State) -> str | None:
     if seen and seen.origin.kind == "event" and seen.source_time:
         return seen.source_time
     moment = state.doc.get("_updated") or state.doc.get("Updated")
+    if not representation.fits("time", moment):
+        return state.since
     known = state.was_full and moment in (before.get("_updated"), before.get("Updated"))
     if moment and not known and state.change != "delete":
         return str(moment)

@@ -18,22 +18,29 @@ import msgspec
 from sqlalchemy import (
     DDL,
     URL,
+    BigInteger,
+    Boolean,
     ColumnElement,
     Connection,
     Dialect,
     Engine,
     Float,
+    FromClause,
     Integer,
     PrimaryKeyConstraint,
     Table,
     TextClause,
+    case,
+    cast,
     create_engine,
     event,
     func,
     literal,
     literal_column,
     make_url,
+    or_,
     text,
+    type_coerce,
 )
 from sqlalchemy import Text as AnyText
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
@@ -238,30 +245,103 @@ def size(connection: Connection) -> int:
     ).scalar_one()
 
 
-def field_of(connection: Connection, doc: ColumnElement[Any], name: str) -> ColumnElement[Any]:
-    """Give a field of a document as the text it is, and NULL where there is none."""
-    if is_postgresql(connection):
-        return doc.op("->>", return_type=AnyText())(literal(name, AnyText()))
-    return func.json_extract(doc, literal(f'$."{name}"', AnyText()), type_=AnyText())
+def value_of(connection: Connection, table: FromClause, field: str, kind: str) -> ColumnElement[Any]:
+    """Return what a field of `objects`, or of an alias of it, is compared and sorted by; NULL where it does not fit.
+
+    Whole numbers, ids and times (microseconds since 1970) are integers, a boolean is 0 or 1, all else is text. It is
+    written out, so that an index of it is found.
+    """
+    on_postgresql = is_postgresql(connection)
+    read = _read(table, "->>", field, on_postgresql)
+    match kind:
+        case "real":
+            value = cast(read, Float)
+        case "integer" | "id":
+            value = cast(read, BigInteger)
+        case "boolean":
+            value = cast(cast(read, Boolean), Integer) if on_postgresql else cast(read, Integer)
+        case "time":
+            value = func.ultraviolet_time(read, type_=BigInteger()) if on_postgresql else _microseconds(read)
+        case _:
+            value = cast(read, AnyText())
+    return _fitting(table, field, value, on_postgresql)
 
 
-_NUMBER = r"^-?\d+(\.\d+)?([eE][+-]?\d+)?$"
+def text_of(connection: Connection, table: FromClause, field: str, kind: str) -> ColumnElement[Any]:
+    """Return a field as text, the same on both; NULL where it does not fit."""
+    on_postgresql = is_postgresql(connection)
+    arrow = "->>" if kind in ("text", "id", "time") else "->"
+    text_ = cast(_read(table, arrow, field, on_postgresql), AnyText())
+    return _fitting(table, field, text_ if arrow == "->>" else func.nullif(text_, _NULL), on_postgresql)
 
 
-def written_field(connection: Connection, name: str) -> ColumnElement[Any]:
-    """Give a field of `objects.doc` as the text it is, NULL where there is none; written out, so that an index of it is found."""
-    quoted = name.replace("'", "''")
-    if is_postgresql(connection):
-        return literal_column(f"(objects.doc ->> '{quoted}')", AnyText())
-    return literal_column(f"""json_extract(objects.doc, '$."{quoted}"')""", AnyText())
+_NULL = literal_column("'null'", AnyText())
 
 
-def number_of(connection: Connection, name: str) -> ColumnElement[Any]:
-    """Give a field of `objects.doc` as a number, NULL where it is none."""
-    read = str(written_field(connection, name))
-    if is_postgresql(connection):
-        return literal_column(f"(CASE WHEN {read} ~ '{_NUMBER}' THEN CAST({read} AS FLOAT) END)", Float())
-    return literal_column(f"CAST({read} AS FLOAT)", Float())
+def _read(table: FromClause, arrow: str, field: str, on_postgresql: bool) -> ColumnElement[Any]:
+    return _column(table, "doc").op(arrow, return_type=AnyText())(_place(field, on_postgresql))
+
+
+def _column(table: FromClause, name: str) -> ColumnElement[Any]:
+    """Return a column that holds JSON, as the database has it."""
+    return type_coerce(table.c[name], AnyText())
+
+
+def _place(field: str, on_postgresql: bool) -> ColumnElement[Any]:
+    quoted = field.replace("'", "''")
+    return literal_column(f"'{quoted}'" if on_postgresql else f"""'$."{quoted}"'""", AnyText())
+
+
+def _fitting(
+    table: FromClause, field: str, value: ColumnElement[Any], on_postgresql: bool
+) -> ColumnElement[Any]:
+    """Return NULL for what does not fit: nothing is converted then, which could fail or give another value."""
+    invalid = _column(table, "invalid_values")
+    unfit = invalid.op("->", return_type=AnyText())(_place(field, on_postgresql))
+    return case((or_(invalid.is_(None), unfit.is_(None)), value))
+
+
+def zone(written: str) -> str:
+    """Write the SQL for the offset of a time that fits, as SQLite reads it: `+02:00`; empty for UTC."""
+    return f"""CASE WHEN length({written}) <= 19 THEN ''
+ WHEN substr({written}, -6) GLOB '[+-][0-9][0-9]:[0-9][0-9]' THEN substr({written}, -6)
+ WHEN substr({written}, -5) GLOB '[+-][0-9][0-9][0-9][0-9]' THEN substr({written}, -5, 3) || ':' || substr({written}, -2)
+ WHEN substr({written}, -3) GLOB '[+-][0-9][0-9]' THEN substr({written}, -3) || ':00' ELSE '' END"""
+
+
+def fraction(written: str) -> str:
+    """Write the SQL for the microseconds of a time that fits, on SQLite, which itself knows milliseconds only."""
+    return f"CAST(round(CAST('0' || substr({written}, 20, 7) AS REAL) * 1000000) AS INTEGER)"
+
+
+class _microseconds(GenericFunction[int]):  # noqa: N801  reads as the SQL function it is
+    """Microseconds since 1970 of a time that fits."""
+
+    name = "ultraviolet_microseconds"
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(_microseconds, "sqlite")
+def _since_1970(element: Any, compiler: Any, **given: Any) -> str:  # pyright: ignore[reportUnusedFunction]
+    (written,) = (compiler.process(clause, **given) for clause in element.clauses)
+    written = f"({written})"
+    seconds = f"CAST(strftime('%s', substr({written}, 1, 19) || {zone(written)}) AS INTEGER)"
+    return f"({seconds} * 1000000 + {fraction(written)})"
+
+
+_TIME_POSTGRESQL = DDL(
+    """CREATE OR REPLACE FUNCTION ultraviolet_time(written text) RETURNS bigint
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql AS $$
+    SELECT (extract(epoch FROM regexp_replace(written, '^(.{10}|.{19}([.][0-9]+)?)$', '\\1Z')::timestamptz)
+      * 1000000)::bigint $$"""
+)
+"""Immutable, as the text has its zone: so it can be in an index, which a conversion of PostgreSQL's own cannot."""
+
+
+def compare_times(table: Table) -> None:
+    """Have what compares times in indexes made before a table."""
+    event.listen(table, "before_create", _TIME_POSTGRESQL.execute_if(dialect="postgresql"))
 
 
 def same(value: str) -> ColumnElement[Any]:

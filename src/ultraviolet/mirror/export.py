@@ -1,17 +1,15 @@
 """Rows of the mirror on their way out: as CSV, JSON lines or Parquet, a piece at a time, so that size does not matter."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog, Resource
-from ultraviolet.mirror import views
+from ultraviolet.mirror import representation, views
+from ultraviolet.mirror.representation import BYTE_ORDER_MARK, csv_line, csv_text, json_value
 
 Format = Literal["csv", "jsonl", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -22,10 +20,13 @@ MEDIA_TYPES: dict[Format, str] = {
 }
 PIECE = 2_000
 
-# a piece of a view, in an order that stays the same while objects change
-_PIECE = """
-SELECT * FROM {view} WHERE integration = {integration} AND (length(id), id) > (length({after}), {after})
- ORDER BY length(id), id LIMIT {limit}"""
+_NEXT = text(
+    """SELECT o.id, o.doc, o.invalid_values, o.version, o.changed_at, o.observed_at FROM objects o
+    WHERE o.integration_id = :integration AND o.resource = :resource AND o.deleted_at IS NULL
+      AND (length(o.id), o.id) > (:length, :after)
+    ORDER BY length(o.id), o.id LIMIT :limit"""
+)
+"""In an order that stays the same while objects change."""
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -51,12 +52,29 @@ class Writer(Protocol):
         ...
 
 
-def piece(connection: Connection, resource: Resource, integration: str, after: str) -> Rows:
-    """Read the next rows of a resource's view after an id ("" for the first)."""
-    mark = {"sqlite": "?", "postgresql": "%s"}[connection.dialect.name]
-    sql = _PIECE.format(view=views.name_of(resource), integration=mark, after=mark, limit=mark)
-    found = connection.exec_driver_sql(sql, (integration, after, after, PIECE))
-    return Rows(tuple(found.keys()), [tuple(row) for row in found])
+def piece(
+    connection: Connection, catalog: Catalog, resource: Resource, integration: tuple[int, str], after: str
+) -> Rows:
+    """Read the next rows of a resource after an id ("" for the first), of an integration by its id and name.
+
+    They are made of the documents and show what the resource's view shows.
+    """
+    columns = views.columns(catalog, resource)
+    fields = [(column.field, column.type) for column in columns[len(views.OWN) : -len(views.PROVENANCE)]]
+    id_, name = integration
+    given = {
+        "integration": id_,
+        "resource": resource.name,
+        "length": len(after),
+        "after": after,
+        "limit": PIECE,
+    }
+    rows: list[Sequence[Any]] = []
+    for row in connection.execute(_NEXT, given):
+        doc: Mapping[str, Any] = msgspec.json.decode(row.doc)
+        cells = [representation.cell(kind, doc.get(field)) for field, kind in fields]
+        rows.append([name, row.id, *cells, row.invalid_values, row.version, row.changed_at, row.observed_at])
+    return Rows(tuple(column.name for column in columns), rows)
 
 
 def column_types(catalog: Catalog, resource: Resource) -> tuple[tuple[str, str], ...]:
@@ -64,11 +82,13 @@ def column_types(catalog: Catalog, resource: Resource) -> tuple[tuple[str, str],
     return tuple((column.name, column.type) for column in views.columns(catalog, resource))
 
 
-def writer(format_: Format, columns: Iterable[tuple[str, str]]) -> Writer:
-    """Make what writes rows of these columns; raises NoParquetError."""
+def writer(format_: Format, columns: Iterable[tuple[str, str]], *, for_spreadsheets: bool = False) -> Writer:
+    """Make what writes rows of these columns; raises NoParquetError, and InvalidError for a format not for spreadsheets."""
     named = tuple(columns)
     if format_ == "csv":
-        return _Csv(named)
+        return _Csv(named, for_spreadsheets=for_spreadsheets)
+    if for_spreadsheets:
+        raise InvalidError("Only CSV has a form for spreadsheets: leave the format out.")
     if format_ == "jsonl":
         return _JsonLines(named)
     try:
@@ -79,46 +99,31 @@ def writer(format_: Format, columns: Iterable[tuple[str, str]]) -> Writer:
 
 
 class _Csv:
-    def __init__(self, columns: Sequence[tuple[str, str]]) -> None:
-        self._columns = columns
-        self._text = io.StringIO(newline="")
-        self._csv = csv.writer(self._text)
-        self._csv.writerow(name for name, _ in columns)
+    def __init__(self, columns: Sequence[tuple[str, str]], *, for_spreadsheets: bool) -> None:
+        self._kinds = [kind for _, kind in columns]
+        self._for_spreadsheets = for_spreadsheets
+        names = csv_line(name for name, _ in columns)
+        self._head = f"{BYTE_ORDER_MARK}{names}" if for_spreadsheets else names
 
     def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
-        self._csv.writerows(
-            [_text(t, v) for (_, t), v in zip(self._columns, row, strict=True)] for row in rows
-        )
-        return self.end()
+        head, self._head = self._head, ""
+        lines = [
+            csv_line(map(csv_text, self._kinds, row), for_spreadsheets=self._for_spreadsheets) for row in rows
+        ]
+        return (head + "".join(lines)).encode()
 
     def end(self) -> bytes:
-        written = self._text.getvalue()
-        self._text.seek(0)
-        self._text.truncate()
-        return written.encode()
+        return self.write([])
 
 
 class _JsonLines:
     def __init__(self, columns: Sequence[tuple[str, str]]) -> None:
-        self._columns = columns
+        self._names = [name for name, _ in columns]
+        self._kinds = [kind for _, kind in columns]
 
     def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
-        lines = [{n: _value(t, v) for (n, t), v in zip(self._columns, row, strict=True)} for row in rows]
+        lines = [dict(zip(self._names, map(json_value, self._kinds, row), strict=True)) for row in rows]
         return msgspec.json.Encoder().encode_lines(lines)
 
     def end(self) -> bytes:
         return b""
-
-
-def _text(kind: str, value: Any) -> Any:
-    if kind == "json" and value is not None and value[0] == '"':
-        return msgspec.json.decode(value)
-    return value.isoformat(timespec="microseconds") if isinstance(value, datetime) else value
-
-
-def _value(kind: str, value: Any) -> Any:
-    if value is None:
-        return None
-    if kind == "json":
-        return msgspec.Raw(value.encode())
-    return bool(value) if kind == "boolean" else value

@@ -8,7 +8,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Float, func, literal_column, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Float,
+    Integer,
+    Text,
+    func,
+    literal_column,
+    select,
+)
 
 from ultraviolet.ion.catalog import Resource
 from ultraviolet.mirror import dialect
@@ -20,7 +30,15 @@ MOST = 24
 _BEGINNING = "objects_by_field_"
 LETTERS = 200
 """So many of a text are in its index: PostgreSQL refuses a row whose entry would be longer than 2704 bytes."""
-_LEAST = "-1e308"
+_LEAST = {
+    "real": literal_column("-1e308", Float()),
+    **dict.fromkeys(
+        ("integer", "id", "time"), literal_column("CAST('-9223372036854775808' AS BIGINT)", BigInteger())
+    ),
+    "boolean": literal_column("-1", Integer()),
+}
+"""What is less than any value of a kind."""
+_NOTHING = literal_column("''", Text())
 
 
 class FieldIndex(msgspec.Struct, frozen=True):
@@ -31,21 +49,23 @@ class FieldIndex(msgspec.Struct, frozen=True):
     """What follows its name."""
 
 
-def key(connection: Connection, field: str, *, number: bool) -> ColumnElement[Any]:
-    """Give what a field is sorted and compared by, of a text its first `LETTERS`; what has no value comes first."""
-    if number:
-        least = literal_column(_LEAST, Float())
-        return func.coalesce(dialect.number_of(connection, field), least)
-    lowered = func.lower(dialect.written_field(connection, field))
+def key(connection: Connection, field: str, kind: str) -> ColumnElement[Any]:
+    """Give what a field is sorted and compared by, of a text its first `LETTERS`.
+
+    What has no value, or none that fits, comes first.
+    """
+    value = dialect.value_of(connection, objects, field, kind)
+    if kind in _LEAST:
+        return func.coalesce(value, _LEAST[kind])
     return func.coalesce(
-        func.substr(lowered, literal_column("1"), literal_column(str(LETTERS))), literal_column("''")
+        func.substr(func.lower(value), literal_column("1"), literal_column(str(LETTERS))), _NOTHING
     )
 
 
 def missing(
-    connection: Connection, integration_id: int, resource: Resource, fields: Iterable[tuple[str, bool]]
+    connection: Connection, integration_id: int, resource: Resource, fields: Iterable[tuple[str, str]]
 ) -> list[FieldIndex]:
-    """Tell which indexes of these fields would be worth having and are not there; a field comes with whether it is a number.
+    """Tell which indexes of these fields would be worth having and are not there; a field comes with its kind.
 
     The id is its own order: shorter numbers first.
     """
@@ -53,7 +73,7 @@ def missing(
     if connection.execute(select(objects.c.id).where(*of_resource).offset(WORTH).limit(1)).scalar() is None:
         return []
     there = dialect.index_names(connection, _BEGINNING)
-    wanted = [_index(connection, resource, name, number) for name, number in fields]
+    wanted = [_index(connection, resource, name, kind) for name, kind in fields]
     return [one for one in wanted if one.name not in there][: max(0, MOST - len(there))]
 
 
@@ -70,12 +90,12 @@ def make(connection: Connection, wanted: Sequence[FieldIndex]) -> None:
         connection.exec_driver_sql("ANALYZE sqlite_schema")
 
 
-def _index(connection: Connection, resource: Resource, field: str, number: bool) -> FieldIndex:
+def _index(connection: Connection, resource: Resource, field: str, kind: str) -> FieldIndex:
     named = hashlib.sha256(f"{resource.name} {field}".encode()).hexdigest()[:16]
-    written = key(connection, field, number=number).compile(
+    written = key(connection, field, kind).compile(
         dialect=connection.dialect, compile_kwargs={"literal_binds": True}
     )
-    first = "" if field == "id" else f"({written}), ".replace("objects.doc", "doc")
+    first = "" if field == "id" else f"({written}), ".replace("objects.", "")
     of_resource = dialect.same(resource.name)
     return FieldIndex(
         f"{_BEGINNING}{named}",

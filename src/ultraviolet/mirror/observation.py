@@ -74,3 +74,5 @@ class Applied(msgspec.Struct, frozen=True):
     """One for each observation: changed, same, older, or marked."""
     marked: int
     """How many objects were marked stale."""
+    refitted: frozenset[str] = frozenset()
+    """Resources of which values that do not fit their column came or went."""

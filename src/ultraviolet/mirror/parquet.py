@@ -4,11 +4,12 @@
 
 import io
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
+
+from ultraviolet.mirror.representation import parquet_value
 
 _KINDS = {
     "integer": pa.int64(),
@@ -29,9 +30,14 @@ class Parquet:
 
     def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
         """Give the bytes of these rows."""
-        lines = [{n: _plain(t, v) for (n, t), v in zip(self._columns, row, strict=True)} for row in rows]
-        if lines:
-            self._file.write_batch(pa.RecordBatch.from_pylist(lines, self._schema))
+        if rows:
+            cells = [
+                pa.array([parquet_value(kind, shown) for shown in shown_column], field.type)
+                for (_, kind), shown_column, field in zip(
+                    self._columns, zip(*rows, strict=True), self._schema, strict=True
+                )
+            ]
+            self._file.write_batch(pa.RecordBatch.from_arrays(cells, schema=self._schema))
         return self._sink.taken()
 
     def end(self) -> bytes:
@@ -62,11 +68,3 @@ class _Sink(io.RawIOBase):
         """Give what was written since the last time."""
         written, self._pieces = b"".join(self._pieces), []
         return written
-
-
-def _plain(kind: str, value: Any) -> Any:
-    if value is None:
-        return None
-    if kind == "time" and isinstance(value, str):
-        return datetime.fromisoformat(value)
-    return bool(value) if kind == "boolean" else value

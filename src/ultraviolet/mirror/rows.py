@@ -10,13 +10,14 @@ from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import SHOWN, Catalog
 from ultraviolet.ion.deliveries import LONGEST_ID
-from ultraviolet.mirror import bulk
+from ultraviolet.mirror import bulk, representation
 from ultraviolet.mirror.drift import Drift
 from ultraviolet.mirror.observation import Origin, Ref
 from ultraviolet.mirror.state import State
 from ultraviolet.mirror.tables import drift, link_kinds, links, objects, stale, versions
 
-_LOAD = """SELECT id, doc, version, completeness, deleted_at, source_time, observed_at, read_at FROM objects
+_LOAD = """SELECT id, doc, version, completeness, deleted_at, source_time, observed_at, read_at, invalid_values
+  FROM objects
   WHERE integration_id = :integration AND resource = :resource AND id IN :ids"""
 
 _LOAD_STALE = """SELECT id, since, marked_at, reason, marks, error FROM stale
@@ -28,7 +29,7 @@ _LOAD_DELETIONS = """SELECT object_id, max(coalesce(source_time, received_at)) F
 
 _SEEN = ("completeness", "source_time", "observed_at", "read_at")
 _KEY = ("integration_id", "resource", "id")
-_CONTENT = ("doc", "version", "deleted_at", "changed_at", "origin", *_SEEN, *_KEY)
+_CONTENT = ("doc", "invalid_values", "version", "deleted_at", "changed_at", "origin", *_SEEN, *_KEY)
 _VERSION = (*_KEY, "version", "change", "doc", "changed", "source_time", "observed_at", "origin")
 _LINK = ("integration_id", "kind", "target_id", "id")
 _DRIFT = (*_KEY, "cause", "fields", "healed_by", "source_time", "wrong_since", "seconds", "healed_at")
@@ -47,10 +48,10 @@ def load(connection: Connection, integration_id: int, refs: Iterable[Ref]) -> di
     states = {ref: State(*ref) for ref in refs}
     for resource, found in _by_resource(states.values()).items():
         given = {"integration": integration_id, "resource": resource, "ids": list(found)}
-        for id_, doc, version, completeness, deleted_at, source_time, observed_at, read_at in bulk.ask(
-            connection, _LOAD, given
-        ):
+        for row in bulk.ask(connection, _LOAD, given):
+            id_, doc, version, completeness, deleted_at, source_time, observed_at, read_at, invalid = row
             state = found[id_]
+            state.invalid = invalid
             state.doc, state.version, state.deleted_at = msgspec.json.decode(doc), version, deleted_at
             state.completeness, state.was_full = completeness, completeness == "full"
             state.source_time, state.observed_at, state.read_at = source_time, observed_at, read_at
@@ -69,13 +70,19 @@ def load_deletions(connection: Connection, integration_id: int, states: Iterable
             found[id_].deletion_told = told
 
 
-def write(connection: Connection, catalog: Catalog, integration_id: int, states: Sequence[State]) -> None:
-    """Write every object once: its content and version if it changed, else only that it was seen."""
+def write(
+    connection: Connection, catalog: Catalog, integration_id: int, states: Sequence[State]
+) -> frozenset[str]:
+    """Write every object once: its content and version if it changed, else only that it was seen.
+
+    Return the resources of which values that do not fit their column came or went.
+    """
     new: list[tuple[Any, ...]] = []
     old: list[tuple[Any, ...]] = []
     history: list[tuple[Any, ...]] = []
     seen: list[tuple[Any, ...]] = []
     changed: list[State] = []
+    refitted: set[str] = set()
     for state in states:
         if not state.touched and not state.change:
             continue
@@ -88,7 +95,11 @@ def write(connection: Connection, catalog: Catalog, integration_id: int, states:
         assert state.seen
         state.version += 1
         doc, origin = _json(state.doc), _origin(state.seen.origin)
-        content = (doc, state.version, state.deleted_at, state.observed_at, origin, *here)
+        invalid = invalid_values(catalog, state.resource, state.doc)
+        if invalid != state.invalid or (invalid and state.change != "update"):
+            refitted.add(state.resource)
+            state.invalid = invalid
+        content = (doc, invalid, state.version, state.deleted_at, state.observed_at, origin, *here)
         (new if state.version == 1 else old).append(content)
         names = (
             _sorted(tuple(state.doc)) if state.change == "create" else _names(tuple(state.changed_fields()))
@@ -101,6 +112,14 @@ def write(connection: Connection, catalog: Catalog, integration_id: int, states:
     bulk.add(connection, versions, _VERSION, history)
     bulk.change(connection, objects, (*_SEEN, *_KEY), seen)
     _write_links(connection, catalog, integration_id, changed)
+    return frozenset(refitted)
+
+
+def invalid_values(catalog: Catalog, resource: str, doc: Mapping[str, Any]) -> str | None:
+    """Return the values of a document that do not fit their column, as JSON; None where all fit."""
+    known = catalog.resources.get(resource)
+    found = representation.invalid_values(known.kinds, doc) if known else None
+    return _json(found) if found else None
 
 
 def write_stale(connection: Connection, integration_id: int, states: Sequence[State]) -> None:
@@ -188,21 +207,24 @@ def _named(
     field: str, documents: Iterable[tuple[str, Mapping[str, Any]]], *, listed: bool
 ) -> set[tuple[str, str]]:
     """Give whom a field of some documents names, each with the id of the document."""
-    named: set[tuple[str, str]] = set()
-    for id_, doc in documents:
-        value: Any = doc.get(field)
-        if listed:
-            rows = cast("list[Any]", value) if isinstance(value, list) else []
-            values = [cast("dict[str, Any]", row).get("id") for row in rows if isinstance(row, dict)]
-        else:
-            values = [value]
-        # Anything else is no id: an event's body may hold any JSON in the place of a key.
-        named |= {
-            (text, id_)
-            for each in values
-            if isinstance(each, str | int | float) and len(text := str(each)) <= LONGEST_ID
-        }
-    return named
+    found = [(doc.get(field), id_) for id_, doc in documents]
+    if listed:
+        rows = [(row, id_) for listed_rows, id_ in found for row in _objects_in(listed_rows)]
+        return {(said, id_) for row, id_ in rows if (said := _name(row.get("id")))}
+    return {(said, id_) for value, id_ in found if (said := _name(value))}
+
+
+def _objects_in(value: Any) -> list[dict[str, Any]]:
+    listed = cast("list[Any]", value) if isinstance(value, list) else []
+    return [cast("dict[str, Any]", row) for row in listed if isinstance(row, dict)]
+
+
+def _name(value: Any) -> str | None:
+    """Return a value of a document as what it names; None where it can name nothing."""
+    if type(value) not in (int, str):
+        return None
+    said = str(value)
+    return said if 0 < len(said) <= LONGEST_ID else None
 
 
 def _kinds(

@@ -20,6 +20,8 @@ class State:
     id: str
     doc: dict[str, Any] = field(default_factory=dict[str, Any])
     version: int = 0
+    invalid: str | None = None
+    """Its values that do not fit their column, as JSON, when the batch began; after writing, those of the new content."""
     completeness: Literal["full", "partial"] = "partial"
     deleted_at: str | None = None
     source_time: str | None = None

@@ -193,6 +193,11 @@ objects = Table(
     Column("resource", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("doc", JSON, nullable=False, comment="fields under ION's GraphQL names"),
+    Column(
+        "invalid_values",
+        JSON,
+        comment="values of doc that do not fit the type of their column, by field; null if all fit",
+    ),
     Column("version", Integer, nullable=False, comment="number of the current version, from 1"),
     Column(
         "completeness",
@@ -221,9 +226,18 @@ objects = Table(
         sqlite_where=text("deleted_at IS NOT NULL"),
         postgresql_where=text("deleted_at IS NOT NULL"),
     ),
+    Index(
+        "objects_invalid",
+        "integration_id",
+        "resource",
+        sqlite_where=text("invalid_values IS NOT NULL"),
+        postgresql_where=text("invalid_values IS NOT NULL"),
+    ),
     comment="the mirror: the current copy of every object",
     **hot(85),  # seen again without a change: the row is written beside itself, no index is touched
 )
+
+dialect.compare_times(objects)
 
 BY_CHANGE = objects.c.changed_at > literal_column("''")
 """Said of every object, and where it is said, `objects_by_change` may be used.
@@ -470,7 +484,7 @@ view_columns = Table(
     Column("view", Text, primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("name", Text, nullable=False),
-    Column("type", Text, nullable=False, comment="integer, real, boolean, text, time or json"),
+    Column("type", Text, nullable=False, comment="integer, real, boolean, time, text, id or json"),
     Column("field", Text, nullable=False, comment="ION's field; empty for what the mirror adds"),
     Column("comment", Text, nullable=False),
     comment="what the columns of the SQL views mean",
@@ -499,7 +513,7 @@ differences = Table(
     Column("verification_id", _Id, ForeignKey("verifications.id", ondelete="CASCADE"), primary_key=True),
     Column("resource", Text, primary_key=True),
     Column("id", Text, primary_key=True),
-    Column("kind", Text, nullable=False, comment="missing, extra or different"),
+    Column("kind", Text, nullable=False, comment="missing, extra, different, displayed or invalid"),
     Column("fields", JSON, nullable=False, comment="by name: what ION says and what the mirror says"),
     Column("state", Text, nullable=False, comment="suspected, confirmed or unsettled"),
     Column("fingerprint", Text, comment="of both contents as last read: a change shows that they move"),

@@ -2,30 +2,35 @@
 
 `ion_purchase_orders` has a row for each purchase order that is not deleted, a column for each field under ION's
 column name, and ids as text, as the mirror has them. What each column is stands in the table `view_columns`, and on
-PostgreSQL in the comments of the columns too.
+PostgreSQL in the comments of the columns too. A value that does not fit the type of its column (representation.py) is
+NULL there and stands in `mirror_invalid_values` as ION sent it.
 """
 
 import hashlib
+import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, tuple_, update
 
 from ultraviolet.ion.catalog import SHOWN, Catalog, Field, Resource
 from ultraviolet.ion.documents import is_read
 from ultraviolet.ion.naming import snake
-from ultraviolet.mirror import dialect
-from ultraviolet.mirror.tables import settings, view_columns
+from ultraviolet.mirror import dialect, representation
+from ultraviolet.mirror.tables import integrations, objects, settings, view_columns
 
 PREFIX = "ion_"
 _DIGEST = "views"
-_TYPES = {"Int": "integer", "Float": "real", "Decimal": "real", "Boolean": "boolean", "DateTime": "time"}
+_PIECE = 2_000
+"""Objects that are read at once."""
 _CASTS = {
     "integer": "CAST({} AS INTEGER)",
     "real": "CAST({} AS REAL)",
     "boolean": "{}",
     "text": "CAST({} AS TEXT)",
-    "time": "{}",
+    "id": "CAST({} AS TEXT)",
     "json": "NULLIF({}, 'null')",
 }
 _POSTGRESQL_CASTS = {
@@ -33,13 +38,137 @@ _POSTGRESQL_CASTS = {
     "real": "({})::double precision",
     "boolean": "({})::boolean",
     "text": "{}",
-    "time": "({})::timestamptz",
+    "id": "{}",
+    "time": "regexp_replace({}, '^(.{{10}}|.{{19}}([.][0-9]+)?)$', '\\1Z')::timestamptz",
     "json": "NULLIF(({})::text, 'null')::json",
 }
+_RESERVED = frozenset(
+    [
+        "add",
+        "all",
+        "alter",
+        "analyse",
+        "analyze",
+        "and",
+        "any",
+        "array",
+        "as",
+        "asc",
+        "asymmetric",
+        "authorization",
+        "autoincrement",
+        "between",
+        "binary",
+        "both",
+        "case",
+        "cast",
+        "check",
+        "collate",
+        "collation",
+        "column",
+        "commit",
+        "concurrently",
+        "constraint",
+        "create",
+        "cross",
+        "current_catalog",
+        "current_date",
+        "current_role",
+        "current_schema",
+        "current_time",
+        "current_timestamp",
+        "current_user",
+        "default",
+        "deferrable",
+        "delete",
+        "desc",
+        "distinct",
+        "do",
+        "drop",
+        "else",
+        "end",
+        "escape",
+        "except",
+        "exists",
+        "false",
+        "fetch",
+        "for",
+        "foreign",
+        "freeze",
+        "from",
+        "full",
+        "grant",
+        "group",
+        "having",
+        "ilike",
+        "in",
+        "index",
+        "initially",
+        "inner",
+        "insert",
+        "intersect",
+        "into",
+        "is",
+        "isnull",
+        "join",
+        "lateral",
+        "leading",
+        "left",
+        "like",
+        "limit",
+        "localtime",
+        "localtimestamp",
+        "natural",
+        "not",
+        "nothing",
+        "notnull",
+        "null",
+        "offset",
+        "on",
+        "only",
+        "or",
+        "order",
+        "outer",
+        "overlaps",
+        "placing",
+        "primary",
+        "raise",
+        "references",
+        "returning",
+        "right",
+        "select",
+        "session_user",
+        "set",
+        "similar",
+        "some",
+        "symmetric",
+        "system_user",
+        "table",
+        "tablesample",
+        "then",
+        "to",
+        "trailing",
+        "transaction",
+        "true",
+        "union",
+        "unique",
+        "update",
+        "user",
+        "using",
+        "values",
+        "variadic",
+        "verbose",
+        "when",
+        "where",
+        "window",
+        "with",
+    ]
+)
+"""Words that SQLite or PostgreSQL takes for a column only in quotes."""
 
 
 class ViewColumn(msgspec.Struct, frozen=True):
-    """A column of a view: its name, type (integer, real, boolean, text, time, json), field of ION and meaning."""
+    """A column of a view: its name, type (a kind of representation.py), field of ION and meaning."""
 
     name: str
     type: str
@@ -52,6 +181,12 @@ OWN = (
     ViewColumn("id", "text", "id", "ION's id"),
 )
 PROVENANCE = (
+    ViewColumn(
+        "mirror_invalid_values",
+        "json",
+        "",
+        "Values that do not fit the type of their column, which is NULL then, by ION's field; NULL if all fit",
+    ),
     ViewColumn("mirror_version", "integer", "", "Number of this content in the mirror's history, from 1"),
     ViewColumn("mirror_changed_at", "time", "", "When this content came into the mirror"),
     ViewColumn("mirror_observed_at", "time", "", "When ION was last seen to say this"),
@@ -73,35 +208,58 @@ def columns(catalog: Catalog, resource: Resource) -> tuple[ViewColumn, ...]:
         found.append(ViewColumn("attributes", "json", "attributes", comment))
     for name, relation in lists.items():
         what = catalog.resources[relation.resource].title if relation.resource in catalog.resources else name
-        found.append(ViewColumn(snake(name), "json", name, f"Its {what.lower()}"))
+        found.append(ViewColumn(column_name(snake(name)), "json", name, f"Its {what.lower()}"))
     return (*OWN, *found, *PROVENANCE)
+
+
+def column_name(field_column: str) -> str:
+    """Return the name of a field's column in SQL: ION's, with an underscore behind it where it is a reserved word."""
+    return f"{field_column}_" if field_column in _RESERVED else field_column
 
 
 def _column(resource: Resource, field: Field) -> ViewColumn:
     link = next((x for x in resource.links if x.key == field.name), None)
-    kind = "json" if field.list or field.type in {"SlateContent", "ScalarValue"} else "text"
-    if kind == "text" and not link:
-        kind = _TYPES.get(field.type, "text")
     about = f"{resource.type}.{field.name}"
-    return ViewColumn(
-        field.column, kind, field.name, f"{about}, id in {PREFIX + link.resource}" if link else about
-    )
+    comment = f"{about}, id in {PREFIX + link.resource}" if link else about
+    return ViewColumn(column_name(field.column), resource.kinds[field.name], field.name, comment)
 
 
 def definition(catalog: Catalog, resource: Resource, on_postgresql: bool) -> str:
-    """Write the CREATE VIEW of a resource."""
-    casts = _POSTGRESQL_CASTS if on_postgresql else _CASTS
+    """Write the CREATE VIEW of a resource; a value that does not fit its column is never converted, but NULL."""
     shown = ["i.name AS integration", "o.id AS id"]
     for column in columns(catalog, resource)[len(OWN) : -len(PROVENANCE)]:
-        read = "->" if column.type == "json" else "->>"
-        place = column.field if on_postgresql else f'$."{column.field}"'
-        shown.append(f"""{casts[column.type].format(f"o.doc {read} '{place}'")} AS "{column.name}\"""")
+        place = f"'{column.field}'" if on_postgresql else f"""'$."{column.field}"'"""
+        value = _value(
+            f"o.doc {'->' if column.type == 'json' else '->>'} {place}", column.type, on_postgresql
+        )
+        if column.type != "json":
+            fits = f"o.invalid_values IS NULL OR o.invalid_values -> {place} IS NULL"
+            value = f"CASE WHEN {fits} THEN {value} END"
+        shown.append(f"{value} AS {column.name}")
     for column in PROVENANCE:
-        value = casts[column.type].format(f"o.{column.name.removeprefix('mirror_')}")
+        stored = f"o.{column.name.removeprefix('mirror_')}"
+        value = stored if column.type == "json" else _value(stored, column.type, on_postgresql)
         shown.append(f"{value} AS {column.name}")
     return (
         f"CREATE VIEW {name_of(resource)} AS SELECT {', '.join(shown)} FROM integrations i"
         f" JOIN objects o ON o.integration_id = i.id AND o.resource = '{resource.name}' AND o.deleted_at IS NULL"
+    )
+
+
+def _value(read: str, kind: str, on_postgresql: bool) -> str:
+    """Write what a column shows of a value that fits."""
+    if on_postgresql:
+        return _POSTGRESQL_CASTS[kind].format(read)
+    return _utc(f"({read})") if kind == "time" else _CASTS[kind].format(read)
+
+
+def _utc(written: str) -> str:
+    """Write a time as RFC 3339 in UTC with microseconds, on SQLite; most are written so already."""
+    moment = f"substr({written}, 1, 19) || {dialect.zone(written)}"
+    return (
+        f"CASE WHEN length({written}) = 32 AND {written} GLOB '*T*+00:00' THEN {written}"
+        f" ELSE strftime('%Y-%m-%dT%H:%M:%S', {moment})"
+        f" || printf('.%06d+00:00', {dialect.fraction(written)}) END"
     )
 
 
@@ -117,10 +275,107 @@ def create(connection: Connection, catalog: Catalog) -> None:
     connection.execute(delete(view_columns))
     for resource in catalog.mirrored:
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name_of(resource)}{cascade}")
-        connection.exec_driver_sql(wanted[resource.name].replace("%", "%%"))
+        statement = wanted[resource.name]
+        # A driver takes % for a parameter only where there are parameters of that style.
+        connection.exec_driver_sql(
+            statement.replace("%", "%%") if dialect.is_postgresql(connection) else statement
+        )
         _describe(connection, catalog, resource)
+        _refit(connection, resource)
     connection.execute(delete(settings).where(settings.c.name == _DIGEST))
     connection.execute(insert(settings).values(name=_DIGEST, value=digest))
+
+
+def _refit(connection: Connection, resource: Resource) -> None:
+    """Find again which values of a resource do not fit their columns: their types may be other ones now."""
+    table = objects.c
+    after: tuple[int, str] = (0, "")
+    while True:
+        query = select(table.integration_id, table.id, table.doc, table.invalid_values).where(
+            table.resource == resource.name, tuple_(table.integration_id, table.id) > tuple_(*after)
+        )
+        rows = connection.execute(query.order_by(table.integration_id, table.id).limit(_PIECE)).all()
+        for row in rows:
+            invalid = representation.invalid_values(resource.kinds, row.doc) or None
+            if invalid != row.invalid_values:
+                here = (
+                    table.integration_id == row.integration_id,
+                    table.resource == resource.name,
+                    table.id == row.id,
+                )
+                connection.execute(update(objects).where(*here).values(invalid_values=invalid))
+        if len(rows) < _PIECE:
+            return
+        after = rows[-1].integration_id, rows[-1].id
+
+
+def disagreements(
+    connection: Connection, catalog: Catalog, resource: Resource, integration_id: int, ids: Sequence[str]
+) -> dict[str, dict[str, tuple[Any, Any]]]:
+    """Compare what the view of a resource shows of some objects with their documents.
+
+    Return what differs, by id and field: what the view should show, and what it shows.
+    """
+    if not ids:
+        return {}
+    table = objects.c
+    query = select(integrations.c.name, table.id, table.doc).where(
+        integrations.c.id == table.integration_id,
+        table.integration_id == integration_id,
+        table.resource == resource.name,
+        table.id.in_(ids),
+        table.deleted_at.is_(None),
+    )
+    stored = connection.execute(query).all()
+    if not stored:
+        return {}
+    view = text(f"SELECT * FROM {name_of(resource)} WHERE integration = :name AND id IN :ids")
+    given = {"name": stored[0].name, "ids": list(ids)}
+    shown_rows = connection.execute(view.bindparams(bindparam("ids", expanding=True)), given).mappings()
+    shown = {row["id"]: row for row in shown_rows}
+    fields = [column for column in columns(catalog, resource) if column.field]
+    found: dict[str, dict[str, tuple[Any, Any]]] = {}
+    for row in stored:
+        cells: Mapping[Any, Any] = shown.get(row.id) or {}
+        pairs = {
+            column.field: (
+                _expected(column, row.doc, row.id),
+                _as_expected(column.type, cells.get(column.name)),
+            )
+            for column in fields
+        }
+        invalid = representation.invalid_values(resource.kinds, row.doc) or None
+        pairs["invalid values"] = (invalid, _as_expected("json", cells.get("mirror_invalid_values")))
+        differing = {name: pair for name, pair in pairs.items() if not _same(*pair)}
+        if differing:
+            found[row.id] = differing
+    return found
+
+
+def _expected(column: ViewColumn, doc: Mapping[str, Any], id_: str) -> Any:
+    if column.field == "id":
+        return id_
+    value = doc.get(column.field)
+    return value if column.type == "json" else representation.cell(column.type, value)
+
+
+def _as_expected(kind: str, shown: Any) -> Any:
+    """Return what a driver gave of a view's column as a cell, of JSON its value."""
+    if shown is None:
+        return None
+    if kind == "json":
+        return msgspec.json.decode(shown)
+    return bool(shown) if kind == "boolean" else representation.from_driver(shown)
+
+
+_ROUNDING = 1e-15
+"""SQLite itself may miss the last binary digit of a number with more digits than this."""
+
+
+def _same(expected: Any, shown: Any) -> bool:
+    if isinstance(expected, float) and isinstance(shown, float):
+        return math.isclose(expected, shown, rel_tol=_ROUNDING, abs_tol=sys.float_info.min)
+    return type(expected) is type(shown) and expected == shown
 
 
 def _describe(connection: Connection, catalog: Catalog, resource: Resource) -> None:
@@ -137,4 +392,4 @@ def _describe(connection: Connection, catalog: Catalog, resource: Resource) -> N
 def _comments(view: str, rows: Sequence[Mapping[str, object]]) -> Iterator[str]:
     for row in rows:
         comment = str(row["comment"]).replace("'", "''").replace("%", "%%")
-        yield f"COMMENT ON COLUMN {view}.\"{row['name']}\" IS '{comment}'"
+        yield f"COMMENT ON COLUMN {view}.{row['name']} IS '{comment}'"

@@ -143,6 +143,12 @@ PROBLEMS = (
         "`ultraviolet integration resume`; start the hub without ULTRAVIOLET_HEAL.",
     ),
     Problem(
+        "values",
+        "ION has values that do not fit the type of their field",
+        "Somebody entered or imported them, or ION changed the type of a field.",
+        "Correct them in ION: until then filters, SQL views and exports take them for null.",
+    ),
+    Problem(
         "freshness",
         "The mirror is not known to be right, for another reason",
         "The finding says which.",

@@ -28,6 +28,7 @@ _CAUSES = {
     "paused": "paused",
     "healing_off": "paused",
     "store": "database",
+    "invalid_value": "values",
 }
 """Which problem a cause of doubt is; any other is told as it is."""
 _TOLD = ("credentials", "unreachable", "receiver", "forged")

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub import audit
+from ultraviolet.hub.names import check_characters
 from ultraviolet.hub.secrets import Secrets
 from ultraviolet.hub.targets import RefusedTargetError, Targets
 from ultraviolet.mirror.tables import alert_destinations
@@ -67,6 +68,7 @@ def add(
     name, address = name.strip(), address.strip()
     if not name:
         raise InvalidError("A destination needs a name that says who reads it")
+    check_characters(name)
     shown = _checked(targets, kind, address)
     known = select(alert_destinations.c.id).where(alert_destinations.c.name == name)
     if connection.execute(known).scalar() is not None:

@@ -21,33 +21,62 @@ AsFormat = Annotated[
     Format, QueryParameter(name="format", required=False, description="csv, jsonl (JSON lines) or parquet.")
 ]
 
+ForSpreadsheets = Annotated[
+    bool,
+    QueryParameter(
+        required=False,
+        description="CSV that spreadsheets open safely: a byte order mark, and an apostrophe before formulas.",
+    ),
+]
+
 
 @get("/exports/{resource:str}", guards=[at_least("viewer")], tags=["objects"], media_type="text/csv")
 async def export_resource(
-    hub: GivenHub, resource: FromPath[str], integration: IntegrationName = None, as_format: AsFormat = "csv"
+    hub: GivenHub,
+    resource: FromPath[str],
+    integration: IntegrationName = None,
+    as_format: AsFormat = "csv",
+    for_spreadsheets: ForSpreadsheets = False,
 ) -> Stream:
     """Download all objects of a resource that are not deleted, with the columns of its SQL view."""
     known = objects.resource_of(hub.catalog, resource)
 
-    def named(connection: Connection) -> str:
-        return integrations.get(connection, one(connection, integration)).name
+    def named(connection: Connection) -> tuple[int, str]:
+        found = integrations.get(connection, one(connection, integration))
+        return found.id, found.name
 
-    name = await hub.store.read(named)
-    made = export.writer(as_format, export.column_types(hub.catalog, known))
+    place = await hub.store.read(named)
+    columns = export.column_types(hub.catalog, known)
+    made = export.writer(as_format, columns, for_spreadsheets=for_spreadsheets)
+    pieces = _pieces(hub, known, place, made)
+    first = await anext(pieces)  # what fails here is still answered with an error
     return Stream(
-        _pieces(hub, known, name, made),
+        _all(first, pieces),
         media_type=MEDIA_TYPES[as_format],
         headers={"content-disposition": f'attachment; filename="{known.name}.{as_format}"'},
     )
 
 
-async def _pieces(hub: Hub, resource: Resource, name: str, made: export.Writer) -> AsyncIterator[bytes]:
+async def _all(first: bytes, further: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in further:
+        yield piece
+
+
+async def _pieces(
+    hub: Hub, resource: Resource, place: tuple[int, str], made: export.Writer
+) -> AsyncIterator[bytes]:
     after = ""
     while True:
-        rows = await hub.store.read(lambda c, last=after: export.piece(c, resource, name, last))
+
+        def read(connection: Connection, last: str = after) -> tuple[export.Rows, bytes]:
+            found = export.piece(connection, hub.catalog, resource, place, last)
+            return found, made.write(found.rows)
+
+        rows, written = await hub.store.read(read)
         if not rows.rows:
             break
-        yield made.write(rows.rows)
+        yield written
         after = rows.rows[-1][rows.columns.index("id")]
     yield made.end()
 

@@ -1,12 +1,13 @@
 """API: comparisons of the mirror with ION, how far they are, and every difference they found."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from litestar import Response, get, post
 from litestar.params import FromPath, QueryParameter
 from sqlalchemy import Connection
 
 from ultraviolet.hub import integrations
+from ultraviolet.hub.verifications import Kind
 from ultraviolet.web.api.paging import Cursor, Limit, Page, decode, number, part
 from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 from ultraviolet.web.reading import objects, verifications
@@ -70,7 +71,7 @@ async def list_differences(
     hub: GivenHub,
     verification_id: FromPath[int],
     resource: Annotated[str | None, QueryParameter(required=False)] = None,
-    kind: Annotated[Literal["missing", "extra", "different"] | None, QueryParameter(required=False)] = None,
+    kind: Annotated[Kind | None, QueryParameter(required=False)] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[DifferenceShown]:

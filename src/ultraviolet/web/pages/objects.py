@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from ultraviolet import times
 from ultraviolet.hub import integrations, saved_views
 from ultraviolet.ion.catalog import Resource
-from ultraviolet.mirror import field_indexes
+from ultraviolet.mirror import field_indexes, representation
 from ultraviolet.web.api.filters import one
 from ultraviolet.web.api.paging import decode, encode
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
@@ -141,6 +141,7 @@ async def show_object(
     shown, then = found["object"], found["then"]
     hub.attend(found["integration"].id, resource.name, object_id)
     as_of = at or (then.observed_at if then else None)
+    fields = then.fields if then else shown.fields
     title = f"{_singular(resource)} {object_id}" + (f": {shown.title}" if shown.title else "")
     return render.page(
         request,
@@ -155,7 +156,8 @@ async def show_object(
         life=life(found["moments"], then.version if then else shown.version, as_of, times.present()),
         by_key={link.key: shown.links[link.field] for link in resource.links if link.field in shown.links},
         columns=tables.columns(resource),
-        groups=groups(resource, then.fields if then else shown.fields),
+        groups=groups(resource, fields),
+        invalid_fields=representation.invalid_values(resource.kinds, fields),
         runner=runner(found["integration"].api_url, _reading(resource), {"id": object_id}),
     )
 

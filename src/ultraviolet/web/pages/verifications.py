@@ -18,7 +18,7 @@ from ultraviolet.web.reading.verifications import Verification
 
 _SHOWN = 50
 _OF_EACH = 20
-_KINDS = ("missing", "extra", "different")
+_KINDS = ("missing", "extra", "different", "displayed")
 
 
 @get("/verifications", guards=[at_least("viewer")], include_in_schema=False)

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Float, Text, and_, func, not_, or_, select, true
-from sqlalchemy import cast as as_type
+from sqlalchemy import ColumnElement, Connection, and_, not_, or_, select, true
 from sqlalchemy.sql.selectable import FromClause
 
 from ultraviolet.errors import InvalidError
@@ -17,7 +16,7 @@ from ultraviolet.ion.catalog import Catalog, Link, Relation, Resource
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import link_kinds, links, objects
 from ultraviolet.near_misses import did_you_mean
-from ultraviolet.web.reading.tables import Column, columns, short_time, shortened_time
+from ultraviolet.web.reading.tables import Column, bound, columns, operand
 
 Filter = Mapping[str, Any]
 OPERATORS = ("eq", "neq", "in", "gt", "gte", "lt", "lte", "like", "notlike", "ilike", "notilike", "isnull")
@@ -88,29 +87,28 @@ class Filters:
     def _field(self, column: Column, wanted: Any, of: FromClause) -> ColumnElement[bool]:
         if not isinstance(wanted, dict):
             raise _wrong(f'{column.name} takes operators, such as {{"eq": …}}.')
-        text = dialect.field_of(self._connection, of.c.doc, column.name)
         operators = cast("dict[str, Any]", wanted)
-        return and_(true(), *(self._operator(column, text, *one) for one in operators.items()))
+        return and_(true(), *(self._operator(column, of, *one) for one in operators.items()))
 
-    def _operator(
-        self, column: Column, text: ColumnElement[Any], operator: str, operand: Any
-    ) -> ColumnElement[bool]:
+    def _operator(self, column: Column, of: FromClause, operator: str, given: Any) -> ColumnElement[bool]:
         if operator not in OPERATORS:
             raise _wrong(f"{column.name}: {operator} is no operator; there are {', '.join(OPERATORS)}.")
-        if operator == "isnull" and not isinstance(operand, bool):
-            raise _wrong(f"{column.name}: isnull takes true or false, {operand!r} is neither.")
-        if operator == "isnull" or operand is None:
-            absent = operand if operator == "isnull" else operator == "eq"
+        if operator == "isnull" and not isinstance(given, bool):
+            raise _wrong(f"{column.name}: isnull takes true or false, {given!r} is neither.")
+        if operator == "isnull" or given is None:
+            text = dialect.text_of(self._connection, of, column.name, column.type)
+            absent = given if operator == "isnull" else operator == "eq"
             return text.is_(None) if absent else text.is_not(None)
         if column.kind == "other":
             raise _wrong(f"{column.name} is a list or a document; it can only be asked for isnull.")
         if operator.endswith("like"):
-            return self._like(as_type(text, Text), operator, _pattern(column, operand))
-        have = _typed(column, text)
+            text = dialect.text_of(self._connection, of, column.name, column.type)
+            return self._like(text, operator, _pattern(column, given))
+        have = dialect.value_of(self._connection, of, column.name, column.type)
         if operator == "in":
-            values = cast("list[Any]", operand if isinstance(operand, list) else [operand])
-            return have.in_([_operand(column, value) for value in values])
-        return _COMPARES[operator](have, _operand(column, operand))
+            values = cast("list[Any]", given if isinstance(given, list) else [given])
+            return have.in_([bound(_operand(column, value)) for value in values])
+        return _COMPARES[operator](have, bound(_operand(column, given)))
 
     def _like(self, text: ColumnElement[Any], operator: str, pattern: str) -> ColumnElement[bool]:
         if operator.endswith("ilike"):
@@ -121,7 +119,7 @@ class Filters:
 
     def _through_link(self, link: Link, wanted: Any, of: FromClause, depth: int) -> ColumnElement[bool]:
         target, other = self._catalog.resources[link.resource], objects.alias()
-        key = as_type(dialect.field_of(self._connection, of.c.doc, link.key), Text)
+        key = dialect.text_of(self._connection, of, link.key, "id")
         return (
             select(other.c.id)
             .where(
@@ -163,30 +161,12 @@ def _current(other: FromClause, of: FromClause, target: Resource) -> tuple[Colum
     )
 
 
-def _typed(column: Column, text: ColumnElement[Any]) -> ColumnElement[Any]:
-    if column.kind in ("number", "link"):
-        return as_type(text, Float)
-    if column.kind == "flag":  # SQLite gives a number, PostgreSQL a word
-        return func.replace(func.replace(as_type(text, Text), "true", "1"), "false", "0")
-    if column.kind == "time":
-        return short_time(text)
-    return text
-
-
 def _operand(column: Column, given: Any) -> Any:
     try:
-        match column.kind:
-            case "number" | "link":
-                return float(given)
-            case "flag":
-                return {"true": "1", "false": "0"}[str(given).lower()]
-            case "time":
-                return shortened_time(str(given))
-            case _:
-                return str(given)
-    except (KeyError, TypeError, ValueError) as error:
-        kinds = {"number": "a number", "link": "an id", "flag": "true or false"}
-        raise _wrong(f"{column.name} is {kinds.get(column.kind, 'a time')}, {given!r} is none.") from error
+        return operand(column.type, given)
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
+        kinds = {"integer": "a number", "real": "a number", "id": "an id", "boolean": "true or false"}
+        raise _wrong(f"{column.name} is {kinds.get(column.type, 'a time')}, {given!r} is not.") from error
 
 
 def _pattern(column: Column, given: Any) -> str:

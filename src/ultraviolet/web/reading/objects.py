@@ -73,6 +73,8 @@ class ObjectShown(msgspec.Struct, frozen=True):
     changed_at: str
     source_time: str | None
     origin: dict[str, Any]
+    invalid_fields: list[str]
+    """Fields whose value does not fit the type of their column: filters, views and exports take them for null."""
     confirmed_at: str | None
     """When the last whole read that showed this content began."""
 
@@ -358,7 +360,7 @@ def _targets(
         (link.resource, str(row["doc"][link.key]))
         for row in rows
         for link in resource.links
-        if row["doc"].get(link.key) is not None
+        if row["doc"].get(link.key) is not None and link.key not in (row["invalid_values"] or {})
     }
     found: dict[tuple[str, str], str | None] = {}
     for name in sorted(
@@ -384,9 +386,10 @@ def _object(
     row: RowMapping, resource: Resource, targets: Mapping[tuple[str, str], str | None]
 ) -> ObjectShown:
     doc: dict[str, Any] = row["doc"]
+    invalid: dict[str, Any] = row["invalid_values"] or {}
     resolved: dict[str, LinkShown] = {}
     for link in resource.links:
-        if doc.get(link.key) is not None:
+        if doc.get(link.key) is not None and link.key not in invalid:
             place = (link.resource, str(doc[link.key]))
             resolved[link.field] = LinkShown(*place, targets.get(place), found=place in targets)
     given = {
@@ -408,6 +411,7 @@ def _object(
         fields=doc,
         links=resolved,
         origin=row["origin"],
+        invalid_fields=sorted(invalid),
         confirmed_at=row["read_at"],
     )
 

@@ -1,12 +1,15 @@
 """A resource as a table: typed columns, filters and an order, a page at a time by key and never by offset."""
 
 import json
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, func, literal, select, tuple_
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Field, Link, Resource
@@ -20,7 +23,6 @@ from ultraviolet.web.reading.objects import ObjectShown, Wanted, listing, shown
 Kind = Literal["text", "number", "flag", "time", "choice", "link", "other"]
 Operator = Literal["is", "not", "has", "from", "to", "empty"]
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
-_UTC, _ZEROS = "+00:00", "0."
 _NUMBERS = {"Int", "Float", "Decimal"}
 _FIRST = (
     "title",
@@ -45,6 +47,8 @@ class Column(msgspec.Struct, frozen=True):
 
     name: str
     kind: Kind
+    type: str
+    """The kind of its values, as views have it: integer, real, boolean, time, text, id or json."""
     link: Link | None = None
 
 
@@ -82,7 +86,10 @@ def columns(resource: Resource) -> dict[str, Column]:
     """Give all columns of a resource, in the order people look for them."""
     keys = {link.key: link for link in resource.links}
     fields = sorted(resource.fields, key=lambda field: _rank(field, keys))
-    return {field.name: Column(field.name, _kind(field, keys), keys.get(field.name)) for field in fields}
+    return {
+        field.name: Column(field.name, _kind(field, keys), resource.kinds[field.name], keys.get(field.name))
+        for field in fields
+    }
 
 
 def chosen(resource: Resource, names: Sequence[str], by: Order) -> list[Column]:
@@ -165,12 +172,12 @@ def part(
     return Part(found[:limit], json.dumps([value, id_]))
 
 
-def indexable(resource: Resource, conditions: Sequence[Condition], by: Order) -> list[tuple[str, bool]]:
-    """Tell which fields an index would help with: those sorted by or compared, and whether they are numbers."""
+def indexable(resource: Resource, conditions: Sequence[Condition], by: Order) -> list[tuple[str, str]]:
+    """Tell which fields an index would help with: those sorted by or compared, and the kind of each."""
     known = columns(resource)
     compared = [c.field for c in conditions if c.operator in ("is", "from", "to") and c.field != "id"]
     fields = [by.by, *compared] if by.by in known else compared
-    return [(name, _numeric(known[name])) for name in dict.fromkeys(fields) if known[name].kind != "flag"]
+    return [(name, known[name].type) for name in dict.fromkeys(fields) if known[name].kind != "flag"]
 
 
 def _among_first(
@@ -214,14 +221,18 @@ def _of(wanted: Wanted) -> tuple[ColumnElement[bool], ...]:
     )
 
 
+_SORTED_BY = {"real": float, **dict.fromkeys(("integer", "id", "time", "boolean"), int)}
+"""What values of a kind are sorted by; all others are sorted as text."""
+
+
 def _place(known: dict[str, Column], by: Order, after: str) -> tuple[Any, str]:
     """Read where a part ended: what its last object is sorted by, and its id."""
     kinds: dict[str, Any] = {"changed": str, "id": int}
-    kind = kinds.get(by.by) or (float if _numeric(known[by.by]) else str)
-    kind_of_place: Any = tuple.__class_getitem__((kind, str))
+    kind: Any = kinds.get(by.by) or _SORTED_BY.get(known[by.by].type, str)
     try:
-        return msgspec.json.decode(after, type=kind_of_place)
-    except msgspec.DecodeError as error:
+        value, id_ = msgspec.json.decode(after, type=tuple[Any, str])
+        return msgspec.convert(value, kind), id_
+    except msgspec.MsgspecError as error:
         raise InvalidError(
             "This cursor belongs to another list; begin anew without one.", field="cursor"
         ) from error
@@ -230,8 +241,8 @@ def _place(known: dict[str, Column], by: Order, after: str) -> tuple[Any, str]:
 def _behind(key: ColumnElement[Any], by: Order, last: tuple[Any, str]) -> ColumnElement[bool]:
     value, id_ = last
     here = tuple_(key, func.length(objects.c.id), objects.c.id)
-    there = tuple_(literal(value), len(id_), id_)
-    index = key <= value if by.down else key >= value
+    there = tuple_(bound(value), len(id_), id_)
+    index = key <= bound(value) if by.down else key >= bound(value)
     return and_(here < there if by.down else here > there, index)
 
 
@@ -241,33 +252,25 @@ def _key(connection: Connection, known: dict[str, Column], by: Order) -> ColumnE
         return objects.c.changed_at
     if by.by == "id":
         return func.length(objects.c.id)
-    return field_indexes.key(connection, by.by, number=_numeric(known[by.by]))
-
-
-def _numeric(column: Column) -> bool:
-    return column.kind in ("number", "link")
+    return field_indexes.key(connection, by.by, known[by.by].type)
 
 
 def _holds(connection: Connection, column: Column, wanted: Condition) -> ColumnElement[bool]:
-    text = dialect.written_field(connection, column.name)
-    compares = wanted.operator in ("is", "not", "from", "to")
-    number, time = _numeric(column) and compares, column.kind == "time" and compares
-    value: Any = _number(wanted) if number else wanted.value.lower()
+    text = dialect.text_of(connection, objects, column.name, column.type)
+    value = _operand(column, wanted) if wanted.operator in ("is", "not", "from", "to") else None
 
     def compared(how: Callable[[Any, Any], ColumnElement[bool]]) -> ColumnElement[bool]:
-        key = field_indexes.key(connection, column.name, number=number)
-        if time:
-            return _at_time(key, how, text, _time(wanted))
-        if number or len(value) < field_indexes.LETTERS:
-            return how(key, value)
+        key = field_indexes.key(connection, column.name, column.type)
+        if not isinstance(value, str) or len(value) < field_indexes.LETTERS:
+            return how(key, bound(value))
         whole = func.coalesce(func.lower(text), "")
         return and_(how(key, value[: field_indexes.LETTERS]), how(whole, value))
 
     match wanted.operator:
         case "is":
-            return _same(text, compared(operator.eq), column, value)
+            return compared(operator.eq)
         case "not":
-            return ~func.coalesce(_same(text, compared(operator.eq), column, value), False)
+            return ~func.coalesce(compared(operator.eq), False)
         case "has":
             return text.icontains(wanted.value, autoescape=True)
         case "from":
@@ -278,50 +281,56 @@ def _holds(connection: Connection, column: Column, wanted: Condition) -> ColumnE
             return func.coalesce(text, "") == ""
 
 
-def _same(
-    text: ColumnElement[Any], compared: ColumnElement[bool], column: Column, value: Any
-) -> ColumnElement[bool]:
-    if column.kind == "flag":
-        true = {"true": True, "yes": True, "1": True}.get(value, False)
-        return func.lower(text).in_(("1", "true") if true else ("0", "false"))
-    return compared
+def bound(value: Any) -> ColumnElement[Any]:
+    """Return a value as a parameter; whole numbers may be long."""
+    return literal(value, BigInteger()) if isinstance(value, int) else literal(value)
 
 
-def _at_time(
-    key: ColumnElement[Any],
-    how: Callable[[Any, Any], ColumnElement[bool]],
-    text: ColumnElement[Any],
-    value: str,
-) -> ColumnElement[bool]:
-    """Compare a time, and by the index what its text begins with: what ION leaves out of it stands at its end."""
-    begins = value.lower()
-    near = {operator.ge: key >= begins, operator.le: key <= f"{begins}~"}
-    within = near[how] if how in near else key.between(begins, f"{begins}~")
-    return and_(within, how(short_time(text), value))
+def operand(kind: str, given: Any) -> Any:
+    """Return what a field of a kind is compared with; raises ValueError where it is of another kind."""
+    match kind:
+        case "integer" | "id" | "real":
+            return _number(given, whole=kind != "real")
+        case "boolean":
+            return _FLAGS[str(given).lower()]
+        case "time":
+            return microseconds(str(given))
+        case _:
+            return str(given)
 
 
-def short_time(text: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Give a time in UTC without what ION may leave out: fractions of a second that are 0, and the zone."""
-    return func.rtrim(func.replace(text, _UTC, ""), _ZEROS)
+_FLAGS = {"true": 1, "yes": 1, "1": 1, "false": 0, "no": 0, "0": 0}
+_LARGEST = 2**63 - 1
+_1970 = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def shortened_time(written: str) -> str:
-    """Write a time as `short_time` gives it; raises ValueError where it is none."""
-    return canonical(written).removesuffix(_UTC).rstrip(_ZEROS)
+def _number(given: Any, *, whole: bool) -> float:
+    """Return a number as its column has it; one that no column can hold is a float beyond all of them."""
+    if isinstance(given, bool):
+        raise ValueError(given)  # noqa: TRY004  handled like any other value of another kind
+    with suppress(ValueError):
+        exact = int(given) if not isinstance(given, float) or given.is_integer() else None
+        if whole and exact is not None and abs(exact) <= _LARGEST:
+            return exact
+    number = float(given)
+    if math.isnan(number):
+        raise ValueError(given)
+    return number
 
 
-def _time(wanted: Condition) -> str:
+def microseconds(written: str) -> int:
+    """Return a time as microseconds since 1970; raises ValueError where it is no time."""
+    return (datetime.fromisoformat(canonical(written)) - _1970) // timedelta(microseconds=1)
+
+
+def _operand(column: Column, wanted: Condition) -> Any:
     try:
-        return shortened_time(wanted.value)
-    except ValueError as error:
-        raise InvalidError(f"{wanted.field} is a time, {wanted.value!r} is none.") from error
-
-
-def _number(wanted: Condition) -> float:
-    try:
-        return float(wanted.value)
-    except ValueError as error:
-        raise InvalidError(f"{wanted.field} is a number, {wanted.value!r} is none.") from error
+        value = operand(column.type, wanted.value)
+    except (KeyError, OverflowError, ValueError) as error:
+        kinds = {"time": "a time", "boolean": "true or false"}
+        kind = kinds.get(column.type, "a number")
+        raise InvalidError(f"{wanted.field} is {kind}, {wanted.value!r} is not.") from error
+    return value.lower() if isinstance(value, str) else value
 
 
 def _kind(field: Field, keys: dict[str, Link]) -> Kind:

@@ -10,7 +10,8 @@ from ultraviolet.mirror.tables import differences, verification_steps, verificat
 from ultraviolet.web.reading.rows import columns
 
 _SAMPLES = 20
-_KINDS = ("missing", "extra", "different")
+_KINDS = ("missing", "extra", "different", "displayed", "invalid")
+_NOT_UNEQUAL = ("extra", "displayed", "invalid")
 
 
 class DifferenceShown(msgspec.Struct, frozen=True):
@@ -45,6 +46,10 @@ class Verification(msgspec.Struct, frozen=True):
     missing: int
     extra: int
     different: int
+    displayed: int
+    """Equal objects that their SQL view shows otherwise than their document."""
+    invalid: int
+    """Equal objects with values that do not fit the type of their column, shown as null."""
     suspected: int
     """Being read again, because they differed when first compared."""
     unsettled: int
@@ -129,7 +134,7 @@ def _shown(connection: Connection, row: RowMapping, samples: int = _SAMPLES) -> 
         (state, kind): count
         for state, kind, count in connection.execute(counted.group_by(kept.state, kept.kind))
     }
-    unequal = sum(count for (_, kind), count in counts.items() if kind != "extra")
+    unequal = sum(count for (_, kind), count in counts.items() if kind not in _NOT_UNEQUAL)
     given = {name: row[name] for name in Verification.__struct_fields__ if name in row}
     given |= {kind: counts.get(("confirmed", kind), 0) for kind in _KINDS}
     given |= {
