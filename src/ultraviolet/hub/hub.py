@@ -171,6 +171,7 @@ class Hub:
         for task in self._restarts:  # what one begins would outlive the hub
             task.cancel()
         await asyncio.gather(*self._restarts, return_exceptions=True)
+        await self.field_indexes.settled()
         await self._alarm.stop()
         await self._indexer.stop()
         await self._leaving.stop()
@@ -280,8 +281,7 @@ class Hub:
             integrations.remove(connection, actor, which(connection))
 
         await self.store.write(work)
-        self.integrations_changed()
-        await self.reload()
+        await self.integrations_changed()
         await self.ingest.refresh()
         await self._leaving.begin()
 
@@ -411,11 +411,11 @@ class Hub:
         watchdog = Watchdog(self, self.ingest, site, functools.partial(self._wake, site.id))
         return duty(watchdog, self.settings.watch_seconds)
 
-    def integrations_changed(self) -> None:
-        """Say that integrations changed, without waiting for the controllers to follow."""
-        self._look.set()
+    async def integrations_changed(self) -> None:
+        """Have every process follow a change of integrations; return when this one does."""
         if self._messenger:
             self._messenger.say(_LOOK, 0)
+        await self.reload()
 
     async def _keep_up(self) -> None:
         """Look each second whether there is something to do, and now and then whom for."""

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, text
 
+from ultraviolet.errors import InvalidError
 from ultraviolet.hub import fetch, findings, gaps, setup, webhook_urls
 from ultraviolet.hub.findings import Found
 from ultraviolet.hub.ingest import Ingest
@@ -105,6 +106,8 @@ class Watchdog:
     async def _receiver(self, client: IonClient) -> Receiver | None:
         """Compare receiver and subscriptions with what is wanted, and set up again what is not as it was."""
         url = await self._site.store.read(lambda c: webhook_urls.current(c, self._site.id))
+        if url and url.receiver_id is None:
+            url = await self._adopt()
         if url is None or url.receiver_id is None:
             await self._keep(("receiver",), [_not_set_up()])
             return None
@@ -131,6 +134,16 @@ class Watchdog:
         await self._keep(("receiver",), found)
         await self._fetch_what_was_missed("deliveries were interrupted")
         return await webhooks.read_receiver(client, done.webhook_url.receiver_id or "")
+
+    async def _adopt(self) -> WebhookUrl | None:
+        """Take over a receiver that somebody made by hand in ION and that posts here."""
+        try:
+            url = await setup.adopt(self._hub, ACTOR, self._site.id)
+        except (IonRefusedError, InvalidError):
+            return None
+        if url:
+            await self._ingest.refresh()
+        return url
 
     async def _wrong(self, url: WebhookUrl, receiver: Receiver | None) -> list[tuple[str, str]]:
         """Give what is not as wanted, as subjects and sentences."""

@@ -147,6 +147,14 @@ events = Table(
     ),
     Column("detail", Text, comment="the outcome in words"),
     Column("applied_at", Text),
+    Column(
+        "conflicting",
+        Boolean,
+        nullable=False,
+        default=False,
+        server_default=false(),
+        comment="ION sent the same event before with another body; its values are not used",
+    ),
     Index("events_by_object", "integration_id", "resource", "object_id", "seq"),
     Index("events_by_number", "integration_id", "event_id"),
     Index(
@@ -181,6 +189,7 @@ event_keys = Table(
     Column("integration_id", _Id, primary_key=True, comment="no foreign key: events have it, and this costs"),
     Column("dedupe_key", LargeBinary, primary_key=True, comment="what makes an event the same"),
     Column("deliveries", Integer, nullable=False, comment="how often this event was delivered"),
+    Column("body_digest", LargeBinary, nullable=False, comment="SHA-256 of the body"),
     comment="what makes an event recorded once: PostgreSQL can hold that only in a table without months",
     sqlite_with_rowid=False,
     postgresql_with={"fillfactor": 90},  # so that counting a delivery again finds room beside the row

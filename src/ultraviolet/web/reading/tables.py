@@ -173,6 +173,26 @@ def indexable(resource: Resource, conditions: Sequence[Condition], by: Order) ->
     return [(name, _numeric(known[name])) for name in dict.fromkeys(fields) if known[name].kind != "flag"]
 
 
+def missing_indexes(
+    connection: Connection, integration_id: int, resource: Resource, fields: Sequence[tuple[str, bool]]
+) -> list[str]:
+    """Name the fields of which an index would help and does not exist."""
+    return [
+        field
+        for field, number in fields
+        if field_indexes.missing(connection, integration_id, resource, [(field, number)])
+    ]
+
+
+def fields_to_index(resource: Resource, names: Sequence[str]) -> list[tuple[str, bool]]:
+    """Check the names of fields to index; return each with whether it is a number."""
+    known = columns(resource)
+    for name in names:
+        if name not in known or known[name].kind == "flag":
+            raise InvalidError(f"{resource.title} cannot be indexed by {name!r}.", field="fields")
+    return [(name, _numeric(known[name])) for name in dict.fromkeys(names)]
+
+
 def _among_first(
     connection: Connection, wanted: Wanted, by: Order, last: tuple[Any, str] | None
 ) -> list[ColumnElement[bool]]:
