@@ -108,7 +108,7 @@ def test_an_event_that_comes_again_with_another_body_is_kept_and_its_object_read
 
     async def replay() -> Replayed:
         done = await door.hub.replay("somebody", Range(door.integration_id, resource="suppliers"))
-        await door.hub._http().close()
+        await door.hub._http().close()  # pyright: ignore[reportPrivateUsage]
         return done
 
     again = run(replay())

@@ -13,7 +13,7 @@ from ultraviolet.hub.fetch import request
 from ultraviolet.hub.integrations import NewIntegration
 from ultraviolet.mirror import field_indexes
 from ultraviolet.mirror.tables import metadata
-from ultraviolet.web.app import _application
+from ultraviolet.web.app import _application  # pyright: ignore[reportPrivateUsage]
 
 NOTED = {"last_used_at"}
 """When a key or a session was last used, once a minute at most: documented."""

@@ -17,7 +17,7 @@ from ultraviolet.hub.reader import ALIAS, Page
 from ultraviolet.hub.site import Site
 from ultraviolet.hub.watermarks import OVERLAP, Watermark, behind, prove, raise_watermark, since
 from ultraviolet.ion.catalog import Resource
-from ultraviolet.ion.problems import IonRefusedError
+from ultraviolet.ion.problems import IonInterceptedError, IonRefusedError
 from ultraviolet.mirror.observation import Observation, Origin
 from ultraviolet.mirror.tables import fetch_steps, fetches
 from ultraviolet.times import now
@@ -83,7 +83,12 @@ class Step:
             return
         try:
             await self._read(left)
+        except IonInterceptedError:
+            raise  # it says nothing of this resource
         except (IonRefusedError, IncompleteError) as error:
+            if not self._site.reader.reads(self._resource):  # ION's schema changed meanwhile
+                await self._end("skipped", "This ION does not offer it")
+                return
             log.warning("fetch.step_failed", resource=self._resource.name, error=str(error))
             never_readable = left.mark.proven_at is None and "permission" in str(error).lower()
             await self._end("skipped" if never_readable else "failed", str(error))

@@ -13,10 +13,12 @@ import msgspec
 from cronsim import CronSim
 from sqlalchemy import Connection, func, select
 
+from ultraviolet.commands import command
 from ultraviolet.hub import findings, heartbeat
 from ultraviolet.hub.findings import Finding
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.problems import NEXT_STEPS, known_step
 from ultraviolet.mirror import arrivals
 from ultraviolet.mirror.tables import arrivals as counted
 from ultraviolet.mirror.tables import drift, events, stale, versions, watermarks
@@ -89,6 +91,8 @@ class Now(msgspec.Struct, frozen=True):
     """Why the hub's database could not be written."""
     spooled: int = 0
     """Deliveries that wait in the spool of this process."""
+    limited: bool = False
+    """ION has answered 429 within the last minutes."""
 
 
 NOT_CHOSEN = "Not chosen for this integration: what was mirrored is kept and not followed"
@@ -189,10 +193,12 @@ def _judge(
     title = name.replace("_", " ")
     if waiting and waiting.failing:
         says = f"{waiting.failing} {title} cannot be read: {waiting.error}"
-        return "stale", Cause("unreadable", says, f"ultraviolet object list {name} --state stale")
+        step = known_step(waiting.error or "") or command("object list", name, state="stale")
+        return "stale", Cause("unreadable", says, step)
     if waiting and now.heals and _seconds(waiting.since, now.moment) > CATCHING_UP:
         says = f"{waiting.count} {title} changed in ION and wait to be read, the first since {age(waiting.since, now.moment)}"
-        return "stale", Cause("behind", says, "raise the request budget, or look at `ultraviolet logs`")
+        more = "raise its requests per second, if ION allows more; see `ultraviolet integration findings`"
+        return "stale", Cause("behind", says, NEXT_STEPS["ion-rate-limited"] if now.limited else more)
     if proven_at is None:
         says = f"{title} were never compared with ION"
         return "unknown", Cause("never_proven", says, "ultraviolet fetch run --mode full", red=False)
@@ -208,7 +214,7 @@ def _judge(
 def _paused(integration: Integration) -> Cause:
     if integration.removed:
         return Cause("paused", "It is being removed", "nothing: what it brought goes little by little")
-    return Cause("paused", "Nothing is read from ION", f"ultraviolet integration resume {integration.name}")
+    return Cause("paused", "Nothing is read from ION", command("integration resume", integration.name))
 
 
 def _causes(
@@ -230,7 +236,8 @@ def _causes(
         and not now.trouble
         and not any(one.kind in ("credentials", "unreachable") for one in found)
     ):
-        yield Cause("ion_fails", now.problem, f"ultraviolet integration test {integration.name}")
+        step = known_step(now.problem) or command("integration test", integration.name)
+        yield Cause("ion_fails", now.problem, step)
     elif integration.test_result and not integration.test_result.ok:
         found = [f for f in integration.test_result.findings if f.severity == "error"]
         says, step = (
@@ -249,11 +256,11 @@ def _causes(
         yield Cause(
             "silent",
             says,
-            f"ultraviolet setup plan {integration.name}: is the receiver active, and subscribed?",
+            f"{command('setup plan', integration.name)}: is the receiver active, and subscribed?",
         )
     elif last_event is None:
         says = "No event has come yet, so changes arrive with the next fetch only"
-        yield Cause("no_event_yet", says, f"ultraviolet setup apply {integration.name}", red=False)
+        yield Cause("no_event_yet", says, command("setup apply", integration.name), red=False)
     if not now.heals:
         yield Cause("healing_off", "Healing is switched off by ULTRAVIOLET_HEAL", "start the hub without it")
 

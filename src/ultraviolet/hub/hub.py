@@ -30,6 +30,7 @@ from ultraviolet.hub import (
     problems,
     replay,
     retention,
+    schema_changes,
     verifications,
 )
 from ultraviolet.hub.alerts.alarm import Alarm
@@ -73,6 +74,8 @@ _LOOK_AGAIN_FOR_DUTIES = 1.0
 """The same where other processes may die and leave their duties."""
 
 _ASK_AGAIN = 0.1
+_LIMITED_SECONDS = 120.0
+"""Seconds after an answer of 429 in which what waits is explained by it."""
 
 _LOOK, _WAKE, _ATTEND = "look", "wake:", "attend:"
 """Kinds of messages between processes that are not for pages: look at the integrations, wake a controller, read an
@@ -248,7 +251,8 @@ class Hub:
         integration, signs_in, offered = await self.store.read(look)
         client = self._client(integration, signs_in)
         catalog = self.catalog.following(integration.resources)
-        reader = Reader(client, catalog, offered)
+        read_schema = functools.partial(schema_changes.read_again, self, integration_id)
+        reader = Reader(client, catalog, offered, read_schema)
         attention = self._attention[integration_id]
         return Site(self.store, catalog, integration_id, reader, self.changes, attention)
 
@@ -341,8 +345,13 @@ class Hub:
             heals=self.settings.heal,
             trouble=self.store.trouble,
             spooled=self.ingest.spooled,
+            limited=self._is_limited(integration.id),
         )
         return freshness.of(connection, self.catalog.following(integration.resources), integration, known)
+
+    def _is_limited(self, integration_id: int) -> bool:
+        known = self._clients.get(integration_id)
+        return known is not None and time.monotonic() - known[1].limited_at < _LIMITED_SECONDS
 
     async def resume_verify(self, verification_id: int) -> None:
         """Let a failed comparison go on where it stopped."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -12,7 +12,7 @@ from ultraviolet.ion import documents
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.ion.client import ALIVE, Result, Retries, Variables
 from ultraviolet.ion.documents import Offered
-from ultraviolet.ion.problems import IonError, IonRefusedError
+from ultraviolet.ion.problems import IonError, IonRefusedError, tells_of_schema
 from ultraviolet.mirror.observation import Observation, Origin, Ref
 from ultraviolet.times import now
 
@@ -26,6 +26,8 @@ ALIAS = 100
 REQUEST = 300
 """Ids for one request."""
 
+_SCHEMA_SECONDS = 30.0
+"""Seconds in which ION's schema is read at most once because it refused a document."""
 ONCE = Retries(attempts=1)
 """For who comes back to it anyway."""
 
@@ -68,10 +70,20 @@ class Answer(msgspec.Struct, frozen=True):
 class Reader:
     """One integration's ION, read through the catalog, as far as this ION offers it."""
 
-    def __init__(self, client: Client, catalog: Catalog, offered: Offered) -> None:
+    def __init__(
+        self,
+        client: Client,
+        catalog: Catalog,
+        offered: Offered,
+        read_schema: Callable[[], Awaitable[Offered | None]] | None = None,
+    ) -> None:
+        """`read_schema` returns what ION offers now, and None if it cannot be read."""
         self.client = client
         self.catalog = catalog
         self.offered = offered
+        self._read_schema = read_schema
+        self._reading_schema = asyncio.Lock()
+        self._schema_read_at = float("-inf")
         self._size = PAGE
         self._largest = LARGEST_PAGE
 
@@ -92,7 +104,7 @@ class Reader:
     async def page(self, resource: Resource, after: str | None, origin: Origin, first: int = PAGE) -> Page:
         """Read the page behind a key, in order of key, so that changes meanwhile shift nothing."""
         filters = {"id": {"gt": after}} if after else None
-        return await self._page(documents.page(resource, self.offered), resource, filters, origin, first)
+        return await self._page(documents.page, resource, filters, origin, first)
 
     async def next_page(self, resource: Resource, after: str | None, origin: Origin) -> Page:
         """Read the page behind a key, as large as ION gives it quickly: fewer requests, and less of ION's time.
@@ -135,8 +147,7 @@ class Reader:
         self, resource: Resource, filters: dict[str, Any] | None, origin: Origin, first: int = PAGE
     ) -> Page:
         """Read a page in order of change."""
-        document = documents.page_by_update(resource, self.offered)
-        return await self._page(document, resource, filters, origin, first)
+        return await self._page(documents.page_by_update, resource, filters, origin, first)
 
     async def newest(self, resource: Resource) -> str | None:
         """Give the newest `_updated` of a resource: ION's own clock."""
@@ -157,8 +168,7 @@ class Reader:
             filters: dict[str, Any] = {key: {"in": [int(o) for o in owners]}}
             if after:
                 filters["id"] = {"gt": after}
-            document = documents.page(resource, self.offered)
-            page = await self._page(document, resource, filters, origin, PAGE)
+            page = await self._page(documents.page, resource, filters, origin, PAGE)
             found += page.observations
             if not page.more or page.last is None:
                 return found
@@ -175,9 +185,8 @@ class Reader:
         More errors than lists without an answer are about fields of what it gave: these are not empty, but unknown.
         """
         wanted = self._aliases(refs)
-        document, variables = documents.by_ids(wanted, self.offered)
         began = now()
-        result = await self.client.execute(document, variables, retries=retries)
+        result = await self._ask(lambda: documents.by_ids(wanted, self.offered), retries)
         data = result.data or {}
         said = "; ".join(result.errors)
         doubtful = len(result.errors) > sum(data.get(alias) is None for alias, _, _ in wanted)
@@ -208,11 +217,41 @@ class Reader:
         ]
         return [(f"a{number}", resource, ids) for number, (resource, ids) in enumerate(chunks)]
 
+    async def _ask(
+        self, write: Callable[[], tuple[str, Variables]], retries: Retries | None = None
+    ) -> Result:
+        """Run the document that `write` returns; once more if ION's schema has changed since it was read."""
+        offered = self.offered
+        document, variables = write()
+        result = await self.client.execute(document, variables, retries=retries)
+        if tells_of_schema(result.errors) and await self._schema_changed(offered):
+            document, variables = write()
+            result = await self.client.execute(document, variables, retries=retries)
+        return result
+
+    async def _schema_changed(self, used: Offered) -> bool:
+        """Read ION's schema again, unless that was done since a document was written; return whether it differs."""
+        async with self._reading_schema:
+            recently = time.monotonic() - self._schema_read_at < _SCHEMA_SECONDS
+            if self.offered is used and self._read_schema and not recently:
+                self._schema_read_at = time.monotonic()
+                found = await self._read_schema()
+                if found and any(used.types.get(name) != fields for name, fields in found.types.items()):
+                    self.offered = found
+        return self.offered is not used
+
     async def _page(
-        self, document: str, resource: Resource, filters: dict[str, Any] | None, origin: Origin, first: int
+        self,
+        write: Callable[[Resource, Offered], str],
+        resource: Resource,
+        filters: dict[str, Any] | None,
+        origin: Origin,
+        first: int,
     ) -> Page:
         began = now()
-        data = (await self.client.execute(document, {"filters": filters, "first": first})).must()["page"]
+        given = {"filters": filters, "first": first}
+        result = await self._ask(lambda: (write(resource, self.offered), given))
+        data = result.must()["page"]
         if data is None:
             raise IonRefusedError(f"ION answered no {resource.title.lower()}")
         info = data["pageInfo"]

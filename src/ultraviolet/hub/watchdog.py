@@ -22,11 +22,15 @@ from ultraviolet.hub.webhook_urls import WebhookUrl
 from ultraviolet.ion import webhooks
 from ultraviolet.ion.client import IonClient
 from ultraviolet.ion.problems import (
+    NEXT_STEPS,
     IonError,
+    IonInterceptedError,
     IonRateLimitedError,
     IonRefusedError,
     IonUnauthorizedError,
     IonUnreachableError,
+    known_step,
+    next_step,
 )
 from ultraviolet.ion.webhooks import Receiver
 from ultraviolet.times import now
@@ -120,7 +124,7 @@ class Watchdog:
                 await self._keep(("receiver",), [])
                 return receiver
             done = await setup.apply(self._hub, ACTOR, self._site.id)
-        except (IonUnauthorizedError, IonUnreachableError, IonRateLimitedError):
+        except (IonUnauthorizedError, IonUnreachableError, IonInterceptedError, IonRateLimitedError):
             raise
         except IonError as error:
             await self._keep(("receiver",), [_cannot_see(error)])
@@ -173,9 +177,11 @@ class Watchdog:
         """Look at ION's record of its deliveries; a key that may not read it keeps nothing else from being seen."""
         try:
             await self._gaps(client, receiver)
+        except IonInterceptedError:
+            raise
         except IonRefusedError as error:
             sentence = f"ION's record of its deliveries cannot be read: {error}"
-            await self._keep(("gap",), [Found("gap", "not readable", sentence, _ASK_FOR_PERMISSION)])
+            await self._keep(("gap",), [Found("gap", "not readable", sentence, next_step(str(error)))])
 
     async def _gaps(self, client: IonClient, receiver: Receiver) -> None:
         """Compare ION's record of its deliveries with what arrived; what is missing is taken from there."""
@@ -255,7 +261,7 @@ class Watchdog:
                 "unreadable",
                 r.resource,
                 f"{_title(r.resource)} could not be read: {r.error}",
-                _ASK_FOR_PERMISSION,
+                next_step(r.error),
             )
             for r in connection.execute(_UNREADABLE, given)
         ]
@@ -264,7 +270,7 @@ class Watchdog:
                 "hopeless",
                 r.resource,
                 f"{r.count} {_title(r.resource).lower()} cannot be read, such as {r.first}: {r.error}",
-                "Look at one of them in ION; they are tried again by and by",
+                next_step(r.error),
             )
             for r in connection.execute(_HOPELESS_ONES, given)
         ]
@@ -307,11 +313,6 @@ def duty(watchdog: Watchdog, every: float) -> Callable[[], Awaitable[float]]:
     return look
 
 
-_ASK_FOR_PERMISSION = (
-    "Give the API key's user the permission in ION and make a new key: a key keeps what it was made with"
-)
-
-
 def _hour(moment: datetime) -> str:
     return as_text(moment)[:13]
 
@@ -330,10 +331,8 @@ def _title(resource: str) -> str:
 
 def _no_answer(error: IonError) -> Found:
     if isinstance(error, IonUnauthorizedError):
-        return Found("credentials", "API key", str(error), "Make a new API key in ION and enter it here")
-    return Found(
-        "unreachable", "ION", str(error), "Check its address and the network; the hub goes on trying"
-    )
+        return Found("credentials", "API key", str(error), NEXT_STEPS[error.kind])
+    return Found("unreachable", "ION", str(error), NEXT_STEPS.get(error.kind) or next_step(str(error)))
 
 
 def _not_set_up() -> Found:
@@ -342,9 +341,8 @@ def _not_set_up() -> Found:
 
 def _cannot_see(error: IonError) -> Found:
     sentence = f"Receiver and subscriptions cannot be checked: {error}"
-    return Found(
-        "receiver", "not readable", sentence, "Give the API key's user the webhook permissions in ION"
-    )
+    step = known_step(str(error)) or "Give the API key's user the webhook permissions in ION"
+    return Found("receiver", "not readable", sentence, step)
 
 
 def _repaired(sentence: str, refused: str) -> str:
@@ -354,11 +352,9 @@ def _repaired(sentence: str, refused: str) -> str:
 
 
 def _next_step(refused: str) -> str:
-    return (
-        "Give the API key's user the webhook permissions in ION"
-        if refused
-        else "Nothing, if it was not on purpose"
-    )
+    if not refused:
+        return "Nothing, if it was not on purpose"
+    return known_step(refused) or "Give the API key's user the webhook permissions in ION"
 
 
 def _gap(given_up: int, lost: int, recovered: int, *, comparable: bool) -> list[Found]:

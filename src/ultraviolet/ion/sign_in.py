@@ -4,12 +4,19 @@ import asyncio
 import re
 import time
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
 from ultraviolet.errors import InvalidError
-from ultraviolet.ion.problems import IonError, IonUnauthorizedError, IonUnreachableError
+from ultraviolet.ion.problems import (
+    IonError,
+    IonInterceptedError,
+    IonRateLimitedError,
+    IonUnauthorizedError,
+    IonUnreachableError,
+)
 
 _PATH = "/realms/api-keys/protocol/openid-connect/token"
 _ON_THIS_MACHINE = re.compile(r"^(localhost|127\.|\[::1\])")
@@ -101,9 +108,28 @@ class SignIn:
             async with self._session.post(
                 url, data=form, allow_redirects=False, timeout=_TIME_OUT
             ) as response:
-                return response.status, await response.read()
+                body = await response.read()
+                if response.status == 429:  # noqa: PLR2004
+                    raise IonRateLimitedError(f"ION's sign-in at {url} asks to slow down (429)")
+                if other := intercepted(url, response.status, response.headers.get("location"), body):
+                    raise other
+                return response.status, body
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise IonUnreachableError(f"ION's sign-in at {url} does not answer: {reason(error)}") from error
+
+
+def intercepted(url: str, status: int, location: str | None, body: bytes) -> IonInterceptedError | None:
+    """Return the error for an answer of a login page, a proxy or a maintenance page, which ION does not give."""
+    if 300 <= status < 400:  # noqa: PLR2004
+        where = urlsplit(location or "").hostname
+        answer = f"{status}, a redirect{f' to {where}' if where else ''},"
+    elif status < 500 and status not in _NOT_HERE and body.lstrip()[:1] == b"<":  # noqa: PLR2004
+        answer = f"{status} with a web page"
+    else:
+        return None
+    return IonInterceptedError(
+        f"{url} answered {answer} instead of ION's API; check that this is the address of ION's API"
+    )
 
 
 def reason(error: BaseException) -> str:
