@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Connection, exists, func, insert, select, text, update
 
 from ultraviolet.crash_points import crash_point
+from ultraviolet.hub import findings
 from ultraviolet.hub.fetch_door import Door
 from ultraviolet.hub.fetch_step import Left, Mode, Step
 from ultraviolet.hub.site import Site
@@ -24,6 +25,8 @@ from ultraviolet.mirror.tables import fetch_steps, fetches
 from ultraviolet.times import now
 from ultraviolet.times import text as as_text
 
+RESOLVED_BY_FULL_FETCH = ("restored", "schema")
+"""Kinds of findings that a full fetch resolves which began after them."""
 _APART = timedelta(minutes=1)
 _AT_ONCE = 6
 """Resources read at the same time; how fast is the budget's to say."""
@@ -203,6 +206,9 @@ def _finish(connection: Connection, fetch_id: int) -> str:
         if failed
         else None
     )
-    change = update(fetches).where(fetches.c.id == fetch_id)
+    one = connection.execute(select(fetches).where(fetches.c.id == fetch_id)).one()
+    if one.mode == "full" and state == "done" and one.state == "running":
+        findings.resolve(connection, one.integration_id, RESOLVED_BY_FULL_FETCH, one.started_at)
+    change = update(fetches).where(fetches.c.id == fetch_id, fetches.c.state == "running")
     connection.execute(change.values(state=state, finished_at=now(), error=error))
     return state

@@ -53,7 +53,7 @@ def keep(
 def resolve(connection: Connection, integration_id: int, kinds: Collection[str], before: str) -> None:
     """Resolve the findings of these kinds that were made before a moment."""
     for row in _standing(connection, integration_id, kinds):
-        if row["found_at"] < before:
+        if row["found_at"] <= before:
             connection.execute(update(findings).where(findings.c.id == row["id"]).values(resolved_at=now()))
 
 

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -25,10 +25,11 @@ from ultraviolet.hub import (
     freshness,
     heartbeat,
     integrations,
+    maintenance,
     metrics,
     oidc,
-    problems,
     replay,
+    restored,
     retention,
     schema_changes,
     verifications,
@@ -84,6 +85,14 @@ object first."""
 log = structlog.get_logger()
 
 
+class Write(Protocol):
+    """A way to write to the database."""
+
+    async def __call__(self, work: Callable[[Connection], str], /) -> str:
+        """Run `work` in a transaction."""
+        ...
+
+
 class Hub:
     """One process of a hub: its database, its contract, its connections and its controllers."""
 
@@ -109,6 +118,8 @@ class Hub:
         self._known: dict[int, str] = {}
         self._lookout = Lookout(store)
         self._noted: dict[int, str | None] = {}
+        self._noted_at = float("-inf")
+        self._beaten_at: str | None = None
         self._clients: dict[int, tuple[Integration, IonClient]] = {}
         self._session: aiohttp.ClientSession | None = None
         self.targets = Targets(settings.allowed_targets or _on_this_machine(settings.public_url))
@@ -148,7 +159,8 @@ class Hub:
     async def start(self) -> None:
         """Take deliveries and let the controllers of the integrations that fall to this process begin."""
         await self.store.read(heartbeat.mind_the_clock)
-        await self.store.write(heartbeat.beat)
+        seen = await asyncio.to_thread(restored.last_seen, self.data)
+        await self._beat(self.store.write, seen, starts=True)
         if dialect.is_postgresql(self.store.engine):
             from ultraviolet.hub.messages import Messenger  # noqa: PLC0415  psycopg takes 10 MB; only its users pay
 
@@ -158,6 +170,7 @@ class Hub:
         await self.ingest.refresh()
         self.ingest.drain()
         await self.reload()
+        await self._note_maintenance()
         self._keeper = asyncio.create_task(self._keep_up(), name="integrations")
         if self.role != "web":
             keeper = retention.Keeper(self.store, self.changes)
@@ -338,13 +351,17 @@ class Hub:
     def freshness(self, connection: Connection, integration: Integration) -> Freshness:
         """Judge how much the mirror of an integration can be trusted now."""
         at_work = self.controllers.get(integration.id)
-        problem = at_work.problem if at_work else problems.of(connection, integration.id)
+        problem = at_work.problem if at_work else maintenance.problem_of(connection, integration.id)
+        unmaintained = maintenance.unmaintained_since(connection, integration.id, integration.updated_at)
+        if self._keeper is None and at_work:
+            unmaintained = None
         known = Now(
             times.present(),
             problem,
             heals=self.settings.heal,
             trouble=self.store.trouble,
             spooled=self.ingest.spooled,
+            unmaintained_since=unmaintained,
             limited=self._is_limited(integration.id),
         )
         return freshness.of(connection, self.catalog.following(integration.resources), integration, known)
@@ -439,11 +456,11 @@ class Hub:
             try:
                 if time.monotonic() - beaten > heartbeat.EVERY:
                     beaten = time.monotonic()
-                    await self.store.keep(heartbeat.beat)
+                    await self._beat(self.store.keep, self._beaten_at)
                 if asked or time.monotonic() - reloaded >= pause:
                     reloaded = time.monotonic()
                     await self.reload()
-                    await self._note_problems()
+                    await self._note_maintenance()
                 else:
                     await self._lookout.look(self.controllers, self._wake)
                 complaint.over()
@@ -453,12 +470,28 @@ class Hub:
             except Exception as error:
                 log.warning("integrations.not_followed", error=str(error), exc_info=True)
 
-    async def _note_problems(self) -> None:
-        """Tell other processes what the duties here meet, when it is another than before."""
+    async def _beat(self, write: Write, seen: str | None, *, starts: bool = False) -> None:
+        """Note that this hub lives, after a look whether the database is still the one that was last written."""
+
+        def work(connection: Connection) -> str:
+            moment = times.now()
+            restored.check(connection, seen)
+            return heartbeat.beat(connection, moment, starts=starts)
+
+        self._beaten_at = await write(work)
+        await asyncio.to_thread(restored.note_seen, self.data, self._beaten_at)
+
+    async def _note_maintenance(self) -> None:
+        """Note which integrations this process maintains and what it meets, at once where that has changed."""
+        ended = [id_ for id_, at_work in self.controllers.items() if not at_work.are_alive]
+        for id_ in ended:
+            log.error("controllers.ended", integration_id=id_)
+            await self._restart(id_)
         found = {id_: at_work.problem for id_, at_work in self.controllers.items()}
-        new = {id_: problem for id_, problem in found.items() if self._noted.get(id_, "") != problem}
-        if new and self._messenger:
-            await self.store.write(lambda c: problems.note(c, new))
+        due = time.monotonic() - self._noted_at >= maintenance.NOTE_SECONDS
+        if found and (due or found != self._noted):
+            self._noted_at = time.monotonic()
+            await self.store.write(lambda c: maintenance.note(c, found))
         self._noted = found
 
     async def _rest(self) -> None:

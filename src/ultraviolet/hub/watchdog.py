@@ -14,7 +14,8 @@ import structlog
 from sqlalchemy import Connection, text
 
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub import fetch, findings, gaps, setup, webhook_urls
+from ultraviolet.hub import fetch, findings, gaps, restored, setup, webhook_urls
+from ultraviolet.hub.failed_steps import failed_steps
 from ultraviolet.hub.findings import Found
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.site import Site
@@ -60,14 +61,6 @@ _LAST_WORD = text(
 )
 """By number, from the newest on; the plus keeps from reading all that a resource ever told by an index of objects."""
 _NEWEST = text("SELECT coalesce(max(seq), 0) FROM events")
-_UNREADABLE = text(
-    """WITH over AS (SELECT id, mode FROM fetches WHERE integration_id = :integration AND state <> 'running')
-    SELECT resource, max(error) AS error FROM fetch_steps WHERE state = 'failed'
-      AND fetch_id IN ((SELECT max(id) FROM over), (SELECT max(id) FROM over WHERE mode = 'full'))
-    GROUP BY resource"""
-)
-"""What failed in the last fetch, or in the last full one: an incremental one does not see what that found missing."""
-
 _HOPELESS_ONES = text(
     """SELECT resource, count(*) AS count, min(id) AS first, min(error) AS error FROM stale
     WHERE integration_id = :integration AND attempts >= :attempts AND error IS NOT NULL
@@ -190,23 +183,30 @@ class Watchdog:
         ours = {each.id for each in receiver.subscriptions}
         url = await self._site.store.read(lambda c: webhook_urls.current(c, self._site.id))
         given_up = lost = recovered = 0
-        comparable, more = True, True
+        comparable, more, is_restored = True, True, False
+        ahead = client.ahead or 0.0
         while more:
             after = await self._site.store.read(lambda c: gaps.cursor(c, self._site.id))
             sent = await gaps.read_sent(client, after)
 
             def work(connection: Connection, sent: Sequence[gaps.Sent] = sent) -> gaps.Gaps:
-                return gaps.close(
-                    connection, self._hub.catalog, self._site.id, url.id if url else 0, sent, ours
+                found = gaps.close(
+                    connection, self._hub.catalog, self._site.id, url.id if url else 0, sent, ours, ahead
                 )
+                if found.restored:
+                    restored.begin(connection, self._site.id, _RESTORED)
+                return found
 
             found = await self._site.store.write(work)
             given_up, lost = given_up + found.given_up, lost + found.lost
             recovered, comparable = recovered + found.recovered, comparable and found.comparable
+            is_restored = is_restored or found.restored
             more = len(sent) == gaps.PAGE and await self._moved(after)
         if recovered:
             self._wake("apply")
-        if given_up + lost > recovered:
+        if is_restored:
+            self._wake("fetch")
+        elif given_up + lost > recovered:
             await self._fetch_what_was_missed("events of which ION kept no body")
         await self._keep(("gap",), _gap(given_up, lost, recovered, comparable=comparable))
 
@@ -257,13 +257,8 @@ class Watchdog:
         given: dict[str, Any] = {"integration": self._site.id, "attempts": _HOPELESS}
         given["since"] = as_text(datetime.fromisoformat(now()) - timedelta(hours=1))
         unreadable = [
-            Found(
-                "unreadable",
-                r.resource,
-                f"{_title(r.resource)} could not be read: {r.error}",
-                next_step(r.error),
-            )
-            for r in connection.execute(_UNREADABLE, given)
+            Found("unreadable", resource, f"{_title(resource)} could not be read: {error}", next_step(error))
+            for resource, error in sorted(failed_steps(connection, self._site.id).items())
         ]
         hopeless = [
             Found(
@@ -311,6 +306,9 @@ def duty(watchdog: Watchdog, every: float) -> Callable[[], Awaitable[float]]:
         return every
 
     return look
+
+
+_RESTORED = "ION delivered events to a hub that this database does not know: it was restored from a backup"
 
 
 def _hour(moment: datetime) -> str:

@@ -607,12 +607,13 @@ findings = Table(
     comment="what the watchdog found to be the matter, and what became of it",
 )
 
-problems = Table(
-    "problems",
+maintenance = Table(
+    "maintenance",
     metadata,
     Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
-    Column("problem", Text, nullable=False, comment="what keeps ION from answering, in words"),
-    comment="what the process with the duties of an integration meets, for the pages of other processes",
+    Column("noted_at", Text, nullable=False, comment="when a process last said that it maintains it"),
+    Column("problem", Text, comment="what keeps ION from answering, in words"),
+    comment="which integrations are maintained by a process, and what that process meets",
 )
 
 retention = Table(

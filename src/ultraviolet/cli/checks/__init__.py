@@ -137,6 +137,12 @@ PROBLEMS = (
         "`ultraviolet fetch list` and `ultraviolet fetch show ID` say what fails.",
     ),
     Problem(
+        "maintenance",
+        "No process maintains the integration, or events wait to be applied",
+        "No hub of role all or worker runs, none could take the lease, or a controller hangs.",
+        "See what the hub logs; restart it.",
+    ),
+    Problem(
         "stale",
         "Objects stay stale",
         "ION cannot show them, or more changes than the request budget lets be read.",

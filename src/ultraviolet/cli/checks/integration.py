@@ -30,6 +30,8 @@ _CAUSES = {
     "paused": "paused",
     "healing_off": "paused",
     "store": "database",
+    "unmaintained": "maintenance",
+    "events_wait": "maintenance",
 }
 """Which problem a cause of doubt is; any other is told as it is."""
 _TOLD = ("credentials", "unreachable", "receiver", "forged")
