@@ -132,7 +132,9 @@ def test_an_older_database_is_not_taken_for_one_with_other_numbers(store: Store)
 
 
 def test_events_are_known_by_what_they_say_where_their_numbers_are_not(store: Store) -> None:
-    told = [b'{"resource": "parts", "id": %d, "new": {"id": %d}}' % (number, number) for number in range(1, 31)]
+    told = [
+        b'{"resource": "parts", "id": %d, "new": {"id": %d}}' % (number, number) for number in range(1, 31)
+    ]
     deliver(store, *told)
     page = [
         Sent(1000 + number, "SUCCEEDED", "5", body.decode().replace(", ", ","), as_text(present()))
@@ -145,7 +147,9 @@ def test_events_are_known_by_what_they_say_where_their_numbers_are_not(store: St
 
 def test_deliveries_that_were_acknowledged_when_no_hub_ran_show_a_restored_database(store: Store) -> None:
     store.write_now(lambda c: heartbeat.beat(c, as_text(present() - timedelta(minutes=9))) and None)
-    store.write_now(lambda c: heartbeat.beat(c, as_text(present() - timedelta(minutes=5)), starts=True) and None)
+    store.write_now(
+        lambda c: heartbeat.beat(c, as_text(present() - timedelta(minutes=5)), starts=True) and None
+    )
 
     assert close(store, sent(1, "SUCCEEDED", minutes=10)).restored is False
     assert close(store, sent(2, "FAILED", minutes=7)).restored is False

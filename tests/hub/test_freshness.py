@@ -237,7 +237,9 @@ def test_a_step_that_failed_shows_while_its_fetch_still_runs(plant: Plant) -> No
         return id_
 
     def end(id_: int, state: str) -> None:
-        plant.connection.execute(text("UPDATE fetches SET state = :state WHERE id = :id"), {"state": state, "id": id_})
+        plant.connection.execute(
+            text("UPDATE fetches SET state = :state WHERE id = :id"), {"state": state, "id": id_}
+        )
 
     full = fetch("full", "failed")
     judged = plant.judge(5)
@@ -245,7 +247,9 @@ def test_a_step_that_failed_shows_while_its_fetch_still_runs(plant: Plant) -> No
     assert "ION answered no parts" in judged.sentence
     end(full, "failed")
     end(fetch("incremental", "done"), "done")
-    assert kinds(plant.judge(5)) == ["unreadable"], "an incremental fetch does not show what a full one missed"
+    assert kinds(plant.judge(5)) == ["unreadable"], (
+        "an incremental fetch does not show what a full one missed"
+    )
     fetch("full", "done")
     assert plant.judge(5).state == "fresh"
 

@@ -128,7 +128,7 @@ class Fetcher:
         await self._run_steps(fetch_id, mode, silent)
         await self._run_steps(fetch_id, mode, [r for r in site.catalog.mirrored if r not in silent])
         crash_point("fetch.steps_done")
-        state = await site.store.write(lambda c: _finish(c, fetch_id))
+        state = await site.store.write(lambda c: finish(c, fetch_id))
         site.changes.publish("fetch", site.id, id=fetch_id)
         log.info("fetch.finished", integration_id=site.id, fetch_id=fetch_id, mode=mode, state=state)
 
@@ -195,7 +195,7 @@ def _left(connection: Connection, integration_id: int, fetch_id: int) -> dict[st
     }
 
 
-def _finish(connection: Connection, fetch_id: int) -> str:
+def finish(connection: Connection, fetch_id: int) -> str:
     steps = fetch_steps.c
     failed = connection.execute(
         select(steps.resource, steps.error).where(steps.fetch_id == fetch_id, steps.state == "failed")

@@ -7,6 +7,7 @@ maintained, whatever the reason: no process runs, none has the lease, or a contr
 from collections.abc import Mapping
 from datetime import timedelta
 
+import msgspec
 from sqlalchemy import Connection, select, text
 
 from ultraviolet.mirror.tables import maintenance
@@ -68,15 +69,30 @@ def waits_since(connection: Connection, integration_id: int) -> str | None:
     return connection.execute(_WAITS, {"integration": integration_id}).scalar()
 
 
-def troubles(connection: Connection) -> list[str]:
-    """Say of each active integration that is not maintained, or whose events wait, which it is."""
+class Trouble(msgspec.Struct, frozen=True):
+    """An active integration that is not maintained, or whose events wait."""
+
+    name: str
+    unmaintained_since: str | None
+    waits_since: str | None
+
+    def __str__(self) -> str:
+        found: list[str] = []
+        if self.unmaintained_since:
+            found.append(f"no process has maintained “{self.name}” since {self.unmaintained_since}")
+        if self.waits_since:
+            found.append(f"events of “{self.name}” wait to be applied since {self.waits_since}")
+        return "; ".join(found)
+
+
+def troubles(connection: Connection) -> list[Trouble]:
+    """Return the active integrations that are not maintained, or whose events wait."""
     late = as_text(present() - timedelta(seconds=EVENTS_WAIT_SECONDS))
-    found: list[str] = []
+    found: list[Trouble] = []
     for row in connection.execute(_ACTIVE, {"paused": False}):
-        if since := _since(row.noted_at, row.updated_at):
-            found.append(f"no process has maintained “{row.name}” since {since}")
-        if (waits := waits_since(connection, row.id)) and waits < late:
-            found.append(f"events of “{row.name}” wait to be applied since {waits}")
+        since, waits = _since(row.noted_at, row.updated_at), waits_since(connection, row.id)
+        if since or (waits and waits < late):
+            found.append(Trouble(row.name, since, waits if waits and waits < late else None))
     return found
 
 

@@ -101,7 +101,9 @@ async def _integrations(hub: Hub) -> Looked:
         found = await hub.store.read(maintenance.troubles)
     except StoreUnavailableError as error:
         return Looked("integrations", well=False, detail=str(error))
-    return Looked("integrations", well=not found, detail="; ".join(found) or "every active one is maintained")
+    return Looked(
+        "integrations", well=not found, detail="; ".join(map(str, found)) or "every active one is maintained"
+    )
 
 
 def _spool(hub: Hub) -> list[Looked]:
