@@ -58,11 +58,12 @@ def strings(path: Path) -> Iterator[str]:
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Name)
             and node.func.id in ("command", "line")
+            and node.args
+            and isinstance(node.args[0], ast.Constant)
         ):
-            if node.args and isinstance(node.args[0], ast.Constant):  # noqa: SIM102
-                arguments = ["1" for _ in node.args[1:]]
-                options = {str(each.arg): "1" for each in node.keywords if each.arg}
-                yield command(str(node.args[0].value), *arguments, **options)
+            arguments = ["1" for _ in node.args[1:]]
+            options = {str(each.arg): "1" for each in node.keywords if each.arg}
+            yield command(str(node.args[0].value), *arguments, **options)
 
 
 def texts() -> Iterator[tuple[str, str]]:

@@ -53,7 +53,7 @@ class Hub:
         self.store = store
         self._ion = ion
 
-    async def client(self, integration_id: int) -> Any:  # noqa: ARG002
+    async def client(self, integration_id: int) -> Any:
         return self._ion
 
 
