@@ -66,7 +66,7 @@ _COLUMNS: dict[Table, tuple[str, ...]] = {
         *("integration_id", "resource", "object_id", "dedupe_key", "received_at", "applied_at", "body"),
         *("webhook_url_id", "action", "headers", "signature", "outcome"),
     ),
-    event_keys: ("integration_id", "dedupe_key", "deliveries"),
+    event_keys: ("integration_id", "dedupe_key", "deliveries", "body_digest"),
 }
 _TOLD = (1, "UPDATE", '{"content-type":"application/json"}', "verified", "applied")
 """What all events have in common."""
@@ -111,7 +111,7 @@ def _rows(
             body = _BODY % (resource.encode(), id_, doc["_etag"].encode())
             dedupe = hashlib.sha256(body).digest()
             rows[events].append((INTEGRATION, resource, name, dedupe, at, at, body, *_TOLD))
-            rows[event_keys].append((INTEGRATION, dedupe, 1))
+            rows[event_keys].append((INTEGRATION, dedupe, 1, dedupe))
         for table, columns in _COLUMNS.items():
             bulk.add(connection, table, columns, sorted(rows[table]) if table is links else rows[table])
 

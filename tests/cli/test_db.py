@@ -68,7 +68,7 @@ def test_a_backup_is_one_file_and_comes_back_on_either_store(
             assert contents(door.hub.store.engine, table) == contents(again.store.engine, table)
         back = Door.__new__(Door)
         back.hub, back.integration_id, back.token = again, door.integration_id, door.token
-        assert run(back.deliver(body(5000), body(1))) == [200, 200]
+        assert run(back.deliver(body(5000), body(1, name="Größe 1"))) == [200, 200]
         assert back.take() == 1
         again.close()
         assert all(finding["well"] for finding in call("check", url=url))

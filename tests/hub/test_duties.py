@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine
 
-from ultraviolet.hub import integrations, problems
+from ultraviolet.hub import integrations, maintenance
 from ultraviolet.hub.duties import EveryDuty, NoDuty, duties_of
 from ultraviolet.hub.integrations import NewIntegration
 from ultraviolet.hub.secrets import Secrets
@@ -70,14 +70,14 @@ def test_what_duties_meet_is_there_for_other_processes(engine: Engine) -> None:
     secrets = Secrets.from_text("a key of sixteen characters")
 
     def said(connection: Connection) -> str | None:
-        return problems.of(connection, made.id)
+        return maintenance.problem_of(connection, made.id)
 
     with engine.begin() as connection:
         new = NewIntegration("plant", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
         made = integrations.create(connection, secrets, "test", new)
-        problems.note(connection, {made.id: "ION does not answer"})
+        maintenance.note(connection, {made.id: "ION does not answer"})
         assert said(connection) == "ION does not answer"
-        problems.note(connection, {made.id: "ION refuses the key"})
+        maintenance.note(connection, {made.id: "ION refuses the key"})
         assert said(connection) == "ION refuses the key"
-        problems.note(connection, {made.id: None})
+        maintenance.note(connection, {made.id: None})
         assert said(connection) is None

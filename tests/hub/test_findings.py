@@ -5,14 +5,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 from tests.hub.reading import CATALOG, open_store, select_all
 
-from ultraviolet.hub import findings, gaps
+from ultraviolet.hub import fetch, findings, gaps, heartbeat
 from ultraviolet.hub.findings import Found
 from ultraviolet.hub.gaps import Gaps, Sent
+from ultraviolet.hub.ingest import event_row
 from ultraviolet.hub.watchdog import _longest_rest
+from ultraviolet.ion.deliveries import decode_envelope
+from ultraviolet.mirror.recording import record
 from ultraviolet.mirror.store import Store
-from ultraviolet.times import present
+from ultraviolet.times import now, present
 from ultraviolet.times import text as as_text
 
 
@@ -101,11 +105,57 @@ def test_what_arrived_is_looked_up_by_its_number(store: Store) -> None:
     assert "events_by_number (integration_id=? AND event_id=?)" in plan
 
 
-def test_numbers_that_are_of_another_kind_prove_nothing(store: Store) -> None:
-    found = close(store, *(sent(number, "SUCCEEDED") for number in range(1, 31)))
+def deliver(store: Store, *bodies: bytes) -> None:
+    def write(connection: Connection) -> None:
+        rows = [
+            event_row(1, 1, body, decode_envelope(CATALOG, body), received_at=now(), signature="verified")
+            for body in bodies
+        ]
+        record(connection, rows)
 
-    assert Gaps(comparable=False) == found
-    assert [] == select_all(store, "SELECT * FROM events")
+    store.write_now(write)
+
+
+def test_a_record_that_has_nothing_in_common_with_what_came_proves_nothing(store: Store) -> None:
+    page = [sent(number, "SUCCEEDED", minutes=1) for number in range(1, 30)]
+    deliver(store, b'{"resource": "parts", "id": 1}')
+    page.append(sent(30, "SUCCEEDED", minutes=-1))
+
+    assert Gaps(comparable=False) == close(store, *page)
+    assert 1 == len(select_all(store, "SELECT * FROM events"))
+
+
+def test_an_older_database_is_not_taken_for_one_with_other_numbers(store: Store) -> None:
+    found = close(store, *(sent(number, "SUCCEEDED", minutes=1) for number in range(1, 31)))
+
+    assert Gaps(lost=30, recovered=30) == found
+
+
+def test_events_are_known_by_what_they_say_where_their_numbers_are_not(store: Store) -> None:
+    told = [
+        b'{"resource": "parts", "id": %d, "new": {"id": %d}}' % (number, number) for number in range(1, 31)
+    ]
+    deliver(store, *told)
+    page = [
+        Sent(1000 + number, "SUCCEEDED", "5", body.decode().replace(", ", ","), as_text(present()))
+        for number, body in enumerate(told)
+    ]
+
+    assert Gaps() == close(store, *page)
+    assert 30 == len(select_all(store, "SELECT * FROM events"))
+
+
+def test_deliveries_that_were_acknowledged_when_no_hub_ran_show_a_restored_database(store: Store) -> None:
+    store.write_now(lambda c: heartbeat.beat(c, as_text(present() - timedelta(minutes=9))) and None)
+    store.write_now(
+        lambda c: heartbeat.beat(c, as_text(present() - timedelta(minutes=5)), starts=True) and None
+    )
+
+    assert close(store, sent(1, "SUCCEEDED", minutes=10)).restored is False
+    assert close(store, sent(2, "FAILED", minutes=7)).restored is False
+    assert close(store, sent(3, "SUCCEEDED", minutes=7)).restored is True
+    store.write_now(lambda c: fetch.request(c, 1, "full", "restored database") and None)
+    assert close(store, sent(4, "SUCCEEDED", minutes=7)).restored is False, "all is read since"
 
 
 def test_a_resource_has_a_habit_only_after_a_while() -> None:

@@ -1,5 +1,6 @@
 """Freshness: it decays when nothing proves it, and what is wrong is named with the next step."""
 
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,8 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, text
 
-from ultraviolet.hub import findings, freshness, heartbeat, integrations
+from ultraviolet.hub import findings, freshness, heartbeat, integrations, maintenance
+from ultraviolet.hub.fetch import request
 from ultraviolet.hub.findings import Found
 from ultraviolet.hub.freshness import Freshness, Now
 from ultraviolet.hub.integrations import NewIntegration
@@ -19,6 +21,7 @@ from ultraviolet.hub.watermarks import prove
 from ultraviolet.ion.catalog import load
 from ultraviolet.mirror.apply import apply, mark_stale
 from ultraviolet.mirror.observation import Mark, Observation, Origin
+from ultraviolet.mirror.state import VERIFICATION
 from ultraviolet.mirror.store import Store
 
 START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -49,13 +52,13 @@ class Plant:
         seen = Observation("parts", id_, "full", fields, at(second), origin, at(second), at(second))
         apply(self.connection, load(), 1, [seen])
 
-    def event(self, second: float) -> None:
+    def event(self, second: float, outcome: str | None = "applied") -> None:
         self.connection.execute(
             text(
                 """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, received_at, body, headers,
-                  signature) VALUES (1, 1, :key, :at, :key, '{}', 'verified')"""
+                  signature, outcome) VALUES (1, 1, :key, :at, :key, '{}', 'verified', :outcome)"""
             ),
-            {"key": at(second).encode(), "at": at(second)},
+            {"key": at(second).encode(), "at": at(second), "outcome": outcome},
         )
 
 
@@ -185,3 +188,95 @@ def test_how_late_changes_arrive(plant: Plant) -> None:
     assert parts.p50_seconds is not None
     assert 2.4 <= parts.p50_seconds <= 3.7
     assert judged.p99_seconds == parts.p50_seconds
+
+
+def test_events_that_wait_are_told_whatever_keeps_them(plant: Plant) -> None:
+    plant.event(0, outcome=None)
+    assert plant.judge(5).state == "fresh"
+    judged = plant.judge(15)
+    assert (judged.state, kinds(judged)) == ("stale", ["events_wait"])
+
+
+def test_an_integration_that_no_process_maintains_is_stale(plant: Plant) -> None:
+    judged = plant.judge(40, unmaintained_since=at(0))
+    assert (judged.state, kinds(judged)) == ("stale", ["unmaintained"])
+    assert "No process has maintained this integration since 40 s ago" in judged.sentence
+
+
+def test_maintenance_is_noted_and_decays(plant: Plant) -> None:
+    def since() -> str | None:
+        return maintenance.unmaintained_since(plant.connection, 1, at(0))
+
+    assert since() == at(0), "nobody ever maintained it"
+    maintenance.note(plant.connection, {1: None, 99: "removed meanwhile"})
+    assert since() is None
+    plant.connection.execute(text("UPDATE maintenance SET noted_at = :at"), {"at": at(100)})
+    assert since() == at(100)
+
+
+def test_what_a_verification_found_is_stale_until_it_was_read(plant: Plant) -> None:
+    mark_stale(plant.connection, 1, [Mark("parts", "1", "event", at(1))])
+    mark_stale(plant.connection, 1, [Mark("parts", "1", VERIFICATION, at(2))])
+    judged = plant.judge(3)
+    assert (judged.state, kinds(judged)) == ("stale", ["differs"])
+    plant.read("1", 4)
+    assert plant.judge(5).state == "fresh"
+
+
+def test_a_step_that_failed_shows_while_its_fetch_still_runs(plant: Plant) -> None:
+    def fetch(mode: str, state: str) -> int:
+        id_ = request(plant.connection, 1, mode, "test")  # pyright: ignore[reportArgumentType]
+        step = {"fetch": id_, "state": state, "error": "ION answered no parts" if state == "failed" else None}
+        plant.connection.execute(
+            text(
+                """INSERT INTO fetch_steps (fetch_id, resource, state, error, read, changed, deleted)
+                VALUES (:fetch, 'parts', :state, :error, 0, 0, 0)"""
+            ),
+            step,
+        )
+        return id_
+
+    def end(id_: int, state: str) -> None:
+        plant.connection.execute(
+            text("UPDATE fetches SET state = :state WHERE id = :id"), {"state": state, "id": id_}
+        )
+
+    full = fetch("full", "failed")
+    judged = plant.judge(5)
+    assert (judged.state, kinds(judged)) == ("stale", ["unreadable"])
+    assert "ION answered no parts" in judged.sentence
+    end(full, "failed")
+    end(fetch("incremental", "done"), "done")
+    assert kinds(plant.judge(5)) == ["unreadable"], (
+        "an incremental fetch does not show what a full one missed"
+    )
+    fetch("full", "done")
+    assert plant.judge(5).state == "fresh"
+
+
+@pytest.mark.parametrize(
+    ("problem", "advice"),
+    [
+        ("ION at http://ion/graphql asks to slow down (429)", "limits the requests"),
+        ("http://ion/graphql answered 302, a redirect to login.example, instead of ION's API", "proxy"),
+        ("ION does not accept this client id and secret: unknown", "new API key"),
+    ],
+)
+def test_the_advice_fits_the_cause(plant: Plant, problem: str, advice: str) -> None:
+    (cause,) = plant.judge(40, problem=problem).causes
+    assert advice in cause.next_step
+    mark_stale(plant.connection, 1, [Mark("parts", "1", "event", at(1))])
+    plant.connection.execute(text("UPDATE stale SET error = :error"), {"error": problem})
+    assert advice in plant.judge(40).causes[-1].next_step
+
+
+def test_what_waits_because_ion_limits_requests_is_not_helped_by_more_requests(plant: Plant) -> None:
+    mark_stale(plant.connection, 1, [Mark("parts", "1", "event", at(1))])
+    (cause,) = plant.judge(60, limited=True).causes
+    assert (cause.kind, "limits the requests" in cause.next_step) == ("behind", True)
+
+
+def test_names_in_suggested_commands_are_quoted(plant: Plant) -> None:
+    plant.integration = msgspec.structs.replace(plant.integration, name="-my plant's", paused=True)
+    (cause,) = plant.judge(40).causes
+    assert shlex.split(cause.next_step) == ["ultraviolet", "integration", "resume", "--", "-my plant's"]

@@ -9,9 +9,11 @@ from sqlalchemy import insert, update
 from structlog.testing import capture_logs
 from tests.door import Door, body, run
 
+from ultraviolet.hub import event_files
 from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.replay import Range, Replayed
 from ultraviolet.hub.settings import Settings
-from ultraviolet.mirror.tables import event_keys, events, objects
+from ultraviolet.mirror.tables import event_keys, events, objects, stale
 
 
 @pytest.fixture
@@ -86,3 +88,42 @@ def test_one_that_the_database_refuses_is_put_off_and_what_it_carries_is_not_log
         assert run(door.deliver(body(1), told, body(2))) == [200, 503, 200]
     assert "delivery.not_kept" in {line["event"] for line in logs}
     assert "export controlled" not in str(logs)
+
+
+def test_an_event_that_comes_again_with_another_body_is_kept_and_its_object_read(door: Door) -> None:
+    """Whatever order and however often, in one transaction or in several: each body is one event."""
+    first, other = body(1), body(1, name="Another")
+    assert run(door.deliver(first, other, first)) == [200] * 3
+    assert run(door.deliver(other, first, other)) == [200] * 3
+
+    kept = door.rows(events)
+    assert [(bytes(row.body), row.conflicting) for row in kept] == [(first, False), (other, True)]
+    assert sorted(row.deliveries for row in door.rows(event_keys)) == [3, 3]
+
+    assert door.take() == 2
+    (supplier,) = door.rows(objects)
+    assert supplier.doc["name"] == "Supplier 1", "the other body is kept, but not used"
+    assert [(row.resource, row.id) for row in door.rows(stale)] == [("suppliers", "7")]
+    assert "another body" in door.rows(events)[1].detail
+
+    async def replay() -> Replayed:
+        done = await door.hub.replay("somebody", Range(door.integration_id, resource="suppliers"))
+        await door.hub._http().close()  # pyright: ignore[reportPrivateUsage]
+        return done
+
+    again = run(replay())
+    assert (again.events, again.objects) == (2, 1)
+    assert door.rows(objects)[0].doc["name"] == "Supplier 1"
+
+
+def test_conflicting_events_survive_export_and_import_once(door: Door) -> None:
+    run(door.deliver(body(1), body(1, name="Another")))
+    lines = door.hub.store.read_now(lambda c: event_files.piece(c, door.integration_id, 0))
+    other = Door(door.hub, "another plant")
+
+    def bring(lines: list[event_files.Line]) -> int:
+        return run(door.hub.import_events(other.integration_id, "somebody", lines)).added
+
+    assert [bring(lines), bring(lines[::-1])] == [2, 0]
+    mine = [row for row in door.rows(events) if row.integration_id == other.integration_id]
+    assert [row.conflicting for row in mine] == [False, True]

@@ -259,12 +259,13 @@ def test_by_hand_the_texts_work_as_they_are_and_the_receiver_is_found(where: Whe
         place.ask(texts.subscription_document, **json.loads(filled))
         shown = await setup.overview(place, place.id)
         assert done(shown) == [True, True, True, False, False]
-        assert (await place.url()).receiver_id == str(receiver_id)
-        assert (await place.url()).verifies
+        assert (await place.url()).receiver_id is None, "looking at it changes nothing"
         assert token not in repr(shown)
         adopted = await setup.adopt(place, "kim", place.id, str(receiver_id))
         assert adopted
         assert adopted.id == url.id
+        assert (await place.url()).receiver_id == str(receiver_id)
+        assert (await place.url()).verifies
         with pytest.raises(InvalidError, match="no receiver 99"):
             await setup.adopt(place, "kim", place.id, "99")
 

@@ -14,10 +14,12 @@ from ultraviolet.errors import InvalidError
 from ultraviolet.ion.budget import Budget
 from ultraviolet.ion.client import IonClient, Result, Retries, graphql_url
 from ultraviolet.ion.problems import (
+    IonInterceptedError,
     IonRateLimitedError,
     IonRefusedError,
     IonUnauthorizedError,
     IonUnreachableError,
+    next_step,
 )
 from ultraviolet.ion.sign_in import token_urls
 
@@ -179,6 +181,34 @@ def test_an_address_that_is_not_ion_is_noticed(answer: str) -> None:
     ion.answers = [lambda _: web.Response(text=answer)]
     with pytest.raises(IonRefusedError, match="check that this is the address"):
         run(ion, lambda client: client.execute("{ok}"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda _: web.Response(status=302, headers={"location": "https://login.example/sso?next=/"}),
+        lambda _: web.Response(text="<!doctype html><title>Sign in</title>", content_type="text/html"),
+        lambda _: web.Response(status=401, text=" <html>Proxy</html>", content_type="text/html"),
+        lambda _: web.Response(status=403, text="<h1>Blocked</h1>", content_type="text/html"),
+        lambda _: web.Response(status=307, text="{}", content_type="application/json"),
+    ],
+    ids=["redirect", "login page", "proxy", "firewall", "redirect with JSON"],
+)
+def test_an_answer_that_is_not_ions_leads_to_the_address_and_the_proxy(answer: Any) -> None:
+    ion = Ion()
+    ion.answers = [answer]
+    with pytest.raises(IonInterceptedError) as told:
+        run(ion, lambda client: client.execute("{ok}"))
+    assert "proxy" in next_step(str(told.value))
+    assert len(ion.asked) == 1, "asking again would not help"
+
+
+def test_a_limit_leads_to_fewer_requests() -> None:
+    ion = Ion()
+    ion.answers = [status(429)] * 3
+    with pytest.raises(IonRateLimitedError) as told:
+        run(ion, lambda client: client.execute("{ok}"))
+    assert "lower the requests per second" in next_step(str(told.value))
 
 
 def test_a_batch_is_one_request_and_answers_in_order() -> None:

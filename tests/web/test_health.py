@@ -8,7 +8,9 @@ from typing import Any
 import promql_parser
 import pytest
 import yaml
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+
+from ultraviolet.hub import maintenance
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +32,37 @@ def test_a_process_that_lives_is_alive_and_ready(edge: Any) -> None:
         ("database", True),
         ("disk", True),
         ("controllers", True),
+        ("integrations", True),
     ]
+
+
+def test_an_integration_that_nobody_maintains_and_events_that_wait_are_not_ready(
+    edge: Any, integration: dict[str, Any]
+) -> None:
+    assert edge.send("GET", "/readyz").status_code == 200
+    assert metrics(edge)['ultraviolet_integration_maintained{integration="plant"}'] == 1
+    edge.runner.run(edge.hub._rest())  # as when no process has the lease  # pyright: ignore[reportPrivateUsage]
+    old = {"at": "2026-01-01T00:00:00.000000+00:00"}
+
+    def age(connection: Connection) -> None:
+        connection.execute(text("UPDATE integrations SET updated_at = :at, created_at = :at"), old)
+        connection.execute(text("UPDATE maintenance SET noted_at = :at"), old)
+
+    edge.hub.store.write_now(age)
+    answer = edge.send("GET", "/readyz?verbose")
+    assert (answer.status_code, "no process has maintained “plant”" in answer.text) == (503, True)
+    judged = edge.get("/integrations/plant/freshness")
+    assert "unmaintained" in [cause["kind"] for cause in judged["causes"]]
+    assert metrics(edge)['ultraviolet_integration_maintained{integration="plant"}'] == 0
+
+    waiting = """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, received_at, body, headers, signature)
+      VALUES (1, 1, :key, :at, :key, '{}', 'verified')"""
+    edge.hub.store.write_now(lambda c: maintenance.note(c, {1: None}))
+    assert edge.send("GET", "/readyz").status_code == 200
+    edge.hub.store.write_now(lambda c: c.execute(text(waiting), old | {"key": b"{}"}) and None)
+    answer = edge.send("GET", "/readyz?verbose")
+    assert (answer.status_code, "events of “plant” wait" in answer.text) == (503, True)
+    assert metrics(edge)['ultraviolet_oldest_waiting_event_seconds{integration="plant"}'] > 10
 
 
 @pytest.mark.parametrize(("at", "advice"), [("0000", "ultraviolet db upgrade"), ("9", "newer release")])

@@ -31,7 +31,7 @@ FILL = [
         headers, signature, outcome)
       SELECT integration_id, 1 - (id::int % 10) / 9, sha256((integration_id || id)::bytea), resource, 'UPDATE', id, observed_at, '', '{}',
         'verified', 'applied' FROM objects""",
-    "INSERT INTO event_keys SELECT integration_id, dedupe_key, 1 FROM events",
+    "INSERT INTO event_keys SELECT integration_id, dedupe_key, 1, dedupe_key FROM events",
     "INSERT INTO search_progress SELECT integration_id, max(seq) FROM versions GROUP BY integration_id",
 ]
 PATHS = [

@@ -148,9 +148,19 @@ def test_long_texts_are_sorted_and_compared_by_an_index_that_takes_them(
     same = "x" * field_indexes.LETTERS
     keep("parts", *({"id": n, "description": long(n)} for n in range(1, 15)))
     keep("parts", {"id": 20, "description": f"{same}a"}, {"id": 21, "description": f"{same}B"})
-    signed_in.send("GET", "/objects/parts?sort=description")
+    page = signed_in.send("GET", "/objects/parts?sort=description").text
+    assert "ultraviolet object index parts description" in page
+    assert field_indexes_of(signed_in) == set(), "looking at a page changes nothing"
+    asked = {"query": "sort=description", "integration": "1", "field": "description"}
+    sent = signed_in.submit("/objects/parts/indexes", **asked)
+    assert (sent.status_code, sent.headers["location"]) == (303, "/objects/parts?sort=description")
     signed_in.runner.run(signed_in.hub.field_indexes.settled())
     assert len(field_indexes_of(signed_in)) == 1
+    assert "object index" not in signed_in.send("GET", "/objects/parts?sort=description").text
+    again = signed_in.api("POST", "/objects/parts/indexes", {"fields": ["description"]})
+    assert (again.status_code, again.json()["creating"]) == (202, [])
+    refused = signed_in.api("POST", "/objects/parts/indexes", {"fields": ["nonsense"]})
+    assert refused.status_code == 422
 
     keep("parts", {"id": 30, "description": long(30)})
 
@@ -190,6 +200,8 @@ def test_a_big_table_gets_an_index_of_what_it_is_sorted_by(
         "where=partNumber:is:pn-3&sort=id",
     )
     before = {one: signed_in.send("GET", f"/objects/parts?{one}").text for one in asked}
+    assert all("object index parts" in page for page in before.values())
+    signed_in.api("POST", "/objects/parts/indexes", {"fields": ["cost", "partNumber", "id"]})
     signed_in.runner.run(signed_in.hub.field_indexes.settled())
 
     names = field_indexes_of(signed_in)
@@ -198,6 +210,6 @@ def test_a_big_table_gets_an_index_of_what_it_is_sorted_by(
         rows = re.findall(r'id="object-(\d+)"', page)
         assert rows
         assert re.findall(r'id="object-(\d+)"', signed_in.send("GET", f"/objects/parts?{one}").text) == rows
-    signed_in.send("GET", "/objects/suppliers?sort=name")
+    signed_in.api("POST", "/objects/suppliers/indexes", {"fields": ["name"]})
     signed_in.runner.run(signed_in.hub.field_indexes.settled())
     assert names == field_indexes_of(signed_in)

@@ -7,6 +7,7 @@ import typer
 from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import to
 from ultraviolet.cli.session import Session, command
+from ultraviolet.commands import command as line
 
 keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
 users = typer.Typer(no_args_is_help=True, help="People: add, list, link, remove.")
@@ -84,7 +85,7 @@ def add_user(
     Example: `ultraviolet user add ada --role operator`
     """
     session.show(session.api.post("/users", {"name": name, "role": role}))
-    session.say(f"Next: ultraviolet user link {name}")
+    session.say(f"Next: {line('user link', name)}")
 
 
 @command(users, "list")

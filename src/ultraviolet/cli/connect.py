@@ -10,6 +10,7 @@ import msgspec
 
 from ultraviolet.cli.api import Api
 from ultraviolet.cli.session import Where
+from ultraviolet.commands import command as line
 from ultraviolet.errors import HubUnreachableError, UnauthenticatedError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def in_process(data: Path) -> "AppTransport":
     """
     if not (data / "hub.db").exists() and "ULTRAVIOLET_DATABASE_URL" not in os.environ:
         # A command must not leave a new, empty hub behind wherever it happens to be run.
-        raise HubUnreachableError(f"No hub is on {data}. Start one with `ultraviolet serve --data {data}`.")
+        raise HubUnreachableError(f"No hub is on {data}. Start one with `{line('serve', data=str(data))}`.")
     from ultraviolet.cli import logs
     from ultraviolet.cli.transports import AppTransport
     from ultraviolet.hub import access

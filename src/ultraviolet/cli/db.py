@@ -106,7 +106,14 @@ def restore(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
 
     Example: `ultraviolet db restore hub-2026-11-24.db --data /var/lib/ultraviolet`
     """
-    _tell(_move(_existing(f"sqlite:///{file.absolute()}"), _url(data)), as_json=as_json)
+    from ultraviolet.hub import restored
+    from ultraviolet.mirror.store import Store
+
+    moved = _move(_existing(f"sqlite:///{file.absolute()}"), _url(data))
+    store = Store.open(_url(data))
+    store.write_now(restored.ask)
+    store.close()
+    _tell(moved, as_json=as_json)
 
 
 @app.command()

@@ -7,6 +7,7 @@ import typer
 from ultraviolet.cli.answers import gives
 from ultraviolet.cli.api import Json, to
 from ultraviolet.cli.session import Session, command
+from ultraviolet.commands import command as line
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.near_misses import did_you_mean
 
@@ -74,7 +75,7 @@ def add(
     credentials = {"client_id": client_id, "client_secret": client_secret}
     created = session.api.post("/integrations", {"name": name, **addresses, **credentials})
     session.show(created)
-    session.say(f"Next: ultraviolet integration test {name}")
+    session.say(f"Next: {line('integration test', name)}")
 
 
 @command(app, "list", watchable=True)
@@ -169,7 +170,7 @@ def pause(session: Session, name: Name = None) -> None:
     """
     integration = session.integration(name)
     session.show(session.api.post(to("/integrations/{}/pause", integration["id"])))
-    session.say(f"Paused. Next: ultraviolet integration resume {integration['name']}")
+    session.say(f"Paused. Next: {line('integration resume', integration['name'])}")
 
 
 @command(app, "resume")

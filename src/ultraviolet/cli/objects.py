@@ -13,7 +13,7 @@ from ultraviolet.cli.moments import HELP as MOMENT
 from ultraviolet.cli.moments import moment
 from ultraviolet.cli.session import Session, command
 
-app = typer.Typer(no_args_is_help=True, help="Read the mirror: list, show, history, diff, export.")
+app = typer.Typer(no_args_is_help=True, help="Read the mirror: list, show, history, diff, index, export.")
 
 RESOURCES = {"resource": "resource", "objects": "objects", "stale": "stale"}
 THEN = {"id": "id", "title": "title", "version": "version", "in ION": "source_time", "here": "observed_at"}
@@ -158,6 +158,27 @@ def diff(
         return
     session.show_list(iter(compared["changes"]), CHANGES, "Nothing differs between these times.")
     session.show_list(iter(compared["versions"]), VERSIONS, "No version between.")
+
+
+@command(app, "index")
+@gives("POST /objects/{resource}/indexes")
+def index(
+    session: Session,
+    resource: Resource,
+    fields: Annotated[list[str], typer.Argument(help="Fields that tables are sorted or filtered by.")],
+    *,
+    integration: Integration = None,
+) -> None:
+    """Create indexes, so that sorting and filtering a big table by these fields is quick.
+
+    Example: `ultraviolet object index parts description`
+    """
+    body = {"fields": fields, "integration": str(session.integration(integration)["id"])}
+    done = session.api.post(to("/objects/{}/indexes", resource), body)
+    if session.as_json:
+        session.show(done)
+    else:
+        session.say(done["detail"])
 
 
 @command(app, "export")

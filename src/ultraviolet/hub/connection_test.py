@@ -9,7 +9,7 @@ from ultraviolet import times
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.ion.client import ALIVE, IonClient, Result
 from ultraviolet.ion.documents import Offered
-from ultraviolet.ion.problems import IonError
+from ultraviolet.ion.problems import NEXT_STEPS, IonError
 
 _VIEWERS = (
     "query Viewer { me { id name email organization { id domain } } }",
@@ -20,8 +20,13 @@ _AT_ONCE = 12
 _SKEW = 5.0
 """Seconds that clocks may differ before it is worth a word."""
 Severity = Literal["error", "warning", "info"]
-Kind = Literal["unreachable", "credentials", "permission", "clock", "other"]
-_KINDS: dict[str, Kind] = {"ion-unreachable": "unreachable", "ion-unauthorized": "credentials"}
+Kind = Literal["unreachable", "credentials", "permission", "rate-limit", "clock", "other"]
+_KINDS: dict[str, Kind] = {
+    "ion-unreachable": "unreachable",
+    "ion-intercepted": "unreachable",
+    "ion-unauthorized": "credentials",
+    "ion-rate-limited": "rate-limit",
+}
 
 
 class Viewer(msgspec.Struct, frozen=True):
@@ -218,9 +223,4 @@ def _on_clocks(ahead: float | None) -> list[Finding]:
 
 
 def _next_step(error: IonError) -> str:
-    steps = {
-        "ion-unreachable": "Check the addresses and the network between the hub and ION, then test again.",
-        "ion-unauthorized": "Check the auth address, or make a new API key in ION and enter it here.",
-        "ion-rate-limited": "Lower the requests per second of this integration, then test again.",
-    }
-    return steps.get(error.kind, "Check the API address, then test again.")
+    return f"{NEXT_STEPS.get(error.kind, NEXT_STEPS['ion-intercepted'])}, then test again."

@@ -82,6 +82,11 @@ class Controllers:
         """What keeps ION from answering now, in words."""
         return next(iter(self._problems.values()), None)
 
+    @property
+    def are_alive(self) -> bool:
+        """Whether every controller still runs."""
+        return not any(task.done() for task in self._tasks)
+
     def start(self) -> None:
         """Begin: those that look after the tables wait for the lookout, those that ask ION begin by and by."""
         duties: dict[str, tuple[Callable[[], Awaitable[float | None]], float | None]] = {

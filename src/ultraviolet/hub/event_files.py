@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 
 from ultraviolet import times
 from ultraviolet.errors import InvalidError
+from ultraviolet.hub.ingest import event_row
 from ultraviolet.ion import answers
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import decode_envelope
@@ -34,6 +35,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     headers: dict[str, str]
     signature: str
     deliveries: int = 1
+    conflicting: bool = False
     body: str | None = None
     body_base64: str | None = None
 
@@ -104,6 +106,7 @@ def _line(row: Any) -> Line:
         headers=row["headers"],
         signature=row["signature"],
         deliveries=row["deliveries"],
+        conflicting=row["conflicting"],
         **written,
     )
 
@@ -117,20 +120,15 @@ def _row(catalog: Catalog, integration_id: int, line: Line) -> dict[str, Any]:
         raise InvalidError(
             f"Event {line.seq} has a key, a time or a body that cannot be read: {error}"
         ) from error
-    said = decode_envelope(catalog, body)
-    return {
-        "integration_id": integration_id,
-        "webhook_url_id": _ELSEWHERE,
-        "dedupe_key": key,
-        "event_id": said.event_id,
-        "subscription_id": said.subscription_id,
-        "resource": said.resource,
-        "action": said.action,
-        "object_id": said.object_id,
-        "source_time": said.source_time,
-        "received_at": received_at,
-        "body": body,
-        "headers": msgspec.json.encode(line.headers).decode(),
-        "signature": line.signature,
-        "deliveries": line.deliveries,
-    }
+    row = event_row(
+        integration_id,
+        _ELSEWHERE,
+        body,
+        decode_envelope(catalog, body),
+        received_at=received_at,
+        signature=line.signature,
+        headers=line.headers,
+    )
+    # The key of a conflicting event depends on which body a hub took first; here that may be another one.
+    key = row["dedupe_key"] if line.conflicting else key
+    return {**row, "dedupe_key": key, "deliveries": line.deliveries, "conflicting": line.conflicting}

@@ -29,6 +29,7 @@ _BY_WHOM = {"createdById", "updatedById"}
 """Links to people that say nothing of what a row ties together."""
 
 _NOT_CHOSEN = "This resource is not chosen for this integration"
+_CONFLICTING = "ION sent this event before with another body; the object is read from ION instead"
 _BUT = "; what is computed from it is read again"
 
 _BATCH = 500
@@ -40,7 +41,7 @@ _WAITING = text(
     WHERE integration_id = :integration AND outcome IS NULL ORDER BY seq LIMIT :limit"""
 )
 _NEXT = text(
-    """SELECT seq, body, received_at, signature FROM events
+    """SELECT seq, body, received_at, signature, conflicting FROM events
     WHERE integration_id = :integration AND outcome IS NULL AND seq >= :first AND seq <= :last ORDER BY seq"""
 )
 _WHICH = ("seq", "received_at")
@@ -75,6 +76,8 @@ class _Said(msgspec.Struct):
     problem: str | None = None
     not_chosen: bool = False
     """It is about a resource that is not followed."""
+    conflicting: bool = False
+    """ION sent the same event before with another body: its values are not used, the object is read."""
 
 
 def take(connection: Connection, catalog: Catalog, integration_id: int, *, only: int | None = None) -> Taken:
@@ -180,7 +183,8 @@ def about(connection: Connection, catalog: Catalog, integration_id: int, seqs: S
 def _said_again(
     connection: Connection, catalog: Catalog, integration_id: int, seqs: Sequence[int]
 ) -> list[_Said]:
-    query = select(events.c.seq, events.c.body, events.c.received_at, events.c.signature).where(
+    columns = ("seq", "body", "received_at", "signature", "conflicting")
+    query = select(*(events.c[name] for name in columns)).where(
         events.c.integration_id == integration_id, events.c.seq.in_(seqs)
     )
     found = connection.execute(query.order_by(events.c.seq)).all()
@@ -192,6 +196,16 @@ def _refs(said: _Said) -> set[Ref]:
 
 
 def _read(connection: Connection, catalog: Catalog, integration_id: int, row: Any) -> _Said:
+    said = _understand(connection, catalog, integration_id, row)
+    if row.conflicting:
+        said.conflicting = True
+        seen, said.observation = said.observation, None
+        if seen:
+            said.marks = [Mark(seen.resource, seen.id, "event", row.received_at)]
+    return said
+
+
+def _understand(connection: Connection, catalog: Catalog, integration_id: int, row: Any) -> _Said:
     envelope = decode(catalog, row.body)
     resource = catalog.resources.get(envelope.resource or "")
     if resource is None or envelope.problem:
@@ -348,7 +362,7 @@ def _judge(said: _Said, outcome: str | None) -> tuple[Any, ...]:
     elif outcome is None and not said.marks:
         result, detail = "nothing_new", "It concerns nothing that is mirrored"
     else:
-        result, detail = "applied", None
+        result, detail = "applied", _CONFLICTING if said.conflicting else None
     return result, detail, now(), said.seq, said.received_at
 
 
@@ -358,5 +372,5 @@ def _judge_again(said: _Said, moment: str) -> tuple[Any, ...]:
     elif said.not_chosen:
         result, detail = "not_chosen", _NOT_CHOSEN
     else:
-        result, detail = "replayed", None
+        result, detail = "replayed", _CONFLICTING if said.conflicting else None
     return result, detail, moment, said.seq, said.received_at

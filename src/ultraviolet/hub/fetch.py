@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Connection, exists, func, insert, select, text, update
 
 from ultraviolet.crash_points import crash_point
+from ultraviolet.hub import findings
 from ultraviolet.hub.fetch_door import Door
 from ultraviolet.hub.fetch_step import Left, Mode, Step, judge_whole_pass
 from ultraviolet.hub.site import Site
@@ -26,6 +27,8 @@ from ultraviolet.mirror.tables import fetch_steps, fetches
 from ultraviolet.times import now
 from ultraviolet.times import text as as_text
 
+RESOLVED_BY_FULL_FETCH = ("restored", "schema")
+"""Kinds of findings that a full fetch resolves which began after them."""
 _APART = timedelta(minutes=1)
 _AT_ONCE = 6
 """Resources read at the same time; how fast is the budget's to say."""
@@ -140,7 +143,7 @@ class Fetcher:
         steps += await self._run_steps(fetch_id, mode, [r for r in site.catalog.mirrored if r not in silent])
         await self._prove(fetch_id, [step for step in steps if step.is_proving])
         crash_point("fetch.steps_done")
-        state = await site.store.write(lambda c: _finish(c, fetch_id))
+        state = await site.store.write(lambda c: finish(c, fetch_id))
         site.changes.publish("fetch", site.id, id=fetch_id)
         log.info("fetch.finished", integration_id=site.id, fetch_id=fetch_id, mode=mode, state=state)
 
@@ -250,7 +253,7 @@ def _left(connection: Connection, integration_id: int, fetch_id: int) -> dict[st
     }
 
 
-def _finish(connection: Connection, fetch_id: int) -> str:
+def finish(connection: Connection, fetch_id: int) -> str:
     steps = fetch_steps.c
     failed = connection.execute(
         select(steps.resource, steps.error).where(steps.fetch_id == fetch_id, steps.state == "failed")
@@ -261,6 +264,9 @@ def _finish(connection: Connection, fetch_id: int) -> str:
         if failed
         else None
     )
-    change = update(fetches).where(fetches.c.id == fetch_id)
+    one = connection.execute(select(fetches).where(fetches.c.id == fetch_id)).one()
+    if one.mode == "full" and state == "done" and one.state == "running":
+        findings.resolve(connection, one.integration_id, RESOLVED_BY_FULL_FETCH, one.started_at)
+    change = update(fetches).where(fetches.c.id == fetch_id, fetches.c.state == "running")
     connection.execute(change.values(state=state, finished_at=now(), error=error))
     return state

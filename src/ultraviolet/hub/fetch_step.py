@@ -21,7 +21,12 @@ from ultraviolet.hub.reader import ALIAS, Page
 from ultraviolet.hub.site import Site
 from ultraviolet.hub.watermarks import OVERLAP, Watermark, behind, prove, raise_watermark, since
 from ultraviolet.ion.catalog import Resource
-from ultraviolet.ion.problems import IonRefusedError, IonUnreachableError, IonUnreadableError
+from ultraviolet.ion.problems import (
+    IonInterceptedError,
+    IonRefusedError,
+    IonUnreachableError,
+    IonUnreadableError,
+)
 from ultraviolet.mirror.apply import mark_stale
 from ultraviolet.mirror.observation import Applied, Mark, Observation, Origin
 from ultraviolet.mirror.tables import fetch_steps, fetches
@@ -140,7 +145,12 @@ class Step:
         self._error = left.error
         try:
             await self._read(left)
+        except IonInterceptedError:
+            raise  # it says nothing of this resource
         except (IonRefusedError, IncompleteError) as error:
+            if not self._site.reader.reads(self._resource):  # ION's schema changed meanwhile
+                await self._end("skipped", "This ION does not offer it")
+                return
             log.warning("fetch.step_failed", resource=self._resource.name, error=str(error))
             never_readable = left.mark.proven_at is None and "permission" in str(error).lower()
             await self._end("skipped" if never_readable else "failed", str(error))
@@ -276,7 +286,9 @@ class Step:
                 raise_watermark(connection, self._site.id, self._resource.name, moment)
 
             await (await self._keep(page, moment, total=False, also=moved))
-            if not page.more or last is None or last.source_time is None:  # no time, no place to continue from
+            if (
+                not page.more or last is None or last.source_time is None
+            ):  # no time, no place to continue from
                 return
             filters = behind(last)
 

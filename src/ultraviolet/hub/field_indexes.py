@@ -1,4 +1,4 @@
-"""Makes indexes of fields that people sort or narrow big tables by, behind the page that asked."""
+"""Create indexes of fields by which big tables are sorted or filtered, in the background, on request."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class FieldIndexes:
         self._wanted: list[FieldIndex] = []
 
     def want(self, found: Sequence[FieldIndex]) -> None:
-        """Ask for indexes and go on."""
+        """Create indexes in the background."""
         new = [one for one in found if one.name not in self._asked]
         self._asked.update(one.name for one in new)
         self._wanted += new

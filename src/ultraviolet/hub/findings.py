@@ -1,10 +1,10 @@
-"""What is the matter with an integration: found, said in words with the next step, repaired where possible, settled."""
+"""Findings: what is wrong with an integration, in words and with the next step, until it is resolved."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.mirror.tables import findings
@@ -45,20 +45,42 @@ def keep(
     found: Sequence[Found],
     subjects: Collection[str] | None = None,
 ) -> list[Found]:
-    """Write what a look at these kinds found; what it did not find any more is resolved. Gives what is new.
+    """Record what a check of these kinds found, and resolve what it no longer found; return what is new.
 
-    `subjects` are those that were looked at, where it was not all.
+    `subjects` names the checked subjects, unless all were checked.
     """
-    table, moment = findings.c, now()
+    new = add(connection, integration_id, found)
+    still = {(each.kind, each.subject) for each in found}
+    for row in _standing(connection, integration_id, kinds):
+        checked = subjects is None or row["subject"] in subjects
+        if checked and (row["kind"], row["subject"]) not in still:
+            connection.execute(update(findings).where(findings.c.id == row["id"]).values(resolved_at=now()))
+    return new
+
+
+def resolve(connection: Connection, integration_id: int, kinds: Collection[str], before: str) -> None:
+    """Resolve the findings of these kinds that were made before a moment."""
+    for row in _standing(connection, integration_id, kinds):
+        if row["found_at"] <= before:
+            connection.execute(update(findings).where(findings.c.id == row["id"]).values(resolved_at=now()))
+
+
+def _standing(connection: Connection, integration_id: int, kinds: Collection[str]) -> Sequence[RowMapping]:
+    table = findings.c
     query = select(findings).where(
         table.integration_id == integration_id, table.resolved_at.is_(None), table.kind.in_(kinds)
     )
-    if subjects is not None:
-        query = query.where(table.subject.in_(subjects))
-    standing = {(row["kind"], row["subject"]): row for row in connection.execute(query).mappings()}
+    return connection.execute(query).mappings().all()
+
+
+def add(connection: Connection, integration_id: int, found: Sequence[Found]) -> list[Found]:
+    """Record findings, once each while they stand; return those that are new."""
+    table, moment = findings.c, now()
+    known = _standing(connection, integration_id, {each.kind for each in found})
+    standing = {(row["kind"], row["subject"]): row for row in known}
     fresh: list[Found] = []
     for each in found:
-        row = standing.pop((each.kind, each.subject), None)
+        row = standing.get((each.kind, each.subject))
         values: dict[str, Any] = {"sentence": each.sentence, "next_step": each.next_step}
         if each.repaired:
             values["repaired_at"] = moment
@@ -68,8 +90,6 @@ def keep(
             connection.execute(insert(findings).values(**key, **values, found_at=moment))
         else:
             connection.execute(update(findings).where(table.id == row["id"]).values(**values))
-    for row in standing.values():
-        connection.execute(update(findings).where(table.id == row["id"]).values(resolved_at=moment))
     return fresh
 
 

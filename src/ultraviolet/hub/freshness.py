@@ -11,13 +11,17 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 from cronsim import CronSim
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
-from ultraviolet.hub import findings, heartbeat, invalid_values
+from ultraviolet.commands import command
+from ultraviolet.hub import findings, heartbeat, invalid_values, maintenance
+from ultraviolet.hub.failed_steps import failed_steps
 from ultraviolet.hub.findings import Finding
 from ultraviolet.hub.integrations import Integration
 from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.problems import NEXT_STEPS, known_step, next_step
 from ultraviolet.mirror import arrivals
+from ultraviolet.mirror.state import VERIFICATION
 from ultraviolet.mirror.tables import arrivals as counted
 from ultraviolet.mirror.tables import drift, events, stale, versions, watermarks
 from ultraviolet.times import present, text
@@ -89,6 +93,10 @@ class Now(msgspec.Struct, frozen=True):
     """Why the hub's database could not be written."""
     spooled: int = 0
     """Deliveries that wait in the spool of this process."""
+    unmaintained_since: str | None = None
+    """Since when no process has maintained the integration, where it is so."""
+    limited: bool = False
+    """ION has answered 429 within the last minutes."""
 
 
 NOT_CHOSEN = "Not chosen for this integration: what was mirrored is kept and not followed"
@@ -97,6 +105,8 @@ NOT_CHOSEN = "Not chosen for this integration: what was mirrored is kept and not
 class _Waiting(msgspec.Struct, frozen=True):
     count: int
     failing: int
+    differing: int
+    """Those that a verification found to differ from ION."""
     since: str
     error: str | None
 
@@ -155,7 +165,8 @@ def _resources(
     known = {row["resource"]: row for row in connection.execute(query).mappings()}
     often = _interval(integration.incremental_schedule, now.moment)
     seldom = _interval(integration.full_schedule, now.moment)
-    for name in sorted(known.keys() | waiting.keys()):
+    failed = failed_steps(connection, integration.id)
+    for name in sorted(known.keys() | waiting.keys() | failed.keys()):
         row, here = known.get(name), waiting.get(name)
         followed = catalog.follows(name)
         here = here if followed else None
@@ -164,6 +175,9 @@ def _resources(
         proven_at = row["proven_at"] if row else None
         skipped = (row["skipped"] if row else None) if followed else NOT_CHOSEN
         state, cause = _judge(name, proven_at, here, often if dated else seldom, now)
+        if name in failed and followed:
+            says = f"{name.replace('_', ' ')} could not be read by the last fetch: {failed[name]}"
+            state, cause = "stale", Cause("unreadable", says, next_step(failed[name]))
         if integration.paused:
             state = "paused"
         counts = late.get(name, {})
@@ -189,10 +203,15 @@ def _judge(
     title = name.replace("_", " ")
     if waiting and waiting.failing:
         says = f"{waiting.failing} {title} cannot be read: {waiting.error}"
-        return "stale", Cause("unreadable", says, f"ultraviolet object list {name} --state stale")
+        step = known_step(waiting.error or "") or command("object list", name, state="stale")
+        return "stale", Cause("unreadable", says, step)
+    if waiting and waiting.differing:
+        says = f"{waiting.differing} {title} differ from ION, as a verification found, and wait to be read"
+        return "stale", Cause("differs", says, "nothing: they are read from ION again at once")
     if waiting and now.heals and _seconds(waiting.since, now.moment) > CATCHING_UP:
         says = f"{waiting.count} {title} changed in ION and wait to be read, the first since {age(waiting.since, now.moment)}"
-        return "stale", Cause("behind", says, "raise the request budget, or look at `ultraviolet logs`")
+        more = "raise its requests per second, if ION allows more; see `ultraviolet integration findings`"
+        return "stale", Cause("behind", says, NEXT_STEPS["ion-rate-limited"] if now.limited else more)
     if proven_at is None:
         says = f"{title} were never compared with ION"
         return "unknown", Cause("never_proven", says, "ultraviolet fetch run --mode full", red=False)
@@ -208,7 +227,7 @@ def _judge(
 def _paused(integration: Integration) -> Cause:
     if integration.removed:
         return Cause("paused", "It is being removed", "nothing: what it brought goes little by little")
-    return Cause("paused", "Nothing is read from ION", f"ultraviolet integration resume {integration.name}")
+    return Cause("paused", "Nothing is read from ION", command("integration resume", integration.name))
 
 
 def _causes(
@@ -219,6 +238,7 @@ def _causes(
         yield _paused(integration)
         return
     found = findings.recent(connection, integration.id, _MOST, standing=True)
+    yield from _unmaintained(connection, integration, now)
     if now.trouble:
         yield Cause("store", now.trouble, "make room on its disk and see that the hub may write there")
     if now.spooled:
@@ -230,7 +250,8 @@ def _causes(
         and not now.trouble
         and not any(one.kind in ("credentials", "unreachable") for one in found)
     ):
-        yield Cause("ion_fails", now.problem, f"ultraviolet integration test {integration.name}")
+        step = known_step(now.problem) or command("integration test", integration.name)
+        yield Cause("ion_fails", now.problem, step)
     elif integration.test_result and not integration.test_result.ok:
         found = [f for f in integration.test_result.findings if f.severity == "error"]
         says, step = (
@@ -249,18 +270,33 @@ def _causes(
         yield Cause(
             "silent",
             says,
-            f"ultraviolet setup plan {integration.name}: is the receiver active, and subscribed?",
+            f"{command('setup plan', integration.name)}: is the receiver active, and subscribed?",
         )
     elif last_event is None:
         says = "No event has come yet, so changes arrive with the next fetch only"
-        yield Cause("no_event_yet", says, f"ultraviolet setup apply {integration.name}", red=False)
+        yield Cause("no_event_yet", says, command("setup apply", integration.name), red=False)
     if not now.heals:
         yield Cause("healing_off", "Healing is switched off by ULTRAVIOLET_HEAL", "start the hub without it")
+
+
+def _unmaintained(connection: Connection, integration: Integration, now: Now) -> Iterator[Cause]:
+    """Yield that no process works for an integration, or that events wait, whatever the reason."""
+    if now.unmaintained_since:
+        says = f"No process has maintained this integration since {age(now.unmaintained_since, now.moment)}"
+        step = "see that a hub of role all or worker runs, and what it logs; restart it"
+        yield Cause("unmaintained", says, step)
+    since = maintenance.waits_since(connection, integration.id)
+    if since and _seconds(since, now.moment) > maintenance.EVENTS_WAIT_SECONDS:
+        says = f"Events wait to be applied, the first since {age(since, now.moment)}"
+        step = "wait if many came at once; else see what the hub logs, and restart it"
+        yield Cause("events_wait", says, step)
 
 
 def _found(standing: Sequence[Finding]) -> Iterator[Cause]:
     """Give what the watchdog found and has not put right; what it has is told, but is no reason for doubt."""
     for one in sorted(standing, key=lambda one: one.kind == invalid_values.KIND):
+        if one.kind == "unreadable":
+            continue  # the resource says so itself, and sooner
         harmless = (
             one.repaired_at is not None
             or one.kind in ("gap", "forged", invalid_values.KIND)
@@ -303,11 +339,12 @@ def _waiting(connection: Connection, integration_id: int) -> dict[str, _Waiting]
         kept.resource,
         func.count().label("waiting"),
         func.count(kept.error).label("failing"),
+        func.count(case((kept.reason == VERIFICATION, 1))).label("differing"),
         func.min(kept.since).label("since"),
         func.max(kept.error).label("error"),
     ).where(kept.integration_id == integration_id)
     return {
-        row.resource: _Waiting(row.waiting, row.failing, row.since, row.error)
+        row.resource: _Waiting(row.waiting, row.failing, row.differing, row.since, row.error)
         for row in connection.execute(query.group_by(kept.resource))
     }
 

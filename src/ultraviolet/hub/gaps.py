@@ -1,17 +1,19 @@
 """Gaps: ION's own record of its deliveries compared with what arrived; what is missing is taken from that record.
 
-ION numbers its webhook events, and a body names that number (assumed, see docs/ion-compatibility.md). Where not one
-of many delivered numbers is known here, they cannot be compared, and nothing is concluded.
+ION numbers its webhook events, and a body names that number (assumed, see docs/ion-compatibility.md). An event is
+known by that number, by what its envelope says, or by its body. Where not one of many delivered events is known,
+although events came at that time, the record cannot be compared, and nothing is concluded.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, bindparam, select, text
 
 from ultraviolet import times
+from ultraviolet.hub import heartbeat
 from ultraviolet.hub.ingest import event_row
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.client import IonClient
@@ -19,6 +21,7 @@ from ultraviolet.ion.deliveries import decode_envelope, is_id
 from ultraviolet.ion.documents import valid_time
 from ultraviolet.ion.problems import IonUnreadableError
 from ultraviolet.mirror.recording import record
+from ultraviolet.mirror.tables import event_keys
 
 PAGE = 500
 _ENOUGH = 20
@@ -34,6 +37,15 @@ _EVENTS = (
 _KNOWN = text(
     "SELECT event_id FROM events WHERE integration_id = :integration AND event_id IN :ids"
 ).bindparams(bindparam("ids", expanding=True))
+_BODIES = text(
+    """SELECT body FROM events WHERE integration_id = :integration AND resource = :resource AND object_id = :object
+    ORDER BY seq DESC LIMIT 50"""
+)
+_RECEIVED = text(
+    """SELECT 1 FROM events WHERE integration_id = :integration AND received_at >= :first AND received_at <= :last
+      AND signature <> 'recovered' LIMIT 1"""
+)
+_LAST_FULL = text("SELECT max(started_at) FROM fetches WHERE integration_id = :integration AND mode = 'full'")
 _CURSOR = text("SELECT compared_to FROM integrations WHERE id = :integration")
 _MOVE = text("UPDATE integrations SET compared_to = :value WHERE id = :integration")
 
@@ -48,6 +60,8 @@ class Gaps(msgspec.Struct, frozen=True):
     recovered: int = 0
     """Events taken from ION's record."""
     comparable: bool = True
+    restored: bool = False
+    """ION delivered some of them to a hub of which this database does not know: it was restored from a backup."""
 
     @property
     def missing(self) -> int:
@@ -116,28 +130,88 @@ def close(
     url_id: int,
     sent: Sequence[Sent],
     subscriptions: Collection[str],
+    ahead: float = 0.0,
 ) -> Gaps:
     """Compare a page of the record with what arrived, keep what is missing as events, and move on.
 
-    Stops before an event of ours that ION is still trying to deliver, but not for long.
+    Stops before an event of ours that ION is still trying to deliver, but not for long. `ahead` is by how many seconds
+    ION's clock is ahead.
     """
     settled = _settled(sent, subscriptions)
     if not settled:
         return Gaps()
     ours = [each for each in settled if each.subscription in subscriptions]
-    ids = [str(each.id) for each in ours]
-    known: set[str] = set()
-    if ids:
-        known.update(connection.execute(_KNOWN, {"integration": integration_id, "ids": ids}).scalars())
+    known = _known(connection, catalog, integration_id, ours)
     delivered = [each for each in ours if each.status == "SUCCEEDED"]
-    comparable = bool(known) or len(delivered) < _ENOUGH
-    missing = [each for each in ours if str(each.id) not in known] if comparable else []
+    comparable = (
+        bool(known) or len(delivered) < _ENOUGH or not _received(connection, integration_id, delivered)
+    )
+    missing = [each for each in ours if each.id not in known] if comparable else []
     rows = [_row(catalog, integration_id, url_id, each) for each in missing if each.body]
     if rows:
         record(connection, rows, deliveries=0, again=0)
     connection.execute(_MOVE, {"integration": integration_id, "value": settled[-1].id})
-    lost = sum(each.status == "SUCCEEDED" for each in missing)
-    return Gaps(len(missing) - lost, lost, len(rows), comparable)
+    lost = [each for each in missing if each.status == "SUCCEEDED"]
+    restored = _acknowledged_without_hub(connection, integration_id, lost, ahead)
+    return Gaps(len(missing) - len(lost), len(lost), len(rows), comparable, restored)
+
+
+def _known(connection: Connection, catalog: Catalog, integration_id: int, sent: Sequence[Sent]) -> set[int]:
+    """Return the numbers of the events that are here: by number, by what their envelopes say, or by their bodies."""
+    if not sent:
+        return set()
+    given = {"integration": integration_id, "ids": [str(each.id) for each in sent]}
+    numbers = set(connection.execute(_KNOWN, given).scalars())
+    known = {each.id for each in sent if str(each.id) in numbers}
+    rows = {
+        each.id: _row(catalog, integration_id, 0, each) for each in sent if each.body and each.id not in known
+    }
+    if rows:
+        keys = [row["dedupe_key"] for row in rows.values()]
+        query = select(event_keys.c.dedupe_key).where(
+            event_keys.c.integration_id == integration_id, event_keys.c.dedupe_key.in_(keys)
+        )
+        found = {bytes(key) for key in connection.execute(query).scalars()}
+        known |= {number for number, row in rows.items() if row["dedupe_key"] in found}
+    for number, row in rows.items():
+        if number not in known and row["event_id"] is None and row["object_id"]:
+            given = {"integration": integration_id, "resource": row["resource"], "object": row["object_id"]}
+            bodies = connection.execute(_BODIES, given).scalars()
+            content = _content(row["body"])
+            if content is not None and any(_content(bytes(body)) == content for body in bodies):
+                known.add(number)
+    return known
+
+
+def _content(body: bytes) -> Any:
+    """Decode a body, so that bodies compare whatever their white space; None if it is not JSON."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _received(connection: Connection, integration_id: int, delivered: Sequence[Sent]) -> bool:
+    """Return whether events were received here while ION delivered these: then none of them being known is strange."""
+    times_ = [each.created_at for each in delivered if each.created_at]
+    if not times_:
+        return True
+    given = {"integration": integration_id, "first": min(times_), "last": max(times_)}
+    return connection.execute(_RECEIVED, given).first() is not None
+
+
+def _acknowledged_without_hub(
+    connection: Connection, integration_id: int, lost: Sequence[Sent], ahead: float
+) -> bool:
+    """Return whether ION delivered some of these when no hub ran by this database, and no full fetch has begun since."""
+    last_full = connection.execute(_LAST_FULL, {"integration": integration_id}).scalar() or ""
+    spans = [span for span in heartbeat.without_hub(connection) if span.until > last_full]
+    moments = [_by_our_clock(each.created_at, ahead) for each in lost if each.created_at]
+    return any(span.since < moment < span.until for span in spans for moment in moments)
+
+
+def _by_our_clock(moment: str, ahead: float) -> str:
+    return times.text(datetime.fromisoformat(moment) - timedelta(seconds=ahead))
 
 
 def _settled(sent: Sequence[Sent], subscriptions: Collection[str]) -> list[Sent]:

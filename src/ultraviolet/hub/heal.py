@@ -24,7 +24,13 @@ from ultraviolet.hub.reader import ONCE, REQUEST
 from ultraviolet.hub.site import Site, versions
 from ultraviolet.ion.catalog import Link, Resource
 from ultraviolet.ion.deliveries import is_id
-from ultraviolet.ion.problems import IonError, IonRateLimitedError, IonRefusedError, IonUnauthorizedError
+from ultraviolet.ion.problems import (
+    IonError,
+    IonInterceptedError,
+    IonRateLimitedError,
+    IonRefusedError,
+    IonUnauthorizedError,
+)
 from ultraviolet.mirror import bulk
 from ultraviolet.mirror.apply import mark_stale
 from ultraviolet.mirror.dependents import dependents_of
@@ -198,7 +204,7 @@ class Healer:
     async def _read_traced(self, group: Sequence[Ref], attempts: dict[Ref, int], span: traces.Span) -> None:
         try:
             answer = await self._reader.by_ids(group, Origin("heal"), retries=ONCE)
-        except (IonUnauthorizedError, IonRateLimitedError):
+        except (IonUnauthorizedError, IonRateLimitedError, IonInterceptedError):
             raise  # no object's fault
         except IonError as error:
             await self._reader.answers()  # it does: then something in this group is the matter

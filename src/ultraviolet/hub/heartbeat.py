@@ -16,6 +16,12 @@ _DOWN = timedelta(seconds=90)
 log = structlog.get_logger()
 
 _GET = text("SELECT value FROM settings WHERE name = :name")
+_BEAT = text(
+    """INSERT INTO settings (name, value) VALUES ('alive_at', :value)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE excluded.value > settings.value"""
+)
+"""The clocks of several processes differ: the newest sign of life stays, so that an older one shows a restored backup."""
+_SPANS = 20
 _PUT = text(
     """INSERT INTO settings (name, value) VALUES (:name, :value)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
@@ -37,14 +43,29 @@ class Down(msgspec.Struct, frozen=True):
     until: str
 
 
-def beat(connection: Connection) -> None:
-    """Note that a hub lives; if none has for long, note that too."""
-    last = connection.execute(_GET, {"name": "alive_at"}).scalar()
-    moment = now()
+def beat(connection: Connection, moment: str | None = None, *, starts: bool = False) -> str:
+    """Note that a hub lives, and since when none did; return the moment. `starts`: it begins to."""
+    last = alive_at(connection)
+    moment = moment or now()
+    if last and starts:
+        kept = [*without_hub(connection), Down(last, moment)][-_SPANS:]
+        connection.execute(_PUT, {"name": "without_hub", "value": msgspec.json.encode(kept).decode()})
     if last and present() - datetime.fromisoformat(last) > _DOWN:
         down = msgspec.json.encode(Down(last, moment)).decode()
         connection.execute(_PUT, {"name": "last_down", "value": down})
-    connection.execute(_PUT, {"name": "alive_at", "value": moment})
+    connection.execute(_BEAT, {"value": moment})
+    return moment
+
+
+def alive_at(connection: Connection) -> str | None:
+    """Return the last sign of life of a hub on this database."""
+    return connection.execute(_GET, {"name": "alive_at"}).scalar()
+
+
+def without_hub(connection: Connection) -> list[Down]:
+    """Return the times before the last starts in which this database knows of no hub; a sign of life is kept each beat."""
+    found = connection.execute(_GET, {"name": "without_hub"}).scalar()
+    return msgspec.json.decode(found, type=list[Down]) if found else []
 
 
 def last_down(connection: Connection) -> Down | None:

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -26,11 +26,13 @@ from ultraviolet.hub import (
     freshness,
     heartbeat,
     integrations,
+    maintenance,
     metrics,
     oidc,
-    problems,
     replay,
+    restored,
     retention,
+    schema_changes,
     verifications,
 )
 from ultraviolet.hub.alerts.alarm import Alarm
@@ -76,6 +78,8 @@ _LOOK_AGAIN_FOR_DUTIES = 1.0
 """The same where other processes may die and leave their duties."""
 
 _ASK_AGAIN = 0.1
+_LIMITED_SECONDS = 120.0
+"""Seconds after an answer of 429 in which what waits is explained by it."""
 
 _FILES = ("hub.db*", "hub.json", "secret.key", "secret.[0-9]*")
 """What a hub writes into its data folder."""
@@ -85,6 +89,14 @@ _LOOK, _WAKE, _ATTEND = "look", "wake:", "attend:"
 object first."""
 
 log = structlog.get_logger()
+
+
+class Write(Protocol):
+    """A way to write to the database."""
+
+    async def __call__(self, work: Callable[[Connection], str], /) -> str:
+        """Run `work` in a transaction."""
+        ...
 
 
 class Hub:
@@ -120,6 +132,8 @@ class Hub:
         self._known: dict[int, str] = {}
         self._lookout = Lookout(store)
         self._noted: dict[int, str | None] = {}
+        self._noted_at = float("-inf")
+        self._beaten_at: str | None = None
         self._clients: dict[int, tuple[Integration, IonClient]] = {}
         self._session: aiohttp.ClientSession | None = None
         self.targets = Targets(settings.allowed_targets or _on_this_machine(settings.public_url))
@@ -165,7 +179,8 @@ class Hub:
         """Take deliveries and start the controllers of the integrations that fall to this process."""
         if self._requested is None:
             await self.store.read(heartbeat.mind_the_clock)
-            await self.store.write(heartbeat.beat)
+            seen = await asyncio.to_thread(restored.last_seen, self.data)
+            await self._beat(self.store.write, seen, starts=True)
         if dialect.is_postgresql(self.store.engine):
             from ultraviolet.hub.messages import Messenger  # noqa: PLC0415  psycopg takes 10 MB; only its users pay
 
@@ -177,6 +192,7 @@ class Hub:
         await self.ingest.refresh()
         self.ingest.drain()
         await self.reload()
+        await self._note_maintenance()
         self._keeper = asyncio.create_task(self._keep_up(), name="integrations")
         if self.role != "web":
             keeper = retention.Keeper(self.store, self.changes)
@@ -195,6 +211,7 @@ class Hub:
         await asyncio.gather(*self._restarts, return_exceptions=True)
         if self._requested is not None:
             await self._requested.stop()
+        await self.field_indexes.settled()
         await self._alarm.stop()
         await self._indexer.stop()
         await self._leaving.stop()
@@ -271,7 +288,8 @@ class Hub:
         integration, signs_in, offered = await self.store.read(look)
         client = self._client(integration, signs_in)
         catalog = self.catalog.following(integration.resources)
-        reader = Reader(client, catalog, offered)
+        read_schema = functools.partial(schema_changes.read_again, self, integration_id)
+        reader = Reader(client, catalog, offered, read_schema)
         attention = self._attention[integration_id]
         return Site(self.store, catalog, integration_id, reader, self.changes, attention)
 
@@ -304,8 +322,7 @@ class Hub:
             integrations.remove(connection, actor, which(connection))
 
         await self.store.write(work)
-        self.integrations_changed()
-        await self.reload()
+        await self.integrations_changed()
         await self.ingest.refresh()
         await self._leaving.begin()
 
@@ -381,15 +398,24 @@ class Hub:
     def freshness(self, connection: Connection, integration: Integration) -> Freshness:
         """Judge how much the mirror of an integration can be trusted now."""
         at_work = self.controllers.get(integration.id)
-        problem = at_work.problem if at_work else problems.of(connection, integration.id)
+        problem = at_work.problem if at_work else maintenance.problem_of(connection, integration.id)
+        unmaintained = maintenance.unmaintained_since(connection, integration.id, integration.updated_at)
+        if self._keeper is None and at_work:
+            unmaintained = None
         known = Now(
             times.present(),
             problem,
             heals=self.settings.heal,
             trouble=self.store.trouble,
             spooled=self.ingest.spooled,
+            unmaintained_since=unmaintained,
+            limited=self._is_limited(integration.id),
         )
         return freshness.of(connection, self.catalog.following(integration.resources), integration, known)
+
+    def _is_limited(self, integration_id: int) -> bool:
+        known = self._clients.get(integration_id)
+        return known is not None and time.monotonic() - known[1].limited_at < _LIMITED_SECONDS
 
     async def resume_verify(self, verification_id: int) -> None:
         """Let a failed comparison go on where it stopped."""
@@ -458,11 +484,11 @@ class Hub:
         watchdog = Watchdog(self, self.ingest, site, functools.partial(self._wake, site.id))
         return duty(watchdog, self.settings.watch_seconds)
 
-    def integrations_changed(self) -> None:
-        """Say that integrations changed, without waiting for the controllers to follow."""
-        self._look.set()
+    async def integrations_changed(self) -> None:
+        """Have every process follow a change of integrations; return when this one does."""
         if self._messenger:
             self._messenger.say(_LOOK, 0)
+        await self.reload()
 
     async def _keep_up(self) -> None:
         """Look each second whether there is something to do, and now and then whom for."""
@@ -477,11 +503,11 @@ class Hub:
             try:
                 if time.monotonic() - beaten > heartbeat.EVERY:
                     beaten = time.monotonic()
-                    await self.store.keep(heartbeat.beat)
+                    await self._beat(self.store.keep, self._beaten_at)
                 if asked or time.monotonic() - reloaded >= pause:
                     reloaded = time.monotonic()
                     await self.reload()
-                    await self._note_problems()
+                    await self._note_maintenance()
                 else:
                     await self._lookout.look(self.controllers, self._wake)
                 complaint.over()
@@ -491,12 +517,28 @@ class Hub:
             except Exception as error:
                 log.warning("integrations.not_followed", error=str(error), exc_info=True)
 
-    async def _note_problems(self) -> None:
-        """Tell other processes what the duties here meet, when it is another than before."""
+    async def _beat(self, write: Write, seen: str | None, *, starts: bool = False) -> None:
+        """Note that this hub lives, after a look whether the database is still the one that was last written."""
+
+        def work(connection: Connection) -> str:
+            moment = times.now()
+            restored.check(connection, seen)
+            return heartbeat.beat(connection, moment, starts=starts)
+
+        self._beaten_at = await write(work)
+        await asyncio.to_thread(restored.note_seen, self.data, self._beaten_at)
+
+    async def _note_maintenance(self) -> None:
+        """Note which integrations this process maintains and what it meets, at once where that has changed."""
+        ended = [id_ for id_, at_work in self.controllers.items() if not at_work.are_alive]
+        for id_ in ended:
+            log.error("controllers.ended", integration_id=id_)
+            await self._restart(id_)
         found = {id_: at_work.problem for id_, at_work in self.controllers.items()}
-        new = {id_: problem for id_, problem in found.items() if self._noted.get(id_, "") != problem}
-        if new and self._messenger:
-            await self.store.write(lambda c: problems.note(c, new))
+        due = time.monotonic() - self._noted_at >= maintenance.NOTE_SECONDS
+        if found and (due or found != self._noted):
+            self._noted_at = time.monotonic()
+            await self.store.write(lambda c: maintenance.note(c, found))
         self._noted = found
 
     async def _rest(self) -> None:

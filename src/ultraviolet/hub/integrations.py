@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, Text, delete, insert, select, typ
 
 from ultraviolet import times
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
-from ultraviolet.hub import audit, choice
+from ultraviolet.hub import audit, choice, schema_changes
 from ultraviolet.hub.connection_test import TestResult, examine
 from ultraviolet.hub.holding import held, taking_name
 from ultraviolet.hub.names import check_name
@@ -312,18 +312,9 @@ def keep_test(
     """Keep a connection test and, where the ION told it, what it offers; other than before, that changes the integration."""
     here = integrations.c.id == integration_id
     values: dict[str, Any] = {"test_result": msgspec.to_builtins(result)}
-    if found is not None:
-        told = {name: sorted(found.types[name]) for name in _useful(catalog) if name in found.types}
-        if told != connection.execute(select(integrations.c.offered).where(here)).scalar():
-            values |= {"offered": told, "updated_at": times.now()}
+    if found is not None and schema_changes.keep(connection, catalog, integration_id, found):
+        values |= {"updated_at": times.now()}
     connection.execute(update(integrations).where(here).values(**values))
-
-
-def _useful(catalog: Catalog) -> list[str]:
-    names = {"Query", "Mutation", "ResourceEnum", "WebhookReceiver", "WebhookSubscription"}
-    for resource in catalog.resources.values():
-        names |= {resource.type, resource.filters or "", resource.sort or ""}
-    return sorted(names - {""})
 
 
 def _row(connection: Connection, integration_id: int, *, to_change: bool = False) -> RowMapping:

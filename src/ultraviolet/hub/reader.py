@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -17,11 +17,13 @@ from ultraviolet.ion.deliveries import LONGEST_ID, is_id
 from ultraviolet.ion.documents import Offered
 from ultraviolet.ion.problems import (
     IonError,
+    IonInterceptedError,
     IonRateLimitedError,
     IonRefusedError,
     IonUnauthorizedError,
     IonUnreachableError,
     IonUnreadableError,
+    tells_of_schema,
 )
 from ultraviolet.mirror.observation import Observation, Origin, Ref
 from ultraviolet.times import now
@@ -41,6 +43,8 @@ _MAX_SPLIT_REQUESTS = 64
 _MAX_REPORTED = 10_000
 """Fields with replaced text that a process remembers."""
 _MAX_TOTAL = 2**31 - 1
+_SCHEMA_SECONDS = 30.0
+"""Seconds in which ION's schema is read at most once because it refused a document."""
 ONCE = Retries(attempts=1)
 """For who comes back to it anyway."""
 
@@ -106,10 +110,20 @@ class _List(msgspec.Struct, frozen=True):
 class Reader:
     """One integration's ION, read through the catalog, as far as this ION offers it."""
 
-    def __init__(self, client: Client, catalog: Catalog, offered: Offered) -> None:
+    def __init__(
+        self,
+        client: Client,
+        catalog: Catalog,
+        offered: Offered,
+        read_schema: Callable[[], Awaitable[Offered | None]] | None = None,
+    ) -> None:
+        """`read_schema` returns what ION offers now, and None if it cannot be read."""
         self.client = client
         self.catalog = catalog
         self.offered = offered
+        self._read_schema = read_schema
+        self._reading_schema = asyncio.Lock()
+        self._schema_read_at = float("-inf")
         self._size = PAGE
         self._largest = LARGEST_PAGE
         self._unanswered: set[tuple[str, str]] = set()
@@ -240,9 +254,8 @@ class Reader:
         about fields of what it gave: these are not empty, but unknown.
         """
         wanted = self._aliases(refs)
-        document, variables = documents.by_ids(wanted, self.offered)
         began = now()
-        result = await self.client.execute(document, variables, retries=retries)
+        result = await self._ask(lambda: documents.by_ids(wanted, self.offered), retries)
         data = result.data or {}
         said = "; ".join(result.errors)
         doubtful = len(result.errors) > sum(data.get(alias) is None for alias, _, _ in wanted)
@@ -307,6 +320,29 @@ class Reader:
         ]
         return [(f"a{number}", resource, ids) for number, (resource, ids) in enumerate(chunks)]
 
+    async def _ask(
+        self, write: Callable[[], tuple[str, Variables]], retries: Retries | None = None
+    ) -> Result:
+        """Run the document that `write` returns; once more if ION's schema has changed since it was read."""
+        offered = self.offered
+        document, variables = write()
+        result = await self.client.execute(document, variables, retries=retries)
+        if tells_of_schema(result.errors) and await self._schema_changed(offered):
+            document, variables = write()
+            result = await self.client.execute(document, variables, retries=retries)
+        return result
+
+    async def _schema_changed(self, used: Offered) -> bool:
+        """Read ION's schema again, unless that was done since a document was written; return whether it differs."""
+        async with self._reading_schema:
+            recently = time.monotonic() - self._schema_read_at < _SCHEMA_SECONDS
+            if self.offered is used and self._read_schema and not recently:
+                self._schema_read_at = time.monotonic()
+                found = await self._read_schema()
+                if found and any(used.types.get(name) != fields for name, fields in found.types.items()):
+                    self.offered = found
+        return self.offered is not used
+
     async def _page(
         self,
         resource: Resource,
@@ -325,12 +361,13 @@ class Reader:
         write = documents.page_by_update if dated else documents.page
         place = (resource.name, str(filters))
         began = now()
+        given = {"filters": filters, "first": first}
         try:
-            result = await self.client.execute(
-                write(resource, self.offered), {"filters": filters, "first": first}
-            )
+            result = await self._ask(lambda: (write(resource, self.offered), given))
             answered = _list(resource, _only_list(result.must()))
             _check_order(resource, answered.rows, after, dated=dated)
+        except IonInterceptedError:
+            raise  # something other than ION answered
         except IonRefusedError as error:
             if first > PAGE:
                 raise  # it may be the size that ION refuses

@@ -84,15 +84,14 @@ class Rotated(msgspec.Struct, frozen=True):
 
 
 async def overview(hub: Hub, integration_id: int) -> Overview:
-    """Tell how far set-up has come; a receiver made by hand in the meantime is found and taken over."""
+    """Return how far set-up has come, without changing anything here or in ION.
+
+    A receiver made by hand is shown; it is taken over by `adopt`, which the watchdog calls as well.
+    """
     view = await _view(hub, integration_id)
     found, problem = None, None
     try:
-        if view.url and not view.url.receiver_id:
-            await adopt(hub, "hub", integration_id)
-            view = await _view(hub, integration_id)
         found = await plan(hub, integration_id)
-        await note_subscribed(hub, view.url, found)
     except (IonError, InvalidError) as error:
         problem = str(error)
     wanted = view.url.wanted if view.url else None

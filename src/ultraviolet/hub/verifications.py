@@ -167,13 +167,14 @@ def settle(
     seen: Settled,
     *,
     last: bool,
-) -> None:
-    """Let go of what is equal by now; on the `last` reading, confirm what differs and stands still on both sides."""
-    kept = differences.c
+) -> list[Difference]:
+    """Forget what is equal by now; on the `last` reading, confirm and return what differs and stands still on both sides."""
+    kept, confirmed = differences.c, list[Difference]()
     for ref in seen.equal:
         connection.execute(delete(differences).where(*_is(verification_id, ref)))
     for one in seen.still:
         stands = last and one.fingerprint == before[one.ref].fingerprint
+        confirmed += [one] if stands else []
         values = _row(verification_id, one) | {"state": "confirmed" if stands else "suspected"}
         connection.execute(update(differences).where(*_is(verification_id, one.ref)).values(values))
     for ref, problem in seen.unread.items():
@@ -181,6 +182,7 @@ def settle(
         connection.execute(change)
     for resource, count in seen.added.items():
         step(connection, verification_id, resource, compared=count)
+    return confirmed
 
 
 def finish(connection: Connection, integration_id: int, verification_id: int) -> str:

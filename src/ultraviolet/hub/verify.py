@@ -1,4 +1,6 @@
-"""Verifying: compare every object and field of the mirror with ION, as of one moment, and change nothing.
+"""Verifying: compare every object and field of the mirror with ION, as of one moment.
+
+It changes nothing in the mirror itself: an object that is confirmed to differ is marked stale, so that it is healed.
 
 Pages of ION are compared with the same range of keys in the mirror, so that what either side lacks shows. An
 object that differs is only suspected: it is read again, later each time, until it is equal or both sides stand
@@ -21,14 +23,16 @@ import structlog
 from sqlalchemy import Connection, bindparam, text
 
 from ultraviolet.crash_points import crash_point
-from ultraviolet.hub import verifications
+from ultraviolet.hub import fetch, verifications
 from ultraviolet.hub.reader import REQUEST, Page
 from ultraviolet.hub.site import Site
 from ultraviolet.hub.verifications import RANGE, Difference, Settled, Step
 from ultraviolet.ion.catalog import Resource
 from ultraviolet.ion.problems import IonError, IonRefusedError
 from ultraviolet.mirror import representation, views
-from ultraviolet.mirror.observation import Observation, Origin, Ref
+from ultraviolet.mirror.apply import mark_stale
+from ultraviolet.mirror.observation import Mark, Observation, Origin, Ref
+from ultraviolet.mirror.state import VERIFICATION
 from ultraviolet.times import now
 
 _WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -104,12 +108,31 @@ class Verifier:
                 seen = await self._again(chunk)
                 last = number >= len(_WAITS)
                 await self._site.store.write(
-                    lambda c, chunk=chunk, seen=seen, last=last: verifications.settle(
+                    lambda c, chunk=chunk, seen=seen, last=last: self._judge(
                         c, verification_id, chunk, seen, last=last
                     )
                 )
             crash_point("verify.settling")
             self._site.changes.publish("verification", self._site.id, id=verification_id)
+
+    def _judge(
+        self,
+        connection: Connection,
+        verification_id: int,
+        chunk: Mapping[Ref, Difference],
+        seen: Settled,
+        *,
+        last: bool,
+    ) -> None:
+        """Confirm differences, and mark the objects to be read again, so that their resources are stale until then.
+
+        Only a full fetch can prove that what ION does not show is gone.
+        """
+        found = verifications.settle(connection, verification_id, chunk, seen, last=last)
+        marks = [Mark(one.resource, one.id, VERIFICATION, now()) for one in found]
+        mark_stale(connection, self._site.id, marks)
+        if any(one.kind == "extra" for one in found):
+            fetch.request(connection, self._site.id, "full", f"verification {verification_id}")
 
     async def _again(self, suspects: Mapping[Ref, Difference]) -> Settled:
         """Read suspects from ION again, and compare with what the mirror holds by now."""

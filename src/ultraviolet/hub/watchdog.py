@@ -13,7 +13,9 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, text
 
-from ultraviolet.hub import fetch, findings, gaps, setup, webhook_urls
+from ultraviolet.errors import InvalidError
+from ultraviolet.hub import fetch, findings, gaps, restored, setup, webhook_urls
+from ultraviolet.hub.failed_steps import failed_steps
 from ultraviolet.hub.findings import Found
 from ultraviolet.hub.ingest import Ingest
 from ultraviolet.hub.site import Site
@@ -21,11 +23,15 @@ from ultraviolet.hub.webhook_urls import WebhookUrl
 from ultraviolet.ion import webhooks
 from ultraviolet.ion.client import IonClient
 from ultraviolet.ion.problems import (
+    NEXT_STEPS,
     IonError,
+    IonInterceptedError,
     IonRateLimitedError,
     IonRefusedError,
     IonUnauthorizedError,
     IonUnreachableError,
+    known_step,
+    next_step,
 )
 from ultraviolet.ion.webhooks import Receiver
 from ultraviolet.times import now
@@ -55,14 +61,6 @@ _LAST_WORD = text(
 )
 """By number, from the newest on; the plus keeps from reading all that a resource ever told by an index of objects."""
 _NEWEST = text("SELECT coalesce(max(seq), 0) FROM events")
-_UNREADABLE = text(
-    """WITH over AS (SELECT id, mode FROM fetches WHERE integration_id = :integration AND state <> 'running')
-    SELECT resource, max(error) AS error FROM fetch_steps WHERE state = 'failed'
-      AND fetch_id IN ((SELECT max(id) FROM over), (SELECT max(id) FROM over WHERE mode = 'full'))
-    GROUP BY resource"""
-)
-"""What failed in the last fetch, or in the last full one: an incremental one does not see what that found missing."""
-
 _HOPELESS_ONES = text(
     """SELECT resource, count(*) AS count, min(id) AS first, min(error) AS error FROM stale
     WHERE integration_id = :integration AND attempts >= :attempts AND error IS NOT NULL
@@ -105,6 +103,8 @@ class Watchdog:
     async def _receiver(self, client: IonClient) -> Receiver | None:
         """Compare receiver and subscriptions with what is wanted, and set up again what is not as it was."""
         url = await self._site.store.read(lambda c: webhook_urls.current(c, self._site.id))
+        if url and url.receiver_id is None:
+            url = await self._adopt()
         if url is None or url.receiver_id is None:
             await self._keep(("receiver",), [_not_set_up()])
             return None
@@ -117,7 +117,7 @@ class Watchdog:
                 await self._keep(("receiver",), [])
                 return receiver
             done = await setup.apply(self._hub, ACTOR, self._site.id)
-        except (IonUnauthorizedError, IonUnreachableError, IonRateLimitedError):
+        except (IonUnauthorizedError, IonUnreachableError, IonInterceptedError, IonRateLimitedError):
             raise
         except IonError as error:
             await self._keep(("receiver",), [_cannot_see(error)])
@@ -131,6 +131,16 @@ class Watchdog:
         await self._keep(("receiver",), found)
         await self._fetch_what_was_missed("deliveries were interrupted")
         return await webhooks.read_receiver(client, done.webhook_url.receiver_id or "")
+
+    async def _adopt(self) -> WebhookUrl | None:
+        """Take over a receiver that somebody made by hand in ION and that posts here."""
+        try:
+            url = await setup.adopt(self._hub, ACTOR, self._site.id)
+        except (IonRefusedError, InvalidError):
+            return None
+        if url:
+            await self._ingest.refresh()
+        return url
 
     async def _wrong(self, url: WebhookUrl, receiver: Receiver | None) -> list[tuple[str, str]]:
         """Give what is not as wanted, as subjects and sentences."""
@@ -160,9 +170,11 @@ class Watchdog:
         """Look at ION's record of its deliveries; a key that may not read it keeps nothing else from being seen."""
         try:
             await self._gaps(client, receiver)
+        except IonInterceptedError:
+            raise
         except IonRefusedError as error:
             sentence = f"ION's record of its deliveries cannot be read: {error}"
-            await self._keep(("gap",), [Found("gap", "not readable", sentence, _ASK_FOR_PERMISSION)])
+            await self._keep(("gap",), [Found("gap", "not readable", sentence, next_step(str(error)))])
 
     async def _gaps(self, client: IonClient, receiver: Receiver) -> None:
         """Compare ION's record of its deliveries with what arrived; what is missing is taken from there."""
@@ -171,23 +183,30 @@ class Watchdog:
         ours = {each.id for each in receiver.subscriptions}
         url = await self._site.store.read(lambda c: webhook_urls.current(c, self._site.id))
         given_up = lost = recovered = 0
-        comparable, more = True, True
+        comparable, more, is_restored = True, True, False
+        ahead = client.ahead or 0.0
         while more:
             after = await self._site.store.read(lambda c: gaps.cursor(c, self._site.id))
             record = await gaps.read_sent(client, after)
 
             def work(connection: Connection, sent: Sequence[gaps.Sent] = record.sent) -> gaps.Gaps:
-                return gaps.close(
-                    connection, self._hub.catalog, self._site.id, url.id if url else 0, sent, ours
+                found = gaps.close(
+                    connection, self._hub.catalog, self._site.id, url.id if url else 0, sent, ours, ahead
                 )
+                if found.restored:
+                    restored.begin(connection, self._site.id, _RESTORED)
+                return found
 
             found = await self._site.store.write(work)
             given_up, lost = given_up + found.given_up, lost + found.lost + record.unreadable
             recovered, comparable = recovered + found.recovered, comparable and found.comparable
+            is_restored = is_restored or found.restored
             more = record.more and await self._moved(after)
         if recovered:
             self._wake("apply")
-        if given_up + lost > recovered:
+        if is_restored:
+            self._wake("fetch")
+        elif given_up + lost > recovered:
             await self._fetch_what_was_missed("events of which ION kept no body")
         await self._keep(("gap",), _gap(given_up, lost, recovered, comparable=comparable))
 
@@ -238,20 +257,15 @@ class Watchdog:
         given: dict[str, Any] = {"integration": self._site.id, "attempts": _HOPELESS}
         given["since"] = as_text(datetime.fromisoformat(now()) - timedelta(hours=1))
         unreadable = [
-            Found(
-                "unreadable",
-                r.resource,
-                f"{_title(r.resource)} could not be read: {r.error}",
-                _ASK_FOR_PERMISSION,
-            )
-            for r in connection.execute(_UNREADABLE, given)
+            Found("unreadable", resource, f"{_title(resource)} could not be read: {error}", next_step(error))
+            for resource, error in sorted(failed_steps(connection, self._site.id).items())
         ]
         hopeless = [
             Found(
                 "hopeless",
                 r.resource,
                 f"{r.count} {_title(r.resource).lower()} cannot be read, such as {r.first}: {r.error}",
-                "Look at one of them in ION; they are tried again by and by",
+                next_step(r.error),
             )
             for r in connection.execute(_HOPELESS_ONES, given)
         ]
@@ -294,9 +308,7 @@ def duty(watchdog: Watchdog, every: float) -> Callable[[], Awaitable[float]]:
     return look
 
 
-_ASK_FOR_PERMISSION = (
-    "Give the API key's user the permission in ION and make a new key: a key keeps what it was made with"
-)
+_RESTORED = "ION delivered events to a hub that this database does not know: it was restored from a backup"
 
 
 def _hour(moment: datetime) -> str:
@@ -317,10 +329,8 @@ def _title(resource: str) -> str:
 
 def _no_answer(error: IonError) -> Found:
     if isinstance(error, IonUnauthorizedError):
-        return Found("credentials", "API key", str(error), "Make a new API key in ION and enter it here")
-    return Found(
-        "unreachable", "ION", str(error), "Check its address and the network; the hub goes on trying"
-    )
+        return Found("credentials", "API key", str(error), NEXT_STEPS[error.kind])
+    return Found("unreachable", "ION", str(error), NEXT_STEPS.get(error.kind) or next_step(str(error)))
 
 
 def _not_set_up() -> Found:
@@ -329,9 +339,8 @@ def _not_set_up() -> Found:
 
 def _cannot_see(error: IonError) -> Found:
     sentence = f"Receiver and subscriptions cannot be checked: {error}"
-    return Found(
-        "receiver", "not readable", sentence, "Give the API key's user the webhook permissions in ION"
-    )
+    step = known_step(str(error)) or "Give the API key's user the webhook permissions in ION"
+    return Found("receiver", "not readable", sentence, step)
 
 
 def _repaired(sentence: str, refused: str) -> str:
@@ -341,11 +350,9 @@ def _repaired(sentence: str, refused: str) -> str:
 
 
 def _next_step(refused: str) -> str:
-    return (
-        "Give the API key's user the webhook permissions in ION"
-        if refused
-        else "Nothing, if it was not on purpose"
-    )
+    if not refused:
+        return "Nothing, if it was not on purpose"
+    return known_step(refused) or "Give the API key's user the webhook permissions in ION"
 
 
 def _gap(given_up: int, lost: int, recovered: int, *, comparable: bool) -> list[Found]:

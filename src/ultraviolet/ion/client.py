@@ -16,13 +16,14 @@ from ultraviolet.ion import answers
 from ultraviolet.ion.budget import Budget
 from ultraviolet.ion.documents import INTROSPECTION, Offered
 from ultraviolet.ion.problems import (
+    IonInterceptedError,
     IonRateLimitedError,
     IonRefusedError,
     IonUnauthorizedError,
     IonUnreachableError,
     IonUnreadableError,
 )
-from ultraviolet.ion.sign_in import SignIn, reason, with_scheme
+from ultraviolet.ion.sign_in import SignIn, intercepted, reason, with_scheme
 from ultraviolet.outgoing import AnswerTooLargeError, get_proxy, read_body
 
 _TIME_OUT = aiohttp.ClientTimeout(total=60, connect=10, sock_read=35)
@@ -90,6 +91,8 @@ class IonClient:
         self._session = session
         self._retries = retries or Retries()
         self._batches = True
+        self.limited_at = float("-inf")
+        """When ION last answered 429, by the monotonic clock."""
         self.ahead: float | None = None
         """Seconds that ION's clock was ahead of this machine's at the last answer, to a second; None where it told no time."""
 
@@ -183,10 +186,11 @@ class IonClient:
                 answer = await read_body(response)
                 self.ahead = _ahead(response.headers.get("date"))
                 if response.status == _TOO_MANY:
+                    self.limited_at = time.monotonic()
                     self._budget.refused(_seconds(response.headers.get("retry-after")))
                 else:
                     self._budget.answered(time.monotonic() - began)
-                return _judge(self.url, response.status, response.headers.get("retry-after"), answer)
+                return _judge(self.url, response, answer)
         except AnswerTooLargeError as error:
             raise IonUnreadableError(f"ION at {self.url}: {error}") from error
         except (aiohttp.ClientConnectorError, InvalidError) as error:
@@ -228,10 +232,13 @@ def _operation(document: str, variables: Variables | None) -> dict[str, Any]:
     return {"query": document, "variables": variables or {}}
 
 
-def _judge(url: str, status: int, retry_after: str | None, body: bytes) -> answers.Decoded:
-    """Return the decoded JSON of an HTTP answer; raises the error that fits any other answer."""
+def _judge(url: str, response: aiohttp.ClientResponse, body: bytes) -> answers.Decoded:
+    """Return the decoded JSON of an HTTP answer; raise the error that says what to do about any other answer."""
+    status, headers = response.status, response.headers
     if status == _TOO_MANY:
-        raise _BusyError(f"ION at {url} asks to slow down (429)", _seconds(retry_after))
+        raise _BusyError(f"ION at {url} asks to slow down (429)", _seconds(headers.get("retry-after")))
+    if other := intercepted(url, status, headers.get("location"), body):
+        raise other
     if status == 401:  # noqa: PLR2004
         raise IonUnauthorizedError(f"ION at {url} does not accept the access token")
     if status >= 500:  # noqa: PLR2004
@@ -244,8 +251,8 @@ def _judge(url: str, status: int, retry_after: str | None, body: bytes) -> answe
         answer = answers.Decoded(None)
     value: Any = answer.value
     if not isinstance(value, dict | list):
-        raise IonRefusedError(
-            f"{url} answered {status} and no JSON; check that this is the address of ION's API"
+        raise IonInterceptedError(
+            f"{url} answered {status} and no JSON instead of ION's API; check that this is the address of ION's API"
         )
     if isinstance(value, dict):
         messages = _messages(cast("dict[str, Any]", value))
@@ -256,8 +263,8 @@ def _judge(url: str, status: int, retry_after: str | None, body: bytes) -> answe
 
 def _result(answer: Any, *, repaired: bool) -> Result:
     if not isinstance(answer, dict) or not ("data" in answer or "errors" in answer):
-        raise IonRefusedError(
-            "ION's answer is not one of GraphQL; check that this is the address of ION's API"
+        raise IonInterceptedError(
+            "Something answered that is not GraphQL, instead of ION's API; check that this is the address of ION's API"
         )
     fields = cast("dict[str, Any]", answer)
     data: Any = fields.get("data")

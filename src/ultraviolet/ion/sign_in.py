@@ -5,13 +5,20 @@ import re
 import time
 from collections.abc import Sequence
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion import answers
-from ultraviolet.ion.problems import IonError, IonUnauthorizedError, IonUnreachableError
+from ultraviolet.ion.problems import (
+    IonError,
+    IonInterceptedError,
+    IonRateLimitedError,
+    IonUnauthorizedError,
+    IonUnreachableError,
+)
 from ultraviolet.outgoing import MAX_SMALL_ANSWER_BYTES, AnswerTooLargeError, get_proxy, read_body
 
 _PATH = "/realms/api-keys/protocol/openid-connect/token"
@@ -102,11 +109,30 @@ class SignIn:
             async with self._session.post(
                 url, data=form, allow_redirects=False, timeout=_TIME_OUT, proxy=get_proxy(url)
             ) as response:
-                return response.status, await read_body(response, MAX_SMALL_ANSWER_BYTES)
+                body = await read_body(response, MAX_SMALL_ANSWER_BYTES)
+                if response.status == 429:  # noqa: PLR2004
+                    raise IonRateLimitedError(f"ION's sign-in at {url} asks to slow down (429)")
+                if other := intercepted(url, response.status, response.headers.get("location"), body):
+                    raise other
+                return response.status, body
         except AnswerTooLargeError as error:
             raise IonUnauthorizedError(f"{url}: {error}; check the auth address") from error
         except (aiohttp.ClientError, InvalidError, TimeoutError, ValueError) as error:
             raise IonUnreachableError(f"ION's sign-in at {url} does not answer: {reason(error)}") from error
+
+
+def intercepted(url: str, status: int, location: str | None, body: bytes) -> IonInterceptedError | None:
+    """Return the error for an answer of a login page, a proxy or a maintenance page, which ION does not give."""
+    if 300 <= status < 400:  # noqa: PLR2004
+        where = urlsplit(location or "").hostname
+        answer = f"{status}, a redirect{f' to {where}' if where else ''},"
+    elif status < 500 and status not in _NOT_HERE and body.lstrip()[:1] == b"<":  # noqa: PLR2004
+        answer = f"{status} with a web page"
+    else:
+        return None
+    return IonInterceptedError(
+        f"{url} answered {answer} instead of ION's API; check that this is the address of ION's API"
+    )
 
 
 def reason(error: BaseException) -> str:

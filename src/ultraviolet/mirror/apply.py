@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.documents import valid_time
-from ultraviolet.mirror import activity, arrivals, dialect, drift, representation, rows
+from ultraviolet.mirror import activity, arrivals, dialect, drift, rows
 from ultraviolet.mirror.dependents import dependents_of
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
 from ultraviolet.mirror.state import DELETION, State

@@ -1,4 +1,4 @@
-"""Indexes of single fields of big resources: made when someone sorts or narrows by one, so that the next one need not wait.
+"""Indexes of single fields of big resources, created on request, so that sorting and filtering by them is quick.
 
 Each costs every later change of that resource a little, so there are only so many.
 """

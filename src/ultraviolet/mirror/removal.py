@@ -248,7 +248,7 @@ def _empty(table: Table) -> TextClause:
 _EMPTY = [_empty(table) for table in _MANY]
 _FORGET_REST = """DELETE FROM event_keys k USING {part} x WHERE k.integration_id = x.integration_id
   AND k.dedupe_key = x.dedupe_key AND NOT EXISTS (SELECT 1 FROM unnest(CAST(:kept AS BIGINT[])) AS s(seq) WHERE s.seq = x.seq)"""
-_KNOW_AGAIN = """INSERT INTO event_keys (integration_id, dedupe_key, deliveries)
-  SELECT integration_id, dedupe_key, 1 FROM {part}
+_KNOW_AGAIN = """INSERT INTO event_keys (integration_id, dedupe_key, deliveries, body_digest)
+  SELECT integration_id, dedupe_key, 1, sha256(body) FROM {part}
   WHERE CAST(:kept AS BIGINT[]) IS NULL OR seq = ANY(:kept) ON CONFLICT DO NOTHING"""
 _FORGET = text("DELETE FROM event_keys WHERE integration_id = :integration AND dedupe_key = :key")

@@ -11,6 +11,9 @@ STAMPS = frozenset({"_updated", "_etag", "Updated", "Etag", "LastSessionId", "up
 DELETION = "deletion"
 """The reason of a mark that says the object is deleted: then a read that does not find it is proof."""
 
+VERIFICATION = "verification"
+"""The reason of a mark that says a verification found the object to differ from ION."""
+
 
 @dataclass(slots=True)
 class State:
@@ -82,7 +85,7 @@ class State:
             return False
         if self.marked_at is None:
             self.since, self.reason, self.marks = at, reason, 0
-        elif reason == DELETION:
+        elif reason == DELETION or (reason == VERIFICATION and self.reason != DELETION):
             self.reason = reason
         self.marked_at = max(self.marked_at or "", at)
         self.marks += 1

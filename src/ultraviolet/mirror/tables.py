@@ -147,6 +147,14 @@ events = Table(
     ),
     Column("detail", Text, comment="the outcome in words"),
     Column("applied_at", Text),
+    Column(
+        "conflicting",
+        Boolean,
+        nullable=False,
+        default=False,
+        server_default=false(),
+        comment="ION sent the same event before with another body; its values are not used",
+    ),
     Index("events_by_object", "integration_id", "resource", "object_id", "seq"),
     Index("events_by_number", "integration_id", "event_id"),
     Index(
@@ -181,6 +189,7 @@ event_keys = Table(
     Column("integration_id", _Id, primary_key=True, comment="no foreign key: events have it, and this costs"),
     Column("dedupe_key", LargeBinary, primary_key=True, comment="what makes an event the same"),
     Column("deliveries", Integer, nullable=False, comment="how often this event was delivered"),
+    Column("body_digest", LargeBinary, nullable=False, comment="SHA-256 of the body"),
     comment="what makes an event recorded once: PostgreSQL can hold that only in a table without months",
     sqlite_with_rowid=False,
     postgresql_with={"fillfactor": 90},  # so that counting a delivery again finds room beside the row
@@ -612,12 +621,13 @@ findings = Table(
     comment="what the watchdog found to be the matter, and what became of it",
 )
 
-problems = Table(
-    "problems",
+maintenance = Table(
+    "maintenance",
     metadata,
     Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
-    Column("problem", Text, nullable=False, comment="what keeps ION from answering, in words"),
-    comment="what the process with the duties of an integration meets, for the pages of other processes",
+    Column("noted_at", Text, nullable=False, comment="when a process last said that it maintains it"),
+    Column("problem", Text, comment="what keeps ION from answering, in words"),
+    comment="which integrations are maintained by a process, and what that process meets",
 )
 
 retention = Table(

@@ -18,7 +18,7 @@ from ultraviolet.mirror.tables import events, integrations, metadata, settings, 
 
 _CHUNK = 500
 _MOVED_FROM = "moved from"
-_OF_ONE_DATABASE = {"views", _MOVED_FROM}
+_OF_ONE_DATABASE = {"views", "identity", _MOVED_FROM}
 """Settings that describe the database they are in, not the hub."""
 
 

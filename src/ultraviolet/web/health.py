@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
 import ultraviolet
-from ultraviolet.hub import heartbeat, integrations, room
+from ultraviolet.hub import heartbeat, integrations, maintenance, room
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.secrets import SecretKeyError
 from ultraviolet.mirror.check import revision
@@ -50,7 +50,7 @@ def livez() -> dict[str, str]:
 @get("/readyz", include_in_schema=False)
 async def readyz(hub: GivenHub, verbose: Annotated[str | None, Parameter()] = None) -> Response[Ready]:
     """Tell whether the database answers, takes writes and is of this release, the key fits, and there is room; 503 where not."""
-    checks = [await _database(hub), _room(hub), _controllers(hub), *_spool(hub)]
+    checks = [await _database(hub), _room(hub), _controllers(hub), await _integrations(hub), *_spool(hub)]
     well = all(check.well for check in checks)
     shown = Ready("ready" if well else "not ready", checks if verbose is not None else [])
     return Response(shown, status_code=200 if well else 503, headers={} if well else {"Retry-After": "1"})
@@ -93,6 +93,17 @@ def _controllers(hub: Hub) -> Looked:
     met = sum(one.problem is not None for one in hub.controllers.values())
     detail = f"{len(hub.controllers)} integrations at work here, {met} of them with a problem"
     return Looked("controllers", well=hub.follows, detail=detail)
+
+
+async def _integrations(hub: Hub) -> Looked:
+    """Check that some process maintains every active integration, and that no events wait."""
+    try:
+        found = await hub.store.read(maintenance.troubles)
+    except StoreUnavailableError as error:
+        return Looked("integrations", well=False, detail=str(error))
+    return Looked(
+        "integrations", well=not found, detail="; ".join(map(str, found)) or "every active one is maintained"
+    )
 
 
 def _spool(hub: Hub) -> list[Looked]:

@@ -95,6 +95,12 @@ PROBLEMS = (
         "Give the key's user the permission in ION, then make a new key.",
     ),
     Problem(
+        "rate-limit",
+        "ION limits the requests",
+        "The hub, or others with the same API key, ask for more than ION answers (429).",
+        "Wait; if it goes on, lower the requests per second of the integration on its page.",
+    ),
+    Problem(
         "clock",
         "The clocks of hub and ION differ",
         "The hub's machine does not keep its time with a time server.",
@@ -127,14 +133,20 @@ PROBLEMS = (
     Problem(
         "fetch",
         "Fetches fail or are overdue",
-        "ION fails in the middle, the request budget is too small, or no process has the duties.",
+        "ION fails in the middle, the request budget is too small, or no process maintains the integration.",
         "`ultraviolet fetch list` and `ultraviolet fetch show ID` say what fails.",
+    ),
+    Problem(
+        "maintenance",
+        "No process maintains the integration, or events wait to be applied",
+        "No hub of role all or worker runs, none could take the lease, or a controller hangs.",
+        "See what the hub logs; restart it.",
     ),
     Problem(
         "stale",
         "Objects stay stale",
         "ION cannot show them, or more changes than the request budget lets be read.",
-        "`ultraviolet object list RESOURCE --state stale`; raise the requests per second of the integration.",
+        "`ultraviolet object list RESOURCE --state stale`; raise the requests per second, unless ION limits them.",
     ),
     Problem(
         "paused",

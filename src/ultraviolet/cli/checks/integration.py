@@ -7,12 +7,14 @@ import msgspec
 
 from ultraviolet.cli.api import Api, Json, to
 from ultraviolet.cli.checks import Check, State, bad, well
+from ultraviolet.commands import command
 
 _RECENTLY = timedelta(hours=24)
 _TESTED = {
     "unreachable": "ion-address",
     "credentials": "credentials",
     "permission": "permission",
+    "rate-limit": "rate-limit",
     "clock": "clock",
 }
 """Which problem a finding of the connection test is."""
@@ -29,6 +31,8 @@ _CAUSES = {
     "healing_off": "paused",
     "store": "database",
     "invalid_value": "values",
+    "unmaintained": "maintenance",
+    "events_wait": "maintenance",
 }
 """Which problem a cause of doubt is; any other is told as it is."""
 _TOLD = ("credentials", "unreachable", "receiver", "forged")
@@ -51,7 +55,7 @@ def look(api: Api, integration: Json) -> Iterator[Check]:
     if integration["removed"]:
         return
     if integration["paused"]:
-        step = f"ultraviolet integration resume {name}"
+        step = command("integration resume", name)
         yield bad("paused", name, "Paused: nothing is read from ION", step, state="warning")
         return
     facts = _Facts(
@@ -71,7 +75,7 @@ def look(api: Api, integration: Json) -> Iterator[Check]:
 def _ion(facts: _Facts) -> Iterator[Check]:
     found = [one for one in facts.tested["findings"] if one["severity"] != "info"]
     for one in found:
-        problem = _TESTED.get(one["kind"], "permission")
+        problem = _TESTED.get(one["kind"], "freshness")
         state: State = "wrong" if one["severity"] == "error" else "warning"
         yield bad(problem, f"{facts.name}: ION", one["message"], one["next_step"], state=state)
     if not found:
@@ -81,7 +85,7 @@ def _ion(facts: _Facts) -> Iterator[Check]:
 
 
 def _receiver(facts: _Facts) -> Iterator[Check]:
-    what, apply = f"{facts.name}: receiver", f"ultraviolet setup apply {facts.name}"
+    what, apply = f"{facts.name}: receiver", command("setup apply", facts.name)
     plan = facts.setup["plan"]
     if plan is None:
         yield bad("receiver", what, str(facts.setup["problem"]))
@@ -115,11 +119,11 @@ def _signatures(facts: _Facts) -> Iterator[Check]:
             f" {one['last_refused_at']}",
             state="warning",
         )
-    blind = [one for one in current if one["state"] == "active" and not one["verifies"]]
-    if blind:
-        found = "The receiver's shared secret is not known, so deliveries are taken without proof"
-        yield bad("signatures", what, found, f"ultraviolet setup apply {facts.name}", state="warning")
-    if current and not refused and not blind:
+    blind = [one for one in current if one["last_delivery_at"] and not one["verifies"]]
+    for one in blind:
+        found = f"The shared secret of “{one['name']}” is not known: its deliveries are taken without proof"
+        yield bad("signatures", what, found, command("setup apply", facts.name), state="warning")
+    if not refused and not blind and any(one["verifies"] for one in current):
         yield well("signatures", what, "verified with the receiver's shared secret")
 
 

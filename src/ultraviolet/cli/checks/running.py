@@ -12,6 +12,7 @@ from ultraviolet.cli.checks import Check, bad, well
 from ultraviolet.cli.checks import integration as one_integration
 from ultraviolet.cli.connect import Running, find_running
 from ultraviolet.cli.session import Where
+from ultraviolet.commands import command
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.outgoing import AnswerTooLargeError, opener, read_file
 
@@ -58,7 +59,7 @@ def _none(where: Where, port: int) -> Iterator[Check]:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             yield bad("port", "port", f"Port {port} of 127.0.0.1 cannot be taken: {error.strerror}")
-    serve = f"ultraviolet serve --data {where.data}"
+    serve = command("serve", data=str(where.data))
     yield bad("hub", "hub", f"No hub runs on {where.data}", serve, state="warning")
 
 

@@ -24,6 +24,9 @@ _TOPICS: dict[str, Topic] = {
     "unreadable": "freshness",
     "hopeless": "freshness",
     "behind": "freshness",
+    "unmaintained": "freshness",
+    "events_wait": "freshness",
+    "restored": "freshness",
     "overdue": "freshness",
 }
 """By kind of cause. A pause and healing that is switched off are somebody's will; what was missed while the hub was

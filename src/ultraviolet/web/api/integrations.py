@@ -40,7 +40,7 @@ async def create_integration(
 ) -> Integration:
     """Connect to an ION; test it next."""
     made = await hub.store.write(lambda c: integrations.create(c, hub.secrets, caller.name, data))
-    await hub.reload()
+    await hub.integrations_changed()
     return made
 
 
@@ -66,7 +66,7 @@ async def edit_integration(
         return integrations.edit(connection, hub.secrets, caller.name, found.id, data)
 
     changed = await hub.store.write(write)
-    await hub.reload()
+    await hub.integrations_changed()
     return changed
 
 
@@ -98,7 +98,7 @@ async def pause_integration(hub: GivenHub, caller: GivenCaller, integration: Fro
     """Stop reading from this ION; deliveries are still kept."""
     found = await _id(hub, integration)
     paused = await hub.store.write(lambda c: integrations.pause(c, caller.name, found))
-    await hub.reload()
+    await hub.integrations_changed()
     return paused
 
 
@@ -107,7 +107,7 @@ async def resume_integration(hub: GivenHub, caller: GivenCaller, integration: Fr
     """Go on where it was paused."""
     found = await _id(hub, integration)
     resumed = await hub.store.write(lambda c: integrations.resume(c, caller.name, found))
-    await hub.reload()
+    await hub.integrations_changed()
     return resumed
 
 

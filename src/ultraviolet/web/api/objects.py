@@ -1,16 +1,23 @@
 """API: the mirror, object by object, with history."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from litestar import get
-from litestar.params import FromPath, QueryParameter
+import msgspec
+from litestar import get, post
+from litestar.params import FromPath, JSONBody, QueryParameter
 from sqlalchemy import Connection
 
 from ultraviolet.errors import InvalidError
+from ultraviolet.hub import audit
+from ultraviolet.hub.hub import Hub
+from ultraviolet.ion.catalog import Resource
+from ultraviolet.mirror import field_indexes
+from ultraviolet.mirror.field_indexes import FieldIndex
 from ultraviolet.times import now
 from ultraviolet.web.api.filters import IntegrationName, moment, one
 from ultraviolet.web.api.paging import Cursor, Limit, Page, decode, encode, number, part, whole
-from ultraviolet.web.gate import GivenHub, at_least
+from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
 from ultraviolet.web.reading import filters, history, objects, tables
 from ultraviolet.web.reading.history import Comparison, Difference, Place, Then
 from ultraviolet.web.reading.objects import Counted, ObjectShown, VersionShown, Wanted
@@ -26,6 +33,21 @@ Clock = Annotated[
     history.Clock,
     QueryParameter(required=False, description="Whose time: when the mirror showed it, or when ION had it."),
 ]
+
+
+class NewIndex(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fields of a resource by which its tables are to be sorted and filtered quickly."""
+
+    fields: list[str]
+    integration: str | None = None
+
+
+class IndexResult(msgspec.Struct, frozen=True):
+    """What was begun."""
+
+    creating: list[str]
+    """Fields of which an index is being created, in the background."""
+    detail: str
 
 
 @get("/objects", guards=[at_least("viewer")], tags=TAGS)
@@ -196,4 +218,49 @@ def _times(since: str, until: str | None) -> tuple[str, str]:
     return given
 
 
-HANDLERS = [list_resources, list_objects, get_object, list_history, compare_object, compare_objects]
+@post("/objects/{resource:str}/indexes", guards=[at_least("operator")], status_code=202, tags=TAGS)
+async def create_index(
+    hub: GivenHub, caller: GivenCaller, resource: FromPath[str], data: JSONBody[NewIndex]
+) -> IndexResult:
+    """Create indexes of fields, so that sorting and filtering a big table by them is quick.
+
+    They are created in the background. Each makes every later change of the resource a little slower.
+    """
+    found = objects.resource_of(hub.catalog, resource)
+    return await index_fields(hub, caller.name, data.integration, found, data.fields)
+
+
+async def index_fields(
+    hub: Hub, actor: str, integration: str | None, resource: Resource, names: Sequence[str]
+) -> IndexResult:
+    """Begin to create the indexes of these fields that do not exist and would help."""
+    fields = tables.fields_to_index(resource, names)
+
+    def write(connection: Connection) -> tuple[list[str], list[FieldIndex]]:
+        chosen = one(connection, integration)
+        lacking = tables.missing_indexes(connection, chosen, resource, fields)
+        if lacking:
+            audit.record(connection, actor, "index.create", resource.name, {"fields": lacking})
+        wanted = [(name, number) for name, number in fields if name in lacking]
+        return lacking, field_indexes.missing(connection, chosen, resource, wanted) if wanted else []
+
+    lacking, wanted = await hub.store.write(write)
+    hub.field_indexes.want(wanted)
+    detail = (
+        f"Creating the index of {', '.join(lacking)}"
+        if lacking
+        else f"No index is needed: it exists, or there are fewer than {field_indexes.WORTH:,} objects,"
+        f" or {field_indexes.MOST} indexes exist already"
+    )
+    return IndexResult(lacking, detail)
+
+
+HANDLERS = [
+    list_resources,
+    list_objects,
+    get_object,
+    list_history,
+    compare_object,
+    compare_objects,
+    create_index,
+]

@@ -61,6 +61,7 @@ async def add(
         )
     except UltravioletError as error:
         return _form(request, render, given, words(error), error.status)
+    await hub.integrations_changed()
     await hub.test(made.id)
     return _to(made.id)
 
@@ -162,7 +163,7 @@ async def verify(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[in
 async def pause(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Stop reading."""
     await hub.store.write(lambda c: integrations.pause(c, caller.name, integration_id))
-    hub.integrations_changed()
+    await hub.integrations_changed()
     return _to(integration_id)
 
 
@@ -170,7 +171,7 @@ async def pause(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int
 async def resume(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Go on."""
     await hub.store.write(lambda c: integrations.resume(c, caller.name, integration_id))
-    hub.integrations_changed()
+    await hub.integrations_changed()
     return _to(integration_id)
 
 
@@ -197,7 +198,7 @@ async def _change(
         await hub.store.write(lambda c: integrations.edit(c, hub.secrets, actor, integration_id, changes))
     except UltravioletError as error:
         return await _page(request, hub, render, integration_id, words(error))
-    hub.integrations_changed()
+    await hub.integrations_changed()
     return _to(integration_id)
 
 

@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 from ultraviolet import times
 from ultraviolet.hub import integrations, saved_views
 from ultraviolet.ion.catalog import Resource
-from ultraviolet.mirror import field_indexes, representation
+from ultraviolet.mirror import representation
 from ultraviolet.web.api.filters import one
+from ultraviolet.web.api.objects import index_fields
 from ultraviolet.web.api.paging import decode, encode
 from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
 from ultraviolet.web.pages.fields import groups
@@ -63,7 +64,7 @@ async def show_objects(
         found = tables.part(connection, wanted, conditions, by, after, _SHOWN)
         fields = tables.indexable(resource, conditions, by)
         return {
-            "worth": field_indexes.missing(connection, chosen, resource, fields) if fields else [],
+            "indexable": tables.missing_indexes(connection, chosen, resource, fields),
             "integration": integrations.get(connection, chosen),
             "objects": found.rows,
             "next": encode(found.next) if found.next else None,
@@ -71,7 +72,6 @@ async def show_objects(
         }
 
     found = await hub.store.read(read)
-    hub.field_indexes.want(found.pop("worth"))
     return render.page(
         request,
         "objects.html",
@@ -88,6 +88,18 @@ async def show_objects(
         live=after is None,
         here=here,
     )
+
+
+@post("/objects/{name:str}/indexes", guards=[at_least("operator")], include_in_schema=False)
+async def create_index(
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, name: FromPath[str]
+) -> Redirect:
+    """Create the indexes that the table as it is lacks, in the background."""
+    resource = objects.resource_of(hub.catalog, name)
+    sent = await request.form()
+    integration, fields = str(sent.get("integration", "")), [str(one) for one in sent.getall("field", [])]
+    await index_fields(hub, caller.name, integration or None, resource, fields)
+    return Redirect(f"/objects/{resource.name}?{_query(sent)}", status_code=303)
 
 
 @post("/objects/{name:str}/views", guards=[at_least("viewer")], include_in_schema=False)
@@ -221,4 +233,4 @@ def _singular(resource: Resource) -> str:
     return words.strip().capitalize()
 
 
-HANDLERS = [show_resources, show_objects, save_view, forget_view, show_object]
+HANDLERS = [show_resources, show_objects, create_index, save_view, forget_view, show_object]

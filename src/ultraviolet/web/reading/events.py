@@ -41,6 +41,8 @@ class Event(msgspec.Struct, frozen=True):
     outcome: str | None
     detail: str | None
     applied_at: str | None
+    conflicting: bool
+    """ION sent the same event before with another body; its values were not used."""
 
 
 class EventDetail(Event, frozen=True):

@@ -8,6 +8,8 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from sqlalchemy import Connection, func, select
 
+from ultraviolet.hub import maintenance
+from ultraviolet.hub.failed_steps import failed_steps
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.tables import (
     DELAYS,
@@ -58,6 +60,22 @@ def _integrations(connection: Connection) -> Iterator[Metric]:
         "1 where somebody paused an integration",
         _ONE,
         [((r.name,), int(r.paused)) for r in rows],
+    )
+    troubles = maintenance.troubles(connection)
+    unmaintained = {one.name for one in troubles if one.unmaintained_since}
+    waiting = {one.name: _age(one.waits_since) for one in troubles if one.waits_since}
+    active = [r.name for r in rows if not r.paused]
+    yield _gauge(
+        "ultraviolet_integration_maintained",
+        "1 where a process maintains an active integration",
+        _ONE,
+        [((name,), int(name not in unmaintained)) for name in active],
+    )
+    yield _gauge(
+        "ultraviolet_oldest_waiting_event_seconds",
+        "How long the first event has waited to be applied; 0 where none waits for long",
+        _ONE,
+        [((name,), waiting.get(name, 0.0)) for name in active],
     )
 
 
@@ -120,6 +138,12 @@ def _freshness(connection: Connection, names: dict[int, str]) -> Iterator[Metric
 
 
 def _fetches(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
+    yield _gauge(
+        "ultraviolet_unreadable_resources",
+        "Resources that the last fetch, or the last full one, could not read",
+        _ONE,
+        [((name,), len(failed_steps(connection, id_))) for id_, name in names.items()],
+    )
     query = (
         select(fetches.c.integration_id, func.sum(fetch_steps.c.read), func.sum(fetch_steps.c.total))
         .join(fetch_steps, fetch_steps.c.fetch_id == fetches.c.id)

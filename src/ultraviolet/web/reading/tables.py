@@ -180,6 +180,26 @@ def indexable(resource: Resource, conditions: Sequence[Condition], by: Order) ->
     return [(name, known[name].type) for name in dict.fromkeys(fields) if known[name].kind != "flag"]
 
 
+def missing_indexes(
+    connection: Connection, integration_id: int, resource: Resource, fields: Sequence[tuple[str, str]]
+) -> list[str]:
+    """Name the fields of which an index would help and does not exist."""
+    return [
+        field
+        for field, kind in fields
+        if field_indexes.missing(connection, integration_id, resource, [(field, kind)])
+    ]
+
+
+def fields_to_index(resource: Resource, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Check the names of fields to index; return each with its column type."""
+    known = columns(resource)
+    for name in names:
+        if name not in known or known[name].kind == "flag":
+            raise InvalidError(f"{resource.title} cannot be indexed by {name!r}.", field="fields")
+    return [(name, known[name].type) for name in dict.fromkeys(names)]
+
+
 def _among_first(
     connection: Connection, wanted: Wanted, by: Order, last: tuple[Any, str] | None
 ) -> list[ColumnElement[bool]]:

@@ -1,0 +1,105 @@
+"""No GET and no HEAD writes: every address is asked, and the database stays as it was, but for the time of last use."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from litestar.routes import HTTPRoute
+from sqlalchemy import Connection, inspect, select
+from tests.web.conftest import ADMIN_KEY
+
+from ultraviolet.hub import integrations, setup, verifications, webhook_urls
+from ultraviolet.hub.fetch import request
+from ultraviolet.hub.integrations import NewIntegration
+from ultraviolet.mirror import field_indexes
+from ultraviolet.mirror.tables import metadata
+from ultraviolet.web.app import _application  # pyright: ignore[reportPrivateUsage]
+
+NOTED = {"last_used_at"}
+"""When a key or a session was last used, once a minute at most: documented."""
+STREAMS = {"/live", "/api/v1/changes/stream"}
+
+
+@pytest.fixture
+def integration(edge: Any, local_ion: Any) -> dict[str, Any]:
+    """An integration that no controller follows, with a receiver that somebody made by hand in ION."""
+
+    def connect(connection: Connection) -> tuple[int, str]:
+        given = NewIntegration(
+            "plant", local_ion.url, local_ion.url, local_ion.client_id, local_ion.client_secret
+        )
+        made = integrations.create(connection, edge.hub.secrets, "test", given)
+        request(connection, made.id, "full", "test")
+        verifications.request(connection, made.id, "test", None)
+        return made.id, webhook_urls.mint(connection, "test", made.id, "by hand")[1]
+
+    id_, token = edge.hub.store.write_now(connect)
+    receiver = {"name": "by hand", "webhookUri": webhook_urls.address(edge.hub.public_url, token)}
+    local_ion.execute(setup.webhooks.CREATE_RECEIVER, input=receiver)
+    return {"id": id_}
+
+
+def content(edge: Any) -> dict[str, list[Any]]:
+    """Read every row of every table, and the names of all indexes."""
+
+    def read(connection: Connection) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {
+            table.name: sorted(
+                repr({name: value for name, value in row.items() if name not in NOTED})
+                for row in connection.execute(select(table)).mappings()
+            )
+            for table in metadata.tables.values()
+        }
+        schema = inspect(connection)
+        found["indexes"] = sorted(
+            str(one["name"]) for name in schema.get_table_names() for one in schema.get_indexes(name)
+        )
+        return found
+
+    return edge.hub.store.read_now(read)
+
+
+def addresses(edge: Any) -> list[str]:
+    """Fill in every address that takes a GET."""
+    known = {"integration": "1", "resource": "parts", "name": "parts", "mode": "full", "file_path": "app.css"}
+    found: list[str] = []
+    for route in _application(edge.hub)[0].routes:
+        if isinstance(route, HTTPRoute) and "GET" in route.methods:
+            parts = [
+                part if isinstance(part, str) else known.get(part.name, "1") for part in route.path_components
+            ]
+            found.append("/" + "/".join(parts))
+    return sorted(set(found) - STREAMS)
+
+
+def test_no_get_and_no_head_writes(
+    signed_in: Any, integration: dict[str, Any], keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(field_indexes, "WORTH", 1)
+    keep(
+        "parts",
+        {"id": 1, "description": "one"},
+        {"id": 2, "description": "two"},
+        {"id": 3, "description": "x"},
+    )
+    asked = [
+        *addresses(signed_in),
+        "/objects/parts?sort=description",
+        "/objects/parts?where=description:is:one",
+    ]
+    assert len(asked) > 70
+    before = content(signed_in)
+    answered: dict[str, int] = {}
+
+    for address in asked:
+        key = {"authorization": f"Bearer {ADMIN_KEY}"} if address.startswith("/api") else {}
+        for method in ("GET", "HEAD"):
+            answer = signed_in.send(method, address, headers=key)
+            answered[f"{method} {address}"] = answer.status_code
+            assert answer.status_code < 500, (method, address, answer.text)
+    signed_in.runner.run(signed_in.hub.field_indexes.settled())
+
+    after = content(signed_in)
+    assert {name: rows for name, rows in after.items() if rows != before[name]} == {}
+    assert answered["GET /api/v1/integrations/1/setup"] == 200
+    assert answered[f"GET /integrations/{integration['id']}/set-up"] == 200
