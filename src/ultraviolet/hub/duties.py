@@ -61,4 +61,4 @@ def duties_of(engine: Engine, role: Role) -> Duties:
         return EveryDuty()
     from ultraviolet.hub.shared_duties import SharedDuties  # noqa: PLC0415  psycopg takes 10 MB; only its users pay
 
-    return SharedDuties(dialect.libpq(engine))
+    return SharedDuties(dialect.libpq(engine.url))

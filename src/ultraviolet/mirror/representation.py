@@ -1,0 +1,214 @@
+r"""How a value of a column type is shown: one rule for views, exports, the API, pages, filters and `ultraviolet sql`.
+
+A document holds JSON as ION sent it. Each column of a resource has a kind; `cell` returns what the column shows of a
+value, and None where the value does not fit the kind. SQL never decides this itself: the field names and raw values
+that do not fit are kept beside the document (`objects.invalid_values`) when it is written.
+
+| kind | JSON values that fit | cell | JSON, JSON Lines | CSV | Parquet |
+| --- | --- | --- | --- | --- | --- |
+| integer | a number without fraction and exponent, -2^63 to 2^63-1 | int | number | digits | int64 |
+| real | a number; one without fraction and exponent up to 2^53, so that none is rounded | float | number | shortest digits that read back the same | double |
+| boolean | true, false | bool | true, false | true, false | bool |
+| time | text `YYYY-MM-DD`, alone or with `Thh:mm:ss[.ffffff]` (or a space for T) and no zone, Z or an offset up to 14:59, years 1 to 9999 in UTC | text | RFC 3339 in UTC with microseconds: `2026-11-23T23:40:50.123456+00:00` | the same | timestamp[us, UTC] |
+| text | text, any enum value included | str | text | text | string |
+| id | an integer as above, or text of up to 18 digits | str | text | text | string |
+| json | anything | str, compact JSON | the value itself | compact JSON; a text without its quotes | string, compact JSON |
+
+A time without a zone is in UTC, a date alone is its midnight. Null is null in JSON and Parquet, and an empty cell
+without quotes in CSV, where an empty text is `""`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+
+Kind = Literal["integer", "real", "boolean", "time", "text", "id", "json"]
+
+MAX_INTEGER = 2**63 - 1
+MIN_INTEGER = -(2**63)
+MAX_EXACT_INTEGER = 2**53
+"""Greatest whole number up to which a double has every one."""
+_MAX_ID_DIGITS = 18
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?)?",
+    re.ASCII,
+)
+_QUOTED = re.compile(r'[",\r\n]|^\s|\s$')
+_NUMBER = re.compile(r"-\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""First characters that make a spreadsheet take a cell for a formula."""
+BYTE_ORDER_MARK = "\ufeff"
+"""Tells spreadsheets that a file is UTF-8."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def utc_text(moment: datetime) -> str:
+    """Return a moment as RFC 3339 in UTC with microseconds; one without a zone is in UTC already."""
+    aware = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.isoformat(timespec="microseconds")
+
+
+def _integer(value: Any) -> int | None:
+    return value if type(value) is int and MIN_INTEGER <= value <= MAX_INTEGER else None
+
+
+def _real(value: Any) -> float | None:
+    if type(value) is float:
+        return value
+    return float(value) if type(value) is int and abs(value) <= MAX_EXACT_INTEGER else None
+
+
+def _boolean(value: Any) -> bool | None:
+    return value if type(value) is bool else None
+
+
+def _text(value: Any) -> str | None:
+    return value if type(value) is str else None
+
+
+def _id(value: Any) -> str | None:
+    if type(value) is str:
+        digits = value.removeprefix("-")
+        short = len(digits) <= _MAX_ID_DIGITS
+        return value if short and digits.isascii() and digits.isdecimal() else None
+    return None if _integer(value) is None else str(value)
+
+
+def _time(value: Any) -> str | None:
+    if type(value) is not str or not _TIME.fullmatch(value):
+        return None
+    try:
+        return utc_text(datetime.fromisoformat(value))
+    except (ValueError, OverflowError):  # no such day, or outside of the years 1 to 9999 in UTC
+        return None
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else _encode(value).decode()
+
+
+_CELLS: Mapping[str, Callable[[Any], Any]] = {
+    "integer": _integer,
+    "real": _real,
+    "boolean": _boolean,
+    "time": _time,
+    "text": _text,
+    "id": _id,
+    "json": _json,
+}
+
+
+_ALWAYS_FITS: Mapping[str, type] = {"text": str, "boolean": bool, "real": float}
+
+
+def cell(kind: str, value: Any) -> Any:
+    """Return what a column of this kind shows of a value of a document; None where it does not fit."""
+    return _CELLS[kind](value)
+
+
+def fits(kind: str, value: Any) -> bool:
+    """Return whether a column of this kind can show a value of a document; every one can show null."""
+    return value is None or _CELLS[kind](value) is not None
+
+
+def invalid_values(kinds: Mapping[str, str], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a document that do not fit, by field, given the kind of each field."""
+    found: dict[str, Any] = {}
+    for field, value in document.items():
+        if value is None or type(value) is _ALWAYS_FITS.get(kind := kinds.get(field, "json")):
+            continue
+        if _CELLS[kind](value) is None:
+            found[field] = value
+    return found
+
+
+def from_driver(value: Any) -> Any:
+    """Return a value as it came from a database driver in the form of a cell.
+
+    Both stores give the same: times are RFC 3339 text in UTC, whole decimals are int, other decimals float, documents
+    and arrays JSON text, bytes hexadecimal digits.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    for type_, form in _FORMS:
+        if isinstance(value, type_):
+            return form(value)
+    return str(value)
+
+
+def _decimal(value: Decimal) -> int | float | str:
+    if not value.is_finite():
+        return str(value)
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _hexadecimal(value: Any) -> str:
+    return bytes(value).hex()
+
+
+_FORMS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+    (datetime, utc_text),
+    (date, date.isoformat),
+    (Decimal, _decimal),
+    ((bytes, bytearray, memoryview), _hexadecimal),
+    ((dict, list), _json),
+)
+
+
+def json_value(kind: str, shown: Any) -> Any:
+    """Return a cell as JSON has it, for an encoder of msgspec."""
+    if shown is None:
+        return None
+    if kind == "json":
+        return msgspec.Raw(shown.encode())
+    return bool(shown) if kind == "boolean" else shown
+
+
+def csv_text(kind: str, shown: Any) -> str | None:
+    """Return a cell as CSV has it, without quotes; None is null."""
+    if shown is None:
+        return None
+    if kind == "boolean" or type(shown) is bool:
+        return "true" if shown else "false"
+    if kind == "json" and shown[0] == '"':
+        return msgspec.json.decode(shown, type=str)
+    if type(shown) is float:
+        return repr(shown)
+    return str(shown)
+
+
+def csv_line(texts: Iterable[str | None], *, for_spreadsheets: bool = False) -> str:
+    """Return a line of CSV: null is empty without quotes, an empty text is `""`.
+
+    For spreadsheets, a cell that one would take for a formula gets an apostrophe in front, which makes it text.
+    """
+    if for_spreadsheets:
+        return ",".join(["" if text is None else _quoted(_neutral(text)) for text in texts]) + "\r\n"
+    return ",".join(["" if text is None else _quoted(text) for text in texts]) + "\r\n"
+
+
+def _quoted(text: str) -> str:
+    if not text or _QUOTED.search(text):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def _neutral(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula; a number stays one."""
+    if not text.startswith(_FORMULA) or _NUMBER.fullmatch(text):
+        return text
+    return f"'{text}"
+
+
+def parquet_value(kind: str, shown: Any) -> Any:
+    """Return a cell as pyarrow takes it for a column of this kind."""
+    if shown is None:
+        return None
+    if kind == "time":
+        return datetime.fromisoformat(shown) if isinstance(shown, str) else shown
+    return bool(shown) if kind == "boolean" else shown
