@@ -227,7 +227,7 @@ def test_no_statement_changes_anything(ask: Ask, url: str, tmp_path: Path) -> No
 
 def test_a_write_is_answered_in_one_sentence(ask: Ask) -> None:
     for statement in ("DELETE FROM objects", "CREATE TABLE hacked (x int)", "DROP VIEW ion_parts"):
-        with pytest.raises(UltravioletError, match="can only be read here. Nothing was changed") as refused:
+        with pytest.raises(UltravioletError, match=r"can only be read here\. Nothing was changed") as refused:
             ask(statement)
         assert refused.value.exit_code == 2
 
