@@ -12,9 +12,6 @@ from urllib.parse import parse_qs, urlsplit
 
 from ultraviolet.cli.children import free_port
 
-UNPRIVILEGED = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
-"""PgBouncer refuses to run as root."""
-
 
 @contextmanager
 def pooled(program: str, url: str, mode: str, **settings: str) -> Generator[str]:
@@ -39,7 +36,7 @@ def pooled(program: str, url: str, mode: str, **settings: str) -> Generator[str]
         file = Path(folder) / "pgbouncer.ini"
         database = f"* = host={host} user=postgres"
         file.write_text("\n".join(["[databases]", database, "[pgbouncer]", *lines, ""]))
-        command = [*(UNPRIVILEGED if os.geteuid() == 0 else []), program, "--quiet", str(file)]
+        command = [*_as_owner_of(Path(host)), program, "--quiet", str(file)]
         with subprocess.Popen(command) as process:
             try:
                 _wait(process, port)
@@ -59,3 +56,11 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
             time.sleep(0.02)
         else:
             return
+
+
+def _as_owner_of(folder: Path) -> list[str]:
+    """Return the beginning of a command line as the user of PostgreSQL, as PgBouncer refuses to run as root."""
+    if os.geteuid() != 0:
+        return []
+    owner = folder.stat()
+    return ["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", "--"]

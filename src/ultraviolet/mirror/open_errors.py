@@ -34,11 +34,17 @@ _REFUSED = (
     ("no such user", f"add the user to auth_file of the pooler, or check {_SETTING}"),
     ("no such database", f"add it to [databases] of the pooler, or check {_SETTING}"),
     ("unsupported startup parameter", f"remove `options` from {_SETTING}, which the pooler refuses"),
+    (
+        "statement pooling mode",
+        "use session pooling (pool_mode = session in PgBouncer) or a direct connection",
+    ),
     ("invalid connection option", f"correct {_SETTING}"),
     ("invalid URI query parameter", f"correct {_SETTING}"),
     ("does not exist", f"create it, with ENCODING 'UTF8' for a database, or check {_SETTING}"),
 )
 """What libpq says where a server refuses a connection, and the next step."""
+_PROTOCOL_VIOLATION = "08P01"
+"""The SQLSTATE of all that PgBouncer itself refuses."""
 _STATES = {
     "25006": "the server accepts no writes: connect to the primary, and set default_transaction_read_only to off",
     "3F000": "no schema in search_path exists: run ALTER ROLE … SET search_path = public",
@@ -81,6 +87,6 @@ def _explain(error: Exception, address: str) -> UltravioletError:
     if state in _STATES:
         return StoreUnavailableError(f"{message}; {_STATES[state]}.")
     advice = next((advice for part, advice in _REFUSED if part in str(cause)), None)
-    if advice and not state:
+    if advice and state in {"", _PROTOCOL_VIOLATION}:
         return DatabaseSetupError(f"{message}; {advice}.")
     return StoreUnavailableError(f"{message}; {_AWAY}.")

@@ -17,7 +17,7 @@ _POOLER = (
 )
 _SERVER = """SELECT current_setting('server_version_num')::int / 10000, current_setting('server_encoding'),
   current_user::text, current_database()::text, current_schema()::text, current_setting('search_path'),
-  has_schema_privilege(current_schema(), 'CREATE')"""
+  has_schema_privilege(current_schema(), 'CREATE'), current_setting('transaction_read_only')"""
 _TABLES = """SELECT n.nspname::text, c.relname::text, o.rolname::text, pg_has_role(c.relowner, 'USAGE')
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
   WHERE c.relname = ANY(%s) AND c.relkind IN ('r', 'p') ORDER BY n.nspname, c.relname"""
@@ -34,6 +34,7 @@ class _Server(NamedTuple):
     schema: str | None
     search_path: str
     may_create: bool | None
+    read_only: str
 
 
 def check_server(url: URL) -> None:
@@ -43,6 +44,8 @@ def check_server(url: URL) -> None:
     """
     with explained(url.render_as_string()), _connect(url) as connection:
         server = _Server(*_one(connection, _SERVER))
+        if server.read_only == "on":
+            raise psycopg.errors.ReadOnlySqlTransaction("transactions are read-only")
         problem = _problem(server) or _problem_with_tables(server, connection)
         if problem is None and not _has_session(connection, url):
             problem = _POOLER
