@@ -123,7 +123,7 @@ def test_a_reader_that_leaves_ends_a_command(call: Run) -> None:
 
 def test_an_output_that_does_not_fit_is_one_sentence(call: Run, tmp_path: Path) -> None:
     with (tmp_path / "events.csv").open("wb") as file:
-        done = call("sql", "--format", "csv", "SELECT * FROM events", stdout=file, limited=True)
+        done = call("sql", "--format", "csv", "SELECT a.* FROM events a, events b", stdout=file, limited=True)
     assert done.returncode == 1
     assert done.stderr.startswith(b"ultraviolet: The output could not be written: File too large")
     assert done.stderr.count(b"\n") == 1
