@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ import pytest
 import stamina
 import structlog
 from sqlalchemy import Engine, select
+from tests import debian
 from tests.postgresql import Postgresql, made
 
 from ultraviolet.cli.children import Child, answers, free_port
@@ -33,8 +33,6 @@ pytest_plugins = ["ultraviolet.pytest_plugin"]
 LONG = ("test_crash_points", "test_pages_in_a_browser", "test_busy_plant", "test_trouble", "test_bench")
 """Files that take a minute and more."""
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
 UNDER_WAY = """{ webhookEvents(filters: {status: {in: [SENDING, RETRYING]}}, first: 1) {
   pageInfo { totalCount } } }"""
 
@@ -43,7 +41,9 @@ StartHub = Callable[..., "HubProcess"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin what takes long first, so that no worker is left alone with it at the end."""
+    """Install the programs that tests need, and run the long tests first, so that no worker ends alone with them."""
+    needed = {name for item in items if isinstance(item, pytest.Function) for name in item.fixturenames}
+    debian.install(needed & debian.PACKAGES.keys())
 
     def place(item: pytest.Item) -> int:
         if item.path.stem in LONG:
@@ -293,27 +293,17 @@ def wait() -> Callable[[Callable[[], Any], float, str], Any]:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The path of a Chromium, installed through the system's packages if there is none."""
-    found = find_chromium()
-    if found is None:
-        install_chromium()
-        found = find_chromium()
-    assert found is not None, (
-        "There is no Chromium and it could not be installed; install it and run the tests again."
-    )
-    return found
+    """Return the path of a Chromium."""
+    return debian.program("chromium")
 
 
-def find_chromium() -> str | None:
-    return next((path for path in map(shutil.which, CHROMIUM_NAMES) if path), None)
+@pytest.fixture(scope="session")
+def pgbouncer() -> str:
+    """Return the path of PgBouncer."""
+    return debian.program("pgbouncer")
 
 
-def install_chromium() -> None:
-    if shutil.which("apt-get") is None:
-        return
-    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-        # Several workers may come here at once: apt waits for its lock.
-        command = [*sudo, "apt-get", "-o", "DPkg::Lock::Timeout=300", *arguments]
-        subprocess.run(command, check=False, capture_output=True, env=environment)
+@pytest.fixture(scope="session")
+def nginx() -> str:
+    """Return the path of nginx."""
+    return debian.program("nginx")

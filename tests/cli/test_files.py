@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ultraviolet.cli.app import app
+from ultraviolet.cli.ending import FileError
 from ultraviolet.cli.files import writing
 from ultraviolet.errors import HubUnreachableError
 
@@ -85,3 +86,11 @@ def test_a_pipe_is_written_as_it_is(tmp_path: Path) -> None:
         out.write(b"today's\n")
     assert b"today's\n" == os.read(reading, 100)
     os.close(reading)
+
+
+@pytest.mark.parametrize("target", ["/dev/full", "/proc/nothing", "{folder}", "{folder}/none/below"])
+def test_a_file_that_cannot_be_written_is_one_sentence(target: str, tmp_path: Path) -> None:
+    file = Path(target.format(folder=tmp_path))
+    with pytest.raises(FileError, match="could not be written"), writing(file) as out:
+        out.write(b"today's\n")
+    assert list(tmp_path.iterdir()) == []

@@ -52,11 +52,11 @@ def check(*, data: Data = DATA, as_json: AsJson = False) -> None:
     """
     from ultraviolet.mirror.check import check as look
     from ultraviolet.mirror.dialect import begin_read, make_engine
-    from ultraviolet.mirror.store import in_words
+    from ultraviolet.mirror.open_errors import explained
 
     engine = make_engine(_existing(_url(data)))
     try:
-        with in_words(engine), engine.connect() as connection:
+        with explained(engine.url.render_as_string()), engine.connect() as connection:
             begin_read(connection)
             findings = look(connection)
     finally:

@@ -1,13 +1,18 @@
 """How a process of this program ends: with one line about what went wrong, and the exit code of the kind of error."""
 
+import errno
+import io
 import json
 import os
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ultraviolet.characters import visible
-from ultraviolet.errors import UltravioletError
+from ultraviolet.errors import InvalidError, UltravioletError
+
+_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EROFS, errno.EINVAL}
+"""What writing to an open file fails with."""
 
 
 class FileError(UltravioletError):
@@ -20,22 +25,60 @@ class FileError(UltravioletError):
 def reported() -> Generator[None]:
     """Leave with the exit code of the kind of error where there is one."""
     try:
-        yield
+        try:
+            yield
+        finally:
+            sys.stdout.flush()  # a full disk shows here at the latest
     except UltravioletError as error:
         report(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output left; Python would complain again while flushing at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         sys.exit(141)
-    except OSError as error:
-        if error.filename is None:  # not about a file: nobody expects it
-            raise
-        known = FileError(f"{error.filename} cannot be used: {error.strerror}")
+    except UnicodeEncodeError as error:
+        known = InvalidError(f"A text is not valid Unicode and cannot be sent or written: {error.object!a}")
         report(known)
         sys.exit(known.exit_code)
+    except OSError as error:
+        known = _explain(error)
+        if known is None:
+            raise
+        _discard_output()
+        report(known)
+        sys.exit(known.exit_code)
+
+
+def write_any_text() -> None:
+    """Replace characters that the encoding of stdout and stderr does not have, instead of failing at them.
+
+    Where stdout was closed before the start, whatever is written there fails like a write to a full disk.
+    """
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  closed by the caller
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _explain(error: OSError) -> FileError | None:
+    """Return what to say of a file or of our output; None for an error that nobody expects."""
+    if error.filename is not None:
+        return FileError(f"{error.filename} cannot be used: {error.strerror}")
+    if error.errno in _WRITING:
+        return FileError(
+            f"The output could not be written: {error.strerror}; what was written is incomplete."
+        )
+    return None
+
+
+def _discard_output() -> None:
+    """Have Python not complain again about what it could not write, while it flushes at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report(error: UltravioletError) -> None:
@@ -45,4 +88,5 @@ def report(error: UltravioletError) -> None:
         message = json.dumps({"error": error.kind, "message": message})
     else:
         message = f"ultraviolet: {visible(message)}"
-    print(message, file=sys.stderr)  # noqa: T201  this function's reader is there
+    with suppress(OSError):  # a full disk may be the one of stderr too
+        print(message, file=sys.stderr, flush=True)  # noqa: T201  this function's reader is there

@@ -91,7 +91,19 @@ class AppTransport:
     async def download(self, path: str, write: Callable[[bytes], object]) -> Answer:
         """Read something large as it comes."""
         pieces: list[bytes] = []
-        answer = await self._call("GET", path, None, lambda head: write if head.is_file else pieces.append)
+        failures: list[OSError] = []
+
+        def take(piece: bytes) -> None:
+            """Write a piece; the application cannot do anything about a disk that is full."""
+            if not failures:
+                try:
+                    write(piece)
+                except OSError as error:
+                    failures.append(error)
+
+        answer = await self._call("GET", path, None, lambda head: take if head.is_file else pieces.append)
+        if failures:
+            raise failures[0]
         return msgspec.structs.replace(answer, body=b"".join(pieces))
 
     async def _call(

@@ -70,4 +70,4 @@ def _of(engine: Engine, *, lasting: bool) -> Duties:
         return EveryDuty()
     from ultraviolet.hub.shared_duties import SharedDuties  # noqa: PLC0415  psycopg takes 10 MB; only its users pay
 
-    return SharedDuties(dialect.libpq(engine), lasting=lasting)
+    return SharedDuties(dialect.libpq(engine.url), lasting=lasting)

@@ -184,7 +184,7 @@ class Hub:
         if dialect.is_postgresql(self.store.engine):
             from ultraviolet.hub.messages import Messenger  # noqa: PLC0415  psycopg takes 10 MB; only its users pay
 
-            self._messenger = Messenger(dialect.libpq(self.store.engine), self._heard)
+            self._messenger = Messenger(dialect.libpq(self.store.engine.url), self._heard)
             self._messenger.start()
             self.changes.carry = self._messenger.say
         if self._requested is not None:

@@ -93,9 +93,8 @@ class Messenger:
                         self._heard(kind, integration_id)
 
     async def _connect(self) -> psycopg.AsyncConnection:
-        return await psycopg.AsyncConnection.connect(
-            self._address,
-            autocommit=True,
-            application_name="ultraviolet messages",
-            options="-c synchronous_commit=off",  # a message is no truth; it need not wait for the disk
+        connection = await psycopg.AsyncConnection.connect(
+            self._address, autocommit=True, application_name="ultraviolet messages"
         )
+        await connection.execute("SET synchronous_commit = off")  # a message need not wait for the disk
+        return connection

@@ -11,13 +11,12 @@ from ultraviolet.mirror import dialect
 
 log = structlog.get_logger()
 
-_SETTINGS = (
-    "-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=2 -c tcp_user_timeout=3000"
-)
-"""A machine that vanished is noticed by the server in some three seconds."""
+_SETTINGS = b"""SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 2;
+  SET tcp_user_timeout = 3000"""
+"""The server notices in some three seconds that a machine has vanished."""
 _PRESENT = 0
 """The number under which every process that takes duties shows that it is there; no integration has it."""
-_WHO = """SELECT objid::bigint, pid FROM pg_locks
+_WHO = """SELECT objid::bigint, pid, pid = pg_backend_pid() FROM pg_locks
   WHERE locktype = 'advisory' AND classid = %s::int AND objsubid = 2 AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 _TAKE = "SELECT id FROM unnest(%s::int[]) AS id WHERE pg_try_advisory_lock(%s::int, id)"
@@ -64,9 +63,10 @@ class SharedDuties:
     async def _claim(self, wanted: set[int]) -> set[int]:
         connection = self._connection or await self._connect()
         rows = await (await connection.execute(_WHO, [self._class])).fetchall()
-        me = connection.info.backend_pid
-        processes = {pid for id_, pid in rows if id_ == _PRESENT}
-        theirs = {id_ for id_, pid in rows if pid != me}
+        processes = {pid for id_, pid, _ in rows if id_ == _PRESENT}
+        theirs = {id_ for id_, _, mine in rows if not mine}
+        if not any(mine for id_, _, mine in rows if id_ == _PRESENT):
+            raise psycopg.OperationalError("the session was replaced, and its locks are lost")
         part = ceil(len(wanted) / max(1, len(processes)))
         kept = set(sorted(self._held & wanted)[:part])
         free = sorted(wanted - theirs - self._held)[: part - len(kept)]
@@ -86,8 +86,8 @@ class SharedDuties:
             connect_timeout=3,
             tcp_user_timeout=3000,
             application_name=f"ultraviolet duties {os.getpid()}",
-            options=_SETTINGS,
         )
+        await connection.execute(_SETTINGS)
         if self._lasting:
             await connection.execute("SELECT pg_advisory_lock_shared(%s::int, %s)", [self._class, _PRESENT])
         return connection

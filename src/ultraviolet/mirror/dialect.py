@@ -175,13 +175,13 @@ def number(turn: Turn) -> int:
     return _TURNS.index(turn)
 
 
-def libpq(engine: Engine) -> str:
-    """Write the address of a PostgreSQL database, password included, for connections of their own.
+def libpq(url: URL) -> str:
+    """Return the address of a PostgreSQL database for libpq, password included.
 
-    They notice a server that is gone as soon as the engine's do.
+    A connection notices a server that is gone as soon as the engine's connections do.
     """
-    url = engine.url.set(drivername="postgresql")
-    return url.update_query_dict(_unless_told(url, _NOTICING)).render_as_string(hide_password=False)
+    url = url.set(drivername="postgresql")
+    return url.update_query_dict(_unless_told(url, _CONNECTION)).render_as_string(hide_password=False)
 
 
 _WAIT = text("SELECT pg_advisory_xact_lock(:turn, :which)")
@@ -573,14 +573,19 @@ def begin_log_anew(connection: Connection, patience: float) -> bool:
         connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_TIMEOUT}")
 
 
-_NOTICING = {
+_CONNECTION = {
+    "client_encoding": "utf8",
     "connect_timeout": "3",
     "keepalives_idle": "5",
     "keepalives_interval": "2",
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
-"""What has a connection notice within seconds that the server is gone; an address may say otherwise."""
+"""A connection has this encoding, and notices within seconds that the server is gone. An address may override it."""
+_SESSION = (
+    "SET synchronous_commit = on; SET timezone = 'UTC'; SET idle_in_transaction_session_timeout = 60000"
+)
+"""Set after connecting, because poolers refuse or ignore `options` of the start of a session."""
 
 
 def _unless_told(url: URL, given: dict[str, str]) -> dict[str, str]:
@@ -591,10 +596,7 @@ def _postgresql(url: URL) -> Engine:
     """Connect so that a server that is gone is noticed within seconds, never waited for."""
     from psycopg.types.string import TextLoader  # noqa: PLC0415  costs 40 ms; only users of PostgreSQL pay
 
-    given = _NOTICING | {
-        "application_name": "ultraviolet",
-        "options": "-c synchronous_commit=on -c timezone=UTC -c idle_in_transaction_session_timeout=60000",
-    }
+    given = _CONNECTION | {"application_name": "ultraviolet"}
     engine = create_engine(
         url,
         pool_size=WRITERS,
@@ -607,6 +609,10 @@ def _postgresql(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.adapters.register_loader("json", TextLoader)  # decoded by JSON above, as on SQLite
+        if "options" not in url.query:
+            connection.autocommit = True
+            connection.execute(_SESSION)
+            connection.autocommit = False
 
     return engine
 

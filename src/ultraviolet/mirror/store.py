@@ -7,50 +7,25 @@ functions over a connection.
 """
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from ultraviolet import traces
-from ultraviolet.errors import InvalidError, UltravioletError
+from ultraviolet.errors import UltravioletError
 from ultraviolet.ion.catalog import load
 from ultraviolet.mirror import dialect, partitions, views
 from ultraviolet.mirror.checkpoints import Checkpoints
 from ultraviolet.mirror.migrations import upgrade
+from ultraviolet.mirror.open_errors import StoreUnavailableError, explained
 
 T = TypeVar("T")
 
 _ATTEMPTS = 5
-
-
-class StoreUnavailableError(UltravioletError):
-    """The database does not answer or cannot be written; see the log of the hub, and check disk and permissions."""
-
-    kind = "store-unavailable"
-    status = 503
-    exit_code = 6
-
-
-@contextmanager
-def in_words(engine: Engine) -> Generator[None]:
-    """Say in words why a database cannot be opened.
-
-    Raises StoreUnavailableError where it does not answer, InvalidError where a file is none.
-    """
-    address = engine.url.render_as_string()
-    try:
-        yield
-    except OperationalError as error:
-        raise StoreUnavailableError(f"The database {address} could not be opened: {error.orig}") from error
-    except DatabaseError as error:
-        if type(error) is not DatabaseError:  # the classes under it say that a statement is wrong
-            raise
-        raise InvalidError(f"{address} cannot be read as the database of a hub: {error.orig}") from error
 
 
 class Store:
@@ -75,12 +50,17 @@ class Store:
     def open(cls, url: str) -> Self:
         """Connect to `sqlite:///path` or `postgresql://user@host/database` and bring its tables up to date.
 
-        Raises InvalidError for an address of a database that is not supported and for a file that is none,
-        NewerTablesError where a newer release had it, StoreUnavailableError when it cannot be opened.
+        Raise InvalidError for an address that is not supported and for a file that is not a database,
+        DatabaseSetupError for a server that is not set up for a hub, NewerTablesError if a newer release changed
+        the tables, StoreUnavailableError if the database cannot be opened.
         """
         engine = dialect.make_engine(url)
         try:
-            with in_words(engine):
+            if dialect.is_postgresql(engine):
+                from ultraviolet.mirror.server_check import check_server  # noqa: PLC0415  psycopg takes 10 MB
+
+                check_server(engine.url)
+            with explained(engine.url.render_as_string()):
                 upgrade(engine)
                 _prepare(engine)
         except UltravioletError:

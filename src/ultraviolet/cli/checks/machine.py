@@ -50,6 +50,7 @@ def _directory(data: Path) -> Iterator[Check]:
 def _store(data: Path) -> Iterator[Check]:
     from ultraviolet.hub.settings import Settings
     from ultraviolet.mirror import dialect
+    from ultraviolet.mirror.open_errors import explained
 
     try:
         settings = Settings.from_environment(data=data, public_url="")
@@ -61,13 +62,15 @@ def _store(data: Path) -> Iterator[Check]:
     except (UltravioletError, ValueError) as error:
         yield bad("database", "database", str(error))
         return
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
-        with engine.connect() as connection:
+        if dialect.is_postgresql(engine):
+            from ultraviolet.mirror.server_check import check_server
+
+            check_server(engine.url)
+        with explained(engine.url.render_as_string()), engine.connect() as connection:
             yield from _tables(connection, settings)
-    except SQLAlchemyError as error:
-        yield bad("database", "database", str(getattr(error, "orig", error)).strip().splitlines()[0])
+    except UltravioletError as error:
+        yield bad("database", "database", str(error))
     finally:
         engine.dispose()
 

@@ -1,0 +1,151 @@
+"""Where results go: encodings without some characters, full disks, closed pipes, targets that cannot be written."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.door import Door, body, run
+
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.settings import Settings
+
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+MAX_FILE_BYTES = 100_000
+WITHOUT_UNICODE = [
+    {"PYTHONIOENCODING": "cp1252"},
+    {"PYTHONIOENCODING": "ascii"},
+    {"LC_ALL": "POSIX"},
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a hub that does not run, with an integration, events and objects."""
+    folder = tmp_path_factory.mktemp("hub")
+    hub = Hub.open(Settings(folder, f"sqlite:///{folder / 'hub.db'}", "http://hub.test"))
+    door = Door(hub, "Größe ✓")
+    run(door.deliver(*(body(number, name=f"Ventil ✓ {number} " + "x" * 200) for number in range(300))))
+    while door.take():
+        pass
+    hub.close()
+    return folder
+
+
+@pytest.fixture
+def call(data: Path) -> Run:
+    """Run a command on that hub, in a process of its own."""
+
+    def start(*arguments: str, limited: bool = False, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        environment = {**os.environ, "ULTRAVIOLET_DATA": str(data), **options.pop("env", {})}
+        given: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        if limited:
+            given["preexec_fn"] = limit_files
+        command = [sys.executable, "-m", "ultraviolet", *arguments]
+        return subprocess.run(command, env=environment, timeout=120, check=False, **given)
+
+    return start
+
+
+def limit_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))
+
+
+@pytest.mark.parametrize("environment", WITHOUT_UNICODE, ids=["cp1252", "ascii", "posix"])
+def test_no_encoding_breaks_a_command(call: Run, environment: dict[str, str]) -> None:
+    greek = "SELECT 'Größe ✓ \U0001f600' AS name"
+    assert json.loads(call("sql", "--json", greek, env=environment).stdout) == [
+        {"name": "Größe ✓ \U0001f600"}
+    ]
+    written = call("sql", "--format", "csv", greek, env=environment)
+    assert written.stdout.decode() == "name\r\nGröße ✓ \U0001f600\r\n"
+    for arguments in (
+        ["sql", greek],
+        ["db", "check"],
+        ["object", "diff", "--help"],
+        ["sql", "SELECT 'ü' FROM ✓"],
+    ):
+        done = call(*arguments, env=environment)
+        assert b"Traceback" not in done.stderr, done.stderr
+        assert done.stdout or done.stderr.startswith(b"ultraviolet: ")
+
+
+def test_an_argument_that_is_no_unicode_is_one_sentence(call: Run) -> None:
+    for arguments in (["sql", "SELECT '\udcff'"], ["integration", "pause", "\udcff"]):
+        done = call(*arguments)
+        assert done.stderr.splitlines()[-1].startswith(b"ultraviolet: "), done.stderr
+        assert b"Traceback" not in done.stderr
+        assert done.returncode in {2, 4}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "--version",
+        "--help",
+        "db check --json",
+        "db check",
+        "sql --json SELECT*FROM(events)",
+        "sql --format=csv SELECT*FROM(events)",
+        "sql --format=parquet SELECT*FROM(events)",
+        "sql SELECT*FROM(events)",
+        "event list --json",
+        "config show",
+    ],
+)
+def test_a_full_disk_is_one_sentence(call: Run, command: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = call(*command.split(), stdout=full)
+    assert done.returncode == 1, done.stderr
+    said = done.stderr.decode().splitlines()
+    assert "The output could not be written: No space left on device" in said[-1]
+    assert "Traceback" not in done.stderr.decode()
+
+
+def test_a_closed_output_is_one_sentence(call: Run, data: Path) -> None:
+    command = f"{sys.executable} -m ultraviolet db check --json --data {data} >&-"
+    done = subprocess.run(command, shell=True, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1), done.stderr
+
+
+def test_a_reader_that_leaves_ends_a_command(call: Run) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        done = call("sql", "--format", "csv", "SELECT * FROM events", stdout=pipe)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_an_output_that_does_not_fit_is_one_sentence(call: Run, tmp_path: Path) -> None:
+    with (tmp_path / "events.csv").open("wb") as file:
+        done = call("sql", "--format", "csv", "SELECT a.* FROM events a, events b", stdout=file, limited=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"ultraviolet: The output could not be written: File too large")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_backup_that_does_not_fit_leaves_nothing(call: Run, tmp_path: Path) -> None:
+    done = call("db", "backup", str(tmp_path / "out.db"), limited=True)
+    assert (done.returncode, list(tmp_path.iterdir())) == (6, []), done.stderr
+    assert done.stderr.startswith(b"ultraviolet: ")
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["event export {}", "object export parts --out {}", "db backup {}"],
+    ids=["events", "objects", "db"],
+)
+def test_a_target_that_cannot_be_written_is_one_sentence(call: Run, command: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for target in (tmp_path, tmp_path / "file" / "below", Path("/proc/nothing")):
+        done = call(*command.format(target).split())
+        assert done.returncode in {1, 5}, (target, done.stderr)
+        assert done.stderr.splitlines()[-1].startswith(b"ultraviolet: "), done.stderr
+        assert b"Traceback" not in done.stderr, done.stderr
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
