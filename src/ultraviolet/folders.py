@@ -17,9 +17,6 @@ _FOLDER_MODE = 0o700
 def own_folder(path: Path, names: Iterable[str]) -> None:
     """Create the folder of a process, and close what it already holds to other users.
 
-    `names` are patterns of what Ultraviolet itself writes there. Other files stay as they are, and so does the mode of
-    a folder that holds any.
-
     Raises InvalidError if this process cannot write to the folder.
     """
     with suppress(OSError):
@@ -29,6 +26,15 @@ def own_folder(path: Path, names: Iterable[str]) -> None:
             f"{path.absolute()} cannot be written by user {os.geteuid()}: let it belong to that user, or name"
             " another with --data"
         )
+    close_to_others(path, names)
+
+
+def close_to_others(path: Path, names: Iterable[str]) -> None:
+    """Take the content of a folder away from other users.
+
+    `names` are patterns of what Ultraviolet itself writes there. Other files stay as they are, and so does the mode of
+    a folder that holds any.
+    """
     own = {found for name in names for found in path.glob(name)}
     for found in own:
         _close_all(found)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ultraviolet.errors import UltravioletError
-from ultraviolet.folders import create_private, own_folder
+from ultraviolet.folders import close_to_others, create_private
 from ultraviolet.hub import metrics
 from ultraviolet.ion.signatures import SignatureFormat
 
@@ -46,7 +46,8 @@ class Spool:
     """How many deliveries the database did not take; they are in the file, and tried again by the next process."""
 
     def __init__(self, folder: Path, most: int) -> None:
-        own_folder(folder, ["spool-*"])
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        close_to_others(folder, ["spool-*"])
         self._most = most
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         path, self._lock = next(
