@@ -30,7 +30,7 @@ class Server:
             ws="none",
             loop="uvloop",
             lifespan="off",
-            log_level="critical",
+            log_config=None,
             interface="asgi3",
             timeout_keep_alive=60,
         )
