@@ -105,6 +105,7 @@ class AnswerProxy:
 
     @rules.setter
     def rules(self, rules: Sequence[Rule]) -> None:
+        """Replace all rules, and set their counts to zero."""
         self._rules = tuple(rules)
         self._used = {}
 
