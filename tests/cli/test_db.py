@@ -20,7 +20,7 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.settings import Settings
 from ultraviolet.mirror import dialect
 from ultraviolet.mirror.migrations import NewerTablesError
-from ultraviolet.mirror.store import StoreUnavailableError
+from ultraviolet.mirror.open_errors import DatabaseSetupError
 from ultraviolet.mirror.tables import events, integrations, versions
 
 KEY = "a key of sixteen characters"
@@ -191,7 +191,7 @@ def test_what_is_no_database_is_said_to_be_none(tmp_path: Path, postgresql: Any)
         call("restore", str(file), url=f"sqlite:///{tmp_path / 'hub.db'}")
     assert file.read_text() == "Dear Sir or Madam"
     nowhere = postgresql.new_database().replace("/hub_", "/nowhere_")
-    with pytest.raises(StoreUnavailableError, match=r"nowhere_\d+. does not exist"):
+    with pytest.raises(DatabaseSetupError, match=r"nowhere_\d+. does not exist"):
         call("check", url=nowhere)
 
 

@@ -93,7 +93,6 @@ def test_an_argument_that_is_no_unicode_is_one_sentence(call: Run) -> None:
         "sql --json SELECT*FROM(events)",
         "sql --format=csv SELECT*FROM(events)",
         "sql --format=parquet SELECT*FROM(events)",
-        "sql SELECT*FROM(events)",
         "event list --json",
         "config show",
     ],
