@@ -18,7 +18,7 @@ from sqlalchemy import text
 from tests.web.conftest import ADMIN_KEY, NEW, Edge
 
 from ultraviolet import times
-from ultraviolet.hub import access, invalid_values
+from ultraviolet.hub import access, events, invalid_values
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.settings import Settings
 from ultraviolet.hub.targets import LOOPBACK
@@ -358,11 +358,10 @@ def test_views_and_exports_agree_with_documents_of_any_content(
     in_parquet = parquet.read_table(io.BytesIO(exported(shown, "format=parquet"))).to_pylist()
     listed = {one["id"]: one for one in shown.get("/objects/parts?limit=1000")["items"]}
     parts = shown.hub.catalog.resources["parts"]
-    wrong = shown.hub.store.read_now(
-        lambda c: views.disagreements(c, shown.hub.catalog, parts, 1, [str(doc["id"]) for doc in kept])
-    )
+    comparison = views.Comparison(shown.hub.catalog, parts)
+    seen = shown.hub.store.read_now(lambda c: comparison.read(c, 1, [str(doc["id"]) for doc in kept]))
 
-    assert {} == wrong
+    assert [{}] * len(kept) == [comparison.differing(doc, seen[str(doc["id"])]) for doc in kept]
     for n, doc in enumerate(kept):
         raw = in_json[n]["mirror_invalid_values"] or {}
         assert doc == listed[str(n + 1)]["fields"]
@@ -517,3 +516,42 @@ def test_a_resource_is_looked_through_again_when_the_type_of_a_column_changes(sh
 
     shown.hub.store.write_now(work)
     assert [None, 3] == [row["lead_time"] for row in view(shown)]
+
+
+def test_a_delivery_with_values_that_do_not_fit_disables_no_other_row(shown: Edge) -> None:
+    keep(shown, {"id": 6, "leadTime": 3, "cost": 1.5, "exportControlled": True, "_created": AT})
+    minted = shown.api("POST", "/integrations/plant/webhook-urls", {"name": "delivery"}).json()
+    shown.runner.run(shown.hub.ingest.refresh())
+    changes = {
+        "lead_time": "12 weeks",
+        "cost": "1,234.50",
+        "export_controlled": "maybe",
+        "_created": "next tuesday",
+        "_updated": "0000-00-00 00:00:00",
+        "part_number": "P-5",
+    }
+    body = {"event_id": 1, "subscription_id": 1, "resource": "parts", "action": "CREATE", "id": 4001}
+    body |= {"changes": {name: {"old": None, "new": value} for name, value in changes.items()}}
+    path = minted["url"].removeprefix("http://hub.test")
+    assert shown.send("POST", path, json=body).is_success
+    shown.hub.store.write_now(lambda c: events.take(c, shown.hub.catalog, 1))
+
+    six, new = view(shown)
+    names = ("lead_time", "cost", "export_controlled", "_created", "part_number")
+    assert [None, None, None, None, "P-5"] == [new[name] for name in names]
+    assert [3, 1.5, 1] == [six[name] for name in names[:3]]
+    raw = {
+        "leadTime": "12 weeks",
+        "cost": "1,234.50",
+        "exportControlled": "maybe",
+        "_created": "next tuesday",
+    }
+    raw["_updated"] = "0000-00-00 00:00:00"
+    assert raw == json.loads(new["mirror_invalid_values"])
+    for as_format in ("csv", "jsonl", "parquet"):
+        assert exported(shown, f"format={as_format}")
+    one = shown.get("/objects/parts/4001")
+    assert (sorted(raw), None) == (one["invalid_fields"], one["source_time"])
+    found = shown.get("/integrations/plant/findings?standing=true")["items"]
+    assert {f"parts.{name}" for name in raw} <= {one["subject"] for one in found}
+    keep(shown)

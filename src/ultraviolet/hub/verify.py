@@ -7,14 +7,15 @@ object that differs is only suspected: it is read again, later each time, until 
 still and still disagree. So a change on its way is not reported, and a difference is. How far it is and what
 was found is in the tables, so a killed verification goes on where it stopped.
 
-What the SQL views show of objects that are equal is compared with their documents as well, and values that do not fit
-their column are listed: views, filters and exports take them for null.
+Of objects that are equal, what the SQL views show of some of them is compared with their documents as well, and values
+that do not fit their column are listed: views, filters and exports take them for null.
 """
 
 import asyncio
 import hashlib
+import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -61,7 +62,26 @@ _BY_ID = text(
       AND id IN :ids AND deleted_at IS NULL"""
 ).bindparams(bindparam("ids", expanding=True))
 
+_INVALID = text(
+    """SELECT id, invalid_values FROM objects WHERE integration_id = :integration AND resource = :resource
+      AND invalid_values IS NOT NULL AND id IN :ids"""
+).bindparams(bindparam("ids", expanding=True))
+_VIEWED = 30
+"""Objects of each page whose row in the view is compared as well, drawn at random: reading all would take as long again."""
+
 Docs = dict[str, dict[str, Any]]
+
+
+class _Displayed(msgspec.Struct, frozen=True):
+    """How objects of a page are displayed."""
+
+    invalid: Mapping[str, dict[str, Any]]
+    """The values of each document that do not fit their column."""
+    known: Mapping[str, dict[str, Any]]
+    """Those that the database has noted, by which views decide."""
+    rows: Mapping[str, Sequence[Any]]
+    looked_at: Sequence[str]
+    """Objects of which `rows` has what the view shows."""
 
 
 class Verifier:
@@ -165,6 +185,7 @@ class _Comparison:
         self._site = site
         self._verification_id = verification_id
         self._resource = resource
+        self._view = views.Comparison(site.catalog, resource)
         field = resource.field("id")
         self._numbered = field is None or field.type != "String"
         self._nameless = 0
@@ -204,7 +225,7 @@ class _Comparison:
     async def _compare(self, page: Page, after: str, *, ranges: int) -> str | None:
         """Compare the objects of a page, which is what is behind a key; returns the key to go on from, if there is more."""
         last = page.after if page.more else None
-        mirrored = await self._site.store.read(lambda c: self._docs(c, after, last))
+        mirrored, displayed = await self._site.store.read(lambda c: self._with_view(c, after, last))
         unseen = mirrored.keys() - {o.id for o in page.observations}
         found = [d for o in page.observations if (d := difference(o, mirrored.get(o.id)))]
         found += [_extra(self._resource.name, id_, mirrored[id_]) for id_ in sorted(unseen)]
@@ -214,7 +235,7 @@ class _Comparison:
         ]
         self._nameless += page.nameless
         agreed = {id_: mirrored[id_] for id_ in mirrored.keys() - {each.id for each in found}}
-        shown = await self._site.store.read(lambda c: self._shown(c, agreed))
+        not_shown_so = list(self._not_shown_so(agreed, displayed))
         progress: dict[str, Any] = {"compared": len(page.observations), "cursor": last or after}
         if ranges:
             progress["ranges"] = ranges
@@ -224,7 +245,7 @@ class _Comparison:
             )
 
         def work(connection: Connection) -> None:
-            verifications.confirm(connection, self._verification_id, shown)
+            verifications.confirm(connection, self._verification_id, not_shown_so)
             verifications.suspect(connection, self._verification_id, found, progress, self._resource.name)
 
         await self._site.store.write(work)
@@ -232,25 +253,46 @@ class _Comparison:
         self._site.changes.publish("verification", self._site.id, id=self._verification_id)
         return last
 
-    def _shown(self, connection: Connection, docs: Docs) -> list[Difference]:
-        """Compare what the resource's view shows of objects with their documents, and give the values that do not fit."""
-        resource = self._resource
-        wrong = views.disagreements(connection, self._site.catalog, resource, self._site.id, sorted(docs))
-        found = [
-            Difference(
-                resource.name,
-                id_,
-                "displayed",
-                {n: {"ion": ion, "mirror": m} for n, (ion, m) in pairs.items()},
-            )
-            for id_, pairs in wrong.items()
-        ]
-        for id_, doc in docs.items():
-            invalid = representation.invalid_values(resource.kinds, doc)
-            if invalid and id_ not in wrong:
-                fields = {name: {"ion": value, "mirror": None} for name, value in invalid.items()}
-                found.append(Difference(resource.name, id_, "invalid", fields))
-        return found
+    def _with_view(self, connection: Connection, after: str, last: str | None) -> tuple[Docs, _Displayed]:
+        """Read documents of a range, and how they are displayed at the same moment.
+
+        What the view shows is read of all that have values that do not fit, and of some others. Of those that the
+        database knows other such values of than there are it is not: the view may fail on them.
+        """
+        docs = self._docs(connection, after, last)
+        kinds = self._resource.kinds
+        invalid = {
+            id_: found for id_, doc in docs.items() if (found := representation.invalid_values(kinds, doc))
+        }
+        given = {"integration": self._site.id, "resource": self._resource.name, "ids": list(docs)}
+        known = {
+            row.id: msgspec.json.decode(row.invalid_values) for row in connection.execute(_INVALID, given)
+        }
+        agreed = [id_ for id_ in docs if invalid.get(id_) == known.get(id_)]
+        others = [id_ for id_ in agreed if id_ not in invalid]
+        looked_at = [id_ for id_ in agreed if id_ in invalid]
+        looked_at += random.sample(others, min(_VIEWED, len(others)))
+        return docs, _Displayed(
+            invalid, known, self._view.read(connection, self._site.id, looked_at), looked_at
+        )
+
+    def _not_shown_so(self, docs: Docs, displayed: _Displayed) -> Iterator[Difference]:
+        """Give what the view shows otherwise than the document has it, and values that do not fit."""
+        name = self._resource.name
+        for id_ in (displayed.invalid.keys() | displayed.known.keys()) & docs.keys():
+            invalid, known = displayed.invalid.get(id_), displayed.known.get(id_)
+            if invalid != known:
+                wrong = {"mirror_invalid_values": {"ion": invalid, "mirror": known}}
+                yield Difference(name, id_, "displayed", wrong)
+        for id_ in (one for one in displayed.looked_at if one in docs):
+            wrong = self._view.differing(docs[id_], displayed.rows.get(id_))
+            invalid = displayed.invalid.get(id_, {})
+            if wrong:
+                fields = {field: {"ion": ion, "mirror": mirror} for field, (ion, mirror) in wrong.items()}
+                yield Difference(name, id_, "displayed", fields)
+            elif invalid:
+                fields = {field: {"ion": value, "mirror": None} for field, value in invalid.items()}
+                yield Difference(name, id_, "invalid", fields)
 
     def _docs(self, connection: Connection, after: str, last: str | None) -> Docs:
         """Read the mirror behind one key, up to another; most keys are numbers, all are kept as text."""

@@ -309,54 +309,48 @@ def _refit(connection: Connection, resource: Resource) -> None:
         after = rows[-1].integration_id, rows[-1].id
 
 
-def disagreements(
-    connection: Connection, catalog: Catalog, resource: Resource, integration_id: int, ids: Sequence[str]
-) -> dict[str, dict[str, tuple[Any, Any]]]:
-    """Compare what the view of a resource shows of some objects with their documents.
-
-    Return what differs, by id and field: what the view should show, and what it shows.
-    """
-    if not ids:
-        return {}
-    table = objects.c
-    query = select(integrations.c.name, table.id, table.doc).where(
-        integrations.c.id == table.integration_id,
-        table.integration_id == integration_id,
-        table.resource == resource.name,
-        table.id.in_(ids),
-        table.deleted_at.is_(None),
-    )
-    stored = connection.execute(query).all()
-    if not stored:
-        return {}
-    view = text(f"SELECT * FROM {name_of(resource)} WHERE integration = :name AND id IN :ids")
-    given = {"name": stored[0].name, "ids": list(ids)}
-    shown_rows = connection.execute(view.bindparams(bindparam("ids", expanding=True)), given).mappings()
-    shown = {row["id"]: row for row in shown_rows}
-    fields = [column for column in columns(catalog, resource) if column.field]
-    found: dict[str, dict[str, tuple[Any, Any]]] = {}
-    for row in stored:
-        cells: Mapping[Any, Any] = shown.get(row.id) or {}
-        pairs = {
-            column.field: (
-                _expected(column, row.doc, row.id),
-                _as_expected(column.type, cells.get(column.name)),
-            )
-            for column in fields
-        }
-        invalid = representation.invalid_values(resource.kinds, row.doc) or None
-        pairs["invalid values"] = (invalid, _as_expected("json", cells.get("mirror_invalid_values")))
-        differing = {name: pair for name, pair in pairs.items() if not _same(*pair)}
-        if differing:
-            found[row.id] = differing
-    return found
+_SHOWN_AS_STORED = frozenset(("integer", "real", "text"))
+"""Kinds whose values that fit are shown as drivers give them."""
 
 
-def _expected(column: ViewColumn, doc: Mapping[str, Any], id_: str) -> Any:
-    if column.field == "id":
-        return id_
-    value = doc.get(column.field)
-    return value if column.type == "json" else representation.cell(column.type, value)
+class Comparison:
+    """Compares what the view of a resource shows with the documents."""
+
+    def __init__(self, catalog: Catalog, resource: Resource) -> None:
+        """Compare objects of this resource."""
+        self._columns = [
+            (column.name, column.type, column.field)
+            for column in columns(catalog, resource)
+            if column.field not in ("", "id")
+        ]
+        names = ", ".join(["id", *(name for name, _, _ in self._columns)])
+        rows = f"SELECT {names} FROM {name_of(resource)} WHERE integration = :name AND id IN :ids"
+        self._rows = text(rows).bindparams(bindparam("ids", expanding=True))
+
+    def read(
+        self, connection: Connection, integration_id: int, ids: Sequence[str]
+    ) -> dict[str, Sequence[Any]]:
+        """Read what the view shows of some objects, by id."""
+        if not ids:
+            return {}
+        named = select(integrations.c.name).where(integrations.c.id == integration_id)
+        given = {"name": connection.execute(named).scalar_one(), "ids": list(ids)}
+        return {row[0]: tuple(row) for row in connection.execute(self._rows, given)}
+
+    def differing(self, doc: Mapping[str, Any], shown: Sequence[Any] | None) -> dict[str, tuple[Any, Any]]:
+        """Return what differs, by field: what the view should show and what it shows; None: it does not show the object."""
+        if shown is None:
+            return {"id": (doc.get("id"), None)}
+        found: dict[str, tuple[Any, Any]] = {}
+        for (_, kind, field), cell in zip(self._columns, shown[1:], strict=True):
+            value = doc.get(field)
+            if value is cell or (kind in _SHOWN_AS_STORED and type(value) is type(cell) and value == cell):
+                continue
+            expected = value if kind == "json" else representation.cell(kind, value)
+            actual = _as_expected(kind, cell)
+            if not _same(expected, actual):
+                found[field] = (expected, actual)
+        return found
 
 
 def _as_expected(kind: str, shown: Any) -> Any:
