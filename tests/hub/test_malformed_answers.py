@@ -206,14 +206,14 @@ def test_text_that_is_no_unicode_is_replaced_and_all_objects_are_read(
 
 def test_answer_may_begin_with_a_byte_order_mark(plant: MirroredPlant, truth: Truth) -> None:
     part = next(iter(truth["parts"].values()))
-    page = {"edges": [{"node": {**part, "attributes": []}}], "pageInfo": {"hasNextPage": False}}
+    page: dict[str, Any] = {"edges": [{"node": {**part, "attributes": []}}], "pageInfo": {"hasNextPage": False}}
     body = b"\xef\xbb\xbf" + msgspec.json.encode({"data": {"page": page}})
     plant.proxy.rules = [Rule("respond", resource="parts", body=body)]
     assert "done" == plant.fetch()["parts"].state
     assert [str(part["id"])] == list(plant.mirrored("parts"))
 
 
-ODD = {
+ODD: dict[str, tuple[str, Any, bool]] = {
     "attributes with null": ("attributes", [None], True),
     "attributes as text": ("attributes", "none", False),
     "attributes of texts": ("attributes", ["a", 1], False),
