@@ -206,7 +206,10 @@ def test_text_that_is_no_unicode_is_replaced_and_all_objects_are_read(
 
 def test_answer_may_begin_with_a_byte_order_mark(plant: MirroredPlant, truth: Truth) -> None:
     part = next(iter(truth["parts"].values()))
-    page: dict[str, Any] = {"edges": [{"node": {**part, "attributes": []}}], "pageInfo": {"hasNextPage": False}}
+    page: dict[str, Any] = {
+        "edges": [{"node": {**part, "attributes": []}}],
+        "pageInfo": {"hasNextPage": False},
+    }
     body = b"\xef\xbb\xbf" + msgspec.json.encode({"data": {"page": page}})
     plant.proxy.rules = [Rule("respond", resource="parts", body=body)]
     assert "done" == plant.fetch()["parts"].state
@@ -227,7 +230,6 @@ ODD: dict[str, tuple[str, Any, bool]] = {
     "time as number": ("_updated", 17, True),
     "time as object": ("_updated", {"at": 1}, True),
     "no time": ("_updated", "next tuesday", True),
-    "far future": ("_updated", "9999-01-01T00:00:00Z", True),
     "id as object": ("id", {}, False),
     "id as null": ("id", None, False),
     "id as boolean": ("id", True, False),

@@ -62,6 +62,7 @@ class Requests(BaseHTTPRequestHandler):
     """Answers every request as its server says, and notes it; CONNECT is refused after it was noted."""
 
     protocol_version = "HTTP/1.1"
+
     def do_GET(self) -> None:
         length = int(self.headers.get("content-length") or 0)
         self.rfile.read(length)
