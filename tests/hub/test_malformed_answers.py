@@ -206,14 +206,17 @@ def test_text_that_is_no_unicode_is_replaced_and_all_objects_are_read(
 
 def test_answer_may_begin_with_a_byte_order_mark(plant: MirroredPlant, truth: Truth) -> None:
     part = next(iter(truth["parts"].values()))
-    page = {"edges": [{"node": {**part, "attributes": []}}], "pageInfo": {"hasNextPage": False}}
+    page: dict[str, Any] = {
+        "edges": [{"node": {**part, "attributes": []}}],
+        "pageInfo": {"hasNextPage": False},
+    }
     body = b"\xef\xbb\xbf" + msgspec.json.encode({"data": {"page": page}})
     plant.proxy.rules = [Rule("respond", resource="parts", body=body)]
     assert "done" == plant.fetch()["parts"].state
     assert [str(part["id"])] == list(plant.mirrored("parts"))
 
 
-ODD = {
+ODD: dict[str, tuple[str, Any, bool]] = {
     "attributes with null": ("attributes", [None], True),
     "attributes as text": ("attributes", "none", False),
     "attributes of texts": ("attributes", ["a", 1], False),
@@ -227,7 +230,6 @@ ODD = {
     "time as number": ("_updated", 17, True),
     "time as object": ("_updated", {"at": 1}, True),
     "no time": ("_updated", "next tuesday", True),
-    "far future": ("_updated", "9999-01-01T00:00:00Z", True),
     "id as object": ("id", {}, False),
     "id as null": ("id", None, False),
     "id as boolean": ("id", True, False),

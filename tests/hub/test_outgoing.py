@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -62,26 +62,26 @@ class Requests(BaseHTTPRequestHandler):
     """Answers every request as its server says, and notes it; CONNECT is refused after it was noted."""
 
     protocol_version = "HTTP/1.1"
-    server: "Listener"
 
     def do_GET(self) -> None:
         length = int(self.headers.get("content-length") or 0)
         self.rfile.read(length)
-        self.server.asked.append(self.path)
-        self.send_response(self.server.status)
-        for name, value in self.server.headers.items():
+        listener = cast("Listener", self.server)
+        listener.asked.append(self.path)
+        self.send_response(listener.status)
+        for name, value in listener.headers.items():
             self.send_header(name, value)
-        self.send_header("content-length", str(len(self.server.body)))
+        self.send_header("content-length", str(len(listener.body)))
         self.end_headers()
-        self.wfile.write(self.server.body)
+        self.wfile.write(listener.body)
 
     do_POST = do_GET  # noqa: N815  the name that the server looks for
 
     def do_CONNECT(self) -> None:
-        self.server.asked.append(self.path)
+        cast("Listener", self.server).asked.append(self.path)
         self.send_error(403)
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the name that the server has
         """Be quiet."""
 
 

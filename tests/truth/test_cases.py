@@ -178,13 +178,19 @@ NOT_UNDERSTOOD: dict[str, bytes] = {
     "no id": b'{"resource": "purchase_orders", "action": "UPDATE"}',
     "an id that is none": b'{"resource": "purchase_orders", "action": "UPDATE", "id": "seven"}',
     "no JSON": b"<order id='1'/>",
-    "not UTF-8": b'{"resource": "purchase_orders", "id": 1, "changes": {"description": "\xff\xfe"}}',
     "UTF-16": '{"resource": "purchase_orders", "id": 1}'.encode("utf-16"),
     "nothing": b"",
     "a bomb of nesting": b"[" * 100_000,
     "a list of many": b'[{"resource": "purchase_orders", "id": 1}, {"resource": "purchase_orders", "id": 2}]',
     "half of a body": b'{"resource": "purchase_orders", "id": 1, "cha',
 }
+
+
+def test_text_of_a_delivery_that_is_not_utf_8_is_replaced(mirror: Mirror) -> None:
+    body = b'{"resource": "purchase_orders", "id": 1, "changes": {"description": "A\xff"}}'
+    assert not mirror.hear(body, 1).lost
+    assert mirror.doc() == {"description": "A\ufffd"}
+    assert body == mirror.connection.execute(text("SELECT body FROM events")).scalar_one()
 
 
 @pytest.mark.parametrize("body", NOT_UNDERSTOOD.values(), ids=NOT_UNDERSTOOD.keys())

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select, text
 
-from ultraviolet.mirror.apply import MAX_AHEAD
 from ultraviolet.mirror.observation import Observation
 from ultraviolet.mirror.tables import watermarks
 from ultraviolet.times import present
@@ -14,6 +13,8 @@ from ultraviolet.times import text as as_text
 
 OVERLAP = timedelta(seconds=60)
 """How long after its `_updated` a change may still become visible in ION (a long transaction)."""
+_MAX_AHEAD = timedelta(days=1)
+"""How far ION's clock may be ahead of the hub's."""
 _PUT_WATERMARK = text(
     """INSERT INTO watermarks (integration_id, resource, updated) VALUES (:integration, :resource, :updated)
     ON CONFLICT (integration_id, resource) DO UPDATE SET
@@ -65,7 +66,7 @@ def raise_watermark(connection: Connection, integration_id: int, resource: str, 
 
     An object that claims to be changed years from now would end all incremental fetches of its resource.
     """
-    if updated and updated <= as_text(present() + MAX_AHEAD):
+    if updated and updated <= as_text(present() + _MAX_AHEAD):
         given = {"integration": integration_id, "resource": resource, "updated": updated}
         connection.execute(_PUT_WATERMARK, given)
 

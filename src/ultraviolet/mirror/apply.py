@@ -22,9 +22,6 @@ LAG = timedelta(seconds=60)
 """An older `_updated` than we know is believed only from a read that began this long after we learned the
 newer one: by then no replica lags, and ION has truly gone back (restored from a backup)."""
 
-MAX_AHEAD = timedelta(days=1)
-"""How far ION's clock may be ahead of the hub's."""
-
 UNSEEN = timedelta(seconds=5)
 """A row that ION has told of may be missing from its own reads for so long; until then that proves no absence."""
 
@@ -193,13 +190,9 @@ def _newer_row(state: State, seen: Observation) -> bool:
 def _updated(seen: Observation) -> str | None:
     """Return when ION last changed the row that was seen, as the row itself says.
 
-    A log entry's time is another clock. What is no time, or far in the future, cannot be compared and counts as not
-    given: else no later content of the row would be newer.
+    A log entry's time is another clock. What is no time cannot be compared, and counts as not given.
     """
-    moment = valid_time(seen.fields.get("_updated") or seen.fields.get("Updated"))
-    if moment and moment > seen.observed_at and moment > _later(seen.observed_at, MAX_AHEAD):
-        return None
-    return moment
+    return valid_time(seen.fields.get("_updated") or seen.fields.get("Updated"))
 
 
 def _older(one: str | None, other: str | None) -> bool:
