@@ -29,7 +29,9 @@ def integration(hub: Any, local_ion: Any) -> dict[str, Any]:
     return made
 
 
-def test_every_difference_is_found_to_the_field_and_kept(hub: Any, integration: dict[str, Any]) -> None:
+def test_every_difference_is_found_to_the_field_kept_and_healed(
+    hub: Any, integration: dict[str, Any], wait: Any
+) -> None:
     spoil(
         hub,
         """UPDATE objects SET doc = json_set(doc, '$.description', 'not what ION says')
@@ -69,6 +71,14 @@ def test_every_difference_is_found_to_the_field_and_kept(hub: Any, integration: 
     assert "not what ION says" in shown.stdout
     listed = json.loads(hub.cli("verify", "list", "--json").stdout)
     assert [one["id"] for one in listed] == [report["id"]]
+
+    def healed() -> bool:
+        order, part = hub.find("/objects/purchase_orders/1"), hub.find("/objects/parts/2")
+        return bool(part) and order["fields"]["description"] != "not what ION says"
+
+    wait(healed, 30, "the objects that differ are read again")
+    asked = hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"][0]
+    assert (asked["mode"], asked["requested_by"]) == ("full", f"verification {report['id']}"), "what is extra"
 
 
 def test_a_full_fetch_puts_it_right_and_a_sample_agrees(hub: Any, integration: dict[str, Any]) -> None:
