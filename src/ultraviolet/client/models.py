@@ -193,6 +193,7 @@ class Event(Struct, frozen=True, kw_only=True):
     outcome: str | None
     detail: str | None
     applied_at: str | None
+    conflicting: bool
 
 
 class EventDetail(Struct, frozen=True, kw_only=True):
@@ -213,6 +214,7 @@ class EventDetail(Struct, frozen=True, kw_only=True):
     outcome: str | None
     detail: str | None
     applied_at: str | None
+    conflicting: bool
     headers: dict[str, str]
     body: str
 
@@ -306,6 +308,13 @@ class Imported(Struct, frozen=True, kw_only=True):
     read: int
     added: int
     known: int
+
+
+class IndexResult(Struct, frozen=True, kw_only=True):
+    """What was begun."""
+
+    creating: list[str]
+    detail: str
 
 
 class Integration(Struct, frozen=True, kw_only=True):
@@ -454,6 +463,7 @@ class ObjectShown(Struct, frozen=True, kw_only=True):
     changed_at: str
     source_time: str | None
     origin: dict[str, Any]
+    invalid_fields: list[str]
     confirmed_at: str | None
 
 
@@ -739,6 +749,8 @@ class Verification(Struct, frozen=True, kw_only=True):
     missing: int
     extra: int
     different: int
+    displayed: int
+    invalid: int
     suspected: int
     unsettled: int
     samples: list[DifferenceShown]

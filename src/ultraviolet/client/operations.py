@@ -27,6 +27,7 @@ from ultraviolet.client.models import (
     Fetch,
     FetchDetail,
     FindingsFinding,
+    IndexResult,
     Integration,
     MadeKey,
     Me,
@@ -393,6 +394,20 @@ class Operations(Core):
             {"from": from_, "to": to, "integration": integration, "clock": clock},
         )
 
+    def create_index(
+        self, resource: str | int, *, fields: Sequence[str], integration: str | None | UnsetType = UNSET
+    ) -> IndexResult:
+        """Create indexes of fields, so that sorting and filtering a big table by them is quick.
+
+        They are created in the background. Each makes every later change of the resource a little slower.
+        """
+        return self._ask(
+            "POST",
+            f"/objects/{part(resource)}/indexes",
+            (IndexResult,),
+            body={"fields": fields, "integration": integration},
+        )
+
     def list_changes(
         self,
         *,
@@ -415,9 +430,13 @@ class Operations(Core):
         *,
         integration: str | None = None,
         format: Literal["csv", "jsonl", "parquet"] | None = None,
+        for_spreadsheets: bool | None = None,
     ) -> Iterator[bytes]:
         """Download all objects of a resource that are not deleted, with the columns of its SQL view."""
-        return self._download(f"/exports/{part(resource)}", {"integration": integration, "format": format})
+        return self._download(
+            f"/exports/{part(resource)}",
+            {"integration": integration, "format": format, "for_spreadsheets": for_spreadsheets},
+        )
 
     def list_fetches(self, integration: str | int, *, limit: int | None = None) -> Iterator[Fetch]:
         """List the fetches of an integration, newest first."""
@@ -510,7 +529,7 @@ class Operations(Core):
         verification_id: int,
         *,
         resource: str | None = None,
-        kind: Literal["missing", "extra", "different"] | None = None,
+        kind: Literal["missing", "extra", "different", "displayed", "invalid"] | None = None,
         limit: int | None = None,
     ) -> Iterator[DifferenceShown]:
         """List every difference: the object, and for each field what ION says and what the mirror says."""
