@@ -233,8 +233,7 @@ def definition(catalog: Catalog, resource: Resource, on_postgresql: bool) -> str
             f"o.doc {'->' if column.type == 'json' else '->>'} {place}", column.type, on_postgresql
         )
         if column.type != "json":
-            fits = f"o.invalid_values IS NULL OR o.invalid_values -> {place} IS NULL"
-            value = f"CASE WHEN {fits} THEN {value} END"
+            value = f"CASE WHEN o.invalid_values -> {place} IS NULL THEN {value} END"
         shown.append(f"{value} AS {column.name}")
     for column in PROVENANCE:
         stored = f"o.{column.name.removeprefix('mirror_')}"
@@ -255,12 +254,12 @@ def _value(read: str, kind: str, on_postgresql: bool) -> str:
 
 def _utc(written: str) -> str:
     """Write a time as RFC 3339 in UTC with microseconds, on SQLite; most are written so already."""
-    moment = f"substr({written}, 1, 19) || {dialect.zone(written)}"
-    return (
-        f"CASE WHEN length({written}) = 32 AND {written} GLOB '*T*+00:00' THEN {written}"
-        f" ELSE strftime('%Y-%m-%dT%H:%M:%S', {moment})"
-        f" || printf('.%06d+00:00', {dialect.fraction(written)}) END"
+    shown = (
+        f"strftime('%Y-%m-%dT%H:%M:%S',{dialect.whole_seconds('v')})"
+        f"||printf('.%06d+00:00',{dialect.fraction('v')})"
     )
+    # A name of one letter: whoever opens the database reads all views.
+    return f"(SELECT iif(length(v)=32 AND v GLOB '*T*+00:00',v,{shown}) FROM (SELECT {written} AS v))"
 
 
 def create(connection: Connection, catalog: Catalog) -> None:
