@@ -228,16 +228,22 @@ def definition(catalog: Catalog, resource: Resource, on_postgresql: bool) -> str
     """Write the CREATE VIEW of a resource; a value that does not fit its column is never converted, but NULL."""
     shown = ["i.name AS integration", "o.id AS id"]
     for column in columns(catalog, resource)[len(OWN) : -len(PROVENANCE)]:
-        place = f"'{column.field}'" if on_postgresql else f"""'$."{column.field}"'"""
+        place = f"'{column.field}'"
         value = _value(
             f"o.doc {'->' if column.type == 'json' else '->>'} {place}", column.type, on_postgresql
         )
         if column.type != "json":
-            value = f"CASE WHEN o.invalid_values -> {place} IS NULL THEN {value} END"
+            unfit = f"o.invalid_values->{place}"
+            value = (
+                f"CASE WHEN {unfit} IS NULL THEN {value} END"
+                if on_postgresql
+                else f"iif({unfit} IS NULL,{value},NULL)"
+            )
         shown.append(f"{value} AS {column.name}")
     for column in PROVENANCE:
         stored = f"o.{column.name.removeprefix('mirror_')}"
-        value = stored if column.type == "json" else _value(stored, column.type, on_postgresql)
+        as_it_is = column.type == "json" or not on_postgresql
+        value = stored if as_it_is else _value(stored, column.type, on_postgresql)
         shown.append(f"{value} AS {column.name}")
     return (
         f"CREATE VIEW {name_of(resource)} AS SELECT {', '.join(shown)} FROM integrations i"
