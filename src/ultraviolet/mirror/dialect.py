@@ -38,7 +38,6 @@ from sqlalchemy import (
     literal,
     literal_column,
     make_url,
-    or_,
     text,
     type_coerce,
 )
@@ -298,20 +297,19 @@ def _fitting(
     """Return NULL for what does not fit: nothing is converted then, which could fail or give another value."""
     invalid = _column(table, "invalid_values")
     unfit = invalid.op("->", return_type=AnyText())(_place(field, on_postgresql))
-    return case((or_(invalid.is_(None), unfit.is_(None)), value))
+    return case((unfit.is_(None), value))
 
 
-def zone(written: str) -> str:
-    """Write the SQL for the offset of a time that fits, as SQLite reads it: `+02:00`; empty for UTC."""
-    return f"""CASE WHEN length({written}) <= 19 THEN ''
- WHEN substr({written}, -6) GLOB '[+-][0-9][0-9]:[0-9][0-9]' THEN substr({written}, -6)
- WHEN substr({written}, -5) GLOB '[+-][0-9][0-9][0-9][0-9]' THEN substr({written}, -5, 3) || ':' || substr({written}, -2)
- WHEN substr({written}, -3) GLOB '[+-][0-9][0-9]' THEN substr({written}, -3) || ':00' ELSE '' END"""
+def whole_seconds(written: str) -> str:
+    """Write the SQL for a time that fits, without its fraction, as SQLite's own functions read it."""
+    rest = f"substr({written},20)"
+    minutes = f"iif(substr({rest},-3) GLOB '[+-][0-9][0-9]',':00','')"
+    return f"substr({written},1,19)||ltrim({rest},'.0123456789')||{minutes}"
 
 
 def fraction(written: str) -> str:
     """Write the SQL for the microseconds of a time that fits, on SQLite, which itself knows milliseconds only."""
-    return f"CAST(round(CAST('0' || substr({written}, 20, 7) AS REAL) * 1000000) AS INTEGER)"
+    return f"CAST(round(('0'||substr({written},20,7))*1e6) AS INTEGER)"
 
 
 class _microseconds(GenericFunction[int]):  # noqa: N801  reads as the SQL function it is
@@ -326,7 +324,7 @@ class _microseconds(GenericFunction[int]):  # noqa: N801  reads as the SQL funct
 def _since_1970(element: Any, compiler: Any, **given: Any) -> str:  # pyright: ignore[reportUnusedFunction]
     (written,) = (compiler.process(clause, **given) for clause in element.clauses)
     written = f"({written})"
-    seconds = f"CAST(strftime('%s', substr({written}, 1, 19) || {zone(written)}) AS INTEGER)"
+    seconds = f"CAST(strftime('%s',{whole_seconds(written)}) AS INTEGER)"
     return f"({seconds} * 1000000 + {fraction(written)})"
 
 

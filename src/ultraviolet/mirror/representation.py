@@ -9,7 +9,7 @@ that do not fit are kept beside the document (`objects.invalid_values`) when it 
 | integer | a number without fraction and exponent, -2^63 to 2^63-1 | int | number | digits | int64 |
 | real | a number; one without fraction and exponent up to 2^53, so that none is rounded | float | number | shortest digits that read back the same | double |
 | boolean | true, false | bool | true, false | true, false | bool |
-| time | text `YYYY-MM-DD`, alone or with `Thh:mm:ss[.ffffff]` (or a space for T) and no zone, Z or an offset up to 14:59, years 1 to 9999 in UTC | text | RFC 3339 in UTC with microseconds: `2026-11-23T23:40:50.123456+00:00` | the same | timestamp[us, UTC] |
+| time | text `YYYY-MM-DD`, alone or with `Thh:mm:ss[.ffffff]` (or a space for T) and no zone, Z or an offset `±hh[:mm]` up to 14:59, years 1 to 9999 in UTC | text | RFC 3339 in UTC with microseconds: `2026-11-23T23:40:50.123456+00:00` | the same | timestamp[us, UTC] |
 | text | text, any enum value included | str | text | text | string |
 | id | an integer as above, or text of up to 18 digits | str | text | text | string |
 | json | anything | str, compact JSON | the value itself | compact JSON; a text without its quotes | string, compact JSON |
@@ -35,7 +35,7 @@ MAX_EXACT_INTEGER = 2**53
 _MAX_ID_DIGITS = 18
 _SHOWN_TIME_CHARACTERS = len("2026-11-23T23:40:50.123456+00:00")
 _TIME = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?)?",
+    r"\d{4}-\d\d-\d\d(?:[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-](?:0\d|1[0-4])(?::[0-5]\d)?)?)?",
     re.ASCII,
 )
 _QUOTED = re.compile(r'[",\r\n]|^\s|\s$')

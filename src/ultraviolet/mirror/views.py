@@ -228,17 +228,22 @@ def definition(catalog: Catalog, resource: Resource, on_postgresql: bool) -> str
     """Write the CREATE VIEW of a resource; a value that does not fit its column is never converted, but NULL."""
     shown = ["i.name AS integration", "o.id AS id"]
     for column in columns(catalog, resource)[len(OWN) : -len(PROVENANCE)]:
-        place = f"'{column.field}'" if on_postgresql else f"""'$."{column.field}"'"""
+        place = f"'{column.field}'"
         value = _value(
             f"o.doc {'->' if column.type == 'json' else '->>'} {place}", column.type, on_postgresql
         )
         if column.type != "json":
-            fits = f"o.invalid_values IS NULL OR o.invalid_values -> {place} IS NULL"
-            value = f"CASE WHEN {fits} THEN {value} END"
+            unfit = f"o.invalid_values->{place}"
+            value = (
+                f"CASE WHEN {unfit} IS NULL THEN {value} END"
+                if on_postgresql
+                else f"iif({unfit} IS NULL,{value},NULL)"
+            )
         shown.append(f"{value} AS {column.name}")
     for column in PROVENANCE:
         stored = f"o.{column.name.removeprefix('mirror_')}"
-        value = stored if column.type == "json" else _value(stored, column.type, on_postgresql)
+        as_it_is = column.type == "json" or not on_postgresql
+        value = stored if as_it_is else _value(stored, column.type, on_postgresql)
         shown.append(f"{value} AS {column.name}")
     return (
         f"CREATE VIEW {name_of(resource)} AS SELECT {', '.join(shown)} FROM integrations i"
@@ -255,12 +260,12 @@ def _value(read: str, kind: str, on_postgresql: bool) -> str:
 
 def _utc(written: str) -> str:
     """Write a time as RFC 3339 in UTC with microseconds, on SQLite; most are written so already."""
-    moment = f"substr({written}, 1, 19) || {dialect.zone(written)}"
-    return (
-        f"CASE WHEN length({written}) = 32 AND {written} GLOB '*T*+00:00' THEN {written}"
-        f" ELSE strftime('%Y-%m-%dT%H:%M:%S', {moment})"
-        f" || printf('.%06d+00:00', {dialect.fraction(written)}) END"
+    shown = (
+        f"strftime('%Y-%m-%dT%H:%M:%S',{dialect.whole_seconds('v')})"
+        f"||printf('.%06d+00:00',{dialect.fraction('v')})"
     )
+    # A name of one letter: whoever opens the database reads all views.
+    return f"(SELECT iif(length(v)=32 AND v GLOB '*T*+00:00',v,{shown}) FROM (SELECT {written} AS v))"
 
 
 def create(connection: Connection, catalog: Catalog) -> None:
