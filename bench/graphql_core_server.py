@@ -25,9 +25,9 @@ from graphql import (
 from graphql.language import DocumentNode
 
 from ultraviolet.ion.catalog import Catalog, Resource, load
-from ultraviolet.local_ion.columns import decoder
-from ultraviolet.local_ion.filters import column_sql
+from ultraviolet.local_ion.graphql.filters import column_sql
 from ultraviolet.local_ion.server import listening
+from ultraviolet.local_ion.store.columns import decoder
 
 
 class Baseline:

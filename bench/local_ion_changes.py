@@ -20,7 +20,7 @@ from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.processes import announced, processor_seconds
 from ultraviolet.ion.catalog import load
 from ultraviolet.ion.webhooks import subscription_document
-from ultraviolet.local_ion.quirks import QUIRKS
+from ultraviolet.local_ion.webhooks.quirks import QUIRKS
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 RECEIVER = """mutation($uri: String!) { createWebhookReceiver(input: {name: "sink", webhookUri: $uri, sharedSecret: "secret"})

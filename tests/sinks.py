@@ -15,7 +15,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult
 
 from ultraviolet.cli.children import free_port
-from ultraviolet.local_ion.tls import Certificates, certificates
+from ultraviolet.local_ion.http.tls import Certificates, certificates
 
 USER, PASSWORD = "hub", "pass word/of the mail server"
 

@@ -7,8 +7,8 @@ import pytest
 import typer
 
 from ultraviolet.cli import ion as commands
-from ultraviolet.local_ion.faults import ABOUT, KINDS, Fault, Kind, scenarios
-from ultraviolet.local_ion.quirks import QUIRKS
+from ultraviolet.local_ion.faults.registry import ABOUT, KINDS, Fault, Kind, scenarios
+from ultraviolet.local_ion.webhooks.quirks import QUIRKS
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "local-ion.md").read_text()
 

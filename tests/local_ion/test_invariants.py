@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.local_ion.talk import ADMIN, Ion
-from tests.local_ion.test_mutations import CATALOG, Maker, made_kinds
+from tests.local_ion.in_process_ion import ADMIN, Ion
+from tests.local_ion.mutations.test_registry import CATALOG, Maker, made_kinds
 
-from ultraviolet.local_ion import audit_log
-from ultraviolet.local_ion.ledger import WebhookLedger
-from ultraviolet.local_ion.purchasing import PRECEDENCE
-from ultraviolet.local_ion.quirks import QUIRKS, Quirks
+from ultraviolet.local_ion.rules.purchasing import PRECEDENCE
+from ultraviolet.local_ion.store import audit_log
+from ultraviolet.local_ion.webhooks.outbox import WebhookLedger
+from ultraviolet.local_ion.webhooks.quirks import QUIRKS, Quirks
 
 Rows = dict[tuple[str, str], dict[str, Any]]
 

@@ -16,7 +16,7 @@ import pytest
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 SCRIPTS = Path(__file__).parent / "scripts"
-HAS_FILES = importlib.util.find_spec("ultraviolet.local_ion.file_store") is not None
+HAS_FILES = importlib.util.find_spec("ultraviolet.local_ion.store.files") is not None
 Run = Callable[..., Any]
 
 

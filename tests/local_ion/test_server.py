@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from ultraviolet.local_ion.app import create_app
-from ultraviolet.local_ion.callers import Credentials
+from ultraviolet.local_ion.auth.viewers import Credentials
+from ultraviolet.local_ion.http.app import create_app
 from ultraviolet.local_ion.server import Process, ServeOptions
 
 TOKEN = "/realms/api-keys/protocol/openid-connect/token"

@@ -23,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="Make a running local ION fail on p
 
 
 @app.command("list")
-@gives("[ultraviolet.local_ion.faults:FaultState]")
+@gives("[ultraviolet.local_ion.faults.registry:FaultState]")
 def list_faults(*, url: str = URL, as_json: bool = JSON) -> None:
     """Show the faults that are set: how often each could have struck, and how often it did.
 
@@ -33,7 +33,7 @@ def list_faults(*, url: str = URL, as_json: bool = JSON) -> None:
 
 
 @app.command("set")
-@gives("[ultraviolet.local_ion.faults:FaultState]")
+@gives("[ultraviolet.local_ion.faults.registry:FaultState]")
 def set_fault(
     kind: str = typer.Argument(help="Kind of fault; `ultraviolet ion fault kinds` lists them."),
     *,
@@ -93,7 +93,7 @@ def clear(
 
 
 @app.command()
-@gives("[ultraviolet.local_ion.faults:FaultState]")
+@gives("[ultraviolet.local_ion.faults.registry:FaultState]")
 def scenario(
     name: str | None = typer.Argument(None, help="Which to set; without one they are listed."),
     *,
@@ -117,7 +117,7 @@ def scenario(
 
 
 @app.command()
-@gives("{ultraviolet.local_ion.faults:KindOfFault}")
+@gives("{ultraviolet.local_ion.faults.registry:KindOfFault}")
 def kinds(*, url: str = URL, as_json: bool = JSON) -> None:
     """List the kinds of faults, what `--only` names for each, and the settings each takes.
 

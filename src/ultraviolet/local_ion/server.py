@@ -19,21 +19,21 @@ from litestar import Litestar
 from ultraviolet.errors import InvalidError
 from ultraviolet.folders import own_folder
 from ultraviolet.in_time import end_within
-from ultraviolet.local_ion.app import Edge, create_app
-from ultraviolet.local_ion.callers import Credentials, credentials_of, first_key
-from ultraviolet.local_ion.clock import Clock
-from ultraviolet.local_ion.delivery import Deliveries, complain
-from ultraviolet.local_ion.factory.live import StoppedError
-from ultraviolet.local_ion.factory.works import SetUpMark, Works
-from ultraviolet.local_ion.faults import Faults
-from ultraviolet.local_ion.gateway import Gateway, Protocol
-from ultraviolet.local_ion.ledger import WebhookLedger
-from ultraviolet.local_ion.misdelivery import Misdelivery
-from ultraviolet.local_ion.oauth import Tokens
-from ultraviolet.local_ion.quirks import Quirks
-from ultraviolet.local_ion.schema import LocalIon
-from ultraviolet.local_ion.snapshots import Snapshots
-from ultraviolet.local_ion.tls import Certificates, certificates
+from ultraviolet.local_ion.auth.oauth import Tokens
+from ultraviolet.local_ion.auth.viewers import Credentials, credentials_of, first_key
+from ultraviolet.local_ion.control.snapshots import Snapshots
+from ultraviolet.local_ion.faults.clock import Clock
+from ultraviolet.local_ion.faults.deliveries import Misdelivery
+from ultraviolet.local_ion.faults.http import Gateway, Protocol
+from ultraviolet.local_ion.faults.registry import Faults
+from ultraviolet.local_ion.graphql.executor import LocalIon
+from ultraviolet.local_ion.http.app import Edge, create_app
+from ultraviolet.local_ion.http.tls import Certificates, certificates
+from ultraviolet.local_ion.plant.activities import StoppedError
+from ultraviolet.local_ion.plant.simulator import SetUpMark, Works
+from ultraviolet.local_ion.webhooks.outbox import WebhookLedger
+from ultraviolet.local_ion.webhooks.quirks import Quirks
+from ultraviolet.local_ion.webhooks.sender import Deliveries, complain
 
 THREADS = 8
 _PATIENCE = 8

@@ -1,0 +1,1 @@
+"""GraphQL execution: queries compiled to SQL and resolvers."""

@@ -1,0 +1,85 @@
+"""What an answer has when not all of it went well, and what scripts rely on without saying so."""
+
+from typing import Any
+
+from tests.local_ion.in_process_ion import Ion, nodes, shared
+
+from ultraviolet.local_ion.graphql.executor import Viewer
+from ultraviolet.local_ion.store import audit_log
+
+ion = shared()
+
+
+def test_one_root_that_fails_leaves_the_others(ion: Ion) -> None:
+    blind = Viewer(1, frozenset({"suppliers"}))
+    query = "{ suppliers { edges { node { id } } } mine: me { id } hidden: parts { edges { node { id } } } }"
+    answer = ion.ask(query, blind)
+    assert {"suppliers": {"edges": []}, "mine": {"id": 1}, "hidden": None} == answer["data"]
+    (error,) = answer["errors"]
+    assert ("User does not have permission to read this resource.", ["hidden"]) == (
+        error["message"],
+        error["path"],
+    )
+
+
+def test_one_mutation_that_fails_leaves_those_before_and_after(ion: Ion) -> None:
+    mutation = """mutation { a: createCurrency(input: {type: "CHF"}) { currency { type } }
+      b: createCurrency(input: {type: "CHF"}) { currency { type } }
+      c: createCurrency(input: {type: "SEK"}) { currency { type } } }"""
+    answer = ion.ask(mutation)
+    made = [answer["data"][name] for name in "abc"]
+    assert [{"currency": {"type": "CHF"}}, None, {"currency": {"type": "SEK"}}] == made
+    (error,) = answer["errors"]
+    assert ["b"] == error["path"]
+    assert "not unique" in error["message"]
+
+
+def test_what_is_not_there_is_null_to_read_and_an_error_to_change(ion: Ion) -> None:
+    assert ion.see("part", 999_999) is None
+    assert "Part 999999 does not exist." == ion.refused("updatePart", id=999_999, etag="x")
+    assert "does not exist" in ion.refused("createPartInventory", partId=999_999)
+
+
+def test_a_list_without_a_page_gives_everything(ion: Ion) -> None:
+    made = [ion.make("Location", name=f"Bin {n}")["id"] for n in range(250)]
+    page = ion.data("{ locations(sort: [ID_ASC]) { edges { node { id } } pageInfo { hasNextPage count } } }")
+    assert made == [n["id"] for n in nodes(page)]
+    assert {"hasNextPage": False, "count": 250} == page["pageInfo"]
+
+
+def test_a_timeline_is_the_audit_log_of_its_object(ion: Ion) -> None:
+    gina = ion.person("Gina")
+    part = ion.make("Part", partNumber="T1")["id"]
+    for n in range(3):
+        ion.do("updatePart", None, gina, id=part, etag=ion.etag("part", part), description=f"text {n}")
+    shown = """timeline { eventType timestamp actor { id } changedAttributes { field newValue }
+      ... on PartEvents { newValues { description } } }"""
+    told = ion.see("part", part, shown)["timeline"]
+    logged = list(audit_log.of_row(ion.ion.store.connection, "parts", str(part)))
+    assert [_as_told(action) for action in logged] == [
+        (e["eventType"], e["timestamp"], e["actor"]["id"], e["newValues"]["description"]) for e in told
+    ]
+    assert ["UPDATE", "UPDATE", "UPDATE", "CREATE"] == sorted((e["eventType"] for e in told), reverse=True)
+    changes = [{"field": "description", "newValue": f"text {n}"} for n in range(3)]
+    assert changes == [
+        c
+        for e in sorted(told, key=lambda e: e["timestamp"])
+        if e["eventType"] == "UPDATE"
+        for c in e["changedAttributes"]
+        if c["field"] == "description"
+    ]
+
+
+def _as_told(action: audit_log.LoggedAction) -> tuple[Any, ...]:
+    assert action.new_row is not None
+    return action.action, action.action_tstamp, action.actor_id, action.new_row["description"]
+
+
+def test_an_empty_cursor_is_the_beginning(ion: Ion) -> None:
+    made = [ion.make("Supplier", name=f"S{n}")["id"] for n in range(3)]
+    query = """query($after: String) { suppliers(first: 2, after: $after, sort: [ID_ASC])
+      { edges { node { id } } pageInfo { endCursor hasNextPage } } }"""
+    page = ion.data(query, after="")
+    assert (made[:2], True) == ([n["id"] for n in nodes(page)], page["pageInfo"]["hasNextPage"])
+    page = ion.data(query, after=page["pageInfo"]["endCursor"])
+    assert (made[2:], False) == ([n["id"] for n in nodes(page)], page["pageInfo"]["hasNextPage"])

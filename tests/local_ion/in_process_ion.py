@@ -1,0 +1,145 @@
+"""A local ION to talk to in the test's own process, as its administrator or as somebody else."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from graphql import GraphQLObjectType, get_named_type, is_leaf_type
+
+from ultraviolet.local_ion.graphql.executor import LocalIon, Viewer
+from ultraviolet.local_ion.rules.seed import add_user
+
+ADMIN = Viewer(1)
+
+
+class Ion:
+    """A local ION in a directory, with a clock that ticks at every change."""
+
+    def __init__(self, path: Path) -> None:
+        ticks = itertools.count()
+        self.ion = LocalIon(path, lambda: f"2026-11-24T00:00:00.{next(ticks):06d}+00:00")
+
+    def ask(self, query: str, viewer: Viewer = ADMIN, **variables: Any) -> dict[str, Any]:
+        """Give the whole answer; a query is answered both ways there are, and alike."""
+        answer = self.ion.execute(query, variables, None, viewer)
+        if not query.startswith("mutation"):
+            quick = self.ion.execute(query, variables, None, viewer, for_wire=True)
+            assert msgspec.json.encode(answer) == msgspec.json.encode(quick)
+        return answer
+
+    def data(self, query: str, viewer: Viewer = ADMIN, **variables: Any) -> Any:
+        """Give the answer's one root field; it must be no error."""
+        answer = self.ask(query, viewer, **variables)
+        assert "errors" not in answer, answer["errors"]
+        (value,) = answer["data"].values()
+        return value
+
+    def error(self, query: str, viewer: Viewer = ADMIN, **variables: Any) -> str:
+        """Give the message of the first error."""
+        return self.ask(query, viewer, **variables)["errors"][0]["message"]
+
+    def make(self, kind: str, select: str = "id _etag", **values: Any) -> dict[str, Any]:
+        """Create one object of a type."""
+        name = kind[0].lower() + kind[1:]
+        given = f"mutation($input: Create{kind}Input!) {{ create{kind}(input: $input) {{ {name} {{ {select} }} }} }}"
+        return self.data(given, input=values)[name]
+
+    def document(self, mutation: str, *names: str, select: str | None = None) -> str:
+        """Write a mutation that takes these arguments and shows the ids and etags of what it gives."""
+        root = self.ion.schema.mutation_type
+        assert root is not None
+        field = root.fields[mutation]
+        payload = get_named_type(field.type)
+        assert isinstance(payload, GraphQLObjectType)
+        declared = ", ".join(f"${n}: {field.args[n].type}" for n in names)
+        given = ", ".join(f"{n}: ${n}" for n in names)
+        call = f"{mutation}({given})" if names else mutation
+        shown = select or " ".join(_shown(n, get_named_type(f.type)) for n, f in payload.fields.items())
+        return f"mutation{f'({declared})' if names else ''} {{ {call} {{ {shown} }} }}"
+
+    def do(self, mutation: str, _select: str | None = None, _as: Viewer = ADMIN, **values: Any) -> Any:
+        """Run a mutation whose values are the members of its input, or its arguments."""
+        arguments = self._arguments(mutation, values)
+        return self.data(self.document(mutation, *arguments, select=_select), _as, **arguments)
+
+    def refused(self, mutation: str, _as: Viewer = ADMIN, **values: Any) -> str:
+        """Give the message with which a mutation is refused."""
+        arguments = self._arguments(mutation, values)
+        return self.error(self.document(mutation, *arguments), _as, **arguments)
+
+    def _arguments(self, mutation: str, values: dict[str, Any]) -> dict[str, Any]:
+        root = self.ion.schema.mutation_type
+        assert root is not None
+        known = root.fields[mutation].args
+        if set(values) <= set(known):
+            return values
+        (name,) = (n for n in known if n in {"input", "deleteInput"})
+        return {name: values}
+
+    def see(self, single: str, id_: Any, select: str = "id _etag") -> Any:
+        """Read one object."""
+        return self.data(f"query($id: ID!) {{ {single}(id: $id) {{ {select} }} }}", id=id_)
+
+    def etag(self, single: str, id_: Any) -> str:
+        """Read one object's etag."""
+        return self.see(single, id_, "_etag")["_etag"]
+
+    def all(self, listed: str, select: str = "id", **filters: Any) -> list[Any]:
+        """Read all objects of a kind that a filter lets through."""
+        page = self.ion.schema.query_type
+        assert page is not None
+        kind = page.fields[listed].args["filters"].type
+        query = f"query($f: {kind}) {{ {listed}(filters: $f) {{ edges {{ node {{ {select} }} }} }} }}"
+        return nodes(self.data(query, f=filters))
+
+    def organize(self, mutation: str, **values: Any) -> Any:
+        """Change the organization's settings, its etag read first."""
+        now = self.data("{ me { organization { id _etag } } }")["organization"]
+        return self.do(mutation, id=now["id"], etag=now["_etag"], **values)
+
+    def organize_refused(self, mutation: str, **values: Any) -> str:
+        """Give the message with which a change of the organization's settings is refused."""
+        now = self.data("{ me { organization { id _etag } } }")["organization"]
+        return self.refused(mutation, id=now["id"], etag=now["_etag"], **values)
+
+    def person(self, name: str) -> Viewer:
+        """Have one more user, who may do everything unless somebody says otherwise."""
+        with self.ion.store.writing(1) as tx:
+            return Viewer(add_user(tx, name, f"{name.lower()}@ultraviolet.example"))
+
+    def edit(self, single: str, id_: Any, _select: str | None = None, **values: Any) -> Any:
+        """Change one object, its etag read first."""
+        name = f"update{single[0].upper()}{single[1:]}"
+        return self.do(name, _select, id=id_, etag=self.etag(single, id_), **values)
+
+    def edit_refused(self, single: str, id_: Any, **values: Any) -> str:
+        """Give the message with which a change of one object is refused."""
+        name = f"update{single[0].upper()}{single[1:]}"
+        return self.refused(name, id=id_, etag=self.etag(single, id_), **values)
+
+
+def _shown(name: str, kind: Any) -> str:
+    if is_leaf_type(kind):
+        return name
+    wanted = [n for n in ("id", "_etag", "Etag") if n in kind.fields]
+    return f"{name} {{ {' '.join(wanted) or '__typename'} }}"
+
+
+def nodes(connection: dict[str, Any]) -> list[Any]:
+    """Give the objects of a page."""
+    return [edge["node"] for edge in connection["edges"]]
+
+
+def shared() -> Any:
+    """Make the fixture `ion` of a module whose tests can live with what the others made."""
+
+    @pytest.fixture(scope="module", name="ion")
+    def fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ion]:
+        made = Ion(tmp_path_factory.mktemp("ion"))
+        yield made
+        made.ion.close()
+
+    return fixture
