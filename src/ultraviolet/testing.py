@@ -54,7 +54,7 @@ class Faults:
 
     def struck(self, kind: str) -> int:
         """Tell how often the faults of a kind have struck."""
-        return sum(each["struck"] for each in self.listed() if each["fault"]["kind"] == kind)
+        return sum(each["triggered"] for each in self.listed() if each["fault"]["kind"] == kind)
 
 
 class LocalIonProcess:

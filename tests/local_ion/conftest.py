@@ -37,7 +37,9 @@ class Receiver:
         self._something = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.01,), daemon=True
+        )
         self._thread.start()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -68,11 +70,17 @@ class Receiver:
             assert self._something.wait_for(lambda: len(self.came) >= number, 20), self.came
             return list(self.came)
 
-    def subscribe(self, ion: LocalIonProcess, resource: str = "SUPPLIERS", action: str = "UPDATE") -> int:
+    def subscribe(
+        self, ion: LocalIonProcess, resource: str = "SUPPLIERS", action: str = "UPDATE"
+    ) -> int:
         """Have everything of one kind delivered here; gives the receiver's id."""
-        made = ion.execute(RECEIVER, input={"name": "test", "webhookUri": self.url, "sharedSecret": SECRET})
+        made = ion.execute(
+            RECEIVER, input={"name": "test", "webhookUri": self.url, "sharedSecret": SECRET}
+        )
         receiver = made["createWebhookReceiver"]["webhookReceiver"]["id"]
-        ion.execute(SUBSCRIPTION, input={"receiverId": receiver, "resource": resource, "action": action})
+        ion.execute(
+            SUBSCRIPTION, input={"receiverId": receiver, "resource": resource, "action": action}
+        )
         return receiver
 
     def close(self) -> None:

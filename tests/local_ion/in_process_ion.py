@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
-from ultraviolet.local_ion.graphql.executor import LocalIon, Viewer
+from ultraviolet.local_ion.auth.viewers import Viewer
+from ultraviolet.local_ion.graphql.executor import LocalIon
 from ultraviolet.local_ion.rules.seed import add_user
 
 ADMIN = Viewer(1)
@@ -26,7 +27,7 @@ class Ion:
         """Give the whole answer; a query is answered both ways there are, and alike."""
         answer = self.ion.execute(query, variables, None, viewer)
         if not query.startswith("mutation"):
-            quick = self.ion.execute(query, variables, None, viewer, for_wire=True)
+            quick = self.ion.execute(query, variables, None, viewer, as_json=True)
             assert msgspec.json.encode(answer) == msgspec.json.encode(quick)
         return answer
 
@@ -57,10 +58,14 @@ class Ion:
         declared = ", ".join(f"${n}: {field.args[n].type}" for n in names)
         given = ", ".join(f"{n}: ${n}" for n in names)
         call = f"{mutation}({given})" if names else mutation
-        shown = select or " ".join(_shown(n, get_named_type(f.type)) for n, f in payload.fields.items())
+        shown = select or " ".join(
+            _shown(n, get_named_type(f.type)) for n, f in payload.fields.items()
+        )
         return f"mutation{f'({declared})' if names else ''} {{ {call} {{ {shown} }} }}"
 
-    def do(self, mutation: str, _select: str | None = None, _as: Viewer = ADMIN, **values: Any) -> Any:
+    def do(
+        self, mutation: str, _select: str | None = None, _as: Viewer = ADMIN, **values: Any
+    ) -> Any:
         """Run a mutation whose values are the members of its input, or its arguments."""
         arguments = self._arguments(mutation, values)
         return self.data(self.document(mutation, *arguments, select=_select), _as, **arguments)
@@ -92,7 +97,9 @@ class Ion:
         page = self.ion.schema.query_type
         assert page is not None
         kind = page.fields[listed].args["filters"].type
-        query = f"query($f: {kind}) {{ {listed}(filters: $f) {{ edges {{ node {{ {select} }} }} }} }}"
+        query = (
+            f"query($f: {kind}) {{ {listed}(filters: $f) {{ edges {{ node {{ {select} }} }} }} }}"
+        )
         return nodes(self.data(query, f=filters))
 
     def organize(self, mutation: str, **values: Any) -> Any:
@@ -107,7 +114,7 @@ class Ion:
 
     def person(self, name: str) -> Viewer:
         """Have one more user, who may do everything unless somebody says otherwise."""
-        with self.ion.store.writing(1) as tx:
+        with self.ion.store.write(1) as tx:
             return Viewer(add_user(tx, name, f"{name.lower()}@ultraviolet.example"))
 
     def edit(self, single: str, id_: Any, _select: str | None = None, **values: Any) -> Any:

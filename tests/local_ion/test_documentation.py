@@ -7,7 +7,13 @@ import pytest
 import typer
 
 from ultraviolet.cli import ion as commands
-from ultraviolet.local_ion.faults.registry import ABOUT, KINDS, Fault, Kind, scenarios
+from ultraviolet.local_ion.faults.kinds import (
+    FAULT_KIND_NAMES,
+    FAULT_KINDS,
+    Fault,
+    FaultKindName,
+    load_scenarios,
+)
 from ultraviolet.local_ion.webhooks.quirks import QUIRKS
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "local-ion.md").read_text()
@@ -19,19 +25,19 @@ def row(name: str) -> list[str]:
     return [cell.strip() for cell in found.strip("|").split(" | ")]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_fault_is_documented_as_it_is(kind: Kind) -> None:
-    known = ABOUT[kind]
-    takes = ", ".join(f"`{name}` ({value})" for name, value in known.takes.items()) or "–"
-    assert [f"`{kind}`", known.about, known.names or "–", takes] == row(kind)
+@pytest.mark.parametrize("kind", FAULT_KIND_NAMES)
+def test_every_kind_of_fault_is_documented_as_it_is(kind: FaultKindName) -> None:
+    known = FAULT_KINDS[kind]
+    takes = ", ".join(f"`{name}` ({value})" for name, value in known.settings.items()) or "–"
+    assert [f"`{kind}`", known.description, known.target or "–", takes] == row(kind)
 
 
-@pytest.mark.parametrize("name", scenarios())
+@pytest.mark.parametrize("name", load_scenarios())
 def test_every_scenario_is_documented_with_its_faults(name: str) -> None:
-    known = scenarios()[name]
-    _, about, faults = row(name)
-    assert (known.about, [f"`{f.kind}`" for f in known.faults]) == (
-        about,
+    known = load_scenarios()[name]
+    _, description, faults = row(name)
+    assert (known.description, [f"`{f.kind}`" for f in known.faults]) == (
+        description,
         [fault.split()[0] for fault in faults.split("; ")],
     )
 

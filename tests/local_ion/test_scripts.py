@@ -84,22 +84,30 @@ def test_stock_is_imported_in_batches(run: Run) -> None:
 
 def test_issues_are_raised_in_bulk_and_attributes_set(ion: LocalIonProcess, run: Run) -> None:
     done = run("raise_issues.py")
-    assert [issue["causeCondition"][0]["children"][0]["children"][0]["text"] for issue in done["raised"]] == [
+    assert [
+        issue["causeCondition"][0]["children"][0]["children"][0]["text"] for issue in done["raised"]
+    ] == [
         "Scratched",
         "Bent",
     ]
     assert done["changed"] == [["minor", True]] * 2
-    total = ion.execute("{ suppliers { pageInfo { totalCount } } }")["suppliers"]["pageInfo"]["totalCount"]
+    total = ion.execute("{ suppliers { pageInfo { totalCount } } }")["suppliers"]["pageInfo"][
+        "totalCount"
+    ]
     assert len({supplier["id"] for supplier in done["suppliers"]}) == total
     assert any(supplier["Attributes"] for supplier in done["suppliers"])
 
 
-def test_an_ordered_purchase_order_is_taken_back_and_deleted(ion: LocalIonProcess, run: Run) -> None:
+def test_an_ordered_purchase_order_is_taken_back_and_deleted(
+    ion: LocalIonProcess, run: Run
+) -> None:
     query = """{ purchaseOrders(filters: {status: {eq: ORDERED}}) { edges { node {
         id fees { id } approvals { id } approvalRequests { id }
         purchaseOrderLines { id receiptItems { id } partInventories { id } issues { id } } } } } }"""
     orders = [edge["node"] for edge in ion.execute(query)["purchaseOrders"]["edges"]]
-    free = [o for o in orders if not any(o[tie] for tie in ("fees", "approvals", "approvalRequests"))]
+    free = [
+        o for o in orders if not any(o[tie] for tie in ("fees", "approvals", "approvalRequests"))
+    ]
     bare = [o for o in free if not any(_tied(line) for line in o["purchaseOrderLines"])]
     order = max(bare, key=lambda o: len(o["purchaseOrderLines"]))
     lines = sorted(line["id"] for line in order["purchaseOrderLines"])
@@ -122,4 +130,6 @@ def test_a_file_is_attached_to_a_step(ion: LocalIonProcess, run: Run, tmp_path: 
 
 def test_nobody_trusts_it_unasked(ion: LocalIonProcess) -> None:
     with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
-        urllib.request.urlopen(f"{ion.url}/_local/ready", timeout=20, context=ssl.create_default_context())
+        urllib.request.urlopen(
+            f"{ion.url}/_local/ready", timeout=20, context=ssl.create_default_context()
+        )

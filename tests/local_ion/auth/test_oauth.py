@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from ultraviolet.errors import UnauthenticatedError
-from ultraviolet.local_ion.auth.oauth import Claims, Tokens, signing_key, token_request
+from ultraviolet.local_ion.auth.oauth import Claims, Tokens, load_signing_key, parse_token_request
 
 CLAIMS = Claims(client_id="api-key-1", user_id=7)
 
@@ -24,7 +24,7 @@ class Clock:
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> RSAPrivateKey:
-    return signing_key(tmp_path_factory.mktemp("key") / "token-key.pem")
+    return load_signing_key(tmp_path_factory.mktemp("key") / "token-key.pem")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def tokens(key: RSAPrivateKey, clock: Clock) -> Tokens:
-    return Tokens(key, issuer="http://localhost/realms/api-keys", lifetime=300, clock=clock)
+    return Tokens(key, issuer="http://localhost/realms/api-keys", lifetime_seconds=300, clock=clock)
 
 
 @pytest.mark.parametrize("prefix", ["", "Bearer ", "bearer ", "Token "])
@@ -56,14 +56,16 @@ def test_token_is_signed_with_rs256(tokens: Tokens) -> None:
         ("Bearer a.b.c", "Unable to parse authentication token"),
     ],
 )
-def test_bad_headers_get_the_documented_message(tokens: Tokens, header: str | None, message: str) -> None:
+def test_bad_headers_get_the_documented_message(
+    tokens: Tokens, header: str | None, message: str
+) -> None:
     with pytest.raises(UnauthenticatedError) as caught:
         tokens.read(header)
     assert str(caught.value) == message
 
 
 def test_token_of_another_installation_has_an_unknown_key(tokens: Tokens, tmp_path: Path) -> None:
-    other = Tokens.from_data(tmp_path, issuer="elsewhere", lifetime=300)
+    other = Tokens.from_data(tmp_path, issuer="elsewhere", lifetime_seconds=300)
     with pytest.raises(UnauthenticatedError, match=r"^Unable to find appropriate RSA key$"):
         tokens.read(other.issue(CLAIMS))
 
@@ -86,16 +88,19 @@ def test_token_expires(tokens: Tokens, clock: Clock) -> None:
 
 
 def test_signing_key_is_kept_and_private(tmp_path: Path) -> None:
-    first = Tokens.from_data(tmp_path, issuer="here", lifetime=300)
-    second = Tokens.from_data(tmp_path, issuer="here", lifetime=300)
+    first = Tokens.from_data(tmp_path, issuer="here", lifetime_seconds=300)
+    second = Tokens.from_data(tmp_path, issuer="here", lifetime_seconds=300)
     assert second.read(first.issue(CLAIMS)) == CLAIMS
     assert (tmp_path / "token-key.pem").stat().st_mode & 0o777 == 0o600
 
 
 def test_client_may_be_in_the_form_or_in_basic_authentication() -> None:
-    form = token_request({}, b"grant_type=client_credentials&client_id=a&client_secret=b%2Bc&audience=x")
-    basic = token_request(
-        {"authorization": "Basic " + base64.b64encode(b"a:b%2Bc").decode()}, b"grant_type=client_credentials"
+    form = parse_token_request(
+        {}, b"grant_type=client_credentials&client_id=a&client_secret=b%2Bc&audience=x"
+    )
+    basic = parse_token_request(
+        {"authorization": "Basic " + base64.b64encode(b"a:b%2Bc").decode()},
+        b"grant_type=client_credentials",
     )
     assert form == basic
     assert (form.client_id, form.client_secret) == ("a", "b+c")

@@ -7,7 +7,7 @@ import pytest
 from tests.local_ion.in_process_ion import Ion, shared
 
 from ultraviolet.local_ion.auth import api_keys
-from ultraviolet.local_ion.graphql.executor import Viewer
+from ultraviolet.local_ion.auth.viewers import Viewer, load_viewer
 
 ion = shared()
 NUMBERS = itertools.count()
@@ -27,15 +27,15 @@ def group_of(ion: Ion, name: str) -> int:
 
 
 def key(ion: Ion, viewer: Viewer) -> dict[str, Any]:
-    return ion.do("createApiKey", "apikey { clientId clientSecret enabled _etag createdById }", viewer)[
-        "apikey"
-    ]
+    return ion.do(
+        "createApiKey", "apikey { clientId clientSecret enabled _etag createdById }", viewer
+    )["apikey"]
 
 
 def with_key(ion: Ion, made: dict[str, Any]) -> Viewer | None:
-    """Sign in with a key, as whom it lets in."""
-    held = api_keys.authenticate(ion.ion.store, made["clientId"], made["clientSecret"])
-    return None if held is None else Viewer(held.user_id, held.permissions)
+    """Return the viewer that signs in with a key."""
+    claims = api_keys.authenticate(ion.ion.store, made["clientId"], made["clientSecret"])
+    return None if claims is None else load_viewer(ion.ion.store, claims)
 
 
 def test_a_user_is_in_teams_and_holds_roles(ion: Ion) -> None:
@@ -48,9 +48,12 @@ def test_a_user_is_in_teams_and_holds_roles(ion: Ion) -> None:
         "user", ann, "teams { id } roles { id } isAdmin"
     )
     shown = "users { id } roles { id } supervisor { id } _UsersCount"
-    assert {"users": [{"id": ann}], "roles": [{"id": held}], "supervisor": {"id": ann}, "_UsersCount": 1} == (
-        ion.see("team", team, shown)
-    )
+    assert {
+        "users": [{"id": ann}],
+        "roles": [{"id": held}],
+        "supervisor": {"id": ann},
+        "_UsersCount": 1,
+    } == (ion.see("team", team, shown))
     assert {"userRoles": [{"userId": ann}], "teamRoles": [{"teamId": team}]} == ion.see(
         "role", held, "userRoles { userId } teamRoles { teamId }"
     )
@@ -67,11 +70,17 @@ def test_tying_what_is_tied_changes_nothing(ion: Ion) -> None:
     before = ion.etag("team", team)
     ion.do("addUserToTeam", teamId=team, userId=ben)
     assert before == ion.etag("team", team)
-    assert "User 999999 does not exist." == ion.refused("addUserToTeam", teamId=team, userId=999_999)
+    assert "User 999999 does not exist." == ion.refused(
+        "addUserToTeam", teamId=team, userId=999_999
+    )
 
 
 def test_teams_and_roles_go_without_an_etag_and_with_their_ties(ion: Ion) -> None:
-    cat, team, held = ion.person("Cat").user_id, ion.make("Team", name="Movers")["id"], role(ion, "parts")
+    cat, team, held = (
+        ion.person("Cat").user_id,
+        ion.make("Team", name="Movers")["id"],
+        role(ion, "parts"),
+    )
     ion.do("addUserToTeam", teamId=team, userId=cat)
     ion.do("attachRoleToTeam", teamId=team, roleId=held)
     assert {"id": held} == ion.do("deleteRole", id=held)
@@ -122,7 +131,11 @@ def test_a_key_may_what_its_maker_might_when_it_was_made(ion: Ion) -> None:
     refusal = "User does not have permission to {} this resource."
     assert refusal.format("read") == ion.error("{ locations { edges { node { id } } } }", signed_in)
     etag = {"id": 1, "etag": "x"}
-    for mutation, values in (("createPart", {"partNumber": "P"}), ("updatePart", etag), ("deletePart", etag)):
+    for mutation, values in (
+        ("createPart", {"partNumber": "P"}),
+        ("updatePart", etag),
+        ("deletePart", etag),
+    ):
         assert refusal.format("update") == ion.refused(mutation, signed_in, **values)
 
 
@@ -159,7 +172,9 @@ def test_what_a_key_may_not_read_is_left_out_without_a_word(ion: Ion) -> None:
         "purchaseOrderLines": [],
         "_PurchaseOrderLinesCount": 0,
     } == seen["data"]["purchaseOrder"]
-    seen = ion.data(query.format("part", "partsInventory { id } unitOfMeasure { type }"), blind, id=part)
+    seen = ion.data(
+        query.format("part", "partsInventory { id } unitOfMeasure { type }"), blind, id=part
+    )
     assert {"partsInventory": [], "unitOfMeasure": None} == seen
 
 
@@ -181,7 +196,9 @@ def test_a_key_is_switched_off_renewed_and_deleted(ion: Ion) -> None:
 def test_a_secret_is_shown_once_and_never_listed(ion: Ion) -> None:
     made = key(ion, Viewer(1))
     listed = ion.data("{ apiKeys { edges { node { clientId clientSecret } } } }")["edges"]
-    assert [None] == [e["node"]["clientSecret"] for e in listed if e["node"]["clientId"] == made["clientId"]]
+    assert [None] == [
+        e["node"]["clientSecret"] for e in listed if e["node"]["clientId"] == made["clientId"]
+    ]
 
 
 def test_the_keys_of_who_is_deactivated_are_off(ion: Ion) -> None:
@@ -194,9 +211,12 @@ def test_the_keys_of_who_is_deactivated_are_off(ion: Ion) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mutation", "status", "count"), [("resendInvite", "PENDING", 1), ("revokeInvite", "REVOKED", 0)]
+    ("mutation", "status", "count"),
+    [("resendInvite", "PENDING", 1), ("revokeInvite", "REVOKED", 0)],
 )
-def test_an_invitation_is_sent_again_or_taken_back(ion: Ion, mutation: str, status: str, count: int) -> None:
+def test_an_invitation_is_sent_again_or_taken_back(
+    ion: Ion, mutation: str, status: str, count: int
+) -> None:
     made = ion.make("Invite", "id _etag status resendCount", email="new@example.com", name="New")
     assert ("PENDING", 0) == (made["status"], made["resendCount"])
     shown = "invite { status resendCount _etag }"

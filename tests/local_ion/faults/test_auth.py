@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ultraviolet.local_ion.faults.registry import TOKEN_MESSAGES
+from ultraviolet.local_ion.faults.kinds import TOKEN_MESSAGES
 from ultraviolet.testing import TOKEN_PATH, LocalIonProcess
 
 ME = {"query": "{ me { id } }"}
@@ -47,9 +47,11 @@ def refusal(message: str) -> tuple[int, Any]:
 
 
 @pytest.mark.parametrize("message", TOKEN_MESSAGES)
-def test_a_good_token_may_be_refused_with_each_of_ions_messages(ion: LocalIonProcess, message: str) -> None:
+def test_a_good_token_may_be_refused_with_each_of_ions_messages(
+    ion: LocalIonProcess, message: str
+) -> None:
     token = ion.token()
-    ion.faults.set("token_refused", message=message, count=1)
+    ion.faults.set("token_rejected", message=message, count=1)
     assert ask(ion, token) == refusal(message)
     assert ask(ion, token)[0] == 200
 
@@ -58,7 +60,11 @@ def test_tokens_may_be_short_lived(ion: LocalIonProcess, wait: Any) -> None:
     ion.faults.set("token_lifetime", seconds=0.2)
     status, given = sign_in(ion)
     assert (status, given["expires_in"]) == (200, 0.2)
-    wait(lambda: ask(ion, given["access_token"]) == refusal("Token is expired."), 10, "the token's end")
+    wait(
+        lambda: ask(ion, given["access_token"]) == refusal("Token is expired."),
+        10,
+        "the token's end",
+    )
 
 
 def test_a_revoked_key_gets_no_token_and_its_tokens_are_refused(ion: LocalIonProcess) -> None:
@@ -75,7 +81,9 @@ def test_a_lost_permission_refuses_what_it_names_only(ion: LocalIonProcess) -> N
     ion.faults.set("permission_lost", only="*Supplier*")
     query = 'mutation { createSupplier(input: {name: "New"}) { supplier { id } } }'
     answer = ion.post({"query": query})
-    assert answer["errors"][0]["message"] == "User does not have permission to update this resource."
+    assert (
+        answer["errors"][0]["message"] == "User does not have permission to update this resource."
+    )
     assert "errors" not in ion.post({"query": "{ parts(first: 1) { edges { node { id } } } }"})
     assert ion.faults.struck("permission_lost") == 1
 

@@ -8,7 +8,9 @@ from ultraviolet.local_ion.faults.deliveries import FORGED_ID
 from ultraviolet.testing import LocalIonProcess
 
 SUPPLIERS = "{ suppliers(first: 9) { edges { node { id _etag } } } }"
-UPDATE = "mutation($input: UpdateSupplierInput!) { updateSupplier(input: $input) { supplier { id } } }"
+UPDATE = (
+    "mutation($input: UpdateSupplierInput!) { updateSupplier(input: $input) { supplier { id } } }"
+)
 EVENTS = "{ webhookEvents { edges { node { status numberOfRetries responseStatusCode responseData } } } }"
 RECEIVERS = "{ webhookReceivers { edges { node { id active } } } }"
 
@@ -27,7 +29,9 @@ def events(ion: LocalIonProcess, wait: Any) -> list[dict[str, Any]]:
 
     def settled() -> Any:
         found = [edge["node"] for edge in ion.execute(EVENTS)["webhookEvents"]["edges"]]
-        return found if found and all(e["status"] in {"SUCCEEDED", "FAILED"} for e in found) else None
+        return (
+            found if found and all(e["status"] in {"SUCCEEDED", "FAILED"} for e in found) else None
+        )
 
     return wait(settled, 20, "webhook events with a final status")
 
@@ -36,7 +40,9 @@ def ids(came: list[Any]) -> list[object]:
     return [each.told()["id"] for each in came]
 
 
-def test_without_faults_each_change_is_delivered_once(ion: LocalIonProcess, receiver: Any, wait: Any) -> None:
+def test_without_faults_each_change_is_delivered_once(
+    ion: LocalIonProcess, receiver: Any, wait: Any
+) -> None:
     receiver.subscribe(ion)
     changed = change(ion, 3)
     assert sorted(ids(receiver.wait(3))) == sorted(changed)
@@ -49,7 +55,10 @@ def test_a_dropped_delivery_never_comes(ion: LocalIonProcess, receiver: Any, wai
     lost, kept = change(ion, 2)
     assert ids(receiver.wait(1)) == [kept]
     failed, sent = events(ion, wait)
-    assert (failed["status"], failed["responseData"]) == ("FAILED", "Never sent: dropped (a fault).")
+    assert (failed["status"], failed["responseData"]) == (
+        "FAILED",
+        "Never sent: dropped (a fault).",
+    )
     assert sent["status"] == "SUCCEEDED"
     assert lost not in ids(receiver.came)
 
@@ -106,9 +115,11 @@ def test_a_forged_delivery_comes_beside_the_genuine_one(
     assert [e["status"] for e in events(ion, wait)] == ["SUCCEEDED"]
 
 
-def test_an_unfamiliar_delivery_is_genuine_and_tells_more(ion: LocalIonProcess, receiver: Any) -> None:
+def test_an_unfamiliar_delivery_is_genuine_and_tells_more(
+    ion: LocalIonProcess, receiver: Any
+) -> None:
     receiver.subscribe(ion)
-    ion.faults.set("unfamiliar", value="risk_score")
+    ion.faults.set("unknown_column", value="risk_score")
     change(ion)
     (came,) = receiver.wait(1)
     assert came.genuine
@@ -116,7 +127,9 @@ def test_an_unfamiliar_delivery_is_genuine_and_tells_more(ion: LocalIonProcess, 
 
 
 @pytest.mark.parametrize(
-    ("kind", "left"), [("receiver_deactivated", [False]), ("receiver_deleted", [])], ids=["off", "gone"]
+    ("kind", "left"),
+    [("receiver_deactivated", [False]), ("receiver_deleted", [])],
+    ids=["off", "gone"],
 )
 def test_a_receiver_may_be_switched_off_or_deleted(
     ion: LocalIonProcess, receiver: Any, wait: Any, kind: str, left: list[bool]
@@ -126,7 +139,9 @@ def test_a_receiver_may_be_switched_off_or_deleted(
     change(ion)
 
     def receivers() -> list[bool]:
-        return [edge["node"]["active"] for edge in ion.execute(RECEIVERS)["webhookReceivers"]["edges"]]
+        return [
+            edge["node"]["active"] for edge in ion.execute(RECEIVERS)["webhookReceivers"]["edges"]
+        ]
 
     wait(lambda: receivers() == left, 20, "the receiver's end")
     change(ion, 3)

@@ -51,7 +51,7 @@ def test_an_error_comes_as_a_page_not_as_json(ion: LocalIonProcess, status: int)
 
 def test_a_rate_limit_says_when_to_come_back(ion: LocalIonProcess) -> None:
     ion.token()
-    ion.faults.set("rate_limit", beyond=2, seconds=7)
+    ion.faults.set("rate_limit", above_rate=2, seconds=7)
     answers = [ask(ion) for _ in range(4)]
     refused = [headers for status, headers, _ in answers if status == 429]
     assert answers[0][0] == 200
@@ -64,7 +64,9 @@ def test_a_fault_may_concern_sign_in_only(ion: LocalIonProcess) -> None:
     ion.faults.set("error", only=f"*{TOKEN_PATH}", status=500)
     assert ask(ion)[0] == 200
     connection = connect(ion)
-    connection.request("POST", TOKEN_PATH, b"grant_type=client_credentials", {"authorization": token})
+    connection.request(
+        "POST", TOKEN_PATH, b"grant_type=client_credentials", {"authorization": token}
+    )
     assert connection.getresponse().status == 500
     connection.close()
 
@@ -95,7 +97,7 @@ def test_a_slow_body_comes_whole(ion: LocalIonProcess) -> None:
 
 def test_a_request_may_never_be_answered(ion: LocalIonProcess) -> None:
     ion.token()
-    ion.faults.set("no_answer", count=1)
+    ion.faults.set("no_response", count=1)
     connection = connect(ion, timeout=0.5)
     connection.request("POST", "/graphql", ME, {"authorization": ion.token()})
     with pytest.raises(TimeoutError):
@@ -111,16 +113,16 @@ def test_pages_and_own_doors_are_never_struck(ion: LocalIonProcess) -> None:
     connection.request("GET", "/home")
     assert connection.getresponse().status == 200
     connection.close()
-    assert [each["struck"] for each in ion.faults.listed()] == [0, 0]
+    assert [each["triggered"] for each in ion.faults.listed()] == [0, 0]
 
 
 def test_big_answers_are_not_cut(ion: LocalIonProcess) -> None:
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(lambda _: ion.post([{"query": EVERYTHING}] * 30), range(4)))
     assert all(len(answer) == 30 for answer in answers)
-    assert {len(each["data"]["permissionGroups"]["edges"]) for answer in answers for each in answer} == {
-        len(ion.execute(EVERYTHING)["permissionGroups"]["edges"])
-    }
+    assert {
+        len(each["data"]["permissionGroups"]["edges"]) for answer in answers for each in answer
+    } == {len(ion.execute(EVERYTHING)["permissionGroups"]["edges"])}
 
 
 def test_what_takes_longer_than_the_limit_is_502(tmp_path: Path) -> None:

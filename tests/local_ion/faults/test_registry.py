@@ -3,7 +3,15 @@
 import pytest
 
 from ultraviolet.errors import InvalidError, NotFoundError
-from ultraviolet.local_ion.faults.registry import ABOUT, KINDS, Fault, Faults, check, scenario, scenarios
+from ultraviolet.local_ion.faults.kinds import (
+    FAULT_KIND_NAMES,
+    FAULT_KINDS,
+    Fault,
+    check_fault,
+    load_scenarios,
+    scenario_faults,
+)
+from ultraviolet.local_ion.faults.registry import FaultRegistry
 
 
 class Stopwatch:
@@ -20,34 +28,34 @@ def watch() -> Stopwatch:
 
 
 @pytest.fixture
-def faults(watch: Stopwatch) -> Faults:
-    return Faults(watch)
+def faults(watch: Stopwatch) -> FaultRegistry:
+    return FaultRegistry(watch)
 
 
-def strikes(faults: Faults, times: int, subject: str = "/graphql") -> list[bool]:
-    return [bool(faults.strike("request", subject)) for _ in range(times)]
+def strikes(faults: FaultRegistry, times: int, subject: str = "/graphql") -> list[bool]:
+    return [bool(faults.trigger("request", subject)) for _ in range(times)]
 
 
 def test_every_kind_has_a_place_and_a_meaning() -> None:
-    assert set(KINDS) == set(ABOUT)
+    assert set(FAULT_KIND_NAMES) == set(FAULT_KINDS)
 
 
-def test_a_fault_strikes_every_time_unless_told_otherwise(faults: Faults) -> None:
-    faults.set(Fault(kind="error"))
+def test_a_fault_strikes_every_time_unless_told_otherwise(faults: FaultRegistry) -> None:
+    faults.add(Fault(kind="error"))
     assert strikes(faults, 3) == [True, True, True]
 
 
-def test_a_fault_strikes_only_at_its_point_and_what_it_names(faults: Faults) -> None:
-    faults.set(Fault(kind="dropped", only="purchase_*"))
-    assert faults.strike("request", "purchase_orders") == []
-    assert faults.strike("delivery", "parts") == []
-    assert len(faults.strike("delivery", "purchase_orders")) == 1
+def test_a_fault_strikes_only_at_its_point_and_what_it_names(faults: FaultRegistry) -> None:
+    faults.add(Fault(kind="dropped", only="purchase_*"))
+    assert faults.trigger("request", "purchase_orders") == []
+    assert faults.trigger("delivery", "parts") == []
+    assert len(faults.trigger("delivery", "purchase_orders")) == 1
 
 
-def test_the_same_seed_strikes_the_same_ones(faults: Faults) -> None:
+def test_the_same_seed_strikes_the_same_ones(faults: FaultRegistry) -> None:
     def run() -> list[bool]:
         faults.clear()
-        faults.set(Fault(kind="error", probability=0.5, seed=7))
+        faults.add(Fault(kind="error", probability=0.5, seed=7))
         return strikes(faults, 40)
 
     first = run()
@@ -55,40 +63,44 @@ def test_the_same_seed_strikes_the_same_ones(faults: Faults) -> None:
     assert set(first) == {True, False}
 
 
-def test_without_a_seed_one_is_drawn_and_shown_so_that_a_run_can_be_repeated(faults: Faults) -> None:
-    (state,) = faults.set(Fault(kind="error", probability=0.5))
+def test_without_a_seed_one_is_drawn_and_shown_so_that_a_run_can_be_repeated(
+    faults: FaultRegistry,
+) -> None:
+    (state,) = faults.add(Fault(kind="error", probability=0.5))
     drawn = state.fault
     first = strikes(faults, 30)
     faults.clear()
-    faults.set(drawn)
+    faults.add(drawn)
     assert strikes(faults, 30) == first
 
 
-def test_the_first_are_let_pass_and_then_so_many_are_struck(faults: Faults) -> None:
-    faults.set(Fault(kind="error", after=2, count=3))
+def test_the_first_are_let_pass_and_then_so_many_are_struck(faults: FaultRegistry) -> None:
+    faults.add(Fault(kind="error", after=2, count=3))
     assert strikes(faults, 7) == [False, False, True, True, True, False, False]
-    (state,) = faults.listed()
-    assert (state.seen, state.struck, state.over) == (5, 3, True)
+    (state,) = faults.list_states()
+    assert (state.matched, state.triggered, state.finished) == (5, 3, True)
 
 
-def test_a_fault_ends_after_its_duration(faults: Faults, watch: Stopwatch) -> None:
-    faults.set(Fault(kind="error", duration=10.0))
+def test_a_fault_ends_after_its_duration(faults: FaultRegistry, watch: Stopwatch) -> None:
+    faults.add(Fault(kind="error", duration=10.0))
     watch.now = 9.9
     assert strikes(faults, 1) == [True]
     watch.now = 10.0
     assert strikes(faults, 1) == [False]
-    assert faults.listed()[0].over
+    assert faults.list_states()[0].finished
 
 
-def test_a_rate_limit_strikes_only_what_comes_beyond_it(faults: Faults, watch: Stopwatch) -> None:
-    faults.set(Fault(kind="rate_limit", beyond=2.0))
+def test_a_rate_limit_strikes_only_what_comes_beyond_it(
+    faults: FaultRegistry, watch: Stopwatch
+) -> None:
+    faults.add(Fault(kind="rate_limit", above_rate=2.0))
     assert strikes(faults, 4) == [False, False, True, True]
     watch.now = 0.5
     assert strikes(faults, 2) == [False, True]
 
 
-def test_faults_are_cleared_by_number_kind_or_altogether(faults: Faults) -> None:
-    first, *_ = faults.set(Fault(kind="error"), Fault(kind="latency"), Fault(kind="latency"))
+def test_faults_are_cleared_by_number_kind_or_altogether(faults: FaultRegistry) -> None:
+    first, *_ = faults.add(Fault(kind="error"), Fault(kind="latency"), Fault(kind="latency"))
     assert faults.clear(str(first.id)) == 1
     assert faults.clear("latency") == 2
     with pytest.raises(NotFoundError):
@@ -110,25 +122,27 @@ def test_faults_are_cleared_by_number_kind_or_altogether(faults: Faults) -> None
         Fault(kind="latency", seconds=-1.0),
         Fault(kind="latency", seconds=float("nan")),
         Fault(kind="duplicated", number=0),
-        Fault(kind="rate_limit", beyond=-1.0),
-        Fault(kind="token_refused", message="Go away"),
-        Fault(kind="field_gone"),
+        Fault(kind="rate_limit", above_rate=-1.0),
+        Fault(kind="token_rejected", message="Go away"),
+        Fault(kind="field_removed"),
     ],
     ids=str,
 )
-def test_a_fault_that_makes_no_sense_is_refused_and_none_is_set(faults: Faults, wrong: Fault) -> None:
+def test_a_fault_that_makes_no_sense_is_refused_and_none_is_set(
+    faults: FaultRegistry, wrong: Fault
+) -> None:
     with pytest.raises(InvalidError):
-        faults.set(Fault(kind="latency"), wrong)
-    assert faults.listed() == []
+        faults.add(Fault(kind="latency"), wrong)
+    assert faults.list_states() == []
 
 
-@pytest.mark.parametrize("name", scenarios())
+@pytest.mark.parametrize("name", load_scenarios())
 def test_scenarios_are_faults_that_make_sense(name: str) -> None:
-    for fault in scenario(name):
-        check(fault)
+    for fault in scenario_faults(name):
+        check_fault(fault)
 
 
 def test_a_scenario_is_repeatable_by_a_seed() -> None:
-    assert {f.seed for f in scenario("bad_day", 10)} == set(range(10, 16))
+    assert {f.seed for f in scenario_faults("bad_day", 10)} == set(range(10, 16))
     with pytest.raises(NotFoundError, match="bad_day"):
-        scenario("no such thing")
+        scenario_faults("no such thing")

@@ -61,15 +61,17 @@ def test_a_new_type_can_be_asked_for(ion: LocalIonProcess) -> None:
 def test_a_field_that_is_gone_is_refused_by_name(ion: LocalIonProcess) -> None:
     query = "{ suppliers(first: 1) { edges { node { id contactName } } } }"
     ion.execute(query)
-    ion.faults.set("field_gone", only="Supplier.contactName")
+    ion.faults.set("field_removed", only="Supplier.contactName")
     assert messages(ion, query) == ["Cannot query field 'contactName' on type 'Supplier'."]
     assert "contactName" not in fields(ion, "Supplier")
-    assert ion.faults.struck("field_gone") == 1
+    assert ion.faults.struck("field_removed") == 1
 
 
 def test_a_type_that_is_gone_takes_what_leads_to_it_along(ion: LocalIonProcess) -> None:
-    ion.faults.set("type_gone", only="Supplier")
-    (message,) = messages(ion, "{ purchaseOrders(first: 1) { edges { node { supplier { id } } } } }")
+    ion.faults.set("type_removed", only="Supplier")
+    (message,) = messages(
+        ion, "{ purchaseOrders(first: 1) { edges { node { supplier { id } } } } }"
+    )
     assert message.startswith("Cannot query field 'supplier' on type 'PurchaseOrder'.")
     assert messages(ion, "{ supplier(id: 1) { id } }")
     assert ion.execute(ORDERS)
@@ -77,7 +79,9 @@ def test_a_type_that_is_gone_takes_what_leads_to_it_along(ion: LocalIonProcess) 
 
 def test_changes_go_through_a_drifted_schema(ion: LocalIonProcess) -> None:
     ion.faults.set("field_added", only="Supplier", value="rating")
-    made = ion.execute('mutation { createSupplier(input: {name: "New"}) { supplier { id name rating } } }')
+    made = ion.execute(
+        'mutation { createSupplier(input: {name: "New"}) { supplier { id name rating } } }'
+    )
     assert made["createSupplier"]["supplier"]["rating"] is None
     assert made["createSupplier"]["supplier"]["name"] == "New"
 
@@ -98,9 +102,9 @@ def test_when_cleared_the_schema_is_as_before(ion: LocalIonProcess) -> None:
         {"kind": "field_added", "only": "Supplier", "value": "name"},
         {"kind": "field_added", "only": "Supplier", "value": "not a name"},
         {"kind": "type_added", "only": "Part", "value": "Supplier"},
-        {"kind": "field_gone", "only": "Supplier"},
-        {"kind": "field_gone", "only": "Supplier.noSuchField"},
-        {"kind": "type_gone", "only": "String"},
+        {"kind": "field_removed", "only": "Supplier"},
+        {"kind": "field_removed", "only": "Supplier.noSuchField"},
+        {"kind": "type_removed", "only": "String"},
     ],
     ids=str,
 )

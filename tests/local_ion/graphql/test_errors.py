@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.local_ion.in_process_ion import Ion, nodes, shared
 
-from ultraviolet.local_ion.graphql.executor import Viewer
+from ultraviolet.local_ion.auth.viewers import Viewer
 from ultraviolet.local_ion.store import audit_log
 
 ion = shared()
@@ -42,7 +42,9 @@ def test_what_is_not_there_is_null_to_read_and_an_error_to_change(ion: Ion) -> N
 
 def test_a_list_without_a_page_gives_everything(ion: Ion) -> None:
     made = [ion.make("Location", name=f"Bin {n}")["id"] for n in range(250)]
-    page = ion.data("{ locations(sort: [ID_ASC]) { edges { node { id } } pageInfo { hasNextPage count } } }")
+    page = ion.data(
+        "{ locations(sort: [ID_ASC]) { edges { node { id } } pageInfo { hasNextPage count } } }"
+    )
     assert made == [n["id"] for n in nodes(page)]
     assert {"hasNextPage": False, "count": 250} == page["pageInfo"]
 
@@ -51,15 +53,20 @@ def test_a_timeline_is_the_audit_log_of_its_object(ion: Ion) -> None:
     gina = ion.person("Gina")
     part = ion.make("Part", partNumber="T1")["id"]
     for n in range(3):
-        ion.do("updatePart", None, gina, id=part, etag=ion.etag("part", part), description=f"text {n}")
+        ion.do(
+            "updatePart", None, gina, id=part, etag=ion.etag("part", part), description=f"text {n}"
+        )
     shown = """timeline { eventType timestamp actor { id } changedAttributes { field newValue }
       ... on PartEvents { newValues { description } } }"""
     told = ion.see("part", part, shown)["timeline"]
-    logged = list(audit_log.of_row(ion.ion.store.connection, "parts", str(part)))
+    logged = list(audit_log.actions_of_row(ion.ion.store.connection, "parts", str(part)))
     assert [_as_told(action) for action in logged] == [
-        (e["eventType"], e["timestamp"], e["actor"]["id"], e["newValues"]["description"]) for e in told
+        (e["eventType"], e["timestamp"], e["actor"]["id"], e["newValues"]["description"])
+        for e in told
     ]
-    assert ["UPDATE", "UPDATE", "UPDATE", "CREATE"] == sorted((e["eventType"] for e in told), reverse=True)
+    assert ["UPDATE", "UPDATE", "UPDATE", "CREATE"] == sorted(
+        (e["eventType"] for e in told), reverse=True
+    )
     changes = [{"field": "description", "newValue": f"text {n}"} for n in range(3)]
     assert changes == [
         c

@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ultraviolet.ion.catalog import Field, Resource, load
-from ultraviolet.local_ion.graphql.executor import LocalIon, Viewer
-from ultraviolet.local_ion.graphql.filters import cursor
-from ultraviolet.local_ion.plant.simulator import SetUpMark, Works
+from ultraviolet.local_ion.auth.viewers import Viewer
+from ultraviolet.local_ion.graphql.executor import LocalIon
+from ultraviolet.local_ion.graphql.filters import encode_cursor
+from ultraviolet.local_ion.plant.simulator import PlantSimulator, SetupMarker
 from ultraviolet.local_ion.store.columns import storage
 
 CATALOG = load()
@@ -51,10 +52,20 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> LocalIon:
     """A small company with values that are hard to write: many digits, exponents, quotes, other alphabets."""
     data = tmp_path_factory.mktemp("plant")
     ion = LocalIon(data)
-    Works(ion, SetUpMark(data), threading.Event(), size="300", seed=3, changes_per_second=0).fill()
-    for number, name in enumerate(('"quoted" \\ and\ttabbed', "Żółw 螺丝 🚀", "line\nbreak \x1f\x7f\u2028")):
-        given = {"partNumber": name, "cost": [1 / 3, 1e16, 12345678.9012][number], "description": name}
-        document = "mutation($input: CreatePartInput!) { createPart(input: $input) { part { id } } }"
+    PlantSimulator(
+        ion, SetupMarker(data), threading.Event(), size="300", seed=3, changes_per_second=0
+    ).set_up()
+    for number, name in enumerate(
+        ('"quoted" \\ and\ttabbed', "Żółw 螺丝 🚀", "line\nbreak \x1f\x7f\u2028")
+    ):
+        given = {
+            "partNumber": name,
+            "cost": [1 / 3, 1e16, 12345678.9012][number],
+            "description": name,
+        }
+        document = (
+            "mutation($input: CreatePartInput!) { createPart(input: $input) { part { id } } }"
+        )
         assert "errors" not in ion.execute(document, {"input": given}, None, ADMIN)
     return ion
 
@@ -80,7 +91,8 @@ def _members(draw: st.DrawFn, kind: GraphQLObjectType, depth: int) -> str:
     leaves = [n for n, f in kind.fields.items() if is_leaf_type(get_named_type(f.type))]
     chosen = draw(st.lists(st.sampled_from(leaves or ["__typename"]), min_size=1, max_size=12))
     shown = [
-        draw(st.sampled_from([n, f"{n} @include(if: $flag)", f"x{i}: {n}"])) for i, n in enumerate(chosen)
+        draw(st.sampled_from([n, f"{n} @include(if: $flag)", f"x{i}: {n}"]))
+        for i, n in enumerate(chosen)
     ]
     if depth:
         inner = [
@@ -89,13 +101,17 @@ def _members(draw: st.DrawFn, kind: GraphQLObjectType, depth: int) -> str:
             if isinstance(get_named_type(f.type), GraphQLObjectType)
             and not any(a.endswith("!") for a in (str(a.type) for a in f.args.values()))
         ]
-        for name in draw(st.lists(st.sampled_from(inner), max_size=3, unique=True)) if inner else []:
+        for name in (
+            draw(st.lists(st.sampled_from(inner), max_size=3, unique=True)) if inner else []
+        ):
             target = get_named_type(kind.fields[name].type)
             assert isinstance(target, GraphQLObjectType)
             shown.append(f"{name} {{ {_below(draw, target, depth - 1)} }}")
     return " ".join(
         draw(
-            st.sampled_from([shown, [*shown, "__typename"], [f"... on {kind.name} {{ {' '.join(shown)} }}"]])
+            st.sampled_from(
+                [shown, [*shown, "__typename"], [f"... on {kind.name} {{ {' '.join(shown)} }}"]]
+            )
         )
     )
 
@@ -138,12 +154,22 @@ def _paging(draw: st.DrawFn, resource: Resource) -> str:
     given.append(
         draw(
             st.sampled_from(
-                ["", "first: 0", "first: 3", "first: 50", "first: 7", "last: 2", "first: 9, last: 2"]
+                [
+                    "",
+                    "first: 0",
+                    "first: 3",
+                    "first: 50",
+                    "first: 7",
+                    "last: 2",
+                    "first: 9, last: 2",
+                ]
             )
         )
     )
     places = {name: draw(st.none() | st.integers(0, 12)) for name in ("after", "before")}
-    given.extend(f'{name}: "{cursor(place)}"' for name, place in places.items() if place is not None)
+    given.extend(
+        f'{name}: "{encode_cursor(place)}"' for name, place in places.items() if place is not None
+    )
     return ", ".join(g for g in given if g)
 
 
@@ -153,7 +179,9 @@ def questions(draw: st.DrawFn) -> Question:
     kind = CATALOG.schema.type_map[resource.type]
     assert isinstance(kind, GraphQLObjectType)
     node = f"node {{ {_members(draw, kind, 2)} }}"
-    edge = draw(st.sampled_from([node, f"cursor {node}", f"{node} at: cursor __typename", "cursor"]))
+    edge = draw(
+        st.sampled_from([node, f"cursor {node}", f"{node} at: cursor __typename", "cursor"])
+    )
     info = draw(
         st.sampled_from(
             [
@@ -168,9 +196,15 @@ def questions(draw: st.DrawFn) -> Question:
         variables["filters"] = _filters(draw, resource)
         given.append("filters: $filters")
     arguments = ", ".join(g for g in given if g)
-    select = draw(st.sampled_from([f"edges {{ {edge} }} {info}", f"{info} all: edges {{ {edge} }}"]))
+    select = draw(
+        st.sampled_from([f"edges {{ {edge} }} {info}", f"{info} all: edges {{ {edge} }}"])
+    )
     return Question(
-        str(resource.list), f"({arguments})" if arguments else "", select, variables, resource.filters
+        str(resource.list),
+        f"({arguments})" if arguments else "",
+        select,
+        variables,
+        resource.filters,
     )
 
 
@@ -178,7 +212,9 @@ def both(
     ion: LocalIon, document: str, variables: dict[str, Any], viewer: Viewer = ADMIN
 ) -> tuple[bytes, bytes]:
     """Answer by the resolvers, and by SQL where it can be."""
-    plain, quick = (ion.execute(document, variables, None, viewer, for_wire=wire) for wire in (False, True))
+    plain, quick = (
+        ion.execute(document, variables, None, viewer, as_json=wire) for wire in (False, True)
+    )
     return msgspec.json.encode(plain), msgspec.json.encode(quick)
 
 
@@ -186,7 +222,7 @@ def compiled(
     ion: LocalIon, document: str, variables: dict[str, Any] | None = None, viewer: Viewer = ADMIN
 ) -> bool:
     """Tell whether the edges of the first root came from SQL as JSON text."""
-    answer = ion.execute(document, variables, None, viewer, for_wire=True)
+    answer = ion.execute(document, variables, None, viewer, as_json=True)
     return isinstance(next(iter(answer["data"].values()))["edges"], msgspec.Raw)
 
 
@@ -232,7 +268,9 @@ def test_values_that_are_hard_to_write_come_out_alike(plant: LocalIon) -> None:
     document = "{ parts(sort: [ID_DESC], first: 3) { edges { node { partNumber description cost attributes { key value } } } } }"
     resolved, written = both(plant, document, {})
     assert written == resolved
-    costs = [edge["node"]["cost"] for edge in msgspec.json.decode(written)["data"]["parts"]["edges"]]
+    costs = [
+        edge["node"]["cost"] for edge in msgspec.json.decode(written)["data"]["parts"]["edges"]
+    ]
     assert costs == [12345678.9012, 1e16, 1 / 3]
 
 
@@ -249,9 +287,7 @@ def test_a_document_asked_again_heeds_its_new_variables(plant: LocalIon) -> None
 
 
 def test_what_a_key_may_not_read_is_null_in_both_ways(plant: LocalIon) -> None:
-    document = (
-        "{ purchaseOrders(first: 3) { edges { node { id supplier { name } _PurchaseOrderLinesCount } } } }"
-    )
+    document = "{ purchaseOrders(first: 3) { edges { node { id supplier { name } _PurchaseOrderLinesCount } } } }"
     buyer = Viewer(1, frozenset({"purchaseOrders"}))
     assert compiled(plant, document, viewer=buyer)
     for viewer in (buyer, ADMIN, buyer):

@@ -9,7 +9,7 @@ from litestar.testing import TestClient
 
 from ultraviolet.local_ion.auth.viewers import Credentials
 from ultraviolet.local_ion.http.app import create_app
-from ultraviolet.local_ion.server import Process, ServeOptions
+from ultraviolet.local_ion.server import LocalIonServer, ServeOptions
 
 CREATE = """mutation($input: CreateFileAttachmentInput!) { made: %s(input: $input)
   { uploadUrl fileAttachment { id entityId filename contentType s3Bucket s3Key } } }"""
@@ -18,10 +18,10 @@ SEE = "query($id: ID!) { found: fileAttachment(id: $id) { downloadUrl url filena
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient[Any]]:
-    process = Process(
+    process = LocalIonServer(
         ServeOptions(data=tmp_path_factory.mktemp("ion"), plant=False), Credentials("id", "secret")
     )
-    with TestClient(create_app(process.edge, lifespan=[process.running])) as client:
+    with TestClient(create_app(process.app_state, lifespan=[process.lifespan])) as client:
         form = {"grant_type": "client_credentials", "client_id": "id", "client_secret": "secret"}
         path = "/realms/api-keys/protocol/openid-connect/token"
         client.headers["authorization"] = client.post(path, data=form).json()["access_token"]
@@ -55,10 +55,16 @@ def test_what_was_put_comes_back(client: TestClient[Any], mutation: str) -> None
     assert 404 == client.get(found["downloadUrl"]).status_code
 
     content = os.urandom(300_000)
-    put = client.put(made["uploadUrl"], content=content, headers={"content-type": file["contentType"]})
+    put = client.put(
+        made["uploadUrl"], content=content, headers={"content-type": file["contentType"]}
+    )
     got = client.get(found["downloadUrl"])
 
-    assert (200, content, "application/pdf") == (put.status_code, got.content, got.headers["content-type"])
+    assert (200, content, "application/pdf") == (
+        put.status_code,
+        got.content,
+        got.headers["content-type"],
+    )
     assert "drawing" in got.headers["content-disposition"]
     assert found["url"] == found["downloadUrl"]
 
@@ -80,7 +86,8 @@ def test_a_large_file_is_taken(client: TestClient[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("create", "delete"), [("createFileAttachment", "deleteFileAttachment"), ("createAsset", "deleteAsset")]
+    ("create", "delete"),
+    [("createFileAttachment", "deleteFileAttachment"), ("createAsset", "deleteAsset")],
 )
 def test_a_deleted_file_is_gone(client: TestClient[Any], create: str, delete: str) -> None:
     owner = supplier(client)
@@ -99,7 +106,11 @@ def test_a_deleted_file_is_gone(client: TestClient[Any], create: str, delete: st
 
 def test_a_file_is_seen_at_its_owner(client: TestClient[Any]) -> None:
     owner = supplier(client)
-    ask(client, CREATE % "createFileAttachment", input={"entityId": owner["entityId"], "filename": "b.txt"})
+    ask(
+        client,
+        CREATE % "createFileAttachment",
+        input={"entityId": owner["entityId"], "filename": "b.txt"},
+    )
     read = "query($id: ID!) { supplier(id: $id) { _etag fileAttachments { filename } } }"
     seen = ask(client, read, id=owner["id"])
     assert [{"filename": "b.txt"}] == seen["fileAttachments"]

@@ -45,7 +45,9 @@ def test_the_media_type_is_ions_own_unless_only_the_newer_one_is_asked_for(
     assert (status, found) == (200, f"{media}; charset=utf-8")
 
 
-@pytest.mark.parametrize("query", ["{ nothing }", "{ me {", "query A { me { id } } query B { me { id } }"])
+@pytest.mark.parametrize(
+    "query", ["{ nothing }", "{ me {", "query A { me { id } } query B { me { id } }"]
+)
 def test_what_graphql_refuses_is_200_in_json_and_400_in_the_newer_type(
     ion: LocalIonProcess, query: str
 ) -> None:
@@ -65,7 +67,9 @@ def test_queries_may_be_asked_by_get(ion: LocalIonProcess) -> None:
 
 
 def test_mutations_may_not(ion: LocalIonProcess) -> None:
-    asked = urlencode({"query": 'mutation { createSupplier(input: {name: "By GET"}) { supplier { id } } }'})
+    asked = urlencode(
+        {"query": 'mutation { createSupplier(input: {name: "By GET"}) { supplier { id } } }'}
+    )
     status, _, answer = send(ion, "GET", f"/graphql?{asked}")
     assert status == 405
     assert "POST" in answer["errors"][0]["message"]
@@ -94,8 +98,12 @@ def test_other_content_types_are_415(ion: LocalIonProcess, content_type: str) ->
     assert send(ion, "POST", body=ME, content_type=content_type)[0] == 415
 
 
-@pytest.mark.parametrize("content_type", ["", "application/json", "application/json; charset=utf-8"])
-def test_a_body_without_a_content_type_is_taken_to_be_json(ion: LocalIonProcess, content_type: str) -> None:
+@pytest.mark.parametrize(
+    "content_type", ["", "application/json", "application/json; charset=utf-8"]
+)
+def test_a_body_without_a_content_type_is_taken_to_be_json(
+    ion: LocalIonProcess, content_type: str
+) -> None:
     given = {"content_type": content_type} if content_type else {}
     assert send(ion, "POST", body=json.dumps(ME).encode(), **given)[0] == 200
 
@@ -127,6 +135,7 @@ def test_a_malformed_body_is_400(ion: LocalIonProcess, body: Any) -> None:
 def test_text_beyond_ascii_comes_back(ion: LocalIonProcess) -> None:
     name = "Schräubchen 🔩 GmbH"
     made = ion.execute(
-        "mutation($name: String!) { createSupplier(input: {name: $name}) { supplier { name } } }", name=name
+        "mutation($name: String!) { createSupplier(input: {name: $name}) { supplier { name } } }",
+        name=name,
     )
     assert made["createSupplier"]["supplier"]["name"] == name

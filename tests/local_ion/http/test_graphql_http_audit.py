@@ -26,16 +26,22 @@ def findings(
     for file in AUDIT.iterdir():
         shutil.copy(file, folder)
     install = ["npm", "ci", "--no-audit", "--no-fund", "--prefer-offline"]
-    installed = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    installed = subprocess.run(
+        install, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
     assert installed.returncode == 0, installed.stderr
     command = ["node", "audit.mjs", f"{local_ion_process.url}/graphql", local_ion_process.token()]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 
 
 def missed(findings: list[dict[str, Any]], word: str) -> dict[str, str]:
-    return {f["id"]: f["name"] for f in findings if f["name"].startswith(word) and f["status"] != "ok"}
+    return {
+        f["id"]: f["name"] for f in findings if f["name"].startswith(word) and f["status"] != "ok"
+    }
 
 
 def test_every_must_is_met(findings: list[dict[str, Any]]) -> None:
@@ -45,10 +51,16 @@ def test_every_must_is_met(findings: list[dict[str, Any]]) -> None:
 
 def test_every_should_is_met_but_those_ion_itself_does_not(findings: list[dict[str, Any]]) -> None:
     documented = DOCS.read_text()
-    undocumented = {i: name for i, name in missed(findings, "SHOULD").items() if f"`{i}`" not in documented}
+    undocumented = {
+        i: name for i, name in missed(findings, "SHOULD").items() if f"`{i}`" not in documented
+    }
     assert undocumented == {}
 
 
-def test_what_may_be_done_is_done_but_for_what_is_documented(findings: list[dict[str, Any]]) -> None:
+def test_what_may_be_done_is_done_but_for_what_is_documented(
+    findings: list[dict[str, Any]],
+) -> None:
     documented = DOCS.read_text()
-    assert {i: name for i, name in missed(findings, "MAY").items() if f"`{i}`" not in documented} == {}
+    assert {
+        i: name for i, name in missed(findings, "MAY").items() if f"`{i}`" not in documented
+    } == {}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ultraviolet.local_ion.http.tls import certificates
+from ultraviolet.local_ion.http.tls import ensure_certificates
 from ultraviolet.testing import running_local_ion
 
 SCRIPT = """
@@ -46,9 +46,9 @@ def test_requests_trusts_it_by_its_environment(tmp_path: Path) -> None:
 
 
 def test_an_authority_is_kept_and_its_keys_are_private(tmp_path: Path) -> None:
-    first = certificates(tmp_path, "localhost")
+    first = ensure_certificates(tmp_path, "localhost")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert first == certificates(tmp_path, "127.0.0.1")
+    assert first == ensure_certificates(tmp_path, "127.0.0.1")
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert {"ca.pem", "ca-key.pem", "server.pem", "server-key.pem"} == set(before)
     for name in ("ca-key.pem", "server-key.pem"):
@@ -56,19 +56,21 @@ def test_an_authority_is_kept_and_its_keys_are_private(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["ion.example.com", "10.1.2.3"])
-def test_another_name_gets_another_certificate_of_the_same_authority(tmp_path: Path, host: str) -> None:
-    found = certificates(tmp_path, "localhost")
+def test_another_name_gets_another_certificate_of_the_same_authority(
+    tmp_path: Path, host: str
+) -> None:
+    found = ensure_certificates(tmp_path, "localhost")
     authority, certificate = found.authority.read_bytes(), found.certificate.read_bytes()
-    certificates(tmp_path, host)
+    ensure_certificates(tmp_path, host)
     assert authority == found.authority.read_bytes()
     assert certificate != found.certificate.read_bytes()
 
 
 def test_a_new_authority_signs_anew(tmp_path: Path) -> None:
-    found = certificates(tmp_path, "localhost")
+    found = ensure_certificates(tmp_path, "localhost")
     certificate = found.certificate.read_bytes()
     found.authority.unlink()
-    certificates(tmp_path, "localhost")
+    ensure_certificates(tmp_path, "localhost")
     assert certificate != found.certificate.read_bytes()
     context = ssl.create_default_context(cafile=str(found.authority))
     assert 1 == context.cert_store_stats()["x509_ca"]

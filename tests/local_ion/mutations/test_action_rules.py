@@ -54,7 +54,9 @@ def test_a_line_without_need_date_cannot_be_ordered(ion: Ion) -> None:
     order = ion.make("PurchaseOrder")
     ion.make("PurchaseOrderLine", purchaseOrderId=order["id"], quantity=1)
 
-    assert "Lines need a need date" == ion.edit_refused("purchaseOrder", order["id"], status="ORDERED")
+    assert "Lines need a need date" == ion.edit_refused(
+        "purchaseOrder", order["id"], status="ORDERED"
+    )
     assert {"status": "DRAFT"} == ion.see("purchaseOrder", order["id"], "status")
     ion.edit("purchaseOrderLine", 1, needDate="2026-12-01")
     ion.edit("purchaseOrder", order["id"], status="ORDERED")
@@ -105,7 +107,9 @@ def test_a_lot_tracked_part_is_received_with_its_lot(ion: Ion) -> None:
         "purchaseOrderLineId": line,
         "quantity": 2,
     }
-    add = "mutation($i: [AddItemToReceiptInput]) { addItemsToReceipt(input: $i) { receipt { id } } }"
+    add = (
+        "mutation($i: [AddItemToReceiptInput]) { addItemsToReceipt(input: $i) { receipt { id } } }"
+    )
     assert "Receiving wants a lot" == ion.error(add, i=[item])
     assert [] == nodes(ion.data("{ receiptItems { edges { node { id } } } }"))
     ion.data(add, i=[{**item, "lotNumber": "L1"}])
@@ -149,14 +153,18 @@ def test_only_some_roles_may_reopen(ion: Ion) -> None:
     "code", ["import os", "context.clear()", "open('x')", "if context[: raise", "raise X()"]
 )
 def test_what_a_failing_rule_does_is_its_setting(ion: Ion, code: str) -> None:
-    made = rule(ion, title="Broken", target="SUPPLIER", eventType="CREATE", code=code, errorState="ALLOW")
+    made = rule(
+        ion, title="Broken", target="SUPPLIER", eventType="CREATE", code=code, errorState="ALLOW"
+    )
     ion.make("Supplier", name="A")
     ion.edit("rule", made["id"], errorState="BLOCK")
     assert "Broken" in ion.refused("createSupplier", name="B")
 
 
 def test_a_rule_that_is_off_does_nothing(ion: Ion) -> None:
-    made = rule(ion, title="No", target="SUPPLIER", eventType="CREATE", code="raise ValidationError()")
+    made = rule(
+        ion, title="No", target="SUPPLIER", eventType="CREATE", code="raise ValidationError()"
+    )
     assert "No" == ion.refused("createSupplier", name="A")
     ion.edit("rule", made["id"], enabled=False)
     assert {"status": "DISABLED"} == ion.see("rule", made["id"], "status")
@@ -167,7 +175,9 @@ def test_a_rule_that_is_off_does_nothing(ion: Ion) -> None:
 
 
 def test_a_rule_may_keep_things_from_being_deleted(ion: Ion) -> None:
-    rule(ion, title="Keep it", target="SUPPLIER", eventType="DELETE", code="raise ValidationError()")
+    rule(
+        ion, title="Keep it", target="SUPPLIER", eventType="DELETE", code="raise ValidationError()"
+    )
     made = ion.make("Supplier", name="A")
     assert "Keep it" == ion.refused("deleteSupplier", id=made["id"], etag=made["_etag"])
     assert made == ion.see("supplier", made["id"])

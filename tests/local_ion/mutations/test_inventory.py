@@ -49,14 +49,18 @@ def with_mbom(ion: Ion, **quantities: float) -> tuple[int, dict[str, int], dict[
     mbom = ion.do("createMbom", partId=parent)["mbom"]["id"]
     parts = {name: part(ion) for name in quantities}
     items = {
-        name: ion.do("createMbomItem", mbomId=mbom, partId=parts[name], quantity=q)["mbomItem"]["id"]
+        name: ion.do("createMbomItem", mbomId=mbom, partId=parts[name], quantity=q)["mbomItem"][
+            "id"
+        ]
         for name, q in quantities.items()
     }
     return parent, parts, items
 
 
 def test_inventory_is_available_unless_something_holds_it(ion: Ion) -> None:
-    assert ("AVAILABLE", 10, 0) == seen(ion, stock(ion), "status", "quantityAvailable", "quantityKitted")
+    assert ("AVAILABLE", 10, 0) == seen(
+        ion, stock(ion), "status", "quantityAvailable", "quantityKitted"
+    )
 
 
 def test_inventory_is_unavailable_where_its_place_is_or_where_there_is_none(ion: Ion) -> None:
@@ -71,7 +75,9 @@ def test_inventory_is_scrapped_when_all_of_it_is(ion: Ion) -> None:
     assert ("AVAILABLE", 6) == seen(ion, made, "status", "quantityAvailable")
     ion.edit("partInventory", made, quantityScrapped=10)
     assert ("SCRAPPED", 0) == seen(ion, made, "status", "quantityAvailable")
-    assert "between 0 and the quantity" in ion.edit_refused("partInventory", made, quantityScrapped=11)
+    assert "between 0 and the quantity" in ion.edit_refused(
+        "partInventory", made, quantityScrapped=11
+    )
 
 
 def test_inventory_is_work_in_progress_while_its_run_is_open(ion: Ion) -> None:
@@ -97,7 +103,9 @@ def test_a_serial_numbered_piece_is_one_and_its_number_is_once(ion: Ion) -> None
     assert "serial tracked inventory is 0 or 1" in ion.refused(
         "createPartInventory", partId=kind, quantity=2, serialNumber="S2"
     )
-    assert "not unique" in ion.refused("createPartInventory", partId=kind, quantity=1, serialNumber="S1")
+    assert "not unique" in ion.refused(
+        "createPartInventory", partId=kind, quantity=1, serialNumber="S1"
+    )
     stock(ion, 1, serialNumber="S1")  # of another part
 
 
@@ -150,18 +158,22 @@ def test_what_is_split_off_remembers_where_it_came_from(ion: Ion) -> None:
 @pytest.mark.parametrize("quantity", [0, -1, 10, 11])
 def test_only_some_of_it_can_be_split_off(ion: Ion, quantity: float) -> None:
     made = ion.make("PartInventory", partId=part(ion), quantity=10)
-    refusal = ion.refused("splitPartInventory", id=made["id"], etag=made["_etag"], quantity=quantity)
-    assert "more than 0 and less than there is" in refusal
+    refusal = ion.refused(
+        "splitPartInventory", id=made["id"], etag=made["_etag"], quantity=quantity
+    )
+    assert "more than 0 and less than the whole quantity" in refusal
 
 
 def test_it_is_split_into_many_or_not_at_all(ion: Ion) -> None:
     made = stock(ion)
     given = {"id": made, "etag": ion.etag("partInventory", made)}
-    new = ion.do("splitManyPartInventory", **given, partInventories=[{"quantity": 2}, {"quantity": 3}])
+    new = ion.do(
+        "splitManyPartInventory", **given, partInventories=[{"quantity": 2}, {"quantity": 3}]
+    )
     assert [2, 3] == [seen(ion, each["id"], "quantity") for each in new["partInventories"]]
     assert 5 == seen(ion, made, "quantity")
     given = {"id": made, "etag": ion.etag("partInventory", made)}
-    assert "less than there is" in ion.refused(
+    assert "less than the whole quantity" in ion.refused(
         "splitManyPartInventory", **given, partInventories=[{"quantity": 3}, {"quantity": 3}]
     )
     assert 5 == seen(ion, made, "quantity")
@@ -171,7 +183,9 @@ def test_it_is_merged_into_the_first(ion: Ion) -> None:
     kind = part(ion)
     first, second, third = (stock(ion, q, kind, lotNumber="L1") for q in (1, 2, 3))
     ion.edit("partInventory", third, quantityScrapped=1)
-    merged = ion.do("mergePartInventory", partInventories=[{"id": i} for i in (first, second, third)])
+    merged = ion.do(
+        "mergePartInventory", partInventories=[{"id": i} for i in (first, second, third)]
+    )
     assert first == merged["partInventory"]["id"]
     assert (6, 1) == seen(ion, first, "quantity", "quantityScrapped")
     assert [0, 0] == [seen(ion, each, "quantity") for each in (second, third)]
@@ -186,7 +200,9 @@ def test_only_what_is_the_same_can_be_merged(ion: Ion) -> None:
     pieces = [{"id": stock(ion, 1, serial, serialNumber=s)} for s in "ab"]
     assert "0 or 1" in ion.refused("mergePartInventory", partInventories=pieces)
     assert "two or more" in ion.refused("mergePartInventory", partInventories=[{"id": one}])
-    assert "two or more" in ion.refused("mergePartInventory", partInventories=[{"id": one}, {"id": one}])
+    assert "two or more" in ion.refused(
+        "mergePartInventory", partInventories=[{"id": one}, {"id": one}]
+    )
 
 
 def test_locations_lie_within_others_but_not_within_themselves(ion: Ion) -> None:
@@ -201,7 +217,7 @@ def test_locations_lie_within_others_but_not_within_themselves(ion: Ion) -> None
     assert ["Hall", "Rack"] == sorted(p["name"] for p in above["allParents"])
     lies = ion.see("partInventory", stock(ion, locationId=shelf), "parentLocations { name }")
     assert ["Hall", "Rack", "Shelf"] == sorted(p["name"] for p in lies["parentLocations"])
-    assert "within itself" in ion.edit_refused("location", hall, parentId=shelf)
+    assert "cannot contain itself" in ion.edit_refused("location", hall, parentId=shelf)
 
 
 def test_issuing_some_splits_it_and_the_kit_holds_it(ion: Ion) -> None:
@@ -225,7 +241,9 @@ def test_issuing_some_splits_it_and_the_kit_holds_it(ion: Ion) -> None:
     held = ion.see("partKit", kit, "partInventories { issuedQuantity }")["partInventories"]
     assert [1, 3] == sorted(each["issuedQuantity"] for each in held)
     (page,) = ion.all("partKitItems", "partInventories { id issuedQuantity }", id={"eq": item})
-    assert {issued: 3} == {i["id"]: i["issuedQuantity"] for i in page["partInventories"] if i["id"] == issued}
+    assert {issued: 3} == {
+        i["id"]: i["issuedQuantity"] for i in page["partInventories"] if i["id"] == issued
+    }
 
 
 def test_issuing_all_of_it_leaves_no_rest(ion: Ion) -> None:
@@ -257,11 +275,11 @@ def test_what_is_put_back_is_free_again(ion: Ion) -> None:
 def test_what_cannot_be_issued_is_refused(ion: Ion) -> None:
     made, other = stock(ion, 2), stock(ion, 2)
     kit, item = kit_of(ion, seen(ion, made, "partId"))
-    assert "less than that to issue" in issue_refused(ion, made, item, 3)
-    assert "less than that to issue" in issue_refused(ion, made, item, 0)
+    assert "larger than the available quantity" in issue_refused(ion, made, item, 3)
+    assert "larger than the available quantity" in issue_refused(ion, made, item, 0)
     assert "for another part" in issue_refused(ion, other, item, 1)
     ion.edit("partKit", kit, status="CANCELED")
-    assert "A canceled kit takes nothing more." == issue_refused(ion, made, item, 1)
+    assert "A canceled kit accepts no more inventory." == issue_refused(ion, made, item, 1)
     assert "A canceled kit cannot change." == ion.edit_refused("partKit", kit, status="DRAFT")
 
 
@@ -289,7 +307,9 @@ def test_a_run_gets_a_kit_of_what_its_part_is_made_of(ion: Ion) -> None:
     kit = ion.do("createKitForRun", shown, runId=run)["partKit"]
     assert (run, "DRAFT") == (kit["runId"], kit["status"])
     wanted = {(parts["bolt"], 12, items["bolt"]), (parts["plate"], 6, items["plate"])}
-    assert wanted == {(i["partId"], i["quantity"], i["originMbomItemId"]) for i in kit["partKitItems"]}
+    assert wanted == {
+        (i["partId"], i["quantity"], i["originMbomItemId"]) for i in kit["partKitItems"]
+    }
 
 
 def test_a_kit_takes_a_substitute_where_the_mbom_names_one(ion: Ion) -> None:
@@ -310,7 +330,9 @@ def test_a_kit_from_an_mbom_without_a_quantity_is_for_one(ion: Ion) -> None:
     kit = ion.make("PartKit")
     shown = "partKit { partKitItems { quantity } }"
     given = {"partKitId": kit["id"], "partId": parent, "etag": kit["_etag"]}
-    assert [{"quantity": 4}] == ion.do("addPartsToKitFromMbom", shown, **given)["partKit"]["partKitItems"]
+    assert [{"quantity": 4}] == ion.do("addPartsToKitFromMbom", shown, **given)["partKit"][
+        "partKitItems"
+    ]
 
 
 def test_a_kit_moves_with_what_is_in_it(ion: Ion) -> None:
@@ -329,22 +351,27 @@ def test_what_a_kit_lacks_becomes_a_kit_of_its_own(ion: Ion) -> None:
     missing = ion.make("PartKitItem", partKitId=kit, partId=part(ion), quantity=2)["id"]
     issue(ion, made, item, 3)
     shown = "partKit { id runId partKitItems { id partId quantity } }"
-    new = ion.do("splitUnfulfilledPartKit", shown, partKitId=kit, etag=ion.etag("partKit", kit))["partKit"]
+    new = ion.do("splitUnfulfilledPartKit", shown, partKitId=kit, etag=ion.etag("partKit", kit))[
+        "partKit"
+    ]
     assert run == new["runId"] != kit != new["id"]
-    assert {(seen(ion, made, "partId"), 1), (ion.see("partKitItem", missing, "partId")["partId"], 2)} == {
-        (i["partId"], i["quantity"]) for i in new["partKitItems"]
-    }
+    assert {
+        (seen(ion, made, "partId"), 1),
+        (ion.see("partKitItem", missing, "partId")["partId"], 2),
+    } == {(i["partId"], i["quantity"]) for i in new["partKitItems"]}
     assert {"fulfilled": True, "partKitItems": [{"quantity": 3}]} == ion.see(
         "partKit", kit, "fulfilled partKitItems { quantity }"
     )
-    assert "This kit lacks nothing." == ion.refused(
+    assert "This kit has no missing quantities." == ion.refused(
         "splitUnfulfilledPartKit", partKitId=kit, etag=ion.etag("partKit", kit)
     )
 
 
 def test_a_kits_item_wants_something(ion: Ion) -> None:
     kit, item = kit_of(ion, part(ion))
-    assert "more than 0" in ion.refused("createPartKitItem", partKitId=kit, partId=part(ion), quantity=0)
+    assert "more than 0" in ion.refused(
+        "createPartKitItem", partKitId=kit, partId=part(ion), quantity=0
+    )
     assert "more than 0" in ion.edit_refused("partKitItem", item, quantity=0)
 
 

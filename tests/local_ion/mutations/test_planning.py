@@ -44,7 +44,9 @@ def test_a_plan_says_how_far_it_has_come(ion: Ion, part: int) -> None:
 
 def test_items_are_part_of_plans_and_of_their_inputs(ion: Ion, part: int) -> None:
     plan, made = ion.make("Plan", name="Q1")["id"], item(ion, partId=part)
-    wanted = ion.do("addInputToPlan", planId=plan, partId=part, dueDate=DUE, quantity=1)["planInput"]["id"]
+    wanted = ion.do("addInputToPlan", planId=plan, partId=part, dueDate=DUE, quantity=1)[
+        "planInput"
+    ]["id"]
     tie = {"planId": plan, "planItemId": made}
     ion.do("addPlanItemToPlan", **tie, planInputId=wanted, etag=ion.etag("plan", plan))
     assert {"planItems": [{"id": made}]} == ion.see("plan", plan, "planItems { id }")
@@ -80,7 +82,9 @@ def test_an_item_with_a_procedure_becomes_a_run(ion: Ion, part: int) -> None:
     ion.make("Step", procedureId=procedure, title="one")
     made = item(ion, partId=part, procedureId=procedure, quantity=3, endTime=DUE)
     convert(ion, made)
-    (run,) = ion.see("planItem", made, "runs { title partId quantity dueDate steps { title } }")["runs"]
+    (run,) = ion.see("planItem", made, "runs { title partId quantity dueDate steps { title } }")[
+        "runs"
+    ]
     assert {
         "title": "Build it",
         "partId": part,
@@ -117,7 +121,9 @@ def test_an_item_may_be_met_from_stock(ion: Ion, part: int) -> None:
 
 def test_an_item_for_nothing_cannot_be_converted(ion: Ion) -> None:
     made = item(ion)
-    refusal = ion.refused("convertResultsFromPlanItem", planItemId=made, etag=ion.etag("planItem", made))
+    refusal = ion.refused(
+        "convertResultsFromPlanItem", planItemId=made, etag=ion.etag("planItem", made)
+    )
     assert "Plan item Build it has neither procedure nor part." == refusal
     assert {"ready": False} == ion.see("planItem", made, "ready")
 
@@ -144,7 +150,9 @@ def test_runs_of_several_items_may_be_one_batch_and_name_themselves(ion: Ion) ->
 def test_several_are_converted_or_none(ion: Ion, part: int) -> None:
     good = item(ion, partId=part)
     given = [{"planItemId": i, "etag": ion.etag("planItem", i)} for i in (good, item(ion))]
-    assert "neither procedure nor part" in ion.refused("convertResultsFromPlanItems", planItems=given)
+    assert "neither procedure nor part" in ion.refused(
+        "convertResultsFromPlanItems", planItems=given
+    )
     assert {"hasResults": False} == ion.see("planItem", good, "hasResults")
 
 

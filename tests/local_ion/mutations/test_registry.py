@@ -22,12 +22,21 @@ from tests.local_ion.in_process_ion import Ion, nodes
 from tests.local_ion.rules.test_organization import OWNERS
 
 from ultraviolet.ion.catalog import Resource, load
-from ultraviolet.local_ion.graphql.executor import served_mutations, unserved_mutations
-from ultraviolet.local_ion.mutations.registry import SPECIAL
+from ultraviolet.local_ion.mutations.registry import (
+    SPECIAL_MUTATIONS,
+    served_mutations,
+    unserved_mutations,
+)
 
 CATALOG = load()
 COUNT = itertools.count()
-PLAIN = {"String": "x", "Int": 1, "Float": 1.0, "Boolean": True, "DateTime": "2026-01-02T03:04:05+00:00"}
+PLAIN = {
+    "String": "x",
+    "Int": 1,
+    "Float": 1.0,
+    "Boolean": True,
+    "DateTime": "2026-01-02T03:04:05+00:00",
+}
 RICH = {"SlateContent": [], "JSONString": "{}", "ScalarValue": 1, "Decimal": 1, "ID": 1}
 LINKED = {
     "entityId": "locations",
@@ -63,7 +72,9 @@ class Maker:
         assert root is not None
         args = root.fields[mutation].args
         return {
-            n: self.value(n, a.type, resource) for n, a in args.items() if n == "input" or _needed(a.type)
+            n: self.value(n, a.type, resource)
+            for n, a in args.items()
+            if n == "input" or _needed(a.type)
         }
 
     def value(self, name: str, kind: Any, resource: Resource) -> Any:
@@ -92,19 +103,23 @@ class Maker:
     def make(self, resource: Resource) -> dict[str, Any]:
         """Make one object, or take one that there is where none can be made."""
         select = " ".join(
-            f.name for f in resource.fields if f.name in {"id", "_etag", "Etag", "entityId", *resource.key}
+            f.name
+            for f in resource.fields
+            if f.name in {"id", "_etag", "Etag", "entityId", *resource.key}
         )
         if resource.name == "redlines":
             return self._redline()
         if resource.create is None:
-            return self.ion.data(f"{{ {resource.list}(first: 1) {{ edges {{ node {{ {select} }} }} }} }}")[
-                "edges"
-            ][0]["node"]
+            return self.ion.data(
+                f"{{ {resource.list}(first: 1) {{ edges {{ node {{ {select} }} }} }} }}"
+            )["edges"][0]["node"]
         arguments = self.arguments(resource.create, resource)
         root = self.ion.ion.schema.mutation_type
         assert root is not None
         payload = get_named_type(root.fields[resource.create].type)
-        shown = next(n for n, f in payload.fields.items() if get_named_type(f.type).name == resource.type)  # type: ignore[union-attr]
+        shown = next(
+            n for n, f in payload.fields.items() if get_named_type(f.type).name == resource.type
+        )  # type: ignore[union-attr]
         document = self.ion.document(resource.create, *arguments, select=f"{shown} {{ {select} }}")
         return self.ion.data(document, **arguments)[shown]
 
@@ -125,12 +140,15 @@ def wrong_values(ion: Ion, resource: Resource) -> list[tuple[str, Any]]:
     fields = {
         name: field.type
         for name, field in kind.fields.items()
-        if is_leaf_type(get_named_type(field.type)) and not any(_needed(a.type) for a in field.args.values())
+        if is_leaf_type(get_named_type(field.type))
+        and not any(_needed(a.type) for a in field.args.values())
     }
     shown = f"{{ {resource.list} {{ edges {{ node {{ {' '.join(fields)} }} }} }} }}"
     found = nodes(ion.data(shown))
     assert found, f"There is nothing in {resource.list}"
-    return [(n, each[n]) for each in found for n, field in fields.items() if not _is_of(field, each[n])]
+    return [
+        (n, each[n]) for each in found for n, field in fields.items() if not _is_of(field, each[n])
+    ]
 
 
 def _is_of(kind: Any, value: Any) -> bool:
@@ -167,8 +185,10 @@ def test_every_special_mutation_is_tested() -> None:
     tests = "".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
     named = set(re.findall(r"\w+", tests))
     named |= {f"update{n[0].upper()}{n[1:]}" for n in re.findall(r'\.edit\("(\w+)"', tests)}
-    named |= {f"{verb}Organization{kind}Attributes" for verb in ("update", "delete") for kind in OWNERS}
-    assert [] == [name for name in SPECIAL if name not in named]
+    named |= {
+        f"{verb}Organization{kind}Attributes" for verb in ("update", "delete") for kind in OWNERS
+    }
+    assert [] == [name for name in SPECIAL_MUTATIONS if name not in named]
 
 
 @pytest.mark.parametrize("resource", made_kinds(), ids=lambda r: r.name)
@@ -192,7 +212,9 @@ def test_what_is_made_can_be_changed_and_deleted(ion: Ion, resource: Resource) -
         wants = {"etag": etag} if takes != {"id"} else {}
         ion.do(resource.delete, **key, **wants)
         assert (
-            resource.single is None or resource.key != ("id",) or ion.see(resource.single, made["id"]) is None
+            resource.single is None
+            or resource.key != ("id",)
+            or ion.see(resource.single, made["id"]) is None
         )
 
 

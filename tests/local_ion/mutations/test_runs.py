@@ -44,21 +44,29 @@ def field(ion: Ion, step: int, **values: Any) -> int:
 def fill(ion: Ion, field_id: int, select: str = "value", **values: Any) -> Any:
     etag = ion.etag("runStepField", field_id)
     shown = f"runStepField {{ {select} }}"
-    return ion.do("updateRunStepFieldValue", shown, id=field_id, etag=etag, **values)["runStepField"]
+    return ion.do("updateRunStepFieldValue", shown, id=field_id, etag=etag, **values)[
+        "runStepField"
+    ]
 
 
 def test_a_run_is_a_copy_of_its_procedure(ion: Ion) -> None:
     made, (first, second) = procedure(ion, "one", "two")
     place = ion.make("Location", name="Cell 1")["id"]
     ion.edit("step", first, content="Do it", leadTime=60, locationId=place)
-    function = ion.data("{ validationFunctions { edges { node { id } } } }")["edges"][0]["node"]["id"]
-    origin = ion.do("createStepField", stepId=first, name="torque", type="NUMBER", unit="Nm", required=True)
+    function = ion.data("{ validationFunctions { edges { node { id } } } }")["edges"][0]["node"][
+        "id"
+    ]
+    origin = ion.do(
+        "createStepField", stepId=first, name="torque", type="NUMBER", unit="Nm", required=True
+    )
     origin = origin["stepField"]["id"]
     ion.do("createStepFieldValidation", fieldId=origin, functionId=function, value=5)
     column = ion.make("DatagridColumn", stepId=first, header="low", type="NUMBER")["id"]
     row = ion.make("DatagridRow", stepId=first)["id"]
     ion.do("setDatagridValue", rowId=row, columnId=column, value=3)
-    pdf = ion.do("createAsset", entityId=ion.see("step", first, "entityId")["entityId"], filename="a.pdf")
+    pdf = ion.do(
+        "createAsset", entityId=ion.see("step", first, "entityId")["entityId"], filename="a.pdf"
+    )
 
     shown = """id title status steps { title status content leadTime locationId originStepId upstreamStepIds id
       assets { id } datagridRows { edges { node { values { value } } } }
@@ -69,9 +77,19 @@ def test_a_run_is_a_copy_of_its_procedure(ion: Ion) -> None:
         seen["status"],
         *(one[n] for n in ("status", "content", "leadTime", "locationId", "originStepId")),
     )
-    assert ([], [one["id"]], second) == (one["upstreamStepIds"], two["upstreamStepIds"], two["originStepId"])
+    assert ([], [one["id"]], second) == (
+        one["upstreamStepIds"],
+        two["upstreamStepIds"],
+        two["originStepId"],
+    )
     rules = [{"value": 5, "result": "PENDING"}]
-    copied = {"name": "torque", "unit": "Nm", "required": True, "originFieldId": origin, "value": None}
+    copied = {
+        "name": "torque",
+        "unit": "Nm",
+        "required": True,
+        "originFieldId": origin,
+        "value": None,
+    }
     assert [{**copied, "validations": rules}] == one["fields"]
     assert [[{"value": 3}]] == [n["values"] for n in nodes(one["datagridRows"])]
     assert [{"id": pdf["fileAttachment"]["id"]}] == one["assets"]
@@ -123,7 +141,9 @@ def test_a_step_starts_when_all_before_it_are_complete(ion: Ion) -> None:
     refusal = "Step two cannot start: one before it is not complete."
     assert refusal == ion.edit_refused("runStep", two, status="IN_PROGRESS")
     assert refusal == ion.edit_refused("runStep", two, status="COMPLETE")
-    assert [True, False] == [ion.see("runStep", s, "availableToWork")["availableToWork"] for s in (one, two)]
+    assert [True, False] == [
+        ion.see("runStep", s, "availableToWork")["availableToWork"] for s in (one, two)
+    ]
     go(ion, one, "COMPLETE")
     assert {"availableToWork": True} == ion.see("runStep", two, "availableToWork")
     go(ion, two, "IN_PROGRESS")
@@ -147,7 +167,9 @@ def test_who_worked_when_is_noted(ion: Ion) -> None:
 def test_runs_are_made_and_changed_many_at_once_or_not_at_all(ion: Ion) -> None:
     made, _ = procedure(ion, "one")
     created = ion.do(
-        "createRuns", "runs { id _etag steps { title } }", input=[{"procedureId": made} for _ in range(2)]
+        "createRuns",
+        "runs { id _etag steps { title } }",
+        input=[{"procedureId": made} for _ in range(2)],
     )["runs"]
     assert [[{"title": "one"}]] * 2 == [each["steps"] for each in created]
     changes = [{"id": r["id"], "etag": r["_etag"], "title": f"Batch {r['id']}"} for r in created]
@@ -161,7 +183,9 @@ def test_runs_are_made_and_changed_many_at_once_or_not_at_all(ion: Ion) -> None:
 
 
 def test_a_batch_is_made_on_request_and_joins_its_runs(ion: Ion) -> None:
-    first = ion.make("Run", "id runBatchId batched", title="a", addToNewBatch=True, runBatchTitle="Lot 7")
+    first = ion.make(
+        "Run", "id runBatchId batched", title="a", addToNewBatch=True, runBatchTitle="Lot 7"
+    )
     second = ion.make("Run", title="b", runBatchId=first["runBatchId"])["id"]
     assert first["batched"]
     assert {"runBatch": {"title": "Lot 7"}, "batchSiblings": [{"id": second}]} == ion.see(
@@ -176,7 +200,9 @@ def test_cancelling_leaves_what_is_complete(ion: Ion) -> None:
     id_, (one, two) = run(ion, "one", "two")
     go(ion, one, "COMPLETE")
     ion.do("cancelRun", id=id_, etag=ion.etag("run", id_))
-    assert ["COMPLETE", "CANCELED"] == [ion.see("runStep", s, "status")["status"] for s in (one, two)]
+    assert ["COMPLETE", "CANCELED"] == [
+        ion.see("runStep", s, "status")["status"] for s in (one, two)
+    ]
     assert "PARTIAL_COMPLETE" == status(ion, id_)
     other, _ = run(ion, "one")
     ion.do("cancelRun", id=other, etag=ion.etag("run", other))
@@ -209,12 +235,16 @@ def test_a_summary_is_promised(ion: Ion) -> None:
         ("DATETIME", None, "2026-01-02T03:04:05+00:00", "soon"),
     ],
 )
-def test_a_field_takes_values_of_its_type(ion: Ion, kind: str, options: Any, good: Any, bad: Any) -> None:
+def test_a_field_takes_values_of_its_type(
+    ion: Ion, kind: str, options: Any, good: Any, bad: Any
+) -> None:
     _, (step,) = run(ion, "one")
     made = field(ion, step, type=kind, options=options)
     assert {"value": good} == fill(ion, made, value=good)
     etag = ion.etag("runStepField", made)
-    assert "is no value of torque" in ion.refused("updateRunStepFieldValue", id=made, etag=etag, value=bad)
+    assert "is not a valid value of torque" in ion.refused(
+        "updateRunStepFieldValue", id=made, etag=etag, value=bad
+    )
     assert {"value": None} == fill(ion, made, value=None)
 
 
@@ -236,16 +266,23 @@ def test_a_value_is_judged_by_the_fields_validations(ion: Ion) -> None:
     shown = "valid validations { result }"
     assert {"valid": True, "validations": [{"result": "PASS"}]} == fill(ion, made, shown, value=5)
     assert {"valid": False, "validations": [{"result": "FAIL"}]} == fill(ion, made, shown, value=6)
-    assert {"valid": True, "validations": [{"result": "PENDING"}]} == fill(ion, made, shown, value=None)
+    assert {"valid": True, "validations": [{"result": "PENDING"}]} == fill(
+        ion, made, shown, value=None
+    )
 
 
 def test_steps_and_fields_of_a_run_are_put_in_another_order(ion: Ion) -> None:
     id_, steps = run(ion, "one", "two")
-    turned = [{"id": s, "position": 2 - i, "etag": ion.etag("runStep", s)} for i, s in enumerate(steps)]
+    turned = [
+        {"id": s, "position": 2 - i, "etag": ion.etag("runStep", s)} for i, s in enumerate(steps)
+    ]
     ion.do("reorderRunSteps", runId=id_, steps=turned)
     assert [2, 1] == [ion.see("runStep", s, "position")["position"] for s in steps]
     fields = [field(ion, steps[0], name=name) for name in "xy"]
-    turned = [{"id": f, "position": 2 - i, "etag": ion.etag("runStepField", f)} for i, f in enumerate(fields)]
+    turned = [
+        {"id": f, "position": 2 - i, "etag": ion.etag("runStepField", f)}
+        for i, f in enumerate(fields)
+    ]
     ion.do("reorderRunStepFields", runStepId=steps[0], fields=turned)
     assert [2, 1] == [ion.see("runStepField", f, "position")["position"] for f in fields]
 
@@ -282,7 +319,11 @@ def test_people_check_in_and_out(ion: Ion) -> None:
         over["createdById"],
     )
     assert over["duration"] > 0
-    assert ("CHECK_IN", None, False) == (open_["eventType"], open_["checkOut"], open_["isValidGrouping"])
+    assert ("CHECK_IN", None, False) == (
+        open_["eventType"],
+        open_["checkOut"],
+        open_["isValidGrouping"],
+    )
     assert 2 == len(ion.see("run", id_, "sessions { id }")["sessions"])
 
 
@@ -296,7 +337,10 @@ def redlined(ion: Ion) -> tuple[int, int, int]:
 
 def test_a_redline_keeps_what_was_and_opens_what_comes_after(ion: Ion) -> None:
     id_, one, two = redlined(ion)
-    assert ("REDLINE", {"status": "DAG_MODIFIABLE"}) == (status(ion, id_), ion.see("runStep", two, "status"))
+    assert ("REDLINE", {"status": "DAG_MODIFIABLE"}) == (
+        status(ion, id_),
+        ion.see("runStep", two, "status"),
+    )
     ion.edit("runStep", one, title="better")
     (redline,) = ion.see("runStep", one, "redlines { id active initialState finalState approved }")[
         "redlines"
@@ -352,7 +396,10 @@ def test_a_redlined_step_is_carried_over_to_other_runs(ion: Ion) -> None:
     third, _ = run(ion)
     ion.edit("runStep", source, title="better")
     field(ion, source, name="angle")
-    runs = [{"runId": other, "runStepId": target, "etag": ion.etag("runStep", target)}, {"runId": third}]
+    runs = [
+        {"runId": other, "runStepId": target, "etag": ion.etag("runStep", target)},
+        {"runId": third},
+    ]
     shown = "steps { runId title status fields { name } }"
     steps = ion.do("mergeRunStepToRuns", shown, id=source, runs=runs)["steps"]
     assert [other, third] == [s["runId"] for s in steps]
@@ -371,7 +418,9 @@ def test_a_run_steps_own_datagrid_is_changed_by_operations(ion: Ion) -> None:
     operations = [{"op": "ADD_COLUMN", "column": {"id": "c1", "header": "low", "type": "NUMBER"}}]
     shown = "runStep { datagrid { columns { id header } } }"
     etag = ion.etag("runStep", step)
-    made = ion.do("runStepDatagridOperations", shown, id=step, etag=etag, operations=operations)["runStep"]
+    made = ion.do("runStepDatagridOperations", shown, id=step, etag=etag, operations=operations)[
+        "runStep"
+    ]
     assert {"columns": [{"id": "c1", "header": "low"}]} == made["datagrid"]
     assert "etag does not match" in ion.refused(
         "runStepDatagridOperations", id=step, etag=etag, operations=operations
@@ -380,9 +429,11 @@ def test_a_run_steps_own_datagrid_is_changed_by_operations(ion: Ion) -> None:
 
 def test_a_runs_steps_have_an_order_that_is_no_circle(ion: Ion) -> None:
     _, (one, two) = run(ion, "one", "two")
-    assert "cannot come before itself" in ion.refused("createRunStepEdge", stepId=one, upstreamStepId=two)
+    assert "cannot come before itself" in ion.refused(
+        "createRunStepEdge", stepId=one, upstreamStepId=two
+    )
     _, (other,) = run(ion, "x")
-    assert "one and the same parent" in ion.refused("createRunStepEdge", stepId=one, upstreamStepId=other)
+    assert "the same parent" in ion.refused("createRunStepEdge", stepId=one, upstreamStepId=other)
 
 
 def test_a_run_is_deleted_with_its_steps_only_through_them(ion: Ion) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from ultraviolet.local_ion.graphql.executor import LocalIon, Viewer
-from ultraviolet.local_ion.plant.bulk_copy import SHARED, Growth
-from ultraviolet.local_ion.plant.simulator import SetUpMark, Works
+from ultraviolet.local_ion.auth.viewers import Viewer
+from ultraviolet.local_ion.graphql.executor import LocalIon
+from ultraviolet.local_ion.plant.bulk_copy import SHARED_TABLES, BulkCopy
+from ultraviolet.local_ion.plant.simulator import PlantSimulator, SetupMarker
 from ultraviolet.local_ion.store import audit_log
 
 ORDER = """query($id: ID!) { purchaseOrder(id: $id) { status estimatedCost supplier { address } attributes { key value }
@@ -19,15 +20,17 @@ RUN = """query($id: ID!) { run(id: $id) { status steps { title status fields { n
 @pytest.fixture
 def ion(tmp_path: Path) -> LocalIon:
     made = LocalIon(tmp_path)
-    Works(made, SetUpMark(tmp_path), threading.Event(), size="300", seed=5, changes_per_second=0).fill()
+    PlantSimulator(
+        made, SetupMarker(tmp_path), threading.Event(), size="300", seed=5, changes_per_second=0
+    ).set_up()
     return made
 
 
-def grow(ion: LocalIon, copies: int) -> Growth:
-    growth: Growth | None = None
+def grow(ion: LocalIon, copies: int) -> BulkCopy:
+    growth: BulkCopy | None = None
     for number in range(1, copies + 1):
-        with ion.store.writing(1) as transaction:
-            growth = growth or Growth(transaction)
+        with ion.store.write(1) as transaction:
+            growth = growth or BulkCopy(transaction)
             growth.copy(transaction, number)
     assert growth is not None
     return growth
@@ -35,7 +38,11 @@ def grow(ion: LocalIon, copies: int) -> Growth:
 
 def counts(ion: LocalIon) -> dict[str, int]:
     read = ion.store.connection.execute
-    return {t: read(f'SELECT count(*) FROM "{t}"').fetchone()[0] for t in ion.store.tables if t not in SHARED}
+    return {
+        t: read(f'SELECT count(*) FROM "{t}"').fetchone()[0]
+        for t in ion.store.schema.tables
+        if t not in SHARED_TABLES
+    }
 
 
 def see(ion: LocalIon, document: str, id_: int) -> Any:
@@ -68,13 +75,15 @@ def test_a_copy_shows_what_its_original_shows(ion: LocalIon) -> None:
 
 
 def test_every_row_of_a_copy_is_in_the_audit_log(ion: LocalIon) -> None:
-    before, begun = counts(ion), audit_log.latest(ion.store.connection)
+    before, begun = counts(ion), audit_log.last_action_id(ion.store.connection)
     grow(ion, 1)
     written = sum(counts(ion).values()) - sum(before.values())
-    assert audit_log.latest(ion.store.connection) - begun == written
+    assert audit_log.last_action_id(ion.store.connection) - begun == written
 
 
 def test_etags_of_a_copy_are_its_own(ion: LocalIon) -> None:
     grow(ion, 1)
-    rows, etags = ion.store.connection.execute("SELECT count(*), count(DISTINCT _etag) FROM parts").fetchone()
+    rows, etags = ion.store.connection.execute(
+        "SELECT count(*), count(DISTINCT _etag) FROM parts"
+    ).fetchone()
     assert etags == rows

@@ -21,14 +21,17 @@ def ask(ion: Ion, issue_id: int, role: int, **values: Any) -> int:
     return ion.do("createIssueApprovalRequest", **given)["approvalRequest"]["id"]
 
 
-def answer(ion: Ion, issue_id: int, viewer: Any, told: str = "APPROVED", gate: str = "RESOLVED") -> None:
+def answer(
+    ion: Ion, issue_id: int, viewer: Any, told: str = "APPROVED", gate: str = "RESOLVED"
+) -> None:
     given = {"issueId": issue_id, "status": told, "issueApprovalGateType": gate}
     ion.do("createIssueApproval", None, viewer, **given)
 
 
 def asked(ion: Ion, issue_id: int) -> list[str]:
     return [
-        r["status"] for r in ion.see("issue", issue_id, "approvalRequests { status }")["approvalRequests"]
+        r["status"]
+        for r in ion.see("issue", issue_id, "approvalRequests { status }")["approvalRequests"]
     ]
 
 
@@ -39,11 +42,17 @@ def run_step(ion: Ion, title: str = "one") -> int:
 
 def test_an_issue_is_pending_and_named_unless_told(ion: Ion) -> None:
     made = ion.make("Issue", "id title status editable")
-    assert (f"Issue {made['id']}", "PENDING", "true") == (made["title"], made["status"], made["editable"])
+    assert (f"Issue {made['id']}", "PENDING", "true") == (
+        made["title"],
+        made["status"],
+        made["editable"],
+    )
     ion.edit("issue", made["id"], status="IN_PROGRESS")
     ion.edit("issue", made["id"], status="IN_REVIEW")
     ion.edit("issue", made["id"], status="RESOLVED")
-    assert {"status": "RESOLVED", "editable": "false"} == ion.see("issue", made["id"], "status editable")
+    assert {"status": "RESOLVED", "editable": "false"} == ion.see(
+        "issue", made["id"], "status editable"
+    )
 
 
 def test_an_issue_is_about_inventory_a_step_or_a_line(ion: Ion) -> None:
@@ -53,9 +62,7 @@ def test_an_issue_is_about_inventory_a_step_or_a_line(ion: Ion) -> None:
     order = ion.make("PurchaseOrder")["id"]
     line = ion.make("PurchaseOrderLine", purchaseOrderId=order, quantity=1)["id"]
     made = issue(ion, partInventoryIds=pieces, runStepId=step, purchaseOrderLineId=line)
-    shown = (
-        "partInventories { id } partInventory { id } partInventoryId runStep { id } purchaseOrderLine { id }"
-    )
+    shown = "partInventories { id } partInventory { id } partInventoryId runStep { id } purchaseOrderLine { id }"
     assert {
         "partInventories": [{"id": p} for p in pieces],
         "partInventory": {"id": pieces[0]},
@@ -75,9 +82,9 @@ def test_a_disposition_says_what_is_to_be_done_and_who_decides(ion: Ion) -> None
     given = {k: v for k, v in tie.items() if k in known(ion, "CreateIssueDispositionTypeRoleInput")}
     ion.do("createIssueDispositionTypeRole", **given)
     made = issue(ion, issueDispositionTypeId=kind)
-    assert {"issueDispositionType": {"title": "Rework", "roles": [{"name": "Materials"}]}} == ion.see(
-        "issue", made, "issueDispositionType { title roles { name } }"
-    )
+    assert {
+        "issueDispositionType": {"title": "Rework", "roles": [{"name": "Materials"}]}
+    } == ion.see("issue", made, "issueDispositionType { title roles { name } }")
 
 
 def known(ion: Ion, kind: str) -> set[str]:
@@ -124,7 +131,10 @@ def test_approvals_are_asked_for_anew_after_a_reset(ion: Ion) -> None:
     assert "etag does not match" in ion.refused("resetIssueApprovals", issueId=made, etag=before)
     assert {"approved": False} == ion.see("issue", made, "approved")
     answer(ion, made, wim)
-    assert (["APPROVED"], {"approved": True}) == (asked(ion, made), ion.see("issue", made, "approved"))
+    assert (["APPROVED"], {"approved": True}) == (
+        asked(ion, made),
+        ion.see("issue", made, "approved"),
+    )
 
 
 def test_an_issue_is_resolved_with_enough_approvals(ion: Ion) -> None:
@@ -143,7 +153,8 @@ def test_a_step_waits_for_its_issues_where_the_organization_says_so(ion: Ion) ->
     made = issue(ion, mustCloseByRunStepId=step)
     assert {"blockingIssues": [{"id": made}]} == ion.see("runStep", step, "blockingIssues { id }")
     ion.organize(
-        "updateOrganization", settings={"issues": {"enforceIssuesResolvedBeforeStepContinuation": True}}
+        "updateOrganization",
+        settings={"issues": {"enforceIssuesResolvedBeforeStepContinuation": True}},
     )
     refusal = ion.edit_refused("runStep", step, status="IN_PROGRESS")
     assert f"Step seal cannot start: issue {made} is not resolved." == refusal

@@ -50,7 +50,9 @@ def test_a_status_given_to_an_order_is_given_to_its_open_lines(ion: Ion) -> None
     made, (open_, closed) = order(ion, 1, 1)
     ion.edit("purchaseOrderLine", closed, status="CANCELED")
     ion.edit("purchaseOrder", made, status="ORDERED")
-    seen = ion.see("purchaseOrder", made, "status isOpen orderedAt purchaseOrderLines { id status }")
+    seen = ion.see(
+        "purchaseOrder", made, "status isOpen orderedAt purchaseOrderLines { id status }"
+    )
     assert ("ORDERED", True) == (seen["status"], seen["isOpen"])
     assert seen["orderedAt"] is not None
     assert {open_: "ORDERED", closed: "CANCELED"} == {
@@ -104,9 +106,13 @@ def test_nothing_is_not_ordered(ion: Ion, quantity: float) -> None:
 def test_lines_have_places_and_can_be_moved(ion: Ion) -> None:
     made, (a, b, c) = order(ion, 1, 1, 1)
     ion.do("reorderPurchaseOrderLine", id=c, position=1, etag=ion.etag("purchaseOrderLine", c))
-    seen = ion.see("purchaseOrder", made, "purchaseOrderLines { id position }")["purchaseOrderLines"]
+    seen = ion.see("purchaseOrder", made, "purchaseOrderLines { id position }")[
+        "purchaseOrderLines"
+    ]
     assert {c: 1, a: 2, b: 3} == {line["id"]: line["position"] for line in seen}
-    assert "etag does not match" in ion.refused("reorderPurchaseOrderLine", id=c, position=2, etag="old")
+    assert "etag does not match" in ion.refused(
+        "reorderPurchaseOrderLine", id=c, position=2, etag="old"
+    )
 
 
 def test_an_order_costs_its_lines_and_its_fees(ion: Ion) -> None:
@@ -114,7 +120,9 @@ def test_an_order_costs_its_lines_and_its_fees(ion: Ion) -> None:
     ion.make("PurchaseOrderFee", purchaseOrderId=made, name="freight", value=7)
     ion.make("PurchaseOrderFee", purchaseOrderId=made, name="tax", value=10, type="PERCENTAGE")
     seen = ion.see(
-        "purchaseOrder", made, "estimatedCost estimatedTotalCost purchaseOrderLines { estimatedCost }"
+        "purchaseOrder",
+        made,
+        "estimatedCost estimatedTotalCost purchaseOrderLines { estimatedCost }",
     )
     assert (100, 117) == (seen["estimatedCost"], seen["estimatedTotalCost"])
     assert [20, 80] == [line["estimatedCost"] for line in seen["purchaseOrderLines"]]
@@ -133,10 +141,21 @@ def test_an_approval_answers_the_request_to_its_reviewer(ion: Ion) -> None:
     rita, tom = ion.person("Rita"), ion.person("Tom")
     made, _ = order(ion, 1)
     for reviewer in (rita, tom):
-        ion.do("createPurchaseOrderApprovalRequest", purchaseOrderId=made, reviewerId=reviewer.user_id)
+        ion.do(
+            "createPurchaseOrderApprovalRequest", purchaseOrderId=made, reviewerId=reviewer.user_id
+        )
     ion.do("createPurchaseOrderApproval", None, rita, purchaseOrderId=made, status="APPROVED")
-    ion.do("createPurchaseOrderApproval", None, tom, purchaseOrderId=made, status="REJECTED", comment="dear")
-    seen = ion.see("purchaseOrder", made, "approved approvals { reviewerId } approvalRequests { status }")
+    ion.do(
+        "createPurchaseOrderApproval",
+        None,
+        tom,
+        purchaseOrderId=made,
+        status="REJECTED",
+        comment="dear",
+    )
+    seen = ion.see(
+        "purchaseOrder", made, "approved approvals { reviewerId } approvalRequests { status }"
+    )
     assert [{"status": "APPROVED"}, {"status": "REJECTED"}] == seen["approvalRequests"]
     assert [rita.user_id, tom.user_id] == [a["reviewerId"] for a in seen["approvals"]]
     assert seen["approved"]
@@ -145,20 +164,34 @@ def test_an_approval_answers_the_request_to_its_reviewer(ion: Ion) -> None:
 def test_an_order_needs_as_many_approvers_as_the_organization_says(ion: Ion) -> None:
     made, _ = order(ion, 1)
     ion.organize("updateOrganization", settings={"purchaseOrders": {"numApproversRequired": 2}})
-    first = ion.do("createPurchaseOrderApproval", purchaseOrderId=made, status="APPROVED")["approval"]
+    first = ion.do("createPurchaseOrderApproval", purchaseOrderId=made, status="APPROVED")[
+        "approval"
+    ]
     ion.do("createPurchaseOrderApproval", purchaseOrderId=made, status="APPROVED")
     assert {"approved": False} == ion.see("purchaseOrder", made, "approved")  # one person, twice
-    ion.do("createPurchaseOrderApproval", None, ion.person("Uta"), purchaseOrderId=made, status="APPROVED")
+    ion.do(
+        "createPurchaseOrderApproval",
+        None,
+        ion.person("Uta"),
+        purchaseOrderId=made,
+        status="APPROVED",
+    )
     assert {"approved": True} == ion.see("purchaseOrder", made, "approved")
     ion.organize("updateOrganization", settings={"purchaseOrders": {"numApproversRequired": 1}})
     reply = ion.do(
-        "createPurchaseOrderApproval", "approval { depth }", purchaseOrderId=made, parentId=first["id"]
+        "createPurchaseOrderApproval",
+        "approval { depth }",
+        purchaseOrderId=made,
+        parentId=first["id"],
     )
     assert {"approval": {"depth": 1}} == reply
 
 
 def test_what_is_received_becomes_inventory_and_settles_line_and_order(ion: Ion) -> None:
-    supplier, place = ion.make("Supplier", name="Bolts & Co")["id"], ion.make("Location", name="Dock")["id"]
+    supplier, place = (
+        ion.make("Supplier", name="Bolts & Co")["id"],
+        ion.make("Location", name="Dock")["id"],
+    )
     made, (line, other) = order(ion, 10, 1, supplierId=supplier)
     ion.edit("purchaseOrder", made, status="ORDERED")
     receipt = ion.make("Receipt")["id"]
@@ -193,7 +226,9 @@ def test_what_is_taken_back_opens_line_and_order_again(ion: Ion) -> None:
     ion.edit("purchaseOrder", made, status="ORDERED")
     receipt = ion.make("Receipt")["id"]
     item = receive(ion, receipt, line, 5)
-    ion.do("removeItemFromReceipt", receiptId=receipt, id=item["id"], etag=ion.etag("receipt", receipt))
+    ion.do(
+        "removeItemFromReceipt", receiptId=receipt, id=item["id"], etag=ion.etag("receipt", receipt)
+    )
     assert ("ORDERED", []) == (
         status(ion, made),
         ion.see("receipt", receipt, "receiptItems { id }")["receiptItems"],
@@ -218,7 +253,10 @@ def test_inventory_that_there_is_can_be_received(ion: Ion, mutation: str) -> Non
     made, (line,) = order(ion, 2)
     ion.edit("purchaseOrder", made, status="ORDERED")
     part = ion.see("purchaseOrderLine", line, "partId")["partId"]
-    stock, place = ion.make("PartInventory", partId=part, quantity=2), ion.make("Location", name="Shelf")
+    stock, place = (
+        ion.make("PartInventory", partId=part, quantity=2),
+        ion.make("Location", name="Shelf"),
+    )
     receipt = ion.make("Receipt")
     item = {
         "etag": receipt["_etag"],
@@ -251,7 +289,9 @@ def test_what_cannot_be_received_is_refused_whole(ion: Ion) -> None:
     assert "A canceled line cannot be received." == ion.refused("addItemsToReceipt", input=both)
     assert {"receivedQuantity": 0} == ion.see("purchaseOrderLine", good, "receivedQuantity")
     nothing = [{**item, "purchaseOrderLineId": good, "quantity": 0}]
-    assert "A received quantity must be more than 0." == ion.refused("addItemsToReceipt", input=nothing)
+    assert "A received quantity must be more than 0." == ion.refused(
+        "addItemsToReceipt", input=nothing
+    )
     assert "There is nothing to receive." == ion.refused("addItemsToReceipt", input=[])
     stale = [{**item, "purchaseOrderLineId": good, "etag": "old"}]
     assert "etag does not match" in ion.refused("addItemsToReceipt", input=stale)
@@ -276,7 +316,9 @@ def test_an_order_goes_with_its_fees_and_approvals_but_not_with_its_lines(ion: I
     made, (line,) = order(ion, 1)
     fee = ion.make("PurchaseOrderFee", purchaseOrderId=made, name="freight", value=7)["id"]
     approval = ion.do("createPurchaseOrderApproval", purchaseOrderId=made)["approval"]["id"]
-    assert "still used" in ion.refused("deletePurchaseOrder", id=made, etag=ion.etag("purchaseOrder", made))
+    assert "still used" in ion.refused(
+        "deletePurchaseOrder", id=made, etag=ion.etag("purchaseOrder", made)
+    )
     ion.do("deletePurchaseOrderLine", id=line, etag=ion.etag("purchaseOrderLine", line))
     ion.do("deletePurchaseOrder", id=made, etag=ion.etag("purchaseOrder", made))
     assert [] == ion.all("purchaseOrderFees", id={"eq": fee})
@@ -290,7 +332,9 @@ def test_requirements_and_labels_are_tied_to_an_order_through_its_entity(ion: Io
     given = {"title": "Cert", "content": [], "requirementType": "QUALITY_CLAUSE"}
     requirement = ion.make("Requirement", **given)["id"]
     before = ion.etag("purchaseOrder", made)
-    assert {"labelId": label, "entityId": entity} == ion.do("addLabelToItem", entityId=entity, labelId=label)
+    assert {"labelId": label, "entityId": entity} == ion.do(
+        "addLabelToItem", entityId=entity, labelId=label
+    )
     ion.do("addRequirementToItem", entityId=entity, requirementId=requirement)
     seen = ion.see("purchaseOrder", made, "_etag labels { value } requirements { title }")
     assert ([{"value": "urgent"}], [{"title": "Cert"}]) == (seen["labels"], seen["requirements"])

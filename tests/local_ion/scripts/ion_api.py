@@ -18,14 +18,21 @@ class Ion:
             "client_secret": os.environ["ION_CLIENT_SECRET"],
             "audience": self.api,
         }
-        address = f"https://{os.environ['ION_AUTH_SERVER']}/realms/api-keys/protocol/openid-connect/token"
+        address = (
+            f"https://{os.environ['ION_AUTH_SERVER']}/realms/api-keys/protocol/openid-connect/token"
+        )
         answer = requests.post(address, data=form, timeout=30)
         answer.raise_for_status()
-        self.headers = {"Authorization": answer.json()["access_token"], "Content-Type": "application/json"}
+        self.headers = {
+            "Authorization": answer.json()["access_token"],
+            "Content-Type": "application/json",
+        }
 
     def send(self, body: Any) -> Any:
         """Send one request, or a list of them."""
-        answer = requests.post(urljoin(self.api, "graphql"), headers=self.headers, json=body, timeout=30)
+        answer = requests.post(
+            urljoin(self.api, "graphql"), headers=self.headers, json=body, timeout=30
+        )
         answer.raise_for_status()
         return answer.json()
 

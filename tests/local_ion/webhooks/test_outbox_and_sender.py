@@ -15,11 +15,11 @@ from ultraviolet import times
 from ultraviolet.ion import catalog
 from ultraviolet.ion.signatures import sign
 from ultraviolet.local_ion.store.store import Store
-from ultraviolet.local_ion.webhooks.outbox import WebhookLedger
+from ultraviolet.local_ion.webhooks.outbox import Outbox
 from ultraviolet.local_ion.webhooks.quirks import Quirks
-from ultraviolet.local_ion.webhooks.sender import Retries, Sender, succeeded
+from ultraviolet.local_ion.webhooks.sender import RetryPolicy, Sender, is_success
 
-QUICK = Retries(limit=3, first=0.01, longest=0.02)
+QUICK = RetryPolicy(max_retries=3, first_pause_seconds=0.01, max_pause_seconds=0.02)
 
 
 class Inbox:
@@ -59,8 +59,8 @@ async def receiver() -> AsyncIterator[Inbox]:
 
 
 @contextlib.asynccontextmanager
-async def sending(ledger: WebhookLedger, retries: Retries = QUICK) -> AsyncIterator[Sender]:
-    sender = Sender(ledger, retries=retries, timeout=2)
+async def sending(ledger: Outbox, retries: RetryPolicy = QUICK) -> AsyncIterator[Sender]:
+    sender = Sender(ledger, retry_policy=retries, timeout_seconds=2)
     task = asyncio.create_task(sender.run())
     try:
         yield sender
@@ -85,7 +85,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def subscribe(store: Store, url: str, *pairs: tuple[str, str], **receiver: Any) -> int:
-    with store.writing(None) as transaction:
+    with store.write(None) as transaction:
         values = {"name": "Violet", "webhook_uri": url, "shared_secret": "s3cret", "active": 1}
         receiver_id = transaction.insert(
             "webhook_receivers", values | {"expected_response_code": 200} | receiver
@@ -99,29 +99,35 @@ def subscribe(store: Store, url: str, *pairs: tuple[str, str], **receiver: Any) 
 
 
 def insert(store: Store, table: str, **values: Any) -> int:
-    with store.writing(None) as transaction:
+    with store.write(None) as transaction:
         return transaction.insert(table, values)
 
 
 def update(store: Store, table: str, key: int, **values: Any) -> None:
-    with store.writing(None) as transaction:
+    with store.write(None) as transaction:
         transaction.update(table, key, values)
 
 
 def events(store: Store) -> list[dict[str, Any]]:
-    with store.writing(None) as transaction:
+    with store.write(None) as transaction:
         return transaction.find("webhook_events")
 
 
-def told(store: Store, quirks: Quirks, *pairs: tuple[str, str]) -> Callable[[], list[dict[str, Any]]]:
+def told(
+    store: Store, quirks: Quirks, *pairs: tuple[str, str]
+) -> Callable[[], list[dict[str, Any]]]:
     """Subscribe to pairs, then give the bodies owed by what happens between two calls."""
     subscribe(store, "http://localhost/hook", *pairs)
-    ledger = WebhookLedger(store, quirks)
-    ledger.announce()
-    return lambda: [json.loads(d.body) for d in ledger.announce()]
+    ledger = Outbox(store, quirks)
+    ledger.publish()
+    return lambda: [json.loads(d.body) for d in ledger.publish()]
 
 
-ORDERS = (("purchase_orders", "create"), ("purchase_orders", "update"), ("purchase_orders", "delete"))
+ORDERS = (
+    ("purchase_orders", "create"),
+    ("purchase_orders", "update"),
+    ("purchase_orders", "delete"),
+)
 LINES = (("purchase_order_lines", "create"), ("purchase_order_lines", "update"))
 
 
@@ -141,7 +147,7 @@ def test_body_is_the_one_ion_is_assumed_to_send(store: Store) -> None:
 def test_delete_carries_the_whole_row(store: Store) -> None:
     bodies = told(store, Quirks(), *ORDERS)
     order = insert(store, "purchase_orders", status="draft", description="Valves")
-    with store.writing(None) as transaction:
+    with store.write(None) as transaction:
         transaction.delete("purchase_orders", order)
     created, deleted = bodies()
     assert created["id"] == deleted["id"] == order
@@ -151,7 +157,9 @@ def test_delete_carries_the_whole_row(store: Store) -> None:
 def test_new_order_lines_are_silent_unless_the_quirk_is_off(store: Store) -> None:
     order = insert(store, "purchase_orders", status="draft")
     quiet = told(store, Quirks(), *LINES)
-    line = insert(store, "purchase_order_lines", purchase_order_id=order, status="draft", quantity=1.0)
+    line = insert(
+        store, "purchase_order_lines", purchase_order_id=order, status="draft", quantity=1.0
+    )
     assert quiet() == []
     update(store, "purchase_order_lines", line, quantity=2.0)
     assert [b["action"] for b in quiet()] == ["UPDATE"]
@@ -197,11 +205,17 @@ ATTRIBUTES = ("purchase_orders_attributes", "create")
 
 
 def create_in_two_steps(store: Store) -> None:
-    with store.writing(None) as transaction:
+    with store.write(None) as transaction:
         order = transaction.insert("purchase_orders", {"status": "draft"})
         transaction.insert(
             "purchase_orders_attributes",
-            {"id": f"{order}-k", "purchase_order_id": order, "key": "k", "type": "string", "value": '"v"'},
+            {
+                "id": f"{order}-k",
+                "purchase_order_id": order,
+                "key": "k",
+                "type": "string",
+                "value": '"v"',
+            },
         )
         transaction.update("purchase_orders", order, {"description": "filled later"})
 
@@ -241,13 +255,14 @@ async def deliver_one(store: Store, answers: list[int], **receiver_values: Any) 
     async with receiver() as inbox:
         inbox.answers = answers
         receiver_id = subscribe(store, inbox.url, *ORDERS, **receiver_values)
-        with store.writing(None) as transaction:
+        with store.write(None) as transaction:
             header = transaction.insert("webhook_headers", {"key": "x-plant", "value": "north"})
             transaction.insert(
-                "webhook_receiver_headers", {"webhook_receiver_id": receiver_id, "webhook_header_id": header}
+                "webhook_receiver_headers",
+                {"webhook_receiver_id": receiver_id, "webhook_header_id": header},
             )
-        ledger = WebhookLedger(store, Quirks())
-        ledger.announce()
+        ledger = Outbox(store, Quirks())
+        ledger.publish()
         async with sending(ledger) as sender:
             insert(store, "purchase_orders", status="draft")
             sender.wake()
@@ -290,10 +305,11 @@ def test_another_expected_status_is_judged_exactly(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "expected", "good"), [(200, 200, True), (204, 200, True), (301, 200, False), (200, 202, False)]
+    ("code", "expected", "good"),
+    [(200, 200, True), (204, 200, True), (301, 200, False), (200, 202, False)],
 )
 def test_success(code: int, expected: int, *, good: bool) -> None:
-    assert succeeded(code, expected) is good
+    assert is_success(code, expected) is good
 
 
 def test_unfinished_deliveries_are_resumed_and_nothing_is_announced_twice(store: Store) -> None:
@@ -301,8 +317,8 @@ def test_unfinished_deliveries_are_resumed_and_nothing_is_announced_twice(store:
         async with receiver() as inbox:
             subscribe(store, inbox.url, *ORDERS)
             insert(store, "purchase_orders", status="draft")
-            assert len(WebhookLedger(store, Quirks()).announce()) == 1
-            async with sending(WebhookLedger(store, Quirks())):
+            assert len(Outbox(store, Quirks()).publish()) == 1
+            async with sending(Outbox(store, Quirks())):
                 await until(lambda: events(store)[0]["status"] == "succeeded")
         return inbox
 
@@ -314,7 +330,7 @@ def test_from_commit_to_post_takes_milliseconds(store: Store) -> None:
     async def story() -> float:
         async with receiver() as inbox:
             subscribe(store, inbox.url, *ORDERS)
-            async with sending(WebhookLedger(store, Quirks())) as sender:
+            async with sending(Outbox(store, Quirks())) as sender:
                 delays: list[float] = []
                 for number in range(1, 31):
                     await asyncio.to_thread(insert, store, "purchase_orders", status="draft")
@@ -331,7 +347,7 @@ def test_a_burst_is_delivered_whole(store: Store) -> None:
     async def story() -> Inbox:
         async with receiver() as inbox:
             subscribe(store, inbox.url, *ORDERS)
-            async with sending(WebhookLedger(store, Quirks())) as sender:
+            async with sending(Outbox(store, Quirks())) as sender:
                 for _ in range(600):
                     await asyncio.to_thread(insert, store, "purchase_orders", status="draft")
                 sender.wake()

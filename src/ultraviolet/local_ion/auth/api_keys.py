@@ -1,84 +1,82 @@
-"""API keys of the local ION: made, checked, and kept only as a hash."""
+"""API keys of the local ION; secrets are stored as hashes."""
 
 import hashlib
 import hmac
-import json
 import secrets
 import uuid
 from typing import Any
 
-import msgspec
-
 from ultraviolet.local_ion.auth import permissions
-from ultraviolet.local_ion.store.store import Store, Transaction, dump
+from ultraviolet.local_ion.auth.oauth import Claims
+from ultraviolet.local_ion.store.columns import dump_json
+from ultraviolet.local_ion.store.store import ADMINISTRATOR_ID, Store
+from ultraviolet.local_ion.store.transaction import Transaction
 
 
-class ApiKey(msgspec.Struct, frozen=True):
-    """A key in use: whose it is, and what that user was allowed when it was made (None: everything)."""
-
-    client_id: str
-    user_id: int
-    permissions: frozenset[str] | None
-
-
-def create(tx: Transaction, client_id: str | None = None, secret: str | None = None) -> tuple[int, str]:
-    """Make a key with the permissions of its maker; gives its id and its secret, which is shown only now."""
+def create(
+    tx: Transaction, client_id: str | None = None, secret: str | None = None
+) -> tuple[int, str]:
+    """Create a key with the permissions of the actor; return its id and its secret."""
     secret = secret or secrets.token_urlsafe(32)
-    allowed = _frozen(tx)
+    allowed = _permissions_for_new_key(tx)
     values = {
         "client_id": client_id or f"api-key-{uuid.uuid4()}",
-        "client_secret": hashed(secret),
+        "client_secret": hash_secret(secret),
         "enabled": 1,
-        "permissions": None if allowed is None else dump(sorted(allowed)),
+        "permissions": None if allowed is None else dump_json(sorted(allowed)),
     }
     return tx.insert("api_keys", values), secret
 
 
+def _permissions_for_new_key(tx: Transaction) -> frozenset[str] | None:
+    """Return the permissions of the actor's roles, limited to those of the actor's own key."""
+    by_role = permissions.load_user_permissions(tx, tx.actor_id)
+    if by_role is None or tx.permissions is None:
+        return tx.permissions if by_role is None else by_role
+    return by_role & tx.permissions
+
+
 def ensure(store: Store, client_id: str, secret: str) -> None:
-    """See to it that a key with fixed credentials exists."""
-    with store.writing(1) as tx:
-        found = tx.find("api_keys", client_id=client_id)
-        if not found:
+    """Create the key with fixed credentials, or set its secret."""
+    with store.write(ADMINISTRATOR_ID) as tx:
+        existing = tx.find("api_keys", client_id=client_id)
+        if not existing:
             create(tx, client_id, secret)
-        elif found[0]["client_secret"] != hashed(secret):
-            tx.update("api_keys", found[0]["id"], {"client_secret": hashed(secret), "enabled": 1})
+        elif existing[0]["client_secret"] != hash_secret(secret):
+            values = {"client_secret": hash_secret(secret), "enabled": 1}
+            tx.update("api_keys", existing[0]["id"], values)
 
 
-def authenticate(store: Store, client_id: str, secret: str) -> ApiKey | None:
-    """Give the key these credentials belong to, if it is enabled and its user active."""
+def authenticate(store: Store, client_id: str, secret: str) -> Claims | None:
+    """Return the claims of an enabled key whose user is active; None for invalid credentials."""
     row = store.connection.execute(
-        "SELECT k.client_secret, k.created_by_id, k.permissions FROM api_keys k JOIN users u ON u.id = k.created_by_id"
+        "SELECT k.client_secret, k.created_by_id"
+        " FROM api_keys k JOIN users u ON u.id = k.created_by_id"
         " WHERE k.client_id = ? AND k.enabled AND NOT u.deactivated",
         (client_id,),
     ).fetchone()
-    if row is None or not hmac.compare_digest(row[0], hashed(secret)):
+    if row is None or not hmac.compare_digest(row[0], hash_secret(secret)):
         return None
-    return ApiKey(client_id, row[1], frozenset(json.loads(row[2])) if row[2] else None)
+    return Claims(client_id=client_id, user_id=row[1])
 
 
 def count(store: Store) -> int:
-    """Tell how many keys there are."""
+    """Return the number of keys."""
     return store.connection.execute("SELECT count(*) FROM api_keys").fetchone()[0]
 
 
-def update(tx: Transaction, row: dict[str, Any], *, enabled: bool | None, regenerate: bool) -> str | None:
-    """Enable, disable or renew a key; gives the new secret if there is one."""
+def update(
+    tx: Transaction, row: dict[str, Any], *, enabled: bool | None, regenerate: bool
+) -> str | None:
+    """Enable, disable or renew a key; return the new secret, if any."""
     values: dict[str, Any] = {} if enabled is None else {"enabled": int(enabled)}
     secret = secrets.token_urlsafe(32) if regenerate else None
     if secret is not None:
-        values["client_secret"] = hashed(secret)
+        values["client_secret"] = hash_secret(secret)
     tx.update("api_keys", row["id"], values)
     return secret
 
 
-def _frozen(tx: Transaction) -> frozenset[str] | None:
-    """Give what a key made now may do for ever: what its maker may by roles, but no more than the maker's own key."""
-    held = permissions.of_user(tx, tx.actor_id)
-    if held is None or tx.permissions is None:
-        return tx.permissions if held is None else held
-    return held & tx.permissions
-
-
-def hashed(secret: str) -> str:
-    """Hash a secret."""
+def hash_secret(secret: str) -> str:
+    """Return the hash of a secret."""
     return hashlib.sha256(secret.encode()).hexdigest()

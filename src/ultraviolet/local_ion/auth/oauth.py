@@ -1,4 +1,4 @@
-"""Who may call the local ION: client-credentials tokens, as the Keycloak in front of ION issues them."""
+"""Client-credentials tokens, as the Keycloak in front of ION issues them."""
 
 import base64
 import binascii
@@ -22,10 +22,10 @@ SCHEMES = ("bearer", "token")
 
 
 class NoCredentialsError(UnauthenticatedError):
-    """Please provide proper credentials"""  # noqa: D400  ION's own words, exactly
+    """Please provide proper credentials"""  # noqa: D400  exactly ION's wording
 
 
-class UnreadableTokenError(UnauthenticatedError):
+class InvalidTokenError(UnauthenticatedError):
     """Unable to parse authentication token"""  # noqa: D400
 
 
@@ -38,73 +38,86 @@ class ExpiredTokenError(UnauthenticatedError):
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """What a token says: which API key it was issued to, and the user that key acts for."""
+    """The content of a token: the API key it was issued to, and the key's user."""
 
     client_id: str
     user_id: int
 
 
 class Tokens:
-    """Issues RS256 tokens and reads them back."""
+    """Issues and verifies RS256 tokens."""
 
     def __init__(
-        self, key: RSAPrivateKey, *, issuer: str, lifetime: int, clock: Callable[[], datetime] | None = None
+        self,
+        key: RSAPrivateKey,
+        *,
+        issuer: str,
+        lifetime_seconds: int,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
         self._key = key
         self._public = key.public_key()
         self._key_id = key_id(key)
         self._issuer = issuer
         self._clock = clock or (lambda: datetime.now(UTC))
-        self.lifetime = lifetime
+        self.lifetime_seconds = lifetime_seconds
 
     @classmethod
     def from_data(
-        cls, data: Path, *, issuer: str, lifetime: int, clock: Callable[[], datetime] | None = None
+        cls,
+        data: Path,
+        *,
+        issuer: str,
+        lifetime_seconds: int,
+        clock: Callable[[], datetime] | None = None,
     ) -> Self:
-        """Use the signing key kept in the data directory, made at the first start."""
-        return cls(signing_key(data / "token-key.pem"), issuer=issuer, lifetime=lifetime, clock=clock)
+        """Use the signing key of the data directory; create it at the first start."""
+        key = load_signing_key(data / "token-key.pem")
+        return cls(key, issuer=issuer, lifetime_seconds=lifetime_seconds, clock=clock)
 
-    def issue(self, claims: Claims, lifetime: float | None = None) -> str:
-        """Write a token that is valid from now on for the lifetime."""
+    def issue(self, claims: Claims, lifetime_seconds: float | None = None) -> str:
+        """Return a token that is valid from now for the lifetime."""
         now = self._clock()
+        lifetime = self.lifetime_seconds if lifetime_seconds is None else lifetime_seconds
         body = {
             "iss": self._issuer,
             "sub": str(claims.user_id),
             "azp": claims.client_id,
             "iat": now,
-            "exp": now + timedelta(seconds=self.lifetime if lifetime is None else lifetime),
+            "exp": now + timedelta(seconds=lifetime),
             "typ": "Bearer",
         }
         return jwt.encode(body, self._key, algorithm="RS256", headers={"kid": self._key_id})
 
     def read(self, authorization: str | None) -> Claims:
-        """Tell who sent this Authorization header: the token raw, or after `Bearer` or `Token`.
+        """Return the claims of an Authorization header: a bare token, or after `Bearer` or `Token`.
 
-        Raises NoCredentialsError, UnreadableTokenError, UnknownKeyError or ExpiredTokenError.
+        Raise NoCredentialsError, InvalidTokenError, UnknownKeyError or ExpiredTokenError.
         """
         token = bare_token(authorization)
         try:
             header = jwt.get_unverified_header(token)
         except jwt.InvalidTokenError as error:
-            raise UnreadableTokenError(UnreadableTokenError.__doc__) from error
+            raise InvalidTokenError(InvalidTokenError.__doc__) from error
         if header.get("kid") != self._key_id:
             raise UnknownKeyError(UnknownKeyError.__doc__)
-        return self._verified(token)
-
-    def _verified(self, token: str) -> Claims:
-        # The clock is injected, so expiry is judged here and not by the library.
-        options: Options = {"verify_exp": False, "verify_iat": False, "require": ["exp", "azp", "sub"]}
+        # The clock is injected, so this method checks the expiry instead of the library.
+        options: Options = {
+            "verify_exp": False,
+            "verify_iat": False,
+            "require": ["exp", "azp", "sub"],
+        }
         try:
             body = jwt.decode(token, self._public, algorithms=["RS256"], options=options)
         except jwt.InvalidTokenError as error:
-            raise UnreadableTokenError(UnreadableTokenError.__doc__) from error
+            raise InvalidTokenError(InvalidTokenError.__doc__) from error
         if self._clock().timestamp() >= body["exp"]:
             raise ExpiredTokenError(ExpiredTokenError.__doc__)
         return Claims(client_id=body["azp"], user_id=int(body["sub"]))
 
 
 def bare_token(authorization: str | None) -> str:
-    """Take the token out of an Authorization header; raises NoCredentialsError when there is none."""
+    """Return the token of an Authorization header; raise NoCredentialsError if it is missing."""
     if not authorization or not authorization.strip():
         raise NoCredentialsError(NoCredentialsError.__doc__)
     scheme, _, rest = authorization.strip().partition(" ")
@@ -116,17 +129,17 @@ def bare_token(authorization: str | None) -> str:
 
 
 class TokenRequest(msgspec.Struct, frozen=True):
-    """A token request as it came over the wire."""
+    """The parameters of a token request."""
 
     grant_type: str
     client_id: str
     client_secret: str
 
 
-def token_request(headers: Mapping[str, str], body: bytes) -> TokenRequest:
-    """Read a client-credentials request: fields of the form, or the client in HTTP Basic authentication."""
+def parse_token_request(headers: Mapping[str, str], body: bytes) -> TokenRequest:
+    """Parse a token request; the client may also authenticate by HTTP Basic."""
     form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-    client_id, client_secret = _basic(headers.get("authorization", ""))
+    client_id, client_secret = _parse_basic(headers.get("authorization", ""))
     return TokenRequest(
         grant_type=form.get("grant_type", ""),
         client_id=client_id or form.get("client_id", ""),
@@ -134,11 +147,11 @@ def token_request(headers: Mapping[str, str], body: bytes) -> TokenRequest:
     )
 
 
-def token_answer(token: str, lifetime: float) -> dict[str, object]:
-    """Give the body of a successful token request, as Keycloak writes it."""
+def token_response(token: str, lifetime_seconds: float) -> dict[str, object]:
+    """Return the body of a successful token response, as Keycloak formats it."""
     return {
         "access_token": token,
-        "expires_in": lifetime,
+        "expires_in": lifetime_seconds,
         "refresh_expires_in": 0,
         "token_type": "Bearer",
         "not-before-policy": 0,
@@ -146,15 +159,17 @@ def token_answer(token: str, lifetime: float) -> dict[str, object]:
     }
 
 
-def signing_key(path: Path) -> RSAPrivateKey:
-    """Load the key tokens are signed with, or make one that only this user may read."""
+def load_signing_key(path: Path) -> RSAPrivateKey:
+    """Load the signing key, or create one that only this user can read."""
     if path.exists():
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
         assert isinstance(key, RSAPrivateKey)
         return key
     key = generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -163,12 +178,12 @@ def signing_key(path: Path) -> RSAPrivateKey:
 
 
 def key_id(key: RSAPrivateKey) -> str:
-    """Name a key by its modulus, so that tokens of another installation are told apart."""
+    """Return an id derived from the modulus, so that tokens of other installations differ."""
     modulus = key.public_key().public_numbers().n
     return base64.urlsafe_b64encode(modulus.to_bytes(256, "big")[:12]).decode()
 
 
-def _basic(authorization: str) -> tuple[str, str]:
+def _parse_basic(authorization: str) -> tuple[str, str]:
     scheme, _, rest = authorization.partition(" ")
     if scheme.lower() != "basic":
         return "", ""

@@ -1,97 +1,114 @@
-"""Permissions: one group for each query and mutation, roles that hold groups, and what a user may do by them."""
+"""Permissions: a group per root field, roles that include groups, and users with roles."""
 
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.local_ion.store.store import Transaction
+from ultraviolet.local_ion.store.transaction import Transaction
 
-ADMIN = "Admin"
-_OFFICE = r"Comment|Label|FileAttachment|Asset|^notification|UserSubscription|UserNotification"
-_PRIVATE = re.compile(r"^(apiKey|webhook|permission|integration|logs|prismatic)", re.IGNORECASE)
-_ADMINISTRATION = re.compile(
+ADMIN_ROLE = "Admin"
+_COMMON = r"Comment|Label|FileAttachment|Asset|^notification|UserSubscription|UserNotification"
+_PRIVATE_QUERIES = re.compile(
+    r"^(apiKey|webhook|permission|integration|logs|prismatic)", re.IGNORECASE
+)
+_ADMIN_MUTATIONS = re.compile(
     r"ApiKey|Webhook|Organization|Role|Team|User$|Invite|Integration|Rule$|EmbeddedAnalytics"
 )
-_HANDS: Mapping[str, re.Pattern[str]] = {
+_ROLE_MUTATIONS: Mapping[str, re.Pattern[str]] = {
     "Buyer": re.compile(
-        rf"Purchase|Supplier|Receipt|Inventory|Currenc|Requirement|Contact|Location|{_OFFICE}"
+        r"Purchase|Supplier|Receipt|Inventory|Currenc|Requirement|Contact|Location|" + _COMMON
     ),
-    "Technician": re.compile(rf"Run|checkIn|checkOut|Inventory|Kit|Datagrid|Abom|Issue|{_OFFICE}"),
-    "Quality": re.compile(rf"Issue|Redline|Approval|Review|Validation|Disposition|{_OFFICE}"),
+    "Technician": re.compile(rf"Run|checkIn|checkOut|Inventory|Kit|Datagrid|Abom|Issue|{_COMMON}"),
+    "Quality": re.compile(rf"Issue|Redline|Approval|Review|Validation|Disposition|{_COMMON}"),
 }
-ROLES = (ADMIN, *_HANDS, "Manager")
-"""The roles an ION has from its first day (assumed, as is what each may do)."""
+ROLES = (ADMIN_ROLE, *_ROLE_MUTATIONS, "Manager")
+"""The predefined roles and their permissions (assumed)."""
 
-# the names of the groups that a user holds by a role of their own or of a team
-HELD = """
-SELECT g.name FROM permission_groups g JOIN permission_group_roles gr ON gr.permission_group_id = g.id
+# names of the groups that a user has through own roles or the roles of a team
+SELECT_USER_GROUPS = """
+SELECT g.name FROM permission_groups g
+  JOIN permission_group_roles gr ON gr.permission_group_id = g.id
  WHERE gr.role_id IN (SELECT role_id FROM user_roles WHERE user_id = ?1 UNION
                       SELECT tr.role_id FROM team_users tu JOIN team_roles tr ON tr.team_id = tu.team_id
                        WHERE tu.user_id = ?1)"""
-IS_ADMIN = """
+SELECT_IS_ADMIN = """
 SELECT 1 FROM user_roles u JOIN roles r ON r.id = u.role_id WHERE u.user_id = ? AND r.name = 'Admin'"""
 
 
-def of_user(tx: Transaction, user_id: int | None) -> frozenset[str] | None:
-    """Give the names of the queries and mutations a user may use; None for an administrator, who may use all."""
-    if tx.scalar(IS_ADMIN, user_id):
+def load_user_permissions(tx: Transaction, user_id: int | None) -> frozenset[str] | None:
+    """Return the root fields that a user may use; None for an administrator, who may use all."""
+    if tx.scalar(SELECT_IS_ADMIN, user_id):
         return None
-    return frozenset(name for (name,) in tx.connection.execute(HELD, (user_id,)))
+    return frozenset(name for (name,) in tx.connection.execute(SELECT_USER_GROUPS, (user_id,)))
 
 
-def may(role: str, query: bool, name: str) -> bool:
-    """Tell whether a role of the first day holds the group of a query or mutation."""
-    if role == ADMIN:
+def role_includes(role: str, name: str, *, is_query: bool) -> bool:
+    """Return whether a predefined role includes the group of a root field."""
+    if role == ADMIN_ROLE:
         return True
-    if query:
-        return not _PRIVATE.match(name)
-    return not _ADMINISTRATION.search(name) if role == "Manager" else bool(_HANDS[role].search(name))
+    if is_query:
+        return not _PRIVATE_QUERIES.match(name)
+    if role == "Manager":
+        return not _ADMIN_MUTATIONS.search(name)
+    return bool(_ROLE_MUTATIONS[role].search(name))
 
 
 def seed(tx: Transaction, catalog: Catalog) -> None:
-    """Make the groups with their permissions, and the roles that hold them; none of it is in the audit log.
+    """Create the permission groups and the predefined roles.
 
-    It is what the software brings along, not what somebody did.
+    The audit log omits them because no user created them.
     """
     roles = {name: tx.insert("roles", {"name": name}) for name in ROLES}
     groups: list[tuple[Any, ...]] = []
-    rows: list[tuple[Any, ...]] = []
-    held: list[tuple[Any, int]] = []
-    for id_, (query, name, kind, listed) in enumerate(_roots(catalog), start=1):
+    permissions: list[tuple[Any, ...]] = []
+    group_roles: list[tuple[Any, int]] = []
+    for id_, (is_query, name, kind, is_list) in enumerate(_root_fields(catalog), start=1):
         groups.append((id_, name, _family(name), tx.now, tx.now))
-        verb, place = _action(query, name), "query" if query else "mutation"
-        rows.append((id_, verb, name, place, kind, int(listed), tx.now, tx.now))
-        held.extend((role, id_) for title, role in roles.items() if may(title, query, name))
+        operation = "query" if is_query else "mutation"
+        action = _action(name, is_query=is_query)
+        permissions.append((id_, action, name, operation, kind, int(is_list), tx.now, tx.now))
+        group_roles.extend(
+            (role_id, id_)
+            for role, role_id in roles.items()
+            if role_includes(role, name, is_query=is_query)
+        )
     write = tx.connection.executemany
     write(
-        f"INSERT INTO permission_groups (id, name, family, _created, _updated) VALUES ({_marks(5)})", groups
+        "INSERT INTO permission_groups (id, name, family, _created, _updated)"
+        " VALUES (?, ?, ?, ?, ?)",
+        groups,
     )
     write(
-        "INSERT INTO permissions (id, action, resource, resource_type_name, field_type_name, is_connection,"
-        f" _created, _updated) VALUES ({_marks(8)})",
-        rows,
+        "INSERT INTO permissions (id, action, resource, resource_type_name, field_type_name,"
+        " is_connection, _created, _updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        permissions,
     )
-    tied = [(id_, id_) for id_, *_ in groups]
-    write("INSERT INTO permission_permission_groups (permission_group_id, permission_id) VALUES (?, ?)", tied)
-    write("INSERT INTO permission_group_roles (role_id, permission_group_id) VALUES (?, ?)", held)
+    write(
+        "INSERT INTO permission_permission_groups (permission_group_id, permission_id)"
+        " VALUES (?, ?)",
+        [(id_, id_) for id_, *_ in groups],
+    )
+    write(
+        "INSERT INTO permission_group_roles (role_id, permission_group_id) VALUES (?, ?)",
+        group_roles,
+    )
     tx.connection.execute("DELETE FROM logged_actions WHERE table_name LIKE 'permission%'")
 
 
-def _marks(count: int) -> str:
-    return ", ".join("?" * count)
-
-
-def _roots(catalog: Catalog) -> Iterable[tuple[bool, str, str, bool]]:
+def _root_fields(catalog: Catalog) -> Iterable[tuple[bool, str, str, bool]]:
     lists = {r.list for r in catalog.resources.values()}
-    for query, root in ((True, catalog.schema.query_type), (False, catalog.schema.mutation_type)):
+    for is_query, root in (
+        (True, catalog.schema.query_type),
+        (False, catalog.schema.mutation_type),
+    ):
         assert root is not None
         for name, field in root.fields.items():
-            yield query, name, str(field.type), name in lists
+            yield is_query, name, str(field.type), name in lists
 
 
-def _action(query: bool, name: str) -> str:
-    if query:
+def _action(name: str, *, is_query: bool) -> str:
+    if is_query:
         return "read"
     verb = next((v for v in ("create", "delete", "update") if name.startswith(v)), "update")
     return "upsert" if "OrUpdate" in name else verb

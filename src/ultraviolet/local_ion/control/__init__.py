@@ -1,1 +1,1 @@
-"""The control API of the local ION."""
+"""The control API under /_local."""

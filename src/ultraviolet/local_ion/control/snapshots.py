@@ -1,4 +1,4 @@
-"""Snapshots: the whole state of a local ION kept in files, and brought back while it serves."""
+"""Snapshots: copies of the whole state, restored while the local ION serves."""
 
 import re
 import tempfile
@@ -9,75 +9,84 @@ import msgspec
 
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.local_ion.graphql.executor import LocalIon
+from ultraviolet.local_ion.store.store import ADMINISTRATOR_ID
 
-PLANT = "as-set-up"
-"""The snapshot that is taken when the plant has been set up."""
-EMPTY = "empty"
-LARGEST_KEPT = 1 << 28
-"""Bytes of a plant up to which it is kept unasked."""
+PLANT_SNAPSHOT = "as-set-up"
+"""The snapshot of the plant after its setup."""
+MAX_PLANT_SNAPSHOT_BYTES = 1 << 28
+"""A larger plant has no automatic snapshot."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """A state that was kept."""
+    """A saved state."""
 
     name: str
     bytes: int
 
 
 class Snapshots:
-    """The kept states of one local ION."""
+    """The snapshots of one local ION."""
 
     def __init__(self, ion: LocalIon, folder: Path) -> None:
         self._ion = ion
         self._folder = folder
 
-    def listed(self) -> list[Snapshot]:
-        """Give what was kept, by name."""
+    def list_all(self) -> list[Snapshot]:
+        """Return all snapshots by name."""
         return [Snapshot(p.stem, p.stat().st_size) for p in sorted(self._folder.glob("*.db"))]
 
-    def keep(self, name: str) -> Snapshot:
-        """Keep the state of now under a name, replacing what had it; raises InvalidError. Blocks."""
+    def save(self, name: str) -> Snapshot:
+        """Save the current state and replace a snapshot of this name; raise InvalidError."""
         path = self._path(name)
         self._folder.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        self._ion.store.save(fresh)
-        fresh.replace(path)
+        new_file = path.with_suffix(".new")
+        new_file.unlink(missing_ok=True)
+        self._ion.store.save(new_file)
+        new_file.replace(path)
         return Snapshot(name, path.stat().st_size)
 
-    def keep_plant(self) -> None:
-        """Keep the plant as it was set up, unless it is large."""
-        if self._ion.store.path.stat().st_size <= LARGEST_KEPT:
-            self.keep(PLANT)
+    def save_plant(self) -> None:
+        """Save the plant after its setup, unless it is large."""
+        if self._ion.store.path.stat().st_size <= MAX_PLANT_SNAPSHOT_BYTES:
+            self.save(PLANT_SNAPSHOT)
 
-    def restorer(self, name: str) -> Callable[[], None]:
-        """Give what brings a kept state back; raises NotFoundError, InvalidError."""
+    def loader(self, name: str) -> Callable[[], None]:
+        """Return a function that restores a snapshot; raise NotFoundError or InvalidError."""
         path = self._path(name)
         if not path.exists():
-            there = ", ".join(s.name for s in self.listed()) or "none"
-            raise NotFoundError(f"No snapshot is called {name}; there are: {there}.")
-        return lambda: self._ion.store.load(path)
+            names = ", ".join(s.name for s in self.list_all()) or "none"
+            raise NotFoundError(f"Unknown snapshot {name}. Snapshots: {names}.")
+
+        def load() -> None:
+            self._ion.store.load(path)
+
+        return load
 
     def resetter(self, *, empty: bool) -> Callable[[], None]:
-        """Give what goes back to the plant as set up, or to an empty ION; raises NotFoundError."""
-        return self._empty if empty else self.restorer(PLANT)
+        """Return a function that resets to the set-up plant or to an empty ION.
 
-    def _empty(self) -> None:
-        """Begin anew as an ION without a plant; the API keys stay, or nobody could sign in."""
-        keys = self._ion.store.connection.execute("SELECT * FROM api_keys ORDER BY id").fetchall()
+        Raise NotFoundError.
+        """
+        return self._load_empty if empty else self.loader(PLANT_SNAPSHOT)
+
+    def _load_empty(self) -> None:
+        """Load an ION without a plant; keep the API keys, so that clients can still sign in."""
+        store = self._ion.store
+        keys = store.connection.execute("SELECT * FROM api_keys ORDER BY id").fetchall()
         with tempfile.TemporaryDirectory() as folder:
-            fresh = LocalIon(Path(folder), self._ion.store.clock)
-            with fresh.store.writing(1) as transaction:
-                marks = ", ".join("?" * len(fresh.store.tables["api_keys"].columns))
-                transaction.connection.executemany(f"INSERT INTO api_keys VALUES ({marks})", keys)
-            fresh.store.save(path := Path(folder) / "empty.db")
-            fresh.close()
-            self._ion.store.load(path)
+            empty = LocalIon(Path(folder), store.clock)
+            with empty.store.write(ADMINISTRATOR_ID) as tx:
+                marks = ", ".join("?" * len(tx.schema.tables["api_keys"].columns))
+                tx.connection.executemany(f"INSERT INTO api_keys VALUES ({marks})", keys)
+            empty.store.save(path := Path(folder) / "empty.db")
+            empty.close()
+            store.load(path)
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
             raise InvalidError(
-                f"{name!r} is no name for a snapshot: letters, digits, dots, dashes, at most 64."
+                f"{name!r} is not a valid snapshot name."
+                " Use up to 64 letters, digits, dots and dashes."
             )
         return self._folder / f"{name}.db"

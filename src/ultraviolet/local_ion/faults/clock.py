@@ -1,22 +1,22 @@
-"""The local ION's clock: the machine's, unless a fault skews it."""
+"""The clock of the local ION: the system clock, unless a fault skews it."""
 
 from datetime import UTC, datetime, timedelta
 
 from ultraviolet import times
-from ultraviolet.local_ion.faults.registry import Faults
+from ultraviolet.local_ion.faults.registry import FaultRegistry
 
 
 class Clock:
-    """Tells the time as this ION believes it."""
+    """The current time of this ION."""
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: FaultRegistry) -> None:
         self._faults = faults
 
     def now(self) -> datetime:
-        """Give the present moment."""
-        skew = sum(fault.setting("seconds") for fault in self._faults.strike("clock", ""))
+        """Return the current time."""
+        skew = sum(fault.setting("seconds") for fault in self._faults.trigger("clock", ""))
         return datetime.now(UTC) + timedelta(seconds=skew)
 
-    def text(self) -> str:
-        """Give the present moment as text."""
+    def now_text(self) -> str:
+        """Return the current time as text."""
         return times.text(self.now())

@@ -1,4 +1,4 @@
-"""What stands in front of the local ION's API: the time limit of a request, and faults of connections and answers."""
+"""Middleware that limits response times and applies faults of connections and responses."""
 
 import asyncio
 import math
@@ -13,7 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ultraviolet.local_ion.auth.oauth import TOKEN_PATH
 from ultraviolet.local_ion.faults.clock import Clock
-from ultraviolet.local_ion.faults.registry import Fault, Faults, Kind
+from ultraviolet.local_ion.faults.kinds import Fault, FaultKindName
+from ultraviolet.local_ion.faults.registry import FaultRegistry
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -21,117 +22,116 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
-API = ("/graphql", TOKEN_PATH, f"/auth{TOKEN_PATH}")
-"""The addresses a real ION has; only these are limited and struck by faults."""
-CONNECTION = "ultraviolet.connection"
+API_PATHS = ("/graphql", TOKEN_PATH, f"/auth{TOKEN_PATH}")
+"""The paths of a real ION; time limit and faults apply only to these."""
+CONNECTION_STATE = "ultraviolet.connection"
+FLUSH_SECONDS = 0.05
+"""Time for the sent part of a body to leave before a reset."""
 
 
-class Protocol(HttpToolsProtocol):
-    """HTTP over a connection that an answer may break."""
+class ConnectionProtocol(HttpToolsProtocol):
+    """HTTP protocol that gives requests access to their connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Let requests know the connection they came by."""
+        """Store the connection in the state of its requests."""
         super().connection_made(transport)
-        self.app_state = {**self.app_state, CONNECTION: transport}
+        self.app_state = {**self.app_state, CONNECTION_STATE: transport}
 
 
 class Exchange:
-    """One request and its answer on their way through."""
+    """One request with its response."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, deadline: asyncio.Timeout) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, deadline: asyncio.Timeout
+    ) -> None:
         self.scope = scope
         self.receive = receive
         self.deadline = deadline
-        self.begun = False
+        self.started = False
         self._send = send
 
     async def send(self, message: Message) -> None:
-        """Pass the answer on; once it has begun, it may take its time."""
-        if not self.begun:
-            self.begun = True
+        """Send a message; lift the deadline at the first one."""
+        if not self.started:
+            self.started = True
             self.deadline.reschedule(None)
         await self._send(message)
 
-    async def answer(self, status: int, body: bytes, content_type: str, **headers: str) -> None:
-        """Answer in the API's stead."""
-        await answer(self.send, status, body, content_type, **headers)
-
-    async def hang(self) -> None:
-        """Keep the connection until the other side has had enough."""
+    async def wait_for_disconnect(self) -> None:
+        """Keep the connection open until the client closes it."""
         self.deadline.reschedule(None)
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
-    def break_off(self) -> None:
+    def reset_connection(self) -> None:
         """Reset the connection."""
-        transport = self.scope.get("state", {}).get(CONNECTION)
+        transport = self.scope.get("state", {}).get(CONNECTION_STATE)
         if transport is None:
-            raise ConnectionResetError("The connection is reset by a fault.")
-        # A linger of zero makes the system send RST instead of an orderly end.
-        plain = transport.get_extra_info("socket")
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            raise ConnectionResetError("A fault reset the connection.")
+        # With a linger time of zero, the system sends RST instead of FIN.
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
 
 
-class Gateway:
-    """The API behind its gateway."""
+class HttpFaultMiddleware:
+    """The API behind a gateway that limits response times and applies faults."""
 
-    def __init__(self, app: App, faults: Faults, limit: float) -> None:
+    def __init__(self, app: App, faults: FaultRegistry, limit_seconds: float) -> None:
         self._app = app
         self._faults = faults
-        self._limit = limit
+        self._limit_seconds = limit_seconds
         self._clock = Clock(faults)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, unless a fault strikes; 502 when the answer does not begin in time."""
-        send = self._dated(send)
-        if scope["type"] != "http" or scope["path"] not in API:
+        """Forward a request unless a fault applies; 502 if the response starts too late."""
+        send = self._with_date(send)
+        if scope["type"] != "http" or scope["path"] not in API_PATHS:
             await self._app(scope, receive, send)
             return
         try:
-            async with asyncio.timeout(self._limit) as deadline:
-                await self._pass(Exchange(scope, receive, send, deadline))
+            async with asyncio.timeout(self._limit_seconds) as deadline:
+                await self._forward(Exchange(scope, receive, send, deadline))
         except TimeoutError:
-            await http_error(send, 502)
+            await _send_error_page(send, 502)
 
-    def _dated(self, send: Send) -> Send:
-        """Let every answer carry the time as this ION believes it, in the header HTTP has for that."""
+    def _with_date(self, send: Send) -> Send:
+        """Add a Date header with the time of this ION's clock."""
 
-        async def dated(message: Message) -> None:
+        async def send_with_date(message: Message) -> None:
             if message["type"] == "http.response.start":
                 date = format_datetime(self._clock.now(), usegmt=True).encode()
                 message = {**message, "headers": [*message.get("headers", ()), (b"date", date)]}
             await send(message)
 
-        return dated
+        return send_with_date
 
-    async def _pass(self, exchange: Exchange) -> None:
+    async def _forward(self, exchange: Exchange) -> None:
         path = exchange.scope["path"]
-        for fault in self._faults.strike("request", path):
-            if await REQUEST[fault.kind](exchange, fault):
+        for fault in self._faults.trigger("request", path):
+            if await REQUEST_FAULTS[fault.kind](exchange, fault):
                 return
         send = exchange.send
-        for fault in self._faults.strike("answer", path):
-            send = ANSWER[fault.kind](exchange, fault, send)
+        for fault in self._faults.trigger("response", path):
+            send = RESPONSE_FAULTS[fault.kind](exchange, fault, send)
         await self._app(exchange.scope, exchange.receive, send)
 
 
-async def answer(send: Send, status: int, body: bytes, content_type: str, **headers: str) -> None:
-    """Send a whole answer."""
+async def _send_response(
+    send: Send, status: int, body: bytes, content_type: str, **headers: str
+) -> None:
     named = {"content-type": content_type, "content-length": str(len(body)), **headers}
     fields = [(n.replace("_", "-").encode(), v.encode()) for n, v in named.items()]
     await send({"type": "http.response.start", "status": status, "headers": fields})
     await send({"type": "http.response.body", "body": body})
 
 
-async def http_error(send: Send, status: int) -> None:
-    """Answer as a gateway does: with a page, not with JSON (assumed)."""
-    title = f"{status} {HTTPStatus(status).phrase}" if status in _STATUSES else str(status)
+async def _send_error_page(send: Send, status: int) -> None:
+    """Send an HTML page, as a gateway does (assumed)."""
+    known = status in (each.value for each in HTTPStatus)
+    title = f"{status} {HTTPStatus(status).phrase}" if known else str(status)
     page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
-    await answer(send, status, page.encode(), "text/html; charset=utf-8")
-
-
-_STATUSES = frozenset(int(s) for s in HTTPStatus)
+    await _send_response(send, status, page.encode(), "text/html; charset=utf-8")
 
 
 async def _latency(_: Exchange, fault: Fault) -> bool:
@@ -140,31 +140,31 @@ async def _latency(_: Exchange, fault: Fault) -> bool:
 
 
 async def _error(exchange: Exchange, fault: Fault) -> bool:
-    await http_error(exchange.send, fault.setting("status"))
+    await _send_error_page(exchange.send, fault.setting("status"))
     return True
 
 
 async def _rate_limit(exchange: Exchange, fault: Fault) -> bool:
     body = b'{"errors":[{"message":"Too many requests"}]}'
     wait = str(math.ceil(fault.setting("seconds")))
-    await exchange.answer(429, body, "application/json", retry_after=wait)
+    await _send_response(exchange.send, 429, body, "application/json", retry_after=wait)
     return True
 
 
-async def _no_answer(exchange: Exchange, _: Fault) -> bool:
-    await exchange.hang()
+async def _no_response(exchange: Exchange, _: Fault) -> bool:
+    await exchange.wait_for_disconnect()
     return True
 
 
 async def _reset(exchange: Exchange, _: Fault) -> bool:
-    exchange.break_off()
+    exchange.reset_connection()
     return True
 
 
 def _slow_body(_: Exchange, fault: Fault, send: Send) -> Send:
     pause, pieces = fault.setting("seconds"), fault.setting("number")
 
-    async def slowly(message: Message) -> None:
+    async def send_slowly(message: Message) -> None:
         body = message.get("body", b"")
         size = max(1, math.ceil(len(body) / pieces))
         for start in range(0, len(body), size):
@@ -174,33 +174,32 @@ def _slow_body(_: Exchange, fault: Fault, send: Send) -> Send:
         if not body:
             await send(message)
 
-    return slowly
+    return send_slowly
 
 
 def _cut_body(exchange: Exchange, _: Fault, send: Send) -> Send:
-    async def half(message: Message) -> None:
+    async def send_half(message: Message) -> None:
         body = message.get("body", b"")
         if not body:
             await send(message)
             return
         await send({**message, "body": body[: len(body) // 2], "more_body": True})
-        # What was written must have left before the connection is reset, or the client sees no body at all.
-        await asyncio.sleep(0.05)
-        exchange.break_off()
+        await asyncio.sleep(FLUSH_SECONDS)
+        exchange.reset_connection()
 
-    return half
+    return send_half
 
 
-REQUEST: Mapping[Kind, Callable[[Exchange, Fault], Awaitable[bool]]] = {
+REQUEST_FAULTS: Mapping[FaultKindName, Callable[[Exchange, Fault], Awaitable[bool]]] = {
     "latency": _latency,
     "error": _error,
     "rate_limit": _rate_limit,
-    "no_answer": _no_answer,
+    "no_response": _no_response,
     "reset": _reset,
 }
-"""What a fault does to a request; true where that was the answer."""
-ANSWER: Mapping[Kind, Callable[[Exchange, Fault, Send], Send]] = {
+"""The effect of a fault on a request; returns whether the request was handled."""
+RESPONSE_FAULTS: Mapping[FaultKindName, Callable[[Exchange, Fault, Send], Send]] = {
     "slow_body": _slow_body,
     "cut_body": _cut_body,
 }
-"""What a fault makes of the way an answer takes."""
+"""The effect of a fault on the way a response is sent."""

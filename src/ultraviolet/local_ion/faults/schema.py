@@ -1,4 +1,4 @@
-"""Faults of the schema: an ION that is newer or older than its client believes, over the one that is served."""
+"""Faults of the schema: clients see an ION that is newer or older than the served one."""
 
 import copy
 import functools
@@ -37,218 +37,247 @@ from graphql import (
 )
 
 from ultraviolet.errors import InvalidError
-from ultraviolet.local_ion.faults.registry import ABOUT, Fault, Faults
+from ultraviolet.local_ion.faults.kinds import FAULT_KINDS, Fault
+from ultraviolet.local_ion.faults.registry import FaultRegistry
 
-Answer = dict[str, Any]
-Execute = Callable[[str, Mapping[str, Any] | None, str | None], Answer]
-_GONE = ("field_gone", "type_gone")
+JsonObject = dict[str, Any]
+Execute = Callable[[str, Mapping[str, Any] | None, str | None], JsonObject]
+_REMOVALS = ("field_removed", "type_removed")
 
 
-class Shape(msgspec.Struct, frozen=True):
-    """The schema as drifted: what clients see, and which of its fields the real one lacks."""
+class AlteredSchema(msgspec.Struct, frozen=True):
+    """The schema that clients see, and its fields that the real schema lacks."""
 
     schema: GraphQLSchema
-    added: dict[tuple[str, str], Answer | None]
+    added_fields: dict[tuple[str, str], JsonObject | None]
+    """The value of each added field by type and field name."""
 
 
-class Drift:
-    """Answers operations under the schema the faults make of the real one."""
+class SchemaFaults:
+    """Executes operations under a schema altered by faults."""
 
-    def __init__(self, schema: GraphQLSchema, faults: Faults) -> None:
+    def __init__(self, schema: GraphQLSchema, faults: FaultRegistry) -> None:
         self._schema = schema
         self._faults = faults
-        self._shape = functools.lru_cache(maxsize=2)(self._shaped)
+        self._altered = functools.lru_cache(maxsize=2)(self._alter)
 
     def check(self, faults: Sequence[Fault]) -> None:
-        """Refuse what names nothing in the schema; raises InvalidError."""
-        ours = tuple(f for f in faults if "schema" in ABOUT[f.kind].points)
-        if ours:
-            self._shaped(ours)
+        """Raise InvalidError for faults whose target is not in the schema."""
+        relevant = tuple(f for f in faults if "schema" in FAULT_KINDS[f.kind].points)
+        if relevant:
+            self._alter(relevant)
 
     def execute(
-        self, query: str, variables: Mapping[str, Any] | None, name: str | None, execute: Execute
-    ) -> Answer:
-        """Answer an operation; `execute` is the ION without the drift."""
-        standing = tuple(self._faults.standing("schema"))
-        if not standing:
+        self,
+        query: str,
+        variables: Mapping[str, Any] | None,
+        name: str | None,
+        execute: Execute,
+    ) -> JsonObject:
+        """Execute an operation; `execute` runs it under the real schema."""
+        active = tuple(self._faults.active("schema"))
+        if not active:
             return execute(query, variables, name)
-        shape = self._shape(standing)
+        altered = self._altered(active)
         try:
             document = parse(query)
         except GraphQLError:
             return execute(query, variables, name)
-        errors = validate(shape.schema, document)
-        operation = get_operation_ast(document, name)
-        if errors or operation is None:
+        errors = validate(altered.schema, document)
+        if errors:
             if not validate(self._schema, document):
-                self._faults.strike("schema", *(f.only for f in standing if f.kind in _GONE))
-            return {"errors": [e.formatted for e in errors]} if errors else execute(query, variables, name)
+                removed = (f.only for f in active if f.kind in _REMOVALS)
+                self._faults.trigger("schema", *removed)
+            return {"errors": [e.formatted for e in errors]}
+        operation = get_operation_ast(document, name)
+        if operation is None:
+            return execute(query, variables, name)
         if _is_introspection(operation):
-            return _introspected(shape.schema, document, variables, name)
-        answer = execute(print_ast(_without(shape, document)), variables, name)
-        return self._dressed(shape, document, operation, answer)
+            result = execute_sync(
+                altered.schema,
+                document,
+                variable_values=dict(variables or {}),
+                operation_name=name,
+            )
+            assert isinstance(result, ExecutionResult)
+            return cast("JsonObject", result.formatted)
+        response = execute(print_ast(_without_added_fields(altered, document)), variables, name)
+        return self._add_values(altered, document, operation, response)
 
-    def _shaped(self, faults: tuple[Fault, ...]) -> Shape:
-        shape = Shape(copy.deepcopy(self._schema), {})
+    def _alter(self, faults: tuple[Fault, ...]) -> AlteredSchema:
+        altered = AlteredSchema(copy.deepcopy(self._schema), {})
         for fault in faults:
-            _SHAPERS[fault.kind](shape, fault)
-        return shape
+            _ALTERATIONS[fault.kind](altered, fault)
+        return altered
 
-    def _dressed(
-        self, shape: Shape, document: DocumentNode, operation: OperationDefinitionNode, answer: Answer
-    ) -> Answer:
-        """Put into an answer what only the drifted ION knows."""
-        answer = msgspec.json.decode(msgspec.json.encode(answer))
-        root = shape.schema.get_root_type(operation.operation)
-        if root is not None and answer.get("data"):
-            dresser = _Dresser(shape, self._faults, document)
-            dresser.object(root, operation.selection_set.selections, answer["data"])
-        return answer
+    def _add_values(
+        self,
+        altered: AlteredSchema,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        response: JsonObject,
+    ) -> JsonObject:
+        response = msgspec.json.decode(msgspec.json.encode(response))
+        root = altered.schema.get_root_type(operation.operation)
+        if root is not None and response.get("data"):
+            values = _AddedValues(altered, self._faults, document)
+            values.fill(root, operation.selection_set.selections, response["data"])
+        return response
 
 
-class _Dresser:
-    """Walks an answer beside the selection it answers."""
+class _AddedValues:
+    """Fills the values of added fields and enum values into a response."""
 
-    def __init__(self, shape: Shape, faults: Faults, document: DocumentNode) -> None:
-        self._shape = shape
+    def __init__(
+        self, altered: AlteredSchema, faults: FaultRegistry, document: DocumentNode
+    ) -> None:
+        self._altered = altered
         self._faults = faults
+        definitions = document.definitions
         self._fragments = {
-            d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
+            d.name.value: d for d in definitions if isinstance(d, FragmentDefinitionNode)
         }
-        self._enums = {
-            f.only: f.setting("value") for f in faults.standing("schema") if f.kind == "enum_value_added"
+        self._enum_values = {
+            fault.only: fault.setting("value")
+            for fault in faults.active("schema")
+            if fault.kind == "enum_value_added"
         }
 
-    def object(self, kind: GraphQLObjectType, selections: Sequence[SelectionNode], data: Answer) -> None:
-        """Dress one object in place."""
+    def fill(
+        self, kind: GraphQLObjectType, selections: Sequence[SelectionNode], data: JsonObject
+    ) -> None:
+        """Fill one object in place."""
         for selection in selections:
             if isinstance(selection, FieldNode):
-                self._field(kind, selection, data)
+                self._fill_field(kind, selection, data)
             elif isinstance(selection, InlineFragmentNode):
-                self.object(kind, selection.selection_set.selections, data)
+                self.fill(kind, selection.selection_set.selections, data)
             elif isinstance(selection, FragmentSpreadNode):
                 fragment = self._fragments[selection.name.value]
-                self.object(kind, fragment.selection_set.selections, data)
+                self.fill(kind, fragment.selection_set.selections, data)
 
-    def _field(self, kind: GraphQLObjectType, node: FieldNode, data: Answer) -> None:
+    def _fill_field(self, kind: GraphQLObjectType, node: FieldNode, data: JsonObject) -> None:
         name = node.name.value
         key = node.alias.value if node.alias else name
         if key not in data or name not in kind.fields:
             return
-        if (kind.name, name) in self._shape.added:
-            self._faults.strike("schema", kind.name)
-            data[key] = self._new(self._shape.added[kind.name, name], node)
+        if (kind.name, name) in self._altered.added_fields:
+            self._faults.trigger("schema", kind.name)
+            data[key] = _select(self._altered.added_fields[kind.name, name], node)
         else:
-            data[key] = self._value(get_named_type(kind.fields[name].type), node, data[key])
+            data[key] = self._fill_value(get_named_type(kind.fields[name].type), node, data[key])
 
-    def _new(self, value: Answer | None, node: FieldNode) -> Answer | None:
-        if value is None or node.selection_set is None:
-            return None
-        nodes = [n for n in node.selection_set.selections if isinstance(n, FieldNode)]
-        known: Answer = value
-        return {(n.alias or n.name).value: known.get(n.name.value) for n in nodes}
-
-    def _value(self, kind: Any, node: FieldNode, value: Any) -> Any:
+    def _fill_value(self, kind: Any, node: FieldNode, value: Any) -> Any:
         if isinstance(value, list):
-            return [self._value(kind, node, each) for each in cast("list[Any]", value)]
+            return [self._fill_value(kind, node, each) for each in cast("list[Any]", value)]
         if isinstance(kind, GraphQLObjectType) and isinstance(value, dict) and node.selection_set:
-            self.object(kind, node.selection_set.selections, cast("Answer", value))
-        elif value is not None and getattr(kind, "name", None) in self._enums:
-            return self._enums[kind.name] if self._faults.strike("schema", kind.name) else cast("Any", value)
+            self.fill(kind, node.selection_set.selections, cast("JsonObject", value))
+        elif (
+            value is not None
+            and getattr(kind, "name", None) in self._enum_values
+            and self._faults.trigger("schema", kind.name)
+        ):
+            return self._enum_values[kind.name]
         return cast("Any", value)
 
 
-class _Replace(Visitor):
-    """Puts `__typename`, under the same key, where the real schema has no field."""
+def _select(value: JsonObject | None, node: FieldNode) -> JsonObject | None:
+    if value is None or node.selection_set is None:
+        return None
+    nodes = [n for n in node.selection_set.selections if isinstance(n, FieldNode)]
+    return {(n.alias or n.name).value: value.get(n.name.value) for n in nodes}
 
-    def __init__(self, shape: Shape, info: TypeInfo) -> None:
+
+class _TypenameVisitor(Visitor):
+    """Replaces added fields by `__typename` under the same response key."""
+
+    def __init__(self, altered: AlteredSchema, info: TypeInfo) -> None:
         super().__init__()
-        self._shape = shape
+        self._altered = altered
         self._info = info
 
     def enter_field(self, node: FieldNode, *_: Any) -> FieldNode | None:
         parent = self._info.get_parent_type()
-        if parent is None or (parent.name, node.name.value) not in self._shape.added:
+        if parent is None or (parent.name, node.name.value) not in self._altered.added_fields:
             return None
         return FieldNode(alias=node.alias or node.name, name=NameNode(value="__typename"))
 
 
-def _without(shape: Shape, document: DocumentNode) -> DocumentNode:
-    if not shape.added:
+def _without_added_fields(altered: AlteredSchema, document: DocumentNode) -> DocumentNode:
+    if not altered.added_fields:
         return document
-    info = TypeInfo(shape.schema)
-    return visit(document, TypeInfoVisitor(info, _Replace(shape, info)))
+    info = TypeInfo(altered.schema)
+    return visit(document, TypeInfoVisitor(info, _TypenameVisitor(altered, info)))
 
 
 def _is_introspection(operation: OperationDefinitionNode) -> bool:
     nodes = operation.selection_set.selections
-    return all(isinstance(n, FieldNode) and n.name.value in {"__schema", "__type"} for n in nodes)
+    names = {"__schema", "__type"}
+    return all(isinstance(node, FieldNode) and node.name.value in names for node in nodes)
 
 
-def _introspected(
-    schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any] | None, name: str | None
-) -> Answer:
-    result = execute_sync(schema, document, variable_values=dict(variables or {}), operation_name=name)
-    assert isinstance(result, ExecutionResult)
-    return cast("Answer", result.formatted)
-
-
-def _object(shape: Shape, name: str) -> GraphQLObjectType:
-    kind = shape.schema.type_map.get(name)
+def _object_type(altered: AlteredSchema, name: str) -> GraphQLObjectType:
+    kind = altered.schema.type_map.get(name)
     if not isinstance(kind, GraphQLObjectType):
         raise InvalidError(f"{name} is not an object type of ION's schema.")
     return kind
 
 
-def _add_enum_value(shape: Shape, fault: Fault) -> None:
-    kind = shape.schema.type_map.get(fault.only)
+def _add_enum_value(altered: AlteredSchema, fault: Fault) -> None:
+    kind = altered.schema.type_map.get(fault.only)
     if not isinstance(kind, GraphQLEnumType):
         raise InvalidError(f"{fault.only} is not an enum of ION's schema.")
     kind.values[fault.setting("value")] = GraphQLEnumValue(fault.setting("value"))
 
 
-def _add_field(shape: Shape, fault: Fault) -> None:
+def _add_field(altered: AlteredSchema, fault: Fault) -> None:
+    field = GraphQLField(GraphQLString)
+    _add_field_to(altered, fault.only, fault.setting("value"), field, None)
+
+
+def _add_type(altered: AlteredSchema, fault: Fault) -> None:
     name = fault.setting("value")
-    _new_field(shape, fault.only, name, GraphQLField(GraphQLString), None)
+    if name in altered.schema.type_map:
+        raise InvalidError(f"ION's schema already has a type {name}.")
+    fields = {"level": GraphQLField(GraphQLInt), "note": GraphQLField(GraphQLString)}
+    kind = GraphQLObjectType(name, fields)
+    altered.schema.type_map[name] = kind
+    value = {"level": 1, "note": None}
+    field_name = name[0].lower() + name[1:]
+    _add_field_to(altered, fault.only, field_name, GraphQLField(kind), value)
 
 
-def _add_type(shape: Shape, fault: Fault) -> None:
-    name = fault.setting("value")
-    if name in shape.schema.type_map:
-        raise InvalidError(f"ION's schema has a type {name} already.")
-    kind = GraphQLObjectType(name, {"level": GraphQLField(GraphQLInt), "note": GraphQLField(GraphQLString)})
-    shape.schema.type_map[name] = kind
-    _new_field(shape, fault.only, name[0].lower() + name[1:], GraphQLField(kind), {"level": 1, "note": None})
-
-
-def _new_field(shape: Shape, owner: str, name: str, field: GraphQLField, value: Answer | None) -> None:
-    kind = _object(shape, owner)
+def _add_field_to(
+    altered: AlteredSchema, owner: str, name: str, field: GraphQLField, value: JsonObject | None
+) -> None:
+    kind = _object_type(altered, owner)
     if name in kind.fields:
-        raise InvalidError(f"{owner} has a field {name} already.")
+        raise InvalidError(f"{owner} already has a field {name}.")
     kind.fields[name] = field
-    shape.added[owner, name] = value
+    altered.added_fields[owner, name] = value
 
 
-def _drop_field(shape: Shape, fault: Fault) -> None:
+def _remove_field(altered: AlteredSchema, fault: Fault) -> None:
     owner, _, name = fault.only.partition(".")
-    if name not in _object(shape, owner).fields:
-        raise InvalidError(f"{fault.only} is not a field of ION's schema; it is written Type.field.")
-    del _object(shape, owner).fields[name]
+    fields = _object_type(altered, owner).fields
+    if name not in fields:
+        raise InvalidError(f"{fault.only} is not a field of ION's schema. Write Type.field.")
+    del fields[name]
 
 
-def _drop_type(shape: Shape, fault: Fault) -> None:
-    gone = _object(shape, fault.only)
-    del shape.schema.type_map[gone.name]
-    for kind in shape.schema.type_map.values():
+def _remove_type(altered: AlteredSchema, fault: Fault) -> None:
+    removed = _object_type(altered, fault.only)
+    del altered.schema.type_map[removed.name]
+    for kind in altered.schema.type_map.values():
         if isinstance(kind, GraphQLObjectType):
-            for name in [n for n, f in kind.fields.items() if get_named_type(f.type) is gone]:
+            for name in [n for n, f in kind.fields.items() if get_named_type(f.type) is removed]:
                 del kind.fields[name]
 
 
-_SHAPERS: Mapping[str, Callable[[Shape, Fault], None]] = {
+_ALTERATIONS: Mapping[str, Callable[[AlteredSchema, Fault], None]] = {
     "enum_value_added": _add_enum_value,
     "field_added": _add_field,
     "type_added": _add_type,
-    "field_gone": _drop_field,
-    "type_gone": _drop_type,
+    "field_removed": _remove_field,
+    "type_removed": _remove_type,
 }

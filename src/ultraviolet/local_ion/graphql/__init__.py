@@ -1,1 +1,1 @@
-"""GraphQL execution: queries compiled to SQL and resolvers."""
+"""GraphQL queries: resolvers and their compilation to SQL."""

@@ -1,4 +1,4 @@
-"""What ION computes on read, as SQL over the row; fields without a rule here are null."""
+"""Fields that ION computes on read, as SQL expressions; fields without a rule are null."""
 
 from collections.abc import Mapping
 
@@ -7,9 +7,7 @@ from ultraviolet.ion.catalog import Field
 _LINE_COST = "coalesce({l}.cost, 0) * coalesce({l}.quantity, 0)"
 _LINES = "FROM purchase_order_lines l WHERE l.purchase_order_id = {t}.id"
 _RUN = "FROM run_steps s WHERE s.run_id = {t}.id"
-_ISSUED = (
-    "(SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki WHERE ki.part_inventory_id = {t}.id)"
-)
+_ISSUED = "(SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki WHERE ki.part_inventory_id = {t}.id)"
 _IN_OPEN_KITS = (
     "(SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki"
     " JOIN part_kit_items i ON i.id = ki.part_kit_item_id JOIN parts_kits k ON k.id = i.part_kit_id"
@@ -19,7 +17,7 @@ _INSTALLED = (
     "(SELECT coalesce(sum(a.quantity), 0) FROM abom_items a JOIN abom_edges e ON e.child_abom_item_id = a.id"
     " WHERE a.part_inventory_id = {t}.id)"
 )
-# what is in an open kit and installed counts as installed
+# a quantity in an open kit that is also installed counts as installed
 _IN_KITS = f"max(0, {_IN_OPEN_KITS} - {_INSTALLED})"
 _RUN_STATUS = (
     "(SELECT CASE"
@@ -53,9 +51,7 @@ _LATEST_PART = (
     "(SELECT p.id FROM parts p WHERE p.part_number = {t}.part_number ORDER BY length(p.revision) DESC, p.revision DESC"
     " LIMIT 1)"
 )
-_FULFILLED = (
-    "(SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki WHERE ki.part_kit_item_id = {t}.id)"
-)
+_FULFILLED = "(SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki WHERE ki.part_kit_item_id = {t}.id)"
 _KIT_FULFILLED = (
     "(SELECT coalesce(sum(min(i.quantity, (SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki"
     " WHERE ki.part_kit_item_id = i.id))), 0) FROM part_kit_items i WHERE i.part_kit_id = {t}.id)"
@@ -63,7 +59,7 @@ _KIT_FULFILLED = (
 _KIT_QUANTITY = "(SELECT sum(i.quantity) FROM part_kit_items i WHERE i.part_kit_id = {t}.id)"
 
 _HAS_RESULTS = "EXISTS (SELECT 1 FROM plan_item_results r WHERE r.plan_item_id = {t}.id)"
-# a label's template with its own number in it (assumed)
+# the template of a label with its number (assumed)
 _ZPL = (
     "(SELECT replace(replace(p.template, '{{iuid}}', {t}.iuid), '{{entityId}}', {t}.entity_id)"
     " FROM barcode_templates p WHERE p.id = {t}.template_id)"
@@ -93,7 +89,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
     "purchase_order_lines": {
         "isOpen": "{t}.status NOT IN ('canceled', 'received')",
         "editable": "CASE {t}.status WHEN 'draft' THEN 'true' ELSE 'false' END",
-        "estimatedCost": _LINE_COST.replace("{l}", "{t}") + " + 0",  # so that no -0.0 comes of it
+        "estimatedCost": _LINE_COST.replace("{l}", "{t}") + " + 0",  # avoids -0.0
         "receivedQuantity": (
             "(SELECT coalesce(sum(ri.quantity), 0) FROM receipt_items ri WHERE ri.purchase_order_line_id = {t}.id)"
         ),
@@ -270,11 +266,14 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
     "file_attachments": {"downloadUrl": "download_url({t}.id)", "url": "download_url({t}.id)"},
     "part_procedures": {"id": "{t}.rowid"},
 }
-"""By resource and field; `{t}` stands for the row. The rules are those the manual states, else assumed."""
+"""Expressions by resource and field over the row `{t}`.
+
+The rules are from ION's manual; others are assumed.
+"""
 
 
-def expression(resource: str, field: Field, alias: str) -> str:
-    """Give the SQL of a computed field; NULL, or an empty value where null is not allowed, if there is no rule."""
+def computed_sql(resource: str, field: Field, alias: str) -> str:
+    """Return the SQL of a computed field; without a rule NULL, or zero if required."""
     found = EXPRESSIONS.get(resource, {}).get(field.name)
     if found is not None:
         return f"({found.replace('{t}', alias)})"

@@ -1,9 +1,8 @@
-"""Relations that no foreign key or join table of their own carries, as pairs (own, other) of ids."""
+"""Relations between resources; some derive from other tables instead of a foreign key."""
 
 from collections.abc import Mapping
 
 from ultraviolet.ion.catalog import Relation, Resource
-from ultraviolet.local_ion.graphql.filters import own_column
 
 _ASSIGNEES = (
     "SELECT id AS own, assigned_to_id AS other FROM {0} WHERE assigned_to_id IS NOT NULL UNION"
@@ -21,7 +20,10 @@ _ABOM = (
 )
 _BATCH = "SELECT a.id AS own, b.id AS other FROM runs a JOIN runs b ON b.run_batch_id = a.run_batch_id AND b.id <> a.id"
 
-PAIRS: Mapping[str, Mapping[str, str]] = {
+_SHARED_COLUMNS = {"entity_id", "family_id"}
+"""Columns with the same name in a join table and in the joined table."""
+
+DERIVED_PAIRS: Mapping[str, Mapping[str, str]] = {
     "runs": {
         "issues": "SELECT s.run_id AS own, i.id AS other FROM issues i JOIN run_steps s ON s.id = i.run_step_id",
         "redlines": "SELECT s.run_id AS own, r.id AS other FROM redlines r JOIN run_steps s ON s.id = r.step_id",
@@ -44,7 +46,10 @@ PAIRS: Mapping[str, Mapping[str, str]] = {
         "allParents": _PARENTS.format("run_steps"),
     },
     "steps": {"allChildren": _CHILDREN.format("steps"), "allParents": _PARENTS.format("steps")},
-    "locations": {"allChildren": _CHILDREN.format("locations"), "allParents": _PARENTS.format("locations")},
+    "locations": {
+        "allChildren": _CHILDREN.format("locations"),
+        "allParents": _PARENTS.format("locations"),
+    },
     "run_steps_fields": {"assignees": _ASSIGNEES.format("run_steps_fields")},
     "datagrid_values": {"assignees": _ASSIGNEES.format("datagrid_values")},
     "issues": {
@@ -155,24 +160,48 @@ PAIRS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def pairs(resource: str, field: str) -> str | None:
-    """Give the pairs of a relation, as a query of `own` and `other`; None where there is no rule."""
-    return PAIRS.get(resource, {}).get(field)
+def derived_pairs(resource: str, field: str) -> str | None:
+    """Return a query of the pairs `own` and `other` of a relation; None without a rule."""
+    return DERIVED_PAIRS.get(resource, {}).get(field)
 
 
-def source(
-    resource: Resource, relation: Relation, target: Resource, alias: str, between: str
-) -> tuple[str, str]:
-    """Give what to select a relation's rows from, and the expression that names their owner; empty without a rule."""
+def own_column(resource: Resource, column: str) -> str:
+    """Return the column of a resource that a column of its join table refers to."""
+    return column if column in _SHARED_COLUMNS and resource.name != "entities" else "id"
+
+
+def own_key(resource: Resource, relation: Relation) -> str:
+    """Return the column of a resource that related rows refer to."""
+    if relation.kind == "entity" and resource.name != "entities":
+        return "entity_id"
+    return "id" if relation.join is None else own_column(resource, relation.join.own_column)
+
+
+def counted_relation(resource: Resource, name: str) -> Relation | None:
+    """Return the relation that a field such as `_linesCount` counts."""
+    wanted = name[1:-5].lower()
+    return next((r for r in resource.relations if r.field.lower() == wanted), None)
+
+
+def relation_source(
+    resource: Resource, relation: Relation, target: Resource, alias: str, join_alias: str
+) -> tuple[str, str] | None:
+    """Return the FROM clause of related rows and the expression of their owner's key.
+
+    Return None for a relation without a rule.
+    """
     if relation.kind == "none":
-        known = pairs(resource.name, relation.field)
-        joined = f'({known}) {between} JOIN "{target.name}" {alias} ON {alias}.id = {between}.other'
-        return (joined, f"{between}.own") if known else ("", "")
+        pairs = derived_pairs(resource.name, relation.field)
+        if pairs is None:
+            return None
+        condition = f"{alias}.id = {join_alias}.other"
+        table = f'({pairs}) {join_alias} JOIN "{target.name}" {alias} ON {condition}'
+        return table, f"{join_alias}.own"
     if relation.join is None:
-        return f'"{target.name}" {alias}', f'{alias}."{relation.column or "entity_id"}"'
+        column = relation.column or "entity_id"
+        return f'"{target.name}" {alias}', f'{alias}."{column}"'
     join = relation.join
-    same = f'{alias}."{own_column(target, join.other_column)}" = {between}."{join.other_column}"'
-    return (
-        f'"{join.table}" {between} JOIN "{target.name}" {alias} ON {same}',
-        f'{between}."{join.own_column}"',
-    )
+    other = own_column(target, join.other_column)
+    condition = f'{alias}."{other}" = {join_alias}."{join.other_column}"'
+    table = f'"{join.table}" {join_alias} JOIN "{target.name}" {alias} ON {condition}'
+    return table, f'{join_alias}."{join.own_column}"'

@@ -1,4 +1,4 @@
-"""The local ION itself: takes a GraphQL operation, answers it from its store."""
+"""The local ION: it executes GraphQL operations on its store."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -26,63 +26,53 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
-from ultraviolet.ion.catalog import Catalog, Resource, load
+from ultraviolet.ion.catalog import Resource, load
 from ultraviolet.ion.graphql_types import object_of
-from ultraviolet.local_ion.graphql.query_roots import ROOTS
+from ultraviolet.local_ion.auth.viewers import Viewer
+from ultraviolet.local_ion.graphql.lists import ListReader
+from ultraviolet.local_ion.graphql.query_roots import ROOT_FIELDS, RootRequest
 from ultraviolet.local_ion.graphql.resolvers import Reader
-from ultraviolet.local_ion.graphql.sql_compiler import Pages
+from ultraviolet.local_ion.graphql.selection import OperationContext
+from ultraviolet.local_ion.graphql.sql_compiler import CompiledPages
 from ultraviolet.local_ion.mutations import action_rules
-from ultraviolet.local_ion.mutations.crud_registry import handlers
-from ultraviolet.local_ion.rules.seed import ADMINISTRATOR, seed
+from ultraviolet.local_ion.mutations.registry import create_handlers
+from ultraviolet.local_ion.rules.seed import seed
 from ultraviolet.local_ion.store import audit_log
 from ultraviolet.local_ion.store.columns import encode
-from ultraviolet.local_ion.store.store import InUseError, NotUniqueError, Store
+from ultraviolet.local_ion.store.store import ADMINISTRATOR_ID, Store
+from ultraviolet.local_ion.store.transaction import InUseError, NotUniqueError
 from ultraviolet.times import now
 
-_CACHED_DOCUMENTS = 500
-_ANYONE = {"me", "organization"}
-"""Roots anyone may ask."""
+MAX_CACHED_DOCUMENTS = 500
+_PUBLIC_ROOT_FIELDS = {"me", "organization"}
 
 
-class Viewer(msgspec.Struct, frozen=True):
-    """Who is asking; `permissions` are names of queries and mutations, None allows all."""
-
-    user_id: int
-    permissions: frozenset[str] | None = None
-
-
-class _Parsed(msgspec.Struct):
+class _ParsedDocument(msgspec.Struct):
     document: DocumentNode | None
     errors: list[GraphQLError]
     fragments: dict[str, FragmentDefinitionNode]
-    pages: Pages = msgspec.field(default_factory=Pages)
+    compiled_pages: CompiledPages = msgspec.field(default_factory=CompiledPages)
 
-
-def served_mutations(catalog: Catalog) -> list[str]:
-    """Name the mutations this local ION carries out."""
-    return list(handlers(catalog))
-
-
-def unserved_mutations(catalog: Catalog) -> list[str]:
-    """Name the mutations of the contract that answer an error saying so."""
-    served, mutations = handlers(catalog), catalog.schema.mutation_type
-    assert mutations is not None
-    return [name for name in mutations.fields if name not in served]
+    @property
+    def error_response(self) -> dict[str, Any]:
+        """The response to an invalid document."""
+        return {"errors": [error.formatted for error in self.errors]}
 
 
 class LocalIon:
-    """An ION over one SQLite file in a directory."""
+    """An ION whose data is one SQLite file in a directory."""
 
     def __init__(self, data_dir: Path, clock: Callable[[], str] = now) -> None:
         self.catalog = load()
         self.schema = self.catalog.schema
         data_dir.mkdir(parents=True, exist_ok=True)
         self.store = Store(data_dir / "ion.db", self.catalog, clock)
-        self.on_commit: Callable[[], None] = lambda: None
-        self._handlers = handlers(self.catalog)
-        self._lists = {r.list: r for r in self.catalog.resources.values() if r.list}
-        self._singles = {r.single: r for r in self.catalog.resources.values() if r.single}
-        self._parsed: OrderedDict[str, _Parsed] = OrderedDict()
+        self.on_commit: Callable[[], None] | None = None
+        self.handlers = create_handlers(self.catalog)
+        resources = self.catalog.resources.values()
+        self.list_resources = {r.list: r for r in resources if r.list}
+        self.single_resources = {r.single: r for r in resources if r.single}
+        self._parsed: OrderedDict[str, _ParsedDocument] = OrderedDict()
         self._lock = Lock()
         seed(self.store, self.catalog)
 
@@ -97,205 +87,198 @@ class LocalIon:
         operation_name: str | None,
         viewer: Viewer,
         *,
-        for_wire: bool = False,
+        as_json: bool = False,
     ) -> dict[str, Any]:
-        """Answer an operation: `data`, `errors`, or both; for the wire, a part of it may be JSON text already."""
+        """Return the response of an operation; `as_json` allows parts of it to be JSON text."""
         parsed = self._parse(query)
         if parsed.errors or parsed.document is None:
-            return {"errors": [e.formatted for e in parsed.errors]}
-        operation = get_operation_ast(parsed.document, operation_name)
-        if operation is None:
-            return {
-                "errors": [{"message": "Must provide operation name if query contains multiple operations."}]
-            }
-        values = get_variable_values(self.schema, operation.variable_definitions or (), dict(variables or {}))
+            return parsed.error_response
+        definition = get_operation_ast(parsed.document, operation_name)
+        if definition is None:
+            message = "Must provide operation name if query contains multiple operations."
+            return {"errors": [{"message": message}]}
+        definitions = definition.variable_definitions or ()
+        values = get_variable_values(self.schema, definitions, dict(variables or {}))
         if isinstance(values, list):
-            return {"errors": [e.formatted for e in values]}
-        run = _Operation(self, parsed, operation, values, viewer, for_wire=for_wire)
-        return run.mutation() if operation.operation == OperationType.MUTATION else run.query()
+            return {"errors": [error.formatted for error in values]}
+        operation = _Operation(self, parsed, definition, values, viewer, as_json=as_json)
+        if definition.operation == OperationType.MUTATION:
+            return operation.mutate()
+        with self.store.read() as connection:
+            return operation.query(connection)
 
-    def _parse(self, query: str) -> _Parsed:
+    def _parse(self, query: str) -> _ParsedDocument:
         with self._lock:
-            found = self._parsed.get(query)
-            if found is not None:
+            cached = self._parsed.get(query)
+            if cached is not None:
                 self._parsed.move_to_end(query)
-                return found
-        parsed = self._validated(query)
+                return cached
+        parsed = self._validate(query)
         with self._lock:
             self._parsed[query] = parsed
-            if len(self._parsed) > _CACHED_DOCUMENTS:
+            if len(self._parsed) > MAX_CACHED_DOCUMENTS:
                 self._parsed.popitem(last=False)
         return parsed
 
-    def _validated(self, query: str) -> _Parsed:
+    def _validate(self, query: str) -> _ParsedDocument:
         try:
             document = parse(query)
         except GraphQLError as error:
-            return _Parsed(None, [error], {})
-        fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
-        return _Parsed(document, list(validate(self.schema, document)), fragments)
+            return _ParsedDocument(None, [error], {})
+        fragments = {
+            d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
+        }
+        return _ParsedDocument(document, list(validate(self.schema, document)), fragments)
 
-    def look(self, connection: Connection, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer a query over a connection that is in the midst of writing, as one who may see all."""
+    def query_in_transaction(
+        self, connection: Connection, query: str, variables: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Execute a query on the connection of a transaction, as the administrator."""
         parsed = self._parse(query)
-        operation = None if parsed.document is None else get_operation_ast(parsed.document, None)
-        if parsed.errors or operation is None or operation.operation != OperationType.QUERY:
-            return {"errors": [e.formatted for e in parsed.errors] or [{"message": "This is no query."}]}
-        values = get_variable_values(self.schema, operation.variable_definitions or (), dict(variables))
+        if parsed.errors or parsed.document is None:
+            return parsed.error_response
+        definition = get_operation_ast(parsed.document, None)
+        if definition is None or definition.operation != OperationType.QUERY:
+            return {"errors": [{"message": "This is not a query."}]}
+        definitions = definition.variable_definitions or ()
+        values = get_variable_values(self.schema, definitions, dict(variables))
         if isinstance(values, list):
-            return {"errors": [e.formatted for e in values]}
-        return _Operation(self, parsed, operation, values, Viewer(ADMINISTRATOR)).look(connection)
-
-    def list_resource(self, field: str) -> Resource | None:
-        """Give what a list root lists."""
-        return self._lists.get(field)
-
-    def single_resource(self, field: str) -> Resource | None:
-        """Give what a single root shows."""
-        return self._singles.get(field)
-
-    def handler(self, field: str) -> Any:
-        """Give what carries out a mutation, or None."""
-        return self._handlers.get(field)
+            return {"errors": [error.formatted for error in values]}
+        viewer = Viewer(ADMINISTRATOR_ID)
+        return _Operation(self, parsed, definition, values, viewer).query(connection)
 
 
 class _Operation:
-    """One operation being answered."""
+    """The execution of one operation."""
 
     def __init__(
         self,
         ion: LocalIon,
-        parsed: _Parsed,
-        operation: OperationDefinitionNode,
+        parsed: _ParsedDocument,
+        definition: OperationDefinitionNode,
         variables: VariableValues,
         viewer: Viewer,
         *,
-        for_wire: bool = False,
+        as_json: bool = False,
     ) -> None:
         self.ion = ion
         self.parsed = parsed
-        self.operation = operation
+        self.definition = definition
         self.variables = variables
         self.viewer = viewer
-        self.pages = parsed.pages if for_wire else None
+        self.compiled_pages = parsed.compiled_pages if as_json else None
         self.data: dict[str, Any] = {}
         self.errors: list[dict[str, Any]] = []
 
-    def query(self) -> dict[str, Any]:
-        """Answer a query from one snapshot."""
-        with self.ion.store.reading() as connection:
-            return self.look(connection)
-
-    def look(self, connection: Connection) -> dict[str, Any]:
-        """Answer a query over a connection."""
+    def query(self, connection: Connection) -> dict[str, Any]:
+        """Return the response of a query."""
         root = self.ion.schema.query_type
         assert root is not None
-        reader = self._reader(connection)
-        for key, nodes in self._roots(root, reader).items():
-            self._answer(key, nodes, lambda n=nodes: self._query_field(root, n, reader))
-        return self._result()
+        context = self._context(connection)
+        return self._execute(root, context, self._query_field)
 
-    def mutation(self) -> dict[str, Any]:
-        """Carry out mutations, each in a transaction of its own."""
+    def mutate(self) -> dict[str, Any]:
+        """Execute mutations, each in its own transaction."""
         root = self.ion.schema.mutation_type
         assert root is not None
-        reader = self._reader(self.ion.store.connection)
-        for key, nodes in self._roots(root, reader).items():
-            self._answer(key, nodes, lambda n=nodes: self._mutation_field(root, n))
-        return self._result()
+        context = self._context(self.ion.store.connection)
+        return self._execute(root, context, self._mutation_field)
 
-    def _reader(self, connection: Any) -> Reader:
-        return Reader(
+    def _context(self, connection: Connection) -> OperationContext:
+        return OperationContext(
             self.ion.catalog,
             self.ion.schema,
             connection,
             self.variables,
             self.parsed.fragments,
             self.viewer.permissions,
-            self.pages,
         )
 
-    def _roots(self, root: GraphQLObjectType, reader: Reader) -> dict[str, list[FieldNode]]:
-        found: dict[str, list[FieldNode]] = {}
-        reader.collect(root, self.operation.selection_set.selections, found)
-        return found
+    def _execute(
+        self,
+        root: GraphQLObjectType,
+        context: OperationContext,
+        execute_field: Callable[[GraphQLObjectType, list[FieldNode], OperationContext], Any],
+    ) -> dict[str, Any]:
+        fields: dict[str, list[FieldNode]] = {}
+        context.collect_fields(root, self.definition.selection_set.selections, fields)
+        for key, nodes in fields.items():
+            try:
+                is_typename = nodes[0].name.value == "__typename"
+                self.data[key] = root.name if is_typename else execute_field(root, nodes, context)
+            except (GraphQLError, NotUniqueError, InUseError) as error:
+                self.data[key] = None
+                message = str(getattr(error, "message", error))
+                located = GraphQLError(message, nodes, path=[key])
+                self.errors.append({**located.formatted})
+        if self.errors:
+            return {"data": self.data, "errors": self.errors}
+        return {"data": self.data}
 
-    def _answer(self, key: str, nodes: list[FieldNode], answer: Callable[[], Any]) -> None:
-        try:
-            self.data[key] = answer()
-        except (GraphQLError, NotUniqueError, InUseError) as error:
-            self.data[key] = None
-            located = GraphQLError(str(getattr(error, "message", error)), nodes, path=[key])
-            self.errors.append({**located.formatted})
-
-    def _result(self) -> dict[str, Any]:
-        return {"data": self.data, "errors": self.errors} if self.errors else {"data": self.data}
-
-    def _query_field(self, root: GraphQLObjectType, nodes: list[FieldNode], reader: Reader) -> Any:
+    def _query_field(
+        self, root: GraphQLObjectType, nodes: list[FieldNode], context: OperationContext
+    ) -> Any:
         name = nodes[0].name.value
-        if name == "__typename":
-            return root.name
         if name.startswith("__"):
             return self._introspect(nodes)
-        self._allowed(name, "read")
+        self._check_permission(name, "read")
         definition = root.fields[name]
-        args = reader.arguments(definition, nodes[0])
+        args = context.arguments(definition, nodes[0])
         kind = object_of(definition)
-        special = ROOTS.get(name)
+        reader = Reader(context)
+        special = ROOT_FIELDS.get(name)
         if special is not None:
-            return special(reader, kind, nodes, args, self.viewer.user_id)
-        resource = self.ion.list_resource(name)
+            return special(RootRequest(reader, kind, nodes, args, self.viewer.user_id))
+        resource = self.ion.list_resources.get(name)
         if resource is not None:
-            return reader.list_root(resource, kind, nodes, args)
-        resource = self.ion.single_resource(name)
-        assert resource is not None
-        return reader.by_key(resource, nodes, _key_columns(resource, args))
+            return ListReader(reader, self.compiled_pages).read(resource, kind, nodes, args)
+        resource = self.ion.single_resources[name]
+        return reader.by_key(resource, nodes, _key_values(resource, args))
 
     def _introspect(self, nodes: list[FieldNode]) -> Any:
-        operation = replace(self.operation, selection_set=SelectionSetNode(selections=(nodes[0],)))
-        definitions = (operation, *self.parsed.fragments.values())
-        result = execute_sync(
-            self.ion.schema, DocumentNode(definitions=definitions), variable_values=self.variables.coerced
-        )
+        selection = SelectionSetNode(selections=(nodes[0],))
+        operation = replace(self.definition, selection_set=selection)
+        document = DocumentNode(definitions=(operation, *self.parsed.fragments.values()))
+        variables = self.variables.coerced
+        result = execute_sync(self.ion.schema, document, variable_values=variables)
         assert isinstance(result, ExecutionResult)
         if result.errors:
             raise result.errors[0]
         return next(iter((result.data or {}).values()))
 
-    def _mutation_field(self, root: GraphQLObjectType, nodes: list[FieldNode]) -> Any:
+    def _mutation_field(
+        self, root: GraphQLObjectType, nodes: list[FieldNode], _context: OperationContext
+    ) -> Any:
         name = nodes[0].name.value
-        if name == "__typename":
-            return root.name
-        self._allowed(name, "update")
-        handler = self.ion.handler(name)
+        self._check_permission(name, "update")
+        handler = self.ion.handlers.get(name)
         if handler is None:
             raise GraphQLError(f"Mutation {name} is not served by this local ION yet")
-        payload = object_of(root.fields[name])
-        with self.ion.store.writing(self.viewer.user_id) as tx:
+        definition = root.fields[name]
+        with self.ion.store.write(self.viewer.user_id) as tx:
             tx.permissions = self.viewer.permissions
-            begun = audit_log.latest(tx.connection)
-            reader = self._reader(tx.connection)
-            made = handler(tx, reader.arguments(root.fields[name], nodes[0]))
-            action_rules.enforce(tx, begun, self.ion.look)
-            answer = reader.plain(payload, nodes, made)
-        self.ion.on_commit()
-        return answer
+            last_action_id = audit_log.last_action_id(tx.connection)
+            context = self._context(tx.connection)
+            payload = handler(tx, context.arguments(definition, nodes[0]))
+            action_rules.check_rules(tx, last_action_id, self.ion.query_in_transaction)
+            response = Reader(context).object(object_of(definition), nodes, payload)
+        if self.ion.on_commit is not None:
+            self.ion.on_commit()
+        return response
 
-    def _allowed(self, name: str, verb: str) -> None:
+    def _check_permission(self, name: str, verb: str) -> None:
         allowed = self.viewer.permissions
-        if allowed is not None and name not in allowed and name not in _ANYONE:
+        if allowed is not None and name not in allowed and name not in _PUBLIC_ROOT_FIELDS:
             raise GraphQLError(f"User does not have permission to {verb} this resource.")
 
 
-def _key_columns(resource: Resource, args: Mapping[str, Any]) -> dict[str, Any]:
-    """Give key values by column; `gateType` is what some queries call a key with a longer name."""
+def _key_values(resource: Resource, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the key by column; some queries shorten the name of a key member."""
     columns: dict[str, Any] = {}
     for name in resource.key:
         field = next(f for f in resource.fields if f.name == name)
-        value = (
-            args[name]
-            if name in args
-            else next(v for k, v in args.items() if name.lower().endswith(k.lower()))
-        )
-        columns[field.column] = encode(field, value)
+        argument = name
+        if name not in args:
+            argument = next(each for each in args if name.lower().endswith(each.lower()))
+        columns[field.column] = encode(field, args[argument])
     return columns

@@ -1,66 +1,72 @@
-"""From ION's filters, sort and cursors to SQL."""
+"""Compilation of ION's filters, sort orders and cursors to SQL."""
 
 import base64
 import binascii
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from graphql import GraphQLError
 
 from ultraviolet.ion.catalog import Catalog, Field, Link, Relation, Resource
 from ultraviolet.ion.naming import constant
-from ultraviolet.local_ion.graphql.computed_fields import expression
+from ultraviolet.local_ion.graphql.computed_fields import computed_sql
+from ultraviolet.local_ion.graphql.derived_relations import own_key, relation_source
 from ultraviolet.local_ion.store.columns import encode, storage
 
 Sql = tuple[str, list[Any]]
-"""A condition and its bound values."""
+"""An SQL expression and its parameters."""
 
-_SAME_NAME = {
+_STAMP_SYNONYMS = {
     "_created": "Created",
     "_updated": "Updated",
     "_etag": "Etag",
     "Created": "_created",
     "Updated": "_updated",
 }
-_SHARED_COLUMNS = {"entity_id", "family_id"}
-"""Columns that a join table has in common with its own side, rather than its own side's id."""
-
-
-def own_column(resource: Resource, column: str) -> str:
-    """Give the column on a relation's own side that its join table's column equals."""
-    return column if column in _SHARED_COLUMNS and resource.name != "entities" else "id"
+_OPERATORS = {
+    "eq": "{column} = ?",
+    "neq": "{column} <> ?",
+    "gt": "{column} > ?",
+    "gte": "{column} >= ?",
+    "lt": "{column} < ?",
+    "lte": "{column} <= ?",
+    "like": "{column} LIKE ? ESCAPE '\\'",
+    "notlike": "{column} NOT LIKE ? ESCAPE '\\'",
+    "ilike": "lower({column}) LIKE lower(?) ESCAPE '\\'",
+    "notilike": "lower({column}) NOT LIKE lower(?) ESCAPE '\\'",
+}
+_CURSOR_PREFIX = "arrayconnection:"
 
 
 def column_sql(resource: Resource, field: Field, alias: str) -> str:
-    """Give the expression for a field: its column, or what computes it; a key's secret is never shown again."""
+    """Return the expression of a field; never show the secret of an API key."""
     if (resource.name, field.column) == ("api_keys", "client_secret"):
         return "NULL"
     if field.stored:
         return f'{alias}."{field.column}"'
-    return expression(resource.name, field, alias)
+    return computed_sql(resource.name, field, alias)
 
 
-def field_named(resource: Resource, name: str) -> Field | None:
-    """Find a scalar field, under the several names that ION's filters have for the same stamps."""
-    wanted = (name, _SAME_NAME.get(name))
-    return next((f for f in resource.fields if f.name in wanted), None)
+def key_columns(resource: Resource) -> list[str]:
+    """Return the columns of a resource's key."""
+    return [f.column for k in resource.key for f in resource.fields if f.name == k]
 
 
 class Conditions:
-    """Writes filters as SQL; one object for one statement, so that its aliases are unique."""
+    """Compiles the filters of one statement, with unique aliases."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._aliases = 0
 
-    def alias(self) -> str:
-        """Give a new table alias."""
+    def new_alias(self) -> str:
+        """Return an unused table alias."""
         self._aliases += 1
         return f"f{self._aliases}"
 
     def where(self, resource: Resource, filters: Mapping[str, Any] | None, alias: str) -> Sql:
-        """Write a filter over a resource; several members must all hold."""
+        """Return the condition of a filter; all members must hold."""
         parts: list[str] = []
         params: list[Any] = []
         for name, value in (filters or {}).items():
@@ -74,9 +80,10 @@ class Conditions:
     def _member(self, resource: Resource, name: str, value: Any, alias: str) -> Sql:
         if name in {"or_", "and_"}:
             return self._group(resource, name, value, alias)
-        field = field_named(resource, name)
+        names = (name, _STAMP_SYNONYMS.get(name))
+        field = next((f for f in resource.fields if f.name in names), None)
         if field is not None:
-            return operators(field, column_sql(resource, field, alias), value)
+            return operators_sql(field, column_sql(resource, field, alias), value)
         link = next((x for x in resource.links if x.field == name), None)
         if link is not None:
             return self._through_link(link, value, alias)
@@ -96,37 +103,25 @@ class Conditions:
         return f"({joined or '1'})", params
 
     def _through_link(self, link: Link, value: Mapping[str, Any], alias: str) -> Sql:
-        target, inner = self._catalog.resources[link.resource], self.alias()
+        target, inner = self._catalog.resources[link.resource], self.new_alias()
         sql, params = self.where(target, value, inner)
-        return (
-            f'EXISTS (SELECT 1 FROM "{target.name}" {inner} WHERE {inner}.id = {alias}."{link.column}" AND {sql})',
-            params,
-        )
+        condition = f'{inner}.id = {alias}."{link.column}" AND {sql}'
+        return f'EXISTS (SELECT 1 FROM "{target.name}" {inner} WHERE {condition})', params
 
     def _through_relation(
         self, resource: Resource, relation: Relation, value: Mapping[str, Any], alias: str
     ) -> Sql:
-        target, inner = self._catalog.resources[relation.resource], self.alias()
+        target, inner = self._catalog.resources[relation.resource], self.new_alias()
         sql, params = self.where(target, value, inner)
-        if relation.join is None:
-            own = "entity_id" if relation.kind == "entity" and resource.name != "entities" else "id"
-            column = relation.column or "entity_id"
-            return (
-                f'EXISTS (SELECT 1 FROM "{target.name}" {inner} WHERE {inner}."{column}" = {alias}."{own}" AND {sql})',
-                params,
-            )
-        join, between = relation.join, self.alias()
-        own = own_column(resource, join.own_column)
-        other = own_column(target, join.other_column)
-        return (
-            f'EXISTS (SELECT 1 FROM "{join.table}" {between} JOIN "{target.name}" {inner}'
-            f' ON {inner}."{other}" = {between}."{join.other_column}"'
-            f' WHERE {between}."{join.own_column}" = {alias}."{own}" AND {sql})'
-        ), params
+        source = relation_source(resource, relation, target, inner, self.new_alias())
+        assert source is not None
+        table, owner = source
+        condition = f'{owner} = {alias}."{own_key(resource, relation)}" AND {sql}'
+        return f"EXISTS (SELECT 1 FROM {table} WHERE {condition})", params
 
 
-def operators(field: Field, column: str, value: Mapping[str, Any]) -> Sql:
-    """Write one field's operators; several must all hold."""
+def operators_sql(field: Field, column: str, value: Mapping[str, Any]) -> Sql:
+    """Return the condition of a field's operators; all of them must hold."""
     parts: list[str] = []
     params: list[Any] = []
     if field.type == "ScalarValue":
@@ -143,7 +138,7 @@ def operators(field: Field, column: str, value: Mapping[str, Any]) -> Sql:
             parts.append(f"similarity({column}, ?) >= ?")
             params.extend((operand.get("value"), operand.get("similarity", 0.5)))
         else:
-            parts.append(_OPERATORS[name](column))
+            parts.append(_OPERATORS[name].format(column=column))
             params.append(str(operand) if name.endswith("like") else _operand(field, operand))
     return " AND ".join(parts) or "1", params
 
@@ -156,56 +151,39 @@ def _operand(field: Field, value: Any) -> Any:
     return encode(field, value)
 
 
-_OPERATORS: dict[str, Callable[[str], str]] = {
-    "eq": lambda c: f"{c} = ?",
-    "neq": lambda c: f"{c} <> ?",
-    "gt": lambda c: f"{c} > ?",
-    "gte": lambda c: f"{c} >= ?",
-    "lt": lambda c: f"{c} < ?",
-    "lte": lambda c: f"{c} <= ?",
-    "like": lambda c: f"{c} LIKE ? ESCAPE '\\'",
-    "notlike": lambda c: f"{c} NOT LIKE ? ESCAPE '\\'",
-    "ilike": lambda c: f"lower({c}) LIKE lower(?) ESCAPE '\\'",
-    "notilike": lambda c: f"lower({c}) NOT LIKE lower(?) ESCAPE '\\'",
-}
-
-
-def order(resource: Resource, sort: Iterable[str] | None, alias: str, key: Iterable[str]) -> str:
-    """Write ION's sort; the key decides between equals."""
+def order_by(resource: Resource, sort: Iterable[str] | None, alias: str) -> str:
+    """Return the ORDER BY terms of ION's sort and then the key."""
+    never_null = {f'{alias}."{c}"' for c in ("id", "_updated", "_created")}
     terms: list[str] = []
     for name in sort or ():
         wanted, _, direction = name.rpartition("_")
-        terms.append(
-            f"{sorted_by(resource, wanted, alias)} {direction} NULLS {'LAST' if direction == 'ASC' else 'FIRST'}"
-        )
-    never_null = {f'{alias}."{c}"' for c in ("id", "_updated", "_created")}
-    plain = [t.split(" NULLS")[0] if t.split(" ")[0] in never_null else t for t in terms]
-    return ", ".join([*plain, *(f'{alias}."{k}"' for k in key)])
+        expression = sort_sql(resource, wanted, alias)
+        term = f"{expression} {direction}"
+        if expression not in never_null:
+            term += f" NULLS {'LAST' if direction == 'ASC' else 'FIRST'}"
+        terms.append(term)
+    return ", ".join([*terms, *(f'{alias}."{k}"' for k in key_columns(resource))])
 
 
-def sorted_by(resource: Resource, name: str, alias: str) -> str:
-    """Give the expression for a sort value without its direction."""
+def sort_sql(resource: Resource, name: str, alias: str) -> str:
+    """Return the expression of a sort value without its direction."""
     for field in resource.fields:
-        if name in {
-            constant(field.name),
-            f"_{constant(field.name)}",
-            field.column.upper(),
-            f"_{field.column.upper()}",
-        }:
+        constants = (constant(field.name), field.column.upper())
+        if name in constants or name in (f"_{each}" for each in constants):
             return column_sql(resource, field, alias)
     raise GraphQLError(f"Sorting {resource.type} by {name} is not served by this local ION yet")
 
 
-def cursor(offset: int) -> str:
-    """Write ION's cursor of a row of a list."""
-    return base64.b64encode(f"arrayconnection:{offset}".encode()).decode()
+def encode_cursor(offset: int) -> str:
+    """Return ION's cursor of a row in a list."""
+    return base64.b64encode(f"{_CURSOR_PREFIX}{offset}".encode()).decode()
 
 
-def offset(text: str | None) -> int | None:
-    """Read a cursor; an empty one is none."""
-    if not text:
+def decode_cursor(cursor: str | None) -> int | None:
+    """Return the offset of a cursor; None for an empty one."""
+    if not cursor:
         return None
     try:
-        return int(base64.b64decode(text).decode().removeprefix("arrayconnection:"))
+        return int(base64.b64decode(cursor).decode().removeprefix(_CURSOR_PREFIX))
     except (ValueError, binascii.Error) as error:
-        raise GraphQLError(f"Invalid cursor {text}") from error
+        raise GraphQLError(f"Invalid cursor {cursor}") from error

@@ -1,39 +1,34 @@
-"""What was issued to kits: an inventory as the kit shows it, with the quantity that was issued."""
+"""Inventory issued to kits and kit items, with its issued quantity."""
 
 import json
-from collections import defaultdict
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from sqlite3 import Connection
+from typing import Any
 
-from graphql import GraphQLObjectType
-
-if TYPE_CHECKING:
-    from ultraviolet.local_ion.graphql.resolvers import Member, Nodes, Reader, Rows
-
-ISSUED: Mapping[str, str] = {
-    "part_kit_items": "SELECT part_kit_item_id AS own, part_inventory_id AS other, quantity FROM part_kit_inventories",
+_SELECT_ISSUED: Mapping[str, str] = {
+    "part_kit_items": (
+        "SELECT part_kit_item_id AS own, part_inventory_id AS other, quantity"
+        " FROM part_kit_inventories"
+    ),
     "parts_kits": (
-        "SELECT i.part_kit_id AS own, k.part_inventory_id AS other, k.quantity FROM part_kit_inventories k"
-        " JOIN part_kit_items i ON i.id = k.part_kit_item_id"
+        "SELECT i.part_kit_id AS own, k.part_inventory_id AS other, k.quantity"
+        " FROM part_kit_inventories k JOIN part_kit_items i ON i.id = k.part_kit_item_id"
     ),
 }
-"""By resource: its ids, the inventories issued to it, and how much of each."""
 
 
-def member(reader: "Reader", resource: str, kind: GraphQLObjectType, nodes: "Nodes", place: int) -> "Member":
-    """Give what a kit's or kit item's `partInventories` makes of its rows, whose id is at a place."""
-    told = [k for k, group in reader.fields(kind, nodes).items() if group[0].name.value == "issuedQuantity"]
-    inventory = reader.catalog.resources["parts_inventory"]
+def has_issued_inventories(resource: str, field: str) -> bool:
+    """Return whether a field shows the inventory issued to a kit or kit item."""
+    return field == "partInventories" and resource in _SELECT_ISSUED
 
-    def made(rows: "Rows") -> list[Any]:
-        found = reader.connection.execute(
-            f"SELECT own, other, quantity FROM ({ISSUED[resource]}) WHERE own IN (SELECT value FROM json_each(?))",
-            (json.dumps([row[place] for row in rows]),),
-        ).fetchall()
-        objects = reader.by_keys(inventory, nodes, [other for _, other, _ in found], kind=kind)
-        groups: dict[Any, list[Any]] = defaultdict(list)
-        for own, other, quantity in found:
-            groups[own].append({**objects[other], **dict.fromkeys(told, quantity)})
-        return [groups.get(row[place], []) for row in rows]
 
-    return made
+def load_issued(
+    connection: Connection, resource: str, ids: Iterable[int]
+) -> list[tuple[int, int, float]]:
+    """Return owner id, inventory id and issued quantity."""
+    sql = (
+        f"SELECT own, other, quantity FROM ({_SELECT_ISSUED[resource]})"
+        " WHERE own IN (SELECT value FROM json_each(?))"
+    )
+    parameters: tuple[Any, ...] = (json.dumps(list(ids)),)
+    return connection.execute(sql, parameters).fetchall()

@@ -1,109 +1,112 @@
-"""Query roots that are neither a list nor a single object."""
+"""Query root fields that are neither a list nor a single object."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from graphql import FieldNode, GraphQLObjectType
+import msgspec
+from graphql import GraphQLObjectType
 
 from ultraviolet.local_ion.graphql.resolvers import Reader
+from ultraviolet.local_ion.graphql.selection import Nodes
 from ultraviolet.local_ion.mutations import build_requirements
 
-Root = Callable[[Reader, GraphQLObjectType, list[FieldNode], Mapping[str, Any], int], Any]
+
+class RootRequest(msgspec.Struct, frozen=True):
+    """A root field of an operation."""
+
+    reader: Reader
+    kind: GraphQLObjectType
+    nodes: Nodes
+    args: Mapping[str, Any]
+    user_id: int
+
+    def respond(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the selected fields of values."""
+        return self.reader.object(self.kind, self.nodes, values)
 
 
-def _me(
-    reader: Reader, kind: GraphQLObjectType, nodes: list[FieldNode], _: Mapping[str, Any], user_id: int
-) -> Any:
-    del kind
-    return reader.by_key(reader.catalog.resources["users"], nodes, {"id": user_id})
+RootField = Callable[[RootRequest], Any]
 
 
-def _logs(
-    reader: Reader, kind: GraphQLObjectType, nodes: list[FieldNode], args: Mapping[str, Any], _: int
-) -> Any:
-    """Serve no logs: the local ION keeps none."""
-    return reader.page(kind, nodes, [], args)
+def _me(request: RootRequest) -> Any:
+    reader = request.reader
+    return reader.by_key(reader.catalog.resources["users"], request.nodes, {"id": request.user_id})
 
 
-def _prismatic(
-    reader: Reader, kind: GraphQLObjectType, nodes: list[FieldNode], _: Mapping[str, Any], user_id: int
-) -> Any:
-    del user_id
-    return reader.plain(kind, nodes, {"token": None})
+def _logs(request: RootRequest) -> Any:
+    """Return no logs; the local ION has none."""
+    return request.reader.page(request.kind, request.nodes, [], request.args)
 
 
-def _serial(
-    reader: Reader, kind: GraphQLObjectType, nodes: list[FieldNode], _: Mapping[str, Any], user_id: int
-) -> Any:
-    del user_id
-    (number,) = reader.connection.execute("SELECT coalesce(max(id), 0) + 1 FROM parts_inventory").fetchone()
-    return reader.plain(kind, nodes, {"serialNumber": f"{number:08d}"})
+def _prismatic_integration(request: RootRequest) -> Any:
+    return request.respond({"token": None})
 
 
-def _scan(
-    reader: Reader, kind: GraphQLObjectType, nodes: list[FieldNode], args: Mapping[str, Any], _: int
-) -> Any:
-    """Find what a barcode is on: a label of its own, else what a pattern of the organization makes of it."""
+def _serial_number(request: RootRequest) -> Any:
+    sql = "SELECT coalesce(max(id), 0) + 1 FROM parts_inventory"
+    (number,) = request.reader.connection.execute(sql).fetchone()
+    return request.respond({"serialNumber": f"{number:08d}"})
+
+
+def _scan_barcode(request: RootRequest) -> Any:
+    """Return the entities of a barcode: from its label, otherwise from the barcode patterns."""
+    barcode = request.args["barcode"]
     sql = "SELECT entity_id FROM barcode_labels WHERE iuid = ? AND NOT coalesce(deactivated, 0)"
-    found = [entity for (entity,) in reader.connection.execute(sql, (args["barcode"],))]
-    return reader.plain(kind, nodes, {"entities": found or list(_by_pattern(reader, args["barcode"]))})
+    labelled = [entity for (entity,) in request.reader.connection.execute(sql, (barcode,))]
+    entities = labelled or list(_entities_by_pattern(request.reader, barcode))
+    return request.respond({"entities": entities})
 
 
-NAMED_BY: Mapping[str, tuple[str, ...]] = {
+PATTERN_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "parts_inventory": ("serial_number", "lot_number"),
     "locations": ("name",),
     "runs": ("title",),
     "parts_kits": (),
 }
-"""What a pattern's group may name an object by, beside its id (assumed)."""
+"""Columns that the group of a barcode pattern may match, besides the id (assumed)."""
 
 
-def _by_pattern(reader: Reader, barcode: str) -> Iterator[int]:
+def _entities_by_pattern(reader: Reader, barcode: str) -> Iterator[int]:
     patterns = (
-        "SELECT expression, entity_type FROM barcode_patterns WHERE entity_type IS NOT NULL ORDER BY id"
+        "SELECT expression, entity_type FROM barcode_patterns"
+        " WHERE entity_type IS NOT NULL ORDER BY id"
     )
     for expression, table in reader.connection.execute(patterns).fetchall():
         match = re.fullmatch(expression, barcode)
         if match is None:
             continue
         value = match.group(1) if match.re.groups else match.group()
-        where = " OR ".join(f"{c} = ?1" for c in ("CAST(id AS TEXT)", *NAMED_BY[table]))
-        for (entity,) in reader.connection.execute(
-            f'SELECT entity_id FROM "{table}" WHERE {where}', (value,)
-        ):
+        columns = ("CAST(id AS TEXT)", *PATTERN_COLUMNS[table])
+        where = " OR ".join(f"{column} = ?1" for column in columns)
+        sql = f'SELECT entity_id FROM "{table}" WHERE {where}'
+        for (entity,) in reader.connection.execute(sql, (value,)):
             yield entity
 
 
-def _template_options(
-    reader: Reader, kind: GraphQLObjectType, nodes: list[FieldNode], args: Mapping[str, Any], _: int
-) -> Any:
-    subject = {
-        "LOCATIONS": "locations",
-        "PARTS_KITS": "parts_kits",
-        "PARTS_INVENTORY": "parts_inventory",
-        "RUNS": "runs",
-    }[args["templateEntityType"]]
-    names = [f.name for f in reader.catalog.resources[subject].fields if not f.name.startswith("_")]
-    return reader.plain(kind, nodes, {"options": names, "templateEntityType": args["templateEntityType"]})
+def _template_field_options(request: RootRequest) -> Any:
+    entity_type: str = request.args["templateEntityType"]
+    resource = request.reader.catalog.resources[entity_type.lower()]
+    names = [f.name for f in resource.fields if not f.name.startswith("_")]
+    return request.respond({"options": names, "templateEntityType": entity_type})
 
 
-def _installation(
-    reader: Reader, kind: GraphQLObjectType, nodes: list[FieldNode], args: Mapping[str, Any], _: int
-) -> Any:
-    found = build_requirements.one(
-        reader.connection, int(args["buildRequirementId"]), int(args["partInventoryId"])
+def _installation(request: RootRequest) -> Any:
+    installation = build_requirements.load_installation(
+        request.reader.connection,
+        int(request.args["buildRequirementId"]),
+        int(request.args["partInventoryId"]),
     )
-    return None if found is None else reader.plain(kind, nodes, found)
+    return None if installation is None else request.respond(installation)
 
 
-ROOTS: Mapping[str, Root] = {
+ROOT_FIELDS: Mapping[str, RootField] = {
     "me": _me,
     "logs": _logs,
-    "prismaticIntegration": _prismatic,
-    "globalUniqueSerialNumber": _serial,
-    "scanBarcode": _scan,
-    "barcodeTemplateFieldOptions": _template_options,
+    "prismaticIntegration": _prismatic_integration,
+    "globalUniqueSerialNumber": _serial_number,
+    "scanBarcode": _scan_barcode,
+    "barcodeTemplateFieldOptions": _template_field_options,
     "abomInstallation": _installation,
 }
-"""By name."""
+"""Root fields by name."""

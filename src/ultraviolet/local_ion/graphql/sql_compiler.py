@@ -1,79 +1,69 @@
-"""Objects of a list page as JSON text, written by one SQL statement; what is not that simple is left to the resolvers."""
+"""Compilation of list pages: one SQL statement returns the objects of a page as JSON text."""
 
-import json
 from collections.abc import Mapping, Sequence
 from sqlite3 import Connection
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from graphql import (
     FieldNode,
-    FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLField,
     GraphQLObjectType,
-    GraphQLSchema,
     SelectionNode,
 )
 
-from ultraviolet.ion.catalog import Catalog, Field, Link, Relation, Resource
+from ultraviolet.ion.catalog import Field, Link, Relation, Resource
 from ultraviolet.ion.graphql_types import gives_list, kind_of
-from ultraviolet.local_ion.graphql.derived_relations import pairs, source
-from ultraviolet.local_ion.graphql.filters import Conditions, Sql, column_sql, cursor, order, own_column
-from ultraviolet.local_ion.graphql.kit_inventories import ISSUED
+from ultraviolet.local_ion.graphql.derived_relations import (
+    counted_relation,
+    derived_pairs,
+    own_key,
+    relation_source,
+)
+from ultraviolet.local_ion.graphql.filters import (
+    Conditions,
+    Sql,
+    column_sql,
+    encode_cursor,
+    order_by,
+)
+from ultraviolet.local_ion.graphql.kit_inventories import has_issued_inventories
+from ultraviolet.local_ion.graphql.selection import Nodes, OperationContext
 from ultraviolet.local_ion.store.columns import storage
 
-Nodes = Sequence[FieldNode]
-MOST_MEMBERS = 63
-"""SQLite's functions take 127 arguments, a member of an object is two of them."""
+MAX_MEMBERS = 63
+"""SQLite's functions accept 127 arguments; a member of an object needs two."""
 SEPARATOR = b"\x1e"
-"""Stands between objects: JSON text never has a control character in it."""
-DOCUMENTS = {"datagrid", "settings", "sessions", "timeline", "buildRequirements"}
-"""Fields with rules of their own."""
+"""The separator of objects; JSON text never contains control characters."""
+UNCOMPILED_FIELDS = {"datagrid", "settings", "sessions", "timeline", "buildRequirements"}
+"""Special fields that only the resolvers support."""
 
-# the objects of a page, one after another, and how many there are
-_PAGE = "SELECT CAST(group_concat(node, char(30)) AS BLOB), count(*) FROM (SELECT {node} AS node FROM {rest})"
-# a number with at most two places is written alike by SQLite and by us, any other one by json_text
+# the concatenated objects of a page, and their number
+_PAGE = (
+    "SELECT CAST(group_concat(node, char(30)) AS BLOB), count(*)"
+    " FROM (SELECT {node} AS node FROM {source})"
+)
+# SQLite and msgspec format numbers with up to two decimals alike; json_text formats others
 _NUMBER = (
     "CASE WHEN {c} >= 0 AND {c} < 1e13 AND CAST({c} * 100 + 0.5 AS INTEGER) / 100.0 = {c} THEN {c}"
     " WHEN {c} IS NOT NULL THEN json(json_text({c})) END"
 )
-# the same of what is computed, which the limit keeps from being computed once for each time it is named
-_COMPUTED = (
+# the same for computed values; LIMIT makes SQLite compute the value only once
+_COMPUTED_NUMBER = (
     "(SELECT CASE WHEN v >= 0 AND v < 1e13 AND CAST(v * 100 + 0.5 AS INTEGER) / 100.0 = v THEN v"
     " WHEN v IS NOT NULL THEN json(json_text(v)) END FROM (SELECT {c} AS v LIMIT 1) WHERE 1)"
 )
-# a document is kept as it is shown, but for numbers with an exponent and those that JSON does not have
+# documents are stored as shown, except for exponents and numbers that JSON does not have
 _DOCUMENT = (
     "CASE WHEN {c} GLOB '*[0-9][eE][-+0-9]*' OR {c} GLOB '*NaN*' OR {c} GLOB '*Infinity*'"
     " THEN json(document_text({c})) ELSE json({c}) END"
 )
-_TRUTH = "CASE WHEN {c} THEN json('true') WHEN {c} IS NOT NULL THEN json('false') END"
+_BOOLEAN = "CASE WHEN {c} THEN json('true') WHEN {c} IS NOT NULL THEN json('false') END"
 
 
-class Selecting(Protocol):
-    """What knows the operation that is being answered."""
-
-    catalog: Catalog
-    schema: GraphQLSchema
-    permissions: frozenset[str] | None
-    fragments: Mapping[str, FragmentDefinitionNode]
-
-    def fields(self, parent: GraphQLObjectType, nodes: Nodes) -> dict[str, list[FieldNode]]:
-        """Collect the fields selected under some nodes, by the name they have in the answer."""
-        ...
-
-    def arguments(self, field: GraphQLField, node: FieldNode) -> dict[str, Any]:
-        """Give a field's arguments, variables filled in."""
-        ...
-
-    def hides(self, resource: Resource) -> bool:
-        """Tell whether objects of a resource are left out without a word."""
-        ...
-
-
-class Edges(msgspec.Struct, frozen=True):
-    """The edges of a page, compiled: the names of an edge's members, and its node as SQL over the row `t`."""
+class CompiledEdges(msgspec.Struct, frozen=True):
+    """The compiled edges of a page: the members of an edge, and SQL for its node."""
 
     members: tuple[tuple[str, str], ...]
     kind: str
@@ -81,102 +71,121 @@ class Edges(msgspec.Struct, frozen=True):
     params: tuple[Any, ...]
 
     def read(
-        self, connection: Connection, rest: str, params: Sequence[Any], start: int, most: int | None
+        self,
+        connection: Connection,
+        source: str,
+        params: Sequence[Any],
+        start: int,
+        limit: int | None,
     ) -> tuple[msgspec.Raw, int, bool]:
-        """Read a page `FROM` the rest; gives its edges, how many, and whether there are more than the most."""
-        statement = _PAGE.format(node=self.node, rest=rest)
-        row: tuple[bytes | None, int] = connection.execute(statement, (*self.params, *params)).fetchone()
+        """Return the edges of a page, their number, and whether more rows exist."""
+        statement = _PAGE.format(node=self.node, source=source)
+        cursor = connection.execute(statement, (*self.params, *params))
+        row: tuple[bytes | None, int] = cursor.fetchone()
         text, count = row[0] or b"", row[1]
-        if most is None or count <= most:
-            return self._written(text, start, count), count, False
-        return self._written(text.rpartition(SEPARATOR)[0], start, most), most, True
+        if limit is None or count <= limit:
+            return self._edges_json(text, start, count), count, False
+        return self._edges_json(text.rpartition(SEPARATOR)[0], start, limit), limit, True
 
-    def _written(self, text: bytes, start: int, count: int) -> msgspec.Raw:
+    def _edges_json(self, text: bytes, start: int, count: int) -> msgspec.Raw:
         if not count:
             return msgspec.Raw(b"[]")
         if [name for _, name in self.members] == ["node"]:
-            opened = f'{{"{self.members[0][0]}":'.encode()
-            return msgspec.Raw(b"".join((b"[", opened, text.replace(SEPARATOR, b"}," + opened), b"}]")))
-        edges = (self._edge(start + i, node) for i, node in enumerate(text.split(SEPARATOR)))
+            opening = f'{{"{self.members[0][0]}":'.encode()
+            nodes = text.replace(SEPARATOR, b"}," + opening)
+            return msgspec.Raw(b"".join((b"[", opening, nodes, b"}]")))
+        nodes = text.split(SEPARATOR)
+        edges = (self._edge_json(start + i, node) for i, node in enumerate(nodes))
         return msgspec.Raw(b"[" + b",".join(edges) + b"]")
 
-    def _edge(self, at: int, node: bytes) -> bytes:
-        shown = {"node": node, "cursor": f'"{cursor(at)}"'.encode(), "__typename": f'"{self.kind}"'.encode()}
-        return b"{" + b",".join(f'"{key}":'.encode() + shown[name] for key, name in self.members) + b"}"
+    def _edge_json(self, position: int, node: bytes) -> bytes:
+        values = {
+            "node": node,
+            "cursor": f'"{encode_cursor(position)}"'.encode(),
+            "__typename": f'"{self.kind}"'.encode(),
+        }
+        members = (f'"{key}":'.encode() + values[name] for key, name in self.members)
+        return b"{" + b",".join(members) + b"}"
 
 
-class TooRichError(Exception):
-    """The selection asks for more than one statement can say; the resolvers answer it."""
+class UnsupportedSelectionError(Exception):
+    """The selection needs more than one statement; the resolvers answer it."""
 
 
-class Pages:
-    """Compiled edges, kept for a document that is asked again."""
+class CompiledPages:
+    """A cache of compiled edges for one document."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[Any, ...], Edges | None] = {}
+        self._cache: dict[tuple[Any, ...], CompiledEdges | None] = {}
 
-    def edges(
-        self, asked: Selecting, resource: Resource, kind: GraphQLObjectType, nodes: Nodes
-    ) -> Edges | None:
-        """Compile the edges that some nodes of a document select; None where they are too rich."""
-        key = (kind.name, asked.permissions, *map(id, nodes))
-        if key in self._kept:
-            return self._kept[key]
+    def get(
+        self, context: OperationContext, resource: Resource, kind: GraphQLObjectType, nodes: Nodes
+    ) -> CompiledEdges | None:
+        """Return compiled edges; None for an unsupported selection."""
+        key = (kind.name, context.permissions, *map(id, nodes))
+        if key in self._cache:
+            return self._cache[key]
         try:
-            made = _edges(asked, resource, kind, nodes)
-        except TooRichError:
-            made = None
-        if all(_constant(node.selection_set.selections, asked) for node in nodes if node.selection_set):
-            self._kept[key] = made
-        return made
+            compiled = _compile_edges(context, resource, kind, nodes)
+        except UnsupportedSelectionError:
+            compiled = None
+        selections = [node.selection_set.selections for node in nodes if node.selection_set]
+        if all(_is_constant(each, context) for each in selections):
+            self._cache[key] = compiled
+        return compiled
 
 
-def _constant(selections: Sequence[SelectionNode], asked: Selecting) -> bool:
-    """Tell whether a selection is the same for whatever variables."""
+def _is_constant(selections: Sequence[SelectionNode], context: OperationContext) -> bool:
+    """Return whether a selection does not depend on variables."""
     for each in selections:
         if each.directives or (isinstance(each, FieldNode) and each.arguments):
             return False
-        inner = asked.fragments[each.name.value] if isinstance(each, FragmentSpreadNode) else each
-        under = getattr(inner, "selection_set", None)
-        if under is not None and not _constant(under.selections, asked):
+        is_spread = isinstance(each, FragmentSpreadNode)
+        definition = context.fragments[each.name.value] if is_spread else each
+        inner = getattr(definition, "selection_set", None)
+        if inner is not None and not _is_constant(inner.selections, context):
             return False
     return True
 
 
-def _edges(asked: Selecting, resource: Resource, kind: GraphQLObjectType, nodes: Nodes) -> Edges:
-    groups = asked.fields(kind, nodes)
+def _compile_edges(
+    context: OperationContext, resource: Resource, kind: GraphQLObjectType, nodes: Nodes
+) -> CompiledEdges:
+    groups = context.fields(kind, nodes)
     members = tuple((key, group[0].name.value) for key, group in groups.items())
     inner = [group for group in groups.values() if group[0].name.value == "node"]
     if len(inner) > 1:
-        raise TooRichError
-    level = _Level(asked)
-    node, params = level.object(resource, inner[0], "t") if inner else ("''", [])
-    return Edges(members, kind.name, node, tuple(params))
+        raise UnsupportedSelectionError
+    compiler = _ObjectCompiler(context)
+    node, params = compiler.object(resource, inner[0], "t") if inner else ("''", [])
+    return CompiledEdges(members, kind.name, node, tuple(params))
 
 
-class _Level:
-    """Writes the objects of a selection as SQL."""
+class _ObjectCompiler:
+    """Compiles the objects of a selection to SQL."""
 
-    def __init__(self, asked: Selecting) -> None:
-        self._asked = asked
-        self._conditions = Conditions(asked.catalog)
+    def __init__(self, context: OperationContext) -> None:
+        self._context = context
+        self._conditions = Conditions(context.catalog)
 
     def object(self, resource: Resource, nodes: Nodes, alias: str) -> Sql:
-        """Write what is selected of a row."""
-        parent = self._asked.schema.type_map[resource.type]
+        """Return SQL for the selected fields of a row."""
+        parent = self._context.schema.type_map[resource.type]
         assert isinstance(parent, GraphQLObjectType)
-        groups = self._asked.fields(parent, nodes)
-        if len(groups) > MOST_MEMBERS:
-            raise TooRichError
+        groups = self._context.fields(parent, nodes)
+        if len(groups) > MAX_MEMBERS:
+            raise UnsupportedSelectionError
         parts: list[str] = []
         params: list[Any] = []
         for key, group in groups.items():
-            value, bound = self._member(resource, parent, group, alias)
+            value, bound = self._field(resource, parent, group, alias)
             parts.append(f"'{key}',{value}")
             params.extend(bound)
         return f"json_object({','.join(parts)})", params
 
-    def _member(self, resource: Resource, parent: GraphQLObjectType, nodes: Nodes, alias: str) -> Sql:
+    def _field(
+        self, resource: Resource, parent: GraphQLObjectType, nodes: Nodes, alias: str
+    ) -> Sql:
         name = nodes[0].name.value
         if name == "__typename":
             return f"'{parent.name}'", []
@@ -186,101 +195,88 @@ class _Level:
         definition = parent.fields[name]
         link = next((x for x in resource.links if x.field == name), None)
         if link is not None:
-            return self._link(link, nodes, self._asked.arguments(definition, nodes[0]), alias)
+            arguments = self._context.arguments(definition, nodes[0])
+            return self._link(link, nodes, arguments, alias)
+        if (
+            name in UNCOMPILED_FIELDS
+            or derived_pairs(resource.name, name) is not None
+            or has_issued_inventories(resource.name, name)
+            or kind_of(definition).name.endswith("Connection")
+        ):
+            raise UnsupportedSelectionError
         relation = next((x for x in resource.relations if x.field == name), None)
-        if name in DOCUMENTS or pairs(resource.name, name) is not None:
-            raise TooRichError
-        if name == "partInventories" and resource.name in ISSUED:
-            raise TooRichError
         if relation is not None:
             return self._relation(resource, relation, definition, nodes, alias)
-        if kind_of(definition).name.endswith("Connection"):
-            raise TooRichError
         return ("json('[]')" if gives_list(definition) else "NULL"), []
 
     def _scalar(self, resource: Resource, field: Field, alias: str) -> str:
         if field.name.startswith("_") and field.name.endswith("Count"):
             return self._count(resource, field.name, alias)
-        return _shown(field, column_sql(resource, field, alias))
+        return _json_value(field, column_sql(resource, field, alias))
 
     def _link(self, link: Link, nodes: Nodes, arguments: Mapping[str, Any], alias: str) -> Sql:
-        target, inner = self._asked.catalog.resources[link.resource], self._conditions.alias()
-        if self._asked.hides(target):
+        target = self._context.catalog.resources[link.resource]
+        inner = self._conditions.new_alias()
+        if self._context.is_hidden(target):
             return "NULL", []
         node, params = self.object(target, nodes, inner)
-        where, more = self._conditions.where(target, arguments.get("filters"), inner)
-        found = f'SELECT {node} FROM "{target.name}" {inner} WHERE {inner}.id = {alias}."{link.column}" AND {where}'
-        return f"({found})", [*params, *more]
+        where, bound = self._conditions.where(target, arguments.get("filters"), inner)
+        condition = f'{inner}.id = {alias}."{link.column}" AND {where}'
+        sql = f'SELECT {node} FROM "{target.name}" {inner} WHERE {condition}'
+        return f"({sql})", [*params, *bound]
 
     def _relation(
-        self, resource: Resource, relation: Relation, definition: GraphQLField, nodes: Nodes, alias: str
+        self,
+        resource: Resource,
+        relation: Relation,
+        definition: GraphQLField,
+        nodes: Nodes,
+        alias: str,
     ) -> Sql:
-        if kind_of(definition).name.endswith("Connection") or relation.kind == "none":
-            raise TooRichError
-        target, inner = self._asked.catalog.resources[relation.resource], self._conditions.alias()
-        if self._asked.hides(target):
+        if relation.kind == "none":
+            raise UnsupportedSelectionError
+        target = self._context.catalog.resources[relation.resource]
+        inner = self._conditions.new_alias()
+        if self._context.is_hidden(target):
             return "json('[]')", []
-        arguments = self._asked.arguments(definition, nodes[0])
+        arguments = self._context.arguments(definition, nodes[0])
         node, params = self.object(target, nodes, inner)
-        where, more = self._conditions.where(target, arguments.get("filters"), inner)
-        rows, owner = source(resource, relation, target, inner, self._conditions.alias())
-        key = [f.column for k in target.key for f in target.fields if f.name == k]
-        found = (
-            f'SELECT {node} AS node FROM {rows} WHERE {owner} = {alias}."{own_key(resource, relation)}" AND {where}'
-            f" ORDER BY {order(target, arguments.get('sort'), inner, key)} LIMIT -1"
-        )
-        return f"(SELECT json_group_array(json(node)) FROM ({found}))", [*params, *more]
+        where, bound = self._conditions.where(target, arguments.get("filters"), inner)
+        join_alias = self._conditions.new_alias()
+        source = relation_source(resource, relation, target, inner, join_alias)
+        assert source is not None
+        table, owner = source
+        condition = f'{owner} = {alias}."{own_key(resource, relation)}" AND {where}'
+        order = order_by(target, arguments.get("sort"), inner)
+        rows = f"SELECT {node} AS node FROM {table} WHERE {condition} ORDER BY {order} LIMIT -1"
+        return f"(SELECT json_group_array(json(node)) FROM ({rows}))", [*params, *bound]
 
     def _count(self, resource: Resource, name: str, alias: str) -> str:
-        relation = counted(resource, name)
-        if relation is None or self._asked.hides(self._asked.catalog.resources[relation.resource]):
+        relation = counted_relation(resource, name)
+        if relation is None:
+            return "0"
+        target = self._context.catalog.resources[relation.resource]
+        inner, join_alias = self._conditions.new_alias(), self._conditions.new_alias()
+        source = relation_source(resource, relation, target, inner, join_alias)
+        if source is None or self._context.is_hidden(target):
             return "0"
         if relation.kind == "none":
-            if pairs(resource.name, relation.field) is None:
-                return "0"
-            raise TooRichError
-        target = self._asked.catalog.resources[relation.resource]
-        rows, owner = source(resource, relation, target, self._conditions.alias(), self._conditions.alias())
-        return f'(SELECT count(*) FROM {rows} WHERE {owner} = {alias}."{own_key(resource, relation)}")'
+            raise UnsupportedSelectionError
+        table, owner = source
+        condition = f'{owner} = {alias}."{own_key(resource, relation)}"'
+        return f"(SELECT count(*) FROM {table} WHERE {condition})"
 
 
-def counted(resource: Resource, name: str) -> Relation | None:
-    """Give the relation whose objects a field such as `_linesCount` counts."""
-    wanted = name[1:-5].lower()
-    return next((r for r in resource.relations if r.field.lower() == wanted), None)
-
-
-def own_key(resource: Resource, relation: Relation) -> str:
-    """Give the column of an object's own that its related rows name it by."""
-    if relation.kind == "entity" and resource.name != "entities":
-        return "entity_id"
-    return "id" if relation.join is None else own_column(resource, relation.join.own_column)
-
-
-def _shown(field: Field, column: str) -> str:
+def _json_value(field: Field, column: str) -> str:
     kind = storage(field)
     if field.type == "ID":
         return f"CAST({column} AS TEXT)"
     if field.type == "JSONString":
         return column
     if kind == "real":
-        return (_NUMBER if field.stored else _COMPUTED).format(c=column)
+        return (_NUMBER if field.stored else _COMPUTED_NUMBER).format(c=column)
     if kind == "boolean":
-        return _TRUTH.format(c=column)
+        return _BOOLEAN.format(c=column)
     if kind == "json":
         return _DOCUMENT.format(c=column)
     return f"upper({column})" if kind == "enum" else column
-
-
-def prepare(connection: Connection) -> None:
-    """Teach a connection to write what SQLite writes otherwise than we do."""
-    connection.create_function("json_text", 1, _json_text, deterministic=True)
-    connection.create_function("document_text", 1, _document_text, deterministic=True)
-
-
-def _json_text(value: float | str | None) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _document_text(value: str) -> str:
-    return msgspec.json.encode(json.loads(value)).decode()

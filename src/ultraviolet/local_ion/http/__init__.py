@@ -1,1 +1,1 @@
-"""The HTTP application of the local ION."""
+"""The HTTP application."""

@@ -1,50 +1,71 @@
-"""Mutations that tie two things together, or untie them: labels, requirements, roles, headers and the like."""
+"""Mutations that associate two objects: labels, requirements, roles, headers and others."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from ultraviolet.local_ion.rules.validation import require, same_etag
-from ultraviolet.local_ion.store.store import Row, Transaction
+from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.rules.validation import check_etag, require_row
+from ultraviolet.local_ion.store.transaction import Row, Transaction
 
 
-class Tie(msgspec.Struct, frozen=True):
-    """A pair of mutations over a table between two things."""
+class Association(msgspec.Struct, frozen=True):
+    """A join table with the mutations that add and remove its rows."""
 
     add: str
     remove: str
     table: str
     columns: Mapping[str, str]
-    """Members of the input, and the columns they are."""
+    """Members of the input and their columns."""
     owner: str = ""
-    """The table whose row the etag is of, and which is touched."""
+    """The table of the object whose etag is checked and that is touched."""
     owner_id: str = ""
-    shown: str = ""
-    """The payload's field that shows the owner; without one the payload repeats the input."""
-    noted: tuple[tuple[str, str, str], ...] = ()
-    """What the tie may say beside: members of the input, their columns, and the tables whose rows they name."""
+    owner_field: str = ""
+    """The payload field that shows the owner; without it, the payload repeats the input."""
+    optional: tuple[tuple[str, str, str], ...] = ()
+    """Optional members of the input, their columns and the tables they refer to."""
 
 
-_ENTITY = {"entityId": "entity_id"}
-TIES = (
-    Tie("addLabelToItem", "removeLabelFromItem", "entity_labels", {**_ENTITY, "labelId": "label_id"}),
-    Tie(
+_ENTITY_COLUMNS = {"entityId": "entity_id"}
+ASSOCIATIONS = (
+    Association(
+        "addLabelToItem",
+        "removeLabelFromItem",
+        "entity_labels",
+        {**_ENTITY_COLUMNS, "labelId": "label_id"},
+    ),
+    Association(
         "addRequirementToItem",
         "removeRequirementFromItem",
         "entity_requirements",
-        {**_ENTITY, "requirementId": "requirement_id"},
+        {**_ENTITY_COLUMNS, "requirementId": "requirement_id"},
     ),
-    Tie(
+    Association(
         "addLabelToProcedureFamily",
         "removeLabelFromProcedureFamily",
         "procedure_family_labels",
         {"familyId": "family_id", "labelId": "label_id"},
     ),
-    Tie("addUserToTeam", "removeUserFromTeam", "team_users", {"teamId": "team_id", "userId": "user_id"}),
-    Tie("attachRoleToUser", "detachRoleFromUser", "user_roles", {"userId": "user_id", "roleId": "role_id"}),
-    Tie("attachRoleToTeam", "detachRoleFromTeam", "team_roles", {"teamId": "team_id", "roleId": "role_id"}),
-    Tie(
+    Association(
+        "addUserToTeam",
+        "removeUserFromTeam",
+        "team_users",
+        {"teamId": "team_id", "userId": "user_id"},
+    ),
+    Association(
+        "attachRoleToUser",
+        "detachRoleFromUser",
+        "user_roles",
+        {"userId": "user_id", "roleId": "role_id"},
+    ),
+    Association(
+        "attachRoleToTeam",
+        "detachRoleFromTeam",
+        "team_roles",
+        {"teamId": "team_id", "roleId": "role_id"},
+    ),
+    Association(
         "attachPermissionGroupToRole",
         "detachPermissionGroupFromRole",
         "permission_group_roles",
@@ -53,7 +74,7 @@ TIES = (
         "roleId",
         "role",
     ),
-    Tie(
+    Association(
         "addHeaderToWebhookReceiver",
         "removeHeaderFromWebhookReceiver",
         "webhook_receiver_headers",
@@ -62,7 +83,7 @@ TIES = (
         "webhookReceiverId",
         "webhookReceiver",
     ),
-    Tie(
+    Association(
         "addInventoryToPurchaseOrderLine",
         "removeInventoryFromPurchaseOrderLine",
         "purchase_order_line_inventories",
@@ -71,7 +92,7 @@ TIES = (
         "purchaseOrderLineId",
         "purchaseOrderLine",
     ),
-    Tie(
+    Association(
         "addSubtypeToPart",
         "removeSubtypeFromPart",
         "part_part_subtypes",
@@ -80,7 +101,7 @@ TIES = (
         "partId",
         "part",
     ),
-    Tie(
+    Association(
         "addPlanItemToPlan",
         "removePlanItemFromPlan",
         "plan_plan_items",
@@ -90,7 +111,7 @@ TIES = (
         "plan",
         (("planInputId", "plan_input_id", "plan_inputs"),),
     ),
-    Tie(
+    Association(
         "addResultToPlanItem",
         "removeResultFromPlanItem",
         "plan_item_results",
@@ -99,7 +120,7 @@ TIES = (
         "planItemId",
         "planItem",
     ),
-    Tie(
+    Association(
         "addPartInventoryToRunStep",
         "removePartInventoryFromRunStep",
         "run_step_part_inventories",
@@ -112,47 +133,65 @@ TIES = (
 
 
 def touch_entity(tx: Transaction, entity_id: int) -> None:
-    """Touch the object an entity is of."""
+    """Touch the object that owns an entity."""
     table = tx.scalar("SELECT type FROM entities WHERE id = ?", entity_id)
-    if table in tx.store.entity_tables:
+    if table in tx.schema.entity_tables:
         for row in tx.find(table, entity_id=entity_id):
             tx.touch(table, row["id"])
 
 
-def _handlers(tie: Tie) -> dict[str, Callable[[Transaction, dict[str, Any]], dict[str, Any]]]:
+def _create_handlers(association: Association) -> dict[str, Handler]:
     def add(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         values = args["input"]
-        _check(tx, tie, values)
+        _check(tx, association, values)
         before = tx.connection.total_changes
-        tx.insert(tie.table, {**_row(tie, values), **_noted(tx, tie, values)}, ignore=True)
-        return _done(tx, tie, values, changed=tx.connection.total_changes > before)
+        tx.insert(
+            association.table,
+            {**_row(association, values), **_optional_values(tx, association, values)},
+            ignore=True,
+        )
+        return _finish(tx, association, values, changed=tx.connection.total_changes > before)
 
     def remove(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         values = args["input"]
-        _check(tx, tie, values)
-        return _done(tx, tie, values, changed=tx.delete_where(tie.table, **_row(tie, values)) > 0)
+        _check(tx, association, values)
+        return _finish(
+            tx,
+            association,
+            values,
+            changed=tx.delete_where(association.table, **_row(association, values)) > 0,
+        )
 
-    return {tie.add: add, tie.remove: remove}
-
-
-def _row(tie: Tie, values: Mapping[str, Any]) -> Row:
-    return {column: int(values[member]) for member, column in tie.columns.items()}
-
-
-def _noted(tx: Transaction, tie: Tie, values: Mapping[str, Any]) -> Row:
-    told = [(column, table, values[member]) for member, column, table in tie.noted if values.get(member)]
-    return {column: require(tx, table, int(value))["id"] for column, table, value in told}
+    return {association.add: add, association.remove: remove}
 
 
-def _check(tx: Transaction, tie: Tie, values: Mapping[str, Any]) -> None:
-    for member, table in _REQUIRED.items():
-        if member in tie.columns:
-            require(tx, table, int(values[member]))
-    if tie.owner and "etag" in values:
-        same_etag(tx, tie.owner, require(tx, tie.owner, int(values[tie.owner_id])), values["etag"])
+def _row(association: Association, values: Mapping[str, Any]) -> Row:
+    return {column: int(values[member]) for member, column in association.columns.items()}
 
 
-_REQUIRED = {
+def _optional_values(tx: Transaction, association: Association, values: Mapping[str, Any]) -> Row:
+    given = [
+        (column, table, values[member])
+        for member, column, table in association.optional
+        if values.get(member)
+    ]
+    return {column: require_row(tx, table, int(value))["id"] for column, table, value in given}
+
+
+def _check(tx: Transaction, association: Association, values: Mapping[str, Any]) -> None:
+    for member, table in _MEMBER_TABLES.items():
+        if member in association.columns:
+            require_row(tx, table, int(values[member]))
+    if association.owner and "etag" in values:
+        check_etag(
+            tx,
+            association.owner,
+            require_row(tx, association.owner, int(values[association.owner_id])),
+            values["etag"],
+        )
+
+
+_MEMBER_TABLES = {
     "entityId": "entities",
     "labelId": "labels",
     "requirementId": "requirements",
@@ -172,26 +211,32 @@ _REQUIRED = {
 }
 
 
-def _done(tx: Transaction, tie: Tie, values: Mapping[str, Any], *, changed: bool) -> dict[str, Any]:
+def _finish(
+    tx: Transaction, association: Association, values: Mapping[str, Any], *, changed: bool
+) -> dict[str, Any]:
     if changed:
-        _touch(tx, tie, values)
-    if tie.shown:
-        return {tie.shown: int(values[tie.owner_id])}
-    return {member: int(values[member]) for member in tie.columns}
+        _touch(tx, association, values)
+    if association.owner_field:
+        return {association.owner_field: int(values[association.owner_id])}
+    return {member: int(values[member]) for member in association.columns}
 
 
-def _touch(tx: Transaction, tie: Tie, values: Mapping[str, Any]) -> None:
-    if tie.owner:
-        tx.touch(tie.owner, int(values[tie.owner_id]))
-    elif "familyId" in tie.columns:
+def _touch(tx: Transaction, association: Association, values: Mapping[str, Any]) -> None:
+    if association.owner:
+        tx.touch(association.owner, int(values[association.owner_id]))
+    elif "familyId" in association.columns:
         for row in tx.find("procedures", family_id=int(values["familyId"])):
             tx.touch("procedures", row["id"])
-    elif "entityId" in tie.columns:
+    elif "entityId" in association.columns:
         touch_entity(tx, int(values["entityId"]))
     else:
-        first = next(iter(tie.columns))
-        tx.touch(_REQUIRED[first], int(values[first]))
+        first = next(iter(association.columns))
+        tx.touch(_MEMBER_TABLES[first], int(values[first]))
 
 
-MUTATIONS = {name: handler for tie in TIES for name, handler in _handlers(tie).items()}
-"""By name."""
+MUTATIONS = {
+    name: handler
+    for association in ASSOCIATIONS
+    for name, handler in _create_handlers(association).items()
+}
+"""Handlers by mutation name."""

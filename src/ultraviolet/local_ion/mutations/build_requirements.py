@@ -1,23 +1,23 @@
-"""Build requirements and installations, ION's newer words for aBOM items, over the same items.
+"""Build requirements and installations: ION's newer API for aBOM items.
 
-The items of an assembly that want the same part for the same item of its mBOM are one requirement, and its number is the
-first one's; each of them that something is installed on is an installation (assumed).
+Items of an assembly with the same part and mBOM item are one requirement (assumed).
+Its id is the id of the first item. Items with an inventory are its installations (assumed).
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from sqlite3 import Connection
 from typing import Any
 
-from ultraviolet.local_ion.rules.hooks import refuse_unless
+from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.rules.hooks import ensure
 from ultraviolet.local_ion.rules.inventory import check_installed
-from ultraviolet.local_ion.rules.validation import require
-from ultraviolet.local_ion.store.store import Row, Transaction
+from ultraviolet.local_ion.rules.validation import require_row
+from ultraviolet.local_ion.store.transaction import Row, Transaction
 
-Handler = Callable[[Transaction, dict[str, Any]], dict[str, Any]]
-# the items of assemblies, each with the requirement it belongs to
-ITEMS = """
+# the aBOM items of assemblies, each with its requirement
+SELECT_ITEMS = """
 SELECT own.part_inventory_id, c.id, c.part_id, coalesce(c.expected_fixed_quantity, c.expected_quantity_per),
        c.part_inventory_id, c.quantity,
        CASE WHEN c.origin_mbom_item_id IS NULL THEN c.id ELSE min(c.id) OVER (
@@ -26,43 +26,47 @@ SELECT own.part_inventory_id, c.id, c.part_id, coalesce(c.expected_fixed_quantit
   JOIN abom_items c ON c.id = e.child_abom_item_id"""
 
 
-def of_inventories(connection: Connection, ids: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
-    """Give the build requirements of assemblies, by their inventory, as the API shows them."""
-    sql = f"{ITEMS} WHERE own.part_inventory_id IN (SELECT value FROM json_each(?)) ORDER BY c.id"
+def load_requirements(
+    connection: Connection, ids: Iterable[int]
+) -> dict[int, list[dict[str, Any]]]:
+    """Return the build requirements of assemblies by inventory id, as API values."""
+    sql = f"{SELECT_ITEMS} WHERE own.part_inventory_id IN (SELECT value FROM json_each(?)) ORDER BY c.id"
     found: dict[int, dict[int, dict[str, Any]]] = defaultdict(dict)
     for assembly, item, part, wanted, inventory, quantity, requirement in connection.execute(
         sql, (json.dumps(list(ids)),)
     ):
-        made = found[assembly].setdefault(
+        values = found[assembly].setdefault(
             requirement,
             {"id": item, "partId": part, "part": part, "quantity": wanted, "abomInstallations": []},
         )
         if inventory is not None:
-            made["abomInstallations"].append(_shown(requirement, inventory, quantity))
+            values["abomInstallations"].append(_installation(requirement, inventory, quantity))
     return {assembly: list(each.values()) for assembly, each in found.items()}
 
 
-def one(connection: Connection, requirement: int, inventory: int) -> dict[str, Any] | None:
-    """Give what of an inventory was installed for a requirement, or None."""
-    for quantity in (i["quantity"] for i in _items(connection, requirement) if i["inventory"] == inventory):
-        return _shown(requirement, inventory, quantity)
+def load_installation(
+    connection: Connection, requirement: int, inventory: int
+) -> dict[str, Any] | None:
+    """Return the installation of an inventory for a requirement, or None."""
+    for item in _load_items(connection, requirement):
+        if item["inventory"] == inventory:
+            return _installation(requirement, inventory, item["quantity"])
     return None
 
 
-def _items(connection: Connection, requirement: int) -> list[Row]:
-    sql = f"SELECT id, part_inventory_id, quantity FROM ({_named()}) WHERE requirement = ? ORDER BY id"
+def _load_items(connection: Connection, requirement: int) -> list[Row]:
+    names = "assembly, id, part_id, wanted, part_inventory_id, quantity, requirement"
+    sql = (
+        f"WITH items ({names}) AS ({SELECT_ITEMS})"
+        " SELECT id, part_inventory_id, quantity FROM items WHERE requirement = ? ORDER BY id"
+    )
     return [
         {"id": id_, "inventory": inventory, "quantity": quantity}
         for id_, inventory, quantity in connection.execute(sql, (requirement,))
     ]
 
 
-def _named() -> str:
-    names = "assembly, id, part_id, wanted, part_inventory_id, quantity, requirement"
-    return f"WITH items ({names}) AS ({ITEMS}) SELECT * FROM items"
-
-
-def _shown(requirement: int, inventory: int, quantity: float) -> dict[str, Any]:
+def _installation(requirement: int, inventory: int, quantity: float) -> dict[str, Any]:
     return {
         "buildRequirementId": requirement,
         "buildRequirementReferenceDesignatorId": None,
@@ -72,38 +76,39 @@ def _shown(requirement: int, inventory: int, quantity: float) -> dict[str, Any]:
     }
 
 
-def _install(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
-    """Install on the requirement's free item, or on one more beside it."""
+def _create_installation(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """Install an inventory on a free item of the requirement, or on a new item."""
     values = args["input"]
     requirement, inventory = int(values["buildRequirementId"]), int(values["partInventoryId"])
-    first = require(tx, "abom_items", requirement)
-    require(tx, "parts_inventory", inventory)
-    refuse_unless(values["quantity"] > 0, "An installed quantity must be more than 0.")
-    items = _items(tx.connection, requirement)
-    refuse_unless(items, f"BuildRequirement {requirement} does not exist.")
-    refuse_unless(
+    first = require_row(tx, "abom_items", requirement)
+    require_row(tx, "parts_inventory", inventory)
+    ensure(values["quantity"] > 0, "An installed quantity must be more than 0.")
+    items = _load_items(tx.connection, requirement)
+    ensure(items, f"BuildRequirement {requirement} does not exist.")
+    ensure(
         all(i["inventory"] != inventory for i in items),
         "This installation of the inventory for the requirement is not unique.",
     )
     row = {"part_inventory_id": inventory, "quantity": values["quantity"]}
     free = next((i["id"] for i in items if i["inventory"] is None), None)
     if free is None:
-        free = _beside(tx, first)
+        free = _add_item(tx, first)
     tx.update("abom_items", free, row)
-    check_installed(tx, require(tx, "abom_items", free))
-    return {"abomInstallation": _shown(requirement, inventory, values["quantity"])}
+    check_installed(tx, require_row(tx, "abom_items", free))
+    return {"abomInstallation": _installation(requirement, inventory, values["quantity"])}
 
 
-def _beside(tx: Transaction, first: Row) -> int:
-    refuse_unless(first["origin_mbom_item_id"] is not None, "This requirement is met already.")
+def _add_item(tx: Transaction, first: Row) -> int:
+    ensure(first["origin_mbom_item_id"] is not None, "This requirement is already met.")
     same = {c: first[c] for c in ("part_id", "origin_mbom_item_id")}
     key: int = tx.insert("abom_items", {**same, "quantity": 0.0})
     for edge in tx.find("abom_edges", child_abom_item_id=first["id"]):
         tx.insert(
-            "abom_edges", {"parent_abom_item_id": edge["parent_abom_item_id"], "child_abom_item_id": key}
+            "abom_edges",
+            {"parent_abom_item_id": edge["parent_abom_item_id"], "child_abom_item_id": key},
         )
     return key
 
 
-MUTATIONS: Mapping[str, Handler] = {"createAbomInstallation": _install}
-"""By name."""
+MUTATIONS: Mapping[str, Handler] = {"createAbomInstallation": _create_installation}
+"""Handlers by mutation name."""

@@ -1,4 +1,4 @@
-"""Writing one object: defaults, behaviours, custom attributes and entity, the same for every type."""
+"""Create, update and delete one object: defaults, hooks, custom attributes and entity."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,13 +6,15 @@ from typing import Any
 from graphql import GraphQLEnumType, GraphQLError
 
 from ultraviolet.ion.catalog import Catalog, Field, Resource
-from ultraviolet.local_ion.rules.attributes import set_attributes
-from ultraviolet.local_ion.rules.hooks import Behaviour
-from ultraviolet.local_ion.rules.registry import BEHAVIOURS, DEFAULTS
-from ultraviolet.local_ion.rules.validation import require, same_etag
-from ultraviolet.local_ion.store.store import Row, Transaction, encode_input
+from ultraviolet.local_ion.rules.attributes import create_attributes, update_attributes
+from ultraviolet.local_ion.rules.defaults import DEFAULTS
+from ultraviolet.local_ion.rules.hooks import Hooks
+from ultraviolet.local_ion.rules.registry import HOOKS
+from ultraviolet.local_ion.rules.validation import check_etag, require_row
+from ultraviolet.local_ion.store.columns import encode_input
+from ultraviolet.local_ion.store.transaction import Row, Transaction
 
-_NONE = Behaviour()
+_NO_HOOKS = Hooks()
 _STAMPS = {
     "_created",
     "_updated",
@@ -24,69 +26,70 @@ _STAMPS = {
     "createdById",
     "updatedById",
 }
-_OF_ENTITY = (
+_ENTITY_TABLES = (
     "entity_labels", "entity_requirements", "entity_file_attachments", "entity_assets", "barcode_labels",
     "user_subscriptions", "plan_item_results",
 )  # fmt: skip
-"""Tables whose rows go with the entity they are of, beside its comments."""
+"""Tables whose rows are deleted with their entity, besides its comments."""
 
 
 def create(tx: Transaction, resource: Resource, values: dict[str, Any]) -> Any:
-    """Make an object from an input; gives its id."""
-    behaviour = BEHAVIOURS.get(resource.name, _NONE)
+    """Create an object from an input and return its key."""
+    hooks = HOOKS.get(resource.name, _NO_HOOKS)
     defaults = _defaults(tx, resource)
-    given, rest = encode_input(resource, values)
-    row = {**_filled(tx, defaults), **{k: v for k, v in given.items() if v is not None or k not in defaults}}
-    if behaviour.before_create:
-        behaviour.before_create(tx, row, rest)
+    given, extra = encode_input(resource, values)
+    row = {c: v(tx) if callable(v) else v for c, v in defaults.items()}
+    row.update({c: v for c, v in given.items() if v is not None or c not in defaults})
+    if hooks.before_create:
+        hooks.before_create(tx, row, extra)
     key = tx.insert(resource.name, row)
     if resource.attributes is not None:
-        set_attributes(tx, resource, key, rest.get("attributes") or [], new=True)
-    if behaviour.after_create:
-        behaviour.after_create(tx, key, rest)
+        create_attributes(tx, resource, key, extra.get("attributes") or [])
+    if hooks.after_create:
+        hooks.after_create(tx, key, extra)
     return key
 
 
 def update(tx: Transaction, resource: Resource, values: dict[str, Any]) -> Any:
-    """Change an object as an input says; absent members stay as they are."""
-    behaviour = BEHAVIOURS.get(resource.name, _NONE)
+    """Update an object from an input and return its key; absent members do not change."""
+    hooks = HOOKS.get(resource.name, _NO_HOOKS)
     key, old = find(tx, resource, values)
-    same_etag(tx, resource.name, old, values.pop("etag", None))
-    row, rest = encode_input(resource, {k: v for k, v in values.items() if k not in resource.key})
-    if behaviour.before_update:
-        behaviour.before_update(tx, old, row, rest)
+    check_etag(tx, resource.name, old, values.pop("etag", None))
+    row, extra = encode_input(resource, {k: v for k, v in values.items() if k not in resource.key})
+    if hooks.before_update:
+        hooks.before_update(tx, old, row, extra)
     tx.update(resource.name, key, row)
-    if resource.attributes is not None and rest.get("attributes"):
-        set_attributes(tx, resource, key, rest["attributes"], new=False)
-    if behaviour.after_update:
-        behaviour.after_update(tx, old, row, rest)
+    if resource.attributes is not None and extra.get("attributes"):
+        update_attributes(tx, resource, key, extra["attributes"])
+    if hooks.after_update:
+        hooks.after_update(tx, old, row, extra)
     return key
 
 
 def delete(tx: Transaction, resource: Resource, key: Any, old: Row) -> None:
-    """Delete an object and what belongs to it alone."""
-    behaviour = BEHAVIOURS.get(resource.name, _NONE)
-    if behaviour.before_delete:
-        behaviour.before_delete(tx, old)
-    for table, column in behaviour.owned:
+    """Delete an object and the rows that belong only to it."""
+    hooks = HOOKS.get(resource.name, _NO_HOOKS)
+    if hooks.before_delete:
+        hooks.before_delete(tx, old)
+    for table, column in hooks.owned:
         child = tx.catalog.resources[table]
         for row in tx.find(table, **{column: old["id"]}):
-            delete(tx, child, _key(tx, child, row), row)
-    for table, column in behaviour.ties:
+            delete(tx, child, _row_key(tx, child, row), row)
+    for table, column in hooks.associations:
         tx.delete_where(table, **{column: old["id"]})
     if resource.attributes is not None:
         attributes = tx.catalog.resources[resource.attributes]
         column = next(f.column for f in attributes.fields if f.name == attributes.owner_key)
         tx.delete_where(attributes.name, **{column: old["id"]})
-    if resource.name in tx.store.entity_tables:
-        _delete_of_entity(tx, old["entity_id"])
+    if resource.name in tx.schema.entity_tables:
+        _delete_entity_rows(tx, old["entity_id"])
     tx.delete(resource.name, key)
-    if behaviour.after_delete:
-        behaviour.after_delete(tx, old)
+    if hooks.after_delete:
+        hooks.after_delete(tx, old)
 
 
-def _delete_of_entity(tx: Transaction, entity_id: int) -> None:
-    for table in _OF_ENTITY:
+def _delete_entity_rows(tx: Transaction, entity_id: int) -> None:
+    for table in _ENTITY_TABLES:
         tx.delete_where(table, entity_id=entity_id)
     comments = tx.find("comments", "depth DESC", entity_id=entity_id)
     for comment in comments:
@@ -94,22 +97,18 @@ def _delete_of_entity(tx: Transaction, entity_id: int) -> None:
 
 
 def find(tx: Transaction, resource: Resource, values: Mapping[str, Any]) -> tuple[Any, Row]:
-    """Give the key and row an input names."""
+    """Return the key and row that an input names."""
     given, _ = encode_input(resource, {k: v for k, v in values.items() if k in resource.key})
-    columns = tx.store.tables[resource.name].key
+    columns = tx.schema.tables[resource.name].key
     if any(c not in given for c in columns):
-        raise GraphQLError(f"{resource.type} is named by {', '.join(resource.key)}")
+        raise GraphQLError(f"{resource.type} requires {', '.join(resource.key)}")
     key = given[columns[0]] if len(columns) == 1 else tuple(given[c] for c in columns)
-    return key, require(tx, resource.name, key)
-
-
-def _filled(tx: Transaction, defaults: Row) -> Row:
-    return {c: v(tx) if callable(v) else v for c, v in defaults.items()}
+    return key, require_row(tx, resource.name, key)
 
 
 def _defaults(tx: Transaction, resource: Resource) -> Row:
-    """Give what a new row has where the input says nothing: what the rules say, else what the type must have."""
-    known = tx.store.defaults.get(resource.name)
+    """Return the default values of a new row: from the rules, or a zero value if required."""
+    known = tx.schema.default_rows.get(resource.name)
     if known is not None:
         return known
     found: Row = {}
@@ -118,22 +117,24 @@ def _defaults(tx: Transaction, resource: Resource) -> Row:
     for field in resource.fields:
         needed = field.stored and field.required and field.name not in {*resource.key, *_STAMPS}
         if needed and field.column not in links and field.column not in ruled:
-            found[field.column] = _zero(tx.catalog, field)
-    known = tx.store.defaults[resource.name] = {**found, **ruled}
+            found[field.column] = _zero_value(tx.catalog, field)
+    known = tx.schema.default_rows[resource.name] = {**found, **ruled}
     return known
 
 
-def _zero(catalog: Catalog, field: Field) -> Any:
+def _zero_value(catalog: Catalog, field: Field) -> Any:
     if field.enum:
         kind = catalog.schema.type_map[field.type]
         assert isinstance(kind, GraphQLEnumType)
         values = list(kind.values)
-        return next((v for v in ("DRAFT", "PENDING", "TODO", "QUEUED") if v in values), values[0]).lower()
+        return next(
+            (v for v in ("DRAFT", "PENDING", "TODO", "QUEUED") if v in values), values[0]
+        ).lower()
     if field.type in {"Int", "Float", "Boolean"}:
         return None if field.column.endswith("_id") else 0
     return None if field.type in {"DateTime", "ID"} else ""
 
 
-def _key(tx: Transaction, resource: Resource, row: Row) -> Any:
-    columns = tx.store.tables[resource.name].key
+def _row_key(tx: Transaction, resource: Resource, row: Row) -> Any:
+    columns = tx.schema.tables[resource.name].key
     return row[columns[0]] if len(columns) == 1 else tuple(row[c] for c in columns)

@@ -1,24 +1,26 @@
-"""File attachments and assets: what is known of a file, and the address to put its bytes to."""
+"""Mutations of file attachments and assets; a payload has the upload URL."""
 
+import functools
 import mimetypes
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ultraviolet.local_ion.mutations.associations import touch_entity
-from ultraviolet.local_ion.rules.hooks import refuse_unless
-from ultraviolet.local_ion.rules.validation import require
-from ultraviolet.local_ion.store.store import Transaction
+from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.rules.hooks import ensure
+from ultraviolet.local_ion.rules.validation import require_row
+from ultraviolet.local_ion.store.transaction import Transaction
 
 BUCKET = "local-ion"
-Handler = Callable[[Transaction, dict[str, Any]], dict[str, Any]]
+_ATTACHMENT_TABLES = ("entity_file_attachments", "entity_assets")
 
 
-def _create(table: str) -> Handler:
+def _create_handler(table: str) -> Handler:
     def handle(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         values = args["input"]
         name, entity = values.get("filename"), values.get("entityId")
         if entity is not None:
-            require(tx, "entities", int(entity))
+            require_row(tx, "entities", int(entity))
         key: int = tx.insert(
             "file_attachments",
             {
@@ -34,23 +36,20 @@ def _create(table: str) -> Handler:
         if entity is not None:
             tx.insert(table, {"entity_id": int(entity), "file_attachment_id": key})
             touch_entity(tx, int(entity))
-        return {"fileAttachment": key, "uploadUrl": tx.store.files.upload_url(key)}
+        return {"fileAttachment": key, "uploadUrl": tx.files.upload_url(key)}
 
     return handle
 
 
-def _delete(table: str) -> Handler:
+def _delete_handler(table: str) -> Handler:
     def handle(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         key, entity = int(args["input"]["fileAttachmentId"]), int(args["input"]["entityId"])
-        require(tx, "file_attachments", key)
-        taken = tx.delete_where(table, entity_id=entity, file_attachment_id=key)
-        refuse_unless(taken, "This file is not attached there.")
-        tied = sum(
-            len(tx.find(t, file_attachment_id=key)) for t in ("entity_file_attachments", "entity_assets")
-        )
-        if not tied:
+        require_row(tx, "file_attachments", key)
+        removed = tx.delete_where(table, entity_id=entity, file_attachment_id=key)
+        ensure(removed, "This file is not attached there.")
+        if not any(tx.find(t, file_attachment_id=key) for t in _ATTACHMENT_TABLES):
             tx.delete("file_attachments", key)
-            tx.after_commit.append(lambda: tx.store.files.remove(key))
+            tx.after_commit.append(functools.partial(tx.files.remove, key))
         touch_entity(tx, entity)
         return {"fileAttachmentId": key, "entityId": entity}
 
@@ -58,9 +57,9 @@ def _delete(table: str) -> Handler:
 
 
 MUTATIONS: Mapping[str, Handler] = {
-    "createFileAttachment": _create("entity_file_attachments"),
-    "deleteFileAttachment": _delete("entity_file_attachments"),
-    "createAsset": _create("entity_assets"),
-    "deleteAsset": _delete("entity_assets"),
+    "createFileAttachment": _create_handler("entity_file_attachments"),
+    "deleteFileAttachment": _delete_handler("entity_file_attachments"),
+    "createAsset": _create_handler("entity_assets"),
+    "deleteAsset": _delete_handler("entity_assets"),
 }
-"""By name."""
+"""Handlers by mutation name."""

@@ -1,20 +1,19 @@
-"""Notifications, and what the local ION answers for services that it does not have."""
+"""Mutations of notifications and of services that the local ION does not have."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ultraviolet.local_ion.rules.validation import require
-from ultraviolet.local_ion.store.columns import document
-from ultraviolet.local_ion.store.store import Transaction, dump
+from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.rules.validation import require_row
+from ultraviolet.local_ion.store.columns import dump_json, parse_json_string
+from ultraviolet.local_ion.store.transaction import Transaction
 
-Handler = Callable[[Transaction, dict[str, Any]], dict[str, Any]]
 
-
-def _dispatch(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+def _dispatch_notification(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     values = args["input"]
-    user = require(tx, "users", int(values["userId"]))
-    payload = document(values.get("payload"))
+    user = require_row(tx, "users", int(values["userId"]))
+    payload = parse_json_string(values.get("payload"))
     row = {
         "user_id": user["id"],
         "type": str(values["notificationType"]).lower(),
@@ -22,21 +21,21 @@ def _dispatch(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         "description": values["description"],
         "link_text": values["linkText"],
         "path": values["path"],
-        "payload": None if payload is None else dump(payload),
+        "payload": None if payload is None else dump_json(payload),
         "read": 0,
     }
     tx.insert("user_notifications", row)
     return {"response": {"messageId": str(uuid.uuid4())}}
 
 
-def _analytics(_: Transaction, __: dict[str, Any]) -> dict[str, Any]:
-    """Answer that there is no page of analytics: the local ION has none (assumed)."""
+def _embed_analytics(_tx: Transaction, _args: dict[str, Any]) -> dict[str, Any]:
+    """Return no URL: the local ION has no analytics (assumed)."""
     return {"embeddedAnalytics": {"url": None}}
 
 
 MUTATIONS: Mapping[str, Handler] = {
-    "dispatchNotification": _dispatch,
-    "generateReadEmbeddedAnalytics": _analytics,
-    "generateWriteEmbeddedAnalytics": _analytics,
+    "dispatchNotification": _dispatch_notification,
+    "generateReadEmbeddedAnalytics": _embed_analytics,
+    "generateWriteEmbeddedAnalytics": _embed_analytics,
 }
-"""By name."""
+"""Handlers by mutation name."""

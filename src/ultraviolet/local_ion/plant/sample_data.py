@@ -1,4 +1,4 @@
-"""What a maker of small rocket engines buys, keeps, builds and complains about."""
+"""Sample data of a company that makes small rocket engines."""
 
 TEAMS = ("Purchasing", "Receiving", "Assembly", "Test", "Quality", "Tooling")
 PEOPLE = (
@@ -15,13 +15,25 @@ SUPPLIER_TAILS = (
     "Precision", "Fluid Controls", "Fasteners", "Castings", "Composites", "Electronics", "Forge", "Machining",
     "Metals", "Seals", "Sensors", "Tooling",
 )  # fmt: skip
-STREETS = ("Foundry Road", "Harbor Street", "Mill Lane", "Airfield Way", "Canal Street", "Industrial Parkway")
+STREETS = (
+    "Foundry Road",
+    "Harbor Street",
+    "Mill Lane",
+    "Airfield Way",
+    "Canal Street",
+    "Industrial Parkway",
+)
 FAMILIES: tuple[tuple[str, str, tuple[str, ...], float], ...] = (
     ("VLV", "Valve", ("solenoid", "check", "ball", "relief", "isolation"), 180.0),
     ("SEN", "Sensor", ("pressure", "temperature", "flow", "accelerometer"), 95.0),
     ("INJ", "Injector element", ("pintle", "coaxial", "impinging"), 420.0),
     ("NOZ", "Nozzle segment", ("throat", "extension", "bell"), 1900.0),
-    ("FST", "Fastener", ("hex bolt M4", "hex bolt M6", "socket screw M5", "lock nut M6", "washer M6"), 0.4),
+    (
+        "FST",
+        "Fastener",
+        ("hex bolt M4", "hex bolt M6", "socket screw M5", "lock nut M6", "washer M6"),
+        0.4,
+    ),
     ("SEL", "Seal", ("O-ring", "face seal", "spring-energized", "gasket"), 6.5),
     ("TUB", "Tube", ("stainless 1/4 in", "stainless 3/8 in", "flex hose"), 28.0),
     ("HRN", "Harness", ("main", "igniter", "telemetry"), 310.0),
@@ -52,7 +64,10 @@ STEPS = (
     ("Weigh the assembly", "NUMBER", "Mass", "kg"),
     ("Final inspection", "SELECT", "Result", None),
 )
-OPTIONS = {"Cleanliness level": ("100A", "200A", "300A"), "Result": ("accept", "accept as is", "rework")}
+OPTIONS = {
+    "Cleanliness level": ("100A", "200A", "300A"),
+    "Result": ("accept", "accept as is", "rework"),
+}
 DEFECTS = (
     "Thread damaged on port", "Seal nicked during installation", "Surface finish out of tolerance",
     "Leak rate above limit", "Wrong revision received", "Connector pin bent", "Weld porosity found by X-ray",

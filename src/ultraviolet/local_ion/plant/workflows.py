@@ -1,4 +1,4 @@
-"""What happens in the plant, one story a function: it buys, receives, stocks, builds and finds defects."""
+"""Workflows of the plant: buy, receive, stock, build and report defects."""
 
 from collections import defaultdict
 from datetime import datetime, timedelta
@@ -6,19 +6,22 @@ from random import Random
 from typing import Any
 
 from ultraviolet.local_ion.plant import sample_data
-from ultraviolet.local_ion.plant.client import Hands
+from ultraviolet.local_ion.plant.client import PlantClient
 
-REMEMBERED = (
-    "users", "teams", "suppliers", "currencies", "locations", "units_of_measurements", "labels", "parts",
-    "procedures", "parts_inventory", "purchase_orders", "runs", "issues",
+KNOWN_RESOURCES = (
+    "users", "teams", "suppliers", "currencies", "locations", "units_of_measurements", "labels",
+    "parts", "procedures", "parts_inventory", "purchase_orders", "runs", "issues",
 )  # fmt: skip
+
+MAX_OPEN_OBJECTS = 200
+"""How many orders, runs and issues the plant resumes after a restart."""
 
 
 class Plant:
-    """Who works here, what there is, and the day it is; all chance comes from one seeded source."""
+    """The state of the plant; all random choices use one seeded generator."""
 
-    def __init__(self, hands: Hands, random: Random, today: datetime) -> None:
-        self.hands = hands
+    def __init__(self, hands: PlantClient, random: Random, today: datetime) -> None:
+        self.client = hands
         self.random = random
         self.today = today
         self.known: dict[str, list[int]] = defaultdict(list)
@@ -26,47 +29,49 @@ class Plant:
         self.open_runs: list[int] = []
         self.open_issues: list[int] = []
 
-    def remember(self) -> None:
-        """Learn what there is from ION itself, as after a restart."""
-        for resource in REMEMBERED:
-            self.known[resource] = self.hands.ids(resource)
-        self.open_orders = self.known["purchase_orders"][-200:]
-        self.open_runs = self.known["runs"][-200:]
-        self.open_issues = self.known["issues"][-200:]
+    def load_known_objects(self) -> None:
+        """Load the ids of existing objects from ION, after a restart."""
+        for resource in KNOWN_RESOURCES:
+            self.known[resource] = self.client.list_ids(resource)
+        self.open_orders = self.known["purchase_orders"][-MAX_OPEN_OBJECTS:]
+        self.open_runs = self.known["runs"][-MAX_OPEN_OBJECTS:]
+        self.open_issues = self.known["issues"][-MAX_OPEN_OBJECTS:]
 
-    def make(self, resource: str, **values: Any) -> int:
-        """Create an object and remember it."""
-        made = self.hands.create(resource, **values)
+    def create(self, resource: str, **values: Any) -> int:
+        """Create an object and store its id."""
+        made = self.client.create(resource, **values)
         self.known[resource].append(made)
         return made
 
     def any(self, resource: str) -> int:
-        """Pick one of what there is."""
+        """Return the id of a random known object."""
         return self.random.choice(self.known[resource])
 
-    def chance(self, share: float) -> bool:
-        """Decide by chance."""
-        return self.random.random() < share
+    def chance(self, probability: float) -> bool:
+        """Return true with a probability."""
+        return self.random.random() < probability
 
     def day(self, first: int, last: int) -> str:
-        """Pick a day so many days from today."""
+        """Return a random day between two numbers of days from today."""
         return (self.today + timedelta(days=self.random.randint(first, last))).isoformat()
 
     def choose(self, *options: Any) -> Any:
-        """Pick one of these."""
+        """Return a random option."""
         return self.random.choice(options)
 
 
-def slate(text: str) -> list[dict[str, Any]]:
-    """Write a sentence as ION's rich text."""
+def rich_text(text: str) -> list[dict[str, Any]]:
+    """Return a text in ION's rich text format."""
     return [{"type": "p", "children": [{"text": text}]}]
 
 
 def buy(plant: Plant) -> None:
-    """Draft an order, add its lines, sometimes a fee, and place it."""
-    order = plant.make(
+    """Create an order with lines and sometimes a fee, and place most orders."""
+    purpose = plant.choose(*sample_data.ORDER_PURPOSES).capitalize()
+    family = plant.choose(*sample_data.FAMILIES)[1].lower()
+    order = plant.create(
         "purchase_orders",
-        description=f"{plant.choose(*sample_data.ORDER_PURPOSES).capitalize()}, {plant.choose(*sample_data.FAMILIES)[1].lower()}s",
+        description=f"{purpose}, {family}s",
         supplierId=plant.any("suppliers"),
         currencyId=plant.any("currencies"),
         assignedToId=plant.any("users"),
@@ -74,18 +79,20 @@ def buy(plant: Plant) -> None:
         attributes=[{"key": "Priority", "value": plant.choose(*sample_data.PRIORITIES)}],
     )
     for position in range(1, plant.random.randint(1, 6) + 1):
-        plant.hands.create("purchase_order_lines", **_line(plant, order, position))
+        plant.client.create("purchase_order_lines", **_line_values(plant, order, position))
     if plant.chance(0.3):
         name, value = plant.choose(*sample_data.FEES)
-        plant.hands.create(
+        plant.client.create(
             "purchase_order_fees", purchaseOrderId=order, name=name, value=value, type="CURRENCY"
         )
     if plant.chance(0.8):
-        plant.hands.edit("purchase_orders", order, status="ORDERED", orderedAt=plant.today.isoformat())
+        plant.client.update(
+            "purchase_orders", order, status="ORDERED", orderedAt=plant.today.isoformat()
+        )
         plant.open_orders.append(order)
 
 
-def _line(plant: Plant, order: int, position: int) -> dict[str, Any]:
+def _line_values(plant: Plant, order: int, position: int) -> dict[str, Any]:
     line: dict[str, Any] = {
         "purchaseOrderId": order,
         "partId": plant.any("parts"),
@@ -94,50 +101,54 @@ def _line(plant: Plant, order: int, position: int) -> dict[str, Any]:
         "cost": round(plant.random.uniform(0.4, 900), 2),
         "needDate": plant.day(10, 120),
     }
-    # An arrival date is often promised only later: an empty value that becomes populated.
-    return line | ({"estimatedArrivalDate": plant.day(5, 100)} if plant.chance(0.4) else {})
+    # Suppliers often confirm the arrival date later; the empty value then becomes populated.
+    if plant.chance(0.4):
+        line["estimatedArrivalDate"] = plant.day(5, 100)
+    return line
 
 
 def receive(plant: Plant) -> None:
-    """Receive what an open order still lacks."""
+    """Receive the missing quantities of an open order."""
     if not plant.open_orders:
         return
     order = plant.open_orders.pop(plant.random.randrange(len(plant.open_orders)))
-    found = plant.hands.look(
+    found = plant.client.get(
         "purchase_orders",
         order,
         "status purchaseOrderLines { id quantity receivedQuantity part { trackingType } }",
     )
-    lines = [line for line in found["purchaseOrderLines"] if _missing(line) > 0]
+    lines = [line for line in found["purchaseOrderLines"] if _missing_quantity(line) > 0]
     if found["status"] != "ORDERED" or not lines:
         return
-    receipt = plant.make("receipts", receivedAt=plant.today.isoformat(), receivedById=plant.any("users"))
+    receipt = plant.create(
+        "receipts", receivedAt=plant.today.isoformat(), receivedById=plant.any("users")
+    )
     for line in lines:
         _receive_line(plant, receipt, line)
 
 
-def _missing(line: dict[str, Any]) -> float:
+def _missing_quantity(line: dict[str, Any]) -> float:
     return float(line["quantity"]) - float(line["receivedQuantity"] or 0)
 
 
 def _receive_line(plant: Plant, receipt: int, line: dict[str, Any]) -> None:
     tracking: str | None = line["part"]["trackingType"] if line["part"] else None
     item: dict[str, Any] = {
-        "etag": plant.hands.look("receipts", receipt, "_etag")["_etag"],
+        "etag": plant.client.get("receipts", receipt, "_etag")["_etag"],
         "receiptId": receipt,
         "purchaseOrderLineId": line["id"],
         "locationId": plant.any("locations"),
-        "quantity": 1.0 if tracking == "SERIAL" else _missing(line),
+        "quantity": 1.0 if tracking == "SERIAL" else _missing_quantity(line),
     }
     if tracking:
         item["autogenerateSerialNumber" if tracking == "SERIAL" else "autogenerateLotNumber"] = True
-    plant.hands.mutate_list("addItemsToReceipt", [item])
+    plant.client.mutate_list("addItemsToReceipt", [item])
 
 
 def stock(plant: Plant) -> None:
-    """Put something that was counted on the shelf into inventory."""
+    """Add inventory of a part."""
     part = plant.any("parts")
-    tracking = plant.hands.look("parts", part, "trackingType")["trackingType"]
+    tracking = plant.client.get("parts", part, "trackingType")["trackingType"]
     values: dict[str, Any] = {"partId": part, "locationId": plant.any("locations"), "quantity": 1.0}
     if tracking == "SERIAL":
         values["autogenerateSerialNumber"] = True
@@ -147,14 +158,14 @@ def stock(plant: Plant) -> None:
         values["autogenerateLotNumber"] = True
     if plant.chance(0.5):
         values["supplierId"] = plant.any("suppliers")
-    plant.make("parts_inventory", **values)
+    plant.create("parts_inventory", **values)
 
 
 def build(plant: Plant) -> None:
     """Start a run of a procedure."""
     if not plant.known["procedures"]:
         return
-    run = plant.make(
+    run = plant.create(
         "runs",
         title=f"{plant.choose(*sample_data.ASSEMBLIES)} {plant.random.randint(100, 999)}",
         procedureId=plant.any("procedures"),
@@ -165,36 +176,39 @@ def build(plant: Plant) -> None:
     )
     plant.open_runs.append(run)
     for _ in range(plant.random.randint(0, 4)):
-        progress(plant, run)
+        progress_run(plant, run)
 
 
-RUN = "steps { id status _etag fields { id type options _etag value } }"
+RUN_SELECTION = "steps { id status _etag fields { id type options _etag value } }"
 
 
-def progress(plant: Plant, run: int | None = None) -> None:
-    """Take the next open step of a run one state further, filling in its fields."""
+def progress_run(plant: Plant, run: int | None = None) -> None:
+    """Move the next open step of a run to its next status and fill in its fields."""
     if run is None:
         if not plant.open_runs:
             return
         run = plant.random.choice(plant.open_runs)
-    steps = plant.hands.look("runs", run, RUN)["steps"]
+    steps = plant.client.get("runs", run, RUN_SELECTION)["steps"]
     step = next((s for s in steps if s["status"] in {"TODO", "IN_PROGRESS"}), None)
     if step is None:
         if run in plant.open_runs:
             plant.open_runs.remove(run)
         return
     if step["status"] == "TODO":
-        plant.hands.edit("run_steps", step["id"], status="IN_PROGRESS")
+        plant.client.update("run_steps", step["id"], status="IN_PROGRESS")
         return
     for field in step["fields"]:
         if field["value"] is None:
-            plant.hands.mutate(
-                "updateRunStepFieldValue", id=field["id"], etag=field["_etag"], value=_measured(plant, field)
+            plant.client.mutate(
+                "updateRunStepFieldValue",
+                id=field["id"],
+                etag=field["_etag"],
+                value=_field_value(plant, field),
             )
-    plant.hands.edit("run_steps", step["id"], status="COMPLETE")
+    plant.client.update("run_steps", step["id"], status="COMPLETE")
 
 
-def _measured(plant: Plant, field: dict[str, Any]) -> Any:
+def _field_value(plant: Plant, field: dict[str, Any]) -> Any:
     match field["type"]:
         case "NUMBER":
             return round(plant.random.uniform(0.5, 300), 3)
@@ -206,26 +220,32 @@ def _measured(plant: Plant, field: dict[str, Any]) -> Any:
             return f"HN-{plant.random.randint(1000, 9999)}"
 
 
-def find_defect(plant: Plant) -> None:
-    """Write an issue about something in stock, often with a first remark."""
+def report_defect(plant: Plant) -> None:
+    """Create an issue about inventory, often with a comment."""
     defect = plant.choose(*sample_data.DEFECTS)
-    issue = plant.make(
+    issue = plant.create(
         "issues",
         title=defect,
-        causeCondition=slate(
+        causeCondition=rich_text(
             f"{defect}, found at {plant.choose('receiving', 'assembly', 'final inspection')}."
         ),
-        expectedCondition=slate("As on the drawing."),
+        expectedCondition=rich_text("As on the drawing."),
         status="PENDING",
         assignedToId=plant.any("users"),
-        **({"partInventoryIds": [plant.any("parts_inventory")]} if plant.known["parts_inventory"] else {}),
+        **(
+            {"partInventoryIds": [plant.any("parts_inventory")]}
+            if plant.known["parts_inventory"]
+            else {}
+        ),
     )
     plant.open_issues.append(issue)
     if plant.chance(0.6):
-        remark(plant, "issues", issue)
+        add_comment(plant, "issues", issue)
 
 
-def remark(plant: Plant, resource: str, id_: int) -> int:
-    """Comment on something."""
-    entity = plant.hands.look(resource, id_, "entityId")["entityId"]
-    return plant.hands.create("comments", entityId=entity, content=plant.choose(*sample_data.REMARKS))
+def add_comment(plant: Plant, resource: str, id_: int) -> int:
+    """Comment on an object and return the comment's id."""
+    entity = plant.client.get(resource, id_, "entityId")["entityId"]
+    return plant.client.create(
+        "comments", entityId=entity, content=plant.choose(*sample_data.REMARKS)
+    )

@@ -1,1 +1,1 @@
-"""Business rules of ION that apply to rows."""
+"""Business rules of ION."""

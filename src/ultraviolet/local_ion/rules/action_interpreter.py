@@ -1,7 +1,7 @@
-"""ION Actions: rules whose code looks at a change and what it concerns, and blocks it by raising ValidationError.
+"""Interpreter of ION Actions: rules in Python that block a change by raising ValidationError.
 
-The code is Python in ION. Here a small part of it is understood, enough for the published examples; it is walked,
-never run, so that it can do nothing but look at the context it is given.
+It supports a small part of Python, enough for the published examples. It interprets the syntax
+tree, so that the code has access only to its context.
 """
 
 import ast
@@ -14,14 +14,28 @@ from ultraviolet.errors import UltravioletError
 
 
 class BlockedError(UltravioletError):
-    """A rule does not allow this change."""
+    """A rule blocks this change."""
 
 
-class UnreadableError(UltravioletError):
-    """The code of this rule is not understood."""
+class UnsupportedCodeError(UltravioletError):
+    """The local ION does not support the code of this rule."""
 
 
 Names = Mapping[str, Any]
+
+
+def _divide(left: Any, right: Any) -> Any:
+    return left / right
+
+
+def _contained_in(left: Any, right: Any) -> bool:
+    return left in right
+
+
+def _not_contained_in(left: Any, right: Any) -> bool:
+    return left not in right
+
+
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -31,14 +45,14 @@ _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
     ast.Is: operator.is_,
     ast.IsNot: operator.is_not,
-    ast.In: lambda left, right: left in right,
-    ast.NotIn: lambda left, right: left not in right,
+    ast.In: _contained_in,
+    ast.NotIn: _not_contained_in,
 }
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
-    ast.Div: lambda left, right: left / right,
+    ast.Div: _divide,
 }
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "any": any, "all": all, "len": len, "set": set, "list": list, "str": str, "int": int, "float": float,
@@ -50,154 +64,175 @@ _METHODS = {
 }  # fmt: skip
 
 
-def judge(code: str, context: Mapping[str, Any]) -> None:
-    """Run a rule's code over a context; raises BlockedError where it raises ValidationError, UnreadableError where it is not understood."""
-    _Walk({"context": context}).block(_parsed(code).body)
+def run(code: str, context: Mapping[str, Any]) -> None:
+    """Run a rule's code; raise BlockedError if it raises ValidationError.
+
+    Raise UnsupportedCodeError for other code than the supported part of Python.
+    """
+    _Interpreter({"context": context}).run(_parse(code).body)
 
 
 @lru_cache(maxsize=256)
-def _parsed(code: str) -> ast.Module:
+def _parse(code: str) -> ast.Module:
     try:
         return ast.parse(code)
     except SyntaxError as error:
-        raise UnreadableError(f"The code is no Python: {error.msg}") from error
+        raise UnsupportedCodeError(f"The code is not valid Python: {error.msg}") from error
 
 
-class _Walk:
-    """Walks one rule's code."""
+class _Interpreter:
+    """Interprets the code of one rule."""
 
     def __init__(self, names: Names) -> None:
         self.names = dict(names)
 
-    def block(self, statements: list[ast.stmt]) -> None:
+    def run(self, statements: list[ast.stmt]) -> None:
         for statement in statements:
-            self._statement(statement)
+            self._run_statement(statement)
 
-    def _statement(self, node: ast.stmt) -> None:
+    def _run_statement(self, node: ast.stmt) -> None:
         match node:
             case ast.If():
-                self.block(node.body if self.value(node.test) else node.orelse)
+                self.run(node.body if self.evaluate(node.test) else node.orelse)
             case ast.Raise():
-                self._raise(node.exc)
+                self._run_raise(node.exc)
             case ast.Assign(targets=[ast.Name(id=name)]):
-                self.names[name] = self.value(node.value)
+                self.names[name] = self.evaluate(node.value)
             case ast.For(target=ast.Name(id=name)):
-                for each in self.value(node.iter):
+                for each in self.evaluate(node.iter):
                     self.names[name] = each
-                    self.block(node.body)
+                    self.run(node.body)
             case ast.Expr():
-                self.value(node.value)
+                self.evaluate(node.value)
             case ast.Pass():
                 return
             case _:
-                raise _unknown(node)
+                raise _unsupported(node)
 
-    def _raise(self, node: ast.expr | None) -> None:
+    def _run_raise(self, node: ast.expr | None) -> None:
         call = node if isinstance(node, ast.Call) else None
         name = call.func if call else node
-        if not isinstance(name, ast.Name) or name.id not in {"ValidationError", "ValidationWarning"}:
-            raise UnreadableError("A rule may raise ValidationError or ValidationWarning only.")
+        if not isinstance(name, ast.Name) or name.id not in {
+            "ValidationError",
+            "ValidationWarning",
+        }:
+            raise UnsupportedCodeError(
+                "A rule may raise ValidationError or ValidationWarning only."
+            )
         if name.id == "ValidationError":
-            told = [self.value(a) for a in call.args] if call else []
-            raise BlockedError(str(told[0]) if told else "")
+            arguments = [self.evaluate(a) for a in call.args] if call else []
+            raise BlockedError(str(arguments[0]) if arguments else "")
 
-    def value(self, node: ast.expr) -> Any:
-        """Give the value of an expression."""
+    def evaluate(self, node: ast.expr) -> Any:
+        """Return the value of an expression."""
         try:
-            return self._value(node)
-        except (TypeError, AttributeError, KeyError, IndexError, ValueError, ZeroDivisionError) as error:
-            raise UnreadableError(f"The code fails: {error}") from error
+            return self._evaluate(node)
+        except (
+            TypeError,
+            AttributeError,
+            KeyError,
+            IndexError,
+            ValueError,
+            ZeroDivisionError,
+        ) as error:
+            raise UnsupportedCodeError(f"The code fails: {error}") from error
 
-    def _value(self, node: ast.expr) -> Any:  # noqa: C901, PLR0911, PLR0912  one case for each kind of expression
+    def _evaluate(self, node: ast.expr) -> Any:  # noqa: C901, PLR0911, PLR0912  one case for each kind of expression
         match node:
             case ast.Constant():
                 return node.value
             case ast.Name(id=name):
-                return self._named(name)
+                return self._name(name)
             case ast.BoolOp():
                 return self._boolean(node)
             case ast.UnaryOp(op=ast.Not()):
-                return not self._value(node.operand)
+                return not self._evaluate(node.operand)
             case ast.UnaryOp(op=ast.USub()):
-                return -self._value(node.operand)
+                return -self._evaluate(node.operand)
             case ast.BinOp() if type(node.op) in _ARITHMETIC:
-                return _ARITHMETIC[type(node.op)](self._value(node.left), self._value(node.right))
+                return _ARITHMETIC[type(node.op)](
+                    self._evaluate(node.left), self._evaluate(node.right)
+                )
             case ast.Compare():
-                return self._compared(node)
+                return self._compare(node)
             case ast.IfExp():
-                return self._value(node.body if self._value(node.test) else node.orelse)
+                return self._evaluate(node.body if self._evaluate(node.test) else node.orelse)
             case ast.Subscript():
-                return self._value(node.value)[self._value(node.slice)]
+                return self._evaluate(node.value)[self._evaluate(node.slice)]
             case ast.List() | ast.Tuple():
-                return [self._value(each) for each in node.elts]
+                return [self._evaluate(each) for each in node.elts]
             case ast.Set():
-                return {self._value(each) for each in node.elts}
+                return {self._evaluate(each) for each in node.elts}
             case ast.Dict() if None not in node.keys:
                 return {
-                    self._value(k): self._value(v) for k, v in zip(node.keys, node.values, strict=True) if k
+                    self._evaluate(k): self._evaluate(v)
+                    for k, v in zip(node.keys, node.values, strict=True)
+                    if k
                 }
             case ast.GeneratorExp() | ast.ListComp() | ast.SetComp():
-                made = self._made(node)
-                return set(made) if isinstance(node, ast.SetComp) else made
+                values = self._comprehension(node)
+                return set(values) if isinstance(node, ast.SetComp) else values
             case ast.Call():
-                return self._called(node)
+                return self._call(node)
             case _:
-                raise _unknown(node)
+                raise _unsupported(node)
 
-    def _named(self, name: str) -> Any:
+    def _name(self, name: str) -> Any:
         if name not in self.names:
-            raise UnreadableError(f"The code names {name}, which is not known here.")
+            raise UnsupportedCodeError(f"Unknown name {name} in the code.")
         return self.names[name]
 
     def _boolean(self, node: ast.BoolOp) -> Any:
         value: Any = None
         for each in node.values:
-            value = self._value(each)
+            value = self._evaluate(each)
             if bool(value) is isinstance(node.op, ast.Or):
                 return value
         return value
 
-    def _compared(self, node: ast.Compare) -> bool:
-        left = self._value(node.left)
+    def _compare(self, node: ast.Compare) -> bool:
+        left = self._evaluate(node.left)
         for kind, each in zip(node.ops, node.comparators, strict=True):
-            right = self._value(each)
+            right = self._evaluate(each)
             if not _COMPARE[type(kind)](left, right):
                 return False
             left = right
         return True
 
-    def _made(self, node: ast.GeneratorExp | ast.ListComp | ast.SetComp, depth: int = 0) -> list[Any]:
+    def _comprehension(
+        self, node: ast.GeneratorExp | ast.ListComp | ast.SetComp, depth: int = 0
+    ) -> list[Any]:
         if depth == len(node.generators):
-            return [self._value(node.elt)]
+            return [self._evaluate(node.elt)]
         loop, before = node.generators[depth], dict(self.names)
-        made: list[Any] = []
+        values: list[Any] = []
         if not isinstance(loop.target, ast.Name):
-            raise _unknown(loop.target)
-        for each in self._value(loop.iter):
+            raise _unsupported(loop.target)
+        for each in self._evaluate(loop.iter):
             self.names[loop.target.id] = each
-            if all(self._value(condition) for condition in loop.ifs):
-                made.extend(self._made(node, depth + 1))
+            if all(self._evaluate(condition) for condition in loop.ifs):
+                values.extend(self._comprehension(node, depth + 1))
         self.names = before
-        return made
+        return values
 
-    def _called(self, node: ast.Call) -> Any:
+    def _call(self, node: ast.Call) -> Any:
         if node.keywords:
-            raise _unknown(node)
-        arguments = [self._value(each) for each in node.args]
+            raise _unsupported(node)
+        arguments = [self._evaluate(each) for each in node.args]
         if isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS:
             return _FUNCTIONS[node.func.id](*arguments)
         if isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
-            return self._method(self._value(node.func.value), node.func.attr, arguments)
-        raise _unknown(node)
+            return self._method(self._evaluate(node.func.value), node.func.attr, arguments)
+        raise _unsupported(node)
 
     def _method(self, owner: Any, name: str, arguments: list[Any]) -> Any:
-        # ION's published examples ask `.get` of links that may be null
+        # ION's published examples call `.get` on links that may be null.
         if owner is None and name == "get":
             return arguments[1] if len(arguments) > 1 else None
         if not isinstance(owner, dict | str | list | set):
-            raise UnreadableError(f"{type(owner).__name__} has no {name} here.")
+            raise UnsupportedCodeError(f"{name} of {type(owner).__name__} is not supported.")
         return getattr(owner, name)(*arguments)  # pyright: ignore[reportUnknownArgumentType]
 
 
-def _unknown(node: ast.AST) -> UnreadableError:
-    return UnreadableError(f"The code has a {type(node).__name__}, which is not understood here.")
+def _unsupported(node: ast.AST) -> UnsupportedCodeError:
+    return UnsupportedCodeError(f"{type(node).__name__} is not supported in the code of a rule.")

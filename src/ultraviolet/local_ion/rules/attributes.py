@@ -1,4 +1,4 @@
-"""Custom attributes: rows of their own, one an object and key."""
+"""Custom attributes: one row per object and key."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -7,79 +7,69 @@ from typing import Any
 from graphql import GraphQLError
 
 from ultraviolet.ion.catalog import Resource
-from ultraviolet.local_ion.rules.validation import require, same_etag
-from ultraviolet.local_ion.rules.values import check_value
-from ultraviolet.local_ion.store.store import Transaction, dump
-
-SETTINGS: Mapping[str, str] = {
-    "issues": "issues",
-    "locations": "locations",
-    "mboms": "mboms",
-    "part_kit_items": "partKitItems",
-    "parts_kits": "partsKits",
-    "parts": "parts",
-    "parts_inventory": "partsInventory",
-    "procedures": "procedures",
-    "purchase_order_lines": "purchaseOrderLines",
-    "purchase_orders": "purchaseOrders",
-    "receipts": "receipts",
-    "runs": "runs",
-    "run_steps": "runSteps",
-    "steps": "steps",
-    "suppliers": "suppliers",
-}
-"""Where the organization's settings keep the definitions, by resource."""
+from ultraviolet.local_ion.rules.organization import load_attribute_definitions
+from ultraviolet.local_ion.rules.validation import check_etag, check_value, require_row
+from ultraviolet.local_ion.store.columns import dump_json
+from ultraviolet.local_ion.store.transaction import Transaction
 
 
-def definitions(tx: Transaction, owner: Resource) -> dict[str, dict[str, Any]]:
-    """Give the attributes the organization has defined for a resource, by key."""
-    settings = json.loads(tx.scalar("SELECT settings FROM organizations WHERE id = 1") or "{}")
-    section = settings.get(SETTINGS.get(owner.name, ""), {})
-    return {d["key"]: d for d in section.get("attributes", [])}
-
-
-def set_attributes(
-    tx: Transaction, owner: Resource, owner_id: int, given: Iterable[Mapping[str, Any]], *, new: bool
+def create_attributes(
+    tx: Transaction, owner: Resource, owner_id: int, given: Iterable[Mapping[str, Any]] = ()
 ) -> None:
-    """Set attributes of an object; a new object has a row for each one defined, filled or empty."""
+    """Insert a row for every defined or given attribute of a new object."""
     assert owner.attributes is not None
     resource = tx.catalog.resources[owner.attributes]
-    known = definitions(tx, owner)
-    if new:
-        values = {**dict.fromkeys(known), **{a["key"]: a.get("value") for a in given}}
-        for key, value in values.items():
-            _insert(tx, resource, owner_id, key, value, known.get(key))
-        return
+    definitions = load_attribute_definitions(tx, owner.name)
+    values = {**dict.fromkeys(definitions), **{a["key"]: a.get("value") for a in given}}
+    for key, value in values.items():
+        _insert(tx, resource, owner_id, key, value, definitions.get(key))
+
+
+def update_attributes(
+    tx: Transaction, owner: Resource, owner_id: int, given: Iterable[Mapping[str, Any]]
+) -> None:
+    """Set some attributes of an object."""
+    assert owner.attributes is not None
+    resource = tx.catalog.resources[owner.attributes]
     for attribute in given:
-        change_attribute(tx, owner, resource, {**attribute, resource.owner_key or "": owner_id})
+        values = {**attribute, resource.owner_key or "": owner_id}
+        set_attribute(tx, owner, resource, values)
 
 
-def values_of(tx: Transaction, owner: Resource, owner_id: int) -> list[dict[str, Any]]:
-    """Give the attributes of an object as an input would, for a copy of it."""
-    assert owner.attributes is not None
-    resource = tx.catalog.resources[owner.attributes]
+def copy_attributes(
+    tx: Transaction, source: Resource, source_id: int, target: Resource, target_id: int
+) -> None:
+    """Create the attributes of a copy with the values of the original."""
+    assert source.attributes is not None
+    resource = tx.catalog.resources[source.attributes]
     column = next(f.column for f in resource.fields if f.name == resource.owner_key)
-    rows = tx.find(resource.name, **{column: owner_id})
-    return [{"key": r["key"], "value": None if r["value"] is None else json.loads(r["value"])} for r in rows]
+    rows = tx.find(resource.name, **{column: source_id})
+    given = [
+        {"key": r["key"], "value": None if r["value"] is None else json.loads(r["value"])}
+        for r in rows
+    ]
+    create_attributes(tx, target, target_id, given)
 
 
-def change_attribute(tx: Transaction, owner: Resource, resource: Resource, values: Mapping[str, Any]) -> str:
-    """Set one attribute of an object; gives the row's id."""
+def set_attribute(
+    tx: Transaction, owner: Resource, resource: Resource, values: Mapping[str, Any]
+) -> str:
+    """Set one attribute of an object and return the id of its row."""
     owner_id, key = int(values[resource.owner_key or ""]), values["key"]
-    require(tx, owner.name, owner_id)
+    require_row(tx, owner.name, owner_id)
     row_id = f"{owner_id}-{key}"
     row = tx.get(resource.name, row_id)
+    definition = load_attribute_definitions(tx, owner.name).get(key)
     if row is None:
-        known = definitions(tx, owner)
-        if key not in known:
+        if definition is None:
             raise GraphQLError(f"{owner.type} has no attribute {key}")
-        _insert(tx, resource, owner_id, key, values.get("value"), known[key])
+        _insert(tx, resource, owner_id, key, values.get("value"), definition)
         return row_id
-    same_etag(tx, resource.name, row, values.get("etag"))
+    check_etag(tx, resource.name, row, values.get("etag"))
     if "value" in values:
-        options = definitions(tx, owner).get(key, {}).get("options")
+        options = (definition or {}).get("options")
         check_value(key, row["type"], options, values["value"])
-        tx.update(resource.name, row_id, {"value": _dumped(values["value"])})
+        tx.update(resource.name, row_id, {"value": _encode(values["value"])})
     return row_id
 
 
@@ -98,17 +88,17 @@ def _insert(
         "id": f"{owner_id}-{key}",
         "key": key,
         column: owner_id,
-        "type": str((definition or {}).get("type") or _type(value)).lower(),
-        "value": _dumped(value),
+        "type": str((definition or {}).get("type") or _infer_type(value)).lower(),
+        "value": _encode(value),
     }
     tx.insert(resource.name, row)
 
 
-def _dumped(value: Any) -> str | None:
-    return None if value is None else dump(value)
+def _encode(value: Any) -> str | None:
+    return None if value is None else dump_json(value)
 
 
-def _type(value: Any) -> str:
+def _infer_type(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""The audit log: triggers that write every change of a row, whatever made it; deliveries are built from it."""
+"""The audit log: triggers record every change of a row; webhook deliveries follow from it."""
 
 import json
 import sqlite3
@@ -8,7 +8,7 @@ import msgspec
 
 from ultraviolet.local_ion.store.columns import Storage
 
-LOG = """
+TABLES = """
 CREATE TABLE IF NOT EXISTS logged_actions (
   action_id INTEGER PRIMARY KEY AUTOINCREMENT,
   table_name TEXT NOT NULL,
@@ -31,14 +31,14 @@ CREATE TABLE IF NOT EXISTS _session (
 INSERT OR IGNORE INTO _session VALUES (1, 0, NULL, '');
 """
 
-UNLOGGED = frozenset({"webhook_events", "logged_actions"})
-"""Tables without a trigger: a delivery's own record must not cause a delivery."""
+UNLOGGED_TABLES = frozenset({"webhook_events", "logged_actions"})
+"""Tables without a trigger: the record of a delivery must not cause a delivery."""
 SECRET_COLUMNS = frozenset({"client_secret"})
-"""Columns the log leaves out."""
+"""Columns that the log omits."""
 
 
 class LoggedAction(msgspec.Struct, frozen=True):
-    """One change of one row: the whole row before and after, by column."""
+    """One change of one row, with the whole row before and after."""
 
     action_id: int
     table_name: str
@@ -51,39 +51,41 @@ class LoggedAction(msgspec.Struct, frozen=True):
     new_row: dict[str, object] | None
 
     def changes(self) -> dict[str, tuple[object, object]]:
-        """Give the columns that differ, each with its old and new value."""
+        """Return the changed columns, each with its old and new value."""
         old, new = self.old_row or {}, self.new_row or {}
         names = dict.fromkeys((*new, *old))
         return {n: (old.get(n), new.get(n)) for n in names if old.get(n) != new.get(n)}
 
 
-def triggers(table: str, columns: Sequence[tuple[str, Storage]], key: Sequence[str]) -> Iterator[str]:
-    """Write the three triggers of a table."""
+def triggers(
+    table: str, columns: Sequence[tuple[str, Storage]], key: Sequence[str]
+) -> Iterator[str]:
+    """Return the CREATE statements of a table's three triggers."""
     logged = [c for c in columns if c[0] not in SECRET_COLUMNS]
     for action, rows in (("INSERT", ("NEW",)), ("UPDATE", ("OLD", "NEW")), ("DELETE", ("OLD",))):
         last = rows[-1]
         row_id = " || ':' || ".join(f'{last}."{k}"' for k in key)
-        old = _row("OLD", logged) if "OLD" in rows else "NULL"
-        new = _row("NEW", logged) if "NEW" in rows else "NULL"
+        old = _row_json("OLD", logged) if "OLD" in rows else "NULL"
+        new = _row_json("NEW", logged) if "NEW" in rows else "NULL"
         name = "CREATE" if action == "INSERT" else action
         yield (
-            f'CREATE TRIGGER IF NOT EXISTS "{table}_{action.lower()}_logged" AFTER {action} ON "{table}" BEGIN\n'
-            "INSERT INTO logged_actions"
-            " (table_name, row_id, action, transaction_id, actor_id, action_tstamp, old_row, new_row)\n"
-            f"SELECT '{table}', {row_id}, '{name}', transaction_id, actor_id, at, {old}, {new} FROM _session;\nEND"
+            f'CREATE TRIGGER IF NOT EXISTS "{table}_{action.lower()}_logged"'
+            f' AFTER {action} ON "{table}" BEGIN\n'
+            "INSERT INTO logged_actions (table_name, row_id, action, transaction_id, actor_id,"
+            " action_tstamp, old_row, new_row)\n"
+            f"SELECT '{table}', {row_id}, '{name}', transaction_id, actor_id, at, {old}, {new}"
+            " FROM _session;\nEND"
         )
 
 
-def _row(row: str, columns: Sequence[tuple[str, Storage]]) -> str:
-    """Write a row as JSON text; concatenated, because SQLite's functions take too few arguments for wide rows."""
+def _row_json(row: str, columns: Sequence[tuple[str, Storage]]) -> str:
+    """Return SQL for a row as JSON; SQLite's functions take too few arguments for wide rows."""
     members: list[str] = []
     for name, kind in columns:
         column = f'{row}."{name}"'
-        if kind == "json":
-            value = f"coalesce({column}, 'null')"
-        elif kind == "boolean":
+        if kind == "boolean":
             value = f"CASE {column} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE 'null' END"
-        elif kind == "integer":
+        elif kind in {"json", "integer"}:
             value = f"coalesce({column}, 'null')"
         else:
             value = f"json_quote({column})"
@@ -92,29 +94,31 @@ def _row(row: str, columns: Sequence[tuple[str, Storage]]) -> str:
 
 
 _SELECT = (
-    "SELECT action_id, table_name, row_id, action, transaction_id, actor_id, action_tstamp, old_row, new_row"
-    " FROM logged_actions"
+    "SELECT action_id, table_name, row_id, action, transaction_id, actor_id, action_tstamp,"
+    " old_row, new_row FROM logged_actions"
 )
 
 
-def since(connection: sqlite3.Connection, action_id: int, limit: int = 1000) -> list[LoggedAction]:
-    """Give the changes after one, in the order they were made."""
-    rows = connection.execute(f"{_SELECT} WHERE action_id > ? ORDER BY action_id LIMIT ?", (action_id, limit))
+def actions_after(
+    connection: sqlite3.Connection, action_id: int, limit: int = 1000
+) -> list[LoggedAction]:
+    """Return the actions after an id, oldest first."""
+    sql = f"{_SELECT} WHERE action_id > ? ORDER BY action_id LIMIT ?"
+    rows = connection.execute(sql, (action_id, limit))
     return [_action(row) for row in rows]
 
 
-def of_row(connection: sqlite3.Connection, table: str, row_id: str) -> list[LoggedAction]:
-    """Give the changes of one row, newest first."""
-    rows = connection.execute(
-        f"{_SELECT} WHERE table_name = ? AND row_id = ? ORDER BY action_id DESC", (table, row_id)
-    )
+def actions_of_row(connection: sqlite3.Connection, table: str, row_id: str) -> list[LoggedAction]:
+    """Return the actions of one row, newest first."""
+    sql = f"{_SELECT} WHERE table_name = ? AND row_id = ? ORDER BY action_id DESC"
+    rows = connection.execute(sql, (table, row_id))
     return [_action(row) for row in rows]
 
 
-def latest(connection: sqlite3.Connection) -> int:
-    """Give the number of the last change; 0 where there is none."""
-    (number,) = connection.execute("SELECT coalesce(max(action_id), 0) FROM logged_actions").fetchone()
-    return number
+def last_action_id(connection: sqlite3.Connection) -> int:
+    """Return the id of the last action, or 0."""
+    sql = "SELECT coalesce(max(action_id), 0) FROM logged_actions"
+    return connection.execute(sql).fetchone()[0]
 
 
 def _action(row: Sequence[object]) -> LoggedAction:
