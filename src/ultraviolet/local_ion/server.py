@@ -145,17 +145,14 @@ class LocalIonServer:
     async def _run_plant(self) -> None:
         if self.options.plant:
             try:
-                await asyncio.to_thread(self._set_up_plant)
+                if not self.marker.finished:
+                    await asyncio.to_thread(self.simulator.set_up)
+                    await asyncio.to_thread(self.snapshots.save_plant)
             except PlantStoppedError:
                 return
         self.control.ready = True
         if self.options.plant:
             await asyncio.to_thread(self.simulator.run)
-
-    def _set_up_plant(self) -> None:
-        if not self.marker.finished:
-            self.simulator.set_up()
-            self.snapshots.save_plant()
 
 
 def serve(options: ServeOptions) -> None:

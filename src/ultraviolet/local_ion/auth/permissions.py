@@ -66,7 +66,10 @@ def seed(tx: Transaction, catalog: Catalog) -> None:
     for id_, (is_query, name, kind, is_list) in enumerate(_root_fields(catalog), start=1):
         groups.append((id_, name, _family(name), tx.now, tx.now))
         operation = "query" if is_query else "mutation"
-        action = _action(name, is_query=is_query)
+        verbs = (verb for verb in ("create", "delete", "update") if name.startswith(verb))
+        action = "upsert" if "OrUpdate" in name else next(verbs, "update")
+        if is_query:
+            action = "read"
         permissions.append((id_, action, name, operation, kind, int(is_list), tx.now, tx.now))
         group_roles.extend(
             (role_id, id_)
@@ -105,13 +108,6 @@ def _root_fields(catalog: Catalog) -> Iterable[tuple[bool, str, str, bool]]:
         assert root is not None
         for name, field in root.fields.items():
             yield is_query, name, str(field.type), name in lists
-
-
-def _action(name: str, *, is_query: bool) -> str:
-    if is_query:
-        return "read"
-    verb = next((v for v in ("create", "delete", "update") if name.startswith(v)), "update")
-    return "upsert" if "OrUpdate" in name else verb
 
 
 def _family(name: str) -> str:

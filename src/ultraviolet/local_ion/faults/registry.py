@@ -26,6 +26,9 @@ class _RegisteredFault:
     """One fault in the registry, with its counters."""
 
     def __init__(self, number: int, fault: Fault, clock: Callable[[], float]) -> None:
+        if fault.seed is None:
+            seed = random.SystemRandom().getrandbits(32)
+            fault = msgspec.structs.replace(fault, seed=seed)
         self.number = number
         self.fault = fault
         self.matched = self.triggered = 0
@@ -87,10 +90,7 @@ class FaultRegistry:
         for fault in faults:
             check_fault(fault)
         with self._lock:
-            added = [
-                _RegisteredFault(next(self._numbers), _with_seed(fault), self._clock)
-                for fault in faults
-            ]
+            added = [_RegisteredFault(next(self._numbers), fault, self._clock) for fault in faults]
             self._registered = (*self._registered, *added)
         return [each.state() for each in added]
 
@@ -143,9 +143,3 @@ class FaultRegistry:
         with self._lock:
             each = next((r for r in self._registered if r.fault is fault), None)
             return each.random.random() if each else 0.0
-
-
-def _with_seed(fault: Fault) -> Fault:
-    if fault.seed is not None:
-        return fault
-    return msgspec.structs.replace(fault, seed=random.SystemRandom().getrandbits(32))

@@ -92,7 +92,9 @@ class SchemaFaults:
         operation = get_operation_ast(document, name)
         if operation is None:
             return execute(query, variables, name)
-        if _is_introspection(operation):
+        nodes = operation.selection_set.selections
+        names = {"__schema", "__type"}
+        if all(isinstance(n, FieldNode) and n.name.value in names for n in nodes):
             result = execute_sync(
                 altered.schema,
                 document,
@@ -208,12 +210,6 @@ def _without_added_fields(altered: AlteredSchema, document: DocumentNode) -> Doc
         return document
     info = TypeInfo(altered.schema)
     return visit(document, TypeInfoVisitor(info, _TypenameVisitor(altered, info)))
-
-
-def _is_introspection(operation: OperationDefinitionNode) -> bool:
-    nodes = operation.selection_set.selections
-    names = {"__schema", "__type"}
-    return all(isinstance(node, FieldNode) and node.name.value in names for node in nodes)
 
 
 def _object_type(altered: AlteredSchema, name: str) -> GraphQLObjectType:

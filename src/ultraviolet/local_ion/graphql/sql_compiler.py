@@ -191,7 +191,9 @@ class _ObjectCompiler:
             return f"'{parent.name}'", []
         field = next((f for f in resource.fields if f.name == name), None)
         if field is not None:
-            return self._scalar(resource, field, alias), []
+            if name.startswith("_") and name.endswith("Count"):
+                return self._count(resource, name, alias), []
+            return _json_value(field, column_sql(resource, field, alias)), []
         definition = parent.fields[name]
         link = next((x for x in resource.links if x.field == name), None)
         if link is not None:
@@ -208,11 +210,6 @@ class _ObjectCompiler:
         if relation is not None:
             return self._relation(resource, relation, definition, nodes, alias)
         return ("json('[]')" if gives_list(definition) else "NULL"), []
-
-    def _scalar(self, resource: Resource, field: Field, alias: str) -> str:
-        if field.name.startswith("_") and field.name.endswith("Count"):
-            return self._count(resource, field.name, alias)
-        return _json_value(field, column_sql(resource, field, alias))
 
     def _link(self, link: Link, nodes: Nodes, arguments: Mapping[str, Any], alias: str) -> Sql:
         target = self._context.catalog.resources[link.resource]

@@ -77,17 +77,16 @@ class AppState:
 
         Raise UnauthenticatedError.
         """
-        if "authorization" not in request.headers and self._is_query_runner(request):
-            return QUERY_RUNNER
+        if "authorization" not in request.headers:
+            cookie = request.cookies.get(SESSION_COOKIE, "")
+            origin = urlsplit(request.headers.get("origin", "")).netloc
+            if origin == request.headers.get("host", "") and hmac.compare_digest(
+                cookie.encode(), self.session.encode()
+            ):
+                return QUERY_RUNNER
         claims = self.tokens.read(request.headers.get("authorization"))
         self.auth_faults.check_token(claims)
         return claims
-
-    def _is_query_runner(self, request: Request[Any, Any, Any]) -> bool:
-        cookie = request.cookies.get(SESSION_COOKIE, "")
-        origin = urlsplit(request.headers.get("origin", "")).netloc
-        same_origin = origin == request.headers.get("host", "")
-        return same_origin and hmac.compare_digest(cookie.encode(), self.session.encode())
 
     async def run_in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run a blocking function on a GraphQL thread."""

@@ -27,7 +27,9 @@ MAX_ACTIONS = 10_000
 
 def check_rules(tx: Transaction, last_action_id: int, run_query: RunQuery) -> None:
     """Apply the active rules to the changes after an action; raise GraphQLError if one blocks."""
-    rules = _load_rules(tx)
+    cursor = tx.connection.execute(SELECT_ACTIVE_RULES)
+    names = [c[0] for c in cursor.description]
+    rules = [dict(zip(names, row, strict=True)) for row in cursor]
     if not rules or not load_setting(tx, "rules", "enabled"):
         return
     for action in audit_log.actions_after(tx.connection, last_action_id, MAX_ACTIONS):
@@ -36,12 +38,6 @@ def check_rules(tx: Transaction, last_action_id: int, run_query: RunQuery) -> No
         for rule in rules:
             if rule["target"] == target and rule["event_type"] == action.action.lower():
                 _check_rule(tx, rule, action, run_query)
-
-
-def _load_rules(tx: Transaction) -> list[Row]:
-    cursor = tx.connection.execute(SELECT_ACTIVE_RULES)
-    names = [c[0] for c in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 def _check_rule(tx: Transaction, rule: Row, action: LoggedAction, run_query: RunQuery) -> None:

@@ -74,7 +74,9 @@ def delete(tx: Transaction, resource: Resource, key: Any, old: Row) -> None:
     for table, column in hooks.owned:
         child = tx.catalog.resources[table]
         for row in tx.find(table, **{column: old["id"]}):
-            delete(tx, child, _row_key(tx, child, row), row)
+            columns = tx.schema.tables[child.name].key
+            key_values = tuple(row[c] for c in columns)
+            delete(tx, child, key_values if len(columns) > 1 else key_values[0], row)
     for table, column in hooks.associations:
         tx.delete_where(table, **{column: old["id"]})
     if resource.attributes is not None:
@@ -133,8 +135,3 @@ def _zero_value(catalog: Catalog, field: Field) -> Any:
     if field.type in {"Int", "Float", "Boolean"}:
         return None if field.column.endswith("_id") else 0
     return None if field.type in {"DateTime", "ID"} else ""
-
-
-def _row_key(tx: Transaction, resource: Resource, row: Row) -> Any:
-    columns = tx.schema.tables[resource.name].key
-    return row[columns[0]] if len(columns) == 1 else tuple(row[c] for c in columns)

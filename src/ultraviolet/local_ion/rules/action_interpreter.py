@@ -142,7 +142,9 @@ class _Interpreter:
             case ast.Constant():
                 return node.value
             case ast.Name(id=name):
-                return self._name(name)
+                if name not in self.names:
+                    raise UnsupportedCodeError(f"Unknown name {name} in the code.")
+                return self.names[name]
             case ast.BoolOp():
                 return self._boolean(node)
             case ast.UnaryOp(op=ast.Not()):
@@ -176,11 +178,6 @@ class _Interpreter:
                 return self._call(node)
             case _:
                 raise _unsupported(node)
-
-    def _name(self, name: str) -> Any:
-        if name not in self.names:
-            raise UnsupportedCodeError(f"Unknown name {name} in the code.")
-        return self.names[name]
 
     def _boolean(self, node: ast.BoolOp) -> Any:
         value: Any = None
