@@ -86,10 +86,7 @@ def test_issues_are_raised_in_bulk_and_attributes_set(ion: LocalIonProcess, run:
     done = run("raise_issues.py")
     assert [
         issue["causeCondition"][0]["children"][0]["children"][0]["text"] for issue in done["raised"]
-    ] == [
-        "Scratched",
-        "Bent",
-    ]
+    ] == ["Scratched", "Bent"]
     assert done["changed"] == [["minor", True]] * 2
     total = ion.execute("{ suppliers { pageInfo { totalCount } } }")["suppliers"]["pageInfo"][
         "totalCount"

@@ -203,13 +203,7 @@ def scenario_faults(name: str, seed: int | None = None) -> tuple[Fault, ...]:
 
 _SETTING_NAMES = ("seconds", "number", "status", "message", "value")
 _ALLOW_NEGATIVE_SECONDS = ("clock_skew",)
-_REQUIRE_TARGET = (
-    "field_removed",
-    "type_removed",
-    "field_added",
-    "type_added",
-    "enum_value_added",
-)
+_REQUIRE_TARGET = ("field_removed", "type_removed", "field_added", "type_added", "enum_value_added")
 
 
 def check_fault(fault: Fault) -> None:

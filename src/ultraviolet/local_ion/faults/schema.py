@@ -68,11 +68,7 @@ class SchemaFaults:
             self._alter(relevant)
 
     def execute(
-        self,
-        query: str,
-        variables: Mapping[str, Any] | None,
-        name: str | None,
-        execute: Execute,
+        self, query: str, variables: Mapping[str, Any] | None, name: str | None, execute: Execute
     ) -> JsonObject:
         """Execute an operation; `execute` runs it under the real schema."""
         active = tuple(self._faults.active("schema"))
@@ -96,10 +92,7 @@ class SchemaFaults:
         names = {"__schema", "__type"}
         if all(isinstance(n, FieldNode) and n.name.value in names for n in nodes):
             result = execute_sync(
-                altered.schema,
-                document,
-                variable_values=dict(variables or {}),
-                operation_name=name,
+                altered.schema, document, variable_values=dict(variables or {}), operation_name=name
             )
             assert isinstance(result, ExecutionResult)
             return cast("JsonObject", result.formatted)

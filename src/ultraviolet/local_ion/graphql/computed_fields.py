@@ -201,7 +201,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         "_deleted": "0",
     },
     "mbom_substitute": {
-        "parentId": "(SELECT m.part_id FROM mbom_item i JOIN mboms m ON m.id = i.mbom_id WHERE i.id = {t}.mbom_item_id)",
+        "parentId": "(SELECT m.part_id FROM mbom_item i JOIN mboms m ON m.id = i.mbom_id WHERE i.id = {t}.mbom_item_id)"
     },
     "abom_items": {
         "parentId": "(SELECT e.parent_abom_item_id FROM abom_edges e WHERE e.child_abom_item_id = {t}.id LIMIT 1)",
@@ -236,7 +236,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "plan_inputs": {
-        "percentComplete": "CAST(100 * min({t}.completed_quantity, {t}.quantity) / max(1, {t}.quantity) AS TEXT)",
+        "percentComplete": "CAST(100 * min({t}.completed_quantity, {t}.quantity) / max(1, {t}.quantity) AS TEXT)"
     },
     "plan_items": {
         "ready": "{t}.part_id IS NOT NULL OR {t}.procedure_id IS NOT NULL",
@@ -260,7 +260,7 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         "isAdmin": (
             "EXISTS (SELECT 1 FROM user_roles ur JOIN roles r ON r.id = ur.role_id"
             " WHERE ur.user_id = {t}.id AND r.name = 'Admin')"
-        ),
+        )
     },
     "session_events": {"eventType": "{t}.event_type"},
     "file_attachments": {"downloadUrl": "download_url({t}.id)", "url": "download_url({t}.id)"},

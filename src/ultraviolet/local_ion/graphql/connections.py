@@ -101,10 +101,6 @@ def _render_edges(
     names = {key: group[0].name.value for key, group in fields}
     rendered: list[dict[str, Any]] = []
     for position, node in edges:
-        values = {
-            "node": node,
-            "cursor": encode_cursor(position),
-            "__typename": edge_type.name,
-        }
+        values = {"node": node, "cursor": encode_cursor(position), "__typename": edge_type.name}
         rendered.append({key: values[name] for key, name in names.items()})
     return rendered

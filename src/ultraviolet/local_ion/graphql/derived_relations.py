@@ -60,9 +60,7 @@ DERIVED_PAIRS: Mapping[str, Mapping[str, str]] = {
     },
     "issue_approval_requests": {"assignees": _ASSIGNEES.format("issue_approval_requests")},
     "mbom_approval_requests": {"assignees": _ASSIGNEES.format("mbom_approval_requests")},
-    "parts_kits": {
-        "assignees": _ASSIGNEES.format("parts_kits"),
-    },
+    "parts_kits": {"assignees": _ASSIGNEES.format("parts_kits")},
     "parts": {
         "revisions": (
             "SELECT a.id AS own, b.id AS other FROM parts a JOIN parts b ON b.part_number = a.part_number AND b.id <> a.id"
@@ -78,13 +76,13 @@ DERIVED_PAIRS: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "mbom_item": {
-        "parent": "SELECT i.id AS own, m.part_id AS other FROM mbom_item i JOIN mboms m ON m.id = i.mbom_id",
+        "parent": "SELECT i.id AS own, m.part_id AS other FROM mbom_item i JOIN mboms m ON m.id = i.mbom_id"
     },
     "mbom_substitute": {
         "parent": (
             "SELECT s.id AS own, m.part_id AS other FROM mbom_substitute s JOIN mbom_item i ON i.id = s.mbom_item_id"
             " JOIN mboms m ON m.id = i.mbom_id"
-        ),
+        )
     },
     "abom_items": {
         "allChildren": _ABOM + " SELECT own, other FROM tree",
@@ -114,13 +112,13 @@ DERIVED_PAIRS: Mapping[str, Mapping[str, str]] = {
     "procedures": {
         "locations": (
             "SELECT DISTINCT procedure_id AS own, location_id AS other FROM steps WHERE location_id IS NOT NULL"
-        ),
+        )
     },
     "roles": {
         "permissions": (
             "SELECT DISTINCT g.role_id AS own, p.permission_id AS other FROM permission_group_roles g"
             " JOIN permission_permission_groups p ON p.permission_group_id = g.permission_group_id"
-        ),
+        )
     },
     "users": {
         "permissionGroups": (
@@ -132,7 +130,7 @@ DERIVED_PAIRS: Mapping[str, Mapping[str, str]] = {
     "plan_inputs": {
         "planItems": (
             "SELECT plan_input_id AS own, plan_item_id AS other FROM plan_plan_items WHERE plan_input_id IS NOT NULL"
-        ),
+        )
     },
     "plan_items": {
         "inputs": (

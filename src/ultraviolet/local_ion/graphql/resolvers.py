@@ -86,11 +86,7 @@ class Reader:
         return selection
 
     def _field(
-        self,
-        resource: Resource,
-        parent: GraphQLObjectType,
-        nodes: Nodes,
-        selection: RowSelection,
+        self, resource: Resource, parent: GraphQLObjectType, nodes: Nodes, selection: RowSelection
     ) -> FieldResolver:
         name = nodes[0].name.value
         if name == "__typename":
@@ -218,11 +214,7 @@ class Reader:
         return resolve
 
     def _derived(
-        self,
-        resource: Resource,
-        definition: GraphQLField,
-        nodes: Nodes,
-        selection: RowSelection,
+        self, resource: Resource, definition: GraphQLField, nodes: Nodes, selection: RowSelection
     ) -> FieldResolver:
         """Resolve a relation without a foreign key, or a special field."""
         target, is_list = self.catalog.by_type(kind_of(definition).name), gives_list(definition)
@@ -247,11 +239,7 @@ class Reader:
         return resolve
 
     def _special(
-        self,
-        resource: Resource,
-        definition: GraphQLField,
-        nodes: Nodes,
-        selection: RowSelection,
+        self, resource: Resource, definition: GraphQLField, nodes: Nodes, selection: RowSelection
     ) -> FieldResolver:
         name, kind = nodes[0].name.value, kind_of(definition)
         resources = self.catalog.resources
@@ -279,11 +267,7 @@ class Reader:
         return resolve
 
     def _issued_inventories(
-        self,
-        resource: Resource,
-        kind: GraphQLObjectType,
-        nodes: Nodes,
-        selection: RowSelection,
+        self, resource: Resource, kind: GraphQLObjectType, nodes: Nodes, selection: RowSelection
     ) -> FieldResolver:
         index = selection.add_column("t.id")
         fields = self.context.fields(kind, nodes).items()
@@ -350,11 +334,7 @@ class Reader:
         return resolve
 
     def page(
-        self,
-        kind: GraphQLObjectType,
-        nodes: Nodes,
-        objects: Sequence[Any],
-        args: Mapping[str, Any],
+        self, kind: GraphQLObjectType, nodes: Nodes, objects: Sequence[Any], args: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return a connection of objects in memory."""
         page = page_of(objects, args)

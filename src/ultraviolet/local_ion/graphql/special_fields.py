@@ -70,10 +70,7 @@ def load_document(resource: Resource, name: str, text: str | None) -> Any:
 
 
 def load_timeline(
-    connection: Connection,
-    resource: Resource,
-    row_id: str,
-    filters: Mapping[str, Any] | None,
+    connection: Connection, resource: Resource, row_id: str, filters: Mapping[str, Any] | None
 ) -> list[dict[str, Any]]:
     """Return the timeline events of an object."""
     return [

@@ -5,13 +5,7 @@ from sqlite3 import Connection
 from typing import Any
 
 import msgspec
-from graphql import (
-    FieldNode,
-    FragmentSpreadNode,
-    GraphQLField,
-    GraphQLObjectType,
-    SelectionNode,
-)
+from graphql import FieldNode, FragmentSpreadNode, GraphQLField, GraphQLObjectType, SelectionNode
 
 from ultraviolet.ion.catalog import Field, Link, Relation, Resource
 from ultraviolet.ion.graphql_types import gives_list, kind_of

@@ -30,11 +30,7 @@ from ultraviolet.local_ion.faults.auth import AuthFaults
 from ultraviolet.local_ion.graphql.executor import LocalIon
 from ultraviolet.local_ion.http import graphql_http
 from ultraviolet.local_ion.http.files import create_files_router
-from ultraviolet.local_ion.http.graphql_http import (
-    GraphQLRequest,
-    MethodNotAllowedError,
-    Operation,
-)
+from ultraviolet.local_ion.http.graphql_http import GraphQLRequest, MethodNotAllowedError, Operation
 
 FOLDER = Path(__file__).parent
 SESSION_COOKIE = "local_ion_session"

@@ -41,8 +41,7 @@ def check_quantities(tx: Transaction, row: Row, tracking: str | None) -> None:
     """Raise GraphQLError for invalid quantities (ION's manual, tracking types)."""
     quantity, scrapped = row["quantity"], row["quantity_scrapped"]
     ensure(
-        quantity is not None and quantity >= 0,
-        "The quantity of an inventory must not be below 0.",
+        quantity is not None and quantity >= 0, "The quantity of an inventory must not be below 0."
     )
     ensure(
         scrapped is not None and 0 <= scrapped <= quantity,

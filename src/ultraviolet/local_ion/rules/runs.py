@@ -181,10 +181,7 @@ def _check_can_start(tx: Transaction, step: Row) -> None:
             " WHERE must_close_by_run_step_id = ? AND status <> 'resolved' LIMIT 1"
         )
         issue = tx.scalar(sql, step["id"])
-        ensure(
-            issue is None,
-            f"Step {step['title']} cannot start: issue {issue} is not resolved.",
-        )
+        ensure(issue is None, f"Step {step['title']} cannot start: issue {issue} is not resolved.")
 
 
 def _apply_step_status(tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
