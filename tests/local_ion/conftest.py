@@ -1,4 +1,4 @@
-"""A local ION in a process of its own, for each test as it was at the beginning; and a receiver of deliveries."""
+"""Fixtures: a local ION process with a restored state, and a receiver of deliveries."""
 
 import threading
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ SECRET = "the shared secret"
 
 
 class Came(msgspec.Struct, frozen=True):
-    """One delivery as it arrived."""
+    """One received delivery."""
 
     body: bytes
     genuine: bool
@@ -30,7 +30,7 @@ class Came(msgspec.Struct, frozen=True):
 
 
 class Receiver:
-    """An HTTP server that keeps what it is sent, and takes only what is signed."""
+    """An HTTP server that stores deliveries and accepts only signed ones."""
 
     def __init__(self) -> None:
         self.came: list[Came] = []
@@ -65,7 +65,7 @@ class Receiver:
             self._something.notify_all()
 
     def wait(self, number: int) -> list[Came]:
-        """Wait until so many have come."""
+        """Wait for a number of deliveries."""
         with self._something:
             assert self._something.wait_for(lambda: len(self.came) >= number, 20), self.came
             return list(self.came)
@@ -73,7 +73,7 @@ class Receiver:
     def subscribe(
         self, ion: LocalIonProcess, resource: str = "SUPPLIERS", action: str = "UPDATE"
     ) -> int:
-        """Have everything of one kind delivered here; gives the receiver's id."""
+        """Subscribe to an event; return the receiver's id."""
         made = ion.execute(
             RECEIVER, input={"name": "test", "webhookUri": self.url, "sharedSecret": SECRET}
         )
@@ -91,7 +91,7 @@ class Receiver:
 
 @pytest.fixture
 def ion(local_ion_process: LocalIonProcess) -> LocalIonProcess:
-    """A local ION as it was at the beginning, without faults."""
+    """A local ION in its initial state, without faults."""
     local_ion_process.faults.clear()
     local_ion_process.restore(BEGINNING)
     return local_ion_process
@@ -99,7 +99,7 @@ def ion(local_ion_process: LocalIonProcess) -> LocalIonProcess:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """Somewhere to deliver to."""
+    """A receiver of deliveries."""
     made = Receiver()
     yield made
     made.close()

@@ -1,4 +1,4 @@
-"""A local ION to talk to in the test's own process, as its administrator or as somebody else."""
+"""A local ION in the process of the test, used as administrator or as another user."""
 
 import itertools
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ ADMIN = Viewer(1)
 
 
 class Ion:
-    """A local ION in a directory, with a clock that ticks at every change."""
+    """A local ION in a directory, with a clock that advances at every change."""
 
     def __init__(self, path: Path) -> None:
         ticks = itertools.count()
         self.ion = LocalIon(path, lambda: f"2026-11-24T00:00:00.{next(ticks):06d}+00:00")
 
-    def ask(self, query: str, viewer: Viewer = ADMIN, **variables: Any) -> dict[str, Any]:
-        """Give the whole answer; a query is answered both ways there are, and alike."""
+    def execute(self, query: str, viewer: Viewer = ADMIN, **variables: Any) -> dict[str, Any]:
+        """Return the whole response; compiled and resolved queries must be identical."""
         answer = self.ion.execute(query, variables, None, viewer)
         if not query.startswith("mutation"):
             quick = self.ion.execute(query, variables, None, viewer, as_json=True)
@@ -32,24 +32,24 @@ class Ion:
         return answer
 
     def data(self, query: str, viewer: Viewer = ADMIN, **variables: Any) -> Any:
-        """Give the answer's one root field; it must be no error."""
-        answer = self.ask(query, viewer, **variables)
+        """Return the only root field of a response without errors."""
+        answer = self.execute(query, viewer, **variables)
         assert "errors" not in answer, answer["errors"]
         (value,) = answer["data"].values()
         return value
 
     def error(self, query: str, viewer: Viewer = ADMIN, **variables: Any) -> str:
-        """Give the message of the first error."""
-        return self.ask(query, viewer, **variables)["errors"][0]["message"]
+        """Return the message of the first error."""
+        return self.execute(query, viewer, **variables)["errors"][0]["message"]
 
-    def make(self, kind: str, select: str = "id _etag", **values: Any) -> dict[str, Any]:
+    def create(self, kind: str, select: str = "id _etag", **values: Any) -> dict[str, Any]:
         """Create one object of a type."""
         name = kind[0].lower() + kind[1:]
         given = f"mutation($input: Create{kind}Input!) {{ create{kind}(input: $input) {{ {name} {{ {select} }} }} }}"
         return self.data(given, input=values)[name]
 
     def document(self, mutation: str, *names: str, select: str | None = None) -> str:
-        """Write a mutation that takes these arguments and shows the ids and etags of what it gives."""
+        """Return a mutation document with these arguments that selects ids and etags."""
         root = self.ion.schema.mutation_type
         assert root is not None
         field = root.fields[mutation]
@@ -63,15 +63,15 @@ class Ion:
         )
         return f"mutation{f'({declared})' if names else ''} {{ {call} {{ {shown} }} }}"
 
-    def do(
+    def mutate(
         self, mutation: str, _select: str | None = None, _as: Viewer = ADMIN, **values: Any
     ) -> Any:
-        """Run a mutation whose values are the members of its input, or its arguments."""
+        """Execute a mutation; the values are members of its input, or its arguments."""
         arguments = self._arguments(mutation, values)
         return self.data(self.document(mutation, *arguments, select=_select), _as, **arguments)
 
-    def refused(self, mutation: str, _as: Viewer = ADMIN, **values: Any) -> str:
-        """Give the message with which a mutation is refused."""
+    def mutation_error(self, mutation: str, _as: Viewer = ADMIN, **values: Any) -> str:
+        """Return the error message of a rejected mutation."""
         arguments = self._arguments(mutation, values)
         return self.error(self.document(mutation, *arguments), _as, **arguments)
 
@@ -84,16 +84,16 @@ class Ion:
         (name,) = (n for n in known if n in {"input", "deleteInput"})
         return {name: values}
 
-    def see(self, single: str, id_: Any, select: str = "id _etag") -> Any:
-        """Read one object."""
+    def get(self, single: str, id_: Any, select: str = "id _etag") -> Any:
+        """Return one object."""
         return self.data(f"query($id: ID!) {{ {single}(id: $id) {{ {select} }} }}", id=id_)
 
     def etag(self, single: str, id_: Any) -> str:
-        """Read one object's etag."""
-        return self.see(single, id_, "_etag")["_etag"]
+        """Return the etag of one object."""
+        return self.get(single, id_, "_etag")["_etag"]
 
-    def all(self, listed: str, select: str = "id", **filters: Any) -> list[Any]:
-        """Read all objects of a kind that a filter lets through."""
+    def list_all(self, listed: str, select: str = "id", **filters: Any) -> list[Any]:
+        """Return all objects that match a filter."""
         page = self.ion.schema.query_type
         assert page is not None
         kind = page.fields[listed].args["filters"].type
@@ -102,30 +102,30 @@ class Ion:
         )
         return nodes(self.data(query, f=filters))
 
-    def organize(self, mutation: str, **values: Any) -> Any:
-        """Change the organization's settings, its etag read first."""
+    def update_settings(self, mutation: str, **values: Any) -> Any:
+        """Update the settings of the organization with its current etag."""
         now = self.data("{ me { organization { id _etag } } }")["organization"]
-        return self.do(mutation, id=now["id"], etag=now["_etag"], **values)
+        return self.mutate(mutation, id=now["id"], etag=now["_etag"], **values)
 
-    def organize_refused(self, mutation: str, **values: Any) -> str:
-        """Give the message with which a change of the organization's settings is refused."""
+    def settings_error(self, mutation: str, **values: Any) -> str:
+        """Return the error message of a rejected change of the settings."""
         now = self.data("{ me { organization { id _etag } } }")["organization"]
-        return self.refused(mutation, id=now["id"], etag=now["_etag"], **values)
+        return self.mutation_error(mutation, id=now["id"], etag=now["_etag"], **values)
 
-    def person(self, name: str) -> Viewer:
-        """Have one more user, who may do everything unless somebody says otherwise."""
+    def create_user(self, name: str) -> Viewer:
+        """Create a user and return a viewer with all permissions."""
         with self.ion.store.write(1) as tx:
             return Viewer(add_user(tx, name, f"{name.lower()}@ultraviolet.example"))
 
-    def edit(self, single: str, id_: Any, _select: str | None = None, **values: Any) -> Any:
-        """Change one object, its etag read first."""
+    def update(self, single: str, id_: Any, _select: str | None = None, **values: Any) -> Any:
+        """Update one object with its current etag."""
         name = f"update{single[0].upper()}{single[1:]}"
-        return self.do(name, _select, id=id_, etag=self.etag(single, id_), **values)
+        return self.mutate(name, _select, id=id_, etag=self.etag(single, id_), **values)
 
-    def edit_refused(self, single: str, id_: Any, **values: Any) -> str:
-        """Give the message with which a change of one object is refused."""
+    def update_error(self, single: str, id_: Any, **values: Any) -> str:
+        """Return the error message of a rejected update."""
         name = f"update{single[0].upper()}{single[1:]}"
-        return self.refused(name, id=id_, etag=self.etag(single, id_), **values)
+        return self.mutation_error(name, id=id_, etag=self.etag(single, id_), **values)
 
 
 def _shown(name: str, kind: Any) -> str:
@@ -136,12 +136,12 @@ def _shown(name: str, kind: Any) -> str:
 
 
 def nodes(connection: dict[str, Any]) -> list[Any]:
-    """Give the objects of a page."""
+    """Return the objects of a connection."""
     return [edge["node"] for edge in connection["edges"]]
 
 
-def shared() -> Any:
-    """Make the fixture `ion` of a module whose tests can live with what the others made."""
+def shared_ion() -> Any:
+    """Create the fixture `ion` of a module whose tests share one local ION."""
 
     @pytest.fixture(scope="module", name="ion")
     def fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ion]:

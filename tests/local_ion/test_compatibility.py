@@ -1,4 +1,4 @@
-"""What the local ION says of itself."""
+"""The compatibility report."""
 
 from ultraviolet.ion.catalog import load
 from ultraviolet.local_ion import compatibility
@@ -13,7 +13,7 @@ def test_every_root_field_has_a_state_and_is_served() -> None:
     assert [] == [s.name for s in states if s.state == "not served"]
 
 
-def test_what_the_code_marks_as_assumed_is_listed() -> None:
+def test_assumptions_of_the_code_are_listed() -> None:
     listed = compatibility.assumptions()
 
     assert "local_ion/faults/http" in {each.where for each in listed}

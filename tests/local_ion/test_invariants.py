@@ -1,4 +1,4 @@
-"""Any sequence of mutations keeps ION's rules, its audit log is the whole truth, and its deliveries follow from it."""
+"""Any sequence of mutations keeps ION's rules, a complete audit log and matching deliveries."""
 
 import json
 import shutil
@@ -36,16 +36,18 @@ STATUSES = st.sampled_from(["DRAFT", "REQUESTED", "APPROVED", "ORDERED", "RECEIV
 
 @pytest.fixture(scope="module")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of an ION with a part of each kind of tracking, and a receiver that wants what is watched."""
+    """The directory of an ION with a part of each tracking type and a webhook receiver."""
     path = tmp_path_factory.mktemp("furnished")
     ion = Ion(path)
     for tracking in ("SERIAL", "LOT", None):
-        ion.make("Part", partNumber=f"{tracking}", trackingType=tracking)
-    ion.make("Supplier", name="Acme")
-    receiver = ion.make("WebhookReceiver", "id", name="all", webhookUri="http://127.0.0.1:9/")["id"]
+        ion.create("Part", partNumber=f"{tracking}", trackingType=tracking)
+    ion.create("Supplier", name="Acme")
+    receiver = ion.create("WebhookReceiver", "id", name="all", webhookUri="http://127.0.0.1:9/")[
+        "id"
+    ]
     for resource in WATCHED:
         for action in ("CREATE", "UPDATE", "DELETE"):
-            ion.make(
+            ion.create(
                 "WebhookSubscription", "id", receiverId=receiver, resource=resource, action=action
             )
     ion.ion.close()
@@ -53,7 +55,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Factory(RuleBasedStateMachine):
-    """People at work in a factory, some of them clumsily."""
+    """Users who send valid and invalid mutations."""
 
     furnished: Path
 
@@ -161,7 +163,7 @@ class Factory(RuleBasedStateMachine):
     @precondition(lambda self: self.column("id", "purchase_orders"))
     @rule(order=PICK)
     def come_late(self, order: int) -> None:
-        """Change with an etag that is out of date."""
+        """Update an object with an outdated etag."""
         values = {"id": self.a("purchase_orders", order), "etag": "old", "notes": "x"}
         assert self.refused("updatePurchaseOrder", input=values)
 
@@ -196,11 +198,11 @@ class Factory(RuleBasedStateMachine):
         assert {1} >= set(serials.values())
 
     def change(self, single: str, table: str, pick: int, **values: Any) -> None:
-        """Change an object, its etag read first."""
+        """Update an object with its current etag."""
         self.named(f"update{single[0].upper()}{single[1:]}", table, pick, **values)
 
     def named(self, mutation: str, table: str, pick: int, **values: Any) -> None:
-        """Run a mutation of one object by its id and etag."""
+        """Execute a mutation of one object by id and etag."""
         id_ = self.a(table, pick)
         if id_ is not None:
             (etag,) = self.column("_etag", table, id_)
@@ -212,8 +214,8 @@ class Factory(RuleBasedStateMachine):
             )
 
     def attempt(self, mutation: str, **arguments: Any) -> Any:
-        """Run a mutation that may be refused, and judge what it did."""
-        answer = self.ion.ask(self.ion.document(mutation, *arguments), ADMIN, **arguments)
+        """Execute a mutation that may be rejected and check its effect."""
+        answer = self.ion.execute(self.ion.document(mutation, *arguments), ADMIN, **arguments)
         if "errors" in answer:
             assert self.rows == self.everything(), "refused, and yet something changed"
             assert self.seen == audit_log.last_action_id(self.store.connection)
@@ -225,7 +227,7 @@ class Factory(RuleBasedStateMachine):
         return self.attempt(mutation, **arguments) is None
 
     def judge(self) -> None:
-        """Hold the audit log against the rows, and the deliveries against the audit log."""
+        """Compare the audit log with the rows, and the deliveries with the audit log."""
         before, after = self.rows, self.everything()
         actions = audit_log.actions_after(self.store.connection, self.seen, 10_000)
         self.assert_told(before, after, actions)
@@ -238,7 +240,7 @@ class Factory(RuleBasedStateMachine):
 
     @staticmethod
     def assert_told(before: Rows, after: Rows, actions: list[audit_log.LoggedAction]) -> None:
-        """The rows of before, and what the log tells, are the rows of after."""
+        """The rows before and the logged actions give the rows after."""
         told = dict(before)
         for action in actions:
             key = (action.table_name, action.row_id)
@@ -260,7 +262,7 @@ class Factory(RuleBasedStateMachine):
         return [(b["resource"], b["action"].upper(), str(b["id"])) for b in bodies]
 
     def a(self, table: str, pick: int) -> int | None:
-        """Pick one of the objects there are."""
+        """Return a random existing object."""
         ids = self.column("id", table)
         return ids[pick % len(ids)] if ids else None
 
@@ -274,7 +276,7 @@ class Factory(RuleBasedStateMachine):
         return self.store.connection.execute(query).fetchall()
 
     def everything(self) -> Rows:
-        """Give every row of every logged table, as the log would tell it."""
+        """Return every row of every logged table in the format of the log."""
         found: Rows = {}
         for table in self.tables:
             columns = [
@@ -288,7 +290,7 @@ class Factory(RuleBasedStateMachine):
 
 
 def shown(kind: str, value: Any) -> Any:
-    """Give a column's value as the audit log writes it."""
+    """Return a column value in the format of the audit log."""
     if value is None:
         return None
     if kind == "json":

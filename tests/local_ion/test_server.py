@@ -69,7 +69,7 @@ def test_basic_authentication_gets_a_token(client: TestClient[Any]) -> None:
         ({}, 400, "unsupported_grant_type"),
     ],
 )
-def test_no_token_for_others(
+def test_invalid_credentials_get_no_token(
     client: TestClient[Any], form: dict[str, str], status: int, error: str
 ) -> None:
     answer = client.post(TOKEN, data=form)
@@ -77,7 +77,7 @@ def test_no_token_for_others(
 
 
 @pytest.mark.parametrize("prefix", ["", "Bearer ", "Token "])
-def test_graphql_takes_the_token_in_each_form(
+def test_graphql_accepts_the_token_in_each_form(
     client: TestClient[Any], token: str, prefix: str
 ) -> None:
     answer = client.post("/graphql", json={"query": ME}, headers={"authorization": prefix + token})
@@ -85,13 +85,13 @@ def test_graphql_takes_the_token_in_each_form(
     assert answer.json()["data"]["me"]["organization"]["domain"]
 
 
-def test_graphql_answers_a_batch_in_order(client: TestClient[Any], token: str) -> None:
+def test_graphql_executes_a_batch_in_order(client: TestClient[Any], token: str) -> None:
     batch = [{"query": "{ me { id } }"}, {"query": "{ nothing }"}, {"query": ME, "variables": {}}]
     answer = client.post("/graphql", json=batch, headers={"authorization": token})
     assert [sorted(each) for each in answer.json()] == [["data"], ["errors"], ["data"]]
 
 
-def test_graphql_errors_are_answers(client: TestClient[Any], token: str) -> None:
+def test_graphql_errors_have_status_200(client: TestClient[Any], token: str) -> None:
     answer = client.post(
         "/graphql", json={"query": "{ nothing }"}, headers={"authorization": token}
     )
@@ -135,7 +135,7 @@ def test_created_api_key_works(client: TestClient[Any], token: str) -> None:
     assert "errors" not in answer.json()
 
 
-def test_query_runner_is_signed_in_by_its_own_page_only(client: TestClient[Any]) -> None:
+def test_query_runner_is_authenticated_only_by_its_own_page(client: TestClient[Any]) -> None:
     page = client.get("/")
     assert "graphiql.min.js" in page.text
     cookie = page.headers["set-cookie"].lower()
@@ -159,19 +159,19 @@ def test_query_runner_is_signed_in_by_its_own_page_only(client: TestClient[Any])
         "runner.js",
     ],
 )
-def test_query_runner_is_served_from_here(client: TestClient[Any], file: str) -> None:
+def test_query_runner_has_no_external_files(client: TestClient[Any], file: str) -> None:
     assert f"/static/{file}" in client.get("/").text
     assert client.get(f"/static/{file}").status_code == 200
 
 
-def test_home_leads_to_the_query_runner(client: TestClient[Any]) -> None:
+def test_home_links_to_the_query_runner(client: TestClient[Any]) -> None:
     page = client.get("/home")
     assert page.status_code == 200
     assert '<a class="corner" href="/">API · Query runner</a>' in page.text
     assert "Purchase orders" in page.text
 
 
-def test_ready(client: TestClient[Any]) -> None:
+def test_ready_reports_the_setup(client: TestClient[Any]) -> None:
     deadline = time.monotonic() + 5
     while client.get("/_local/ready").status_code != 200:
         assert time.monotonic() < deadline
@@ -222,7 +222,7 @@ def banner(process: subprocess.Popen[str], until: str) -> str:
     return text
 
 
-def test_credentials_are_printed_once_and_sigterm_ends_it(tmp_path: Path) -> None:
+def test_credentials_are_printed_once_and_sigterm_stops_the_server(tmp_path: Path) -> None:
     first = start(tmp_path, "--no-plant")
     assert "Client secret" in banner(first, "Client secret")
     stop(first)
@@ -238,7 +238,7 @@ def test_fixed_credentials_are_not_printed(tmp_path: Path) -> None:
     assert "s3cret-s3cret" not in out + stop(process)
 
 
-def test_a_wrong_quirk_is_refused_in_words(tmp_path: Path) -> None:
+def test_unknown_quirk_has_a_clear_message(tmp_path: Path) -> None:
     process = start(tmp_path, "--no-plant", "--no-quirk", "nonsense")
     out, _ = process.communicate(timeout=15)
     assert process.returncode == 2

@@ -1,4 +1,4 @@
-"""Tokens of the local ION: who gets one, and the documented words for who does not get in."""
+"""Tokens of the local ION and the documented messages for invalid ones."""
 
 import base64
 from datetime import UTC, datetime, timedelta
@@ -56,7 +56,7 @@ def test_token_is_signed_with_rs256(tokens: Tokens) -> None:
         ("Bearer a.b.c", "Unable to parse authentication token"),
     ],
 )
-def test_bad_headers_get_the_documented_message(
+def test_invalid_headers_return_the_documented_messages(
     tokens: Tokens, header: str | None, message: str
 ) -> None:
     with pytest.raises(UnauthenticatedError) as caught:
@@ -64,13 +64,15 @@ def test_bad_headers_get_the_documented_message(
     assert str(caught.value) == message
 
 
-def test_token_of_another_installation_has_an_unknown_key(tokens: Tokens, tmp_path: Path) -> None:
+def test_token_of_another_installation_is_rejected_as_unknown_key(
+    tokens: Tokens, tmp_path: Path
+) -> None:
     other = Tokens.from_data(tmp_path, issuer="elsewhere", lifetime_seconds=300)
     with pytest.raises(UnauthenticatedError, match=r"^Unable to find appropriate RSA key$"):
         tokens.read(other.issue(CLAIMS))
 
 
-def test_tampered_token_is_refused(tokens: Tokens) -> None:
+def test_tampered_token_is_rejected(tokens: Tokens) -> None:
     head, body, signature = tokens.issue(CLAIMS).split(".")
     forged = f"{head}.{body}.{signature[::-1]}"
     with pytest.raises(UnauthenticatedError, match=r"^Unable to parse authentication token$"):
@@ -87,14 +89,14 @@ def test_token_expires(tokens: Tokens, clock: Clock) -> None:
     assert str(caught.value) == "Token is expired."
 
 
-def test_signing_key_is_kept_and_private(tmp_path: Path) -> None:
+def test_signing_key_is_persistent_and_private(tmp_path: Path) -> None:
     first = Tokens.from_data(tmp_path, issuer="here", lifetime_seconds=300)
     second = Tokens.from_data(tmp_path, issuer="here", lifetime_seconds=300)
     assert second.read(first.issue(CLAIMS)) == CLAIMS
     assert (tmp_path / "token-key.pem").stat().st_mode & 0o777 == 0o600
 
 
-def test_client_may_be_in_the_form_or_in_basic_authentication() -> None:
+def test_client_authenticates_by_form_or_basic_authentication() -> None:
     form = parse_token_request(
         {}, b"grant_type=client_credentials&client_id=a&client_secret=b%2Bc&audience=x"
     )

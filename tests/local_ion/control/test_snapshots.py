@@ -1,4 +1,4 @@
-"""The doors of test suites: keep a state, bring it back, begin anew; while the local ION serves."""
+"""The control API: save, restore and reset the state while the local ION serves."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ def names(ion: LocalIonProcess) -> list[str]:
     return [edge["node"]["name"] for edge in ion.execute(NAMES)["suppliers"]["edges"]]
 
 
-def test_a_state_comes_back_as_it_was(ion: LocalIonProcess) -> None:
+def test_snapshot_restores_the_state(ion: LocalIonProcess) -> None:
     before = ion.execute(NAMES)
     ion.snapshot("before")
     ion.execute(MAKE, name="Later")
@@ -28,14 +28,14 @@ def test_a_state_comes_back_as_it_was(ion: LocalIonProcess) -> None:
     assert ion.execute(NAMES) == before
 
 
-def test_ids_go_on_from_the_state_that_came_back(ion: LocalIonProcess) -> None:
+def test_ids_continue_from_the_restored_state(ion: LocalIonProcess) -> None:
     ion.snapshot("before")
     first = ion.execute(MAKE, name="Later")
     ion.restore("before")
     assert ion.execute(MAKE, name="Again") == first
 
 
-def test_deliveries_go_on_after_a_restore(ion: LocalIonProcess, receiver: Any) -> None:
+def test_deliveries_continue_after_a_restore(ion: LocalIonProcess, receiver: Any) -> None:
     receiver.subscribe(ion, action="CREATE")
     ion.snapshot("subscribed")
     ion.execute(MAKE, name="One")
@@ -46,7 +46,7 @@ def test_deliveries_go_on_after_a_restore(ion: LocalIonProcess, receiver: Any) -
     assert [each.told()["changes"]["name"]["new"] for each in came] == ["One", "Two"]
 
 
-def test_a_restore_forgets_subscriptions_made_since(ion: LocalIonProcess, receiver: Any) -> None:
+def test_restore_removes_later_subscriptions(ion: LocalIonProcess, receiver: Any) -> None:
     ion.snapshot("before")
     receiver.subscribe(ion, action="CREATE")
     ion.restore("before")
@@ -57,7 +57,7 @@ def test_a_restore_forgets_subscriptions_made_since(ion: LocalIonProcess, receiv
     assert receiver.came == []
 
 
-def test_the_plant_is_reset_to_how_it_was_set_up(ion: LocalIonProcess) -> None:
+def test_reset_restores_the_set_up_plant(ion: LocalIonProcess) -> None:
     ion.reset()
     as_set_up = ion.execute(NAMES)
     ion.execute(MAKE, name="Later")
@@ -65,7 +65,7 @@ def test_the_plant_is_reset_to_how_it_was_set_up(ion: LocalIonProcess) -> None:
     assert ion.execute(NAMES) == as_set_up
 
 
-def test_an_empty_ion_keeps_its_keys_and_takes_new_objects(ion: LocalIonProcess) -> None:
+def test_empty_ion_keeps_api_keys_and_accepts_new_objects(ion: LocalIonProcess) -> None:
     ion.execute(KEY)
     keys = "{ apiKeys { edges { node { clientId } } } }"
     before = ion.execute(keys)
@@ -75,7 +75,7 @@ def test_an_empty_ion_keeps_its_keys_and_takes_new_objects(ion: LocalIonProcess)
     assert ion.execute(MAKE, name="First") == {"createSupplier": {"supplier": {"id": 1}}}
 
 
-def test_states_change_under_readers_and_writers(ion: LocalIonProcess) -> None:
+def test_restores_work_during_reads_and_writes(ion: LocalIonProcess) -> None:
     ion.snapshot("before")
     before = len(names(ion))
     failures: list[BaseException] = []
@@ -104,7 +104,7 @@ def test_states_change_under_readers_and_writers(ion: LocalIonProcess) -> None:
 
 
 @pytest.mark.parametrize("name", ["no-such-snapshot", "../escape", "", "a/b", "x" * 65])
-def test_what_cannot_be_restored_is_refused_in_words(ion: LocalIonProcess, name: str) -> None:
+def test_invalid_restore_has_a_clear_message(ion: LocalIonProcess, name: str) -> None:
     before = names(ion)
     with pytest.raises(RefusedError, match=r"404|422"):
         ion.restore(name)
@@ -113,7 +113,7 @@ def test_what_cannot_be_restored_is_refused_in_words(ion: LocalIonProcess, name:
 
 @pytest.mark.parametrize("path", ["faults", "faults/scenarios", "snapshot", "restore", "reset"])
 @pytest.mark.parametrize("body", [b"{", b"[1]", b'{"nonsense": 1}', b'"x"'])
-def test_malformed_bodies_are_refused(ion: LocalIonProcess, path: str, body: bytes) -> None:
+def test_malformed_bodies_are_rejected(ion: LocalIonProcess, path: str, body: bytes) -> None:
     request = urllib.request.Request(
         f"{ion.url}/_local/{path}", body, {"content-type": "application/json"}
     )
@@ -126,7 +126,7 @@ def test_malformed_bodies_are_refused(ion: LocalIonProcess, path: str, body: byt
 
 @pytest.mark.parametrize("origin", ["http://elsewhere.example", "null"])
 @pytest.mark.parametrize("path", ["faults", "reset", "restore", "snapshot"])
-def test_pages_of_other_origins_are_refused(ion: LocalIonProcess, path: str, origin: str) -> None:
+def test_pages_of_other_origins_are_rejected(ion: LocalIonProcess, path: str, origin: str) -> None:
     headers = {"content-type": "text/plain", "origin": origin}
     request = urllib.request.Request(f"{ion.url}/_local/{path}", b"{}", headers)
     with pytest.raises(urllib.error.HTTPError) as caught:

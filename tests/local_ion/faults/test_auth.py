@@ -1,4 +1,4 @@
-"""Tokens and permissions that fail, as a client meets them."""
+"""Faults of tokens and permissions."""
 
 import json
 import urllib.error
@@ -47,7 +47,7 @@ def refusal(message: str) -> tuple[int, Any]:
 
 
 @pytest.mark.parametrize("message", TOKEN_MESSAGES)
-def test_a_good_token_may_be_refused_with_each_of_ions_messages(
+def test_token_rejected_fault_returns_each_of_ions_messages(
     ion: LocalIonProcess, message: str
 ) -> None:
     token = ion.token()
@@ -56,7 +56,7 @@ def test_a_good_token_may_be_refused_with_each_of_ions_messages(
     assert ask(ion, token)[0] == 200
 
 
-def test_tokens_may_be_short_lived(ion: LocalIonProcess, wait: Any) -> None:
+def test_token_lifetime_fault_shortens_tokens(ion: LocalIonProcess, wait: Any) -> None:
     ion.faults.set("token_lifetime", seconds=0.2)
     status, given = sign_in(ion)
     assert (status, given["expires_in"]) == (200, 0.2)
@@ -67,7 +67,7 @@ def test_tokens_may_be_short_lived(ion: LocalIonProcess, wait: Any) -> None:
     )
 
 
-def test_a_revoked_key_gets_no_token_and_its_tokens_are_refused(ion: LocalIonProcess) -> None:
+def test_revoked_key_gets_no_token_and_its_tokens_are_rejected(ion: LocalIonProcess) -> None:
     _, given = sign_in(ion)
     ion.faults.set("key_revoked", only=ion.client_id)
     assert sign_in(ion)[0] == 401
@@ -77,7 +77,7 @@ def test_a_revoked_key_gets_no_token_and_its_tokens_are_refused(ion: LocalIonPro
     assert ask(ion, given["access_token"])[0] == 200
 
 
-def test_a_lost_permission_refuses_what_it_names_only(ion: LocalIonProcess) -> None:
+def test_lost_permission_affects_only_its_targets(ion: LocalIonProcess) -> None:
     ion.faults.set("permission_lost", only="*Supplier*")
     query = 'mutation { createSupplier(input: {name: "New"}) { supplier { id } } }'
     answer = ion.post({"query": query})
@@ -85,10 +85,10 @@ def test_a_lost_permission_refuses_what_it_names_only(ion: LocalIonProcess) -> N
         answer["errors"][0]["message"] == "User does not have permission to update this resource."
     )
     assert "errors" not in ion.post({"query": "{ parts(first: 1) { edges { node { id } } } }"})
-    assert ion.faults.struck("permission_lost") == 1
+    assert ion.faults.triggered("permission_lost") == 1
 
 
-def test_a_skewed_clock_stamps_objects_and_ends_tokens(ion: LocalIonProcess) -> None:
+def test_skewed_clock_affects_stamps_and_token_expiry(ion: LocalIonProcess) -> None:
     token = ion.token()
     make = 'mutation { createSupplier(input: {name: "New"}) { supplier { _created } } }'
     before = ion.execute(make)["createSupplier"]["supplier"]["_created"]

@@ -1,4 +1,4 @@
-"""Deliveries that go wrong, as their receiver meets them, and what webhookEvents tells of each."""
+"""Faults of deliveries, at the receiver and in webhookEvents."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ RECEIVERS = "{ webhookReceivers { edges { node { id active } } } }"
 
 
 def change(ion: LocalIonProcess, number: int = 1) -> list[int]:
-    """Change some suppliers, one after the other; gives their ids."""
+    """Update some suppliers and return their ids."""
     nodes = [edge["node"] for edge in ion.execute(SUPPLIERS)["suppliers"]["edges"][:number]]
     inputs = [{"id": node["id"], "etag": node["_etag"], "description": "changed"} for node in nodes]
     answers = ion.post([{"query": UPDATE, "variables": {"input": each}} for each in inputs])
@@ -25,7 +25,7 @@ def change(ion: LocalIonProcess, number: int = 1) -> list[int]:
 
 
 def events(ion: LocalIonProcess, wait: Any) -> list[dict[str, Any]]:
-    """Give the webhook events when none is under way."""
+    """Return the webhook events after all of them are finished."""
 
     def settled() -> Any:
         found = [edge["node"] for edge in ion.execute(EVENTS)["webhookEvents"]["edges"]]
@@ -40,7 +40,7 @@ def ids(came: list[Any]) -> list[object]:
     return [each.told()["id"] for each in came]
 
 
-def test_without_faults_each_change_is_delivered_once(
+def test_each_change_is_delivered_once_without_faults(
     ion: LocalIonProcess, receiver: Any, wait: Any
 ) -> None:
     receiver.subscribe(ion)
@@ -49,7 +49,7 @@ def test_without_faults_each_change_is_delivered_once(
     assert [e["status"] for e in events(ion, wait)] == ["SUCCEEDED"] * 3
 
 
-def test_a_dropped_delivery_never_comes(ion: LocalIonProcess, receiver: Any, wait: Any) -> None:
+def test_dropped_delivery_never_arrives(ion: LocalIonProcess, receiver: Any, wait: Any) -> None:
     receiver.subscribe(ion)
     ion.faults.set("dropped", count=1)
     lost, kept = change(ion, 2)
@@ -63,9 +63,7 @@ def test_a_dropped_delivery_never_comes(ion: LocalIonProcess, receiver: Any, wai
     assert lost not in ids(receiver.came)
 
 
-def test_a_duplicated_delivery_comes_again_and_is_one_event(
-    ion: LocalIonProcess, receiver: Any, wait: Any
-) -> None:
+def test_duplicated_delivery_is_one_event(ion: LocalIonProcess, receiver: Any, wait: Any) -> None:
     receiver.subscribe(ion)
     ion.faults.set("duplicated", number=2)
     change(ion)
@@ -74,14 +72,14 @@ def test_a_duplicated_delivery_comes_again_and_is_one_event(
     assert len(events(ion, wait)) == 1
 
 
-def test_a_delayed_delivery_is_overtaken(ion: LocalIonProcess, receiver: Any) -> None:
+def test_delayed_delivery_is_overtaken(ion: LocalIonProcess, receiver: Any) -> None:
     receiver.subscribe(ion)
     ion.faults.set("delayed", seconds=0.5, count=1)
     first, second = change(ion, 2)
     assert ids(receiver.wait(2)) == [second, first]
 
 
-def test_reordered_deliveries_come_in_another_order(ion: LocalIonProcess, receiver: Any) -> None:
+def test_reordered_deliveries_arrive_in_another_order(ion: LocalIonProcess, receiver: Any) -> None:
     receiver.subscribe(ion)
     ion.faults.set("reordered", seconds=1.0, seed=3)
     changed = change(ion, 5)
@@ -90,7 +88,7 @@ def test_reordered_deliveries_come_in_another_order(ion: LocalIonProcess, receiv
     assert came != changed
 
 
-def test_a_truncated_delivery_fails_its_signature_and_comes_again_whole(
+def test_truncated_delivery_fails_its_signature_and_is_retried(
     ion: LocalIonProcess, receiver: Any, wait: Any
 ) -> None:
     receiver.subscribe(ion)
@@ -104,7 +102,7 @@ def test_a_truncated_delivery_fails_its_signature_and_comes_again_whole(
     assert (event["status"], event["numberOfRetries"]) == ("SUCCEEDED", 1)
 
 
-def test_a_forged_delivery_comes_beside_the_genuine_one(
+def test_forged_delivery_is_sent_besides_the_genuine_one(
     ion: LocalIonProcess, receiver: Any, wait: Any
 ) -> None:
     receiver.subscribe(ion)
@@ -115,9 +113,7 @@ def test_a_forged_delivery_comes_beside_the_genuine_one(
     assert [e["status"] for e in events(ion, wait)] == ["SUCCEEDED"]
 
 
-def test_an_unfamiliar_delivery_is_genuine_and_tells_more(
-    ion: LocalIonProcess, receiver: Any
-) -> None:
+def test_unknown_column_delivery_has_a_valid_signature(ion: LocalIonProcess, receiver: Any) -> None:
     receiver.subscribe(ion)
     ion.faults.set("unknown_column", value="risk_score")
     change(ion)
@@ -131,7 +127,7 @@ def test_an_unfamiliar_delivery_is_genuine_and_tells_more(
     [("receiver_deactivated", [False]), ("receiver_deleted", [])],
     ids=["off", "gone"],
 )
-def test_a_receiver_may_be_switched_off_or_deleted(
+def test_receiver_is_deactivated_or_deleted_by_faults(
     ion: LocalIonProcess, receiver: Any, wait: Any, kind: str, left: list[bool]
 ) -> None:
     receiver.subscribe(ion)
@@ -148,15 +144,15 @@ def test_a_receiver_may_be_switched_off_or_deleted(
     assert receiver.came == []
 
 
-def test_only_what_a_fault_names_is_struck(ion: LocalIonProcess, receiver: Any) -> None:
+def test_fault_affects_only_its_targets(ion: LocalIonProcess, receiver: Any) -> None:
     receiver.subscribe(ion)
     ion.faults.set("dropped", only="purchase_*")
     (changed,) = change(ion)
     assert ids(receiver.wait(1)) == [changed]
-    assert ion.faults.struck("dropped") == 0
+    assert ion.faults.triggered("dropped") == 0
 
 
-def test_a_receiver_that_is_away_gets_everything_later(
+def test_unavailable_receiver_gets_all_deliveries_later(
     ion: LocalIonProcess, receiver: Any, wait: Any
 ) -> None:
     ion.faults.scenario("lossy_webhooks", seed=5)

@@ -1,4 +1,4 @@
-"""Connections and answers that go wrong, as a client meets them; the time limit of a request."""
+"""Faults of connections and responses, and the time limit of a request."""
 
 import http.client
 import socket
@@ -30,17 +30,17 @@ def ask(ion: LocalIonProcess, body: bytes = ME) -> tuple[int, http.client.HTTPMe
         connection.close()
 
 
-def test_latency_holds_an_answer_back(ion: LocalIonProcess) -> None:
+def test_latency_delays_a_response(ion: LocalIonProcess) -> None:
     ion.token()
     ion.faults.set("latency", seconds=0.3)
     began = time.monotonic()
     assert ask(ion)[0] == 200
     assert time.monotonic() - began >= 0.3
-    assert ion.faults.struck("latency") == 1
+    assert ion.faults.triggered("latency") == 1
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-def test_an_error_comes_as_a_page_not_as_json(ion: LocalIonProcess, status: int) -> None:
+def test_error_fault_returns_a_page_instead_of_json(ion: LocalIonProcess, status: int) -> None:
     ion.token()
     ion.faults.set("error", status=status, count=1)
     answer, headers, body = ask(ion)
@@ -49,7 +49,7 @@ def test_an_error_comes_as_a_page_not_as_json(ion: LocalIonProcess, status: int)
     assert ask(ion)[0] == 200
 
 
-def test_a_rate_limit_says_when_to_come_back(ion: LocalIonProcess) -> None:
+def test_rate_limit_returns_retry_after(ion: LocalIonProcess) -> None:
     ion.token()
     ion.faults.set("rate_limit", above_rate=2, seconds=7)
     answers = [ask(ion) for _ in range(4)]
@@ -59,7 +59,7 @@ def test_a_rate_limit_says_when_to_come_back(ion: LocalIonProcess) -> None:
     assert {headers["retry-after"] for headers in refused} == {"7"}
 
 
-def test_a_fault_may_concern_sign_in_only(ion: LocalIonProcess) -> None:
+def test_fault_can_target_only_the_token_path(ion: LocalIonProcess) -> None:
     token = ion.token()
     ion.faults.set("error", only=f"*{TOKEN_PATH}", status=500)
     assert ask(ion)[0] == 200
@@ -71,7 +71,7 @@ def test_a_fault_may_concern_sign_in_only(ion: LocalIonProcess) -> None:
     connection.close()
 
 
-def test_a_connection_may_be_reset_before_the_answer(ion: LocalIonProcess) -> None:
+def test_connection_is_reset_before_the_response(ion: LocalIonProcess) -> None:
     ion.token()
     ion.faults.set("reset", count=1)
     with pytest.raises(ConnectionResetError):
@@ -79,7 +79,7 @@ def test_a_connection_may_be_reset_before_the_answer(ion: LocalIonProcess) -> No
     assert ask(ion)[0] == 200
 
 
-def test_a_body_may_be_cut_in_the_middle(ion: LocalIonProcess) -> None:
+def test_body_is_cut_in_the_middle(ion: LocalIonProcess) -> None:
     ion.token()
     ion.faults.set("cut_body", count=1)
     with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
@@ -87,7 +87,7 @@ def test_a_body_may_be_cut_in_the_middle(ion: LocalIonProcess) -> None:
     assert ask(ion)[0] == 200
 
 
-def test_a_slow_body_comes_whole(ion: LocalIonProcess) -> None:
+def test_slow_body_arrives_complete(ion: LocalIonProcess) -> None:
     whole = ask(ion)[2]
     ion.faults.set("slow_body", seconds=0.02, number=8)
     began = time.monotonic()
@@ -95,7 +95,7 @@ def test_a_slow_body_comes_whole(ion: LocalIonProcess) -> None:
     assert time.monotonic() - began >= 8 * 0.02
 
 
-def test_a_request_may_never_be_answered(ion: LocalIonProcess) -> None:
+def test_request_can_stay_without_a_response(ion: LocalIonProcess) -> None:
     ion.token()
     ion.faults.set("no_response", count=1)
     connection = connect(ion, timeout=0.5)
@@ -106,7 +106,7 @@ def test_a_request_may_never_be_answered(ion: LocalIonProcess) -> None:
     assert ask(ion)[0] == 200
 
 
-def test_pages_and_own_doors_are_never_struck(ion: LocalIonProcess) -> None:
+def test_pages_and_control_api_have_no_faults(ion: LocalIonProcess) -> None:
     ion.faults.set("error")
     ion.faults.set("reset")
     connection = connect(ion)
@@ -116,7 +116,7 @@ def test_pages_and_own_doors_are_never_struck(ion: LocalIonProcess) -> None:
     assert [each["triggered"] for each in ion.faults.listed()] == [0, 0]
 
 
-def test_big_answers_are_not_cut(ion: LocalIonProcess) -> None:
+def test_large_responses_are_complete(ion: LocalIonProcess) -> None:
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(lambda _: ion.post([{"query": EVERYTHING}] * 30), range(4)))
     assert all(len(answer) == 30 for answer in answers)
@@ -125,7 +125,7 @@ def test_big_answers_are_not_cut(ion: LocalIonProcess) -> None:
     } == {len(ion.execute(EVERYTHING)["permissionGroups"]["edges"])}
 
 
-def test_what_takes_longer_than_the_limit_is_502(tmp_path: Path) -> None:
+def test_response_after_the_time_limit_is_502(tmp_path: Path) -> None:
     with running_local_ion(tmp_path / "data", ["--no-plant", "--time-limit", "1"]) as ion:
         ion.token()
         ion.faults.set("latency", seconds=60, count=1)
@@ -138,7 +138,7 @@ def test_what_takes_longer_than_the_limit_is_502(tmp_path: Path) -> None:
         assert ask(ion)[0] == 200
 
 
-def test_a_silent_client_does_not_hold_others_up(ion: LocalIonProcess) -> None:
+def test_idle_client_does_not_block_others(ion: LocalIonProcess) -> None:
     address = urlsplit(ion.url)
     with socket.create_connection((address.hostname or "", address.port or 0)):
         done = threading.Event()

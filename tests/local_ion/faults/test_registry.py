@@ -1,4 +1,4 @@
-"""When a fault strikes, how often, and what is refused."""
+"""When and how often faults trigger, and invalid faults."""
 
 import pytest
 
@@ -32,51 +32,51 @@ def faults(watch: Stopwatch) -> FaultRegistry:
     return FaultRegistry(watch)
 
 
-def strikes(faults: FaultRegistry, times: int, subject: str = "/graphql") -> list[bool]:
+def decisions(faults: FaultRegistry, times: int, subject: str = "/graphql") -> list[bool]:
     return [bool(faults.trigger("request", subject)) for _ in range(times)]
 
 
-def test_every_kind_has_a_place_and_a_meaning() -> None:
+def test_every_kind_of_fault_has_a_description() -> None:
     assert set(FAULT_KIND_NAMES) == set(FAULT_KINDS)
 
 
-def test_a_fault_strikes_every_time_unless_told_otherwise(faults: FaultRegistry) -> None:
+def test_fault_triggers_every_time_by_default(faults: FaultRegistry) -> None:
     faults.add(Fault(kind="error"))
-    assert strikes(faults, 3) == [True, True, True]
+    assert decisions(faults, 3) == [True, True, True]
 
 
-def test_a_fault_strikes_only_at_its_point_and_what_it_names(faults: FaultRegistry) -> None:
+def test_fault_triggers_only_at_its_point_and_for_its_targets(faults: FaultRegistry) -> None:
     faults.add(Fault(kind="dropped", only="purchase_*"))
     assert faults.trigger("request", "purchase_orders") == []
     assert faults.trigger("delivery", "parts") == []
     assert len(faults.trigger("delivery", "purchase_orders")) == 1
 
 
-def test_the_same_seed_strikes_the_same_ones(faults: FaultRegistry) -> None:
+def test_same_seed_triggers_for_the_same_matches(faults: FaultRegistry) -> None:
     def run() -> list[bool]:
         faults.clear()
         faults.add(Fault(kind="error", probability=0.5, seed=7))
-        return strikes(faults, 40)
+        return decisions(faults, 40)
 
     first = run()
     assert first == run()
     assert set(first) == {True, False}
 
 
-def test_without_a_seed_one_is_drawn_and_shown_so_that_a_run_can_be_repeated(
+def test_drawn_seed_makes_a_run_repeatable(
     faults: FaultRegistry,
 ) -> None:
     (state,) = faults.add(Fault(kind="error", probability=0.5))
     drawn = state.fault
-    first = strikes(faults, 30)
+    first = decisions(faults, 30)
     faults.clear()
     faults.add(drawn)
-    assert strikes(faults, 30) == first
+    assert decisions(faults, 30) == first
 
 
-def test_the_first_are_let_pass_and_then_so_many_are_struck(faults: FaultRegistry) -> None:
+def test_fault_skips_the_first_matches_and_stops_at_its_count(faults: FaultRegistry) -> None:
     faults.add(Fault(kind="error", after=2, count=3))
-    assert strikes(faults, 7) == [False, False, True, True, True, False, False]
+    assert decisions(faults, 7) == [False, False, True, True, True, False, False]
     (state,) = faults.list_states()
     assert (state.matched, state.triggered, state.finished) == (5, 3, True)
 
@@ -84,22 +84,20 @@ def test_the_first_are_let_pass_and_then_so_many_are_struck(faults: FaultRegistr
 def test_a_fault_ends_after_its_duration(faults: FaultRegistry, watch: Stopwatch) -> None:
     faults.add(Fault(kind="error", duration=10.0))
     watch.now = 9.9
-    assert strikes(faults, 1) == [True]
+    assert decisions(faults, 1) == [True]
     watch.now = 10.0
-    assert strikes(faults, 1) == [False]
+    assert decisions(faults, 1) == [False]
     assert faults.list_states()[0].finished
 
 
-def test_a_rate_limit_strikes_only_what_comes_beyond_it(
-    faults: FaultRegistry, watch: Stopwatch
-) -> None:
+def test_rate_limit_triggers_only_above_its_rate(faults: FaultRegistry, watch: Stopwatch) -> None:
     faults.add(Fault(kind="rate_limit", above_rate=2.0))
-    assert strikes(faults, 4) == [False, False, True, True]
+    assert decisions(faults, 4) == [False, False, True, True]
     watch.now = 0.5
-    assert strikes(faults, 2) == [False, True]
+    assert decisions(faults, 2) == [False, True]
 
 
-def test_faults_are_cleared_by_number_kind_or_altogether(faults: FaultRegistry) -> None:
+def test_faults_are_cleared_by_id_by_kind_or_all_at_once(faults: FaultRegistry) -> None:
     first, *_ = faults.add(Fault(kind="error"), Fault(kind="latency"), Fault(kind="latency"))
     assert faults.clear(str(first.id)) == 1
     assert faults.clear("latency") == 2
@@ -128,7 +126,7 @@ def test_faults_are_cleared_by_number_kind_or_altogether(faults: FaultRegistry) 
     ],
     ids=str,
 )
-def test_a_fault_that_makes_no_sense_is_refused_and_none_is_set(
+def test_invalid_fault_is_rejected_and_no_fault_is_added(
     faults: FaultRegistry, wrong: Fault
 ) -> None:
     with pytest.raises(InvalidError):
@@ -137,7 +135,7 @@ def test_a_fault_that_makes_no_sense_is_refused_and_none_is_set(
 
 
 @pytest.mark.parametrize("name", load_scenarios())
-def test_scenarios_are_faults_that_make_sense(name: str) -> None:
+def test_scenarios_have_valid_faults(name: str) -> None:
     for fault in scenario_faults(name):
         check_fault(fault)
 

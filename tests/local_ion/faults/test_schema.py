@@ -1,4 +1,4 @@
-"""An ION whose schema is not what its client believes."""
+"""Faults of the schema."""
 
 from typing import Any
 
@@ -21,13 +21,13 @@ def messages(ion: LocalIonProcess, query: str) -> list[str]:
     return [error["message"] for error in ion.post({"query": query})["errors"]]
 
 
-def test_an_unknown_enum_value_is_in_the_schema_and_in_objects(ion: LocalIonProcess) -> None:
+def test_unknown_enum_value_is_in_the_schema_and_in_objects(ion: LocalIonProcess) -> None:
     ion.faults.set("enum_value_added", only="Purchaseorderstatusenum", value="ON_HOLD", count=2)
     values = [value["name"] for value in ion.execute(ENUM)["__type"]["enumValues"]]
     assert "ON_HOLD" in values
     states = [edge["node"]["state"] for edge in ion.execute(ORDERS)["purchaseOrders"]["edges"]]
     assert states.count("ON_HOLD") == 2
-    assert ion.faults.struck("enum_value_added") == 2
+    assert ion.faults.triggered("enum_value_added") == 2
 
 
 def test_other_enums_and_texts_keep_their_values(ion: LocalIonProcess) -> None:
@@ -37,7 +37,7 @@ def test_other_enums_and_texts_keep_their_values(ion: LocalIonProcess) -> None:
     assert ion.execute(runs) == before
 
 
-def test_a_new_field_can_be_asked_for_and_is_null(ion: LocalIonProcess) -> None:
+def test_new_field_can_be_queried_and_is_null(ion: LocalIonProcess) -> None:
     ion.faults.set("field_added", only="PurchaseOrder", value="riskScore")
     assert fields(ion, "PurchaseOrder")["riskScore"] == "String"
     query = """query($n: Int) { purchaseOrders(first: $n) { edges { node { ...F } } } }
@@ -50,7 +50,7 @@ def test_a_new_field_can_be_asked_for_and_is_null(ion: LocalIonProcess) -> None:
     }
 
 
-def test_a_new_type_can_be_asked_for(ion: LocalIonProcess) -> None:
+def test_new_type_can_be_queried(ion: LocalIonProcess) -> None:
     ion.faults.set("type_added", only="Part", value="Compliance")
     assert fields(ion, "Part")["compliance"] == "Compliance"
     query = "{ parts(first: 1) { edges { node { id compliance { level note } } } } }"
@@ -58,16 +58,16 @@ def test_a_new_type_can_be_asked_for(ion: LocalIonProcess) -> None:
     assert edge["node"]["compliance"] == {"level": 1, "note": None}
 
 
-def test_a_field_that_is_gone_is_refused_by_name(ion: LocalIonProcess) -> None:
+def test_removed_field_is_rejected_by_name(ion: LocalIonProcess) -> None:
     query = "{ suppliers(first: 1) { edges { node { id contactName } } } }"
     ion.execute(query)
     ion.faults.set("field_removed", only="Supplier.contactName")
     assert messages(ion, query) == ["Cannot query field 'contactName' on type 'Supplier'."]
     assert "contactName" not in fields(ion, "Supplier")
-    assert ion.faults.struck("field_removed") == 1
+    assert ion.faults.triggered("field_removed") == 1
 
 
-def test_a_type_that_is_gone_takes_what_leads_to_it_along(ion: LocalIonProcess) -> None:
+def test_removed_type_removes_its_fields(ion: LocalIonProcess) -> None:
     ion.faults.set("type_removed", only="Supplier")
     (message,) = messages(
         ion, "{ purchaseOrders(first: 1) { edges { node { supplier { id } } } } }"
@@ -77,7 +77,7 @@ def test_a_type_that_is_gone_takes_what_leads_to_it_along(ion: LocalIonProcess) 
     assert ion.execute(ORDERS)
 
 
-def test_changes_go_through_a_drifted_schema(ion: LocalIonProcess) -> None:
+def test_mutations_work_with_an_altered_schema(ion: LocalIonProcess) -> None:
     ion.faults.set("field_added", only="Supplier", value="rating")
     made = ion.execute(
         'mutation { createSupplier(input: {name: "New"}) { supplier { id name rating } } }'
@@ -86,7 +86,7 @@ def test_changes_go_through_a_drifted_schema(ion: LocalIonProcess) -> None:
     assert made["createSupplier"]["supplier"]["name"] == "New"
 
 
-def test_when_cleared_the_schema_is_as_before(ion: LocalIonProcess) -> None:
+def test_cleared_faults_restore_the_schema(ion: LocalIonProcess) -> None:
     before = fields(ion, "PurchaseOrder")
     ion.faults.scenario("upgrade")
     assert fields(ion, "PurchaseOrder") != before
@@ -108,7 +108,7 @@ def test_when_cleared_the_schema_is_as_before(ion: LocalIonProcess) -> None:
     ],
     ids=str,
 )
-def test_what_names_nothing_is_refused(ion: LocalIonProcess, fault: dict[str, Any]) -> None:
+def test_unknown_targets_are_rejected(ion: LocalIonProcess, fault: dict[str, Any]) -> None:
     with pytest.raises(RefusedError, match="422"):
         ion.faults.set(**fault)
     assert ion.faults.listed() == []

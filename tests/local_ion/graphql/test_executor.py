@@ -13,7 +13,7 @@ ADMIN = Viewer(1)
 
 
 class Ion:
-    """A local ION to talk to as its administrator."""
+    """A local ION used as its administrator."""
 
     def __init__(self, path: Path) -> None:
         ticks = itertools.count()
@@ -56,7 +56,7 @@ def nodes(connection):
     return [e["node"] for e in connection["edges"]]
 
 
-def test_an_empty_database_has_its_organization_and_administrator(ion):
+def test_empty_database_has_an_organization_and_administrator(ion):
     me = ion.data(
         "{ me { id isAdmin organization { id domain } roles { name } permissionGroups { name } } }"
     )
@@ -80,14 +80,14 @@ def test_a_created_object_has_stamps_entity_and_etag(ion):
     assert order["entityId"] > 0
 
 
-def test_an_outdated_etag_is_refused(ion):
+def test_outdated_etag_is_rejected(ion):
     order = ion.make("PurchaseOrder")
     change = 'mutation($e: String!) { updatePurchaseOrder(input: {id: 1, etag: $e, description: "x"}) { purchaseOrder { _etag } } }'
     assert order["_etag"] != ion.data(change, e=order["_etag"])["purchaseOrder"]["_etag"]
     assert "etag does not match" in ion.error(change, e=order["_etag"])
 
 
-def test_absent_is_unchanged_and_null_empties(ion):
+def test_absent_member_is_unchanged_and_null_clears(ion):
     supplier = ion.make("Supplier", name="A", email="a@b", address="here")
     change = "mutation($input: UpdateSupplierInput!) { updateSupplier(input: $input) { supplier { name email address } } }"
     answer = ion.data(
@@ -96,7 +96,7 @@ def test_absent_is_unchanged_and_null_empties(ion):
     assert {"name": "A", "email": None, "address": "here"} == answer
 
 
-def test_what_is_deleted_is_gone(ion):
+def test_deleted_object_does_not_exist(ion):
     supplier = ion.make("Supplier", name="A", attributes=[{"key": "tier", "value": 1}])
     gone = "mutation($e: String!) { deleteSupplier(id: 1, etag: $e) { id } }"
     assert {"id": 1} == ion.data(gone, e=supplier["_etag"])
@@ -104,7 +104,7 @@ def test_what_is_deleted_is_gone(ion):
     assert "does not exist" in ion.error(gone, e=supplier["_etag"])
 
 
-def test_what_is_used_cannot_be_deleted(ion):
+def test_used_object_cannot_be_deleted(ion):
     part = ion.make("Part", partNumber="P")
     ion.make("PartInventory", partId=part["id"])
     assert "still used" in ion.error(
@@ -112,14 +112,14 @@ def test_what_is_used_cannot_be_deleted(ion):
     )
 
 
-def test_a_link_must_exist(ion):
+def test_link_target_must_exist(ion):
     message = ion.error(
         "mutation { createPurchaseOrderLine(input: {purchaseOrderId: 99}) { purchaseOrderLine { id } } }"
     )
     assert "does not exist" in message
 
 
-def test_the_same_part_twice_is_not_unique(ion):
+def test_duplicate_part_is_rejected(ion):
     ion.make("Part", partNumber="P", revision="A")
     ion.make("Part", partNumber="P", revision="B")
     assert "not unique" in ion.error(
@@ -127,7 +127,7 @@ def test_the_same_part_twice_is_not_unique(ion):
     )
 
 
-def test_a_failed_mutation_changes_nothing_and_the_next_goes_on(ion):
+def test_failed_mutation_changes_nothing_and_the_next_runs(ion):
     twice = 'mutation { a: createLabel(input: {value: "x"}) { label { id } } b: createLabel(input: {value: "x"}) { label { id } } c: createLabel(input: {value: "y"}) { label { id } } }'
     answer = ion.ask(twice)
     assert (True, None, True) == (
@@ -138,7 +138,7 @@ def test_a_failed_mutation_changes_nothing_and_the_next_goes_on(ion):
     assert [["b"]] == [e["path"] for e in answer["errors"]]
 
 
-def test_lists_filter_sort_and_page(ion):
+def test_lists_are_filtered_sorted_and_paged(ion):
     order_with_lines(ion, 1, 2, 3, 4, 5)
     query = "query($f: PurchaseOrderLinesInputFilters, $sort: [PurchaseOrderLineSortEnum], $first: Int, $after: String, $last: Int, $before: String) { purchaseOrderLines(filters: $f, sort: $sort, first: $first, after: $after, last: $last, before: $before) { edges { cursor node { quantity } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor count totalCount } } }"
     page = ion.data(query, f={"quantity": {"gt": 1}}, sort=["QUANTITY_DESC"], first=2, after="")
@@ -184,7 +184,7 @@ def test_lists_filter_sort_and_page(ion):
         ({"_updated": {"gt": "2020-01-01"}}, [1, 2, 3]),
     ],
 )
-def test_every_kind_of_filter(ion, filters, expected):
+def test_filters_support_every_operator(ion, filters, expected):
     ion.make("Supplier", name="Acme Bolts", email="a@b", attributes=[{"key": "tier", "value": 1}])
     ion.make("Supplier", name="Acme Nuts")
     ion.make("Supplier", name="Other", attributes=[{"key": "tier", "value": 2}])
@@ -193,7 +193,7 @@ def test_every_kind_of_filter(ion, filters, expected):
     assert expected == [n["id"] for n in nodes(ion.data(query, f=filters))]
 
 
-def test_distinct_keeps_the_first_of_each(ion):
+def test_distinct_returns_the_first_of_each_group(ion):
     for number, revision in (("P", "A"), ("P", "B"), ("Q", "A")):
         ion.make("Part", partNumber=number, revision=revision)
     found = ion.data(
@@ -202,7 +202,7 @@ def test_distinct_keeps_the_first_of_each(ion):
     assert [("P", "B"), ("Q", "A")] == [(n["partNumber"], n["revision"]) for n in nodes(found)]
 
 
-def test_relations_counts_and_filters_inside(ion):
+def test_nested_relations_counts_and_filters(ion):
     order = order_with_lines(ion, 1, 2)
     found = ion.data(
         "query($id: ID!) { purchaseOrder(id: $id) { estimatedCost _PurchaseOrderLinesCount purchaseOrderLines(filters: {quantity: {gt: 1}}) { quantity purchaseOrder { id } } } }",
@@ -212,14 +212,14 @@ def test_relations_counts_and_filters_inside(ion):
     assert [{"quantity": 2.0, "purchaseOrder": {"id": order}}] == found["purchaseOrderLines"]
 
 
-def test_fragments_aliases_and_conditions(ion):
+def test_fragments_aliases_and_directives(ion):
     query = "query($no: Boolean!) { me { ...U ... on User { mail: email } name @skip(if: $no) __typename } } fragment U on User { id }"
     assert {"id": 1, "mail": "admin@ultraviolet.example", "__typename": "User"} == ion.data(
         query, no=True
     )
 
 
-def test_the_timeline_tells_who_changed_what(ion):
+def test_timeline_shows_actor_and_changes(ion):
     order = ion.make("PurchaseOrder", description="old")
     ion.data(
         "mutation($e: String!) { updatePurchaseOrder(input: {id: 1, etag: $e, status: ORDERED}) { purchaseOrder { id } } }",
@@ -239,7 +239,7 @@ def test_the_timeline_tells_who_changed_what(ion):
     ]
 
 
-def test_the_audit_log_holds_whole_rows_in_the_database_s_form(ion):
+def test_audit_log_has_complete_database_rows(ion):
     ion.make("PurchaseOrder", supplierInstructions=[{"type": "p"}], paid=True)
     (created,) = [
         a
@@ -261,7 +261,7 @@ def test_the_audit_log_holds_whole_rows_in_the_database_s_form(ion):
     )
 
 
-def test_the_audit_log_never_holds_a_secret(ion):
+def test_audit_log_never_contains_a_secret(ion):
     secret = ion.data("mutation { createApiKey { apikey { clientSecret } } }")["apikey"][
         "clientSecret"
     ]
@@ -274,7 +274,7 @@ def test_the_audit_log_never_holds_a_secret(ion):
     assert secret not in "\n".join(ion.ion.store.connection.iterdump())
 
 
-def test_a_made_key_opens_the_door(ion):
+def test_created_api_key_authenticates(ion):
     key = ion.data("mutation { createApiKey { apikey { _etag clientId clientSecret } } }")["apikey"]
     claims = api_keys.authenticate(ion.ion.store, key["clientId"], key["clientSecret"])
     assert claims is not None
@@ -291,7 +291,7 @@ def test_a_made_key_opens_the_door(ion):
     ]
 
 
-def test_a_status_of_an_order_and_its_lines_follow_each_other(ion):
+def test_order_status_and_line_statuses_follow_each_other(ion):
     order = order_with_lines(ion, 1, 2)
     read = (
         "{ purchaseOrder(id: 1) { status _etag orderedAt purchaseOrderLines { id status _etag } } }"
@@ -313,7 +313,7 @@ def test_a_status_of_an_order_and_its_lines_follow_each_other(ion):
     assert ("CANCELED", order) == (ion.data(read)["status"], 1)
 
 
-def test_a_receiver_gets_a_secret_and_takes_subscriptions(ion):
+def test_receiver_gets_a_secret_and_accepts_subscriptions(ion):
     receiver = ion.make(
         "WebhookReceiver",
         "id sharedSecret contentType expectedResponseCode active",
@@ -348,14 +348,14 @@ def test_a_receiver_gets_a_secret_and_takes_subscriptions(ion):
     )["subscriptions"]
 
 
-def test_a_viewer_without_permission_is_refused(ion):
+def test_viewer_without_permission_is_rejected(ion):
     answer = ion.ask(
         "{ parts { edges { node { id } } } }", viewer=Viewer(1, frozenset({"suppliers"}))
     )
     assert "User does not have permission to read this resource." == answer["errors"][0]["message"]
 
 
-def test_wrong_queries_answer_errors(ion):
+def test_invalid_queries_return_errors(ion):
     assert "Cannot query field" in ion.error("{ me { nothing } }")
     assert "Syntax Error" in ion.error("{ me {")
     assert "Variable" in ion.error("query($id: ID!) { part(id: $id) { id } }")
@@ -368,7 +368,7 @@ def test_introspection(ion):
     )
 
 
-def test_every_list_answers_every_field(ion):
+def test_every_list_returns_every_field(ion):
     catalog = ion.ion.catalog
     for resource in catalog.resources.values():
         if resource.list is None:
@@ -395,7 +395,7 @@ def _selected(name, kind):
     )
 
 
-def test_data_outlives_the_process(tmp_path):
+def test_data_survives_a_restart(tmp_path):
     first = Ion(tmp_path)
     first.make("Part", partNumber="P")
     first.ion.close()

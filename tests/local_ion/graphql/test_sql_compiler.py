@@ -1,4 +1,4 @@
-"""List pages compiled to SQL: the same bytes as the resolvers give, whatever is asked."""
+"""List pages compiled to SQL are identical to the resolvers' pages."""
 
 import threading
 from typing import Any
@@ -49,7 +49,7 @@ OPERATORS = {
 
 @pytest.fixture(scope="module")
 def plant(tmp_path_factory: pytest.TempPathFactory) -> LocalIon:
-    """A small company with values that are hard to write: many digits, exponents, quotes, other alphabets."""
+    """A small company with unusual values: many digits, exponents, quotes, other alphabets."""
     data = tmp_path_factory.mktemp("plant")
     ion = LocalIon(data)
     PlantSimulator(
@@ -71,7 +71,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> LocalIon:
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A list page to ask for."""
+    """A query of a list page."""
 
     root: str
     arguments: str
@@ -87,7 +87,7 @@ class Question(msgspec.Struct, frozen=True):
 
 
 def _members(draw: st.DrawFn, kind: GraphQLObjectType, depth: int) -> str:
-    """Draw fields of a type: scalars, and what leads to other objects as deep as asked."""
+    """Draw fields of a type: scalars and relations up to a depth."""
     leaves = [n for n, f in kind.fields.items() if is_leaf_type(get_named_type(f.type))]
     chosen = draw(st.lists(st.sampled_from(leaves or ["__typename"]), min_size=1, max_size=12))
     shown = [
@@ -211,7 +211,7 @@ def questions(draw: st.DrawFn) -> Question:
 def both(
     ion: LocalIon, document: str, variables: dict[str, Any], viewer: Viewer = ADMIN
 ) -> tuple[bytes, bytes]:
-    """Answer by the resolvers, and by SQL where it can be."""
+    """Return the responses of the resolvers and of the compiled SQL."""
     plain, quick = (
         ion.execute(document, variables, None, viewer, as_json=wire) for wire in (False, True)
     )
@@ -221,7 +221,7 @@ def both(
 def compiled(
     ion: LocalIon, document: str, variables: dict[str, Any] | None = None, viewer: Viewer = ADMIN
 ) -> bool:
-    """Tell whether the edges of the first root came from SQL as JSON text."""
+    """Return whether the edges of the first root field are JSON text from SQL."""
     answer = ion.execute(document, variables, None, viewer, as_json=True)
     return isinstance(next(iter(answer["data"].values()))["edges"], msgspec.Raw)
 
@@ -232,9 +232,7 @@ def compiled(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(questions())
-def test_whatever_is_asked_of_a_list_both_ways_give_the_same_bytes(
-    plant: LocalIon, question: Question
-) -> None:
+def test_compiled_and_resolved_lists_are_identical(plant: LocalIon, question: Question) -> None:
     resolved, written = both(plant, question.document(), {**question.variables})
     assert written == resolved
 
@@ -250,7 +248,7 @@ TYPICAL = """query($first: Int, $filters: PurchaseOrdersInputFilters) {
   } }"""
 
 
-def test_a_typical_page_is_one_statement(plant: LocalIon) -> None:
+def test_typical_page_is_one_statement(plant: LocalIon) -> None:
     variables = {"first": 5, "filters": {"status": {"neq": "CANCELED"}}}
     assert compiled(plant, TYPICAL, variables)
     resolved, written = both(plant, TYPICAL, variables)
@@ -259,12 +257,12 @@ def test_a_typical_page_is_one_statement(plant: LocalIon) -> None:
 
 
 @pytest.mark.parametrize("rich", ["revisions { id }", "timeline { __typename }"])
-def test_what_is_too_rich_for_one_statement_is_resolved(plant: LocalIon, rich: str) -> None:
+def test_unsupported_selection_uses_the_resolvers(plant: LocalIon, rich: str) -> None:
     document = f"{{ parts(first: 2) {{ edges {{ node {{ id {rich} }} }} }} }}"
     assert not compiled(plant, document)
 
 
-def test_values_that_are_hard_to_write_come_out_alike(plant: LocalIon) -> None:
+def test_unusual_values_are_formatted_alike(plant: LocalIon) -> None:
     document = "{ parts(sort: [ID_DESC], first: 3) { edges { node { partNumber description cost attributes { key value } } } } }"
     resolved, written = both(plant, document, {})
     assert written == resolved
@@ -274,7 +272,7 @@ def test_values_that_are_hard_to_write_come_out_alike(plant: LocalIon) -> None:
     assert costs == [12345678.9012, 1e16, 1 / 3]
 
 
-def test_a_document_asked_again_heeds_its_new_variables(plant: LocalIon) -> None:
+def test_cached_document_uses_new_variables(plant: LocalIon) -> None:
     document = """query($long: Boolean!, $name: String) { parts(first: 2) { edges { node {
       id description @include(if: $long) unitOfMeasure(filters: {type: {eq: $name}}) { type } } } } }"""
     for variables in (
@@ -286,7 +284,7 @@ def test_a_document_asked_again_heeds_its_new_variables(plant: LocalIon) -> None
         assert written == resolved
 
 
-def test_what_a_key_may_not_read_is_null_in_both_ways(plant: LocalIon) -> None:
+def test_hidden_objects_are_null_in_both_ways(plant: LocalIon) -> None:
     document = "{ purchaseOrders(first: 3) { edges { node { id supplier { name } _PurchaseOrderLinesCount } } } }"
     buyer = Viewer(1, frozenset({"purchaseOrders"}))
     assert compiled(plant, document, viewer=buyer)

@@ -1,4 +1,4 @@
-"""Files: an upload address, the bytes put to it, and the same bytes at the download address."""
+"""Upload and download of files by signed URLs."""
 
 import os
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def supplier(client: TestClient[Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mutation", ["createFileAttachment", "createAsset"])
-def test_what_was_put_comes_back(client: TestClient[Any], mutation: str) -> None:
+def test_uploaded_content_is_downloaded(client: TestClient[Any], mutation: str) -> None:
     owner = supplier(client)
     values = {"entityId": owner["entityId"], "filename": "drawing ä.pdf"}
     made = ask(client, CREATE % mutation, input=values)
@@ -69,7 +69,7 @@ def test_what_was_put_comes_back(client: TestClient[Any], mutation: str) -> None
     assert found["url"] == found["downloadUrl"]
 
 
-def test_an_address_is_good_for_what_it_was_signed_for(client: TestClient[Any]) -> None:
+def test_signed_url_is_valid_only_for_its_purpose(client: TestClient[Any]) -> None:
     made = ask(client, CREATE % "createFileAttachment", input={"filename": "a.txt"})
     read = ask(client, SEE, id=made["fileAttachment"]["id"])["downloadUrl"]
     assert 403 == client.put(read, content=b"x").status_code
@@ -77,7 +77,7 @@ def test_an_address_is_good_for_what_it_was_signed_for(client: TestClient[Any]) 
     assert 403 == client.get(read.replace("signature=", "signature=0")).status_code
 
 
-def test_a_large_file_is_taken(client: TestClient[Any]) -> None:
+def test_large_file_is_accepted(client: TestClient[Any]) -> None:
     made = ask(client, CREATE % "createFileAttachment", input={"filename": "big.bin"})
     content = bytes(12 * 1024 * 1024)
     assert 200 == client.put(made["uploadUrl"], content=content).status_code
@@ -89,7 +89,7 @@ def test_a_large_file_is_taken(client: TestClient[Any]) -> None:
     ("create", "delete"),
     [("createFileAttachment", "deleteFileAttachment"), ("createAsset", "deleteAsset")],
 )
-def test_a_deleted_file_is_gone(client: TestClient[Any], create: str, delete: str) -> None:
+def test_deleted_file_does_not_exist(client: TestClient[Any], create: str, delete: str) -> None:
     owner = supplier(client)
     made = ask(client, CREATE % create, input={"entityId": owner["entityId"], "filename": "a"})
     id_ = made["fileAttachment"]["id"]
@@ -104,7 +104,7 @@ def test_a_deleted_file_is_gone(client: TestClient[Any], create: str, delete: st
     assert ask(client, SEE, id=id_) is None
 
 
-def test_a_file_is_seen_at_its_owner(client: TestClient[Any]) -> None:
+def test_file_is_shown_at_its_owner(client: TestClient[Any]) -> None:
     owner = supplier(client)
     ask(
         client,

@@ -38,7 +38,7 @@ def send(
         ("text/html", "application/json"),
     ],
 )
-def test_the_media_type_is_ions_own_unless_only_the_newer_one_is_asked_for(
+def test_media_type_is_json_unless_only_the_newer_type_is_accepted(
     ion: LocalIonProcess, accept: str, media: str
 ) -> None:
     status, found, _ = send(ion, "POST", body=ME, accept=accept)
@@ -48,7 +48,7 @@ def test_the_media_type_is_ions_own_unless_only_the_newer_one_is_asked_for(
 @pytest.mark.parametrize(
     "query", ["{ nothing }", "{ me {", "query A { me { id } } query B { me { id } }"]
 )
-def test_what_graphql_refuses_is_200_in_json_and_400_in_the_newer_type(
+def test_graphql_errors_are_200_in_json_and_400_in_the_newer_type(
     ion: LocalIonProcess, query: str
 ) -> None:
     assert send(ion, "POST", body={"query": query})[0] == 200
@@ -57,7 +57,7 @@ def test_what_graphql_refuses_is_200_in_json_and_400_in_the_newer_type(
     assert answer["errors"][0]["message"]
 
 
-def test_queries_may_be_asked_by_get(ion: LocalIonProcess) -> None:
+def test_queries_are_accepted_by_get(ion: LocalIonProcess) -> None:
     asked = {
         "query": "query One($id: ID!) { user(id: $id) { id } } query Two { me { id } }",
         "variables": '{"id": 1}',
@@ -66,7 +66,7 @@ def test_queries_may_be_asked_by_get(ion: LocalIonProcess) -> None:
     assert send(ion, "GET", f"/graphql?{urlencode(asked)}")[2] == {"data": {"user": {"id": 1}}}
 
 
-def test_mutations_may_not(ion: LocalIonProcess) -> None:
+def test_mutations_are_rejected_by_get(ion: LocalIonProcess) -> None:
     asked = urlencode(
         {"query": 'mutation { createSupplier(input: {name: "By GET"}) { supplier { id } } }'}
     )
@@ -101,9 +101,7 @@ def test_other_content_types_are_415(ion: LocalIonProcess, content_type: str) ->
 @pytest.mark.parametrize(
     "content_type", ["", "application/json", "application/json; charset=utf-8"]
 )
-def test_a_body_without_a_content_type_is_taken_to_be_json(
-    ion: LocalIonProcess, content_type: str
-) -> None:
+def test_body_without_content_type_is_json(ion: LocalIonProcess, content_type: str) -> None:
     given = {"content_type": content_type} if content_type else {}
     assert send(ion, "POST", body=json.dumps(ME).encode(), **given)[0] == 200
 
@@ -132,7 +130,7 @@ def test_a_malformed_body_is_400(ion: LocalIonProcess, body: Any) -> None:
     assert answer["errors"][0]["message"].startswith("The request is malformed")
 
 
-def test_text_beyond_ascii_comes_back(ion: LocalIonProcess) -> None:
+def test_non_ascii_text_is_returned(ion: LocalIonProcess) -> None:
     name = "Schräubchen 🔩 GmbH"
     made = ion.execute(
         "mutation($name: String!) { createSupplier(input: {name: $name}) { supplier { name } } }",

@@ -18,7 +18,7 @@ DOCS = Path(__file__).parents[3] / "docs" / "local-ion.md"
 def findings(
     local_ion_process: LocalIonProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> list[dict[str, Any]]:
-    """What the audit says of each of its points."""
+    """The result of each point of the audit."""
     if shutil.which("npm") is None:
         pytest.skip("npm is not installed; the audit is a package of npm")
     local_ion_process.faults.clear()
@@ -44,12 +44,12 @@ def missed(findings: list[dict[str, Any]], word: str) -> dict[str, str]:
     }
 
 
-def test_every_must_is_met(findings: list[dict[str, Any]]) -> None:
+def test_audit_passes_every_must(findings: list[dict[str, Any]]) -> None:
     assert sum(f["name"].startswith("MUST") for f in findings) > 10
     assert missed(findings, "MUST") == {}
 
 
-def test_every_should_is_met_but_those_ion_itself_does_not(findings: list[dict[str, Any]]) -> None:
+def test_audit_passes_every_should_except_those_ion_fails(findings: list[dict[str, Any]]) -> None:
     documented = DOCS.read_text()
     undocumented = {
         i: name for i, name in missed(findings, "SHOULD").items() if f"`{i}`" not in documented
@@ -57,7 +57,7 @@ def test_every_should_is_met_but_those_ion_itself_does_not(findings: list[dict[s
     assert undocumented == {}
 
 
-def test_what_may_be_done_is_done_but_for_what_is_documented(
+def test_audit_passes_every_may_except_documented_ones(
     findings: list[dict[str, Any]],
 ) -> None:
     documented = DOCS.read_text()

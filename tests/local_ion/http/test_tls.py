@@ -1,4 +1,4 @@
-"""The certificates of a local ION that serves https, and clients that trust its authority."""
+"""Certificates of the local ION, and clients that trust its authority."""
 
 import os
 import ssl
@@ -24,7 +24,7 @@ print(answer.json()["data"]["me"]["name"])
 """
 
 
-def test_requests_trusts_it_by_its_environment(tmp_path: Path) -> None:
+def test_requests_trusts_the_authority_of_the_environment(tmp_path: Path) -> None:
     with running_local_ion(tmp_path / "data", ["--tls", "--no-plant"]) as ion:
         environment = {
             **os.environ,
@@ -45,7 +45,7 @@ def test_requests_trusts_it_by_its_environment(tmp_path: Path) -> None:
         assert "CERTIFICATE_VERIFY_FAILED" in run().stderr
 
 
-def test_an_authority_is_kept_and_its_keys_are_private(tmp_path: Path) -> None:
+def test_authority_is_persistent_and_keys_are_private(tmp_path: Path) -> None:
     first = ensure_certificates(tmp_path, "localhost")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert first == ensure_certificates(tmp_path, "127.0.0.1")
@@ -56,7 +56,7 @@ def test_an_authority_is_kept_and_its_keys_are_private(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["ion.example.com", "10.1.2.3"])
-def test_another_name_gets_another_certificate_of_the_same_authority(
+def test_new_host_name_gets_a_new_certificate_of_the_same_authority(
     tmp_path: Path, host: str
 ) -> None:
     found = ensure_certificates(tmp_path, "localhost")
@@ -66,7 +66,7 @@ def test_another_name_gets_another_certificate_of_the_same_authority(
     assert certificate != found.certificate.read_bytes()
 
 
-def test_a_new_authority_signs_anew(tmp_path: Path) -> None:
+def test_new_authority_issues_a_new_certificate(tmp_path: Path) -> None:
     found = ensure_certificates(tmp_path, "localhost")
     certificate = found.certificate.read_bytes()
     found.authority.unlink()

@@ -1,4 +1,4 @@
-"""ION Actions: what the published examples say happens, over the API."""
+"""ION Actions: the published examples over the API."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ def ion(tmp_path: Path) -> Iterator[Ion]:
 
 def switch(ion: Ion, **rules: Any) -> None:
     organization = ion.data("{ me { organization { id _etag } } }")["organization"]
-    ion.do(
+    ion.mutate(
         "updateOrganization",
         id=organization["id"],
         etag=organization["_etag"],
@@ -34,7 +34,7 @@ def rule(ion: Ion, **values: Any) -> dict[str, Any]:
         "eventType": "UPDATE",
         **values,
     }
-    return ion.make("Rule", "id _etag status enabled target codeHash", **given)
+    return ion.create("Rule", "id _etag status enabled target codeHash", **given)
 
 
 NEED_DATE = {
@@ -51,19 +51,19 @@ NEED_DATE = {
 def test_a_line_without_need_date_cannot_be_ordered(ion: Ion) -> None:
     made = rule(ion, **NEED_DATE)
     assert ("ACTIVE", True, 64) == (made["status"], made["enabled"], len(made["codeHash"]))
-    order = ion.make("PurchaseOrder")
-    ion.make("PurchaseOrderLine", purchaseOrderId=order["id"], quantity=1)
+    order = ion.create("PurchaseOrder")
+    ion.create("PurchaseOrderLine", purchaseOrderId=order["id"], quantity=1)
 
-    assert "Lines need a need date" == ion.edit_refused(
+    assert "Lines need a need date" == ion.update_error(
         "purchaseOrder", order["id"], status="ORDERED"
     )
-    assert {"status": "DRAFT"} == ion.see("purchaseOrder", order["id"], "status")
-    ion.edit("purchaseOrderLine", 1, needDate="2026-12-01")
-    ion.edit("purchaseOrder", order["id"], status="ORDERED")
-    assert {"status": "ORDERED"} == ion.see("purchaseOrder", order["id"], "status")
+    assert {"status": "DRAFT"} == ion.get("purchaseOrder", order["id"], "status")
+    ion.update("purchaseOrderLine", 1, needDate="2026-12-01")
+    ion.update("purchaseOrder", order["id"], status="ORDERED")
+    assert {"status": "ORDERED"} == ion.get("purchaseOrder", order["id"], "status")
 
 
-def test_an_expensive_order_needs_a_manager(ion: Ion) -> None:
+def test_expensive_order_requires_a_manager(ion: Ion) -> None:
     rule(
         ion,
         title="Add a manager",
@@ -77,11 +77,11 @@ def test_an_expensive_order_needs_a_manager(ion: Ion) -> None:
             " for role in approval.get('reviewer', {}).get('roles', []))): raise ValidationError('No manager')"
         ),
     )
-    order = ion.make("PurchaseOrder")["id"]
-    ion.make("PurchaseOrderLine", purchaseOrderId=order, quantity=20_000, cost=1)
-    assert "No manager" == ion.edit_refused("purchaseOrder", order, status="ORDERED")
-    ion.do("createPurchaseOrderApproval", purchaseOrderId=order, status="APPROVED")
-    ion.edit("purchaseOrder", order, status="ORDERED")
+    order = ion.create("PurchaseOrder")["id"]
+    ion.create("PurchaseOrderLine", purchaseOrderId=order, quantity=20_000, cost=1)
+    assert "No manager" == ion.update_error("purchaseOrder", order, status="ORDERED")
+    ion.mutate("createPurchaseOrderApproval", purchaseOrderId=order, status="APPROVED")
+    ion.update("purchaseOrder", order, status="ORDERED")
 
 
 def test_a_lot_tracked_part_is_received_with_its_lot(ion: Ion) -> None:
@@ -97,10 +97,10 @@ def test_a_lot_tracked_part_is_received_with_its_lot(ion: Ion) -> None:
             " raise ValidationError()"
         ),
     )
-    part = ion.make("Part", partNumber="P", trackingType="LOT")["id"]
-    order = ion.make("PurchaseOrder")["id"]
-    line = ion.make("PurchaseOrderLine", purchaseOrderId=order, partId=part, quantity=2)["id"]
-    receipt = ion.make("Receipt")
+    part = ion.create("Part", partNumber="P", trackingType="LOT")["id"]
+    order = ion.create("PurchaseOrder")["id"]
+    line = ion.create("PurchaseOrderLine", purchaseOrderId=order, partId=part, quantity=2)["id"]
+    receipt = ion.create("Receipt")
     item = {
         "etag": receipt["_etag"],
         "receiptId": receipt["id"],
@@ -115,7 +115,7 @@ def test_a_lot_tracked_part_is_received_with_its_lot(ion: Ion) -> None:
     ion.data(add, i=[{**item, "lotNumber": "L1"}])
 
 
-def test_steps_without_order_keep_a_procedure_from_review(ion: Ion) -> None:
+def test_procedure_with_unordered_steps_cannot_be_reviewed(ion: Ion) -> None:
     rule(
         ion,
         title="Steps need an order",
@@ -127,12 +127,12 @@ def test_steps_without_order_keep_a_procedure_from_review(ion: Ion) -> None:
             " (step.get('upstreamStepIds') or step.get('downstreamStepIds'))])): raise ValidationError()"
         ),
     )
-    procedure = ion.do("createProcedure", title="P")["procedure"]["id"]
-    ion.make("Step", procedureId=procedure, title="one")
-    assert "Steps need an order" == ion.edit_refused("procedure", procedure, status="IN_REVIEW")
+    procedure = ion.mutate("createProcedure", title="P")["procedure"]["id"]
+    ion.create("Step", procedureId=procedure, title="one")
+    assert "Steps need an order" == ion.update_error("procedure", procedure, status="IN_REVIEW")
 
 
-def test_only_some_roles_may_reopen(ion: Ion) -> None:
+def test_only_some_roles_can_reopen(ion: Ion) -> None:
     rule(
         ion,
         title="No reopening",
@@ -145,39 +145,39 @@ def test_only_some_roles_may_reopen(ion: Ion) -> None:
             "    raise ValidationError()\n"
         ),
     )
-    issue = ion.make("Issue", title="x", status="RESOLVED")["id"]
-    assert "No reopening" == ion.edit_refused("issue", issue, status="PENDING")
+    issue = ion.create("Issue", title="x", status="RESOLVED")["id"]
+    assert "No reopening" == ion.update_error("issue", issue, status="PENDING")
 
 
 @pytest.mark.parametrize(
     "code", ["import os", "context.clear()", "open('x')", "if context[: raise", "raise X()"]
 )
-def test_what_a_failing_rule_does_is_its_setting(ion: Ion, code: str) -> None:
+def test_failing_rule_follows_its_setting(ion: Ion, code: str) -> None:
     made = rule(
         ion, title="Broken", target="SUPPLIER", eventType="CREATE", code=code, errorState="ALLOW"
     )
-    ion.make("Supplier", name="A")
-    ion.edit("rule", made["id"], errorState="BLOCK")
-    assert "Broken" in ion.refused("createSupplier", name="B")
+    ion.create("Supplier", name="A")
+    ion.update("rule", made["id"], errorState="BLOCK")
+    assert "Broken" in ion.mutation_error("createSupplier", name="B")
 
 
-def test_a_rule_that_is_off_does_nothing(ion: Ion) -> None:
+def test_disabled_rule_has_no_effect(ion: Ion) -> None:
     made = rule(
         ion, title="No", target="SUPPLIER", eventType="CREATE", code="raise ValidationError()"
     )
-    assert "No" == ion.refused("createSupplier", name="A")
-    ion.edit("rule", made["id"], enabled=False)
-    assert {"status": "DISABLED"} == ion.see("rule", made["id"], "status")
-    ion.make("Supplier", name="A")
-    ion.edit("rule", made["id"], enabled=True)
+    assert "No" == ion.mutation_error("createSupplier", name="A")
+    ion.update("rule", made["id"], enabled=False)
+    assert {"status": "DISABLED"} == ion.get("rule", made["id"], "status")
+    ion.create("Supplier", name="A")
+    ion.update("rule", made["id"], enabled=True)
     switch(ion, enabled=False)
-    ion.make("Supplier", name="B")
+    ion.create("Supplier", name="B")
 
 
-def test_a_rule_may_keep_things_from_being_deleted(ion: Ion) -> None:
+def test_rule_can_block_a_delete(ion: Ion) -> None:
     rule(
         ion, title="Keep it", target="SUPPLIER", eventType="DELETE", code="raise ValidationError()"
     )
-    made = ion.make("Supplier", name="A")
-    assert "Keep it" == ion.refused("deleteSupplier", id=made["id"], etag=made["_etag"])
-    assert made == ion.see("supplier", made["id"])
+    made = ion.create("Supplier", name="A")
+    assert "Keep it" == ion.mutation_error("deleteSupplier", id=made["id"], etag=made["_etag"])
+    assert made == ion.get("supplier", made["id"])

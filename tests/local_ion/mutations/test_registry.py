@@ -1,4 +1,4 @@
-"""Every mutation of the contract is served; what is made can be changed and deleted, whatever it is."""
+"""Every mutation of the contract is served, and every object can be created, changed and deleted."""
 
 import itertools
 import re
@@ -61,13 +61,13 @@ def ion(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ion]:
 
 
 class Maker:
-    """Makes whatever a mutation's input needs."""
+    """Creates the objects that a mutation's input needs."""
 
     def __init__(self, ion: Ion) -> None:
         self.ion = ion
 
     def arguments(self, mutation: str, resource: Resource) -> dict[str, Any]:
-        """Give the least a mutation takes."""
+        """Return the minimal arguments of a mutation."""
         root = self.ion.ion.schema.mutation_type
         assert root is not None
         args = root.fields[mutation].args
@@ -95,13 +95,13 @@ class Maker:
         return ((n, f) for n, f in kind.fields.items() if _needed(f.type) or n in wanted)
 
     def _redline(self) -> dict[str, Any]:
-        """Make a redline, which a step's status brings about."""
+        """Create a redline by the status of a step."""
         step = self.make(CATALOG.resources["run_steps"])
-        self.ion.edit("runStep", step["id"], status="REDLINE")
-        return self.ion.see("runStep", step["id"], "redlines { id _etag }")["redlines"][0]
+        self.ion.update("runStep", step["id"], status="REDLINE")
+        return self.ion.get("runStep", step["id"], "redlines { id _etag }")["redlines"][0]
 
     def make(self, resource: Resource) -> dict[str, Any]:
-        """Make one object, or take one that there is where none can be made."""
+        """Create one object, or return an existing one if it cannot be created."""
         select = " ".join(
             f.name
             for f in resource.fields
@@ -134,7 +134,7 @@ OF_TYPE: dict[str, type | tuple[type, ...]] = {
 
 
 def wrong_values(ion: Ion, resource: Resource) -> list[tuple[str, Any]]:
-    """List all objects of a kind with all their scalars; gives those that are not of their type."""
+    """Return the scalars of all objects of a resource that are not of their type."""
     kind = CATALOG.schema.type_map[resource.type]
     assert isinstance(kind, GraphQLObjectType)
     fields = {
@@ -181,10 +181,10 @@ def test_every_mutation_is_served() -> None:
 
 
 def test_every_special_mutation_is_tested() -> None:
-    """Those with code of their own are named by a test; attribute definitions by the kinds that have them, changes by what is edited."""
+    """Tests name every special mutation; attribute definitions are parametrized."""
     tests = "".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
     named = set(re.findall(r"\w+", tests))
-    named |= {f"update{n[0].upper()}{n[1:]}" for n in re.findall(r'\.edit\("(\w+)"', tests)}
+    named |= {f"update{n[0].upper()}{n[1:]}" for n in re.findall(r'\.update\("(\w+)"', tests)}
     named |= {
         f"{verb}Organization{kind}Attributes" for verb in ("update", "delete") for kind in OWNERS
     }
@@ -192,7 +192,7 @@ def test_every_special_mutation_is_tested() -> None:
 
 
 @pytest.mark.parametrize("resource", made_kinds(), ids=lambda r: r.name)
-def test_what_is_made_can_be_changed_and_deleted(ion: Ion, resource: Resource) -> None:
+def test_created_object_can_be_updated_and_deleted(ion: Ion, resource: Resource) -> None:
     maker = Maker(ion)
     made = maker.make(resource)
     assert [] == (wrong_values(ion, resource) if resource.list else [])
@@ -201,7 +201,7 @@ def test_what_is_made_can_be_changed_and_deleted(ion: Ion, resource: Resource) -
     if resource.update:
         given = maker.arguments(resource.update, resource)["input"]
         named = {name: value for name, value in {**key, "etag": etag}.items() if name in given}
-        shown = ion.do(resource.update, **{**given, **named})
+        shown = ion.mutate(resource.update, **{**given, **named})
         (changed,) = [v for v in shown.values() if isinstance(v, dict)]
         before, etag = etag, changed.get("_etag", changed.get("Etag"))
         assert before != etag
@@ -210,15 +210,15 @@ def test_what_is_made_can_be_changed_and_deleted(ion: Ion, resource: Resource) -
         assert root is not None
         takes = set(root.fields[resource.delete].args)
         wants = {"etag": etag} if takes != {"id"} else {}
-        ion.do(resource.delete, **key, **wants)
+        ion.mutate(resource.delete, **key, **wants)
         assert (
             resource.single is None
             or resource.key != ("id",)
-            or ion.see(resource.single, made["id"]) is None
+            or ion.get(resource.single, made["id"]) is None
         )
 
 
-def test_a_nullable_type_is_not_needed() -> None:
+def test_nullable_member_is_not_required() -> None:
     kind = CATALOG.schema.type_map["CreatePartInput"]
     assert isinstance(kind, GraphQLInputObjectType)
     assert _needed(kind.fields["partNumber"].type)

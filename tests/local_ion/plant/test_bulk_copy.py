@@ -1,4 +1,4 @@
-"""A plant that grows by copies: each a whole of its own, logged like anything else that is written."""
+"""Bulk copies of a plant are complete and in the audit log."""
 
 import threading
 from pathlib import Path
@@ -51,7 +51,7 @@ def see(ion: LocalIon, document: str, id_: int) -> Any:
     return next(iter(answer["data"].values()))
 
 
-def test_each_copy_has_as_many_of_everything_and_its_own_links(ion: LocalIon) -> None:
+def test_each_copy_has_the_same_counts_and_its_own_links(ion: LocalIon) -> None:
     before = counts(ion)
     shared = ion.store.connection.execute(
         "SELECT count(*) FROM entities WHERE type IN ('users', 'locations')"
@@ -81,7 +81,7 @@ def test_every_row_of_a_copy_is_in_the_audit_log(ion: LocalIon) -> None:
     assert audit_log.last_action_id(ion.store.connection) - begun == written
 
 
-def test_etags_of_a_copy_are_its_own(ion: LocalIon) -> None:
+def test_copies_have_their_own_etags(ion: LocalIon) -> None:
     grow(ion, 1)
     rows, etags = ion.store.connection.execute(
         "SELECT count(*), count(DISTINCT _etag) FROM parts"

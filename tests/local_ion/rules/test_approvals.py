@@ -1,66 +1,66 @@
-"""Issues: what is wrong with what, who must agree, what waits for it, and which belong together."""
+"""Issues: objects, approvals, blocked steps and relations."""
 
 from typing import Any
 
-from tests.local_ion.in_process_ion import Ion, shared
+from tests.local_ion.in_process_ion import Ion, shared_ion
 
-ion = shared()
+ion = shared_ion()
 
 
 def issue(ion: Ion, **values: Any) -> int:
-    return ion.make("Issue", **{"title": "Scratch", **values})["id"]
+    return ion.create("Issue", **{"title": "Scratch", **values})["id"]
 
 
 def status(ion: Ion, issue_id: int) -> str:
-    return ion.see("issue", issue_id, "status")["status"]
+    return ion.get("issue", issue_id, "status")["status"]
 
 
 def ask(ion: Ion, issue_id: int, role: int, **values: Any) -> int:
-    """Ask somebody of a role to approve an issue's resolution."""
+    """Request the approval of an issue from a role."""
     given = {"issueId": issue_id, "roleId": role, "issueApprovalGateType": "RESOLVED", **values}
-    return ion.do("createIssueApprovalRequest", **given)["approvalRequest"]["id"]
+    return ion.mutate("createIssueApprovalRequest", **given)["approvalRequest"]["id"]
 
 
 def answer(
     ion: Ion, issue_id: int, viewer: Any, told: str = "APPROVED", gate: str = "RESOLVED"
 ) -> None:
     given = {"issueId": issue_id, "status": told, "issueApprovalGateType": gate}
-    ion.do("createIssueApproval", None, viewer, **given)
+    ion.mutate("createIssueApproval", None, viewer, **given)
 
 
 def asked(ion: Ion, issue_id: int) -> list[str]:
     return [
         r["status"]
-        for r in ion.see("issue", issue_id, "approvalRequests { status }")["approvalRequests"]
+        for r in ion.get("issue", issue_id, "approvalRequests { status }")["approvalRequests"]
     ]
 
 
 def run_step(ion: Ion, title: str = "one") -> int:
-    run = ion.make("Run", title="Build")["id"]
-    return ion.do("createRunStep", runId=run, title=title)["step"]["id"]
+    run = ion.create("Run", title="Build")["id"]
+    return ion.mutate("createRunStep", runId=run, title=title)["step"]["id"]
 
 
-def test_an_issue_is_pending_and_named_unless_told(ion: Ion) -> None:
-    made = ion.make("Issue", "id title status editable")
+def test_issue_is_pending_with_a_default_title(ion: Ion) -> None:
+    made = ion.create("Issue", "id title status editable")
     assert (f"Issue {made['id']}", "PENDING", "true") == (
         made["title"],
         made["status"],
         made["editable"],
     )
-    ion.edit("issue", made["id"], status="IN_PROGRESS")
-    ion.edit("issue", made["id"], status="IN_REVIEW")
-    ion.edit("issue", made["id"], status="RESOLVED")
-    assert {"status": "RESOLVED", "editable": "false"} == ion.see(
+    ion.update("issue", made["id"], status="IN_PROGRESS")
+    ion.update("issue", made["id"], status="IN_REVIEW")
+    ion.update("issue", made["id"], status="RESOLVED")
+    assert {"status": "RESOLVED", "editable": "false"} == ion.get(
         "issue", made["id"], "status editable"
     )
 
 
-def test_an_issue_is_about_inventory_a_step_or_a_line(ion: Ion) -> None:
-    part = ion.make("Part", partNumber="P1")["id"]
-    pieces = [ion.make("PartInventory", partId=part, quantity=1)["id"] for _ in range(2)]
+def test_issue_refers_to_inventory_a_step_or_a_line(ion: Ion) -> None:
+    part = ion.create("Part", partNumber="P1")["id"]
+    pieces = [ion.create("PartInventory", partId=part, quantity=1)["id"] for _ in range(2)]
     step = run_step(ion)
-    order = ion.make("PurchaseOrder")["id"]
-    line = ion.make("PurchaseOrderLine", purchaseOrderId=order, quantity=1)["id"]
+    order = ion.create("PurchaseOrder")["id"]
+    line = ion.create("PurchaseOrderLine", purchaseOrderId=order, quantity=1)["id"]
     made = issue(ion, partInventoryIds=pieces, runStepId=step, purchaseOrderLineId=line)
     shown = "partInventories { id } partInventory { id } partInventoryId runStep { id } purchaseOrderLine { id }"
     assert {
@@ -69,30 +69,30 @@ def test_an_issue_is_about_inventory_a_step_or_a_line(ion: Ion) -> None:
         "partInventoryId": pieces[0],
         "runStep": {"id": step},
         "purchaseOrderLine": {"id": line},
-    } == ion.see("issue", made, shown)
-    assert {"issues": [{"id": made}]} == ion.see("partInventory", pieces[1], "issues { id }")
-    assert {"issues": [{"id": made}]} == ion.see("purchaseOrderLine", line, "issues { id }")
-    assert {"run": {"issues": [{"id": made}]}} == ion.see("runStep", step, "run { issues { id } }")
+    } == ion.get("issue", made, shown)
+    assert {"issues": [{"id": made}]} == ion.get("partInventory", pieces[1], "issues { id }")
+    assert {"issues": [{"id": made}]} == ion.get("purchaseOrderLine", line, "issues { id }")
+    assert {"run": {"issues": [{"id": made}]}} == ion.get("runStep", step, "run { issues { id } }")
 
 
-def test_a_disposition_says_what_is_to_be_done_and_who_decides(ion: Ion) -> None:
-    role = ion.make("Role", name="Materials")["id"]
-    kind = ion.make("IssueDispositionType", title="Rework", active=True)["id"]
+def test_disposition_has_an_action_and_an_assignee(ion: Ion) -> None:
+    role = ion.create("Role", name="Materials")["id"]
+    kind = ion.create("IssueDispositionType", title="Rework", active=True)["id"]
     tie = {"issueDispositionTypeId": kind, "roleId": role, "issueApprovalGateType": "RESOLVED"}
     given = {k: v for k, v in tie.items() if k in known(ion, "CreateIssueDispositionTypeRoleInput")}
-    ion.do("createIssueDispositionTypeRole", **given)
+    ion.mutate("createIssueDispositionTypeRole", **given)
     made = issue(ion, issueDispositionTypeId=kind)
     assert {
         "issueDispositionType": {"title": "Rework", "roles": [{"name": "Materials"}]}
-    } == ion.see("issue", made, "issueDispositionType { title roles { name } }")
+    } == ion.get("issue", made, "issueDispositionType { title roles { name } }")
 
 
 def known(ion: Ion, kind: str) -> set[str]:
     return set(ion.ion.schema.type_map[kind].fields)  # type: ignore[attr-defined]
 
 
-def test_a_request_is_settled_by_whom_it_names_only(ion: Ion) -> None:
-    rita, tom = ion.person("Rita"), ion.person("Tom")
+def test_request_is_resolved_only_by_its_assignee(ion: Ion) -> None:
+    rita, tom = ion.create_user("Rita"), ion.create_user("Tom")
     made = issue(ion)
     ask(ion, made, 1, assignedToId=rita.user_id)
     answer(ion, made, tom)
@@ -103,12 +103,12 @@ def test_a_request_is_settled_by_whom_it_names_only(ion: Ion) -> None:
     assert ["REJECTED"] == asked(ion, made)
 
 
-def test_a_request_is_settled_by_a_team_or_by_anyone_of_the_role(ion: Ion) -> None:
-    una, vic = ion.person("Una"), ion.person("Vic")
-    team = ion.make("Team", name="Review")["id"]
-    ion.do("addUserToTeam", teamId=team, userId=una.user_id)
-    role = ion.make("Role", name="Reviewer")["id"]
-    ion.do("attachRoleToUser", userId=vic.user_id, roleId=role)
+def test_request_is_resolved_by_team_or_role(ion: Ion) -> None:
+    una, vic = ion.create_user("Una"), ion.create_user("Vic")
+    team = ion.create("Team", name="Review")["id"]
+    ion.mutate("addUserToTeam", teamId=team, userId=una.user_id)
+    role = ion.create("Role", name="Reviewer")["id"]
+    ion.mutate("attachRoleToUser", userId=vic.user_id, roleId=role)
     made = issue(ion)
     ask(ion, made, role, assignedTeamId=team)
     ask(ion, made, role)
@@ -116,82 +116,86 @@ def test_a_request_is_settled_by_a_team_or_by_anyone_of_the_role(ion: Ion) -> No
     assert ["APPROVED", "PENDING"] == asked(ion, made)
     answer(ion, made, vic)
     assert ["APPROVED", "APPROVED"] == asked(ion, made)
-    assert {"approved": True} == ion.see("issue", made, "approved")
+    assert {"approved": True} == ion.get("issue", made, "approved")
 
 
-def test_approvals_are_asked_for_anew_after_a_reset(ion: Ion) -> None:
-    wim = ion.person("Wim")
+def test_reset_reopens_approval_requests(ion: Ion) -> None:
+    wim = ion.create_user("Wim")
     made = issue(ion)
     ask(ion, made, 1, assignedToId=wim.user_id)
     answer(ion, made, wim)
     before = ion.etag("issue", made)
-    assert {"issueId": made} == ion.do("resetIssueApprovals", issueId=made, etag=before)
+    assert {"issueId": made} == ion.mutate("resetIssueApprovals", issueId=made, etag=before)
     assert ["PENDING"] == asked(ion, made)
     assert before != ion.etag("issue", made)
-    assert "etag does not match" in ion.refused("resetIssueApprovals", issueId=made, etag=before)
-    assert {"approved": False} == ion.see("issue", made, "approved")
+    assert "etag does not match" in ion.mutation_error(
+        "resetIssueApprovals", issueId=made, etag=before
+    )
+    assert {"approved": False} == ion.get("issue", made, "approved")
     answer(ion, made, wim)
     assert (["APPROVED"], {"approved": True}) == (
         asked(ion, made),
-        ion.see("issue", made, "approved"),
+        ion.get("issue", made, "approved"),
     )
 
 
 def test_an_issue_is_resolved_with_enough_approvals(ion: Ion) -> None:
     made = issue(ion)
-    ion.organize("updateOrganization", settings={"issues": {"numApproversRequired": 1}})
-    refusal = ion.edit_refused("issue", made, status="RESOLVED")
+    ion.update_settings("updateOrganization", settings={"issues": {"numApproversRequired": 1}})
+    refusal = ion.update_error("issue", made, status="RESOLVED")
     assert f"Issue {made} needs 1 approvals and has 0." == refusal
-    answer(ion, made, ion.person("Xenia"))
-    ion.edit("issue", made, status="RESOLVED")
-    ion.organize("updateOrganization", settings={"issues": {"numApproversRequired": 0}})
+    answer(ion, made, ion.create_user("Xenia"))
+    ion.update("issue", made, status="RESOLVED")
+    ion.update_settings("updateOrganization", settings={"issues": {"numApproversRequired": 0}})
     assert "RESOLVED" == status(ion, made)
 
 
-def test_a_step_waits_for_its_issues_where_the_organization_says_so(ion: Ion) -> None:
+def test_step_waits_for_its_issues_if_configured(ion: Ion) -> None:
     step = run_step(ion, "seal")
     made = issue(ion, mustCloseByRunStepId=step)
-    assert {"blockingIssues": [{"id": made}]} == ion.see("runStep", step, "blockingIssues { id }")
-    ion.organize(
+    assert {"blockingIssues": [{"id": made}]} == ion.get("runStep", step, "blockingIssues { id }")
+    ion.update_settings(
         "updateOrganization",
         settings={"issues": {"enforceIssuesResolvedBeforeStepContinuation": True}},
     )
-    refusal = ion.edit_refused("runStep", step, status="IN_PROGRESS")
+    refusal = ion.update_error("runStep", step, status="IN_PROGRESS")
     assert f"Step seal cannot start: issue {made} is not resolved." == refusal
-    ion.edit("issue", made, status="RESOLVED")
-    assert {"blockingIssues": []} == ion.see("runStep", step, "blockingIssues { id }")
-    ion.edit("runStep", step, status="IN_PROGRESS")
+    ion.update("issue", made, status="RESOLVED")
+    assert {"blockingIssues": []} == ion.get("runStep", step, "blockingIssues { id }")
+    ion.update("runStep", step, status="IN_PROGRESS")
 
 
-def test_a_failed_step_makes_an_issue_where_the_organization_says_so(ion: Ion) -> None:
+def test_failed_step_creates_an_issue_if_configured(ion: Ion) -> None:
     step = run_step(ion, "weld")
-    ion.organize("updateOrganization", settings={"issues": {"createIssueOnStepFailure": True}})
-    ion.edit("runStep", step, status="FAILED")
-    assert {"issues": [{"title": "Step weld failed", "status": "PENDING"}]} == ion.see(
+    ion.update_settings(
+        "updateOrganization", settings={"issues": {"createIssueOnStepFailure": True}}
+    )
+    ion.update("runStep", step, status="FAILED")
+    assert {"issues": [{"title": "Step weld failed", "status": "PENDING"}]} == ion.get(
         "runStep", step, "issues { title status }"
     )
 
 
-def test_issues_are_related_but_not_to_themselves_nor_twice(ion: Ion) -> None:
+def test_issue_relation_is_unique_and_not_to_itself(ion: Ion) -> None:
     first, second = issue(ion), issue(ion)
     pair = {"originIssueId": first, "relatedIssueId": second}
-    ion.do("createIssueRelation", **pair)
-    assert {"relatedIssues": [{"id": second}]} == ion.see("issue", first, "relatedIssues { id }")
-    assert {"originIssues": [{"id": first}]} == ion.see("issue", second, "originIssues { id }")
-    assert "not unique" in ion.refused("createIssueRelation", **pair)
-    assert "related to itself" in ion.refused(
+    ion.mutate("createIssueRelation", **pair)
+    assert {"relatedIssues": [{"id": second}]} == ion.get("issue", first, "relatedIssues { id }")
+    assert {"originIssues": [{"id": first}]} == ion.get("issue", second, "originIssues { id }")
+    assert "not unique" in ion.mutation_error("createIssueRelation", **pair)
+    assert "related to itself" in ion.mutation_error(
         "createIssueRelation", originIssueId=first, relatedIssueId=first
     )
 
 
-def test_inventory_is_tied_to_an_issue_and_untied(ion: Ion) -> None:
-    part = ion.make("Part", partNumber="P2")["id"]
-    piece = ion.make("PartInventory", partId=part, quantity=1)["id"]
+def test_inventory_is_added_to_an_issue_and_removed(ion: Ion) -> None:
+    part = ion.create("Part", partNumber="P2")["id"]
+    piece = ion.create("PartInventory", partId=part, quantity=1)["id"]
     made = issue(ion)
-    ion.do("createIssuePartInventory", issueId=made, partInventoryId=piece)
-    assert {"partInventories": [{"id": piece}]} == ion.see("issue", made, "partInventories { id }")
-    (tie,) = ion.all("issuePartInventories", "_etag", issueId={"eq": made})
-    ion.do("deleteIssuePartInventory", issueId=made, partInventoryId=piece, etag=tie["_etag"])
-    assert {"partInventories": [], "partInventory": None} == ion.see(
+    ion.mutate("createIssuePartInventory", issueId=made, partInventoryId=piece)
+    assert {"partInventories": [{"id": piece}]} == ion.get("issue", made, "partInventories { id }")
+    (tie,) = ion.list_all("issuePartInventories", "_etag", issueId={"eq": made})
+    ion.mutate("deleteIssuePartInventory", issueId=made, partInventoryId=piece, etag=tie["_etag"])
+    assert {"partInventories": [], "partInventory": None} == ion.get(
         "issue", made, "partInventories { id } partInventory { id }"
     )

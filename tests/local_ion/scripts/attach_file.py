@@ -1,4 +1,4 @@
-"""Attaches a file to the first step of a run: the address from ION, the bytes by PUT, and back again."""
+"""Attach a file to the first step of a run, and download it again."""
 
 import json
 import sys

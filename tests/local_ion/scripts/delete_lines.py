@@ -1,4 +1,4 @@
-"""Moves an ordered purchase order back to draft and deletes its lines and itself, etags read again before each step."""
+"""Reset an ordered purchase order to draft, then delete its lines and the order."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Imports units, locations, parts and lots, then a bill of material and a run: batches as JSON arrays."""
+"""Import units, locations, parts, lots, a bill of materials and a run in batches."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Signs in to ION and sends GraphQL, as integration scripts do: requests, a raw token, addresses from the environment."""
+"""Sign in to ION and send GraphQL, as integration scripts do."""
 
 import os
 from typing import Any
@@ -37,7 +37,7 @@ class Ion:
         return answer.json()
 
     def run(self, query: str, **variables: Any) -> dict[str, Any]:
-        """Run one operation that has to succeed."""
+        """Run one operation that must succeed."""
         answer = self.send({"query": query, "variables": variables})
         if answer.get("errors"):
             raise SystemExit(f"ION refuses: {answer['errors'][0]['message']}")

@@ -1,4 +1,4 @@
-"""Raises issues in bulk, with rich text; sets a custom attribute of each, with its Etag; reads suppliers' attributes."""
+"""Create issues in bulk, set a custom attribute of each, and read suppliers' attributes."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Deliveries of the local ION: what a commit owes, how it is sent, and what is left on its webhook event."""
+"""Deliveries of the local ION: outbox, sender and webhook events."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ QUICK = RetryPolicy(max_retries=3, first_pause_seconds=0.01, max_pause_seconds=0
 
 
 class Inbox:
-    """A receiver that answers as told and keeps what it got."""
+    """A receiver with configurable responses that stores its requests."""
 
     def __init__(self) -> None:
         self.got: list[tuple[dict[str, str], bytes]] = []
@@ -116,7 +116,7 @@ def events(store: Store) -> list[dict[str, Any]]:
 def told(
     store: Store, quirks: Quirks, *pairs: tuple[str, str]
 ) -> Callable[[], list[dict[str, Any]]]:
-    """Subscribe to pairs, then give the bodies owed by what happens between two calls."""
+    """Subscribe, and return a function that returns the new bodies since its last call."""
     subscribe(store, "http://localhost/hook", *pairs)
     ledger = Outbox(store, quirks)
     ledger.publish()
@@ -131,7 +131,7 @@ ORDERS = (
 LINES = (("purchase_order_lines", "create"), ("purchase_order_lines", "update"))
 
 
-def test_body_is_the_one_ion_is_assumed_to_send(store: Store) -> None:
+def test_body_has_the_assumed_format(store: Store) -> None:
     bodies = told(store, Quirks(), *ORDERS)
     order = insert(store, "purchase_orders", status="draft", description="Valves")
     assert [b["action"] for b in bodies()] == ["CREATE"]
@@ -154,7 +154,7 @@ def test_delete_carries_the_whole_row(store: Store) -> None:
     assert deleted["changes"]["description"] == {"old": "Valves"}
 
 
-def test_new_order_lines_are_silent_unless_the_quirk_is_off(store: Store) -> None:
+def test_new_order_lines_have_no_event_with_the_quirk(store: Store) -> None:
     order = insert(store, "purchase_orders", status="draft")
     quiet = told(store, Quirks(), *LINES)
     line = insert(
@@ -165,7 +165,7 @@ def test_new_order_lines_are_silent_unless_the_quirk_is_off(store: Store) -> Non
     assert [b["action"] for b in quiet()] == ["UPDATE"]
 
 
-def test_new_order_lines_speak_when_the_quirk_is_off(store: Store) -> None:
+def test_new_order_lines_have_an_event_without_the_quirk(store: Store) -> None:
     order = insert(store, "purchase_orders", status="draft")
     loud = told(store, Quirks.without(["no_event_for_new_po_lines"]), *LINES)
     insert(store, "purchase_order_lines", purchase_order_id=order, status="draft", quantity=1.0)
@@ -176,14 +176,16 @@ def test_new_order_lines_speak_when_the_quirk_is_off(store: Store) -> None:
     ("off", "change"),
     [([], {"new": "hose"}), (["empty_to_populated_without_old"], {"old": None, "new": "hose"})],
 )
-def test_empty_to_populated(store: Store, off: list[str], change: dict[str, Any]) -> None:
+def test_change_from_empty_omits_the_old_value(
+    store: Store, off: list[str], change: dict[str, Any]
+) -> None:
     bodies = told(store, Quirks.without(off), *ORDERS)
     order = insert(store, "purchase_orders", status="draft")
     update(store, "purchase_orders", order, description="hose")
     assert bodies()[-1]["changes"]["description"] == change
 
 
-def test_links_are_keys_only_unless_the_quirk_is_off(store: Store) -> None:
+def test_links_are_keys_with_the_quirk(store: Store) -> None:
     dock = insert(store, "locations", name="Dock 4", type="warehouse", available=1, archived=0)
     order = insert(store, "purchase_orders", status="draft")
     keys = told(store, Quirks(), *ORDERS)
@@ -193,7 +195,7 @@ def test_links_are_keys_only_unless_the_quirk_is_off(store: Store) -> None:
     assert "ship_to_location" not in changes
 
 
-def test_links_are_objects_when_the_quirk_is_off(store: Store) -> None:
+def test_links_are_objects_without_the_quirk(store: Store) -> None:
     dock = insert(store, "locations", name="Dock 4", type="warehouse", available=1, archived=0)
     order = insert(store, "purchase_orders", status="draft")
     objects = told(store, Quirks.without(["links_as_foreign_keys"]), *ORDERS)
@@ -220,14 +222,14 @@ def create_in_two_steps(store: Store) -> None:
         transaction.update("purchase_orders", order, {"description": "filled later"})
 
 
-def test_what_a_creation_fills_in_later_stays_untold(store: Store) -> None:
+def test_later_values_of_a_creation_have_no_event_with_the_quirk(store: Store) -> None:
     bodies = told(store, Quirks(), *ORDERS, ATTRIBUTES)
     create_in_two_steps(store)
     (created,) = bodies()
     assert "description" not in created["changes"]
 
 
-def test_what_a_creation_fills_in_later_is_told_when_the_quirk_is_off(store: Store) -> None:
+def test_later_values_of_a_creation_have_an_event_without_the_quirk(store: Store) -> None:
     bodies = told(store, Quirks.without(["creates_are_partial"]), *ORDERS, ATTRIBUTES)
     create_in_two_steps(store)
     assert [(b["resource"], b["action"]) for b in bodies()] == [
@@ -237,7 +239,7 @@ def test_what_a_creation_fills_in_later_is_told_when_the_quirk_is_off(store: Sto
     ]
 
 
-def test_only_active_subscriptions_of_active_receivers(store: Store) -> None:
+def test_only_active_subscriptions_of_active_receivers_get_deliveries(store: Store) -> None:
     subscribe(store, "http://localhost/hook", *ORDERS, active=0)
     bodies = told(store, Quirks(), ("suppliers", "create"))
     insert(store, "purchase_orders", status="draft")
@@ -292,13 +294,13 @@ def test_failed_attempts_are_retried(store: Store) -> None:
     assert (len(inbox.got), event["status"], event["number_of_retries"]) == (3, "succeeded", 2)
 
 
-def test_delivery_fails_for_good_after_the_last_retry(store: Store) -> None:
+def test_delivery_fails_after_the_last_retry(store: Store) -> None:
     inbox = asyncio.run(deliver_one(store, [500] * 10))
     (event,) = events(store)
     assert (len(inbox.got), event["status"], event["response_status_code"]) == (4, "failed", 500)
 
 
-def test_another_expected_status_is_judged_exactly(store: Store) -> None:
+def test_other_expected_status_must_match_exactly(store: Store) -> None:
     inbox = asyncio.run(deliver_one(store, [200, 202], expected_response_code=202))
     (event,) = events(store)
     assert (len(inbox.got), event["status"], event["response_status_code"]) == (2, "succeeded", 202)
@@ -308,11 +310,11 @@ def test_another_expected_status_is_judged_exactly(store: Store) -> None:
     ("code", "expected", "good"),
     [(200, 200, True), (204, 200, True), (301, 200, False), (200, 202, False)],
 )
-def test_success(code: int, expected: int, *, good: bool) -> None:
+def test_is_success_accepts_expected_statuses(code: int, expected: int, *, good: bool) -> None:
     assert is_success(code, expected) is good
 
 
-def test_unfinished_deliveries_are_resumed_and_nothing_is_announced_twice(store: Store) -> None:
+def test_unfinished_deliveries_are_resumed_without_duplicates(store: Store) -> None:
     async def story() -> Inbox:
         async with receiver() as inbox:
             subscribe(store, inbox.url, *ORDERS)
@@ -326,7 +328,7 @@ def test_unfinished_deliveries_are_resumed_and_nothing_is_announced_twice(store:
     assert len(events(store)) == 1
 
 
-def test_from_commit_to_post_takes_milliseconds(store: Store) -> None:
+def test_commit_is_delivered_quickly(store: Store) -> None:
     async def story() -> float:
         async with receiver() as inbox:
             subscribe(store, inbox.url, *ORDERS)
@@ -343,7 +345,7 @@ def test_from_commit_to_post_takes_milliseconds(store: Store) -> None:
     assert asyncio.run(story()) < 0.05
 
 
-def test_a_burst_is_delivered_whole(store: Store) -> None:
+def test_burst_is_delivered_completely(store: Store) -> None:
     async def story() -> Inbox:
         async with receiver() as inbox:
             subscribe(store, inbox.url, *ORDERS)

@@ -37,7 +37,7 @@ SELECT 1 FROM user_roles u JOIN roles r ON r.id = u.role_id WHERE u.user_id = ? 
 
 
 def load_user_permissions(tx: Transaction, user_id: int | None) -> frozenset[str] | None:
-    """Return the root fields that a user may use; None for an administrator, who may use all."""
+    """Return the root fields that a user may use; None (all) for an administrator."""
     if tx.scalar(SELECT_IS_ADMIN, user_id):
         return None
     return frozenset(name for (name,) in tx.connection.execute(SELECT_USER_GROUPS, (user_id,)))

@@ -30,7 +30,7 @@ FLUSH_SECONDS = 0.05
 
 
 class ConnectionProtocol(HttpToolsProtocol):
-    """HTTP protocol that gives requests access to their connection."""
+    """HTTP protocol whose requests can access their connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Store the connection in the state of its requests."""

@@ -150,7 +150,7 @@ class Fault(
 
     kind: FaultKindName
     only: str = "*"
-    """Pattern of the target names; the kind defines what it names."""
+    """Pattern of the names of its targets, which depend on the kind."""
     probability: float = 1.0
     after: int = 0
     """The number of matches to skip first."""

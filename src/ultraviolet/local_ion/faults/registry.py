@@ -49,8 +49,8 @@ class _RegisteredFault:
     def decide(self) -> bool:
         """Decide about one match.
 
-        Draw a random number for every match, so that a seed gives the same decisions
-        regardless of the other settings.
+        Draw a random number for every match: a seed leads to the same decisions regardless
+        of the other settings.
         """
         self.matched += 1
         drawn = self.random.random() < self.fault.probability

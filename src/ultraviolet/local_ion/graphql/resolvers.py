@@ -355,7 +355,7 @@ class Reader:
         return response
 
     def value(self, kind: Any, nodes: Nodes, value: Any) -> Any:
-        """Return the response of a value; an id or key stands for an object of a resource."""
+        """Return the response of a value; an id or key is resolved to its object."""
         if value is None or not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
             return value
         if isinstance(value, list):

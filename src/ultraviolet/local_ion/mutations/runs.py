@@ -128,9 +128,7 @@ def _session_handler(kind: str, payload_field: str) -> Handler:
         step = require_row(tx, "run_steps", int(values["runStepId"]))
         user = int(values["userId"]) if values.get("userId") else tx.actor_id
         last = tx.scalar(SELECT_LAST_EVENT, step["id"], user)
-        ensure(
-            kind == "check_in" or last == "check_in", "Nobody can check out who is not checked in."
-        )
+        ensure(kind == "check_in" or last == "check_in", "Only a checked-in user can check out.")
         ensure(kind == "check_out" or last != "check_in", "This user is checked in already.")
         key = tx.insert(
             "session_events", {"run_step_id": step["id"], "event_type": kind, "created_by_id": user}

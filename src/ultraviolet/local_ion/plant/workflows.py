@@ -20,8 +20,8 @@ MAX_OPEN_OBJECTS = 200
 class Plant:
     """The state of the plant; all random choices use one seeded generator."""
 
-    def __init__(self, hands: PlantClient, random: Random, today: datetime) -> None:
-        self.client = hands
+    def __init__(self, client: PlantClient, random: Random, today: datetime) -> None:
+        self.client = client
         self.random = random
         self.today = today
         self.known: dict[str, list[int]] = defaultdict(list)
