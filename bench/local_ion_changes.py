@@ -26,7 +26,7 @@ from ultraviolet.testing import LocalIonProcess, running_local_ion
 RECEIVER = """mutation($uri: String!) { createWebhookReceiver(input: {name: "sink", webhookUri: $uri, sharedSecret: "secret"})
   { webhookReceiver { id } } }"""
 # what is not announced yet, or under way
-UNDER_WAY = """SELECT (SELECT max(action_id) FROM logged_actions) - (SELECT action_id FROM _announced)
+UNDER_WAY = """SELECT (SELECT max(action_id) FROM logged_actions) - (SELECT action_id FROM _outbox_cursor)
   + (SELECT count(*) FROM webhook_events WHERE status IN ('sending', 'retrying'))"""
 # changes that somebody subscribed to
 OWED = """SELECT count(*) FROM logged_actions l JOIN webhook_subscriptions s

@@ -304,7 +304,7 @@ def test_procedure_step_is_copied_to_a_run(ion: Ion) -> None:
 def test_users_check_in_and_out(ion: Ion) -> None:
     uta = ion.create_user("Ulla")
     id_, (step,) = run(ion, "one")
-    assert "not checked in" in ion.mutation_error("checkOut", runStepId=step)
+    assert "checked-in user" in ion.mutation_error("checkOut", runStepId=step)
     event = "checkInEvent { eventType createdBy { name } }"
     made = ion.mutate("checkIn", event, runStepId=step, userId=uta.user_id)["checkInEvent"]
     assert {"eventType": "CHECK_IN", "createdBy": {"name": "Ulla"}} == made

@@ -40,9 +40,10 @@ def _create_part_revision(tx: Transaction, args: dict[str, Any]) -> dict[str, An
     row = copy_row(part, revised_from_id=part["id"], revision=next_revision(latest), **given)
     key: int = tx.insert("parts", row)
     copy_attributes(tx, resource, part["id"], resource, key)
-    for tied in tx.find("part_part_subtypes", part_id=part["id"]):
+    for association in tx.find("part_part_subtypes", part_id=part["id"]):
         tx.insert(
-            "part_part_subtypes", {"part_id": key, "part_subtype_id": tied["part_subtype_id"]}
+            "part_part_subtypes",
+            {"part_id": key, "part_subtype_id": association["part_subtype_id"]},
         )
     return {"part": key}
 

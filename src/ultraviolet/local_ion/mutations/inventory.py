@@ -166,11 +166,11 @@ def _split(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 
 def _split_many(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     inventory = require_current(tx, "parts_inventory", args["input"])
-    made: list[int] = []
+    created: list[int] = []
     for each in args["input"].get("partInventories") or ():
-        made.append(split(tx, inventory, each["quantity"]))
+        created.append(split(tx, inventory, each["quantity"]))
         inventory = require_row(tx, "parts_inventory", inventory["id"])
-    return {"partInventories": made}
+    return {"partInventories": created}
 
 
 def _merge(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
@@ -237,10 +237,10 @@ def _return_to_inventory(tx: Transaction, args: dict[str, Any]) -> dict[str, Any
     inventory = require_row(tx, "parts_inventory", int(values["partInventoryId"]))
     check_etag(tx, "parts_inventory", inventory, values["etag"])
     item = require_row(tx, "part_kit_items", int(values["partKitItemId"]))
-    taken = tx.delete_where(
+    removed = tx.delete_where(
         "part_kit_inventories", part_inventory_id=inventory["id"], part_kit_item_id=item["id"]
     )
-    ensure(taken, "This inventory is not in that kit.")
+    ensure(removed, "This inventory is not in that kit.")
     tx.touch("parts_inventory", inventory["id"])
     tx.touch("part_kit_items", item["id"])
     return {"partInventory": inventory["id"], "splitInventory": None}
@@ -276,8 +276,10 @@ def _move_kit(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     location = int(args["input"]["locationId"])
     tx.update("parts_kits", kit["id"], {"location_id": location})
     for item in tx.find("part_kit_items", part_kit_id=kit["id"]):
-        for tied in tx.find("part_kit_inventories", part_kit_item_id=item["id"]):
-            tx.update("parts_inventory", tied["part_inventory_id"], {"location_id": location})
+        for association in tx.find("part_kit_inventories", part_kit_item_id=item["id"]):
+            tx.update(
+                "parts_inventory", association["part_inventory_id"], {"location_id": location}
+            )
     return {"partKit": kit["id"]}
 
 
@@ -289,8 +291,8 @@ def _split_kit(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
         for i in tx.find("part_kit_items", "id", part_kit_id=kit["id"])
     ]
     ensure(any(missing > 0 for _, missing in missing_items), "This kit has no missing quantities.")
-    kept = {c: kit[c] for c in _KIT_COLUMNS}
-    new: int = tx.insert("parts_kits", kept)
+    values = {c: kit[c] for c in _KIT_COLUMNS}
+    new: int = tx.insert("parts_kits", values)
     create_attributes(tx, tx.catalog.resources["parts_kits"], new)
     for item, missing in missing_items:
         if missing <= 0:

@@ -45,21 +45,21 @@ def _clone_procedure(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 
 def copy_procedure(tx: Transaction, source_id: int, target_id: int, *, same_family: bool) -> None:
     """Copy all steps of a procedure with their fields and edges to another procedure."""
-    made: dict[int, int] = {}
+    created: dict[int, int] = {}
     for step in tx.find("steps", "parent_id, position, id", procedure_id=source_id):
         family = step["family_id"] if same_family else None
         changed = {
             "procedure_id": target_id,
             "family_id": family,
-            "parent_id": made.get(step["parent_id"]),
+            "parent_id": created.get(step["parent_id"]),
         }
-        made[step["id"]] = copy_step(tx, step, **changed)
-    for old, new in made.items():
+        created[step["id"]] = copy_step(tx, step, **changed)
+    for old, new in created.items():
         for edge in tx.find("steps_dags", "id", step_id=old):
-            if edge["upstream_step_id"] in made:
+            if edge["upstream_step_id"] in created:
                 tx.insert(
                     "steps_dags",
-                    {"step_id": new, "upstream_step_id": made[edge["upstream_step_id"]]},
+                    {"step_id": new, "upstream_step_id": created[edge["upstream_step_id"]]},
                 )
 
 
@@ -127,13 +127,13 @@ def _import_steps_from_pdf(tx: Transaction, args: dict[str, Any]) -> dict[str, A
     procedure = require_row(tx, "procedures", int(values["procedureId"]))
     asset = require_row(tx, "file_attachments", int(values["pdfAssetId"]))
     steps = tx.catalog.resources["steps"]
-    made: list[int] = []
+    created: list[int] = []
     for group in values.get("stepPages") or ():
         title = group.get("title") or f"Pages {', '.join(map(str, group['pages']))}"
         given = {"procedureId": procedure["id"], "title": title, "pages": group["pages"]}
-        made.append(create(tx, steps, {**given, "pdfAssetId": asset["id"], "displayPdf": True}))
-    ensure(made, "Name the pages of each step.")
-    return {"steps": made}
+        created.append(create(tx, steps, {**given, "pdfAssetId": asset["id"], "displayPdf": True}))
+    ensure(created, "Name the pages of each step.")
+    return {"steps": created}
 
 
 _MERGED_COLUMNS = (
@@ -196,7 +196,7 @@ def _merge_to_runs(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """Merge a step of a run to steps of other runs, or to new steps (assumed)."""
     source = require_row(tx, "run_steps", int(args["input"]["id"]))
     content = {c: source[c] for c in _MERGED_COLUMNS}
-    made: list[int] = []
+    created: list[int] = []
     for target in args["input"]["runs"]:
         run = require_row(tx, "runs", int(target["runId"]))
         if target.get("runStepId"):
@@ -215,8 +215,8 @@ def _merge_to_runs(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
             ("run_steps_fields", "run_step_id", source["id"]),
             ("run_steps_fields", "run_step_id", key),
         )
-        made.append(key)
-    return {"steps": made}
+        created.append(key)
+    return {"steps": created}
 
 
 MUTATIONS: Mapping[str, Handler] = {

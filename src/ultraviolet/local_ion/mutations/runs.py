@@ -83,13 +83,13 @@ def _cancel_redline(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     ensure(step["status"] == "redline", f"Step {step['title']} has no redline to cancel.")
     redline = tx.find("redlines", "id DESC", step_id=step["id"], final_state=None)
     before: dict[str, Any] = json.loads(redline[0]["initial_state"] or "{}") if redline else {}
-    kept = {
+    values = {
         c: before[c]
         for c in ("title", "content", "slate_content", "status", "location_id")
         if c in before
     }
     end_redline(tx, step["id"], canceled=True)
-    tx.update("run_steps", step["id"], {"status": "in_progress", **kept})
+    tx.update("run_steps", step["id"], {"status": "in_progress", **values})
     return {"runStep": step["id"]}
 
 

@@ -137,7 +137,7 @@ def create_part(plant: Plant, number: int) -> None:
     """Create a part; every twelfth one has a second revision."""
     code, noun, kinds, price = plant.random.choice(sample_data.FAMILIES)
     bulk = code in {"FST", "SEL", "TUB"}
-    made = plant.create(
+    created = plant.create(
         "parts",
         partNumber=f"{code}-{10_000 + number}",
         description=f"{noun}, {plant.choose(*kinds)}",
@@ -151,9 +151,9 @@ def create_part(plant: Plant, number: int) -> None:
         partType="PART",
     )
     if number % 12 == 11:  # noqa: PLR2004
-        etag = plant.client.get("parts", made, "_etag")["_etag"]
+        etag = plant.client.get("parts", created, "_etag")["_etag"]
         revised = plant.client.mutate(
-            "createPartRevision", id=made, etag=etag, description=f"{noun}, revised"
+            "createPartRevision", id=created, etag=etag, description=f"{noun}, revised"
         )
         plant.known["parts"].append(revised["id"])
 
@@ -179,7 +179,7 @@ def create_bill_of_materials(plant: Plant, number: int) -> None:
 def create_procedure(plant: Plant, number: int) -> None:
     """Create a procedure with ordered steps, each with a field."""
     name = sample_data.ASSEMBLIES[number % len(sample_data.ASSEMBLIES)]
-    made = plant.create("procedures", title=f"Build {name.lower()} {number + 1}", type="BUILD")
+    created = plant.create("procedures", title=f"Build {name.lower()} {number + 1}", type="BUILD")
     first = plant.random.randint(0, 3)
     previous: int | None = None
     for position, (title, kind, field, unit) in enumerate(
@@ -187,7 +187,7 @@ def create_procedure(plant: Plant, number: int) -> None:
     ):
         step = plant.client.create(
             "steps",
-            procedureId=made,
+            procedureId=created,
             title=title,
             position=position,
             slateContent=rich_text(f"{title}, see drawing."),

@@ -39,9 +39,9 @@ class Plant:
 
     def create(self, resource: str, **values: Any) -> int:
         """Create an object and store its id."""
-        made = self.client.create(resource, **values)
-        self.known[resource].append(made)
-        return made
+        created = self.client.create(resource, **values)
+        self.known[resource].append(created)
+        return created
 
     def any(self, resource: str) -> int:
         """Return the id of a random known object."""

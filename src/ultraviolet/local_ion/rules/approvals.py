@@ -1,4 +1,4 @@
-"""Approvals: they resolve the requests that asked for them."""
+"""Approvals: they resolve approval requests."""
 
 from collections.abc import Mapping
 from typing import Any

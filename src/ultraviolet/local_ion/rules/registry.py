@@ -44,8 +44,8 @@ def _copy_mbom_items(tx: Transaction, key: int, extra: ExtraInput) -> None:
         "SELECT max(id) FROM mboms WHERE part_id = ? AND id <> ?", mbom["part_id"], key
     )
     for item in tx.find("mbom_item", "id", mbom_id=source):
-        kept = {c: item[c] for c in ("part_id", "quantity", "made_on_assembly")}
-        copied = tx.insert("mbom_item", {**kept, "mbom_id": key})
+        values = {c: item[c] for c in ("part_id", "quantity", "made_on_assembly")}
+        copied = tx.insert("mbom_item", {**values, "mbom_id": key})
         for table, column in (
             ("mbom_substitute", "part_id"),
             ("mbom_item_reference_designators", "value"),

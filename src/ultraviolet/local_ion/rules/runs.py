@@ -83,15 +83,15 @@ _DATAGRID_ROW_COLUMNS = ("allow_not_applicable", "index", "required")
 
 def copy_steps(tx: Transaction, procedure_id: int, run_id: int) -> None:
     """Copy the steps of a procedure to a run, with their order and fields."""
-    made: dict[int, int] = {}
+    created: dict[int, int] = {}
     for step in tx.find("steps", "parent_id, position, id", procedure_id=procedure_id):
-        made[step["id"]] = copy_step(tx, step, run_id, made.get(step["parent_id"]))
-    for old, new in made.items():
+        created[step["id"]] = copy_step(tx, step, run_id, created.get(step["parent_id"]))
+    for old, new in created.items():
         for edge in tx.find("steps_dags", "id", step_id=old):
-            if edge["upstream_step_id"] in made:
+            if edge["upstream_step_id"] in created:
                 tx.insert(
                     "run_steps_dags",
-                    {"step_id": new, "upstream_step_id": made[edge["upstream_step_id"]]},
+                    {"step_id": new, "upstream_step_id": created[edge["upstream_step_id"]]},
                 )
 
 
@@ -112,9 +112,9 @@ def copy_step(tx: Transaction, step: Row, run_id: int, parent_id: int | None) ->
     for field in tx.find("steps_fields", "position, id", step_id=step["id"]):
         _copy_field(tx, field, key)
     copy_datagrid(tx, ("step_id", step["id"]), ("run_step_id", key))
-    made = tx.get("run_steps", key)
-    assert made is not None
-    copy_assets(tx, step["entity_id"], made["entity_id"])
+    created = tx.get("run_steps", key)
+    assert created is not None
+    copy_assets(tx, step["entity_id"], created["entity_id"])
     return key
 
 
@@ -126,18 +126,18 @@ def _copy_field(tx: Transaction, field: Row, step_id: int) -> None:
     )
     for rule in tx.find("step_field_validations", "id", field_id=field["id"]):
         copied = {c: rule[c] for c in ("position", "value", "function_id")}
-        tied = {"validation_id": rule["id"], "run_step_field_id": key, "result": "pending"}
-        tx.insert("run_step_field_validations", {**copied, **tied})
+        association = {"validation_id": rule["id"], "run_step_field_id": key, "result": "pending"}
+        tx.insert("run_step_field_validations", {**copied, **association})
 
 
 def copy_datagrid(tx: Transaction, source: tuple[str, int], target: tuple[str, int]) -> None:
     """Copy the datagrid of a step; source and target are pairs of column and id."""
     columns, rows = (
         {
-            each["id"]: tx.insert(table, {**{c: each[c] for c in kept}, target[0]: target[1]})
+            each["id"]: tx.insert(table, {**{c: each[c] for c in values}, target[0]: target[1]})
             for each in tx.find(table, '"index", id', **{source[0]: source[1]})
         }
-        for table, kept in (
+        for table, values in (
             ("datagrid_columns", _DATAGRID_COLUMN_COLUMNS),
             ("datagrid_rows", _DATAGRID_ROW_COLUMNS),
         )
@@ -146,14 +146,16 @@ def copy_datagrid(tx: Transaction, source: tuple[str, int], target: tuple[str, i
         for value in tx.find("datagrid_values", "id", row_id=old):
             if value["column_id"] in columns:
                 place = {"row_id": new, "column_id": columns[value["column_id"]]}
-                kept = {c: value[c] for c in ("value", "type", "not_applicable")}
-                tx.insert("datagrid_values", {"id": f"{new}-{place['column_id']}", **place, **kept})
+                values = {c: value[c] for c in ("value", "type", "not_applicable")}
+                tx.insert(
+                    "datagrid_values", {"id": f"{new}-{place['column_id']}", **place, **values}
+                )
 
 
 def copy_assets(tx: Transaction, source_entity: int, target_entity: int) -> None:
     """Attach the files of a step to its copy."""
-    for tied in tx.find("entity_assets", entity_id=source_entity):
-        pair = {"entity_id": target_entity, "file_attachment_id": tied["file_attachment_id"]}
+    for association in tx.find("entity_assets", entity_id=source_entity):
+        pair = {"entity_id": target_entity, "file_attachment_id": association["file_attachment_id"]}
         tx.insert("entity_assets", pair, ignore=True)
 
 

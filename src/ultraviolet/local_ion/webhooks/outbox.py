@@ -18,7 +18,7 @@ from ultraviolet.local_ion.webhooks.delivery import Attempt, Delivery
 from ultraviolet.local_ion.webhooks.quirks import Changes, Quirks
 
 CREATE_CURSOR = (
-    "CREATE TABLE IF NOT EXISTS _announced"
+    "CREATE TABLE IF NOT EXISTS _outbox_cursor"
     " (one INTEGER PRIMARY KEY CHECK (one = 1), action_id INTEGER NOT NULL)"
 )
 MAX_ACTIONS = 500
@@ -76,8 +76,8 @@ class Outbox:
         self._closed = False
         with store.write(None) as tx:
             tx.connection.execute(CREATE_CURSOR)
-            tx.connection.execute("INSERT OR IGNORE INTO _announced VALUES (1, 0)")
-            self._published_id: int = tx.scalar("SELECT action_id FROM _announced")
+            tx.connection.execute("INSERT OR IGNORE INTO _outbox_cursor VALUES (1, 0)")
+            self._published_id: int = tx.scalar("SELECT action_id FROM _outbox_cursor")
 
     def publish(self) -> list[Delivery]:
         """Write the webhook events of new commits and return their deliveries."""
@@ -104,7 +104,7 @@ class Outbox:
         with self._store.write(None) as tx:
             ids = itertools.count((tx.scalar(SELECT_LAST_EVENT_ID) or 0) + 1)
             deliveries = [_insert_event(tx, next(ids), *event) for event in events]
-            tx.connection.execute("UPDATE _announced SET action_id = ?", (last,))
+            tx.connection.execute("UPDATE _outbox_cursor SET action_id = ?", (last,))
         self._published_id = last
         return deliveries
 
