@@ -14,7 +14,8 @@ _IN_OPEN_KITS = (
     " WHERE ki.part_inventory_id = {t}.id AND k.status NOT IN ('completed', 'canceled'))"
 )
 _INSTALLED = (
-    "(SELECT coalesce(sum(a.quantity), 0) FROM abom_items a JOIN abom_edges e ON e.child_abom_item_id = a.id"
+    "(SELECT coalesce(sum(a.quantity), 0) FROM abom_items a JOIN abom_edges e ON"
+    " e.child_abom_item_id = a.id"
     " WHERE a.part_inventory_id = {t}.id)"
 )
 # a quantity in an open kit that is also installed counts as installed
@@ -44,16 +45,19 @@ _STATUS = (
     + _RUN_STATUS.replace("{t}", "r")
     + " IN ('todo', 'in_progress', 'redline', 'hold', 'failed')) THEN 'wip'"
     f" WHEN {_ON_ORDER} THEN 'on_order'"
-    " WHEN {t}.quantity <= 0 OR EXISTS (SELECT 1 FROM locations o WHERE o.id = {t}.location_id AND NOT o.available)"
+    " WHEN {t}.quantity <= 0 OR EXISTS (SELECT 1 FROM locations o WHERE o.id = {t}.location_id"
+    " AND NOT o.available)"
     " THEN 'unavailable' ELSE 'available' END"
 )
 _LATEST_PART = (
-    "(SELECT p.id FROM parts p WHERE p.part_number = {t}.part_number ORDER BY length(p.revision) DESC, p.revision DESC"
+    "(SELECT p.id FROM parts p WHERE p.part_number = {t}.part_number ORDER BY length(p.revision)"
+    " DESC, p.revision DESC"
     " LIMIT 1)"
 )
 _FULFILLED = "(SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki WHERE ki.part_kit_item_id = {t}.id)"
 _KIT_FULFILLED = (
-    "(SELECT coalesce(sum(min(i.quantity, (SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki"
+    "(SELECT coalesce(sum(min(i.quantity, (SELECT coalesce(sum(ki.quantity), 0) FROM"
+    " part_kit_inventories ki"
     " WHERE ki.part_kit_item_id = i.id))), 0) FROM part_kit_items i WHERE i.part_kit_id = {t}.id)"
 )
 _KIT_QUANTITY = "(SELECT sum(i.quantity) FROM part_kit_items i WHERE i.part_kit_id = {t}.id)"
@@ -71,7 +75,8 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         "editable": "CASE {t}.status WHEN 'draft' THEN 'true' ELSE 'false' END",
         "estimatedCost": f"(SELECT sum({_LINE_COST.replace('{l}', 'l')}) {_LINES})",
         "estimatedTotalCost": (
-            f"(SELECT sum({_LINE_COST.replace('{l}', 'l')}) {_LINES}) + (SELECT coalesce(sum(CASE f.type"
+            f"(SELECT sum({_LINE_COST.replace('{l}', 'l')}) {_LINES}) + (SELECT coalesce(sum(CASE"
+            " f.type"
             " WHEN 'percentage' THEN f.value / 100.0 * (SELECT coalesce(sum("
             + _LINE_COST.replace("{l}", "l")
             + f"), 0) {_LINES})"
@@ -81,7 +86,8 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         "estimatedArrivalDate": f"(SELECT max(l.estimated_arrival_date) {_LINES})",
         "needDate": f"(SELECT min(l.need_date) {_LINES})",
         "approved": (
-            "(SELECT count(DISTINCT a.reviewer_id) FROM purchase_order_approvals a WHERE a.purchase_order_id = {t}.id"
+            "(SELECT count(DISTINCT a.reviewer_id) FROM purchase_order_approvals a WHERE"
+            " a.purchase_order_id = {t}.id"
             " AND a.status = 'approved') >= max(1, coalesce((SELECT json_extract(settings,"
             " '$.purchaseOrders.numApproversRequired') FROM organizations), 1))"
         ),
@@ -91,19 +97,24 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         "editable": "CASE {t}.status WHEN 'draft' THEN 'true' ELSE 'false' END",
         "estimatedCost": _LINE_COST.replace("{l}", "{t}") + " + 0",  # avoids -0.0
         "receivedQuantity": (
-            "(SELECT coalesce(sum(ri.quantity), 0) FROM receipt_items ri WHERE ri.purchase_order_line_id = {t}.id)"
+            "(SELECT coalesce(sum(ri.quantity), 0) FROM receipt_items ri WHERE"
+            " ri.purchase_order_line_id = {t}.id)"
         ),
         "inventoryQuantity": (
-            "(SELECT coalesce(sum(pi.quantity), 0) FROM purchase_order_line_inventories li JOIN parts_inventory pi"
+            "(SELECT coalesce(sum(pi.quantity), 0) FROM purchase_order_line_inventories li JOIN"
+            " parts_inventory pi"
             " ON pi.id = li.part_inventory_id WHERE li.purchase_order_line_id = {t}.id)"
         ),
     },
     "parts": {
         "latestRevision": f"(SELECT p.revision FROM parts p WHERE p.id = {_LATEST_PART})",
         "isLatestRevision": f"{{t}}.id = {_LATEST_PART}",
-        "LatestRevisionScheme": f"(SELECT p.revision_scheme FROM parts p WHERE p.id = {_LATEST_PART})",
+        "LatestRevisionScheme": (
+            f"(SELECT p.revision_scheme FROM parts p WHERE p.id = {_LATEST_PART})"
+        ),
         "quantity": (
-            "(SELECT CAST(coalesce(sum(pi.quantity), 0) AS INTEGER) FROM parts_inventory pi WHERE pi.part_id = {t}.id)"
+            "(SELECT CAST(coalesce(sum(pi.quantity), 0) AS INTEGER) FROM parts_inventory pi WHERE"
+            " pi.part_id = {t}.id)"
         ),
     },
     "parts_inventory": {
@@ -111,7 +122,9 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         "quantityKitted": _IN_KITS,
         "quantityIssued": _ISSUED,
         "quantityInstalled": _INSTALLED,
-        "quantityAvailable": f"max(0, {{t}}.quantity - {{t}}.quantity_scrapped - {_IN_KITS} - {_INSTALLED})",
+        "quantityAvailable": (
+            f"max(0, {{t}}.quantity - {{t}}.quantity_scrapped - {_IN_KITS} - {_INSTALLED})"
+        ),
         "kitted": f"{_IN_KITS} > 0",
         "installed": f"{_INSTALLED} > 0",
         "received": "EXISTS (SELECT 1 FROM receipt_items ri WHERE ri.part_inventory_id = {t}.id)",
@@ -123,7 +136,9 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
     },
     "parts_kits": {
         "fulfilled": f"coalesce({_KIT_FULFILLED} >= {_KIT_QUANTITY}, 0)",
-        "percentFulfilled": f"CAST(coalesce(100 * {_KIT_FULFILLED} / {_KIT_QUANTITY}, 0) AS INTEGER)",
+        "percentFulfilled": (
+            f"CAST(coalesce(100 * {_KIT_FULFILLED} / {_KIT_QUANTITY}, 0) AS INTEGER)"
+        ),
         "percentKitted": f"CAST(coalesce(100 * {_KIT_FULFILLED} / {_KIT_QUANTITY}, 0) AS INTEGER)",
     },
     "part_kit_items": {
@@ -134,17 +149,27 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
     "runs": {
         "status": _RUN_STATUS,
         "isOpen": f"{_RUN_STATUS} NOT IN ('complete', 'canceled', 'partial_complete')",
-        "percentComplete": f"(SELECT CAST(coalesce(100 * sum(s.status = 'complete') / count(*), 0) AS INTEGER) {_RUN})",
+        "percentComplete": (
+            "(SELECT CAST(coalesce(100 * sum(s.status = 'complete') / count(*), 0) AS INTEGER)"
+            f" {_RUN})"
+        ),
         "startTime": f"(SELECT min(s.start_time) {_RUN})",
         "endTime": (
-            f"CASE WHEN {_RUN_STATUS} IN ('complete', 'partial_complete') THEN (SELECT max(s.end_time) {_RUN}) END"
+            f"CASE WHEN {_RUN_STATUS} IN ('complete', 'partial_complete') THEN (SELECT"
+            f" max(s.end_time) {_RUN}) END"
         ),
         "calculatedLeadTime": f"(SELECT sum(s.lead_time) {_RUN})",
         "batched": "{t}.run_batch_id IS NOT NULL",
     },
     "run_steps": {
-        "upstreamStepIds": "(SELECT json_group_array(d.upstream_step_id) FROM run_steps_dags d WHERE d.step_id = {t}.id)",
-        "downstreamStepIds": "(SELECT json_group_array(d.step_id) FROM run_steps_dags d WHERE d.upstream_step_id = {t}.id)",
+        "upstreamStepIds": (
+            "(SELECT json_group_array(d.upstream_step_id) FROM run_steps_dags d WHERE d.step_id ="
+            " {t}.id)"
+        ),
+        "downstreamStepIds": (
+            "(SELECT json_group_array(d.step_id) FROM run_steps_dags d WHERE d.upstream_step_id ="
+            " {t}.id)"
+        ),
         "availableToWork": (
             "{t}.status = 'todo' AND NOT EXISTS (SELECT 1 FROM run_steps_dags d JOIN run_steps u"
             " ON u.id = d.upstream_step_id WHERE d.step_id = {t}.id AND u.status <> 'complete')"
@@ -156,18 +181,24 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
             "(SELECT json_group_array(d.upstream_step_id) FROM steps_dags d"
             " WHERE d.step_id = {t}.id AND d.upstream_step_id IS NOT NULL)"
         ),
-        "downstreamStepIds": "(SELECT json_group_array(d.step_id) FROM steps_dags d WHERE d.upstream_step_id = {t}.id)",
+        "downstreamStepIds": (
+            "(SELECT json_group_array(d.step_id) FROM steps_dags d WHERE d.upstream_step_id ="
+            " {t}.id)"
+        ),
         "isStandardStep": "{t}.standard_step_status IS NOT NULL",
         "isDerivedStep": "{t}.origin_step_id IS NOT NULL",
         "isChildStandardStep": "0",
         "fieldCount": "(SELECT count(*) FROM steps_fields f WHERE f.step_id = {t}.id)",
-        "isLatestVersion": "{t}.version = (SELECT max(o.version) FROM steps o WHERE o.family_id = {t}.family_id)",
+        "isLatestVersion": (
+            "{t}.version = (SELECT max(o.version) FROM steps o WHERE o.family_id = {t}.family_id)"
+        ),
         "isLatestReleasedVersion": (
             "coalesce({t}.version = (SELECT max(o.version) FROM steps o"
             " WHERE o.family_id = {t}.family_id AND o.standard_step_status = 'released'), 0)"
         ),
         "editable": (
-            "coalesce({t}.standard_step_status, (SELECT p.status FROM procedures p WHERE p.id = {t}.procedure_id),"
+            "coalesce({t}.standard_step_status, (SELECT p.status FROM procedures p WHERE p.id ="
+            " {t}.procedure_id),"
             " 'draft') = 'draft'"
         ),
         "approved": (
@@ -177,19 +208,25 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "procedures": {
-        "isLatestVersion": "{t}.version = (SELECT max(o.version) FROM procedures o WHERE o.family_id = {t}.family_id)",
+        "isLatestVersion": (
+            "{t}.version = (SELECT max(o.version) FROM procedures o WHERE o.family_id ="
+            " {t}.family_id)"
+        ),
         "isLatestReleasedVersion": (
             "coalesce({t}.version = (SELECT max(o.version) FROM procedures o"
             " WHERE o.family_id = {t}.family_id AND o.status = 'released'), 0)"
         ),
         "editable": "CASE {t}.status WHEN 'draft' THEN 'true' ELSE 'false' END",
         "labels": (
-            "(SELECT json_group_array(b.value) FROM procedure_family_labels fl JOIN labels b ON b.id = fl.label_id"
+            "(SELECT json_group_array(b.value) FROM procedure_family_labels fl JOIN labels b ON"
+            " b.id = fl.label_id"
             " WHERE fl.family_id = {t}.family_id)"
         ),
     },
     "mboms": {
-        "isLatestVersion": "{t}.version = (SELECT max(o.version) FROM mboms o WHERE o.part_id = {t}.part_id)",
+        "isLatestVersion": (
+            "{t}.version = (SELECT max(o.version) FROM mboms o WHERE o.part_id = {t}.part_id)"
+        ),
         "isLatestReleasedVersion": (
             "coalesce({t}.version = (SELECT max(o.version) FROM mboms o"
             " WHERE o.part_id = {t}.part_id AND o.status = 'released'), 0)"
@@ -201,23 +238,34 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
         "_deleted": "0",
     },
     "mbom_substitute": {
-        "parentId": "(SELECT m.part_id FROM mbom_item i JOIN mboms m ON m.id = i.mbom_id WHERE i.id = {t}.mbom_item_id)"
+        "parentId": (
+            "(SELECT m.part_id FROM mbom_item i JOIN mboms m ON m.id = i.mbom_id WHERE i.id ="
+            " {t}.mbom_item_id)"
+        )
     },
     "abom_items": {
-        "parentId": "(SELECT e.parent_abom_item_id FROM abom_edges e WHERE e.child_abom_item_id = {t}.id LIMIT 1)",
+        "parentId": (
+            "(SELECT e.parent_abom_item_id FROM abom_edges e WHERE e.child_abom_item_id = {t}.id"
+            " LIMIT 1)"
+        ),
         "expectedQuantity": "coalesce({t}.expected_fixed_quantity, {t}.expected_quantity_per)",
         "acceptablePartIds": (
-            "(SELECT json_group_array(f.id) FROM (SELECT b.id FROM parts a JOIN parts b ON b.part_number = a.part_number"
+            "(SELECT json_group_array(f.id) FROM (SELECT b.id FROM parts a JOIN parts b ON"
+            " b.part_number = a.part_number"
             " WHERE a.id = {t}.part_id UNION SELECT s.part_id FROM mbom_substitute s"
             " WHERE s.mbom_item_id = {t}.origin_mbom_item_id) f)"
         ),
     },
     "issues": {
         "partInventoryId": (
-            "(SELECT min(x.part_inventory_id) FROM issue_part_inventories x WHERE x.issue_id = {t}.id)"
+            "(SELECT min(x.part_inventory_id) FROM issue_part_inventories x WHERE x.issue_id ="
+            " {t}.id)"
         ),
         "editable": "CASE {t}.status WHEN 'resolved' THEN 'false' ELSE 'true' END",
-        "approved": "EXISTS (SELECT 1 FROM issue_approvals a WHERE a.issue_id = {t}.id AND a.status = 'approved')",
+        "approved": (
+            "EXISTS (SELECT 1 FROM issue_approvals a WHERE a.issue_id = {t}.id AND a.status ="
+            " 'approved')"
+        ),
     },
     "run_steps_fields": {
         "editable": "1",
@@ -231,12 +279,15 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
     "plans": {
         "editable": "{t}.status = 'draft'",
         "percentComplete": (
-            "(SELECT CAST(coalesce(100 * sum(min(i.completed_quantity, i.quantity)) / sum(i.quantity), 0) AS INTEGER)"
+            "(SELECT CAST(coalesce(100 * sum(min(i.completed_quantity, i.quantity)) /"
+            " sum(i.quantity), 0) AS INTEGER)"
             " FROM plan_inputs i WHERE i.plan_id = {t}.id)"
         ),
     },
     "plan_inputs": {
-        "percentComplete": "CAST(100 * min({t}.completed_quantity, {t}.quantity) / max(1, {t}.quantity) AS TEXT)"
+        "percentComplete": (
+            "CAST(100 * min({t}.completed_quantity, {t}.quantity) / max(1, {t}.quantity) AS TEXT)"
+        )
     },
     "plan_items": {
         "ready": "{t}.part_id IS NOT NULL OR {t}.procedure_id IS NOT NULL",
@@ -250,7 +301,8 @@ EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
     "redlines": {
         "active": "CASE WHEN {t}.final_state IS NULL THEN 'true' ELSE 'false' END",
         "approved": (
-            "(SELECT count(DISTINCT a.reviewer_id) FROM redline_approvals a WHERE a.redline_id = {t}.id"
+            "(SELECT count(DISTINCT a.reviewer_id) FROM redline_approvals a WHERE a.redline_id ="
+            " {t}.id"
             " AND a.status = 'approved') >= max(1, coalesce((SELECT json_extract(settings,"
             " '$.redlines.numApproversRequired') FROM organizations), 1))"
         ),
