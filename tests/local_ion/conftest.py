@@ -19,13 +19,13 @@ SUBSCRIPTION = (
 SECRET = "the shared secret"
 
 
-class Came(msgspec.Struct, frozen=True):
+class ReceivedDelivery(msgspec.Struct, frozen=True):
     """One received delivery."""
 
     body: bytes
     genuine: bool
 
-    def told(self) -> dict[str, object]:
+    def decoded(self) -> dict[str, object]:
         return msgspec.json.decode(self.body)
 
 
@@ -33,7 +33,7 @@ class Receiver:
     """An HTTP server that stores deliveries and accepts only signed ones."""
 
     def __init__(self) -> None:
-        self.came: list[Came] = []
+        self.received: list[ReceivedDelivery] = []
         self._something = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
@@ -52,23 +52,23 @@ class Receiver:
                 self.send_response(200 if genuine else 401)
                 self.send_header("content-length", "0")
                 self.end_headers()
-                receiver.keep(Came(body, genuine))
+                receiver.keep(ReceivedDelivery(body, genuine))
 
             def log_message(self, *_: object) -> None:
                 pass
 
         return Handler
 
-    def keep(self, came: Came) -> None:
+    def keep(self, received: ReceivedDelivery) -> None:
         with self._something:
-            self.came.append(came)
+            self.received.append(received)
             self._something.notify_all()
 
-    def wait(self, number: int) -> list[Came]:
+    def wait(self, number: int) -> list[ReceivedDelivery]:
         """Wait for a number of deliveries."""
         with self._something:
-            assert self._something.wait_for(lambda: len(self.came) >= number, 20), self.came
-            return list(self.came)
+            assert self._something.wait_for(lambda: len(self.received) >= number, 20), self.received
+            return list(self.received)
 
     def subscribe(
         self, ion: LocalIonProcess, resource: str = "SUPPLIERS", action: str = "UPDATE"

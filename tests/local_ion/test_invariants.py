@@ -241,13 +241,13 @@ class Factory(RuleBasedStateMachine):
     @staticmethod
     def assert_told(before: Rows, after: Rows, actions: list[audit_log.LoggedAction]) -> None:
         """The rows before and the logged actions give the rows after."""
-        told = dict(before)
+        expected = dict(before)
         for action in actions:
             key = (action.table_name, action.row_id)
-            assert told.pop(key, None) == action.old_row
+            assert expected.pop(key, None) == action.old_row
             if action.new_row is not None:
-                told[key] = action.new_row
-        assert after == told
+                expected[key] = action.new_row
+        assert after == expected
 
     @staticmethod
     def assert_new_etags(before: Rows, after: Rows) -> None:

@@ -42,8 +42,8 @@ def test_deliveries_continue_after_a_restore(ion: LocalIonProcess, receiver: Any
     receiver.wait(1)
     ion.restore("subscribed")
     ion.execute(MAKE, name="Two")
-    came = receiver.wait(2)
-    assert [each.told()["changes"]["name"]["new"] for each in came] == ["One", "Two"]
+    received = receiver.wait(2)
+    assert [each.decoded()["changes"]["name"]["new"] for each in received] == ["One", "Two"]
 
 
 def test_restore_removes_later_subscriptions(ion: LocalIonProcess, receiver: Any) -> None:
@@ -54,7 +54,7 @@ def test_restore_removes_later_subscriptions(ion: LocalIonProcess, receiver: Any
     assert ion.execute("{ webhookEvents { edges { node { id } } } }") == {
         "webhookEvents": {"edges": []}
     }
-    assert receiver.came == []
+    assert receiver.received == []
 
 
 def test_reset_restores_the_set_up_plant(ion: LocalIonProcess) -> None:

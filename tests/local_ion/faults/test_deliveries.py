@@ -36,8 +36,8 @@ def events(ion: LocalIonProcess, wait: Any) -> list[dict[str, Any]]:
     return wait(settled, 20, "webhook events with a final status")
 
 
-def ids(came: list[Any]) -> list[object]:
-    return [each.told()["id"] for each in came]
+def ids(received: list[Any]) -> list[object]:
+    return [each.decoded()["id"] for each in received]
 
 
 def test_each_change_is_delivered_once_without_faults(
@@ -60,15 +60,15 @@ def test_dropped_delivery_never_arrives(ion: LocalIonProcess, receiver: Any, wai
         "Never sent: dropped (a fault).",
     )
     assert sent["status"] == "SUCCEEDED"
-    assert lost not in ids(receiver.came)
+    assert lost not in ids(receiver.received)
 
 
 def test_duplicated_delivery_is_one_event(ion: LocalIonProcess, receiver: Any, wait: Any) -> None:
     receiver.subscribe(ion)
     ion.faults.set("duplicated", number=2)
     change(ion)
-    came = receiver.wait(3)
-    assert len({each.body for each in came}) == 1
+    received = receiver.wait(3)
+    assert len({each.body for each in received}) == 1
     assert len(events(ion, wait)) == 1
 
 
@@ -83,9 +83,9 @@ def test_reordered_deliveries_arrive_in_another_order(ion: LocalIonProcess, rece
     receiver.subscribe(ion)
     ion.faults.set("reordered", seconds=1.0, seed=3)
     changed = change(ion, 5)
-    came = ids(receiver.wait(5))
-    assert sorted(came) == sorted(changed)
-    assert came != changed
+    received = ids(receiver.wait(5))
+    assert sorted(received) == sorted(changed)
+    assert received != changed
 
 
 def test_truncated_delivery_fails_its_signature_and_is_retried(
@@ -97,7 +97,7 @@ def test_truncated_delivery_fails_its_signature_and_is_retried(
     cut, whole = receiver.wait(2)
     assert (cut.genuine, whole.genuine) == (False, True)
     assert whole.body.startswith(cut.body)
-    assert whole.told()["id"] == changed
+    assert whole.decoded()["id"] == changed
     (event,) = events(ion, wait)
     assert (event["status"], event["numberOfRetries"]) == ("SUCCEEDED", 1)
 
@@ -108,8 +108,8 @@ def test_forged_delivery_is_sent_besides_the_genuine_one(
     receiver.subscribe(ion)
     ion.faults.set("forged")
     (changed,) = change(ion)
-    came = receiver.wait(2)
-    assert {each.told()["id"]: each.genuine for each in came} == {changed: True, FORGED_ID: False}
+    received = receiver.wait(2)
+    assert {each.decoded()["id"]: each.genuine for each in received} == {changed: True, FORGED_ID: False}
     assert [e["status"] for e in events(ion, wait)] == ["SUCCEEDED"]
 
 
@@ -117,9 +117,9 @@ def test_unknown_column_delivery_has_a_valid_signature(ion: LocalIonProcess, rec
     receiver.subscribe(ion)
     ion.faults.set("unknown_column", value="risk_score")
     change(ion)
-    (came,) = receiver.wait(1)
-    assert came.genuine
-    assert came.told()["changes"]["risk_score"] == {"old": None, "new": "not_known_yet"}
+    (received,) = receiver.wait(1)
+    assert received.genuine
+    assert received.decoded()["changes"]["risk_score"] == {"old": None, "new": "not_known_yet"}
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_receiver_is_deactivated_or_deleted_by_faults(
 
     wait(lambda: receivers() == left, 20, "the receiver's end")
     change(ion, 3)
-    assert receiver.came == []
+    assert receiver.received == []
 
 
 def test_fault_affects_only_its_targets(ion: LocalIonProcess, receiver: Any) -> None:
@@ -161,5 +161,5 @@ def test_unavailable_receiver_gets_all_deliveries_later(
     settled = events(ion, wait)
     delivered = [e for e in settled if e["status"] == "SUCCEEDED"]
     assert len(settled) == 5
-    assert len(set(ids(receiver.came))) == len(delivered)
-    assert set(ids(receiver.came)) <= set(changed)
+    assert len(set(ids(receiver.received))) == len(delivered)
+    assert set(ids(receiver.received)) <= set(changed)

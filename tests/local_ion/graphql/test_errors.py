@@ -58,26 +58,26 @@ def test_timeline_is_the_audit_log_of_its_object(ion: Ion) -> None:
         )
     shown = """timeline { eventType timestamp actor { id } changedAttributes { field newValue }
       ... on PartEvents { newValues { description } } }"""
-    told = ion.get("part", part, shown)["timeline"]
+    events = ion.get("part", part, shown)["timeline"]
     logged = list(audit_log.actions_of_row(ion.ion.store.connection, "parts", str(part)))
-    assert [_as_told(action) for action in logged] == [
+    assert [_as_event(action) for action in logged] == [
         (e["eventType"], e["timestamp"], e["actor"]["id"], e["newValues"]["description"])
-        for e in told
+        for e in events
     ]
     assert ["UPDATE", "UPDATE", "UPDATE", "CREATE"] == sorted(
-        (e["eventType"] for e in told), reverse=True
+        (e["eventType"] for e in events), reverse=True
     )
     changes = [{"field": "description", "newValue": f"text {n}"} for n in range(3)]
     assert changes == [
         c
-        for e in sorted(told, key=lambda e: e["timestamp"])
+        for e in sorted(events, key=lambda e: e["timestamp"])
         if e["eventType"] == "UPDATE"
         for c in e["changedAttributes"]
         if c["field"] == "description"
     ]
 
 
-def _as_told(action: audit_log.LoggedAction) -> tuple[Any, ...]:
+def _as_event(action: audit_log.LoggedAction) -> tuple[Any, ...]:
     assert action.new_row is not None
     return action.action, action.action_tstamp, action.actor_id, action.new_row["description"]
 

@@ -22,9 +22,9 @@ def ask(ion: Ion, issue_id: int, role: int, **values: Any) -> int:
 
 
 def answer(
-    ion: Ion, issue_id: int, viewer: Any, told: str = "APPROVED", gate: str = "RESOLVED"
+    ion: Ion, issue_id: int, viewer: Any, status: str = "APPROVED", gate: str = "RESOLVED"
 ) -> None:
-    given = {"issueId": issue_id, "status": told, "issueApprovalGateType": gate}
+    given = {"issueId": issue_id, "status": status, "issueApprovalGateType": gate}
     ion.mutate("createIssueApproval", None, viewer, **given)
 
 
