@@ -18,7 +18,12 @@ def create(
 ) -> tuple[int, str]:
     """Create a key with the permissions of the actor; return its id and its secret."""
     secret = secret or secrets.token_urlsafe(32)
-    allowed = _permissions_for_new_key(tx)
+    # The permissions of the actor's roles, limited to those of the actor's own key.
+    allowed = permissions.load_user_permissions(tx, tx.actor_id)
+    if allowed is None or tx.permissions is None:
+        allowed = tx.permissions if allowed is None else allowed
+    else:
+        allowed &= tx.permissions
     values = {
         "client_id": client_id or f"api-key-{uuid.uuid4()}",
         "client_secret": hash_secret(secret),
@@ -26,14 +31,6 @@ def create(
         "permissions": None if allowed is None else dump_json(sorted(allowed)),
     }
     return tx.insert("api_keys", values), secret
-
-
-def _permissions_for_new_key(tx: Transaction) -> frozenset[str] | None:
-    """Return the permissions of the actor's roles, limited to those of the actor's own key."""
-    by_role = permissions.load_user_permissions(tx, tx.actor_id)
-    if by_role is None or tx.permissions is None:
-        return tx.permissions if by_role is None else by_role
-    return by_role & tx.permissions
 
 
 def ensure(store: Store, client_id: str, secret: str) -> None:

@@ -64,7 +64,9 @@ def seed(tx: Transaction, catalog: Catalog) -> None:
     permissions: list[tuple[Any, ...]] = []
     group_roles: list[tuple[Any, int]] = []
     for id_, (is_query, name, kind, is_list) in enumerate(_root_fields(catalog), start=1):
-        groups.append((id_, name, _family(name), tx.now, tx.now))
+        words = re.sub(r"([A-Z])", r" \1", name).lower().split()
+        family = " ".join(words[1:]) or name
+        groups.append((id_, name, family.capitalize(), tx.now, tx.now))
         operation = "query" if is_query else "mutation"
         verbs = (verb for verb in ("create", "delete", "update") if name.startswith(verb))
         action = "upsert" if "OrUpdate" in name else next(verbs, "update")
@@ -108,8 +110,3 @@ def _root_fields(catalog: Catalog) -> Iterable[tuple[bool, str, str, bool]]:
         assert root is not None
         for name, field in root.fields.items():
             yield is_query, name, str(field.type), name in lists
-
-
-def _family(name: str) -> str:
-    words = "".join(f" {c.lower()}" if c.isupper() else c for c in name).split()
-    return " ".join(words[1:]).capitalize() or name.capitalize()

@@ -96,7 +96,11 @@ class SchemaFaults:
             )
             assert isinstance(result, ExecutionResult)
             return cast("JsonObject", result.formatted)
-        response = execute(print_ast(_without_added_fields(altered, document)), variables, name)
+        served = document
+        if altered.added_fields:
+            info = TypeInfo(altered.schema)
+            served = visit(document, TypeInfoVisitor(info, _TypenameVisitor(altered, info)))
+        response = execute(print_ast(served), variables, name)
         return self._add_values(altered, document, operation, response)
 
     def _alter(self, faults: tuple[Fault, ...]) -> AlteredSchema:
@@ -196,13 +200,6 @@ class _TypenameVisitor(Visitor):
         if parent is None or (parent.name, node.name.value) not in self._altered.added_fields:
             return None
         return FieldNode(alias=node.alias or node.name, name=NameNode(value="__typename"))
-
-
-def _without_added_fields(altered: AlteredSchema, document: DocumentNode) -> DocumentNode:
-    if not altered.added_fields:
-        return document
-    info = TypeInfo(altered.schema)
-    return visit(document, TypeInfoVisitor(info, _TypenameVisitor(altered, info)))
 
 
 def _object_type(altered: AlteredSchema, name: str) -> GraphQLObjectType:

@@ -150,7 +150,11 @@ def create_app(state: AppState, *, lifespan: Sequence[Callable[[Litestar], Any]]
         headers = {"content-type": f"{media_type}; charset=utf-8"}
         try:
             claims = state.authenticate(request)
-            operations = await _parse(request)
+            if request.method == "GET":
+                operations = graphql_http.parse_get(dict(request.query_params))
+            else:
+                content_type = request.headers.get("content-type", "")
+                operations = graphql_http.parse_post(content_type, await request.body())
             status, body = await state.run_in_thread(state.respond, operations, claims, media_type)
         except UltravioletError as error:
             status = error.status
@@ -191,10 +195,3 @@ def create_app(state: AppState, *, lifespan: Sequence[Callable[[Litestar], Any]]
         openapi_config=None,
         logging_config=None,
     )
-
-
-async def _parse(request: Request[Any, Any, Any]) -> GraphQLRequest:
-    if request.method == "GET":
-        return graphql_http.parse_get(dict(request.query_params))
-    body = await request.body()
-    return graphql_http.parse_post(request.headers.get("content-type", ""), body)

@@ -84,18 +84,13 @@ def delete(tx: Transaction, resource: Resource, key: Any, old: Row) -> None:
         column = next(f.column for f in attributes.fields if f.name == attributes.owner_key)
         tx.delete_where(attributes.name, **{column: old["id"]})
     if resource.name in tx.schema.entity_tables:
-        _delete_entity_rows(tx, old["entity_id"])
+        for table in _ENTITY_TABLES:
+            tx.delete_where(table, entity_id=old["entity_id"])
+        for comment in tx.find("comments", "depth DESC", entity_id=old["entity_id"]):
+            tx.delete("comments", comment["id"])
     tx.delete(resource.name, key)
     if hooks.after_delete:
         hooks.after_delete(tx, old)
-
-
-def _delete_entity_rows(tx: Transaction, entity_id: int) -> None:
-    for table in _ENTITY_TABLES:
-        tx.delete_where(table, entity_id=entity_id)
-    comments = tx.find("comments", "depth DESC", entity_id=entity_id)
-    for comment in comments:
-        tx.delete("comments", comment["id"])
 
 
 def find(tx: Transaction, resource: Resource, values: Mapping[str, Any]) -> tuple[Any, Row]:

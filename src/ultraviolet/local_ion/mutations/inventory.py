@@ -21,6 +21,10 @@ from ultraviolet.local_ion.rules.purchasing import update_received_status
 from ultraviolet.local_ion.rules.validation import check_etag, require_current, require_row
 from ultraviolet.local_ion.store.transaction import Row, Transaction
 
+SELECT_ISSUED_QUANTITY = (
+    "SELECT coalesce(sum(quantity), 0) FROM part_kit_inventories WHERE part_kit_item_id = ?"
+)
+
 
 def _add_items_to_receipt(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     items: list[dict[str, Any]] = args["input"] or []
@@ -287,7 +291,7 @@ def _split_kit(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
     """Move the missing quantities of a kit to a new kit, which the payload shows (assumed)."""
     kit = require_current(tx, "parts_kits", args["input"], "partKitId")
     missing_items = [
-        (i, i["quantity"] - _issued_quantity(tx, i))
+        (i, i["quantity"] - tx.scalar(SELECT_ISSUED_QUANTITY, i["id"]))
         for i in tx.find("part_kit_items", "id", part_kit_id=kit["id"])
     ]
     ensure(any(missing > 0 for _, missing in missing_items), "This kit has no missing quantities.")
@@ -311,11 +315,6 @@ def _split_kit(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
 _KIT_COLUMNS = (
     "assigned_to_id", "assigned_team_id", "location_id", "delivery_location_id", "run_id", "status",
 )  # fmt: skip
-
-
-def _issued_quantity(tx: Transaction, item: Row) -> float:
-    sql = "SELECT coalesce(sum(quantity), 0) FROM part_kit_inventories WHERE part_kit_item_id = ?"
-    return tx.scalar(sql, item["id"])
 
 
 def _create_many(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:

@@ -85,14 +85,13 @@ def decoder(field: Field) -> Callable[[Any], Any] | None:
         decode = None
     else:
         decode = _DECODERS.get(storage(field))
-    return decode and _nullable(decode)
+    if decode is None:
+        return None
 
+    def decode_nullable(value: Any) -> Any:
+        return None if value is None else decode(value)
 
-def _nullable(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def convert_nullable(value: Any) -> Any:
-        return None if value is None else convert(value)
-
-    return convert_nullable
+    return decode_nullable
 
 
 def _encode_boolean(value: Any) -> int:

@@ -19,7 +19,11 @@ class FileStore:
         self.folder = folder
         self.base_url = "http://127.0.0.1:8100"
         """The URL of the local ION as its clients reach it."""
-        self._key = _load_key(folder / "key")
+        key_file = folder / "key"
+        if not key_file.exists():
+            with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+                file.write(secrets.token_bytes(32))
+        self._key = key_file.read_bytes()
 
     def upload_url(self, file_id: int) -> str:
         """Return the URL to upload a file to."""
@@ -59,10 +63,3 @@ class FileStore:
 
     def _signature(self, verb: Verb, file_id: int) -> str:
         return hmac.new(self._key, f"{verb} {file_id}".encode(), sha256).hexdigest()
-
-
-def _load_key(path: Path) -> bytes:
-    if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
-    return path.read_bytes()

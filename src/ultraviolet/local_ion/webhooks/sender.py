@@ -76,7 +76,11 @@ class Sender:
                     group.create_task(self._publish_loop(session))
                     group.create_task(self._record_loop())
             finally:
-                await self._stop()
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+                if not self._attempts.empty():
+                    await self._record_batch([self._attempts.get_nowait()])
 
     async def _publish_loop(self, session: aiohttp.ClientSession) -> None:
         self._start(session, await asyncio.to_thread(self._plan_from, self._outbox.unfinished))
@@ -151,13 +155,6 @@ class Sender:
         while len(batch) < MAX_RECORDED_ATTEMPTS and not self._attempts.empty():
             batch.append(self._attempts.get_nowait())
         await asyncio.to_thread(self._outbox.record, batch)
-
-    async def _stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if not self._attempts.empty():
-            await self._record_batch([self._attempts.get_nowait()])
 
 
 class DeliveryService:
