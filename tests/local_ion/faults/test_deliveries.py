@@ -109,7 +109,10 @@ def test_forged_delivery_is_sent_besides_the_genuine_one(
     ion.faults.set("forged")
     (changed,) = change(ion)
     received = receiver.wait(2)
-    assert {each.decoded()["id"]: each.genuine for each in received} == {changed: True, FORGED_ID: False}
+    assert {each.decoded()["id"]: each.genuine for each in received} == {
+        changed: True,
+        FORGED_ID: False,
+    }
     assert [e["status"] for e in events(ion, wait)] == ["SUCCEEDED"]
 
 
