@@ -1,4 +1,4 @@
-"""What kind a GraphQL type is: graphql-core's own questions, answered with types a strict checker can follow."""
+"""Strictly typed versions of graphql-core's type helpers."""
 
 from typing import Any, cast
 
@@ -12,18 +12,18 @@ from graphql import (
 )
 
 
-def kind_of(field: GraphQLField) -> GraphQLNamedType:
-    """Give the type under all lists and non-nulls of a field."""
+def named_type(field: GraphQLField) -> GraphQLNamedType:
+    """Return the type of a field without lists and non-nulls."""
     return cast("GraphQLNamedType", get_named_type(cast("Any", field).type))
 
 
-def object_of(field: GraphQLField) -> GraphQLObjectType:
-    """Give the object type under all lists and non-nulls of a field."""
-    kind = kind_of(field)
+def object_type(field: GraphQLField) -> GraphQLObjectType:
+    """Return the object type of a field without lists and non-nulls."""
+    kind = named_type(field)
     assert isinstance(kind, GraphQLObjectType)
     return kind
 
 
-def gives_list(field: GraphQLField) -> bool:
-    """Tell whether a field's value is a list."""
+def is_list_field(field: GraphQLField) -> bool:
+    """Return whether the value of a field is a list."""
     return isinstance(get_nullable_type(cast("Any", field).type), GraphQLList)

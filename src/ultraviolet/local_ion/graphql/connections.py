@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from graphql import GraphQLError, GraphQLObjectType
 
-from ultraviolet.ion.graphql_types import kind_of, object_of
+from ultraviolet.ion.graphql_types import named_type, object_type
 from ultraviolet.local_ion.graphql.filters import decode_cursor, encode_cursor
 from ultraviolet.local_ion.graphql.selection import Nodes, OperationContext
 
@@ -89,14 +89,14 @@ def render_connection(
                 value = page.page_info()
             elif name == "aggregates" and load_aggregates is not None:
                 value = load_aggregates()
-            response[key] = resolve_value(kind_of(kind.fields[name]), group, value)
+            response[key] = resolve_value(named_type(kind.fields[name]), group, value)
     return response
 
 
 def _render_edges(
     context: OperationContext, kind: GraphQLObjectType, nodes: Nodes, edges: Edges
 ) -> list[dict[str, Any]]:
-    edge_type = object_of(kind.fields["edges"])
+    edge_type = object_type(kind.fields["edges"])
     fields = context.fields(edge_type, nodes).items()
     names = {key: group[0].name.value for key, group in fields}
     rendered: list[dict[str, Any]] = []

@@ -27,7 +27,7 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_variable_values
 
 from ultraviolet.ion.catalog import Resource, load
-from ultraviolet.ion.graphql_types import object_of
+from ultraviolet.ion.graphql_types import object_type
 from ultraviolet.local_ion.auth.viewers import Viewer
 from ultraviolet.local_ion.graphql.lists import ListReader
 from ultraviolet.local_ion.graphql.query_roots import ROOT_FIELDS, RootRequest
@@ -224,7 +224,7 @@ class _Operation:
         self._check_permission(name, "read")
         definition = root.fields[name]
         args = context.arguments(definition, nodes[0])
-        kind = object_of(definition)
+        kind = object_type(definition)
         reader = Reader(context)
         special = ROOT_FIELDS.get(name)
         if special is not None:
@@ -261,7 +261,7 @@ class _Operation:
             context = self._context(tx.connection)
             payload = handler(tx, context.arguments(definition, nodes[0]))
             action_rules.check_rules(tx, last_action_id, self.ion.query_in_transaction)
-            response = Reader(context).object(object_of(definition), nodes, payload)
+            response = Reader(context).object(object_type(definition), nodes, payload)
         if self.ion.on_commit is not None:
             self.ion.on_commit()
         return response

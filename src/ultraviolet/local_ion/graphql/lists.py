@@ -8,7 +8,7 @@ from graphql import GraphQLObjectType
 from msgspec import Raw
 
 from ultraviolet.ion.catalog import Resource
-from ultraviolet.ion.graphql_types import object_of
+from ultraviolet.ion.graphql_types import object_type
 from ultraviolet.local_ion.graphql.connections import Edges, Page, page_range, render_connection
 from ultraviolet.local_ion.graphql.filters import Conditions, column_sql, order_by, sort_sql
 from ultraviolet.local_ion.graphql.resolvers import Reader
@@ -59,7 +59,7 @@ class ListReader:
         page_info = self._context.child_nodes(kind, nodes, "pageInfo")
         if not page_info:
             return False
-        page_info_type = object_of(kind.fields["pageInfo"])
+        page_info_type = object_type(kind.fields["pageInfo"])
         return bool(self._context.child_nodes(page_info_type, page_info, "totalCount"))
 
     def _compiled(
@@ -70,7 +70,7 @@ class ListReader:
         groups = [group for group in fields if group[0].name.value == "edges"]
         if self._compiled_pages is None or len(groups) != 1:
             return None
-        edge_type = object_of(kind.fields["edges"])
+        edge_type = object_type(kind.fields["edges"])
         edges = self._compiled_pages.get(self._context, resource, edge_type, groups[0])
         return edges and functools.partial(edges.read, self._context.connection)
 

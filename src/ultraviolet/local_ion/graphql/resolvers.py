@@ -11,7 +11,7 @@ from typing import Any, cast
 from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType
 
 from ultraviolet.ion.catalog import Field, Link, Relation, Resource
-from ultraviolet.ion.graphql_types import gives_list, kind_of, object_of
+from ultraviolet.ion.graphql_types import is_list_field, named_type, object_type
 from ultraviolet.local_ion.graphql import kit_inventories, special_fields
 from ultraviolet.local_ion.graphql.connections import page_of, render_connection
 from ultraviolet.local_ion.graphql.derived_relations import (
@@ -144,7 +144,7 @@ class Reader:
         selection: RowSelection,
     ) -> FieldResolver:
         index = selection.add_column(f't."{own_key(resource, relation)}"')
-        kind = kind_of(definition)
+        kind = named_type(definition)
         if not kind.name.endswith("Connection"):
 
             def resolve(rows: Rows) -> list[Any]:
@@ -217,7 +217,10 @@ class Reader:
         self, resource: Resource, definition: GraphQLField, nodes: Nodes, selection: RowSelection
     ) -> FieldResolver:
         """Resolve a relation without a foreign key, or a special field."""
-        target, is_list = self.catalog.by_type(kind_of(definition).name), gives_list(definition)
+        target, is_list = (
+            self.catalog.by_type(named_type(definition).name),
+            is_list_field(definition),
+        )
         pairs = derived_pairs(resource.name, nodes[0].name.value)
         if target is None or pairs is None or self.context.is_hidden(target):
             return self._special(resource, definition, nodes, selection)
@@ -241,19 +244,19 @@ class Reader:
     def _special(
         self, resource: Resource, definition: GraphQLField, nodes: Nodes, selection: RowSelection
     ) -> FieldResolver:
-        name, kind = nodes[0].name.value, kind_of(definition)
+        name, kind = nodes[0].name.value, named_type(definition)
         resources = self.catalog.resources
         if (resource.name, name) in special_fields.EMPTY_DOCUMENTS:
             return self._document(resource, name, kind, nodes, selection)
         if kit_inventories.has_issued_inventories(
             resource.name, name
         ) and not self.context.is_hidden(resources["parts_inventory"]):
-            return self._issued_inventories(resource, object_of(definition), nodes, selection)
+            return self._issued_inventories(resource, object_type(definition), nodes, selection)
         if name == "sessions" and special_fields.has_sessions(resource):
             return self._sessions(resource, kind, nodes, selection)
         if name == "buildRequirements" and not self.context.is_hidden(resources["abom_items"]):
             return self._build_requirements(kind, nodes, selection)
-        return _constant([]) if gives_list(definition) else _constant(None)
+        return _constant([]) if is_list_field(definition) else _constant(None)
 
     def _document(
         self, resource: Resource, name: str, kind: Any, nodes: Nodes, selection: RowSelection
@@ -350,7 +353,7 @@ class Reader:
             if name == "__typename":
                 response[key] = parent.name
             else:
-                kind = kind_of(parent.fields[name])
+                kind = named_type(parent.fields[name])
                 response[key] = self.value(kind, group, values.get(name))
         return response
 

@@ -18,7 +18,7 @@ from graphql.execution.values import VariableValues, get_argument_values, get_di
 from graphql.type import GraphQLIncludeDirective, GraphQLSkipDirective
 
 from ultraviolet.ion.catalog import Catalog, Resource
-from ultraviolet.ion.graphql_types import object_of
+from ultraviolet.ion.graphql_types import object_type
 
 Nodes = Sequence[FieldNode]
 Rows = list[tuple[Any, ...]]
@@ -127,7 +127,7 @@ class OperationContext:
     def connection_nodes(self, kind: GraphQLObjectType, nodes: Nodes) -> list[FieldNode]:
         """Return the `node` fields of a connection's edges."""
         edges = self.child_nodes(kind, nodes, "edges")
-        return self.child_nodes(object_of(kind.fields["edges"]), edges, "node")
+        return self.child_nodes(object_type(kind.fields["edges"]), edges, "node")
 
     def arguments(self, field: GraphQLField, node: FieldNode) -> dict[str, Any]:
         """Return the arguments of a field with their variables."""

@@ -8,7 +8,7 @@ import msgspec
 from graphql import FieldNode, FragmentSpreadNode, GraphQLField, GraphQLObjectType, SelectionNode
 
 from ultraviolet.ion.catalog import Field, Link, Relation, Resource
-from ultraviolet.ion.graphql_types import gives_list, kind_of
+from ultraviolet.ion.graphql_types import is_list_field, named_type
 from ultraviolet.local_ion.graphql.derived_relations import (
     counted_relation,
     derived_pairs,
@@ -197,13 +197,13 @@ class _ObjectCompiler:
             name in UNCOMPILED_FIELDS
             or derived_pairs(resource.name, name) is not None
             or has_issued_inventories(resource.name, name)
-            or kind_of(definition).name.endswith("Connection")
+            or named_type(definition).name.endswith("Connection")
         ):
             raise UnsupportedSelectionError
         relation = next((x for x in resource.relations if x.field == name), None)
         if relation is not None:
             return self._relation(resource, relation, definition, nodes, alias)
-        return ("json('[]')" if gives_list(definition) else "NULL"), []
+        return ("json('[]')" if is_list_field(definition) else "NULL"), []
 
     def _link(self, link: Link, nodes: Nodes, arguments: Mapping[str, Any], alias: str) -> Sql:
         target = self._context.catalog.resources[link.resource]

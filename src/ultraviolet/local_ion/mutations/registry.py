@@ -6,7 +6,7 @@ from typing import Any
 from graphql import GraphQLObjectType
 
 from ultraviolet.ion.catalog import Catalog, Resource
-from ultraviolet.ion.graphql_types import kind_of, object_of
+from ultraviolet.ion.graphql_types import named_type, object_type
 from ultraviolet.local_ion.mutations import (
     api_keys,
     approvals,
@@ -61,7 +61,7 @@ def create_handlers(catalog: Catalog) -> dict[str, Handler]:
             (resource.delete, _delete_handler),
         ):
             if name is not None:
-                handlers[name] = factory(resource, object_of(mutations.fields[name]))
+                handlers[name] = factory(resource, object_type(mutations.fields[name]))
     handlers.update(SPECIAL_MUTATIONS)
     return {name: handlers[name] for name in mutations.fields if name in handlers}
 
@@ -92,7 +92,7 @@ def _input_values(args: Mapping[str, Any]) -> dict[str, Any]:
 def _object_member(payload: GraphQLObjectType, resource: Resource) -> str | None:
     """Return the payload field that shows the object."""
     fields = payload.fields.items()
-    return next((name for name, field in fields if kind_of(field).name == resource.type), None)
+    return next((name for name, field in fields if named_type(field).name == resource.type), None)
 
 
 def _create_handler(resource: Resource, payload: GraphQLObjectType) -> Handler:
