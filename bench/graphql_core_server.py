@@ -25,9 +25,9 @@ from graphql import (
 from graphql.language import DocumentNode
 
 from ultraviolet.ion.catalog import Catalog, Resource, load
-from ultraviolet.local_ion.columns import decoder
-from ultraviolet.local_ion.filters import column_sql
-from ultraviolet.local_ion.server import listening
+from ultraviolet.local_ion.graphql.filters import column_sql
+from ultraviolet.local_ion.server import open_listener
+from ultraviolet.local_ion.store.columns import decoder
 
 
 class Baseline:
@@ -96,7 +96,7 @@ class Baseline:
 
 async def _serve(data: Path) -> None:
     app = Baseline(load(), data / "ion.db")
-    with listening("127.0.0.1", 0) as listener:
+    with open_listener("127.0.0.1", 0) as listener:
         print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
         config = uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False)
         await uvicorn.Server(config).serve(sockets=[listener])

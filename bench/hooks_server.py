@@ -19,7 +19,7 @@ from ultraviolet.hub.integrations import NewIntegration
 from ultraviolet.hub.settings import Settings
 from ultraviolet.ion.deliveries import decode_envelope
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, signature_matches
-from ultraviolet.local_ion.server import listening
+from ultraviolet.local_ion.server import open_listener
 from ultraviolet.web.hooks import Hooks
 from ultraviolet.web.server import collect_what_comes
 
@@ -79,7 +79,7 @@ async def _serve(mode: str, data: Path, database: str) -> None:
     ingest = kind(hub.store, hub.catalog, hub.secrets, Broadcast(), lambda _: None)
     await ingest.refresh()
     collect_what_comes()
-    with listening("127.0.0.1", 0) as listener:
+    with open_listener("127.0.0.1", 0) as listener:
         print(f"http://127.0.0.1:{listener.getsockname()[1]}/hooks/{token}", flush=True)
         app = Hooks(ingest, _nowhere)
         config = uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False, http="httptools")

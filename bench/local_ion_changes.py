@@ -20,13 +20,13 @@ from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.processes import announced, processor_seconds
 from ultraviolet.ion.catalog import load
 from ultraviolet.ion.webhooks import subscription_document
-from ultraviolet.local_ion.quirks import QUIRKS
+from ultraviolet.local_ion.webhooks.quirks import QUIRKS
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 RECEIVER = """mutation($uri: String!) { createWebhookReceiver(input: {name: "sink", webhookUri: $uri, sharedSecret: "secret"})
   { webhookReceiver { id } } }"""
 # what is not announced yet, or under way
-UNDER_WAY = """SELECT (SELECT max(action_id) FROM logged_actions) - (SELECT action_id FROM _announced)
+UNDER_WAY = """SELECT (SELECT max(action_id) FROM logged_actions) - (SELECT action_id FROM _outbox_cursor)
   + (SELECT count(*) FROM webhook_events WHERE status IN ('sending', 'retrying'))"""
 # changes that somebody subscribed to
 OWED = """SELECT count(*) FROM logged_actions l JOIN webhook_subscriptions s

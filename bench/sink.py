@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import uvicorn
 
-from ultraviolet.local_ion.server import listening
+from ultraviolet.local_ion.server import open_listener
 
 
 class Told(msgspec.Struct):
@@ -46,7 +46,7 @@ class Sink:
 
 
 async def _serve() -> None:
-    with listening("127.0.0.1", 0) as listener:
+    with open_listener("127.0.0.1", 0) as listener:
         print(f"http://127.0.0.1:{listener.getsockname()[1]}/", flush=True)
         config = uvicorn.Config(Sink(), lifespan="off", log_level="warning", access_log=False)
         await uvicorn.Server(config).serve(sockets=[listener])

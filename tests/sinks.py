@@ -15,7 +15,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult
 
 from ultraviolet.cli.children import free_port
-from ultraviolet.local_ion.tls import Certificates, certificates
+from ultraviolet.local_ion.http.tls import Certificates, ensure_certificates
 
 USER, PASSWORD = "hub", "pass word/of the mail server"
 
@@ -38,7 +38,7 @@ class Mailbox:
 @contextmanager
 def mail_server(folder: Path) -> Iterator[tuple[Mailbox, str, Certificates]]:
     """Run a mail server on localhost; gives its mailbox, its address for the hub and its certificates."""
-    made = certificates(folder, "localhost")
+    made = ensure_certificates(folder, "localhost")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(made.certificate, made.key)
     mailbox = Mailbox()

@@ -48,7 +48,7 @@ def test_a_fault_is_set(local_ion):
     with pytest.raises(Exception, match="503"):
         local_ion.execute(COUNT)
     assert count(local_ion) == 0
-    assert local_ion.faults.struck("error") == 1
+    assert local_ion.faults.triggered("error") == 1
 
 
 def test_faults_are_gone_with_the_test_before(local_ion):

@@ -8,7 +8,7 @@ import pytest
 from ultraviolet.cli import ion
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion import catalog
-from ultraviolet.local_ion import fidelity
+from ultraviolet.local_ion import compatibility
 
 DOCUMENT = Path(__file__).parents[2] / "docs/ion-compatibility.md"
 
@@ -24,7 +24,7 @@ def test_sdl_is_a_schema(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_document_has_the_state_of_every_root_field() -> None:
     document = DOCUMENT.read_text()
 
-    written = ion.with_tables(document, fidelity.tables(catalog.load()))
+    written = ion.with_tables(document, compatibility.tables(catalog.load()))
     assert written == document, "run: ultraviolet ion compatibility --write docs/ion-compatibility.md"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 
-@pytest.mark.parametrize("kind", ["no_answer", "reset", "cut_body"])
+@pytest.mark.parametrize("kind", ["no_response", "reset", "cut_body"])
 def test_an_ion_that_cannot_be_read_loses_nothing(
     start_ion: Any, start_hub: Any, wait: Any, kind: str
 ) -> None:

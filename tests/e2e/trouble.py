@@ -27,14 +27,14 @@ FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("reordered", {"probability": 0.5, "seconds": 2.0}),
     ("truncated", {"probability": 0.2}),
     ("forged", {"probability": 0.2}),
-    ("unfamiliar", {"probability": 0.3}),
+    ("unknown_column", {"probability": 0.3}),
     ("error", {"probability": 0.2, "status": 503}),
     ("rate_limit", {"beyond": 5.0}),
     ("reset", {"probability": 0.2}),
     ("cut_body", {"probability": 0.2}),
     ("slow_body", {"probability": 0.2}),
     ("latency", {"probability": 0.3, "seconds": 1.0}),
-    ("token_refused", {"probability": 0.2}),
+    ("token_rejected", {"probability": 0.2}),
     ("clock_skew", {"seconds": 20.0}),
     ("clock_skew", {"seconds": -20.0}),
 )
@@ -76,7 +76,7 @@ class Trouble:
         wait_for(lambda: time.monotonic() >= until, seconds + 5, "the fault's time")
         for each in self.ion.faults.listed():
             if each["id"] == number:
-                self.faults[kind] += each["struck"]
+                self.faults[kind] += each["triggered"]
         self.ion.faults.clear(number)
 
     def _kill(self, who: str) -> None:

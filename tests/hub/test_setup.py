@@ -21,7 +21,8 @@ from ultraviolet.ion import catalog
 from ultraviolet.ion.client import IonClient, Retries
 from ultraviolet.ion.problems import IonRefusedError
 from ultraviolet.ion.webhooks import Pair
-from ultraviolet.local_ion.schema import LocalIon, Viewer
+from ultraviolet.local_ion.auth.viewers import Viewer
+from ultraviolet.local_ion.graphql.executor import LocalIon
 from ultraviolet.mirror.store import Store
 from ultraviolet.mirror.tables import metadata
 

@@ -1,4 +1,4 @@
-"""A local ION in a process of its own, for each test as it was at the beginning; and a receiver of deliveries."""
+"""Fixtures: a local ION process with a restored state, and a receiver of deliveries."""
 
 import threading
 from collections.abc import Iterator
@@ -19,25 +19,27 @@ SUBSCRIPTION = (
 SECRET = "the shared secret"
 
 
-class Came(msgspec.Struct, frozen=True):
-    """One delivery as it arrived."""
+class ReceivedDelivery(msgspec.Struct, frozen=True):
+    """One received delivery."""
 
     body: bytes
     genuine: bool
 
-    def told(self) -> dict[str, object]:
+    def decoded(self) -> dict[str, object]:
         return msgspec.json.decode(self.body)
 
 
 class Receiver:
-    """An HTTP server that keeps what it is sent, and takes only what is signed."""
+    """An HTTP server that stores deliveries and accepts only signed ones."""
 
     def __init__(self) -> None:
-        self.came: list[Came] = []
+        self.received: list[ReceivedDelivery] = []
         self._something = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.01,), daemon=True
+        )
         self._thread.start()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -50,29 +52,35 @@ class Receiver:
                 self.send_response(200 if genuine else 401)
                 self.send_header("content-length", "0")
                 self.end_headers()
-                receiver.keep(Came(body, genuine))
+                receiver.keep(ReceivedDelivery(body, genuine))
 
             def log_message(self, *_: object) -> None:
                 pass
 
         return Handler
 
-    def keep(self, came: Came) -> None:
+    def keep(self, received: ReceivedDelivery) -> None:
         with self._something:
-            self.came.append(came)
+            self.received.append(received)
             self._something.notify_all()
 
-    def wait(self, number: int) -> list[Came]:
-        """Wait until so many have come."""
+    def wait(self, number: int) -> list[ReceivedDelivery]:
+        """Wait for a number of deliveries."""
         with self._something:
-            assert self._something.wait_for(lambda: len(self.came) >= number, 20), self.came
-            return list(self.came)
+            assert self._something.wait_for(lambda: len(self.received) >= number, 20), self.received
+            return list(self.received)
 
-    def subscribe(self, ion: LocalIonProcess, resource: str = "SUPPLIERS", action: str = "UPDATE") -> int:
-        """Have everything of one kind delivered here; gives the receiver's id."""
-        made = ion.execute(RECEIVER, input={"name": "test", "webhookUri": self.url, "sharedSecret": SECRET})
+    def subscribe(
+        self, ion: LocalIonProcess, resource: str = "SUPPLIERS", action: str = "UPDATE"
+    ) -> int:
+        """Subscribe to an event; return the receiver's id."""
+        made = ion.execute(
+            RECEIVER, input={"name": "test", "webhookUri": self.url, "sharedSecret": SECRET}
+        )
         receiver = made["createWebhookReceiver"]["webhookReceiver"]["id"]
-        ion.execute(SUBSCRIPTION, input={"receiverId": receiver, "resource": resource, "action": action})
+        ion.execute(
+            SUBSCRIPTION, input={"receiverId": receiver, "resource": resource, "action": action}
+        )
         return receiver
 
     def close(self) -> None:
@@ -83,7 +91,7 @@ class Receiver:
 
 @pytest.fixture
 def ion(local_ion_process: LocalIonProcess) -> LocalIonProcess:
-    """A local ION as it was at the beginning, without faults."""
+    """A local ION in its initial state, without faults."""
     local_ion_process.faults.clear()
     local_ion_process.restore(BEGINNING)
     return local_ion_process
@@ -91,7 +99,7 @@ def ion(local_ion_process: LocalIonProcess) -> LocalIonProcess:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """Somewhere to deliver to."""
+    """A receiver of deliveries."""
     made = Receiver()
     yield made
     made.close()

@@ -1,4 +1,4 @@
-"""docs/local-ion.md is complete: every option, quirk, kind of fault and scenario is in it, as it is."""
+"""docs/local-ion.md describes every option, quirk, kind of fault and scenario."""
 
 from pathlib import Path
 from typing import Any
@@ -7,47 +7,53 @@ import pytest
 import typer
 
 from ultraviolet.cli import ion as commands
-from ultraviolet.local_ion.faults import ABOUT, KINDS, Fault, Kind, scenarios
-from ultraviolet.local_ion.quirks import QUIRKS
+from ultraviolet.local_ion.faults.kinds import (
+    FAULT_KIND_NAMES,
+    FAULT_KINDS,
+    Fault,
+    FaultKindName,
+    load_scenarios,
+)
+from ultraviolet.local_ion.webhooks.quirks import QUIRKS
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "local-ion.md").read_text()
 
 
 def row(name: str) -> list[str]:
-    """Give the cells of the table row that is about a name."""
+    """Return the cells of a table row."""
     (found,) = [line for line in DOCUMENT.splitlines() if line.startswith(f"| `{name}` |")]
     return [cell.strip() for cell in found.strip("|").split(" | ")]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_fault_is_documented_as_it_is(kind: Kind) -> None:
-    known = ABOUT[kind]
-    takes = ", ".join(f"`{name}` ({value})" for name, value in known.takes.items()) or "–"
-    assert [f"`{kind}`", known.about, known.names or "–", takes] == row(kind)
+@pytest.mark.parametrize("kind", FAULT_KIND_NAMES)
+def test_documentation_describes_every_kind_of_fault(kind: FaultKindName) -> None:
+    known = FAULT_KINDS[kind]
+    takes = ", ".join(f"`{name}` ({value})" for name, value in known.settings.items()) or "–"
+    assert [f"`{kind}`", known.description, known.target or "–", takes] == row(kind)
 
 
-@pytest.mark.parametrize("name", scenarios())
-def test_every_scenario_is_documented_with_its_faults(name: str) -> None:
-    known = scenarios()[name]
-    _, about, faults = row(name)
-    assert (known.about, [f"`{f.kind}`" for f in known.faults]) == (
-        about,
+@pytest.mark.parametrize("name", load_scenarios())
+def test_documentation_lists_the_faults_of_every_scenario(name: str) -> None:
+    known = load_scenarios()[name]
+    _, description, faults = row(name)
+    assert (known.description, [f"`{f.kind}`" for f in known.faults]) == (
+        description,
         [fault.split()[0] for fault in faults.split("; ")],
     )
 
 
-def test_every_field_of_a_fault_is_documented() -> None:
+def test_documentation_describes_every_field_of_a_fault() -> None:
     settings = {"seconds", "number", "status", "message", "value"}
     for name in Fault.__struct_fields__:
         assert f"`{name}`" in DOCUMENT if name in settings else row(name)
 
 
 @pytest.mark.parametrize("quirk", QUIRKS)
-def test_every_quirk_is_documented(quirk: str) -> None:
+def test_documentation_describes_every_quirk(quirk: str) -> None:
     assert row(quirk)
 
 
-def test_every_option_is_documented() -> None:
+def test_documentation_describes_every_option() -> None:
     command: Any = typer.main.get_command(commands.app)
     options = [
         name

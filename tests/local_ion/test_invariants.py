@@ -1,4 +1,4 @@
-"""Any sequence of mutations keeps ION's rules, its audit log is the whole truth, and its deliveries follow from it."""
+"""Any sequence of mutations keeps ION's rules, a complete audit log and matching deliveries."""
 
 import json
 import shutil
@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.local_ion.talk import ADMIN, Ion
-from tests.local_ion.test_mutations import CATALOG, Maker, made_kinds
+from tests.local_ion.in_process_ion import ADMIN, Ion
+from tests.local_ion.mutations.test_registry import CATALOG, Maker, made_kinds
 
-from ultraviolet.local_ion import audit_log
-from ultraviolet.local_ion.ledger import WebhookLedger
-from ultraviolet.local_ion.purchasing import PRECEDENCE
-from ultraviolet.local_ion.quirks import QUIRKS, Quirks
+from ultraviolet.local_ion.rules.purchasing import STATUS_PRECEDENCE
+from ultraviolet.local_ion.store import audit_log
+from ultraviolet.local_ion.webhooks.outbox import Outbox
+from ultraviolet.local_ion.webhooks.quirks import QUIRKS, Quirks
 
 Rows = dict[tuple[str, str], dict[str, Any]]
 
@@ -36,22 +36,26 @@ STATUSES = st.sampled_from(["DRAFT", "REQUESTED", "APPROVED", "ORDERED", "RECEIV
 
 @pytest.fixture(scope="module")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of an ION with a part of each kind of tracking, and a receiver that wants what is watched."""
+    """The directory of an ION with a part of each tracking type and a webhook receiver."""
     path = tmp_path_factory.mktemp("furnished")
     ion = Ion(path)
     for tracking in ("SERIAL", "LOT", None):
-        ion.make("Part", partNumber=f"{tracking}", trackingType=tracking)
-    ion.make("Supplier", name="Acme")
-    receiver = ion.make("WebhookReceiver", "id", name="all", webhookUri="http://127.0.0.1:9/")["id"]
+        ion.create("Part", partNumber=f"{tracking}", trackingType=tracking)
+    ion.create("Supplier", name="Acme")
+    receiver = ion.create("WebhookReceiver", "id", name="all", webhookUri="http://127.0.0.1:9/")[
+        "id"
+    ]
     for resource in WATCHED:
         for action in ("CREATE", "UPDATE", "DELETE"):
-            ion.make("WebhookSubscription", "id", receiverId=receiver, resource=resource, action=action)
+            ion.create(
+                "WebhookSubscription", "id", receiverId=receiver, resource=resource, action=action
+            )
     ion.ion.close()
     return path
 
 
 class Factory(RuleBasedStateMachine):
-    """People at work in a factory, some of them clumsily."""
+    """Users who send valid and invalid mutations."""
 
     furnished: Path
 
@@ -61,14 +65,16 @@ class Factory(RuleBasedStateMachine):
         shutil.copytree(self.furnished, self.path, dirs_exist_ok=True)
         self.ion = Ion(self.path)
         self.store = self.ion.ion.store
-        self.tables = [t for t in self.store.tables.values() if t.name not in audit_log.UNLOGGED]
-        self.ledger = WebhookLedger(self.store, Quirks.without(QUIRKS))
+        self.tables = [
+            t for t in self.store.schema.tables.values() if t.name not in audit_log.UNLOGGED_TABLES
+        ]
+        self.ledger = Outbox(self.store, Quirks.without(QUIRKS))
 
     @initialize()
     def begin(self) -> None:
-        while self.ledger.announce():
+        while self.ledger.publish():
             pass
-        self.seen = audit_log.latest(self.store.connection)
+        self.seen = audit_log.last_action_id(self.store.connection)
         self.rows = self.everything()
 
     def teardown(self) -> None:
@@ -79,8 +85,13 @@ class Factory(RuleBasedStateMachine):
     def buy(self, quantities: list[float], part: int) -> None:
         order = self.attempt("createPurchaseOrder", input={"supplierId": 1})
         for quantity in quantities:
-            values = {"purchaseOrderId": order["purchaseOrder"]["id"], "partId": self.a("parts", part)}
-            self.attempt("createPurchaseOrderLine", input={**values, "quantity": quantity, "cost": 3})
+            values = {
+                "purchaseOrderId": order["purchaseOrder"]["id"],
+                "partId": self.a("parts", part),
+            }
+            self.attempt(
+                "createPurchaseOrderLine", input={**values, "quantity": quantity, "cost": 3}
+            )
 
     @rule(order=PICK, status=STATUSES)
     def decide(self, order: int, status: str) -> None:
@@ -102,7 +113,12 @@ class Factory(RuleBasedStateMachine):
     def receive(self, line: int, quantity: float, serial: str | None) -> None:
         line_id = self.a("purchase_order_lines", line)
         made = self.attempt("createReceipt", input={})["receipt"]
-        item = {"receiptId": made["id"], "etag": made["_etag"], "quantity": quantity, "serialNumber": serial}
+        item = {
+            "receiptId": made["id"],
+            "etag": made["_etag"],
+            "quantity": quantity,
+            "serialNumber": serial,
+        }
         if line_id:
             self.attempt("addItemsToReceipt", input=[{**item, "purchaseOrderLineId": line_id}])
 
@@ -112,7 +128,9 @@ class Factory(RuleBasedStateMachine):
         if item_id:
             (receipt,) = self.column("receipt_id", "receipt_items", item_id)
             (etag,) = self.column("_etag", "receipts", receipt)
-            self.attempt("removeItemFromReceipt", input={"id": item_id, "receiptId": receipt, "etag": etag})
+            self.attempt(
+                "removeItemFromReceipt", input={"id": item_id, "receiptId": receipt, "etag": etag}
+            )
 
     @rule(part=PICK, quantity=QUANTITIES, serial=st.none() | st.sampled_from(["S1", "S2", "S3"]))
     def stock(self, part: int, quantity: float, serial: str | None) -> None:
@@ -122,7 +140,11 @@ class Factory(RuleBasedStateMachine):
     @rule(inventory=PICK, quantity=QUANTITIES, scrapped=QUANTITIES)
     def count(self, inventory: int, quantity: float, scrapped: float) -> None:
         self.change(
-            "partInventory", "parts_inventory", inventory, quantity=quantity, quantityScrapped=scrapped
+            "partInventory",
+            "parts_inventory",
+            inventory,
+            quantity=quantity,
+            quantityScrapped=scrapped,
         )
 
     @rule(inventory=PICK, quantity=QUANTITIES)
@@ -141,7 +163,7 @@ class Factory(RuleBasedStateMachine):
     @precondition(lambda self: self.column("id", "purchase_orders"))
     @rule(order=PICK)
     def come_late(self, order: int) -> None:
-        """Change with an etag that is out of date."""
+        """Update an object with an outdated etag."""
         values = {"id": self.a("purchase_orders", order), "etag": "old", "notes": "x"}
         assert self.refused("updatePurchaseOrder", input=values)
 
@@ -163,36 +185,40 @@ class Factory(RuleBasedStateMachine):
                     f"SELECT status FROM purchase_order_lines WHERE purchase_order_id = {order}"
                 )
             }
-            expected = next((s for s in PRECEDENCE if s in lines), "canceled")
+            expected = next((s for s in STATUS_PRECEDENCE if s in lines), "canceled")
             assert not lines or expected == status
 
     @invariant()
     def serial_numbers_are_unique(self) -> None:
         serials = Counter(
-            self.sql("SELECT part_id, serial_number FROM parts_inventory WHERE serial_number IS NOT NULL")
+            self.sql(
+                "SELECT part_id, serial_number FROM parts_inventory WHERE serial_number IS NOT NULL"
+            )
         )
         assert {1} >= set(serials.values())
 
     def change(self, single: str, table: str, pick: int, **values: Any) -> None:
-        """Change an object, its etag read first."""
+        """Update an object with its current etag."""
         self.named(f"update{single[0].upper()}{single[1:]}", table, pick, **values)
 
     def named(self, mutation: str, table: str, pick: int, **values: Any) -> None:
-        """Run a mutation of one object by its id and etag."""
+        """Execute a mutation of one object by id and etag."""
         id_ = self.a(table, pick)
         if id_ is not None:
             (etag,) = self.column("_etag", table, id_)
             root = self.ion.ion.schema.mutation_type
             assert root is not None
             given = {"id": id_, "etag": etag, **values}
-            self.attempt(mutation, **({"input": given} if "input" in root.fields[mutation].args else given))
+            self.attempt(
+                mutation, **({"input": given} if "input" in root.fields[mutation].args else given)
+            )
 
     def attempt(self, mutation: str, **arguments: Any) -> Any:
-        """Run a mutation that may be refused, and judge what it did."""
-        answer = self.ion.ask(self.ion.document(mutation, *arguments), ADMIN, **arguments)
+        """Execute a mutation that may be rejected and check its effect."""
+        answer = self.ion.execute(self.ion.document(mutation, *arguments), ADMIN, **arguments)
         if "errors" in answer:
             assert self.rows == self.everything(), "refused, and yet something changed"
-            assert self.seen == audit_log.latest(self.store.connection)
+            assert self.seen == audit_log.last_action_id(self.store.connection)
             return None
         self.judge()
         return answer["data"][mutation]
@@ -201,25 +227,27 @@ class Factory(RuleBasedStateMachine):
         return self.attempt(mutation, **arguments) is None
 
     def judge(self) -> None:
-        """Hold the audit log against the rows, and the deliveries against the audit log."""
+        """Compare the audit log with the rows, and the deliveries with the audit log."""
         before, after = self.rows, self.everything()
-        actions = audit_log.since(self.store.connection, self.seen, 10_000)
+        actions = audit_log.actions_after(self.store.connection, self.seen, 10_000)
         self.assert_told(before, after, actions)
         self.assert_new_etags(before, after)
-        wanted = [(a.table_name, a.action, a.row_id) for a in actions if a.table_name.upper() in WATCHED]
+        wanted = [
+            (a.table_name, a.action, a.row_id) for a in actions if a.table_name.upper() in WATCHED
+        ]
         assert wanted == self.delivered()
-        self.rows, self.seen = after, audit_log.latest(self.store.connection)
+        self.rows, self.seen = after, audit_log.last_action_id(self.store.connection)
 
     @staticmethod
     def assert_told(before: Rows, after: Rows, actions: list[audit_log.LoggedAction]) -> None:
-        """The rows of before, and what the log tells, are the rows of after."""
-        told = dict(before)
+        """The rows before and the logged actions give the rows after."""
+        expected = dict(before)
         for action in actions:
             key = (action.table_name, action.row_id)
-            assert told.pop(key, None) == action.old_row
+            assert expected.pop(key, None) == action.old_row
             if action.new_row is not None:
-                told[key] = action.new_row
-        assert after == told
+                expected[key] = action.new_row
+        assert after == expected
 
     @staticmethod
     def assert_new_etags(before: Rows, after: Rows) -> None:
@@ -229,27 +257,31 @@ class Factory(RuleBasedStateMachine):
 
     def delivered(self) -> list[tuple[str, str, str]]:
         bodies = []
-        while deliveries := self.ledger.announce():
+        while deliveries := self.ledger.publish():
             bodies.extend(json.loads(d.body) for d in deliveries)
         return [(b["resource"], b["action"].upper(), str(b["id"])) for b in bodies]
 
     def a(self, table: str, pick: int) -> int | None:
-        """Pick one of the objects there are."""
+        """Return a random existing object."""
         ids = self.column("id", table)
         return ids[pick % len(ids)] if ids else None
 
     def column(self, column: str, table: str, id_: int | None = None) -> list[Any]:
         where = "" if id_ is None else f" WHERE id = {id_}"
-        return [value for (value,) in self.sql(f'SELECT "{column}" FROM "{table}"{where} ORDER BY id')]
+        return [
+            value for (value,) in self.sql(f'SELECT "{column}" FROM "{table}"{where} ORDER BY id')
+        ]
 
     def sql(self, query: str) -> list[Any]:
         return self.store.connection.execute(query).fetchall()
 
     def everything(self) -> Rows:
-        """Give every row of every logged table, as the log would tell it."""
+        """Return every row of every logged table in the format of the log."""
         found: Rows = {}
         for table in self.tables:
-            columns = [(c, k) for c, k in table.columns.items() if c not in audit_log.SECRET_COLUMNS]
+            columns = [
+                (c, k) for c, k in table.columns.items() if c not in audit_log.SECRET_COLUMNS
+            ]
             names = ", ".join(f'"{c}"' for c, _ in columns)
             for values in self.sql(f'SELECT {names} FROM "{table.name}"'):
                 row = {c: shown(k, v) for (c, k), v in zip(columns, values, strict=True)}
@@ -258,7 +290,7 @@ class Factory(RuleBasedStateMachine):
 
 
 def shown(kind: str, value: Any) -> Any:
-    """Give a column's value as the audit log writes it."""
+    """Return a column value in the format of the audit log."""
     if value is None:
         return None
     if kind == "json":

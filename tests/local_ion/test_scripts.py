@@ -1,4 +1,4 @@
-"""Scripts in the style of First Resonance's own, run as they are against a local ION that serves https."""
+"""Scripts in the style of First Resonance run against a local ION with https."""
 
 import importlib.util
 import json
@@ -16,20 +16,20 @@ import pytest
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 SCRIPTS = Path(__file__).parent / "scripts"
-HAS_FILES = importlib.util.find_spec("ultraviolet.local_ion.file_store") is not None
+HAS_FILES = importlib.util.find_spec("ultraviolet.local_ion.store.files") is not None
 Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
 def ion(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalIonProcess]:
-    """A local ION that serves https under an authority of its own."""
+    """A local ION that serves https with its own authority."""
     with running_local_ion(tmp_path_factory.mktemp("tls") / "data", ["--tls"]) as ion:
         yield ion
 
 
 @pytest.fixture
 def run(ion: LocalIonProcess) -> Run:
-    """Run a script with addresses and credentials from the environment; gives what it prints."""
+    """Run a script with URLs and credentials from the environment; return its output."""
     environment = {
         **os.environ,
         "ION_AUTH_SERVER": ion.url.removeprefix("https://"),
@@ -66,7 +66,7 @@ def test_stock_is_counted_by_filter_and_by_pages(ion: LocalIonProcess, run: Run)
     assert counted["seen"] == counted["total"]
 
 
-def test_a_quantity_is_corrected_with_a_fresh_etag_only(ion: LocalIonProcess, run: Run) -> None:
+def test_quantity_is_corrected_only_with_a_current_etag(ion: LocalIonProcess, run: Run) -> None:
     query = "{ partInventories(filters: {serialNumber: {isnull: true}}, first: 1) { edges { node { id } } } }"
     corrected = run("correct_quantity.py", first(ion, query)["id"], 12.5)
     assert (corrected["quantity"], corrected["new_etag"]) == (12.5, True)
@@ -82,24 +82,27 @@ def test_stock_is_imported_in_batches(run: Run) -> None:
     assert "not unique" in twice["errors"][0]["message"]
 
 
-def test_issues_are_raised_in_bulk_and_attributes_set(ion: LocalIonProcess, run: Run) -> None:
+def test_issues_are_created_in_bulk_with_attributes(ion: LocalIonProcess, run: Run) -> None:
     done = run("raise_issues.py")
-    assert [issue["causeCondition"][0]["children"][0]["children"][0]["text"] for issue in done["raised"]] == [
-        "Scratched",
-        "Bent",
-    ]
+    assert [
+        issue["causeCondition"][0]["children"][0]["children"][0]["text"] for issue in done["raised"]
+    ] == ["Scratched", "Bent"]
     assert done["changed"] == [["minor", True]] * 2
-    total = ion.execute("{ suppliers { pageInfo { totalCount } } }")["suppliers"]["pageInfo"]["totalCount"]
+    total = ion.execute("{ suppliers { pageInfo { totalCount } } }")["suppliers"]["pageInfo"][
+        "totalCount"
+    ]
     assert len({supplier["id"] for supplier in done["suppliers"]}) == total
     assert any(supplier["Attributes"] for supplier in done["suppliers"])
 
 
-def test_an_ordered_purchase_order_is_taken_back_and_deleted(ion: LocalIonProcess, run: Run) -> None:
+def test_ordered_purchase_order_is_reset_and_deleted(ion: LocalIonProcess, run: Run) -> None:
     query = """{ purchaseOrders(filters: {status: {eq: ORDERED}}) { edges { node {
         id fees { id } approvals { id } approvalRequests { id }
         purchaseOrderLines { id receiptItems { id } partInventories { id } issues { id } } } } } }"""
     orders = [edge["node"] for edge in ion.execute(query)["purchaseOrders"]["edges"]]
-    free = [o for o in orders if not any(o[tie] for tie in ("fees", "approvals", "approvalRequests"))]
+    free = [
+        o for o in orders if not any(o[tie] for tie in ("fees", "approvals", "approvalRequests"))
+    ]
     bare = [o for o in free if not any(_tied(line) for line in o["purchaseOrderLines"])]
     order = max(bare, key=lambda o: len(o["purchaseOrderLines"]))
     lines = sorted(line["id"] for line in order["purchaseOrderLines"])
@@ -120,6 +123,8 @@ def test_a_file_is_attached_to_a_step(ion: LocalIonProcess, run: Run, tmp_path: 
     assert run("attach_file.py", step["runId"], file) == {"same": True, "filename": file.name}
 
 
-def test_nobody_trusts_it_unasked(ion: LocalIonProcess) -> None:
+def test_client_without_the_authority_rejects_the_certificate(ion: LocalIonProcess) -> None:
     with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
-        urllib.request.urlopen(f"{ion.url}/_local/ready", timeout=20, context=ssl.create_default_context())
+        urllib.request.urlopen(
+            f"{ion.url}/_local/ready", timeout=20, context=ssl.create_default_context()
+        )

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from ultraviolet.local_ion.app import create_app
-from ultraviolet.local_ion.callers import Credentials
-from ultraviolet.local_ion.server import Process, ServeOptions
+from ultraviolet.local_ion.auth.viewers import Credentials
+from ultraviolet.local_ion.http.app import create_app
+from ultraviolet.local_ion.server import LocalIonServer, ServeOptions
 
 TOKEN = "/realms/api-keys/protocol/openid-connect/token"
 ME = "{ me { name organization { domain } } }"
@@ -24,15 +24,21 @@ KEY = Credentials("fixed-id", "fixed-secret")
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient[Any]]:
-    process = Process(ServeOptions(data=tmp_path_factory.mktemp("ion"), plant=False), KEY)
+    process = LocalIonServer(ServeOptions(data=tmp_path_factory.mktemp("ion"), plant=False), KEY)
     with TestClient(
-        create_app(process.edge, lifespan=[process.running]), base_url="http://ion.local"
+        create_app(process.app_state, lifespan=[process.lifespan]), base_url="http://ion.local"
     ) as client:
         yield client
 
 
-def grant(client_id: str = "fixed-id", client_secret: str = "fixed-secret", **more: str) -> dict[str, str]:
-    return {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret} | more
+def grant(
+    client_id: str = "fixed-id", client_secret: str = "fixed-secret", **more: str
+) -> dict[str, str]:
+    return {
+        "grant_type": "client_credentials",
+        "client_id": client_id,
+        "client_secret": client_secret,
+    } | more
 
 
 @pytest.fixture(scope="module")
@@ -63,31 +69,39 @@ def test_basic_authentication_gets_a_token(client: TestClient[Any]) -> None:
         ({}, 400, "unsupported_grant_type"),
     ],
 )
-def test_no_token_for_others(client: TestClient[Any], form: dict[str, str], status: int, error: str) -> None:
+def test_invalid_credentials_get_no_token(
+    client: TestClient[Any], form: dict[str, str], status: int, error: str
+) -> None:
     answer = client.post(TOKEN, data=form)
     assert (answer.status_code, answer.json()["error"]) == (status, error)
 
 
 @pytest.mark.parametrize("prefix", ["", "Bearer ", "Token "])
-def test_graphql_takes_the_token_in_each_form(client: TestClient[Any], token: str, prefix: str) -> None:
+def test_graphql_accepts_the_token_in_each_form(
+    client: TestClient[Any], token: str, prefix: str
+) -> None:
     answer = client.post("/graphql", json={"query": ME}, headers={"authorization": prefix + token})
     assert answer.status_code == 200
     assert answer.json()["data"]["me"]["organization"]["domain"]
 
 
-def test_graphql_answers_a_batch_in_order(client: TestClient[Any], token: str) -> None:
+def test_graphql_executes_a_batch_in_order(client: TestClient[Any], token: str) -> None:
     batch = [{"query": "{ me { id } }"}, {"query": "{ nothing }"}, {"query": ME, "variables": {}}]
     answer = client.post("/graphql", json=batch, headers={"authorization": token})
     assert [sorted(each) for each in answer.json()] == [["data"], ["errors"], ["data"]]
 
 
-def test_graphql_errors_are_answers(client: TestClient[Any], token: str) -> None:
-    answer = client.post("/graphql", json={"query": "{ nothing }"}, headers={"authorization": token})
+def test_graphql_errors_have_status_200(client: TestClient[Any], token: str) -> None:
+    answer = client.post(
+        "/graphql", json={"query": "{ nothing }"}, headers={"authorization": token}
+    )
     assert answer.status_code == 200
     assert "nothing" in answer.json()["errors"][0]["message"]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'{"variables": {}}', b'{"query": 5}', b'"query"'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[1]", b'{"variables": {}}', b'{"query": 5}', b'"query"']
+)
 def test_malformed_requests_are_400(client: TestClient[Any], token: str, body: bytes) -> None:
     answer = client.post("/graphql", content=body, headers={"authorization": token})
     assert answer.status_code == 400
@@ -101,21 +115,27 @@ def test_malformed_requests_are_400(client: TestClient[Any], token: str, body: b
         ({"authorization": "Bearer nonsense"}, "Unable to parse authentication token"),
     ],
 )
-def test_unauthenticated_is_401(client: TestClient[Any], headers: dict[str, str], message: str) -> None:
+def test_unauthenticated_is_401(
+    client: TestClient[Any], headers: dict[str, str], message: str
+) -> None:
     answer = client.post("/graphql", json={"query": ME}, headers=headers)
     assert (answer.status_code, answer.json()) == (401, {"errors": [{"message": message}]})
 
 
 def test_created_api_key_works(client: TestClient[Any], token: str) -> None:
     document = "mutation { createApiKey { apikey { clientId clientSecret } } }"
-    made = client.post("/graphql", json={"query": document}, headers={"authorization": token}).json()
+    made = client.post(
+        "/graphql", json={"query": document}, headers={"authorization": token}
+    ).json()
     key = made["data"]["createApiKey"]["apikey"]
-    other = client.post(TOKEN, data=grant(key["clientId"], key["clientSecret"])).json()["access_token"]
+    other = client.post(TOKEN, data=grant(key["clientId"], key["clientSecret"])).json()[
+        "access_token"
+    ]
     answer = client.post("/graphql", json={"query": ME}, headers={"authorization": other})
     assert "errors" not in answer.json()
 
 
-def test_query_runner_is_signed_in_by_its_own_page_only(client: TestClient[Any]) -> None:
+def test_query_runner_is_authenticated_only_by_its_own_page(client: TestClient[Any]) -> None:
     page = client.get("/")
     assert "graphiql.min.js" in page.text
     cookie = page.headers["set-cookie"].lower()
@@ -139,19 +159,19 @@ def test_query_runner_is_signed_in_by_its_own_page_only(client: TestClient[Any])
         "runner.js",
     ],
 )
-def test_query_runner_is_served_from_here(client: TestClient[Any], file: str) -> None:
+def test_query_runner_has_no_external_files(client: TestClient[Any], file: str) -> None:
     assert f"/static/{file}" in client.get("/").text
     assert client.get(f"/static/{file}").status_code == 200
 
 
-def test_home_leads_to_the_query_runner(client: TestClient[Any]) -> None:
+def test_home_links_to_the_query_runner(client: TestClient[Any]) -> None:
     page = client.get("/home")
     assert page.status_code == 200
     assert '<a class="corner" href="/">API · Query runner</a>' in page.text
     assert "Purchase orders" in page.text
 
 
-def test_ready(client: TestClient[Any]) -> None:
+def test_ready_reports_the_setup(client: TestClient[Any]) -> None:
     deadline = time.monotonic() + 5
     while client.get("/_local/ready").status_code != 200:
         assert time.monotonic() < deadline
@@ -202,7 +222,7 @@ def banner(process: subprocess.Popen[str], until: str) -> str:
     return text
 
 
-def test_credentials_are_printed_once_and_sigterm_ends_it(tmp_path: Path) -> None:
+def test_credentials_are_printed_once_and_sigterm_stops_the_server(tmp_path: Path) -> None:
     first = start(tmp_path, "--no-plant")
     assert "Client secret" in banner(first, "Client secret")
     stop(first)
@@ -218,8 +238,8 @@ def test_fixed_credentials_are_not_printed(tmp_path: Path) -> None:
     assert "s3cret-s3cret" not in out + stop(process)
 
 
-def test_a_wrong_quirk_is_refused_in_words(tmp_path: Path) -> None:
+def test_unknown_quirk_has_a_clear_message(tmp_path: Path) -> None:
     process = start(tmp_path, "--no-plant", "--no-quirk", "nonsense")
     out, _ = process.communicate(timeout=15)
     assert process.returncode == 2
-    assert "nonsense: no such quirk" in out
+    assert "Unknown quirk nonsense" in out

@@ -15,17 +15,17 @@ COLUMNS = {
     "Kind": "fault.kind",
     "Only": "only",
     "Settings": "settings",
-    "Seen": "seen",
-    "Struck": "struck",
+    "Matched": "matched",
+    "Triggered": "triggered",
 }
 
 app = typer.Typer(no_args_is_help=True, help="Make a running local ION fail on purpose, repeatably.")
 
 
 @app.command("list")
-@gives("[ultraviolet.local_ion.faults:FaultState]")
+@gives("[ultraviolet.local_ion.faults.registry:FaultState]")
 def list_faults(*, url: str = URL, as_json: bool = JSON) -> None:
-    """Show the faults that are set: how often each could have struck, and how often it did.
+    """List the faults: how often each matched, and how often it triggered.
 
     Example: `ultraviolet ion fault list`
     """
@@ -33,17 +33,19 @@ def list_faults(*, url: str = URL, as_json: bool = JSON) -> None:
 
 
 @app.command("set")
-@gives("[ultraviolet.local_ion.faults:FaultState]")
+@gives("[ultraviolet.local_ion.faults.registry:FaultState]")
 def set_fault(
     kind: str = typer.Argument(help="Kind of fault; `ultraviolet ion fault kinds` lists them."),
     *,
-    only: str | None = typer.Option(None, help="What it strikes, by name or pattern such as `purchase_*`."),
-    probability: float | None = typer.Option(None, help="Chance of striking, more than 0 and at most 1."),
-    after: int | None = typer.Option(None, help="Let so many pass first."),
-    count: int | None = typer.Option(None, help="Strike at most so often."),
+    only: str | None = typer.Option(None, help="Name or pattern of its targets, such as `purchase_*`."),
+    probability: float | None = typer.Option(None, help="Probability to trigger, more than 0 and at most 1."),
+    after: int | None = typer.Option(None, help="Number of matches to skip first."),
+    count: int | None = typer.Option(None, help="Maximum number of triggers."),
     duration: float | None = typer.Option(None, help="End after so many seconds."),
-    beyond: float | None = typer.Option(None, help="Strike only what comes beyond so many a second."),
-    seed: int | None = typer.Option(None, help="The same seed strikes the same ones."),
+    above_rate: float | None = typer.Option(
+        None, help="Trigger only above this number of matches per second."
+    ),
+    seed: int | None = typer.Option(None, help="The same seed triggers for the same matches."),
     seconds: float | None = typer.Option(None, help="How long, where the kind takes a time."),
     number: int | None = typer.Option(None, help="How many, where the kind takes a number."),
     status: int | None = typer.Option(None, help="HTTP status of an error."),
@@ -56,7 +58,7 @@ def set_fault(
 
     Examples: `ultraviolet ion fault set latency --seconds 2 --probability 0.3 --seed 7`,
     `ultraviolet ion fault set dropped --only purchase_order_lines --count 5`,
-    `ultraviolet ion fault set rate_limit --beyond 5`.
+    `ultraviolet ion fault set rate_limit --above-rate 5`.
     """
     given: dict[str, Any] = {
         "kind": kind,
@@ -65,7 +67,7 @@ def set_fault(
         "after": after,
         "count": count,
         "duration": duration,
-        "beyond": beyond,
+        "above_rate": above_rate,
         "seed": seed,
         "seconds": seconds,
         "number": number,
@@ -93,11 +95,11 @@ def clear(
 
 
 @app.command()
-@gives("[ultraviolet.local_ion.faults:FaultState]")
+@gives("[ultraviolet.local_ion.faults.registry:FaultState]")
 def scenario(
     name: str | None = typer.Argument(None, help="Which to set; without one they are listed."),
     *,
-    seed: int | None = typer.Option(None, help="Makes what strikes repeatable."),
+    seed: int | None = typer.Option(None, help="Makes the triggers repeatable."),
     url: str = URL,
     as_json: bool = JSON,
 ) -> None:
@@ -113,13 +115,13 @@ def scenario(
     if as_json:
         output.write_json(found)
     else:
-        output.write_pairs({key: each["about"] for key, each in found.items()})
+        output.write_pairs({key: each["description"] for key, each in found.items()})
 
 
 @app.command()
-@gives("{ultraviolet.local_ion.faults:KindOfFault}")
+@gives("{ultraviolet.local_ion.faults.kinds:FaultKind}")
 def kinds(*, url: str = URL, as_json: bool = JSON) -> None:
-    """List the kinds of faults, what `--only` names for each, and the settings each takes.
+    """List the kinds of faults with the targets of `--only` and their settings.
 
     Example: `ultraviolet ion fault kinds`
     """
@@ -128,7 +130,9 @@ def kinds(*, url: str = URL, as_json: bool = JSON) -> None:
         output.write_json(found)
         return
     rows = [{"kind": name, **about} for name, about in found.items()]
-    output.write_table(rows, {"Kind": "kind", "What happens": "about", "Only": "names", "Settings": "takes"})
+    output.write_table(
+        rows, {"Kind": "kind", "Effect": "description", "Only": "target", "Settings": "settings"}
+    )
 
 
 def _show(states: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -141,6 +145,6 @@ def _show(states: list[dict[str, Any]], *, as_json: bool) -> None:
 def _row(state: dict[str, Any]) -> dict[str, Any]:
     settings = {k: v for k, v in state["fault"].items() if k not in {"kind", "only"}}
     shown = " ".join(f"{name}={value}" for name, value in settings.items()) + (
-        " (over)" if state["over"] else ""
+        " (finished)" if state["finished"] else ""
     )
     return {**state, "only": state["fault"].get("only", "*"), "settings": shown}

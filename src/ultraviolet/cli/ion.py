@@ -73,7 +73,7 @@ def serve(
 
 
 @app.command()
-@gives("ultraviolet.local_ion.local_api:PlantState")
+@gives("ultraviolet.local_ion.control.api:PlantState")
 def plant(
     *,
     url: str = URL,
@@ -117,9 +117,9 @@ def compatibility(
     Example: `ultraviolet ion compatibility`
     """
     from ultraviolet.ion import catalog
-    from ultraviolet.local_ion import fidelity
+    from ultraviolet.local_ion import compatibility
 
-    tables = fidelity.tables(catalog.load())
+    tables = compatibility.tables(catalog.load())
     if write is None:
         typer.echo(tables)
         return

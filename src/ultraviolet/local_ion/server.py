@@ -1,4 +1,4 @@
-"""The local ION as a process: its data, deliveries, plant and HTTP server, started and stopped together."""
+"""The local ION as a process: store, deliveries, plant and HTTP server."""
 
 import asyncio
 import contextlib
@@ -22,27 +22,34 @@ from ultraviolet.errors import InvalidError
 from ultraviolet.folders import own_folder
 from ultraviolet.http_protocol import Limits, protocol_with, raise_open_files_limit
 from ultraviolet.in_time import end_within
-from ultraviolet.local_ion.app import Edge, create_app
-from ultraviolet.local_ion.callers import Credentials, credentials_of, first_key
-from ultraviolet.local_ion.clock import Clock
-from ultraviolet.local_ion.delivery import Deliveries, complain
-from ultraviolet.local_ion.factory.live import StoppedError
-from ultraviolet.local_ion.factory.works import SetUpMark, Works
-from ultraviolet.local_ion.faults import Faults
-from ultraviolet.local_ion.gateway import Gateway, Protocol
-from ultraviolet.local_ion.ledger import WebhookLedger
-from ultraviolet.local_ion.misdelivery import Misdelivery
-from ultraviolet.local_ion.oauth import Tokens
-from ultraviolet.local_ion.quirks import Quirks
-from ultraviolet.local_ion.schema import LocalIon
-from ultraviolet.local_ion.snapshots import Snapshots
-from ultraviolet.local_ion.tls import Certificates, certificates
+from ultraviolet.local_ion.auth.oauth import Tokens
+from ultraviolet.local_ion.auth.viewers import (
+    Credentials,
+    credentials_from_environment,
+    ensure_first_key,
+)
+from ultraviolet.local_ion.control.api import ControlState
+from ultraviolet.local_ion.control.snapshots import Snapshots
+from ultraviolet.local_ion.faults.clock import Clock
+from ultraviolet.local_ion.faults.deliveries import DeliveryFaults
+from ultraviolet.local_ion.faults.http import ConnectionProtocol, HttpFaultMiddleware
+from ultraviolet.local_ion.faults.registry import FaultRegistry
+from ultraviolet.local_ion.faults.schema import SchemaFaults
+from ultraviolet.local_ion.graphql.executor import LocalIon
+from ultraviolet.local_ion.http.app import AppState, create_app
+from ultraviolet.local_ion.http.tls import Certificates, ensure_certificates
+from ultraviolet.local_ion.plant.pacing import PlantStoppedError
+from ultraviolet.local_ion.plant.simulator import PlantSimulator, SetupMarker
+from ultraviolet.local_ion.webhooks.outbox import Outbox
+from ultraviolet.local_ion.webhooks.quirks import Quirks
+from ultraviolet.local_ion.webhooks.sender import DeliveryService, log_failure
 
-THREADS = 8
-_PATIENCE = 8
-"""Seconds in which it has ended when told to; a container is given ten where nothing else is said."""
+GRAPHQL_THREADS = 8
+MAX_SHUTDOWN_SECONDS = 8
+"""Less than the ten seconds that a container has by default."""
+SOCKET_BACKLOG = 2048
 ADDRESS_FILE = "local-ion.json"
-"""Where a running local ION says its address, in its data directory."""
+"""The file in the data directory with the address of the running local ION."""
 _FILES = (
     "ion.db*",
     f"{ADDRESS_FILE}*",
@@ -53,11 +60,11 @@ _FILES = (
     "snapshots",
     "tls",
 )
-"""What a local ION writes into its data directory."""
+"""The files that a local ION writes into its data directory."""
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How to run a local ION."""
+    """The options of a local ION."""
 
     data: Path
     host: str = "127.0.0.1"
@@ -73,147 +80,158 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def url(self) -> str:
-        """The address to open in a browser on this machine."""
+        """The URL to open in a browser on this machine."""
         host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104  compared, not bound
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
 
 class _Server(uvicorn.Server):
-    """Ends in time: a receiver whose name nobody knows any more holds it no longer than a stop may take."""
+    """Limits the duration of a shutdown; an unreachable receiver must not delay it."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End in order, or else in time."""
-        end_within(_PATIENCE)
+        """Start the shutdown."""
+        end_within(MAX_SHUTDOWN_SECONDS)
         super().handle_exit(sig, frame)
 
 
-class Process:
-    """Everything one local ION runs beside its HTTP server."""
+class LocalIonServer:
+    """The parts of a running local ION."""
 
-    def __init__(self, options: ServeOptions, given: Credentials | None) -> None:
+    def __init__(self, options: ServeOptions, configured: Credentials | None) -> None:
         prepare_codecs()
         self.options = options
-        self.quirks = Quirks.without(options.no_quirk)
+        quirks = Quirks.without(options.no_quirk)
         options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.mark = SetUpMark(options.data)
-        self.mark.clear_away()
-        self.faults = Faults()
+        self.marker = SetupMarker(options.data)
+        self.marker.remove_incomplete_plant()
+        self.faults = FaultRegistry()
         clock = Clock(self.faults)
-        self.ion = LocalIon(options.data, clock.text)
-        self.ion.store.files.base = options.url
+        self.ion = LocalIon(options.data, clock.now_text)
+        self.ion.store.files.base_url = options.url
         self._stop = threading.Event()
-        self.works = Works(
+        self.simulator = PlantSimulator(
             self.ion,
-            self.mark,
+            self.marker,
             self._stop,
             size=options.size,
             seed=options.seed,
             changes_per_second=options.changes_per_second,
         )
-        self.credentials = first_key(self.ion.store, given)
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="graphql")
-        issuer = f"{options.url}/realms/api-keys"
-        tokens = Tokens.from_data(
-            options.data, issuer=issuer, lifetime=options.token_lifetime, clock=clock.now
-        )
-        self.deliveries = Deliveries(
-            lambda: WebhookLedger(self.ion.store, self.quirks), Misdelivery(self.faults, self.ion.store).plan
-        )
+        self.credentials = ensure_first_key(self.ion.store, configured)
+        self._threads = ThreadPoolExecutor(GRAPHQL_THREADS, thread_name_prefix="graphql")
+
+        def create_outbox() -> Outbox:
+            return Outbox(self.ion.store, quirks)
+
+        plan = DeliveryFaults(self.faults, self.ion.store).plan
+        self.deliveries = DeliveryService(create_outbox, plan)
         self.snapshots = Snapshots(self.ion, options.data / "snapshots")
-        self.edge = Edge(
-            self.ion, tokens, self._threads, self.works, self.faults, self.deliveries, self.snapshots
+        self.control = ControlState(
+            self.simulator,
+            self.faults,
+            SchemaFaults(self.ion.schema, self.faults),
+            self.deliveries,
+            self.snapshots,
         )
+        tokens = Tokens.from_data(
+            options.data,
+            issuer=f"{options.url}/realms/api-keys",
+            lifetime_seconds=options.token_lifetime,
+            clock=clock.now,
+        )
+        self.app_state = AppState(self.ion, tokens, self._threads, self.control)
 
     @contextlib.asynccontextmanager
-    async def running(self, _: Litestar) -> AsyncGenerator[None]:
-        """Deliver, set up the plant and keep it working, for as long as the server serves."""
+    async def lifespan(self, _: Litestar) -> AsyncGenerator[None]:
+        """Run the deliveries and the plant while the server serves."""
         self.ion.on_commit = self.deliveries.wake
         await self.deliveries.start()
-        working = asyncio.create_task(self._plant())
-        working.add_done_callback(complain)
+        plant = asyncio.create_task(self._run_plant())
+        plant.add_done_callback(log_failure)
         try:
             yield
         finally:
             self._stop.set()
             await self.deliveries.stop()
-            await asyncio.gather(working, return_exceptions=True)
+            await asyncio.gather(plant, return_exceptions=True)
             self._threads.shutdown()
             self.ion.close()
 
-    async def _plant(self) -> None:
+    async def _run_plant(self) -> None:
         if self.options.plant:
             try:
-                await asyncio.to_thread(self._fill)
-            except StoppedError:
+                if not self.marker.finished:
+                    await asyncio.to_thread(self.simulator.set_up)
+                    await asyncio.to_thread(self.snapshots.save_plant)
+            except PlantStoppedError:
                 return
-        self.edge.ready = True
+        self.control.ready = True
         if self.options.plant:
-            await asyncio.to_thread(self.works.work)
-
-    def _fill(self) -> None:
-        if not self.mark.done:
-            self.works.fill()
-            self.snapshots.keep_plant()
+            await asyncio.to_thread(self.simulator.run)
 
 
 def serve(options: ServeOptions) -> None:
-    """Run a local ION until SIGTERM or SIGINT; credentials are fixed by ION_CLIENT_ID and ION_CLIENT_SECRET."""
+    """Run a local ION until SIGTERM or SIGINT.
+
+    ION_CLIENT_ID and ION_CLIENT_SECRET set its credentials.
+    """
     own_folder(options.data, _FILES)
     raise_open_files_limit()
-    with listening(options.host, options.port) as listener:
+    with open_listener(options.host, options.port) as listener:
         options = msgspec.structs.replace(options, port=listener.getsockname()[1])
-        process = Process(options, credentials_of(os.environ))
-        app = create_app(process.edge, lifespan=[process.running])
-        found = certificates(options.data / "tls", options.host) if options.tls else None
+        local_ion = LocalIonServer(options, credentials_from_environment(os.environ))
+        app = create_app(local_ion.app_state, lifespan=[local_ion.lifespan])
+        tls = ensure_certificates(options.data / "tls", options.host) if options.tls else None
         config = uvicorn.Config(
-            Gateway(HeadAsGet(app), process.faults, options.time_limit),
-            http=protocol_with(Limits(), Protocol),
+            HttpFaultMiddleware(HeadAsGet(app), local_ion.faults, options.time_limit),
+            http=protocol_with(Limits(), ConnectionProtocol),
             ws="none",
             log_level="warning",
             log_config=None,  # as set up for the whole process
             access_log=False,
-            date_header=False,  # the gateway tells this ION's own time
-            ssl_certfile=found and found.certificate,
-            ssl_keyfile=found and found.key,
+            date_header=False,  # the middleware sends the time of this ION's clock
+            ssl_certfile=tls and tls.certificate,
+            ssl_keyfile=tls and tls.key,
         )
         server = _Server(config)
-        # uvicorn raises the signal again once it has stopped; an orderly end is not a death by signal.
+        # uvicorn re-raises the signal after it stopped; a regular exit must not end by signal.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, server.handle_exit)
-        announce(options, process.credentials, found)
+        announce(options, local_ion.credentials, tls)
         server.run(sockets=[listener])
 
 
-def listening(host: str, port: int) -> socket.socket:
-    """Take a port, any free one for 0; raises InvalidError where it is taken."""
+def open_listener(host: str, port: int) -> socket.socket:
+    """Listen on a port, any free one for 0; raise InvalidError if the port is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        return socket.create_server((host, port), family=family, backlog=SOCKET_BACKLOG)
     except OSError as error:
         raise InvalidError(
             f"Cannot listen on {host}:{port}: {error.strerror}. Choose another --port."
         ) from error
 
 
-def announce(options: ServeOptions, credentials: Credentials | None, found: Certificates | None) -> None:
-    """Say once where everything is, and the credentials if they were made just now; leave the address in a file."""
+def announce(
+    options: ServeOptions, credentials: Credentials | None, tls: Certificates | None
+) -> None:
+    """Print the URLs and new credentials; write the address to a file."""
     lines = [
         f"Local ION      {options.url}/home   (query runner {options.url}/)",
         f"GraphQL        {options.url}/graphql",
         f"Auth server    {options.url}",
     ]
-    if found is not None:
-        lines.append(
-            f"Authority      {found.authority.resolve()}   (REQUESTS_CA_BUNDLE, ULTRAVIOLET_CA_FILE)"
-        )
+    if tls is not None:
+        authority = tls.authority.resolve()
+        lines.append(f"Authority      {authority}   (REQUESTS_CA_BUNDLE, ULTRAVIOLET_CA_FILE)")
     if credentials is not None:
         lines += [
             f"Client id      {credentials.client_id}",
-            f"Client secret  {credentials.client_secret}   (shown only now)",
+            f"Client secret  {credentials.client_secret}   (shown only once)",
         ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
     address = msgspec.json.encode({"url": options.url, "pid": os.getpid()})
-    fresh = options.data / f"{ADDRESS_FILE}.new"
-    fresh.write_bytes(address)
-    fresh.replace(options.data / ADDRESS_FILE)
+    new_file = options.data / f"{ADDRESS_FILE}.new"
+    new_file.write_bytes(address)
+    new_file.replace(options.data / ADDRESS_FILE)

@@ -52,9 +52,9 @@ class Faults:
         """Give the faults that are set, with how often each could have struck and did."""
         return self._ask("GET", "/_local/faults", None)
 
-    def struck(self, kind: str) -> int:
-        """Tell how often the faults of a kind have struck."""
-        return sum(each["struck"] for each in self.listed() if each["fault"]["kind"] == kind)
+    def triggered(self, kind: str) -> int:
+        """Return how often the faults of a kind have triggered."""
+        return sum(each["triggered"] for each in self.listed() if each["fault"]["kind"] == kind)
 
 
 class LocalIonProcess:

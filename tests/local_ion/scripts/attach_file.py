@@ -1,4 +1,4 @@
-"""Attaches a file to the first step of a run: the address from ION, the bytes by PUT, and back again."""
+"""Attach a file to the first step of a run, and download it again."""
 
 import json
 import sys
@@ -12,12 +12,16 @@ ATTACH = """
 mutation F($input: CreateFileAttachmentInput!) {
   createFileAttachment(input: $input) { uploadUrl fileAttachment { id entityId filename contentType s3Bucket } }
 }"""
-READ = "query A($id: ID!) { fileAttachment(id: $id) { id downloadUrl filename s3Key s3Bucket url } }"
+READ = (
+    "query A($id: ID!) { fileAttachment(id: $id) { id downloadUrl filename s3Key s3Bucket url } }"
+)
 
 ion = Ion()
 run, path = sys.argv[1], Path(sys.argv[2])
 step = ion.run(RUN, id=run)["run"]["steps"][0]
-made = ion.run(ATTACH, input={"entityId": step["entityId"], "filename": path.name})["createFileAttachment"]
+made = ion.run(ATTACH, input={"entityId": step["entityId"], "filename": path.name})[
+    "createFileAttachment"
+]
 kind = made["fileAttachment"]["contentType"]
 with path.open("rb") as file:
     put = requests.put(

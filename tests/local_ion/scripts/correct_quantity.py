@@ -1,4 +1,4 @@
-"""Sets the quantity of one lot, with its etag read just before; then tries again with the etag of before."""
+"""Set the quantity of a lot with a current etag; then try again with the old one."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Prints what lies at one location and is not built in, by part; the whole list in one request, then in pages."""
+"""Print the available inventory at a location by part: in one request, then in pages."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Moves an ordered purchase order back to draft and deletes its lines and itself, etags read again before each step."""
+"""Reset an ordered purchase order to draft, then delete its lines and the order."""
 
 import json
 import sys
@@ -19,8 +19,12 @@ query Lines($filters: PurchaseOrderLinesInputFilters) {
 }"""
 ETAG = "query Etag($id: ID!) { purchaseOrderLine(id: $id) { _etag } }"
 DRAFT = "mutation D($input: UpdatePurchaseOrderInput!) { updatePurchaseOrder(input: $input) { purchaseOrder { id } } }"
-DELETE_LINE = "mutation X($id: ID!, $etag: String!) { deletePurchaseOrderLine(id: $id, etag: $etag) { id } }"
-DELETE_ORDER = "mutation Y($id: ID!, $etag: String!) { deletePurchaseOrder(id: $id, etag: $etag) { id } }"
+DELETE_LINE = (
+    "mutation X($id: ID!, $etag: String!) { deletePurchaseOrderLine(id: $id, etag: $etag) { id } }"
+)
+DELETE_ORDER = (
+    "mutation Y($id: ID!, $etag: String!) { deletePurchaseOrder(id: $id, etag: $etag) { id } }"
+)
 
 ion = Ion()
 wanted = {"id": {"eq": int(sys.argv[1])}}
@@ -28,9 +32,9 @@ wanted = {"id": {"eq": int(sys.argv[1])}}
 ion.run(DRAFT, input={"id": order["id"], "etag": order["_etag"], "status": "DRAFT"})
 lines = [
     edge["node"]
-    for edge in ion.run(LINES, filters={"purchaseOrderId": {"eq": order["id"]}})["purchaseOrderLines"][
-        "edges"
-    ]
+    for edge in ion.run(LINES, filters={"purchaseOrderId": {"eq": order["id"]}})[
+        "purchaseOrderLines"
+    ]["edges"]
 ]
 for line in lines:
     etag = ion.run(ETAG, id=line["id"])["purchaseOrderLine"]["_etag"]

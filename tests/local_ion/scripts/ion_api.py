@@ -1,4 +1,4 @@
-"""Signs in to ION and sends GraphQL, as integration scripts do: requests, a raw token, addresses from the environment."""
+"""Sign in to ION and send GraphQL, as integration scripts do."""
 
 import os
 from typing import Any
@@ -18,19 +18,26 @@ class Ion:
             "client_secret": os.environ["ION_CLIENT_SECRET"],
             "audience": self.api,
         }
-        address = f"https://{os.environ['ION_AUTH_SERVER']}/realms/api-keys/protocol/openid-connect/token"
+        address = (
+            f"https://{os.environ['ION_AUTH_SERVER']}/realms/api-keys/protocol/openid-connect/token"
+        )
         answer = requests.post(address, data=form, timeout=30)
         answer.raise_for_status()
-        self.headers = {"Authorization": answer.json()["access_token"], "Content-Type": "application/json"}
+        self.headers = {
+            "Authorization": answer.json()["access_token"],
+            "Content-Type": "application/json",
+        }
 
     def send(self, body: Any) -> Any:
         """Send one request, or a list of them."""
-        answer = requests.post(urljoin(self.api, "graphql"), headers=self.headers, json=body, timeout=30)
+        answer = requests.post(
+            urljoin(self.api, "graphql"), headers=self.headers, json=body, timeout=30
+        )
         answer.raise_for_status()
         return answer.json()
 
     def run(self, query: str, **variables: Any) -> dict[str, Any]:
-        """Run one operation that has to succeed."""
+        """Run one operation that must succeed."""
         answer = self.send({"query": query, "variables": variables})
         if answer.get("errors"):
             raise SystemExit(f"ION refuses: {answer['errors'][0]['message']}")

@@ -1,4 +1,4 @@
-"""Raises issues in bulk, with rich text; sets a custom attribute of each, with its Etag; reads suppliers' attributes."""
+"""Create issues in bulk, set a custom attribute of each, and read suppliers' attributes."""
 
 import json
 
@@ -27,7 +27,10 @@ for text in ("Scratched", "Bent"):
 changed = []
 for edge in ion.run(READ)["issues"]["edges"]:
     for attribute in edge["node"]["attributes"]:
-        if edge["node"]["id"] in [issue["id"] for issue in raised] and attribute["key"] == "Severity":
+        if (
+            edge["node"]["id"] in [issue["id"] for issue in raised]
+            and attribute["key"] == "Severity"
+        ):
             wanted = {
                 "issueId": edge["node"]["id"],
                 "key": "Severity",

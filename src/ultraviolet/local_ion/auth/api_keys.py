@@ -1,0 +1,79 @@
+"""API keys of the local ION; secrets are stored as hashes."""
+
+import hashlib
+import hmac
+import secrets
+import uuid
+from typing import Any
+
+from ultraviolet.local_ion.auth import permissions
+from ultraviolet.local_ion.auth.oauth import Claims
+from ultraviolet.local_ion.store.columns import dump_json
+from ultraviolet.local_ion.store.store import ADMINISTRATOR_ID, Store
+from ultraviolet.local_ion.store.transaction import Transaction
+
+
+def create(
+    tx: Transaction, client_id: str | None = None, secret: str | None = None
+) -> tuple[int, str]:
+    """Create a key with the permissions of the actor; return its id and its secret."""
+    secret = secret or secrets.token_urlsafe(32)
+    # The permissions of the actor's roles, limited to those of the actor's own key.
+    allowed = permissions.load_user_permissions(tx, tx.actor_id)
+    if allowed is None or tx.permissions is None:
+        allowed = tx.permissions if allowed is None else allowed
+    else:
+        allowed &= tx.permissions
+    values = {
+        "client_id": client_id or f"api-key-{uuid.uuid4()}",
+        "client_secret": hash_secret(secret),
+        "enabled": 1,
+        "permissions": None if allowed is None else dump_json(sorted(allowed)),
+    }
+    return tx.insert("api_keys", values), secret
+
+
+def ensure(store: Store, client_id: str, secret: str) -> None:
+    """Create the key with fixed credentials, or set its secret."""
+    with store.write(ADMINISTRATOR_ID) as tx:
+        existing = tx.find("api_keys", client_id=client_id)
+        if not existing:
+            create(tx, client_id, secret)
+        elif existing[0]["client_secret"] != hash_secret(secret):
+            values = {"client_secret": hash_secret(secret), "enabled": 1}
+            tx.update("api_keys", existing[0]["id"], values)
+
+
+def authenticate(store: Store, client_id: str, secret: str) -> Claims | None:
+    """Return the claims of an enabled key whose user is active; None for invalid credentials."""
+    row = store.connection.execute(
+        "SELECT k.client_secret, k.created_by_id"
+        " FROM api_keys k JOIN users u ON u.id = k.created_by_id"
+        " WHERE k.client_id = ? AND k.enabled AND NOT u.deactivated",
+        (client_id,),
+    ).fetchone()
+    if row is None or not hmac.compare_digest(row[0], hash_secret(secret)):
+        return None
+    return Claims(client_id=client_id, user_id=row[1])
+
+
+def count(store: Store) -> int:
+    """Return the number of keys."""
+    return store.connection.execute("SELECT count(*) FROM api_keys").fetchone()[0]
+
+
+def update(
+    tx: Transaction, row: dict[str, Any], *, enabled: bool | None, regenerate: bool
+) -> str | None:
+    """Enable, disable or renew a key; return the new secret, if any."""
+    values: dict[str, Any] = {} if enabled is None else {"enabled": int(enabled)}
+    secret = secrets.token_urlsafe(32) if regenerate else None
+    if secret is not None:
+        values["client_secret"] = hash_secret(secret)
+    tx.update("api_keys", row["id"], values)
+    return secret
+
+
+def hash_secret(secret: str) -> str:
+    """Return the hash of a secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()

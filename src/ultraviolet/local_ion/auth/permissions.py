@@ -1,0 +1,112 @@
+"""Permissions: a group per root field, roles that include groups, and users with roles."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.local_ion.store.transaction import Transaction
+
+ADMIN_ROLE = "Admin"
+_COMMON = r"Comment|Label|FileAttachment|Asset|^notification|UserSubscription|UserNotification"
+_PRIVATE_QUERIES = re.compile(
+    r"^(apiKey|webhook|permission|integration|logs|prismatic)", re.IGNORECASE
+)
+_ADMIN_MUTATIONS = re.compile(
+    r"ApiKey|Webhook|Organization|Role|Team|User$|Invite|Integration|Rule$|EmbeddedAnalytics"
+)
+_ROLE_MUTATIONS: Mapping[str, re.Pattern[str]] = {
+    "Buyer": re.compile(
+        r"Purchase|Supplier|Receipt|Inventory|Currenc|Requirement|Contact|Location|" + _COMMON
+    ),
+    "Technician": re.compile(rf"Run|checkIn|checkOut|Inventory|Kit|Datagrid|Abom|Issue|{_COMMON}"),
+    "Quality": re.compile(rf"Issue|Redline|Approval|Review|Validation|Disposition|{_COMMON}"),
+}
+ROLES = (ADMIN_ROLE, *_ROLE_MUTATIONS, "Manager")
+"""The predefined roles and their permissions (assumed)."""
+
+# names of the groups that a user has through own roles or the roles of a team
+SELECT_USER_GROUPS = """
+SELECT g.name FROM permission_groups g
+  JOIN permission_group_roles gr ON gr.permission_group_id = g.id
+ WHERE gr.role_id IN (SELECT role_id FROM user_roles WHERE user_id = ?1 UNION
+                      SELECT tr.role_id FROM team_users tu JOIN team_roles tr ON tr.team_id = tu.team_id
+                       WHERE tu.user_id = ?1)"""
+SELECT_IS_ADMIN = """
+SELECT 1 FROM user_roles u JOIN roles r ON r.id = u.role_id WHERE u.user_id = ? AND r.name = 'Admin'"""
+
+
+def load_user_permissions(tx: Transaction, user_id: int | None) -> frozenset[str] | None:
+    """Return the root fields that a user may use; None (all) for an administrator."""
+    if tx.scalar(SELECT_IS_ADMIN, user_id):
+        return None
+    return frozenset(name for (name,) in tx.connection.execute(SELECT_USER_GROUPS, (user_id,)))
+
+
+def role_includes(role: str, name: str, *, is_query: bool) -> bool:
+    """Return whether a predefined role includes the group of a root field."""
+    if role == ADMIN_ROLE:
+        return True
+    if is_query:
+        return not _PRIVATE_QUERIES.match(name)
+    if role == "Manager":
+        return not _ADMIN_MUTATIONS.search(name)
+    return bool(_ROLE_MUTATIONS[role].search(name))
+
+
+def seed(tx: Transaction, catalog: Catalog) -> None:
+    """Create the permission groups and the predefined roles.
+
+    The audit log omits them because no user created them.
+    """
+    roles = {name: tx.insert("roles", {"name": name}) for name in ROLES}
+    groups: list[tuple[Any, ...]] = []
+    permissions: list[tuple[Any, ...]] = []
+    group_roles: list[tuple[Any, int]] = []
+    for id_, (is_query, name, kind, is_list) in enumerate(_root_fields(catalog), start=1):
+        words = re.sub(r"([A-Z])", r" \1", name).lower().split()
+        family = " ".join(words[1:]) or name
+        groups.append((id_, name, family.capitalize(), tx.now, tx.now))
+        operation = "query" if is_query else "mutation"
+        verbs = (verb for verb in ("create", "delete", "update") if name.startswith(verb))
+        action = "upsert" if "OrUpdate" in name else next(verbs, "update")
+        if is_query:
+            action = "read"
+        permissions.append((id_, action, name, operation, kind, int(is_list), tx.now, tx.now))
+        group_roles.extend(
+            (role_id, id_)
+            for role, role_id in roles.items()
+            if role_includes(role, name, is_query=is_query)
+        )
+    write = tx.connection.executemany
+    write(
+        "INSERT INTO permission_groups (id, name, family, _created, _updated)"
+        " VALUES (?, ?, ?, ?, ?)",
+        groups,
+    )
+    write(
+        "INSERT INTO permissions (id, action, resource, resource_type_name, field_type_name,"
+        " is_connection, _created, _updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        permissions,
+    )
+    write(
+        "INSERT INTO permission_permission_groups (permission_group_id, permission_id)"
+        " VALUES (?, ?)",
+        [(id_, id_) for id_, *_ in groups],
+    )
+    write(
+        "INSERT INTO permission_group_roles (role_id, permission_group_id) VALUES (?, ?)",
+        group_roles,
+    )
+    tx.connection.execute("DELETE FROM logged_actions WHERE table_name LIKE 'permission%'")
+
+
+def _root_fields(catalog: Catalog) -> Iterable[tuple[bool, str, str, bool]]:
+    lists = {r.list for r in catalog.resources.values()}
+    for is_query, root in (
+        (True, catalog.schema.query_type),
+        (False, catalog.schema.mutation_type),
+    ):
+        assert root is not None
+        for name, field in root.fields.items():
+            yield is_query, name, str(field.type), name in lists

@@ -1,0 +1,1 @@
+"""GraphQL queries: resolvers and their compilation to SQL."""

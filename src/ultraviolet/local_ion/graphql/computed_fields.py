@@ -1,0 +1,336 @@
+"""Fields that ION computes on read, as SQL expressions; fields without a rule are null."""
+
+from collections.abc import Mapping
+
+from ultraviolet.ion.catalog import Field
+
+_LINE_COST = "coalesce({l}.cost, 0) * coalesce({l}.quantity, 0)"
+_LINES = "FROM purchase_order_lines l WHERE l.purchase_order_id = {t}.id"
+_RUN = "FROM run_steps s WHERE s.run_id = {t}.id"
+_ISSUED = "(SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki WHERE ki.part_inventory_id = {t}.id)"
+_IN_OPEN_KITS = (
+    "(SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki"
+    " JOIN part_kit_items i ON i.id = ki.part_kit_item_id JOIN parts_kits k ON k.id = i.part_kit_id"
+    " WHERE ki.part_inventory_id = {t}.id AND k.status NOT IN ('completed', 'canceled'))"
+)
+_INSTALLED = (
+    "(SELECT coalesce(sum(a.quantity), 0) FROM abom_items a JOIN abom_edges e ON"
+    " e.child_abom_item_id = a.id"
+    " WHERE a.part_inventory_id = {t}.id)"
+)
+# a quantity in an open kit that is also installed counts as installed
+_IN_KITS = f"max(0, {_IN_OPEN_KITS} - {_INSTALLED})"
+_RUN_STATUS = (
+    "(SELECT CASE"
+    " WHEN count(*) = 0 THEN 'todo'"
+    " WHEN sum(s.status = 'redline') THEN 'redline'"
+    " WHEN sum(s.status = 'hold') THEN 'hold'"
+    " WHEN sum(s.status = 'failed') THEN 'failed'"
+    " WHEN sum(s.status = 'canceled') = count(*) THEN 'canceled'"
+    " WHEN sum(s.status = 'complete') = count(*) THEN 'complete'"
+    " WHEN sum(s.status IN ('complete', 'canceled')) = count(*) THEN 'partial_complete'"
+    " WHEN sum(s.status IN ('in_progress', 'complete')) THEN 'in_progress'"
+    " ELSE 'todo' END " + _RUN + ")"
+)
+_ON_ORDER = (
+    "EXISTS (SELECT 1 FROM purchase_order_line_inventories li JOIN purchase_order_lines l"
+    " ON l.id = li.purchase_order_line_id WHERE li.part_inventory_id = {t}.id"
+    " AND l.status IN ('draft', 'requested', 'approved', 'ordered'))"
+)
+_STATUS = (
+    "CASE WHEN {t}.quantity > 0 AND {t}.quantity_scrapped >= {t}.quantity THEN 'scrapped'"
+    f" WHEN {{t}}.quantity > 0 AND {_INSTALLED} >= {{t}}.quantity THEN 'installed'"
+    f" WHEN {{t}}.quantity > 0 AND {_IN_KITS} >= {{t}}.quantity THEN 'kitted'"
+    " WHEN EXISTS (SELECT 1 FROM runs r WHERE r.part_inventory_id = {t}.id AND "
+    + _RUN_STATUS.replace("{t}", "r")
+    + " IN ('todo', 'in_progress', 'redline', 'hold', 'failed')) THEN 'wip'"
+    f" WHEN {_ON_ORDER} THEN 'on_order'"
+    " WHEN {t}.quantity <= 0 OR EXISTS (SELECT 1 FROM locations o WHERE o.id = {t}.location_id"
+    " AND NOT o.available)"
+    " THEN 'unavailable' ELSE 'available' END"
+)
+_LATEST_PART = (
+    "(SELECT p.id FROM parts p WHERE p.part_number = {t}.part_number ORDER BY length(p.revision)"
+    " DESC, p.revision DESC"
+    " LIMIT 1)"
+)
+_FULFILLED = "(SELECT coalesce(sum(ki.quantity), 0) FROM part_kit_inventories ki WHERE ki.part_kit_item_id = {t}.id)"
+_KIT_FULFILLED = (
+    "(SELECT coalesce(sum(min(i.quantity, (SELECT coalesce(sum(ki.quantity), 0) FROM"
+    " part_kit_inventories ki"
+    " WHERE ki.part_kit_item_id = i.id))), 0) FROM part_kit_items i WHERE i.part_kit_id = {t}.id)"
+)
+_KIT_QUANTITY = "(SELECT sum(i.quantity) FROM part_kit_items i WHERE i.part_kit_id = {t}.id)"
+
+_HAS_RESULTS = "EXISTS (SELECT 1 FROM plan_item_results r WHERE r.plan_item_id = {t}.id)"
+# the template of a label with its number (assumed)
+_ZPL = (
+    "(SELECT replace(replace(p.template, '{{iuid}}', {t}.iuid), '{{entityId}}', {t}.entity_id)"
+    " FROM barcode_templates p WHERE p.id = {t}.template_id)"
+)
+
+EXPRESSIONS: Mapping[str, Mapping[str, str]] = {
+    "purchase_orders": {
+        "isOpen": "{t}.status NOT IN ('canceled', 'received')",
+        "editable": "CASE {t}.status WHEN 'draft' THEN 'true' ELSE 'false' END",
+        "estimatedCost": f"(SELECT sum({_LINE_COST.replace('{l}', 'l')}) {_LINES})",
+        "estimatedTotalCost": (
+            f"(SELECT sum({_LINE_COST.replace('{l}', 'l')}) {_LINES}) + (SELECT coalesce(sum(CASE"
+            " f.type"
+            " WHEN 'percentage' THEN f.value / 100.0 * (SELECT coalesce(sum("
+            + _LINE_COST.replace("{l}", "l")
+            + f"), 0) {_LINES})"
+            " ELSE f.value END), 0) FROM purchase_order_fees f WHERE f.purchase_order_id = {t}.id)"
+        ),
+        "estimatedArrival": f"(SELECT max(l.estimated_arrival_date) {_LINES})",
+        "estimatedArrivalDate": f"(SELECT max(l.estimated_arrival_date) {_LINES})",
+        "needDate": f"(SELECT min(l.need_date) {_LINES})",
+        "approved": (
+            "(SELECT count(DISTINCT a.reviewer_id) FROM purchase_order_approvals a WHERE"
+            " a.purchase_order_id = {t}.id"
+            " AND a.status = 'approved') >= max(1, coalesce((SELECT json_extract(settings,"
+            " '$.purchaseOrders.numApproversRequired') FROM organizations), 1))"
+        ),
+    },
+    "purchase_order_lines": {
+        "isOpen": "{t}.status NOT IN ('canceled', 'received')",
+        "editable": "CASE {t}.status WHEN 'draft' THEN 'true' ELSE 'false' END",
+        "estimatedCost": _LINE_COST.replace("{l}", "{t}") + " + 0",  # avoids -0.0
+        "receivedQuantity": (
+            "(SELECT coalesce(sum(ri.quantity), 0) FROM receipt_items ri WHERE"
+            " ri.purchase_order_line_id = {t}.id)"
+        ),
+        "inventoryQuantity": (
+            "(SELECT coalesce(sum(pi.quantity), 0) FROM purchase_order_line_inventories li JOIN"
+            " parts_inventory pi"
+            " ON pi.id = li.part_inventory_id WHERE li.purchase_order_line_id = {t}.id)"
+        ),
+    },
+    "parts": {
+        "latestRevision": f"(SELECT p.revision FROM parts p WHERE p.id = {_LATEST_PART})",
+        "isLatestRevision": f"{{t}}.id = {_LATEST_PART}",
+        "LatestRevisionScheme": (
+            f"(SELECT p.revision_scheme FROM parts p WHERE p.id = {_LATEST_PART})"
+        ),
+        "quantity": (
+            "(SELECT CAST(coalesce(sum(pi.quantity), 0) AS INTEGER) FROM parts_inventory pi WHERE"
+            " pi.part_id = {t}.id)"
+        ),
+    },
+    "parts_inventory": {
+        "status": _STATUS,
+        "quantityKitted": _IN_KITS,
+        "quantityIssued": _ISSUED,
+        "quantityInstalled": _INSTALLED,
+        "quantityAvailable": (
+            f"max(0, {{t}}.quantity - {{t}}.quantity_scrapped - {_IN_KITS} - {_INSTALLED})"
+        ),
+        "kitted": f"{_IN_KITS} > 0",
+        "installed": f"{_INSTALLED} > 0",
+        "received": "EXISTS (SELECT 1 FROM receipt_items ri WHERE ri.part_inventory_id = {t}.id)",
+        "cost": "{t}._cost",
+        "estimatedTotalCost": "{t}._cost * {t}.quantity",
+        "trackingType": "(SELECT p.tracking_type FROM parts p WHERE p.id = {t}.part_id)",
+        "identity": "coalesce({t}.serial_number, {t}.lot_number)",
+        "identifiable": "{t}.serial_number IS NOT NULL OR {t}.lot_number IS NOT NULL",
+    },
+    "parts_kits": {
+        "fulfilled": f"coalesce({_KIT_FULFILLED} >= {_KIT_QUANTITY}, 0)",
+        "percentFulfilled": (
+            f"CAST(coalesce(100 * {_KIT_FULFILLED} / {_KIT_QUANTITY}, 0) AS INTEGER)"
+        ),
+        "percentKitted": f"CAST(coalesce(100 * {_KIT_FULFILLED} / {_KIT_QUANTITY}, 0) AS INTEGER)",
+    },
+    "part_kit_items": {
+        "fulfilled": f"{_FULFILLED} >= {{t}}.quantity",
+        "quantityFulfilled": _FULFILLED,
+        "quantityUnfulfilled": f"max(0, {{t}}.quantity - {_FULFILLED})",
+    },
+    "runs": {
+        "status": _RUN_STATUS,
+        "isOpen": f"{_RUN_STATUS} NOT IN ('complete', 'canceled', 'partial_complete')",
+        "percentComplete": (
+            "(SELECT CAST(coalesce(100 * sum(s.status = 'complete') / count(*), 0) AS INTEGER)"
+            f" {_RUN})"
+        ),
+        "startTime": f"(SELECT min(s.start_time) {_RUN})",
+        "endTime": (
+            f"CASE WHEN {_RUN_STATUS} IN ('complete', 'partial_complete') THEN (SELECT"
+            f" max(s.end_time) {_RUN}) END"
+        ),
+        "calculatedLeadTime": f"(SELECT sum(s.lead_time) {_RUN})",
+        "batched": "{t}.run_batch_id IS NOT NULL",
+    },
+    "run_steps": {
+        "upstreamStepIds": (
+            "(SELECT json_group_array(d.upstream_step_id) FROM run_steps_dags d WHERE d.step_id ="
+            " {t}.id)"
+        ),
+        "downstreamStepIds": (
+            "(SELECT json_group_array(d.step_id) FROM run_steps_dags d WHERE d.upstream_step_id ="
+            " {t}.id)"
+        ),
+        "availableToWork": (
+            "{t}.status = 'todo' AND NOT EXISTS (SELECT 1 FROM run_steps_dags d JOIN run_steps u"
+            " ON u.id = d.upstream_step_id WHERE d.step_id = {t}.id AND u.status <> 'complete')"
+        ),
+        "isChildStandardStep": "0",
+    },
+    "steps": {
+        "upstreamStepIds": (
+            "(SELECT json_group_array(d.upstream_step_id) FROM steps_dags d"
+            " WHERE d.step_id = {t}.id AND d.upstream_step_id IS NOT NULL)"
+        ),
+        "downstreamStepIds": (
+            "(SELECT json_group_array(d.step_id) FROM steps_dags d WHERE d.upstream_step_id ="
+            " {t}.id)"
+        ),
+        "isStandardStep": "{t}.standard_step_status IS NOT NULL",
+        "isDerivedStep": "{t}.origin_step_id IS NOT NULL",
+        "isChildStandardStep": "0",
+        "fieldCount": "(SELECT count(*) FROM steps_fields f WHERE f.step_id = {t}.id)",
+        "isLatestVersion": (
+            "{t}.version = (SELECT max(o.version) FROM steps o WHERE o.family_id = {t}.family_id)"
+        ),
+        "isLatestReleasedVersion": (
+            "coalesce({t}.version = (SELECT max(o.version) FROM steps o"
+            " WHERE o.family_id = {t}.family_id AND o.standard_step_status = 'released'), 0)"
+        ),
+        "editable": (
+            "coalesce({t}.standard_step_status, (SELECT p.status FROM procedures p WHERE p.id ="
+            " {t}.procedure_id),"
+            " 'draft') = 'draft'"
+        ),
+        "approved": (
+            "(SELECT count(DISTINCT a.reviewer_id) FROM step_approvals a WHERE a.step_id = {t}.id"
+            " AND a.status = 'approved') >= max(1, coalesce((SELECT json_extract(settings,"
+            " '$.steps.numApproversRequired') FROM organizations), 1))"
+        ),
+    },
+    "procedures": {
+        "isLatestVersion": (
+            "{t}.version = (SELECT max(o.version) FROM procedures o WHERE o.family_id ="
+            " {t}.family_id)"
+        ),
+        "isLatestReleasedVersion": (
+            "coalesce({t}.version = (SELECT max(o.version) FROM procedures o"
+            " WHERE o.family_id = {t}.family_id AND o.status = 'released'), 0)"
+        ),
+        "editable": "CASE {t}.status WHEN 'draft' THEN 'true' ELSE 'false' END",
+        "labels": (
+            "(SELECT json_group_array(b.value) FROM procedure_family_labels fl JOIN labels b ON"
+            " b.id = fl.label_id"
+            " WHERE fl.family_id = {t}.family_id)"
+        ),
+    },
+    "mboms": {
+        "isLatestVersion": (
+            "{t}.version = (SELECT max(o.version) FROM mboms o WHERE o.part_id = {t}.part_id)"
+        ),
+        "isLatestReleasedVersion": (
+            "coalesce({t}.version = (SELECT max(o.version) FROM mboms o"
+            " WHERE o.part_id = {t}.part_id AND o.status = 'released'), 0)"
+        ),
+        "editable": "{t}.status = 'draft'",
+    },
+    "mbom_item": {
+        "parentId": "(SELECT m.part_id FROM mboms m WHERE m.id = {t}.mbom_id)",
+        "_deleted": "0",
+    },
+    "mbom_substitute": {
+        "parentId": (
+            "(SELECT m.part_id FROM mbom_item i JOIN mboms m ON m.id = i.mbom_id WHERE i.id ="
+            " {t}.mbom_item_id)"
+        )
+    },
+    "abom_items": {
+        "parentId": (
+            "(SELECT e.parent_abom_item_id FROM abom_edges e WHERE e.child_abom_item_id = {t}.id"
+            " LIMIT 1)"
+        ),
+        "expectedQuantity": "coalesce({t}.expected_fixed_quantity, {t}.expected_quantity_per)",
+        "acceptablePartIds": (
+            "(SELECT json_group_array(f.id) FROM (SELECT b.id FROM parts a JOIN parts b ON"
+            " b.part_number = a.part_number"
+            " WHERE a.id = {t}.part_id UNION SELECT s.part_id FROM mbom_substitute s"
+            " WHERE s.mbom_item_id = {t}.origin_mbom_item_id) f)"
+        ),
+    },
+    "issues": {
+        "partInventoryId": (
+            "(SELECT min(x.part_inventory_id) FROM issue_part_inventories x WHERE x.issue_id ="
+            " {t}.id)"
+        ),
+        "editable": "CASE {t}.status WHEN 'resolved' THEN 'false' ELSE 'true' END",
+        "approved": (
+            "EXISTS (SELECT 1 FROM issue_approvals a WHERE a.issue_id = {t}.id AND a.status ="
+            " 'approved')"
+        ),
+    },
+    "run_steps_fields": {
+        "editable": "1",
+        "settable": "1",
+        "valid": (
+            "NOT EXISTS (SELECT 1 FROM run_step_field_validations v"
+            " WHERE v.run_step_field_id = {t}.id AND v.result = 'fail')"
+        ),
+    },
+    "steps_fields": {"editable": "1"},
+    "plans": {
+        "editable": "{t}.status = 'draft'",
+        "percentComplete": (
+            "(SELECT CAST(coalesce(100 * sum(min(i.completed_quantity, i.quantity)) /"
+            " sum(i.quantity), 0) AS INTEGER)"
+            " FROM plan_inputs i WHERE i.plan_id = {t}.id)"
+        ),
+    },
+    "plan_inputs": {
+        "percentComplete": (
+            "CAST(100 * min({t}.completed_quantity, {t}.quantity) / max(1, {t}.quantity) AS TEXT)"
+        )
+    },
+    "plan_items": {
+        "ready": "{t}.part_id IS NOT NULL OR {t}.procedure_id IS NOT NULL",
+        "editable": f"NOT {_HAS_RESULTS}",
+        "status": f"CASE WHEN {_HAS_RESULTS} THEN 'scheduled' ELSE 'draft' END",
+        "percentComplete": "0",
+        "isLatest": "coalesce({t}.mrp_job_id = (SELECT max(id) FROM mrp_jobs), 1)",
+        "hasResults": _HAS_RESULTS,
+    },
+    "mrp_jobs": {"isLatest": "{t}.id = (SELECT max(id) FROM mrp_jobs)"},
+    "redlines": {
+        "active": "CASE WHEN {t}.final_state IS NULL THEN 'true' ELSE 'false' END",
+        "approved": (
+            "(SELECT count(DISTINCT a.reviewer_id) FROM redline_approvals a WHERE a.redline_id ="
+            " {t}.id"
+            " AND a.status = 'approved') >= max(1, coalesce((SELECT json_extract(settings,"
+            " '$.redlines.numApproversRequired') FROM organizations), 1))"
+        ),
+    },
+    "barcode_labels": {"barcode": _ZPL, "qrCode": "{t}.iuid"},
+    "users": {
+        "isAdmin": (
+            "EXISTS (SELECT 1 FROM user_roles ur JOIN roles r ON r.id = ur.role_id"
+            " WHERE ur.user_id = {t}.id AND r.name = 'Admin')"
+        )
+    },
+    "session_events": {"eventType": "{t}.event_type"},
+    "file_attachments": {"downloadUrl": "download_url({t}.id)", "url": "download_url({t}.id)"},
+    "part_procedures": {"id": "{t}.rowid"},
+}
+"""Expressions by resource and field over the row `{t}`.
+
+The rules are from ION's manual; others are assumed.
+"""
+
+
+def computed_sql(resource: str, field: Field, alias: str) -> str:
+    """Return the SQL of a computed field; without a rule NULL, or zero if required."""
+    found = EXPRESSIONS.get(resource, {}).get(field.name)
+    if found is not None:
+        return f"({found.replace('{t}', alias)})"
+    if field.name == "prettyStr":
+        return f"'{resource} ' || {alias}.rowid"
+    if not field.required:
+        return "NULL"
+    return "0" if field.type in {"Int", "Float", "Boolean"} else "''"

@@ -1,0 +1,284 @@
+"""The local ION: it executes GraphQL operations on its store."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from sqlite3 import Connection
+from threading import Lock
+from typing import Any
+
+import msgspec
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLObjectType,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    execute_sync,  # pyright: ignore[reportUnknownVariableType]
+    get_operation_ast,
+    parse,
+    validate,
+)
+from graphql.execution.values import VariableValues, get_variable_values
+
+from ultraviolet.ion.catalog import Resource, load
+from ultraviolet.ion.graphql_types import object_type
+from ultraviolet.local_ion.auth.viewers import Viewer
+from ultraviolet.local_ion.graphql.lists import ListReader
+from ultraviolet.local_ion.graphql.query_roots import ROOT_FIELDS, RootRequest
+from ultraviolet.local_ion.graphql.resolvers import Reader
+from ultraviolet.local_ion.graphql.selection import OperationContext
+from ultraviolet.local_ion.graphql.sql_compiler import CompiledPages
+from ultraviolet.local_ion.mutations import action_rules
+from ultraviolet.local_ion.mutations.registry import create_handlers
+from ultraviolet.local_ion.rules.seed import seed
+from ultraviolet.local_ion.store import audit_log
+from ultraviolet.local_ion.store.columns import encode
+from ultraviolet.local_ion.store.store import ADMINISTRATOR_ID, Store
+from ultraviolet.local_ion.store.transaction import InUseError, NotUniqueError
+from ultraviolet.times import now
+
+MAX_CACHED_DOCUMENTS = 500
+_PUBLIC_ROOT_FIELDS = {"me", "organization"}
+
+
+class _ParsedDocument(msgspec.Struct):
+    document: DocumentNode | None
+    errors: list[GraphQLError]
+    fragments: dict[str, FragmentDefinitionNode]
+    compiled_pages: CompiledPages = msgspec.field(default_factory=CompiledPages)
+
+    @property
+    def error_response(self) -> dict[str, Any]:
+        """The response to an invalid document."""
+        return {"errors": [error.formatted for error in self.errors]}
+
+
+class LocalIon:
+    """An ION whose data is one SQLite file in a directory."""
+
+    def __init__(self, data_dir: Path, clock: Callable[[], str] = now) -> None:
+        self.catalog = load()
+        self.schema = self.catalog.schema
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self.store = Store(data_dir / "ion.db", self.catalog, clock)
+        self.on_commit: Callable[[], None] | None = None
+        self.handlers = create_handlers(self.catalog)
+        resources = self.catalog.resources.values()
+        self.list_resources = {r.list: r for r in resources if r.list}
+        self.single_resources = {r.single: r for r in resources if r.single}
+        self._parsed: OrderedDict[str, _ParsedDocument] = OrderedDict()
+        self._lock = Lock()
+        seed(self.store, self.catalog)
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+    def execute(
+        self,
+        query: str,
+        variables: Mapping[str, Any] | None,
+        operation_name: str | None,
+        viewer: Viewer,
+        *,
+        as_json: bool = False,
+    ) -> dict[str, Any]:
+        """Return the response of an operation; `as_json` allows parts of it to be JSON text."""
+        parsed = self._parse(query)
+        if parsed.errors or parsed.document is None:
+            return parsed.error_response
+        definition = get_operation_ast(parsed.document, operation_name)
+        if definition is None:
+            message = "Must provide operation name if query contains multiple operations."
+            return {"errors": [{"message": message}]}
+        definitions = definition.variable_definitions or ()
+        values = get_variable_values(self.schema, definitions, dict(variables or {}))
+        if isinstance(values, list):
+            return {"errors": [error.formatted for error in values]}
+        operation = _Operation(self, parsed, definition, values, viewer, as_json=as_json)
+        if definition.operation == OperationType.MUTATION:
+            return operation.mutate()
+        with self.store.read() as connection:
+            return operation.query(connection)
+
+    def _parse(self, query: str) -> _ParsedDocument:
+        with self._lock:
+            cached = self._parsed.get(query)
+            if cached is not None:
+                self._parsed.move_to_end(query)
+                return cached
+        parsed = self._validate(query)
+        with self._lock:
+            self._parsed[query] = parsed
+            if len(self._parsed) > MAX_CACHED_DOCUMENTS:
+                self._parsed.popitem(last=False)
+        return parsed
+
+    def _validate(self, query: str) -> _ParsedDocument:
+        try:
+            document = parse(query)
+        except GraphQLError as error:
+            return _ParsedDocument(None, [error], {})
+        fragments = {
+            d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
+        }
+        return _ParsedDocument(document, list(validate(self.schema, document)), fragments)
+
+    def query_in_transaction(
+        self, connection: Connection, query: str, variables: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Execute a query on the connection of a transaction, as the administrator."""
+        parsed = self._parse(query)
+        if parsed.errors or parsed.document is None:
+            return parsed.error_response
+        definition = get_operation_ast(parsed.document, None)
+        if definition is None or definition.operation != OperationType.QUERY:
+            return {"errors": [{"message": "This is not a query."}]}
+        definitions = definition.variable_definitions or ()
+        values = get_variable_values(self.schema, definitions, dict(variables))
+        if isinstance(values, list):
+            return {"errors": [error.formatted for error in values]}
+        viewer = Viewer(ADMINISTRATOR_ID)
+        return _Operation(self, parsed, definition, values, viewer).query(connection)
+
+
+class _Operation:
+    """The execution of one operation."""
+
+    def __init__(
+        self,
+        ion: LocalIon,
+        parsed: _ParsedDocument,
+        definition: OperationDefinitionNode,
+        variables: VariableValues,
+        viewer: Viewer,
+        *,
+        as_json: bool = False,
+    ) -> None:
+        self.ion = ion
+        self.parsed = parsed
+        self.definition = definition
+        self.variables = variables
+        self.viewer = viewer
+        self.compiled_pages = parsed.compiled_pages if as_json else None
+        self.data: dict[str, Any] = {}
+        self.errors: list[dict[str, Any]] = []
+
+    def query(self, connection: Connection) -> dict[str, Any]:
+        """Return the response of a query."""
+        root = self.ion.schema.query_type
+        assert root is not None
+        context = self._context(connection)
+        return self._execute(root, context, self._query_field)
+
+    def mutate(self) -> dict[str, Any]:
+        """Execute mutations, each in its own transaction."""
+        root = self.ion.schema.mutation_type
+        assert root is not None
+        context = self._context(self.ion.store.connection)
+        return self._execute(root, context, self._mutation_field)
+
+    def _context(self, connection: Connection) -> OperationContext:
+        return OperationContext(
+            self.ion.catalog,
+            self.ion.schema,
+            connection,
+            self.variables,
+            self.parsed.fragments,
+            self.viewer.permissions,
+        )
+
+    def _execute(
+        self,
+        root: GraphQLObjectType,
+        context: OperationContext,
+        execute_field: Callable[[GraphQLObjectType, list[FieldNode], OperationContext], Any],
+    ) -> dict[str, Any]:
+        fields: dict[str, list[FieldNode]] = {}
+        context.collect_fields(root, self.definition.selection_set.selections, fields)
+        for key, nodes in fields.items():
+            try:
+                is_typename = nodes[0].name.value == "__typename"
+                self.data[key] = root.name if is_typename else execute_field(root, nodes, context)
+            except (GraphQLError, NotUniqueError, InUseError) as error:
+                self.data[key] = None
+                message = str(getattr(error, "message", error))
+                located = GraphQLError(message, nodes, path=[key])
+                self.errors.append({**located.formatted})
+        if self.errors:
+            return {"data": self.data, "errors": self.errors}
+        return {"data": self.data}
+
+    def _query_field(
+        self, root: GraphQLObjectType, nodes: list[FieldNode], context: OperationContext
+    ) -> Any:
+        name = nodes[0].name.value
+        if name.startswith("__"):
+            return self._introspect(nodes)
+        self._check_permission(name, "read")
+        definition = root.fields[name]
+        args = context.arguments(definition, nodes[0])
+        kind = object_type(definition)
+        reader = Reader(context)
+        special = ROOT_FIELDS.get(name)
+        if special is not None:
+            return special(RootRequest(reader, kind, nodes, args, self.viewer.user_id))
+        resource = self.ion.list_resources.get(name)
+        if resource is not None:
+            return ListReader(reader, self.compiled_pages).read(resource, kind, nodes, args)
+        resource = self.ion.single_resources[name]
+        return reader.by_key(resource, nodes, _key_values(resource, args))
+
+    def _introspect(self, nodes: list[FieldNode]) -> Any:
+        selection = SelectionSetNode(selections=(nodes[0],))
+        operation = replace(self.definition, selection_set=selection)
+        document = DocumentNode(definitions=(operation, *self.parsed.fragments.values()))
+        variables = self.variables.coerced
+        result = execute_sync(self.ion.schema, document, variable_values=variables)
+        assert isinstance(result, ExecutionResult)
+        if result.errors:
+            raise result.errors[0]
+        return next(iter((result.data or {}).values()))
+
+    def _mutation_field(
+        self, root: GraphQLObjectType, nodes: list[FieldNode], _context: OperationContext
+    ) -> Any:
+        name = nodes[0].name.value
+        self._check_permission(name, "update")
+        handler = self.ion.handlers.get(name)
+        if handler is None:
+            raise GraphQLError(f"Mutation {name} is not served by this local ION yet")
+        definition = root.fields[name]
+        with self.ion.store.write(self.viewer.user_id) as tx:
+            tx.permissions = self.viewer.permissions
+            last_action_id = audit_log.last_action_id(tx.connection)
+            context = self._context(tx.connection)
+            payload = handler(tx, context.arguments(definition, nodes[0]))
+            action_rules.check_rules(tx, last_action_id, self.ion.query_in_transaction)
+            response = Reader(context).object(object_type(definition), nodes, payload)
+        if self.ion.on_commit is not None:
+            self.ion.on_commit()
+        return response
+
+    def _check_permission(self, name: str, verb: str) -> None:
+        allowed = self.viewer.permissions
+        if allowed is not None and name not in allowed and name not in _PUBLIC_ROOT_FIELDS:
+            raise GraphQLError(f"User does not have permission to {verb} this resource.")
+
+
+def _key_values(resource: Resource, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the key by column; some queries shorten the name of a key member."""
+    columns: dict[str, Any] = {}
+    for name in resource.key:
+        field = next(f for f in resource.fields if f.name == name)
+        argument = name
+        if name not in args:
+            argument = next(each for each in args if name.lower().endswith(each.lower()))
+        columns[field.column] = encode(field, args[argument])
+    return columns

@@ -1,0 +1,189 @@
+"""Compilation of ION's filters, sort orders and cursors to SQL."""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from graphql import GraphQLError
+
+from ultraviolet.ion.catalog import Catalog, Field, Link, Relation, Resource
+from ultraviolet.ion.naming import constant
+from ultraviolet.local_ion.graphql.computed_fields import computed_sql
+from ultraviolet.local_ion.graphql.derived_relations import own_key, relation_source
+from ultraviolet.local_ion.store.columns import encode, storage
+
+Sql = tuple[str, list[Any]]
+"""An SQL expression and its parameters."""
+
+_STAMP_SYNONYMS = {
+    "_created": "Created",
+    "_updated": "Updated",
+    "_etag": "Etag",
+    "Created": "_created",
+    "Updated": "_updated",
+}
+_OPERATORS = {
+    "eq": "{column} = ?",
+    "neq": "{column} <> ?",
+    "gt": "{column} > ?",
+    "gte": "{column} >= ?",
+    "lt": "{column} < ?",
+    "lte": "{column} <= ?",
+    "like": "{column} LIKE ? ESCAPE '\\'",
+    "notlike": "{column} NOT LIKE ? ESCAPE '\\'",
+    "ilike": "lower({column}) LIKE lower(?) ESCAPE '\\'",
+    "notilike": "lower({column}) NOT LIKE lower(?) ESCAPE '\\'",
+}
+_CURSOR_PREFIX = "arrayconnection:"
+
+
+def column_sql(resource: Resource, field: Field, alias: str) -> str:
+    """Return the expression of a field; never show the secret of an API key."""
+    if (resource.name, field.column) == ("api_keys", "client_secret"):
+        return "NULL"
+    if field.stored:
+        return f'{alias}."{field.column}"'
+    return computed_sql(resource.name, field, alias)
+
+
+def key_columns(resource: Resource) -> list[str]:
+    """Return the columns of a resource's key."""
+    return [f.column for k in resource.key for f in resource.fields if f.name == k]
+
+
+class Conditions:
+    """Compiles the filters of one statement, with unique aliases."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._aliases = 0
+
+    def new_alias(self) -> str:
+        """Return an unused table alias."""
+        self._aliases += 1
+        return f"f{self._aliases}"
+
+    def where(self, resource: Resource, filters: Mapping[str, Any] | None, alias: str) -> Sql:
+        """Return the condition of a filter; all members must hold."""
+        parts: list[str] = []
+        params: list[Any] = []
+        for name, value in (filters or {}).items():
+            if value is None:
+                continue
+            sql, bound = self._member(resource, name, value, alias)
+            parts.append(sql)
+            params.extend(bound)
+        return (" AND ".join(parts) or "1"), params
+
+    def _member(self, resource: Resource, name: str, value: Any, alias: str) -> Sql:
+        if name in {"or_", "and_"}:
+            return self._group(resource, name, value, alias)
+        names = (name, _STAMP_SYNONYMS.get(name))
+        field = next((f for f in resource.fields if f.name in names), None)
+        if field is not None:
+            return operators_sql(field, column_sql(resource, field, alias), value)
+        link = next((x for x in resource.links if x.field == name), None)
+        if link is not None:
+            return self._through_link(link, value, alias)
+        relation = next((x for x in resource.relations if x.field == name), None)
+        if relation is not None and relation.kind != "none":
+            return self._through_relation(resource, relation, value, alias)
+        raise GraphQLError(f"Filter {name} of {resource.type} is not served by this local ION yet")
+
+    def _group(self, resource: Resource, name: str, value: Iterable[Any], alias: str) -> Sql:
+        parts: list[str] = []
+        params: list[Any] = []
+        for member in value:
+            sql, bound = self.where(resource, member, alias)
+            parts.append(f"({sql})")
+            params.extend(bound)
+        joined = (" OR " if name == "or_" else " AND ").join(parts)
+        return f"({joined or '1'})", params
+
+    def _through_link(self, link: Link, value: Mapping[str, Any], alias: str) -> Sql:
+        target, inner = self._catalog.resources[link.resource], self.new_alias()
+        sql, params = self.where(target, value, inner)
+        condition = f'{inner}.id = {alias}."{link.column}" AND {sql}'
+        return f'EXISTS (SELECT 1 FROM "{target.name}" {inner} WHERE {condition})', params
+
+    def _through_relation(
+        self, resource: Resource, relation: Relation, value: Mapping[str, Any], alias: str
+    ) -> Sql:
+        target, inner = self._catalog.resources[relation.resource], self.new_alias()
+        sql, params = self.where(target, value, inner)
+        source = relation_source(resource, relation, target, inner, self.new_alias())
+        assert source is not None
+        table, owner = source
+        condition = f'{owner} = {alias}."{own_key(resource, relation)}" AND {sql}'
+        return f"EXISTS (SELECT 1 FROM {table} WHERE {condition})", params
+
+
+def operators_sql(field: Field, column: str, value: Mapping[str, Any]) -> Sql:
+    """Return the condition of a field's operators; all of them must hold."""
+    parts: list[str] = []
+    params: list[Any] = []
+    if field.type == "ScalarValue":
+        column = f"json_extract({column}, '$')"
+    for name, operand in value.items():
+        if name == "isnull":
+            parts.append(f"{column} IS {'' if operand else 'NOT '}NULL")
+        elif operand is None:
+            parts.append(f"{column} IS {'NOT ' if name == 'neq' else ''}NULL")
+        elif name == "in":
+            parts.append(f"{column} IN (SELECT value FROM json_each(?))")
+            params.append(json.dumps([_operand(field, o) for o in operand]))
+        elif name == "fuzzyMatch":
+            parts.append(f"similarity({column}, ?) >= ?")
+            params.extend((operand.get("value"), operand.get("similarity", 0.5)))
+        else:
+            parts.append(_OPERATORS[name].format(column=column))
+            params.append(str(operand) if name.endswith("like") else _operand(field, operand))
+    return " AND ".join(parts) or "1", params
+
+
+def _operand(field: Field, value: Any) -> Any:
+    if field.type == "ScalarValue":
+        return int(value) if isinstance(value, bool) else value
+    if storage(field) == "integer":
+        return int(value)
+    return encode(field, value)
+
+
+def order_by(resource: Resource, sort: Iterable[str] | None, alias: str) -> str:
+    """Return the ORDER BY terms of ION's sort and then the key."""
+    never_null = {f'{alias}."{c}"' for c in ("id", "_updated", "_created")}
+    terms: list[str] = []
+    for name in sort or ():
+        wanted, _, direction = name.rpartition("_")
+        expression = sort_sql(resource, wanted, alias)
+        term = f"{expression} {direction}"
+        if expression not in never_null:
+            term += f" NULLS {'LAST' if direction == 'ASC' else 'FIRST'}"
+        terms.append(term)
+    return ", ".join([*terms, *(f'{alias}."{k}"' for k in key_columns(resource))])
+
+
+def sort_sql(resource: Resource, name: str, alias: str) -> str:
+    """Return the expression of a sort value without its direction."""
+    for field in resource.fields:
+        constants = (constant(field.name), field.column.upper())
+        if name in constants or name in (f"_{each}" for each in constants):
+            return column_sql(resource, field, alias)
+    raise GraphQLError(f"Sorting {resource.type} by {name} is not served by this local ION yet")
+
+
+def encode_cursor(offset: int) -> str:
+    """Return ION's cursor of a row in a list."""
+    return base64.b64encode(f"{_CURSOR_PREFIX}{offset}".encode()).decode()
+
+
+def decode_cursor(cursor: str | None) -> int | None:
+    """Return the offset of a cursor; None for an empty one."""
+    if not cursor:
+        return None
+    try:
+        return int(base64.b64decode(cursor).decode().removeprefix(_CURSOR_PREFIX))
+    except (ValueError, binascii.Error) as error:
+        raise GraphQLError(f"Invalid cursor {cursor}") from error

@@ -1,0 +1,24 @@
+"""Mutations of approvals."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.rules.validation import require_current
+from ultraviolet.local_ion.store.transaction import Transaction
+
+
+def _reset_issue_approvals(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """Reopen all approval requests of an issue; its approvals become outdated (assumed)."""
+    issue = require_current(tx, "issues", args["input"], "issueId")
+    for approval in tx.find("issue_approvals", "id", issue_id=issue["id"]):
+        if approval["status"] != "pending":
+            tx.update("issue_approvals", approval["id"], {"status": "outdated"})
+    for request in tx.find("issue_approval_requests", "id", issue_id=issue["id"]):
+        tx.update("issue_approval_requests", request["id"], {"status": "pending"})
+    tx.touch("issues", issue["id"])
+    return {"issueId": issue["id"]}
+
+
+MUTATIONS: Mapping[str, Handler] = {"resetIssueApprovals": _reset_issue_approvals}
+"""Handlers by mutation name."""

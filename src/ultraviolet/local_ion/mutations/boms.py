@@ -1,0 +1,187 @@
+"""Mutations of parts and bills of materials."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphql import GraphQLError
+
+from ultraviolet.local_ion.mutations.crud import create
+from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.rules.attributes import copy_attributes
+from ultraviolet.local_ion.rules.copies import copy_row
+from ultraviolet.local_ion.rules.hooks import ensure
+from ultraviolet.local_ion.rules.inventory import check_installed, check_tree
+from ultraviolet.local_ion.rules.validation import check_etag, require_current, require_row
+from ultraviolet.local_ion.store.columns import encode_input
+from ultraviolet.local_ion.store.transaction import Transaction
+
+
+def next_revision(revision: str) -> str:
+    """Return the next revision: B after A, AA after Z, 2 after 1."""
+    if revision.isdecimal():
+        return str(int(revision) + 1)
+    if not revision or not revision[-1].isalpha() or not revision[-1].isascii():
+        return f"{revision}A"
+    if revision[-1].upper() != "Z":
+        return revision[:-1] + chr(ord(revision[-1]) + 1)
+    return f"{next_revision(revision[:-1]) if revision[:-1] else 'A'}A"
+
+
+def _create_part_revision(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    part = require_current(tx, "parts", args["input"])
+    resource = tx.catalog.resources["parts"]
+    latest = tx.scalar(
+        "SELECT revision FROM parts WHERE part_number = ? ORDER BY length(revision) DESC, revision DESC LIMIT 1",
+        part["part_number"],
+    )
+    given, _ = encode_input(
+        resource, {k: v for k, v in args["input"].items() if k not in {"id", "etag"}}
+    )
+    row = copy_row(part, revised_from_id=part["id"], revision=next_revision(latest), **given)
+    key: int = tx.insert("parts", row)
+    copy_attributes(tx, resource, part["id"], resource, key)
+    for association in tx.find("part_part_subtypes", part_id=part["id"]):
+        tx.insert(
+            "part_part_subtypes",
+            {"part_id": key, "part_subtype_id": association["part_subtype_id"]},
+        )
+    return {"part": key}
+
+
+def _create_parts(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    resource = tx.catalog.resources["parts"]
+    keys: list[int] = []
+    for values in args["input"]["parts"] or ():
+        revision = values.get("revision") or "A"
+        found = tx.find("parts", part_number=values["partNumber"], revision=revision)
+        if found:
+            row, _ = encode_input(resource, values)
+            tx.update("parts", found[0]["id"], row)
+            keys.append(found[0]["id"])
+        else:
+            keys.append(create(tx, resource, values))
+    return {"parts": keys}
+
+
+def _create_mbom_items(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    resource = tx.catalog.resources["mbom_item"]
+    return {"mbomItems": [create(tx, resource, v) for v in args["input"]["mbomItems"] or ()]}
+
+
+def _create_substitutes(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    resource = tx.catalog.resources["mbom_substitute"]
+    return {"mbomSubstitutes": [create(tx, resource, v) for v in args["input"] or ()]}
+
+
+def _create_abom(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """Create the aBOM of an inventory from the latest mBOM of its part."""
+    inventory = require_row(tx, "parts_inventory", int(args["id"]))
+    check_etag(tx, "parts_inventory", inventory, args["etag"])
+    if tx.find("abom_items", part_inventory_id=inventory["id"]):
+        raise GraphQLError("This inventory already has an aBOM.")
+    root = tx.insert(
+        "abom_items",
+        {
+            "part_inventory_id": inventory["id"],
+            "part_id": inventory["part_id"],
+            "quantity": inventory["quantity"],
+        },
+    )
+    mbom = tx.scalar(
+        "SELECT id FROM mboms WHERE part_id = ? ORDER BY version DESC LIMIT 1", inventory["part_id"]
+    )
+    for item in tx.find("mbom_item", "id", mbom_id=mbom) if mbom else ():
+        child = tx.insert(
+            "abom_items",
+            {
+                "part_id": item["part_id"],
+                "origin_mbom_item_id": item["id"],
+                "expected_quantity_per": item["quantity"],
+                "quantity": 0.0,
+            },
+        )
+        tx.insert("abom_edges", {"parent_abom_item_id": root, "child_abom_item_id": child})
+    return {"abomItem": root}
+
+
+def _create_abom_item(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    values = args["input"]
+    parent = require_row(tx, "abom_items", int(values["parentId"]))
+    row, rest = encode_input(tx.catalog.resources["abom_items"], values)
+    key: int = tx.insert("abom_items", {"quantity": 0.0, **row})
+    _add_edge(tx, parent["id"], key)
+    check_installed(tx, require_row(tx, "abom_items", key))
+    _set_designator(tx, key, rest.get("referenceDesignator"))
+    return {"abomItem": key}
+
+
+def _update_abom_item(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    values = args["input"]
+    item = require_current(tx, "abom_items", values)
+    given = {k: v for k, v in values.items() if k not in {"id", "etag", "parentId"}}
+    row, rest = encode_input(tx.catalog.resources["abom_items"], given)
+    tx.update("abom_items", item["id"], row)
+    if values.get("parentId") is not None:
+        tx.delete_where("abom_edges", child_abom_item_id=item["id"])
+        _add_edge(tx, int(values["parentId"]), item["id"])
+    check_installed(tx, require_row(tx, "abom_items", item["id"]))
+    _set_designator(tx, item["id"], rest.get("referenceDesignator"))
+    return {"abomItem": item["id"]}
+
+
+def _add_edge(tx: Transaction, parent_id: int, child_id: int) -> None:
+    require_row(tx, "abom_items", parent_id)
+    check_tree(tx, parent_id, child_id)
+    tx.insert("abom_edges", {"parent_abom_item_id": parent_id, "child_abom_item_id": child_id})
+
+
+def _install_kit(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """Install the inventory of a kit on matching aBOM items, in the order of ids (assumed)."""
+    root = require_current(tx, "abom_items", args["input"], "abomItemId")
+    kit = require_row(tx, "parts_kits", args["input"]["partKitId"])
+    installed: list[int] = []
+    for item in tx.connection.execute(SELECT_FREE_CHILDREN, (root["id"],)).fetchall():
+        found = tx.connection.execute(SELECT_KIT_INVENTORY, (kit["id"], item[1])).fetchone()
+        if found is not None:
+            tx.update("abom_items", item[0], {"part_inventory_id": found[0], "quantity": found[1]})
+            check_installed(tx, require_row(tx, "abom_items", item[0]))
+            installed.append(item[0])
+    ensure(installed, "No inventory in this kit matches an item of this aBOM.")
+    tx.touch("abom_items", root["id"])
+    return {"abomItems": installed}
+
+
+# the children of an aBOM item without an inventory
+SELECT_FREE_CHILDREN = """
+SELECT a.id, a.part_id FROM abom_edges e JOIN abom_items a ON a.id = e.child_abom_item_id
+ WHERE e.parent_abom_item_id = ? AND a.part_inventory_id IS NULL ORDER BY a.id"""
+# inventory of a part in a kit that is not installed
+SELECT_KIT_INVENTORY = """
+SELECT v.id, k.quantity FROM part_kit_items i JOIN part_kit_inventories k ON k.part_kit_item_id = i.id
+  JOIN parts_inventory v ON v.id = k.part_inventory_id
+ WHERE i.part_kit_id = ? AND v.part_id = ?
+   AND NOT EXISTS (SELECT 1 FROM abom_items a WHERE a.part_inventory_id = v.id AND a.quantity > 0)
+ ORDER BY v.id LIMIT 1"""
+
+
+def _set_designator(tx: Transaction, item_id: int, value: str | None) -> None:
+    if value is None:
+        return
+    found = tx.find("abom_item_reference_designators", abom_item_id=item_id)
+    if found:
+        tx.update("abom_item_reference_designators", found[0]["id"], {"value": value})
+    else:
+        tx.insert("abom_item_reference_designators", {"abom_item_id": item_id, "value": value})
+
+
+MUTATIONS: Mapping[str, Handler] = {
+    "createPartRevision": _create_part_revision,
+    "createOrUpdateMultipleParts": _create_parts,
+    "createMultipleMbomItems": _create_mbom_items,
+    "createMbomSubstitutes": _create_substitutes,
+    "createAbomForPartInventory": _create_abom,
+    "createAbomItem": _create_abom_item,
+    "updateAbomItem": _update_abom_item,
+    "installKitOnAbomItemChildren": _install_kit,
+}
+"""Handlers by mutation name."""

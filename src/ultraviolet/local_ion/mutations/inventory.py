@@ -1,0 +1,342 @@
+"""Mutations of inventory: receive, split, merge and issue it to kits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphql import GraphQLError
+
+from ultraviolet.local_ion.mutations.crud import create, delete
+from ultraviolet.local_ion.mutations.handler import Handler
+from ultraviolet.local_ion.rules.attributes import copy_attributes, create_attributes
+from ultraviolet.local_ion.rules.hooks import ensure
+from ultraviolet.local_ion.rules.inventory import (
+    allocated_quantity,
+    check_quantities,
+    free_quantity,
+    generate_lot_number,
+    generate_serial_number,
+    load_tracking_type,
+)
+from ultraviolet.local_ion.rules.purchasing import update_received_status
+from ultraviolet.local_ion.rules.validation import check_etag, require_current, require_row
+from ultraviolet.local_ion.store.transaction import Row, Transaction
+
+SELECT_ISSUED_QUANTITY = (
+    "SELECT coalesce(sum(quantity), 0) FROM part_kit_inventories WHERE part_kit_item_id = ?"
+)
+
+
+def _add_items_to_receipt(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    items: list[dict[str, Any]] = args["input"] or []
+    receipts: set[int] = set()
+    for item in items:
+        if item["receiptId"] not in receipts:
+            require_current(tx, "receipts", item, "receiptId")
+            receipts.add(item["receiptId"])
+        receive(tx, item)
+    for receipt in receipts:
+        tx.touch("receipts", receipt)
+    if not receipts:
+        raise GraphQLError("There is nothing to receive.")
+    return {"receipt": items[-1]["receiptId"]}
+
+
+def receive(tx: Transaction, item: Mapping[str, Any]) -> int:
+    """Add an item to a receipt: create or move its inventory and update its order line."""
+    if item["quantity"] <= 0:
+        raise GraphQLError("A received quantity must be more than 0.")
+    line_id, inventory_id = item.get("purchaseOrderLineId"), item.get("partInventoryId")
+    line = require_row(tx, "purchase_order_lines", line_id) if line_id is not None else None
+    ensure(line is None or line["status"] != "canceled", "A canceled line cannot be received.")
+    if inventory_id is not None:
+        _update_received_inventory(tx, inventory_id, item)
+    elif line is not None and line["part_id"] is not None:
+        inventory_id = _create_inventory(tx, line, item)
+    key = tx.insert(
+        "receipt_items",
+        {
+            "receipt_id": item["receiptId"],
+            "part_inventory_id": inventory_id,
+            "purchase_order_line_id": line_id,
+            "quantity": item["quantity"],
+        },
+    )
+    update_received_status(tx, line_id)
+    return key
+
+
+def _update_received_inventory(tx: Transaction, inventory_id: int, item: Mapping[str, Any]) -> None:
+    inventory = require_row(tx, "parts_inventory", inventory_id)
+    values = {
+        "location_id": item.get("locationId"),
+        **_tracking_numbers(tx, inventory["part_id"], item),
+    }
+    given = {k: v for k, v in values.items() if v is not None}
+    if given:
+        tx.update("parts_inventory", inventory_id, given)
+
+
+def _create_inventory(tx: Transaction, line: Row, item: Mapping[str, Any]) -> int:
+    order = require_row(tx, "purchase_orders", line["purchase_order_id"])
+    part = require_row(tx, "parts", line["part_id"])
+    row = {
+        "part_id": line["part_id"],
+        "quantity": item["quantity"],
+        "quantity_scrapped": 0.0,
+        "location_id": item.get("locationId"),
+        "supplier_id": order["supplier_id"],
+        "unit_of_measure_id": part["unit_of_measure_id"],
+        "_cost": line["cost"],
+        **_tracking_numbers(tx, line["part_id"], item),
+    }
+    check_quantities(tx, row, part["tracking_type"])
+    inventory_id: int = tx.insert("parts_inventory", row)
+    create_attributes(tx, tx.catalog.resources["parts_inventory"], inventory_id)
+    tx.insert(
+        "purchase_order_line_inventories",
+        {"purchase_order_line_id": line["id"], "part_inventory_id": inventory_id},
+    )
+    return inventory_id
+
+
+def _tracking_numbers(tx: Transaction, part_id: int, item: Mapping[str, Any]) -> Row:
+    serial, lot = item.get("serialNumber"), item.get("lotNumber")
+    if serial is None and item.get("autogenerateSerialNumber"):
+        serial = generate_serial_number(tx, part_id)
+    if lot is None and item.get("autogenerateLotNumber"):
+        lot = generate_lot_number(tx)
+    return {"serial_number": serial, "lot_number": lot}
+
+
+def _add_inventory(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    return _add_items_to_receipt(tx, {"input": [args["input"]]})
+
+
+def _remove_item(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    receipt = require_current(tx, "receipts", args["input"], "receiptId")
+    item = require_row(tx, "receipt_items", int(args["input"]["id"]))
+    ensure(item["receipt_id"] == receipt["id"], f"Item {item['id']} is not of this receipt.")
+    delete(tx, tx.catalog.resources["receipt_items"], item["id"], item)
+    tx.touch("receipts", receipt["id"])
+    return {"receipt": receipt["id"]}
+
+
+def _remove_inventory(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    receipt = require_current(tx, "receipts", args["input"], "receiptId")
+    inventory_id = int(args["input"]["partInventoryId"])
+    for item in tx.find(
+        "receipt_items", "id", receipt_id=receipt["id"], part_inventory_id=inventory_id
+    ):
+        delete(tx, tx.catalog.resources["receipt_items"], item["id"], item)
+    tx.touch("receipts", receipt["id"])
+    return {"receipt": receipt["id"]}
+
+
+_SPLIT_COLUMNS = (
+    "part_id", "location_id", "lot_number", "supplier_id", "unit_of_measure_id", "uri", "_cost", "last_maintained_date",
+)  # fmt: skip
+
+
+def split(tx: Transaction, inventory: Row, quantity: float) -> int:
+    """Split a quantity off an inventory and return the id of the new inventory."""
+    left = inventory["quantity"] - quantity
+    if quantity <= 0 or left <= 0:
+        raise GraphQLError(
+            "The quantity to split off must be more than 0 and less than the whole quantity."
+        )
+    ensure(
+        quantity <= free_quantity(tx, inventory),
+        "Kitted, installed or scrapped quantities cannot be split off.",
+    )
+    tracking = load_tracking_type(tx, inventory["part_id"])
+    copied = {c: inventory[c] for c in _SPLIT_COLUMNS}
+    origin = {
+        "origin_part_inventory_id": inventory["id"],
+        "quantity": quantity,
+        "quantity_scrapped": 0.0,
+    }
+    check_quantities(tx, {**copied, **origin}, tracking)
+    tx.update("parts_inventory", inventory["id"], {"quantity": left})
+    new: int = tx.insert("parts_inventory", {**copied, **origin})
+    resource = tx.catalog.resources["parts_inventory"]
+    copy_attributes(tx, resource, inventory["id"], resource, new)
+    return new
+
+
+def _split(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    inventory = require_current(tx, "parts_inventory", args["input"])
+    return {"partInventory": split(tx, inventory, args["input"]["quantity"])}
+
+
+def _split_many(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    inventory = require_current(tx, "parts_inventory", args["input"])
+    created: list[int] = []
+    for each in args["input"].get("partInventories") or ():
+        created.append(split(tx, inventory, each["quantity"]))
+        inventory = require_row(tx, "parts_inventory", inventory["id"])
+    return {"partInventories": created}
+
+
+def _merge(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    ids = [int(each["id"]) for each in args["input"]["partInventories"]]
+    ensure(
+        len(ids) > 1 and len(set(ids)) == len(ids),
+        "To merge, name two or more different inventories.",
+    )
+    first, *others = [require_row(tx, "parts_inventory", id_) for id_ in ids]
+    if any(
+        (o["part_id"], o["lot_number"]) != (first["part_id"], first["lot_number"]) for o in others
+    ):
+        raise GraphQLError("Only inventories of the same part and lot can be merged.")
+    ensure(
+        not any(allocated_quantity(tx, o["id"]) for o in others),
+        "Kitted or installed inventory cannot be merged.",
+    )
+    sums = {c: sum(row[c] for row in (first, *others)) for c in ("quantity", "quantity_scrapped")}
+    check_quantities(tx, {**first, **sums}, load_tracking_type(tx, first["part_id"]))
+    tx.update("parts_inventory", first["id"], sums)
+    for other in others:
+        tx.update("parts_inventory", other["id"], {"quantity": 0.0, "quantity_scrapped": 0.0})
+    return {"partInventory": first["id"]}
+
+
+def _issue(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    values = args["input"]
+    inventory = require_row(tx, "parts_inventory", int(values["partInventoryId"]))
+    check_etag(tx, "parts_inventory", inventory, values["etag"])
+    item = require_row(tx, "part_kit_items", int(values["partKitItemId"]))
+    quantity = values["quantity"]
+    _check_issue(tx, inventory, item, quantity)
+    rest = None
+    if quantity < inventory["quantity"]:
+        rest, inventory_id = inventory["id"], split(tx, inventory, quantity)
+    else:
+        inventory_id = inventory["id"]
+        tx.touch("parts_inventory", inventory_id)
+    tx.insert(
+        "part_kit_inventories",
+        {"part_inventory_id": inventory_id, "part_kit_item_id": item["id"], "quantity": quantity},
+    )
+    tx.touch("part_kit_items", item["id"])
+    return {"partInventory": inventory_id, "splitInventory": rest}
+
+
+def _check_issue(tx: Transaction, inventory: Row, item: Row, quantity: float) -> None:
+    ensure(
+        0 < quantity <= free_quantity(tx, inventory),
+        "The quantity to issue is larger than the available quantity.",
+    )
+    status = tx.scalar("SELECT status FROM parts_kits WHERE id = ?", item["part_kit_id"])
+    ensure(status not in {"completed", "canceled"}, f"A {status} kit accepts no more inventory.")
+    substitutes = tx.find("mbom_substitute", mbom_item_id=item["origin_mbom_item_id"])
+    fitting = {item["part_id"], *(s["part_id"] for s in substitutes if item["origin_mbom_item_id"])}
+    ensure(
+        item["part_id"] is None or inventory["part_id"] in fitting,
+        "The kit's item is for another part.",
+    )
+
+
+def _return_to_inventory(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    values = args["input"]
+    inventory = require_row(tx, "parts_inventory", int(values["partInventoryId"]))
+    check_etag(tx, "parts_inventory", inventory, values["etag"])
+    item = require_row(tx, "part_kit_items", int(values["partKitItemId"]))
+    removed = tx.delete_where(
+        "part_kit_inventories", part_inventory_id=inventory["id"], part_kit_item_id=item["id"]
+    )
+    ensure(removed, "This inventory is not in that kit.")
+    tx.touch("parts_inventory", inventory["id"])
+    tx.touch("part_kit_items", item["id"])
+    return {"partInventory": inventory["id"], "splitInventory": None}
+
+
+def _create_kit_for_run(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    run = require_row(tx, "runs", int(args["input"]["runId"]))
+    kit = create(tx, tx.catalog.resources["parts_kits"], {"runId": run["id"]})
+    if run["part_id"] is not None:
+        _add_mbom_items(tx, kit, run["part_id"], run["quantity"] or 1)
+    return {"partKit": kit}
+
+
+def _fill_kit_from_mbom(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    kit = require_current(tx, "parts_kits", args["input"], "partKitId")
+    _add_mbom_items(tx, kit["id"], args["input"]["partId"], args["input"]["quantity"])
+    tx.touch("parts_kits", kit["id"])
+    return {"partKit": kit["id"]}
+
+
+def _add_mbom_items(tx: Transaction, kit_id: int, part_id: int, quantity: float) -> None:
+    mbom = tx.scalar(
+        "SELECT id FROM mboms WHERE part_id = ? ORDER BY version DESC LIMIT 1", part_id
+    )
+    items = tx.catalog.resources["part_kit_items"]
+    for item in tx.find("mbom_item", "id", mbom_id=mbom) if mbom else ():
+        values = {"partKitId": kit_id, "partId": item["part_id"], "originMbomItemId": item["id"]}
+        create(tx, items, {**values, "quantity": item["quantity"] * quantity})
+
+
+def _move_kit(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    kit = require_current(tx, "parts_kits", args["input"], "partKitId")
+    location = int(args["input"]["locationId"])
+    tx.update("parts_kits", kit["id"], {"location_id": location})
+    for item in tx.find("part_kit_items", part_kit_id=kit["id"]):
+        for association in tx.find("part_kit_inventories", part_kit_item_id=item["id"]):
+            tx.update(
+                "parts_inventory", association["part_inventory_id"], {"location_id": location}
+            )
+    return {"partKit": kit["id"]}
+
+
+def _split_kit(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    """Move the missing quantities of a kit to a new kit, which the payload shows (assumed)."""
+    kit = require_current(tx, "parts_kits", args["input"], "partKitId")
+    missing_items = [
+        (i, i["quantity"] - tx.scalar(SELECT_ISSUED_QUANTITY, i["id"]))
+        for i in tx.find("part_kit_items", "id", part_kit_id=kit["id"])
+    ]
+    ensure(any(missing > 0 for _, missing in missing_items), "This kit has no missing quantities.")
+    values = {c: kit[c] for c in _KIT_COLUMNS}
+    new: int = tx.insert("parts_kits", values)
+    create_attributes(tx, tx.catalog.resources["parts_kits"], new)
+    for item, missing in missing_items:
+        if missing <= 0:
+            continue
+        if missing < item["quantity"]:
+            tx.update("part_kit_items", item["id"], {"quantity": item["quantity"] - missing})
+            same = {"partId": item["part_id"], "originMbomItemId": item["origin_mbom_item_id"]}
+            resource = tx.catalog.resources["part_kit_items"]
+            create(tx, resource, {**same, "partKitId": new, "quantity": missing})
+        else:
+            tx.update("part_kit_items", item["id"], {"part_kit_id": new})
+    tx.touch("parts_kits", kit["id"])
+    return {"partKit": new}
+
+
+_KIT_COLUMNS = (
+    "assigned_to_id", "assigned_team_id", "location_id", "delivery_location_id", "run_id", "status",
+)  # fmt: skip
+
+
+def _create_many(tx: Transaction, args: dict[str, Any]) -> dict[str, Any]:
+    resource = tx.catalog.resources["parts_inventory"]
+    return {"partInventories": [create(tx, resource, each) for each in args["input"]]}
+
+
+MUTATIONS: Mapping[str, Handler] = {
+    "addItemsToReceipt": _add_items_to_receipt,
+    "addInventoriesToReceipt": _add_items_to_receipt,
+    "addInventoryToReceipt": _add_inventory,
+    "removeItemFromReceipt": _remove_item,
+    "removeInventoryFromReceipt": _remove_inventory,
+    "splitPartInventory": _split,
+    "splitManyPartInventory": _split_many,
+    "mergePartInventory": _merge,
+    "issueItemToKit": _issue,
+    "moveItemToInventory": _return_to_inventory,
+    "createKitForRun": _create_kit_for_run,
+    "addPartsToKitFromMbom": _fill_kit_from_mbom,
+    "moveKitInventoryToLocation": _move_kit,
+    "createPartInventories": _create_many,
+    "splitUnfulfilledPartKit": _split_kit,
+}
+"""Handlers by mutation name."""

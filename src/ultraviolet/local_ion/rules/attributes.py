@@ -1,0 +1,106 @@
+"""Custom attributes: one row per object and key."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from graphql import GraphQLError
+
+from ultraviolet.ion.catalog import Resource
+from ultraviolet.local_ion.rules.organization import load_attribute_definitions
+from ultraviolet.local_ion.rules.validation import check_etag, check_value, require_row
+from ultraviolet.local_ion.store.columns import dump_json
+from ultraviolet.local_ion.store.transaction import Transaction
+
+
+def create_attributes(
+    tx: Transaction, owner: Resource, owner_id: int, given: Iterable[Mapping[str, Any]] = ()
+) -> None:
+    """Insert a row for every defined or given attribute of a new object."""
+    assert owner.attributes is not None
+    resource = tx.catalog.resources[owner.attributes]
+    definitions = load_attribute_definitions(tx, owner.name)
+    values = {**dict.fromkeys(definitions), **{a["key"]: a.get("value") for a in given}}
+    for key, value in values.items():
+        _insert(tx, resource, owner_id, key, value, definitions.get(key))
+
+
+def update_attributes(
+    tx: Transaction, owner: Resource, owner_id: int, given: Iterable[Mapping[str, Any]]
+) -> None:
+    """Set some attributes of an object."""
+    assert owner.attributes is not None
+    resource = tx.catalog.resources[owner.attributes]
+    for attribute in given:
+        values = {**attribute, resource.owner_key or "": owner_id}
+        set_attribute(tx, owner, resource, values)
+
+
+def copy_attributes(
+    tx: Transaction, source: Resource, source_id: int, target: Resource, target_id: int
+) -> None:
+    """Create the attributes of a copy with the values of the original."""
+    assert source.attributes is not None
+    resource = tx.catalog.resources[source.attributes]
+    column = next(f.column for f in resource.fields if f.name == resource.owner_key)
+    rows = tx.find(resource.name, **{column: source_id})
+    given = [
+        {"key": r["key"], "value": None if r["value"] is None else json.loads(r["value"])}
+        for r in rows
+    ]
+    create_attributes(tx, target, target_id, given)
+
+
+def set_attribute(
+    tx: Transaction, owner: Resource, resource: Resource, values: Mapping[str, Any]
+) -> str:
+    """Set one attribute of an object and return the id of its row."""
+    owner_id, key = int(values[resource.owner_key or ""]), values["key"]
+    require_row(tx, owner.name, owner_id)
+    row_id = f"{owner_id}-{key}"
+    row = tx.get(resource.name, row_id)
+    definition = load_attribute_definitions(tx, owner.name).get(key)
+    if row is None:
+        if definition is None:
+            raise GraphQLError(f"{owner.type} has no attribute {key}")
+        _insert(tx, resource, owner_id, key, values.get("value"), definition)
+        return row_id
+    check_etag(tx, resource.name, row, values.get("etag"))
+    if "value" in values:
+        options = (definition or {}).get("options")
+        check_value(key, row["type"], options, values["value"])
+        tx.update(resource.name, row_id, {"value": _encode(values["value"])})
+    return row_id
+
+
+def _insert(
+    tx: Transaction,
+    resource: Resource,
+    owner_id: int,
+    key: str,
+    value: Any,
+    definition: Mapping[str, Any] | None,
+) -> None:
+    column = next(f.column for f in resource.fields if f.name == resource.owner_key)
+    if definition is not None:
+        check_value(key, definition.get("type"), definition.get("options"), value)
+    row = {
+        "id": f"{owner_id}-{key}",
+        "key": key,
+        column: owner_id,
+        "type": str((definition or {}).get("type") or _infer_type(value)).lower(),
+        "value": _encode(value),
+    }
+    tx.insert(resource.name, row)
+
+
+def _encode(value: Any) -> str | None:
+    return None if value is None else dump_json(value)
+
+
+def _infer_type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    return "multiselect" if isinstance(value, list) else "string"

@@ -1,0 +1,297 @@
+"""Rules of runs: copied steps, order of steps, redlines."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ultraviolet.local_ion.rules.attributes import copy_attributes, create_attributes
+from ultraviolet.local_ion.rules.hooks import (
+    ExtraInput,
+    Hooks,
+    append_position,
+    ensure,
+    store_created_datagrid,
+    store_updated_datagrid,
+)
+from ultraviolet.local_ion.rules.organization import load_setting
+from ultraviolet.local_ion.store.columns import dump_json
+from ultraviolet.local_ion.store.transaction import Row, Transaction
+
+_STARTED_STATUSES = {"in_progress", "complete"}
+# the title of an upstream step that is not complete
+SELECT_INCOMPLETE_UPSTREAM = """
+SELECT u.title FROM run_steps_dags d JOIN run_steps u ON u.id = d.upstream_step_id
+ WHERE d.step_id = ? AND u.status <> 'complete' LIMIT 1"""
+# whether a step is upstream of another
+SELECT_IS_UPSTREAM = """
+WITH RECURSIVE up (id) AS (SELECT ?1 UNION SELECT e.upstream_step_id FROM up
+  JOIN {0} e ON e.step_id = up.id WHERE e.upstream_step_id IS NOT NULL) SELECT 1 FROM up WHERE id = ?2"""
+# all downstream steps with a status
+SELECT_DOWNSTREAM = """
+WITH RECURSIVE down (id) AS (SELECT step_id FROM run_steps_dags WHERE upstream_step_id = ?1 UNION
+  SELECT d.step_id FROM down JOIN run_steps_dags d ON d.upstream_step_id = down.id)
+SELECT s.id FROM run_steps s JOIN down ON down.id = s.id WHERE s.status = ?2 ORDER BY s.id"""
+
+
+def _prepare_run(tx: Transaction, row: Row, extra: ExtraInput) -> None:
+    procedure = tx.get("procedures", row["procedure_id"]) if row.get("procedure_id") else None
+    if row.get("part_id") is None and row.get("part_inventory_id") is not None:
+        inventory = tx.get("parts_inventory", row["part_inventory_id"])
+        row["part_id"] = inventory["part_id"] if inventory else None
+    if not row.get("title"):
+        number = tx.scalar("SELECT coalesce(max(id), 0) + 1 FROM runs")
+        row["title"] = f"{procedure['title'] if procedure else 'Run'} {number:05d}"
+    _check_run(tx, row, extra)
+
+
+def _check_run_update(tx: Transaction, _old: Row, row: Row, extra: ExtraInput) -> None:
+    _check_run(tx, row, extra)
+
+
+def _check_run(tx: Transaction, row: Row, extra: ExtraInput) -> None:
+    ensure((row.get("quantity") or 0) >= 0, "The quantity of a run must not be below 0.")
+    if extra.get("addToNewBatch") or extra.get("runBatchTitle"):
+        row["run_batch_id"] = tx.insert("run_batches", {"title": extra.get("runBatchTitle")})
+
+
+def _copy_procedure_steps(tx: Transaction, key: int, _extra: ExtraInput) -> None:
+    run = tx.get("runs", key)
+    assert run is not None
+    if run["procedure_id"] is not None:
+        copy_steps(tx, run["procedure_id"], key)
+
+
+_STEP_COLUMNS = (
+    "content", "display_pdf", "lead_time", "pages", "slate_content", "title", "type", "position", "location_id",
+    "datagrid", "pdf_asset_id",
+)  # fmt: skip
+_FIELD_COLUMNS = (
+    "allow_not_applicable", "allowed_ion_type", "display", "help_text", "name", "options", "peer_review_required",
+    "position", "required", "type", "unit", "part_subtype_id", "part_id", "signoff_role_id",
+)  # fmt: skip
+_DATAGRID_COLUMN_COLUMNS = (
+    "allowed_ion_type",
+    "header",
+    "index",
+    "options",
+    "type",
+    "unit",
+    "signoff_role_id",
+)
+_DATAGRID_ROW_COLUMNS = ("allow_not_applicable", "index", "required")
+
+
+def copy_steps(tx: Transaction, procedure_id: int, run_id: int) -> None:
+    """Copy the steps of a procedure to a run, with their order and fields."""
+    created: dict[int, int] = {}
+    for step in tx.find("steps", "parent_id, position, id", procedure_id=procedure_id):
+        created[step["id"]] = copy_step(tx, step, run_id, created.get(step["parent_id"]))
+    for old, new in created.items():
+        for edge in tx.find("steps_dags", "id", step_id=old):
+            if edge["upstream_step_id"] in created:
+                tx.insert(
+                    "run_steps_dags",
+                    {"step_id": new, "upstream_step_id": created[edge["upstream_step_id"]]},
+                )
+
+
+def copy_step(tx: Transaction, step: Row, run_id: int, parent_id: int | None) -> int:
+    """Copy a step to a run with its fields, validations, datagrid, assets and attributes."""
+    defaults = {"status": "todo", "is_standard_step": int(step["standard_step_status"] is not None)}
+    copied = {c: step[c] for c in _STEP_COLUMNS if c in step}
+    row = {
+        **defaults,
+        **copied,
+        "run_id": run_id,
+        "parent_id": parent_id,
+        "origin_step_id": step["id"],
+    }
+    key: int = tx.insert("run_steps", row)
+    resources = tx.catalog.resources
+    copy_attributes(tx, resources["steps"], step["id"], resources["run_steps"], key)
+    for field in tx.find("steps_fields", "position, id", step_id=step["id"]):
+        _copy_field(tx, field, key)
+    copy_datagrid(tx, ("step_id", step["id"]), ("run_step_id", key))
+    created = tx.get("run_steps", key)
+    assert created is not None
+    copy_assets(tx, step["entity_id"], created["entity_id"])
+    return key
+
+
+def _copy_field(tx: Transaction, field: Row, step_id: int) -> None:
+    values = {c: field[c] for c in _FIELD_COLUMNS}
+    key = tx.insert(
+        "run_steps_fields",
+        {**values, "not_applicable": 0, "run_step_id": step_id, "origin_field_id": field["id"]},
+    )
+    for rule in tx.find("step_field_validations", "id", field_id=field["id"]):
+        copied = {c: rule[c] for c in ("position", "value", "function_id")}
+        association = {"validation_id": rule["id"], "run_step_field_id": key, "result": "pending"}
+        tx.insert("run_step_field_validations", {**copied, **association})
+
+
+def copy_datagrid(tx: Transaction, source: tuple[str, int], target: tuple[str, int]) -> None:
+    """Copy the datagrid of a step; source and target are pairs of column and id."""
+    columns, rows = (
+        {
+            each["id"]: tx.insert(table, {**{c: each[c] for c in values}, target[0]: target[1]})
+            for each in tx.find(table, '"index", id', **{source[0]: source[1]})
+        }
+        for table, values in (
+            ("datagrid_columns", _DATAGRID_COLUMN_COLUMNS),
+            ("datagrid_rows", _DATAGRID_ROW_COLUMNS),
+        )
+    )
+    for old, new in rows.items():
+        for value in tx.find("datagrid_values", "id", row_id=old):
+            if value["column_id"] in columns:
+                place = {"row_id": new, "column_id": columns[value["column_id"]]}
+                values = {c: value[c] for c in ("value", "type", "not_applicable")}
+                tx.insert(
+                    "datagrid_values", {"id": f"{new}-{place['column_id']}", **place, **values}
+                )
+
+
+def copy_assets(tx: Transaction, source_entity: int, target_entity: int) -> None:
+    """Attach the files of a step to its copy."""
+    for association in tx.find("entity_assets", entity_id=source_entity):
+        pair = {"entity_id": target_entity, "file_attachment_id": association["file_attachment_id"]}
+        tx.insert("entity_assets", pair, ignore=True)
+
+
+def _check_step_update(tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+    status = row.get("status")
+    if status is None or status == old["status"]:
+        return
+    if status in _STARTED_STATUSES and old["status"] not in _STARTED_STATUSES:
+        _check_can_start(tx, old)
+    if status == "in_progress" and old["start_time"] is None:
+        row.update(start_time=tx.now, started_by_id=tx.actor_id)
+    if status == "complete" and old["end_time"] is None:
+        row.update(end_time=tx.now, completed_by_id=tx.actor_id)
+
+
+def _check_can_start(tx: Transaction, step: Row) -> None:
+    upstream = tx.scalar(SELECT_INCOMPLETE_UPSTREAM, step["id"])
+    ensure(
+        upstream is None,
+        f"Step {step['title']} cannot start: {upstream} before it is not complete.",
+    )
+    if load_setting(tx, "issues", "enforceIssuesResolvedBeforeStepContinuation"):
+        sql = (
+            "SELECT id FROM issues"
+            " WHERE must_close_by_run_step_id = ? AND status <> 'resolved' LIMIT 1"
+        )
+        issue = tx.scalar(sql, step["id"])
+        ensure(issue is None, f"Step {step['title']} cannot start: issue {issue} is not resolved.")
+
+
+def _apply_step_status(tx: Transaction, old: Row, row: Row, _extra: ExtraInput) -> None:
+    status = row.get("status")
+    if status is None or status == old["status"]:
+        return
+    if status == "redline":
+        start_redline(tx, old)
+    elif old["status"] == "redline":
+        end_redline(tx, old["id"])
+    if status == "failed" and load_setting(tx, "issues", "createIssueOnStepFailure"):
+        title = f"Step {old['title']} failed"
+        issue = tx.insert("issues", {"title": title, "status": "pending", "run_step_id": old["id"]})
+        create_attributes(tx, tx.catalog.resources["issues"], issue)
+
+
+def start_redline(tx: Transaction, step: Row) -> None:
+    """Start a redline: store the step, and make the steps after it modifiable."""
+    tx.insert(
+        "redlines", {"step_id": step["id"], "initial_state": dump_json(_redline_state(tx, step))}
+    )
+    for (after,) in tx.connection.execute(SELECT_DOWNSTREAM, (step["id"], "todo")).fetchall():
+        tx.update("run_steps", after, {"status": "dag_modifiable"})
+
+
+def end_redline(tx: Transaction, step_id: int, *, canceled: bool = False) -> None:
+    """End the open redline of a step, with its changes or without them."""
+    step = tx.get("run_steps", step_id)
+    assert step is not None
+    for redline in tx.find("redlines", "id", step_id=step_id, final_state=None):
+        state = (
+            json.loads(redline["initial_state"] or "{}") if canceled else _redline_state(tx, step)
+        )
+        tx.update("redlines", redline["id"], {"final_state": dump_json(state)})
+    for (after,) in tx.connection.execute(
+        SELECT_DOWNSTREAM, (step_id, "dag_modifiable")
+    ).fetchall():
+        tx.update("run_steps", after, {"status": "todo"})
+
+
+def _redline_state(tx: Transaction, step: Row) -> dict[str, Any]:
+    """Return the values of a step that a redline may change (its fields are assumed)."""
+    columns = (
+        "title",
+        "type",
+        "content",
+        "slate_content",
+        "status",
+        "location_id",
+        "lead_time",
+        "position",
+    )
+    fields = tx.find("run_steps_fields", "position, id", run_step_id=step["id"])
+    shown = ("id", "name", "type", "value", "required", "unit")
+    return {**{c: step[c] for c in columns}, "fields": [{c: f[c] for c in shown} for f in fields]}
+
+
+def _edge_hooks(table: str, steps: str, owner: str) -> Hooks:
+    def before_create(tx: Transaction, row: Row, _extra: ExtraInput) -> None:
+        step, upstream = row["step_id"], row.get("upstream_step_id")
+        if upstream is None:
+            return
+        ensure(
+            not tx.scalar(SELECT_IS_UPSTREAM.format(table), upstream, step),
+            "A step cannot come before itself.",
+        )
+        sql = (
+            f"SELECT 1 FROM {steps} a JOIN {steps} b ON b.{owner} IS a.{owner}"
+            " WHERE a.id = ? AND b.id = ?"
+        )
+        ensure(tx.scalar(sql, step, upstream), "Both steps must have the same parent.")
+        ensure(
+            not tx.find(table, step_id=step, upstream_step_id=upstream),
+            "This edge between the steps is not unique.",
+        )
+
+    return Hooks(before_create=before_create)
+
+
+HOOKS: Mapping[str, Hooks] = {
+    "runs": Hooks(
+        before_create=_prepare_run,
+        after_create=_copy_procedure_steps,
+        before_update=_check_run_update,
+    ),
+    "run_steps": Hooks(
+        before_create=store_created_datagrid(append_position("run_steps", "run_id")),
+        before_update=store_updated_datagrid(_check_step_update),
+        after_update=_apply_step_status,
+        owned=(
+            ("run_steps_fields", "run_step_id"),
+            ("run_steps_dags", "step_id"),
+            ("run_steps_dags", "upstream_step_id"),
+            ("datagrid_rows", "run_step_id"),
+            ("datagrid_columns", "run_step_id"),
+            ("redlines", "step_id"),
+            ("run_steps", "parent_id"),
+        ),
+        associations=(("run_step_part_inventories", "run_step_id"),),
+    ),
+    "run_steps_fields": Hooks(
+        before_create=append_position("run_steps_fields", "run_step_id"),
+        owned=(("run_step_field_validations", "run_step_field_id"),),
+    ),
+    "run_steps_dags": _edge_hooks("run_steps_dags", "run_steps", "run_id"),
+    "steps_dags": _edge_hooks("steps_dags", "steps", "procedure_id"),
+    "redlines": Hooks(
+        owned=(("redline_approvals", "redline_id"), ("redline_approval_requests", "redline_id"))
+    ),
+}
+"""Hooks by resource."""

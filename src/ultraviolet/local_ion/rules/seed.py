@@ -1,0 +1,53 @@
+"""Predefined data: organization, administrator, roles, permissions, currencies and units."""
+
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.local_ion.auth import permissions
+from ultraviolet.local_ion.rules.validation import VALIDATION_FUNCTIONS
+from ultraviolet.local_ion.store.columns import dump_json
+from ultraviolet.local_ion.store.store import ADMINISTRATOR_ID, Store
+from ultraviolet.local_ion.store.transaction import Transaction
+
+ORGANIZATION = "Ultraviolet Aerospace"
+_UNITS = ("each", "kg", "m", "L", "ft", "in", "lb")
+_CURRENCIES = ("USD", "EUR", "GBP")
+
+
+def seed(store: Store, catalog: Catalog) -> None:
+    """Insert the predefined data into an empty store."""
+    with store.write(ADMINISTRATOR_ID) as tx:
+        if tx.scalar("SELECT count(*) FROM organizations"):
+            return
+        settings = {"purchaseOrders": {"defaultCurrencyId": 1, "numApproversRequired": 1}}
+        tx.insert(
+            "organizations",
+            {
+                "name": ORGANIZATION,
+                "domain": "ultraviolet.example",
+                "org_schema": "ultraviolet",
+                "settings": dump_json(settings),
+            },
+        )
+        add_user(tx, "Ada Admin", "admin@ultraviolet.example")
+        permissions.seed(tx, catalog)
+        tx.insert("user_roles", {"user_id": ADMINISTRATOR_ID, "role_id": 1})
+        for name in _UNITS:
+            tx.insert("units_of_measurements", {"type": name})
+        for name in _CURRENCIES:
+            tx.insert("currencies", {"type": name})
+        for name, function in VALIDATION_FUNCTIONS.items():
+            row = {"function_name": name, "display_name": function.symbol}
+            tx.insert("validation_functions", row)
+
+
+def add_user(tx: Transaction, name: str, email: str) -> int:
+    """Add a user to the organization; ION itself only has invitations."""
+    values = {
+        "name": name,
+        "email": email,
+        "organization_id": 1,
+        "deactivated": 0,
+        "enforce_mfa": 0,
+        "ion_bot": 0,
+        "notification_emails_enabled": 1,
+    }
+    return tx.insert("users", values)

@@ -1,0 +1,1 @@
+"""The SQLite store: tables, transactions, audit log and file contents."""

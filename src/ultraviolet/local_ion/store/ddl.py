@@ -1,0 +1,61 @@
+"""The CREATE statements of the store."""
+
+from collections.abc import Iterator, Mapping
+
+from ultraviolet.local_ion.store import audit_log
+from ultraviolet.local_ion.store.columns import affinity
+from ultraviolet.local_ion.store.tables import StoreSchema, Table
+
+UNIQUE_COLUMNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "parts": (("part_number", "revision"),),
+    "parts_inventory": (("part_id", "serial_number"),),
+    "labels": (("value",),),
+    "currencies": (("type",),),
+    "units_of_measurements": (("type",),),
+    "roles": (("name",),),
+    "teams": (("name",),),
+    "api_keys": (("client_id",),),
+    "webhook_subscriptions": (("receiver_id", "resource", "action"),),
+}
+"""Unique constraints (assumed, except for parts)."""
+
+
+def create_script(schema: StoreSchema) -> str:
+    """Return the script that creates all tables, indexes and triggers."""
+    statements = [audit_log.TABLES]
+    for table in schema.tables.values():
+        statements.extend(_table_statements(schema, table))
+        if table.name not in audit_log.UNLOGGED_TABLES:
+            columns = list(table.columns.items())
+            statements.extend(audit_log.triggers(table.name, columns, table.key))
+    return "BEGIN;" + ";\n".join(statements) + ";COMMIT;"
+
+
+def _table_statements(schema: StoreSchema, table: Table) -> Iterator[str]:
+    references = schema.references(table)
+    columns: list[str] = []
+    for name, kind in table.columns.items():
+        text = f'"{name}" {affinity(kind)}'
+        if table.has_integer_id and name == "id":
+            text += " PRIMARY KEY AUTOINCREMENT"
+        if name in references:
+            text += f' REFERENCES "{references[name]}" (id) DEFERRABLE'
+        columns.append(text)
+    if not table.has_integer_id:
+        columns.append("PRIMARY KEY (" + ", ".join(f'"{k}"' for k in table.key) + ")")
+    unique = UNIQUE_COLUMNS.get(table.name, ())
+    columns.extend("UNIQUE (" + ", ".join(group) + ")" for group in unique)
+    yield f'CREATE TABLE IF NOT EXISTS "{table.name}" ({", ".join(columns)})'
+    for name in _indexed_columns(table, references):
+        index = f"{table.name}__{name}"
+        yield f'CREATE INDEX IF NOT EXISTS "{index}" ON "{table.name}" ("{name}")'
+
+
+def _indexed_columns(table: Table, references: Mapping[str, str]) -> list[str]:
+    names = [c for c in references if c != table.key[0]]
+    if table.updated:
+        names.append(table.updated)
+    if table.resource is None:
+        names.append(table.key[1])
+    names.extend(c for c in ("family_id", "entity_id") if c in table.columns and c not in names)
+    return names

@@ -1,0 +1,144 @@
+"""Transactions: rows stamped with actor, time and a new etag."""
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ultraviolet.local_ion.store.files import FileStore
+from ultraviolet.local_ion.store.tables import StoreSchema, Table
+
+Row = dict[str, Any]
+"""A database row by column."""
+
+
+class NotUniqueError(Exception):
+    """A value is not unique."""
+
+
+class InUseError(Exception):
+    """Other rows still refer to the row."""
+
+
+class Transaction:
+    """One write transaction; it stamps every row that it writes."""
+
+    def __init__(
+        self,
+        schema: StoreSchema,
+        files: FileStore,
+        connection: sqlite3.Connection,
+        actor_id: int | None,
+        now: str,
+    ) -> None:
+        self.schema = schema
+        self.catalog = schema.catalog
+        self.files = files
+        self.connection = connection
+        self.actor_id = actor_id
+        self.now = now
+        self.permissions: frozenset[str] | None = None
+        """Permissions of the actor; None allows everything."""
+        self.after_commit: list[Callable[[], None]] = []
+        """Callbacks to run after the commit."""
+
+    def insert(self, table_name: str, values: Row, *, ignore: bool = False) -> Any:
+        """Insert a row and return its key; a composite key is returned as a tuple."""
+        table = self.schema.tables[table_name]
+        row = {**self._stamps(table, created=True), **values}
+        if table.name in self.schema.entity_tables and row.get("entity_id") is None:
+            row["entity_id"] = self.connection.execute(
+                "INSERT INTO entities (type) VALUES (?)", (table_name,)
+            ).lastrowid
+        names = ", ".join(f'"{n}"' for n in row)
+        marks = ", ".join("?" * len(row))
+        verb = "INSERT OR IGNORE" if ignore else "INSERT"
+        sql = f'{verb} INTO "{table_name}" ({names}) VALUES ({marks})'
+        cursor = self._execute(sql, tuple(row.values()), table)
+        if table.has_integer_id:
+            return row["id"] if row.get("id") is not None else cursor.lastrowid
+        key = [row[k] for k in table.key]
+        return tuple(key) if len(key) > 1 else key[0]
+
+    def update(self, table_name: str, key: Any, values: Row) -> None:
+        """Update a row and its stamps."""
+        table = self.schema.tables[table_name]
+        row = {**self._stamps(table, created=False), **values}
+        if not row:
+            return
+        sets = ", ".join(f'"{n}" = ?' for n in row)
+        where, params = _key_condition(table, key)
+        sql = f'UPDATE "{table_name}" SET {sets} WHERE {where}'
+        self._execute(sql, (*row.values(), *params), table)
+
+    def touch(self, table_name: str, key: Any) -> None:
+        """Update only the stamps of a row because something that belongs to it changed (assumed)."""
+        self.update(table_name, key, {})
+
+    def delete(self, table_name: str, key: Any) -> None:
+        """Delete a row."""
+        table = self.schema.tables[table_name]
+        where, params = _key_condition(table, key)
+        self._execute(f'DELETE FROM "{table_name}" WHERE {where}', params, table)
+
+    def delete_where(self, table_name: str, **columns: Any) -> int:
+        """Delete the rows with these values and return their number."""
+        where = " AND ".join(f'"{c}" = ?' for c in columns)
+        sql = f'DELETE FROM "{table_name}" WHERE {where}'
+        return self._execute(sql, tuple(columns.values()), self.schema.tables[table_name]).rowcount
+
+    def get(self, table_name: str, key: Any) -> Row | None:
+        """Return a row, or None."""
+        where, params = _key_condition(self.schema.tables[table_name], key)
+        return next(self._select(f'SELECT * FROM "{table_name}" WHERE {where}', params), None)
+
+    def find(self, table_name: str, order: str = "rowid", /, **columns: Any) -> list[Row]:
+        """Return the rows with these values."""
+        where = " AND ".join(f'"{c}" IS ?' for c in columns) or "1"
+        sql = f'SELECT * FROM "{table_name}" WHERE {where} ORDER BY {order}'
+        return list(self._select(sql, tuple(columns.values())))
+
+    def scalar(self, sql: str, *params: Any) -> Any:
+        """Return the first value of a query, or None."""
+        row = self.connection.execute(sql, params).fetchone()
+        return None if row is None else row[0]
+
+    def _select(self, sql: str, params: tuple[Any, ...]) -> Iterator[Row]:
+        cursor = self.connection.execute(sql, params)
+        names = [d[0] for d in cursor.description]
+        for row in cursor:
+            yield dict(zip(names, row, strict=True))
+
+    def _stamps(self, table: Table, *, created: bool) -> Row:
+        stamps: Row = {}
+        if table.resource is None:
+            return stamps
+        if created and table.created:
+            stamps[table.created] = self.now
+        if created and "created_by_id" in table.columns:
+            stamps["created_by_id"] = self.actor_id
+        if table.updated:
+            stamps[table.updated] = self.now
+        if "updated_by_id" in table.columns:
+            stamps["updated_by_id"] = self.actor_id
+        if table.etag:
+            stamps[table.etag] = secrets.token_hex(16)
+        return stamps
+
+    def _execute(self, sql: str, params: tuple[Any, ...], table: Table) -> sqlite3.Cursor:
+        try:
+            return self.connection.execute(sql, params)
+        except sqlite3.IntegrityError as error:
+            message = str(error)
+            if message.startswith("UNIQUE"):
+                names = message.split(": ", 1)[-1].split(", ")
+                columns = ", ".join(name.split(".")[-1] for name in names)
+                raise NotUniqueError(f"{table.name}: {columns} is not unique.") from error
+            deleted = sql.startswith("DELETE")
+            reason = "still used" if deleted else "refers to something that does not exist"
+            raise InUseError(f"{table.name}: {reason}.") from error
+
+
+def _key_condition(table: Table, key: Any) -> tuple[str, tuple[Any, ...]]:
+    values: tuple[Any, ...] = key if isinstance(key, tuple) else (key,)  # pyright: ignore[reportUnknownVariableType]
+    return " AND ".join(f'"{k}" = ?' for k in table.key), values

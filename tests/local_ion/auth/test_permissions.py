@@ -1,0 +1,241 @@
+"""Users, teams, roles, invitations, and the permissions of API keys."""
+
+import itertools
+from typing import Any
+
+import pytest
+from tests.local_ion.in_process_ion import Ion, shared_ion
+
+from ultraviolet.local_ion.auth import api_keys
+from ultraviolet.local_ion.auth.viewers import Viewer, load_viewer
+
+ion = shared_ion()
+NUMBERS = itertools.count()
+
+
+def role(ion: Ion, *groups: str) -> int:
+    """Create a role with the permission groups of some root fields."""
+    made = ion.create("Role", name=f"Role {next(NUMBERS)}")["id"]
+    for group in groups:
+        ion.mutate(
+            "attachPermissionGroupToRole", roleId=made, permissionGroupId=group_of(ion, group)
+        )
+    return made
+
+
+def group_of(ion: Ion, name: str) -> int:
+    (group,) = ion.list_all("permissionGroups", name={"eq": name})
+    return group["id"]
+
+
+def key(ion: Ion, viewer: Viewer) -> dict[str, Any]:
+    return ion.mutate(
+        "createApiKey", "apikey { clientId clientSecret enabled _etag createdById }", viewer
+    )["apikey"]
+
+
+def with_key(ion: Ion, made: dict[str, Any]) -> Viewer | None:
+    """Return the viewer that signs in with a key."""
+    claims = api_keys.authenticate(ion.ion.store, made["clientId"], made["clientSecret"])
+    return None if claims is None else load_viewer(ion.ion.store, claims)
+
+
+def test_user_has_teams_and_roles(ion: Ion) -> None:
+    ann = ion.create_user("Ann").user_id
+    team, held = ion.create("Team", name="Welders", supervisorId=ann)["id"], role(ion)
+    assert {"teamId": team, "userId": ann} == ion.mutate("addUserToTeam", teamId=team, userId=ann)
+    ion.mutate("attachRoleToUser", userId=ann, roleId=held)
+    ion.mutate("attachRoleToTeam", teamId=team, roleId=held)
+    assert {"teams": [{"id": team}], "roles": [{"id": held}], "isAdmin": False} == ion.get(
+        "user", ann, "teams { id } roles { id } isAdmin"
+    )
+    shown = "users { id } roles { id } supervisor { id } _UsersCount"
+    assert {
+        "users": [{"id": ann}],
+        "roles": [{"id": held}],
+        "supervisor": {"id": ann},
+        "_UsersCount": 1,
+    } == (ion.get("team", team, shown))
+    assert {"userRoles": [{"userId": ann}], "teamRoles": [{"teamId": team}]} == ion.get(
+        "role", held, "userRoles { userId } teamRoles { teamId }"
+    )
+    ion.mutate("removeUserFromTeam", teamId=team, userId=ann)
+    ion.mutate("detachRoleFromUser", userId=ann, roleId=held)
+    ion.mutate("detachRoleFromTeam", teamId=team, roleId=held)
+    assert {"teams": [], "roles": []} == ion.get("user", ann, "teams { id } roles { id }")
+    assert {"users": [], "roles": []} == ion.get("team", team, "users { id } roles { id }")
+
+
+def test_repeated_association_changes_nothing(ion: Ion) -> None:
+    ben, team = ion.create_user("Ben").user_id, ion.create("Team", name="Painters")["id"]
+    ion.mutate("addUserToTeam", teamId=team, userId=ben)
+    before = ion.etag("team", team)
+    ion.mutate("addUserToTeam", teamId=team, userId=ben)
+    assert before == ion.etag("team", team)
+    assert "User 999999 does not exist." == ion.mutation_error(
+        "addUserToTeam", teamId=team, userId=999_999
+    )
+
+
+def test_teams_and_roles_are_deleted_without_etag_and_with_associations(ion: Ion) -> None:
+    cat, team, held = (
+        ion.create_user("Cat").user_id,
+        ion.create("Team", name="Movers")["id"],
+        role(ion, "parts"),
+    )
+    ion.mutate("addUserToTeam", teamId=team, userId=cat)
+    ion.mutate("attachRoleToTeam", teamId=team, roleId=held)
+    assert {"id": held} == ion.mutate("deleteRole", id=held)
+    assert {"id": team} == ion.mutate("deleteTeam", id=team)
+    assert {"teams": []} == ion.get("user", cat, "teams { id }")
+    assert "not unique" in ion.mutation_error("createRole", name="Admin")
+
+
+def test_roles_include_permission_groups(ion: Ion) -> None:
+    held = role(ion, "parts", "createPart")
+    shown = "permissionGroups { name } permissions { action resource }"
+    seen = ion.get("role", held, shown)
+    assert ["createPart", "parts"] == sorted(g["name"] for g in seen["permissionGroups"])
+    assert {("read", "parts"), ("create", "createPart")} == {
+        (p["action"].lower(), p["resource"]) for p in seen["permissions"]
+    }
+    dan = ion.create_user("Dan").user_id
+    ion.mutate("attachRoleToUser", userId=dan, roleId=held)
+    groups = ion.get("user", dan, "permissionGroups { name }")["permissionGroups"]
+    assert {"parts", "createPart"} == {g["name"] for g in groups}
+    ion.mutate(
+        "detachPermissionGroupFromRole", roleId=held, permissionGroupId=group_of(ion, "parts")
+    )
+    assert {"permissionGroups": [{"name": "createPart"}]} == ion.get(
+        "role", held, "permissionGroups { name }"
+    )
+
+
+def test_every_root_field_has_a_permission_group(ion: Ion) -> None:
+    query, mutation = ion.ion.schema.query_type, ion.ion.schema.mutation_type
+    assert query is not None
+    assert mutation is not None
+    names = [g["name"] for g in ion.list_all("permissionGroups", "name")]
+    assert sorted([*query.fields, *mutation.fields]) == sorted(names)
+
+
+def test_api_key_keeps_permissions_of_creation_time(ion: Ion) -> None:
+    eve = ion.create_user("Eve")
+    buyer = role(ion, "parts", "suppliers", "createApiKey")
+    ion.mutate("attachRoleToUser", userId=eve.user_id, roleId=buyer)
+    made = key(ion, eve)
+    signed_in = with_key(ion, made)
+    assert signed_in is not None
+    assert (eve.user_id, eve.user_id) == (made["createdById"], signed_in.user_id)
+
+    ion.mutate("detachRoleFromUser", userId=eve.user_id, roleId=buyer)
+    ion.mutate("attachRoleToUser", userId=eve.user_id, roleId=1)
+    assert signed_in == with_key(ion, made)  # neither less nor more
+    assert [] == ion.data("{ parts { edges { node { id } } } }", signed_in)["edges"]
+    refusal = "User does not have permission to {} this resource."
+    assert refusal.format("read") == ion.error("{ locations { edges { node { id } } } }", signed_in)
+    etag = {"id": 1, "etag": "x"}
+    for mutation, values in (
+        ("createPart", {"partNumber": "P"}),
+        ("updatePart", etag),
+        ("deletePart", etag),
+    ):
+        assert refusal.format("update") == ion.mutation_error(mutation, signed_in, **values)
+
+
+def test_api_key_of_an_administrator_has_all_permissions(ion: Ion) -> None:
+    signed_in = with_key(ion, key(ion, Viewer(1)))
+    assert signed_in == Viewer(1)
+
+
+def test_api_key_of_a_team_member_has_the_permissions_of_the_team(ion: Ion) -> None:
+    fay, team = ion.create_user("Fay"), ion.create("Team", name="Buyers")["id"]
+    ion.mutate("addUserToTeam", teamId=team, userId=fay.user_id)
+    ion.mutate("attachRoleToTeam", teamId=team, roleId=role(ion, "parts", "createApiKey"))
+    signed_in = with_key(ion, key(ion, fay))
+    assert signed_in is not None
+    assert {"parts", "createApiKey"} == signed_in.permissions
+
+
+def test_objects_without_read_permission_are_omitted(ion: Ion) -> None:
+    part = ion.create("Part", partNumber=f"hidden {next(NUMBERS)}")["id"]
+    unit = ion.data("{ unitsOfMeasurement { edges { node { id } } } }")["edges"][0]["node"]["id"]
+    ion.update("part", part, unitOfMeasureId=unit)
+    ion.create("PartInventory", partId=part, quantity=1)
+    order = ion.create("PurchaseOrder", supplierId=ion.create("Supplier", name="S")["id"])["id"]
+    shown = "supplier { id } supplierId purchaseOrderLines { part { id } } _PurchaseOrderLinesCount"
+    ion.create("PurchaseOrderLine", purchaseOrderId=order, partId=part, quantity=1)
+    blind = Viewer(1, frozenset({"part", "purchaseOrder"}))
+    query = "query($id: ID!) {{ {}(id: $id) {{ {} }} }}"
+    seen = ion.execute(query.format("purchaseOrder", shown), blind, id=order)
+    assert "errors" not in seen
+    supplier = ion.get("purchaseOrder", order, "supplierId")["supplierId"]
+    assert {
+        "supplier": None,
+        "supplierId": supplier,
+        "purchaseOrderLines": [],
+        "_PurchaseOrderLinesCount": 0,
+    } == seen["data"]["purchaseOrder"]
+    seen = ion.data(
+        query.format("part", "partsInventory { id } unitOfMeasure { type }"), blind, id=part
+    )
+    assert {"partsInventory": [], "unitOfMeasure": None} == seen
+
+
+def test_api_key_is_disabled_renewed_and_deleted(ion: Ion) -> None:
+    made = key(ion, Viewer(1))
+    given = {"clientId": made["clientId"]}
+    shown = "apikey { enabled clientSecret _etag }"
+    off = ion.mutate("updateApiKey", shown, **given, _etag=made["_etag"], enabled=False)["apikey"]
+    assert (False, None, None) == (off["enabled"], off["clientSecret"], with_key(ion, made))
+    on = ion.mutate("updateApiKey", shown, **given, _etag=off["_etag"], enabled=True)["apikey"]
+    assert Viewer(1) == with_key(ion, made)
+    new = ion.mutate("updateApiKey", shown, **given, _etag=on["_etag"], regenerateSecret=True)[
+        "apikey"
+    ]
+    assert (None, Viewer(1)) == (with_key(ion, made), with_key(ion, {**made, **new}))
+    assert "etag does not match" in ion.mutation_error("deleteApiKey", **given, _etag=made["_etag"])
+    ion.mutate("deleteApiKey", **given, _etag=new["_etag"])
+    assert with_key(ion, {**made, **new}) is None
+
+
+def test_secret_of_an_api_key_is_shown_only_once(ion: Ion) -> None:
+    made = key(ion, Viewer(1))
+    listed = ion.data("{ apiKeys { edges { node { clientId clientSecret } } } }")["edges"]
+    assert [None] == [
+        e["node"]["clientSecret"] for e in listed if e["node"]["clientId"] == made["clientId"]
+    ]
+
+
+def test_api_keys_of_a_deactivated_user_are_disabled(ion: Ion) -> None:
+    gus = ion.create_user("Gus")
+    ion.mutate("attachRoleToUser", userId=gus.user_id, roleId=1)
+    made = key(ion, gus)
+    assert gus == with_key(ion, made)
+    ion.update("user", gus.user_id, deactivated=True)
+    assert with_key(ion, made) is None
+
+
+@pytest.mark.parametrize(
+    ("mutation", "status", "count"),
+    [("resendInvite", "PENDING", 1), ("revokeInvite", "REVOKED", 0)],
+)
+def test_invitation_is_resent_or_revoked(ion: Ion, mutation: str, status: str, count: int) -> None:
+    made = ion.create("Invite", "id _etag status resendCount", email="new@example.com", name="New")
+    assert ("PENDING", 0) == (made["status"], made["resendCount"])
+    shown = "invite { status resendCount _etag }"
+    after = ion.mutate(mutation, shown, id=made["id"], etag=made["_etag"])["invite"]
+    assert (status, count) == (after["status"], after["resendCount"])
+    assert "etag does not match" in ion.mutation_error(mutation, id=made["id"], etag=made["_etag"])
+    if status == "REVOKED":
+        refusal = ion.mutation_error("resendInvite", id=made["id"], etag=after["_etag"])
+        assert "This invitation is revoked already." == refusal
+
+
+def test_me_returns_the_current_user(ion: Ion) -> None:
+    hal = ion.create_user("Hal")
+    me = ion.data("{ me { id name email isAdmin organization { id domain } } }", hal)
+    assert (hal.user_id, "Hal", "hal@ultraviolet.example", False) == tuple(
+        me[n] for n in ("id", "name", "email", "isAdmin")
+    )
+    assert {"id": 1, "domain": "ultraviolet.example"} == me["organization"]
