@@ -42,14 +42,20 @@ def main(arguments: Sequence[str]) -> int:
         "names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all without one"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    parser.add_argument("--tiny", action="store_true", help="see whether it works; the figures mean nothing")
+    parser.add_argument(
+        "--tiny", action="store_true", help="see whether it works; the figures mean nothing"
+    )
     parser.add_argument("--repeats", type=int, default=Scale().repeats)
-    parser.add_argument("--size", type=float, default=1.0, help="measure so many times as much of everything")
+    parser.add_argument(
+        "--size", type=float, default=1.0, help="measure so many times as much of everything"
+    )
     parser.add_argument("--store", choices=get_args(Name), help="measure on this one only")
     given = parser.parse_args(arguments)
     unknown = [name for name in given.names if name not in BENCHMARKS]
     if unknown:
-        parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+        parser.error(
+            f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}"
+        )
     scale = TINY if given.tiny else Scale(given.repeats, given.size)
     scale = msgspec.structs.replace(scale, store=given.store)
     return _run(given.names or BENCHMARKS, scale, as_json=given.json)
@@ -67,7 +73,9 @@ def _run(names: Sequence[str], scale: Scale, *, as_json: bool) -> int:
             if made is None:
                 failed.append(name)
             figures += made or []
-            _say(f"{name}: {time.monotonic() - at:.0f} s, {(time.monotonic() - began) / 60:.1f} min in all")
+            _say(
+                f"{name}: {time.monotonic() - at:.0f} s, {(time.monotonic() - began) / 60:.1f} min in all"
+            )
     finally:  # a run that is broken off shows what it has
         if as_json:
             print(msgspec.json.format(msgspec.json.encode(figures)).decode(), flush=True)

@@ -52,11 +52,15 @@ def _measured(store: str, data: Path, new: NewDatabase, scale: Scale) -> list[Fi
     collect_what_comes()
     for name in ("through", "past"):
         set_up(hub, name)
-    through, past = hub.store.read_now(lambda c: list(c.execute(select(integrations.c.id)).scalars()))
+    through, past = hub.store.read_now(
+        lambda c: list(c.execute(select(integrations.c.id)).scalars())
+    )
     batches = scale.of(10, 1)
     rates = [_pass(hub, through, past, number, batches) for number in range(1, scale.repeats + 2)]
     for which in (through, past):
-        counts = hub.store.read_now(lambda c, which=which: tuple(c.execute(COUNT, {"i": which}).one()))
+        counts = hub.store.read_now(
+            lambda c, which=which: tuple(c.execute(COUNT, {"i": which}).one())
+        )
         expect("objects and versions", (batches * BATCH, batches * BATCH * len(rates)), counts)
     hub.close()
     return [_figure("apply: new", store, rates[:1]), _figure("apply: changed", store, rates[1:])]
@@ -100,7 +104,14 @@ def read_now(documents: Sequence[dict[str, Any]], *, first: bool) -> list[Observ
     origin = Origin("fetch", "1", first=first)
     return [
         Observation(
-            RESOURCE, d["id"], "full", d, moment, origin, source_time=d["_updated"], read_started_at=moment
+            RESOURCE,
+            d["id"],
+            "full",
+            d,
+            moment,
+            origin,
+            source_time=d["_updated"],
+            read_started_at=moment,
         )
         for d in documents
     ]

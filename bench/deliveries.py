@@ -10,9 +10,7 @@ from ultraviolet import times
 from ultraviolet.ion.deliveries import encode
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, sign
 
-DESCRIPTION = (
-    "Fasteners and seals for the second engine of the qualification campaign, as agreed by telephone"
-)
+DESCRIPTION = "Fasteners and seals for the second engine of the qualification campaign, as agreed by telephone"
 
 
 def body(number: int, objects: int) -> bytes:
@@ -42,7 +40,9 @@ def requests(url: str, first: int, number: int, objects: int = 2000) -> list[byt
     return [written(url, content, {SIGNATURE_HEADER: sign(SECRET, content)}) for content in bodies]
 
 
-def acknowledged(url: str, sent: Sequence[bytes], connections: int, others: Sequence[str] = ()) -> Flood:
+def acknowledged(
+    url: str, sent: Sequence[bytes], connections: int, others: Sequence[str] = ()
+) -> Flood:
     """Flood an address, and `others`, with written deliveries, all of which have to be acknowledged."""
     found = flood(url, sent, connections, others)
     expect("statuses and answers", ({200}, len(sent)), (found.statuses, len(found.delays)))

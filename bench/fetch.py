@@ -70,7 +70,9 @@ def measure(scale: Scale) -> list[Figure]:
     """Fetch into new hubs, and download, in turn, on either store."""
     with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
         folder = Path(directory)
-        with running_local_ion(folder / "ion", ["--size", str(scale.of(OBJECTS, 100))], seconds=7200) as ion:
+        with running_local_ion(
+            folder / "ion", ["--size", str(scale.of(OBJECTS, 100))], seconds=7200
+        ) as ion:
             # So that ION has read its own database and these queries before, whoever comes first.
             asyncio.run(download(ion))
             return [
@@ -80,7 +82,9 @@ def measure(scale: Scale) -> list[Figure]:
             ]
 
 
-def _measured(ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, repeats: int) -> list[Figure]:
+def _measured(
+    ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, repeats: int
+) -> list[Figure]:
     runs = [
         (
             fetch_everything(ion, folder / f"{store}-{number}", new),
@@ -127,14 +131,24 @@ def fetch_everything(ion: LocalIonProcess, data: Path, new: NewDatabase) -> Run:
             expect("the fetch to be over in time", True, time.monotonic() < deadline)
             time.sleep(LOOK_EVERY)
         expect("state of the fetch", "done", fetched["state"])
-        took = datetime.fromisoformat(fetched["finished_at"]) - datetime.fromisoformat(fetched["started_at"])
-        processor, memory = processor_seconds(hub.child.process.pid), most_resident(hub.child.process.pid)
+        took = datetime.fromisoformat(fetched["finished_at"]) - datetime.fromisoformat(
+            fetched["started_at"]
+        )
+        processor, memory = (
+            processor_seconds(hub.child.process.pid),
+            most_resident(hub.child.process.pid),
+        )
     return Run(took.total_seconds(), *_kept(address), processor, memory)
 
 
 def connect(hub: HubProcess, ion: LocalIonProcess) -> int:
     """Add an integration, whose first fetch the hub begins by itself; gives its number."""
-    given = {"name": "bench: fetched", "api_url": ion.url, "auth_url": ion.url, "requests_per_second": RATE}
+    given = {
+        "name": "bench: fetched",
+        "api_url": ion.url,
+        "auth_url": ion.url,
+        "requests_per_second": RATE,
+    }
     given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
     return hub.api("POST", "/integrations", given)["id"]
 

@@ -57,13 +57,30 @@ _WORDS = [
 _FETCHES = 60
 _ORIGIN = '{"kind":"fetch","ref":"1"}'
 _BODY = b'{"resource": "%s", "action": "UPDATE", "id": %d, "etag": "%s"}'
-_CONTENT = ("integration_id", "resource", "id", "version", "doc", "source_time", "observed_at", "origin")
+_CONTENT = (
+    "integration_id",
+    "resource",
+    "id",
+    "version",
+    "doc",
+    "source_time",
+    "observed_at",
+    "origin",
+)
 _COLUMNS: dict[Table, tuple[str, ...]] = {
     objects: (*_CONTENT, "completeness", "read_at", "changed_at"),
     versions: (*_CONTENT, "change", "changed"),
     links: ("integration_id", "kind", "target_id", "id"),
     events: (
-        *("integration_id", "resource", "object_id", "dedupe_key", "received_at", "applied_at", "body"),
+        *(
+            "integration_id",
+            "resource",
+            "object_id",
+            "dedupe_key",
+            "received_at",
+            "applied_at",
+            "body",
+        ),
         *("webhook_url_id", "action", "headers", "signature", "outcome"),
     ),
     event_keys: ("integration_id", "dedupe_key", "deliveries", "body_digest"),
@@ -99,21 +116,27 @@ def _rows(
         rows: dict[Table, list[tuple[Any, ...]]] = {table: [] for table in _COLUMNS}
         for id_ in ids:
             at = times.text(began + timedelta(milliseconds=id_ % 3_500_000))
-            doc = empty | _values(resource, id_, counts) | {"_created": at, "_updated": at, "id": id_}
+            doc = (
+                empty | _values(resource, id_, counts) | {"_created": at, "_updated": at, "id": id_}
+            )
             name, written = str(id_), _json(doc)
             here = (INTEGRATION, resource, name, 1, written, at, at, _ORIGIN)
             rows[objects].append((*here, "full", at, at))
             said = [field for field, value in doc.items() if value is not None]
             rows[versions].append((*here, "create", _json(said)))
             rows[links].extend(
-                (INTEGRATION, known[key], str(doc[key]), name) for key in keys if doc[key] is not None
+                (INTEGRATION, known[key], str(doc[key]), name)
+                for key in keys
+                if doc[key] is not None
             )
             body = _BODY % (resource.encode(), id_, doc["_etag"].encode())
             dedupe = hashlib.sha256(body).digest()
             rows[events].append((INTEGRATION, resource, name, dedupe, at, at, body, *_TOLD))
             rows[event_keys].append((INTEGRATION, dedupe, 1, dedupe))
         for table, columns in _COLUMNS.items():
-            bulk.add(connection, table, columns, sorted(rows[table]) if table is links else rows[table])
+            bulk.add(
+                connection, table, columns, sorted(rows[table]) if table is links else rows[table]
+            )
 
     return work
 
@@ -126,7 +149,9 @@ def _kinds(connection: Connection, resource: str, keys: dict[str, str]) -> dict[
     """Give the numbers of the resource's links, made with its first objects."""
     query = select(link_kinds.c.field, link_kinds.c.id).where(link_kinds.c.resource == resource)
     if connection.execute(query).first() is None:
-        rows = [{"resource": resource, "field": key, "target_resource": to} for key, to in keys.items()]
+        rows = [
+            {"resource": resource, "field": key, "target_resource": to} for key, to in keys.items()
+        ]
         put(connection, link_kinds, rows)
     return {row.field: row.id for row in connection.execute(query)}
 
@@ -152,7 +177,10 @@ def _values(resource: str, id_: int, counts: dict[str, int]) -> dict[str, Any]:
                 "revision": "A",
             }
         case "purchase_orders":
-            mine = {"description": f"Order of {said}", "status": "ORDERED" if id_ % 3 else "DRAFT"} | {
+            mine = {
+                "description": f"Order of {said}",
+                "status": "ORDERED" if id_ % 3 else "DRAFT",
+            } | {
                 "cost": id_ * 31 % 100_003 / 10,
                 "supplierId": id_ % counts["suppliers"] + 1,
             }
@@ -186,7 +214,9 @@ def _work(
     def work(connection: Connection) -> None:
         here = {"integration_id": INTEGRATION}
         buckets = {f"within_{n}": n for n in range(12)}
-        put(connection, activity, [{**here, "minute": m, "changes": 66, **buckets} for m in minutes])
+        put(
+            connection, activity, [{**here, "minute": m, "changes": 66, **buckets} for m in minutes]
+        )
         put(
             connection,
             arrivals,
@@ -209,14 +239,25 @@ def _work(
             connection,
             drift,
             [
-                {**here, "resource": "parts_inventory", "id": str(n), "cause": "link", "fields": ["partId"]}
+                {
+                    **here,
+                    "resource": "parts_inventory",
+                    "id": str(n),
+                    "cause": "link",
+                    "fields": ["partId"],
+                }
                 | {"healed_by": {"kind": "heal"}, "seconds": 1.5, "healed_at": moment}
                 for n in range(1, 2001)
             ],
         )
         marks = [{**here, "resource": n, "updated": moment, "proven_at": moment} for n in mirrored]
         put(connection, watermarks, marks)
-        done = {"state": "done", "started_at": moment, "finished_at": moment, "requested_by": "schedule"}
+        done = {
+            "state": "done",
+            "started_at": moment,
+            "finished_at": moment,
+            "requested_by": "schedule",
+        }
         runs = range(1, _FETCHES + 1)
         put(
             connection,
@@ -225,7 +266,11 @@ def _work(
         )
         put(connection, verifications, [{**here, **done, "mirrored": 10} for _ in runs])
         step = {"state": "done", "read": 10, "changed": 1, "deleted": 0}
-        put(connection, fetch_steps, [{"fetch_id": n, "resource": r, **step} for n in runs for r in mirrored])
+        put(
+            connection,
+            fetch_steps,
+            [{"fetch_id": n, "resource": r, **step} for n in runs for r in mirrored],
+        )
         part = {"state": "done", "compared": 10, "total": 10}
         put(
             connection,

@@ -124,7 +124,9 @@ def on_each_store(
 
 def show(figures: Sequence[Figure], console: Console) -> None:
     """Print the one table."""
-    table = Table(caption="each figure as median (min–max) of the run; a ratio is to the baseline beside it")
+    table = Table(
+        caption="each figure as median (min–max) of the run; a ratio is to the baseline beside it"
+    )
     for title in ("name", "store", "figure", "baseline", "ratio", "budget", "met"):
         table.add_column(title, overflow="fold")
     marks: Mapping[bool | None, str] = {True: "yes", False: "NO", None: ""}
@@ -143,7 +145,9 @@ def show(figures: Sequence[Figure], console: Console) -> None:
 
 def _spread(spread: Spread | None) -> str:
     return (
-        "" if spread is None else f"{_number(spread.median)} ({_number(spread.least)}–{_number(spread.most)})"
+        ""
+        if spread is None
+        else f"{_number(spread.median)} ({_number(spread.least)}–{_number(spread.most)})"
     )
 
 

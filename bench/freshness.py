@@ -27,8 +27,12 @@ NEW = text(
     """SELECT seq, doc ->> '_updated' FROM versions
     WHERE seq > :last AND change <> 'delete' AND origin ->> 'kind' = 'event' ORDER BY seq"""
 )
-LAST = text("SELECT (SELECT coalesce(max(seq), 0) FROM versions), (SELECT coalesce(max(seq), 0) FROM events)")
-DELIVERED = text("SELECT source_time, received_at FROM events WHERE seq > :last AND source_time IS NOT NULL")
+LAST = text(
+    "SELECT (SELECT coalesce(max(seq), 0) FROM versions), (SELECT coalesce(max(seq), 0) FROM events)"
+)
+DELIVERED = text(
+    "SELECT source_time, received_at FROM events WHERE seq > :last AND source_time IS NOT NULL"
+)
 MIRRORED = text(
     "SELECT id, doc ->> '_updated' FROM objects WHERE resource = :resource AND deleted_at IS NULL"
 )
@@ -50,13 +54,17 @@ def _measured(store: str, folder: Path, new: NewDatabase, scale: Scale) -> list[
     data = folder / "hub" / "data"
     data.mkdir(parents=True)
     with ExitStack() as stack:
-        ion = stack.enter_context(running_local_ion(folder / "ion", ["--size", str(scale.of(2000, 100))]))
+        ion = stack.enter_context(
+            running_local_ion(folder / "ion", ["--size", str(scale.of(2000, 100))])
+        )
         hub = make_start_hub(stack, lambda _: folder)(data=data, store_url=new(data))
         integration = hub.connect(ion)
         hub.fetch(integration)
         with looking(hub.store_url) as database:
             seconds = max(2.0, 10 * scale.size)
-            runs = [_stretch(ion, hub, database, integration, seconds) for _ in range(scale.repeats)]
+            runs = [
+                _stretch(ion, hub, database, integration, seconds) for _ in range(scale.repeats)
+            ]
             _compare(ion, database)
     p50, p99 = (_pairs(runs, which) for which in (50, 99))
     note = f"{sum(len(run.visible) for run in runs):,} changes"
@@ -99,7 +107,9 @@ def _stretch(
             rows = database.execute(NEW, {"last": last}).all()
             seen = datetime.now(UTC)
             visible.extend(
-                (seen - datetime.fromisoformat(updated)).total_seconds() for _, updated in rows if updated
+                (seen - datetime.fromisoformat(updated)).total_seconds()
+                for _, updated in rows
+                if updated
             )
             last = rows[-1][0] if rows else last
             time.sleep(LOOK)
@@ -112,7 +122,9 @@ def _stretch(
     watch(seconds)
     pace(ion, 0)
     wait_for(at_rest, 120, "rest")
-    delivered = [_between(began, ended) for began, ended in database.execute(DELIVERED, {"last": event})]
+    delivered = [
+        _between(began, ended) for began, ended in database.execute(DELIVERED, {"last": event})
+    ]
     return Run(visible, delivered)
 
 
@@ -121,7 +133,9 @@ def _between(began: str, ended: str) -> float:
 
 
 def _pairs(runs: Sequence[Run], which: int) -> list[tuple[float, float]]:
-    return [(_percentile(r.visible, which) * 1000, _percentile(r.delivered, which) * 1000) for r in runs]
+    return [
+        (_percentile(r.visible, which) * 1000, _percentile(r.delivered, which) * 1000) for r in runs
+    ]
 
 
 def _percentile(values: Sequence[float], which: int) -> float:
@@ -131,7 +145,16 @@ def _percentile(values: Sequence[float], which: int) -> float:
 def _compare(ion: LocalIonProcess, database: Connection) -> None:
     """Hold the mirror to ION, object by object."""
     with closing(sqlite3.connect(ion.data / "ion.db")) as theirs:
-        for name in ("purchase_orders", "purchase_order_lines", "parts", "parts_inventory", "runs", "issues"):
-            there = {str(id_): at for id_, at in theirs.execute(f'SELECT id, _updated FROM "{name}"')}
+        for name in (
+            "purchase_orders",
+            "purchase_order_lines",
+            "parts",
+            "parts_inventory",
+            "runs",
+            "issues",
+        ):
+            there = {
+                str(id_): at for id_, at in theirs.execute(f'SELECT id, _updated FROM "{name}"')
+            }
             here = dict(database.execute(MIRRORED, {"resource": name}).tuples().all())
             expect(name, there, here)

@@ -35,7 +35,9 @@ class Baseline:
 
     def __init__(self, catalog: Catalog, database: Path) -> None:
         self.schema = build_schema(catalog.sdl())
-        self._connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, check_same_thread=False)
+        self._connection = sqlite3.connect(
+            f"file:{database}?mode=ro", uri=True, check_same_thread=False
+        )
         root = self.schema.query_type
         assert root is not None
         for resource in catalog.resources.values():
@@ -52,7 +54,9 @@ class Baseline:
     def answer(self, body: bytes) -> bytes:
         """Answer a request."""
         asked = msgspec.json.decode(body)
-        result = execute_sync(self.schema, self.document(asked["query"]), variable_values=asked["variables"])
+        result = execute_sync(
+            self.schema, self.document(asked["query"]), variable_values=asked["variables"]
+        )
         assert isinstance(result, ExecutionResult)
         return msgspec.json.encode(result.formatted)
 
@@ -63,7 +67,11 @@ class Baseline:
         made = [
             {
                 "node": dict(
-                    zip(names, [d(v) if d else v for d, v in zip(decoders, row, strict=True)], strict=True)
+                    zip(
+                        names,
+                        [d(v) if d else v for d, v in zip(decoders, row, strict=True)],
+                        strict=True,
+                    )
                 )
             }
             for row in rows
@@ -89,7 +97,10 @@ class Baseline:
             message = await receive()
             body, more = body + message["body"], message["more_body"]
         answer = self.answer(body)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(answer)).encode()),
+        ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 

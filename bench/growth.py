@@ -113,7 +113,9 @@ async def _measured(
             token = set_up(hub)
             fill(hub, objects, 3)
             _tidy(address, store)
-            reader = Reader(make_client(signs_in, RATE, session), hub.catalog, Offered.whole(hub.catalog))
+            reader = Reader(
+                make_client(signs_in, RATE, session), hub.catalog, Offered.whole(hub.catalog)
+            )
             site = Site(hub.store, hub.catalog, INTEGRATION, reader, Broadcast())
             await hub.ingest.refresh()
             browser = Browser(create_app(hub), hub.store.write_now(open_session))
@@ -165,7 +167,9 @@ async def _apply_changed(mirror: Mirror, meter: "Meter") -> int:
     """Objects from all over the mirror, changed without an event."""
     held = max(2, mirror.size * SHARES[RESOURCE] // 100)
     number = min(MANY, held)
-    return await _apply(mirror, meter, [1 + place * held // number for place in range(number)], first=False)
+    return await _apply(
+        mirror, meter, [1 + place * held // number for place in range(number)], first=False
+    )
 
 
 async def _apply(mirror: Mirror, meter: "Meter", ids: Sequence[int], *, first: bool) -> int:
@@ -190,10 +194,15 @@ async def _ingest(mirror: Mirror, meter: "Meter") -> int:
     for start in range(0, MANY, AT_ONCE):
         with meter:
             verdicts = await asyncio.gather(
-                *(mirror.hub.ingest.submit(mirror.token, *each) for each in sent[start : start + AT_ONCE])
+                *(
+                    mirror.hub.ingest.submit(mirror.token, *each)
+                    for each in sent[start : start + AT_ONCE]
+                )
             )
         expect("verdicts", {200}, {verdict.status for verdict in verdicts})
-    expect("events, and distinct ones", tuple(n + MANY for n in before), look(mirror.address, EVENTS))
+    expect(
+        "events, and distinct ones", tuple(n + MANY for n in before), look(mirror.address, EVENTS)
+    )
     return MANY
 
 
@@ -219,7 +228,9 @@ async def _fetch(mirror: Mirror, meter: "Meter") -> int:
     """An incremental fetch of a small plant's objects, for each of them."""
     old = update(watermarks).values(updated=LONG_AGO)
     mirror.hub.store.write_now(lambda c: c.execute(old) and None)
-    number = mirror.hub.store.write_now(lambda c: fetch.request(c, INTEGRATION, "incremental", "bench"))
+    number = mirror.hub.store.write_now(
+        lambda c: fetch.request(c, INTEGRATION, "incremental", "bench")
+    )
     with meter:
         await Fetcher(mirror.site).run(number, "incremental")
     state, read = look(mirror.address, READ, id=number)

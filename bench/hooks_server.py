@@ -68,7 +68,9 @@ def set_up_beside(data: Path, database: str, secret_key: str | None = None) -> s
 
 
 async def _nowhere(_: Any, __: Any, send: Any) -> None:
-    await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+    await send(
+        {"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]}
+    )
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -82,7 +84,9 @@ async def _serve(mode: str, data: Path, database: str) -> None:
     with open_listener("127.0.0.1", 0) as listener:
         print(f"http://127.0.0.1:{listener.getsockname()[1]}/hooks/{token}", flush=True)
         app = Hooks(ingest, _nowhere)
-        config = uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False, http="httptools")
+        config = uvicorn.Config(
+            app, lifespan="off", log_level="warning", access_log=False, http="httptools"
+        )
         await uvicorn.Server(config).serve(sockets=[listener])
 
 

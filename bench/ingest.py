@@ -17,9 +17,7 @@ from bench.wire import Flood
 
 CONNECTIONS = 64
 MORE_CONNECTIONS = 100
-KNOWN = (
-    "known: 2,800 signed events/s into an open mirror on PostgreSQL, 6,000 rows/s of a loader merging into it"
-)
+KNOWN = "known: 2,800 signed events/s into an open mirror on PostgreSQL, 6,000 rows/s of a loader merging into it"
 COUNTS = "SELECT count(*), count(DISTINCT event_id) FROM events"
 
 

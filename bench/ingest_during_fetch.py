@@ -25,14 +25,24 @@ OBJECTS = 60_000
 
 def measure(scale: Scale) -> list[Figure]:
     """Flood a hub without and with a fetch, in turn, on either store."""
-    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found, ExitStack() as stack:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        stores(scale.store) as found,
+        ExitStack() as stack,
+    ):
         folder = Path(directory)
         size = ["--size", str(scale.of(OBJECTS, 300))]
         ion = stack.enter_context(running_local_ion(folder / "ion", size, seconds=600))
-        return [made for store, new in found.items() for made in _measured(ion, store, folder, new, scale)]
+        return [
+            made
+            for store, new in found.items()
+            for made in _measured(ion, store, folder, new, scale)
+        ]
 
 
-def _measured(ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
+def _measured(
+    ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, scale: Scale
+) -> list[Figure]:
     data = folder / store / "data"
     data.mkdir(parents=True)
     address, number = new(data), scale.of(5000, CONNECTIONS * 2)

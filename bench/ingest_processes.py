@@ -42,7 +42,11 @@ def _measured(folder: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
         start = make_start_hub(stack, lambda _: folder)
         hubs = [
             start(
-                "--role", "web", data=folder / str(n) / "hub", store_url=address, ULTRAVIOLET_SECRET_KEY=KEY
+                "--role",
+                "web",
+                data=folder / str(n) / "hub",
+                store_url=address,
+                ULTRAVIOLET_SECRET_KEY=KEY,
             )
             for n in range(max(counts))
         ]
@@ -55,7 +59,9 @@ def _measured(folder: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
     return [_figure(count, of_count[1:], turns[1][1:]) for count, of_count in turns.items()]
 
 
-def _turn(hubs: Sequence[HubProcess], token: str, first: int, number: int, database: int | None) -> Turn:
+def _turn(
+    hubs: Sequence[HubProcess], token: str, first: int, number: int, database: int | None
+) -> Turn:
     urls = [f"{hub.url}/hooks/{token}" for hub in hubs]
     sent = [
         each
@@ -63,11 +69,16 @@ def _turn(hubs: Sequence[HubProcess], token: str, first: int, number: int, datab
         for each in [request] * (2 if place % TWICE == 0 else 1)
     ]
     pids = [hub.child.process.pid for hub in hubs]
-    return turn(pids, database, lambda: acknowledged(urls[0], sent, CONNECTIONS * len(hubs), urls[1:]))
+    return turn(
+        pids, database, lambda: acknowledged(urls[0], sent, CONNECTIONS * len(hubs), urls[1:])
+    )
 
 
 def _figure(count: int, turns: Sequence[Turn], of_one: Sequence[Turn]) -> Figure:
-    clock, p99 = median(t.flood.rate for t in turns), median(t.flood.percentile(99) for t in turns) * 1000
+    clock, p99 = (
+        median(t.flood.rate for t in turns),
+        median(t.flood.percentile(99) for t in turns) * 1000,
+    )
     return figure(
         f"ingest-processes: {count}",
         "postgresql",

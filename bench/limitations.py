@@ -41,7 +41,9 @@ CREATE_LINE = """mutation ($i: CreatePurchaseOrderLineInput!) {
   createPurchaseOrderLine(input: $i) { purchaseOrderLine { id } } }"""
 CREATE_INVENTORY = """mutation ($i: CreatePartInventoryInput!) {
   createPartInventory(input: $i) { partInventory { id } } }"""
-NAMES = "{ parts(first: 1) { edges { node { id } } } locations(first: 3) { edges { node { id } } } }"
+NAMES = (
+    "{ parts(first: 1) { edges { node { id } } } locations(first: 3) { edges { node { id } } } }"
+)
 
 Look = Callable[[dict[str, Any], dict[str, Any]], bool]
 """Whether what the mirror has agrees with what ION has, as far as a limitation goes."""
@@ -143,7 +145,9 @@ class Hub:
         self.url = f"http://127.0.0.1:{port}"
         arguments = ["serve", "--port", str(port), "--data", str(data)]
         child = stack.enter_context(Child("hub", arguments, data / "hub.log", environment))
-        child.wait_until(lambda: find_running(data) is not None and answers(f"{self.url}/livez"), 60)
+        child.wait_until(
+            lambda: find_running(data) is not None and answers(f"{self.url}/livez"), 60
+        )
         running = find_running(data)
         assert running is not None
         self.key = running.key
@@ -151,12 +155,19 @@ class Hub:
     def api(self, method: str, path: str, body: Any = None) -> Any:
         content = None if body is None else json.dumps(body).encode()
         headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
-        request = urllib.request.Request(self.url + "/api/v1" + path, content, headers, method=method)
+        request = urllib.request.Request(
+            self.url + "/api/v1" + path, content, headers, method=method
+        )
         with urllib.request.urlopen(request, timeout=120) as answer:
             return json.load(answer)
 
     def connect(self, ion: LocalIonProcess) -> None:
-        given = {"name": "plant", "api_url": ion.url, "auth_url": ion.url, "requests_per_second": 500}
+        given = {
+            "name": "plant",
+            "api_url": ion.url,
+            "auth_url": ion.url,
+            "requests_per_second": 500,
+        }
         given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
         given |= {"incremental_schedule": NEVER, "full_schedule": NEVER}
         self.api("POST", "/integrations", given)
@@ -175,7 +186,9 @@ class Hub:
         """Read objects past the hub, so that watching costs it nothing."""
         marks = ",".join("?" * len(ids))
         query = f"SELECT id, doc FROM objects WHERE resource = ? AND id IN ({marks})"
-        with closing(sqlite3.connect(f"file:{self.data / 'hub.db'}?mode=ro", uri=True)) as connection:
+        with closing(
+            sqlite3.connect(f"file:{self.data / 'hub.db'}?mode=ro", uri=True)
+        ) as connection:
             for id_, doc in connection.execute(query, [resource, *ids]):
                 yield id_, json.loads(doc)
 
@@ -217,7 +230,9 @@ def until(look: Callable[[], bool], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not look():
         if time.monotonic() > deadline:
-            raise SystemExit("This did not come to rest in time; the machine may be too busy to measure.")
+            raise SystemExit(
+                "This did not come to rest in time; the machine may be too busy to measure."
+            )
         time.sleep(0.05)
 
 
@@ -280,7 +295,9 @@ def main() -> None:
         healing = Hub(stack, where / "on")
         alone = Hub(stack, where / "off", ULTRAVIOLET_HEAL="off")
         healing.connect(ion)
-        print(f"The plant works for {given.seconds} s at {given.rate} changes a second…", flush=True)
+        print(
+            f"The plant works for {given.seconds} s at {given.rate} changes a second…", flush=True
+        )
         time.sleep(given.seconds)
         ion.rest()
         until(healing.at_rest, 120)
@@ -288,12 +305,18 @@ def main() -> None:
         plant = Plant(ion, given.changes)
         until(healing.at_rest, 120)
         alone.connect(ion)
-        print(f"{given.changes} changes of each kind, each watched for {WATCH:.0f} s…\n", flush=True)
-        print("| limitation | changes affected | right after, healing on (p50 / p99) | healing off |")
+        print(
+            f"{given.changes} changes of each kind, each watched for {WATCH:.0f} s…\n", flush=True
+        )
+        print(
+            "| limitation | changes affected | right after, healing on (p50 / p99) | healing off |"
+        )
         print("| --- | --- | --- | --- |")
         for kind in KINDS:
             on, off = measure(plant, [healing, alone], kind, given.changes)
-            print(f"| {kind.name} | {affected[kind.cause]} | {words(on)} | {words(off)} |", flush=True)
+            print(
+                f"| {kind.name} | {affected[kind.cause]} | {words(on)} | {words(off)} |", flush=True
+            )
             alone.fetch("incremental")
             off.look()
             assert not off.waiting, f"{len(off.waiting)} were wrong even after a fetch"

@@ -25,7 +25,10 @@ def measure(scale: Scale) -> list[Figure]:
             running_local_ion(data, ["--size", str(scale.of(5000, 2500))]) as ion,
             announced("bench.graphql_core_server", [str(data)]) as other,
         ):
-            asked = {"query": PAGE.replace("FIELDS", FIELDS), "variables": {"last": "200", "first": 100}}
+            asked = {
+                "query": PAGE.replace("FIELDS", FIELDS),
+                "variables": {"last": "200", "first": 100},
+            }
             ours = request(f"{ion.url}/graphql", asked, {"authorization": ion.token()})
             theirs = request(f"{other.address}/graphql", asked, {})
             rates: list[tuple[float, float]] = []

@@ -77,7 +77,11 @@ def measure(scale: Scale) -> list[Figure]:
 
 def _work(ion: LocalIonProcess, changes: int) -> Run:
     """Let the plant make so many changes, and wait until all of it is delivered."""
-    before, began, processor = ion.changes(), time.perf_counter(), processor_seconds(ion.child.process.pid)
+    before, began, processor = (
+        ion.changes(),
+        time.perf_counter(),
+        processor_seconds(ion.child.process.pid),
+    )
     pace(ion, RATE)
     while ion.changes() - before < changes:
         time.sleep(0.1)
@@ -115,7 +119,8 @@ def _checked(ion: LocalIonProcess, sink: str, begun: int) -> list[float]:
     with closing(sqlite3.connect(ion.data / "ion.db")) as database:
         owed = database.execute(OWED, (begun,)).fetchone()[0]
         events = {
-            row[0] for row in database.execute("SELECT id FROM webhook_events WHERE status = 'succeeded'")
+            row[0]
+            for row in database.execute("SELECT id FROM webhook_events WHERE status = 'succeeded'")
         }
     expect("deliveries that came", owed, len(came))
     expect("events that came", events, {event for event, _ in came})

@@ -102,7 +102,9 @@ class _Pages:
     def _ask(self, connection: Connection, last: int) -> bytes:
         asked: dict[str, Any] = {"last": str(last), "first": PAGE_SIZE}
         wanted = {"query": self._document, "variables": asked}
-        connection.send(request(f"{self._ion.url}/graphql", wanted, {"authorization": self._ion.token()}))
+        connection.send(
+            request(f"{self._ion.url}/graphql", wanted, {"authorization": self._ion.token()})
+        )
         status, body = connection.receive()
         expect("status", 200, status)
         return body

@@ -141,13 +141,16 @@ async def _measured(hub: Hub, store: str, scale: Scale) -> list[Figure]:
     set_up(hub)
     count = scale.of(OBJECTS, 200)
     counts = fill(hub, count, scale.of(60, 3))
-    while hub.store.write_now(lambda c: search_index.take(c, hub.catalog, INTEGRATION, INDEXED_AT_ONCE)):
+    while hub.store.write_now(
+        lambda c: search_index.take(c, hub.catalog, INTEGRATION, INDEXED_AT_ONCE)
+    ):
         pass
     hub.store.write_now(_analyse)
     browser = Browser(create_app(hub), hub.store.write_now(open_session))
     limit = AT_ONCE if count <= OBJECTS else USABLE
     figures = [
-        await _page(hub, browser, name, address, store, scale, limit) for name, address in PAGES.items()
+        await _page(hub, browser, name, address, store, scale, limit)
+        for name, address in PAGES.items()
     ]
     _, page = await browser.get("/objects")
     for number in counts.values():

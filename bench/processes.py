@@ -43,7 +43,9 @@ def family_seconds(pid: int | None) -> float:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     found = sum(_times(pid))
     for child in children:
-        with suppress(FileNotFoundError, ProcessLookupError):  # who ends meanwhile is counted by its parent
+        with suppress(
+            FileNotFoundError, ProcessLookupError
+        ):  # who ends meanwhile is counted by its parent
             found += family_seconds(int(child))
     return found
 

@@ -25,7 +25,14 @@ from ultraviolet.cli.children import Child, answers, free_port
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.settings import Settings
 from ultraviolet.mirror import bulk
-from ultraviolet.mirror.tables import fetches, integrations, objects, versions, watermarks, webhook_urls
+from ultraviolet.mirror.tables import (
+    fetches,
+    integrations,
+    objects,
+    versions,
+    watermarks,
+    webhook_urls,
+)
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 INTEGRATIONS = (1, 10, 100, 1000)
@@ -63,15 +70,23 @@ class Run(msgspec.Struct):
 
 def measure(scale: Scale) -> list[Figure]:
     """Fill a database past the hub, on either store, and start hubs over it while it grows."""
-    with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found, ExitStack() as stack:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        stores(scale.store) as found,
+        ExitStack() as stack,
+    ):
         folder = Path(directory)
         ion = stack.enter_context(running_local_ion(folder / "ion", ["--size", "small"]))
         return [
-            made for store, new in found.items() for made in _measured(ion, store, folder / store, new, scale)
+            made
+            for store, new in found.items()
+            for made in _measured(ion, store, folder / store, new, scale)
         ]
 
 
-def _measured(ion: LocalIonProcess, store: str, data: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
+def _measured(
+    ion: LocalIonProcess, store: str, data: Path, new: NewDatabase, scale: Scale
+) -> list[Figure]:
     data.mkdir()
     address = new(data)
     hub = Hub.open(Settings(data=data / "hub", database_url=address, public_url="http://127.0.0.1"))
@@ -88,14 +103,24 @@ def _measured(ion: LocalIonProcess, store: str, data: Path, new: NewDatabase, sc
             numbers = range(first + at, first + min(plants, at + AT_ONCE))
             hub.store.write_now(lambda c, numbers=numbers: _more(c, first, numbers))
         held = plants
-        expect("integrations, objects, versions", (plants, *[plants * OBJECTS] * 2), look(address, HELD))
+        expect(
+            "integrations, objects, versions",
+            (plants, *[plants * OBJECTS] * 2),
+            look(address, HELD),
+        )
         runs[plants] = [_run(data, address, rest) for _ in range(repeats)]
-        expect("objects and versions at the end", (plants, *[plants * OBJECTS] * 2), look(address, HELD))
+        expect(
+            "objects and versions at the end",
+            (plants, *[plants * OBJECTS] * 2),
+            look(address, HELD),
+        )
     hub.close()
     return [made for plants, these in runs.items() for made in _figures(store, plants, these, runs)]
 
 
-def _figures(store: str, plants: int, runs: Sequence[Run], all_runs: dict[int, list[Run]]) -> list[Figure]:
+def _figures(
+    store: str, plants: int, runs: Sequence[Run], all_runs: dict[int, list[Run]]
+) -> list[Figure]:
     least = all_runs[min(all_runs)] if plants > min(all_runs) else []
     note = f"{plants * OBJECTS:,} objects; {runs[0].processor:.2f} s of processor time"
     return [
@@ -122,7 +147,11 @@ def _figures(store: str, plants: int, runs: Sequence[Run], all_runs: dict[int, l
 
 def _first(connection: Connection, hub: Hub, ion: LocalIonProcess, integration: int) -> None:
     """Connect the first integration to the local ION, and give it objects with their history."""
-    given = {"api_url": ion.url, "auth_url": ion.url, "client_secret": hub.secrets.seal(ion.client_secret)}
+    given = {
+        "api_url": ion.url,
+        "auth_url": ion.url,
+        "client_secret": hub.secrets.seal(ion.client_secret),
+    }
     given |= {"client_id": ion.client_id, "incremental_schedule": SELDOM, "full_schedule": SELDOM}
     connection.execute(update(integrations).values(**given))
     rows: list[tuple[Any, ...]] = []
@@ -141,9 +170,12 @@ def _first(connection: Connection, hub: Hub, ion: LocalIonProcess, integration: 
 
 def _more(connection: Connection, first: int, numbers: Sequence[int]) -> None:
     """Add integrations that are like the first one in everything."""
-    row = dict(connection.execute(select(integrations).where(integrations.c.id == first)).mappings().one())
+    row = dict(
+        connection.execute(select(integrations).where(integrations.c.id == first)).mappings().one()
+    )
     connection.execute(
-        insert(integrations), [row | {"id": number, "name": f"plant {number}"} for number in numbers]
+        insert(integrations),
+        [row | {"id": number, "name": f"plant {number}"} for number in numbers],
     )
     here = {"first": first, "least": min(numbers), "most": max(numbers), "resource": RESOURCE}
     for table, columns in ((objects, OBJECT), (versions, VERSION)):
@@ -165,9 +197,16 @@ def _fetched(connection: Connection, numbers: Sequence[int]) -> None:
     moment = times.now()
     done = {"mode": "full", "state": "done", "requested_by": "bench", "started_at": moment}
     done |= {"finished_at": moment}
-    lines = {"resource": "purchase_order_lines", "updated": LATER, "proven_at": moment, "proven_by": "bench"}
+    lines = {
+        "resource": "purchase_order_lines",
+        "updated": LATER,
+        "proven_at": moment,
+        "proven_by": "bench",
+    }
     connection.execute(insert(fetches), [done | {"integration_id": number} for number in numbers])
-    connection.execute(insert(watermarks), [lines | {"integration_id": number} for number in numbers])
+    connection.execute(
+        insert(watermarks), [lines | {"integration_id": number} for number in numbers]
+    )
     connection.execute(INDEXED)
 
 
@@ -175,12 +214,16 @@ def _run(data: Path, address: str, rest: float) -> Run:
     port = free_port()
     arguments = ["serve", "--port", str(port), "--data", str(data / "hub")]
     began = time.perf_counter()
-    with Child("The hub", arguments, data / "hub.log", {"ULTRAVIOLET_DATABASE_URL": address}) as child:
+    with Child(
+        "The hub", arguments, data / "hub.log", {"ULTRAVIOLET_DATABASE_URL": address}
+    ) as child:
         child.wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 300)
         ready, spent = time.perf_counter() - began, processor_seconds(child.process.pid)
         time.sleep(rest / 4)
         before, at = processor_seconds(child.process.pid), time.perf_counter()
         time.sleep(rest)
-        spent_at_rest = max(1 / TICKS, processor_seconds(child.process.pid) - before)  # less cannot be seen
+        spent_at_rest = max(
+            1 / TICKS, processor_seconds(child.process.pid) - before
+        )  # less cannot be seen
         share = spent_at_rest / (time.perf_counter() - at)
         return Run(ready, spent, share, resident(child.process.pid))

@@ -42,7 +42,9 @@ class Sink:
     def _told(self) -> bytes:
         read = msgspec.json.Decoder(Told).decode
         told = [(read(body), at) for body, at in self._came]
-        return msgspec.json.encode([(t.event_id, (at - t.timestamp).total_seconds()) for t, at in told])
+        return msgspec.json.encode(
+            [(t.event_id, (at - t.timestamp).total_seconds()) for t, at in told]
+        )
 
 
 async def _serve() -> None:

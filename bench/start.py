@@ -33,7 +33,9 @@ def measure(scale: Scale) -> list[Figure]:
     ]
 
 
-def _figure(name: str, store: str, runs: Sequence[Spent], bare: Sequence[Spent], limit: float) -> Figure:
+def _figure(
+    name: str, store: str, runs: Sequence[Spent], bare: Sequence[Spent], limit: float
+) -> Figure:
     return figure(
         name,
         store,

@@ -20,17 +20,27 @@ def measure(scale: Scale) -> list[Figure]:
     """Fetch once, then compare and download, in turn, on either store."""
     with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
         folder = Path(directory)
-        with running_local_ion(folder / "ion", ["--size", str(scale.of(OBJECTS, 100))], seconds=600) as ion:
-            return [_measured(ion, store, folder / store, new, scale) for store, new in found.items()]
+        with running_local_ion(
+            folder / "ion", ["--size", str(scale.of(OBJECTS, 100))], seconds=600
+        ) as ion:
+            return [
+                _measured(ion, store, folder / store, new, scale) for store, new in found.items()
+            ]
 
 
-def _measured(ion: LocalIonProcess, store: str, data: Path, new: NewDatabase, scale: Scale) -> Figure:
+def _measured(
+    ion: LocalIonProcess, store: str, data: Path, new: NewDatabase, scale: Scale
+) -> Figure:
     (data / "data").mkdir(parents=True)
     with ExitStack() as stack:
-        hub = make_start_hub(stack, lambda _: data)(data=data / "data", store_url=new(data / "data"))
+        hub = make_start_hub(stack, lambda _: data)(
+            data=data / "data", store_url=new(data / "data")
+        )
         integration = connect(hub, ion)
         wait_for(lambda: over(hub, integration), 600, "the first fetch")
-        runs = [(_compare(hub, integration), asyncio.run(download(ion))) for _ in range(scale.repeats)]
+        runs = [
+            (_compare(hub, integration), asyncio.run(download(ion))) for _ in range(scale.repeats)
+        ]
     for (_, objects), bare in runs:
         expect("objects that are equal", bare.objects, objects)
     return figure(
@@ -54,7 +64,11 @@ def _compare(hub: HubProcess, integration: int) -> tuple[float, int]:
 
     report = wait_for(done, 600, "the comparison")
     expect(
-        "state, and objects that differ", ("done", 0), (report["state"], report["objects"] - report["equal"])
+        "state, and objects that differ",
+        ("done", 0),
+        (report["state"], report["objects"] - report["equal"]),
     )
-    took = datetime.fromisoformat(report["finished_at"]) - datetime.fromisoformat(report["started_at"])
+    took = datetime.fromisoformat(report["finished_at"]) - datetime.fromisoformat(
+        report["started_at"]
+    )
     return took.total_seconds(), report["equal"]

@@ -72,7 +72,9 @@ def flood(url: str, requests: Sequence[bytes], connections: int, more: Sequence[
     return Flood(seconds, delays, statuses, time.process_time() - spent)
 
 
-def _next(connection: "Connection", waiting: Iterator[bytes], selector: selectors.BaseSelector) -> None:
+def _next(
+    connection: "Connection", waiting: Iterator[bytes], selector: selectors.BaseSelector
+) -> None:
     request = next(waiting, None)
     if request is None:
         selector.unregister(connection.socket)
@@ -117,7 +119,9 @@ class Connection:
         self.socket.close()
 
 
-def rate(url: str, request: bytes, number: int, connections: int) -> tuple[float, set[tuple[int, bytes]]]:
+def rate(
+    url: str, request: bytes, number: int, connections: int
+) -> tuple[float, set[tuple[int, bytes]]]:
     """Send a request so many times, one under way on each connection; gives answers a second, and the distinct ones."""
     opened = [Connection(url) for _ in range(connections)]
     answers: set[tuple[int, bytes]] = set()

@@ -30,7 +30,13 @@ from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 pytest_plugins = ["ultraviolet.pytest_plugin"]
 
-LONG = ("test_crash_points", "test_pages_in_a_browser", "test_busy_plant", "test_trouble", "test_bench")
+LONG = (
+    "test_crash_points",
+    "test_pages_in_a_browser",
+    "test_busy_plant",
+    "test_trouble",
+    "test_bench",
+)
 """Files that take a minute and more."""
 
 UNDER_WAY = """{ webhookEvents(filters: {status: {in: [SENDING, RETRYING]}}, first: 1) {
@@ -42,7 +48,9 @@ StartHub = Callable[..., "HubProcess"]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Install the programs that tests need, and run the long tests first, so that no worker ends alone with them."""
-    needed = {name for item in items if isinstance(item, pytest.Function) for name in item.fixturenames}
+    needed = {
+        name for item in items if isinstance(item, pytest.Function) for name in item.fixturenames
+    }
     debian.install(needed & debian.PACKAGES.keys())
 
     def place(item: pytest.Item) -> int:
@@ -122,7 +130,13 @@ class HubProcess:
 
     def connect(self, ion: LocalIonProcess, name: str = "plant", **more: Any) -> dict[str, Any]:
         """Create an integration with this ION, and its receiver and subscriptions, as the guide says."""
-        given = {"name": name, "api_url": ion.url, "auth_url": ion.url, "requests_per_second": 500, **more}
+        given = {
+            "name": name,
+            "api_url": ion.url,
+            "auth_url": ion.url,
+            "requests_per_second": 500,
+            **more,
+        }
         given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
         integration = self.api("POST", "/integrations", given)
         self.api("POST", f"/integrations/{integration['id']}/setup", {"mode": "automatic"})
@@ -171,7 +185,11 @@ class HubProcess:
 
 def make_start_ion(stack: ExitStack, where: Callable[[str], Path]) -> StartIon:
     def start(
-        *options: str, data: Path | None = None, port: int = 0, size: str = "small", changes: float = 0
+        *options: str,
+        data: Path | None = None,
+        port: int = 0,
+        size: str = "small",
+        changes: float = 0,
     ) -> LocalIonProcess:
         given = ["--size", size, "--changes-per-second", str(changes), *options]
         return stack.enter_context(running_local_ion(data or where("ion"), given, port=port))
@@ -197,7 +215,9 @@ def make_start_hub(stack: ExitStack, where: Callable[[str], Path]) -> StartHub:
 
         def ready() -> bool:
             running = find_running(data)
-            return running is not None and running.pid == child.process.pid and answers(f"{url}/livez")
+            return (
+                running is not None and running.pid == child.process.pid and answers(f"{url}/livez")
+            )
 
         child.wait_until(ready, 60)
         return HubProcess(url, child, data, store_url)

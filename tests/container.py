@@ -32,7 +32,9 @@ class Tool:
 
     def tries(self, *arguments: str) -> bool:
         """Tell whether this works here."""
-        return not subprocess.run([self.program, *arguments], check=False, capture_output=True).returncode
+        return not subprocess.run(
+            [self.program, *arguments], check=False, capture_output=True
+        ).returncode
 
     def does(self, *arguments: str) -> str:
         """Do it, and give what it said."""
@@ -47,7 +49,9 @@ class Tool:
 
     def starts(self, name: str, *arguments: str) -> None:
         """Start a container of the image, with a volume of the same name."""
-        self.does("run", "--detach", f"--name={name}", f"--volume={name}:/data", *self.options, *arguments)
+        self.does(
+            "run", "--detach", f"--name={name}", f"--volume={name}:/data", *self.options, *arguments
+        )
 
     def ends(self, name: str) -> None:
         """Ask it to end, which it does in order, and in the ten seconds that both tools give it if nothing else is said."""
@@ -71,7 +75,13 @@ def check(tool: Tool) -> None:
     suppliers = (*ULTRAVIOLET, "object", "list", "suppliers", "--json")
     say("| step | took |\n| --- | --- |")
     with step(f"{tool.program} build"):
-        tool.does("build", "--quiet", f"--tag={NAME}", *shlex.split(os.environ.get("BUILD_OPTIONS", "")), ".")
+        tool.does(
+            "build",
+            "--quiet",
+            f"--tag={NAME}",
+            *shlex.split(os.environ.get("BUILD_OPTIONS", "")),
+            ".",
+        )
     with step("start, until it is well"):
         address = "--env=ULTRAVIOLET_PUBLIC_URL=http://127.0.0.1:8000"
         tool.starts(NAME, "--publish=127.0.0.1::8000", address, NAME)
@@ -86,7 +96,9 @@ def check(tool: Tool) -> None:
     with step("connect a busy local ION of the same image, and prove the mirror"):
         command = ("ion", "serve", "--data=/data/ion", "--changes-per-second=1")
         tool.starts(ION, f"--network=container:{NAME}", *ION_KEY, NAME, *command)
-        tool.does(*ULTRAVIOLET, "integration", "add", "plant", "--environment=local", "--client-id=check")
+        tool.does(
+            *ULTRAVIOLET, "integration", "add", "plant", "--environment=local", "--client-id=check"
+        )
         for words in ("setup apply plant", "verify plant", "doctor"):
             tool.comes_to(*ULTRAVIOLET, *words.split())
     with step("SIGTERM to both, until they have ended in order"):
@@ -107,7 +119,9 @@ def main() -> None:
     os.environ["BUILDAH_FORMAT"] = "docker"  # else podman leaves HEALTHCHECK out of an image
     tool = found()
     if tool is None:
-        say("Neither podman nor docker has or gets the base image here: its steps are done without.\n")
+        say(
+            "Neither podman nor docker has or gets the base image here: its steps are done without.\n"
+        )
         image.main()
         return
     try:

@@ -39,7 +39,9 @@ def install(names: Iterable[str]) -> None:
     names = sorted(set(names))
     if all(map(find, names)) or shutil.which("apt-get") is None:
         return
-    with (Path(tempfile.gettempdir()) / f"ultraviolet-tests-apt-{os.geteuid()}.lock").open("w") as lock:
+    with (Path(tempfile.gettempdir()) / f"ultraviolet-tests-apt-{os.geteuid()}.lock").open(
+        "w"
+    ) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         packages = [PACKAGES[name] for name in names if find(name) is None]
         if packages:

@@ -33,7 +33,9 @@ class Door:
     async def deliver(self, *bodies: bytes) -> list[int]:
         """Deliver all at the same time."""
         await self.hub.ingest.refresh()
-        taken = await asyncio.gather(*(self.hub.ingest.submit(self.token, {}, body) for body in bodies))
+        taken = await asyncio.gather(
+            *(self.hub.ingest.submit(self.token, {}, body) for body in bodies)
+        )
         return [verdict.status for verdict in taken]
 
     def refuse(self, table: str, where: str) -> None:
@@ -53,7 +55,9 @@ class Door:
             connection.exec_driver_sql(f"CREATE TRIGGER refuses {when} EXECUTE FUNCTION refuse()")
 
     def take(self) -> int:
-        work: Callable[[Any], Any] = lambda c: hub_events.take(c, self.hub.catalog, self.integration_id)  # noqa: E731
+        work: Callable[[Any], Any] = lambda c: hub_events.take(
+            c, self.hub.catalog, self.integration_id
+        )  # noqa: E731
         return self.hub.store.write_now(work).count
 
 

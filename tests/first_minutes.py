@@ -76,7 +76,9 @@ def change_an_order(page: Page, runner: QueryRunner, hub: str) -> None:
     order = runner.run(AN_ORDER)["purchaseOrders"]["edges"][0]["node"]
     page.goto(f"{hub}/objects/purchase_orders/{order['id']}")
     text = f"My own change at {time.time():.0f}"
-    runner.run(UPDATE_ORDER, {"input": {"id": order["id"], "etag": order["_etag"], "description": text}})
+    runner.run(
+        UPDATE_ORDER, {"input": {"id": order["id"], "etag": order["_etag"], "description": text}}
+    )
     row = page.get_by_role("row", name=re.compile("^description")).first
     expect(row).to_contain_text(text, timeout=WHOLE)
 
@@ -104,7 +106,9 @@ def main() -> None:
     """Walk both ways: the demo, and a hub of one's own."""
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
         folder = Path(place) / "ultraviolet"
-        browser = playwright.chromium.launch(executable_path=which("chromium"), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=which("chromium"), args=["--no-sandbox"]
+        )
         with ExitStack() as stack:
             walk_the_demo(Clock(), stack, folder, browser)
         with ExitStack() as stack:
@@ -118,9 +122,13 @@ def walk_the_demo(clock: Clock, stack: ExitStack, folder: Path, browser: Browser
     with clock.step("`git clone`"):
         subprocess.run(["git", "clone", "--quiet", str(HOME), str(folder)], check=True)
     with clock.step("`make setup` (`make demo` does it too)"):
-        subprocess.run(["make", "--silent", "setup"], cwd=folder, check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            ["make", "--silent", "setup"], cwd=folder, check=True, stderr=subprocess.DEVNULL
+        )
     with clock.step("`make demo` says that changes are flowing"):
-        demo = printing(["make", "--silent", "demo"], folder, r"Sign in +(\S+).*Query runner +(\S+)")
+        demo = printing(
+            ["make", "--silent", "demo"], folder, r"Sign in +(\S+).*Query runner +(\S+)"
+        )
         link, ion = stack.enter_context(demo).groups()
     with clock.step("sign in by the link it printed: the overview"):
         hub = sign_in(page, link)
@@ -136,7 +144,9 @@ def walk_a_hub_of_ones_own(clock: Clock, stack: ExitStack, folder: Path, browser
     ultraviolet = str(folder / ".venv/bin/ultraviolet")
     plant = [ultraviolet, "ion", "serve", "--changes-per-second", "2", "--port", "0"]
     shown = printing(
-        plant, folder, r"GraphQL +(\S+)/graphql.*Client id +(\S+)\s+Client secret +(\S+).*plant.set_up"
+        plant,
+        folder,
+        r"GraphQL +(\S+)/graphql.*Client id +(\S+)\s+Client secret +(\S+).*plant.set_up",
     )
     ion, *key = stack.enter_context(shown).groups()
     with clock.step("`ultraviolet serve` prints a link"):
@@ -146,7 +156,9 @@ def walk_a_hub_of_ones_own(clock: Clock, stack: ExitStack, folder: Path, browser
         hub = sign_in(page, link)
     with clock.step("*Integrations → Add*: the connection is tested"):
         connect(page, hub, ion, key)
-    with clock.step("*Set up automatically*, until a delivery has arrived and its signature is verified"):
+    with clock.step(
+        "*Set up automatically*, until a delivery has arrived and its signature is verified"
+    ):
         set_up(page)
     with clock.step("change an order in ION's query runner and see it on the hub's page"):
         change_an_order(page, QueryRunner(other, ion), hub)

@@ -31,14 +31,18 @@ def instructions() -> list[list[Instruction]]:
         name, _, value = line.partition(" ")
         if name == "FROM":
             stages.append([])
-        elif name and stages:  # what comes before the first stage is an argument that names the base image
+        elif (
+            name and stages
+        ):  # what comes before the first stage is an argument that names the base image
             stages[-1].append((name, value))
     return stages
 
 
 def copied(stage: list[Instruction]) -> list[str]:
     """Give what a stage copies from the context."""
-    of_each = [value.split()[:-1] for name, value in stage if name == "COPY" and "--from" not in value]
+    of_each = [
+        value.split()[:-1] for name, value in stage if name == "COPY" and "--from" not in value
+    ]
     return [name for names in of_each for name in names]
 
 
@@ -46,7 +50,9 @@ def is_ignored(path: PurePath) -> bool:
     """Tell whether .dockerignore keeps it out: the last pattern that fits it, or a folder it is in, decides."""
     out = False
     for line in (HOME / ".dockerignore").read_text().splitlines():
-        pattern = re.escape(line.removeprefix("!")).replace(r"\*\*/", "(.*/)?").replace(r"\*", "[^/]*")
+        pattern = (
+            re.escape(line.removeprefix("!")).replace(r"\*\*/", "(.*/)?").replace(r"\*", "[^/]*")
+        )
         if any(re.fullmatch(pattern, one.as_posix()) for one in (path, *path.parents)):
             out = not line.startswith("!")
     return out
@@ -91,7 +97,11 @@ class Machine:
                 *names, target = value.split()
                 for one in names:
                     for path in in_context(one):
-                        to = self.folder / target / (path if target == "./" else path.relative_to(one))
+                        to = (
+                            self.folder
+                            / target
+                            / (path if target == "./" else path.relative_to(one))
+                        )
                         to.parent.mkdir(parents=True, exist_ok=True)
                         shutil.copy(HOME / path, to)
             case "RUN":
@@ -134,11 +144,15 @@ def start(machine: Machine, stage: list[Instruction]) -> None:
     data = Path(machine.moved(said["VOLUME"]))
     data.mkdir()
     for name, value in (word.split("=", 1) for word in said["ENV"].split()):
-        machine.environment[name] = machine.moved(value).replace("$PATH", machine.environment["PATH"])
+        machine.environment[name] = machine.moved(value).replace(
+            "$PATH", machine.environment["PATH"]
+        )
     port = str(free_port())
     command: list[str] = [*json.loads(said["ENTRYPOINT"]), *json.loads(said["CMD"])]
     command = [port if word == said["EXPOSE"] else word for word in command]
-    health: list[str] = json.loads(said["HEALTHCHECK"].partition("CMD ")[2].replace(said["EXPOSE"], port))
+    health: list[str] = json.loads(
+        said["HEALTHCHECK"].partition("CMD ")[2].replace(said["EXPOSE"], port)
+    )
     before = machine.files(but=data)
     with step(" ".join(command) + ", until it is well"):
         hub = subprocess.Popen(machine.found(command), cwd=machine.root, env=machine.environment)
@@ -161,7 +175,9 @@ def ask(health: list[str], machine: Machine, hub: subprocess.Popen[bytes]) -> No
     asked = machine.found(health)
     until = time.monotonic() + 60
     while hub.poll() is None and time.monotonic() < until:
-        if not subprocess.run(asked, env=machine.environment, check=False, capture_output=True).returncode:
+        if not subprocess.run(
+            asked, env=machine.environment, check=False, capture_output=True
+        ).returncode:
             return
     hub.kill()
     raise SystemExit("It did not become well.")

@@ -42,7 +42,9 @@ class Postgresql:
         """Give the address of a hub's database with nothing in it."""
         name = f"hub_{next(self._numbers)}"
         with self._connect() as connection:
-            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone()
+            known = connection.execute(
+                "SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]
+            ).fetchone()
             if known is None:
                 connection.execute(f"CREATE DATABASE {TEMPLATE}")
                 Store.open(self._server.get_uri(TEMPLATE)).close()
@@ -68,7 +70,9 @@ class Postgresql:
         for each in [pid, *children]:
             with suppress(ProcessLookupError):
                 os.kill(int(each), signal.SIGKILL)
-        for lock in locks:  # in a container nobody may reap the process, which then would count as running
+        for (
+            lock
+        ) in locks:  # in a container nobody may reap the process, which then would count as running
             lock.unlink(missing_ok=True)
 
     def start(self) -> None:

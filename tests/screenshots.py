@@ -78,7 +78,11 @@ def main() -> None:
     """Make all of them."""
     TARGET.mkdir(parents=True, exist_ok=True)
     chromium = which("chromium") or which("google-chrome")
-    with tempfile.TemporaryDirectory() as folder, demo(Path(folder)) as link, sync_playwright() as playwright:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        demo(Path(folder)) as link,
+        sync_playwright() as playwright,
+    ):
         base = link.partition("/sign-in/")[0]
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 860})

@@ -40,7 +40,11 @@ for _ in range(300):
 def test_eight_threads_decode_a_fresh_nested_struct() -> None:
     """msgspec 0.22 ends with SIGSEGV here."""
     done = subprocess.run(
-        [sys.executable, "-c", EIGHT_THREADS], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", EIGHT_THREADS],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -44,7 +44,9 @@ def test_kubernetes_understands_its_objects() -> None:
     assert len(pods) == 2
     for container in (container for pod in pods for container in pod["containers"]):
         assert understood(container["args"])
-        assert {container[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")} == {
+        assert {
+            container[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")
+        } == {
             "/readyz",
             "/livez",
         }
@@ -58,7 +60,11 @@ def test_compose_starts_what_there_is() -> None:
     assert understood(file["services"]["hub"]["command"])
     assert set(file["services"]["hub"]["environment"]) <= NAMES
     assert file["services"]["hub"]["depends_on"].keys() <= file["services"].keys()
-    named = {volume.split(":")[0] for one in file["services"].values() for volume in one.get("volumes", [])}
+    named = {
+        volume.split(":")[0]
+        for one in file["services"].values()
+        for volume in one.get("volumes", [])
+    }
     assert named == file["volumes"].keys()
 
 
@@ -68,7 +74,9 @@ def test_systemd_understands_its_units(tmp_path: Path) -> None:
         there = (DEPLOY / name).read_text().replace("/opt/ultraviolet/bin/ultraviolet", "/bin/true")
         (tmp_path / name).write_text(there)
     units = [tmp_path / "ultraviolet.service", tmp_path / "ultraviolet.socket"]
-    done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -89,13 +97,17 @@ def test_every_base_image_is_pinned_by_its_digest() -> None:
     for name in images:
         assert PINNED.fullmatch(name), name
     # The hub's own image has no digest before somebody builds it.
-    named = re.findall(r"^ +image: (\S+)$", (DEPLOY / "kubernetes/hub.yaml").read_text(), re.MULTILINE)
+    named = re.findall(
+        r"^ +image: (\S+)$", (DEPLOY / "kubernetes/hub.yaml").read_text(), re.MULTILINE
+    )
     assert 2 == len(named)
     assert all("@sha256:CHANGE-" in name for name in named)
 
 
 def test_memory_and_open_files_are_limited() -> None:
-    service = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / "ultraviolet.service").read_text(), re.MULTILINE))
+    service = dict(
+        re.findall(r"^(\w+)=(.*)$", (DEPLOY / "ultraviolet.service").read_text(), re.MULTILINE)
+    )
     assert (str(MAX_OPEN_FILES), "0077") == (service["LimitNOFILE"], service["UMask"])
     assert re.fullmatch(r"\d+G", service["MemoryMax"])
     for name, one in yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"].items():
@@ -103,7 +115,11 @@ def test_memory_and_open_files_are_limited() -> None:
         assert re.fullmatch(r"\d+g", one["mem_limit"]), name
     objects = list(yaml.safe_load_all((DEPLOY / "kubernetes/hub.yaml").read_text()))
     pods = [one["spec"]["template"]["spec"] for one in objects if one["kind"] == "Deployment"]
-    assert all(container["resources"]["limits"]["memory"] for pod in pods for container in pod["containers"])
+    assert all(
+        container["resources"]["limits"]["memory"]
+        for pod in pods
+        for container in pod["containers"]
+    )
 
 
 def test_the_data_folder_of_the_image_is_closed_to_others() -> None:
@@ -159,6 +175,9 @@ def test_the_image_installs_what_running_needs_as_it_was_tested() -> None:
     assert run.items() <= tested.items()
     assert build.items() <= tested.items()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
+    needed = [
+        *project["dependencies"],
+        *chain.from_iterable(project["optional-dependencies"].values()),
+    ]
     assert {re.split(r"[^\w-]", one)[0] for one in needed} <= run.keys()
     assert {"pytest", "playwright", "hatchling"} & run.keys() == set()

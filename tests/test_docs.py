@@ -18,7 +18,9 @@ from ultraviolet.web import health
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-WRITTEN = sorted(path for path in [*DOCS.rglob("*.md"), *ROOT.glob("*.md")] if "_build" not in path.parts)
+WRITTEN = sorted(
+    path for path in [*DOCS.rglob("*.md"), *ROOT.glob("*.md")] if "_build" not in path.parts
+)
 LINK = re.compile(r"\]\((?!\w+:)([^)\s#]*)(?:#([^)\s]+))?\)")
 FENCE = re.compile(r"^(```+).*?^\1$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(ultraviolet .*)$", re.MULTILINE)
@@ -31,7 +33,16 @@ def test_what_follows_from_the_code_is_up_to_date(name: str) -> None:
 
 
 def test_it_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet", DOCS, tmp_path]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "--fail-on-warning",
+        "--keep-going",
+        "--quiet",
+        DOCS,
+        tmp_path,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert (0, "") == (done.returncode, done.stderr)
     built = [page.read_text() for page in tmp_path.rglob("*.html")]
@@ -62,8 +73,12 @@ def test_every_command_on_a_page_could_be_typed(
 
 
 def test_every_page_is_in_the_index() -> None:
-    listed = {(DOCS / target).resolve() for target, _ in LINK.findall((DOCS / "index.md").read_text())}
-    assert set() == {path for path in WRITTEN if path.is_relative_to(DOCS)} - listed - {DOCS / "index.md"}
+    listed = {
+        (DOCS / target).resolve() for target, _ in LINK.findall((DOCS / "index.md").read_text())
+    }
+    assert set() == {path for path in WRITTEN if path.is_relative_to(DOCS)} - listed - {
+        DOCS / "index.md"
+    }
 
 
 def test_every_page_of_the_hub_is_told_of() -> None:
@@ -75,7 +90,9 @@ def test_every_page_of_the_hub_is_told_of() -> None:
 def test_nothing_of_the_product_is_missing() -> None:
     """Every route, setting, command, metric and kind of error, by name, in the page where one would look."""
     named = {
-        "routes.md": [path for path, *_ in routes.routes(Router("/", route_handlers=health.HANDLERS))],
+        "routes.md": [
+            path for path, *_ in routes.routes(Router("/", route_handlers=health.HANDLERS))
+        ],
         "settings.md": [one.name for one in SETTINGS],
         "commands.md": [path for path, _ in commands.leaves()],
         "metrics.md": [metrics.exposed(one) for one in metrics.families()],
@@ -92,7 +109,9 @@ def test_nothing_of_the_product_is_missing() -> None:
 
 def test_the_json_of_every_command_is_told_of() -> None:
     silent = [
-        path for path, command in commands.leaves() if takes_json(command) and not given(command.callback)
+        path
+        for path, command in commands.leaves()
+        if takes_json(command) and not given(command.callback)
     ]
     assert [
         "ultraviolet event export",

@@ -15,7 +15,11 @@ OUTSIDE = ("../shared",)
 def is_declaration(node: ast.AST) -> bool:
     """Tell whether this is a member of a Protocol that is nothing but its signature."""
     body = getattr(node, "body", [])
-    return len(body) == 1 and isinstance(body[0], ast.Expr) and getattr(body[0].value, "value", None) is ...
+    return (
+        len(body) == 1
+        and isinstance(body[0], ast.Expr)
+        and getattr(body[0].value, "value", None) is ...
+    )
 
 
 def public(body: list[ast.stmt], prefix: str = "") -> list[tuple[str, ast.AST]]:
@@ -32,7 +36,9 @@ def public(body: list[ast.stmt], prefix: str = "") -> list[tuple[str, ast.AST]]:
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT / "src/ultraviolet")))
+@pytest.mark.parametrize(
+    "path", MODULES, ids=lambda path: str(path.relative_to(ROOT / "src/ultraviolet"))
+)
 def test_module_says_what_it_is_for(path: Path) -> None:
     tree = ast.parse(path.read_text())
 
@@ -46,7 +52,12 @@ def test_module_says_what_it_is_for(path: Path) -> None:
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_nothing_points_outside_the_project(name: str) -> None:
     here = Path(__file__)
-    texts = [*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]
+    texts = [
+        *MODULES,
+        *(ROOT / "tests").rglob("*.py"),
+        *(ROOT / "docs").rglob("*.md"),
+        *ROOT.glob("*.md"),
+    ]
 
     assert [path for path in texts if path != here and name in path.read_text()] == []
 

@@ -37,7 +37,9 @@ class Server:
         self.server = uvicorn.Server(config)
         self.listening = socket.create_server((HOST, 0), backlog=1000)
         self.port = self.listening.getsockname()[1]
-        self.thread = threading.Thread(target=asyncio.run, args=(self.server.serve([self.listening]),))
+        self.thread = threading.Thread(
+            target=asyncio.run, args=(self.server.serve([self.listening]),)
+        )
         self.thread.start()
 
     async def application(self, scope: Any, receive: Any, send: Any) -> None:
@@ -104,7 +106,9 @@ def server(serve: Callable[..., Server]) -> Server:
 
 def head(*lines: bytes, target: bytes = b"/", method: bytes = b"GET", close: bool = True) -> bytes:
     closing = [b"connection: close"] if close else []
-    return b"\r\n".join([method + b" " + target + b" HTTP/1.1", b"host: x", *closing, *lines, b"", b""])
+    return b"\r\n".join(
+        [method + b" " + target + b" HTTP/1.1", b"host: x", *closing, *lines, b"", b""]
+    )
 
 
 def padded(size: int) -> bytes:
@@ -133,8 +137,16 @@ def test_a_head_of_exactly_the_limit_is_read_and_one_byte_more_is_refused(server
         (b"\x16\x03\x01 no HTTP", 400),
         (head(method=b"CONNECT", target=b"h:443"), 400),
         (head(b"content-length: 1", b"transfer-encoding: chunked"), 400),
-        (head(b"upgrade: websocket", b"connection: upgrade", b"sec-websocket-key: x", close=False), 200),
-        (head(b"upgrade: h2c", b"connection: upgrade", close=False) + b"PRI * HTTP/2.0\r\n\r\n", 200),
+        (
+            head(
+                b"upgrade: websocket", b"connection: upgrade", b"sec-websocket-key: x", close=False
+            ),
+            200,
+        ),
+        (
+            head(b"upgrade: h2c", b"connection: upgrade", close=False) + b"PRI * HTTP/2.0\r\n\r\n",
+            200,
+        ),
     ],
 )
 def test_a_head_is_limited_and_the_answer_arrives(server: Server, sent: bytes, status: int) -> None:
@@ -147,13 +159,17 @@ def test_a_head_is_limited_and_the_answer_arrives(server: Server, sent: bytes, s
 
 
 def test_a_head_that_comes_in_small_pieces_is_limited_alike(server: Server) -> None:
-    assert server.ask(b"GET / HTTP/1.1\r\n", *[b"a: " + b"x" * 1000] * 100).startswith(b"HTTP/1.1 431")
+    assert server.ask(b"GET / HTTP/1.1\r\n", *[b"a: " + b"x" * 1000] * 100).startswith(
+        b"HTTP/1.1 431"
+    )
 
 
 CHUNKED = head(b"transfer-encoding: chunked", method=b"POST")
 
 
-def test_what_surrounds_the_chunks_of_a_body_is_limited_and_trailers_are_no_headers(server: Server) -> None:
+def test_what_surrounds_the_chunks_of_a_body_is_limited_and_trailers_are_no_headers(
+    server: Server,
+) -> None:
     assert server.ask(CHUNKED, b"1;ext=1\r\nx\r\n0\r\ntrailer: 1\r\n\r\n").endswith(b"[3, 1]")
     assert server.ask(CHUNKED, b"1;" + b"e" * 1_000_000).startswith(b"HTTP/1.1 431")
     assert server.ask(CHUNKED, b"0\r\na: " + b"t" * 1_000_000).startswith(b"HTTP/1.1 431")
@@ -168,19 +184,27 @@ def test_bodies_are_not_limited_here(server: Server) -> None:
     assert server.ask(sent, body).endswith(b"[3, 3000000]")
 
 
-def test_pipelined_requests_are_answered_in_order_and_their_heads_are_limited(server: Server) -> None:
+def test_pipelined_requests_are_answered_in_order_and_their_heads_are_limited(
+    server: Server,
+) -> None:
     few = head(close=False) * 20 + head()
     assert server.ask(few).count(OK) == 21
     with_large = server.ask(head(close=False) + padded(100_000))
     first, answered, refusal = with_large.partition(b"]HTTP/1.1 431")
-    assert (first.startswith(OK), answered) == (True, b"]HTTP/1.1 431"), "one answer after the other"
+    assert (first.startswith(OK), answered) == (True, b"]HTTP/1.1 431"), (
+        "one answer after the other"
+    )
     assert refusal.count(b"HTTP/1.1 ") == 0
     assert server.ask(head(close=False) * 10_000).count(OK) <= http_protocol.MAX_PIPELINED + 1
 
 
-def test_a_request_whose_body_arrives_after_its_answer_leaves_the_connection_usable(server: Server) -> None:
+def test_a_request_whose_body_arrives_after_its_answer_leaves_the_connection_usable(
+    server: Server,
+) -> None:
     with server.connect() as connection:
-        connection.sendall(head(b"content-length: 100000", target=b"/unread", method=b"POST", close=False))
+        connection.sendall(
+            head(b"content-length: 100000", target=b"/unread", method=b"POST", close=False)
+        )
         assert answer_of(connection).startswith(OK)
         connection.sendall(b"x" * 100_000 + head())
         assert everything(connection).startswith(OK)
@@ -192,7 +216,11 @@ def impatient(serve: Callable[..., Server]) -> Server:
 
 
 def test_a_head_that_does_not_end_is_closed_however_it_trickles(impatient: Server) -> None:
-    with impatient.connect() as silent, impatient.connect() as trickling, impatient.connect() as later:
+    with (
+        impatient.connect() as silent,
+        impatient.connect() as trickling,
+        impatient.connect() as later,
+    ):
         later.sendall(head(close=False))
         assert answer_of(later).startswith(OK)
         later.sendall(b"\r\n")

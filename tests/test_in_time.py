@@ -21,6 +21,8 @@ def test_nor_does_a_log_that_nobody_reads() -> None:
 
 
 def test_what_waits_does_not_hold_the_end() -> None:
-    done = subprocess.run([sys.executable, "-c", WAITING], timeout=30, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", WAITING], timeout=30, capture_output=True, check=False
+    )
 
     assert (done.returncode, b"process.ended_late" in done.stderr) == (0, True)

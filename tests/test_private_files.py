@@ -57,13 +57,35 @@ def test_processes_and_commands_keep_their_files_to_their_owner(
     for line in COMMANDS:
         command = [sys.executable, "-m", "ultraviolet", *shlex.split(line)]
         done = subprocess.run(
-            command, cwd=work, env=environment, capture_output=True, text=True, timeout=120, check=False
+            command,
+            cwd=work,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert 0 == done.returncode, (line, done.stderr)
     assert {} == others_may(tmp_path)
     names = {one.name for one in tmp_path.rglob("*")}
-    assert {"hub.db", "hub.db-wal", "hub.db-shm", "hub.json", "secret.key", "hub.log", "spool-1.db"} <= names
-    assert {"ion.db", "ion.db-wal", "local-ion.json", "token-key.pem", "ca.pem", "ca-key.pem", "key"} <= names
+    assert {
+        "hub.db",
+        "hub.db-wal",
+        "hub.db-shm",
+        "hub.json",
+        "secret.key",
+        "hub.log",
+        "spool-1.db",
+    } <= names
+    assert {
+        "ion.db",
+        "ion.db-wal",
+        "local-ion.json",
+        "token-key.pem",
+        "ca.pem",
+        "ca-key.pem",
+        "key",
+    } <= names
     assert {"events.jsonl", "orders.csv", "as-set-up.db"} <= names
 
 
@@ -89,7 +111,9 @@ def test_only_own_files_are_closed(tmp_path: Path) -> None:
     for one in (data, elsewhere, data / "hub.db", data / "notes.txt"):
         one.chmod(0o755 if one == data else 0o644)
     own_folder(data, ["hub.*"])
-    modes = [one.stat().st_mode & 0o777 for one in (data, elsewhere, data / "hub.db", data / "notes.txt")]
+    modes = [
+        one.stat().st_mode & 0o777 for one in (data, elsewhere, data / "hub.db", data / "notes.txt")
+    ]
     assert [0o755, 0o644, 0o600, 0o644] == modes
     (data / "notes.txt").unlink()
     own_folder(data, ["hub.*"])

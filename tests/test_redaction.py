@@ -101,7 +101,20 @@ def test_everything_else_is_logged_as_it_is(text: str) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["a-", "%25", "hooks/", "token", "://a:", "Bearer ", "cookie", "%2", "eyJ", "uvh_", "secret_", "'"],
+    [
+        "a-",
+        "%25",
+        "hooks/",
+        "token",
+        "://a:",
+        "Bearer ",
+        "cookie",
+        "%2",
+        "eyJ",
+        "uvh_",
+        "secret_",
+        "'",
+    ],
 )
 def test_it_takes_linear_time(piece: str) -> None:
     began = time.process_time()
@@ -135,6 +148,8 @@ def log_in_every_way(secret: str) -> None:
         raise error
     except ValueError:
         log.exception("request.failed", error=error)
-    logging.getLogger("uvicorn.error").error("Exception in ASGI application: %s", secret, exc_info=error)
+    logging.getLogger("uvicorn.error").error(
+        "Exception in ASGI application: %s", secret, exc_info=error
+    )
     logging.getLogger("asyncio").error("Task exception was never retrieved", exc_info=error)
     sys.excepthook(ValueError, error, None)

@@ -28,9 +28,16 @@ PLAIN = {
 
 def main() -> int:
     """Write the files, or compare them."""
-    made = {CLIENT / "models.py": models(document()), CLIENT / "operations.py": operations(document())}
+    made = {
+        CLIENT / "models.py": models(document()),
+        CLIENT / "operations.py": operations(document()),
+    }
     if "--check" in sys.argv:
-        old = [path.name for path, text in made.items() if not path.exists() or path.read_text() != text]
+        old = [
+            path.name
+            for path, text in made.items()
+            if not path.exists() or path.read_text() != text
+        ]
         if old:
             print(f"{', '.join(old)}: not as the API is; run `make client`")
         return bool(old)
@@ -84,7 +91,9 @@ def operations(given: Json) -> str:
         for verb, operation in verbs.items()
         if operation["operationId"] not in BY_HAND
     ]
-    used = sorted(name for name in _reachable(given) if any(_names(name, method) for method in methods))
+    used = sorted(
+        name for name in _reachable(given) if any(_names(name, method) for method in methods)
+    )
     text = [
         '"""The operations of the API, a method each: generated whole, so as long as the document is."""\n',
         NOTE,
@@ -101,7 +110,12 @@ def operations(given: Json) -> str:
 
 def formatted(text: str) -> str:
     """Bring code into the house's form."""
-    command = [sys.executable, "-m", "ruff", *("format", "--stdin-filename", str(CLIENT / "made.py"), "-")]
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        *("format", "--stdin-filename", str(CLIENT / "made.py"), "-"),
+    ]
     sorted_ = [
         sys.executable,
         "-m",
@@ -118,7 +132,9 @@ def formatted(text: str) -> str:
         ),
     ]
     for each in (sorted_, command):
-        text = subprocess.run(each, input=text, capture_output=True, text=True, check=True, cwd=HERE).stdout
+        text = subprocess.run(
+            each, input=text, capture_output=True, text=True, check=True, cwd=HERE
+        ).stdout
     return text
 
 
@@ -134,7 +150,10 @@ def _method(given: Json, path: str, verb: str, operation: Json) -> str:
     headers = {name: one for name, one in inside.items() if name == "If-Match"}
     body = _body(given, operation)
     own = [f"{_python(name)}: {_wide(one['schema'])}" for name, one in places.items()]
-    named = [_argument(name, one["schema"], needed=one.get("required", False)) for name, one in query.items()]
+    named = [
+        _argument(name, one["schema"], needed=one.get("required", False))
+        for name, one in query.items()
+    ]
     named += [_value(name, schema, needed=needed) for name, (schema, needed) in body.items()]
     named += [_argument(name, one["schema"], needed=False) for name, one in headers.items()]
     if paged:
@@ -187,7 +206,11 @@ def _call(given: Json, verb: str, operation: Json, address: str) -> tuple[str, s
 
 def _paged(operation: Json) -> bool:
     schema = (
-        operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
+        operation["responses"]
+        .get("200", {})
+        .get("content", {})
+        .get("application/json", {})
+        .get("schema", {})
     )
     return any(kind.endswith("Page") for kind in _kinds(schema)) if schema else False
 
@@ -202,16 +225,27 @@ def _kinds(schema: Json) -> list[str]:
 
 def _parameters(given: Json, operation: Json) -> Iterator[Json]:
     for one in operation.get("parameters", ()):
-        yield given["components"]["parameters"][one["$ref"].rsplit("/", 1)[-1]] if "$ref" in one else one
+        yield (
+            given["components"]["parameters"][one["$ref"].rsplit("/", 1)[-1]]
+            if "$ref" in one
+            else one
+        )
 
 
 def _body(given: Json, operation: Json) -> dict[str, tuple[Json, bool]]:
-    schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    schema = (
+        operation.get("requestBody", {})
+        .get("content", {})
+        .get("application/json", {})
+        .get("schema")
+    )
     if not schema:
         return {}
     reference = next(one["$ref"] for one in schema.get("oneOf", [schema]) if "$ref" in one)
     found = given["components"]["schemas"][reference.rsplit("/", 1)[-1]]
-    return {name: (one, name in found.get("required", ())) for name, one in found["properties"].items()}
+    return {
+        name: (one, name in found.get("required", ())) for name, one in found["properties"].items()
+    }
 
 
 def _reachable(given: Json) -> set[str]:
@@ -275,7 +309,9 @@ def _type(schema: Json, *, answer: bool = True) -> str:  # noqa: PLR0911  a case
     if kind == "array" and "prefixItems" in schema:
         return f"tuple[{', '.join(_type(one, answer=answer) for one in schema['prefixItems'])}]"
     if kind == "array":
-        return f"{'list' if answer else 'Sequence'}[{_type(schema.get('items', {}), answer=answer)}]"
+        return (
+            f"{'list' if answer else 'Sequence'}[{_type(schema.get('items', {}), answer=answer)}]"
+        )
     if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
         return f"dict[str, {_type(schema['additionalProperties'], answer=answer)}]"
     return PLAIN.get(str(kind), "Any")

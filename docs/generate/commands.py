@@ -71,7 +71,9 @@ def _section(path: str, command: Any) -> str:
 
 def _is_its_own(path: str, parameter: Any) -> bool:
     """Tell where an option of a common name means something else: the address of a local ION, a new directory."""
-    return parameter.name in ("url", "data") and path.startswith(("ultraviolet ion", "ultraviolet demo"))
+    return parameter.name in ("url", "data") and path.startswith(
+        ("ultraviolet ion", "ultraviolet demo")
+    )
 
 
 def _parameter(one: Any) -> tuple[str, str, str]:
@@ -96,13 +98,17 @@ def _json(said: Given | None) -> str:
         return "Takes `--json`, which has no fields of its own to name."
     parts = [_shape(what, said) for what in said.what]
     if not said.what:
-        parts = ["With `--json`, an object:\n\n" + table(("field", "type", "what it is"), _plus(said))]
+        parts = [
+            "With `--json`, an object:\n\n" + table(("field", "type", "what it is"), _plus(said))
+        ]
     return "\n\n".join(parts)
 
 
 def _shape(what: str, said: Given) -> str:
     schema, where = schema_of(what, said.part)
-    kind = {"[": "a list, each item with", "{": "an object, each value with"}.get(what[0], "an object with")
+    kind = {"[": "a list, each item with", "{": "an object, each value with"}.get(
+        what[0], "an object with"
+    )
     head = f"With `--json`, {kind} {where}:"
     rows = [*(_field(name, one) for name, one in schema["properties"].items()), *_plus(said)]
     return f"{head}\n\n" + table(("field", "type", "what it is"), rows)

@@ -15,4 +15,6 @@ its JSON calls the problem. What it finds beside is told as `freshness`.
 def page() -> str:
     """Write the page."""
     rows = [(code(one.name), one.title, one.cause, one.remedy) for one in PROBLEMS]
-    return _INTRO + "\n" + table(("name", "what is wrong", "why, usually", "what to do"), rows) + "\n"
+    return (
+        _INTRO + "\n" + table(("name", "what is wrong", "why, usually", "what to do"), rows) + "\n"
+    )

@@ -40,7 +40,9 @@ def resolved(schema: Json) -> Json:
 
 async def _ask() -> Json:
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(Path(folder), f"sqlite:///{Path(folder) / 'hub.db'}", "http://127.0.0.1:8000")
+        settings = Settings(
+            Path(folder), f"sqlite:///{Path(folder) / 'hub.db'}", "http://127.0.0.1:8000"
+        )
         hub = Hub.open(settings, one_off=True)
         hub.store.write_now(
             lambda connection: access.set_key(connection, "reference", "viewer", "uvk_reference")

@@ -25,7 +25,10 @@ _EXIT_CODES = (
     ("4", "there is no such thing"),
     ("5", "it contradicts what is there"),
     ("6", "the hub, its database or the local ION does not answer"),
-    ("7", "ION, or another service the hub asks, refused or does not answer; or the connection test failed"),
+    (
+        "7",
+        "ION, or another service the hub asks, refused or does not answer; or the connection test failed",
+    ),
     ("8", "a fetch or a verification did not finish"),
     ("9", "mirror and ION differ"),
     ("10", "`doctor` or `db check` found something wrong"),

@@ -24,7 +24,10 @@ _PREFIX = "ultraviolet_"
 
 def page() -> str:
     """Write the page."""
-    rows = [(code(exposed(one)), one.type, one.documentation.rstrip("."), _labels(one)) for one in families()]
+    rows = [
+        (code(exposed(one)), one.type, one.documentation.rstrip("."), _labels(one))
+        for one in families()
+    ]
     return _INTRO + "\n" + table(("metric", "type", "what it says", "labels"), rows) + "\n"
 
 

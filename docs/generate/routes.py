@@ -100,12 +100,18 @@ def _operations() -> Iterator[str]:
 
 def _operation(method: str, path: str, operation: Json) -> str:
     role = next(
-        (one for each in operation.get("security", []) for found in each.values() for one in found), "none"
+        (one for each in operation.get("security", []) for found in each.values() for one in found),
+        "none",
     )
-    parts = [f"#### {method.upper()} {path}", f"Role: {role}. {line(operation.get('description', ''))}"]
+    parts = [
+        f"#### {method.upper()} {path}",
+        f"Role: {role}. {line(operation.get('description', ''))}",
+    ]
     found = [resolved(one) for one in operation.get("parameters", [])]
     parameters = [_parameter(one) for one in found if one["in"] != "header"]
-    parts += [f"Honours the header {', '.join(headers)}." for headers in [_headers(found)] if headers]
+    parts += [
+        f"Honours the header {', '.join(headers)}." for headers in [_headers(found)] if headers
+    ]
     if parameters:
         parts.append(table(("parameter", "in", "type", "what it is"), parameters))
     body = operation.get("requestBody", {}).get("content", {})
@@ -113,12 +119,19 @@ def _operation(method: str, path: str, operation: Json) -> str:
     for status, answer in operation["responses"].items():
         if status.startswith("2"):
             kinds = [_named(kind, content) for kind, content in answer.get("content", {}).items()]
-            parts.append(f"Answers {status}{': ' if kinds else ', without a body'}{', '.join(kinds)}.")
+            parts.append(
+                f"Answers {status}{': ' if kinds else ', without a body'}{', '.join(kinds)}."
+            )
     return "\n\n".join(parts)
 
 
 def _parameter(one: Json) -> tuple[str, str, str, str]:
-    return code(one["name"]), one["in"], type_of(one.get("schema", {})), line(one.get("description", ""))
+    return (
+        code(one["name"]),
+        one["in"],
+        type_of(one.get("schema", {})),
+        line(one.get("description", "")),
+    )
 
 
 def _headers(found: list[Json]) -> list[str]:
@@ -144,7 +157,12 @@ def _shapes() -> Iterator[str]:
     for name, schema in openapi()["components"]["schemas"].items():
         needed = schema.get("required", [])
         rows = [
-            (code(field), type_of(one), "yes" if field in needed else "", line(one.get("description", "")))
+            (
+                code(field),
+                type_of(one),
+                "yes" if field in needed else "",
+                line(one.get("description", "")),
+            )
             for field, one in schema.get("properties", {}).items()
         ]
         about = line(schema.get("description", ""))

@@ -26,7 +26,9 @@ def page() -> str:
 
 def _row(column: "Column[object]") -> tuple[str, str, str]:
     notes = [column.comment or ""]
-    notes += [f"refers to `{key.column.table.name}`" for key in sorted(column.foreign_keys, key=str)]
+    notes += [
+        f"refers to `{key.column.table.name}`" for key in sorted(column.foreign_keys, key=str)
+    ]
     if column.primary_key:
         notes.append("key")
     elif column.nullable:

@@ -33,4 +33,6 @@ def page() -> str:
 
 
 def _table(columns: tuple[views.ViewColumn, ...]) -> str:
-    return table(("column", "type", "what it is"), [(code(c.name), c.type, c.comment) for c in columns])
+    return table(
+        ("column", "type", "what it is"), [(code(c.name), c.type, c.comment) for c in columns]
+    )

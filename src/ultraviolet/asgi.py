@@ -30,7 +30,9 @@ class HeadAsGet:
         else:
             await self._application(scope, receive, _allowing_head(send))
 
-    async def _answer_head(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _answer_head(
+        self, scope: MutableMapping[str, Any], receive: Receive, send: Send
+    ) -> None:
         answered = False
         send = _allowing_head(send)
 
@@ -50,7 +52,10 @@ class HeadAsGet:
 def _allowing_head(send: Send) -> Send:
     async def allowing(message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] in (204, 405):
-            message = {**message, "headers": [_with_head(*header) for header in message.get("headers", ())]}
+            message = {
+                **message,
+                "headers": [_with_head(*header) for header in message.get("headers", ())],
+            }
         await send(message)
 
     return allowing
@@ -63,9 +68,13 @@ def _with_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     return name, value
 
 
-def static_files(path: str, directory: Path, cache_control: CacheControlHeader | None = None) -> Router:
+def static_files(
+    path: str, directory: Path, cache_control: CacheControlHeader | None = None
+) -> Router:
     """Serve the files that are in a directory now; no other path reaches the file system."""
-    known = {file.relative_to(directory).as_posix() for file in directory.rglob("*") if file.is_file()}
+    known = {
+        file.relative_to(directory).as_posix() for file in directory.rglob("*") if file.is_file()
+    }
 
     def check_is_known(request: Request[Any, Any, Any]) -> None:
         if request.scope["path"].removeprefix(f"{path}/") not in known:

@@ -19,7 +19,9 @@ def prepare_codecs() -> None:
     """Build the decoders of all Struct types that are defined now, each once."""
     with _lock:
         for kind in unprepared():
-            with suppress(TypeError, NameError):  # one that is never decoded, as JSON cannot express it
+            with suppress(
+                TypeError, NameError
+            ):  # one that is never decoded, as JSON cannot express it
                 msgspec.json.Decoder(kind)
             _prepared.add(kind)
 

@@ -109,7 +109,11 @@ class NoHubError(HubUnreachableError):
     def __init__(self, status: int, media_type: str, location: str) -> None:
         """Say what answered instead, or where it sends on to."""
         elsewhere = location and status not in _SUCCESS
-        what = f"sends on to {location} ({status})" if elsewhere else f"is no hub ({status}, {media_type})"
+        what = (
+            f"sends on to {location} ({status})"
+            if elsewhere
+            else f"is no hub ({status}, {media_type})"
+        )
         super().__init__(
             f"What answers there {what}; check the address, and whether something before the hub asks to sign in."
         )

@@ -182,7 +182,9 @@ class LimitedProtocol(HttpToolsProtocol):
         except RefusedHeadError as error:
             self.refuse(error.status)
         else:
-            if self._head_timer is None and (not self._head_complete or self.cycle.response_complete):
+            if self._head_timer is None and (
+                not self._head_complete or self.cycle.response_complete
+            ):
                 self._start_head_timer()
 
     def eof_received(self) -> None:
@@ -236,7 +238,10 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Hand the request to the application."""
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
+        if (
+            len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            > MAX_HEAD_BYTES
+        ):
             raise RefusedHeadError(431)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise RefusedHeadError(429)
@@ -282,7 +287,9 @@ class LimitedProtocol(HttpToolsProtocol):
             data = data[room:]
 
     def _start_head_timer(self) -> None:
-        self._head_timer = self.loop.call_later(self._limits.head_timeout_seconds, self._head_overdue)
+        self._head_timer = self.loop.call_later(
+            self._limits.head_timeout_seconds, self._head_overdue
+        )
 
     def _cancel_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -298,7 +305,12 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _write_problem(self, status: int) -> None:
         phrase = http.HTTPStatus(status).phrase
-        problem = {"type": "about:blank", "title": phrase, "status": status, "detail": _DETAILS[status]}
+        problem = {
+            "type": "about:blank",
+            "title": phrase,
+            "status": status,
+            "detail": _DETAILS[status],
+        }
         body = msgspec.json.encode(problem)
         head = [
             f"HTTP/1.1 {status} {phrase}\r\n".encode(),

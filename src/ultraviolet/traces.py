@@ -65,11 +65,19 @@ class _Tracing:
         )
         self.provider = TracerProvider(resource=resource)
         self.provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        self._tracer = get_tracer("ultraviolet", ultraviolet.__version__, tracer_provider=self.provider)
+        self._tracer = get_tracer(
+            "ultraviolet", ultraviolet.__version__, tracer_provider=self.provider
+        )
 
     @contextmanager
     def span(
-        self, name: str, values: Mapping[str, Any], links: Iterable[str], since: int | None, *, root: bool
+        self,
+        name: str,
+        values: Mapping[str, Any],
+        links: Iterable[str],
+        since: int | None,
+        *,
+        root: bool,
     ) -> Generator[Span]:
         """Time what is done within."""
         with self._tracer.start_as_current_span(
@@ -93,7 +101,9 @@ class _Tracing:
 
     def _links(self, told: Iterable[str]) -> list[Any]:
         contexts = [
-            self._current(self._reads.extract({"traceparent": one}, self._nothing)).get_span_context()
+            self._current(
+                self._reads.extract({"traceparent": one}, self._nothing)
+            ).get_span_context()
             for one in dict.fromkeys(told)
         ]
         return [self._link(context) for context in contexts if context.is_valid][:_MOST_LINKS]
@@ -111,7 +121,9 @@ def wanted(environment: Mapping[str, str]) -> bool:
         return False
     exporter = environment.get("OTEL_TRACES_EXPORTER", "").strip().lower()
     places = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    return exporter != "none" and (exporter == "otlp" or any(environment.get(one) for one in places))
+    return exporter != "none" and (
+        exporter == "otlp" or any(environment.get(one) for one in places)
+    )
 
 
 def start() -> None:
@@ -139,7 +151,12 @@ def on() -> bool:
 
 
 def span(
-    name: str, *, links: Iterable[str] = (), since: int | None = None, root: bool = False, **values: Any
+    name: str,
+    *,
+    links: Iterable[str] = (),
+    since: int | None = None,
+    root: bool = False,
+    **values: Any,
 ) -> AbstractContextManager[Span]:
     """Time what is done within; `since` is when it began, in nanoseconds, `root` leaves what surrounds it."""
     return _OFF if _tracing is None else _tracing.span(name, values, links, since, root=root)
@@ -159,5 +176,7 @@ def current() -> str | None:
 
 def _named(values: Mapping[str, Any]) -> dict[str, Any]:
     """Put our names under one roof; those with a dot are OpenTelemetry's own."""
-    named = {name if "." in name else f"ultraviolet.{name}": value for name, value in values.items()}
+    named = {
+        name if "." in name else f"ultraviolet.{name}": value for name, value in values.items()
+    }
     return {name: value for name, value in named.items() if value is not None}

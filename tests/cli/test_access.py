@@ -36,11 +36,16 @@ def test_a_session_that_is_not_named_is_not_all_of_them(hub: HubProcess) -> None
     assert (2, "ultraviolet: “” names nothing.\n") == (done.returncode, done.stderr)
 
 
-def test_commands_side_by_side_do_not_take_each_others_key_nor_that_of_a_person(tmp_path: Path) -> None:
+def test_commands_side_by_side_do_not_take_each_others_key_nor_that_of_a_person(
+    tmp_path: Path,
+) -> None:
     hub = Hub.open(Settings(tmp_path, f"sqlite:///{tmp_path / 'hub.db'}", "http://hub.test"))
     hub.store.write_now(lambda c: access.create_key(c, "ada", "command line", "viewer"))
     command = [sys.executable, "-m", "ultraviolet", "key", "list", "--data", str(tmp_path)]
-    beside = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(4)]
+    beside = [
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
     said = [one.communicate(timeout=120)[1] for one in beside]
     assert [0] * 4 == [one.returncode for one in beside], said
     assert ["command line"] == [key.name for key in hub.store.read_now(access.list_keys)]

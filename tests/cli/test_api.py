@@ -42,7 +42,9 @@ def test_items_follow_the_cursor_until_the_limit() -> None:
     assert len(hub.asked) == 2
 
 
-@pytest.mark.parametrize(("status", "code"), [(401, 3), (403, 3), (404, 4), (409, 5), (422, 2), (500, 1)])
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, 3), (403, 3), (404, 4), (409, 5), (422, 2), (500, 1)]
+)
 def test_a_problem_becomes_an_error_with_its_exit_code(status: int, code: int) -> None:
     body = b'{"type": "https://example.org/problems/not-found", "title": "Not found", "detail": "No such thing."}'
     with Api(Canned({"/api/v1/x": Answer(status, body)})) as api, pytest.raises(ApiError) as caught:
@@ -88,7 +90,10 @@ def test_no_content_is_a_success() -> None:
 
 
 def test_an_answer_that_is_not_json_is_an_error_too() -> None:
-    with Api(Canned({"/api/v1/x": Answer(502, b"<html>")})) as api, pytest.raises(ApiError, match="502"):
+    with (
+        Api(Canned({"/api/v1/x": Answer(502, b"<html>")})) as api,
+        pytest.raises(ApiError, match="502"),
+    ):
         api.get("/x")
 
 

@@ -25,7 +25,9 @@ def test_help_names_the_processes() -> None:
     assert "ion" in result.stdout
 
 
-@pytest.mark.parametrize("heavy", ["aiohttp", "alembic", "cryptography", "graphql", "litestar", "sqlalchemy"])
+@pytest.mark.parametrize(
+    "heavy", ["aiohttp", "alembic", "cryptography", "graphql", "litestar", "sqlalchemy"]
+)
 def test_help_loads_nothing_that_is_slow_to_load(heavy: str) -> None:
     code = f"import sys, ultraviolet.cli.app; sys.exit({heavy!r} in sys.modules)"
 
@@ -58,7 +60,16 @@ def test_usage_error_exits_with_2() -> None:
 def test_what_is_shown_can_be_watched(tmp_path: Path) -> None:
     settings = Settings(tmp_path, f"sqlite:///{tmp_path / 'hub.db'}", "http://hub.test")
     Hub.open(settings).close()
-    command = [sys.executable, "-m", "ultraviolet", "status", "--watch", "--json", "--data", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "ultraviolet",
+        "status",
+        "--watch",
+        "--json",
+        "--data",
+        str(tmp_path),
+    ]
 
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None

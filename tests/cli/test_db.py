@@ -27,7 +27,9 @@ KEY = "a key of sixteen characters"
 
 
 def opened(url: str, data: Path) -> Hub:
-    return Hub.open(Settings(data=data, database_url=url, public_url="http://hub.test", secret_key=KEY))
+    return Hub.open(
+        Settings(data=data, database_url=url, public_url="http://hub.test", secret_key=KEY)
+    )
 
 
 def call(*arguments: str, url: str) -> Any:
@@ -40,7 +42,10 @@ def call(*arguments: str, url: str) -> Any:
 
 def contents(engine: Engine, table: Any) -> list[Any]:
     with engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key.columns))]
+        return [
+            tuple(row)
+            for row in connection.execute(select(table).order_by(*table.primary_key.columns))
+        ]
 
 
 @pytest.fixture
@@ -61,7 +66,9 @@ def test_a_backup_is_one_file_and_comes_back_on_either_store(
     file = tmp_path / "backup.db"
     call("backup", str(file), url=store_url)
 
-    for number, url in enumerate([postgresql.new_database(), f"sqlite:///{tmp_path / 'again' / 'hub.db'}"]):
+    for number, url in enumerate(
+        [postgresql.new_database(), f"sqlite:///{tmp_path / 'again' / 'hub.db'}"]
+    ):
         call("restore", str(file), url=url)
         again = opened(url, tmp_path / str(number))
         for table in (events, integrations, versions):
@@ -76,7 +83,9 @@ def test_a_backup_is_one_file_and_comes_back_on_either_store(
             call("restore", str(file), url=url)
 
 
-def test_a_backup_that_fails_leaves_nothing_that_looks_like_one(tmp_path: Path, postgresql: Any) -> None:
+def test_a_backup_that_fails_leaves_nothing_that_looks_like_one(
+    tmp_path: Path, postgresql: Any
+) -> None:
     url = postgresql.new_database()
     hub = opened(url, tmp_path)
     run(Door(hub).deliver(*(body(number, name="x" * 1000) for number in range(1000))))

@@ -79,7 +79,9 @@ class TestMachine:
         [check] = [one for one in machine.look(data) if one.state == "wrong"]
         assert ("database", "ultraviolet db upgrade") == (check.name, check.next_step)
 
-    def test_a_database_that_does_not_answer(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_database_that_does_not_answer(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("ULTRAVIOLET_DATABASE_URL", "postgresql://nobody@127.0.0.1:9/hub")
         assert amiss(machine.look(data)) == {"database": "wrong"}
 
@@ -110,7 +112,9 @@ def integration(hub: HubProcess, local_ion: LocalIonProcess, wait: Any) -> Any:
         "what it reads by itself",
     )
     local_ion.execute(CREATE, i={"name": "told by an event"})
-    wait(lambda: hub.api("GET", "/events")["items"] and hub.at_rest(local_ion, made), 30, "its event")
+    wait(
+        lambda: hub.api("GET", "/events")["items"] and hub.at_rest(local_ion, made), 30, "its event"
+    )
     return made
 
 
@@ -140,12 +144,20 @@ class TestHub:
             assert amiss(running.look(Where(url, "uvk_any", tmp_path), 0)) == {"hub": "wrong"}
 
     def test_a_key_that_the_hub_does_not_know(self, hub: HubProcess, tmp_path: Path) -> None:
-        assert amiss(running.look(Where(hub.url, "uvk_of-another-hub", tmp_path), 0)) == {"key": "wrong"}
+        assert amiss(running.look(Where(hub.url, "uvk_of-another-hub", tmp_path), 0)) == {
+            "key": "wrong"
+        }
         assert amiss(running.look(Where(hub.url, None, tmp_path), 0)) == {"key": "wrong"}
 
-    def test_an_ion_that_is_away_and_a_public_address_that_leads_nowhere(self, module_hub: Any) -> None:
+    def test_an_ion_that_is_away_and_a_public_address_that_leads_nowhere(
+        self, module_hub: Any
+    ) -> None:
         broken = module_hub(ULTRAVIOLET_PUBLIC_URL="http://127.0.0.1:9", ULTRAVIOLET_HEAL="off")
-        given = {"api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9", "client_id": "x"}
+        given = {
+            "api_url": "http://127.0.0.1:9",
+            "auth_url": "http://127.0.0.1:9",
+            "client_id": "x",
+        }
         broken.api("POST", "/integrations", {"name": "away", "client_secret": "y", **given})
         where = Where(None, None, broken.data)
         expected = {
@@ -175,7 +187,9 @@ class TestIntegration:
         local_ion.execute(CREATE, i={"name": "cannot be read"})
         path = f"/integrations/{integration['id']}/freshness"
         wait(
-            lambda: any(one["failing"] for one in hub.api("GET", path)["resources"]), 30, "a read that failed"
+            lambda: any(one["failing"] for one in hub.api("GET", path)["resources"]),
+            30,
+            "a read that failed",
         )
         assert {"permission": "warning", "stale": "wrong"}.items() <= look().items()
 
@@ -190,7 +204,9 @@ class TestIntegration:
         local_ion.execute(CREATE, i={"name": "beside a forgery"})
         urls = f"/integrations/{integration['id']}/webhook-urls"
         [url] = wait(
-            lambda: [one for one in hub.api("GET", urls)["items"] if one["refused"]], 30, "a refusal"
+            lambda: [one for one in hub.api("GET", urls)["items"] if one["refused"]],
+            30,
+            "a refusal",
         )
         assert look() == {"signatures": "warning"}
         hub.api("POST", f"/webhook-urls/{url['id']}/rotate")
@@ -199,14 +215,18 @@ class TestIntegration:
     def test_a_subscription_that_is_missing(self, look: Look, local_ion: LocalIonProcess) -> None:
         one = receiver(local_ion)["subscriptions"][0]
         local_ion.execute(DELETE_SUBSCRIPTION, id=one["id"], etag=one["_etag"])
-        local_ion.faults.set("permission_lost", only="createWebhookSubscription")  # or the hub repairs it
+        local_ion.faults.set(
+            "permission_lost", only="createWebhookSubscription"
+        )  # or the hub repairs it
         assert look()["subscriptions"] == "wrong"
 
     def test_a_receiver_that_was_switched_off_or_deleted_and_the_silence_after_it(
         self, look: Look, hub: HubProcess, integration: Any, local_ion: LocalIonProcess
     ) -> None:
         now = receiver(local_ion)
-        local_ion.execute(UPDATE_RECEIVER, i={"id": now["id"], "etag": now["_etag"], "active": False})
+        local_ion.execute(
+            UPDATE_RECEIVER, i={"id": now["id"], "etag": now["_etag"], "active": False}
+        )
         local_ion.faults.set("permission_lost", only="updateWebhookReceiver")
         for number in range(3):
             local_ion.execute(CREATE, i={"name": f"told by nobody {number}"})

@@ -29,7 +29,9 @@ def parse(typed: str) -> str:
         below = getattr(command, "commands", None)
         if below is None:
             return path
-        name, command, rest = command.resolve_command(context, context._protected_args + context.args)
+        name, command, rest = command.resolve_command(
+            context, context._protected_args + context.args
+        )
         path = f"{path} {name}"
 
 
@@ -61,4 +63,7 @@ def test_help_shows_examples_before_options(capsys: pytest.CaptureFixture[str]) 
 
 def test_examples_are_parted_from_what_is_told() -> None:
     told = "Do it.\n\n    Examples: `ultraviolet a`,\n    `ultraviolet b\n    --c`\n\n    And more.\n    "
-    assert examples.split(told) == ("Do it.\n\n    And more.\n    ", ["ultraviolet a", "ultraviolet b --c"])
+    assert examples.split(told) == (
+        "Do it.\n\n    And more.\n    ",
+        ["ultraviolet a", "ultraviolet b --c"],
+    )

@@ -88,7 +88,9 @@ def test_a_pipe_is_written_as_it_is(tmp_path: Path) -> None:
     os.close(reading)
 
 
-@pytest.mark.parametrize("target", ["/dev/full", "/proc/nothing", "{folder}", "{folder}/none/below"])
+@pytest.mark.parametrize(
+    "target", ["/dev/full", "/proc/nothing", "{folder}", "{folder}/none/below"]
+)
 def test_a_file_that_cannot_be_written_is_one_sentence(target: str, tmp_path: Path) -> None:
     file = Path(target.format(folder=tmp_path))
     with pytest.raises(FileError, match="could not be written"), writing(file) as out:

@@ -25,7 +25,9 @@ def test_the_document_has_the_state_of_every_root_field() -> None:
     document = DOCUMENT.read_text()
 
     written = ion.with_tables(document, compatibility.tables(catalog.load()))
-    assert written == document, "run: ultraviolet ion compatibility --write docs/ion-compatibility.md"
+    assert written == document, (
+        "run: ultraviolet ion compatibility --write docs/ion-compatibility.md"
+    )
 
 
 def test_tables_replace_those_before() -> None:

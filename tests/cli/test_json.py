@@ -83,5 +83,12 @@ def test_json_has_the_fields_that_are_documented(typed: CliRunner) -> None:
         if what.startswith("["):
             assert isinstance(answer, list), command
             answer = answer[0]
-        required, known = set(schema.get("required", ())), set(schema["properties"]) | set(said.plus)
-        assert required <= set(answer) <= known, (command, required - set(answer), set(answer) - known)
+        required, known = (
+            set(schema.get("required", ())),
+            set(schema["properties"]) | set(said.plus),
+        )
+        assert required <= set(answer) <= known, (
+            command,
+            required - set(answer),
+            set(answer) - known,
+        )

@@ -47,12 +47,19 @@ def strings(path: Path) -> Iterator[str]:
     """Give every text of a module, with `1` where a value is put in."""
     tree = ast.parse(path.read_text())
     inside = {
-        id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in ast.walk(node)
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             yield "".join(str(p.value) if isinstance(p, ast.Constant) else "1" for p in node.values)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in inside
+        ):
             yield node.value
         elif (
             isinstance(node, ast.Call)
@@ -69,7 +76,11 @@ def strings(path: Path) -> Iterator[str]:
 def texts() -> Iterator[tuple[str, str]]:
     for path in sorted((ROOT / "src").rglob("*.py")):
         yield from ((str(path), text) for text in strings(path))
-    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("*.html")]
+    documents = [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "src").rglob("*.html"),
+    ]
     for path in sorted(documents):
         if "reference" not in path.parts and path.name != "CHANGELOG.md":
             yield str(path), path.read_text()
@@ -98,7 +109,12 @@ def check(typed: str) -> None:
             path = f"{path} {name}"
     except Exception as error:
         # A group or a command without its arguments is named; a placeholder stands for a number, a file or a name.
-        named_only = type(error).__name__ in ("MissingParameter", "NoArgsIsHelpError", "BadParameter", "Exit")
+        named_only = type(error).__name__ in (
+            "MissingParameter",
+            "NoArgsIsHelpError",
+            "BadParameter",
+            "Exit",
+        )
         if not named_only and str(error) != "No such command '1'.":
             raise
 
@@ -129,7 +145,9 @@ def test_a_command_that_does_not_exist_would_be_seen() -> None:
             check(typed)
 
 
-@given(name=st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1))
+@given(
+    name=st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1)
+)
 def test_a_name_in_a_suggested_command_is_read_as_it_is(name: str) -> None:
     words = shlex.split(command("integration resume", name))
     assert words[:3] == ["ultraviolet", "integration", "resume"]

@@ -20,7 +20,9 @@ def typed(tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch) -> Cl
     hub = Hub.open(Settings(tmp_path, store_url, "http://hub.test"))
     for name in ("plant-1", "plant-2"):
         given = NewIntegration(name, "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
-        hub.store.write_now(lambda c, given=given: integrations.create(c, hub.secrets, "test", given))
+        hub.store.write_now(
+            lambda c, given=given: integrations.create(c, hub.secrets, "test", given)
+        )
     hub.store.write_now(lambda c: access.create_user(c, "test", "ada", "admin"))
     hub.close()
     monkeypatch.setenv("ULTRAVIOLET_DATA", str(tmp_path))

@@ -133,7 +133,9 @@ def hub_of(data: Path, api_url: str, database_url: str, *, secret: str = "secret
         made = integrations.create(connection, hub.secrets, "test", new)
         now = times.now()
         doc = {"id": 1, "name": "Bolts Ltd"}
-        seen = Observation("suppliers", "1", "full", doc, now, Origin("fetch", "1"), read_started_at=now)
+        seen = Observation(
+            "suppliers", "1", "full", doc, now, Origin("fetch", "1"), read_started_at=now
+        )
         apply(connection, hub.catalog, made.id, [seen], [])
 
     hub.store.write_now(fill)
@@ -158,8 +160,17 @@ def test_every_command_is_covered() -> None:
 def test_no_command_asks_ion_unasked(
     environment: Path, counting_ion: CountingIon, subtests: pytest.Subtests
 ) -> None:
-    hub_of(environment, f"http://127.0.0.1:{counting_ion.server_port}", f"sqlite:///{environment}/hub.db")
-    event: dict[str, Any] = {"received_at": times.now(), "headers": {}, "verified": None, "body": '{"id": 1}'}
+    hub_of(
+        environment,
+        f"http://127.0.0.1:{counting_ion.server_port}",
+        f"sqlite:///{environment}/hub.db",
+    )
+    event: dict[str, Any] = {
+        "received_at": times.now(),
+        "headers": {},
+        "verified": None,
+        "body": '{"id": 1}',
+    }
     Path("events.jsonl").write_text(json.dumps(event) + "\n")
     for name, line in QUIET.items():
         with subtests.test(command=name):
@@ -177,7 +188,11 @@ def test_no_command_asks_ion_unasked(
 def test_a_process_ends_when_its_task_is_done(
     line: str, environment: Path, counting_ion: CountingIon
 ) -> None:
-    hub_of(environment, f"http://127.0.0.1:{counting_ion.server_port}", f"sqlite:///{environment}/hub.db")
+    hub_of(
+        environment,
+        f"http://127.0.0.1:{counting_ion.server_port}",
+        f"sqlite:///{environment}/hub.db",
+    )
     command = [sys.executable, "-m", "ultraviolet", *shlex.split(line)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (0, 0) == (done.returncode, counting_ion.asked), done.stderr
@@ -195,13 +210,22 @@ def test_fetch_and_verify_wait_for_their_result(
     verified = CliRunner().invoke(app, ["verify", "run", "--json"])
     assert 0 == verified.exit_code, verified.exception
     report = json.loads(verified.stdout)
-    assert ("done", 0) == (report["state"], report["different"] + report["missing"] + report["extra"])
+    assert ("done", 0) == (
+        report["state"],
+        report["different"] + report["missing"] + report["extra"],
+    )
     assert report["objects"] > 100
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_fetch_ends_when_ion_does_not_answer(environment: Path, counting_ion: CountingIon) -> None:
-    hub_of(environment, f"http://127.0.0.1:{counting_ion.server_port}", f"sqlite:///{environment}/hub.db")
+def test_a_fetch_ends_when_ion_does_not_answer(
+    environment: Path, counting_ion: CountingIon
+) -> None:
+    hub_of(
+        environment,
+        f"http://127.0.0.1:{counting_ion.server_port}",
+        f"sqlite:///{environment}/hub.db",
+    )
     done = CliRunner().invoke(app, ["fetch", "run", "--json"])
     assert 8 == getattr(done.exception, "exit_code", None), done.exception
     fetch = json.loads(done.stdout)
@@ -217,6 +241,8 @@ def test_a_command_takes_no_work_from_a_hub_elsewhere(
     hub.connect(local_ion)
     command = [sys.executable, "-m", "ultraviolet", "fetch", "run", "--json"]
     given = {**os.environ, "ULTRAVIOLET_DATABASE_URL": store}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=given)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env=given
+    )
     assert (0, "done") == (done.returncode, json.loads(done.stdout)["state"]), done.stderr
     assert "process" in json.loads(done.stdout)["requested_by"]

@@ -24,7 +24,8 @@ def test_dig_follows_dots_and_stops_at_nothing() -> None:
 
 def test_table_piped_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
     output.write_table(
-        [{"name": "x" * 300, "ok": True, "none": None}], {"name": "name", "ok": "ok", "none": "none"}
+        [{"name": "x" * 300, "ok": True, "none": None}],
+        {"name": "name", "ok": "ok", "none": "none"},
     )
 
     heading, row = capsys.readouterr().out.splitlines()
@@ -35,22 +36,36 @@ def test_table_piped_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
 def test_pairs_write_nested_things_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     output.write_pairs({"id": 1, "api_url": "http://ion", "links": {"a": [1]}})
 
-    assert capsys.readouterr().out.splitlines() == ["id       1", "api url  http://ion", 'links    {"a":[1]}']
+    assert capsys.readouterr().out.splitlines() == [
+        "id       1",
+        "api url  http://ion",
+        'links    {"a":[1]}',
+    ]
 
 
-def test_what_somebody_has_written_does_not_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_somebody_has_written_does_not_command_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     said = "x\x1b]0;owned\x07\x1b[2J\r\x9b1my :warning:\u202e\u2066\u200f"
-    output.write_table([{"name": said, "more": {"x": "\x7f"}}], {"name": "name", "\x1bheading": "more"})
+    output.write_table(
+        [{"name": said, "more": {"x": "\x7f"}}], {"name": "name", "\x1bheading": "more"}
+    )
     output.write_pairs({"name": said})
     Session(None, as_json=False).say(said)  # pyright: ignore[reportArgumentType]
     report(InvalidError(said))
 
     written, told = capsys.readouterr()
-    assert 4 == (written + told).count(r"x\x1b]0;owned\x07\x1b[2J\r\x9b1my :warning:\u202e\u2066\u200f")
-    assert not [one for one in written + told if unicodedata.category(one) in ("Cc", "Cf") and one != "\n"]
+    assert 4 == (written + told).count(
+        r"x\x1b]0;owned\x07\x1b[2J\r\x9b1my :warning:\u202e\u2066\u200f"
+    )
+    assert not [
+        one for one in written + told if unicodedata.category(one) in ("Cc", "Cf") and one != "\n"
+    ]
 
 
-def test_a_line_break_makes_no_row_and_json_keeps_its_value(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_break_makes_no_row_and_json_keeps_its_value(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     said = "one\nid  2\tforged\u202e\x9b"
     output.write_table([{"name": said}], {"name": "name"})
     assert [r"one\nid  2\tforged\u202e\x9b"] == capsys.readouterr().out.splitlines()[1:]
@@ -65,7 +80,9 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|4[0-7]|9[0-7])[0-9;]*m")
 
 
 @pytest.mark.parametrize("arguments", [["config", "show"], ["object", "diff", "--help"]])
-def test_on_a_terminal_it_fits_and_is_coloured_unless_one_asks_for_none(arguments: list[str]) -> None:
+def test_on_a_terminal_it_fits_and_is_coloured_unless_one_asks_for_none(
+    arguments: list[str],
+) -> None:
     wide = on_a_terminal(arguments, COLUMNS="100")
     assert "\x1b[" in wide
     assert all(len(line) <= 100 for line in re.sub(r"\x1b\[[0-9;]*m", "", wide).splitlines())

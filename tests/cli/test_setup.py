@@ -15,7 +15,9 @@ def local_ion(tmp_path: Path) -> Iterator[LocalIonProcess]:
         yield ion
 
 
-def test_what_ion_refuses_is_said_and_is_no_success(start_hub: StartHub, local_ion: LocalIonProcess) -> None:
+def test_what_ion_refuses_is_said_and_is_no_success(
+    start_hub: StartHub, local_ion: LocalIonProcess
+) -> None:
     hub = start_hub(ULTRAVIOLET_WATCH_SECONDS="3600")
     given = {"name": "plant", "api_url": local_ion.url, "auth_url": local_ion.url}
     secrets = {"client_id": local_ion.client_id, "client_secret": local_ion.client_secret}

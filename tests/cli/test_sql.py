@@ -188,7 +188,8 @@ def contents(url: str) -> dict[str, Any]:
     with engine.connect() as connection:
         names = inspect(connection).get_table_names()
         found: dict[str, Any] = {
-            name: sorted(map(repr, connection.execute(text(f"SELECT * FROM {name}")))) for name in names
+            name: sorted(map(repr, connection.execute(text(f"SELECT * FROM {name}"))))
+            for name in names
         }
         found["views"] = sorted(inspect(connection).get_view_names())
         if url.startswith("postgresql"):
@@ -227,7 +228,9 @@ def test_no_statement_changes_anything(ask: Ask, url: str, tmp_path: Path) -> No
 
 def test_a_write_is_answered_in_one_sentence(ask: Ask) -> None:
     for statement in ("DELETE FROM objects", "CREATE TABLE hacked (x int)", "DROP VIEW ion_parts"):
-        with pytest.raises(UltravioletError, match=r"can only be read here\. Nothing was changed") as refused:
+        with pytest.raises(
+            UltravioletError, match=r"can only be read here\. Nothing was changed"
+        ) as refused:
             ask(statement)
         assert refused.value.exit_code == 2
 
@@ -306,7 +309,8 @@ def test_parquet_takes_its_types_from_the_result(url: str) -> None:
     parts = read_parquet(url, "SELECT * FROM ion_parts")
     assert {"id", "part_number", "mirror_version"} <= {*parts.column_names}
     counted = read_parquet(
-        url, "SELECT count(*) AS n, sum(amount) AS s, avg(cost) AS a, NULL AS none FROM sample WHERE cost < 2"
+        url,
+        "SELECT count(*) AS n, sum(amount) AS s, avg(cost) AS a, NULL AS none FROM sample WHERE cost < 2",
     )
     assert [str(field.type) for field in counted.schema][:3] == ["int64", "int64", "double"]
     assert read_parquet(url, "SELECT id AS i FROM objects WHERE 1 = 0").num_rows == 0
@@ -316,7 +320,10 @@ def test_columns_of_mixed_types_are_text(ask: Ask, url: str) -> None:
     if url.startswith("postgresql"):
         mixed, shown = "SELECT 1 AS x UNION ALL SELECT 2", [1, 2]
     else:
-        mixed, shown = "SELECT 1 AS x UNION ALL SELECT 'two' UNION ALL SELECT 0.5", ["1", "two", "0.5"]
+        mixed, shown = (
+            "SELECT 1 AS x UNION ALL SELECT 'two' UNION ALL SELECT 0.5",
+            ["1", "two", "0.5"],
+        )
     assert sorted(map(str, read_parquet(url, mixed)["x"].to_pylist())) == sorted(map(str, shown))
     assert "x\r\n1\r\n" in ask("--format", "csv", mixed)
 
@@ -326,9 +333,7 @@ def test_bytes_and_numbers_of_any_size_are_written(ask: Ask, url: str) -> None:
     assert ask("--format", "csv", f"SELECT {content} AS b") == "b\r\n00ff\r\n"
     assert json.loads(ask("--json", f"SELECT {content} AS b")) == [{"b": "00ff"}]
     if url.startswith("postgresql"):
-        big = (
-            "SELECT 2::numeric ^ 200 AS n, 'NaN'::float8 AS f, 'infinity'::timestamptz AS t, ARRAY[1, 2] AS a"
-        )
+        big = "SELECT 2::numeric ^ 200 AS n, 'NaN'::float8 AS f, 'infinity'::timestamptz AS t, ARRAY[1, 2] AS a"
         assert ask("--format", "csv", big).splitlines()[1].endswith(',nan,infinity,"[1,2]"')
         assert json.loads(ask("--json", big))[0]["a"] == [1, 2]
         assert read_parquet(url, big)["t"].to_pylist() == [None]
@@ -357,9 +362,7 @@ def test_a_statement_on_stdin_is_run(ask: Ask) -> None:
 
 
 def test_statements_on_stdin_are_run_in_order(ask: Ask) -> None:
-    script = (
-        "SELECT ';' AS a; SELECT 'it''s; -- 2' AS b;\n/* ; */ SELECT\n3 AS c;\n\\d ion_parts\nSELECT 4 AS d\n"
-    )
+    script = "SELECT ';' AS a; SELECT 'it''s; -- 2' AS b;\n/* ; */ SELECT\n3 AS c;\n\\d ion_parts\nSELECT 4 AS d\n"
     found = ask(typed=script)
     places = [found.index(part) for part in (";", "it's; -- 2", "3", "Part.partNumber", "4")]
     assert places == sorted(places)
@@ -367,7 +370,9 @@ def test_statements_on_stdin_are_run_in_order(ask: Ask) -> None:
 
 def test_a_script_ends_at_the_first_error_and_names_its_line(ask: Ask) -> None:
     script = "SELECT 1 AS one;\n\nSELECT\n  missing_one;\nSELECT 3 AS three;\n"
-    with pytest.raises(UltravioletError, match=r"^Line 3: The database says: .*missing_one") as failed:
+    with pytest.raises(
+        UltravioletError, match=r"^Line 3: The database says: .*missing_one"
+    ) as failed:
         ask(typed=script)
     assert failed.value.exit_code == 2
     with pytest.raises(UltravioletError, match=r"^Line 1: .*only be read here"):
@@ -385,7 +390,9 @@ def test_split_knows_texts_comments_and_quoted_names() -> None:
 
 
 def test_a_long_statement_is_stopped(ask: Ask, url: str) -> None:
-    endless = "WITH RECURSIVE n(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+    endless = (
+        "WITH RECURSIVE n(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+    )
     if url.startswith("postgresql"):
         endless = "SELECT count(*) FROM generate_series(1, 100000000000) AS a"
     with pytest.raises(UltravioletError, match=r"stopped after 0\.2 s"):
@@ -436,7 +443,9 @@ def test_any_name_of_a_folder_will_do(private: Path, monkeypatch: pytest.MonkeyP
         ("sqlite:///nowhere/hub.db", 4, "There is no database at"),
     ],
 )
-def test_a_database_that_cannot_be_opened_is_one_sentence(address: str, exit_code: int, says: str) -> None:
+def test_a_database_that_cannot_be_opened_is_one_sentence(
+    address: str, exit_code: int, says: str
+) -> None:
     done = CliRunner().invoke(app, ["sql", "SELECT 1"], env={"ULTRAVIOLET_DATABASE_URL": address})
     assert isinstance(done.exception, UltravioletError)
     assert (done.exception.exit_code, says in str(done.exception)) == (exit_code, True)

@@ -30,7 +30,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hub")
     hub = Hub.open(Settings(folder, f"sqlite:///{folder / 'hub.db'}", "http://hub.test"))
     door = Door(hub, "Größe ✓")
-    run(door.deliver(*(body(number, name=f"Ventil ✓ {number} " + "x" * 200) for number in range(300))))
+    run(
+        door.deliver(
+            *(body(number, name=f"Ventil ✓ {number} " + "x" * 200) for number in range(300))
+        )
+    )
     while door.take():
         pass
     hub.close()
@@ -41,7 +45,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def call(data: Path) -> Run:
     """Run a command on that hub, in a process of its own."""
 
-    def start(*arguments: str, limited: bool = False, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    def start(
+        *arguments: str, limited: bool = False, **options: Any
+    ) -> subprocess.CompletedProcess[bytes]:
         environment = {**os.environ, "ULTRAVIOLET_DATA": str(data), **options.pop("env", {})}
         given: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         if limited:
@@ -122,7 +128,14 @@ def test_a_reader_that_leaves_ends_a_command(call: Run) -> None:
 
 def test_an_output_that_does_not_fit_is_one_sentence(call: Run, tmp_path: Path) -> None:
     with (tmp_path / "events.csv").open("wb") as file:
-        done = call("sql", "--format", "csv", "SELECT a.* FROM events a, events b", stdout=file, limited=True)
+        done = call(
+            "sql",
+            "--format",
+            "csv",
+            "SELECT a.* FROM events a, events b",
+            stdout=file,
+            limited=True,
+        )
     assert done.returncode == 1
     assert done.stderr.startswith(b"ultraviolet: The output could not be written: File too large")
     assert done.stderr.count(b"\n") == 1
@@ -140,7 +153,9 @@ def test_a_backup_that_does_not_fit_leaves_nothing(call: Run, tmp_path: Path) ->
     ["event export {}", "object export parts --out {}", "db backup {}"],
     ids=["events", "objects", "db"],
 )
-def test_a_target_that_cannot_be_written_is_one_sentence(call: Run, command: str, tmp_path: Path) -> None:
+def test_a_target_that_cannot_be_written_is_one_sentence(
+    call: Run, command: str, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     for target in (tmp_path, tmp_path / "file" / "below", Path("/proc/nothing")):
         done = call(*command.format(target).split())

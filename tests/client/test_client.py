@@ -41,7 +41,9 @@ def client(*answers: httpx.Response | Exception) -> tuple[Client, list[httpx.Req
 
 def stream_of(text: str) -> httpx.Response:
     """The answer of a stream that breaks off after this."""
-    return httpx.Response(200, text=text, headers={"content-type": "text/event-stream; charset=utf-8"})
+    return httpx.Response(
+        200, text=text, headers={"content-type": "text/event-stream; charset=utf-8"}
+    )
 
 
 def test_it_is_as_the_api_is() -> None:
@@ -99,20 +101,28 @@ def test_a_name_is_a_part_of_the_address_whatever_is_in_it() -> None:
     with pytest.raises(ProblemError):
         hub.import_events("plant #1?a", b"")
     assert b"/api/v1/integrations/plant%20%231%3Fa/events/import" == asked[0].url.raw_path
-    with pytest.raises(InvalidError):  # a server reads a slash as the end of a part, however it is written
+    with pytest.raises(
+        InvalidError
+    ):  # a server reads a slash as the end of a part, however it is written
         hub.import_events("plant/a", b"")
 
 
 def test_a_proxy_may_say_by_date_when_to_come_again() -> None:
     hub, asked = client(
-        httpx.Response(503, headers={"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}), httpx.Response(204)
+        httpx.Response(503, headers={"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}),
+        httpx.Response(204),
     )
     hub.remove_user("ada")
     assert 2 == len(asked)
 
 
 def test_a_refusal_says_why() -> None:
-    body = {"type": "https://x/invalid", "title": "Invalid", "status": 422, "detail": "name: is empty"}
+    body = {
+        "type": "https://x/invalid",
+        "title": "Invalid",
+        "status": 422,
+        "detail": "name: is empty",
+    }
     body["errors"] = [{"field": "name", "message": "is empty", "source": "body"}]
     hub, asked = client(httpx.Response(422, json=body, headers={"x-request-id": "r1"}))
     with pytest.raises(ProblemError, match="is empty") as caught:
@@ -135,13 +145,17 @@ def test_a_stream_goes_on_where_it_broke_off() -> None:
         return stream_of(": listening\n\n" + "".join(lines))
 
     gone = httpx.Response(410, json={"type": "https://x/cursor-gone", "title": "Cursor gone"})
-    hub, asked = client(stream(1, 2), httpx.ConnectError("away"), httpx.Response(503), stream(3), gone)
+    hub, asked = client(
+        stream(1, 2), httpx.ConnectError("away"), httpx.Response(503), stream(3), gone
+    )
     seen: list[str] = []
     with pytest.raises(ProblemError) as caught:
         seen.extend(change.id for change in hub.changes(resource=["parts"]))
     assert "cursor-gone" == caught.value.kind
     assert ["1", "2"] == seen[:2]
-    assert [None, "c2", "c2", "c2", "c3"] == [request.headers.get("last-event-id") for request in asked]
+    assert [None, "c2", "c2", "c2", "c3"] == [
+        request.headers.get("last-event-id") for request in asked
+    ]
 
 
 @pytest.mark.parametrize("letter", ["\u2028", "\u2029", "\x85"])
@@ -155,7 +169,9 @@ def test_a_line_of_the_stream_ends_where_the_hub_ends_it_and_nowhere_else(letter
         "change": "create",
     }
     change |= {"changed": [f"a{letter}b"], "source_time": None, "observed_at": "", "origin": {}}
-    said = ServerSentEventMessage(data=msgspec.json.encode(change).decode(), event="change", id="c1")
+    said = ServerSentEventMessage(
+        data=msgspec.json.encode(change).decode(), event="change", id="c1"
+    )
     hub, _ = client(stream_of(said.encode().decode()))
     assert [f"a{letter}b"] == next(hub.changes()).changed
 

@@ -32,7 +32,8 @@ def incomplete(hub: Any, local_ion: Any) -> Any:
         for name, process in (("hub", hub), ("local_ion", local_ion)):
             port = int(process.url.rsplit(":", 1)[1])
             opened[name] = [
-                stack.enter_context(socket.create_connection((HOST, port), timeout=10)) for _ in range(50)
+                stack.enter_context(socket.create_connection((HOST, port), timeout=10))
+                for _ in range(50)
             ]
             for connection in opened[name][::2]:
                 connection.sendall(b"GET /livez HTTP/1.1\r\nhost: x\r\n")
@@ -71,7 +72,8 @@ def test_unknown_revoked_and_malformed_addresses_answer_alike(hub: Any, url: Any
     tokens = (revoked["url"].rsplit("/", 1)[1], "unknown", "", "a/b", "%ff%00", "x" * 5000)
 
     answers = {
-        send("POST", f"{hub.url}/hooks/{token}", BODY, x_forwarded_for="192.0.2.2") for token in tokens
+        send("POST", f"{hub.url}/hooks/{token}", BODY, x_forwarded_for="192.0.2.2")
+        for token in tokens
     }
 
     assert 1 == len(answers)
@@ -92,7 +94,9 @@ def test_guessing_is_slowed_down_but_never_a_known_address(hub: Any, url: Any) -
     [b"[" * 500_000, b'{"a":' * 100_000, b"\xff\xfe\x00", b"", b"null", b'{"id": NaN}'],
     ids=["nested lists", "nested objects", "invalid UTF-8", "nothing", "null", "no number"],
 )
-def test_a_body_made_to_hurt_is_kept_and_hurts_nobody(hub: Any, url: Any, wait: Any, body: bytes) -> None:
+def test_a_body_made_to_hurt_is_kept_and_hurts_nobody(
+    hub: Any, url: Any, wait: Any, body: bytes
+) -> None:
     began = time.monotonic()
     assert 200 == post(url["url"], body)
     assert time.monotonic() - began < 5
@@ -110,13 +114,17 @@ def test_a_body_that_trickles_holds_up_nobody(hub: Any, url: Any) -> None:
     with ExitStack() as stack:
         for _ in range(200):
             slow = stack.enter_context(socket.create_connection((HOST, port), timeout=10))
-            slow.sendall(f"POST /{path} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{{".encode())
+            slow.sendall(
+                f"POST /{path} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{{".encode()
+            )
         began = time.monotonic()
         assert 200 == post(url["url"])
         assert time.monotonic() - began < 5
 
 
-def test_10_000_idle_connections_hold_up_nobody(hub: Any, url: Any, wait: Any, many_sockets: int) -> None:
+def test_10_000_idle_connections_hold_up_nobody(
+    hub: Any, url: Any, wait: Any, many_sockets: int
+) -> None:
     port = int(hub.url.rsplit(":", 1)[1])
     idle = min(10_000, many_sockets)
     with ExitStack() as stack:
@@ -133,12 +141,17 @@ def test_a_flood_at_one_address_does_not_keep_another_waiting(
 ) -> None:
     """All of the flood waits for the disk when the other delivery comes; it is not the last to be kept."""
     port, path = int(hub.url.rsplit(":", 1)[1]), url["url"].split("/", 3)[3]
-    other = hub.api("POST", f"/integrations/{url['integration_id']}/webhook-urls", {"name": "other"})
+    other = hub.api(
+        "POST", f"/integrations/{url['integration_id']}/webhook-urls", {"name": "other"}
+    )
     count = min(2500, many_sockets)
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
-        database = stack.enter_context(closing(sqlite3.connect(hub.data / "hub.db", isolation_level=None)))
+        database = stack.enter_context(
+            closing(sqlite3.connect(hub.data / "hub.db", isolation_level=None))
+        )
         flood = [
-            stack.enter_context(socket.create_connection((HOST, port), timeout=30)) for _ in range(count)
+            stack.enter_context(socket.create_connection((HOST, port), timeout=30))
+            for _ in range(count)
         ]
         database.execute("BEGIN IMMEDIATE")
         for number, connection in enumerate(flood):
@@ -206,13 +219,19 @@ def settle(hub: Any) -> None:
 
 
 def test_only_listed_sources_are_taken(module_hub: Any) -> None:
-    hub = module_hub(ULTRAVIOLET_TRUSTED_PROXIES="127.0.0.1", ULTRAVIOLET_ALLOWED_SOURCES="54.149.61.144")
+    hub = module_hub(
+        ULTRAVIOLET_TRUSTED_PROXIES="127.0.0.1", ULTRAVIOLET_ALLOWED_SOURCES="54.149.61.144"
+    )
     assert 403 == post(f"{hub.url}/hooks/any", source="192.0.2.9")
     assert 404 == post(f"{hub.url}/hooks/any", source="54.149.61.144")
-    assert 403 == post(f"{hub.url}/hooks/any", source="54.149.61.144, 192.0.2.9"), "the nearest hop counts"
+    assert 403 == post(f"{hub.url}/hooks/any", source="54.149.61.144, 192.0.2.9"), (
+        "the nearest hop counts"
+    )
     assert json.loads(send("GET", f"{hub.url}/livez")[1])["status"] == "alive"
 
 
-def test_nobody_is_believed_about_where_they_come_from_unless_a_proxy_is_named(module_hub: Any) -> None:
+def test_nobody_is_believed_about_where_they_come_from_unless_a_proxy_is_named(
+    module_hub: Any,
+) -> None:
     hub = module_hub(ULTRAVIOLET_ALLOWED_SOURCES="54.149.61.144")
     assert 403 == post(f"{hub.url}/hooks/any", source="54.149.61.144")

@@ -6,7 +6,9 @@ import msgspec
 from tests.sinks import http_sink
 
 
-def test_a_key_that_ion_refuses_is_told_and_so_is_its_end(start_ion: Any, start_hub: Any, wait: Any) -> None:
+def test_a_key_that_ion_refuses_is_told_and_so_is_its_end(
+    start_ion: Any, start_hub: Any, wait: Any
+) -> None:
     ion = start_ion()
     hub = start_hub(ULTRAVIOLET_ALERT_SECONDS="0.2", ULTRAVIOLET_WATCH_SECONDS="0.2")
     integration = hub.connect(ion)
@@ -17,7 +19,11 @@ def test_a_key_that_ion_refuses_is_told_and_so_is_its_end(start_ion: Any, start_
         assert hub.cli("alert", "test", str(added["id"])).returncode == 0
 
         def told(kind: str, topic: str) -> Any:
-            return [one for one in sink.messages() if one["type"] == kind and one["data"]["topic"] == topic]
+            return [
+                one
+                for one in sink.messages()
+                if one["type"] == kind and one["data"]["topic"] == topic
+            ]
 
         hub.api("PATCH", f"/integrations/{integration['id']}", {"client_secret": "wrong"})
         wait(lambda: told("alert.opened", "credentials"), 30, "told of the refused key")

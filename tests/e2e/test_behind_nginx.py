@@ -117,7 +117,9 @@ def pages(chromium: str) -> Iterator[Callable[[], Page]]:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_every_page_works_in_a_browser(style: str, proxied: Proxied, pages: Callable[[], Page]) -> None:
+def test_every_page_works_in_a_browser(
+    style: str, proxied: Proxied, pages: Callable[[], Page]
+) -> None:
     url, hub, page = proxied.urls[style], proxied.hub, pages()
     bad: list[str] = []
     streams: list[str] = []

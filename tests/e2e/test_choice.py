@@ -43,17 +43,27 @@ def test_only_what_is_chosen_is_followed_and_that_stays_right(
     line = a_line(local_ion)
     order = f"/objects/purchase_orders/{line['purchaseOrderId']}"
     cost = more_of(local_ion)
-    wait(lambda: hub.api("GET", order)["fields"]["estimatedCost"] == cost, 20, "the cost of the order")
+    wait(
+        lambda: hub.api("GET", order)["fields"]["estimatedCost"] == cost,
+        20,
+        "the cost of the order",
+    )
     told = hub.api("GET", "/events?resource=purchase_order_lines")["items"]
     assert {one["outcome"] for one in told} == {"not_chosen"}
     assert sorted(counts(hub)) == CHOSEN
     verified = hub.api("POST", "/integrations/1/verify")
-    wait(lambda: hub.api("GET", f"/verifications/{verified['id']}")["state"] == "done", 60, "the comparison")
+    wait(
+        lambda: hub.api("GET", f"/verifications/{verified['id']}")["state"] == "done",
+        60,
+        "the comparison",
+    )
     result = hub.api("GET", f"/verifications/{verified['id']}")
     assert (result["missing"], result["extra"], result["different"]) == (0, 0, 0)
     assert hub.api("GET", "/integrations/1/freshness")["state"] == "fresh"
 
-    added = hub.cli("integration", "resources", "--add", "purchase_order_lines", "--drop", "suppliers")
+    added = hub.cli(
+        "integration", "resources", "--add", "purchase_order_lines", "--drop", "suppliers"
+    )
     assert added.returncode == 0, added.stderr
 
     def proven() -> bool:
@@ -62,7 +72,9 @@ def test_only_what_is_chosen_is_followed_and_that_stays_right(
 
     wait(proven, 60, "the lines are read")
     assert counts(hub)["purchase_order_lines"] > 0
-    rows = {one["resource"]: one for one in hub.api("GET", "/integrations/1/freshness")["resources"]}
+    rows = {
+        one["resource"]: one for one in hub.api("GET", "/integrations/1/freshness")["resources"]
+    }
     assert "kept and not followed" in rows["suppliers"]["skipped"]
     kept = counts(hub)["suppliers"]
     assert kept > 0

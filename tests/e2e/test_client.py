@@ -33,7 +33,9 @@ class Mirror:
         for id_ in ids:
             now = times.now()
             doc = {"id": id_, "partNumber": name}
-            seen = Observation("parts", str(id_), "full", doc, now, Origin("fetch", "1"), read_started_at=now)
+            seen = Observation(
+                "parts", str(id_), "full", doc, now, Origin("fetch", "1"), read_started_at=now
+            )
             self.store.write_now(lambda c, one=seen: apply(c, self.catalog, integration_id, [one]))
 
 
@@ -58,16 +60,23 @@ def test_a_day_with_the_client(hub: HubProcess, client: Client) -> None:
     mirror.keep(plant.id, 1, 2, 3)
 
     assert ["1", "2", "3"] == [one.id for one in client.list_objects("parts", sort="id")]
-    found = client.list_objects("Part", filter={"partNumber": {"eq": "a"}, "id": {"gt": 1}}, limit=1)
+    found = client.list_objects(
+        "Part", filter={"partNumber": {"eq": "a"}, "id": {"gt": 1}}, limit=1
+    )
     assert ["2"] == [one.id for one in found]
     assert {"partNumber": "a"}.items() <= client.get_object("parts", "1").fields.items()
-    assert b'"part_number":"a"' in b"".join(client.export_resource("parts", format="jsonl")).replace(
-        b" ", b""
-    )
+    assert b'"part_number":"a"' in b"".join(
+        client.export_resource("parts", format="jsonl")
+    ).replace(b" ", b"")
 
     client.get_integration(plant.id)
     seen = client.etag
-    assert 5 == client.edit_integration("plant", requests_per_second=5, if_match=seen).requests_per_second
+    assert (
+        5
+        == client.edit_integration(
+            "plant", requests_per_second=5, if_match=seen
+        ).requests_per_second
+    )
     with pytest.raises(ProblemError) as caught:
         client.edit_integration("plant", requests_per_second=6, if_match=seen)
     assert "precondition-failed" == caught.value.kind
@@ -76,7 +85,12 @@ def test_a_day_with_the_client(hub: HubProcess, client: Client) -> None:
     assert ["1", "2", "3"] == [next(changes).id for _ in range(3)]
     mirror.keep(plant.id, 2, name="b")
     change = next(changes)
-    assert ("2", 2, "update", ["partNumber"]) == (change.id, change.version, change.change, change.changed)
+    assert ("2", 2, "update", ["partNumber"]) == (
+        change.id,
+        change.version,
+        change.change,
+        change.changed,
+    )
     changes.close()
 
     mirror.keep(plant.id, 4)

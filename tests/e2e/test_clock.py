@@ -28,7 +28,9 @@ def test_after_the_clock_was_set_back_a_day_changes_arrive_at_once(
 
     again = start_hub(data=hub.data, port=int(hub.url.rsplit(":", 1)[1]))
     supplier = ion.execute(SUPPLIERS)["suppliers"]["edges"][0]["node"]
-    ion.execute(UPDATE, i={"id": supplier["id"], "etag": supplier["_etag"], "name": "told after the jump"})
+    ion.execute(
+        UPDATE, i={"id": supplier["id"], "etag": supplier["_etag"], "name": "told after the jump"}
+    )
 
     def shown() -> str:
         return json.dumps(again.api("GET", f"/objects/suppliers/{supplier['id']}"))

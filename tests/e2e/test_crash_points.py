@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 
-CREATE = "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supplier { id _etag } } }"
-UPDATE = "mutation ($i: UpdateSupplierInput!) { updateSupplier(input: $i) { supplier { id _etag } } }"
+CREATE = (
+    "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supplier { id _etag } } }"
+)
+UPDATE = (
+    "mutation ($i: UpdateSupplierInput!) { updateSupplier(input: $i) { supplier { id _etag } } }"
+)
 DELETE = "mutation ($id: ID!, $etag: String!) { deleteSupplier(id: $id, etag: $etag) { id } }"
 SWITCH_OFF = """mutation ($i: UpdateWebhookReceiverInput!) {
   updateWebhookReceiver(input: $i) { webhookReceiver { id } } }"""
@@ -79,7 +83,9 @@ def assert_right(hub: Any) -> None:
         "heal.applied",
     ],
 )
-def test_a_crash_while_changes_arrive(local_ion: Any, start_hub: Any, wait: Any, point: str) -> None:
+def test_a_crash_while_changes_arrive(
+    local_ion: Any, start_hub: Any, wait: Any, point: str
+) -> None:
     hub = start_hub(ULTRAVIOLET_CRASH_AT=f"{point}")
     integration = add(hub, local_ion)
     wait(lambda: dead(hub) or fetched(hub, integration), 60, "the first fetch")
@@ -98,7 +104,11 @@ def test_a_crash_while_changes_arrive(local_ion: Any, start_hub: Any, wait: Any,
     again = revive(hub, start_hub)
 
     assert accepted <= again.stored_events()
-    wait(lambda: again.at_rest(local_ion, integration), 60, "all deliveries taken, applied and healed")
+    wait(
+        lambda: again.at_rest(local_ion, integration),
+        60,
+        "all deliveries taken, applied and healed",
+    )
     assert local_ion.accepted() - before <= again.stored_events()
     assert_right(again)
 

@@ -45,7 +45,11 @@ def test_while_the_database_is_away_deliveries_are_put_off_and_then_all_goes_on(
     ion = start_ion()
     hub = start_hub(store_url=server.new_database())
     integration = hub.connect(ion)
-    wait(lambda: hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"], 60, "the first fetch")
+    wait(
+        lambda: hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"],
+        60,
+        "the first fetch",
+    )
     hub.fetch(integration)
     minted = hub.api("POST", f"/integrations/{integration['id']}/webhook-urls", {"name": "by hand"})
     hook = minted["url"]
@@ -57,10 +61,14 @@ def test_while_the_database_is_away_deliveries_are_put_off_and_then_all_goes_on(
     page = ask("GET", f"{hub.url}/", accept="text/html", authorization=f"Bearer {hub.key}")
     ready = ask("GET", f"{hub.url}/readyz", accept="application/json")
     alive = ask("GET", f"{hub.url}/livez", accept="application/json")
-    while_away = ion.execute(UPDATE, i={"name": "made while it was away"})["createSupplier"]["supplier"]["id"]
+    while_away = ion.execute(UPDATE, i={"name": "made while it was away"})["createSupplier"][
+        "supplier"
+    ]["id"]
     server.start()
 
-    assert [(status, headers["retry-after"]) for status, headers, _, _ in delivered] == [(503, "1")] * 5
+    assert [(status, headers["retry-after"]) for status, headers, _, _ in delivered] == [
+        (503, "1")
+    ] * 5
     assert max(seconds for *_, seconds in delivered[1:]) < 1
     assert unknown[0] == 503
     assert page[0] == 503
@@ -92,7 +100,9 @@ def test_with_a_spool_deliveries_go_on_and_none_is_lost_whoever_is_killed(
 ) -> None:
     url = server.new_database()
     given = {"store_url": url, "data": tmp_path / "hub" / "data"}
-    hub = start_hub("--spool", str(tmp_path / "spool"), ULTRAVIOLET_CRASH_AT="spool.kept:11", **given)
+    hub = start_hub(
+        "--spool", str(tmp_path / "spool"), ULTRAVIOLET_CRASH_AT="spool.kept:11", **given
+    )
     nowhere = {"api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
     new = {"name": "plant", "client_id": "id", "client_secret": "secret", **nowhere}
     integration = hub.api("POST", "/integrations", new)
@@ -116,21 +126,31 @@ def test_with_a_spool_deliveries_go_on_and_none_is_lost_whoever_is_killed(
     assert "ultraviolet_spool_deliveries 10.0" in ask("GET", f"{hub.url}/metrics")[2]
     ready = ask("GET", f"{hub.url}/readyz?verbose=", accept="application/json")
     assert (ready[0], "10 deliveries wait in the spool" in ready[2]) == (503, True)
-    with pytest.raises(OSError, match=r"closed connection|reset"):  # kept, and dead before it could say so
+    with pytest.raises(
+        OSError, match=r"closed connection|reset"
+    ):  # kept, and dead before it could say so
         deliver(hub, 1)
     untold = sent[-1]
     hub.child.process.wait()
     server.start()
 
-    second = start_hub("--spool", str(tmp_path / "spool"), ULTRAVIOLET_CRASH_AT="spool.drained:2", **given)
-    wait(lambda: len(second.stored_events()) == len(sent), 30, "what the first hub had acknowledged")
+    second = start_hub(
+        "--spool", str(tmp_path / "spool"), ULTRAVIOLET_CRASH_AT="spool.drained:2", **given
+    )
+    wait(
+        lambda: len(second.stored_events()) == len(sent), 30, "what the first hub had acknowledged"
+    )
     server.kill()
     deliver(second, 10)
     server.start()
     wait(lambda: second.child.process.poll() is not None, 30, "a death between database and spool")
 
     third = start_hub("--spool", str(tmp_path / "spool"), **given)
-    wait(lambda: "ultraviolet_spool_deliveries 0.0" in ask("GET", f"{third.url}/metrics")[2], 30, "drained")
+    wait(
+        lambda: "ultraviolet_spool_deliveries 0.0" in ask("GET", f"{third.url}/metrics")[2],
+        30,
+        "drained",
+    )
     tell(third, untold)  # as ION does with what nobody acknowledged
     events = third.api("GET", "/events?limit=100")["items"]
     assert [event["event_id"] for event in reversed(events)] == sent
@@ -154,7 +174,9 @@ def test_a_database_that_may_only_be_read_is_away_and_what_is_acknowledged_meanw
 
     hub = start_hub("--spool", str(tmp_path / "spool"), store_url=url)
     new = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
-    integration = hub.api("POST", "/integrations", new | {"client_id": "id", "client_secret": "secret"})
+    integration = hub.api(
+        "POST", "/integrations", new | {"client_id": "id", "client_secret": "secret"}
+    )
     hook = hub.api("POST", f"/integrations/{integration['id']}/webhook-urls")["url"]
 
     def deliver(number: int) -> int:

@@ -45,7 +45,11 @@ def with_name(url: str, name: str) -> str:
 def role_without_create(server: Postgresql) -> Refused:
     url = server.empty_database()
     execute(url, "CREATE ROLE reader LOGIN", "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
-    return as_role(url, "reader"), DatabaseSetupError, "GRANT USAGE, CREATE ON SCHEMA public TO reader"
+    return (
+        as_role(url, "reader"),
+        DatabaseSetupError,
+        "GRANT USAGE, CREATE ON SCHEMA public TO reader",
+    )
 
 
 def role_without_schema(server: Postgresql) -> Refused:
@@ -67,23 +71,39 @@ def role_in_another_schema(server: Postgresql) -> Refused:
 
 
 def unknown_role(server: Postgresql) -> Refused:
-    return as_role(server.empty_database(), "nobody_known"), DatabaseSetupError, "does not exist; create it"
+    return (
+        as_role(server.empty_database(), "nobody_known"),
+        DatabaseSetupError,
+        "does not exist; create it",
+    )
 
 
 def unknown_database(server: Postgresql) -> Refused:
-    return with_name(server.empty_database(), "nowhere"), DatabaseSetupError, "does not exist; create it"
+    return (
+        with_name(server.empty_database(), "nowhere"),
+        DatabaseSetupError,
+        "does not exist; create it",
+    )
 
 
 def ascii_database(server: Postgresql) -> Refused:
     url = server.empty_database()
     execute(url, "CREATE DATABASE plain ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'")
-    return with_name(url, "plain"), DatabaseSetupError, "its encoding is SQL_ASCII, and a hub needs UTF8"
+    return (
+        with_name(url, "plain"),
+        DatabaseSetupError,
+        "its encoding is SQL_ASCII, and a hub needs UTF8",
+    )
 
 
 def latin_database(server: Postgresql) -> Refused:
     url = server.empty_database()
     execute(url, "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'")
-    return with_name(url, "latin"), DatabaseSetupError, "its encoding is LATIN1, and a hub needs UTF8"
+    return (
+        with_name(url, "latin"),
+        DatabaseSetupError,
+        "its encoding is LATIN1, and a hub needs UTF8",
+    )
 
 
 def read_only_database(server: Postgresql) -> Refused:
@@ -98,7 +118,11 @@ def unreachable_server(_server: Postgresql) -> Refused:
 
 
 def wrong_option(server: Postgresql) -> Refused:
-    return f"{server.empty_database()}&nonsense=1", DatabaseSetupError, "correct ULTRAVIOLET_DATABASE_URL"
+    return (
+        f"{server.empty_database()}&nonsense=1",
+        DatabaseSetupError,
+        "correct ULTRAVIOLET_DATABASE_URL",
+    )
 
 
 CASES = [
@@ -168,8 +192,9 @@ def test_a_pooler_by_transaction_is_refused(
         environment = {"ULTRAVIOLET_DATABASE_URL": through, "ULTRAVIOLET_DATA": str(tmp_path)}
         done = CliRunner().invoke(app, ["integration", "list"], env=environment)
         assert isinstance(done.exception, DatabaseSetupError)
-        assert "use session pooling (pool_mode = session in PgBouncer) or a direct connection" in str(
-            done.exception
+        assert (
+            "use session pooling (pool_mode = session in PgBouncer) or a direct connection"
+            in str(done.exception)
         )
         checks = json.loads(CliRunner().invoke(app, ["doctor", "--json"], env=environment).stdout)
         assert any("session pooling" in check["finding"] for check in checks)
@@ -203,7 +228,9 @@ def test_a_startup_option_that_a_pooler_refuses_is_one_sentence(
 ) -> None:
     with pooled(pgbouncer, postgresql.new_database(), "session") as through:
         url = f"{through}?options=-csearch_path%3Dpublic"
-        with pytest.raises(DatabaseSetupError, match="remove `options` from ULTRAVIOLET_DATABASE_URL"):
+        with pytest.raises(
+            DatabaseSetupError, match="remove `options` from ULTRAVIOLET_DATABASE_URL"
+        ):
             check_server(dialect.address(url))
 
 
@@ -225,7 +252,9 @@ def test_a_hub_works_through_a_pooler_by_session(
         wait_for(lambda: locks(url) == 0, 30, "no lock without a process")
 
 
-def test_the_settings_of_a_session_hold_through_a_pooler(postgresql: Postgresql, pgbouncer: str) -> None:
+def test_the_settings_of_a_session_hold_through_a_pooler(
+    postgresql: Postgresql, pgbouncer: str
+) -> None:
     with pooled(pgbouncer, postgresql.new_database(), "session") as through:
         engine = dialect.make_engine(through)
         with engine.connect() as connection:

@@ -44,13 +44,23 @@ def wire(hub: HubProcess, url: str, wait: Any) -> Iterator[socket.socket]:
 
     wait(refused, 30, "the shared secret to be known")
     parts = urlsplit(hub.url)
-    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30) as connection:
+    with socket.create_connection(
+        (parts.hostname or "", parts.port or 0), timeout=30
+    ) as connection:
         yield connection
 
 
-def delivery(url: str, number: int, *more: str, secret: str = SECRET, chunked: bool = False) -> bytes:
+def delivery(
+    url: str, number: int, *more: str, secret: str = SECRET, chunked: bool = False
+) -> bytes:
     body = msgspec.json.encode(
-        {"event_id": number, "subscription_id": 1, "resource": "parts", "action": "UPDATE", "id": number}
+        {
+            "event_id": number,
+            "subscription_id": 1,
+            "resource": "parts",
+            "action": "UPDATE",
+            "id": number,
+        }
     )
     length = "transfer-encoding: chunked" if chunked else f"content-length: {len(body)}"
     signed = f"{SIGNATURE_HEADER}: {sign(secret, body)}"
@@ -110,7 +120,9 @@ def test_deliveries_that_come_at_once_are_answered_in_their_order(
 
 
 @pytest.mark.parametrize("size", [1, 7, 100], ids="in pieces of {}".format)
-def test_a_delivery_in_pieces_is_one(hub: HubProcess, url: str, wire: socket.socket, size: int) -> None:
+def test_a_delivery_in_pieces_is_one(
+    hub: HubProcess, url: str, wire: socket.socket, size: int
+) -> None:
     wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     content = delivery(url, 200 + size)
     for start in range(0, len(content), size):
@@ -139,7 +151,9 @@ def test_a_body_in_chunks(hub: HubProcess, url: str, wire: socket.socket) -> Non
     assert kept(hub, [401])
 
 
-def test_who_asks_before_sending_a_body_is_told_to(hub: HubProcess, url: str, wire: socket.socket) -> None:
+def test_who_asks_before_sending_a_body_is_told_to(
+    hub: HubProcess, url: str, wire: socket.socket
+) -> None:
     head, _, body = delivery(url, 501, "expect: 100-continue").partition(b"\r\n\r\n")
     wire.sendall(head + b"\r\n\r\n")
     assert wire.recv(100).startswith(b"HTTP/1.1 100 ")

@@ -51,7 +51,13 @@ class Deliveries:
             writer.close()
 
     async def _one(self, number: int, *, keep: bool) -> None:
-        body = {"eventId": number, "resource": "SUPPLIERS", "action": "UPDATE", "id": 7, "new": {"id": 7}}
+        body = {
+            "eventId": number,
+            "resource": "SUPPLIERS",
+            "action": "UPDATE",
+            "id": 7,
+            "new": {"id": 7},
+        }
         writer: asyncio.StreamWriter | None = None
         try:
             reader, writer = self.kept.pop(0) if keep and self.kept else await self._connect()
@@ -83,7 +89,9 @@ class Deliveries:
 
 @contextmanager
 def deliveries(hub: Any) -> Iterator[Deliveries]:
-    integration = hub.api("POST", "/integrations", ION | {"client_id": "id", "client_secret": "secret"})
+    integration = hub.api(
+        "POST", "/integrations", ION | {"client_id": "id", "client_secret": "secret"}
+    )
     hub.api("POST", f"/integrations/{integration['id']}/pause")
     made = Deliveries(hub.api("POST", f"/integrations/{integration['id']}/webhook-urls", {})["url"])
     sender = threading.Thread(target=lambda: asyncio.run(made._all()))
@@ -119,19 +127,27 @@ def service(tmp_path: Path) -> Iterator[Callable[[str | None], Service]]:
         one.close()
 
 
-def test_processes_behind_one_address_are_replaced(service: Any, postgresql: Any, wait: Any) -> None:
+def test_processes_behind_one_address_are_replaced(
+    service: Any, postgresql: Any, wait: Any
+) -> None:
     run = service(postgresql.new_database())
     hub = run.start("--workers", "2")
     old = children(run.process.pid)
     assert len(old) == 2
     with deliveries(hub) as sent:
         os.kill(run.process.pid, signal.SIGHUP)
-        wait(lambda: len(now := children(run.process.pid)) == 2 and not now & old, 90, "both were replaced")
+        wait(
+            lambda: len(now := children(run.process.pid)) == 2 and not now & old,
+            90,
+            "both were replaced",
+        )
         sent.goes_on()
     nothing_was_lost(hub, sent)
 
 
-def test_a_release_right_after_another_goes_in_everywhere(service: Any, postgresql: Any, wait: Any) -> None:
+def test_a_release_right_after_another_goes_in_everywhere(
+    service: Any, postgresql: Any, wait: Any
+) -> None:
     run = service(postgresql.new_database())
     run.start("--workers", "2")
     old = children(run.process.pid)
@@ -142,7 +158,9 @@ def test_a_release_right_after_another_goes_in_everywhere(service: Any, postgres
 
     outdated = old | between
     wait(
-        lambda: len(now := children(run.process.pid)) == 2 and not now & outdated, 90, "the newest runs alone"
+        lambda: len(now := children(run.process.pid)) == 2 and not now & outdated,
+        90,
+        "the newest runs alone",
     )
 
 
@@ -151,7 +169,11 @@ def test_a_process_alone_hands_its_socket_to_its_successor(service: Any, wait: A
     hub = run.start()
     with deliveries(hub) as sent:
         os.kill(run.process.pid, signal.SIGHUP)
-        wait(lambda: (now := find_running(hub.data)) and now.key != hub.key, 90, "another hub is announced")
+        wait(
+            lambda: (now := find_running(hub.data)) and now.key != hub.key,
+            90,
+            "another hub is announced",
+        )
         sent.goes_on()
         run.stop()
         run.start()

@@ -3,9 +3,13 @@
 from typing import Any
 
 SUPPLIERS = "{ suppliers(first: 2, sort: [ID_DESC]) { edges { node { id _etag name } } } }"
-RENAME = "mutation ($input: UpdateSupplierInput!) { updateSupplier(input: $input) { supplier { id } } }"
+RENAME = (
+    "mutation ($input: UpdateSupplierInput!) { updateSupplier(input: $input) { supplier { id } } }"
+)
 DELETE = "mutation ($id: ID!, $etag: String!) { deleteSupplier(id: $id, etag: $etag) { id } }"
-CREATE = "mutation ($input: CreateSupplierInput!) { createSupplier(input: $input) { supplier { id } } }"
+CREATE = (
+    "mutation ($input: CreateSupplierInput!) { createSupplier(input: $input) { supplier { id } } }"
+)
 
 
 def test_what_changes_between_the_first_read_and_the_subscriptions_is_found(
@@ -21,15 +25,22 @@ def test_what_changes_between_the_first_read_and_the_subscriptions_is_found(
         found = hub.api("GET", f"{path}/fetches")["items"]
         return found if found and all(one["state"] == "done" for one in found) else None
 
-    assert ["first connection"] == [one["requested_by"] for one in wait(fetches, 60, "the first fetch")]
+    assert ["first connection"] == [
+        one["requested_by"] for one in wait(fetches, 60, "the first fetch")
+    ]
     gone, kept = (edge["node"] for edge in ion.execute(SUPPLIERS)["suppliers"]["edges"])
     assert gone["id"] == made
     ion.execute(DELETE, id=gone["id"], etag=gone["_etag"])
-    ion.execute(RENAME, input={"id": kept["id"], "etag": kept["_etag"], "name": "Renamed in between"})
+    ion.execute(
+        RENAME, input={"id": kept["id"], "etag": kept["_etag"], "name": "Renamed in between"}
+    )
     hub.api("POST", f"{path}/setup", {"mode": "automatic"})
 
     wait(
-        lambda: hub.api("GET", f"/objects/suppliers/{kept['id']}")["fields"]["name"] == "Renamed in between",
+        lambda: (
+            hub.api("GET", f"/objects/suppliers/{kept['id']}")["fields"]["name"]
+            == "Renamed in between"
+        ),
         60,
         "the change of which no event told",
     )

@@ -67,7 +67,9 @@ def service_manager(run: Service) -> Iterator[str]:
                     before = find_running(run.data)
                     assert run.process
                     run.process.send_signal(signal.SIGHUP)
-                    wait_for(lambda: (now := find_running(run.data)) and now != before, 90, "reloaded")
+                    wait_for(
+                        lambda: (now := find_running(run.data)) and now != before, 90, "reloaded"
+                    )
             self.send_response(204)
             self.end_headers()
 
@@ -98,7 +100,9 @@ def test_back_up_restore_and_upgrade(
     (site / "dependencies.pth").write_text(next(p for p in sys.path if p.endswith("site-packages")))
     python, uv = installed / "bin/python", Path(sys.executable).parent / "uv"
     program(installed / "bin/pip", f'{uv} pip "$@" --quiet --no-deps --offline --python {python}')
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("ULTRAVIOLET_", "PYTHON"))}
+    environment = {
+        k: v for k, v in os.environ.items() if not k.startswith(("ULTRAVIOLET_", "PYTHON"))
+    }
     subprocess.run([installed / "bin/pip", "install", old], check=True, env=environment)
 
     run = Service(tmp_path, store_url if "postgresql" in store_url else None, str(python))
@@ -135,7 +139,11 @@ def test_back_up_restore_and_upgrade(
         }
         script = "set -eux\n" + "\n".join(blocks)
         done = subprocess.run(
-            ["bash", "-c", script], env=environment | given, capture_output=True, text=True, check=False
+            ["bash", "-c", script],
+            env=environment | given,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -46,7 +46,9 @@ def test_it_ends_in_order_when_asked_to(start_hub: Any) -> None:
 
 
 def test_it_ends_in_order_while_it_waits_for_its_database(tmp_path: Path) -> None:
-    nowhere = os.environ | {"ULTRAVIOLET_DATABASE_URL": f"postgresql://u@127.0.0.1:{free_port()}/hub"}
+    nowhere = os.environ | {
+        "ULTRAVIOLET_DATABASE_URL": f"postgresql://u@127.0.0.1:{free_port()}/hub"
+    }
     command = [sys.executable, "-m", "ultraviolet", "serve", "--port", "0", "--data", str(tmp_path)]
     with subprocess.Popen(command, env=nowhere, stderr=subprocess.PIPE) as waiting:
         assert waiting.stderr
@@ -65,7 +67,9 @@ def test_a_folder_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> Non
         command = [sys.executable, "-m", "ultraviolet", *words.split(), "--port", "0", "--data"]
         data = tmp_path / "file" / "data"
 
-        done = subprocess.run([*command, data], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [*command, data], capture_output=True, text=True, timeout=60, check=False
+        )
 
         assert done.returncode == 2
         assert f"{data} cannot be written by user" in done.stderr
@@ -76,7 +80,9 @@ def test_a_mail_server_that_makes_no_sense_is_said_at_the_start(tmp_path: Path) 
     given = os.environ | {"ULTRAVIOLET_SMTP_URL": "mail.example.com:25"}
     command = [sys.executable, "-m", "ultraviolet", "serve", "--port", "0", "--data", str(tmp_path)]
 
-    done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, env=given, capture_output=True, text=True, timeout=60, check=False
+    )
 
     assert done.returncode == 2
     assert "ULTRAVIOLET_SMTP_URL begins with smtp:// or smtps:// and names a host" in done.stderr
@@ -139,7 +145,9 @@ def serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str]
     """Start a hub that does not get far."""
     command = [sys.executable, "-m", "ultraviolet", "serve", "--port", "0", *options]
     given = {**os.environ, **environment}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=given)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env=given
+    )
 
 
 def test_what_keeps_a_hub_from_starting_is_one_line(tmp_path: Path) -> None:
@@ -148,7 +156,11 @@ def test_what_keeps_a_hub_from_starting_is_one_line(tmp_path: Path) -> None:
     here, nowhere = str(tmp_path / "data"), str(file / "folder")
     for done, code, says in (
         (serve("--data", here, "--spool", nowhere), 1, f"{nowhere} cannot be used"),
-        (serve("--data", here, ULTRAVIOLET_PUBLIC_URL="hub.example.com"), 2, "such as https://hub.example"),
+        (
+            serve("--data", here, ULTRAVIOLET_PUBLIC_URL="hub.example.com"),
+            2,
+            "such as https://hub.example",
+        ),
     ):
         assert done.returncode == code, done.stderr
         assert done.stderr.startswith("ultraviolet: ")

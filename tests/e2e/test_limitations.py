@@ -25,7 +25,11 @@ def integration(hub: Any, local_ion: Any) -> dict[str, Any]:
     """An integration whose schedules will not run during a test: what is seen came by webhooks and their healing."""
     made = hub.connect(local_ion)
     never = "0 0 1 1 *"
-    hub.api("PATCH", f"/integrations/{made['id']}", {"incremental_schedule": never, "full_schedule": never})
+    hub.api(
+        "PATCH",
+        f"/integrations/{made['id']}",
+        {"incremental_schedule": never, "full_schedule": never},
+    )
     assert hub.fetch(made)["state"] == "done"
     return made
 
@@ -43,14 +47,18 @@ def test_1_a_new_line_appears_without_any_fetch(
     fetches = hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"]
     part = local_ion.execute(NAMES)["parts"]["edges"][0]["node"]["id"]
     line = {"purchaseOrderId": order["id"], "partId": part, "quantity": 4.0, "cost": 2.5}
-    made = local_ion.execute(CREATE_LINE, input=line)["createPurchaseOrderLine"]["purchaseOrderLine"]
+    made = local_ion.execute(CREATE_LINE, input=line)["createPurchaseOrderLine"][
+        "purchaseOrderLine"
+    ]
 
     found = wait(lambda: hub.find(f"/objects/purchase_order_lines/{made['id']}"), 3, "the new line")
 
     assert found["fields"]["quantity"] == 4.0
     assert found["fields"]["purchaseOrderId"] == order["id"]
     assert fetches == hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"]
-    events = hub.api("GET", f"/events?resource=purchase_order_lines&object={made['id']}&action=CREATE")
+    events = hub.api(
+        "GET", f"/events?resource=purchase_order_lines&object={made['id']}&action=CREATE"
+    )
     assert events["items"] == []
 
 

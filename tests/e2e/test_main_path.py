@@ -18,7 +18,11 @@ UPDATE_ORDER = """mutation ($input: UpdatePurchaseOrderInput!) {
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest) -> str | None:
     """The address of the hub's database; None is the file in its folder."""
-    return request.getfixturevalue("postgresql").new_database() if request.param == "postgresql" else None
+    return (
+        request.getfixturevalue("postgresql").new_database()
+        if request.param == "postgresql"
+        else None
+    )
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +36,9 @@ def local_ion(tmp_path_factory: pytest.TempPathFactory, store: Any) -> Iterator[
 def hub(tmp_path_factory: pytest.TempPathFactory, store: Any) -> Iterator[Any]:
     """A hub on each store."""
     with ExitStack() as stack:
-        yield make_start_hub(stack, lambda name: tmp_path_factory.mktemp(name) / "data")(store_url=store)
+        yield make_start_hub(stack, lambda name: tmp_path_factory.mktemp(name) / "data")(
+            store_url=store
+        )
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +62,9 @@ def test_the_test_names_the_key_and_what_it_may_read(hub: Any, integration: dict
     assert {"purchase_orders", "purchase_order_lines", "parts", "runs"} <= readable
 
 
-def test_the_secret_is_never_given_back(hub: Any, integration: dict[str, Any], local_ion: Any) -> None:
+def test_the_secret_is_never_given_back(
+    hub: Any, integration: dict[str, Any], local_ion: Any
+) -> None:
     seen = json.dumps(hub.api("GET", f"/integrations/{integration['id']}"))
 
     assert local_ion.client_secret not in seen
@@ -91,7 +99,9 @@ def test_the_change_has_a_history_and_an_event(
     path = f"/objects/purchase_orders/{order['id']}"
     wait(lambda: hub.api("GET", path)["version"] > before, 3, "a new version")
 
-    newest = next(v for v in hub.api("GET", f"{path}/history")["items"] if "description" in v["changed"])
+    newest = next(
+        v for v in hub.api("GET", f"{path}/history")["items"] if "description" in v["changed"]
+    )
     assert newest["by"]["name"]
     events = hub.api("GET", f"/events?resource=purchase_orders&object={order['id']}")["items"]
     assert events[0]["action"] == "UPDATE"
@@ -99,9 +109,7 @@ def test_the_change_has_a_history_and_an_event(
 
 
 def test_setup_again_changes_nothing(hub: Any, local_ion: Any, integration: dict[str, Any]) -> None:
-    counts = (
-        "{ webhookReceivers { pageInfo { totalCount } } webhookSubscriptions { pageInfo { totalCount } } }"
-    )
+    counts = "{ webhookReceivers { pageInfo { totalCount } } webhookSubscriptions { pageInfo { totalCount } } }"
     before = local_ion.execute(counts)
 
     hub.api("POST", f"/integrations/{integration['id']}/setup", {"mode": "automatic"})
@@ -119,7 +127,9 @@ def test_verify_finds_no_difference(hub: Any, integration: dict[str, Any]) -> No
     assert report["equal"] == report["objects"] > 100
 
 
-def test_the_command_line_shows_the_same(hub: Any, local_ion: Any, integration: dict[str, Any]) -> None:
+def test_the_command_line_shows_the_same(
+    hub: Any, local_ion: Any, integration: dict[str, Any]
+) -> None:
     order = first_order(local_ion)
     shown = hub.cli("object", "show", "purchase_orders", str(order["id"]), "--json")
 
@@ -137,8 +147,14 @@ def test_a_killed_hub_keeps_what_it_acknowledged(
     wanted = []
     order = first_order(local_ion)
     for number in range(30):
-        update = {"id": order["id"], "etag": order["_etag"], "description": f"Before the crash {number}"}
-        order = local_ion.execute(UPDATE_ORDER, input=update)["updatePurchaseOrder"]["purchaseOrder"]
+        update = {
+            "id": order["id"],
+            "etag": order["_etag"],
+            "description": f"Before the crash {number}",
+        }
+        order = local_ion.execute(UPDATE_ORDER, input=update)["updatePurchaseOrder"][
+            "purchaseOrder"
+        ]
         wanted.append(order["description"])
         if number == 15:
             hub.child.kill()
@@ -146,7 +162,9 @@ def test_a_killed_hub_keeps_what_it_acknowledged(
     again = start_hub(data=hub.data, port=int(hub.url.rsplit(":", 1)[1]), store_url=url)
 
     def right() -> bool:
-        mirrored = again.api("GET", f"/objects/purchase_orders/{order['id']}?integration={integration['id']}")
+        mirrored = again.api(
+            "GET", f"/objects/purchase_orders/{order['id']}?integration={integration['id']}"
+        )
         return mirrored["fields"]["description"] == wanted[-1]
 
     # Deliveries that met a dead hub are retried by ION, with a growing pause.
@@ -154,9 +172,15 @@ def test_a_killed_hub_keeps_what_it_acknowledged(
     accepted = local_ion.execute(
         "{ webhookEvents(filters: {status: {eq: SUCCEEDED}}) { edges { node { id subscription { receiverId } } } } }"
     )["webhookEvents"]["edges"]
-    receivers = local_ion.execute("{ webhookReceivers(sort: [ID_DESC], first: 1) { edges { node { id } } } }")
+    receivers = local_ion.execute(
+        "{ webhookReceivers(sort: [ID_DESC], first: 1) { edges { node { id } } } }"
+    )
     newest = receivers["webhookReceivers"]["edges"][0]["node"]["id"]
-    sent = {str(one["node"]["id"]) for one in accepted if one["node"]["subscription"]["receiverId"] == newest}
+    sent = {
+        str(one["node"]["id"])
+        for one in accepted
+        if one["node"]["subscription"]["receiverId"] == newest
+    }
     stored = all_events(again, integration)
     assert sent <= stored
 

@@ -24,7 +24,9 @@ def proxy(local_ion: LocalIonProcess) -> Iterator[AnswerProxy]:
 
 @pytest.fixture(scope="module")
 def integration(hub: HubProcess, proxy: AnswerProxy, local_ion: LocalIonProcess) -> dict[str, Any]:
-    made = hub.connect(local_ion, api_url=proxy.url, auth_url=proxy.url, resources=["parts", "suppliers"])
+    made = hub.connect(
+        local_ion, api_url=proxy.url, auth_url=proxy.url, resources=["parts", "suppliers"]
+    )
     hub.fetch(made)
     return made
 
@@ -73,7 +75,9 @@ def test_deliveries_that_are_no_valid_unicode_are_kept_applied_and_shown(
         assert status == 200
 
     def applied() -> Any:
-        found = hub.api("GET", f"/events?integration={integration['id']}&limit={len(BODIES)}")["items"]
+        found = hub.api("GET", f"/events?integration={integration['id']}&limit={len(BODIES)}")[
+            "items"
+        ]
         return found if all(one["outcome"] for one in found) else None
 
     found = wait_for(applied, 60, "outcomes")

@@ -47,7 +47,9 @@ def test_nobody_gets_further_than_their_role(start_hub: StartHub) -> None:
     """Each operation names the role it needs; whoever has less is refused before anything else is looked at."""
     hub = start_hub()
     keys = {role: key_of(hub, role) for role in ROLES}
-    _, document = send("GET", f"{hub.url}/api/openapi.json", authorization=f"Bearer {keys['viewer']}")
+    _, document = send(
+        "GET", f"{hub.url}/api/openapi.json", authorization=f"Bearer {keys['viewer']}"
+    )
     for path, operations in json.loads(document)["paths"].items():
         address = hub.url + re.sub(r"\{\w+\}", "1", path)
         for method, operation in operations.items():
@@ -55,7 +57,10 @@ def test_nobody_gets_further_than_their_role(start_hub: StartHub) -> None:
             needed = ROLES.index(role_needed)
             for role in ROLES[:needed]:
                 body = b"{}" if method in ("post", "patch", "put") else None
-                headers = {"authorization": f"Bearer {keys[role]}", "content_type": "application/json"}
+                headers = {
+                    "authorization": f"Bearer {keys[role]}",
+                    "content_type": "application/json",
+                }
                 status, _ = send(method.upper(), address, body, **headers)
                 assert status == 403, (role, method, path)
             assert send(method.upper(), address)[0] == 401, (method, path)

@@ -9,7 +9,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 SECOND = 1000
-AN_ORDER = "{ purchaseOrders(first: 1, sort: [ID_ASC]) { edges { node { id _etag description } } } }"
+AN_ORDER = (
+    "{ purchaseOrders(first: 1, sort: [ID_ASC]) { edges { node { id _etag description } } } }"
+)
 UPDATE_ORDER = """mutation ($input: UpdatePurchaseOrderInput!) {
   updatePurchaseOrder(input: $input) { purchaseOrder { id description } } }"""
 PAGES = {
@@ -111,7 +113,9 @@ def test_axe_finds_nothing_in_light_and_dark(person: Page, hub: Any, address: st
         person.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         assert violations(person) == [], scheme
     person.set_viewport_size({"width": 390, "height": 844})
-    wide = person.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    wide = person.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
     person.set_viewport_size({"width": 1280, "height": 900})
     assert wide <= 0, "the page is wider than a phone"
 
@@ -156,7 +160,9 @@ def test_a_page_lives_whatever_its_address_ends_in(person: Page, hub: Any) -> No
     expect(person.get_by_role("heading", name="Events", level=1)).to_be_visible()
 
 
-def test_the_events_page_follows_and_keeps_what_was_chosen(person: Page, hub: Any, local_ion: Any) -> None:
+def test_the_events_page_follows_and_keeps_what_was_chosen(
+    person: Page, hub: Any, local_ion: Any
+) -> None:
     person.goto(f"{hub.url}/events")
     expect(person.locator(".live")).to_have_text("Live", timeout=10 * SECOND)
     person.get_by_role("checkbox", name="Choose event 1", exact=True).check()
@@ -172,7 +178,9 @@ def test_the_events_page_follows_and_keeps_what_was_chosen(person: Page, hub: An
     expect(person.locator("#event-1")).to_contain_text("replayed")
 
 
-def test_an_object_shows_a_change_without_being_loaded_again(person: Page, hub: Any, local_ion: Any) -> None:
+def test_an_object_shows_a_change_without_being_loaded_again(
+    person: Page, hub: Any, local_ion: Any
+) -> None:
     person.goto(f"{hub.url}/objects/purchase_orders/{change(local_ion, 'Before')}")
     expect(person.locator(".live")).to_have_text("Live", timeout=10 * SECOND)
     change(local_ion, "After, seen live")
@@ -200,12 +208,16 @@ def test_the_slider_shows_an_object_at_another_time(person: Page, hub: Any, loca
 
 def test_charts_are_there_as_tables(person: Page, hub: Any) -> None:
     person.goto(hub.url)
-    expect(person.get_by_role("img", name=re.compile("^Changes a minute over the last hour"))).to_be_visible()
+    expect(
+        person.get_by_role("img", name=re.compile("^Changes a minute over the last hour"))
+    ).to_be_visible()
     person.get_by_text("As a table").first.click()
     expect(person.get_by_role("region", name="Changes a minute, as a table")).to_be_visible()
     person.goto(f"{hub.url}/drift")
     person.get_by_label("Summed up").select_option("14")
-    expect(person.get_by_role("img", name=re.compile("^Changes put right in each day"))).to_be_visible()
+    expect(
+        person.get_by_role("img", name=re.compile("^Changes put right in each day"))
+    ).to_be_visible()
 
 
 def test_a_table_is_sorted_filtered_and_kept(person: Page, hub: Any) -> None:
@@ -273,7 +285,9 @@ def test_set_up_by_keyboard_alone(browser: Browser, start_hub: Any, local_ion: A
         tab_to(page, label)
         page.keyboard.type(text)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Keyboard plant", level=1)).to_be_visible(timeout=30 * SECOND)
+    expect(page.get_by_role("heading", name="Keyboard plant", level=1)).to_be_visible(
+        timeout=30 * SECOND
+    )
     tab_to(page, "Set-up guide")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Set up webhooks in ION")).to_be_visible()

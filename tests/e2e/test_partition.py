@@ -17,7 +17,9 @@ def test_an_ion_that_cannot_be_read_loses_nothing(
     before = len(hub.stored_events())
 
     ion.faults.set(kind)
-    wait(lambda: len(hub.stored_events()) > before + 100, 60, "deliveries that are kept all the same")
+    wait(
+        lambda: len(hub.stored_events()) > before + 100, 60, "deliveries that are kept all the same"
+    )
     assert hub.api("GET", f"/integrations/{integration['id']}/freshness")["summary"]["stale"]
     assert hub.api("GET", "/objects/purchase_orders?limit=1")["items"]
     ion.faults.clear()

@@ -43,7 +43,11 @@ def test_three_processes_killed_in_turn_lose_nothing(
     store = postgresql.new_database()
     hub = start_hub("--workers", "3", store_url=store)
     integration = hub.connect(ion)
-    wait(lambda: hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"], 60, "the first fetch")
+    wait(
+        lambda: hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"],
+        60,
+        "the first fetch",
+    )
     hub.fetch(integration)
     wait(lambda: len(duties(store, PRESENT)) == 3, 60, "three processes")
     before = ion.changes()
@@ -57,7 +61,11 @@ def test_three_processes_killed_in_turn_lose_nothing(
         wait(lambda seen=seen: ion.changes() > seen + 50, 20, "changes go on")
         os.kill(holder, killing)
         killed = time.monotonic()
-        wait(lambda holder=holder: [p for _, p in duties(store) if p != holder], 10, "another goes on")
+        wait(
+            lambda holder=holder: [p for _, p in duties(store) if p != holder],
+            10,
+            "another goes on",
+        )
         waits.append(time.monotonic() - killed)
         assert len(duties(store)) == 1
     rate = (ion.changes() - before) / (time.monotonic() - began)
@@ -93,7 +101,11 @@ def test_integrations_are_shared_and_a_page_hears_of_another_processs_work(
     one.api("POST", "/integrations", given | {"client_secret": ion.client_secret})
     wait(lambda: {p for _, p in duties(store)} == {one.child.process.pid}, 10, "one has all duties")
     worker = start_hub(
-        "--role", "worker", store_url=store, data=one.data.parent / "worker", ULTRAVIOLET_SECRET_KEY=key
+        "--role",
+        "worker",
+        store_url=store,
+        data=one.data.parent / "worker",
+        ULTRAVIOLET_SECRET_KEY=key,
     )
     pids = {one.child.process.pid, worker.child.process.pid}
     wait(lambda: {p for _, p in duties(store)} == pids, 10, "each has one duty")
@@ -116,22 +128,34 @@ def test_integrations_are_shared_and_a_page_hears_of_another_processs_work(
     hears.stdout.close()
 
     found = wait(
-        lambda: web.find(f"/objects/suppliers/{made['id']}?integration={integration['id']}"), 5, "it is there"
+        lambda: web.find(f"/objects/suppliers/{made['id']}?integration={integration['id']}"),
+        5,
+        "it is there",
     )
     assert found["fields"]["name"] == "seen in all processes"
 
 
-def test_an_address_is_good_at_once_whichever_process_made_it(start_hub: Any, postgresql: Any) -> None:
-    given = {"store_url": postgresql.new_database(), "ULTRAVIOLET_SECRET_KEY": "a key that all share"}
+def test_an_address_is_good_at_once_whichever_process_made_it(
+    start_hub: Any, postgresql: Any
+) -> None:
+    given = {
+        "store_url": postgresql.new_database(),
+        "ULTRAVIOLET_SECRET_KEY": "a key that all share",
+    }
     one = start_hub(**given)
     other = start_hub(data=one.data.parent / "other", **given)
     ion = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
-    integration = one.api("POST", "/integrations", ion | {"client_id": "id", "client_secret": "secret"})
+    integration = one.api(
+        "POST", "/integrations", ion | {"client_id": "id", "client_secret": "secret"}
+    )
     statuses: list[int] = []
     for count in range(5):
         made = one.api("POST", f"/integrations/{integration['id']}/webhook-urls")
         there = made["url"].replace(one.url, other.url)
-        statuses += [send("POST", there, b"%d" % count)[0], send("POST", f"{other.url}/hooks/guess")[0]]
+        statuses += [
+            send("POST", there, b"%d" % count)[0],
+            send("POST", f"{other.url}/hooks/guess")[0],
+        ]
     assert statuses == [200, 404] * 5
 
 

@@ -13,13 +13,13 @@ ORDER = "{ purchaseOrders(first: 1, sort: [ID_ASC]) { edges { node { id } } } }"
 PART = "{ parts(first: 1) { edges { node { id } } } }"
 CREATE_LINE = """mutation ($i: CreatePurchaseOrderLineInput!) {
   createPurchaseOrderLine(input: $i) { purchaseOrderLine { id } } }"""
-CREATE_ORDER = (
-    "mutation ($i: CreatePurchaseOrderInput!) { createPurchaseOrder(input: $i) { purchaseOrder { id } } }"
-)
+CREATE_ORDER = "mutation ($i: CreatePurchaseOrderInput!) { createPurchaseOrder(input: $i) { purchaseOrder { id } } }"
 RECEIVERS = "{ webhookReceivers { edges { node { id _etag } } } }"
 SWITCH_OFF = """mutation ($i: UpdateWebhookReceiverInput!) {
   updateWebhookReceiver(input: $i) { webhookReceiver { id } } }"""
-CREATE_SUPPLIER = "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supplier { id } } }"
+CREATE_SUPPLIER = (
+    "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supplier { id } } }"
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,12 @@ def test_what_webhooks_alone_would_have_left_wrong(
 ) -> None:
     order = local_ion.execute(CREATE_ORDER, i={"description": "for a line"})["createPurchaseOrder"]
     part = local_ion.execute(PART)["parts"]["edges"][0]["node"]["id"]
-    line = {"purchaseOrderId": order["purchaseOrder"]["id"], "partId": part, "quantity": 4.0, "cost": 2.5}
+    line = {
+        "purchaseOrderId": order["purchaseOrder"]["id"],
+        "partId": part,
+        "quantity": 4.0,
+        "cost": 2.5,
+    }
     made = local_ion.execute(CREATE_LINE, i=line)["createPurchaseOrderLine"]["purchaseOrderLine"]
     wait(lambda: hub.find(f"/objects/purchase_order_lines/{made['id']}"), 5, "the line")
     wait(lambda: hub.at_rest(local_ion, integration), 10, "rest")
@@ -63,9 +68,7 @@ def test_what_webhooks_alone_would_have_left_wrong(
     assert list(silent["healed_by"].values()) == [1]
     assert causes["purchase_orders", "partial_create"]["healed_by"] == {"heal": 1}
     assert sum(sum(one["causes"].values()) for one in report["over_time"]) == report["wrong"]
-    here = (
-        f"/integrations/{integration['id']}/drift/samples?cause=no_event_sent&resource=purchase_order_lines"
-    )
+    here = f"/integrations/{integration['id']}/drift/samples?cause=no_event_sent&resource=purchase_order_lines"
     (sample,) = hub.api("GET", here)["items"]
     assert sample["id"] == str(made["id"])
     assert "no_event_sent" in hub.cli("drift").stdout

@@ -31,7 +31,9 @@ def test_a_range_is_replayed_after_a_rehearsal(
 ) -> None:
     id_ = change(local_ion, "as it should be")
     path = f"/objects/purchase_orders/{id_}"
-    wait(lambda: hub.api("GET", path)["fields"]["description"] == "as it should be", 5, "the change")
+    wait(
+        lambda: hub.api("GET", path)["fields"]["description"] == "as it should be", 5, "the change"
+    )
     wait(lambda: hub.at_rest(local_ion, integration), 10, "rest")
     with closing(sqlite3.connect(hub.data / "hub.db", timeout=30)) as connection, connection:
         connection.execute(
@@ -41,13 +43,19 @@ def test_a_range_is_replayed_after_a_rehearsal(
         )
     newest = hub.api("GET", f"/events?resource=purchase_orders&object={id_}")["items"][0]["seq"]
 
-    rehearsal = hub.cli("event", "replay", "--from", str(newest), "--to", str(newest), "--dry-run", "--json")
+    rehearsal = hub.cli(
+        "event", "replay", "--from", str(newest), "--to", str(newest), "--dry-run", "--json"
+    )
 
     assert rehearsal.returncode == 0, rehearsal.stderr
     report = json.loads(rehearsal.stdout)
     assert (report["dry_run"], report["events"], report["objects"]) == (True, 1, 1)
     (changed,) = report["changes"]
-    assert (changed["resource"], changed["id"], changed["change"]) == ("purchase_orders", id_, "update")
+    assert (changed["resource"], changed["id"], changed["change"]) == (
+        "purchase_orders",
+        id_,
+        "update",
+    )
     assert changed["fields"] == [{"name": "description", "old": "spoilt", "new": "as it should be"}]
     assert hub.api("GET", path)["fields"]["description"] == "spoilt"
     assert hub.api("GET", f"/events/{newest}")["outcome"] != "replayed"
@@ -56,11 +64,17 @@ def test_a_range_is_replayed_after_a_rehearsal(
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["events"] >= 1
-    wait(lambda: hub.api("GET", path)["fields"]["description"] == "as it should be", 5, "the read from ION")
+    wait(
+        lambda: hub.api("GET", path)["fields"]["description"] == "as it should be",
+        5,
+        "the read from ION",
+    )
     assert hub.api("GET", f"/events/{newest}")["outcome"] == "replayed"
 
 
-def test_a_replay_of_everything_is_not_begun_by_mistake(hub: Any, integration: dict[str, Any]) -> None:
+def test_a_replay_of_everything_is_not_begun_by_mistake(
+    hub: Any, integration: dict[str, Any]
+) -> None:
     refused = hub.cli("event", "replay")
 
     assert refused.returncode == 2
@@ -71,7 +85,9 @@ def contents(hub: Any) -> dict[tuple[str, str], Any]:
     """Everything that is not deleted, past the hub."""
     query = "SELECT resource, id, doc FROM objects WHERE deleted_at IS NULL"
     with closing(sqlite3.connect(f"file:{hub.data / 'hub.db'}?mode=ro", uri=True)) as connection:
-        return {(resource, id_): json.loads(doc) for resource, id_, doc in connection.execute(query)}
+        return {
+            (resource, id_): json.loads(doc) for resource, id_, doc in connection.execute(query)
+        }
 
 
 def bodies(hub: Any) -> list[bytes]:

@@ -28,11 +28,15 @@ class QueryRunner:
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         page.goto(url)
-        expect(page.locator(".graphiql-query-editor .CodeMirror")).to_be_visible(timeout=30 * SECOND)
+        expect(page.locator(".graphiql-query-editor .CodeMirror")).to_be_visible(
+            timeout=30 * SECOND
+        )
 
     def run(self, query: str, variables: dict[str, Any] | None = None) -> Any:
         self._paste(".graphiql-query-editor .CodeMirror", query)
-        self._paste(".graphiql-editor-tool .CodeMirror >> visible=true", json.dumps(variables or {}))
+        self._paste(
+            ".graphiql-editor-tool .CodeMirror >> visible=true", json.dumps(variables or {})
+        )
         with self.page.expect_response(re.compile("/graphql$"), timeout=60 * SECOND) as response:
             self.page.get_by_role("button", name=re.compile("Execute query")).click()
         answer = response.value.json()
@@ -44,7 +48,9 @@ class QueryRunner:
         self.page.keyboard.press("Control+A")
         self.page.keyboard.press("Delete")
         # The clipboard of a headless browser is not dependable; this is what a paste does to the editor.
-        self.page.locator(editor).first.evaluate("(element, text) => element.CodeMirror.setValue(text)", text)
+        self.page.locator(editor).first.evaluate(
+            "(element, text) => element.CodeMirror.setValue(text)", text
+        )
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +97,9 @@ def test_a_person_sets_up_and_sees_a_change(person: Page, hub: Any, local_ion: A
     mirror = person.context.new_page()
     mirror.goto(f"{hub.url}/objects/purchase_orders/{order['id']}")
     text = f"Seen at {time.time()}"
-    runner.run(UPDATE_ORDER, {"input": {"id": order["id"], "etag": order["_etag"], "description": text}})
+    runner.run(
+        UPDATE_ORDER, {"input": {"id": order["id"], "etag": order["_etag"], "description": text}}
+    )
     expect(mirror.get_by_role("row", name=re.compile("^description")).first).to_contain_text(
         text, timeout=SECOND
     )

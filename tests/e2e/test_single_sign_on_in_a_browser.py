@@ -16,8 +16,18 @@ from tests.conftest import wait_for
 from ultraviolet.cli.children import answers, free_port
 
 PEOPLE = (
-    {"sub": "ada", "email": "ada@example.com", "email_verified": True, "realm_access": {"roles": ["staff"]}},
-    {"sub": "eve", "email": "eve@example.com", "email_verified": True, "realm_access": {"roles": []}},
+    {
+        "sub": "ada",
+        "email": "ada@example.com",
+        "email_verified": True,
+        "realm_access": {"roles": ["staff"]},
+    },
+    {
+        "sub": "eve",
+        "email": "eve@example.com",
+        "email_verified": True,
+        "realm_access": {"roles": []},
+    },
 )
 
 
@@ -74,4 +84,7 @@ def test_signing_in_with_a_provider(chromium: str, start_hub: Any, provider: str
         page.get_by_role("button", name="eve", exact=True).click()
         expect(page.get_by_role("alert")).to_contain_text("in no group that is let in here")
         browser.close()
-    assert [one["name"] for one in hub.api("GET", "/users")["items"]] == ["ada@example.com", "admin"]
+    assert [one["name"] for one in hub.api("GET", "/users")["items"]] == [
+        "ada@example.com",
+        "admin",
+    ]

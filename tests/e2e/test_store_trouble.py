@@ -35,7 +35,9 @@ def post(url: str, number: int) -> int:
     return send("POST", url, BODY % number, content_type="application/json")[0]
 
 
-def test_a_locked_database_puts_deliveries_off_and_loses_none(hub: Any, url: str, wait: Any) -> None:
+def test_a_locked_database_puts_deliveries_off_and_loses_none(
+    hub: Any, url: str, wait: Any
+) -> None:
     with closing(sqlite3.connect(hub.data / "hub.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert 503 == post(url, 1)
@@ -102,7 +104,9 @@ def connected(hub: Any, ion: Any) -> tuple[Any, str]:
     """An integration that has been read, and one more webhook URL of it."""
     made = hub.connect(ion)
     hub.fetch(made)
-    return made, hub.api("POST", f"/integrations/{made['id']}/webhook-urls", {"name": "by hand"})["url"]
+    return made, hub.api("POST", f"/integrations/{made['id']}/webhook-urls", {"name": "by hand"})[
+        "url"
+    ]
 
 
 def ready(hub: Any) -> tuple[int, str]:
@@ -138,7 +142,9 @@ def test_a_full_disk_puts_deliveries_off_and_loses_none(
     mount("-o", f"remount,size={(room.f_blocks - room.f_bfree) * room.f_frsize}", disk)
 
     kept, refused = fill(url)
-    meanwhile = ion.execute(CREATE, i={"name": "made meanwhile"})["createSupplier"]["supplier"]["id"]
+    meanwhile = ion.execute(CREATE, i={"name": "made meanwhile"})["createSupplier"]["supplier"][
+        "id"
+    ]
 
     wait(lambda: post(url, refused) == 503 and FULL in ready(hub)[1], 20, "room for nothing at all")
     assert 503 == ready(hub)[0]
@@ -173,7 +179,9 @@ def test_a_file_system_that_turned_read_only_loses_nothing_that_was_acknowledged
     assert ion.execute(CREATE, i={"name": "made meanwhile"})
     hub.child.stop()
     subprocess.run(["umount", failing_disk], check=True)
-    subprocess.run(["fsck.ext4", "-p", "-f", image_of(failing_disk)], check=False, capture_output=True)
+    subprocess.run(
+        ["fsck.ext4", "-p", "-f", image_of(failing_disk)], check=False, capture_output=True
+    )
     mount("-o", "loop", image_of(failing_disk), failing_disk)
     again = start_hub(data=failing_disk, port=int(hub.url.rsplit(":", 1)[1]))
 

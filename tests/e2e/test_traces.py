@@ -12,9 +12,7 @@ from tests.sinks import Sink, http_sink
 from ultraviolet import traces
 
 GIVEN = "0af7651916cd43dd8448eb211c80319c"
-BODY = (
-    b'{"eventId": 1, "resource": "SUPPLIERS", "action": "CREATE", "id": 7, "new": {"id": 7, "name": "Acme"}}'
-)
+BODY = b'{"eventId": 1, "resource": "SUPPLIERS", "action": "CREATE", "id": 7, "new": {"id": 7, "name": "Acme"}}'
 
 
 def spans(sink: Sink, name: str) -> list[Any]:
@@ -27,7 +25,11 @@ def spans(sink: Sink, name: str) -> list[Any]:
 
 def noted(span: Any, name: str) -> Any:
     [value] = [each.value for each in span.attributes if each.key == name]
-    return [one.string_value for one in value.array_value.values] or value.int_value or value.string_value
+    return (
+        [one.string_value for one in value.array_value.values]
+        or value.int_value
+        or value.string_value
+    )
 
 
 def test_the_trace_of_a_delivery_leads_to_the_version(start_hub: Any, wait: Any) -> None:
@@ -44,22 +46,34 @@ def test_the_trace_of_a_delivery_leads_to_the_version(start_hub: Any, wait: Any)
         hub.child.stop()
 
     assert hub.child.process.returncode == 0
-    assert not [body for _, body in sink.posts if b"uvl_marked" in body], "a link in a trace would let in"
+    assert not [body for _, body in sink.posts if b"uvl_marked" in body], (
+        "a link in a trace would let in"
+    )
     deliveries = spans(sink, "delivery")
     assert [noted(span, "http.response.status_code") for span in deliveries] == [200, 200]
     for span in deliveries:
-        assert span.links[0].trace_id.hex() == GIVEN, "who called is linked to, and does not choose our trace"
+        assert span.links[0].trace_id.hex() == GIVEN, (
+            "who called is linked to, and does not choose our trace"
+        )
         assert span.trace_id.hex() != GIVEN
         [commit] = [
-            s for s in spans(sink, "deliveries.commit") if span.span_id in {x.span_id for x in s.links}
+            s
+            for s in spans(sink, "deliveries.commit")
+            if span.span_id in {x.span_id for x in s.links}
         ]
         assert [s for s in spans(sink, "database.write") if s.parent_span_id == commit.span_id]
-        [applied] = [s for s in spans(sink, "apply") if span.span_id in {x.span_id for x in s.links}]
+        [applied] = [
+            s for s in spans(sink, "apply") if span.span_id in {x.span_id for x in s.links}
+        ]
         assert {x.trace_id for x in applied.links} >= {span.trace_id}
         assert span.start_time_unix_nano < applied.end_time_unix_nano
     versions = [one for span in spans(sink, "apply") for one in noted(span, "ultraviolet.versions")]
     assert sorted(versions) == ["suppliers/7@1", "suppliers/8@1"]
-    [asked] = [s for s in spans(sink, "api") if noted(s, "url.path") == "/api/v1/integrations/1/webhook-urls"]
+    [asked] = [
+        s
+        for s in spans(sink, "api")
+        if noted(s, "url.path") == "/api/v1/integrations/1/webhook-urls"
+    ]
     assert {s.name for s in spans(sink, "database.write") if s.parent_span_id == asked.span_id}
 
 
@@ -69,7 +83,13 @@ def test_the_trace_of_a_delivery_leads_to_the_version(start_hub: Any, wait: Any)
         ({}, False),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, True),
         ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
-        ({"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, False),
+        (
+            {
+                "OTEL_TRACES_EXPORTER": "none",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+            },
+            False,
+        ),
         ({"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "otlp"}, False),
     ],
 )

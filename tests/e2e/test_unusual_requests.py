@@ -90,7 +90,9 @@ def status_of(port: int, sent: bytes) -> int:
 def requests(routes: list[str], names: list[str]) -> st.SearchStrategy[Request]:
     values = st.sampled_from(PARTS) | st.text(max_size=20).map(percent_encoded)
     pairs = st.tuples(st.sampled_from(names) | values, values).map("=".join)
-    queries = st.lists(pairs | values, max_size=3).map(lambda given: "?" + "&".join(given) if given else "")
+    queries = st.lists(pairs | values, max_size=3).map(
+        lambda given: "?" + "&".join(given) if given else ""
+    )
     spelled = st.sampled_from(("", "", "", "", "", "", "/", "/.", "http://x", "/%2e%2e"))
     header = st.tuples(st.sampled_from(HEADER_NAMES), st.sampled_from(HEADER_VALUES))
     headers = st.lists(header, max_size=3).map(tuple)
@@ -99,7 +101,9 @@ def requests(routes: list[str], names: list[str]) -> st.SearchStrategy[Request]:
         usual, _, path = route.partition(" ")
         method = st.just(usual) | st.just(usual) | st.just(usual) | st.sampled_from(METHODS)
         filled = filling(path, values)
-        target = st.builds(lambda before, path, query: before + path + query, spelled, filled, queries)
+        target = st.builds(
+            lambda before, path, query: before + path + query, spelled, filled, queries
+        )
         return st.builds(Request, method, target, headers, st.sampled_from(BODIES))
 
     return st.sampled_from(routes).flatmap(to)
@@ -222,9 +226,14 @@ def test_no_spelling_of_a_webhook_url_is_logged(connected: Any) -> None:
         ):
             status_of(
                 port,
-                Request("POST", spelling + written, (("x-ion-signature", b"0123abcd"),), b"{}").written(),
+                Request(
+                    "POST", spelling + written, (("x-ion-signature", b"0123abcd"),), b"{}"
+                ).written(),
             )
-            status_of(port, Request("GET", spelling + written, (("cookie", token.encode()),), b"").written())
+            status_of(
+                port,
+                Request("GET", spelling + written, (("cookie", token.encode()),), b"").written(),
+            )
     text = connected.child.log.read_text(errors="replace")
     for _ in range(4):
         assert token.partition("_")[2].casefold() not in text.casefold()
@@ -269,5 +278,7 @@ def internal_errors(log: Path) -> list[str]:
 
 def test_internal_errors_are_found_in_a_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    log.write_text(json.dumps({"event": "request.failed"}) + "\n{}\nTraceback (most recent call last):\n")
+    log.write_text(
+        json.dumps({"event": "request.failed"}) + "\n{}\nTraceback (most recent call last):\n"
+    )
     assert len(internal_errors(log)) == 2

@@ -49,7 +49,12 @@ def test_every_difference_is_found_to_the_field_kept_and_healed(
     report = json.loads(done.stdout)
     assert done.returncode == 9
     assert report["state"] == "done"
-    assert (report["different"], report["missing"], report["extra"], report["unsettled"]) == (1, 1, 1, 0)
+    assert (report["different"], report["missing"], report["extra"], report["unsettled"]) == (
+        1,
+        1,
+        1,
+        0,
+    )
     assert report["equal"] == report["objects"] - 2
 
     path = f"/verifications/{report['id']}/differences"
@@ -78,10 +83,14 @@ def test_every_difference_is_found_to_the_field_kept_and_healed(
 
     wait(healed, 30, "the objects that differ are read again")
     asked = hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"][0]
-    assert (asked["mode"], asked["requested_by"]) == ("full", f"verification {report['id']}"), "what is extra"
+    assert (asked["mode"], asked["requested_by"]) == ("full", f"verification {report['id']}"), (
+        "what is extra"
+    )
 
 
-def test_a_full_fetch_puts_it_right_and_a_sample_agrees(hub: Any, integration: dict[str, Any]) -> None:
+def test_a_full_fetch_puts_it_right_and_a_sample_agrees(
+    hub: Any, integration: dict[str, Any]
+) -> None:
     assert hub.fetch(integration)["state"] == "done"
 
     whole = hub.cli("verify", "--json")
@@ -109,18 +118,24 @@ def test_a_view_that_shows_another_value_than_the_document_is_found(
     assert report["displayed"] == 1
     (found,) = hub.api("GET", f"/verifications/{report['id']}/differences?kind=displayed")["items"]
     assert ("parts", "3") == (found["resource"], found["id"])
-    assert found["fields"] == {"mirror_invalid_values": {"ion": None, "mirror": {"partNumber": "x"}}}
+    assert found["fields"] == {
+        "mirror_invalid_values": {"ion": None, "mirror": {"partNumber": "x"}}
+    }
     spoil(hub, "UPDATE objects SET invalid_values = NULL WHERE resource = 'parts' AND id = '3'")
 
     with closing(sqlite3.connect(hub.data / "hub.db", timeout=30)) as connection, connection:
-        ((definition,),) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'ion_suppliers'")
+        ((definition,),) = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE name = 'ion_suppliers'"
+        )
         connection.execute("DROP VIEW ion_suppliers")
         connection.execute(
             re.sub(r"CASE WHEN (?:(?! END).)* END AS name,", "'same for all' AS name,", definition)
         )
     report = json.loads(hub.cli("verify", "--json").stdout)
     assert report["displayed"] >= 1
-    (found, *_) = hub.api("GET", f"/verifications/{report['id']}/differences?kind=displayed")["items"]
+    (found, *_) = hub.api("GET", f"/verifications/{report['id']}/differences?kind=displayed")[
+        "items"
+    ]
     assert found["fields"]["name"]["mirror"] == "same for all"
     with closing(sqlite3.connect(hub.data / "hub.db", timeout=30)) as connection, connection:
         connection.execute("DROP VIEW ion_suppliers")
@@ -131,7 +146,10 @@ def test_a_value_of_ion_that_does_not_fit_is_reported_everywhere(
     hub: Any, integration: dict[str, Any], local_ion: Any
 ) -> None:
     def in_ion(statement: str, *given: Any) -> list[Any]:
-        with closing(sqlite3.connect(local_ion.data / "ion.db", timeout=30)) as connection, connection:
+        with (
+            closing(sqlite3.connect(local_ion.data / "ion.db", timeout=30)) as connection,
+            connection,
+        ):
             return connection.execute(statement, given).fetchall()
 
     def reported() -> list[str]:
@@ -153,7 +171,10 @@ def test_a_value_of_ion_that_does_not_fit_is_reported_everywhere(
     assert written.startswith("\ufeffintegration,id,")
     rows = {row["id"]: row for row in csv.DictReader(io.StringIO(written.removeprefix("\ufeff")))}
     assert len(rows) > 10
-    assert ("", '{"leadTime":"12 weeks"}') == (rows["3"]["lead_time"], rows["3"]["mirror_invalid_values"])
+    assert ("", '{"leadTime":"12 weeks"}') == (
+        rows["3"]["lead_time"],
+        rows["3"]["mirror_invalid_values"],
+    )
 
     in_ion("UPDATE parts SET lead_time = ? WHERE id = 3", before)
     hub.fetch(integration)
@@ -177,9 +198,14 @@ def test_a_killed_verification_goes_on_where_it_died(
     local_ion: Any, start_hub: Any, wait: Any, point: str
 ) -> None:
     hub = start_hub(ULTRAVIOLET_CRASH_AT=point)
-    integration = hub.connect(local_ion, name=point, incremental_schedule=NEVER, full_schedule=NEVER)
+    integration = hub.connect(
+        local_ion, name=point, incremental_schedule=NEVER, full_schedule=NEVER
+    )
     hub.fetch(integration)
-    spoil(hub, "UPDATE objects SET doc = json_set(doc, '$.name', 'x') WHERE resource = 'parts' AND id = '1'")
+    spoil(
+        hub,
+        "UPDATE objects SET doc = json_set(doc, '$.name', 'x') WHERE resource = 'parts' AND id = '1'",
+    )
     started = hub.api("POST", f"/integrations/{integration['id']}/verify?wait=false")
     wait(lambda: hub.child.process.poll() is not None, 60, f"the crash at {point}")
 
@@ -189,7 +215,9 @@ def test_a_killed_verification_goes_on_where_it_died(
     kept = again.api("GET", path)
     assert kept["state"] == "running"
     assert kept["objects"] > 0
-    report = wait(lambda: (r := again.api("GET", path))["state"] != "running" and r, 90, "the comparison")
+    report = wait(
+        lambda: (r := again.api("GET", path))["state"] != "running" and r, 90, "the comparison"
+    )
     assert report["state"] == "done"
     assert (report["different"], report["missing"], report["extra"]) == (1, 0, 0)
     whole = sum(one["objects"] for one in again.api("GET", "/objects")["items"])

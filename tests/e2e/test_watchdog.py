@@ -11,13 +11,17 @@ RECEIVER = """{ webhookReceivers { edges { node { id _etag active webhookUri sha
   subscriptions { id _etag active } } } } }"""
 UPDATE_RECEIVER = """mutation ($i: UpdateWebhookReceiverInput!) {
   updateWebhookReceiver(input: $i) { webhookReceiver { id } } }"""
-DELETE_RECEIVER = "mutation ($id: ID!, $etag: String!) { deleteWebhookReceiver(id: $id, etag: $etag) { id } }"
+DELETE_RECEIVER = (
+    "mutation ($id: ID!, $etag: String!) { deleteWebhookReceiver(id: $id, etag: $etag) { id } }"
+)
 DELETE_SUBSCRIPTION = (
     "mutation ($id: ID!, $etag: String!) { deleteWebhookSubscription(id: $id, etag: $etag) { id } }"
 )
 UPDATE_SUBSCRIPTION = """mutation ($i: UpdateWebhookSubscriptionInput!) {
   updateWebhookSubscription(input: $i) { webhookSubscription { id } } }"""
-CREATE_LOCATION = "mutation ($i: CreateLocationInput!) { createLocation(input: $i) { location { id } } }"
+CREATE_LOCATION = (
+    "mutation ($i: CreateLocationInput!) { createLocation(input: $i) { location { id } } }"
+)
 HABIT = """INSERT INTO arrivals (integration_id, hour, resource, cause, healed_by, bucket, count)
   VALUES (?, strftime('%Y-%m-%dT%H', 'now', ?), 'locations', '', 'event', 0, 1)"""
 LAST_WORD = """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, resource, received_at, body, headers,
@@ -92,7 +96,9 @@ def test_subscriptions_that_were_removed_or_switched_off_are_there_again(
     count = len(receiver(local_ion)["subscriptions"])
     local_ion.execute(DELETE_SUBSCRIPTION, id=one["id"], etag=one["_etag"])
     repaired(findings, wait, "receiver", "missing")
-    local_ion.execute(UPDATE_SUBSCRIPTION, i={"id": other["id"], "etag": other["_etag"], "active": False})
+    local_ion.execute(
+        UPDATE_SUBSCRIPTION, i={"id": other["id"], "etag": other["_etag"], "active": False}
+    )
     repaired(findings, wait, "receiver", "inactive")
 
     now = receiver(local_ion)["subscriptions"]
@@ -104,7 +110,9 @@ def test_the_watchdog_may_be_the_first_who_asks_what_ion_offers(
 ) -> None:
     """It ends the controllers then, and is one of them."""
     with closing(sqlite3.connect(hub.data / "hub.db", timeout=30)) as database, database:
-        database.execute("UPDATE integrations SET test_result = NULL WHERE id = ?", (integration["id"],))
+        database.execute(
+            "UPDATE integrations SET test_result = NULL WHERE id = ?", (integration["id"],)
+        )
     before = receiver(local_ion)["subscriptions"]
     one = before[0]
     local_ion.execute(DELETE_SUBSCRIPTION, id=one["id"], etag=one["_etag"])
@@ -120,7 +128,9 @@ def test_a_receiver_that_was_deleted_is_made_again(
 ) -> None:
     before = receiver(local_ion)
     local_ion.execute(DELETE_RECEIVER, id=before["id"], etag=before["_etag"])
-    missed = local_ion.execute(CREATE, i={"name": "while nobody listened"})["createSupplier"]["supplier"]
+    missed = local_ion.execute(CREATE, i={"name": "while nobody listened"})["createSupplier"][
+        "supplier"
+    ]
 
     repaired(findings, wait, "receiver", "deleted")
 
@@ -206,9 +216,13 @@ def test_a_resource_that_falls_silent_though_it_changes_is_fetched_and_said(
     local_ion.faults.set("permission_lost", only="webhookEvents")
     wait(lambda: findings("gap", "not readable"), 30, "the record being out of sight")
     with closing(sqlite3.connect(hub.data / "hub.db")) as database, database:
-        database.executemany(HABIT, [(integration["id"], f"-{hours} hours") for hours in range(6, 30)])
+        database.executemany(
+            HABIT, [(integration["id"], f"-{hours} hours") for hours in range(6, 30)]
+        )
         database.execute(LAST_WORD, [integration["id"]])
-    made = local_ion.execute(CREATE_LOCATION, i={"name": "Silent room"})["createLocation"]["location"]
+    made = local_ion.execute(CREATE_LOCATION, i={"name": "Silent room"})["createLocation"][
+        "location"
+    ]
 
     found = wait(lambda: findings("silent", "locations"), 30, "the finding")[0]
 

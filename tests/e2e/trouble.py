@@ -64,7 +64,9 @@ class Trouble:
         end = time.monotonic() + seconds
         crash_at = time.monotonic() + crash_every
         while time.monotonic() < end:
-            self._break_something(self.random.choice(FAULTS), min(faults_last, end - time.monotonic()))
+            self._break_something(
+                self.random.choice(FAULTS), min(faults_last, end - time.monotonic())
+            )
             if time.monotonic() >= crash_at:
                 self._kill(self.random.choice(("hub", "hub", "local ION")))
                 crash_at += crash_every
@@ -112,13 +114,17 @@ class Trouble:
         done = self.hub.cli("verify", "--json")
         report = json.loads(done.stdout)
         lost = self.ion.accepted() - self.hub.stored_events()
-        with closing(sqlite3.connect(f"file:{self.hub.data / 'hub.db'}?mode=ro", uri=True)) as store:
+        with closing(
+            sqlite3.connect(f"file:{self.hub.data / 'hub.db'}?mode=ro", uri=True)
+        ) as store:
             events = store.execute(
                 "SELECT (SELECT count(*) FROM events), (SELECT sum(deliveries) FROM event_keys)"
             ).fetchone()
             visible, confirmed = _delays(store, DELAYS), _delays(store, CONFIRMED)
         return {
-            "verify": {name: report[name] for name in ("objects", "equal", "missing", "extra", "different")},
+            "verify": {
+                name: report[name] for name in ("objects", "equal", "missing", "extra", "different")
+            },
             "exit": done.returncode,
             "lost": len(lost),
             "events": events[0],
@@ -147,7 +153,9 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=200.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     given = parser.parse_args()
-    print(f"seed {given.seed}: {given.minutes} minutes at {given.rate} changes a second", flush=True)
+    print(
+        f"seed {given.seed}: {given.minutes} minutes at {given.rate} changes a second", flush=True
+    )
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         trouble = Trouble(stack, Path(folder), given.seed, given.rate, "20000")
         trouble.run(given.minutes * 60, crash_every=60, faults_last=10)

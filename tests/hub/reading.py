@@ -35,13 +35,20 @@ class TableIon:
         self.trouble: Callable[[list[int]], Result | None] = lambda ids: None
 
     async def execute(
-        self, document: str, variables: Any = None, *, repeatable: bool = True, retries: Retries | None = None
+        self,
+        document: str,
+        variables: Any = None,
+        *,
+        repeatable: bool = True,
+        retries: Retries | None = None,
     ) -> Result:
         if "__typename" in document:
             return Result({"__typename": "Query"})
         if document.startswith("query Newest"):
             return Result({"page": self._newest(_PAGE.findall(document)[0])})
-        asked = {alias: (root, variables[alias]["id"]["in"]) for alias, root in _ALIAS.findall(document)}
+        asked = {
+            alias: (root, variables[alias]["id"]["in"]) for alias, root in _ALIAS.findall(document)
+        }
         ids = [int(id_) for _, wanted in asked.values() for id_ in wanted]
         self.requests.append(ids)
         instead = self.trouble(ids)
@@ -49,7 +56,10 @@ class TableIon:
             return instead
         if asked:
             return Result(
-                {alias: self._edges(root, {int(i) for i in w}) for alias, (root, w) in asked.items()}
+                {
+                    alias: self._edges(root, {int(i) for i in w})
+                    for alias, (root, w) in asked.items()
+                }
             )
         by = _changed if "_UPDATED_ASC" in document else _id
         return Result({"page": self._page(_PAGE.findall(document)[0], variables, by)})
@@ -61,7 +71,9 @@ class TableIon:
         nodes = sorted(self.rows.get(root, {}).values(), key=_changed)
         return {"edges": [{"node": node} for node in nodes[-1:]]}
 
-    def _page(self, root: str, variables: dict[str, Any], by: Callable[[Any], Any]) -> dict[str, Any]:
+    def _page(
+        self, root: str, variables: dict[str, Any], by: Callable[[Any], Any]
+    ) -> dict[str, Any]:
         nodes = sorted(self.rows.get(root, {}).values(), key=by)
         found = [node for node in nodes if _passes(node, variables.get("filters") or {})]
         shown = found[: variables["first"]]
@@ -120,7 +132,11 @@ def open_store(path: Any) -> Store:
         "client_id": "x",
         "client_secret": b"",
     }
-    values |= {"incremental_schedule": "* * * * *", "full_schedule": "* * * * *", "requests_per_second": 9}
+    values |= {
+        "incremental_schedule": "* * * * *",
+        "full_schedule": "* * * * *",
+        "requests_per_second": 9,
+    }
     values |= {"created_at": now(), "updated_at": now()}
     store.write_now(lambda c: c.execute(insert(integrations), values) and None)
     return store

@@ -34,7 +34,9 @@ def test_a_link_signs_in_once(connection: Connection) -> None:
     session = access.redeem_link(connection, link)
     assert session is not None
     assert access.redeem_link(connection, link) is None
-    assert access.actor_of_session(connection, session) == access.Actor("Kim", "admin", f"user:{user.id}")
+    assert access.actor_of_session(connection, session) == access.Actor(
+        "Kim", "admin", f"user:{user.id}"
+    )
     assert access.find_user(connection, "Kim").last_sign_in_at is not None
     access.sign_out(connection, session)
     assert access.actor_of_session(connection, session) is None
@@ -42,7 +44,10 @@ def test_a_link_signs_in_once(connection: Connection) -> None:
 
 def test_links_and_sessions_expire(connection: Connection) -> None:
     user = access.create_user(connection, "setup", "Kim", "admin")
-    link, session = access.create_sign_in_link(connection, user.id), access.begin_session(connection, user.id)
+    link, session = (
+        access.create_sign_in_link(connection, user.id),
+        access.begin_session(connection, user.id),
+    )
     connection.execute(update(sign_in_links).values(expires_at=PAST))
     connection.execute(update(sessions).values(expires_at=PAST))
     assert access.redeem_link(connection, link) is None
@@ -61,7 +66,9 @@ def test_a_password_signs_in_and_ends_earlier_sessions(connection: Connection) -
     assert access.sign_in(connection, "nobody", "correct horse") is None
     session = access.sign_in(connection, "Kim", "correct horse")
     assert session is not None
-    assert access.actor_of_session(connection, session) == access.Actor("Kim", "viewer", f"user:{user.id}")
+    assert access.actor_of_session(connection, session) == access.Actor(
+        "Kim", "viewer", f"user:{user.id}"
+    )
     assert "correct horse" not in str(connection.execute(select(users)).mappings().all())
 
 
@@ -125,7 +132,9 @@ def test_a_key_works_until_it_is_revoked_or_expires(connection: Connection) -> N
     assert access.list_keys(connection)[0].last_used_at is not None
     assert access.revoke_key(connection, "Kim", key.id).revoked_at is not None
     assert access.actor_of_key(connection, token) is None
-    _, expired = access.create_key(connection, "Kim", "old", "viewer", expires_at="2020-01-01T00:00:00Z")
+    _, expired = access.create_key(
+        connection, "Kim", "old", "viewer", expires_at="2020-01-01T00:00:00Z"
+    )
     assert access.actor_of_key(connection, expired) is None
     assert access.actor_of_key(connection, "uvk_guess") is None
     with pytest.raises(NotFoundError):

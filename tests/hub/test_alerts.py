@@ -67,14 +67,18 @@ class Watched(Door):
                 (alert_notices, alert_notices.c.next_attempt_at),
             ):
                 moved = text(present() - timedelta(**more))
-                connection.execute(update(table).where(column.is_not(None)).values({column.name: moved}))
+                connection.execute(
+                    update(table).where(column.is_not(None)).values({column.name: moved})
+                )
 
         self.hub.store.write_now(shift)
 
 
 def opened(store_url: str, data: Path, **more: Any) -> Hub:
     given = {"alert_seconds": 0.0, "allowed_targets": ("127.0.0.1",), **more}
-    return Hub.open(Settings(data=data, database_url=store_url, public_url="http://hub.test", **given))
+    return Hub.open(
+        Settings(data=data, database_url=store_url, public_url="http://hub.test", **given)
+    )
 
 
 @pytest.fixture
@@ -131,7 +135,9 @@ def test_while_somebody_has_paused_it_nothing_is_told(door: Watched, sink: Sink)
     store, id_ = door.hub.store, door.integration_id
     door.find(REFUSED)
     door.add("webhook", sink.url)
-    store.write_now(lambda c: state.keep(c, {id_}, [Need(id_, "credentials", "says", "next")], _LONG))
+    store.write_now(
+        lambda c: state.keep(c, {id_}, [Need(id_, "credentials", "says", "next")], _LONG)
+    )
     store.write_now(lambda c: integrations.pause(c, "ada", id_))
     for _ in range(3):
         door.look()
@@ -187,7 +193,9 @@ def test_what_did_not_get_through_is_told_again_by_whoever_is_there(
     assert len({headers["webhook-id"] for headers, _ in sink.posts}) == 1, (
         "the same message, so it can be told"
     )
-    assert len(sink.posts) == 3, "a redirect is not followed, and what got through is not told again"
+    assert len(sink.posts) == 3, (
+        "a redirect is not followed, and what got through is not told again"
+    )
     assert again.hub.store.read_now(lambda c: destinations.get(c, added.id)).last_well
     again.hub.close()
 
@@ -214,7 +222,10 @@ def test_one_cause_is_not_told_as_two(door: Watched, sink: Sink) -> None:
     door.look()
 
     [message] = sink.messages()
-    assert "ION refuses the API key. Next: Make a new one. http://hub.test/integrations/1" in message["text"]
+    assert (
+        "ION refuses the API key. Next: Make a new one. http://hub.test/integrations/1"
+        in message["text"]
+    )
     assert len(message["text"].splitlines()) == 2
 
 
@@ -261,7 +272,9 @@ def test_mail_goes_by_starttls_with_a_password(
         ("webhook", "https://[nonsense/", "Invalid IPv6"),
     ],
 )
-def test_an_address_that_makes_no_sense_is_refused(door: Watched, kind: str, address: str, says: str) -> None:
+def test_an_address_that_makes_no_sense_is_refused(
+    door: Watched, kind: str, address: str, says: str
+) -> None:
     with pytest.raises(InvalidError, match=says):
         door.add(kind, address)
 
@@ -286,7 +299,8 @@ def test_what_is_secret_is_sealed_and_survives_a_new_key(door: Watched, sink: Si
     [row] = door.rows(alert_destinations)
     assert "secret-part" not in added.shown
     assert not any(
-        part.encode() in bytes(row.address) + bytes(row.signing_secret) for part in ("secret", "whsec")
+        part.encode() in bytes(row.address) + bytes(row.signing_secret)
+        for part in ("secret", "whsec")
     )
     with pytest.raises(ConflictError):
         door.add("webhook", sink.url)

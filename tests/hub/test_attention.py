@@ -11,7 +11,9 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.settings import Settings
 
 
-def test_what_is_looked_at_in_one_process_is_read_first_by_another(postgresql: Any, tmp_path: Path) -> None:
+def test_what_is_looked_at_in_one_process_is_read_first_by_another(
+    postgresql: Any, tmp_path: Path
+) -> None:
     url = postgresql.new_database()
 
     def opened(role: Role) -> Hub:

@@ -58,7 +58,9 @@ def test_without_its_session_a_process_has_no_duties(engine: Engine) -> None:
     asyncio.run(story())
 
 
-def test_a_process_that_serves_has_none_and_one_on_sqlite_all(engine: Engine, tmp_path: Any) -> None:
+def test_a_process_that_serves_has_none_and_one_on_sqlite_all(
+    engine: Engine, tmp_path: Any
+) -> None:
     assert type(duties_of(engine, "web")) is NoDuty
     assert type(duties_of(engine, "worker")) is SharedDuties
     sqlite = dialect.make_engine(f"sqlite:///{tmp_path / 'hub.db'}")

@@ -29,7 +29,8 @@ def take_in(door: Door, received_at: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "written", ["2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00", "2026-01-01T00:00:00.000000+00:00"]
+    "written",
+    ["2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00", "2026-01-01T00:00:00.000000+00:00"],
 )
 def test_a_time_is_kept_in_the_one_form(door: Door, written: str) -> None:
     assert take_in(door, written) == "2026-01-01T00:00:00.000000+00:00"
@@ -37,7 +38,9 @@ def test_a_time_is_kept_in_the_one_form(door: Door, written: str) -> None:
 
 @pytest.mark.parametrize("written", ["yesterday", "", "0001-01-01T00:00:00+01:00"])
 def test_what_is_no_time_is_refused_by_the_number_of_its_event(door: Door, written: str) -> None:
-    with pytest.raises(InvalidError, match="Event 17 has a key, a time or a body that cannot be read"):
+    with pytest.raises(
+        InvalidError, match="Event 17 has a key, a time or a body that cannot be read"
+    ):
         take_in(door, written)
     assert door.rows(events) == []
 

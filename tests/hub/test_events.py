@@ -46,7 +46,9 @@ def told(resource: str, id_: Any, **changes: Any) -> bytes:
 
 
 ODD = {
-    "half a character in JSON in a text": told("purchase_orders", 5, supplier_instructions='["\\ud800"]'),
+    "half a character in JSON in a text": told(
+        "purchase_orders", 5, supplier_instructions='["\\ud800"]'
+    ),
     "NUL in JSON in a text": told("purchase_orders", 5, supplier_instructions='["\\u0000"]'),
     "a number beyond 64 bits": told("purchase_orders", 5, supplier_id="9" * 30),
     "a key that is a long text": told("purchase_orders_attributes", "x", purchase_order_id=LONG),
@@ -67,7 +69,9 @@ def test_no_event_blocks_the_next_nor_the_next_of_its_object(door: Door, odd: by
 
 @pytest.mark.parametrize("value", [5, True, [{"name": "x"}], "{1,2}"])
 @pytest.mark.parametrize(("resource", "field"), LISTS)
-def test_a_list_that_is_none_blocks_nothing(door: Door, resource: str, field: str, value: Any) -> None:
+def test_a_list_that_is_none_blocks_nothing(
+    door: Door, resource: str, field: str, value: Any
+) -> None:
     assert run(door.deliver(told(resource, 5, **{field: value}), body(2))) == [200, 200]
     assert door.take() == 2
 
@@ -78,7 +82,9 @@ def test_a_link_that_is_no_id_leaves_nothing_to_be_read(door: Door) -> None:
     assert [(row.resource, row.id) for row in door.rows(stale)] == [("purchase_order_lines", "5")]
 
 
-def test_one_that_the_store_does_not_take_is_not_understood_and_read_from_ion(door: Door, wait: Any) -> None:
+def test_one_that_the_store_does_not_take_is_not_understood_and_read_from_ion(
+    door: Door, wait: Any
+) -> None:
     door.refuse("objects", "new.id = '13'")
     run(door.deliver(body(1), told("suppliers", 13, name="secret name"), body(3)))
 
@@ -115,7 +121,9 @@ def asked(door: Door) -> list[Any]:
     return door.hub.store.read_now(lambda c: [*c.execute(lost.order_by(fetches.c.id))])
 
 
-def test_each_event_that_is_not_understood_is_answered_by_a_fetch_that_begins_behind_it(door: Door) -> None:
+def test_each_event_that_is_not_understood_is_answered_by_a_fetch_that_begins_behind_it(
+    door: Door,
+) -> None:
     def come(number: int) -> None:
         run(door.deliver(b'{"x": %d}' % number))
         assert door.take() == 1
@@ -148,7 +156,9 @@ def test_each_event_that_is_not_understood_is_answered_by_a_fetch_that_begins_be
 
     # unless somebody wants it now
     assert (
-        door.hub.store.write_now(lambda c: fetch.request(c, door.integration_id, "incremental", "kim"))
+        door.hub.store.write_now(
+            lambda c: fetch.request(c, door.integration_id, "incremental", "kim")
+        )
         == second.id
     )
     due = door.hub.store.read_now(lambda c: fetch.unfinished(c, door.integration_id))

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection
-from tests.hub.reading import CATALOG, TableIon, answer, make_site, mark, open_store, row, select_all
+from tests.hub.reading import (
+    CATALOG,
+    TableIon,
+    answer,
+    make_site,
+    mark,
+    open_store,
+    row,
+    select_all,
+)
 
 from ultraviolet.hub import fetch
 from ultraviolet.hub.fetch import Fetcher
@@ -97,7 +106,13 @@ def test_object_that_cannot_be_stored_keeps_out_no_other_page(store: Store) -> N
     def page(resource: str, id_: int, **fields: Any) -> tuple[str, list[Observation], Any]:
         moment = now()
         whole = Observation(
-            resource, str(id_), "full", {"id": id_, **fields}, moment, Origin("fetch"), read_started_at=moment
+            resource,
+            str(id_),
+            "full",
+            {"id": id_, **fields},
+            moment,
+            Origin("fetch"),
+            read_started_at=moment,
         )
 
         def count(_: Connection, changed: int, not_kept: Mapping[str, str]) -> None:
@@ -121,7 +136,8 @@ def test_object_that_cannot_be_stored_keeps_out_no_other_page(store: Store) -> N
     assert [1, 3] == [
         row.n
         for row in select_all(
-            store, "SELECT CAST(id AS INTEGER) AS n FROM objects WHERE resource = 'parts' ORDER BY n"
+            store,
+            "SELECT CAST(id AS INTEGER) AS n FROM objects WHERE resource = 'parts' ORDER BY n",
         )
     ]
     assert 3 == sum(changed for _, changed, _ in counted)
@@ -139,7 +155,9 @@ def test_a_pass_that_is_refused_half_way_keeps_what_it_had_read(store: Store) ->
     assert list(range(1, 301)) == plant.held()
 
 
-def test_a_pass_that_ends_half_way_hides_no_change_from_the_next_incremental_fetch(store: Store) -> None:
+def test_a_pass_that_ends_half_way_hides_no_change_from_the_next_incremental_fetch(
+    store: Store,
+) -> None:
     plant = Plant(store, 450)
     plant.fetch()
     plant.parts[440] |= {"_updated": "2026-01-01T01:00:00.000000+00:00", "description": "untold"}
@@ -155,7 +173,9 @@ def test_a_pass_that_ends_half_way_hides_no_change_from_the_next_incremental_fet
     assert "untold" in found.doc
 
 
-def test_a_first_pass_that_died_need_not_be_read_again_by_the_incremental_fetch(store: Store) -> None:
+def test_a_first_pass_that_died_need_not_be_read_again_by_the_incremental_fetch(
+    store: Store,
+) -> None:
     plant = Plant(store, 450)
     plant.parts[1]["_updated"] = "2026-01-01T02:00:00.000000+00:00"
     answers = iter([None, IonUnreachableError("the network is gone")])
@@ -321,7 +341,9 @@ def test_a_row_that_a_page_missed_is_read_by_id_before_it_is_let_go_of(store: St
         if ids:
             return None
         shown = [{"node": node} for n, node in plant.parts.items() if n != 4]
-        return Result({"page": {"edges": shown, "pageInfo": {"hasNextPage": False, "totalCount": 10}}})
+        return Result(
+            {"page": {"edges": shown, "pageInfo": {"hasNextPage": False, "totalCount": 10}}}
+        )
 
     plant.ion.trouble = trouble
 

@@ -33,7 +33,9 @@ def keep(store: Store, kinds: tuple[str, ...], *found: Found) -> list[Found]:
 
 def listed(store: Store) -> list[tuple[str, bool, bool]]:
     found = store.read_now(lambda c: findings.recent(c, 1, 10))
-    return [(one.subject, one.repaired_at is not None, one.resolved_at is not None) for one in found]
+    return [
+        (one.subject, one.repaired_at is not None, one.resolved_at is not None) for one in found
+    ]
 
 
 def test_a_finding_is_new_once_and_resolved_when_it_is_not_found(store: Store) -> None:
@@ -79,7 +81,9 @@ def test_what_ion_gave_up_or_lost_is_kept_as_an_event_once(store: Store) -> None
 
     assert Gaps(given_up=1, lost=1, recovered=2) == close(store, *page)
 
-    assert ["1", "2"] == [row.event_id for row in select_all(store, "SELECT * FROM events ORDER BY seq")]
+    assert ["1", "2"] == [
+        row.event_id for row in select_all(store, "SELECT * FROM events ORDER BY seq")
+    ]
     assert 3 == store.read_now(lambda c: gaps.cursor(c, 1)), "what ION still tries is waited for"
     assert Gaps() == close(store, sent(2, "SUCCEEDED"))
 
@@ -92,7 +96,11 @@ def test_what_ion_tries_to_deliver_to_others_is_not_waited_for(store: Store) -> 
 
 
 def test_what_ion_tries_to_deliver_for_long_is_taken_from_its_record(store: Store) -> None:
-    page = [sent(1, "SENDING", minutes=61), sent(2, "FAILED", minutes=60), sent(3, "RETRYING", minutes=59)]
+    page = [
+        sent(1, "SENDING", minutes=61),
+        sent(2, "FAILED", minutes=60),
+        sent(3, "RETRYING", minutes=59),
+    ]
 
     assert Gaps(given_up=2, recovered=2) == close(store, *page)
     assert 2 == store.read_now(lambda c: gaps.cursor(c, 1))
@@ -100,7 +108,9 @@ def test_what_ion_tries_to_deliver_for_long_is_taken_from_its_record(store: Stor
 
 def test_what_arrived_is_looked_up_by_its_number(store: Store) -> None:
     """However many events are kept: deliveries may wait meanwhile."""
-    said = str(gaps._KNOWN).replace(":integration", "1").replace("(__[POSTCOMPILE_ids])", "('1', '2')")
+    said = (
+        str(gaps._KNOWN).replace(":integration", "1").replace("(__[POSTCOMPILE_ids])", "('1', '2')")
+    )
     plan = store.read_now(lambda c: str(c.exec_driver_sql(f"EXPLAIN QUERY PLAN {said}").all()))
     assert "events_by_number (integration_id=? AND event_id=?)" in plan
 
@@ -108,7 +118,9 @@ def test_what_arrived_is_looked_up_by_its_number(store: Store) -> None:
 def deliver(store: Store, *bodies: bytes) -> None:
     def write(connection: Connection) -> None:
         rows = [
-            event_row(1, 1, body, decode_envelope(CATALOG, body), received_at=now(), signature="verified")
+            event_row(
+                1, 1, body, decode_envelope(CATALOG, body), received_at=now(), signature="verified"
+            )
             for body in bodies
         ]
         record(connection, rows)
@@ -133,7 +145,8 @@ def test_an_older_database_is_not_taken_for_one_with_other_numbers(store: Store)
 
 def test_events_are_known_by_what_they_say_where_their_numbers_are_not(store: Store) -> None:
     told = [
-        b'{"resource": "parts", "id": %d, "new": {"id": %d}}' % (number, number) for number in range(1, 31)
+        b'{"resource": "parts", "id": %d, "new": {"id": %d}}' % (number, number)
+        for number in range(1, 31)
     ]
     deliver(store, *told)
     page = [
@@ -145,7 +158,9 @@ def test_events_are_known_by_what_they_say_where_their_numbers_are_not(store: St
     assert 30 == len(select_all(store, "SELECT * FROM events"))
 
 
-def test_deliveries_that_were_acknowledged_when_no_hub_ran_show_a_restored_database(store: Store) -> None:
+def test_deliveries_that_were_acknowledged_when_no_hub_ran_show_a_restored_database(
+    store: Store,
+) -> None:
     store.write_now(lambda c: heartbeat.beat(c, as_text(present() - timedelta(minutes=9))) and None)
     store.write_now(
         lambda c: heartbeat.beat(c, as_text(present() - timedelta(minutes=5)), starts=True) and None

@@ -96,7 +96,10 @@ def test_nothing_was_read_yet(plant: Plant) -> None:
         plant.connection.execute(text(f"DELETE FROM {table}"))
     judged = plant.judge(0)
     assert judged.state == "unknown"
-    assert judged.sentence == "Unknown: nothing was read from this ION yet. Next: ultraviolet fetch run."
+    assert (
+        judged.sentence
+        == "Unknown: nothing was read from this ION yet. Next: ultraviolet fetch run."
+    )
 
 
 def test_a_paused_integration_is_not_fresh(plant: Plant) -> None:
@@ -122,7 +125,9 @@ def test_what_waits_long_or_cannot_be_read_is_stale(plant: Plant) -> None:
     plant.connection.execute(text("UPDATE stale SET error = 'User does not have permission'"))
     judged = plant.judge(20)
     assert judged.state == "stale"
-    assert judged.sentence.startswith("Stale: 1 parts cannot be read: User does not have permission.")
+    assert judged.sentence.startswith(
+        "Stale: 1 parts cannot be read: User does not have permission."
+    )
 
 
 def test_changes_without_any_event_since_mean_a_dead_webhook(plant: Plant) -> None:
@@ -137,14 +142,19 @@ def test_changes_without_any_event_since_mean_a_dead_webhook(plant: Plant) -> No
 
 def test_what_the_watchdog_found_is_named_until_it_is_put_right(plant: Plant) -> None:
     gone = Found(
-        "receiver", "deleted", "Receiver 4 was deleted in ION", "Give the key the webhook permissions"
+        "receiver",
+        "deleted",
+        "Receiver 4 was deleted in ION",
+        "Give the key the webhook permissions",
     )
     findings.keep(plant.connection, 1, ("receiver",), [gone])
     judged = plant.judge(40)
     assert judged.state == "stale"
     expected = "Stale: Receiver 4 was deleted in ION. Next: Give the key the webhook permissions."
     assert judged.sentence == expected
-    findings.keep(plant.connection, 1, ("receiver",), [msgspec.structs.replace(gone, repaired=True)])
+    findings.keep(
+        plant.connection, 1, ("receiver",), [msgspec.structs.replace(gone, repaired=True)]
+    )
     assert (plant.judge(40).state, kinds(plant.judge(40))) == ("fresh", ["receiver"])
     findings.keep(plant.connection, 1, ("receiver",), [])
     assert kinds(plant.judge(40)) == []
@@ -166,7 +176,11 @@ def test_a_time_without_a_hub_is_told_until_everything_is_confirmed(plant: Plant
     heartbeat.beat(plant.connection)
     assert kinds(plant.judge(40)) == ["hub_was_down"]
     prove(
-        plant.connection, 1, "parts", at=datetime.now(UTC).isoformat(timespec="microseconds"), by="full fetch"
+        plant.connection,
+        1,
+        "parts",
+        at=datetime.now(UTC).isoformat(timespec="microseconds"),
+        by="full fetch",
     )
     assert kinds(plant.judge(40)) == []
 
@@ -177,7 +191,10 @@ def test_healing_that_is_off_is_told(plant: Plant) -> None:
 
 def test_how_late_changes_arrive(plant: Plant) -> None:
     moment = datetime.now(UTC)
-    fields = {"id": 9, "_updated": (moment - timedelta(seconds=3)).isoformat(timespec="microseconds")}
+    fields = {
+        "id": 9,
+        "_updated": (moment - timedelta(seconds=3)).isoformat(timespec="microseconds"),
+    }
     origin = Origin("heal")
     now = moment.isoformat(timespec="microseconds")
     seen = Observation("parts", "9", "full", fields, now, origin, fields["_updated"], now)
@@ -226,7 +243,11 @@ def test_what_a_verification_found_is_stale_until_it_was_read(plant: Plant) -> N
 def test_a_step_that_failed_shows_while_its_fetch_still_runs(plant: Plant) -> None:
     def fetch(mode: str, state: str) -> int:
         id_ = request(plant.connection, 1, mode, "test")  # pyright: ignore[reportArgumentType]
-        step = {"fetch": id_, "state": state, "error": "ION answered no parts" if state == "failed" else None}
+        step = {
+            "fetch": id_,
+            "state": state,
+            "error": "ION answered no parts" if state == "failed" else None,
+        }
         plant.connection.execute(
             text(
                 """INSERT INTO fetch_steps (fetch_id, resource, state, error, read, changed, deleted)
@@ -258,7 +279,10 @@ def test_a_step_that_failed_shows_while_its_fetch_still_runs(plant: Plant) -> No
     ("problem", "advice"),
     [
         ("ION at http://ion/graphql asks to slow down (429)", "limits the requests"),
-        ("http://ion/graphql answered 302, a redirect to login.example, instead of ION's API", "proxy"),
+        (
+            "http://ion/graphql answered 302, a redirect to login.example, instead of ION's API",
+            "proxy",
+        ),
         ("ION does not accept this client id and secret: unknown", "new API key"),
     ],
 )
@@ -270,7 +294,9 @@ def test_the_advice_fits_the_cause(plant: Plant, problem: str, advice: str) -> N
     assert advice in plant.judge(40).causes[-1].next_step
 
 
-def test_what_waits_because_ion_limits_requests_is_not_helped_by_more_requests(plant: Plant) -> None:
+def test_what_waits_because_ion_limits_requests_is_not_helped_by_more_requests(
+    plant: Plant,
+) -> None:
     mark_stale(plant.connection, 1, [Mark("parts", "1", "event", at(1))])
     (cause,) = plant.judge(60, limited=True).causes
     assert (cause.kind, "limits the requests" in cause.next_step) == ("behind", True)
@@ -279,4 +305,10 @@ def test_what_waits_because_ion_limits_requests_is_not_helped_by_more_requests(p
 def test_names_in_suggested_commands_are_quoted(plant: Plant) -> None:
     plant.integration = msgspec.structs.replace(plant.integration, name="-my plant's", paused=True)
     (cause,) = plant.judge(40).causes
-    assert shlex.split(cause.next_step) == ["ultraviolet", "integration", "resume", "--", "-my plant's"]
+    assert shlex.split(cause.next_step) == [
+        "ultraviolet",
+        "integration",
+        "resume",
+        "--",
+        "-my plant's",
+    ]

@@ -45,7 +45,9 @@ async def heal(site: Site, rounds: int = 1) -> None:
 
 
 def test_many_objects_of_several_resources_are_one_request(store: Store) -> None:
-    ion = TableIon({PARTS: {n: row(n) for n in range(1, 61)}, "suppliers": {n: row(n) for n in range(1, 61)}})
+    ion = TableIon(
+        {PARTS: {n: row(n) for n in range(1, 61)}, "suppliers": {n: row(n) for n in range(1, 61)}}
+    )
     mark(store, PARTS, range(1, 61))
     mark(store, "suppliers", range(1, 61))
 
@@ -75,7 +77,9 @@ def test_what_a_person_looks_at_is_read_first_then_the_oldest(store: Store) -> N
     asyncio.run(heal(site))
 
     assert [1999] == ion.requests[0]
-    assert {str(n) for n in range(1201, 2001)} - {"1999"} == set(stale(store)), "1,200 a round, the oldest"
+    assert {str(n) for n in range(1201, 2001)} - {"1999"} == set(stale(store)), (
+        "1,200 a round, the oldest"
+    )
 
 
 def test_a_poisonous_object_is_alone_in_the_end_and_shown(store: Store, wait: Any) -> None:
@@ -141,7 +145,9 @@ def test_a_mark_of_what_is_no_object_is_dropped(store: Store) -> None:
     assert ([[1]], {}) == (ion.requests, stale(store))
 
 
-def test_while_ion_is_slow_objects_wait_in_the_table_and_nobody_who_looks_at_one_waits(store: Store) -> None:
+def test_while_ion_is_slow_objects_wait_in_the_table_and_nobody_who_looks_at_one_waits(
+    store: Store,
+) -> None:
     mark(store, PARTS, range(1, 6001))
     asked: list[list[str]] = []
 
@@ -238,7 +244,9 @@ def test_what_ion_could_not_show_stays_stale(
     }
 
 
-def test_an_object_that_is_not_shown_any_more_is_kept_until_its_deletion_is_told(store: Store) -> None:
+def test_an_object_that_is_not_shown_any_more_is_kept_until_its_deletion_is_told(
+    store: Store,
+) -> None:
     ion = TableIon({PARTS: {1: row(1)}})
     site = make_site(store, ion)
     mark(store, PARTS, [1])
@@ -266,7 +274,9 @@ def test_a_replica_that_lags_is_no_failure_until_it_lasts(store: Store) -> None:
     assert [(1, None)] == [(row.attempts, row.error) for row in stale(store).values()]
 
     store.write_now(
-        lambda c: c.execute(text("UPDATE stale SET attempts = 5, next_attempt_at = marked_at")) and None
+        lambda c: (
+            c.execute(text("UPDATE stale SET attempts = 5, next_attempt_at = marked_at")) and None
+        )
     )
     asyncio.run(heal(site))
     assert "older content" in stale(store)["1"].error

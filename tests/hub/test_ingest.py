@@ -51,12 +51,16 @@ def test_an_event_that_commits_after_a_later_one_was_applied_is_not_passed_over(
     postgresql: Any, tmp_path: Path
 ) -> None:
     hub = Hub.open(
-        Settings(data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test")
+        Settings(
+            data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test"
+        )
     )
     door = Door(hub)
     run(door.deliver(body(1), body(2)))
     first, second = door.rows(events)
-    with hub.store.engine.begin() as other:  # as another process that was given its numbers, and is slow
+    with (
+        hub.store.engine.begin() as other
+    ):  # as another process that was given its numbers, and is slow
         hub.store.write_now(lambda c: c.execute(update(events).values(outcome=None)) and None)
         row = {**first._mapping, "seq": first.seq - 1000, "dedupe_key": b"slow", "body": body(3)}
         other.execute(insert(events).values(row))
@@ -70,7 +74,11 @@ def test_an_event_that_commits_after_a_later_one_was_applied_is_not_passed_over(
 
 
 def test_what_a_header_may_hide_is_neither_kept_nor_shown(door: Door) -> None:
-    headers = {"x-api-key": "s3cret", "x-forwarded-uri": f"/hooks/{door.token}", "user-agent": "ION"}
+    headers = {
+        "x-api-key": "s3cret",
+        "x-forwarded-uri": f"/hooks/{door.token}",
+        "user-agent": "ION",
+    }
 
     async def story() -> None:
         await door.hub.ingest.refresh()
@@ -81,7 +89,9 @@ def test_what_a_header_may_hide_is_neither_kept_nor_shown(door: Door) -> None:
     assert event.headers == {"x-api-key": "…", "x-forwarded-uri": "…", "user-agent": "ION"}
 
 
-def test_one_that_the_database_refuses_is_put_off_and_what_it_carries_is_not_logged(door: Door) -> None:
+def test_one_that_the_database_refuses_is_put_off_and_what_it_carries_is_not_logged(
+    door: Door,
+) -> None:
     door.refuse("events", "new.object_id = '13'")
     told = b'{"eventId": 5, "resource": "SUPPLIERS", "action": "UPDATE", "id": 13, "new": {"name": "export controlled"}}'
     with capture_logs() as logs:
@@ -90,7 +100,9 @@ def test_one_that_the_database_refuses_is_put_off_and_what_it_carries_is_not_log
     assert "export controlled" not in str(logs)
 
 
-def test_an_event_that_comes_again_with_another_body_is_kept_and_its_object_read(door: Door) -> None:
+def test_an_event_that_comes_again_with_another_body_is_kept_and_its_object_read(
+    door: Door,
+) -> None:
     """Whatever order and however often, in one transaction or in several: each body is one event."""
     first, other = body(1), body(1, name="Another")
     assert run(door.deliver(first, other, first)) == [200] * 3

@@ -85,7 +85,9 @@ def test_an_edit_changes_what_is_given(connection: Connection) -> None:
     )
     assert (edited.full_schedule, edited.client_id) == ("0 4 * * *", "id")
     assert integrations.credentials(connection, SECRETS, made.id).client_secret == "client-secret"
-    integrations.edit(connection, SECRETS, "kim", made.id, IntegrationChanges(client_secret="another"))
+    integrations.edit(
+        connection, SECRETS, "kim", made.id, IntegrationChanges(client_secret="another")
+    )
     assert integrations.credentials(connection, SECRETS, made.id).client_secret == "another"
 
 
@@ -113,12 +115,16 @@ def test_pause_and_resume_are_remembered_and_audited_once(connection: Connection
     assert integrations.pause(connection, "kim", made.id).paused
     assert not integrations.resume(connection, "kim", made.id).paused
     actions = (
-        connection.execute(select(tables.audit_log.c.action).order_by(tables.audit_log.c.seq)).scalars().all()
+        connection.execute(select(tables.audit_log.c.action).order_by(tables.audit_log.c.seq))
+        .scalars()
+        .all()
     )
     assert actions == ["integration.create", "integration.pause", "integration.resume"]
 
 
-def test_what_is_removed_gives_its_name_back_and_does_nothing_any_more(connection: Connection) -> None:
+def test_what_is_removed_gives_its_name_back_and_does_nothing_any_more(
+    connection: Connection,
+) -> None:
     made = create(connection)
     integrations.remove(connection, "kim", made.id)
     with pytest.raises(NotFoundError):

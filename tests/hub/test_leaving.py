@@ -65,7 +65,9 @@ def test_nothing_is_left_of_it_and_nothing_gone_of_another(doors: tuple[Door, Do
     assert all(finding.well for finding in store.read_now(check))
 
 
-def test_each_step_removes_a_little(doors: tuple[Door, Door], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_step_removes_a_little(
+    doors: tuple[Door, Door], monkeypatch: pytest.MonkeyPatch
+) -> None:
     leaves, _ = doors
     monkeypatch.setattr(removal, "WINDOW", 2)
     monkeypatch.setattr(removal, "_BESIDE", 1)

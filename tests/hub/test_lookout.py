@@ -23,7 +23,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store = open_store(tmp_path)
     store.write_now(
         lambda c: (
-            c.execute(integrations.update().values(incremental_schedule=SELDOM, full_schedule=SELDOM))
+            c.execute(
+                integrations.update().values(incremental_schedule=SELDOM, full_schedule=SELDOM)
+            )
             and None
         )
     )
@@ -45,7 +47,9 @@ def fetched(store: Store, integration_id: int = 1) -> None:
         "started_at": now(),
         "finished_at": now(),
     }
-    store.write_now(lambda c: c.execute(insert(fetches), done | {"integration_id": integration_id}) and None)
+    store.write_now(
+        lambda c: c.execute(insert(fetches), done | {"integration_id": integration_id}) and None
+    )
 
 
 def test_who_was_never_fetched_is_and_then_rests(store: Store) -> None:

@@ -130,7 +130,9 @@ def _outcome(connection: Connection, number: int) -> str:
     query = text("SELECT resource, id, kind FROM differences WHERE verification_id = :number")
     if found := connection.execute(query, given).all():
         return str(found)
-    return connection.execute(text("SELECT state FROM verifications WHERE id = :number"), given).scalar_one()
+    return connection.execute(
+        text("SELECT state FROM verifications WHERE id = :number"), given
+    ).scalar_one()
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +159,9 @@ def plant(ion: LocalIonProcess, tmp_path: Path) -> Iterator[MirroredPlant]:
     store.close()
 
 
-def assert_equal_but_for(plant: MirroredPlant, truth: Truth, touched: Sequence[tuple[str, str]]) -> None:
+def assert_equal_but_for(
+    plant: MirroredPlant, truth: Truth, touched: Sequence[tuple[str, str]]
+) -> None:
     for resource, docs in truth.items():
         spared = {id_ for name, id_ in touched if name == resource}
         held = plant.mirrored(resource)
@@ -296,7 +300,9 @@ POISON = {
     "not JSON": Rule("respond", body=b"<html></html>", headers={"content-type": "text/html"}),
     "truncated": Rule("truncate", keep_bytes=200),
     "endless": Rule("bomb", size_bytes=64 * 1024 * 1024),
-    "GraphQL error": Rule("respond", body=b'{"data": {"page": null}, "errors": [{"message": "timed out"}]}'),
+    "GraphQL error": Rule(
+        "respond", body=b'{"data": {"page": null}, "errors": [{"message": "timed out"}]}'
+    ),
 }
 
 
@@ -306,8 +312,12 @@ def test_object_that_spoils_every_answer_with_it_keeps_out_no_other(
 ) -> None:
     poisonous = sorted(truth["parts"], key=int)[5]
     rule = POISON[name]
-    fields = {n: getattr(rule, n) for n in ("status", "body", "headers", "keep_bytes", "size_bytes")}
-    plant.proxy.rules = [Rule(rule.change, operation="description", resource="parts", id=poisonous, **fields)]
+    fields = {
+        n: getattr(rule, n) for n in ("status", "body", "headers", "keep_bytes", "size_bytes")
+    }
+    plant.proxy.rules = [
+        Rule(rule.change, operation="description", resource="parts", id=poisonous, **fields)
+    ]
     steps = plant.fetch()
     assert "failed" == steps["parts"].state
     assert f"parts {poisonous} could not be read" in steps["parts"].error
@@ -336,7 +346,9 @@ def test_object_that_spoils_every_answer_with_it_keeps_out_no_other(
     ],
     ids=lambda rule: f"{rule.change}-{rule.path}-{rule.value}",
 )
-def test_fetch_ends_whatever_a_page_says_of_itself(plant: MirroredPlant, truth: Truth, rule: Rule) -> None:
+def test_fetch_ends_whatever_a_page_says_of_itself(
+    plant: MirroredPlant, truth: Truth, rule: Rule
+) -> None:
     plant.fetch()
     plant.proxy.rules = [rule]
     plant.fetch()
@@ -377,7 +389,16 @@ def rules(draw: Any) -> Rule:
     place = draw(st.integers(0, 40))
     change = draw(
         st.sampled_from(
-            ["replace", "replace", "drop", "null_node", "null_edge", "duplicate", "truncate", "respond"]
+            [
+                "replace",
+                "replace",
+                "drop",
+                "null_node",
+                "null_edge",
+                "duplicate",
+                "truncate",
+                "respond",
+            ]
         )
     )
     # A row that is left out of every answer, by id as well, is absent for every reader; so only values are dropped.
@@ -396,7 +417,10 @@ def rules(draw: Any) -> Rule:
 
 @given(drawn=st.lists(rules(), max_size=4), first=st.booleans())
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    database=None,
 )
 def test_any_rules_leave_other_objects_equal_and_delete_nothing(
     ion: LocalIonProcess,

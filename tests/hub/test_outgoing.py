@@ -137,7 +137,11 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
 def test_memory_stays_flat_whatever_ion_answers(listener: Listener, rule: Rule) -> None:
     with AnswerProxy(listener.url, [rule]) as proxy:
         done = subprocess.run(
-            [sys.executable, "-c", MEMORY, proxy.url], capture_output=True, text=True, check=True, timeout=300
+            [sys.executable, "-c", MEMORY, proxy.url],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
         )
     *errors, grown = done.stdout.splitlines()
     assert 3 == len(errors)
@@ -172,7 +176,9 @@ def test_every_other_reader_of_answers_ends_too_large_ones(listener: Listener) -
 
     async def sign_on(session: aiohttp.ClientSession) -> Any:
         known_as = oidc.Client(listener.url, "id", "secret")
-        return await oidc.Provider(known_as, lambda: session, lambda _: None).begin("https://hub", "/")
+        return await oidc.Provider(known_as, lambda: session, lambda _: None).begin(
+            "https://hub", "/"
+        )
 
     with pytest.raises(oidc.ProviderUnreachableError, match="larger than 1 MB"):
         in_session(sign_on)
@@ -299,7 +305,10 @@ def test_this_machine_is_reached_directly(proxy: Listener, listener: Listener) -
 
 def test_forbidden_addresses_stay_forbidden_behind_a_proxy(proxy: Listener) -> None:
     async def get(url: str) -> int:
-        async with Targets().session() as session, session.get(url, proxy=get_proxy(url)) as response:
+        async with (
+            Targets().session() as session,
+            session.get(url, proxy=get_proxy(url)) as response,
+        ):
             return response.status
 
     for url in ("https://10.0.0.1/", "http://far.example/", "https://169.254.169.254/latest"):

@@ -41,7 +41,9 @@ def told(hub: Hub) -> list[str]:
 def asked(hub: Hub) -> list[tuple[str, str]]:
     """Give the full fetches: their state and why they were asked for."""
     query = (
-        select(fetches.c.state, fetches.c.requested_by).where(fetches.c.mode == "full").order_by(fetches.c.id)
+        select(fetches.c.state, fetches.c.requested_by)
+        .where(fetches.c.mode == "full")
+        .order_by(fetches.c.id)
     )
     return hub.store.read_now(lambda c: [(state, why) for state, why in c.execute(query)])
 
@@ -51,7 +53,9 @@ def paused(tmp_path: Path, store_url: str) -> Callable[[], Hub]:
     """Open a hub whose integration is paused, so that only what the start does is seen."""
     first = opened(tmp_path / "data", store_url)
     Door(first)
-    first.store.write_now(lambda c: c.exec_driver_sql("UPDATE integrations SET paused = true") and None)
+    first.store.write_now(
+        lambda c: c.exec_driver_sql("UPDATE integrations SET paused = true") and None
+    )
     first.store.write_now(lambda c: fetch.request(c, 1, "full", "before the backup") and None)
     live(first)
     first.close()
@@ -68,7 +72,9 @@ def test_an_ordinary_restart_is_no_restored_database(paused: Callable[[], Hub]) 
 def test_an_older_sign_of_life_than_the_data_folder_knows(paused: Callable[[], Hub]) -> None:
     hub = paused()
     older = (
-        update(settings).where(settings.c.name == "alive_at").values(value="2026-01-01T00:00:00.000000+00:00")
+        update(settings)
+        .where(settings.c.name == "alive_at")
+        .values(value="2026-01-01T00:00:00.000000+00:00")
     )
     hub.store.write_now(lambda c: c.execute(older) and None)
     live(hub)
@@ -84,7 +90,9 @@ def test_an_older_sign_of_life_than_the_data_folder_knows(paused: Callable[[], H
     hub.close()
 
 
-def test_a_file_that_was_copied_back(paused: Callable[[], Hub], tmp_path: Path, store_url: str) -> None:
+def test_a_file_that_was_copied_back(
+    paused: Callable[[], Hub], tmp_path: Path, store_url: str
+) -> None:
     if not store_url.startswith("sqlite"):
         dumped_and_restored(paused, tmp_path, store_url)
         return
@@ -105,7 +113,9 @@ def dumped_and_restored(paused: Callable[[], Hub], tmp_path: Path, store_url: st
     """With a data folder that knows nothing, as in a new container: the database itself tells."""
     shutil.rmtree(tmp_path / "data")
     hub = paused()
-    with hub.store.engine.begin() as connection:  # what pg_restore does: the same rows in a table made afresh
+    with (
+        hub.store.engine.begin() as connection
+    ):  # what pg_restore does: the same rows in a table made afresh
         connection.exec_driver_sql("ALTER TABLE settings RENAME TO settings_before")
         connection.exec_driver_sql("CREATE TABLE settings (LIKE settings_before INCLUDING ALL)")
         connection.exec_driver_sql("INSERT INTO settings SELECT * FROM settings_before")
@@ -125,7 +135,12 @@ def test_db_restore_says_so(
     backup, data = tmp_path / "kept.db", tmp_path / "elsewhere"
     data.mkdir()
     runner = CliRunner()
-    assert runner.invoke(app, ["db", "backup", str(backup), "--data", str(tmp_path / "data")]).exit_code == 0
+    assert (
+        runner.invoke(
+            app, ["db", "backup", str(backup), "--data", str(tmp_path / "data")]
+        ).exit_code
+        == 0
+    )
     monkeypatch.setenv("ULTRAVIOLET_DATABASE_URL", f"sqlite:///{data / 'hub.db'}")
     assert runner.invoke(app, ["db", "restore", str(backup), "--data", str(data)]).exit_code == 0
     shutil.copy(tmp_path / "data" / "secret.key", data)

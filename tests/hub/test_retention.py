@@ -44,7 +44,10 @@ def door(tmp_path: Path, store_url: str) -> Iterator[Door]:
         assert made.take() == 1
     with hub.store.engine.begin() as connection:
         for number in range(10):
-            for table, at, key in (("events", "received_at", "seq"), ("versions", "observed_at", "version")):
+            for table, at, key in (
+                ("events", "received_at", "seq"),
+                ("versions", "observed_at", "version"),
+            ):
                 move = f"UPDATE {table} SET {at} = :at WHERE {key} = :number AND {at} > :recent"
                 given = {"at": ago(100 - 10 * number), "number": number + 1, "recent": ago(1)}
                 connection.execute(text(move), given)
@@ -55,7 +58,9 @@ def door(tmp_path: Path, store_url: str) -> Iterator[Door]:
 
 def keep(door: Door, **days: Any) -> retention.Retention:
     changes = KeepChanges(**days)
-    door.hub.store.write_now(lambda c: retention.edit(c, "somebody", door.integration_id, "plant", changes))
+    door.hub.store.write_now(
+        lambda c: retention.edit(c, "somebody", door.integration_id, "plant", changes)
+    )
     return door.hub.store.read_now(lambda c: retention.of(c, door.integration_id))
 
 
@@ -112,9 +117,9 @@ def test_the_history_is_whole_since_the_cutoff_and_the_present_content_stays(doo
     assert numbers(door, versions, "version") == [10]
     shown = door.hub.store.read_now(lambda c: retention.of(c, door.integration_id))
     assert shown.history_since
-    assert abs(present().fromisoformat(shown.history_since) - (present() - timedelta(days=7))) < timedelta(
-        hours=1
-    )
+    assert abs(
+        present().fromisoformat(shown.history_since) - (present() - timedelta(days=7))
+    ) < timedelta(hours=1)
     assert well(door)
 
 
@@ -243,13 +248,17 @@ def test_what_comes_into_a_month_while_its_keys_go_is_not_lost(
 ) -> None:
     """An event of another integration too, of whose retention nothing is noted yet."""
     hub = Hub.open(
-        Settings(data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test")
+        Settings(
+            data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test"
+        )
     )
     door = Door(hub)
     for number in range(4):
         run(door.deliver(body(number)))
         door.take()
-    july = "UPDATE events SET received_at = '2019-07-0' || seq || 'T00:00:00.000000+00:00' WHERE seq "
+    july = (
+        "UPDATE events SET received_at = '2019-07-0' || seq || 'T00:00:00.000000+00:00' WHERE seq "
+    )
     with hub.store.engine.begin() as connection:
         partitions.prepare(connection, events, ["2019-07"])
         connection.execute(text(f"{july} < 3"))
@@ -270,16 +279,22 @@ def test_what_comes_into_a_month_while_its_keys_go_is_not_lost(
     hub.close()
 
 
-def test_nothing_of_an_integration_without_a_noted_cutoff_may_go(tmp_path: Path, postgresql: Any) -> None:
+def test_nothing_of_an_integration_without_a_noted_cutoff_may_go(
+    tmp_path: Path, postgresql: Any
+) -> None:
     hub = Hub.open(
-        Settings(data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test")
+        Settings(
+            data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test"
+        )
     )
     door = Door(hub)
     run(door.deliver(body(1)))
     door.take()
     with hub.store.engine.begin() as connection:
         partitions.prepare(connection, events, ["2019-07"])
-        connection.execute(text("UPDATE events SET received_at = '2019-07-01T00:00:00.000000+00:00'"))
+        connection.execute(
+            text("UPDATE events SET received_at = '2019-07-01T00:00:00.000000+00:00'")
+        )
         connection.execute(text("DELETE FROM retention"))
         confirm(connection)
         part = partitions.parts(connection, events)[0]
@@ -290,7 +305,9 @@ def test_nothing_of_an_integration_without_a_noted_cutoff_may_go(tmp_path: Path,
 
 
 @pytest.mark.parametrize("point", ["retention.removed", "retention.keys_forgotten"])
-def test_a_removal_that_is_killed_is_ended_by_the_next(tmp_path: Path, postgresql: Any, point: str) -> None:
+def test_a_removal_that_is_killed_is_ended_by_the_next(
+    tmp_path: Path, postgresql: Any, point: str
+) -> None:
     """On SQLite between two small removals; on PostgreSQL when a month's keys went and the month is still there."""
     monthed = point == "retention.keys_forgotten"
     url = postgresql.new_database() if monthed else f"sqlite:///{tmp_path / 'hub.db'}"
@@ -312,7 +329,9 @@ def test_a_removal_that_is_killed_is_ended_by_the_next(tmp_path: Path, postgresq
     assert killed.returncode == -9, killed.stderr
 
     door.hub = Hub.open(settings)
-    with door.hub.store.engine.begin() as connection:  # as if the five minutes had passed that were its own
+    with (
+        door.hub.store.engine.begin() as connection
+    ):  # as if the five minutes had passed that were its own
         connection.execute(text("UPDATE settings SET value = '' WHERE name = 'retention_until'"))
     assert look(door) == ({"events": 3} if monthed else {})
 

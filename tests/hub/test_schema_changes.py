@@ -83,11 +83,17 @@ def test_a_fetch_goes_on_without_a_field_that_was_removed(store: Store, words: s
     )
     assert len(store.read_now(lambda c: c.execute(select(objects.c.id)).all())) == 5
     (found,) = store.read_now(lambda c: findings.recent(c, 1, 10))
-    assert (found.kind, "Part.description" in found.sentence, found.resolved_at) == ("schema", True, None)
+    assert (found.kind, "Part.description" in found.sentence, found.resolved_at) == (
+        "schema",
+        True,
+        None,
+    )
     assert ion.schema_reads == 1
 
 
-def test_a_refusal_that_reading_the_schema_does_not_change_is_not_tried_for_ever(store: Store) -> None:
+def test_a_refusal_that_reading_the_schema_does_not_change_is_not_tried_for_ever(
+    store: Store,
+) -> None:
     ion = ChangedIon(WORDS[0])
     site = make_site(store, ion, {"parts"})
     reads = 0
@@ -104,5 +110,7 @@ def test_a_refusal_that_reading_the_schema_does_not_change_is_not_tried_for_ever
         await Fetcher(site).run(number, "full")
 
     asyncio.run(story())
-    state, error = store.read_now(lambda c: c.execute(select(fetches.c.state, fetches.c.error)).one())
+    state, error = store.read_now(
+        lambda c: c.execute(select(fetches.c.state, fetches.c.error)).one()
+    )
     assert (state, "Cannot query field" in error, reads) == ("failed", True, 1)

@@ -40,7 +40,10 @@ def test_the_key_file_is_made_once_and_only_for_its_owner(tmp_path: Path) -> Non
 
 def test_a_key_that_is_set_wins_over_the_file(tmp_path: Path) -> None:
     settings = Settings(tmp_path, "0123456789abcdef")
-    assert Secrets.from_text("0123456789abcdef").open(Secrets.from_settings(settings).seal("kept")) == "kept"
+    assert (
+        Secrets.from_text("0123456789abcdef").open(Secrets.from_settings(settings).seal("kept"))
+        == "kept"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

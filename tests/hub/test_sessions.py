@@ -44,7 +44,9 @@ def test_nobody_is_called_like_an_api_key(engine: Engine) -> None:
         access.create_user(connection, "setup", "key:ci", "viewer")
 
 
-@pytest.mark.parametrize("change", ["UPDATE audit_log SET actor = 'nobody'", "DELETE FROM audit_log"])
+@pytest.mark.parametrize(
+    "change", ["UPDATE audit_log SET actor = 'nobody'", "DELETE FROM audit_log"]
+)
 def test_the_database_refuses_to_rewrite_the_audit_log(engine: Engine, change: str) -> None:
     with engine.begin() as connection:
         audit.record(connection, "Kim", "key.create", "ci")

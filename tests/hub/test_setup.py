@@ -57,7 +57,9 @@ class Place:
         self.id = 0
 
     async def client(self, integration_id: int) -> IonClient:
-        given = await self.store.read(lambda c: integrations.credentials(c, self.secrets, integration_id))
+        given = await self.store.read(
+            lambda c: integrations.credentials(c, self.secrets, integration_id)
+        )
         client = integrations.make_client(given, 1000, self.session)
         client._retries = Retries(attempts=1)
         return client
@@ -91,7 +93,8 @@ async def standing(where: Where) -> AsyncIterator[Place]:
         place.requests += 1
         many = body if isinstance(body, list) else [body]
         answers = [
-            await asyncio.to_thread(ion.execute, o["query"], o["variables"], None, place.viewer) for o in many
+            await asyncio.to_thread(ion.execute, o["query"], o["variables"], None, place.viewer)
+            for o in many
         ]
         return web.json_response(answers if isinstance(body, list) else answers[0])
 
@@ -174,9 +177,9 @@ def test_automatic_set_up_makes_everything_and_then_nothing(where: Where) -> Non
         assert (first.plan.missing, first.plan.inactive, first.plan.extra) == ((), (), ())
         assert first.subscribed == len(first.plan.present) > 300
         assert first.webhook_url.verifies
-        [node] = place.ask("{ webhookReceivers { edges { node { webhookUri name } } } }")["webhookReceivers"][
-            "edges"
-        ]
+        [node] = place.ask("{ webhookReceivers { edges { node { webhookUri name } } } }")[
+            "webhookReceivers"
+        ]["edges"]
         assert node["node"]["webhookUri"].startswith("http://hub.example/hooks/uvh_")
         before = place.requests
         again = await setup.apply(place, "kim", place.id)
@@ -199,7 +202,9 @@ def test_what_is_broken_is_repaired(where: Where) -> None:
         url = await place.url()
         receiver = await setup.webhooks.read_receiver(client, url.receiver_id or "")
         assert receiver
-        await setup.webhooks.update_receiver(client, receiver, active=False, expectedResponseCode=204)
+        await setup.webhooks.update_receiver(
+            client, receiver, active=False, expectedResponseCode=204
+        )
         update = "mutation($i: UpdateWebhookSubscriptionInput!) { updateWebhookSubscription(input: $i) { webhookSubscription { id } } }"
         off, gone, *_ = receiver.subscriptions
         place.ask(update, i={"id": off.id, "etag": off.etag, "active": False})
@@ -239,7 +244,9 @@ def test_a_chosen_subset_is_all_that_is_subscribed(where: Where) -> None:
     async def story(place: Place) -> None:
         await setup.apply(place, "kim", place.id, wanted=[["runs", "UPDATE"], ["parts", "CREATE"]])
         narrowed = await setup.apply(place, "kim", place.id, wanted=[["runs", "UPDATE"]])
-        assert [(each.resource, each.action) for each in narrowed.plan.extra] == [("parts", "CREATE")]
+        assert [(each.resource, each.action) for each in narrowed.plan.extra] == [
+            ("parts", "CREATE")
+        ]
         cleaned = await setup.apply(place, "kim", place.id, remove_extra=True)
         assert (cleaned.removed, cleaned.plan.extra, len(cleaned.plan.present)) == (1, (), 1)
         with pytest.raises(InvalidError, match="warp_drives"):
@@ -250,7 +257,9 @@ def test_a_chosen_subset_is_all_that_is_subscribed(where: Where) -> None:
 
 def test_by_hand_the_texts_work_as_they_are_and_the_receiver_is_found(where: Where) -> None:
     async def story(place: Place) -> None:
-        url, token = await place.store.write(lambda c: webhook_urls.mint(c, "kim", place.id, "by hand"))
+        url, token = await place.store.write(
+            lambda c: webhook_urls.mint(c, "kim", place.id, "by hand")
+        )
         assert done(await setup.overview(place, place.id)) == [True, False, False, False, False]
         texts = setup.texts(CATALOG, webhook_urls.address(place.public_url, token))
         made = place.ask(texts.receiver_mutation, **json.loads(texts.receiver_variables))
@@ -276,7 +285,9 @@ def test_by_hand_the_texts_work_as_they_are_and_the_receiver_is_found(where: Whe
 def test_a_receiver_of_someone_else_is_not_taken_over(where: Where) -> None:
     async def story(place: Place) -> None:
         given = {"input": {"name": "other", "webhookUri": "https://other.example/hooks/x"}}
-        made = place.ask(setup.webhooks.CREATE_RECEIVER, **given)["createWebhookReceiver"]["webhookReceiver"]
+        made = place.ask(setup.webhooks.CREATE_RECEIVER, **given)["createWebhookReceiver"][
+            "webhookReceiver"
+        ]
         assert await setup.adopt(place, "kim", place.id) is None
         with pytest.raises(InvalidError, match="does not post to a working URL"):
             await setup.adopt(place, "kim", place.id, str(made["id"]))
@@ -289,12 +300,15 @@ def test_rotation_moves_the_receiver(where: Where) -> None:
         first = await setup.apply(place, "kim", place.id)
         rotated = await setup.rotate(place, "kim", first.webhook_url.id)
         assert rotated.moved
-        [edge] = place.ask("{ webhookReceivers { edges { node { webhookUri } } } }")["webhookReceivers"][
-            "edges"
-        ]
+        [edge] = place.ask("{ webhookReceivers { edges { node { webhookUri } } } }")[
+            "webhookReceivers"
+        ]["edges"]
         assert edge["node"]["webhookUri"] == rotated.url
         old, new = await place.store.read(
-            lambda c: (webhook_urls.get(c, first.webhook_url.id), webhook_urls.get(c, rotated.webhook_url.id))
+            lambda c: (
+                webhook_urls.get(c, first.webhook_url.id),
+                webhook_urls.get(c, rotated.webhook_url.id),
+            )
         )
         assert (old.state, new.state, new.verifies) == ("rotated", "active", True)
         working = await place.store.read(lambda c: webhook_urls.active(c, place.secrets))
@@ -318,9 +332,13 @@ def test_a_rotation_ion_did_not_follow_is_finished_by_set_up(where: Where) -> No
         again = await setup.apply(place, "kim", place.id)
         assert not again.receiver_created
         current = await place.url()
-        receiver = await setup.webhooks.read_receiver(await place.client(place.id), current.receiver_id or "")
+        receiver = await setup.webhooks.read_receiver(
+            await place.client(place.id), current.receiver_id or ""
+        )
         assert receiver
-        found = await place.store.read(lambda c: webhook_urls.find_by_token(c, place.id, receiver.token))
+        found = await place.store.read(
+            lambda c: webhook_urls.find_by_token(c, place.id, receiver.token)
+        )
         assert found == current
 
     run(where, story)

@@ -18,7 +18,8 @@ def offering(*values: str) -> Offered:
 
 def receiver(*rows: tuple[str, str, str, bool]) -> Receiver:
     there = tuple(
-        Subscription(each_id, resource, action, active, "e") for each_id, resource, action, active in rows
+        Subscription(each_id, resource, action, active, "e")
+        for each_id, resource, action, active in rows
     )
     return Receiver("1", "Ultraviolet", "https://hub.example/hooks/x", "s", True, 200, "e", there)
 
@@ -35,11 +36,16 @@ def test_everything_that_tells_the_mirror_something_is_supported() -> None:
 
 def test_an_ion_of_other_names_is_spoken_to_in_its_words() -> None:
     offered = offering("RUN", "PURCHASE_ORDER", "UNHEARD_OF")
-    assert subscriptions.names(CATALOG, offered) == {"runs": "RUN", "purchase_orders": "PURCHASE_ORDER"}
+    assert subscriptions.names(CATALOG, offered) == {
+        "runs": "RUN",
+        "purchase_orders": "PURCHASE_ORDER",
+    }
     assert subscriptions.names(CATALOG, offering("RUN", "RUNS")) == {"runs": "RUNS"}
     wanted = [("runs", "UPDATE"), ("parts", "UPDATE")]
     assert subscriptions.in_ions_words(CATALOG, offered, wanted) == [("RUN", "UPDATE")]
-    found = subscriptions.difference(CATALOG, [("runs", "UPDATE")], receiver(("1", "RUN", "UPDATE", True)))
+    found = subscriptions.difference(
+        CATALOG, [("runs", "UPDATE")], receiver(("1", "RUN", "UPDATE", True))
+    )
     assert (found.missing, len(found.present)) == ((), 1)
 
 

@@ -66,7 +66,9 @@ def lively(store: Store, request: pytest.FixtureRequest) -> Plant:
     plant.fetch()
     plant.parts[2]["_updated"] = now()
     hour = {"integration_id": 1, "resource": PARTS, "cause": "", "healed_by": request.param}
-    rows = [hour | {"hour": hours_ago(hours)[:13], "bucket": 0, "count": 1} for hours in range(6, 30)]
+    rows = [
+        hour | {"hour": hours_ago(hours)[:13], "bucket": 0, "count": 1} for hours in range(6, 30)
+    ]
     store.write_now(lambda c: c.execute(insert(arrivals), rows) and None)
     return plant
 

@@ -33,7 +33,12 @@ def working(connection: Connection) -> set[int]:
 def test_an_address_is_kept_as_a_hash(connection: Connection) -> None:
     url, token = mint(connection)
     assert webhook_urls.address("http://hub.example/", token) == f"http://hub.example/hooks/{token}"
-    assert (url.name, url.last_four, url.state, url.verifies) == ("ION", token[-4:], "active", False)
+    assert (url.name, url.last_four, url.state, url.verifies) == (
+        "ION",
+        token[-4:],
+        "active",
+        False,
+    )
     assert token not in str(connection.execute(select(tables.webhook_urls)).mappings().all())
     assert token not in str(connection.execute(select(tables.audit_log)).mappings().all())
     entry = webhook_urls.active(connection, SECRETS)[digest(token)]
@@ -42,9 +47,13 @@ def test_an_address_is_kept_as_a_hash(connection: Connection) -> None:
     assert webhook_urls.find_by_token(connection, 2, token) is None
 
 
-def test_a_rotated_address_works_for_a_day_and_hands_over_its_receiver(connection: Connection) -> None:
+def test_a_rotated_address_works_for_a_day_and_hands_over_its_receiver(
+    connection: Connection,
+) -> None:
     old, _ = mint(connection)
-    webhook_urls.set_receiver(connection, SECRETS, "kim", old.id, receiver_id="7", shared_secret="shared")
+    webhook_urls.set_receiver(
+        connection, SECRETS, "kim", old.id, receiver_id="7", shared_secret="shared"
+    )
     webhook_urls.set_wanted(connection, "kim", old.id, [("runs", "UPDATE")])
     new, _ = webhook_urls.rotate(connection, "kim", old.id)
     assert (new.replaces_id, new.receiver_id, new.verifies, new.wanted) == (
@@ -65,7 +74,9 @@ def test_a_rotated_address_works_for_a_day_and_hands_over_its_receiver(connectio
 
 def test_a_revoked_address_is_no_more(connection: Connection) -> None:
     url, token = mint(connection)
-    webhook_urls.set_receiver(connection, SECRETS, "kim", url.id, receiver_id="7", shared_secret="shared")
+    webhook_urls.set_receiver(
+        connection, SECRETS, "kim", url.id, receiver_id="7", shared_secret="shared"
+    )
     assert webhook_urls.revoke(connection, "kim", url.id).state == "revoked"
     assert webhook_urls.revoke(connection, "kim", url.id).verifies is False
     assert working(connection) == set()
@@ -77,13 +88,24 @@ def test_a_revoked_address_is_no_more(connection: Connection) -> None:
 
 def test_a_shared_secret_is_sealed_and_a_new_one_begins_afresh(connection: Connection) -> None:
     url, token = mint(connection)
-    webhook_urls.set_receiver(connection, SECRETS, "kim", url.id, receiver_id="7", shared_secret="shared")
+    webhook_urls.set_receiver(
+        connection, SECRETS, "kim", url.id, receiver_id="7", shared_secret="shared"
+    )
     assert webhook_urls.active(connection, SECRETS)[digest(token)].shared_secret == "shared"
-    assert b"shared" not in connection.execute(select(tables.webhook_urls.c.shared_secret)).scalar_one()
-    connection.execute(update(tables.webhook_urls).values(signature_format="hex", first_verified_at="then"))
-    webhook_urls.set_receiver(connection, SECRETS, "kim", url.id, receiver_id="7", shared_secret="shared")
+    assert (
+        b"shared"
+        not in connection.execute(select(tables.webhook_urls.c.shared_secret)).scalar_one()
+    )
+    connection.execute(
+        update(tables.webhook_urls).values(signature_format="hex", first_verified_at="then")
+    )
+    webhook_urls.set_receiver(
+        connection, SECRETS, "kim", url.id, receiver_id="7", shared_secret="shared"
+    )
     assert webhook_urls.get(connection, url.id).signature_format == "hex"
-    webhook_urls.set_receiver(connection, SECRETS, "kim", url.id, receiver_id="7", shared_secret="another")
+    webhook_urls.set_receiver(
+        connection, SECRETS, "kim", url.id, receiver_id="7", shared_secret="another"
+    )
     assert webhook_urls.get(connection, url.id).signature_format is None
 
 

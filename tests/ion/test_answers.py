@@ -65,7 +65,9 @@ def test_deep_nesting_is_refused_in_linear_time(opening: bytes) -> None:
     answers.decode(opening * 80 + b"1" + closing * 80)
 
 
-FIELDS = st.sampled_from(["id", "event_id", "resource", "action", "changes", "data", "timestamp", "actor_id"])
+FIELDS = st.sampled_from(
+    ["id", "event_id", "resource", "action", "changes", "data", "timestamp", "actor_id"]
+)
 
 
 @given(st.dictionaries(FIELDS, VALUES | st.sampled_from(["parts", "runs", "CREATE", 17])))
@@ -88,7 +90,16 @@ NODES = (
     | VALUES
     | st.dictionaries(
         st.sampled_from(
-            ["id", "webhookUri", "subscriptions", "status", "requestData", "_created", "name", "organization"]
+            [
+                "id",
+                "webhookUri",
+                "subscriptions",
+                "status",
+                "requestData",
+                "_created",
+                "name",
+                "organization",
+            ]
         ),
         VALUES | st.integers(1, 5) | st.just("http://hub/hooks/x"),
     )

@@ -43,12 +43,16 @@ class Ion:
             denial = {"error": "unauthorized_client", "error_description": "Invalid client secret"}
             return web.json_response(denial, status=401)
         self.tokens += 1
-        return web.json_response({"access_token": f"token-{self.tokens}", "expires_in": self.expires_in})
+        return web.json_response(
+            {"access_token": f"token-{self.tokens}", "expires_in": self.expires_in}
+        )
 
     async def graphql(self, request: web.Request) -> web.Response:
         body = await request.json()
         self.asked.append((request.headers["authorization"], body))
-        return self.answers.pop(0)(body) if self.answers else web.json_response({"data": {"ok": True}})
+        return (
+            self.answers.pop(0)(body) if self.answers else web.json_response({"data": {"ok": True}})
+        )
 
 
 @asynccontextmanager
@@ -64,7 +68,9 @@ async def running(ion: Ion, secret: str = "right") -> AsyncIterator[IonClient]:
     try:
         async with aiohttp.ClientSession() as session:
             budget = Budget(1000)
-            yield IonClient(address, address, "id", secret, budget=budget, session=session, retries=QUICK)
+            yield IonClient(
+                address, address, "id", secret, budget=budget, session=session, retries=QUICK
+            )
     finally:
         await runner.cleanup()
 
@@ -78,7 +84,9 @@ def run(ion: Ion, use: Callable[[IonClient], Awaitable[Any]], secret: str = "rig
 
 
 def status(code: int, headers: dict[str, str] | None = None) -> Answer:
-    return lambda _: web.json_response({"errors": [{"message": "no"}]}, status=code, headers=headers)
+    return lambda _: web.json_response(
+        {"errors": [{"message": "no"}]}, status=code, headers=headers
+    )
 
 
 def test_one_token_serves_many_requests() -> None:
@@ -127,7 +135,8 @@ def test_failures_pass_and_pauses_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "error"), [(503, IonUnreachableError), (429, IonRateLimitedError), (404, IonRefusedError)]
+    ("code", "error"),
+    [(503, IonUnreachableError), (429, IonRateLimitedError), (404, IonRefusedError)],
 )
 def test_failures_that_stay_are_told_apart(code: int, error: type[Exception]) -> None:
     ion = Ion()
@@ -166,7 +175,12 @@ def test_what_graphql_refuses_is_in_the_result() -> None:
 
 def test_nul_characters_are_left_out_of_what_ion_answers() -> None:
     ion = Ion()
-    data = {"note": "a\0b", "rows": [{"k\0": ["\0", 1, None]}], "path": r"C:\u0000", "quantity": 2.5}
+    data = {
+        "note": "a\0b",
+        "rows": [{"k\0": ["\0", 1, None]}],
+        "path": r"C:\u0000",
+        "quantity": 2.5,
+    }
     ion.answers = [lambda _: web.json_response({"data": data})]
 
     result = run(ion, lambda client: client.execute("{ok}"))
@@ -186,8 +200,12 @@ def test_an_address_that_is_not_ion_is_noticed(answer: str) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda _: web.Response(status=302, headers={"location": "https://login.example/sso?next=/"}),
-        lambda _: web.Response(text="<!doctype html><title>Sign in</title>", content_type="text/html"),
+        lambda _: web.Response(
+            status=302, headers={"location": "https://login.example/sso?next=/"}
+        ),
+        lambda _: web.Response(
+            text="<!doctype html><title>Sign in</title>", content_type="text/html"
+        ),
         lambda _: web.Response(status=401, text=" <html>Proxy</html>", content_type="text/html"),
         lambda _: web.Response(status=403, text="<h1>Blocked</h1>", content_type="text/html"),
         lambda _: web.Response(status=307, text="{}", content_type="application/json"),
@@ -213,7 +231,9 @@ def test_a_limit_leads_to_fewer_requests() -> None:
 
 def test_a_batch_is_one_request_and_answers_in_order() -> None:
     ion = Ion()
-    ion.answers = [lambda body: web.json_response([{"data": {"q": each["query"]}} for each in body])]
+    ion.answers = [
+        lambda body: web.json_response([{"data": {"q": each["query"]}} for each in body])
+    ]
     results = run(ion, lambda client: client.execute_batch([("a", None), ("b", {"x": 1})]))
     assert [result.must() for result in results] == [{"q": "a"}, {"q": "b"}]
     assert len(ion.asked) == 1
@@ -243,7 +263,13 @@ def test_nothing_there_is_said_with_the_address() -> None:
     async def use() -> None:
         async with aiohttp.ClientSession() as session:
             client = IonClient(
-                "127.0.0.1:1", "127.0.0.1:1", "id", "s", budget=Budget(9), session=session, retries=QUICK
+                "127.0.0.1:1",
+                "127.0.0.1:1",
+                "id",
+                "s",
+                budget=Budget(9),
+                session=session,
+                retries=QUICK,
             )
             await client.execute("{ok}")
 
@@ -276,7 +302,9 @@ def test_an_address_is_completed(given: str, url: str) -> None:
 def test_a_whole_token_address_stands_as_it_is() -> None:
     whole = "https://auth.example.com/realms/other/protocol/openid-connect/token"
     assert token_urls(whole) == (whole,)
-    assert token_urls("auth.example.com/auth")[0].startswith("https://auth.example.com/auth/realms/")
+    assert token_urls("auth.example.com/auth")[0].startswith(
+        "https://auth.example.com/auth/realms/"
+    )
     assert token_urls("auth.example.com/realms/api-keys")[0].endswith(
         "/realms/api-keys/protocol/openid-connect/token"
     )

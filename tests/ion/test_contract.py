@@ -77,7 +77,9 @@ def test_list_roots_take_ions_arguments_in_its_order() -> None:
 def test_sort_enums_have_both_directions_of_each_column() -> None:
     kind = SCHEMA.type_map["RunSortEnum"]
     assert isinstance(kind, GraphQLEnumType)
-    assert {"ID_ASC", "_UPDATED_DESC", "_ETAG_ASC", "_LAST_SESSION_ID_ASC", "STATUS_DESC"} <= set(kind.values)
+    assert {"ID_ASC", "_UPDATED_DESC", "_ETAG_ASC", "_LAST_SESSION_ID_ASC", "STATUS_DESC"} <= set(
+        kind.values
+    )
 
 
 @pytest.mark.parametrize("name", ["RUN", "RUNS", "runs", "Run", "run"])
@@ -95,8 +97,14 @@ def test_a_purchase_order_depends_on_its_lines_and_fees() -> None:
 @pytest.mark.parametrize("resource", CATALOG.mirrored, ids=lambda r: r.name)
 def test_documents_for_every_mirrored_resource_are_valid(resource: Resource) -> None:
     offered = documents.Offered.whole(CATALOG)
-    many, _ = documents.by_ids([("a", resource, ["1"]), ("b", CATALOG.resources["parts"], ["2"])], offered)
-    for text in (documents.page(resource, offered), documents.page_by_update(resource, offered), many):
+    many, _ = documents.by_ids(
+        [("a", resource, ["1"]), ("b", CATALOG.resources["parts"], ["2"])], offered
+    )
+    for text in (
+        documents.page(resource, offered),
+        documents.page_by_update(resource, offered),
+        many,
+    ):
         assert validate(SCHEMA, parse(text)) == []
 
 
@@ -110,7 +118,9 @@ def test_every_object_type_is_described(name: str) -> None:
 def test_every_root_field_is_described(root: str) -> None:
     kind = SCHEMA.type_map[root]
     assert isinstance(kind, GraphQLObjectType)
-    assert [] == [name for name, field in kind.fields.items() if not (field.description or "").endswith(".")]
+    assert [] == [
+        name for name, field in kind.fields.items() if not (field.description or "").endswith(".")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +132,11 @@ def test_every_root_field_is_described(root: str) -> None:
         ("Mutation", "createPurchaseOrderLine", "Create a purchase order line."),
         ("Mutation", "updateIssue", "Change an issue. Needs its current etag."),
         ("Mutation", "updateMbomAttribute", "Set one custom attribute of an mBOM."),
-        ("Mutation", "deleteOrganizationRunStepAttributes", "Remove the definition of a custom attribute"),
+        (
+            "Mutation",
+            "deleteOrganizationRunStepAttributes",
+            "Remove the definition of a custom attribute",
+        ),
         ("Mutation", "mergePartInventory", "Put inventories of one part and lot together"),
     ],
 )

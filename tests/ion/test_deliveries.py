@@ -111,7 +111,12 @@ def test_what_the_local_ion_writes_is_read_whole() -> None:
             "objectId": "17",
             "changes": {"status": "ORDERED"},
         },
-        {"table_name": "PURCHASE_ORDERS", "op": "U", "record": {"id": 17, "status": "ordered"}, "ID": 17.0},
+        {
+            "table_name": "PURCHASE_ORDERS",
+            "op": "U",
+            "record": {"id": 17, "status": "ordered"},
+            "ID": 17.0,
+        },
         {"event": "purchase_order.updated", "data": {"id": 17, "status": "ordered"}},
         {
             "data": {
@@ -139,40 +144,65 @@ def test_what_the_local_ion_writes_is_read_whole() -> None:
             "oldValues": {"status": "draft"},
             "newValues": {"status": "ordered"},
         },
-        [{"resource": "purchase_orders", "action": "UPDATE", "id": 17, "diff": {"status": "ordered"}}],
+        [
+            {
+                "resource": "purchase_orders",
+                "action": "UPDATE",
+                "id": 17,
+                "diff": {"status": "ordered"},
+            }
+        ],
     ],
 )
 def test_one_change_is_understood_in_many_styles(told: Any) -> None:
     envelope = read(told)
-    assert (envelope.resource, envelope.action, envelope.object_id) == ("purchase_orders", "UPDATE", "17")
+    assert (envelope.resource, envelope.action, envelope.object_id) == (
+        "purchase_orders",
+        "UPDATE",
+        "17",
+    )
     assert envelope.fields["status"] == "ORDERED"
     assert envelope.problem is None
 
 
 def test_a_deletion_tells_whose_child_is_gone() -> None:
     line = {"id": {"old": 9}, "purchase_order_id": {"old": 17}, "status": {"old": "draft"}}
-    envelope = read({"resource": "purchase_order_lines", "action": "DELETE", "id": 9, "changes": line})
+    envelope = read(
+        {"resource": "purchase_order_lines", "action": "DELETE", "id": 9, "changes": line}
+    )
     assert envelope.fields == {}
     assert envelope.keys == {"id": 9, "purchaseOrderId": 17}
 
 
 def test_an_expanded_link_is_its_key_and_unknown_fields_are_passed_over() -> None:
     envelope = read(
-        {"resource": "RUN", "id": 1, "changes": {"part": {"id": 4}, "novelty": 3, "status": "from_2030"}}
+        {
+            "resource": "RUN",
+            "id": 1,
+            "changes": {"part": {"id": 4}, "novelty": 3, "status": "from_2030"},
+        }
     )
     assert envelope.fields == {"partId": 4, "status": "FROM_2030"}
 
 
 @pytest.mark.parametrize("state", [{"title": "Żółw", "n": 1}, '{"title":"Żółw","n":1}'])
 def test_json_that_the_api_gives_in_a_string_comes_in_a_string(state: Any) -> None:
-    told = {"resource": "REDLINES", "action": "UPDATE", "id": 1, "changes": {"initial_state": {"new": state}}}
+    told = {
+        "resource": "REDLINES",
+        "action": "UPDATE",
+        "id": 1,
+        "changes": {"initial_state": {"new": state}},
+    }
     assert read(told).fields == {"initialState": '{"title":"Żółw","n":1}'}
 
 
 def test_rows_with_several_keys_are_named_by_all_of_them() -> None:
     keys = {"part_id": {"new": 1}, "procedure_id": {"new": 2}}
     assert read({"resource": "part_procedures", "changes": keys}).object_id == "1:2"
-    assert read({"resource": "part_procedures", "id": {"partId": 1, "procedureId": 2}}).object_id == "1:2"
+    assert (
+        read({"resource": "part_procedures", "id": {"partId": 1, "procedureId": 2}}).object_id
+        == "1:2"
+    )
 
 
 @pytest.mark.parametrize(
@@ -234,7 +264,8 @@ VALUES = st.recursive(
     | st.text()
     | st.sampled_from(["runs", "PARTS", "update"]),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(max_size=3), inner, max_size=5)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(NAMES | st.text(max_size=3), inner, max_size=5)
     ),
     max_leaves=20,
 )
@@ -256,5 +287,7 @@ def test_reading_never_raises(told: Any) -> None:
         (b"[1]", None),
     ],
 )
-def test_who_made_the_change_is_told_where_a_body_says_so(body: bytes, expected: str | None) -> None:
+def test_who_made_the_change_is_told_where_a_body_says_so(
+    body: bytes, expected: str | None
+) -> None:
     assert expected == actor(body)

@@ -31,7 +31,9 @@ def test_what_is_asked_of_a_resource_is_valid_graphql(name: str) -> None:
 
 
 def test_an_older_ion_is_not_asked_for_what_it_lacks() -> None:
-    older = without(("Supplier", "phoneNumber"), ("FileAttachment", "contentType"), ("Supplier", "labels"))
+    older = without(
+        ("Supplier", "phoneNumber"), ("FileAttachment", "contentType"), ("Supplier", "labels")
+    )
 
     document = documents.page(resource("suppliers"), older)
 
@@ -43,10 +45,16 @@ def test_an_older_ion_is_not_asked_for_what_it_lacks() -> None:
 
 def test_a_newer_ion_changes_nothing() -> None:
     newer = Offered(
-        {**WHOLE.types, "Supplier": WHOLE.types["Supplier"] | {"rating"}, "Robot": frozenset({"id"})}
+        {
+            **WHOLE.types,
+            "Supplier": WHOLE.types["Supplier"] | {"rating"},
+            "Robot": frozenset({"id"}),
+        }
     )
 
-    assert documents.page(resource("suppliers"), newer) == documents.page(resource("suppliers"), WHOLE)
+    assert documents.page(resource("suppliers"), newer) == documents.page(
+        resource("suppliers"), WHOLE
+    )
 
 
 def test_a_resource_without_its_list_cannot_be_read() -> None:
@@ -67,7 +75,9 @@ def test_objects_of_several_resources_are_one_request() -> None:
 
     document, variables = documents.by_ids(wanted, WHOLE)
 
-    assert document.startswith("query ByIds($first: Int, $a0: SuppliersInputFilters, $a1: PartsInputFilters)")
+    assert document.startswith(
+        "query ByIds($first: Int, $a0: SuppliersInputFilters, $a1: PartsInputFilters)"
+    )
     assert variables == {"first": 2, "a0": {"id": {"in": ["1", "2"]}}, "a1": {"id": {"in": ["3"]}}}
 
 
@@ -76,7 +86,10 @@ def test_equal_content_is_equal_data() -> None:
         "id": 7,
         "_updated": "2026-01-02T03:04:05+02:00",
         "labels": [{"id": 10, "value": "b"}, {"id": 9, "value": "a"}],
-        "attributes": [{"id": "7-x", "key": "x", "value": 1}, {"id": "7-a", "key": "a", "value": None}],
+        "attributes": [
+            {"id": "7-x", "key": "x", "value": 1},
+            {"id": "7-a", "key": "a", "value": None},
+        ],
     }
     other = {
         "id": 7,
@@ -98,7 +111,9 @@ def test_a_list_with_nothing_in_a_place_is_kept_as_it_is() -> None:
     assert documents.document(resource("suppliers"), node)["labels"] == [None, {"id": 2}]
 
 
-@pytest.mark.parametrize("time", ["next Tuesday", "9999-12-31T23:59:59-08:00", "0001-01-01T00:00:00+01:00"])
+@pytest.mark.parametrize(
+    "time", ["next Tuesday", "9999-12-31T23:59:59-08:00", "0001-01-01T00:00:00+01:00"]
+)
 def test_a_time_that_cannot_be_read_is_kept_as_it_is(time: str) -> None:
     node = {"id": 1, "_updated": time}
 
@@ -107,4 +122,7 @@ def test_a_time_that_cannot_be_read_is_kept_as_it_is(time: str) -> None:
 
 def test_the_id_of_an_object_is_its_key_joined() -> None:
     assert documents.object_id(resource("suppliers"), {"id": 5}) == "5"
-    assert documents.object_id(resource("part_procedures"), {"partId": 1, "procedureId": 2, "id": 9}) == "1:2"
+    assert (
+        documents.object_id(resource("part_procedures"), {"partId": 1, "procedureId": 2, "id": 9})
+        == "1:2"
+    )

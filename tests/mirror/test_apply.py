@@ -95,7 +95,9 @@ class Mirror:
         return list(self.connection.execute(used))
 
 
-def test_a_whole_read_is_kept_with_its_history_and_origin(connection: Connection, catalog: Catalog) -> None:
+def test_a_whole_read_is_kept_with_its_history_and_origin(
+    connection: Connection, catalog: Catalog
+) -> None:
     mirror = Mirror(connection, catalog)
     result = mirror(read(1, _updated=at(0), status="DRAFT", supplierId=4))
     assert result.outcomes == ["changed"]
@@ -111,7 +113,9 @@ def test_a_whole_read_is_kept_with_its_history_and_origin(connection: Connection
     assert (link.id, link.target_id) == ("1", "4")
 
 
-def test_a_key_that_two_links_share_is_written_once(connection: Connection, catalog: Catalog) -> None:
+def test_a_key_that_two_links_share_is_written_once(
+    connection: Connection, catalog: Catalog
+) -> None:
     mirror = Mirror(connection, catalog)
     mirror(read(10, resource="users", organizationId=1, _updated=at(5)))
 
@@ -133,7 +137,12 @@ def test_an_event_changes_only_what_it_mentions_and_asks_for_a_read(
     mirror = Mirror(connection, catalog)
     mirror(read(1, _updated=at(0), status="DRAFT", description="bolts", supplierId=4))
     mirror(event(3, _updated=at(2), status="ORDERED", description=None))
-    assert {"_updated": at(2), "status": "ORDERED", "description": None, "supplierId": 4} == mirror.doc()
+    assert {
+        "_updated": at(2),
+        "status": "ORDERED",
+        "description": None,
+        "supplierId": 4,
+    } == mirror.doc()
     assert {(ORDER, "1")} == mirror.stale()
 
 
@@ -157,7 +166,9 @@ def test_an_event_older_than_a_read_is_no_news(connection: Connection, catalog: 
     assert mirror.doc()["status"] == "ORDERED"
 
 
-def test_a_late_event_marks_but_does_not_go_backwards(connection: Connection, catalog: Catalog) -> None:
+def test_a_late_event_marks_but_does_not_go_backwards(
+    connection: Connection, catalog: Catalog
+) -> None:
     mirror = Mirror(connection, catalog)
     mirror(read(4, _updated=at(2), status="ORDERED"))
     assert mirror(event(5, _updated=at(1), status="DRAFT")).outcomes == ["marked"]
@@ -165,7 +176,9 @@ def test_a_late_event_marks_but_does_not_go_backwards(connection: Connection, ca
     assert {(ORDER, "1")} == mirror.stale()
 
 
-def test_an_older_read_never_overwrites_a_newer_content(connection: Connection, catalog: Catalog) -> None:
+def test_an_older_read_never_overwrites_a_newer_content(
+    connection: Connection, catalog: Catalog
+) -> None:
     mirror = Mirror(connection, catalog)
     mirror(read(4, _updated=at(3), status="ORDERED"))
     assert mirror(read(5, _updated=at(2), status="DRAFT")).outcomes == ["older"]
@@ -222,7 +235,9 @@ def test_a_late_update_does_not_resurrect(connection: Connection, catalog: Catal
     assert [v.change for v in mirror.rows("versions")] == ["create", "delete", "restore"]
 
 
-def test_a_changed_line_makes_its_orders_stale_old_and_new(connection: Connection, catalog: Catalog) -> None:
+def test_a_changed_line_makes_its_orders_stale_old_and_new(
+    connection: Connection, catalog: Catalog
+) -> None:
     mirror = Mirror(connection, catalog)
     mirror(
         read(1, id_="1", _updated=at(0), first=True),
@@ -265,17 +280,25 @@ class Ion:
 statement = st.tuples(st.sampled_from(["read", "event"]), st.integers(1, 20), st.integers(0, 30))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(statement, max_size=14), st.sets(st.integers(1, 20), max_size=6), st.integers(1, 4))
 def test_any_order_of_statements_never_goes_backwards_and_converges(
-    two_plants: Engine, catalog: Catalog, said: list[tuple[str, int, int]], deleted: set[int], batch: int
+    two_plants: Engine,
+    catalog: Catalog,
+    said: list[tuple[str, int, int]],
+    deleted: set[int],
+    batch: int,
 ) -> None:
     ion = Ion(deleted)
     with two_plants.connect() as connection:
         dialect.begin_write(connection)
         mirror = Mirror(connection, catalog)
         newest = ""
-        statements = [ion.read(s) if kind == "read" else ion.event(s, s + late) for kind, s, late in said]
+        statements = [
+            ion.read(s) if kind == "read" else ion.event(s, s + late) for kind, s, late in said
+        ]
         for start in range(0, len(statements), batch):
             mirror(*statements[start : start + batch])
             doc = mirror.doc()
@@ -283,7 +306,11 @@ def test_any_order_of_statements_never_goes_backwards_and_converges(
                 assert doc.get("_updated", "") >= newest
                 newest = doc.get("_updated", "")
             for state in mirror.rows("objects"):
-                assert state.completeness == "full" or (ORDER, "1") in mirror.stale() or state.deleted_at
+                assert (
+                    state.completeness == "full"
+                    or (ORDER, "1") in mirror.stale()
+                    or state.deleted_at
+                )
         final = read(55, _updated=at(54), paid=True, description="end")
         mirror(final)
         assert {"_updated": at(54), "paid": True, "description": "end"} == mirror.doc()
@@ -293,7 +320,9 @@ def test_any_order_of_statements_never_goes_backwards_and_converges(
         connection.rollback()
 
 
-def test_a_replica_that_lags_does_not_settle_the_news(connection: Connection, catalog: Catalog) -> None:
+def test_a_replica_that_lags_does_not_settle_the_news(
+    connection: Connection, catalog: Catalog
+) -> None:
     mirror = Mirror(connection, catalog)
     mirror(read(1, _updated=at(0), status="DRAFT"))
     mirror(event(3, _updated=at(2), status="ORDERED"))
@@ -368,6 +397,8 @@ def test_the_door_reads_the_rows_it_asks_for_before_the_database_has_figures_of_
     with two_plants.connect() as connection:
         Mirror(connection, catalog)(*orders)
         connection.commit()
-        Mirror(connection, catalog)(*(read(9, id_=str(n), description="now") for n in range(1000, 1050)))
+        Mirror(connection, catalog)(
+            *(read(9, id_=str(n), description="now") for n in range(1000, 1050))
+        )
         fetched = connection.exec_driver_sql(rows_read).scalar_one()
     assert 50 <= fetched <= 200

@@ -23,7 +23,9 @@ def store_in(folder: Path) -> Store:
     return Store(dialect.make_engine(f"sqlite:///{folder / 'hub.db'}"))
 
 
-def test_the_log_begins_anew_as_soon_as_no_reader_is_on_it(tmp_path: Path, wait: Callable[..., Any]) -> None:
+def test_the_log_begins_anew_as_soon_as_no_reader_is_on_it(
+    tmp_path: Path, wait: Callable[..., Any]
+) -> None:
     log = tmp_path / "hub.db-wal"
     written = 0
     with closing(store_in(tmp_path)) as store:
@@ -34,7 +36,9 @@ def test_the_log_begins_anew_as_soon_as_no_reader_is_on_it(tmp_path: Path, wait:
             store.write_now(add)
             return log.stat().st_size > before
 
-        store.write_now(lambda c: c.exec_driver_sql("CREATE TABLE kept (id INTEGER PRIMARY KEY, body BLOB)"))
+        store.write_now(
+            lambda c: c.exec_driver_sql("CREATE TABLE kept (id INTEGER PRIMARY KEY, body BLOB)")
+        )
         with store.engine.connect() as reading:
             dialect.begin_read(reading)
             seen = count(reading)

@@ -16,6 +16,13 @@ def test_connections_of_their_own_notice_a_server_that_is_gone_like_those_of_the
     )
     assert ("3", "5", "2", "3") == tuple(
         told[name]
-        for name in ("connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count")
+        for name in (
+            "connect_timeout",
+            "keepalives_idle",
+            "keepalives_interval",
+            "keepalives_count",
+        )
     )
-    assert "9000" == told["tcp_user_timeout"] == of_the_engine["tcp_user_timeout"], "as the address says"
+    assert "9000" == told["tcp_user_timeout"] == of_the_engine["tcp_user_timeout"], (
+        "as the address says"
+    )

@@ -30,11 +30,15 @@ def read(
     began: int, *, id_: str = "1", kind: Any = "heal", first: bool = False, **fields: Any
 ) -> Observation:
     origin = Origin(kind, None, first)
-    return Observation(ORDER, id_, "full", fields, at(began), origin, fields.get("_updated"), at(began))
+    return Observation(
+        ORDER, id_, "full", fields, at(began), origin, fields.get("_updated"), at(began)
+    )
 
 
 def absent(began: int, *, id_: str = "1") -> Observation:
-    return Observation(ORDER, id_, "absent", {}, at(began), Origin("fetch"), read_started_at=at(began))
+    return Observation(
+        ORDER, id_, "absent", {}, at(began), Origin("fetch"), read_started_at=at(began)
+    )
 
 
 class Mirror:
@@ -43,7 +47,17 @@ class Mirror:
     def __init__(self, connection: Connection, catalog: Catalog) -> None:
         self.connection = connection
         self.catalog = catalog
-        self(read(1, _updated=at(0), status="DRAFT", orderedAt=None, supplierId=1, first=True, kind="fetch"))
+        self(
+            read(
+                1,
+                _updated=at(0),
+                status="DRAFT",
+                orderedAt=None,
+                supplierId=1,
+                first=True,
+                kind="fetch",
+            )
+        )
 
     def __call__(self, *observations: Observation, marks: Any = ()) -> None:
         apply(self.connection, self.catalog, 1, observations, marks)
@@ -65,7 +79,9 @@ def test_what_no_event_told(connection: Connection, catalog: Catalog) -> None:
     assert {"": 3, "no_event_sent": 3} == mirror.counts()
 
 
-def test_what_an_event_told_whole_and_in_time_is_no_drift(connection: Connection, catalog: Catalog) -> None:
+def test_what_an_event_told_whole_and_in_time_is_no_drift(
+    connection: Connection, catalog: Catalog
+) -> None:
     mirror = Mirror(connection, catalog)
     mirror(event(5, status="ORDERED"))
     mirror(read(6, _updated=at(5), status="ORDERED", orderedAt=None, supplierId=1))
@@ -85,7 +101,9 @@ def test_what_the_documented_integration_does_not_understand(
     assert ["empty_to_populated", "link", "partial_create"] == mirror.causes()
 
 
-def test_what_an_event_told_in_part_and_what_ion_computed(connection: Connection, catalog: Catalog) -> None:
+def test_what_an_event_told_in_part_and_what_ion_computed(
+    connection: Connection, catalog: Catalog
+) -> None:
     mirror = Mirror(connection, catalog)
     mirror(event(5, status="ORDERED"))
     mirror(read(6, _updated=at(5), status="CANCELED", orderedAt=None, supplierId=1))
@@ -109,7 +127,9 @@ def test_an_event_that_came_late(connection: Connection, catalog: Catalog) -> No
     assert ["late"] == mirror.causes()
 
 
-def test_an_event_that_comes_after_a_read_found_the_change(connection: Connection, catalog: Catalog) -> None:
+def test_an_event_that_comes_after_a_read_found_the_change(
+    connection: Connection, catalog: Catalog
+) -> None:
     mirror = Mirror(connection, catalog)
     began = now()
     found = {"status": "ORDERED", "orderedAt": None, "supplierId": 1}
@@ -157,7 +177,9 @@ def test_a_histogram_gives_quantiles_to_a_fifth() -> None:
     assert arrivals.quantile(counts, 0.99) is not None
 
 
-def test_an_object_is_not_looked_for_among_all_its_events(connection: Connection, catalog: Catalog) -> None:
+def test_an_object_is_not_looked_for_among_all_its_events(
+    connection: Connection, catalog: Catalog
+) -> None:
     mirror = Mirror(connection, catalog)
     asked: list[tuple[str, Any]] = []
     listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2:4]))

@@ -45,6 +45,9 @@ def test_tables_made_at_once_are_those_that_all_steps_lead_to(
 
         assert tables(old) == tables(new)
         assert migrations.LATEST == migrations.step(old) == migrations.step(new)
-        assert migrations.LATEST == ScriptDirectory.from_config(migrations.configuration()).get_current_head()
+        assert (
+            migrations.LATEST
+            == ScriptDirectory.from_config(migrations.configuration()).get_current_head()
+        )
     at_once.dispose()
     in_steps.dispose()

@@ -28,7 +28,9 @@ def door(tmp_path: Path, postgresql: Any) -> Iterator[Door]:
 def where(engine: Engine) -> dict[str, int]:
     """Count the events in each part."""
     with engine.connect() as connection:
-        found = connection.execute(text("SELECT tableoid::regclass::text, count(*) FROM events GROUP BY 1"))
+        found = connection.execute(
+            text("SELECT tableoid::regclass::text, count(*) FROM events GROUP BY 1")
+        )
         return {row[0]: row[1] for row in found}
 
 
@@ -41,7 +43,9 @@ def received(door: Door, number: int, moment: str) -> None:
         connection.execute(insert(events).values({**newest._mapping, "received_at": moment}))
 
 
-def test_this_month_and_the_next_have_parts_and_what_has_none_is_kept_all_the_same(door: Door) -> None:
+def test_this_month_and_the_next_have_parts_and_what_has_none_is_kept_all_the_same(
+    door: Door,
+) -> None:
     engine = door.hub.store.engine
     run(door.deliver(body(1)))
     received(door, 2, "2019-07-03T00:00:00.000000+00:00")

@@ -22,7 +22,9 @@ def viewed(connection: Connection, catalog: Catalog) -> Connection:
 
 
 def keep(connection: Connection, catalog: Catalog, resource: str, id_: str, **fields: Any) -> None:
-    seen = Observation(resource, id_, "full", {"id": id_, **fields}, AT, Origin("heal", None), AT, AT)
+    seen = Observation(
+        resource, id_, "full", {"id": id_, **fields}, AT, Origin("heal", None), AT, AT
+    )
     apply(connection, catalog, 1, [seen])
 
 
@@ -30,7 +32,9 @@ def ask(connection: Connection, sql: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in connection.exec_driver_sql(sql)]
 
 
-def test_every_mirrored_resource_has_a_view_that_answers(viewed: Connection, catalog: Catalog) -> None:
+def test_every_mirrored_resource_has_a_view_that_answers(
+    viewed: Connection, catalog: Catalog
+) -> None:
     for resource in catalog.mirrored:
         assert [] == ask(viewed, f"SELECT * FROM {views.name_of(resource)}")
 
@@ -49,9 +53,7 @@ def test_columns_have_the_types_of_their_fields(viewed: Connection, catalog: Cat
         attributes=attributes,
     )
 
-    sql = (
-        "SELECT integration, id, estimated_total_cost, is_open, status, supplier_id FROM ion_purchase_orders"
-    )
+    sql = "SELECT integration, id, estimated_total_cost, is_open, status, supplier_id FROM ion_purchase_orders"
     assert [("plant 1", "5", 12.5, 1, "DRAFT", "7")] == ask(viewed, sql)
     sql = "SELECT attributes FROM ion_purchase_orders WHERE id = '5'"
     ((kept,),) = ask(viewed, sql)
@@ -92,7 +94,8 @@ def test_every_column_says_what_it_is(viewed: Connection, catalog: Catalog) -> N
     said = ask(viewed, "SELECT count(*) FROM view_columns WHERE comment <> ''")
     assert said == [(sum(len(views.columns(catalog, r)) for r in catalog.mirrored),)]
     (comment,) = ask(
-        viewed, "SELECT comment FROM view_columns WHERE view = 'ion_purchase_orders' AND name = 'supplier_id'"
+        viewed,
+        "SELECT comment FROM view_columns WHERE view = 'ion_purchase_orders' AND name = 'supplier_id'",
     )
     assert ("PurchaseOrder.supplierId, id in ion_suppliers",) == comment
 

@@ -28,9 +28,12 @@ class ModelIon:
     def write(self, now: float, id_: str, **fields: Any) -> Row:
         """Create or change a row; gives what an event would tell of it: the columns that were written."""
         told = {**fields, "_updated": moment(now + self.skew)}
-        self.rows[id_] = {"status": "DRAFT", "description": None, "estimatedCost": 0.0, "id": int(id_)} | (
-            self.rows.get(id_, {}) | told
-        )
+        self.rows[id_] = {
+            "status": "DRAFT",
+            "description": None,
+            "estimatedCost": 0.0,
+            "id": int(id_),
+        } | (self.rows.get(id_, {}) | told)
         self._keep(now)
         return told
 
@@ -75,7 +78,9 @@ def event(told: Row, id_: str, received: float, number: int) -> Observation:
     )
 
 
-def answer(row: Row | None, id_: str, began: float, answered: float, origin: str = "heal") -> Observation:
+def answer(
+    row: Row | None, id_: str, began: float, answered: float, origin: str = "heal"
+) -> Observation:
     """What the hub makes of ION's answer about one row."""
     return Observation(
         RESOURCE,

@@ -49,10 +49,15 @@ class Mirror:
         return json.loads(found) if found else None
 
     def stale(self) -> set[tuple[str, str]]:
-        return {(r.resource, r.id) for r in self.connection.execute(text("SELECT resource, id FROM stale"))}
+        return {
+            (r.resource, r.id)
+            for r in self.connection.execute(text("SELECT resource, id FROM stale"))
+        }
 
     def outcomes(self) -> list[str]:
-        return list(self.connection.execute(text("SELECT outcome FROM events ORDER BY seq")).scalars())
+        return list(
+            self.connection.execute(text("SELECT outcome FROM events ORDER BY seq")).scalars()
+        )
 
 
 @pytest.fixture
@@ -133,7 +138,12 @@ def test_a_deletion_that_is_told_before_the_creation(mirror: Mirror) -> None:
 def test_a_delivery_before_its_create_is_visible(mirror: Mirror) -> None:
     """ION tells of a row that its own reads do not show yet: that is no proof of its absence."""
     mirror.hear(
-        {"resource": "purchase_orders", "id": 1, "action": "CREATE", "changes": {"status": {"new": "draft"}}},
+        {
+            "resource": "purchase_orders",
+            "id": 1,
+            "action": "CREATE",
+            "changes": {"status": {"new": "draft"}},
+        },
         2,
     )
     mirror.take(answer(None, "1", 2.1, 2.1))
@@ -146,14 +156,21 @@ def test_a_delivery_before_its_create_is_visible(mirror: Mirror) -> None:
 def test_an_object_the_key_may_not_see_any_more(mirror: Mirror) -> None:
     """Its reads are empty as if it were deleted: kept, stale, until an event or a whole pass tells of a deletion."""
     mirror.take(answer(row(0), "1", 1, 1))
-    mirror.hear({"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "ordered"}}}, 2)
+    mirror.hear(
+        {"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "ordered"}}}, 2
+    )
     assert mirror.take(answer(None, "1", 100, 100)).outcomes == ["unproven"]
     assert (row(0), {(ORDERS, "1")}) == (mirror.doc(), mirror.stale())
 
 
 def test_a_create_that_was_undone_is_let_go_of(mirror: Mirror) -> None:
     mirror.hear(
-        {"resource": "purchase_orders", "id": 1, "action": "CREATE", "changes": {"status": {"new": "draft"}}},
+        {
+            "resource": "purchase_orders",
+            "id": 1,
+            "action": "CREATE",
+            "changes": {"status": {"new": "draft"}},
+        },
         2,
     )
     mirror.hear({"resource": "purchase_orders", "id": 1, "action": "DELETE"}, 3)
@@ -167,10 +184,14 @@ def test_a_partial_body(mirror: Mirror) -> None:
     changes = {"description": {"old": "bolts", "new": None}, "_updated": {"new": moment(1.5)}}
     mirror.take(answer(row(0, description="bolts", supplierId=4), "1", 1, 1))
     mirror.hear({"resource": "purchase_orders", "id": 1, "changes": changes}, 2)
-    assert (None, 4, "DRAFT") == tuple(mirror.doc()[n] for n in ("description", "supplierId", "status"))
+    assert (None, 4, "DRAFT") == tuple(
+        mirror.doc()[n] for n in ("description", "supplierId", "status")
+    )
 
     mirror.hear({"resource": "purchase_orders", "id": 1}, 3)
-    assert (None, 4, "DRAFT") == tuple(mirror.doc()[n] for n in ("description", "supplierId", "status"))
+    assert (None, 4, "DRAFT") == tuple(
+        mirror.doc()[n] for n in ("description", "supplierId", "status")
+    )
 
 
 NOT_UNDERSTOOD: dict[str, bytes] = {
@@ -194,14 +215,21 @@ def test_text_of_a_delivery_that_is_not_utf_8_is_replaced(mirror: Mirror) -> Non
 
 
 @pytest.mark.parametrize("body", NOT_UNDERSTOOD.values(), ids=NOT_UNDERSTOOD.keys())
-def test_a_body_that_is_not_understood_is_kept_and_blocks_nothing(mirror: Mirror, body: bytes) -> None:
+def test_a_body_that_is_not_understood_is_kept_and_blocks_nothing(
+    mirror: Mirror, body: bytes
+) -> None:
     """It also asks for a fetch, because it says that something changed."""
     taken = mirror.hear(body, 1)
     assert taken.lost
-    mirror.hear({"resource": "purchase_orders", "id": 9, "changes": {"status": {"new": "draft"}}}, 2)
+    mirror.hear(
+        {"resource": "purchase_orders", "id": 9, "changes": {"status": {"new": "draft"}}}, 2
+    )
 
     assert mirror.outcomes() == ["not_understood", "applied"]
-    assert body == mirror.connection.execute(text("SELECT body FROM events ORDER BY seq")).scalars().first()
+    assert (
+        body
+        == mirror.connection.execute(text("SELECT body FROM events ORDER BY seq")).scalars().first()
+    )
     assert mirror.doc("9") == {"status": "DRAFT"}
 
 
@@ -220,11 +248,23 @@ def test_a_body_that_is_not_understood_is_kept_and_blocks_nothing(mirror: Mirror
             "changes": {"risk_score": {"new": 3}, "status": {"new": "ordered"}},
         },
         {"resource": "PURCHASE_ORDER", "id": "1", "changes": {"status": "ordered"}},
-        {"table": "purchaseOrders", "object_id": 1, "row": {"status": "ordered"}, "x": {"y": [{}] * 1000}},
+        {
+            "table": "purchaseOrders",
+            "object_id": 1,
+            "row": {"status": "ordered"},
+            "x": {"y": [{}] * 1000},
+        },
     ],
-    ids=["unknown action", "unknown field", "singular, upper case, bare value", "other names, much beside"],
+    ids=[
+        "unknown action",
+        "unknown field",
+        "singular, upper case, bare value",
+        "other names, much beside",
+    ],
 )
-def test_what_is_understood_of_an_unfamiliar_body_is_taken(mirror: Mirror, body: dict[str, Any]) -> None:
+def test_what_is_understood_of_an_unfamiliar_body_is_taken(
+    mirror: Mirror, body: dict[str, Any]
+) -> None:
     mirror.take(answer(row(0), "1", 0.5, 0.5))
     mirror.hear(body, 1)
 
@@ -234,7 +274,9 @@ def test_what_is_understood_of_an_unfamiliar_body_is_taken(mirror: Mirror, body:
 
 
 def test_an_unknown_enum_value_is_kept_as_told(mirror: Mirror) -> None:
-    mirror.hear({"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "on_hold"}}}, 1)
+    mirror.hear(
+        {"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "on_hold"}}}, 1
+    )
     assert mirror.doc() == {"status": "ON_HOLD"}
 
     mirror.take(answer(row(0, status="ON_HOLD"), "1", 2, 2))
@@ -243,7 +285,9 @@ def test_an_unknown_enum_value_is_kept_as_told(mirror: Mirror) -> None:
 
 def test_a_read_that_began_before_an_event_and_ended_after_it(mirror: Mirror) -> None:
     mirror.take(answer(row(0), "1", 1, 1))
-    mirror.hear({"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "ordered"}}}, 5)
+    mirror.hear(
+        {"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "ordered"}}}, 5
+    )
     mirror.take(answer(row(0), "1", 4, 6))
     assert {(ORDERS, "1")} == mirror.stale(), "it may have seen what was before the event"
 
@@ -273,7 +317,10 @@ def test_a_clock_that_jumps_forwards_and_back(mirror: Mirror) -> None:
 def test_an_id_reused_by_a_restored_backup(mirror: Mirror) -> None:
     """The row of that id is another one now, and older by `_updated`: believed once no replica can lag so far."""
     mirror.take(answer(row(100, description="lost with the backup"), "1", 101, 101))
-    mirror.hear({"resource": "purchase_orders", "id": 1, "changes": {"description": {"new": "another"}}}, 110)
+    mirror.hear(
+        {"resource": "purchase_orders", "id": 1, "changes": {"description": {"new": "another"}}},
+        110,
+    )
     mirror.take(answer(row(50, description="another"), "1", 111, 111))
     assert {(ORDERS, "1")} == mirror.stale()
 
@@ -298,7 +345,9 @@ def test_year_2038_and_the_edges_of_time_zones(catalog: Catalog, written: str, m
     doc = document(catalog.resources[ORDERS], {"id": 1, "_updated": written})
     assert doc["_updated"] == meant
     assert (
-        decode(catalog, b'{"resource":"runs","id":1,"timestamp":"%b"}' % written.encode()).source_time
+        decode(
+            catalog, b'{"resource":"runs","id":1,"timestamp":"%b"}' % written.encode()
+        ).source_time
         == meant
     )
 
@@ -306,7 +355,9 @@ def test_year_2038_and_the_edges_of_time_zones(catalog: Catalog, written: str, m
 def test_a_change_of_2038_is_newer_than_one_of_2037(mirror: Mirror) -> None:
     mirror.take(answer(row(0) | {"_updated": "2037-12-31T23:59:59.000000+00:00"}, "1", 1, 1))
     mirror.take(
-        answer(row(0, status="ORDERED") | {"_updated": "2038-01-19T03:14:08.000000+00:00"}, "1", 2, 2)
+        answer(
+            row(0, status="ORDERED") | {"_updated": "2038-01-19T03:14:08.000000+00:00"}, "1", 2, 2
+        )
     )
     mirror.take(answer(row(0) | {"_updated": "2037-12-31T23:59:59.000000+00:00"}, "1", 3, 3))
 
@@ -316,7 +367,12 @@ def test_a_change_of_2038_is_newer_than_one_of_2037(mirror: Mirror) -> None:
 def test_an_attribute_changes_without_its_owner(mirror: Mirror) -> None:
     mirror.take(read(ORDERS, 1, 1, entityId=77))
     mirror.hear(
-        {"resource": "purchase_orders_attributes", "id": "1-colour", "changes": {"value": {"new": "red"}}}, 2
+        {
+            "resource": "purchase_orders_attributes",
+            "id": "1-colour",
+            "changes": {"value": {"new": "red"}},
+        },
+        2,
     )
     assert {(ORDERS, "1")} == mirror.stale()
 
@@ -324,7 +380,12 @@ def test_an_attribute_changes_without_its_owner(mirror: Mirror) -> None:
 def test_a_file_is_attached_without_a_change_of_its_owner(mirror: Mirror) -> None:
     mirror.take(read(ORDERS, 1, 1, entityId=77))
     mirror.hear(
-        {"resource": "file_attachments", "id": 5, "action": "CREATE", "changes": {"entity_id": {"new": 77}}},
+        {
+            "resource": "file_attachments",
+            "id": 5,
+            "action": "CREATE",
+            "changes": {"entity_id": {"new": 77}},
+        },
         2,
     )
     assert {(ORDERS, "1")} == mirror.stale()
@@ -337,7 +398,13 @@ def test_an_event_of_what_a_first_pass_has_read_already(mirror: Mirror) -> None:
     mirror.take(read("run_steps", 1, 3, runId=1, status="COMPLETE"))
     assert set() == mirror.stale()
     mirror.hear(
-        {"resource": "run_steps", "id": 1, "action": "UPDATE", "changes": {"status": {"new": "complete"}}}, 4
+        {
+            "resource": "run_steps",
+            "id": 1,
+            "action": "UPDATE",
+            "changes": {"status": {"new": "complete"}},
+        },
+        4,
     )
 
     assert ("runs", "1") in mirror.stale()
@@ -346,7 +413,9 @@ def test_an_event_of_what_a_first_pass_has_read_already(mirror: Mirror) -> None:
 def test_a_label_is_renamed_and_all_that_show_it_are_read_again(mirror: Mirror) -> None:
     red = [{"id": 8, "value": "red"}]
     mirror.take(
-        read(ORDERS, 1, 1, labels=red), read(ORDERS, 2, 1, labels=[]), read("labels", 8, 1, value="red")
+        read(ORDERS, 1, 1, labels=red),
+        read(ORDERS, 2, 1, labels=[]),
+        read("labels", 8, 1, value="red"),
     )
     renamed = read("labels", 8, 5, value="crimson")
     mirror.take(msgspec.structs.replace(renamed, origin=Origin("heal")))
@@ -357,7 +426,8 @@ def test_a_label_is_renamed_and_all_that_show_it_are_read_again(mirror: Mirror) 
 def test_a_new_version_makes_its_family_stale(mirror: Mirror) -> None:
     """`isLatestVersion` of the versions before changes without an event and without `_updated`."""
     mirror.take(
-        read("procedures", 1, 1, familyId=4, version=1), read("procedures", 2, 1, familyId=5, version=1)
+        read("procedures", 1, 1, familyId=4, version=1),
+        read("procedures", 2, 1, familyId=5, version=1),
     )
     made = read("procedures", 3, 5, familyId=4, version=2)
     mirror.take(msgspec.structs.replace(made, origin=Origin("poll")))
@@ -386,7 +456,9 @@ def test_a_transaction_that_fails_leaves_nothing_half_written(mirror: Mirror) ->
     """Rule 1 at the door: what a batch does and what is noted of its events are one."""
     mirror.connection.commit()
     dialect.begin_write(mirror.connection)
-    mirror.hear({"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "draft"}}}, 1)
+    mirror.hear(
+        {"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "draft"}}}, 1
+    )
     mirror.connection.rollback()
 
     assert (None, set(), []) == (mirror.doc(), mirror.stale(), mirror.outcomes())

@@ -62,7 +62,12 @@ class Truth(RuleBasedStateMachine):
     def time_passes(self, by: float) -> None:
         self.now = round(self.now + by, 6)
 
-    @rule(target=undelivered, id_=ids, told=st.booleans(), status=st.sampled_from(["DRAFT", "ORDERED", None]))
+    @rule(
+        target=undelivered,
+        id_=ids,
+        told=st.booleans(),
+        status=st.sampled_from(["DRAFT", "ORDERED", None]),
+    )
     def a_row_is_written(self, id_: str, told: bool, status: str | None) -> Any:
         """A creation, an update, or an old id that comes back; the event may tell `_updated` or not."""
         said = self.ion.write(self.now, id_, status=status)
@@ -137,7 +142,9 @@ class Truth(RuleBasedStateMachine):
             self.number += 1
             told = said is not None and "id" not in said
             batch.append(
-                event(said, id_, self.now, self.number) if told else answer(said, id_, began, self.now)
+                event(said, id_, self.now, self.number)
+                if told
+                else answer(said, id_, began, self.now)
             )
         self.take(*batch)
 
@@ -188,7 +195,9 @@ class Truth(RuleBasedStateMachine):
         for version in self.versions():
             origin = json.loads(version.origin)
             assert (origin["kind"], origin["ref"], version.id) in given, "rule 5"
-            assert version.version == (latest[version.id].version + 1 if version.id in latest else 1)
+            assert version.version == (
+                latest[version.id].version + 1 if version.id in latest else 1
+            )
             if version.change == "delete":
                 assert self.was_seen_absent(version.id), "rule 7: absence is proven"
             latest[version.id] = version
@@ -206,7 +215,8 @@ class Truth(RuleBasedStateMachine):
         rows = self.ion.rows
         held = {row.id for row in self.objects()}
         whole = (
-            answer(rows.get(id_), id_, self.now, self.now, "fetch") for id_ in sorted(held | rows.keys())
+            answer(rows.get(id_), id_, self.now, self.now, "fetch")
+            for id_ in sorted(held | rows.keys())
         )
         self.take(*whole)
         self.now += 1
@@ -219,10 +229,14 @@ class Truth(RuleBasedStateMachine):
         return self.rows("SELECT * FROM objects WHERE integration_id = :i ORDER BY id", integration)
 
     def versions(self, integration: int = 1) -> list[Any]:
-        return self.rows("SELECT * FROM versions WHERE integration_id = :i ORDER BY seq", integration)
+        return self.rows(
+            "SELECT * FROM versions WHERE integration_id = :i ORDER BY seq", integration
+        )
 
     def docs(self, integration: int = 1) -> dict[str, Any]:
-        return {row.id: json.loads(row.doc) for row in self.objects(integration) if not row.deleted_at}
+        return {
+            row.id: json.loads(row.doc) for row in self.objects(integration) if not row.deleted_at
+        }
 
     def stale(self, integration: int = 1) -> set[str]:
         rows = self.rows("SELECT * FROM stale WHERE integration_id = :i", integration)

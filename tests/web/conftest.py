@@ -110,10 +110,20 @@ def keep(edge: Edge, integration: dict[str, Any]) -> Callable[..., None]:
     def keep(resource: str, *docs: dict[str, Any]) -> None:
         now = times.now()
         observations = [
-            Observation(resource, str(doc["id"]), "full", doc, now, Origin("fetch", "1"), read_started_at=now)
+            Observation(
+                resource,
+                str(doc["id"]),
+                "full",
+                doc,
+                now,
+                Origin("fetch", "1"),
+                read_started_at=now,
+            )
             for doc in docs
         ]
-        edge.hub.store.write_now(lambda c: apply(c, edge.hub.catalog, integration["id"], observations, []))
+        edge.hub.store.write_now(
+            lambda c: apply(c, edge.hub.catalog, integration["id"], observations, [])
+        )
 
     return keep
 

@@ -19,7 +19,11 @@ class OpenIdProvider:
     def __init__(self, port: int) -> None:
         self.issuer = f"http://127.0.0.1:{port}"
         self.port = port
-        self.claims: dict[str, Any] = {"sub": "7", "email": "Ada@Example.com", "email_verified": True}
+        self.claims: dict[str, Any] = {
+            "sub": "7",
+            "email": "Ada@Example.com",
+            "email_verified": True,
+        }
         self.lies: dict[str, Any] = {}
         self.discovery: dict[str, Any] = {}
         self.algorithm = "RS256"
@@ -61,7 +65,11 @@ class OpenIdProvider:
         await self._runner.cleanup()
 
     async def _discover(self, _request: web.Request) -> web.Response:
-        places = {"authorization_endpoint": "/authorize", "token_endpoint": "/token", "jwks_uri": "/keys"}
+        places = {
+            "authorization_endpoint": "/authorize",
+            "token_endpoint": "/token",
+            "jwks_uri": "/keys",
+        }
         told = {name: self.issuer + path for name, path in places.items()}
         return web.json_response({"issuer": self.issuer, **told, **self.discovery})
 
@@ -76,7 +84,9 @@ class OpenIdProvider:
         sent = await request.post()
         asked = self.codes.pop(str(sent["code"]), None)
         basic = base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode()
-        verified = base64.urlsafe_b64encode(hashlib.sha256(str(sent["code_verifier"]).encode()).digest())
+        verified = base64.urlsafe_b64encode(
+            hashlib.sha256(str(sent["code_verifier"]).encode()).digest()
+        )
         good = asked is not None and (
             basic == "the%20hub:marked%20secret%3A%20of%20the%20client"
             and verified.decode().rstrip("=") == asked["code_challenge"]
@@ -85,15 +95,26 @@ class OpenIdProvider:
         if not good or asked is None:
             return web.json_response({"error": "invalid_grant"}, status=400)
         now = int(time.time())
-        claims = {"iss": self.issuer, "aud": CLIENT_ID, "iat": now, "exp": now + 300, "nonce": asked["nonce"]}
-        signed = {**claims, **({"sub": "7"} if "userinfo_endpoint" in self.discovery else self.claims)}
+        claims = {
+            "iss": self.issuer,
+            "aud": CLIENT_ID,
+            "iat": now,
+            "exp": now + 300,
+            "nonce": asked["nonce"],
+        }
+        signed = {
+            **claims,
+            **({"sub": "7"} if "userinfo_endpoint" in self.discovery else self.claims),
+        }
         key = (
             "a secret that both sides have, as long as it has to be"
             if self.algorithm == "HS256"
             else self.key
         )
         token = jwt.encode({**signed, **self.lies}, key, self.algorithm, {"kid": self.key_id})
-        return web.json_response({"id_token": token, "access_token": "access", "token_type": "Bearer"})
+        return web.json_response(
+            {"id_token": token, "access_token": "access", "token_type": "Bearer"}
+        )
 
 
 def _new_key() -> rsa.RSAPrivateKey:

@@ -17,7 +17,10 @@ def test_a_session_is_rotated_listed_and_ended(signed_in: Any) -> None:
     assert signed_in.submit("/account/password", password="correct horse").status_code == 303
     assert signed_in.send("GET", "/account").headers["location"].startswith("/sign-in")
 
-    assert sign_in(signed_in, "ada", "correct horse", **{"user-agent": "<b>Firefox</b>"}).status_code == 303
+    assert (
+        sign_in(signed_in, "ada", "correct horse", **{"user-agent": "<b>Firefox</b>"}).status_code
+        == 303
+    )
     second = cookies["ultraviolet_session"]
     assert sign_in(signed_in, "ada", "correct horse", **{"user-agent": "Safari"}).status_code == 303
     third = cookies["ultraviolet_session"]
@@ -27,7 +30,10 @@ def test_a_session_is_rotated_listed_and_ended(signed_in: Any) -> None:
     assert "Firefox" not in page, "the session before was not ended when the browser got a new one"
 
     cookies.clear()
-    assert sign_in(signed_in, "ada", "correct horse", **{"user-agent": "<b>Firefox</b>"}).status_code == 303
+    assert (
+        sign_in(signed_in, "ada", "correct horse", **{"user-agent": "<b>Firefox</b>"}).status_code
+        == 303
+    )
     page = signed_in.send("GET", "/account").text
     assert "&lt;b&gt;Firefox&lt;/b&gt;" in page
     (other,) = re.findall(r'id="session-(\d+)"><td>Safari', page)
@@ -64,7 +70,9 @@ def test_guessing_a_password_is_slowed_down(signed_in: Any) -> None:
     refused = sign_in(signed_in, "ada", "correct horse")
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "20")
     assert "Too many tries" in refused.text
-    assert sign_in(signed_in, "bob", "wrong horse").status_code == 401, "another name waits for nobody"
+    assert sign_in(signed_in, "bob", "wrong horse").status_code == 401, (
+        "another name waits for nobody"
+    )
 
 
 def test_the_present_password_is_not_guessed_faster_than_at_the_sign_in(signed_in: Any) -> None:
@@ -73,5 +81,8 @@ def test_the_present_password_is_not_guessed_faster_than_at_the_sign_in(signed_i
     guess = {"now": "wrong horse", "password": "battery staple"}
     answers = [signed_in.submit("/account/password", **guess) for _ in range(6)]
     assert [422] * 5 + [429] == [answer.status_code for answer in answers]
-    assert ("20", True) == (answers[-1].headers["retry-after"], "Too many tries" in answers[-1].text)
+    assert ("20", True) == (
+        answers[-1].headers["retry-after"],
+        "Too many tries" in answers[-1].text,
+    )
     assert 429 == sign_in(signed_in, "ada", "correct horse").status_code

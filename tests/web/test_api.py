@@ -46,7 +46,9 @@ def test_integrations(edge: Any, integration: dict[str, Any]) -> None:
     assert edge.get("/integrations/plant")["id"] == integration["id"]
     assert edge.api("POST", "/integrations", {"name": "x"}).status_code == 422
     assert (
-        edge.api("PATCH", "/integrations/plant", {"requests_per_second": 5}).json()["requests_per_second"]
+        edge.api("PATCH", "/integrations/plant", {"requests_per_second": 5}).json()[
+            "requests_per_second"
+        ]
         == 5
     )
     assert edge.api("POST", "/integrations/plant/pause").json()["paused"] is True
@@ -99,7 +101,9 @@ LONG = "1" * 4400
     ],
     ids=lambda path: path[:30],
 )
-def test_a_number_larger_than_any_is_refused(signed_in: Any, keep: Callable[..., None], path: str) -> None:
+def test_a_number_larger_than_any_is_refused(
+    signed_in: Any, keep: Callable[..., None], path: str
+) -> None:
     keep("parts", {"id": 1})
     headers = {"authorization": f"Bearer {ADMIN_KEY}", "accept": "application/json"}
     answer = signed_in.send("GET", path, headers=headers if path.startswith("/api") else {})
@@ -107,7 +111,9 @@ def test_a_number_larger_than_any_is_refused(signed_in: Any, keep: Callable[...,
     assert "A number is larger than any there is here" in answer.text
 
 
-@pytest.mark.parametrize("path", ["/objects/parts/%00", "/objects/parts?q=%00", "/integrations/%00"])
+@pytest.mark.parametrize(
+    "path", ["/objects/parts/%00", "/objects/parts?q=%00", "/integrations/%00"]
+)
 def test_a_text_that_cannot_be_is_not_called_a_number(
     edge: Any, keep: Callable[..., None], path: str
 ) -> None:
@@ -127,7 +133,9 @@ def test_a_url_is_shown_once(edge: Any, integration: dict[str, Any]) -> None:
     assert url.rsplit("/", 1)[1] not in str(listed)
 
 
-def test_nothing_is_fetched_while_an_integration_is_paused(edge: Any, integration: dict[str, Any]) -> None:
+def test_nothing_is_fetched_while_an_integration_is_paused(
+    edge: Any, integration: dict[str, Any]
+) -> None:
     edge.api("POST", "/integrations/plant/pause")
     refused = edge.api("POST", "/integrations/plant/fetches", {"mode": "full"})
     assert (409, True) == (refused.status_code, "resume it" in refused.json()["detail"])

@@ -31,7 +31,11 @@ def test_of_changes_of_one_state_one_is_made(edge: Any, integration: dict[str, A
 
 
 def test_changes_of_different_things_are_all_kept(edge: Any, integration: dict[str, Any]) -> None:
-    changes = {"requests_per_second": 30, "incremental_schedule": "*/7 * * * *", "full_schedule": "7 7 * * *"}
+    changes = {
+        "requests_per_second": 30,
+        "incremental_schedule": "*/7 * * * *",
+        "full_schedule": "7 7 * * *",
+    }
     at_once(edge, *(("PATCH", "/integrations/1", {name: value}) for name, value in changes.items()))
     assert changes == {name: edge.get("/integrations/1")[name] for name in changes}
 
@@ -40,7 +44,9 @@ def test_one_administrator_stays(edge: Any) -> None:
     for _ in range(10):
         for name in ("ada", "bob"):
             edge.api("POST", "/users", {"name": name, "role": "admin"})
-        assert [204, 409] == at_once(edge, ("DELETE", "/users/ada", None), ("DELETE", "/users/bob", None))
+        assert [204, 409] == at_once(
+            edge, ("DELETE", "/users/ada", None), ("DELETE", "/users/bob", None)
+        )
         assert 1 == len(edge.get("/users")["items"])
 
 
@@ -64,5 +70,7 @@ def test_a_view_saved_by_many_is_there_once(edge: Any) -> None:
     view = {"resource": "parts", "name": "mine", "query": "q=a"}
     assert [201] * _MANY == at_once(edge, *([("POST", "/views", view)] * _MANY))
     other = edge.api("POST", "/views", {**view, "name": "other"}).json()
-    assert 409 == edge.api("PUT", f"/views/{other['id']}", {"name": "mine", "query": ""}).status_code
+    assert (
+        409 == edge.api("PUT", f"/views/{other['id']}", {"name": "mine", "query": ""}).status_code
+    )
     assert ["mine", "other"] == [one["name"] for one in edge.get("/views")["items"]]

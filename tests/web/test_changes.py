@@ -59,7 +59,9 @@ def test_only_some_resources_in_bounded_steps(kept: Any, monkeypatch: pytest.Mon
     assert ([("suppliers", "7", 1)], 3) == (found, pages)
 
 
-def test_a_cursor_of_what_is_no_longer_kept_is_refused(kept: Any, integration: dict[str, Any]) -> None:
+def test_a_cursor_of_what_is_no_longer_kept_is_refused(
+    kept: Any, integration: dict[str, Any]
+) -> None:
     page = kept.get("/changes?limit=1")
     kept.hub.store.write_now(lambda c: c.execute(delete(versions).where(versions.c.version == 1)))
     gone = kept.api("GET", f"/changes?cursor={page['next']}")
@@ -69,7 +71,9 @@ def test_a_cursor_of_what_is_no_longer_kept_is_refused(kept: Any, integration: d
     assert 422 == kept.api("GET", f"/changes?cursor={other}").status_code
 
 
-def test_a_cursor_behind_which_history_went_is_refused_and_one_made_since_goes_on(kept: Any) -> None:
+def test_a_cursor_behind_which_history_went_is_refused_and_one_made_since_goes_on(
+    kept: Any,
+) -> None:
     old = kept.get("/changes?limit=1")["next"]
     newest = kept.get("/changes")["next"]
     row = {"integration_id": 1, "keep": {}, "history_since": times.now()}
@@ -90,7 +94,9 @@ def test_a_reader_never_passes_a_change_that_is_not_committed_yet(
 
     def slow(connection: Any) -> None:
         doc = {"id": 1, "partNumber": "slow"}
-        seen_now = Observation("parts", "1", "full", doc, now, Origin("fetch", "1"), read_started_at=now)
+        seen_now = Observation(
+            "parts", "1", "full", doc, now, Origin("fetch", "1"), read_started_at=now
+        )
         apply(connection, hub.catalog, place, [seen_now])
         begun.set()
         assert go_on.wait(30)

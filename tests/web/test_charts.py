@@ -9,7 +9,13 @@ from sqlalchemy import insert
 
 from ultraviolet import times
 from ultraviolet.mirror.drift import CAUSES
-from ultraviolet.mirror.tables import arrivals, fetch_steps, fetches, verification_steps, verifications
+from ultraviolet.mirror.tables import (
+    arrivals,
+    fetch_steps,
+    fetches,
+    verification_steps,
+    verifications,
+)
 from ultraviolet.web.pages.charts import Series, columns, curves, seconds
 from ultraviolet.web.pages.render import STATIC
 
@@ -26,7 +32,9 @@ def test_parts_of_a_column_stand_on_each_other() -> None:
     assert drawn.rows == [["12:00", "1", "3"], ["12:01", "0", "2"]]
 
 
-@pytest.mark.parametrize(("most", "top"), [(0, "5"), (5, "5"), (6, "7.5"), (740, "750"), (1001, "1,500")])
+@pytest.mark.parametrize(
+    ("most", "top"), [(0, "5"), (5, "5"), (6, "7.5"), (740, "750"), (1001, "1,500")]
+)
 def test_the_scale_ends_at_a_round_number(most: float, top: str) -> None:
     drawn = columns(["1"], [Series("a", [most])], "", write=lambda value: f"{value:,g}")
     assert [rule.label for rule in drawn.rules] == ["0", top]
@@ -50,14 +58,26 @@ def test_of_many_places_the_table_has_those_where_something_is() -> None:
     assert columns([str(n) for n in range(60)], [Series("a", values)], "").rows == [["7", "3"]]
 
 
-def test_fetches_are_charted_run_by_run_and_filtered(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_fetches_are_charted_run_by_run_and_filtered(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
     now = times.present()
 
     def fill(connection: Any) -> None:
-        for number, (mode, took) in enumerate([("full", 60), ("incremental", 2), ("incremental", 3)], 101):
-            values = {"id": number, "integration_id": 1, "mode": mode, "state": "done", "requested_by": "ada"}
+        for number, (mode, took) in enumerate(
+            [("full", 60), ("incremental", 2), ("incremental", 3)], 101
+        ):
+            values = {
+                "id": number,
+                "integration_id": 1,
+                "mode": mode,
+                "state": "done",
+                "requested_by": "ada",
+            }
             end = times.text(now + timedelta(seconds=took))
-            connection.execute(insert(fetches).values(**values, started_at=times.text(now), finished_at=end))
+            connection.execute(
+                insert(fetches).values(**values, started_at=times.text(now), finished_at=end)
+            )
             step = {
                 "fetch_id": number,
                 "resource": "parts",
@@ -103,7 +123,9 @@ def test_drift_is_charted_by_cause_by_the_hour_and_by_the_day(
 
     hours = signed_in.send("GET", "/drift").text
     assert "Changes put right in each hour, by cause: 5 in all." in hours
-    assert re.search(r'<th scope="row">\d\d:00</th><td class="number">3</td><td class="number">2</td>', hours)
+    assert re.search(
+        r'<th scope="row">\d\d:00</th><td class="number">3</td><td class="number">2</td>', hours
+    )
     days = signed_in.send("GET", "/drift?days=14").text
     assert "Changes put right in each day, by cause: 9 in all." in days
     only = signed_in.send("GET", "/drift?days=14&cause=late").text
@@ -121,7 +143,12 @@ def test_verifications_are_charted_with_what_they_covered(
                     **values, mirrored=200, started_at=times.now(), finished_at=times.now()
                 )
             )
-            step = {"verification_id": number, "resource": "parts", "state": "done", "compared": compared}
+            step = {
+                "verification_id": number,
+                "resource": "parts",
+                "state": "done",
+                "compared": compared,
+            }
             connection.execute(insert(verification_steps).values(**step, total=compared))
 
     signed_in.hub.store.write_now(fill)

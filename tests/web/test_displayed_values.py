@@ -134,7 +134,9 @@ JSON = st.recursive(
     | st.integers(-(2**70), 2**70)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2)
+    ),
     max_leaves=4,
 )
 TIMES = st.from_regex(
@@ -143,11 +145,15 @@ TIMES = st.from_regex(
 NUMBERS_IN_WORDS = st.sampled_from(
     ["12 weeks", "1,234.50", "0x1F", "1e5", "١٢", "-", "+5", "NaN", " 7", "7 "]
 )
-VALUES = JSON | TIMES | NUMBERS_IN_WORDS | st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
+VALUES = (
+    JSON | TIMES | NUMBERS_IN_WORDS | st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
+)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+def shown(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Edge]:
     """A hub with an integration, for all tests of a store."""
     folder: Path = tmp_path_factory.mktemp("shown")
     url = f"sqlite:///{folder / 'hub.db'}"
@@ -168,7 +174,11 @@ def keep(edge: Edge, *docs: dict[str, Any]) -> None:
     wanted = {str(doc["id"]) for doc in docs}
 
     def work(connection: Any) -> None:
-        known = connection.execute(text("SELECT id FROM objects WHERE deleted_at IS NULL")).scalars().all()
+        known = (
+            connection.execute(text("SELECT id FROM objects WHERE deleted_at IS NULL"))
+            .scalars()
+            .all()
+        )
         seen = [
             Observation("parts", str(doc["id"]), "full", doc, now, Origin("fetch", "1"), None, now)
             for doc in docs
@@ -270,7 +280,10 @@ def same(one: Any, other: Any) -> bool:
 
 
 def test_every_display_shows_the_same_of_every_value(shown: Edge) -> None:
-    keep(shown, *({"id": n, FIELDS[kind][0]: value} for n, (kind, value, _) in enumerate(CASES, start=1)))
+    keep(
+        shown,
+        *({"id": n, FIELDS[kind][0]: value} for n, (kind, value, _) in enumerate(CASES, start=1)),
+    )
 
     in_view = view(shown)
     in_csv = read_csv(exported(shown, "format=csv").decode())
@@ -290,7 +303,10 @@ def test_every_display_shows_the_same_of_every_value(shown: Edge) -> None:
         assert (case, expected) == (case, in_json[n][column])
         cell = in_parquet[n][column]
         cell = times.text(cell) if isinstance(cell, datetime) else cell
-        assert (case, expected) == (case, json.loads(cell) if kind == "json" and cell is not None else cell)
+        assert (case, expected) == (
+            case,
+            json.loads(cell) if kind == "json" and cell is not None else cell,
+        )
         one = listed[str(n + 1)]
         assert (case, value) == (case, one["fields"][field])
         invalid = [field] if expected is None else []
@@ -303,12 +319,15 @@ def test_every_display_shows_the_same_of_every_value(shown: Edge) -> None:
 @pytest.mark.parametrize("kind", [kind for kind in FIELDS if kind != "json"])
 def test_filters_and_order_take_what_does_not_fit_for_null(shown: Edge, kind: str) -> None:
     field = FIELDS[kind][0]
-    cases = [(value, expected) for case, value, expected in CASES if case == kind and value != -(2**63)]
+    cases = [
+        (value, expected) for case, value, expected in CASES if case == kind and value != -(2**63)
+    ]
     keep(shown, *({"id": n, field: value} for n, (value, _) in enumerate(cases, start=1)))
 
     def ids(wanted: Any, sort: str = "id") -> list[str]:
         answer = shown.api(
-            "GET", f"/objects/parts?limit=1000&sort={sort}&filter={quote(json.dumps({field: wanted}))}"
+            "GET",
+            f"/objects/parts?limit=1000&sort={sort}&filter={quote(json.dumps({field: wanted}))}",
         )
         assert answer.status_code == 200, answer.text
         return [one["id"] for one in answer.json()["items"]]
@@ -333,7 +352,9 @@ def test_filters_and_order_take_what_does_not_fit_for_null(shown: Edge, kind: st
     table = shown.api("GET", f"/objects/parts?limit=7&sort=-{field}").json()
     seen = [one["id"] for one in table["items"]]
     while table["next"]:
-        table = shown.api("GET", f"/objects/parts?limit=7&sort=-{field}&cursor={table['next']}").json()
+        table = shown.api(
+            "GET", f"/objects/parts?limit=7&sort=-{field}&cursor={table['next']}"
+        ).json()
         seen += [one["id"] for one in table["items"]]
     assert sorted(seen, key=int) == [str(n) for n in range(1, len(cases) + 1)]
 
@@ -344,7 +365,11 @@ def test_filters_and_order_take_what_does_not_fit_for_null(shown: Edge, kind: st
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
-    st.lists(st.fixed_dictionaries({field: VALUES for field, _ in FIELDS.values()}), min_size=1, max_size=5)
+    st.lists(
+        st.fixed_dictionaries({field: VALUES for field, _ in FIELDS.values()}),
+        min_size=1,
+        max_size=5,
+    )
 )
 @example([{field: "12 weeks" for field, _ in FIELDS.values()}])
 def test_views_and_exports_agree_with_documents_of_any_content(
@@ -360,7 +385,9 @@ def test_views_and_exports_agree_with_documents_of_any_content(
     listed = {one["id"]: one for one in shown.get("/objects/parts?limit=1000")["items"]}
     parts = shown.hub.catalog.resources["parts"]
     comparison = views.Comparison(shown.hub.catalog, parts)
-    seen = shown.hub.store.read_now(lambda c: comparison.read(c, 1, [str(doc["id"]) for doc in kept]))
+    seen = shown.hub.store.read_now(
+        lambda c: comparison.read(c, 1, [str(doc["id"]) for doc in kept])
+    )
 
     assert [{}] * len(kept) == [comparison.differing(doc, seen[str(doc["id"])]) for doc in kept]
     for n, doc in enumerate(kept):
@@ -391,11 +418,19 @@ def _as_utc(written: str) -> datetime:
 
 
 def test_a_value_that_does_not_fit_is_reported_until_it_is_corrected(shown: Edge) -> None:
-    keep(shown, {"id": 5, "leadTime": "12 weeks"}, {"id": 17, "leadTime": "soon"}, {"id": 6, "leadTime": 3})
+    keep(
+        shown,
+        {"id": 5, "leadTime": "12 weeks"},
+        {"id": 17, "leadTime": "soon"},
+        {"id": 6, "leadTime": 3},
+    )
 
     (found,) = shown.get("/integrations/plant/findings?standing=true")["items"]
     assert ("invalid_value", "parts.leadTime") == (found["kind"], found["subject"])
-    assert "2 of parts have a leadTime that is not a whole number, such as parts 5" in found["sentence"]
+    assert (
+        "2 of parts have a leadTime that is not a whole number, such as parts 5"
+        in found["sentence"]
+    )
     assert "'12 weeks'" in found["sentence"]
     assert "ultraviolet object show parts 5" in found["next_step"]
     causes = shown.get("/integrations/plant/freshness")["causes"]
@@ -466,7 +501,11 @@ def test_csv_for_spreadsheets_runs_no_formula(shown: Edge) -> None:
     raw = exported(shown, "format=csv")
     assert not raw.startswith(b"\xef\xbb\xbf")
     assert cells == [row["description"] or "" for row in read_csv(raw.decode())]
-    assert 400 <= shown.api("GET", "/exports/parts?format=jsonl&for_spreadsheets=true").status_code < 500
+    assert (
+        400
+        <= shown.api("GET", "/exports/parts?format=jsonl&for_spreadsheets=true").status_code
+        < 500
+    )
 
 
 def test_every_column_can_be_selected_without_quotes(shown: Edge) -> None:
@@ -484,7 +523,10 @@ def test_every_column_can_be_selected_without_quotes(shown: Edge) -> None:
 
 
 def test_the_object_page_marks_what_does_not_fit(shown: Edge) -> None:
-    keep(shown, {"id": 5, "leadTime": "12 weeks", "_created": "next tuesday", "exportControlled": "maybe"})
+    keep(
+        shown,
+        {"id": 5, "leadTime": "12 weeks", "_created": "next tuesday", "exportControlled": "maybe"},
+    )
 
     def link(connection: Any) -> str:
         user = access.create_user(connection, "test", "ada", "admin")
@@ -531,7 +573,13 @@ def test_a_delivery_with_values_that_do_not_fit_disables_no_other_row(shown: Edg
         "_updated": "0000-00-00 00:00:00",
         "part_number": "P-5",
     }
-    body = {"event_id": 1, "subscription_id": 1, "resource": "parts", "action": "CREATE", "id": 4001}
+    body = {
+        "event_id": 1,
+        "subscription_id": 1,
+        "resource": "parts",
+        "action": "CREATE",
+        "id": 4001,
+    }
     body |= {"changes": {name: {"old": None, "new": value} for name, value in changes.items()}}
     path = minted["url"].removeprefix("http://hub.test")
     assert shown.send("POST", path, json=body).is_success

@@ -61,11 +61,16 @@ def test_every_list_is_a_page(document: Json) -> None:
     """A list is `items` and `next`, and takes `cursor` and `limit` under these names wherever it can be long."""
     schemas = document["components"]["schemas"]
     for name, operation in operations(document):
-        answer = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+        answer = (
+            operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+        )
         schema = answer.get("schema", {})
         assert schema.get("type") != "array", name
         if schema.get("$ref", "").endswith("Page"):
-            assert set(schemas[schema["$ref"].rsplit("/", 1)[-1]]["properties"]) == {"items", "next"}, name
+            assert set(schemas[schema["$ref"].rsplit("/", 1)[-1]]["properties"]) == {
+                "items",
+                "next",
+            }, name
         if not schema:
             continue
         given = {parameter.get("name") for parameter in operation["parameters"]}

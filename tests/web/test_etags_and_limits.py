@@ -16,10 +16,16 @@ def store_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'hub.db'}"
 
 
-@pytest.mark.parametrize("path", ["/integrations/plant", "/users/bob", "/keys/{key}", "/views/{view}"])
-def test_no_change_overwrites_what_was_not_seen(edge: Any, integration: dict[str, Any], path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["/integrations/plant", "/users/bob", "/keys/{key}", "/views/{view}"]
+)
+def test_no_change_overwrites_what_was_not_seen(
+    edge: Any, integration: dict[str, Any], path: str
+) -> None:
     edge.api("POST", "/users", {"name": "bob"})
-    view = edge.api("POST", "/views", {"resource": "parts", "name": "mine", "query": "q=a"}).json()["id"]
+    view = edge.api("POST", "/views", {"resource": "parts", "name": "mine", "query": "q=a"}).json()[
+        "id"
+    ]
     path = path.format(key=edge.api("POST", "/keys", {"name": "k"}).json()["id"], view=view)
     change = {
         "/integrations": ("PATCH", {"requests_per_second": 7}),
@@ -89,7 +95,9 @@ class TestLimited:
 def test_the_setting_is_a_number() -> None:
     def read(value: str) -> int:
         given = {"ULTRAVIOLET_API_RATE_LIMIT": value}
-        return Settings.from_environment(data=Path(), public_url="", environment=given).api_rate_limit
+        return Settings.from_environment(
+            data=Path(), public_url="", environment=given
+        ).api_rate_limit
 
     assert (7, 0, 6000) == (read("7"), read("0"), read(""))
     with pytest.raises(Exception, match="whole number"):

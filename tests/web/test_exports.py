@@ -102,7 +102,9 @@ def test_csv_writes_a_text_as_it_is(values: Edge) -> None:
 def test_parquet_has_values_as_json(values: Edge) -> None:
     table = parquet.read_table(io.BytesIO(exported(values, "parquet", "datagrid_values")))
 
-    assert VALUES == [None if v is None else json.loads(v) for v in table.column("value").to_pylist()]
+    assert VALUES == [
+        None if v is None else json.loads(v) for v in table.column("value").to_pylist()
+    ]
 
 
 def test_an_unknown_resource_is_refused(edge: Edge, integration: dict[str, Any]) -> None:

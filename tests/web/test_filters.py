@@ -15,8 +15,22 @@ def orders(edge: Any, keep: Callable[..., None]) -> Any:
     keep("suppliers", {"id": 1, "name": "Acme"}, {"id": 2, "name": "Borealis_x"})
     keep(
         "purchase_orders",
-        {"id": 9, "status": "DRAFT", "cost": 9.5, "supplierId": 1, "paid": False, "description": None},
-        {"id": 10, "status": "ORDERED", "cost": 100, "supplierId": 2, "paid": True, "description": "50% off"},
+        {
+            "id": 9,
+            "status": "DRAFT",
+            "cost": 9.5,
+            "supplierId": 1,
+            "paid": False,
+            "description": None,
+        },
+        {
+            "id": 10,
+            "status": "ORDERED",
+            "cost": 100,
+            "supplierId": 2,
+            "paid": True,
+            "description": "50% off",
+        },
         {
             "id": 11,
             "status": "ORDERED",
@@ -66,7 +80,9 @@ def test_operators(orders: Any) -> None:
 def test_an_order_and_pages(orders: Any) -> None:
     assert ["10", "11", "9"] == ids(orders, "sort=-cost") == ids(orders, "sort=COST_DESC")
     assert ["9", "11", "10"] == ids(orders, "sort=cost")
-    wanted = f"sort=-cost&limit=1&filter={quote(json.dumps({'supplier': {'name': {'eq': 'Acme'}}}))}"
+    wanted = (
+        f"sort=-cost&limit=1&filter={quote(json.dumps({'supplier': {'name': {'eq': 'Acme'}}}))}"
+    )
     first = orders.get(f"/objects/purchase_orders?{wanted}")
     second = orders.get(f"/objects/purchase_orders?{wanted}&cursor={first['next']}")
     assert (["11"], ["9"], None) == (
@@ -102,7 +118,10 @@ def test_what_makes_no_sense_is_refused_in_words(orders: Any) -> None:
         refused = orders.api("GET", f"/objects/purchase_orders?filter={quote(wanted)}")
         assert refused.status_code == 422, wanted
         assert [one["field"] for one in refused.json()["errors"]] == ["filter"], wanted
-    assert orders.api("GET", "/objects/purchase_orders?sort=colour").json()["errors"][0]["field"] == "sort"
+    assert (
+        orders.api("GET", "/objects/purchase_orders?sort=colour").json()["errors"][0]["field"]
+        == "sort"
+    )
 
 
 @pytest.mark.parametrize("order", ["changed", "id", "cost", "status"])

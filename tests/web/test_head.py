@@ -31,7 +31,10 @@ def test_what_only_get_allows_names_head(signed_in: Any) -> None:
     answer = signed_in.send("DELETE", "/livez")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
     assert "HEAD" in signed_in.send("OPTIONS", "/livez").headers["allow"]
-    assert signed_in.send("HEAD", "/sign-out").status_code == signed_in.send("GET", "/sign-out").status_code
+    assert (
+        signed_in.send("HEAD", "/sign-out").status_code
+        == signed_in.send("GET", "/sign-out").status_code
+    )
 
 
 def settled(answer: Any) -> Any:

@@ -65,10 +65,14 @@ def test_an_integration_that_nobody_maintains_and_events_that_wait_are_not_ready
     assert metrics(edge)['ultraviolet_oldest_waiting_event_seconds{integration="plant"}'] > 10
 
 
-@pytest.mark.parametrize(("at", "advice"), [("0000", "ultraviolet db upgrade"), ("9", "newer release")])
+@pytest.mark.parametrize(
+    ("at", "advice"), [("0000", "ultraviolet db upgrade"), ("9", "newer release")]
+)
 def test_tables_of_another_release_are_not_ready(edge: Any, at: str, advice: str) -> None:
     edge.hub.store.write_now(
-        lambda c: c.execute(text("UPDATE alembic_version SET version_num = :at"), {"at": at}) and None
+        lambda c: (
+            c.execute(text("UPDATE alembic_version SET version_num = :at"), {"at": at}) and None
+        )
     )
 
     answer = edge.send("GET", "/readyz?verbose")
@@ -77,8 +81,12 @@ def test_tables_of_another_release_are_not_ready(edge: Any, at: str, advice: str
     assert advice in answer.text
 
 
-def test_deliveries_are_counted_by_what_became_of_them(edge: Any, integration: dict[str, Any]) -> None:
-    minted = edge.api("POST", f"/integrations/{integration['id']}/webhook-urls", {"name": "ION"}).json()
+def test_deliveries_are_counted_by_what_became_of_them(
+    edge: Any, integration: dict[str, Any]
+) -> None:
+    minted = edge.api(
+        "POST", f"/integrations/{integration['id']}/webhook-urls", {"name": "ION"}
+    ).json()
     path = "/hooks/" + minted["url"].rpartition("/")[2]
     before = metrics(edge)
 
@@ -97,7 +105,9 @@ def test_deliveries_are_counted_by_what_became_of_them(edge: Any, integration: d
     assert after['ultraviolet_webhook_silence_seconds{integration="plant"}'] < 60
 
 
-def test_every_metric_that_dashboard_and_alerts_use_is_there(edge: Any, integration: dict[str, Any]) -> None:
+def test_every_metric_that_dashboard_and_alerts_use_is_there(
+    edge: Any, integration: dict[str, Any]
+) -> None:
     edge.send("GET", "/")
     answer = edge.send("GET", "/metrics").text
     known = set(re.findall(r"^# TYPE (\w+)", answer, re.MULTILINE))
@@ -107,7 +117,9 @@ def test_every_metric_that_dashboard_and_alerts_use_is_there(edge: Any, integrat
     asked += [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
 
     parsed = [promql_parser.parse(expression).prettify() for expression in asked]
-    used = {re.sub(r"_bucket$", "", name) for name in re.findall(r"\bultraviolet_\w+", " ".join(parsed))}
+    used = {
+        re.sub(r"_bucket$", "", name) for name in re.findall(r"\bultraviolet_\w+", " ".join(parsed))
+    }
 
     assert len(used) > 12
     assert used - known == set()

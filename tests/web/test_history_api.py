@@ -20,7 +20,11 @@ def seen(edge: Any, integration: dict[str, Any]) -> Callable[..., None]:
 
     def seen(hour: int, id_: str, kind: Any = "full", **fields: Any) -> None:
         stamp = f"2026-05-04T{hour - 1:02}:30:00.000000+00:00"
-        doc = {"id": int(id_), "_updated": stamp, "updatedById": 7, **fields} if kind == "full" else {}
+        doc = (
+            {"id": int(id_), "_updated": stamp, "updatedById": 7, **fields}
+            if kind == "full"
+            else {}
+        )
         origin = Origin("fetch", "1")
         one = Observation("purchase_orders", id_, kind, doc, at(hour), origin, stamp, at(hour))
         edge.hub.store.write_now(lambda c: apply(c, edge.hub.catalog, integration["id"], [one]))
@@ -57,11 +61,15 @@ def test_a_whole_resource_as_it_was(edge: Any, orders: None) -> None:
     assert [ids(hour) for hour in (7, 8, 9, 10, 11)] == [[], ["1"], ["1", "2"], ["1", "2"], ["1"]]
     first = edge.get("/objects/purchase_orders?at=2026-05-04T10:00:00Z&limit=1")
     assert ids(10, f"&limit=1&cursor={first['next']}") == ["2"]
-    assert edge.api("GET", "/objects/purchase_orders?at=2026-05-04T10:00:00Z&q=x").status_code == 422
+    assert (
+        edge.api("GET", "/objects/purchase_orders?at=2026-05-04T10:00:00Z&q=x").status_code == 422
+    )
 
 
 def test_an_object_at_two_times(edge: Any, orders: None) -> None:
-    compared = edge.get("/objects/purchase_orders/1/diff?from=2026-05-04T09:00:00Z&to=2026-05-04T12:00:00Z")
+    compared = edge.get(
+        "/objects/purchase_orders/1/diff?from=2026-05-04T09:00:00Z&to=2026-05-04T12:00:00Z"
+    )
     changes = {one["name"]: (one["old"], one["new"]) for one in compared["changes"]}
     assert changes["status"] == ("DRAFT", "ORDERED")
     assert [one["version"] for one in compared["versions"]] == [2]

@@ -26,11 +26,17 @@ def test_a_delivery_becomes_an_event_once(edge: Any, url: dict[str, Any]) -> Non
         answer = edge.send("POST", url["url"], content=json.dumps(BODY))
         assert (answer.status_code, answer.json()) == (200, {"received": True})
     (event,) = edge.get("/events")["items"]
-    assert (event["resource"], event["object_id"], event["deliveries"]) == ("purchase_orders", "17", 2)
+    assert (event["resource"], event["object_id"], event["deliveries"]) == (
+        "purchase_orders",
+        "17",
+        2,
+    )
     assert json.loads(edge.get(f"/events/{event['seq']}")["body"]) == BODY
 
 
-def test_unknown_malformed_and_revoked_addresses_answer_alike(edge: Any, url: dict[str, Any]) -> None:
+def test_unknown_malformed_and_revoked_addresses_answer_alike(
+    edge: Any, url: dict[str, Any]
+) -> None:
     edge.api("DELETE", f"/webhook-urls/{url['id']}")
     paths = [url["url"], "/hooks/uvh_unknown", "/hooks/", "/hooks/a/b?c=d", "/hooks/%00%ff"]
     answers = [edge.send("POST", path, content=b"{}") for path in paths]

@@ -49,7 +49,9 @@ def test_an_integration_is_changed_on_its_page(signed_in: Any, integration: dict
 
 
 @pytest.mark.usefixtures("at_once")
-def test_other_credentials_are_tested_and_not_shown(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_other_credentials_are_tested_and_not_shown(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
     given = {"client_id": "another", "client_secret": "a-new-secret-of-ion"}
     assert signed_in.submit("/integrations/1/credentials", **given).status_code == 303
     page = signed_in.send("GET", "/integrations/1").text
@@ -75,7 +77,10 @@ def test_what_a_url_refused_is_seen(signed_in: Any, integration: dict[str, Any])
     signed_in.hub.store.write_now(lambda c: c.execute(known) and None)
     signed_in.runner.run(signed_in.hub.ingest.refresh())
     assert (
-        signed_in.send("POST", path, content=b"{}", headers={"x-ion-signature": "forged"}).status_code == 401
+        signed_in.send(
+            "POST", path, content=b"{}", headers={"x-ion-signature": "forged"}
+        ).status_code
+        == 401
     )
     signed_in.runner.run(signed_in.hub.ingest.close())
     assert re.search(r'class="badge bad[^>]*>[^<]*1', signed_in.send("GET", "/webhooks").text)
@@ -92,7 +97,9 @@ def test_a_comparison_is_begun_and_shown(signed_in: Any, integration: dict[str, 
 @pytest.mark.usefixtures("at_once")
 def test_a_subset_is_chosen_in_the_matrix(signed_in: Any, integration: dict[str, Any]) -> None:
     signed_in.submit("/integrations/1/set-up/url")
-    chosen = signed_in.submit("/integrations/1/set-up/wanted", wanted=["parts UPDATE", "runs CREATE"])
+    chosen = signed_in.submit(
+        "/integrations/1/set-up/wanted", wanted=["parts UPDATE", "runs CREATE"]
+    )
     assert chosen.status_code == 303
     page = signed_in.send("GET", "/integrations/1/set-up").text
     assert "parts_update" in page
@@ -126,8 +133,12 @@ def test_a_hub_for_others_does_not_reach_into_its_own_machine(signed_in: Any) ->
     assert "127.0.0.1 is not a public address" in signed_in.send("GET", "/integrations/1").text
 
 
-def test_another_host_is_led_to_with_the_secret_only(signed_in: Any, integration: dict[str, Any]) -> None:
-    refused = signed_in.submit("/integrations/1", auth_url="https://elsewhere.example.com", client_secret="")
+def test_another_host_is_led_to_with_the_secret_only(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
+    refused = signed_in.submit(
+        "/integrations/1", auth_url="https://elsewhere.example.com", client_secret=""
+    )
     assert (422, True) == (refused.status_code, "client_secret again" in refused.text)
     given = {"auth_url": "https://elsewhere.example.com", "client_secret": "secret-of-ion"}
     assert 303 == signed_in.submit("/integrations/1", **given).status_code
@@ -146,7 +157,9 @@ def test_resources_are_chosen_on_the_page(
     assert chosen.status_code == 303, chosen.text
     page = signed_in.send("GET", "/integrations/1").text
     assert "2 of 72 resources are mirrored" in page
-    assert re.search(r'value="purchase_order_lines" checked> Purchase order lines <span[^>]*>1<', page)
+    assert re.search(
+        r'value="purchase_order_lines" checked> Purchase order lines <span[^>]*>1<', page
+    )
     assert re.search(r'value="parts"> Parts <span[^>]*>1<', page)
     assert "<legend>Bills of materials</legend>" in page
 
@@ -163,6 +176,8 @@ def test_resources_are_chosen_on_the_page(
     assert "Choose at least one resource" in nothing.text
     unknown = signed_in.api("PATCH", "/integrations/1", {"resources": ["unicorns"]})
     assert unknown.status_code == 422
-    assert signed_in.api("PATCH", "/integrations/1", {"resources": None}).json()["resources"] is None
+    assert (
+        signed_in.api("PATCH", "/integrations/1", {"resources": None}).json()["resources"] is None
+    )
     asked = signed_in.get("/integrations/1/fetches")["items"]
     assert "incremental" in [one["mode"] for one in asked]

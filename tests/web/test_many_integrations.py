@@ -26,7 +26,9 @@ def last(signed_in: Any) -> str:
     """The name of the last of many integrations, which has an object and a fetch."""
     hub = signed_in.hub
     now = times.now()
-    seen = Observation("parts", "77", "full", {"id": 77}, now, Origin("fetch", "1"), read_started_at=now)
+    seen = Observation(
+        "parts", "77", "full", {"id": 77}, now, Origin("fetch", "1"), read_started_at=now
+    )
 
     def fill(connection: Any) -> str:
         for n in range(_MANY):
@@ -39,7 +41,9 @@ def last(signed_in: Any) -> str:
     return hub.store.write_now(fill)
 
 
-@pytest.mark.parametrize("path", ["/search?q=77", "/fetches", "/verifications", "/events", "/webhooks"])
+@pytest.mark.parametrize(
+    "path", ["/search?q=77", "/fetches", "/verifications", "/events", "/webhooks"]
+)
 def test_one_beyond_a_page_is_named(signed_in: Any, last: str, path: str) -> None:
     page = signed_in.send("GET", path)
     assert (200, True) == (page.status_code, last in page.text)

@@ -32,7 +32,9 @@ def paths(edge: Edge, integration: dict[str, Any]) -> list[tuple[str, dict[str, 
     ]
 
 
-def test_a_name_has_no_control_characters(edge: Edge, paths: list[tuple[str, dict[str, Any]]]) -> None:
+def test_a_name_has_no_control_characters(
+    edge: Edge, paths: list[tuple[str, dict[str, Any]]]
+) -> None:
     for path, more in paths:
         for name in BAD:
             answer = edge.api("POST", path, {**more, "name": name})

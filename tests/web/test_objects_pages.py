@@ -50,7 +50,9 @@ def test_a_table_is_sorted_by_what_its_head_says(plant: Any) -> None:
     assert plant.send("GET", "/objects/purchase_orders?sort=nonsense").status_code == 422
 
 
-def test_pages_follow_each_other_without_gap_or_double(plant: Any, subtests: pytest.Subtests) -> None:
+def test_pages_follow_each_other_without_gap_or_double(
+    plant: Any, subtests: pytest.Subtests
+) -> None:
     for order in ("cost", "-cost", "status", "-status", "id", "changed", "-changed", "description"):
         with subtests.test(order=order):
             address, seen = f"/objects/purchase_orders?sort={order}", list[int]()
@@ -58,7 +60,11 @@ def test_pages_follow_each_other_without_gap_or_double(plant: Any, subtests: pyt
                 page = plant.send("GET", address).text
                 seen += ids(page)
                 found = re.search(r'href="(\?[^"]*cursor=[^"]+)"', page)
-                address = f"/objects/purchase_orders{found.group(1)}".replace("&amp;", "&") if found else ""
+                address = (
+                    f"/objects/purchase_orders{found.group(1)}".replace("&amp;", "&")
+                    if found
+                    else ""
+                )
             assert sorted(seen) == list(range(1, 121))
             assert len(seen) == 120
 
@@ -74,7 +80,9 @@ def test_conditions_narrow_a_table(plant: Any, subtests: pytest.Subtests) -> Non
         "description:empty:": [],
     }.items():
         with subtests.test(where=where):
-            page = plant.send("GET", "/objects/purchase_orders", params={"where": where, "sort": "id"}).text
+            page = plant.send(
+                "GET", "/objects/purchase_orders", params={"where": where, "sort": "id"}
+            ).text
             assert expected == ids(page)
 
 
@@ -107,7 +115,9 @@ def test_a_time_is_compared_however_it_is_written(
     assert plant.send("GET", "/objects/parts?where=_created:from:noon").status_code == 422
 
 
-def test_a_time_beyond_the_years_there_are_is_shown_as_it_is(plant: Any, keep: Callable[..., None]) -> None:
+def test_a_time_beyond_the_years_there_are_is_shown_as_it_is(
+    plant: Any, keep: Callable[..., None]
+) -> None:
     last = "9999-12-31T23:59:59-05:00"
     keep("parts", {"id": 1, "_created": last})
     assert last in plant.send("GET", "/objects/parts/1").text
@@ -122,12 +132,13 @@ def test_the_filter_form_adds_to_the_conditions(plant: Any) -> None:
 
 
 def test_each_condition_can_be_dropped_alone(plant: Any) -> None:
-    address = (
-        "/objects/purchase_orders?where=cost%3Afrom%3A97&sort=id&field=status&operator=is&value=requested"
-    )
+    address = "/objects/purchase_orders?where=cost%3Afrom%3A97&sort=id&field=status&operator=is&value=requested"
     page = plant.send("GET", address).text
     form = page.partition('aria-label="Filter Purchase orders"')[2].partition("</form>")[0]
-    assert re.findall(r'name="where" value="([^"]*)"', form) == ["cost:from:97", "status:is:requested"]
+    assert re.findall(r'name="where" value="([^"]*)"', form) == [
+        "cost:from:97",
+        "status:is:requested",
+    ]
 
     badges = [html.unescape(href) for href in re.findall(r'class="badge" href="([^"]*)"', page)]
     without_cost, without_status = (
@@ -161,7 +172,9 @@ def test_forgetting_a_view_leaves_the_table_as_it_is(plant: Any) -> None:
     sent = re.search(r'/forget">.*?name="query" value="([^"]*)"', page)
     assert sent
 
-    done = plant.submit("/objects/purchase_orders/views/1/forget", query=html.unescape(sent.group(1)))
+    done = plant.submit(
+        "/objects/purchase_orders/views/1/forget", query=html.unescape(sent.group(1))
+    )
     assert done.headers["location"] == f"/objects/purchase_orders?{table}"
     assert sorted(ids(plant.send("GET", done.headers["location"]).text)) == [1, 2, 3]
 

@@ -25,18 +25,24 @@ def test_an_empty_hub_says_how_to_begin(signed_in: Any) -> None:
     assert 'href="/integrations/new"' in page
 
 
-def test_what_was_never_read_is_not_called_fresh(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_what_was_never_read_is_not_called_fresh(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
     assert trust(signed_in) in {"unread", "reading"}  # the first fetch may have begun
 
 
 @pytest.mark.usefixtures("at_once")
-def test_an_ion_that_refuses_is_not_called_fresh(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_an_ion_that_refuses_is_not_called_fresh(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
     signed_in.api("POST", f"/integrations/{integration['id']}/test")
     assert trust(signed_in) == "failing"
 
 
 @pytest.mark.usefixtures("at_once")
-def test_what_is_wrong_comes_with_a_button_that_helps(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_what_is_wrong_comes_with_a_button_that_helps(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
     signed_in.api("POST", f"/integrations/{integration['id']}/test")
     page = signed_in.send("GET", "/").text
     assert 'action="/integrations/1/test"' in page
@@ -55,10 +61,14 @@ def test_a_paused_integration_says_so_first(signed_in: Any, integration: dict[st
 
 def test_changes_are_charted_with_their_delay(signed_in: Any, keep: Callable[..., None]) -> None:
     second_ago = times.text(datetime.now(UTC) - timedelta(seconds=1.5))
-    keep("parts", {"id": 1, "partNumber": "A", "_updated": second_ago}, {"id": 2, "partNumber": "B"})
+    keep(
+        "parts", {"id": 1, "partNumber": "A", "_updated": second_ago}, {"id": 2, "partNumber": "B"}
+    )
 
     page = signed_in.send("GET", "/").text
-    assert re.search(r"Changes a minute over the last hour: 2 in all, at most [12] in a minute\.", page)
+    assert re.search(
+        r"Changes a minute over the last hour: 2 in all, at most [12] in a minute\.", page
+    )
     assert re.search(r"half within 1\.\d s, 99 % within 2\.0 s", page)
     assert signed_in.hub.store.read_now(lambda c: len(last_hour(c, 1))) == 60
 

@@ -48,7 +48,10 @@ def test_a_link_signs_in_once(signed_in: Any) -> None:
 
 
 def test_a_password_signs_in(signed_in: Any) -> None:
-    assert signed_in.submit("/settings/password", user="1", password="correct horse").status_code == 303
+    assert (
+        signed_in.submit("/settings/password", user="1", password="correct horse").status_code
+        == 303
+    )
     assert signed_in.send("GET", "/").status_code == 303
     wrong = signed_in.send(
         "POST", "/sign-in", data={"name": "ada", "password": "wrong password", "next": "/"}
@@ -77,20 +80,32 @@ def test_signing_out(signed_in: Any) -> None:
 
 
 def test_a_form_without_its_token_is_refused(signed_in: Any) -> None:
-    assert signed_in.send("POST", "/settings/keys", data={"name": "x", "role": "admin"}).status_code == 403
+    assert (
+        signed_in.send("POST", "/settings/keys", data={"name": "x", "role": "admin"}).status_code
+        == 403
+    )
     other = {"sec-fetch-site": "cross-site"}
     assert signed_in.send("POST", "/sign-out", headers=other).status_code == 403
     unsafe = signed_in.send("POST", "/api/v1/keys", json={"name": "x", "role": "admin"})
     assert unsafe.status_code == 403
 
 
-def test_every_answer_tells_browsers_what_not_to_do(signed_in: Any, subtests: pytest.Subtests) -> None:
+def test_every_answer_tells_browsers_what_not_to_do(
+    signed_in: Any, subtests: pytest.Subtests
+) -> None:
     told = {
         "x-frame-options": "DENY",
         "x-content-type-options": "nosniff",
         "referrer-policy": "same-origin",
     }
-    for path in ("/", "/no/such/page", "/fetches?cursor=x", "/api/v1/none", "/static/app.js", "/livez"):
+    for path in (
+        "/",
+        "/no/such/page",
+        "/fetches?cursor=x",
+        "/api/v1/none",
+        "/static/app.js",
+        "/livez",
+    ):
         with subtests.test(path=path):
             headers = signed_in.send("GET", path).headers
             assert "default-src 'none'" in headers["content-security-policy"]
@@ -151,7 +166,9 @@ def test_a_url_is_on_one_page_only(signed_in: Any, integration: dict[str, Any]) 
 
 
 @pytest.mark.usefixtures("at_once")
-def test_the_guide_fills_the_new_url_into_the_texts(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_the_guide_fills_the_new_url_into_the_texts(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
     answer = signed_in.submit("/integrations/1/set-up/url")
     assert answer.status_code == 201
     (token,) = set(re.findall(r"/hooks/([\w-]+)", answer.text))
@@ -167,7 +184,9 @@ def test_an_error_is_a_page(signed_in: Any) -> None:
     assert "Nothing was changed." in answer.text
 
 
-def test_what_cannot_be_undone_asks_for_the_name(signed_in: Any, integration: dict[str, Any]) -> None:
+def test_what_cannot_be_undone_asks_for_the_name(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
     assert signed_in.submit("/webhooks", integration="1", name="Violet").status_code == 201
     refused = signed_in.submit("/webhooks/1/revoke", confirm="violet")
     assert refused.status_code == 422
@@ -186,7 +205,9 @@ def test_nobody_is_led_to_another_site(signed_in: Any) -> None:
         sent = {"csrf": token[1], "theme": "dark"}
         led = signed_in.send("POST", "/theme", data=sent, headers=from_there)
         assert back == led.headers["location"]
-        refused = signed_in.send("POST", "/theme", data={**sent, "theme": "pink"}, headers=from_there)
+        refused = signed_in.send(
+            "POST", "/theme", data={**sent, "theme": "pink"}, headers=from_there
+        )
         assert f'href="{back}"' in refused.text
         assert 'href="//' not in refused.text
 
@@ -202,7 +223,8 @@ def test_assets_are_kept_by_browsers_until_they_change(signed_in: Any) -> None:
     page = signed_in.send("GET", "/").text
     for address in re.findall(r'(?:href|src)="(/static/[^"]+)"', page):
         answer = signed_in.send("GET", address)
-        assert (answer.status_code, "max-age=31536000" in answer.headers["cache-control"]) == (200, True), (
-            address
-        )
+        assert (answer.status_code, "max-age=31536000" in answer.headers["cache-control"]) == (
+            200,
+            True,
+        ), address
         assert "?v=" in address

@@ -79,7 +79,9 @@ def test_no_big_table_is_read_from_end_to_end(
         for table in MONTHED:
             prepare(connection, table, ["2026-01", "2026-02"])
         for statement in FILL:
-            connection.execute(text(statement), {"others": OTHERS} if ":others" in statement else {})
+            connection.execute(
+                text(statement), {"others": OTHERS} if ":others" in statement else {}
+            )
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")
     asked: list[tuple[str, str, Any]] = []
@@ -91,7 +93,11 @@ def test_no_big_table_is_read_from_end_to_end(
             asked.append((path, statement, given))
 
     for path in PATHS:
-        headers = {"authorization": "Bearer uvk_admin-key-of-the-tests"} if path.startswith("/api") else {}
+        headers = (
+            {"authorization": "Bearer uvk_admin-key-of-the-tests"}
+            if path.startswith("/api")
+            else {}
+        )
         assert signed_in.send("GET", path, headers=headers).status_code == 200, path
     event.remove(engine, "before_cursor_execute", note)
 
@@ -104,7 +110,9 @@ def test_no_big_table_is_read_from_end_to_end(
         for where, statement, given in asked:
             if isinstance(given, list | tuple):
                 continue
-            plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", given).scalar_one()
+            plan = connection.exec_driver_sql(
+                f"EXPLAIN (FORMAT JSON) {statement}", given
+            ).scalar_one()
             if tables := scans((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]):
                 wrong.append((where, tables, statement))
     assert len(asked) > len(PATHS)

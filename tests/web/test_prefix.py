@@ -17,9 +17,12 @@ from ultraviolet.web import app
 from ultraviolet.web.pages.render import STATIC, TEMPLATES
 from ultraviolet.web.prefix import Prefix
 
-ATTRIBUTES = r"""\b(href|action|formaction|src|sse-connect|hx-(?:get|post|put|patch|delete))=(["'])(.*?)\2"""
+ATTRIBUTES = (
+    r"""\b(href|action|formaction|src|sse-connect|hx-(?:get|post|put|patch|delete))=(["'])(.*?)\2"""
+)
 ALLOWED = re.compile(
-    r"\{\{ root \}\}(/|\{\{)|[?#]|\{\{ \"[\w./-]+\" \| asset|\{\{ (here\.\w+\(|runner)|hide$", re.DOTALL
+    r"\{\{ root \}\}(/|\{\{)|[?#]|\{\{ \"[\w./-]+\" \| asset|\{\{ (here\.\w+\(|runner)|hide$",
+    re.DOTALL,
 )
 VALID = {
     "https://hub.example.com": "",
@@ -99,8 +102,13 @@ def test_pages_and_files_answer_with_and_without_the_prefix(signed_in: Any) -> N
 def test_what_leads_a_client_on_has_the_prefix(edge: Any) -> None:
     sent = edge.send("GET", "/uv/events?q=1")
     assert "/uv/sign-in?next_page=%2Fevents%3Fq%3D1" == sent.headers["location"]
-    assert "/uv/sign-in?next_page=%2Fevents%3Fq%3D1" == edge.send("GET", "/events?q=1").headers["location"]
-    assert 404 == edge.send("GET", "/uvx/events", headers={"accept": "application/json"}).status_code
+    assert (
+        "/uv/sign-in?next_page=%2Fevents%3Fq%3D1"
+        == edge.send("GET", "/events?q=1").headers["location"]
+    )
+    assert (
+        404 == edge.send("GET", "/uvx/events", headers={"accept": "application/json"}).status_code
+    )
     document = edge.send("GET", "/uv/api/openapi.json").json()
     assert [{"url": "/uv"}] == document["servers"]
 
@@ -122,9 +130,13 @@ def test_a_session_needs_tls_where_the_public_address_has_it(signed_in: Any) -> 
     assert ("/uv", True) == (cookie.path, cookie.secure)
 
 
-@pytest.mark.parametrize("prefix", ["/api", "/api/v1", "/hooks", "/static/x", "/events", "/objects/parts"])
+@pytest.mark.parametrize(
+    "prefix", ["/api", "/api/v1", "/hooks", "/static/x", "/events", "/objects/parts"]
+)
 def test_a_path_of_the_hub_itself_is_no_prefix(prefix: str, edge: Any) -> None:
-    edge.hub.settings = msgspec.structs.replace(edge.hub.settings, public_url=f"http://hub.test{prefix}")
+    edge.hub.settings = msgspec.structs.replace(
+        edge.hub.settings, public_url=f"http://hub.test{prefix}"
+    )
     with pytest.raises(InvalidError, match="a path of the hub itself"):
         app.create_app(edge.hub)
 

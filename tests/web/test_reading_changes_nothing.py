@@ -52,7 +52,9 @@ def content(edge: Any) -> dict[str, list[Any]]:
         }
         schema = inspect(connection)
         found["indexes"] = sorted(
-            str(one["name"]) for name in schema.get_table_names() for one in schema.get_indexes(name)
+            str(one["name"])
+            for name in schema.get_table_names()
+            for one in schema.get_indexes(name)
         )
         return found
 
@@ -61,19 +63,29 @@ def content(edge: Any) -> dict[str, list[Any]]:
 
 def addresses(edge: Any) -> list[str]:
     """Fill in every address that takes a GET."""
-    known = {"integration": "1", "resource": "parts", "name": "parts", "mode": "full", "file_path": "app.css"}
+    known = {
+        "integration": "1",
+        "resource": "parts",
+        "name": "parts",
+        "mode": "full",
+        "file_path": "app.css",
+    }
     found: list[str] = []
     for route in _application(edge.hub)[0].routes:
         if isinstance(route, HTTPRoute) and "GET" in route.methods:
             parts = [
-                part if isinstance(part, str) else known.get(part.name, "1") for part in route.path_components
+                part if isinstance(part, str) else known.get(part.name, "1")
+                for part in route.path_components
             ]
             found.append("/" + "/".join(parts))
     return sorted(set(found) - STREAMS)
 
 
 def test_no_get_and_no_head_writes(
-    signed_in: Any, integration: dict[str, Any], keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    signed_in: Any,
+    integration: dict[str, Any],
+    keep: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(field_indexes, "WORTH", 1)
     keep(

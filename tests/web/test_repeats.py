@@ -13,7 +13,9 @@ from ultraviolet.hub.idempotency import Answer, Asked
 from ultraviolet.mirror.tables import idempotency_keys
 
 
-def ask(edge: Any, method: str, path: str, body: Any = None, key: str = ADMIN_KEY, **headers: str) -> Any:
+def ask(
+    edge: Any, method: str, path: str, body: Any = None, key: str = ADMIN_KEY, **headers: str
+) -> Any:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     given |= {"authorization": f"Bearer {key}", "accept": "application/json"}
     return edge.send(method, f"/api/v1{path}", json=body, headers=given)
@@ -43,7 +45,10 @@ def test_a_key_names_one_request_of_one_caller(edge: Any) -> None:
     assert other.status_code == 422
     assert other.json()["type"].endswith("/idempotency-key-reused")
     admin = ask(edge, "POST", "/keys", {"name": "boss", "role": "admin"}).json()["token"]
-    assert ask(edge, "POST", "/keys", {"name": "b"}, key=admin, idempotency_key="k1").status_code == 201
+    assert (
+        ask(edge, "POST", "/keys", {"name": "b"}, key=admin, idempotency_key="k1").status_code
+        == 201
+    )
     assert ask(edge, "POST", "/keys", {"name": "b"}, idempotency_key="k" * 256).status_code == 422
 
 
@@ -54,7 +59,9 @@ def test_who_may_not_do_it_any_more_is_not_given_the_answer_of_before(signed_in:
 
     def make_key() -> Any:
         headers = {"accept": "application/json", "x-csrf-token": found[1], "idempotency-key": "k1"}
-        return signed_in.send("POST", "/api/v1/keys", json={"name": "a", "role": "admin"}, headers=headers)
+        return signed_in.send(
+            "POST", "/api/v1/keys", json={"name": "a", "role": "admin"}, headers=headers
+        )
 
     assert make_key().status_code == 201
     signed_in.api("PATCH", "/users/ada", {"role": "viewer"})

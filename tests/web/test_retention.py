@@ -44,7 +44,13 @@ def test_the_page_asks_where_not_all_is_counted(
     signed_in: Any, old_events: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(removal, "MOST_COUNTED", old_events - 1)
-    usual = {"events": "90", "versions": "", "verifications": "365", "fetches": "30", "drift": "365"}
+    usual = {
+        "events": "90",
+        "versions": "",
+        "verifications": "365",
+        "fetches": "30",
+        "drift": "365",
+    }
     assert signed_in.submit("/settings/retention/1", **usual).status_code == 303
 
     asked = signed_in.submit("/settings/retention/1", **usual | {"events": "30"})
@@ -56,7 +62,13 @@ def test_the_page_asks_where_not_all_is_counted(
 
 def test_the_page_asks_before_more_goes(signed_in: Any, old_events: int) -> None:
     signed_in.api("PATCH", PATH, {"events": None})
-    shorter = {"events": "30", "versions": "", "verifications": "365", "fetches": "30", "drift": "365"}
+    shorter = {
+        "events": "30",
+        "versions": "",
+        "verifications": "365",
+        "fetches": "30",
+        "drift": "365",
+    }
 
     asked = signed_in.submit("/settings/retention/1", **shorter)
     assert (asked.status_code, "This removes a part of the past" in asked.text) == (200, True)

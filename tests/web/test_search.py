@@ -15,7 +15,9 @@ from ultraviolet.hub.indexer import Indexer
 from ultraviolet.mirror import dialect, field_indexes, search_index
 
 
-def test_ids_and_texts_are_found_in_every_resource(signed_in: Any, keep: Callable[..., None]) -> None:
+def test_ids_and_texts_are_found_in_every_resource(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
     keep("suppliers", {"id": 7, "name": "Café Müller GmbH"})
     keep(
         "parts",
@@ -26,7 +28,10 @@ def test_ids_and_texts_are_found_in_every_resource(signed_in: Any, keep: Callabl
     by_id = signed_in.send("GET", "/search?q=7").text
     assert "/objects/suppliers/7?" in by_id
     assert "/objects/parts/7?" in by_id
-    assert "/objects/suppliers/7?" in signed_in.send("GET", "/search", params={"q": "café müller"}).text
+    assert (
+        "/objects/suppliers/7?"
+        in signed_in.send("GET", "/search", params={"q": "café müller"}).text
+    )
     assert "/objects/parts/7?" in signed_in.send("GET", "/search", params={"q": "100% STEEL"}).text
 
 
@@ -64,7 +69,9 @@ def test_the_index_follows_what_changes(signed_in: Any, keep: Callable[..., None
     assert indexed(signed_in) == 3
     assert signed_in.hub.store.read_now(search_index.behind) == []
     for said in ("seals", '& "SEALS"', "100%", "gaskets &"):
-        assert "/objects/suppliers/1?" in signed_in.send("GET", "/search", params={"q": said}).text, said
+        assert (
+            "/objects/suppliers/1?" in signed_in.send("GET", "/search", params={"q": said}).text
+        ), said
         table = signed_in.send("GET", "/objects/suppliers", params={"q": said}).text
         assert "Seals" in table, said
         assert "Bolts" not in table, said
@@ -80,7 +87,9 @@ def test_the_index_follows_what_changes(signed_in: Any, keep: Callable[..., None
     assert "Nothing says" in signed_in.send("GET", "/search?q=gaskets").text
 
 
-def test_a_condition_on_a_text_is_looked_up_in_the_index(signed_in: Any, keep: Callable[..., None]) -> None:
+def test_a_condition_on_a_text_is_looked_up_in_the_index(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
     keep("suppliers", {"id": 1, "name": "Nozzles", "address": "bolts"}, {"id": 2, "name": "Bolts"})
     indexed(signed_in)
     keep("suppliers", {"id": 3, "name": "New bolts"})
@@ -107,7 +116,9 @@ def test_the_indexer_works_behind_a_running_hub(signed_in: Any, keep: Callable[.
     assert indexed(signed_in) == 0
 
 
-def test_an_integration_that_is_paused_is_indexed_too(signed_in: Any, keep: Callable[..., None]) -> None:
+def test_an_integration_that_is_paused_is_indexed_too(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
     hub = signed_in.hub
     keep("suppliers", {"id": 1, "name": "Gaskets"})
     hub.store.write_now(lambda c: fetch.request(c, 1, "full", "test"))
@@ -170,8 +181,12 @@ def test_long_texts_are_sorted_and_compared_by_an_index_that_takes_them(
         (f"from:{same}aa", ["21"]),
         (f"from:{same}", ["20", "21"]),
     ):
-        page = signed_in.send("GET", f"/objects/parts?where=description:{where}&sort=description").text
-        assert [one for one in re.findall(r'id="object-(\d+)"', page) if one in ("20", "21")] == ids, where
+        page = signed_in.send(
+            "GET", f"/objects/parts?where=description:{where}&sort=description"
+        ).text
+        assert [
+            one for one in re.findall(r'id="object-(\d+)"', page) if one in ("20", "21")
+        ] == ids, where
 
 
 def test_an_index_that_cannot_be_made_leaves_nothing_behind(postgresql: Any) -> None:
@@ -209,7 +224,10 @@ def test_a_big_table_gets_an_index_of_what_it_is_sorted_by(
     for one, page in before.items():
         rows = re.findall(r'id="object-(\d+)"', page)
         assert rows
-        assert re.findall(r'id="object-(\d+)"', signed_in.send("GET", f"/objects/parts?{one}").text) == rows
+        assert (
+            re.findall(r'id="object-(\d+)"', signed_in.send("GET", f"/objects/parts?{one}").text)
+            == rows
+        )
     signed_in.api("POST", "/objects/suppliers/indexes", {"fields": ["name"]})
     signed_in.runner.run(signed_in.hub.field_indexes.settled())
     assert names == field_indexes_of(signed_in)

@@ -9,7 +9,14 @@ from ultraviolet.cli import logs
 
 ION_SECRET = "marked-secret-of-ion"
 PASSWORD = "marked correct horse"
-REAL = {"integration": "1", "integration_id": "1", "user": "1", "user_id": "1", "key_id": "2", "url_id": "1"}
+REAL = {
+    "integration": "1",
+    "integration_id": "1",
+    "user": "1",
+    "user_id": "1",
+    "key_id": "2",
+    "url_id": "1",
+}
 
 
 def addresses(edge: Any) -> list[str]:
@@ -39,17 +46,24 @@ def test_what_was_shown_once_is_nowhere_else(
     link = edge.submit("/settings/users/1/link").text
     url = edge.submit("/webhooks", integration="1", name="Violet").text
     secrets += [
-        re.findall(pattern, page)[0] for pattern, page in ((r"uvk_[\w-]+", key), (r"uvl_[\w-]+", link))
+        re.findall(pattern, page)[0]
+        for pattern, page in ((r"uvk_[\w-]+", key), (r"uvl_[\w-]+", link))
     ]
     secrets += re.findall(r"/hooks/([\w-]+)", url)[:1]
     assert edge.api("PATCH", "/users/ada/password", {"password": "short"}).status_code == 422
     assert edge.submit("/account/password", now="", password=PASSWORD).status_code == 303
     signs_in = {"name": "ada", "password": PASSWORD, "next": "/"}
-    assert edge.send("POST", "/sign-in", data={**signs_in, "password": PASSWORD + "!"}).status_code == 401
+    assert (
+        edge.send("POST", "/sign-in", data={**signs_in, "password": PASSWORD + "!"}).status_code
+        == 401
+    )
     assert edge.send("POST", "/sign-in", data=signs_in).status_code == 303
     assert edge.send("POST", f"/sign-in/{secrets[4]}", data={"csrf": ""}).status_code == 403
     secrets.append(edge.client.cookies["ultraviolet_session"])
-    delivery = {"headers": {"content-type": "application/json"}, "content": b'{"resource": "parts"}'}
+    delivery = {
+        "headers": {"content-type": "application/json"},
+        "content": b'{"resource": "parts"}',
+    }
     assert edge.send("POST", f"/hooks/{secrets[5]}", **delivery).status_code == 200
     assert edge.send("POST", f"/hooks/{secrets[5]}x", **delivery).status_code == 404
 
@@ -58,7 +72,9 @@ def test_what_was_shown_once_is_nowhere_else(
 
     answers = {path: edge.send("GET", path) for path in addresses(edge)}
     answers |= {
-        f"{path} as JSON": edge.api("GET", path[7:]) for path in answers if path.startswith("/api/v1/")
+        f"{path} as JSON": edge.api("GET", path[7:])
+        for path in answers
+        if path.startswith("/api/v1/")
     }
     assert sum(answer.status_code == 200 for answer in answers.values()) > 50
     log = capsys.readouterr()

@@ -12,7 +12,8 @@ def test_a_role_is_changed_but_an_admin_stays(signed_in: Any) -> None:
     signed_in.submit("/settings/users", name="bob", role="viewer")
     assert signed_in.submit("/settings/users/2/role", role="operator").status_code == 303
     assert re.search(
-        r'aria-label="Role of bob">.*?<option selected>operator', signed_in.send("GET", "/settings").text
+        r'aria-label="Role of bob">.*?<option selected>operator',
+        signed_in.send("GET", "/settings").text,
     )
     refused = signed_in.submit("/settings/users/1/role", role="viewer")
     assert refused.status_code == 409
@@ -20,7 +21,9 @@ def test_a_role_is_changed_but_an_admin_stays(signed_in: Any) -> None:
 
 
 def test_a_key_is_shown_once_and_tells_its_use_and_end(signed_in: Any) -> None:
-    made = signed_in.submit("/settings/keys", name="robot", role="viewer", expires="2099-12-31").text
+    made = signed_in.submit(
+        "/settings/keys", name="robot", role="viewer", expires="2099-12-31"
+    ).text
     found = re.search(r"uvk_[\w-]+", made)
     assert found
     page = signed_in.send("GET", "/settings").text
@@ -43,7 +46,11 @@ def test_what_was_done_is_listed(signed_in: Any) -> None:
 def test_what_a_key_started_is_listed_too(signed_in: Any, integration: dict[str, Any]) -> None:
     signed_in.api("POST", f"/integrations/{integration['id']}/fetches", {"mode": "full"})
     (entry,) = [one for one in signed_in.get("/audit")["items"] if one["action"] == "fetch.start"]
-    assert (entry["actor"], entry["subject"], entry["detail"]["mode"]) == ("key:test", "plant", "full")
+    assert (entry["actor"], entry["subject"], entry["detail"]["mode"]) == (
+        "key:test",
+        "plant",
+        "full",
+    )
 
 
 def test_the_about_page_names_versions_and_licences(signed_in: Any) -> None:
@@ -77,7 +84,9 @@ def test_alerts_are_added_tested_and_removed(signed_in: Any) -> None:
 def test_the_api_tells_a_secret_once(edge: Any) -> None:
     given = {"name": "chat", "kind": "slack", "address": "https://hooks.chat.example/T/secret-part"}
     assert edge.api("POST", "/alert-destinations", given).json()["secret"] is None
-    added = edge.api("POST", "/alert-destinations", given | {"name": "program", "kind": "webhook"}).json()
+    added = edge.api(
+        "POST", "/alert-destinations", given | {"name": "program", "kind": "webhook"}
+    ).json()
     assert added["secret"].startswith("whsec_")
     listed = edge.get("/alert-destinations")["items"]
     assert [one["shown"] for one in listed] == ["https://hooks.chat.example/…"] * 2

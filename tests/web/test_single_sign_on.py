@@ -52,7 +52,9 @@ def sso(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Sso]:
         "ULTRAVIOLET_OIDC_DOMAINS": "example.com, Example.org",
         "ULTRAVIOLET_ALLOWED_TARGETS": "127.0.0.0/8",
     }
-    settings = Settings.from_environment(data=tmp_path, public_url=public_url, environment=environment)
+    settings = Settings.from_environment(
+        data=tmp_path, public_url=public_url, environment=environment
+    )
     hub = Hub.open(settings)
     hub.store.write_now(lambda c: access.set_key(c, "test", "admin", ADMIN_KEY))
     edge = Edge(hub)
@@ -87,7 +89,9 @@ def test_somebody_new_is_let_in_with_the_role_of_their_groups(sso: Sso) -> None:
 
     assert sso.sign_in(groups=["cn=admins,ou=it"], email="new@example.com").status_code == 303
     (user,) = [one for one in sso.edge.get("/users")["items"] if one["issuer"]]
-    assert (user["name"], user["role"]) == ("ada@example.com", "admin"), "known by subject, not by address"
+    assert (user["name"], user["role"]) == ("ada@example.com", "admin"), (
+        "known by subject, not by address"
+    )
     actions = [(one["actor"], one["action"]) for one in sso.edge.get("/audit")["items"]]
     assert actions == [
         ("ada@example.com", "session.end"),
@@ -109,7 +113,9 @@ def test_who_comes_from_the_provider_has_no_password(sso: Sso) -> None:
 
     assert sso.edge.hub.store.read_now(check)
     assert sso.sign_in().status_code == 303
-    assert not sso.edge.hub.store.read_now(check), "the one from before does not let them in any more"
+    assert not sso.edge.hub.store.read_now(check), (
+        "the one from before does not let them in any more"
+    )
     assert "/account/password" not in sso.edge.send("GET", "/account").text
     refused = sso.edge.submit("/account/password", **password)
     assert (refused.status_code, "signs in with" in refused.text) == (409, True)
@@ -153,7 +159,9 @@ def test_somebody_who_was_here_before_is_tied_only_by_an_administrator(sso: Sso)
     assert tied.json()["provider_email"] == "ada@example.com"
     assert sso.sign_in().status_code == 303
     assert "signed in as ada, viewer" in sso.edge.send("GET", "/account").text
-    assert sso.sign_in(sub="8").status_code == 403, "another subject with the same address is somebody else"
+    assert sso.sign_in(sub="8").status_code == 403, (
+        "another subject with the same address is somebody else"
+    )
     assert sso.edge.api("PATCH", "/users/ada/provider", {"email": None}).json()["issuer"] is None
     assert sso.edge.send("GET", "/account").status_code == 303
 
@@ -202,7 +210,8 @@ def test_an_answer_that_another_browser_began_is_refused(sso: Sso) -> None:
     assert sso.edge.send("GET", back).status_code == 403, "a second time"
     state = sso.begin().partition("state=")[2].partition("&")[0]
     denied = sso.edge.send(
-        "GET", f"/sign-in/provider/back?error=access_denied&error_description=<b>No</b>&state={state}"
+        "GET",
+        f"/sign-in/provider/back?error=access_denied&error_description=<b>No</b>&state={state}",
     )
     assert "did not sign you in: &lt;b&gt;No" in denied.text
 
@@ -214,7 +223,9 @@ def test_what_the_token_does_not_say_is_asked_for(sso: Sso) -> None:
     assert "does not belong to this sign-in" in sso.sign_in().text
 
 
-def test_trouble_with_the_provider_is_said_in_words(sso: Sso, capsys: pytest.CaptureFixture[str]) -> None:
+def test_trouble_with_the_provider_is_said_in_words(
+    sso: Sso, capsys: pytest.CaptureFixture[str]
+) -> None:
     sso.provider.discovery = {"issuer": "https://other.example"}
     answer = sso.edge.send("GET", "/sign-in/provider")
     assert "calls itself https://other.example" in answer.text
@@ -224,7 +235,10 @@ def test_trouble_with_the_provider_is_said_in_words(sso: Sso, capsys: pytest.Cap
     sso.provider.discovery = {"token_endpoint": "http://169.254.169.254/token"}
     there = sso.begin()
     answer = sso.edge.send("GET", sso.provider.sign_in(there))
-    assert (answer.status_code, "169.254.169.254 is not a public address" in answer.text) == (502, True)
+    assert (answer.status_code, "169.254.169.254 is not a public address" in answer.text) == (
+        502,
+        True,
+    )
     sso.edge.runner.run(sso.provider.stop())
     assert sso.edge.hub.provider
     sso.edge.hub.provider._discovered = None

@@ -42,7 +42,9 @@ def figures(page: str) -> dict[str, str]:
     return dict(re.findall(r"<dt>([^<]+)</dt><dd>([\d,]+)</dd>", page))
 
 
-def test_failures_are_counted_by_address_with_their_reason(signed_in: Any, tokens: tuple[str, str]) -> None:
+def test_failures_are_counted_by_address_with_their_reason(
+    signed_in: Any, tokens: tuple[str, str]
+) -> None:
     token, _ = tokens
     assert deliver(signed_in, token, EVENT % 1, {"signature": "wrong"}) == 401
     assert deliver(signed_in, token, EVENT % 2) == 401
@@ -60,7 +62,9 @@ def test_failures_are_counted_by_address_with_their_reason(signed_in: Any, token
     assert signed_in.send("GET", "/webhooks/99").status_code == 404
 
 
-def test_what_is_taken_is_counted_and_its_events_shown(signed_in: Any, tokens: tuple[str, str]) -> None:
+def test_what_is_taken_is_counted_and_its_events_shown(
+    signed_in: Any, tokens: tuple[str, str]
+) -> None:
     assert [deliver(signed_in, tokens[1], EVENT % n) for n in (1, 1, 2)] == [200] * 3
     kept(signed_in)
 

@@ -57,12 +57,16 @@ def list_keys(session: Session) -> None:
 
     Example: `ultraviolet key list`
     """
-    session.show_list(session.api.items("/keys", 1000), KEYS, "No key yet. Next: ultraviolet key create")
+    session.show_list(
+        session.api.items("/keys", 1000), KEYS, "No key yet. Next: ultraviolet key create"
+    )
 
 
 @command(keys, "revoke")
 @gives(plus={"revoked": "id of the key"})
-def revoke_key(session: Session, key_id: Annotated[str, typer.Argument()], *, yes: Yes = False) -> None:
+def revoke_key(
+    session: Session, key_id: Annotated[str, typer.Argument()], *, yes: Yes = False
+) -> None:
     """Revoke an API key at once.
 
     Example: `ultraviolet key revoke 4`
@@ -95,7 +99,9 @@ def list_users(session: Session) -> None:
 
     Example: `ultraviolet user list`
     """
-    session.show_list(session.api.items("/users", 1000), USERS, "No user yet. Next: ultraviolet user add")
+    session.show_list(
+        session.api.items("/users", 1000), USERS, "No user yet. Next: ultraviolet user add"
+    )
 
 
 @command(users, "link")
@@ -148,7 +154,9 @@ def sign_out(
 
     Examples: `ultraviolet user sign-out ada`, `ultraviolet user sign-out ada --session 7`
     """
-    where = to("/users/{}/sessions", user) if only is None else to("/users/{}/sessions/{}", user, only)
+    where = (
+        to("/users/{}/sessions", user) if only is None else to("/users/{}/sessions/{}", user, only)
+    )
     session.api.delete(where)
     session.show({"signed out": user, "session": only or "all"})
 

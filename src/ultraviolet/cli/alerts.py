@@ -60,7 +60,9 @@ def add(
     if len(chosen) != 1:
         raise InvalidError("Give one of --email, --slack and --webhook")
     kind, address = chosen[0]
-    added = session.api.post("/alert-destinations", {"name": name, "kind": kind, "address": address})
+    added = session.api.post(
+        "/alert-destinations", {"name": name, "kind": kind, "address": address}
+    )
     session.show(added)
     if added["secret"]:
         session.say("Copy the secret now; it cannot be shown again.")

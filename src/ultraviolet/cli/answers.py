@@ -14,7 +14,9 @@ class Given(NamedTuple):
     plus: dict[str, str]
 
 
-def gives(*what: str, part: str | None = None, plus: dict[str, str] | None = None) -> Callable[[F], F]:
+def gives(
+    *what: str, part: str | None = None, plus: dict[str, str] | None = None
+) -> Callable[[F], F]:
     """Say what the JSON of a command is: one of these, or that part of it; `plus` names fields added to it.
 
     `GET /keys` is an operation of the API, `ultraviolet.cli.doctor:Check` a Struct, and `[…]` around it an array.

@@ -38,11 +38,25 @@ class ApiError(UltravioletError):
         title = str(problem.get("title") or f"The hub answered {status}.")
         super().__init__(str(problem.get("detail") or title))
         self.status = status
-        self.kind = str(problem.get("type") or "error").rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+        self.kind = (
+            str(problem.get("type") or "error").rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+        )
         self.exit_code = EXIT_CODES.get(status, 1)
 
 
-EXIT_CODES = {400: 2, 401: 3, 403: 3, 404: 4, 409: 5, 410: 4, 412: 5, 422: 2, 429: 6, 502: 7, 503: 6}
+EXIT_CODES = {
+    400: 2,
+    401: 3,
+    403: 3,
+    404: 4,
+    409: 5,
+    410: 4,
+    412: 5,
+    422: 2,
+    429: 6,
+    502: 7,
+    503: 6,
+}
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -95,7 +109,10 @@ class Api(AbstractContextManager["Api"]):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.runner.run(self.transport.stop())
         self.runner.close()

@@ -35,6 +35,8 @@ def run() -> None:
     from ultraviolet.web import server
 
     _, _, given = os.environ.pop(_OPTIONS).partition(" ")
-    options = msgspec.json.decode(given, type=server.ServeOptions, dec_hook=lambda kind, value: kind(value))
+    options = msgspec.json.decode(
+        given, type=server.ServeOptions, dec_hook=lambda kind, value: kind(value)
+    )
     logs.configure()
     server.serve(options)

@@ -35,7 +35,9 @@ def changes(
     ] = None,
     cursor: Annotated[
         str | None,
-        typer.Option(help="Go on behind this change (its `cursor` in --json); `now`: only what comes."),
+        typer.Option(
+            help="Go on behind this change (its `cursor` in --json); `now`: only what comes."
+        ),
     ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")

@@ -57,7 +57,10 @@ class Child:
             )
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -98,7 +101,9 @@ class Child:
         while not ready():
             self.check()
             if time.monotonic() > deadline:
-                raise ChildFailedError(f"{self.name} was not ready after {seconds:.0f} s; see {self.log}.")
+                raise ChildFailedError(
+                    f"{self.name} was not ready after {seconds:.0f} s; see {self.log}."
+                )
             time.sleep(0.05)
 
 

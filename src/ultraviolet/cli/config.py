@@ -27,7 +27,9 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 SETTINGS = (
-    Setting("ULTRAVIOLET_DATA", "directory of the database, the secret key and hub.json", str(DATA)),
+    Setting(
+        "ULTRAVIOLET_DATA", "directory of the database, the secret key and hub.json", str(DATA)
+    ),
     Setting(
         "ULTRAVIOLET_DATABASE_URL",
         "address of the database, also postgresql://user@host/name",
@@ -41,13 +43,26 @@ SETTINGS = (
     ),
     Setting("ULTRAVIOLET_ADMIN_KEY", "first API key, for automation; also …_FILE", secret=True),
     Setting(
-        "ULTRAVIOLET_SECRET_KEY", "key that seals credentials; also …_FILE", "DATA/secret.key", secret=True
+        "ULTRAVIOLET_SECRET_KEY",
+        "key that seals credentials; also …_FILE",
+        "DATA/secret.key",
+        secret=True,
     ),
-    Setting("ULTRAVIOLET_OLD_SECRET_KEY", "the key before, while it is rotated; also …_FILE", secret=True),
-    Setting("ULTRAVIOLET_WATCH_SECONDS", "seconds between two looks of the watchdog", "60"),
-    Setting("ULTRAVIOLET_ALLOWED_SOURCES", "addresses and networks that may deliver, comma separated", "any"),
     Setting(
-        "ULTRAVIOLET_TRUSTED_PROXIES", "proxies whose X-Forwarded-For is believed, comma separated", "none"
+        "ULTRAVIOLET_OLD_SECRET_KEY",
+        "the key before, while it is rotated; also …_FILE",
+        secret=True,
+    ),
+    Setting("ULTRAVIOLET_WATCH_SECONDS", "seconds between two looks of the watchdog", "60"),
+    Setting(
+        "ULTRAVIOLET_ALLOWED_SOURCES",
+        "addresses and networks that may deliver, comma separated",
+        "any",
+    ),
+    Setting(
+        "ULTRAVIOLET_TRUSTED_PROXIES",
+        "proxies whose X-Forwarded-For is believed, comma separated",
+        "none",
     ),
     Setting(
         "ULTRAVIOLET_CONNECTIONS_PER_SOURCE",
@@ -60,9 +75,13 @@ SETTINGS = (
         secret=True,
     ),
     Setting("ULTRAVIOLET_MAIL_FROM", "sender of alerts", "ultraviolet@localhost"),
-    Setting("ULTRAVIOLET_ALERT_SECONDS", "how long something needs a person before anyone is told", "60"),
     Setting(
-        "ULTRAVIOLET_API_RATE_LIMIT", "requests a minute of one API key to one process; 0: no limit", "6000"
+        "ULTRAVIOLET_ALERT_SECONDS", "how long something needs a person before anyone is told", "60"
+    ),
+    Setting(
+        "ULTRAVIOLET_API_RATE_LIMIT",
+        "requests a minute of one API key to one process; 0: no limit",
+        "6000",
     ),
     Setting(
         "ULTRAVIOLET_ALLOWED_TARGETS",
@@ -73,13 +92,23 @@ SETTINGS = (
     Setting("ULTRAVIOLET_OIDC_CLIENT_ID", "how that provider calls this hub"),
     Setting("ULTRAVIOLET_OIDC_CLIENT_SECRET", "its secret; also …_FILE", secret=True),
     Setting("ULTRAVIOLET_OIDC_NAME", "what the sign-in page calls the provider", "single sign-on"),
-    Setting("ULTRAVIOLET_OIDC_ROLES", "group=role, comma separated: the provider decides about roles"),
+    Setting(
+        "ULTRAVIOLET_OIDC_ROLES", "group=role, comma separated: the provider decides about roles"
+    ),
     Setting("ULTRAVIOLET_OIDC_ROLES_CLAIM", "claim that has the groups", "groups"),
     Setting("ULTRAVIOLET_OIDC_DEFAULT_ROLE", "role of who is in no such group", "refused"),
-    Setting("ULTRAVIOLET_OIDC_DOMAINS", "domains of e-mail addresses let in, comma separated", "all"),
-    Setting("ULTRAVIOLET_SPOOL", "folder where `serve` keeps deliveries while the database is away", "none"),
+    Setting(
+        "ULTRAVIOLET_OIDC_DOMAINS", "domains of e-mail addresses let in, comma separated", "all"
+    ),
+    Setting(
+        "ULTRAVIOLET_SPOOL",
+        "folder where `serve` keeps deliveries while the database is away",
+        "none",
+    ),
     Setting("ULTRAVIOLET_SPOOL_MEGABYTES", "how much one process keeps there at most", "1000"),
-    Setting("ULTRAVIOLET_HEAL", "off: no read of what is stale, to measure what webhooks alone do", "on"),
+    Setting(
+        "ULTRAVIOLET_HEAL", "off: no read of what is stale, to measure what webhooks alone do", "on"
+    ),
     Setting("ULTRAVIOLET_ROLE", "what `serve` does: all, web or worker", "all"),
     Setting("ULTRAVIOLET_WORKERS", "processes of `serve`, on PostgreSQL", "1"),
     Setting("ULTRAVIOLET_URL", "which hub commands speak to", "the one running on DATA"),
@@ -88,8 +117,14 @@ SETTINGS = (
     Setting("ION_AUTH_SERVER", "address of ION's sign-in, for `integration add`"),
     Setting("ION_CLIENT_ID", "API key of ION, for `integration add` and `ion serve`"),
     Setting("ION_CLIENT_SECRET", "its secret", secret=True),
-    Setting("ULTRAVIOLET_LOCAL_ION", "which local ION `ion` commands speak to", "http://127.0.0.1:8100"),
-    Setting("ULTRAVIOLET_CA_FILE", "authority these trust where it serves https", "that of SSL_CERT_FILE"),
+    Setting(
+        "ULTRAVIOLET_LOCAL_ION", "which local ION `ion` commands speak to", "http://127.0.0.1:8100"
+    ),
+    Setting(
+        "ULTRAVIOLET_CA_FILE",
+        "authority these trust where it serves https",
+        "that of SSL_CERT_FILE",
+    ),
 )
 
 
@@ -122,8 +157,12 @@ def show(
 def now(setting: Setting, environment: Mapping[str, str]) -> Shown:
     """Tell what a setting is at the moment; the value of a secret stays where it is."""
     if value := environment.get(setting.name):
-        return Shown(setting.name, "(set)" if setting.secret else value, "environment", setting.help)
+        return Shown(
+            setting.name, "(set)" if setting.secret else value, "environment", setting.help
+        )
     if path := environment.get(f"{setting.name}_FILE"):
         source = "file" if Path(path).is_file() else "file that does not exist"
         return Shown(setting.name, path, source, setting.help)
-    return Shown(setting.name, setting.default, "default" if setting.default else "not set", setting.help)
+    return Shown(
+        setting.name, setting.default, "default" if setting.default else "not set", setting.help
+    )

@@ -34,7 +34,9 @@ def connect(where: Where) -> Api:
         same = running is not None and running.url.rstrip("/") == where.url.rstrip("/")
         key = where.key or (running.key if same and running else None)
         if key is None:
-            raise UnauthenticatedError(f"Give an API key of {where.url} with --key or ULTRAVIOLET_KEY.")
+            raise UnauthenticatedError(
+                f"Give an API key of {where.url} with --key or ULTRAVIOLET_KEY."
+            )
         return Api(HttpTransport(where.url, key))
     if running is not None:
         return Api(HttpTransport(running.url, where.key or running.key))
@@ -68,7 +70,9 @@ def in_process(data: Path) -> "AppTransport":
     """
     if not (data / "hub.db").exists() and "ULTRAVIOLET_DATABASE_URL" not in os.environ:
         # A command must not leave a new, empty hub behind wherever it happens to be run.
-        raise HubUnreachableError(f"No hub is on {data}. Start one with `{line('serve', data=str(data))}`.")
+        raise HubUnreachableError(
+            f"No hub is on {data}. Start one with `{line('serve', data=str(data))}`."
+        )
     from ultraviolet.cli import logs
     from ultraviolet.cli.transports import AppTransport
     from ultraviolet.hub import access

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from ultraviolet.mirror.transfer import Moved
 
-app = typer.Typer(no_args_is_help=True, help="The database: upgrade, check, back up, restore, copy.")
+app = typer.Typer(
+    no_args_is_help=True, help="The database: upgrade, check, back up, restore, copy."
+)
 
 Data = Annotated[Path, typer.Option(envvar="ULTRAVIOLET_DATA", help="Directory of the hub.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -158,7 +160,9 @@ def _be_whole(file: Path) -> None:
     from ultraviolet.mirror.store import StoreUnavailableError
 
     if file.with_name(f"{file.name}-wal").exists():
-        raise StoreUnavailableError("It was not copied, nothing was kept: the file could not be completed")
+        raise StoreUnavailableError(
+            "It was not copied, nothing was kept: the file could not be completed"
+        )
 
 
 def _remove(file: Path) -> None:
@@ -171,7 +175,11 @@ def _tell(moved: "Moved", *, as_json: bool) -> None:
     if as_json:
         output.write_json(msgspec.to_builtins(moved))
     else:
-        rows = [{"table": name, "rows": rows} for name, rows in moved.rows.items() if rows or not moved.whole]
+        rows = [
+            {"table": name, "rows": rows}
+            for name, rows in moved.rows.items()
+            if rows or not moved.whole
+        ]
         output.write_table(rows, {"table": "table", "rows": "rows"})
 
 

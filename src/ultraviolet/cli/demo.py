@@ -41,14 +41,22 @@ class Credentials(msgspec.Struct, frozen=True):
 
 def demo(
     *,
-    data: Annotated[Path, typer.Option(help="Directory for everything the demo keeps.")] = Path("demo-data"),
-    size: Annotated[str, typer.Option(help="Size of the plant: small, medium, large or a number.")] = "small",
+    data: Annotated[Path, typer.Option(help="Directory for everything the demo keeps.")] = Path(
+        "demo-data"
+    ),
+    size: Annotated[
+        str, typer.Option(help="Size of the plant: small, medium, large or a number.")
+    ] = "small",
     changes_per_second: Annotated[float, typer.Option(min=0, help="How busy the plant is.")] = 2.0,
-    port: Annotated[int, typer.Option(help="Port of the hub; another one where it is taken.")] = 8000,
+    port: Annotated[
+        int, typer.Option(help="Port of the hub; another one where it is taken.")
+    ] = 8000,
     ion_port: Annotated[
         int, typer.Option(help="Port of the local ION; another one where it is taken.")
     ] = 8100,
-    once: Annotated[bool, typer.Option("--once", help="Leave as soon as everything works.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Leave as soon as everything works.")
+    ] = False,
     browser: Annotated[bool, typer.Option(help="Open the pages in a browser.")] = True,
 ) -> None:
     """Start a local ION and a hub, connect them, read everything, and keep changes flowing.
@@ -70,7 +78,9 @@ def demo(
         hub = stack.enter_context(_hub(data, hub_url))
         _say(f"Starting a local ION with a {size} plant …")
         link = _set_up_until_done(
-            ion, hub, lambda: _set_up(data, (ion_url, hub_url), (ion, hub), credentials, changes_per_second)
+            ion,
+            hub,
+            lambda: _set_up(data, (ion_url, hub_url), (ion, hub), credentials, changes_per_second),
         )
         _print_addresses(hub_url, ion_url, link, time.monotonic() - began, data)
         if once:
@@ -99,14 +109,20 @@ def _set_up_until_done(ion: Child, hub: Child, set_up: Callable[[], str]) -> str
 
 
 def _set_up(
-    data: Path, urls: tuple[str, str], children: tuple[Child, Child], credentials: Credentials, rate: float
+    data: Path,
+    urls: tuple[str, str],
+    children: tuple[Child, Child],
+    credentials: Credentials,
+    rate: float,
 ) -> str:
     """Wait for both, connect them, read everything; return a sign-in link."""
     (ion_url, hub_url), (ion, hub) = urls, children
 
     def hub_is_ready() -> bool:
         running = find_running(data / "hub")
-        return running is not None and running.pid == hub.process.pid and answers(f"{hub_url}/livez")
+        return (
+            running is not None and running.pid == hub.process.pid and answers(f"{hub_url}/livez")
+        )
 
     ion.wait_until(lambda: answers(f"{ion_url}/_local/ready"), 600)
     hub.wait_until(hub_is_ready, 60)
@@ -119,15 +135,30 @@ def _set_up(
 
 def _ion(data: Path, url: str, credentials: Credentials, options: tuple[str, ...]) -> Child:
     host, port = url.removeprefix("http://").split(":")
-    arguments = ["ion", "serve", "--host", host, "--port", port, "--data", str(data / "ion"), *options]
-    environment = {"ION_CLIENT_ID": credentials.client_id, "ION_CLIENT_SECRET": credentials.client_secret}
+    arguments = [
+        "ion",
+        "serve",
+        "--host",
+        host,
+        "--port",
+        port,
+        "--data",
+        str(data / "ion"),
+        *options,
+    ]
+    environment = {
+        "ION_CLIENT_ID": credentials.client_id,
+        "ION_CLIENT_SECRET": credentials.client_secret,
+    }
     return Child("The local ION", arguments, data / "ion.log", environment, restarts=1)
 
 
 def _hub(data: Path, url: str) -> Child:
     host, port = url.removeprefix("http://").split(":")
     arguments = ["serve", "--host", host, "--port", port, "--data", str(data / "hub")]
-    return Child("The hub", arguments, data / "hub.log", {"ULTRAVIOLET_PUBLIC_URL": url}, restarts=1)
+    return Child(
+        "The hub", arguments, data / "hub.log", {"ULTRAVIOLET_PUBLIC_URL": url}, restarts=1
+    )
 
 
 def _api(data: Path) -> Api:
@@ -152,7 +183,12 @@ def _credentials(data: Path) -> Credentials:
 def _connect(api: Api, ion_url: str, credentials: Credentials) -> Json:
     _say("Connecting the hub: integration, credentials, webhook URL, receiver, subscriptions …")
     integration = next(api.items("/integrations", 1), None)
-    given = {"name": NAME, "api_url": ion_url, "auth_url": ion_url, **msgspec.to_builtins(credentials)}
+    given = {
+        "name": NAME,
+        "api_url": ion_url,
+        "auth_url": ion_url,
+        **msgspec.to_builtins(credentials),
+    }
     if integration is None:
         integration = api.post("/integrations", given)
     else:

@@ -29,8 +29,12 @@ def doctor(
     url: Annotated[
         str | None, typer.Option(envvar="ULTRAVIOLET_URL", help="Address of a hub elsewhere.")
     ] = None,
-    key: Annotated[str | None, typer.Option(envvar="ULTRAVIOLET_KEY", help="API key for that hub.")] = None,
-    data: Annotated[Path, typer.Option(envvar="ULTRAVIOLET_DATA", help="Directory of the hub.")] = DATA,
+    key: Annotated[
+        str | None, typer.Option(envvar="ULTRAVIOLET_KEY", help="API key for that hub.")
+    ] = None,
+    data: Annotated[
+        Path, typer.Option(envvar="ULTRAVIOLET_DATA", help="Directory of the hub.")
+    ] = DATA,
     port: Annotated[int, typer.Option(help="Port that the hub is to be started on.")] = 8000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:

@@ -11,7 +11,15 @@ from contextlib import contextmanager, suppress
 from ultraviolet.characters import visible
 from ultraviolet.errors import InvalidError, UltravioletError
 
-_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EROFS, errno.EINVAL}
+_WRITING = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EBADF,
+    errno.EROFS,
+    errno.EINVAL,
+}
 """What writing to an open file fails with."""
 
 
@@ -38,7 +46,9 @@ def reported() -> Generator[None]:
         _discard_output()
         sys.exit(141)
     except UnicodeEncodeError as error:
-        known = InvalidError(f"A text is not valid Unicode and cannot be sent or written: {error.object!a}")
+        known = InvalidError(
+            f"A text is not valid Unicode and cannot be sent or written: {error.object!a}"
+        )
         report(known)
         sys.exit(known.exit_code)
     except OSError as error:

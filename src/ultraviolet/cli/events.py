@@ -14,7 +14,9 @@ from ultraviolet.cli.moments import HELP as MOMENT
 from ultraviolet.cli.moments import moment
 from ultraviolet.cli.session import Session, command
 
-app = typer.Typer(no_args_is_help=True, help="What ION delivered: list, show, replay, export, import.")
+app = typer.Typer(
+    no_args_is_help=True, help="What ION delivered: list, show, replay, export, import."
+)
 
 COLUMNS = {
     "seq": "seq",
@@ -68,7 +70,9 @@ def list_(
         outcome=outcome,
         object=object_id,
     )
-    session.show_list(items, COLUMNS, "No event yet. Webhooks are set up with `ultraviolet setup apply`.")
+    session.show_list(
+        items, COLUMNS, "No event yet. Webhooks are set up with `ultraviolet setup apply`."
+    )
 
 
 @command(app, "show")
@@ -102,9 +106,18 @@ def replay(
 
     Examples: `ultraviolet event replay 4711`, `ultraviolet event replay --since 2h --outcome not_understood --dry-run`
     """
-    order = {"integration": integration, "since": moment(since), "until": moment(until), "resource": resource}
+    order = {
+        "integration": integration,
+        "since": moment(since),
+        "until": moment(until),
+        "resource": resource,
+    }
     order |= {"action": action, "outcome": outcome, "object": object_id, "dry_run": dry_run}
-    order |= {"from_seq": from_seq, "to_seq": to_seq} if seq is None else {"from_seq": seq, "to_seq": seq}
+    order |= (
+        {"from_seq": from_seq, "to_seq": to_seq}
+        if seq is None
+        else {"from_seq": seq, "to_seq": seq}
+    )
     report = session.api.post("/events/replay", order)
     if session.as_json:
         session.show(report)

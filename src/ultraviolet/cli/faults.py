@@ -19,7 +19,9 @@ COLUMNS = {
     "Triggered": "triggered",
 }
 
-app = typer.Typer(no_args_is_help=True, help="Make a running local ION fail on purpose, repeatably.")
+app = typer.Typer(
+    no_args_is_help=True, help="Make a running local ION fail on purpose, repeatably."
+)
 
 
 @app.command("list")
@@ -37,8 +39,12 @@ def list_faults(*, url: str = URL, as_json: bool = JSON) -> None:
 def set_fault(
     kind: str = typer.Argument(help="Kind of fault; `ultraviolet ion fault kinds` lists them."),
     *,
-    only: str | None = typer.Option(None, help="Name or pattern of its targets, such as `purchase_*`."),
-    probability: float | None = typer.Option(None, help="Probability to trigger, more than 0 and at most 1."),
+    only: str | None = typer.Option(
+        None, help="Name or pattern of its targets, such as `purchase_*`."
+    ),
+    probability: float | None = typer.Option(
+        None, help="Probability to trigger, more than 0 and at most 1."
+    ),
     after: int | None = typer.Option(None, help="Number of matches to skip first."),
     count: int | None = typer.Option(None, help="Maximum number of triggers."),
     duration: float | None = typer.Option(None, help="End after so many seconds."),
@@ -50,7 +56,9 @@ def set_fault(
     number: int | None = typer.Option(None, help="How many, where the kind takes a number."),
     status: int | None = typer.Option(None, help="HTTP status of an error."),
     message: str | None = typer.Option(None, help="ION's message of a refused token."),
-    value: str | None = typer.Option(None, help="Name of what is added to the schema or to a delivery."),
+    value: str | None = typer.Option(
+        None, help="Name of what is added to the schema or to a delivery."
+    ),
     url: str = URL,
     as_json: bool = JSON,
 ) -> None:

@@ -23,7 +23,13 @@ COLUMNS = {
     "started": "started_at",
     "finished": "finished_at",
 }
-STEPS = {"resource": "resource", "state": "state", "total": "total", "read": "read", "error": "error"}
+STEPS = {
+    "resource": "resource",
+    "state": "state",
+    "total": "total",
+    "read": "read",
+    "error": "error",
+}
 
 
 class FetchFailedError(UltravioletError):
@@ -40,10 +46,14 @@ def run(
     integration: Name = None,
     *,
     mode: Annotated[
-        Literal["incremental", "full"], typer.Option(help="What changed, or everything with deletions.")
+        Literal["incremental", "full"],
+        typer.Option(help="What changed, or everything with deletions."),
     ] = "incremental",
     accept_absence: Annotated[
-        bool, typer.Option("--accept-absence", help="Delete what ION no longer shows, however much it is.")
+        bool,
+        typer.Option(
+            "--accept-absence", help="Delete what ION no longer shows, however much it is."
+        ),
     ] = False,
     wait: Annotated[bool, typer.Option(help="Stay and show progress until it is done.")] = True,
 ) -> None:
@@ -53,7 +63,8 @@ def run(
     """
     found = session.integration(integration)
     fetch = session.api.post(
-        to("/integrations/{}/fetches", found["id"]), {"mode": mode, "accept_absence": accept_absence}
+        to("/integrations/{}/fetches", found["id"]),
+        {"mode": mode, "accept_absence": accept_absence},
     )
     if wait:
         fetch = follow_fetch(session.api, fetch, quiet=session.as_json)
@@ -79,7 +90,8 @@ def list_(
 @command(app, "show", watchable=True)
 @gives("GET /fetches/{fetch_id}")
 def show(
-    session: Session, fetch_id: Annotated[str, typer.Argument(help="Id, from `ultraviolet fetch list`.")]
+    session: Session,
+    fetch_id: Annotated[str, typer.Argument(help="Id, from `ultraviolet fetch list`.")],
 ) -> None:
     """Show one fetch with its progress.
 

@@ -33,7 +33,9 @@ def writing(file: Path | None) -> Generator[IO[bytes]]:
     except OSError as error:
         if error.errno is None:
             raise
-        raise FileError(f"{file} could not be written: {error.strerror}. No part of it was kept.") from error
+        raise FileError(
+            f"{file} could not be written: {error.strerror}. No part of it was kept."
+        ) from error
 
 
 @contextmanager

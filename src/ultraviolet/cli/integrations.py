@@ -11,9 +11,17 @@ from ultraviolet.commands import command as line
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.near_misses import did_you_mean
 
-app = typer.Typer(no_args_is_help=True, help="Connect ION environments: add, list, test, pause, remove.")
+app = typer.Typer(
+    no_args_is_help=True, help="Connect ION environments: add, list, test, pause, remove."
+)
 
-COLUMNS = {"id": "id", "name": "name", "paused": "paused", "API": "api_url", "client id": "client_id"}
+COLUMNS = {
+    "id": "id",
+    "name": "name",
+    "paused": "paused",
+    "API": "api_url",
+    "client id": "client_id",
+}
 READABLE = {"resource": "resource", "readable": "readable", "objects": "count", "reason": "reason"}
 RESOURCES = {
     "domain": "domain",
@@ -30,7 +38,9 @@ FINDINGS = {
     "resolved": "resolved_at",
 }
 
-Name = Annotated[str | None, typer.Argument(help="Name or id; may be left out where there is only one.")]
+Name = Annotated[
+    str | None, typer.Argument(help="Name or id; may be left out where there is only one.")
+]
 
 
 class TestFailedError(UltravioletError):
@@ -47,13 +57,18 @@ def add(
     name: Annotated[str, typer.Argument(help="How this ION environment is called here.")],
     *,
     environment: Annotated[
-        str | None, typer.Option(help="One of ION's environments, such as production; sets both addresses.")
+        str | None,
+        typer.Option(help="One of ION's environments, such as production; sets both addresses."),
     ] = None,
-    api_url: Annotated[str | None, typer.Option(envvar="ION_API_URI", help="Address of ION's API.")] = None,
+    api_url: Annotated[
+        str | None, typer.Option(envvar="ION_API_URI", help="Address of ION's API.")
+    ] = None,
     auth_url: Annotated[
         str | None, typer.Option(envvar="ION_AUTH_SERVER", help="Address of ION's sign-in.")
     ] = None,
-    client_id: Annotated[str, typer.Option(envvar="ION_CLIENT_ID", help="Client id of an ION API key.")],
+    client_id: Annotated[
+        str, typer.Option(envvar="ION_CLIENT_ID", help="Client id of an ION API key.")
+    ],
     client_secret: Annotated[
         str,
         typer.Option(
@@ -127,7 +142,9 @@ def findings(
     Example: `ultraviolet integration findings plant-1 --standing`
     """
     found = session.integration(name)
-    items = session.api.items(to("/integrations/{}/findings", found["id"]), limit, standing=standing)
+    items = session.api.items(
+        to("/integrations/{}/findings", found["id"]), limit, standing=standing
+    )
     session.show_list(items, FINDINGS, "Nothing is the matter.")
 
 
@@ -137,9 +154,13 @@ def resources(
     session: Session,
     name: Name = None,
     *,
-    only: Annotated[str | None, typer.Option(help="Mirror these and nothing else, by commas.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Mirror these and nothing else, by commas.")
+    ] = None,
     add: Annotated[str | None, typer.Option(help="Mirror these too.")] = None,
-    drop: Annotated[str | None, typer.Option(help="Do not follow these any more; they are kept.")] = None,
+    drop: Annotated[
+        str | None, typer.Option(help="Do not follow these any more; they are kept.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Mirror everything.")] = False,
 ) -> None:
     """List the resources that can be mirrored, or choose others. What is chosen again is read whole at once.
@@ -155,9 +176,13 @@ def resources(
         unknown = (_names(add) | _names(drop)) - {one["resource"] for one in listed}
         if unknown:
             near = did_you_mean(min(unknown), [one["resource"] for one in listed])
-            raise InvalidError(f"{', '.join(sorted(unknown))}: not a resource that is mirrored.{near}")
+            raise InvalidError(
+                f"{', '.join(sorted(unknown))}: not a resource that is mirrored.{near}"
+            )
         chosen = (_names(only) if only else chosen | _names(add)) - _names(drop)
-        session.api.patch(to("/integrations/{}", id_), {"resources": None if everything else sorted(chosen)})
+        session.api.patch(
+            to("/integrations/{}", id_), {"resources": None if everything else sorted(chosen)}
+        )
     session.show_list(session.api.items(path, 1000), RESOURCES, "ION has nothing to mirror.")
 
 
@@ -228,7 +253,11 @@ def _show_test(session: Session, result: Json) -> None:
         session.show(result)
         return
     viewer: Json = result.get("viewer") or {}
-    session.say(f"The key is {viewer.get('name')} <{viewer.get('email')}> of {viewer.get('organization')}.")
+    session.say(
+        f"The key is {viewer.get('name')} <{viewer.get('email')}> of {viewer.get('organization')}."
+    )
     session.show_list(iter(result["resources"]), READABLE, "ION offers nothing the hub knows.")
     for finding in result["findings"]:
-        session.say(f"{finding['severity']}: {finding['message']} {finding.get('next_step') or ''}".rstrip())
+        session.say(
+            f"{finding['severity']}: {finding['message']} {finding.get('next_step') or ''}".rstrip()
+        )

@@ -13,7 +13,9 @@ from ultraviolet.errors import InvalidError
 BEGIN = "<!-- written by `ultraviolet ion compatibility --write` -->"
 END = "<!-- end -->"
 
-app = typer.Typer(no_args_is_help=True, help="Run a local ION, make it fail on purpose, print its schema.")
+app = typer.Typer(
+    no_args_is_help=True, help="Run a local ION, make it fail on purpose, print its schema."
+)
 app.add_typer(faults.app, name="fault")
 app.command("snapshot")(states.snapshot)
 app.command("restore")(states.restore)
@@ -24,14 +26,20 @@ app.command("reset")(states.reset)
 def serve(
     *,
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
-    port: int = typer.Option(8100, min=0, max=65_535, help="Port to listen on; 0 takes a free one."),
-    data: Path = typer.Option(Path("local-ion-data"), help="Directory of the local ION's database."),
+    port: int = typer.Option(
+        8100, min=0, max=65_535, help="Port to listen on; 0 takes a free one."
+    ),
+    data: Path = typer.Option(
+        Path("local-ion-data"), help="Directory of the local ION's database."
+    ),
     size: str = typer.Option(
         "small", help="Size of the plant: small, medium, large, or a number of objects."
     ),
     seed: int = typer.Option(1, help="The same seed makes the same plant."),
     changes_per_second: float = typer.Option(0.0, min=0, help="How busy the plant is."),
-    no_quirk: list[str] | None = typer.Option(None, help="Switch off one of ION's known quirks; repeatable."),
+    no_quirk: list[str] | None = typer.Option(
+        None, help="Switch off one of ION's known quirks; repeatable."
+    ),
     token_lifetime: int = typer.Option(300, min=1, help="Seconds an access token lives."),
     plant: bool = typer.Option(True, help="Fill an empty ION with a simulated company."),
     tls: bool = typer.Option(
@@ -77,7 +85,9 @@ def serve(
 def plant(
     *,
     url: str = URL,
-    changes_per_second: float | None = typer.Option(None, min=0, help="How busy it is to be; 0 rests."),
+    changes_per_second: float | None = typer.Option(
+        None, min=0, help="How busy it is to be; 0 rests."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Show how busy the plant of a running local ION is, or change it.

@@ -34,14 +34,19 @@ def ask(url: str, path: str, body: Any = None, *, method: str = "POST") -> Any:
         raise InvalidError(f"{url} is not an address such as http://127.0.0.1:8100")
     content = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(  # noqa: S310  the scheme was checked
-        url.rstrip("/") + path, data=content, method=method, headers={"content-type": "application/json"}
+        url.rstrip("/") + path,
+        data=content,
+        method=method,
+        headers={"content-type": "application/json"},
     )
     try:
         with opener(url, trusting()).open(request, timeout=_TIME_OUT) as answer:
             return json.loads(read_file(answer) or b"null")
     except urllib.error.HTTPError as error:
         with error:
-            raise InvalidError(f"{url}{path} answered {error.code}: {_reason(read_file(error))}") from error
+            raise InvalidError(
+                f"{url}{path} answered {error.code}: {_reason(read_file(error))}"
+            ) from error
     except (OSError, ValueError, AnswerTooLargeError) as error:
         raise LocalIonUnreachableError(
             f"No local ION answers at {url} ({error}). Start one with `ultraviolet ion serve`."

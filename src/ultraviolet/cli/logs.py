@@ -26,7 +26,10 @@ def configure(level: int = logging.INFO) -> None:
     last: list[structlog.types.Processor] = [structlog.processors.format_exc_info, redact_event]
     if sys.stderr.isatty():
         plain = structlog.dev.plain_traceback
-        last += [_make_visible, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+        last += [
+            _make_visible,
+            structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain),
+        ]
     else:
         last.append(structlog.processors.JSONRenderer())
     structlog.configure(
@@ -55,7 +58,9 @@ def _configure_libraries(
     root.setLevel(logging.WARNING)
 
 
-def _write_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _write_traceback(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
     sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
 
 
@@ -68,7 +73,9 @@ def _make_visible(
     _logger: object, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
     """Keep what others have written from commanding the terminal."""
-    return {name: visible(value) if isinstance(value, str) else value for name, value in event.items()}
+    return {
+        name: visible(value) if isinstance(value, str) else value for name, value in event.items()
+    }
 
 
 def _tell_retry(details: RetryDetails) -> None:

@@ -13,10 +13,18 @@ from ultraviolet.cli.moments import HELP as MOMENT
 from ultraviolet.cli.moments import moment
 from ultraviolet.cli.session import Session, command
 
-app = typer.Typer(no_args_is_help=True, help="Read the mirror: list, show, history, diff, index, export.")
+app = typer.Typer(
+    no_args_is_help=True, help="Read the mirror: list, show, history, diff, index, export."
+)
 
 RESOURCES = {"resource": "resource", "objects": "objects", "stale": "stale"}
-THEN = {"id": "id", "title": "title", "version": "version", "in ION": "source_time", "here": "observed_at"}
+THEN = {
+    "id": "id",
+    "title": "title",
+    "version": "version",
+    "in ION": "source_time",
+    "here": "observed_at",
+}
 COLUMNS = {"id": "id", "title": "title", "state": "state", "changed": "changed_at"}
 VERSIONS = {
     "version": "version",
@@ -31,12 +39,17 @@ DIFFERENCES = {"id": "id", "change": "change", **CHANGES}
 
 At = Annotated[str | None, typer.Option(help=f"As it was then. {MOMENT}")]
 Clock = Annotated[
-    Literal["hub", "ion"], typer.Option(help="Whose time: when the mirror showed it, or when ION had it.")
+    Literal["hub", "ion"],
+    typer.Option(help="Whose time: when the mirror showed it, or when ION had it."),
 ]
 Format = Literal["csv", "jsonl", "parquet"]
-Resource = Annotated[str, typer.Argument(help="Kind of object: purchase_orders, PurchaseOrder, parts, …")]
+Resource = Annotated[
+    str, typer.Argument(help="Kind of object: purchase_orders, PurchaseOrder, parts, …")
+]
 Id = Annotated[str, typer.Argument(help="Id of the object in ION.")]
-Integration = Annotated[str | None, typer.Option(help="Name or id; may be left out where there is only one.")]
+Integration = Annotated[
+    str | None, typer.Option(help="Name or id; may be left out where there is only one.")
+]
 
 
 @command(app, "list", watchable=True)
@@ -48,10 +61,15 @@ def list_(
     ] = None,
     *,
     integration: Integration = None,
-    query: Annotated[str | None, typer.Option("--query", "-q", help="Only objects with these words.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only fresh, stale, partial or deleted.")] = None,
+    query: Annotated[
+        str | None, typer.Option("--query", "-q", help="Only objects with these words.")
+    ] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Only fresh, stale, partial or deleted.")
+    ] = None,
     filter_: Annotated[
-        str | None, typer.Option("--filter", help='ION\'s filter, such as {"status": {"eq": "ORDERED"}}.')
+        str | None,
+        typer.Option("--filter", help='ION\'s filter, such as {"status": {"eq": "ORDERED"}}.'),
     ] = None,
     sort: Annotated[str | None, typer.Option(help="A field, or -field for downwards.")] = None,
     at: At = None,
@@ -66,7 +84,9 @@ def list_(
     found = session.integration(integration)["id"]
     if resource is None:
         session.show_list(
-            session.api.items("/objects", 1000, integration=found), RESOURCES, "The mirror is empty."
+            session.api.items("/objects", 1000, integration=found),
+            RESOURCES,
+            "The mirror is empty.",
         )
         return
     then = {"at": moment(at), "clock": clock}
@@ -120,7 +140,9 @@ def history(
     Example: `ultraviolet object history purchase_orders 17`
     """
     found = session.integration(integration)["id"]
-    items = session.api.items(to("/objects/{}/{}/history", resource, object_id), limit, integration=found)
+    items = session.api.items(
+        to("/objects/{}/{}/history", resource, object_id), limit, integration=found
+    )
     session.show_list(items, VERSIONS, "No version kept.")
 
 
@@ -149,7 +171,9 @@ def diff(
     if object_id is None:
         items = session.api.items(to("/diffs/{}", resource), limit, **query)
         session.show_list(
-            items if session.as_json else _fields(items), DIFFERENCES, "Nothing differs between these times."
+            items if session.as_json else _fields(items),
+            DIFFERENCES,
+            "Nothing differs between these times.",
         )
         return
     compared = session.api.get(to("/objects/{}/{}/diff", resource, object_id), **query)
@@ -165,7 +189,9 @@ def diff(
 def index(
     session: Session,
     resource: Resource,
-    fields: Annotated[list[str], typer.Argument(help="Fields that tables are sorted or filtered by.")],
+    fields: Annotated[
+        list[str], typer.Argument(help="Fields that tables are sorted or filtered by.")
+    ],
     *,
     integration: Integration = None,
 ) -> None:
@@ -226,6 +252,15 @@ def _fields(items: Iterator[Json]) -> Iterator[Json]:
 
 
 def _lines(one: Json) -> Json:
-    names = ("resource", "id", "state", "deleted", "version", "source_time", "observed_at", "changed_at")
+    names = (
+        "resource",
+        "id",
+        "state",
+        "deleted",
+        "version",
+        "source_time",
+        "observed_at",
+        "changed_at",
+    )
     head = {key: one[key] for key in names if key in one}
     return {**head, **one["fields"]}

@@ -78,14 +78,18 @@ def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns, *, keys: bo
         table.add_column(visible_on_one_line(heading), no_wrap=not terminal)
     for row in rows:
         table.add_row(*(_cell(row[key] if keys else dig(row, key)) for key in columns.values()))
-    console = Console(width=None if terminal else 10_000, markup=False, emoji=False, highlight=False)
+    console = Console(
+        width=None if terminal else 10_000, markup=False, emoji=False, highlight=False
+    )
     console.print(table)
 
 
 def write_pairs(value: Mapping[str, Any], columns: Columns | None = None) -> None:
     """Print one thing as lines of name and value; nested things as JSON."""
     pairs = {h: dig(value, key) for h, key in columns.items()} if columns else value
-    named = {visible_on_one_line(name.replace("_", " ")): content for name, content in pairs.items()}
+    named = {
+        visible_on_one_line(name.replace("_", " ")): content for name, content in pairs.items()
+    }
     width = max((len(name) for name in named), default=0)
     for name, content in named.items():
         typer.echo(f"{name:<{width}}  {_cell(content)}".rstrip())

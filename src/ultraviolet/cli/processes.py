@@ -14,7 +14,9 @@ Role = Literal["all", "web", "worker"]
 def serve(
     *,
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
-    port: int = typer.Option(8000, min=0, max=65_535, help="Port to listen on; 0 takes a free one."),
+    port: int = typer.Option(
+        8000, min=0, max=65_535, help="Port to listen on; 0 takes a free one."
+    ),
     data: Path = typer.Option(
         Path("ultraviolet-data"),
         envvar="ULTRAVIOLET_DATA",
@@ -26,7 +28,10 @@ def serve(
         help="web serves pages, API and deliveries; worker applies, heals and fetches; all does both.",
     ),
     workers: int = typer.Option(
-        1, min=1, envvar="ULTRAVIOLET_WORKERS", help="Processes behind this address; needs PostgreSQL."
+        1,
+        min=1,
+        envvar="ULTRAVIOLET_WORKERS",
+        help="Processes behind this address; needs PostgreSQL.",
     ),
     spool: Path | None = typer.Option(
         None,
@@ -51,6 +56,10 @@ def serve(
     from ultraviolet.cli.children import free_port
 
     if spool:
-        os.environ["ULTRAVIOLET_SPOOL"] = str(spool.absolute())  # for processes that this one starts too
+        os.environ["ULTRAVIOLET_SPOOL"] = str(
+            spool.absolute()
+        )  # for processes that this one starts too
     port = port or free_port(host=host)
-    become_hub({"host": host, "port": port, "data": str(data), "role": role, "workers": workers, "fd": fd})
+    become_hub(
+        {"host": host, "port": port, "data": str(data), "role": role, "workers": workers, "fd": fd}
+    )

@@ -27,12 +27,19 @@ def follow(api: Api, path: Address, title: str, words: Words, *, quiet: bool) ->
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn(title), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (
+        TextColumn(title),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as bars:
         bar = bars.add_task("", total=None)
 
         def update(now: Json) -> None:
-            bars.update(bar, completed=now["resources_done"], total=now["resources"], description=words(now))
+            bars.update(
+                bar, completed=now["resources_done"], total=now["resources"], description=words(now)
+            )
 
         return _until_over(api, path, update)
 
@@ -40,7 +47,9 @@ def follow(api: Api, path: Address, title: str, words: Words, *, quiet: bool) ->
 def words(fetch: Json) -> str:
     """How far a fetch is, in words."""
     done, resources = fetch["resources_done"], fetch["resources"]
-    return f"{done} of {resources} resources, {fetch['read']} objects read, {fetch['changed']} changed"
+    return (
+        f"{done} of {resources} resources, {fetch['read']} objects read, {fetch['changed']} changed"
+    )
 
 
 def _until_over(api: Api, path: Address, tell: Callable[[Json], None]) -> Json:

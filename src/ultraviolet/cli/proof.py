@@ -49,7 +49,9 @@ def status(session: Session) -> None:
         return
     integrations = state.pop("integrations", [])
     session.show(state)
-    session.show_list(iter(integrations), STATUS, "No integration yet. Next: ultraviolet integration add")
+    session.show_list(
+        iter(integrations), STATUS, "No integration yet. Next: ultraviolet integration add"
+    )
 
 
 @command(app, "freshness", watchable=True)
@@ -77,7 +79,9 @@ def drift(
     integration: Name = None,
     *,
     resource: Annotated[str | None, typer.Option(help="Only of this resource.")] = None,
-    cause: Annotated[str | None, typer.Option(help="Only of this cause, such as no_event_sent.")] = None,
+    cause: Annotated[
+        str | None, typer.Option(help="Only of this cause, such as no_event_sent.")
+    ] = None,
     since: Annotated[str, typer.Option(help=HELP)] = "7d",
     until: Annotated[str | None, typer.Option(help=HELP)] = None,
     by: Annotated[Literal["hour", "day"], typer.Option(help="How time is divided.")] = "day",
@@ -98,8 +102,12 @@ def drift(
     if session.as_json:
         session.show(report)
         return
-    session.show_list(iter(report["causes"]), CAUSES, "Webhooks alone would have left nothing wrong.")
-    session.show_list(map(_with_sum, report["over_time"]), OVER_TIME, "Nothing changed in that time.")
+    session.show_list(
+        iter(report["causes"]), CAUSES, "Webhooks alone would have left nothing wrong."
+    )
+    session.show_list(
+        map(_with_sum, report["over_time"]), OVER_TIME, "Nothing changed in that time."
+    )
     session.say(f"{report['wrong']} of {report['changes']} changes; --json has samples.")
 
 

@@ -15,10 +15,18 @@ from ultraviolet.errors import InvalidError
 if TYPE_CHECKING:
     from ultraviolet.mirror.removal import Kind
 
-COLUMNS = {"kind": "kind", "kept for": "kept", "would go now": "count", "bytes": "bytes", "oldest": "oldest"}
+COLUMNS = {
+    "kind": "kind",
+    "kept for": "kept",
+    "would go now": "count",
+    "bytes": "bytes",
+    "oldest": "oldest",
+}
 _DAYS = {"d": 1, "w": 7, "y": 365}
 
-Days = Annotated[str | None, typer.Option(metavar="TIME", help="Such as 90d, 12w, 2y, or for-ever.")]
+Days = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Such as 90d, 12w, 2y, or for-ever.")
+]
 
 
 def add_to(app: typer.Typer) -> None:

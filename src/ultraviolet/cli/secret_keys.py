@@ -18,7 +18,10 @@ def secrets() -> None:
 
 @app.command()
 def rotate(
-    *, data: Annotated[Path, typer.Option(envvar="ULTRAVIOLET_DATA", help="Directory of the hub.")] = DATA
+    *,
+    data: Annotated[
+        Path, typer.Option(envvar="ULTRAVIOLET_DATA", help="Directory of the hub.")
+    ] = DATA,
 ) -> None:
     """Seal all credentials with a new key.
 

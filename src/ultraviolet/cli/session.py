@@ -69,7 +69,9 @@ class Session:
         if yes:
             return
         if not sys.stdin.isatty():
-            raise InvalidError(f"{question} Nothing was done; give --yes to do it without being asked.")
+            raise InvalidError(
+                f"{question} Nothing was done; give --yes to do it without being asked."
+            )
         typer.confirm(visible(question), abort=True, err=True)
 
     def integration(self, name: str | None) -> Json:
@@ -142,12 +144,18 @@ def open_session(where: Where, *, as_json: bool) -> Generator[Session]:
 def _common() -> list[inspect.Parameter]:
     hub = "Which hub"
     options: list[tuple[str, Any, Any]] = [
-        ("as_json", Annotated[bool, typer.Option("--json", help="Print JSON for programs.")], False),
+        (
+            "as_json",
+            Annotated[bool, typer.Option("--json", help="Print JSON for programs.")],
+            False,
+        ),
         (
             "url",
             Annotated[
                 str | None,
-                typer.Option(envvar="ULTRAVIOLET_URL", rich_help_panel=hub, help="Address of a running hub."),
+                typer.Option(
+                    envvar="ULTRAVIOLET_URL", rich_help_panel=hub, help="Address of a running hub."
+                ),
             ],
             None,
         ),
@@ -155,7 +163,9 @@ def _common() -> list[inspect.Parameter]:
             "key",
             Annotated[
                 str | None,
-                typer.Option(envvar="ULTRAVIOLET_KEY", rich_help_panel=hub, help="API key for that hub."),
+                typer.Option(
+                    envvar="ULTRAVIOLET_KEY", rich_help_panel=hub, help="API key for that hub."
+                ),
             ],
             None,
         ),
@@ -164,14 +174,18 @@ def _common() -> list[inspect.Parameter]:
             Annotated[
                 Path,
                 typer.Option(
-                    envvar="ULTRAVIOLET_DATA", rich_help_panel=hub, help="Directory of a hub on this machine."
+                    envvar="ULTRAVIOLET_DATA",
+                    rich_help_panel=hub,
+                    help="Directory of a hub on this machine.",
                 ),
             ],
             DATA,
         ),
     ]
     kind = inspect.Parameter.KEYWORD_ONLY
-    return [inspect.Parameter(name, kind, default=default, annotation=a) for name, a, default in options]
+    return [
+        inspect.Parameter(name, kind, default=default, annotation=a) for name, a, default in options
+    ]
 
 
 _COMMON = _common()
@@ -179,5 +193,7 @@ _WATCH = inspect.Parameter(
     "watch",
     inspect.Parameter.KEYWORD_ONLY,
     default=False,
-    annotation=Annotated[bool, typer.Option("--watch", help="Show it again every 2 s, until Ctrl-C.")],
+    annotation=Annotated[
+        bool, typer.Option("--watch", help="Show it again every 2 s, until Ctrl-C.")
+    ],
 )

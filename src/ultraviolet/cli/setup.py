@@ -12,7 +12,12 @@ from ultraviolet.errors import UltravioletError
 
 app = typer.Typer(no_args_is_help=True, help="Set webhooks up in ION: plan, apply, text, adopt.")
 
-PARTS = ("receiver_mutation", "receiver_variables", "subscription_document", "subscription_variables")
+PARTS = (
+    "receiver_mutation",
+    "receiver_variables",
+    "subscription_document",
+    "subscription_variables",
+)
 AMISS = ("missing", "inactive")
 STEPS = {"step": "name", "done": "done", "detail": "detail"}
 APPLIED = {

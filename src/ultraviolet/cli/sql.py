@@ -59,9 +59,12 @@ def sql(
         Format | None, typer.Option("--format", help="Write csv, jsonl or parquet to stdout.")
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=0.001, max=86_400, help="Seconds after which a statement is stopped.")
+        float,
+        typer.Option(min=0.001, max=86_400, help="Seconds after which a statement is stopped."),
     ] = 300,
-    data: Annotated[Path, typer.Option(envvar="ULTRAVIOLET_DATA", help="Directory of the hub.")] = DATA,
+    data: Annotated[
+        Path, typer.Option(envvar="ULTRAVIOLET_DATA", help="Directory of the hub.")
+    ] = DATA,
 ) -> None:
     """Read the mirror in SQL, while the hub runs: a view for each resource, such as ion_purchase_orders.
 
@@ -89,11 +92,15 @@ def sql(
 def _script() -> str:
     content = sys.stdin.buffer.read(MAX_SCRIPT_BYTES + 1)
     if len(content) > MAX_SCRIPT_BYTES:
-        raise InvalidError(f"The script on stdin is longer than {MAX_SCRIPT_BYTES:,} bytes; nothing was run.")
+        raise InvalidError(
+            f"The script on stdin is longer than {MAX_SCRIPT_BYTES:,} bytes; nothing was run."
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidError(f"The script on stdin is not UTF-8 ({error}); nothing was run.") from error
+        raise InvalidError(
+            f"The script on stdin is not UTF-8 ({error}); nothing was run."
+        ) from error
 
 
 def split(text: str) -> tuple[list[str], str]:
@@ -108,7 +115,9 @@ def split(text: str) -> tuple[list[str], str]:
 
 
 def _is_blank(text: str) -> bool:
-    return all(token[0].isspace() or token[0].startswith(("--", "/*")) for token in _TOKEN.finditer(text))
+    return all(
+        token[0].isspace() or token[0].startswith(("--", "/*")) for token in _TOKEN.finditer(text)
+    )
 
 
 class Shell(cmd.Cmd):
@@ -205,7 +214,9 @@ def _write(result: "Result", options: Options) -> None:
     if options.as_format is not None:
         _write_format(names, result, options.as_format)
     elif options.as_json:
-        rows = (_json_object(names, result.columns, row) for batch in result.batches for row in batch)
+        rows = (
+            _json_object(names, result.columns, row) for batch in result.batches for row in batch
+        )
         output.write_json_list(rows)
     else:
         shown: list[dict[str, Any]] = []
@@ -264,7 +275,9 @@ def _spool(result: "Result", spool: Any) -> list[str]:
                 types.add(_type(value))
         marshal.dump([list(row) for row in batch], spool)
     marshal.dump(None, spool)
-    return [column.kind or _kind(types) for column, types in zip(result.columns, found, strict=True)]
+    return [
+        column.kind or _kind(types) for column, types in zip(result.columns, found, strict=True)
+    ]
 
 
 def _spooled(spool: Any) -> Iterator[list["Row"]]:

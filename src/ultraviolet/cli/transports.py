@@ -58,11 +58,15 @@ class HttpTransport:
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         # Whoever sends on a request without its method and its key answers for a hub that was never asked.
         proxy = get_proxy(self.url)
-        return self.session.request(method, self.url + path, data=body, allow_redirects=False, proxy=proxy)
+        return self.session.request(
+            method, self.url + path, data=body, allow_redirects=False, proxy=proxy
+        )
 
 
 def _answer(response: aiohttp.ClientResponse, body: bytes = b"") -> Answer:
-    return Answer(response.status, body, response.content_type, response.headers.get("location", ""))
+    return Answer(
+        response.status, body, response.content_type, response.headers.get("location", "")
+    )
 
 
 class AppTransport:
@@ -101,13 +105,19 @@ class AppTransport:
                 except OSError as error:
                     failures.append(error)
 
-        answer = await self._call("GET", path, None, lambda head: take if head.is_file else pieces.append)
+        answer = await self._call(
+            "GET", path, None, lambda head: take if head.is_file else pieces.append
+        )
         if failures:
             raise failures[0]
         return msgspec.structs.replace(answer, body=b"".join(pieces))
 
     async def _call(
-        self, method: str, path: str, body: bytes | None, taker: Callable[[Answer], Callable[[bytes], object]]
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        taker: Callable[[Answer], Callable[[bytes], object]],
     ) -> Answer:
         """Hand each piece of the answer to whom its beginning calls for."""
         heads: list[Answer] = []

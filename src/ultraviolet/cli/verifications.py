@@ -26,7 +26,10 @@ COUNTS = (
     "error",
 )
 COLUMNS = {
-    **{name: name for name in ("id", "state", "objects", "equal", "missing", "extra", "different", "sample")},
+    **{
+        name: name
+        for name in ("id", "state", "objects", "equal", "missing", "extra", "different", "sample")
+    },
     "started": "started_at",
     "finished": "finished_at",
 }
@@ -40,7 +43,9 @@ DIFFERENCES = {
     "note": "detail",
 }
 
-Number = Annotated[str, typer.Argument(help="Number of a verification, from `ultraviolet verify list`.")]
+Number = Annotated[
+    str, typer.Argument(help="Number of a verification, from `ultraviolet verify list`.")
+]
 
 
 class DifferentError(UltravioletError):
@@ -80,7 +85,9 @@ def run(
     *,
     sample: Annotated[
         int | None,
-        typer.Option(min=1, help="Compare about so many objects, drawn at random; all if left out."),
+        typer.Option(
+            min=1, help="Compare about so many objects, drawn at random; all if left out."
+        ),
     ] = None,
     wait: Annotated[bool, typer.Option(help="Stay and show progress until it is done.")] = True,
     strict: Annotated[bool, typer.Option(help="Exit with code 9 where anything differs.")] = True,
@@ -92,7 +99,9 @@ def run(
     """
     found = session.integration(integration)
     session.say(f"Comparing “{found['name']}” with ION…")
-    report = session.api.post(to("/integrations/{}/verify", found["id"]), wait="false", sample=sample)
+    report = session.api.post(
+        to("/integrations/{}/verify", found["id"]), wait="false", sample=sample
+    )
     _tell(session, report, wait=wait, strict=strict)
 
 
@@ -155,9 +164,7 @@ def words(report: Json) -> str:
     """How far a verification is, in words."""
     suspected = report["suspected"]
     again = f", {suspected} being read again" if suspected else ""
-    return (
-        f"{report['resources_done']} of {report['resources']} resources, {report['objects']} objects{again}"
-    )
+    return f"{report['resources_done']} of {report['resources']} resources, {report['objects']} objects{again}"
 
 
 def _tell(session: Session, report: Json, *, wait: bool, strict: bool) -> None:
@@ -175,7 +182,9 @@ def _tell(session: Session, report: Json, *, wait: bool, strict: bool) -> None:
         session.show_list(_fields(iter(report["samples"])), DIFFERENCES, "")
         session.say(f"All of them: ultraviolet verify show {report['id']}")
     if wait and report["state"] == "failed":
-        raise VerifyFailedError(f"{report['error']}. Next: ultraviolet verify resume {report['id']}")
+        raise VerifyFailedError(
+            f"{report['error']}. Next: ultraviolet verify resume {report['id']}"
+        )
     if strict and differs:
         raise DifferentError
 

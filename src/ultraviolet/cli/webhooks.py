@@ -9,7 +9,9 @@ from ultraviolet.cli.api import to
 from ultraviolet.cli.integrations import Name
 from ultraviolet.cli.session import Session, command
 
-app = typer.Typer(no_args_is_help=True, help="Mint and manage webhook URLs: create, list, rotate, revoke.")
+app = typer.Typer(
+    no_args_is_help=True, help="Mint and manage webhook URLs: create, list, rotate, revoke."
+)
 
 COLUMNS = {
     "id": "id",
@@ -28,7 +30,9 @@ def create(
     session: Session,
     integration: Name = None,
     *,
-    name: Annotated[str | None, typer.Option(help="What this URL is for; usually Ultraviolet.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What this URL is for; usually Ultraviolet.")
+    ] = None,
 ) -> None:
     """Mint a webhook URL. It is shown now and never again: only its hash is kept.
 
@@ -69,7 +73,10 @@ def rotate(session: Session, url_id: Id) -> None:
 @command(app, "revoke")
 @gives(plus={"revoked": "id of the webhook URL"})
 def revoke(
-    session: Session, url_id: Id, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+    session: Session,
+    url_id: Id,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Close a webhook URL at once; ION's deliveries to it are refused from now on.
 

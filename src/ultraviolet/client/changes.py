@@ -38,7 +38,9 @@ class ChangesOfClient(Operations):
         if cursor == "now":
             cursor = self.list_changes(**asked, cursor=cursor, limit=1).next  # pyright: ignore[reportArgumentType]
         while True:
-            for attempt in stamina.retry_context(on=_broken, attempts=None, timeout=None, wait_max=5):
+            for attempt in stamina.retry_context(
+                on=_broken, attempts=None, timeout=None, wait_max=5
+            ):
                 with attempt:
                     for change in self._stream(asked, cursor):
                         cursor = change.cursor
@@ -46,9 +48,13 @@ class ChangesOfClient(Operations):
 
     def import_events(self, integration: str | int, lines: bytes) -> Imported:
         """Take in JSON lines as `export_events` gives them, up to 4 MB a request; what is known is not doubled."""
-        return self._ask("POST", f"/integrations/{part(integration)}/events/import", (Imported,), body=lines)
+        return self._ask(
+            "POST", f"/integrations/{part(integration)}/events/import", (Imported,), body=lines
+        )
 
-    def _stream(self, asked: dict[str, str | list[str] | None], cursor: str | None) -> Iterator[ObjectChange]:
+    def _stream(
+        self, asked: dict[str, str | list[str] | None], cursor: str | None
+    ) -> Iterator[ObjectChange]:
         query = {name: value for name, value in asked.items() if value}
         headers = {"accept": "text/event-stream", **({"last-event-id": cursor} if cursor else {})}
         with self._http.stream(

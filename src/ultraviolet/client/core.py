@@ -71,13 +71,20 @@ class Core:
     """A connection to one hub, to be closed, best by `with`. Not to be shared between threads."""
 
     def __init__(
-        self, url: str | None = None, key: str | None = None, *, transport: httpx.BaseTransport | None = None
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         """Name the hub and an API key of it, else ULTRAVIOLET_URL and ULTRAVIOLET_KEY do.
 
         Raises InvalidError where neither does.
         """
-        url, key = url or os.environ.get("ULTRAVIOLET_URL"), key or os.environ.get("ULTRAVIOLET_KEY")
+        url, key = (
+            url or os.environ.get("ULTRAVIOLET_URL"),
+            key or os.environ.get("ULTRAVIOLET_KEY"),
+        )
         if not url or not key:
             raise InvalidError(
                 "Give the hub's address and an API key, or set ULTRAVIOLET_URL and ULTRAVIOLET_KEY."
@@ -117,7 +124,12 @@ class Core:
         content = body if isinstance(body, bytes) or body is None else _body(body)
         safe = method in ("GET", "POST")  # a POST has its Idempotency-Key
         asked = self._http.build_request(
-            method, path, params=_query(query), content=content, headers=sent, timeout=_patience(query)
+            method,
+            path,
+            params=_query(query),
+            content=content,
+            headers=sent,
+            timeout=_patience(query),
         )
         for attempt in stamina.retry_context(
             on=_again(safe), attempts=_ATTEMPTS, timeout=_WITHIN, wait_max=5
@@ -140,7 +152,9 @@ class Core:
         answer = self._do(method, path, **more)
         return _read(answer, answer.content, answers)
 
-    def _ask_or_none(self, method: str, path: str, answers: tuple[type[T], ...], **more: Any) -> T | None:
+    def _ask_or_none(
+        self, method: str, path: str, answers: tuple[type[T], ...], **more: Any
+    ) -> T | None:
         """Send a request and read the answer, if there is one."""
         answer = self._do(method, path, **more)
         return None if answer.content == b"null" else _read(answer, answer.content, answers)
@@ -152,7 +166,11 @@ class Core:
         cursor: str | None = None
         left = limit
         while left is None or left > 0:
-            asked = {**query, "limit": _PAGE if left is None else min(left, _PAGE), "cursor": cursor}
+            asked = {
+                **query,
+                "limit": _PAGE if left is None else min(left, _PAGE),
+                "cursor": cursor,
+            }
             answer = self._do("GET", path, query=asked)
             page = _read(answer, answer.content, (_Page,))
             for raw in page.items[:left]:
@@ -193,9 +211,13 @@ def read_bounded(answer: httpx.Response) -> httpx.Response:
     finally:
         answer.close()
     headers = [
-        (n, v) for n, v in answer.headers.multi_items() if n not in ("content-encoding", "content-length")
+        (n, v)
+        for n, v in answer.headers.multi_items()
+        if n not in ("content-encoding", "content-length")
     ]
-    return httpx.Response(answer.status_code, headers=headers, content=bytes(content), request=answer.request)
+    return httpx.Response(
+        answer.status_code, headers=headers, content=bytes(content), request=answer.request
+    )
 
 
 def expect_success(answer: httpx.Response) -> None:
@@ -224,7 +246,9 @@ def _again(safe: bool) -> Any:
             waits = error.status in _NOT_NOW or error.kind == "under-way"
             return (error.retry_after or True) if waits else False
         cause = error.__cause__
-        return isinstance(cause, httpx.ConnectError) or (safe and isinstance(cause, httpx.TransportError))
+        return isinstance(cause, httpx.ConnectError) or (
+            safe and isinstance(cause, httpx.TransportError)
+        )
 
     return again
 
@@ -263,7 +287,9 @@ def _headers(method: str, more: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def _body(given: Mapping[str, Any]) -> bytes:
-    return msgspec.json.encode({name: value for name, value in given.items() if value is not msgspec.UNSET})
+    return msgspec.json.encode(
+        {name: value for name, value in given.items() if value is not msgspec.UNSET}
+    )
 
 
 def _query(given: Mapping[str, Any] | None) -> httpx.QueryParams:

@@ -186,17 +186,31 @@ class Operations(Core):
                 SetUp,
                 Overview,
             ),
-            body={"mode": mode, "receiver_id": receiver_id, "wanted": wanted, "remove_extra": remove_extra},
+            body={
+                "mode": mode,
+                "receiver_id": receiver_id,
+                "wanted": wanted,
+                "remove_extra": remove_extra,
+            },
         )
 
-    def list_webhook_urls(self, integration: str | int, *, limit: int | None = None) -> Iterator[WebhookUrl]:
+    def list_webhook_urls(
+        self, integration: str | int, *, limit: int | None = None
+    ) -> Iterator[WebhookUrl]:
         """List the URLs of an integration, newest first."""
-        return self._items(f"/integrations/{part(integration)}/webhook-urls", (WebhookUrl,), limit, {})
+        return self._items(
+            f"/integrations/{part(integration)}/webhook-urls", (WebhookUrl,), limit, {}
+        )
 
-    def mint_webhook_url(self, integration: str | int, *, name: str | UnsetType = UNSET) -> MintedUrl:
+    def mint_webhook_url(
+        self, integration: str | int, *, name: str | UnsetType = UNSET
+    ) -> MintedUrl:
         """Mint a URL; this answer alone carries it."""
         return self._ask(
-            "POST", f"/integrations/{part(integration)}/webhook-urls", (MintedUrl,), body={"name": name}
+            "POST",
+            f"/integrations/{part(integration)}/webhook-urls",
+            (MintedUrl,),
+            body={"name": name},
         )
 
     def get_webhook_url(self, url_id: int) -> WebhookUrl:
@@ -395,7 +409,11 @@ class Operations(Core):
         )
 
     def create_index(
-        self, resource: str | int, *, fields: Sequence[str], integration: str | None | UnsetType = UNSET
+        self,
+        resource: str | int,
+        *,
+        fields: Sequence[str],
+        integration: str | None | UnsetType = UNSET,
     ) -> IndexResult:
         """Create indexes of fields, so that sorting and filtering a big table by them is quick.
 
@@ -421,7 +439,12 @@ class Operations(Core):
             "GET",
             "/changes",
             (ChangeList,),
-            query={"integration": integration, "resource": resource, "cursor": cursor, "limit": limit},
+            query={
+                "integration": integration,
+                "resource": resource,
+                "cursor": cursor,
+                "limit": limit,
+            },
         )
 
     def export_resource(
@@ -466,7 +489,10 @@ class Operations(Core):
     ) -> Iterator[FindingsFinding]:
         """List what was found, each with the next step and what became of it; what still stands comes first."""
         return self._items(
-            f"/integrations/{part(integration)}/findings", (FindingsFinding,), limit, {"standing": standing}
+            f"/integrations/{part(integration)}/findings",
+            (FindingsFinding,),
+            limit,
+            {"standing": standing},
         )
 
     def get_retention(self, integration: str | int) -> Retention:
@@ -501,7 +527,9 @@ class Operations(Core):
 
     def get_last_verification(self, integration: str | int) -> Verification | None:
         """Read the newest comparison; null when there was none."""
-        return self._ask_or_none("GET", f"/integrations/{part(integration)}/verify", (Verification,))
+        return self._ask_or_none(
+            "GET", f"/integrations/{part(integration)}/verify", (Verification,)
+        )
 
     def verify_integration(
         self, integration: str | int, *, wait: bool | None = None, sample: int | None = None
@@ -518,7 +546,9 @@ class Operations(Core):
         self, integration: str | int, *, limit: int | None = None
     ) -> Iterator[Verification]:
         """List the comparisons of an integration, newest first."""
-        return self._items(f"/integrations/{part(integration)}/verifications", (Verification,), limit, {})
+        return self._items(
+            f"/integrations/{part(integration)}/verifications", (Verification,), limit, {}
+        )
 
     def get_verification(self, verification_id: int) -> Verification:
         """Read one comparison: how far it is, and what came of it."""
@@ -607,11 +637,19 @@ class Operations(Core):
         self._tell("DELETE", f"/users/{part(user)}", headers={"If-Match": if_match})
 
     def edit_user(
-        self, user: str | int, *, role: Literal["viewer", "operator", "admin"], if_match: str | None = None
+        self,
+        user: str | int,
+        *,
+        role: Literal["viewer", "operator", "admin"],
+        if_match: str | None = None,
     ) -> User:
         """Let a person do more or less from now on."""
         return self._ask(
-            "PATCH", f"/users/{part(user)}", (User,), body={"role": role}, headers={"If-Match": if_match}
+            "PATCH",
+            f"/users/{part(user)}",
+            (User,),
+            body={"role": role},
+            headers={"If-Match": if_match},
         )
 
     def create_sign_in_link(self, user: str | int) -> SignInLink:
@@ -660,13 +698,17 @@ class Operations(Core):
 
     def revoke_key(self, key_id: int, *, if_match: str | None = None) -> ApiKey:
         """End a key at once and for good."""
-        return self._ask("DELETE", f"/keys/{part(key_id)}", (ApiKey,), headers={"If-Match": if_match})
+        return self._ask(
+            "DELETE", f"/keys/{part(key_id)}", (ApiKey,), headers={"If-Match": if_match}
+        )
 
     def list_audit(self, *, limit: int | None = None) -> Iterator[AuditEntry]:
         """List what anyone did, newest first."""
         return self._items("/audit", (AuditEntry,), limit, {})
 
-    def list_alerts(self, *, standing: bool | None = None, limit: int | None = None) -> Iterator[Alert]:
+    def list_alerts(
+        self, *, standing: bool | None = None, limit: int | None = None
+    ) -> Iterator[Alert]:
         """List what needs or needed a person, newest first; kept for 90 days after it was fixed."""
         return self._items("/alerts", (Alert,), limit, {"standing": standing})
 
@@ -693,21 +735,28 @@ class Operations(Core):
         """Send nothing there any more."""
         self._tell("DELETE", f"/alert-destinations/{part(destination_id)}")
 
-    def list_views(self, *, resource: str | None = None, limit: int | None = None) -> Iterator[SavedView]:
+    def list_views(
+        self, *, resource: str | None = None, limit: int | None = None
+    ) -> Iterator[SavedView]:
         """List your saved views, by resource and name."""
         return self._items("/views", (SavedView,), limit, {"resource": resource})
 
     def create_view(self, *, name: str, query: str, resource: str) -> SavedView:
         """Keep a view; one of the same name is replaced."""
         return self._ask(
-            "POST", "/views", (SavedView,), body={"name": name, "query": query, "resource": resource}
+            "POST",
+            "/views",
+            (SavedView,),
+            body={"name": name, "query": query, "resource": resource},
         )
 
     def get_view(self, view_id: int) -> SavedView:
         """Read one of your saved views."""
         return self._ask("GET", f"/views/{part(view_id)}", (SavedView,))
 
-    def change_view(self, view_id: int, *, name: str, query: str, if_match: str | None = None) -> SavedView:
+    def change_view(
+        self, view_id: int, *, name: str, query: str, if_match: str | None = None
+    ) -> SavedView:
         """Give one of your saved views another name and content."""
         return self._ask(
             "PUT",

@@ -96,7 +96,9 @@ def require(actor: Actor, role: Role) -> None:
 def create_user(connection: Connection, actor: str, name: str, role: Role) -> User:
     """Add a person, who signs in by a one-time link until a password is set."""
     if not name.strip() or name.strip().startswith(KEY_PREFIX):
-        raise InvalidError(f"A user needs a name, which does not begin with {KEY_PREFIX}", field="name")
+        raise InvalidError(
+            f"A user needs a name, which does not begin with {KEY_PREFIX}", field="name"
+        )
     check_name(name.strip())
     row = (name.strip(), _role(role), times.now())
     if not insert_new(connection, "users", ("name", "role", "created_at"), ("name",), [row]):
@@ -131,7 +133,9 @@ def find_user(connection: Connection, id_or_name: str, *, to_change: bool = Fals
 
 def list_users(connection: Connection) -> list[User]:
     """Read all users by name."""
-    return [_user(row) for row in connection.execute(select(users).order_by(users.c.name)).mappings()]
+    return [
+        _user(row) for row in connection.execute(select(users).order_by(users.c.name)).mappings()
+    ]
 
 
 def remove_user(connection: Connection, actor: str, user_id: int) -> None:
@@ -168,7 +172,9 @@ def set_password(connection: Connection, actor: str, user_id: int, password: str
     Who comes from a provider gets none: it would let them in after the provider took them away.
     """
     if len(password) < _SHORTEST_PASSWORD:
-        raise InvalidError(f"A password has {_SHORTEST_PASSWORD} characters or more", field="password")
+        raise InvalidError(
+            f"A password has {_SHORTEST_PASSWORD} characters or more", field="password"
+        )
     user = get_user(connection, user_id)
     if user.issuer:
         raise ConflictError(
@@ -197,7 +203,9 @@ def redeem_link(connection: Connection, token: str, place: Place = Place()) -> s
     """Trade a one-time link for a session token; None when it was used, has expired or never was."""
     used = connection.execute(
         delete(sign_in_links)
-        .where(sign_in_links.c.token_hash == digest(token), sign_in_links.c.expires_at >= times.now())
+        .where(
+            sign_in_links.c.token_hash == digest(token), sign_in_links.c.expires_at >= times.now()
+        )
         .returning(sign_in_links.c.user_id)
     ).scalar_one_or_none()
     return None if used is None else begin_session(connection, used, "link", place)
@@ -234,9 +242,16 @@ def begin_session(
 ) -> str:
     """Sign a user in and give the session token."""
     token, now = new_token("uvs"), times.now()
-    values = {"token_hash": digest(token), "user_id": user_id, "created_at": now, "last_used_at": now}
+    values = {
+        "token_hash": digest(token),
+        "user_id": user_id,
+        "created_at": now,
+        "last_used_at": now,
+    }
     values |= {"way": way, "browser": place.browser[:_LONGEST_BROWSER], "source": place.source}
-    values |= {"expires_at": _in(PROVIDER_SESSION_LIFETIME if way == "provider" else SESSION_LIFETIME)}
+    values |= {
+        "expires_at": _in(PROVIDER_SESSION_LIFETIME if way == "provider" else SESSION_LIFETIME)
+    }
     connection.execute(delete(sessions).where(sessions.c.expires_at < now))
     connection.execute(insert(sessions).values(**values))
     connection.execute(update(users).where(users.c.id == user_id).values(last_sign_in_at=now))
@@ -263,7 +278,9 @@ def actor_of_session(connection: Connection, token: str) -> Actor | None:
 
 def sign_out(connection: Connection, token: str) -> None:
     """End a session; an unknown one is ended already."""
-    ended = delete(sessions).where(sessions.c.token_hash == digest(token)).returning(sessions.c.user_id)
+    ended = (
+        delete(sessions).where(sessions.c.token_hash == digest(token)).returning(sessions.c.user_id)
+    )
     user_id = connection.execute(ended).scalar_one_or_none()
     if user_id is not None:
         name = get_user(connection, user_id).name
@@ -288,7 +305,9 @@ def create_key(
 
 def set_key(connection: Connection, name: str, role: Role, token: str) -> ApiKey:
     """Make `token` the one key of this name, as a setting or a starting process asks for."""
-    connection.execute(delete(api_keys).where(api_keys.c.name == name, api_keys.c.key_hash != digest(token)))
+    connection.execute(
+        delete(api_keys).where(api_keys.c.name == name, api_keys.c.key_hash != digest(token))
+    )
     held = (
         connection.execute(select(api_keys).where(api_keys.c.key_hash == digest(token)))
         .mappings()
@@ -328,7 +347,8 @@ def touch_key(connection: Connection, token: str) -> None:
 def list_keys(connection: Connection) -> list[ApiKey]:
     """Read all keys, newest first."""
     return [
-        _key(row) for row in connection.execute(select(api_keys).order_by(api_keys.c.id.desc())).mappings()
+        _key(row)
+        for row in connection.execute(select(api_keys).order_by(api_keys.c.id.desc())).mappings()
     ]
 
 
@@ -349,10 +369,14 @@ def revoke_key(connection: Connection, actor: str, key_id: int) -> ApiKey:
     return get_key(connection, key_id)
 
 
-def _insert_key(connection: Connection, name: str, role: Role, token: str, expires_at: str | None) -> ApiKey:
+def _insert_key(
+    connection: Connection, name: str, role: Role, token: str, expires_at: str | None
+) -> ApiKey:
     values = {"name": name, "role": role, "key_hash": digest(token), "last_four": token[-4:]}
     made = (
-        insert(api_keys).values(**values, created_at=times.now(), expires_at=expires_at).returning(api_keys)
+        insert(api_keys)
+        .values(**values, created_at=times.now(), expires_at=expires_at)
+        .returning(api_keys)
     )
     return _key(connection.execute(made).mappings().one())
 

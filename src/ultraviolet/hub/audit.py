@@ -21,11 +21,17 @@ class AuditEntry(msgspec.Struct, frozen=True):
 
 
 def record(
-    connection: Connection, actor: str, action: str, subject: str, detail: dict[str, Any] | None = None
+    connection: Connection,
+    actor: str,
+    action: str,
+    subject: str,
+    detail: dict[str, Any] | None = None,
 ) -> None:
     """Write down that `actor` did `action` (noun.verb) to `subject`; never pass a secret as detail."""
     connection.execute(
-        audit_log.insert().values(at=times.now(), actor=actor, action=action, subject=subject, detail=detail)
+        audit_log.insert().values(
+            at=times.now(), actor=actor, action=action, subject=subject, detail=detail
+        )
     )
 
 

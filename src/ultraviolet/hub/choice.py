@@ -29,7 +29,11 @@ from ultraviolet.mirror.tables import (
 Chosen = Sequence[str] | None
 """Names of resources; None means all."""
 
-_TITLES = {"bom": "Bills of materials", "people": "People and permissions", "shared": "Shared by all"}
+_TITLES = {
+    "bom": "Bills of materials",
+    "people": "People and permissions",
+    "shared": "Shared by all",
+}
 
 
 class Choosable(msgspec.Struct, frozen=True):
@@ -56,7 +60,9 @@ def checked(wanted: Chosen) -> list[str] | None:
     if unknown:
         raise InvalidError(f"{', '.join(unknown)}: not a resource that is mirrored")
     if not known:
-        raise InvalidError("Choose at least one resource; to read nothing for a while, pause the integration")
+        raise InvalidError(
+            "Choose at least one resource; to read nothing for a while, pause the integration"
+        )
     return None if len(known) == len(catalog.mirrorable) else sorted(known)
 
 
@@ -85,7 +91,9 @@ def choosable(
     return sorted(found, key=lambda one: (one.domain, one.title))
 
 
-def follow(connection: Connection, actor: str, integration_id: int, before: Chosen, after: Chosen) -> None:
+def follow(
+    connection: Connection, actor: str, integration_id: int, before: Chosen, after: Chosen
+) -> None:
     """Let go of what is not chosen any more, and have what is newly chosen read whole."""
     whole = {each.name for each in load().mirrorable}
     was, now = (whole if chosen is None else set(chosen) for chosen in (before, after))
@@ -96,7 +104,9 @@ def follow(connection: Connection, actor: str, integration_id: int, before: Chos
 
 
 def _let_go(connection: Connection, integration_id: int, names: Sequence[str]) -> None:
-    gone = delete(stale).where(stale.c.integration_id == integration_id, stale.c.resource.in_(names))
+    gone = delete(stale).where(
+        stale.c.integration_id == integration_id, stale.c.resource.in_(names)
+    )
     connection.execute(gone)
     steps, over = fetch_steps.c, ("done", "failed", "skipped")
     left = update(fetch_steps).where(
@@ -104,7 +114,9 @@ def _let_go(connection: Connection, integration_id: int, names: Sequence[str]) -
         steps.resource.in_(names),
         steps.state.not_in(over),
     )
-    connection.execute(left.values(state="skipped", error="Not chosen any more", finished_at=times.now()))
+    connection.execute(
+        left.values(state="skipped", error="Not chosen any more", finished_at=times.now())
+    )
     compared = verification_steps.c
     connection.execute(
         delete(verification_steps).where(
@@ -134,4 +146,6 @@ def _take_up(connection: Connection, actor: str, integration_id: int, names: Seq
 
 
 def _running(table: Table, integration_id: int) -> Select[int]:
-    return select(table.c.id).where(table.c.integration_id == integration_id, table.c.state == "running")
+    return select(table.c.id).where(
+        table.c.integration_id == integration_id, table.c.state == "running"
+    )

@@ -104,7 +104,9 @@ async def _viewer(client: IonClient, findings: list[Finding]) -> Viewer | None:
     why = "; ".join(result.errors) or "it answers nothing to `me`"
     findings.append(
         Finding(
-            "warning", f"ION does not tell who the key belongs to: {why}", "Reading may work all the same."
+            "warning",
+            f"ION does not tell who the key belongs to: {why}",
+            "Reading may work all the same.",
         )
     )
     return None
@@ -126,7 +128,9 @@ async def _offered(client: IonClient, findings: list[Finding]) -> Offered | None
         return await client.introspect()
     except IonError as error:
         message = f"ION does not show its schema ({error}); the hub takes it to be the one it knows"
-        findings.append(Finding("info", message, "Nothing to do, unless resources below are refused."))
+        findings.append(
+            Finding("info", message, "Nothing to do, unless resources below are refused.")
+        )
         return None
 
 
@@ -139,7 +143,9 @@ async def _readable(client: IonClient, catalog: Catalog, offered: Offered) -> li
     for start in range(0, len(asked), _AT_ONCE):
         part = asked[start : start + _AT_ONCE]
         results = await client.execute_batch([(_glance(resource), None) for resource in part])
-        found |= {each.name: _judge(each, result) for each, result in zip(part, results, strict=True)}
+        found |= {
+            each.name: _judge(each, result) for each, result in zip(part, results, strict=True)
+        }
     return [found[resource.name] for resource in catalog.mirrored]
 
 
@@ -164,7 +170,9 @@ def _object(value: Any) -> dict[str, Any]:
 
 def _on_reading(resources: Sequence[Readable]) -> list[Finding]:
     refused = [
-        each for each in resources if not each.readable and each.reason != "This ION does not offer it"
+        each
+        for each in resources
+        if not each.readable and each.reason != "This ION does not offer it"
     ]
     unknown = [each for each in resources if each.reason == "This ION does not offer it"]
     findings: list[Finding] = []
@@ -189,7 +197,11 @@ def _on_reading(resources: Sequence[Readable]) -> list[Finding]:
         )
     if unknown:
         findings.append(
-            Finding("info", f"This ION does not have {_names(unknown)}", "Nothing to do: they are left out.")
+            Finding(
+                "info",
+                f"This ION does not have {_names(unknown)}",
+                "Nothing to do: they are left out.",
+            )
         )
     return findings
 
@@ -219,7 +231,9 @@ def _on_clocks(ahead: float | None) -> list[Finding]:
         return []
     which = "ahead of" if ahead > 0 else "behind"
     message = f"ION's clock is {abs(ahead):.0f} s {which} that of the hub, so how late changes arrive is told wrongly"
-    return [Finding("warning", message, "Set the clock of the hub's machine, best by NTP.", "clock")]
+    return [
+        Finding("warning", message, "Set the clock of the hub's machine, best by NTP.", "clock")
+    ]
 
 
 def _next_step(error: IonError) -> str:

@@ -103,7 +103,9 @@ class Controllers:
         for name, (duty, first) in duties.items():
             # In a context of its own: else all its log would be of the request that happened to start it.
             work, context = self._forever(name, duty, first), contextvars.Context()
-            self._tasks.append(asyncio.create_task(work, name=f"{name}-{self._id}", context=context))
+            self._tasks.append(
+                asyncio.create_task(work, name=f"{name}-{self._id}", context=context)
+            )
 
     async def _at(self) -> Site:
         """Give the site, opened when it is first needed: most of a thousand integrations rest."""
@@ -196,7 +198,9 @@ class Controllers:
         except StoreUnavailableError:
             raise
         except Exception as error:
-            log.warning("events.not_applied", integration_id=site.id, error=in_short(error), exc_info=True)
+            log.warning(
+                "events.not_applied", integration_id=site.id, error=in_short(error), exc_info=True
+            )
         seqs, _ = await site.store.read(lambda c: events.waiting(c, site.id))
         taken = [await self._take_one(site, seq) for seq in seqs]
         return events.together(taken)
@@ -209,7 +213,9 @@ class Controllers:
         except Exception as error:  # noqa: BLE001  whatever is wrong with it, it is kept
             log.warning("event.not_applied", integration_id=site.id, seq=seq, error=in_short(error))
             why = f"It could not be applied: {in_short(error)}"
-            return await site.store.write(lambda c: events.give_up(c, site.catalog, site.id, seq, why))
+            return await site.store.write(
+                lambda c: events.give_up(c, site.catalog, site.id, seq, why)
+            )
 
     async def _trace(self, began: int, taken: Taken) -> None:
         """Lead from the deliveries of a batch to the versions it made."""
@@ -241,7 +247,9 @@ class Controllers:
         waiting = await site.store.write(lambda c: _due_fetch(c, site.id))
         if waiting is None:
             return None
-        with traces.span("fetch", root=True, integration_id=site.id, fetch_id=waiting[0], mode=waiting[1]):
+        with traces.span(
+            "fetch", root=True, integration_id=site.id, fetch_id=waiting[0], mode=waiting[1]
+        ):
             await Fetcher(site).run(*waiting)
         self.wake("heal")
         return 0.0

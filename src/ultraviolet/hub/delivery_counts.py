@@ -24,8 +24,12 @@ _COUNT = text(
     """INSERT INTO delivery_counts (webhook_url_id, hour, outcome, count) VALUES (:url, :hour, :outcome, :count)
     ON CONFLICT (webhook_url_id, hour, outcome) DO UPDATE SET count = delivery_counts.count + excluded.count"""
 )
-_REFUSED = text("UPDATE webhook_urls SET refused = refused + :count, last_refused_at = :at WHERE id = :url")
-_FAILED = text("UPDATE webhook_urls SET last_failure = :outcome, last_failure_at = :at WHERE id = :url")
+_REFUSED = text(
+    "UPDATE webhook_urls SET refused = refused + :count, last_refused_at = :at WHERE id = :url"
+)
+_FAILED = text(
+    "UPDATE webhook_urls SET last_failure = :outcome, last_failure_at = :at WHERE id = :url"
+)
 
 
 class DeliveryCounts:

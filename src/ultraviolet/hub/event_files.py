@@ -51,7 +51,9 @@ class Imported(msgspec.Struct, frozen=True):
 
 def piece(connection: Connection, integration_id: int, after: int) -> list[Line]:
     """Read the events behind a number."""
-    query = select(events, DELIVERIES).where(events.c.integration_id == integration_id, events.c.seq > after)
+    query = select(events, DELIVERIES).where(
+        events.c.integration_id == integration_id, events.c.seq > after
+    )
     rows = connection.execute(query.order_by(events.c.seq).limit(PIECE)).mappings()
     return [_line(row) for row in rows]
 
@@ -83,7 +85,9 @@ def _decode_line(line: bytes) -> Line:
         return msgspec.convert(answers.decode(line).value, type=Line)
 
 
-def add(connection: Connection, catalog: Catalog, integration_id: int, lines: Sequence[Line]) -> Imported:
+def add(
+    connection: Connection, catalog: Catalog, integration_id: int, lines: Sequence[Line]
+) -> Imported:
     """Record events as if they were delivered now, in the order of the lines; the apply controller takes them.
 
     One of a time to come, by a clock that was ahead, is dated now. Raises InvalidError that names an event whose
@@ -114,7 +118,11 @@ def _line(row: Any) -> Line:
 def _row(catalog: Catalog, integration_id: int, line: Line) -> dict[str, Any]:
     try:
         key = bytes.fromhex(line.dedupe_key)
-        body = line.body.encode() if line.body is not None else base64.b64decode(line.body_base64 or "")
+        body = (
+            line.body.encode()
+            if line.body is not None
+            else base64.b64decode(line.body_base64 or "")
+        )
         received_at = min(times.canonical(line.received_at), times.now())
     except ValueError as error:
         raise InvalidError(
@@ -131,4 +139,9 @@ def _row(catalog: Catalog, integration_id: int, line: Line) -> dict[str, Any]:
     )
     # The key of a conflicting event depends on which body a hub took first; here that may be another one.
     key = row["dedupe_key"] if line.conflicting else key
-    return {**row, "dedupe_key": key, "deliveries": line.deliveries, "conflicting": line.conflicting}
+    return {
+        **row,
+        "dedupe_key": key,
+        "deliveries": line.deliveries,
+        "conflicting": line.conflicting,
+    }

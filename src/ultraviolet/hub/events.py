@@ -80,7 +80,9 @@ class _Said(msgspec.Struct):
     """ION sent the same event before with another body: its values are not used, the object is read."""
 
 
-def take(connection: Connection, catalog: Catalog, integration_id: int, *, only: int | None = None) -> Taken:
+def take(
+    connection: Connection, catalog: Catalog, integration_id: int, *, only: int | None = None
+) -> Taken:
     """Let the next events, or `only` one, take effect, in the order they came; many of one object are one write."""
     dialect.wait_for_turn(connection, "mirror", integration_id)
     seqs, more = waiting(connection, integration_id) if only is None else ([only], False)
@@ -90,7 +92,9 @@ def take(connection: Connection, catalog: Catalog, integration_id: int, *, only:
     rows_ = connection.execute(_NEXT, given).all()
     said = [_read(connection, catalog, integration_id, row) for row in rows_]
     observations = [s.observation for s in said if s.observation]
-    applied = apply(connection, catalog, integration_id, observations, [m for s in said for m in s.marks])
+    applied = apply(
+        connection, catalog, integration_id, observations, [m for s in said for m in s.marks]
+    )
     invalid_values.report(connection, catalog, integration_id, applied.refitted)
     drift.note_late(connection, integration_id, _told(said, applied.outcomes))
     outcomes = iter(applied.outcomes)
@@ -124,7 +128,9 @@ def together(taken: Sequence[Taken]) -> Taken:
     )
 
 
-def give_up(connection: Connection, catalog: Catalog, integration_id: int, seq: int, why: str) -> Taken:
+def give_up(
+    connection: Connection, catalog: Catalog, integration_id: int, seq: int, why: str
+) -> Taken:
     """Note of an event that cannot be applied why not; what it is about, if it says so, is read again, and all else too."""
     dialect.wait_for_turn(connection, "mirror", integration_id)
     given = {"integration": integration_id, "first": seq, "last": seq}
@@ -159,22 +165,30 @@ class Again(msgspec.Struct, frozen=True):
     changes: Sequence[Change] = ()
 
 
-def again(connection: Connection, catalog: Catalog, integration_id: int, seqs: Sequence[int]) -> Again:
+def again(
+    connection: Connection, catalog: Catalog, integration_id: int, seqs: Sequence[int]
+) -> Again:
     """Let events take effect again as when they came, and mark what they are about to be read from ION afresh."""
     dialect.wait_for_turn(connection, "mirror", integration_id)
     said = _said_again(connection, catalog, integration_id, seqs)
     observations = [s.observation for s in said if s.observation]
-    applied = apply(connection, catalog, integration_id, observations, [m for s in said for m in s.marks])
+    applied = apply(
+        connection, catalog, integration_id, observations, [m for s in said for m in s.marks]
+    )
     invalid_values.report(connection, catalog, integration_id, applied.refitted)
     refs = {ref for s in said for ref in _refs(s)}
-    mark_stale(connection, integration_id, [Mark(resource, id_, "replay", now()) for resource, id_ in refs])
+    mark_stale(
+        connection, integration_id, [Mark(resource, id_, "replay", now()) for resource, id_ in refs]
+    )
     moment = now()
     outcomes = [_judge_again(s, moment) for s in said]
     bulk.change(connection, events, _OUTCOME, outcomes, _WHICH)
     return Again(len(said), frozenset(refs), sum(bool(s.problem) for s in said), applied.changes)
 
 
-def about(connection: Connection, catalog: Catalog, integration_id: int, seqs: Sequence[int]) -> set[Ref]:
+def about(
+    connection: Connection, catalog: Catalog, integration_id: int, seqs: Sequence[int]
+) -> set[Ref]:
     """Tell which objects events are about."""
     said = _said_again(connection, catalog, integration_id, seqs)
     return {ref for s in said for ref in _refs(s)}
@@ -192,7 +206,9 @@ def _said_again(
 
 
 def _refs(said: _Said) -> set[Ref]:
-    return {m.ref for m in said.marks} | ({said.observation.ref} if said.observation else set[Ref]())
+    return {m.ref for m in said.marks} | (
+        {said.observation.ref} if said.observation else set[Ref]()
+    )
 
 
 def _read(connection: Connection, catalog: Catalog, integration_id: int, row: Any) -> _Said:
@@ -209,7 +225,9 @@ def _understand(connection: Connection, catalog: Catalog, integration_id: int, r
     envelope = decode(catalog, row.body)
     resource = catalog.resources.get(envelope.resource or "")
     if resource is None or envelope.problem:
-        return _Said(row.seq, row.received_at, problem=envelope.problem or "The body names no resource")
+        return _Said(
+            row.seq, row.received_at, problem=envelope.problem or "The body names no resource"
+        )
     if catalog.follows(resource.name):
         return _about_object(row, resource, envelope)
     if resource in catalog.mirrorable:
@@ -301,7 +319,11 @@ def _named(catalog: Catalog, resource: Resource, envelope: Envelope) -> Iterable
 
 
 def _of_family(
-    connection: Connection, catalog: Catalog, integration_id: int, resource: Resource, envelope: Envelope
+    connection: Connection,
+    catalog: Catalog,
+    integration_id: int,
+    resource: Resource,
+    envelope: Envelope,
 ) -> Iterable[tuple[str, str]]:
     """Give the objects that a row concerns which names no object but what several have in common, as a family of versions."""
     said = _said(resource, envelope)
@@ -328,7 +350,9 @@ def _from_key(resource: Resource, envelope: Envelope) -> dict[str, Any]:
         owner, dash, _ = id_.partition("-")
         return {resource.owner_key: owner} if dash and owner.isdecimal() else {}
     parts = id_.split(":")
-    return dict(zip(resource.key, parts, strict=True)) if len(parts) == len(resource.key) > 1 else {}
+    return (
+        dict(zip(resource.key, parts, strict=True)) if len(parts) == len(resource.key) > 1 else {}
+    )
 
 
 def _of_entity(
@@ -338,7 +362,11 @@ def _of_entity(
     target = next((link.resource for link in resource.links if link.key == "entityId"), "entities")
     for values in (envelope.old, envelope.fields):
         if is_id(values.get("entityId")):
-            given = {"integration": integration_id, "target": target, "entity": str(values["entityId"])}
+            given = {
+                "integration": integration_id,
+                "target": target,
+                "entity": str(values["entityId"]),
+            }
             yield from ((row.resource, row.id) for row in connection.execute(_BY_ENTITY, given))
 
 

@@ -57,12 +57,16 @@ def request(
     running = connection.execute(
         select(fetches.c.id, fetches.c.started_at)
         .where(
-            fetches.c.integration_id == integration_id, fetches.c.mode == mode, fetches.c.state == "running"
+            fetches.c.integration_id == integration_id,
+            fetches.c.mode == mode,
+            fetches.c.state == "running",
         )
         .order_by(fetches.c.id)
     ).first()
     if running is None:
-        return _add(connection, integration_id, mode, requested_by, now(), accept_absence=accept_absence)
+        return _add(
+            connection, integration_id, mode, requested_by, now(), accept_absence=accept_absence
+        )
     values: dict[str, Any] = {"accept_absence": True} if accept_absence else {}
     if running.started_at > now():
         values["started_at"] = now()
@@ -75,7 +79,9 @@ def request_behind(connection: Connection, integration_id: int, requested_by: st
     """Ask for an incremental fetch that has read nothing yet; those asked for in this way begin a minute apart."""
     mine = fetches.c.integration_id == integration_id
     begun = exists().where(fetch_steps.c.fetch_id == fetches.c.id)
-    waits = select(fetches.c.id).where(mine, fetches.c.mode == "incremental", fetches.c.state == "running")
+    waits = select(fetches.c.id).where(
+        mine, fetches.c.mode == "incremental", fetches.c.state == "running"
+    )
     if connection.execute(waits.where(~begun)).first():
         return
     asked = select(func.max(fetches.c.started_at)).where(mine, fetches.c.mode == "incremental")
@@ -93,7 +99,12 @@ def _add(
     *,
     accept_absence: bool = False,
 ) -> int:
-    values = {"mode": mode, "state": "running", "requested_by": requested_by, "started_at": started_at}
+    values = {
+        "mode": mode,
+        "state": "running",
+        "requested_by": requested_by,
+        "started_at": started_at,
+    }
     values |= {"accept_absence": accept_absence}
     made = insert(fetches).values(integration_id=integration_id, **values).returning(fetches.c.id)
     return connection.execute(made).scalar_one()
@@ -140,12 +151,16 @@ class Fetcher:
         crash_point("fetch.prepared")
         silent = site.catalog.silent
         steps = await self._run_steps(fetch_id, mode, silent)
-        steps += await self._run_steps(fetch_id, mode, [r for r in site.catalog.mirrored if r not in silent])
+        steps += await self._run_steps(
+            fetch_id, mode, [r for r in site.catalog.mirrored if r not in silent]
+        )
         await self._prove(fetch_id, [step for step in steps if step.is_proving])
         crash_point("fetch.steps_done")
         state = await site.store.write(lambda c: finish(c, fetch_id))
         site.changes.publish("fetch", site.id, id=fetch_id)
-        log.info("fetch.finished", integration_id=site.id, fetch_id=fetch_id, mode=mode, state=state)
+        log.info(
+            "fetch.finished", integration_id=site.id, fetch_id=fetch_id, mode=mode, state=state
+        )
 
     async def poll(self, resource: Resource, overlap: timedelta) -> int:
         """Read what changed in one resource just now, outside of any fetch; gives how many objects changed.
@@ -154,7 +169,9 @@ class Fetcher:
         its own.
         """
         mark = await self._site.store.read(lambda c: watermark(c, self._site.id, resource.name))
-        if (mark.updated is None and mark.proven_at is None) or not self._site.reader.dates(resource):
+        if (mark.updated is None and mark.proven_at is None) or not self._site.reader.dates(
+            resource
+        ):
             return 0
         polled = self._site.polled
         filters = since(max(mark.updated or "", polled.get(resource.name, "")) or None, overlap)
@@ -192,7 +209,9 @@ class Fetcher:
         if marks:
             mark_stale(connection, self._site.id, marks)
 
-    async def _run_steps(self, fetch_id: int, mode: Mode, resources: Sequence[Resource]) -> list[Step]:
+    async def _run_steps(
+        self, fetch_id: int, mode: Mode, resources: Sequence[Resource]
+    ) -> list[Step]:
         at_once = asyncio.Semaphore(_AT_ONCE)
         door = Door(self._site)
         left = await self._site.store.read(lambda c: _left(c, self._site.id, fetch_id))
@@ -201,7 +220,9 @@ class Fetcher:
             async with at_once:
                 await step.run(left)
 
-        steps = {r.name: Step(self._site, door, fetch_id, mode, r) for r in resources if r.name in left}
+        steps = {
+            r.name: Step(self._site, door, fetch_id, mode, r) for r in resources if r.name in left
+        }
         try:
             work = (one(step, left[name]) for name, step in steps.items())
             results = await asyncio.gather(*work, return_exceptions=True)
@@ -234,9 +255,18 @@ def _raise_first(results: Sequence[BaseException | None]) -> None:
 def _prepare(connection: Connection, catalog: Catalog, fetch_id: int) -> None:
     """Write down what is to be read, once."""
     steps = fetch_steps.c
-    known = set(connection.execute(select(steps.resource).where(steps.fetch_id == fetch_id)).scalars())
+    known = set(
+        connection.execute(select(steps.resource).where(steps.fetch_id == fetch_id)).scalars()
+    )
     rows = [
-        {"fetch_id": fetch_id, "resource": r.name, "state": "waiting", "read": 0, "changed": 0, "deleted": 0}
+        {
+            "fetch_id": fetch_id,
+            "resource": r.name,
+            "state": "waiting",
+            "read": 0,
+            "changed": 0,
+            "deleted": 0,
+        }
         for r in catalog.mirrored
         if r.name not in known
     ]
@@ -248,7 +278,9 @@ def _left(connection: Connection, integration_id: int, fetch_id: int) -> dict[st
     """Give what has not come to an end, by resource."""
     given = {"integration": integration_id, "fetch": fetch_id}
     return {
-        row.resource: Left(row.cursor, row.started_at, Watermark(row.updated, row.proven_at), row.error)
+        row.resource: Left(
+            row.cursor, row.started_at, Watermark(row.updated, row.proven_at), row.error
+        )
         for row in connection.execute(_LEFT, given)
     }
 
@@ -256,7 +288,9 @@ def _left(connection: Connection, integration_id: int, fetch_id: int) -> dict[st
 def finish(connection: Connection, fetch_id: int) -> str:
     steps = fetch_steps.c
     failed = connection.execute(
-        select(steps.resource, steps.error).where(steps.fetch_id == fetch_id, steps.state == "failed")
+        select(steps.resource, steps.error).where(
+            steps.fetch_id == fetch_id, steps.state == "failed"
+        )
     ).all()
     state = "failed" if failed else "done"
     error = (

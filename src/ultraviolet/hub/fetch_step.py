@@ -121,7 +121,9 @@ class Left(msgspec.Struct, frozen=True):
 class Step:
     """The part of a fetch that reads one resource."""
 
-    def __init__(self, site: Site, door: Door, fetch_id: int, mode: Mode, resource: Resource) -> None:
+    def __init__(
+        self, site: Site, door: Door, fetch_id: int, mode: Mode, resource: Resource
+    ) -> None:
         self._site = site
         self._door = door
         self._fetch_id = fetch_id
@@ -171,7 +173,9 @@ class Step:
             await self._end("failed", str(error))
 
     async def _read(self, left: Left) -> None:
-        origin = self._origin = Origin("fetch", str(self._fetch_id), first=left.mark.proven_at is None)
+        origin = self._origin = Origin(
+            "fetch", str(self._fetch_id), first=left.mark.proven_at is None
+        )
         dated = self._site.reader.dates(self._resource)
         self._started = left.started_at or now()
         if self._mode == "full" or left.mark.proven_at is None:
@@ -199,13 +203,17 @@ class Step:
         title = self._resource.title.lower()
         if self._unreadable:
             id_, why = next(iter(self._unreadable.items()))
-            more = f", nor could {len(self._unreadable) - 1} more" if len(self._unreadable) > 1 else ""
+            more = (
+                f", nor could {len(self._unreadable) - 1} more" if len(self._unreadable) > 1 else ""
+            )
             return f"{self._resource.name} {id_} could not be read{more}, and keeps its last content: {why}"
         if self._nameless:
             return f"ION answered null in the place of {self._nameless} {title}; nothing was deleted for that"
         return self._error
 
-    async def _read_all(self, left: Left, started: str, origin: Origin, *, dated: bool) -> str | None:
+    async def _read_all(
+        self, left: Left, started: str, origin: Origin, *, dated: bool
+    ) -> str | None:
         """Read by key, while what was read waits at the door; gives the watermark that the pass is worth, if it is known.
 
         What was read whole before keeps its own until the pass is over: half a pass has not seen every change up to
@@ -222,7 +230,9 @@ class Step:
                         newest = await self._newest(page, started)
                     cursor = page.after or cursor
                     work = self._whole(left.mark, started, newest, first=first, last=not page.more)
-                    kept = await self._keep(page, cursor, total=left.cursor is None and first, also=work)
+                    kept = await self._keep(
+                        page, cursor, total=left.cursor is None and first, also=work
+                    )
         except Exception:
             if kept:
                 await kept  # it would set the step to reading again after its end
@@ -242,7 +252,11 @@ class Step:
             self._over = False
             if not last or self._problem():
                 return
-            query = {"integration": self._site.id, "resource": self._resource.name, "started": started}
+            query = {
+                "integration": self._site.id,
+                "resource": self._resource.name,
+                "started": started,
+            }
             if connection.execute(_UNSEEN, query | {"after": "", "limit": 1}).first() is None:
                 self._prove(connection, started, newest, proven=True)
                 connection.execute(self._update().values(state="done", finished_at=now()))
@@ -266,7 +280,11 @@ class Step:
             await self._site.reader.answers()  # it does: then the newest object is the reason
             return None
         waited = datetime.fromisoformat(now()) - datetime.fromisoformat(started)
-        return as_text(datetime.fromisoformat(newest) - waited) if newest and waited < OVERLAP / 2 else None
+        return (
+            as_text(datetime.fromisoformat(newest) - waited)
+            if newest and waited < OVERLAP / 2
+            else None
+        )
 
     async def _read_changes(self, cursor: str | None, origin: Origin) -> None:
         filters = since(cursor, OVERLAP)
@@ -278,9 +296,7 @@ class Step:
                 return
             moment = last.source_time if last else None
             if self._nameless or page.nameless:
-                moment = (
-                    None  # what could not be read has no name to be healed by, so it is read again from there
-                )
+                moment = None  # what could not be read has no name to be healed by, so it is read again from there
 
             def moved(connection: Connection, moment: str | None = moment) -> None:
                 raise_watermark(connection, self._site.id, self._resource.name, moment)
@@ -334,7 +350,11 @@ class Step:
         """Read by id what the whole pass did not show; only what is not there then is deleted."""
         after = ""
         while True:
-            given = {"integration": self._site.id, "resource": self._resource.name, "started": self._started}
+            given = {
+                "integration": self._site.id,
+                "resource": self._resource.name,
+                "started": self._started,
+            }
             query = given | {"after": after, "limit": ALIAS}
             ids = await self._site.store.read(
                 lambda c, query=query: list(c.execute(_UNSEEN, query).scalars())
@@ -354,7 +374,9 @@ class Step:
             self._note(unreadable)
             after = ids[-1]
 
-    def _write_proof(self, connection: Connection, applied: Applied, unreadable: Mapping[str, str]) -> None:
+    def _write_proof(
+        self, connection: Connection, applied: Applied, unreadable: Mapping[str, str]
+    ) -> None:
         self._unreadable |= unreadable
         self._mark_stale(connection, unreadable)
         gone = sum(change.change == "delete" for change in applied.changes)
@@ -374,7 +396,9 @@ class Step:
         connection.execute(self._update().values(state="reading", started_at=started))
         raise_watermark(connection, self._site.id, self._resource.name, newest)
 
-    def _prove(self, connection: Connection, started: str, newest: str | None, *, proven: bool) -> None:
+    def _prove(
+        self, connection: Connection, started: str, newest: str | None, *, proven: bool
+    ) -> None:
         raise_watermark(connection, self._site.id, self._resource.name, newest)
         by = f"{self._mode} fetch" if proven else None
         prove(connection, self._site.id, self._resource.name, at=started if proven else None, by=by)
@@ -382,7 +406,9 @@ class Step:
     async def _end(self, state: str, error: str | None) -> None:
         if state == "skipped":
             await self._site.store.write(
-                lambda c: prove(c, self._site.id, self._resource.name, at=None, by=None, skipped=error)
+                lambda c: prove(
+                    c, self._site.id, self._resource.name, at=None, by=None, skipped=error
+                )
             )
         await self._set(state=state, error=error, finished_at=now())
 
@@ -397,4 +423,6 @@ class Step:
         )
 
     def _tell(self) -> None:
-        self._site.changes.publish("fetch", self._site.id, id=self._fetch_id, resource=self._resource.name)
+        self._site.changes.publish(
+            "fetch", self._site.id, id=self._fetch_id, resource=self._resource.name
+        )

@@ -39,7 +39,9 @@ class FieldIndexes:
             one = self._wanted.pop()
             try:
                 if dialect.is_postgresql(self._store.engine):
-                    await asyncio.to_thread(dialect.make_index, self._store.engine, one.name, one.rest)
+                    await asyncio.to_thread(
+                        dialect.make_index, self._store.engine, one.name, one.rest
+                    )
                 else:
                     await self._store.write(lambda c, one=one: field_indexes.make(c, [one]))
                 log.info("index.made", index=one.name, of=one.rest)

@@ -54,18 +54,26 @@ def keep(
     for row in _standing(connection, integration_id, kinds):
         checked = subjects is None or row["subject"] in subjects
         if checked and (row["kind"], row["subject"]) not in still:
-            connection.execute(update(findings).where(findings.c.id == row["id"]).values(resolved_at=now()))
+            connection.execute(
+                update(findings).where(findings.c.id == row["id"]).values(resolved_at=now())
+            )
     return new
 
 
-def resolve(connection: Connection, integration_id: int, kinds: Collection[str], before: str) -> None:
+def resolve(
+    connection: Connection, integration_id: int, kinds: Collection[str], before: str
+) -> None:
     """Resolve the findings of these kinds that were made before a moment."""
     for row in _standing(connection, integration_id, kinds):
         if row["found_at"] <= before:
-            connection.execute(update(findings).where(findings.c.id == row["id"]).values(resolved_at=now()))
+            connection.execute(
+                update(findings).where(findings.c.id == row["id"]).values(resolved_at=now())
+            )
 
 
-def _standing(connection: Connection, integration_id: int, kinds: Collection[str]) -> Sequence[RowMapping]:
+def _standing(
+    connection: Connection, integration_id: int, kinds: Collection[str]
+) -> Sequence[RowMapping]:
     table = findings.c
     query = select(findings).where(
         table.integration_id == integration_id, table.resolved_at.is_(None), table.kind.in_(kinds)
@@ -114,9 +122,12 @@ def recent(
     if after is not None:
         over, id_ = after.startswith(_OVER), after.removeprefix(_OVER)
         if not id_.isdecimal():
-            raise InvalidError("This cursor belongs to another list; begin anew without one.", field="cursor")
+            raise InvalidError(
+                "This cursor belongs to another list; begin anew without one.", field="cursor"
+            )
         further = and_(
-            table.resolved_at.is_not(None) if over else table.resolved_at.is_(None), table.id < int(id_)
+            table.resolved_at.is_not(None) if over else table.resolved_at.is_(None),
+            table.id < int(id_),
         )
         query = query.where(further if over else or_(further, table.resolved_at.is_not(None)))
     ordered = query.order_by(table.resolved_at.is_not(None), table.id.desc()).limit(limit)

@@ -171,7 +171,11 @@ def _resources(
         followed = catalog.follows(name)
         here = here if followed else None
         resource = catalog.resources.get(name)
-        dated = resource is not None and resource.sort is not None and resource.field("_updated") is not None
+        dated = (
+            resource is not None
+            and resource.sort is not None
+            and resource.field("_updated") is not None
+        )
         proven_at = row["proven_at"] if row else None
         skipped = (row["skipped"] if row else None) if followed else NOT_CHOSEN
         state, cause = _judge(name, proven_at, here, often if dated else seldom, now)
@@ -211,10 +215,14 @@ def _judge(
     if waiting and now.heals and _seconds(waiting.since, now.moment) > CATCHING_UP:
         says = f"{waiting.count} {title} changed in ION and wait to be read, the first since {age(waiting.since, now.moment)}"
         more = "raise its requests per second, if ION allows more; see `ultraviolet integration findings`"
-        return "stale", Cause("behind", says, NEXT_STEPS["ion-rate-limited"] if now.limited else more)
+        return "stale", Cause(
+            "behind", says, NEXT_STEPS["ion-rate-limited"] if now.limited else more
+        )
     if proven_at is None:
         says = f"{title} were never compared with ION"
-        return "unknown", Cause("never_proven", says, "ultraviolet fetch run --mode full", red=False)
+        return "unknown", Cause(
+            "never_proven", says, "ultraviolet fetch run --mode full", red=False
+        )
     old = _seconds(proven_at, now.moment)
     if old <= interval * 1.5 + _SLACK:
         return "fresh", None
@@ -226,12 +234,20 @@ def _judge(
 
 def _paused(integration: Integration) -> Cause:
     if integration.removed:
-        return Cause("paused", "It is being removed", "nothing: what it brought goes little by little")
-    return Cause("paused", "Nothing is read from ION", command("integration resume", integration.name))
+        return Cause(
+            "paused", "It is being removed", "nothing: what it brought goes little by little"
+        )
+    return Cause(
+        "paused", "Nothing is read from ION", command("integration resume", integration.name)
+    )
 
 
 def _causes(
-    connection: Connection, catalog: Catalog, integration: Integration, now: Now, proven_at: str | None
+    connection: Connection,
+    catalog: Catalog,
+    integration: Integration,
+    now: Now,
+    proven_at: str | None,
 ) -> Iterator[Cause]:
     """Give what concerns the integration as a whole, the gravest first."""
     if integration.paused:
@@ -240,7 +256,9 @@ def _causes(
     found = findings.recent(connection, integration.id, _MOST, standing=True)
     yield from _unmaintained(connection, integration, now)
     if now.trouble:
-        yield Cause("store", now.trouble, "make room on its disk and see that the hub may write there")
+        yield Cause(
+            "store", now.trouble, "make room on its disk and see that the hub may write there"
+        )
     if now.spooled:
         says = f"{now.spooled} deliveries wait in the spool"
         yield Cause("spool", says, "nothing: they go into the database in order", red=False)
@@ -255,17 +273,25 @@ def _causes(
     elif integration.test_result and not integration.test_result.ok:
         found = [f for f in integration.test_result.findings if f.severity == "error"]
         says, step = (
-            (found[0].message, found[0].next_step) if found else ("The last test failed", "test again")
+            (found[0].message, found[0].next_step)
+            if found
+            else ("The last test failed", "test again")
         )
         yield Cause("credentials", says, step)
     down = heartbeat.last_down(connection)
     if down and (proven_at is None or proven_at < down.until):
         span = f"from {down.since[:19]}Z to {down.until[:19]}Z"
         says = f"The hub was down {span}, and not everything was confirmed since"
-        yield Cause("hub_was_down", says, "the next fetch confirms it; `ultraviolet fetch run` does at once")
+        yield Cause(
+            "hub_was_down", says, "the next fetch confirms it; `ultraviolet fetch run` does at once"
+        )
     last_event, unheard = _unheard(connection, catalog, integration.id, now.moment)
     if unheard >= _SILENT:
-        heard = f"the last event came {age(last_event, now.moment)}" if last_event else "no event ever came"
+        heard = (
+            f"the last event came {age(last_event, now.moment)}"
+            if last_event
+            else "no event ever came"
+        )
         says = f"ION has {unheard} changes that no event told; {heard}"
         yield Cause(
             "silent",
@@ -276,7 +302,9 @@ def _causes(
         says = "No event has come yet, so changes arrive with the next fetch only"
         yield Cause("no_event_yet", says, command("setup apply", integration.name), red=False)
     if not now.heals:
-        yield Cause("healing_off", "Healing is switched off by ULTRAVIOLET_HEAL", "start the hub without it")
+        yield Cause(
+            "healing_off", "Healing is switched off by ULTRAVIOLET_HEAL", "start the hub without it"
+        )
 
 
 def _unmaintained(connection: Connection, integration: Integration, now: Now) -> Iterator[Cause]:
@@ -305,7 +333,9 @@ def _found(standing: Sequence[Finding]) -> Iterator[Cause]:
         yield Cause(one.kind, one.sentence, one.next_step, red=not harmless)
 
 
-def _state(integration: Integration, causes: Sequence[Cause], mirrored: Sequence[ResourceFreshness]) -> State:
+def _state(
+    integration: Integration, causes: Sequence[Cause], mirrored: Sequence[ResourceFreshness]
+) -> State:
     if integration.paused:
         return "paused"
     if any(cause.red for cause in causes):
@@ -319,7 +349,11 @@ def _state(integration: Integration, causes: Sequence[Cause], mirrored: Sequence
 def _sentence(
     state: State, causes: Sequence[Cause], last: str | None, proven_at: str | None, now: datetime
 ) -> str:
-    confirmed = f"everything confirmed {age(proven_at, now)}" if proven_at else "not everything confirmed yet"
+    confirmed = (
+        f"everything confirmed {age(proven_at, now)}"
+        if proven_at
+        else "not everything confirmed yet"
+    )
     red = [cause for cause in causes if cause.red]
     if state == "fresh":
         return f"Fresh: last change {age(last, now)}, {confirmed}."

@@ -45,7 +45,9 @@ _RECEIVED = text(
     """SELECT 1 FROM events WHERE integration_id = :integration AND received_at >= :first AND received_at <= :last
       AND signature <> 'recovered' LIMIT 1"""
 )
-_LAST_FULL = text("SELECT max(started_at) FROM fetches WHERE integration_id = :integration AND mode = 'full'")
+_LAST_FULL = text(
+    "SELECT max(started_at) FROM fetches WHERE integration_id = :integration AND mode = 'full'"
+)
 _CURSOR = text("SELECT compared_to FROM integrations WHERE id = :integration")
 _MOVE = text("UPDATE integrations SET compared_to = :value WHERE id = :integration")
 
@@ -144,7 +146,9 @@ def close(
     known = _known(connection, catalog, integration_id, ours)
     delivered = [each for each in ours if each.status == "SUCCEEDED"]
     comparable = (
-        bool(known) or len(delivered) < _ENOUGH or not _received(connection, integration_id, delivered)
+        bool(known)
+        or len(delivered) < _ENOUGH
+        or not _received(connection, integration_id, delivered)
     )
     missing = [each for each in ours if each.id not in known] if comparable else []
     rows = [_row(catalog, integration_id, url_id, each) for each in missing if each.body]
@@ -156,7 +160,9 @@ def close(
     return Gaps(len(missing) - len(lost), len(lost), len(rows), comparable, restored)
 
 
-def _known(connection: Connection, catalog: Catalog, integration_id: int, sent: Sequence[Sent]) -> set[int]:
+def _known(
+    connection: Connection, catalog: Catalog, integration_id: int, sent: Sequence[Sent]
+) -> set[int]:
     """Return the numbers of the events that are here: by number, by what their envelopes say, or by their bodies."""
     if not sent:
         return set()
@@ -164,7 +170,9 @@ def _known(connection: Connection, catalog: Catalog, integration_id: int, sent: 
     numbers = set(connection.execute(_KNOWN, given).scalars())
     known = {each.id for each in sent if str(each.id) in numbers}
     rows = {
-        each.id: _row(catalog, integration_id, 0, each) for each in sent if each.body and each.id not in known
+        each.id: _row(catalog, integration_id, 0, each)
+        for each in sent
+        if each.body and each.id not in known
     }
     if rows:
         keys = [row["dedupe_key"] for row in rows.values()]
@@ -175,7 +183,11 @@ def _known(connection: Connection, catalog: Catalog, integration_id: int, sent: 
         known |= {number for number, row in rows.items() if row["dedupe_key"] in found}
     for number, row in rows.items():
         if number not in known and row["event_id"] is None and row["object_id"]:
-            given = {"integration": integration_id, "resource": row["resource"], "object": row["object_id"]}
+            given = {
+                "integration": integration_id,
+                "resource": row["resource"],
+                "object": row["object_id"],
+            }
             bodies = connection.execute(_BODIES, given).scalars()
             content = _content(row["body"])
             if content is not None and any(_content(bytes(body)) == content for body in bodies):
@@ -218,7 +230,9 @@ def _settled(sent: Sequence[Sent], subscriptions: Collection[str]) -> list[Sent]
     settled: list[Sent] = []
     recently = times.text(times.present() - _PATIENCE)
     for each in sent:
-        under_way = each.status not in ("SUCCEEDED", "FAILED") and not "" < each.created_at <= recently
+        under_way = (
+            each.status not in ("SUCCEEDED", "FAILED") and not "" < each.created_at <= recently
+        )
         if under_way and each.subscription in subscriptions:
             break
         settled.append(each)

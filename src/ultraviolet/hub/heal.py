@@ -78,7 +78,9 @@ _SETTLED = text(
     """DELETE FROM stale
     WHERE integration_id = :integration AND resource = :resource AND id = :id AND marked_at < :began"""
 )
-_FORGET = text("DELETE FROM stale WHERE integration_id = :integration AND resource = :resource AND id = :id")
+_FORGET = text(
+    "DELETE FROM stale WHERE integration_id = :integration AND resource = :resource AND id = :id"
+)
 _CHILDREN = """SELECT l.id FROM link_kinds AS k JOIN links AS l ON l.kind = k.id
   WHERE k.resource = :resource AND k.field = :field AND k.target_resource = :target
     AND l.integration_id = :integration AND l.target_id IN :ids"""
@@ -117,9 +119,13 @@ class Healer:
         full = len(due) >= room
         if due:
             groups, hopeless = self._plan(due)
-            dropped = [ref for ref in hopeless if not (self._catalog.follows(ref[0]) and self._names(ref))]
+            dropped = [
+                ref for ref in hopeless if not (self._catalog.follows(ref[0]) and self._names(ref))
+            ]
             if dropped:
-                log.warning("heal.dropped", integration_id=self._id, count=len(dropped), first=dropped[0])
+                log.warning(
+                    "heal.dropped", integration_id=self._id, count=len(dropped), first=dropped[0]
+                )
                 await self._store.write(lambda c: _drop(c, self._id, dropped))
                 hopeless = [ref for ref in hopeless if ref not in dropped]
             if hopeless:
@@ -141,7 +147,11 @@ class Healer:
     async def next_due(self) -> str | None:
         """When the next stale object is due; those that are being read are not waited for."""
         given = {"integration": self._id}
-        return None if self._under_way else await self._store.read(lambda c: c.execute(_NEXT, given).scalar())
+        return (
+            None
+            if self._under_way
+            else await self._store.read(lambda c: c.execute(_NEXT, given).scalar())
+        )
 
     async def stop(self) -> None:
         """Let go of what is under way; it is still stale."""
@@ -149,7 +159,9 @@ class Healer:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    def _begin(self, work: Callable[[], Awaitable[None]], refs: Iterable[Ref], *, waits: bool = True) -> None:
+    def _begin(
+        self, work: Callable[[], Awaitable[None]], refs: Iterable[Ref], *, waits: bool = True
+    ) -> None:
         async def guarded() -> None:
             try:
                 async with self._at_once if waits else nullcontext():
@@ -185,7 +197,9 @@ class Healer:
             if row.resource not in readable or not self._names(ref):
                 hopeless.append(ref)
             else:
-                by_attempts[-1 if ref in looked_at and not row.attempts else row.attempts].append(ref)
+                by_attempts[-1 if ref in looked_at and not row.attempts else row.attempts].append(
+                    ref
+                )
         groups: list[list[Ref]] = []
         for attempts, refs in sorted(by_attempts.items()):
             made = _chunks(refs, max(1, REQUEST // _SHRINK ** max(0, attempts)))
@@ -201,7 +215,9 @@ class Healer:
         with traces.span("heal", root=True, integration_id=self._id, objects=len(group)) as span:
             await self._read_traced(group, attempts, span)
 
-    async def _read_traced(self, group: Sequence[Ref], attempts: dict[Ref, int], span: traces.Span) -> None:
+    async def _read_traced(
+        self, group: Sequence[Ref], attempts: dict[Ref, int], span: traces.Span
+    ) -> None:
         try:
             answer = await self._reader.by_ids(group, Origin("heal"), retries=ONCE)
         except (IonUnauthorizedError, IonRateLimitedError, IonInterceptedError):
@@ -218,7 +234,9 @@ class Healer:
         except StoreUnavailableError:
             raise
         except Exception as error:  # whatever it is, it is told with the object that it is about
-            log.warning("heal.not_kept", integration_id=self._id, error=in_short(error), exc_info=True)
+            log.warning(
+                "heal.not_kept", integration_id=self._id, error=in_short(error), exc_info=True
+            )
             await self._divide(group, attempts, f"The mirror cannot keep it: {in_short(error)}")
             return
         crash_point("heal.applied")
@@ -234,7 +252,9 @@ class Healer:
     def _pass_on(self, connection: Connection, beside: Sequence[Observation]) -> None:
         """Keep nothing of what is not followed, but have read again what ION computes from it."""
         states = [
-            State(o.resource, o.id, doc=o.fields, change="delete", told=o) for o in beside if o.kind == "full"
+            State(o.resource, o.id, doc=o.fields, change="delete", told=o)
+            for o in beside
+            if o.kind == "full"
         ]
         mark_stale(connection, self._id, dependents_of(connection, self._catalog, self._id, states))
         for o in beside:
@@ -255,7 +275,9 @@ class Healer:
                 if owners and _owns(link, required) and self._reader.reads(child):
                     await self._read_children_of(child, link.key, link.resource, owners)
 
-    async def _read_children_of(self, child: Resource, key: str, parent: str, owners: list[str]) -> None:
+    async def _read_children_of(
+        self, child: Resource, key: str, parent: str, owners: list[str]
+    ) -> None:
         try:
             page = await self._reader.children(child, key, owners, Origin("poll"))
         except IonRefusedError as error:
@@ -281,7 +303,9 @@ class Healer:
 
     async def _divide(self, group: Sequence[Ref], attempts: dict[Ref, int], error: str) -> None:
         """Have a group that failed as one read again in smaller ones, and one that is alone wait."""
-        await self._postpone(dict.fromkeys(group, error), attempts, None if len(group) == 1 else 0.0)
+        await self._postpone(
+            dict.fromkeys(group, error), attempts, None if len(group) == 1 else 0.0
+        )
 
     async def _postpone(
         self, failed: Mapping[Ref, str | None], attempts: dict[Ref, int], wait: float | None
@@ -299,13 +323,17 @@ class Healer:
         ]
         errors = [row["error"] for row in rows if row["error"]]
         if errors:
-            log.warning("heal.postponed", integration_id=self._id, count=len(errors), error=errors[0])
+            log.warning(
+                "heal.postponed", integration_id=self._id, count=len(errors), error=errors[0]
+            )
         await self._store.write(lambda c: c.execute(_POSTPONE, rows) and None)
 
 
 def _drop(connection: Connection, integration_id: int, refs: Sequence[Ref]) -> None:
     """Forget what is not followed any more, and what is no object."""
-    given = [{"integration": integration_id, "resource": resource, "id": id_} for resource, id_ in refs]
+    given = [
+        {"integration": integration_id, "resource": resource, "id": id_} for resource, id_ in refs
+    ]
     connection.execute(_FORGET, given)
 
 

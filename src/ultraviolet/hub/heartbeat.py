@@ -49,7 +49,9 @@ def beat(connection: Connection, moment: str | None = None, *, starts: bool = Fa
     moment = moment or now()
     if last and starts:
         kept = [*without_hub(connection), Down(last, moment)][-_SPANS:]
-        connection.execute(_PUT, {"name": "without_hub", "value": msgspec.json.encode(kept).decode()})
+        connection.execute(
+            _PUT, {"name": "without_hub", "value": msgspec.json.encode(kept).decode()}
+        )
     if last and present() - datetime.fromisoformat(last) > _DOWN:
         down = msgspec.json.encode(Down(last, moment)).decode()
         connection.execute(_PUT, {"name": "last_down", "value": down})

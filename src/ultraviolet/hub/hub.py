@@ -160,8 +160,12 @@ class Hub:
         secrets = Secrets.from_settings(settings)
         if settings.smtp_url:
             mail_server(settings.smtp_url)
-        if role != "all" and not dialect.address(settings.database_url).drivername.startswith("postgresql"):
-            raise InvalidError(f"Role {role} needs PostgreSQL: a hub on SQLite is one process, of role all")
+        if role != "all" and not dialect.address(settings.database_url).drivername.startswith(
+            "postgresql"
+        ):
+            raise InvalidError(
+                f"Role {role} needs PostgreSQL: a hub on SQLite is one process, of role all"
+            )
         store = Store.open(settings.database_url)
         return cls(settings, store, load(), secrets, role, one_off=one_off)
 
@@ -339,9 +343,15 @@ class Hub:
             if found.paused:
                 raise ConflictError(f"“{found.name}” is paused; resume it, then fetch.")
             audit.record(
-                connection, actor, "fetch.start", found.name, {"mode": mode, "accept_absence": accept_absence}
+                connection,
+                actor,
+                "fetch.start",
+                found.name,
+                {"mode": mode, "accept_absence": accept_absence},
             )
-            return fetch.request(connection, integration_id, mode, actor, accept_absence=accept_absence)
+            return fetch.request(
+                connection, integration_id, mode, actor, accept_absence=accept_absence
+            )
 
         fetch_id = await self.store.write(ask)
         self._wake(integration_id, "fetch")
@@ -399,7 +409,9 @@ class Hub:
         """Judge how much the mirror of an integration can be trusted now."""
         at_work = self.controllers.get(integration.id)
         problem = at_work.problem if at_work else maintenance.problem_of(connection, integration.id)
-        unmaintained = maintenance.unmaintained_since(connection, integration.id, integration.updated_at)
+        unmaintained = maintenance.unmaintained_since(
+            connection, integration.id, integration.updated_at
+        )
         if self._keeper is None and at_work:
             unmaintained = None
         known = Now(
@@ -411,7 +423,9 @@ class Hub:
             unmaintained_since=unmaintained,
             limited=self._is_limited(integration.id),
         )
-        return freshness.of(connection, self.catalog.following(integration.resources), integration, known)
+        return freshness.of(
+            connection, self.catalog.following(integration.resources), integration, known
+        )
 
     def _is_limited(self, integration_id: int) -> bool:
         known = self._clients.get(integration_id)
@@ -426,9 +440,15 @@ class Hub:
         """Let a range of events go through the live path again, or tell what that would change."""
         found = await self.store.read(lambda c: replay.chosen(c, wanted))
         if not dry_run:
-            given = {name: said for name, said in msgspec.structs.asdict(wanted).items() if said is not None}
+            given = {
+                name: said
+                for name, said in msgspec.structs.asdict(wanted).items()
+                if said is not None
+            }
             count = sum(map(len, found.values()))
-            await self.store.write(lambda c: audit.record(c, actor, "event.replay", f"{count} events", given))
+            await self.store.write(
+                lambda c: audit.record(c, actor, "event.replay", f"{count} events", given)
+            )
         do = replay.rehearse if dry_run else replay.run
         parts = [await do(await self.site(id_), seqs) for id_, seqs in found.items()]
         if not dry_run:
@@ -438,7 +458,9 @@ class Hub:
                 self.changes.publish("event", integration_id)
         return replay.total(parts, dry_run=dry_run)
 
-    async def import_events(self, integration_id: int, actor: str, lines: Sequence[Line]) -> Imported:
+    async def import_events(
+        self, integration_id: int, actor: str, lines: Sequence[Line]
+    ) -> Imported:
         """Take in events that another hub recorded; they go through the live path."""
 
         def work(connection: Connection) -> Imported:
@@ -477,7 +499,9 @@ class Hub:
         open_site = functools.partial(self.site, integration_id)
         beside = functools.partial(len, self.controllers)
         watch = self._watch if heals else None
-        return Controllers(integration_id, self.changes, open_site, watch, heal=heals, beside=beside)
+        return Controllers(
+            integration_id, self.changes, open_site, watch, heal=heals, beside=beside
+        )
 
     def _watch(self, site: Site) -> Callable[[], Awaitable[float]]:
         """Give the watchdog's duty."""

@@ -36,7 +36,11 @@ class Indexer:
     """Follows the mirror of the integrations that are this process's or nobody's."""
 
     def __init__(
-        self, store: Store, catalog: Catalog, changes: Broadcast, mine: Callable[[], Collection[int]]
+        self,
+        store: Store,
+        catalog: Catalog,
+        changes: Broadcast,
+        mine: Callable[[], Collection[int]],
     ) -> None:
         self._store = store
         self._catalog = catalog

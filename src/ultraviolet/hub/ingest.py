@@ -204,7 +204,9 @@ class Ingest:
         hashed = digest(token)
         known = hashed in self._urls
         if known and (self._is_away or self.spooled):
-            self._read_at = time.monotonic() - _REREAD_AFTER  # nobody waits for a database that is away
+            self._read_at = (
+                time.monotonic() - _REREAD_AFTER
+            )  # nobody waits for a database that is away
         elif not known:
             await self._look_again()
         elif time.monotonic() - self._read_at > _REREAD_AFTER:
@@ -238,12 +240,17 @@ class Ingest:
                 _answer(group, Verdict(503))  # whatever went wrong, nobody waits for ever
 
     async def _commit_group(self, group: Sequence[_Waiting]) -> None:
-        if self._spool and (self._is_away or self._spool.waiting):  # in order: first what came before
+        if self._spool and (
+            self._is_away or self._spool.waiting
+        ):  # in order: first what came before
             await self._set_aside(group)
             return
         try:
             with traces.span(
-                "deliveries.commit", links=[w.trace for w in group if w.trace], root=True, events=len(group)
+                "deliveries.commit",
+                links=[w.trace for w in group if w.trace],
+                root=True,
+                events=len(group),
             ):
                 uses = await self._store.keep(lambda connection: self._commit(connection, group))
         except Exception as error:
@@ -252,7 +259,9 @@ class Ingest:
                 self._complaint.failed(error, count=len(group))
                 self._away_until = time.monotonic() + _ASK_AGAIN_AFTER
             else:
-                log.warning("delivery.not_kept", count=len(group), error=in_short(error), exc_info=True)
+                log.warning(
+                    "delivery.not_kept", count=len(group), error=in_short(error), exc_info=True
+                )
             if not away and len(group) > 1:  # one that cannot be kept must not keep others from it
                 for one in group:
                     await self._commit_group([one])
@@ -335,7 +344,9 @@ class Ingest:
         """Write events and which addresses are in use; gives what is to be remembered once it is on disk."""
         record(connection, [w.row for w in group])
         uses: list[_Use] = []
-        for url_id in sorted({w.row["webhook_url_id"] for w in group}):  # in one order, as in `record`
+        for url_id in sorted(
+            {w.row["webhook_url_id"] for w in group}
+        ):  # in one order, as in `record`
             mine = [w for w in group if w.row["webhook_url_id"] == url_id]
             form: SignatureFormat | None = next((w.form for w in mine if w.form), None)
             seen = self._write_use(connection, url_id, mine[-1].row["received_at"], form)

@@ -50,7 +50,12 @@ def _preset(name: str, title: str, place: str) -> Preset:
 
 
 PRESETS: tuple[Preset, ...] = (
-    Preset("production", "Production", "https://api.buildwithion.com", "https://auth.buildwithion.com/auth"),
+    Preset(
+        "production",
+        "Production",
+        "https://api.buildwithion.com",
+        "https://auth.buildwithion.com/auth",
+    ),
     Preset(
         "staging",
         "Staging and sandbox",
@@ -146,11 +151,17 @@ class Credentials(msgspec.Struct, frozen=True):
         return f"Credentials({self.api_url}, {self.client_id})"
 
 
-def create(connection: Connection, secrets: Secrets, actor: str, new: NewIntegration) -> Integration:
+def create(
+    connection: Connection, secrets: Secrets, actor: str, new: NewIntegration
+) -> Integration:
     """Add an integration; raises ConflictError for a name in use, InvalidError for what makes no sense."""
     values = _checked(msgspec.structs.asdict(new))
     now = times.now()
-    values |= {"client_secret": secrets.seal(values["client_secret"]), "created_at": now, "updated_at": now}
+    values |= {
+        "client_secret": secrets.seal(values["client_secret"]),
+        "created_at": now,
+        "updated_at": now,
+    }
     made = insert(integrations).values(**values, paused=False).returning(integrations.c.id)
     with taking_name(connection, _taken(values["name"])):
         integration_id: int = connection.execute(made).scalar_one()
@@ -188,25 +199,40 @@ def running(connection: Connection) -> dict[int, str]:
     return {row.id: row.updated_at for row in connection.execute(query)}
 
 
-def list_page(connection: Connection, after: int = 0, limit: int | None = None) -> list[Integration]:
+def list_page(
+    connection: Connection, after: int = 0, limit: int | None = None
+) -> list[Integration]:
     """Read integrations in the order they were added, all or as many as `limit`."""
-    query = select(integrations).where(integrations.c.id > after).order_by(integrations.c.id).limit(limit)
+    query = (
+        select(integrations)
+        .where(integrations.c.id > after)
+        .order_by(integrations.c.id)
+        .limit(limit)
+    )
     return [_integration(row) for row in connection.execute(query).mappings()]
 
 
 def edit(
-    connection: Connection, secrets: Secrets, actor: str, integration_id: int, changes: IntegrationChanges
+    connection: Connection,
+    secrets: Secrets,
+    actor: str,
+    integration_id: int,
+    changes: IntegrationChanges,
 ) -> Integration:
     """Change what is given; what was tested with other credentials or addresses counts as untested.
 
     Whoever leads the hub to another host has to know the secret, as it, or what it is traded for, is sent there.
     """
     given = {
-        name: value for name, value in msgspec.structs.asdict(changes).items() if value is not msgspec.UNSET
+        name: value
+        for name, value in msgspec.structs.asdict(changes).items()
+        if value is not msgspec.UNSET
     }
     before = _row(connection, integration_id, to_change=True)
     _still_there(before)
-    values = _checked({**{name: before[name] for name in NewIntegration.__struct_fields__}, **given})
+    values = _checked(
+        {**{name: before[name] for name in NewIntegration.__struct_fields__}, **given}
+    )
     if "client_secret" not in given and any(
         _leads_elsewhere(before[name], values[name]) for name in _ADDRESSES
     ):
@@ -222,7 +248,9 @@ def edit(
     changed = update(integrations).where(where).values(**values, updated_at=times.now())
     with taking_name(connection, _taken(values["name"])):
         connection.execute(changed)
-    audit.record(connection, actor, "integration.update", before["name"], {"changed": sorted(given)})
+    audit.record(
+        connection, actor, "integration.update", before["name"], {"changed": sorted(given)}
+    )
     if "resources" in given:
         choice.follow(connection, actor, integration_id, before["resources"], values["resources"])
     return get(connection, integration_id)
@@ -262,10 +290,14 @@ def remove(connection: Connection, actor: str, integration_id: int) -> None:
 def credentials(connection: Connection, secrets: Secrets, integration_id: int) -> Credentials:
     """Read what signs in to this ION."""
     row = _row(connection, integration_id)
-    return Credentials(row["api_url"], row["auth_url"], row["client_id"], secrets.open(row["client_secret"]))
+    return Credentials(
+        row["api_url"], row["auth_url"], row["client_id"], secrets.open(row["client_secret"])
+    )
 
 
-def make_client(signs_in: Credentials, requests_per_second: int, session: aiohttp.ClientSession) -> IonClient:
+def make_client(
+    signs_in: Credentials, requests_per_second: int, session: aiohttp.ClientSession
+) -> IonClient:
     """Make the client of one integration, with the budget that heal, fetch and verify share."""
     return IonClient(
         signs_in.api_url,
@@ -291,7 +323,9 @@ def offered(connection: Connection, catalog: Catalog, integration_id: int) -> Of
 
     Most IONs offer the same, so what was told alike is held once.
     """
-    query = select(type_coerce(integrations.c.offered, Text())).where(integrations.c.id == integration_id)
+    query = select(type_coerce(integrations.c.offered, Text())).where(
+        integrations.c.id == integration_id
+    )
     kept = connection.execute(query).scalar()
     return _offered(kept) if kept else _whole(catalog)
 
@@ -307,7 +341,11 @@ def _whole(catalog: Catalog) -> Offered:
 
 
 def keep_test(
-    connection: Connection, catalog: Catalog, integration_id: int, result: TestResult, found: Offered | None
+    connection: Connection,
+    catalog: Catalog,
+    integration_id: int,
+    result: TestResult,
+    found: Offered | None,
 ) -> None:
     """Keep a connection test and, where the ION told it, what it offers; other than before, that changes the integration."""
     here = integrations.c.id == integration_id
@@ -337,12 +375,16 @@ def _still_there(row: RowMapping) -> None:
         raise ConflictError(f"“{row['name']}”: it can only be added anew.")
 
 
-def _set_paused(connection: Connection, actor: str, integration_id: int, *, paused: bool) -> Integration:
+def _set_paused(
+    connection: Connection, actor: str, integration_id: int, *, paused: bool
+) -> Integration:
     before = _row(connection, integration_id, to_change=True)
     if before["paused"] != paused:
         changed = update(integrations).where(integrations.c.id == integration_id)
         connection.execute(changed.values(paused=paused, updated_at=times.now()))
-        audit.record(connection, actor, f"integration.{'pause' if paused else 'resume'}", before["name"])
+        audit.record(
+            connection, actor, f"integration.{'pause' if paused else 'resume'}", before["name"]
+        )
     return get(connection, integration_id)
 
 

@@ -25,7 +25,9 @@ _TYPES = {
 }
 
 
-def report(connection: Connection, catalog: Catalog, integration_id: int, resources: Iterable[str]) -> None:
+def report(
+    connection: Connection, catalog: Catalog, integration_id: int, resources: Iterable[str]
+) -> None:
     """Bring the findings about some resources up to date with what the mirror holds."""
     for name in sorted(resources):
         resource = catalog.resources[name]
@@ -59,7 +61,10 @@ def _found(connection: Connection, resource: Resource, integration_id: int) -> l
             if field not in examples or _order(row.id) < _order(examples[field][0]):
                 examples[field] = row.id, value
     more = "at least " if len(rows) == MAX_COUNTED else ""
-    return [_finding(resource, field, f"{more}{counts[field]}", *examples[field]) for field in sorted(counts)]
+    return [
+        _finding(resource, field, f"{more}{counts[field]}", *examples[field])
+        for field in sorted(counts)
+    ]
 
 
 def _order(id_: str) -> tuple[int, str]:
@@ -76,7 +81,5 @@ def _finding(resource: Resource, field: str, count: str, id_: str, value: Any) -
         f"{count} of {resource.title.lower()} have a {field} that is not {_TYPES[resource.kinds[field]]},"
         f" such as {resource.name} {id_} with {shown}; filters, SQL views and exports take it for null"
     )
-    next_step = (
-        f"Correct the value in ION; `ultraviolet object show {resource.name} {id_}` shows it as ION sent it"
-    )
+    next_step = f"Correct the value in ION; `ultraviolet object show {resource.name} {id_}` shows it as ION sent it"
     return Found(KIND, f"{resource.name}.{field}", sentence, next_step)

@@ -64,7 +64,9 @@ class Leaving:
                 for integration_id in await self._store.read(_removed):
                     await self._empty(integration_id)
             except Exception as error:
-                log.warning("integration.not_removed", error=str(error), exc_info=not hasattr(error, "kind"))
+                log.warning(
+                    "integration.not_removed", error=str(error), exc_info=not hasattr(error, "kind")
+                )
 
     async def _empty(self, integration_id: int) -> None:
         while await self._store.write(lambda c: _remove_some(c, integration_id)):

@@ -25,7 +25,8 @@ _TO_DO = {
     "verify": "SELECT 1 FROM verifications AS v WHERE v.integration_id = i.id AND v.state = 'running'",
 }
 _QUERIES = {
-    name: text(f"SELECT i.id FROM integrations AS i WHERE EXISTS ({some})") for name, some in _TO_DO.items()
+    name: text(f"SELECT i.id FROM integrations AS i WHERE EXISTS ({some})")
+    for name, some in _TO_DO.items()
 }
 _LAST = """(SELECT max(f.started_at) FROM fetches AS f WHERE f.integration_id = i.id AND f.mode = '{mode}')"""
 _SCHEDULES = text(
@@ -73,11 +74,16 @@ class Lookout:
 
     def _scheduled(self, connection: Connection) -> set[int]:
         moment, seen, due = now(), dict[Schedule, str](), set[int]()
-        for id_, full, incremental, last_full, last_incremental, subscribed in connection.execute(_SCHEDULES):
+        for id_, full, incremental, last_full, last_incremental, subscribed in connection.execute(
+            _SCHEDULES
+        ):
             if last_full is None or (subscribed and subscribed > last_full):
                 due.add(id_)
                 continue
-            for schedule in ((full, last_full), (incremental, max(last_full, last_incremental or ""))):
+            for schedule in (
+                (full, last_full),
+                (incremental, max(last_full, last_incremental or "")),
+            ):
                 seen[schedule] = self._due.get(schedule) or _next(*schedule)
                 if seen[schedule] <= moment:
                     due.add(id_)

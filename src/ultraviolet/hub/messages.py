@@ -96,5 +96,7 @@ class Messenger:
         connection = await psycopg.AsyncConnection.connect(
             self._address, autocommit=True, application_name="ultraviolet messages"
         )
-        await connection.execute("SET synchronous_commit = off")  # a message need not wait for the disk
+        await connection.execute(
+            "SET synchronous_commit = off"
+        )  # a message need not wait for the disk
         return connection

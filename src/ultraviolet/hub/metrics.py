@@ -40,7 +40,9 @@ _DUTIES = Gauge(
     "Integrations that this process applies, heals and fetches for",
     multiprocess_mode="livesum",
 )
-_FAILURES = Counter("ultraviolet_controller_failures", "Failures of controllers, by duty", ["controller"])
+_FAILURES = Counter(
+    "ultraviolet_controller_failures", "Failures of controllers, by duty", ["controller"]
+)
 _REQUESTS = Histogram(
     "ultraviolet_request_seconds",
     "Pages and API, by kind and status",
@@ -96,7 +98,9 @@ def failed(controller: str) -> None:
 
 def observed(observations: Sequence[Observation], outcomes: Sequence[str]) -> None:
     """Count what was read and what it changed."""
-    pairs = Tally((seen.origin.kind, outcome) for seen, outcome in zip(observations, outcomes, strict=True))
+    pairs = Tally(
+        (seen.origin.kind, outcome) for seen, outcome in zip(observations, outcomes, strict=True)
+    )
     for (origin, outcome), count in pairs.items():
         _OBSERVATIONS.labels(origin, outcome).inc(count)
 

@@ -12,7 +12,8 @@ def check_name(name: str) -> None:
     check_characters(name)
     if name.isdecimal():
         raise InvalidError(
-            "A name is not just a number, so that commands can tell names and numbers apart", field="name"
+            "A name is not just a number, so that commands can tell names and numbers apart",
+            field="name",
         )
     if "/" in name:
         raise InvalidError("A name has no slash, as it stands in addresses", field="name")

@@ -31,7 +31,9 @@ _ALGORITHMS = {
     "OKP": ("EdDSA",),
 }
 """What a token may be signed with, by the kind of key; never a secret that both sides have, never nothing."""
-_TAMPERED = "The answer of the provider does not belong to this sign-in. Begin again from the sign-in page."
+_TAMPERED = (
+    "The answer of the provider does not belong to this sign-in. Begin again from the sign-in page."
+)
 
 
 class ProviderUnreachableError(UltravioletError):
@@ -120,7 +122,9 @@ class Provider:
         """Give the address at which somebody signs in, and what their browser must bring back."""
         found = await self._discover()
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
-        challenge = urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+        challenge = (
+            urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+        )
         asked = {"response_type": "code", "client_id": self.client.id, "redirect_uri": redirect_uri}
         asked |= {"scope": SCOPE, "state": state, "nonce": nonce}
         asked |= {"code_challenge": challenge, "code_challenge_method": "S256"}
@@ -128,13 +132,17 @@ class Provider:
         address = f"{found.authorization_endpoint}{joint}{urlencode(asked)}"
         return address, Attempt(state, nonce, verifier, goal, self._clock())
 
-    async def finish(self, redirect_uri: str, attempt: Attempt | None, answer: Mapping[str, str]) -> Identity:
+    async def finish(
+        self, redirect_uri: str, attempt: Attempt | None, answer: Mapping[str, str]
+    ) -> Identity:
         """Trade the provider's answer for who somebody is; raises SignInRefusedError where anything is amiss."""
         sent = answer.get("state", "")
         if attempt is None or not secrets.compare_digest(sent.encode(), attempt.state.encode()):
             raise SignInRefusedError(_TAMPERED)
         if self._clock() - attempt.began > ATTEMPT_LIFETIME:
-            raise SignInRefusedError("That took longer than ten minutes. Begin again from the sign-in page.")
+            raise SignInRefusedError(
+                "That took longer than ten minutes. Begin again from the sign-in page."
+            )
         if "error" in answer:
             said = answer.get("error_description") or answer["error"]
             raise SignInRefusedError(f"The provider did not sign you in: {said[:200]}")
@@ -144,7 +152,9 @@ class Provider:
             raise SignInRefusedError(_TAMPERED)
         tokens = await self._exchange(found, redirect_uri, attempt, answer.get("code", ""))
         claims = await self._verified(found, tokens.id_token)
-        if not secrets.compare_digest(str(claims.get("nonce", "")).encode(), attempt.nonce.encode()):
+        if not secrets.compare_digest(
+            str(claims.get("nonce", "")).encode(), attempt.nonce.encode()
+        ):
             raise SignInRefusedError(_TAMPERED)
         if (
             found.userinfo_endpoint
@@ -169,18 +179,25 @@ class Provider:
         self._discovered = found, self._clock()
         return found
 
-    async def _exchange(self, found: _Discovered, redirect_uri: str, attempt: Attempt, code: str) -> _Tokens:
+    async def _exchange(
+        self, found: _Discovered, redirect_uri: str, attempt: Attempt, code: str
+    ) -> _Tokens:
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
         form |= {"code_verifier": attempt.verifier}
         headers: dict[str, str] = {}
-        if self.client.secret and "client_secret_basic" in found.token_endpoint_auth_methods_supported:
+        if (
+            self.client.secret
+            and "client_secret_basic" in found.token_endpoint_auth_methods_supported
+        ):
             headers["authorization"] = aiohttp.encode_basic_auth(
                 quote(self.client.id, safe=""), quote(self.client.secret, safe="")
             )
         else:
             form |= {"client_id": self.client.id}
             form |= {"client_secret": self.client.secret} if self.client.secret else {}
-        return self._read(await self._ask("POST", found.token_endpoint, data=form, headers=headers), _Tokens)
+        return self._read(
+            await self._ask("POST", found.token_endpoint, data=form, headers=headers), _Tokens
+        )
 
     async def _verified(self, found: _Discovered, token: str) -> dict[str, Any]:
         """Check signature, issuer, audience and times of an ID token."""
@@ -199,7 +216,9 @@ class Provider:
         except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
             raise SignInRefusedError(self._skew(token)) from error
         except jwt.PyJWTError as error:
-            raise SignInRefusedError(f"What the provider said cannot be trusted: {error}") from error
+            raise SignInRefusedError(
+                f"What the provider said cannot be trusted: {error}"
+            ) from error
         audience = claims["aud"]
         several = isinstance(audience, list) and len(cast("list[Any]", audience)) > 1
         if claims.get("azp", None if several else self.client.id) != self.client.id:
@@ -230,7 +249,9 @@ class Provider:
             self._keys = jwt.PyJWKSet.from_dict(told), self._clock()
         return self._keys[0]
 
-    async def _more(self, address: str, access_token: str, claims: dict[str, Any]) -> dict[str, Any]:
+    async def _more(
+        self, address: str, access_token: str, claims: dict[str, Any]
+    ) -> dict[str, Any]:
         """Add what the provider tells only when asked; what is signed counts more."""
         headers = {"authorization": f"Bearer {access_token}"}
         told: dict[str, Any] = self._read(await self._ask("GET", address, headers=headers), dict)
@@ -263,15 +284,30 @@ class Provider:
         """Send one request; redirects are not followed, and no answer is read without end."""
         try:
             async with self._session().request(
-                method, address, allow_redirects=False, timeout=_TIME_OUT, proxy=get_proxy(address), **more
+                method,
+                address,
+                allow_redirects=False,
+                timeout=_TIME_OUT,
+                proxy=get_proxy(address),
+                **more,
             ) as response:
                 body = await read_body(response, MAX_SMALL_ANSWER_BYTES)
                 status = response.status
-        except (aiohttp.ClientError, AnswerTooLargeError, InvalidError, TimeoutError, ValueError) as error:
+        except (
+            aiohttp.ClientError,
+            AnswerTooLargeError,
+            InvalidError,
+            TimeoutError,
+            ValueError,
+        ) as error:
             why = str(error) or type(error).__name__
-            raise ProviderUnreachableError(f"{self.client.issuer} does not answer: {why}") from error
+            raise ProviderUnreachableError(
+                f"{self.client.issuer} does not answer: {why}"
+            ) from error
         if status >= 500:  # noqa: PLR2004
-            raise ProviderUnreachableError(f"{self.client.issuer} answered {status}; try again later")
+            raise ProviderUnreachableError(
+                f"{self.client.issuer} answered {status}; try again later"
+            )
         if status != 200:  # noqa: PLR2004
             raise SignInRefusedError(f"The provider refused this hub: {_said(status, body)}")
         return body

@@ -53,14 +53,20 @@ def admit(connection: Connection, rules: Rules, identity: Identity, place: Place
         if role is None:
             connection.execute(delete(sessions).where(sessions.c.user_id == user.id))
             audit.record(
-                connection, _PROVIDER, "session.refuse", user.name, {"groups": list(identity.groups)}
+                connection,
+                _PROVIDER,
+                "session.refuse",
+                user.name,
+                {"groups": list(identity.groups)},
             )
             return Admitted(None, _no_role(identity))
         _take_role(connection, user, role)
     return Admitted(access.begin_session(connection, user.id, "provider", place))
 
 
-def await_from_provider(connection: Connection, actor: str, user_id: int, email: str | None) -> User:
+def await_from_provider(
+    connection: Connection, actor: str, user_id: int, email: str | None
+) -> User:
     """Say with which verified address this person will come from the provider, or (None) that they do not any more.
 
     What tied them to the provider before is undone, and their sessions from there end.
@@ -71,20 +77,26 @@ def await_from_provider(connection: Connection, actor: str, user_id: int, email:
     name = access.get_user(connection, user_id).name
     changed = update(users).where(users.c.id == user_id)
     connection.execute(changed.values(provider_email=wanted, issuer=None, subject=None))
-    connection.execute(delete(sessions).where(sessions.c.user_id == user_id, sessions.c.way == "provider"))
+    connection.execute(
+        delete(sessions).where(sessions.c.user_id == user_id, sessions.c.way == "provider")
+    )
     audit.record(connection, actor, "user.await_from_provider", name, {"email": wanted})
     return access.get_user(connection, user_id)
 
 
 def _known(connection: Connection, identity: Identity) -> User | None:
-    query = select(users.c.id).where(users.c.issuer == identity.issuer, users.c.subject == identity.subject)
+    query = select(users.c.id).where(
+        users.c.issuer == identity.issuer, users.c.subject == identity.subject
+    )
     found = connection.execute(query).scalar_one_or_none()
     return None if found is None else access.get_user(connection, found)
 
 
 def _awaited(connection: Connection, identity: Identity) -> User | None:
     """Tie whom an administrator said will come with this address."""
-    query = select(users.c.id).where(users.c.provider_email == identity.email, users.c.subject.is_(None))
+    query = select(users.c.id).where(
+        users.c.provider_email == identity.email, users.c.subject.is_(None)
+    )
     found = connection.execute(query.order_by(users.c.id).limit(1)).scalar_one_or_none()
     if found is None:
         return None
@@ -95,7 +107,9 @@ def _awaited(connection: Connection, identity: Identity) -> User | None:
     return user
 
 
-def _first_time(connection: Connection, identity: Identity, role: Role | None, place: Place) -> Admitted:
+def _first_time(
+    connection: Connection, identity: Identity, role: Role | None, place: Place
+) -> Admitted:
     if role is None:
         return Admitted(None, _no_role(identity))
     check_characters(identity.email)
@@ -115,7 +129,9 @@ def _first_time(connection: Connection, identity: Identity, role: Role | None, p
 def _take_role(connection: Connection, user: User, role: Role) -> None:
     if user.role != role:
         connection.execute(update(users).where(users.c.id == user.id).values(role=role))
-        audit.record(connection, _PROVIDER, "user.set_role", user.name, {"from": user.role, "to": role})
+        audit.record(
+            connection, _PROVIDER, "user.set_role", user.name, {"from": user.role, "to": role}
+        )
 
 
 def _no_role(identity: Identity) -> str:

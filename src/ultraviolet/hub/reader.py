@@ -4,7 +4,15 @@ import asyncio
 import itertools
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -144,7 +152,9 @@ class Reader:
         sortable = self.offered.has(resource.sort or "", "_UPDATED_ASC")
         return sortable and self.offered.has(resource.type, "_updated")
 
-    async def page(self, resource: Resource, after: str | None, origin: Origin, first: int = PAGE) -> Page:
+    async def page(
+        self, resource: Resource, after: str | None, origin: Origin, first: int = PAGE
+    ) -> Page:
         """Read the page behind a key, in order of key, so that changes meanwhile shift nothing."""
         filters = {"id": {"gt": after}} if after else None
         return await self._page(resource, filters, origin, first, after=after)
@@ -172,7 +182,9 @@ class Reader:
             self._size = max(self._size, min(2 * size, self._largest))
         return page
 
-    async def pages(self, resource: Resource, after: str | None, origin: Origin) -> AsyncGenerator[Page]:
+    async def pages(
+        self, resource: Resource, after: str | None, origin: Origin
+    ) -> AsyncGenerator[Page]:
         """Read page after page behind a key, the next one while one is used; who leaves early closes it.
 
         Each page begins behind a key that no page began behind before, so a list that repeats itself ends.
@@ -188,7 +200,9 @@ class Reader:
                     if page.after is None or page.after in begun:
                         raise _repeats(resource)
                     if not resource.numbered:
-                        begun.add(page.after)  # numbers have an order, which each page is checked against
+                        begun.add(
+                            page.after
+                        )  # numbers have an order, which each page is checked against
                     coming = asyncio.create_task(self.next_page(resource, page.after, origin))
                 yield page
         finally:
@@ -208,7 +222,9 @@ class Reader:
         page = await self._page(resource, filters, origin, PAGE, dated=True)
         last = page.last
         if page.more and (last is None or last.source_time is None):
-            raise IonUnreadableError(f"ION does not show when the {resource.title.lower()} of a page changed")
+            raise IonUnreadableError(
+                f"ION does not show when the {resource.title.lower()} of a page changed"
+            )
         if last and previous and _change_key(last) <= _change_key(previous):
             raise _repeats(resource)
         return page
@@ -222,7 +238,9 @@ class Reader:
         rows = _rows(resource, _only_list((await self.client.execute(document)).must()))
         return documents.valid_time(rows[0].node.get("_updated")) if rows else None
 
-    async def children(self, resource: Resource, key: str, owners: Sequence[str], origin: Origin) -> Page:
+    async def children(
+        self, resource: Resource, key: str, owners: Sequence[str], origin: Origin
+    ) -> Page:
         """Read every object of a resource that names one of `owners`."""
         found: list[Observation] = []
         unreadable: dict[str, str] = {}
@@ -246,7 +264,9 @@ class Reader:
         """Ask what costs nothing; raises what keeps ION from answering at all."""
         await self.client.execute(ALIVE, retries=ONCE)
 
-    async def by_ids(self, refs: Iterable[Ref], origin: Origin, retries: Retries | None = None) -> Answer:
+    async def by_ids(
+        self, refs: Iterable[Ref], origin: Origin, retries: Retries | None = None
+    ) -> Answer:
         """Read objects of several resources in one request.
 
         An id is absent only where ION answered without an error, gave all it has, and showed nothing else in its place:
@@ -339,7 +359,9 @@ class Reader:
             if self.offered is used and self._read_schema and not recently:
                 self._schema_read_at = time.monotonic()
                 found = await self._read_schema()
-                if found and any(used.types.get(name) != fields for name, fields in found.types.items()):
+                if found and any(
+                    used.types.get(name) != fields for name, fields in found.types.items()
+                ):
                     self.offered = found
         return self.offered is not used
 
@@ -371,13 +393,17 @@ class Reader:
         except IonRefusedError as error:
             if first > PAGE:
                 raise  # it may be the size that ION refuses
-            return await self._page_by_id(resource, filters, origin, error, after=after, dated=dated)
+            return await self._page_by_id(
+                resource, filters, origin, error, after=after, dated=dated
+            )
         except IonUnreachableError as error:
             if place not in self._unanswered:
                 self._unanswered.add(place)
                 raise
             await self.answers()
-            return await self._page_by_id(resource, filters, origin, error, after=after, dated=dated)
+            return await self._page_by_id(
+                resource, filters, origin, error, after=after, dated=dated
+            )
         self._unanswered.discard(place)
         shown, unreadable = self._observations(
             resource, answered.rows, began, origin, repaired=result.repaired
@@ -398,11 +424,15 @@ class Reader:
         document = documents.page_of_ids(resource, dated=dated)
         given = {"filters": filters, "first": PAGE}
         try:
-            listed = _list(resource, _only_list((await self.client.execute(document, given)).must()))
+            listed = _list(
+                resource, _only_list((await self.client.execute(document, given)).must())
+            )
         except IonRefusedError:
             raise cause from None
         ids = list(
-            dict.fromkeys(row.id for row in listed.rows if row.id and _is_behind(resource, row.id, after))
+            dict.fromkeys(
+                row.id for row in listed.rows if row.id and _is_behind(resource, row.id, after)
+            )
         )
         if not ids:
             raise cause
@@ -410,14 +440,22 @@ class Reader:
         shown = {o.id: o for o in answer.observations if o.kind == "full"}
         unreadable = {id_: why for (_, id_), why in answer.failed.items()}
         # An id that names nothing was wrong in the list, and nothing may begin behind it.
-        rows = [row for row in listed.rows if row.id is None or row.id in shown or row.id in unreadable]
+        rows = [
+            row for row in listed.rows if row.id is None or row.id in shown or row.id in unreadable
+        ]
         if listed.more and not (shown or unreadable):
             raise cause
         kept = _List(rows, listed.more, listed.total)
         return _page(resource, kept, [shown[id_] for id_ in ids if id_ in shown], unreadable)
 
     def _observations(
-        self, resource: Resource, rows: Sequence[_Row], began: str, origin: Origin, *, repaired: bool
+        self,
+        resource: Resource,
+        rows: Sequence[_Row],
+        began: str,
+        origin: Origin,
+        *,
+        repaired: bool,
     ) -> tuple[list[Observation], dict[str, str]]:
         """Return what rows show, and why those that cannot be read cannot; rows without an id are left out."""
         observed, form = now(), documents.form_of(resource)
@@ -453,7 +491,9 @@ class Reader:
             place = (resource.name, id_, name)
             if place in self._reported or len(self._reported) >= _MAX_REPORTED:
                 continue
-            if "\ufffd" in (value if isinstance(value, str) else msgspec.json.encode(value).decode()):
+            if "\ufffd" in (
+                value if isinstance(value, str) else msgspec.json.encode(value).decode()
+            ):
                 self._reported.add(place)
                 log.warning("ion.text_replaced", resource=resource.name, id=id_, field=name)
 
@@ -470,7 +510,9 @@ def _list(resource: Resource, page: Any) -> _List:
     if not isinstance(more, bool):
         raise IonUnreadableError(f"ION does not say whether it shows all {resource.title.lower()}")
     if more and not rows:
-        raise IonUnreadableError(f"ION says there are more {resource.title.lower()} and shows none of them")
+        raise IonUnreadableError(
+            f"ION says there are more {resource.title.lower()} and shows none of them"
+        )
     total: Any = cast("dict[str, Any]", info).get("totalCount")
     known = isinstance(total, int) and not isinstance(total, bool) and 0 <= total <= _MAX_TOTAL
     return _List(rows, more, total if known else None)
@@ -496,7 +538,9 @@ def _row(resource: Resource, edge: Any) -> _Row:
     return _Row(id_ if isinstance(id_, str) and 0 < len(id_) <= LONGEST_ID else None, shown)
 
 
-def _check_order(resource: Resource, rows: Sequence[_Row], after: str | None, *, dated: bool) -> None:
+def _check_order(
+    resource: Resource, rows: Sequence[_Row], after: str | None, *, dated: bool
+) -> None:
     """Raise IonUnreadableError for ids that a page cannot have: repeated, or not in order behind the key."""
     ids = [row.id for row in rows if row.id is not None]
     if len(set(ids)) < len(ids):
@@ -505,7 +549,9 @@ def _check_order(resource: Resource, rows: Sequence[_Row], after: str | None, *,
         return
     numbers = [int(after or 0) - (after is None), *map(int, ids)]
     if any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
-        raise IonUnreadableError(f"ION shows {resource.title.lower()} in another order than it was asked for")
+        raise IonUnreadableError(
+            f"ION shows {resource.title.lower()} in another order than it was asked for"
+        )
 
 
 def _is_behind(resource: Resource, id_: str, after: str | None) -> bool:
@@ -528,7 +574,9 @@ def _page(
             f"ION answered null in the place of {len(listed.rows)} {resource.title.lower()}"
         )
     nameless = len(listed.rows) - len(ids)
-    return Page(shown, listed.more, listed.total, after=after, unreadable=unreadable, nameless=nameless)
+    return Page(
+        shown, listed.more, listed.total, after=after, unreadable=unreadable, nameless=nameless
+    )
 
 
 def _asked_for(rows: Sequence[_Row], ids: Collection[str]) -> tuple[list[_Row], int]:
@@ -558,11 +606,16 @@ def _doubt(answered: _List, unasked: int) -> str | None:
 
 
 def _repeats(resource: Resource) -> IonRefusedError:
-    return IonUnreadableError(f"ION shows the same page of {resource.title.lower()} again and again")
+    return IonUnreadableError(
+        f"ION shows the same page of {resource.title.lower()} again and again"
+    )
 
 
-def _absent(resource: Resource, ids: Iterable[str], began: str, origin: Origin) -> list[Observation]:
+def _absent(
+    resource: Resource, ids: Iterable[str], began: str, origin: Origin
+) -> list[Observation]:
     moment = now()
     return [
-        Observation(resource.name, id_, "absent", {}, moment, origin, read_started_at=began) for id_ in ids
+        Observation(resource.name, id_, "absent", {}, moment, origin, read_started_at=began)
+        for id_ in ids
     ]

@@ -107,7 +107,9 @@ async def run(site: Site, seqs: Sequence[int]) -> Replayed:
     done: list[events.Again] = []
     for start in range(0, len(seqs), _CHUNK):
         chunk = seqs[start : start + _CHUNK]
-        again = await site.store.write(lambda c, chunk=chunk: events.again(c, site.catalog, site.id, chunk))
+        again = await site.store.write(
+            lambda c, chunk=chunk: events.again(c, site.catalog, site.id, chunk)
+        )
         site.tell(again.changes)
         done.append(again)
     return _sum(done, dry_run=False)
@@ -119,7 +121,9 @@ async def rehearse(site: Site, seqs: Sequence[int]) -> Replayed:
     changes: list[ObjectReplayed] = []
     for start in range(0, len(seqs), _CHUNK):
         chunk = seqs[start : start + _CHUNK]
-        about = await site.store.read(lambda c, chunk=chunk: events.about(c, site.catalog, site.id, chunk))
+        about = await site.store.read(
+            lambda c, chunk=chunk: events.about(c, site.catalog, site.id, chunk)
+        )
         read = await _read(site, sorted(about))
         rehearsal = await _undone(site, chunk, read)
         done.append(rehearsal.again)
@@ -161,7 +165,9 @@ async def _undone(site: Site, seqs: Sequence[int], read: Sequence[Observation]) 
     raise AssertionError
 
 
-def _changes(site: Site, before: Mapping[Ref, State], after: Mapping[Ref, State]) -> list[ObjectReplayed]:
+def _changes(
+    site: Site, before: Mapping[Ref, State], after: Mapping[Ref, State]
+) -> list[ObjectReplayed]:
     found: list[ObjectReplayed] = []
     for ref in sorted(before):
         was, is_ = before[ref], after[ref]
@@ -170,7 +176,13 @@ def _changes(site: Site, before: Mapping[Ref, State], after: Mapping[Ref, State]
         names = sorted(n for n in old.keys() | new.keys() if old.get(n, ...) != new.get(n, ...))
         if names:
             change = (
-                "update" if old and new else "delete" if old else "restore" if was.deleted_at else "create"
+                "update"
+                if old and new
+                else "delete"
+                if old
+                else "restore"
+                if was.deleted_at
+                else "create"
             )
             fields = [FieldReplayed(name, old.get(name), new.get(name)) for name in names]
             found.append(ObjectReplayed(site.id, *ref, change, fields))

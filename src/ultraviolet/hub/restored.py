@@ -63,14 +63,18 @@ def check(connection: Connection, seen: str | None) -> bool:
         return False
     connection.execute(delete(settings).where(settings.c.name == ASKED))
     log.warning("database.restored", reason=why, newest=last)
-    for id_ in connection.execute(select(integrations.c.id).where(~integrations.c.removed)).scalars():
+    for id_ in connection.execute(
+        select(integrations.c.id).where(~integrations.c.removed)
+    ).scalars():
         begin(connection, id_, f"The database was restored from a backup ({why})")
     return True
 
 
 def begin(connection: Connection, integration_id: int, sentence: str) -> None:
     """Report a restored database and ask for a full fetch; one that began before the backup proves nothing."""
-    begun = update(fetches).where(fetches.c.integration_id == integration_id, fetches.c.state == "running")
+    begun = update(fetches).where(
+        fetches.c.integration_id == integration_id, fetches.c.state == "running"
+    )
     connection.execute(begun.values(state="cancelled", finished_at=now()))
     step = "nothing: a full fetch reads everything from ION; `ultraviolet fetch list` shows how far it is"
     says = f"{sentence}. What changed since is read from ION again"

@@ -83,7 +83,9 @@ class Retention(msgspec.Struct, frozen=True):
         ]
 
 
-def of(connection: Connection, integration_id: int, changes: KeepChanges | None = None) -> Retention:
+def of(
+    connection: Connection, integration_id: int, changes: KeepChanges | None = None
+) -> Retention:
     """Tell how an integration's past is kept, or what would be so after changes that are not made yet."""
     row = connection.execute(
         select(retention).where(retention.c.integration_id == integration_id)
@@ -101,7 +103,9 @@ def of(connection: Connection, integration_id: int, changes: KeepChanges | None 
     )
 
 
-def edit(connection: Connection, actor: str, integration_id: int, name: str, changes: KeepChanges) -> None:
+def edit(
+    connection: Connection, actor: str, integration_id: int, name: str, changes: KeepChanges
+) -> None:
     """Keep the past for another time; removal begins at once. Raises InvalidError for a time that makes no sense.
 
     What is kept for longer is so even from a removal under way; what is kept for less goes with the next one.
@@ -164,7 +168,9 @@ class Keeper:
             try:
                 await self.look()
             except Exception as error:
-                log.warning("retention.failed", error=str(error), exc_info=not hasattr(error, "kind"))
+                log.warning(
+                    "retention.failed", error=str(error), exc_info=not hasattr(error, "kind")
+                )
             await asyncio.sleep(_LOOK_EVERY)
 
     async def look(self) -> Counter[str]:
@@ -177,7 +183,9 @@ class Keeper:
         begun = await self._store.write(_begin)
         removed = await self._drop_months()
         for kind in KINDS:
-            newest = max((moment for one in begun.values() if (moment := one.before[kind])), default=None)
+            newest = max(
+                (moment for one in begun.values() if (moment := one.before[kind])), default=None
+            )
             if newest:
                 removed += await self._walk(kind, newest)
         while await self._store.write(lambda c: _held(c) and dialect.give_back(c, _PAGES)):  # noqa: ASYNC110  others write meanwhile
@@ -198,13 +206,17 @@ class Keeper:
                 continue
             after: int | None = 0 if part.table == "events" else None
             while after is not None:
-                work: Callable[[Connection], int | None] = lambda c, part=part, after=after, kept=kept: (  # noqa: E731
-                    _held(c) and removal.forget_keys(c, part, after, kept)
+                work: Callable[[Connection], int | None] = (
+                    lambda c, part=part, after=after, kept=kept: (  # noqa: E731
+                        _held(c) and removal.forget_keys(c, part, after, kept)
+                    )
                 )
                 after = await self._store.write(work)
                 await asyncio.sleep(self._pause)
             crash_point("retention.keys_forgotten")
-            dropped = await self._store.write(lambda c, part=part: _held(c) and removal.drop(c, part))
+            dropped = await self._store.write(
+                lambda c, part=part: _held(c) and removal.drop(c, part)
+            )
             removed += dropped
             log.info("retention.month_done", month=part.name, removed=dropped.total())
         return removed
@@ -234,7 +246,9 @@ def _is_due(connection: Connection) -> bool:
     latest = times.text(times.present() - _EVERY)
     query = (
         select(func.count())
-        .select_from(integrations.outerjoin(retention, retention.c.integration_id == integrations.c.id))
+        .select_from(
+            integrations.outerjoin(retention, retention.c.integration_id == integrations.c.id)
+        )
         .where(func.coalesce(retention.c.ran_at, "") < latest)
     )
     return connection.execute(query).scalar_one() > 0
@@ -257,7 +271,9 @@ def _make_rows(connection: Connection) -> None:
     missing = select(integrations.c.id).where(integrations.c.id.not_in(known))
     usual = msgspec.json.encode(Keep()).decode()
     rows = [(id_, usual) for id_ in connection.execute(missing).scalars()]
-    dialect.insert_new(connection, "retention", ("integration_id", "keep"), ("integration_id",), rows)
+    dialect.insert_new(
+        connection, "retention", ("integration_id", "keep"), ("integration_id",), rows
+    )
 
 
 def _begin(connection: Connection) -> dict[int, _Begun]:
@@ -269,7 +285,9 @@ def _begin(connection: Connection) -> dict[int, _Begun]:
         keep = msgspec.convert(row.keep, Keep)
         cut = cutoffs(keep, moment)
         since = max(filter(None, (row.history_since, cut["versions"])), default=None)
-        values: dict[str, Any] = {f"{kind}_before": at for kind, at in cut.items()} | {"history_since": since}
+        values: dict[str, Any] = {f"{kind}_before": at for kind, at in cut.items()} | {
+            "history_since": since
+        }
         here = retention.c.integration_id == row.integration_id
         connection.execute(update(retention).where(here).values(**values))
         found[row.integration_id] = _Begun(keep, cut)

@@ -4,7 +4,12 @@ from sqlalchemy import Connection, delete, select, update
 
 from ultraviolet.hub import audit
 from ultraviolet.hub.secrets import Secrets
-from ultraviolet.mirror.tables import alert_destinations, idempotency_keys, integrations, webhook_urls
+from ultraviolet.mirror.tables import (
+    alert_destinations,
+    idempotency_keys,
+    integrations,
+    webhook_urls,
+)
 
 
 def reseal(connection: Connection, secrets: Secrets, actor: str) -> int:
@@ -22,7 +27,9 @@ def reseal(connection: Connection, secrets: Secrets, actor: str) -> int:
         table = column.table
         for row in connection.execute(select(table.c.id, column).where(column.is_not(None))).all():
             sealed = secrets.seal(secrets.open(bytes(row[1])))
-            connection.execute(update(table).where(table.c.id == row[0]).values({column.name: sealed}))
+            connection.execute(
+                update(table).where(table.c.id == row[0]).values({column.name: sealed})
+            )
             count += 1
     connection.execute(delete(idempotency_keys).where(idempotency_keys.c.answer.is_not(None)))
     audit.record(connection, actor, "secrets.rotate", "secret key", {"resealed": count})

@@ -48,7 +48,9 @@ def keep(connection: Connection, catalog: Catalog, integration_id: int, found: O
     before = connection.execute(select(integrations.c.offered).where(here)).scalar()
     if offered == before:
         return False
-    known = before or {name: sorted(fields) for name, fields in catalog.types().items() if name in offered}
+    known = before or {
+        name: sorted(fields) for name, fields in catalog.types().items() if name in offered
+    }
     gone = _gone(known, offered)
     if gone:
         findings.add(connection, integration_id, [_found(gone)])

@@ -27,9 +27,14 @@ class Session(msgspec.Struct, frozen=True):
 def of_user(connection: Connection, user_id: int) -> list[Session]:
     """Read the sessions of a person, the one used last first; raises NotFoundError for an unknown person."""
     access.get_user(connection, user_id)
-    query = select(sessions).where(sessions.c.user_id == user_id, sessions.c.expires_at >= times.now())
+    query = select(sessions).where(
+        sessions.c.user_id == user_id, sessions.c.expires_at >= times.now()
+    )
     found = connection.execute(query.order_by(sessions.c.last_used_at.desc(), sessions.c.id.desc()))
-    return [Session(**{name: row[name] for name in Session.__struct_fields__}) for row in found.mappings()]
+    return [
+        Session(**{name: row[name] for name in Session.__struct_fields__})
+        for row in found.mappings()
+    ]
 
 
 def counts(connection: Connection) -> dict[int, int]:

@@ -127,7 +127,9 @@ def _provider(environment: Mapping[str, str]) -> dict[str, Any]:
             "Set ULTRAVIOLET_OIDC_ROLES or ULTRAVIOLET_OIDC_DEFAULT_ROLE, else nobody is let in"
         )
     if role not in ("", *_ROLES):
-        raise InvalidError(f"ULTRAVIOLET_OIDC_DEFAULT_ROLE is one of {', '.join(_ROLES)}, not {role}")
+        raise InvalidError(
+            f"ULTRAVIOLET_OIDC_DEFAULT_ROLE is one of {', '.join(_ROLES)}, not {role}"
+        )
     return {
         "oidc_issuer": issuer,
         "oidc_client_id": client_id,
@@ -136,7 +138,9 @@ def _provider(environment: Mapping[str, str]) -> dict[str, Any]:
         "oidc_roles": roles,
         "oidc_roles_claim": environment.get("ULTRAVIOLET_OIDC_ROLES_CLAIM") or "groups",
         "oidc_default_role": role,
-        "oidc_domains": tuple(one.casefold() for one in _listed(environment, "ULTRAVIOLET_OIDC_DOMAINS")),
+        "oidc_domains": tuple(
+            one.casefold() for one in _listed(environment, "ULTRAVIOLET_OIDC_DOMAINS")
+        ),
     }
 
 
@@ -188,9 +192,13 @@ def _switch(environment: Mapping[str, str], name: str) -> bool:
 
 def _networks(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
     try:
-        return tuple(str(ipaddress.ip_network(part, strict=False)) for part in _listed(environment, name))
+        return tuple(
+            str(ipaddress.ip_network(part, strict=False)) for part in _listed(environment, name)
+        )
     except ValueError as error:
-        raise InvalidError(f"{name} lists addresses and networks, such as 10.0.0.0/8: {error}") from error
+        raise InvalidError(
+            f"{name} lists addresses and networks, such as 10.0.0.0/8: {error}"
+        ) from error
 
 
 def _seconds(environment: Mapping[str, str], name: str, usual: float) -> float:
@@ -221,4 +229,6 @@ def _secret(environment: Mapping[str, str], name: str) -> str | None:
     try:
         return Path(path).read_text().strip()
     except OSError as error:
-        raise InvalidError(f"{name}_FILE names {path}, which cannot be read: {error.strerror}") from error
+        raise InvalidError(
+            f"{name}_FILE names {path}, which cannot be read: {error.strerror}"
+        ) from error

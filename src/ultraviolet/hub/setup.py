@@ -97,7 +97,9 @@ async def overview(hub: Hub, integration_id: int) -> Overview:
     wanted = view.url.wanted if view.url else None
     return Overview(
         steps=steps(view.url, found),
-        texts=texts(view.catalog, PLACEHOLDER, None if wanted is None else view.wanted, view.offered),
+        texts=texts(
+            view.catalog, PLACEHOLDER, None if wanted is None else view.wanted, view.offered
+        ),
         plan=found,
         webhook_url=view.url,
         problem=problem,
@@ -113,7 +115,13 @@ async def plan(hub: Hub, integration_id: int) -> Plan:
 
 async def note_subscribed(hub: Hub, url: WebhookUrl | None, found: Plan) -> None:
     """Keep since when ION posts everything wanted, where that is not known yet."""
-    if url and url.subscribed_at is None and found.receiver and not found.missing and not found.inactive:
+    if (
+        url
+        and url.subscribed_at is None
+        and found.receiver
+        and not found.missing
+        and not found.inactive
+    ):
         await hub.store.write(lambda connection: webhook_urls.set_subscribed(connection, url.id))
 
 
@@ -134,7 +142,12 @@ async def apply(
 
 
 async def _apply(
-    hub: Hub, actor: str, integration_id: int, wanted: Sequence[Sequence[str]] | None, *, remove_extra: bool
+    hub: Hub,
+    actor: str,
+    integration_id: int,
+    wanted: Sequence[Sequence[str]] | None,
+    *,
+    remove_extra: bool,
 ) -> SetUp:
     await _know_what_is_offered(hub, integration_id)
     client, view = await hub.client(integration_id), await _view(hub, integration_id)
@@ -147,7 +160,9 @@ async def _apply(
         url_id = await _hold(hub, actor, integration_id, receiver)
     if wanted is not None:
         pairs = subscriptions.checked(view.catalog, view.offered, wanted)
-        await hub.store.write(lambda connection: webhook_urls.set_wanted(connection, actor, url_id, pairs))
+        await hub.store.write(
+            lambda connection: webhook_urls.set_wanted(connection, actor, url_id, pairs)
+        )
     return await _repair(hub, client, integration_id, created=created, remove_extra=remove_extra)
 
 
@@ -164,14 +179,18 @@ async def adopt(
         return None
     receiver = await webhooks.read_receiver(client, found)
     if receiver is None:
-        raise InvalidError(f"ION has no receiver {found}; the id is in its answer to the first mutation")
+        raise InvalidError(
+            f"ION has no receiver {found}; the id is in its answer to the first mutation"
+        )
     url_id = await _take_over(hub, actor, integration_id, receiver)
     return await hub.store.read(lambda connection: webhook_urls.get(connection, url_id))
 
 
 async def rotate(hub: Hub, actor: str, url_id: int) -> Rotated:
     """Replace an address and, where the hub knows the receiver and may, have ION post to the new one."""
-    url, token = await hub.store.write(lambda connection: webhook_urls.rotate(connection, actor, url_id))
+    url, token = await hub.store.write(
+        lambda connection: webhook_urls.rotate(connection, actor, url_id)
+    )
     address = webhook_urls.address(hub.public_url, token)
     by_hand = "Enter the new address in ION's receiver; the old one works until the first delivery on the new one, at most 24 hours"
     if url.receiver_id is None:
@@ -193,7 +212,9 @@ async def rotate(hub: Hub, actor: str, url_id: int) -> Rotated:
 
 
 async def _know_what_is_offered(hub: Hub, integration_id: int) -> None:
-    tested = await hub.store.read(lambda connection: integrations.get(connection, integration_id).test_result)
+    tested = await hub.store.read(
+        lambda connection: integrations.get(connection, integration_id).test_result
+    )
     if tested is None:
         await hub.test(integration_id)
 
@@ -245,7 +266,9 @@ async def _discover(hub: Hub, client: IonClient, integration_id: int) -> str | N
 
 
 async def _make_receiver(hub: Hub, client: IonClient, actor: str, integration_id: int) -> int:
-    url, token = await hub.store.write(lambda c: webhook_urls.mint(c, actor, integration_id, RECEIVER_NAME))
+    url, token = await hub.store.write(
+        lambda c: webhook_urls.mint(c, actor, integration_id, RECEIVER_NAME)
+    )
     crash_point("setup.minted")
     try:
         receiver = await webhooks.create_receiver(
@@ -261,7 +284,9 @@ async def _make_receiver(hub: Hub, client: IonClient, actor: str, integration_id
 
 async def _hold(hub: Hub, actor: str, integration_id: int, receiver: Receiver) -> int:
     """Make sure that a receiver the hub knows posts to an address that goes on working."""
-    posts_to = await hub.store.read(lambda c: webhook_urls.find_by_token(c, integration_id, receiver.token))
+    posts_to = await hub.store.read(
+        lambda c: webhook_urls.find_by_token(c, integration_id, receiver.token)
+    )
     known = await hub.store.read(lambda c: webhook_urls.current(c, integration_id))
     if known is None or (posts_to and posts_to.state == "active"):
         return await _take_over(hub, actor, integration_id, receiver)
@@ -273,7 +298,9 @@ async def _hold(hub: Hub, actor: str, integration_id: int, receiver: Receiver) -
 
 
 async def _take_over(hub: Hub, actor: str, integration_id: int, receiver: Receiver) -> int:
-    url = await hub.store.read(lambda c: webhook_urls.find_by_token(c, integration_id, receiver.token))
+    url = await hub.store.read(
+        lambda c: webhook_urls.find_by_token(c, integration_id, receiver.token)
+    )
     if url is None:
         raise InvalidError(
             f"Receiver {receiver.id} ({receiver.name}) does not post to a working URL of this integration"

@@ -91,7 +91,9 @@ def steps(url: WebhookUrl | None, found: Plan | None) -> list[Step]:
         Step("Receiver exists in ION", receiver is not None, known),
         _subscribed(found),
         Step("First delivery seen", first is not None, first or "Waiting: change something in ION"),
-        Step("Signature verified", verified is not None, verified or f"The shared secret: {waiting}"),
+        Step(
+            "Signature verified", verified is not None, verified or f"The shared secret: {waiting}"
+        ),
     ]
 
 

@@ -72,7 +72,10 @@ class SharedDuties:
         free = sorted(wanted - theirs - self._held)[: part - len(kept)]
         if free:
             taken = {
-                id_ for (id_,) in await (await connection.execute(_TAKE, [free, self._class])).fetchall()
+                id_
+                for (id_,) in await (
+                    await connection.execute(_TAKE, [free, self._class])
+                ).fetchall()
             }
             log.info("duties.taken", integrations=sorted(taken), processes=len(processes))
             self._held |= taken
@@ -89,5 +92,7 @@ class SharedDuties:
         )
         await connection.execute(_SETTINGS)
         if self._lasting:
-            await connection.execute("SELECT pg_advisory_lock_shared(%s::int, %s)", [self._class, _PRESENT])
+            await connection.execute(
+                "SELECT pg_advisory_lock_shared(%s::int, %s)", [self._class, _PRESENT]
+            )
         return connection

@@ -83,7 +83,9 @@ class Site:
         changes: list[Change] = []
 
         def together(connection: Connection, applied: Applied) -> None:
-            also(connection, structs.replace(applied, changes=[*changes, *applied.changes]), not_kept)
+            also(
+                connection, structs.replace(applied, changes=[*changes, *applied.changes]), not_kept
+            )
 
         try:
             await self.apply(observations, also=together)

@@ -85,7 +85,9 @@ class Spool:
         """Forget what is in the database, up to a number."""
 
         def work() -> tuple[int, int]:
-            gone = "SELECT count(*), coalesce(sum(length(delivery)), 0) FROM deliveries WHERE seq <= ?"
+            gone = (
+                "SELECT count(*), coalesce(sum(length(delivery)), 0) FROM deliveries WHERE seq <= ?"
+            )
             count, size = self._file.execute(gone, [last]).fetchone()
             self._file.execute("DELETE FROM deliveries WHERE seq <= ?", [last])
             return count, size
@@ -97,7 +99,9 @@ class Spool:
         """Put one that the database does not take aside, whole, so that it keeps none behind it waiting."""
 
         def work() -> int:
-            [(size,)] = self._file.execute("SELECT length(delivery) FROM deliveries WHERE seq = ?", [seq])
+            [(size,)] = self._file.execute(
+                "SELECT length(delivery) FROM deliveries WHERE seq = ?", [seq]
+            )
             with self._writing():
                 self._file.execute(
                     "INSERT INTO refused SELECT seq, delivery, ? FROM deliveries WHERE seq = ?",
@@ -126,7 +130,9 @@ class Spool:
 
     def _insert(self, written: Sequence[bytes]) -> None:
         with self._writing():
-            self._file.executemany("INSERT INTO deliveries (delivery) VALUES (?)", [[one] for one in written])
+            self._file.executemany(
+                "INSERT INTO deliveries (delivery) VALUES (?)", [[one] for one in written]
+            )
 
     @contextmanager
     def _writing(self) -> Generator[None]:
@@ -141,7 +147,9 @@ class Spool:
     def _try_again(self) -> None:
         """Let what the database refused before come again, after what waits; a later release may bring it in."""
         with self._writing():
-            self._file.execute("INSERT INTO deliveries (delivery) SELECT delivery FROM refused ORDER BY seq")
+            self._file.execute(
+                "INSERT INTO deliveries (delivery) SELECT delivery FROM refused ORDER BY seq"
+            )
             self._file.execute("DELETE FROM refused")
 
     def _take_over(self, path: Path) -> None:

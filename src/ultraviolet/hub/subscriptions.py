@@ -62,18 +62,24 @@ def checked(catalog: Catalog, offered: Offered, wanted: Sequence[Sequence[str]])
     for pair in wanted:
         resource = catalog.resolve(pair[0]) if len(pair) == 2 else None  # noqa: PLR2004
         if resource is None or resource.name not in known or pair[1].upper() not in ACTIONS:
-            raise InvalidError(f"{' '.join(pair)} is not a resource and an action this ION announces")
+            raise InvalidError(
+                f"{' '.join(pair)} is not a resource and an action this ION announces"
+            )
         pairs.append((resource.name, pair[1].upper()))
     return sorted(set(pairs))
 
 
-def in_ions_words(catalog: Catalog, offered: Offered, wanted: Sequence[tuple[str, str]]) -> list[Pair]:
+def in_ions_words(
+    catalog: Catalog, offered: Offered, wanted: Sequence[tuple[str, str]]
+) -> list[Pair]:
     """Translate pairs into this ION's ResourceEnum; what it does not offer is left out."""
     known = names(catalog, offered)
     return [(known[resource], action) for resource, action in wanted if resource in known]
 
 
-def difference(catalog: Catalog, wanted: Sequence[tuple[str, str]], receiver: Receiver | None) -> Difference:
+def difference(
+    catalog: Catalog, wanted: Sequence[tuple[str, str]], receiver: Receiver | None
+) -> Difference:
     """Compare; a second subscription to the same pair is extra, an active one counts before an inactive one."""
     there: dict[tuple[str, str], Subscription] = {}
     extra: list[Subscribed] = []
@@ -104,5 +110,7 @@ def _matters(catalog: Catalog, resource: Resource) -> bool:
         return True
     if resource in catalog.mirrorable:
         return bool(catalog.dependents(resource.name))
-    named = {link.resource for link in resource.links if link.field not in ("createdBy", "updatedBy")}
+    named = {
+        link.resource for link in resource.links if link.field not in ("createdBy", "updatedBy")
+    }
     return resource.has_entity or any(map(catalog.follows, named | {resource.owner or ""}))

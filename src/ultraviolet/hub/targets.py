@@ -41,7 +41,9 @@ def scheme_and_host(url: str) -> tuple[str, str]:
     if parts.scheme not in ("http", "https") or not host:
         raise RefusedTargetError(f"{parts.scheme}://… is not an http address with a host")
     if parts.username is not None or parts.password is not None:
-        raise RefusedTargetError(f"The address of {host} has a name or password in it; leave them out")
+        raise RefusedTargetError(
+            f"The address of {host} has a name or password in it; leave them out"
+        )
     return parts.scheme, host
 
 
@@ -90,7 +92,9 @@ class Targets:
             self._named.update(each for text in addresses if (each := _literal(text)))
 
     def _lists(self, address: Address) -> bool:
-        return any(each in network for each in {address, _real(address)} for network in self._networks)
+        return any(
+            each in network for each in {address, _real(address)} for network in self._networks
+        )
 
     async def _checked(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         self.check(str(request.url))
@@ -167,6 +171,4 @@ def _real(address: Address) -> Address:
 
 
 def _why(host: str) -> str:
-    return (
-        f"{host} is not a public address; list it in ULTRAVIOLET_ALLOWED_TARGETS where requests may go there"
-    )
+    return f"{host} is not a public address; list it in ULTRAVIOLET_ALLOWED_TARGETS where requests may go there"

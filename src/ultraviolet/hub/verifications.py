@@ -56,7 +56,9 @@ class Settled(msgspec.Struct, frozen=True):
     """By resource: how many more objects ION turned out to have than its pages showed."""
 
 
-def request(connection: Connection, integration_id: int, requested_by: str, sample: int | None) -> int:
+def request(
+    connection: Connection, integration_id: int, requested_by: str, sample: int | None
+) -> int:
     """Ask for a comparison; one of the same kind that has not finished is the answer to that."""
     kept = verifications.c
     running = select(kept.id).where(
@@ -67,18 +69,27 @@ def request(connection: Connection, integration_id: int, requested_by: str, samp
     found = connection.execute(running).scalar()
     if found is not None:
         return found
-    values = {"state": "running", "started_at": now(), "requested_by": requested_by, "sample": sample}
+    values = {
+        "state": "running",
+        "started_at": now(),
+        "requested_by": requested_by,
+        "sample": sample,
+    }
     made = insert(verifications).values(integration_id=integration_id, **values)
     return connection.execute(made.returning(kept.id)).scalar_one()
 
 
 def resume(connection: Connection, verification_id: int) -> int:
     """Let a failed comparison go on where it stopped; returns its integration."""
-    row = connection.execute(select(verifications).where(verifications.c.id == verification_id)).one_or_none()
+    row = connection.execute(
+        select(verifications).where(verifications.c.id == verification_id)
+    ).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no verification {verification_id}.")
     if row.state != "failed":
-        raise ConflictError(f"Verification {verification_id} is {row.state}; only a failed one can go on.")
+        raise ConflictError(
+            f"Verification {verification_id} is {row.state}; only a failed one can go on."
+        )
     _set(connection, verification_id, state="running", error=None, finished_at=None)
     steps = verification_steps.c
     again = update(verification_steps).where(
@@ -126,7 +137,11 @@ def suspect(
     """Keep what a page showed together with the place to go on from."""
     kept = differences.c
     for one in found:
-        mine = kept.verification_id == verification_id, kept.resource == one.resource, kept.id == one.id
+        mine = (
+            kept.verification_id == verification_id,
+            kept.resource == one.resource,
+            kept.id == one.id,
+        )
         connection.execute(delete(differences).where(*mine))
         connection.execute(insert(differences).values(_row(verification_id, one)))
     step(connection, verification_id, resource, **progress)
@@ -136,7 +151,9 @@ def confirm(connection: Connection, verification_id: int, found: Sequence[Differ
     """Keep what is certain at once: how objects are displayed does not depend on another read of ION."""
     for one in found:
         connection.execute(delete(differences).where(*_is(verification_id, one.ref)))
-        connection.execute(insert(differences).values(_row(verification_id, one) | {"state": "confirmed"}))
+        connection.execute(
+            insert(differences).values(_row(verification_id, one) | {"state": "confirmed"})
+        )
 
 
 def step(connection: Connection, verification_id: int, resource: str, **values: Any) -> None:
@@ -178,7 +195,9 @@ def settle(
         values = _row(verification_id, one) | {"state": "confirmed" if stands else "suspected"}
         connection.execute(update(differences).where(*_is(verification_id, one.ref)).values(values))
     for ref, problem in seen.unread.items():
-        change = update(differences).where(*_is(verification_id, ref)).values({kept.detail: problem})
+        change = (
+            update(differences).where(*_is(verification_id, ref)).values({kept.detail: problem})
+        )
         connection.execute(change)
     for resource, count in seen.added.items():
         step(connection, verification_id, resource, compared=count)
@@ -188,7 +207,9 @@ def settle(
 def finish(connection: Connection, integration_id: int, verification_id: int) -> str:
     """End a comparison: what never stood still is unsettled, and what was right throughout is proven."""
     kept, steps = differences.c, verification_steps.c
-    moving = update(differences).where(kept.verification_id == verification_id, kept.state == "suspected")
+    moving = update(differences).where(
+        kept.verification_id == verification_id, kept.state == "suspected"
+    )
     detail = func.coalesce(kept.detail, "It kept changing while it was compared")
     connection.execute(moving.values(state="unsettled", detail=detail))
     found = select(kept.resource).where(
@@ -234,7 +255,12 @@ def _plan(
             ranges = None  # a few objects are compared whole
         total = count if ranges is None else ranges * RANGE
         rows.append(
-            {"verification_id": verification_id, "resource": name, "state": "waiting", "compared": 0}
+            {
+                "verification_id": verification_id,
+                "resource": name,
+                "state": "waiting",
+                "compared": 0,
+            }
             | {"ranges": ranges, "total": total}
         )
     return rows
@@ -266,4 +292,6 @@ def _is(verification_id: int, ref: Ref) -> tuple[Any, ...]:
 
 
 def _set(connection: Connection, verification_id: int, **values: Any) -> None:
-    connection.execute(update(verifications).where(verifications.c.id == verification_id).values(**values))
+    connection.execute(
+        update(verifications).where(verifications.c.id == verification_id).values(**values)
+    )

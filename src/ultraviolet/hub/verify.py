@@ -113,13 +113,22 @@ class Verifier:
             await site.store.write(lambda c: verifications.fail(c, verification_id, said))
             log.warning("verify.failed", integration_id=site.id, error=said)
         else:
-            state = await site.store.write(lambda c: verifications.finish(c, site.id, verification_id))
-            log.info("verify.finished", integration_id=site.id, verification_id=verification_id, state=state)
+            state = await site.store.write(
+                lambda c: verifications.finish(c, site.id, verification_id)
+            )
+            log.info(
+                "verify.finished",
+                integration_id=site.id,
+                verification_id=verification_id,
+                state=state,
+            )
         site.changes.publish("verification", site.id, id=verification_id)
 
     async def _settle(self, verification_id: int) -> None:
         for number, wait in enumerate((*_WAITS, *_MORE), start=1):
-            found = await self._site.store.read(lambda c: verifications.suspects(c, verification_id))
+            found = await self._site.store.read(
+                lambda c: verifications.suspects(c, verification_id)
+            )
             if not found:
                 return
             await asyncio.sleep(wait)
@@ -210,7 +219,9 @@ class _Comparison:
 
     async def _all(self, cursor: str | None) -> None:
         after = cursor or ("0" if self._numbered else "")
-        async with aclosing(self._site.reader.pages(self._resource, after or None, _ORIGIN)) as pages:
+        async with aclosing(
+            self._site.reader.pages(self._resource, after or None, _ORIGIN)
+        ) as pages:
             async for page in pages:
                 after = await self._compare(page, after, ranges=0) or after
 
@@ -246,14 +257,18 @@ class _Comparison:
 
         def work(connection: Connection) -> None:
             verifications.confirm(connection, self._verification_id, not_shown_so)
-            verifications.suspect(connection, self._verification_id, found, progress, self._resource.name)
+            verifications.suspect(
+                connection, self._verification_id, found, progress, self._resource.name
+            )
 
         await self._site.store.write(work)
         crash_point("verify.page_compared")
         self._site.changes.publish("verification", self._site.id, id=self._verification_id)
         return last
 
-    def _with_view(self, connection: Connection, after: str, last: str | None) -> tuple[Docs, _Displayed]:
+    def _with_view(
+        self, connection: Connection, after: str, last: str | None
+    ) -> tuple[Docs, _Displayed]:
         """Read documents of a range, and how they are displayed at the same moment.
 
         What the view shows is read of all that have values that do not fit, and of some others. Of those that the
@@ -262,11 +277,14 @@ class _Comparison:
         docs = self._docs(connection, after, last)
         kinds = self._resource.kinds
         invalid = {
-            id_: found for id_, doc in docs.items() if (found := representation.invalid_values(kinds, doc))
+            id_: found
+            for id_, doc in docs.items()
+            if (found := representation.invalid_values(kinds, doc))
         }
         given = {"integration": self._site.id, "resource": self._resource.name, "ids": list(docs)}
         known = {
-            row.id: msgspec.json.decode(row.invalid_values) for row in connection.execute(_INVALID, given)
+            row.id: msgspec.json.decode(row.invalid_values)
+            for row in connection.execute(_INVALID, given)
         }
         agreed = [id_ for id_ in docs if invalid.get(id_) == known.get(id_)]
         others = [id_ for id_ in agreed if id_ not in invalid]
@@ -288,7 +306,9 @@ class _Comparison:
             wrong = self._view.differing(docs[id_], displayed.rows.get(id_))
             invalid = displayed.invalid.get(id_, {})
             if wrong:
-                fields = {field: {"ion": ion, "mirror": mirror} for field, (ion, mirror) in wrong.items()}
+                fields = {
+                    field: {"ion": ion, "mirror": mirror} for field, (ion, mirror) in wrong.items()
+                }
                 yield Difference(name, id_, "displayed", fields)
             elif invalid:
                 fields = {field: {"ion": value, "mirror": None} for field, value in invalid.items()}
@@ -298,9 +318,13 @@ class _Comparison:
         """Read the mirror behind one key, up to another; most keys are numbers, all are kept as text."""
         given = {"integration": self._site.id, "resource": self._resource.name}
         if not self._numbered:
-            return _decoded(connection.execute(_IN_TEXT_RANGE, given | {"low": after, "high": last}))
+            return _decoded(
+                connection.execute(_IN_TEXT_RANGE, given | {"low": after, "high": last})
+            )
         if last is None:
-            return _decoded(connection.execute(_BEHIND, given | {"low": after, "length": len(after)}))
+            return _decoded(
+                connection.execute(_BEHIND, given | {"low": after, "length": len(after)})
+            )
         docs: Docs = {}
         for length in range(len(after), len(last) + 1):
             low = after if length == len(after) else ""
@@ -325,7 +349,9 @@ def difference(seen: Observation, doc: dict[str, Any] | None) -> Difference | No
     mark = _fingerprint(seen.fields, doc)
     if doc is None:
         return Difference(seen.resource, seen.id, "missing", fingerprint=mark)
-    names = sorted(n for n in doc.keys() | seen.fields.keys() if doc.get(n, ...) != seen.fields.get(n, ...))
+    names = sorted(
+        n for n in doc.keys() | seen.fields.keys() if doc.get(n, ...) != seen.fields.get(n, ...)
+    )
     fields = {n: {"ion": seen.fields.get(n), "mirror": doc.get(n)} for n in names}
     return Difference(seen.resource, seen.id, "different", fields, mark)
 

@@ -75,7 +75,9 @@ _REFUSED = text(
 class Watchdog:
     """Looks after one integration."""
 
-    def __init__(self, hub: setup.Hub, ingest: Ingest, site: Site, wake: Callable[[str], None]) -> None:
+    def __init__(
+        self, hub: setup.Hub, ingest: Ingest, site: Site, wake: Callable[[str], None]
+    ) -> None:
         self._hub = hub
         self._ingest = ingest
         self._site = site
@@ -98,7 +100,9 @@ class Watchdog:
         if receiver:
             await self._record(client, receiver)
         await self._keep(("silent",), await self._silent())
-        await self._keep(("unreadable", "hopeless", "forged"), await self._site.store.read(self._in_tables))
+        await self._keep(
+            ("unreadable", "hopeless", "forged"), await self._site.store.read(self._in_tables)
+        )
 
     async def _receiver(self, client: IonClient) -> Receiver | None:
         """Compare receiver and subscriptions with what is wanted, and set up again what is not as it was."""
@@ -117,7 +121,12 @@ class Watchdog:
                 await self._keep(("receiver",), [])
                 return receiver
             done = await setup.apply(self._hub, ACTOR, self._site.id)
-        except (IonUnauthorizedError, IonUnreachableError, IonInterceptedError, IonRateLimitedError):
+        except (
+            IonUnauthorizedError,
+            IonUnreachableError,
+            IonInterceptedError,
+            IonRateLimitedError,
+        ):
             raise
         except IonError as error:
             await self._keep(("receiver",), [_cannot_see(error)])
@@ -151,7 +160,10 @@ class Watchdog:
         )
         if posts_to is None or posts_to.state != "active":
             return [
-                ("address", f"Receiver {receiver.id} posts to an address that is not ours or no longer works")
+                (
+                    "address",
+                    f"Receiver {receiver.id} posts to an address that is not ours or no longer works",
+                )
             ]
         entries = await self._site.store.read(lambda c: webhook_urls.active(c, self._hub.secrets))
         known = {entry.shared_secret for entry in entries.values() if entry.url_id == posts_to.id}
@@ -159,11 +171,15 @@ class Watchdog:
         await setup.note_subscribed(self._hub, posts_to, plan)
         wrong = [("settings", problem) for problem in plan.problems]
         if receiver.shared_secret not in known:
-            wrong.append(("secret", f"The shared secret of receiver {receiver.id} was changed in ION"))
+            wrong.append(
+                ("secret", f"The shared secret of receiver {receiver.id} was changed in ION")
+            )
         if plan.missing:
             wrong.append(("missing", f"{len(plan.missing)} subscriptions are missing in ION"))
         if plan.inactive:
-            wrong.append(("inactive", f"{len(plan.inactive)} subscriptions were switched off in ION"))
+            wrong.append(
+                ("inactive", f"{len(plan.inactive)} subscriptions were switched off in ION")
+            )
         return wrong
 
     async def _record(self, client: IonClient, receiver: Receiver) -> None:
@@ -174,7 +190,9 @@ class Watchdog:
             raise
         except IonRefusedError as error:
             sentence = f"ION's record of its deliveries cannot be read: {error}"
-            await self._keep(("gap",), [Found("gap", "not readable", sentence, next_step(str(error)))])
+            await self._keep(
+                ("gap",), [Found("gap", "not readable", sentence, next_step(str(error)))]
+            )
 
     async def _gaps(self, client: IonClient, receiver: Receiver) -> None:
         """Compare ION's record of its deliveries with what arrived; what is missing is taken from there."""
@@ -191,7 +209,13 @@ class Watchdog:
 
             def work(connection: Connection, sent: Sequence[gaps.Sent] = record.sent) -> gaps.Gaps:
                 found = gaps.close(
-                    connection, self._hub.catalog, self._site.id, url.id if url else 0, sent, ours, ahead
+                    connection,
+                    self._hub.catalog,
+                    self._site.id,
+                    url.id if url else 0,
+                    sent,
+                    ours,
+                    ahead,
                 )
                 if found.restored:
                     restored.begin(connection, self._site.id, _RESTORED)
@@ -223,7 +247,11 @@ class Watchdog:
         found: list[Found] = []
         for resource in self._site.readable():
             rest = _longest_rest(hours[resource.name])
-            if rest is None or resource in self._site.catalog.silent or not self._site.reader.dates(resource):
+            if (
+                rest is None
+                or resource in self._site.catalog.silent
+                or not self._site.reader.dates(resource)
+            ):
                 continue
             last = await self._last_word(resource.name, moment - rest)
             if last is None or moment - last < rest:
@@ -257,7 +285,12 @@ class Watchdog:
         given: dict[str, Any] = {"integration": self._site.id, "attempts": _HOPELESS}
         given["since"] = as_text(datetime.fromisoformat(now()) - timedelta(hours=1))
         unreadable = [
-            Found("unreadable", resource, f"{_title(resource)} could not be read: {error}", next_step(error))
+            Found(
+                "unreadable",
+                resource,
+                f"{_title(resource)} could not be read: {error}",
+                next_step(error),
+            )
             for resource, error in sorted(failed_steps(connection, self._site.id).items())
         ]
         hopeless = [
@@ -308,7 +341,9 @@ def duty(watchdog: Watchdog, every: float) -> Callable[[], Awaitable[float]]:
     return look
 
 
-_RESTORED = "ION delivered events to a hub that this database does not know: it was restored from a backup"
+_RESTORED = (
+    "ION delivered events to a hub that this database does not know: it was restored from a backup"
+)
 
 
 def _hour(moment: datetime) -> str:
@@ -330,7 +365,9 @@ def _title(resource: str) -> str:
 def _no_answer(error: IonError) -> Found:
     if isinstance(error, IonUnauthorizedError):
         return Found("credentials", "API key", str(error), NEXT_STEPS[error.kind])
-    return Found("unreachable", "ION", str(error), NEXT_STEPS.get(error.kind) or next_step(str(error)))
+    return Found(
+        "unreachable", "ION", str(error), NEXT_STEPS.get(error.kind) or next_step(str(error))
+    )
 
 
 def _not_set_up() -> Found:
@@ -357,9 +394,7 @@ def _next_step(refused: str) -> str:
 
 def _gap(given_up: int, lost: int, recovered: int, *, comparable: bool) -> list[Found]:
     if not comparable:
-        sentence = (
-            "ION's numbers of its deliveries are not those in their bodies; gaps cannot be seen that way"
-        )
+        sentence = "ION's numbers of its deliveries are not those in their bodies; gaps cannot be seen that way"
         return [Found("gap", "numbers", sentence, "Nothing: fetches find what webhooks miss")]
     if not given_up + lost:
         return []
@@ -368,5 +403,11 @@ def _gap(given_up: int, lost: int, recovered: int, *, comparable: bool) -> list[
         f" {recovered} were taken from its record"
     )
     return [
-        Found("gap", "deliveries", sentence, "Look at what stands between ION and the hub", repaired=True)
+        Found(
+            "gap",
+            "deliveries",
+            sentence,
+            "Look at what stands between ION and the hub",
+            repaired=True,
+        )
     ]

@@ -57,11 +57,19 @@ def prove(
     skipped: str | None = None,
 ) -> None:
     """Note when and by what a resource was last shown to be right, or why it is not mirrored."""
-    given = {"integration": integration_id, "resource": resource, "at": at, "by": by, "skipped": skipped}
+    given = {
+        "integration": integration_id,
+        "resource": resource,
+        "at": at,
+        "by": by,
+        "skipped": skipped,
+    }
     connection.execute(_PROVE, given)
 
 
-def raise_watermark(connection: Connection, integration_id: int, resource: str, updated: str | None) -> None:
+def raise_watermark(
+    connection: Connection, integration_id: int, resource: str, updated: str | None
+) -> None:
     """Move the watermark of a resource forward, never back, and never far into the future.
 
     An object that claims to be changed years from now would end all incremental fetches of its resource.

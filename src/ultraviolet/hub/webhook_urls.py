@@ -74,17 +74,25 @@ def address(public_url: str, token: str) -> str:
     return f"{public_url.rstrip('/')}/hooks/{token}"
 
 
-def mint(connection: Connection, actor: str, integration_id: int, name: str) -> tuple[WebhookUrl, str]:
+def mint(
+    connection: Connection, actor: str, integration_id: int, name: str
+) -> tuple[WebhookUrl, str]:
     """Make an address for one integration; its secret part is returned here and never again."""
     if not name.strip():
         raise InvalidError("A webhook URL needs a name that says where it is used")
     check_characters(name.strip())
-    known = select(integrations.c.id).where(integrations.c.id == integration_id, ~integrations.c.removed)
+    known = select(integrations.c.id).where(
+        integrations.c.id == integration_id, ~integrations.c.removed
+    )
     if connection.execute(known).scalar_one_or_none() is None:
         raise NotFoundError(f"There is no integration {integration_id}")
     minted = _insert(connection, integration_id=integration_id, name=name.strip())
     audit.record(
-        connection, actor, "webhook_url.create", _subject(minted[0]), {"integration_id": integration_id}
+        connection,
+        actor,
+        "webhook_url.create",
+        _subject(minted[0]),
+        {"integration_id": integration_id},
     )
     return minted
 
@@ -120,12 +128,17 @@ def get(connection: Connection, url_id: int, *, to_change: bool = False) -> Webh
 def list_(connection: Connection, integration_id: int) -> list[WebhookUrl]:
     """Read the addresses of an integration, newest first."""
     query = select(webhook_urls).where(webhook_urls.c.integration_id == integration_id)
-    return [_url(row) for row in connection.execute(query.order_by(webhook_urls.c.id.desc())).mappings()]
+    return [
+        _url(row) for row in connection.execute(query.order_by(webhook_urls.c.id.desc())).mappings()
+    ]
 
 
 def find_by_token(connection: Connection, integration_id: int, token: str) -> WebhookUrl | None:
     """Find the working address of an integration that has this secret part."""
-    where = (webhook_urls.c.integration_id == integration_id, webhook_urls.c.token_hash == digest(token))
+    where = (
+        webhook_urls.c.integration_id == integration_id,
+        webhook_urls.c.token_hash == digest(token),
+    )
     row = connection.execute(select(webhook_urls).where(*where)).mappings().one_or_none()
     return None if row is None or _state(row) == "revoked" else _url(row)
 
@@ -141,7 +154,9 @@ def active(connection: Connection, secrets: Secrets) -> dict[bytes, UrlEntry]:
     """Read what ingest looks up: the addresses that work, by the hash of their token."""
     query = select(webhook_urls).where(webhook_urls.c.state != "revoked")
     rows = connection.execute(query).mappings().all()
-    return {bytes(row["token_hash"]): _entry(row, secrets) for row in rows if _state(row) != "revoked"}
+    return {
+        bytes(row["token_hash"]): _entry(row, secrets) for row in rows if _state(row) != "revoked"
+    }
 
 
 def set_receiver(
@@ -156,13 +171,19 @@ def set_receiver(
     """Remember which of ION's receivers posts here and, where it could be read, its shared secret."""
     row = _row(connection, url_id, to_change=True)
     values: dict[str, Any] = {"receiver_id": receiver_id}
-    if shared_secret and (not row["shared_secret"] or secrets.open(row["shared_secret"]) != shared_secret):
+    if shared_secret and (
+        not row["shared_secret"] or secrets.open(row["shared_secret"]) != shared_secret
+    ):
         sealed = secrets.seal(shared_secret)
         values |= {"shared_secret": sealed, "signature_format": None, "first_verified_at": None}
     if row["receiver_id"] != receiver_id or "shared_secret" in values:
         _set(connection, url_id, **values)
         audit.record(
-            connection, actor, "webhook_url.set_receiver", _subject(_url(row)), {"receiver": receiver_id}
+            connection,
+            actor,
+            "webhook_url.set_receiver",
+            _subject(_url(row)),
+            {"receiver": receiver_id},
         )
     return get(connection, url_id)
 
@@ -175,7 +196,11 @@ def set_wanted(
         pairs = None if wanted is None else [list(pair) for pair in wanted]
         _set(connection, url_id, wanted=pairs, subscribed_at=None)
         audit.record(
-            connection, actor, "webhook_url.set_wanted", str(url_id), {"pairs": wanted and len(wanted)}
+            connection,
+            actor,
+            "webhook_url.set_wanted",
+            str(url_id),
+            {"pairs": wanted and len(wanted)},
         )
     return get(connection, url_id)
 
@@ -203,7 +228,11 @@ def _insert(connection: Connection, **values: Any) -> tuple[WebhookUrl, str]:
         "state": "active",
         "created_at": times.now(),
     }
-    row = connection.execute(insert(webhook_urls).values(**values).returning(webhook_urls)).mappings().one()
+    row = (
+        connection.execute(insert(webhook_urls).values(**values).returning(webhook_urls))
+        .mappings()
+        .one()
+    )
     return _url(row), token
 
 
@@ -215,12 +244,18 @@ def _row(connection: Connection, url_id: int, *, to_change: bool = False) -> Row
     query = select(webhook_urls).where(webhook_urls.c.id == url_id)
     row = connection.execute(held(query, to_change=to_change)).mappings().one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no webhook URL {url_id}; `ultraviolet webhook list` shows all")
+        raise NotFoundError(
+            f"There is no webhook URL {url_id}; `ultraviolet webhook list` shows all"
+        )
     return row
 
 
 def _state(row: RowMapping) -> State:
-    expired = row["state"] == "rotated" and row["expires_at"] is not None and row["expires_at"] < times.now()
+    expired = (
+        row["state"] == "rotated"
+        and row["expires_at"] is not None
+        and row["expires_at"] < times.now()
+    )
     return "revoked" if expired else row["state"]
 
 

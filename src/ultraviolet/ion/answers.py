@@ -50,7 +50,9 @@ def decode(body: bytes) -> Decoded:
 
 def repair_text(text: str) -> str:
     """Replace unpaired surrogates by U+FFFD and leave out NUL, so that any database can store the text."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "")
+    return (
+        text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "")
+    )
 
 
 def _decode_repaired(body: bytes) -> Any:
@@ -58,7 +60,9 @@ def _decode_repaired(body: bytes) -> Any:
     written = _ENCODED_SURROGATES.sub(_REPLACEMENT, written)
     text = written.decode("utf-8-sig", "replace")
     try:
-        return json.loads(text, strict=False, parse_int=_integer, parse_float=_number, parse_constant=str)
+        return json.loads(
+            text, strict=False, parse_int=_integer, parse_float=_number, parse_constant=str
+        )
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
@@ -87,7 +91,8 @@ def _without_nul(value: Any) -> Any:
         return [_without_nul(each) for each in cast("list[Any]", value)]
     if isinstance(value, dict):
         return {
-            _without_nul(name): _without_nul(each) for name, each in cast("dict[str, Any]", value).items()
+            _without_nul(name): _without_nul(each)
+            for name, each in cast("dict[str, Any]", value).items()
         }
     return value
 
@@ -105,7 +110,9 @@ def _is_surely_shallow(body: bytes) -> bool:
 def _check_depth(value: Any) -> None:
     level: list[Any] = [value]
     for _ in range(_MAX_DEPTH):
-        level = [inner for each in level for inner in _parts(each) if isinstance(inner, dict | list)]
+        level = [
+            inner for each in level for inner in _parts(each) if isinstance(inner, dict | list)
+        ]
         if not level:
             return
     raise ValueError("it is nested too deeply")

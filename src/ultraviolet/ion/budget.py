@@ -23,7 +23,9 @@ _ONCE_IN = 1.0
 class Budget:
     """Requests a second, shared by everyone who holds it; short bursts of one second's worth pass."""
 
-    def __init__(self, requests_per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, requests_per_second: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.ceiling = self.rate = float(requests_per_second)
         self._clock = clock
         self._free_at = 0.0

@@ -133,13 +133,21 @@ class Resource(Struct, frozen=True, dict=True):
 
     @cached_property
     def _fields(self) -> Mapping[str, Field]:
-        return {name: field for field in reversed(self.fields) for name in (field.column, field.name)}
+        return {
+            name: field for field in reversed(self.fields) for name in (field.column, field.name)
+        }
 
     @cached_property
     def _fields_plainly(self) -> Mapping[str, Field]:
-        keys = {plain(link.field): field for link in reversed(self.links) if (field := self.field(link.key))}
+        keys = {
+            plain(link.field): field
+            for link in reversed(self.links)
+            if (field := self.field(link.key))
+        }
         return keys | {
-            plain(name): field for field in reversed(self.fields) for name in (field.column, field.name)
+            plain(name): field
+            for field in reversed(self.fields)
+            for name in (field.column, field.name)
         }
 
 
@@ -221,7 +229,9 @@ class Catalog:
     @cached_property
     def mirrored(self) -> tuple[Resource, ...]:
         """What is mirrored: everything that can be, unless fewer were chosen."""
-        return tuple(r for r in self.mirrorable if self._followed is None or r.name in self._followed)
+        return tuple(
+            r for r in self.mirrorable if self._followed is None or r.name in self._followed
+        )
 
     @cached_property
     def mirrorable(self) -> tuple[Resource, ...]:
@@ -255,8 +265,12 @@ class Catalog:
                     found[other][Dependent(resource.name)] = None
             for relation in resource.relations:
                 if relation.kept and relation.field in SHOWN:
-                    found[relation.resource][Dependent(resource.name, their_list=relation.field)] = None
-        return {name: tuple(d for d in deps if d.resource in mirrored) for name, deps in found.items()}
+                    found[relation.resource][
+                        Dependent(resource.name, their_list=relation.field)
+                    ] = None
+        return {
+            name: tuple(d for d in deps if d.resource in mirrored) for name, deps in found.items()
+        }
 
     def dependents(self, resource: str) -> tuple[Dependent, ...]:
         """Give who carries values that ION computes from objects of this resource."""
@@ -330,12 +344,17 @@ def _keep(path: Path, noted: Noted) -> None:
             old.unlink(missing_ok=True)
         new = path.with_suffix(f".{os.getpid()}")
         new.write_bytes(json.encode(noted))
-        new.chmod(0o644)  # the contract is no secret, and other users of this installation need it too
+        new.chmod(
+            0o644
+        )  # the contract is no secret, and other users of this installation need it too
         new.replace(path)
 
 
 def _depend(
-    found: dict[str, dict[Dependent, None]], others: Mapping[str, Resource], resource: Resource, source: str
+    found: dict[str, dict[Dependent, None]],
+    others: Mapping[str, Resource],
+    resource: Resource,
+    source: str,
 ) -> None:
     link = next((x for x in resource.links if x.field == source), None)
     if link:
@@ -356,7 +375,13 @@ def _depend(
 def _name_index(resources: Mapping[str, Resource]) -> dict[str, Resource]:
     index: dict[str, Resource] = {}
     for r in resources.values():
-        for name in (r.name, r.type, r.list or "", r.single or "", plural(r.type) if r.type else ""):
+        for name in (
+            r.name,
+            r.type,
+            r.list or "",
+            r.single or "",
+            plural(r.type) if r.type else "",
+        ):
             index.setdefault(plain(name), r)
     for r in resources.values():
         index.setdefault(plain(r.name.removesuffix("s")), r)

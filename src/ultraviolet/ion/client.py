@@ -114,7 +114,9 @@ class IonClient:
         A creation is not `repeatable`: it is sent again only when it cannot have arrived. `retries` may be fewer than
         usual, for who has other ways to come back to it.
         """
-        answer = await self._send(_operation(document, variables), repeatable=repeatable, retries=retries)
+        answer = await self._send(
+            _operation(document, variables), repeatable=repeatable, retries=retries
+        )
         return _result(answer.value, repaired=answer.repaired)
 
     async def execute_batch(
@@ -146,7 +148,9 @@ class IonClient:
         except (KeyError, TypeError, AttributeError) as error:
             raise IonUnreadableError("ION's description of its schema cannot be read") from error
 
-    async def _send(self, body: Any, *, repeatable: bool, retries: Retries | None = None) -> answers.Decoded:
+    async def _send(
+        self, body: Any, *, repeatable: bool, retries: Retries | None = None
+    ) -> answers.Decoded:
         """Post until it is answered, within the budget and the patience for retries."""
         encoded = msgspec.json.encode(body)
         patience = retries or self._retries
@@ -198,7 +202,9 @@ class IonClient:
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             if isinstance(error, TimeoutError):
                 self._budget.refused(None)
-            raise IonUnreachableError(f"ION at {self.url} does not answer: {reason(error)}") from error
+            raise IonUnreachableError(
+                f"ION at {self.url} does not answer: {reason(error)}"
+            ) from error
 
 
 def graphql_url(api_url: str) -> str:
@@ -236,7 +242,9 @@ def _judge(url: str, response: aiohttp.ClientResponse, body: bytes) -> answers.D
     """Return the decoded JSON of an HTTP answer; raise the error that says what to do about any other answer."""
     status, headers = response.status, response.headers
     if status == _TOO_MANY:
-        raise _BusyError(f"ION at {url} asks to slow down (429)", _seconds(headers.get("retry-after")))
+        raise _BusyError(
+            f"ION at {url} asks to slow down (429)", _seconds(headers.get("retry-after"))
+        )
     if other := intercepted(url, status, headers.get("location"), body):
         raise other
     if status == 401:  # noqa: PLR2004
@@ -247,7 +255,9 @@ def _judge(url: str, response: aiohttp.ClientResponse, body: bytes) -> answers.D
         answer = answers.decode(body)
     except ValueError as error:
         if body.lstrip().startswith((b"{", b"[")):
-            raise IonUnreadableError(f"The JSON that {url} answered cannot be read: {error}") from error
+            raise IonUnreadableError(
+                f"The JSON that {url} answered cannot be read: {error}"
+            ) from error
         answer = answers.Decoded(None)
     value: Any = answer.value
     if not isinstance(value, dict | list):
@@ -280,7 +290,9 @@ def _messages(answer: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _message(error: Any) -> str:
-    message = cast("dict[str, Any]", error).get("message", error) if isinstance(error, dict) else error
+    message = (
+        cast("dict[str, Any]", error).get("message", error) if isinstance(error, dict) else error
+    )
     return message if isinstance(message, str) else msgspec.json.encode(message).decode()
 
 

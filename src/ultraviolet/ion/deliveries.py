@@ -83,7 +83,9 @@ def is_id(value: object) -> bool:
     """Tell whether this can be the id of a numbered object: a number, as such or as a text."""
     if isinstance(value, int):
         return not isinstance(value, bool) and 0 <= value < 10**_DIGITS
-    return isinstance(value, str) and len(value) <= _DIGITS and value.isascii() and value.isdecimal()
+    return (
+        isinstance(value, str) and len(value) <= _DIGITS and value.isascii() and value.isdecimal()
+    )
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -206,7 +208,9 @@ def _flat(told: Row) -> Row:
     flat = {plain(name): value for name, value in told.items()}
     for name in _ENVELOPES:
         inner = flat.get(name)
-        if isinstance(inner, dict) and any(plain(key) in _RESOURCE + _ID for key in cast("Row", inner)):
+        if isinstance(inner, dict) and any(
+            plain(key) in _RESOURCE + _ID for key in cast("Row", inner)
+        ):
             flat = {plain(key): value for key, value in cast("Row", inner).items()} | flat
     return flat
 
@@ -235,13 +239,19 @@ def _action(told: Row) -> str | None:
 
 def _changes(catalog: Catalog, told: Row, resource: Resource | None) -> dict[str, tuple[Any, Any]]:
     """Give (old, new) by name, `...` where the body does not say."""
-    changes: Any = next((told[name] for name in _CHANGES if isinstance(told.get(name), dict | list)), None)
+    changes: Any = next(
+        (told[name] for name in _CHANGES if isinstance(told.get(name), dict | list)), None
+    )
     if isinstance(changes, dict) and _is_wrapped(cast("Row", changes)):
         name, inner = next(iter(cast("Row", changes).items()))
         changes = inner if resource and catalog.resolve(name) is resource else cast("Row", changes)
     if isinstance(changes, list):
         rows = [cast("Row", each) for each in cast("list[Any]", changes) if isinstance(each, dict)]
-        return {str(name): _sides(row, bare=False) for row in rows if (name := _first(_plainly(row), _NAME))}
+        return {
+            str(name): _sides(row, bare=False)
+            for row in rows
+            if (name := _first(_plainly(row), _NAME))
+        }
     if isinstance(changes, dict) and not _is_sides(cast("Row", changes)):
         return {name: _sides(value, bare=True) for name, value in cast("Row", changes).items()}
     return _two_rows(cast("Row", changes) if isinstance(changes, dict) else told)
@@ -296,7 +306,12 @@ def _sides_named(names: tuple[str, ...]) -> _Sides:
 def _is_wrapped(changes: Row) -> bool:
     """Tell whether this is `{table: {field: …}}`, as in ION's Actions."""
     inner: Any = next(iter(changes.values()), None)
-    return len(changes) == 1 and bool(inner) and isinstance(inner, dict) and not _is_sides(cast("Row", inner))
+    return (
+        len(changes) == 1
+        and bool(inner)
+        and isinstance(inner, dict)
+        and not _is_sides(cast("Row", inner))
+    )
 
 
 def _field(resource: Resource | None, name: str) -> Field | None:
@@ -334,7 +349,16 @@ def _upper(value: Any) -> Any:
 
 
 def _boolean(value: Any) -> Any:
-    known = {0: False, 1: True, "0": False, "1": True, "true": True, "false": False, "t": True, "f": False}
+    known = {
+        0: False,
+        1: True,
+        "0": False,
+        "1": True,
+        "true": True,
+        "false": False,
+        "t": True,
+        "f": False,
+    }
     return known.get(value.lower() if isinstance(value, str) else value, value)
 
 
@@ -351,7 +375,11 @@ def _json(value: Any) -> Any:
 
 def _json_string(value: Any) -> str:
     """Write JSON as the API gives it: in a string."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return (
+        value
+        if isinstance(value, str)
+        else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    )
 
 
 _CONVERT: dict[str, Any] = {
@@ -375,8 +403,15 @@ def _keys(resource: Resource | None, old: Row, new: Row) -> Row:
         *(link.key for link in resource.links),
         *((resource.owner_key,) if resource.owner_key else ()),
     )
-    either = {**old, **{name: value for name, value in new.items() if value is not None or name not in old}}
-    return {name: either[name] for name in names if name in either and len(str(either[name])) <= LONGEST_ID}
+    either = {
+        **old,
+        **{name: value for name, value in new.items() if value is not None or name not in old},
+    }
+    return {
+        name: either[name]
+        for name in names
+        if name in either and len(str(either[name])) <= LONGEST_ID
+    }
 
 
 def _object_id(resource: Resource | None, told: Row, row: Row) -> str | None:

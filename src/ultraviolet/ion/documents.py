@@ -58,7 +58,9 @@ class Offered(Struct, frozen=True):
 
 def selection(resource: Resource, offered: Offered) -> str:
     """Give what a full read of one object selects."""
-    scalars = [f.name for f in resource.fields if is_read(f.name) and offered.has(resource.type, f.name)]
+    scalars = [
+        f.name for f in resource.fields if is_read(f.name) and offered.has(resource.type, f.name)
+    ]
     parts = [*scalars, *(s for r in resource.relations if (s := _nested(resource, r, offered)))]
     return " ".join(parts)
 
@@ -125,14 +127,18 @@ class Form(Struct, frozen=True):
 def form_of(resource: Resource) -> Form:
     """Name the fields that are times, and the lists of related objects."""
     times = tuple(f.name for f in resource.fields if f.type == "DateTime")
-    return Form(times, tuple(r.field for r in resource.relations if r.kept and r.field != "attributes"))
+    return Form(
+        times, tuple(r.field for r in resource.relations if r.kept and r.field != "attributes")
+    )
 
 
 class UnreadableValueError(ValueError):
     """A field of an object has a form that it cannot have."""
 
 
-def document(resource: Resource, node: Mapping[str, Any], form: Form | None = None) -> dict[str, Any]:
+def document(
+    resource: Resource, node: Mapping[str, Any], form: Form | None = None
+) -> dict[str, Any]:
     """Return ION's answer in the one form the mirror keeps, so that equal content is equal data.
 
     `form` is the resource's, for a caller that converts many objects. A null among attributes is left out; other lists

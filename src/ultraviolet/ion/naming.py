@@ -11,7 +11,12 @@ def constant(name: str) -> str:
 
 def snake(name: str) -> str:
     """Write a GraphQL name as ION's columns are written; `mBom` and `aBom` are one word each."""
-    plain = name.replace("MBom", "Mbom").replace("ABom", "Abom").replace("MRP", "Mrp").replace("API", "Api")
+    plain = (
+        name.replace("MBom", "Mbom")
+        .replace("ABom", "Abom")
+        .replace("MRP", "Mrp")
+        .replace("API", "Api")
+    )
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain).lower()
 
 

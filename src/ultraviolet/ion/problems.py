@@ -51,9 +51,7 @@ class IonRateLimitedError(IonError):
 
 
 LOOK_AT_ION = "Look at it in ION; the hub tries again"
-ASK_FOR_PERMISSION = (
-    "Give the API key's user the permission in ION and make a new key: a key keeps what it was made with"
-)
+ASK_FOR_PERMISSION = "Give the API key's user the permission in ION and make a new key: a key keeps what it was made with"
 NEXT_STEPS = {
     "ion-unreachable": "Check its address and the network; the hub goes on trying",
     "ion-unauthorized": "Make a new API key in ION and enter it here",

@@ -97,7 +97,9 @@ class SignIn:
                 continue
             self._urls = (url,)
             return _grant(url, status, body)
-        raise IonUnauthorizedError(f"There is no sign-in at {self._urls[0]}; check the auth address")
+        raise IonUnauthorizedError(
+            f"There is no sign-in at {self._urls[0]}; check the auth address"
+        )
 
     async def _post(self, url: str) -> tuple[int, bytes]:
         form = {
@@ -112,16 +114,22 @@ class SignIn:
                 body = await read_body(response, MAX_SMALL_ANSWER_BYTES)
                 if response.status == 429:  # noqa: PLR2004
                     raise IonRateLimitedError(f"ION's sign-in at {url} asks to slow down (429)")
-                if other := intercepted(url, response.status, response.headers.get("location"), body):
+                if other := intercepted(
+                    url, response.status, response.headers.get("location"), body
+                ):
                     raise other
                 return response.status, body
         except AnswerTooLargeError as error:
             raise IonUnauthorizedError(f"{url}: {error}; check the auth address") from error
         except (aiohttp.ClientError, InvalidError, TimeoutError, ValueError) as error:
-            raise IonUnreachableError(f"ION's sign-in at {url} does not answer: {reason(error)}") from error
+            raise IonUnreachableError(
+                f"ION's sign-in at {url} does not answer: {reason(error)}"
+            ) from error
 
 
-def intercepted(url: str, status: int, location: str | None, body: bytes) -> IonInterceptedError | None:
+def intercepted(
+    url: str, status: int, location: str | None, body: bytes
+) -> IonInterceptedError | None:
     """Return the error for an answer of a login page, a proxy or a maintenance page, which ION does not give."""
     if 300 <= status < 400:  # noqa: PLR2004
         where = urlsplit(location or "").hostname

@@ -27,7 +27,9 @@ def detect_signature(
         return None
     if likely and _matches(likely, secret, body, given):
         return likely
-    matching: list[SignatureFormat] = [each for each in FORMATS if _matches(each, secret, body, given)]
+    matching: list[SignatureFormat] = [
+        each for each in FORMATS if _matches(each, secret, body, given)
+    ]
     return matching[0] if matching else None
 
 

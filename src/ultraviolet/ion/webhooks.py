@@ -21,7 +21,9 @@ _READ_RECEIVER = (
     "query Receiver($id: ID!) { webhookReceiver(id: $id) { id _etag name webhookUri sharedSecret active"
     " expectedResponseCode subscriptions { id _etag resource action active } } }"
 )
-_LIST_RECEIVERS = "query Receivers { webhookReceivers(first: 1000) { edges { node { id webhookUri } } } }"
+_LIST_RECEIVERS = (
+    "query Receivers { webhookReceivers(first: 1000) { edges { node { id webhookUri } } } }"
+)
 _UPDATE_RECEIVER = (
     "mutation UpdateWebhookReceiver($input: UpdateWebhookReceiverInput!) { updateWebhookReceiver(input: $input) {"
     " webhookReceiver { id } } }"
@@ -131,17 +133,23 @@ async def subscribe(client: IonClient, receiver_id: str, pairs: Sequence[Pair]) 
 
 async def activate(client: IonClient, subscriptions: Sequence[Subscription]) -> list[str]:
     """Switch subscriptions on again; gives what ION refused, in words."""
-    given = [{"input": {"id": each.id, "etag": each.etag, "active": True}} for each in subscriptions]
+    given = [
+        {"input": {"id": each.id, "etag": each.etag, "active": True}} for each in subscriptions
+    ]
     return await _each(client, _UPDATE_SUBSCRIPTION, given)
 
 
 async def unsubscribe(client: IonClient, subscriptions: Sequence[Subscription]) -> list[str]:
     """Remove subscriptions; gives what ION refused, in words."""
-    return await _each(client, _DELETE_SUBSCRIPTION, [{"id": s.id, "etag": s.etag} for s in subscriptions])
+    return await _each(
+        client, _DELETE_SUBSCRIPTION, [{"id": s.id, "etag": s.etag} for s in subscriptions]
+    )
 
 
 async def _subscribe(client: IonClient, receiver_id: str, pairs: Sequence[Pair]) -> Result:
-    return await client.execute(subscription_document(pairs), {"receiver": receiver_id}, repeatable=False)
+    return await client.execute(
+        subscription_document(pairs), {"receiver": receiver_id}, repeatable=False
+    )
 
 
 async def _each(client: IonClient, document: str, given: Sequence[dict[str, Any]]) -> list[str]:
@@ -166,7 +174,9 @@ def _receiver(shown: Any) -> Receiver:
         active=node.get("active") is not False,
         expected_response_code=code if isinstance(code, int) and code else EXPECTED_RESPONSE_CODE,
         etag=_text(node, "_etag"),
-        subscriptions=tuple(_subscription(each) for each in _objects(node.get("subscriptions") or [])),
+        subscriptions=tuple(
+            _subscription(each) for each in _objects(node.get("subscriptions") or [])
+        ),
     )
 
 
@@ -183,7 +193,9 @@ def _subscription(node: dict[str, Any]) -> Subscription:
 def _object(value: Any) -> dict[str, Any]:
     """Return an object of ION's answer; a null is not taken for its absence, which would make another one."""
     if not isinstance(value, dict):
-        raise IonUnreadableError("ION does not show its webhook receivers and subscriptions in readable form")
+        raise IonUnreadableError(
+            "ION does not show its webhook receivers and subscriptions in readable form"
+        )
     return cast("dict[str, Any]", value)
 
 

@@ -35,7 +35,9 @@ def apply(
 ) -> Applied:
     """Let observations, then marks, take effect; returns what changed and what came of each observation."""
     dialect.wait_for_turn(connection, "mirror", integration_id)
-    states = rows.load(connection, integration_id, {o.ref for o in observations} | {m.ref for m in marks})
+    states = rows.load(
+        connection, integration_id, {o.ref for o in observations} | {m.ref for m in marks}
+    )
     rows.load_deletions(
         connection, integration_id, [states[o.ref] for o in observations if o.kind == "absent"]
     )
@@ -49,7 +51,9 @@ def apply(
     arrivals.measure(news, moment)
     drifts = drift.find(connection, catalog, integration_id, news)
     rows.write_drift(connection, integration_id, drifts, moment)
-    arrivals.record(connection, integration_id, news, {d.state.ref: d.cause for d in drifts}, moment)
+    arrivals.record(
+        connection, integration_id, news, {d.state.ref: d.cause for d in drifts}, moment
+    )
     activity.note(connection, integration_id, news, moment)
     told = _told(states, observations)
     follow = [*marks, *dependents_of(connection, catalog, integration_id, [*news, *told])]
@@ -71,7 +75,10 @@ def mark_stale(connection: Connection, integration_id: int, marks: Iterable[Mark
     dialect.wait_for_turn(connection, "mirror", integration_id)
     wanted = list(marks)
     return _mark(
-        connection, integration_id, rows.load(connection, integration_id, {m.ref for m in wanted}), wanted
+        connection,
+        integration_id,
+        rows.load(connection, integration_id, {m.ref for m in wanted}),
+        wanted,
     )
 
 

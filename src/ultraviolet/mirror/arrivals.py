@@ -70,7 +70,9 @@ def record(
     """Count a batch of measured changes, each once under `EVERY` and once more under its cause of drift."""
     told = [(s.ref, _healer(s), bucket(s.late)) for s in news]
     counts: Counter[Key] = Counter([(ref[0], EVERY, healer, place) for ref, healer, place in told])
-    counts.update([(ref[0], causes[ref], healer, place) for ref, healer, place in told if ref in causes])
+    counts.update(
+        [(ref[0], causes[ref], healer, place) for ref, healer, place in told if ref in causes]
+    )
     _add(connection, integration_id, moment[:13], counts)
 
 

@@ -69,7 +69,11 @@ def put(
 
 
 def change(
-    connection: Connection, table: Table, columns: tuple[str, ...], rows: Tuples, by: tuple[str, ...] = ()
+    connection: Connection,
+    table: Table,
+    columns: tuple[str, ...],
+    rows: Tuples,
+    by: tuple[str, ...] = (),
 ) -> None:
     """Update rows: `columns` are those to set, then those they are found `by`, the primary key's where none are given."""
     by = by or _keys(table)
@@ -168,7 +172,9 @@ def _row(columns: tuple[str, ...]) -> type[msgspec.Struct]:
 
 def _with_json(table: Table, columns: tuple[str, ...], rows: Tuples) -> Sequence[Sequence[Any]]:
     """Let the text of JSON columns stand in a document as the JSON it is."""
-    documents = [place for place, name in enumerate(columns) if isinstance(table.c[name].type, JSON)]
+    documents = [
+        place for place, name in enumerate(columns) if isinstance(table.c[name].type, JSON)
+    ]
     if not documents:
         return rows
     with_json = [list(row) for row in rows]
@@ -194,7 +200,9 @@ def _copy(connection: Connection, statement: str, rows: Tuples) -> None:
             for row in rows:
                 copy.write_row(row)
     except psycopg.Error as error:
-        raise cast("DBAPIError", DBAPIError.instance(statement, (), error, psycopg.Error)) from error
+        raise cast(
+            "DBAPIError", DBAPIError.instance(statement, (), error, psycopg.Error)
+        ) from error
 
 
 def _json(value: Any) -> str:

@@ -38,7 +38,10 @@ def dependents_of(
     for state in news:
         for dependent in catalog.dependents(state.resource):
             for target in _named(state, dependent):
-                _keep(marks, Mark(dependent.resource, target, f"{state.resource} changed", _since(state)))
+                _keep(
+                    marks,
+                    Mark(dependent.resource, target, f"{state.resource} changed", _since(state)),
+                )
     own = {name: _stored(catalog, name) for name in {s.resource for s in news}}
     stored = [s for s in news if not own[s.resource].isdisjoint(s.changed_fields())]
     itself = {state.ref for state in stored}
@@ -49,7 +52,9 @@ def dependents_of(
     return list(marks.values())
 
 
-def _searches(catalog: Catalog, changed: Sequence[State]) -> Iterable[tuple[str, _Search, dict[str, str]]]:
+def _searches(
+    catalog: Catalog, changed: Sequence[State]
+) -> Iterable[tuple[str, _Search, dict[str, str]]]:
     """Give, for what changed of each resource, what to look for, and since when what it finds may be wrong."""
     sought: defaultdict[tuple[str, _Search], dict[str, str]] = defaultdict(dict)
     for state in changed:
@@ -83,7 +88,11 @@ def _since(state: State) -> str:
     """
     seen = state.seen or state.told
     assert seen
-    return seen.read_started_at if seen.origin.kind == "heal" and seen.read_started_at else seen.observed_at
+    return (
+        seen.read_started_at
+        if seen.origin.kind == "heal" and seen.read_started_at
+        else seen.observed_at
+    )
 
 
 def _named(state: State, dependent: Dependent) -> set[str]:

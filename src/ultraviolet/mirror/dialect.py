@@ -109,7 +109,10 @@ def hot(fillfactor: int, vacuum_after: int | None = None) -> dict[str, Any]:
     """Give the options of a table whose rows PostgreSQL is to rewrite in place; a small one is tidied by a number of rows."""
     options: dict[str, Any] = {"fillfactor": fillfactor}
     if vacuum_after:
-        options |= {"autovacuum_vacuum_scale_factor": 0, "autovacuum_vacuum_threshold": vacuum_after}
+        options |= {
+            "autovacuum_vacuum_scale_factor": 0,
+            "autovacuum_vacuum_threshold": vacuum_after,
+        }
     return {"postgresql_with": options}
 
 
@@ -126,7 +129,9 @@ def address(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise InvalidError(f"ULTRAVIOLET_DATABASE_URL is no address of a database: {error}") from error
+        raise InvalidError(
+            f"ULTRAVIOLET_DATABASE_URL is no address of a database: {error}"
+        ) from error
     match parsed.drivername.partition("+")[0]:
         case "sqlite":
             return parsed
@@ -180,7 +185,9 @@ def libpq(url: URL) -> str:
     A connection notices a server that is gone as soon as the engine's connections do.
     """
     url = url.set(drivername="postgresql")
-    return url.update_query_dict(_unless_told(url, _CONNECTION)).render_as_string(hide_password=False)
+    return url.update_query_dict(_unless_told(url, _CONNECTION)).render_as_string(
+        hide_password=False
+    )
 
 
 _WAIT = text("SELECT pg_advisory_xact_lock(:turn, :which)")
@@ -201,19 +208,26 @@ def insert_new(
         return set()
     keys = ", ".join(key)
     if is_postgresql(connection):
-        into = f"INSERT INTO {table} ({', '.join(names)}) VALUES {_marks('%s', len(names), len(rows))}"
+        into = (
+            f"INSERT INTO {table} ({', '.join(names)}) VALUES {_marks('%s', len(names), len(rows))}"
+        )
         statement = f"{into} ON CONFLICT DO NOTHING RETURNING {keys}"
-        return {tuple(row) for row in connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))}
+        return {
+            tuple(row)
+            for row in connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))
+        }
     # Looked for before: nobody else writes now, and RETURNING would give Python's lock back, and wait for it, once a row.
     wanted = [row[: len(key)] for row in rows]
     same = " AND ".join(f"{name} = v.column{place + 1}" for place, name in enumerate(key))
-    look = (
-        f"SELECT {keys} FROM (VALUES {_marks('?', len(key), len(wanted))}) AS v CROSS JOIN {table} ON {same}"
-    )
-    known = {tuple(row) for row in connection.exec_driver_sql(look, tuple(chain.from_iterable(wanted)))}
+    look = f"SELECT {keys} FROM (VALUES {_marks('?', len(key), len(wanted))}) AS v CROSS JOIN {table} ON {same}"
+    known = {
+        tuple(row) for row in connection.exec_driver_sql(look, tuple(chain.from_iterable(wanted)))
+    }
     new = [row for row in rows if tuple(row[: len(key)]) not in known]
     if new:
-        connection.exec_driver_sql(insert_rows(table, names, len(new)), tuple(chain.from_iterable(new)))
+        connection.exec_driver_sql(
+            insert_rows(table, names, len(new)), tuple(chain.from_iterable(new))
+        )
     return {tuple(row[: len(key)]) for row in new}
 
 
@@ -223,7 +237,9 @@ def insert_rows(table: str, names: tuple[str, ...], number: int) -> str:
 
     What fails undoes the transaction; with FAIL SQLite need not keep, in a file, how to undo the statement alone.
     """
-    return f"INSERT OR FAIL INTO {table} ({', '.join(names)}) VALUES {_marks('?', len(names), number)}"
+    return (
+        f"INSERT OR FAIL INTO {table} ({', '.join(names)}) VALUES {_marks('?', len(names), number)}"
+    )
 
 
 def _marks(mark: str, columns: int, rows: int) -> str:
@@ -238,13 +254,17 @@ def says(connection: Connection) -> TextClause:
 def size(connection: Connection) -> int:
     """Give the bytes that the database takes."""
     if is_postgresql(connection):
-        return connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one()
+        return connection.exec_driver_sql(
+            "SELECT pg_database_size(current_database())"
+        ).scalar_one()
     return connection.exec_driver_sql(
         "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
     ).scalar_one()
 
 
-def value_of(connection: Connection, table: FromClause, field: str, kind: str) -> ColumnElement[Any]:
+def value_of(
+    connection: Connection, table: FromClause, field: str, kind: str
+) -> ColumnElement[Any]:
     """Return what a field of `objects`, or of an alias of it, is compared and sorted by; NULL where it does not fit.
 
     Whole numbers, ids and times (microseconds since 1970) are integers, a boolean is 0 or 1, all else is text. It is
@@ -260,7 +280,11 @@ def value_of(connection: Connection, table: FromClause, field: str, kind: str) -
         case "boolean":
             value = cast(cast(read, Boolean), Integer) if on_postgresql else cast(read, Integer)
         case "time":
-            value = func.ultraviolet_time(read, type_=BigInteger()) if on_postgresql else _microseconds(read)
+            value = (
+                func.ultraviolet_time(read, type_=BigInteger())
+                if on_postgresql
+                else _microseconds(read)
+            )
         case _:
             value = cast(read, AnyText())
     return _fitting(table, field, value, on_postgresql)
@@ -271,7 +295,9 @@ def text_of(connection: Connection, table: FromClause, field: str, kind: str) ->
     on_postgresql = is_postgresql(connection)
     arrow = "->>" if kind in ("text", "id", "time") else "->"
     text_ = cast(_read(table, arrow, field, on_postgresql), AnyText())
-    return _fitting(table, field, text_ if arrow == "->>" else func.nullif(text_, _NULL), on_postgresql)
+    return _fitting(
+        table, field, text_ if arrow == "->>" else func.nullif(text_, _NULL), on_postgresql
+    )
 
 
 _NULL = literal_column("'null'", AnyText())
@@ -362,9 +388,13 @@ def make_index(engine: Engine, name: str, rest: str) -> None:
         drop = f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
         connection.exec_driver_sql(drop)  # one that was begun and broke off
         try:
-            connection.exec_driver_sql(f"CREATE INDEX CONCURRENTLY {name} {rest.replace('%', '%%')}")
+            connection.exec_driver_sql(
+                f"CREATE INDEX CONCURRENTLY {name} {rest.replace('%', '%%')}"
+            )
         except DBAPIError:
-            with suppress(DBAPIError):  # half an index helps nobody, and every change has to keep it
+            with suppress(
+                DBAPIError
+            ):  # half an index helps nobody, and every change has to keep it
                 connection.exec_driver_sql(drop)
             raise
         connection.exec_driver_sql(
@@ -458,7 +488,10 @@ _SAYING_POSTGRESQL = """SELECT t.integration_id, t.resource, t.object_id FROM se
 
 def index_text(table: Table) -> None:
     """Let the table of texts have its index of pieces whenever it is made."""
-    for name, statements in (("sqlite", _TEXT_INDEX_SQLITE), ("postgresql", _TEXT_INDEX_POSTGRESQL)):
+    for name, statements in (
+        ("sqlite", _TEXT_INDEX_SQLITE),
+        ("postgresql", _TEXT_INDEX_POSTGRESQL),
+    ):
         for statement in statements:
             made = DDL(statement.replace("%", "%%")).execute_if(dialect=name)
             event.listen(table, "after_create", made)
@@ -530,11 +563,15 @@ def _sqlite(url: URL, *, connections: int = 8, cache: int = 4_000) -> Engine:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with suppress(OSError):  # SQLite says better what is wrong
             create_private(path)
-    engine = create_engine(url, pool_size=connections, max_overflow=connections, hide_parameters=True)
+    engine = create_engine(
+        url, pool_size=connections, max_overflow=connections, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
-        connection.isolation_level = None  # transactions are begun by Store, not guessed by the driver
+        connection.isolation_level = (
+            None  # transactions are begun by Store, not guessed by the driver
+        )
         connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT}")
         if not connection.execute("PRAGMA page_count").fetchone()[0]:
             # Before the first table, so that what is removed can be given back in small steps; and only then, because
@@ -580,9 +617,7 @@ _CONNECTION = {
     "tcp_user_timeout": "10000",
 }
 """A connection has this encoding, and notices within seconds that the server is gone. An address may override it."""
-_SESSION = (
-    "SET synchronous_commit = on; SET timezone = 'UTC'; SET idle_in_transaction_session_timeout = 60000"
-)
+_SESSION = "SET synchronous_commit = on; SET timezone = 'UTC'; SET idle_in_transaction_session_timeout = 60000"
 """Set after connecting, because poolers refuse or ignore `options` of the start of a session."""
 
 
@@ -606,7 +641,9 @@ def _postgresql(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
-        connection.adapters.register_loader("json", TextLoader)  # decoded by JSON above, as on SQLite
+        connection.adapters.register_loader(
+            "json", TextLoader
+        )  # decoded by JSON above, as on SQLite
         if "options" not in url.query:
             connection.autocommit = True
             connection.execute(_SESSION)
@@ -622,7 +659,9 @@ def give_back(connection: Connection, pages: int) -> bool:
     free: int = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
     if free <= _SPARE_PAGES:
         return False
-    connection.exec_driver_sql(f"PRAGMA incremental_vacuum({min(pages, free - _SPARE_PAGES)})").fetchall()
+    connection.exec_driver_sql(
+        f"PRAGMA incremental_vacuum({min(pages, free - _SPARE_PAGES)})"
+    ).fetchall()
     return True
 
 

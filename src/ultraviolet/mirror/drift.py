@@ -79,7 +79,9 @@ class Told(msgspec.Struct, frozen=True):
     source_time: str | None
 
 
-def find(connection: Connection, catalog: Catalog, integration_id: int, news: Sequence[State]) -> list[Drift]:
+def find(
+    connection: Connection, catalog: Catalog, integration_id: int, news: Sequence[State]
+) -> list[Drift]:
     """Judge the measured changes of a batch."""
     found = [d for state in news if (d := drift_of(catalog, state))]
     return _with_misunderstood(connection, integration_id, found)
@@ -96,7 +98,9 @@ def drift_of(catalog: Catalog, state: State) -> Drift | None:
     else:
         cause = _of_read(catalog, state, fields)
         if state.change == "delete" and cause == "told_in_part":
-            return None  # an event announced the deletion; that it waits for a read is no fault of it
+            return (
+                None  # an event announced the deletion; that it waits for a read is no fault of it
+            )
     return Drift(state, cause, fields) if cause else None
 
 
@@ -152,7 +156,9 @@ def _kind(catalog: Catalog, state: State, fields: Sequence[str]) -> Cause | None
     return "empty_to_populated" if filled and state.change == "update" else None
 
 
-def _with_misunderstood(connection: Connection, integration_id: int, found: list[Drift]) -> list[Drift]:
+def _with_misunderstood(
+    connection: Connection, integration_id: int, found: list[Drift]
+) -> list[Drift]:
     """Find, for what no event seems to tell, whether one came that could not be understood."""
     untold: dict[str, dict[str, Drift]] = {}
     for one in found:
@@ -173,7 +179,9 @@ def _with_misunderstood(connection: Connection, integration_id: int, found: list
 def _follows(received: str | None, since: str | None) -> bool:
     if received is None:
         return False
-    return since is None or datetime.fromisoformat(received) > datetime.fromisoformat(since) - _AROUND
+    return (
+        since is None or datetime.fromisoformat(received) > datetime.fromisoformat(since) - _AROUND
+    )
 
 
 def _tells(told: Told, row: Any) -> bool:

@@ -53,14 +53,20 @@ class Writer(Protocol):
 
 
 def piece(
-    connection: Connection, catalog: Catalog, resource: Resource, integration: tuple[int, str], after: str
+    connection: Connection,
+    catalog: Catalog,
+    resource: Resource,
+    integration: tuple[int, str],
+    after: str,
 ) -> Rows:
     """Read the next rows of a resource after an id ("" for the first), of an integration by its id and name.
 
     They are made of the documents and show what the resource's view shows.
     """
     columns = views.columns(catalog, resource)
-    fields = [(column.field, column.type) for column in columns[len(views.OWN) : -len(views.PROVENANCE)]]
+    fields = [
+        (column.field, column.type) for column in columns[len(views.OWN) : -len(views.PROVENANCE)]
+    ]
     id_, name = integration
     given = {
         "integration": id_,
@@ -73,7 +79,9 @@ def piece(
     for row in connection.execute(_NEXT, given):
         doc: Mapping[str, Any] = msgspec.json.decode(row.doc)
         cells = [representation.cell(kind, doc.get(field)) for field, kind in fields]
-        rows.append([name, row.id, *cells, row.invalid_values, row.version, row.changed_at, row.observed_at])
+        rows.append(
+            [name, row.id, *cells, row.invalid_values, row.version, row.changed_at, row.observed_at]
+        )
     return Rows(tuple(column.name for column in columns), rows)
 
 
@@ -82,7 +90,9 @@ def column_types(catalog: Catalog, resource: Resource) -> tuple[tuple[str, str],
     return tuple((column.name, column.type) for column in views.columns(catalog, resource))
 
 
-def writer(format_: Format, columns: Iterable[tuple[str, str]], *, for_spreadsheets: bool = False) -> Writer:
+def writer(
+    format_: Format, columns: Iterable[tuple[str, str]], *, for_spreadsheets: bool = False
+) -> Writer:
     """Make what writes rows of these columns; raises NoParquetError, and InvalidError for a format not for spreadsheets."""
     named = tuple(columns)
     if format_ == "csv":
@@ -108,7 +118,8 @@ class _Csv:
     def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
         head, self._head = self._head, ""
         lines = [
-            csv_line(map(csv_text, self._kinds, row), for_spreadsheets=self._for_spreadsheets) for row in rows
+            csv_line(map(csv_text, self._kinds, row), for_spreadsheets=self._for_spreadsheets)
+            for row in rows
         ]
         return (head + "".join(lines)).encode()
 
@@ -122,7 +133,9 @@ class _JsonLines:
         self._kinds = [kind for _, kind in columns]
 
     def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
-        lines = [dict(zip(self._names, map(json_value, self._kinds, row), strict=True)) for row in rows]
+        lines = [
+            dict(zip(self._names, map(json_value, self._kinds, row), strict=True)) for row in rows
+        ]
         return msgspec.json.Encoder().encode_lines(lines)
 
     def end(self) -> bytes:

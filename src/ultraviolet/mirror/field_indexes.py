@@ -33,7 +33,8 @@ LETTERS = 200
 _LEAST = {
     "real": literal_column("-1e308", Float()),
     **dict.fromkeys(
-        ("integer", "id", "time"), literal_column("CAST('-9223372036854775808' AS BIGINT)", BigInteger())
+        ("integer", "id", "time"),
+        literal_column("CAST('-9223372036854775808' AS BIGINT)", BigInteger()),
     ),
     "boolean": literal_column("-1", Integer()),
 }
@@ -63,14 +64,20 @@ def key(connection: Connection, field: str, kind: str) -> ColumnElement[Any]:
 
 
 def missing(
-    connection: Connection, integration_id: int, resource: Resource, fields: Iterable[tuple[str, str]]
+    connection: Connection,
+    integration_id: int,
+    resource: Resource,
+    fields: Iterable[tuple[str, str]],
 ) -> list[FieldIndex]:
     """Tell which indexes of these fields would be worth having and are not there; a field comes with its kind.
 
     The id is its own order: shorter numbers first.
     """
     of_resource = (objects.c.integration_id == integration_id, objects.c.resource == resource.name)
-    if connection.execute(select(objects.c.id).where(*of_resource).offset(WORTH).limit(1)).scalar() is None:
+    if (
+        connection.execute(select(objects.c.id).where(*of_resource).offset(WORTH).limit(1)).scalar()
+        is None
+    ):
         return []
     there = dialect.index_names(connection, _BEGINNING)
     wanted = [_index(connection, resource, name, kind) for name, kind in fields]

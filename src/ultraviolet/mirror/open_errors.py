@@ -33,7 +33,10 @@ _REFUSED = (
     ("is not permitted to log in", "run ALTER ROLE … LOGIN"),
     ("no such user", f"add the user to auth_file of the pooler, or check {_SETTING}"),
     ("no such database", f"add it to [databases] of the pooler, or check {_SETTING}"),
-    ("unsupported startup parameter", f"remove `options` from {_SETTING}, which the pooler refuses"),
+    (
+        "unsupported startup parameter",
+        f"remove `options` from {_SETTING}, which the pooler refuses",
+    ),
     (
         "statement pooling mode",
         "use session pooling (pool_mode = session in PgBouncer) or a direct connection",

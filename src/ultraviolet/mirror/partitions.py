@@ -46,7 +46,9 @@ class Part(msgspec.Struct, frozen=True):
         return _after(self.month)
 
 
-def prepare(connection: Connection, table: Table | None = None, months: Iterable[str] = ()) -> list[Part]:
+def prepare(
+    connection: Connection, table: Table | None = None, months: Iterable[str] = ()
+) -> list[Part]:
     """Make the parts of this month and the next ones, and of others a table is to have; gives those that were missing."""
     if not dialect.is_postgresql(connection):
         return []
@@ -76,14 +78,22 @@ def parts(connection: Connection, table: Table) -> list[Part]:
     """Give the months a table has parts of, oldest first; none on SQLite."""
     if not dialect.is_postgresql(connection):
         return []
-    names = [row.name for row in connection.execute(_PARTS, {"table": table.name}) if row.bound != "DEFAULT"]
-    return [Part(table.name, name.removeprefix(f"{table.name}_").replace("_", "-")) for name in names]
+    names = [
+        row.name
+        for row in connection.execute(_PARTS, {"table": table.name})
+        if row.bound != "DEFAULT"
+    ]
+    return [
+        Part(table.name, name.removeprefix(f"{table.name}_").replace("_", "-")) for name in names
+    ]
 
 
 def lock(connection: Connection, part: Part) -> None:
     """Let nobody else at a table of which a month is to go; gives up where it has to wait for long."""
     connection.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
-    connection.exec_driver_sql(f"LOCK TABLE ONLY {part.table}, ONLY {part.name} IN ACCESS EXCLUSIVE MODE")
+    connection.exec_driver_sql(
+        f"LOCK TABLE ONLY {part.table}, ONLY {part.name} IN ACCESS EXCLUSIVE MODE"
+    )
 
 
 def drop(connection: Connection, part: Part, kept: Sequence[int]) -> None:

@@ -81,7 +81,9 @@ def open_read_only(url: str, timeout_seconds: float) -> ReadOnlyDatabase:
 
 
 def _timed_out(seconds: float) -> SqlError:
-    return SqlError(f"The statement was stopped after {seconds:g} s; ask for less, or raise --timeout.")
+    return SqlError(
+        f"The statement was stopped after {seconds:g} s; ask for less, or raise --timeout."
+    )
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -131,7 +133,9 @@ def _authorize(
 class _Sqlite:
     def __init__(self, path: Path, timeout_seconds: float) -> None:
         if not path.exists():
-            raise NotFoundError(f"There is no database at {path}; say where the hub is with --data.")
+            raise NotFoundError(
+                f"There is no database at {path}; say where the hub is with --data."
+            )
         self.address = f"sqlite:///{path}"
         self._timeout_seconds = timeout_seconds
         self._deadline = 0.0
@@ -139,7 +143,9 @@ class _Sqlite:
         try:
             with explained(self.address):
                 self._connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-                self._connection.execute(f"PRAGMA hard_heap_limit={_MAX_SQLITE_MEMORY_BYTES}").fetchall()
+                self._connection.execute(
+                    f"PRAGMA hard_heap_limit={_MAX_SQLITE_MEMORY_BYTES}"
+                ).fetchall()
                 self._connection.execute("PRAGMA query_only=ON")
                 self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
                 self._shadow = self._make_shadow()
@@ -161,7 +167,9 @@ class _Sqlite:
             with self._failures():
                 cursor.execute(statement)
             if cursor.description is None:
-                raise SqlError("The statement returns nothing; begin it with SELECT, WITH or VALUES.")
+                raise SqlError(
+                    "The statement returns nothing; begin it with SELECT, WITH or VALUES."
+                )
             names = [column[0] for column in cursor.description]
             kinds = self._kinds(statement, len(names))
             columns = [Column(name, kind) for name, kind in zip(names, kinds, strict=True)]
@@ -223,7 +231,9 @@ class _Sqlite:
         for table, name, kind in known:
             tables.setdefault(table, []).append((name, kind))
         for table, columns in tables.items():
-            listed = ", ".join(f"{_quoted(name)} {_SHADOW_TYPES.get(kind, '')}" for name, kind in columns)
+            listed = ", ".join(
+                f"{_quoted(name)} {_SHADOW_TYPES.get(kind, '')}" for name, kind in columns
+            )
             shadow.execute(f"CREATE TABLE {_quoted(table)} ({listed})")
         return shadow
 
@@ -340,7 +350,9 @@ class _Postgresql:
         first = _first_word(statement)
         inner = _first_word(_EXPLAIN.sub("", statement, count=1)) if first == "explain" else first
         if inner not in _QUERIES | {"show"}:
-            message = f"{ONLY_READ} A statement begins with SELECT, WITH, VALUES, TABLE, EXPLAIN or SHOW."
+            message = (
+                f"{ONLY_READ} A statement begins with SELECT, WITH, VALUES, TABLE, EXPLAIN or SHOW."
+            )
             raise SqlError(message)
         with self._transaction(), self._connection.cursor() as cursor:
             with self._failures():
@@ -364,7 +376,9 @@ class _Postgresql:
     def _fetch(self, cursor: "psycopg.Cursor[Any]") -> Iterator[Sequence[Row]]:
         rows: Sequence[Row] | None = None
         while rows is None or rows:
-            rows = cursor.execute(f"FETCH FORWARD {_BATCH_ROWS} FROM ultraviolet".encode()).fetchall()
+            rows = cursor.execute(
+                f"FETCH FORWARD {_BATCH_ROWS} FROM ultraviolet".encode()
+            ).fetchall()
             yield rows
 
     def _read(self, rows: Sequence[Row], more: Iterator[Sequence[Row]]) -> Iterator[list[Row]]:
@@ -395,7 +409,9 @@ class _Postgresql:
         words |= {name.replace('""', '"') for name in _QUOTED_NAME.findall(statement)}
         found = self._connection.execute(_VOLATILE, [sorted(words), _HARMLESS]).fetchone()
         if found:
-            raise SqlError(f"{ONLY_READ} The function {found[0]} may have effects, so it is not accepted.")
+            raise SqlError(
+                f"{ONLY_READ} The function {found[0]} may have effects, so it is not accepted."
+            )
 
     def _columns(self, cursor: "psycopg.Cursor[Any]") -> list[Column]:
         columns: list[Column] = []

@@ -55,13 +55,21 @@ _AGAIN = text(
     """UPDATE event_keys SET deliveries = deliveries + :deliveries
     WHERE integration_id = :integration_id AND dedupe_key = :dedupe_key"""
 )
-_DIGESTS = select(event_keys.c.integration_id, event_keys.c.dedupe_key, event_keys.c.body_digest).where(
-    tuple_(event_keys.c.integration_id, event_keys.c.dedupe_key).in_(bindparam("keys", expanding=True))
+_DIGESTS = select(
+    event_keys.c.integration_id, event_keys.c.dedupe_key, event_keys.c.body_digest
+).where(
+    tuple_(event_keys.c.integration_id, event_keys.c.dedupe_key).in_(
+        bindparam("keys", expanding=True)
+    )
 )
 
 
 def record(
-    connection: Connection, rows: Sequence[Mapping[str, Any]], *, deliveries: int = 1, again: int = 1
+    connection: Connection,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    deliveries: int = 1,
+    again: int = 1,
 ) -> int:
     """Record events as returned by `ingest.event_row`; return how many were new.
 
@@ -84,9 +92,15 @@ def record(
     digests = {key: first[key][2] for key in new}
     digests |= _digests(connection, first.keys() - new)
     written_now = {first[key] for key in new}
-    known = [body for body in rows_of if digests.get(body[:2]) == body[2] and body not in written_now]
-    variants = {(body[0], _variant_key(body)): body for body in rows_of if digests.get(body[:2]) != body[2]}
-    new_variants = _claim(connection, {key: (body[2], times[body]) for key, body in variants.items()})
+    known = [
+        body for body in rows_of if digests.get(body[:2]) == body[2] and body not in written_now
+    ]
+    variants = {
+        (body[0], _variant_key(body)): body for body in rows_of if digests.get(body[:2]) != body[2]
+    }
+    new_variants = _claim(
+        connection, {key: (body[2], times[body]) for key, body in variants.items()}
+    )
     written = [_event(rows_of[first[key]], key, conflicting=False) for key in first if key in new]
     written += [_event(rows_of[body], key) for key, body in variants.items() if key in new_variants]
     bulk.add(connection, events, _EVENT, written)
@@ -117,7 +131,9 @@ def _digests(connection: Connection, keys: Iterable[Key]) -> dict[Key, bytes]:
     wanted = sorted(keys)
     for start in range(0, len(wanted), _CHUNK):
         rows = connection.execute(_DIGESTS, {"keys": wanted[start : start + _CHUNK]})
-        found |= {(row.integration_id, bytes(row.dedupe_key)): bytes(row.body_digest) for row in rows}
+        found |= {
+            (row.integration_id, bytes(row.dedupe_key)): bytes(row.body_digest) for row in rows
+        }
     return found
 
 
@@ -127,7 +143,11 @@ def _variant_key(body: _Body) -> bytes:
 
 
 def _event(row: Mapping[str, Any], key: Key, *, conflicting: bool = True) -> tuple[Any, ...]:
-    values = {**row, "dedupe_key": key[1], "conflicting": conflicting or row.get("conflicting", False)}
+    values = {
+        **row,
+        "dedupe_key": key[1],
+        "conflicting": conflicting or row.get("conflicting", False),
+    }
     return tuple(values[name] for name in _EVENT)
 
 

@@ -101,7 +101,9 @@ class Outlived(msgspec.Struct, frozen=True):
     """There is more than was counted."""
 
 
-def outlived(connection: Connection, kind: Kind, integration_id: int, cutoff: str | None) -> Outlived:
+def outlived(
+    connection: Connection, kind: Kind, integration_id: int, cutoff: str | None
+) -> Outlived:
     """Count what of an integration is older than a moment and may go."""
     if cutoff is None:
         return Outlived(0, 0, None)
@@ -128,7 +130,9 @@ def remove_some(connection: Connection, kind: Kind, after: int, newest: str) -> 
     """Remove what may go of the next few rows behind a number; `newest` is the latest moment anyone lets go."""
     how = _HOW[kind]
     found = connection.execute(
-        text(f"SELECT {how.key}, {how.at} FROM {kind} WHERE {how.key} > :after ORDER BY {how.key} LIMIT :n"),
+        text(
+            f"SELECT {how.key}, {how.at} FROM {kind} WHERE {how.key} > :after ORDER BY {how.key} LIMIT :n"
+        ),
         {"after": after, "n": WINDOW},
     ).all()
     if not found:
@@ -224,7 +228,9 @@ def drop(connection: Connection, part: Part) -> Tally:
     stays = text(
         f"SELECT integration_id, count(*) FROM {part.name} WHERE seq = ANY(:kept) GROUP BY integration_id"
     )
-    removed.subtract({(row[0], part.table): row[1] for row in connection.execute(stays, {"kept": [*kept]})})
+    removed.subtract(
+        {(row[0], part.table): row[1] for row in connection.execute(stays, {"kept": [*kept]})}
+    )
     partitions.drop(connection, part, kept)
     return +removed
 

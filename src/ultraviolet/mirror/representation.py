@@ -194,7 +194,9 @@ def csv_line(texts: Iterable[str | None], *, for_spreadsheets: bool = False) -> 
     For spreadsheets, a cell that one would take for a formula gets an apostrophe in front, which makes it text.
     """
     if for_spreadsheets:
-        return ",".join(["" if text is None else _quoted(_neutral(text)) for text in texts]) + "\r\n"
+        return (
+            ",".join(["" if text is None else _quoted(_neutral(text)) for text in texts]) + "\r\n"
+        )
     return ",".join(["" if text is None else _quoted(text) for text in texts]) + "\r\n"
 
 

@@ -32,7 +32,16 @@ _KEY = ("integration_id", "resource", "id")
 _CONTENT = ("doc", "invalid_values", "version", "deleted_at", "changed_at", "origin", *_SEEN, *_KEY)
 _VERSION = (*_KEY, "version", "change", "doc", "changed", "source_time", "observed_at", "origin")
 _LINK = ("integration_id", "kind", "target_id", "id")
-_DRIFT = (*_KEY, "cause", "fields", "healed_by", "source_time", "wrong_since", "seconds", "healed_at")
+_DRIFT = (
+    *_KEY,
+    "cause",
+    "fields",
+    "healed_by",
+    "source_time",
+    "wrong_since",
+    "seconds",
+    "healed_at",
+)
 
 _KINDS = "SELECT id, field, target_resource FROM link_kinds WHERE resource = :resource"
 
@@ -49,15 +58,34 @@ def load(connection: Connection, integration_id: int, refs: Iterable[Ref]) -> di
     for resource, found in _by_resource(states.values()).items():
         given = {"integration": integration_id, "resource": resource, "ids": list(found)}
         for row in bulk.ask(connection, _LOAD, given):
-            id_, doc, version, completeness, deleted_at, source_time, observed_at, read_at, invalid = row
+            (
+                id_,
+                doc,
+                version,
+                completeness,
+                deleted_at,
+                source_time,
+                observed_at,
+                read_at,
+                invalid,
+            ) = row
             state = found[id_]
             state.invalid = invalid
-            state.doc, state.version, state.deleted_at = msgspec.json.decode(doc), version, deleted_at
+            state.doc, state.version, state.deleted_at = (
+                msgspec.json.decode(doc),
+                version,
+                deleted_at,
+            )
             state.completeness, state.was_full = completeness, completeness == "full"
             state.source_time, state.observed_at, state.read_at = source_time, observed_at, read_at
         for id_, since, marked_at, reason, marks, error in bulk.ask(connection, _LOAD_STALE, given):
             state = found[id_]
-            state.since, state.marked_at, state.reason, state.marks = since, marked_at, reason, marks
+            state.since, state.marked_at, state.reason, state.marks = (
+                since,
+                marked_at,
+                reason,
+                marks,
+            )
             state.announced, state.trouble = reason, error
     return states
 
@@ -102,10 +130,21 @@ def write(
         content = (doc, invalid, state.version, state.deleted_at, state.observed_at, origin, *here)
         (new if state.version == 1 else old).append(content)
         names = (
-            _sorted(tuple(state.doc)) if state.change == "create" else _names(tuple(state.changed_fields()))
+            _sorted(tuple(state.doc))
+            if state.change == "create"
+            else _names(tuple(state.changed_fields()))
         )
         history.append(
-            (*key, state.version, state.change, doc, names, state.seen.source_time, state.observed_at, origin)
+            (
+                *key,
+                state.version,
+                state.change,
+                doc,
+                names,
+                state.seen.source_time,
+                state.observed_at,
+                origin,
+            )
         )
     bulk.add(connection, objects, _CONTENT, new)
     bulk.change(connection, objects, _CONTENT, old)
@@ -134,10 +173,14 @@ def write_stale(connection: Connection, integration_id: int, states: Sequence[St
     bulk.put(connection, stale, _STALE, kept, _MARKED_AGAIN)
 
 
-def write_drift(connection: Connection, integration_id: int, drifts: Sequence[Drift], moment: str) -> None:
+def write_drift(
+    connection: Connection, integration_id: int, drifts: Sequence[Drift], moment: str
+) -> None:
     """Append what was found wrong and put right; of what events told, one of a kind a batch."""
     told = {
-        (d.state.resource, d.cause): d for d in drifts if d.state.origin and d.state.origin.kind == "event"
+        (d.state.resource, d.cause): d
+        for d in drifts
+        if d.state.origin and d.state.origin.kind == "event"
     }
     kept = [d for d in drifts if d.state.origin and d.state.origin.kind != "event"]
     rows = [_drift(integration_id, d, moment) for d in [*kept, *told.values()]]
@@ -154,7 +197,12 @@ def _by_resource(states: Iterable[State]) -> Mapping[str, dict[str, State]]:
 def _drift(integration_id: int, drift_: Drift, moment: str) -> tuple[Any, ...]:
     state = drift_.state
     assert state.seen
-    what = (drift_.cause, _names(tuple(drift_.fields)), _origin(state.seen.origin), state.source_time)
+    what = (
+        drift_.cause,
+        _names(tuple(drift_.fields)),
+        _origin(state.seen.origin),
+        state.source_time,
+    )
     return (integration_id, state.resource, state.id, *what, state.news, state.late, moment)
 
 
@@ -171,7 +219,9 @@ def _write_links(
         kinds = _kinds(connection, resource, [(field, target) for field, target, _ in keys])
         names = {field for field, _, _ in keys}
         moved = [
-            s for s in states.values() if s.change != "update" or not names.isdisjoint(s.changed_fields())
+            s
+            for s in states.values()
+            if s.change != "update" or not names.isdisjoint(s.changed_fields())
         ]
         before = [(s.id, s.before) for s in moved if s.before and s.change != "restore"]
         after = [(s.id, s.doc) for s in moved if not s.deleted_at]
@@ -237,7 +287,9 @@ def _kinds(
         return {(f, t): id_ for id_, f, t in bulk.ask(connection, _KINDS, given)}
 
     found = known()
-    missing = [(resource, field, target) for field, target in wanted if (field, target) not in found]
+    missing = [
+        (resource, field, target) for field, target in wanted if (field, target) not in found
+    ]
     bulk.put(connection, link_kinds, _KIND, missing)
     return known() if missing else found
 

@@ -76,7 +76,9 @@ def behind(connection: Connection) -> list[int]:
 
 def beyond(integration_id: int) -> ColumnElement[bool]:
     """Choose the versions of an integration that the index does not know of yet."""
-    return and_(versions.c.integration_id == integration_id, versions.c.seq > _known(integration_id))
+    return and_(
+        versions.c.integration_id == integration_id, versions.c.seq > _known(integration_id)
+    )
 
 
 def _known(integration_id: int | ColumnElement[int]) -> ColumnElement[int]:
@@ -97,16 +99,22 @@ def may_say(
     indexed = select(found.c.object_id).where(
         found.c.integration_id == integration_id, found.c.resource == resource.name
     )
-    newer = select(versions.c.id).where(beyond(integration_id), versions.c.resource == resource.name)
+    newer = select(versions.c.id).where(
+        beyond(integration_id), versions.c.resource == resource.name
+    )
     query = indexed.union(newer, select(literal(said, AnyText())))
     ids = connection.execute(query.limit(_FEW + 1)).scalars().all()
     return objects.c.id.in_(ids if len(ids) <= _FEW else query)
 
 
-def _write(connection: Connection, integration_id: int, resource: Resource, ids: Sequence[str]) -> None:
+def _write(
+    connection: Connection, integration_id: int, resource: Resource, ids: Sequence[str]
+) -> None:
     kept, here = search_texts.c, objects.c
     query = select(kept.object_id, kept.id, kept.text).where(
-        kept.integration_id == integration_id, kept.resource == resource.name, kept.object_id.in_(ids)
+        kept.integration_id == integration_id,
+        kept.resource == resource.name,
+        kept.object_id.in_(ids),
     )
     known = {row.object_id: row for row in connection.execute(query)}
     docs = select(here.id, here.doc).where(
@@ -126,5 +134,7 @@ def _write(connection: Connection, integration_id: int, resource: Resource, ids:
     if added:
         connection.execute(insert(search_texts), added)
     if changed:
-        renew = update(search_texts).where(kept.id == bindparam("which")).values(text=bindparam("said"))
+        renew = (
+            update(search_texts).where(kept.id == bindparam("which")).values(text=bindparam("said"))
+        )
         connection.execute(renew, changed)

@@ -50,7 +50,9 @@ def check_server(url: URL) -> None:
         if problem is None and not _has_session(connection, url):
             problem = _POOLER
     if problem:
-        raise DatabaseSetupError(f"The database {url.render_as_string()} cannot be used: {problem}.")
+        raise DatabaseSetupError(
+            f"The database {url.render_as_string()} cannot be used: {problem}."
+        )
 
 
 def _connect(url: URL) -> psycopg.Connection[Any]:
@@ -91,7 +93,9 @@ def _problem_with_tables(server: _Server, connection: psycopg.Connection[Any]) -
                 f"its table {table} belongs to {owner}, and the role {server.role} has to own the tables;"
                 f" run GRANT {_name(owner)} TO {_name(server.role)}"
             )
-    found = {schema: {table for other, table, _, _ in rows if other == schema} for schema, *_ in rows}
+    found = {
+        schema: {table for other, table, _, _ in rows if other == schema} for schema, *_ in rows
+    }
     elsewhere = [schema for schema, tables in found.items() if tables >= _TELLING]
     if elsewhere and server.schema not in elsewhere:
         return (

@@ -35,7 +35,9 @@ class Store:
         self.engine = engine
         many = dialect.is_postgresql(engine)
         self.writing = engine if many else dialect.one_writer(engine)
-        self._writers = ThreadPoolExecutor(dialect.WRITERS if many else 1, thread_name_prefix="store-writer")
+        self._writers = ThreadPoolExecutor(
+            dialect.WRITERS if many else 1, thread_name_prefix="store-writer"
+        )
         self._deliveries = (
             ThreadPoolExecutor(1, thread_name_prefix="store-deliveries") if many else self._writers
         )
@@ -82,7 +84,9 @@ class Store:
         `work` is run again where PostgreSQL undid it for the sake of another transaction.
         """
         with traces.step("database.write"):
-            return await asyncio.get_running_loop().run_in_executor(self._writers, self._transaction, work)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._writers, self._transaction, work
+            )
 
     async def keep(self, work: Callable[[Connection], T]) -> T:
         """Like `write`, for deliveries: other work of this process does not make it wait, where the database lets it.
@@ -102,7 +106,9 @@ class Store:
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on a consistent snapshot, beside other reads and the writers."""
         with traces.step("database.read"):
-            return await asyncio.get_running_loop().run_in_executor(self._readers, self._snapshot, work)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._readers, self._snapshot, work
+            )
 
     def close(self) -> None:
         """Finish what was begun and let go of the database."""

@@ -30,7 +30,9 @@ _Id = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def _integration() -> Column[int]:
-    return Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), nullable=False)
+    return Column(
+        "integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), nullable=False
+    )
 
 
 settings = Table(
@@ -61,8 +63,15 @@ integrations = Table(
     ),
     Column("incremental_schedule", Text, nullable=False, comment="cron expression, UTC"),
     Column("full_schedule", Text, nullable=False, comment="cron expression, UTC"),
-    Column("resources", JSON, comment="names of the resources chosen to be mirrored; null means all"),
-    Column("requests_per_second", Integer, nullable=False, comment="budget shared by heal, fetch and verify"),
+    Column(
+        "resources", JSON, comment="names of the resources chosen to be mirrored; null means all"
+    ),
+    Column(
+        "requests_per_second",
+        Integer,
+        nullable=False,
+        comment="budget shared by heal, fetch and verify",
+    ),
     Column(
         "compared_to",
         _Id,
@@ -85,18 +94,35 @@ webhook_urls = Table(
     Column("id", _Id, primary_key=True),
     _integration(),
     Column("name", Text, nullable=False),
-    Column("token_hash", LargeBinary, nullable=False, unique=True, comment="SHA-256 of the secret part"),
+    Column(
+        "token_hash", LargeBinary, nullable=False, unique=True, comment="SHA-256 of the secret part"
+    ),
     Column("last_four", Text, nullable=False),
     Column("state", Text, nullable=False, comment="active, rotated or revoked"),
-    Column("replaces_id", _Id, ForeignKey("webhook_urls.id"), comment="the URL this one was rotated from"),
-    Column("expires_at", Text, comment="a rotated URL works until then, or until its successor is used"),
+    Column(
+        "replaces_id",
+        _Id,
+        ForeignKey("webhook_urls.id"),
+        comment="the URL this one was rotated from",
+    ),
+    Column(
+        "expires_at", Text, comment="a rotated URL works until then, or until its successor is used"
+    ),
     Column("receiver_id", Text, comment="ION's receiver that posts here, once known"),
     Column(
-        "shared_secret", LargeBinary, comment="encrypted; known once the receiver was read through the API"
+        "shared_secret",
+        LargeBinary,
+        comment="encrypted; known once the receiver was read through the API",
     ),
-    Column("signature_format", Text, comment="how ION writes the signature, detected from the first match"),
     Column(
-        "wanted", JSON, comment="desired subscriptions: [[resource, action], ...]; null means all supported"
+        "signature_format",
+        Text,
+        comment="how ION writes the signature, detected from the first match",
+    ),
+    Column(
+        "wanted",
+        JSON,
+        comment="desired subscriptions: [[resource, action], ...]; null means all supported",
     ),
     Column("created_at", Text, nullable=False),
     Column("subscribed_at", Text, comment="when ION last began to post something that is wanted"),
@@ -186,19 +212,28 @@ events = Table(
 event_keys = Table(
     "event_keys",
     metadata,
-    Column("integration_id", _Id, primary_key=True, comment="no foreign key: events have it, and this costs"),
+    Column(
+        "integration_id",
+        _Id,
+        primary_key=True,
+        comment="no foreign key: events have it, and this costs",
+    ),
     Column("dedupe_key", LargeBinary, primary_key=True, comment="what makes an event the same"),
     Column("deliveries", Integer, nullable=False, comment="how often this event was delivered"),
     Column("body_digest", LargeBinary, nullable=False, comment="SHA-256 of the body"),
     comment="what makes an event recorded once: PostgreSQL can hold that only in a table without months",
     sqlite_with_rowid=False,
-    postgresql_with={"fillfactor": 90},  # so that counting a delivery again finds room beside the row
+    postgresql_with={
+        "fillfactor": 90
+    },  # so that counting a delivery again finds room beside the row
 )
 
 objects = Table(
     "objects",
     metadata,
-    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
+    ),
     Column("resource", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("doc", JSON, nullable=False, comment="fields under ION's GraphQL names"),
@@ -265,7 +300,10 @@ versions = Table(
     Column("change", Text, nullable=False, comment="create, update, delete or restore"),
     Column("doc", JSON, nullable=False, comment="the whole content from then on"),
     Column(
-        "changed", JSON, nullable=False, comment="names of the fields that differ from the version before"
+        "changed",
+        JSON,
+        nullable=False,
+        comment="names of the fields that differ from the version before",
     ),
     Column("source_time", Text),
     Column("observed_at", Text, nullable=False),
@@ -282,7 +320,9 @@ link_kinds = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("resource", Text, nullable=False),
-    Column("field", Text, nullable=False, comment="the link's foreign key, such as purchaseOrderId"),
+    Column(
+        "field", Text, nullable=False, comment="the link's foreign key, such as purchaseOrderId"
+    ),
     Column("target_resource", Text, nullable=False),
     UniqueConstraint("resource", "field", "target_resource"),
     comment="which field of which resource names which other: written once, so that a link is a few bytes",
@@ -303,13 +343,18 @@ links = Table(
 stale = Table(
     "stale",
     metadata,
-    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
+    ),
     Column("resource", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("reason", Text, nullable=False),
     Column("since", Text, nullable=False, comment="the first mark: how long this has been waiting"),
     Column(
-        "marked_at", Text, nullable=False, comment="the newest mark: a read that began before it is no proof"
+        "marked_at",
+        Text,
+        nullable=False,
+        comment="the newest mark: a read that began before it is no proof",
     ),
     Column("marks", Integer, nullable=False, comment="how many marks one read will settle"),
     Column("attempts", Integer, nullable=False, default=0),
@@ -317,16 +362,22 @@ stale = Table(
     Column("error", Text),
     Index("stale_due", "integration_id", "next_attempt_at"),
     comment="objects known to differ, or known only in part, until a full read confirms them",
-    **hot(70, vacuum_after=2000),  # rows come and go all day; a share of its few rows would never be reached
+    **hot(
+        70, vacuum_after=2000
+    ),  # rows come and go all day; a share of its few rows would never be reached
 )
 
 watermarks = Table(
     "watermarks",
     metadata,
-    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
+    ),
     Column("resource", Text, primary_key=True),
     Column("updated", Text, comment="ION's _updated up to which everything was applied"),
-    Column("proven_at", Text, comment="when the mirror of this resource was last shown to be right"),
+    Column(
+        "proven_at", Text, comment="when the mirror of this resource was last shown to be right"
+    ),
     Column("proven_by", Text, comment="full fetch, incremental fetch or verify"),
     Column("skipped", Text, comment="why this resource is not mirrored, in words"),
     comment="per resource, how far reading has come and what it proved",
@@ -365,13 +416,19 @@ fetch_steps = Table(
     metadata,
     Column("fetch_id", _Id, ForeignKey("fetches.id", ondelete="CASCADE"), primary_key=True),
     Column("resource", Text, primary_key=True),
-    Column("state", Text, nullable=False, comment="waiting, reading, proving, done, skipped or failed"),
+    Column(
+        "state", Text, nullable=False, comment="waiting, reading, proving, done, skipped or failed"
+    ),
     Column("cursor", Text, comment="the last key that was read and applied"),
     Column("total", Integer, comment="ION's count when the step began"),
     Column("read", Integer, nullable=False, default=0),
     Column("changed", Integer, nullable=False, default=0),
     Column("deleted", Integer, nullable=False, default=0),
-    Column("started_at", Text, comment="ION was read from then on; older observations prove nothing here"),
+    Column(
+        "started_at",
+        Text,
+        comment="ION was read from then on; older observations prove nothing here",
+    ),
     Column("finished_at", Text),
     Column("error", Text),
     comment="the part of a fetch that reads one resource; where it goes on after a crash",
@@ -407,9 +464,13 @@ drift = Table(
     Column("id", Text, nullable=False),
     Column("cause", Text, nullable=False),
     Column("fields", JSON, nullable=False, comment="names of the fields that were wrong"),
-    Column("healed_by", JSON, nullable=False, comment="origin of the observation that put it right"),
+    Column(
+        "healed_by", JSON, nullable=False, comment="origin of the observation that put it right"
+    ),
     Column("source_time", Text),
-    Column("wrong_since", Text, comment="ION's time of the change, or when the hub first heard of it"),
+    Column(
+        "wrong_since", Text, comment="ION's time of the change, or when the hub first heard of it"
+    ),
     Column("seconds", Float, comment="from then until it was right here"),
     Column("healed_at", Text, nullable=False),
     Index("drift_by_cause", "integration_id", "cause", "resource"),
@@ -427,7 +488,11 @@ users = Table(
     Column("password_hash", Text, comment="argon2id"),
     Column("issuer", Text, comment="the single sign-on provider that knows them"),
     Column("subject", Text, comment="what the provider calls them, for good"),
-    Column("provider_email", Text, comment="who first comes from the provider with it becomes this person"),
+    Column(
+        "provider_email",
+        Text,
+        comment="who first comes from the provider with it becomes this person",
+    ),
     Column("created_at", Text, nullable=False),
     Column("last_sign_in_at", Text),
     UniqueConstraint("issuer", "subject"),
@@ -504,13 +569,19 @@ view_columns = Table(
 verification_steps = Table(
     "verification_steps",
     metadata,
-    Column("verification_id", _Id, ForeignKey("verifications.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "verification_id", _Id, ForeignKey("verifications.id", ondelete="CASCADE"), primary_key=True
+    ),
     Column("resource", Text, primary_key=True),
     Column("state", Text, nullable=False, comment="waiting, comparing, done or failed"),
     Column("cursor", Text, comment="the last key that was compared"),
-    Column("ranges", Integer, comment="random ranges of keys still to compare; null means all keys"),
+    Column(
+        "ranges", Integer, comment="random ranges of keys still to compare; null means all keys"
+    ),
     Column("total", Integer, comment="how many objects are to be compared, as far as known"),
-    Column("compared", Integer, nullable=False, default=0, comment="objects of ION that were compared"),
+    Column(
+        "compared", Integer, nullable=False, default=0, comment="objects of ION that were compared"
+    ),
     Column("started_at", Text, comment="what is proven is proven as of then"),
     Column("error", Text),
     comment="the part of a verification that compares one resource; where it goes on after a crash",
@@ -519,13 +590,19 @@ verification_steps = Table(
 differences = Table(
     "differences",
     metadata,
-    Column("verification_id", _Id, ForeignKey("verifications.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "verification_id", _Id, ForeignKey("verifications.id", ondelete="CASCADE"), primary_key=True
+    ),
     Column("resource", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("kind", Text, nullable=False, comment="missing, extra, different, displayed or invalid"),
-    Column("fields", JSON, nullable=False, comment="by name: what ION says and what the mirror says"),
+    Column(
+        "fields", JSON, nullable=False, comment="by name: what ION says and what the mirror says"
+    ),
     Column("state", Text, nullable=False, comment="suspected, confirmed or unsettled"),
-    Column("fingerprint", Text, comment="of both contents as last read: a change shows that they move"),
+    Column(
+        "fingerprint", Text, comment="of both contents as last read: a change shows that they move"
+    ),
     Column("detail", Text, comment="why it could not be settled"),
     comment="every object on which a verification found mirror and ION to disagree",
 )
@@ -533,12 +610,21 @@ differences = Table(
 arrivals = Table(
     "arrivals",
     metadata,
-    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
+    ),
     Column("hour", Text, primary_key=True, comment="such as 2026-11-24T20, UTC"),
     Column("resource", Text, primary_key=True),
     Column("cause", Text, primary_key=True, comment="of drift; empty: every change"),
-    Column("healed_by", Text, primary_key=True, comment="kind of the origin that put it right here"),
-    Column("bucket", Integer, primary_key=True, comment="how late: 1 ms times the square root of 2 to this"),
+    Column(
+        "healed_by", Text, primary_key=True, comment="kind of the origin that put it right here"
+    ),
+    Column(
+        "bucket",
+        Integer,
+        primary_key=True,
+        comment="how late: 1 ms times the square root of 2 to this",
+    ),
     Column("count", Integer, nullable=False),
     comment="changes an hour, and how late after ION's own time each was right here",
     **hot(50, vacuum_after=2000),  # a few counters of this hour take all the writes
@@ -550,11 +636,15 @@ DELAYS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 activity = Table(
     "activity",
     metadata,
-    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
+    ),
     Column("minute", Text, primary_key=True, comment="such as 2026-11-24T20:58, UTC"),
     Column("changes", Integer, nullable=False, comment="contents put into the mirror"),
     *(
-        Column(f"within_{number}", Integer, nullable=False, comment=f"changes seen within {bound} s")
+        Column(
+            f"within_{number}", Integer, nullable=False, comment=f"changes seen within {bound} s"
+        )
         for number, bound in enumerate((*DELAYS, "more"))
     ),
     comment="changes a minute and their delay from ION's time of the change, or the first news of it, until the mirror showed it",
@@ -577,7 +667,9 @@ index_text(search_texts)
 search_progress = Table(
     "search_progress",
     metadata,
-    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
+    ),
     Column("seq", _Id, nullable=False, comment="the last version that search_texts knows of"),
     comment="how far search_texts has followed the history; versions of one integration are committed in order",
 )
@@ -585,9 +677,13 @@ search_progress = Table(
 delivery_counts = Table(
     "delivery_counts",
     metadata,
-    Column("webhook_url_id", _Id, ForeignKey("webhook_urls.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "webhook_url_id", _Id, ForeignKey("webhook_urls.id", ondelete="CASCADE"), primary_key=True
+    ),
     Column("hour", Text, primary_key=True, comment="such as 2026-11-24T20, UTC"),
-    Column("outcome", Text, primary_key=True, comment="taken, wrong_signature, too_large or put_off"),
+    Column(
+        "outcome", Text, primary_key=True, comment="taken, wrong_signature, too_large or put_off"
+    ),
     Column("count", Integer, nullable=False),
     comment="deliveries an hour at each webhook URL, by what became of them",
     **hot(50, vacuum_after=2000),
@@ -610,7 +706,12 @@ findings = Table(
     metadata,
     Column("id", _Id, primary_key=True),
     _integration(),
-    Column("kind", Text, nullable=False, comment="what was looked at: receiver, gap, credentials, silent, …"),
+    Column(
+        "kind",
+        Text,
+        nullable=False,
+        comment="what was looked at: receiver, gap, credentials, silent, …",
+    ),
     Column("subject", Text, nullable=False, comment="what it is about, within its kind"),
     Column("sentence", Text, nullable=False),
     Column("next_step", Text, nullable=False),
@@ -624,8 +725,12 @@ findings = Table(
 maintenance = Table(
     "maintenance",
     metadata,
-    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
-    Column("noted_at", Text, nullable=False, comment="when a process last said that it maintains it"),
+    Column(
+        "integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column(
+        "noted_at", Text, nullable=False, comment="when a process last said that it maintains it"
+    ),
     Column("problem", Text, comment="what keeps ION from answering, in words"),
     comment="which integrations are maintained by a process, and what that process meets",
 )
@@ -633,7 +738,9 @@ maintenance = Table(
 retention = Table(
     "retention",
     metadata,
-    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
+    ),
     Column("keep", JSON, nullable=False, comment="days by kind; null: for ever"),
     *(
         Column(f"{kind}_before", Text, comment=f"{kind} older than this are being removed")
@@ -655,7 +762,10 @@ alert_destinations = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("kind", Text, nullable=False, comment="email, slack or webhook"),
     Column(
-        "shown", Text, nullable=False, comment="the address as pages show it, without what is secret in it"
+        "shown",
+        Text,
+        nullable=False,
+        comment="the address as pages show it, without what is secret in it",
     ),
     Column("address", LargeBinary, nullable=False, comment="encrypted"),
     Column("signing_secret", LargeBinary, comment="encrypted; of a signed webhook"),
@@ -670,7 +780,12 @@ alerts = Table(
     "alerts",
     metadata,
     Column("id", _Id, primary_key=True),
-    Column("integration_id", _Id, ForeignKey("integrations.id", ondelete="CASCADE"), comment="null: the hub"),
+    Column(
+        "integration_id",
+        _Id,
+        ForeignKey("integrations.id", ondelete="CASCADE"),
+        comment="null: the hub",
+    ),
     Column("topic", Text, nullable=False),
     Column("sentence", Text, nullable=False),
     Column("next_step", Text, nullable=False),
@@ -690,7 +805,12 @@ alert_notices = Table(
     "alert_notices",
     metadata,
     Column("alert_id", _Id, ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
-    Column("destination_id", _Id, ForeignKey("alert_destinations.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "destination_id",
+        _Id,
+        ForeignKey("alert_destinations.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
     Column("what", Text, primary_key=True, comment="opened or fixed"),
     Column("sent_at", Text),
     Column("attempts", Integer, nullable=False, default=0),
@@ -711,7 +831,9 @@ idempotency_keys = Table(
     Column("owner", Text, primary_key=True, comment="the API key or person that chose it"),
     Column("key", Text, primary_key=True),
     Column("request", LargeBinary, nullable=False, comment="SHA-256 of method, address and body"),
-    Column("alive_until", Text, comment="who does it says so again before then; null when it is done"),
+    Column(
+        "alive_until", Text, comment="who does it says so again before then; null when it is done"
+    ),
     Column("status", Integer, comment="of the answer"),
     Column("answer", LargeBinary, comment="encrypted, as it may carry a secret that is shown once"),
     Column("expires_at", Text, nullable=False),

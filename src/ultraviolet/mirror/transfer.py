@@ -45,11 +45,15 @@ def move(source: Engine, target: Engine, *, go_on: bool = False) -> Moved:
         dialect.begin_read(reading)
         dialect.begin_write(writing)
         dialect.wait_for_turn(writing, "migration")
-        before = writing.execute(select(settings.c.value).where(settings.c.name == _MOVED_FROM)).scalar()
+        before = writing.execute(
+            select(settings.c.value).where(settings.c.name == _MOVED_FROM)
+        ).scalar()
         if go_on and before == name:
             moved = Moved({events.name: _catch_up(reading, writing)}, whole=False)
         elif writing.execute(select(func.count()).select_from(integrations)).scalar_one():
-            raise ConflictError("There is a hub in that database already; give the address of an empty one.")
+            raise ConflictError(
+                "There is a hub in that database already; give the address of an empty one."
+            )
         else:
             moved = Moved(_everything(reading, writing), whole=True)
             writing.execute(insert(settings).values(name=_MOVED_FROM, value=name))
@@ -67,7 +71,9 @@ def _everything(reading: Connection, writing: Connection) -> dict[str, int]:
         rows, sent = _copy(reading, writing, table)
         arrived = _digest(writing, table)
         if sent != arrived:
-            raise TransferError(f"{table.name}: what arrived is not what was sent; nothing was kept.")
+            raise TransferError(
+                f"{table.name}: what arrived is not what was sent; nothing was kept."
+            )
         counts[table.name] = rows
         _go_on_counting(writing, table)
     return counts
@@ -115,12 +121,18 @@ def _line(row: dict[str, Any]) -> bytes:
 def _go_on_counting(connection: Connection, table: Table) -> None:
     """Let PostgreSQL number new rows after those that came with their numbers."""
     column = table.autoincrement_column
-    if column is None or not isinstance(column.type, Integer) or not dialect.is_postgresql(connection):
+    if (
+        column is None
+        or not isinstance(column.type, Integer)
+        or not dialect.is_postgresql(connection)
+    ):
         return
     last = connection.execute(select(func.max(column))).scalar()
     if last is not None:
         sequence = {"table": table.name, "column": column.name, "last": last}
-        connection.execute(text("SELECT setval(pg_get_serial_sequence(:table, :column), :last)"), sequence)
+        connection.execute(
+            text("SELECT setval(pg_get_serial_sequence(:table, :column), :last)"), sequence
+        )
 
 
 def _catch_up(reading: Connection, writing: Connection) -> int:

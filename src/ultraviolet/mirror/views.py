@@ -187,7 +187,9 @@ PROVENANCE = (
         "",
         "Values that do not fit the type of their column, which is NULL then, by ION's field; NULL if all fit",
     ),
-    ViewColumn("mirror_version", "integer", "", "Number of this content in the mirror's history, from 1"),
+    ViewColumn(
+        "mirror_version", "integer", "", "Number of this content in the mirror's history, from 1"
+    ),
     ViewColumn("mirror_changed_at", "time", "", "When this content came into the mirror"),
     ViewColumn("mirror_observed_at", "time", "", "When ION was last seen to say this"),
 )
@@ -200,14 +202,22 @@ def name_of(resource: Resource) -> str:
 
 def columns(catalog: Catalog, resource: Resource) -> tuple[ViewColumn, ...]:
     """Give the columns of a resource's view: id, fields, links, attributes and lists, then where it all is from."""
-    fields = {f.column: _column(resource, f) for f in resource.fields if f.name != "id" and is_read(f.name)}
+    fields = {
+        f.column: _column(resource, f)
+        for f in resource.fields
+        if f.name != "id" and is_read(f.name)
+    }
     lists = {r.field: r for r in resource.relations if r.kept or r.field in SHOWN}
     found = [*fields.values()]
     if resource.attributes:
         comment = "Custom attributes by key, each with its type and value"
         found.append(ViewColumn("attributes", "json", "attributes", comment))
     for name, relation in lists.items():
-        what = catalog.resources[relation.resource].title if relation.resource in catalog.resources else name
+        what = (
+            catalog.resources[relation.resource].title
+            if relation.resource in catalog.resources
+            else name
+        )
         found.append(ViewColumn(column_name(snake(name)), "json", name, f"Its {what.lower()}"))
     return (*OWN, *found, *PROVENANCE)
 
@@ -265,13 +275,17 @@ def _utc(written: str) -> str:
         f"||printf('.%06d+00:00',{dialect.fraction('v')})"
     )
     # A name of one letter: whoever opens the database reads all views.
-    return f"(SELECT iif(length(v)=32 AND v GLOB '*T*+00:00',v,{shown}) FROM (SELECT {written} AS v))"
+    return (
+        f"(SELECT iif(length(v)=32 AND v GLOB '*T*+00:00',v,{shown}) FROM (SELECT {written} AS v))"
+    )
 
 
 def create(connection: Connection, catalog: Catalog) -> None:
     """Make the views anew where they are not those of this catalog; quick where they are."""
     dialect.wait_for_turn(connection, "migration")
-    wanted = {r.name: definition(catalog, r, dialect.is_postgresql(connection)) for r in catalog.mirrored}
+    wanted = {
+        r.name: definition(catalog, r, dialect.is_postgresql(connection)) for r in catalog.mirrored
+    }
     digest = hashlib.sha256("\n".join(wanted.values()).encode()).hexdigest()
     known = connection.execute(select(settings.c.value).where(settings.c.name == _DIGEST)).scalar()
     if known == digest:
@@ -299,7 +313,9 @@ def _refit(connection: Connection, resource: Resource) -> None:
         query = select(table.integration_id, table.id, table.doc, table.invalid_values).where(
             table.resource == resource.name, tuple_(table.integration_id, table.id) > tuple_(*after)
         )
-        rows = connection.execute(query.order_by(table.integration_id, table.id).limit(_PIECE)).all()
+        rows = connection.execute(
+            query.order_by(table.integration_id, table.id).limit(_PIECE)
+        ).all()
         for row in rows:
             invalid = representation.invalid_values(resource.kinds, row.doc) or None
             if invalid != row.invalid_values:
@@ -342,14 +358,18 @@ class Comparison:
         given = {"name": connection.execute(named).scalar_one(), "ids": list(ids)}
         return {row[0]: tuple(row) for row in connection.execute(self._rows, given)}
 
-    def differing(self, doc: Mapping[str, Any], shown: Sequence[Any] | None) -> dict[str, tuple[Any, Any]]:
+    def differing(
+        self, doc: Mapping[str, Any], shown: Sequence[Any] | None
+    ) -> dict[str, tuple[Any, Any]]:
         """Return what differs, by field: what the view should show and what it shows; None: it does not show the object."""
         if shown is None:
             return {"id": (doc.get("id"), None)}
         found: dict[str, tuple[Any, Any]] = {}
         for (_, kind, field), cell in zip(self._columns, shown[1:], strict=True):
             value = doc.get(field)
-            if value is cell or (kind in _SHOWN_AS_STORED and type(value) is type(cell) and value == cell):
+            if value is cell or (
+                kind in _SHOWN_AS_STORED and type(value) is type(cell) and value == cell
+            ):
                 continue
             expected = value if kind == "json" else representation.cell(kind, value)
             actual = _as_expected(kind, cell)

@@ -80,7 +80,9 @@ class LocalIonProcess:
                 "client_id": CLIENT_ID,
                 "client_secret": CLIENT_SECRET,
             }
-            given = json.loads(self._send("POST", TOKEN_PATH, urllib.parse.urlencode(form).encode(), {}))
+            given = json.loads(
+                self._send("POST", TOKEN_PATH, urllib.parse.urlencode(form).encode(), {})
+            )
             self._token = (given["access_token"], time.monotonic() + given["expires_in"] / 2)
         return self._token[0]
 
@@ -164,7 +166,9 @@ def running_local_ion(
 def _is_ready(ion: LocalIonProcess) -> bool:
     context = ssl.create_default_context(cafile=ion.ca_file) if ion.ca_file else None
     try:
-        with urllib.request.urlopen(f"{ion.url}/_local/ready", timeout=2, context=context) as answer:  # noqa: S310
+        with urllib.request.urlopen(
+            f"{ion.url}/_local/ready", timeout=2, context=context
+        ) as answer:  # noqa: S310
             return bool(json.load(answer)["ready"])
     except OSError:
         return False

@@ -34,7 +34,14 @@ _GRAPHQL = "/graphql"
 _ROOT = re.compile(r"(?:(\w+)\s*:\s*)?(\w+)\s*(?:\([^)]*\))?\s*\{")
 _WHOLE = ("truncate", "endless", "bomb", "respond", "delay")
 """Changes of whole answers."""
-_HOP_BY_HOP = ("connection", "content-length", "content-encoding", "transfer-encoding", "keep-alive", "host")
+_HOP_BY_HOP = (
+    "connection",
+    "content-length",
+    "content-encoding",
+    "transfer-encoding",
+    "keep-alive",
+    "host",
+)
 _PIECE_BYTES = 1024 * 1024
 _MAX_ENDLESS_BYTES = 16 * 1024 * _PIECE_BYTES
 
@@ -94,7 +101,9 @@ class AnswerProxy:
         self._rules: tuple[Rule, ...] = tuple(rules)
         self._used: dict[int, int] = {}
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="answer-proxy", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="answer-proxy", daemon=True
+        )
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
 
@@ -142,15 +151,25 @@ class AnswerProxy:
         body = await request.read()
         operation = _operation(body)
         rules = [rule for rule in self._rules if self._applies(rule, request.path, operation)]
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+        headers = {
+            name: value
+            for name, value in request.headers.items()
+            if name.lower() not in _HOP_BY_HOP
+        }
         async with self._session.request(
-            request.method, self.target + request.raw_path, data=body, headers=headers, allow_redirects=False
+            request.method,
+            self.target + request.raw_path,
+            data=body,
+            headers=headers,
+            allow_redirects=False,
         ) as response:
             answer = await response.read()
             passed = {n: v for n, v in response.headers.items() if n.lower() not in _HOP_BY_HOP}
             status = response.status
         shown = _decoded(answer)
-        for rule in (rule for rule in rules if rule.change in _WHOLE and _shows(rule, operation, shown)):
+        for rule in (
+            rule for rule in rules if rule.change in _WHOLE and _shows(rule, operation, shown)
+        ):
             self._note(rule)
             match rule.change:
                 case "delay":
@@ -158,7 +177,9 @@ class AnswerProxy:
                 case "respond":
                     return web.Response(status=rule.status, headers=rule.headers, body=rule.body)
                 case "truncate":
-                    return web.Response(status=status, headers=passed, body=answer[: rule.keep_bytes])
+                    return web.Response(
+                        status=status, headers=passed, body=answer[: rule.keep_bytes]
+                    )
                 case _:
                     return await _send_endless(request, rule, passed)
         raws: dict[str, bytes] = {}
@@ -167,7 +188,9 @@ class AnswerProxy:
             if sum(_change_answer(rule, operation, one, raws) for one in _answers(shown)):
                 self._note(rule)
                 changed = True
-        return web.Response(status=status, headers=passed, body=_encoded(shown, raws) if changed else answer)
+        return web.Response(
+            status=status, headers=passed, body=_encoded(shown, raws) if changed else answer
+        )
 
     def _applies(self, rule: Rule, path: str, operation: str) -> bool:
         if not path.endswith(rule.url_path) or not re.search(rule.operation, operation):
@@ -205,7 +228,9 @@ def _operation(body: bytes) -> str:
         return ""
     operations = cast("list[Any]", sent) if isinstance(sent, list) else [sent]
     return "\n".join(
-        str(cast("dict[str, Any]", one).get("query", "")) for one in operations if isinstance(one, dict)
+        str(cast("dict[str, Any]", one).get("query", ""))
+        for one in operations
+        if isinstance(one, dict)
     )
 
 
@@ -300,7 +325,9 @@ def _marked(value: Any, raws: dict[str, bytes]) -> Any:
     return mark
 
 
-async def _send_endless(request: web.Request, rule: Rule, headers: Mapping[str, str]) -> web.StreamResponse:
+async def _send_endless(
+    request: web.Request, rule: Rule, headers: Mapping[str, str]
+) -> web.StreamResponse:
     """Send JSON that goes on and on, compressed for a `bomb`, until the client goes away."""
     shown = dict(headers) | ({"content-encoding": rule.encoding} if rule.change == "bomb" else {})
     response = web.StreamResponse(status=200, headers=shown)

@@ -122,7 +122,9 @@ def _finder(hub: Hub) -> Find:
 def _answering(render: Renderer) -> Callable[[AnyRequest, Exception], Response[Any]]:
     def answer(request: AnyRequest, error: Exception) -> Response[Any]:
         """Answer an error: a problem to programs, a page to people."""
-        if request.url.path.startswith("/api") or "text/html" not in request.headers.get("accept", ""):
+        if request.url.path.startswith("/api") or "text/html" not in request.headers.get(
+            "accept", ""
+        ):
             return as_problem(request, error)
         return pages.as_page(request, error, render)
 

@@ -95,7 +95,9 @@ class at_least:  # noqa: N801  it reads as a word where a route names its guard
     def __init__(self, role: Role) -> None:
         self.role: Role = role
 
-    def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    def __call__(
+        self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler
+    ) -> None:
         """Refuse who is nobody, or less."""
         caller = known_caller(connection)
         if caller is None:
@@ -108,13 +110,17 @@ async def same_site(request: AnyRequest) -> None:
     if request.method in _SAFE:
         return
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise ForbiddenError("This came from another site and was refused; open the page here and try again.")
+        raise ForbiddenError(
+            "This came from another site and was refused; open the page here and try again."
+        )
     caller = known_caller(request)
     if caller is None or caller.csrf is None:
         return
     sent = request.headers.get(CSRF_HEADER) or await _form_token(request)
     if not hmac.compare_digest(sent.encode(), caller.csrf.encode()):
-        raise ForbiddenError("This form is from an earlier session; load the page again and repeat.")
+        raise ForbiddenError(
+            "This form is from an earlier session; load the page again and repeat."
+        )
 
 
 def csrf_token(session: str) -> str:
@@ -126,7 +132,8 @@ def is_secure(request: AnyRequest, public_url: str) -> bool:
     """Return whether a client speaks to this hub over TLS, also if a proxy ends it."""
     public = urlsplit(public_url)
     through_proxy = (
-        public.scheme == "https" and request.headers.get("host", "").lower() == public.netloc.lower()
+        public.scheme == "https"
+        and request.headers.get("host", "").lower() == public.netloc.lower()
     )
     return request.url.scheme == "https" or through_proxy
 

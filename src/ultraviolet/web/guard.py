@@ -35,7 +35,9 @@ class TooManyTriesError(UltravioletError):
 class Allowance:
     """Counts in memory how often something may still go wrong for each of many."""
 
-    def __init__(self, most: float, a_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, most: float, a_second: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._most = float(most)
         self._a_second = a_second
         self._clock = clock
@@ -70,7 +72,9 @@ class Guard:
 
     def source(self, peer: str, headers: Mapping[str, str]) -> str:
         """Give the address a delivery comes from: the peer's, or the one a trusted proxy saw."""
-        told = [part.strip() for part in headers.get("x-forwarded-for", "").split(",") if part.strip()]
+        told = [
+            part.strip() for part in headers.get("x-forwarded-for", "").split(",") if part.strip()
+        ]
         source = peer
         while told and _within(source, self._proxies):
             source = told.pop()
@@ -104,7 +108,11 @@ class SignInGuard:
 
     def may_try(self, source: str, name: str) -> bool:
         """Tell whether another try is looked at."""
-        spent = (self._by_source.left(source), self._by_both.left((source, name)), self._by_name.left(name))
+        spent = (
+            self._by_source.left(source),
+            self._by_both.left((source, name)),
+            self._by_name.left(name),
+        )
         return min(spent) >= 1
 
     def failed(self, source: str, name: str) -> None:

@@ -48,12 +48,22 @@ def livez() -> dict[str, str]:
 
 
 @get("/readyz", include_in_schema=False)
-async def readyz(hub: GivenHub, verbose: Annotated[str | None, Parameter()] = None) -> Response[Ready]:
+async def readyz(
+    hub: GivenHub, verbose: Annotated[str | None, Parameter()] = None
+) -> Response[Ready]:
     """Tell whether the database answers, takes writes and is of this release, the key fits, and there is room; 503 where not."""
-    checks = [await _database(hub), _room(hub), _controllers(hub), await _integrations(hub), *_spool(hub)]
+    checks = [
+        await _database(hub),
+        _room(hub),
+        _controllers(hub),
+        await _integrations(hub),
+        *_spool(hub),
+    ]
     well = all(check.well for check in checks)
     shown = Ready("ready" if well else "not ready", checks if verbose is not None else [])
-    return Response(shown, status_code=200 if well else 503, headers={} if well else {"Retry-After": "1"})
+    return Response(
+        shown, status_code=200 if well else 503, headers={} if well else {"Retry-After": "1"}
+    )
 
 
 @get("/metrics", include_in_schema=False)
@@ -102,7 +112,9 @@ async def _integrations(hub: Hub) -> Looked:
     except StoreUnavailableError as error:
         return Looked("integrations", well=False, detail=str(error))
     return Looked(
-        "integrations", well=not found, detail="; ".join(map(str, found)) or "every active one is maintained"
+        "integrations",
+        well=not found,
+        detail="; ".join(map(str, found)) or "every active one is maintained",
     )
 
 
@@ -111,9 +123,7 @@ def _spool(hub: Hub) -> list[Looked]:
         return []
     detail = f"{hub.ingest.spooled} deliveries wait in the spool"
     if hub.ingest.refused:
-        detail += (
-            f"; {hub.ingest.refused} more the database did not take, they are tried again by the next process"
-        )
+        detail += f"; {hub.ingest.refused} more the database did not take, they are tried again by the next process"
     return [Looked("spool", well=True, detail=detail)]
 
 

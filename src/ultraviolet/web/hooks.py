@@ -66,7 +66,9 @@ class Hooks:
         if scope["method"] != "POST":
             await _refuse(send, 405, (b"allow", b"POST"))
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         token = scope["path"][len(PREFIX) :]
         source = self._guard.source((scope.get("client") or ("", 0))[0], headers)
         if not self._guard.admits(source):
@@ -126,9 +128,17 @@ async def _answer(send: Send, status: int, *more: tuple[bytes, bytes]) -> None:
     if status < 300:  # noqa: PLR2004
         kind, body = b"application/json", _RECEIVED
     else:
-        kind, body = b"application/problem+json", problem_body(status, _TITLES.get(status, "Refused"))
+        kind, body = (
+            b"application/problem+json",
+            problem_body(status, _TITLES.get(status, "Refused")),
+        )
     length = str(len(body)).encode()
-    headers = [(b"content-type", kind), (b"content-length", length), (b"cache-control", b"no-store"), *more]
+    headers = [
+        (b"content-type", kind),
+        (b"content-length", length),
+        (b"cache-control", b"no-store"),
+        *more,
+    ]
     if status in (429, 503):
         headers.append((b"retry-after", b"1"))
     await send({"type": "http.response.start", "status": status, "headers": headers})

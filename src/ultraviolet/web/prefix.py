@@ -36,7 +36,9 @@ class Prefix:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [(name, self._outside(name, value)) for name, value in message.get("headers", [])]
+                headers = [
+                    (name, self._outside(name, value)) for name, value in message.get("headers", [])
+                ]
                 message = {**message, "headers": headers}
             await send(message)
 
@@ -66,7 +68,9 @@ class Prefix:
     def _outside(self, name: bytes, value: bytes) -> bytes:
         """Put the prefix before the paths that a header names."""
         match name.lower():
-            case b"location" | b"content-location" if value.startswith(b"/") and not value.startswith(b"//"):
+            case b"location" | b"content-location" if value.startswith(
+                b"/"
+            ) and not value.startswith(b"//"):
                 return self._bytes + value
             case b"link":
                 return _LINK_TARGET.sub(lambda found: b"<" + self._bytes + found[1] + b">", value)
@@ -82,7 +86,10 @@ class Prefix:
 def check(prefix: str, application: Litestar) -> None:
     """Raise InvalidError if a path of the application begins with the prefix, which would be ambiguous."""
     wanted = prefix.strip("/").split("/")
-    own = [[HOOKS.strip("/")], *map(_segments, (route.path_components for route in application.routes))]
+    own = [
+        [HOOKS.strip("/")],
+        *map(_segments, (route.path_components for route in application.routes)),
+    ]
     if any(_begins(path, wanted) for path in own):
         raise InvalidError(
             f"ULTRAVIOLET_PUBLIC_URL cannot have the path {prefix}, which is a path of the hub itself: use another"

@@ -65,7 +65,9 @@ _MISSING = re.compile(r"Missing required (query|header|cookie|path) parameter '(
 
 def problem_body(status: int, title: str, kind: str = "", detail: str = "") -> bytes:
     """Write a problem as JSON; without a kind its type is `about:blank`."""
-    return msgspec.json.encode(Problem(_TYPES + kind if kind else "about:blank", title, status, detail))
+    return msgspec.json.encode(
+        Problem(_TYPES + kind if kind else "about:blank", title, status, detail)
+    )
 
 
 def problem_of(error: Exception, handler: Any = None) -> Problem:
@@ -76,15 +78,21 @@ def problem_of(error: Exception, handler: Any = None) -> Problem:
             return _problem(error.kind, error.status, words(error), named)
         case ValidationException():
             found = list(_fields(error, handler))
-            detail = "; ".join(f"{one.field}: {one.message}" if one.field else one.message for one in found)
+            detail = "; ".join(
+                f"{one.field}: {one.message}" if one.field else one.message for one in found
+            )
             return _problem("invalid", 422, detail or error.detail, found)
         case InternalServerException(detail=detail) if detail == _DISCONNECTED:
-            return _problem("invalid", 400, "The connection was closed before the body was complete.")
+            return _problem(
+                "invalid", 400, "The connection was closed before the body was complete."
+            )
         case HTTPException():
             status = error.status_code
             slug = _KINDS.get(status, "invalid" if status < 500 else "error")  # noqa: PLR2004
             return _problem(slug, status, _DETAILS.get(status, error.detail))
-        case ValueError() | OverflowError() | RecursionError() | DataError() if said := _of_a_value(error):
+        case ValueError() | OverflowError() | RecursionError() | DataError() if said := _of_a_value(
+            error
+        ):
             return _problem("invalid", 422, said)
         case _:
             detail = "The hub met something it did not expect; its log has the details."
@@ -100,7 +108,9 @@ def _of_a_value(error: ValueError | OverflowError | RecursionError | DataError) 
                 _NUL if "NUL" in str(orig) else "A value is none that could be kept or looked for."
             )
         case OverflowError():
-            return "A time lies outside the years there are." if "date" in str(error) else _TOO_LARGE
+            return (
+                "A time lies outside the years there are." if "date" in str(error) else _TOO_LARGE
+            )
         case RecursionError():
             return "The JSON is nested too deeply." if "deserializing" in str(error) else None
         case _:
@@ -125,11 +135,15 @@ def log_if_ours(request: AnyRequest, error: Exception) -> Problem:
     problem = problem_of(error, cast("dict[str, Any]", request.scope).get("route_handler"))
     if problem.status >= 500:  # noqa: PLR2004
         ours = None if problem.status == 503 else error  # noqa: PLR2004  that the database is away is no riddle
-        log.error("request.failed", path=request.scope["path"], error=type(error).__name__, exc_info=ours)
+        log.error(
+            "request.failed", path=request.scope["path"], error=type(error).__name__, exc_info=ours
+        )
     return problem
 
 
-def _problem(kind: str, status: int, detail: str, errors: list[FieldProblem] | None = None) -> Problem:
+def _problem(
+    kind: str, status: int, detail: str, errors: list[FieldProblem] | None = None
+) -> Problem:
     return Problem(_TYPES + kind, kind.replace("-", " ").capitalize(), status, detail, errors or [])
 
 

@@ -36,7 +36,9 @@ class Listener:
         """Tell whether a process has said so."""
         with suppress(BlockingIOError):
             while True:
-                said = dict(line.split("=", 1) for line in self._hears.recv(1000).decode().splitlines())
+                said = dict(
+                    line.split("=", 1) for line in self._hears.recv(1000).decode().splitlines()
+                )
                 if said.get("READY") == "1":
                     self._ready.add(int(said["MAINPID"]))
         return process in self._ready

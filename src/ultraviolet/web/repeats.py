@@ -50,7 +50,9 @@ class Repeats:
             answer = await self._do(scope, body, receive, send)
         finally:
             alive.cancel()
-            await store.write(lambda connection: idempotency.finish(connection, secrets, asked, answer))
+            await store.write(
+                lambda connection: idempotency.finish(connection, secrets, asked, answer)
+            )
 
     async def _do(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> Answer | None:
         """Let it be done, and give the answer where it was."""
@@ -107,7 +109,9 @@ def _key(given: bytes) -> str:
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
     if not key or len(key) > _LONGEST or not key.isascii() or not key.isprintable():
-        raise InvalidError(f"A key is text of 1 to {_LONGEST} characters of ASCII.", field="Idempotency-Key")
+        raise InvalidError(
+            f"A key is text of 1 to {_LONGEST} characters of ASCII.", field="Idempotency-Key"
+        )
     return key
 
 

@@ -52,14 +52,21 @@ class Requests:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers: list[Any] = [*message.get("headers", []), *_EVERYWHERE, (_HEADER, id_.encode())]
+                headers: list[Any] = [
+                    *message.get("headers", []),
+                    *_EVERYWHERE,
+                    (_HEADER, id_.encode()),
+                ]
                 message = {**message, "headers": headers}
             await send(message)
 
         with bound_contextvars(request_id=id_):
             with self._traced(scope) as span:
                 await self._application(scope, receive, answer)
-                said = {"http.request.method": scope["method"], "url.path": redaction.redact(scope["path"])}
+                said = {
+                    "http.request.method": scope["method"],
+                    "url.path": redaction.redact(scope["path"]),
+                }
                 span.note(**said, **{"http.response.status_code": status}, request_id=id_)
             self._note(scope, status, time.perf_counter() - began)
 
@@ -67,7 +74,9 @@ class Requests:
         path: str = scope["path"]
         if not traces.on() or path.startswith(_QUIET):
             return nullcontext(traces.NONE)
-        given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"]
+        given = [
+            value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"
+        ]
         return traces.span("api" if path.startswith("/api/") else "page", links=given)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:

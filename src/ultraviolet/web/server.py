@@ -125,11 +125,16 @@ class _Server(uvicorn.Server):
         self._hub.changes.close()
         for server in self.servers:
             server.close()
-        if not self.hands_over:  # else whoever connects would wait for nothing, and be reset at the end
+        if (
+            not self.hands_over
+        ):  # else whoever connects would wait for nothing, and be reset at the end
             for listening in sockets or []:
                 listening.close()
             os.close(self._kept)
-        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        self.server_state.default_headers = [
+            *self.server_state.default_headers,
+            (b"connection", b"close"),
+        ]
         ends = time.monotonic() + _DRAIN
         while self.server_state.connections and time.monotonic() < ends:  # noqa: ASYNC110  uvicorn has no event for it
             await asyncio.sleep(_LOOK_EVERY)

@@ -148,9 +148,13 @@ class Supervisor:
         if code == 0:
             log.info("process.ended", process=process, code=code)
         else:
-            effect = "the other processes go on, nothing acknowledged is lost, and it is started again"
+            effect = (
+                "the other processes go on, nothing acknowledged is lost, and it is started again"
+            )
             message = f"Worker process {process} {describe_end(code)}; {effect}."
-            log.warning("process.ended", process=process, code=code, signal=signal_of(code), message=message)
+            log.warning(
+                "process.ended", process=process, code=code, signal=signal_of(code), message=message
+            )
         mark_process_dead(child.process.pid, str(self._counts))
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
@@ -175,7 +179,9 @@ def _folder() -> tuple[Path, int]:
         made = Path(tempfile.mkdtemp(prefix=_FOLDER))
         lock = os.open(made / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (made / _LOCK).exists():  # else another one that starts now took it for one that was left
+        if (
+            made / _LOCK
+        ).exists():  # else another one that starts now took it for one that was left
             return made, lock
         os.close(lock)
 
@@ -220,7 +226,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 def given_socket() -> int | None:
     """Give the socket that systemd opened for this process (socket activation), if it did."""
-    if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS", "0") != "0":
+    if (
+        os.environ.get("LISTEN_PID") == str(os.getpid())
+        and os.environ.get("LISTEN_FDS", "0") != "0"
+    ):
         return _FIRST_GIVEN
     return None
 

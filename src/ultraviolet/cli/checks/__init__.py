@@ -175,7 +175,9 @@ def well(name: str, what: str, finding: str) -> Check:
     return Check(_KNOWN[name].name, what, "well", finding)
 
 
-def bad(name: str, what: str, finding: str, next_step: str | None = None, *, state: State = "wrong") -> Check:
+def bad(
+    name: str, what: str, finding: str, next_step: str | None = None, *, state: State = "wrong"
+) -> Check:
     """Say what is not as it should be, why that happens, and what to do."""
     problem = _KNOWN[name]
     return Check(name, what, state, finding, problem.cause, next_step or problem.remedy)

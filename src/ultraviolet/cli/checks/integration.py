@@ -81,7 +81,11 @@ def _ion(facts: _Facts) -> Iterator[Check]:
     if not found:
         viewer: Json = facts.tested.get("viewer") or {}
         readable = sum(one["readable"] for one in facts.tested["resources"])
-        yield well("credentials", f"{facts.name}: ION", f"{viewer.get('name')} may read {readable} resources")
+        yield well(
+            "credentials",
+            f"{facts.name}: ION",
+            f"{viewer.get('name')} may read {readable} resources",
+        )
 
 
 def _receiver(facts: _Facts) -> Iterator[Check]:
@@ -96,7 +100,9 @@ def _receiver(facts: _Facts) -> Iterator[Check]:
     for problem in plan["problems"]:
         yield bad("receiver", what, problem, apply)
     if not plan["problems"]:
-        yield well("receiver", what, f"{plan['receiver']['name']}, id {plan['receiver']['id']}, is active")
+        yield well(
+            "receiver", what, f"{plan['receiver']['name']}, id {plan['receiver']['id']}, is active"
+        )
     lacking = len(plan["missing"]) + len(plan["inactive"])
     what = f"{facts.name}: subscriptions"
     if lacking:

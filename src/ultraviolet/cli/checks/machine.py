@@ -22,7 +22,9 @@ SCARCE = 1_000_000_000
 
 def look(data: Path) -> Iterator[Check]:
     """Look at everything."""
-    yield well("data", "programs", f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}")
+    yield well(
+        "data", "programs", f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}"
+    )
     if not data.exists() and "ULTRAVIOLET_DATABASE_URL" not in os.environ:
         first = "The first `ultraviolet serve` makes it; or name another with --data."
         yield bad("data", "data", f"{data} does not exist", first, state="warning")
@@ -37,10 +39,16 @@ def look(data: Path) -> Iterator[Check]:
 
 def _directory(data: Path) -> Iterator[Check]:
     if not os.access(data, os.W_OK):
-        yield bad("data", "data", f"{data} cannot be written by {os.environ.get('USER') or os.getuid()}")
+        yield bad(
+            "data", "data", f"{data} cannot be written by {os.environ.get('USER') or os.getuid()}"
+        )
     free = shutil.disk_usage(data).free
     found = f"{free / 1e9:.1f} GB free"
-    yield well("disk", "disk", found) if free > SCARCE else bad("disk", "disk", found, state="warning")
+    yield (
+        well("disk", "disk", found)
+        if free > SCARCE
+        else bad("disk", "disk", found, state="warning")
+    )
     key = data / "secret.key"
     if key.exists() and (mode := key.stat().st_mode & 0o777) & 0o077:
         found = f"{key} can be read by others ({mode:o})"
@@ -86,9 +94,15 @@ def _tables(connection: "Connection", settings: "Settings") -> Iterator[Check]:
             return
     tables = revision(connection)
     if not tables.well:
-        yield bad("database", "database", f"Tables of release {tables.detail}", "ultraviolet db upgrade")
+        yield bad(
+            "database", "database", f"Tables of release {tables.detail}", "ultraviolet db upgrade"
+        )
         return
-    yield well("database", "database", f"{connection.dialect.name}, {dialect.size(connection) / 1e6:.0f} MB")
+    yield well(
+        "database",
+        "database",
+        f"{connection.dialect.name}, {dialect.size(connection) / 1e6:.0f} MB",
+    )
     yield _secrets(connection, settings)
 
 
@@ -101,7 +115,11 @@ def _secrets(connection: "Connection", settings: "Settings") -> Check:
     file = settings.data / "secret.key"
     if settings.secret_key is None and not file.exists():
         if known:
-            return bad("secret-key", "secret key", f"{file} is missing, and {len(known)} credentials need it")
+            return bad(
+                "secret-key",
+                "secret key",
+                f"{file} is missing, and {len(known)} credentials need it",
+            )
         return well("secret-key", "secret key", "none needed yet")
     try:
         secrets = Secrets.from_settings(settings)

@@ -78,7 +78,9 @@ def _public_address(url: str, integrations: list[Json]) -> Iterator[Check]:
     far = [one["name"] for one in integrations if not _local(str(one["api_url"]))]
     if far and _local(url):
         yield bad(
-            "public-address", "public address", f"{url} means this machine only, and {far[0]} is elsewhere"
+            "public-address",
+            "public address",
+            f"{url} means this machine only, and {far[0]} is elsewhere",
         )
         return
     if far and address.scheme != "https":
@@ -88,7 +90,9 @@ def _public_address(url: str, integrations: list[Json]) -> Iterator[Check]:
     if not isinstance(found, dict):
         yield bad("public-address", "public address", f"{url}: {found}")
     elif found.get("status") != "alive":
-        yield bad("public-address", "public address", f"{url} is answered by something else than a hub")
+        yield bad(
+            "public-address", "public address", f"{url} is answered by something else than a hub"
+        )
     else:
         yield well("public-address", "public address", f"{url} answers, from here at least")
 

@@ -148,7 +148,9 @@ class Alarm:
         chosen = integrations.list_page(connection, last, _AT_ONCE)
         if not chosen and last:
             chosen = integrations.list_page(connection, 0, _AT_ONCE)
-        found = needs.of_disk(shutil.disk_usage(self._hub.settings.data).free, room.needed(connection))
+        found = needs.of_disk(
+            shutil.disk_usage(self._hub.settings.data).free, room.needed(connection)
+        )
         running = [one for one in chosen if not one.paused]
         for one in running:
             found += needs.of_integration(connection, self._hub.freshness(connection, one))
@@ -168,6 +170,11 @@ async def send(hub: Hub, destination_id: int, told: list[Told]) -> tuple[bool, s
         well, says = True, await sending.send(hub.settings, hub.targets, to, told)
     except NotSentError as error:
         well, says = False, str(error)
-    log.info("alert.sent" if well else "alert.not_sent", destination=to.name, count=len(told), result=says)
+    log.info(
+        "alert.sent" if well else "alert.not_sent",
+        destination=to.name,
+        count=len(told),
+        result=says,
+    )
     await hub.store.write(lambda c: destinations.note(c, destination_id, well=well, says=says))
     return well, says

@@ -73,7 +73,9 @@ def add(
     known = select(alert_destinations.c.id).where(alert_destinations.c.name == name)
     if connection.execute(known).scalar() is not None:
         raise ConflictError(f"There is already a destination named {name}")
-    signs = f"whsec_{base64.b64encode(random.token_bytes(32)).decode()}" if kind == "webhook" else None
+    signs = (
+        f"whsec_{base64.b64encode(random.token_bytes(32)).decode()}" if kind == "webhook" else None
+    )
     values = {
         "name": name,
         "kind": kind,
@@ -150,7 +152,9 @@ def _row(connection: Connection, destination_id: int) -> RowMapping:
     query = select(alert_destinations).where(alert_destinations.c.id == destination_id)
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no destination {destination_id}; `ultraviolet alert list` shows all")
+        raise NotFoundError(
+            f"There is no destination {destination_id}; `ultraviolet alert list` shows all"
+        )
     return row
 
 

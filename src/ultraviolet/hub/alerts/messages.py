@@ -24,7 +24,14 @@ def trial() -> Told:
     """Make what a test sends."""
     moment = now()
     alert = Alert(
-        0, None, None, "connection", "This is a test; nothing is the matter", "Nothing", moment, None
+        0,
+        None,
+        None,
+        "connection",
+        "This is a test; nothing is the matter",
+        "Nothing",
+        moment,
+        None,
     )
     return Told("test", alert)
 
@@ -34,7 +41,9 @@ def title(told: Sequence[Told]) -> str:
     opened = [one for one in told if one.what != "fixed"]
     first = (opened or told)[0]
     more = f", and {len(told) - 1} more" if len(told) > 1 else ""
-    says = f"{'Fixed: ' if first.what == 'fixed' else ''}{_where(first.alert)}{first.alert.sentence}"
+    says = (
+        f"{'Fixed: ' if first.what == 'fixed' else ''}{_where(first.alert)}{first.alert.sentence}"
+    )
     return " ".join(says.split())[:150] + more
 
 
@@ -87,4 +96,6 @@ def _where(alert: Alert) -> str:
 
 
 def _address(alert: Alert, public_url: str) -> str:
-    return f"{public_url}/integrations/{alert.integration_id}" if alert.integration_id else public_url
+    return (
+        f"{public_url}/integrations/{alert.integration_id}" if alert.integration_id else public_url
+    )

@@ -92,5 +92,7 @@ def _drift(connection: Connection, integration_id: int) -> list[Need]:
     )
     if (count := connection.execute(lost).scalar_one()) >= _NOT_UNDERSTOOD:
         says = f"{count} changes of the last hour came with events that could not be understood"
-        return [Need(integration_id, "drift", says, "ultraviolet event list --outcome not_understood")]
+        return [
+            Need(integration_id, "drift", says, "ultraviolet event list --outcome not_understood")
+        ]
     return []

@@ -94,7 +94,9 @@ class MailServer(msgspec.Struct, frozen=True):
 def mail_server(url: str | None) -> MailServer:
     """Read ULTRAVIOLET_SMTP_URL; raises InvalidError where there is none or it makes no sense."""
     if not url:
-        raise InvalidError("E-mail needs ULTRAVIOLET_SMTP_URL, such as smtp://user:password@mail.example.com")
+        raise InvalidError(
+            "E-mail needs ULTRAVIOLET_SMTP_URL, such as smtp://user:password@mail.example.com"
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -158,7 +160,9 @@ def _connect(server: MailServer) -> smtplib.SMTP:
     return smtp
 
 
-async def _post_all(session: aiohttp.ClientSession, public_url: str, to: Opened, told: Sequence[Told]) -> str:
+async def _post_all(
+    session: aiohttp.ClientSession, public_url: str, to: Opened, told: Sequence[Told]
+) -> str:
     """Post one message to a chat, one for each alert to a program."""
     if to.kind == "slack":
         return await _post(session, to, messages.chat(told, public_url), "")
@@ -170,13 +174,19 @@ async def _post_all(session: aiohttp.ClientSession, public_url: str, to: Opened,
     return says
 
 
-async def _post(session: aiohttp.ClientSession, to: Opened, message: dict[str, Any], id_: str) -> str:
+async def _post(
+    session: aiohttp.ClientSession, to: Opened, message: dict[str, Any], id_: str
+) -> str:
     body = msgspec.json.encode(message)
     headers = {"content-type": "application/json", "user-agent": "ultraviolet"}
     if to.signing_secret:
         moment = int(time.time())
         signature = sign(to.signing_secret, id_, moment, body)
-        headers |= {"webhook-id": id_, "webhook-timestamp": str(moment), "webhook-signature": signature}
+        headers |= {
+            "webhook-id": id_,
+            "webhook-timestamp": str(moment),
+            "webhook-signature": signature,
+        }
     host = urlsplit(to.address).hostname
     try:
         async with session.post(

@@ -73,12 +73,17 @@ class Due(msgspec.Struct, frozen=True):
 
 
 def keep(
-    connection: Connection, looked_at: Collection[int | None], needs: Sequence[Need], settle: timedelta
+    connection: Connection,
+    looked_at: Collection[int | None],
+    needs: Sequence[Need],
+    settle: timedelta,
 ) -> None:
     """Write down what a look at these integrations (None: the hub itself) found, and what is to be told of it."""
     dialect.wait_for_turn(connection, "alerts")
     moment, settled = now(), as_text(present() - settle)
-    standing = {(a.integration_id, a.topic): a for a in _open(connection) if a.integration_id in looked_at}
+    standing = {
+        (a.integration_id, a.topic): a for a in _open(connection) if a.integration_id in looked_at
+    }
     for need in needs:
         row = standing.pop((need.integration_id, need.topic), None)
         values = {"sentence": need.sentence, "next_step": need.next_step, "gone_since": None}
@@ -105,7 +110,10 @@ def claim(connection: Connection) -> list[Due]:
     dialect.wait_for_turn(connection, "alerts")
     given = {"now": now(), "lease": as_text(present() + _LEASE)}
     rows = connection.execute(_CLAIM, given).all()
-    known = {alert.id: alert for alert in _read(connection, alerts.c.id.in_({row.alert_id for row in rows}))}
+    known = {
+        alert.id: alert
+        for alert in _read(connection, alerts.c.id.in_({row.alert_id for row in rows}))
+    }
     return [Due(known[row.alert_id], row.destination_id, row.what, row.attempts) for row in rows]
 
 
@@ -125,7 +133,9 @@ def settle(connection: Connection, told: Sequence[Due], error: str | None) -> No
             values = {"next_attempt_at": again, "error": error}
         notice = alert_notices.c
         mine = (notice.alert_id == due.alert.id, notice.destination_id == due.destination_id)
-        connection.execute(update(alert_notices).where(*mine, notice.what == due.what).values(**values))
+        connection.execute(
+            update(alert_notices).where(*mine, notice.what == due.what).values(**values)
+        )
 
 
 def recent(
@@ -133,7 +143,9 @@ def recent(
 ) -> list[Alert]:
     """Read alerts, the newest first."""
     where = [alerts.c.id < before] if before is not None else []
-    return _read(connection, *where, *([alerts.c.fixed_at.is_(None)] if standing else []), limit=limit)
+    return _read(
+        connection, *where, *([alerts.c.fixed_at.is_(None)] if standing else []), limit=limit
+    )
 
 
 def _open(connection: Connection) -> Sequence[Any]:
@@ -144,5 +156,7 @@ def _read(connection: Connection, *where: Any, limit: int | None = None) -> list
     query = select(alerts, integrations.c.name.label("integration")).outerjoin(
         integrations, integrations.c.id == alerts.c.integration_id
     )
-    rows = connection.execute(query.where(*where).order_by(alerts.c.id.desc()).limit(limit)).mappings()
+    rows = connection.execute(
+        query.where(*where).order_by(alerts.c.id.desc()).limit(limit)
+    ).mappings()
     return [Alert(**{name: row[name] for name in Alert.__struct_fields__}) for row in rows]

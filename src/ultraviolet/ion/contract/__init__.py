@@ -75,7 +75,9 @@ def schema() -> GraphQLSchema:
     )
 
 
-def directive(node: FieldDefinitionNode | ObjectTypeDefinitionNode, name: str) -> dict[str, object] | None:
+def directive(
+    node: FieldDefinitionNode | ObjectTypeDefinitionNode, name: str
+) -> dict[str, object] | None:
     """Give the arguments of a directive of the contract, or None where it is not set."""
     for found in node.directives or ():
         if found.name.value == name:
@@ -121,7 +123,9 @@ class Derivation:
         self.objects = object_types(document)
         self.enums = [n for n in document.definitions if isinstance(n, EnumTypeDefinitionNode)]
         self.enum_names = {e.name.value for e in self.enums}
-        self.lists = {f: mark for f in root_fields(document, "Query") if (mark := directive(f, "list"))}
+        self.lists = {
+            f: mark for f in root_fields(document, "Query") if (mark := directive(f, "list"))
+        }
         self.filters = self._filter_names()
 
     def text(self) -> str:
@@ -130,7 +134,11 @@ class Derivation:
             [
                 *self._operator_filters(),
                 *self._connections(),
-                *(self._object_filter(of, name) for of, name in self.filters.items() if of != "Log"),
+                *(
+                    self._object_filter(of, name)
+                    for of, name in self.filters.items()
+                    if of != "Log"
+                ),
                 *self._sort_enums(),
                 *self._events(),
             ]
@@ -183,7 +191,9 @@ class Derivation:
     def _filter_member(self, of: str, field: FieldDefinitionNode) -> tuple[str, str] | None:
         name, target = field.name.value, named(field.type)
         name = {"Created": "_created", "Updated": "_updated"}.get(name, name)
-        if name in {"_etag", "Etag", "LastSessionId", "prettyStr", "timeline"} or _COUNT.fullmatch(name):
+        if name in {"_etag", "Etag", "LastSessionId", "prettyStr", "timeline"} or _COUNT.fullmatch(
+            name
+        ):
             return None
         if target in self.filters and target != "Entity":
             return name, self.filters[target]
@@ -204,7 +214,9 @@ class Derivation:
         for sort in sorted(sorts):
             node = self.objects[sort.removesuffix("SortEnum")]
             names = dict.fromkeys(
-                constant(_sort_name(f.name.value)) for f in stored_scalars(node) if not is_list(f.type)
+                constant(_sort_name(f.name.value))
+                for f in stored_scalars(node)
+                if not is_list(f.type)
             )
             yield f"enum {sort} {{ {' '.join(f'{n}_ASC {n}_DESC' for n in names)} }}"
 
@@ -306,7 +318,9 @@ def _completed(document: DocumentNode) -> Iterator[DefinitionNode]:
             yield _described(_with_arguments(node, derivation))
         elif isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Mutation":
             yield _described(node)
-        elif not isinstance(node, DirectiveDefinitionNode):  # the marks are ours, ION does not show them
+        elif not isinstance(
+            node, DirectiveDefinitionNode
+        ):  # the marks are ours, ION does not show them
             yield node
 
 

@@ -23,7 +23,9 @@ def read() -> Noted:
     """Parse the contract; costs half a second."""
     types: dict[str, frozenset[str]] = {}
     for name, kind in contract.schema().type_map.items():
-        members: Mapping[str, object] = getattr(kind, "fields", None) or getattr(kind, "values", None) or {}
+        members: Mapping[str, object] = (
+            getattr(kind, "fields", None) or getattr(kind, "values", None) or {}
+        )
         types[name] = frozenset(members)
     return Noted(_Reader().resources(), Raw(json.encode(types, order="deterministic")))
 
@@ -62,7 +64,9 @@ class _Reader:
         return found
 
     def _resource_enum(self) -> set[str]:
-        node = next(e for e in contract.Derivation(self.document).enums if e.name.value == "ResourceEnum")
+        node = next(
+            e for e in contract.Derivation(self.document).enums if e.name.value == "ResourceEnum"
+        )
         return {v.name.value for v in node.values or ()}
 
     def _resource(self, name: str, table: str) -> Resource:
@@ -136,7 +140,9 @@ class _Reader:
         target = contract.named(field.type)
         if target.endswith("Connection"):
             target = (
-                target.removesuffix("Connection").removesuffix("s").replace("DatagridValue", "DatagridValue")
+                target.removesuffix("Connection")
+                .removesuffix("s")
+                .replace("DatagridValue", "DatagridValue")
             )
         elif not contract.is_list(field.type):
             return None
@@ -145,7 +151,9 @@ class _Reader:
         base = (field.name.value, target, self.tables[target])
         if join := contract.directive(field, "join"):
             table, own, other = str(join["table"]), str(join["own"]), str(join["other"])
-            between = table not in self.tables.values()  # else its rows are objects with foreign keys
+            between = (
+                table not in self.tables.values()
+            )  # else its rows are objects with foreign keys
             kept = between and (own == "entity_id" or table.startswith(own.removesuffix("_id")))
             return Relation(*base, "join", join=Join(table, own, other), kept=kept)
         via = contract.directive(field, "via")
@@ -201,14 +209,17 @@ class _Reader:
     def _join_resource(self, join: Join, found: Mapping[str, Resource]) -> Resource:
         columns = (join.own_column, join.other_column)
         fields = tuple(
-            Field(camel(c), c, "Int", enum=False, list=False, required=True, stored=True) for c in columns
+            Field(camel(c), c, "Int", enum=False, list=False, required=True, stored=True)
+            for c in columns
         )
         links: list[Link] = []
         for column, field in zip(columns, fields, strict=True):
             target = self._joined(join.table, column, found)
             if target:
                 links.append(
-                    Link(field.name.removesuffix("Id"), field.name, column, target.type, target.name)
+                    Link(
+                        field.name.removesuffix("Id"), field.name, column, target.type, target.name
+                    )
                 )
         return Resource(
             name=join.table,

@@ -29,7 +29,8 @@ def noun(name: str) -> str:
     for key, word in _WORDS.items():
         name = name.replace(key, f" {word} ")
     parts = [
-        w if w in _KEEP else w.lower() for w in re.sub(r"(?<=[a-z])(?=[A-Z](?![A-Z]))", " ", name).split()
+        w if w in _KEEP else w.lower()
+        for w in re.sub(r"(?<=[a-z])(?=[A-Z](?![A-Z]))", " ", name).split()
     ]
     return " ".join(parts)
 
@@ -56,7 +57,9 @@ def _mutation(field: FieldDefinitionNode) -> str | None:
     if found := _VERB.fullmatch(name):
         verb = {"create": "Create", "update": "Change", "delete": "Delete"}[found[1]]
         etag = (
-            "" if found[1] == "create" or name in {"deleteRole", "deleteTeam"} else " Needs its current etag."
+            ""
+            if found[1] == "create" or name in {"deleteRole", "deleteTeam"}
+            else " Needs its current etag."
         )
         return f"{verb} {_one(noun(found[2]))}.{etag}"
     return None

@@ -87,6 +87,8 @@ def _guards(handler: Any) -> list[at_least]:
 
 def _problems() -> dict[int, ResponseSpec]:
     return {
-        status: ResponseSpec(Problem, description=says, media_type=MEDIA_TYPE, generate_examples=False)
+        status: ResponseSpec(
+            Problem, description=says, media_type=MEDIA_TYPE, generate_examples=False
+        )
         for status, says in _REFUSALS.items()
     }

@@ -126,7 +126,9 @@ async def remove_user(
 
 
 @post("/users/{user:str}/sign-in-links", guards=[at_least("admin")], tags=["access"])
-async def create_sign_in_link(hub: GivenHub, caller: GivenCaller, user: FromPath[str]) -> SignInLink:
+async def create_sign_in_link(
+    hub: GivenHub, caller: GivenCaller, user: FromPath[str]
+) -> SignInLink:
     """Make a link that signs this person in once, within 15 minutes."""
     token = await hub.store.write(
         lambda c: access.create_sign_in_link(c, access.find_user(c, user).id, caller.name)
@@ -173,7 +175,9 @@ async def end_session(
     hub: GivenHub, caller: GivenCaller, user: FromPath[str], session_id: FromPath[int]
 ) -> None:
     """Sign a person out in one browser."""
-    await hub.store.write(lambda c: sessions.end(c, caller.name, access.find_user(c, user).id, session_id))
+    await hub.store.write(
+        lambda c: sessions.end(c, caller.name, access.find_user(c, user).id, session_id)
+    )
 
 
 @get("/keys", guards=[at_least("admin")], tags=["access"])
@@ -211,7 +215,9 @@ async def revoke_key(
 
 
 @get("/audit", guards=[at_least("admin")], tags=["access"])
-async def list_audit(hub: GivenHub, cursor: Cursor = None, limit: Limit = 100) -> Page[audit.AuditEntry]:
+async def list_audit(
+    hub: GivenHub, cursor: Cursor = None, limit: Limit = 100
+) -> Page[audit.AuditEntry]:
     """List what anyone did, newest first."""
     before = number(cursor)
     entries = await hub.store.read(lambda c: audit.recent(c, before, limit + 1))

@@ -31,7 +31,9 @@ class AddedDestination(Destination, frozen=True, kw_only=True):
 @get("/alerts", guards=[at_least("viewer")], tags=["alerts"])
 async def list_alerts(
     hub: GivenHub,
-    standing: Annotated[bool, QueryParameter(required=False, description="Only what still stands.")] = False,
+    standing: Annotated[
+        bool, QueryParameter(required=False, description="Only what still stands.")
+    ] = False,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[Alert]:
@@ -54,7 +56,13 @@ async def add_destination(
     """Let alerts go somewhere; send a test next."""
     added, secret = await hub.store.write(
         lambda c: destinations.add(
-            c, hub.secrets, hub.targets, caller.name, name=data.name, kind=data.kind, address=data.address
+            c,
+            hub.secrets,
+            hub.targets,
+            caller.name,
+            name=data.name,
+            kind=data.kind,
+            address=data.address,
         )
     )
     values: dict[str, Any] = msgspec.structs.asdict(added)
@@ -68,9 +76,14 @@ async def test_destination(hub: GivenHub, destination_id: FromPath[int]) -> Dest
 
 
 @delete(
-    "/alert-destinations/{destination_id:int}", guards=[at_least("admin")], status_code=204, tags=["alerts"]
+    "/alert-destinations/{destination_id:int}",
+    guards=[at_least("admin")],
+    status_code=204,
+    tags=["alerts"],
 )
-async def remove_destination(hub: GivenHub, caller: GivenCaller, destination_id: FromPath[int]) -> None:
+async def remove_destination(
+    hub: GivenHub, caller: GivenCaller, destination_id: FromPath[int]
+) -> None:
     """Send nothing there any more."""
     await hub.store.write(lambda c: destinations.remove(c, caller.name, destination_id))
 

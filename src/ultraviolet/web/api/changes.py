@@ -50,7 +50,9 @@ LastEventId = Annotated[
 ]
 Resources = Annotated[
     list[str] | None,
-    QueryParameter(name="resource", required=False, description="Only of these resources; may be repeated."),
+    QueryParameter(
+        name="resource", required=False, description="Only of these resources; may be repeated."
+    ),
 ]
 _GONE = {
     410: ResponseSpec(
@@ -90,7 +92,11 @@ async def list_changes(
 
 
 @get(
-    "/changes/stream", guards=[at_least("viewer")], tags=TAGS, media_type="text/event-stream", responses=_GONE
+    "/changes/stream",
+    guards=[at_least("viewer")],
+    tags=TAGS,
+    media_type="text/event-stream",
+    responses=_GONE,
 )
 async def stream_changes(
     hub: GivenHub,
@@ -106,7 +112,9 @@ async def stream_changes(
     named = _named(hub, resource)
 
     def begin(connection: Connection) -> Place:
-        return changes.place(connection, one(connection, integration), _place(last_event_id or cursor))
+        return changes.place(
+            connection, one(connection, integration), _place(last_event_id or cursor)
+        )
 
     start = await hub.store.read(begin)
     return ServerSentEvent(_messages(hub, start, named), headers={"Cache-Control": "no-store"})

@@ -32,7 +32,10 @@ _TAGS = {
     "status": "The hub at a glance.",
 }
 _HEADERS: dict[str, Json] = {
-    "Request-Id": {"description": "Names this request in the hub's log.", "schema": {"type": "string"}},
+    "Request-Id": {
+        "description": "Names this request in the hub's log.",
+        "schema": {"type": "string"},
+    },
     "RateLimit-Policy": {
         "description": "How many requests (`q`) a key may make in how many seconds (`w`).",
         "schema": {"type": "string"},
@@ -47,7 +50,11 @@ _HEADERS: dict[str, Json] = {
         "schema": {"type": "string"},
     },
 }
-_EVERYWHERE = {"X-Request-Id": "Request-Id", "RateLimit-Policy": "RateLimit-Policy", "RateLimit": "RateLimit"}
+_EVERYWHERE = {
+    "X-Request-Id": "Request-Id",
+    "RateLimit-Policy": "RateLimit-Policy",
+    "RateLimit": "RateLimit",
+}
 _PARAMETERS: dict[str, Json] = {
     "Idempotency-Key": {
         "name": "Idempotency-Key",
@@ -108,7 +115,8 @@ def complete(given: Json) -> Json:
     document["components"] |= {"headers": _HEADERS, "parameters": _PARAMETERS}
     used = {tag for _, operation in operations(document) for tag in operation["tags"]}
     document["tags"] = [
-        {"name": name, "description": _TAGS.get(name, "")} for name in [*_TAGS, *sorted(used - _TAGS.keys())]
+        {"name": name, "description": _TAGS.get(name, "")}
+        for name in [*_TAGS, *sorted(used - _TAGS.keys())]
     ]
     said = _docstrings()
     for name, schema in schemas.items():
@@ -179,7 +187,9 @@ def _share(method: str, operation: Json) -> None:
     fine = [status for status in responses if status.startswith("2")]
     for status, response in responses.items():
         kept = _EVERYWHERE | ({"Retry-After": "Retry-After"} if status in ("429", "503") else {})
-        response["headers"] = {name: {"$ref": f"#/components/headers/{to}"} for name, to in kept.items()}
+        response["headers"] = {
+            name: {"$ref": f"#/components/headers/{to}"} for name, to in kept.items()
+        }
     if method == "post":
         parameters.append({"$ref": "#/components/parameters/Idempotency-Key"})
     whole = [responses[status] for status in fine if _JSON in responses[status].get("content", {})]
@@ -239,5 +249,7 @@ def _problem(status: int, says: str) -> Json:
     }
     if status == 422:  # noqa: PLR2004
         made["detail"] = "name: Expected `str`, got `int`"
-        made["errors"] = [{"field": "name", "message": "Expected `str`, got `int`", "source": "body"}]
+        made["errors"] = [
+            {"field": "name", "message": "Expected `str`, got `int`", "source": "body"}
+        ]
     return made

@@ -64,7 +64,9 @@ async def import_events(
 async def _pieces(hub: Hub, integration_id: int) -> AsyncIterator[bytes]:
     after = 0
     while True:
-        lines = await hub.store.read(lambda c, after=after: event_files.piece(c, integration_id, after))
+        lines = await hub.store.read(
+            lambda c, after=after: event_files.piece(c, integration_id, after)
+        )
         if not lines:
             return
         yield event_files.write(lines)

@@ -76,7 +76,9 @@ async def replay_event(hub: GivenHub, caller: GivenCaller, seq: FromPath[int]) -
 
 
 @post("/events/replay", guards=[at_least("operator")], status_code=200, tags=["events"])
-async def replay_events(hub: GivenHub, caller: GivenCaller, data: JSONBody[ReplayOrder]) -> Replayed:
+async def replay_events(
+    hub: GivenHub, caller: GivenCaller, data: JSONBody[ReplayOrder]
+) -> Replayed:
     """Let a range of events go through the live path again; `dry_run` shows what would change, field by field."""
     resource = hub.catalog.resolve(data.resource) if data.resource else None
     which = Range(

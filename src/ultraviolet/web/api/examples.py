@@ -7,7 +7,12 @@ Schema = Mapping[str, Any]
 
 _TIMES = ("_at", "at", "_time", "since", "until", "from", "to")
 _TIME = "2026-11-24T20:58:03.250000+00:00"
-_FIELDS = {"id": 12, "status": "ORDERED", "supplierId": 4, "_updated": "2026-11-24T20:58:03.031250+00:00"}
+_FIELDS = {
+    "id": 12,
+    "status": "ORDERED",
+    "supplierId": 4,
+    "_updated": "2026-11-24T20:58:03.031250+00:00",
+}
 _VALUES: dict[str, Any] = {
     "action": "UPDATE",
     "AuditEntry.action": "integration.create",

@@ -18,7 +18,10 @@ from ultraviolet.web.gate import GivenHub, at_least
 from ultraviolet.web.reading import objects
 
 AsFormat = Annotated[
-    Format, QueryParameter(name="format", required=False, description="csv, jsonl (JSON lines) or parquet.")
+    Format,
+    QueryParameter(
+        name="format", required=False, description="csv, jsonl (JSON lines) or parquet."
+    ),
 ]
 
 ForSpreadsheets = Annotated[
@@ -30,7 +33,9 @@ ForSpreadsheets = Annotated[
 ]
 
 
-@get("/exports/{resource:str}", guards=[at_least("viewer")], tags=["objects"], media_type="text/csv")
+@get(
+    "/exports/{resource:str}", guards=[at_least("viewer")], tags=["objects"], media_type="text/csv"
+)
 async def export_resource(
     hub: GivenHub,
     resource: FromPath[str],

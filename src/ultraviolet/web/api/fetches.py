@@ -31,7 +31,10 @@ async def list_fetches(
 
     def read(connection: Connection) -> list[Fetch]:
         return fetches.recent(
-            connection, FetchFilter(integrations.find(connection, integration).id), before, limit + 1
+            connection,
+            FetchFilter(integrations.find(connection, integration).id),
+            before,
+            limit + 1,
         )
 
     return part(await hub.store.read(read), limit, lambda fetch: fetch.id)
@@ -39,12 +42,17 @@ async def list_fetches(
 
 @post("/integrations/{integration:str}/fetches", guards=[at_least("operator")], tags=["fetches"])
 async def start_fetch(
-    hub: GivenHub, caller: GivenCaller, integration: FromPath[str], data: JSONBody[NewFetch | None] = None
+    hub: GivenHub,
+    caller: GivenCaller,
+    integration: FromPath[str],
+    data: JSONBody[NewFetch | None] = None,
 ) -> FetchDetail:
     """Begin a fetch; it goes on by itself, `GET /fetches/{id}` tells how far it is."""
     found = await hub.store.read(lambda c: integrations.find(c, integration))
     wanted = data or NewFetch()
-    fetch_id = await hub.start_fetch(found.id, wanted.mode, caller.name, accept_absence=wanted.accept_absence)
+    fetch_id = await hub.start_fetch(
+        found.id, wanted.mode, caller.name, accept_absence=wanted.accept_absence
+    )
     return await hub.store.read(lambda c: fetches.one(c, fetch_id))
 
 

@@ -28,7 +28,9 @@ def moment(given: str | None) -> str | None:
     if given is None:
         return None
     try:
-        return canonical(given.replace(" ", "+"))  # a plus sign that was not escaped arrives as a space
+        return canonical(
+            given.replace(" ", "+")
+        )  # a plus sign that was not escaped arrives as a space
     except ValueError as error:
         raise InvalidError(f"{given} is not a time; write one as 2026-11-24T21:00:00Z.") from error
 

@@ -16,7 +16,9 @@ from ultraviolet.web.gate import GivenHub, at_least
 async def list_findings(
     hub: GivenHub,
     integration: FromPath[str],
-    standing: Annotated[bool, QueryParameter(required=False, description="Only what still stands.")] = False,
+    standing: Annotated[
+        bool, QueryParameter(required=False, description="Only what still stands.")
+    ] = False,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[Finding]:

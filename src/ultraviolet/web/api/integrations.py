@@ -27,7 +27,9 @@ class Trust(Freshness, frozen=True, kw_only=True):
 
 
 @get("/integrations", guards=[at_least("viewer")], tags=TAGS)
-async def list_integrations(hub: GivenHub, cursor: Cursor = None, limit: Limit = 100) -> Page[Integration]:
+async def list_integrations(
+    hub: GivenHub, cursor: Cursor = None, limit: Limit = 100
+) -> Page[Integration]:
     """List integrations in the order they were added."""
     after = number(cursor) or 0
     found = await hub.store.read(lambda c: integrations.list_page(c, after, limit + 1))
@@ -87,14 +89,26 @@ async def remove_integration(
     await hub.remove(caller.name, which)
 
 
-@post("/integrations/{integration:str}/test", guards=[at_least("operator")], status_code=200, tags=TAGS)
+@post(
+    "/integrations/{integration:str}/test",
+    guards=[at_least("operator")],
+    status_code=200,
+    tags=TAGS,
+)
 async def test_integration(hub: GivenHub, integration: FromPath[str]) -> TestResult:
     """Test the connection: who the key is, what it may read, and what is wrong in words."""
     return await hub.test(await _id(hub, integration))
 
 
-@post("/integrations/{integration:str}/pause", guards=[at_least("operator")], status_code=200, tags=TAGS)
-async def pause_integration(hub: GivenHub, caller: GivenCaller, integration: FromPath[str]) -> Integration:
+@post(
+    "/integrations/{integration:str}/pause",
+    guards=[at_least("operator")],
+    status_code=200,
+    tags=TAGS,
+)
+async def pause_integration(
+    hub: GivenHub, caller: GivenCaller, integration: FromPath[str]
+) -> Integration:
     """Stop reading from this ION; deliveries are still kept."""
     found = await _id(hub, integration)
     paused = await hub.store.write(lambda c: integrations.pause(c, caller.name, found))
@@ -102,8 +116,15 @@ async def pause_integration(hub: GivenHub, caller: GivenCaller, integration: Fro
     return paused
 
 
-@post("/integrations/{integration:str}/resume", guards=[at_least("operator")], status_code=200, tags=TAGS)
-async def resume_integration(hub: GivenHub, caller: GivenCaller, integration: FromPath[str]) -> Integration:
+@post(
+    "/integrations/{integration:str}/resume",
+    guards=[at_least("operator")],
+    status_code=200,
+    tags=TAGS,
+)
+async def resume_integration(
+    hub: GivenHub, caller: GivenCaller, integration: FromPath[str]
+) -> Integration:
     """Go on where it was paused."""
     found = await _id(hub, integration)
     resumed = await hub.store.write(lambda c: integrations.resume(c, caller.name, found))

@@ -24,14 +24,19 @@ from ultraviolet.web.reading.objects import Counted, ObjectShown, VersionShown, 
 
 TAGS = ["objects"]
 
-At = Annotated[str | None, QueryParameter(name="at", required=False, description="As it was then: RFC 3339.")]
+At = Annotated[
+    str | None, QueryParameter(name="at", required=False, description="As it was then: RFC 3339.")
+]
 From = Annotated[str, QueryParameter(name="from", description="The earlier time: RFC 3339.")]
 To = Annotated[
-    str | None, QueryParameter(name="to", required=False, description="The later time; now if left out.")
+    str | None,
+    QueryParameter(name="to", required=False, description="The later time; now if left out."),
 ]
 Clock = Annotated[
     history.Clock,
-    QueryParameter(required=False, description="Whose time: when the mirror showed it, or when ION had it."),
+    QueryParameter(
+        required=False, description="Whose time: when the mirror showed it, or when ION had it."
+    ),
 ]
 
 
@@ -70,7 +75,9 @@ async def list_objects(
     ] = None,
     condition: Annotated[
         Literal["fresh", "stale", "partial", "deleted", "any"] | None,
-        QueryParameter(name="state", required=False, description="Left out: all that are not deleted."),
+        QueryParameter(
+            name="state", required=False, description="Left out: all that are not deleted."
+        ),
     ] = None,
     asked: Annotated[
         str | None,
@@ -242,7 +249,9 @@ async def index_fields(
         if lacking:
             audit.record(connection, actor, "index.create", resource.name, {"fields": lacking})
         wanted = [(name, number) for name, number in fields if name in lacking]
-        return lacking, field_indexes.missing(connection, chosen, resource, wanted) if wanted else []
+        return lacking, field_indexes.missing(
+            connection, chosen, resource, wanted
+        ) if wanted else []
 
     lacking, wanted = await hub.store.write(write)
     hub.field_indexes.want(wanted)

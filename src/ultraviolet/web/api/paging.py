@@ -11,10 +11,14 @@ from ultraviolet.errors import InvalidError
 
 T = TypeVar("T")
 
-Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=1000, description="How many items at most.")]
+Limit = Annotated[
+    int, QueryParameter(name="limit", ge=1, le=1000, description="How many items at most.")
+]
 Cursor = Annotated[
     str | None,
-    QueryParameter(name="cursor", description="The `next` of the page before; opaque.", required=False),
+    QueryParameter(
+        name="cursor", description="The `next` of the page before; opaque.", required=False
+    ),
 ]
 
 
@@ -57,5 +61,7 @@ def number(cursor: str | None) -> int | None:
     """Read a cursor that stands for a number."""
     key = decode(cursor)
     if key is not None and not key.isdecimal():
-        raise InvalidError("This cursor belongs to another list; begin anew without one.", field="cursor")
+        raise InvalidError(
+            "This cursor belongs to another list; begin anew without one.", field="cursor"
+        )
     return None if key is None else int(key)

@@ -30,7 +30,12 @@ async def get_setup(hub: GivenHub, integration: FromPath[str]) -> setup.Overview
     return await setup.overview(hub, await _id(hub, integration))
 
 
-@post("/integrations/{integration:str}/setup", guards=[at_least("admin")], status_code=200, tags=["set-up"])
+@post(
+    "/integrations/{integration:str}/setup",
+    guards=[at_least("admin")],
+    status_code=200,
+    tags=["set-up"],
+)
 async def run_setup(
     hub: GivenHub, caller: GivenCaller, integration: FromPath[str], data: JSONBody[SetupRequest]
 ) -> setup.SetUp | setup.Overview:
@@ -41,12 +46,16 @@ async def run_setup(
     """
     found = await _id(hub, integration)
     if data.mode == "automatic":
-        done = await setup.apply(hub, caller.name, found, wanted=data.wanted, remove_extra=data.remove_extra)
+        done = await setup.apply(
+            hub, caller.name, found, wanted=data.wanted, remove_extra=data.remove_extra
+        )
         await hub.ingest.refresh()
         return done
     receiver = None if data.receiver_id is None else str(data.receiver_id)
     if await take_over(hub, caller.name, found, receiver) is None:
-        raise InvalidError("ION has no receiver yet that posts here; create it first, then give its id.")
+        raise InvalidError(
+            "ION has no receiver yet that posts here; create it first, then give its id."
+        )
     if data.wanted is not None:
         await want(hub, caller.name, found, data.wanted)
     return await setup.overview(hub, found)

@@ -87,7 +87,10 @@ async def list_differences(
 
 
 @post(
-    "/verifications/{verification_id:int}/resume", guards=[at_least("operator")], status_code=202, tags=TAGS
+    "/verifications/{verification_id:int}/resume",
+    guards=[at_least("operator")],
+    status_code=202,
+    tags=TAGS,
 )
 async def resume_verification(hub: GivenHub, verification_id: FromPath[int]) -> Verification:
     """Let a failed comparison go on where it stopped."""

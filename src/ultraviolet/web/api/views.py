@@ -32,7 +32,9 @@ class NewView(ViewContent, forbid_unknown_fields=True, kw_only=True):
 
 @get("/views", guards=[at_least("viewer")], tags=TAGS)
 async def list_views(
-    hub: GivenHub, caller: GivenCaller, resource: Annotated[str | None, QueryParameter(required=False)] = None
+    hub: GivenHub,
+    caller: GivenCaller,
+    resource: Annotated[str | None, QueryParameter(required=False)] = None,
 ) -> Page[SavedView]:
     """List your saved views, by resource and name."""
     named = objects.resource_of(hub.catalog, resource).name if resource else None
@@ -43,7 +45,9 @@ async def list_views(
 async def create_view(hub: GivenHub, caller: GivenCaller, data: JSONBody[NewView]) -> SavedView:
     """Keep a view; one of the same name is replaced."""
     named = objects.resource_of(hub.catalog, data.resource).name
-    return await hub.store.write(lambda c: saved_views.save(c, caller.name, named, data.name, data.query))
+    return await hub.store.write(
+        lambda c: saved_views.save(c, caller.name, named, data.name, data.query)
+    )
 
 
 @get("/views/{view_id:int}", guards=[at_least("viewer")], tags=TAGS)

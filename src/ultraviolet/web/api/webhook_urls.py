@@ -34,7 +34,11 @@ class RotatedUrl(MintedUrl, frozen=True, kw_only=True):
     detail: str
 
 
-@get("/integrations/{integration:str}/webhook-urls", guards=[at_least("viewer")], tags=["webhook URLs"])
+@get(
+    "/integrations/{integration:str}/webhook-urls",
+    guards=[at_least("viewer")],
+    tags=["webhook URLs"],
+)
 async def list_webhook_urls(hub: GivenHub, integration: FromPath[str]) -> Page[WebhookUrl]:
     """List the URLs of an integration, newest first."""
 
@@ -44,9 +48,16 @@ async def list_webhook_urls(hub: GivenHub, integration: FromPath[str]) -> Page[W
     return whole(await hub.store.read(read))
 
 
-@post("/integrations/{integration:str}/webhook-urls", guards=[at_least("admin")], tags=["webhook URLs"])
+@post(
+    "/integrations/{integration:str}/webhook-urls",
+    guards=[at_least("admin")],
+    tags=["webhook URLs"],
+)
 async def mint_webhook_url(
-    hub: GivenHub, caller: GivenCaller, integration: FromPath[str], data: JSONBody[NewUrl | None] = None
+    hub: GivenHub,
+    caller: GivenCaller,
+    integration: FromPath[str],
+    data: JSONBody[NewUrl | None] = None,
 ) -> MintedUrl:
     """Mint a URL; this answer alone carries it."""
     name = (data or NewUrl()).name
@@ -65,7 +76,9 @@ async def get_webhook_url(hub: GivenHub, url_id: FromPath[int]) -> WebhookUrl:
 
 
 @post("/webhook-urls/{url_id:int}/rotate", guards=[at_least("admin")], tags=["webhook URLs"])
-async def rotate_webhook_url(hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]) -> RotatedUrl:
+async def rotate_webhook_url(
+    hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]
+) -> RotatedUrl:
     """Mint a successor and, where the hub may, have ION post to it.
 
     Both work until the first delivery on the new one, the old one 24 hours at most.
@@ -76,7 +89,9 @@ async def rotate_webhook_url(hub: GivenHub, caller: GivenCaller, url_id: FromPat
     return RotatedUrl(**values, url=rotated.url, moved=rotated.moved, detail=rotated.detail)
 
 
-@delete("/webhook-urls/{url_id:int}", guards=[at_least("admin")], status_code=200, tags=["webhook URLs"])
+@delete(
+    "/webhook-urls/{url_id:int}", guards=[at_least("admin")], status_code=200, tags=["webhook URLs"]
+)
 async def revoke_webhook_url(
     hub: GivenHub, caller: GivenCaller, url_id: FromPath[int], if_match: IfMatch = None
 ) -> WebhookUrl:
@@ -97,4 +112,10 @@ async def _minted(hub: Hub, made: WebhookUrl, token: str) -> MintedUrl:
     return MintedUrl(**values, url=webhook_urls.address(hub.public_url, token))
 
 
-HANDLERS = [list_webhook_urls, mint_webhook_url, get_webhook_url, rotate_webhook_url, revoke_webhook_url]
+HANDLERS = [
+    list_webhook_urls,
+    mint_webhook_url,
+    get_webhook_url,
+    rotate_webhook_url,
+    revoke_webhook_url,
+]

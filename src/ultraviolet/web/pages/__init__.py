@@ -67,11 +67,18 @@ def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response
     problem = log_if_ours(request, error)
     if problem.status == 401:  # noqa: PLR2004
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        wanted = f"?{urlencode({'next_page': here})}" if request.method == "GET" and here != "/" else ""
+        wanted = (
+            f"?{urlencode({'next_page': here})}" if request.method == "GET" and here != "/" else ""
+        )
         return Redirect(f"/sign-in{wanted}", status_code=303)
     back = shell.came_from(request) if request.method == "POST" else ""
     page = render.page(
-        request, "error.html", status=problem.status, problem=problem, advice=advice(problem), back=back
+        request,
+        "error.html",
+        status=problem.status,
+        problem=problem,
+        advice=advice(problem),
+        back=back,
     )
     if isinstance(error, UltravioletError | HTTPException):
         page.headers.update(error.headers or {})

@@ -41,7 +41,9 @@ def about(hub: Hub) -> About:
         "Database": f"SQLite {sqlite3.sqlite_version}"
         if database.get_backend_name() == "sqlite"
         else database.get_backend_name(),
-        "Where": str(database.database) if database.get_backend_name() == "sqlite" else str(database.host),
+        "Where": str(database.database)
+        if database.get_backend_name() == "sqlite"
+        else str(database.host),
         "Public address": hub.public_url,
         "Contract": f"{len(resources)} resources of ION are mirrored",
         "Healing": "on" if hub.settings.heal else "off: the mirror is left to webhooks and fetches",
@@ -50,7 +52,9 @@ def about(hub: Hub) -> About:
 
 
 def _vendored() -> list[Part]:
-    rows = re.findall(r"^\| (\S+) \| (npm `\S+`) \| ([^|]+?) \| ([^|]+?) \|$", _readme(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (\S+) \| (npm `\S+`) \| ([^|]+?) \| ([^|]+?) \|$", _readme(), re.MULTILINE
+    )
     return [Part(package, version, licence.split(" (")[0]) for _, package, version, licence in rows]
 
 
@@ -60,7 +64,9 @@ def _readme() -> str:
 
 def _installed() -> list[Part]:
     names = [
-        re.split(r"[^\w.-]", line)[0] for line in requires("ultraviolet") or () if "extra ==" not in line
+        re.split(r"[^\w.-]", line)[0]
+        for line in requires("ultraviolet") or ()
+        if "extra ==" not in line
     ]
     return [part for name in sorted(names) if (part := _package(name))]
 
@@ -73,5 +79,7 @@ def _package(name: str) -> Part | None:
     told: dict[str, Any] = found.metadata.json
     classified = [line.rpartition(" :: ")[2] for line in told.get("classifier", []) if _OSI in line]
     written = str(told.get("license", "")).strip().partition("\n")[0]
-    licence = told.get("license_expression") or ", ".join(classified) or written or "see the package"
+    licence = (
+        told.get("license_expression") or ", ".join(classified) or written or "see the package"
+    )
     return Part(name, found.version, str(licence))

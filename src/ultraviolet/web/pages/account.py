@@ -90,14 +90,25 @@ async def show_of(
     def read(connection: Connection) -> dict[str, Any]:
         known = sessions.whose(connection, request.cookies.get(COOKIE, ""))
         user, found = access.get_user(connection, user_id), sessions.of_user(connection, user_id)
-        return {"user": user, "current": known[1] if known else 0, "sessions": found, "has_password": False}
+        return {
+            "user": user,
+            "current": known[1] if known else 0,
+            "sessions": found,
+            "has_password": False,
+        }
 
     context = await hub.store.read(read)
     context |= {"provider": hub.settings.oidc_name if hub.provider else ""}
-    return render.page(request, "account.html", own=False, here=f"/settings/users/{user_id}", **context)
+    return render.page(
+        request, "account.html", own=False, here=f"/settings/users/{user_id}", **context
+    )
 
 
-@post("/settings/users/{user_id:int}/sessions/{session_id:int}/end", guards=ADMIN, include_in_schema=False)
+@post(
+    "/settings/users/{user_id:int}/sessions/{session_id:int}/end",
+    guards=ADMIN,
+    include_in_schema=False,
+)
 async def end_of(
     request: AnyRequest, hub: GivenHub, user_id: FromPath[int], session_id: FromPath[int]
 ) -> Redirect:
@@ -116,7 +127,9 @@ async def end_all_of(request: AnyRequest, hub: GivenHub, user_id: FromPath[int])
 
 
 @post("/settings/users/{user_id:int}/provider", guards=ADMIN, include_in_schema=False)
-async def await_from_provider(request: AnyRequest, hub: GivenHub, user_id: FromPath[int]) -> Redirect:
+async def await_from_provider(
+    request: AnyRequest, hub: GivenHub, user_id: FromPath[int]
+) -> Redirect:
     """Say with which address a person will come from the provider, or untie them."""
     actor, email = _name(request), str((await request.form()).get("email", "")).strip() or None
     await hub.store.write(lambda c: provider_people.await_from_provider(c, actor, user_id, email))

@@ -29,7 +29,11 @@ async def add(
 ) -> Response[str]:
     """Add a destination; the secret of a signed webhook is shown once."""
     sent = await request.form()
-    name, kind, address = str(sent.get("name", "")), _kind(sent.get("kind")), str(sent.get("address", ""))
+    name, kind, address = (
+        str(sent.get("name", "")),
+        _kind(sent.get("kind")),
+        str(sent.get("address", "")),
+    )
     added, secret = await hub.store.write(
         lambda c: destinations.add(
             c, hub.secrets, hub.targets, caller.name, name=name, kind=kind, address=address
@@ -57,7 +61,9 @@ async def remove(
     return _back()
 
 
-async def _page(request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None) -> Response[str]:
+async def _page(
+    request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None
+) -> Response[str]:
     return render.page(
         request,
         "alerts.html",

@@ -95,7 +95,15 @@ def columns(
             if value:
                 named = f" {line.name}" if len(series) > 1 else ""
                 bars.append(
-                    _bar(number * step, step, below, value, top, f"{place}: {write(value)}{named}", which)
+                    _bar(
+                        number * step,
+                        step,
+                        below,
+                        value,
+                        top,
+                        f"{place}: {write(value)}{named}",
+                        which,
+                    )
                 )
             below += value
     rules = [Rule(_linear(value, top), write(value)) for value in (0, top)]
@@ -104,7 +112,10 @@ def columns(
 
 
 def curves(
-    places: Sequence[str], series: Sequence[Series], says: str, write: Callable[[float], str] = seconds
+    places: Sequence[str],
+    series: Sequence[Series],
+    says: str,
+    write: Callable[[float], str] = seconds,
 ) -> Chart:
     """Draw seconds on a scale of decades; where nothing is known the line has a gap."""
     known = [value for line in series for value in line.values if value]
@@ -116,10 +127,14 @@ def curves(
     rules = [Rule(_logarithmic(d, low, high), write(d)) for d in decades]
     lines = [_path(line.values, step, low, high) for line in series]
     rows = _table(places, series, write)
-    return Chart(says, rules, _marks(places, step), [line.name for line in series], rows, lines=lines)
+    return Chart(
+        says, rules, _marks(places, step), [line.name for line in series], rows, lines=lines
+    )
 
 
-def _table(places: Sequence[str], series: Sequence[Series], write: Callable[[float], str]) -> list[list[str]]:
+def _table(
+    places: Sequence[str], series: Sequence[Series], write: Callable[[float], str]
+) -> list[list[str]]:
     rows: list[list[str]] = []
     for number, place in enumerate(places):
         values = [line.values[number] for line in series]
@@ -128,7 +143,9 @@ def _table(places: Sequence[str], series: Sequence[Series], write: Callable[[flo
     return rows
 
 
-def _bar(left: float, step: float, below: float, value: float, top: float, title: str, series: int) -> Bar:
+def _bar(
+    left: float, step: float, below: float, value: float, top: float, title: str, series: int
+) -> Bar:
     high, low = _linear(below + value, top), _linear(below, top)
     return Bar(
         round(LEFT + left, 1),

@@ -15,12 +15,16 @@ class Advice(msgspec.Struct, frozen=True):
 
 
 _BY_STATUS = {
-    403: Advice("Nothing was changed.", "Ask an administrator of this hub, or sign in as someone who may."),
+    403: Advice(
+        "Nothing was changed.", "Ask an administrator of this hub, or sign in as someone who may."
+    ),
     404: Advice(
         "Nothing was changed. An object that ION deleted keeps its history here.",
         "Check the address, or search for what you need.",
     ),
-    405: Advice("Nothing was changed.", "Use the buttons of the page; this address takes no such request."),
+    405: Advice(
+        "Nothing was changed.", "Use the buttons of the page; this address takes no such request."
+    ),
     409: Advice("Nothing was changed.", "Go back, look at what is there now, and choose again."),
     413: Advice("Nothing was changed.", "Send less at once."),
     422: Advice("Nothing was changed.", "Go back, correct what is named above, and send it again."),
@@ -37,5 +41,7 @@ def advice(problem: Problem) -> Advice:
     if known:
         return known
     if problem.status >= 500:  # noqa: PLR2004
-        return Advice(_DELIVERIES, "Load the page again. If it stays, look into the hub's log at this time.")
+        return Advice(
+            _DELIVERIES, "Load the page again. If it stays, look into the hub's log at this time."
+        )
     return Advice("Nothing was changed.", "Go back and try again.")

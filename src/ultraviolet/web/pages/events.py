@@ -72,7 +72,11 @@ async def show(
 
     context = await hub.store.read(read)
     return render.page(
-        request, "event.html", **context, pretty=_pretty(context["event"].body), mirrored=_mirrored(hub)
+        request,
+        "event.html",
+        **context,
+        pretty=_pretty(context["event"].body),
+        mirrored=_mirrored(hub),
     )
 
 
@@ -84,7 +88,9 @@ async def replay(
     sent = await request.form()
     seqs = sorted({int(str(seq)) for seq in sent.getall("seq", []) if str(seq).isdecimal()})
     if not 1 <= len(seqs) <= _MOST_REPLAYED:
-        raise InvalidError(f"Choose the events to replay, at least one and at most {_MOST_REPLAYED}.")
+        raise InvalidError(
+            f"Choose the events to replay, at least one and at most {_MOST_REPLAYED}."
+        )
     if sent.get("sure") != "yes":
         chosen = await hub.store.read(lambda c: events.some(c, seqs))
         changes, problem = await _rehearsed(hub, chosen)
@@ -110,7 +116,9 @@ async def _rehearsed(hub: Hub, chosen: list[Event]) -> tuple[list[ObjectReplayed
     try:
         async with asyncio.timeout(_PATIENCE):
             for integration_id in sorted({event.integration_id for event in chosen}):
-                seqs = sorted(event.seq for event in chosen if event.integration_id == integration_id)
+                seqs = sorted(
+                    event.seq for event in chosen if event.integration_id == integration_id
+                )
                 found += (await rehearse(await hub.site(integration_id), seqs)).changes
     except TimeoutError:
         return found, f"ION did not answer within {_PATIENCE:.0f} seconds."

@@ -25,7 +25,11 @@ _MODES = ("incremental", "full")
 async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """List fetches, newest first, and chart the newest of them run by run."""
     asked = request.query_params
-    chosen, mode, state = asked.get("integration", ""), asked.get("mode") or None, asked.get("state") or None
+    chosen, mode, state = (
+        asked.get("integration", ""),
+        asked.get("mode") or None,
+        asked.get("state") or None,
+    )
     wanted = FetchFilter(int(chosen) if chosen.isdecimal() else None, mode, state)
     before = number(asked.get("cursor"))
 
@@ -39,7 +43,13 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
     context = await hub.store.read(read)
     charts = _charts([*reversed(context["fetches"][:_CHARTED])])
     return render.page(
-        request, "fetches.html", **context, wanted=wanted, modes=_MODES, charts=charts, live=before is None
+        request,
+        "fetches.html",
+        **context,
+        wanted=wanted,
+        modes=_MODES,
+        charts=charts,
+        live=before is None,
     )
 
 
@@ -51,7 +61,9 @@ def _charts(runs: list[Fetch]) -> dict[str, Chart]:
     modes = [mode for mode in _MODES if any(run.mode == mode for run in runs)]
 
     def of(mode: str, values: list[float]) -> Series:
-        return Series(mode, [v if run.mode == mode else 0 for v, run in zip(values, runs, strict=True)])
+        return Series(
+            mode, [v if run.mode == mode else 0 for v, run in zip(values, runs, strict=True)]
+        )
 
     took, read = [run.took or 0.0 for run in runs], [float(run.read) for run in runs]
     changed, deleted = [run.changed for run in runs], [run.deleted for run in runs]
@@ -65,7 +77,9 @@ def _charts(runs: list[Fetch]) -> dict[str, Chart]:
             least=0.1,
         ),
         "Objects read": columns(
-            places, [of(mode, read) for mode in modes], f"Objects read {span}, at most {count(max(read))}."
+            places,
+            [of(mode, read) for mode in modes],
+            f"Objects read {span}, at most {count(max(read))}.",
         ),
         "Changed and deleted": columns(
             places,

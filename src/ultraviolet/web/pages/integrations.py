@@ -31,9 +31,15 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
     after = number(request.query_params.get("cursor")) or 0
 
     def read(connection: Connection) -> dict[str, Any]:
-        page = part(integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id)
+        page = part(
+            integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id
+        )
         rows = [
-            {"integration": one, "trust": trust(connection, hub, one), "full": in_words(one.full_schedule)}
+            {
+                "integration": one,
+                "trust": trust(connection, hub, one),
+                "full": in_words(one.full_schedule),
+            }
             | {"incremental": in_words(one.incremental_schedule)}
             for one in page.items
         ]
@@ -74,7 +80,11 @@ async def show(
     return await _page(request, hub, render, integration_id)
 
 
-@get("/integrations/{integration_id:int}/freshness", guards=[at_least("viewer")], include_in_schema=False)
+@get(
+    "/integrations/{integration_id:int}/freshness",
+    guards=[at_least("viewer")],
+    include_in_schema=False,
+)
 async def show_freshness(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration_id: FromPath[int]
 ) -> Response[str]:
@@ -112,7 +122,11 @@ async def edit(
     return await _change(request, hub, render, caller.name, integration_id, changes)
 
 
-@post("/integrations/{integration_id:int}/resources", guards=[at_least("admin")], include_in_schema=False)
+@post(
+    "/integrations/{integration_id:int}/resources",
+    guards=[at_least("admin")],
+    include_in_schema=False,
+)
 async def choose_resources(
     request: AnyRequest,
     hub: GivenHub,
@@ -126,7 +140,11 @@ async def choose_resources(
     return await _change(request, hub, render, caller.name, integration_id, changes)
 
 
-@post("/integrations/{integration_id:int}/credentials", guards=[at_least("admin")], include_in_schema=False)
+@post(
+    "/integrations/{integration_id:int}/credentials",
+    guards=[at_least("admin")],
+    include_in_schema=False,
+)
 async def rotate_credentials(
     request: AnyRequest,
     hub: GivenHub,
@@ -145,21 +163,33 @@ async def rotate_credentials(
     return answer
 
 
-@post("/integrations/{integration_id:int}/test", guards=[at_least("operator")], include_in_schema=False)
+@post(
+    "/integrations/{integration_id:int}/test",
+    guards=[at_least("operator")],
+    include_in_schema=False,
+)
 async def test(hub: GivenHub, integration_id: FromPath[int]) -> Redirect:
     """Test the connection."""
     await hub.test(integration_id)
     return _to(integration_id)
 
 
-@post("/integrations/{integration_id:int}/verify", guards=[at_least("operator")], include_in_schema=False)
+@post(
+    "/integrations/{integration_id:int}/verify",
+    guards=[at_least("operator")],
+    include_in_schema=False,
+)
 async def verify(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Begin to compare mirror and ION; the page follows."""
     number = await hub.verify(integration_id, caller.name, wait=False)
     return Redirect(f"/verifications/{number}", status_code=303)
 
 
-@post("/integrations/{integration_id:int}/pause", guards=[at_least("operator")], include_in_schema=False)
+@post(
+    "/integrations/{integration_id:int}/pause",
+    guards=[at_least("operator")],
+    include_in_schema=False,
+)
 async def pause(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Stop reading."""
     await hub.store.write(lambda c: integrations.pause(c, caller.name, integration_id))
@@ -167,7 +197,11 @@ async def pause(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int
     return _to(integration_id)
 
 
-@post("/integrations/{integration_id:int}/resume", guards=[at_least("operator")], include_in_schema=False)
+@post(
+    "/integrations/{integration_id:int}/resume",
+    guards=[at_least("operator")],
+    include_in_schema=False,
+)
 async def resume(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Go on."""
     await hub.store.write(lambda c: integrations.resume(c, caller.name, integration_id))
@@ -175,7 +209,9 @@ async def resume(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[in
     return _to(integration_id)
 
 
-@post("/integrations/{integration_id:int}/remove", guards=[at_least("admin")], include_in_schema=False)
+@post(
+    "/integrations/{integration_id:int}/remove", guards=[at_least("admin")], include_in_schema=False
+)
 async def remove(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
 ) -> Redirect:
@@ -195,7 +231,9 @@ async def _change(
     changes: IntegrationChanges,
 ) -> Response[str] | Redirect:
     try:
-        await hub.store.write(lambda c: integrations.edit(c, hub.secrets, actor, integration_id, changes))
+        await hub.store.write(
+            lambda c: integrations.edit(c, hub.secrets, actor, integration_id, changes)
+        )
     except UltravioletError as error:
         return await _page(request, hub, render, integration_id, words(error))
     await hub.integrations_changed()

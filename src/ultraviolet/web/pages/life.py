@@ -47,7 +47,9 @@ def life(moments: Sequence[Moment], shown: int, at: str | None, now: datetime) -
     value = end if at is None else min(end, max(start, math.floor(_seconds(at))))
     before = [each for each in moments if each.version < shown]
     after = [each for each in moments if each.version > shown]
-    return Life(start, end, step, value, marks, before[-1] if before else None, after[0] if after else None)
+    return Life(
+        start, end, step, value, marks, before[-1] if before else None, after[0] if after else None
+    )
 
 
 def moment(given: str | None) -> str | None:

@@ -29,14 +29,18 @@ _FORM = ("field", "operator", "value")
 
 
 @get("/objects", guards=[at_least("viewer")], include_in_schema=False)
-async def show_resources(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+async def show_resources(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer
+) -> Response[str]:
     """Show the resources with counts."""
     asked = request.query_params.get("integration")
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
         chosen = (
-            integrations.find(connection, asked).id if asked else next((each.id for each in choice), None)
+            integrations.find(connection, asked).id
+            if asked
+            else next((each.id for each in choice), None)
         )
         found = objects.counts(connection, hub.catalog, chosen) if chosen is not None else []
         resources = integrations.get(connection, chosen).resources if chosen is not None else None
@@ -48,7 +52,11 @@ async def show_resources(request: AnyRequest, hub: GivenHub, render: GivenRender
 
 @get("/objects/{name:str}", guards=[at_least("viewer")], include_in_schema=False)
 async def show_objects(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller, name: FromPath[str]
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    caller: GivenCaller,
+    name: FromPath[str],
 ) -> Response[str]:
     """Show a resource as a table; filters, order and columns are the address."""
     resource = objects.resource_of(hub.catalog, name)
@@ -97,13 +105,18 @@ async def create_index(
     """Create the indexes that the table as it is lacks, in the background."""
     resource = objects.resource_of(hub.catalog, name)
     sent = await request.form()
-    integration, fields = str(sent.get("integration", "")), [str(one) for one in sent.getall("field", [])]
+    integration, fields = (
+        str(sent.get("integration", "")),
+        [str(one) for one in sent.getall("field", [])],
+    )
     await index_fields(hub, caller.name, integration or None, resource, fields)
     return Redirect(f"/objects/{resource.name}?{_query(sent)}", status_code=303)
 
 
 @post("/objects/{name:str}/views", guards=[at_least("viewer")], include_in_schema=False)
-async def save_view(request: AnyRequest, hub: GivenHub, caller: GivenCaller, name: FromPath[str]) -> Redirect:
+async def save_view(
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, name: FromPath[str]
+) -> Redirect:
     """Keep the table as it is under a name."""
     resource = objects.resource_of(hub.catalog, name)
     sent = await request.form()
@@ -113,9 +126,17 @@ async def save_view(request: AnyRequest, hub: GivenHub, caller: GivenCaller, nam
     return Redirect(f"/objects/{resource.name}?{query}", status_code=303)
 
 
-@post("/objects/{name:str}/views/{view_id:int}/forget", guards=[at_least("viewer")], include_in_schema=False)
+@post(
+    "/objects/{name:str}/views/{view_id:int}/forget",
+    guards=[at_least("viewer")],
+    include_in_schema=False,
+)
 async def forget_view(
-    request: AnyRequest, hub: GivenHub, caller: GivenCaller, name: FromPath[str], view_id: FromPath[int]
+    request: AnyRequest,
+    hub: GivenHub,
+    caller: GivenCaller,
+    name: FromPath[str],
+    view_id: FromPath[int],
 ) -> Redirect:
     """Drop a saved view, and leave the table as it is."""
     resource = objects.resource_of(hub.catalog, name)
@@ -126,11 +147,18 @@ async def forget_view(
 
 @get("/objects/{name:str}/{object_id:str}", guards=[at_least("viewer")], include_in_schema=False)
 async def show_object(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, name: FromPath[str], object_id: FromPath[str]
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    name: FromPath[str],
+    object_id: FromPath[str],
 ) -> Response[str]:
     """Show one object as it is, or as it was in the version or at the time asked for."""
     resource = objects.resource_of(hub.catalog, name)
-    asked, version = request.query_params.get("integration"), request.query_params.get("version", "")
+    asked, version = (
+        request.query_params.get("integration"),
+        request.query_params.get("version", ""),
+    )
     at = moment(request.query_params.get("at"))
 
     def read(connection: Connection) -> dict[str, Any]:
@@ -165,8 +193,14 @@ async def show_object(
         title=title,
         at=as_of,
         unknown=at is not None and then is None,
-        life=life(found["moments"], then.version if then else shown.version, as_of, times.present()),
-        by_key={link.key: shown.links[link.field] for link in resource.links if link.field in shown.links},
+        life=life(
+            found["moments"], then.version if then else shown.version, as_of, times.present()
+        ),
+        by_key={
+            link.key: shown.links[link.field]
+            for link in resource.links
+            if link.field in shown.links
+        },
         columns=tables.columns(resource),
         groups=groups(resource, fields),
         invalid_fields=representation.invalid_values(resource.kinds, fields),
@@ -178,7 +212,9 @@ class _Address:
     """The address of a table, to be changed in one part; the condition that the filter form adds is one like the others."""
 
     def __init__(self, request: AnyRequest) -> None:
-        given = [pair for pair in parse_qsl(urlsplit(str(request.url)).query) if pair[0] != "cursor"]
+        given = [
+            pair for pair in parse_qsl(urlsplit(str(request.url)).query) if pair[0] != "cursor"
+        ]
         form = {name: value for name, value in given if name in _FORM}
         self._pairs = [pair for pair in given if pair[0] not in _FORM]
         if "field" in form and "operator" in form:
@@ -217,7 +253,9 @@ class _Address:
 
 def _query(sent: Mapping[str, Any]) -> str:
     """Give the address of a table as a form sends it along, from its beginning."""
-    return urlencode([pair for pair in parse_qsl(str(sent.get("query", ""))) if pair[0] != "cursor"])
+    return urlencode(
+        [pair for pair in parse_qsl(str(sent.get("query", ""))) if pair[0] != "cursor"]
+    )
 
 
 def _reading(resource: Resource) -> str:
@@ -229,7 +267,9 @@ def _reading(resource: Resource) -> str:
 
 
 def _singular(resource: Resource) -> str:
-    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in resource.type)
+    words = "".join(
+        f" {letter.lower()}" if letter.isupper() else letter for letter in resource.type
+    )
     return words.strip().capitalize()
 
 

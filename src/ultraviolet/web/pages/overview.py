@@ -25,7 +25,9 @@ from ultraviolet.web.reading.objects import Counted
 
 _CAUSES = 12
 _SHOWN = 100
-Trust = Literal["paused", "failing", "reading", "unread", "stale", "silent", "catching_up", "ageing", "fresh"]
+Trust = Literal[
+    "paused", "failing", "reading", "unread", "stale", "silent", "catching_up", "ageing", "fresh"
+]
 _CATCHING_UP = 10.0
 """Seconds something may be stale before the sentence says so: an ordinary change takes less."""
 
@@ -58,7 +60,9 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
     after = number(request.query_params.get("cursor")) or 0
 
     def read(connection: Connection) -> dict[str, Any]:
-        page = part(integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id)
+        page = part(
+            integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id
+        )
         return {"cards": [_card(connection, hub, one) for one in page.items], "next": page.next}
 
     return render.page(request, "overview.html", **await hub.store.read(read))
@@ -79,7 +83,9 @@ def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
         judged,
         _changes(minutes),
         _delay(minutes),
-        drift.report(connection, integration.id, DriftFilter(since=day_ago), "day").causes[:_CAUSES],
+        drift.report(connection, integration.id, DriftFilter(since=day_ago), "day").causes[
+            :_CAUSES
+        ],
         running,
         sorted((Row(one, proofs.get(one.resource)) for one in counted), key=_worst_first),
     )
@@ -92,7 +98,9 @@ def trust(connection: Connection, hub: Hub, integration: Integration) -> Trust:
     return _trust(integration, summary, hub.freshness(connection, integration), running)
 
 
-def _trust(integration: Integration, summary: Summary, judged: Freshness, running: list[Fetch]) -> Trust:
+def _trust(
+    integration: Integration, summary: Summary, judged: Freshness, running: list[Fetch]
+) -> Trust:
     """Choose the word: the worst of what is true now."""
     catching_up = summary.stale_since is not None and _age(summary.stale_since) > _CATCHING_UP
     found: list[tuple[bool, Trust]] = [
@@ -123,9 +131,7 @@ def _worst_first(row: Row) -> tuple[int, str]:
 
 def _changes(minutes: list[Minute]) -> Chart:
     values = [minute.changes for minute in minutes]
-    says = (
-        f"Changes a minute over the last hour: {sum(values):,} in all, at most {max(values):,} in a minute."
-    )
+    says = f"Changes a minute over the last hour: {sum(values):,} in all, at most {max(values):,} in a minute."
     return columns([minute.at[11:] for minute in minutes], [Series("Changes", values)], says)
 
 

@@ -79,7 +79,9 @@ async def back(
 
 def _provider(hub: Hub) -> Provider:
     if hub.provider is None:
-        raise NotFoundError("This hub has no single sign-on; ULTRAVIOLET_OIDC_ISSUER names a provider.")
+        raise NotFoundError(
+            "This hub has no single sign-on; ULTRAVIOLET_OIDC_ISSUER names a provider."
+        )
     return hub.provider
 
 

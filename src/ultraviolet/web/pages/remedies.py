@@ -27,7 +27,10 @@ def remedy(cause: Cause, integration_id: int) -> Remedy | None:
         return Remedy("Reactivate and subscribe again", f"{here}/set-up/automatic", "admin")
     if cause.kind in _READ:
         return Remedy(
-            "Fetch now", "/fetches", "operator", {"integration": str(integration_id), "mode": "incremental"}
+            "Fetch now",
+            "/fetches",
+            "operator",
+            {"integration": str(integration_id), "mode": "incremental"},
         )
     if cause.kind in _TEST:
         return Remedy("Test the connection again", f"{here}/test", "operator")

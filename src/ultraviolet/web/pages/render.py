@@ -100,7 +100,9 @@ class Renderer:
         self._environment.filters.update(filters)
         cast("dict[str, Any]", self._environment.globals)["root"] = root
 
-    def page(self, request: AnyRequest, template: str, *, status: int = 200, **context: Any) -> Response[str]:
+    def page(
+        self, request: AnyRequest, template: str, *, status: int = 200, **context: Any
+    ) -> Response[str]:
         """Render a page for the one who asks; nothing of it may be kept by the browser's cache."""
         caller = known_caller(request)
         given = {
@@ -172,7 +174,10 @@ def ago(moment: str) -> str:
 
 def clock(moment: str) -> str:
     """Write a moment for reading, in UTC."""
-    return datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + " UTC"
+    return (
+        datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+        + " UTC"
+    )
 
 
 def hour(moment: str) -> str:
@@ -222,7 +227,9 @@ def words(name: str) -> str:
 def as_json(value: Any) -> str:
     """Write a value as JSON, short ones on one line."""
     line = json.dumps(value, ensure_ascii=False, default=str)
-    return line if len(line) <= 100 else json.dumps(value, ensure_ascii=False, indent=2, default=str)  # noqa: PLR2004
+    return (
+        line if len(line) <= 100 else json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    )  # noqa: PLR2004
 
 
 def with_cursor(query: dict[str, Any], cursor: str) -> str:

@@ -41,7 +41,9 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
     after = number(request.query_params.get("cursor")) or 0
 
     def read(connection: Connection) -> dict[str, Any]:
-        page = part(integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id)
+        page = part(
+            integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id
+        )
         shown = [Shown(one, retention.of(connection, one.id)) for one in page.items]
         return {"shown": shown, "next": page.next}
 
@@ -72,11 +74,18 @@ async def change(
     more = after.removes_more_than(before)
     if more and "confirm" not in sent:
         return render.page(
-            request, "retention_confirm.html", integration=found, kept=after, more=more, words=_WORDS
+            request,
+            "retention_confirm.html",
+            integration=found,
+            kept=after,
+            more=more,
+            words=_WORDS,
         )
     if more:
         confirm(sent, found.name, "Nothing was changed.")
-    await hub.store.write(lambda c: retention.edit(c, caller.name, integration_id, found.name, changes))
+    await hub.store.write(
+        lambda c: retention.edit(c, caller.name, integration_id, found.name, changes)
+    )
     return Redirect("/settings/retention", status_code=303)
 
 
@@ -86,7 +95,9 @@ def _days(given: Any) -> int | None:
     if not written:
         return None
     if not written.isdecimal():
-        raise InvalidError("Give a number of days, or leave it empty to keep for ever. Nothing was changed.")
+        raise InvalidError(
+            "Give a number of days, or leave it empty to keep for ever. Nothing was changed."
+        )
     return int(written)
 
 

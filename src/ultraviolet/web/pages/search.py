@@ -24,7 +24,9 @@ async def show(
         names = {one.id: one.name for one in integrations.list_page(connection)}
         return {"found": search(connection, hub.catalog, said) if said else None, "names": names}
 
-    return render.page(request, "search.html", **await hub.store.read(read), q=said, resource=resource)
+    return render.page(
+        request, "search.html", **await hub.store.read(read), q=said, resource=resource
+    )
 
 
 HANDLERS = [show]

@@ -77,7 +77,9 @@ async def receiver(
     """Take over the receiver that was made by hand."""
     sent = await request.form()
     try:
-        await take_over(hub, caller.name, integration_id, str(sent.get("receiver_id", "")).strip() or None)
+        await take_over(
+            hub, caller.name, integration_id, str(sent.get("receiver_id", "")).strip() or None
+        )
     except UltravioletError as error:
         return await _page(request, hub, render, integration_id, failed=words(error))
     return _to(integration_id)
@@ -141,7 +143,9 @@ def _filled(texts: setup.SetupTexts, url: str, receiver_id: str | None) -> dict[
     subscribing = texts.subscription_variables
     return {
         "receiver": texts.receiver_mutation,
-        "receiver_variables": texts.receiver_variables.replace(texts.placeholder, url or texts.placeholder),
+        "receiver_variables": texts.receiver_variables.replace(
+            texts.placeholder, url or texts.placeholder
+        ),
         "subscriptions": texts.subscription_document,
         "subscriptions_variables": subscribing.replace(
             texts.receiver_placeholder, receiver_id or texts.receiver_placeholder

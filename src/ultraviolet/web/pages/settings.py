@@ -70,12 +70,18 @@ async def add_user(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> R
 
 @post("/settings/users/{user_id:int}/link", guards=ADMIN, include_in_schema=False)
 async def make_link(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller, user_id: FromPath[int]
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    caller: GivenCaller,
+    user_id: FromPath[int],
 ) -> Response[str]:
     """Make and show a sign-in link."""
     user = await hub.store.read(lambda c: access.get_user(c, user_id))
     token = await hub.store.write(lambda c: access.create_sign_in_link(c, user_id, caller.name))
-    shown = Shown(f"Sign-in link for {user.name}, good for 15 minutes", f"{hub.public_url}/sign-in/{token}")
+    shown = Shown(
+        f"Sign-in link for {user.name}, good for 15 minutes", f"{hub.public_url}/sign-in/{token}"
+    )
     return await _page(request, hub, render, shown)
 
 
@@ -108,7 +114,9 @@ async def make_key(
     name, role = str(sent.get("name", "")), _role(sent.get("role"))
     day = str(sent.get("expires", "")).strip()
     expires = f"{day}T23:59:59Z" if day else None
-    key, token = await hub.store.write(lambda c: access.create_key(c, caller.name, name, role, expires))
+    key, token = await hub.store.write(
+        lambda c: access.create_key(c, caller.name, name, role, expires)
+    )
     return await _page(request, hub, render, Shown(f"API key {key.name}", token))
 
 
@@ -123,11 +131,18 @@ async def revoke_key(
     return _back()
 
 
-async def _page(request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None) -> Response[str]:
+async def _page(
+    request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None
+) -> Response[str]:
     users = await hub.store.read(access.list_users)
     keys = await hub.store.read(access.list_keys)
     signed_in = await hub.store.read(sessions.counts)
-    context: dict[str, Any] = {"users": users, "keys": keys, "signed_in": signed_in, "now": times.now()}
+    context: dict[str, Any] = {
+        "users": users,
+        "keys": keys,
+        "signed_in": signed_in,
+        "now": times.now(),
+    }
     return render.page(request, "settings.html", shown=shown, **context)
 
 

@@ -17,13 +17,20 @@ async def choose_theme(request: AnyRequest) -> Redirect:
     chosen = str((await request.form()).get("theme", ""))
     if chosen not in THEMES:
         raise InvalidError("Choose light or dark.")
-    kept = Cookie(key=THEME_COOKIE, value=chosen, path="/", max_age=31_536_000, samesite="lax", httponly=True)
+    kept = Cookie(
+        key=THEME_COOKIE, value=chosen, path="/", max_age=31_536_000, samesite="lax", httponly=True
+    )
     return Redirect(came_from(request) or "/", status_code=303, cookies=[kept])
 
 
 def inside(goal: str) -> str:
     """Keep to this site: only a path of it may be where someone is led to."""
-    path = goal.startswith("/") and not goal.startswith("//") and "\\" not in goal and goal.isprintable()
+    path = (
+        goal.startswith("/")
+        and not goal.startswith("//")
+        and "\\" not in goal
+        and goal.isprintable()
+    )
     return goal if path else "/"
 
 

@@ -39,7 +39,9 @@ async def sign_in(
     if user is None:
         sign_ins.failed(place.source, name)
         log.warning("sign_in.refused", source=place.source, way="password")
-        failed = "Name and password do not match. An administrator can make a one-time link instead."
+        failed = (
+            "Name and password do not match. An administrator can make a one-time link instead."
+        )
         return sign_in_page(request, hub, render, failed, 401, goal)
     session = await hub.store.write(lambda c: access.begin_session(c, user, "password", place))
     return await signed_in(request, hub, session, goal)
@@ -83,7 +85,12 @@ async def sign_out(request: AnyRequest, hub: GivenHub) -> Redirect:
 
 
 def sign_in_page(
-    request: AnyRequest, hub: Hub, render: Renderer, failed: str = "", status: int = 200, goal: str = "/"
+    request: AnyRequest,
+    hub: Hub,
+    render: Renderer,
+    failed: str = "",
+    status: int = 200,
+    goal: str = "/",
 ) -> Response[str]:
     """Ask who it is, and say what went wrong before."""
     provider = hub.settings.oidc_name if hub.provider else ""
@@ -108,7 +115,9 @@ async def signed_in(request: AnyRequest, hub: Hub, session: str, goal: str) -> R
 
 
 def _too_often(request: AnyRequest, hub: Hub, render: Renderer, goal: str) -> Response[str]:
-    page = sign_in_page(request, hub, render, words(TooManyTriesError()), TooManyTriesError.status, goal)
+    page = sign_in_page(
+        request, hub, render, words(TooManyTriesError()), TooManyTriesError.status, goal
+    )
     page.headers.update(TooManyTriesError.headers)
     return page
 

@@ -104,7 +104,11 @@ async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redi
     return Redirect(f"/verifications/{number}", status_code=303)
 
 
-@post("/verifications/{verification_id:int}/resume", guards=[at_least("operator")], include_in_schema=False)
+@post(
+    "/verifications/{verification_id:int}/resume",
+    guards=[at_least("operator")],
+    include_in_schema=False,
+)
 async def resume(hub: GivenHub, verification_id: FromPath[int]) -> Redirect:
     """Let a failed comparison go on."""
     await hub.resume_verify(verification_id)

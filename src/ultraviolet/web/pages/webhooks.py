@@ -77,7 +77,9 @@ def _chart(found: list[Hour], hours: list[str]) -> Chart:
         if outcome == "taken" or any(outcome in counts for counts in known.values())
     ]
     taken, *failed = [sum(value or 0 for value in line.values) for line in series]
-    says = f"Deliveries each hour over the last {_HOURS} hours: {taken:,} taken, {sum(failed):,} not."
+    says = (
+        f"Deliveries each hour over the last {_HOURS} hours: {taken:,} taken, {sum(failed):,} not."
+    )
     return columns([f"{hour[11:]}:00" for hour in hours], series, says)
 
 
@@ -88,24 +90,34 @@ async def mint(
     """Make a URL and show it, once."""
     sent = await request.form()
     integration_id, name = number_in(sent, "integration"), str(sent.get("name", ""))
-    made, token = await hub.store.write(lambda c: webhook_urls.mint(c, caller.name, integration_id, name))
+    made, token = await hub.store.write(
+        lambda c: webhook_urls.mint(c, caller.name, integration_id, name)
+    )
     await hub.ingest.refresh()
     return await _page(request, hub, render, _shown(hub, made, token))
 
 
 @post("/webhooks/{url_id:int}/rotate", guards=[at_least("admin")], include_in_schema=False)
 async def rotate(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller, url_id: FromPath[int]
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    caller: GivenCaller,
+    url_id: FromPath[int],
 ) -> Response[str]:
     """Make a successor and show it, once."""
     rotated = await setup.rotate(hub, caller.name, url_id)
     await hub.ingest.refresh()
     url = rotated.webhook_url
-    return await _page(request, hub, render, Shown(url.name, url.integration_id, rotated.url, rotated.detail))
+    return await _page(
+        request, hub, render, Shown(url.name, url.integration_id, rotated.url, rotated.detail)
+    )
 
 
 @post("/webhooks/{url_id:int}/revoke", guards=[at_least("admin")], include_in_schema=False)
-async def revoke(request: AnyRequest, hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]) -> Redirect:
+async def revoke(
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]
+) -> Redirect:
     """End a URL."""
     url = await hub.store.read(lambda c: webhook_urls.get(c, url_id))
     confirm(await request.form(), url.name, "The URL still takes deliveries.")
@@ -118,7 +130,9 @@ def _shown(hub: Hub, url: webhook_urls.WebhookUrl, token: str) -> Shown:
     return Shown(url.name, url.integration_id, webhook_urls.address(hub.public_url, token))
 
 
-async def _page(request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None) -> Response[str]:
+async def _page(
+    request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None
+) -> Response[str]:
     asked = request.query_params.get("integration", "")
 
     def read(connection: Connection) -> dict[str, object]:

@@ -21,7 +21,9 @@ class Minute(msgspec.Struct, frozen=True):
     p99: float | None = None
 
 
-def last_hour(connection: Connection, integration_id: int, now: datetime | None = None) -> list[Minute]:
+def last_hour(
+    connection: Connection, integration_id: int, now: datetime | None = None
+) -> list[Minute]:
     """Read the last 60 minutes, the one that runs included; quiet ones are zero."""
     end = (now or present()).replace(second=0, microsecond=0)
     minutes = [text(end - timedelta(minutes=ago))[:16] for ago in range(59, -1, -1)]

@@ -72,7 +72,9 @@ def place(connection: Connection, integration_id: int, written: str | None) -> P
         return msgspec.structs.replace(_newest(connection, integration_id), since=since)
     parts = written.split(" ")
     if len(parts) != 4 or parts[0] != str(integration_id) or not parts[1].isdecimal():  # noqa: PLR2004
-        raise InvalidError("This cursor belongs to another list; begin anew without one.", field="cursor")
+        raise InvalidError(
+            "This cursor belongs to another list; begin anew without one.", field="cursor"
+        )
     found = Place(integration_id, int(parts[1]), parts[2], parts[3])
     if found.seq:
         same = (versions.c.integration_id == integration_id, versions.c.seq == found.seq)
@@ -101,11 +103,13 @@ def after(
         query = query.where(versions.c.seq <= end.seq)
     rows = connection.execute(query).mappings().all()
     places = [
-        msgspec.structs.replace(begin, seq=row["seq"], observed_at=row["observed_at"]) for row in rows[:limit]
+        msgspec.structs.replace(begin, seq=row["seq"], observed_at=row["observed_at"])
+        for row in rows[:limit]
     ]
     items = [
         ObjectChange(
-            write(str(at)), **{name: row[name] for name in ObjectChange.__struct_fields__ if name != "cursor"}
+            write(str(at)),
+            **{name: row[name] for name in ObjectChange.__struct_fields__ if name != "cursor"},
         )
         for at, row in zip(places, rows, strict=False)
     ]

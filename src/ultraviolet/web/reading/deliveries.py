@@ -43,7 +43,9 @@ def totals(connection: Connection, url_ids: Sequence[int], since: str) -> dict[i
         kept.webhook_url_id.in_(url_ids), kept.hour >= since[:13]
     )
     found: defaultdict[int, dict[str, int]] = defaultdict(dict)
-    for url_id, outcome, count in connection.execute(query.group_by(kept.webhook_url_id, kept.outcome)):
+    for url_id, outcome, count in connection.execute(
+        query.group_by(kept.webhook_url_id, kept.outcome)
+    ):
         found[url_id][outcome] = count
     return found
 

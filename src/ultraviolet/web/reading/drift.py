@@ -143,7 +143,9 @@ def _causes(rows: Sequence[Any], changes: Counter[str]) -> list[Wrong]:
     return sorted(found, key=lambda one: (-one.count, one.resource, one.cause))
 
 
-def _wrong(resource: str, cause: str, late: Counter[int], healers: dict[str, int], changes: int) -> Wrong:
+def _wrong(
+    resource: str, cause: str, late: Counter[int], healers: dict[str, int], changes: int
+) -> Wrong:
     count = late.total()
     return Wrong(
         resource=resource,
@@ -157,7 +159,9 @@ def _wrong(resource: str, cause: str, late: Counter[int], healers: dict[str, int
     )
 
 
-def _over_time(connection: Connection, integration_id: int, wanted: DriftFilter, by: By) -> list[Moment]:
+def _over_time(
+    connection: Connection, integration_id: int, wanted: DriftFilter, by: By
+) -> list[Moment]:
     at = func.substr(counted.c.hour, 1, _LENGTH[by]).label("at")
     query = select(at, counted.c.cause, func.sum(counted.c.count).label("total"))
     query = query.where(*_counted(integration_id, wanted)).group_by(text("1"), counted.c.cause)
@@ -168,4 +172,6 @@ def _over_time(connection: Connection, integration_id: int, wanted: DriftFilter,
             every[row.at] += row.total
         else:
             causes[row.at][row.cause] += row.total
-    return [Moment(moment, every[moment], dict(causes[moment])) for moment in sorted(every | causes)]
+    return [
+        Moment(moment, every[moment], dict(causes[moment])) for moment in sorted(every | causes)
+    ]

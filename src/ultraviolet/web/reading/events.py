@@ -101,7 +101,9 @@ _IMPORTED: ColumnElement[int] = literal_column("0", Integer())
 _COLUMNS = [*columns(events, Event), DELIVERIES]
 
 
-def recent(connection: Connection, wanted: EventFilter, before: int | None, limit: int) -> list[Event]:
+def recent(
+    connection: Connection, wanted: EventFilter, before: int | None, limit: int
+) -> list[Event]:
     """Read the newest events first; `before` is the seq to go on from."""
     query = _matching(select(*_COLUMNS), wanted).order_by(events.c.seq.desc()).limit(limit)
     if before is not None:
@@ -111,7 +113,11 @@ def recent(connection: Connection, wanted: EventFilter, before: int | None, limi
 
 def one(connection: Connection, seq: int) -> EventDetail:
     """Read one event whole; raises NotFoundError."""
-    row = connection.execute(select(events, DELIVERIES).where(events.c.seq == seq)).mappings().one_or_none()
+    row = (
+        connection.execute(select(events, DELIVERIES).where(events.c.seq == seq))
+        .mappings()
+        .one_or_none()
+    )
     if row is None:
         newest = connection.execute(select(func.max(events.c.seq))).scalar() or 0
         gone = f"Event {seq} is no longer kept; what it changed is in the history of the object."
@@ -150,10 +156,14 @@ def effects(connection: Connection, event: Event) -> Effects:
         versions.c.resource == event.resource,
         versions.c.id == event.object_id,
     )
-    query = select(*columns(versions, Effect)).where(*of_object, versions.c.observed_at >= event.received_at)
+    query = select(*columns(versions, Effect)).where(
+        *of_object, versions.c.observed_at >= event.received_at
+    )
     later = [
         Effect(**row)
-        for row in connection.execute(query.order_by(versions.c.version).limit(_AFTERWARDS)).mappings()
+        for row in connection.execute(
+            query.order_by(versions.c.version).limit(_AFTERWARDS)
+        ).mappings()
     ]
     here = (
         objects.c.integration_id == event.integration_id,
@@ -186,10 +196,16 @@ def _came(connection: Connection, moment: str, newest: int) -> tuple[int, int]:
 
 def _delivered(connection: Connection, seq: int, end: int) -> RowMapping | None:
     """Find an event that was delivered here, with this number or one not far behind; a few looks leap over an import."""
-    query = select(events.c.seq, events.c.received_at, events.c.webhook_url_id).order_by(events.c.seq)
+    query = select(events.c.seq, events.c.received_at, events.c.webhook_url_id).order_by(
+        events.c.seq
+    )
     ahead = 0
     while seq + ahead < end:
-        rows = connection.execute(query.where(events.c.seq >= seq + ahead).limit(_LOOK)).mappings().all()
+        rows = (
+            connection.execute(query.where(events.c.seq >= seq + ahead).limit(_LOOK))
+            .mappings()
+            .all()
+        )
         found = next((row for row in rows if row["webhook_url_id"]), None)
         if found is not None or len(rows) < _LOOK:
             return found
@@ -199,7 +215,9 @@ def _delivered(connection: Connection, seq: int, end: int) -> RowMapping | None:
 
 def _imported_before(connection: Connection, wanted: EventFilter, seq: int) -> int:
     """Give the last number before this one of an event that was imported and received elsewhere in that time; 0: none."""
-    query = select(func.max(events.c.seq)).where(events.c.webhook_url_id == _IMPORTED, events.c.seq < seq)
+    query = select(func.max(events.c.seq)).where(
+        events.c.webhook_url_id == _IMPORTED, events.c.seq < seq
+    )
     return connection.execute(_in_time(query, wanted)).scalar() or 0
 
 
@@ -227,5 +245,7 @@ def _matching(query: Select[Any], wanted: EventFilter) -> Select[Any]:
 
 def _detail(row: RowMapping) -> EventDetail:
     return EventDetail(
-        **shown(row, Event), headers=dict(row["headers"]), body=bytes(row["body"]).decode("utf-8", "replace")
+        **shown(row, Event),
+        headers=dict(row["headers"]),
+        body=bytes(row["body"]).decode("utf-8", "replace"),
     )

@@ -43,7 +43,10 @@ class Fetch(msgspec.Struct, frozen=True):
         """Seconds from start to end; None while it runs."""
         if self.finished_at is None:
             return None
-        end, start = datetime.fromisoformat(self.finished_at), datetime.fromisoformat(self.started_at)
+        end, start = (
+            datetime.fromisoformat(self.finished_at),
+            datetime.fromisoformat(self.started_at),
+        )
         return (end - start).total_seconds()
 
 
@@ -75,7 +78,9 @@ class FetchFilter(msgspec.Struct, frozen=True):
     state: str | None = None
 
 
-def recent(connection: Connection, wanted: FetchFilter, before: int | None, limit: int) -> list[Fetch]:
+def recent(
+    connection: Connection, wanted: FetchFilter, before: int | None, limit: int
+) -> list[Fetch]:
     """Read the newest fetches first; `before` is the id to go on from."""
     query = _summed().order_by(fetches.c.id.desc()).limit(limit)
     for name in wanted.__struct_fields__:
@@ -103,7 +108,9 @@ def one(connection: Connection, fetch_id: int) -> FetchDetail:
         .where(fetch_steps.c.fetch_id == fetch_id)
         .order_by(fetch_steps.c.resource)
     )
-    return FetchDetail(**row, steps=[FetchStep(**step) for step in connection.execute(query).mappings()])
+    return FetchDetail(
+        **row, steps=[FetchStep(**step) for step in connection.execute(query).mappings()]
+    )
 
 
 def _summed() -> Select[Any]:
@@ -122,5 +129,9 @@ def _summed() -> Select[Any]:
         .group_by(steps.fetch_id)
         .subquery()
     )
-    added = [func.coalesce(column, 0).label(column.name) for column in sums.c if column.name != "fetch_id"]
+    added = [
+        func.coalesce(column, 0).label(column.name)
+        for column in sums.c
+        if column.name != "fetch_id"
+    ]
     return select(*columns(fetches, Fetch), *added).outerjoin(sums, sums.c.fetch_id == fetches.c.id)

@@ -19,7 +19,20 @@ from ultraviolet.near_misses import did_you_mean
 from ultraviolet.web.reading.tables import Column, bound, columns, operand
 
 Filter = Mapping[str, Any]
-OPERATORS = ("eq", "neq", "in", "gt", "gte", "lt", "lte", "like", "notlike", "ilike", "notilike", "isnull")
+OPERATORS = (
+    "eq",
+    "neq",
+    "in",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "like",
+    "notlike",
+    "ilike",
+    "notilike",
+    "isnull",
+)
 _DEEPEST = 6
 _MOST = 100
 _GROUPS: dict[str, Callable[..., ColumnElement[bool]]] = {"or_": or_, "and_": and_}
@@ -38,7 +51,9 @@ def read(written: str) -> Filter:
     try:
         return msgspec.json.decode(written, type=dict[str, Any])
     except msgspec.DecodeError as error:
-        raise _wrong(f'A filter is JSON such as {{"status": {{"eq": "ORDERED"}}}}: {error}.') from error
+        raise _wrong(
+            f'A filter is JSON such as {{"status": {{"eq": "ORDERED"}}}}: {error}.'
+        ) from error
 
 
 class Filters:
@@ -53,11 +68,15 @@ class Filters:
         """Give the condition that an object satisfies a filter; raises InvalidError with what is wrong."""
         return self._all(resource, wanted, objects, 1)
 
-    def _all(self, resource: Resource, wanted: Any, of: FromClause, depth: int) -> ColumnElement[bool]:
+    def _all(
+        self, resource: Resource, wanted: Any, of: FromClause, depth: int
+    ) -> ColumnElement[bool]:
         if not isinstance(wanted, dict) or depth > _DEEPEST:
             raise _wrong(f"A filter of {resource.title} is an object, at most {_DEEPEST} deep.")
         members = cast("dict[str, Any]", wanted)
-        return and_(true(), *(self._member(resource, *member, of, depth) for member in members.items()))
+        return and_(
+            true(), *(self._member(resource, *member, of, depth) for member in members.items())
+        )
 
     def _member(
         self, resource: Resource, name: str, wanted: Any, of: FromClause, depth: int
@@ -80,7 +99,8 @@ class Filters:
         if relation and relation.kind == "foreign_key" and relation.key:
             return self._through_relation(resource, relation, wanted, of, depth)
         near = did_you_mean(
-            name, [*columns(resource), *(one.field for one in (*resource.links, *resource.relations))]
+            name,
+            [*columns(resource), *(one.field for one in (*resource.links, *resource.relations))],
         )
         raise _wrong(f"{resource.title} cannot be filtered by {name}.{near}")
 
@@ -90,9 +110,13 @@ class Filters:
         operators = cast("dict[str, Any]", wanted)
         return and_(true(), *(self._operator(column, of, *one) for one in operators.items()))
 
-    def _operator(self, column: Column, of: FromClause, operator: str, given: Any) -> ColumnElement[bool]:
+    def _operator(
+        self, column: Column, of: FromClause, operator: str, given: Any
+    ) -> ColumnElement[bool]:
         if operator not in OPERATORS:
-            raise _wrong(f"{column.name}: {operator} is no operator; there are {', '.join(OPERATORS)}.")
+            raise _wrong(
+                f"{column.name}: {operator} is no operator; there are {', '.join(OPERATORS)}."
+            )
         if operator == "isnull" and not isinstance(given, bool):
             raise _wrong(f"{column.name}: isnull takes true or false, {given!r} is neither.")
         if operator == "isnull" or given is None:
@@ -117,7 +141,9 @@ class Filters:
             found = dialect.like(self._connection, text, pattern)
         return not_(found) if operator.startswith("not") else found
 
-    def _through_link(self, link: Link, wanted: Any, of: FromClause, depth: int) -> ColumnElement[bool]:
+    def _through_link(
+        self, link: Link, wanted: Any, of: FromClause, depth: int
+    ) -> ColumnElement[bool]:
         target, other = self._catalog.resources[link.resource], objects.alias()
         key = dialect.text_of(self._connection, of, link.key, "id")
         return (
@@ -133,7 +159,11 @@ class Filters:
     def _through_relation(
         self, resource: Resource, relation: Relation, wanted: Any, of: FromClause, depth: int
     ) -> ColumnElement[bool]:
-        target, other, tie = self._catalog.resources[relation.resource], objects.alias(), links.alias()
+        target, other, tie = (
+            self._catalog.resources[relation.resource],
+            objects.alias(),
+            links.alias(),
+        )
         kind = select(link_kinds.c.id).where(
             link_kinds.c.resource == target.name,
             link_kinds.c.field == relation.key,
@@ -153,7 +183,9 @@ class Filters:
         )
 
 
-def _current(other: FromClause, of: FromClause, target: Resource) -> tuple[ColumnElement[bool], ...]:
+def _current(
+    other: FromClause, of: FromClause, target: Resource
+) -> tuple[ColumnElement[bool], ...]:
     return (
         other.c.integration_id == of.c.integration_id,
         other.c.resource == target.name,
@@ -165,14 +197,23 @@ def _operand(column: Column, given: Any) -> Any:
     try:
         return operand(column.type, given)
     except (KeyError, OverflowError, TypeError, ValueError) as error:
-        kinds = {"integer": "a number", "real": "a number", "id": "an id", "boolean": "true or false"}
-        raise _wrong(f"{column.name} is {kinds.get(column.type, 'a time')}, {given!r} is not.") from error
+        kinds = {
+            "integer": "a number",
+            "real": "a number",
+            "id": "an id",
+            "boolean": "true or false",
+        }
+        raise _wrong(
+            f"{column.name} is {kinds.get(column.type, 'a time')}, {given!r} is not."
+        ) from error
 
 
 def _pattern(column: Column, given: Any) -> str:
     pattern = str(given)
     if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
-        raise _wrong(f"{column.name}: the backslash at the end of a pattern needs the character it is for.")
+        raise _wrong(
+            f"{column.name}: the backslash at the end of a pattern needs the character it is for."
+        )
     return pattern
 
 

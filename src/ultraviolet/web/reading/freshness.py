@@ -39,7 +39,9 @@ def summary(connection: Connection, integration_id: int) -> Summary:
         stale=waiting,
         stale_since=since,
         waiting_events=value(
-            select(count).where(events.c.integration_id == integration_id, events.c.outcome.is_(None))
+            select(count).where(
+                events.c.integration_id == integration_id, events.c.outcome.is_(None)
+            )
         ),
         last_event_at=connection.execute(
             select(events.c.received_at)

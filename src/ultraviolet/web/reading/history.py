@@ -67,7 +67,9 @@ def at(connection: Connection, place: Place, id_: str, moment: str) -> Then:
     return found
 
 
-def list_at(connection: Connection, place: Place, moment: str, after: str | None, limit: int) -> list[Then]:
+def list_at(
+    connection: Connection, place: Place, moment: str, after: str | None, limit: int
+) -> list[Then]:
     """Read a resource as it was, in the order of ids; what was deleted by then is left out.
 
     Raises NotFoundError for a time of which not everything is kept any more.
@@ -90,7 +92,9 @@ def compare(connection: Connection, place: Place, id_: str, since: str, until: s
     after = _at(connection, place, [id_], until).get(id_)
     if after is None:
         raise NotFoundError(f"The mirror knew no {place.resource.name} {id_} at {until}.")
-    newest = history(connection, place.integration_id, place.resource, id_, after.version + 1, _MOST_VERSIONS)
+    newest = history(
+        connection, place.integration_id, place.resource, id_, after.version + 1, _MOST_VERSIONS
+    )
     between = [one for one in newest if before is None or one.version > before.version]
     return Comparison(before, after, _changes(before, after), between)
 
@@ -168,16 +172,23 @@ def _ids(connection: Connection, place: Place, after: str | None) -> list[str]:
     return list(connection.execute(query.order_by(*order).limit(_PIECE)).scalars())
 
 
-def _moved(connection: Connection, place: Place, since: str, until: str, after: str | None) -> list[str]:
+def _moved(
+    connection: Connection, place: Place, since: str, until: str, after: str | None
+) -> list[str]:
     order = (func.length(versions.c.id), versions.c.id)
-    query = select(*order).where(*_of(place), _time(place) > since, _time(place) <= until).distinct()
+    query = (
+        select(*order).where(*_of(place), _time(place) > since, _time(place) <= until).distinct()
+    )
     if after is not None:
         query = query.where(tuple_(*order) > tuple_(len(after), after))
     return [row[1] for row in connection.execute(query.order_by(*order).limit(_PIECE))]
 
 
 def _of(place: Place) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return versions.c.integration_id == place.integration_id, versions.c.resource == place.resource.name
+    return (
+        versions.c.integration_id == place.integration_id,
+        versions.c.resource == place.resource.name,
+    )
 
 
 def _time(place: Place) -> ColumnElement[str]:

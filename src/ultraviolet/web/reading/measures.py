@@ -5,7 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from sqlalchemy import Connection, func, select
 
 from ultraviolet.hub import maintenance
@@ -108,7 +113,9 @@ def _stale(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
 def _events(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     waiting = dict.fromkeys(names, 0)
     query = select(events.c.integration_id, func.count()).where(events.c.outcome.is_(None))
-    waiting |= {row[0]: row[1] for row in connection.execute(query.group_by(events.c.integration_id))}
+    waiting |= {
+        row[0]: row[1] for row in connection.execute(query.group_by(events.c.integration_id))
+    }
     yield _gauge(
         "ultraviolet_waiting_events",
         "Events that are acknowledged and not yet applied",
@@ -127,7 +134,9 @@ def _events(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
 
 def _freshness(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     marks = watermarks.c
-    query = select(marks.integration_id, marks.resource, marks.proven_at).where(marks.skipped.is_(None))
+    query = select(marks.integration_id, marks.resource, marks.proven_at).where(
+        marks.skipped.is_(None)
+    )
     rows = connection.execute(query.where(marks.proven_at.is_not(None))).all()
     yield _gauge(
         "ultraviolet_freshness_seconds",
@@ -145,7 +154,9 @@ def _fetches(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
         [((name,), len(failed_steps(connection, id_))) for id_, name in names.items()],
     )
     query = (
-        select(fetches.c.integration_id, func.sum(fetch_steps.c.read), func.sum(fetch_steps.c.total))
+        select(
+            fetches.c.integration_id, func.sum(fetch_steps.c.read), func.sum(fetch_steps.c.total)
+        )
         .join(fetch_steps, fetch_steps.c.fetch_id == fetches.c.id)
         .where(fetches.c.state == "running")
         .group_by(fetches.c.integration_id)
@@ -163,9 +174,13 @@ def _fetches(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
         _ONE,
         [((n,), t) for n, _, t in rows],
     )
-    done = select(fetches.c.integration_id, fetches.c.state, func.count()).where(fetches.c.state != "running")
+    done = select(fetches.c.integration_id, fetches.c.state, func.count()).where(
+        fetches.c.state != "running"
+    )
     ended = Counter[tuple[int, str]]()
-    for id_, state, count in connection.execute(done.group_by(fetches.c.integration_id, fetches.c.state)):
+    for id_, state, count in connection.execute(
+        done.group_by(fetches.c.integration_id, fetches.c.state)
+    ):
         ended[id_, state] += count
     for id_, totals in _totals(connection):  # a counter does not go back when old ones are removed
         for tag, count in totals.items():
@@ -190,7 +205,9 @@ def _removed(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
         ("integration", "kind"),
         removed.items(),
     )
-    query = select(retention.c.integration_id, retention.c.ran_at).where(retention.c.ran_at.is_not(None))
+    query = select(retention.c.integration_id, retention.c.ran_at).where(
+        retention.c.ran_at.is_not(None)
+    )
     yield _gauge(
         "ultraviolet_retention_age_seconds",
         "Since the last removal ended; one is due each day",
@@ -207,11 +224,19 @@ def _totals(connection: Connection) -> list[tuple[int, dict[str, int]]]:
 def _changes(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     bounds = [activity.c[f"within_{number}"] for number in range(len(DELAYS) + 1)]
     query = select(
-        activity.c.integration_id, func.sum(activity.c.changes), *(func.sum(bound) for bound in bounds)
+        activity.c.integration_id,
+        func.sum(activity.c.changes),
+        *(func.sum(bound) for bound in bounds),
     )
-    rows = [tuple[Any, ...](row) for row in connection.execute(query.group_by(activity.c.integration_id))]
+    rows = [
+        tuple[Any, ...](row)
+        for row in connection.execute(query.group_by(activity.c.integration_id))
+    ]
     yield _counter(
-        "ultraviolet_changes", "Contents put into the mirror", _ONE, [((names[r[0]],), r[1]) for r in rows]
+        "ultraviolet_changes",
+        "Contents put into the mirror",
+        _ONE,
+        [((names[r[0]],), r[1]) for r in rows],
     )
     delay = HistogramMetricFamily(
         "ultraviolet_change_delay_seconds",

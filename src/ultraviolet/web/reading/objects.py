@@ -22,13 +22,31 @@ from sqlalchemy import (
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.catalog import Catalog, Resource
 from ultraviolet.mirror import dialect, search_index
-from ultraviolet.mirror.tables import BY_CHANGE, link_kinds, links, objects, retention, stale, versions
+from ultraviolet.mirror.tables import (
+    BY_CHANGE,
+    link_kinds,
+    links,
+    objects,
+    retention,
+    stale,
+    versions,
+)
 from ultraviolet.near_misses import did_you_mean
 from ultraviolet.web.reading import people
 from ultraviolet.web.reading.people import Person
 
 State = Literal["fresh", "stale", "partial", "deleted"]
-_TITLES = ("title", "name", "partNumber", "serialNumber", "lotNumber", "value", "email", "prettyStr", "type")
+_TITLES = (
+    "title",
+    "name",
+    "partNumber",
+    "serialNumber",
+    "lotNumber",
+    "value",
+    "email",
+    "prettyStr",
+    "type",
+)
 _STALE = stale.c.id.is_not(None)
 _STATE = case(
     (objects.c.deleted_at.is_not(None), "deleted"),
@@ -114,14 +132,18 @@ class Wanted(msgspec.Struct, frozen=True):
 def counts(connection: Connection, catalog: Catalog, integration_id: int) -> list[Counted]:
     """Count what the mirror has, by resource."""
     here = objects.c.integration_id == integration_id
-    query = select(objects.c.resource, func.count(), func.max(objects.c.changed_at)).where(here, BY_CHANGE)
+    query = select(objects.c.resource, func.count(), func.max(objects.c.changed_at)).where(
+        here, BY_CHANGE
+    )
     ended = select(objects.c.resource, func.count()).where(here, objects.c.deleted_at.is_not(None))
     rows = connection.execute(ended.group_by(objects.c.resource))
     gone: dict[str, int] = {row[0]: row[1] for row in rows}
     unsure = select(stale.c.resource, func.count().label("stale")).where(
         stale.c.integration_id == integration_id
     )
-    waiting = {row.resource: row.stale for row in connection.execute(unsure.group_by(stale.c.resource))}
+    waiting = {
+        row.resource: row.stale for row in connection.execute(unsure.group_by(stale.c.resource))
+    }
     found = [
         Counted(
             name,
@@ -145,15 +167,24 @@ def newest(connection: Connection, wanted: Wanted, limit: int) -> list[ObjectSho
 
 def one(connection: Connection, integration_id: int, resource: Resource, id_: str) -> ObjectShown:
     """Read one object; raises NotFoundError."""
-    query = listing(connection, Wanted(integration_id, resource, state="any")).where(objects.c.id == id_)
+    query = listing(connection, Wanted(integration_id, resource, state="any")).where(
+        objects.c.id == id_
+    )
     found = shown(connection, resource, query)
     if not found:
-        raise NotFoundError(f"The mirror has no {resource.name} {id_}; run a fetch, or check the id in ION.")
+        raise NotFoundError(
+            f"The mirror has no {resource.name} {id_}; run a fetch, or check the id in ION."
+        )
     return found[0]
 
 
 def history(
-    connection: Connection, integration_id: int, resource: Resource, id_: str, before: int | None, limit: int
+    connection: Connection,
+    integration_id: int,
+    resource: Resource,
+    id_: str,
+    before: int | None,
+    limit: int,
 ) -> list[VersionShown]:
     """Read the versions of one object, newest first; `before` is the version to go on from."""
     query = (
@@ -233,14 +264,19 @@ class Moment(msgspec.Struct, frozen=True):
     observed_at: str
 
 
-def moments(connection: Connection, integration_id: int, resource: Resource, id_: str) -> list[Moment]:
+def moments(
+    connection: Connection, integration_id: int, resource: Resource, id_: str
+) -> list[Moment]:
     """Tell when the newest versions began, oldest first; with the first that is kept, where life begins."""
     of_object = _versions_of(integration_id, resource, id_)
     query = select(versions.c.version, versions.c.observed_at).where(*of_object)
     newest = [
-        Moment(*row) for row in connection.execute(query.order_by(versions.c.version.desc()).limit(_NEWEST))
+        Moment(*row)
+        for row in connection.execute(query.order_by(versions.c.version.desc()).limit(_NEWEST))
     ]
-    first = [Moment(*row) for row in connection.execute(query.order_by(versions.c.version).limit(1))]
+    first = [
+        Moment(*row) for row in connection.execute(query.order_by(versions.c.version).limit(1))
+    ]
     return [*(one for one in first if one not in newest), *reversed(newest)]
 
 
@@ -279,8 +315,12 @@ def _some(connection: Connection, here: Sequence[Any], kind: int, resource: str)
         objects.c.resource == resource,
         objects.c.id == links.c.id,
     )
-    query = select(objects.c.id, objects.c.doc).where(*here, joined, links.c.kind == kind).limit(_SOME)
-    return [LinkShown(resource, row.id, title(row.doc), found=True) for row in connection.execute(query)]
+    query = (
+        select(objects.c.id, objects.c.doc).where(*here, joined, links.c.kind == kind).limit(_SOME)
+    )
+    return [
+        LinkShown(resource, row.id, title(row.doc), found=True) for row in connection.execute(query)
+    ]
 
 
 def _versions_of(integration_id: int, resource: Resource, id_: str) -> tuple[Any, ...]:

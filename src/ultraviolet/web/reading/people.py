@@ -44,7 +44,9 @@ class Version(Protocol):
         ...
 
 
-def who(connection: Connection, integration_id: int, versions: Sequence[Version]) -> dict[int, Person]:
+def who(
+    connection: Connection, integration_id: int, versions: Sequence[Version]
+) -> dict[int, Person]:
     """Tell by version who made it; a version whose own time of change is not new has no author."""
     told = _told(connection, versions)
     ids: dict[int, tuple[str, Literal["event", "object"]]] = {}
@@ -72,8 +74,14 @@ def _seq(one: Version) -> int:
     return int(ref) if kind == "event" and ref and str(ref).isdecimal() else 0
 
 
-def _names(connection: Connection, integration_id: int, ids: Iterable[str]) -> dict[str, str | None]:
+def _names(
+    connection: Connection, integration_id: int, ids: Iterable[str]
+) -> dict[str, str | None]:
     query = select(objects.c.id, objects.c.doc).where(
-        objects.c.integration_id == integration_id, objects.c.resource == "users", objects.c.id.in_(list(ids))
+        objects.c.integration_id == integration_id,
+        objects.c.resource == "users",
+        objects.c.id.in_(list(ids)),
     )
-    return {row.id: row.doc.get("name") or row.doc.get("email") for row in connection.execute(query)}
+    return {
+        row.id: row.doc.get("name") or row.doc.get("email") for row in connection.execute(query)
+    }

@@ -39,7 +39,9 @@ class Found(msgspec.Struct, frozen=True):
 
 def search(connection: Connection, catalog: Catalog, said: str) -> Found:
     """Find objects by their id or by any text in them, without regard to case; those named so come first."""
-    said = said.replace("\0", "")  # neither database can be asked for it, and no text in the index has it
+    said = said.replace(
+        "\0", ""
+    )  # neither database can be asked for it, and no text in the index has it
     names = [resource.name for resource in catalog.mirrored]
     everyone = list(connection.execute(select(integrations.c.id)).scalars())
     by_id = select(objects).where(
@@ -49,7 +51,9 @@ def search(connection: Connection, catalog: Catalog, said: str) -> Found:
     hits = {_place(row): _hit(catalog, row, "id", row["id"]) for row in rows}
     fresh: list[RowMapping] = []
     for integration_id in search_index.behind(connection):
-        fresh += connection.execute(_beyond(integration_id).limit(_UNREAD + 1 - len(fresh))).mappings()
+        fresh += connection.execute(
+            _beyond(integration_id).limit(_UNREAD + 1 - len(fresh))
+        ).mappings()
     complete = _add(catalog, said, hits, fresh[:_UNREAD])
     if len(said) < dialect.GRAM:
         _add(catalog, said, hits, connection.execute(_short(said)).mappings())
@@ -68,7 +72,9 @@ def _indexed(connection: Connection, said: str) -> list[RowMapping]:
     for integration_id, resource in sorted({(place[0], place[1]) for place in places}):
         ids = [place[2] for place in places if (place[0], place[1]) == (integration_id, resource)]
         query = select(objects).where(
-            objects.c.integration_id == integration_id, objects.c.resource == resource, objects.c.id.in_(ids)
+            objects.c.integration_id == integration_id,
+            objects.c.resource == resource,
+            objects.c.id.in_(ids),
         )
         rows += connection.execute(query).mappings()
     return rows
@@ -91,13 +97,17 @@ def _short(said: str) -> Select[Any]:
     return select(some).where(cast(some.c.doc, Text).icontains(said, autoescape=True))
 
 
-def _add(catalog: Catalog, said: str, hits: dict[tuple[Any, ...], Hit], rows: Iterable[RowMapping]) -> bool:
+def _add(
+    catalog: Catalog, said: str, hits: dict[tuple[Any, ...], Hit], rows: Iterable[RowMapping]
+) -> bool:
     """Add those that say so; false where there is no room for more."""
     for row in rows:
         if len(hits) >= MOST:
             return False
         wanted = (
-            row["deleted_at"] is None and _place(row) not in hits and row["resource"] in catalog.resources
+            row["deleted_at"] is None
+            and _place(row) not in hits
+            and row["resource"] in catalog.resources
         )
         if wanted and (field := _saying(catalog, row, said)):
             hits[_place(row)] = _hit(catalog, row, *field)
@@ -116,10 +126,17 @@ def _place(row: RowMapping) -> tuple[Any, ...]:
 
 def _rank(hit: Hit, said: str) -> tuple[int, str, int, str]:
     named = (hit.title or "").lower()
-    how = 0 if said in (hit.id, named) else 1 if named.startswith(said) else 2 if said in named else 3
+    how = (
+        0 if said in (hit.id, named) else 1 if named.startswith(said) else 2 if said in named else 3
+    )
     return how, hit.resource, len(hit.id), hit.id
 
 
 def _hit(catalog: Catalog, row: RowMapping, field: str, text: str) -> Hit:
-    place = (row["integration_id"], row["resource"], catalog.resources[row["resource"]].title, row["id"])
+    place = (
+        row["integration_id"],
+        row["resource"],
+        catalog.resources[row["resource"]].title,
+        row["id"],
+    )
     return Hit(*place, title(row["doc"]), field, text)

@@ -9,7 +9,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, func, literal, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    func,
+    literal,
+    select,
+    tuple_,
+)
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Field, Link, Resource
@@ -87,7 +97,9 @@ def columns(resource: Resource) -> dict[str, Column]:
     keys = {link.key: link for link in resource.links}
     fields = sorted(resource.fields, key=lambda field: _rank(field, keys))
     return {
-        field.name: Column(field.name, _kind(field, keys), resource.kinds[field.name], keys.get(field.name))
+        field.name: Column(
+            field.name, _kind(field, keys), resource.kinds[field.name], keys.get(field.name)
+        )
         for field in fields
     }
 
@@ -96,7 +108,9 @@ def chosen(resource: Resource, names: Sequence[str], by: Order) -> list[Column]:
     """Give the columns that were asked for, else those that tell most, and always the one that is sorted by."""
     known = columns(resource)
     asked = [known[name] for name in names if name in known]
-    telling = [column for column in known.values() if column.name != "id" and column.kind != "other"]
+    telling = [
+        column for column in known.values() if column.name != "id" and column.kind != "other"
+    ]
     shown = asked or telling[:_SHOWN]
     sorting = known.get(by.by)
     return [*shown, sorting] if sorting and sorting.name != "id" and sorting not in shown else shown
@@ -107,7 +121,11 @@ def condition(resource: Resource, written: str) -> Condition:
     field, _, rest = written.partition(":")
     operator, _, value = rest.partition(":")
     if operator not in OPERATORS or not resource.field(field):
-        near = "" if resource.field(field) else did_you_mean(field, [one.name for one in resource.fields])
+        near = (
+            ""
+            if resource.field(field)
+            else did_you_mean(field, [one.name for one in resource.fields])
+        )
         raise InvalidError(
             f"{written} is not a filter such as status:is:REQUESTED (operators: {', '.join(OPERATORS)}).{near}"
         )
@@ -154,14 +172,20 @@ def part(
     narrowed = by.by == "changed" and (bool(conditions) or wanted.said or also is not None)
     if narrowed:
         query = listing(connection, wanted, indexed=False).where(*holds)
-        ids = _ids(connection, query.where(*_among_first(connection, wanted, by, last)), key, by, limit)
+        ids = _ids(
+            connection, query.where(*_among_first(connection, wanted, by, last)), key, by, limit
+        )
     if len(ids) <= limit:
-        query = listing(connection, wanted).where(*holds, *_narrowing(connection, wanted, known, conditions))
+        query = listing(connection, wanted).where(
+            *holds, *_narrowing(connection, wanted, known, conditions)
+        )
         # Few are left then: written so, the order does not invite to walk through all by it.
         order = func.coalesce(key, "") if narrowed else key
         ids = _ids(connection, query, order, by, limit)
     rows = listing(connection, msgspec.structs.replace(wanted, state="any", said=None))
-    by_id = {one.id: one for one in shown(connection, wanted.resource, rows.where(objects.c.id.in_(ids)))}
+    by_id = {
+        one.id: one for one in shown(connection, wanted.resource, rows.where(objects.c.id.in_(ids)))
+    }
     found = [by_id[id_] for id_ in ids]
     if len(found) <= limit:
         return Part(found, None)
@@ -172,16 +196,25 @@ def part(
     return Part(found[:limit], json.dumps([value, id_]))
 
 
-def indexable(resource: Resource, conditions: Sequence[Condition], by: Order) -> list[tuple[str, str]]:
+def indexable(
+    resource: Resource, conditions: Sequence[Condition], by: Order
+) -> list[tuple[str, str]]:
     """Tell which fields an index would help with: those sorted by or compared, and the kind of each."""
     known = columns(resource)
-    compared = [c.field for c in conditions if c.operator in ("is", "from", "to") and c.field != "id"]
+    compared = [
+        c.field for c in conditions if c.operator in ("is", "from", "to") and c.field != "id"
+    ]
     fields = [by.by, *compared] if by.by in known else compared
-    return [(name, known[name].type) for name in dict.fromkeys(fields) if known[name].kind != "flag"]
+    return [
+        (name, known[name].type) for name in dict.fromkeys(fields) if known[name].kind != "flag"
+    ]
 
 
 def missing_indexes(
-    connection: Connection, integration_id: int, resource: Resource, fields: Sequence[tuple[str, str]]
+    connection: Connection,
+    integration_id: int,
+    resource: Resource,
+    fields: Sequence[tuple[str, str]],
 ) -> list[str]:
     """Name the fields of which an index would help and does not exist."""
     return [
@@ -205,7 +238,11 @@ def _among_first(
 ) -> list[ColumnElement[bool]]:
     """Choose those that come first in the order of changes, by its index: where many match, they are enough."""
     changed = objects.c.changed_at
-    query = select(changed).where(*_of(wanted), BY_CHANGE).order_by(changed.desc() if by.down else changed)
+    query = (
+        select(changed)
+        .where(*_of(wanted), BY_CHANGE)
+        .order_by(changed.desc() if by.down else changed)
+    )
     if last:
         value = last[0]
         query = query.where(changed <= value if by.down else changed >= value)
@@ -224,11 +261,17 @@ def _ids(
 
 
 def _narrowing(
-    connection: Connection, wanted: Wanted, known: dict[str, Column], conditions: Sequence[Condition]
+    connection: Connection,
+    wanted: Wanted,
+    known: dict[str, Column],
+    conditions: Sequence[Condition],
 ) -> Iterator[ColumnElement[bool]]:
     """Let the search index say which objects may contain what a condition asks for."""
     for each in conditions:
-        says = known[each.field].kind in ("text", "choice") and each.field not in search_index.TECHNICAL
+        says = (
+            known[each.field].kind in ("text", "choice")
+            and each.field not in search_index.TECHNICAL
+        )
         if each.operator == "has" and says and len(each.value) >= dialect.GRAM:
             place = (wanted.integration_id, wanted.resource)
             yield search_index.may_say(connection, *place, each.value)

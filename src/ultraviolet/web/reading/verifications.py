@@ -64,7 +64,11 @@ class Verification(msgspec.Struct, frozen=True):
 
 
 def recent(
-    connection: Connection, integration_id: int, before: int | None, limit: int, samples: int = _SAMPLES
+    connection: Connection,
+    integration_id: int,
+    before: int | None,
+    limit: int,
+    samples: int = _SAMPLES,
 ) -> list[Verification]:
     """Read the newest first, each with so many of its differences; `before` is the id to go on from."""
     query = _of(integration_id).limit(limit)
@@ -99,7 +103,9 @@ def found(
     """List differences by resource and id; `after` is the place of the last one, as `place` gives it."""
     kept = differences.c
     order = (kept.resource, func.length(kept.id), kept.id)
-    query = select(*columns(differences, DifferenceShown)).where(kept.verification_id == verification_id)
+    query = select(*columns(differences, DifferenceShown)).where(
+        kept.verification_id == verification_id
+    )
     query = query.order_by(*order).limit(limit)
     if after is not None:
         name, slash, id_ = after.partition("/")
