@@ -12,13 +12,13 @@ from sqlalchemy import Connection, select, text
 from bench.frame import Budget, Figure, Scale, expect, figure, on_each_store
 from bench.hooks_server import set_up
 from bench.stores import NewDatabase
-from ultraviolet import times
+from ultraviolet import clock
+from ultraviolet.db.tables.integrations import integrations
+from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.settings import Settings
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation, Origin
-from ultraviolet.mirror.tables import integrations
-from ultraviolet.web.server import collect_what_comes
+from ultraviolet.server.serve import freeze_startup_objects
 
 BATCH = 500
 RESOURCE = "purchase_orders"
@@ -49,16 +49,16 @@ def measure(scale: Scale) -> list[Figure]:
 def _measured(store: str, data: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
     data.mkdir()
     hub = Hub.open(Settings(data=data, database_url=new(data), public_url="http://127.0.0.1"))
-    collect_what_comes()
+    freeze_startup_objects()
     for name in ("through", "past"):
         set_up(hub, name)
-    through, past = hub.store.read_now(
+    through, past = hub.database.read_now(
         lambda c: list(c.execute(select(integrations.c.id)).scalars())
     )
     batches = scale.of(10, 1)
     rates = [_pass(hub, through, past, number, batches) for number in range(1, scale.repeats + 2)]
     for which in (through, past):
-        counts = hub.store.read_now(
+        counts = hub.database.read_now(
             lambda c, which=which: tuple(c.execute(COUNT, {"i": which}).one())
         )
         expect("objects and versions", (batches * BATCH, batches * BATCH * len(rates)), counts)
@@ -86,7 +86,7 @@ def _pass(hub: Hub, through: int, past: int, number: int, batches: int) -> tuple
         works = (_through(hub, through, documents, number), _past(past, documents, number))
         for place, work in enumerate(works):
             began = time.perf_counter()
-            hub.store.write_now(work)
+            hub.database.write_now(work)
             spent[place] += time.perf_counter() - began
     return batches * BATCH / spent[0], batches * BATCH / spent[1]
 
@@ -100,7 +100,7 @@ def _through(
 
 def read_now(documents: Sequence[dict[str, Any]], *, first: bool) -> list[Observation]:
     """Give what a fetch that reads these orders now observes."""
-    moment = times.now()
+    moment = clock.now_rfc3339()
     origin = Origin("fetch", "1", first=first)
     return [
         Observation(
@@ -144,10 +144,10 @@ def _past(
 
 def document(id_: int, number: int) -> dict[str, Any]:
     """Write an order as a whole read shows it."""
-    moment = times.text(BEGAN + timedelta(seconds=number))
+    moment = clock.format_rfc3339(BEGAN + timedelta(seconds=number))
     return {
         "id": str(id_),
-        "_created": times.text(BEGAN),
+        "_created": clock.format_rfc3339(BEGAN),
         "_updated": moment,
         "_etag": f"{number:016x}{id_:016x}",
         "description": f"{DESCRIPTION}, change {number}",
@@ -160,6 +160,6 @@ def document(id_: int, number: int) -> dict[str, Any]:
         "createdById": 1,
         "updatedById": 3,
         "entityId": id_ + 100_000,
-        "orderedAt": times.text(BEGAN),
+        "orderedAt": clock.format_rfc3339(BEGAN),
         "supplierInstructions": "To the north gate.",
     }

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from bench.frame import expect
 from bench.hooks_server import SECRET
 from bench.wire import Flood, flood, written
-from ultraviolet import times
+from ultraviolet import clock
 from ultraviolet.ion.deliveries import encode
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, sign
 
@@ -15,7 +15,7 @@ DESCRIPTION = "Fasteners and seals for the second engine of the qualification ca
 
 def body(number: int, objects: int) -> bytes:
     """Write the update of one of so many purchase orders."""
-    moment = times.text(datetime.now(UTC))
+    moment = clock.format_rfc3339(datetime.now(UTC))
     return encode(
         event_id=number,
         subscription_id=7,

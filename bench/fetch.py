@@ -26,17 +26,18 @@ from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.hooks_server import set_up
 from bench.processes import most_resident, processor_seconds
 from bench.stores import NewDatabase, stores
+from ultraviolet.clock import now_rfc3339
+from ultraviolet.db import engine as db_engine
+from ultraviolet.db.database import Database
+from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.integrations import Credentials, make_client
-from ultraviolet.hub.reader import LARGEST_PAGE, PAGE, Reader
-from ultraviolet.hub.settings import Settings
-from ultraviolet.ion import documents
-from ultraviolet.ion.catalog import Resource, load
-from ultraviolet.ion.documents import Offered
-from ultraviolet.mirror import dialect
-from ultraviolet.mirror.store import Store
+from ultraviolet.hub.integrations.service import Credentials, make_client
+from ultraviolet.hub.sync.ion_reader import MAX_PAGE_SIZE, PAGE_SIZE, IonReader
+from ultraviolet.ion import queries
+from ultraviolet.ion.catalog import load_catalog
+from ultraviolet.ion.model import Resource
+from ultraviolet.ion.queries import OfferedSchema
 from ultraviolet.testing import LocalIonProcess, running_local_ion
-from ultraviolet.times import now
 
 OBJECTS = 100_000
 AT_ONCE = 6
@@ -161,7 +162,7 @@ def over(hub: HubProcess, integration_id: int) -> dict[str, Any] | None:
 
 def _kept(address: str) -> tuple[int, str]:
     """Count what is in the mirror, and sum up the ids."""
-    engine = dialect.make_engine(address)
+    engine = db_engine.make_engine(address)
     with engine.connect() as connection:
         found = sorted((row.resource, row.id) for row in connection.execute(KEPT))
     engine.dispose()
@@ -174,11 +175,11 @@ def _checksum(found: Iterable[tuple[str, str]]) -> str:
 
 async def download(ion: LocalIonProcess, keep: Keep | None = None) -> Run:
     """Read every page as the hub asks for it."""
-    catalog, at_once = load(), asyncio.Semaphore(AT_ONCE)
-    offered = Offered.whole(catalog)
+    catalog, at_once = load_catalog(), asyncio.Semaphore(AT_ONCE)
+    offered = OfferedSchema.whole(catalog)
     signs_in = Credentials(ion.url, ion.url, ion.client_id, ion.client_secret)
     async with aiohttp.ClientSession() as session:
-        reader = Reader(make_client(signs_in, RATE, session), catalog, offered)
+        reader = IonReader(make_client(signs_in, RATE, session), catalog, offered)
 
         async def one(resource: Resource) -> list[tuple[str, str]]:
             async with at_once:
@@ -191,9 +192,9 @@ async def download(ion: LocalIonProcess, keep: Keep | None = None) -> Run:
     return Run(seconds, len(ids), _checksum(ids))
 
 
-async def _pages(reader: Reader, resource: Resource, keep: Keep | None) -> list[tuple[str, str]]:
+async def _pages(reader: IonReader, resource: Resource, keep: Keep | None) -> list[tuple[str, str]]:
     seen: list[tuple[str, str]] = []
-    document, key, size = documents.page(resource, reader.offered), resource.key[0], PAGE
+    document, key, size = queries.page_query(resource, reader.offered), resource.key[0], PAGE_SIZE
     filters = None
     while True:
         result = await reader.client.execute(document, {"filters": filters, "first": size})
@@ -204,7 +205,7 @@ async def _pages(reader: Reader, resource: Resource, keep: Keep | None) -> list[
             await keep(resource, nodes)
         if not page["pageInfo"]["hasNextPage"]:
             return seen
-        filters, size = {"id": {"gt": nodes[-1][key]}}, LARGEST_PAGE
+        filters, size = {"id": {"gt": nodes[-1][key]}}, MAX_PAGE_SIZE
 
 
 def _floor(ion: LocalIonProcess, data: Path, new: NewDatabase) -> Run:
@@ -213,12 +214,12 @@ def _floor(ion: LocalIonProcess, data: Path, new: NewDatabase) -> Run:
     address = new(data)
     hub = Hub.open(Settings(data=data, database_url=address, public_url="http://127.0.0.1"))
     set_up(hub)
-    run = asyncio.run(download(ion, _bare(hub.store)))
+    run = asyncio.run(download(ion, _bare(hub.database)))
     hub.close()
     return Run(run.seconds, *_kept(address))
 
 
-def _bare(store: Store) -> Keep:
+def _bare(store: Database) -> Keep:
     async def keep(resource: Resource, nodes: Nodes) -> None:
         rows = [_row(resource, node) for node in nodes]
 
@@ -238,7 +239,7 @@ def _row(resource: Resource, node: dict[str, Any]) -> dict[str, Any]:
         "id": str(node[resource.key[0]]),
         "doc": msgspec.json.encode(node).decode(),
         "version": 1,
-        "at": node.get("_updated") or now(),
+        "at": node.get("_updated") or now_rfc3339(),
         "change": "create",
         "changed": '["description"]',
         "origin": '{"kind":"fetch","ref":"1"}',

@@ -9,26 +9,21 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Table, insert, select
 
-from ultraviolet import times
-from ultraviolet.hub.hub import Hub
-from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import bulk
-from ultraviolet.mirror.tables import (
-    activity,
-    arrivals,
+from ultraviolet import clock
+from ultraviolet.db import bulk
+from ultraviolet.db.tables.events import event_keys, events
+from ultraviolet.db.tables.mirror import link_kinds, links, objects, versions
+from ultraviolet.db.tables.stats import activity, arrivals
+from ultraviolet.db.tables.sync import (
     drift,
-    event_keys,
-    events,
     fetch_steps,
     fetches,
-    link_kinds,
-    links,
-    objects,
     verification_steps,
     verifications,
-    versions,
     watermarks,
 )
+from ultraviolet.hub.hub import Hub
+from ultraviolet.ion.catalog import Catalog
 
 SHARES = {
     "parts_inventory": 67,
@@ -95,12 +90,12 @@ def fill(hub: Hub, count: int, days: int) -> dict[str, int]:
     Gives how many objects of each resource.
     """
     counts = {name: max(2, count * share // 100) for name, share in SHARES.items()}
-    began = times.present() - timedelta(hours=1)
+    began = clock.utc_now() - timedelta(hours=1)
     for resource, number in counts.items():
         ids = iter(range(1, number + 1))
         while chunk := list(islice(ids, _CHUNK)):
-            hub.store.write_now(_rows(hub.catalog, resource, chunk, counts, began))
-    hub.store.write_now(_work(hub.catalog, counts, began, min(days, 90)))
+            hub.database.write_now(_rows(hub.catalog, resource, chunk, counts, began))
+    hub.database.write_now(_work(hub.catalog, counts, began, min(days, 90)))
     return counts
 
 
@@ -115,7 +110,7 @@ def _rows(
         known = _kinds(connection, resource, keys)
         rows: dict[Table, list[tuple[Any, ...]]] = {table: [] for table in _COLUMNS}
         for id_ in ids:
-            at = times.text(began + timedelta(milliseconds=id_ % 3_500_000))
+            at = clock.format_rfc3339(began + timedelta(milliseconds=id_ % 3_500_000))
             doc = (
                 empty | _values(resource, id_, counts) | {"_created": at, "_updated": at, "id": id_}
             )
@@ -134,7 +129,7 @@ def _rows(
             rows[events].append((INTEGRATION, resource, name, dedupe, at, at, body, *_TOLD))
             rows[event_keys].append((INTEGRATION, dedupe, 1, dedupe))
         for table, columns in _COLUMNS.items():
-            bulk.add(
+            bulk.insert(
                 connection, table, columns, sorted(rows[table]) if table is links else rows[table]
             )
 
@@ -205,9 +200,9 @@ def _work(
     catalog: Catalog, counts: dict[str, int], began: datetime, days: int
 ) -> Callable[[Connection], object]:
     """What fetches, comparisons and days of counting leave behind."""
-    moment = times.text(began)
-    hours = [times.text(began - timedelta(hours=ago))[:13] for ago in range(24 * days)]
-    minutes = [times.text(began + timedelta(minutes=more))[:16] for more in range(60)]
+    moment = clock.format_rfc3339(began)
+    hours = [clock.format_rfc3339(began - timedelta(hours=ago))[:13] for ago in range(24 * days)]
+    minutes = [clock.format_rfc3339(began + timedelta(minutes=more))[:16] for more in range(60)]
     mirrored = [resource.name for resource in catalog.mirrored]
     causes = ("", "link", "late", "computed", "no_event_sent")
 

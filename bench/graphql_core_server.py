@@ -24,7 +24,8 @@ from graphql import (
 )
 from graphql.language import DocumentNode
 
-from ultraviolet.ion.catalog import Catalog, Resource, load
+from ultraviolet.ion.catalog import Catalog, load_catalog
+from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.graphql.filters import column_sql
 from ultraviolet.local_ion.server import open_listener
 from ultraviolet.local_ion.store.columns import decoder
@@ -106,7 +107,7 @@ class Baseline:
 
 
 async def _serve(data: Path) -> None:
-    app = Baseline(load(), data / "ion.db")
+    app = Baseline(load_catalog(), data / "ion.db")
     with open_listener("127.0.0.1", 0) as listener:
         print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
         config = uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False)

@@ -27,21 +27,21 @@ from bench.hooks_server import SECRET, set_up
 from bench.pages import Browser, open_session
 from bench.processes import family_seconds
 from bench.stores import NewDatabase, look, looking, server_of, stores
-from ultraviolet import times
-from ultraviolet.hub import fetch
-from ultraviolet.hub.broadcast import Broadcast
-from ultraviolet.hub.fetch import Fetcher
+from ultraviolet import clock
+from ultraviolet.db.tables.sync import watermarks
+from ultraviolet.hub.core.pubsub import PubSub
+from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.integrations import Credentials, make_client
-from ultraviolet.hub.reader import Reader
-from ultraviolet.hub.settings import Settings
-from ultraviolet.hub.site import Site
-from ultraviolet.ion.documents import Offered
+from ultraviolet.hub.integrations.service import Credentials, make_client
+from ultraviolet.hub.sync import fetch
+from ultraviolet.hub.sync.context import SyncContext
+from ultraviolet.hub.sync.fetch import Fetcher
+from ultraviolet.hub.sync.ion_reader import IonReader
+from ultraviolet.ion.queries import OfferedSchema
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, sign
-from ultraviolet.mirror.tables import watermarks
+from ultraviolet.server.serve import freeze_startup_objects
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 from ultraviolet.web.app import create_app
-from ultraviolet.web.server import collect_what_comes
 
 LEAST, MOST = 10_000, 100_000
 MANY = 1000
@@ -69,7 +69,7 @@ class Mirror(msgspec.Struct):
     address: str
     hub: Hub
     token: str
-    site: Site
+    site: SyncContext
     browser: Browser
     numbers: "count[int]"
     read: int = 0
@@ -109,16 +109,16 @@ async def _measured(
             address = new(data)
             settings = Settings(data=data, database_url=address, public_url="http://127.0.0.1")
             hub = Hub.open(settings)
-            collect_what_comes()
+            freeze_startup_objects()
             token = set_up(hub)
             fill(hub, objects, 3)
             _tidy(address, store)
-            reader = Reader(
-                make_client(signs_in, RATE, session), hub.catalog, Offered.whole(hub.catalog)
+            reader = IonReader(
+                make_client(signs_in, RATE, session), hub.catalog, OfferedSchema.whole(hub.catalog)
             )
-            site = Site(hub.store, hub.catalog, INTEGRATION, reader, Broadcast())
+            site = SyncContext(hub.database, hub.catalog, INTEGRATION, reader, PubSub())
             await hub.ingest.refresh()
-            browser = Browser(create_app(hub), hub.store.write_now(open_session))
+            browser = Browser(create_app(hub), hub.database.write_now(open_session))
             mirrors.append(Mirror(objects, address, hub, token, site, browser, count(objects + 1)))
         server = server_of(mirrors[0].address)
         for turn in range(scale.repeats + 1):
@@ -173,7 +173,7 @@ async def _apply_changed(mirror: Mirror, meter: "Meter") -> int:
 
 
 async def _apply(mirror: Mirror, meter: "Meter", ids: Sequence[int], *, first: bool) -> int:
-    moment = times.now()
+    moment = clock.now_rfc3339()
     for start in range(0, len(ids), BATCH):
         documents = [
             document(id_, id_) | {"_updated": moment, "description": f"{id_} as of {moment}"}
@@ -227,10 +227,8 @@ async def _read(mirror: Mirror, meter: "Meter", address: str, says: str) -> int:
 async def _fetch(mirror: Mirror, meter: "Meter") -> int:
     """An incremental fetch of a small plant's objects, for each of them."""
     old = update(watermarks).values(updated=LONG_AGO)
-    mirror.hub.store.write_now(lambda c: c.execute(old) and None)
-    number = mirror.hub.store.write_now(
-        lambda c: fetch.request(c, INTEGRATION, "incremental", "bench")
-    )
+    mirror.hub.database.write_now(lambda c: c.execute(old) and None)
+    number = mirror.hub.database.write_now(fetch.request_fetch, INTEGRATION, "incremental", "bench")
     with meter:
         await Fetcher(mirror.site).run(number, "incremental")
     state, read = look(mirror.address, READ, id=number)

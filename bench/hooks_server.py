@@ -11,23 +11,24 @@ from typing import Any
 import uvicorn
 from sqlalchemy import Connection
 
-from ultraviolet.hub import integrations, webhook_urls
-from ultraviolet.hub.broadcast import Broadcast
+from ultraviolet.hub.core.pubsub import PubSub
+from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.ingest import Ingest, Verdict
-from ultraviolet.hub.integrations import NewIntegration
-from ultraviolet.hub.settings import Settings
+from ultraviolet.hub.ingest import webhook_urls
+from ultraviolet.hub.ingest.service import IngestService, Verdict
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.service import NewIntegration
 from ultraviolet.ion.deliveries import decode_envelope
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, signature_matches
 from ultraviolet.local_ion.server import open_listener
-from ultraviolet.web.hooks import Hooks
-from ultraviolet.web.server import collect_what_comes
+from ultraviolet.server.serve import freeze_startup_objects
+from ultraviolet.web.webhook_endpoint import WebhookEndpoint
 
 SECRET = "the shared secret"
 NAME = "bench"
 
 
-class Bare(Ingest):
+class Bare(IngestService):
     """Judges deliveries and forgets them."""
 
     async def submit(self, token: str, headers: Mapping[str, str], body: bytes) -> Verdict:
@@ -47,13 +48,13 @@ def set_up(hub: Hub, name: str = NAME) -> str:
     def made(connection: Connection) -> str:
         new = NewIntegration(name, "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
         integration = integrations.create(connection, hub.secrets, NAME, new)
-        url, token = webhook_urls.mint(connection, NAME, integration.id, "ION")
+        url, token = webhook_urls.create_url(connection, NAME, integration.id, "ION")
         webhook_urls.set_receiver(
             connection, hub.secrets, NAME, url.id, receiver_id="1", shared_secret=SECRET
         )
         return token
 
-    return hub.store.write_now(made)
+    return hub.database.write_now(made)
 
 
 def set_up_beside(data: Path, database: str, secret_key: str | None = None) -> str:
@@ -77,13 +78,13 @@ async def _nowhere(_: Any, __: Any, send: Any) -> None:
 async def _serve(mode: str, data: Path, database: str) -> None:
     hub = Hub.open(Settings(data=data, database_url=database, public_url="http://127.0.0.1"))
     token = set_up(hub)
-    kind = Bare if mode == "bare" else Ingest
-    ingest = kind(hub.store, hub.catalog, hub.secrets, Broadcast(), lambda _: None)
+    kind = Bare if mode == "bare" else IngestService
+    ingest = kind(hub.database, hub.catalog, hub.secrets, PubSub(), lambda _: None)
     await ingest.refresh()
-    collect_what_comes()
+    freeze_startup_objects()
     with open_listener("127.0.0.1", 0) as listener:
         print(f"http://127.0.0.1:{listener.getsockname()[1]}/hooks/{token}", flush=True)
-        app = Hooks(ingest, _nowhere)
+        app = WebhookEndpoint(ingest, _nowhere)
         config = uvicorn.Config(
             app, lifespan="off", log_level="warning", access_log=False, http="httptools"
         )

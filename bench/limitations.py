@@ -23,11 +23,11 @@ from typing import Any
 
 import msgspec
 
-from ultraviolet.cli.children import Child, answers, free_port
-from ultraviolet.cli.connect import find_running
-from ultraviolet.ion import documents
-from ultraviolet.ion.catalog import load
-from ultraviolet.ion.documents import Offered
+from ultraviolet.child_process import Child, answers, free_port
+from ultraviolet.cli.support.connection import find_running
+from ultraviolet.ion import queries
+from ultraviolet.ion.catalog import load_catalog
+from ultraviolet.ion.queries import OfferedSchema
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 NEVER = "0 0 1 1 *"
@@ -64,8 +64,8 @@ class Plant:
 
     def __init__(self, ion: LocalIonProcess, changes: int) -> None:
         self.ion = ion
-        self.catalog = load()
-        self.offered = Offered.whole(self.catalog)
+        self.catalog = load_catalog()
+        self.offered = OfferedSchema.whole(self.catalog)
         names = ion.execute(NAMES)
         self.part = names["parts"]["edges"][0]["node"]["id"]
         self.location = names["locations"]["edges"][1]["node"]["id"]
@@ -95,9 +95,9 @@ class Plant:
     def truth(self, resource: str, id_: str) -> dict[str, Any]:
         """What a whole read of an object gives, in the form the mirror keeps."""
         known = self.catalog.resources[resource]
-        document, variables = documents.by_ids([("a", known, [id_])], self.offered)
+        document, variables = queries.by_ids_query([("a", known, [id_])], self.offered)
         node = self.ion.execute(document, **variables)["a"]["edges"][0]["node"]
-        return documents.document(known, node)
+        return queries.normalize_document(known, node)
 
     def _update(self, order: dict[str, Any], **fields: Any) -> str:
         self.ion.execute(UPDATE_ORDER, i={"id": order["id"], "etag": order["_etag"], **fields})

@@ -18,7 +18,7 @@ import msgspec
 
 from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.processes import announced, processor_seconds
-from ultraviolet.ion.catalog import load
+from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.ion.webhooks import subscription_document
 from ultraviolet.local_ion.webhooks.quirks import QUIRKS
 from ultraviolet.testing import LocalIonProcess, running_local_ion
@@ -105,7 +105,7 @@ def pace(ion: LocalIonProcess, rate: float) -> None:
 
 def _subscribe(ion: LocalIonProcess, sink: str) -> int:
     receiver = ion.execute(RECEIVER, uri=sink)["createWebhookReceiver"]["webhookReceiver"]["id"]
-    names = [r.name.upper() for r in load().resources.values() if r.subscribable]
+    names = [r.name.upper() for r in load_catalog().resources.values() if r.subscribable]
     pairs = [(name, action) for name in names for action in ("CREATE", "UPDATE", "DELETE")]
     ion.execute(subscription_document(pairs), receiver=receiver)
     with closing(sqlite3.connect(ion.data / "ion.db")) as database:

@@ -14,13 +14,14 @@ from bench.filled import INTEGRATION, fill
 from bench.frame import Budget, Figure, Scale, Spread, expect, figure
 from bench.hooks_server import set_up
 from bench.stores import stores
-from ultraviolet.hub import access
+from ultraviolet.db import dialect
+from ultraviolet.hub.accounts import users
+from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.settings import Settings
-from ultraviolet.mirror import dialect, search_index
+from ultraviolet.mirror import search_index
+from ultraviolet.server.serve import freeze_startup_objects
 from ultraviolet.web.app import create_app
-from ultraviolet.web.gate import COOKIE
-from ultraviolet.web.server import collect_what_comes
+from ultraviolet.web.middleware.auth import COOKIE
 
 OBJECTS = 100_000
 REQUESTS = 40
@@ -131,7 +132,7 @@ def measure(scale: Scale) -> list[Figure]:
             data.mkdir()
             settings = Settings(data=data, database_url=new(data), public_url="http://127.0.0.1")
             hub = Hub.open(settings)
-            collect_what_comes()
+            freeze_startup_objects()
             figures += asyncio.run(_measured(hub, store, scale))
             hub.close()
         return figures
@@ -141,12 +142,10 @@ async def _measured(hub: Hub, store: str, scale: Scale) -> list[Figure]:
     set_up(hub)
     count = scale.of(OBJECTS, 200)
     counts = fill(hub, count, scale.of(60, 3))
-    while hub.store.write_now(
-        lambda c: search_index.take(c, hub.catalog, INTEGRATION, INDEXED_AT_ONCE)
-    ):
+    while hub.database.write_now(search_index.take, hub.catalog, INTEGRATION, INDEXED_AT_ONCE):
         pass
-    hub.store.write_now(_analyse)
-    browser = Browser(create_app(hub), hub.store.write_now(open_session))
+    hub.database.write_now(_analyse)
+    browser = Browser(create_app(hub), hub.database.write_now(open_session))
     limit = AT_ONCE if count <= OBJECTS else USABLE
     figures = [
         await _page(hub, browser, name, address, store, scale, limit)
@@ -201,8 +200,8 @@ def _all(figures: list[Figure], store: str, count: int, limit: float) -> Figure:
 
 def open_session(connection: Any) -> str:
     """Sign somebody in who may see everything; gives the content of their cookie."""
-    user = access.create_user(connection, "bench", "ada", "admin")
-    return access.begin_session(connection, user.id)
+    user = users.create_user(connection, "bench", "ada", "admin")
+    return users.create_session(connection, user.id)
 
 
 def _analyse(connection: Any) -> None:

@@ -20,19 +20,15 @@ from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.hooks_server import set_up
 from bench.processes import TICKS, processor_seconds, resident
 from bench.stores import NewDatabase, look, stores
-from ultraviolet import times
-from ultraviolet.cli.children import Child, answers, free_port
+from ultraviolet import clock
+from ultraviolet.child_process import Child, answers, free_port
+from ultraviolet.db import bulk
+from ultraviolet.db.tables.events import webhook_urls
+from ultraviolet.db.tables.integrations import integrations
+from ultraviolet.db.tables.mirror import objects, versions
+from ultraviolet.db.tables.sync import fetches, watermarks
+from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.settings import Settings
-from ultraviolet.mirror import bulk
-from ultraviolet.mirror.tables import (
-    fetches,
-    integrations,
-    objects,
-    versions,
-    watermarks,
-    webhook_urls,
-)
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 INTEGRATIONS = (1, 10, 100, 1000)
@@ -41,7 +37,7 @@ OBJECTS = 1000
 REST = 10.0
 RESOURCE = "purchase_orders"
 SELDOM = "0 3 1 1 *"
-LATER = times.text(times.present() + timedelta(hours=1))
+LATER = clock.format_rfc3339(clock.utc_now() + timedelta(hours=1))
 """The watermark: nothing in ION is newer, so that a poll is a request that finds nothing."""
 KEYS = ("integration_id", "resource", "id", "doc", "version")
 OBJECT = (*KEYS, "completeness", "source_time", "observed_at", "read_at", "changed_at", "origin")
@@ -91,17 +87,17 @@ def _measured(
     address = new(data)
     hub = Hub.open(Settings(data=data / "hub", database_url=address, public_url="http://127.0.0.1"))
     set_up(hub, "plant 1")
-    first = hub.store.read_now(lambda c: c.execute(select(integrations.c.id)).scalar_one())
+    first = hub.database.read_now(lambda c: c.execute(select(integrations.c.id)).scalar_one())
     # No receiver that would be put right.
-    hub.store.write_now(lambda c: c.execute(delete(webhook_urls)) and None)
-    hub.store.write_now(lambda c: _first(c, hub, ion, first))
+    hub.database.write_now(lambda c: c.execute(delete(webhook_urls)) and None)
+    hub.database.write_now(_first, hub, ion, first)
     rest, repeats = max(1.0, REST * min(1.0, scale.size)), min(scale.repeats, 2)
     runs: dict[int, list[Run]] = {}
     held = 1
     for plants in sorted({scale.of(number) for number in INTEGRATIONS}):
         for at in range(held, plants, AT_ONCE):
             numbers = range(first + at, first + min(plants, at + AT_ONCE))
-            hub.store.write_now(lambda c, numbers=numbers: _more(c, first, numbers))
+            hub.database.write_now(_more, first, numbers)
         held = plants
         expect(
             "integrations, objects, versions",
@@ -163,8 +159,8 @@ def _first(connection: Connection, hub: Hub, ion: LocalIonProcess, integration: 
         key = (integration, RESOURCE, str(number), doc, 1)
         rows.append((*key, "full", at, at, at, at, origin))
         history.append((*key, "create", "[]", at, at, origin))
-    bulk.add(connection, objects, OBJECT, rows)
-    bulk.add(connection, versions, VERSION, history)
+    bulk.insert(connection, objects, OBJECT, rows)
+    bulk.insert(connection, versions, VERSION, history)
     _fetched(connection, [integration])
 
 
@@ -194,7 +190,7 @@ def _more(connection: Connection, first: int, numbers: Sequence[int]) -> None:
 
 def _fetched(connection: Connection, numbers: Sequence[int]) -> None:
     """Note that everything was read, so that nothing is to be done at once."""
-    moment = times.now()
+    moment = clock.now_rfc3339()
     done = {"mode": "full", "state": "done", "requested_by": "bench", "started_at": moment}
     done |= {"finished_at": moment}
     lines = {

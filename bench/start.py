@@ -12,7 +12,7 @@ from statistics import median
 from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.processes import processor_seconds
 from bench.stores import NewDatabase, stores
-from ultraviolet.cli.children import Child, answers, free_port
+from ultraviolet.child_process import Child, answers, free_port
 
 Spent = tuple[float, float]
 """Seconds of processor time, and by the clock."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, text
 
-from ultraviolet.mirror import dialect
+from ultraviolet.db import engine as db_engine
 
 NewDatabase = Callable[[Path], str]
 """Gives the address of an empty database; on SQLite it lies in the folder."""
@@ -46,7 +46,7 @@ def stores(only: Name | None = None) -> Generator[Mapping[str, NewDatabase]]:
 @contextmanager
 def looking(address: str) -> Generator[Connection]:
     """Connect to a hub's database past the hub; each statement sees it as it is then."""
-    engine = dialect.make_engine(address)
+    engine = db_engine.make_engine(address)
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             yield connection

@@ -18,17 +18,17 @@ import pytest
 import stamina
 import structlog
 from sqlalchemy import Engine, select
-from tests import debian
+from tests import debian_packages
 from tests.postgresql import Postgresql, made
 
-from ultraviolet.cli.children import Child, answers, free_port
-from ultraviolet.cli.connect import find_running
-from ultraviolet.mirror import dialect
-from ultraviolet.mirror.migrations import upgrade
-from ultraviolet.mirror.tables import events
+from ultraviolet.child_process import Child, answers, free_port
+from ultraviolet.cli.support.connection import find_running
+from ultraviolet.db import engine as db_engine
+from ultraviolet.db.migrations import upgrade
+from ultraviolet.db.tables.events import events
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
-pytest_plugins = ["ultraviolet.pytest_plugin"]
+pytest_plugins = ["ultraviolet.testing.pytest_plugin"]
 
 LONG = (
     "test_crash_points",
@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     needed = {
         name for item in items if isinstance(item, pytest.Function) for name in item.fixturenames
     }
-    debian.install(needed & debian.PACKAGES.keys())
+    debian_packages.install(needed & debian_packages.PACKAGES.keys())
 
     def place(item: pytest.Item) -> int:
         if item.path.stem in LONG:
@@ -160,8 +160,8 @@ class HubProcess:
         return wait_for(over, 240, f"the {mode} fetch")
 
     def stored_events(self) -> set[str]:
-        """ION's ids of the events in the store, read past the hub."""
-        engine = dialect.make_engine(self.store_url)
+        """ION's ids of the events in the database, read past the hub."""
+        engine = db_engine.make_engine(self.store_url)
         with engine.connect() as connection:
             found = {str(id_) for id_ in connection.execute(select(events.c.event_id)).scalars()}
         engine.dispose()
@@ -264,7 +264,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def engine(store_url: str) -> Iterator[Engine]:
     """An empty hub's database."""
-    engine = dialect.make_engine(store_url)
+    engine = db_engine.make_engine(store_url)
     upgrade(engine)
     yield engine
     engine.dispose()
@@ -314,16 +314,16 @@ def wait() -> Callable[[Callable[[], Any], float, str], Any]:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Return the path of a Chromium."""
-    return debian.program("chromium")
+    return debian_packages.program("chromium")
 
 
 @pytest.fixture(scope="session")
 def pgbouncer() -> str:
     """Return the path of PgBouncer."""
-    return debian.program("pgbouncer")
+    return debian_packages.program("pgbouncer")
 
 
 @pytest.fixture(scope="session")
 def nginx() -> str:
     """Return the path of nginx."""
-    return debian.program("nginx")
+    return debian_packages.program("nginx")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from ultraviolet.cli.children import free_port
+from ultraviolet.child_process import free_port
 
 
 @contextmanager

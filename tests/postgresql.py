@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 
-from ultraviolet.mirror.store import Store
+from ultraviolet.db.database import Database
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it looks for a folder for its lock file, and talks about it
@@ -47,7 +47,7 @@ class Postgresql:
             ).fetchone()
             if known is None:
                 connection.execute(f"CREATE DATABASE {TEMPLATE}")
-                Store.open(self._server.get_uri(TEMPLATE)).close()
+                Database.open(self._server.get_uri(TEMPLATE)).close()
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         return self._server.get_uri(name)
 

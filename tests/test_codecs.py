@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from ultraviolet.codecs import unprepared
+from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.settings import Settings
 from ultraviolet.web.app import create_app
 
 EIGHT_THREADS = """

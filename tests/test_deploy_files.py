@@ -14,10 +14,10 @@ import yaml
 from tests import image
 from typer.testing import CliRunner
 
-from ultraviolet.cli.app import app
-from ultraviolet.cli.config import SETTINGS
+from ultraviolet.cli.commands.config import SETTINGS
+from ultraviolet.cli.main import app
 from ultraviolet.http_protocol import MAX_OPEN_FILES
-from ultraviolet.web.server import WAITS_FOR_DATABASE
+from ultraviolet.server.serve import WAITS_FOR_DATABASE
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"

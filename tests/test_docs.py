@@ -10,10 +10,10 @@ import pytest
 from docs import generate
 from docs.generate import commands, errors, metrics, routes
 from litestar import Router
-from tests.cli.test_examples import parse
+from tests.cli.support.test_help_layout import parse
 
-from ultraviolet.cli.answers import given
-from ultraviolet.cli.config import SETTINGS
+from ultraviolet.cli.commands.config import SETTINGS
+from ultraviolet.cli.support.output_schema import returned_type
 from ultraviolet.web import health
 
 ROOT = Path(__file__).parent.parent
@@ -111,7 +111,7 @@ def test_the_json_of_every_command_is_told_of() -> None:
     silent = [
         path
         for path, command in commands.leaves()
-        if takes_json(command) and not given(command.callback)
+        if takes_json(command) and not returned_type(command.callback)
     ]
     assert [
         "ultraviolet event export",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import StartHub, StartIon, send
 
-from ultraviolet.folders import own_folder
+from ultraviolet.files import ensure_private_dir
 
 COMMANDS = (
     "event export events.jsonl",
@@ -110,13 +110,13 @@ def test_only_own_files_are_closed(tmp_path: Path) -> None:
     (data / "hub.json").symlink_to(elsewhere)
     for one in (data, elsewhere, data / "hub.db", data / "notes.txt"):
         one.chmod(0o755 if one == data else 0o644)
-    own_folder(data, ["hub.*"])
+    ensure_private_dir(data, ["hub.*"])
     modes = [
         one.stat().st_mode & 0o777 for one in (data, elsewhere, data / "hub.db", data / "notes.txt")
     ]
     assert [0o755, 0o644, 0o600, 0o644] == modes
     (data / "notes.txt").unlink()
-    own_folder(data, ["hub.*"])
+    ensure_private_dir(data, ["hub.*"])
     assert 0o700 == data.stat().st_mode & 0o777
 
 

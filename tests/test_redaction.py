@@ -13,7 +13,7 @@ import structlog
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ultraviolet.cli import logs
+from ultraviolet import log_config
 from ultraviolet.redaction import redact
 
 TOKENS = st.builds(
@@ -124,7 +124,7 @@ def test_it_takes_linear_time(piece: str) -> None:
 
 def test_every_way_into_the_log_is_redacted(capsys: pytest.CaptureFixture[str]) -> None:
     secret = "uvh_" + secrets.token_urlsafe(32)
-    logs.configure()
+    log_config.configure()
     log_in_every_way(secret)
     written = capsys.readouterr()
     assert secret not in written.err + written.out

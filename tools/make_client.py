@@ -29,8 +29,8 @@ PLAIN = {
 def main() -> int:
     """Write the files, or compare them."""
     made = {
-        CLIENT / "models.py": models(document()),
-        CLIENT / "operations.py": operations(document()),
+        CLIENT / "_generated_models.py": models(document()),
+        CLIENT / "_generated_operations.py": operations(document()),
     }
     if "--check" in sys.argv:
         old = [
@@ -48,8 +48,8 @@ def main() -> int:
 
 def document() -> Json:
     """Give the OpenAPI document of a hub with nothing in it."""
+    from ultraviolet.hub.core.settings import Settings
     from ultraviolet.hub.hub import Hub
-    from ultraviolet.hub.settings import Settings
     from ultraviolet.web.app import openapi
 
     with tempfile.TemporaryDirectory() as folder:
@@ -99,10 +99,10 @@ def operations(given: Json) -> str:
         NOTE,
         "from collections.abc import Iterator, Sequence\nfrom typing import Any, Literal\n",
         "from msgspec import UNSET, UnsetType\n",
-        "from ultraviolet.client.core import Core\n",
-        f"from ultraviolet.client.models import {', '.join(used)}\n",
-        "from ultraviolet.parts import part\n\n",
-        'class Operations(Core):\n    """A hub\'s API, operation by operation."""\n',
+        "from ultraviolet.client.transport import Transport\n",
+        f"from ultraviolet.client._generated_models import {', '.join(used)}\n",
+        "from ultraviolet.text import path_segment\n\n",
+        'class Operations(Transport):\n    """A hub\'s API, operation by operation."""\n',
         *methods,
     ]
     return formatted("\n".join(text))
@@ -165,7 +165,7 @@ def _method(given: Json, path: str, verb: str, operation: Json) -> str:
     )
     address = path.removeprefix("/api/v1")
     for name in places:
-        address = address.replace("{" + name + "}", "{part(" + _python(name) + ")}")
+        address = address.replace("{" + name + "}", "{path_segment(" + _python(name) + ")}")
     literal = f'f"{address}"' if places else f'"{address}"'
     returns, call = _call(given, verb, operation, literal)
     if paged:

@@ -9,9 +9,9 @@ import msgspec
 from docs.generate.document import Json, openapi, resolved
 from docs.generate.markdown import code, line, table
 
-from ultraviolet.cli import examples
-from ultraviolet.cli.answers import Given, given
-from ultraviolet.cli.app import commands
+from ultraviolet.cli.main import commands
+from ultraviolet.cli.support import help_layout
+from ultraviolet.cli.support.output_schema import ReturnType, returned_type
 
 _INTRO = """\
 # Commands
@@ -54,7 +54,7 @@ def _below(path: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _section(path: str, command: Any) -> str:
-    told, _ = examples.split(command.told)
+    told, _ = help_layout.split(command.told)
     parts = [f"## {path}", inspect.cleandoc(told)]
     parts.append("```\n" + "\n".join(command.examples) + "\n```")
     shown = [one for one in command.params if not (one.hidden if hasattr(one, "hidden") else False)]
@@ -65,7 +65,7 @@ def _section(path: str, command: Any) -> str:
     if "watch" in takes:
         parts.append("Takes `--watch`.")
     if "as_json" in takes:
-        parts.append(_json(given(command.callback)))
+        parts.append(_json(returned_type(command.callback)))
     return "\n\n".join(parts)
 
 
@@ -93,7 +93,7 @@ def _choices(one: Any) -> str:
     return f" One of {', '.join(map(str, found))}." if found else ""
 
 
-def _json(said: Given | None) -> str:
+def _json(said: ReturnType | None) -> str:
     if said is None:
         return "Takes `--json`, which has no fields of its own to name."
     parts = [_shape(what, said) for what in said.what]
@@ -104,7 +104,7 @@ def _json(said: Given | None) -> str:
     return "\n\n".join(parts)
 
 
-def _shape(what: str, said: Given) -> str:
+def _shape(what: str, said: ReturnType) -> str:
     schema, where = schema_of(what, said.part)
     kind = {"[": "a list, each item with", "{": "an object, each value with"}.get(
         what[0], "an object with"
@@ -114,7 +114,7 @@ def _shape(what: str, said: Given) -> str:
     return f"{head}\n\n" + table(("field", "type", "what it is"), rows)
 
 
-def _plus(said: Given) -> list[tuple[str, str, str]]:
+def _plus(said: ReturnType) -> list[tuple[str, str, str]]:
     return [(code(name), "", about) for name, about in said.plus.items()]
 
 

@@ -2,7 +2,7 @@
 
 from docs.generate.markdown import code, table
 
-from ultraviolet.cli.checks import PROBLEMS
+from ultraviolet.cli.doctor.problems import PROBLEMS
 
 _INTRO = """\
 # What the doctor looks for

@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from ultraviolet.cli import logs
-from ultraviolet.cli.transports import AppTransport
-from ultraviolet.hub import access
+from ultraviolet import log_config
+from ultraviolet.cli.support.transports import AppTransport
+from ultraviolet.hub.accounts import users
+from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.settings import Settings
 from ultraviolet.web.app import create_app
 
 Json = dict[str, Any]
@@ -22,7 +22,7 @@ Json = dict[str, Any]
 @functools.cache
 def openapi() -> Json:
     """Ask a hub with nothing in it."""
-    logs.configure(logging.WARNING)
+    log_config.configure(logging.WARNING)
     return asyncio.run(_ask())
 
 
@@ -44,8 +44,8 @@ async def _ask() -> Json:
             Path(folder), f"sqlite:///{Path(folder) / 'hub.db'}", "http://127.0.0.1:8000"
         )
         hub = Hub.open(settings, one_off=True)
-        hub.store.write_now(
-            lambda connection: access.set_key(connection, "reference", "viewer", "uvk_reference")
+        hub.database.write_now(
+            lambda connection: users.set_key(connection, "reference", "viewer", "uvk_reference")
         )
         transport = AppTransport(create_app(hub), "uvk_reference", hub.close)
         await transport.start()

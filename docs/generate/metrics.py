@@ -7,9 +7,9 @@ import prometheus_client
 from docs.generate.markdown import code, table
 from prometheus_client.core import Metric
 
-from ultraviolet.hub import metrics as counted
-from ultraviolet.mirror.store import Store
-from ultraviolet.web.reading.measures import measures
+from ultraviolet.db.database import Database
+from ultraviolet.hub.core import metrics as counted
+from ultraviolet.web.queries.prometheus import prometheus_families
 
 _INTRO = """\
 # Metrics
@@ -35,8 +35,8 @@ def families() -> list[Metric]:
     """Give every metric of the hub, by name: those of the tables and those a process counts."""
     assert counted  # what it counts is registered on import
     with tempfile.TemporaryDirectory() as folder:
-        store = Store.open(f"sqlite:///{Path(folder) / 'hub.db'}")
-        found = store.read_now(measures)
+        store = Database.open(f"sqlite:///{Path(folder) / 'hub.db'}")
+        found = store.read_now(prometheus_families)
         store.close()
     own = [one for one in prometheus_client.REGISTRY.collect() if one.name.startswith(_PREFIX)]
     return sorted([*found, *own], key=lambda one: one.name)

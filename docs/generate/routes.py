@@ -9,11 +9,12 @@ from litestar import Router
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from ultraviolet.web import health, pages
-from ultraviolet.web.gate import at_least
-from ultraviolet.web.guard import Guard, SignInGuard
+from ultraviolet.web import health
 from ultraviolet.web.live import live
-from ultraviolet.web.pages.render import Renderer
+from ultraviolet.web.middleware.auth import require_role
+from ultraviolet.web.middleware.throttle import SignInThrottle, WebhookThrottle
+from ultraviolet.web.pages import router as pages_router
+from ultraviolet.web.pages.templating import Renderer
 
 _INTRO = """\
 # Routes
@@ -64,7 +65,7 @@ def page() -> str:
 
 def all_pages() -> Router:
     """Gather the pages as the application does."""
-    return pages.router(Renderer(), SignInGuard(Guard()))
+    return pages_router.router(Renderer(), SignInThrottle(WebhookThrottle()))
 
 
 def routes(router: Router) -> list[tuple[str, str, str, str]]:
@@ -84,7 +85,7 @@ def _rows(router: Router) -> list[tuple[str, str, str]]:
 
 
 def _role(handler: HTTPRouteHandler) -> str:
-    roles = [guard.role for guard in handler.guards or () if isinstance(guard, at_least)]
+    roles = [guard.role for guard in handler.guards or () if isinstance(guard, require_role)]
     return roles[0] if roles else "none"
 
 

@@ -2,7 +2,7 @@
 
 from docs.generate.markdown import code, table
 
-from ultraviolet.cli.config import SETTINGS
+from ultraviolet.cli.commands.config import SETTINGS
 
 _INTRO = """\
 # Settings

@@ -3,7 +3,7 @@
 from docs.generate.markdown import code, table
 from sqlalchemy import Column
 
-from ultraviolet.mirror.tables import metadata
+from ultraviolet.db.tables.metadata import metadata
 
 _INTRO = """\
 # Tables

@@ -2,8 +2,8 @@
 
 from docs.generate.markdown import code, table
 
+from ultraviolet.db import sql_views
 from ultraviolet.ion import catalog
-from ultraviolet.mirror import views
 
 _INTRO = """\
 # SQL views
@@ -22,17 +22,19 @@ Every view begins and ends with the same columns, which are not repeated below:
 
 def page() -> str:
     """Write the page."""
-    known = catalog.load()
-    common = {column.name for column in (*views.OWN, *views.PROVENANCE)}
+    known = catalog.load_catalog()
+    common = {column.name for column in (*sql_views.OWN, *sql_views.PROVENANCE)}
     sections = [
-        f"## {views.name_of(resource)}\n\n{resource.title}.\n\n"
-        + _table(tuple(c for c in views.columns(known, resource) if c.name not in common))
+        f"## {sql_views.view_name(resource)}\n\n{resource.title}.\n\n"
+        + _table(tuple(c for c in sql_views.columns(known, resource) if c.name not in common))
         for resource in known.mirrored
     ]
-    return f"{_INTRO}\n{_table((*views.OWN, *views.PROVENANCE))}\n\n" + "\n\n".join(sections)
+    return f"{_INTRO}\n{_table((*sql_views.OWN, *sql_views.PROVENANCE))}\n\n" + "\n\n".join(
+        sections
+    )
 
 
-def _table(columns: tuple[views.ViewColumn, ...]) -> str:
+def _table(columns: tuple[sql_views.ViewColumn, ...]) -> str:
     return table(
         ("column", "type", "what it is"), [(code(c.name), c.type, c.comment) for c in columns]
     )

@@ -16,12 +16,12 @@ from docs.generate.commands import leaves
 from tests.conftest import StartHub
 from typer.testing import CliRunner
 
-from ultraviolet import times
-from ultraviolet.cli.app import app
-from ultraviolet.hub import integrations
+from ultraviolet import clock
+from ultraviolet.cli.main import app
+from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.integrations import NewIntegration
-from ultraviolet.hub.settings import Settings
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.service import NewIntegration
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation, Origin
 from ultraviolet.testing import LocalIonProcess
@@ -131,14 +131,14 @@ def hub_of(data: Path, api_url: str, database_url: str, *, secret: str = "secret
 
     def fill(connection: Any) -> None:
         made = integrations.create(connection, hub.secrets, "test", new)
-        now = times.now()
+        now = clock.now_rfc3339()
         doc = {"id": 1, "name": "Bolts Ltd"}
         seen = Observation(
             "suppliers", "1", "full", doc, now, Origin("fetch", "1"), read_started_at=now
         )
         apply(connection, hub.catalog, made.id, [seen], [])
 
-    hub.store.write_now(fill)
+    hub.database.write_now(fill)
     hub.close()
 
 
@@ -166,7 +166,7 @@ def test_no_command_asks_ion_unasked(
         f"sqlite:///{environment}/hub.db",
     )
     event: dict[str, Any] = {
-        "received_at": times.now(),
+        "received_at": clock.now_rfc3339(),
         "headers": {},
         "verified": None,
         "body": '{"id": 1}',
@@ -236,11 +236,11 @@ def test_a_fetch_ends_when_ion_does_not_answer(
 def test_a_command_takes_no_work_from_a_hub_elsewhere(
     start_hub: StartHub, postgresql: Any, local_ion: LocalIonProcess, environment: Path
 ) -> None:
-    store = postgresql.new_database()
-    hub = start_hub(store_url=store, ULTRAVIOLET_SECRET_KEY=KEY)
+    database = postgresql.new_database()
+    hub = start_hub(store_url=database, ULTRAVIOLET_SECRET_KEY=KEY)
     hub.connect(local_ion)
     command = [sys.executable, "-m", "ultraviolet", "fetch", "run", "--json"]
-    given = {**os.environ, "ULTRAVIOLET_DATABASE_URL": store}
+    given = {**os.environ, "ULTRAVIOLET_DATABASE_URL": database}
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=120, check=False, env=given
     )

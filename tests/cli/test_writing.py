@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.door import Door, body, run
+from tests.idle_hub import Door, body, run
 
+from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.settings import Settings
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 MAX_FILE_BYTES = 100_000

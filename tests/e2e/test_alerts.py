@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from tests.sinks import http_sink
+from tests.alert_sinks import http_sink
 
 
 def test_a_key_that_ion_refuses_is_told_and_so_is_its_end(

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, Response, expect, sync_playwright
-from tests import debian
+from tests import debian_packages
 from tests.conftest import HubProcess, StartHub, send, wait_for
 from typer.testing import CliRunner, Result
 
 from ultraviolet import Client
-from ultraviolet.cli.app import app
-from ultraviolet.cli.children import free_port
+from ultraviolet.child_process import free_port
+from ultraviolet.cli.main import app
 from ultraviolet.testing import LocalIonProcess
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +89,13 @@ def proxied(
         f"daemon off; pid {folder}/pid; error_log {folder}/error.log;\n"
         f"events {{}}\nhttp {{ access_log {folder}/access.log;\n{parts}{inside} }}\n"
     )
-    command = [debian.program("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    command = [
+        debian_packages.program("nginx"),
+        "-p",
+        str(folder),
+        "-c",
+        str(folder / "nginx.conf"),
+    ]
     with subprocess.Popen([*command, "-e", str(folder / "error.log")]) as nginx:
         try:
             urls = {style: f"http://127.0.0.1:{port}{PREFIX}" for style, port in ports.items()}

@@ -8,12 +8,12 @@ import pytest
 from tests.conftest import HubProcess, StartHub
 from tests.postgresql import Postgresql
 
-from ultraviolet import Client, times
+from ultraviolet import Client, clock
 from ultraviolet.client import ProblemError
-from ultraviolet.ion.catalog import load
+from ultraviolet.db.database import Database
+from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation, Origin
-from ultraviolet.mirror.store import Store
 
 NEW = {
     "api_url": "http://127.0.0.1:9",
@@ -27,16 +27,16 @@ class Mirror:
     """Changes the mirror of a hub from another process: this one."""
 
     def __init__(self, hub: HubProcess) -> None:
-        self.store, self.catalog = Store.open(hub.store_url), load()
+        self.database, self.catalog = Database.open(hub.store_url), load_catalog()
 
     def keep(self, integration_id: int, *ids: int, name: str = "a") -> None:
         for id_ in ids:
-            now = times.now()
+            now = clock.now_rfc3339()
             doc = {"id": id_, "partNumber": name}
             seen = Observation(
                 "parts", str(id_), "full", doc, now, Origin("fetch", "1"), read_started_at=now
             )
-            self.store.write_now(lambda c, one=seen: apply(c, self.catalog, integration_id, [one]))
+            self.database.write_now(apply, self.catalog, integration_id, [seen])
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -97,6 +97,6 @@ def test_a_day_with_the_client(hub: HubProcess, client: Client) -> None:
     again = client.changes(cursor=change.cursor)
     assert "4" == next(again).id
     again.close()
-    mirror.store.close()
+    mirror.database.close()
     followed: Any = hub.cli("changes", "--resource", "parts", "--limit", "2", "--json")
     assert ["1", "2"] == [one["id"] for one in json.loads(followed.stdout)], followed.stderr

@@ -17,12 +17,12 @@ from tests.pgbouncer import pooled
 from tests.postgresql import Postgresql
 from typer.testing import CliRunner
 
-from ultraviolet.cli.app import app
+from ultraviolet.cli.main import app
+from ultraviolet.db import engine as db_engine
+from ultraviolet.db.database import Database
+from ultraviolet.db.open_errors import DatabaseSetupError, StoreUnavailableError
+from ultraviolet.db.server_check import check_server
 from ultraviolet.errors import UltravioletError
-from ultraviolet.mirror import dialect
-from ultraviolet.mirror.open_errors import DatabaseSetupError, StoreUnavailableError
-from ultraviolet.mirror.server_check import check_server
-from ultraviolet.mirror.store import Store
 
 Refused = tuple[str, type[UltravioletError], str]
 
@@ -219,7 +219,7 @@ def test_a_pooler_by_statement_is_refused(postgresql: Postgresql, pgbouncer: str
         pooled(pgbouncer, postgresql.new_database(), "statement") as through,
         pytest.raises(DatabaseSetupError, match="session pooling") as refused,
     ):
-        Store.open(through)
+        Database.open(through)
     assert "\n" not in str(refused.value)
 
 
@@ -231,7 +231,7 @@ def test_a_startup_option_that_a_pooler_refuses_is_one_sentence(
         with pytest.raises(
             DatabaseSetupError, match="remove `options` from ULTRAVIOLET_DATABASE_URL"
         ):
-            check_server(dialect.address(url))
+            check_server(db_engine.parse_url(url))
 
 
 def test_a_hub_works_through_a_pooler_by_session(
@@ -256,7 +256,7 @@ def test_the_settings_of_a_session_hold_through_a_pooler(
     postgresql: Postgresql, pgbouncer: str
 ) -> None:
     with pooled(pgbouncer, postgresql.new_database(), "session") as through:
-        engine = dialect.make_engine(through)
+        engine = db_engine.make_engine(through)
         with engine.connect() as connection:
             shown = connection.exec_driver_sql(
                 "SELECT current_setting('timezone'), current_setting('idle_in_transaction_session_timeout')"
@@ -269,4 +269,4 @@ def test_a_server_that_is_something_else_is_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"postgresql://u@127.0.0.1:{server.getsockname()[1]}/x?connect_timeout=2"
         with pytest.raises(StoreUnavailableError, match="could not be opened"):
-            Store.open(url)
+            Database.open(url)

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from tests.conftest import HubProcess, send
 
-from ultraviolet.hub import webhook_urls
+from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.settings import Settings
+from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, sign
 
 SECRET = "shared"
@@ -27,10 +27,13 @@ def url(hub: HubProcess) -> str:
     minted = hub.api("POST", f"/integrations/{made['id']}/webhook-urls", {"name": "test"})
     beside = Hub.open(Settings(data=hub.data, database_url=hub.store_url, public_url=hub.url))
     with closing(beside):
-        beside.store.write_now(
-            lambda c: webhook_urls.set_receiver(
-                c, beside.secrets, "test", minted["id"], receiver_id="1", shared_secret=SECRET
-            )
+        beside.database.write_now(
+            webhook_urls.set_receiver,
+            beside.secrets,
+            "test",
+            minted["id"],
+            receiver_id="1",
+            shared_secret=SECRET,
         )
     return minted["url"]
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ultraviolet.cli.children import answers
+from ultraviolet.child_process import answers
 
 
 def test_one_command_shows_changes_flowing_and_a_crashed_hub_is_started_again_once(

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.conftest import wait_for
-from tests.service import Service
+from tests.service_manager import Service
 
-from ultraviolet.cli.connect import find_running
+from ultraviolet.cli.support.connection import find_running
 
 ION = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
 RATE = 200

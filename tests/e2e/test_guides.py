@@ -18,10 +18,10 @@ import msgspec
 import pytest
 from sqlalchemy import make_url
 from tests.conftest import send, wait_for
-from tests.service import Service
+from tests.service_manager import Service
 
 import ultraviolet
-from ultraviolet.cli.connect import find_running
+from ultraviolet.cli.support.connection import find_running
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs/how-to/back-up-and-upgrade.md"

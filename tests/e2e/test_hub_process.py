@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ultraviolet.cli.children import free_port
-from ultraviolet.hub.secrets import SecretKeyError
+from ultraviolet.child_process import free_port
+from ultraviolet.hub.core.encryption import SecretKeyError
 
 
 @pytest.mark.parametrize("way", ["ULTRAVIOLET_ADMIN_KEY", "ULTRAVIOLET_ADMIN_KEY_FILE"])

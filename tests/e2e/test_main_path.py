@@ -16,7 +16,7 @@ UPDATE_ORDER = """mutation ($input: UpdatePurchaseOrderInput!) {
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest) -> str | None:
+def database(request: pytest.FixtureRequest) -> str | None:
     """The address of the hub's database; None is the file in its folder."""
     return (
         request.getfixturevalue("postgresql").new_database()
@@ -26,18 +26,18 @@ def store(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def local_ion(tmp_path_factory: pytest.TempPathFactory, store: Any) -> Iterator[Any]:
-    """A local ION for each store, so that each hub is the only one that is told."""
+def local_ion(tmp_path_factory: pytest.TempPathFactory, database: Any) -> Iterator[Any]:
+    """A local ION for each database, so that each hub is the only one that is told."""
     with ExitStack() as stack:
         yield make_start_ion(stack, lambda name: tmp_path_factory.mktemp(name) / "data")()
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory, store: Any) -> Iterator[Any]:
-    """A hub on each store."""
+def hub(tmp_path_factory: pytest.TempPathFactory, database: Any) -> Iterator[Any]:
+    """A hub on each database."""
     with ExitStack() as stack:
         yield make_start_hub(stack, lambda name: tmp_path_factory.mktemp(name) / "data")(
-            store_url=store
+            store_url=database
         )
 
 
@@ -138,9 +138,9 @@ def test_the_command_line_shows_the_same(
 
 
 def test_a_killed_hub_keeps_what_it_acknowledged(
-    local_ion: Any, start_hub: Any, wait: Any, store: Any, request: pytest.FixtureRequest
+    local_ion: Any, start_hub: Any, wait: Any, database: Any, request: pytest.FixtureRequest
 ) -> None:
-    url = request.getfixturevalue("postgresql").new_database() if store else None
+    url = request.getfixturevalue("postgresql").new_database() if database else None
     hub = start_hub(store_url=url)
     integration = hub.connect(local_ion, name="to be killed")
     hub.fetch(integration)

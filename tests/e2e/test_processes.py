@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from tests.conftest import send
 
-from ultraviolet.mirror.dialect import number
+from ultraviolet.db.locks import lock_class
 
 HOLDERS = """SELECT l.objid::int, a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
   WHERE l.locktype = 'advisory' AND l.classid = %s AND l.objid <> 0 AND l.granted
@@ -28,7 +28,7 @@ CREATE = "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supp
 def duties(store_url: str, query: str = HOLDERS) -> list[tuple[int, int]]:
     """Give each integration in someone's hands, and the process that has it."""
     with closing(psycopg.connect(store_url)) as connection:
-        found = connection.execute(query, [number("duties")]).fetchall()
+        found = connection.execute(query, [lock_class("duties")]).fetchall()
     return [(id_, int(re.sub(r"\D", "", name))) for id_, name in found]
 
 
@@ -40,8 +40,8 @@ def test_three_processes_killed_in_turn_lose_nothing(
     start_ion: Any, start_hub: Any, postgresql: Any, wait: Any
 ) -> None:
     ion = start_ion()
-    store = postgresql.new_database()
-    hub = start_hub("--workers", "3", store_url=store)
+    database = postgresql.new_database()
+    hub = start_hub("--workers", "3", store_url=database)
     integration = hub.connect(ion)
     wait(
         lambda: hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"],
@@ -49,25 +49,25 @@ def test_three_processes_killed_in_turn_lose_nothing(
         "the first fetch",
     )
     hub.fetch(integration)
-    wait(lambda: len(duties(store, PRESENT)) == 3, 60, "three processes")
+    wait(lambda: len(duties(database, PRESENT)) == 3, 60, "three processes")
     before = ion.changes()
     ion._door("PATCH", "/_local/plant", {"changes_per_second": 200})
     began = time.monotonic()
     waits = []
     for killing in (signal.SIGKILL, signal.SIGSEGV, signal.SIGKILL):
-        wait(lambda: len(duties(store, PRESENT)) >= 2, 60, "there is another one to go on")
-        [(_, holder)] = wait(lambda: duties(store), 10, "someone has the duties")
+        wait(lambda: len(duties(database, PRESENT)) >= 2, 60, "there is another one to go on")
+        [(_, holder)] = wait(lambda: duties(database), 10, "someone has the duties")
         seen = ion.changes()
         wait(lambda seen=seen: ion.changes() > seen + 50, 20, "changes go on")
         os.kill(holder, killing)
         killed = time.monotonic()
         wait(
-            lambda holder=holder: [p for _, p in duties(store) if p != holder],
+            lambda holder=holder: [p for _, p in duties(database) if p != holder],
             10,
             "another goes on",
         )
         waits.append(time.monotonic() - killed)
-        assert len(duties(store)) == 1
+        assert len(duties(database)) == 1
     rate = (ion.changes() - before) / (time.monotonic() - began)
     ion.rest()
 
@@ -83,32 +83,40 @@ def test_three_processes_killed_in_turn_lose_nothing(
     assert json.loads(done.stdout)["objects"] > 100
     hub.child.stop()
     assert hub.child.process.returncode == 0
-    assert duties(store, PRESENT) == []
+    assert duties(database, PRESENT) == []
 
 
 def test_integrations_are_shared_and_a_page_hears_of_another_processs_work(
     start_ion: Any, start_hub: Any, postgresql: Any, wait: Any
 ) -> None:
     ion = start_ion()
-    store = postgresql.new_database()
+    database = postgresql.new_database()
     key = "a secret key that all processes share"
-    one = start_hub(store_url=store, ULTRAVIOLET_SECRET_KEY=key)
+    one = start_hub(store_url=database, ULTRAVIOLET_SECRET_KEY=key)
     web = start_hub(
-        "--role", "web", store_url=store, data=one.data.parent / "web", ULTRAVIOLET_SECRET_KEY=key
+        "--role",
+        "web",
+        store_url=database,
+        data=one.data.parent / "web",
+        ULTRAVIOLET_SECRET_KEY=key,
     )
     integration = one.connect(ion)
     given = {"name": "second", "api_url": ion.url, "auth_url": ion.url, "client_id": ion.client_id}
     one.api("POST", "/integrations", given | {"client_secret": ion.client_secret})
-    wait(lambda: {p for _, p in duties(store)} == {one.child.process.pid}, 10, "one has all duties")
+    wait(
+        lambda: {p for _, p in duties(database)} == {one.child.process.pid},
+        10,
+        "one has all duties",
+    )
     worker = start_hub(
         "--role",
         "worker",
-        store_url=store,
+        store_url=database,
         data=one.data.parent / "worker",
         ULTRAVIOLET_SECRET_KEY=key,
     )
     pids = {one.child.process.pid, worker.child.process.pid}
-    wait(lambda: {p for _, p in duties(store)} == pids, 10, "each has one duty")
+    wait(lambda: {p for _, p in duties(database)} == pids, 10, "each has one duty")
     assert worker.status("/integrations", worker.key) == 404
     wait(lambda: one.find("/integrations/1/fetches")["items"], 60, "the first fetch")
 

@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 from tests.conftest import wait_for
 
-from ultraviolet.cli.children import answers, free_port
+from ultraviolet.child_process import answers, free_port
 
 PEOPLE = (
     {

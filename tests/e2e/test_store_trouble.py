@@ -1,4 +1,4 @@
-"""Trouble with the store: nothing is acknowledged that is not kept, errors are clear, and all is well again afterwards."""
+"""Trouble with the database: nothing is acknowledged that is not kept, errors are clear, and all is well again afterwards."""
 
 import os
 import shutil
@@ -148,7 +148,7 @@ def test_a_full_disk_puts_deliveries_off_and_loses_none(
 
     wait(lambda: post(url, refused) == 503 and FULL in ready(hub)[1], 20, "room for nothing at all")
     assert 503 == ready(hub)[0]
-    for told in (ready(hub)[1], causes(hub, integration)["store"], hub.child.log.read_text()):
+    for told in (ready(hub)[1], causes(hub, integration)["database"], hub.child.log.read_text()):
         assert FULL in told
 
     mount("-o", f"remount,{ROOMY}", disk)
@@ -175,7 +175,7 @@ def test_a_file_system_that_turned_read_only_loses_nothing_that_was_acknowledged
     assert 503 == post(url, 900_001)
     assert 503 == ready(hub)[0]
     assert "could not be written" in ready(hub)[1]
-    assert "could not be written" in causes(hub, integration)["store"]
+    assert "could not be written" in causes(hub, integration)["database"]
     assert ion.execute(CREATE, i={"name": "made meanwhile"})
     hub.child.stop()
     subprocess.run(["umount", failing_disk], check=True)

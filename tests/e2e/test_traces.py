@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from tests.alert_sinks import Sink, http_sink
 from tests.conftest import send
-from tests.sinks import Sink, http_sink
 
-from ultraviolet import traces
+from ultraviolet import tracing
 
 GIVEN = "0af7651916cd43dd8448eb211c80319c"
 BODY = b'{"eventId": 1, "resource": "SUPPLIERS", "action": "CREATE", "id": 7, "new": {"id": 7, "name": "Acme"}}'
@@ -94,7 +94,7 @@ def test_the_trace_of_a_delivery_leads_to_the_version(start_hub: Any, wait: Any)
     ],
 )
 def test_traces_are_off_unless_asked_for(environment: dict[str, str], wanted: bool) -> None:
-    assert traces.wanted(environment) == wanted
+    assert tracing.is_configured(environment) == wanted
 
 
 def test_nothing_of_it_is_loaded_while_it_is_off() -> None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.settings import Settings
 from ultraviolet.web import app
 
 HOST = "127.0.0.1"

@@ -116,11 +116,11 @@ class Trouble:
         lost = self.ion.accepted() - self.hub.stored_events()
         with closing(
             sqlite3.connect(f"file:{self.hub.data / 'hub.db'}?mode=ro", uri=True)
-        ) as store:
-            events = store.execute(
+        ) as database:
+            events = database.execute(
                 "SELECT (SELECT count(*) FROM events), (SELECT sum(deliveries) FROM event_keys)"
             ).fetchone()
-            visible, confirmed = _delays(store, DELAYS), _delays(store, CONFIRMED)
+            visible, confirmed = _delays(database, DELAYS), _delays(database, CONFIRMED)
         return {
             "verify": {
                 name: report[name] for name in ("objects", "equal", "missing", "extra", "different")
@@ -136,10 +136,10 @@ class Trouble:
         }
 
 
-def _delays(store: sqlite3.Connection, query: str) -> dict[str, float]:
+def _delays(database: sqlite3.Connection, query: str) -> dict[str, float]:
     found = sorted(
         (datetime.fromisoformat(at) - datetime.fromisoformat(since)).total_seconds()
-        for since, at in store.execute(query)
+        for since, at in database.execute(query)
     )
     if len(found) < 100:
         return {}

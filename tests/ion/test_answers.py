@@ -1,4 +1,4 @@
-"""Decoding of JSON that breaks the rules: a value that every store can hold, or a ValueError."""
+"""Decoding of JSON that breaks the rules: a value that every database can hold, or a ValueError."""
 
 import asyncio
 import json
@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ultraviolet.hub import connection_test, gaps
+from ultraviolet.hub.health import missed_deliveries
+from ultraviolet.hub.integrations import connection_test
 from ultraviolet.ion import answers, catalog, deliveries, webhooks
-from ultraviolet.ion.budget import Budget
-from ultraviolet.ion.client import IonClient, Retries
-from ultraviolet.ion.problems import IonError
+from ultraviolet.ion.client import IonClient, RetryPolicy
+from ultraviolet.ion.errors import IonError
+from ultraviolet.ion.rate_limiter import AdaptiveRateLimiter
 from ultraviolet.testing import LocalIonProcess
 from ultraviolet.testing.answer_proxy import AnswerProxy, Rule
 
-CATALOG = catalog.load()
+CATALOG = catalog.load_catalog()
 TEXTS = st.text(st.characters(codec=None), max_size=20)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
@@ -140,17 +141,19 @@ def test_whatever_ion_answers_is_an_ion_error_at_most(
                 proxy.url,
                 local_ion_process.client_id,
                 secret,
-                budget=Budget(5000),
+                budget=AdaptiveRateLimiter(5000),
                 session=session,
-                retries=Retries(attempts=1),
+                retries=RetryPolicy(attempts=1),
             )
-            found, _ = await connection_test.examine(client, CATALOG.following(["parts"]))
+            found, _ = await connection_test.run_connection_test(
+                client, CATALOG.following(["parts"])
+            )
             assert_storable(msgspec.to_builtins(found))
             for ask in (
                 lambda: webhooks.read_receiver(client, "1"),
                 lambda: webhooks.list_receivers(client),
                 lambda: webhooks.create_receiver(client, "hub", "http://hub"),
-                lambda: gaps.read_sent(client, 0),
+                lambda: missed_deliveries.read_sent_deliveries(client, 0),
                 client.introspect,
             ):
                 try:

@@ -11,9 +11,9 @@ import pytest
 from aiohttp import web
 
 from ultraviolet.errors import InvalidError
-from ultraviolet.ion.budget import Budget
-from ultraviolet.ion.client import IonClient, Result, Retries, graphql_url
-from ultraviolet.ion.problems import (
+from ultraviolet.ion.auth import token_urls
+from ultraviolet.ion.client import IonClient, Result, RetryPolicy, graphql_url
+from ultraviolet.ion.errors import (
     IonInterceptedError,
     IonRateLimitedError,
     IonRefusedError,
@@ -21,9 +21,9 @@ from ultraviolet.ion.problems import (
     IonUnreachableError,
     next_step,
 )
-from ultraviolet.ion.sign_in import token_urls
+from ultraviolet.ion.rate_limiter import AdaptiveRateLimiter
 
-QUICK = Retries(attempts=3, first_wait=0.01, longest_wait=0.02, whole_time=5)
+QUICK = RetryPolicy(attempts=3, first_wait=0.01, longest_wait=0.02, whole_time=5)
 Answer = Callable[[Any], web.Response]
 
 
@@ -67,7 +67,7 @@ async def running(ion: Ion, secret: str = "right") -> AsyncIterator[IonClient]:
     address = f"127.0.0.1:{runner.addresses[0][1]}"
     try:
         async with aiohttp.ClientSession() as session:
-            budget = Budget(1000)
+            budget = AdaptiveRateLimiter(1000)
             yield IonClient(
                 address, address, "id", secret, budget=budget, session=session, retries=QUICK
             )
@@ -267,7 +267,7 @@ def test_nothing_there_is_said_with_the_address() -> None:
                 "127.0.0.1:1",
                 "id",
                 "s",
-                budget=Budget(9),
+                budget=AdaptiveRateLimiter(9),
                 session=session,
                 retries=QUICK,
             )
@@ -279,7 +279,7 @@ def test_nothing_there_is_said_with_the_address() -> None:
 
 def test_the_budget_spreads_requests() -> None:
     async def use() -> float:
-        budget, began = Budget(50), time.monotonic()
+        budget, began = AdaptiveRateLimiter(50), time.monotonic()
         for _ in range(60):
             await budget.take()
         return time.monotonic() - began

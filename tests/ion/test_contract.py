@@ -14,11 +14,13 @@ from graphql import (
 )
 from msgspec import json
 
-from ultraviolet.ion import contract, documents
-from ultraviolet.ion.catalog import Resource, load
-from ultraviolet.ion.contract.reader import read
+from ultraviolet.ion import queries
+from ultraviolet.ion.catalog import load_catalog
+from ultraviolet.ion.contract import derive as contract
+from ultraviolet.ion.contract.parse import parse_contract
+from ultraviolet.ion.model import Resource
 
-CATALOG = load()
+CATALOG = load_catalog()
 SCHEMA = CATALOG.schema
 
 
@@ -96,13 +98,13 @@ def test_a_purchase_order_depends_on_its_lines_and_fees() -> None:
 
 @pytest.mark.parametrize("resource", CATALOG.mirrored, ids=lambda r: r.name)
 def test_documents_for_every_mirrored_resource_are_valid(resource: Resource) -> None:
-    offered = documents.Offered.whole(CATALOG)
-    many, _ = documents.by_ids(
+    offered = queries.OfferedSchema.whole(CATALOG)
+    many, _ = queries.by_ids_query(
         [("a", resource, ["1"]), ("b", CATALOG.resources["parts"], ["2"])], offered
     )
     for text in (
-        documents.page(resource, offered),
-        documents.page_by_update(resource, offered),
+        queries.page_query(resource, offered),
+        queries.changes_query(resource, offered),
         many,
     ):
         assert validate(SCHEMA, parse(text)) == []
@@ -148,14 +150,14 @@ def test_what_is_described_by_rule_reads_well(root: str, field: str, expected: s
 
 def test_what_was_noted_of_the_contract_is_what_it_says() -> None:
     """A process reads what an earlier one noted; both must come to the same, and a fresh reading must not be needed."""
-    noted = read()
+    noted = parse_contract()
 
     assert noted.resources == dict(CATALOG.resources)
     assert json.decode(bytes(noted.types), type=dict[str, frozenset[str]]) == CATALOG.types()
 
 
 def test_the_contract_is_not_parsed_again_once_it_was_noted() -> None:
-    load()
+    load_catalog()
     code = "import sys; from ultraviolet.ion import catalog; catalog.load(); print('graphql' in sys.modules)"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

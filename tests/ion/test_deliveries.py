@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from ultraviolet.ion import catalog, deliveries, signatures
 from ultraviolet.ion.deliveries import Envelope, actor
 
-CATALOG = catalog.load()
+CATALOG = catalog.load_catalog()
 SECRET, BODY = "s3cret", b'{"event_id": 1}'
 MAC = hmac.new(SECRET.encode(), BODY, hashlib.sha256).digest()
 TIMED = hmac.new(SECRET.encode(), b"17." + BODY, hashlib.sha256).hexdigest()

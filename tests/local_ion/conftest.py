@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from ultraviolet.ion.signatures import sign
-from ultraviolet.pytest_plugin import BEGINNING
 from ultraviolet.testing import LocalIonProcess
+from ultraviolet.testing.pytest_plugin import BEGINNING
 
 RECEIVER = "mutation($input: CreateWebhookReceiverInput!) { createWebhookReceiver(input: $input) { webhookReceiver { id } } }"
 SUBSCRIPTION = (

@@ -1,11 +1,11 @@
 """The compatibility report."""
 
-from ultraviolet.ion.catalog import load
+from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.local_ion import compatibility
 
 
 def test_every_root_field_has_a_state_and_is_served() -> None:
-    states = compatibility.root_fields(load())
+    states = compatibility.root_fields(load_catalog())
 
     assert (153, 351) == tuple(
         sum(s.kind == kind for s in states) for kind in ("query", "mutation")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import typer
 
-from ultraviolet.cli import ion as commands
+from ultraviolet.cli.commands import ion as commands
 from ultraviolet.local_ion.faults.kinds import (
     FAULT_KIND_NAMES,
     FAULT_KINDS,

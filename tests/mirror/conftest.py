@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, Engine, insert
 
-from ultraviolet.ion.catalog import Catalog, load
-from ultraviolet.mirror import dialect
-from ultraviolet.mirror.tables import integrations
-from ultraviolet.times import now
+from ultraviolet.clock import now_rfc3339
+from ultraviolet.db import dialect
+from ultraviolet.db.tables.integrations import integrations
+from ultraviolet.ion.catalog import Catalog, load_catalog
 
 
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
-    return load()
+    return load_catalog()
 
 
 @pytest.fixture
@@ -42,6 +42,6 @@ def _row(number: int) -> dict[str, object]:
         "incremental_schedule": "*/5 * * * *",
         "full_schedule": "0 3 * * *",
         "requests_per_second": 20,
-        "created_at": now(),
-        "updated_at": now(),
+        "created_at": now_rfc3339(),
+        "updated_at": now_rfc3339(),
     }

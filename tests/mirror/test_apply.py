@@ -7,11 +7,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, select
 
+from ultraviolet.db import dialect
+from ultraviolet.db.tables.metadata import metadata
+from ultraviolet.db.tables.mirror import link_kinds, links, objects
+from ultraviolet.db.tables.sync import stale
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import dialect
 from ultraviolet.mirror.apply import apply, mark_stale
 from ultraviolet.mirror.observation import Applied, Mark, Observation, Origin
-from ultraviolet.mirror.tables import link_kinds, links, metadata, objects, stale
 
 ORDER = "purchase_orders"
 LINE = "purchase_order_lines"

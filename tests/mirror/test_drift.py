@@ -6,12 +6,13 @@ import msgspec
 from sqlalchemy import Connection, text
 from sqlalchemy.event import listen
 
+from ultraviolet.clock import now_rfc3339
+from ultraviolet.db import dialect
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import arrivals, dialect
+from ultraviolet.mirror import latency
 from ultraviolet.mirror.apply import apply
-from ultraviolet.mirror.drift import Told, note_late
+from ultraviolet.mirror.drift import Told, mark_late
 from ultraviolet.mirror.observation import Mark, Observation, Origin
-from ultraviolet.times import now
 
 ORDER = "purchase_orders"
 
@@ -131,13 +132,17 @@ def test_an_event_that_comes_after_a_read_found_the_change(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
-    began = now()
+    began = now_rfc3339()
     found = {"status": "ORDERED", "orderedAt": None, "supplierId": 1}
     mirror(read(4, _updated=at(3), **found, kind="fetch"))
     mirror(read(4, id_="2", _updated=began, **found, kind="fetch"))
     assert ["no_event_sent", "no_event_sent"] == mirror.causes()
 
-    note_late(connection, 1, [Told(ORDER, "1", now(), at(3)), Told(ORDER, "2", now(), began)])
+    mark_late(
+        connection,
+        1,
+        [Told(ORDER, "1", now_rfc3339(), at(3)), Told(ORDER, "2", now_rfc3339(), began)],
+    )
 
     assert ["late"] == mirror.causes()  # the other came as soon as any event does
     assert {"": 2, "late": 1} == mirror.counts()
@@ -168,13 +173,15 @@ def test_what_the_key_was_not_permitted_to_read(connection: Connection, catalog:
 
 
 def test_a_histogram_gives_quantiles_to_a_fifth() -> None:
-    counts = {arrivals.bucket(second / 10): 1 for second in range(1, 1000)}
+    counts = {latency.latency_bucket(second / 10): 1 for second in range(1, 1000)}
     for late in (0.0001, 0.02, 0.4, 3.0, 90.0, 5000.0):
-        found = arrivals.quantile({arrivals.bucket(late): 7, arrivals.UNKNOWN: 100}, 0.5)
+        found = latency.quantile(
+            {latency.latency_bucket(late): 7, latency.UNKNOWN_BUCKET: 100}, 0.5
+        )
         assert found is not None
         assert abs(found - max(late, 0.001)) <= 0.2 * max(late, 0.001)
-    assert arrivals.quantile({}, 0.5) is None
-    assert arrivals.quantile(counts, 0.99) is not None
+    assert latency.quantile({}, 0.5) is None
+    assert latency.quantile(counts, 0.99) is not None
 
 
 def test_an_object_is_not_looked_for_among_all_its_events(

@@ -10,15 +10,16 @@ import pytest
 from sqlalchemy import Connection, insert, text
 from tests.truth.model import BEGIN, answer, event, moment
 
-from ultraviolet.hub import events
-from ultraviolet.hub.ingest import event_row
+from ultraviolet.clock import Clock, normalize_rfc3339
+from ultraviolet.db import dialect
+from ultraviolet.db.tables import events as tables_events
+from ultraviolet.hub.ingest.service import event_row
+from ultraviolet.hub.sync import apply_events
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import decode
-from ultraviolet.ion.documents import document
-from ultraviolet.mirror import dialect, tables
+from ultraviolet.ion.queries import normalize_document
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Applied, Observation, Origin
-from ultraviolet.times import Clock, canonical
 
 ORDERS = "purchase_orders"
 
@@ -34,14 +35,14 @@ class Mirror:
     def take(self, *seen: Observation) -> Applied:
         return apply(self.connection, self.catalog, 1, seen)
 
-    def hear(self, body: bytes | dict[str, Any], at: float) -> events.Taken:
+    def hear(self, body: bytes | dict[str, Any], at: float) -> apply_events.AppliedBatch:
         """A delivery is kept as it came, then its event taken."""
         raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
         came = {"received_at": moment(at), "signature": "verified", "headers": {}}
         row = event_row(1, 1, raw, decode(self.catalog, raw), **came)
         row["dedupe_key"] = bytes([next(self.numbers)])
-        self.connection.execute(insert(tables.events), row | {"headers": {}})
-        return events.take(self.connection, self.catalog, 1)
+        self.connection.execute(insert(tables_events.events), row | {"headers": {}})
+        return apply_events.apply_pending(self.connection, self.catalog, 1)
 
     def doc(self, id_: str = "1", resource: str = ORDERS) -> Any:
         query = "SELECT doc FROM objects WHERE resource = :r AND id = :i AND deleted_at IS NULL"
@@ -341,8 +342,8 @@ def test_an_id_reused_by_a_restored_backup(mirror: Mirror) -> None:
     ],
 )
 def test_year_2038_and_the_edges_of_time_zones(catalog: Catalog, written: str, meant: str) -> None:
-    assert canonical(written) == meant
-    doc = document(catalog.resources[ORDERS], {"id": 1, "_updated": written})
+    assert normalize_rfc3339(written) == meant
+    doc = normalize_document(catalog.resources[ORDERS], {"id": 1, "_updated": written})
     assert doc["_updated"] == meant
     assert (
         decode(

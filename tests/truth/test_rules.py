@@ -23,8 +23,8 @@ from hypothesis.stateful import (
 from sqlalchemy import Connection, text
 from tests.truth.model import BEGIN, RESOURCE, ModelIon, answer, event
 
+from ultraviolet.db import dialect
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import dialect
 from ultraviolet.mirror.apply import LAG, apply
 from ultraviolet.mirror.observation import Observation
 

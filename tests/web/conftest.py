@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from ultraviolet import times
-from ultraviolet.hub import access
+from ultraviolet import clock
+from ultraviolet.hub.accounts import users
+from ultraviolet.hub.core.egress import LOOPBACK
+from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.settings import Settings
-from ultraviolet.hub.targets import LOOPBACK
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation, Origin
 from ultraviolet.web.app import create_app
@@ -82,7 +82,7 @@ def edge(tmp_path: Path, store_url: str, hub_settings: dict[str, Any]) -> Iterat
     given = {"data": tmp_path, "database_url": store_url, "public_url": "http://hub.test"}
     settings = Settings(**{**given, "allowed_targets": LOOPBACK, **hub_settings})
     hub = Hub.open(settings)
-    hub.store.write_now(lambda c: access.set_key(c, "test", "admin", ADMIN_KEY))
+    hub.database.write_now(users.set_key, "test", "admin", ADMIN_KEY)
     made = Edge(hub)
     yield made
     made.close()
@@ -93,11 +93,11 @@ def signed_in(edge: Edge) -> Edge:
     """The same, with an administrator signed in by a one-time link."""
 
     def link(connection: Any) -> str:
-        return access.create_sign_in_link(
-            connection, access.create_user(connection, "test", "ada", "admin").id
+        return users.create_sign_in_link(
+            connection, users.create_user(connection, "test", "ada", "admin").id
         )
 
-    token = edge.hub.store.write_now(link)
+    token = edge.hub.database.write_now(link)
     answer = edge.send("POST", f"/sign-in/{token}")
     assert answer.status_code == 303, answer.text
     return edge
@@ -108,7 +108,7 @@ def keep(edge: Edge, integration: dict[str, Any]) -> Callable[..., None]:
     """Put objects into the mirror as a full read of ION would."""
 
     def keep(resource: str, *docs: dict[str, Any]) -> None:
-        now = times.now()
+        now = clock.now_rfc3339()
         observations = [
             Observation(
                 resource,
@@ -121,9 +121,7 @@ def keep(edge: Edge, integration: dict[str, Any]) -> Callable[..., None]:
             )
             for doc in docs
         ]
-        edge.hub.store.write_now(
-            lambda c: apply(c, edge.hub.catalog, integration["id"], observations, [])
-        )
+        edge.hub.database.write_now(apply, edge.hub.catalog, integration["id"], observations, [])
 
     return keep
 

@@ -17,12 +17,14 @@ from pyarrow import parquet
 from sqlalchemy import text
 from tests.web.conftest import ADMIN_KEY, NEW, Edge
 
-from ultraviolet import times
-from ultraviolet.hub import access, events, invalid_values
+from ultraviolet import clock
+from ultraviolet.db import sql_views
+from ultraviolet.hub.accounts import users
+from ultraviolet.hub.core.egress import LOOPBACK
+from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.settings import Settings
-from ultraviolet.hub.targets import LOOPBACK
-from ultraviolet.mirror import field_indexes, views
+from ultraviolet.hub.sync import apply_events, invalid_values
+from ultraviolet.mirror import field_indexes
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation, Origin
 
@@ -154,14 +156,14 @@ VALUES = (
 def shown(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Edge]:
-    """A hub with an integration, for all tests of a store."""
+    """A hub with an integration, for all tests of a database."""
     folder: Path = tmp_path_factory.mktemp("shown")
     url = f"sqlite:///{folder / 'hub.db'}"
     if request.param == "postgresql":
         url = request.getfixturevalue("postgresql").new_database()
     given_ = {"data": folder, "database_url": url, "public_url": "http://hub.test"}
     hub = Hub.open(Settings(**{**given_, "allowed_targets": LOOPBACK}))
-    hub.store.write_now(lambda c: access.set_key(c, "test", "admin", ADMIN_KEY))
+    hub.database.write_now(users.set_key, "test", "admin", ADMIN_KEY)
     made = Edge(hub)
     assert made.api("POST", "/integrations", NEW).status_code == 201
     yield made
@@ -170,7 +172,7 @@ def shown(
 
 def keep(edge: Edge, *docs: dict[str, Any]) -> None:
     """Replace all parts by these, as whole reads of ION would."""
-    now = times.now()
+    now = clock.now_rfc3339()
     wanted = {str(doc["id"]) for doc in docs}
 
     def work(connection: Any) -> None:
@@ -191,7 +193,7 @@ def keep(edge: Edge, *docs: dict[str, Any]) -> None:
         applied = apply(connection, edge.hub.catalog, 1, [*seen, *gone])
         invalid_values.report(connection, edge.hub.catalog, 1, applied.refitted)
 
-    edge.hub.store.write_now(work)
+    edge.hub.database.write_now(work)
 
 
 def exported(edge: Edge, query: str) -> bytes:
@@ -257,7 +259,7 @@ def same_json(cell: str | None, value: Any) -> bool:
 def view(edge: Edge) -> list[dict[str, Any]]:
     """Read the view of parts past everything that reads it otherwise."""
     sql = text("SELECT * FROM ion_parts ORDER BY length(id), id")
-    rows = edge.hub.store.read_now(lambda c: c.execute(sql).mappings().all())
+    rows = edge.hub.database.read_now(lambda c: c.execute(sql).mappings().all())
     return [dict(row) for row in rows]
 
 
@@ -269,7 +271,7 @@ def cell_of_view(kind: str, cell: Any) -> Any:
         return bool(cell)
     if kind == "json":
         return json.loads(cell)
-    return times.text(cell) if isinstance(cell, datetime) else cell
+    return clock.format_rfc3339(cell) if isinstance(cell, datetime) else cell
 
 
 def same(one: Any, other: Any) -> bool:
@@ -302,7 +304,7 @@ def test_every_display_shows_the_same_of_every_value(shown: Edge) -> None:
             assert (case, expected) == (case, of_csv(kind, in_csv[n][column]))
         assert (case, expected) == (case, in_json[n][column])
         cell = in_parquet[n][column]
-        cell = times.text(cell) if isinstance(cell, datetime) else cell
+        cell = clock.format_rfc3339(cell) if isinstance(cell, datetime) else cell
         assert (case, expected) == (
             case,
             json.loads(cell) if kind == "json" and cell is not None else cell,
@@ -384,10 +386,8 @@ def test_views_and_exports_agree_with_documents_of_any_content(
     in_parquet = parquet.read_table(io.BytesIO(exported(shown, "format=parquet"))).to_pylist()
     listed = {one["id"]: one for one in shown.get("/objects/parts?limit=1000")["items"]}
     parts = shown.hub.catalog.resources["parts"]
-    comparison = views.Comparison(shown.hub.catalog, parts)
-    seen = shown.hub.store.read_now(
-        lambda c: comparison.read(c, 1, [str(doc["id"]) for doc in kept])
-    )
+    comparison = sql_views.Comparison(shown.hub.catalog, parts)
+    seen = shown.hub.database.read_now(comparison.read, 1, [str(doc["id"]) for doc in kept])
 
     assert [{}] * len(kept) == [comparison.differing(doc, seen[str(doc["id"])]) for doc in kept]
     for n, doc in enumerate(kept):
@@ -400,7 +400,7 @@ def test_views_and_exports_agree_with_documents_of_any_content(
             text_ = in_csv[n][column]
             assert same_json(text_, cell) if kind == "json" else of_csv(kind, text_) == cell
             binary = in_parquet[n][column]
-            binary = times.text(binary) if isinstance(binary, datetime) else binary
+            binary = clock.format_rfc3339(binary) if isinstance(binary, datetime) else binary
             assert cell == (json.loads(binary) if kind == "json" and binary is not None else binary)
             if cell is None:
                 assert doc[field] is None or raw[field] == doc[field]
@@ -448,12 +448,12 @@ def test_an_index_of_a_field_holds_no_write_up(shown: Edge) -> None:
     def index(connection: Any) -> list[Any]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(field_indexes, "WORTH", 0)
-            return field_indexes.missing(connection, 1, parts, names)
+            return field_indexes.missing_indexes(connection, 1, parts, names)
 
-    made = shown.hub.store.read_now(index)
+    made = shown.hub.database.read_now(index)
     assert len(FIELDS) == len(made)
     for one in made:
-        shown.hub.store.write_now(
+        shown.hub.database.write_now(
             lambda c, one=one: (
                 c.exec_driver_sql(f"CREATE INDEX {one.name} {one.rest}".replace("%", "%%"))
                 if c.dialect.name == "postgresql"
@@ -463,7 +463,7 @@ def test_an_index_of_a_field_holds_no_write_up(shown: Edge) -> None:
     test_every_display_shows_the_same_of_every_value(shown)
     test_filters_and_order_take_what_does_not_fit_for_null(shown, "time")
     for one in made:
-        shown.hub.store.write_now(lambda c, one=one: c.exec_driver_sql(f"DROP INDEX {one.name}"))
+        shown.hub.database.write_now(lambda c, one=one: c.exec_driver_sql(f"DROP INDEX {one.name}"))
 
 
 def test_csv_for_spreadsheets_runs_no_formula(shown: Edge) -> None:
@@ -513,13 +513,13 @@ def test_every_column_can_be_selected_without_quotes(shown: Edge) -> None:
 
     def select(connection: Any) -> None:
         for resource in catalog.mirrored:
-            for column in views.columns(catalog, resource):
+            for column in sql_views.columns(catalog, resource):
                 name = column.name
                 order = "" if column.type == "json" else f"ORDER BY {name}"
-                sql = f"SELECT {name}, v.{name} FROM {views.name_of(resource)} v WHERE {name} IS NULL {order}"
+                sql = f"SELECT {name}, v.{name} FROM {sql_views.view_name(resource)} v WHERE {name} IS NULL {order}"
                 connection.exec_driver_sql(sql)
 
-    shown.hub.store.read_now(select)
+    shown.hub.database.read_now(select)
 
 
 def test_the_object_page_marks_what_does_not_fit(shown: Edge) -> None:
@@ -529,10 +529,10 @@ def test_the_object_page_marks_what_does_not_fit(shown: Edge) -> None:
     )
 
     def link(connection: Any) -> str:
-        user = access.create_user(connection, "test", "ada", "admin")
-        return access.create_sign_in_link(connection, user.id)
+        user = users.create_user(connection, "test", "ada", "admin")
+        return users.create_sign_in_link(connection, user.id)
 
-    token = shown.hub.store.write_now(link)
+    token = shown.hub.database.write_now(link)
     assert shown.send("POST", f"/sign-in/{token}").status_code == 303
     for path in (
         "/objects/parts/5",
@@ -555,9 +555,9 @@ def test_a_resource_is_looked_through_again_when_the_type_of_a_column_changes(sh
     def work(connection: Any) -> None:
         connection.exec_driver_sql("UPDATE objects SET invalid_values = NULL")
         connection.exec_driver_sql("DELETE FROM settings WHERE name = 'views'")
-        views.create(connection, shown.hub.catalog)
+        sql_views.create_views(connection, shown.hub.catalog)
 
-    shown.hub.store.write_now(work)
+    shown.hub.database.write_now(work)
     assert [None, 3] == [row["lead_time"] for row in view(shown)]
 
 
@@ -583,7 +583,7 @@ def test_a_delivery_with_values_that_do_not_fit_disables_no_other_row(shown: Edg
     body |= {"changes": {name: {"old": None, "new": value} for name, value in changes.items()}}
     path = minted["url"].removeprefix("http://hub.test")
     assert shown.send("POST", path, json=body).is_success
-    shown.hub.store.write_now(lambda c: events.take(c, shown.hub.catalog, 1))
+    shown.hub.database.write_now(apply_events.apply_pending, shown.hub.catalog, 1)
 
     six, new = view(shown)
     names = ("lead_time", "cost", "export_controlled", "_created", "part_number")

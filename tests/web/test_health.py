@@ -10,7 +10,7 @@ import pytest
 import yaml
 from sqlalchemy import Connection, text
 
-from ultraviolet.hub import maintenance
+from ultraviolet.hub.health import maintenance
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,7 +48,7 @@ def test_an_integration_that_nobody_maintains_and_events_that_wait_are_not_ready
         connection.execute(text("UPDATE integrations SET updated_at = :at, created_at = :at"), old)
         connection.execute(text("UPDATE maintenance SET noted_at = :at"), old)
 
-    edge.hub.store.write_now(age)
+    edge.hub.database.write_now(age)
     answer = edge.send("GET", "/readyz?verbose")
     assert (answer.status_code, "no process has maintained “plant”" in answer.text) == (503, True)
     judged = edge.get("/integrations/plant/freshness")
@@ -57,9 +57,9 @@ def test_an_integration_that_nobody_maintains_and_events_that_wait_are_not_ready
 
     waiting = """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, received_at, body, headers, signature)
       VALUES (1, 1, :key, :at, :key, '{}', 'verified')"""
-    edge.hub.store.write_now(lambda c: maintenance.note(c, {1: None}))
+    edge.hub.database.write_now(maintenance.note, {1: None})
     assert edge.send("GET", "/readyz").status_code == 200
-    edge.hub.store.write_now(lambda c: c.execute(text(waiting), old | {"key": b"{}"}) and None)
+    edge.hub.database.write_now(lambda c: c.execute(text(waiting), old | {"key": b"{}"}) and None)
     answer = edge.send("GET", "/readyz?verbose")
     assert (answer.status_code, "events of “plant” wait" in answer.text) == (503, True)
     assert metrics(edge)['ultraviolet_oldest_waiting_event_seconds{integration="plant"}'] > 10
@@ -69,7 +69,7 @@ def test_an_integration_that_nobody_maintains_and_events_that_wait_are_not_ready
     ("at", "advice"), [("0000", "ultraviolet db upgrade"), ("9", "newer release")]
 )
 def test_tables_of_another_release_are_not_ready(edge: Any, at: str, advice: str) -> None:
-    edge.hub.store.write_now(
+    edge.hub.database.write_now(
         lambda c: (
             c.execute(text("UPDATE alembic_version SET version_num = :at"), {"at": at}) and None
         )
@@ -101,7 +101,7 @@ def test_deliveries_are_counted_by_what_became_of_them(
     }
     assert counted == {"taken": 1, "unknown_address": 1}
     assert after['ultraviolet_waiting_events{integration="plant"}'] <= 1  # it may be applied by now
-    assert after["ultraviolet_store_up"] == 1
+    assert after["ultraviolet_database_up"] == 1
     assert after['ultraviolet_webhook_silence_seconds{integration="plant"}'] < 60
 
 

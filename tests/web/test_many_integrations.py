@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from tests.web.conftest import NEW
 
-from ultraviolet import times
-from ultraviolet.hub import fetch, integrations
-from ultraviolet.hub.integrations import NewIntegration
+from ultraviolet import clock
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.sync import fetch
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation, Origin
 
@@ -25,7 +26,7 @@ def store_url(tmp_path: Path) -> str:
 def last(signed_in: Any) -> str:
     """The name of the last of many integrations, which has an object and a fetch."""
     hub = signed_in.hub
-    now = times.now()
+    now = clock.now_rfc3339()
     seen = Observation(
         "parts", "77", "full", {"id": 77}, now, Origin("fetch", "1"), read_started_at=now
     )
@@ -35,10 +36,10 @@ def last(signed_in: Any) -> str:
             new = NewIntegration(**{**NEW, "name": f"plant-{n}"})
             made = integrations.create(connection, hub.secrets, "test", new)
         apply(connection, hub.catalog, made.id, [seen], [])
-        fetch.request(connection, made.id, "full", "test")
+        fetch.request_fetch(connection, made.id, "full", "test")
         return made.name
 
-    return hub.store.write_now(fill)
+    return hub.database.write_now(fill)
 
 
 @pytest.mark.parametrize(

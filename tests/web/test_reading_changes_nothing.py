@@ -8,11 +8,14 @@ from litestar.routes import HTTPRoute
 from sqlalchemy import Connection, inspect, select
 from tests.web.conftest import ADMIN_KEY
 
-from ultraviolet.hub import integrations, setup, verifications, webhook_urls
-from ultraviolet.hub.fetch import request
-from ultraviolet.hub.integrations import NewIntegration
+from ultraviolet.db.tables.metadata import metadata
+from ultraviolet.hub.ingest import webhook_urls
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations import webhook_setup
+from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.sync import verification_store
+from ultraviolet.hub.sync.fetch import request_fetch
 from ultraviolet.mirror import field_indexes
-from ultraviolet.mirror.tables import metadata
 from ultraviolet.web.app import _application  # pyright: ignore[reportPrivateUsage]
 
 NOTED = {"last_used_at"}
@@ -29,13 +32,16 @@ def integration(edge: Any, local_ion: Any) -> dict[str, Any]:
             "plant", local_ion.url, local_ion.url, local_ion.client_id, local_ion.client_secret
         )
         made = integrations.create(connection, edge.hub.secrets, "test", given)
-        request(connection, made.id, "full", "test")
-        verifications.request(connection, made.id, "test", None)
-        return made.id, webhook_urls.mint(connection, "test", made.id, "by hand")[1]
+        request_fetch(connection, made.id, "full", "test")
+        verification_store.request(connection, made.id, "test", None)
+        return made.id, webhook_urls.create_url(connection, "test", made.id, "by hand")[1]
 
-    id_, token = edge.hub.store.write_now(connect)
-    receiver = {"name": "by hand", "webhookUri": webhook_urls.address(edge.hub.public_url, token)}
-    local_ion.execute(setup.webhooks.CREATE_RECEIVER, input=receiver)
+    id_, token = edge.hub.database.write_now(connect)
+    receiver = {
+        "name": "by hand",
+        "webhookUri": webhook_urls.public_address(edge.hub.public_url, token),
+    }
+    local_ion.execute(webhook_setup.webhooks.CREATE_RECEIVER, input=receiver)
     return {"id": id_}
 
 
@@ -58,7 +64,7 @@ def content(edge: Any) -> dict[str, list[Any]]:
         )
         return found
 
-    return edge.hub.store.read_now(read)
+    return edge.hub.database.read_now(read)
 
 
 def addresses(edge: Any) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ultraviolet.cli import logs
+from ultraviolet import log_config
 
 ION_SECRET = "marked-secret-of-ion"
 PASSWORD = "marked correct horse"
@@ -38,7 +38,7 @@ def test_what_was_shown_once_is_nowhere_else(
     signed_in: Any, integration: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     edge = signed_in
-    logs.configure()
+    log_config.configure()
     secrets = [ION_SECRET, PASSWORD, edge.client.cookies["ultraviolet_session"]]
     changes = {"client_secret": ION_SECRET}
     assert edge.api("PATCH", f"/integrations/{integration['id']}", changes).status_code == 200

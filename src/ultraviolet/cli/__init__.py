@@ -2,19 +2,19 @@
 
 import os
 
-from ultraviolet.cli import becoming
-from ultraviolet.cli.ending import reported, write_any_text
-from ultraviolet.folders import PRIVATE_UMASK
+from ultraviolet.cli.support.exit import exit_on_error, write_any_text
+from ultraviolet.files import PRIVATE_UMASK
+from ultraviolet.server import reexec
 
 
 def main() -> None:
     """Run a command; leave with the exit code of the kind of error."""
     os.umask(PRIVATE_UMASK)
     write_any_text()
-    with reported():
-        if becoming.is_hub():
-            becoming.run()
+    with exit_on_error():
+        if reexec.is_hub():
+            reexec.run()
         else:
-            from ultraviolet.cli.app import commands
+            from ultraviolet.cli.main import commands
 
             commands()()

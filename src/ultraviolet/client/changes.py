@@ -6,17 +6,17 @@ import httpx
 import msgspec
 import stamina
 
-from ultraviolet.client.core import ProblemError, expect_success, media_type, no_hub
-from ultraviolet.client.models import Imported, ObjectChange
-from ultraviolet.client.operations import Operations
+from ultraviolet.client._generated_models import ImportResult, ObjectChange
+from ultraviolet.client._generated_operations import Operations
+from ultraviolet.client.transport import ProblemError, expect_success, media_type, no_hub
 from ultraviolet.outgoing import MAX_ANSWER_BYTES, AnswerTooLargeError
-from ultraviolet.parts import part
+from ultraviolet.text import path_segment
 
 _SILENCE = httpx.Timeout(10, read=40)
 """The hub says something every 15 s; a connection that is silent for longer is broken."""
 
 
-class ChangesOfClient(Operations):
+class Client(Operations):
     """A hub's API: a method for each operation, and the stream of changes."""
 
     def changes(
@@ -26,7 +26,7 @@ class ChangesOfClient(Operations):
         resource: Sequence[str] = (),
         cursor: str | None = None,
     ) -> Iterator[ObjectChange]:
-        """Give every change as it comes about, without end; each has the `cursor` to go on from another time.
+        """Return every change as it comes about, without end; each has the `cursor` to go on from another time.
 
         Begins behind `cursor`, which may be `now`, else with the first change that is kept. Raises ProblemError of
         kind cursor-gone where what followed the cursor is no longer kept.
@@ -46,10 +46,13 @@ class ChangesOfClient(Operations):
                         cursor = change.cursor
                         yield change
 
-    def import_events(self, integration: str | int, lines: bytes) -> Imported:
+    def import_events(self, integration: str | int, lines: bytes) -> ImportResult:
         """Take in JSON lines as `export_events` gives them, up to 4 MB a request; what is known is not doubled."""
         return self._ask(
-            "POST", f"/integrations/{part(integration)}/events/import", (Imported,), body=lines
+            "POST",
+            f"/integrations/{path_segment(integration)}/events/import",
+            (ImportResult,),
+            body=lines,
         )
 
     def _stream(

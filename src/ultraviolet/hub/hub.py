@@ -15,62 +15,54 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from ultraviolet import times
+from ultraviolet import clock
 from ultraviolet.codecs import prepare_codecs
+from ultraviolet.db import dialect, engine
+from ultraviolet.db.database import Database, StoreUnavailableError
 from ultraviolet.errors import ConflictError, InvalidError
-from ultraviolet.folders import own_folder
-from ultraviolet.hub import (
-    audit,
-    event_files,
-    fetch,
-    freshness,
-    heartbeat,
-    integrations,
-    maintenance,
-    metrics,
-    oidc,
-    replay,
-    restored,
-    retention,
-    schema_changes,
-    verifications,
-)
-from ultraviolet.hub.alerts.alarm import Alarm
-from ultraviolet.hub.alerts.sending import mail_server
-from ultraviolet.hub.attention import Attention
-from ultraviolet.hub.broadcast import Broadcast
-from ultraviolet.hub.complaints import Complaint
-from ultraviolet.hub.connection_test import TestResult
-from ultraviolet.hub.controllers import Controllers
-from ultraviolet.hub.duties import Role, command_duties_of, duties_of
-from ultraviolet.hub.event_files import Imported, Line
-from ultraviolet.hub.fetch import Mode
-from ultraviolet.hub.field_indexes import FieldIndexes
-from ultraviolet.hub.freshness import Freshness, Now
-from ultraviolet.hub.indexer import Indexer
-from ultraviolet.hub.ingest import Ingest
-from ultraviolet.hub.integrations import Credentials, Integration
-from ultraviolet.hub.leaving import Leaving
-from ultraviolet.hub.lookout import Lookout
-from ultraviolet.hub.provider_people import Rules
-from ultraviolet.hub.reader import Reader
-from ultraviolet.hub.replay import Range, Replayed
-from ultraviolet.hub.requested import Requested
-from ultraviolet.hub.secrets import Secrets
-from ultraviolet.hub.settings import Settings
-from ultraviolet.hub.site import Site
-from ultraviolet.hub.spool import Spool
-from ultraviolet.hub.targets import LOOPBACK, Targets
-from ultraviolet.hub.verify import Verifier
-from ultraviolet.hub.watchdog import Watchdog, duty
-from ultraviolet.ion.catalog import Catalog, load
+from ultraviolet.files import ensure_private_dir
+from ultraviolet.hub.accounts import oidc
+from ultraviolet.hub.accounts.sso import RoleRules
+from ultraviolet.hub.alerts.service import AlertService
+from ultraviolet.hub.alerts.transports import mail_server
+from ultraviolet.hub.core import audit, metrics
+from ultraviolet.hub.core.egress import LOOPBACK, EgressPolicy
+from ultraviolet.hub.core.encryption import SecretBox
+from ultraviolet.hub.core.log_throttle import OutageLog
+from ultraviolet.hub.core.pubsub import PubSub
+from ultraviolet.hub.core.settings import Settings
+from ultraviolet.hub.health import freshness, heartbeat, maintenance, restore_detection
+from ultraviolet.hub.health.freshness import Circumstances, Freshness
+from ultraviolet.hub.health.watchdog import Watchdog, watchdog_task
+from ultraviolet.hub.ingest import event_files
+from ultraviolet.hub.ingest.event_files import ImportResult, Line
+from ultraviolet.hub.ingest.service import IngestService
+from ultraviolet.hub.ingest.spool import Spool
+from ultraviolet.hub.integrations import schema_changes
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.connection_test import TestResult
+from ultraviolet.hub.integrations.deletion import IntegrationDeleter
+from ultraviolet.hub.integrations.service import Credentials, Integration
+from ultraviolet.hub.runtime import retention
+from ultraviolet.hub.runtime.controllers import Controllers
+from ultraviolet.hub.runtime.field_indexer import FieldIndexer
+from ultraviolet.hub.runtime.leases import Role, command_duties_of, create_leases
+from ultraviolet.hub.runtime.one_off import Requested
+from ultraviolet.hub.runtime.scheduler import Scheduler
+from ultraviolet.hub.runtime.search_indexer import SearchIndexer
+from ultraviolet.hub.sync import fetch, replay, verification_store
+from ultraviolet.hub.sync.context import SyncContext
+from ultraviolet.hub.sync.fetch import Mode
+from ultraviolet.hub.sync.ion_reader import IonReader
+from ultraviolet.hub.sync.recently_viewed import RecentlyViewed
+from ultraviolet.hub.sync.replay import Range, Replayed
+from ultraviolet.hub.sync.verify import Verifier
+from ultraviolet.ion.catalog import Catalog, load_catalog
 from ultraviolet.ion.client import IonClient
-from ultraviolet.ion.documents import Offered
-from ultraviolet.mirror import dialect
-from ultraviolet.mirror.store import Store, StoreUnavailableError
+from ultraviolet.ion.queries import OfferedSchema
 
 if TYPE_CHECKING:
-    from ultraviolet.hub.messages import Messenger
+    from ultraviolet.hub.runtime.pg_notify import PgNotify
 
 _LOOK_AGAIN = 5.0
 """Seconds after which integrations are looked at again, for changes that nobody told of."""
@@ -105,42 +97,46 @@ class Hub:
     def __init__(
         self,
         settings: Settings,
-        store: Store,
+        database: Database,
         catalog: Catalog,
-        secrets: Secrets,
+        secrets: SecretBox,
         role: Role = "all",
         *,
         one_off: bool = False,
     ) -> None:
         self.settings = settings
-        self.store = store
+        self.database = database
         self.catalog = catalog
         self.secrets = secrets
         self.role: Role = role
-        self.changes = Broadcast()
-        self._duties = duties_of(store.engine, "web" if one_off else role)
-        self._requested = Requested(command_duties_of(store.engine)) if one_off else None
-        self._messenger: Messenger | None = None
+        self.changes = PubSub()
+        self._duties = create_leases(database.engine, "web" if one_off else role)
+        self._requested = Requested(command_duties_of(database.engine)) if one_off else None
+        self._messenger: PgNotify | None = None
         self._spool = None if one_off else _spool(settings)
-        self.ingest = Ingest(store, catalog, secrets, self.changes, self._event_came, self._spool)
+        self.ingest = IngestService(
+            database, catalog, secrets, self.changes, self._event_came, self._spool
+        )
         self.controllers: dict[int, Controllers] = {}
-        self.field_indexes = FieldIndexes(store)
-        self._indexer = Indexer(store, catalog, self.changes, self.controllers.keys)
-        self._alarm = Alarm(self)
+        self.field_indexes = FieldIndexer(database)
+        self._indexer = SearchIndexer(database, catalog, self.changes, self.controllers.keys)
+        self._alarm = AlertService(self)
         self._setting_up: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._attention: defaultdict[int, Attention] = defaultdict(Attention)
+        self._attention: defaultdict[int, RecentlyViewed] = defaultdict(RecentlyViewed)
         self._known: dict[int, str] = {}
-        self._lookout = Lookout(store)
+        self._lookout = Scheduler(database)
         self._noted: dict[int, str | None] = {}
         self._noted_at = float("-inf")
         self._beaten_at: str | None = None
         self._clients: dict[int, tuple[Integration, IonClient]] = {}
         self._session: aiohttp.ClientSession | None = None
-        self.targets = Targets(settings.allowed_targets or _on_this_machine(settings.public_url))
+        self.targets = EgressPolicy(
+            settings.allowed_targets or _on_this_machine(settings.public_url)
+        )
         self.provider, self.provider_rules = self._single_sign_on(settings)
         self._keeper: asyncio.Task[None] | None = None
         self._retention: asyncio.Task[None] | None = None
-        self._leaving = Leaving(store, self.changes)
+        self._leaving = IntegrationDeleter(database, self.changes)
         self._look = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._restarts: set[asyncio.Task[None]] = set()
@@ -156,18 +152,18 @@ class Hub:
         cannot be kept, and for the address of a mail server that makes no sense.
         """
         prepare_codecs()
-        own_folder(settings.data, _FILES)
-        secrets = Secrets.from_settings(settings)
+        ensure_private_dir(settings.data, _FILES)
+        secrets = SecretBox.from_settings(settings)
         if settings.smtp_url:
             mail_server(settings.smtp_url)
-        if role != "all" and not dialect.address(settings.database_url).drivername.startswith(
+        if role != "all" and not engine.parse_url(settings.database_url).drivername.startswith(
             "postgresql"
         ):
             raise InvalidError(
                 f"Role {role} needs PostgreSQL: a hub on SQLite is one process, of role all"
             )
-        store = Store.open(settings.database_url)
-        return cls(settings, store, load(), secrets, role, one_off=one_off)
+        database = Database.open(settings.database_url)
+        return cls(settings, database, load_catalog(), secrets, role, one_off=one_off)
 
     @property
     def data(self) -> Path:
@@ -182,13 +178,13 @@ class Hub:
     async def start(self) -> None:
         """Take deliveries and start the controllers of the integrations that fall to this process."""
         if self._requested is None:
-            await self.store.read(heartbeat.mind_the_clock)
-            seen = await asyncio.to_thread(restored.last_seen, self.data)
-            await self._beat(self.store.write, seen, starts=True)
-        if dialect.is_postgresql(self.store.engine):
-            from ultraviolet.hub.messages import Messenger  # noqa: PLC0415  psycopg takes 10 MB; only its users pay
+            await self.database.read(heartbeat.advance_clock)
+            seen = await asyncio.to_thread(restore_detection.last_seen, self.data)
+            await self._beat(self.database.write, seen, starts=True)
+        if dialect.is_postgresql(self.database.engine):
+            from ultraviolet.hub.runtime.pg_notify import PgNotify  # noqa: PLC0415  psycopg takes 10 MB; only its users pay
 
-            self._messenger = Messenger(dialect.libpq(self.store.engine.url), self._heard)
+            self._messenger = PgNotify(engine.libpq_url(self.database.engine.url), self._heard)
             self._messenger.start()
             self.changes.carry = self._messenger.say
         if self._requested is not None:
@@ -199,7 +195,7 @@ class Hub:
         await self._note_maintenance()
         self._keeper = asyncio.create_task(self._keep_up(), name="integrations")
         if self.role != "web":
-            keeper = retention.Keeper(self.store, self.changes)
+            keeper = retention.Purger(self.database, self.changes)
             self._retention = asyncio.create_task(keeper.forever(), name="retention")
             self._indexer.start()
         self._leaving.start()
@@ -234,13 +230,13 @@ class Hub:
 
     def close(self) -> None:
         """Let go of the database and the spool."""
-        self.store.close()
+        self.database.close()
         if self._spool:
             self._spool.close()
 
     async def client(self, integration_id: int) -> IonClient:
-        """Give the client of an integration; heal, fetch, verify and set-up share its budget."""
-        return self._client(*await self.store.read(lambda c: self._signing_in(c, integration_id)))
+        """Return the client of an integration; heal, fetch, verify and set-up share its budget."""
+        return self._client(*await self.database.read(self._signing_in, integration_id))
 
     def _signing_in(
         self, connection: Connection, integration_id: int
@@ -266,9 +262,9 @@ class Hub:
             self._session = self.targets.session()
         return self._session
 
-    def _single_sign_on(self, settings: Settings) -> tuple[oidc.Provider | None, Rules]:
+    def _single_sign_on(self, settings: Settings) -> tuple[oidc.Provider | None, RoleRules]:
         if not settings.oidc_issuer:
-            return None, Rules()
+            return None, RoleRules()
         known_as = oidc.Client(
             settings.oidc_issuer,
             settings.oidc_client_id,
@@ -280,25 +276,27 @@ class Hub:
             "default_role": settings.oidc_default_role or None,
             "domains": settings.oidc_domains,
         }
-        return oidc.Provider(known_as, self._http, self.targets.check), msgspec.convert(told, Rules)
+        return oidc.Provider(known_as, self._http, self.targets.check), msgspec.convert(
+            told, RoleRules
+        )
 
-    async def site(self, integration_id: int) -> Site:
-        """Give what reads an integration and keeps its mirror."""
+    async def site(self, integration_id: int) -> SyncContext:
+        """Return what reads an integration and keeps its mirror."""
 
-        def look(connection: Connection) -> tuple[Integration, Credentials | None, Offered]:
-            offered = integrations.offered(connection, self.catalog, integration_id)
+        def look(connection: Connection) -> tuple[Integration, Credentials | None, OfferedSchema]:
+            offered = integrations.offered_schema(connection, self.catalog, integration_id)
             return *self._signing_in(connection, integration_id), offered
 
-        integration, signs_in, offered = await self.store.read(look)
+        integration, signs_in, offered = await self.database.read(look)
         client = self._client(integration, signs_in)
         catalog = self.catalog.following(integration.resources)
         read_schema = functools.partial(schema_changes.read_again, self, integration_id)
-        reader = Reader(client, catalog, offered, read_schema)
+        reader = IonReader(client, catalog, offered, read_schema)
         attention = self._attention[integration_id]
-        return Site(self.store, catalog, integration_id, reader, self.changes, attention)
+        return SyncContext(self.database, catalog, integration_id, reader, self.changes, attention)
 
     def setting_up(self, integration_id: int) -> asyncio.Lock:
-        """Give the lock that lets one at a time set up an integration in ION."""
+        """Return the lock that lets one at a time set up an integration in ION."""
         return self._setting_up[integration_id]
 
     def attend(self, integration_id: int, resource: str, id_: str) -> None:
@@ -325,7 +323,7 @@ class Hub:
         def work(connection: Connection) -> None:
             integrations.remove(connection, actor, which(connection))
 
-        await self.store.write(work)
+        await self.database.write(work)
         await self.integrations_changed()
         await self.ingest.refresh()
         await self._leaving.begin()
@@ -349,18 +347,18 @@ class Hub:
                 found.name,
                 {"mode": mode, "accept_absence": accept_absence},
             )
-            return fetch.request(
+            return fetch.request_fetch(
                 connection, integration_id, mode, actor, accept_absence=accept_absence
             )
 
-        fetch_id = await self.store.write(ask)
+        fetch_id = await self.database.write(ask)
         self._wake(integration_id, "fetch")
         if self._requested is not None:
             self._requested.begin(
                 integration_id,
                 functools.partial(self._fetch, integration_id, fetch_id, mode),
-                lambda: self.store.read(lambda c: fetch.is_running(c, fetch_id)),
-                lambda why: self.store.write(lambda c: fetch.fail(c, fetch_id, why)),
+                lambda: self.database.read(fetch.is_running, fetch_id),
+                lambda why: self.database.write(fetch.fail, fetch_id, why),
             )
         self.changes.publish("fetch", integration_id, id=fetch_id)
         return fetch_id
@@ -372,15 +370,15 @@ class Hub:
 
         Raises ConflictError while the integration is paused: nothing of its ION is read then.
         """
-        found = await self.store.read(lambda c: integrations.get(c, integration_id))
+        found = await self.database.read(integrations.get, integration_id)
         if found.paused:
             raise ConflictError(f"“{found.name}” is paused; resume it, then verify.")
 
         def ask(connection: Connection) -> int:
             audit.record(connection, actor, "verification.start", found.name, {"sample": sample})
-            return verifications.request(connection, integration_id, actor, sample)
+            return verification_store.request(connection, integration_id, actor, sample)
 
-        number = await self.store.write(ask)
+        number = await self.database.write(ask)
         self._begin_verify(integration_id, number)
         while wait and await self._verifying(number):  # noqa: ASYNC110  another process may be doing it
             await asyncio.sleep(_ASK_AGAIN)
@@ -396,14 +394,14 @@ class Hub:
                 integration_id,
                 functools.partial(self._verify, integration_id, number),
                 lambda: self._verifying(number),
-                lambda why: self.store.write(lambda c: verifications.fail(c, number, why)),
+                lambda why: self.database.write(verification_store.fail, number, why),
             )
 
     async def _verify(self, integration_id: int, number: int) -> None:
         await Verifier(await self.site(integration_id)).run(number)
 
     async def _verifying(self, number: int) -> bool:
-        return await self.store.read(lambda c: verifications.state_of(c, number)) == "running"
+        return await self.database.read(verification_store.state_of, number) == "running"
 
     def freshness(self, connection: Connection, integration: Integration) -> Freshness:
         """Judge how much the mirror of an integration can be trusted now."""
@@ -414,16 +412,16 @@ class Hub:
         )
         if self._keeper is None and at_work:
             unmaintained = None
-        known = Now(
-            times.present(),
+        known = Circumstances(
+            clock.utc_now(),
             problem,
             heals=self.settings.heal,
-            trouble=self.store.trouble,
+            trouble=self.database.trouble,
             spooled=self.ingest.spooled,
             unmaintained_since=unmaintained,
             limited=self._is_limited(integration.id),
         )
-        return freshness.of(
+        return freshness.judge_freshness(
             connection, self.catalog.following(integration.resources), integration, known
         )
 
@@ -433,12 +431,12 @@ class Hub:
 
     async def resume_verify(self, verification_id: int) -> None:
         """Let a failed comparison go on where it stopped."""
-        integration_id = await self.store.write(lambda c: verifications.resume(c, verification_id))
+        integration_id = await self.database.write(verification_store.resume, verification_id)
         self._begin_verify(integration_id, verification_id)
 
     async def replay(self, actor: str, wanted: Range, *, dry_run: bool = False) -> Replayed:
         """Let a range of events go through the live path again, or tell what that would change."""
-        found = await self.store.read(lambda c: replay.chosen(c, wanted))
+        found = await self.database.read(replay.select_events, wanted)
         if not dry_run:
             given = {
                 name: said
@@ -446,30 +444,28 @@ class Hub:
                 if said is not None
             }
             count = sum(map(len, found.values()))
-            await self.store.write(
-                lambda c: audit.record(c, actor, "event.replay", f"{count} events", given)
-            )
-        do = replay.rehearse if dry_run else replay.run
+            await self.database.write(audit.record, actor, "event.replay", f"{count} events", given)
+        do = replay.preview_replay if dry_run else replay.replay_events
         parts = [await do(await self.site(id_), seqs) for id_, seqs in found.items()]
         if not dry_run:
             log.info("event.replayed", actor=actor, **msgspec.structs.asdict(wanted))
             for integration_id in found:
                 self._wake(integration_id, "heal")
                 self.changes.publish("event", integration_id)
-        return replay.total(parts, dry_run=dry_run)
+        return replay.sum_results(parts, dry_run=dry_run)
 
     async def import_events(
         self, integration_id: int, actor: str, lines: Sequence[Line]
-    ) -> Imported:
+    ) -> ImportResult:
         """Take in events that another hub recorded; they go through the live path."""
 
-        def work(connection: Connection) -> Imported:
+        def work(connection: Connection) -> ImportResult:
             name = integrations.get(connection, integration_id).name
-            done = event_files.add(connection, self.catalog, integration_id, lines)
+            done = event_files.import_lines(connection, self.catalog, integration_id, lines)
             audit.record(connection, actor, "event.import", name, {"added": done.added})
             return done
 
-        done = await self.store.write(work)
+        done = await self.database.write(work)
         log.info("event.imported", integration_id=integration_id, actor=actor, added=done.added)
         self._wake(integration_id, "apply")
         return done
@@ -477,7 +473,7 @@ class Hub:
     async def reload(self) -> None:
         """Let controllers follow the integrations: new, changed, paused, resumed and removed ones."""
         async with self._reloading:
-            running = await self.store.read(integrations.running)
+            running = await self.database.read(integrations.list_active)
             mine = await self._duties.claim(set(running))
             wanted = {id_: changed for id_, changed in running.items() if id_ in mine}
             for id_ in [*self.controllers]:
@@ -490,7 +486,7 @@ class Hub:
                 self.controllers[id_] = self._controllers(id_)
             for id_ in new:
                 self.controllers[id_].start()
-            metrics.at_work(len(self.controllers))
+            metrics.set_active_integrations(len(self.controllers))
         await self._lookout.look(self.controllers, self._wake, new=bool(new))
 
     def _controllers(self, integration_id: int) -> Controllers:
@@ -503,10 +499,10 @@ class Hub:
             integration_id, self.changes, open_site, watch, heal=heals, beside=beside
         )
 
-    def _watch(self, site: Site) -> Callable[[], Awaitable[float]]:
-        """Give the watchdog's duty."""
+    def _watch(self, site: SyncContext) -> Callable[[], Awaitable[float]]:
+        """Return the watchdog's duty."""
         watchdog = Watchdog(self, self.ingest, site, functools.partial(self._wake, site.id))
-        return duty(watchdog, self.settings.watch_seconds)
+        return watchdog_task(watchdog, self.settings.watch_seconds)
 
     async def integrations_changed(self) -> None:
         """Have every process follow a change of integrations; return when this one does."""
@@ -518,7 +514,7 @@ class Hub:
         """Look each second whether there is something to do, and now and then whom for."""
         beaten = reloaded = time.monotonic()
         pause = _LOOK_AGAIN_FOR_DUTIES if self._messenger else _LOOK_AGAIN
-        complaint = Complaint("integrations.not_followed", "integrations.followed_again")
+        complaint = OutageLog("integrations.not_followed", "integrations.followed_again")
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), _LOOK_AGAIN_FOR_DUTIES)
@@ -527,7 +523,7 @@ class Hub:
             try:
                 if time.monotonic() - beaten > heartbeat.EVERY:
                     beaten = time.monotonic()
-                    await self._beat(self.store.keep, self._beaten_at)
+                    await self._beat(self.database.write_delivery, self._beaten_at)
                 if asked or time.monotonic() - reloaded >= pause:
                     reloaded = time.monotonic()
                     await self.reload()
@@ -545,12 +541,12 @@ class Hub:
         """Note that this hub lives, after a look whether the database is still the one that was last written."""
 
         def work(connection: Connection) -> str:
-            moment = times.now()
-            restored.check(connection, seen)
-            return heartbeat.beat(connection, moment, starts=starts)
+            moment = clock.now_rfc3339()
+            restore_detection.check(connection, seen)
+            return heartbeat.record_heartbeat(connection, moment, starts=starts)
 
         self._beaten_at = await write(work)
-        await asyncio.to_thread(restored.note_seen, self.data, self._beaten_at)
+        await asyncio.to_thread(restore_detection.note_seen, self.data, self._beaten_at)
 
     async def _note_maintenance(self) -> None:
         """Note which integrations this process maintains and what it meets, at once where that has changed."""
@@ -562,7 +558,7 @@ class Hub:
         due = time.monotonic() - self._noted_at >= maintenance.NOTE_SECONDS
         if found and (due or found != self._noted):
             self._noted_at = time.monotonic()
-            await self.store.write(lambda c: maintenance.note(c, found))
+            await self.database.write(maintenance.note, found)
         self._noted = found
 
     async def _rest(self) -> None:
@@ -570,7 +566,7 @@ class Hub:
         async with self._reloading:
             await asyncio.gather(*(c.stop() for c in self.controllers.values()))
             self.controllers.clear()
-            metrics.at_work(0)
+            metrics.set_active_integrations(0)
             await self._duties.close()
 
     async def _restart(self, integration_id: int) -> None:

@@ -2,171 +2,20 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from msgspec import DecodeError, Raw, Struct, json
+from msgspec import DecodeError, Raw, json
 
 from ultraviolet.ion.naming import camel, plain, plural
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
-
-
-class Field(Struct, frozen=True):
-    """A scalar, enum or list of them on an object type."""
-
-    name: str
-    column: str
-    type: str
-    enum: bool
-    list: bool
-    required: bool
-    stored: bool
-    sources: tuple[str, ...] = ()
-    """Relations and links whose objects ION computes it from."""
-    listed_in: str = ""
-    """The field of another object of this resource that lists who is computed from it."""
-    sharing: str = ""
-    """The field whose value the objects of this resource share that it is computed from."""
-    every_of: tuple[str, ...] = ()
-    """Resources any object of which it may be computed from."""
-
-
-class Link(Struct, frozen=True):
-    """A to-one link: `field` shows the object whose id is in `key`."""
-
-    field: str
-    key: str
-    column: str
-    type: str
-    resource: str
-
-
-class Join(Struct, frozen=True):
-    """A table between two types."""
-
-    table: str
-    own_column: str
-    other_column: str
-
-
-class Relation(Struct, frozen=True):
-    """A to-many relation; `column` is the foreign key on the other table."""
-
-    field: str
-    type: str
-    resource: str
-    kind: Literal["foreign_key", "join", "entity", "none"]
-    column: str = ""
-    key: str = ""
-    join: Join | None = None
-    kept: bool = False
-    """The ids on the other side are part of the object's document in the mirror: no foreign key tells them."""
-
-
-class Dependent(Struct, frozen=True):
-    """Who must be read again when an object of a resource changed.
-
-    `own_key`: the changed object's foreign key names it. `own_ids`: its list of ids does. `their_key`: its own foreign
-    key names the changed one. `their_list`: its document shows the changed one in that list. `shared`: both have the
-    same value there. None of them: it is every object.
-    """
-
-    resource: str
-    own_key: str = ""
-    own_ids: str = ""
-    their_key: str = ""
-    their_list: str = ""
-    shared: str = ""
-
-
-class Resource(Struct, frozen=True, dict=True):
-    """A kind of ION object, or the rows of a table that only ties objects together."""
-
-    name: str
-    kind: Literal["object", "attribute", "join"]
-    subscribable: bool
-    type: str
-    title: str
-    key: tuple[str, ...]
-    single: str | None = None
-    list: str | None = None
-    filters: str | None = None
-    sort: str | None = None
-    create: str | None = None
-    update: str | None = None
-    delete: str | None = None
-    fields: tuple[Field, ...] = ()
-    links: tuple[Link, ...] = ()
-    relations: tuple[Relation, ...] = ()
-    attributes: str | None = None
-    owner: str | None = None
-    owner_key: str | None = None
-    has_entity: bool = False
-    domain: str = ""
-    """The part of ION it belongs to, such as purchasing."""
-
-    @property
-    def numbered(self) -> bool:
-        """Whether the ids of its objects are numbers; those of datagrid values are texts."""
-        own = self.field("id")
-        return own is None or own.type != "String"
-
-    @cached_property
-    def kinds(self) -> Mapping[str, str]:
-        """The kind of value of each field, by name: integer, real, boolean, time, text, id or json."""
-        keys = {link.key for link in self.links}
-        return {field.name: _kind(field, keys) for field in self.fields}
-
-    def field(self, name: str) -> Field | None:
-        """Find a field by its GraphQL or its column name."""
-        return self._fields.get(name)
-
-    def field_called(self, name: str) -> Field | None:
-        """Find a field by any of its names, in any case and style; a link's name stands for its key."""
-        return self._fields_plainly.get(plain(name))
-
-    @cached_property
-    def _fields(self) -> Mapping[str, Field]:
-        return {
-            name: field for field in reversed(self.fields) for name in (field.column, field.name)
-        }
-
-    @cached_property
-    def _fields_plainly(self) -> Mapping[str, Field]:
-        keys = {
-            plain(link.field): field
-            for link in reversed(self.links)
-            if (field := self.field(link.key))
-        }
-        return keys | {
-            plain(name): field
-            for field in reversed(self.fields)
-            for name in (field.column, field.name)
-        }
-
-
-_KINDS = {
-    "Int": "integer",
-    "Float": "real",
-    "Decimal": "real",
-    "Boolean": "boolean",
-    "DateTime": "time",
-    "SlateContent": "json",
-    "ScalarValue": "json",
-}
-
-
-def _kind(field: Field, keys: Collection[str]) -> str:
-    if field.list:
-        return "json"
-    kind = _KINDS.get(field.type, "text")
-    return "id" if kind == "integer" and (field.name in keys or field.name == "id") else kind
+from ultraviolet.ion.model import Dependent, ParsedContract, Resource
 
 
 class Catalog:
@@ -186,7 +35,7 @@ class Catalog:
     @property
     def schema(self) -> "GraphQLSchema":
         """The complete GraphQL schema, derived types included; only who serves or prints it needs it."""
-        from ultraviolet.ion import contract  # noqa: PLC0415  it costs 20 MB and half a second
+        from ultraviolet.ion.contract import derive as contract  # noqa: PLC0415  it costs 20 MB and half a second
 
         return contract.schema()
 
@@ -197,7 +46,7 @@ class Catalog:
         return print_schema(self.schema)
 
     def types(self) -> Mapping[str, frozenset[str]]:
-        """Give the names of the fields of every type of the schema, the values of enums among them."""
+        """Return the names of the fields of every type of the schema, the values of enums among them."""
         return json.decode(self._types, type=dict[str, frozenset[str]])
 
     def by_type(self, name: str) -> Resource | None:
@@ -209,7 +58,7 @@ class Catalog:
         return self._names.get(plain(name))
 
     def following(self, names: Iterable[str] | None) -> "Catalog":
-        """Give the catalog of who mirrors only these resources; None means all that can be."""
+        """Return the catalog of who mirrors only these resources; None means all that can be."""
         if names is None:
             return self
         chosen = frozenset(names)
@@ -219,7 +68,7 @@ class Catalog:
         return self._narrower[chosen]
 
     def follows(self, name: str) -> bool:
-        """Tell whether a resource is mirrored."""
+        """Return whether a resource is mirrored."""
         return name in self._mirrored_names
 
     @cached_property
@@ -273,7 +122,7 @@ class Catalog:
         }
 
     def dependents(self, resource: str) -> tuple[Dependent, ...]:
-        """Give who carries values that ION computes from objects of this resource."""
+        """Return who carries values that ION computes from objects of this resource."""
         return self._dependents.get(resource, ())
 
     @cached_property
@@ -304,15 +153,8 @@ _NOT_MIRRORED = {
 }
 
 
-class Noted(Struct, frozen=True):
-    """What is read off the contract, as a process notes it for those after it."""
-
-    resources: dict[str, Resource]
-    types: Raw
-
-
 @cache
-def load() -> Catalog:
+def load_catalog() -> Catalog:
     """Read the contract.
 
     The first process after a change of it parses it and leaves what it read beside the compiled modules, as Python
@@ -321,11 +163,11 @@ def load() -> Catalog:
     folder = Path(__file__).parent
     path = folder / "__pycache__" / f"contract.{_fingerprint(folder)}.json"
     try:
-        noted = json.decode(path.read_bytes(), type=Noted)
+        noted = json.decode(path.read_bytes(), type=ParsedContract)
     except (OSError, DecodeError):
-        from ultraviolet.ion.contract.reader import read  # noqa: PLC0415  as above
+        from ultraviolet.ion.contract.parse import parse_contract  # noqa: PLC0415  as above
 
-        noted = read()
+        noted = parse_contract()
         _keep(path, noted)
     return Catalog(noted.resources, noted.types)
 
@@ -337,7 +179,7 @@ def _fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _keep(path: Path, noted: Noted) -> None:
+def _keep(path: Path, noted: ParsedContract) -> None:
     with suppress(OSError):  # an installation that may not be written is read anew each time
         path.parent.mkdir(exist_ok=True)
         for old in path.parent.glob("contract.*.json"):

@@ -13,9 +13,8 @@ import stamina
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion import answers
-from ultraviolet.ion.budget import Budget
-from ultraviolet.ion.documents import INTROSPECTION, Offered
-from ultraviolet.ion.problems import (
+from ultraviolet.ion.auth import TokenProvider, intercepted, reason, with_scheme
+from ultraviolet.ion.errors import (
     IonInterceptedError,
     IonRateLimitedError,
     IonRefusedError,
@@ -23,7 +22,8 @@ from ultraviolet.ion.problems import (
     IonUnreachableError,
     IonUnreadableError,
 )
-from ultraviolet.ion.sign_in import SignIn, intercepted, reason, with_scheme
+from ultraviolet.ion.queries import INTROSPECTION, OfferedSchema
+from ultraviolet.ion.rate_limiter import AdaptiveRateLimiter
 from ultraviolet.outgoing import AnswerTooLargeError, get_proxy, read_body
 
 _TIME_OUT = aiohttp.ClientTimeout(total=60, connect=10, sock_read=35)
@@ -41,7 +41,7 @@ _MAX_MESSAGE_CHARACTERS = 1000
 Variables = dict[str, Any]
 
 
-class Retries(msgspec.Struct, frozen=True):
+class RetryPolicy(msgspec.Struct, frozen=True):
     """How long to keep trying."""
 
     attempts: int = 5
@@ -52,7 +52,7 @@ class Retries(msgspec.Struct, frozen=True):
 
 ALIVE = "query Alive { __typename }"
 """Costs ION nothing."""
-PROMPT = Retries(attempts=3, first_wait=0.3, whole_time=5.0)
+PROMPT = RetryPolicy(attempts=3, first_wait=0.3, whole_time=5.0)
 """To learn whether somebody answers: a second or two where nobody listens, one time-out where nobody says a word."""
 
 
@@ -65,7 +65,7 @@ class Result(msgspec.Struct, frozen=True):
     """Whether the answer was no valid JSON and some of its text was replaced; see `ion/answers.py`."""
 
     def must(self) -> dict[str, Any]:
-        """Give the data; raises IonRefusedError when anything was refused."""
+        """Return the data; raises IonRefusedError when anything was refused."""
         if self.errors or self.data is None:
             raise IonRefusedError("; ".join(self.errors) or "ION answered without data")
         return self.data
@@ -81,15 +81,15 @@ class IonClient:
         client_id: str,
         client_secret: str,
         *,
-        budget: Budget,
+        budget: AdaptiveRateLimiter,
         session: aiohttp.ClientSession,
-        retries: Retries | None = None,
+        retries: RetryPolicy | None = None,
     ) -> None:
         self.url = graphql_url(api_url)
-        self.sign_in = SignIn(auth_url, client_id, client_secret, session)
+        self.sign_in = TokenProvider(auth_url, client_id, client_secret, session)
         self._budget = budget
         self._session = session
-        self._retries = retries or Retries()
+        self._retries = retries or RetryPolicy()
         self._batches = True
         self.limited_at = float("-inf")
         """When ION last answered 429, by the monotonic clock."""
@@ -107,7 +107,7 @@ class IonClient:
         variables: Variables | None = None,
         *,
         repeatable: bool = True,
-        retries: Retries | None = None,
+        retries: RetryPolicy | None = None,
     ) -> Result:
         """Run one operation; what GraphQL refuses is in the result, what the network refuses is raised.
 
@@ -135,7 +135,7 @@ class IonClient:
             for document, variables in operations
         ]
 
-    async def introspect(self) -> Offered:
+    async def introspect(self) -> OfferedSchema:
         """Return what this ION offers, with its root types under the names Query and Mutation."""
         data = (await self.execute(INTROSPECTION)).must()
         try:
@@ -143,13 +143,15 @@ class IonClient:
             names = {schema["queryType"]["name"]: "Query"}
             if schema.get("mutationType"):
                 names[schema["mutationType"]["name"]] = "Mutation"
-            offered = Offered.from_introspection(data).types
-            return Offered({names.get(name, name): members for name, members in offered.items()})
+            offered = OfferedSchema.from_introspection(data).types
+            return OfferedSchema(
+                {names.get(name, name): members for name, members in offered.items()}
+            )
         except (KeyError, TypeError, AttributeError) as error:
             raise IonUnreadableError("ION's description of its schema cannot be read") from error
 
     async def _send(
-        self, body: Any, *, repeatable: bool, retries: Retries | None = None
+        self, body: Any, *, repeatable: bool, retries: RetryPolicy | None = None
     ) -> answers.Decoded:
         """Post until it is answered, within the budget and the patience for retries."""
         encoded = msgspec.json.encode(body)
@@ -208,7 +210,7 @@ class IonClient:
 
 
 def graphql_url(api_url: str) -> str:
-    """Give the GraphQL address of a host, base or whole address."""
+    """Return the GraphQL address of a host, base or whole address."""
     base = with_scheme(api_url)
     return base if base.endswith("/graphql") else f"{base}/graphql"
 

@@ -13,9 +13,10 @@ from typing import Any, cast
 
 import msgspec
 
-from ultraviolet import times
+from ultraviolet import clock
 from ultraviolet.ion import answers
-from ultraviolet.ion.catalog import Catalog, Field, Resource
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.model import Field, Resource
 from ultraviolet.ion.naming import plain
 
 Row = dict[str, Any]
@@ -80,7 +81,7 @@ _DIGITS = 19
 
 
 def is_id(value: object) -> bool:
-    """Tell whether this can be the id of a numbered object: a number, as such or as a text."""
+    """Return whether this can be the id of a numbered object: a number, as such or as a text."""
     if isinstance(value, int):
         return not isinstance(value, bool) and 0 <= value < 10**_DIGITS
     return (
@@ -204,7 +205,7 @@ def _read(catalog: Catalog, told: Row, *, whole: bool) -> Envelope:
 
 
 def _flat(told: Row) -> Row:
-    """Give the body's parts under plain lower-case names, those of an envelope around it included."""
+    """Return the body's parts under plain lower-case names, those of an envelope around it included."""
     flat = {plain(name): value for name, value in told.items()}
     for name in _ENVELOPES:
         inner = flat.get(name)
@@ -304,7 +305,7 @@ def _sides_named(names: tuple[str, ...]) -> _Sides:
 
 
 def _is_wrapped(changes: Row) -> bool:
-    """Tell whether this is `{table: {field: …}}`, as in ION's Actions."""
+    """Return whether this is `{table: {field: …}}`, as in ION's Actions."""
     inner: Any = next(iter(changes.values()), None)
     return (
         len(changes) == 1
@@ -388,7 +389,7 @@ _CONVERT: dict[str, Any] = {
     "Int": int,
     "Float": _float,
     "ID": str,
-    "DateTime": times.canonical,
+    "DateTime": clock.normalize_rfc3339,
     "JSON": _json,
     "JSONString": _json_string,
     "other": lambda value: value,  # pyright: ignore[reportUnknownLambdaType]
@@ -457,7 +458,7 @@ def _text(value: Any) -> str | None:
 
 def _time(value: Any) -> str | None:
     try:
-        return times.canonical(value) if isinstance(value, str) else None
+        return clock.normalize_rfc3339(value) if isinstance(value, str) else None
     except ValueError:
         return None
 

@@ -36,7 +36,7 @@ def detect_signature(
 def signature_matches(
     secret: str, body: bytes, header: str | None, expected: SignatureFormat | None = None
 ) -> bool:
-    """Tell whether `header` signs `body`, in the expected format only when one is known."""
+    """Return whether `header` signs `body`, in the expected format only when one is known."""
     given = (header or "").strip()
     if expected is None:
         return detect_signature(secret, body, given) is not None

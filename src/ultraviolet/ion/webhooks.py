@@ -6,7 +6,7 @@ from typing import Any, cast
 import msgspec
 
 from ultraviolet.ion.client import IonClient, Result
-from ultraviolet.ion.problems import IonRefusedError, IonUnreadableError
+from ultraviolet.ion.errors import IonRefusedError, IonUnreadableError
 
 Pair = tuple[str, str]
 """A value of ResourceEnum and an action."""
@@ -117,7 +117,7 @@ async def update_receiver(client: IonClient, receiver: Receiver, **changes: Any)
 
 
 async def subscribe(client: IonClient, receiver_id: str, pairs: Sequence[Pair]) -> list[str]:
-    """Subscribe pairs, several in one request; gives what ION refused, in words."""
+    """Subscribe pairs, several in one request; returns what ION refused, in words."""
     refused: list[str] = []
     for start in range(0, len(pairs), _AT_ONCE):
         part = pairs[start : start + _AT_ONCE]
@@ -132,7 +132,7 @@ async def subscribe(client: IonClient, receiver_id: str, pairs: Sequence[Pair]) 
 
 
 async def activate(client: IonClient, subscriptions: Sequence[Subscription]) -> list[str]:
-    """Switch subscriptions on again; gives what ION refused, in words."""
+    """Switch subscriptions on again; returns what ION refused, in words."""
     given = [
         {"input": {"id": each.id, "etag": each.etag, "active": True}} for each in subscriptions
     ]
@@ -140,7 +140,7 @@ async def activate(client: IonClient, subscriptions: Sequence[Subscription]) -> 
 
 
 async def unsubscribe(client: IonClient, subscriptions: Sequence[Subscription]) -> list[str]:
-    """Remove subscriptions; gives what ION refused, in words."""
+    """Remove subscriptions; returns what ION refused, in words."""
     return await _each(
         client, _DELETE_SUBSCRIPTION, [{"id": s.id, "etag": s.etag} for s in subscriptions]
     )

@@ -19,9 +19,8 @@ from litestar import Litestar
 from ultraviolet.asgi import HeadAsGet
 from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import InvalidError
-from ultraviolet.folders import own_folder
+from ultraviolet.files import ensure_private_dir
 from ultraviolet.http_protocol import Limits, protocol_with, raise_open_files_limit
-from ultraviolet.in_time import end_within
 from ultraviolet.local_ion.auth.oauth import Tokens
 from ultraviolet.local_ion.auth.viewers import (
     Credentials,
@@ -43,6 +42,7 @@ from ultraviolet.local_ion.plant.simulator import PlantSimulator, SetupMarker
 from ultraviolet.local_ion.webhooks.outbox import Outbox
 from ultraviolet.local_ion.webhooks.quirks import Quirks
 from ultraviolet.local_ion.webhooks.sender import DeliveryService, log_failure
+from ultraviolet.process import force_exit_after
 
 GRAPHQL_THREADS = 8
 MAX_SHUTDOWN_SECONDS = 8
@@ -90,7 +90,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Start the shutdown."""
-        end_within(MAX_SHUTDOWN_SECONDS)
+        force_exit_after(MAX_SHUTDOWN_SECONDS)
         super().handle_exit(sig, frame)
 
 
@@ -175,7 +175,7 @@ def serve(options: ServeOptions) -> None:
 
     ION_CLIENT_ID and ION_CLIENT_SECRET set its credentials.
     """
-    own_folder(options.data, _FILES)
+    ensure_private_dir(options.data, _FILES)
     raise_open_files_limit()
     with open_listener(options.host, options.port) as listener:
         options = msgspec.structs.replace(options, port=listener.getsockname()[1])

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
-from ultraviolet.mirror.state import State
-from ultraviolet.mirror.tables import DELAYS
+from ultraviolet.db.tables.stats import DELAYS
+from ultraviolet.mirror.object_state import ObjectState
 
 _COLUMNS = [f"within_{number}" for number in range(len(DELAYS) + 1)]
 _NOTE = text(
@@ -22,7 +22,9 @@ _NOTE = text(
 )
 
 
-def note(connection: Connection, integration_id: int, news: Sequence[State], moment: str) -> None:
+def record_activity(
+    connection: Connection, integration_id: int, news: Sequence[ObjectState], moment: str
+) -> None:
     """Count what a batch changed, as `arrivals.measure` has measured it."""
     if not news:
         return

@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from ultraviolet.clock import format_rfc3339, now_rfc3339
+from ultraviolet.db import locks
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.documents import valid_time
-from ultraviolet.mirror import activity, arrivals, dialect, drift, rows
-from ultraviolet.mirror.dependents import dependents_of
+from ultraviolet.ion.queries import valid_time
+from ultraviolet.mirror import activity, drift, latency, repository
+from ultraviolet.mirror.dependents import find_dependents
+from ultraviolet.mirror.object_state import DELETION, ObjectState
 from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, Ref
-from ultraviolet.mirror.state import DELETION, State
-from ultraviolet.times import now, text
 
 LAG = timedelta(seconds=60)
 """An older `_updated` than we know is believed only from a read that began this long after we learned the
@@ -34,36 +35,40 @@ def apply(
     marks: Sequence[Mark] = (),
 ) -> Applied:
     """Let observations, then marks, take effect; returns what changed and what came of each observation."""
-    dialect.wait_for_turn(connection, "mirror", integration_id)
-    states = rows.load(
+    locks.lock(connection, "mirror", integration_id)
+    states = repository.load_states(
         connection, integration_id, {o.ref for o in observations} | {m.ref for m in marks}
     )
-    rows.load_deletions(
+    repository.load_deleted(
         connection, integration_id, [states[o.ref] for o in observations if o.kind == "absent"]
     )
     outcomes = [_fold(states[o.ref], o) for o in observations]
     for state in states.values():
         state.forget_no_change()
     changed = [s for s in states.values() if s.change]
-    refitted = rows.write(connection, catalog, integration_id, list(states.values()))
+    refitted = repository.save_states(connection, catalog, integration_id, list(states.values()))
     news = [s for s in changed if s.seen and not s.seen.origin.first]
-    moment = now()
-    arrivals.measure(news, moment)
-    drifts = drift.find(connection, catalog, integration_id, news)
-    rows.write_drift(connection, integration_id, drifts, moment)
-    arrivals.record(
+    moment = now_rfc3339()
+    latency.measure_latency(news, moment)
+    drifts = drift.find_drift(connection, catalog, integration_id, news)
+    repository.save_drift(connection, integration_id, drifts, moment)
+    latency.record_latency(
         connection, integration_id, news, {d.state.ref: d.cause for d in drifts}, moment
     )
-    activity.note(connection, integration_id, news, moment)
+    activity.record_activity(connection, integration_id, news, moment)
     told = _told(states, observations)
-    follow = [*marks, *dependents_of(connection, catalog, integration_id, [*news, *told])]
-    states |= rows.load(connection, integration_id, {m.ref for m in follow} - states.keys())
+    follow = [*marks, *find_dependents(connection, catalog, integration_id, [*news, *told])]
+    states |= repository.load_states(
+        connection, integration_id, {m.ref for m in follow} - states.keys()
+    )
     marked = _mark(connection, integration_id, states, follow)
     return Applied([_change(s) for s in changed], outcomes, marked, refitted)
 
 
-def _told(states: Mapping[Ref, State], observations: Sequence[Observation]) -> list[State]:
-    """Give what events told of without changing it: a first pass may have read it between its dependents and the event."""
+def _told(
+    states: Mapping[Ref, ObjectState], observations: Sequence[Observation]
+) -> list[ObjectState]:
+    """Return what events told of without changing it: a first pass may have read it between its dependents and the event."""
     for seen in observations:
         if seen.kind == "partial" and states[seen.ref].known and not states[seen.ref].change:
             states[seen.ref].told = seen
@@ -72,26 +77,29 @@ def _told(states: Mapping[Ref, State], observations: Sequence[Observation]) -> l
 
 def mark_stale(connection: Connection, integration_id: int, marks: Iterable[Mark]) -> int:
     """Say that objects may differ from the mirror, unless a read that began after the news has settled it."""
-    dialect.wait_for_turn(connection, "mirror", integration_id)
+    locks.lock(connection, "mirror", integration_id)
     wanted = list(marks)
     return _mark(
         connection,
         integration_id,
-        rows.load(connection, integration_id, {m.ref for m in wanted}),
+        repository.load_states(connection, integration_id, {m.ref for m in wanted}),
         wanted,
     )
 
 
 def _mark(
-    connection: Connection, integration_id: int, states: dict[Ref, State], marks: Sequence[Mark]
+    connection: Connection,
+    integration_id: int,
+    states: dict[Ref, ObjectState],
+    marks: Sequence[Mark],
 ) -> int:
     for mark in marks:
         states[mark.ref].mark(mark.reason, mark.at)
-    rows.write_stale(connection, integration_id, list(states.values()))
+    repository.save_stale(connection, integration_id, list(states.values()))
     return sum(s.marked for s in states.values())
 
 
-def _fold(state: State, seen: Observation) -> str:
+def _fold(state: ObjectState, seen: Observation) -> str:
     if seen.kind == "partial":
         return _partial(state, seen)
     if seen.read_started_at is None:
@@ -104,7 +112,7 @@ def _fold(state: State, seen: Observation) -> str:
     )
 
 
-def _partial(state: State, seen: Observation) -> str:
+def _partial(state: ObjectState, seen: Observation) -> str:
     """Merge what an event mentions, if it is certainly newer; in any case only a read settles it.
 
     One that is newer than what a later read showed was not seen by that read: a replica lagged.
@@ -120,7 +128,7 @@ def _partial(state: State, seen: Observation) -> str:
     return state.take({**state.doc, **seen.fields}, seen, source_time=moment or state.source_time)
 
 
-def _full(state: State, seen: Observation, began: str) -> str:
+def _full(state: ObjectState, seen: Observation, began: str) -> str:
     if state.known and _outdated(state, seen, began):
         return "older"
     if state.deleted_at and _lagging(state, seen, began):
@@ -137,7 +145,7 @@ def _full(state: State, seen: Observation, began: str) -> str:
     return outcome
 
 
-def _absent(state: State, seen: Observation, began: str) -> str:
+def _absent(state: ObjectState, seen: Observation, began: str) -> str:
     if state.marked_after(began) or (state.read_at and began < state.read_at):
         return "older"
     if state.known and not state.read_at and began < _later(state.observed_at, UNSEEN):
@@ -153,7 +161,7 @@ def _absent(state: State, seen: Observation, began: str) -> str:
     return state.delete(seen)
 
 
-def _deletion_told(state: State, seen: Observation) -> bool:
+def _deletion_told(state: ObjectState, seen: Observation) -> bool:
     """Whether anything but this read speaks of a deletion: an event, or a whole pass over the resource.
 
     A key that has lost the permission to see an object reads the same as if it were deleted. The event of the
@@ -163,7 +171,7 @@ def _deletion_told(state: State, seen: Observation) -> bool:
     return seen.origin.kind == "fetch" or state.reason == DELETION or told
 
 
-def _outdated(state: State, seen: Observation, began: str) -> bool:
+def _outdated(state: ObjectState, seen: Observation, began: str) -> bool:
     """Whether a whole read shows an older content than the mirror holds."""
     read_before = state.read_at is not None and began < state.read_at
     if state.deleted_at:
@@ -176,20 +184,20 @@ def _outdated(state: State, seen: Observation, began: str) -> bool:
     return read_before and not _older(state.source_time, moment)
 
 
-def _lagging(state: State, seen: Observation, began: str) -> bool:
+def _lagging(state: ObjectState, seen: Observation, began: str) -> bool:
     """Whether a deleted object is shown as it was so soon that a replica may not know of the deletion yet."""
     moment = _updated(seen)
     as_it_was = moment is not None and state.source_time is not None and moment <= state.source_time
     return as_it_was and began < _later(state.observed_at, LAG)
 
 
-def _told_newer(state: State, began: str, moment: str | None) -> bool:
+def _told_newer(state: ObjectState, began: str, moment: str | None) -> bool:
     """Whether events told newer values of an object never read before: then the read only fills in."""
     first = state.known and state.completeness == "partial" and not state.deleted_at
     return first and state.marked_after(began) and _older(moment, state.source_time)
 
 
-def _newer_row(state: State, seen: Observation) -> bool:
+def _newer_row(state: ObjectState, seen: Observation) -> bool:
     """Whether an event's own `_updated` proves it newer."""
     return _older(state.source_time, _updated(seen))
 
@@ -207,9 +215,9 @@ def _older(one: str | None, other: str | None) -> bool:
 
 
 def _later(moment: str, by: timedelta) -> str:
-    return text(datetime.fromisoformat(moment) + by)
+    return format_rfc3339(datetime.fromisoformat(moment) + by)
 
 
-def _change(state: State) -> Change:
+def _change(state: ObjectState) -> Change:
     assert state.change
     return Change(state.resource, state.id, state.change, state.version)

@@ -7,11 +7,12 @@ from typing import Any, cast
 import msgspec
 from sqlalchemy import Connection, text
 
-from ultraviolet.ion.catalog import Catalog, Dependent
+from ultraviolet.db import bulk
+from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import is_id
-from ultraviolet.mirror import bulk
+from ultraviolet.ion.model import Dependent
+from ultraviolet.mirror.object_state import STAMPS, ObjectState
 from ultraviolet.mirror.observation import Mark
-from ultraviolet.mirror.state import STAMPS, State
 
 _REFERRERS = """SELECT l.id, l.target_id FROM link_kinds AS k JOIN links AS l ON l.kind = k.id
   WHERE k.resource = :resource AND k.field = :field AND k.target_resource = :target
@@ -30,10 +31,10 @@ class _Search(msgspec.Struct, frozen=True):
     every: bool = False
 
 
-def dependents_of(
-    connection: Connection, catalog: Catalog, integration_id: int, news: Sequence[State]
+def find_dependents(
+    connection: Connection, catalog: Catalog, integration_id: int, news: Sequence[ObjectState]
 ) -> list[Mark]:
-    """Give the marks that follow from changes and what was told of: each says since when the dependent may be wrong."""
+    """Return the marks that follow from changes and what was told of: each says since when the dependent may be wrong."""
     marks: dict[tuple[str, str], Mark] = {}
     for state in news:
         for dependent in catalog.dependents(state.resource):
@@ -53,7 +54,7 @@ def dependents_of(
 
 
 def _searches(
-    catalog: Catalog, changed: Sequence[State]
+    catalog: Catalog, changed: Sequence[ObjectState]
 ) -> Iterable[tuple[str, _Search, dict[str, str]]]:
     """Give, for what changed of each resource, what to look for, and since when what it finds may be wrong."""
     sought: defaultdict[tuple[str, _Search], dict[str, str]] = defaultdict(dict)
@@ -67,20 +68,20 @@ def _searches(
 def sharing(
     connection: Connection, integration_id: int, resource: str, field: str, values: Iterable[str]
 ) -> list[str]:
-    """Give the objects of a resource that have one of these values in a field by which they depend on each other."""
+    """Return the objects of a resource that have one of these values in a field by which they depend on each other."""
     search = _Search(resource, field, f"{resource}.{field}")
     return [id_ for id_, _ in _found(connection, integration_id, search, list(values))]
 
 
 def _stored(catalog: Catalog, resource: str) -> frozenset[str]:
-    """Give the fields of a resource's own; what ION computes for it is not what others are computed from.
+    """Return the fields of a resource's own; what ION computes for it is not what others are computed from.
 
     Without this a part's quantity, summed over its inventory, would send all of that inventory to be read again.
     """
     return frozenset(f.name for f in catalog.resources[resource].fields if f.stored) - STAMPS
 
 
-def _since(state: State) -> str:
+def _since(state: ObjectState) -> str:
     """Since when dependents may be wrong.
 
     A heal follows news that came before its read began, so a dependent read in the same round has seen the
@@ -95,7 +96,7 @@ def _since(state: State) -> str:
     )
 
 
-def _named(state: State, dependent: Dependent) -> set[str]:
+def _named(state: ObjectState, dependent: Dependent) -> set[str]:
     found: list[Any] = []
     for doc in (state.before or {}, state.doc):
         if dependent.own_key:
@@ -105,7 +106,7 @@ def _named(state: State, dependent: Dependent) -> set[str]:
     return {str(id_) for id_ in found if is_id(id_)}
 
 
-def _sought(state: State, dependent: Dependent) -> Iterable[tuple[_Search, str]]:
+def _sought(state: ObjectState, dependent: Dependent) -> Iterable[tuple[_Search, str]]:
     if dependent.their_key:
         yield _Search(dependent.resource, dependent.their_key, state.resource), state.id
     if dependent.their_list:
@@ -128,12 +129,12 @@ def _id(entry: Any) -> Any:
 def _found(
     connection: Connection, integration_id: int, search: _Search, targets: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """Give pairs of a dependent's id and what it was found by."""
+    """Return pairs of a dependent's id and what it was found by."""
     given = {"integration": integration_id, "resource": search.resource}
     if search.every:
         return [(row.id, "") for row in connection.execute(_EVERY, given)]
     asked = given | {"field": search.field, "target": search.target, "ids": targets}
-    return [(id_, target) for id_, target in bulk.ask(connection, _REFERRERS, asked)]
+    return [(id_, target) for id_, target in bulk.fetch_rows(connection, _REFERRERS, asked)]
 
 
 def _keep(marks: dict[tuple[str, str], Mark], mark: Mark) -> None:

@@ -12,9 +12,10 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from sqlalchemy import Connection, bindparam, text
 
+from ultraviolet.db import bulk
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror import arrivals, bulk
-from ultraviolet.mirror.state import STAMPS, State
+from ultraviolet.mirror import latency
+from ultraviolet.mirror.object_state import STAMPS, ObjectState
 
 Cause: TypeAlias = Literal[
     "no_event_sent",
@@ -65,7 +66,7 @@ _FORGET = text("DELETE FROM drift WHERE seq = :seq")
 class Drift(msgspec.Struct, frozen=True):
     """A change that webhooks alone would have left wrong: for good, or until something else put it right."""
 
-    state: State
+    state: ObjectState
     cause: Cause
     fields: list[str]
 
@@ -79,15 +80,15 @@ class Told(msgspec.Struct, frozen=True):
     source_time: str | None
 
 
-def find(
-    connection: Connection, catalog: Catalog, integration_id: int, news: Sequence[State]
+def find_drift(
+    connection: Connection, catalog: Catalog, integration_id: int, news: Sequence[ObjectState]
 ) -> list[Drift]:
     """Judge the measured changes of a batch."""
     found = [d for state in news if (d := drift_of(catalog, state))]
     return _with_misunderstood(connection, integration_id, found)
 
 
-def drift_of(catalog: Catalog, state: State) -> Drift | None:
+def drift_of(catalog: Catalog, state: ObjectState) -> Drift | None:
     """Judge whether a change was announced whole and in time, in part, or not at all."""
     fields = [name for name in state.changed_fields() if name not in STAMPS]
     origin = state.origin
@@ -104,7 +105,7 @@ def drift_of(catalog: Catalog, state: State) -> Drift | None:
     return Drift(state, cause, fields) if cause else None
 
 
-def note_late(connection: Connection, integration_id: int, told: Sequence[Told]) -> None:
+def mark_late(connection: Connection, integration_id: int, told: Sequence[Told]) -> None:
     """An event came after all, of what a read had found before it: late, or no later than events come."""
     by_resource: dict[str, dict[str, Told]] = {}
     for one in told:
@@ -118,23 +119,23 @@ def note_late(connection: Connection, integration_id: int, told: Sequence[Told])
 
 
 def _came(connection: Connection, integration_id: int, told: Told, row: Any) -> None:
-    late = arrivals.seconds(row.wrong_since, told.received_at) > LATE
+    late = latency.seconds_between(row.wrong_since, told.received_at) > LATE
     if late:
         connection.execute(_RENAME, {"seq": row.seq})
     else:
         connection.execute(_FORGET, {"seq": row.seq})
-    arrivals.rename(connection, integration_id, row, "late" if late else None)
+    latency.recount_drift(connection, integration_id, row, "late" if late else None)
 
 
-def _of_event(catalog: Catalog, state: State, fields: Sequence[str]) -> Cause | None:
+def _of_event(catalog: Catalog, state: ObjectState, fields: Sequence[str]) -> Cause | None:
     if state.origin and state.origin.lost:
         return "event_lost"
-    if state.news and arrivals.seconds(state.news, state.observed_at) > LATE:
+    if state.news and latency.seconds_between(state.news, state.observed_at) > LATE:
         return "late"
     return _kind(catalog, state, fields) if state.change == "update" and state.was_full else None
 
 
-def _of_read(catalog: Catalog, state: State, fields: Sequence[str]) -> Cause:
+def _of_read(catalog: Catalog, state: ObjectState, fields: Sequence[str]) -> Cause:
     if state.trouble and "permission" in state.trouble.lower():
         return "permission"
     if state.announced in _ANNOUNCED:
@@ -146,7 +147,7 @@ def _of_read(catalog: Catalog, state: State, fields: Sequence[str]) -> Cause:
     return "no_event_sent"
 
 
-def _kind(catalog: Catalog, state: State, fields: Sequence[str]) -> Cause | None:
+def _kind(catalog: Catalog, state: ObjectState, fields: Sequence[str]) -> Cause | None:
     """Tell the changes that the documented integration does not understand."""
     resource = catalog.resources.get(state.resource)
     before = state.before or {}
@@ -167,7 +168,9 @@ def _with_misunderstood(
     came: dict[tuple[str, str], str] = {}
     for resource, ones in untold.items():
         given = {"integration": integration_id, "resource": resource, "ids": list(ones)}
-        came |= {(resource, id_): at for id_, at in bulk.ask(connection, _NOT_UNDERSTOOD, given)}
+        came |= {
+            (resource, id_): at for id_, at in bulk.fetch_rows(connection, _NOT_UNDERSTOOD, given)
+        }
     return [
         msgspec.structs.replace(one, cause="event_not_understood")
         if one.cause == "no_event_sent" and _follows(came.get(one.state.ref), one.state.news)

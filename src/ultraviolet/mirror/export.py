@@ -6,10 +6,11 @@ from typing import Any, Literal, Protocol, get_args
 import msgspec
 from sqlalchemy import Connection, text
 
+from ultraviolet.db import representation, sql_views
+from ultraviolet.db.representation import BYTE_ORDER_MARK, csv_line, csv_text, json_value
 from ultraviolet.errors import InvalidError
-from ultraviolet.ion.catalog import Catalog, Resource
-from ultraviolet.mirror import representation, views
-from ultraviolet.mirror.representation import BYTE_ORDER_MARK, csv_line, csv_text, json_value
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.model import Resource
 
 Format = Literal["csv", "jsonl", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -44,11 +45,11 @@ class Writer(Protocol):
     """Turns rows into bytes of one format."""
 
     def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
-        """Give the bytes of these rows."""
+        """Return the bytes of these rows."""
         ...
 
     def end(self) -> bytes:
-        """Give what closes the file."""
+        """Return what closes the file."""
         ...
 
 
@@ -63,9 +64,10 @@ def piece(
 
     They are made of the documents and show what the resource's view shows.
     """
-    columns = views.columns(catalog, resource)
+    columns = sql_views.columns(catalog, resource)
     fields = [
-        (column.field, column.type) for column in columns[len(views.OWN) : -len(views.PROVENANCE)]
+        (column.field, column.type)
+        for column in columns[len(sql_views.OWN) : -len(sql_views.PROVENANCE)]
     ]
     id_, name = integration
     given = {
@@ -86,8 +88,8 @@ def piece(
 
 
 def column_types(catalog: Catalog, resource: Resource) -> tuple[tuple[str, str], ...]:
-    """Give the columns of a resource's view with their types."""
-    return tuple((column.name, column.type) for column in views.columns(catalog, resource))
+    """Return the columns of a resource's view with their types."""
+    return tuple((column.name, column.type) for column in sql_views.columns(catalog, resource))
 
 
 def writer(

@@ -20,9 +20,9 @@ from sqlalchemy import (
     select,
 )
 
-from ultraviolet.ion.catalog import Resource
-from ultraviolet.mirror import dialect
-from ultraviolet.mirror.tables import objects
+from ultraviolet.db import sql
+from ultraviolet.db.tables.mirror import objects
+from ultraviolet.ion.model import Resource
 
 WORTH = 5_000
 """Objects of a resource from which on an index is worth having."""
@@ -51,11 +51,11 @@ class FieldIndex(msgspec.Struct, frozen=True):
 
 
 def key(connection: Connection, field: str, kind: str) -> ColumnElement[Any]:
-    """Give what a field is sorted and compared by, of a text its first `LETTERS`.
+    """Return what a field is sorted and compared by, of a text its first `LETTERS`.
 
     What has no value, or none that fits, comes first.
     """
-    value = dialect.value_of(connection, objects, field, kind)
+    value = sql.value_of(connection, objects, field, kind)
     if kind in _LEAST:
         return func.coalesce(value, _LEAST[kind])
     return func.coalesce(
@@ -63,13 +63,13 @@ def key(connection: Connection, field: str, kind: str) -> ColumnElement[Any]:
     )
 
 
-def missing(
+def missing_indexes(
     connection: Connection,
     integration_id: int,
     resource: Resource,
     fields: Iterable[tuple[str, str]],
 ) -> list[FieldIndex]:
-    """Tell which indexes of these fields would be worth having and are not there; a field comes with its kind.
+    """Return which indexes of these fields would be worth having and are not there; a field comes with its kind.
 
     The id is its own order: shorter numbers first.
     """
@@ -79,12 +79,12 @@ def missing(
         is None
     ):
         return []
-    there = dialect.index_names(connection, _BEGINNING)
+    there = sql.index_names(connection, _BEGINNING)
     wanted = [_index(connection, resource, name, kind) for name, kind in fields]
     return [one for one in wanted if one.name not in there][: max(0, MOST - len(there))]
 
 
-def make(connection: Connection, wanted: Sequence[FieldIndex]) -> None:
+def create_field_index(connection: Connection, wanted: Sequence[FieldIndex]) -> None:
     """Make indexes where there is one writer, who waits meanwhile."""
     for one in wanted:
         connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {one.name} {one.rest}")
@@ -103,7 +103,7 @@ def _index(connection: Connection, resource: Resource, field: str, kind: str) ->
         dialect=connection.dialect, compile_kwargs={"literal_binds": True}
     )
     first = "" if field == "id" else f"({written}), ".replace("objects.", "")
-    of_resource = dialect.same(resource.name)
+    of_resource = sql.sql_literal(resource.name)
     return FieldIndex(
         f"{_BEGINNING}{named}",
         f"ON objects (integration_id, {first}length(id), id) WHERE resource = {of_resource}",

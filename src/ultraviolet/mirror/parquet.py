@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from ultraviolet.mirror.representation import parquet_value
+from ultraviolet.db.representation import parquet_value
 
 _KINDS = {
     "integer": pa.int64(),
@@ -29,7 +29,7 @@ class Parquet:
         self._file = parquet.ParquetWriter(self._sink, self._schema)
 
     def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
-        """Give the bytes of these rows."""
+        """Return the bytes of these rows."""
         if rows:
             cells = [
                 pa.array([parquet_value(kind, shown) for shown in shown_column], field.type)
@@ -41,7 +41,7 @@ class Parquet:
         return self._sink.taken()
 
     def end(self) -> bytes:
-        """Give what closes the file: its footer."""
+        """Return what closes the file: its footer."""
         self._file.close()
         return self._sink.taken()
 
@@ -65,6 +65,6 @@ class _Sink(io.RawIOBase):
         return self._length
 
     def taken(self) -> bytes:
-        """Give what was written since the last time."""
+        """Return what was written since the last time."""
         written, self._pieces = b"".join(self._pieces), []
         return written

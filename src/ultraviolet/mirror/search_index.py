@@ -23,9 +23,11 @@ from sqlalchemy import (
 )
 from sqlalchemy import Text as AnyText
 
-from ultraviolet.ion.catalog import Catalog, Resource
-from ultraviolet.mirror import dialect
-from ultraviolet.mirror.tables import integrations, objects, search_progress, search_texts, versions
+from ultraviolet.db import locks, text_index
+from ultraviolet.db.tables.integrations import integrations
+from ultraviolet.db.tables.mirror import objects, search_progress, search_texts, versions
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.model import Resource
 
 LONGEST = 4000
 """Characters of an object's text that are looked through, short fields first."""
@@ -40,7 +42,7 @@ _NOTE = text(
 
 
 def saying(resource: Resource, doc: Mapping[str, Any]) -> dict[str, str]:
-    """Give what an object says, by field: words, numbers and choices; not times, flags, and ids of others."""
+    """Return what an object says, by field: words, numbers and choices; not times, flags, and ids of others."""
     silent = TECHNICAL | {link.key for link in resource.links}
     silent |= {field.name for field in resource.fields if field.type == "DateTime"}
     return {
@@ -51,8 +53,8 @@ def saying(resource: Resource, doc: Mapping[str, Any]) -> dict[str, str]:
 
 
 def take(connection: Connection, catalog: Catalog, integration_id: int, limit: int) -> int:
-    """Follow the history of an integration by so many versions at most; gives how many there were."""
-    dialect.wait_for_turn(connection, "search", integration_id)
+    """Follow the history of an integration by so many versions at most; returns how many there were."""
+    locks.lock(connection, "search", integration_id)
     query = select(versions.c.seq, versions.c.resource, versions.c.id)
     query = query.where(beyond(integration_id))
     rows = connection.execute(query.order_by(versions.c.seq).limit(limit)).all()
@@ -68,7 +70,7 @@ def take(connection: Connection, catalog: Catalog, integration_id: int, limit: i
 
 
 def behind(connection: Connection) -> list[int]:
-    """Tell whose history goes on beyond the index; the end of each is found by its index, else PostgreSQL reads them all."""
+    """Return whose history goes on beyond the index; the end of each is found by its index, else PostgreSQL reads them all."""
     end = select(func.max(versions.c.seq)).where(versions.c.integration_id == integrations.c.id)
     query = select(integrations.c.id).where(end.scalar_subquery() > _known(integrations.c.id))
     return list(connection.execute(query).scalars())
@@ -82,7 +84,7 @@ def beyond(integration_id: int) -> ColumnElement[bool]:
 
 
 def _known(integration_id: int | ColumnElement[int]) -> ColumnElement[int]:
-    """Give the number of the last version that the index knows of."""
+    """Return the number of the last version that the index knows of."""
     at = select(search_progress.c.seq).where(search_progress.c.integration_id == integration_id)
     return func.coalesce(at.scalar_subquery(), 0)
 
@@ -95,7 +97,7 @@ def may_say(
     They are in the index, changed beyond it, or have this for an id. Few are looked up first: PostgreSQL would else
     rather read all documents.
     """
-    found = dialect.texts_saying(connection, said.lower()).subquery()
+    found = text_index.texts_containing(connection, said.lower()).subquery()
     indexed = select(found.c.object_id).where(
         found.c.integration_id == integration_id, found.c.resource == resource.name
     )

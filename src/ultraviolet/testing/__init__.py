@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ultraviolet.cli.children import Child
+from ultraviolet.child_process import Child
 from ultraviolet.errors import UltravioletError
 
 TOKEN_PATH = "/realms/api-keys/protocol/openid-connect/token"  # noqa: S105  an address, not a secret
@@ -49,7 +49,7 @@ class Faults:
         self._ask("DELETE", f"/_local/faults{query}", None)
 
     def listed(self) -> list[dict[str, Any]]:
-        """Give the faults that are set, with how often each could have struck and did."""
+        """Return the faults that are set, with how often each could have struck and did."""
         return self._ask("GET", "/_local/faults", None)
 
     def triggered(self, kind: str) -> int:
@@ -73,7 +73,7 @@ class LocalIonProcess:
         self._token: tuple[str, float] | None = None
 
     def token(self) -> str:
-        """Give an access token that is good for a while."""
+        """Return an access token that is good for a while."""
         if self._token is None or time.monotonic() > self._token[1]:
             form = {
                 "grant_type": "client_credentials",
@@ -87,7 +87,7 @@ class LocalIonProcess:
         return self._token[0]
 
     def post(self, body: Any) -> Any:
-        """Post a GraphQL request, or a batch, as it is; gives the answer, errors included."""
+        """Post a GraphQL request, or a batch, as it is; returns the answer, errors included."""
         headers = {"authorization": f"Bearer {self.token()}", "content-type": "application/json"}
         return json.loads(self._send("POST", "/graphql", json.dumps(body).encode(), headers))
 
@@ -103,11 +103,11 @@ class LocalIonProcess:
         self._door("PATCH", "/_local/plant", {"changes_per_second": 0})
 
     def changes(self) -> int:
-        """Tell how many changes the plant has made since it was set up."""
+        """Return how many changes the plant has made since it was set up."""
         return self._door("GET", "/_local/plant", None)["changes"]
 
     def accepted(self) -> set[str]:
-        """Give the ids of the webhook events whose delivery was accepted, as ION recorded it."""
+        """Return the ids of the webhook events whose delivery was accepted, as ION recorded it."""
         found: set[str] = set()
         while True:
             last = max((int(each) for each in found), default=0)
@@ -166,9 +166,8 @@ def running_local_ion(
 def _is_ready(ion: LocalIonProcess) -> bool:
     context = ssl.create_default_context(cafile=ion.ca_file) if ion.ca_file else None
     try:
-        with urllib.request.urlopen(
-            f"{ion.url}/_local/ready", timeout=2, context=context
-        ) as answer:  # noqa: S310
+        address = f"{ion.url}/_local/ready"
+        with urllib.request.urlopen(address, timeout=2, context=context) as answer:  # noqa: S310
             return bool(json.load(answer)["ready"])
     except OSError:
         return False

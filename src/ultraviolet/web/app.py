@@ -18,19 +18,23 @@ import ultraviolet
 from ultraviolet.asgi import HeadAsGet, static_files
 from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import UltravioletError
-from ultraviolet.hub import access, sessions
-from ultraviolet.hub.access import Actor
+from ultraviolet.hub.accounts import sessions, users
+from ultraviolet.hub.accounts.users import Actor
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web import api, health, pages, prefix
-from ultraviolet.web.api import document
-from ultraviolet.web.gate import AnyRequest, Find, caller_of, gate, same_site
-from ultraviolet.web.guard import Guard, SignInGuard
-from ultraviolet.web.hooks import Asgi, Hooks
+from ultraviolet.web import health
+from ultraviolet.web.api import openapi as api_openapi
+from ultraviolet.web.api import router as api_router
+from ultraviolet.web.http.asgi import Asgi
+from ultraviolet.web.http.problem_details import as_problem
 from ultraviolet.web.live import live
-from ultraviolet.web.pages.render import STATIC, Renderer
-from ultraviolet.web.problems import as_problem
-from ultraviolet.web.repeats import LARGEST_BODY
-from ultraviolet.web.requests import Requests
+from ultraviolet.web.middleware import path_prefix
+from ultraviolet.web.middleware.auth import AnyRequest, Find, auth_middleware, caller_of, csrf_check
+from ultraviolet.web.middleware.idempotency import LARGEST_BODY
+from ultraviolet.web.middleware.request_log import RequestLogMiddleware
+from ultraviolet.web.middleware.throttle import SignInThrottle, WebhookThrottle
+from ultraviolet.web.pages import router as pages_router
+from ultraviolet.web.pages.templating import STATIC, Renderer
+from ultraviolet.web.webhook_endpoint import WebhookEndpoint
 
 _NOTED_EVERY = 60.0
 """Seconds between two notes that an API key or a session was used."""
@@ -47,29 +51,29 @@ class _Application(Litestar):
 def create_app(hub: Hub) -> Asgi:
     """Make the ASGI application of an opened hub; its lifespan starts and stops the controllers."""
     application, guard = _application(hub)
-    noted = Requests(cast("Asgi", HeadAsGet(cast("Asgi", application))))
-    served = Hooks(hub.ingest, noted, guard) if hub.role != "worker" else noted
+    noted = RequestLogMiddleware(cast("Asgi", HeadAsGet(cast("Asgi", application))))
+    served = WebhookEndpoint(hub.ingest, noted, guard) if hub.role != "worker" else noted
     root = hub.settings.path_prefix
     if not root:
         return served
-    prefix.check(root, application)
-    return prefix.Prefix(served, root)
+    path_prefix.check(root, application)
+    return path_prefix.Prefix(served, root)
 
 
 def openapi(hub: Hub) -> dict[str, Any]:
-    """Give the OpenAPI document of the API."""
-    return document.of(_application(hub)[0])
+    """Return the OpenAPI document of the API."""
+    return api_openapi.create_document(_application(hub)[0])
 
 
-def _application(hub: Hub) -> tuple[Litestar, Guard]:
+def _application(hub: Hub) -> tuple[Litestar, WebhookThrottle]:
     render = Renderer(hub.settings.path_prefix)
     answer = _answering(render)
     serves = hub.role != "worker"
-    guard = Guard(hub.settings.allowed_sources, hub.settings.trusted_proxies)
+    guard = WebhookThrottle(hub.settings.allowed_sources, hub.settings.trusted_proxies)
     served: list[Any] = (
         [
-            api.router(hub),
-            pages.router(render, SignInGuard(guard)),
+            api_router.router(hub),
+            pages_router.router(render, SignInThrottle(guard)),
             live,
             static_files("/static", STATIC, CacheControlHeader(max_age=31_536_000, public=True)),
         ]
@@ -78,12 +82,12 @@ def _application(hub: Hub) -> tuple[Litestar, Guard]:
     )
     application = _Application(
         route_handlers=[*health.HANDLERS, *served],
-        middleware=[gate(_finder(hub))],
+        middleware=[auth_middleware(_finder(hub))],
         dependencies={
             "hub": Provide(lambda: hub, sync_to_thread=False),
             "caller": Provide(caller_of, sync_to_thread=False),
         },
-        before_request=same_site,
+        before_request=csrf_check,
         exception_handlers={UltravioletError: answer, HTTPException: answer, Exception: answer},
         on_startup=[hub.start],
         on_shutdown=[hub.stop],
@@ -105,13 +109,13 @@ def _finder(hub: Hub) -> Find:
             for old in [each for each, at in used.items() if now - at >= _NOTED_EVERY]:
                 del used[old]
             used[token] = now
-            note = access.touch_key if kind == "key" else sessions.touch
+            note = users.touch_key if kind == "key" else sessions.touch_session
             with suppress(UltravioletError):
-                await hub.store.write(lambda connection: note(connection, token))
+                await hub.database.write(note, token)
 
     async def find(kind: Literal["key", "session"], token: str) -> Actor | None:
-        look_up = access.actor_of_key if kind == "key" else access.actor_of_session
-        found = await hub.store.read(lambda connection: look_up(connection, token))
+        look_up = users.actor_of_key if kind == "key" else users.actor_of_session
+        found = await hub.database.read(look_up, token)
         if found:
             await note_use(kind, token)
         return found
@@ -126,7 +130,7 @@ def _answering(render: Renderer) -> Callable[[AnyRequest, Exception], Response[A
             "accept", ""
         ):
             return as_problem(request, error)
-        return pages.as_page(request, error, render)
+        return pages_router.as_page(request, error, render)
 
     return answer
 
@@ -142,7 +146,7 @@ def _openapi(root: str) -> OpenAPIConfig:
         security=[{"key": []}],
         servers=[Server(url=root or "/")],
         path="/api",
-        render_plugins=[document.Document(path="/openapi.json")],
+        render_plugins=[api_openapi.OpenApiDocument(path="/openapi.json")],
         use_handler_docstrings=True,
         operation_id_creator=lambda handler, _method, _path: handler.handler_name,
     )

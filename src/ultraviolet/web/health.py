@@ -17,16 +17,18 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
 import ultraviolet
-from ultraviolet.hub import heartbeat, integrations, maintenance, room
+from ultraviolet.db import engine
+from ultraviolet.db.database import StoreUnavailableError
+from ultraviolet.db.integrity import revision
+from ultraviolet.hub.core.encryption import SecretKeyError
+from ultraviolet.hub.health import heartbeat, maintenance
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.secrets import SecretKeyError
-from ultraviolet.mirror.check import revision
-from ultraviolet.mirror.store import StoreUnavailableError
-from ultraviolet.web.gate import GivenHub
-from ultraviolet.web.reading import measures
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.web.middleware.auth import GivenHub
+from ultraviolet.web.queries import prometheus
 
 
-class Looked(msgspec.Struct, frozen=True):
+class HealthCheck(msgspec.Struct, frozen=True):
     """One thing that must be well for this process to work."""
 
     name: str
@@ -34,11 +36,11 @@ class Looked(msgspec.Struct, frozen=True):
     detail: str
 
 
-class Ready(msgspec.Struct, frozen=True):
+class Readiness(msgspec.Struct, frozen=True):
     """Whether this process can work; with `verbose` what was looked at."""
 
     status: str
-    checks: list[Looked] = []
+    checks: list[HealthCheck] = []
 
 
 @get("/livez", include_in_schema=False, sync_to_thread=False)
@@ -50,8 +52,8 @@ def livez() -> dict[str, str]:
 @get("/readyz", include_in_schema=False)
 async def readyz(
     hub: GivenHub, verbose: Annotated[str | None, Parameter()] = None
-) -> Response[Ready]:
-    """Tell whether the database answers, takes writes and is of this release, the key fits, and there is room; 503 where not."""
+) -> Response[Readiness]:
+    """Return whether the database answers, takes writes and is of this release, the key fits, and there is room; 503 where not."""
     checks = [
         await _database(hub),
         _room(hub),
@@ -60,7 +62,7 @@ async def readyz(
         *_spool(hub),
     ]
     well = all(check.well for check in checks)
-    shown = Ready("ready" if well else "not ready", checks if verbose is not None else [])
+    shown = Readiness("ready" if well else "not ready", checks if verbose is not None else [])
     return Response(
         shown, status_code=200 if well else 503, headers={} if well else {"Retry-After": "1"}
     )
@@ -68,63 +70,63 @@ async def readyz(
 
 @get("/metrics", include_in_schema=False)
 async def metrics(hub: GivenHub) -> Response[bytes]:
-    """Give the metrics of the hub: those of the tables, and those of the processes behind this address."""
+    """Return the metrics of the hub: those of the tables, and those of the processes behind this address."""
     try:
-        found = await hub.store.read(measures.measures)
+        found = await hub.database.read(prometheus.prometheus_families)
     except StoreUnavailableError:
-        found = measures.away()
+        found = prometheus.unavailable_families()
     return Response(_write(found), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _database(hub: Hub) -> Looked:
-    def look(connection: Connection) -> Looked:
+async def _database(hub: Hub) -> HealthCheck:
+    def look(connection: Connection) -> HealthCheck:
         found = revision(connection)
         if not found.well:
-            return Looked("database", well=False, detail=found.detail)
+            return HealthCheck("database", well=False, detail=found.detail)
         for one in integrations.list_page(connection, limit=1):
             integrations.credentials(connection, hub.secrets, one.id)
-        return Looked("database", well=True, detail=connection.dialect.name)
+        return HealthCheck("database", well=True, detail=connection.dialect.name)
 
     try:
-        if hub.store.trouble:
-            await hub.store.keep(heartbeat.beat)
-        return await hub.store.read(look)
+        if hub.database.trouble:
+            await hub.database.write_delivery(heartbeat.record_heartbeat)
+        return await hub.database.read(look)
     except (StoreUnavailableError, SecretKeyError) as error:
-        return Looked("database", well=False, detail=str(error))
+        return HealthCheck("database", well=False, detail=str(error))
 
 
-def _room(hub: Hub) -> Looked:
+def _room(hub: Hub) -> HealthCheck:
     free = shutil.disk_usage(hub.data).free
-    needed = room.needed(hub.store.engine)
-    return Looked("disk", free >= needed, f"{free / 1e9:.1f} GB free")
+    needed = engine.min_free_bytes(hub.database.engine)
+    return HealthCheck("disk", free >= needed, f"{free / 1e9:.1f} GB free")
 
 
-def _controllers(hub: Hub) -> Looked:
+def _controllers(hub: Hub) -> HealthCheck:
     met = sum(one.problem is not None for one in hub.controllers.values())
     detail = f"{len(hub.controllers)} integrations at work here, {met} of them with a problem"
-    return Looked("controllers", well=hub.follows, detail=detail)
+    return HealthCheck("controllers", well=hub.follows, detail=detail)
 
 
-async def _integrations(hub: Hub) -> Looked:
+async def _integrations(hub: Hub) -> HealthCheck:
     """Check that some process maintains every active integration, and that no events wait."""
     try:
-        found = await hub.store.read(maintenance.troubles)
+        found = await hub.database.read(maintenance.troubles)
     except StoreUnavailableError as error:
-        return Looked("integrations", well=False, detail=str(error))
-    return Looked(
+        return HealthCheck("integrations", well=False, detail=str(error))
+    return HealthCheck(
         "integrations",
         well=not found,
         detail="; ".join(map(str, found)) or "every active one is maintained",
     )
 
 
-def _spool(hub: Hub) -> list[Looked]:
+def _spool(hub: Hub) -> list[HealthCheck]:
     if not hub.settings.spool:
         return []
     detail = f"{hub.ingest.spooled} deliveries wait in the spool"
     if hub.ingest.refused:
         detail += f"; {hub.ingest.refused} more the database did not take, they are tried again by the next process"
-    return [Looked("spool", well=True, detail=detail)]
+    return [HealthCheck("spool", well=True, detail=detail)]
 
 
 class _Found(Collector):

@@ -11,8 +11,8 @@ from contextlib import suppress
 from litestar import get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from ultraviolet.hub.broadcast import Broadcast
-from ultraviolet.web.gate import GivenHub, at_least
+from ultraviolet.hub.core.pubsub import PubSub
+from ultraviolet.web.middleware.auth import GivenHub, require_role
 
 PAUSE = 0.3
 """Seconds between two messages at least."""
@@ -20,13 +20,13 @@ HEARTBEAT = 15.0
 """Seconds of silence after which a comment keeps the connection open."""
 
 
-@get("/live", guards=[at_least("viewer")], include_in_schema=False)
+@get("/live", guards=[require_role("viewer")], include_in_schema=False)
 async def live(hub: GivenHub) -> ServerSentEvent:
     """Stream the kinds of things that change."""
     return ServerSentEvent(messages(hub.changes), headers={"Cache-Control": "no-store"})
 
 
-async def messages(changes: Broadcast) -> AsyncIterator[ServerSentEventMessage]:
+async def messages(changes: PubSub) -> AsyncIterator[ServerSentEventMessage]:
     """Turn single changes into few messages, each named after a kind."""
     kinds: set[str] = set()
     woken = asyncio.Event()

@@ -9,14 +9,15 @@ from graphql import GraphQLEnumType, GraphQLObjectType, get_named_type, is_leaf_
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ultraviolet.ion.catalog import Field, Resource, load
+from ultraviolet.ion.catalog import load_catalog
+from ultraviolet.ion.model import Field, Resource
 from ultraviolet.local_ion.auth.viewers import Viewer
 from ultraviolet.local_ion.graphql.executor import LocalIon
 from ultraviolet.local_ion.graphql.filters import encode_cursor
 from ultraviolet.local_ion.plant.simulator import PlantSimulator, SetupMarker
 from ultraviolet.local_ion.store.columns import storage
 
-CATALOG = load()
+CATALOG = load_catalog()
 RICH = (
     "parts",
     "partInventories",

@@ -21,14 +21,15 @@ from graphql import (
 from tests.local_ion.in_process_ion import Ion, nodes
 from tests.local_ion.rules.test_organization import OWNERS
 
-from ultraviolet.ion.catalog import Resource, load
+from ultraviolet.ion.catalog import load_catalog
+from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.mutations.registry import (
     SPECIAL_MUTATIONS,
     served_mutations,
     unserved_mutations,
 )
 
-CATALOG = load()
+CATALOG = load_catalog()
 COUNT = itertools.count()
 PLAIN = {
     "String": "x",

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 import msgspec
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
+from ultraviolet.clock import now_rfc3339
+from ultraviolet.db.tables.alerts import alert_destinations
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
-from ultraviolet.hub import audit
-from ultraviolet.hub.names import check_characters
-from ultraviolet.hub.secrets import Secrets
-from ultraviolet.hub.targets import RefusedTargetError, Targets
-from ultraviolet.mirror.tables import alert_destinations
-from ultraviolet.times import now
+from ultraviolet.hub.core import audit
+from ultraviolet.hub.core.egress import AddressNotAllowedError, EgressPolicy
+from ultraviolet.hub.core.encryption import SecretBox
+from ultraviolet.hub.core.validation import check_characters
 
 Kind: TypeAlias = Literal["email", "slack", "webhook"]
 
@@ -37,7 +37,7 @@ class Destination(msgspec.Struct, frozen=True):
     last_at: str | None
 
 
-class Opened(msgspec.Struct, frozen=True):
+class DecryptedDestination(msgspec.Struct, frozen=True):
     """A destination with all it takes to send to it; never logged, never shown."""
 
     id: int
@@ -53,8 +53,8 @@ class Opened(msgspec.Struct, frozen=True):
 
 def add(
     connection: Connection,
-    secrets: Secrets,
-    targets: Targets,
+    secrets: SecretBox,
+    targets: EgressPolicy,
     actor: str,
     *,
     name: str,
@@ -80,9 +80,9 @@ def add(
         "name": name,
         "kind": kind,
         "shown": shown,
-        "address": secrets.seal(address),
-        "signing_secret": secrets.seal(signs) if signs else None,
-        "created_at": now(),
+        "address": secrets.encrypt(address),
+        "signing_secret": secrets.encrypt(signs) if signs else None,
+        "created_at": now_rfc3339(),
     }
     made = insert(alert_destinations).values(**values).returning(alert_destinations)
     found = _destination(connection.execute(made).mappings().one())
@@ -102,39 +102,41 @@ def get(connection: Connection, destination_id: int) -> Destination:
     return _destination(_row(connection, destination_id))
 
 
-def list_(connection: Connection) -> list[Destination]:
+def list_destinations(connection: Connection) -> list[Destination]:
     """Read all destinations by name."""
     query = select(alert_destinations).order_by(alert_destinations.c.name)
     return [_destination(row) for row in connection.execute(query).mappings()]
 
 
-def any_(connection: Connection) -> bool:
-    """Tell whether there is somebody to tell."""
+def has_destinations(connection: Connection) -> bool:
+    """Return whether there is somebody to tell."""
     return connection.execute(select(alert_destinations.c.id).limit(1)).scalar() is not None
 
 
-def opened(connection: Connection, secrets: Secrets, destination_id: int) -> Opened:
+def decrypt_destination(
+    connection: Connection, secrets: SecretBox, destination_id: int
+) -> DecryptedDestination:
     """Read what it takes to send to a destination; raises NotFoundError."""
     row = _row(connection, destination_id)
     signs = row["signing_secret"]
-    return Opened(
+    return DecryptedDestination(
         id=row["id"],
         name=row["name"],
         kind=row["kind"],
-        address=secrets.open(bytes(row["address"])),
-        signing_secret=secrets.open(bytes(signs)) if signs else None,
+        address=secrets.decrypt(bytes(row["address"])),
+        signing_secret=secrets.decrypt(bytes(signs)) if signs else None,
     )
 
 
 def note(connection: Connection, destination_id: int, *, well: bool, says: str) -> None:
     """Write down what came of the last message."""
     where = alert_destinations.c.id == destination_id
-    values = {"last_result": says, "last_well": well, "last_at": now()}
+    values = {"last_result": says, "last_well": well, "last_at": now_rfc3339()}
     connection.execute(update(alert_destinations).where(where).values(**values))
 
 
-def _checked(targets: Targets, kind: Kind, address: str) -> str:
-    """Check an address; gives what may be shown of it."""
+def _checked(targets: EgressPolicy, kind: Kind, address: str) -> str:
+    """Check an address; returns what may be shown of it."""
     if kind == "email":
         parts = [part.strip() for part in address.split(",")]
         if not all(_EMAIL.fullmatch(part) for part in parts):
@@ -143,7 +145,7 @@ def _checked(targets: Targets, kind: Kind, address: str) -> str:
     try:
         targets.check(address)
         place = urlsplit(address)
-    except (RefusedTargetError, ValueError) as error:
+    except (AddressNotAllowedError, ValueError) as error:
         raise InvalidError(str(error)) from error
     return f"{place.scheme}://{place.netloc}/…"
 

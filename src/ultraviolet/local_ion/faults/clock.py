@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from ultraviolet import times
+from ultraviolet import clock
 from ultraviolet.local_ion.faults.registry import FaultRegistry
 
 
@@ -19,4 +19,4 @@ class Clock:
 
     def now_text(self) -> str:
         """Return the current time as text."""
-        return times.text(self.now())
+        return clock.format_rfc3339(self.now())

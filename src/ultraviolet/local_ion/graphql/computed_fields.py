@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ultraviolet.ion.catalog import Field
+from ultraviolet.ion.model import Field
 
 _LINE_COST = "coalesce({l}.cost, 0) * coalesce({l}.quantity, 0)"
 _LINES = "FROM purchase_order_lines l WHERE l.purchase_order_id = {t}.id"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ultraviolet.ion.catalog import Relation, Resource
+from ultraviolet.ion.model import Relation, Resource
 
 _ASSIGNEES = (
     "SELECT id AS own, assigned_to_id AS other FROM {0} WHERE assigned_to_id IS NOT NULL UNION"

@@ -26,8 +26,10 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
-from ultraviolet.ion.catalog import Resource, load
+from ultraviolet.clock import now_rfc3339
+from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.ion.graphql_types import object_type
+from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.auth.viewers import Viewer
 from ultraviolet.local_ion.graphql.lists import ListReader
 from ultraviolet.local_ion.graphql.query_roots import ROOT_FIELDS, RootRequest
@@ -41,7 +43,6 @@ from ultraviolet.local_ion.store import audit_log
 from ultraviolet.local_ion.store.columns import encode
 from ultraviolet.local_ion.store.store import ADMINISTRATOR_ID, Store
 from ultraviolet.local_ion.store.transaction import InUseError, NotUniqueError
-from ultraviolet.times import now
 
 MAX_CACHED_DOCUMENTS = 500
 _PUBLIC_ROOT_FIELDS = {"me", "organization"}
@@ -62,8 +63,8 @@ class _ParsedDocument(msgspec.Struct):
 class LocalIon:
     """An ION whose data is one SQLite file in a directory."""
 
-    def __init__(self, data_dir: Path, clock: Callable[[], str] = now) -> None:
-        self.catalog = load()
+    def __init__(self, data_dir: Path, clock: Callable[[], str] = now_rfc3339) -> None:
+        self.catalog = load_catalog()
         self.schema = self.catalog.schema
         data_dir.mkdir(parents=True, exist_ok=True)
         self.store = Store(data_dir / "ion.db", self.catalog, clock)

@@ -8,7 +8,8 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from ultraviolet.ion.catalog import Catalog, Field, Link, Relation, Resource
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.model import Field, Link, Relation, Resource
 from ultraviolet.ion.naming import constant
 from ultraviolet.local_ion.graphql.computed_fields import computed_sql
 from ultraviolet.local_ion.graphql.derived_relations import own_key, relation_source

@@ -7,8 +7,8 @@ from typing import Any
 from graphql import GraphQLObjectType
 from msgspec import Raw
 
-from ultraviolet.ion.catalog import Resource
 from ultraviolet.ion.graphql_types import object_type
+from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.graphql.connections import Edges, Page, page_range, render_connection
 from ultraviolet.local_ion.graphql.filters import Conditions, column_sql, order_by, sort_sql
 from ultraviolet.local_ion.graphql.resolvers import Reader

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType
 
-from ultraviolet.ion.catalog import Field, Link, Relation, Resource
 from ultraviolet.ion.graphql_types import is_list_field, named_type, object_type
+from ultraviolet.ion.model import Field, Link, Relation, Resource
 from ultraviolet.local_ion.graphql import kit_inventories, special_fields
 from ultraviolet.local_ion.graphql.connections import page_of, render_connection
 from ultraviolet.local_ion.graphql.derived_relations import (

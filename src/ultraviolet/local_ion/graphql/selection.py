@@ -17,8 +17,9 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_argument_values, get_directive_values
 from graphql.type import GraphQLIncludeDirective, GraphQLSkipDirective
 
-from ultraviolet.ion.catalog import Catalog, Resource
+from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.graphql_types import object_type
+from ultraviolet.ion.model import Resource
 
 Nodes = Sequence[FieldNode]
 Rows = list[tuple[Any, ...]]

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
 
-from ultraviolet.ion.catalog import Field, Resource
+from ultraviolet.ion.model import Field, Resource
 from ultraviolet.local_ion.graphql import timeline
 from ultraviolet.local_ion.store import audit_log
 from ultraviolet.local_ion.store.audit_log import LoggedAction

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from graphql import FieldNode, FragmentSpreadNode, GraphQLField, GraphQLObjectType, SelectionNode
 
-from ultraviolet.ion.catalog import Field, Link, Relation, Resource
 from ultraviolet.ion.graphql_types import is_list_field, named_type
+from ultraviolet.ion.model import Field, Link, Relation, Resource
 from ultraviolet.local_ion.graphql.derived_relations import (
     counted_relation,
     derived_pairs,

@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ultraviolet.ion.catalog import Resource
+from ultraviolet.clock import normalize_rfc3339
+from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.store.audit_log import LoggedAction
-from ultraviolet.times import canonical
 
 
 def passes_filter(
@@ -28,7 +28,7 @@ def _passes_member(name: str, value: Any, action: LoggedAction, resource: Resour
     if name == "actor":
         return "id" not in value or _compare(action.actor_id, value["id"])
     if name in {"Created", "Updated"}:
-        times = {k: canonical(v) if isinstance(v, str) else v for k, v in value.items()}
+        times = {k: normalize_rfc3339(v) if isinstance(v, str) else v for k, v in value.items()}
         return _compare(action.action_tstamp, times)
     field = resource.field(name)
     if field is None:

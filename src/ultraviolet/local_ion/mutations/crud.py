@@ -5,7 +5,8 @@ from typing import Any
 
 from graphql import GraphQLEnumType, GraphQLError
 
-from ultraviolet.ion.catalog import Catalog, Field, Resource
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.model import Field, Resource
 from ultraviolet.local_ion.rules.attributes import create_attributes, update_attributes
 from ultraviolet.local_ion.rules.defaults import DEFAULTS
 from ultraviolet.local_ion.rules.hooks import Hooks

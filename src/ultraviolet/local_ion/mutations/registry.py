@@ -5,8 +5,9 @@ from typing import Any
 
 from graphql import GraphQLObjectType
 
-from ultraviolet.ion.catalog import Catalog, Resource
+from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.graphql_types import named_type, object_type
+from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.mutations import (
     api_keys,
     approvals,

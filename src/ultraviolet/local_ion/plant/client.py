@@ -6,7 +6,8 @@ from typing import Any, cast
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
 from ultraviolet.errors import UltravioletError
-from ultraviolet.ion.catalog import Catalog, Resource
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.plant.pacing import Pace
 
 ExecuteDocument = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]

@@ -6,7 +6,7 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from ultraviolet.ion.catalog import Resource
+from ultraviolet.ion.model import Resource
 from ultraviolet.local_ion.rules.organization import load_attribute_definitions
 from ultraviolet.local_ion.rules.validation import check_etag, check_value, require_row
 from ultraviolet.local_ion.store.columns import dump_json

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from graphql import GraphQLError
 
-from ultraviolet.ion.catalog import Field, Resource
-from ultraviolet.times import canonical
+from ultraviolet.clock import normalize_rfc3339
+from ultraviolet.ion.model import Field, Resource
 
 Storage = Literal["integer", "real", "boolean", "text", "enum", "time", "json"]
 """How a column stores values: booleans as 0 and 1, lists as JSON, enums in lower case."""
@@ -108,7 +108,7 @@ def _encode_time(value: Any) -> Any:
         return None
     if isinstance(value, int | float):
         return datetime.fromtimestamp(value, UTC).isoformat(timespec="microseconds")
-    return canonical(str(value))
+    return normalize_rfc3339(str(value))
 
 
 _ENCODERS: dict[Storage, Callable[[Any], Any]] = {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from ultraviolet.folders import create_private
+from ultraviolet.files import create_private
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.local_ion.store import ddl, sqlite_functions
 from ultraviolet.local_ion.store.files import FileStore

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from graphql import GraphQLEnumType
 
-from ultraviolet.ion.catalog import Catalog, Field, Resource
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.model import Field, Resource
 from ultraviolet.local_ion.store.columns import Storage, storage
 
 STAMP_NAMES = {

@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 import structlog
 
-from ultraviolet import times
+from ultraviolet import clock
 from ultraviolet.ion.signatures import sign
 from ultraviolet.local_ion.webhooks.delivery import (
     Attempt,
@@ -143,7 +143,7 @@ class Sender:
             status = "retrying"
         else:
             status = "failed"
-        received_at = times.now() if response_status else None
+        received_at = clock.now_rfc3339() if response_status else None
         return Attempt(
             delivery.event_id, status, delivery.retries, response_status, text, received_at
         )

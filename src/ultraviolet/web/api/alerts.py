@@ -6,11 +6,13 @@ import msgspec
 from litestar import delete, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from ultraviolet.hub.alerts import alarm, destinations, state
+from ultraviolet.hub.alerts import destinations
+from ultraviolet.hub.alerts import service as alert_service
+from ultraviolet.hub.alerts import store as alert_store
 from ultraviolet.hub.alerts.destinations import Destination, Kind
-from ultraviolet.hub.alerts.state import Alert
-from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part, whole
-from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
+from ultraviolet.hub.alerts.store import Alert
+from ultraviolet.web.http.pagination import Cursor, Limit, Page, full_page, number, page_of
+from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 
 
 class NewDestination(msgspec.Struct, forbid_unknown_fields=True):
@@ -28,7 +30,7 @@ class AddedDestination(Destination, frozen=True, kw_only=True):
     secret: str | None
 
 
-@get("/alerts", guards=[at_least("viewer")], tags=["alerts"])
+@get("/alerts", guards=[require_role("viewer")], tags=["alerts"])
 async def list_alerts(
     hub: GivenHub,
     standing: Annotated[
@@ -39,53 +41,59 @@ async def list_alerts(
 ) -> Page[Alert]:
     """List what needs or needed a person, newest first; kept for 90 days after it was fixed."""
     before = number(cursor)
-    found = await hub.store.read(lambda c: state.recent(c, limit + 1, before, standing=standing))
-    return part(found, limit, lambda alert: alert.id)
+    found = await hub.database.read(alert_store.recent, limit + 1, before, standing=standing)
+    return page_of(found, limit, lambda alert: alert.id)
 
 
-@get("/alert-destinations", guards=[at_least("admin")], tags=["alerts"])
+@get("/alert-destinations", guards=[require_role("admin")], tags=["alerts"])
 async def list_destinations(hub: GivenHub) -> Page[Destination]:
     """List where alerts go, and what came of the last message there."""
-    return whole(await hub.store.read(destinations.list_))
+    return full_page(await hub.database.read(destinations.list_destinations))
 
 
-@post("/alert-destinations", guards=[at_least("admin")], tags=["alerts"])
-async def add_destination(
+@post("/alert-destinations", guards=[require_role("admin")], tags=["alerts"])
+async def create_destination(
     hub: GivenHub, caller: GivenCaller, data: JSONBody[NewDestination]
 ) -> AddedDestination:
     """Let alerts go somewhere; send a test next."""
-    added, secret = await hub.store.write(
-        lambda c: destinations.add(
-            c,
-            hub.secrets,
-            hub.targets,
-            caller.name,
-            name=data.name,
-            kind=data.kind,
-            address=data.address,
-        )
+    added, secret = await hub.database.write(
+        destinations.add,
+        hub.secrets,
+        hub.targets,
+        caller.name,
+        name=data.name,
+        kind=data.kind,
+        address=data.address,
     )
     values: dict[str, Any] = msgspec.structs.asdict(added)
     return AddedDestination(**values, secret=secret)
 
 
-@post("/alert-destinations/{destination_id:int}/test", guards=[at_least("admin")], tags=["alerts"])
+@post(
+    "/alert-destinations/{destination_id:int}/test", guards=[require_role("admin")], tags=["alerts"]
+)
 async def test_destination(hub: GivenHub, destination_id: FromPath[int]) -> Destination:
     """Send a test there; `last_well` and `last_result` say what came of it."""
-    return await alarm.test(hub, destination_id)
+    return await alert_service.test(hub, destination_id)
 
 
 @delete(
     "/alert-destinations/{destination_id:int}",
-    guards=[at_least("admin")],
+    guards=[require_role("admin")],
     status_code=204,
     tags=["alerts"],
 )
-async def remove_destination(
+async def delete_destination(
     hub: GivenHub, caller: GivenCaller, destination_id: FromPath[int]
 ) -> None:
     """Send nothing there any more."""
-    await hub.store.write(lambda c: destinations.remove(c, caller.name, destination_id))
+    await hub.database.write(destinations.remove, caller.name, destination_id)
 
 
-HANDLERS = [list_alerts, list_destinations, add_destination, test_destination, remove_destination]
+HANDLERS = [
+    list_alerts,
+    list_destinations,
+    create_destination,
+    test_destination,
+    delete_destination,
+]

@@ -13,14 +13,14 @@ from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from sqlalchemy import Connection
 
+from ultraviolet.db.database import StoreUnavailableError
 from ultraviolet.hub.hub import Hub
-from ultraviolet.mirror.store import StoreUnavailableError
-from ultraviolet.web.api.filters import IntegrationName, one
-from ultraviolet.web.api.paging import Limit, decode, encode
-from ultraviolet.web.gate import GivenHub, at_least
-from ultraviolet.web.problems import MEDIA_TYPE, Problem
-from ultraviolet.web.reading import changes, objects
-from ultraviolet.web.reading.changes import NOW, Changes, ObjectChange, Place
+from ultraviolet.web.http.pagination import Limit, decode, encode
+from ultraviolet.web.http.params import IntegrationName, required_integration
+from ultraviolet.web.http.problem_details import MEDIA_TYPE, Problem
+from ultraviolet.web.middleware.auth import GivenHub, require_role
+from ultraviolet.web.queries import changes, objects
+from ultraviolet.web.queries.changes import NOW, ChangeCursor, Changes, ObjectChange
 
 TAGS = ["changes"]
 LOOK_AGAIN = 2.0
@@ -72,7 +72,7 @@ class ChangeList(msgspec.Struct):
     more: bool
 
 
-@get("/changes", guards=[at_least("viewer")], tags=TAGS, responses=_GONE)
+@get("/changes", guards=[require_role("viewer")], tags=TAGS, responses=_GONE)
 async def list_changes(
     hub: GivenHub,
     integration: IntegrationName = None,
@@ -84,16 +84,18 @@ async def list_changes(
     named = _named(hub, resource)
 
     def read(connection: Connection) -> Changes:
-        begin = changes.place(connection, one(connection, integration), _place(cursor))
+        begin = changes.place(
+            connection, required_integration(connection, integration), _place(cursor)
+        )
         return changes.after(connection, begin, named, limit, encode)
 
-    found = await hub.store.read(read)
+    found = await hub.database.read(read)
     return ChangeList(found.items, encode(str(found.next)), found.more)
 
 
 @get(
     "/changes/stream",
-    guards=[at_least("viewer")],
+    guards=[require_role("viewer")],
     tags=TAGS,
     media_type="text/event-stream",
     responses=_GONE,
@@ -111,17 +113,19 @@ async def stream_changes(
     """
     named = _named(hub, resource)
 
-    def begin(connection: Connection) -> Place:
+    def begin(connection: Connection) -> ChangeCursor:
         return changes.place(
-            connection, one(connection, integration), _place(last_event_id or cursor)
+            connection,
+            required_integration(connection, integration),
+            _place(last_event_id or cursor),
         )
 
-    start = await hub.store.read(begin)
+    start = await hub.database.read(begin)
     return ServerSentEvent(_messages(hub, start, named), headers={"Cache-Control": "no-store"})
 
 
 async def _messages(
-    hub: Hub, begin: Place, resources: Sequence[str]
+    hub: Hub, begin: ChangeCursor, resources: Sequence[str]
 ) -> AsyncIterator[ServerSentEventMessage]:
     woken = asyncio.Event()
 
@@ -136,9 +140,7 @@ async def _messages(
         yield ServerSentEventMessage(comment="listening", retry=1000)
         while not listener.done() and time.monotonic() < ends:
             woken.clear()
-            found = await hub.store.read(
-                lambda c, at=begin: changes.after(c, at, resources, _AT_ONCE, encode)
-            )
+            found = await hub.database.read(changes.after, begin, resources, _AT_ONCE, encode)
             for change in found.items:
                 data = msgspec.json.encode(change).decode()
                 yield ServerSentEventMessage(id=change.cursor, event="change", data=data)

@@ -6,20 +6,20 @@ from litestar import get
 from litestar.params import FromPath, QueryParameter
 from sqlalchemy import Connection
 
-from ultraviolet.hub import integrations
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.api.filters import Time, moment
-from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part
-from ultraviolet.web.gate import GivenHub, at_least
-from ultraviolet.web.reading import drift, objects
-from ultraviolet.web.reading.drift import By, Drifted, DriftFilter, DriftReport
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.web.http.pagination import Cursor, Limit, Page, number, page_of
+from ultraviolet.web.http.params import Time, parse_time
+from ultraviolet.web.middleware.auth import GivenHub, require_role
+from ultraviolet.web.queries import drift, objects
+from ultraviolet.web.queries.drift import By, DriftFilter, DriftReport, DriftSample
 
 TAGS = ["proof"]
 
 Text = Annotated[str | None, QueryParameter(required=False)]
 
 
-@get("/integrations/{integration:str}/drift", guards=[at_least("viewer")], tags=TAGS)
+@get("/integrations/{integration:str}/drift", guards=[require_role("viewer")], tags=TAGS)
 async def get_drift(
     hub: GivenHub,
     integration: FromPath[str],
@@ -35,10 +35,10 @@ async def get_drift(
     def read(connection: Connection) -> DriftReport:
         return drift.report(connection, integrations.find(connection, integration).id, wanted, by)
 
-    return await hub.store.read(read)
+    return await hub.database.read(read)
 
 
-@get("/integrations/{integration:str}/drift/samples", guards=[at_least("viewer")], tags=TAGS)
+@get("/integrations/{integration:str}/drift/samples", guards=[require_role("viewer")], tags=TAGS)
 async def list_drift_samples(
     hub: GivenHub,
     integration: FromPath[str],
@@ -48,22 +48,22 @@ async def list_drift_samples(
     until: Time = None,
     cursor: Cursor = None,
     limit: Limit = 100,
-) -> Page[Drifted]:
+) -> Page[DriftSample]:
     """List objects that webhooks alone would have left wrong, newest first."""
     before, wanted = number(cursor), _wanted(hub, resource, cause, since, until)
 
-    def read(connection: Connection) -> list[Drifted]:
+    def read(connection: Connection) -> list[DriftSample]:
         found = integrations.find(connection, integration).id
         return drift.samples(connection, found, wanted, before, limit + 1)
 
-    return part(await hub.store.read(read), limit, lambda one: one.seq)
+    return page_of(await hub.database.read(read), limit, lambda one: one.seq)
 
 
 def _wanted(
     hub: Hub, resource: str | None, cause: str | None, since: str | None, until: str | None
 ) -> DriftFilter:
     named = objects.resource_of(hub.catalog, resource).name if resource else None
-    return DriftFilter(named, cause, moment(since), moment(until))
+    return DriftFilter(named, cause, parse_time(since), parse_time(until))
 
 
 HANDLERS = [get_drift, list_drift_samples]

@@ -8,17 +8,18 @@ from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, Requ
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from ultraviolet.hub import event_files, integrations
-from ultraviolet.hub.event_files import Imported
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.hub.ingest import event_files
+from ultraviolet.hub.ingest.event_files import ImportResult
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 
 TAGS = ["events"]
 LINES = "application/jsonl"
 
 
 @dataclass
-class TakesLines(Operation):
+class LinesBody(Operation):
     """An operation that reads its body itself, of which its handler's signature does not tell."""
 
     def __post_init__(self) -> None:
@@ -31,13 +32,13 @@ class TakesLines(Operation):
 
 @get(
     "/integrations/{integration:str}/events/export",
-    guards=[at_least("operator")],
+    guards=[require_role("operator")],
     tags=TAGS,
     media_type=LINES,
 )
 async def export_events(hub: GivenHub, integration: FromPath[str]) -> Stream:
     """Download all events of an integration as JSON lines, raw bodies kept exactly."""
-    found = await hub.store.read(lambda c: integrations.find(c, integration))
+    found = await hub.database.read(integrations.find, integration)
     return Stream(
         _pieces(hub, found.id),
         media_type=LINES,
@@ -47,29 +48,27 @@ async def export_events(hub: GivenHub, integration: FromPath[str]) -> Stream:
 
 @post(
     "/integrations/{integration:str}/events/import",
-    guards=[at_least("admin")],
+    guards=[require_role("admin")],
     status_code=200,
     tags=TAGS,
-    operation_class=TakesLines,
+    operation_class=LinesBody,
 )
 async def import_events(
     hub: GivenHub, caller: GivenCaller, request: AnyRequest, integration: FromPath[str]
-) -> Imported:
+) -> ImportResult:
     """Take in JSON lines as `export` writes them, up to 4 MB a request; what is known already is not doubled."""
-    lines = event_files.read(await request.body())
-    found = await hub.store.read(lambda c: integrations.find(c, integration))
+    lines = event_files.parse_lines(await request.body())
+    found = await hub.database.read(integrations.find, integration)
     return await hub.import_events(found.id, caller.name, lines)
 
 
 async def _pieces(hub: Hub, integration_id: int) -> AsyncIterator[bytes]:
     after = 0
     while True:
-        lines = await hub.store.read(
-            lambda c, after=after: event_files.piece(c, integration_id, after)
-        )
+        lines = await hub.database.read(event_files.export_chunk, integration_id, after)
         if not lines:
             return
-        yield event_files.write(lines)
+        yield event_files.format_line(lines)
         after = lines[-1].seq
 
 

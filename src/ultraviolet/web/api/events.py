@@ -7,12 +7,12 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from sqlalchemy import Connection
 
-from ultraviolet.hub.replay import Range, Replayed
-from ultraviolet.web.api.filters import IntegrationName, any_or_one, moment
-from ultraviolet.web.api.paging import Cursor, Limit, Page, number, part
-from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
-from ultraviolet.web.reading import events
-from ultraviolet.web.reading.events import Event, EventDetail, EventFilter
+from ultraviolet.hub.sync.replay import Range, Replayed
+from ultraviolet.web.http.pagination import Cursor, Limit, Page, number, page_of
+from ultraviolet.web.http.params import IntegrationName, optional_integration, parse_time
+from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
+from ultraviolet.web.queries import events
+from ultraviolet.web.queries.events import Event, EventDetail, EventFilter
 
 Text = Annotated[str | None, QueryParameter(required=False)]
 
@@ -32,7 +32,7 @@ class ReplayOrder(msgspec.Struct, forbid_unknown_fields=True):
     dry_run: bool = False
 
 
-@get("/events", guards=[at_least("viewer")], tags=["events"])
+@get("/events", guards=[require_role("viewer")], tags=["events"])
 async def list_events(
     hub: GivenHub,
     integration: IntegrationName = None,
@@ -50,43 +50,45 @@ async def list_events(
 
     def read(connection: Connection) -> list[Event]:
         which = EventFilter(
-            any_or_one(connection, integration),
+            optional_integration(connection, integration),
             wanted,
             action.upper() if action else None,
             outcome,
             object_id,
         )
-        return events.recent(connection, which, before, limit + 1)
+        return events.list_recent(connection, which, before, limit + 1)
 
-    return part(await hub.store.read(read), limit, lambda event: event.seq)
+    return page_of(await hub.database.read(read), limit, lambda event: event.seq)
 
 
-@get("/events/{seq:int}", guards=[at_least("viewer")], tags=["events"])
+@get("/events/{seq:int}", guards=[require_role("viewer")], tags=["events"])
 async def get_event(hub: GivenHub, seq: FromPath[int]) -> EventDetail:
     """Read one event with its headers and its body as received."""
-    return await hub.store.read(lambda c: events.one(c, seq))
+    return await hub.database.read(events.get_event, seq)
 
 
-@post("/events/{seq:int}/replay", guards=[at_least("operator")], status_code=202, tags=["events"])
+@post(
+    "/events/{seq:int}/replay", guards=[require_role("operator")], status_code=202, tags=["events"]
+)
 async def replay_event(hub: GivenHub, caller: GivenCaller, seq: FromPath[int]) -> EventDetail:
     """Apply an event again; what it is about is read from ION afresh."""
-    await hub.store.read(lambda c: events.one(c, seq))
+    await hub.database.read(events.get_event, seq)
     await hub.replay(caller.name, Range(from_seq=seq, to_seq=seq))
-    return await hub.store.read(lambda c: events.one(c, seq))
+    return await hub.database.read(events.get_event, seq)
 
 
-@post("/events/replay", guards=[at_least("operator")], status_code=200, tags=["events"])
+@post("/events/replay", guards=[require_role("operator")], status_code=200, tags=["events"])
 async def replay_events(
     hub: GivenHub, caller: GivenCaller, data: JSONBody[ReplayOrder]
 ) -> Replayed:
     """Let a range of events go through the live path again; `dry_run` shows what would change, field by field."""
     resource = hub.catalog.resolve(data.resource) if data.resource else None
     which = Range(
-        integration_id=await hub.store.read(lambda c: any_or_one(c, data.integration)),
+        integration_id=await hub.database.read(optional_integration, data.integration),
         from_seq=data.from_seq,
         to_seq=data.to_seq,
-        since=moment(data.since),
-        until=moment(data.until),
+        since=parse_time(data.since),
+        until=parse_time(data.until),
         resource=resource.name if resource else data.resource,
         action=data.action.upper() if data.action else None,
         outcome=data.outcome,

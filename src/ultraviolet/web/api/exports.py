@@ -8,14 +8,14 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 from sqlalchemy import Connection
 
-from ultraviolet.hub import integrations
 from ultraviolet.hub.hub import Hub
-from ultraviolet.ion.catalog import Resource
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.ion.model import Resource
 from ultraviolet.mirror import export
 from ultraviolet.mirror.export import MEDIA_TYPES, Format
-from ultraviolet.web.api.filters import IntegrationName, one
-from ultraviolet.web.gate import GivenHub, at_least
-from ultraviolet.web.reading import objects
+from ultraviolet.web.http.params import IntegrationName, required_integration
+from ultraviolet.web.middleware.auth import GivenHub, require_role
+from ultraviolet.web.queries import objects
 
 AsFormat = Annotated[
     Format,
@@ -34,7 +34,10 @@ ForSpreadsheets = Annotated[
 
 
 @get(
-    "/exports/{resource:str}", guards=[at_least("viewer")], tags=["objects"], media_type="text/csv"
+    "/exports/{resource:str}",
+    guards=[require_role("viewer")],
+    tags=["objects"],
+    media_type="text/csv",
 )
 async def export_resource(
     hub: GivenHub,
@@ -47,10 +50,10 @@ async def export_resource(
     known = objects.resource_of(hub.catalog, resource)
 
     def named(connection: Connection) -> tuple[int, str]:
-        found = integrations.get(connection, one(connection, integration))
+        found = integrations.get(connection, required_integration(connection, integration))
         return found.id, found.name
 
-    place = await hub.store.read(named)
+    place = await hub.database.read(named)
     columns = export.column_types(hub.catalog, known)
     made = export.writer(as_format, columns, for_spreadsheets=for_spreadsheets)
     pieces = _pieces(hub, known, place, made)
@@ -78,7 +81,7 @@ async def _pieces(
             found = export.piece(connection, hub.catalog, resource, place, last)
             return found, made.write(found.rows)
 
-        rows, written = await hub.store.read(read)
+        rows, written = await hub.database.read(read)
         if not rows.rows:
             break
         yield written

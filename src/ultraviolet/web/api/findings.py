@@ -6,13 +6,18 @@ from litestar import get
 from litestar.params import FromPath, QueryParameter
 from sqlalchemy import Connection
 
-from ultraviolet.hub import findings, integrations
-from ultraviolet.hub.findings import Finding
-from ultraviolet.web.api.paging import Cursor, Limit, Page, decode, part
-from ultraviolet.web.gate import GivenHub, at_least
+from ultraviolet.hub.core import findings
+from ultraviolet.hub.core.findings import Finding
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.web.http.pagination import Cursor, Limit, Page, decode, page_of
+from ultraviolet.web.middleware.auth import GivenHub, require_role
 
 
-@get("/integrations/{integration:str}/findings", guards=[at_least("viewer")], tags=["integrations"])
+@get(
+    "/integrations/{integration:str}/findings",
+    guards=[require_role("viewer")],
+    tags=["integrations"],
+)
 async def list_findings(
     hub: GivenHub,
     integration: FromPath[str],
@@ -27,9 +32,11 @@ async def list_findings(
 
     def read(connection: Connection) -> list[Finding]:
         found = integrations.find(connection, integration)
-        return findings.recent(connection, found.id, limit + 1, standing=standing, after=after)
+        return findings.list_findings(
+            connection, found.id, limit + 1, standing=standing, after=after
+        )
 
-    return part(await hub.store.read(read), limit, findings.place)
+    return page_of(await hub.database.read(read), limit, findings.findings_cursor)
 
 
 HANDLERS = [list_findings]

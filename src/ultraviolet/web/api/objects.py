@@ -8,19 +8,28 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from sqlalchemy import Connection
 
+from ultraviolet.clock import now_rfc3339
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub import audit
+from ultraviolet.hub.core import audit
 from ultraviolet.hub.hub import Hub
-from ultraviolet.ion.catalog import Resource
+from ultraviolet.ion.model import Resource
 from ultraviolet.mirror import field_indexes
 from ultraviolet.mirror.field_indexes import FieldIndex
-from ultraviolet.times import now
-from ultraviolet.web.api.filters import IntegrationName, moment, one
-from ultraviolet.web.api.paging import Cursor, Limit, Page, decode, encode, number, part, whole
-from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
-from ultraviolet.web.reading import filters, history, objects, tables
-from ultraviolet.web.reading.history import Comparison, Difference, Place, Then
-from ultraviolet.web.reading.objects import Counted, ObjectShown, VersionShown, Wanted
+from ultraviolet.web.http.pagination import (
+    Cursor,
+    Limit,
+    Page,
+    decode,
+    encode,
+    full_page,
+    number,
+    page_of,
+)
+from ultraviolet.web.http.params import IntegrationName, parse_time, required_integration
+from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
+from ultraviolet.web.queries import history, ion_filters, object_table, objects
+from ultraviolet.web.queries.history import Comparison, Difference, ObjectAt, Place
+from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter, ResourceCount, VersionDetail
 
 TAGS = ["objects"]
 
@@ -55,17 +64,19 @@ class IndexResult(msgspec.Struct, frozen=True):
     detail: str
 
 
-@get("/objects", guards=[at_least("viewer")], tags=TAGS)
-async def list_resources(hub: GivenHub, integration: IntegrationName = None) -> Page[Counted]:
+@get("/objects", guards=[require_role("viewer")], tags=TAGS)
+async def list_resources(hub: GivenHub, integration: IntegrationName = None) -> Page[ResourceCount]:
     """List the resources of which the mirror has objects, with counts."""
 
-    def read(connection: Connection) -> list[Counted]:
-        return objects.counts(connection, hub.catalog, one(connection, integration))
+    def read(connection: Connection) -> list[ResourceCount]:
+        return objects.counts(
+            connection, hub.catalog, required_integration(connection, integration)
+        )
 
-    return whole(await hub.store.read(read))
+    return full_page(await hub.database.read(read))
 
 
-@get("/objects/{resource:str}", guards=[at_least("viewer")], tags=TAGS)
+@get("/objects/{resource:str}", guards=[require_role("viewer")], tags=TAGS)
 async def list_objects(
     hub: GivenHub,
     resource: FromPath[str],
@@ -85,7 +96,7 @@ async def list_objects(
             name="filter",
             required=False,
             description="A filter in ION's own language, as JSON: fields with the operators "
-            f"{', '.join(filters.OPERATORS)}; `or_`, `and_`; links with a filter of the other side.",
+            f"{', '.join(ion_filters.OPERATORS)}; `or_`, `and_`; links with a filter of the other side.",
         ),
     ] = None,
     sort: Annotated[
@@ -99,35 +110,37 @@ async def list_objects(
     clock: Clock = "hub",
     cursor: Cursor = None,
     limit: Limit = 100,
-) -> Page[ObjectShown] | Page[Then]:
+) -> Page[ObjectDetail] | Page[ObjectAt]:
     """List objects, in the order of their ids if not asked otherwise; the resource may be named in any style.
 
     With `at`, all that were not deleted then, as they were.
     """
     known = objects.resource_of(hub.catalog, resource)
-    after, when = decode(cursor), moment(at)
+    after, when = decode(cursor), parse_time(at)
     if when and (q or condition or asked or sort):
         raise InvalidError("`at` lists a whole resource as it was; leave out the rest.", field="at")
-    by = tables.order(known, sort) if sort else tables.Order("id", down=False)
-    wanted_fields = filters.read(asked or "{}")
+    by = object_table.order(known, sort) if sort else object_table.Order("id", down=False)
+    wanted_fields = ion_filters.read(asked or "{}")
 
-    def read_then(connection: Connection) -> list[Then]:
-        place = Place(one(connection, integration), known, clock)
-        return history.list_at(connection, place, when or "", after, limit + 1)
+    def read_then(connection: Connection) -> list[ObjectAt]:
+        place = Place(required_integration(connection, integration), known, clock)
+        return history.objects_at(connection, place, when or "", after, limit + 1)
 
     if when:
-        return part(await hub.store.read(read_then), limit, lambda then: then.id)
+        return page_of(await hub.database.read(read_then), limit, lambda then: then.id)
 
-    def read(connection: Connection) -> tables.Part:
-        wanted = Wanted(one(connection, integration), known, q or None, condition)
-        also = filters.Filters(connection, hub.catalog).holds(known, wanted_fields)
-        return tables.part(connection, wanted, [], by, after, limit, also)
+    def read(connection: Connection) -> object_table.TablePart:
+        wanted = ObjectFilter(
+            required_integration(connection, integration), known, q or None, condition
+        )
+        also = ion_filters.Filters(connection, hub.catalog).holds(known, wanted_fields)
+        return object_table.read_part(connection, wanted, [], by, after, limit, also)
 
-    found = await hub.store.read(read)
+    found = await hub.database.read(read)
     return Page(found.rows, encode(found.next) if found.next else None)
 
 
-@get("/objects/{resource:str}/{object_id:str}", guards=[at_least("viewer")], tags=TAGS)
+@get("/objects/{resource:str}/{object_id:str}", guards=[require_role("viewer")], tags=TAGS)
 async def get_object(
     hub: GivenHub,
     resource: FromPath[str],
@@ -135,27 +148,32 @@ async def get_object(
     integration: IntegrationName = None,
     at: At = None,
     clock: Clock = "hub",
-) -> ObjectShown | Then:
+) -> ObjectDetail | ObjectAt:
     """Read one object with its links resolved; with `at`, as it was then."""
-    known, when = objects.resource_of(hub.catalog, resource), moment(at)
+    known, when = objects.resource_of(hub.catalog, resource), parse_time(at)
 
-    def read_then(connection: Connection) -> Then:
-        return history.at(
-            connection, Place(one(connection, integration), known, clock), object_id, when or ""
+    def read_then(connection: Connection) -> ObjectAt:
+        return history.object_at(
+            connection,
+            Place(required_integration(connection, integration), known, clock),
+            object_id,
+            when or "",
         )
 
     if when:
-        return await hub.store.read(read_then)
+        return await hub.database.read(read_then)
 
-    def read(connection: Connection) -> ObjectShown:
-        return objects.one(connection, one(connection, integration), known, object_id)
+    def read(connection: Connection) -> ObjectDetail:
+        return objects.get_object(
+            connection, required_integration(connection, integration), known, object_id
+        )
 
-    found = await hub.store.read(read)
+    found = await hub.database.read(read)
     hub.attend(found.integration_id, known.name, object_id)
     return found
 
 
-@get("/objects/{resource:str}/{object_id:str}/history", guards=[at_least("viewer")], tags=TAGS)
+@get("/objects/{resource:str}/{object_id:str}/history", guards=[require_role("viewer")], tags=TAGS)
 async def list_history(
     hub: GivenHub,
     resource: FromPath[str],
@@ -163,19 +181,19 @@ async def list_history(
     integration: IntegrationName = None,
     cursor: Cursor = None,
     limit: Limit = 100,
-) -> Page[VersionShown]:
+) -> Page[VersionDetail]:
     """List the versions of one object, newest first, each with what changed and where it comes from."""
     known, before = objects.resource_of(hub.catalog, resource), number(cursor)
 
-    def read(connection: Connection) -> list[VersionShown]:
-        found = one(connection, integration)
-        objects.one(connection, found, known, object_id)
+    def read(connection: Connection) -> list[VersionDetail]:
+        found = required_integration(connection, integration)
+        objects.get_object(connection, found, known, object_id)
         return objects.history(connection, found, known, object_id, before, limit + 1)
 
-    return part(await hub.store.read(read), limit, lambda version: version.version)
+    return page_of(await hub.database.read(read), limit, lambda version: version.version)
 
 
-@get("/objects/{resource:str}/{object_id:str}/diff", guards=[at_least("viewer")], tags=TAGS)
+@get("/objects/{resource:str}/{object_id:str}/diff", guards=[require_role("viewer")], tags=TAGS)
 async def compare_object(
     hub: GivenHub,
     resource: FromPath[str],
@@ -189,13 +207,13 @@ async def compare_object(
     known, times = objects.resource_of(hub.catalog, resource), _times(since, until)
 
     def read(connection: Connection) -> Comparison:
-        place = Place(one(connection, integration), known, clock)
+        place = Place(required_integration(connection, integration), known, clock)
         return history.compare(connection, place, object_id, *times)
 
-    return await hub.store.read(read)
+    return await hub.database.read(read)
 
 
-@get("/diffs/{resource:str}", guards=[at_least("viewer")], tags=TAGS)
+@get("/diffs/{resource:str}", guards=[require_role("viewer")], tags=TAGS)
 async def compare_objects(
     hub: GivenHub,
     resource: FromPath[str],
@@ -211,21 +229,23 @@ async def compare_objects(
     times = _times(since, until)
 
     def read(connection: Connection) -> list[Difference]:
-        place = Place(one(connection, integration), known, clock)
+        place = Place(required_integration(connection, integration), known, clock)
         return history.differences(connection, place, *times, after, limit + 1)
 
-    return part(await hub.store.read(read), limit, lambda each: each.id)
+    return page_of(await hub.database.read(read), limit, lambda each: each.id)
 
 
 def _times(since: str, until: str | None) -> tuple[str, str]:
     """Read two times to compare; raises InvalidError where the later one comes first."""
-    given = moment(since) or "", moment(until) or now()
+    given = parse_time(since) or "", parse_time(until) or now_rfc3339()
     if until and given[0] > given[1]:
         raise InvalidError("`from` is later than `to`: name the earlier time first.", field="from")
     return given
 
 
-@post("/objects/{resource:str}/indexes", guards=[at_least("operator")], status_code=202, tags=TAGS)
+@post(
+    "/objects/{resource:str}/indexes", guards=[require_role("operator")], status_code=202, tags=TAGS
+)
 async def create_index(
     hub: GivenHub, caller: GivenCaller, resource: FromPath[str], data: JSONBody[NewIndex]
 ) -> IndexResult:
@@ -241,19 +261,19 @@ async def index_fields(
     hub: Hub, actor: str, integration: str | None, resource: Resource, names: Sequence[str]
 ) -> IndexResult:
     """Begin to create the indexes of these fields that do not exist and would help."""
-    fields = tables.fields_to_index(resource, names)
+    fields = object_table.fields_to_index(resource, names)
 
     def write(connection: Connection) -> tuple[list[str], list[FieldIndex]]:
-        chosen = one(connection, integration)
-        lacking = tables.missing_indexes(connection, chosen, resource, fields)
+        chosen = required_integration(connection, integration)
+        lacking = object_table.missing_indexes(connection, chosen, resource, fields)
         if lacking:
             audit.record(connection, actor, "index.create", resource.name, {"fields": lacking})
         wanted = [(name, number) for name, number in fields if name in lacking]
-        return lacking, field_indexes.missing(
+        return lacking, field_indexes.missing_indexes(
             connection, chosen, resource, wanted
         ) if wanted else []
 
-    lacking, wanted = await hub.store.write(write)
+    lacking, wanted = await hub.database.write(write)
     hub.field_indexes.want(wanted)
     detail = (
         f"Creating the index of {', '.join(lacking)}"

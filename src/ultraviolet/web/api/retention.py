@@ -6,25 +6,28 @@ from litestar import get, patch
 from litestar.params import FromPath, JSONBody, QueryParameter
 from sqlalchemy import Connection
 
-from ultraviolet.hub import integrations, retention
-from ultraviolet.hub.retention import KeepChanges, Retention
-from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.runtime import retention
+from ultraviolet.hub.runtime.retention import Retention, RetentionChanges
+from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 
 TAGS = ["integrations"]
 
 
-@get("/integrations/{integration:str}/retention", guards=[at_least("viewer")], tags=TAGS)
+@get("/integrations/{integration:str}/retention", guards=[require_role("viewer")], tags=TAGS)
 async def get_retention(hub: GivenHub, integration: FromPath[str]) -> Retention:
-    """Tell how many days each kind of the past is kept, what would be removed now, and what was removed last."""
-    return await hub.store.read(lambda c: retention.of(c, integrations.find(c, integration).id))
+    """Return how many days each kind of the past is kept, what would be removed now, and what was removed last."""
+    return await hub.database.read(
+        lambda c: retention.get_retention(c, integrations.find(c, integration).id)
+    )
 
 
-@patch("/integrations/{integration:str}/retention", guards=[at_least("admin")], tags=TAGS)
-async def edit_retention(
+@patch("/integrations/{integration:str}/retention", guards=[require_role("admin")], tags=TAGS)
+async def update_retention(
     hub: GivenHub,
     caller: GivenCaller,
     integration: FromPath[str],
-    data: JSONBody[KeepChanges],
+    data: JSONBody[RetentionChanges],
     dry_run: Annotated[
         bool, QueryParameter(required=False, description="Only tell what would be removed.")
     ] = False,
@@ -32,15 +35,17 @@ async def edit_retention(
     """Keep the past for another number of days, or for ever (null); what is older goes within minutes."""
 
     def read(connection: Connection) -> Retention:
-        return retention.of(connection, integrations.find(connection, integration).id, data)
+        return retention.get_retention(
+            connection, integrations.find(connection, integration).id, data
+        )
 
     def write(connection: Connection) -> None:
         found = integrations.find(connection, integration)
-        retention.edit(connection, caller.name, found.id, found.name, data)
+        retention.update_retention(connection, caller.name, found.id, found.name, data)
 
     if not dry_run:
-        await hub.store.write(write)
-    return await hub.store.read(read)
+        await hub.database.write(write)
+    return await hub.database.read(read)
 
 
-HANDLERS = [get_retention, edit_retention]
+HANDLERS = [get_retention, update_retention]

@@ -7,9 +7,11 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody
 
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub import integrations, setup, webhook_urls
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
+from ultraviolet.hub.ingest import webhook_urls
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations import webhook_setup
+from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 
 
 class SetupRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -24,21 +26,21 @@ class SetupRequest(msgspec.Struct, forbid_unknown_fields=True):
     remove_extra: bool = False
 
 
-@get("/integrations/{integration:str}/setup", guards=[at_least("viewer")], tags=["set-up"])
-async def get_setup(hub: GivenHub, integration: FromPath[str]) -> setup.Overview:
+@get("/integrations/{integration:str}/setup", guards=[require_role("viewer")], tags=["set-up"])
+async def get_setup(hub: GivenHub, integration: FromPath[str]) -> webhook_setup.Overview:
     """Tell how far set-up has come, what is wanted and what is there, and the exact texts for doing it by hand."""
-    return await setup.overview(hub, await _id(hub, integration))
+    return await webhook_setup.setup_overview(hub, await _id(hub, integration))
 
 
 @post(
     "/integrations/{integration:str}/setup",
-    guards=[at_least("admin")],
+    guards=[require_role("admin")],
     status_code=200,
     tags=["set-up"],
 )
 async def run_setup(
     hub: GivenHub, caller: GivenCaller, integration: FromPath[str], data: JSONBody[SetupRequest]
-) -> setup.SetUp | setup.Overview:
+) -> webhook_setup.SetupResult | webhook_setup.Overview:
     """Set up or repair through ION's API, or take over a receiver made by hand; repeating it changes nothing.
 
     Automatic set-up mints a webhook URL of its own where no receiver is known yet, because the address of one
@@ -46,42 +48,42 @@ async def run_setup(
     """
     found = await _id(hub, integration)
     if data.mode == "automatic":
-        done = await setup.apply(
+        done = await webhook_setup.apply_setup(
             hub, caller.name, found, wanted=data.wanted, remove_extra=data.remove_extra
         )
         await hub.ingest.refresh()
         return done
     receiver = None if data.receiver_id is None else str(data.receiver_id)
-    if await take_over(hub, caller.name, found, receiver) is None:
+    if await adopt_receiver(hub, caller.name, found, receiver) is None:
         raise InvalidError(
             "ION has no receiver yet that posts here; create it first, then give its id."
         )
     if data.wanted is not None:
         await want(hub, caller.name, found, data.wanted)
-    return await setup.overview(hub, found)
+    return await webhook_setup.setup_overview(hub, found)
 
 
-async def take_over(
+async def adopt_receiver(
     hub: Hub, actor: str, integration_id: int, receiver_id: str | None
 ) -> webhook_urls.WebhookUrl | None:
     """Adopt a receiver, and let ingest know its secret at once."""
-    url = await setup.adopt(hub, actor, integration_id, receiver_id)
+    url = await webhook_setup.adopt_receiver(hub, actor, integration_id, receiver_id)
     await hub.ingest.refresh()
     return url
 
 
 async def want(hub: Hub, actor: str, integration_id: int, wanted: list[tuple[str, str]]) -> None:
     """Keep a choice of subscriptions."""
-    known = await hub.store.read(lambda c: integrations.offered(c, hub.catalog, integration_id))
-    pairs = setup.subscriptions.checked(hub.catalog, known, wanted)
-    url = await hub.store.read(lambda c: webhook_urls.current(c, integration_id))
+    known = await hub.database.read(integrations.offered_schema, hub.catalog, integration_id)
+    pairs = webhook_setup.subscriptions.checked(hub.catalog, known, wanted)
+    url = await hub.database.read(webhook_urls.current_url, integration_id)
     if url is None:
         raise InvalidError("Create the webhook URL first; the choice is kept with it.")
-    await hub.store.write(lambda c: webhook_urls.set_wanted(c, actor, url.id, pairs))
+    await hub.database.write(webhook_urls.set_wanted, actor, url.id, pairs)
 
 
 async def _id(hub: Hub, integration: str) -> int:
-    return (await hub.store.read(lambda c: integrations.find(c, integration))).id
+    return (await hub.database.read(integrations.find, integration)).id
 
 
 HANDLERS = [get_setup, run_setup]

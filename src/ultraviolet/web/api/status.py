@@ -7,13 +7,13 @@ from litestar import get
 from sqlalchemy import Connection
 
 import ultraviolet
-from ultraviolet.hub import integrations
-from ultraviolet.hub.freshness import State
+from ultraviolet.hub.health.freshness import State
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.integrations import Integration
-from ultraviolet.web.gate import GivenHub, at_least
-from ultraviolet.web.reading import freshness
-from ultraviolet.web.reading.freshness import Summary
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.service import Integration
+from ultraviolet.web.middleware.auth import GivenHub, require_role
+from ultraviolet.web.queries import summary as queries_summary
+from ultraviolet.web.queries.summary import Summary
 
 
 class IntegrationStatus(Summary, frozen=True, kw_only=True):
@@ -34,18 +34,18 @@ class Status(msgspec.Struct):
     integrations: list[IntegrationStatus]
 
 
-@get("/status", guards=[at_least("viewer")], tags=["status"])
+@get("/status", guards=[require_role("viewer")], tags=["status"])
 async def get_status(hub: GivenHub) -> Status:
     """Tell how the hub and each of its integrations are."""
 
     def read(connection: Connection) -> list[IntegrationStatus]:
         return [_one(connection, hub, one) for one in integrations.list_page(connection)]
 
-    return Status(ultraviolet.__version__, hub.public_url, await hub.store.read(read))
+    return Status(ultraviolet.__version__, hub.public_url, await hub.database.read(read))
 
 
 def _one(connection: Connection, hub: Hub, one: Integration) -> IntegrationStatus:
-    summary, judged = freshness.summary(connection, one.id), hub.freshness(connection, one)
+    summary, judged = queries_summary.summary(connection, one.id), hub.freshness(connection, one)
     return IntegrationStatus(
         **msgspec.structs.asdict(summary),
         name=one.name,

@@ -6,17 +6,17 @@ from litestar import Response, get, post
 from litestar.params import FromPath, QueryParameter
 from sqlalchemy import Connection
 
-from ultraviolet.hub import integrations
-from ultraviolet.hub.verifications import Kind
-from ultraviolet.web.api.paging import Cursor, Limit, Page, decode, number, part
-from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
-from ultraviolet.web.reading import objects, verifications
-from ultraviolet.web.reading.verifications import DifferenceShown, Verification
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.sync.verification_store import Kind
+from ultraviolet.web.http.pagination import Cursor, Limit, Page, decode, number, page_of
+from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
+from ultraviolet.web.queries import objects, verifications
+from ultraviolet.web.queries.verifications import DifferenceDetail, Verification
 
 TAGS = ["verifications"]
 
 
-@post("/integrations/{integration:str}/verify", guards=[at_least("operator")], tags=TAGS)
+@post("/integrations/{integration:str}/verify", guards=[require_role("operator")], tags=TAGS)
 async def verify_integration(
     hub: GivenHub,
     caller: GivenCaller,
@@ -30,23 +30,25 @@ async def verify_integration(
     ] = None,
 ) -> Response[Verification]:
     """Compare every object and field of the mirror with ION, as of now, and report."""
-    found = await hub.store.read(lambda c: integrations.find(c, integration))
+    found = await hub.database.read(integrations.find, integration)
     run = await hub.verify(found.id, caller.name, wait=wait, sample=sample)
-    answer = await hub.store.read(lambda c: verifications.one(c, run))
+    answer = await hub.database.read(verifications.get_verification, run)
     return Response(answer, status_code=200 if wait else 202)
 
 
-@get("/integrations/{integration:str}/verify", guards=[at_least("viewer")], tags=TAGS)
+@get("/integrations/{integration:str}/verify", guards=[require_role("viewer")], tags=TAGS)
 async def get_last_verification(hub: GivenHub, integration: FromPath[str]) -> Verification | None:
     """Read the newest comparison; null when there was none."""
 
     def read(connection: Connection) -> Verification | None:
-        return verifications.last(connection, integrations.find(connection, integration).id)
+        return verifications.last_verification(
+            connection, integrations.find(connection, integration).id
+        )
 
-    return await hub.store.read(read)
+    return await hub.database.read(read)
 
 
-@get("/integrations/{integration:str}/verifications", guards=[at_least("viewer")], tags=TAGS)
+@get("/integrations/{integration:str}/verifications", guards=[require_role("viewer")], tags=TAGS)
 async def list_verifications(
     hub: GivenHub, integration: FromPath[str], cursor: Cursor = None, limit: Limit = 100
 ) -> Page[Verification]:
@@ -55,18 +57,18 @@ async def list_verifications(
 
     def read(connection: Connection) -> list[Verification]:
         found = integrations.find(connection, integration).id
-        return verifications.recent(connection, found, before, limit + 1)
+        return verifications.list_verifications(connection, found, before, limit + 1)
 
-    return part(await hub.store.read(read), limit, lambda one: one.id)
+    return page_of(await hub.database.read(read), limit, lambda one: one.id)
 
 
-@get("/verifications/{verification_id:int}", guards=[at_least("viewer")], tags=TAGS)
+@get("/verifications/{verification_id:int}", guards=[require_role("viewer")], tags=TAGS)
 async def get_verification(hub: GivenHub, verification_id: FromPath[int]) -> Verification:
     """Read one comparison: how far it is, and what came of it."""
-    return await hub.store.read(lambda c: verifications.one(c, verification_id))
+    return await hub.database.read(verifications.get_verification, verification_id)
 
 
-@get("/verifications/{verification_id:int}/differences", guards=[at_least("viewer")], tags=TAGS)
+@get("/verifications/{verification_id:int}/differences", guards=[require_role("viewer")], tags=TAGS)
 async def list_differences(
     hub: GivenHub,
     verification_id: FromPath[int],
@@ -74,28 +76,30 @@ async def list_differences(
     kind: Annotated[Kind | None, QueryParameter(required=False)] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
-) -> Page[DifferenceShown]:
+) -> Page[DifferenceDetail]:
     """List every difference: the object, and for each field what ION says and what the mirror says."""
     named = objects.resource_of(hub.catalog, resource).name if resource else None
     after = decode(cursor)
 
-    def read(connection: Connection) -> list[DifferenceShown]:
-        verifications.one(connection, verification_id)
-        return verifications.found(connection, verification_id, after, limit + 1, named, kind)
+    def read(connection: Connection) -> list[DifferenceDetail]:
+        verifications.get_verification(connection, verification_id)
+        return verifications.list_differences(
+            connection, verification_id, after, limit + 1, named, kind
+        )
 
-    return part(await hub.store.read(read), limit, verifications.place)
+    return page_of(await hub.database.read(read), limit, verifications.place)
 
 
 @post(
     "/verifications/{verification_id:int}/resume",
-    guards=[at_least("operator")],
+    guards=[require_role("operator")],
     status_code=202,
     tags=TAGS,
 )
 async def resume_verification(hub: GivenHub, verification_id: FromPath[int]) -> Verification:
     """Let a failed comparison go on where it stopped."""
     await hub.resume_verify(verification_id)
-    return await hub.store.read(lambda c: verifications.one(c, verification_id))
+    return await hub.database.read(verifications.get_verification, verification_id)
 
 
 HANDLERS = [

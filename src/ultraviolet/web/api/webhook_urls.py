@@ -7,27 +7,29 @@ from litestar import delete, get, post
 from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection
 
-from ultraviolet.hub import integrations, setup, webhook_urls
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.webhook_urls import WebhookUrl
-from ultraviolet.web.api.paging import Page, whole
-from ultraviolet.web.etags import IfMatch, unchanged
-from ultraviolet.web.gate import GivenCaller, GivenHub, at_least
+from ultraviolet.hub.ingest import webhook_urls
+from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations import webhook_setup
+from ultraviolet.web.http.pagination import Page, full_page
+from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.etags import IfMatch, check_if_match
 
 
 class NewUrl(msgspec.Struct, forbid_unknown_fields=True):
     """A URL to mint."""
 
-    name: str = setup.RECEIVER_NAME
+    name: str = webhook_setup.RECEIVER_NAME
 
 
-class MintedUrl(WebhookUrl, frozen=True, kw_only=True):
+class CreatedUrl(WebhookUrl, frozen=True, kw_only=True):
     """A new URL; `url` is shown here and never again."""
 
     url: str
 
 
-class RotatedUrl(MintedUrl, frozen=True, kw_only=True):
+class RotatedUrl(CreatedUrl, frozen=True, kw_only=True):
     """A successor; `moved` tells whether ION posts to it already, `detail` what is left to do."""
 
     moved: bool
@@ -36,46 +38,46 @@ class RotatedUrl(MintedUrl, frozen=True, kw_only=True):
 
 @get(
     "/integrations/{integration:str}/webhook-urls",
-    guards=[at_least("viewer")],
+    guards=[require_role("viewer")],
     tags=["webhook URLs"],
 )
 async def list_webhook_urls(hub: GivenHub, integration: FromPath[str]) -> Page[WebhookUrl]:
     """List the URLs of an integration, newest first."""
 
     def read(connection: Connection) -> list[WebhookUrl]:
-        return webhook_urls.list_(connection, integrations.find(connection, integration).id)
+        return webhook_urls.list_urls(connection, integrations.find(connection, integration).id)
 
-    return whole(await hub.store.read(read))
+    return full_page(await hub.database.read(read))
 
 
 @post(
     "/integrations/{integration:str}/webhook-urls",
-    guards=[at_least("admin")],
+    guards=[require_role("admin")],
     tags=["webhook URLs"],
 )
-async def mint_webhook_url(
+async def create_webhook_url(
     hub: GivenHub,
     caller: GivenCaller,
     integration: FromPath[str],
     data: JSONBody[NewUrl | None] = None,
-) -> MintedUrl:
+) -> CreatedUrl:
     """Mint a URL; this answer alone carries it."""
     name = (data or NewUrl()).name
 
     def write(connection: Connection) -> tuple[WebhookUrl, str]:
         found = integrations.find(connection, integration)
-        return webhook_urls.mint(connection, caller.name, found.id, name)
+        return webhook_urls.create_url(connection, caller.name, found.id, name)
 
-    return await _minted(hub, *await hub.store.write(write))
+    return await _minted(hub, *await hub.database.write(write))
 
 
-@get("/webhook-urls/{url_id:int}", guards=[at_least("viewer")], tags=["webhook URLs"])
+@get("/webhook-urls/{url_id:int}", guards=[require_role("viewer")], tags=["webhook URLs"])
 async def get_webhook_url(hub: GivenHub, url_id: FromPath[int]) -> WebhookUrl:
     """Read one URL, without its secret part."""
-    return await hub.store.read(lambda c: webhook_urls.get(c, url_id))
+    return await hub.database.read(webhook_urls.get_url, url_id)
 
 
-@post("/webhook-urls/{url_id:int}/rotate", guards=[at_least("admin")], tags=["webhook URLs"])
+@post("/webhook-urls/{url_id:int}/rotate", guards=[require_role("admin")], tags=["webhook URLs"])
 async def rotate_webhook_url(
     hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]
 ) -> RotatedUrl:
@@ -83,14 +85,17 @@ async def rotate_webhook_url(
 
     Both work until the first delivery on the new one, the old one 24 hours at most.
     """
-    rotated = await setup.rotate(hub, caller.name, url_id)
+    rotated = await webhook_setup.rotate_url(hub, caller.name, url_id)
     await hub.ingest.refresh()
     values: dict[str, Any] = msgspec.structs.asdict(rotated.webhook_url)
     return RotatedUrl(**values, url=rotated.url, moved=rotated.moved, detail=rotated.detail)
 
 
 @delete(
-    "/webhook-urls/{url_id:int}", guards=[at_least("admin")], status_code=200, tags=["webhook URLs"]
+    "/webhook-urls/{url_id:int}",
+    guards=[require_role("admin")],
+    status_code=200,
+    tags=["webhook URLs"],
 )
 async def revoke_webhook_url(
     hub: GivenHub, caller: GivenCaller, url_id: FromPath[int], if_match: IfMatch = None
@@ -98,23 +103,23 @@ async def revoke_webhook_url(
     """End a URL at once."""
 
     def write(connection: Connection) -> WebhookUrl:
-        unchanged(if_match, webhook_urls.get(connection, url_id, to_change=True))
-        return webhook_urls.revoke(connection, caller.name, url_id)
+        check_if_match(if_match, webhook_urls.get_url(connection, url_id, to_change=True))
+        return webhook_urls.revoke_url(connection, caller.name, url_id)
 
-    ended = await hub.store.write(write)
+    ended = await hub.database.write(write)
     await hub.ingest.refresh()
     return ended
 
 
-async def _minted(hub: Hub, made: WebhookUrl, token: str) -> MintedUrl:
+async def _minted(hub: Hub, made: WebhookUrl, token: str) -> CreatedUrl:
     await hub.ingest.refresh()
     values: dict[str, Any] = msgspec.structs.asdict(made)
-    return MintedUrl(**values, url=webhook_urls.address(hub.public_url, token))
+    return CreatedUrl(**values, url=webhook_urls.public_address(hub.public_url, token))
 
 
 HANDLERS = [
     list_webhook_urls,
-    mint_webhook_url,
+    create_webhook_url,
     get_webhook_url,
     rotate_webhook_url,
     revoke_webhook_url,

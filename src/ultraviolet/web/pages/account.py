@@ -9,16 +9,16 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.errors import InvalidError, NotFoundError
-from ultraviolet.hub import access, provider_people, sessions
-from ultraviolet.hub.access import User
-from ultraviolet.web.gate import COOKIE, AnyRequest, GivenHub, at_least
-from ultraviolet.web.guard import GivenSignInGuard, TooManyTriesError
-from ultraviolet.web.pages.render import GivenRenderer
+from ultraviolet.hub.accounts import sessions, sso, users
+from ultraviolet.hub.accounts.users import User
+from ultraviolet.web.middleware.auth import COOKIE, AnyRequest, GivenHub, require_role
+from ultraviolet.web.middleware.throttle import GivenSignInGuard, TooManyTriesError
 from ultraviolet.web.pages.sign_in import place_of
+from ultraviolet.web.pages.templating import GivenRenderer
 
 log = structlog.get_logger()
 
-VIEWER, ADMIN = [at_least("viewer")], [at_least("admin")]
+VIEWER, ADMIN = [require_role("viewer")], [require_role("admin")]
 
 
 @get("/account", guards=VIEWER, include_in_schema=False)
@@ -27,11 +27,11 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
 
     def read(connection: Connection) -> dict[str, Any]:
         user, current = _own(connection, request)
-        has_password = access.has_password(connection, user.id)
-        found = sessions.of_user(connection, user.id)
+        has_password = users.has_password(connection, user.id)
+        found = sessions.list_sessions(connection, user.id)
         return {"user": user, "current": current, "sessions": found, "has_password": has_password}
 
-    context = await hub.store.read(read)
+    context = await hub.database.read(read)
     return render.page(request, "account.html", own=True, here="/account", **context)
 
 
@@ -41,9 +41,9 @@ async def end(request: AnyRequest, hub: GivenHub, session_id: FromPath[int]) -> 
 
     def write(connection: Connection) -> None:
         user, _ = _own(connection, request)
-        sessions.end(connection, user.name, user.id, session_id)
+        sessions.end_session(connection, user.name, user.id, session_id)
 
-    await hub.store.write(write)
+    await hub.database.write(write)
     return Redirect("/account", status_code=303)
 
 
@@ -53,9 +53,9 @@ async def end_others(request: AnyRequest, hub: GivenHub) -> Redirect:
 
     def write(connection: Connection) -> None:
         user, current = _own(connection, request)
-        sessions.end_all(connection, user.name, user.id, but=current)
+        sessions.end_all_sessions(connection, user.name, user.id, but=current)
 
-    await hub.store.write(write)
+    await hub.database.write(write)
     return Redirect("/account", status_code=303)
 
 
@@ -64,20 +64,20 @@ async def set_password(request: AnyRequest, hub: GivenHub, sign_ins: GivenSignIn
     """Set one's own password; who has one already repeats it, as often as at the sign-in. All sessions end, this one too."""
     sent = await request.form()
     now, wanted = str(sent.get("now", "")), str(sent.get("password", ""))
-    user, _ = await hub.store.read(lambda c: _own(c, request))
+    user, _ = await hub.database.read(_own, request)
     source = place_of(request, sign_ins).source
     if not sign_ins.may_try(source, user.name):
         raise TooManyTriesError
 
     def is_right(connection: Connection) -> bool:
-        held = access.has_password(connection, user.id)
-        return not held or access.check_password(connection, user.name, now) == user.id
+        held = users.has_password(connection, user.id)
+        return not held or users.check_password(connection, user.name, now) == user.id
 
-    if not await hub.store.read(is_right):
+    if not await hub.database.read(is_right):
         sign_ins.failed(source, user.name)
         log.warning("sign_in.refused", source=source, way="password")
         raise InvalidError("The present password is another one; it was not changed.")
-    await hub.store.write(lambda c: access.set_password(c, user.name, user.id, wanted))
+    await hub.database.write(users.set_password, user.name, user.id, wanted)
     return Redirect("/sign-in", status_code=303)
 
 
@@ -88,8 +88,11 @@ async def show_of(
     """Show where a person is signed in."""
 
     def read(connection: Connection) -> dict[str, Any]:
-        known = sessions.whose(connection, request.cookies.get(COOKIE, ""))
-        user, found = access.get_user(connection, user_id), sessions.of_user(connection, user_id)
+        known = sessions.session_owner(connection, request.cookies.get(COOKIE, ""))
+        user, found = (
+            users.get_user(connection, user_id),
+            sessions.list_sessions(connection, user_id),
+        )
         return {
             "user": user,
             "current": known[1] if known else 0,
@@ -97,7 +100,7 @@ async def show_of(
             "has_password": False,
         }
 
-    context = await hub.store.read(read)
+    context = await hub.database.read(read)
     context |= {"provider": hub.settings.oidc_name if hub.provider else ""}
     return render.page(
         request, "account.html", own=False, here=f"/settings/users/{user_id}", **context
@@ -114,7 +117,7 @@ async def end_of(
 ) -> Redirect:
     """Sign a person out in one browser."""
     actor = _name(request)
-    await hub.store.write(lambda c: sessions.end(c, actor, user_id, session_id))
+    await hub.database.write(sessions.end_session, actor, user_id, session_id)
     return Redirect(f"/settings/users/{user_id}/sessions", status_code=303)
 
 
@@ -122,7 +125,7 @@ async def end_of(
 async def end_all_of(request: AnyRequest, hub: GivenHub, user_id: FromPath[int]) -> Redirect:
     """Sign a person out everywhere."""
     actor = _name(request)
-    await hub.store.write(lambda c: sessions.end_all(c, actor, user_id))
+    await hub.database.write(sessions.end_all_sessions, actor, user_id)
     return Redirect(f"/settings/users/{user_id}/sessions", status_code=303)
 
 
@@ -132,7 +135,7 @@ async def await_from_provider(
 ) -> Redirect:
     """Say with which address a person will come from the provider, or untie them."""
     actor, email = _name(request), str((await request.form()).get("email", "")).strip() or None
-    await hub.store.write(lambda c: provider_people.await_from_provider(c, actor, user_id, email))
+    await hub.database.write(sso.await_from_provider, actor, user_id, email)
     return Redirect(f"/settings/users/{user_id}/sessions", status_code=303)
 
 
@@ -142,7 +145,7 @@ def _name(request: AnyRequest) -> str:
 
 
 def _own(connection: Connection, request: AnyRequest) -> tuple[User, int]:
-    known = sessions.whose(connection, request.cookies.get(COOKIE, ""))
+    known = sessions.session_owner(connection, request.cookies.get(COOKIE, ""))
     if known is None:
         raise NotFoundError("An API key has no account; sign in as a person to see your sessions.")
     return known

@@ -7,12 +7,14 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub.alerts import alarm, destinations, state
+from ultraviolet.hub.alerts import destinations
+from ultraviolet.hub.alerts import service as alert_service
+from ultraviolet.hub.alerts import store as alert_store
 from ultraviolet.hub.alerts.destinations import Kind
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub
-from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm
+from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub
 from ultraviolet.web.pages.settings import ADMIN, Shown
+from ultraviolet.web.pages.templating import GivenRenderer, Renderer, confirm
 
 _SHOWN = 50
 
@@ -34,10 +36,14 @@ async def add(
         _kind(sent.get("kind")),
         str(sent.get("address", "")),
     )
-    added, secret = await hub.store.write(
-        lambda c: destinations.add(
-            c, hub.secrets, hub.targets, caller.name, name=name, kind=kind, address=address
-        )
+    added, secret = await hub.database.write(
+        destinations.add,
+        hub.secrets,
+        hub.targets,
+        caller.name,
+        name=name,
+        kind=kind,
+        address=address,
     )
     shown = Shown(f"Secret that signs what goes to {added.name}", secret) if secret else None
     return await _page(request, hub, render, shown)
@@ -46,7 +52,7 @@ async def add(
 @post("/settings/alerts/{destination_id:int}/test", guards=ADMIN, include_in_schema=False)
 async def test(hub: GivenHub, destination_id: FromPath[int]) -> Redirect:
     """Send a test; the page says what came of it."""
-    await alarm.test(hub, destination_id)
+    await alert_service.test(hub, destination_id)
     return _back()
 
 
@@ -55,9 +61,9 @@ async def remove(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, destination_id: FromPath[int]
 ) -> Redirect:
     """Send nothing there any more."""
-    found = await hub.store.read(lambda c: destinations.get(c, destination_id))
+    found = await hub.database.read(destinations.get, destination_id)
     confirm(await request.form(), found.name, "Alerts still go there.")
-    await hub.store.write(lambda c: destinations.remove(c, caller.name, destination_id))
+    await hub.database.write(destinations.remove, caller.name, destination_id)
     return _back()
 
 
@@ -69,8 +75,8 @@ async def _page(
         "alerts.html",
         shown=shown,
         mails=hub.settings.smtp_url is not None,
-        destinations=await hub.store.read(destinations.list_),
-        alerts=await hub.store.read(lambda c: state.recent(c, _SHOWN)),
+        destinations=await hub.database.read(destinations.list_destinations),
+        alerts=await hub.database.read(alert_store.recent, _SHOWN),
     )
 
 

@@ -187,7 +187,7 @@ def _logarithmic(value: float, low: float, high: float) -> float:
 
 
 def _round_up(value: float, least: float) -> float:
-    """Give the next of 5, 10, 15, 20, 30, 50, 75, 100 and so on, also below one."""
+    """Return the next of 5, 10, 15, 20, 30, 50, 75, 100 and so on, also below one."""
     if value <= least:
         return least
     size = 10 ** math.floor(math.log10(value))

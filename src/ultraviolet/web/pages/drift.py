@@ -6,22 +6,22 @@ from typing import Any
 from litestar import Response, get
 from sqlalchemy import Connection
 
-from ultraviolet import times
-from ultraviolet.hub import integrations
+from ultraviolet import clock
+from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.mirror.drift import CAUSES
-from ultraviolet.web.api.paging import number, part
-from ultraviolet.web.gate import AnyRequest, GivenHub, at_least
+from ultraviolet.web.http.pagination import number, page_of
+from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns
-from ultraviolet.web.pages.render import GivenRenderer
-from ultraviolet.web.reading import drift
-from ultraviolet.web.reading.drift import DriftFilter, Moment
+from ultraviolet.web.pages.templating import GivenRenderer
+from ultraviolet.web.queries import drift
+from ultraviolet.web.queries.drift import DriftFilter, DriftMoment
 
 _SHOWN = 50
 _DAYS = (2, 14, 90)
 """For how long a report may be asked for; the shortest is by the hour, the others by the day."""
 
 
-@get("/drift", guards=[at_least("viewer")], include_in_schema=False)
+@get("/drift", guards=[require_role("viewer")], include_in_schema=False)
 async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """Show some days summed up, by cause over time, and every case, newest first."""
     asked = request.query_params
@@ -29,14 +29,14 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
     cause, resource = asked.get("cause") or None, asked.get("resource") or None
     days = next((days for days in _DAYS if str(days) == asked.get("days")), _DAYS[0])
     by: drift.By = "hour" if days == _DAYS[0] else "day"
-    places = _places(times.present(), days, by)
+    places = _places(clock.utc_now(), days, by)
     recent = DriftFilter(resource, cause, since=places[0])
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
         given = int(chosen) if chosen.isdecimal() else next((one.id for one in choice), 0)
         found = drift.samples(connection, given, DriftFilter(resource, cause), before, _SHOWN + 1)
-        page = part(found, _SHOWN, lambda one: one.seq)
+        page = page_of(found, _SHOWN, lambda one: one.seq)
         report = drift.report(connection, given, recent, by)
         return {
             "integrations": choice,
@@ -46,7 +46,7 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
             "report": report,
         }
 
-    context = await hub.store.read(read)
+    context = await hub.database.read(read)
     return render.page(
         request,
         "drift.html",
@@ -65,11 +65,14 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
 def _places(now: datetime, days: int, by: drift.By) -> list[str]:
     """Name every hour or day of that time as the report does, the one that runs included."""
     if by == "hour":
-        return [times.text(now - timedelta(hours=ago))[:13] for ago in range(days * 24 - 1, -1, -1)]
-    return [times.text(now - timedelta(days=ago))[:10] for ago in range(days - 1, -1, -1)]
+        return [
+            clock.format_rfc3339(now - timedelta(hours=ago))[:13]
+            for ago in range(days * 24 - 1, -1, -1)
+        ]
+    return [clock.format_rfc3339(now - timedelta(days=ago))[:10] for ago in range(days - 1, -1, -1)]
 
 
-def _chart(moments: list[Moment], places: list[str], by: drift.By) -> Chart:
+def _chart(moments: list[DriftMoment], places: list[str], by: drift.By) -> Chart:
     wrong = {moment.at: moment.causes for moment in moments}
     found = sorted({cause for causes in wrong.values() for cause in causes})
     series = [

@@ -10,18 +10,18 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
-from ultraviolet import times
+from ultraviolet import clock
 from ultraviolet.errors import InvalidError, UltravioletError
-from ultraviolet.hub import integrations
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.replay import ObjectReplayed, Range, rehearse
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.sync.replay import ObjectReplayed, Range, preview_replay
 from ultraviolet.ion import answers
-from ultraviolet.web.api.paging import encode, number
-from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
-from ultraviolet.web.pages.render import GivenRenderer
-from ultraviolet.web.problems import words
-from ultraviolet.web.reading import events
-from ultraviolet.web.reading.events import Event, EventFilter
+from ultraviolet.web.http.pagination import encode, number
+from ultraviolet.web.http.problem_details import detail_of
+from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.pages.templating import GivenRenderer
+from ultraviolet.web.queries import events
+from ultraviolet.web.queries.events import Event, EventFilter
 
 _SHOWN = 50
 _MOST_REPLAYED = 200
@@ -29,7 +29,7 @@ _PATIENCE = 5.0
 """Seconds a preview may take to ask ION."""
 
 
-@get("/events", guards=[at_least("viewer")], include_in_schema=False)
+@get("/events", guards=[require_role("viewer")], include_in_schema=False)
 async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """List events; the first page follows what arrives."""
     asked = dict(request.query_params)
@@ -40,7 +40,7 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
         found = events.page(connection, wanted, number(cursor), _SHOWN)
         return {"found": found, "integrations": integrations.list_page(connection)}
 
-    context = await hub.store.read(read)
+    context = await hub.database.read(read)
     following = context["found"].next
     return render.page(
         request,
@@ -56,21 +56,21 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
     )
 
 
-@get("/events/{seq:int}", guards=[at_least("viewer")], include_in_schema=False)
+@get("/events/{seq:int}", guards=[require_role("viewer")], include_in_schema=False)
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, seq: FromPath[int]
 ) -> Response[str]:
     """Show one event with its raw body and what came of it."""
 
     def read(connection: Connection) -> dict[str, Any]:
-        event = events.one(connection, seq)
+        event = events.get_event(connection, seq)
         return {
             "event": event,
             "effects": events.effects(connection, event),
             "integration": integrations.get(connection, event.integration_id),
         }
 
-    context = await hub.store.read(read)
+    context = await hub.database.read(read)
     return render.page(
         request,
         "event.html",
@@ -80,7 +80,7 @@ async def show(
     )
 
 
-@post("/events/replay", guards=[at_least("operator")], status_code=200, include_in_schema=False)
+@post("/events/replay", guards=[require_role("operator")], status_code=200, include_in_schema=False)
 async def replay(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str] | Redirect:
@@ -92,7 +92,7 @@ async def replay(
             f"Choose the events to replay, at least one and at most {_MOST_REPLAYED}."
         )
     if sent.get("sure") != "yes":
-        chosen = await hub.store.read(lambda c: events.some(c, seqs))
+        chosen = await hub.database.read(events.some, seqs)
         changes, problem = await _rehearsed(hub, chosen)
         about = {(event.integration_id, event.resource, event.object_id) for event in chosen}
         return render.page(
@@ -119,11 +119,11 @@ async def _rehearsed(hub: Hub, chosen: list[Event]) -> tuple[list[ObjectReplayed
                 seqs = sorted(
                     event.seq for event in chosen if event.integration_id == integration_id
                 )
-                found += (await rehearse(await hub.site(integration_id), seqs)).changes
+                found += (await preview_replay(await hub.site(integration_id), seqs)).changes
     except TimeoutError:
         return found, f"ION did not answer within {_PATIENCE:.0f} seconds."
     except UltravioletError as error:
-        return found, words(error)
+        return found, detail_of(error)
     return found, ""
 
 
@@ -152,7 +152,7 @@ def _moment(given: str | None) -> str | None:
         moment = datetime.fromisoformat(given)
     except ValueError as error:
         raise InvalidError(f"{given} is not a time such as 2026-11-24T12:03.") from error
-    return times.text(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return clock.format_rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def _mirrored(hub: Hub) -> frozenset[str]:

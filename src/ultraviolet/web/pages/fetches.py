@@ -8,20 +8,20 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub import integrations
-from ultraviolet.web.api.paging import number, part
-from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.web.http.pagination import number, page_of
+from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, count, seconds
-from ultraviolet.web.pages.render import GivenRenderer, number_in
-from ultraviolet.web.reading import fetches
-from ultraviolet.web.reading.fetches import Fetch, FetchFilter
+from ultraviolet.web.pages.templating import GivenRenderer, number_in
+from ultraviolet.web.queries import fetches
+from ultraviolet.web.queries.fetches import Fetch, FetchFilter
 
 _SHOWN = 50
 _CHARTED = 40
 _MODES = ("incremental", "full")
 
 
-@get("/fetches", guards=[at_least("viewer")], include_in_schema=False)
+@get("/fetches", guards=[require_role("viewer")], include_in_schema=False)
 async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """List fetches, newest first, and chart the newest of them run by run."""
     asked = request.query_params
@@ -34,13 +34,13 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
     before = number(asked.get("cursor"))
 
     def read(connection: Connection) -> dict[str, Any]:
-        found = fetches.recent(connection, wanted, before, _SHOWN + 1)
-        page = part(found, _SHOWN, lambda fetch: fetch.id)
+        found = fetches.list_fetches(connection, wanted, before, _SHOWN + 1)
+        page = page_of(found, _SHOWN, lambda fetch: fetch.id)
         choice = integrations.list_page(connection)
         names = {one.id: one.name for one in choice}
         return {"fetches": page.items, "next": page.next, "integrations": choice, "names": names}
 
-    context = await hub.store.read(read)
+    context = await hub.database.read(read)
     charts = _charts([*reversed(context["fetches"][:_CHARTED])])
     return render.page(
         request,
@@ -89,20 +89,20 @@ def _charts(runs: list[Fetch]) -> dict[str, Chart]:
     }
 
 
-@get("/fetches/{fetch_id:int}", guards=[at_least("viewer")], include_in_schema=False)
+@get("/fetches/{fetch_id:int}", guards=[require_role("viewer")], include_in_schema=False)
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, fetch_id: FromPath[int]
 ) -> Response[str]:
     """Show one fetch, resource by resource."""
 
     def read(connection: Connection) -> dict[str, Any]:
-        fetch = fetches.one(connection, fetch_id)
+        fetch = fetches.get_fetch(connection, fetch_id)
         return {"fetch": fetch, "integration": integrations.get(connection, fetch.integration_id)}
 
-    return render.page(request, "fetch.html", **await hub.store.read(read))
+    return render.page(request, "fetch.html", **await hub.database.read(read))
 
 
-@post("/fetches", guards=[at_least("operator")], include_in_schema=False)
+@post("/fetches", guards=[require_role("operator")], include_in_schema=False)
 async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Begin a fetch and show it."""
     sent = await request.form()

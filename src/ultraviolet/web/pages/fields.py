@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from ultraviolet.ion.catalog import Resource
+from ultraviolet.ion.model import Resource
 
 _PEOPLE_AND_TIMES = ("createdById", "updatedById", "_created", "_updated", "Created", "Updated")
 _TECHNICAL = ("_etag", "Etag", "LastSessionId", "entityId", "prettyStr")

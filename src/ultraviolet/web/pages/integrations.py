@@ -8,53 +8,55 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.errors import UltravioletError
-from ultraviolet.hub import findings, integrations, webhook_urls
-from ultraviolet.hub.choice import choosable
+from ultraviolet.hub.core import findings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.integrations import PRESETS, IntegrationChanges, NewIntegration
-from ultraviolet.web.api.paging import number, part
-from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.hub.ingest import webhook_urls
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.resource_selection import list_selectable
+from ultraviolet.hub.integrations.service import PRESETS, IntegrationChanges, NewIntegration
+from ultraviolet.web.http.pagination import number, page_of
+from ultraviolet.web.http.problem_details import detail_of
+from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.overview import trust
-from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm
-from ultraviolet.web.pages.schedules import in_words, schedule
-from ultraviolet.web.problems import words
-from ultraviolet.web.reading import deliveries, fetches, freshness, verifications
+from ultraviolet.web.pages.schedules import describe, schedule
+from ultraviolet.web.pages.templating import GivenRenderer, Renderer, confirm
+from ultraviolet.web.queries import delivery_counts, fetches, summary, verifications
 
 _SHOWN = 100
 _FIELDS = ("name", "api_url", "auth_url", "client_id", "client_secret")
 _EDITED = ("name", "api_url", "auth_url", "incremental_schedule", "full_schedule")
 
 
-@get("/integrations", guards=[at_least("viewer")], include_in_schema=False)
+@get("/integrations", guards=[require_role("viewer")], include_in_schema=False)
 async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """List integrations in the order they were added."""
     after = number(request.query_params.get("cursor")) or 0
 
     def read(connection: Connection) -> dict[str, Any]:
-        page = part(
+        page = page_of(
             integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id
         )
         rows = [
             {
                 "integration": one,
                 "trust": trust(connection, hub, one),
-                "full": in_words(one.full_schedule),
+                "full": describe(one.full_schedule),
             }
-            | {"incremental": in_words(one.incremental_schedule)}
+            | {"incremental": describe(one.incremental_schedule)}
             for one in page.items
         ]
         return {"rows": rows, "next": page.next}
 
-    return render.page(request, "integrations.html", **await hub.store.read(read))
+    return render.page(request, "integrations.html", **await hub.database.read(read))
 
 
-@get("/integrations/new", guards=[at_least("admin")], include_in_schema=False)
+@get("/integrations/new", guards=[require_role("admin")], include_in_schema=False)
 async def form(request: AnyRequest, render: GivenRenderer) -> Response[str]:
     """Ask for what it takes to connect."""
     return _form(request, render, dict.fromkeys(_FIELDS, ""), "", 200)
 
 
-@post("/integrations", guards=[at_least("admin")], include_in_schema=False)
+@post("/integrations", guards=[require_role("admin")], include_in_schema=False)
 async def add(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str] | Redirect:
@@ -62,17 +64,17 @@ async def add(
     sent = await request.form()
     given: dict[str, Any] = {name: str(sent.get(name, "")) for name in _FIELDS}
     try:
-        made = await hub.store.write(
-            lambda c: integrations.create(c, hub.secrets, caller.name, NewIntegration(**given))
+        made = await hub.database.write(
+            integrations.create, hub.secrets, caller.name, NewIntegration(**given)
         )
     except UltravioletError as error:
-        return _form(request, render, given, words(error), error.status)
+        return _form(request, render, given, detail_of(error), error.status)
     await hub.integrations_changed()
     await hub.test(made.id)
     return _to(made.id)
 
 
-@get("/integrations/{integration_id:int}", guards=[at_least("viewer")], include_in_schema=False)
+@get("/integrations/{integration_id:int}", guards=[require_role("viewer")], include_in_schema=False)
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration_id: FromPath[int]
 ) -> Response[str]:
@@ -82,7 +84,7 @@ async def show(
 
 @get(
     "/integrations/{integration_id:int}/freshness",
-    guards=[at_least("viewer")],
+    guards=[require_role("viewer")],
     include_in_schema=False,
 )
 async def show_freshness(
@@ -99,10 +101,10 @@ async def show_freshness(
             "rows": judged.resources,
         }
 
-    return render.page(request, "freshness.html", **await hub.store.read(read))
+    return render.page(request, "freshness.html", **await hub.database.read(read))
 
 
-@post("/integrations/{integration_id:int}", guards=[at_least("admin")], include_in_schema=False)
+@post("/integrations/{integration_id:int}", guards=[require_role("admin")], include_in_schema=False)
 async def edit(
     request: AnyRequest,
     hub: GivenHub,
@@ -124,7 +126,7 @@ async def edit(
 
 @post(
     "/integrations/{integration_id:int}/resources",
-    guards=[at_least("admin")],
+    guards=[require_role("admin")],
     include_in_schema=False,
 )
 async def choose_resources(
@@ -142,7 +144,7 @@ async def choose_resources(
 
 @post(
     "/integrations/{integration_id:int}/credentials",
-    guards=[at_least("admin")],
+    guards=[require_role("admin")],
     include_in_schema=False,
 )
 async def rotate_credentials(
@@ -165,7 +167,7 @@ async def rotate_credentials(
 
 @post(
     "/integrations/{integration_id:int}/test",
-    guards=[at_least("operator")],
+    guards=[require_role("operator")],
     include_in_schema=False,
 )
 async def test(hub: GivenHub, integration_id: FromPath[int]) -> Redirect:
@@ -176,7 +178,7 @@ async def test(hub: GivenHub, integration_id: FromPath[int]) -> Redirect:
 
 @post(
     "/integrations/{integration_id:int}/verify",
-    guards=[at_least("operator")],
+    guards=[require_role("operator")],
     include_in_schema=False,
 )
 async def verify(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
@@ -187,36 +189,38 @@ async def verify(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[in
 
 @post(
     "/integrations/{integration_id:int}/pause",
-    guards=[at_least("operator")],
+    guards=[require_role("operator")],
     include_in_schema=False,
 )
 async def pause(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Stop reading."""
-    await hub.store.write(lambda c: integrations.pause(c, caller.name, integration_id))
+    await hub.database.write(integrations.pause, caller.name, integration_id)
     await hub.integrations_changed()
     return _to(integration_id)
 
 
 @post(
     "/integrations/{integration_id:int}/resume",
-    guards=[at_least("operator")],
+    guards=[require_role("operator")],
     include_in_schema=False,
 )
 async def resume(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Go on."""
-    await hub.store.write(lambda c: integrations.resume(c, caller.name, integration_id))
+    await hub.database.write(integrations.resume, caller.name, integration_id)
     await hub.integrations_changed()
     return _to(integration_id)
 
 
 @post(
-    "/integrations/{integration_id:int}/remove", guards=[at_least("admin")], include_in_schema=False
+    "/integrations/{integration_id:int}/remove",
+    guards=[require_role("admin")],
+    include_in_schema=False,
 )
 async def remove(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
 ) -> Redirect:
     """Forget an integration."""
-    integration = await hub.store.read(lambda c: integrations.get(c, integration_id))
+    integration = await hub.database.read(integrations.get, integration_id)
     confirm(await request.form(), integration.name, "Nothing was removed.")
     await hub.remove(caller.name, lambda _: integration_id)
     return Redirect("/integrations", status_code=303)
@@ -231,11 +235,9 @@ async def _change(
     changes: IntegrationChanges,
 ) -> Response[str] | Redirect:
     try:
-        await hub.store.write(
-            lambda c: integrations.edit(c, hub.secrets, actor, integration_id, changes)
-        )
+        await hub.database.write(integrations.edit, hub.secrets, actor, integration_id, changes)
     except UltravioletError as error:
-        return await _page(request, hub, render, integration_id, words(error))
+        return await _page(request, hub, render, integration_id, detail_of(error))
     await hub.integrations_changed()
     return _to(integration_id)
 
@@ -245,27 +247,29 @@ async def _page(
 ) -> Response[str]:
     def read(connection: Connection) -> dict[str, Any]:
         integration = integrations.get(connection, integration_id)
-        urls = webhook_urls.list_(connection, integration_id)
+        urls = webhook_urls.list_urls(connection, integration_id)
         return {
             "integration": integration,
             "test": integration.test_result,
-            "summary": freshness.summary(connection, integration_id),
+            "summary": summary.summary(connection, integration_id),
             "urls": urls,
-            "day": deliveries.totals(connection, [url.id for url in urls], deliveries.day_ago()),
+            "day": delivery_counts.totals(
+                connection, [url.id for url in urls], delivery_counts.day_ago()
+            ),
             "names": {integration_id: integration.name},
-            "verification": verifications.last(connection, integration_id),
+            "verification": verifications.last_verification(connection, integration_id),
             "running": fetches.running(connection, integration_id),
-            "findings": findings.recent(connection, integration_id, 20),
-            "resources": choosable(
+            "findings": findings.list_findings(connection, integration_id, 20),
+            "resources": list_selectable(
                 connection,
                 hub.catalog,
                 integration_id,
                 integration.resources,
-                integrations.offered(connection, hub.catalog, integration_id),
+                integrations.offered_schema(connection, hub.catalog, integration_id),
             ),
         }
 
-    context = await hub.store.read(read)
+    context = await hub.database.read(read)
     integration = context["integration"]
     return render.page(
         request,

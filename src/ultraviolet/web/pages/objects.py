@@ -9,26 +9,27 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
-from ultraviolet import times
-from ultraviolet.hub import integrations, saved_views
-from ultraviolet.ion.catalog import Resource
-from ultraviolet.mirror import representation
-from ultraviolet.web.api.filters import one
+from ultraviolet import clock
+from ultraviolet.db import representation
+from ultraviolet.hub.accounts import saved_views
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.ion.model import Resource
 from ultraviolet.web.api.objects import index_fields
-from ultraviolet.web.api.paging import decode, encode
-from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.web.http.pagination import decode, encode
+from ultraviolet.web.http.params import required_integration
+from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.fields import groups
-from ultraviolet.web.pages.life import life, moment
-from ultraviolet.web.pages.render import GivenRenderer, runner
-from ultraviolet.web.reading import objects, tables
-from ultraviolet.web.reading.objects import Wanted
+from ultraviolet.web.pages.history_slider import history_slider, moment
+from ultraviolet.web.pages.templating import GivenRenderer, runner
+from ultraviolet.web.queries import object_table, objects
+from ultraviolet.web.queries.objects import ObjectFilter
 
 _SHOWN = 50
 _VERSIONS = 50
 _FORM = ("field", "operator", "value")
 
 
-@get("/objects", guards=[at_least("viewer")], include_in_schema=False)
+@get("/objects", guards=[require_role("viewer")], include_in_schema=False)
 async def show_resources(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer
 ) -> Response[str]:
@@ -47,10 +48,10 @@ async def show_resources(
         followed = hub.catalog.following(resources).follows
         return {"integrations": choice, "chosen": chosen, "resources": found, "followed": followed}
 
-    return render.page(request, "resources.html", **await hub.store.read(read))
+    return render.page(request, "resources.html", **await hub.database.read(read))
 
 
-@get("/objects/{name:str}", guards=[at_least("viewer")], include_in_schema=False)
+@get("/objects/{name:str}", guards=[require_role("viewer")], include_in_schema=False)
 async def show_objects(
     request: AnyRequest,
     hub: GivenHub,
@@ -62,34 +63,34 @@ async def show_objects(
     resource = objects.resource_of(hub.catalog, name)
     asked = request.query_params
     here = _Address(request)
-    conditions = [tables.condition(resource, written) for written in here.conditions]
-    by = tables.order(resource, asked.get("sort"))
+    conditions = [object_table.condition(resource, written) for written in here.conditions]
+    by = object_table.order(resource, asked.get("sort"))
     after = decode(asked.get("cursor") or None)
 
     def read(connection: Connection) -> dict[str, Any]:
-        chosen = one(connection, asked.get("integration") or None)
-        wanted = Wanted(chosen, resource, asked.get("q") or None, asked.get("state") or None)
-        found = tables.part(connection, wanted, conditions, by, after, _SHOWN)
-        fields = tables.indexable(resource, conditions, by)
+        chosen = required_integration(connection, asked.get("integration") or None)
+        wanted = ObjectFilter(chosen, resource, asked.get("q") or None, asked.get("state") or None)
+        found = object_table.read_part(connection, wanted, conditions, by, after, _SHOWN)
+        fields = object_table.indexable(resource, conditions, by)
         return {
-            "indexable": tables.missing_indexes(connection, chosen, resource, fields),
+            "indexable": object_table.missing_indexes(connection, chosen, resource, fields),
             "integration": integrations.get(connection, chosen),
             "objects": found.rows,
             "next": encode(found.next) if found.next else None,
-            "views": saved_views.list_(connection, caller.name, resource.name),
+            "views": saved_views.list_views(connection, caller.name, resource.name),
         }
 
-    found = await hub.store.read(read)
+    found = await hub.database.read(read)
     return render.page(
         request,
         "objects.html",
         **found,
         followed=hub.catalog.following(found["integration"].resources).follows,
         resource=resource,
-        columns=tables.chosen(resource, asked.getall("column", []), by),
-        all_columns=tables.columns(resource),
+        columns=object_table.selected_columns(resource, asked.getall("column", []), by),
+        all_columns=object_table.columns(resource),
         conditions=conditions,
-        operators=tables.OPERATORS,
+        operators=object_table.OPERATORS,
         by=by,
         q=asked.get("q") or "",
         state=asked.get("state") or "",
@@ -98,7 +99,7 @@ async def show_objects(
     )
 
 
-@post("/objects/{name:str}/indexes", guards=[at_least("operator")], include_in_schema=False)
+@post("/objects/{name:str}/indexes", guards=[require_role("operator")], include_in_schema=False)
 async def create_index(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, name: FromPath[str]
 ) -> Redirect:
@@ -113,7 +114,7 @@ async def create_index(
     return Redirect(f"/objects/{resource.name}?{_query(sent)}", status_code=303)
 
 
-@post("/objects/{name:str}/views", guards=[at_least("viewer")], include_in_schema=False)
+@post("/objects/{name:str}/views", guards=[require_role("viewer")], include_in_schema=False)
 async def save_view(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, name: FromPath[str]
 ) -> Redirect:
@@ -122,13 +123,13 @@ async def save_view(
     sent = await request.form()
     query = _query(sent)
     title = str(sent.get("name", ""))
-    await hub.store.write(lambda c: saved_views.save(c, caller.name, resource.name, title, query))
+    await hub.database.write(saved_views.create_view, caller.name, resource.name, title, query)
     return Redirect(f"/objects/{resource.name}?{query}", status_code=303)
 
 
 @post(
     "/objects/{name:str}/views/{view_id:int}/forget",
-    guards=[at_least("viewer")],
+    guards=[require_role("viewer")],
     include_in_schema=False,
 )
 async def forget_view(
@@ -141,11 +142,13 @@ async def forget_view(
     """Drop a saved view, and leave the table as it is."""
     resource = objects.resource_of(hub.catalog, name)
     query = _query(await request.form())
-    await hub.store.write(lambda c: saved_views.forget(c, caller.name, view_id))
+    await hub.database.write(saved_views.delete_view, caller.name, view_id)
     return Redirect(f"/objects/{resource.name}?{query}", status_code=303)
 
 
-@get("/objects/{name:str}/{object_id:str}", guards=[at_least("viewer")], include_in_schema=False)
+@get(
+    "/objects/{name:str}/{object_id:str}", guards=[require_role("viewer")], include_in_schema=False
+)
 async def show_object(
     request: AnyRequest,
     hub: GivenHub,
@@ -162,13 +165,13 @@ async def show_object(
     at = moment(request.query_params.get("at"))
 
     def read(connection: Connection) -> dict[str, Any]:
-        chosen = one(connection, asked)
+        chosen = required_integration(connection, asked)
         place = (chosen, resource, object_id)
         known = objects.version_at(connection, *place, at) if at else None
         wanted = int(version) if version.isdecimal() else known
         return {
             "integration": integrations.get(connection, chosen),
-            "object": objects.one(connection, *place),
+            "object": objects.get_object(connection, *place),
             "then": objects.as_of(connection, *place, wanted) if wanted else None,
             "moments": objects.moments(connection, *place),
             "history": objects.history(connection, *place, None, _VERSIONS),
@@ -177,7 +180,7 @@ async def show_object(
             "linked_from": objects.linked_from(connection, hub.catalog, *place),
         }
 
-    found = await hub.store.read(read)
+    found = await hub.database.read(read)
     shown, then = found["object"], found["then"]
     hub.attend(found["integration"].id, resource.name, object_id)
     as_of = at or (then.observed_at if then else None)
@@ -193,15 +196,15 @@ async def show_object(
         title=title,
         at=as_of,
         unknown=at is not None and then is None,
-        life=life(
-            found["moments"], then.version if then else shown.version, as_of, times.present()
+        life=history_slider(
+            found["moments"], then.version if then else shown.version, as_of, clock.utc_now()
         ),
         by_key={
             link.key: shown.links[link.field]
             for link in resource.links
             if link.field in shown.links
         },
-        columns=tables.columns(resource),
+        columns=object_table.columns(resource),
         groups=groups(resource, fields),
         invalid_fields=representation.invalid_values(resource.kinds, fields),
         runner=runner(found["integration"].api_url, _reading(resource), {"id": object_id}),
@@ -222,10 +225,10 @@ class _Address:
 
     @property
     def conditions(self) -> list[str]:
-        """Give the conditions, each as `field:operator:value`."""
+        """Return the conditions, each as `field:operator:value`."""
         return [value for name, value in self._pairs if name == "where"]
 
-    def sorted_by(self, name: str, by: tables.Order) -> str:
+    def sorted_by(self, name: str, by: object_table.Order) -> str:
         """Sort by a column; by the same one again the other way round."""
         down = by.by == name and not by.down
         return self._with("sort", f"{'-' if down else ''}{name}")
@@ -244,7 +247,7 @@ class _Address:
         return self._with("cursor", cursor)
 
     def kept(self, *but: str) -> list[tuple[str, str]]:
-        """Give what a form must send along."""
+        """Return what a form must send along."""
         return [pair for pair in self._pairs if pair[0] not in but]
 
     def _with(self, name: str, value: str) -> str:
@@ -252,7 +255,7 @@ class _Address:
 
 
 def _query(sent: Mapping[str, Any]) -> str:
-    """Give the address of a table as a form sends it along, from its beginning."""
+    """Return the address of a table as a form sends it along, from its beginning."""
     return urlencode(
         [pair for pair in parse_qsl(str(sent.get("query", ""))) if pair[0] != "cursor"]
     )

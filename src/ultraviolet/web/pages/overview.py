@@ -7,21 +7,22 @@ import msgspec
 from litestar import Response, get
 from sqlalchemy import Connection
 
-from ultraviolet import times
-from ultraviolet.hub import integrations
-from ultraviolet.hub.freshness import Freshness, ResourceFreshness
+from ultraviolet import clock
+from ultraviolet.hub.health.freshness import Freshness, ResourceFreshness
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.integrations import Integration
-from ultraviolet.web.api.paging import number, part
-from ultraviolet.web.gate import AnyRequest, GivenHub, at_least
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.service import Integration
+from ultraviolet.web.http.pagination import number, page_of
+from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, curves, seconds
-from ultraviolet.web.pages.render import GivenRenderer
-from ultraviolet.web.reading import activity, drift, fetches, freshness, objects
-from ultraviolet.web.reading.activity import Minute
-from ultraviolet.web.reading.drift import DriftFilter, Wrong
-from ultraviolet.web.reading.fetches import Fetch
-from ultraviolet.web.reading.freshness import Summary
-from ultraviolet.web.reading.objects import Counted
+from ultraviolet.web.pages.templating import GivenRenderer
+from ultraviolet.web.queries import activity, drift, fetches, objects
+from ultraviolet.web.queries import summary as queries_summary
+from ultraviolet.web.queries.activity import ActivityMinute
+from ultraviolet.web.queries.drift import DriftFilter, WrongResource
+from ultraviolet.web.queries.fetches import Fetch
+from ultraviolet.web.queries.objects import ResourceCount
+from ultraviolet.web.queries.summary import Summary
 
 _CAUSES = 12
 _SHOWN = 100
@@ -35,7 +36,7 @@ _CATCHING_UP = 10.0
 class Row(msgspec.Struct, frozen=True):
     """One resource: how much there is, and since when it is known to be right."""
 
-    counted: Counted
+    counted: ResourceCount
     proof: ResourceFreshness | None
 
 
@@ -48,31 +49,31 @@ class Card(msgspec.Struct, frozen=True):
     judged: Freshness
     changes: Chart
     delay: Chart
-    wrong: list[Wrong]
+    wrong: list[WrongResource]
     """What webhooks alone would have left wrong in the last 24 hours."""
     running: list[Fetch]
     rows: list[Row]
 
 
-@get("/", guards=[at_least("viewer")], include_in_schema=False)
+@get("/", guards=[require_role("viewer")], include_in_schema=False)
 async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """Show one card for each integration."""
     after = number(request.query_params.get("cursor")) or 0
 
     def read(connection: Connection) -> dict[str, Any]:
-        page = part(
+        page = page_of(
             integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id
         )
         return {"cards": [_card(connection, hub, one) for one in page.items], "next": page.next}
 
-    return render.page(request, "overview.html", **await hub.store.read(read))
+    return render.page(request, "overview.html", **await hub.database.read(read))
 
 
 def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
-    summary = freshness.summary(connection, integration.id)
+    summary = queries_summary.summary(connection, integration.id)
     running = fetches.running(connection, integration.id)
     minutes = activity.last_hour(connection, integration.id)
-    day_ago = times.text(times.present() - timedelta(days=1))
+    day_ago = clock.format_rfc3339(clock.utc_now() - timedelta(days=1))
     judged = hub.freshness(connection, integration)
     proofs = {proof.resource: proof for proof in judged.resources}
     counted = objects.counts(connection, hub.catalog, integration.id)
@@ -93,7 +94,7 @@ def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
 
 def trust(connection: Connection, hub: Hub, integration: Integration) -> Trust:
     """Say in a word whether an integration's copy can be trusted now."""
-    summary = freshness.summary(connection, integration.id)
+    summary = queries_summary.summary(connection, integration.id)
     running = fetches.running(connection, integration.id)
     return _trust(integration, summary, hub.freshness(connection, integration), running)
 
@@ -129,13 +130,13 @@ def _worst_first(row: Row) -> tuple[int, str]:
     return -row.counted.stale, row.counted.title
 
 
-def _changes(minutes: list[Minute]) -> Chart:
+def _changes(minutes: list[ActivityMinute]) -> Chart:
     values = [minute.changes for minute in minutes]
     says = f"Changes a minute over the last hour: {sum(values):,} in all, at most {max(values):,} in a minute."
     return columns([minute.at[11:] for minute in minutes], [Series("Changes", values)], says)
 
 
-def _delay(minutes: list[Minute]) -> Chart:
+def _delay(minutes: list[ActivityMinute]) -> Chart:
     last = next((minute for minute in reversed(minutes) if minute.p50 is not None), None)
     says = "Delay from ION to the mirror over the last hour: nothing changed."
     if last and last.p50 is not None and last.p99 is not None:
@@ -146,7 +147,7 @@ def _delay(minutes: list[Minute]) -> Chart:
 
 
 def _age(moment: str) -> float:
-    return (times.present() - datetime.fromisoformat(moment)).total_seconds()
+    return (clock.utc_now() - datetime.fromisoformat(moment)).total_seconds()
 
 
 HANDLERS = [show]

@@ -9,15 +9,16 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub import integrations, retention
-from ultraviolet.hub.integrations import Integration
-from ultraviolet.hub.retention import KeepChanges, Retention
-from ultraviolet.mirror.removal import KINDS
-from ultraviolet.web.api.paging import number, part
-from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
-from ultraviolet.web.pages.render import GivenRenderer, confirm
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.service import Integration
+from ultraviolet.hub.runtime import retention
+from ultraviolet.hub.runtime.retention import Retention, RetentionChanges
+from ultraviolet.mirror.purge import KINDS
+from ultraviolet.web.http.pagination import number, page_of
+from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.pages.templating import GivenRenderer, confirm
 
-ADMIN = [at_least("admin")]
+ADMIN = [require_role("admin")]
 _SHOWN = 50
 _WORDS = {
     "events": "Events, with their raw bodies",
@@ -41,13 +42,13 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
     after = number(request.query_params.get("cursor")) or 0
 
     def read(connection: Connection) -> dict[str, Any]:
-        page = part(
+        page = page_of(
             integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id
         )
-        shown = [Shown(one, retention.of(connection, one.id)) for one in page.items]
+        shown = [Shown(one, retention.get_retention(connection, one.id)) for one in page.items]
         return {"shown": shown, "next": page.next}
 
-    return render.page(request, "retention.html", **await hub.store.read(read), words=_WORDS)
+    return render.page(request, "retention.html", **await hub.database.read(read), words=_WORDS)
 
 
 @post("/settings/retention/{integration_id:int}", guards=ADMIN, include_in_schema=False)
@@ -60,17 +61,17 @@ async def change(
 ) -> Response[str] | Redirect:
     """Keep the past for another time; where that removes more than before, it has to be confirmed by name."""
     sent = await request.form()
-    changes = KeepChanges(**{kind: _days(sent.get(kind)) for kind in KINDS})
+    changes = RetentionChanges(**{kind: _days(sent.get(kind)) for kind in KINDS})
 
     def read(connection: Connection) -> tuple[Integration, Retention, Retention]:
         found = integrations.get(connection, integration_id)
         return (
             found,
-            retention.of(connection, integration_id),
-            retention.of(connection, integration_id, changes),
+            retention.get_retention(connection, integration_id),
+            retention.get_retention(connection, integration_id, changes),
         )
 
-    found, before, after = await hub.store.read(read)
+    found, before, after = await hub.database.read(read)
     more = after.removes_more_than(before)
     if more and "confirm" not in sent:
         return render.page(
@@ -83,8 +84,8 @@ async def change(
         )
     if more:
         confirm(sent, found.name, "Nothing was changed.")
-    await hub.store.write(
-        lambda c: retention.edit(c, caller.name, integration_id, found.name, changes)
+    await hub.database.write(
+        retention.update_retention, caller.name, integration_id, found.name, changes
     )
     return Redirect("/settings/retention", status_code=303)
 

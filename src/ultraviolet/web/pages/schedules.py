@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 from cronsim import CronSim
 
-from ultraviolet.times import present
+from ultraviolet.clock import utc_now
 
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -20,11 +20,11 @@ class Schedule(msgspec.Struct, frozen=True):
 
 def schedule(cron: str, now: datetime | None = None) -> Schedule:
     """Describe a cron expression that was checked before."""
-    following = next(CronSim(cron, now or present()))
-    return Schedule(cron, in_words(cron), following.isoformat())
+    following = next(CronSim(cron, now or utc_now()))
+    return Schedule(cron, describe(cron), following.isoformat())
 
 
-def in_words(cron: str) -> str:
+def describe(cron: str) -> str:
     """Write the common forms as people say them; of any other only that it is one."""
     parts = cron.split()
     said = _of_hours(*parts) if len(parts) == 5 else None  # noqa: PLR2004

@@ -6,13 +6,13 @@ from litestar import Response, get
 from litestar.params import FromQuery
 from sqlalchemy import Connection
 
-from ultraviolet.hub import integrations
-from ultraviolet.web.gate import AnyRequest, GivenHub, at_least
-from ultraviolet.web.pages.render import GivenRenderer
-from ultraviolet.web.reading.search import search
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
+from ultraviolet.web.pages.templating import GivenRenderer
+from ultraviolet.web.queries.search import search
 
 
-@get("/search", guards=[at_least("viewer")], include_in_schema=False)
+@get("/search", guards=[require_role("viewer")], include_in_schema=False)
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, q: FromQuery[str] = ""
 ) -> Response[str]:
@@ -25,7 +25,7 @@ async def show(
         return {"found": search(connection, hub.catalog, said) if said else None, "names": names}
 
     return render.page(
-        request, "search.html", **await hub.store.read(read), q=said, resource=resource
+        request, "search.html", **await hub.database.read(read), q=said, resource=resource
     )
 
 

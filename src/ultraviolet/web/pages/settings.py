@@ -7,17 +7,19 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from ultraviolet import times
+from ultraviolet import clock
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub import access, audit, sessions
-from ultraviolet.hub.access import Role
+from ultraviolet.hub.accounts import sessions
+from ultraviolet.hub.accounts import users as accounts_users
+from ultraviolet.hub.accounts.users import Role
+from ultraviolet.hub.core import audit
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.api.paging import number, part
-from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.web.http.pagination import number, page_of
+from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.about import about
-from ultraviolet.web.pages.render import GivenRenderer, Renderer, confirm, number_in
+from ultraviolet.web.pages.templating import GivenRenderer, Renderer, confirm, number_in
 
-ADMIN = [at_least("admin")]
+ADMIN = [require_role("admin")]
 _SHOWN = 100
 
 
@@ -38,8 +40,8 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
 async def show_audit(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """Show what anyone did, newest first."""
     before = number(request.query_params.get("cursor"))
-    found = await hub.store.read(lambda c: audit.recent(c, before, _SHOWN + 1))
-    page = part(found, _SHOWN, lambda entry: entry.seq)
+    found = await hub.database.read(audit.list_recent, before, _SHOWN + 1)
+    page = page_of(found, _SHOWN, lambda entry: entry.seq)
     return render.page(request, "audit.html", entries=page.items, next=page.next)
 
 
@@ -55,7 +57,7 @@ async def change_role(
 ) -> Redirect:
     """Let a person do more or less."""
     role = _role((await request.form()).get("role"))
-    await hub.store.write(lambda c: access.set_role(c, caller.name, user_id, role))
+    await hub.database.write(accounts_users.set_role, caller.name, user_id, role)
     return _back()
 
 
@@ -64,7 +66,7 @@ async def add_user(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> R
     """Add a person."""
     sent = await request.form()
     name, role = str(sent.get("name", "")), _role(sent.get("role"))
-    await hub.store.write(lambda c: access.create_user(c, caller.name, name, role))
+    await hub.database.write(accounts_users.create_user, caller.name, name, role)
     return _back()
 
 
@@ -77,8 +79,8 @@ async def make_link(
     user_id: FromPath[int],
 ) -> Response[str]:
     """Make and show a sign-in link."""
-    user = await hub.store.read(lambda c: access.get_user(c, user_id))
-    token = await hub.store.write(lambda c: access.create_sign_in_link(c, user_id, caller.name))
+    user = await hub.database.read(accounts_users.get_user, user_id)
+    token = await hub.database.write(accounts_users.create_sign_in_link, user_id, caller.name)
     shown = Shown(
         f"Sign-in link for {user.name}, good for 15 minutes", f"{hub.public_url}/sign-in/{token}"
     )
@@ -90,9 +92,9 @@ async def remove_user(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, user_id: FromPath[int]
 ) -> Redirect:
     """Remove a person."""
-    user = await hub.store.read(lambda c: access.get_user(c, user_id))
+    user = await hub.database.read(accounts_users.get_user, user_id)
     confirm(await request.form(), user.name, "Nobody was removed.")
-    await hub.store.write(lambda c: access.remove_user(c, caller.name, user_id))
+    await hub.database.write(accounts_users.remove_user, caller.name, user_id)
     return _back()
 
 
@@ -101,7 +103,7 @@ async def set_password(request: AnyRequest, hub: GivenHub, caller: GivenCaller) 
     """Set a person's password; whose own it is signs in anew."""
     sent = await request.form()
     user_id, password = number_in(sent, "user"), str(sent.get("password", ""))
-    await hub.store.write(lambda c: access.set_password(c, caller.name, user_id, password))
+    await hub.database.write(accounts_users.set_password, caller.name, user_id, password)
     return _back()
 
 
@@ -114,8 +116,8 @@ async def make_key(
     name, role = str(sent.get("name", "")), _role(sent.get("role"))
     day = str(sent.get("expires", "")).strip()
     expires = f"{day}T23:59:59Z" if day else None
-    key, token = await hub.store.write(
-        lambda c: access.create_key(c, caller.name, name, role, expires)
+    key, token = await hub.database.write(
+        accounts_users.create_key, caller.name, name, role, expires
     )
     return await _page(request, hub, render, Shown(f"API key {key.name}", token))
 
@@ -125,23 +127,23 @@ async def revoke_key(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, key_id: FromPath[int]
 ) -> Redirect:
     """End a key."""
-    key = await hub.store.read(lambda c: access.get_key(c, key_id))
+    key = await hub.database.read(accounts_users.get_key, key_id)
     confirm(await request.form(), key.name, "The key still works.")
-    await hub.store.write(lambda c: access.revoke_key(c, caller.name, key_id))
+    await hub.database.write(accounts_users.revoke_key, caller.name, key_id)
     return _back()
 
 
 async def _page(
     request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None
 ) -> Response[str]:
-    users = await hub.store.read(access.list_users)
-    keys = await hub.store.read(access.list_keys)
-    signed_in = await hub.store.read(sessions.counts)
+    users = await hub.database.read(accounts_users.list_users)
+    keys = await hub.database.read(accounts_users.list_keys)
+    signed_in = await hub.database.read(sessions.count_sessions)
     context: dict[str, Any] = {
         "users": users,
         "keys": keys,
         "signed_in": signed_in,
-        "now": times.now(),
+        "now": clock.now_rfc3339(),
     }
     return render.page(request, "settings.html", shown=shown, **context)
 

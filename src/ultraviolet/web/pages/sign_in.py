@@ -5,14 +5,14 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
-from ultraviolet.hub import access
-from ultraviolet.hub.access import Place
+from ultraviolet.hub.accounts import users
+from ultraviolet.hub.accounts.users import ClientInfo
 from ultraviolet.hub.hub import Hub
-from ultraviolet.web.gate import COOKIE, AnyRequest, GivenHub, is_secure, session_cookie
-from ultraviolet.web.guard import GivenSignInGuard, SignInGuard, TooManyTriesError
-from ultraviolet.web.pages.render import GivenRenderer, Renderer
-from ultraviolet.web.pages.shell import inside
-from ultraviolet.web.problems import words
+from ultraviolet.web.http.problem_details import detail_of
+from ultraviolet.web.middleware.auth import COOKIE, AnyRequest, GivenHub, is_secure, session_cookie
+from ultraviolet.web.middleware.throttle import GivenSignInGuard, SignInThrottle, TooManyTriesError
+from ultraviolet.web.pages.templating import GivenRenderer, Renderer
+from ultraviolet.web.pages.theme import is_local_path
 
 log = structlog.get_logger()
 
@@ -35,7 +35,7 @@ async def sign_in(
     place = place_of(request, sign_ins)
     if not sign_ins.may_try(place.source, name):
         return _too_often(request, hub, render, goal)
-    user = await hub.store.read(lambda c: access.check_password(c, name, password))
+    user = await hub.database.read(users.check_password, name, password)
     if user is None:
         sign_ins.failed(place.source, name)
         log.warning("sign_in.refused", source=place.source, way="password")
@@ -43,7 +43,7 @@ async def sign_in(
             "Name and password do not match. An administrator can make a one-time link instead."
         )
         return sign_in_page(request, hub, render, failed, 401, goal)
-    session = await hub.store.write(lambda c: access.begin_session(c, user, "password", place))
+    session = await hub.database.write(users.create_session, user, "password", place)
     return await signed_in(request, hub, session, goal)
 
 
@@ -65,7 +65,7 @@ async def redeem(
     place = place_of(request, sign_ins)
     if not sign_ins.may_try(place.source, ""):
         return _too_often(request, hub, render, "/")
-    session = await hub.store.write(lambda c: access.redeem_link(c, token, place))
+    session = await hub.database.write(users.redeem_link, token, place)
     if session is None:
         sign_ins.failed(place.source, "")
         log.warning("sign_in.refused", source=place.source, way="link")
@@ -78,7 +78,7 @@ async def redeem(
 async def sign_out(request: AnyRequest, hub: GivenHub) -> Redirect:
     """End the session here and in the browser."""
     session = request.cookies.get(COOKIE, "")
-    await hub.store.write(lambda c: access.sign_out(c, session))
+    await hub.database.write(users.sign_out, session)
     answer = Redirect("/sign-in", status_code=303)
     answer.delete_cookie(COOKIE)
     return answer
@@ -94,29 +94,29 @@ def sign_in_page(
 ) -> Response[str]:
     """Ask who it is, and say what went wrong before."""
     provider = hub.settings.oidc_name if hub.provider else ""
-    given = {"next": inside(goal), "failed": failed, "provider": provider}
+    given = {"next": is_local_path(goal), "failed": failed, "provider": provider}
     return render.page(request, "sign_in.html", status=status, **given)
 
 
-def place_of(request: AnyRequest, sign_ins: SignInGuard) -> Place:
-    """Tell where someone signs in from."""
+def place_of(request: AnyRequest, sign_ins: SignInThrottle) -> ClientInfo:
+    """Return where someone signs in from."""
     peer = request.client.host if request.client else ""
     source = sign_ins.source(peer, dict(request.headers.items()))
-    return Place(request.headers.get("user-agent", ""), source)
+    return ClientInfo(request.headers.get("user-agent", ""), source)
 
 
 async def signed_in(request: AnyRequest, hub: Hub, session: str, goal: str) -> Redirect:
     """Let someone in with a new session; the one their browser had before ends."""
     before = request.cookies.get(COOKIE)
     if before:
-        await hub.store.write(lambda c: access.sign_out(c, before))
+        await hub.database.write(users.sign_out, before)
     cookie = session_cookie(session, secure=is_secure(request, hub.public_url))
-    return Redirect(inside(goal), status_code=303, cookies=[cookie])
+    return Redirect(is_local_path(goal), status_code=303, cookies=[cookie])
 
 
 def _too_often(request: AnyRequest, hub: Hub, render: Renderer, goal: str) -> Response[str]:
     page = sign_in_page(
-        request, hub, render, words(TooManyTriesError()), TooManyTriesError.status, goal
+        request, hub, render, detail_of(TooManyTriesError()), TooManyTriesError.status, goal
     )
     page.headers.update(TooManyTriesError.headers)
     return page

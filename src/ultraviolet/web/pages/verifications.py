@@ -8,20 +8,20 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub import integrations
-from ultraviolet.web.api.paging import decode, part
-from ultraviolet.web.gate import AnyRequest, GivenCaller, GivenHub, at_least
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.web.http.pagination import decode, page_of
+from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, share
-from ultraviolet.web.pages.render import GivenRenderer, number_in
-from ultraviolet.web.reading import verifications
-from ultraviolet.web.reading.verifications import Verification
+from ultraviolet.web.pages.templating import GivenRenderer, number_in
+from ultraviolet.web.queries import verifications
+from ultraviolet.web.queries.verifications import Verification
 
 _SHOWN = 50
 _OF_EACH = 20
 _KINDS = ("missing", "extra", "different", "displayed")
 
 
-@get("/verifications", guards=[at_least("viewer")], include_in_schema=False)
+@get("/verifications", guards=[require_role("viewer")], include_in_schema=False)
 async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
     """Show the newest comparisons of each integration, or of one, and chart what they came to."""
     asked = request.query_params.get("integration", "")
@@ -33,7 +33,7 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
             one
             for each in choice
             if chosen in (None, each.id)
-            for one in verifications.recent(
+            for one in verifications.list_verifications(
                 connection, each.id, None, _SHOWN if chosen else _OF_EACH, samples=0
             )
         ]
@@ -41,7 +41,7 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
         names = {one.id: one.name for one in choice}
         return {"verifications": found, "integrations": choice, "names": names}
 
-    context = await hub.store.read(read)
+    context = await hub.database.read(read)
     ended = [one for one in context["verifications"] if one.state == "done"]
     charts = _charts([*reversed(ended[:_SHOWN])])
     return render.page(request, "verifications.html", **context, chosen=chosen, charts=charts)
@@ -67,7 +67,9 @@ def _charts(runs: list[Verification]) -> dict[str, Chart]:
     }
 
 
-@get("/verifications/{verification_id:int}", guards=[at_least("viewer")], include_in_schema=False)
+@get(
+    "/verifications/{verification_id:int}", guards=[require_role("viewer")], include_in_schema=False
+)
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, verification_id: FromPath[int]
 ) -> Response[str]:
@@ -77,9 +79,11 @@ async def show(
     kind, resource = asked.get("kind") or None, asked.get("resource") or None
 
     def read(connection: Connection) -> dict[str, Any]:
-        one = verifications.one(connection, verification_id)
-        found = verifications.found(connection, verification_id, after, _SHOWN + 1, resource, kind)
-        page = part(found, _SHOWN, verifications.place)
+        one = verifications.get_verification(connection, verification_id)
+        found = verifications.list_differences(
+            connection, verification_id, after, _SHOWN + 1, resource, kind
+        )
+        page = page_of(found, _SHOWN, verifications.place)
         integration = integrations.get(connection, one.integration_id)
         return {
             "verification": one,
@@ -88,10 +92,10 @@ async def show(
             "integration": integration,
         }
 
-    return render.page(request, "verification.html", **await hub.store.read(read), kind=kind)
+    return render.page(request, "verification.html", **await hub.database.read(read), kind=kind)
 
 
-@post("/verifications", guards=[at_least("operator")], include_in_schema=False)
+@post("/verifications", guards=[require_role("operator")], include_in_schema=False)
 async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
     """Begin a comparison of everything, or of about so many objects, and show it."""
     sent = await request.form()
@@ -106,7 +110,7 @@ async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redi
 
 @post(
     "/verifications/{verification_id:int}/resume",
-    guards=[at_least("operator")],
+    guards=[require_role("operator")],
     include_in_schema=False,
 )
 async def resume(hub: GivenHub, verification_id: FromPath[int]) -> Redirect:

@@ -1,0 +1,132 @@
+"""Processes started on someone's behalf: with a log, waited for until ready, stopped at the end."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ultraviolet.errors import UltravioletError
+from ultraviolet.files import private_opener
+from ultraviolet.outgoing import opener
+from ultraviolet.process import describe_end
+
+TAIL = 20
+
+
+class ChildFailedError(UltravioletError):
+    """A process ended before its time; its log says why."""
+
+    kind = "child-failed"
+
+
+class Child:
+    """`ultraviolet …` in a process of its own, whose output goes into a log."""
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        *,
+        restarts: int = 0,
+    ) -> None:
+        """Define what to run; it starts on entering, and again when a signal ends it, that many times."""
+        self.restarts_left = restarts
+        self.name = name
+        self.command = [sys.executable, "-m", "ultraviolet", *arguments]
+        self.log = log
+        self.environment = {**_clean(os.environ), "PYTHONUNBUFFERED": "1", **environment}
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start the process; its output is appended to the log."""
+        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(self.log, "ab", opener=private_opener) as log:
+            self.process = subprocess.Popen(  # noqa: S603 our own command line
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment
+            )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ask it to end, and end it where it does not listen."""
+        if self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def check(self) -> None:
+        """Start it again where a signal ended it and this is allowed, else raise with the end of its log."""
+        code = self.process.poll()
+        if code is None:
+            return
+        if self.restarts_left and code < 0:
+            self.restarts_left -= 1
+            sys.stderr.write(
+                f"{self.name} (process {self.process.pid}) {describe_end(code)};"
+                " its data is kept, and it is started again, once.\n"
+            )
+            self.start()
+            return
+        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL:])
+        raise ChildFailedError(f"{self.name} {describe_end(code)}. The end of {self.log}:\n{tail}")
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
+        """Wait for it to be ready; raise where it ends first or takes too long."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            self.check()
+            if time.monotonic() > deadline:
+                raise ChildFailedError(
+                    f"{self.name} was not ready after {seconds:.0f} s; see {self.log}."
+                )
+            time.sleep(0.05)
+
+
+def _clean(environment: Mapping[str, str]) -> dict[str, str]:
+    # A child is given its settings; one meant for a real hub must not leak into it.
+    return {k: v for k, v in environment.items() if not k.startswith(("ULTRAVIOLET_", "ION_"))}
+
+
+def answers(url: str) -> bool:
+    """Return whether this address answers 200."""
+    try:
+        with opener(url).open(url, timeout=2) as response:
+            return response.status == 200  # noqa: PLR2004
+    except OSError:
+        return False
+
+
+def free_port(preferred: int = 0, host: str = "127.0.0.1") -> int:
+    """Return the preferred port where it is free, any free one where it is not."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, preferred))
+        except OSError:
+            probe.bind((host, 0))
+        return int(probe.getsockname()[1])

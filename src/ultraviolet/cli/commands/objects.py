@@ -1,0 +1,271 @@
+"""`ultraviolet object`: the hub's copy of ION's objects."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ultraviolet.cli.support.api import Json, to
+from ultraviolet.cli.support.output_schema import returns
+from ultraviolet.cli.support.params import HELP as MOMENT
+from ultraviolet.cli.support.params import parse_time
+from ultraviolet.cli.support.session import Session, command
+from ultraviolet.files import atomic_write
+
+app = typer.Typer(
+    no_args_is_help=True, help="Read the mirror: list, show, history, diff, index, export."
+)
+
+RESOURCES = {"resource": "resource", "objects": "objects", "stale": "stale"}
+THEN = {
+    "id": "id",
+    "title": "title",
+    "version": "version",
+    "in ION": "source_time",
+    "here": "observed_at",
+}
+COLUMNS = {"id": "id", "title": "title", "state": "state", "changed": "changed_at"}
+VERSIONS = {
+    "version": "version",
+    "in ION": "source_time",
+    "here": "observed_at",
+    "by": "by.name",
+    "origin": "origin",
+    "changed": "changed",
+}
+CHANGES = {"field": "name", "before": "old", "after": "new"}
+DIFFERENCES = {"id": "id", "change": "change", **CHANGES}
+
+At = Annotated[str | None, typer.Option(help=f"As it was then. {MOMENT}")]
+Clock = Annotated[
+    Literal["hub", "ion"],
+    typer.Option(help="Whose time: when the mirror showed it, or when ION had it."),
+]
+Format = Literal["csv", "jsonl", "parquet"]
+Resource = Annotated[
+    str, typer.Argument(help="Kind of object: purchase_orders, PurchaseOrder, parts, …")
+]
+Id = Annotated[str, typer.Argument(help="Id of the object in ION.")]
+Integration = Annotated[
+    str | None, typer.Option(help="Name or id; may be left out where there is only one.")
+]
+
+
+@command(app, "list", watchable=True)
+@returns("[GET /objects]", "[GET /objects/{resource}]")
+def list_(
+    session: Session,
+    resource: Annotated[
+        str | None, typer.Argument(help="Kind of object; all kinds with counts if left out.")
+    ] = None,
+    *,
+    integration: Integration = None,
+    query: Annotated[
+        str | None, typer.Option("--query", "-q", help="Only objects with these words.")
+    ] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Only fresh, stale, partial or deleted.")
+    ] = None,
+    filter_: Annotated[
+        str | None,
+        typer.Option("--filter", help='ION\'s filter, such as {"status": {"eq": "ORDERED"}}.'),
+    ] = None,
+    sort: Annotated[str | None, typer.Option(help="A field, or -field for downwards.")] = None,
+    at: At = None,
+    clock: Clock = "hub",
+    limit: Annotated[int, typer.Option(min=1)] = 50,
+) -> None:
+    """List the objects of a resource, or the resources with their counts.
+
+    Examples: `ultraviolet object list`, `ultraviolet object list purchase_orders --state stale`,
+    `ultraviolet object list parts -q bracket`
+    """
+    found = session.integration(integration)["id"]
+    if resource is None:
+        session.show_list(
+            session.api.items("/objects", 1000, integration=found),
+            RESOURCES,
+            "The mirror is empty.",
+        )
+        return
+    then = {"at": parse_time(at), "clock": clock}
+    items = session.api.items(
+        to("/objects/{}", resource),
+        limit,
+        integration=found,
+        q=query,
+        state=state,
+        filter=filter_,
+        sort=sort,
+        **then,
+    )
+    columns = THEN if at else COLUMNS
+    session.show_list(items, columns, "None. The first read is `ultraviolet fetch run`.")
+
+
+@command(app, "show", watchable=True)
+@returns("GET /objects/{resource}/{object_id}")
+def show(
+    session: Session,
+    resource: Resource,
+    object_id: Id,
+    *,
+    integration: Integration = None,
+    at: At = None,
+    clock: Clock = "hub",
+) -> None:
+    """Show one object with its links, its state and its origin; or as it was.
+
+    Example: `ultraviolet object show purchase_orders 17 --at 2d`
+    """
+    found = session.integration(integration)["id"]
+    then = {"at": parse_time(at), "clock": clock}
+    one = session.api.get(to("/objects/{}/{}", resource, object_id), integration=found, **then)
+    session.show(one if session.as_json else _lines(one))
+
+
+@command(app, "history")
+@returns("[GET /objects/{resource}/{object_id}/history]")
+def history(
+    session: Session,
+    resource: Resource,
+    object_id: Id,
+    *,
+    integration: Integration = None,
+    limit: Annotated[int, typer.Option(min=1)] = 50,
+) -> None:
+    """List the versions of one object, newest first, each with what told of it.
+
+    Example: `ultraviolet object history purchase_orders 17`
+    """
+    found = session.integration(integration)["id"]
+    items = session.api.items(
+        to("/objects/{}/{}/history", resource, object_id), limit, integration=found
+    )
+    session.show_list(items, VERSIONS, "No version kept.")
+
+
+@command(app, "diff")
+@returns("GET /objects/{resource}/{object_id}/diff", "[GET /diffs/{resource}]")
+def diff(
+    session: Session,
+    resource: Resource,
+    object_id: Annotated[
+        str | None, typer.Argument(help="Id in ION; the whole resource if left out.")
+    ] = None,
+    *,
+    since: Annotated[str, typer.Option("--from", help=MOMENT)],
+    until: Annotated[str | None, typer.Option("--to", help=f"{MOMENT} Now if left out.")] = None,
+    integration: Integration = None,
+    clock: Clock = "hub",
+    limit: Annotated[int, typer.Option(min=1, help="Objects, at most.")] = 1000,
+) -> None:
+    """Compare an object, or a whole resource, at two times, field by field.
+
+    Examples: `ultraviolet object diff purchase_orders 17 --from 7d`,
+    `ultraviolet object diff runs --from 2026-11-24T06:00Z --to 2026-11-24T14:00Z`
+    """
+    found = session.integration(integration)["id"]
+    query = {
+        "integration": found,
+        "from": parse_time(since),
+        "to": parse_time(until),
+        "clock": clock,
+    }
+    if object_id is None:
+        items = session.api.items(to("/diffs/{}", resource), limit, **query)
+        session.show_list(
+            items if session.as_json else _fields(items),
+            DIFFERENCES,
+            "Nothing differs between these times.",
+        )
+        return
+    compared = session.api.get(to("/objects/{}/{}/diff", resource, object_id), **query)
+    if session.as_json:
+        session.show(compared)
+        return
+    session.show_list(iter(compared["changes"]), CHANGES, "Nothing differs between these times.")
+    session.show_list(iter(compared["versions"]), VERSIONS, "No version between.")
+
+
+@command(app, "index")
+@returns("POST /objects/{resource}/indexes")
+def index(
+    session: Session,
+    resource: Resource,
+    fields: Annotated[
+        list[str], typer.Argument(help="Fields that tables are sorted or filtered by.")
+    ],
+    *,
+    integration: Integration = None,
+) -> None:
+    """Create indexes, so that sorting and filtering a big table by these fields is quick.
+
+    Example: `ultraviolet object index parts description`
+    """
+    body = {"fields": fields, "integration": str(session.integration(integration)["id"])}
+    done = session.api.post(to("/objects/{}/indexes", resource), body)
+    if session.as_json:
+        session.show(done)
+    else:
+        session.say(done["detail"])
+
+
+@command(app, "export")
+def export(
+    session: Session,
+    resource: Resource,
+    *,
+    integration: Integration = None,
+    as_format: Annotated[
+        Format, typer.Option("--format", help="csv, jsonl (JSON lines) or parquet.")
+    ] = "csv",
+    for_spreadsheets: Annotated[
+        bool,
+        typer.Option(
+            "--for-spreadsheets",
+            help="CSV that spreadsheets open safely: a byte order mark, and an apostrophe before formulas.",
+        ),
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="File to write; stdout if left out.")] = None,
+) -> None:
+    """Write all objects of a resource that are not deleted to a file.
+
+    Examples: `ultraviolet object export parts > parts.csv`,
+    `ultraviolet object export runs --format parquet --out runs.parquet`,
+    `ultraviolet object export parts --for-spreadsheets --out parts.csv`
+    """
+    found = session.integration(integration)["id"]
+    with atomic_write(out) as file:
+        session.api.download(
+            to("/exports/{}", resource),
+            file.write,
+            integration=found,
+            format=as_format,
+            for_spreadsheets="true" if for_spreadsheets else None,
+        )
+    if out is not None:
+        session.say(f"Written: {out}")
+
+
+def _fields(items: Iterator[Json]) -> Iterator[Json]:
+    """One line for each field that differs."""
+    for one in items:
+        for change in one["changes"]:
+            yield {**one, **change}
+
+
+def _lines(one: Json) -> Json:
+    names = (
+        "resource",
+        "id",
+        "state",
+        "deleted",
+        "version",
+        "source_time",
+        "observed_at",
+        "changed_at",
+    )
+    head = {key: one[key] for key in names if key in one}
+    return {**head, **one["fields"]}

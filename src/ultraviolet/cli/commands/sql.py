@@ -1,0 +1,335 @@
+"""`ultraviolet sql`: read the database of a hub with one statement, a script or a shell."""
+
+import cmd
+import marshal
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from ultraviolet.characters import visible
+from ultraviolet.cli.commands.objects import Format
+from ultraviolet.cli.support import output
+from ultraviolet.cli.support.session import DATA
+from ultraviolet.errors import InvalidError
+from ultraviolet.text import did_you_mean
+
+if TYPE_CHECKING:
+    from ultraviolet.db.read_only_sql import Column, ReadOnlyDatabase, Result, Row
+
+HINT = "\\views lists the views, \\d VIEW its columns, \\q leaves. Nothing can be changed here."
+VIEWS = "SELECT view, count(*) AS columns FROM view_columns GROUP BY view ORDER BY view"
+COLUMNS = "SELECT name, type, comment FROM view_columns WHERE view = '{}' ORDER BY position"
+MAX_SCRIPT_BYTES = 1_000_000
+MAX_TABLE_ROWS = 10_000
+MAX_INTEGER = 2**63 - 1
+_UNKNOWN = re.compile(
+    r"""no\ such\ table:\ (?:main\.)?(?P<view>\w+)|no\ such\ column:\ "?(?P<column>[\w.]+)
+    |relation\ "(?P<view2>[\w.]+)"\ does\ not\ exist|column\ "?(?P<column2>[\w.]+)"?\ does\ not\ exist""",
+    re.VERBOSE,
+)
+"""What SQLite, then PostgreSQL, says of a name it does not know."""
+_TOKEN = re.compile(
+    r"""--[^\n]*|/\*.*?(?:\*/|\Z)|[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)|'(?:[^']|'')*(?:'|\Z)
+    |"(?:[^"]|"")*(?:"|\Z)|\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)|[^\W\d][\w$]*|.""",
+    re.VERBOSE | re.DOTALL,
+)
+"""Comments, texts, quoted names, words and single characters of SQL."""
+
+
+class Options(NamedTuple):
+    """How results are written."""
+
+    as_json: bool = False
+    as_format: Format | None = None
+
+
+def sql(
+    query: Annotated[
+        str | None, typer.Argument(help="One statement; if left out, a script on stdin or a shell.")
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_format: Annotated[
+        Format | None, typer.Option("--format", help="Write csv, jsonl or parquet to stdout.")
+    ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(min=0.001, max=86_400, help="Seconds after which a statement is stopped."),
+    ] = 300,
+    data: Annotated[
+        Path, typer.Option(envvar="ULTRAVIOLET_DATA", help="Directory of the hub.")
+    ] = DATA,
+) -> None:
+    """Read the mirror in SQL, while the hub runs: a view for each resource, such as ion_purchase_orders.
+
+    Statements can only read. Columns of the same name get a number: id, id_2.
+
+    Examples: `ultraviolet sql`, `ultraviolet sql "SELECT status, count(*) FROM ion_purchase_orders GROUP BY status"`,
+    `ultraviolet sql --format parquet "SELECT * FROM ion_parts" > parts.parquet`, `ultraviolet sql < report.sql`
+    """
+    from ultraviolet.db.read_only_sql import open_read_only
+
+    url = os.environ.get("ULTRAVIOLET_DATABASE_URL") or f"sqlite:///{data / 'hub.db'}"
+    database = open_read_only(url, timeout)
+    try:
+        shell = Shell(database, Options(as_json, as_format))
+        if query is not None:
+            shell.answer(query)
+        elif sys.stdin.isatty():
+            shell.cmdloop(f"{database.address}  {HINT}")
+        else:
+            shell.run_script(_script())
+    finally:
+        database.close()
+
+
+def _script() -> str:
+    content = sys.stdin.buffer.read(MAX_SCRIPT_BYTES + 1)
+    if len(content) > MAX_SCRIPT_BYTES:
+        raise InvalidError(
+            f"The script on stdin is longer than {MAX_SCRIPT_BYTES:,} bytes; nothing was run."
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidError(
+            f"The script on stdin is not UTF-8 ({error}); nothing was run."
+        ) from error
+
+
+def split(text: str) -> tuple[list[str], str]:
+    """Return the statements that end with a semicolon, and the rest."""
+    statements: list[str] = []
+    start = 0
+    for token in _TOKEN.finditer(text):
+        if token[0] == ";":
+            statements.append(text[start : token.start()])
+            start = token.end()
+    return statements, text[start:]
+
+
+def _is_blank(text: str) -> bool:
+    return all(
+        token[0].isspace() or token[0].startswith(("--", "/*")) for token in _TOKEN.finditer(text)
+    )
+
+
+class Shell(cmd.Cmd):
+    """Reads statements up to their semicolons, and shows what each returns."""
+
+    prompt = "ultraviolet> "
+
+    def __init__(self, database: "ReadOnlyDatabase", options: Options) -> None:
+        """Ask this database."""
+        super().__init__()
+        self._database = database
+        self._options = options
+        self._begun = ""
+
+    def onecmd(self, line: str) -> bool:
+        """Run a line of a person; return whether it ends the shell."""
+        try:
+            return self.read(line)
+        except InvalidError as error:
+            typer.echo(visible(str(error)), err=True)
+            return False
+
+    def run_script(self, script: str) -> None:
+        """Run all statements of a script in order. Raise SqlError with its line for the first that fails."""
+        from ultraviolet.db.read_only_sql import SqlError
+
+        begins = 1
+        for number, line in enumerate([*script.splitlines(), None], start=1):
+            try:
+                if self.read(line):
+                    return
+            except InvalidError as error:
+                raise SqlError(f"Line {begins}: {error}") from error
+            if not self._begun:
+                begins = number + 1
+
+    def read(self, line: str | None) -> bool:
+        """Run a command, or the statements that end in this line, or what has begun where None ends it."""
+        if line is None:
+            line, self._begun = self._begun, ""
+            if not _is_blank(line):
+                self.answer(line)
+            return True
+        word, _, rest = line.strip().partition(" ")
+        if not self._begun and self._command(word, rest):
+            return word in {"\\q", "EOF"}
+        self._begun = f"{self._begun}\n{line}" if self._begun else line
+        if ";" not in line:
+            return False
+        statements, rest = split(self._begun)
+        self._begun = "" if _is_blank(rest) else rest.lstrip("\n")
+        for statement in statements:
+            if not _is_blank(statement):
+                self.answer(statement)
+        return False
+
+    def _command(self, word: str, rest: str) -> bool:
+        """Run a command of the shell; return whether it is one."""
+        if word == "\\views":
+            self.answer(VIEWS)
+        elif word == "\\d":
+            self.answer(COLUMNS.format(rest.strip().rstrip(";").replace("'", "")))
+        elif word in {"help", "?"}:
+            typer.echo(HINT, err=True)
+        return not word or word in {"\\q", "EOF", "\\views", "\\d", "help", "?"}
+
+    def answer(self, statement: str) -> None:
+        """Run one statement and write what it returns. Raise SqlError where the database refuses it."""
+        from ultraviolet.db.read_only_sql import SqlError
+
+        try:
+            with self._database.query(statement) as result:
+                _write(result, self._options)
+        except SqlError as error:
+            near = self._near(statement, str(error))
+            raise SqlError(f"{str(error).rstrip('.')}.{near}" if near else str(error)) from error
+
+    def _near(self, statement: str, message: str) -> str:
+        """Return the views or columns that may have been meant where the database knows no such one."""
+        found = _UNKNOWN.search(message)
+        if found is None:
+            return ""
+        view, column = found["view"] or found["view2"], found["column"] or found["column2"]
+        with self._database.query("SELECT view, name FROM view_columns") as result:
+            known = [row for batch in result.batches for row in batch]
+        asked = {one.lower() for one in re.findall(r"\w+", statement)}
+        names = {row[0] for row in known} if view else {row[1] for row in known if row[0] in asked}
+        name = (view or column).rpartition(".")[2]
+        return did_you_mean(name, sorted(names))
+
+
+def _write(result: "Result", options: Options) -> None:
+    names = unique_names([column.name for column in result.columns])
+    if options.as_format is not None:
+        _write_format(names, result, options.as_format)
+    elif options.as_json:
+        rows = (
+            _json_object(names, result.columns, row) for batch in result.batches for row in batch
+        )
+        output.write_json_list(rows)
+    else:
+        shown: list[dict[str, Any]] = []
+        for batch in result.batches:
+            shown += [dict(zip(names, _shown(result.columns, row), strict=True)) for row in batch]
+            if len(shown) > MAX_TABLE_ROWS:
+                del shown[MAX_TABLE_ROWS:]
+                note = f"Only the first {MAX_TABLE_ROWS:,} rows are shown; --format csv writes all."
+                typer.echo(note, err=True)
+                break
+        output.write_table(shown, {name: name for name in names}, keys=True)
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Number names that occur again, past any that are taken: id, id_2."""
+    unique: list[str] = []
+    taken = set(names)
+    for name in names:
+        new, number = name, 1
+        while new in unique or (number > 1 and new in taken):
+            number += 1
+            new = f"{name}_{number}"
+        unique.append(new)
+    return unique
+
+
+def _write_format(names: list[str], result: "Result", as_format: Format) -> None:
+    from ultraviolet.db import representation
+    from ultraviolet.mirror import export
+
+    if as_format == "csv":
+        output.write_bytes(representation.csv_line(names).encode())
+        for batch in result.batches:
+            lines = [representation.csv_line(_texts(result.columns, row)) for row in batch]
+            output.write_bytes("".join(lines).encode("utf-8", "replace"))
+    elif as_format == "jsonl":
+        for batch in result.batches:
+            objects = [_json_object(names, result.columns, row) for row in batch]
+            output.write_bytes(b"".join(output.encode_json(one) + b"\n" for one in objects))
+    else:
+        with tempfile.TemporaryFile() as spool:
+            kinds = _spool(result, spool)
+            writer = export.writer("parquet", list(zip(names, kinds, strict=True)))
+            spool.seek(0)
+            for batch in _spooled(spool):
+                rows = [tuple(map(_fitted, kinds, row)) for row in batch]
+                output.write_bytes(writer.write(rows))
+            output.write_bytes(writer.end())
+
+
+def _spool(result: "Result", spool: Any) -> list[str]:
+    """Keep all rows in a file, and return the kind of each column: the database's, or else that of its values."""
+    found: list[set[str]] = [set() for _ in result.columns]
+    for batch in result.batches:
+        for row in batch:
+            for types, value in zip(found, row, strict=True):
+                types.add(_type(value))
+        marshal.dump([list(row) for row in batch], spool)
+    marshal.dump(None, spool)
+    return [
+        column.kind or _kind(types) for column, types in zip(result.columns, found, strict=True)
+    ]
+
+
+def _spooled(spool: Any) -> Iterator[list["Row"]]:
+    while (batch := marshal.load(spool)) is not None:  # noqa: S302  this process wrote it
+        yield batch
+
+
+def _type(value: Any) -> str:
+    """Return the name of the type of a value; a whole number that a column of numbers would change is text."""
+    if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
+        return "str"
+    return "" if value is None else type(value).__name__
+
+
+def _kind(types: set[str]) -> str:
+    kinds = {"int": "integer", "float": "real", "float int": "real", "bool": "boolean"}
+    return kinds.get(" ".join(sorted(types - {""})), "text")
+
+
+def _fitted(kind: str, value: Any) -> Any:
+    """Return a value as its column of a Parquet file takes it; a time that is none there is null."""
+    from ultraviolet.db import representation
+
+    if kind in {"text", "json"}:
+        return representation.csv_text("text", value)
+    return representation.cell("time", value) if kind == "time" else value
+
+
+def _texts(columns: Sequence["Column"], row: "Row") -> Iterator[str | None]:
+    from ultraviolet.db import representation
+
+    for column, value in zip(columns, row, strict=True):
+        kind = column.kind or "text"
+        yield representation.csv_text(kind if isinstance(value, str) else "text", value)
+
+
+def _json_object(names: Sequence[str], columns: Sequence["Column"], row: "Row") -> dict[str, Any]:
+    from ultraviolet.db import representation
+
+    return {
+        name: representation.json_value(
+            column.kind if isinstance(value, str) and column.kind else "text", value
+        )
+        for name, column, value in zip(names, columns, row, strict=True)
+    }
+
+
+def _shown(columns: Sequence["Column"], row: "Row") -> Iterator[Any]:
+    """Return the cells of a table; a JSON text without its quotes."""
+    from ultraviolet.db import representation
+
+    for column, value in zip(columns, row, strict=True):
+        is_json = column.kind == "json" and isinstance(value, str)
+        yield representation.csv_text("json", value) if is_json else value

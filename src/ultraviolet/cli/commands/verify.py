@@ -1,0 +1,197 @@
+"""`ultraviolet verify`: is the mirror right, object by object and field by field, and where is it not."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from ultraviolet.cli.commands.integrations import Name
+from ultraviolet.cli.support.api import Json, to
+from ultraviolet.cli.support.output_schema import returns
+from ultraviolet.cli.support.progress import follow
+from ultraviolet.cli.support.session import Session, command
+from ultraviolet.errors import UltravioletError
+
+COUNTS = (
+    "state",
+    "objects",
+    "equal",
+    "missing",
+    "extra",
+    "different",
+    "displayed",
+    "invalid",
+    "unsettled",
+    "error",
+)
+COLUMNS = {
+    **{
+        name: name
+        for name in ("id", "state", "objects", "equal", "missing", "extra", "different", "sample")
+    },
+    "started": "started_at",
+    "finished": "finished_at",
+}
+DIFFERENCES = {
+    "resource": "resource",
+    "object": "id",
+    "kind": "kind",
+    "field": "field",
+    "ION": "ion",
+    "mirror": "mirror",
+    "note": "detail",
+}
+
+Number = Annotated[
+    str, typer.Argument(help="Number of a verification, from `ultraviolet verify list`.")
+]
+
+
+class DifferencesFoundError(UltravioletError):
+    """The mirror and ION differ; what is stale is being read again, so verify once more in a moment."""
+
+    kind = "different"
+    exit_code = 9
+
+
+class VerifyFailedError(UltravioletError):
+    """ION could not be read to the end; `ultraviolet verify resume` goes on where it stopped."""
+
+    kind = "verify-failed"
+    exit_code = 8
+
+
+class _RunUnlessNamed(TyperGroup):
+    """`ultraviolet verify plant-1` is `ultraviolet verify run plant-1`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        first = args[0] if args else None
+        named = first in self.commands or first in ("-h", "--help")
+        return super().parse_args(ctx, args if named else ["run", *args])
+
+
+app = typer.Typer(
+    cls=_RunUnlessNamed,
+    help="Compare mirror and ION, every object and field: run (the default), list, show, resume.",
+)
+
+
+@command(app, "run")
+@returns("GET /verifications/{verification_id}")
+def run(
+    session: Session,
+    integration: Name = None,
+    *,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Compare about so many objects, drawn at random; all if left out."
+        ),
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="Stay and show progress until it is done.")] = True,
+    strict: Annotated[bool, typer.Option(help="Exit with code 9 where anything differs.")] = True,
+) -> None:
+    """Compare mirror and ION object by object, as of now. What changes meanwhile is read again, not reported.
+
+    Examples: `ultraviolet verify`, `ultraviolet verify plant-1 --sample 5000`,
+    `ultraviolet verify run --no-wait`
+    """
+    found = session.integration(integration)
+    session.say(f"Comparing “{found['name']}” with ION…")
+    report = session.api.post(
+        to("/integrations/{}/verify", found["id"]), wait="false", sample=sample
+    )
+    _tell(session, report, wait=wait, strict=strict)
+
+
+@command(app, "list", watchable=True)
+@returns("[GET /integrations/{integration}/verifications]")
+def list_(
+    session: Session, integration: Name = None, *, limit: Annotated[int, typer.Option(min=1)] = 20
+) -> None:
+    """List verifications, newest first.
+
+    Example: `ultraviolet verify list plant-1`
+    """
+    found = session.integration(integration)
+    items = session.api.items(to("/integrations/{}/verifications", found["id"]), limit)
+    session.show_list(items, COLUMNS, "None yet. Next: ultraviolet verify")
+
+
+@command(app, "show", watchable=True)
+@returns(
+    "GET /verifications/{verification_id}",
+    plus={"differences": "what `GET /verifications/{verification_id}/differences` lists"},
+)
+def show(
+    session: Session,
+    verification: Number,
+    *,
+    resource: Annotated[str | None, typer.Option(help="Only differences of this resource.")] = None,
+    kind: Annotated[
+        Literal["missing", "extra", "different", "displayed", "invalid"] | None,
+        typer.Option(help="Only differences of this kind."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Objects that differ, at most.")] = 1000,
+) -> None:
+    """Show one verification with every difference: object, field, what ION says and what the mirror says.
+
+    Examples: `ultraviolet verify show 7`, `ultraviolet verify show 7 --resource parts --kind missing`
+    """
+    report = session.api.get(to("/verifications/{}", verification))
+    path = to("/verifications/{}/differences", verification)
+    found = session.api.items(path, limit, resource=resource, kind=kind)
+    if session.as_json:
+        session.show({**report, "differences": list(found)})
+        return
+    session.show({name: report[name] for name in ("id", "started_at", "finished_at", *COUNTS)})
+    session.show_list(_fields(found), DIFFERENCES, "No difference.")
+
+
+@command(app, "resume")
+@returns("GET /verifications/{verification_id}")
+def resume(session: Session, verification: Number) -> None:
+    """Let a failed verification go on where it stopped.
+
+    Example: `ultraviolet verify resume 7`
+    """
+    report = session.api.post(to("/verifications/{}/resume", verification))
+    _tell(session, report, wait=True, strict=True)
+
+
+def words(report: Json) -> str:
+    """How far a verification is, in words."""
+    suspected = report["suspected"]
+    again = f", {suspected} being read again" if suspected else ""
+    return f"{report['resources_done']} of {report['resources']} resources, {report['objects']} objects{again}"
+
+
+def _tell(session: Session, report: Json, *, wait: bool, strict: bool) -> None:
+    if wait:
+        path = to("/verifications/{}", report["id"])
+        report = follow(session.api, path, "Comparing with ION", words, quiet=session.as_json)
+    session.show(report if session.as_json else {name: report[name] for name in COUNTS})
+    differs = any(report[name] for name in ("missing", "extra", "different", "displayed"))
+    if not session.as_json and report["invalid"]:
+        session.say(
+            f"{report['invalid']} objects have values that do not fit the type of their field; views and exports show"
+            " null there. Next: correct them in ION."
+        )
+    if not session.as_json and report["samples"]:
+        session.show_list(_fields(iter(report["samples"])), DIFFERENCES, "")
+        session.say(f"All of them: ultraviolet verify show {report['id']}")
+    if wait and report["state"] == "failed":
+        raise VerifyFailedError(
+            f"{report['error']}. Next: ultraviolet verify resume {report['id']}"
+        )
+    if strict and differs:
+        raise DifferencesFoundError
+
+
+def _fields(found: Iterator[Json]) -> Iterator[Json]:
+    """One line for each field that differs."""
+    for one in found:
+        fields: dict[str | None, Json] = one["fields"] or {None: {}}
+        for field, both in fields.items():
+            yield {**one, "field": field, "ion": both.get("ion"), "mirror": both.get("mirror")}

@@ -1,0 +1,87 @@
+"""`ultraviolet webhook`: the addresses ION delivers to."""
+
+from typing import Annotated
+
+import typer
+
+from ultraviolet.cli.commands.integrations import Name
+from ultraviolet.cli.support.api import to
+from ultraviolet.cli.support.output_schema import returns
+from ultraviolet.cli.support.session import Session, command
+
+app = typer.Typer(
+    no_args_is_help=True, help="Mint and manage webhook URLs: create, list, rotate, revoke."
+)
+
+COLUMNS = {
+    "id": "id",
+    "name": "name",
+    "ends in": "last_four",
+    "state": "state",
+    "last delivery": "last_delivery_at",
+}
+
+Id = Annotated[str, typer.Argument(help="Id of the webhook URL, from `ultraviolet webhook list`.")]
+
+
+@command(app, "create")
+@returns("POST /integrations/{integration}/webhook-urls")
+def create(
+    session: Session,
+    integration: Name = None,
+    *,
+    name: Annotated[
+        str | None, typer.Option(help="What this URL is for; usually Ultraviolet.")
+    ] = None,
+) -> None:
+    """Mint a webhook URL. It is shown now and never again: only its hash is kept.
+
+    Examples: `ultraviolet webhook create plant-1`,
+    `ultraviolet webhook create plant-1 --name "ION production"`
+    """
+    found = session.integration(integration)
+    created = session.api.post(
+        to("/integrations/{}/webhook-urls", found["id"]), {"name": name} if name else {}
+    )
+    session.show(created)
+    session.say("Copy the url now; it cannot be shown again. Next: ultraviolet setup text")
+
+
+@command(app, "list", watchable=True)
+@returns("[GET /integrations/{integration}/webhook-urls]")
+def list_(session: Session, integration: Name = None) -> None:
+    """List the webhook URLs of an integration by their last four characters.
+
+    Example: `ultraviolet webhook list plant-1`
+    """
+    found = session.integration(integration)
+    items = session.api.items(to("/integrations/{}/webhook-urls", found["id"]), 1000)
+    session.show_list(items, COLUMNS, "No webhook URL yet. Next: ultraviolet webhook create")
+
+
+@command(app, "rotate")
+@returns("POST /webhook-urls/{url_id}/rotate")
+def rotate(session: Session, url_id: Id) -> None:
+    """Mint a successor; both work until the first delivery on the new one, at most 24 hours.
+
+    Example: `ultraviolet webhook rotate 3`
+    """
+    session.show(session.api.post(to("/webhook-urls/{}/rotate", url_id)))
+    session.say("Copy the url now, and give it to the receiver in ION.")
+
+
+@command(app, "revoke")
+@returns(plus={"revoked": "id of the webhook URL"})
+def revoke(
+    session: Session,
+    url_id: Id,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Close a webhook URL at once; ION's deliveries to it are refused from now on.
+
+    Example: `ultraviolet webhook revoke 3`
+    """
+    session.confirm("Deliveries to this URL will be refused. Revoke it?", yes=yes)
+    session.api.delete(to("/webhook-urls/{}", url_id))
+    session.show({"revoked": url_id})

@@ -1,0 +1,85 @@
+"""The tree of commands."""
+
+from typing import Any
+
+import typer
+
+import ultraviolet
+from ultraviolet.cli.commands import (
+    alerts,
+    changes,
+    config,
+    db,
+    demo,
+    doctor,
+    events,
+    fetches,
+    integrations,
+    ion,
+    objects,
+    retention,
+    secrets,
+    serve,
+    setup,
+    sql,
+    status,
+    users,
+    verify,
+    webhooks,
+)
+from ultraviolet.cli.support import help_layout
+from ultraviolet.cli.support.session import command
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Documentation: docs/ beside the source.",
+)
+app.command("serve", rich_help_panel="Processes")(serve.serve)
+app.command("demo", rich_help_panel="Processes")(demo.demo)
+app.command("doctor", rich_help_panel="Processes")(doctor.doctor)
+app.add_typer(config.app, name="config", rich_help_panel="Processes")
+app.add_typer(db.app, name="db", rich_help_panel="Processes")
+app.add_typer(secrets.app, name="secrets", rich_help_panel="Processes")
+app.add_typer(ion.app, name="ion", rich_help_panel="Processes")
+app.add_typer(integrations.app, name="integration")
+retention.add_to(integrations.app)
+app.add_typer(webhooks.app, name="webhook")
+app.add_typer(setup.app, name="setup")
+app.add_typer(fetches.app, name="fetch")
+app.add_typer(events.app, name="event")
+app.add_typer(objects.app, name="object")
+command(app, "changes")(changes.changes)
+app.command("sql")(sql.sql)
+app.add_typer(verify.app, name="verify")
+app.add_typer(status.app)
+app.add_typer(alerts.app, name="alert")
+app.add_typer(users.keys, name="key")
+app.add_typer(users.users, name="user")
+
+
+def version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        typer.echo(f"ultraviolet {ultraviolet.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: bool = typer.Option(
+        False, "--version", callback=version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """Keep a complete, fresh and provable copy of First Resonance ION, and run a local ION to test against.
+
+    Examples: `ultraviolet demo`, `ultraviolet serve`, `ultraviolet status --watch`, `ultraviolet doctor`
+    """
+
+
+def commands() -> Any:
+    """Return the whole tree of commands, each with its examples where they are read first."""
+    return help_layout.arrange(typer.main.get_command(app))

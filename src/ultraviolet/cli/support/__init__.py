@@ -1,0 +1,1 @@
+"""Building blocks of commands: sessions, output, help, exit codes, parameters."""

@@ -1,0 +1,215 @@
+"""Many rows at once, handed to the driver as they are: SQLAlchemy's own handling of a row costs more than writing it.
+
+SQLite runs a prepared statement, in this process. To PostgreSQL the rows of a statement go in one
+piece: COPY where they are new, one JSON document where they change what is there.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from itertools import chain, starmap
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy import Connection, Table, TextClause
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
+
+from ultraviolet.db.column_types import JSON
+from ultraviolet.db.dialect import is_postgresql
+from ultraviolet.db.sql import insert_rows
+
+Tuples = Sequence[tuple[Any, ...]]
+
+_FEW = 100
+"""Rows that are one statement of SQLite, so that Python's lock is given back, and waited for, once; of more than these
+a statement of one row, prepared once, costs no more."""
+_PARAMETER = re.compile(r"(?<!:):(\w+)")
+_POSTGRESQL = postgresql.dialect()
+
+
+def fetch_rows(
+    connection: Connection, query: str, given: Mapping[str, Any]
+) -> Iterable[tuple[Any, ...]]:
+    """Run a written-out query; `IN :ids` takes a list of any length."""
+    values, postgresql_ = dict(given), is_postgresql(connection)
+    if "ids" in values and not postgresql_:
+        values["ids"] = _json(values["ids"])
+    found = connection.exec_driver_sql(_query(query, postgresql_), values).all()
+    return cast("Iterable[tuple[Any, ...]]", found)
+
+
+def execute_many(
+    connection: Connection, statement: TextClause, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Run a written-out statement once for each row."""
+    if rows:
+        connection.exec_driver_sql(_query(statement.text, is_postgresql(connection)), list(rows))
+
+
+def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows: Tuples) -> None:
+    """Insert rows that are new; a JSON column takes JSON as text."""
+    if not rows:
+        return
+    if is_postgresql(connection):
+        _copy(connection, f"COPY {table.name} ({', '.join(columns)}) FROM STDIN", rows)
+    elif len(rows) <= _FEW:
+        statement = insert_rows(table.name, columns, len(rows))
+        connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))
+    else:
+        connection.exec_driver_sql(insert_rows(table.name, columns, 1), list(rows))
+
+
+def upsert(
+    connection: Connection,
+    table: Table,
+    columns: tuple[str, ...],
+    rows: Tuples,
+    otherwise: str = "ON CONFLICT DO NOTHING",
+) -> None:
+    """Insert rows, no two of them with one key; what to do with those whose key is there says `otherwise`."""
+    if is_postgresql(connection):
+        _from_json(connection, _put_from_json(table, columns, otherwise), table, columns, rows)
+    elif rows:
+        connection.exec_driver_sql(_put(table, columns, otherwise), list(rows))
+
+
+def update(
+    connection: Connection,
+    table: Table,
+    columns: tuple[str, ...],
+    rows: Tuples,
+    by: tuple[str, ...] = (),
+) -> None:
+    """Update rows: `columns` are those to set, then those they are found `by`, the primary key's where none are given."""
+    by = by or _keys(table)
+    assert set(columns[-len(by) :]) == set(by)
+    if is_postgresql(connection):
+        _from_json(connection, _update_from_json(table, columns, by), table, columns, rows)
+    elif rows:
+        connection.exec_driver_sql(_update(table, columns, by), list(rows))
+
+
+def delete(connection: Connection, table: Table, rows: Tuples) -> None:
+    """Delete rows by their primary keys."""
+    keys = _keys(table)
+    if is_postgresql(connection):
+        _from_json(connection, _delete_from_json(table, keys), table, keys, rows)
+    elif rows:
+        connection.exec_driver_sql(_delete(table, keys), list(rows))
+
+
+@cache
+def _query(query: str, postgresql_: bool) -> str:
+    if not postgresql_:
+        return query.replace("IN :ids", "IN (SELECT value FROM json_each(:ids))")
+    return _PARAMETER.sub(r"%(\1)s", query.replace("IN :ids", "= ANY (:ids)"))
+
+
+def _keys(table: Table) -> tuple[str, ...]:
+    return tuple(str(column.name) for column in table.primary_key)
+
+
+@cache
+def _put(table: Table, columns: tuple[str, ...], otherwise: str) -> str:
+    marks = ", ".join("?" * len(columns))
+    return _inserting(table, columns, f"VALUES ({marks})", otherwise)
+
+
+@cache
+def _update(table: Table, columns: tuple[str, ...], by: tuple[str, ...]) -> str:
+    sets = ", ".join(f"{name} = ?" for name in columns[: -len(by)])
+    return f"UPDATE {table.name} SET {sets} WHERE {_and(f'{name} = ?' for name in columns[-len(by) :])}"
+
+
+@cache
+def _delete(table: Table, keys: tuple[str, ...]) -> str:
+    return f"DELETE FROM {table.name} WHERE {_and(f'{name} = ?' for name in keys)}"
+
+
+@cache
+def _put_from_json(table: Table, columns: tuple[str, ...], otherwise: str) -> str:
+    return _inserting(table, columns, f"SELECT * FROM {_rows(table, columns)}", otherwise)
+
+
+@cache
+def _update_from_json(table: Table, columns: tuple[str, ...], by: tuple[str, ...]) -> str:
+    sets = ", ".join(f"{name} = r.{name}" for name in columns if name not in by)
+    return f"UPDATE {table.name} AS t SET {sets} FROM {_rows(table, columns)} WHERE {_same(by)}"
+
+
+@cache
+def _delete_from_json(table: Table, keys: tuple[str, ...]) -> str:
+    return f"DELETE FROM {table.name} AS t USING {_rows(table, keys)} WHERE {_same(keys)}"
+
+
+def _inserting(table: Table, columns: tuple[str, ...], what: str, otherwise: str) -> str:
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) {what} {otherwise}"
+
+
+def _same(names: Iterable[str]) -> str:
+    return _and(f"t.{name} = r.{name}" for name in names)
+
+
+def _and(conditions: Iterable[str]) -> str:
+    return " AND ".join(conditions)
+
+
+def _rows(table: Table, columns: tuple[str, ...]) -> str:
+    types = ", ".join(f"{name} {_type(table, name)}" for name in columns)
+    return f"json_to_recordset(%(rows)s) AS r({types})"
+
+
+def _from_json(
+    connection: Connection, statement: str, table: Table, columns: tuple[str, ...], rows: Tuples
+) -> None:
+    """Run a statement of PostgreSQL that takes all its rows as one document."""
+    if not rows:
+        return
+    document = _json([*starmap(_row(columns), _with_json(table, columns, rows))])
+    connection.exec_driver_sql(statement, {"rows": document})
+
+
+@cache
+def _row(columns: tuple[str, ...]) -> type[msgspec.Struct]:
+    """Make a type of a row: encoding one takes a fraction of what a dictionary takes."""
+    return msgspec.defstruct("Row", columns, gc=False)
+
+
+def _with_json(table: Table, columns: tuple[str, ...], rows: Tuples) -> Sequence[Sequence[Any]]:
+    """Let the text of JSON columns stand in a document as the JSON it is."""
+    documents = [
+        place for place, name in enumerate(columns) if isinstance(table.c[name].type, JSON)
+    ]
+    if not documents:
+        return rows
+    with_json = [list(row) for row in rows]
+    for row in with_json:
+        for place in documents:
+            if row[place] is not None:
+                row[place] = msgspec.Raw(row[place].encode())
+    return with_json
+
+
+def _type(table: Table, name: str) -> str:
+    return table.c[name].type.compile(_POSTGRESQL).partition(" COLLATE")[0]
+
+
+def _copy(connection: Connection, statement: str, rows: Tuples) -> None:
+    import psycopg  # noqa: PLC0415  only users of PostgreSQL pay
+
+    if not connection.in_transaction():
+        connection.begin()  # else SQLAlchemy would see nothing to commit
+    driver = cast("psycopg.Connection", connection.connection.dbapi_connection)
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as error:
+        raise cast(
+            "DBAPIError", DBAPIError.instance(statement, (), error, psycopg.Error)
+        ) from error
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,191 @@
+"""The database of the hub: connections, transactions, and which thread does what.
+
+SQLite has one writer, so all writes go through one thread, in order; reads run beside it on a small pool
+(WAL lets them), and so do checkpoints (`checkpoints.py`). On PostgreSQL several threads write, and deliveries have
+one of their own, so that no amount of other work can hold them up. The rules of truth stay plain synchronous
+functions over a connection.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
+
+from ultraviolet import tracing
+from ultraviolet.db import dialect, driver_errors, partitions, sql_views, sqlite
+from ultraviolet.db import engine as db_engine
+from ultraviolet.db.checkpoints import Checkpoints
+from ultraviolet.db.migrations import upgrade
+from ultraviolet.db.open_errors import StoreUnavailableError, explained
+from ultraviolet.errors import UltravioletError
+from ultraviolet.ion.catalog import load_catalog
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+_ATTEMPTS = 5
+
+
+class Database:
+    """One hub database; `write` and `read` are the only ways in."""
+
+    def __init__(self, engine: Engine, *, readers: int = 4) -> None:
+        self.engine = engine
+        many = dialect.is_postgresql(engine)
+        self.writing = engine if many else sqlite.one_writer(engine)
+        self._writers = ThreadPoolExecutor(
+            db_engine.WRITERS if many else 1, thread_name_prefix="store-writer"
+        )
+        self._deliveries = (
+            ThreadPoolExecutor(1, thread_name_prefix="store-deliveries") if many else self._writers
+        )
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-reader")
+        self._checkpoints = None if many else Checkpoints(engine, self._writers)
+        self.trouble: str | None = None
+        """Why the database could not be written, in words, until something was kept in it again."""
+        self.kept_for = 0.0
+        """Seconds that deliveries have spent on their way to the disk; work that can wait gives way to them."""
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Connect to `sqlite:///path` or `postgresql://user@host/database` and bring its tables up to date.
+
+        Raise InvalidError for an address that is not supported and for a file that is not a database,
+        DatabaseSetupError for a server that is not set up for a hub, NewerTablesError if a newer release changed
+        the tables, StoreUnavailableError if the database cannot be opened.
+        """
+        engine = db_engine.make_engine(url)
+        try:
+            if dialect.is_postgresql(engine):
+                from ultraviolet.db.server_check import check_server  # noqa: PLC0415  psycopg takes 10 MB
+
+                check_server(engine.url)
+            with explained(engine.url.render_as_string()):
+                upgrade(engine)
+                _prepare(engine)
+        except UltravioletError:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    def write_now(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work` in one durable transaction and wait for it."""
+        return self._writers.submit(self._transaction, work, *args, **kwargs).result()
+
+    def read_now(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work` on a consistent snapshot."""
+        return self._snapshot(work, *args, **kwargs)
+
+    async def write(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work` in one durable transaction; returns after the commit is on disk.
+
+        `work` is run again where PostgreSQL undid it for the sake of another transaction.
+        """
+        with tracing.step("database.write"):
+            return await asyncio.get_running_loop().run_in_executor(
+                self._writers, partial(self._transaction, work, *args, **kwargs)
+            )
+
+    async def write_delivery(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Like `write`, for deliveries: other work of this process does not make it wait, where the database lets it.
+
+        `work` has to write something, so that what was kept shows that the database can be written.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            with tracing.step("database.write"):
+                transaction = partial(self._transaction, work, *args, **kwargs)
+                result: T = await loop.run_in_executor(self._deliveries, transaction)
+        finally:
+            self.kept_for += loop.time() - began
+        self.trouble = None
+        return result
+
+    async def read(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `work` on a consistent snapshot, beside other reads and the writers."""
+        with tracing.step("database.read"):
+            return await asyncio.get_running_loop().run_in_executor(
+                self._readers, partial(self._snapshot, work, *args, **kwargs)
+            )
+
+    def close(self) -> None:
+        """Finish what was begun and let go of the database."""
+        if self._checkpoints:
+            self._checkpoints.stop()
+        for pool in (self._writers, self._deliveries, self._readers):
+            pool.shutdown()
+        self.writing.dispose()
+        self.engine.dispose()
+
+    def _transaction(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self.writing.connect() as connection:
+                    dialect.begin_write(connection)
+                    result = work(connection, *args, **kwargs)
+                    connection.commit()
+                    if self._checkpoints:
+                        self._checkpoints.written()
+                    return result
+            except DBAPIError as error:
+                driver_errors.remove_statement_data(error)
+                if driver_errors.is_retryable(error) and attempt < _ATTEMPTS - 1:
+                    continue
+                if not driver_errors.is_unavailable(error):
+                    raise
+                raise self._failed(error) from error
+            except NoConnectionError as error:
+                raise self._failed(error) from error
+        raise AssertionError
+
+    def _failed(self, error: Exception) -> StoreUnavailableError:
+        failure = _unavailable("written", error)
+        if not (isinstance(error, DBAPIError) and driver_errors.is_retryable(error)):
+            self.trouble = str(failure)
+        return failure
+
+    def _snapshot(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        try:
+            with self.engine.connect() as connection:
+                dialect.begin_read(connection)
+                return work(connection, *args, **kwargs)
+        except DBAPIError as error:
+            driver_errors.remove_statement_data(error)
+            if not driver_errors.is_unavailable(error):
+                raise
+            raise _unavailable("read", error) from error
+        except NoConnectionError as error:
+            raise _unavailable("read", error) from error
+
+
+def _unavailable(what: str, error: Exception) -> StoreUnavailableError:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return StoreUnavailableError(f"The database could not be {what}: {cause}")
+
+
+def _prepare(engine: Engine) -> None:
+    with engine.connect() as connection:
+        dialect.begin_write(connection)
+        sql_views.create_views(connection, load_catalog())
+        partitions.ensure_partitions(connection)
+        connection.commit()

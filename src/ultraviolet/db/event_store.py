@@ -1,0 +1,157 @@
+"""Record events: each once, however often and by however many processes at a time it is delivered.
+
+The key of an event is claimed in `event_keys` first, which is the one place where two processes can meet.
+The process that has claimed it writes the event in the same transaction. An event whose key is known but whose
+body differs is recorded as an event of its own, marked `conflicting`.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, text, tuple_
+
+from ultraviolet.db import bulk, sql
+from ultraviolet.db.tables.events import event_keys, events
+
+Key = tuple[int, bytes]
+"""Integration and dedupe key."""
+_Body = tuple[int, bytes, bytes]
+"""Integration, dedupe key and digest of the body."""
+_CHUNK = 5000
+"""Keys in one statement: a driver takes so many parameters, not more."""
+
+DELIVERIES = func.coalesce(
+    select(event_keys.c.deliveries)
+    .where(
+        event_keys.c.integration_id == events.c.integration_id,
+        event_keys.c.dedupe_key == events.c.dedupe_key,
+    )
+    .correlate(events)
+    .scalar_subquery(),
+    1,
+).label("deliveries")
+"""How often an event was delivered, as a column of a query of `events`."""
+
+_COLUMNS = ("integration_id", "dedupe_key", "deliveries", "body_digest")
+_EVENT = (
+    "integration_id",
+    "webhook_url_id",
+    "dedupe_key",
+    "event_id",
+    "subscription_id",
+    "resource",
+    "action",
+    "object_id",
+    "source_time",
+    "received_at",
+    "body",
+    "headers",
+    "signature",
+    "conflicting",
+)
+_AGAIN = text(
+    """UPDATE event_keys SET deliveries = deliveries + :deliveries
+    WHERE integration_id = :integration_id AND dedupe_key = :dedupe_key"""
+)
+_DIGESTS = select(
+    event_keys.c.integration_id, event_keys.c.dedupe_key, event_keys.c.body_digest
+).where(
+    tuple_(event_keys.c.integration_id, event_keys.c.dedupe_key).in_(
+        bindparam("keys", expanding=True)
+    )
+)
+
+
+def insert_events(
+    connection: Connection,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    deliveries: int = 1,
+    again: int = 1,
+) -> int:
+    """Record events as returned by `ingest.event_row`; return how many were new.
+
+    A new one counts as delivered so many times, or as often as its row says under `deliveries`; one that is
+    known `again` more times.
+    """
+    rows_of: dict[_Body, Mapping[str, Any]] = {}
+    times: Counter[_Body] = Counter()
+    for row in rows:
+        body = row["integration_id"], row["dedupe_key"], hashlib.sha256(row["body"]).digest()
+        if body in rows_of:
+            times[body] += again
+        else:
+            rows_of[body] = row
+            times[body] = row.get("deliveries", deliveries)
+    first: dict[Key, _Body] = {}
+    for body in rows_of:
+        first.setdefault(body[:2], body)
+    new = _claim(connection, {key: (body[2], times[body]) for key, body in first.items()})
+    digests = {key: first[key][2] for key in new}
+    digests |= _digests(connection, first.keys() - new)
+    written_now = {first[key] for key in new}
+    known = [
+        body for body in rows_of if digests.get(body[:2]) == body[2] and body not in written_now
+    ]
+    variants = {
+        (body[0], _variant_key(body)): body for body in rows_of if digests.get(body[:2]) != body[2]
+    }
+    new_variants = _claim(
+        connection, {key: (body[2], times[body]) for key, body in variants.items()}
+    )
+    written = [_event(rows_of[first[key]], key, conflicting=False) for key in first if key in new]
+    written += [_event(rows_of[body], key) for key, body in variants.items() if key in new_variants]
+    bulk.insert(connection, events, _EVENT, written)
+    if again:
+        counted = [(body[:2], times[body]) for body in known]
+        counted += [(key, times[body]) for key, body in variants.items() if key not in new_variants]
+        bulk.execute_many(
+            connection, _AGAIN, [_counted(key, count) for key, count in sorted(counted)]
+        )
+    return len(new) + len(new_variants)
+
+
+def _claim(connection: Connection, wanted: Mapping[Key, tuple[bytes, int]]) -> set[Key]:
+    """Insert the keys that are not known yet, and return these.
+
+    They are inserted in one order, so that two processes with the same events do not deadlock.
+    """
+    keys = sorted(wanted)
+    claimed: set[Key] = set()
+    for start in range(0, len(keys), _CHUNK):
+        rows = [(*key, wanted[key][1], wanted[key][0]) for key in keys[start : start + _CHUNK]]
+        made = sql.insert_new(connection, "event_keys", _COLUMNS, _COLUMNS[:2], rows)
+        claimed.update((integration_id, bytes(key)) for integration_id, key in made)
+    return claimed
+
+
+def _digests(connection: Connection, keys: Iterable[Key]) -> dict[Key, bytes]:
+    """Return the digest of the body that each known key was claimed with."""
+    found: dict[Key, bytes] = {}
+    wanted = sorted(keys)
+    for start in range(0, len(wanted), _CHUNK):
+        rows = connection.execute(_DIGESTS, {"keys": wanted[start : start + _CHUNK]})
+        found |= {
+            (row.integration_id, bytes(row.dedupe_key)): bytes(row.body_digest) for row in rows
+        }
+    return found
+
+
+def _variant_key(body: _Body) -> bytes:
+    """Return the key of an event whose envelope is known with another body."""
+    return hashlib.sha256(body[1] + body[2]).digest()
+
+
+def _event(row: Mapping[str, Any], key: Key, *, conflicting: bool = True) -> tuple[Any, ...]:
+    values = {
+        **row,
+        "dedupe_key": key[1],
+        "conflicting": conflicting or row.get("conflicting", False),
+    }
+    return tuple(values[name] for name in _EVENT)
+
+
+def _counted(key: Key, deliveries: int) -> dict[str, Any]:
+    return {"integration_id": key[0], "dedupe_key": key[1], "deliveries": deliveries}

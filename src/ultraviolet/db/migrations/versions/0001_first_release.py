@@ -1,0 +1,17 @@
+"""The tables of the first release."""
+
+from alembic import op
+
+from ultraviolet.db.partitions import create_missing_partitions
+from ultraviolet.db.tables.metadata import metadata
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make every table; the first release has nothing to come from."""
+    metadata.create_all(op.get_bind())
+    create_missing_partitions(op.get_bind())

@@ -1,0 +1,269 @@
+"""SQL expressions and statements that differ between SQLite and PostgreSQL."""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Connection,
+    Engine,
+    Float,
+    FromClause,
+    Integer,
+    Table,
+    TextClause,
+    case,
+    cast,
+    event,
+    func,
+    literal,
+    literal_column,
+    text,
+    type_coerce,
+)
+from sqlalchemy import Text as AnyText
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
+
+from ultraviolet.db.dialect import is_postgresql
+from ultraviolet.db.engine import whole_seconds
+
+_SAYS_SQLITE = text(
+    "EXISTS (SELECT 1 FROM json_each(objects.doc) WHERE lower(CAST(value AS TEXT)) LIKE :said)"
+)
+_SAYS_POSTGRESQL = text(
+    "EXISTS (SELECT 1 FROM json_each_text(objects.doc) AS field WHERE lower(field.value) LIKE :said)"
+)
+
+
+def insert_new(
+    connection: Connection,
+    table: str,
+    names: tuple[str, ...],
+    key: tuple[str, ...],
+    rows: Sequence[Sequence[Any]],
+) -> set[tuple[Any, ...]]:
+    """Insert the rows whose key, the first of their columns, is not there yet, in their order; returns the keys of these.
+
+    No two of them have one key.
+    """
+    if not rows:
+        return set()
+    keys = ", ".join(key)
+    if is_postgresql(connection):
+        into = (
+            f"INSERT INTO {table} ({', '.join(names)}) VALUES {_marks('%s', len(names), len(rows))}"
+        )
+        statement = f"{into} ON CONFLICT DO NOTHING RETURNING {keys}"
+        return {
+            tuple(row)
+            for row in connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))
+        }
+    # Looked for before: nobody else writes now, and RETURNING would give Python's lock back, and wait for it, once a row.
+    wanted = [row[: len(key)] for row in rows]
+    same = " AND ".join(f"{name} = v.column{place + 1}" for place, name in enumerate(key))
+    look = f"SELECT {keys} FROM (VALUES {_marks('?', len(key), len(wanted))}) AS v CROSS JOIN {table} ON {same}"
+    known = {
+        tuple(row) for row in connection.exec_driver_sql(look, tuple(chain.from_iterable(wanted)))
+    }
+    new = [row for row in rows if tuple(row[: len(key)]) not in known]
+    if new:
+        connection.exec_driver_sql(
+            insert_rows(table, names, len(new)), tuple(chain.from_iterable(new))
+        )
+    return {tuple(row[: len(key)]) for row in new}
+
+
+@lru_cache(1024)
+def insert_rows(table: str, names: tuple[str, ...], number: int) -> str:
+    """Write SQLite's statement for so many rows.
+
+    What fails undoes the transaction; with FAIL SQLite need not keep, in a file, how to undo the statement alone.
+    """
+    return (
+        f"INSERT OR FAIL INTO {table} ({', '.join(names)}) VALUES {_marks('?', len(names), number)}"
+    )
+
+
+def _marks(mark: str, columns: int, rows: int) -> str:
+    return ", ".join([f"({', '.join([mark] * columns)})"] * rows)
+
+
+def any_field_contains(connection: Connection) -> TextClause:
+    """Return the condition that a value of `objects.doc` contains `:said`, written in small letters."""
+    return _SAYS_POSTGRESQL if is_postgresql(connection) else _SAYS_SQLITE
+
+
+def value_of(
+    connection: Connection, table: FromClause, field: str, kind: str
+) -> ColumnElement[Any]:
+    """Return what a field of `objects`, or of an alias of it, is compared and sorted by; NULL where it does not fit.
+
+    Whole numbers, ids and times (microseconds since 1970) are integers, a boolean is 0 or 1, all else is text. It is
+    written out, so that an index of it is found.
+    """
+    on_postgresql = is_postgresql(connection)
+    read = _read(table, "->>", field, on_postgresql)
+    match kind:
+        case "real":
+            value = cast(read, Float)
+        case "integer" | "id":
+            value = cast(read, BigInteger)
+        case "boolean":
+            value = cast(cast(read, Boolean), Integer) if on_postgresql else cast(read, Integer)
+        case "time":
+            value = (
+                func.ultraviolet_time(read, type_=BigInteger())
+                if on_postgresql
+                else _microseconds(read)
+            )
+        case _:
+            value = cast(read, AnyText())
+    return _fitting(table, field, value, on_postgresql)
+
+
+def text_of(connection: Connection, table: FromClause, field: str, kind: str) -> ColumnElement[Any]:
+    """Return a field as text, the same on both; NULL where it does not fit."""
+    on_postgresql = is_postgresql(connection)
+    arrow = "->>" if kind in ("text", "id", "time") else "->"
+    text_ = cast(_read(table, arrow, field, on_postgresql), AnyText())
+    return _fitting(
+        table, field, text_ if arrow == "->>" else func.nullif(text_, _NULL), on_postgresql
+    )
+
+
+_NULL = literal_column("'null'", AnyText())
+
+
+def _read(table: FromClause, arrow: str, field: str, on_postgresql: bool) -> ColumnElement[Any]:
+    return _column(table, "doc").op(arrow, return_type=AnyText())(_place(field, on_postgresql))
+
+
+def _column(table: FromClause, name: str) -> ColumnElement[Any]:
+    """Return a column that holds JSON, as the database has it."""
+    return type_coerce(table.c[name], AnyText())
+
+
+def _place(field: str, on_postgresql: bool) -> ColumnElement[Any]:
+    quoted = field.replace("'", "''")
+    return literal_column(f"'{quoted}'" if on_postgresql else f"""'$."{quoted}"'""", AnyText())
+
+
+def _fitting(
+    table: FromClause, field: str, value: ColumnElement[Any], on_postgresql: bool
+) -> ColumnElement[Any]:
+    """Return NULL for what does not fit: nothing is converted then, which could fail or give another value."""
+    invalid = _column(table, "invalid_values")
+    unfit = invalid.op("->", return_type=AnyText())(_place(field, on_postgresql))
+    return case((unfit.is_(None), value))
+
+
+def fraction(written: str) -> str:
+    """Write the SQL for the microseconds of a time that fits, on SQLite, which itself knows milliseconds only."""
+    return f"CAST(round(('0'||substr({written},20,7))*1e6) AS INTEGER)"
+
+
+class _microseconds(GenericFunction[int]):  # noqa: N801  reads as the SQL function it is
+    """Microseconds since 1970 of a time that fits."""
+
+    name = "ultraviolet_microseconds"
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(_microseconds, "sqlite")
+def _since_1970(element: Any, compiler: Any, **given: Any) -> str:  # pyright: ignore[reportUnusedFunction]
+    (written,) = (compiler.process(clause, **given) for clause in element.clauses)
+    written = f"({written})"
+    seconds = f"CAST(strftime('%s',{whole_seconds(written)}) AS INTEGER)"
+    return f"({seconds} * 1000000 + {fraction(written)})"
+
+
+_TIME_POSTGRESQL = DDL(
+    """CREATE OR REPLACE FUNCTION ultraviolet_time(written text) RETURNS bigint
+    IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql AS $$
+    SELECT (extract(epoch FROM regexp_replace(written, '^(.{10}|.{19}([.][0-9]+)?)$', '\\1Z')::timestamptz)
+      * 1000000)::bigint $$"""
+)
+"""Immutable, as the text has its zone: so it can be in an index, which a conversion of PostgreSQL's own cannot."""
+
+
+def compare_times(table: Table) -> None:
+    """Have what compares times in indexes made before a table."""
+    event.listen(table, "before_create", _TIME_POSTGRESQL.execute_if(dialect="postgresql"))
+
+
+def sql_literal(value: str) -> ColumnElement[Any]:
+    """Write a value of ours out, so that an index of a part of a table is found."""
+    return literal_column("'" + value.replace("'", "''") + "'", AnyText())
+
+
+def index_names(connection: Connection, beginning: str) -> set[str]:
+    """Return which whole indexes there are whose names begin so."""
+    query = "SELECT name FROM sqlite_master WHERE type = 'index' AND name LIKE :name"
+    if is_postgresql(connection):
+        query = """SELECT relname FROM pg_class JOIN pg_index ON indexrelid = pg_class.oid
+          WHERE indisvalid AND relname LIKE :name"""
+    return set(connection.execute(text(query), {"name": f"{beginning}%"}).scalars())
+
+
+def create_index(engine: Engine, name: str, rest: str) -> None:
+    """Make an index while others write, on PostgreSQL; SQLite's one writer waits, so there the writer has to do it."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        drop = f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
+        connection.exec_driver_sql(drop)  # one that was begun and broke off
+        try:
+            connection.exec_driver_sql(
+                f"CREATE INDEX CONCURRENTLY {name} {rest.replace('%', '%%')}"
+            )
+        except DBAPIError:
+            with suppress(
+                DBAPIError
+            ):  # half an index helps nobody, and every change has to keep it
+                connection.exec_driver_sql(drop)
+            raise
+        connection.exec_driver_sql(
+            "ANALYZE objects"
+        )  # what an index of an expression holds is else not known
+
+
+def like(connection: Connection, text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    """Compare with a pattern of % and _, letter by letter: SQLite's LIKE takes small and capital ones for the same."""
+    if is_postgresql(connection):
+        return text.like(pattern, escape="\\")
+    return text.op("GLOB", is_comparison=True)(literal(_glob(pattern), AnyText()))
+
+
+def _glob(pattern: str) -> str:
+    """Write a pattern of LIKE as one of GLOB."""
+    meant: list[str] = _PARTS.findall(pattern)
+    return "".join({"%": "*", "_": "?"}.get(part) or _literally(part[-1]) for part in meant)
+
+
+def _literally(letter: str) -> str:
+    return f"[{letter}]" if letter in "*?[" else letter
+
+
+_PARTS = re.compile(r"\\.|.", re.DOTALL)
+
+
+class position_of(GenericFunction[int]):  # noqa: N801  reads as the SQL function it is
+    """Where bytes have other bytes, from 1; 0 where they have not."""
+
+    name = "instr"
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(position_of, "postgresql")
+def _position(element: Any, compiler: Any, **given: Any) -> str:  # pyright: ignore[reportUnusedFunction]
+    whole, part = (compiler.process(clause, **given) for clause in element.clauses)
+    return f"position({part} in {whole})"

@@ -1,0 +1,416 @@
+"""Typed SQL views of the mirror, one per resource, made from the catalog: for people with SQL tools.
+
+`ion_purchase_orders` has a row for each purchase order that is not deleted, a column for each field under ION's
+column name, and ids as text, as the mirror has them. What each column is stands in the table `view_columns`, and on
+PostgreSQL in the comments of the columns too. A value that does not fit the type of its column (representation.py) is
+NULL there and stands in `mirror_invalid_values` as ION sent it.
+"""
+
+import hashlib
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, tuple_, update
+
+from ultraviolet.db import dialect, engine, locks, representation, sql
+from ultraviolet.db.tables.integrations import integrations, settings
+from ultraviolet.db.tables.mirror import objects, view_columns
+from ultraviolet.ion.catalog import SHOWN, Catalog
+from ultraviolet.ion.model import Field, Resource
+from ultraviolet.ion.naming import snake
+from ultraviolet.ion.queries import is_read
+
+PREFIX = "ion_"
+_DIGEST = "views"
+_PIECE = 2_000
+"""Objects that are read at once."""
+_CASTS = {
+    "integer": "CAST({} AS INTEGER)",
+    "real": "CAST({} AS REAL)",
+    "boolean": "{}",
+    "text": "CAST({} AS TEXT)",
+    "id": "CAST({} AS TEXT)",
+    "json": "NULLIF({}, 'null')",
+}
+_POSTGRESQL_CASTS = {
+    "integer": "({})::bigint",
+    "real": "({})::double precision",
+    "boolean": "({})::boolean",
+    "text": "{}",
+    "id": "{}",
+    "time": "regexp_replace({}, '^(.{{10}}|.{{19}}([.][0-9]+)?)$', '\\1Z')::timestamptz",
+    "json": "NULLIF(({})::text, 'null')::json",
+}
+_RESERVED = frozenset(
+    [
+        "add",
+        "all",
+        "alter",
+        "analyse",
+        "analyze",
+        "and",
+        "any",
+        "array",
+        "as",
+        "asc",
+        "asymmetric",
+        "authorization",
+        "autoincrement",
+        "between",
+        "binary",
+        "both",
+        "case",
+        "cast",
+        "check",
+        "collate",
+        "collation",
+        "column",
+        "commit",
+        "concurrently",
+        "constraint",
+        "create",
+        "cross",
+        "current_catalog",
+        "current_date",
+        "current_role",
+        "current_schema",
+        "current_time",
+        "current_timestamp",
+        "current_user",
+        "default",
+        "deferrable",
+        "delete",
+        "desc",
+        "distinct",
+        "do",
+        "drop",
+        "else",
+        "end",
+        "escape",
+        "except",
+        "exists",
+        "false",
+        "fetch",
+        "for",
+        "foreign",
+        "freeze",
+        "from",
+        "full",
+        "grant",
+        "group",
+        "having",
+        "ilike",
+        "in",
+        "index",
+        "initially",
+        "inner",
+        "insert",
+        "intersect",
+        "into",
+        "is",
+        "isnull",
+        "join",
+        "lateral",
+        "leading",
+        "left",
+        "like",
+        "limit",
+        "localtime",
+        "localtimestamp",
+        "natural",
+        "not",
+        "nothing",
+        "notnull",
+        "null",
+        "offset",
+        "on",
+        "only",
+        "or",
+        "order",
+        "outer",
+        "overlaps",
+        "placing",
+        "primary",
+        "raise",
+        "references",
+        "returning",
+        "right",
+        "select",
+        "session_user",
+        "set",
+        "similar",
+        "some",
+        "symmetric",
+        "system_user",
+        "table",
+        "tablesample",
+        "then",
+        "to",
+        "trailing",
+        "transaction",
+        "true",
+        "union",
+        "unique",
+        "update",
+        "user",
+        "using",
+        "values",
+        "variadic",
+        "verbose",
+        "when",
+        "where",
+        "window",
+        "with",
+    ]
+)
+"""Words that SQLite or PostgreSQL takes for a column only in quotes."""
+
+
+class ViewColumn(msgspec.Struct, frozen=True):
+    """A column of a view: its name, type (a kind of representation.py), field of ION and meaning."""
+
+    name: str
+    type: str
+    field: str
+    comment: str
+
+
+OWN = (
+    ViewColumn("integration", "text", "", "Name of the integration the object was read from"),
+    ViewColumn("id", "text", "id", "ION's id"),
+)
+PROVENANCE = (
+    ViewColumn(
+        "mirror_invalid_values",
+        "json",
+        "",
+        "Values that do not fit the type of their column, which is NULL then, by ION's field; NULL if all fit",
+    ),
+    ViewColumn(
+        "mirror_version", "integer", "", "Number of this content in the mirror's history, from 1"
+    ),
+    ViewColumn("mirror_changed_at", "time", "", "When this content came into the mirror"),
+    ViewColumn("mirror_observed_at", "time", "", "When ION was last seen to say this"),
+)
+
+
+def view_name(resource: Resource) -> str:
+    """Return the name of a resource's view."""
+    return f"{PREFIX}{resource.name}"
+
+
+def columns(catalog: Catalog, resource: Resource) -> tuple[ViewColumn, ...]:
+    """Return the columns of a resource's view: id, fields, links, attributes and lists, then where it all is from."""
+    fields = {
+        f.column: _column(resource, f)
+        for f in resource.fields
+        if f.name != "id" and is_read(f.name)
+    }
+    lists = {r.field: r for r in resource.relations if r.kept or r.field in SHOWN}
+    found = [*fields.values()]
+    if resource.attributes:
+        comment = "Custom attributes by key, each with its type and value"
+        found.append(ViewColumn("attributes", "json", "attributes", comment))
+    for name, relation in lists.items():
+        what = (
+            catalog.resources[relation.resource].title
+            if relation.resource in catalog.resources
+            else name
+        )
+        found.append(ViewColumn(column_name(snake(name)), "json", name, f"Its {what.lower()}"))
+    return (*OWN, *found, *PROVENANCE)
+
+
+def column_name(field_column: str) -> str:
+    """Return the name of a field's column in SQL: ION's, with an underscore behind it where it is a reserved word."""
+    return f"{field_column}_" if field_column in _RESERVED else field_column
+
+
+def _column(resource: Resource, field: Field) -> ViewColumn:
+    link = next((x for x in resource.links if x.key == field.name), None)
+    about = f"{resource.type}.{field.name}"
+    comment = f"{about}, id in {PREFIX + link.resource}" if link else about
+    return ViewColumn(column_name(field.column), resource.kinds[field.name], field.name, comment)
+
+
+def view_sql(catalog: Catalog, resource: Resource, on_postgresql: bool) -> str:
+    """Write the CREATE VIEW of a resource; a value that does not fit its column is never converted, but NULL."""
+    shown = ["i.name AS integration", "o.id AS id"]
+    for column in columns(catalog, resource)[len(OWN) : -len(PROVENANCE)]:
+        place = f"'{column.field}'"
+        value = _value(
+            f"o.doc {'->' if column.type == 'json' else '->>'} {place}", column.type, on_postgresql
+        )
+        if column.type != "json":
+            unfit = f"o.invalid_values->{place}"
+            value = (
+                f"CASE WHEN {unfit} IS NULL THEN {value} END"
+                if on_postgresql
+                else f"iif({unfit} IS NULL,{value},NULL)"
+            )
+        shown.append(f"{value} AS {column.name}")
+    for column in PROVENANCE:
+        stored = f"o.{column.name.removeprefix('mirror_')}"
+        as_it_is = column.type == "json" or not on_postgresql
+        value = stored if as_it_is else _value(stored, column.type, on_postgresql)
+        shown.append(f"{value} AS {column.name}")
+    return (
+        f"CREATE VIEW {view_name(resource)} AS SELECT {', '.join(shown)} FROM integrations i"
+        f" JOIN objects o ON o.integration_id = i.id AND o.resource = '{resource.name}' AND o.deleted_at IS NULL"
+    )
+
+
+def _value(read: str, kind: str, on_postgresql: bool) -> str:
+    """Write what a column shows of a value that fits."""
+    if on_postgresql:
+        return _POSTGRESQL_CASTS[kind].format(read)
+    return _utc(f"({read})") if kind == "time" else _CASTS[kind].format(read)
+
+
+def _utc(written: str) -> str:
+    """Write a time as RFC 3339 in UTC with microseconds, on SQLite; most are written so already."""
+    shown = (
+        f"strftime('%Y-%m-%dT%H:%M:%S',{engine.whole_seconds('v')})"
+        f"||printf('.%06d+00:00',{sql.fraction('v')})"
+    )
+    # A name of one letter: whoever opens the database reads all views.
+    return (
+        f"(SELECT iif(length(v)=32 AND v GLOB '*T*+00:00',v,{shown}) FROM (SELECT {written} AS v))"
+    )
+
+
+def create_views(connection: Connection, catalog: Catalog) -> None:
+    """Make the views anew where they are not those of this catalog; quick where they are."""
+    locks.lock(connection, "migration")
+    wanted = {
+        r.name: view_sql(catalog, r, dialect.is_postgresql(connection)) for r in catalog.mirrored
+    }
+    digest = hashlib.sha256("\n".join(wanted.values()).encode()).hexdigest()
+    known = connection.execute(select(settings.c.value).where(settings.c.name == _DIGEST)).scalar()
+    if known == digest:
+        return
+    cascade = " CASCADE" if dialect.is_postgresql(connection) else ""
+    connection.execute(delete(view_columns))
+    for resource in catalog.mirrored:
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {view_name(resource)}{cascade}")
+        statement = wanted[resource.name]
+        # A driver takes % for a parameter only where there are parameters of that style.
+        connection.exec_driver_sql(
+            statement.replace("%", "%%") if dialect.is_postgresql(connection) else statement
+        )
+        _describe(connection, catalog, resource)
+        _refit(connection, resource)
+    connection.execute(delete(settings).where(settings.c.name == _DIGEST))
+    connection.execute(insert(settings).values(name=_DIGEST, value=digest))
+
+
+def _refit(connection: Connection, resource: Resource) -> None:
+    """Find again which values of a resource do not fit their columns: their types may be other ones now."""
+    table = objects.c
+    after: tuple[int, str] = (0, "")
+    while True:
+        query = select(table.integration_id, table.id, table.doc, table.invalid_values).where(
+            table.resource == resource.name, tuple_(table.integration_id, table.id) > tuple_(*after)
+        )
+        rows = connection.execute(
+            query.order_by(table.integration_id, table.id).limit(_PIECE)
+        ).all()
+        for row in rows:
+            invalid = representation.invalid_values(resource.kinds, row.doc) or None
+            if invalid != row.invalid_values:
+                here = (
+                    table.integration_id == row.integration_id,
+                    table.resource == resource.name,
+                    table.id == row.id,
+                )
+                connection.execute(update(objects).where(*here).values(invalid_values=invalid))
+        if len(rows) < _PIECE:
+            return
+        after = rows[-1].integration_id, rows[-1].id
+
+
+_SHOWN_AS_STORED = frozenset(("integer", "real", "text"))
+"""Kinds whose values that fit are shown as drivers give them."""
+
+
+class Comparison:
+    """Compares what the view of a resource shows with the documents."""
+
+    def __init__(self, catalog: Catalog, resource: Resource) -> None:
+        """Compare objects of this resource."""
+        self._columns = [
+            (column.name, column.type, column.field)
+            for column in columns(catalog, resource)
+            if column.field not in ("", "id")
+        ]
+        names = ", ".join(["id", *(name for name, _, _ in self._columns)])
+        rows = f"SELECT {names} FROM {view_name(resource)} WHERE integration = :name AND id IN :ids"
+        self._rows = text(rows).bindparams(bindparam("ids", expanding=True))
+
+    def read(
+        self, connection: Connection, integration_id: int, ids: Sequence[str]
+    ) -> dict[str, Sequence[Any]]:
+        """Read what the view shows of some objects, by id."""
+        if not ids:
+            return {}
+        named = select(integrations.c.name).where(integrations.c.id == integration_id)
+        given = {"name": connection.execute(named).scalar_one(), "ids": list(ids)}
+        return {row[0]: tuple(row) for row in connection.execute(self._rows, given)}
+
+    def differing(
+        self, doc: Mapping[str, Any], shown: Sequence[Any] | None
+    ) -> dict[str, tuple[Any, Any]]:
+        """Return what differs, by field: what the view should show and what it shows; None: it does not show the object."""
+        if shown is None:
+            return {"id": (doc.get("id"), None)}
+        found: dict[str, tuple[Any, Any]] = {}
+        for (_, kind, field), cell in zip(self._columns, shown[1:], strict=True):
+            value = doc.get(field)
+            if value is cell or (
+                kind in _SHOWN_AS_STORED and type(value) is type(cell) and value == cell
+            ):
+                continue
+            expected = value if kind == "json" else representation.cell(kind, value)
+            actual = _as_expected(kind, cell)
+            if not _same(expected, actual):
+                found[field] = (expected, actual)
+        return found
+
+
+def _as_expected(kind: str, shown: Any) -> Any:
+    """Return what a driver gave of a view's column as a cell, of JSON its value."""
+    if shown is None:
+        return None
+    if kind == "json":
+        return msgspec.json.decode(shown)
+    return bool(shown) if kind == "boolean" else representation.from_driver(shown)
+
+
+_ROUNDING = 1e-15
+"""SQLite itself may miss the last binary digit of a number with more digits than this."""
+
+
+def _same(expected: Any, shown: Any) -> bool:
+    if isinstance(expected, float) and isinstance(shown, float):
+        return math.isclose(expected, shown, rel_tol=_ROUNDING, abs_tol=sys.float_info.min)
+    return type(expected) is type(shown) and expected == shown
+
+
+def _describe(connection: Connection, catalog: Catalog, resource: Resource) -> None:
+    view = view_name(resource)
+    rows = [
+        {"view": view, "position": n, **msgspec.structs.asdict(column)}
+        for n, column in enumerate(columns(catalog, resource), start=1)
+    ]
+    connection.execute(insert(view_columns), rows)
+    if dialect.is_postgresql(connection):
+        connection.exec_driver_sql(";".join(_comments(view, rows)))
+
+
+def _comments(view: str, rows: Sequence[Mapping[str, object]]) -> Iterator[str]:
+    for row in rows:
+        comment = str(row["comment"]).replace("'", "''").replace("%", "%%")
+        yield f"COMMENT ON COLUMN {view}.{row['name']} IS '{comment}'"

@@ -1,0 +1,1 @@
+"""Accounts: users, API keys, sessions, single sign-on, saved views."""

@@ -1,0 +1,1 @@
+"""Building blocks of the hub: settings, encryption, events, egress, audit, metrics."""

@@ -1,0 +1,1 @@
+"""Health: findings, freshness, the watchdog, missed deliveries, the heartbeat."""

@@ -1,0 +1,253 @@
+"""Gaps: ION's own record of its deliveries compared with what arrived; what is missing is taken from that record.
+
+ION numbers its webhook events, and a body names that number (assumed, see docs/ion-compatibility.md). An event is
+known by that number, by what its envelope says, or by its body. Where not one of many delivered events is known,
+although events came at that time, the record cannot be compared, and nothing is concluded.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy import Connection, bindparam, select, text
+
+from ultraviolet import clock
+from ultraviolet.db.event_store import insert_events
+from ultraviolet.db.tables.events import event_keys
+from ultraviolet.hub.health import heartbeat
+from ultraviolet.hub.ingest.service import event_row
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.client import IonClient
+from ultraviolet.ion.deliveries import decode_envelope, is_id
+from ultraviolet.ion.errors import IonUnreadableError
+from ultraviolet.ion.queries import valid_time
+
+PAGE = 500
+_ENOUGH = 20
+"""So many delivered events without one that is known here say that the numbers are of another kind."""
+_PATIENCE = timedelta(hours=1)
+"""So long an event that ION still delivers is waited for. A delivery takes seconds; how long ION tries again is unknown.
+What comes after it was taken from the record is known again, so that waiting longer gains nothing."""
+
+_EVENTS = (
+    "query Sent($filters: WebhookEventsInputFilters, $first: Int) { webhookEvents(filters: $filters,"
+    " sort: [ID_ASC], first: $first) { edges { node { id status subscriptionId requestData _created } } } }"
+)
+_KNOWN = text(
+    "SELECT event_id FROM events WHERE integration_id = :integration AND event_id IN :ids"
+).bindparams(bindparam("ids", expanding=True))
+_BODIES = text(
+    """SELECT body FROM events WHERE integration_id = :integration AND resource = :resource AND object_id = :object
+    ORDER BY seq DESC LIMIT 50"""
+)
+_RECEIVED = text(
+    """SELECT 1 FROM events WHERE integration_id = :integration AND received_at >= :first AND received_at <= :last
+      AND signature <> 'recovered' LIMIT 1"""
+)
+_LAST_FULL = text(
+    "SELECT max(started_at) FROM fetches WHERE integration_id = :integration AND mode = 'full'"
+)
+_CURSOR = text("SELECT compared_to FROM integrations WHERE id = :integration")
+_MOVE = text("UPDATE integrations SET compared_to = :value WHERE id = :integration")
+
+
+class MissedDeliveries(msgspec.Struct, frozen=True):
+    """What a comparison brought to light."""
+
+    given_up: int = 0
+    """Events ION failed to deliver."""
+    lost: int = 0
+    """Events ION holds to be delivered that never arrived here."""
+    recovered: int = 0
+    """Events taken from ION's record."""
+    comparable: bool = True
+    restored: bool = False
+    """ION delivered some of them to a hub of which this database does not know: it was restored from a backup."""
+
+    @property
+    def missing(self) -> int:
+        """How many events did not arrive."""
+        return self.given_up + self.lost
+
+
+class SentDelivery(msgspec.Struct, frozen=True):
+    """One event as ION recorded it."""
+
+    id: int
+    status: str
+    subscription: str
+    body: str | None
+    created_at: str
+    """By ION's clock; empty where it does not say."""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A page of ION's record of its deliveries."""
+
+    sent: list[SentDelivery]
+    more: bool
+    unreadable: int = 0
+    """Rows that do not say which event they are about."""
+
+
+async def read_sent_deliveries(client: IonClient, after: int) -> Record:
+    """Read ION's record of its deliveries behind a number; raises IonRefusedError where the key may not."""
+    given = {"filters": {"id": {"gt": after}}, "first": PAGE}
+    page = (await client.execute(_EVENTS, given)).must().get("webhookEvents")
+    edges: Any = cast("dict[str, Any]", page).get("edges") if isinstance(page, dict) else None
+    if not isinstance(edges, list):
+        raise IonUnreadableError("ION's record of its deliveries is not a list")
+    rows = [_sent(edge) for edge in cast("list[Any]", edges)]
+    sent = sorted((row for row in rows if row and row.id > after), key=lambda row: row.id)
+    return Record(sent, len(rows) >= PAGE, rows.count(None))
+
+
+def _sent(edge: Any) -> SentDelivery | None:
+    node: Any = cast("dict[str, Any]", edge).get("node") if isinstance(edge, dict) else None
+    if not isinstance(node, dict):
+        return None
+    shown = cast("dict[str, Any]", node)
+    id_, body = shown.get("id"), shown.get("requestData")
+    if not isinstance(id_, int | str) or not is_id(id_):
+        return None
+    return SentDelivery(
+        int(id_),
+        str(shown.get("status")),
+        str(shown.get("subscriptionId")),
+        body if isinstance(body, str) else None,
+        valid_time(shown.get("_created")) or "",
+    )
+
+
+def cursor(connection: Connection, integration_id: int) -> int:
+    """Tell up to which number the record was compared."""
+    return connection.execute(_CURSOR, {"integration": integration_id}).scalar() or 0
+
+
+def insert_missed(
+    connection: Connection,
+    catalog: Catalog,
+    integration_id: int,
+    url_id: int,
+    sent: Sequence[SentDelivery],
+    subscriptions: Collection[str],
+    ahead: float = 0.0,
+) -> MissedDeliveries:
+    """Compare a page of the record with what arrived, keep what is missing as events, and move on.
+
+    Stops before an event of ours that ION is still trying to deliver, but not for long. `ahead` is by how many seconds
+    ION's clock is ahead.
+    """
+    settled = _settled(sent, subscriptions)
+    if not settled:
+        return MissedDeliveries()
+    ours = [each for each in settled if each.subscription in subscriptions]
+    known = _known(connection, catalog, integration_id, ours)
+    delivered = [each for each in ours if each.status == "SUCCEEDED"]
+    comparable = (
+        bool(known)
+        or len(delivered) < _ENOUGH
+        or not _received(connection, integration_id, delivered)
+    )
+    missing = [each for each in ours if each.id not in known] if comparable else []
+    rows = [_row(catalog, integration_id, url_id, each) for each in missing if each.body]
+    if rows:
+        insert_events(connection, rows, deliveries=0, again=0)
+    connection.execute(_MOVE, {"integration": integration_id, "value": settled[-1].id})
+    lost = [each for each in missing if each.status == "SUCCEEDED"]
+    restored = _acknowledged_without_hub(connection, integration_id, lost, ahead)
+    return MissedDeliveries(len(missing) - len(lost), len(lost), len(rows), comparable, restored)
+
+
+def _known(
+    connection: Connection, catalog: Catalog, integration_id: int, sent: Sequence[SentDelivery]
+) -> set[int]:
+    """Return the numbers of the events that are here: by number, by what their envelopes say, or by their bodies."""
+    if not sent:
+        return set()
+    given = {"integration": integration_id, "ids": [str(each.id) for each in sent]}
+    numbers = set(connection.execute(_KNOWN, given).scalars())
+    known = {each.id for each in sent if str(each.id) in numbers}
+    rows = {
+        each.id: _row(catalog, integration_id, 0, each)
+        for each in sent
+        if each.body and each.id not in known
+    }
+    if rows:
+        keys = [row["dedupe_key"] for row in rows.values()]
+        query = select(event_keys.c.dedupe_key).where(
+            event_keys.c.integration_id == integration_id, event_keys.c.dedupe_key.in_(keys)
+        )
+        found = {bytes(key) for key in connection.execute(query).scalars()}
+        known |= {number for number, row in rows.items() if row["dedupe_key"] in found}
+    for number, row in rows.items():
+        if number not in known and row["event_id"] is None and row["object_id"]:
+            given = {
+                "integration": integration_id,
+                "resource": row["resource"],
+                "object": row["object_id"],
+            }
+            bodies = connection.execute(_BODIES, given).scalars()
+            content = _content(row["body"])
+            if content is not None and any(_content(bytes(body)) == content for body in bodies):
+                known.add(number)
+    return known
+
+
+def _content(body: bytes) -> Any:
+    """Decode a body, so that bodies compare whatever their white space; None if it is not JSON."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _received(
+    connection: Connection, integration_id: int, delivered: Sequence[SentDelivery]
+) -> bool:
+    """Return whether events were received here while ION delivered these: then none of them being known is strange."""
+    times_ = [each.created_at for each in delivered if each.created_at]
+    if not times_:
+        return True
+    given = {"integration": integration_id, "first": min(times_), "last": max(times_)}
+    return connection.execute(_RECEIVED, given).first() is not None
+
+
+def _acknowledged_without_hub(
+    connection: Connection, integration_id: int, lost: Sequence[SentDelivery], ahead: float
+) -> bool:
+    """Return whether ION delivered some of these when no hub ran by this database, and no full fetch has begun since."""
+    last_full = connection.execute(_LAST_FULL, {"integration": integration_id}).scalar() or ""
+    spans = [span for span in heartbeat.without_hub(connection) if span.until > last_full]
+    moments = [_by_our_clock(each.created_at, ahead) for each in lost if each.created_at]
+    return any(span.since < moment < span.until for span in spans for moment in moments)
+
+
+def _by_our_clock(moment: str, ahead: float) -> str:
+    return clock.format_rfc3339(datetime.fromisoformat(moment) - timedelta(seconds=ahead))
+
+
+def _settled(sent: Sequence[SentDelivery], subscriptions: Collection[str]) -> list[SentDelivery]:
+    settled: list[SentDelivery] = []
+    recently = clock.format_rfc3339(clock.utc_now() - _PATIENCE)
+    for each in sent:
+        under_way = (
+            each.status not in ("SUCCEEDED", "FAILED") and not "" < each.created_at <= recently
+        )
+        if under_way and each.subscription in subscriptions:
+            break
+        settled.append(each)
+    return settled
+
+
+def _row(catalog: Catalog, integration_id: int, url_id: int, sent: SentDelivery) -> dict[str, Any]:
+    body = (sent.body or "").encode()
+    return event_row(
+        integration_id,
+        url_id,
+        body,
+        decode_envelope(catalog, body),
+        received_at=clock.now_rfc3339(),
+        signature="recovered",
+    )

@@ -1,0 +1,1 @@
+"""Webhook ingest: URLs, signatures, group commit, spool, counters, event files."""

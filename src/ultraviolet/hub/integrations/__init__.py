@@ -1,0 +1,1 @@
+"""Integrations: settings, connection test, resources, webhook setup, deletion."""

@@ -1,0 +1,1 @@
+"""What runs in a hub process: controllers, the scheduler, leases, retention, indexing."""

@@ -1,0 +1,1 @@
+"""Sync: apply events, heal, fetch, verify and replay."""

@@ -1,0 +1,86 @@
+"""Values that do not fit the type of their column: reported as findings, a sentence for each field."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from ultraviolet.db.tables.mirror import objects
+from ultraviolet.hub.core import findings
+from ultraviolet.hub.core.findings import FindingsPage
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.model import Resource
+
+KIND = "invalid_value"
+MAX_COUNTED = 5_000
+"""Objects of a resource that are counted; of more, a finding says that there are more."""
+_MAX_SHOWN_CHARACTERS = 60
+_TYPES = {
+    "integer": "a whole number",
+    "real": "a number",
+    "boolean": "true or false",
+    "time": "a time",
+    "text": "text",
+    "id": "an id",
+}
+
+
+def report(
+    connection: Connection, catalog: Catalog, integration_id: int, resources: Iterable[str]
+) -> None:
+    """Bring the findings about some resources up to date with what the mirror holds."""
+    for name in sorted(resources):
+        resource = catalog.resources[name]
+        findings.save_findings(
+            connection,
+            integration_id,
+            (KIND,),
+            _found(connection, resource, integration_id),
+            subjects=[f"{name}.{field}" for field in resource.kinds],
+        )
+
+
+def _found(connection: Connection, resource: Resource, integration_id: int) -> list[FindingsPage]:
+    table = objects.c
+    query = (
+        select(table.id, table.invalid_values)
+        .where(
+            table.integration_id == integration_id,
+            table.resource == resource.name,
+            table.invalid_values.is_not(None),
+            table.deleted_at.is_(None),
+        )
+        .limit(MAX_COUNTED)
+    )
+    counts: Counter[str] = Counter()
+    examples: dict[str, tuple[str, Any]] = {}
+    rows = connection.execute(query).all()
+    for row in rows:
+        for field, value in row.invalid_values.items():
+            counts[field] += 1
+            if field not in examples or _order(row.id) < _order(examples[field][0]):
+                examples[field] = row.id, value
+    more = "at least " if len(rows) == MAX_COUNTED else ""
+    return [
+        _finding(resource, field, f"{more}{counts[field]}", *examples[field])
+        for field in sorted(counts)
+    ]
+
+
+def _order(id_: str) -> tuple[int, str]:
+    return len(id_), id_
+
+
+def _finding(resource: Resource, field: str, count: str, id_: str, value: Any) -> FindingsPage:
+    shown = (
+        repr(value)
+        if len(repr(value)) <= _MAX_SHOWN_CHARACTERS
+        else f"{repr(value)[:_MAX_SHOWN_CHARACTERS]}…"
+    )
+    sentence = (
+        f"{count} of {resource.title.lower()} have a {field} that is not {_TYPES[resource.kinds[field]]},"
+        f" such as {resource.name} {id_} with {shown}; filters, SQL views and exports take it for null"
+    )
+    next_step = f"Correct the value in ION; `ultraviolet object show {resource.name} {id_}` shows it as ION sent it"
+    return FindingsPage(KIND, f"{resource.name}.{field}", sentence, next_step)

@@ -1,0 +1,376 @@
+"""The contract: ION's GraphQL schema as SDL by domain, and the types that follow from it by rule.
+
+The files hold what cannot be derived. Connections, edges, sort enums, operator filters, object filters and
+timeline events are derived here, by the conventions of the 2023 schema; `irregular.graphql` extends them
+where ION departs from its own rule.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from typing import TypeVar
+
+from graphql import (
+    DefinitionNode,
+    DirectiveDefinitionNode,
+    DocumentNode,
+    EnumTypeDefinitionNode,
+    FieldDefinitionNode,
+    GraphQLSchema,
+    ObjectTypeDefinitionNode,
+    ObjectTypeExtensionNode,
+    build_ast_schema,
+    parse,
+    value_from_ast_untyped,
+)
+from graphql.language import DirectiveNode, ListTypeNode, NonNullTypeNode, TypeNode
+
+from ultraviolet.ion.contract.descriptions import describe
+from ultraviolet.ion.naming import constant, plural
+
+OPERAND_SCALARS = (
+    "Boolean",
+    "DateTime",
+    "Float",
+    "ID",
+    "Int",
+    "JSONString",
+    "ScalarValue",
+    "SlateContent",
+    "String",
+)
+"""Scalars that have an operator filter."""
+_PAGING = "before: String, after: String, first: Int, last: Int"
+_COUNT = re.compile(r"_\w+Count")
+_TYPE = re.compile(r"^type (\w+)", re.MULTILINE)
+
+
+@cache
+def source() -> DocumentNode:
+    """Parse the contract's files, as one document."""
+    folder = files("ultraviolet.ion.contract")
+    names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".graphql"))
+    return parse("\n".join((folder / name).read_text("utf-8") for name in names), no_location=True)
+
+
+@cache
+def domains() -> Mapping[str, str]:
+    """Return the domain of each type: the name of the file that defines it."""
+    texts = {
+        f.name.removesuffix(".graphql"): f.read_text("utf-8")
+        for f in files("ultraviolet.ion.contract").iterdir()
+        if f.is_file()
+    }
+    return {name: domain for domain, said in texts.items() for name in _TYPE.findall(said)}
+
+
+@cache
+def schema() -> GraphQLSchema:
+    """Build the complete schema, derived types included."""
+    derived = parse(Derivation(source()).text(), no_location=True)
+    return build_ast_schema(
+        DocumentNode(definitions=(*_completed(source()), *derived.definitions)), assume_valid=True
+    )
+
+
+def directive(
+    node: FieldDefinitionNode | ObjectTypeDefinitionNode, name: str
+) -> dict[str, object] | None:
+    """Return the arguments of a directive of the contract, or None where it is not set."""
+    for found in node.directives or ():
+        if found.name.value == name:
+            return _arguments(found)
+    return None
+
+
+def named(node: TypeNode) -> str:
+    """Return the name under all lists and non-nulls."""
+    while isinstance(node, ListTypeNode | NonNullTypeNode):
+        node = node.type
+    return node.name.value  # type: ignore[attr-defined]
+
+
+def is_list(node: TypeNode) -> bool:
+    """Return whether the type is a list."""
+    return isinstance(node.type if isinstance(node, NonNullTypeNode) else node, ListTypeNode)
+
+
+def object_types(document: DocumentNode) -> dict[str, ObjectTypeDefinitionNode]:
+    """Return ION's object types by name: not the payloads, not the roots."""
+    payloads = {named(f.type) for f in root_fields(document, "Mutation")}
+    return {
+        node.name.value: node
+        for node in document.definitions
+        if isinstance(node, ObjectTypeDefinitionNode)
+        and node.name.value not in payloads
+        and node.name.value not in {"Query", "Mutation"}
+    }
+
+
+def root_fields(document: DocumentNode, root: str) -> Iterator[FieldDefinitionNode]:
+    """Go through the fields of Query or Mutation."""
+    for node in document.definitions:
+        if isinstance(node, ObjectTypeExtensionNode) and node.name.value == root:
+            yield from node.fields or ()
+
+
+class Derivation:
+    """What follows from the contract's files by rule."""
+
+    def __init__(self, document: DocumentNode) -> None:
+        self.objects = object_types(document)
+        self.enums = [n for n in document.definitions if isinstance(n, EnumTypeDefinitionNode)]
+        self.enum_names = {e.name.value for e in self.enums}
+        self.lists = {
+            f: mark for f in root_fields(document, "Query") if (mark := directive(f, "list"))
+        }
+        self.filters = self._filter_names()
+
+    def text(self) -> str:
+        """Write all derived types as SDL."""
+        return "\n".join(
+            [
+                *self._operator_filters(),
+                *self._connections(),
+                *(
+                    self._object_filter(of, name)
+                    for of, name in self.filters.items()
+                    if of != "Log"
+                ),
+                *self._sort_enums(),
+                *self._events(),
+            ]
+        )
+
+    def _filter_names(self) -> dict[str, str]:
+        names: dict[str, str] = {}
+        for field, mark in self.lists.items():
+            if field.name.value != "reviewRequests":  # ION filters them by another type's filter
+                names[str(mark["of"])] = str(mark["filters"])
+        for name, node in self.objects.items():
+            given = directive(node, "filterable")
+            if given:
+                names[name] = str(given["name"])
+            elif directive(node, "table"):
+                names.setdefault(name, f"{plural(name)}InputFilters")
+        return names
+
+    def _operator_filters(self) -> Iterator[str]:
+        for name in (*OPERAND_SCALARS, *sorted(self.enum_names)):
+            comparisons = " ".join(
+                f"{op}: {name}" for op in ("eq", "neq", "like", "ilike", "notlike", "notilike")
+            )
+            order = " ".join(f"{op}: {name}" for op in ("gt", "gte", "lt", "lte"))
+            yield f"input {name}Filter {{ {comparisons} in: [{name}] {order} isnull: Boolean }}"
+
+    def _connections(self) -> Iterator[str]:
+        seen: set[str] = set()
+        for field, mark in self.lists.items():
+            connection, node = named(field.type), mark["of"]
+            if connection in seen:
+                continue
+            seen.add(connection)
+            edge = connection.removesuffix("Connection") + "Edge"
+            page = "PageInfo" if node in {"APIKeyObject", "Log"} else "IonPageInfo"
+            yield f'"A page of a list." type {connection} {{ pageInfo: {page}! edges: [{edge}]! }}'
+            yield f'"One place of a list, with its cursor." type {edge} {{ node: {node} cursor: String! }}'
+
+    def _object_filter(self, of: str, name: str) -> str:
+        members = [] if of == "APIKeyObject" else [f"or_: [{name}]", f"and_: [{name}]"]
+        present: set[str] = set()
+        node = self.objects[of]
+        for field in node.fields or ():
+            member = self._filter_member(of, field)
+            if member and member[0] not in present:
+                present.add(member[0])
+                members.append(f"{member[0]}: {member[1]}")
+        return f"input {name} {{ {' '.join(members)} }}"
+
+    def _filter_member(self, of: str, field: FieldDefinitionNode) -> tuple[str, str] | None:
+        name, target = field.name.value, named(field.type)
+        name = {"Created": "_created", "Updated": "_updated"}.get(name, name)
+        if name in {"_etag", "Etag", "LastSessionId", "prettyStr", "timeline"} or _COUNT.fullmatch(
+            name
+        ):
+            return None
+        if target in self.filters and target != "Entity":
+            return name, self.filters[target]
+        if is_list(field.type) or (target not in OPERAND_SCALARS and target not in self.enum_names):
+            return None
+        return name, f"{self._operand(of, name, target)}Filter"
+
+    def _operand(self, of: str, name: str, target: str) -> str:
+        if name == "id" and target == "Int":
+            return "Int" if of == "APIKeyObject" else "ID"
+        if name.endswith("Id") and target == "Int" and (of, name) not in _INT_FILTERS:
+            return "ID"
+        return target
+
+    def _sort_enums(self) -> Iterator[str]:
+        marks = [m for f in self._all_fields() if (m := directive(f, "list")) and m.get("sort")]
+        sorts = {str(m["sort"]) for m in (*self.lists.values(), *marks) if m.get("sort")}
+        for sort in sorted(sorts):
+            node = self.objects[sort.removesuffix("SortEnum")]
+            names = dict.fromkeys(
+                constant(_sort_name(f.name.value))
+                for f in stored_scalars(node)
+                if not is_list(f.type)
+            )
+            yield f"enum {sort} {{ {' '.join(f'{n}_ASC {n}_DESC' for n in names)} }}"
+
+    def _events(self) -> Iterator[str]:
+        for name, node in self.objects.items():
+            if not has_timeline(node):
+                continue
+            columns = dict.fromkeys(
+                f"{f.name.value}: {self._operand(name, f.name.value, named(f.type))}Filter"
+                for f in stored_scalars(node)
+                if not is_list(f.type)
+                and (named(f.type) in OPERAND_SCALARS or named(f.type) in self.enum_names)
+                and f.name.value not in _STAMPS
+            )
+            members = [
+                "Created: DateTimeFilter",
+                "Updated: DateTimeFilter",
+                *columns,
+                "actor: UserInputFilters",
+            ]
+            if "eventType: EventTypeFilter" not in members:
+                members = [m for m in members if not m.startswith("eventType:")] + [
+                    "eventType: EventTypeFilter"
+                ]
+            yield f"input {name}EventFilter {{ {' '.join(members)} includeSelfSimilarRelationships: Boolean }}"
+            yield (
+                f'"A change of this object, from the audit log." type {name}Events implements Timeline {{ actor: User eventType: EventType timestamp: DateTime'
+                f" changedAttributes: [ChangedAttributes] oldValues: {name} newValues: {name} }}"
+            )
+
+    def _all_fields(self) -> Iterator[FieldDefinitionNode]:
+        for node in self.objects.values():
+            yield from node.fields or ()
+
+
+_STAMPS = {"_created", "_updated", "_etag", "LastSessionId", "Created", "Updated", "Etag"}
+_INT_FILTERS = {
+    ("ABomItem", "parentId"),
+    ("Issue", "partInventoryId"),
+    ("Redline", "issueId"),
+    ("IssueApprovalRequest", "reviewerId"),
+    ("MBomApprovalRequest", "reviewerId"),
+    ("APIKeyObject", "createdById"),
+    ("APIKeyObject", "updatedById"),
+}
+
+
+@cache
+def _object_names() -> frozenset[str]:
+    return frozenset(object_types(source()))
+
+
+def stored_scalars(node: ObjectTypeDefinitionNode) -> list[FieldDefinitionNode]:
+    """Return the fields that are columns of the type's table."""
+    objects = _object_names()
+    return [
+        field
+        for field in node.fields or ()
+        if directive(field, "computed") is None
+        and field.name.value != "prettyStr"
+        and not _COUNT.fullmatch(field.name.value)
+        and not field.arguments
+        and named(field.type) not in objects
+        and named(field.type) not in _ABSTRACT
+        and not named(field.type).endswith("Connection")
+    ]
+
+
+_ABSTRACT = {"Timeline", "IonType", "BarcodeSubject", "ItemDiff", "PlanItemResult", "RedlinedItem"}
+
+
+def has_timeline(node: ObjectTypeDefinitionNode) -> bool:
+    """Return whether the type's timeline can be filtered; two types' cannot (2023 schema)."""
+    return node.name.value not in {"FieldDiff", "IssuedPartInventory", "StepDiff"} and any(
+        f.name.value == "timeline" for f in node.fields or ()
+    )
+
+
+def _sort_name(name: str) -> str:
+    return {
+        "Created": "_created",
+        "Updated": "_updated",
+        "Etag": "_etag",
+        "LastSessionId": "_lastSessionId",
+    }.get(name, name)
+
+
+def _arguments(node: DirectiveNode) -> dict[str, object]:
+    return {a.name.value: value_from_ast_untyped(a.value) for a in node.arguments or ()}
+
+
+def _completed(document: DocumentNode) -> Iterator[DefinitionNode]:
+    """Return each field of an object type the arguments that it has by rule."""
+    derivation = Derivation(document)
+    for node in document.definitions:
+        if isinstance(node, ObjectTypeDefinitionNode) and node.name.value in derivation.objects:
+            yield _with_arguments(node, derivation)
+        elif isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Query":
+            yield _described(_with_arguments(node, derivation))
+        elif isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Mutation":
+            yield _described(node)
+        elif not isinstance(
+            node, DirectiveDefinitionNode
+        ):  # the marks are ours, ION does not show them
+            yield node
+
+
+def _described(node: ObjectTypeExtensionNode) -> ObjectTypeExtensionNode:
+    root = node.name.value
+    fields = [
+        describe(f, root, str(mark["of"]) if (mark := directive(f, "list")) else None)
+        for f in node.fields or ()
+    ]
+    return replace(node, fields=tuple(fields))
+
+
+Completed = TypeVar("Completed", ObjectTypeDefinitionNode, ObjectTypeExtensionNode)
+
+
+def _with_arguments(node: Completed, derivation: Derivation) -> Completed:
+    fields: list[str] = []
+    owner = node.name.value
+    for field in node.fields or ():
+        arguments = _derived_arguments(owner, node, field, derivation)
+        fields.append(f"{field.name.value}({arguments}): String" if arguments else "")
+    if not any(fields):
+        return node
+    parsed = parse(
+        f"type T {{ {' '.join(f or 'none: String' for f in fields)} }}", no_location=True
+    ).definitions[0]
+    assert isinstance(parsed, ObjectTypeDefinitionNode)
+    completed = tuple(
+        replace(field, arguments=(*(extra.arguments or ()), *(field.arguments or ())))
+        for field, extra in zip(node.fields or (), parsed.fields or (), strict=True)
+    )
+    return replace(node, fields=completed)
+
+
+def _derived_arguments(
+    owner: str,
+    node: ObjectTypeDefinitionNode | ObjectTypeExtensionNode,
+    field: FieldDefinitionNode,
+    derivation: Derivation,
+) -> str:
+    mark, target = directive(field, "list"), named(field.type)
+    if mark and owner == "Query":
+        sort = f"distinctOn: [{mark['sort']}], sort: [{mark['sort']}], " if mark.get("sort") else ""
+        return f"filters: {mark['filters']}, {sort}{_PAGING}"
+    if owner == "Query" or field.arguments:
+        return ""
+    if mark:
+        node_type = str(mark["sort"]).removesuffix("SortEnum")
+        return f"filters: {derivation.filters[node_type]}, sort: [{mark['sort']}], {_PAGING}"
+    if target == "Timeline":
+        typed = isinstance(node, ObjectTypeDefinitionNode) and has_timeline(node)
+        return f"filters: {owner}EventFilter" if typed else ""
+    return f"filters: {derivation.filters[target]}" if target in derivation.filters else ""

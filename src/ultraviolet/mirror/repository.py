@@ -1,0 +1,321 @@
+"""The SQL of the door: load what a batch touches, write what became of it, a statement a table."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy import Connection
+
+from ultraviolet.db import bulk, representation
+from ultraviolet.db.tables.mirror import link_kinds, links, objects, versions
+from ultraviolet.db.tables.sync import drift, stale
+from ultraviolet.ion.catalog import SHOWN, Catalog
+from ultraviolet.ion.deliveries import LONGEST_ID
+from ultraviolet.mirror.drift import Drift
+from ultraviolet.mirror.object_state import ObjectState
+from ultraviolet.mirror.observation import Origin, Ref
+
+_LOAD = """SELECT id, doc, version, completeness, deleted_at, source_time, observed_at, read_at, invalid_values
+  FROM objects
+  WHERE integration_id = :integration AND resource = :resource AND id IN :ids"""
+
+_LOAD_STALE = """SELECT id, since, marked_at, reason, marks, error FROM stale
+  WHERE integration_id = :integration AND resource = :resource AND id IN :ids"""
+
+_LOAD_DELETIONS = """SELECT object_id, max(coalesce(source_time, received_at)) FROM events
+  WHERE integration_id = :integration AND resource = :resource AND object_id IN :ids AND action = 'DELETE'
+  GROUP BY object_id"""
+
+_SEEN = ("completeness", "source_time", "observed_at", "read_at")
+_KEY = ("integration_id", "resource", "id")
+_CONTENT = ("doc", "invalid_values", "version", "deleted_at", "changed_at", "origin", *_SEEN, *_KEY)
+_VERSION = (*_KEY, "version", "change", "doc", "changed", "source_time", "observed_at", "origin")
+_LINK = ("integration_id", "kind", "target_id", "id")
+_DRIFT = (
+    *_KEY,
+    "cause",
+    "fields",
+    "healed_by",
+    "source_time",
+    "wrong_since",
+    "seconds",
+    "healed_at",
+)
+
+_KINDS = "SELECT id, field, target_resource FROM link_kinds WHERE resource = :resource"
+
+_KIND = ("resource", "field", "target_resource")
+_STALE = (*_KEY, "reason", "since", "marked_at", "marks", "attempts", "next_attempt_at")
+_MARKED_AGAIN = """ON CONFLICT (integration_id, resource, id) DO UPDATE SET marked_at = excluded.marked_at, marks = excluded.marks,
+  reason = excluded.reason, next_attempt_at = CASE WHEN stale.reason = excluded.reason
+    THEN stale.next_attempt_at ELSE excluded.next_attempt_at END"""
+
+
+def load_states(
+    connection: Connection, integration_id: int, refs: Iterable[Ref]
+) -> dict[Ref, ObjectState]:
+    """Return the state of every object asked for, known or not."""
+    states = {ref: ObjectState(*ref) for ref in refs}
+    for resource, found in _by_resource(states.values()).items():
+        given = {"integration": integration_id, "resource": resource, "ids": list(found)}
+        for row in bulk.fetch_rows(connection, _LOAD, given):
+            (
+                id_,
+                doc,
+                version,
+                completeness,
+                deleted_at,
+                source_time,
+                observed_at,
+                read_at,
+                invalid,
+            ) = row
+            state = found[id_]
+            state.invalid = invalid
+            state.doc, state.version, state.deleted_at = (
+                msgspec.json.decode(doc),
+                version,
+                deleted_at,
+            )
+            state.completeness, state.was_full = completeness, completeness == "full"
+            state.source_time, state.observed_at, state.read_at = source_time, observed_at, read_at
+        for id_, since, marked_at, reason, marks, error in bulk.fetch_rows(
+            connection, _LOAD_STALE, given
+        ):
+            state = found[id_]
+            state.since, state.marked_at, state.reason, state.marks = (
+                since,
+                marked_at,
+                reason,
+                marks,
+            )
+            state.announced, state.trouble = reason, error
+    return states
+
+
+def load_deleted(
+    connection: Connection, integration_id: int, states: Iterable[ObjectState]
+) -> None:
+    """Note of each object when an event last told that it was deleted, if any did."""
+    for resource, found in _by_resource(states).items():
+        given = {"integration": integration_id, "resource": resource, "ids": list(found)}
+        for id_, told in bulk.fetch_rows(connection, _LOAD_DELETIONS, given):
+            found[id_].deletion_told = told
+
+
+def save_states(
+    connection: Connection, catalog: Catalog, integration_id: int, states: Sequence[ObjectState]
+) -> frozenset[str]:
+    """Write every object once: its content and version if it changed, else only that it was seen.
+
+    Return the resources of which values that do not fit their column came or went.
+    """
+    new: list[tuple[Any, ...]] = []
+    old: list[tuple[Any, ...]] = []
+    history: list[tuple[Any, ...]] = []
+    seen: list[tuple[Any, ...]] = []
+    changed: list[ObjectState] = []
+    refitted: set[str] = set()
+    for state in states:
+        if not state.touched and not state.change:
+            continue
+        key = (integration_id, state.resource, state.id)
+        here = (state.completeness, state.source_time, state.observed_at, state.read_at, *key)
+        if state.change is None:
+            seen.append(here)
+            continue
+        changed.append(state)
+        assert state.seen
+        state.version += 1
+        doc, origin = _json(state.doc), _origin(state.seen.origin)
+        invalid = invalid_values(catalog, state.resource, state.doc)
+        if invalid != state.invalid or (invalid and state.change != "update"):
+            refitted.add(state.resource)
+            state.invalid = invalid
+        content = (doc, invalid, state.version, state.deleted_at, state.observed_at, origin, *here)
+        (new if state.version == 1 else old).append(content)
+        names = (
+            _sorted(tuple(state.doc))
+            if state.change == "create"
+            else _names(tuple(state.changed_fields()))
+        )
+        history.append(
+            (
+                *key,
+                state.version,
+                state.change,
+                doc,
+                names,
+                state.seen.source_time,
+                state.observed_at,
+                origin,
+            )
+        )
+    bulk.insert(connection, objects, _CONTENT, new)
+    bulk.update(connection, objects, _CONTENT, old)
+    bulk.insert(connection, versions, _VERSION, history)
+    bulk.update(connection, objects, (*_SEEN, *_KEY), seen)
+    _write_links(connection, catalog, integration_id, changed)
+    return frozenset(refitted)
+
+
+def invalid_values(catalog: Catalog, resource: str, doc: Mapping[str, Any]) -> str | None:
+    """Return the values of a document that do not fit their column, as JSON; None where all fit."""
+    known = catalog.resources.get(resource)
+    found = representation.invalid_values(known.kinds, doc) if known else None
+    return _json(found) if found else None
+
+
+def save_stale(connection: Connection, integration_id: int, states: Sequence[ObjectState]) -> None:
+    """Write and drop marks."""
+    dropped = [(integration_id, *s.ref) for s in states if s.settled and s.marked_at is None]
+    kept = [
+        (integration_id, *s.ref, s.reason, s.since, s.marked_at, s.marks, 0, s.marked_at)
+        for s in states
+        if s.marked and s.marked_at
+    ]
+    bulk.delete(connection, stale, dropped)
+    bulk.upsert(connection, stale, _STALE, kept, _MARKED_AGAIN)
+
+
+def save_drift(
+    connection: Connection, integration_id: int, drifts: Sequence[Drift], moment: str
+) -> None:
+    """Append what was found wrong and put right; of what events told, one of a kind a batch."""
+    told = {
+        (d.state.resource, d.cause): d
+        for d in drifts
+        if d.state.origin and d.state.origin.kind == "event"
+    }
+    kept = [d for d in drifts if d.state.origin and d.state.origin.kind != "event"]
+    rows = [_drift(integration_id, d, moment) for d in [*kept, *told.values()]]
+    bulk.insert(connection, drift, _DRIFT, rows)
+
+
+def _by_resource(states: Iterable[ObjectState]) -> Mapping[str, dict[str, ObjectState]]:
+    found: defaultdict[str, dict[str, ObjectState]] = defaultdict(dict)
+    for state in states:
+        found[state.resource][state.id] = state
+    return found
+
+
+def _drift(integration_id: int, drift_: Drift, moment: str) -> tuple[Any, ...]:
+    state = drift_.state
+    assert state.seen
+    what = (
+        drift_.cause,
+        _names(tuple(drift_.fields)),
+        _origin(state.seen.origin),
+        state.source_time,
+    )
+    return (integration_id, state.resource, state.id, *what, state.news, state.late, moment)
+
+
+def _write_links(
+    connection: Connection, catalog: Catalog, integration_id: int, changed: Sequence[ObjectState]
+) -> None:
+    """Write what changed of whom documents name; in order of the table, so that neighbours in it are written together."""
+    added: list[tuple[Any, ...]] = []
+    dropped: list[tuple[Any, ...]] = []
+    for resource, states in _by_resource(changed).items():
+        keys = _keys(catalog, resource)
+        if not keys:
+            continue
+        kinds = _kinds(connection, resource, [(field, target) for field, target, _ in keys])
+        names = {field for field, _, _ in keys}
+        moved = [
+            s
+            for s in states.values()
+            if s.change != "update" or not names.isdisjoint(s.changed_fields())
+        ]
+        before = [(s.id, s.before) for s in moved if s.before and s.change != "restore"]
+        after = [(s.id, s.doc) for s in moved if not s.deleted_at]
+        for kind, field, listed in sorted(  # a key that two links share is one
+            {(kinds[field, target], field, listed) for field, target, listed in keys}
+        ):
+            was, is_ = _named(field, before, listed=listed), _named(field, after, listed=listed)
+            added += [(integration_id, kind, target, id_) for target, id_ in sorted(is_ - was)]
+            dropped += [(integration_id, kind, target, id_) for target, id_ in was - is_]
+    bulk.delete(connection, links, dropped)
+    bulk.insert(connection, links, _LINK, added)
+
+
+def _keys(catalog: Catalog, resource: str) -> list[tuple[str, str, bool]]:
+    """Return which fields of a document name others, and, to be found by them, whose values it shows or shares (dependents.py).
+
+    Each is a field, the resource of what it names, and whether it is a list.
+    """
+    known = catalog.resources.get(resource)
+    if known is None:
+        return []
+    named = [(link.key, link.resource, False) for link in known.links]
+    shared = [(name, f"{resource}.{name}", False) for name in catalog.shared.get(resource, ())]
+    shown = [
+        (relation.field, relation.resource, True)
+        for relation in known.relations
+        if relation.kept and relation.field in SHOWN
+    ]
+    return [*named, *shared, *shown]
+
+
+def _named(
+    field: str, documents: Iterable[tuple[str, Mapping[str, Any]]], *, listed: bool
+) -> set[tuple[str, str]]:
+    """Return whom a field of some documents names, each with the id of the document."""
+    found = [(doc.get(field), id_) for id_, doc in documents]
+    if listed:
+        rows = [(row, id_) for listed_rows, id_ in found for row in _objects_in(listed_rows)]
+        return {(said, id_) for row, id_ in rows if (said := _name(row.get("id")))}
+    return {(said, id_) for value, id_ in found if (said := _name(value))}
+
+
+def _objects_in(value: Any) -> list[dict[str, Any]]:
+    listed = cast("list[Any]", value) if isinstance(value, list) else []
+    return [cast("dict[str, Any]", row) for row in listed if isinstance(row, dict)]
+
+
+def _name(value: Any) -> str | None:
+    """Return a value of a document as what it names; None where it can name nothing."""
+    if type(value) not in (int, str):
+        return None
+    said = str(value)
+    return said if 0 < len(said) <= LONGEST_ID else None
+
+
+def _kinds(
+    connection: Connection, resource: str, wanted: Sequence[tuple[str, str]]
+) -> Mapping[tuple[str, str], int]:
+    """Return the numbers under which links of a resource are written, made where they are new."""
+
+    def known() -> dict[tuple[str, str], int]:
+        given = {"resource": resource}
+        return {(f, t): id_ for id_, f, t in bulk.fetch_rows(connection, _KINDS, given)}
+
+    found = known()
+    missing = [
+        (resource, field, target) for field, target in wanted if (field, target) not in found
+    ]
+    bulk.upsert(connection, link_kinds, _KIND, missing)
+    return known() if missing else found
+
+
+@lru_cache(64)
+def _origin(origin: Origin) -> str:
+    return _json({"kind": origin.kind, "ref": origin.ref})
+
+
+@lru_cache(1024)
+def _sorted(names: tuple[str, ...]) -> str:
+    """Write the names of a new object's fields, which are the same for all of a kind."""
+    return _json(sorted(names))
+
+
+@lru_cache(1024)
+def _names(names: tuple[str, ...]) -> str:
+    return _json(names)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,293 @@
+"""The hub as a process: its keys, the first sign-in link, and the file that tells the command line where it runs."""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+import stamina
+import structlog
+import uvicorn
+from sqlalchemy import Connection
+
+from ultraviolet import tracing
+from ultraviolet.db.database import Database, StoreUnavailableError
+from ultraviolet.db.engine import make_engine, parse_url
+from ultraviolet.db.locks import lock
+from ultraviolet.errors import InvalidError
+from ultraviolet.http_protocol import Limits, Sources, protocol_with, raise_open_files_limit
+from ultraviolet.hub.accounts import users
+from ultraviolet.hub.core.encryption import new_token
+from ultraviolet.hub.core.settings import Settings
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.ingest import webhook_urls
+from ultraviolet.hub.runtime.leases import Role
+from ultraviolet.process import force_exit_after
+from ultraviolet.server import sd_notify
+from ultraviolet.server.supervisor import (
+    ENDS_WITHIN,
+    Supervisor,
+    given_socket,
+    hand_over,
+    listen,
+    own_command,
+    replaces_on_hangup,
+)
+from ultraviolet.web.app import create_app
+
+WAITS_FOR_DATABASE = 60
+"""Seconds in which the database has to answer a hub that starts."""
+_LOOK_EVERY = 0.05
+_COLLECT = (20_000, 20, 50)
+"""When Python looks for garbage: a page of a fetch is thousands of objects and no garbage, and looking through it at
+every 700 took an eighth of the time of a fetch."""
+_DRAIN = 1.0
+"""Seconds in which whoever is connected may still send a request, and learns that there will be no other."""
+
+_NEAR = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared, not bound
+
+log = structlog.get_logger()
+
+
+class ServeOptions(msgspec.Struct, frozen=True):
+    """Where to listen, where the data is, and what this process is for."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data: Path = Path("ultraviolet-data")
+    role: Role = "all"
+    workers: int = 1
+    fd: int | None = None
+    """A socket that listens already, of a supervisor that also announces the hub, or of systemd."""
+
+    @property
+    def url(self) -> str:
+        """The address the hub listens on."""
+        return f"http://{_bracketed(self.host)}:{self.port}"
+
+    @property
+    def near(self) -> str:
+        """The address to open on this machine, also where the hub listens on all of them."""
+        return f"http://{_bracketed(_NEAR.get(self.host, self.host))}:{self.port}"
+
+
+def freeze_startup_objects() -> None:
+    """Look for garbage from now on only in what comes to be.
+
+    What is there stays, the contract and the application: looking through it again and again would stop everything for
+    20 ms. Here alone, as what is garbage by then stays too.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+class _Server(uvicorn.Server):
+    """Ends the live streams when asked to stop, as they would hold the process, and ends with its supervisor."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub, kept: int, *, supervised: bool) -> None:
+        super().__init__(config)
+        self._kept = kept
+        self._hub = hub
+        self._parent = os.getppid() if supervised else None
+        self._replace = False
+        self.hands_over = False
+        """Whether a successor goes on with the socket."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        freeze_startup_objects()
+        sd_notify.notify("READY=1")
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after what uvicorn looks after, whether the supervisor still lives, and whether to be replaced."""
+        orphaned = self._parent is not None and os.getppid() != self._parent
+        if self._replace:
+            self._replace = False
+            self.hands_over = await _starts() and not self.should_exit
+        return await super().on_tick(counter) or orphaned or self.hands_over
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nobody more, answer whoever is connected and send them away, then close as uvicorn does."""
+        if not self.hands_over:
+            sd_notify.notify("STOPPING=1")
+        self._hub.changes.close()
+        for server in self.servers:
+            server.close()
+        if (
+            not self.hands_over
+        ):  # else whoever connects would wait for nothing, and be reset at the end
+            for listening in sockets or []:
+                listening.close()
+            os.close(self._kept)
+        self.server_state.default_headers = [
+            *self.server_state.default_headers,
+            (b"connection", b"close"),
+        ]
+        ends = time.monotonic() + _DRAIN
+        while self.server_state.connections and time.monotonic() < ends:  # noqa: ASYNC110  uvicorn has no event for it
+            await asyncio.sleep(_LOOK_EVERY)
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in order, or else in time."""
+        force_exit_after(ENDS_WITHIN)
+        super().handle_exit(sig, frame)
+
+    def replace(self, _number: int, _frame: FrameType | None) -> None:
+        """Let the program on disk go on from here, if it starts at all."""
+        self._replace = True
+
+
+async def _starts() -> bool:
+    """Return whether the program on disk can be loaded, before this one ends for it."""
+    tried = await asyncio.create_subprocess_exec(sys.executable, "-c", f"import {__name__}")
+    well = await tried.wait() == 0
+    if not well:
+        log.error("process.not_replaced", process=os.getpid())
+    return well
+
+
+def serve(options: ServeOptions) -> None:
+    """Run the hub until it is told to stop."""
+    settings = Settings.from_environment(data=options.data, public_url=options.url)
+    # Before the hub is announced: who comes at once waits, and is not refused.
+    fd = given_socket() if options.fd is None else options.fd
+    listening = listen(options.host, options.port) if fd is None else socket.socket(fileno=fd)
+    if options.workers > 1:
+        _supervise(options, settings, listening)
+        return
+    raise_open_files_limit()
+    tracing.start()
+    hub = _open(settings, options.role)
+    sources = Sources(settings.connections_per_source, settings.trusted_proxies)
+    config = uvicorn.Config(
+        create_app(hub),
+        loop="uvloop",
+        http=protocol_with(Limits(sources)),
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        log_config=None,  # as set up for the whole process
+        server_header=False,
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=5,
+    )
+    kept = os.dup(listening.fileno())
+    server = _Server(config, hub, kept, supervised=options.fd is not None)
+    # uvicorn raises the signal again once it has stopped; an orderly end is not a death by signal.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, server.handle_exit)
+    if options.fd is not None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is for the supervisor
+    else:
+        signal.signal(signal.SIGHUP, server.replace if replaces_on_hangup() else server.handle_exit)
+    with nullcontext() if options.fd is not None else announced(hub, options.near):
+        try:
+            server.run([listening])
+        finally:
+            hub.close()
+            tracing.stop()
+    if server.hands_over and not server.should_exit:
+        hand_over(kept)
+
+
+def _open(settings: Settings, role: Role) -> Hub:
+    """Open the hub, and wait for its database where that is still starting.
+
+    Raises SecretKeyError where this is not the key that its credentials are sealed with.
+    """
+    # Until there is something to end in order; the first process of a container would not be ended by it else.
+    signal.signal(signal.SIGTERM, _end_before_it_began)
+    for attempt in stamina.retry_context(
+        on=StoreUnavailableError, timeout=WAITS_FOR_DATABASE, attempts=None, wait_max=2
+    ):
+        with attempt:
+            return _checked(Hub.open(settings, role))
+    raise AssertionError
+
+
+def _checked(hub: Hub) -> Hub:
+    try:
+        hub.database.read_now(webhook_urls.active_urls, hub.secrets)
+    except Exception:
+        hub.close()
+        raise
+    return hub
+
+
+def _end_before_it_began(_number: int, _frame: FrameType | None) -> None:
+    force_exit_after(1)
+    raise SystemExit(0)
+
+
+def _supervise(options: ServeOptions, settings: Settings, listening: socket.socket) -> None:
+    if not parse_url(settings.database_url).drivername.startswith("postgresql"):
+        raise InvalidError("Several processes need PostgreSQL: a hub on SQLite is one process")
+    hub = _open(settings, options.role)
+    given = ["--host", options.host, "--port", str(options.port), "--data", str(options.data)]
+    command = own_command("serve", *given, "--role", options.role, "--workers", "1")
+    with announced(hub, options.near), listening:
+        listening.set_inheritable(True)
+        hub.close()
+        Supervisor(command, options.workers, listening).run()
+
+
+@contextmanager
+def announced(hub: Hub, url: str) -> Generator[None]:
+    """Say where the hub is: to people on the terminal, to the command line in DATA/hub.json."""
+    key = new_token("uvk")
+    link = hub.database.write_now(_prepare, hub, key)
+    print(f"Ultraviolet: {url}", flush=True)  # noqa: T201  the terminal is this function's reader
+    if link:
+        print(f"Sign in (once, within 15 minutes): {url}/sign-in/{link}", flush=True)  # noqa: T201
+    path = hub.data / "hub.json"
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(msgspec.json.encode({"url": url, "pid": os.getpid(), "key": key}))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        _forget(hub.settings.database_url, key)
+
+
+def _forget(database_url: str, key: str) -> None:
+    """Leave no key behind, as a pod with another name never takes it over; the hub's own connections are closed."""
+    database = Database(make_engine(database_url))
+    try:
+        database.write_now(users.forget_key, key)
+    except StoreUnavailableError as error:
+        log.warning("process.key_kept", error=str(error))
+    finally:
+        database.close()
+
+
+def _prepare(connection: Connection, hub: Hub, key: str) -> str | None:
+    """Set the keys of this process; give a sign-in link where nobody could sign in yet."""
+    lock(connection, "migration")
+    # Named after the place, because each process with a folder of its own has a key of its own.
+    place = f"command line on {socket.gethostname()}:{hub.data}"
+    users.set_key(connection, place, "admin", key)
+    if hub.settings.admin_key:
+        users.set_key(connection, "ULTRAVIOLET_ADMIN_KEY", "admin", hub.settings.admin_key)
+    else:
+        users.delete_key(connection, "ULTRAVIOLET_ADMIN_KEY")
+    people = users.list_users(connection)
+    if any(person.last_sign_in_at for person in people):
+        return None
+    first = people[0] if people else users.create_user(connection, "first start", "admin", "admin")
+    return users.create_sign_in_link(connection, first.id)

@@ -1,0 +1,245 @@
+"""Several processes behind one address: they share a listening socket, and one that dies is started again.
+
+The socket is opened here and never closed before the end, so that whatever connects while a process dies or is
+replaced is answered by another one.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+import structlog
+from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType]
+
+from ultraviolet.errors import ConflictError
+from ultraviolet.process import describe_end, force_exit_after, reexec, signal_of
+from ultraviolet.server import sd_notify
+
+ENDS_WITHIN = 25
+"""Seconds in which a process has ended that was told to, of the thirty that whoever tells it is set to wait."""
+_PATIENCE = 15.0
+_TOO_SOON = 2.0
+"""A process that ends sooner than this after its start is started again only after as long a pause."""
+_FIRST_GIVEN = 3
+"""The number under which systemd hands over the first socket."""
+_READY_WITHIN = 90.0
+"""Seconds in which a successor has to be ready; a hub waits a minute for its database."""
+_LOOK_EVERY = 0.1
+_FOLDER = "ultraviolet-metrics-"
+_LOCK = "lock"
+
+log = structlog.get_logger()
+
+
+class _Child(NamedTuple):
+    process: subprocess.Popen[bytes]
+    started: float
+
+
+class Supervisor:
+    """Keeps a number of processes alive; SIGHUP replaces them one by one, SIGTERM ends them in order."""
+
+    def __init__(self, command: Sequence[str], workers: int, listening: socket.socket) -> None:
+        self._command = [*command, "--fd", str(listening.fileno())]
+        self._listening = listening
+        self._children: list[_Child | None] = [None] * workers
+        self._stopping = False
+        self._counts, self._lock = _folder()
+        self._readiness = sd_notify.Listener(self._counts)
+        self._replacing: list[int] = []
+        self._successor: _Child | None = None
+        self._anew = False
+        self._told = False
+
+    def run(self) -> None:
+        """Watch over the processes until told to stop."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._replace if replaces_on_hangup() else self._stop)
+        while not self._stopping:
+            for slot, child in enumerate(self._children):
+                if child is None or child.process.poll() is not None:
+                    self._start_again(slot)
+            if self._anew:
+                self._begin_replacing()
+            if self._replacing:
+                self._go_on_replacing()
+            if not self._told and all(c and self._is_ready(c) for c in self._children):
+                self._told = True
+                sd_notify.notify("READY=1")
+            time.sleep(_LOOK_EVERY)
+        sd_notify.notify("STOPPING=1")
+        self._listening.close()  # else whoever connects would wait for nothing, and be reset at the end
+        ending = [child for child in (*self._children, self._successor) if child]
+        for child in ending:
+            child.process.terminate()
+        for child in ending:
+            _end(child)
+        self._readiness.close()
+        shutil.rmtree(self._counts, ignore_errors=True)
+        os.close(self._lock)
+
+    def _start_again(self, slot: int) -> None:
+        before = self._children[slot]
+        if before:
+            self._note_end(before)
+            if time.monotonic() - before.started < _TOO_SOON:
+                time.sleep(_TOO_SOON)
+                if self._stopping:
+                    return
+        self._children[slot] = self._start()
+
+    def _start(self) -> _Child:
+        child = subprocess.Popen(  # noqa: S603 our own command line
+            self._command,
+            pass_fds=[self._listening.fileno()],
+            env={
+                **os.environ,
+                **self._readiness.environment,
+                "PROMETHEUS_MULTIPROC_DIR": str(self._counts),
+            },
+        )
+        log.info("process.started", process=child.pid)
+        return _Child(child, time.monotonic())
+
+    def _begin_replacing(self) -> None:
+        """Replace them all; a successor that was begun before is of a program that may be no longer on disk."""
+        self._anew = False
+        self._replacing = list(range(len(self._children)))
+        if self._successor:
+            _end(self._successor)
+            self._note_end(self._successor)
+            self._successor = None
+
+    def _go_on_replacing(self) -> None:
+        """Start the next successor; once it is ready, end the one it replaces. One that fails ends it all."""
+        new = self._successor
+        if new is None:
+            self._successor = self._start()
+        elif new.process.poll() is not None or time.monotonic() - new.started > _READY_WITHIN:
+            log.error("process.not_replaced", process=new.process.pid, code=new.process.returncode)
+            self._successor, self._replacing = None, []
+            _end(new)
+        elif self._is_ready(new):
+            slot = self._replacing.pop()
+            old, self._children[slot], self._successor = self._children[slot], new, None
+            if old:
+                _end(old)
+                self._note_end(old)
+
+    def _is_ready(self, child: _Child) -> bool:
+        return self._readiness.is_ready(child.process.pid)
+
+    def _note_end(self, child: _Child) -> None:
+        process, code = child.process.pid, child.process.returncode
+        if code == 0:
+            log.info("process.ended", process=process, code=code)
+        else:
+            effect = (
+                "the other processes go on, nothing acknowledged is lost, and it is started again"
+            )
+            message = f"Worker process {process} {describe_end(code)}; {effect}."
+            log.warning(
+                "process.ended", process=process, code=code, signal=signal_of(code), message=message
+            )
+        mark_process_dead(child.process.pid, str(self._counts))
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        force_exit_after(ENDS_WITHIN)
+        self._stopping = True
+
+    def _replace(self, _number: int, _frame: FrameType | None) -> None:
+        self._anew = True
+
+
+def _folder() -> tuple[Path, int]:
+    """Make the folder of what the processes count, locked; those of supervisors that were killed go."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*/{_LOCK}"):
+        with suppress(OSError):  # another one's that lives, or another user's
+            lock = os.open(left, os.O_RDWR)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left.parent, ignore_errors=True)
+            finally:
+                os.close(lock)
+    while True:
+        made = Path(tempfile.mkdtemp(prefix=_FOLDER))
+        lock = os.open(made / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (
+            made / _LOCK
+        ).exists():  # else another one that starts now took it for one that was left
+            return made, lock
+        os.close(lock)
+
+
+def _end(child: _Child) -> None:
+    """End a process in order, by force where it does not listen."""
+    child.process.terminate()
+    try:
+        child.process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        child.process.kill()
+        child.process.wait()
+
+
+def replaces_on_hangup() -> bool:
+    """Return whether SIGHUP asks for new processes; from a terminal it says that the terminal is gone."""
+    return sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty()  # pyright: ignore[reportUnnecessaryComparison]
+
+
+class PortInUseError(ConflictError):
+    """The hub cannot listen there: another program has the port, or another hub runs."""
+
+    kind = "port-taken"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the socket that the processes share; raises PortTakenError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    opened = socket.socket(family)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((host, port))
+    except OSError as error:
+        opened.close()
+        raise PortInUseError(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with --port"
+        ) from None
+    opened.listen(2048)
+    opened.set_inheritable(True)
+    return opened
+
+
+def given_socket() -> int | None:
+    """Return the socket that systemd opened for this process (socket activation), if it did."""
+    if (
+        os.environ.get("LISTEN_PID") == str(os.getpid())
+        and os.environ.get("LISTEN_FDS", "0") != "0"
+    ):
+        return _FIRST_GIVEN
+    return None
+
+
+def hand_over(listening: int) -> None:
+    """Become the program on disk as of now, with the same command line and the socket that listens; does not return."""
+    os.dup2(listening, _FIRST_GIVEN)
+    os.set_inheritable(_FIRST_GIVEN, True)
+    os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+    reexec()
+
+
+def own_command(*arguments: str) -> list[str]:
+    """Return the command line that runs this program with other arguments."""
+    return [sys.executable, "-m", "ultraviolet", *arguments]

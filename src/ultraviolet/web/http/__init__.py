@@ -1,0 +1,1 @@
+"""HTTP building blocks shared by API and pages: parameters, pagination, problem details."""

@@ -1,0 +1,107 @@
+"""Serve the application below a path of its public address, such as https://example.com/uv.
+
+Inside, the application knows its own paths only. Requests lose the prefix here, and what leads a client back gets it:
+Location, Link and the paths of cookies. In pages, templates write `{{ root }}` before each path.
+"""
+
+import re
+from typing import Any
+
+from litestar import Litestar
+from litestar.types.internal_types import PathParameterDefinition
+
+from ultraviolet.errors import InvalidError
+from ultraviolet.web.http.asgi import WEBHOOK_PATH_PREFIX as HOOKS
+from ultraviolet.web.http.asgi import Asgi, Message, Receive, Scope, Send
+
+_COOKIE_PATH = re.compile(rb"(;\s*path=)(/[^;]*)", re.IGNORECASE)
+_LINK_TARGET = re.compile(rb"<(/(?!/)[^>]*)>")
+_REFERER = re.compile(rb"(https?://[^/?#]*)(/[^?#]*)", re.IGNORECASE)
+
+
+class Prefix:
+    """Takes requests with the prefix, and without it from a proxy that removes it."""
+
+    def __init__(self, application: Asgi, prefix: str) -> None:
+        """`prefix` begins with a slash and does not end with one."""
+        self._application = application
+        self._prefix = prefix
+        self._bytes = prefix.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [
+                    (name, self._outside(name, value)) for name, value in message.get("headers", [])
+                ]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._application(self._inside(scope), receive, answer)
+
+    def _inside(self, scope: Scope) -> Scope:
+        """Remove the prefix from what a client sent."""
+        headers: list[Any] = [
+            (name, _REFERER.sub(self._without, value) if name == b"referer" else value)
+            for name, value in scope["headers"]
+        ]
+        path, raw = scope["path"], scope.get("raw_path")
+        if not (path == self._prefix or path.startswith(f"{self._prefix}/")):
+            return {**scope, "headers": headers}
+        path = path[len(self._prefix) :] or "/"
+        if raw is not None and raw.startswith(self._bytes):
+            raw = raw[len(self._bytes) :]
+            raw = raw if raw.startswith(b"/") else b"/" + raw
+        return {**scope, "path": path, "raw_path": raw, "headers": headers}
+
+    def _without(self, found: re.Match[bytes]) -> bytes:
+        origin, path = found.groups()
+        if path == self._bytes or path.startswith(self._bytes + b"/"):
+            path = path[len(self._bytes) :] or b"/"
+        return origin + path
+
+    def _outside(self, name: bytes, value: bytes) -> bytes:
+        """Put the prefix before the paths that a header names."""
+        match name.lower():
+            case b"location" | b"content-location" if value.startswith(
+                b"/"
+            ) and not value.startswith(b"//"):
+                return self._bytes + value
+            case b"link":
+                return _LINK_TARGET.sub(lambda found: b"<" + self._bytes + found[1] + b">", value)
+            case b"set-cookie":
+                return _COOKIE_PATH.sub(lambda found: found[1] + self._cookie_path(found[2]), value)
+            case _:
+                return value
+
+    def _cookie_path(self, path: bytes) -> bytes:
+        return self._bytes if path == b"/" else self._bytes + path
+
+
+def check(prefix: str, application: Litestar) -> None:
+    """Raise InvalidError if a path of the application begins with the prefix, which would be ambiguous."""
+    wanted = prefix.strip("/").split("/")
+    own = [
+        [HOOKS.strip("/")],
+        *map(_segments, (route.path_components for route in application.routes)),
+    ]
+    if any(_begins(path, wanted) for path in own):
+        raise InvalidError(
+            f"ULTRAVIOLET_PUBLIC_URL cannot have the path {prefix}, which is a path of the hub itself: use another"
+        )
+
+
+def _segments(components: list[str | PathParameterDefinition]) -> list[str | None]:
+    """Return the parts of a path, with None for each that varies."""
+    return [one if isinstance(one, str) else None for one in components]
+
+
+def _begins(path: list[str | None] | list[str], wanted: list[str]) -> bool:
+    return len(path) >= len(wanted) and all(
+        one in (None, other) for one, other in zip(path, wanted, strict=False)
+    )

@@ -1,0 +1,93 @@
+"""Around pages, API and files: for each request a number, what browsers are not to do with it, and how long it took."""
+
+import re
+import time
+import uuid
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from ultraviolet import redaction, tracing
+from ultraviolet.hub.core import metrics
+from ultraviolet.web.http.asgi import Asgi, Message, Receive, Scope, Send
+
+_HEADER = b"x-request-id"
+_GIVEN = re.compile(rb"[\w.:/+=@-]{1,100}")
+_QUIET = ("/livez", "/readyz", "/metrics", "/live", "/static/", "/api/v1/changes/stream")
+
+_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_EVERYWHERE = (
+    (b"content-security-policy", _POLICY),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+"""Put on here and not by the framework, whose own headers leave out errors and files."""
+
+log = structlog.get_logger()
+
+
+class RequestLogMiddleware:
+    """Return each request an id, its caller's where that is one, and writes a line of log when it was answered."""
+
+    def __init__(self, application: Asgi) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one request."""
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
+        id_ = given.decode() if _GIVEN.fullmatch(given) else uuid.uuid4().hex
+        began = time.perf_counter()
+        status = 500
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers: list[Any] = [
+                    *message.get("headers", []),
+                    *_EVERYWHERE,
+                    (_HEADER, id_.encode()),
+                ]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        with bound_contextvars(request_id=id_):
+            with self._traced(scope) as span:
+                await self._application(scope, receive, answer)
+                said = {
+                    "http.request.method": scope["method"],
+                    "url.path": redaction.redact(scope["path"]),
+                }
+                span.note(**said, **{"http.response.status_code": status}, request_id=id_)
+            self._note(scope, status, time.perf_counter() - began)
+
+    def _traced(self, scope: Scope) -> AbstractContextManager[tracing.Span]:
+        path: str = scope["path"]
+        if not tracing.is_enabled() or path.startswith(_QUIET):
+            return nullcontext(tracing.NONE)
+        given = [
+            value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"
+        ]
+        return tracing.span("api" if path.startswith("/api/") else "page", links=given)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        path: str = scope["path"]
+        if path.startswith(_QUIET):
+            return
+        metrics.observe_request("api" if path.startswith("/api/") else "page", status, seconds)
+        log.info(
+            "request.answered",
+            method=scope["method"],
+            path=path,
+            status=status,
+            ms=round(seconds * 1000, 1),
+        )

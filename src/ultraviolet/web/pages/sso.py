@@ -1,0 +1,94 @@
+"""Pages: sign in with a single sign-on provider, there and back."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+import msgspec
+import structlog
+from litestar import Response, get
+from litestar.datastructures import Cookie
+from litestar.params import FromQuery
+from litestar.response import Redirect
+
+from ultraviolet.errors import NotFoundError, UltravioletError
+from ultraviolet.hub.accounts import sso
+from ultraviolet.hub.accounts.oidc import ATTEMPT_LIFETIME, Attempt, Provider, SignInRefusedError
+from ultraviolet.hub.core.encryption import SecretKeyError
+from ultraviolet.hub.hub import Hub
+from ultraviolet.web.http.problem_details import detail_of
+from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, is_secure
+from ultraviolet.web.middleware.throttle import GivenSignInGuard
+from ultraviolet.web.pages.sign_in import place_of, sign_in_page, signed_in
+from ultraviolet.web.pages.templating import GivenRenderer
+
+COOKIE = "ultraviolet_attempt"
+BACK = "/sign-in/provider/back"
+"""Where the provider sends people back to, under the public address."""
+
+log = structlog.get_logger()
+
+
+@get("/sign-in/provider", include_in_schema=False)
+async def go(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, next_page: FromQuery[str] = "/"
+) -> Response[str] | Redirect:
+    """Send somebody to the provider."""
+    provider = _provider(hub)
+    try:
+        address, attempt = await provider.begin(hub.public_url + BACK, next_page)
+    except UltravioletError as error:
+        log.warning("sign_in.failed", way="provider", error=detail_of(error))
+        return sign_in_page(request, hub, render, detail_of(error), error.status, next_page)
+    sealed = hub.secrets.encrypt(msgspec.json.encode(attempt).decode())
+    cookie = Cookie(
+        key=COOKIE,
+        value=urlsafe_b64encode(sealed).decode(),
+        path="/sign-in/provider",
+        max_age=ATTEMPT_LIFETIME,
+        httponly=True,
+        samesite="lax",
+        secure=is_secure(request, hub.public_url),
+    )
+    return Redirect(address, status_code=303, cookies=[cookie])
+
+
+@get(BACK, include_in_schema=False)
+async def back(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, sign_ins: GivenSignInGuard
+) -> Response[str] | Redirect:
+    """Take somebody back from the provider, and let them in or say why not."""
+    provider, attempt = _provider(hub), _attempt(hub, request)
+    goal = attempt.goal if attempt else "/"
+    place = place_of(request, sign_ins)
+    try:
+        identity = await provider.finish(hub.public_url + BACK, attempt, dict(request.query_params))
+        admitted = await hub.database.write(sso.admit, hub.provider_rules, identity, place)
+        if admitted.session is None:
+            raise SignInRefusedError(admitted.refused)
+    except UltravioletError as error:
+        log.warning("sign_in.refused", way="provider", source=place.source, error=detail_of(error))
+        answer: Response[str] | Redirect = sign_in_page(
+            request, hub, render, detail_of(error), error.status, goal
+        )
+    else:
+        answer = await signed_in(request, hub, admitted.session, goal)
+    answer.delete_cookie(COOKIE, path="/sign-in/provider")
+    return answer
+
+
+def _provider(hub: Hub) -> Provider:
+    if hub.provider is None:
+        raise NotFoundError(
+            "This hub has no single sign-on; ULTRAVIOLET_OIDC_ISSUER names a provider."
+        )
+    return hub.provider
+
+
+def _attempt(hub: Hub, request: AnyRequest) -> Attempt | None:
+    try:
+        sealed = urlsafe_b64decode(request.cookies.get(COOKIE, ""))
+        return msgspec.json.decode(hub.secrets.decrypt(sealed), type=Attempt)
+    except (ValueError, SecretKeyError):
+        return None
+
+
+HANDLERS = [go, back]

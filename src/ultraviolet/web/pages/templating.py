@@ -1,0 +1,250 @@
+"""How pages are rendered: one Jinja2 environment, a few filters, and what every page is given."""
+
+import functools
+import hashlib
+import json
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Response
+from litestar.di import NamedDependency
+from litestar.enums import MediaType
+from markupsafe import Markup
+
+from ultraviolet import clock as ultraviolet_clock
+from ultraviolet.errors import InvalidError
+from ultraviolet.web.middleware.auth import AnyRequest, known_caller
+from ultraviolet.web.pages.actions import action_for
+from ultraviolet.web.pages.charts import seconds, share
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+STATIC = Path(__file__).parent.parent / "static"
+THEME_COOKIE = "ultraviolet_theme"
+THEMES = ("light", "dark")
+NAVIGATION = (
+    ("/", "Overview", "o", False),
+    ("/events", "Events", "e", False),
+    ("/objects", "Objects", "b", False),
+    ("/fetches", "Fetches", "f", False),
+    ("/drift", "Drift", "d", False),
+    ("/verifications", "Verify", "v", False),
+    ("/integrations", "Integrations", "i", True),
+    ("/webhooks", "Webhooks", "w", False),
+    ("/settings", "Settings", "s", True),
+)
+"""Address, name, the key that goes there after `g`, and whether a new group begins."""
+MAX_LINE_CHARACTERS = 100
+"""A longer JSON value is shown on several lines."""
+_LONGEST_ADDRESS = 8000
+_LONGEST_NUMBER = 19
+_UNITS = ((86400, "day"), (3600, "hr."), (60, "min."), (1, "sec."))
+_GOOD = {"active", "done", "fresh", "applied", "verified", "ok", "create", "connected", "equal"}
+_WARN = {
+    "stale",
+    "partial",
+    "paused",
+    "running",
+    "waiting",
+    "unverified",
+    "rotated",
+    "skipped",
+    "warning",
+    "pending",
+}
+_BAD = {"failed", "not_understood", "revoked", "deleted", "delete", "error", "refused", "missing"}
+_ORIGINS = {
+    "event": "event",
+    "replay": "replay of event",
+    "heal": "targeted refetch",
+    "poll": "incremental poll",
+    "fetch": "fetch",
+    "verify": "verification",
+}
+
+
+class Renderer:
+    """Turns templates into pages."""
+
+    def __init__(self, root: str = "") -> None:
+        """`root` is what the paths of this hub begin with for its clients; templates write it before each path."""
+        self._environment = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        filters: dict[str, Any] = {
+            "ago": ago,
+            "asset": cache(functools.partial(asset, root)),
+            "count": "{:,}".format,
+            "seconds": seconds,
+            "share": share,
+            "canonical": canonical,
+            "hour": hour,
+            "kind": kind_label,
+            "plain_number": plain_number,
+            "pretty": pretty,
+            "clock": clock,
+            "tone": tone_of,
+            "words": words,
+            "json": as_json,
+            "with_cursor": with_cursor,
+            "origin": functools.partial(origin, root),
+            "member": getattr,
+            "remedy": action_for,
+        }
+        self._environment.filters.update(filters)
+        cast("dict[str, Any]", self._environment.globals)["root"] = root
+
+    def page(
+        self, request: AnyRequest, template: str, *, status: int = 200, **context: Any
+    ) -> Response[str]:
+        """Render a page for the one who asks; nothing of it may be kept by the browser's cache."""
+        caller = known_caller(request)
+        given = {
+            "caller": caller,
+            "theme": theme_of(request),
+            "navigation": NAVIGATION,
+            "csrf": caller.csrf or "" if caller else "",
+            "path": request.url.path,
+            "query": dict(request.query_params),
+            "address": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        }
+        html = self._environment.get_template(template).render(given | context)
+        headers = {"Cache-Control": "no-store"}
+        return Response(html, status_code=status, media_type=MediaType.HTML, headers=headers)
+
+
+GivenRenderer = NamedDependency[Renderer]
+"""The renderer, as a page's route asks for it."""
+
+
+def theme_of(request: AnyRequest) -> str:
+    """Return the scheme someone chose, or nothing where the system's is to be used."""
+    chosen = request.cookies.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else ""
+
+
+def asset(root: str, name: str) -> str:
+    """Return the path of a static file, which changes with its content, so that browsers may keep it."""
+    return f"{root}/static/{name}?v={hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]}"
+
+
+def runner(api_url: str, query: str, variables: dict[str, Any]) -> str:
+    """Return the address that opens the query runner with a text; nothing where its place is not known.
+
+    Only a local ION's is: it stands at the root of its API. Where ION keeps its own is not documented.
+    """
+    if urlsplit(api_url).hostname not in ("127.0.0.1", "localhost", "::1"):
+        return ""
+    address = f"{api_url}/?{urlencode({'query': query, 'variables': json.dumps(variables)})}"
+    return address if len(address) < _LONGEST_ADDRESS else ""
+
+
+def confirm(sent: Any, name: str, kept: str) -> None:
+    """Raise InvalidError unless the form repeats the name of what it ends."""
+    if str(sent.get("confirm", "")).strip() != name:
+        raise InvalidError(f"{kept} To go on, type the name “{name}” exactly as it is written.")
+
+
+def number_in(sent: Any, field: str) -> int:
+    """Read a number that the form must have; raises InvalidError."""
+    given = str(sent.get(field, ""))
+    if not (given.isascii() and given.isdecimal() and len(given) < _LONGEST_NUMBER):
+        raise InvalidError(
+            f"Choose one from the list; “{given[:_LONGEST_NUMBER]}” is not in it.", field=field
+        )
+    return int(given)
+
+
+def ago(moment: str) -> str:
+    """Say how long ago a moment was, or how far ahead it is."""
+    seconds = (ultraviolet_clock.utc_now() - datetime.fromisoformat(moment)).total_seconds()
+    for size, unit in _UNITS:
+        if abs(seconds) >= size:
+            count = int(abs(seconds) // size)
+            said = f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''}"
+            return f"in {said}" if seconds < 0 else f"{said} ago"
+    return "just now"
+
+
+def clock(moment: str) -> str:
+    """Write a moment for reading, in UTC."""
+    return (
+        datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+        + " UTC"
+    )
+
+
+def hour(moment: str) -> str:
+    """Write the time of day of a moment of today, else its day, in UTC."""
+    known = datetime.fromisoformat(moment).astimezone(UTC)
+    today = known.date() == ultraviolet_clock.utc_now().date()
+    return known.strftime("%H:%M:%S" if today else "%Y-%m-%d")
+
+
+def canonical(text: str) -> str | None:
+    """Bring a time that ION wrote to our form; None where it is none."""
+    try:
+        return ultraviolet_clock.normalize_rfc3339(text)
+    except ValueError:
+        return None
+
+
+def kind_label(origin_kind: str) -> str:
+    """Name the kind of an origin."""
+    return "webhook" if origin_kind == "event" else _ORIGINS.get(origin_kind, origin_kind)
+
+
+def plain_number(value: Any) -> str:
+    """Write a number without the dust of floating point."""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def pretty(value: Any) -> str:
+    """Write a value as JSON on many lines."""
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def tone_of(word: str) -> str:
+    """Choose the colour of a state."""
+    plain = word.lower()
+    for name, group in (("good", _GOOD), ("warn", _WARN), ("bad", _BAD)):
+        if plain in group:
+            return name
+    return "plain"
+
+
+def words(name: str) -> str:
+    """Write a name of the code as words."""
+    return name.replace("_", " ")
+
+
+def as_json(value: Any) -> str:
+    """Write a value as JSON, short ones on one line."""
+    line = json.dumps(value, ensure_ascii=False, default=str)
+    if len(line) <= MAX_LINE_CHARACTERS:
+        return line
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def with_cursor(query: dict[str, Any], cursor: str) -> str:
+    """Write the query of the next page."""
+    return urlencode({**query, "cursor": cursor})
+
+
+def origin(root: str, given: Any) -> Markup:
+    """Name the origin of a content, with a link if it has a page."""
+    values: dict[str, Any] = msgspec.to_builtins(given)
+    kind, ref = str(values.get("kind", "?")), values.get("ref")
+    page = {"event": "events", "replay": "events", "fetch": "fetches"}.get(kind)
+    name = _ORIGINS.get(kind, kind)
+    if page and ref:
+        return Markup('{} <a href="{}/{}/{}">{}</a>').format(name, root, page, ref, ref)
+    return Markup("{}").format(name)

@@ -1,0 +1,43 @@
+"""The shell around all pages: the switch between light and dark, and where somebody may be led to."""
+
+from urllib.parse import urlsplit
+
+from litestar import post
+from litestar.datastructures import Cookie
+from litestar.response import Redirect
+
+from ultraviolet.errors import InvalidError
+from ultraviolet.web.middleware.auth import AnyRequest, require_role
+from ultraviolet.web.pages.templating import THEME_COOKIE, THEMES
+
+
+@post("/theme", guards=[require_role("viewer")], include_in_schema=False)
+async def choose_theme(request: AnyRequest) -> Redirect:
+    """Keep the scheme someone chose, in their browser, and go back to where they were."""
+    chosen = str((await request.form()).get("theme", ""))
+    if chosen not in THEMES:
+        raise InvalidError("Choose light or dark.")
+    kept = Cookie(
+        key=THEME_COOKIE, value=chosen, path="/", max_age=31_536_000, samesite="lax", httponly=True
+    )
+    return Redirect(referring_path(request) or "/", status_code=303, cookies=[kept])
+
+
+def is_local_path(goal: str) -> str:
+    """Keep to this site: only a path of it may be where someone is led to."""
+    path = (
+        goal.startswith("/")
+        and not goal.startswith("//")
+        and "\\" not in goal
+        and goal.isprintable()
+    )
+    return goal if path else "/"
+
+
+def referring_path(request: AnyRequest) -> str:
+    """Return the path of the page somebody comes from, where it is one of this site."""
+    page = urlsplit(request.headers.get("referer", ""))
+    return is_local_path(page.path) if page.netloc == request.url.netloc else ""
+
+
+HANDLERS = [choose_theme]

@@ -1,0 +1,166 @@
+"""Pages: webhook URLs; the answer to minting or rotating one is the only page that ever shows it."""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect
+from sqlalchemy import Connection
+
+from ultraviolet import clock
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.ingest import webhook_urls
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations import webhook_setup
+from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
+from ultraviolet.web.pages.charts import Chart, Series, columns
+from ultraviolet.web.pages.templating import GivenRenderer, Renderer, confirm, number_in
+from ultraviolet.web.queries import delivery_counts, events
+from ultraviolet.web.queries.delivery_counts import DeliveryHour
+from ultraviolet.web.queries.events import EventFilter
+
+_HOURS = 48
+_LAST_EVENTS = 10
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A URL at the one moment it is known."""
+
+    name: str
+    integration_id: int
+    url: str
+    detail: str = ""
+
+
+@get("/webhooks", guards=[require_role("viewer")], include_in_schema=False)
+async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+    """List all URLs, without their secret parts."""
+    return await _page(request, hub, render, None)
+
+
+@get("/webhooks/{url_id:int}", guards=[require_role("viewer")], include_in_schema=False)
+async def show(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, url_id: FromPath[int]
+) -> Response[str]:
+    """Show one URL: what came to it, hour by hour, what became of that, and its last events."""
+    now = clock.utc_now()
+    hours = [
+        clock.format_rfc3339(now - timedelta(hours=ago))[:13] for ago in range(_HOURS - 1, -1, -1)
+    ]
+
+    def read(connection: Connection) -> dict[str, Any]:
+        url = webhook_urls.get_url(connection, url_id)
+        found = events.page(connection, EventFilter(webhook_url_id=url_id), None, _LAST_EVENTS)
+        return {
+            "url": url,
+            "integration": integrations.get(connection, url.integration_id),
+            "totals": delivery_counts.totals(connection, [url_id], "")[url_id],
+            "events": found.events,
+            "by_hour": delivery_counts.by_hour(connection, url_id, hours[0]),
+        }
+
+    context = await hub.database.read(read)
+    return render.page(
+        request,
+        "webhook.html",
+        **context,
+        chart=_chart(context["by_hour"], hours),
+        outcomes=delivery_counts.OUTCOMES,
+        next_steps=delivery_counts.NEXT_STEPS,
+        mirrored=frozenset(resource.name for resource in hub.catalog.mirrored),
+    )
+
+
+def _chart(found: list[DeliveryHour], hours: list[str]) -> Chart:
+    known = {hour.at: hour.counts for hour in found}
+    series = [
+        Series(outcome.replace("_", " "), [known.get(hour, {}).get(outcome, 0) for hour in hours])
+        for outcome in delivery_counts.OUTCOMES
+        if outcome == "taken" or any(outcome in counts for counts in known.values())
+    ]
+    taken, *failed = [sum(value or 0 for value in line.values) for line in series]
+    says = (
+        f"Deliveries each hour over the last {_HOURS} hours: {taken:,} taken, {sum(failed):,} not."
+    )
+    return columns([f"{hour[11:]}:00" for hour in hours], series, says)
+
+
+@post("/webhooks", guards=[require_role("admin")], status_code=201, include_in_schema=False)
+async def mint(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
+) -> Response[str]:
+    """Make a URL and show it, once."""
+    sent = await request.form()
+    integration_id, name = number_in(sent, "integration"), str(sent.get("name", ""))
+    made, token = await hub.database.write(
+        webhook_urls.create_url, caller.name, integration_id, name
+    )
+    await hub.ingest.refresh()
+    return await _page(request, hub, render, _shown(hub, made, token))
+
+
+@post("/webhooks/{url_id:int}/rotate", guards=[require_role("admin")], include_in_schema=False)
+async def rotate(
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    caller: GivenCaller,
+    url_id: FromPath[int],
+) -> Response[str]:
+    """Make a successor and show it, once."""
+    rotated = await webhook_setup.rotate_url(hub, caller.name, url_id)
+    await hub.ingest.refresh()
+    url = rotated.webhook_url
+    return await _page(
+        request, hub, render, Shown(url.name, url.integration_id, rotated.url, rotated.detail)
+    )
+
+
+@post("/webhooks/{url_id:int}/revoke", guards=[require_role("admin")], include_in_schema=False)
+async def revoke(
+    request: AnyRequest, hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]
+) -> Redirect:
+    """End a URL."""
+    url = await hub.database.read(webhook_urls.get_url, url_id)
+    confirm(await request.form(), url.name, "The URL still takes deliveries.")
+    await hub.database.write(webhook_urls.revoke_url, caller.name, url_id)
+    await hub.ingest.refresh()
+    return Redirect("/webhooks", status_code=303)
+
+
+def _shown(hub: Hub, url: webhook_urls.WebhookUrl, token: str) -> Shown:
+    return Shown(url.name, url.integration_id, webhook_urls.public_address(hub.public_url, token))
+
+
+async def _page(
+    request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None
+) -> Response[str]:
+    asked = request.query_params.get("integration", "")
+
+    def read(connection: Connection) -> dict[str, object]:
+        choice = integrations.list_page(connection)
+        urls = [url for one in choice for url in webhook_urls.list_urls(connection, one.id)]
+        return {
+            "integrations": choice,
+            "names": {one.id: one.name for one in choice},
+            "urls": urls,
+            "day": delivery_counts.totals(
+                connection, [url.id for url in urls], delivery_counts.day_ago()
+            ),
+            "chosen": int(asked) if asked.isdecimal() else None,
+            "usual_name": webhook_setup.RECEIVER_NAME,
+        }
+
+    return render.page(
+        request,
+        "webhooks.html",
+        status=201 if shown else 200,
+        shown=shown,
+        address="/webhooks",
+        **await hub.database.read(read),
+    )
+
+
+HANDLERS = [show_all, show, mint, rotate, revoke]

@@ -1,0 +1,137 @@
+"""Fetches as the edge shows them: how far they are, and each resource's part."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Select, func, select
+
+from ultraviolet.clock import now_rfc3339, utc_now
+from ultraviolet.db.tables.sync import fetch_steps, fetches
+from ultraviolet.errors import NotFoundError
+from ultraviolet.web.queries.rows import columns
+
+
+class Fetch(msgspec.Struct, frozen=True):
+    """One pass over an integration and what it did so far; `total` is what ION counted where it was asked."""
+
+    id: int
+    integration_id: int
+    mode: str
+    state: str
+    requested_by: str
+    started_at: str
+    finished_at: str | None
+    error: str | None
+    resources: int
+    resources_done: int
+    total: int
+    read: int
+    changed: int
+    deleted: int
+
+    @property
+    def left(self) -> float | None:
+        """Seconds it will still take at its rate so far; None where that cannot be told."""
+        if self.state != "running" or not self.read or self.read > self.total:
+            return None
+        taken = (utc_now() - datetime.fromisoformat(self.started_at)).total_seconds()
+        return taken * (self.total - self.read) / self.read
+
+    @property
+    def took(self) -> float | None:
+        """Seconds from start to end; None while it runs."""
+        if self.finished_at is None:
+            return None
+        end, start = (
+            datetime.fromisoformat(self.finished_at),
+            datetime.fromisoformat(self.started_at),
+        )
+        return (end - start).total_seconds()
+
+
+class FetchStep(msgspec.Struct, frozen=True):
+    """The part of a fetch that reads one resource."""
+
+    resource: str
+    state: str
+    total: int | None
+    read: int
+    changed: int
+    deleted: int
+    started_at: str | None
+    finished_at: str | None
+    error: str | None
+
+
+class FetchDetail(Fetch, frozen=True):
+    """One fetch with all its parts."""
+
+    steps: list[FetchStep]
+
+
+class FetchFilter(msgspec.Struct, frozen=True):
+    """Which fetches are meant."""
+
+    integration_id: int | None = None
+    mode: str | None = None
+    state: str | None = None
+
+
+def list_fetches(
+    connection: Connection, wanted: FetchFilter, before: int | None, limit: int
+) -> list[Fetch]:
+    """Read the newest fetches first; `before` is the id to go on from."""
+    query = _summed().order_by(fetches.c.id.desc()).limit(limit)
+    for name in wanted.__struct_fields__:
+        if (value := getattr(wanted, name)) is not None:
+            query = query.where(fetches.c[name] == value)
+    if before is not None:
+        query = query.where(fetches.c.id < before)
+    return [Fetch(**row) for row in connection.execute(query).mappings()]
+
+
+def running(connection: Connection, integration_id: int) -> list[Fetch]:
+    """Read the fetches that have begun and are not done yet."""
+    begun = fetches.c.state == "running", fetches.c.started_at <= now_rfc3339()
+    query = _summed().where(fetches.c.integration_id == integration_id, *begun)
+    return [Fetch(**row) for row in connection.execute(query.order_by(fetches.c.id)).mappings()]
+
+
+def get_fetch(connection: Connection, fetch_id: int) -> FetchDetail:
+    """Read one fetch with its steps; raises NotFoundError."""
+    row = connection.execute(_summed().where(fetches.c.id == fetch_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no fetch {fetch_id}.")
+    query = (
+        select(*columns(fetch_steps, FetchStep))
+        .where(fetch_steps.c.fetch_id == fetch_id)
+        .order_by(fetch_steps.c.resource)
+    )
+    return FetchDetail(
+        **row, steps=[FetchStep(**step) for step in connection.execute(query).mappings()]
+    )
+
+
+def _summed() -> Select[Any]:
+    steps = fetch_steps.c
+    done = func.count().filter(steps.state.in_(("done", "skipped", "failed")))
+    sums = (
+        select(
+            steps.fetch_id,
+            func.count().label("resources"),
+            done.label("resources_done"),
+            *(
+                func.coalesce(func.sum(steps[name]), 0).label(name)
+                for name in ("total", "read", "changed", "deleted")
+            ),
+        )
+        .group_by(steps.fetch_id)
+        .subquery()
+    )
+    added = [
+        func.coalesce(column, 0).label(column.name)
+        for column in sums.c
+        if column.name != "fetch_id"
+    ]
+    return select(*columns(fetches, Fetch), *added).outerjoin(sums, sums.c.fetch_id == fetches.c.id)

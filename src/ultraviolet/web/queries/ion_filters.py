@@ -1,0 +1,222 @@
+"""ION's filter language over the mirror: `{"status": {"eq": "ORDERED"}, "supplier": {"name": {"ilike": "%acme%"}}}`.
+
+Several members must all hold; `or_` and `and_` take lists of filters; a link or a list of links takes a filter of the
+other side. Names come from the contract, values are always bound.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, and_, not_, or_, select, true
+from sqlalchemy.sql.selectable import FromClause
+
+from ultraviolet.db import sql
+from ultraviolet.db.tables.mirror import link_kinds, links, objects
+from ultraviolet.errors import InvalidError
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.model import Link, Relation, Resource
+from ultraviolet.text import did_you_mean
+from ultraviolet.web.queries.object_table import Column, bound, columns, operand
+
+Filter = Mapping[str, Any]
+OPERATORS = (
+    "eq",
+    "neq",
+    "in",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "like",
+    "notlike",
+    "ilike",
+    "notilike",
+    "isnull",
+)
+_DEEPEST = 6
+_MOST = 100
+_GROUPS: dict[str, Callable[..., ColumnElement[bool]]] = {"or_": or_, "and_": and_}
+_COMPARES: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
+    "eq": lambda have, want: have == want,
+    "neq": lambda have, want: have != want,
+    "gt": lambda have, want: have > want,
+    "gte": lambda have, want: have >= want,
+    "lt": lambda have, want: have < want,
+    "lte": lambda have, want: have <= want,
+}
+
+
+def read(written: str) -> Filter:
+    """Read a filter as it came in a query; raises InvalidError."""
+    try:
+        return msgspec.json.decode(written, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise _wrong(
+            f'A filter is JSON such as {{"status": {{"eq": "ORDERED"}}}}: {error}.'
+        ) from error
+
+
+class Filters:
+    """Writes a filter as a condition on `objects`; one object for one statement."""
+
+    def __init__(self, connection: Connection, catalog: Catalog) -> None:
+        self._connection = connection
+        self._catalog = catalog
+        self._left = _MOST
+
+    def holds(self, resource: Resource, wanted: Filter) -> ColumnElement[bool]:
+        """Return the condition that an object satisfies a filter; raises InvalidError with what is wrong."""
+        return self._all(resource, wanted, objects, 1)
+
+    def _all(
+        self, resource: Resource, wanted: Any, of: FromClause, depth: int
+    ) -> ColumnElement[bool]:
+        if not isinstance(wanted, dict) or depth > _DEEPEST:
+            raise _wrong(f"A filter of {resource.title} is an object, at most {_DEEPEST} deep.")
+        members = cast("dict[str, Any]", wanted)
+        return and_(
+            true(), *(self._member(resource, *member, of, depth) for member in members.items())
+        )
+
+    def _member(
+        self, resource: Resource, name: str, wanted: Any, of: FromClause, depth: int
+    ) -> ColumnElement[bool]:
+        self._left -= 1
+        if self._left < 0:
+            raise _wrong(f"A filter has at most {_MOST} parts.")
+        if name in _GROUPS:
+            if not isinstance(wanted, list) or not wanted:
+                raise _wrong(f"{name} takes a list of filters.")
+            parts = cast("list[Any]", wanted)
+            return _GROUPS[name](*(self._all(resource, part, of, depth + 1) for part in parts))
+        column = columns(resource).get(name)
+        if column:
+            return self._field(column, wanted, of)
+        link = next((one for one in resource.links if one.field == name), None)
+        if link:
+            return self._through_link(link, wanted, of, depth)
+        relation = next((one for one in resource.relations if one.field == name), None)
+        if relation and relation.kind == "foreign_key" and relation.key:
+            return self._through_relation(resource, relation, wanted, of, depth)
+        near = did_you_mean(
+            name,
+            [*columns(resource), *(one.field for one in (*resource.links, *resource.relations))],
+        )
+        raise _wrong(f"{resource.title} cannot be filtered by {name}.{near}")
+
+    def _field(self, column: Column, wanted: Any, of: FromClause) -> ColumnElement[bool]:
+        if not isinstance(wanted, dict):
+            raise _wrong(f'{column.name} takes operators, such as {{"eq": …}}.')
+        operators = cast("dict[str, Any]", wanted)
+        return and_(true(), *(self._operator(column, of, *one) for one in operators.items()))
+
+    def _operator(
+        self, column: Column, of: FromClause, operator: str, given: Any
+    ) -> ColumnElement[bool]:
+        if operator not in OPERATORS:
+            raise _wrong(
+                f"{column.name}: {operator} is no operator; there are {', '.join(OPERATORS)}."
+            )
+        if operator == "isnull" and not isinstance(given, bool):
+            raise _wrong(f"{column.name}: isnull takes true or false, {given!r} is neither.")
+        if operator == "isnull" or given is None:
+            text = sql.text_of(self._connection, of, column.name, column.type)
+            absent = given if operator == "isnull" else operator == "eq"
+            return text.is_(None) if absent else text.is_not(None)
+        if column.kind == "other":
+            raise _wrong(f"{column.name} is a list or a document; it can only be asked for isnull.")
+        if operator.endswith("like"):
+            text = sql.text_of(self._connection, of, column.name, column.type)
+            return self._like(text, operator, _pattern(column, given))
+        have = sql.value_of(self._connection, of, column.name, column.type)
+        if operator == "in":
+            values = cast("list[Any]", given if isinstance(given, list) else [given])
+            return have.in_([bound(_operand(column, value)) for value in values])
+        return _COMPARES[operator](have, bound(_operand(column, given)))
+
+    def _like(self, text: ColumnElement[Any], operator: str, pattern: str) -> ColumnElement[bool]:
+        if operator.endswith("ilike"):
+            found = text.ilike(pattern, escape="\\")
+        else:
+            found = sql.like(self._connection, text, pattern)
+        return not_(found) if operator.startswith("not") else found
+
+    def _through_link(
+        self, link: Link, wanted: Any, of: FromClause, depth: int
+    ) -> ColumnElement[bool]:
+        target, other = self._catalog.resources[link.resource], objects.alias()
+        key = sql.text_of(self._connection, of, link.key, "id")
+        return (
+            select(other.c.id)
+            .where(
+                *_current(other, of, target),
+                other.c.id == key,
+                self._all(target, wanted, other, depth + 1),
+            )
+            .exists()
+        )
+
+    def _through_relation(
+        self, resource: Resource, relation: Relation, wanted: Any, of: FromClause, depth: int
+    ) -> ColumnElement[bool]:
+        target, other, tie = (
+            self._catalog.resources[relation.resource],
+            objects.alias(),
+            links.alias(),
+        )
+        kind = select(link_kinds.c.id).where(
+            link_kinds.c.resource == target.name,
+            link_kinds.c.field == relation.key,
+            link_kinds.c.target_resource == resource.name,
+        )
+        return (
+            select(other.c.id)
+            .where(
+                tie.c.integration_id == of.c.integration_id,
+                tie.c.target_id == of.c.id,
+                tie.c.kind == kind.scalar_subquery(),
+                *_current(other, of, target),
+                other.c.id == tie.c.id,
+                self._all(target, wanted, other, depth + 1),
+            )
+            .exists()
+        )
+
+
+def _current(
+    other: FromClause, of: FromClause, target: Resource
+) -> tuple[ColumnElement[bool], ...]:
+    return (
+        other.c.integration_id == of.c.integration_id,
+        other.c.resource == target.name,
+        other.c.deleted_at.is_(None),
+    )
+
+
+def _operand(column: Column, given: Any) -> Any:
+    try:
+        return operand(column.type, given)
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
+        kinds = {
+            "integer": "a number",
+            "real": "a number",
+            "id": "an id",
+            "boolean": "true or false",
+        }
+        raise _wrong(
+            f"{column.name} is {kinds.get(column.type, 'a time')}, {given!r} is not."
+        ) from error
+
+
+def _pattern(column: Column, given: Any) -> str:
+    pattern = str(given)
+    if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
+        raise _wrong(
+            f"{column.name}: the backslash at the end of a pattern needs the character it is for."
+        )
+    return pattern
+
+
+def _wrong(message: str) -> InvalidError:
+    return InvalidError(message, field="filter")

@@ -1,0 +1,286 @@
+"""What the tables say of the hub's health, in the form Prometheus takes; a few grouped queries for all integrations."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from sqlalchemy import Connection, func, select
+
+from ultraviolet.clock import utc_now
+from ultraviolet.db import dialect
+from ultraviolet.db.tables.events import events, webhook_urls
+from ultraviolet.db.tables.integrations import integrations, retention
+from ultraviolet.db.tables.stats import DELAYS, activity, arrivals
+from ultraviolet.db.tables.sync import fetch_steps, fetches, stale, watermarks
+from ultraviolet.hub.health import maintenance
+from ultraviolet.hub.health.failed_steps import failed_steps
+
+_ONE = ("integration",)
+_RESOURCE = ("integration", "resource")
+
+
+def prometheus_families(connection: Connection) -> list[Metric]:
+    """Read everything."""
+    known = connection.execute(select(integrations.c.id, integrations.c.name))
+    names = {row.id: row.name for row in known}
+    return [
+        *_integrations(connection),
+        *_stale(connection, names),
+        *_events(connection, names),
+        *_freshness(connection, names),
+        *_fetches(connection, names),
+        *_changes(connection, names),
+        _drift(connection, names),
+        *_removed(connection, names),
+        _size(connection),
+    ]
+
+
+def unavailable_families() -> list[Metric]:
+    """Say that nothing can be read."""
+    return [_gauge("ultraviolet_database_up", "Whether the database answers", (), [((), 0)])]
+
+
+def _integrations(connection: Connection) -> Iterator[Metric]:
+    yield _gauge("ultraviolet_database_up", "Whether the database answers", (), [((), 1)])
+    rows = connection.execute(select(integrations.c.name, integrations.c.paused)).all()
+    yield _gauge(
+        "ultraviolet_integration_paused",
+        "1 where somebody paused an integration",
+        _ONE,
+        [((r.name,), int(r.paused)) for r in rows],
+    )
+    troubles = maintenance.troubles(connection)
+    unmaintained = {one.name for one in troubles if one.unmaintained_since}
+    waiting = {one.name: _age(one.waits_since) for one in troubles if one.waits_since}
+    active = [r.name for r in rows if not r.paused]
+    yield _gauge(
+        "ultraviolet_integration_maintained",
+        "1 where a process maintains an active integration",
+        _ONE,
+        [((name,), int(name not in unmaintained)) for name in active],
+    )
+    yield _gauge(
+        "ultraviolet_oldest_waiting_event_seconds",
+        "How long the first event has waited to be applied; 0 where none waits for long",
+        _ONE,
+        [((name,), waiting.get(name, 0.0)) for name in active],
+    )
+
+
+def _stale(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
+    by = (stale.c.integration_id, stale.c.resource)
+    rows = connection.execute(
+        select(*by, func.count(), func.count(stale.c.error), func.min(stale.c.since)).group_by(*by)
+    ).all()
+    keys = [(names[r[0]], r[1]) for r in rows]
+    yield _gauge(
+        "ultraviolet_stale_objects",
+        "Objects known to differ until they are read",
+        _RESOURCE,
+        zip(keys, [r[2] for r in rows], strict=True),
+    )
+    yield _gauge(
+        "ultraviolet_stale_failing_objects",
+        "Those whose reading failed at least once",
+        _RESOURCE,
+        zip(keys, [r[3] for r in rows], strict=True),
+    )
+    yield _gauge(
+        "ultraviolet_stale_oldest_seconds",
+        "How long the oldest of them has waited",
+        _RESOURCE,
+        zip(keys, [_age(r[4]) for r in rows], strict=True),
+    )
+
+
+def _events(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
+    waiting = dict.fromkeys(names, 0)
+    query = select(events.c.integration_id, func.count()).where(events.c.outcome.is_(None))
+    waiting |= {
+        row[0]: row[1] for row in connection.execute(query.group_by(events.c.integration_id))
+    }
+    yield _gauge(
+        "ultraviolet_waiting_events",
+        "Events that are acknowledged and not yet applied",
+        _ONE,
+        [((names[i],), n) for i, n in waiting.items()],
+    )
+    last = select(webhook_urls.c.integration_id, func.max(webhook_urls.c.last_delivery_at))
+    rows = connection.execute(last.group_by(webhook_urls.c.integration_id)).all()
+    yield _gauge(
+        "ultraviolet_webhook_silence_seconds",
+        "Since the last delivery; an integration without any is missing",
+        _ONE,
+        [((names[r[0]],), _age(r[1])) for r in rows if r[1]],
+    )
+
+
+def _freshness(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
+    marks = watermarks.c
+    query = select(marks.integration_id, marks.resource, marks.proven_at).where(
+        marks.skipped.is_(None)
+    )
+    rows = connection.execute(query.where(marks.proven_at.is_not(None))).all()
+    yield _gauge(
+        "ultraviolet_freshness_seconds",
+        "Since the mirror of a resource was last shown to be right",
+        _RESOURCE,
+        [((names[r.integration_id], r.resource), _age(r.proven_at)) for r in rows],
+    )
+
+
+def _fetches(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
+    yield _gauge(
+        "ultraviolet_unreadable_resources",
+        "Resources that the last fetch, or the last full one, could not read",
+        _ONE,
+        [((name,), len(failed_steps(connection, id_))) for id_, name in names.items()],
+    )
+    query = (
+        select(
+            fetches.c.integration_id, func.sum(fetch_steps.c.read), func.sum(fetch_steps.c.total)
+        )
+        .join(fetch_steps, fetch_steps.c.fetch_id == fetches.c.id)
+        .where(fetches.c.state == "running")
+        .group_by(fetches.c.integration_id)
+    )
+    rows = [(names[i], read or 0, total or 0) for i, read, total in connection.execute(query)]
+    yield _gauge(
+        "ultraviolet_fetch_read_objects",
+        "Objects the running fetch has read",
+        _ONE,
+        [((n,), r) for n, r, _ in rows],
+    )
+    yield _gauge(
+        "ultraviolet_fetch_expected_objects",
+        "Objects it found to read when it began",
+        _ONE,
+        [((n,), t) for n, _, t in rows],
+    )
+    done = select(fetches.c.integration_id, fetches.c.state, func.count()).where(
+        fetches.c.state != "running"
+    )
+    ended = Counter[tuple[int, str]]()
+    for id_, state, count in connection.execute(
+        done.group_by(fetches.c.integration_id, fetches.c.state)
+    ):
+        ended[id_, state] += count
+    for id_, totals in _totals(connection):  # a counter does not go back when old ones are removed
+        for tag, count in totals.items():
+            if tag.startswith("fetches."):
+                ended[id_, tag.removeprefix("fetches.")] += count
+    yield _counter(
+        "ultraviolet_fetches",
+        "Fetches that ended, by how",
+        ("integration", "state"),
+        [((names[id_], state), count) for (id_, state), count in ended.items()],
+    )
+
+
+def _removed(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
+    removed = Counter[tuple[str, str]]()
+    for id_, totals in _totals(connection):
+        for tag, count in totals.items():
+            removed[names[id_], tag.partition(".")[0]] += count
+    yield _counter(
+        "ultraviolet_retention_removed",
+        "What was removed of the past because it was kept long enough, by kind",
+        ("integration", "kind"),
+        removed.items(),
+    )
+    query = select(retention.c.integration_id, retention.c.ran_at).where(
+        retention.c.ran_at.is_not(None)
+    )
+    yield _gauge(
+        "ultraviolet_retention_age_seconds",
+        "Since the last removal ended; one is due each day",
+        _ONE,
+        [((names[r.integration_id],), _age(r.ran_at)) for r in connection.execute(query)],
+    )
+
+
+def _totals(connection: Connection) -> list[tuple[int, dict[str, int]]]:
+    query = select(retention.c.integration_id, retention.c.totals)
+    return [(row.integration_id, row.totals or {}) for row in connection.execute(query)]
+
+
+def _changes(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
+    bounds = [activity.c[f"within_{number}"] for number in range(len(DELAYS) + 1)]
+    query = select(
+        activity.c.integration_id,
+        func.sum(activity.c.changes),
+        *(func.sum(bound) for bound in bounds),
+    )
+    rows = [
+        tuple[Any, ...](row)
+        for row in connection.execute(query.group_by(activity.c.integration_id))
+    ]
+    yield _counter(
+        "ultraviolet_changes",
+        "Contents put into the mirror",
+        _ONE,
+        [((names[r[0]],), r[1]) for r in rows],
+    )
+    delay = HistogramMetricFamily(
+        "ultraviolet_change_delay_seconds",
+        "From ION's time of a change, or the first news of it, until the mirror showed it",
+        labels=_ONE,
+    )
+    for row in rows:
+        total, buckets = 0, list[tuple[str, float]]()
+        for bound, count in zip((*map(str, DELAYS), "+Inf"), row[2:], strict=True):
+            total += int(count)
+            buckets.append((bound, total))
+        delay.add_metric([names[row[0]]], buckets, sum_value=None)
+    yield delay
+
+
+def _drift(connection: Connection, names: dict[int, str]) -> Metric:
+    query = select(arrivals.c.integration_id, arrivals.c.cause, func.sum(arrivals.c.count))
+    told = query.where(arrivals.c.cause != "").group_by(arrivals.c.integration_id, arrivals.c.cause)
+    rows = connection.execute(told).all()
+    return _counter(
+        "ultraviolet_drift",
+        "What webhooks alone would have left wrong, by cause",
+        ("integration", "cause"),
+        [((names[r[0]], r[1]), r[2]) for r in rows],
+    )
+
+
+def _size(connection: Connection) -> Metric:
+    return _gauge(
+        "ultraviolet_database_bytes",
+        "Size of the database",
+        ("kind",),
+        [((connection.dialect.name,), dialect.database_bytes(connection))],
+    )
+
+
+def _gauge(
+    name: str, about: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str], float]]
+) -> Metric:
+    metric = GaugeMetricFamily(name, about, labels=labels)
+    for key, value in values:
+        metric.add_metric(key, value)
+    return metric
+
+
+def _counter(
+    name: str, about: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str], float]]
+) -> Metric:
+    metric = CounterMetricFamily(name, about, labels=labels)
+    for key, value in values:
+        metric.add_metric(key, value)
+    return metric
+
+
+def _age(moment: str) -> float:
+    return max(0.0, (utc_now() - datetime.fromisoformat(moment)).total_seconds())

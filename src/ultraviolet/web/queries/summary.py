@@ -1,0 +1,64 @@
+"""The figures that tell whether an integration lives."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from ultraviolet.db.tables.events import events
+from ultraviolet.db.tables.mirror import objects
+from ultraviolet.db.tables.sync import fetches, stale, watermarks
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """One integration at a glance."""
+
+    integration_id: int
+    objects: int
+    stale: int
+    waiting_events: int
+    last_event_at: str | None
+    last_fetch_at: str | None
+    proven_at: str | None
+    stale_since: str | None = None
+    """The first mark of what is stale longest."""
+
+
+def summary(connection: Connection, integration_id: int) -> Summary:
+    """Read the figures that tell whether an integration lives."""
+
+    def value(query: Any) -> Any:
+        return connection.execute(query).scalar_one()
+
+    count = func.count()
+    here = objects.c.integration_id == integration_id
+    gone = value(select(count).where(here, objects.c.deleted_at.is_not(None)))
+    unsure = select(count, func.min(stale.c.since)).where(stale.c.integration_id == integration_id)
+    waiting, since = connection.execute(unsure).one()
+    return Summary(
+        integration_id=integration_id,
+        objects=value(select(count).where(here)) - gone,
+        stale=waiting,
+        stale_since=since,
+        waiting_events=value(
+            select(count).where(
+                events.c.integration_id == integration_id, events.c.outcome.is_(None)
+            )
+        ),
+        last_event_at=connection.execute(
+            select(events.c.received_at)
+            .where(events.c.integration_id + 0 == integration_id)  # else SQLite sorts all of them
+            .order_by(events.c.seq.desc())
+            .limit(1)
+        ).scalar_one_or_none(),
+        last_fetch_at=value(
+            select(func.max(fetches.c.finished_at)).where(
+                fetches.c.integration_id == integration_id, fetches.c.state == "done"
+            )
+        ),
+        proven_at=value(
+            select(func.min(watermarks.c.proven_at)).where(
+                watermarks.c.integration_id == integration_id, watermarks.c.skipped.is_(None)
+            )
+        ),
+    )

@@ -1,0 +1,69 @@
+"""Examples in the help of commands: each command has one, right after its first line, and each could be typed."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ultraviolet.cli.main import commands
+from ultraviolet.cli.support import help_layout
+
+TREE = commands()
+
+
+def every(path: str, command: Any) -> list[tuple[str, Any]]:
+    below = [every(f"{path} {name}", one) for name, one in getattr(command, "commands", {}).items()]
+    return [(path, command), *(each for one in below for each in one)]
+
+
+ALL = every("ultraviolet", TREE)
+
+
+def parse(typed: str) -> str:
+    """Let Typer read what was typed, down to the last command, and give its whole name; raises where it would refuse."""
+    words = shlex.split(typed.partition(" > ")[0].partition(" | ")[0], comments=True)
+    command, path, rest = TREE, words[0], words[1:]
+    while True:
+        context = command.make_context(path, rest)
+        below = getattr(command, "commands", None)
+        if below is None:
+            return path
+        name, command, rest = command.resolve_command(
+            context, context._protected_args + context.args
+        )
+        path = f"{path} {name}"
+
+
+@pytest.mark.parametrize(("path", "command"), ALL, ids=[path for path, _ in ALL])
+def test_every_command_has_examples_that_could_be_typed(
+    path: str, command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ION_CLIENT_SECRET", "asked for otherwise")
+    (tmp_path / "events.jsonl").touch()
+
+    assert command.examples
+    assert parse(command.examples[0]).startswith(path)
+    assert all(map(parse, command.examples))
+
+
+def test_an_example_with_a_wrong_option_would_be_seen() -> None:
+    with pytest.raises(Exception, match="No such option"):
+        parse("ultraviolet fetch run --made up")
+
+
+def test_help_shows_examples_before_options(capsys: pytest.CaptureFixture[str]) -> None:
+    TREE.main(["object", "diff", "--help"], standalone_mode=False)
+    shown = capsys.readouterr().out
+
+    assert 0 < shown.index("Compare an object") < shown.index("Examples:") < shown.index("Options")
+    assert "ultraviolet object diff purchase_orders 17 --from 7d" in shown
+
+
+def test_examples_are_parted_from_what_is_told() -> None:
+    told = "Do it.\n\n    Examples: `ultraviolet a`,\n    `ultraviolet b\n    --c`\n\n    And more.\n    "
+    assert help_layout.split(told) == (
+        "Do it.\n\n    And more.\n    ",
+        ["ultraviolet a", "ultraviolet b --c"],
+    )

@@ -1,0 +1,96 @@
+"""What commands print with `--json` is what the reference says of it: field by field, on a hub that has something to show."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docs.generate.commands import leaves, schema_of
+from typer.testing import CliRunner
+
+from ultraviolet import clock
+from ultraviolet.cli.main import app
+from ultraviolet.cli.support.output_schema import returned_type
+from ultraviolet.hub.core.settings import Settings
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.mirror.apply import apply
+from ultraviolet.mirror.observation import Observation, Origin
+
+SAID = {
+    path.removeprefix("ultraviolet "): returned_type(command.callback) for path, command in leaves()
+}
+COMMANDS = {
+    "config show": "config show",
+    "integration list": "integration list",
+    "integration show": "integration show plant",
+    "status": "status",
+    "freshness": "freshness",
+    "drift": "drift",
+    "object list": "object list suppliers",
+    "object show": "object show suppliers 1",
+    "object history": "object history suppliers 1",
+    "object diff": "object diff suppliers 1 --from 1d",
+    "webhook create": "webhook create",
+    "webhook list": "webhook list",
+    "key create": "key create nightly",
+    "key list": "key list",
+    "user add": "user add ada",
+    "user list": "user list",
+    "user link": "user link ada",
+    "setup text": "setup text",
+    "db check": "db check",
+    "db backup": "db backup backup.db",
+    "doctor": "doctor",
+    "webhook revoke": "webhook revoke 1 --yes",
+    "integration remove": "integration remove plant --yes",
+}
+
+
+@pytest.fixture
+def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """Commands on a hub with one paused integration and one object, which no process runs."""
+    hub = Hub.open(Settings(tmp_path, f"sqlite:///{tmp_path / 'hub.db'}", "http://hub.test"))
+    new = NewIntegration("plant", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
+
+    def fill(connection: Any) -> None:
+        made = integrations.create(connection, hub.secrets, "test", new)
+        integrations.pause(connection, "test", made.id)
+        now = clock.now_rfc3339()
+        origin = Origin("fetch", "1")
+        doc = {"id": 1, "name": "Bolts Ltd"}
+        seen = Observation("suppliers", "1", "full", doc, now, origin, read_started_at=now)
+        apply(connection, hub.catalog, made.id, [seen], [])
+
+    hub.database.write_now(fill)
+    hub.close()
+    monkeypatch.setenv("ULTRAVIOLET_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return CliRunner()
+
+
+def test_json_has_the_fields_that_are_documented(typed: CliRunner) -> None:
+    for name, command in COMMANDS.items():
+        done = typed.invoke(app, shlex.split(f"{command} --json"))
+        assert done.stdout, (command, done.exception)
+        said, answer = SAID[name], json.loads(done.stdout)
+        assert said
+        what = said.what[-1] if name == "object list" else (said.what[0] if said.what else None)
+        if what is None:
+            assert set(said.plus) == set(answer), command
+            continue
+        schema, _ = schema_of(what, said.part)
+        if what.startswith("["):
+            assert isinstance(answer, list), command
+            answer = answer[0]
+        required, known = (
+            set(schema.get("required", ())),
+            set(schema["properties"]) | set(said.plus),
+        )
+        assert required <= set(answer) <= known, (
+            command,
+            required - set(answer),
+            set(answer) - known,
+        )

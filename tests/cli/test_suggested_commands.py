@@ -1,0 +1,155 @@
+"""Every command that a message, a page, a document or a help text names exists, with its options."""
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ultraviolet.cli.main import commands
+from ultraviolet.command_text import command
+
+ROOT = Path(__file__).parents[2]
+TREE = commands()
+NO_COMMANDS = {"ultraviolet duties", "ultraviolet messages", "ultraviolet import"}
+"""Names of database connections, and the package."""
+_NAMED = re.compile(
+    r"(?<![\w./@:=-])ultraviolet(?: +(?:[\w./:@=*+?-]+|<[^>]*>|…|\{[^}]*\}|\"[^\"]*\"|'[^']*'))+"
+)
+_PLACE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{[^}]*\}|<[^>]*>|…|\b[A-Z][A-Z_]*\b")
+_FOLLOWED = (
+    "and",
+    "or",
+    "to",
+    "shows",
+    "does",
+    "tells",
+    "lists",
+    "makes",
+    "again",
+    "reads",
+    "says",
+    "with",
+    "on",
+    "for",
+    "in",
+    "as",
+    "is",
+)
+
+
+def strings(path: Path) -> Iterator[str]:
+    """Give every text of a module, with `1` where a value is put in."""
+    tree = ast.parse(path.read_text())
+    inside = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(p.value) if isinstance(p, ast.Constant) else "1" for p in node.values)
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in inside
+        ):
+            yield node.value
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("command", "line")
+            and node.args
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            arguments = ["1" for _ in node.args[1:]]
+            options = {str(each.arg): "1" for each in node.keywords if each.arg}
+            yield command(str(node.args[0].value), *arguments, **options)
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        yield from ((str(path), text) for text in strings(path))
+    documents = [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "src").rglob("*.html"),
+    ]
+    for path in sorted(documents):
+        if "reference" not in path.parts and path.name != "CHANGELOG.md":
+            yield str(path), path.read_text()
+
+
+def named() -> dict[str, str]:
+    """Give each command that is named, and one place where it is."""
+    found: dict[str, str] = {}
+    for place, text in texts():
+        for match in _NAMED.finditer(_PLACE.sub("1", text)):
+            found.setdefault(" ".join(match.group().rstrip(".:").split()), place)
+    return {one: place for one, place in found.items() if not one.startswith(tuple(NO_COMMANDS))}
+
+
+def check(typed: str) -> None:
+    """Raise where Typer would refuse a command; what is only named without its arguments may lack them."""
+    words = shlex.split(typed)
+    one: Any = TREE
+    path, rest = words[0], words[1:]
+    try:
+        while True:
+            context = one.make_context(path, list(rest))
+            if getattr(one, "commands", None) is None:
+                return
+            name, one, rest = one.resolve_command(context, context._protected_args + context.args)
+            path = f"{path} {name}"
+    except Exception as error:
+        # A group or a command without its arguments is named; a placeholder stands for a number, a file or a name.
+        named_only = type(error).__name__ in (
+            "MissingParameter",
+            "NoArgsIsHelpError",
+            "BadParameter",
+            "Exit",
+        )
+        if not named_only and str(error) != "No such command '1'.":
+            raise
+
+
+NAMED = named()
+
+
+def test_commands_are_named_at_all() -> None:
+    assert len(NAMED) > 100
+
+
+@pytest.mark.parametrize("typed", sorted(NAMED), ids=str)
+def test_a_command_that_is_named_exists(typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ION_CLIENT_SECRET", "asked for otherwise")
+    try:
+        check(typed)
+    except Exception as error:  # noqa: BLE001  Typer's errors are private
+        words = typed.split()
+        prose = next((n for n, word in enumerate(words) if word in _FOLLOWED and n > 1), len(words))
+        if prose == len(words):
+            pytest.fail(f"{typed!r}, named in {NAMED[typed]}: {error}")
+        check(" ".join(words[:prose]))
+
+
+def test_a_command_that_does_not_exist_would_be_seen() -> None:
+    for typed in ("ultraviolet logs", "ultraviolet fetch walk", "ultraviolet fetch run --made up"):
+        with pytest.raises(Exception, match="No such"):
+            check(typed)
+
+
+@given(
+    name=st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1)
+)
+def test_a_name_in_a_suggested_command_is_read_as_it_is(name: str) -> None:
+    words = shlex.split(command("integration resume", name))
+    assert words[:3] == ["ultraviolet", "integration", "resume"]
+    resume: Any = TREE.commands["integration"].commands["resume"]
+    assert name in resume.make_context("resume", words[3:]).params.values()

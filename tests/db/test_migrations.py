@@ -1,0 +1,53 @@
+"""The tables of a new database are those that an old one is brought to."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine
+
+from ultraviolet.db import dialect, engine, migrations
+
+_POSTGRESQL = (
+    "SELECT relname, relkind, relispartition, reloptions::text FROM pg_class WHERE relnamespace = 'public'::regnamespace",
+    """SELECT relname, attname, attnotnull, format_type(atttypid, atttypmod), collname, pg_get_expr(adbin, adrelid)
+      FROM pg_class JOIN pg_attribute AS a ON attrelid = pg_class.oid LEFT JOIN pg_collation AS c ON c.oid = attcollation
+      LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+      WHERE pg_class.relnamespace = 'public'::regnamespace AND attnum > 0""",
+    "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace",
+    "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+)
+
+
+def tables(connection: Connection) -> set[tuple[Any, ...]]:
+    if dialect.is_postgresql(connection):
+        return {tuple(row) for query in _POSTGRESQL for row in connection.exec_driver_sql(query)}
+    made = connection.exec_driver_sql("SELECT type, name, replace(sql, ' ', '') FROM sqlite_master")
+    return {(kind, name, sql and "".join(sql.split())) for kind, name, sql in made}
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_tables_made_at_once_are_those_that_all_steps_lead_to(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    def new_database(name: str) -> Engine:
+        if database == "sqlite":
+            return engine.make_engine(f"sqlite:///{tmp_path / name}")
+        return engine.make_engine(request.getfixturevalue("postgresql").empty_database())
+
+    at_once, in_steps = new_database("at_once.db"), new_database("in_steps.db")
+    migrations.upgrade(at_once)
+
+    with at_once.connect() as new, in_steps.connect() as old:
+        migrations.take_steps(old)
+
+        assert tables(old) == tables(new)
+        assert migrations.LATEST == migrations.step(old) == migrations.step(new)
+        assert (
+            migrations.LATEST
+            == ScriptDirectory.from_config(migrations.configuration()).get_current_head()
+        )
+    at_once.dispose()
+    in_steps.dispose()

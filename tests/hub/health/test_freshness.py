@@ -1,0 +1,318 @@
+"""Freshness: it decays when nothing proves it, and what is wrong is named with the next step."""
+
+import shlex
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import Connection, text
+
+from ultraviolet.db.database import Database
+from ultraviolet.hub.core import findings
+from ultraviolet.hub.core.encryption import SecretBox
+from ultraviolet.hub.core.findings import FindingsPage
+from ultraviolet.hub.core.settings import Settings
+from ultraviolet.hub.health import freshness, heartbeat, maintenance
+from ultraviolet.hub.health.freshness import Circumstances, Freshness
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.sync.fetch import request_fetch
+from ultraviolet.hub.sync.watermarks import record_proof
+from ultraviolet.ion.catalog import load_catalog
+from ultraviolet.mirror.apply import apply, mark_stale
+from ultraviolet.mirror.object_state import VERIFICATION
+from ultraviolet.mirror.observation import Mark, Observation, Origin
+
+START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+
+
+def at(seconds: float) -> str:
+    return (START + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
+
+
+class Plant:
+    """An integration with one resource that a fetch has proven at second 0."""
+
+    def __init__(self, connection: Connection, secrets: SecretBox) -> None:
+        self.connection = connection
+        given = NewIntegration("plant", "http://ion", "http://ion", "id", "secret")
+        self.integration = integrations.create(connection, secrets, "test", given)
+        self.read("1", -100, first=True)
+        record_proof(connection, 1, "parts", at=at(0), by="incremental fetch")
+        self.event(-50)
+
+    def judge(self, seconds: float, **more: Any) -> Freshness:
+        now = Circumstances(START + timedelta(seconds=seconds), **more)
+        return freshness.judge_freshness(self.connection, load_catalog(), self.integration, now)
+
+    def read(self, id_: str, second: float, *, first: bool = False) -> None:
+        fields = {"id": int(id_), "_updated": at(second)}
+        origin = Origin("fetch", None, first)
+        seen = Observation("parts", id_, "full", fields, at(second), origin, at(second), at(second))
+        apply(self.connection, load_catalog(), 1, [seen])
+
+    def event(self, second: float, outcome: str | None = "applied") -> None:
+        self.connection.execute(
+            text(
+                """INSERT INTO events (integration_id, webhook_url_id, dedupe_key, received_at, body, headers,
+                  signature, outcome) VALUES (1, 1, :key, :at, :key, '{}', 'verified', :outcome)"""
+            ),
+            {"key": at(second).encode(), "at": at(second), "outcome": outcome},
+        )
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Iterator[Plant]:
+    settings = Settings(data=tmp_path, database_url="", public_url="http://hub.test")
+    database = Database.open(f"sqlite:///{tmp_path / 'hub.db'}")
+    with database.engine.connect() as connection:
+        yield Plant(connection, SecretBox.from_settings(settings))
+    database.close()
+
+
+def kinds(judged: Freshness) -> list[str]:
+    return [cause.kind for cause in judged.causes]
+
+
+def test_what_was_just_confirmed_is_fresh(plant: Plant) -> None:
+    judged = plant.judge(40)
+    assert judged.sentence == "Fresh: last change 2 min ago, everything confirmed 40 s ago."
+    assert judged.state == "fresh"
+    assert judged.causes == []
+
+
+def test_it_decays_when_nothing_proves_it(plant: Plant) -> None:
+    states = [plant.judge(minutes * 60).state for minutes in (5, 8, 10, 15, 17, 60 * 24)]
+    assert states == ["fresh", "fresh", "ageing", "ageing", "stale", "stale"]
+    assert (
+        "parts were last confirmed 17 min ago, though a fetch is due every 5 min"
+        in plant.judge(17 * 60).sentence
+    )
+
+
+def test_nothing_was_read_yet(plant: Plant) -> None:
+    for table in ("watermarks", "versions", "objects"):
+        plant.connection.execute(text(f"DELETE FROM {table}"))
+    judged = plant.judge(0)
+    assert judged.state == "unknown"
+    assert (
+        judged.sentence
+        == "Unknown: nothing was read from this ION yet. Next: ultraviolet fetch run."
+    )
+
+
+def test_a_paused_integration_is_not_fresh(plant: Plant) -> None:
+    plant.integration = msgspec.structs.replace(plant.integration, paused=True)
+    judged = plant.judge(40)
+    assert judged.state == "paused"
+    assert kinds(judged) == ["paused"]
+    assert {one.state for one in judged.resources} == {"paused"}
+
+
+def test_failing_credentials_are_not_fresh(plant: Plant) -> None:
+    judged = plant.judge(40, problem="ION refuses these credentials")
+    assert judged.state == "stale"
+    assert judged.sentence.startswith(
+        "Stale: ION refuses these credentials. Next: ultraviolet integration test"
+    )
+
+
+def test_what_waits_long_or_cannot_be_read_is_stale(plant: Plant) -> None:
+    mark_stale(plant.connection, 1, [Mark("parts", "1", "event", at(1))])
+    assert plant.judge(20).state == "fresh"
+    assert kinds(plant.judge(60)) == ["behind"]
+    plant.connection.execute(text("UPDATE stale SET error = 'User does not have permission'"))
+    judged = plant.judge(20)
+    assert judged.state == "stale"
+    assert judged.sentence.startswith(
+        "Stale: 1 parts cannot be read: User does not have permission."
+    )
+
+
+def test_changes_without_any_event_since_mean_a_dead_webhook(plant: Plant) -> None:
+    for number in range(2, 5):
+        plant.read(str(number), number)
+    judged = plant.judge(40)
+    assert judged.state == "stale"
+    assert "ION has 3 changes that no event told; the last event came 2 min ago" in judged.sentence
+    plant.event(10)
+    assert plant.judge(40).state == "fresh"
+
+
+def test_what_the_watchdog_found_is_named_until_it_is_put_right(plant: Plant) -> None:
+    gone = FindingsPage(
+        "receiver",
+        "deleted",
+        "Receiver 4 was deleted in ION",
+        "Give the key the webhook permissions",
+    )
+    findings.save_findings(plant.connection, 1, ("receiver",), [gone])
+    judged = plant.judge(40)
+    assert judged.state == "stale"
+    expected = "Stale: Receiver 4 was deleted in ION. Next: Give the key the webhook permissions."
+    assert judged.sentence == expected
+    findings.save_findings(
+        plant.connection, 1, ("receiver",), [msgspec.structs.replace(gone, repaired=True)]
+    )
+    assert (plant.judge(40).state, kinds(plant.judge(40))) == ("fresh", ["receiver"])
+    findings.save_findings(plant.connection, 1, ("receiver",), [])
+    assert kinds(plant.judge(40)) == []
+
+
+def test_without_any_event_ever_it_says_so(plant: Plant) -> None:
+    plant.connection.execute(text("DELETE FROM events"))
+    judged = plant.judge(40)
+    assert kinds(judged) == ["no_event_yet"]
+    assert judged.state == "fresh"
+
+
+def test_a_time_without_a_hub_is_told_until_everything_is_confirmed(plant: Plant) -> None:
+    heartbeat.record_heartbeat(plant.connection)
+    assert heartbeat.last_down(plant.connection) is None
+    plant.connection.execute(
+        text("UPDATE settings SET value = :at WHERE name = 'alive_at'"), {"at": at(-500)}
+    )
+    heartbeat.record_heartbeat(plant.connection)
+    assert kinds(plant.judge(40)) == ["hub_was_down"]
+    record_proof(
+        plant.connection,
+        1,
+        "parts",
+        at=datetime.now(UTC).isoformat(timespec="microseconds"),
+        by="full fetch",
+    )
+    assert kinds(plant.judge(40)) == []
+
+
+def test_healing_that_is_off_is_told(plant: Plant) -> None:
+    assert kinds(plant.judge(40, heals=False)) == ["healing_off"]
+
+
+def test_how_late_changes_arrive(plant: Plant) -> None:
+    moment = datetime.now(UTC)
+    fields = {
+        "id": 9,
+        "_updated": (moment - timedelta(seconds=3)).isoformat(timespec="microseconds"),
+    }
+    origin = Origin("heal")
+    now = moment.isoformat(timespec="microseconds")
+    seen = Observation("parts", "9", "full", fields, now, origin, fields["_updated"], now)
+    apply(plant.connection, load_catalog(), 1, [seen])
+    judged = freshness.judge_freshness(
+        plant.connection, load_catalog(), plant.integration, Circumstances(moment)
+    )
+    (parts,) = judged.resources
+    assert parts.changes == 1
+    assert parts.p50_seconds is not None
+    assert 2.4 <= parts.p50_seconds <= 3.7
+    assert judged.p99_seconds == parts.p50_seconds
+
+
+def test_events_that_wait_are_told_whatever_keeps_them(plant: Plant) -> None:
+    plant.event(0, outcome=None)
+    assert plant.judge(5).state == "fresh"
+    judged = plant.judge(15)
+    assert (judged.state, kinds(judged)) == ("stale", ["events_wait"])
+
+
+def test_an_integration_that_no_process_maintains_is_stale(plant: Plant) -> None:
+    judged = plant.judge(40, unmaintained_since=at(0))
+    assert (judged.state, kinds(judged)) == ("stale", ["unmaintained"])
+    assert "No process has maintained this integration since 40 s ago" in judged.sentence
+
+
+def test_maintenance_is_noted_and_decays(plant: Plant) -> None:
+    def since() -> str | None:
+        return maintenance.unmaintained_since(plant.connection, 1, at(0))
+
+    assert since() == at(0), "nobody ever maintained it"
+    maintenance.note(plant.connection, {1: None, 99: "removed meanwhile"})
+    assert since() is None
+    plant.connection.execute(text("UPDATE maintenance SET noted_at = :at"), {"at": at(100)})
+    assert since() == at(100)
+
+
+def test_what_a_verification_found_is_stale_until_it_was_read(plant: Plant) -> None:
+    mark_stale(plant.connection, 1, [Mark("parts", "1", "event", at(1))])
+    mark_stale(plant.connection, 1, [Mark("parts", "1", VERIFICATION, at(2))])
+    judged = plant.judge(3)
+    assert (judged.state, kinds(judged)) == ("stale", ["differs"])
+    plant.read("1", 4)
+    assert plant.judge(5).state == "fresh"
+
+
+def test_a_step_that_failed_shows_while_its_fetch_still_runs(plant: Plant) -> None:
+    def fetch(mode: str, state: str) -> int:
+        id_ = request_fetch(plant.connection, 1, mode, "test")  # pyright: ignore[reportArgumentType]
+        step = {
+            "fetch": id_,
+            "state": state,
+            "error": "ION answered no parts" if state == "failed" else None,
+        }
+        plant.connection.execute(
+            text(
+                """INSERT INTO fetch_steps (fetch_id, resource, state, error, read, changed, deleted)
+                VALUES (:fetch, 'parts', :state, :error, 0, 0, 0)"""
+            ),
+            step,
+        )
+        return id_
+
+    def end(id_: int, state: str) -> None:
+        plant.connection.execute(
+            text("UPDATE fetches SET state = :state WHERE id = :id"), {"state": state, "id": id_}
+        )
+
+    full = fetch("full", "failed")
+    judged = plant.judge(5)
+    assert (judged.state, kinds(judged)) == ("stale", ["unreadable"])
+    assert "ION answered no parts" in judged.sentence
+    end(full, "failed")
+    end(fetch("incremental", "done"), "done")
+    assert kinds(plant.judge(5)) == ["unreadable"], (
+        "an incremental fetch does not show what a full one missed"
+    )
+    fetch("full", "done")
+    assert plant.judge(5).state == "fresh"
+
+
+@pytest.mark.parametrize(
+    ("problem", "advice"),
+    [
+        ("ION at http://ion/graphql asks to slow down (429)", "limits the requests"),
+        (
+            "http://ion/graphql answered 302, a redirect to login.example, instead of ION's API",
+            "proxy",
+        ),
+        ("ION does not accept this client id and secret: unknown", "new API key"),
+    ],
+)
+def test_the_advice_fits_the_cause(plant: Plant, problem: str, advice: str) -> None:
+    (cause,) = plant.judge(40, problem=problem).causes
+    assert advice in cause.next_step
+    mark_stale(plant.connection, 1, [Mark("parts", "1", "event", at(1))])
+    plant.connection.execute(text("UPDATE stale SET error = :error"), {"error": problem})
+    assert advice in plant.judge(40).causes[-1].next_step
+
+
+def test_what_waits_because_ion_limits_requests_is_not_helped_by_more_requests(
+    plant: Plant,
+) -> None:
+    mark_stale(plant.connection, 1, [Mark("parts", "1", "event", at(1))])
+    (cause,) = plant.judge(60, limited=True).causes
+    assert (cause.kind, "limits the requests" in cause.next_step) == ("behind", True)
+
+
+def test_names_in_suggested_commands_are_quoted(plant: Plant) -> None:
+    plant.integration = msgspec.structs.replace(plant.integration, name="-my plant's", paused=True)
+    (cause,) = plant.judge(40).causes
+    assert shlex.split(cause.next_step) == [
+        "ultraviolet",
+        "integration",
+        "resume",
+        "--",
+        "-my plant's",
+    ]

@@ -1,0 +1,80 @@
+"""What a removed integration brought goes little by little, on either database; that of others stays."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, func, select
+from tests.idle_hub import Door, run
+
+from ultraviolet.db.integrity import check_integrity
+from ultraviolet.db.tables.metadata import metadata
+from ultraviolet.hub.core.pubsub import PubSub
+from ultraviolet.hub.core.settings import Settings
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.deletion import IntegrationDeleter
+from ultraviolet.mirror import purge
+
+MANY = {"events", "event_keys", "objects", "versions", "stale", "links"}
+
+
+def order(number: int) -> bytes:
+    told = {"eventId": number, "resource": "PURCHASE_ORDERS", "action": "UPDATE", "id": number + 1}
+    return json.dumps(told | {"new": {"supplierId": 5}}).encode()
+
+
+@pytest.fixture
+def doors(tmp_path: Path, store_url: str) -> Iterator[tuple[Door, Door]]:
+    """Two integrations of a hub that have heard the same."""
+    hub = Hub.open(Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test"))
+    made = Door(hub, "one"), Door(hub, "other")
+    for door in made:
+        for number in range(7):
+            assert run(door.deliver(order(number))) == [200]
+        assert door.take() == 7
+    yield made
+    hub.close()
+
+
+def counts(connection: Connection, integration_id: int) -> dict[str, int]:
+    """How many rows each table has of an integration."""
+    return {
+        table.name: connection.execute(
+            select(func.count()).select_from(table).where(table.c.integration_id == integration_id)
+        ).scalar_one()
+        for table in metadata.tables.values()
+        if "integration_id" in table.c
+    }
+
+
+def test_nothing_is_left_of_it_and_nothing_gone_of_another(doors: tuple[Door, Door]) -> None:
+    leaves, stays = doors
+    database = leaves.hub.database
+    before = database.read_now(counts, stays.integration_id)
+    assert {name for name, count in before.items() if count >= 7} == MANY
+    database.write_now(integrations.remove, "kim", leaves.integration_id)
+    assert run(leaves.deliver(order(99))) == [404]
+
+    run(IntegrationDeleter(database, PubSub()).begin())
+
+    assert not any(database.read_now(counts, leaves.integration_id).values())
+    assert database.read_now(counts, stays.integration_id) == before
+    assert [one.name for one in database.read_now(integrations.list_page)] == ["other"]
+    assert all(finding.well for finding in database.read_now(check_integrity))
+
+
+def test_each_step_removes_a_little(
+    doors: tuple[Door, Door], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaves, _ = doors
+    monkeypatch.setattr(purge, "WINDOW", 2)
+    monkeypatch.setattr(purge, "_BESIDE", 1)
+    left = sum(leaves.hub.database.read_now(counts, leaves.integration_id).values())
+    steps = 0
+    while leaves.hub.database.write_now(purge.clear_bodies_batch, leaves.integration_id):
+        now = sum(leaves.hub.database.read_now(counts, leaves.integration_id).values())
+        assert 1 <= left - now <= 2
+        left, steps = now, steps + 1
+    assert steps >= len(MANY) * 4

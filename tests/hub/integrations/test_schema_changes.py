@@ -1,0 +1,121 @@
+"""A field that ION no longer has is left out at once, and reported; everything else goes on."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from tests.hub.table_ion import CATALOG, TableIon, make_site, open_store, row
+
+from ultraviolet.db.database import Database
+from ultraviolet.db.tables.mirror import objects
+from ultraviolet.db.tables.sync import fetches
+from ultraviolet.hub.core import findings
+from ultraviolet.hub.integrations import schema_changes
+from ultraviolet.hub.sync import fetch
+from ultraviolet.hub.sync.fetch import Fetcher
+from ultraviolet.ion.client import Result
+from ultraviolet.ion.queries import OfferedSchema
+from ultraviolet.mirror.observation import Origin
+
+WORDS = (
+    "Cannot query field 'description' on type 'Part'.",
+    'Cannot query field "description" on type "Part". Did you mean "leadTime"?',
+)
+
+
+class ChangedIon(TableIon):
+    """An ION from whose parts a field was removed after its schema had been read."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__({"parts": {n: row(n, description=f"part {n}") for n in range(1, 6)}})
+        self.words = words
+        self.schema_reads = 0
+
+    async def execute(self, document: str, variables: Any = None, **more: Any) -> Result:
+        if "parts(" in document and " description " in document:
+            return Result(None, (self.words,))
+        return await super().execute(document, variables, **more)
+
+    async def introspect(self) -> OfferedSchema:
+        self.schema_reads += 1
+        types = dict(CATALOG.types())
+        types["Part"] -= {"description"}
+        types["Query"] = frozenset({"parts"})
+        return OfferedSchema(types)
+
+
+class Hub:
+    """What reading a schema needs of a hub."""
+
+    catalog = CATALOG
+
+    def __init__(self, database: Database, ion: ChangedIon) -> None:
+        self.database = database
+        self._ion = ion
+
+    async def client(self, integration_id: int) -> Any:
+        return self._ion
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = open_store(tmp_path)
+    yield database
+    database.close()
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_a_fetch_goes_on_without_a_field_that_was_removed(database: Database, words: str) -> None:
+    ion = ChangedIon(words)
+    site = make_site(database, ion, {"parts"})
+    site.reader._read_schema = lambda: schema_changes.read_again(Hub(database, ion), 1)  # pyright: ignore[reportPrivateUsage]
+
+    async def story() -> None:
+        number = await database.write(fetch.request_fetch, 1, "full", "test")
+        await Fetcher(site).run(number, "full")
+        await site.reader.by_ids([("parts", "3")], Origin("heal"))
+
+    asyncio.run(story())
+
+    assert database.read_now(
+        lambda c: c.execute(select(fetches.c.state, fetches.c.error)).one()
+    ) == (
+        "done",
+        None,
+    )
+    assert len(database.read_now(lambda c: c.execute(select(objects.c.id)).all())) == 5
+    (found,) = database.read_now(findings.list_findings, 1, 10)
+    assert (found.kind, "Part.description" in found.sentence, found.resolved_at) == (
+        "schema",
+        True,
+        None,
+    )
+    assert ion.schema_reads == 1
+
+
+def test_a_refusal_that_reading_the_schema_does_not_change_is_not_tried_for_ever(
+    database: Database,
+) -> None:
+    ion = ChangedIon(WORDS[0])
+    site = make_site(database, ion, {"parts"})
+    reads = 0
+
+    async def same() -> OfferedSchema:
+        nonlocal reads
+        reads += 1
+        return site.reader.offered
+
+    site.reader._read_schema = same  # pyright: ignore[reportPrivateUsage]
+
+    async def story() -> None:
+        number = await database.write(fetch.request_fetch, 1, "full", "test")
+        await Fetcher(site).run(number, "full")
+
+    asyncio.run(story())
+    state, error = database.read_now(
+        lambda c: c.execute(select(fetches.c.state, fetches.c.error)).one()
+    )
+    assert (state, "Cannot query field" in error, reads) == ("failed", True, 1)

@@ -1,0 +1,89 @@
+"""Duties are shared evenly, held by one, taken over, and what they meet is known to all."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine
+
+from ultraviolet.db import engine as db_engine
+from ultraviolet.hub.core.encryption import SecretBox
+from ultraviolet.hub.health import maintenance
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.runtime.advisory_leases import AdvisoryLockLeases
+from ultraviolet.hub.runtime.leases import AllLeases, NoLeases, create_leases
+
+WANTED = {1, 2, 3, 4, 5}
+
+
+@pytest.fixture
+def store_url(postgresql: Any) -> str:
+    return postgresql.new_database()
+
+
+def test_a_process_alone_has_all_and_shares_with_those_who_come(engine: Engine) -> None:
+    async def story() -> None:
+        one, two = (
+            AdvisoryLockLeases(db_engine.libpq_url(engine)),
+            AdvisoryLockLeases(db_engine.libpq_url(engine)),
+        )
+        assert await one.claim(WANTED) == WANTED
+        assert await two.claim(WANTED) == set()
+        kept = await one.claim(WANTED)
+        assert len(kept) == 3
+        await one.let_go(kept)
+        assert await two.claim(WANTED) == WANTED - kept
+        assert await one.claim(WANTED) == kept
+
+        await two.close()
+        async with asyncio.timeout(10):  # until the server has seen the other session end
+            while await one.claim(WANTED) != WANTED:  # noqa: ASYNC110  there is nothing to wait on
+                await asyncio.sleep(0.01)
+        assert await one.claim({2}) == {2}
+        await one.close()
+
+    asyncio.run(story())
+
+
+def test_without_its_session_a_process_has_no_duties(engine: Engine) -> None:
+    async def story() -> None:
+        duties = AdvisoryLockLeases(db_engine.libpq_url(engine))
+        assert await duties.claim(WANTED) == WANTED
+        with engine.begin() as connection:
+            connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ultraviolet duties%%'"
+                " AND datname = current_database()"
+            )
+        assert await duties.claim(WANTED) == set()
+        assert await duties.claim(WANTED) == WANTED
+        await duties.close()
+
+    asyncio.run(story())
+
+
+def test_a_process_that_serves_has_none_and_one_on_sqlite_all(
+    engine: Engine, tmp_path: Any
+) -> None:
+    assert type(create_leases(engine, "web")) is NoLeases
+    assert type(create_leases(engine, "worker")) is AdvisoryLockLeases
+    sqlite = db_engine.make_engine(f"sqlite:///{tmp_path / 'hub.db'}")
+    assert type(create_leases(sqlite, "all")) is AllLeases
+    sqlite.dispose()
+
+
+def test_what_duties_meet_is_there_for_other_processes(engine: Engine) -> None:
+    secrets = SecretBox.from_text("a key of sixteen characters")
+
+    def said(connection: Connection) -> str | None:
+        return maintenance.problem_of(connection, made.id)
+
+    with engine.begin() as connection:
+        new = NewIntegration("plant", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
+        made = integrations.create(connection, secrets, "test", new)
+        maintenance.note(connection, {made.id: "ION does not answer"})
+        assert said(connection) == "ION does not answer"
+        maintenance.note(connection, {made.id: "ION refuses the key"})
+        assert said(connection) == "ION refuses the key"
+        maintenance.note(connection, {made.id: None})
+        assert said(connection) is None

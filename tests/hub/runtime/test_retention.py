@@ -1,0 +1,353 @@
+"""Retention on either database: what is old goes, what is present, waiting or needed stays, and history stays whole."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from tests.idle_hub import Door, body, run
+
+from ultraviolet.clock import format_rfc3339 as as_text
+from ultraviolet.clock import utc_now
+from ultraviolet.db import partitions
+from ultraviolet.db.integrity import check_integrity
+from ultraviolet.db.tables.events import event_keys, events
+from ultraviolet.db.tables.mirror import versions
+from ultraviolet.errors import InvalidError
+from ultraviolet.hub.core import audit
+from ultraviolet.hub.core.settings import Settings
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.runtime import retention
+from ultraviolet.hub.runtime.retention import Purger, RetentionChanges, RetentionPeriods
+from ultraviolet.mirror import purge
+
+
+def ago(days: float) -> str:
+    return as_text(utc_now() - timedelta(days=days))
+
+
+def confirm(connection: Any) -> None:
+    """As if everything had been read."""
+    connection.execute(text("DELETE FROM stale"))
+    connection.execute(text("UPDATE objects SET completeness = 'full'"))
+
+
+@pytest.fixture
+def door(tmp_path: Path, store_url: str) -> Iterator[Door]:
+    """A hub that has heard of a supplier every ten days, 100 days ago first, then ten others today."""
+    hub = Hub.open(Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test"))
+    made = Door(hub)
+    for number in range(10):
+        assert run(made.deliver(body(number))) == [200]
+        assert made.take() == 1
+    with hub.database.engine.begin() as connection:
+        for number in range(10):
+            for table, at, key in (
+                ("events", "received_at", "seq"),
+                ("versions", "observed_at", "version"),
+            ):
+                move = f"UPDATE {table} SET {at} = :at WHERE {key} = :number AND {at} > :recent"
+                given = {"at": ago(100 - 10 * number), "number": number + 1, "recent": ago(1)}
+                connection.execute(text(move), given)
+        confirm(connection)
+    yield made
+    hub.close()
+
+
+def keep(door: Door, **days: Any) -> retention.Retention:
+    changes = RetentionChanges(**days)
+    door.hub.database.write_now(
+        retention.update_retention, "somebody", door.integration_id, "plant", changes
+    )
+    return door.hub.database.read_now(retention.get_retention, door.integration_id)
+
+
+def look(door: Door) -> dict[str, int]:
+    return dict(run(Purger(door.hub.database, door.hub.changes, pause=0).look()))
+
+
+def numbers(door: Door, table: Any, column: str) -> list[int]:
+    return sorted(getattr(row, column) for row in door.rows(table))
+
+
+def well(door: Door) -> bool:
+    return all(finding.well for finding in door.hub.database.read_now(check_integrity))
+
+
+def test_old_events_go_once_and_are_counted(door: Door) -> None:
+    would = keep(door, events=45).would_remove["events"]
+    assert (would.count, would.more) == (6, False)
+    assert would.oldest == min(row.received_at for row in door.rows(events))
+
+    assert look(door) == {"events": 6}
+
+    assert numbers(door, events, "seq") == [7, 8, 9, 10]
+    assert len(door.rows(event_keys)) == 4
+    assert numbers(door, versions, "version") == list(range(1, 11))
+    shown = door.hub.database.read_now(retention.get_retention, door.integration_id)
+    assert (shown.removed, shown.would_remove["events"].count) == ({"events": 6}, 0)
+    assert shown.next_run_at is not None
+    assert look(door) == {}
+    assert well(door)
+
+
+def test_what_waits_and_what_a_stale_object_needs_stays(door: Door) -> None:
+    with door.hub.database.engine.begin() as connection:
+        connection.execute(text("UPDATE events SET outcome = NULL WHERE seq = 2"))
+    keep(door, events=45)
+    assert look(door) == {"events": 5}
+
+    run(door.deliver(body(50)))
+    assert door.take() == 2
+    keep(door, events=46)
+    assert look(door) == {}
+    assert numbers(door, events, "seq") == [2, 7, 8, 9, 10, 11]
+
+
+def test_the_history_is_whole_since_the_cutoff_and_the_present_content_stays(door: Door) -> None:
+    keep(door, versions=45, events=None)
+    assert look(door) == {"versions": 5}
+
+    # Version 6 was the present one 45 days ago.
+    assert numbers(door, versions, "version") == [6, 7, 8, 9, 10]
+    keep(door, versions=7)
+    assert look(door) == {"versions": 4}
+    assert numbers(door, versions, "version") == [10]
+    shown = door.hub.database.read_now(retention.get_retention, door.integration_id)
+    assert shown.history_since
+    assert abs(
+        utc_now().fromisoformat(shown.history_since) - (utc_now() - timedelta(days=7))
+    ) < timedelta(hours=1)
+    assert well(door)
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, door: Door, **days: Any) -> None:
+    """Have somebody set another time when the next removal has just begun."""
+    drop = Purger._drop_months
+
+    async def change_and_drop(self: Purger) -> purge.Tally:
+        monkeypatch.undo()
+        keep(door, **days)
+        return await drop(self)
+
+    monkeypatch.setattr(Purger, "_drop_months", change_and_drop)
+
+
+def test_who_keeps_more_while_a_removal_runs_loses_nothing_to_it(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(door, versions=45, events=45)
+    meanwhile(monkeypatch, door, versions=None, events=65)
+    assert look(door) == {"events": 4}
+    assert numbers(door, versions, "version") == list(range(1, 11))
+    assert numbers(door, events, "seq") == list(range(5, 11))
+
+
+def test_who_keeps_less_while_a_removal_runs_has_the_next_one_at_once(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(door, events=95)
+    meanwhile(monkeypatch, door, events=45)
+    assert look(door) == {"events": 1}
+    assert look(door) == {"events": 5}
+    assert look(door) == {}
+
+
+def test_a_dry_run_changes_nothing_and_a_policy_that_makes_no_sense_is_refused(door: Door) -> None:
+    would = door.hub.database.read_now(
+        retention.get_retention, door.integration_id, RetentionChanges(events=45, drift=None)
+    )
+    assert would.would_remove["events"].count == 6
+    assert (
+        door.hub.database.read_now(retention.get_retention, door.integration_id).keep
+        == RetentionPeriods()
+    )
+    with pytest.raises(InvalidError, match="7 days or more"):
+        keep(door, events=1)
+
+    keep(door, events=None)
+    keep(door, events=None)
+    entries = door.hub.database.read_now(audit.list_recent, None, 10)
+    assert [entry.action for entry in entries].count("retention.update") == 1
+    assert keep(door).would_remove["events"].count == 0
+
+
+def test_a_version_goes_by_any_later_one(door: Door) -> None:
+    with door.hub.database.engine.begin() as connection:
+        connection.execute(text("DELETE FROM versions WHERE version = 3"))
+    keep(door, versions=45, events=None)
+    assert look(door) == {"versions": 4}
+    assert numbers(door, versions, "version") == [6, 7, 8, 9, 10]
+
+
+def test_a_month_that_nobody_wants_is_dropped_whole(tmp_path: Path, postgresql: Any) -> None:
+    url = postgresql.new_database()
+    hub = Hub.open(Settings(data=tmp_path, database_url=url, public_url="http://hub.test"))
+    door = Door(hub)
+    for number in range(6):
+        run(door.deliver(body(number)))
+        door.take()
+    with hub.database.engine.begin() as connection:
+        for table in partitions.PARTITIONED_TABLES:
+            partitions.ensure_partitions(connection, table, ["2019-07"])
+        for table, at in (("events", "received_at"), ("versions", "observed_at")):
+            move = f"UPDATE {table} SET {at} = '2019-07-0' || seq || 'T00:00:00.000000+00:00' WHERE seq < 6"
+            connection.execute(text(move))
+        confirm(connection)
+        connection.execute(text("UPDATE events SET outcome = NULL WHERE seq = 3"))
+    keep(door, versions=30)
+
+    assert look(door) == {"events": 4, "versions": 4}
+
+    with hub.database.engine.connect() as connection:
+        assert "2019-07" not in [
+            part.month for part in partitions.list_partitions(connection, events)
+        ]
+        assert "2019-07" not in [
+            part.month for part in partitions.list_partitions(connection, versions)
+        ]
+    assert numbers(door, events, "seq") == [3, 6]
+    assert numbers(door, versions, "version") == [5, 6]
+    assert well(door)
+    assert run(door.deliver(body(2))) == [200]
+    assert numbers(door, events, "seq") == [3, 6]
+    hub.close()
+
+
+def with_an_old_july(tmp_path: Path, url: str) -> Door:
+    """A hub with three events of a July long ago, and one of today."""
+    door = Door(Hub.open(Settings(data=tmp_path, database_url=url, public_url="http://hub.test")))
+    for number in range(4):
+        run(door.deliver(body(number)))
+        door.take()
+    old = "UPDATE events SET received_at = '2019-07-0' || seq || 'T00:00:00.000000+00:00' WHERE seq < 4"
+    with door.hub.database.engine.begin() as connection:
+        partitions.ensure_partitions(connection, events, ["2019-07"])
+        connection.execute(text(old))
+        confirm(connection)
+    return door
+
+
+def test_a_month_that_is_wanted_again_before_it_is_dropped_stays_whole(
+    tmp_path: Path, postgresql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = with_an_old_july(tmp_path, postgresql.new_database())
+
+    def regret(point: str) -> None:
+        if point == "retention.keys_forgotten":
+            keep(door, events=None)
+
+    monkeypatch.setattr(retention, "crash_point", regret)
+    assert look(door) == {}
+    assert numbers(door, events, "seq") == [1, 2, 3, 4]
+    with door.hub.database.engine.connect() as connection:
+        assert "2019-07" in [part.month for part in partitions.list_partitions(connection, events)]
+    assert run(door.deliver(body(2))) == [200]
+    assert numbers(door, events, "seq") == [1, 2, 3, 4], "it is known again"
+    assert well(door)
+    door.hub.close()
+
+
+def test_what_comes_into_a_month_while_its_keys_go_is_not_lost(
+    tmp_path: Path, postgresql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event of another integration too, of whose retention nothing is noted yet."""
+    hub = Hub.open(
+        Settings(
+            data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test"
+        )
+    )
+    door = Door(hub)
+    for number in range(4):
+        run(door.deliver(body(number)))
+        door.take()
+    july = (
+        "UPDATE events SET received_at = '2019-07-0' || seq || 'T00:00:00.000000+00:00' WHERE seq "
+    )
+    with hub.database.engine.begin() as connection:
+        partitions.ensure_partitions(connection, events, ["2019-07"])
+        connection.execute(text(f"{july} < 3"))
+        confirm(connection)
+    keep(door)
+
+    def come(point: str) -> None:
+        if point == "retention.keys_forgotten":
+            with hub.database.engine.begin() as connection:
+                connection.execute(text(f"{july} IN (3, 4)"))
+                connection.execute(text("UPDATE events SET outcome = NULL WHERE seq IN (2, 3)"))
+
+    monkeypatch.setattr(retention, "crash_point", come)
+    assert look(door) == {"events": 2}
+    assert numbers(door, events, "seq") == [2, 3]
+    assert len(door.rows(event_keys)) == 2
+    assert well(door)
+    hub.close()
+
+
+def test_nothing_of_an_integration_without_a_noted_cutoff_may_go(
+    tmp_path: Path, postgresql: Any
+) -> None:
+    hub = Hub.open(
+        Settings(
+            data=tmp_path, database_url=postgresql.new_database(), public_url="http://hub.test"
+        )
+    )
+    door = Door(hub)
+    run(door.deliver(body(1)))
+    door.take()
+    with hub.database.engine.begin() as connection:
+        partitions.ensure_partitions(connection, events, ["2019-07"])
+        connection.execute(
+            text("UPDATE events SET received_at = '2019-07-01T00:00:00.000000+00:00'")
+        )
+        connection.execute(text("DELETE FROM retention"))
+        confirm(connection)
+        part = partitions.list_partitions(connection, events)[0]
+        assert purge.staying(connection, part) == [1]
+        assert not purge.drop(connection, part)
+    assert numbers(door, events, "seq") == [1]
+    hub.close()
+
+
+@pytest.mark.parametrize("point", ["retention.removed", "retention.keys_forgotten"])
+def test_a_removal_that_is_killed_is_ended_by_the_next(
+    tmp_path: Path, postgresql: Any, point: str
+) -> None:
+    """On SQLite between two small removals; on PostgreSQL when a month's keys went and the month is still there."""
+    monthed = point == "retention.keys_forgotten"
+    url = postgresql.new_database() if monthed else f"sqlite:///{tmp_path / 'hub.db'}"
+    settings = Settings(data=tmp_path, database_url=url, public_url="http://hub.test")
+    door = Door(Hub.open(settings))
+    for number in range(4):
+        run(door.deliver(body(number)))
+        door.take()
+    with door.hub.database.engine.begin() as connection:
+        if monthed:
+            partitions.ensure_partitions(connection, events, ["2019-07"])
+        old = "UPDATE events SET received_at = '2019-07-0' || seq || 'T00:00:00.000000+00:00' WHERE seq < 4"
+        connection.execute(text(old))
+        confirm(connection)
+    door.hub.close()
+    serve = [sys.executable, "-m", "ultraviolet", "serve", "--port", "0", "--data", str(tmp_path)]
+    environment = os.environ | {"ULTRAVIOLET_CRASH_AT": point, "ULTRAVIOLET_DATABASE_URL": url}
+    killed = subprocess.run(serve, env=environment, capture_output=True, timeout=60, check=False)
+    assert killed.returncode == -9, killed.stderr
+
+    door.hub = Hub.open(settings)
+    with (
+        door.hub.database.engine.begin() as connection
+    ):  # as if the five minutes had passed that were its own
+        connection.execute(text("UPDATE settings SET value = '' WHERE name = 'retention_until'"))
+    assert look(door) == ({"events": 3} if monthed else {})
+
+    assert numbers(door, events, "seq") == [4]
+    assert numbers(door, versions, "version") == [1, 2, 3, 4]
+    assert run(door.deliver(body(3))) == [200]
+    assert (len(door.rows(events)), len(door.rows(event_keys))) == (1, 1)
+    assert well(door)
+    door.hub.close()

@@ -1,0 +1,174 @@
+"""From recorded events to the mirror, on either database: none blocks those behind it, and what one leaves open is found."""
+
+import asyncio
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from structlog.testing import capture_logs
+from tests.hub.table_ion import TableIon, make_site
+from tests.idle_hub import REFUSED, Door, body, run
+
+from ultraviolet.clock import now_rfc3339, utc_now
+from ultraviolet.db.tables.events import events
+from ultraviolet.db.tables.sync import fetch_steps, fetches, stale
+from ultraviolet.hub.core.pubsub import PubSub
+from ultraviolet.hub.core.settings import Settings
+from ultraviolet.hub.health import heartbeat
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.runtime.controllers import Controllers
+from ultraviolet.hub.sync import fetch
+from ultraviolet.hub.sync.context import SyncContext
+from ultraviolet.ion.catalog import load_catalog
+
+LISTS = [
+    (name, dependent.own_ids)
+    for name, resource in load_catalog().resources.items()
+    for dependent in load_catalog().dependents(name)
+    if dependent.own_ids and resource.field(dependent.own_ids)
+]
+LONG = "".join(random.Random(1).choices("0123456789abcdef", k=20_000))
+
+
+@pytest.fixture
+def door(tmp_path: Path, store_url: str) -> Iterator[Door]:
+    hub = Hub.open(Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test"))
+    yield Door(hub)
+    hub.close()
+
+
+def told(resource: str, id_: Any, **changes: Any) -> bytes:
+    sides = {name: {"old": None, "new": value} for name, value in changes.items()}
+    said = {"event_id": 1, "resource": resource, "action": "UPDATE", "id": id_, "changes": sides}
+    return json.dumps(said).encode()
+
+
+ODD = {
+    "half a character in JSON in a text": told(
+        "purchase_orders", 5, supplier_instructions='["\\ud800"]'
+    ),
+    "NUL in JSON in a text": told("purchase_orders", 5, supplier_instructions='["\\u0000"]'),
+    "a number beyond 64 bits": told("purchase_orders", 5, supplier_id="9" * 30),
+    "a key that is a long text": told("purchase_orders_attributes", "x", purchase_order_id=LONG),
+    "a link that is a long text": told("purchase_order_lines", 5, purchase_order_id=LONG),
+    "a link that is a list": told("purchase_order_lines", 5, purchase_order_id=[1, {"id": 2}]),
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_no_event_blocks_the_next_nor_the_next_of_its_object(door: Door, odd: bytes) -> None:
+    again = told("purchase_orders", 5, description="b").replace(b'"event_id": 1', b'"event_id": 9')
+    assert run(door.deliver(odd, body(2))) == [200, 200]
+    assert door.take() == 2
+    assert run(door.deliver(again)) == [200]
+    assert door.take() == 1
+    assert {row.outcome for row in door.rows(events)} <= {"applied", "nothing_new"}
+
+
+@pytest.mark.parametrize("value", [5, True, [{"name": "x"}], "{1,2}"])
+@pytest.mark.parametrize(("resource", "field"), LISTS)
+def test_a_list_that_is_none_blocks_nothing(
+    door: Door, resource: str, field: str, value: Any
+) -> None:
+    assert run(door.deliver(told(resource, 5, **{field: value}), body(2))) == [200, 200]
+    assert door.take() == 2
+
+
+def test_a_link_that_is_no_id_leaves_nothing_to_be_read(door: Door) -> None:
+    run(door.deliver(told("purchase_order_lines", 5, purchase_order_id="abc")))
+    door.take()
+    assert [(row.resource, row.id) for row in door.rows(stale)] == [("purchase_order_lines", "5")]
+
+
+def test_one_that_the_store_does_not_take_is_not_understood_and_read_from_ion(
+    door: Door, wait: Any
+) -> None:
+    door.refuse("objects", "new.id = '13'")
+    run(door.deliver(body(1), told("suppliers", 13, name="secret name"), body(3)))
+
+    async def story() -> None:
+        async def open_site() -> SyncContext:
+            return make_site(door.hub.database, TableIon({}))
+
+        controllers = Controllers(door.integration_id, PubSub(), open_site, heal=False)
+        controllers.start()
+        controllers.wake("apply")
+        while any(row.outcome is None for row in door.rows(events)):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await controllers.stop()
+
+    with capture_logs() as logs:
+        run(story())
+
+    _, refused, _ = door.rows(events)
+    assert [row.outcome for row in door.rows(events)] == ["applied", "not_understood", "applied"]
+    assert REFUSED in refused.detail
+    assert "13" in {row.id for row in door.rows(stale)}
+    assert "secret name" not in str(logs)
+
+
+def test_a_value_of_a_datagrid_is_known_by_its_id_which_is_no_number(door: Door) -> None:
+    run(door.deliver(told("datagrid_values", "12-7", value="3.5 N")))
+    door.take()
+    assert [(row.resource, row.id) for row in door.rows(stale)] == [("datagrid_values", "12-7")]
+    assert [row.outcome for row in door.rows(events)] == ["applied"]
+
+
+def asked(door: Door) -> list[Any]:
+    lost = select(fetches).where(fetches.c.requested_by == "an event that was not understood")
+    return door.hub.database.read_now(lambda c: [*c.execute(lost.order_by(fetches.c.id))])
+
+
+def test_each_event_that_is_not_understood_is_answered_by_a_fetch_that_begins_behind_it(
+    door: Door,
+) -> None:
+    def come(number: int) -> None:
+        run(door.deliver(b'{"x": %d}' % number))
+        assert door.take() == 1
+
+    def write(statement: Any) -> None:
+        with door.hub.database.engine.begin() as connection:
+            connection.execute(statement)
+
+    come(1)
+    come(2)
+    [first] = asked(door)
+    step = {
+        "fetch_id": first.id,
+        "resource": "parts",
+        "state": "reading",
+        "read": 0,
+        "changed": 0,
+        "deleted": 0,
+    }
+    write(fetch_steps.insert().values(**step))  # it has begun to read, perhaps before this:
+    come(3)
+    _, second = asked(door)
+    assert second.started_at > now_rfc3339()  # not at once, as there may be many of these
+    newest = door.hub.database.read_now(heartbeat.latest_known_time)
+    assert newest is None or newest <= utc_now()  # nor does a hub that starts take it for its clock
+    due = door.hub.database.read_now(fetch.unfinished_fetch, door.integration_id)
+    assert due == (first.id, "incremental")
+    write(fetches.update().where(fetches.c.id == first.id).values(state="done"))
+    assert door.hub.database.read_now(fetch.unfinished_fetch, door.integration_id) is None
+
+    # unless somebody wants it now
+    assert (
+        door.hub.database.write_now(fetch.request_fetch, door.integration_id, "incremental", "kim")
+        == second.id
+    )
+    due = door.hub.database.read_now(fetch.unfinished_fetch, door.integration_id)
+    assert due == (second.id, "incremental")
+
+
+def test_large_bodies_are_taken_a_few_at_a_time(door: Door) -> None:
+    large = "x" * 900_000
+    run(door.deliver(*[body(number, notes=large) for number in range(10)]))
+    taken = []
+    while count := door.take():
+        taken.append(count)
+    assert taken == [4, 4, 2]

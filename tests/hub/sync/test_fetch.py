@@ -1,0 +1,408 @@
+"""Fetching: complete or not at all, from where it died, and deletions only where absence is proven."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+from tests.hub.table_ion import (
+    CATALOG,
+    TableIon,
+    answer,
+    make_site,
+    mark,
+    open_store,
+    row,
+    select_all,
+)
+
+from ultraviolet.clock import now_rfc3339
+from ultraviolet.db.database import Database
+from ultraviolet.hub.sync import fetch
+from ultraviolet.hub.sync.context import SyncContext
+from ultraviolet.hub.sync.fetch import Fetcher
+from ultraviolet.hub.sync.page_writer import PageWriter
+from ultraviolet.ion.client import Result
+from ultraviolet.ion.errors import IonUnreachableError
+from ultraviolet.mirror.observation import Observation, Origin
+
+PARTS = "parts"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = open_store(tmp_path)
+    yield database
+    database.close()
+
+
+async def run(site: SyncContext, mode: Any, **more: Any) -> int:
+    fetch_id = await site.database.write(fetch.request_fetch, 1, mode, "test", **more)
+    await Fetcher(site).run(fetch_id, mode)
+    return fetch_id
+
+
+class Plant:
+    """A mirror of an ION that offers parts and nothing else, with so many of them."""
+
+    def __init__(self, database: Database, count: int) -> None:
+        self.database = database
+        self.ion = TableIon({PARTS: {n: row(n) for n in range(1, count + 1)}})
+        self.parts = self.ion.rows["parts"]
+
+    def fetch(self, mode: Any = "full", **more: Any) -> Any:
+        """Run a fetch, or what is left of it; gives the step of the parts."""
+        fetch_id = asyncio.run(run(make_site(self.database, self.ion, only={PARTS}), mode, **more))
+        steps = f"SELECT * FROM fetch_steps WHERE fetch_id = {fetch_id} AND resource = 'parts'"
+        return select_all(self.database, steps)[0]
+
+    def held(self) -> list[int]:
+        query = "SELECT CAST(id AS INTEGER) AS n FROM objects WHERE deleted_at IS NULL ORDER BY n"
+        return [row.n for row in select_all(self.database, query)]
+
+
+def test_a_pass_goes_on_at_the_page_where_it_died(database: Database) -> None:
+    plant = Plant(database, 450)
+    pages = iter([None, None, IonUnreachableError("the network is gone")])
+
+    def trouble(ids: list[int]) -> None:
+        error = next(pages, None)
+        if error:
+            raise error
+
+    plant.ion.trouble = trouble
+    with pytest.raises(IonUnreachableError):
+        plant.fetch()
+    assert 300 == len(plant.held()), "pages grow where ION is quick"
+    before = len(plant.ion.requests)
+
+    step = plant.fetch()
+
+    assert ("done", 450) == (step.state, step.read)
+    assert 2 == len(plant.ion.requests) - before
+    assert list(range(1, 451)) == plant.held()
+
+
+def test_object_that_cannot_be_stored_keeps_out_no_other(database: Database) -> None:
+    plant = Plant(database, 2500)
+    plant.parts[1000]["description"] = "\ud800"  # half a character, which no database can hold
+    step = plant.fetch()
+    assert ("failed", 2499, 2499) == (step.state, step.read, step.changed)
+    assert "parts 1000 could not be read" in step.error
+    assert [n for n in range(1, 2501) if n != 1000] == plant.held()
+    assert ["1000"] == [row.id for row in select_all(database, "SELECT id FROM stale")]
+
+    plant.parts[1000]["description"] = "whole"
+    step = plant.fetch()
+
+    assert ("done", 2500, 1) == (step.state, step.read, step.changed)
+    assert list(range(1, 2501)) == plant.held()
+
+
+def test_object_that_cannot_be_stored_keeps_out_no_other_page(database: Database) -> None:
+    def page(resource: str, id_: int, **fields: Any) -> tuple[str, list[Observation], Any]:
+        moment = now_rfc3339()
+        whole = Observation(
+            resource,
+            str(id_),
+            "full",
+            {"id": id_, **fields},
+            moment,
+            Origin("fetch"),
+            read_started_at=moment,
+        )
+
+        def count(_: Connection, changed: int, not_kept: Mapping[str, str]) -> None:
+            counted.append((resource, changed, list(not_kept)))
+
+        return resource, [whole], count
+
+    async def story() -> list[Any]:
+        door = PageWriter(make_site(database, TableIon({}), only={PARTS}))
+        pages = (
+            page(PARTS, 1),
+            page(PARTS, 2, description="\ud800"),
+            page("suppliers", 1),
+            page(PARTS, 3),
+        )
+        ends = [await door.take(*each) for each in pages]
+        return await asyncio.gather(*ends, return_exceptions=True)
+
+    counted: list[tuple[str, int, list[str]]] = []
+    assert [None] * 4 == asyncio.run(story())
+    assert [1, 3] == [
+        row.n
+        for row in select_all(
+            database,
+            "SELECT CAST(id AS INTEGER) AS n FROM objects WHERE resource = 'parts' ORDER BY n",
+        )
+    ]
+    assert 3 == sum(changed for _, changed, _ in counted)
+    assert "2" in {id_ for _, _, ids in counted for id_ in ids}
+
+
+def test_a_pass_that_is_refused_half_way_keeps_what_it_had_read(database: Database) -> None:
+    plant = Plant(database, 450)
+    answers = iter([None, None])
+    plant.ion.trouble = lambda ids: next(answers, Result(None, ("that is too much",)))
+
+    step = plant.fetch()
+
+    assert ("failed", 300) == (step.state, step.read)
+    assert list(range(1, 301)) == plant.held()
+
+
+def test_a_pass_that_ends_half_way_hides_no_change_from_the_next_incremental_fetch(
+    database: Database,
+) -> None:
+    plant = Plant(database, 450)
+    plant.fetch()
+    plant.parts[440] |= {"_updated": "2026-01-01T01:00:00.000000+00:00", "description": "untold"}
+    plant.parts[1]["_updated"] = "2026-01-01T02:00:00.000000+00:00"
+    answers = iter([None])
+    plant.ion.trouble = lambda ids: next(answers, Result(None, ("that is too much",)))
+    assert "failed" == plant.fetch().state
+    plant.ion.trouble = lambda ids: None
+
+    assert "done" == plant.fetch("incremental").state
+
+    (found,) = select_all(database, "SELECT doc FROM objects WHERE id = '440'")
+    assert "untold" in found.doc
+
+
+def test_a_first_pass_that_died_need_not_be_read_again_by_the_incremental_fetch(
+    database: Database,
+) -> None:
+    plant = Plant(database, 450)
+    plant.parts[1]["_updated"] = "2026-01-01T02:00:00.000000+00:00"
+    answers = iter([None, IonUnreachableError("the network is gone")])
+
+    def trouble(ids: list[int]) -> None:
+        error = next(answers, None)
+        if error:
+            raise error
+
+    plant.ion.trouble = trouble
+    with pytest.raises(IonUnreachableError):
+        plant.fetch()
+    assert "done" == plant.fetch().state
+
+    assert ("done", 1) == ((step := plant.fetch("incremental")).state, step.read)
+
+
+def test_an_ion_that_refuses_large_pages_is_read_in_small_ones(database: Database) -> None:
+    plant = Plant(database, 450)
+    refusals = iter([None, Result(None, ("first must be at most 100",))])
+    plant.ion.trouble = lambda ids: next(refusals, None)
+
+    step = plant.fetch()
+
+    assert ("done", 450) == (step.state, step.read)
+    assert 6 == len(plant.ion.requests), "five pages of 100, and the one that was refused"
+
+
+def test_rows_inserted_and_deleted_while_paging_shift_nothing(database: Database) -> None:
+    """Pages begin behind a key; by offset, every deletion behind us would hide a row before us."""
+    plant = Plant(database, 300)
+
+    def trouble(ids: list[int]) -> None:
+        plant.parts.pop(len(plant.ion.requests), None)
+        plant.parts[1000 + len(plant.ion.requests)] = row(1000 + len(plant.ion.requests))
+
+    plant.ion.trouble = trouble
+    plant.fetch()
+    plant.ion.trouble = lambda ids: None
+    plant.fetch()
+
+    assert sorted(plant.parts) == plant.held()
+
+
+def test_a_row_committed_behind_the_watermark_is_found_all_the_same(database: Database) -> None:
+    """A long transaction in ION: its row carries a time that was read past before the row could be seen."""
+    plant = Plant(database, 3)
+    plant.parts[2] = row(2, _updated="2026-01-01T01:00:00.000000+00:00")
+    plant.fetch()
+    plant.parts[4] = row(4, _updated="2026-01-01T00:59:01.000000+00:00")
+
+    step = plant.fetch("incremental")
+
+    assert [1, 2, 3, 4] == plant.held()
+    assert ("done", 2) == (step.state, step.read), "the overlap is read, not everything"
+
+
+def test_a_row_that_polls_went_past_is_found_by_the_incremental_fetch(database: Database) -> None:
+    """Polls look back ten seconds; a transaction in ION may take a minute."""
+    lines = "purchase_order_lines"
+    ion = TableIon({lines: {1: row(1, purchaseOrderId=1)}})
+    rows = ion.rows[CATALOG.resources[lines].list]
+    site = make_site(database, ion, only={lines})
+
+    async def poll(moment: str) -> int:
+        rows[1]["_updated"] = f"2026-01-01T{moment}.000000+00:00"
+        return await Fetcher(site).poll(CATALOG.resources[lines], timedelta(seconds=10))
+
+    async def story() -> None:
+        await run(site, "full")
+        assert 1 == await poll("01:00:00")
+        assert 1 == await poll("01:00:50")
+        rows[3] = row(3, purchaseOrderId=1, _updated="2026-01-01T01:00:01.000000+00:00")
+        assert 1 == await poll("01:02:50")
+        await run(site, "incremental")
+
+    asyncio.run(story())
+    assert ["1", "3"] == [r.id for r in select_all(database, "SELECT id FROM objects ORDER BY id")]
+
+
+def test_a_row_committed_further_behind_than_that_waits_for_a_full_fetch(
+    database: Database,
+) -> None:
+    plant = Plant(database, 3)
+    plant.parts[2] = row(2, _updated="2026-01-01T01:00:00.000000+00:00")
+    plant.fetch()
+    plant.parts[4] = row(4, _updated="2026-01-01T00:30:00.000000+00:00")
+
+    plant.fetch("incremental")
+    assert [1, 2, 3] == plant.held()
+    plant.fetch()
+    assert [1, 2, 3, 4] == plant.held()
+
+
+def test_a_list_that_says_more_and_shows_nothing_is_no_end(database: Database) -> None:
+    plant = Plant(database, 5)
+    plant.fetch()
+    page: dict[str, Any] = {"edges": [], "pageInfo": {"hasNextPage": True, "totalCount": 5}}
+    plant.ion.trouble = lambda ids: Result({"page": page})
+
+    step = plant.fetch()
+
+    assert "failed" == step.state
+    assert [1, 2, 3, 4, 5] == plant.held()
+
+
+def test_a_short_list_after_a_permission_was_lost_deletes_nothing(database: Database) -> None:
+    plant = Plant(database, 300)
+    plant.fetch()
+    hidden = {n: plant.parts.pop(n) for n in range(101, 301)}
+
+    step = plant.fetch()
+
+    assert "failed" == step.state
+    assert "ION shows 100 of 300 parts" in step.error
+    assert 300 == len(plant.held())
+    plant.parts.update(hidden)
+    assert "done" == plant.fetch().state
+
+
+def test_the_last_of_a_kind_does_not_vanish_silently_either(database: Database) -> None:
+    plant = Plant(database, 3)
+    plant.fetch()
+    plant.parts.clear()
+
+    assert "failed" == plant.fetch().state
+    assert [1, 2, 3] == plant.held()
+
+
+def test_deletions_nobody_told_of_are_found_by_a_full_fetch(database: Database) -> None:
+    plant = Plant(database, 300)
+    plant.fetch()
+    del plant.parts[7], plant.parts[300]
+
+    step = plant.fetch()
+
+    assert ("done", 2) == (step.state, step.deleted)
+    assert 298 == len(plant.held())
+
+
+def test_many_deletions_that_were_told_of_need_no_word(database: Database) -> None:
+    plant = Plant(database, 100)
+    plant.fetch()
+    plant.parts.clear()
+    mark(database, PARTS, range(1, 101), "deletion")
+
+    assert ("done", 100) == ((step := plant.fetch()).state, step.deleted)
+
+
+def test_many_deletions_nobody_told_of_need_a_word(database: Database) -> None:
+    plant = Plant(database, 100)
+    plant.fetch()
+    plant.parts.clear()
+
+    step = plant.fetch(accept_absence=True)
+
+    assert ("done", 100) == (step.state, step.deleted)
+
+
+def test_a_row_that_a_page_missed_is_read_by_id_before_it_is_let_go_of(database: Database) -> None:
+    plant = Plant(database, 10)
+    plant.fetch()
+
+    def trouble(ids: list[int]) -> Result | None:
+        if ids:
+            return None
+        shown = [{"node": node} for n, node in plant.parts.items() if n != 4]
+        return Result(
+            {"page": {"edges": shown, "pageInfo": {"hasNextPage": False, "totalCount": 10}}}
+        )
+
+    plant.ion.trouble = trouble
+
+    assert ("done", 0) == ((step := plant.fetch()).state, step.deleted)
+    assert 10 == len(plant.held())
+
+
+def test_an_error_about_an_object_is_no_proof_of_its_absence(database: Database) -> None:
+    plant = Plant(database, 10)
+    plant.fetch()
+
+    def trouble(ids: list[int]) -> Result:
+        if ids:
+            return Result({"a0": answer([None])}, ("Part 4: timed out",))
+        return Result({"page": answer(node for n, node in plant.parts.items() if n != 4)})
+
+    plant.ion.trouble = trouble
+
+    step = plant.fetch()
+
+    assert "failed" == step.state
+    assert "parts 4 could not be read" in step.error
+    assert "Part 4: timed out" in step.error
+    assert 10 == len(plant.held())
+
+
+def test_a_time_at_the_edge_of_the_calendar_is_kept_as_it_is(database: Database) -> None:
+    plant = Plant(database, 3)
+    plant.parts[2]["_created"] = "9999-12-31T23:59:59-08:00"
+
+    assert "done" == plant.fetch().state
+    assert [1, 2, 3] == plant.held()
+
+
+def test_what_ion_does_not_offer_is_skipped_and_says_so(database: Database) -> None:
+    Plant(database, 1).fetch()
+
+    skipped = select_all(database, "SELECT * FROM fetch_steps WHERE state = 'skipped'")
+
+    assert len(CATALOG.mirrored) - 1 == len(skipped)
+    assert {"This ION does not offer it"} == {step.error for step in skipped}
+    assert {None} == {
+        r.proven_at
+        for r in select_all(database, "SELECT * FROM watermarks WHERE skipped IS NOT NULL")
+    }
+
+
+def test_what_the_key_never_could_read_is_skipped_what_it_could_is_failed(
+    database: Database,
+) -> None:
+    plant = Plant(database, 3)
+    refusal = Result(None, ("User does not have permission to read this resource.",))
+    plant.ion.trouble = lambda ids: refusal
+    assert "skipped" == plant.fetch().state
+    plant.ion.trouble = lambda ids: None
+    assert "done" == plant.fetch().state
+    plant.ion.trouble = lambda ids: refusal
+
+    assert "failed" == plant.fetch().state
+    assert [1, 2, 3] == plant.held()

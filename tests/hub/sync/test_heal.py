@@ -1,0 +1,292 @@
+"""Healing: many in a request, what people look at first, and no object that holds up another."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from tests.hub.table_ion import TableIon, answer, make_site, mark, open_store, row, select_all
+
+from ultraviolet.clock import now_rfc3339
+from ultraviolet.db.database import Database
+from ultraviolet.hub.sync.context import SyncContext
+from ultraviolet.hub.sync.heal import Healer
+from ultraviolet.ion.client import Result
+from ultraviolet.ion.errors import (
+    IonError,
+    IonRateLimitedError,
+    IonUnauthorizedError,
+    IonUnreachableError,
+)
+
+PARTS = "parts"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = open_store(tmp_path)
+    yield database
+    database.close()
+
+
+def stale(database: Database) -> dict[str, Any]:
+    return {row.id: row for row in select_all(database, "SELECT * FROM stale")}
+
+
+async def heal(site: SyncContext, rounds: int = 1) -> None:
+    healer = Healer(site)
+    for _ in range(rounds):
+        await healer.round()
+        while healer._under_way:  # noqa: ASYNC110  a round waits a second for its requests at most
+            await asyncio.sleep(0.01)
+    await healer.stop()
+
+
+def test_many_objects_of_several_resources_are_one_request(database: Database) -> None:
+    ion = TableIon(
+        {PARTS: {n: row(n) for n in range(1, 61)}, "suppliers": {n: row(n) for n in range(1, 61)}}
+    )
+    mark(database, PARTS, range(1, 61))
+    mark(database, "suppliers", range(1, 61))
+
+    asyncio.run(heal(make_site(database, ion)))
+
+    assert [120] == [len(ids) for ids in ion.requests]
+    assert {} == stale(database)
+
+
+def test_news_of_an_object_fifty_times_is_one_read(database: Database) -> None:
+    ion = TableIon({PARTS: {1: row(1)}})
+    for _ in range(50):
+        mark(database, PARTS, [1])
+
+    asyncio.run(heal(make_site(database, ion)))
+
+    assert [[1]] == ion.requests
+
+
+def test_what_a_person_looks_at_is_read_first_then_the_oldest(database: Database) -> None:
+    ion = TableIon({PARTS: {n: row(n) for n in range(1, 2001)}})
+    mark(database, PARTS, range(1, 1001))
+    mark(database, PARTS, range(1001, 2001))
+    site = make_site(database, ion)
+    site.attention.give(PARTS, "1999")
+
+    asyncio.run(heal(site))
+
+    assert [1999] == ion.requests[0]
+    assert {str(n) for n in range(1201, 2001)} - {"1999"} == set(stale(database)), (
+        "1,200 a round, the oldest"
+    )
+
+
+def test_a_poisonous_object_is_alone_in_the_end_and_shown(database: Database, wait: Any) -> None:
+    ion = TableIon({PARTS: {n: row(n) for n in range(1, 301)}})
+    ion.trouble = _poison(13)
+    mark(database, PARTS, range(1, 301))
+
+    async def until_alone() -> None:
+        healer = Healer(make_site(database, ion))
+        while len(stale(database)) > 1 or [13] not in ion.requests:
+            await healer.round()
+        await healer.stop()
+
+    asyncio.run(asyncio.wait_for(until_alone(), 30))
+
+    assert {"13": "ION answered 500"} == {id_: row.error for id_, row in stale(database).items()}
+    assert len(ion.requests) < 60
+
+
+def test_a_poisonous_object_does_not_hold_up_news_of_others(database: Database) -> None:
+    """A request that is never answered goes on beside the next rounds."""
+    ion = TableIon({PARTS: {1: row(1), 2: row(2)}})
+    never = asyncio.Event
+
+    async def story() -> None:
+        site = make_site(database, ion)
+        asked = site.reader.client.execute
+
+        async def execute(document: str, variables: Any = None, **more: Any) -> Result:
+            if "__typename" not in document and variables["a0"]["id"]["in"] == ["1"]:
+                await never().wait()
+            return await asked(document, variables, **more)
+
+        site.reader.client.execute = execute  # type: ignore[method-assign]
+        healer = Healer(site)
+        mark(database, PARTS, [1])
+        await healer.round()
+        mark(database, PARTS, [2])
+        await healer.round()
+        assert ["1"] == list(stale(database))
+        await healer.stop()
+
+    asyncio.run(asyncio.wait_for(story(), 30))
+
+
+def test_an_object_that_cannot_be_kept_keeps_no_other_from_being_healed(database: Database) -> None:
+    ion = TableIon({PARTS: {n: row(n) for n in range(1, 11)}})
+    ion.rows["parts"][3]["description"] = "\ud800"  # half a character, which is no JSON
+    mark(database, PARTS, range(1, 11))
+
+    asyncio.run(heal(make_site(database, ion), rounds=5))
+
+    assert ["3"] == list(stale(database))
+    assert "cannot keep it: UnicodeEncodeError" in stale(database)["3"].error
+
+
+def test_a_mark_of_what_is_no_object_is_dropped(database: Database) -> None:
+    ion = TableIon({PARTS: {1: row(1)}})
+    mark(database, PARTS, ["1", "abc", "9" * 30])
+
+    asyncio.run(heal(make_site(database, ion)))
+
+    assert ([[1]], {}) == (ion.requests, stale(database))
+
+
+def test_while_ion_is_slow_objects_wait_in_the_table_and_nobody_who_looks_at_one_waits(
+    database: Database,
+) -> None:
+    mark(database, PARTS, range(1, 6001))
+    asked: list[list[str]] = []
+
+    async def story() -> list[int]:
+        site = make_site(database, TableIon({}))
+
+        async def execute(document: str, variables: Any = None, **more: Any) -> Result:
+            asked.append(variables["a0"]["id"]["in"])
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        site.reader.client.execute = execute  # type: ignore[method-assign]
+        healer, in_memory = Healer(site), list[int]()
+        for _ in range(3):
+            await healer.round()
+            in_memory.append(sum(map(len, healer._under_way.values())))
+        assert 6 == len(asked)
+        site.attention.give(PARTS, "5000")
+        await healer.round()
+        await healer.stop()
+        return in_memory
+
+    assert [1200, 1800, 1800] == asyncio.run(asyncio.wait_for(story(), 30))
+    assert ["5000"] == asked[-1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        IonUnreachableError("ION is down"),
+        IonUnauthorizedError("ION does not accept the access token"),
+        IonRateLimitedError("ION asks to slow down (429)"),
+    ],
+    ids=["is down", "lets nobody in", "asks to slow down"],
+)
+def test_an_ion_that_answers_nothing_is_no_objects_fault(
+    database: Database, error: IonError
+) -> None:
+    """No object is held to be poison, so that all are read together when ION answers again."""
+    ion = TableIon({PARTS: {n: row(n) for n in range(1, 101)}})
+    site = make_site(database, ion)
+
+    async def nothing(document: str, *_: Any, **__: Any) -> Result:
+        if "__typename" in document and isinstance(error, IonRateLimitedError):
+            return Result({"__typename": "Query"})
+        raise error
+
+    answers, site.reader.client.execute = site.reader.client.execute, nothing  # type: ignore[method-assign]
+    mark(database, PARTS, range(1, 101))
+    with pytest.raises(type(error)):
+        asyncio.run(heal(site, rounds=2))
+    assert {0} == {row.attempts for row in stale(database).values()}
+
+    site.reader.client.execute = answers  # type: ignore[method-assign]
+    asyncio.run(heal(site))
+    assert ({}, [100]) == (stale(database), [len(ids) for ids in ion.requests])
+
+
+def test_a_resource_the_key_may_not_read_is_shown_and_blocks_nothing(database: Database) -> None:
+    ion = TableIon({"suppliers": {1: row(1)}})
+    refused = "User does not have permission to read this resource."
+
+    def trouble(ids: list[int]) -> Result:
+        return Result({"a0": None, "a1": answer([row(1)])}, (refused,))
+
+    ion.trouble = trouble
+    mark(database, PARTS, [7])
+    mark(database, "suppliers", [1])
+
+    asyncio.run(heal(make_site(database, ion)))
+
+    assert {"7": refused} == {id_: row.error for id_, row in stale(database).items()}
+
+
+@pytest.mark.parametrize(
+    ("shown", "error", "more"),
+    [
+        (None, "Part 1: timed out", False),
+        (row(1, latestRevision=None), "Part 1: could not compute latestRevision", False),
+        (row(2), None, True),
+    ],
+    ids=["an object", "a field", "the rest of a list"],
+)
+def test_what_ion_could_not_show_stays_stale(
+    database: Database, shown: dict[str, Any] | None, error: str | None, *, more: bool
+) -> None:
+    ion = TableIon({PARTS: {1: row(1)}})
+    errors = (error,) if error else ()
+    ion.trouble = lambda ids: Result({"a0": answer([shown], more=more)}, errors)
+    mark(database, PARTS, [1])
+
+    asyncio.run(heal(make_site(database, ion)))
+
+    assert {"1": error or "ION shows only some of what it was asked for"} == {
+        id_: row.error for id_, row in stale(database).items()
+    }
+
+
+def test_an_object_that_is_not_shown_any_more_is_kept_until_its_deletion_is_told(
+    database: Database,
+) -> None:
+    ion = TableIon({PARTS: {1: row(1)}})
+    site = make_site(database, ion)
+    mark(database, PARTS, [1])
+    asyncio.run(heal(site))
+    del ion.rows["parts"][1]
+    mark(database, PARTS, [1])
+    asyncio.run(heal(site))
+    assert "no deletion" in stale(database)["1"].error
+
+    mark(database, PARTS, [1], "deletion")
+    asyncio.run(heal(site))
+    assert {} == stale(database)
+    (kept,) = select_all(database, "SELECT deleted_at FROM objects")
+    assert kept.deleted_at
+
+
+def test_a_replica_that_lags_is_no_failure_until_it_lasts(database: Database) -> None:
+    ion = TableIon({PARTS: {1: row(1, _updated=now_rfc3339())}})
+    site = make_site(database, ion)
+    mark(database, PARTS, [1])
+    asyncio.run(heal(site))
+    ion.rows[PARTS][1] = row(1)
+    mark(database, PARTS, [1])
+    asyncio.run(heal(site))
+    assert [(1, None)] == [(row.attempts, row.error) for row in stale(database).values()]
+
+    database.write_now(
+        lambda c: (
+            c.execute(text("UPDATE stale SET attempts = 5, next_attempt_at = marked_at")) and None
+        )
+    )
+    asyncio.run(heal(site))
+    assert "older content" in stale(database)["1"].error
+
+
+def _poison(id_: int) -> Any:
+    def trouble(ids: list[int]) -> None:
+        if id_ in ids:
+            raise IonUnreachableError("ION answered 500")
+
+    return trouble

@@ -1,0 +1,74 @@
+"""A hub that is not running, with one integration and its webhook URL, to deliver to."""
+
+import asyncio
+import json
+from collections.abc import Awaitable
+from typing import Any
+
+from sqlalchemy import select
+
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.ingest import webhook_urls
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.sync import apply_events as hub_events
+
+REFUSED = "the database does not take this"
+
+
+class Door:
+    """A hub with one integration and its webhook URL, that is not running."""
+
+    def __init__(self, hub: Hub, name: str = "plant") -> None:
+        self.hub = hub
+        self.integration_id, self.token = hub.database.write_now(self._set_up, name)
+
+    def _set_up(self, connection: Any, name: str) -> tuple[int, str]:
+        new = NewIntegration(name, "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
+        made = integrations.create(connection, self.hub.secrets, "test", new)
+        return made.id, webhook_urls.create_url(connection, "test", made.id, "ION")[1]
+
+    def rows(self, table: Any) -> list[Any]:
+        return self.hub.database.read_now(lambda c: list(c.execute(select(table))))
+
+    async def deliver(self, *bodies: bytes) -> list[int]:
+        """Deliver all at the same time."""
+        await self.hub.ingest.refresh()
+        taken = await asyncio.gather(
+            *(self.hub.ingest.submit(self.token, {}, body) for body in bodies)
+        )
+        return [verdict.status for verdict in taken]
+
+    def refuse(self, table: str, where: str) -> None:
+        """Let the database itself refuse rows of a table where, of `new`, this holds."""
+        sqlite = f"BEGIN SELECT RAISE(ABORT, '{REFUSED}'); END"
+        postgresql = f"BEGIN RAISE EXCEPTION '{REFUSED}'; END"
+        with self.hub.database.engine.begin() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql(
+                    f"CREATE TRIGGER refuses BEFORE INSERT ON {table} WHEN {where} {sqlite}"
+                )
+                return
+            connection.exec_driver_sql(
+                f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ {postgresql} $$"
+            )
+            when = f"BEFORE INSERT ON {table} FOR EACH ROW WHEN ({where})"
+            connection.exec_driver_sql(f"CREATE TRIGGER refuses {when} EXECUTE FUNCTION refuse()")
+
+    def take(self) -> int:
+        taken = self.hub.database.write_now(
+            hub_events.apply_pending, self.hub.catalog, self.integration_id
+        )
+        return taken.count
+
+
+def run(story: Awaitable[Any]) -> Any:
+    async def whole() -> Any:
+        return await story
+
+    return asyncio.run(whole())
+
+
+def body(number: int, **fields: Any) -> bytes:
+    told = {"eventId": number, "resource": "SUPPLIERS", "action": "UPDATE", "id": 7}
+    return json.dumps(told | {"new": {"id": 7, "name": f"Supplier {number}", **fields}}).encode()

@@ -1,0 +1,62 @@
+"""What is mistyped is answered with what was probably meant."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ultraviolet.cli.main import app
+from ultraviolet.errors import UltravioletError
+from ultraviolet.hub.accounts import users
+from ultraviolet.hub.core.settings import Settings
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.text import did_you_mean
+
+
+@pytest.fixture
+def typed(tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """Commands on a hub with an integration and a person, which no process runs."""
+    hub = Hub.open(Settings(tmp_path, store_url, "http://hub.test"))
+    for name in ("plant-1", "plant-2"):
+        given = NewIntegration(name, "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
+        hub.database.write_now(integrations.create, hub.secrets, "test", given)
+    hub.database.write_now(users.create_user, "test", "ada", "admin")
+    hub.close()
+    monkeypatch.setenv("ULTRAVIOLET_DATA", str(tmp_path))
+    monkeypatch.setenv("ULTRAVIOLET_DATABASE_URL", store_url)
+    return CliRunner()
+
+
+NAMES = {
+    "integration show plnt-2": "plant-2",
+    "object list purchase_order_linse --integration plant-1": "purchase_order_lines",
+    "user link adaa": "ada",
+    "sql 'SELECT * FROM ion_prts'": "ion_parts",
+    "sql 'SELECT part_numbr FROM ion_parts'": "part_number",
+    "integration add x --environment prodction --client-id a --client-secret b": "production",
+}
+
+
+def test_a_name_is_met_by_the_nearest(typed: CliRunner) -> None:
+    for command, meant in NAMES.items():
+        error = typed.invoke(app, command).exception
+        assert isinstance(error, UltravioletError), (command, error)
+        assert "Did you mean" in str(error), command
+        assert meant in str(error).partition("Did you mean")[2]
+
+
+@pytest.mark.parametrize(
+    ("command", "meant"),
+    [("objcet list", "object"), ("fetch rnu", "run"), ("fetch run --mod full", "--mode")],
+)
+def test_a_command_or_option_is_met_by_the_nearest(command: str, meant: str) -> None:
+    done = CliRunner().invoke(app, command)
+    assert 2 == done.exit_code
+    assert meant in done.output
+
+
+def test_nothing_near_is_not_guessed() -> None:
+    assert did_you_mean("quite another", ["plant-1"]) == ""
+    assert did_you_mean("PLANT-1", ["plant-1", "plant-2"]) == " Did you mean plant-1 or plant-2?"

@@ -1,0 +1,76 @@
+"""What several ask for at the same time comes out as if they had asked one after the other, on either database."""
+
+import asyncio
+from typing import Any
+
+import httpx
+from tests.web.conftest import ADMIN_KEY
+
+_MANY = 8
+
+
+def at_once(edge: Any, *asked: tuple[str, str, Any], **headers: str) -> list[int]:
+    """Ask all of it at the same time, and give the sorted statuses."""
+    given = {"authorization": f"Bearer {ADMIN_KEY}", "accept": "application/json", **headers}
+
+    async def ask() -> list[httpx.Response]:
+        return await asyncio.gather(
+            *(
+                edge.client.request(method, f"/api/v1{path}", json=body, headers=given)
+                for method, path, body in asked
+            )
+        )
+
+    return sorted(answer.status_code for answer in edge.runner.run(ask()))
+
+
+def test_of_changes_of_one_state_one_is_made(edge: Any, integration: dict[str, Any]) -> None:
+    tag = edge.api("GET", "/integrations/1").headers["etag"]
+    changes = [("PATCH", "/integrations/1", {"requests_per_second": 30 + n}) for n in range(_MANY)]
+    assert [200] + [412] * (_MANY - 1) == at_once(edge, *changes, **{"if-match": tag})
+
+
+def test_changes_of_different_things_are_all_kept(edge: Any, integration: dict[str, Any]) -> None:
+    changes = {
+        "requests_per_second": 30,
+        "incremental_schedule": "*/7 * * * *",
+        "full_schedule": "7 7 * * *",
+    }
+    at_once(edge, *(("PATCH", "/integrations/1", {name: value}) for name, value in changes.items()))
+    assert changes == {name: edge.get("/integrations/1")[name] for name in changes}
+
+
+def test_one_administrator_stays(edge: Any) -> None:
+    for _ in range(10):
+        for name in ("ada", "bob"):
+            edge.api("POST", "/users", {"name": name, "role": "admin"})
+        assert [204, 409] == at_once(
+            edge, ("DELETE", "/users/ada", None), ("DELETE", "/users/bob", None)
+        )
+        assert 1 == len(edge.get("/users")["items"])
+
+
+def test_an_address_is_rotated_once(edge: Any, integration: dict[str, Any]) -> None:
+    url = edge.api("POST", "/integrations/1/webhook-urls").json()
+    rotations = [("POST", f"/webhook-urls/{url['id']}/rotate", None)] * _MANY
+    assert [201] + [409] * (_MANY - 1) == at_once(edge, *rotations)
+
+
+def test_a_name_is_given_once(edge: Any, integration: dict[str, Any]) -> None:
+    new = {"name": "second", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
+    new |= {"client_id": "client", "client_secret": "secret"}
+    for path, body in (("/users", {"name": "bob"}), ("/integrations", new)):
+        assert [201] + [409] * (_MANY - 1) == at_once(edge, *([("POST", path, body)] * _MANY))
+    edge.api("POST", "/integrations", {**new, "name": "third"})
+    named = [("PATCH", f"/integrations/{name}", {"name": "fourth"}) for name in ("second", "third")]
+    assert [200, 409] == at_once(edge, *named)
+
+
+def test_a_view_saved_by_many_is_there_once(edge: Any) -> None:
+    view = {"resource": "parts", "name": "mine", "query": "q=a"}
+    assert [201] * _MANY == at_once(edge, *([("POST", "/views", view)] * _MANY))
+    other = edge.api("POST", "/views", {**view, "name": "other"}).json()
+    assert (
+        409 == edge.api("PUT", f"/views/{other['id']}", {"name": "mine", "query": ""}).status_code
+    )
+    assert ["mine", "other"] == [one["name"] for one in edge.get("/views")["items"]]

@@ -1,0 +1,119 @@
+"""The OpenAPI document: every operation is described, with examples that its own schemas accept, and refusals of one shape."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+Json = dict[str, Any]
+REFUSALS = {"400", "401", "403", "404", "409", "413", "422", "429", "500", "502", "503"}
+
+
+@pytest.fixture
+def store_url(tmp_path: Any) -> str:
+    return f"sqlite:///{tmp_path / 'hub.db'}"
+
+
+@pytest.fixture
+def document(edge: Any) -> Json:
+    return edge.send("GET", "/api/openapi.json").json()
+
+
+def operations(document: Json) -> Iterator[tuple[str, Json]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def contents(operation: Json) -> Iterator[Json]:
+    yield from operation.get("requestBody", {}).get("content", {}).values()
+    for response in operation["responses"].values():
+        yield from response.get("content", {}).values()
+
+
+def test_every_operation_says_what_it_does_and_who_may(document: Json) -> None:
+    names = [operation["operationId"] for _, operation in operations(document)]
+    assert sorted(set(names)) == sorted(names)
+    tags = {tag["name"] for tag in document["tags"] if tag["description"]}
+    for name, operation in operations(document):
+        assert operation["summary"], name
+        assert len(operation["description"]) > 10, name
+        assert set(operation["tags"]) <= tags, name
+        assert operation["security"][0]["key"], name
+        assert set(operation["responses"]) >= REFUSALS, name
+
+
+def test_every_body_and_answer_has_an_example_that_its_schema_accepts(document: Json) -> None:
+    seen = 0
+    for name, operation in operations(document):
+        for content in contents(operation):
+            assert "example" in content, name
+            schema = {**content["schema"], "components": document["components"]}
+            jsonschema_rs.Draft202012Validator(schema).validate(content["example"])
+            seen += 1
+        for parameter in operation["parameters"]:
+            assert "example" in parameter or "$ref" in parameter, (name, parameter)
+    assert seen > 500
+
+
+def test_every_list_is_a_page(document: Json) -> None:
+    """A list is `items` and `next`, and takes `cursor` and `limit` under these names wherever it can be long."""
+    schemas = document["components"]["schemas"]
+    for name, operation in operations(document):
+        answer = (
+            operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+        )
+        schema = answer.get("schema", {})
+        assert schema.get("type") != "array", name
+        if schema.get("$ref", "").endswith("Page"):
+            assert set(schemas[schema["$ref"].rsplit("/", 1)[-1]]["properties"]) == {
+                "items",
+                "next",
+            }, name
+        if not schema:
+            continue
+        given = {parameter.get("name") for parameter in operation["parameters"]}
+        assert ("cursor" in given) <= ("limit" in given), name
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "kind", "field"),
+    [
+        ("POST", "/integrations", {"name": "x"}, 422, "invalid", "api_url"),
+        ("POST", "/keys", {"name": "x", "role": "boss"}, 422, "invalid", "role"),
+        ("POST", "/users", {"name": " "}, 422, "invalid", "name"),
+        ("POST", "/keys", {"name": "x", "colour": "red"}, 422, "invalid", "colour"),
+        ("GET", "/events?limit=0", None, 422, "invalid", "limit"),
+        ("GET", "/objects/parts?state=ill", None, 422, "invalid", "state"),
+        ("GET", "/diffs/parts", None, 422, "invalid", "from"),
+        ("GET", "/events?cursor=!", None, 422, "invalid", "cursor"),
+        ("PUT", "/events", None, 405, "method-not-allowed", None),
+        ("GET", "/nowhere", None, 404, "not-found", None),
+        ("POST", "/keys", {"name": "x" * 5_000_000}, 413, "too-large", None),
+    ],
+)
+def test_every_refusal_has_one_shape(
+    edge: Any, method: str, path: str, body: Any, status: int, kind: str, field: str | None
+) -> None:
+    answer = edge.api(method, path, body)
+    problem = answer.json()
+    assert (answer.status_code, problem["status"]) == (status, status), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["type"].endswith(f"/{kind}")
+    assert problem["title"]
+    assert problem["detail"]
+    assert [one["field"] for one in problem.get("errors", [])] == ([field] if field else [])
+    assert status != 405 or set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+
+
+def test_what_goes_wrong_inside_says_nothing_of_the_inside(edge: Any, monkeypatch: Any) -> None:
+    async def broken(work: Any) -> None:
+        raise RuntimeError("a secret of the inside")
+
+    monkeypatch.setattr(edge.hub.database, "read", broken)
+    answer = edge.send("GET", "/api/v1/me", headers={"accept": "application/json"})
+    assert answer.status_code == 401
+    answer = edge.api("GET", "/me")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert "inside" not in answer.text

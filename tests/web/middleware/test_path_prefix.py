@@ -1,0 +1,180 @@
+"""The hub below a path of its public address: what leads a client somewhere has the path before it."""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.web.conftest import ADMIN_KEY
+
+from ultraviolet.errors import InvalidError
+from ultraviolet.hub.core.settings import Settings
+from ultraviolet.web import app
+from ultraviolet.web.middleware.path_prefix import Prefix
+from ultraviolet.web.pages.templating import STATIC, TEMPLATES
+
+ATTRIBUTES = (
+    r"""\b(href|action|formaction|src|sse-connect|hx-(?:get|post|put|patch|delete))=(["'])(.*?)\2"""
+)
+ALLOWED = re.compile(
+    r"\{\{ root \}\}(/|\{\{)|[?#]|\{\{ \"[\w./-]+\" \| asset|\{\{ (here\.\w+\(|runner)|hide$",
+    re.DOTALL,
+)
+VALID = {
+    "https://hub.example.com": "",
+    "https://hub.example.com/": "",
+    "https://example.com/uv": "/uv",
+    "https://example.com/uv/": "/uv",
+    "http://10.0.0.1:8080/tools/uv-2": "/tools/uv-2",
+    "https://[::1]:8443/uv": "/uv",
+    "HTTPS://EXAMPLE.com/uv": "/uv",
+}
+INVALID = (
+    "https://example.com/uv?x=1",
+    "https://example.com/uv?",
+    "https://example.com/#top",
+    "https://example.com/uv#",
+    "https://me:secret@example.com/uv",
+    "https://me@example.com",
+    "ftp://example.com/uv",
+    "javascript:alert(1)",
+    "example.com/uv",
+    "/uv",
+    "https:///uv",
+    "https://example.com//uv",
+    "https://example.com/uv//",
+    "https://example.com/a/../uv",
+    "https://example.com/%75v",
+    "https://example.com/u v",
+    "https://example.com/uv\n",
+    "https://example.com\\uv",
+    "https://example.com/\"onload='x",
+    "https://example.com:0/uv",
+    "https://example.com:99999/uv",
+)
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    """One database is enough here."""
+    return f"sqlite:///{tmp_path / 'hub.db'}"
+
+
+@pytest.fixture
+def hub_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return {"public_url": getattr(request, "param", "http://hub.test/uv")}
+
+
+def settings(tmp_path: Path, url: str) -> Settings:
+    return Settings.from_environment(
+        data=tmp_path, public_url="", environment={"ULTRAVIOLET_PUBLIC_URL": url}
+    )
+
+
+@pytest.mark.parametrize(("url", "prefix"), VALID.items())
+def test_a_public_address_may_have_a_path(url: str, prefix: str, tmp_path: Path) -> None:
+    assert prefix == settings(tmp_path, url).path_prefix
+
+
+@pytest.mark.parametrize("url", INVALID)
+def test_anything_else_in_a_public_address_is_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidError, match=r"^ULTRAVIOLET_PUBLIC_URL") as refused:
+        settings(tmp_path, url)
+    assert "secret" not in str(refused.value)
+
+
+def test_pages_and_files_answer_with_and_without_the_prefix(signed_in: Any) -> None:
+    assert {"/uv"} == {cookie.path for cookie in signed_in.client.cookies.jar}
+    page = signed_in.send("GET", "/uv/events")
+    assert 200 == page.status_code
+    links = re.findall(r'(?:href|src|action|hx-get|sse-connect)="([^"#?]+)', page.text)
+    assert len(links) > 20
+    assert all(link.startswith("/uv/") for link in links), links
+    asset = next(link for link in links if "/static/" in link)
+    assert 200 == signed_in.send("GET", asset).status_code
+    assert 200 == signed_in.send("GET", asset.removeprefix("/uv")).status_code
+
+
+def test_what_leads_a_client_on_has_the_prefix(edge: Any) -> None:
+    sent = edge.send("GET", "/uv/events?q=1")
+    assert "/uv/sign-in?next_page=%2Fevents%3Fq%3D1" == sent.headers["location"]
+    assert (
+        "/uv/sign-in?next_page=%2Fevents%3Fq%3D1"
+        == edge.send("GET", "/events?q=1").headers["location"]
+    )
+    assert (
+        404 == edge.send("GET", "/uvx/events", headers={"accept": "application/json"}).status_code
+    )
+    document = edge.send("GET", "/uv/api/openapi.json").json()
+    assert [{"url": "/uv"}] == document["servers"]
+
+
+def test_the_switch_of_the_scheme_leads_back(signed_in: Any) -> None:
+    page = signed_in.send("GET", "/uv/")
+    token = re.search(r'name="csrf" value="(\w+)"', page.text)
+    assert token
+    form = {"csrf": token[1], "theme": "dark"}
+    headers = {"referer": "http://hub.test/uv/events?q=1"}
+    answer = signed_in.send("POST", "/uv/theme", data=form, headers=headers)
+    assert (303, "/uv/events") == (answer.status_code, answer.headers["location"])
+    assert "path=/uv;" in answer.headers["set-cookie"].lower() + ";"
+
+
+@pytest.mark.parametrize("hub_settings", ["https://hub.test/uv"], indirect=True)
+def test_a_session_needs_tls_where_the_public_address_has_it(signed_in: Any) -> None:
+    (cookie,) = signed_in.client.cookies.jar
+    assert ("/uv", True) == (cookie.path, cookie.secure)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["/api", "/api/v1", "/hooks", "/static/x", "/events", "/objects/parts"]
+)
+def test_a_path_of_the_hub_itself_is_no_prefix(prefix: str, edge: Any) -> None:
+    edge.hub.settings = msgspec.structs.replace(
+        edge.hub.settings, public_url=f"http://hub.test{prefix}"
+    )
+    with pytest.raises(InvalidError, match="a path of the hub itself"):
+        app.create_app(edge.hub)
+
+
+def test_no_template_or_script_has_a_path_from_the_root() -> None:
+    for template in TEMPLATES.glob("*.html"):
+        text = template.read_text()
+        # Expressions may hold quotes: they are made free of them first.
+        plain = re.sub(r"\{\{.*?\}\}", lambda found: found[0].replace('"', "'"), text)
+        for _, _, value in re.findall(ATTRIBUTES, plain):
+            assert ALLOWED.match(value.replace("'", '"')), (template.name, value)
+    own = [*STATIC.glob("*.js"), *STATIC.glob("*.css")]
+    assert len(own) >= 3
+    for file in own:
+        found = re.findall(r"""(?:["'`(])(/(?![/*])[\w-]+[^"'`)\s]*)["'`)]""", file.read_text())
+        assert not found, (file.name, found)
+
+
+def test_the_rule_for_templates_sees_what_it_is_for() -> None:
+    for bad in ("/events", "{{ address }}", "//evil", "events"):
+        assert not ALLOWED.match(bad)
+
+
+@given(st.text(alphabet="/uvx.", max_size=8))
+def test_only_whole_segments_are_the_prefix(rest: str) -> None:
+    seen: list[str] = []
+
+    async def application(scope: Any, _receive: Any, _send: Any) -> None:
+        seen.append(scope["path"])
+        assert scope["raw_path"].decode() == scope["path"]
+
+    path = f"/uv{rest}"
+    scope: dict[str, Any] = {"type": "http", "path": path, "raw_path": path.encode(), "headers": []}
+    asyncio.run(Prefix(application, "/uv")(scope, None, None))  # pyright: ignore[reportArgumentType]
+    assert [(rest or "/") if rest[:1] in ("", "/") else path] == seen
+
+
+def test_the_api_key_works_below_the_prefix(edge: Any) -> None:
+    headers = {"authorization": f"Bearer {ADMIN_KEY}", "accept": "application/json"}
+    assert 200 == edge.send("GET", "/uv/api/v1/me", headers=headers).status_code
+    assert 200 == edge.send("GET", "/api/v1/me", headers=headers).status_code

@@ -1,0 +1,158 @@
+"""Charts: drawn on the server, true to their numbers, and each also there as a table."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from ultraviolet import clock
+from ultraviolet.db.tables.stats import arrivals
+from ultraviolet.db.tables.sync import fetch_steps, fetches, verification_steps, verifications
+from ultraviolet.mirror.drift import CAUSES
+from ultraviolet.web.pages.charts import Series, columns, curves, seconds
+from ultraviolet.web.pages.templating import STATIC
+
+
+def test_parts_of_a_column_stand_on_each_other() -> None:
+    drawn = columns(["12:00", "12:01"], [Series("a", [1, 0]), Series("b", [3, 2])], "says")
+
+    (low, high, other) = drawn.bars
+    assert (low.series, high.series, other.series) == (0, 1, 1)
+    assert high.y + high.height == pytest.approx(low.y, abs=0.2)
+    assert high.height == pytest.approx(3 * low.height, abs=0.3)
+    assert low.y + low.height == pytest.approx(other.y + other.height, abs=0.2)
+    assert high.title == "12:00: 3 b"
+    assert drawn.rows == [["12:00", "1", "3"], ["12:01", "0", "2"]]
+
+
+@pytest.mark.parametrize(
+    ("most", "top"), [(0, "5"), (5, "5"), (6, "7.5"), (740, "750"), (1001, "1,500")]
+)
+def test_the_scale_ends_at_a_round_number(most: float, top: str) -> None:
+    drawn = columns(["1"], [Series("a", [most])], "", write=lambda value: f"{value:,g}")
+    assert [rule.label for rule in drawn.rules] == ["0", top]
+
+
+def test_every_cause_of_drift_has_a_colour() -> None:
+    style, tokens = [(STATIC / name).read_text() for name in ("style.css", "tokens.css")]
+    for number in range(len(CAUSES)):
+        (token,) = re.findall(rf"\.s{number} {{ --series: var\((--series-\d+)\)", style)
+        assert f"  {token}: light-dark(" in tokens
+
+
+def test_a_line_has_a_gap_where_nothing_is_known() -> None:
+    drawn = curves(["1", "2", "3", "4"], [Series("a", [1, 1, None, 1])], "", seconds)
+    assert drawn.lines[0].count("M") == 2
+
+
+def test_of_many_places_the_table_has_those_where_something_is() -> None:
+    values = [0.0] * 60
+    values[7] = 3
+    assert columns([str(n) for n in range(60)], [Series("a", values)], "").rows == [["7", "3"]]
+
+
+def test_fetches_are_charted_run_by_run_and_filtered(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
+    now = clock.utc_now()
+
+    def fill(connection: Any) -> None:
+        for number, (mode, took) in enumerate(
+            [("full", 60), ("incremental", 2), ("incremental", 3)], 101
+        ):
+            values = {
+                "id": number,
+                "integration_id": 1,
+                "mode": mode,
+                "state": "done",
+                "requested_by": "ada",
+            }
+            end = clock.format_rfc3339(now + timedelta(seconds=took))
+            connection.execute(
+                insert(fetches).values(
+                    **values, started_at=clock.format_rfc3339(now), finished_at=end
+                )
+            )
+            step = {
+                "fetch_id": number,
+                "resource": "parts",
+                "state": "done",
+                "read": 10 * number,
+                "changed": 7,
+            }
+            connection.execute(insert(fetch_steps).values(**step, deleted=0))
+
+    signed_in.hub.database.write_now(fill)
+    page = signed_in.send("GET", "/fetches?state=done").text
+    assert "How long each of fetch 101 to 103 took, at most 1 min." in page
+    assert "Objects changed and deleted of fetch 101 to 103: 21 and 0 in all." in page
+    assert "101: 1 min full" in page
+    filtered = signed_in.send("GET", "/fetches?state=done&mode=full").text
+    assert 'id="fetch-101"' in filtered
+    assert 'id="fetch-102"' not in filtered
+    assert "No fetch matches" in signed_in.send("GET", "/fetches?state=cancelled").text
+
+
+def test_drift_is_charted_by_cause_by_the_hour_and_by_the_day(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
+    now = clock.utc_now()
+    told = [(0, "link", 2), (0, "late", 3), (24 * 5, "link", 4)]
+    rows = [
+        {
+            "integration_id": 1,
+            "hour": clock.format_rfc3339(now - timedelta(hours=ago))[:13],
+            "resource": "parts",
+            "cause": cause,
+            "healed_by": "heal",
+            "bucket": 3,
+            "count": count,
+        }
+        for ago, cause, count in told
+    ]
+
+    def fill(connection: Any) -> None:
+        connection.execute(insert(arrivals), rows)
+
+    signed_in.hub.database.write_now(fill)
+
+    hours = signed_in.send("GET", "/drift").text
+    assert "Changes put right in each hour, by cause: 5 in all." in hours
+    assert re.search(
+        r'<th scope="row">\d\d:00</th><td class="number">3</td><td class="number">2</td>', hours
+    )
+    days = signed_in.send("GET", "/drift?days=14").text
+    assert "Changes put right in each day, by cause: 9 in all." in days
+    only = signed_in.send("GET", "/drift?days=14&cause=late").text
+    assert "by cause: 3 in all." in only
+
+
+def test_verifications_are_charted_with_what_they_covered(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
+    def fill(connection: Any) -> None:
+        for number, compared in ((1, 200), (2, 50)):
+            values = {"id": number, "integration_id": 1, "state": "done", "requested_by": "ada"}
+            connection.execute(
+                insert(verifications).values(
+                    **values,
+                    mirrored=200,
+                    started_at=clock.now_rfc3339(),
+                    finished_at=clock.now_rfc3339(),
+                )
+            )
+            step = {
+                "verification_id": number,
+                "resource": "parts",
+                "state": "done",
+                "compared": compared,
+            }
+            connection.execute(insert(verification_steps).values(**step, total=compared))
+
+    signed_in.hub.database.write_now(fill)
+    page = signed_in.send("GET", "/verifications").text
+    assert "Differences found of verification 1 to 2: 0 in all." in page
+    assert "1: 100%" in page
+    assert "2: 25%" in page

@@ -1,0 +1,142 @@
+"""The events pages: filters as an address, what came of an event, and replaying with a second look."""
+
+import hashlib
+import hmac
+import html
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from tests.web.conftest import ADMIN_KEY
+
+from ultraviolet.web.queries import events
+
+IMPORT = "/api/v1/integrations/1/events/import"
+SECRET = "shared-secret-of-the-receiver"
+
+
+@pytest.fixture
+def deliver(signed_in: Any, integration: dict[str, Any]) -> Any:
+    """Post a delivery as ION does, to a URL of the integration."""
+    page = signed_in.submit("/webhooks", integration="1", name="Violet").text
+    path = page.partition("http://hub.test")[2].partition("<")[0]
+
+    def deliver(resource: str, action: str, id_: int, **fields: Any) -> None:
+        body = {"resource": resource, "action": action, "id": id_, "new": {"id": id_, **fields}}
+        raw = json.dumps(body).encode()
+        signature = hmac.new(SECRET.encode(), raw, hashlib.sha256).hexdigest()
+        answer = signed_in.send("POST", path, content=raw, headers={"x-signature": signature})
+        assert answer.status_code == 200, answer.text
+
+    return deliver
+
+
+def rows(page: str) -> int:
+    return page.count('id="event-')
+
+
+def test_the_filters_narrow_what_is_shown(signed_in: Any, deliver: Any) -> None:
+    for number in range(1, 4):
+        deliver("PARTS", "UPDATE", number, partNumber=f"BRK-{number}")
+    deliver("RUNS", "CREATE", 9)
+
+    assert rows(signed_in.send("GET", "/events").text) == 4
+    assert rows(signed_in.send("GET", "/events?resource=parts").text) == 3
+    assert rows(signed_in.send("GET", "/events?resource=parts&object=2").text) == 1
+    assert rows(signed_in.send("GET", "/events?q=BRK-3").text) == 1
+    assert rows(signed_in.send("GET", "/events?action=CREATE").text) == 1
+    assert rows(signed_in.send("GET", "/events?since=2020-01-01T00:00").text) == 4
+    assert rows(signed_in.send("GET", "/events?until=2020-01-01T00:00").text) == 0
+    assert "No event matches" in signed_in.send("GET", "/events?q=nobody says this").text
+    assert signed_in.send("GET", "/events?since=yesterday").status_code == 422
+
+
+@pytest.fixture
+def mixed(signed_in: Any, deliver: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Events that came here, 1 to 10 and 131 to 140, and between them those of two years that were imported."""
+    monkeypatch.setattr(events, "_LOOK", 3)
+    monkeypatch.setattr(events, "_WINDOW", 15)
+
+    def put(year: int, numbers: range) -> None:
+        lines = [
+            {
+                "seq": n,
+                "received_at": f"{year}-01-01T00:00:00.{n:06}+00:00",
+                "dedupe_key": f"{n:064x}",
+                "headers": {},
+                "signature": "unverified",
+                "body": "{}",
+            }
+            for n in numbers
+        ]
+        content = "\n".join(json.dumps(line) for line in lines)
+        headers = {"authorization": f"Bearer {ADMIN_KEY}", "accept": "application/json"}
+        sent = signed_in.send("POST", IMPORT, content=content, headers=headers)
+        assert sent.json()["added"] == len(numbers), sent.text
+
+    for number in range(10):
+        deliver("PARTS", "UPDATE", number)
+    put(2021, range(60))
+    put(2020, range(60, 120))
+    for number in range(10, 20):
+        deliver("PARTS", "UPDATE", number)
+    return signed_in
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("since=2021-06-01T00:00", [*range(1, 11), *range(131, 141)]),
+        ("until=2021-06-01T00:00", range(11, 131)),
+        ("until=2020-06-01T00:00", range(71, 131)),
+        ("since=2021-01-01T00:00&until=2021-06-01T00:00", range(11, 71)),
+        ("since=2021-01-01T00:00", [*range(1, 71), *range(131, 141)]),
+        ("since=2019-01-01T00:00&until=2020-01-01T00:00", []),
+    ],
+)
+def test_a_time_means_when_an_event_was_received_also_elsewhere(
+    mixed: Any, asked: str, expected: Sequence[int]
+) -> None:
+    seen, address = list[int](), f"/events?{asked}"
+    while address:
+        page = mixed.send("GET", address).text
+        seen += [int(n) for n in re.findall(r'id="event-(\d+)"', page)]
+        more = re.search(r'href="\?([^"]*cursor=[^"]+)"', page)
+        address = f"/events?{html.unescape(more.group(1))}" if more else ""
+    assert list(expected) == seen[::-1]
+
+
+def test_an_event_shows_its_body_headers_and_what_came_of_it(signed_in: Any, deliver: Any) -> None:
+    deliver("PARTS", "UPDATE", 5, partNumber="BRK-5")
+    page = signed_in.send("GET", "/events/1").text
+    assert "BRK-5" in page
+    assert "x-signature" in page
+    assert "the shared secret was not known" in page
+    assert "the object has not been read since" in page
+
+
+@pytest.mark.usefixtures("at_once")
+def test_replaying_many_asks_first(signed_in: Any, deliver: Any) -> None:
+    deliver("PARTS", "UPDATE", 5)
+    deliver("PARTS", "UPDATE", 6)
+    preview = signed_in.submit("/events/replay", seq=["1", "2"])
+    assert preview.status_code == 200
+    assert "Replay 2 events?" in preview.text
+    assert "2 objects are read from ION afresh" in preview.text
+    assert rows(signed_in.send("GET", "/events?outcome=replayed").text) == 0
+
+    done = signed_in.submit("/events/replay", seq=["1", "2"], sure="yes")
+    assert (done.status_code, done.headers["location"]) == (303, "/events?outcome=replayed")
+    assert rows(signed_in.send("GET", "/events?outcome=replayed").text) == 2
+    assert signed_in.submit("/events/replay").status_code == 422
+
+
+@pytest.mark.usefixtures("at_once")
+def test_replaying_one_from_its_page_asks_first_too(signed_in: Any, deliver: Any) -> None:
+    deliver("PARTS", "UPDATE", 5)
+    page = signed_in.send("GET", "/events/1").text
+    assert 'action="/events/replay"' in page
+    assert '<input type="hidden" name="seq" value="1">' in page
+    assert "Replay 1 event?" in signed_in.submit("/events/replay", seq="1").text

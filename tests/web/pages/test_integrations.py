@@ -1,0 +1,183 @@
+"""The pages of integrations: changed, given other credentials, verified; schedules in plain words; refusals seen."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from ultraviolet.db.tables.events import webhook_urls
+from ultraviolet.hub.core.egress import EgressPolicy
+from ultraviolet.hub.ingest.webhook_urls import create_url
+from ultraviolet.hub.integrations import webhook_setup
+from ultraviolet.hub.integrations.setup_guide import Plan
+from ultraviolet.hub.integrations.webhook_setup import SetupResult
+from ultraviolet.web.pages.schedules import describe
+
+
+@pytest.mark.parametrize(
+    ("cron", "expected"),
+    [
+        ("* * * * *", "every minute"),
+        ("*/5 * * * *", "every 5 minutes"),
+        ("15 * * * *", "every hour, at 15 minutes past"),
+        ("0 */6 * * *", "every 6 hours, at 0 minutes past"),
+        ("0 3 * * *", "every day at 03:00 UTC"),
+        ("30 4 * * 0", "every Sunday at 04:30 UTC"),
+        ("0 3 1 * *", "on day 1 of every month at 03:00 UTC"),
+        ("0 3 1-7 2 *", "at the times of the expression"),
+    ],
+)
+def test_a_schedule_is_said_in_words(cron: str, expected: str) -> None:
+    assert expected == describe(cron)
+
+
+def test_an_integration_is_changed_on_its_page(signed_in: Any, integration: dict[str, Any]) -> None:
+    page = signed_in.send("GET", "/integrations/1").text
+    assert "every 5 minutes" in page
+    changed = {"name": "plant 2", "full_schedule": "30 4 * * 0", "requests_per_second": "7"}
+    assert signed_in.submit("/integrations/1", **changed).status_code == 303
+    page = signed_in.send("GET", "/integrations/1").text
+    assert "every Sunday at 04:30 UTC" in page
+    assert "7 requests a second" in page
+
+    wrong = signed_in.submit("/integrations/1", full_schedule="whenever")
+    assert wrong.status_code == 422
+    assert "is not a schedule" in wrong.text
+    assert "Nothing was changed." in wrong.text
+
+
+@pytest.mark.usefixtures("at_once")
+def test_other_credentials_are_tested_and_not_shown(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
+    given = {"client_id": "another", "client_secret": "a-new-secret-of-ion"}
+    assert signed_in.submit("/integrations/1/credentials", **given).status_code == 303
+    page = signed_in.send("GET", "/integrations/1").text
+    assert "another" in page
+    assert "a-new-secret-of-ion" not in page
+    assert "failed" in page
+
+
+def test_the_page_says_what_deleting_takes_away(
+    signed_in: Any, integration: dict[str, Any], keep: Any
+) -> None:
+    keep("parts", {"id": 1, "partNumber": "A"})
+    signed_in.submit("/webhooks", integration="1", name="Violet")
+    page = signed_in.send("GET", "/integrations/1").text
+    assert "1 objects with all their history, every event it took, 1 webhook URL" in page
+
+
+def test_what_a_url_refused_is_seen(signed_in: Any, integration: dict[str, Any]) -> None:
+    shown = signed_in.submit("/webhooks", integration="1", name="Violet").text
+    path = shown.partition("http://hub.test")[2].partition("<")[0]
+    secret = signed_in.hub.secrets.encrypt("the secret of the receiver")
+    known = update(webhook_urls).values(shared_secret=secret)
+    signed_in.hub.database.write_now(lambda c: c.execute(known) and None)
+    signed_in.runner.run(signed_in.hub.ingest.refresh())
+    assert (
+        signed_in.send(
+            "POST", path, content=b"{}", headers={"x-ion-signature": "forged"}
+        ).status_code
+        == 401
+    )
+    signed_in.runner.run(signed_in.hub.ingest.close())
+    assert re.search(r'class="badge bad[^>]*>[^<]*1', signed_in.send("GET", "/webhooks").text)
+
+
+def test_a_comparison_is_begun_and_shown(signed_in: Any, integration: dict[str, Any]) -> None:
+    assert "Nothing was compared yet" in signed_in.send("GET", "/verifications").text
+    begun = signed_in.submit("/verifications", integration="1", sample="100")
+    assert (begun.status_code, begun.headers["location"]) == (303, "/verifications/1")
+    assert "Verification 1, a sample" in signed_in.send("GET", "/verifications/1").text
+    assert signed_in.submit("/verifications", integration="1", sample="many").status_code == 422
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_subset_is_chosen_in_the_matrix(signed_in: Any, integration: dict[str, Any]) -> None:
+    signed_in.submit("/integrations/1/set-up/url")
+    chosen = signed_in.submit(
+        "/integrations/1/set-up/wanted", wanted=["parts UPDATE", "runs CREATE"]
+    )
+    assert chosen.status_code == 303
+    page = signed_in.send("GET", "/integrations/1/set-up").text
+    assert "parts_update" in page
+    assert "parts_create" not in page
+    assert 'value="parts UPDATE" aria-label="Parts: update" checked' in page
+
+
+@pytest.mark.usefixtures("at_once")
+def test_automatic_set_up_says_what_ion_refused(
+    signed_in: Any, integration: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = signed_in.hub
+    url, _ = hub.database.write_now(create_url, "test", integration["id"], "Violet")
+    refused = ["You may not subscribe to parts", "You may not subscribe to runs"]
+
+    async def apply(*_: Any) -> SetupResult:
+        return SetupResult(url, True, 0, 0, 0, [*refused, *refused], Plan(None, (), (), (), (), ()))
+
+    monkeypatch.setattr(webhook_setup, "apply", apply)
+    answer = signed_in.submit("/integrations/1/set-up/automatic")
+    assert answer.status_code == 200
+    assert refused == re.findall(r"<li>(You may not[^<]*)</li>", answer.text)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_hub_for_others_does_not_reach_into_its_own_machine(signed_in: Any) -> None:
+    signed_in.hub.targets = EgressPolicy()
+    given = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
+    given |= {"client_id": "id", "client_secret": "secret"}
+    signed_in.submit("/integrations", **given)
+    assert "127.0.0.1 is not a public address" in signed_in.send("GET", "/integrations/1").text
+
+
+def test_another_host_is_led_to_with_the_secret_only(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
+    refused = signed_in.submit(
+        "/integrations/1", auth_url="https://elsewhere.example.com", client_secret=""
+    )
+    assert (422, True) == (refused.status_code, "client_secret again" in refused.text)
+    given = {"auth_url": "https://elsewhere.example.com", "client_secret": "secret-of-ion"}
+    assert 303 == signed_in.submit("/integrations/1", **given).status_code
+    assert "https://elsewhere.example.com" == signed_in.get("/integrations/1")["auth_url"]
+
+
+def test_resources_are_chosen_on_the_page(
+    signed_in: Any, integration: dict[str, Any], keep: Callable[..., None]
+) -> None:
+    line = {"id": "7", "partId": 3, "purchaseOrderId": 5, "quantity": 1}
+    keep("purchase_order_lines", line)
+    keep("parts", {"id": "8", "partNumber": "P-8"})
+    chosen = signed_in.submit(
+        "/integrations/1/resources", resource=["purchase_order_lines", "purchase_orders"]
+    )
+    assert chosen.status_code == 303, chosen.text
+    page = signed_in.send("GET", "/integrations/1").text
+    assert "2 of 72 resources are mirrored" in page
+    assert re.search(
+        r'value="purchase_order_lines" checked> Purchase order lines <span[^>]*>1<', page
+    )
+    assert re.search(r'value="parts"> Parts <span[^>]*>1<', page)
+    assert "<legend>Bills of materials</legend>" in page
+
+    assert "not followed" in signed_in.send("GET", "/objects").text
+    assert "is kept as it was last" in signed_in.send("GET", "/objects/parts").text
+    assert "it is not followed" in signed_in.send("GET", "/objects/parts/8").text
+    shown = signed_in.send("GET", "/objects/purchase_order_lines/7").text
+    assert re.search(r"parts 3 <span[^>]*>not chosen", shown)
+    assert re.search(r"purchase orders 5 <span[^>]*>not in the mirror", shown)
+    assert "not here yet" in signed_in.send("GET", "/objects/purchase_order_lines").text
+
+    nothing = signed_in.submit("/integrations/1/resources")
+    assert nothing.status_code == 422
+    assert "Choose at least one resource" in nothing.text
+    unknown = signed_in.api("PATCH", "/integrations/1", {"resources": ["unicorns"]})
+    assert unknown.status_code == 422
+    assert (
+        signed_in.api("PATCH", "/integrations/1", {"resources": None}).json()["resources"] is None
+    )
+    asked = signed_in.get("/integrations/1/fetches")["items"]
+    assert "incremental" in [one["mode"] for one in asked]

@@ -1,0 +1,235 @@
+"""The search: by id or by any text, across all resources."""
+
+import asyncio
+import random
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+from tests.web.conftest import NEW
+
+from ultraviolet.db import engine as db_engine
+from ultraviolet.db import sql
+from ultraviolet.hub.runtime.search_indexer import SearchIndexer
+from ultraviolet.hub.sync import fetch
+from ultraviolet.mirror import field_indexes, search_index
+
+
+def test_ids_and_texts_are_found_in_every_resource(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
+    keep("suppliers", {"id": 7, "name": "Café Müller GmbH"})
+    keep(
+        "parts",
+        {"id": 7, "partNumber": "BRK-100", "description": "Bracket 100% steel"},
+        {"id": 8, "partNumber": "X"},
+    )
+
+    by_id = signed_in.send("GET", "/search?q=7").text
+    assert "/objects/suppliers/7?" in by_id
+    assert "/objects/parts/7?" in by_id
+    assert (
+        "/objects/suppliers/7?"
+        in signed_in.send("GET", "/search", params={"q": "café müller"}).text
+    )
+    assert "/objects/parts/7?" in signed_in.send("GET", "/search", params={"q": "100% STEEL"}).text
+
+
+def test_names_of_fields_are_not_content(signed_in: Any, keep: Callable[..., None]) -> None:
+    keep("parts", {"id": 7, "partNumber": "BRK-100"})
+    assert "Nothing says" in signed_in.send("GET", "/search?q=partNumber").text
+
+
+def test_a_resource_is_found_by_its_name_in_each_integration(
+    signed_in: Any, integration: dict[str, Any]
+) -> None:
+    def named() -> list[tuple[str, str]]:
+        page = signed_in.send("GET", "/search?q=purchase order").text
+        return re.findall(r'href="(/objects/purchase_orders[^"]*)">([^<]*)<', page)
+
+    assert named() == [("/objects/purchase_orders?integration=1", "Purchase orders")]
+    signed_in.api("POST", "/integrations", {**NEW, "name": "second"})
+    found = named()
+    assert [name for _, name in found] == ["Purchase orders of plant", "Purchase orders of second"]
+    assert [200, 200] == [signed_in.send("GET", address).status_code for address, _ in found]
+
+
+def indexed(edge: Any) -> int:
+    """Let the search index follow the history to its end."""
+
+    def take(connection: Any) -> int:
+        return search_index.take(connection, edge.hub.catalog, 1, 2)
+
+    return sum(iter(lambda: edge.hub.database.write_now(take), 0))
+
+
+def test_the_index_follows_what_changes(signed_in: Any, keep: Callable[..., None]) -> None:
+    keep("suppliers", {"id": 1, "name": 'Gaskets & "Seals" 100%'}, {"id": 2, "name": "Bolts"})
+    keep("parts", {"id": 3, "partNumber": "GSK-1", "supplierPartNumber": "seals"})
+    assert indexed(signed_in) == 3
+    assert signed_in.hub.database.read_now(search_index.behind) == []
+    for said in ("seals", '& "SEALS"', "100%", "gaskets &"):
+        assert (
+            "/objects/suppliers/1?" in signed_in.send("GET", "/search", params={"q": said}).text
+        ), said
+        table = signed_in.send("GET", "/objects/suppliers", params={"q": said}).text
+        assert "Seals" in table, said
+        assert "Bolts" not in table, said
+
+    keep("suppliers", {"id": 1, "name": "Rings"}, {"id": 2, "name": "Bolts and seals"})
+    for _ in ("changed beyond the index", "and when that followed"):
+        page = signed_in.send("GET", "/search?q=seals").text
+        assert "/objects/suppliers/2?" in page
+        assert "/objects/suppliers/1?" not in page
+        assert "/objects/parts/3?" in page
+        assert "Rings" not in signed_in.send("GET", "/objects/suppliers?q=seals").text
+        indexed(signed_in)
+    assert "Nothing says" in signed_in.send("GET", "/search?q=gaskets").text
+
+
+def test_a_condition_on_a_text_is_looked_up_in_the_index(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
+    keep("suppliers", {"id": 1, "name": "Nozzles", "address": "bolts"}, {"id": 2, "name": "Bolts"})
+    indexed(signed_in)
+    keep("suppliers", {"id": 3, "name": "New bolts"})
+    page = signed_in.send("GET", "/objects/suppliers?where=name:has:OLTS&sort=id").text
+    assert re.findall(r'id="object-(\d+)"', page) == ["2", "3"]
+
+
+async def follow(hub: Any, mine: set[int]) -> None:
+    """Let an indexer that has these integrations work until no history goes on beyond the index."""
+    indexer = SearchIndexer(hub.database, hub.catalog, hub.changes, lambda: mine)
+    indexer.start()
+    while await hub.database.read(search_index.behind):  # noqa: ASYNC110  what is waited for is in the database
+        await asyncio.sleep(0.01)
+    await indexer.stop()
+
+
+def test_the_indexer_works_behind_a_running_hub(signed_in: Any, keep: Callable[..., None]) -> None:
+    hub = signed_in.hub
+    keep("suppliers", {"id": 1, "name": "Gaskets"})
+    hub.database.write_now(
+        fetch.request_fetch, 1, "full", "test"
+    )  # to which it gives way, but not for ever
+    signed_in.runner.run(asyncio.wait_for(follow(hub, {1}), 20))
+    assert indexed(signed_in) == 0
+
+
+def test_an_integration_that_is_paused_is_indexed_too(
+    signed_in: Any, keep: Callable[..., None]
+) -> None:
+    hub = signed_in.hub
+    keep("suppliers", {"id": 1, "name": "Gaskets"})
+    hub.database.write_now(fetch.request_fetch, 1, "full", "test")
+    signed_in.api("POST", "/integrations/1/pause")
+    signed_in.runner.run(asyncio.wait_for(follow(hub, set()), 5))
+    assert indexed(signed_in) == 0
+
+
+def field_indexes_of(edge: Any) -> set[str]:
+    def names(connection: Any) -> set[str]:
+        return sql.index_names(connection, "objects_by_field_")
+
+    return edge.hub.database.read_now(names)
+
+
+@pytest.mark.parametrize("said", ["se%00als", "seals%00"])
+def test_a_nul_is_never_looked_for(signed_in: Any, keep: Callable[..., None], said: str) -> None:
+    keep("suppliers", {"id": 1, "name": "Seals"})
+    indexed(signed_in)
+    for page in (
+        f"/search?q={said}",
+        f"/objects/suppliers?q={said}",
+        f"/objects/suppliers?where=name:has:{said}",
+    ):
+        found = signed_in.send("GET", page)
+        assert found.status_code == 200, page
+        assert "/objects/suppliers/1" in found.text, page
+
+
+def test_long_texts_are_sorted_and_compared_by_an_index_that_takes_them(
+    signed_in: Any, keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(field_indexes, "WORTH", 10)
+
+    def long(seed: int) -> str:
+        return "".join(random.Random(seed).choices("äöüßabcdefghij", k=5000))
+
+    same = "x" * field_indexes.LETTERS
+    keep("parts", *({"id": n, "description": long(n)} for n in range(1, 15)))
+    keep("parts", {"id": 20, "description": f"{same}a"}, {"id": 21, "description": f"{same}B"})
+    page = signed_in.send("GET", "/objects/parts?sort=description").text
+    assert "ultraviolet object index parts description" in page
+    assert field_indexes_of(signed_in) == set(), "looking at a page changes nothing"
+    asked = {"query": "sort=description", "integration": "1", "field": "description"}
+    sent = signed_in.submit("/objects/parts/indexes", **asked)
+    assert (sent.status_code, sent.headers["location"]) == (303, "/objects/parts?sort=description")
+    signed_in.runner.run(signed_in.hub.field_indexes.settled())
+    assert len(field_indexes_of(signed_in)) == 1
+    assert "object index" not in signed_in.send("GET", "/objects/parts?sort=description").text
+    again = signed_in.api("POST", "/objects/parts/indexes", {"fields": ["description"]})
+    assert (again.status_code, again.json()["creating"]) == (202, [])
+    refused = signed_in.api("POST", "/objects/parts/indexes", {"fields": ["nonsense"]})
+    assert refused.status_code == 422
+
+    keep("parts", {"id": 30, "description": long(30)})
+
+    for where, ids in (
+        (f"is:{same}b", ["21"]),
+        (f"is:{same}", []),
+        (f"from:{same}aa", ["21"]),
+        (f"from:{same}", ["20", "21"]),
+    ):
+        page = signed_in.send(
+            "GET", f"/objects/parts?where=description:{where}&sort=description"
+        ).text
+        assert [
+            one for one in re.findall(r'id="object-(\d+)"', page) if one in ("20", "21")
+        ] == ids, where
+
+
+def test_an_index_that_cannot_be_made_leaves_nothing_behind(postgresql: Any) -> None:
+    engine = db_engine.make_engine(postgresql.new_database())
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE long AS SELECT string_agg(md5(n::text), '') AS said FROM generate_series(1, 500) AS n"
+        )
+    with pytest.raises(DBAPIError, match="ProgramLimitExceeded"):
+        sql.create_index(engine, "too_long", "ON long (said)")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT to_regclass('too_long')").scalar() is None
+    engine.dispose()
+
+
+def test_a_big_table_gets_an_index_of_what_it_is_sorted_by(
+    signed_in: Any, keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(field_indexes, "WORTH", 10)
+    keep("parts", *({"id": n, "partNumber": f"PN-{n % 7}", "cost": 50 - n} for n in range(1, 31)))
+    keep("parts", {"id": 99, "partNumber": None, "cost": None})
+    asked = (
+        "sort=cost",
+        "sort=-partNumber",
+        "where=cost:from:30&sort=cost",
+        "where=partNumber:is:pn-3&sort=id",
+    )
+    before = {one: signed_in.send("GET", f"/objects/parts?{one}").text for one in asked}
+    assert all("object index parts" in page for page in before.values())
+    signed_in.api("POST", "/objects/parts/indexes", {"fields": ["cost", "partNumber", "id"]})
+    signed_in.runner.run(signed_in.hub.field_indexes.settled())
+
+    names = field_indexes_of(signed_in)
+    assert len(names) == 3
+    for one, page in before.items():
+        rows = re.findall(r'id="object-(\d+)"', page)
+        assert rows
+        assert (
+            re.findall(r'id="object-(\d+)"', signed_in.send("GET", f"/objects/parts?{one}").text)
+            == rows
+        )
+    signed_in.api("POST", "/objects/suppliers/indexes", {"fields": ["name"]})
+    signed_in.runner.run(signed_in.hub.field_indexes.settled())
+    assert names == field_indexes_of(signed_in)

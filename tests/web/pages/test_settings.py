@@ -1,0 +1,96 @@
+"""The settings pages: roles, keys with an expiry and their last use, the audit log, what the hub is made of."""
+
+import html
+import re
+from typing import Any
+
+from standardwebhooks import Webhook
+from tests.alert_sinks import http_sink
+
+
+def test_a_role_is_changed_but_an_admin_stays(signed_in: Any) -> None:
+    signed_in.submit("/settings/users", name="bob", role="viewer")
+    assert signed_in.submit("/settings/users/2/role", role="operator").status_code == 303
+    assert re.search(
+        r'aria-label="Role of bob">.*?<option selected>operator',
+        signed_in.send("GET", "/settings").text,
+    )
+    refused = signed_in.submit("/settings/users/1/role", role="viewer")
+    assert refused.status_code == 409
+    assert "last administrator" in refused.text
+
+
+def test_a_key_is_shown_once_and_tells_its_use_and_end(signed_in: Any) -> None:
+    made = signed_in.submit(
+        "/settings/keys", name="robot", role="viewer", expires="2099-12-31"
+    ).text
+    found = re.search(r"uvk_[\w-]+", made)
+    assert found
+    page = signed_in.send("GET", "/settings").text
+    assert found.group() not in page
+    assert "2099-12-31 23:59:59" in page
+    row = r'<tr id="key-2">.*?</tr>'
+    assert "never" in re.findall(row, page, re.DOTALL)[0]
+
+    assert signed_in.api("GET", "/status", key=found.group()).status_code == 200
+    assert "never" not in re.findall(row, signed_in.send("GET", "/settings").text, re.DOTALL)[0]
+
+
+def test_what_was_done_is_listed(signed_in: Any) -> None:
+    signed_in.submit("/settings/users", name="bob", role="viewer")
+    page = signed_in.send("GET", "/settings/audit").text
+    assert "user: create" in page
+    assert "bob" in page
+
+
+def test_what_a_key_started_is_listed_too(signed_in: Any, integration: dict[str, Any]) -> None:
+    signed_in.api("POST", f"/integrations/{integration['id']}/fetches", {"mode": "full"})
+    (entry,) = [one for one in signed_in.get("/audit")["items"] if one["action"] == "fetch.start"]
+    assert (entry["actor"], entry["subject"], entry["detail"]["mode"]) == (
+        "key:test",
+        "plant",
+        "full",
+    )
+
+
+def test_the_about_page_names_versions_and_licences(signed_in: Any) -> None:
+    page = signed_in.send("GET", "/settings/about").text
+    assert "htmx.org" in page
+    assert "litestar" in page
+    assert "see the package" not in page
+
+
+def test_alerts_are_added_tested_and_removed(signed_in: Any) -> None:
+    with http_sink() as sink:
+        shown = signed_in.submit(
+            "/settings/alerts", name="night shift", kind="webhook", address=sink.url
+        ).text
+        secret = re.search(r"whsec_[\w+/=]+", html.unescape(shown))
+        assert secret
+        signed_in.submit("/settings/alerts/1/test")
+        page = signed_in.send("GET", "/settings/alerts").text
+        assert "127.0.0.1 answered 204" in page
+        assert secret.group() not in html.unescape(page)
+        assert "secret-part" not in page
+        [(headers, body)] = sink.posts
+        assert Webhook(secret.group()).verify(body, headers)["type"] == "alert.test"
+        assert "still go there" in signed_in.submit("/settings/alerts/1/remove", confirm="no").text
+        signed_in.submit("/settings/alerts/1/remove", confirm="night shift")
+        assert "Nobody is told yet" in signed_in.send("GET", "/settings/alerts").text
+    done = [entry["action"] for entry in signed_in.get("/audit")["items"]]
+    assert {"alert_destination.add", "alert_destination.remove"} <= set(done)
+
+
+def test_the_api_tells_a_secret_once(edge: Any) -> None:
+    given = {"name": "chat", "kind": "slack", "address": "https://hooks.chat.example/T/secret-part"}
+    assert edge.api("POST", "/alert-destinations", given).json()["secret"] is None
+    added = edge.api(
+        "POST", "/alert-destinations", given | {"name": "program", "kind": "webhook"}
+    ).json()
+    assert added["secret"].startswith("whsec_")
+    listed = edge.get("/alert-destinations")["items"]
+    assert [one["shown"] for one in listed] == ["https://hooks.chat.example/…"] * 2
+    assert "secret" not in repr(listed)
+    assert edge.api("DELETE", f"/alert-destinations/{added['id']}").status_code == 204
+    assert edge.api("POST", f"/alert-destinations/{added['id']}/test").status_code == 404
+    assert edge.get("/alerts?standing=true")["items"] == []

@@ -1,0 +1,95 @@
+"""The webhooks pages: what came to each address, hour by hour, and what became of it, whichever process took it."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ultraviolet.db.database import StoreUnavailableError
+from ultraviolet.hub.ingest import webhook_urls
+from ultraviolet.hub.ingest.service import MAX_BODY_BYTES
+
+EVENT = b'{"resource": "parts", "action": "UPDATE", "id": %d}'
+
+
+@pytest.fixture
+def tokens(signed_in: Any, integration: dict[str, Any]) -> tuple[str, str]:
+    """Two addresses: one whose deliveries are verified, and one whose secret is not known."""
+    hub = signed_in.hub
+
+    def mint(connection: Any) -> tuple[str, str]:
+        url, token = webhook_urls.create_url(connection, "test", integration["id"], "Violet")
+        given = {"receiver_id": "1", "shared_secret": "the secret"}
+        webhook_urls.set_receiver(connection, hub.secrets, "test", url.id, **given)
+        return token, webhook_urls.create_url(connection, "test", integration["id"], "By hand")[1]
+
+    made: tuple[str, str] = hub.database.write_now(mint)
+    signed_in.runner.run(hub.ingest.refresh())
+    return made
+
+
+def deliver(edge: Any, token: str, body: bytes, headers: Mapping[str, str] | None = None) -> int:
+    return edge.runner.run(edge.hub.ingest.submit(token, headers or {}, body)).status
+
+
+def kept(edge: Any) -> None:
+    """Let what was counted be written, as a hub that stops does."""
+    edge.runner.run(edge.hub.ingest.close())
+
+
+def figures(page: str) -> dict[str, str]:
+    return dict(re.findall(r"<dt>([^<]+)</dt><dd>([\d,]+)</dd>", page))
+
+
+def test_failures_are_counted_by_address_with_their_reason(
+    signed_in: Any, tokens: tuple[str, str]
+) -> None:
+    token, _ = tokens
+    assert deliver(signed_in, token, EVENT % 1, {"signature": "wrong"}) == 401
+    assert deliver(signed_in, token, EVENT % 2) == 401
+    assert deliver(signed_in, token, b" " * (MAX_BODY_BYTES + 1)) == 413
+    kept(signed_in)
+
+    page = signed_in.send("GET", "/webhooks/1").text
+    assert figures(page) == {"Taken": "0", "Wrong signature": "2", "Too large": "1", "Put off": "0"}
+    assert "The body was larger than a delivery may be" in page
+    assert "Deliveries each hour over the last 48 hours: 0 taken, 3 not." in page
+    listed = signed_in.send("GET", "/webhooks").text
+    assert re.search(r"✕?3</span>", listed)
+    assert "too large" in listed
+    assert figures(signed_in.send("GET", "/webhooks/2").text)["Wrong signature"] == "0"
+    assert signed_in.send("GET", "/webhooks/99").status_code == 404
+
+
+def test_what_is_taken_is_counted_and_its_events_shown(
+    signed_in: Any, tokens: tuple[str, str]
+) -> None:
+    assert [deliver(signed_in, tokens[1], EVENT % n) for n in (1, 1, 2)] == [200] * 3
+    kept(signed_in)
+
+    page = signed_in.send("GET", "/webhooks/2").text
+    assert figures(page)["Taken"] == "3"
+    assert "delivered 2 times" in page
+    assert "3 taken, 0 not." in page
+    assert "Last failure" not in page
+
+
+def test_what_was_put_off_is_counted_when_the_database_is_back(
+    signed_in: Any, tokens: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = signed_in.hub
+    write = hub.database.write
+
+    async def away(*_: Any) -> None:
+        raise StoreUnavailableError("the disk is full")
+
+    monkeypatch.setattr(hub.database, "keep", away)
+    monkeypatch.setattr(hub.database, "write", away)
+    assert [deliver(signed_in, tokens[1], EVENT % n) for n in (1, 2)] == [503, 503]
+    kept(signed_in)
+    monkeypatch.setattr(hub.database, "write", write)
+    kept(signed_in)
+    page = signed_in.send("GET", "/webhooks/2").text
+    assert figures(page)["Put off"] == "2"
+    assert "ION was asked to send it again" in page
