@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages: from Markdown, without a network, with nothing loaded from elsewhere."""
+"""Sphinx configuration: Markdown pages, built without a network and without external resources."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import ultraviolet
 
 project = "Ultraviolet"
 author = "the Ultraviolet contributors"
-copyright = "the Ultraviolet contributors, Apache-2.0"  # noqa: A001  Sphinx names it so
+copyright = "the Ultraviolet contributors, Apache-2.0"  # noqa: A001  the name that Sphinx requires
 release = ultraviolet.__version__
 
 extensions = ["myst_parser"]
@@ -30,7 +30,7 @@ _PAGE = re.compile(r"\]\(([\w/-]+)\.md")
 
 
 def setup(app: Any) -> None:
-    """Make the tree of pages from the lists in index.md, which are for people who read it as it is."""
+    """Generate the tree of pages from the lists in index.md."""
     app.connect("source-read", _with_tree)
     app.connect("source-read", _with_repository)
 
@@ -44,12 +44,12 @@ def _with_tree(app: Any, name: str, source: list[str]) -> None:
 
 
 def _with_repository(app: Any, name: str, source: list[str]) -> None:
-    """Let links to what is no page, which work where the source is read, be their text alone on the site."""
+    """Replace links to files outside the site by their text."""
     folder = (Path(app.srcdir) / name).parent
 
-    def text_alone(link: re.Match[str]) -> str:
+    def replace_link(link: re.Match[str]) -> str:
         target = (folder / link[2]).resolve()
         here = target.is_relative_to(app.srcdir) and target.is_file()
         return link[0] if here or not target.exists() else link[1]
 
-    source[0] = _LINK.sub(text_alone, source[0])
+    source[0] = _LINK.sub(replace_link, source[0])

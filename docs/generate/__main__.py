@@ -1,7 +1,7 @@
-"""`python -m docs.generate`: write every page of the reference that follows from the code."""
+"""`python -m docs.generate`: write all generated reference pages."""
 
 from docs.generate import HOME, PAGES, text
 
 for name in PAGES:
     (HOME / name).write_text(text(name))
-    print(HOME / name)  # noqa: T201  what was written is this program's answer
+    print(HOME / name)  # noqa: T201  the output of this program

@@ -1,4 +1,4 @@
-"""The commands, from the tree that Typer knows: what each does, takes and prints."""
+"""Generate the page of commands from the Typer application."""
 
 import importlib
 import inspect
@@ -16,30 +16,29 @@ from ultraviolet.cli.support.output_schema import ReturnType, returned_type
 _INTRO = """\
 # Commands
 
-`ultraviolet COMMAND --help` shows the same with its examples first. Results go to stdout, talk and progress to stderr.
-Colours are used on a terminal only, and not where `NO_COLOR` is set; a table fits the width of the terminal, and is not
-cut where its output goes elsewhere. The [exit codes](errors.md#exit-codes) tell kinds of failure apart.
+`ultraviolet COMMAND --help` shows the same, with the examples first. Results go to stdout, messages and progress to
+stderr. Colours are used only on a terminal and without `NO_COLOR`. On a terminal, tables fit its width.
+[Exit codes](errors.md#exit-codes) distinguish the kinds of failure.
 
-Most commands speak to a hub's API. Which hub: `--url` and `--key` (`ULTRAVIOLET_URL`, `ULTRAVIOLET_KEY`); else the one that
-runs on the directory `--data` (`ULTRAVIOLET_DATA`, by default `ultraviolet-data`); where none runs there, the command opens
-its database itself. These options are left out below.
+Most commands use the API of a hub: that of `--url` and `--key` (`ULTRAVIOLET_URL`, `ULTRAVIOLET_KEY`), or the hub that
+runs on the directory `--data` (`ULTRAVIOLET_DATA`, by default `ultraviolet-data`). If none runs there, the command opens
+its database. The tables below omit these options.
 
-`--json` prints JSON for programs and nothing else on stdout. Its fields are those named below: within a release series
-fields are added, never renamed or removed. What is a list is one array, whole, in the order it is shown in;
-only `ultraviolet changes` prints one object a line, because it may go on.
-`--watch` shows the same again every two seconds, until Ctrl-C.
+`--json` prints only JSON on stdout, with the fields below. Releases of a series may add fields, but do not rename or
+remove them. A list is one complete array in display order; `ultraviolet changes` prints one object per line, because it
+may run without end. `--watch` repeats the output every two seconds until Ctrl-C.
 """
-_LEFT_OUT = {"url", "key", "data", "help", "install_completion", "show_completion"}
-_SAID_ONCE = {"as_json", "watch"}
+_OMITTED = {"url", "key", "data", "help", "install_completion", "show_completion"}
+_DESCRIBED_ELSEWHERE = {"as_json", "watch"}
 
 
 def page() -> str:
-    """Write the page."""
+    """Return the page."""
     return _INTRO + "\n" + "\n\n".join(_section(path, command) for path, command in leaves())
 
 
 def leaves() -> Iterator[tuple[str, Any]]:
-    """Give every command that does something, by its whole name."""
+    """Return every command without subcommands, with its full name."""
     yield from _below("ultraviolet", commands())
 
 
@@ -54,23 +53,27 @@ def _below(path: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _section(path: str, command: Any) -> str:
-    told, _ = help_layout.split(command.told)
-    parts = [f"## {path}", inspect.cleandoc(told)]
+    description, _ = help_layout.split(command.told)
+    parts = [f"## {path}", inspect.cleandoc(description)]
     parts.append("```\n" + "\n".join(command.examples) + "\n```")
     shown = [one for one in command.params if not (one.hidden if hasattr(one, "hidden") else False)]
-    own = [one for one in shown if one.name not in _LEFT_OUT | _SAID_ONCE or _is_its_own(path, one)]
+    own = [
+        one
+        for one in shown
+        if one.name not in _OMITTED | _DESCRIBED_ELSEWHERE or _has_own_meaning(path, one)
+    ]
     if own:
-        parts.append(table(("argument or option", "default", "what it is"), map(_parameter, own)))
+        parts.append(table(("argument or option", "default", "meaning"), map(_parameter, own)))
     takes = {one.name for one in shown}
     if "watch" in takes:
-        parts.append("Takes `--watch`.")
+        parts.append("Accepts `--watch`.")
     if "as_json" in takes:
         parts.append(_json(returned_type(command.callback)))
     return "\n\n".join(parts)
 
 
-def _is_its_own(path: str, parameter: Any) -> bool:
-    """Tell where an option of a common name means something else: the address of a local ION, a new directory."""
+def _has_own_meaning(path: str, parameter: Any) -> bool:
+    """Return whether a common option has another meaning: the URL of a local ION, a new directory."""
     return parameter.name in ("url", "data") and path.startswith(
         ("ultraviolet ion", "ultraviolet demo")
     )
@@ -83,7 +86,7 @@ def _parameter(one: Any) -> tuple[str, str, str]:
         name = ", ".join([*one.opts, *one.secondary_opts])
     default = "" if one.default in (None, False, ()) or callable(one.default) else str(one.default)
     variable = f" Variable: `{one.envvar}`." if getattr(one, "envvar", None) else ""
-    needed = " Needed." if one.required and one.param_type_name != "argument" else ""
+    needed = " Required." if one.required and one.param_type_name != "argument" else ""
     return code(name), code(default), line(one.help) + _choices(one) + variable + needed
 
 
@@ -93,33 +96,37 @@ def _choices(one: Any) -> str:
     return f" One of {', '.join(map(str, found))}." if found else ""
 
 
-def _json(said: ReturnType | None) -> str:
-    if said is None:
-        return "Takes `--json`, which has no fields of its own to name."
-    parts = [_shape(what, said) for what in said.what]
-    if not said.what:
+def _json(returned: ReturnType | None) -> str:
+    if returned is None:
+        return "Accepts `--json`; the fields depend on the arguments."
+    parts = [_shape(what, returned) for what in returned.what]
+    if not returned.what:
         parts = [
-            "With `--json`, an object:\n\n" + table(("field", "type", "what it is"), _plus(said))
+            "With `--json`, an object:\n\n"
+            + table(("field", "type", "meaning"), _extra_fields(returned))
         ]
     return "\n\n".join(parts)
 
 
-def _shape(what: str, said: ReturnType) -> str:
-    schema, where = schema_of(what, said.part)
+def _shape(what: str, returned: ReturnType) -> str:
+    schema, where = schema_of(what, returned.part)
     kind = {"[": "a list, each item with", "{": "an object, each value with"}.get(
         what[0], "an object with"
     )
     head = f"With `--json`, {kind} {where}:"
-    rows = [*(_field(name, one) for name, one in schema["properties"].items()), *_plus(said)]
-    return f"{head}\n\n" + table(("field", "type", "what it is"), rows)
+    rows = [
+        *(_field(name, one) for name, one in schema["properties"].items()),
+        *_extra_fields(returned),
+    ]
+    return f"{head}\n\n" + table(("field", "type", "meaning"), rows)
 
 
-def _plus(said: ReturnType) -> list[tuple[str, str, str]]:
-    return [(code(name), "", about) for name, about in said.plus.items()]
+def _extra_fields(returned: ReturnType) -> list[tuple[str, str, str]]:
+    return [(code(name), "", about) for name, about in returned.plus.items()]
 
 
 def schema_of(what: str, part: str | None) -> tuple[Json, str]:
-    """Give the schema of an answer, of one item where it is a list, and the words that say where it comes from."""
+    """Return the schema of a response or of a list's items, and a description of its source."""
     bare = what[1:-1] if what[0] in "[{" else what
     if " " not in bare:
         module, name = bare.split(":")
@@ -127,7 +134,9 @@ def schema_of(what: str, part: str | None) -> tuple[Json, str]:
         return schemas["$defs"][name] if "$defs" in schemas else schemas, "these fields"
     method, path = bare.split(" ")
     operation = openapi()["paths"][f"/api/v1{path}"][method.lower()]
-    answer = next(said for status, said in operation["responses"].items() if status.startswith("2"))
+    answer = next(
+        found for status, found in operation["responses"].items() if status.startswith("2")
+    )
     schema = resolved(answer["content"]["application/json"]["schema"])
     if what.startswith("["):
         schema = resolved(schema["properties"]["items"]["items"])
@@ -141,7 +150,7 @@ def _field(name: str, schema: Json) -> tuple[str, str, str]:
 
 
 def type_of(schema: Json) -> str:
-    """Say in a word or two what a field holds."""
+    """Return the type of a field in one or two words."""
     either = schema.get("oneOf") or schema.get("anyOf") or []
     if either:
         kinds = [type_of(one) for one in either if one.get("type") != "null"]

@@ -1,20 +1,18 @@
-"""What the doctor looks for, from its own list."""
+"""Generate the page of problems that `ultraviolet doctor` detects."""
 
 from docs.generate.markdown import code, table
 
 from ultraviolet.cli.doctor.problems import PROBLEMS
 
 _INTRO = """\
-# What the doctor looks for
+# Doctor
 
-`ultraviolet doctor` looks for these; [Find what is wrong](../how-to/find-what-is-wrong.md) says how to use it. `name` is what
-its JSON calls the problem. What it finds beside is told as `freshness`.
+`ultraviolet doctor` detects the following problems; see [Diagnose problems](../how-to/find-what-is-wrong.md). `name` is
+the name of the problem in its JSON output. It reports all other problems as `freshness`.
 """
 
 
 def page() -> str:
-    """Write the page."""
+    """Return the page."""
     rows = [(code(one.name), one.title, one.cause, one.remedy) for one in PROBLEMS]
-    return (
-        _INTRO + "\n" + table(("name", "what is wrong", "why, usually", "what to do"), rows) + "\n"
-    )
+    return _INTRO + "\n" + table(("name", "problem", "usual cause", "solution"), rows) + "\n"

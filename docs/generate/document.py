@@ -1,4 +1,4 @@
-"""The OpenAPI document of the hub as it is now."""
+"""Load the OpenAPI document from an empty hub."""
 
 import asyncio
 import functools
@@ -21,13 +21,13 @@ Json = dict[str, Any]
 
 @functools.cache
 def openapi() -> Json:
-    """Ask a hub with nothing in it."""
+    """Return the OpenAPI document."""
     log_config.configure(logging.WARNING)
-    return asyncio.run(_ask())
+    return asyncio.run(_load())
 
 
 def resolved(schema: Json) -> Json:
-    """Follow a schema to what it says: through references, and through `or nothing`."""
+    """Resolve references and optional types of a schema."""
     while True:
         if "$ref" in schema:
             _, _, kind, name = schema["$ref"].split("/")
@@ -38,10 +38,10 @@ def resolved(schema: Json) -> Json:
             return schema
 
 
-async def _ask() -> Json:
-    with tempfile.TemporaryDirectory() as folder:
+async def _load() -> Json:
+    with tempfile.TemporaryDirectory() as directory:
         settings = Settings(
-            Path(folder), f"sqlite:///{Path(folder) / 'hub.db'}", "http://127.0.0.1:8000"
+            Path(directory), f"sqlite:///{Path(directory) / 'hub.db'}", "http://127.0.0.1:8000"
         )
         hub = Hub.open(settings, one_off=True)
         hub.database.write_now(
@@ -50,7 +50,7 @@ async def _ask() -> Json:
         transport = AppTransport(create_app(hub), "uvk_reference", hub.close)
         await transport.start()
         try:
-            answer = await transport.request("GET", "/api/openapi.json", None)
+            response = await transport.request("GET", "/api/openapi.json", None)
         finally:
             await transport.stop()
-    return msgspec.json.decode(answer.body, type=Json)
+    return msgspec.json.decode(response.body, type=Json)

@@ -1,4 +1,4 @@
-"""The errors, from the tree under UltravioletError: what each says, over HTTP and on the command line."""
+"""Generate the page of errors from the subclasses of UltravioletError."""
 
 import importlib
 import inspect
@@ -13,52 +13,52 @@ from ultraviolet.errors import UltravioletError
 _INTRO = """\
 # Errors
 
-An error says what happened and what to do next. Over HTTP it is a problem (RFC 9457, `application/problem+json`), whose
-`type` ends with the kind; on the command line it is one line on stderr and an exit code, or with `--json` an object
-`{"error": kind, "message": …}` on stderr.
+An error message contains the problem and the next step. Over HTTP, an error is a problem (RFC 9457,
+`application/problem+json`) whose `type` ends with the kind. On the command line, it is one line on stderr and an exit
+code, or with `--json` an object `{"error": kind, "message": …}` on stderr.
 """
 _EXIT_CODES = (
-    ("0", "done"),
-    ("1", "something went wrong that has no code of its own"),
-    ("2", "what was given does not make sense: arguments, options, values"),
-    ("3", "who asks is not known, or may not"),
-    ("4", "there is no such thing"),
-    ("5", "it contradicts what is there"),
-    ("6", "the hub, its database or the local ION does not answer"),
+    ("0", "success"),
+    ("1", "an error without its own code"),
+    ("2", "invalid arguments, options or values"),
+    ("3", "not authenticated, or insufficient role"),
+    ("4", "not found"),
+    ("5", "conflict with the current state"),
+    ("6", "the hub, its database or the local ION does not respond"),
     (
         "7",
-        "ION, or another service the hub asks, refused or does not answer; or the connection test failed",
+        "ION or another service refused or does not respond, or the connection test failed",
     ),
-    ("8", "a fetch or a verification did not finish"),
+    ("8", "a fetch or verification did not complete"),
     ("9", "mirror and ION differ"),
-    ("10", "`doctor` or `db check` found something wrong"),
-    ("11", "a test alert did not get through"),
+    ("10", "`doctor` or `db check` found a problem"),
+    ("11", "a test alert was not delivered"),
     ("130", "stopped with Ctrl-C"),
 )
 _RUN_ONLY = ("__main__", "migrations.env")
-"""Modules that do something when they are imported."""
+"""Modules with side effects on import."""
 
 
 def page() -> str:
-    """Write the page."""
+    """Return the page."""
     hub = [error for error in errors() if not _of_local_ion(error)]
     local = [error for error in errors() if _of_local_ion(error)]
     return "\n".join(
         [
             _INTRO,
             "## Exit codes\n",
-            table(("code", "when"), _EXIT_CODES),
+            table(("code", "meaning"), _EXIT_CODES),
             "\n## Kinds\n",
             _table(hub),
             "\n## In the local ION\n",
-            "Over its own addresses; ION's API answers errors as ION does, see [the local ION](../local-ion.md).\n",
+            "These occur at `/_local`. ION's API returns errors as ION does; see [the local ION](../local-ion.md).\n",
             _table(local),
         ]
     )
 
 
 def errors() -> list[type[UltravioletError]]:
-    """Give every public class of the tree, in the order of their kinds."""
+    """Return every public error class, ordered by kind."""
     for module in pkgutil.walk_packages(ultraviolet.__path__, "ultraviolet."):
         if not module.name.endswith(_RUN_ONLY):
             importlib.import_module(module.name)
@@ -89,4 +89,4 @@ def _table(found: list[type[UltravioletError]]) -> str:
         )
         for error in found
     ]
-    return table(("kind", "class", "what it says", "HTTP", "exit code"), rows)
+    return table(("kind", "class", "meaning", "HTTP", "exit code"), rows)

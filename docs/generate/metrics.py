@@ -1,4 +1,4 @@
-"""The metrics, from what a hub with nothing in it answers at /metrics."""
+"""Generate the page of metrics from an empty hub."""
 
 import tempfile
 from pathlib import Path
@@ -14,26 +14,26 @@ from ultraviolet.web.queries.prometheus import prometheus_families
 _INTRO = """\
 # Metrics
 
-`/metrics` answers in the form Prometheus takes and asks for no key, so do not publish it beyond your network. With several
-processes behind one address, any of them answers for all. `deploy/grafana/ultraviolet.json` is a dashboard of these
-metrics and `deploy/prometheus/alerts.yaml` has rules that say what to do. Labels are names of integrations, resources and
-a few fixed words: their number is bounded.
+`/metrics` returns metrics for Prometheus. It needs no key, so do not publish it outside your network. With several
+processes behind one address, each of them responds for all. `deploy/grafana/ultraviolet.json` is a dashboard, and
+`deploy/prometheus/alerts.yaml` contains alert rules with the next step. Labels are names of integrations, resources and
+a few fixed words, so their number is bounded.
 """
 _PREFIX = "ultraviolet_"
 
 
 def page() -> str:
-    """Write the page."""
+    """Return the page."""
     rows = [
         (code(exposed(one)), one.type, one.documentation.rstrip("."), _labels(one))
         for one in families()
     ]
-    return _INTRO + "\n" + table(("metric", "type", "what it says", "labels"), rows) + "\n"
+    return _INTRO + "\n" + table(("metric", "type", "meaning", "labels"), rows) + "\n"
 
 
 def families() -> list[Metric]:
-    """Give every metric of the hub, by name: those of the tables and those a process counts."""
-    assert counted  # what it counts is registered on import
+    """Return every metric of the hub by name: those of the database and those of a process."""
+    assert counted  # the import registers the metrics of a process
     with tempfile.TemporaryDirectory() as folder:
         store = Database.open(f"sqlite:///{Path(folder) / 'hub.db'}")
         found = store.read_now(prometheus_families)
@@ -43,7 +43,7 @@ def families() -> list[Metric]:
 
 
 def exposed(metric: Metric) -> str:
-    """Give the name under which it is answered."""
+    """Return the exposed name of a metric."""
     return f"{metric.name}_total" if metric.type == "counter" else metric.name
 
 
@@ -53,6 +53,6 @@ def _labels(metric: Metric) -> str:
 
 
 def _of_process(name: str) -> tuple[str, ...]:
-    """Ask the collector that a process counts with for its labels."""
-    collector = prometheus_client.REGISTRY._names_to_collectors.get(name)  # noqa: SLF001  there is no public way
+    """Return the labels of a metric of a process."""
+    collector = prometheus_client.REGISTRY._names_to_collectors.get(name)  # noqa: SLF001  no public API exists
     return tuple(getattr(collector, "_labelnames", ()))

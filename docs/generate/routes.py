@@ -1,4 +1,4 @@
-"""The addresses of the hub: pages, API, deliveries, and what machines ask for."""
+"""Generate the page of routes: deliveries, pages, health checks and API."""
 
 from collections.abc import Iterator
 
@@ -19,57 +19,58 @@ from ultraviolet.web.pages.templating import Renderer
 _INTRO = """\
 # Routes
 
-Every address of the hub, and the role it needs. A role may do what those before it may: viewer, operator, admin.
+This page lists every route of the hub with the required role. Each role includes the previous ones: viewer, operator,
+admin.
 
 ## Deliveries
 
-| route | role | what it does |
+| route | role | effect |
 | --- | --- | --- |
-| `POST /hooks/{token}` | the address itself | takes one delivery of ION; answered when it is on disk |
+| `POST /hooks/{token}` | the secret token | accepts a delivery of ION and responds when it is on disk |
 
 ## Pages
 
-What each page shows is told in [the pages](../pages.md). Those that are not read by `GET` are forms of the pages.
+[Pages](../pages.md) describes the content of each page. Routes other than `GET` are forms of the pages.
 """
 _API = """\
 ## API
 
-Under `/api/v1`, with the header `Authorization: Bearer KEY`. The OpenAPI document at
-`/api/openapi.json` says the same for programs. Refusals are [problems](errors.md).
+All operations are under `/api/v1` and need the header `Authorization: Bearer KEY`. The OpenAPI document at
+`/api/openapi.json` contains the same. Error responses are [problems](errors.md).
 """
-_SHAPES = """\
-## Shapes
+_SCHEMAS = """\
+## Schemas
 
-The objects that requests and answers are made of. In a list, `items` holds one page of it and `next` the `cursor` of the
-page after, null at the end.
+These are the objects in requests and responses. In a list, `items` contains one page and `next` the `cursor` of the next
+page, null at the end.
 """
 
 
 def page() -> str:
-    """Write the page."""
-    heads = ("route", "role", "what it does")
+    """Return the page."""
+    heads = ("route", "role", "effect")
     machines = Router("/", route_handlers=[*health.HANDLERS, live])
     return "\n".join(
         [
             _INTRO,
             table(heads, _rows(all_pages())),
-            "\n## For machines, and what keeps pages live\n",
+            "\n## Health checks and live updates\n",
             table(heads, _rows(machines)),
             f"\n{_API}",
             "\n\n".join(_operations()),
-            f"\n{_SHAPES}",
-            "\n\n".join(_shapes()),
+            f"\n{_SCHEMAS}",
+            "\n\n".join(_schemas()),
         ]
     )
 
 
 def all_pages() -> Router:
-    """Gather the pages as the application does."""
+    """Return a router with all pages, as in the application."""
     return pages_router.router(Renderer(), SignInThrottle(WebhookThrottle()))
 
 
 def routes(router: Router) -> list[tuple[str, str, str, str]]:
-    """Give path, method, role and meaning of every route, by path."""
+    """Return path, method, role and description of every route, ordered by path."""
     return sorted(
         (route.path_format, method, _role(handler), sentence(handler.fn.__doc__))
         for route in router.routes
@@ -111,17 +112,17 @@ def _operation(method: str, path: str, operation: Json) -> str:
     found = [resolved(one) for one in operation.get("parameters", [])]
     parameters = [_parameter(one) for one in found if one["in"] != "header"]
     parts += [
-        f"Honours the header {', '.join(headers)}." for headers in [_headers(found)] if headers
+        f"Optional headers: {', '.join(headers)}." for headers in [_headers(found)] if headers
     ]
     if parameters:
-        parts.append(table(("parameter", "in", "type", "what it is"), parameters))
+        parts.append(table(("parameter", "in", "type", "meaning"), parameters))
     body = operation.get("requestBody", {}).get("content", {})
-    parts += [f"Takes {_named(kind, content)}." for kind, content in body.items()]
+    parts += [f"Request body: {_named(kind, content)}." for kind, content in body.items()]
     for status, answer in operation["responses"].items():
         if status.startswith("2"):
             kinds = [_named(kind, content) for kind, content in answer.get("content", {}).items()]
             parts.append(
-                f"Answers {status}{': ' if kinds else ', without a body'}{', '.join(kinds)}."
+                f"Response {status}{': ' if kinds else ', without a body'}{', '.join(kinds)}."
             )
     return "\n\n".join(parts)
 
@@ -140,7 +141,7 @@ def _headers(found: list[Json]) -> list[str]:
 
 
 def _named(kind: str, content: Json) -> str:
-    """Name a body: its media type, and its shape in the OpenAPI document."""
+    """Return the media type of a body with a link to its schema."""
     names = [f"[{name}](#{name.lower()})" for name in _references(content.get("schema", {}))]
     return f"`{kind}`" + (f" {' or '.join(names)}" if names else "")
 
@@ -154,7 +155,7 @@ def _references(schema: Json) -> Iterator[str]:
         yield from _references(schema["items"])
 
 
-def _shapes() -> Iterator[str]:
+def _schemas() -> Iterator[str]:
     for name, schema in openapi()["components"]["schemas"].items():
         needed = schema.get("required", [])
         rows = [
@@ -167,5 +168,5 @@ def _shapes() -> Iterator[str]:
             for field, one in schema.get("properties", {}).items()
         ]
         about = line(schema.get("description", ""))
-        shown = table(("field", "type", "always there", "what it is"), rows)
+        shown = table(("field", "type", "required", "meaning"), rows)
         yield "\n\n".join(part for part in (f"### {name}", about, shown) if part)

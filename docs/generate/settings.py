@@ -1,4 +1,4 @@
-"""The settings, from the list that `ultraviolet config show` shows."""
+"""Generate the page of settings from the list of `ultraviolet config show`."""
 
 from docs.generate.markdown import code, table
 
@@ -7,17 +7,16 @@ from ultraviolet.cli.commands.config import SETTINGS
 _INTRO = """\
 # Settings
 
-Settings are variables of the environment; there is no configuration file. `ultraviolet config show` prints each with its
-present value and where that comes from. What is secret can also be put into a file that `NAME_FILE` names, where the
-list says so. Integrations, people, keys and schedules are not settings: they are in the database and are changed on the
-pages, over the API and by commands.
+Settings are environment variables; configuration files are not used. `ultraviolet config show` prints each setting with
+its value and source. A secret can also be in a file whose path is in `NAME_FILE`. Integrations, users, keys and schedules
+are not settings. The database contains them; change them on the pages, by the API or by commands.
 """
 
 
 def page() -> str:
-    """Write the page."""
+    """Return the page."""
     rows = [
         (code(one.name), one.help + (" (secret)" if one.secret else ""), code(one.default))
         for one in SETTINGS
     ]
-    return _INTRO + "\n" + table(("setting", "what it is", "default"), rows) + "\n"
+    return _INTRO + "\n" + table(("setting", "meaning", "default"), rows) + "\n"

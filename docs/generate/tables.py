@@ -1,4 +1,4 @@
-"""The tables of the hub's database, from their definitions."""
+"""Generate the page of database tables from their definitions."""
 
 from docs.generate.markdown import code, table
 from sqlalchemy import Column
@@ -8,17 +8,17 @@ from ultraviolet.db.tables.metadata import metadata
 _INTRO = """\
 # Tables
 
-The hub's database, for those who operate it or look into it. Read it as you like; write to it only through the hub.
-For the data of ION itself there are [typed views](sql-views.md), which stay the same when the tables change. Times are
-RFC 3339 text in UTC, except where a column says otherwise; `source_time` is ION's clock, all others are the hub's.
+This page describes the hub's database. You may read it; change it only through the hub. For ION's data, use the
+[typed views](sql-views.md), which do not change with the tables. Times are RFC 3339 texts in UTC, unless stated
+otherwise. `source_time` is from ION's clock, all others are from the hub's clock.
 """
 
 
 def page() -> str:
-    """Write the page."""
+    """Return the page."""
     sections = [
         f"## {found.name}\n\n{_about(found.comment)}"
-        + table(("column", "type", "what it is"), [_row(column) for column in found.columns])
+        + table(("column", "type", "meaning"), [_row(column) for column in found.columns])
         for found in metadata.sorted_tables
     ]
     return _INTRO + "\n" + "\n\n".join(sections)

@@ -1,4 +1,4 @@
-"""The SQL views, from the catalog: every column with its type and meaning."""
+"""Generate the page of SQL views from the catalog."""
 
 from docs.generate.markdown import code, table
 
@@ -8,20 +8,20 @@ from ultraviolet.ion import catalog
 _INTRO = """\
 # SQL views
 
-A view for each resource the hub mirrors, in the hub's database: a row for each object that is not deleted, a column for
-each field under ION's own column name. [SQL and exports](../how-to/sql-and-exports.md) says how to ask them. Inside the
-database the same list is the table `view_columns`, on PostgreSQL also the comments of the columns.
+The hub's database has one view per mirrored resource, with one row per object that is not deleted and one column per
+field, under ION's column name. [SQL and exports](../how-to/sql-and-exports.md) describes their use. The database contains
+the same list in the table `view_columns`, and on PostgreSQL also as comments of the columns.
 
-Ids are text. On SQLite, types are those SQLite has: times are RFC 3339 text, booleans 0 and 1, `json` is text. On
-PostgreSQL they are `bigint`, `double precision`, `boolean`, `text`, `timestamptz` and `json`. What is `json` may be of any
-kind, and a text there stands in quotes: `value ->> '$'` takes them away on SQLite, `value #>> '{}'` on PostgreSQL.
+Ids are text. On SQLite, times are RFC 3339 texts, booleans are 0 and 1, and `json` is text. On PostgreSQL the types are
+`bigint`, `double precision`, `boolean`, `text`, `timestamptz` and `json`. A `json` column contains any JSON value; a text
+has quotes, which `value ->> '$'` removes on SQLite and `value #>> '{}'` on PostgreSQL.
 
-Every view begins and ends with the same columns, which are not repeated below:
+All views begin and end with these columns, which are not repeated below:
 """
 
 
 def page() -> str:
-    """Write the page."""
+    """Return the page."""
     known = catalog.load_catalog()
     common = {column.name for column in (*sql_views.OWN, *sql_views.PROVENANCE)}
     sections = [
@@ -36,5 +36,5 @@ def page() -> str:
 
 def _table(columns: tuple[sql_views.ViewColumn, ...]) -> str:
     return table(
-        ("column", "type", "what it is"), [(code(c.name), c.type, c.comment) for c in columns]
+        ("column", "type", "meaning"), [(code(c.name), c.type, c.comment) for c in columns]
     )
