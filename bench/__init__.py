@@ -1,1 +1,1 @@
-"""Measurements of the budgets: each figure beside a baseline of the same run. Run it as `python -m bench`."""
+"""Benchmarks with budgets and baselines. Run them with `python -m bench`."""

@@ -1,4 +1,7 @@
-"""`python -m bench [NAME…] [--json]`: run benchmarks, print one table; exit code 1 where a budget is missed or a run is lossy."""
+"""`python -m bench [NAME…] [--json]`: run benchmarks and print one table.
+
+The exit code is 1 if a benchmark fails, loses data or misses its budget.
+"""
 
 import argparse
 import importlib
@@ -36,29 +39,34 @@ TINY = Scale(repeats=1, size=0.01)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run what is named, or all."""
+    """Run the named benchmarks, or all."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all without one"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"benchmarks to run (default: all): {', '.join(BENCHMARKS)}",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument(
-        "--tiny", action="store_true", help="see whether it works; the figures mean nothing"
+        "--tiny",
+        action="store_true",
+        help="check that the benchmarks work; the figures have no meaning",
     )
-    parser.add_argument("--repeats", type=int, default=Scale().repeats)
     parser.add_argument(
-        "--size", type=float, default=1.0, help="measure so many times as much of everything"
+        "--repeats", type=int, default=Scale().repeats, help="number of runs of each measurement"
     )
-    parser.add_argument("--store", choices=get_args(Name), help="measure on this one only")
-    given = parser.parse_args(arguments)
-    unknown = [name for name in given.names if name not in BENCHMARKS]
+    parser.add_argument(
+        "--size", type=float, default=1.0, help="multiply all amounts by this factor"
+    )
+    parser.add_argument("--store", choices=get_args(Name), help="measure on this database only")
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
-        parser.error(
-            f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}"
-        )
-    scale = TINY if given.tiny else Scale(given.repeats, given.size)
-    scale = msgspec.structs.replace(scale, store=given.store)
-    return _run(given.names or BENCHMARKS, scale, as_json=given.json)
+        parser.error(f"unknown benchmark {', '.join(unknown)}; choose from {', '.join(BENCHMARKS)}")
+    scale = TINY if options.tiny else Scale(options.repeats, options.size)
+    scale = msgspec.structs.replace(scale, store=options.store)
+    return _run(options.names or BENCHMARKS, scale, as_json=options.json)
 
 
 def _run(names: Sequence[str], scale: Scale, *, as_json: bool) -> int:
@@ -67,36 +75,36 @@ def _run(names: Sequence[str], scale: Scale, *, as_json: bool) -> int:
     began = time.monotonic()
     try:
         for name in names:
-            _say(f"{name} …")
+            _report(f"{name} …")
             at = time.monotonic()
-            made = _figures(name, scale)
-            if made is None:
+            measured = _figures(name, scale)
+            if measured is None:
                 failed.append(name)
-            figures += made or []
-            _say(
-                f"{name}: {time.monotonic() - at:.0f} s, {(time.monotonic() - began) / 60:.1f} min in all"
+            figures += measured or []
+            _report(
+                f"{name}: {time.monotonic() - at:.0f} s, {(time.monotonic() - began) / 60:.1f} min in total"
             )
-    finally:  # a run that is broken off shows what it has
+    finally:  # an interrupted run prints its results so far
         if as_json:
             print(msgspec.json.format(msgspec.json.encode(figures)).decode(), flush=True)
         else:
             show(figures, Console(width=None if sys.stdout.isatty() else 140))
     if failed:
-        _say(f"failed: {', '.join(failed)}")
+        _report(f"failed: {', '.join(failed)}")
     return int(bool(failed) or any(f.met is False for f in figures))
 
 
 def _figures(name: str, scale: Scale) -> list[Figure] | None:
-    """Run one benchmark; what goes wrong in it is told, and the others go on."""
+    """Run one benchmark; report a failure and return None."""
     try:
         return _benchmark(name)(scale)
     except (KeyboardInterrupt, SystemExit):
         raise
     except LossyRunError as error:
-        _say(f"{name}: {error}")
-    except BaseException as error:  # noqa: BLE001  the tests' harness, which starts the hubs, fails with one of these
+        _report(f"{name}: {error}")
+    except BaseException as error:  # noqa: BLE001  the test harness raises subclasses of BaseException
         traceback.print_exc()
-        _say(f"{name}: {error}")
+        _report(f"{name}: {error}")
     return None
 
 
@@ -104,8 +112,8 @@ def _benchmark(name: str) -> Benchmark:
     return importlib.import_module(f"bench.{name.replace('-', '_')}").measure
 
 
-def _say(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)
+def _report(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""`apply`: full documents of some 500 bytes through the one door, with history, beside a bare upsert and history insert."""
+"""`apply`: apply full documents of about 500 bytes with history.
+
+The baseline is a bare upsert and history insert.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select, text
 
-from bench.frame import Budget, Figure, Scale, expect, figure, on_each_store
+from bench.frame import Budget, Figure, Scale, expect, figure, on_each_database
 from bench.hooks_server import set_up
 from bench.stores import NewDatabase
 from ultraviolet import clock
@@ -42,8 +45,8 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Apply the same documents through the door and past it, batch by batch in turn, on either store."""
-    return on_each_store(scale, _measured)
+    """Apply the same documents with `apply` and with bare statements, batch by batch in turn."""
+    return on_each_database(scale, _measured)
 
 
 def _measured(store: str, data: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
@@ -55,7 +58,7 @@ def _measured(store: str, data: Path, new: NewDatabase, scale: Scale) -> list[Fi
     through, past = hub.database.read_now(
         lambda c: list(c.execute(select(integrations.c.id)).scalars())
     )
-    batches = scale.of(10, 1)
+    batches = scale.amount(10, 1)
     rates = [_pass(hub, through, past, number, batches) for number in range(1, scale.repeats + 2)]
     for which in (through, past):
         counts = hub.database.read_now(
@@ -74,7 +77,7 @@ def _figure(name: str, store: str, rates: Sequence[tuple[float, float]]) -> Figu
         [door for door, _ in rates],
         baseline=[bare for _, bare in rates],
         budget=Budget("at least", 0.7),
-        note=f"{len(msgspec.json.encode(document(1, 1)))} bytes, {BATCH} a transaction",
+        note=f"{len(msgspec.json.encode(document(1, 1)))} bytes, {BATCH} per transaction",
     )
 
 
@@ -99,7 +102,7 @@ def _through(
 
 
 def read_now(documents: Sequence[dict[str, Any]], *, first: bool) -> list[Observation]:
-    """Give what a fetch that reads these orders now observes."""
+    """Return the observations of a fetch that reads these orders now."""
     moment = clock.now_rfc3339()
     origin = Origin("fetch", "1", first=first)
     return [
@@ -143,7 +146,7 @@ def _past(
 
 
 def document(id_: int, number: int) -> dict[str, Any]:
-    """Write an order as a whole read shows it."""
+    """Return an order as in a full read."""
     moment = clock.format_rfc3339(BEGAN + timedelta(seconds=number))
     return {
         "id": str(id_),

@@ -1,4 +1,4 @@
-"""Deliveries as ION sends them, of some 600 bytes, signed: what the hub's benchmarks are fed with."""
+"""Create and send signed deliveries of about 600 bytes, in ION's format."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ DESCRIPTION = "Fasteners and seals for the second engine of the qualification ca
 
 
 def body(number: int, objects: int) -> bytes:
-    """Write the update of one of so many purchase orders."""
+    """Return the body of an update of one of `objects` purchase orders."""
     moment = clock.format_rfc3339(datetime.now(UTC))
     return encode(
         event_id=number,
@@ -35,7 +35,7 @@ def body(number: int, objects: int) -> bytes:
 
 
 def requests(url: str, first: int, number: int, objects: int = 2000) -> list[bytes]:
-    """Write so many signed deliveries, each of an event of its own."""
+    """Return `number` requests with signed deliveries of different events."""
     bodies = (body(first + i, objects) for i in range(number))
     return [written(url, content, {SIGNATURE_HEADER: sign(SECRET, content)}) for content in bodies]
 
@@ -43,7 +43,7 @@ def requests(url: str, first: int, number: int, objects: int = 2000) -> list[byt
 def acknowledged(
     url: str, sent: Sequence[bytes], connections: int, others: Sequence[str] = ()
 ) -> Flood:
-    """Flood an address, and `others`, with written deliveries, all of which have to be acknowledged."""
+    """Send deliveries to a URL and to `others`; check that all are acknowledged."""
     found = flood(url, sent, connections, others)
     expect("statuses and answers", ({200}, len(sent)), (found.statuses, len(found.delays)))
     return found

@@ -1,8 +1,7 @@
-"""`fetch`: a full fetch of everything from the local ION, beside downloading and decoding the same pages, keeping nothing.
+"""`fetch`: a full fetch of 100,000 objects from the local ION (`--size 10`: a million).
 
-And beside the floor: the same pages downloaded, decoded and put by a bare upsert and history insert into a database of
-the same kind, a page a transaction, with no rules and no links. 100,000 objects unless `--size` says otherwise (10 is a
-million).
+One baseline downloads and decodes the same pages. The other, the lower bound, also stores each page
+with a bare upsert and history insert in one transaction, without rules and links.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ from tests.conftest import HubProcess, make_start_hub
 from bench.apply import ADD, PUT
 from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.hooks_server import set_up
-from bench.processes import most_resident, processor_seconds
+from bench.processes import peak_resident_megabytes, processor_seconds
 from bench.stores import NewDatabase, stores
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.db import engine as db_engine
@@ -40,20 +39,20 @@ from ultraviolet.ion.queries import OfferedSchema
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 OBJECTS = 100_000
-AT_ONCE = 6
+CONCURRENT_RESOURCES = 6
 RATE = 500
-LOOK_EVERY = 0.25
-"""Seconds between two looks whether the hub is done, each of which costs the hub some milliseconds."""
-LONGEST = 3600.0
+POLL_INTERVAL_SECONDS = 0.25
+"""Interval of the status requests, each of which takes the hub some milliseconds."""
+TIMEOUT_SECONDS = 3600.0
 KEPT = text("SELECT resource, id FROM objects WHERE deleted_at IS NULL")
 
 Nodes = Sequence[dict[str, Any]]
 Keep = Callable[[Resource, Nodes], Awaitable[None]]
-"""What becomes of a page."""
+"""Stores a page."""
 
 
 class Run(msgspec.Struct):
-    """One pass over everything."""
+    """One fetch or download of all objects."""
 
     seconds: float
     objects: int
@@ -63,18 +62,18 @@ class Run(msgspec.Struct):
 
     @property
     def rate(self) -> float:
-        """Objects a second."""
+        """Objects per second."""
         return self.objects / self.seconds
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Fetch into new hubs, and download, in turn, on either store."""
+    """Fetch into new hubs, and download, in turn."""
     with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
         folder = Path(directory)
         with running_local_ion(
-            folder / "ion", ["--size", str(scale.of(OBJECTS, 100))], seconds=7200
+            folder / "ion", ["--size", str(scale.amount(OBJECTS, 100))], seconds=7200
         ) as ion:
-            # So that ION has read its own database and these queries before, whoever comes first.
+            # Warm up ION for the first measurement.
             asyncio.run(download(ion))
             return [
                 made
@@ -90,7 +89,7 @@ def _measured(
         (
             fetch_everything(ion, folder / f"{store}-{number}", new),
             asyncio.run(download(ion)),
-            _floor(ion, folder / f"{store}-floor-{number}", new),
+            _lower_bound(ion, folder / f"{store}-floor-{number}", new),
         )
         for number in range(repeats)
     ]
@@ -107,43 +106,43 @@ def _measured(
             [hub.seconds for hub, *_ in runs],
             baseline=[bare.seconds for _, bare, _ in runs],
             budget=Budget("at most", 1.5),
-            note=f"{objects:,} objects, {median(hub.rate for hub, *_ in runs):,.0f}/s; {spent:,.0f} µs of the hub's processor each",
+            note=f"{objects:,} objects, {median(hub.rate for hub, *_ in runs):,.0f}/s; {spent:,.0f} µs of the hub's processor time per object",
         ),
         figure(
-            "fetch: time beside the floor",
+            "fetch: time with the lower bound as baseline",
             store,
             "s",
             [hub.seconds for hub, *_ in runs],
             baseline=[floor.seconds for *_, floor in runs],
-            note="the floor: the same pages put by a bare upsert and history insert, a page a transaction",
+            note="lower bound: bare upsert and history insert, one transaction per page",
         ),
     ]
 
 
 def fetch_everything(ion: LocalIonProcess, data: Path, new: NewDatabase) -> Run:
-    """Fetch everything into a new hub, which does so by itself when it is connected."""
+    """Connect a new hub, and wait for its first fetch."""
     (data / "data").mkdir(parents=True)
     address = new(data / "data")
     with ExitStack() as stack:
         hub = make_start_hub(stack, lambda _: data)(data=data / "data", store_url=address)
         integration = connect(hub, ion)
-        deadline = time.monotonic() + LONGEST
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while (fetched := over(hub, integration)) is None:
-            expect("the fetch to be over in time", True, time.monotonic() < deadline)
-            time.sleep(LOOK_EVERY)
+            expect("fetch completed in time", True, time.monotonic() < deadline)
+            time.sleep(POLL_INTERVAL_SECONDS)
         expect("state of the fetch", "done", fetched["state"])
         took = datetime.fromisoformat(fetched["finished_at"]) - datetime.fromisoformat(
             fetched["started_at"]
         )
         processor, memory = (
             processor_seconds(hub.child.process.pid),
-            most_resident(hub.child.process.pid),
+            peak_resident_megabytes(hub.child.process.pid),
         )
     return Run(took.total_seconds(), *_kept(address), processor, memory)
 
 
 def connect(hub: HubProcess, ion: LocalIonProcess) -> int:
-    """Add an integration, whose first fetch the hub begins by itself; gives its number."""
+    """Add an integration and return its id; the hub starts the first fetch."""
     given = {
         "name": "bench: fetched",
         "api_url": ion.url,
@@ -155,13 +154,13 @@ def connect(hub: HubProcess, ion: LocalIonProcess) -> int:
 
 
 def over(hub: HubProcess, integration_id: int) -> dict[str, Any] | None:
-    """Give the first fetch, which the hub begins by itself, once it is over."""
+    """Return the first fetch of an integration if it has ended."""
     items = hub.api("GET", f"/integrations/{integration_id}/fetches")["items"]
     return next((item for item in items if item["state"] in ("done", "failed")), None)
 
 
 def _kept(address: str) -> tuple[int, str]:
-    """Count what is in the mirror, and sum up the ids."""
+    """Return the number of objects in the mirror and a checksum of their ids."""
     engine = db_engine.make_engine(address)
     with engine.connect() as connection:
         found = sorted((row.resource, row.id) for row in connection.execute(KEPT))
@@ -174,8 +173,8 @@ def _checksum(found: Iterable[tuple[str, str]]) -> str:
 
 
 async def download(ion: LocalIonProcess, keep: Keep | None = None) -> Run:
-    """Read every page as the hub asks for it."""
-    catalog, at_once = load_catalog(), asyncio.Semaphore(AT_ONCE)
+    """Read all pages with the requests of the hub."""
+    catalog, at_once = load_catalog(), asyncio.Semaphore(CONCURRENT_RESOURCES)
     offered = OfferedSchema.whole(catalog)
     signs_in = Credentials(ion.url, ion.url, ion.client_id, ion.client_secret)
     async with aiohttp.ClientSession() as session:
@@ -208,8 +207,8 @@ async def _pages(reader: IonReader, resource: Resource, keep: Keep | None) -> li
         filters, size = {"id": {"gt": nodes[-1][key]}}, MAX_PAGE_SIZE
 
 
-def _floor(ion: LocalIonProcess, data: Path, new: NewDatabase) -> Run:
-    """Download, and put every page into a new database, past the door."""
+def _lower_bound(ion: LocalIonProcess, data: Path, new: NewDatabase) -> Run:
+    """Download, and store every page in a new database with bare statements."""
     data.mkdir()
     address = new(data)
     hub = Hub.open(Settings(data=data, database_url=address, public_url="http://127.0.0.1"))

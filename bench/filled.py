@@ -1,4 +1,4 @@
-"""A hub's database filled straight through its tables: so many objects, each with a version, its links and an event."""
+"""Fill a hub's database directly with objects, versions, links and events."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ SHARES = {
     "parts": 2,
     "suppliers": 1,
 }
-"""In percent: most of a plant is stock."""
+"""Percent of objects per resource."""
 INTEGRATION = 1
 _CHUNK = 20_000
 _WORDS = [
@@ -80,14 +80,14 @@ _COLUMNS: dict[Table, tuple[str, ...]] = {
     ),
     event_keys: ("integration_id", "dedupe_key", "deliveries", "body_digest"),
 }
-_TOLD = (1, "UPDATE", '{"content-type":"application/json"}', "verified", "applied")
-"""What all events have in common."""
+_EVENT_COLUMNS = (1, "UPDATE", '{"content-type":"application/json"}', "verified", "applied")
+"""Columns that are equal in all events."""
 
 
 def fill(hub: Hub, count: int, days: int) -> dict[str, int]:
-    """Put so many objects, as many versions and events, and so many days of counts into the first integration.
+    """Add objects with versions, links, events and counts to the first integration.
 
-    Gives how many objects of each resource.
+    Return the number of objects per resource.
     """
     counts = {name: max(2, count * share // 100) for name, share in SHARES.items()}
     began = clock.utc_now() - timedelta(hours=1)
@@ -126,7 +126,9 @@ def _rows(
             )
             body = _BODY % (resource.encode(), id_, doc["_etag"].encode())
             dedupe = hashlib.sha256(body).digest()
-            rows[events].append((INTEGRATION, resource, name, dedupe, at, at, body, *_TOLD))
+            rows[events].append(
+                (INTEGRATION, resource, name, dedupe, at, at, body, *_EVENT_COLUMNS)
+            )
             rows[event_keys].append((INTEGRATION, dedupe, 1, dedupe))
         for table, columns in _COLUMNS.items():
             bulk.insert(
@@ -141,7 +143,7 @@ def _json(value: object) -> str:
 
 
 def _kinds(connection: Connection, resource: str, keys: dict[str, str]) -> dict[str, int]:
-    """Give the numbers of the resource's links, made with its first objects."""
+    """Return the ids of the resource's kinds of links, which exist after its first objects."""
     query = select(link_kinds.c.field, link_kinds.c.id).where(link_kinds.c.resource == resource)
     if connection.execute(query).first() is None:
         rows = [
@@ -199,7 +201,7 @@ def _values(resource: str, id_: int, counts: dict[str, int]) -> dict[str, Any]:
 def _work(
     catalog: Catalog, counts: dict[str, int], began: datetime, days: int
 ) -> Callable[[Connection], object]:
-    """What fetches, comparisons and days of counting leave behind."""
+    """Add fetches, verifications and daily counts."""
     moment = clock.format_rfc3339(began)
     hours = [clock.format_rfc3339(began - timedelta(hours=ago))[:13] for ago in range(24 * days)]
     minutes = [clock.format_rfc3339(began + timedelta(minutes=more))[:16] for more in range(60)]
@@ -277,6 +279,6 @@ def _work(
 
 
 def put(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Add rows, many in a statement."""
+    """Insert rows, many per statement."""
     for start in range(0, len(rows), _CHUNK):
         connection.execute(insert(table), rows[start : start + _CHUNK])

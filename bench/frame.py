@@ -1,4 +1,4 @@
-"""What a benchmark is given and gives: how much to measure; figures in pairs with their baseline, the budget each has, and the table of them all."""
+"""Scale, figures, budgets and the result table of benchmarks."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,40 +14,40 @@ from bench.stores import Name, NewDatabase, stores
 
 
 class LossyRunError(Exception):
-    """The run lost or falsified something, so that its speed means nothing."""
+    """The run lost or changed data, so its speed has no meaning."""
 
 
 class Scale(msgspec.Struct, frozen=True):
-    """How much to measure: how often, and how much of everything; `size` is 1 for the real figures."""
+    """Number of runs and amount of data; `size` is 1 for the documented figures."""
 
     repeats: int = 3
     size: float = 1.0
     store: Name | None = None
-    """The only store to measure on; both without one."""
+    """The only database to measure on, or None for both."""
 
-    def of(self, number: int, least: int = 1) -> int:
-        """Give a number of things at this scale."""
+    def amount(self, number: int, least: int = 1) -> int:
+        """Return an amount at this scale."""
         return max(least, int(number * self.size))
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """What is asked of a ratio, or of the figure itself where there is no baseline."""
+    """A limit of a ratio, or of a figure without baseline."""
 
     kind: Literal["at least", "at most"]
     limit: float
     of: Literal["ratio", "figure"] = "ratio"
 
     def met(self, value: float) -> bool:
-        """Tell whether a value is within it."""
+        """Return whether a value meets the budget."""
         return value >= self.limit if self.kind == "at least" else value <= self.limit
 
     def __str__(self) -> str:
-        """Write it as the table shows it."""
+        """Return the budget as shown in the table."""
         return f"{'≥' if self.kind == 'at least' else '≤'} {self.limit:g}{' (figure)' if self.of == 'figure' else ''}"
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """Several runs of one measurement."""
+    """Minimum, median and maximum of several runs."""
 
     least: float
     median: float
@@ -55,12 +55,12 @@ class Spread(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        """Sum up some values."""
+        """Return the spread of values."""
         return cls(min(values), median(values), max(values))
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the table."""
+    """One row of the table."""
 
     name: str
     store: str
@@ -83,7 +83,7 @@ def figure(
     budget: Budget | None = None,
     note: str = "",
 ) -> Figure:
-    """Judge values, each beside the baseline measured next to it; the median decides."""
+    """Compare values with their baselines; the median decides about the budget."""
     judged = Spread.of(values)
     ratio = Spread.of([v / b for v, b in zip(values, baseline, strict=True)]) if baseline else None
     return Figure(
@@ -101,19 +101,19 @@ def figure(
     )
 
 
-def expect(what: str, expected: object, actual: object) -> None:
-    """Hold a run to what it had to do; raises LossyRunError."""
+def expect(subject: str, expected: object, actual: object) -> None:
+    """Raise LossyRunError if a result differs from the expected one."""
     if expected != actual:
-        raise LossyRunError(f"{what}: expected {expected!r}, got {actual!r}")
+        raise LossyRunError(f"{subject}: expected {expected!r}, got {actual!r}")
 
 
 Benchmark = Callable[[Scale], list[Figure]]
 
 
-def on_each_store(
+def on_each_database(
     scale: Scale, measured: Callable[[str, Path, NewDatabase, Scale], Iterable[Figure]]
 ) -> list[Figure]:
-    """Measure on either store, each with a folder of its own, which is not made yet."""
+    """Measure on each database, with a new directory path for each."""
     with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
         return [
             made
@@ -123,10 +123,8 @@ def on_each_store(
 
 
 def show(figures: Sequence[Figure], console: Console) -> None:
-    """Print the one table."""
-    table = Table(
-        caption="each figure as median (min–max) of the run; a ratio is to the baseline beside it"
-    )
+    """Print the table."""
+    table = Table(caption="figures: median (min–max) of the runs; ratio: figure / baseline")
     for title in ("name", "store", "figure", "baseline", "ratio", "budget", "met"):
         table.add_column(title, overflow="fold")
     marks: Mapping[bool | None, str] = {True: "yes", False: "NO", None: ""}

@@ -1,7 +1,8 @@
-"""`freshness`: from a commit in ION to the mirror, at 100 changes a second, beside the delivery's own delay.
+"""`freshness`: the delay from a commit in ION to the mirror, at 100 changes per second.
 
-A reader looks at the mirror's history as anyone could, every few milliseconds; when it first sees the `_updated` that
-a change was given in ION, that change is visible. Afterwards every mirrored object must be as ION has it.
+The baseline is the delay of the delivery. A reader queries the mirror's history every few
+milliseconds; a change is visible when its `_updated` appears there. In the end, all objects of mirror
+and ION must be equal.
 """
 
 import sqlite3
@@ -15,13 +16,13 @@ import msgspec
 from sqlalchemy import Connection, text
 from tests.conftest import HubProcess, make_start_hub, wait_for
 
-from bench.frame import Budget, Figure, Scale, expect, figure, on_each_store
+from bench.frame import Budget, Figure, Scale, expect, figure, on_each_database
 from bench.local_ion_changes import pace
-from bench.stores import NewDatabase, looking
+from bench.stores import NewDatabase, connect_directly
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 RATE = 100.0
-LOOK = 0.005
+POLL_INTERVAL_SECONDS = 0.005
 AFTER = 0.5
 NEW = text(
     """SELECT seq, doc ->> '_updated' FROM versions
@@ -39,15 +40,15 @@ MIRRORED = text(
 
 
 class Run(msgspec.Struct):
-    """The delays of one stretch, in seconds."""
+    """The delays of one run, in seconds."""
 
     visible: list[float]
     delivered: list[float]
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Let the plant work in front of a hub that has fetched it, on either store."""
-    return on_each_store(scale, _measured)
+    """Run the plant with a hub that has fetched it."""
+    return on_each_database(scale, _measured)
 
 
 def _measured(store: str, folder: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
@@ -55,16 +56,14 @@ def _measured(store: str, folder: Path, new: NewDatabase, scale: Scale) -> list[
     data.mkdir(parents=True)
     with ExitStack() as stack:
         ion = stack.enter_context(
-            running_local_ion(folder / "ion", ["--size", str(scale.of(2000, 100))])
+            running_local_ion(folder / "ion", ["--size", str(scale.amount(2000, 100))])
         )
         hub = make_start_hub(stack, lambda _: folder)(data=data, store_url=new(data))
         integration = hub.connect(ion)
         hub.fetch(integration)
-        with looking(hub.store_url) as database:
+        with connect_directly(hub.store_url) as database:
             seconds = max(2.0, 10 * scale.size)
-            runs = [
-                _stretch(ion, hub, database, integration, seconds) for _ in range(scale.repeats)
-            ]
+            runs = [_run(ion, hub, database, integration, seconds) for _ in range(scale.repeats)]
             _compare(ion, database)
     p50, p99 = (_pairs(runs, which) for which in (50, 99))
     note = f"{sum(len(run.visible) for run in runs):,} changes"
@@ -76,7 +75,7 @@ def _measured(store: str, folder: Path, new: NewDatabase, scale: Scale) -> list[
             [v - d for v, d in p50],
             baseline=[d for _, d in p50],
             budget=Budget("at most", 100, of="figure"),
-            note=f"after the delivery, whose delay is the baseline; {note}",
+            note=f"after the delivery, which is the baseline; {note}",
         ),
         figure(
             "freshness: p99",
@@ -89,14 +88,14 @@ def _measured(store: str, folder: Path, new: NewDatabase, scale: Scale) -> list[
     ]
 
 
-def _stretch(
+def _run(
     ion: LocalIonProcess,
     hub: HubProcess,
     database: Connection,
     integration: dict[str, object],
     seconds: float,
 ) -> Run:
-    """Watch the mirror while changes are made, and until the last of them is in it."""
+    """Watch the mirror during the changes, and until it contains the last one."""
     visible: list[float] = []
     last, event = database.execute(LAST).one()
 
@@ -112,7 +111,7 @@ def _stretch(
                 if updated
             )
             last = rows[-1][0] if rows else last
-            time.sleep(LOOK)
+            time.sleep(POLL_INTERVAL_SECONDS)
 
     def at_rest() -> bool:
         watch(AFTER)
@@ -143,7 +142,7 @@ def _percentile(values: Sequence[float], which: int) -> float:
 
 
 def _compare(ion: LocalIonProcess, database: Connection) -> None:
-    """Hold the mirror to ION, object by object."""
+    """Compare the mirror with ION, object by object."""
     with closing(sqlite3.connect(ion.data / "ion.db")) as theirs:
         for name in (
             "purchase_orders",

@@ -1,7 +1,7 @@
-"""The baseline of list pages: graphql-core's own executor over one SQL statement a page, nothing else in its way.
+"""The baseline of list pages: graphql-core's executor with one SQL statement per page.
 
-`python -m bench.graphql_core_server DATA` prints its address. Documents are parsed and validated once, there is no
-sign-in and no framework, and rows become objects by one pass; what is left is what graphql-core needs for a page.
+`python -m bench.graphql_core_server DATA` prints its address. The server parses and validates each
+document once, and has neither sign-in nor a framework, so it measures graphql-core alone.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from ultraviolet.local_ion.store.columns import decoder
 
 
 class Baseline:
-    """Answers `{ list(first, filters: {id: {gt}}) { edges { node { scalars } } } }` of any resource."""
+    """Responds to `{ list(first, filters: {id: {gt}}) { edges { node { scalars } } } }`."""
 
     def __init__(self, catalog: Catalog, database: Path) -> None:
         self.schema = build_schema(catalog.sdl())
@@ -45,15 +45,15 @@ class Baseline:
             if resource.list:
                 root.fields[resource.list].resolve = functools.partial(self._page, resource)
 
-    @functools.cache  # noqa: B019  one object, as long as the process
+    @functools.cache  # noqa: B019  one object per process
     def document(self, text: str) -> DocumentNode:
-        """Parse and validate, once."""
+        """Parse and validate a document, once."""
         found = parse(text)
         assert not validate(self.schema, found)
         return found
 
     def answer(self, body: bytes) -> bytes:
-        """Answer a request."""
+        """Return the response to a request."""
         asked = msgspec.json.decode(body)
         result = execute_sync(
             self.schema, self.document(asked["query"]), variable_values=asked["variables"]
@@ -92,7 +92,7 @@ class Baseline:
         return names, sql, [decoder(f) for f in fields if f]
 
     async def __call__(self, _: Any, receive: Any, send: Any) -> None:
-        """Serve one request."""
+        """Handle one request."""
         body, more = b"", True
         while more:
             message = await receive()

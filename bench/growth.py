@@ -1,8 +1,8 @@
-"""`growth`: what one object, event, page and incremental fetch costs as the mirror grows tenfold and tenfold again.
+"""`growth`: processor time per object, event, page and fetched object, by size of the mirror.
 
-10,000 and 100,000 objects; `--size 10` adds 1,000,000. A mirror of each size is filled past the hub and stays open, and
-all are measured in turn, so that each figure stands beside that of the smallest. Costs are processor time, that of
-PostgreSQL's server included.
+The sizes are 10,000 and 100,000 objects, and 1,000,000 with `--size 10`. The benchmark fills a mirror
+of each size directly and measures them in turn, with the smallest as baseline. Processor time includes
+PostgreSQL's.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ from bench.filled import INTEGRATION, SHARES, fill
 from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.hooks_server import SECRET, set_up
 from bench.pages import Browser, open_session
-from bench.processes import family_seconds
-from bench.stores import NewDatabase, look, looking, server_of, stores
+from bench.processes import process_tree_seconds
+from bench.stores import NewDatabase, connect_directly, query_row, server_pid, stores
 from ultraviolet import clock
 from ultraviolet.db.tables.sync import watermarks
 from ultraviolet.hub.core.pubsub import PubSub
@@ -44,26 +44,26 @@ from ultraviolet.testing import LocalIonProcess, running_local_ion
 from ultraviolet.web.app import create_app
 
 LEAST, MOST = 10_000, 100_000
-MANY = 1000
-"""Objects and events in one measurement."""
+OPERATIONS = 1000
+"""Objects or events per measurement."""
 BATCH = 500
-AT_ONCE = 64
+CONCURRENT_DELIVERIES = 64
 PAGES = 20
 LIMIT = 2.0
-LONG_AGO = "2000-01-01T00:00:00.000000+00:00"
-"""The watermark before each incremental fetch, so that it reads the whole small plant again."""
-TIDY = {
+OLD_WATERMARK = "2000-01-01T00:00:00.000000+00:00"
+"""The watermark before each incremental fetch, so that it reads the whole small plant."""
+MAINTENANCE = {
     "sqlite": ["PRAGMA wal_checkpoint(TRUNCATE)", "ANALYZE"],
     "postgresql": ["VACUUM (ANALYZE)", "CHECKPOINT"],
 }
-"""What a store does by itself, later, after so much was written."""
+"""Maintenance that each database would do later."""
 EVENTS = "SELECT count(*), count(DISTINCT dedupe_key) FROM events"
 READ = """SELECT f.state, (SELECT sum(read) FROM fetch_steps WHERE fetch_id = f.id)
   FROM fetches AS f WHERE f.id = :id"""
 
 
 class Mirror(msgspec.Struct):
-    """A filled mirror, and what is done to it."""
+    """A filled mirror with its counters."""
 
     size: int
     address: str
@@ -76,11 +76,11 @@ class Mirror(msgspec.Struct):
 
 
 Work = Callable[[Mirror, "Meter"], Awaitable[int]]
-"""Does one kind of thing some times within the meter, and gives how many times."""
+"""Executes an operation several times within the meter; returns the number."""
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Fill mirrors of each size on either store, and measure them in turn."""
+    """Fill mirrors of each size, and measure them in turn."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
         folder = Path(directory)
@@ -95,7 +95,11 @@ def measure(scale: Scale) -> list[Figure]:
 async def _measured(
     ion: LocalIonProcess, store: str, folder: Path, new: NewDatabase, scale: Scale
 ) -> list[Figure]:
-    size, most, sizes = scale.of(LEAST) if scale.size < 1 else LEAST, scale.of(MOST), list[int]()
+    size, most, sizes = (
+        scale.amount(LEAST) if scale.size < 1 else LEAST,
+        scale.amount(MOST),
+        list[int](),
+    )
     while size <= most:
         sizes.append(size)
         size *= 10
@@ -112,7 +116,7 @@ async def _measured(
             freeze_startup_objects()
             token = set_up(hub)
             fill(hub, objects, 3)
-            _tidy(address, store)
+            _maintain(address, store)
             reader = IonReader(
                 make_client(signs_in, RATE, session), hub.catalog, OfferedSchema.whole(hub.catalog)
             )
@@ -120,7 +124,7 @@ async def _measured(
             await hub.ingest.refresh()
             browser = Browser(create_app(hub), hub.database.write_now(open_session))
             mirrors.append(Mirror(objects, address, hub, token, site, browser, count(objects + 1)))
-        server = server_of(mirrors[0].address)
+        server = server_pid(mirrors[0].address)
         for turn in range(scale.repeats + 1):
             for name, work in WORK.items():
                 for mirror in mirrors:
@@ -148,25 +152,27 @@ def _figure(
         costs,
         baseline=least,
         budget=Budget("at most", LIMIT),
-        note=f"beside {smallest:,} objects",
+        note=f"baseline: {smallest:,} objects",
     )
 
 
-def _tidy(address: str, store: str) -> None:
-    with looking(address) as connection:
-        for statement in TIDY[store]:
+def _maintain(address: str, store: str) -> None:
+    with connect_directly(address) as connection:
+        for statement in MAINTENANCE[store]:
             connection.execute(text(statement))
 
 
 async def _apply_new(mirror: Mirror, meter: "Meter") -> int:
-    """Objects that the mirror does not have."""
-    return await _apply(mirror, meter, [next(mirror.numbers) for _ in range(MANY)], first=True)
+    """Apply new objects."""
+    return await _apply(
+        mirror, meter, [next(mirror.numbers) for _ in range(OPERATIONS)], first=True
+    )
 
 
 async def _apply_changed(mirror: Mirror, meter: "Meter") -> int:
-    """Objects from all over the mirror, changed without an event."""
+    """Apply changes of random objects without an event."""
     held = max(2, mirror.size * SHARES[RESOURCE] // 100)
-    number = min(MANY, held)
+    number = min(OPERATIONS, held)
     return await _apply(
         mirror, meter, [1 + place * held // number for place in range(number)], first=False
     )
@@ -187,32 +193,34 @@ async def _apply(mirror: Mirror, meter: "Meter", ids: Sequence[int], *, first: b
 
 
 async def _ingest(mirror: Mirror, meter: "Meter") -> int:
-    """Deliveries, judged and committed together as they come."""
-    bodies = [body(next(mirror.numbers), max(1, mirror.size // 10)) for _ in range(MANY)]
+    """Submit deliveries concurrently."""
+    bodies = [body(next(mirror.numbers), max(1, mirror.size // 10)) for _ in range(OPERATIONS)]
     sent = [({SIGNATURE_HEADER: sign(SECRET, each)}, each) for each in bodies]
-    before = look(mirror.address, EVENTS)
-    for start in range(0, MANY, AT_ONCE):
+    before = query_row(mirror.address, EVENTS)
+    for start in range(0, OPERATIONS, CONCURRENT_DELIVERIES):
         with meter:
             verdicts = await asyncio.gather(
                 *(
                     mirror.hub.ingest.submit(mirror.token, *each)
-                    for each in sent[start : start + AT_ONCE]
+                    for each in sent[start : start + CONCURRENT_DELIVERIES]
                 )
             )
         expect("verdicts", {200}, {verdict.status for verdict in verdicts})
     expect(
-        "events, and distinct ones", tuple(n + MANY for n in before), look(mirror.address, EVENTS)
+        "number of events and of distinct events",
+        tuple(n + OPERATIONS for n in before),
+        query_row(mirror.address, EVENTS),
     )
-    return MANY
+    return OPERATIONS
 
 
 async def _table(mirror: Mirror, meter: "Meter") -> int:
-    """The page of the largest resource."""
+    """Show the page of the largest resource."""
     return await _read(mirror, meter, "/objects/parts_inventory", "SN-")
 
 
 async def _object(mirror: Mirror, meter: "Meter") -> int:
-    """One object, read through the API."""
+    """Get one object by the API."""
     return await _read(mirror, meter, "/api/v1/objects/parts_inventory/17", "SN-0000017")
 
 
@@ -225,30 +233,30 @@ async def _read(mirror: Mirror, meter: "Meter", address: str, says: str) -> int:
 
 
 async def _fetch(mirror: Mirror, meter: "Meter") -> int:
-    """An incremental fetch of a small plant's objects, for each of them."""
-    old = update(watermarks).values(updated=LONG_AGO)
+    """Fetch the objects of a small plant incrementally."""
+    old = update(watermarks).values(updated=OLD_WATERMARK)
     mirror.hub.database.write_now(lambda c: c.execute(old) and None)
     number = mirror.hub.database.write_now(fetch.request_fetch, INTEGRATION, "incremental", "bench")
     with meter:
         await Fetcher(mirror.site).run(number, "incremental")
-    state, read = look(mirror.address, READ, id=number)
+    state, read = query_row(mirror.address, READ, id=number)
     expect("state and objects read", ("done", mirror.read or read), (state, read))
     mirror.read = read
     return read
 
 
 class Meter:
-    """Adds up the processor time of what is done within it, by this process and by the database's server."""
+    """Sums the processor time of this process and the database server while it is entered."""
 
     def __init__(self, server: int | None) -> None:
         self._server = server
         self.seconds = 0.0
 
     def __enter__(self) -> None:
-        self._began = time.process_time() + family_seconds(self._server)
+        self._began = time.process_time() + process_tree_seconds(self._server)
 
     def __exit__(self, *_: object) -> None:
-        self.seconds += time.process_time() + family_seconds(self._server) - self._began
+        self.seconds += time.process_time() + process_tree_seconds(self._server) - self._began
 
 
 WORK: dict[str, Work] = {

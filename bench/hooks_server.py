@@ -1,6 +1,7 @@
-"""The hub's door for deliveries alone, over a database; or the same handler that verifies and decodes, storing nothing.
+"""The webhook endpoint of a hub alone, or the same endpoint without storage.
 
-`python -m bench.hooks_server durable|bare DATA DATABASE_URL` prints the address that takes deliveries signed with SECRET.
+`python -m bench.hooks_server durable|bare DATA DATABASE_URL` prints a webhook URL for deliveries signed
+with SECRET.
 """
 
 import sys
@@ -29,10 +30,10 @@ NAME = "bench"
 
 
 class Bare(IngestService):
-    """Judges deliveries and forgets them."""
+    """Verifies and decodes deliveries without storing them."""
 
     async def submit(self, token: str, headers: Mapping[str, str], body: bytes) -> Verdict:
-        """Judge one delivery."""
+        """Verify and decode one delivery."""
         url = await self._url(token)
         if url is None or not url.shared_secret:
             return Verdict(404)
@@ -43,7 +44,7 @@ class Bare(IngestService):
 
 
 def set_up(hub: Hub, name: str = NAME) -> str:
-    """Make an integration with an address, and give its token."""
+    """Create an integration with a webhook URL and return its token."""
 
     def made(connection: Connection) -> str:
         new = NewIntegration(name, "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
@@ -58,7 +59,7 @@ def set_up(hub: Hub, name: str = NAME) -> str:
 
 
 def set_up_beside(data: Path, database: str, secret_key: str | None = None) -> str:
-    """Make an integration in a database of a hub that is another process, or none yet; gives the token."""
+    """Create an integration in the database of another process; return the token."""
     settings = Settings(
         data=data, database_url=database, public_url="http://127.0.0.1", secret_key=secret_key
     )

@@ -1,6 +1,7 @@
-"""`ingest-during-fetch`: deliveries acknowledged a second while a full fetch runs, beside the same hub without one.
+"""`ingest-during-fetch`: deliveries acknowledged per second during a full fetch.
 
-Both by the clock, in turn, by a whole hub: an integration that takes the deliveries, and another that is fetched.
+The baseline is the same hub without a fetch. One integration receives deliveries, and another one is
+fetched.
 """
 
 import tempfile
@@ -15,7 +16,7 @@ from bench.fetch import connect
 from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.hooks_server import set_up_beside
 from bench.ingest import CONNECTIONS, COUNTS
-from bench.stores import NewDatabase, look, looking, stores
+from bench.stores import NewDatabase, connect_directly, query_row, stores
 from bench.wire import Flood
 from ultraviolet.mirror import search_index
 from ultraviolet.testing import LocalIonProcess, running_local_ion
@@ -24,14 +25,14 @@ OBJECTS = 60_000
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Flood a hub without and with a fetch, in turn, on either store."""
+    """Flood a hub without and with a fetch, in turn."""
     with (
         tempfile.TemporaryDirectory() as directory,
         stores(scale.store) as found,
         ExitStack() as stack,
     ):
         folder = Path(directory)
-        size = ["--size", str(scale.of(OBJECTS, 300))]
+        size = ["--size", str(scale.amount(OBJECTS, 300))]
         ion = stack.enter_context(running_local_ion(folder / "ion", size, seconds=600))
         return [
             made
@@ -45,7 +46,7 @@ def _measured(
 ) -> list[Figure]:
     data = folder / store / "data"
     data.mkdir(parents=True)
-    address, number = new(data), scale.of(5000, CONNECTIONS * 2)
+    address, number = new(data), scale.amount(5000, CONNECTIONS * 2)
     token = set_up_beside(data, address)
     runs: list[tuple[Flood, Flood]] = []
     with ExitStack() as stack:
@@ -60,7 +61,11 @@ def _measured(
             runs.append((_flood(url, 1 + (2 * turn + 1) * number, number), alone))
         wait_for(lambda: not _running(hub, fetched), 600, "the last fetch")
         expect("fetches", {"done"}, {one["state"] for one in hub.api("GET", fetched)["items"]})
-    expect("events and distinct ones", (2 * number * len(runs),) * 2, look(address, COUNTS))
+    expect(
+        "number of events and of distinct events",
+        (2 * number * len(runs),) * 2,
+        query_row(address, COUNTS),
+    )
     return _figures(store, runs[1:])
 
 
@@ -73,7 +78,7 @@ def _figures(store: str, runs: list[tuple[Flood, Flood]]) -> list[Figure]:
             [during.rate for during, _ in runs],
             baseline=[alone.rate for _, alone in runs],
             budget=Budget("at least", 0.7),
-            note="by the clock; beside the same hub without a fetch",
+            note="by the clock; baseline: the same hub without a fetch",
         ),
         figure(
             "ingest-during-fetch: p99",
@@ -91,7 +96,7 @@ def _flood(url: str, first: int, number: int) -> Flood:
 
 
 def _unindexed(address: str) -> list[int]:
-    with looking(address) as connection:
+    with connect_directly(address) as connection:
         return search_index.behind(connection)
 
 

@@ -1,8 +1,9 @@
-"""`ingest-processes`: deliveries acknowledged by 1, 2, 4 and 8 hub processes over one PostgreSQL, beside by one of them.
+"""`ingest-processes`: deliveries acknowledged by 1 to 8 hub processes over one PostgreSQL.
 
-All eight run throughout, and as many of them are flooded, in turn, over 64 connections to each. What matters is what
-each second of their processor time does: by the clock a machine shows no more than it has cores for. Every twentieth
-delivery comes twice at once, mostly to two processes, and has to be recorded once.
+The baseline is one process. All eight processes run all the time; 1, 2, 4 or 8 of them receive
+deliveries over 64 connections each. The figure is per second of processor time, since the rate by the
+clock depends on the number of cores. Every twentieth delivery is sent twice at once, mostly to two
+processes, and must be recorded once.
 """
 
 import tempfile
@@ -17,15 +18,15 @@ from bench.deliveries import acknowledged, requests
 from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.hooks_server import set_up_beside
 from bench.ingest import CONNECTIONS, COUNTS, Turn, shares, turn
-from bench.stores import NewDatabase, look, server_of, stores
+from bench.stores import NewDatabase, query_row, server_pid, stores
 
 PROCESSES = (1, 2, 4, 8)
-TWICE = 20
-KEY = "the key that all processes of a hub have"
+DUPLICATE_EVERY = 20
+KEY = "the secret key of all processes of a hub"
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Flood ever more processes of a hub; SQLite has only one."""
+    """Flood a growing number of processes; only PostgreSQL supports several."""
     if scale.store == "sqlite":
         return []
     with tempfile.TemporaryDirectory() as directory, stores("postgresql") as found:
@@ -33,7 +34,7 @@ def measure(scale: Scale) -> list[Figure]:
 
 
 def _measured(folder: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
-    address, number = new(folder), scale.of(1500, 100)
+    address, number = new(folder), scale.amount(1500, 100)
     token = set_up_beside(folder, address, KEY)
     counts = [count for count in PROCESSES if count <= max(2, max(PROCESSES) * scale.size)]
     turns: dict[int, list[Turn]] = {count: [] for count in counts}
@@ -50,12 +51,16 @@ def _measured(folder: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
             )
             for n in range(max(counts))
         ]
-        database = server_of(address)
+        database = server_pid(address)
         for _ in range(scale.repeats + 1):
             for count in counts:
                 turns[count].append(_turn(hubs[:count], token, first, count * number, database))
                 first += count * number
-    expect("events stored, and distinct ones", (first - 1, first - 1), look(address, COUNTS))
+    expect(
+        "number of events and of distinct events",
+        (first - 1, first - 1),
+        query_row(address, COUNTS),
+    )
     return [_figure(count, of_count[1:], turns[1][1:]) for count, of_count in turns.items()]
 
 
@@ -66,7 +71,7 @@ def _turn(
     sent = [
         each
         for place, request in enumerate(requests(urls[0], first, number))
-        for each in [request] * (2 if place % TWICE == 0 else 1)
+        for each in [request] * (2 if place % DUPLICATE_EVERY == 0 else 1)
     ]
     pids = [hub.child.process.pid for hub in hubs]
     return turn(
@@ -83,8 +88,8 @@ def _figure(count: int, turns: Sequence[Turn], of_one: Sequence[Turn]) -> Figure
         f"ingest-processes: {count}",
         "postgresql",
         "deliveries/s of a core",
-        [turn.of_a_core for turn in turns],
-        baseline=[turn.of_a_core for turn in of_one] if count > 1 else (),
+        [turn.per_processor_second for turn in turns],
+        baseline=[turn.per_processor_second for turn in of_one] if count > 1 else (),
         budget=Budget("at least", 0.7) if count > 1 else None,
-        note=f"by the clock {clock:,.0f}/s, p99 {p99:.0f} ms; the {shares(turns)}",
+        note=f"by the clock {clock:,.0f}/s, p99 {p99:.0f} ms; {shares(turns)}",
     )

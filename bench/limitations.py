@@ -1,10 +1,10 @@
-"""The four documented limitations, measured: how many changes each affects, and how long each stays wrong.
+"""Measure the four documented limitations: the share of affected changes, and the delays.
 
-One local ION with all its quirks on, and two hubs connected to it: one as it is, one with ULTRAVIOLET_HEAL=off, which
-has nothing but webhooks and scheduled fetches. First a plant works, and the drift of the first hub tells what share of
-all changes each limitation affects. Then the plant rests, the same changes are made for both, one kind after another,
-and each mirror is watched until it says what ION says. What is still wrong at the end of the watch is read by an
-incremental fetch, as the schedule would. Prints one Markdown table.
+One local ION with all quirks serves two hubs, one of them with ULTRAVIOLET_HEAL=off, which has only
+webhooks and scheduled fetches. First a plant works, and the drift of the first hub counts the affected
+changes. Then the plant stops, the benchmark makes changes of each kind, and watches both mirrors until
+they equal ION. An incremental fetch, as by schedule, corrects the remaining differences. The output is
+one Markdown table.
 """
 
 import argparse
@@ -30,9 +30,9 @@ from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.ion.queries import OfferedSchema
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
-NEVER = "0 0 1 1 *"
-WATCH = 10.0
-"""Seconds after which a change that is not right yet is left to the next fetch."""
+YEARLY = "0 0 1 1 *"
+WATCH_SECONDS = 10.0
+"""Time after which a wrong object waits for the next fetch."""
 CREATE_ORDER = """mutation ($i: CreatePurchaseOrderInput!) {
   createPurchaseOrder(input: $i) { purchaseOrder { id _etag } } }"""
 UPDATE_ORDER = """mutation ($i: UpdatePurchaseOrderInput!) {
@@ -46,11 +46,11 @@ NAMES = (
 )
 
 Look = Callable[[dict[str, Any], dict[str, Any]], bool]
-"""Whether what the mirror has agrees with what ION has, as far as a limitation goes."""
+"""Returns whether mirror and ION agree on the properties of a limitation."""
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """One limitation: what shows it, where drift counts it, and how a mirror is right about it."""
+    """One limitation: its change, its cause of drift, and its comparison."""
 
     name: str
     resource: str
@@ -60,7 +60,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 class Plant:
-    """The local ION as one who works in it sees it."""
+    """Makes changes in the local ION."""
 
     def __init__(self, ion: LocalIonProcess, changes: int) -> None:
         self.ion = ion
@@ -93,7 +93,7 @@ class Plant:
         return str(made["id"])
 
     def truth(self, resource: str, id_: str) -> dict[str, Any]:
-        """What a whole read of an object gives, in the form the mirror keeps."""
+        """Return an object of ION in the form of the mirror."""
         known = self.catalog.resources[resource]
         document, variables = queries.by_ids_query([("a", known, [id_])], self.offered)
         node = self.ion.execute(document, **variables)["a"]["edges"][0]["node"]
@@ -106,7 +106,7 @@ class Plant:
 
 KINDS = (
     Kind(
-        "no webhook for new purchase-order lines",
+        "no event for new purchase-order lines",
         "purchase_order_lines",
         "no_event_sent",
         lambda ours, ion: ours == ion,
@@ -137,7 +137,7 @@ KINDS = (
 
 
 class Hub:
-    """A hub in a process of its own."""
+    """A hub process."""
 
     def __init__(self, stack: ExitStack, data: Path, **environment: str) -> None:
         self.data = data
@@ -169,21 +169,21 @@ class Hub:
             "requests_per_second": 500,
         }
         given |= {"client_id": ion.client_id, "client_secret": ion.client_secret}
-        given |= {"incremental_schedule": NEVER, "full_schedule": NEVER}
+        given |= {"incremental_schedule": YEARLY, "full_schedule": YEARLY}
         self.api("POST", "/integrations", given)
         self.fetch("full")
         self.api("POST", "/integrations/plant/setup", {"mode": "automatic"})
 
     def fetch(self, mode: str) -> None:
         number = self.api("POST", "/integrations/plant/fetches", {"mode": mode})["id"]
-        until(lambda: self.api("GET", f"/fetches/{number}")["state"] == "done", 300)
+        wait_until(lambda: self.api("GET", f"/fetches/{number}")["state"] == "done", 300)
 
     def at_rest(self) -> bool:
         summary = self.api("GET", "/integrations/plant/freshness")["summary"]
         return not summary["waiting_events"] and not summary["stale"]
 
     def docs(self, resource: str, ids: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Read objects past the hub, so that watching costs it nothing."""
+        """Read objects from the database directly, without load of the hub."""
         marks = ",".join("?" * len(ids))
         query = f"SELECT id, doc FROM objects WHERE resource = ? AND id IN ({marks})"
         with closing(
@@ -194,7 +194,7 @@ class Hub:
 
 
 class Watch:
-    """Sees when each change of one kind is right in one hub."""
+    """Records when each change of one kind is correct in one hub."""
 
     def __init__(self, hub: Hub, kind: Kind) -> None:
         self.hub, self.kind = hub, kind
@@ -225,19 +225,19 @@ class Watch:
         self.thread.join()
 
 
-def until(look: Callable[[], bool], seconds: float) -> None:
-    """Look again and again; what takes too long ends the measurement."""
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait for a condition; end the measurement after a time-out."""
     deadline = time.monotonic() + seconds
-    while not look():
+    while not condition():
         if time.monotonic() > deadline:
             raise SystemExit(
-                "This did not come to rest in time; the machine may be too busy to measure."
+                "The programs did not become idle in time. Run the benchmark on a less busy machine."
             )
         time.sleep(0.05)
 
 
 def measure(plant: Plant, hubs: list[Hub], kind: Kind, changes: int) -> list[Watch]:
-    """Make changes of one kind, and watch each hub until all are right or the time is over."""
+    """Make changes of one kind, and watch each hub until all are correct or the time is over."""
     watches = [Watch(hub, kind) for hub in hubs]
     for number in range(changes):
         began = time.monotonic()
@@ -246,7 +246,7 @@ def measure(plant: Plant, hubs: list[Hub], kind: Kind, changes: int) -> list[Wat
         for watch in watches:
             watch.waiting[id_] = (began, truth)
         time.sleep(0.05)
-    deadline = time.monotonic() + WATCH
+    deadline = time.monotonic() + WATCH_SECONDS
     while any(watch.waiting for watch in watches) and time.monotonic() < deadline:
         time.sleep(0.05)
     for watch in watches:
@@ -255,7 +255,7 @@ def measure(plant: Plant, hubs: list[Hub], kind: Kind, changes: int) -> list[Wat
 
 
 def shares(hub: Hub) -> dict[str, str]:
-    """Tell what share of changes each limitation affected while the plant worked."""
+    """Return the share of changes that each limitation affected."""
     report = hub.api("GET", "/integrations/plant/drift")
     found: dict[str, str] = {}
     for kind in KINDS:
@@ -267,8 +267,8 @@ def shares(hub: Hub) -> dict[str, str]:
     return found
 
 
-def words(watch: Watch) -> str:
-    """Say how long changes took to be right, and how many were left wrong."""
+def describe(watch: Watch) -> str:
+    """Describe the delays, and the share of wrong objects."""
     right = f"{time_of(watch.took, 0.5)} / {time_of(watch.took, 0.99)}" if watch.took else ""
     if not watch.waiting:
         return right
@@ -285,8 +285,10 @@ def time_of(took: list[float], share: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--changes", type=int, default=100, help="changes of each kind")
-    parser.add_argument("--seconds", type=int, default=60, help="how long the plant works first")
-    parser.add_argument("--rate", type=int, default=20, help="changes a second of the plant")
+    parser.add_argument(
+        "--seconds", type=int, default=60, help="duration of the plant's work in seconds"
+    )
+    parser.add_argument("--rate", type=int, default=20, help="changes of the plant per second")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         where = Path(folder)
@@ -296,30 +298,30 @@ def main() -> None:
         alone = Hub(stack, where / "off", ULTRAVIOLET_HEAL="off")
         healing.connect(ion)
         print(
-            f"The plant works for {given.seconds} s at {given.rate} changes a second…", flush=True
+            f"The plant works for {given.seconds} s at {given.rate} changes per second…", flush=True
         )
         time.sleep(given.seconds)
         ion.rest()
-        until(healing.at_rest, 120)
+        wait_until(healing.at_rest, 120)
         affected = shares(healing)
         plant = Plant(ion, given.changes)
-        until(healing.at_rest, 120)
+        wait_until(healing.at_rest, 120)
         alone.connect(ion)
         print(
-            f"{given.changes} changes of each kind, each watched for {WATCH:.0f} s…\n", flush=True
+            f"{given.changes} changes of each kind, each watched for {WATCH_SECONDS:.0f} s…\n",
+            flush=True,
         )
-        print(
-            "| limitation | changes affected | right after, healing on (p50 / p99) | healing off |"
-        )
+        print("| limitation | changes affected | delay with healing (p50 / p99) | healing off |")
         print("| --- | --- | --- | --- |")
         for kind in KINDS:
             on, off = measure(plant, [healing, alone], kind, given.changes)
             print(
-                f"| {kind.name} | {affected[kind.cause]} | {words(on)} | {words(off)} |", flush=True
+                f"| {kind.name} | {affected[kind.cause]} | {describe(on)} | {describe(off)} |",
+                flush=True,
             )
             alone.fetch("incremental")
             off.look()
-            assert not off.waiting, f"{len(off.waiting)} were wrong even after a fetch"
+            assert not off.waiting, f"{len(off.waiting)} objects differ after a fetch"
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""`local-ion`: a list page of 100 nodes × 20 fields over HTTP, beside graphql-core executing the same page."""
+"""`local-ion`: a list page of 100 nodes × 20 fields over HTTP; the baseline is graphql-core."""
 
 import tempfile
 from pathlib import Path
 
 from bench.frame import Budget, Figure, Scale, expect, figure
-from bench.processes import announced
+from bench.processes import run_server
 from bench.wire import rate, request
 from ultraviolet.testing import running_local_ion
 
@@ -18,12 +18,12 @@ CONNECTIONS = 4
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Ask both servers for the same page, in turn."""
+    """Request the same page from both servers, in turn."""
     with tempfile.TemporaryDirectory() as directory:
         data = Path(directory) / "ion"
         with (
-            running_local_ion(data, ["--size", str(scale.of(5000, 2500))]) as ion,
-            announced("bench.graphql_core_server", [str(data)]) as other,
+            running_local_ion(data, ["--size", str(scale.amount(5000, 2500))]) as ion,
+            run_server("bench.graphql_core_server", [str(data)]) as other,
         ):
             asked = {
                 "query": PAGE.replace("FIELDS", FIELDS),
@@ -33,10 +33,10 @@ def measure(scale: Scale) -> list[Figure]:
             theirs = request(f"{other.address}/graphql", asked, {})
             rates: list[tuple[float, float]] = []
             for _ in range(scale.repeats + 1):
-                fast, answers = rate(ion.url, ours, scale.of(1500, 8), CONNECTIONS)
-                slow, same = rate(other.address, theirs, scale.of(150, 8), CONNECTIONS)
+                fast, answers = rate(ion.url, ours, scale.amount(1500, 8), CONNECTIONS)
+                slow, same = rate(other.address, theirs, scale.amount(150, 8), CONNECTIONS)
                 expect("distinct answers", 1, len(answers))
-                expect("the page of graphql-core", answers, same)
+                expect("equality with the page of graphql-core", answers, same)
                 rates.append((fast, slow))
             (status, body) = next(iter(answers))
             expect("status and nodes", (200, 100), (status, body.count(b'"node"')))

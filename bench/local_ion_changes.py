@@ -1,8 +1,7 @@
-"""`local-ion-changes`: changes a second for a core of the local ION, with every subscription active, deliveries included.
+"""`local-ion-changes`: changes per second of the local ION's processor time, with all subscriptions.
 
-The plant makes changes as fast as it is let. The figure is changes for each second of processor time that the local
-ION takes for everything it does, so it holds on a machine that is busy with other things; beside it the same plant
-without a subscription. Afterwards every change of a subscribed table must have come as one delivery.
+The plant works at its maximum rate. The processor time includes deliveries. The baseline is the same
+plant without subscriptions. Every change of a subscribed table must cause exactly one delivery.
 """
 
 import json
@@ -17,7 +16,7 @@ from statistics import quantiles
 import msgspec
 
 from bench.frame import Budget, Figure, Scale, expect, figure
-from bench.processes import announced, processor_seconds
+from bench.processes import processor_seconds, run_server
 from ultraviolet.ion.catalog import load_catalog
 from ultraviolet.ion.webhooks import subscription_document
 from ultraviolet.local_ion.webhooks.quirks import QUIRKS
@@ -25,50 +24,50 @@ from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 RECEIVER = """mutation($uri: String!) { createWebhookReceiver(input: {name: "sink", webhookUri: $uri, sharedSecret: "secret"})
   { webhookReceiver { id } } }"""
-# what is not announced yet, or under way
+# changes without a delivery, and deliveries under way
 UNDER_WAY = """SELECT (SELECT max(action_id) FROM logged_actions) - (SELECT action_id FROM _outbox_cursor)
   + (SELECT count(*) FROM webhook_events WHERE status IN ('sending', 'retrying'))"""
-# changes that somebody subscribed to
-OWED = """SELECT count(*) FROM logged_actions l JOIN webhook_subscriptions s
+# changes with a subscription
+EXPECTED = """SELECT count(*) FROM logged_actions l JOIN webhook_subscriptions s
   ON s.resource = l.table_name AND s.action = lower(l.action) WHERE l.action_id > ?"""
 RATE = 500.0
 
 
 class Run(msgspec.Struct):
-    """How one stretch of work went."""
+    """The result of one run."""
 
     changes: int
     seconds: float
     processor: float
 
     @property
-    def of_a_core(self) -> float:
-        """Changes a second, had the local ION a whole core."""
+    def per_processor_second(self) -> float:
+        """Changes per second of processor time."""
         return self.changes / self.processor
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Let the plant work without and with subscriptions, in turn."""
-    with tempfile.TemporaryDirectory() as directory, announced("bench.sink") as sink:
+    """Run the plant without and with subscriptions, in turn."""
+    with tempfile.TemporaryDirectory() as directory, run_server("bench.sink") as sink:
         options = ["--size", "2000", *(f"--no-quirk={name}" for name in QUIRKS)]
         with running_local_ion(Path(directory) / "ion", options) as ion:
-            quiet = [_work(ion, scale.of(2000, 50)) for _ in range(scale.repeats)]
+            quiet = [_work(ion, scale.amount(2000, 50)) for _ in range(scale.repeats)]
             begun = _subscribe(ion, sink.address)
-            busy = [_work(ion, scale.of(2000, 50)) for _ in range(scale.repeats)]
+            busy = [_work(ion, scale.amount(2000, 50)) for _ in range(scale.repeats)]
             delays = _checked(ion, sink.address, begun)
     p50, p99 = quantiles(delays, n=100)[49], quantiles(delays, n=100)[98]
     deliveries = len(delays) / sum(run.processor for run in busy)
     note = (
         f"by the clock {sum(r.changes for r in busy) / sum(r.seconds for r in busy):,.0f} changes/s; "
-        f"{deliveries:,.0f} deliveries/s of a core; delay p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms"
+        f"{deliveries:,.0f} deliveries per processor second; delay p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms"
     )
     return [
         figure(
             "local-ion-changes",
             "sqlite",
             "changes/s of a core",
-            [run.of_a_core for run in busy],
-            baseline=[run.of_a_core for run in quiet],
+            [run.per_processor_second for run in busy],
+            baseline=[run.per_processor_second for run in quiet],
             budget=Budget("at least", RATE, of="figure"),
             note=note,
         )
@@ -76,7 +75,7 @@ def measure(scale: Scale) -> list[Figure]:
 
 
 def _work(ion: LocalIonProcess, changes: int) -> Run:
-    """Let the plant make so many changes, and wait until all of it is delivered."""
+    """Run the plant for `changes` changes, and wait until all are delivered."""
     before, began, processor = (
         ion.changes(),
         time.perf_counter(),
@@ -95,7 +94,7 @@ def _work(ion: LocalIonProcess, changes: int) -> Run:
 
 
 def pace(ion: LocalIonProcess, rate: float) -> None:
-    """Let the plant make so many changes a second; none for 0."""
+    """Set the rate of the plant in changes per second."""
     content = json.dumps({"changes_per_second": rate}).encode()
     headers = {"content-type": "application/json"}
     asked = urllib.request.Request(f"{ion.url}/_local/plant", content, headers, method="PATCH")
@@ -113,11 +112,11 @@ def _subscribe(ion: LocalIonProcess, sink: str) -> int:
 
 
 def _checked(ion: LocalIonProcess, sink: str, begun: int) -> list[float]:
-    """Hold what came to what was owed; gives the delays."""
+    """Check that each expected delivery arrived once; return the delays."""
     with urllib.request.urlopen(sink, timeout=60) as answer:
         came = json.load(answer)
     with closing(sqlite3.connect(ion.data / "ion.db")) as database:
-        owed = database.execute(OWED, (begun,)).fetchone()[0]
+        owed = database.execute(EXPECTED, (begun,)).fetchone()[0]
         events = {
             row[0]
             for row in database.execute("SELECT id FROM webhook_events WHERE status = 'succeeded'")

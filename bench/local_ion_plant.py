@@ -1,6 +1,6 @@
-"""`local-ion-plant`: a large plant: how soon it is there, how soon it starts, and whether its end is as quick as its beginning.
+"""`local-ion-plant`: creation, start, last page and memory of a plant of 200,000 objects.
 
-200,000 objects unless `--size` says otherwise; `--size 5` is a million.
+`--size 5` measures a million objects.
 """
 
 import tempfile
@@ -12,7 +12,7 @@ import msgspec
 
 from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.local_ion import FIELDS, PAGE
-from bench.processes import resident
+from bench.processes import resident_megabytes
 from bench.wire import Connection, request
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
@@ -22,33 +22,33 @@ COUNT = "{ purchaseOrderLines(first: 1) { pageInfo { totalCount } } }"
 
 
 class Lines(msgspec.Struct):
-    """Order lines as a page shows their ids."""
+    """The ids of a page of order lines."""
 
     ids: list[int]
 
     @classmethod
     def of(cls, body: bytes) -> "Lines":
-        """Read a page."""
+        """Decode a page."""
         edges = msgspec.json.decode(body)["data"]["purchaseOrderLines"]["edges"]
         return cls([edge["node"]["id"] for edge in edges])
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Make a plant, and measure it."""
-    objects = scale.of(OBJECTS)
+    """Create and measure a plant."""
+    objects = scale.amount(OBJECTS)
     with tempfile.TemporaryDirectory() as directory:
         data = Path(directory) / "ion"
         began = time.perf_counter()
         with running_local_ion(data, ["--size", str(objects)], seconds=7200):
             made = time.perf_counter() - began
-        note = f"{objects:,} objects, made in {made:,.0f} s: {objects / made:,.0f} objects/s"
+        note = f"{objects:,} objects, created in {made:,.0f} s: {objects / made:,.0f} objects/s"
         small = Path(directory) / "small"
         _start(small, "--size", "500")
         return measured(data, small, scale, note)
 
 
 def measured(data: Path, small_data: Path, scale: Scale, note: str) -> list[Figure]:
-    """Measure a plant that is there, beside a small one."""
+    """Measure an existing plant, with a small one as baseline."""
     starts = [(_start(data), _start(small_data)) for _ in range(scale.repeats)]
     with running_local_ion(data, seconds=600) as ion:
         pages = _Pages(ion)
@@ -61,7 +61,7 @@ def measured(data: Path, small_data: Path, scale: Scale, note: str) -> list[Figu
         last_rates,
         baseline=first_rates,
         budget=Budget("at least", 0.8),
-        note=f"{PAGE_SIZE} nodes × 20 fields at the end of the order lines, beside the beginning",
+        note=f"{PAGE_SIZE} nodes × 20 fields: last page of the order lines; baseline: first page",
     )
     return [
         figure(
@@ -71,7 +71,7 @@ def measured(data: Path, small_data: Path, scale: Scale, note: str) -> list[Figu
             [large_start for large_start, _ in starts],
             baseline=[small_start for _, small_start in starts],
             budget=Budget("at most", 1.5),
-            note=f"{note}; beside a plant of 500",
+            note=f"{note}; baseline: a plant of 500",
         ),
         ends,
         figure(
@@ -81,7 +81,7 @@ def measured(data: Path, small_data: Path, scale: Scale, note: str) -> list[Figu
             [large],
             baseline=[small],
             budget=Budget("at most", 1.3),
-            note="after all order lines, beside after the first tenth",
+            note="after all order lines; baseline: after the first tenth",
         ),
     ]
 
@@ -110,21 +110,21 @@ class _Pages:
         return body
 
     def through(self) -> tuple[float, float, int]:
-        """Go through all; gives the memory after a tenth and at the end, and the id before the last page."""
+        """Read all pages; return the memory after a tenth and at the end, and the last cursor."""
         total = self._ion.execute(COUNT)["purchaseOrderLines"]["pageInfo"]["totalCount"]
         connection, pid = Connection(self._ion.url), self._ion.child.process.pid
         seen, last, before, small = 0, 0, 0, 0.0
         while ids := Lines.of(self._ask(connection, last)).ids:
             before, last, seen = last, ids[-1], seen + len(ids)
             if not small and seen * 10 >= total:
-                small = resident(pid)
+                small = resident_megabytes(pid)
         connection.close()
         expect("order lines", total, seen)
-        return small, resident(pid), before
+        return small, resident_megabytes(pid), before
 
     def compared(self, scale: Scale, last: int) -> tuple[list[float], list[float]]:
-        """Give the rates of the first page and of the last, asked in turn."""
-        connection, number = Connection(self._ion.url), scale.of(100, 3)
+        """Return the rates of the first and the last page, requested in turn."""
+        connection, number = Connection(self._ion.url), scale.amount(100, 3)
         rates: tuple[list[float], list[float]] = ([], [])
         for _ in range(scale.repeats):
             spent = [0.0, 0.0]

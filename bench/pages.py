@@ -1,4 +1,4 @@
-"""`pages`: the server's time for every page over a full mirror, beside a page of the same server that reads nothing."""
+"""`pages`: server time of every page over a full mirror; the baseline is a page without a query."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ OBJECTS = 100_000
 REQUESTS = 40
 INDEXED_AT_ONCE = 1_000
 AT_ONCE, USABLE = 100.0, 1000.0
-"""Milliseconds: what is asked at 100,000 objects, and of more."""
+"""Limits in milliseconds: up to 100,000 objects, and above."""
 BARE = "/sign-in"
 PAGES = {
     "overview": "/",
@@ -73,18 +73,18 @@ SAYS = {
     "search, one": "SN-0000017",
     "search, not found": "No current object of any resource has this id or text",
 }
-"""What a page has to say for its time to count."""
+"""Text that a page must contain for its time to count."""
 
 
 class Browser:
-    """Asks the application as a server would, without a network."""
+    """Calls the application without a network."""
 
     def __init__(self, app: Any, cookie: str) -> None:
         self._app = app
         self._cookie = cookie
 
     async def get(self, address: str, cookie: str | None = None) -> tuple[float, str]:
-        """Give the milliseconds a page took, and the page; raises LossyRunError where it is none."""
+        """Return the milliseconds of a page, and the page; raise LossyRunError for an error."""
         path, _, query = address.partition("?")
         headers = [
             (b"host", b"127.0.0.1"),
@@ -123,7 +123,7 @@ class Browser:
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Fill a hub on either store, then ask for every page in turn with the bare one."""
+    """Fill a hub, then request every page in turn with the baseline."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
         figures: list[Figure] = []
@@ -140,8 +140,8 @@ def measure(scale: Scale) -> list[Figure]:
 
 async def _measured(hub: Hub, store: str, scale: Scale) -> list[Figure]:
     set_up(hub)
-    count = scale.of(OBJECTS, 200)
-    counts = fill(hub, count, scale.of(60, 3))
+    count = scale.amount(OBJECTS, 200)
+    counts = fill(hub, count, scale.amount(60, 3))
     while hub.database.write_now(search_index.take, hub.catalog, INTEGRATION, INDEXED_AT_ONCE):
         pass
     hub.database.write_now(_analyse)
@@ -153,7 +153,7 @@ async def _measured(hub: Hub, store: str, scale: Scale) -> list[Figure]:
     ]
     _, page = await browser.get("/objects")
     for number in counts.values():
-        expect("the count of a resource on its page", True, f"{number:,}" in page)
+        expect("number of objects of a resource on its page", True, f"{number:,}" in page)
     return [*figures, _all(figures, store, count, limit)]
 
 
@@ -179,14 +179,14 @@ async def _page(
         took,
         baseline=bare,
         budget=budget,
-        note=f"p99 {slowest:.0f}, the first time {first:.0f}",
+        note=f"p99 {slowest:.0f}, first request {first:.0f}",
     )
 
 
 def _all(figures: list[Figure], store: str, count: int, limit: float) -> Figure:
     slowest = max(figures, key=lambda one: one.figure.median)
     return Figure(
-        name=f"pages: the slowest of {len(figures)} at {count:,} objects",
+        name=f"pages: slowest of {len(figures)} at {count:,} objects",
         store=store,
         unit="ms",
         figure=Spread(slowest.figure.least, slowest.figure.median, slowest.figure.most),
@@ -199,12 +199,12 @@ def _all(figures: list[Figure], store: str, count: int, limit: float) -> Figure:
 
 
 def open_session(connection: Any) -> str:
-    """Sign somebody in who may see everything; gives the content of their cookie."""
+    """Create a session of an administrator and return its cookie."""
     user = users.create_user(connection, "bench", "ada", "admin")
     return users.create_session(connection, user.id)
 
 
 def _analyse(connection: Any) -> None:
-    """PostgreSQL does so by itself, a while after so much was written."""
+    """Update the statistics, as PostgreSQL itself does later."""
     if dialect.is_postgresql(connection):
         connection.exec_driver_sql("ANALYZE")

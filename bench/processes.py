@@ -1,4 +1,4 @@
-"""Processes beside the one that measures, and the processor time they take."""
+"""Start server processes, and measure processor time and memory."""
 
 import os
 import subprocess
@@ -12,32 +12,32 @@ import msgspec
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class Announced(msgspec.Struct, frozen=True):
-    """A process that said where it is."""
+class ServerProcess(msgspec.Struct, frozen=True):
+    """A process with its address."""
 
     address: str
     pid: int
 
 
 @contextmanager
-def announced(module: str, arguments: Sequence[str] = ()) -> Generator[Announced]:
-    """Run a module that prints its address in its first line."""
+def run_server(module: str, arguments: Sequence[str] = ()) -> Generator[ServerProcess]:
+    """Run a module that prints its address in the first line."""
     command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield Announced(process.stdout.readline().strip(), process.pid)
+            yield ServerProcess(process.stdout.readline().strip(), process.pid)
         finally:
             process.terminate()
 
 
 def processor_seconds(pid: int) -> float:
-    """Tell how long a process has had a processor, all its threads together."""
+    """Return the processor time of a process with all its threads."""
     return sum(_times(pid)[:2])
 
 
-def family_seconds(pid: int | None) -> float:
-    """Tell the same of a process, what it started, and what of that has ended; no process has had none."""
+def process_tree_seconds(pid: int | None) -> float:
+    """Return the processor time of a process and all its children; 0 for None."""
     if pid is None:
         return 0.0
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -45,24 +45,24 @@ def family_seconds(pid: int | None) -> float:
     for child in children:
         with suppress(
             FileNotFoundError, ProcessLookupError
-        ):  # who ends meanwhile is counted by its parent
-            found += family_seconds(int(child))
+        ):  # an ended process is counted by its parent
+            found += process_tree_seconds(int(child))
     return found
 
 
 def _times(pid: int) -> tuple[float, ...]:
-    """User and system, of the process itself and of its children that were waited for."""
+    """Return user and system time of a process and of its ended children."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     return tuple(int(each) / TICKS for each in fields[11:15])
 
 
-def resident(pid: int) -> float:
-    """Tell how many megabytes of memory a process holds."""
+def resident_megabytes(pid: int) -> float:
+    """Return the memory of a process in megabytes."""
     return _megabytes(pid, "VmRSS")
 
 
-def most_resident(pid: int) -> float:
-    """Tell how many megabytes of memory a process has held at most."""
+def peak_resident_megabytes(pid: int) -> float:
+    """Return the maximum memory of a process in megabytes."""
     return _megabytes(pid, "VmHWM")
 
 

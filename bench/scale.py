@@ -1,7 +1,7 @@
-"""`scale`: hubs with 1, 10, 100 and 1,000 integrations of 1,000 objects each: until one is ready, and what it takes at rest.
+"""`scale`: start and idle load of hubs with 1 to 1,000 integrations of 1,000 objects each.
 
-All integrations share one local ION, so that polls and the watchdog's looks are real requests. At rest means that no
-schedule comes due while it is measured; nothing else is switched off.
+All integrations use one local ION, so that polls and watchdog checks are real requests. No schedule is
+due during the measurement; everything else runs.
 """
 
 import tempfile
@@ -18,8 +18,8 @@ from sqlalchemy import Connection, delete, insert, select, text, update
 from bench.apply import document
 from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.hooks_server import set_up
-from bench.processes import TICKS, processor_seconds, resident
-from bench.stores import NewDatabase, look, stores
+from bench.processes import TICKS, processor_seconds, resident_megabytes
+from bench.stores import NewDatabase, query_row, stores
 from ultraviolet import clock
 from ultraviolet.child_process import Child, answers, free_port
 from ultraviolet.db import bulk
@@ -33,30 +33,30 @@ from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 INTEGRATIONS = (1, 10, 100, 1000)
 OBJECTS = 1000
-"""Of each integration."""
-REST = 10.0
+"""Objects per integration."""
+IDLE_SECONDS = 10.0
 RESOURCE = "purchase_orders"
-SELDOM = "0 3 1 1 *"
+YEARLY = "0 3 1 1 *"
 LATER = clock.format_rfc3339(clock.utc_now() + timedelta(hours=1))
-"""The watermark: nothing in ION is newer, so that a poll is a request that finds nothing."""
+"""The watermark: nothing in ION is newer, so a poll finds nothing."""
 KEYS = ("integration_id", "resource", "id", "doc", "version")
 OBJECT = (*KEYS, "completeness", "source_time", "observed_at", "read_at", "changed_at", "origin")
 VERSION = (*KEYS, "change", "changed", "source_time", "observed_at", "origin")
-AT_ONCE = 100
-"""Integrations filled in one transaction."""
+CHUNK = 100
+"""Integrations per transaction."""
 INDEXED = text(
     """INSERT INTO search_progress (integration_id, seq)
     SELECT integration_id, max(seq) FROM versions WHERE integration_id IN
       (SELECT id FROM integrations EXCEPT SELECT integration_id FROM search_progress) GROUP BY integration_id"""
 )
-"""Following a history is not rest; what is searched is no part of this."""
+"""Marks the search index as current, so that a hub does not index during the measurement."""
 HELD = f"""SELECT (SELECT count(*) FROM integrations), (SELECT count(*) FROM objects WHERE resource = '{RESOURCE}'),
   (SELECT count(*) FROM versions WHERE resource = '{RESOURCE}')"""
-"""What was filled in; what a hub reads of the local ION meanwhile is of other resources."""
+"""Counts the filled rows; a hub reads other resources from the local ION."""
 
 
 class Run(msgspec.Struct):
-    """One start and rest."""
+    """One start with its idle load."""
 
     ready: float
     processor: float
@@ -65,7 +65,7 @@ class Run(msgspec.Struct):
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Fill a database past the hub, on either store, and start hubs over it while it grows."""
+    """Fill a database directly, and start a hub at each size."""
     with (
         tempfile.TemporaryDirectory() as directory,
         stores(scale.store) as found,
@@ -88,27 +88,27 @@ def _measured(
     hub = Hub.open(Settings(data=data / "hub", database_url=address, public_url="http://127.0.0.1"))
     set_up(hub, "plant 1")
     first = hub.database.read_now(lambda c: c.execute(select(integrations.c.id)).scalar_one())
-    # No receiver that would be put right.
+    # Without a receiver that the hub would repair.
     hub.database.write_now(lambda c: c.execute(delete(webhook_urls)) and None)
     hub.database.write_now(_first, hub, ion, first)
-    rest, repeats = max(1.0, REST * min(1.0, scale.size)), min(scale.repeats, 2)
+    rest, repeats = max(1.0, IDLE_SECONDS * min(1.0, scale.size)), min(scale.repeats, 2)
     runs: dict[int, list[Run]] = {}
     held = 1
-    for plants in sorted({scale.of(number) for number in INTEGRATIONS}):
-        for at in range(held, plants, AT_ONCE):
-            numbers = range(first + at, first + min(plants, at + AT_ONCE))
+    for plants in sorted({scale.amount(number) for number in INTEGRATIONS}):
+        for at in range(held, plants, CHUNK):
+            numbers = range(first + at, first + min(plants, at + CHUNK))
             hub.database.write_now(_more, first, numbers)
         held = plants
         expect(
             "integrations, objects, versions",
             (plants, *[plants * OBJECTS] * 2),
-            look(address, HELD),
+            query_row(address, HELD),
         )
         runs[plants] = [_run(data, address, rest) for _ in range(repeats)]
         expect(
             "objects and versions at the end",
             (plants, *[plants * OBJECTS] * 2),
-            look(address, HELD),
+            query_row(address, HELD),
         )
     hub.close()
     return [made for plants, these in runs.items() for made in _figures(store, plants, these, runs)]
@@ -130,7 +130,7 @@ def _figures(
             note=note,
         ),
         figure(
-            f"scale: at rest with {plants:,}",
+            f"scale: idle with {plants:,}",
             store,
             "% of a core",
             [run.share * 100 for run in runs],
@@ -142,13 +142,13 @@ def _figures(
 
 
 def _first(connection: Connection, hub: Hub, ion: LocalIonProcess, integration: int) -> None:
-    """Connect the first integration to the local ION, and give it objects with their history."""
+    """Add the first integration with its objects and history."""
     given = {
         "api_url": ion.url,
         "auth_url": ion.url,
         "client_secret": hub.secrets.seal(ion.client_secret),
     }
-    given |= {"client_id": ion.client_id, "incremental_schedule": SELDOM, "full_schedule": SELDOM}
+    given |= {"client_id": ion.client_id, "incremental_schedule": YEARLY, "full_schedule": YEARLY}
     connection.execute(update(integrations).values(**given))
     rows: list[tuple[Any, ...]] = []
     history: list[tuple[Any, ...]] = []
@@ -165,7 +165,7 @@ def _first(connection: Connection, hub: Hub, ion: LocalIonProcess, integration: 
 
 
 def _more(connection: Connection, first: int, numbers: Sequence[int]) -> None:
-    """Add integrations that are like the first one in everything."""
+    """Add copies of the first integration."""
     row = dict(
         connection.execute(select(integrations).where(integrations.c.id == first)).mappings().one()
     )
@@ -189,7 +189,7 @@ def _more(connection: Connection, first: int, numbers: Sequence[int]) -> None:
 
 
 def _fetched(connection: Connection, numbers: Sequence[int]) -> None:
-    """Note that everything was read, so that nothing is to be done at once."""
+    """Record a complete fetch, so that no work is pending."""
     moment = clock.now_rfc3339()
     done = {"mode": "full", "state": "done", "requested_by": "bench", "started_at": moment}
     done |= {"finished_at": moment}
@@ -220,6 +220,6 @@ def _run(data: Path, address: str, rest: float) -> Run:
         time.sleep(rest)
         spent_at_rest = max(
             1 / TICKS, processor_seconds(child.process.pid) - before
-        )  # less cannot be seen
+        )  # shorter times cannot be measured
         share = spent_at_rest / (time.perf_counter() - at)
-        return Run(ready, spent, share, resident(child.process.pid))
+        return Run(ready, spent, share, resident_megabytes(child.process.pid))

@@ -1,6 +1,6 @@
-"""A receiver that takes every delivery and remembers which came, and how long after the change it tells.
+"""A receiver that records the id and the delay of each delivery.
 
-`python -m bench.sink` prints its address; GET gives what came, as JSON `[[event id, seconds], …]`.
+`python -m bench.sink` prints its address. GET returns the deliveries as JSON `[[event id, seconds], …]`.
 """
 
 import asyncio
@@ -13,34 +13,34 @@ import uvicorn
 from ultraviolet.local_ion.server import open_listener
 
 
-class Told(msgspec.Struct):
-    """What a delivery says of itself."""
+class DeliveredEvent(msgspec.Struct):
+    """Id and time of a delivery."""
 
     event_id: int
     timestamp: datetime
 
 
 class Sink:
-    """Keeps what arrives."""
+    """Records deliveries."""
 
     def __init__(self) -> None:
         self._came: list[tuple[bytes, datetime]] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Take a delivery, or tell what came."""
+        """Record a delivery, or return all."""
         body, more = b"", True
         while more:
             message = await receive()
             body, more = body + message["body"], message["more_body"]
         if scope["method"] == "POST":
             self._came.append((body, datetime.now(UTC)))
-        answer = b"" if scope["method"] == "POST" else self._told()
+        answer = b"" if scope["method"] == "POST" else self._listed()
         headers = [(b"content-length", str(len(answer)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
-    def _told(self) -> bytes:
-        read = msgspec.json.Decoder(Told).decode
+    def _listed(self) -> bytes:
+        read = msgspec.json.Decoder(DeliveredEvent).decode
         told = [(read(body), at) for body, at in self._came]
         return msgspec.json.encode(
             [(t.event_id, (at - t.timestamp).total_seconds()) for t, at in told]

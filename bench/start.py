@@ -1,4 +1,4 @@
-"""`start`: the command line's help, and a hub until it is ready, in processor time."""
+"""`start`: processor time of `ultraviolet --help`, and of a hub until it is ready."""
 
 import resource
 import subprocess
@@ -15,11 +15,11 @@ from bench.stores import NewDatabase, stores
 from ultraviolet.child_process import Child, answers, free_port
 
 Spent = tuple[float, float]
-"""Seconds of processor time, and by the clock."""
+"""Seconds of processor time and by the clock."""
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Start each several times, beside a bare interpreter."""
+    """Start each several times; the baseline is a bare interpreter."""
     helps = [_run("-m", "ultraviolet", "--help") for _ in range(scale.repeats)]
     bare = [_run("-c", "pass") for _ in range(scale.repeats)]
     with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
@@ -48,7 +48,7 @@ def _figure(
 
 
 def _run(*arguments: str) -> Spent:
-    """Run the interpreter to its end; gives its processor time and the time by the clock."""
+    """Run the interpreter; return its processor time and the time by the clock."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
     after, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - began
@@ -57,7 +57,7 @@ def _run(*arguments: str) -> Spent:
 
 
 def _hub(folder: Path, new: NewDatabase) -> Spent:
-    """Start a hub over a new database; gives its processor time and the time until it is ready."""
+    """Start a hub with a new database; return its processor time and the time until it is ready."""
     port, data = free_port(), folder / "hub"
     data.mkdir(parents=True)
     environment = {"ULTRAVIOLET_DATABASE_URL": new(data)}

@@ -1,4 +1,4 @@
-"""The databases a hub runs on: an empty one of each kind for a benchmark, and what is looked up in them past the hub."""
+"""Create empty databases for benchmarks, and query them directly."""
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from ultraviolet.db import engine as db_engine
 
 NewDatabase = Callable[[Path], str]
-"""Gives the address of an empty database; on SQLite it lies in the folder."""
+"""Returns the URL of an empty database; on SQLite, the file is in the directory."""
 Name = Literal["sqlite", "postgresql"]
 
 SETTINGS = """
@@ -18,18 +18,18 @@ max_connections = 300
 shared_buffers = 512MB
 max_wal_size = 4GB
 """
-"""What is committed is on disk, unlike in the tests: deliveries are acknowledged for good."""
+"""Unlike in the tests, commits are flushed to disk."""
 
 
 @contextmanager
 def stores(only: Name | None = None) -> Generator[Mapping[str, NewDatabase]]:
-    """Give SQLite, and PostgreSQL where it is installed; or one of them."""
+    """Yield SQLite and PostgreSQL, or only one of them."""
     found: dict[str, NewDatabase] = {"sqlite": lambda folder: f"sqlite:///{folder / 'hub.db'}"}
     if only == "sqlite":
         yield found
         return
     try:
-        from tests.postgresql import made  # noqa: PLC0415  the benchmarks run without it, on SQLite
+        from tests.postgresql import made  # noqa: PLC0415  not needed on SQLite
     except ImportError:
         if only:
             raise
@@ -44,8 +44,8 @@ def stores(only: Name | None = None) -> Generator[Mapping[str, NewDatabase]]:
 
 
 @contextmanager
-def looking(address: str) -> Generator[Connection]:
-    """Connect to a hub's database past the hub; each statement sees it as it is then."""
+def connect_directly(address: str) -> Generator[Connection]:
+    """Connect to a hub's database; each statement sees the current state."""
     engine = db_engine.make_engine(address)
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -54,15 +54,15 @@ def looking(address: str) -> Generator[Connection]:
         engine.dispose()
 
 
-def look(address: str, query: str, **given: Any) -> tuple[Any, ...]:
-    """Give the one row of a query."""
-    with looking(address) as connection:
+def query_row(address: str, query: str, **given: Any) -> tuple[Any, ...]:
+    """Return the only row of a query."""
+    with connect_directly(address) as connection:
         return tuple(connection.execute(text(query), given).one())
 
 
-def server_of(address: str) -> int | None:
-    """Give the process of the PostgreSQL server on this machine; on SQLite there is none."""
+def server_pid(address: str) -> int | None:
+    """Return the process id of the PostgreSQL server, or None on SQLite."""
     if address.startswith("sqlite"):
         return None
-    (folder,) = look(address, "SHOW data_directory")
+    (folder,) = query_row(address, "SHOW data_directory")
     return int((Path(folder) / "postmaster.pid").read_text().splitlines()[0])

@@ -1,4 +1,4 @@
-"""`verify`: comparing the whole mirror with the local ION, object by object, beside downloading the same pages."""
+"""`verify`: compare the mirror with the local ION; the baseline downloads the same pages."""
 
 import asyncio
 import tempfile
@@ -17,11 +17,11 @@ OBJECTS = 20_000
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Fetch once, then compare and download, in turn, on either store."""
+    """Fetch once, then verify and download, in turn."""
     with tempfile.TemporaryDirectory() as directory, stores(scale.store) as found:
         folder = Path(directory)
         with running_local_ion(
-            folder / "ion", ["--size", str(scale.of(OBJECTS, 100))], seconds=600
+            folder / "ion", ["--size", str(scale.amount(OBJECTS, 100))], seconds=600
         ) as ion:
             return [
                 _measured(ion, store, folder / store, new, scale) for store, new in found.items()
@@ -50,12 +50,12 @@ def _measured(
         [seconds for (seconds, _), _ in runs],
         baseline=[bare.seconds for _, bare in runs],
         budget=Budget("at most", 3),
-        note=f"{runs[0][1].objects:,} objects; the budget is this benchmark's own, the issue sets none",
+        note=f"{runs[0][1].objects:,} objects",
     )
 
 
 def _compare(hub: HubProcess, integration: int) -> tuple[float, int]:
-    """Verify; gives how long it took and how many objects are as in ION, which must be all."""
+    """Verify; return the duration and the number of objects, which must all be equal."""
     report = hub.api("POST", f"/integrations/{integration}/verify", {})
 
     def done() -> dict[str, object] | None:
@@ -64,7 +64,7 @@ def _compare(hub: HubProcess, integration: int) -> tuple[float, int]:
 
     report = wait_for(done, 600, "the comparison")
     expect(
-        "state, and objects that differ",
+        "state and number of differences",
         ("done", 0),
         (report["state"], report["objects"] - report["equal"]),
     )

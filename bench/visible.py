@@ -1,6 +1,6 @@
-"""`visible`: deliveries about 2,000 objects, sustained until all are in the mirror with history, by a whole hub.
+"""`visible`: deliveries about 2,000 objects until all are in the mirror with history.
 
-Beside it the handler that verifies and decodes and stores nothing, as for `ingest`; both for each second of processor time.
+The baseline is the endpoint without storage, as in `ingest`. Both are per second of processor time.
 """
 
 import time
@@ -12,11 +12,11 @@ from sqlalchemy import text
 from tests.conftest import make_start_hub
 
 from bench.deliveries import acknowledged, requests
-from bench.frame import Budget, Figure, Scale, expect, figure, on_each_store
+from bench.frame import Budget, Figure, Scale, expect, figure, on_each_database
 from bench.hooks_server import set_up_beside
 from bench.ingest import CONNECTIONS, turn_of
-from bench.processes import Announced, announced, processor_seconds
-from bench.stores import NewDatabase, look, looking
+from bench.processes import ServerProcess, processor_seconds, run_server
+from bench.stores import NewDatabase, connect_directly, look
 
 OBJECTS = 2000
 WAITING = "SELECT count(*) FROM events WHERE applied_at IS NULL"
@@ -26,12 +26,12 @@ HELD = """SELECT (SELECT count(*) FROM events), count(*), sum(version),
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Send a hub and the bare handler the same deliveries, in turn, on either store."""
-    return on_each_store(scale, _measured)
+    """Send the same deliveries to a hub and to the endpoint without storage, in turn."""
+    return on_each_database(scale, _measured)
 
 
 def _measured(store: str, folder: Path, new: NewDatabase, scale: Scale) -> list[Figure]:
-    number = scale.of(6000, CONNECTIONS * 2)
+    number = scale.amount(6000, CONNECTIONS * 2)
     data = folder / "data"
     data.mkdir(parents=True)
     address = new(data)
@@ -39,13 +39,13 @@ def _measured(store: str, folder: Path, new: NewDatabase, scale: Scale) -> list[
     figures: list[tuple[float, float, float]] = []
     with ExitStack() as stack:
         bare_arguments = ["bare", str(folder / "bare"), f"sqlite:///{folder / 'bare.db'}"]
-        bare = stack.enter_context(announced("bench.hooks_server", bare_arguments))
+        bare = stack.enter_context(run_server("bench.hooks_server", bare_arguments))
         hub = make_start_hub(stack, lambda _: data)(data=data, store_url=address)
-        hooks = Announced(f"{hub.url}/hooks/{token}", hub.child.process.pid)
+        hooks = ServerProcess(f"{hub.url}/hooks/{token}", hub.child.process.pid)
         for turn in range(scale.repeats + 1):
             first = 1 + turn * number
             core, clock = _until_visible(address, hooks, first, number)
-            figures.append((core, clock, turn_of(bare, first, number).of_a_core))
+            figures.append((core, clock, turn_of(bare, first, number).per_processor_second))
         _check(address, number * len(figures))
     return [
         figure(
@@ -60,18 +60,20 @@ def _measured(store: str, folder: Path, new: NewDatabase, scale: Scale) -> list[
     ]
 
 
-def _until_visible(address: str, hooks: Announced, first: int, number: int) -> tuple[float, float]:
+def _until_visible(
+    address: str, hooks: ServerProcess, first: int, number: int
+) -> tuple[float, float]:
     sent = requests(hooks.address, first, number, OBJECTS)
     before, began = processor_seconds(hooks.pid), time.perf_counter()
     acknowledged(hooks.address, sent, CONNECTIONS)
-    with looking(address) as database:
+    with connect_directly(address) as database:
         while database.execute(text(WAITING)).scalar_one():
             time.sleep(0.02)
     return number / (processor_seconds(hooks.pid) - before), number / (time.perf_counter() - began)
 
 
 def _check(address: str, sent: int) -> None:
-    """Every event is there, every object, and its history whole."""
+    """Check that all events, objects and versions are present."""
     events, objects, versions, kept = look(address, HELD)
     expect("events and objects", (sent, min(OBJECTS, sent)), (events, objects))
     expect("versions", versions, kept)

@@ -1,4 +1,4 @@
-"""A client that costs next to nothing: written requests over kept connections, answers read to their length."""
+"""A minimal HTTP client: prepared requests over open connections."""
 
 import selectors
 import socket
@@ -10,12 +10,12 @@ import msgspec
 
 
 def request(url: str, body: object, headers: Mapping[str, str]) -> bytes:
-    """Write a POST of JSON."""
+    """Return the bytes of a POST of JSON."""
     return written(url, msgspec.json.encode(body), headers)
 
 
 def written(url: str, content: bytes, headers: Mapping[str, str]) -> bytes:
-    """Write a POST of JSON text."""
+    """Return the bytes of a POST of encoded JSON."""
     parts = urlsplit(url)
     named = {
         "host": parts.netloc,
@@ -28,28 +28,28 @@ def written(url: str, content: bytes, headers: Mapping[str, str]) -> bytes:
 
 
 class Flood(msgspec.Struct):
-    """How many requests at once went."""
+    """The result of concurrent requests."""
 
     seconds: float
     delays: list[float]
     statuses: set[int]
     processor: float
-    """Seconds of processor time that sending took."""
+    """Processor time of the sender in seconds."""
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Responses per second."""
         return len(self.delays) / self.seconds
 
     def percentile(self, which: int) -> float:
-        """Give a percentile of the delays, in seconds."""
+        """Return a percentile of the delays in seconds."""
         return sorted(self.delays)[min(len(self.delays) - 1, len(self.delays) * which // 100)]
 
 
 def flood(url: str, requests: Sequence[bytes], connections: int, more: Sequence[str] = ()) -> Flood:
-    """Send each request once over so many connections, the next on each as soon as its answer is there.
+    """Send each request once over several connections, one at a time on each.
 
-    Where there are more servers of the same, the connections are shared out among all of them.
+    With `more` servers, the connections are distributed evenly.
     """
     urls = [url, *more]
     waiting = iter(requests)
@@ -85,7 +85,7 @@ def _next(
 
 
 class Connection:
-    """One kept connection."""
+    """One open connection."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -93,11 +93,11 @@ class Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, request: bytes) -> None:
-        """Send a whole request."""
+        """Send a request."""
         self.socket.sendall(request)
 
     def receive(self) -> tuple[int, bytes]:
-        """Read one answer: its status and body."""
+        """Read a response; return its status and body."""
         data = bytearray()
         while (end := data.find(b"\r\n\r\n")) < 0:
             data += self._read()
@@ -111,18 +111,18 @@ class Connection:
     def _read(self) -> bytes:
         found = self.socket.recv(1 << 18)
         if not found:
-            raise ConnectionError("The connection was closed in the middle of an answer.")
+            raise ConnectionError("The connection was closed in the middle of a response.")
         return found
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self.socket.close()
 
 
 def rate(
     url: str, request: bytes, number: int, connections: int
 ) -> tuple[float, set[tuple[int, bytes]]]:
-    """Send a request so many times, one under way on each connection; gives answers a second, and the distinct ones."""
+    """Send a request several times on several connections; return the rate and the distinct responses."""
     opened = [Connection(url) for _ in range(connections)]
     answers: set[tuple[int, bytes]] = set()
     rounds = max(1, number // connections)
