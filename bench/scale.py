@@ -146,7 +146,7 @@ def _first(connection: Connection, hub: Hub, ion: LocalIonProcess, integration: 
     given = {
         "api_url": ion.url,
         "auth_url": ion.url,
-        "client_secret": hub.secrets.seal(ion.client_secret),
+        "client_secret": hub.secrets.encrypt(ion.client_secret),
     }
     given |= {"client_id": ion.client_id, "incremental_schedule": YEARLY, "full_schedule": YEARLY}
     connection.execute(update(integrations).values(**given))

@@ -1,4 +1,4 @@
-"""The benchmarks keep working: each runs at a tiny size, loses nothing, and gives figures beside baselines."""
+"""Each benchmark runs at a tiny size without loss, and returns figures with baselines."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_a_benchmark_gives_a_figure_and_a_verdict(name: str) -> None:
+def test_benchmark_returns_figures_with_budgets(name: str) -> None:
     done = bench(name, "--tiny", "--json")
 
     assert "failed" not in done.stderr
@@ -35,24 +35,24 @@ def test_a_benchmark_gives_a_figure_and_a_verdict(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_a_benchmark_is_documented(name: str) -> None:
+def test_benchmark_is_documented(name: str) -> None:
     assert f"| `{name}` |" in DOCUMENTATION.read_text()
 
 
-def test_an_unknown_name_is_told_with_those_there_are() -> None:
+def test_unknown_name_is_refused_with_known_names() -> None:
     done = bench("nothing")
 
     assert done.returncode == 2
     assert "local-ion" in done.stderr
 
 
-def test_one_store_can_be_chosen() -> None:
+def test_one_database_can_be_selected() -> None:
     done = bench("start", "--tiny", "--json", "--store", "sqlite")
 
     assert {"", "sqlite"} == {each["store"] for each in msgspec.json.decode(done.stdout)}
 
 
-def test_a_benchmark_that_fails_is_named_and_the_others_go_on() -> None:
+def test_failed_benchmark_is_named_and_others_continue() -> None:
     done = bench("start", "apply", "--store", "sqlite", "--size", "0.01", "--repeats", "0")
 
     assert "failed: start, apply" in done.stderr

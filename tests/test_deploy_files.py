@@ -1,4 +1,4 @@
-"""The files to deploy from are what their tools understand, and start what there is."""
+"""The deployment files are valid, and match the command line, settings and dependencies."""
 
 import json
 import re
@@ -26,8 +26,8 @@ NAMES = {one.name for one in SETTINGS} | {f"{one.name}_FILE" for one in SETTINGS
 PINNED = re.compile(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}")
 
 
-def understood(arguments: list[str]) -> bool:
-    """Whether the command line knows these options; with --help behind them it does nothing."""
+def is_valid_command(arguments: list[str]) -> bool:
+    """Return whether the command line accepts these arguments."""
     return CliRunner().invoke(app, [*arguments, "--help"]).exit_code == 0
 
 
@@ -35,15 +35,15 @@ def settings(text: str) -> set[str]:
     return set(re.findall(r"ULTRAVIOLET_\w+", text))
 
 
-@pytest.mark.filterwarnings("ignore")  # the validator uses what its own libraries have deprecated
-def test_kubernetes_understands_its_objects() -> None:
+@pytest.mark.filterwarnings("ignore")  # the validator uses deprecated functions of its libraries
+def test_kubernetes_objects_are_valid() -> None:
     objects = list(yaml.safe_load_all((DEPLOY / "kubernetes/hub.yaml").read_text()))
     for one in objects:
         kubernetes_validate.validate(one, kubernetes_validate.latest_version(), strict=True)
     pods = [one["spec"]["template"]["spec"] for one in objects if one["kind"] == "Deployment"]
     assert len(pods) == 2
     for container in (container for pod in pods for container in pod["containers"]):
-        assert understood(container["args"])
+        assert is_valid_command(container["args"])
         assert {
             container[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")
         } == {
@@ -55,9 +55,9 @@ def test_kubernetes_understands_its_objects() -> None:
         assert start["periodSeconds"] * start["failureThreshold"] > WAITS_FOR_DATABASE
 
 
-def test_compose_starts_what_there_is() -> None:
+def test_compose_file_matches_command_line_and_settings() -> None:
     file = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-    assert understood(file["services"]["hub"]["command"])
+    assert is_valid_command(file["services"]["hub"]["command"])
     assert set(file["services"]["hub"]["environment"]) <= NAMES
     assert file["services"]["hub"]["depends_on"].keys() <= file["services"].keys()
     named = {
@@ -68,8 +68,8 @@ def test_compose_starts_what_there_is() -> None:
     assert named == file["volumes"].keys()
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
-def test_systemd_understands_its_units(tmp_path: Path) -> None:
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="requires systemd")
+def test_systemd_units_are_valid(tmp_path: Path) -> None:
     for name in ("ultraviolet.service", "ultraviolet.socket"):
         there = (DEPLOY / name).read_text().replace("/opt/ultraviolet/bin/ultraviolet", "/bin/true")
         (tmp_path / name).write_text(there)
@@ -80,14 +80,14 @@ def test_systemd_understands_its_units(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_service_starts_what_there_is() -> None:
+def test_service_command_is_valid() -> None:
     [command] = re.findall(
         r"^ExecStart=\S+ (.*)$", (DEPLOY / "ultraviolet.service").read_text(), re.MULTILINE
     )
-    assert understood(command.split())
+    assert is_valid_command(command.split())
 
 
-def test_every_base_image_is_pinned_by_its_digest() -> None:
+def test_base_images_are_pinned_by_digest() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     [base] = re.findall(r"^ARG BASE=(\S+)$", dockerfile, re.MULTILINE)
     assert {"${BASE}"} == set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE))
@@ -96,7 +96,7 @@ def test_every_base_image_is_pinned_by_its_digest() -> None:
     assert len(images) == 2
     for name in images:
         assert PINNED.fullmatch(name), name
-    # The hub's own image has no digest before somebody builds it.
+    # The image of the hub has a digest only after its build.
     named = re.findall(
         r"^ +image: (\S+)$", (DEPLOY / "kubernetes/hub.yaml").read_text(), re.MULTILINE
     )
@@ -122,27 +122,27 @@ def test_memory_and_open_files_are_limited() -> None:
     )
 
 
-def test_the_data_folder_of_the_image_is_closed_to_others() -> None:
+def test_data_directory_of_image_is_private() -> None:
     assert "install -d -m 0700 -o ultraviolet /data" in (ROOT / "Dockerfile").read_text()
 
 
-def test_every_setting_named_in_them_exists() -> None:
+def test_every_named_setting_exists() -> None:
     files = [ROOT / "Dockerfile", *(path for path in DEPLOY.rglob("*") if path.is_file())]
     assert {name for path in files for name in settings(path.read_text())} - NAMES == set()
 
 
-def test_the_image_starts_what_there_is() -> None:
+def test_image_command_is_valid() -> None:
     text = (ROOT / "Dockerfile").read_text()
     command = json.loads(re.findall(r"^CMD (\[.*\])$", text, re.MULTILINE)[-1])
-    assert understood(command)
+    assert is_valid_command(command)
     [user] = re.findall(r"^USER (\S+)$", text, re.MULTILINE)
-    assert user.isdecimal()  # the kubelet does not know whether a name is root
+    assert user.isdecimal()  # the kubelet cannot resolve user names
     assert f"--uid {user}" in text
     pods = (DEPLOY / "kubernetes/hub.yaml").read_text()
     assert pods.count("runAsNonRoot") == pods.count(f"runAsUser: {user}") == 2
 
 
-def test_the_image_gets_what_its_build_needs_and_nothing_else() -> None:
+def test_image_contains_only_files_that_its_build_needs() -> None:
     [building, _] = image.instructions()
     given = {path.as_posix() for name in image.copied(building) for path in image.in_context(name)}
 
@@ -165,12 +165,12 @@ def test_the_image_gets_what_its_build_needs_and_nothing_else() -> None:
 
 
 def pins(name: str) -> dict[str, str]:
-    """What a lock installs: by package its version and hashes, without the comments."""
+    """Return the version and hashes of each package of a lock file."""
     text = re.sub(r"^ *#.*\n", "", (ROOT / name).read_text(), flags=re.MULTILINE)
     return dict(line.split("==", 1) for line in text.replace("\\\n", "").splitlines())
 
 
-def test_the_image_installs_what_running_needs_as_it_was_tested() -> None:
+def test_image_installs_tested_versions_of_runtime_dependencies() -> None:
     tested, run, build = (pins(f"requirements{lock}.lock") for lock in ("", "-run", "-build"))
     assert run.items() <= tested.items()
     assert build.items() <= tested.items()

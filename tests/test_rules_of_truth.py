@@ -1,4 +1,4 @@
-"""The table of the rules of truth names tests that exist."""
+"""The page of the rules of truth names existing tests for each rule."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ ROWS = [line for line in PAGE.splitlines() if re.match(r"\| \d\. ", line)]
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
-def test_every_rule_is_held_by_a_test() -> None:
+def test_every_rule_has_a_test() -> None:
     assert [str(number) for number in range(1, 10)] == [row[2] for row in ROWS]
     assert all(NAMED.search(row) for row in ROWS)
 

@@ -65,7 +65,7 @@ def last_event(hub: Any) -> Any:
     return hub.api("GET", "/events?limit=1")["items"][0]
 
 
-def test_unknown_revoked_and_malformed_addresses_answer_alike(hub: Any, url: Any) -> None:
+def test_unknown_revoked_and_malformed_urls_receive_equal_responses(hub: Any, url: Any) -> None:
     integration = hub.api("GET", "/integrations")["items"][0]["id"]
     revoked = hub.api("POST", f"/integrations/{integration}/webhook-urls", {"name": "revoked"})
     hub.api("DELETE", f"/webhook-urls/{revoked['id']}")
@@ -80,7 +80,7 @@ def test_unknown_revoked_and_malformed_addresses_answer_alike(hub: Any, url: Any
     assert {404} == {status for status, _ in answers}
 
 
-def test_guessing_is_slowed_down_but_never_a_known_address(hub: Any, url: Any) -> None:
+def test_guessing_urls_is_throttled_but_known_urls_are_not(hub: Any, url: Any) -> None:
     statuses = [post(f"{hub.url}/hooks/guess-{n}", source="192.0.2.3") for n in range(70)]
 
     assert 404 == statuses[0]
@@ -94,9 +94,7 @@ def test_guessing_is_slowed_down_but_never_a_known_address(hub: Any, url: Any) -
     [b"[" * 500_000, b'{"a":' * 100_000, b"\xff\xfe\x00", b"", b"null", b'{"id": NaN}'],
     ids=["nested lists", "nested objects", "invalid UTF-8", "nothing", "null", "no number"],
 )
-def test_a_body_made_to_hurt_is_kept_and_hurts_nobody(
-    hub: Any, url: Any, wait: Any, body: bytes
-) -> None:
+def test_hostile_body_is_stored_without_harm(hub: Any, url: Any, wait: Any, body: bytes) -> None:
     began = time.monotonic()
     assert 200 == post(url["url"], body)
     assert time.monotonic() - began < 5
@@ -104,11 +102,11 @@ def test_a_body_made_to_hurt_is_kept_and_hurts_nobody(
     assert "not_understood" == outcome
 
 
-def test_a_body_that_is_too_large_is_refused(hub: Any, url: Any) -> None:
+def test_too_large_body_is_refused(hub: Any, url: Any) -> None:
     assert 413 == post(url["url"], b"x" * (1024 * 1024 + 1))
 
 
-def test_a_body_that_trickles_holds_up_nobody(hub: Any, url: Any) -> None:
+def test_slow_body_does_not_delay_other_deliveries(hub: Any, url: Any) -> None:
     port = int(hub.url.rsplit(":", 1)[1])
     path = url["url"].split("/", 3)[3]
     with ExitStack() as stack:
@@ -122,7 +120,7 @@ def test_a_body_that_trickles_holds_up_nobody(hub: Any, url: Any) -> None:
         assert time.monotonic() - began < 5
 
 
-def test_10_000_idle_connections_hold_up_nobody(
+def test_10_000_idle_connections_do_not_delay_deliveries(
     hub: Any, url: Any, wait: Any, many_sockets: int
 ) -> None:
     port = int(hub.url.rsplit(":", 1)[1])
@@ -136,7 +134,7 @@ def test_10_000_idle_connections_hold_up_nobody(
         assert time.monotonic() - began < 5
 
 
-def test_a_flood_at_one_address_does_not_keep_another_waiting(
+def test_flood_at_one_url_does_not_delay_another(
     hub: Any, url: Any, wait: Any, many_sockets: int
 ) -> None:
     """All of the flood waits for the disk when the other delivery comes; it is not the last to be kept."""
@@ -176,7 +174,7 @@ def test_a_flood_at_one_address_does_not_keep_another_waiting(
 
 
 @pytest.mark.parametrize("listener", ["hub", "local_ion"])
-def test_a_huge_request_head_is_refused_before_it_is_read(
+def test_huge_request_head_is_refused_early(
     listener: str, request: pytest.FixtureRequest, wait: Any
 ) -> None:
     process = request.getfixturevalue(listener)
@@ -193,7 +191,7 @@ def test_a_huge_request_head_is_refused_before_it_is_read(
 
 
 @pytest.mark.parametrize("listener", ["hub", "local_ion"])
-def test_an_incomplete_request_head_is_closed(
+def test_incomplete_request_head_is_closed(
     listener: str, incomplete: dict[str, list[socket.socket]]
 ) -> None:
     """They were opened with the first test of this file; by now most of their time is over."""
@@ -218,7 +216,7 @@ def settle(hub: Any) -> None:
         assert 200 == send("GET", f"{hub.url}/livez")[0]
 
 
-def test_only_listed_sources_are_taken(module_hub: Any) -> None:
+def test_only_allowed_sources_can_deliver(module_hub: Any) -> None:
     hub = module_hub(
         ULTRAVIOLET_TRUSTED_PROXIES="127.0.0.1", ULTRAVIOLET_ALLOWED_SOURCES="54.149.61.144"
     )
@@ -230,7 +228,7 @@ def test_only_listed_sources_are_taken(module_hub: Any) -> None:
     assert json.loads(send("GET", f"{hub.url}/livez")[1])["status"] == "alive"
 
 
-def test_nobody_is_believed_about_where_they_come_from_unless_a_proxy_is_named(
+def test_forwarded_header_is_ignored_without_a_trusted_proxy(
     module_hub: Any,
 ) -> None:
     hub = module_hub(ULTRAVIOLET_ALLOWED_SOURCES="54.149.61.144")

@@ -6,7 +6,7 @@ import msgspec
 from tests.alert_sinks import http_sink
 
 
-def test_a_key_that_ion_refuses_is_told_and_so_is_its_end(
+def test_alert_opens_and_closes_for_a_refused_key(
     start_ion: Any, start_hub: Any, wait: Any
 ) -> None:
     ion = start_ion()

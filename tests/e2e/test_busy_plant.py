@@ -9,7 +9,7 @@ SECONDS = 60
 CHANGES = RATE * SECONDS
 
 
-def test_a_hub_killed_amid_100_changes_a_second_is_right_afterwards(
+def test_killed_hub_converges_after_100_changes_per_second(
     start_ion: Any, start_hub: Any, wait: Any
 ) -> None:
     ion = start_ion(size=SIZE, changes=RATE)

@@ -27,7 +27,7 @@ def counts(hub: Any) -> dict[str, int]:
     return {one["resource"]: one["objects"] for one in listed if one["objects"]}
 
 
-def test_only_what_is_chosen_is_followed_and_that_stays_right(
+def test_only_selected_resources_are_synced_and_stay_correct(
     start_hub: Any, local_ion: Any, wait: Any
 ) -> None:
     hub = start_hub()

@@ -14,9 +14,7 @@ A_DAY_AHEAD = """
 """.format("strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now', '+1 day')")
 
 
-def test_after_the_clock_was_set_back_a_day_changes_arrive_at_once(
-    start_ion: Any, start_hub: Any, wait: Any
-) -> None:
+def test_changes_arrive_after_clock_was_set_back(start_ion: Any, start_hub: Any, wait: Any) -> None:
     ion = start_ion()
     hub = start_hub()
     integration = hub.connect(ion)

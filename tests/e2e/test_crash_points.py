@@ -83,9 +83,7 @@ def assert_right(hub: Any) -> None:
         "heal.applied",
     ],
 )
-def test_a_crash_while_changes_arrive(
-    local_ion: Any, start_hub: Any, wait: Any, point: str
-) -> None:
+def test_crash_while_changes_arrive(local_ion: Any, start_hub: Any, wait: Any, point: str) -> None:
     hub = start_hub(ULTRAVIOLET_CRASH_AT=f"{point}")
     integration = add(hub, local_ion)
     wait(lambda: dead(hub) or fetched(hub, integration), 60, "the first fetch")
@@ -117,7 +115,7 @@ def test_a_crash_while_changes_arrive(
     "point",
     ["fetch.prepared", "fetch.page_applied:9", "fetch.steps_done", "fetch.absence_proven"],
 )
-def test_a_crash_in_a_fetch(local_ion: Any, start_hub: Any, wait: Any, point: str) -> None:
+def test_crash_during_fetch(local_ion: Any, start_hub: Any, wait: Any, point: str) -> None:
     gone = Supplier(local_ion, f"gone at {point}")
     hub = start_hub(ULTRAVIOLET_CRASH_AT=point)
     integration = add(hub, local_ion)
@@ -134,7 +132,7 @@ def test_a_crash_in_a_fetch(local_ion: Any, start_hub: Any, wait: Any, point: st
     assert_right(again)
 
 
-def test_a_crash_while_an_integration_is_removed(local_ion: Any, start_hub: Any, wait: Any) -> None:
+def test_crash_during_deletion_of_integration(local_ion: Any, start_hub: Any, wait: Any) -> None:
     hub = start_hub(ULTRAVIOLET_CRASH_AT="integration.emptied:3")
     integration = add(hub, local_ion)
     wait(lambda: fetched(hub, integration), 60, "the first fetch")
@@ -150,7 +148,7 @@ def test_a_crash_while_an_integration_is_removed(local_ion: Any, start_hub: Any,
 
 
 @pytest.mark.parametrize("point", ["setup.minted", "setup.receiver_created", "setup.subscribed"])
-def test_a_crash_in_set_up(local_ion: Any, start_hub: Any, wait: Any, point: str) -> None:
+def test_crash_during_setup(local_ion: Any, start_hub: Any, wait: Any, point: str) -> None:
     hub = start_hub(ULTRAVIOLET_CRASH_AT=point)
     integration = add(hub, local_ion)
     set_up = ("POST", f"/integrations/{integration['id']}/setup", {"mode": "automatic"})
@@ -169,7 +167,7 @@ def test_a_crash_in_set_up(local_ion: Any, start_hub: Any, wait: Any, point: str
     wait(lambda: again.find(path), 5, "a change by webhook")
 
 
-def test_a_crash_in_a_migration(start_hub: Any, tmp_path: Any) -> None:
+def test_crash_during_migration(start_hub: Any, tmp_path: Any) -> None:
     data = tmp_path / "hub" / "data"
     with pytest.raises(Exception, match="was ended by SIGKILL"):
         start_hub(data=data, ULTRAVIOLET_CRASH_AT="migration.written")

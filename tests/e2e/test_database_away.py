@@ -39,7 +39,7 @@ def ask(
         return answer.status, named, answer.read().decode(), time.monotonic() - began
 
 
-def test_while_the_database_is_away_deliveries_are_put_off_and_then_all_goes_on(
+def test_unavailable_database_defers_deliveries(
     start_ion: Any, start_hub: Any, server: Postgresql, wait: Any
 ) -> None:
     ion = start_ion()
@@ -81,9 +81,7 @@ def test_while_the_database_is_away_deliveries_are_put_off_and_then_all_goes_on(
     assert hub.cli("verify", "--json").returncode == 0
 
 
-def test_a_hub_waits_for_a_database_that_is_still_starting(
-    start_hub: Any, server: Postgresql, tmp_path: Any
-) -> None:
+def test_hub_waits_for_starting_database(start_hub: Any, server: Postgresql, tmp_path: Any) -> None:
     url = server.new_database()
     server.stop()
     back = threading.Timer(3, server.start)
@@ -95,7 +93,7 @@ def test_a_hub_waits_for_a_database_that_is_still_starting(
     assert hub.api("GET", "/integrations")["items"] == []
 
 
-def test_with_a_spool_deliveries_go_on_and_none_is_lost_whoever_is_killed(
+def test_spool_accepts_deliveries_without_loss(
     start_hub: Any, server: Postgresql, tmp_path: Any, wait: Any
 ) -> None:
     url = server.new_database()
@@ -156,7 +154,7 @@ def test_with_a_spool_deliveries_go_on_and_none_is_lost_whoever_is_killed(
     assert [event["event_id"] for event in reversed(events)] == sent
 
 
-def test_a_database_that_may_only_be_read_is_away_and_what_is_acknowledged_meanwhile_arrives(
+def test_read_only_database_counts_as_unavailable(
     start_hub: Any, server: Postgresql, tmp_path: Any, wait: Any
 ) -> None:
     """As a standby after a failover until it is promoted, or a managed server whose disk is full."""

@@ -141,7 +141,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test_every_failure_is_one_sentence_with_the_next_step(
+def test_every_failure_is_one_sentence_with_next_step(
     case: Callable[[Postgresql], Refused], postgresql: Postgresql, tmp_path: Path
 ) -> None:
     url, kind, says = case(postgresql)
@@ -158,7 +158,7 @@ def test_every_failure_is_one_sentence_with_the_next_step(
     assert says in found["finding"]
 
 
-def test_a_hub_is_refused_at_once(postgresql: Postgresql, tmp_path: Path) -> None:
+def test_hub_is_refused_immediately(postgresql: Postgresql, tmp_path: Path) -> None:
     for case in (latin_database_again, unknown_role):
         url, _, says = case(postgresql)
         done = subprocess.run(
@@ -184,7 +184,7 @@ def latin_database_again(server: Postgresql) -> Refused:
 @pytest.mark.parametrize(
     "ignored", [{}, {"ignore_startup_parameters": "options"}], ids=["strict", "ignoring"]
 )
-def test_a_pooler_by_transaction_is_refused(
+def test_transaction_pooling_is_refused(
     postgresql: Postgresql, pgbouncer: str, pool_size: str, ignored: dict[str, str], tmp_path: Path
 ) -> None:
     url = postgresql.new_database()
@@ -214,7 +214,7 @@ def locks(url: str) -> int:
     return row[0]
 
 
-def test_a_pooler_by_statement_is_refused(postgresql: Postgresql, pgbouncer: str) -> None:
+def test_statement_pooling_is_refused(postgresql: Postgresql, pgbouncer: str) -> None:
     with (
         pooled(pgbouncer, postgresql.new_database(), "statement") as through,
         pytest.raises(DatabaseSetupError, match="session pooling") as refused,
@@ -223,7 +223,7 @@ def test_a_pooler_by_statement_is_refused(postgresql: Postgresql, pgbouncer: str
     assert "\n" not in str(refused.value)
 
 
-def test_a_startup_option_that_a_pooler_refuses_is_one_sentence(
+def test_startup_option_refused_by_pooler_is_one_sentence(
     postgresql: Postgresql, pgbouncer: str
 ) -> None:
     with pooled(pgbouncer, postgresql.new_database(), "session") as through:
@@ -234,7 +234,7 @@ def test_a_startup_option_that_a_pooler_refuses_is_one_sentence(
             check_server(db_engine.parse_url(url))
 
 
-def test_a_hub_works_through_a_pooler_by_session(
+def test_hub_works_with_session_pooling(
     postgresql: Postgresql, pgbouncer: str, start_hub: StartHub
 ) -> None:
     url = postgresql.new_database()
@@ -252,9 +252,7 @@ def test_a_hub_works_through_a_pooler_by_session(
         wait_for(lambda: locks(url) == 0, 30, "no lock without a process")
 
 
-def test_the_settings_of_a_session_hold_through_a_pooler(
-    postgresql: Postgresql, pgbouncer: str
-) -> None:
+def test_session_settings_apply_through_pooler(postgresql: Postgresql, pgbouncer: str) -> None:
     with pooled(pgbouncer, postgresql.new_database(), "session") as through:
         engine = db_engine.make_engine(through)
         with engine.connect() as connection:
@@ -265,7 +263,7 @@ def test_the_settings_of_a_session_hold_through_a_pooler(
     assert tuple(shown) == ("UTC", "1min")
 
 
-def test_a_server_that_is_something_else_is_one_sentence() -> None:
+def test_server_without_postgresql_is_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"postgresql://u@127.0.0.1:{server.getsockname()[1]}/x?connect_timeout=2"
         with pytest.raises(StoreUnavailableError, match="could not be opened"):

@@ -107,7 +107,7 @@ def kept(hub: HubProcess, numbers: Sequence[int]) -> bool:
 TAKEN = (200, b'{"received":true}')
 
 
-def test_deliveries_that_come_at_once_are_answered_in_their_order(
+def test_pipelined_deliveries_are_answered_in_order(
     hub: HubProcess, url: str, wire: socket.socket
 ) -> None:
     wrong = delivery(url, 103, secret="another")
@@ -123,7 +123,7 @@ def test_deliveries_that_come_at_once_are_answered_in_their_order(
 
 
 @pytest.mark.parametrize("size", [1, 7, 100], ids="in pieces of {}".format)
-def test_a_delivery_in_pieces_is_one(
+def test_fragmented_delivery_is_accepted_once(
     hub: HubProcess, url: str, wire: socket.socket, size: int
 ) -> None:
     wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -135,7 +135,7 @@ def test_a_delivery_in_pieces_is_one(
     assert kept(hub, [200 + size])
 
 
-def test_the_first_half_of_the_next_one_waits_for_the_other(
+def test_partial_next_delivery_waits_for_its_rest(
     hub: HubProcess, url: str, wire: socket.socket
 ) -> None:
     second = delivery(url, 302)
@@ -148,15 +148,13 @@ def test_the_first_half_of_the_next_one_waits_for_the_other(
     assert kept(hub, [302, 303])
 
 
-def test_a_body_in_chunks(hub: HubProcess, url: str, wire: socket.socket) -> None:
+def test_chunked_body_is_accepted(hub: HubProcess, url: str, wire: socket.socket) -> None:
     wire.sendall(delivery(url, 401, chunked=True))
     assert [TAKEN] == answers(wire, 1)
     assert kept(hub, [401])
 
 
-def test_who_asks_before_sending_a_body_is_told_to(
-    hub: HubProcess, url: str, wire: socket.socket
-) -> None:
+def test_expect_100_continue_is_answered(hub: HubProcess, url: str, wire: socket.socket) -> None:
     head, _, body = delivery(url, 501, "expect: 100-continue").partition(b"\r\n\r\n")
     wire.sendall(head + b"\r\n\r\n")
     assert wire.recv(100).startswith(b"HTTP/1.1 100 ")
@@ -165,9 +163,7 @@ def test_who_asks_before_sending_a_body_is_told_to(
     assert kept(hub, [501])
 
 
-def test_who_wants_the_connection_closed_has_it_closed(
-    hub: HubProcess, url: str, wire: socket.socket
-) -> None:
+def test_connection_close_is_respected(hub: HubProcess, url: str, wire: socket.socket) -> None:
     wire.sendall(delivery(url, 601, "connection: close"))
     everything = b"".join(iter(lambda: wire.recv(1000), b""))
     assert everything.startswith(b"HTTP/1.1 200 ")
@@ -175,7 +171,7 @@ def test_who_wants_the_connection_closed_has_it_closed(
     assert everything.endswith(TAKEN[1])
 
 
-def test_who_does_not_wait_for_the_answer_is_heard_all_the_same(
+def test_delivery_is_stored_if_client_disconnects(
     hub: HubProcess, url: str, wire: socket.socket, wait: Any
 ) -> None:
     wire.sendall(delivery(url, 701))

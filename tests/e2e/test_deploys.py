@@ -127,7 +127,7 @@ def service(tmp_path: Path) -> Iterator[Callable[[str | None], Service]]:
         one.close()
 
 
-def test_processes_behind_one_address_are_replaced(
+def test_workers_are_replaced_without_refused_deliveries(
     service: Any, postgresql: Any, wait: Any
 ) -> None:
     run = service(postgresql.new_database())
@@ -145,9 +145,7 @@ def test_processes_behind_one_address_are_replaced(
     nothing_was_lost(hub, sent)
 
 
-def test_a_release_right_after_another_goes_in_everywhere(
-    service: Any, postgresql: Any, wait: Any
-) -> None:
+def test_second_reload_reaches_every_worker(service: Any, postgresql: Any, wait: Any) -> None:
     run = service(postgresql.new_database())
     run.start("--workers", "2")
     old = children(run.process.pid)
@@ -164,7 +162,7 @@ def test_a_release_right_after_another_goes_in_everywhere(
     )
 
 
-def test_a_process_alone_hands_its_socket_to_its_successor(service: Any, wait: Any) -> None:
+def test_single_process_keeps_its_socket_on_reload(service: Any, wait: Any) -> None:
     run = service(None)
     hub = run.start()
     with deliveries(hub) as sent:

@@ -12,7 +12,7 @@ CREATE = (
 )
 
 
-def test_what_changes_between_the_first_read_and_the_subscriptions_is_found(
+def test_changes_between_first_fetch_and_subscriptions_are_found(
     start_hub: Any, start_ion: Any, wait: Any
 ) -> None:
     ion, hub = start_ion(), start_hub()

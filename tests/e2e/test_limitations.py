@@ -41,7 +41,7 @@ def order(local_ion: Any) -> dict[str, Any]:
     return made["createPurchaseOrder"]["purchaseOrder"]
 
 
-def test_1_a_new_line_appears_without_any_fetch(
+def test_1_new_line_appears_without_fetch(
     hub: Any, local_ion: Any, integration: dict[str, Any], order: dict[str, Any], wait: Any
 ) -> None:
     fetches = hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"]
@@ -62,7 +62,7 @@ def test_1_a_new_line_appears_without_any_fetch(
     assert events["items"] == []
 
 
-def test_2_an_empty_property_that_becomes_populated_is_right_at_once(
+def test_2_populated_property_is_correct_immediately(
     hub: Any, local_ion: Any, integration: dict[str, Any], order: dict[str, Any], wait: Any
 ) -> None:
     path = f"/objects/purchase_orders/{order['id']}"
@@ -78,7 +78,7 @@ def test_2_an_empty_property_that_becomes_populated_is_right_at_once(
     assert hub.api("GET", path)["fields"]["orderedAt"].startswith("2026-05-01T12:00:00")
 
 
-def test_3_an_address_shows_the_location_it_links_to(
+def test_3_address_shows_its_linked_location(
     hub: Any, local_ion: Any, integration: dict[str, Any], order: dict[str, Any], wait: Any
 ) -> None:
     location = local_ion.execute(NAMES)["locations"]["edges"][1]["node"]
@@ -96,7 +96,7 @@ def test_3_an_address_shows_the_location_it_links_to(
     assert link["found"]
 
 
-def test_4_a_new_object_is_complete_within_three_seconds(
+def test_4_new_object_is_complete_within_three_seconds(
     hub: Any, local_ion: Any, integration: dict[str, Any], wait: Any
 ) -> None:
     part = local_ion.execute(NAMES)["parts"]["edges"][0]["node"]["id"]

@@ -53,7 +53,9 @@ def first_order(local_ion: Any) -> dict[str, Any]:
     return local_ion.execute(AN_ORDER)["purchaseOrders"]["edges"][0]["node"]
 
 
-def test_the_test_names_the_key_and_what_it_may_read(hub: Any, integration: dict[str, Any]) -> None:
+def test_connection_test_shows_key_and_readable_resources(
+    hub: Any, integration: dict[str, Any]
+) -> None:
     result = hub.api("POST", f"/integrations/{integration['id']}/test")
 
     assert result["ok"], result["findings"]
@@ -62,15 +64,13 @@ def test_the_test_names_the_key_and_what_it_may_read(hub: Any, integration: dict
     assert {"purchase_orders", "purchase_order_lines", "parts", "runs"} <= readable
 
 
-def test_the_secret_is_never_given_back(
-    hub: Any, integration: dict[str, Any], local_ion: Any
-) -> None:
+def test_secret_is_never_returned(hub: Any, integration: dict[str, Any], local_ion: Any) -> None:
     seen = json.dumps(hub.api("GET", f"/integrations/{integration['id']}"))
 
     assert local_ion.client_secret not in seen
 
 
-def test_a_change_in_ion_is_in_the_hub_within_a_second(
+def test_change_in_ion_arrives_within_a_second(
     hub: Any, local_ion: Any, integration: dict[str, Any], wait: Any
 ) -> None:
     order = first_order(local_ion)
@@ -88,7 +88,7 @@ def test_a_change_in_ion_is_in_the_hub_within_a_second(
     assert fresh["origin"]["kind"] in ("event", "heal")
 
 
-def test_the_change_has_a_history_and_an_event(
+def test_change_has_history_and_event(
     hub: Any, local_ion: Any, integration: dict[str, Any], wait: Any
 ) -> None:
     order = first_order(local_ion)
@@ -108,7 +108,9 @@ def test_the_change_has_a_history_and_an_event(
     assert events[0]["signature"] == "verified"
 
 
-def test_setup_again_changes_nothing(hub: Any, local_ion: Any, integration: dict[str, Any]) -> None:
+def test_repeated_setup_changes_nothing(
+    hub: Any, local_ion: Any, integration: dict[str, Any]
+) -> None:
     counts = "{ webhookReceivers { pageInfo { totalCount } } webhookSubscriptions { pageInfo { totalCount } } }"
     before = local_ion.execute(counts)
 
@@ -127,9 +129,7 @@ def test_verify_finds_no_difference(hub: Any, integration: dict[str, Any]) -> No
     assert report["equal"] == report["objects"] > 100
 
 
-def test_the_command_line_shows_the_same(
-    hub: Any, local_ion: Any, integration: dict[str, Any]
-) -> None:
+def test_command_line_shows_the_same(hub: Any, local_ion: Any, integration: dict[str, Any]) -> None:
     order = first_order(local_ion)
     shown = hub.cli("object", "show", "purchase_orders", str(order["id"]), "--json")
 
@@ -137,7 +137,7 @@ def test_the_command_line_shows_the_same(
     assert json.loads(shown.stdout)["fields"]["description"] == order["description"]
 
 
-def test_a_killed_hub_keeps_what_it_acknowledged(
+def test_killed_hub_keeps_acknowledged_deliveries(
     local_ion: Any, start_hub: Any, wait: Any, database: Any, request: pytest.FixtureRequest
 ) -> None:
     url = request.getfixturevalue("postgresql").new_database() if database else None

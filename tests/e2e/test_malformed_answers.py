@@ -36,7 +36,7 @@ def peak_kilobytes(hub: HubProcess) -> int:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
 
 
-def test_answers_without_end_neither_fill_the_memory_nor_look_fresh(
+def test_endless_responses_use_bounded_memory_and_are_not_fresh(
     hub: HubProcess, proxy: AnswerProxy, integration: dict[str, Any]
 ) -> None:
     address = f"/integrations/{integration['id']}"
@@ -65,7 +65,7 @@ BODIES = (
 )
 
 
-def test_deliveries_that_are_no_valid_unicode_are_kept_applied_and_shown(
+def test_deliveries_with_invalid_unicode_are_stored_applied_and_shown(
     hub: HubProcess, integration: dict[str, Any]
 ) -> None:
     made = hub.api("POST", f"/integrations/{integration['id']}/webhook-urls", {"name": "by hand"})

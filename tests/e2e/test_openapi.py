@@ -21,7 +21,9 @@ def key_of(hub: HubProcess, role: str) -> str:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_every_answer_is_a_documented_one(start_hub: StartHub, tmp_path: Path, role: str) -> None:
+def test_every_response_matches_the_document(
+    start_hub: StartHub, tmp_path: Path, role: str
+) -> None:
     hub = start_hub()
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{hub.url}/api/openapi.json"),
@@ -43,7 +45,7 @@ def test_every_answer_is_a_documented_one(start_hub: StartHub, tmp_path: Path, r
     assert done.returncode == 0, done.stdout[-6000:]
 
 
-def test_nobody_gets_further_than_their_role(start_hub: StartHub) -> None:
+def test_insufficient_role_is_refused_before_other_checks(start_hub: StartHub) -> None:
     """Each operation names the role it needs; whoever has less is refused before anything else is looked at."""
     hub = start_hub()
     keys = {role: key_of(hub, role) for role in ROLES}

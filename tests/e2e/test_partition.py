@@ -7,7 +7,7 @@ import pytest
 
 
 @pytest.mark.parametrize("kind", ["no_response", "reset", "cut_body"])
-def test_an_ion_that_cannot_be_read_loses_nothing(
+def test_unreadable_ion_loses_no_changes(
     start_ion: Any, start_hub: Any, wait: Any, kind: str
 ) -> None:
     ion = start_ion(changes=20)

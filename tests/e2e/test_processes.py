@@ -36,7 +36,7 @@ def accepted_is_stored(hub: Any, ion: Any) -> bool:
     return ion.accepted() <= hub.stored_events()
 
 
-def test_three_processes_killed_in_turn_lose_nothing(
+def test_killing_three_processes_in_turn_loses_nothing(
     start_ion: Any, start_hub: Any, postgresql: Any, wait: Any
 ) -> None:
     ion = start_ion()
@@ -86,7 +86,7 @@ def test_three_processes_killed_in_turn_lose_nothing(
     assert duties(database, PRESENT) == []
 
 
-def test_integrations_are_shared_and_a_page_hears_of_another_processs_work(
+def test_processes_share_integrations_and_live_updates(
     start_ion: Any, start_hub: Any, postgresql: Any, wait: Any
 ) -> None:
     ion = start_ion()
@@ -143,7 +143,7 @@ def test_integrations_are_shared_and_a_page_hears_of_another_processs_work(
     assert found["fields"]["name"] == "seen in all processes"
 
 
-def test_an_address_is_good_at_once_whichever_process_made_it(
+def test_new_webhook_url_works_on_every_process_immediately(
     start_hub: Any, postgresql: Any
 ) -> None:
     given = {
@@ -174,7 +174,7 @@ def temporary() -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_what_a_killed_supervisor_left_goes_with_the_next_start(
+def test_next_start_stops_workers_of_killed_supervisor(
     start_hub: Any, postgresql: Any, temporary: Path
 ) -> None:
     given = {"store_url": postgresql.new_database(), "TMPDIR": str(temporary)}
@@ -195,6 +195,6 @@ def test_what_a_killed_supervisor_left_goes_with_the_next_start(
 
 
 @pytest.mark.parametrize("option", [("--workers", "2"), ("--role", "web")])
-def test_several_processes_need_postgresql(start_hub: Any, option: tuple[str, str]) -> None:
+def test_several_processes_require_postgresql(start_hub: Any, option: tuple[str, str]) -> None:
     with pytest.raises(Exception, match="PostgreSQL: a hub on SQLite is one process"):
         start_hub(*option)

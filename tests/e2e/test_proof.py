@@ -43,7 +43,7 @@ def printed(hub: Any, *command: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_what_webhooks_alone_would_have_left_wrong(
+def test_drift_report_shows_errors_of_webhooks_alone(
     hub: Any, local_ion: Any, integration: dict[str, Any], wait: Any
 ) -> None:
     order = local_ion.execute(CREATE_ORDER, i={"description": "for a line"})["createPurchaseOrder"]
@@ -74,7 +74,7 @@ def test_what_webhooks_alone_would_have_left_wrong(
     assert "no_event_sent" in hub.cli("drift").stdout
 
 
-def test_a_mirror_that_was_just_read_is_fresh(hub: Any, integration: dict[str, Any]) -> None:
+def test_mirror_is_fresh_after_fetch(hub: Any, integration: dict[str, Any]) -> None:
     judged = printed(hub, "freshness")
 
     assert judged["sentence"].startswith("Fresh: last change"), judged["causes"]
@@ -84,7 +84,7 @@ def test_a_mirror_that_was_just_read_is_fresh(hub: Any, integration: dict[str, A
     assert (status["freshness"], status["sentence"][:6]) == ("fresh", "Fresh:")
 
 
-def test_a_deactivated_receiver_is_noticed_and_named(
+def test_deactivated_receiver_is_reported(
     hub: Any, local_ion: Any, integration: dict[str, Any]
 ) -> None:
     for edge in local_ion.execute(RECEIVERS)["webhookReceivers"]["edges"]:

@@ -26,7 +26,7 @@ def change(ion: Any, description: str) -> str:
     return str(order["id"])
 
 
-def test_a_range_is_replayed_after_a_rehearsal(
+def test_range_is_replayed_after_dry_run(
     hub: Any, local_ion: Any, integration: dict[str, Any], wait: Any
 ) -> None:
     id_ = change(local_ion, "as it should be")
@@ -72,9 +72,7 @@ def test_a_range_is_replayed_after_a_rehearsal(
     assert hub.api("GET", f"/events/{newest}")["outcome"] == "replayed"
 
 
-def test_a_replay_of_everything_is_not_begun_by_mistake(
-    hub: Any, integration: dict[str, Any]
-) -> None:
+def test_replay_requires_a_range(hub: Any, integration: dict[str, Any]) -> None:
     refused = hub.cli("event", "replay")
 
     assert refused.returncode == 2
@@ -95,7 +93,7 @@ def bodies(hub: Any) -> list[bytes]:
         return [row[0] for row in connection.execute("SELECT body FROM events ORDER BY seq")]
 
 
-def test_a_hub_rebuilt_from_events_and_one_fetch_equals_the_original(
+def test_hub_rebuilt_from_events_and_one_fetch_equals_original(
     start_ion: Any, start_hub: Any, wait: Any, tmp_path: Any
 ) -> None:
     ion, original = start_ion(changes=30), start_hub()

@@ -35,9 +35,7 @@ def post(url: str, number: int) -> int:
     return send("POST", url, BODY % number, content_type="application/json")[0]
 
 
-def test_a_locked_database_puts_deliveries_off_and_loses_none(
-    hub: Any, url: str, wait: Any
-) -> None:
+def test_locked_database_defers_deliveries_without_loss(hub: Any, url: str, wait: Any) -> None:
     with closing(sqlite3.connect(hub.data / "hub.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert 503 == post(url, 1)
@@ -47,7 +45,7 @@ def test_a_locked_database_puts_deliveries_off_and_loses_none(
     assert "1" in hub.stored_events()
 
 
-def test_a_corrupt_last_page_of_the_log_loses_only_what_was_never_whole(start_hub: Any) -> None:
+def test_torn_last_page_of_log_loses_only_incomplete_transaction(start_hub: Any) -> None:
     """A power cut may tear what was being written; what was committed before it is there."""
     hub = start_hub()
     given = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
@@ -132,7 +130,7 @@ def fill(url: str) -> tuple[set[int], int]:
     return kept, number
 
 
-def test_a_full_disk_puts_deliveries_off_and_loses_none(
+def test_full_disk_defers_deliveries_without_loss(
     disk: Path, start_ion: Any, start_hub: Any, wait: Any
 ) -> None:
     ion = start_ion()
@@ -161,7 +159,7 @@ def test_a_full_disk_puts_deliveries_off_and_loses_none(
     assert 0 == hub.cli("verify", "--json").returncode
 
 
-def test_a_file_system_that_turned_read_only_loses_nothing_that_was_acknowledged(
+def test_read_only_file_system_loses_no_acknowledged_delivery(
     failing_disk: Path, start_ion: Any, start_hub: Any, wait: Any
 ) -> None:
     """As Linux does after an error of the disk; only a repair and a new mount end it."""

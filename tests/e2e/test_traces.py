@@ -32,7 +32,7 @@ def noted(span: Any, name: str) -> Any:
     )
 
 
-def test_the_trace_of_a_delivery_leads_to_the_version(start_hub: Any, wait: Any) -> None:
+def test_trace_of_delivery_leads_to_version(start_hub: Any, wait: Any) -> None:
     with http_sink() as sink:
         at = sink.url.split("/hook")[0]
         hub = start_hub(OTEL_EXPORTER_OTLP_ENDPOINT=at, OTEL_BSP_SCHEDULE_DELAY="100")
@@ -93,11 +93,11 @@ def test_the_trace_of_a_delivery_leads_to_the_version(start_hub: Any, wait: Any)
         ({"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "otlp"}, False),
     ],
 )
-def test_traces_are_off_unless_asked_for(environment: dict[str, str], wanted: bool) -> None:
+def test_traces_are_disabled_by_default(environment: dict[str, str], wanted: bool) -> None:
     assert tracing.is_configured(environment) == wanted
 
 
-def test_nothing_of_it_is_loaded_while_it_is_off() -> None:
+def test_opentelemetry_is_not_loaded_when_disabled() -> None:
     look = "import sys, ultraviolet.web.server; print([m for m in sys.modules if 'opentelemetry' in m])"
 
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)

@@ -9,7 +9,7 @@ from tests.e2e.trouble import Trouble
 
 
 @pytest.mark.timeout(600)
-def test_nothing_is_lost_in_any_trouble(tmp_path: Path) -> None:
+def test_no_fault_or_crash_loses_data(tmp_path: Path) -> None:
     """Another seed each time; a failure shows it."""
     seed = random.SystemRandom().getrandbits(32)
     with ExitStack() as stack:

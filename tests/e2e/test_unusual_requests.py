@@ -157,7 +157,7 @@ def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def test_the_hub_answers_unusual_requests_without_an_internal_error(
+def test_hub_handles_unusual_requests_without_internal_error(
     connected: Any, served: tuple[list[str], list[str]]
 ) -> None:
     port = int(connected.url.rsplit(":", 1)[1])
@@ -180,7 +180,7 @@ def test_the_hub_answers_unusual_requests_without_an_internal_error(
     assert [] == internal_errors(connected.child.log)
 
 
-def test_the_local_ion_answers_unusual_requests_without_an_internal_error(local_ion: Any) -> None:
+def test_local_ion_handles_unusual_requests_without_internal_error(local_ion: Any) -> None:
     port = int(local_ion.url.rsplit(":", 1)[1])
     token = ("authorization", f"Bearer {local_ion.token()}".encode())
 
@@ -212,7 +212,7 @@ SPELLINGS = (
 )
 
 
-def test_no_spelling_of_a_webhook_url_is_logged(connected: Any) -> None:
+def test_webhook_url_is_not_logged_in_any_spelling(connected: Any) -> None:
     port = int(connected.url.rsplit(":", 1)[1])
     integration = connected.api("GET", "/integrations")["items"][0]["id"]
     made = connected.api("POST", f"/integrations/{integration}/webhook-urls", {"name": "spelled"})
@@ -241,7 +241,7 @@ def test_no_spelling_of_a_webhook_url_is_logged(connected: Any) -> None:
     assert text.count("request.answered") > len(SPELLINGS)
 
 
-def test_head_answers_as_get_does_on_both_listeners(connected: Any, local_ion: Any) -> None:
+def test_head_matches_get_on_both_listeners(connected: Any, local_ion: Any) -> None:
     paths = {connected: ("/livez", "/readyz", "/static/app.css", "/sign-in", "/nothing"),
              local_ion: ("/_local/ready", "/home", "/", "/static/local-ion.css", "/graphql", "/nothing")}  # fmt: skip
     for process, asked in paths.items():
@@ -276,7 +276,7 @@ def internal_errors(log: Path) -> list[str]:
     return [line for line in lines if "Traceback" in line or "request.failed" in line]
 
 
-def test_internal_errors_are_found_in_a_log(tmp_path: Path) -> None:
+def test_internal_errors_are_detected_in_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text(
         json.dumps({"event": "request.failed"}) + "\n{}\nTraceback (most recent call last):\n"

@@ -29,7 +29,7 @@ def integration(hub: Any, local_ion: Any) -> dict[str, Any]:
     return made
 
 
-def test_every_difference_is_found_to_the_field_kept_and_healed(
+def test_every_difference_is_found_stored_and_healed(
     hub: Any, integration: dict[str, Any], wait: Any
 ) -> None:
     spoil(
@@ -88,7 +88,7 @@ def test_every_difference_is_found_to_the_field_kept_and_healed(
     )
 
 
-def test_a_full_fetch_puts_it_right_and_a_sample_agrees(
+def test_full_fetch_corrects_differences_and_sample_confirms(
     hub: Any, integration: dict[str, Any]
 ) -> None:
     assert hub.fetch(integration)["state"] == "done"
@@ -103,7 +103,7 @@ def test_a_full_fetch_puts_it_right_and_a_sample_agrees(
     assert 0 < report["objects"] < json.loads(whole.stdout)["objects"]
 
 
-def test_a_view_that_shows_another_value_than_the_document_is_found(
+def test_view_with_other_value_than_document_is_found(
     hub: Any, integration: dict[str, Any]
 ) -> None:
     spoil(
@@ -142,7 +142,7 @@ def test_a_view_that_shows_another_value_than_the_document_is_found(
         connection.execute(definition)
 
 
-def test_a_value_of_ion_that_does_not_fit_is_reported_everywhere(
+def test_invalid_value_of_ion_is_reported_everywhere(
     hub: Any, integration: dict[str, Any], local_ion: Any
 ) -> None:
     def in_ion(statement: str, *given: Any) -> list[Any]:
@@ -181,7 +181,7 @@ def test_a_value_of_ion_that_does_not_fit_is_reported_everywhere(
     assert [] == reported()
 
 
-def test_changes_on_their_way_are_not_reported(start_ion: Any, start_hub: Any) -> None:
+def test_changes_under_way_are_not_reported(start_ion: Any, start_hub: Any) -> None:
     ion, hub = start_ion(changes=30), start_hub()
     hub.fetch(hub.connect(ion))
 
@@ -194,7 +194,7 @@ def test_changes_on_their_way_are_not_reported(start_ion: Any, start_hub: Any) -
 
 
 @pytest.mark.parametrize("point", ["verify.page_compared:25", "verify.settling"])
-def test_a_killed_verification_goes_on_where_it_died(
+def test_killed_verification_continues(
     local_ion: Any, start_hub: Any, wait: Any, point: str
 ) -> None:
     hub = start_hub(ULTRAVIOLET_CRASH_AT=point)
@@ -224,7 +224,7 @@ def test_a_killed_verification_goes_on_where_it_died(
     assert report["objects"] == whole
 
 
-def test_a_paused_integration_is_not_compared(hub: Any, integration: dict[str, Any]) -> None:
+def test_paused_integration_is_not_verified(hub: Any, integration: dict[str, Any]) -> None:
     hub.api("POST", f"/integrations/{integration['id']}/pause")
 
     refused = hub.cli("verify")

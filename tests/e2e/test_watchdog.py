@@ -77,7 +77,7 @@ def repaired(findings: Any, wait: Any, kind: str, subject: str) -> Any:
         ("secret", {"sharedSecret": "known to nobody here"}),
     ],
 )
-def test_a_receiver_that_was_changed_is_put_right(
+def test_changed_receiver_is_corrected(
     hub: Any, local_ion: Any, findings: Any, wait: Any, subject: str, change: dict[str, Any]
 ) -> None:
     before = receiver(local_ion)
@@ -89,7 +89,7 @@ def test_a_receiver_that_was_changed_is_put_right(
     arrives_by_event(hub, local_ion, wait, f"after {subject}")
 
 
-def test_subscriptions_that_were_removed_or_switched_off_are_there_again(
+def test_removed_or_disabled_subscriptions_are_restored(
     hub: Any, local_ion: Any, findings: Any, wait: Any
 ) -> None:
     one, other = receiver(local_ion)["subscriptions"][:2]
@@ -105,7 +105,7 @@ def test_subscriptions_that_were_removed_or_switched_off_are_there_again(
     assert (len(now), {each["active"] for each in now}) == (count, {True})
 
 
-def test_the_watchdog_may_be_the_first_who_asks_what_ion_offers(
+def test_watchdog_introspects_ion_if_needed(
     hub: Any, integration: Any, local_ion: Any, wait: Any
 ) -> None:
     """It ends the controllers then, and is one of them."""
@@ -123,9 +123,7 @@ def test_the_watchdog_may_be_the_first_who_asks_what_ion_offers(
     arrives_by_event(hub, local_ion, wait, "after a first test")
 
 
-def test_a_receiver_that_was_deleted_is_made_again(
-    hub: Any, local_ion: Any, findings: Any, wait: Any
-) -> None:
+def test_deleted_receiver_is_recreated(hub: Any, local_ion: Any, findings: Any, wait: Any) -> None:
     before = receiver(local_ion)
     local_ion.execute(DELETE_RECEIVER, id=before["id"], etag=before["_etag"])
     missed = local_ion.execute(CREATE, i={"name": "while nobody listened"})["createSupplier"][
@@ -138,7 +136,7 @@ def test_a_receiver_that_was_deleted_is_made_again(
     wait(lambda: hub.find(f"/objects/suppliers/{missed['id']}"), 20, "what was missed meanwhile")
 
 
-def test_deliveries_that_ion_gave_up_are_taken_from_its_record(
+def test_abandoned_deliveries_are_recovered_from_ions_record(
     hub: Any, local_ion: Any, findings: Any, wait: Any
 ) -> None:
     local_ion.faults.set("dropped", only="suppliers")
@@ -167,7 +165,7 @@ def test_forged_deliveries_are_counted_and_shown(
     local_ion.faults.clear()
 
 
-def test_a_key_that_was_revoked_is_said_with_the_next_step(
+def test_revoked_key_is_reported_with_next_step(
     hub: Any, local_ion: Any, findings: Any, wait: Any
 ) -> None:
     local_ion.faults.set("key_revoked", only=local_ion.client_id)
@@ -179,7 +177,7 @@ def test_a_key_that_was_revoked_is_said_with_the_next_step(
     wait(lambda: findings("credentials", "API key")[0]["resolved_at"], 90, "its end")
 
 
-def test_a_permission_that_was_lost_is_said_and_deletes_nothing(
+def test_lost_permission_is_reported_and_deletes_nothing(
     hub: Any, local_ion: Any, integration: Any, findings: Any, wait: Any
 ) -> None:
     held = len(hub.api("GET", "/objects/suppliers?limit=200")["items"])
@@ -196,7 +194,7 @@ def test_a_permission_that_was_lost_is_said_and_deletes_nothing(
     wait(lambda: findings("unreadable", "suppliers")[0]["resolved_at"], 30, "its end")
 
 
-def test_a_key_that_may_not_see_the_receiver_any_more_is_said(
+def test_key_without_access_to_receiver_is_reported(
     local_ion: Any, findings: Any, wait: Any
 ) -> None:
     local_ion.faults.set("permission_lost", only="webhookReceiver*")
@@ -208,7 +206,7 @@ def test_a_key_that_may_not_see_the_receiver_any_more_is_said(
     wait(lambda: findings("receiver", "not readable")[0]["resolved_at"], 30, "its end")
 
 
-def test_a_resource_that_falls_silent_though_it_changes_is_fetched_and_said(
+def test_changed_resource_without_events_is_fetched_and_reported(
     hub: Any, local_ion: Any, integration: Any, findings: Any, wait: Any
 ) -> None:
     """It told something every hour, until six hours ago; what it does not tell now cannot be seen in ION's record."""
@@ -234,7 +232,7 @@ def test_a_resource_that_falls_silent_though_it_changes_is_fetched_and_said(
     wait(lambda: findings("gap", "not readable")[0]["resolved_at"], 30, "the record being in sight")
 
 
-def test_the_command_line_lists_them(
+def test_command_line_lists_findings(
     hub: Any, local_ion: Any, integration: Any, findings: Any, wait: Any
 ) -> None:
     local_ion.faults.set("permission_lost", only="webhookReceiver*")
