@@ -16,7 +16,7 @@ from bench.frame import Budget, Figure, Scale, expect, figure, on_each_database
 from bench.hooks_server import set_up_beside
 from bench.ingest import CONNECTIONS, turn_of
 from bench.processes import ServerProcess, processor_seconds, run_server
-from bench.stores import NewDatabase, connect_directly, look
+from bench.stores import NewDatabase, connect_directly, query_row
 
 OBJECTS = 2000
 WAITING = "SELECT count(*) FROM events WHERE applied_at IS NULL"
@@ -74,6 +74,6 @@ def _until_visible(
 
 def _check(address: str, sent: int) -> None:
     """Check that all events, objects and versions are present."""
-    events, objects, versions, kept = look(address, HELD)
+    events, objects, versions, kept = query_row(address, HELD)
     expect("events and objects", (sent, min(OBJECTS, sent)), (events, objects))
     expect("versions", versions, kept)
