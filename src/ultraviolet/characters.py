@@ -9,22 +9,22 @@ _CONTROL = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDI}{_SEPARATORS}\ud800-\
 _ANY_CONTROL = re.compile(f"[\t\n]|{_CONTROL.pattern}")
 
 
-def visible(text: str) -> str:
+def escape_controls(text: str) -> str:
     r"""Return text with control and bidirectional characters written as what they are, such as `\x1b`."""
     return _CONTROL.sub(_escape, text)
 
 
-def visible_on_one_line(text: str) -> str:
+def escape_line(text: str) -> str:
     r"""Return text as `visible` does, tabs and line feeds written as `\t` and `\n` as well."""
     return _ANY_CONTROL.sub(_escape, text)
 
 
-def visible_json(written: str) -> str:
+def escape_json(written: str) -> str:
     r"""Return JSON in which such characters of texts are escaped, such as `\u202e`; it means the same."""
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
 
 
-def first_control(text: str) -> str | None:
+def find_control_character(text: str) -> str | None:
     """Return the first control or bidirectional character of a text, as what it is; None where there is none."""
     found = _ANY_CONTROL.search(text)
     return _escape(found) if found else None

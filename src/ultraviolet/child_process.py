@@ -14,9 +14,9 @@ from typing import Self
 from ultraviolet.errors import UltravioletError
 from ultraviolet.files import private_opener
 from ultraviolet.outgoing import opener
-from ultraviolet.process import describe_end
+from ultraviolet.process import describe_exit
 
-TAIL = 20
+_LOG_TAIL_LINES = 20
 
 
 class ChildFailedError(UltravioletError):
@@ -87,13 +87,13 @@ class Child:
         if self.restarts_left and code < 0:
             self.restarts_left -= 1
             sys.stderr.write(
-                f"{self.name} (process {self.process.pid}) {describe_end(code)};"
+                f"{self.name} (process {self.process.pid}) {describe_exit(code)};"
                 " its data is kept, and it is started again, once.\n"
             )
             self.start()
             return
-        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL:])
-        raise ChildFailedError(f"{self.name} {describe_end(code)}. The end of {self.log}:\n{tail}")
+        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
+        raise ChildFailedError(f"{self.name} {describe_exit(code)}. The end of {self.log}:\n{tail}")
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
         """Wait for it to be ready; raise where it ends first or takes too long."""
@@ -112,7 +112,7 @@ def _clean(environment: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in environment.items() if not k.startswith(("ULTRAVIOLET_", "ION_"))}
 
 
-def answers(url: str) -> bool:
+def is_responding(url: str) -> bool:
     """Return whether this address answers 200."""
     try:
         with opener(url).open(url, timeout=2) as response:

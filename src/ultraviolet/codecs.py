@@ -18,7 +18,7 @@ _prepared: "WeakSet[type[msgspec.Struct]]" = WeakSet()
 def prepare_codecs() -> None:
     """Build the decoders of all Struct types that are defined now, each once."""
     with _lock:
-        for kind in unprepared():
+        for kind in list_unprepared():
             with suppress(
                 TypeError, NameError
             ):  # one that is never decoded, as JSON cannot express it
@@ -26,7 +26,7 @@ def prepare_codecs() -> None:
             _prepared.add(kind)
 
 
-def unprepared() -> list[type[msgspec.Struct]]:
+def list_unprepared() -> list[type[msgspec.Struct]]:
     """Return the Struct types that were defined since they were prepared."""
     return [kind for kind in _subclasses(msgspec.Struct) if kind not in _prepared]
 

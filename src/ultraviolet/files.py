@@ -29,10 +29,10 @@ def ensure_private_dir(path: Path, names: Iterable[str]) -> None:
             f"{path.absolute()} cannot be written by user {os.geteuid()}: let it belong to that user, or name"
             " another with --data"
         )
-    close_to_others(path, names)
+    restrict_permissions(path, names)
 
 
-def close_to_others(path: Path, names: Iterable[str]) -> None:
+def restrict_permissions(path: Path, names: Iterable[str]) -> None:
     """Take the content of a folder away from other users.
 
     `names` are patterns of what Ultraviolet itself writes there. Other files stay as they are, and so does the mode of

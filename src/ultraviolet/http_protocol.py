@@ -52,7 +52,7 @@ class RefusedHeadError(Exception):
         self.status = status
 
 
-class Sources:
+class ConnectionCounter:
     """Count the open connections of each source; a trusted proxy is not a source but carries many."""
 
     def __init__(self, limit: int = CONNECTIONS_PER_SOURCE, proxies: Iterable[str] = ()) -> None:
@@ -114,7 +114,7 @@ class Sources:
 class Limits(msgspec.Struct, frozen=True, eq=False):
     """The limits that differ between listeners."""
 
-    sources: Sources = msgspec.field(default_factory=Sources)
+    sources: ConnectionCounter = msgspec.field(default_factory=ConnectionCounter)
     head_timeout_seconds: float = HEAD_TIMEOUT_SECONDS
 
 
@@ -328,7 +328,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
-def protocol_with(
+def make_protocol(
     limits: Limits, protocol: type[LimitedProtocol] = LimitedProtocol
 ) -> type[asyncio.Protocol]:
     """Return what uvicorn makes the protocol of each connection with."""

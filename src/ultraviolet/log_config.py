@@ -10,7 +10,7 @@ from types import TracebackType
 import structlog
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
-from ultraviolet.characters import visible
+from ultraviolet.characters import escape_controls
 from ultraviolet.redaction import redact, redact_event
 
 
@@ -74,7 +74,8 @@ def _make_visible(
 ) -> structlog.typing.EventDict:
     """Keep what others have written from commanding the terminal."""
     return {
-        name: visible(value) if isinstance(value, str) else value for name, value in event.items()
+        name: escape_controls(value) if isinstance(value, str) else value
+        for name, value in event.items()
     }
 
 

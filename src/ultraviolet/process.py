@@ -29,7 +29,7 @@ def _end_after(seconds: float) -> None:
     os._exit(0)
 
 
-def signal_of(code: int | None) -> str | None:
+def signal_name(code: int | None) -> str | None:
     """Return the name of the signal that ended a process, by its return code."""
     if code is None or code >= 0:
         return None
@@ -39,7 +39,7 @@ def signal_of(code: int | None) -> str | None:
         return f"signal {-code}"
 
 
-def describe_end(code: int | None) -> str:
+def describe_exit(code: int | None) -> str:
     """Return how a process ended, such as "was ended by SIGSEGV"."""
-    name = signal_of(code)
+    name = signal_name(code)
     return f"was ended by {name}" if name else f"ended with code {code}"

@@ -109,9 +109,9 @@ class _Tracing:
         return [self._link(context) for context in contexts if context.is_valid][:_MOST_LINKS]
 
 
-NONE: Span = _NoSpan()
+NO_SPAN: Span = _NoSpan()
 """What stands where nothing is timed."""
-_OFF = nullcontext(NONE)
+_OFF = nullcontext(NO_SPAN)
 _tracing: _Tracing | None = None
 
 
@@ -162,14 +162,14 @@ def span(
     return _OFF if _tracing is None else _tracing.span(name, values, links, since, root=root)
 
 
-def step(name: str, **values: Any) -> AbstractContextManager[Span]:
+def child_span(name: str, **values: Any) -> AbstractContextManager[Span]:
     """Time a part of something that is timed; by itself it is not worth a trace."""
     if _tracing is None or not _tracing.inside():
         return _OFF
     return _tracing.span(name, values, (), None, root=False)
 
 
-def current() -> str | None:
+def current_traceparent() -> str | None:
     """Return where we are in the form of the header `traceparent`; None where nothing is traced."""
     return None if _tracing is None else _tracing.current()
 

@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 from tests.conftest import wait_for
 
-from ultraviolet.child_process import answers, free_port
+from ultraviolet.child_process import free_port, is_responding
 
 PEOPLE = (
     {
@@ -49,7 +49,9 @@ def provider(tmp_path: Path) -> Iterator[str]:
     environment = {**os.environ, "AUTHLIB_INSECURE_TRANSPORT": "1"}
     with (tmp_path / "provider.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        wait_for(lambda: answers(f"{url}/.well-known/openid-configuration"), 60, "the provider")
+        wait_for(
+            lambda: is_responding(f"{url}/.well-known/openid-configuration"), 60, "the provider"
+        )
         yield url
         process.terminate()
         process.wait(15)

@@ -265,7 +265,7 @@ class Hub:
     def _single_sign_on(self, settings: Settings) -> tuple[oidc.Provider | None, RoleRules]:
         if not settings.oidc_issuer:
             return None, RoleRules()
-        known_as = oidc.Client(
+        known_as = oidc.OidcClient(
             settings.oidc_issuer,
             settings.oidc_client_id,
             settings.oidc_client_secret,

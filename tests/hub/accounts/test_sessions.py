@@ -6,7 +6,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ultraviolet.errors import InvalidError, NotFoundError
 from ultraviolet.hub.accounts import sessions, users
-from ultraviolet.hub.accounts.users import ClientInfo
+from ultraviolet.hub.accounts.sessions import ClientInfo
 from ultraviolet.hub.core import audit
 
 
@@ -14,12 +14,14 @@ def test_sessions_are_listed_and_ended(engine: Engine) -> None:
     with engine.begin() as connection:
         kim = users.create_user(connection, "setup", "Kim", "viewer")
         lee = users.create_user(connection, "setup", "Lee", "viewer")
-        first = users.create_session(
+        first = sessions.create_session(
             connection, kim.id, "password", ClientInfo("Firefox", "10.0.0.1")
         )
-        second = users.create_session(connection, kim.id, "link", ClientInfo("Safari", "10.0.0.2"))
-        third = users.create_session(connection, kim.id, "provider")
-        users.create_session(connection, lee.id)
+        second = sessions.create_session(
+            connection, kim.id, "link", ClientInfo("Safari", "10.0.0.2")
+        )
+        third = sessions.create_session(connection, kim.id, "provider")
+        sessions.create_session(connection, lee.id)
         found = sessions.list_sessions(connection, kim.id)
         assert {(one.browser, one.source, one.way) for one in found} == {
             ("Firefox", "10.0.0.1", "password"),
@@ -33,11 +35,11 @@ def test_sessions_are_listed_and_ended(engine: Engine) -> None:
         with pytest.raises(NotFoundError):
             sessions.end_session(connection, "Lee", lee.id, known[1])
         sessions.end_session(connection, "Kim", kim.id, known[1])
-        assert users.actor_of_session(connection, first) is None
+        assert sessions.get_session_actor(connection, first) is None
         second_id = (sessions.session_owner(connection, second) or (kim, 0))[1]
         assert sessions.end_all_sessions(connection, "Kim", kim.id, but=second_id) == 1
-        assert users.actor_of_session(connection, third) is None
-        assert users.actor_of_session(connection, second) is not None
+        assert sessions.get_session_actor(connection, third) is None
+        assert sessions.get_session_actor(connection, second) is not None
         actions = [entry.action for entry in audit.list_recent(connection, limit=2)]
         assert actions == ["session.end_all", "session.end"]
 

@@ -25,15 +25,15 @@ from ultraviolet.hub.alerts.conditions import AlertCondition, disk_conditions
 from ultraviolet.hub.alerts.service import AlertService
 from ultraviolet.hub.core import findings
 from ultraviolet.hub.core.encryption import SecretBox
-from ultraviolet.hub.core.findings import FindingsPage
+from ultraviolet.hub.core.findings import NewFinding
 from ultraviolet.hub.core.reencryption import reencrypt_all
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.service import NewIntegration
 
-REFUSED = FindingsPage("credentials", "API key", "ION refuses the API key", "Make a new one")
-GONE = FindingsPage("receiver", "deleted", "Receiver 7 was deleted in ION", "Run set-up again")
+REFUSED = NewFinding("credentials", "API key", "ION refuses the API key", "Make a new one")
+GONE = NewFinding("receiver", "deleted", "Receiver 7 was deleted in ION", "Run set-up again")
 
 _LONG = timedelta(days=1)
 
@@ -49,7 +49,7 @@ class Watched(Door):
 
         run(both())
 
-    def find(self, *found: FindingsPage) -> None:
+    def find(self, *found: NewFinding) -> None:
         kinds = ("credentials", "receiver")
         self.hub.database.write_now(findings.save_findings, self.integration_id, kinds, found)
 
@@ -250,17 +250,17 @@ def test_mail_goes_by_starttls_with_a_password(
     with mail_server(tmp_path / "tls") as (mailbox, address, made), capture_logs() as logs:
         door = Watched(opened(store_url, tmp_path, smtp_url=address, mail_from="hub@plant.example"))
         added, _ = door.add("email", "ops@plant.example, night@plant.example")
-        untrusted = run(alert_service.test(door.hub, added.id))
+        untrusted = run(alert_service.send_test(door.hub, added.id))
         monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
         door.find(
-            FindingsPage("receiver", "deleted", "Receiver “7”\nwas deleted", "Run set-up again")
+            NewFinding("receiver", "deleted", "Receiver “7”\nwas deleted", "Run set-up again")
         )
         mailbox.refuses = "451 come back later"
         door.look()
         mailbox.refuses = None
         door.later(seconds=1)
         door.look()
-        tested = run(alert_service.test(door.hub, added.id))
+        tested = run(alert_service.send_test(door.hub, added.id))
         door.hub.close()
 
     assert not untrusted.last_well
@@ -301,7 +301,7 @@ def test_where_a_name_leads_is_looked_at_when_it_is_called(tmp_path: Path, sink:
     door = Watched(opened(url, tmp_path, allowed_targets=("192.0.2.0/24",)))
     added, _ = door.add("webhook", f"https://localhost:{sink.url.split(':')[2]}")
 
-    tested = run(alert_service.test(door.hub, added.id))
+    tested = run(alert_service.send_test(door.hub, added.id))
 
     assert not tested.last_well
     assert "ULTRAVIOLET_ALLOWED_TARGETS" in (tested.last_result or "")
@@ -349,7 +349,7 @@ def test_many_integrations_are_judged_in_turn(door: Watched, sink: Sink) -> None
     door.look()
     door.look()
 
-    found = door.hub.database.read_now(alert_store.recent, 100, standing=True)
+    found = door.hub.database.read_now(alert_store.list_recent, 100, standing=True)
     assert {one.integration for one in found} == {f"plant {number}" for number in range(30)}
     assert sum(len(one["text"].splitlines()) for one in sink.messages()) == 30
     assert len(sink.posts) == 2, "what is due at a time is one message"

@@ -12,7 +12,7 @@ from tests.web.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
 
 from ultraviolet.child_process import free_port
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub.accounts import users
+from ultraviolet.hub.accounts import api_keys, passwords
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 
@@ -56,7 +56,7 @@ def sso(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Sso]:
         data=tmp_path, public_url=public_url, environment=environment
     )
     hub = Hub.open(settings)
-    hub.database.write_now(users.set_key, "test", "admin", ADMIN_KEY)
+    hub.database.write_now(api_keys.set_key, "test", "admin", ADMIN_KEY)
     edge = Edge(hub)
     edge.runner.run(provider.start())
     provider.claims["groups"] = ["staff", "elsewhere"]
@@ -109,7 +109,7 @@ def test_who_comes_from_the_provider_has_no_password(sso: Sso) -> None:
     sso.edge.api("PATCH", "/users/ada/provider", {"email": "ada@example.com"})
 
     def check(connection: Connection) -> int | None:
-        return users.check_password(connection, "ada", "correct horse")
+        return passwords.check_password(connection, "ada", "correct horse")
 
     assert sso.edge.hub.database.read_now(check)
     assert sso.sign_in().status_code == 303

@@ -17,9 +17,9 @@ from ultraviolet.ion import answers
 from ultraviolet.outgoing import MAX_SMALL_ANSWER_BYTES, AnswerTooLargeError, get_proxy, read_body
 
 SCOPE = "openid email profile"
-LEEWAY = 60
+LEEWAY_SECONDS = 60
 """Seconds by which the clocks of provider and hub may differ."""
-ATTEMPT_LIFETIME = 600
+ATTEMPT_LIFETIME_SECONDS = 600
 """Seconds someone has to sign in at the provider."""
 _KEEP = 3600.0
 _ASK_AGAIN = 5.0
@@ -52,7 +52,7 @@ class SignInRefusedError(UltravioletError):
     exit_code = 3
 
 
-class Client(msgspec.Struct, frozen=True):
+class OidcClient(msgspec.Struct, frozen=True):
     """How a provider knows this hub."""
 
     issuer: str
@@ -65,7 +65,7 @@ class Client(msgspec.Struct, frozen=True):
         return f"Client({self.issuer}, {self.id})"
 
 
-class Attempt(msgspec.Struct, frozen=True):
+class SignInAttempt(msgspec.Struct, frozen=True):
     """What a browser must bring back to show that it is the one that began."""
 
     state: str
@@ -75,7 +75,7 @@ class Attempt(msgspec.Struct, frozen=True):
     began: float
 
 
-class Identity(msgspec.Struct, frozen=True):
+class ProviderIdentity(msgspec.Struct, frozen=True):
     """Who somebody is, as the provider says; its e-mail address is verified."""
 
     issuer: str
@@ -106,7 +106,7 @@ class Provider:
 
     def __init__(
         self,
-        client: Client,
+        client: OidcClient,
         session: Callable[[], aiohttp.ClientSession],
         check: Callable[[str], None],
         clock: Callable[[], float] = time.time,
@@ -118,7 +118,7 @@ class Provider:
         self._discovered: tuple[_Discovered, float] | None = None
         self._keys: tuple[jwt.PyJWKSet, float] | None = None
 
-    async def begin(self, redirect_uri: str, goal: str) -> tuple[str, Attempt]:
+    async def begin(self, redirect_uri: str, goal: str) -> tuple[str, SignInAttempt]:
         """Return the address at which somebody signs in, and what their browser must bring back."""
         found = await self._discover()
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
@@ -130,16 +130,16 @@ class Provider:
         asked |= {"code_challenge": challenge, "code_challenge_method": "S256"}
         joint = "&" if "?" in found.authorization_endpoint else "?"
         address = f"{found.authorization_endpoint}{joint}{urlencode(asked)}"
-        return address, Attempt(state, nonce, verifier, goal, self._clock())
+        return address, SignInAttempt(state, nonce, verifier, goal, self._clock())
 
     async def finish(
-        self, redirect_uri: str, attempt: Attempt | None, answer: Mapping[str, str]
-    ) -> Identity:
+        self, redirect_uri: str, attempt: SignInAttempt | None, answer: Mapping[str, str]
+    ) -> ProviderIdentity:
         """Trade the provider's answer for who somebody is; raises SignInRefusedError where anything is amiss."""
         sent = answer.get("state", "")
         if attempt is None or not secrets.compare_digest(sent.encode(), attempt.state.encode()):
             raise SignInRefusedError(_TAMPERED)
-        if self._clock() - attempt.began > ATTEMPT_LIFETIME:
+        if self._clock() - attempt.began > ATTEMPT_LIFETIME_SECONDS:
             raise SignInRefusedError(
                 "That took longer than ten minutes. Begin again from the sign-in page."
             )
@@ -180,7 +180,7 @@ class Provider:
         return found
 
     async def _exchange(
-        self, found: _Discovered, redirect_uri: str, attempt: Attempt, code: str
+        self, found: _Discovered, redirect_uri: str, attempt: SignInAttempt, code: str
     ) -> _Tokens:
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
         form |= {"code_verifier": attempt.verifier}
@@ -210,7 +210,7 @@ class Provider:
                 algorithms=[header["alg"]],
                 audience=self.client.id,
                 issuer=found.issuer,
-                leeway=LEEWAY,
+                leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iat", "iss", "aud", "sub", "nonce"]},
             )
         except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
@@ -259,7 +259,7 @@ class Provider:
             raise SignInRefusedError(_TAMPERED)
         return {**told, **claims}
 
-    def _identity(self, claims: dict[str, Any]) -> Identity:
+    def _identity(self, claims: dict[str, Any]) -> ProviderIdentity:
         email = claims.get("email")
         if not isinstance(email, str) or "@" not in email:
             raise SignInRefusedError(
@@ -270,13 +270,15 @@ class Provider:
                 f"The provider has not verified {email}; verify it there, then sign in again"
             )
         groups = _groups(claims, self.client.roles_claim)
-        return Identity(self.client.issuer, str(claims["sub"]), email.strip().casefold(), groups)
+        return ProviderIdentity(
+            self.client.issuer, str(claims["sub"]), email.strip().casefold(), groups
+        )
 
     def _skew(self, token: str) -> str:
         said: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
         issued = said.get("iat")
         away = abs(round(self._clock() - issued)) if isinstance(issued, int | float) else 0
-        if away > LEEWAY:
+        if away > LEEWAY_SECONDS:
             return f"The clocks of the provider and of this hub differ by about {away} s; set them right, then sign in again"
         return "What the provider said is not valid any more. Begin again from the sign-in page."
 

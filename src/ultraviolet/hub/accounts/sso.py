@@ -12,9 +12,11 @@ from sqlalchemy import Connection, delete, insert, select, update
 from ultraviolet import clock
 from ultraviolet.db.tables.accounts import sessions, users
 from ultraviolet.errors import InvalidError
+from ultraviolet.hub.accounts import sessions as accounts_sessions
 from ultraviolet.hub.accounts import users as accounts_users
-from ultraviolet.hub.accounts.oidc import Identity
-from ultraviolet.hub.accounts.users import ROLES, ClientInfo, Role, User
+from ultraviolet.hub.accounts.oidc import ProviderIdentity
+from ultraviolet.hub.accounts.sessions import ClientInfo
+from ultraviolet.hub.accounts.users import ROLES, Role, User
 from ultraviolet.hub.core import audit
 from ultraviolet.hub.core.validation import check_characters
 
@@ -35,19 +37,19 @@ class RoleRules(msgspec.Struct, frozen=True):
         return max(given, key=ROLES.index) if given else self.default_role
 
 
-class AdmittedUser(msgspec.Struct, frozen=True):
+class ProviderSignIn(msgspec.Struct, frozen=True):
     """What came of a sign-in: a session token, or why not."""
 
     session: str | None
     refused: str = ""
 
 
-def admit(
-    connection: Connection, rules: RoleRules, identity: Identity, place: ClientInfo
-) -> AdmittedUser:
+def sign_in_from_provider(
+    connection: Connection, rules: RoleRules, identity: ProviderIdentity, place: ClientInfo
+) -> ProviderSignIn:
     """Let somebody in whom the provider knows; what it took away from them ends here too."""
     if rules.domains and identity.email.rpartition("@")[2] not in rules.domains:
-        return AdmittedUser(None, f"{identity.email} is of a domain that is not let in here.")
+        return ProviderSignIn(None, f"{identity.email} is of a domain that is not let in here.")
     role = rules.role_of(identity.groups)
     user = _known(connection, identity) or _awaited(connection, identity)
     if user is None:
@@ -62,14 +64,12 @@ def admit(
                 user.name,
                 {"groups": list(identity.groups)},
             )
-            return AdmittedUser(None, _no_role(identity))
+            return ProviderSignIn(None, _no_role(identity))
         _take_role(connection, user, role)
-    return AdmittedUser(accounts_users.create_session(connection, user.id, "provider", place))
+    return ProviderSignIn(accounts_sessions.create_session(connection, user.id, "provider", place))
 
 
-def await_from_provider(
-    connection: Connection, actor: str, user_id: int, email: str | None
-) -> User:
+def set_provider_email(connection: Connection, actor: str, user_id: int, email: str | None) -> User:
     """Say with which verified address this person will come from the provider, or (None) that they do not any more.
 
     What tied them to the provider before is undone, and their sessions from there end.
@@ -87,7 +87,7 @@ def await_from_provider(
     return accounts_users.get_user(connection, user_id)
 
 
-def _known(connection: Connection, identity: Identity) -> User | None:
+def _known(connection: Connection, identity: ProviderIdentity) -> User | None:
     query = select(users.c.id).where(
         users.c.issuer == identity.issuer, users.c.subject == identity.subject
     )
@@ -95,7 +95,7 @@ def _known(connection: Connection, identity: Identity) -> User | None:
     return None if found is None else accounts_users.get_user(connection, found)
 
 
-def _awaited(connection: Connection, identity: Identity) -> User | None:
+def _awaited(connection: Connection, identity: ProviderIdentity) -> User | None:
     """Tie whom an administrator said will come with this address."""
     query = select(users.c.id).where(
         users.c.provider_email == identity.email, users.c.subject.is_(None)
@@ -111,13 +111,13 @@ def _awaited(connection: Connection, identity: Identity) -> User | None:
 
 
 def _first_time(
-    connection: Connection, identity: Identity, role: Role | None, place: ClientInfo
-) -> AdmittedUser:
+    connection: Connection, identity: ProviderIdentity, role: Role | None, place: ClientInfo
+) -> ProviderSignIn:
     if role is None:
-        return AdmittedUser(None, _no_role(identity))
+        return ProviderSignIn(None, _no_role(identity))
     check_characters(identity.email)
     if connection.execute(select(users.c.id).where(users.c.name == identity.email)).first():
-        return AdmittedUser(
+        return ProviderSignIn(
             None,
             f"There is already somebody named {identity.email} here. An administrator can say on the page of their"
             " sessions that they will come from the provider.",
@@ -126,7 +126,7 @@ def _first_time(
     values |= {"issuer": identity.issuer, "subject": identity.subject}
     made = connection.execute(insert(users).values(**values).returning(users.c.id)).scalar_one()
     audit.record(connection, _PROVIDER, "user.create", identity.email, {"role": role})
-    return AdmittedUser(accounts_users.create_session(connection, made, "provider", place))
+    return ProviderSignIn(accounts_sessions.create_session(connection, made, "provider", place))
 
 
 def _take_role(connection: Connection, user: User, role: Role) -> None:
@@ -137,5 +137,5 @@ def _take_role(connection: Connection, user: User, role: Role) -> None:
         )
 
 
-def _no_role(identity: Identity) -> str:
+def _no_role(identity: ProviderIdentity) -> str:
     return f"{identity.email} is in no group that is let in here; ask an administrator of the provider."

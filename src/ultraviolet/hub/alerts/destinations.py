@@ -128,7 +128,7 @@ def decrypt_destination(
     )
 
 
-def note(connection: Connection, destination_id: int, *, well: bool, says: str) -> None:
+def record_result(connection: Connection, destination_id: int, *, well: bool, says: str) -> None:
     """Write down what came of the last message."""
     where = alert_destinations.c.id == destination_id
     values = {"last_result": says, "last_well": well, "last_at": now_rfc3339()}

@@ -20,7 +20,7 @@ class Notification(msgspec.Struct, frozen=True):
     alert: Alert
 
 
-def trial() -> Notification:
+def make_test_notification() -> Notification:
     """Make what a test sends."""
     moment = now_rfc3339()
     alert = Alert(
@@ -36,7 +36,7 @@ def trial() -> Notification:
     return Notification("test", alert)
 
 
-def title(told: Sequence[Notification]) -> str:
+def render_title(told: Sequence[Notification]) -> str:
     """Say in one line what it is about."""
     opened = [one for one in told if one.what != "fixed"]
     first = (opened or told)[0]
@@ -47,33 +47,36 @@ def title(told: Sequence[Notification]) -> str:
     return " ".join(says.split())[:150] + more
 
 
-def lines(told: Sequence[Notification], public_url: str) -> list[str]:
+def render_lines(told: Sequence[Notification], public_url: str) -> list[str]:
     """Say what is the matter or over, where, and what to do; one line an alert."""
     return [_line(one, public_url) for one in told]
 
 
-def email(told: Sequence[Notification], public_url: str, sender: str, to: str) -> EmailMessage:
+def render_email(
+    told: Sequence[Notification], public_url: str, sender: str, to: str
+) -> EmailMessage:
     """Write a message for people."""
     message = EmailMessage()
-    message["Subject"] = f"[Ultraviolet] {title(told)}"
+    message["Subject"] = f"[Ultraviolet] {render_title(told)}"
     message["From"] = sender
     message["To"] = to
     message["Date"] = format_datetime(utc_now())
     message["Message-ID"] = make_msgid(domain="ultraviolet")
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(
-        "\n\n".join(lines(told, public_url)) + "\n\n-- \nUltraviolet says each of these once.\n"
+        "\n\n".join(render_lines(told, public_url))
+        + "\n\n-- \nUltraviolet says each of these once.\n"
     )
     return message
 
 
-def chat(told: Sequence[Notification], public_url: str) -> dict[str, Any]:
+def render_chat(told: Sequence[Notification], public_url: str) -> dict[str, Any]:
     """Write a message for a webhook of the kind that Slack, Mattermost and others take."""
-    said = "\n".join(lines(told, public_url))
+    said = "\n".join(render_lines(told, public_url))
     return {"text": said.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
 
 
-def event(told: Notification, public_url: str) -> dict[str, Any]:
+def render_event(told: Notification, public_url: str) -> dict[str, Any]:
     """Write what a program gets, as Standard Webhooks has it."""
     alert = msgspec.to_builtins(told.alert)
     return {

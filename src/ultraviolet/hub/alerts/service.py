@@ -18,7 +18,7 @@ from ultraviolet.hub.alerts import conditions, destinations, transports
 from ultraviolet.hub.alerts import store as alert_store
 from ultraviolet.hub.alerts.conditions import AlertCondition
 from ultraviolet.hub.alerts.destinations import Destination
-from ultraviolet.hub.alerts.rendering import Notification, trial
+from ultraviolet.hub.alerts.rendering import Notification, make_test_notification
 from ultraviolet.hub.alerts.store import Due
 from ultraviolet.hub.alerts.transports import NotSentError
 from ultraviolet.hub.core.egress import EgressPolicy
@@ -102,10 +102,10 @@ class AlertService:
 
     async def tell(self) -> None:
         """Send what is due, each destination in its own time."""
-        if not await self._hub.database.read(alert_store.waits):
+        if not await self._hub.database.read(alert_store.has_due):
             return
         by_destination: defaultdict[int, list[Due]] = defaultdict(list)
-        for due in await self._hub.database.write(alert_store.claim):
+        for due in await self._hub.database.write(alert_store.claim_due):
             by_destination[due.destination_id].append(due)
         await asyncio.gather(*(self._tell(id_, due) for id_, due in by_destination.items()))
 
@@ -125,7 +125,7 @@ class AlertService:
         well, says = await send(self._hub, destination_id, told)
 
         def write(connection: Connection) -> None:
-            alert_store.settle(connection, due, None if well else says)
+            alert_store.record_attempts(connection, due, None if well else says)
 
         await self._hub.database.write(write)
 
@@ -161,9 +161,9 @@ class AlertService:
         return {None, *(one.id for one in running)}, found, chosen[-1].id if chosen else 0
 
 
-async def test(hub: Hub, destination_id: int) -> Destination:
+async def send_test(hub: Hub, destination_id: int) -> Destination:
     """Send a test, and give the destination with what came of it; raises NotFoundError."""
-    await send(hub, destination_id, [trial()])
+    await send(hub, destination_id, [make_test_notification()])
     return await hub.database.read(destinations.get, destination_id)
 
 
@@ -180,5 +180,5 @@ async def send(hub: Hub, destination_id: int, told: list[Notification]) -> tuple
         count=len(told),
         result=says,
     )
-    await hub.database.write(destinations.note, destination_id, well=well, says=says)
+    await hub.database.write(destinations.record_result, destination_id, well=well, says=says)
     return well, says

@@ -106,7 +106,7 @@ def save_conditions(
     connection.execute(delete(alerts).where(alerts.c.fixed_at < as_text(utc_now() - _KEPT)))
 
 
-def claim(connection: Connection) -> list[Due]:
+def claim_due(connection: Connection) -> list[Due]:
     """Take what is due for telling; nobody else does for a minute, and then again if it was not settled."""
     locks.lock(connection, "alerts")
     given = {"now": now_rfc3339(), "lease": as_text(utc_now() + _LEASE)}
@@ -118,13 +118,13 @@ def claim(connection: Connection) -> list[Due]:
     return [Due(known[row.alert_id], row.destination_id, row.what, row.attempts) for row in rows]
 
 
-def waits(connection: Connection) -> bool:
+def has_due(connection: Connection) -> bool:
     """Return whether something is due for telling."""
     first = connection.execute(_WAITS).scalar()
     return first is not None and first <= now_rfc3339()
 
 
-def settle(connection: Connection, told: Sequence[Due], error: str | None) -> None:
+def record_attempts(connection: Connection, told: Sequence[Due], error: str | None) -> None:
     """Write down what came of telling; what failed is told again later, ever less often."""
     for due in told:
         values: dict[str, Any] = {"sent_at": now_rfc3339(), "next_attempt_at": None, "error": None}
@@ -139,7 +139,7 @@ def settle(connection: Connection, told: Sequence[Due], error: str | None) -> No
         )
 
 
-def recent(
+def list_recent(
     connection: Connection, limit: int, before: int | None = None, *, standing: bool = False
 ) -> list[Alert]:
     """Read alerts, the newest first."""

@@ -123,7 +123,9 @@ async def send(
     """Tell a destination; returns what came of it in words, raises NotSentError with the same."""
     try:
         if to.kind == "email":
-            message = rendering.email(told, settings.public_url, settings.mail_from, to.address)
+            message = rendering.render_email(
+                told, settings.public_url, settings.mail_from, to.address
+            )
             return await asyncio.to_thread(_mail, mail_server(settings.smtp_url), message)
         async with targets.session() as session:
             return await _post_all(session, settings.public_url, to, told)
@@ -173,12 +175,12 @@ async def _post_all(
 ) -> str:
     """Post one message to a chat, one for each alert to a program."""
     if to.kind == "slack":
-        return await _post(session, to, rendering.chat(told, public_url), "")
+        return await _post(session, to, rendering.render_chat(told, public_url), "")
     says = ""
     for one in told:
         # The same number for the same message, so that whoever gets it twice can tell.
         id_ = f"msg_{one.alert.id}_{one.what}" if one.alert.id else f"msg_test_{time.time_ns()}"
-        says = await _post(session, to, rendering.event(one, public_url), id_)
+        says = await _post(session, to, rendering.render_event(one, public_url), id_)
     return says
 
 

@@ -31,7 +31,7 @@ class AddressNotAllowedError(aiohttp.ClientError, OSError):
     """The hub may not send requests there."""
 
 
-def scheme_and_host(url: str) -> tuple[str, str]:
+def parse_url(url: str) -> tuple[str, str]:
     """Read an address; raises RefusedTargetError for one that is not of the web, or tells a name or password."""
     try:
         parts = urlsplit(url)
@@ -66,7 +66,7 @@ class EgressPolicy:
 
     def check(self, url: str) -> None:
         """Raise RefusedTargetError for an address whose text alone says that nothing may go there."""
-        scheme, host = scheme_and_host(url)
+        scheme, host = parse_url(url)
         literal = _literal(host)
         if literal is not None and not self.admits(literal):
             raise AddressNotAllowedError(_why(host))

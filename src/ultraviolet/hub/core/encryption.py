@@ -89,12 +89,12 @@ def hash_token(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def new_key_first(path: Path) -> None:
+def prepend_new_key(path: Path) -> None:
     """Put a new key before the ones in the file, which still open what they sealed."""
     _replace(path, f"{secrets.token_hex(32)}\n{_key_file(path)}")
 
 
-def forget_old_keys(path: Path) -> None:
+def delete_old_keys(path: Path) -> None:
     """Leave only the newest key in the file."""
     _replace(path, _key_file(path).split()[0])
 

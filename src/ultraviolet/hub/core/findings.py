@@ -13,7 +13,7 @@ from ultraviolet.errors import InvalidError
 _OVER = "over "
 
 
-class FindingsPage(msgspec.Struct, frozen=True):
+class NewFinding(msgspec.Struct, frozen=True):
     """One thing that is not as it should be."""
 
     kind: str
@@ -42,14 +42,14 @@ def save_findings(
     connection: Connection,
     integration_id: int,
     kinds: Collection[str],
-    found: Sequence[FindingsPage],
+    found: Sequence[NewFinding],
     subjects: Collection[str] | None = None,
-) -> list[FindingsPage]:
+) -> list[NewFinding]:
     """Record what a check of these kinds found, and resolve what it no longer found; return what is new.
 
     `subjects` names the checked subjects, unless all were checked.
     """
-    new = add(connection, integration_id, found)
+    new = add_findings(connection, integration_id, found)
     still = {(each.kind, each.subject) for each in found}
     for row in _standing(connection, integration_id, kinds):
         checked = subjects is None or row["subject"] in subjects
@@ -60,7 +60,7 @@ def save_findings(
     return new
 
 
-def resolve(
+def resolve_findings(
     connection: Connection, integration_id: int, kinds: Collection[str], before: str
 ) -> None:
     """Resolve the findings of these kinds that were made before a moment."""
@@ -81,14 +81,14 @@ def _standing(
     return connection.execute(query).mappings().all()
 
 
-def add(
-    connection: Connection, integration_id: int, found: Sequence[FindingsPage]
-) -> list[FindingsPage]:
+def add_findings(
+    connection: Connection, integration_id: int, found: Sequence[NewFinding]
+) -> list[NewFinding]:
     """Record findings, once each while they stand; return those that are new."""
     table, moment = findings.c, now_rfc3339()
     known = _standing(connection, integration_id, {each.kind for each in found})
     standing = {(row["kind"], row["subject"]): row for row in known}
-    fresh: list[FindingsPage] = []
+    fresh: list[NewFinding] = []
     for each in found:
         row = standing.get((each.kind, each.subject))
         values: dict[str, Any] = {"sentence": each.sentence, "next_step": each.next_step}

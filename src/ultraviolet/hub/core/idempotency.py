@@ -15,8 +15,8 @@ from ultraviolet.db.tables.accounts import idempotency_keys
 from ultraviolet.errors import ConflictError, InvalidError
 from ultraviolet.hub.core.encryption import SecretBox
 
-KEPT = timedelta(hours=24)
-RENEWED_EVERY = 10.0
+RETENTION = timedelta(hours=24)
+RENEW_INTERVAL_SECONDS = 10.0
 """Seconds between two signs of life."""
 _ALIVE = timedelta(seconds=30)
 
@@ -88,18 +88,21 @@ def finish(
         "alive_until": None,
         "status": answer.status,
         "answer": secrets.encrypt(answer.body.decode()),
-        "expires_at": _in(KEPT),
+        "expires_at": _in(RETENTION),
     }
     connection.execute(update(idempotency_keys).where(*_is(asked)).values(**done))
 
 
-def forget(connection: Connection, owner: str) -> None:
+def delete_owner(connection: Connection, owner: str) -> None:
     """Return nobody again what was answered to someone who is gone."""
     connection.execute(delete(idempotency_keys).where(idempotency_keys.c.owner == owner))
 
 
 def _insert(connection: Connection, asked: KeyedRequest) -> None:
-    values = msgspec.structs.asdict(asked) | {"alive_until": _in(_ALIVE), "expires_at": _in(KEPT)}
+    values = msgspec.structs.asdict(asked) | {
+        "alive_until": _in(_ALIVE),
+        "expires_at": _in(RETENTION),
+    }
     try:
         connection.execute(insert(idempotency_keys).values(**values))
     except IntegrityError as error:  # another transaction was first

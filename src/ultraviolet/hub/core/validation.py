@@ -1,6 +1,6 @@
 """Names that people give: what commands and addresses can tell from numbers, and from each other."""
 
-from ultraviolet.characters import first_control
+from ultraviolet.characters import find_control_character
 from ultraviolet.errors import InvalidError
 
 
@@ -21,7 +21,7 @@ def check_name(name: str) -> None:
 
 def check_characters(name: str) -> None:
     """Raise InvalidError for a name with characters that command terminals or change the direction of text."""
-    found = first_control(name)
+    found = find_control_character(name)
     if found:
         raise InvalidError(
             f"The name contains the character {found}, which controls how text is displayed."

@@ -143,7 +143,7 @@ class IngestService:
             if form is None:
                 self._counts.note(url.url_id, "wrong_signature")
                 return Verdict(401)
-        trace = tracing.current()
+        trace = tracing.current_traceparent()
         # A proxy may repeat the address in a header, and the address is the secret.
         headers = {name: "…" if token in value else value for name, value in headers.items()}
         row = event_row(

@@ -73,7 +73,7 @@ class RequestLogMiddleware:
     def _traced(self, scope: Scope) -> AbstractContextManager[tracing.Span]:
         path: str = scope["path"]
         if not tracing.is_enabled() or path.startswith(_QUIET):
-            return nullcontext(tracing.NONE)
+            return nullcontext(tracing.NO_SPAN)
         given = [
             value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"
         ]
