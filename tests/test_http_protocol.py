@@ -294,4 +294,4 @@ def test_a_trusted_proxy_is_not_limited(serve: Callable[..., Server]) -> None:
     ],
 )
 def test_an_address_names_its_source(peer: str, source: str) -> None:
-    assert ConnectionCounter(3, ["10.0.0.0/8"]).name(peer) == source
+    assert ConnectionCounter(3, ["10.0.0.0/8"]).get_source(peer) == source

@@ -38,7 +38,7 @@ def test_one_command_shows_changes_flowing_and_a_crashed_hub_is_started_again_on
     for name in ("Hub", "Sign in", "Local ION", "Query runner"):
         assert re.search(rf"{name} +http://127\.0\.0\.1:\d+", shown), name
     assert re.search(r"\d+ of \d+ resources, \d+ objects read", said), "no progress was shown"
-    restarted = f"The hub (process {first['pid']}) was ended by SIGSEGV; its data is kept, and it is started again, once.\n"
+    restarted = f"The hub (process {first['pid']}) was ended by SIGSEGV; its data is kept, and it restarts.\n"
     assert said.count(restarted) == 1
     assert "ultraviolet: The hub was ended by SIGSEGV. The end of" in said
     assert "Traceback" not in said

@@ -33,7 +33,7 @@ def test_whoever_has_an_odd_name_is_removed_and_nobody_else(hub: HubProcess) -> 
 
 def test_a_session_that_is_not_named_is_not_all_of_them(hub: HubProcess) -> None:
     done = hub.cli("user", "sign-out", "admin", "--session", "")
-    assert (2, "ultraviolet: “” names nothing.\n") == (done.returncode, done.stderr)
+    assert (2, "ultraviolet: “” is not a valid id or name.\n") == (done.returncode, done.stderr)
 
 
 def test_commands_side_by_side_do_not_take_each_others_key_nor_that_of_a_person(

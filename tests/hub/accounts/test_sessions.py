@@ -30,13 +30,13 @@ def test_sessions_are_listed_and_ended(engine: Engine) -> None:
         }
         assert min(found, key=lambda one: one.expires_at).way == "provider"
         assert sessions.count_sessions(connection) == {kim.id: 3, lee.id: 1}
-        known = sessions.session_owner(connection, first)
+        known = sessions.get_session_owner(connection, first)
         assert known
         with pytest.raises(NotFoundError):
             sessions.end_session(connection, "Lee", lee.id, known[1])
         sessions.end_session(connection, "Kim", kim.id, known[1])
         assert sessions.get_session_actor(connection, first) is None
-        second_id = (sessions.session_owner(connection, second) or (kim, 0))[1]
+        second_id = (sessions.get_session_owner(connection, second) or (kim, 0))[1]
         assert sessions.end_all_sessions(connection, "Kim", kim.id, but=second_id) == 1
         assert sessions.get_session_actor(connection, third) is None
         assert sessions.get_session_actor(connection, second) is not None

@@ -67,7 +67,7 @@ class RequestLogMiddleware:
                     "http.request.method": scope["method"],
                     "url.path": redaction.redact(scope["path"]),
                 }
-                span.note(**said, **{"http.response.status_code": status}, request_id=id_)
+                span.set_attributes(**said, **{"http.response.status_code": status}, request_id=id_)
             self._note(scope, status, time.perf_counter() - began)
 
     def _traced(self, scope: Scope) -> AbstractContextManager[tracing.Span]:
