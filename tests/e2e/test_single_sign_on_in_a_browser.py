@@ -84,7 +84,7 @@ def test_signing_in_with_a_provider(chromium: str, start_hub: Any, provider: str
 
         page.get_by_role("link", name="Sign in with Plant login").click()
         page.get_by_role("button", name="eve", exact=True).click()
-        expect(page.get_by_role("alert")).to_contain_text("in no group that is let in here")
+        expect(page.get_by_role("alert")).to_contain_text("is not in any group with access")
         browser.close()
     assert [one["name"] for one in hub.api("GET", "/users")["items"]] == [
         "ada@example.com",

@@ -41,7 +41,7 @@ async def list_alerts(
 ) -> Page[Alert]:
     """List what needs or needed a person, newest first; kept for 90 days after it was fixed."""
     before = number(cursor)
-    found = await hub.database.read(alert_store.list_recent, limit + 1, before, standing=standing)
+    found = await hub.database.read(alert_store.list_recent, limit + 1, before, open_only=standing)
     return page_of(found, limit, lambda alert: alert.id)
 
 

@@ -62,7 +62,7 @@ async def back(
 ) -> Response[str] | Redirect:
     """Take somebody back from the provider, and let them in or say why not."""
     provider, attempt = _provider(hub), _attempt(hub, request)
-    goal = attempt.goal if attempt else "/"
+    goal = attempt.next_page if attempt else "/"
     place = place_of(request, sign_ins)
     try:
         identity = await provider.finish(hub.public_url + BACK, attempt, dict(request.query_params))
