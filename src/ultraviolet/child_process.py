@@ -84,7 +84,7 @@ class Child:
         self.process.wait()
 
     def check(self) -> None:
-        """Restart the process if a signal ended it, or raise ChildFailedError with the end of its log."""
+        """Restart the process if a signal ended it, or raise ChildFailedError."""
         code = self.process.poll()
         if code is None:
             return
@@ -100,7 +100,7 @@ class Child:
         raise ChildFailedError(f"{self.name} {describe_exit(code)}. The end of {self.log}:\n{tail}")
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Wait until the process is ready; raise ChildFailedError if it ends first or takes too long."""
+        """Wait until the process is ready; raise ChildFailedError if it ends or takes too long."""
         deadline = time.monotonic() + seconds
         while not ready():
             self.check()

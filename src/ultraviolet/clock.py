@@ -37,7 +37,7 @@ class Clock:
         return moment
 
     def advance_to(self, moment: datetime) -> None:
-        """Continue from this time, seen by an earlier process, if it is later than the current one."""
+        """Continue from a later time, seen by an earlier process; ignore an earlier one."""
         self._last = (max(self.now(), moment), self._elapsed())
 
     def seconds_ahead(self) -> float:

@@ -115,6 +115,6 @@ class NoHubError(HubUnreachableError):
             else f"It answered {status} ({media_type})."
         )
         super().__init__(
-            f"This address does not belong to a hub. {response} Check the address, and whether a proxy"
-            " in front of the hub requires signing in."
+            f"This address does not belong to a hub. {response} Check the address, and whether"
+            " a proxy in front of the hub requires signing in."
         )

@@ -56,7 +56,7 @@ class RefusedHeadError(Exception):
 
 
 class ConnectionCounter:
-    """Count the open connections of each source, except trusted proxies, which serve many sources."""
+    """Count the open connections of each source, except those of trusted proxies."""
 
     def __init__(self, limit: int = CONNECTIONS_PER_SOURCE, proxies: Iterable[str] = ()) -> None:
         self.limit = limit
@@ -147,7 +147,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._refusal = 0
         self._headers_seen = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def connection_made(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, transport: asyncio.Transport
+    ) -> None:
         """Start the timeout of the first request head, and count the connection."""
         super().connection_made(transport)
         self._start_head_timer()
@@ -273,8 +275,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._write_problem(self._refusal)
 
     def _is_answering(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return cycle is not None and not cycle.response_complete
 
     def _feed(self, piece: bytes | memoryview) -> None:
         self._progress = False

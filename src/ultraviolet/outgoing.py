@@ -1,7 +1,8 @@
 """Outgoing HTTP requests: the proxy, and the maximum size of a response.
 
-Every outgoing request of the hub, the client, the command line and the local ION uses these functions, so that
-`HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` have the same effect everywhere; see docs/operations.md.
+Every outgoing request of the hub, the client, the command line and the local ION uses these
+functions, so that `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` have the same effect everywhere; see
+docs/operations.md.
 """
 
 import ipaddress
@@ -74,7 +75,7 @@ def get_proxy(url: str) -> str | None:
 
 
 def _is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
-    """Return whether `NO_PROXY` contains a host: its name, a parent domain, address, network or `*`."""
+    """Return whether `NO_PROXY` contains a host: a name, parent domain, address, network or `*`."""
     name = host.casefold().rstrip(".")
     try:
         address = ipaddress.ip_address(name)
@@ -117,7 +118,7 @@ def read_file(answer: IO[bytes], max_bytes: int = MAX_ANSWER_BYTES) -> bytes:
 
 
 async def read_body(response: "aiohttp.ClientResponse", max_bytes: int = MAX_ANSWER_BYTES) -> bytes:
-    """Return the body of an aiohttp response; close it and raise AnswerTooLargeError if too large."""
+    """Return the body of an aiohttp response; close it and raise AnswerTooLargeError."""
     body = bytearray()
     async for piece in response.content.iter_any():
         body += piece

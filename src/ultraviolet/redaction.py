@@ -9,7 +9,10 @@ from structlog.typing import EventDict, WrappedLogger
 
 _MAX_DECODINGS = 8
 _MASK = "…"
-_NAMES = r"(?:secret|passw(?:or)?d|signature|token|authorization|api[_-]?key|cookie|csrf|session|credential)"
+_NAMES = (
+    r"(?:secret|passw(?:or)?d|signature|token|authorization|api[_-]?key|cookie|csrf|session"
+    r"|credential)"
+)
 _SECRET_NAME = re.compile(rf"(?i){_NAMES}s?$")
 _PATTERNS = (
     # Tokens of the hub: webhook URLs, API keys, sign-in links, sessions.
@@ -21,7 +24,8 @@ _PATTERNS = (
     # The whole value of a header with credentials.
     (
         re.compile(
-            r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(['\"]?\s*[:=,]\s*b?['\"]?)[^\s\"'…][^\n\"'…]*"
+            r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)"
+            r"(['\"]?\s*[:=,]\s*b?['\"]?)[^\s\"'…][^\n\"'…]*"
         ),
         rf"\1\2{_MASK}",
     ),

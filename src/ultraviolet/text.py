@@ -13,7 +13,7 @@ _UNUSABLE_SEGMENTS = ("", ".", "..")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a question to append to a message, with a leading space; empty without a suggestion."""
+    """Return a question to append to a message, with a leading space; empty without a match."""
     by_casefolded: dict[str, str] = {}
     for candidate in known:
         by_casefolded.setdefault(candidate.casefold(), candidate)

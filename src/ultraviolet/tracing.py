@@ -47,7 +47,9 @@ class _Tracing:
 
     def __init__(self) -> None:
         from opentelemetry.context import Context  # noqa: PLC0415  an optional dependency
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+            OTLPSpanExporter,
+        )
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
@@ -175,7 +177,7 @@ def current_traceparent() -> str | None:
 
 
 def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return attributes with the prefix `ultraviolet.`; names with a dot are OpenTelemetry's own."""
+    """Return attributes with the prefix `ultraviolet.`, except standard names, which have a dot."""
     return {
         name if "." in name else f"ultraviolet.{name}": value
         for name, value in values.items()

@@ -88,7 +88,7 @@ def get_key(connection: Connection, key_id: int, *, to_change: bool = False) -> 
     query = select(api_keys).where(api_keys.c.id == key_id)
     row = connection.execute(for_update(query, to_change=to_change)).mappings().one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no API key {key_id}")
+        raise NotFoundError(f"Unknown API key {key_id}")
     return _key(row)
 
 

@@ -164,7 +164,7 @@ def end_session(connection: Connection, actor: str, user_id: int, session_id: in
     """End one session of a user; raise NotFoundError for an unknown or another user's session."""
     statement = delete(sessions).where(sessions.c.id == session_id, sessions.c.user_id == user_id)
     if not connection.execute(statement).rowcount:
-        raise NotFoundError(f"There is no session {session_id}; it may have ended already")
+        raise NotFoundError(f"Unknown session {session_id}; it may have ended already")
     audit.record(connection, actor, "session.end", get_user(connection, user_id).name)
 
 

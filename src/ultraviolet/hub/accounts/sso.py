@@ -22,7 +22,7 @@ _PROVIDER = "provider"
 
 
 class RoleRules(msgspec.Struct, frozen=True):
-    """Who may sign in, and with which role."""
+    """The rules for access and roles of provider accounts."""
 
     roles: Sequence[tuple[str, Role]] = ()
     """Groups with their roles; if not empty, each sign-in updates the role."""
@@ -94,7 +94,7 @@ def _find_linked(connection: Connection, identity: ProviderIdentity) -> User | N
 
 
 def _link_expected(connection: Connection, identity: ProviderIdentity) -> User | None:
-    """Link and return the user for whom an administrator entered this address."""
+    """Link and return the user with this expected address."""
     query = select(users.c.id).where(
         users.c.provider_email == identity.email, users.c.subject.is_(None)
     )
@@ -117,8 +117,8 @@ def _create_and_sign_in(
     if connection.execute(select(users.c.id).where(users.c.name == identity.email)).first():
         return ProviderSignIn(
             None,
-            f"There is already a user named {identity.email}. An administrator can link this user to"
-            " the provider on the page of their sessions.",
+            f"There is already a user named {identity.email}. An administrator can link this user"
+            " to the provider on the page of their sessions.",
         )
     values = {"name": identity.email, "role": role, "created_at": clock.now_rfc3339()}
     values |= {"issuer": identity.issuer, "subject": identity.subject}

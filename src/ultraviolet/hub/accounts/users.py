@@ -73,7 +73,7 @@ def get_user(connection: Connection, user_id: int) -> User:
     """Return a user by id; raise NotFoundError."""
     row = _select_row(connection, users.c.id == user_id)
     if row is None:
-        raise NotFoundError(f"There is no user {user_id}")
+        raise NotFoundError(f"Unknown user {user_id}")
     return _user(row)
 
 
@@ -90,7 +90,7 @@ def find_user(connection: Connection, id_or_name: str, *, to_change: bool = Fals
     if row is not None:
         return _user(row)
     suggestion = did_you_mean(id_or_name, connection.execute(select(users.c.name)).scalars())
-    raise NotFoundError(f"There is no user {id_or_name}.{suggestion}")
+    raise NotFoundError(f"Unknown user {id_or_name}.{suggestion}")
 
 
 def list_users(connection: Connection) -> list[User]:

@@ -1,4 +1,4 @@
-"""Alert destinations: e-mail addresses, chat webhooks and signed webhooks, with encrypted secrets."""
+"""Alert destinations: e-mail addresses, chat webhooks and signed webhooks."""
 
 import base64
 import re
@@ -156,7 +156,7 @@ def _select_row(connection: Connection, destination_id: int) -> RowMapping:
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise NotFoundError(
-            f"There is no destination {destination_id}; `ultraviolet alert list` lists all"
+            f"Unknown destination {destination_id}; `ultraviolet alert list` lists all"
         )
     return row
 

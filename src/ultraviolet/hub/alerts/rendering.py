@@ -28,7 +28,7 @@ def make_test_notification() -> Notification:
         integration_id=None,
         integration=None,
         topic="connection",
-        sentence="This is a test of this destination; there is no problem",
+        sentence="This is a test of this destination; everything works",
         next_step="None",
         opened_at=now_rfc3339(),
         fixed_at=None,

@@ -113,7 +113,7 @@ class EgressPolicy:
         return await handler(request)
 
     async def _check_proxied_host(self, host: str) -> None:
-        """Raise AddressNotAllowedError if a name resolves here to an address that is not allowed."""
+        """Raise AddressNotAllowedError if a name resolves to an address that is not allowed."""
         if _parse_address(host) is None and host.casefold() not in self._names:
             for address in await _resolve(host):
                 if not self.allows(address):

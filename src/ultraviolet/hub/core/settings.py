@@ -33,11 +33,14 @@ class Settings(msgspec.Struct, frozen=True):
     admin_key: str | None = None
     """ULTRAVIOLET_ADMIN_KEY or _FILE: a first API key for automation."""
     allowed_sources: tuple[str, ...] = ()
-    """ULTRAVIOLET_ALLOWED_SOURCES: comma-separated networks that may send deliveries; empty: all."""
+    """ULTRAVIOLET_ALLOWED_SOURCES: networks that may send deliveries, by commas; empty: all."""
     trusted_proxies: tuple[str, ...] = ()
-    """ULTRAVIOLET_TRUSTED_PROXIES: proxies whose X-Forwarded-For is used; their connections are unlimited."""
+    """ULTRAVIOLET_TRUSTED_PROXIES: proxies whose X-Forwarded-For the hub uses.
+
+    Their connections are not limited.
+    """
     connections_per_source: int = 1000
-    """ULTRAVIOLET_CONNECTIONS_PER_SOURCE: maximum open connections per address and process; 0: no limit."""
+    """ULTRAVIOLET_CONNECTIONS_PER_SOURCE: open connections per address; 0: no limit."""
     watch_seconds: float = 60.0
     """ULTRAVIOLET_WATCH_SECONDS: seconds between two runs of the watchdog."""
     allowed_targets: tuple[str, ...] = ()
@@ -58,7 +61,7 @@ class Settings(msgspec.Struct, frozen=True):
     oidc_roles_claim: str = "groups"
     """ULTRAVIOLET_OIDC_ROLES_CLAIM: the claim that contains a user's groups."""
     oidc_default_role: str = ""
-    """ULTRAVIOLET_OIDC_DEFAULT_ROLE: the role of users in none of these groups; empty: refuse them."""
+    """ULTRAVIOLET_OIDC_DEFAULT_ROLE: the role without any of these groups; empty: refuse."""
     oidc_domains: tuple[str, ...] = ()
     """ULTRAVIOLET_OIDC_DOMAINS: comma-separated e-mail domains that may sign in; empty: all."""
     secret_key: str | None = None
@@ -66,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True):
     old_secret_key: str | None = None
     """ULTRAVIOLET_OLD_SECRET_KEY or _FILE: the previous key during `ultraviolet secrets rotate`."""
     smtp_url: str | None = None
-    """ULTRAVIOLET_SMTP_URL or _FILE: mail server for alerts, as in smtp://user:password@mail.example.com."""
+    """ULTRAVIOLET_SMTP_URL or _FILE: mail server, as in smtp://user:password@mail.example.com."""
     mail_from: str = "ultraviolet@localhost"
     """ULTRAVIOLET_MAIL_FROM: the sender of alerts."""
     alert_seconds: float = 60.0
@@ -85,7 +88,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     @property
     def path_prefix(self) -> str:
-        """The path of the public URL without a trailing slash: the prefix of all paths of this hub."""
+        """The path of the public URL without a trailing slash, the prefix of all paths."""
         return urlsplit(self.public_url).path.rstrip("/")
 
     @classmethod
