@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from ultraviolet.child_process import Child, answers, free_port
+from ultraviolet.child_process import Child, free_port, is_responding
 from ultraviolet.cli.support.connection import find_running
 from ultraviolet.ion import queries
 from ultraviolet.ion.catalog import load_catalog
@@ -146,7 +146,7 @@ class Hub:
         arguments = ["serve", "--port", str(port), "--data", str(data)]
         child = stack.enter_context(Child("hub", arguments, data / "hub.log", environment))
         child.wait_until(
-            lambda: find_running(data) is not None and answers(f"{self.url}/livez"), 60
+            lambda: find_running(data) is not None and is_responding(f"{self.url}/livez"), 60
         )
         running = find_running(data)
         assert running is not None

@@ -15,7 +15,7 @@ from bench.frame import Budget, Figure, Scale, Spread, expect, figure
 from bench.hooks_server import set_up
 from bench.stores import stores
 from ultraviolet.db import dialect
-from ultraviolet.hub.accounts import users
+from ultraviolet.hub.accounts import sessions, users
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.mirror import search_index
@@ -201,7 +201,7 @@ def _all(figures: list[Figure], store: str, count: int, limit: float) -> Figure:
 def open_session(connection: Any) -> str:
     """Create a session of an administrator and return its cookie."""
     user = users.create_user(connection, "bench", "ada", "admin")
-    return users.create_session(connection, user.id)
+    return sessions.create_session(connection, user.id)
 
 
 def _analyse(connection: Any) -> None:

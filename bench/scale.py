@@ -21,7 +21,7 @@ from bench.hooks_server import set_up
 from bench.processes import TICKS, processor_seconds, resident_megabytes
 from bench.stores import NewDatabase, query_row, stores
 from ultraviolet import clock
-from ultraviolet.child_process import Child, answers, free_port
+from ultraviolet.child_process import Child, free_port, is_responding
 from ultraviolet.db import bulk
 from ultraviolet.db.tables.events import webhook_urls
 from ultraviolet.db.tables.integrations import integrations
@@ -213,7 +213,7 @@ def _run(data: Path, address: str, rest: float) -> Run:
     with Child(
         "The hub", arguments, data / "hub.log", {"ULTRAVIOLET_DATABASE_URL": address}
     ) as child:
-        child.wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 300)
+        child.wait_until(lambda: is_responding(f"http://127.0.0.1:{port}/readyz"), 300)
         ready, spent = time.perf_counter() - began, processor_seconds(child.process.pid)
         time.sleep(rest / 4)
         before, at = processor_seconds(child.process.pid), time.perf_counter()

@@ -12,7 +12,7 @@ from statistics import median
 from bench.frame import Budget, Figure, Scale, expect, figure
 from bench.processes import processor_seconds
 from bench.stores import NewDatabase, stores
-from ultraviolet.child_process import Child, answers, free_port
+from ultraviolet.child_process import Child, free_port, is_responding
 
 Spent = tuple[float, float]
 """Seconds of processor time and by the clock."""
@@ -64,5 +64,5 @@ def _hub(folder: Path, new: NewDatabase) -> Spent:
     began = time.perf_counter()
     arguments = ["serve", "--port", str(port), "--data", str(data)]
     with Child("The hub", arguments, folder / "hub.log", environment) as child:
-        child.wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 120)
+        child.wait_until(lambda: is_responding(f"http://127.0.0.1:{port}/readyz"), 120)
         return processor_seconds(child.process.pid), time.perf_counter() - began

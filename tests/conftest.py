@@ -21,7 +21,7 @@ from sqlalchemy import Engine, select
 from tests import debian_packages
 from tests.postgresql import Postgresql, made
 
-from ultraviolet.child_process import Child, answers, free_port
+from ultraviolet.child_process import Child, free_port, is_responding
 from ultraviolet.cli.support.connection import find_running
 from ultraviolet.db import engine as db_engine
 from ultraviolet.db.migrations import upgrade
@@ -216,7 +216,9 @@ def make_start_hub(stack: ExitStack, where: Callable[[str], Path]) -> StartHub:
         def ready() -> bool:
             running = find_running(data)
             return (
-                running is not None and running.pid == child.process.pid and answers(f"{url}/livez")
+                running is not None
+                and running.pid == child.process.pid
+                and is_responding(f"{url}/livez")
             )
 
         child.wait_until(ready, 60)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ultraviolet.codecs import unprepared
+from ultraviolet.codecs import list_unprepared
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.app import create_app
@@ -52,5 +52,5 @@ def test_eight_threads_decode_a_fresh_nested_struct() -> None:
 def test_a_hub_has_prepared_every_type_before_it_starts(tmp_path: Path) -> None:
     hub = Hub.open(Settings(tmp_path, f"sqlite:///{tmp_path / 'hub.db'}", "http://hub.test"))
     create_app(hub)
-    assert unprepared() == []
+    assert list_unprepared() == []
     hub.close()

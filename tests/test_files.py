@@ -50,8 +50,8 @@ def breaking() -> Iterator[str]:
     ("command", "says"),
     [
         ("object export parts --out", "broke off"),
-        ("object export runs --out", "is no hub"),
-        ("event export", "sends on to"),
+        ("object export runs --out", "does not belong to a hub"),
+        ("event export", "redirects to"),
     ],
 )
 def test_an_export_that_fails_leaves_the_file_as_it_was(

@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 
 from ultraviolet import http_protocol
-from ultraviolet.http_protocol import Limits, Sources, protocol_with
+from ultraviolet.http_protocol import ConnectionCounter, Limits, make_protocol
 
 HOST = "127.0.0.1"
 OK = b"HTTP/1.1 200"
@@ -26,7 +26,7 @@ class Server:
         self.entered = threading.Semaphore(0)
         config = uvicorn.Config(
             self.application,
-            http=protocol_with(limits),
+            http=make_protocol(limits),
             ws="none",
             loop="uvloop",
             lifespan="off",
@@ -251,7 +251,7 @@ def test_a_slow_answer_and_a_slow_body_are_no_slow_head(impatient: Server) -> No
 def test_connections_of_one_source_are_limited_and_the_oldest_without_a_request_goes(
     serve: Callable[..., Server],
 ) -> None:
-    server = serve(sources=Sources(3))
+    server = serve(sources=ConnectionCounter(3))
     with contextlib.ExitStack() as stack:
         busy = [stack.enter_context(server.connect()) for _ in range(2)]
         for one in busy:
@@ -273,7 +273,7 @@ def test_connections_of_one_source_are_limited_and_the_oldest_without_a_request_
 
 
 def test_a_trusted_proxy_is_not_limited(serve: Callable[..., Server]) -> None:
-    server = serve(sources=Sources(3, ["127.0.0.0/8"]))
+    server = serve(sources=ConnectionCounter(3, ["127.0.0.0/8"]))
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(server.connect()) for _ in range(50)]
         for one in opened:
@@ -294,4 +294,4 @@ def test_a_trusted_proxy_is_not_limited(serve: Callable[..., Server]) -> None:
     ],
 )
 def test_an_address_names_its_source(peer: str, source: str) -> None:
-    assert Sources(3, ["10.0.0.0/8"]).name(peer) == source
+    assert ConnectionCounter(3, ["10.0.0.0/8"]).get_source(peer) == source

@@ -21,7 +21,7 @@ from ultraviolet.client import Client
 from ultraviolet.errors import HubUnreachableError, InvalidError, NoHubError
 from ultraviolet.hub.accounts import oidc
 from ultraviolet.hub.alerts.destinations import DecryptedDestination
-from ultraviolet.hub.alerts.rendering import trial
+from ultraviolet.hub.alerts.rendering import make_test_notification
 from ultraviolet.hub.alerts.transports import NotSentError, send
 from ultraviolet.hub.core.egress import AddressNotAllowedError, EgressPolicy
 from ultraviolet.hub.core.settings import Settings
@@ -177,7 +177,7 @@ def test_every_other_reader_of_answers_ends_too_large_ones(listener: Listener) -
         in_session(lambda session: make_client(listener.url, session).execute("{ok}"))
 
     async def sign_on(session: aiohttp.ClientSession) -> Any:
-        known_as = oidc.Client(listener.url, "id", "secret")
+        known_as = oidc.OidcClient(listener.url, "id", "secret")
         return await oidc.Provider(known_as, lambda: session, lambda _: None).begin(
             "https://hub", "/"
         )
@@ -228,7 +228,7 @@ def test_mail_server_that_replies_without_end_is_given_up() -> None:
         chosen = settings(ULTRAVIOLET_SMTP_URL=url, ULTRAVIOLET_MAIL_FROM="hub@example.com")
         to = DecryptedDestination(1, "mail", "email", "a@example.com", None)
         with pytest.raises(NotSentError, match="without end"):
-            asyncio.run(send(chosen, EgressPolicy(), to, [trial()]))
+            asyncio.run(send(chosen, EgressPolicy(), to, [make_test_notification()]))
 
 
 CASES = (
@@ -279,7 +279,9 @@ def test_every_client_sends_requests_through_the_proxy(proxy: Listener) -> None:
     asyncio.run(through_cli(far))
     call_control_api(far, "/_local/plant")
     to = DecryptedDestination(1, "program", "webhook", f"{far}/alert", None)
-    sent = asyncio.run(send(settings(), EgressPolicy(["far.example"]), to, [trial()]))
+    sent = asyncio.run(
+        send(settings(), EgressPolicy(["far.example"]), to, [make_test_notification()])
+    )
     assert "far.example answered 200" == sent
     assert {"far.example"} == {urlsplit(url).hostname for url in proxy.asked}
     assert len(proxy.asked) >= 4

@@ -1,26 +1,26 @@
-"""A process that was told to end is gone in time, though something in it goes on waiting."""
+"""A process ends in time after `force_exit_after`, although a thread in it blocks."""
 
 import os
 import subprocess
 import sys
 
 WAITING = """import threading, time
-from ultraviolet.in_time import end_within
+from ultraviolet.process import force_exit_after
 threading.Thread(target=time.sleep, args=(60,)).start()
-end_within(1)
+force_exit_after(1)
 """
 
 
-def test_nor_does_a_log_that_nobody_reads() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    done = subprocess.run([sys.executable, "-c", WAITING], timeout=30, stderr=writing, check=False)
-    os.close(writing)
+def test_closed_log_does_not_delay_the_exit() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", WAITING], timeout=30, stderr=writer, check=False)
+    os.close(writer)
 
     assert done.returncode == 0
 
 
-def test_what_waits_does_not_hold_the_end() -> None:
+def test_blocked_thread_does_not_delay_the_exit() -> None:
     done = subprocess.run(
         [sys.executable, "-c", WAITING], timeout=30, capture_output=True, check=False
     )

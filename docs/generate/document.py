@@ -11,7 +11,7 @@ import msgspec
 
 from ultraviolet import log_config
 from ultraviolet.cli.support.transports import AppTransport
-from ultraviolet.hub.accounts import users
+from ultraviolet.hub.accounts import api_keys
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.app import create_app
@@ -45,7 +45,7 @@ async def _load() -> Json:
         )
         hub = Hub.open(settings, one_off=True)
         hub.database.write_now(
-            lambda connection: users.set_key(connection, "reference", "viewer", "uvk_reference")
+            lambda connection: api_keys.set_key(connection, "reference", "viewer", "uvk_reference")
         )
         transport = AppTransport(create_app(hub), "uvk_reference", hub.close)
         await transport.start()

@@ -10,7 +10,7 @@ __all__ = ["Client", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the client when it is asked for: the command line does without."""
+    """Import the client on first use, because the command line does not need it."""
     if name == "Client":
         from ultraviolet.client import Client  # noqa: PLC0415
 

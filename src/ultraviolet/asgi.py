@@ -1,4 +1,4 @@
-"""ASGI parts that the hub and the local ION share: HEAD for every GET route, and static files."""
+"""ASGI components of the hub and the local ION: HEAD for every GET route, and static files."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
@@ -7,7 +7,9 @@ from typing import Any
 from litestar import Request, Router
 from litestar.datastructures import CacheControlHeader
 from litestar.exceptions import NotFoundException
-from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
+from litestar.static_files import (
+    create_static_files_router,  # pyright: ignore[reportUnknownVariableType]
+)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -16,7 +18,7 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class HeadAsGet:
-    """Answer HEAD with the status and headers of GET, and name HEAD wherever Allow names GET."""
+    """Answer HEAD with the status and headers of GET, and add HEAD to Allow headers with GET."""
 
     def __init__(self, application: App) -> None:
         self._application = application
@@ -28,13 +30,13 @@ class HeadAsGet:
         elif scope["method"] == "HEAD":
             await self._answer_head({**scope, "method": "GET"}, receive, send)
         else:
-            await self._application(scope, receive, _allowing_head(send))
+            await self._application(scope, receive, _add_head_to_allow(send))
 
     async def _answer_head(
         self, scope: MutableMapping[str, Any], receive: Receive, send: Send
     ) -> None:
         answered = False
-        send = _allowing_head(send)
+        send = _add_head_to_allow(send)
 
         async def receive_until_answered() -> Message:
             return {"type": "http.disconnect"} if answered else await receive()
@@ -49,19 +51,19 @@ class HeadAsGet:
         await self._application(scope, receive_until_answered, send_without_body)
 
 
-def _allowing_head(send: Send) -> Send:
-    async def allowing(message: Message) -> None:
+def _add_head_to_allow(send: Send) -> Send:
+    async def send_with_head(message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] in (204, 405):
             message = {
                 **message,
-                "headers": [_with_head(*header) for header in message.get("headers", ())],
+                "headers": [_add_head(*header) for header in message.get("headers", ())],
             }
         await send(message)
 
-    return allowing
+    return send_with_head
 
 
-def _with_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+def _add_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     methods = {method.strip() for method in value.split(b",")}
     if name.lower() == b"allow" and b"GET" in methods:
         return name, b", ".join(sorted(methods | {b"HEAD"}))
@@ -71,13 +73,13 @@ def _with_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
 def static_files(
     path: str, directory: Path, cache_control: CacheControlHeader | None = None
 ) -> Router:
-    """Serve the files that are in a directory now; no other path reaches the file system."""
-    known = {
+    """Return a router for the current files of a directory; other paths do not reach the disk."""
+    names = {
         file.relative_to(directory).as_posix() for file in directory.rglob("*") if file.is_file()
     }
 
     def check_is_known(request: Request[Any, Any, Any]) -> None:
-        if request.scope["path"].removeprefix(f"{path}/") not in known:
+        if request.scope["path"].removeprefix(f"{path}/") not in names:
             raise NotFoundException
 
     return create_static_files_router(

@@ -1,4 +1,4 @@
-"""Processes started on someone's behalf: with a log, waited for until ready, stopped at the end."""
+"""Child processes of the demo, tests and benchmarks, with a log each."""
 
 import os
 import signal
@@ -14,19 +14,20 @@ from typing import Self
 from ultraviolet.errors import UltravioletError
 from ultraviolet.files import private_opener
 from ultraviolet.outgoing import opener
-from ultraviolet.process import describe_end
+from ultraviolet.process import describe_exit
 
-TAIL = 20
+_LOG_TAIL_LINES = 20
+_STOP_TIMEOUT_SECONDS = 15
 
 
 class ChildFailedError(UltravioletError):
-    """A process ended before its time; its log says why."""
+    """A child process ended unexpectedly; read its log."""
 
     kind = "child-failed"
 
 
 class Child:
-    """`ultraviolet …` in a process of its own, whose output goes into a log."""
+    """A child process that runs `ultraviolet …` and writes its output to a log."""
 
     def __init__(
         self,
@@ -37,12 +38,15 @@ class Child:
         *,
         restarts: int = 0,
     ) -> None:
-        """Define what to run; it starts on entering, and again when a signal ends it, that many times."""
+        """Configure the process; entering starts it.
+
+        `restarts` is the number of times that it is restarted after a signal ended it.
+        """
         self.restarts_left = restarts
         self.name = name
         self.command = [sys.executable, "-m", "ultraviolet", *arguments]
         self.log = log
-        self.environment = {**_clean(os.environ), "PYTHONUNBUFFERED": "1", **environment}
+        self.environment = {**_without_settings(os.environ), "PYTHONUNBUFFERED": "1", **environment}
 
     def __enter__(self) -> Self:
         self.start()
@@ -65,38 +69,38 @@ class Child:
         self.stop()
 
     def stop(self) -> None:
-        """Ask it to end, and end it where it does not listen."""
+        """Terminate the process; kill it after 15 seconds."""
         if self.process.poll() is not None:
             return
         self.process.terminate()
         try:
-            self.process.wait(15)
+            self.process.wait(_STOP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """Kill the process, as a crash would."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def check(self) -> None:
-        """Start it again where a signal ended it and this is allowed, else raise with the end of its log."""
+        """Restart the process if a signal ended it, or raise ChildFailedError."""
         code = self.process.poll()
         if code is None:
             return
         if self.restarts_left and code < 0:
             self.restarts_left -= 1
             sys.stderr.write(
-                f"{self.name} (process {self.process.pid}) {describe_end(code)};"
-                " its data is kept, and it is started again, once.\n"
+                f"{self.name} (process {self.process.pid}) {describe_exit(code)};"
+                " its data is kept, and it restarts.\n"
             )
             self.start()
             return
-        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL:])
-        raise ChildFailedError(f"{self.name} {describe_end(code)}. The end of {self.log}:\n{tail}")
+        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
+        raise ChildFailedError(f"{self.name} {describe_exit(code)}. The end of {self.log}:\n{tail}")
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Wait for it to be ready; raise where it ends first or takes too long."""
+        """Wait until the process is ready; raise ChildFailedError if it ends or takes too long."""
         deadline = time.monotonic() + seconds
         while not ready():
             self.check()
@@ -107,13 +111,13 @@ class Child:
             time.sleep(0.05)
 
 
-def _clean(environment: Mapping[str, str]) -> dict[str, str]:
-    # A child is given its settings; one meant for a real hub must not leak into it.
+def _without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    # Settings of a real hub must not leak into a child process.
     return {k: v for k, v in environment.items() if not k.startswith(("ULTRAVIOLET_", "ION_"))}
 
 
-def answers(url: str) -> bool:
-    """Return whether this address answers 200."""
+def is_responding(url: str) -> bool:
+    """Return whether a GET of this URL returns 200."""
     try:
         with opener(url).open(url, timeout=2) as response:
             return response.status == 200  # noqa: PLR2004
@@ -122,7 +126,7 @@ def answers(url: str) -> bool:
 
 
 def free_port(preferred: int = 0, host: str = "127.0.0.1") -> int:
-    """Return the preferred port where it is free, any free one where it is not."""
+    """Return the preferred port if it is free, or any free port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,7 +1,7 @@
-"""Build msgspec's type information of every Struct before threads start.
+"""Build msgspec's decoders of all Struct types before threads start.
 
-msgspec builds it when a type is first decoded. Several threads that decode a new type at once crashed the process
-before release 0.23.
+msgspec builds a decoder when a type is first decoded. Before release 0.23, threads that decoded a
+new type concurrently crashed the process.
 """
 
 import threading
@@ -16,18 +16,16 @@ _prepared: "WeakSet[type[msgspec.Struct]]" = WeakSet()
 
 
 def prepare_codecs() -> None:
-    """Build the decoders of all Struct types that are defined now, each once."""
+    """Build the decoders of all Struct types defined so far, each once."""
     with _lock:
-        for kind in unprepared():
-            with suppress(
-                TypeError, NameError
-            ):  # one that is never decoded, as JSON cannot express it
+        for kind in list_unprepared():
+            with suppress(TypeError, NameError):  # a type that JSON cannot express
                 msgspec.json.Decoder(kind)
             _prepared.add(kind)
 
 
-def unprepared() -> list[type[msgspec.Struct]]:
-    """Return the Struct types that were defined since they were prepared."""
+def list_unprepared() -> list[type[msgspec.Struct]]:
+    """Return the Struct types without a prepared decoder."""
     return [kind for kind in _subclasses(msgspec.Struct) if kind not in _prepared]
 
 

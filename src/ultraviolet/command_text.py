@@ -1,4 +1,4 @@
-"""Commands as they are named in messages: quoted, so that they can be pasted into a shell."""
+"""Commands in messages, quoted for a shell."""
 
 import shlex
 
@@ -6,7 +6,7 @@ import shlex
 def command(name: str, *arguments: str, **options: str) -> str:
     """Return a command of this program, such as `ultraviolet fetch run --mode full plant-1`.
 
-    Options come first; an argument with a leading dash is kept from being read as one.
+    Options precede arguments; `--` separates them if an argument starts with a dash.
     """
     words = ["ultraviolet", *name.split()]
     for option, value in options.items():

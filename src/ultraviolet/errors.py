@@ -1,4 +1,4 @@
-"""The tree of errors a user can meet; each message says what happened and what to do next."""
+"""The errors that users see; each message states the problem and the next step."""
 
 from collections.abc import Mapping
 
@@ -6,22 +6,22 @@ _SUCCESS = range(200, 300)
 
 
 class UltravioletError(Exception):
-    """Something went wrong that the user can act on."""
+    """An error that the user can act on."""
 
     kind = "error"
-    """Stable slug: the last part of a problem's `type` over HTTP, and the name in `--json` on the CLI."""
+    """Stable name: the last part of a problem's `type` over HTTP, and in `--json` output."""
     status = 500
     """HTTP status of the problem."""
     exit_code = 1
-    """Exit code of the CLI."""
+    """Exit code of the command line."""
     field: str = ""
-    """Which of the values given it is about, where it is one."""
+    """The name of the invalid value, if the error concerns one."""
     headers: Mapping[str, str] = {}
-    """Headers of the problem."""
+    """Response headers of the problem."""
 
 
 class NotFoundError(UltravioletError):
-    """There is no such thing here; list what exists first."""
+    """The object does not exist; list the existing ones first."""
 
     kind = "not-found"
     status = 404
@@ -29,20 +29,20 @@ class NotFoundError(UltravioletError):
 
 
 class InvalidError(UltravioletError):
-    """What was given does not make sense; nothing was changed."""
+    """Validation error. Nothing was changed; correct the value and try again."""
 
     kind = "invalid"
     status = 422
     exit_code = 2
 
     def __init__(self, message: str = "", *, field: str = "") -> None:
-        """Say what is wrong, and with which of the values given."""
+        """Set the message, and the name of the invalid value."""
         super().__init__(message)
         self.field = field or self.field
 
 
 class ConflictError(UltravioletError):
-    """This contradicts what is already there; nothing was changed."""
+    """Conflict with the current state. Nothing was changed."""
 
     kind = "conflict"
     status = 409
@@ -50,7 +50,7 @@ class ConflictError(UltravioletError):
 
 
 class UnauthenticatedError(UltravioletError):
-    """Who is asking is not known; sign in, or send a valid API key."""
+    """Authentication required: sign in, or send a valid API key."""
 
     kind = "unauthenticated"
     status = 401
@@ -58,7 +58,7 @@ class UnauthenticatedError(UltravioletError):
 
 
 class ForbiddenError(UltravioletError):
-    """The role of this key or user does not allow that."""
+    """Insufficient role: the role of this API key or user does not allow the request."""
 
     kind = "forbidden"
     status = 403
@@ -66,7 +66,7 @@ class ForbiddenError(UltravioletError):
 
 
 class PreconditionFailedError(UltravioletError):
-    """It was changed by someone else since you read it; read it again, then repeat your change on what is there now."""
+    """Changed since you read it. Nothing was saved; read it again and repeat your change."""
 
     kind = "precondition-failed"
     status = 412
@@ -74,20 +74,20 @@ class PreconditionFailedError(UltravioletError):
 
 
 class TooManyRequestsError(UltravioletError):
-    """This key has asked too often; wait as long as Retry-After says, then go on."""
+    """Rate limit exceeded for this key or user; wait for the time in Retry-After."""
 
     kind = "too-many-requests"
     status = 429
     exit_code = 6
 
     def __init__(self, seconds: int, headers: Mapping[str, str]) -> None:
-        """Say how long to wait."""
+        """Set the time to wait."""
         super().__init__()
         self.headers = {"Retry-After": str(seconds), **headers}
 
 
 class CursorGoneError(UltravioletError):
-    """What followed this cursor is no longer kept in full; read the objects anew, then go on with `cursor=now`."""
+    """Changes after this cursor are incomplete; read all objects, then use `cursor=now`."""
 
     kind = "cursor-gone"
     status = 410
@@ -95,25 +95,26 @@ class CursorGoneError(UltravioletError):
 
 
 class HubUnreachableError(UltravioletError):
-    """The hub does not answer; start it with `ultraviolet serve`, or check --url."""
+    """The hub does not respond; start it with `ultraviolet serve`, or check --url."""
 
     kind = "hub-unreachable"
     exit_code = 6
 
 
 class NoHubError(HubUnreachableError):
-    """What answers there is no hub; check the address, and whether something before the hub asks to sign in."""
+    """This address does not belong to a hub; check it and any proxy in front of the hub."""
 
     kind = "no-hub"
 
     def __init__(self, status: int, media_type: str, location: str) -> None:
-        """Say what answered instead, or where it sends on to."""
-        elsewhere = location and status not in _SUCCESS
-        what = (
-            f"sends on to {location} ({status})"
-            if elsewhere
-            else f"is no hub ({status}, {media_type})"
+        """Describe the response: its status and media type, or the target of a redirect."""
+        redirected = location and status not in _SUCCESS
+        response = (
+            f"It redirects to {location} ({status})."
+            if redirected
+            else f"It answered {status} ({media_type})."
         )
         super().__init__(
-            f"What answers there {what}; check the address, and whether something before the hub asks to sign in."
+            f"This address does not belong to a hub. {response} Check the address, and whether"
+            " a proxy in front of the hub requires signing in."
         )

@@ -1,7 +1,7 @@
-"""Points at which a test may let the process die as by kill -9, to see what a crash just there leaves behind.
+"""Failpoints: places where a test can kill the process, to check the recovery from a crash.
 
-`ULTRAVIOLET_CRASH_AT=heal.read:3` kills the process when it passes that point for the third time. Without the variable
-every point does nothing.
+`ULTRAVIOLET_CRASH_AT=heal.read:3` kills the process (SIGKILL) at the third pass of that failpoint.
+Without the variable, failpoints do nothing.
 """
 
 import os
@@ -33,13 +33,13 @@ Failpoint = Literal[
 ]
 FAILPOINTS: tuple[Failpoint, ...] = get_args(Failpoint)
 
-_point, _, _times = os.environ.get("ULTRAVIOLET_CRASH_AT", "").partition(":")
-_left = {_point: int(_times or 1)}
+_selected, _, _pass = os.environ.get("ULTRAVIOLET_CRASH_AT", "").partition(":")
+_passes_left = {_selected: int(_pass or 1)}
 
 
 def failpoint(name: Failpoint) -> None:
-    """Pass a point; dies here if a test asked for it."""
-    if name == _point:
-        _left[name] -= 1
-        if _left[name] == 0:
+    """Kill the process if the environment selects this failpoint and pass."""
+    if name == _selected:
+        _passes_left[name] -= 1
+        if _passes_left[name] == 0:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,7 @@
-"""Folders and files that only their owner can read, whatever the umask: they hold a company's data and keys."""
+"""Private folders and files, independent of the umask, and atomic writes.
+
+The files contain a company's data and keys.
+"""
 
 import os
 import shutil
@@ -12,81 +15,77 @@ from typing import IO
 from ultraviolet.errors import InvalidError, UltravioletError
 
 PRIVATE_UMASK = 0o077
-"""What a process of Ultraviolet starts with: no file or folder that it creates is for anyone else."""
+"""The umask of the programs: new files and folders are accessible to their owner only."""
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
 
 
 def ensure_private_dir(path: Path, names: Iterable[str]) -> None:
-    """Create the folder of a process, and close what it already holds to other users.
+    """Create the data folder of a process, and restrict its content to this user.
 
-    Raises InvalidError if this process cannot write to the folder.
+    Raise InvalidError if this process cannot write to the folder.
     """
     with suppress(OSError):
         path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
     if not os.access(path, os.W_OK | os.X_OK):
         raise InvalidError(
-            f"{path.absolute()} cannot be written by user {os.geteuid()}: let it belong to that user, or name"
-            " another with --data"
+            f"User {os.geteuid()} cannot write to {path.absolute()}: change its owner, or choose"
+            " another folder with --data"
         )
-    close_to_others(path, names)
+    restrict_permissions(path, names)
 
 
-def close_to_others(path: Path, names: Iterable[str]) -> None:
-    """Take the content of a folder away from other users.
+def restrict_permissions(path: Path, names: Iterable[str]) -> None:
+    """Remove the permissions of other users from Ultraviolet's files in a folder.
 
-    `names` are patterns of what Ultraviolet itself writes there. Other files stay as they are, and so does the mode of
-    a folder that holds any.
+    `names` are the patterns of these files. Other files keep their mode, and so does a folder that
+    contains any.
     """
-    own = {found for name in names for found in path.glob(name)}
-    for found in own:
-        _close_all(found)
+    own = {file for name in names for file in path.glob(name)}
+    for file in own:
+        _restrict(file)
+        if file.is_dir() and not file.is_symlink():
+            for child in file.rglob("*"):
+                _restrict(child)
     if own.issuperset(path.iterdir()):
-        _close(path)
+        _restrict(path)
 
 
 def create_private(path: Path) -> None:
-    """Create a file for its owner alone; leave one that exists as it is.
+    """Create an empty file that only its owner can read; keep an existing file.
 
-    SQLite gives the files beside a database the mode of the database. One that exists is not even opened: closing it
-    would drop the locks that SQLite holds on it in this process.
+    SQLite's other files get the mode of the database. An existing database is not opened here:
+    closing it would release the locks that SQLite holds on it in this process.
     """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_MODE))
 
 
 def private_opener(path: str, flags: int) -> int:
-    """Open a file, created for its owner alone; for the parameter `opener` of `open`."""
+    """Open a file, readable by its owner only if created; for the parameter `opener` of `open`."""
     return os.open(path, flags, _FILE_MODE)
 
 
-def _close_all(path: Path) -> None:
-    _close(path)
-    if path.is_dir() and not path.is_symlink():
-        for below in path.rglob("*"):
-            _close(below)
-
-
-def _close(path: Path) -> None:
-    """Take a file or folder of this user away from all others; it may be gone by now."""
+def _restrict(path: Path) -> None:
+    """Remove the permissions of other users from this user's file; ignore a deleted one."""
     with suppress(OSError):
         found = path.lstat()
-        ours = found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode)
-        if ours and found.st_mode & PRIVATE_UMASK:
+        owned = found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode)
+        if owned and found.st_mode & PRIVATE_UMASK:
             path.chmod(stat.S_IMODE(found.st_mode) & ~PRIVATE_UMASK)
 
 
 class FileError(UltravioletError):
-    """A file or folder cannot be used; look at its path, its permissions and its disk."""
+    """A file or folder cannot be used; check its path, its permissions and its disk."""
 
     kind = "file"
 
 
 @contextmanager
 def atomic_write(file: Path | None) -> Generator[IO[bytes]]:
-    """Write a file beside the one it replaces once it is complete, so that a failure leaves that as it was.
+    """Write a file and replace the target when complete, so that a failure keeps the old content.
 
-    None is stdout. Raise FileError where the disk is full or the file cannot be written.
+    None is stdout. Raise FileError if the disk is full or the file cannot be written.
     """
     if file is None:
         yield sys.stdout.buffer
@@ -96,7 +95,7 @@ def atomic_write(file: Path | None) -> Generator[IO[bytes]]:
             with file.open("wb") as out:
                 yield out
         else:
-            with _replacing(file.resolve()) as out:  # a link continues to lead there
+            with _replacing(file.resolve()) as out:  # a symbolic link is kept
                 yield out
     except BrokenPipeError:
         raise
@@ -104,7 +103,7 @@ def atomic_write(file: Path | None) -> Generator[IO[bytes]]:
         if error.errno is None:
             raise
         raise FileError(
-            f"{file} could not be written: {error.strerror}. No part of it was kept."
+            f"{file} could not be written: {error.strerror}. The partial file was removed."
         ) from error
 
 

@@ -1,6 +1,6 @@
-"""HTTP over one connection with limits: on the request head, on its time, and on connections per source.
+"""HTTP protocol for uvicorn with limits on request heads, their time, and connections per source.
 
-Every listener of the hub and of the local ION uses this protocol. uvicorn's own has none of these limits, and
+All listeners of the hub and the local ION use it. uvicorn's protocol has none of these limits, and
 joins the pieces of a request head in quadratic time.
 """
 
@@ -17,55 +17,58 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD_BYTES = 65_536
-"""Bytes of a request head; also of trailers, and of what surrounds one chunk of a body."""
+"""Limit of a request head, of trailers, and of the framing around one chunk of a body."""
 MAX_TARGET_BYTES = 16_384
 MAX_HEADERS = 100
 MAX_PIPELINED = 100
-"""Requests that wait on one connection for the answers before them."""
+"""Pipelined requests that wait on one connection."""
 HEAD_TIMEOUT_SECONDS = 20.0
-"""Seconds from the connection, or from the first byte of a further request, to the end of the request head."""
+"""Time from the connection, or the first byte of a further request, to the end of its head."""
 LINGER_SECONDS = 5.0
-"""Seconds in which a refused client may read the answer; what it still sends is discarded."""
+"""Time for a refused client to read the response; further data from it is discarded."""
 CONNECTIONS_PER_SOURCE = 1000
 MAX_OPEN_FILES = 65_536
 
 _IPV6_PREFIX_BITS = 64
-"""One client usually has a whole network of IPv6 addresses."""
-_OF_QUIET_CLIENTS = (408, 429)
-"""Nothing of the client is left unread then, so that closing at once does not reset the connection."""
+"""One client usually has a whole IPv6 network of this prefix length."""
+_CLOSE_AT_ONCE = (408, 429)
+"""Statuses with no unread data of the client, so that closing does not reset the connection."""
 _DETAILS = {
     400: "This is not a valid HTTP request.",
     408: "The request did not arrive in time.",
     414: f"The request target is longer than {MAX_TARGET_BYTES} bytes.",
     429: "Too many connections are open from this address. Close some, or wait.",
-    431: f"The request head is larger than {MAX_HEAD_BYTES} bytes, or has more than {MAX_HEADERS} headers.",
+    431: (
+        f"The request head is larger than {MAX_HEAD_BYTES} bytes,"
+        f" or has more than {MAX_HEADERS} headers."
+    ),
 }
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class RefusedHeadError(Exception):
-    """The parser stops here: the request head exceeds a limit."""
+    """The request head exceeds a limit; stops the parser."""
 
     def __init__(self, status: int) -> None:
         super().__init__(_DETAILS[status])
         self.status = status
 
 
-class Sources:
-    """Count the open connections of each source; a trusted proxy is not a source but carries many."""
+class ConnectionCounter:
+    """Count the open connections of each source, except those of trusted proxies."""
 
     def __init__(self, limit: int = CONNECTIONS_PER_SOURCE, proxies: Iterable[str] = ()) -> None:
         self.limit = limit
         self._proxies: tuple[Network, ...] = tuple(map(ipaddress.ip_network, proxies))
         self._open: dict[str, dict[LimitedProtocol, None]] = {}
         self._waiting: dict[str, dict[LimitedProtocol, None]] = {}
-        self.name = functools.lru_cache(10_000)(self._name)
+        self.get_source = functools.lru_cache(10_000)(self._get_source)
 
     def add(self, source: str, protocol: "LimitedProtocol") -> "LimitedProtocol | None":
-        """Count a new connection; return the one to close where these are too many.
+        """Count a new connection; return the connection to close if there are too many.
 
-        That is the oldest connection of the source that has not sent a request yet, which may be the new one.
+        This is the source's oldest connection without a request, possibly the new one.
         """
         waiting = self._waiting.setdefault(source, {})
         waiting[protocol] = None
@@ -77,27 +80,29 @@ class Sources:
         self.remove(source, excess)
         return excess
 
-    def requested(self, source: str, protocol: "LimitedProtocol") -> None:
+    def mark_requested(self, source: str, protocol: "LimitedProtocol") -> None:
         """Record that a connection has sent a request head."""
         self._discard(self._waiting, source, protocol)
 
     def remove(self, source: str, protocol: "LimitedProtocol") -> None:
-        """Forget a connection."""
+        """Remove a closed connection."""
         self._discard(self._waiting, source, protocol)
         self._discard(self._open, source, protocol)
 
     @staticmethod
     def _discard(
-        kept: "dict[str, dict[LimitedProtocol, None]]", source: str, protocol: "LimitedProtocol"
+        connections: "dict[str, dict[LimitedProtocol, None]]",
+        source: str,
+        protocol: "LimitedProtocol",
     ) -> None:
-        of_source = kept.get(source)
+        of_source = connections.get(source)
         if of_source is not None:
             of_source.pop(protocol, None)
             if not of_source:
-                del kept[source]
+                del connections[source]
 
-    def _name(self, peer: str) -> str:
-        """Return what is counted as one source, or nothing where its connections are not limited."""
+    def _get_source(self, peer: str) -> str:
+        """Return the source of a peer address; empty if its connections are not limited."""
         try:
             address = ipaddress.ip_address(peer)
         except ValueError:
@@ -112,24 +117,24 @@ class Sources:
 
 
 class Limits(msgspec.Struct, frozen=True, eq=False):
-    """The limits that differ between listeners."""
+    """The limits of a listener."""
 
-    sources: Sources = msgspec.field(default_factory=Sources)
+    sources: ConnectionCounter = msgspec.field(default_factory=ConnectionCounter)
     head_timeout_seconds: float = HEAD_TIMEOUT_SECONDS
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Refuse a request head that is too large or too slow, and connections that are too many.
+    """Refuse request heads that are too large or too slow, and excess connections.
 
-    The parser is fed at most as many bytes as may come without progress. So nothing outside of a body takes more
-    memory than that, and what the parser joins from pieces stays small. Bodies are the application's to limit.
+    The parser gets at most MAX_HEAD_BYTES without progress. This bounds the memory of everything
+    except bodies, and the pieces that the parser joins. The application limits bodies.
     """
 
     url: bytes
     parser: Any
 
-    def __init__(self, *given: Any, limits: Limits | None = None, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, *args: Any, limits: Limits | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._limits = limits or Limits()
         self._source = ""
         self._head_timer: asyncio.TimerHandle | None = None
@@ -142,19 +147,21 @@ class LimitedProtocol(HttpToolsProtocol):
         self._refusal = 0
         self._headers_seen = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Start the deadline of the first request, and count the connection."""
+    def connection_made(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, transport: asyncio.Transport
+    ) -> None:
+        """Start the timeout of the first request head, and count the connection."""
         super().connection_made(transport)
         self._start_head_timer()
         if self.client is None:
             return
         sources = self._limits.sources
-        self._source = sources.name(self.client[0])
+        self._source = sources.get_source(self.client[0])
         if self._source and (excess := sources.add(self._source, self)):
             excess.refuse(429)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Stop counting the connection."""
         self._cancel_head_timer()
         self._unset_keepalive_if_required()
         if self._source:
@@ -162,7 +169,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, within the limits."""
+        """Parse data within the limits."""
         self._unset_keepalive_if_required()
         if self._discarding:
             return
@@ -173,7 +180,7 @@ class LimitedProtocol(HttpToolsProtocol):
             else:
                 self._feed_in_pieces(memoryview(data))
         except httptools.HttpParserUpgrade:
-            # No other protocol is served: the request is answered over HTTP, and what follows it is unreadable.
+            # Upgrades are not supported: answer over HTTP and discard the following data.
             self.cycle.keep_alive = False
             self._discarding = True
         except httptools.HttpParserError as error:
@@ -188,12 +195,12 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._start_head_timer()
 
     def eof_received(self) -> None:
-        """Close a connection that was refused, once its client has no more to say."""
+        """Close a refused connection when its client has closed its side."""
         if self._discarding and not self._refusal and not self._is_answering():
             self.transport.close()
 
     def refuse(self, status: int) -> None:
-        """Answer with an error and close; an answer that is under way is finished first."""
+        """Answer with an error and close, after a response in progress."""
         if self._discarding:
             return
         self._discarding = True
@@ -203,7 +210,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self._is_answering():
             self._write_problem(status)
         elif not self._head_complete or self._body_complete:
-            self._refusal = status  # of what follows the request that is being answered
+            self._refusal = status  # for the request after the current one
         else:
             cycle.disconnected = True
             cycle.message_event.set()
@@ -213,19 +220,19 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._write_problem(status)
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Reset the state for a request."""
         super().on_message_begin()
         self._head_complete = self._body_complete = False
         self._headers_seen = 0
 
     def on_url(self, url: bytes) -> None:
-        """Take a piece of the request target."""
+        """Add a piece of the request target."""
         self.url += url
         if len(self.url) > MAX_TARGET_BYTES:
             raise RefusedHeadError(414)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; trailers count as well, but no application reads them."""
+        """Add a header; count trailers as well, but drop them."""
         self._headers_seen += 1
         if self._headers_seen > MAX_HEADERS:
             raise RefusedHeadError(431)
@@ -237,11 +244,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Hand the request to the application."""
-        if (
-            len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-            > MAX_HEAD_BYTES
-        ):
+        """Pass the request to the application."""
+        header_bytes = sum(len(name) + len(value) for name, value in self.headers)
+        if len(self.url) + header_bytes > MAX_HEAD_BYTES:
             raise RefusedHeadError(431)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise RefusedHeadError(429)
@@ -251,27 +256,27 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._cancel_head_timer()
             if self._source:
-                self._limits.sources.requested(self._source, self)
+                self._limits.sources.mark_requested(self._source, self)
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of a body."""
+        """Pass on a piece of a body."""
         self._progress = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End a request."""
+        """Complete a request."""
         self._progress = self._body_complete = True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or refuse it where it is already known to be invalid."""
+        """Continue with the next request, or refuse it if it is known to be invalid."""
         super().on_response_complete()
         if self._refusal and self.cycle.response_complete and not self.transport.is_closing():
             self._write_problem(self._refusal)
 
     def _is_answering(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return cycle is not None and not cycle.response_complete
 
     def _feed(self, piece: bytes | memoryview) -> None:
         self._progress = False
@@ -280,15 +285,15 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _feed_in_pieces(self, data: memoryview) -> None:
         while data:
-            room = MAX_HEAD_BYTES - self._unframed_bytes
-            if not room:
+            allowed_bytes = MAX_HEAD_BYTES - self._unframed_bytes
+            if not allowed_bytes:
                 raise RefusedHeadError(431)
-            self._feed(data[:room])
-            data = data[room:]
+            self._feed(data[:allowed_bytes])
+            data = data[allowed_bytes:]
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(
-            self._limits.head_timeout_seconds, self._head_overdue
+            self._limits.head_timeout_seconds, self._on_head_timeout
         )
 
     def _cancel_head_timer(self) -> None:
@@ -296,7 +301,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _head_overdue(self) -> None:
+    def _on_head_timeout(self) -> None:
         self._head_timer = None
         if self._received and not self._head_complete:
             self.refuse(408)
@@ -320,7 +325,7 @@ class LimitedProtocol(HttpToolsProtocol):
         ]
         self.transport.write(b"".join(head) + body)
         self._unset_keepalive_if_required()
-        if status in _OF_QUIET_CLIENTS:
+        if status in _CLOSE_AT_ONCE:
             self.transport.close()
             return
         if self.transport.can_write_eof():
@@ -328,15 +333,15 @@ class LimitedProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
-def protocol_with(
+def make_protocol(
     limits: Limits, protocol: type[LimitedProtocol] = LimitedProtocol
 ) -> type[asyncio.Protocol]:
-    """Return what uvicorn makes the protocol of each connection with."""
+    """Return a protocol class for uvicorn with these limits."""
     return cast("type[asyncio.Protocol]", functools.partial(protocol, limits=limits))
 
 
 def raise_open_files_limit() -> None:
-    """Take as many connections as the system allows this process; shells and services set a limit of 1,024."""
+    """Raise the soft limit of open files, usually 1,024, to the hard limit or 65,536."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+    target = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, target), hard))

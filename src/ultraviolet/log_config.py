@@ -1,4 +1,4 @@
-"""How processes log: on stderr, for people on a terminal and as JSON elsewhere; never a local variable or a secret."""
+"""Logging to stderr: readable on a terminal, JSON elsewhere, without secrets or local variables."""
 
 import logging
 import os
@@ -10,12 +10,12 @@ from types import TracebackType
 import structlog
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
-from ultraviolet.characters import visible
+from ultraviolet.characters import escape_controls
 from ultraviolet.redaction import redact, redact_event
 
 
 def configure(level: int = logging.INFO) -> None:
-    """Set up logging for this process, also of what its libraries log and of errors that nothing catches."""
+    """Configure logging for this process, its libraries and uncaught exceptions."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -23,33 +23,33 @@ def configure(level: int = logging.INFO) -> None:
     ]
     colors = not os.environ.get("NO_COLOR")
     # Tracebacks without locals, which could hold credentials; formatted before secrets are removed.
-    last: list[structlog.types.Processor] = [structlog.processors.format_exc_info, redact_event]
+    final: list[structlog.types.Processor] = [structlog.processors.format_exc_info, redact_event]
     if sys.stderr.isatty():
         plain = structlog.dev.plain_traceback
-        last += [
-            _make_visible,
+        final += [
+            _escape_values,
             structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain),
         ]
     else:
-        last.append(structlog.processors.JSONRenderer())
+        final.append(structlog.processors.JSONRenderer())
     structlog.configure(
-        processors=[*shared, *last],
+        processors=[*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    _configure_libraries(shared, last)
-    set_on_retry_hooks([_tell_retry])
+    _configure_libraries(shared, final)
+    set_on_retry_hooks([_log_retry])
     sys.excepthook = _write_traceback
     threading.excepthook = _write_traceback_of_thread
 
 
 def _configure_libraries(
-    shared: list[structlog.types.Processor], last: list[structlog.types.Processor]
+    shared: list[structlog.types.Processor], final: list[structlog.types.Processor]
 ) -> None:
-    """Write what uvicorn, aiohttp and asyncio log in the same form."""
+    """Log the messages of uvicorn, aiohttp and asyncio in the same format."""
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
@@ -64,22 +64,23 @@ def _write_traceback(
     sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
 
 
-def _write_traceback_of_thread(failed: threading.ExceptHookArgs) -> None:
-    if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit):
-        _write_traceback(failed.exc_type, failed.exc_value, failed.exc_traceback)
+def _write_traceback_of_thread(arguments: threading.ExceptHookArgs) -> None:
+    if arguments.exc_value is not None and not isinstance(arguments.exc_value, SystemExit):
+        _write_traceback(arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
 
 
-def _make_visible(
+def _escape_values(
     _logger: object, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Keep what others have written from commanding the terminal."""
+    """Escape control characters, so that logged data cannot control the terminal."""
     return {
-        name: visible(value) if isinstance(value, str) else value for name, value in event.items()
+        name: escape_controls(value) if isinstance(value, str) else value
+        for name, value in event.items()
     }
 
 
-def _tell_retry(details: RetryDetails) -> None:
-    """Say what failed and is tried again; stamina itself would name the block of code."""
+def _log_retry(details: RetryDetails) -> None:
+    """Log the cause of a retry; stamina's own hook would log the block of code."""
     cause = details.caused_by
     structlog.get_logger().warning(
         "attempt.failed",

@@ -1,7 +1,8 @@
-"""Outgoing HTTP requests: which proxy they use, and how much of an answer they read.
+"""Outgoing HTTP requests: the proxy, and the maximum size of a response.
 
-Every outgoing request of the hub, the client, the command line and the local ION uses these functions, so that
-`HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` mean the same everywhere. docs/operations.md describes the behaviour.
+Every outgoing request of the hub, the client, the command line and the local ION uses these
+functions, so that `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` have the same effect everywhere; see
+docs/operations.md.
 """
 
 import ipaddress
@@ -16,30 +17,28 @@ if TYPE_CHECKING:
     import aiohttp
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
-"""Bytes of one answer that are read, counted after decompression."""
+"""Maximum size of a response after decompression."""
 MAX_SMALL_ANSWER_BYTES = 1024 * 1024
-"""The same for answers that are always small, such as an access token."""
+"""The same for small responses, such as an access token."""
 MAX_HUB_ANSWER_BYTES = 256 * 1024 * 1024
-"""The same for answers of a hub, whose pages hold up to a thousand objects; exports are not held in memory."""
+"""The same for responses of a hub, with up to 1,000 objects; exports are streamed."""
 _PROXY_SCHEMES = ("http", "https")
 
 
 class AnswerTooLargeError(UltravioletError):
-    """An answer is larger than this program reads."""
+    """A response exceeds the maximum size."""
 
     kind = "answer-too-large"
     status = 502
     exit_code = 7
 
     def __init__(self, max_bytes: int) -> None:
-        """State the limit."""
-        super().__init__(
-            f"the answer is larger than {max_bytes / 1024 / 1024:g} MB, so it was not read to its end"
-        )
+        """Set the limit."""
+        super().__init__(f"the response is larger than {max_bytes / 1024 / 1024:g} MB")
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host name or address means this machine."""
+    """Return whether a host name or address is this machine's loopback."""
     name = host.strip("[]").rstrip(".").casefold()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -52,10 +51,10 @@ def is_loopback(host: str) -> bool:
 
 
 def get_proxy(url: str) -> str | None:
-    """Return the proxy for an address, as the environment names it; None means a direct connection.
+    """Return the proxy for a URL from the environment; None means a direct connection.
 
-    Loopback addresses and hosts in `NO_PROXY` are reached directly. Raises InvalidError for a proxy that does not
-    speak HTTP.
+    Connections to loopback addresses and hosts in `NO_PROXY` are direct. Raise InvalidError for a
+    proxy that is not an HTTP proxy.
     """
     parts = urlsplit(url)
     if not parts.hostname or is_loopback(parts.hostname):
@@ -68,14 +67,15 @@ def get_proxy(url: str) -> str | None:
         proxy = f"http://{proxy}"
     if urlsplit(proxy).scheme not in _PROXY_SCHEMES:
         raise InvalidError(
-            f"The proxy for {parts.scheme} has the scheme {urlsplit(proxy).scheme}; only http and https proxies work. "
-            f"Change {parts.scheme.upper()}_PROXY, or add {parts.hostname} to NO_PROXY."
+            f"The proxy for {parts.scheme} has the scheme {urlsplit(proxy).scheme};"
+            " only http and https proxies work."
+            f" Change {parts.scheme.upper()}_PROXY, or add {parts.hostname} to NO_PROXY."
         )
     return proxy
 
 
 def _is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
-    """Return whether `NO_PROXY` names a host: by name, by a parent domain, by address, by network, or all by `*`."""
+    """Return whether `NO_PROXY` contains a host: a name, parent domain, address, network or `*`."""
     name = host.casefold().rstrip(".")
     try:
         address = ipaddress.ip_address(name)
@@ -90,9 +90,9 @@ def _is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
                     return True
             except ValueError:
                 continue
-        bare, _, its_port = entry.rpartition(":") if entry.count(":") == 1 else (entry, "", "")
+        bare, _, entry_port = entry.rpartition(":") if entry.count(":") == 1 else (entry, "", "")
         domain = bare.strip("[]").removeprefix("*").strip(".")
-        if its_port and its_port != str(port):
+        if entry_port and entry_port != str(port):
             continue
         if domain and (name == domain or (address is None and name.endswith(f".{domain}"))):
             return True
@@ -100,7 +100,7 @@ def _is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
 
 
 def opener(url: str, context: ssl.SSLContext | None = None) -> urllib.request.OpenerDirector:
-    """Return an opener of urllib that uses the proxy for this address and no other."""
+    """Return a urllib opener that uses the proxy for this URL only."""
     proxy = get_proxy(url)
     proxies = {urlsplit(url).scheme: proxy} if proxy else {}
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler(proxies)]
@@ -110,7 +110,7 @@ def opener(url: str, context: ssl.SSLContext | None = None) -> urllib.request.Op
 
 
 def read_file(answer: IO[bytes], max_bytes: int = MAX_ANSWER_BYTES) -> bytes:
-    """Read an answer of urllib; raises AnswerTooLargeError."""
+    """Return the body of a urllib response; raise AnswerTooLargeError."""
     body = answer.read(max_bytes + 1)
     if len(body) > max_bytes:
         raise AnswerTooLargeError(max_bytes)
@@ -118,7 +118,7 @@ def read_file(answer: IO[bytes], max_bytes: int = MAX_ANSWER_BYTES) -> bytes:
 
 
 async def read_body(response: "aiohttp.ClientResponse", max_bytes: int = MAX_ANSWER_BYTES) -> bytes:
-    """Read an answer of aiohttp; raises AnswerTooLargeError, which closes the connection."""
+    """Return the body of an aiohttp response; close it and raise AnswerTooLargeError."""
     body = bytearray()
     async for piece in response.content.iter_any():
         body += piece

@@ -1,4 +1,4 @@
-"""A process begins anew: the program on disk as of now takes its place, with the same command line and number."""
+"""Processes: re-exec, forced exit, and descriptions of exit codes."""
 
 import _thread
 import os
@@ -10,27 +10,29 @@ from typing import NoReturn
 
 
 def reexec() -> NoReturn:
-    """Begin anew; the environment and the descriptors that can be inherited are what is handed on."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # that would end it until it has a handler again
+    """Re-exec this process with its command line, environment and inheritable descriptors."""
+    signal.signal(
+        signal.SIGHUP, signal.SIG_IGN
+    )  # its default action ends a process without handler
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  this very program
 
 
 def force_exit_after(seconds: float) -> None:
-    """Be gone in so many seconds from now, in order or not; for the handlers of signals."""
-    # An alarm would wait for the event loop, and Thread for a lock that whoever was interrupted may hold.
-    _thread.start_new_thread(_end_after, (seconds,))
+    """Exit after this time, even if shutdown hangs; safe to call in a signal handler."""
+    # A timer would wait for the event loop; threading.Thread for a lock that may be held already.
+    _thread.start_new_thread(_exit_after, (seconds,))
 
 
-def _end_after(seconds: float) -> None:
+def _exit_after(seconds: float) -> None:
     time.sleep(seconds)
-    with suppress(OSError):  # whoever reads it is gone, or does not read
+    with suppress(OSError):  # the reader of stderr is gone or does not read
         os.set_blocking(2, False)
         os.write(2, b'{"event": "process.ended_late", "level": "warning"}\n')
     os._exit(0)
 
 
-def signal_of(code: int | None) -> str | None:
-    """Return the name of the signal that ended a process, by its return code."""
+def signal_name(code: int | None) -> str | None:
+    """Return the name of the signal that ended a process, from its return code."""
     if code is None or code >= 0:
         return None
     try:
@@ -39,7 +41,7 @@ def signal_of(code: int | None) -> str | None:
         return f"signal {-code}"
 
 
-def describe_end(code: int | None) -> str:
+def describe_exit(code: int | None) -> str:
     """Return how a process ended, such as "was ended by SIGSEGV"."""
-    name = signal_of(code)
+    name = signal_name(code)
     return f"was ended by {name}" if name else f"ended with code {code}"

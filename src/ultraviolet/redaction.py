@@ -1,4 +1,4 @@
-"""Secrets are removed from everything that is logged, however they are spelled in a path, header or message."""
+"""Remove secrets from logged paths, headers and messages."""
 
 import re
 from collections.abc import Mapping
@@ -9,19 +9,23 @@ from structlog.typing import EventDict, WrappedLogger
 
 _MAX_DECODINGS = 8
 _MASK = "…"
-_NAMES = r"(?:secret|passw(?:or)?d|signature|token|authorization|api[_-]?key|cookie|csrf|session|credential)"
+_NAMES = (
+    r"(?:secret|passw(?:or)?d|signature|token|authorization|api[_-]?key|cookie|csrf|session"
+    r"|credential)"
+)
 _SECRET_NAME = re.compile(rf"(?i){_NAMES}s?$")
 _PATTERNS = (
     # Tokens of the hub: webhook URLs, API keys, sign-in links, sessions.
     (re.compile(r"(?i)(uv[a-z]_)[\w-]{6,}"), rf"\1{_MASK}"),
-    # What follows the paths that let in whoever knows them, also where a token is mistyped.
+    # Path segments that grant access, even if the token is malformed.
     (re.compile(r"(?i)\b((?:hooks|sign-in)[/\\]+)[^\s/?#\"'…]{12,}"), rf"\1{_MASK}"),
     # JSON web tokens.
     (re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]*){0,2}"), f"eyJ{_MASK}"),
-    # The whole of a header that carries credentials.
+    # The whole value of a header with credentials.
     (
         re.compile(
-            r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(['\"]?\s*[:=,]\s*b?['\"]?)[^\s\"'…][^\n\"'…]*"
+            r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)"
+            r"(['\"]?\s*[:=,]\s*b?['\"]?)[^\s\"'…][^\n\"'…]*"
         ),
         rf"\1\2{_MASK}",
     ),
@@ -42,14 +46,14 @@ _WORD = re.compile(r"[^\s\"'<>]+")
 
 
 def redact(text: str) -> str:
-    """Return a text without its secrets; a word that hides one by percent-encoding is decoded first."""
+    """Return a text without secrets, including percent-encoded ones."""
     if _ENCODED.search(text):
         text = _WORD.sub(lambda word: _redact_encoded(word[0]), text)
     return _redact_plain(text)
 
 
 def redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Remove the secrets from a log event: the last structlog processor before it is rendered."""
+    """Remove secrets from a log event; the last structlog processor before rendering."""
     return cast("EventDict", _redact_value(event))
 
 
@@ -66,7 +70,7 @@ def _redact_encoded(word: str) -> str:
             break
         decoded = unquote(decoded)
     else:
-        return _MASK  # nobody encodes as often as that without an intention
+        return _MASK  # such nested encoding is deliberate
     redacted = _redact_plain(decoded)
     return word if redacted == decoded else redacted
 

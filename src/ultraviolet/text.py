@@ -1,4 +1,4 @@
-"""What was probably meant by a name that nothing has."""
+"""Suggestions for mistyped names, and URL path segments."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -6,32 +6,30 @@ from urllib.parse import quote
 
 from ultraviolet.errors import InvalidError
 
-_MOST = 3
-_LIKE = 0.6
+_MAX_SUGGESTIONS = 3
+_MIN_SIMILARITY = 0.6
+_UNUSABLE_SEGMENTS = ("", ".", "..")
+"""HTTP clients and proxies remove these from a path, which would then address something else."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a question to append to a message, with a space before it; nothing where nothing is near."""
-    by_plain: dict[str, str] = {}
-    for one in known:
-        by_plain.setdefault(one.casefold(), one)
-    near = get_close_matches(name.casefold(), by_plain, _MOST, _LIKE)
-    if not near:
+    """Return a question to append to a message, with a leading space; empty without a match."""
+    by_casefolded: dict[str, str] = {}
+    for candidate in known:
+        by_casefolded.setdefault(candidate.casefold(), candidate)
+    matches = get_close_matches(name.casefold(), by_casefolded, _MAX_SUGGESTIONS, _MIN_SIMILARITY)
+    if not matches:
         return ""
-    *others, last = (by_plain[one] for one in near)
+    *others, last = (by_casefolded[match] for match in matches)
     return f" Did you mean {', '.join(others) + ' or ' if others else ''}{last}?"
 
 
-_NONE = ("", ".", "..")
-"""What whoever is on the way takes out of a path; what remains would name something else."""
-
-
 def path_segment(value: object) -> str:
-    """Write a value as one part of a path; raises InvalidError where it is none.
+    """Return a value as a URL path segment; raise InvalidError for an unusable value.
 
-    Servers read a slash as the end of a part, however it is written.
+    Servers treat a slash as a separator even if it is percent-encoded.
     """
     text = str(value)
-    if text in _NONE or "/" in text:
-        raise InvalidError(f"“{text}” names nothing.")
+    if text in _UNUSABLE_SEGMENTS or "/" in text:
+        raise InvalidError(f"“{text}” is not a valid id or name.")
     return quote(text, safe="")

@@ -1,7 +1,8 @@
-"""Traces by OpenTelemetry, from a delivery to the version it made; off unless the OTEL_* variables ask for them.
+"""OpenTelemetry traces from a delivery to the resulting versions, enabled by the OTEL_* variables.
 
-Nothing of OpenTelemetry is loaded while they are off, and a span is then one look at a variable. The context of a
-delivery is kept with its event, so that the batch which applies it, later and perhaps in another process, links to it.
+Without these variables, OpenTelemetry is not imported and a span does nothing. The trace context of
+a delivery is stored with its event, so that the batch that applies it can link to it, even in
+another process.
 """
 
 import os
@@ -13,40 +14,42 @@ import structlog
 
 import ultraviolet
 
-_MOST_LINKS = 128
-"""What the SDK keeps of a span, unless it is told otherwise."""
+_MAX_LINKS = 128
+"""The SDK's default limit per span."""
 
 log = structlog.get_logger()
 
 
 class Span(Protocol):
-    """Something that takes time."""
+    """A timed operation."""
 
-    def note(self, **values: Any) -> None:
-        """Say what came of it."""
+    def set_attributes(self, **values: Any) -> None:
+        """Add attributes to the span."""
         ...
 
 
 class _NoSpan:
-    def note(self, **values: Any) -> None:
-        """Nobody wants to know."""
+    def set_attributes(self, **values: Any) -> None:
+        """Do nothing."""
 
 
-class _Running:
+class _RecordingSpan:
     def __init__(self, span: Any) -> None:
         self._span = span
 
-    def note(self, **values: Any) -> None:
-        """Say what came of it."""
-        self._span.set_attributes(_named(values))
+    def set_attributes(self, **values: Any) -> None:
+        """Add attributes to the span."""
+        self._span.set_attributes(_attributes(values))
 
 
 class _Tracing:
-    """OpenTelemetry at work in this process."""
+    """The OpenTelemetry SDK of this process."""
 
     def __init__(self) -> None:
-        from opentelemetry.context import Context  # noqa: PLC0415  only those who want traces pay for it
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+        from opentelemetry.context import Context  # noqa: PLC0415  an optional dependency
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+            OTLPSpanExporter,
+        )
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
@@ -55,13 +58,13 @@ class _Tracing:
             TraceContextTextMapPropagator,
         )
 
-        self._nothing = Context()
-        self._current = get_current_span
+        self._empty_context = Context()
+        self._get_current_span = get_current_span
         self._link = Link
-        self._reads = TraceContextTextMapPropagator()
-        named = {} if "OTEL_SERVICE_NAME" in os.environ else {"service.name": "ultraviolet"}
+        self._propagator = TraceContextTextMapPropagator()
+        service = {} if "OTEL_SERVICE_NAME" in os.environ else {"service.name": "ultraviolet"}
         resource = Resource.create(
-            {**named, "service.version": ultraviolet.__version__, "process.pid": os.getpid()}
+            {**service, "service.version": ultraviolet.__version__, "process.pid": os.getpid()}
         )
         self.provider = TracerProvider(resource=resource)
         self.provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
@@ -75,60 +78,59 @@ class _Tracing:
         name: str,
         values: Mapping[str, Any],
         links: Iterable[str],
-        since: int | None,
+        start_ns: int | None,
         *,
         root: bool,
     ) -> Generator[Span]:
-        """Time what is done within."""
+        """Record a span around the body of a with statement."""
         with self._tracer.start_as_current_span(
             name,
-            context=self._nothing if root else None,
-            attributes=_named(values),
+            context=self._empty_context if root else None,
+            attributes=_attributes(values),
             links=self._links(links),
-            start_time=since,
+            start_time=start_ns,
         ) as span:
-            yield _Running(span)
+            yield _RecordingSpan(span)
 
     def current(self) -> str | None:
-        """Write down where we are."""
+        """Return the current trace context as a `traceparent` header."""
         carrier: dict[str, str] = {}
-        self._reads.inject(carrier)
+        self._propagator.inject(carrier)
         return carrier.get("traceparent")
 
-    def inside(self) -> bool:
-        """Return whether something is being timed and kept."""
-        return self._current().is_recording()
+    def is_recording(self) -> bool:
+        """Return whether the current span is recorded."""
+        return self._get_current_span().is_recording()
 
-    def _links(self, told: Iterable[str]) -> list[Any]:
+    def _links(self, traceparents: Iterable[str]) -> list[Any]:
         contexts = [
-            self._current(
-                self._reads.extract({"traceparent": one}, self._nothing)
+            self._get_current_span(
+                self._propagator.extract({"traceparent": traceparent}, self._empty_context)
             ).get_span_context()
-            for one in dict.fromkeys(told)
+            for traceparent in dict.fromkeys(traceparents)
         ]
-        return [self._link(context) for context in contexts if context.is_valid][:_MOST_LINKS]
+        return [self._link(context) for context in contexts if context.is_valid][:_MAX_LINKS]
 
 
-NONE: Span = _NoSpan()
-"""What stands where nothing is timed."""
-_OFF = nullcontext(NONE)
+NO_SPAN: Span = _NoSpan()
+_OFF = nullcontext(NO_SPAN)
 _tracing: _Tracing | None = None
 
 
 def is_configured(environment: Mapping[str, str]) -> bool:
-    """Return whether the standard variables ask for traces."""
+    """Return whether the standard variables enable traces."""
     if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
     exporter = environment.get("OTEL_TRACES_EXPORTER", "").strip().lower()
-    places = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
     return exporter != "none" and (
-        exporter == "otlp" or any(environment.get(one) for one in places)
+        exporter == "otlp" or any(environment.get(name) for name in endpoints)
     )
 
 
 def start() -> None:
-    """Begin, where traces are asked for; without the packages it takes they stay off, and the log says so."""
-    global _tracing  # noqa: PLW0603  as OpenTelemetry's own is: one for the process
+    """Start tracing if the environment enables it; log a warning if the packages are missing."""
+    global _tracing  # noqa: PLW0603  one per process, as in OpenTelemetry
     if not is_configured(os.environ):
         return
     try:
@@ -138,7 +140,7 @@ def start() -> None:
 
 
 def stop() -> None:
-    """Send what is left."""
+    """Export the remaining spans and stop tracing."""
     global _tracing
     tracing, _tracing = _tracing, None
     if tracing:
@@ -146,7 +148,7 @@ def stop() -> None:
 
 
 def is_enabled() -> bool:
-    """Return whether anything is traced."""
+    """Return whether tracing is on."""
     return _tracing is not None
 
 
@@ -154,29 +156,30 @@ def span(
     name: str,
     *,
     links: Iterable[str] = (),
-    since: int | None = None,
+    start_ns: int | None = None,
     root: bool = False,
     **values: Any,
 ) -> AbstractContextManager[Span]:
-    """Time what is done within; `since` is when it began, in nanoseconds, `root` leaves what surrounds it."""
-    return _OFF if _tracing is None else _tracing.span(name, values, links, since, root=root)
+    """Record a span; `root` starts a new trace, `start_ns` is an earlier start in nanoseconds."""
+    return _OFF if _tracing is None else _tracing.span(name, values, links, start_ns, root=root)
 
 
-def step(name: str, **values: Any) -> AbstractContextManager[Span]:
-    """Time a part of something that is timed; by itself it is not worth a trace."""
-    if _tracing is None or not _tracing.inside():
+def child_span(name: str, **values: Any) -> AbstractContextManager[Span]:
+    """Record a span only within a recorded span."""
+    if _tracing is None or not _tracing.is_recording():
         return _OFF
     return _tracing.span(name, values, (), None, root=False)
 
 
-def current() -> str | None:
-    """Return where we are in the form of the header `traceparent`; None where nothing is traced."""
+def current_traceparent() -> str | None:
+    """Return the current trace context as a `traceparent` header; None without tracing."""
     return None if _tracing is None else _tracing.current()
 
 
-def _named(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Put our names under one roof; those with a dot are OpenTelemetry's own."""
-    named = {
-        name if "." in name else f"ultraviolet.{name}": value for name, value in values.items()
+def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes with the prefix `ultraviolet.`, except standard names, which have a dot."""
+    return {
+        name if "." in name else f"ultraviolet.{name}": value
+        for name, value in values.items()
+        if value is not None
     }
-    return {name: value for name, value in named.items() if value is not None}

@@ -72,7 +72,7 @@ def test_a_folder_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> Non
         )
 
         assert done.returncode == 2
-        assert f"{data} cannot be written by user" in done.stderr
+        assert f"cannot write to {data}" in done.stderr
         assert "Traceback" not in done.stderr
 
 

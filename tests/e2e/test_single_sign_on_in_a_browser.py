@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 from tests.conftest import wait_for
 
-from ultraviolet.child_process import answers, free_port
+from ultraviolet.child_process import free_port, is_responding
 
 PEOPLE = (
     {
@@ -49,7 +49,9 @@ def provider(tmp_path: Path) -> Iterator[str]:
     environment = {**os.environ, "AUTHLIB_INSECURE_TRANSPORT": "1"}
     with (tmp_path / "provider.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        wait_for(lambda: answers(f"{url}/.well-known/openid-configuration"), 60, "the provider")
+        wait_for(
+            lambda: is_responding(f"{url}/.well-known/openid-configuration"), 60, "the provider"
+        )
         yield url
         process.terminate()
         process.wait(15)
@@ -82,7 +84,7 @@ def test_signing_in_with_a_provider(chromium: str, start_hub: Any, provider: str
 
         page.get_by_role("link", name="Sign in with Plant login").click()
         page.get_by_role("button", name="eve", exact=True).click()
-        expect(page.get_by_role("alert")).to_contain_text("in no group that is let in here")
+        expect(page.get_by_role("alert")).to_contain_text("is not in any group with access")
         browser.close()
     assert [one["name"] for one in hub.api("GET", "/users")["items"]] == [
         "ada@example.com",

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from ultraviolet import clock
-from ultraviolet.hub.accounts import users
+from ultraviolet.hub.accounts import api_keys, sessions, users
 from ultraviolet.hub.core.egress import LOOPBACK
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
@@ -82,7 +82,7 @@ def edge(tmp_path: Path, store_url: str, hub_settings: dict[str, Any]) -> Iterat
     given = {"data": tmp_path, "database_url": store_url, "public_url": "http://hub.test"}
     settings = Settings(**{**given, "allowed_targets": LOOPBACK, **hub_settings})
     hub = Hub.open(settings)
-    hub.database.write_now(users.set_key, "test", "admin", ADMIN_KEY)
+    hub.database.write_now(api_keys.set_key, "test", "admin", ADMIN_KEY)
     made = Edge(hub)
     yield made
     made.close()
@@ -93,7 +93,7 @@ def signed_in(edge: Edge) -> Edge:
     """The same, with an administrator signed in by a one-time link."""
 
     def link(connection: Any) -> str:
-        return users.create_sign_in_link(
+        return sessions.create_sign_in_link(
             connection, users.create_user(connection, "test", "ada", "admin").id
         )
 

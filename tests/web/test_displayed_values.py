@@ -19,7 +19,7 @@ from tests.web.conftest import ADMIN_KEY, NEW, Edge
 
 from ultraviolet import clock
 from ultraviolet.db import sql_views
-from ultraviolet.hub.accounts import users
+from ultraviolet.hub.accounts import api_keys, sessions, users
 from ultraviolet.hub.core.egress import LOOPBACK
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
@@ -163,7 +163,7 @@ def shown(
         url = request.getfixturevalue("postgresql").new_database()
     given_ = {"data": folder, "database_url": url, "public_url": "http://hub.test"}
     hub = Hub.open(Settings(**{**given_, "allowed_targets": LOOPBACK}))
-    hub.database.write_now(users.set_key, "test", "admin", ADMIN_KEY)
+    hub.database.write_now(api_keys.set_key, "test", "admin", ADMIN_KEY)
     made = Edge(hub)
     assert made.api("POST", "/integrations", NEW).status_code == 201
     yield made
@@ -530,7 +530,7 @@ def test_the_object_page_marks_what_does_not_fit(shown: Edge) -> None:
 
     def link(connection: Any) -> str:
         user = users.create_user(connection, "test", "ada", "admin")
-        return users.create_sign_in_link(connection, user.id)
+        return sessions.create_sign_in_link(connection, user.id)
 
     token = shown.hub.database.write_now(link)
     assert shown.send("POST", f"/sign-in/{token}").status_code == 303

@@ -97,9 +97,9 @@ def test_deliveries_are_counted_by_what_became_of_them(
     counted = {
         outcome: after[f'ultraviolet_deliveries_total{{outcome="{outcome}"}}']
         - before.get(f'ultraviolet_deliveries_total{{outcome="{outcome}"}}', 0)
-        for outcome in ("taken", "unknown_address")
+        for outcome in ("taken", "unknown_url")
     }
-    assert counted == {"taken": 1, "unknown_address": 1}
+    assert counted == {"taken": 1, "unknown_url": 1}
     assert after['ultraviolet_waiting_events{integration="plant"}'] <= 1  # it may be applied by now
     assert after["ultraviolet_database_up"] == 1
     assert after['ultraviolet_webhook_silence_seconds{integration="plant"}'] < 60

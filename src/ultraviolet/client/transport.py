@@ -243,7 +243,7 @@ def _again(safe: bool) -> Any:
     def again(error: Exception) -> bool | float:
         """Return whether, or after how many seconds, a request is to be tried again."""
         if isinstance(error, ProblemError):
-            waits = error.status in _NOT_NOW or error.kind == "under-way"
+            waits = error.status in _NOT_NOW or error.kind == "in-progress"
             return (error.retry_after or True) if waits else False
         cause = error.__cause__
         return isinstance(cause, httpx.ConnectError) or (

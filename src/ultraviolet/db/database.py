@@ -92,7 +92,7 @@ class Database:
 
         `work` is run again where PostgreSQL undid it for the sake of another transaction.
         """
-        with tracing.step("database.write"):
+        with tracing.child_span("database.write"):
             return await asyncio.get_running_loop().run_in_executor(
                 self._writers, partial(self._transaction, work, *args, **kwargs)
             )
@@ -107,7 +107,7 @@ class Database:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            with tracing.step("database.write"):
+            with tracing.child_span("database.write"):
                 transaction = partial(self._transaction, work, *args, **kwargs)
                 result: T = await loop.run_in_executor(self._deliveries, transaction)
         finally:
@@ -119,7 +119,7 @@ class Database:
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `work` on a consistent snapshot, beside other reads and the writers."""
-        with tracing.step("database.read"):
+        with tracing.child_span("database.read"):
             return await asyncio.get_running_loop().run_in_executor(
                 self._readers, partial(self._snapshot, work, *args, **kwargs)
             )

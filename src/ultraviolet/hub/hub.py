@@ -186,7 +186,7 @@ class Hub:
 
             self._messenger = PgNotify(engine.libpq_url(self.database.engine.url), self._heard)
             self._messenger.start()
-            self.changes.carry = self._messenger.say
+            self.changes.forward = self._messenger.say
         if self._requested is not None:
             return
         await self.ingest.refresh()
@@ -265,7 +265,7 @@ class Hub:
     def _single_sign_on(self, settings: Settings) -> tuple[oidc.Provider | None, RoleRules]:
         if not settings.oidc_issuer:
             return None, RoleRules()
-        known_as = oidc.Client(
+        known_as = oidc.OidcClient(
             settings.oidc_issuer,
             settings.oidc_client_id,
             settings.oidc_client_secret,
@@ -530,9 +530,9 @@ class Hub:
                     await self._note_maintenance()
                 else:
                     await self._lookout.look(self.controllers, self._wake)
-                complaint.over()
+                complaint.record_success()
             except StoreUnavailableError as error:
-                complaint.failed(error)
+                complaint.record_failure(error)
                 await self._rest()  # another process may have the duties once the database is back
             except Exception as error:
                 log.warning("integrations.not_followed", error=str(error), exc_info=True)
@@ -598,7 +598,7 @@ class Hub:
             resource, _, id_ = kind.removeprefix(_ATTEND).partition(":")
             self._attention[integration_id].give(resource, id_)
         else:
-            self.changes.hear(kind, integration_id)
+            self.changes.publish_locally(kind, integration_id)
 
 
 def _on_this_machine(public_url: str) -> Sequence[str]:

@@ -20,7 +20,7 @@ from ultraviolet.asgi import HeadAsGet
 from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import InvalidError
 from ultraviolet.files import ensure_private_dir
-from ultraviolet.http_protocol import Limits, protocol_with, raise_open_files_limit
+from ultraviolet.http_protocol import Limits, make_protocol, raise_open_files_limit
 from ultraviolet.local_ion.auth.oauth import Tokens
 from ultraviolet.local_ion.auth.viewers import (
     Credentials,
@@ -184,7 +184,7 @@ def serve(options: ServeOptions) -> None:
         tls = ensure_certificates(options.data / "tls", options.host) if options.tls else None
         config = uvicorn.Config(
             HttpFaultMiddleware(HeadAsGet(app), local_ion.faults, options.time_limit),
-            http=protocol_with(Limits(), ConnectionProtocol),
+            http=make_protocol(Limits(), ConnectionProtocol),
             ws="none",
             log_level="warning",
             log_config=None,  # as set up for the whole process

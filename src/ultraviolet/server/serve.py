@@ -23,8 +23,13 @@ from ultraviolet.db.database import Database, StoreUnavailableError
 from ultraviolet.db.engine import make_engine, parse_url
 from ultraviolet.db.locks import lock
 from ultraviolet.errors import InvalidError
-from ultraviolet.http_protocol import Limits, Sources, protocol_with, raise_open_files_limit
-from ultraviolet.hub.accounts import users
+from ultraviolet.http_protocol import (
+    ConnectionCounter,
+    Limits,
+    make_protocol,
+    raise_open_files_limit,
+)
+from ultraviolet.hub.accounts import api_keys, sessions, users
 from ultraviolet.hub.core.encryption import new_token
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
@@ -173,11 +178,11 @@ def serve(options: ServeOptions) -> None:
     raise_open_files_limit()
     tracing.start()
     hub = _open(settings, options.role)
-    sources = Sources(settings.connections_per_source, settings.trusted_proxies)
+    sources = ConnectionCounter(settings.connections_per_source, settings.trusted_proxies)
     config = uvicorn.Config(
         create_app(hub),
         loop="uvloop",
-        http=protocol_with(Limits(sources)),
+        http=make_protocol(Limits(sources)),
         ws="none",
         access_log=False,
         log_level="warning",
@@ -269,7 +274,7 @@ def _forget(database_url: str, key: str) -> None:
     """Leave no key behind, as a pod with another name never takes it over; the hub's own connections are closed."""
     database = Database(make_engine(database_url))
     try:
-        database.write_now(users.forget_key, key)
+        database.write_now(api_keys.delete_key_by_token, key)
     except StoreUnavailableError as error:
         log.warning("process.key_kept", error=str(error))
     finally:
@@ -281,13 +286,13 @@ def _prepare(connection: Connection, hub: Hub, key: str) -> str | None:
     lock(connection, "migration")
     # Named after the place, because each process with a folder of its own has a key of its own.
     place = f"command line on {socket.gethostname()}:{hub.data}"
-    users.set_key(connection, place, "admin", key)
+    api_keys.set_key(connection, place, "admin", key)
     if hub.settings.admin_key:
-        users.set_key(connection, "ULTRAVIOLET_ADMIN_KEY", "admin", hub.settings.admin_key)
+        api_keys.set_key(connection, "ULTRAVIOLET_ADMIN_KEY", "admin", hub.settings.admin_key)
     else:
-        users.delete_key(connection, "ULTRAVIOLET_ADMIN_KEY")
+        api_keys.delete_key(connection, "ULTRAVIOLET_ADMIN_KEY")
     people = users.list_users(connection)
     if any(person.last_sign_in_at for person in people):
         return None
     first = people[0] if people else users.create_user(connection, "first start", "admin", "admin")
-    return users.create_sign_in_link(connection, first.id)
+    return sessions.create_sign_in_link(connection, first.id)

@@ -23,7 +23,7 @@ import structlog
 from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType]
 
 from ultraviolet.errors import ConflictError
-from ultraviolet.process import describe_end, force_exit_after, reexec, signal_of
+from ultraviolet.process import describe_exit, force_exit_after, reexec, signal_name
 from ultraviolet.server import sd_notify
 
 ENDS_WITHIN = 25
@@ -149,9 +149,13 @@ class Supervisor:
             effect = (
                 "the other processes go on, nothing acknowledged is lost, and it is started again"
             )
-            message = f"Worker process {process} {describe_end(code)}; {effect}."
+            message = f"Worker process {process} {describe_exit(code)}; {effect}."
             log.warning(
-                "process.ended", process=process, code=code, signal=signal_of(code), message=message
+                "process.ended",
+                process=process,
+                code=code,
+                signal=signal_name(code),
+                message=message,
             )
         mark_process_dead(child.process.pid, str(self._counts))
 

@@ -18,7 +18,7 @@ import ultraviolet
 from ultraviolet.asgi import HeadAsGet, static_files
 from ultraviolet.codecs import prepare_codecs
 from ultraviolet.errors import UltravioletError
-from ultraviolet.hub.accounts import sessions, users
+from ultraviolet.hub.accounts import api_keys, sessions
 from ultraviolet.hub.accounts.users import Actor
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web import health
@@ -109,12 +109,12 @@ def _finder(hub: Hub) -> Find:
             for old in [each for each, at in used.items() if now - at >= _NOTED_EVERY]:
                 del used[old]
             used[token] = now
-            note = users.touch_key if kind == "key" else sessions.touch_session
+            note = api_keys.touch_key if kind == "key" else sessions.touch_session
             with suppress(UltravioletError):
                 await hub.database.write(note, token)
 
     async def find(kind: Literal["key", "session"], token: str) -> Actor | None:
-        look_up = users.actor_of_key if kind == "key" else users.actor_of_session
+        look_up = api_keys.get_key_actor if kind == "key" else sessions.get_session_actor
         found = await hub.database.read(look_up, token)
         if found:
             await note_use(kind, token)

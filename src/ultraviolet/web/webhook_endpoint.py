@@ -81,7 +81,7 @@ class WebhookEndpoint:
         began = time.perf_counter()
         with tracing.span("delivery", links=filter(None, [headers.get("traceparent")])) as span:
             status = await self._submit(token, headers, body)
-            span.note(**{"http.response.status_code": status})
+            span.set_attributes(**{"http.response.status_code": status})
         if status == _UNKNOWN:
             self._guard.guessed(source)
         await _answer(send, status)

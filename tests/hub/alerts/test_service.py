@@ -1,4 +1,4 @@
-"""Alerts: whoever wants to know is told once when something begins to need a person, and once when it is over."""
+"""Alerts: each destination is notified once when a problem needs a person and once when fixed."""
 
 import asyncio
 from collections.abc import Iterator
@@ -25,35 +25,39 @@ from ultraviolet.hub.alerts.conditions import AlertCondition, disk_conditions
 from ultraviolet.hub.alerts.service import AlertService
 from ultraviolet.hub.core import findings
 from ultraviolet.hub.core.encryption import SecretBox
-from ultraviolet.hub.core.findings import FindingsPage
+from ultraviolet.hub.core.findings import NewFinding
 from ultraviolet.hub.core.reencryption import reencrypt_all
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.service import NewIntegration
 
-REFUSED = FindingsPage("credentials", "API key", "ION refuses the API key", "Make a new one")
-GONE = FindingsPage("receiver", "deleted", "Receiver 7 was deleted in ION", "Run set-up again")
+REFUSED = NewFinding("credentials", "API key", "ION refuses the API key", "Make a new one")
+GONE = NewFinding("receiver", "deleted", "Receiver 7 was deleted in ION", "Run set-up again")
 
-_LONG = timedelta(days=1)
+ONE_DAY = timedelta(days=1)
 
 
-class Watched(Door):
-    """A hub whose alarm looks when the test says so."""
+class AlertHub(Door):
+    """A hub whose alert service runs when the test calls it."""
 
-    def look(self) -> None:
-        async def both() -> None:
-            looker = AlertService(self.hub)
-            await looker.look()
-            await looker.tell()
+    def run_alerts(self) -> None:
+        """Check all conditions and send what is due."""
 
-        run(both())
+        async def check_and_send() -> None:
+            service = AlertService(self.hub)
+            await service.check()
+            await service.send_due()
 
-    def find(self, *found: FindingsPage) -> None:
+        run(check_and_send())
+
+    def save_findings(self, *found: NewFinding) -> None:
         kinds = ("credentials", "receiver")
         self.hub.database.write_now(findings.save_findings, self.integration_id, kinds, found)
 
-    def add(self, kind: Any, address: str, name: str = "someone") -> tuple[Any, str | None]:
+    def add_destination(
+        self, kind: Any, address: str, name: str = "operators"
+    ) -> tuple[Any, str | None]:
         return self.hub.database.write_now(
             destinations.add,
             self.hub.secrets,
@@ -64,8 +68,8 @@ class Watched(Door):
             address=address,
         )
 
-    def later(self, **more: float) -> None:
-        """Let time pass for what is kept of alerts."""
+    def move_back(self, **span: float) -> None:
+        """Move the times of alerts and notifications to this span before now."""
 
         def shift(connection: Any) -> None:
             for table, column in (
@@ -73,7 +77,7 @@ class Watched(Door):
                 (alerts, alerts.c.gone_since),
                 (alert_notices, alert_notices.c.next_attempt_at),
             ):
-                moved = format_rfc3339(utc_now() - timedelta(**more))
+                moved = format_rfc3339(utc_now() - timedelta(**span))
                 connection.execute(
                     update(table).where(column.is_not(None)).values({column.name: moved})
                 )
@@ -81,160 +85,168 @@ class Watched(Door):
         self.hub.database.write_now(shift)
 
 
-def opened(store_url: str, data: Path, **more: Any) -> Hub:
-    given = {"alert_seconds": 0.0, "allowed_targets": ("127.0.0.1",), **more}
+def open_hub(store_url: str, data: Path, **changed: Any) -> Hub:
+    settings = {"alert_seconds": 0.0, "allowed_targets": ("127.0.0.1",), **changed}
     return Hub.open(
-        Settings(data=data, database_url=store_url, public_url="http://hub.test", **given)
+        Settings(data=data, database_url=store_url, public_url="http://hub.test", **settings)
     )
 
 
 @pytest.fixture
-def door(tmp_path: Path, store_url: str) -> Iterator[Watched]:
-    hub = opened(store_url, tmp_path)
-    yield Watched(hub)
-    hub.close()
+def hub(tmp_path: Path, store_url: str) -> Iterator[AlertHub]:
+    opened = open_hub(store_url, tmp_path)
+    yield AlertHub(opened)
+    opened.close()
 
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    with http_sink() as made:
-        yield made
+    with http_sink() as sink:
+        yield sink
 
 
-def test_a_finding_is_told_once_and_once_more_when_it_is_over(door: Watched, sink: Sink) -> None:
-    _, secret = door.add("webhook", sink.url)
+def test_finding_is_sent_once_and_its_fix_once(hub: AlertHub, sink: Sink) -> None:
+    _, secret = hub.add_destination("webhook", sink.url)
     assert secret
-    door.find(GONE)
+    hub.save_findings(GONE)
     for _ in range(4):
-        door.look()
-    door.find()
+        hub.run_alerts()
+    hub.save_findings()
     for _ in range(4):
-        door.look()
+        hub.run_alerts()
 
-    told = sink.messages()
-    assert [one["type"] for one in told] == ["alert.opened", "alert.fixed"]
-    assert told[0]["data"]["sentence"] == GONE.sentence
-    assert told[0]["data"]["integration"] == "plant"
-    assert told[1]["data"]["fixed_at"]
+    sent = sink.messages()
+    assert [one["type"] for one in sent] == ["alert.opened", "alert.fixed"]
+    assert sent[0]["data"]["sentence"] == GONE.sentence
+    assert sent[0]["data"]["integration"] == "plant"
+    assert sent[1]["data"]["fixed_at"]
     for headers, body in sink.posts:
         assert Webhook(secret).verify(body, headers) == msgspec.json.decode(body)
     assert len({headers["webhook-id"] for headers, _ in sink.posts}) == 2
 
 
-def test_a_pause_is_no_end_of_what_was_told(door: Watched, sink: Sink) -> None:
-    database, id_ = door.hub.database, door.integration_id
-    door.add("webhook", sink.url)
-    door.find(REFUSED)
-    door.look()
+def test_pause_does_not_count_as_fixed(hub: AlertHub, sink: Sink) -> None:
+    database, id_ = hub.hub.database, hub.integration_id
+    hub.add_destination("webhook", sink.url)
+    hub.save_findings(REFUSED)
+    hub.run_alerts()
     database.write_now(integrations.pause, "ada", id_)
     for _ in range(3):
-        door.look()
+        hub.run_alerts()
     assert ["alert.opened"] == [one["type"] for one in sink.messages()]
 
     database.write_now(integrations.resume, "ada", id_)
-    door.find()
+    hub.save_findings()
     for _ in range(3):
-        door.look()
+        hub.run_alerts()
     assert ["alert.opened", "alert.fixed"] == [one["type"] for one in sink.messages()]
 
 
-def test_while_somebody_has_paused_it_nothing_is_told(door: Watched, sink: Sink) -> None:
-    database, id_ = door.hub.database, door.integration_id
-    door.find(REFUSED)
-    door.add("webhook", sink.url)
+def test_paused_integration_sends_nothing(hub: AlertHub, sink: Sink) -> None:
+    database, id_ = hub.hub.database, hub.integration_id
+    hub.save_findings(REFUSED)
+    hub.add_destination("webhook", sink.url)
     database.write_now(
         alert_store.save_conditions,
         {id_},
         [AlertCondition(id_, "credentials", "says", "next")],
-        _LONG,
+        ONE_DAY,
     )
     database.write_now(integrations.pause, "ada", id_)
     for _ in range(3):
-        door.look()
+        hub.run_alerts()
     assert [] == sink.messages()
 
 
-def test_what_passes_by_itself_is_never_told(tmp_path: Path, store_url: str, sink: Sink) -> None:
-    door = Watched(opened(store_url, tmp_path, alert_seconds=60.0))
-    door.add("slack", sink.url)
-    again = lambda: door.hub.database.write_now(  # noqa: E731  the look before was a moment ago
-        lambda c: c.exec_driver_sql("DELETE FROM settings WHERE name = 'alerts looked at'") and None
-    )
-    for found in ((GONE,), (), (GONE,)):
-        door.find(*found)
-        door.look()
-        again()
-    assert sink.posts == []
-    door.later(seconds=61)
-    door.look()
-    assert len(sink.posts) == 1
-    again()
-    door.find()
-    door.look()
-    again()
-    door.find(GONE)
-    door.look()
-    again()
-    door.later(seconds=61)
-    door.look()
-
-    assert len(sink.posts) == 1, "it went and came back within the minute"
-    door.hub.close()
-
-
-def test_what_did_not_get_through_is_told_again_by_whoever_is_there(
-    door: Watched, sink: Sink, tmp_path: Path, store_url: str
+def test_problem_within_the_settle_time_is_not_sent(
+    tmp_path: Path, store_url: str, sink: Sink
 ) -> None:
-    added, _ = door.add("webhook", sink.url)
+    hub = AlertHub(open_hub(store_url, tmp_path, alert_seconds=60.0))
+    hub.add_destination("slack", sink.url)
+
+    def forget_last_check() -> None:
+        def delete(connection: Any) -> None:
+            connection.exec_driver_sql("DELETE FROM settings WHERE name = 'alerts checked at'")
+
+        hub.hub.database.write_now(delete)
+
+    for found in ((GONE,), (), (GONE,)):
+        hub.save_findings(*found)
+        hub.run_alerts()
+        forget_last_check()
+    assert sink.posts == []
+    hub.move_back(seconds=61)
+    hub.run_alerts()
+    assert len(sink.posts) == 1
+    forget_last_check()
+    hub.save_findings()
+    hub.run_alerts()
+    forget_last_check()
+    hub.save_findings(GONE)
+    hub.run_alerts()
+    forget_last_check()
+    hub.move_back(seconds=61)
+    hub.run_alerts()
+
+    assert len(sink.posts) == 1, "the problem was gone for less than the settle time"
+    hub.hub.close()
+
+
+def test_failed_notification_is_retried_by_another_process(
+    hub: AlertHub, sink: Sink, tmp_path: Path, store_url: str
+) -> None:
+    added, _ = hub.add_destination("webhook", sink.url)
     sink.answers = [500, 307]
-    door.find(GONE)
-    door.look()
-    door.look()
-    kept = door.hub.database.read_now(destinations.get, added.id)
+    hub.save_findings(GONE)
+    hub.run_alerts()
+    hub.run_alerts()
+    kept = hub.hub.database.read_now(destinations.get, added.id)
     assert (kept.last_well, kept.last_result) == (False, "127.0.0.1 answered 500")
-    assert len(sink.posts) == 1, "not before its time"
-    door.hub.close()
-    again = Watched.__new__(Watched)
-    again.hub, again.integration_id = opened(store_url, tmp_path), door.integration_id
+    assert len(sink.posts) == 1, "not before the retry time"
+    hub.hub.close()
+    other = AlertHub.__new__(AlertHub)
+    other.hub, other.integration_id = open_hub(store_url, tmp_path), hub.integration_id
     for _ in range(3):
-        again.later(seconds=1)
-        again.look()
+        other.move_back(seconds=1)
+        other.run_alerts()
 
     assert len({headers["webhook-id"] for headers, _ in sink.posts}) == 1, (
-        "the same message, so it can be told"
+        "a repeated message keeps its id"
     )
     assert len(sink.posts) == 3, (
-        "a redirect is not followed, and what got through is not told again"
+        "redirects are not followed, and a sent notification is not repeated"
     )
-    assert again.hub.database.read_now(destinations.get, added.id).last_well
-    again.hub.close()
+    assert other.hub.database.read_now(destinations.get, added.id).last_well
+    other.hub.close()
 
 
-def test_two_processes_tell_once(door: Watched, sink: Sink, tmp_path: Path, store_url: str) -> None:
-    other = opened(store_url, tmp_path)
-    door.add("slack", sink.url)
-    door.find(GONE)
+def test_concurrent_processes_send_once(
+    hub: AlertHub, sink: Sink, tmp_path: Path, store_url: str
+) -> None:
+    other = open_hub(store_url, tmp_path)
+    hub.add_destination("slack", sink.url)
+    hub.save_findings(GONE)
 
-    async def both() -> None:
-        alarms = [
-            AlertService(door.hub),
+    async def check_and_send() -> None:
+        services = [
+            AlertService(hub.hub),
             AlertService(other),
-            AlertService(door.hub),
+            AlertService(hub.hub),
             AlertService(other),
         ]
-        await asyncio.gather(*(one.look() for one in alarms))
-        await asyncio.gather(*(one.tell() for one in alarms))
+        await asyncio.gather(*(service.check() for service in services))
+        await asyncio.gather(*(service.send_due() for service in services))
 
-    run(both())
+    run(check_and_send())
     other.close()
 
     assert len(sink.posts) == 1
 
 
-def test_one_cause_is_not_told_as_two(door: Watched, sink: Sink) -> None:
-    door.add("slack", sink.url)
-    door.find(REFUSED, GONE)
-    door.look()
+def test_credentials_alert_covers_missing_freshness(hub: AlertHub, sink: Sink) -> None:
+    hub.add_destination("slack", sink.url)
+    hub.save_findings(REFUSED, GONE)
+    hub.run_alerts()
 
     [message] = sink.messages()
     assert (
@@ -244,24 +256,26 @@ def test_one_cause_is_not_told_as_two(door: Watched, sink: Sink) -> None:
     assert len(message["text"].splitlines()) == 2
 
 
-def test_mail_goes_by_starttls_with_a_password(
+def test_email_uses_starttls_and_password(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with mail_server(tmp_path / "tls") as (mailbox, address, made), capture_logs() as logs:
-        door = Watched(opened(store_url, tmp_path, smtp_url=address, mail_from="hub@plant.example"))
-        added, _ = door.add("email", "ops@plant.example, night@plant.example")
-        untrusted = run(alert_service.test(door.hub, added.id))
+        hub = AlertHub(
+            open_hub(store_url, tmp_path, smtp_url=address, mail_from="hub@plant.example")
+        )
+        added, _ = hub.add_destination("email", "ops@plant.example, night@plant.example")
+        untrusted = run(alert_service.send_test(hub.hub, added.id))
         monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
-        door.find(
-            FindingsPage("receiver", "deleted", "Receiver “7”\nwas deleted", "Run set-up again")
+        hub.save_findings(
+            NewFinding("receiver", "deleted", "Receiver “7”\nwas deleted", "Run set-up again")
         )
         mailbox.refuses = "451 come back later"
-        door.look()
+        hub.run_alerts()
         mailbox.refuses = None
-        door.later(seconds=1)
-        door.look()
-        tested = run(alert_service.test(door.hub, added.id))
-        door.hub.close()
+        hub.move_back(seconds=1)
+        hub.run_alerts()
+        tested = run(alert_service.send_test(hub.hub, added.id))
+        hub.hub.close()
 
     assert not untrusted.last_well
     assert "certificate verify failed" in (untrusted.last_result or "")
@@ -271,7 +285,7 @@ def test_mail_goes_by_starttls_with_a_password(
     assert first["to"] == "ops@plant.example, night@plant.example"
     assert "Next: Run set-up again. http://hub.test/integrations/1" in first.get_content()
     assert "This is a test" in second["subject"]
-    assert (tested.last_well, tested.last_result) == (True, "localhost took it")
+    assert (tested.last_well, tested.last_result) == (True, "localhost accepted it")
     assert PASSWORD not in repr(logs)
     assert any("451 come back later" in str(one.get("result")) for one in logs)
 
@@ -279,94 +293,93 @@ def test_mail_goes_by_starttls_with_a_password(
 @pytest.mark.parametrize(
     ("kind", "address", "says"),
     [
-        ("email", "not an address", "no e-mail address"),
-        ("email", "bell\x07@plant.example", "no e-mail address"),
+        ("email", "not an address", "not an e-mail address"),
+        ("email", "bell\x07@plant.example", "not an e-mail address"),
         ("slack", "ftp://chat.example/x", "not an http address"),
         ("slack", "http://chat.example/x", "not encrypted"),
         ("webhook", "https://169.254.169.254/x", "not a public address"),
-        ("webhook", "https://user:word@host.example/", "name or password"),
+        ("webhook", "https://user:word@host.example/", "user name or password"),
         ("webhook", "http:///nowhere", "with a host"),
         ("webhook", "https://[nonsense/", "Invalid IPv6"),
     ],
 )
-def test_an_address_that_makes_no_sense_is_refused(
-    door: Watched, kind: str, address: str, says: str
-) -> None:
+def test_invalid_address_is_refused(hub: AlertHub, kind: str, address: str, says: str) -> None:
     with pytest.raises(InvalidError, match=says):
-        door.add(kind, address)
+        hub.add_destination(kind, address)
 
 
-def test_where_a_name_leads_is_looked_at_when_it_is_called(tmp_path: Path, sink: Sink) -> None:
+def test_resolved_address_is_checked_when_sending(tmp_path: Path, sink: Sink) -> None:
     url = f"sqlite:///{tmp_path / 'hub.db'}"
-    door = Watched(opened(url, tmp_path, allowed_targets=("192.0.2.0/24",)))
-    added, _ = door.add("webhook", f"https://localhost:{sink.url.split(':')[2]}")
+    hub = AlertHub(open_hub(url, tmp_path, allowed_targets=("192.0.2.0/24",)))
+    added, _ = hub.add_destination("webhook", f"https://localhost:{sink.url.split(':')[2]}")
 
-    tested = run(alert_service.test(door.hub, added.id))
+    tested = run(alert_service.send_test(hub.hub, added.id))
 
     assert not tested.last_well
     assert "ULTRAVIOLET_ALLOWED_TARGETS" in (tested.last_result or "")
     assert sink.posts == []
-    door.hub.close()
+    hub.hub.close()
 
 
-def test_what_is_secret_is_sealed_and_survives_a_new_key(door: Watched, sink: Sink) -> None:
-    added, secret = door.add("webhook", sink.url)
+def test_secrets_are_encrypted_and_survive_key_rotation(
+    hub: AlertHub, sink: Sink, tmp_path: Path
+) -> None:
+    added, secret = hub.add_destination("webhook", sink.url)
     assert secret
     assert secret.startswith("whsec_")
-    [row] = door.rows(alert_destinations)
+    [row] = hub.rows(alert_destinations)
     assert "secret-part" not in added.shown
     assert not any(
         part.encode() in bytes(row.address) + bytes(row.signing_secret)
         for part in ("secret", "whsec")
     )
     with pytest.raises(ConflictError):
-        door.add("webhook", sink.url)
-    new = SecretBox.from_text("a new key of sixteen characters")
-    old = door.hub.secrets
-    both = SecretBox.from_text("a new key of sixteen characters")
-    both._openers = [*new._openers, *old._openers]
+        hub.add_destination("webhook", sink.url)
+    new_key = "a new key of sixteen characters"
+    new = SecretBox.from_text(new_key)
+    both = SecretBox.from_text(new_key, (tmp_path / "secret.key").read_text())
 
-    door.hub.database.write_now(reencrypt_all, both, "test")
+    hub.hub.database.write_now(reencrypt_all, both, "test")
 
-    to = door.hub.database.read_now(destinations.decrypt_destination, new, added.id)
+    to = hub.hub.database.read_now(destinations.decrypt_destination, new, added.id)
     assert (to.address, to.signing_secret) == (sink.url, secret)
     assert "secret" not in repr(to)
 
 
-def test_many_integrations_are_judged_in_turn(door: Watched, sink: Sink) -> None:
-    door.add("slack", sink.url)
+def test_many_integrations_are_checked_in_turn(hub: AlertHub, sink: Sink) -> None:
+    hub.add_destination("slack", sink.url)
 
     def many(connection: Any) -> None:
         for number in range(30):
             new = NewIntegration(
                 f"plant {number}", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret"
             )
-            made = integrations.create(connection, door.hub.secrets, "test", new)
+            made = integrations.create(connection, hub.hub.secrets, "test", new)
             findings.save_findings(connection, made.id, ("receiver",), [GONE])
 
-    door.hub.database.write_now(many)
-    door.look()
-    door.look()
-    door.look()
+    hub.hub.database.write_now(many)
+    hub.run_alerts()
+    hub.run_alerts()
+    hub.run_alerts()
 
-    found = door.hub.database.read_now(alert_store.recent, 100, standing=True)
+    found = hub.hub.database.read_now(alert_store.list_recent, 100, open_only=True)
     assert {one.integration for one in found} == {f"plant {number}" for number in range(30)}
     assert sum(len(one["text"].splitlines()) for one in sink.messages()) == 30
-    assert len(sink.posts) == 2, "what is due at a time is one message"
+    assert len(sink.posts) == 2, "one message for all that is due"
 
 
-def test_an_integration_that_is_removed_takes_its_alerts_along(door: Watched, sink: Sink) -> None:
-    door.add("slack", sink.url)
-    door.find(GONE)
-    door.look()
-    door.hub.database.write_now(integrations.remove, "ada", door.integration_id)
-    door.look()
+def test_removed_integration_deletes_its_alerts(hub: AlertHub, sink: Sink) -> None:
+    hub.add_destination("slack", sink.url)
+    hub.save_findings(GONE)
+    hub.run_alerts()
+    hub.hub.database.write_now(integrations.remove, "ada", hub.integration_id)
+    hub.run_alerts()
 
-    assert door.hub.database.read_now(lambda c: c.execute(select(alerts)).all()) == []
+    assert hub.hub.database.read_now(lambda c: c.execute(select(alerts)).all()) == []
     assert len(sink.posts) == 1
 
 
-def test_a_disk_that_is_nearly_full_needs_a_person() -> None:
+def test_low_disk_space_is_a_condition() -> None:
     assert disk_conditions(1000, 0) == []
-    [need] = disk_conditions(400_000_000, 500_000_000)
-    assert "0.4 GB" in need.sentence
+    [condition] = disk_conditions(400_000_000, 500_000_000)
+    assert "0.4 GB" in condition.sentence

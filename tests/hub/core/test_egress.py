@@ -1,4 +1,4 @@
-"""Requests go to public addresses over https, and elsewhere only where it is listed."""
+"""The egress policy allows public addresses over HTTPS, and listed targets."""
 
 import asyncio
 
@@ -27,28 +27,28 @@ REFUSED = (
 )
 
 
-def test_what_is_not_public_or_not_encrypted_is_refused() -> None:
-    targets = EgressPolicy()
+def test_private_and_unencrypted_targets_are_refused() -> None:
+    policy = EgressPolicy()
     for url in REFUSED:
         with pytest.raises(AddressNotAllowedError):
-            targets.check(url)
-    targets.check("https://api.buildwithion.com/graphql")
-    targets.check("https://8.8.8.8")
+            policy.check(url)
+    policy.check("https://api.buildwithion.com/graphql")
+    policy.check("https://8.8.8.8")
 
 
-def test_what_is_listed_is_let_through_also_over_http() -> None:
-    targets = EgressPolicy(["10.0.0.0/8", "Ion.Plant"])
-    targets.check("http://10.1.2.3:8100")
-    targets.check("http://ion.plant/graphql")
-    targets.check("https://[::ffff:10.0.0.1]")
+def test_listed_targets_are_allowed_over_http() -> None:
+    policy = EgressPolicy(["10.0.0.0/8", "Ion.Plant"])
+    policy.check("http://10.1.2.3:8100")
+    policy.check("http://ion.plant/graphql")
+    policy.check("https://[::ffff:10.0.0.1]")
     with pytest.raises(AddressNotAllowedError):
-        targets.check("http://192.168.1.1")
+        policy.check("http://192.168.1.1")
 
 
-def test_the_address_that_is_connected_to_is_the_one_that_is_checked() -> None:
-    """A public name that is answered with a private address leads nowhere."""
+def test_policy_checks_the_resolved_address() -> None:
+    """A name that passes the check of its text but resolves to a private address is refused."""
 
-    async def reached(targets: EgressPolicy, url: str) -> int:
+    async def request(policy: EgressPolicy, url: str) -> int:
         async def answer(_request: web.Request) -> web.Response:
             return web.Response()
 
@@ -60,18 +60,18 @@ def test_the_address_that_is_connected_to_is_the_one_that_is_checked() -> None:
         await site.start()
         port = runner.addresses[0][1]
         try:
-            async with targets.session() as session, session.get(f"{url}:{port}") as response:
+            async with policy.session() as session, session.get(f"{url}:{port}") as response:
                 return response.status
         finally:
             await runner.cleanup()
 
     class Rebinding(EgressPolicy):
         def check(self, url: str) -> None:
-            """Believe the text, as if the name had been public when it was looked up first."""
+            """Accept any text, as if the name had resolved to a public address before."""
 
     with pytest.raises(aiohttp.ClientError, match="not a public address"):
-        asyncio.run(reached(Rebinding(), "http://localhost"))
-    assert asyncio.run(reached(EgressPolicy(["localhost"]), "http://localhost")) == 200
-    assert asyncio.run(reached(EgressPolicy(["127.0.0.0/8"]), "http://127.0.0.1")) == 200
+        asyncio.run(request(Rebinding(), "http://localhost"))
+    assert asyncio.run(request(EgressPolicy(["localhost"]), "http://localhost")) == 200
+    assert asyncio.run(request(EgressPolicy(["127.0.0.0/8"]), "http://127.0.0.1")) == 200
     with pytest.raises(AddressNotAllowedError):
-        asyncio.run(reached(EgressPolicy(["10.0.0.0/8"]), "http://127.0.0.1"))
+        asyncio.run(request(EgressPolicy(["10.0.0.0/8"]), "http://127.0.0.1"))

@@ -1,4 +1,4 @@
-"""Secrets can be read again with their key only, and look different each time."""
+"""Encryption of stored secrets, the key file and token hashes."""
 
 import stat
 from pathlib import Path
@@ -7,7 +7,14 @@ import msgspec
 import pytest
 
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub.core.encryption import SecretBox, SecretKeyError, hash_token, new_token
+from ultraviolet.hub.core.encryption import (
+    SecretBox,
+    SecretKeyError,
+    delete_old_keys,
+    hash_token,
+    new_token,
+    prepend_new_key,
+)
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -16,63 +23,75 @@ class Settings(msgspec.Struct, frozen=True):
     old_secret_key: str | None = None
 
 
-def test_what_is_sealed_opens_again_and_never_looks_the_same() -> None:
+def test_encrypted_text_decrypts_and_differs_each_time() -> None:
     secrets = SecretBox.from_text("a key of sixteen characters")
     assert secrets.decrypt(secrets.encrypt("grün")) == "grün"
     assert secrets.encrypt("grün") != secrets.encrypt("grün")
     assert b"gr" not in secrets.encrypt("gr")[12:]
 
 
-@pytest.mark.parametrize("sealed", [b"", b"short", b"x" * 64])
-def test_what_another_key_sealed_does_not_open(sealed: bytes) -> None:
+@pytest.mark.parametrize("encrypted", [b"", b"short", b"x" * 64])
+def test_decrypt_refuses_text_of_another_key(encrypted: bytes) -> None:
     secrets = SecretBox.from_text("a key of sixteen characters")
-    foreign = sealed or SecretBox.from_text("another key of sixteen characters").seal("x")
+    foreign = encrypted or SecretBox.from_text("another key of sixteen characters").encrypt("x")
     with pytest.raises(SecretKeyError, match="ULTRAVIOLET_SECRET_KEY"):
         secrets.decrypt(foreign)
 
 
-def test_the_key_file_is_made_once_and_only_for_its_owner(tmp_path: Path) -> None:
+def test_key_file_is_created_once_and_private(tmp_path: Path) -> None:
     settings = Settings(tmp_path / "new")
-    sealed = SecretBox.from_settings(settings).seal("kept")
+    encrypted = SecretBox.from_settings(settings).encrypt("kept")
     assert stat.S_IMODE((tmp_path / "new" / "secret.key").stat().st_mode) == 0o600
-    assert SecretBox.from_settings(settings).open(sealed) == "kept"
+    assert SecretBox.from_settings(settings).decrypt(encrypted) == "kept"
 
 
-def test_a_key_that_is_set_wins_over_the_file(tmp_path: Path) -> None:
+def test_configured_key_precedes_key_file(tmp_path: Path) -> None:
     settings = Settings(tmp_path, "0123456789abcdef")
-    assert (
-        SecretBox.from_text("0123456789abcdef").open(SecretBox.from_settings(settings).seal("kept"))
-        == "kept"
-    )
+    encrypted = SecretBox.from_settings(settings).encrypt("kept")
+    assert SecretBox.from_text("0123456789abcdef").decrypt(encrypted) == "kept"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_short_key_is_refused() -> None:
-    with pytest.raises(InvalidError, match="too short"):
+def test_short_key_is_refused() -> None:
+    with pytest.raises(InvalidError, match="at least 16 characters"):
         SecretBox.from_text("short")
 
 
-def test_tokens_are_unique_and_their_digest_does_not_show_them() -> None:
+def test_tokens_are_unique_and_their_hash_hides_them() -> None:
     token = new_token("uvh")
     assert token.startswith("uvh_")
     assert new_token("uvh") != token
     assert len(hash_token(token)) == 32
 
 
-def test_an_older_key_still_opens_and_the_newest_seals(tmp_path: Path) -> None:
+def test_old_key_decrypts_and_new_key_encrypts(tmp_path: Path) -> None:
     old, new = "0123456789abcdef", "fedcba9876543210"
-    sealed = SecretBox.from_text(old).seal("kept")
+    encrypted = SecretBox.from_text(old).encrypt("kept")
 
     both = SecretBox.from_settings(Settings(tmp_path, new, old))
 
-    assert both.open(sealed) == "kept"
-    assert SecretBox.from_text(new).open(both.seal("kept")) == "kept"
+    assert both.decrypt(encrypted) == "kept"
+    assert SecretBox.from_text(new).decrypt(both.encrypt("kept")) == "kept"
 
 
-def test_an_empty_key_file_is_said_and_not_replaced(tmp_path: Path) -> None:
+def test_rotated_key_file_decrypts_until_old_keys_are_deleted(tmp_path: Path) -> None:
+    settings, key_file = Settings(tmp_path), tmp_path / "secret.key"
+    encrypted = SecretBox.from_settings(settings).encrypt("kept")
+
+    prepend_new_key(key_file)
+    assert SecretBox.from_settings(settings).decrypt(encrypted) == "kept"
+    renewed = SecretBox.from_settings(settings).encrypt("kept")
+    delete_old_keys(key_file)
+
+    assert SecretBox.from_settings(settings).decrypt(renewed) == "kept"
+    with pytest.raises(SecretKeyError):
+        SecretBox.from_settings(settings).decrypt(encrypted)
+
+
+def test_empty_key_file_is_reported_and_kept(tmp_path: Path) -> None:
     (tmp_path / "secret.key").touch()
 
-    with pytest.raises(InvalidError, match="put the key back from a backup"):
+    with pytest.raises(InvalidError, match="restore the key from a backup"):
         SecretBox.from_settings(Settings(tmp_path))
 
     assert [tmp_path / "secret.key"] == list(tmp_path.iterdir())

@@ -1,21 +1,21 @@
-"""Complaints: an outage of an hour is sixty lines of log, not thousands, and one that says it is over."""
+"""Log throttling: an outage of an hour logs sixty lines, not thousands, and its end."""
 
 from structlog.testing import capture_logs
 
 from ultraviolet.hub.core.log_throttle import OutageLog
 
 
-def test_what_fails_again_and_again_is_told_once_a_minute_and_when_it_is_over() -> None:
-    clock = [0.0]
-    complaint = OutageLog("thing.failed", "thing.goes_on", lambda: clock[0])
+def test_repeated_failure_is_logged_once_a_minute_and_at_its_end() -> None:
+    now = 0.0
+    outage = OutageLog("thing.failed", "thing.goes_on", lambda: now)
     with capture_logs() as lines:
-        complaint.over()
+        outage.record_success()
         for second in range(90):
-            clock[0] = float(second)
-            complaint.failed(ValueError("away"), count=second)
-        complaint.over()
-        complaint.over()
-        complaint.failed(ValueError("away again"))
+            now = float(second)
+            outage.record_failure(ValueError("away"), count=second)
+        outage.record_success()
+        outage.record_success()
+        outage.record_failure(ValueError("away again"))
 
     assert lines == [
         {"event": "thing.failed", "log_level": "warning", "error": "away", "count": 0, "more": 0},

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from ultraviolet.db.database import Database
 from ultraviolet.hub.core import findings
 from ultraviolet.hub.core.encryption import SecretBox
-from ultraviolet.hub.core.findings import FindingsPage
+from ultraviolet.hub.core.findings import NewFinding
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.health import freshness, heartbeat, maintenance
 from ultraviolet.hub.health.freshness import Circumstances, Freshness
@@ -143,7 +143,7 @@ def test_changes_without_any_event_since_mean_a_dead_webhook(plant: Plant) -> No
 
 
 def test_what_the_watchdog_found_is_named_until_it_is_put_right(plant: Plant) -> None:
-    gone = FindingsPage(
+    gone = NewFinding(
         "receiver",
         "deleted",
         "Receiver 4 was deleted in ION",

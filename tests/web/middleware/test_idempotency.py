@@ -99,7 +99,7 @@ def test_two_at_the_same_time_are_done_once(edge: Any, monkeypatch: pytest.Monke
 
     first, second, third = edge.runner.run(both())
     assert (201, 409, 201) == (first.status_code, second.status_code, third.status_code)
-    assert second.json()["type"].endswith("/under-way")
+    assert second.json()["type"].endswith("/in-progress")
     assert first.json() == third.json()
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ultraviolet.characters import visible
+from ultraviolet.characters import escape_controls
 from ultraviolet.cli.support import output
 from ultraviolet.cli.support.api import Json
 from ultraviolet.cli.support.output_schema import returns
@@ -70,7 +70,7 @@ def _follow(session: Session, asked: Json, cursor: str) -> NoReturn:
         page = session.api.get("/changes", **asked, cursor=cursor, limit=1000)
         for item in page["items"]:
             told = "  ".join(str(output.dig(item, key)) for key in COLUMNS.values())
-            typer.echo(output.as_line(item) if session.as_json else visible(told))
+            typer.echo(output.as_line(item) if session.as_json else escape_controls(told))
         cursor = page["next"]
         if not page["more"]:
             session.api.pause(LOOK_EVERY)

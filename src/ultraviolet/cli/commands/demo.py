@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ultraviolet.child_process import Child, answers, free_port
+from ultraviolet.child_process import Child, free_port, is_responding
 from ultraviolet.cli.support.api import Api, Json, to
 from ultraviolet.cli.support.connection import find_running
 from ultraviolet.cli.support.progress import follow_fetch
@@ -121,10 +121,12 @@ def _set_up(
     def hub_is_ready() -> bool:
         running = find_running(data / "hub")
         return (
-            running is not None and running.pid == hub.process.pid and answers(f"{hub_url}/livez")
+            running is not None
+            and running.pid == hub.process.pid
+            and is_responding(f"{hub_url}/livez")
         )
 
-    ion.wait_until(lambda: answers(f"{ion_url}/_local/ready"), 600)
+    ion.wait_until(lambda: is_responding(f"{ion_url}/_local/ready"), 600)
     hub.wait_until(hub_is_ready, 60)
     with _api(data / "hub") as api:
         integration = _connect(api, ion_url, credentials)

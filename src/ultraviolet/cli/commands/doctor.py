@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ultraviolet.characters import visible
+from ultraviolet.characters import escape_controls
 from ultraviolet.cli.support import output
 from ultraviolet.cli.support.connection import HubAddress
 from ultraviolet.cli.support.output_schema import returns
@@ -57,6 +57,6 @@ def doctor(
     else:
         output.write_table([{**row, "mark": MARKS[row["state"]]} for row in rows], COLUMNS)
         for cause in dict.fromkeys(f"{one.what}: {one.cause}" for one in checks if one.cause):
-            typer.echo(visible(f"Why, usually – {cause}"), err=True)
+            typer.echo(escape_controls(f"Why, usually – {cause}"), err=True)
     if any(check.state == "wrong" for check in checks):
         raise ChecksFailedError

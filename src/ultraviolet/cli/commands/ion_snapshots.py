@@ -2,7 +2,7 @@
 
 import typer
 
-from ultraviolet.characters import visible
+from ultraviolet.characters import escape_controls
 from ultraviolet.cli.support import local_ion_client
 from ultraviolet.cli.support.local_ion_client import URL
 
@@ -15,7 +15,7 @@ def snapshot(name: str = NAME, *, url: str = URL) -> None:
     Examples: `ultraviolet ion snapshot`, `ultraviolet ion snapshot before-import`
     """
     kept = local_ion_client.call_control_api(url, "/_local/snapshot", {"name": name})
-    typer.echo(visible(f"{kept['name']}: {kept['bytes']:,} bytes kept"))
+    typer.echo(escape_controls(f"{kept['name']}: {kept['bytes']:,} bytes kept"))
 
 
 def restore(name: str = NAME, *, url: str = URL) -> None:
@@ -24,7 +24,7 @@ def restore(name: str = NAME, *, url: str = URL) -> None:
     Example: `ultraviolet ion restore before-import`
     """
     local_ion_client.call_control_api(url, "/_local/restore", {"name": name})
-    typer.echo(visible(f"Back to {name}"))
+    typer.echo(escape_controls(f"Back to {name}"))
 
 
 def reset(

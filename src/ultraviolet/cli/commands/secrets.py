@@ -34,7 +34,7 @@ def rotate(
     from ultraviolet.cli.support.connection import find_running
     from ultraviolet.db.database import Database
     from ultraviolet.hub.core import reencryption
-    from ultraviolet.hub.core.encryption import SecretBox, forget_old_keys, new_key_first
+    from ultraviolet.hub.core.encryption import SecretBox, delete_old_keys, prepend_new_key
     from ultraviolet.hub.core.settings import Settings
 
     settings = Settings.from_environment(data=data, public_url="")
@@ -49,11 +49,11 @@ def rotate(
     database = Database.open(settings.database_url)
     try:
         if of_file:
-            new_key_first(settings.data / "secret.key")
+            prepend_new_key(settings.data / "secret.key")
         sealed = SecretBox.from_settings(settings)
         count = database.write_now(reencryption.reencrypt_all, sealed, "command line")
         if of_file:
-            forget_old_keys(settings.data / "secret.key")
+            delete_old_keys(settings.data / "secret.key")
     finally:
         database.close()
     typer.echo(f"{count} secrets are sealed with the new key.", err=True)

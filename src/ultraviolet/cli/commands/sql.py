@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from ultraviolet.characters import visible
+from ultraviolet.characters import escape_controls
 from ultraviolet.cli.commands.objects import Format
 from ultraviolet.cli.support import output
 from ultraviolet.cli.support.session import DATA
@@ -137,7 +137,7 @@ class Shell(cmd.Cmd):
         try:
             return self.read(line)
         except InvalidError as error:
-            typer.echo(visible(str(error)), err=True)
+            typer.echo(escape_controls(str(error)), err=True)
             return False
 
     def run_script(self, script: str) -> None:

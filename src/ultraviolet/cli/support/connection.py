@@ -83,7 +83,7 @@ def in_process(data: Path) -> "AppTransport":
         )
     from ultraviolet import log_config
     from ultraviolet.cli.support.transports import AppTransport
-    from ultraviolet.hub.accounts import users
+    from ultraviolet.hub.accounts import api_keys
     from ultraviolet.hub.core.encryption import new_token
     from ultraviolet.hub.core.settings import Settings
     from ultraviolet.hub.hub import Hub
@@ -95,11 +95,11 @@ def in_process(data: Path) -> "AppTransport":
     key = new_token("uvk")
     # Named after the process, because commands that work on a database side by side have a key each.
     name = f"command line on {socket.gethostname()}, process {os.getpid()}"
-    hub.database.write_now(users.set_key, name, "admin", key)
+    hub.database.write_now(api_keys.set_key, name, "admin", key)
 
     def close() -> None:
         try:
-            hub.database.write_now(users.forget_key, key)
+            hub.database.write_now(api_keys.delete_key_by_token, key)
         finally:
             hub.close()
 

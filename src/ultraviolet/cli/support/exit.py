@@ -8,7 +8,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
-from ultraviolet.characters import visible
+from ultraviolet.characters import escape_controls
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.files import FileError
 
@@ -92,6 +92,6 @@ def report(error: UltravioletError) -> None:
     if "--json" in sys.argv:
         message = json.dumps({"error": error.kind, "message": message})
     else:
-        message = f"ultraviolet: {visible(message)}"
+        message = f"ultraviolet: {escape_controls(message)}"
     with suppress(OSError):  # a full disk may be the one of stderr too
         print(message, file=sys.stderr, flush=True)  # noqa: T201  this function's reader is there

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import typer
 
-from ultraviolet.characters import visible_json, visible_on_one_line
+from ultraviolet.characters import escape_json, escape_line
 
 Columns = Mapping[str, str]
 """Heading → key of the item; a key with dots reaches into nested objects."""
@@ -37,12 +37,12 @@ def write_json_list(items: Iterable[Any]) -> None:
 
 def as_json(value: Any) -> str:
     """Write a value as indented JSON."""
-    return visible_json(msgspec.json.format(encode_json(value), indent=2).decode())
+    return escape_json(msgspec.json.format(encode_json(value), indent=2).decode())
 
 
 def as_line(value: Any) -> str:
     """Write a value as JSON on one line."""
-    return visible_json(encode_json(value).decode())
+    return escape_json(encode_json(value).decode())
 
 
 def encode_json(value: Any) -> bytes:
@@ -75,7 +75,7 @@ def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns, *, keys: bo
     terminal = sys.stdout.isatty()
     table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in columns:
-        table.add_column(visible_on_one_line(heading), no_wrap=not terminal)
+        table.add_column(escape_line(heading), no_wrap=not terminal)
     for row in rows:
         table.add_row(*(_cell(row[key] if keys else dig(row, key)) for key in columns.values()))
     console = Console(
@@ -87,9 +87,7 @@ def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns, *, keys: bo
 def write_pairs(value: Mapping[str, Any], columns: Columns | None = None) -> None:
     """Print one thing as lines of name and value; nested things as JSON."""
     pairs = {h: dig(value, key) for h, key in columns.items()} if columns else value
-    named = {
-        visible_on_one_line(name.replace("_", " ")): content for name, content in pairs.items()
-    }
+    named = {escape_line(name.replace("_", " ")): content for name, content in pairs.items()}
     width = max((len(name) for name in named), default=0)
     for name, content in named.items():
         typer.echo(f"{name:<{width}}  {_cell(content)}".rstrip())
@@ -110,5 +108,5 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str | int | float):
-        return visible_on_one_line(str(value))
-    return visible_json(encode_json(value).decode())
+        return escape_line(str(value))
+    return escape_json(encode_json(value).decode())

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from ultraviolet.characters import visible
+from ultraviolet.characters import escape_controls
 from ultraviolet.cli.support.api import Address, Api, Json, to
 
 POLL = 0.2
@@ -72,5 +72,5 @@ class _Lines:
         share = now["resources_done"] / (now["resources"] or 1)
         if share < self.next:
             return
-        typer.echo(visible(self.words(now)), err=True)
+        typer.echo(escape_controls(self.words(now)), err=True)
         self.next = share + 0.1

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
-from ultraviolet.characters import visible
+from ultraviolet.characters import escape_controls
 from ultraviolet.cli.support import output
 from ultraviolet.cli.support.api import Api, Json
 from ultraviolet.cli.support.connection import HubAddress
@@ -55,7 +55,7 @@ class Session:
     def say(self, text: str) -> None:
         """Talk to a person, on stderr so that results stay clean; programs are spared."""
         if not self.as_json:
-            typer.echo(visible(text), err=True)
+            typer.echo(escape_controls(text), err=True)
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask before something that cannot be undone; without a terminal, `--yes` has to be given."""
@@ -65,7 +65,7 @@ class Session:
             raise InvalidError(
                 f"{question} Nothing was done; give --yes to do it without being asked."
             )
-        typer.confirm(visible(question), abort=True, err=True)
+        typer.confirm(escape_controls(question), abort=True, err=True)
 
     def integration(self, name: str | None) -> Json:
         """Find an integration by name or id; the only one where no name is given."""

@@ -1,4 +1,4 @@
-"""OpenID Connect: has a provider tell who somebody is (authorization code flow with PKCE, state and nonce)."""
+"""OpenID Connect sign-in: authorization code flow with PKCE, state and nonce."""
 
 import hashlib
 import secrets
@@ -17,27 +17,28 @@ from ultraviolet.ion import answers
 from ultraviolet.outgoing import MAX_SMALL_ANSWER_BYTES, AnswerTooLargeError, get_proxy, read_body
 
 SCOPE = "openid email profile"
-LEEWAY = 60
-"""Seconds by which the clocks of provider and hub may differ."""
-ATTEMPT_LIFETIME = 600
-"""Seconds someone has to sign in at the provider."""
-_KEEP = 3600.0
-_ASK_AGAIN = 5.0
-"""Seconds between two looks at the provider's keys, however many unknown ones are named."""
-_TIME_OUT = aiohttp.ClientTimeout(total=15, connect=5)
+LEEWAY_SECONDS = 60
+"""Allowed difference between the clocks of provider and hub."""
+ATTEMPT_LIFETIME_SECONDS = 600
+"""Time to sign in at the provider."""
+_CACHE_SECONDS = 3600.0
+_MIN_KEY_RELOAD_SECONDS = 5.0
+"""Minimum time between two reads of the provider's keys because of unknown key ids."""
+_MAX_MESSAGE_CHARACTERS = 200
+_TIMEOUT = aiohttp.ClientTimeout(total=15, connect=5)
 _ALGORITHMS = {
     "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     "EC": ("ES256", "ES384", "ES512"),
     "OKP": ("EdDSA",),
 }
-"""What a token may be signed with, by the kind of key; never a secret that both sides have, never nothing."""
+"""Accepted signature algorithms by key type: no shared secrets, no unsigned tokens."""
 _TAMPERED = (
-    "The answer of the provider does not belong to this sign-in. Begin again from the sign-in page."
+    "The provider's response does not belong to this sign-in. Start again from the sign-in page."
 )
 
 
 class ProviderUnreachableError(UltravioletError):
-    """The single sign-on provider does not answer; sign in another way, or try again later."""
+    """The single sign-on provider does not answer; use another sign-in, or try again later."""
 
     kind = "provider-unreachable"
     status = 502
@@ -45,15 +46,15 @@ class ProviderUnreachableError(UltravioletError):
 
 
 class SignInRefusedError(UltravioletError):
-    """The single sign-on provider signed you in, but this hub does not let you in; ask an administrator."""
+    """This hub refused the single sign-on; ask an administrator for access."""
 
     kind = "sign-in-refused"
     status = 403
     exit_code = 3
 
 
-class Client(msgspec.Struct, frozen=True):
-    """How a provider knows this hub."""
+class OidcClient(msgspec.Struct, frozen=True):
+    """This hub as a client of a provider."""
 
     issuer: str
     id: str
@@ -62,21 +63,21 @@ class Client(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Keep the secret out of tracebacks and logs."""
-        return f"Client({self.issuer}, {self.id})"
+        return f"OidcClient({self.issuer}, {self.id})"
 
 
-class Attempt(msgspec.Struct, frozen=True):
-    """What a browser must bring back to show that it is the one that began."""
+class SignInAttempt(msgspec.Struct, frozen=True):
+    """The state of a sign-in, stored in a cookie of the browser that started it."""
 
     state: str
     nonce: str
     verifier: str
-    goal: str
-    began: float
+    next_page: str
+    started_at: float
 
 
-class Identity(msgspec.Struct, frozen=True):
-    """Who somebody is, as the provider says; its e-mail address is verified."""
+class ProviderIdentity(msgspec.Struct, frozen=True):
+    """A user according to the provider, with a verified e-mail address."""
 
     issuer: str
     subject: str
@@ -84,8 +85,8 @@ class Identity(msgspec.Struct, frozen=True):
     groups: tuple[str, ...]
 
 
-class _Discovered(msgspec.Struct, frozen=True):
-    """What a provider says of itself."""
+class _ProviderMetadata(msgspec.Struct, frozen=True):
+    """The provider's discovery document."""
 
     issuer: str
     authorization_endpoint: str
@@ -102,92 +103,99 @@ class _Tokens(msgspec.Struct, frozen=True):
 
 
 class Provider:
-    """One provider, asked over a session that checks where it goes."""
+    """An OpenID Connect provider, called through a session with an egress policy."""
 
     def __init__(
         self,
-        client: Client,
+        client: OidcClient,
         session: Callable[[], aiohttp.ClientSession],
         check: Callable[[str], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.client = client
         self._session = session
-        self._check = check
+        self._check_url = check
         self._clock = clock
-        self._discovered: tuple[_Discovered, float] | None = None
+        self._metadata: tuple[_ProviderMetadata, float] | None = None
         self._keys: tuple[jwt.PyJWKSet, float] | None = None
 
-    async def begin(self, redirect_uri: str, goal: str) -> tuple[str, Attempt]:
-        """Return the address at which somebody signs in, and what their browser must bring back."""
-        found = await self._discover()
+    async def begin(self, redirect_uri: str, next_page: str) -> tuple[str, SignInAttempt]:
+        """Return the URL to sign in at the provider, and the state for the browser's cookie."""
+        metadata = await self._discover()
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         challenge = (
             urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
         )
-        asked = {"response_type": "code", "client_id": self.client.id, "redirect_uri": redirect_uri}
-        asked |= {"scope": SCOPE, "state": state, "nonce": nonce}
-        asked |= {"code_challenge": challenge, "code_challenge_method": "S256"}
-        joint = "&" if "?" in found.authorization_endpoint else "?"
-        address = f"{found.authorization_endpoint}{joint}{urlencode(asked)}"
-        return address, Attempt(state, nonce, verifier, goal, self._clock())
+        query = {"response_type": "code", "client_id": self.client.id, "redirect_uri": redirect_uri}
+        query |= {"scope": SCOPE, "state": state, "nonce": nonce}
+        query |= {"code_challenge": challenge, "code_challenge_method": "S256"}
+        separator = "&" if "?" in metadata.authorization_endpoint else "?"
+        url = f"{metadata.authorization_endpoint}{separator}{urlencode(query)}"
+        return url, SignInAttempt(state, nonce, verifier, next_page, self._clock())
 
     async def finish(
-        self, redirect_uri: str, attempt: Attempt | None, answer: Mapping[str, str]
-    ) -> Identity:
-        """Trade the provider's answer for who somebody is; raises SignInRefusedError where anything is amiss."""
-        sent = answer.get("state", "")
-        if attempt is None or not secrets.compare_digest(sent.encode(), attempt.state.encode()):
+        self, redirect_uri: str, attempt: SignInAttempt | None, response: Mapping[str, str]
+    ) -> ProviderIdentity:
+        """Exchange the provider's response for the user's identity; raise SignInRefusedError."""
+        state = response.get("state", "")
+        if attempt is None or not secrets.compare_digest(state.encode(), attempt.state.encode()):
             raise SignInRefusedError(_TAMPERED)
-        if self._clock() - attempt.began > ATTEMPT_LIFETIME:
+        if self._clock() - attempt.started_at > ATTEMPT_LIFETIME_SECONDS:
             raise SignInRefusedError(
-                "That took longer than ten minutes. Begin again from the sign-in page."
+                "The sign-in took longer than ten minutes. Start again from the sign-in page."
             )
-        if "error" in answer:
-            said = answer.get("error_description") or answer["error"]
-            raise SignInRefusedError(f"The provider did not sign you in: {said[:200]}")
-        found = await self._discover()
-        told = answer.get("iss")
-        if told != found.issuer and (told or found.authorization_response_iss_parameter_supported):
+        if "error" in response:
+            reason = response.get("error_description") or response["error"]
+            raise SignInRefusedError(
+                f"The provider did not sign you in: {reason[:_MAX_MESSAGE_CHARACTERS]}"
+            )
+        metadata = await self._discover()
+        issuer = response.get("iss")
+        if issuer != metadata.issuer and (
+            issuer or metadata.authorization_response_iss_parameter_supported
+        ):
             raise SignInRefusedError(_TAMPERED)
-        tokens = await self._exchange(found, redirect_uri, attempt, answer.get("code", ""))
-        claims = await self._verified(found, tokens.id_token)
+        tokens = await self._exchange(metadata, redirect_uri, attempt, response.get("code", ""))
+        claims = await self._verify_id_token(metadata, tokens.id_token)
         if not secrets.compare_digest(
             str(claims.get("nonce", "")).encode(), attempt.nonce.encode()
         ):
             raise SignInRefusedError(_TAMPERED)
         if (
-            found.userinfo_endpoint
+            metadata.userinfo_endpoint
             and not {"email", "email_verified", self.client.roles_claim} <= claims.keys()
         ):
-            claims = await self._more(found.userinfo_endpoint, tokens.access_token, claims)
-        return self._identity(claims)
+            claims = await self._add_userinfo(
+                metadata.userinfo_endpoint, tokens.access_token, claims
+            )
+        return self._parse_identity(claims)
 
-    async def _discover(self) -> _Discovered:
-        if self._discovered and self._clock() - self._discovered[1] < _KEEP:
-            return self._discovered[0]
-        address = f"{self.client.issuer.rstrip('/')}/.well-known/openid-configuration"
-        found = self._read(await self._ask("GET", address), _Discovered)
-        if found.issuer.rstrip("/") != self.client.issuer.rstrip("/"):
+    async def _discover(self) -> _ProviderMetadata:
+        if self._metadata and self._clock() - self._metadata[1] < _CACHE_SECONDS:
+            return self._metadata[0]
+        url = f"{self.client.issuer.rstrip('/')}/.well-known/openid-configuration"
+        metadata = self._parse(await self._request("GET", url), _ProviderMetadata)
+        if metadata.issuer.rstrip("/") != self.client.issuer.rstrip("/"):
             raise SignInRefusedError(
-                f"{self.client.issuer} calls itself {found.issuer[:200]}; set ULTRAVIOLET_OIDC_ISSUER to that"
+                f"{self.client.issuer} calls itself {metadata.issuer[:_MAX_MESSAGE_CHARACTERS]};"
+                " set ULTRAVIOLET_OIDC_ISSUER to that"
             )
         try:
-            self._check(found.authorization_endpoint)
+            self._check_url(metadata.authorization_endpoint)
         except OSError as error:
             raise ProviderUnreachableError(str(error)) from error
-        self._discovered = found, self._clock()
-        return found
+        self._metadata = metadata, self._clock()
+        return metadata
 
     async def _exchange(
-        self, found: _Discovered, redirect_uri: str, attempt: Attempt, code: str
+        self, metadata: _ProviderMetadata, redirect_uri: str, attempt: SignInAttempt, code: str
     ) -> _Tokens:
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
         form |= {"code_verifier": attempt.verifier}
         headers: dict[str, str] = {}
         if (
             self.client.secret
-            and "client_secret_basic" in found.token_endpoint_auth_methods_supported
+            and "client_secret_basic" in metadata.token_endpoint_auth_methods_supported
         ):
             headers["authorization"] = aiohttp.encode_basic_auth(
                 quote(self.client.id, safe=""), quote(self.client.secret, safe="")
@@ -195,101 +203,108 @@ class Provider:
         else:
             form |= {"client_id": self.client.id}
             form |= {"client_secret": self.client.secret} if self.client.secret else {}
-        return self._read(
-            await self._ask("POST", found.token_endpoint, data=form, headers=headers), _Tokens
-        )
+        body = await self._request("POST", metadata.token_endpoint, data=form, headers=headers)
+        return self._parse(body, _Tokens)
 
-    async def _verified(self, found: _Discovered, token: str) -> dict[str, Any]:
-        """Check signature, issuer, audience and times of an ID token."""
+    async def _verify_id_token(self, metadata: _ProviderMetadata, token: str) -> dict[str, Any]:
+        """Check the signature, issuer, audience and times of an ID token; return its claims."""
         try:
             header = jwt.get_unverified_header(token)
-            key = await self._key(found, header)
+            key = await self._find_key(metadata, header)
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key.key,
                 algorithms=[header["alg"]],
                 audience=self.client.id,
-                issuer=found.issuer,
-                leeway=LEEWAY,
+                issuer=metadata.issuer,
+                leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iat", "iss", "aud", "sub", "nonce"]},
             )
         except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
-            raise SignInRefusedError(self._skew(token)) from error
+            raise SignInRefusedError(self._describe_time_error(token)) from error
         except jwt.PyJWTError as error:
-            raise SignInRefusedError(
-                f"What the provider said cannot be trusted: {error}"
-            ) from error
+            raise SignInRefusedError(f"The provider's token cannot be trusted: {error}") from error
         audience = claims["aud"]
         several = isinstance(audience, list) and len(cast("list[Any]", audience)) > 1
         if claims.get("azp", None if several else self.client.id) != self.client.id:
             raise SignInRefusedError(
-                "What the provider said cannot be trusted: it is meant for another client"
+                "The provider's token cannot be trusted: it is meant for another client"
             )
         return claims
 
-    async def _key(self, found: _Discovered, header: Mapping[str, Any]) -> jwt.PyJWK:
-        """Return the provider's key that a token names; one that is new to the hub is asked for."""
-        for fresh in (False, True):
-            keys = await self._known_keys(found, fresh=fresh)
-            fitting = [
+    async def _find_key(self, metadata: _ProviderMetadata, header: Mapping[str, Any]) -> jwt.PyJWK:
+        """Return the provider's key of a token; reload the keys once if it is unknown."""
+        for reload in (False, True):
+            keys = await self._load_keys(metadata, reload=reload)
+            matching = [
                 key
                 for key in keys.keys
                 if key.public_key_use in (None, "sig")
                 and header.get("alg") in _ALGORITHMS.get(key.key_type or "", ())
                 and header.get("kid") in (None, key.key_id)
             ]
-            if len(fitting) == 1:
-                return fitting[0]
+            if len(matching) == 1:
+                return matching[0]
         raise jwt.InvalidKeyError("it is signed with a key that the provider does not publish")
 
-    async def _known_keys(self, found: _Discovered, *, fresh: bool) -> jwt.PyJWKSet:
-        age = self._clock() - self._keys[1] if self._keys else _KEEP
-        if self._keys is None or age >= _KEEP or (fresh and age >= _ASK_AGAIN):
-            told: dict[str, Any] = self._read(await self._ask("GET", found.jwks_uri), dict)
-            self._keys = jwt.PyJWKSet.from_dict(told), self._clock()
+    async def _load_keys(self, metadata: _ProviderMetadata, *, reload: bool) -> jwt.PyJWKSet:
+        age = self._clock() - self._keys[1] if self._keys else _CACHE_SECONDS
+        if (
+            self._keys is None
+            or age >= _CACHE_SECONDS
+            or (reload and age >= _MIN_KEY_RELOAD_SECONDS)
+        ):
+            jwks: dict[str, Any] = self._parse(await self._request("GET", metadata.jwks_uri), dict)
+            self._keys = jwt.PyJWKSet.from_dict(jwks), self._clock()
         return self._keys[0]
 
-    async def _more(
-        self, address: str, access_token: str, claims: dict[str, Any]
+    async def _add_userinfo(
+        self, url: str, access_token: str, claims: dict[str, Any]
     ) -> dict[str, Any]:
-        """Add what the provider tells only when asked; what is signed counts more."""
+        """Add claims from the userinfo endpoint; signed claims take precedence."""
         headers = {"authorization": f"Bearer {access_token}"}
-        told: dict[str, Any] = self._read(await self._ask("GET", address, headers=headers), dict)
-        if told.get("sub") != claims["sub"]:
+        body = await self._request("GET", url, headers=headers)
+        userinfo: dict[str, Any] = self._parse(body, dict)
+        if userinfo.get("sub") != claims["sub"]:
             raise SignInRefusedError(_TAMPERED)
-        return {**told, **claims}
+        return {**userinfo, **claims}
 
-    def _identity(self, claims: dict[str, Any]) -> Identity:
+    def _parse_identity(self, claims: dict[str, Any]) -> ProviderIdentity:
         email = claims.get("email")
         if not isinstance(email, str) or "@" not in email:
             raise SignInRefusedError(
-                "The provider tells no e-mail address of yours; it has to give the claim email"
+                "The provider did not send your e-mail address; it must send the claim email"
             )
         if claims.get("email_verified") not in (True, "true"):
             raise SignInRefusedError(
                 f"The provider has not verified {email}; verify it there, then sign in again"
             )
-        groups = _groups(claims, self.client.roles_claim)
-        return Identity(self.client.issuer, str(claims["sub"]), email.strip().casefold(), groups)
+        groups = _parse_groups(claims, self.client.roles_claim)
+        return ProviderIdentity(
+            self.client.issuer, str(claims["sub"]), email.strip().casefold(), groups
+        )
 
-    def _skew(self, token: str) -> str:
-        said: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
-        issued = said.get("iat")
-        away = abs(round(self._clock() - issued)) if isinstance(issued, int | float) else 0
-        if away > LEEWAY:
-            return f"The clocks of the provider and of this hub differ by about {away} s; set them right, then sign in again"
-        return "What the provider said is not valid any more. Begin again from the sign-in page."
+    def _describe_time_error(self, token: str) -> str:
+        claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+        issued_at = claims.get("iat")
+        skew = abs(round(self._clock() - issued_at)) if isinstance(issued_at, int | float) else 0
+        if skew > LEEWAY_SECONDS:
+            return (
+                f"The clocks of the provider and of this hub differ by about {skew} s;"
+                " correct them, then sign in again"
+            )
+        return "The provider's token has expired. Start again from the sign-in page."
 
-    async def _ask(self, method: str, address: str, **more: Any) -> bytes:
-        """Send one request; redirects are not followed, and no answer is read without end."""
+    async def _request(self, method: str, url: str, **options: Any) -> bytes:
+        """Return the body of a response, limited in size; do not follow redirects."""
         try:
             async with self._session().request(
                 method,
-                address,
+                url,
                 allow_redirects=False,
-                timeout=_TIME_OUT,
-                proxy=get_proxy(address),
-                **more,
+                timeout=_TIMEOUT,
+                proxy=get_proxy(url),
+                **options,
             ) as response:
                 body = await read_body(response, MAX_SMALL_ANSWER_BYTES)
                 status = response.status
@@ -300,29 +315,31 @@ class Provider:
             TimeoutError,
             ValueError,
         ) as error:
-            why = str(error) or type(error).__name__
+            reason = str(error) or type(error).__name__
             raise ProviderUnreachableError(
-                f"{self.client.issuer} does not answer: {why}"
+                f"{self.client.issuer} does not answer: {reason}"
             ) from error
         if status >= 500:  # noqa: PLR2004
             raise ProviderUnreachableError(
                 f"{self.client.issuer} answered {status}; try again later"
             )
         if status != 200:  # noqa: PLR2004
-            raise SignInRefusedError(f"The provider refused this hub: {_said(status, body)}")
+            raise SignInRefusedError(
+                f"The provider refused this hub: {_describe_refusal(status, body)}"
+            )
         return body
 
-    def _read(self, body: bytes, kind: type[Any]) -> Any:
+    def _parse(self, body: bytes, kind: type[Any]) -> Any:
         try:
             return msgspec.convert(answers.decode(body).value, type=kind)
         except (msgspec.ValidationError, ValueError) as error:
             raise SignInRefusedError(
-                f"{self.client.issuer} does not speak OpenID Connect: {error}"
+                f"Invalid OpenID Connect response of {self.client.issuer}: {error}"
             ) from error
 
 
-def _groups(claims: dict[str, Any], path: str) -> tuple[str, ...]:
-    """Read a claim by its name, or by the names that lead to it, such as `realm_access.roles`."""
+def _parse_groups(claims: dict[str, Any], path: str) -> tuple[str, ...]:
+    """Return the groups in a claim, given as a name or a path such as `realm_access.roles`."""
     found: Any = claims.get(path)
     if found is None:
         found = claims
@@ -330,12 +347,13 @@ def _groups(claims: dict[str, Any], path: str) -> tuple[str, ...]:
             found = cast("dict[str, Any]", found).get(name) if isinstance(found, dict) else None
     if isinstance(found, str):
         return (found,)
-    return tuple(str(one) for one in cast("list[Any]", found)) if isinstance(found, list) else ()
+    return tuple(map(str, cast("list[Any]", found))) if isinstance(found, list) else ()
 
 
-def _said(status: int, body: bytes) -> str:
+def _describe_refusal(status: int, body: bytes) -> str:
     try:
-        told = msgspec.convert(answers.decode(body).value, type=dict[str, Any])
+        problem = msgspec.convert(answers.decode(body).value, type=dict[str, Any])
     except (msgspec.ValidationError, ValueError):
         return f"it answered {status}"
-    return str(told.get("error_description") or told.get("error") or f"it answered {status}")[:200]
+    reason = problem.get("error_description") or problem.get("error") or f"it answered {status}"
+    return str(reason)[:_MAX_MESSAGE_CHARACTERS]

@@ -1,7 +1,7 @@
-"""People who come from a single sign-on provider: who they are here, and what they may do.
+"""Single sign-on: link accounts of the provider to users, and derive their roles.
 
-They are known by issuer and subject, which never change hands, and never by an e-mail address alone. Somebody who was
-here before is tied to the provider only where an administrator named the address they will come with.
+Issuer and subject identify an account, because they are never reassigned; an e-mail address alone
+does not. An existing user is linked only if an administrator has entered its provider address.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from sqlalchemy import Connection, delete, insert, select, update
 from ultraviolet import clock
 from ultraviolet.db.tables.accounts import sessions, users
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub.accounts import users as accounts_users
-from ultraviolet.hub.accounts.oidc import Identity
-from ultraviolet.hub.accounts.users import ROLES, ClientInfo, Role, User
+from ultraviolet.hub.accounts.oidc import ProviderIdentity
+from ultraviolet.hub.accounts.sessions import ClientInfo, create_session
+from ultraviolet.hub.accounts.users import ROLES, Role, User, get_user
 from ultraviolet.hub.core import audit
 from ultraviolet.hub.core.validation import check_characters
 
@@ -22,36 +22,36 @@ _PROVIDER = "provider"
 
 
 class RoleRules(msgspec.Struct, frozen=True):
-    """Who is let in, and as what."""
+    """The rules for access and roles of provider accounts."""
 
     roles: Sequence[tuple[str, Role]] = ()
-    """Groups with their roles; where there are any, the provider decides about roles."""
+    """Groups with their roles; if not empty, each sign-in updates the role."""
     default_role: Role | None = None
     domains: Sequence[str] = ()
 
     def role_of(self, groups: Sequence[str]) -> Role | None:
-        """Return the highest role of these groups, else the usual one; None where they are let in as nothing."""
-        given: list[Role] = [role for group, role in self.roles if group in groups]
-        return max(given, key=ROLES.index) if given else self.default_role
+        """Return the highest role of these groups, or the default role; None means no access."""
+        granted: list[Role] = [role for group, role in self.roles if group in groups]
+        return max(granted, key=ROLES.index) if granted else self.default_role
 
 
-class AdmittedUser(msgspec.Struct, frozen=True):
-    """What came of a sign-in: a session token, or why not."""
+class ProviderSignIn(msgspec.Struct, frozen=True):
+    """The result of a sign-in: a session token, or the reason of the refusal."""
 
     session: str | None
     refused: str = ""
 
 
-def admit(
-    connection: Connection, rules: RoleRules, identity: Identity, place: ClientInfo
-) -> AdmittedUser:
-    """Let somebody in whom the provider knows; what it took away from them ends here too."""
+def sign_in_from_provider(
+    connection: Connection, rules: RoleRules, identity: ProviderIdentity, client: ClientInfo
+) -> ProviderSignIn:
+    """Sign in an account of the provider; end its sessions here if it has lost its groups."""
     if rules.domains and identity.email.rpartition("@")[2] not in rules.domains:
-        return AdmittedUser(None, f"{identity.email} is of a domain that is not let in here.")
+        return ProviderSignIn(None, f"{identity.email} is not in an allowed domain.")
     role = rules.role_of(identity.groups)
-    user = _known(connection, identity) or _awaited(connection, identity)
+    user = _find_linked(connection, identity) or _link_expected(connection, identity)
     if user is None:
-        return _first_time(connection, identity, role, place)
+        return _create_and_sign_in(connection, identity, role, client)
     if rules.roles:
         if role is None:
             connection.execute(delete(sessions).where(sessions.c.user_id == user.id))
@@ -62,74 +62,72 @@ def admit(
                 user.name,
                 {"groups": list(identity.groups)},
             )
-            return AdmittedUser(None, _no_role(identity))
-        _take_role(connection, user, role)
-    return AdmittedUser(accounts_users.create_session(connection, user.id, "provider", place))
+            return ProviderSignIn(None, _no_access_message(identity))
+        _update_role(connection, user, role)
+    return ProviderSignIn(create_session(connection, user.id, "provider", client))
 
 
-def await_from_provider(
-    connection: Connection, actor: str, user_id: int, email: str | None
-) -> User:
-    """Say with which verified address this person will come from the provider, or (None) that they do not any more.
+def set_provider_email(connection: Connection, actor: str, user_id: int, email: str | None) -> User:
+    """Set the verified address that links a provider account to this user; None removes the link.
 
-    What tied them to the provider before is undone, and their sessions from there end.
+    Remove an existing link, and end the sessions it created.
     """
-    wanted = email.strip().casefold() if email else None
-    if wanted is not None and "@" not in wanted:
-        raise InvalidError(f"{email} is no e-mail address")
-    name = accounts_users.get_user(connection, user_id).name
-    changed = update(users).where(users.c.id == user_id)
-    connection.execute(changed.values(provider_email=wanted, issuer=None, subject=None))
+    address = email.strip().casefold() if email else None
+    if address is not None and "@" not in address:
+        raise InvalidError(f"{email} is not an e-mail address")
+    name = get_user(connection, user_id).name
+    statement = update(users).where(users.c.id == user_id)
+    connection.execute(statement.values(provider_email=address, issuer=None, subject=None))
     connection.execute(
         delete(sessions).where(sessions.c.user_id == user_id, sessions.c.way == "provider")
     )
-    audit.record(connection, actor, "user.await_from_provider", name, {"email": wanted})
-    return accounts_users.get_user(connection, user_id)
+    audit.record(connection, actor, "user.await_from_provider", name, {"email": address})
+    return get_user(connection, user_id)
 
 
-def _known(connection: Connection, identity: Identity) -> User | None:
+def _find_linked(connection: Connection, identity: ProviderIdentity) -> User | None:
     query = select(users.c.id).where(
         users.c.issuer == identity.issuer, users.c.subject == identity.subject
     )
-    found = connection.execute(query).scalar_one_or_none()
-    return None if found is None else accounts_users.get_user(connection, found)
+    user_id = connection.execute(query).scalar_one_or_none()
+    return None if user_id is None else get_user(connection, user_id)
 
 
-def _awaited(connection: Connection, identity: Identity) -> User | None:
-    """Tie whom an administrator said will come with this address."""
+def _link_expected(connection: Connection, identity: ProviderIdentity) -> User | None:
+    """Link and return the user with this expected address."""
     query = select(users.c.id).where(
         users.c.provider_email == identity.email, users.c.subject.is_(None)
     )
-    found = connection.execute(query.order_by(users.c.id).limit(1)).scalar_one_or_none()
-    if found is None:
+    user_id = connection.execute(query.order_by(users.c.id).limit(1)).scalar_one_or_none()
+    if user_id is None:
         return None
-    tied = {"issuer": identity.issuer, "subject": identity.subject, "provider_email": None}
-    connection.execute(update(users).where(users.c.id == found).values(**tied))
-    user = accounts_users.get_user(connection, found)
+    link = {"issuer": identity.issuer, "subject": identity.subject, "provider_email": None}
+    connection.execute(update(users).where(users.c.id == user_id).values(**link))
+    user = get_user(connection, user_id)
     audit.record(connection, _PROVIDER, "user.tie", user.name, {"email": identity.email})
     return user
 
 
-def _first_time(
-    connection: Connection, identity: Identity, role: Role | None, place: ClientInfo
-) -> AdmittedUser:
+def _create_and_sign_in(
+    connection: Connection, identity: ProviderIdentity, role: Role | None, client: ClientInfo
+) -> ProviderSignIn:
     if role is None:
-        return AdmittedUser(None, _no_role(identity))
+        return ProviderSignIn(None, _no_access_message(identity))
     check_characters(identity.email)
     if connection.execute(select(users.c.id).where(users.c.name == identity.email)).first():
-        return AdmittedUser(
+        return ProviderSignIn(
             None,
-            f"There is already somebody named {identity.email} here. An administrator can say on the page of their"
-            " sessions that they will come from the provider.",
+            f"There is already a user named {identity.email}. An administrator can link this user"
+            " to the provider on the page of their sessions.",
         )
     values = {"name": identity.email, "role": role, "created_at": clock.now_rfc3339()}
     values |= {"issuer": identity.issuer, "subject": identity.subject}
-    made = connection.execute(insert(users).values(**values).returning(users.c.id)).scalar_one()
+    user_id = connection.execute(insert(users).values(**values).returning(users.c.id)).scalar_one()
     audit.record(connection, _PROVIDER, "user.create", identity.email, {"role": role})
-    return AdmittedUser(accounts_users.create_session(connection, made, "provider", place))
+    return ProviderSignIn(create_session(connection, user_id, "provider", client))
 
 
-def _take_role(connection: Connection, user: User, role: Role) -> None:
+def _update_role(connection: Connection, user: User, role: Role) -> None:
     if user.role != role:
         connection.execute(update(users).where(users.c.id == user.id).values(role=role))
         audit.record(
@@ -137,5 +135,8 @@ def _take_role(connection: Connection, user: User, role: Role) -> None:
         )
 
 
-def _no_role(identity: Identity) -> str:
-    return f"{identity.email} is in no group that is let in here; ask an administrator of the provider."
+def _no_access_message(identity: ProviderIdentity) -> str:
+    return (
+        f"{identity.email} is not in any group with access to this hub;"
+        " ask an administrator of the provider."
+    )

@@ -1,1 +1,1 @@
-"""Alerts: what needs a person is told to people, once when it begins and once when it is over."""
+"""Alerts: notify people once when a problem needs them and once when it is fixed."""

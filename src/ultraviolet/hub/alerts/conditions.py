@@ -1,4 +1,7 @@
-"""What needs a person now: read from what freshness, watchdog and verifications have found, one need a topic."""
+"""Conditions that need a person now: one per integration and topic.
+
+They derive from the results of freshness, watchdog and verifications.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from ultraviolet.clock import format_rfc3339, utc_now
+from ultraviolet.command_text import command
 from ultraviolet.db.tables.sync import differences, drift, verifications
 from ultraviolet.hub.health.freshness import Cause, Freshness
 
@@ -29,16 +33,19 @@ _TOPICS: dict[str, Topic] = {
     "restored": "freshness",
     "overdue": "freshness",
 }
-"""By kind of cause. A pause and healing that is switched off are somebody's will; what was missed while the hub was
-down the next fetch confirms."""
-_EXPLAIN_THE_REST: tuple[Topic, ...] = ("credentials", "connection")
-"""While one of these stands, that nothing is confirmed needs no telling."""
-_NOT_UNDERSTOOD = 10
-"""Events of an hour that could not be understood, from which ION is taken to have changed what it sends."""
+"""Topic by kind of cause.
+
+A pause and disabled healing are intentional and have no topic. The next fetch confirms changes
+missed while the hub was down.
+"""
+_ROOT_CAUSES: tuple[Topic, ...] = ("credentials", "connection")
+"""Topics that explain missing freshness, which then gets no alert of its own."""
+_MIN_NOT_UNDERSTOOD_PER_HOUR = 10
+"""Uninterpretable events that indicate a change of ION's webhooks."""
 
 
 class AlertCondition(msgspec.Struct, frozen=True):
-    """One thing that needs a person; another sentence on the same topic is the same need."""
+    """A problem that needs a person, identified by integration and topic."""
 
     integration_id: int | None
     topic: Topic
@@ -47,54 +54,59 @@ class AlertCondition(msgspec.Struct, frozen=True):
 
 
 def integration_conditions(connection: Connection, freshness: Freshness) -> list[AlertCondition]:
-    """Return what an integration that is not paused needs a person for."""
+    """Return the conditions of an active integration."""
     by_topic: defaultdict[Topic, list[Cause]] = defaultdict(list)
     for cause in freshness.causes:
         topic = _TOPICS.get(cause.kind)
         if topic and (cause.red or cause.kind == "forged"):
             by_topic[topic].append(cause)
-    if any(topic in by_topic for topic in _EXPLAIN_THE_REST):
+    if any(topic in by_topic for topic in _ROOT_CAUSES):
         by_topic.pop("freshness", None)
-    found = [_need(freshness.integration_id, topic, causes) for topic, causes in by_topic.items()]
-    return [*found, *_drift(connection, freshness.integration_id)]
+    found = [
+        _make_condition(freshness.integration_id, topic, causes)
+        for topic, causes in by_topic.items()
+    ]
+    return [*found, *_drift_conditions(connection, freshness.integration_id)]
 
 
-def disk_conditions(free: int, scarce: int) -> list[AlertCondition]:
-    """Return what the disk of the data folder needs a person for."""
-    if free >= scarce:
+def disk_conditions(free_bytes: int, min_free_bytes: int) -> list[AlertCondition]:
+    """Return the condition of the data folder's disk."""
+    if free_bytes >= min_free_bytes:
         return []
-    says = f"There are {free / 1e9:.1f} GB left where the hub keeps its data; without room it takes no deliveries"
-    return [AlertCondition(None, "disk", says, "Make room there, or move the hub to a larger disk")]
+    sentence = (
+        f"The disk of the hub's data has {free_bytes / 1e9:.1f} GB left;"
+        " the hub refuses deliveries when it is full"
+    )
+    next_step = "Free disk space, or move the hub to a larger disk"
+    return [AlertCondition(None, "disk", sentence, next_step)]
 
 
-def _need(integration_id: int, topic: Topic, causes: Sequence[Cause]) -> AlertCondition:
+def _make_condition(integration_id: int, topic: Topic, causes: Sequence[Cause]) -> AlertCondition:
     first, more = causes[0], len(causes) - 1
-    says = first.says.rstrip(".") + (f", and {more} more" if more else "")
-    return AlertCondition(integration_id, topic, says, first.next_step.rstrip("."))
+    sentence = first.says.rstrip(".") + (f", and {more} more" if more else "")
+    return AlertCondition(integration_id, topic, sentence, first.next_step.rstrip("."))
 
 
-def _drift(connection: Connection, integration_id: int) -> list[AlertCondition]:
-    """Look at the last finished verification, then at events that cannot be understood."""
+def _drift_conditions(connection: Connection, integration_id: int) -> list[AlertCondition]:
+    """Return the differences of the last verification, or else events without interpretation."""
     last = select(func.max(verifications.c.id)).where(
         verifications.c.integration_id == integration_id, verifications.c.state == "done"
     )
-    number = connection.execute(last).scalar()
-    wrong = select(func.count()).where(
-        differences.c.verification_id == number, differences.c.state == "confirmed"
+    verification_id = connection.execute(last).scalar()
+    confirmed = select(func.count()).where(
+        differences.c.verification_id == verification_id, differences.c.state == "confirmed"
     )
-    if number is not None and (count := connection.execute(wrong).scalar_one()):
-        says = f"Verification {number} found {count} objects on which mirror and ION differ"
-        return [AlertCondition(integration_id, "drift", says, f"ultraviolet verify show {number}")]
-    lost = select(func.count()).where(
+    if verification_id is not None and (count := connection.execute(confirmed).scalar_one()):
+        sentence = f"Verification {verification_id} found {count} objects that differ from ION"
+        next_step = command("verify show", str(verification_id))
+        return [AlertCondition(integration_id, "drift", sentence, next_step)]
+    not_understood = select(func.count()).where(
         drift.c.integration_id == integration_id,
         drift.c.cause == "event_not_understood",
         drift.c.healed_at > format_rfc3339(utc_now() - timedelta(hours=1)),
     )
-    if (count := connection.execute(lost).scalar_one()) >= _NOT_UNDERSTOOD:
-        says = f"{count} changes of the last hour came with events that could not be understood"
-        return [
-            AlertCondition(
-                integration_id, "drift", says, "ultraviolet event list --outcome not_understood"
-            )
-        ]
+    if (count := connection.execute(not_understood).scalar_one()) >= _MIN_NOT_UNDERSTOOD_PER_HOUR:
+        sentence = f"The hub could not interpret the events of {count} changes in the last hour"
+        next_step = command("event list", outcome="not_understood")
+        return [AlertCondition(integration_id, "drift", sentence, next_step)]
     return []

@@ -1,8 +1,8 @@
-"""Where alerts go: e-mail addresses, chat webhooks and signed webhooks; what is secret of them is sealed and shown once."""
+"""Alert destinations: e-mail addresses, chat webhooks and signed webhooks."""
 
 import base64
 import re
-import secrets as random
+from secrets import token_bytes
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -23,22 +23,22 @@ _EMAIL = re.compile(r"[^\s@,<>\"\x00-\x1f]+@[^\s@,<>\"\x00-\x1f]+")
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """Where alerts go, without what is secret of it."""
+    """A destination of alerts, without its secrets."""
 
     id: int
     name: str
     kind: Kind
     shown: str
-    """The address, or of a webhook as much of it as is no secret."""
+    """The e-mail addresses, or the scheme and host of a webhook."""
     created_at: str
     last_result: str | None
-    """What came of the last message, in words."""
+    """The result of the last message, as text."""
     last_well: bool | None
     last_at: str | None
 
 
 class DecryptedDestination(msgspec.Struct, frozen=True):
-    """A destination with all it takes to send to it; never logged, never shown."""
+    """A destination with its secrets, to send to it; never logged or shown."""
 
     id: int
     name: str
@@ -48,114 +48,115 @@ class DecryptedDestination(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Keep secrets out of tracebacks and logs."""
-        return f"Opened({self.id}, {self.kind})"
+        return f"DecryptedDestination({self.id}, {self.kind})"
 
 
 def add(
     connection: Connection,
     secrets: SecretBox,
-    targets: EgressPolicy,
+    egress: EgressPolicy,
     actor: str,
     *,
     name: str,
     kind: Kind,
     address: str,
 ) -> tuple[Destination, str | None]:
-    """Add a destination; the secret that signs a webhook is returned here and never again.
+    """Create a destination; return it with its signing secret, which cannot be read again.
 
-    Raises InvalidError for an address that makes no sense, ConflictError for a name in use.
+    Only webhooks have a signing secret. Raise InvalidError for an invalid address, ConflictError
+    for a name in use.
     """
     name, address = name.strip(), address.strip()
     if not name:
-        raise InvalidError("A destination needs a name that says who reads it")
+        raise InvalidError("A destination needs a name that identifies its readers")
     check_characters(name)
-    shown = _checked(targets, kind, address)
-    known = select(alert_destinations.c.id).where(alert_destinations.c.name == name)
-    if connection.execute(known).scalar() is not None:
+    shown = _check_address(egress, kind, address)
+    same_name = select(alert_destinations.c.id).where(alert_destinations.c.name == name)
+    if connection.execute(same_name).scalar() is not None:
         raise ConflictError(f"There is already a destination named {name}")
-    signs = (
-        f"whsec_{base64.b64encode(random.token_bytes(32)).decode()}" if kind == "webhook" else None
-    )
+    signing_secret = None
+    if kind == "webhook":
+        signing_secret = f"whsec_{base64.b64encode(token_bytes(32)).decode()}"
     values = {
         "name": name,
         "kind": kind,
         "shown": shown,
         "address": secrets.encrypt(address),
-        "signing_secret": secrets.encrypt(signs) if signs else None,
+        "signing_secret": secrets.encrypt(signing_secret) if signing_secret else None,
         "created_at": now_rfc3339(),
     }
-    made = insert(alert_destinations).values(**values).returning(alert_destinations)
-    found = _destination(connection.execute(made).mappings().one())
+    statement = insert(alert_destinations).values(**values).returning(alert_destinations)
+    destination = _destination(connection.execute(statement).mappings().one())
     audit.record(connection, actor, "alert_destination.add", name, {"kind": kind, "address": shown})
-    return found, signs
+    return destination, signing_secret
 
 
 def remove(connection: Connection, actor: str, destination_id: int) -> None:
-    """Send nothing there any more."""
-    found = get(connection, destination_id)
+    """Delete a destination; raise NotFoundError."""
+    destination = get(connection, destination_id)
     connection.execute(delete(alert_destinations).where(alert_destinations.c.id == destination_id))
-    audit.record(connection, actor, "alert_destination.remove", found.name)
+    audit.record(connection, actor, "alert_destination.remove", destination.name)
 
 
 def get(connection: Connection, destination_id: int) -> Destination:
-    """Read one destination; raises NotFoundError."""
-    return _destination(_row(connection, destination_id))
+    """Return a destination; raise NotFoundError."""
+    return _destination(_select_row(connection, destination_id))
 
 
 def list_destinations(connection: Connection) -> list[Destination]:
-    """Read all destinations by name."""
+    """Return all destinations, ordered by name."""
     query = select(alert_destinations).order_by(alert_destinations.c.name)
     return [_destination(row) for row in connection.execute(query).mappings()]
 
 
 def has_destinations(connection: Connection) -> bool:
-    """Return whether there is somebody to tell."""
+    """Return whether any destination exists."""
     return connection.execute(select(alert_destinations.c.id).limit(1)).scalar() is not None
 
 
 def decrypt_destination(
     connection: Connection, secrets: SecretBox, destination_id: int
 ) -> DecryptedDestination:
-    """Read what it takes to send to a destination; raises NotFoundError."""
-    row = _row(connection, destination_id)
-    signs = row["signing_secret"]
+    """Return a destination with its secrets; raise NotFoundError."""
+    row = _select_row(connection, destination_id)
+    signing_secret = row["signing_secret"]
     return DecryptedDestination(
         id=row["id"],
         name=row["name"],
         kind=row["kind"],
         address=secrets.decrypt(bytes(row["address"])),
-        signing_secret=secrets.decrypt(bytes(signs)) if signs else None,
+        signing_secret=secrets.decrypt(bytes(signing_secret)) if signing_secret else None,
     )
 
 
-def note(connection: Connection, destination_id: int, *, well: bool, says: str) -> None:
-    """Write down what came of the last message."""
+def record_result(connection: Connection, destination_id: int, *, ok: bool, result: str) -> None:
+    """Record the result of the last message."""
     where = alert_destinations.c.id == destination_id
-    values = {"last_result": says, "last_well": well, "last_at": now_rfc3339()}
+    values = {"last_result": result, "last_well": ok, "last_at": now_rfc3339()}
     connection.execute(update(alert_destinations).where(where).values(**values))
 
 
-def _checked(targets: EgressPolicy, kind: Kind, address: str) -> str:
-    """Check an address; returns what may be shown of it."""
+def _check_address(egress: EgressPolicy, kind: Kind, address: str) -> str:
+    """Return the part of an address that may be shown; raise InvalidError."""
     if kind == "email":
         parts = [part.strip() for part in address.split(",")]
         if not all(_EMAIL.fullmatch(part) for part in parts):
-            raise InvalidError(f"{address} is no e-mail address; several are separated by commas")
+            raise InvalidError(f"{address} is not an e-mail address; separate several with commas")
         return ", ".join(parts)
     try:
-        targets.check(address)
-        place = urlsplit(address)
+        egress.check(address)
+        url = urlsplit(address)
     except (AddressNotAllowedError, ValueError) as error:
         raise InvalidError(str(error)) from error
-    return f"{place.scheme}://{place.netloc}/…"
+    return f"{url.scheme}://{url.netloc}/…"
 
 
-def _row(connection: Connection, destination_id: int) -> RowMapping:
+def _select_row(connection: Connection, destination_id: int) -> RowMapping:
     query = select(alert_destinations).where(alert_destinations.c.id == destination_id)
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise NotFoundError(
-            f"There is no destination {destination_id}; `ultraviolet alert list` shows all"
+            f"Unknown destination {destination_id}; `ultraviolet alert list` lists all"
         )
     return row
 

@@ -1,4 +1,4 @@
-"""What people read: one message for all that is to be told to a destination at a time."""
+"""Text of alert notifications, one message per destination for all that is due."""
 
 from collections.abc import Sequence
 from email.message import EmailMessage
@@ -11,91 +11,92 @@ from ultraviolet.clock import now_rfc3339, utc_now
 from ultraviolet.hub.alerts.store import Alert
 
 NotificationKind = Literal["opened", "fixed", "test"]
+_MAX_TITLE_CHARACTERS = 150
 
 
 class Notification(msgspec.Struct, frozen=True):
-    """One alert, as told now."""
+    """An alert with the reason for the notification."""
 
-    what: NotificationKind
+    kind: NotificationKind
     alert: Alert
 
 
-def trial() -> Notification:
-    """Make what a test sends."""
-    moment = now_rfc3339()
+def make_test_notification() -> Notification:
+    """Return the notification that tests a destination."""
     alert = Alert(
-        0,
-        None,
-        None,
-        "connection",
-        "This is a test; nothing is the matter",
-        "Nothing",
-        moment,
-        None,
+        id=0,
+        integration_id=None,
+        integration=None,
+        topic="connection",
+        sentence="This is a test of this destination; everything works",
+        next_step="None",
+        opened_at=now_rfc3339(),
+        fixed_at=None,
     )
     return Notification("test", alert)
 
 
-def title(told: Sequence[Notification]) -> str:
-    """Say in one line what it is about."""
-    opened = [one for one in told if one.what != "fixed"]
-    first = (opened or told)[0]
-    more = f", and {len(told) - 1} more" if len(told) > 1 else ""
-    says = (
-        f"{'Fixed: ' if first.what == 'fixed' else ''}{_where(first.alert)}{first.alert.sentence}"
-    )
-    return " ".join(says.split())[:150] + more
+def render_title(notifications: Sequence[Notification]) -> str:
+    """Return one line about the first problem and the number of others."""
+    not_fixed = [each for each in notifications if each.kind != "fixed"]
+    first = (not_fixed or notifications)[0]
+    prefix = "Fixed: " if first.kind == "fixed" else ""
+    title = f"{prefix}{_location(first.alert)}{first.alert.sentence}"
+    more = f", and {len(notifications) - 1} more" if len(notifications) > 1 else ""
+    return " ".join(title.split())[:_MAX_TITLE_CHARACTERS] + more
 
 
-def lines(told: Sequence[Notification], public_url: str) -> list[str]:
-    """Say what is the matter or over, where, and what to do; one line an alert."""
-    return [_line(one, public_url) for one in told]
+def render_lines(notifications: Sequence[Notification], public_url: str) -> list[str]:
+    """Return one line per alert: the integration, the problem, the next step and a link."""
+    return [_render_line(each, public_url) for each in notifications]
 
 
-def email(told: Sequence[Notification], public_url: str, sender: str, to: str) -> EmailMessage:
-    """Write a message for people."""
+def render_email(
+    notifications: Sequence[Notification], public_url: str, sender: str, to: str
+) -> EmailMessage:
+    """Return an e-mail."""
     message = EmailMessage()
-    message["Subject"] = f"[Ultraviolet] {title(told)}"
+    message["Subject"] = f"[Ultraviolet] {render_title(notifications)}"
     message["From"] = sender
     message["To"] = to
     message["Date"] = format_datetime(utc_now())
     message["Message-ID"] = make_msgid(domain="ultraviolet")
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(
-        "\n\n".join(lines(told, public_url)) + "\n\n-- \nUltraviolet says each of these once.\n"
-    )
+    text = "\n\n".join(render_lines(notifications, public_url))
+    message.set_content(f"{text}\n\n-- \nUltraviolet sends each alert once.\n")
     return message
 
 
-def chat(told: Sequence[Notification], public_url: str) -> dict[str, Any]:
-    """Write a message for a webhook of the kind that Slack, Mattermost and others take."""
-    said = "\n".join(lines(told, public_url))
-    return {"text": said.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
+def render_chat(notifications: Sequence[Notification], public_url: str) -> dict[str, Any]:
+    """Return a message for incoming webhooks of Slack, Mattermost and compatible programs."""
+    text = "\n".join(render_lines(notifications, public_url))
+    return {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
 
 
-def event(told: Notification, public_url: str) -> dict[str, Any]:
-    """Write what a program gets, as Standard Webhooks has it."""
-    alert = msgspec.to_builtins(told.alert)
+def render_event(notification: Notification, public_url: str) -> dict[str, Any]:
+    """Return the payload of a webhook, in the format of Standard Webhooks."""
+    alert = notification.alert
     return {
-        "type": f"alert.{told.what}",
+        "type": f"alert.{notification.kind}",
         "timestamp": now_rfc3339(),
-        "data": {**alert, "url": _address(told.alert, public_url)},
+        "data": {**msgspec.to_builtins(alert), "url": _link(alert, public_url)},
     }
 
 
-def _line(told: Notification, public_url: str) -> str:
-    alert = told.alert
-    says = " ".join(f"{_where(alert)}{alert.sentence}".split())
-    if told.what == "fixed":
-        return f"Fixed: {says} (since {alert.opened_at[:19]}Z). {_address(alert, public_url)}"
-    return f"{says}. Next: {alert.next_step}. {_address(alert, public_url)}"
+def _render_line(notification: Notification, public_url: str) -> str:
+    alert = notification.alert
+    problem = " ".join(f"{_location(alert)}{alert.sentence}".split())
+    link = _link(alert, public_url)
+    if notification.kind == "fixed":
+        return f"Fixed: {problem} (since {alert.opened_at[:19]}Z). {link}"
+    return f"{problem}. Next: {alert.next_step}. {link}"
 
 
-def _where(alert: Alert) -> str:
+def _location(alert: Alert) -> str:
     return f"{alert.integration}: " if alert.integration else ""
 
 
-def _address(alert: Alert, public_url: str) -> str:
-    return (
-        f"{public_url}/integrations/{alert.integration_id}" if alert.integration_id else public_url
-    )
+def _link(alert: Alert, public_url: str) -> str:
+    if alert.integration_id is None:
+        return public_url
+    return f"{public_url}/integrations/{alert.integration_id}"

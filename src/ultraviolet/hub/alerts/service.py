@@ -1,4 +1,4 @@
-"""The alarm: looks what needs a person, and tells whoever wants to know; any process may do either."""
+"""The alert service: check for conditions and send notifications, in any process."""
 
 import asyncio
 import shutil
@@ -9,16 +9,15 @@ from typing import Protocol
 import structlog
 from sqlalchemy import Connection, select, text
 
-from ultraviolet.clock import format_rfc3339 as as_text
-from ultraviolet.clock import now_rfc3339, utc_now
+from ultraviolet.clock import format_rfc3339, now_rfc3339, utc_now
 from ultraviolet.db import engine
 from ultraviolet.db.database import Database, StoreUnavailableError
-from ultraviolet.db.tables.integrations import settings as facts
+from ultraviolet.db.tables.integrations import settings as hub_settings
 from ultraviolet.hub.alerts import conditions, destinations, transports
 from ultraviolet.hub.alerts import store as alert_store
 from ultraviolet.hub.alerts.conditions import AlertCondition
 from ultraviolet.hub.alerts.destinations import Destination
-from ultraviolet.hub.alerts.rendering import Notification, trial
+from ultraviolet.hub.alerts.rendering import Notification, make_test_notification
 from ultraviolet.hub.alerts.store import Due
 from ultraviolet.hub.alerts.transports import NotSentError
 from ultraviolet.hub.core.egress import EgressPolicy
@@ -28,12 +27,12 @@ from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.service import Integration
 
-_AT_ONCE = 25
-"""Integrations that one look judges; with more of them, each is looked at less often."""
-_LONGEST_REST = 15.0
+_INTEGRATIONS_PER_CHECK = 25
+"""With more integrations, consecutive checks take turns."""
+_MAX_INTERVAL_SECONDS = 15.0
 
-_LOOKED = "alerts looked at"
-_PUT = text(
+_LAST_CHECK = "alerts checked at"
+_SAVE_SETTING = text(
     """INSERT INTO settings (name, value) VALUES (:name, :value)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
 )
@@ -41,12 +40,12 @@ _PUT = text(
 log = structlog.get_logger()
 
 
-class Hub(Protocol):
-    """What the alarm needs of the hub."""
+class AlertContext(Protocol):
+    """The parts of the hub that alerts need."""
 
     @property
     def settings(self) -> Settings:
-        """What this process was told when it started."""
+        """The settings of this process."""
         ...
 
     @property
@@ -56,129 +55,127 @@ class Hub(Protocol):
 
     @property
     def secrets(self) -> SecretBox:
-        """What opens the addresses."""
+        """The keys that decrypt destinations."""
         ...
 
     @property
     def targets(self) -> EgressPolicy:
-        """Where requests may go."""
+        """The addresses to which requests may go."""
         ...
 
     def freshness(self, connection: Connection, integration: Integration) -> Freshness:
-        """Judge an integration."""
+        """Return the freshness of an integration."""
         ...
 
 
 class AlertService:
-    """Looks and tells until stopped."""
+    """Check and send periodically until stopped."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: AlertContext) -> None:
         self._hub = hub
-        self._settle = timedelta(seconds=hub.settings.alert_seconds)
-        self._rest = min(_LONGEST_REST, hub.settings.alert_seconds / 4)
+        self._settle_time = timedelta(seconds=hub.settings.alert_seconds)
+        self._interval_seconds = min(_MAX_INTERVAL_SECONDS, hub.settings.alert_seconds / 4)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._forever(), name="alarm")
+        """Start the background task."""
+        self._task = asyncio.create_task(self._run(), name="alerts")
 
     async def stop(self) -> None:
-        """End; what was not told is told by the next process."""
+        """Stop the background task; another process sends pending notifications."""
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def look(self) -> None:
-        """Judge the next integrations, where no process has in the meantime, and note what is to be told."""
+    async def check(self) -> None:
+        """Check the next integrations and save the result, unless another process just did."""
         if not await self._hub.database.read(self._is_due):
             return
-        looked_at, found, last = await self._hub.database.read(self._needs)
+        checked_ids, found, last_id = await self._hub.database.read(self._find_conditions)
 
-        def write(connection: Connection) -> None:
-            alert_store.save_conditions(connection, looked_at, found, self._settle)
-            connection.execute(_PUT, {"name": _LOOKED, "value": f"{now_rfc3339()} {last}"})
+        def save(connection: Connection) -> None:
+            alert_store.save_conditions(connection, checked_ids, found, self._settle_time)
+            value = f"{now_rfc3339()} {last_id}"
+            connection.execute(_SAVE_SETTING, {"name": _LAST_CHECK, "value": value})
 
-        await self._hub.database.write(write)
+        await self._hub.database.write(save)
 
-    async def tell(self) -> None:
-        """Send what is due, each destination in its own time."""
-        if not await self._hub.database.read(alert_store.waits):
+    async def send_due(self) -> None:
+        """Send the notifications that are due, to all destinations concurrently."""
+        if not await self._hub.database.read(alert_store.has_due):
             return
         by_destination: defaultdict[int, list[Due]] = defaultdict(list)
-        for due in await self._hub.database.write(alert_store.claim):
+        for due in await self._hub.database.write(alert_store.claim_due):
             by_destination[due.destination_id].append(due)
-        await asyncio.gather(*(self._tell(id_, due) for id_, due in by_destination.items()))
+        await asyncio.gather(*(self._send(id_, due) for id_, due in by_destination.items()))
 
-    async def _forever(self) -> None:
+    async def _run(self) -> None:
         while True:
-            await asyncio.sleep(self._rest)
+            await asyncio.sleep(self._interval_seconds)
             try:
-                await self.look()
-                await self.tell()
+                await self.check()
+                await self.send_due()
             except StoreUnavailableError as error:
-                log.warning("alarm.failed", error=str(error))
+                log.warning("alerts.failed", error=str(error))
             except Exception:
-                log.exception("alarm.failed")
+                log.exception("alerts.failed")
 
-    async def _tell(self, destination_id: int, due: list[Due]) -> None:
-        told = [Notification(one.what, one.alert) for one in due]
-        well, says = await send(self._hub, destination_id, told)
-
-        def write(connection: Connection) -> None:
-            alert_store.settle(connection, due, None if well else says)
-
-        await self._hub.database.write(write)
+    async def _send(self, destination_id: int, due: list[Due]) -> None:
+        notifications = [Notification(each.kind, each.alert) for each in due]
+        ok, result = await send(self._hub, destination_id, notifications)
+        error = None if ok else result
+        await self._hub.database.write(alert_store.record_attempts, due, error)
 
     def _is_due(self, connection: Connection) -> bool:
-        looked = self._looked(connection)[0]
-        return destinations.has_destinations(connection) and (
-            looked is None or looked <= as_text(utc_now() - timedelta(seconds=self._rest / 2))
-        )
+        checked_at, _ = self._read_last_check(connection)
+        latest = format_rfc3339(utc_now() - timedelta(seconds=self._interval_seconds / 2))
+        due = checked_at is None or checked_at <= latest
+        return due and destinations.has_destinations(connection)
 
-    def _looked(self, connection: Connection) -> tuple[str | None, int]:
-        """Return when somebody last looked, and which integration was the last."""
-        found = connection.execute(select(facts.c.value).where(facts.c.name == _LOOKED)).scalar()
-        moment, _, last = (found or "").partition(" ")
-        return moment or None, int(last or 0)
+    def _read_last_check(self, connection: Connection) -> tuple[str | None, int]:
+        """Return the time of the last check in any process, and its last integration."""
+        query = select(hub_settings.c.value).where(hub_settings.c.name == _LAST_CHECK)
+        checked_at, _, last_id = (connection.execute(query).scalar() or "").partition(" ")
+        return checked_at or None, int(last_id or 0)
 
-    def _needs(self, connection: Connection) -> tuple[set[int | None], list[AlertCondition], int]:
-        """Look at the next integrations; a paused one tells nothing, so that what stood there is not over.
+    def _find_conditions(
+        self, connection: Connection
+    ) -> tuple[set[int | None], list[AlertCondition], int]:
+        """Return the checked ids (None: the hub itself), their conditions, and the last id.
 
-        Gives what was looked at (None: the hub itself), what it needs, and which integration was the last.
+        Paused integrations are not checked, so that their open alerts do not count as fixed.
         """
-        last = self._looked(connection)[1]
-        chosen = integrations.list_page(connection, last, _AT_ONCE)
-        if not chosen and last:
-            chosen = integrations.list_page(connection, 0, _AT_ONCE)
-        found = conditions.disk_conditions(
-            shutil.disk_usage(self._hub.settings.data).free, engine.min_free_bytes(connection)
-        )
-        running = [one for one in chosen if not one.paused]
-        for one in running:
-            found += conditions.integration_conditions(
-                connection, self._hub.freshness(connection, one)
-            )
-        return {None, *(one.id for one in running)}, found, chosen[-1].id if chosen else 0
+        _, last_id = self._read_last_check(connection)
+        page = integrations.list_page(connection, last_id, _INTEGRATIONS_PER_CHECK)
+        if not page and last_id:
+            page = integrations.list_page(connection, 0, _INTEGRATIONS_PER_CHECK)
+        free_bytes = shutil.disk_usage(self._hub.settings.data).free
+        found = conditions.disk_conditions(free_bytes, engine.min_free_bytes(connection))
+        active = [integration for integration in page if not integration.paused]
+        for integration in active:
+            freshness = self._hub.freshness(connection, integration)
+            found += conditions.integration_conditions(connection, freshness)
+        checked_ids = {None, *(integration.id for integration in active)}
+        return checked_ids, found, page[-1].id if page else 0
 
 
-async def test(hub: Hub, destination_id: int) -> Destination:
-    """Send a test, and give the destination with what came of it; raises NotFoundError."""
-    await send(hub, destination_id, [trial()])
+async def send_test(hub: AlertContext, destination_id: int) -> Destination:
+    """Send a test; return the destination with its result; raise NotFoundError."""
+    await send(hub, destination_id, [make_test_notification()])
     return await hub.database.read(destinations.get, destination_id)
 
 
-async def send(hub: Hub, destination_id: int, told: list[Notification]) -> tuple[bool, str]:
-    """Send, and write down at the destination what came of it; returns whether it went well, and the words."""
+async def send(
+    hub: AlertContext, destination_id: int, notifications: list[Notification]
+) -> tuple[bool, str]:
+    """Send notifications and record the result; return whether it succeeded, and the result."""
     to = await hub.database.read(destinations.decrypt_destination, hub.secrets, destination_id)
     try:
-        well, says = True, await transports.send(hub.settings, hub.targets, to, told)
+        result = await transports.send(hub.settings, hub.targets, to, notifications)
+        ok = True
     except NotSentError as error:
-        well, says = False, str(error)
-    log.info(
-        "alert.sent" if well else "alert.not_sent",
-        destination=to.name,
-        count=len(told),
-        result=says,
-    )
-    await hub.database.write(destinations.note, destination_id, well=well, says=says)
-    return well, says
+        ok, result = False, str(error)
+    event = "alert.sent" if ok else "alert.not_sent"
+    log.info(event, destination=to.name, count=len(notifications), result=result)
+    await hub.database.write(destinations.record_result, destination_id, ok=ok, result=result)
+    return ok, result

@@ -1,4 +1,4 @@
-"""Sending: by SMTP, to a chat's webhook, or as a signed webhook; what came of it is said in words."""
+"""Send notifications by SMTP, to a chat webhook, or to a signed webhook."""
 
 import asyncio
 import base64
@@ -23,14 +23,14 @@ from ultraviolet.hub.core.egress import AddressNotAllowedError, EgressPolicy
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.outgoing import get_proxy
 
-_TIMEOUT = 10.0
-_PATIENCE = aiohttp.ClientTimeout(total=_TIMEOUT)
+_TIMEOUT_SECONDS = 10.0
 _MAX_REPLY_LINES = 500
-_PORTS = {"smtp": 587, "smtps": 465}
+_MAX_ERROR_CHARACTERS = 200
+_DEFAULT_PORTS = {"smtp": 587, "smtps": 465}
 
 
 class NotSentError(UltravioletError):
-    """The message did not get through; look at the destination's address, then send a test."""
+    """The message was not sent; check the destination's address, then send a test."""
 
     kind = "not-sent"
     status = 502
@@ -38,17 +38,17 @@ class NotSentError(UltravioletError):
 
 
 class _BoundedReplies:
-    """The lines a mail server says, of which one reply has no more than so many."""
+    """The reply lines of a mail server, at most _MAX_REPLY_LINES per reply."""
 
     def __init__(self, lines: BinaryIO) -> None:
         self._lines = lines
-        self.left = _MAX_REPLY_LINES
+        self.lines_left = _MAX_REPLY_LINES
 
     def readline(self, size: int) -> bytes:
-        """Read a line; raises SMTPServerDisconnected after too many."""
-        self.left -= 1
-        if self.left < 0:
-            raise smtplib.SMTPServerDisconnected("it answers without end")
+        """Return a line; raise SMTPServerDisconnected after too many."""
+        self.lines_left -= 1
+        if self.lines_left < 0:
+            raise smtplib.SMTPServerDisconnected("its reply has too many lines")
         return self._lines.readline(size)
 
     def close(self) -> None:
@@ -57,34 +57,34 @@ class _BoundedReplies:
 
 
 class _Smtp(smtplib.SMTP):
-    """SMTP that ends a reply without end."""
+    """SMTP with a limit on the length of a reply."""
 
     file: Any
 
     def getreply(self) -> tuple[int, bytes]:
-        """Read one reply."""
+        """Return one reply."""
         if self.file is None and self.sock is not None:
             self.file = _BoundedReplies(self.sock.makefile("rb"))
         if self.file is not None:
-            self.file.left = _MAX_REPLY_LINES
+            self.file.lines_left = _MAX_REPLY_LINES
         return super().getreply()
 
 
 class _SmtpTls(smtplib.SMTP_SSL, _Smtp):
-    """The same, encrypted from the first byte."""
+    """The same over implicit TLS."""
 
 
 class MailServer(msgspec.Struct, frozen=True):
-    """Where mail is handed in."""
+    """The mail server for outgoing e-mail."""
 
     host: str
     port: int
     user: str
     password: str
     tls: bool
-    """From the first byte; else by STARTTLS."""
+    """Implicit TLS; otherwise STARTTLS."""
     plain: bool = False
-    """Neither, as the address asks for with `?tls=off`."""
+    """No encryption, for `?tls=off`."""
 
     def __repr__(self) -> str:
         """Keep the password out of tracebacks and logs."""
@@ -92,7 +92,7 @@ class MailServer(msgspec.Struct, frozen=True):
 
 
 def mail_server(url: str | None) -> MailServer:
-    """Read ULTRAVIOLET_SMTP_URL; raises InvalidError where there is none or it makes no sense."""
+    """Parse ULTRAVIOLET_SMTP_URL; raise InvalidError if it is missing or invalid."""
     if not url:
         raise InvalidError(
             "E-mail needs ULTRAVIOLET_SMTP_URL, such as smtp://user:password@mail.example.com"
@@ -102,11 +102,13 @@ def mail_server(url: str | None) -> MailServer:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise InvalidError("ULTRAVIOLET_SMTP_URL begins with smtp:// or smtps:// and names a host")
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        raise InvalidError(
+            "ULTRAVIOLET_SMTP_URL must start with smtp:// or smtps:// and contain a host"
+        )
     return MailServer(
         host=parts.hostname,
-        port=port or _PORTS[parts.scheme],
+        port=port or _DEFAULT_PORTS[parts.scheme],
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         tls=parts.scheme == "smtps",
@@ -116,25 +118,27 @@ def mail_server(url: str | None) -> MailServer:
 
 async def send(
     settings: Settings,
-    targets: EgressPolicy,
+    egress: EgressPolicy,
     to: DecryptedDestination,
-    told: Sequence[Notification],
+    notifications: Sequence[Notification],
 ) -> str:
-    """Tell a destination; returns what came of it in words, raises NotSentError with the same."""
+    """Send notifications to a destination; return the result as text; raise NotSentError."""
     try:
         if to.kind == "email":
-            message = rendering.email(told, settings.public_url, settings.mail_from, to.address)
+            message = rendering.render_email(
+                notifications, settings.public_url, settings.mail_from, to.address
+            )
             return await asyncio.to_thread(_mail, mail_server(settings.smtp_url), message)
-        async with targets.session() as session:
-            return await _post_all(session, settings.public_url, to, told)
-    except (InvalidError, ValueError) as error:  # of an address or a header that cannot be written
+        async with egress.session() as session:
+            return await _post_all(session, settings.public_url, to, notifications)
+    except (InvalidError, ValueError) as error:  # an invalid address or header
         raise NotSentError(str(error)) from error
 
 
-def sign(secret: str, id_: str, moment: int, body: bytes) -> str:
-    """Sign a message as Standard Webhooks 1.0 has it."""
+def sign(secret: str, id_: str, timestamp: int, body: bytes) -> str:
+    """Return the signature of a message, as in Standard Webhooks 1.0."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
-    mac = hmac.digest(key, f"{id_}.{moment}.".encode() + body, hashlib.sha256)
+    mac = hmac.digest(key, f"{id_}.{timestamp}.".encode() + body, hashlib.sha256)
     return f"v1,{base64.b64encode(mac).decode()}"
 
 
@@ -145,20 +149,20 @@ def _mail(server: MailServer, message: EmailMessage) -> str:
                 smtp.login(server.user, server.password)
             refused = smtp.send_message(message)
     except (OSError, smtplib.SMTPException) as error:
-        raise NotSentError(f"{server.host} did not take it: {_reason(error)}") from error
+        raise NotSentError(f"{server.host} did not accept it: {_describe_error(error)}") from error
     if refused:
         raise NotSentError(f"{server.host} refused {', '.join(refused)}")
-    return f"{server.host} took it"
+    return f"{server.host} accepted it"
 
 
 def _connect(server: MailServer) -> smtplib.SMTP:
-    trust = ssl.create_default_context()
+    context = ssl.create_default_context()
     if server.tls:
-        return _SmtpTls(server.host, server.port, timeout=_TIMEOUT, context=trust)
-    smtp = _Smtp(server.host, server.port, timeout=_TIMEOUT)
+        return _SmtpTls(server.host, server.port, timeout=_TIMEOUT_SECONDS, context=context)
+    smtp = _Smtp(server.host, server.port, timeout=_TIMEOUT_SECONDS)
     try:
         if not server.plain:
-            smtp.starttls(context=trust)
+            smtp.starttls(context=context)
     except BaseException:
         smtp.close()
         raise
@@ -169,17 +173,18 @@ async def _post_all(
     session: aiohttp.ClientSession,
     public_url: str,
     to: DecryptedDestination,
-    told: Sequence[Notification],
+    notifications: Sequence[Notification],
 ) -> str:
-    """Post one message to a chat, one for each alert to a program."""
+    """Post one message to a chat, or one per alert to a webhook."""
     if to.kind == "slack":
-        return await _post(session, to, rendering.chat(told, public_url), "")
-    says = ""
-    for one in told:
-        # The same number for the same message, so that whoever gets it twice can tell.
-        id_ = f"msg_{one.alert.id}_{one.what}" if one.alert.id else f"msg_test_{time.time_ns()}"
-        says = await _post(session, to, rendering.event(one, public_url), id_)
-    return says
+        return await _post(session, to, rendering.render_chat(notifications, public_url), "")
+    result = ""
+    for notification in notifications:
+        # A repeated message keeps its id, so that the receiver can recognize it.
+        alert_id, kind = notification.alert.id, notification.kind
+        id_ = f"msg_test_{time.time_ns()}" if kind == "test" else f"msg_{alert_id}_{kind}"
+        result = await _post(session, to, rendering.render_event(notification, public_url), id_)
+    return result
 
 
 async def _post(
@@ -188,11 +193,11 @@ async def _post(
     body = msgspec.json.encode(message)
     headers = {"content-type": "application/json", "user-agent": "ultraviolet"}
     if to.signing_secret:
-        moment = int(time.time())
-        signature = sign(to.signing_secret, id_, moment, body)
+        timestamp = int(time.time())
+        signature = sign(to.signing_secret, id_, timestamp, body)
         headers |= {
             "webhook-id": id_,
-            "webhook-timestamp": str(moment),
+            "webhook-timestamp": str(timestamp),
             "webhook-signature": signature,
         }
     host = urlsplit(to.address).hostname
@@ -202,31 +207,30 @@ async def _post(
             data=body,
             headers=headers,
             allow_redirects=False,
-            timeout=_PATIENCE,
+            timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS),
             proxy=get_proxy(to.address),
         ) as answer:  # its body is not read
             if 200 <= answer.status < 300:  # noqa: PLR2004
                 return f"{host} answered {answer.status}"
             raise NotSentError(f"{host} answered {answer.status}")
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise NotSentError(f"{host} did not take it: {_reason(error)}") from error
+        raise NotSentError(f"{host} did not accept it: {_describe_error(error)}") from error
 
 
-def _reason(error: BaseException) -> str:
-    """Say what an exception was, without the address, which may be a secret."""
+def _describe_error(error: BaseException) -> str:
+    """Return the text of an exception without the URL, which may be a secret."""
     match error:
         case smtplib.SMTPResponseException():
-            said = error.smtp_error
-            return f"{error.smtp_code} {said.decode(errors='replace') if isinstance(said, bytes) else said}"[
-                :200
-            ]
+            reply = error.smtp_error
+            text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
+            return f"{error.smtp_code} {text}"[:_MAX_ERROR_CHARACTERS]
         case AddressNotAllowedError():
             return str(error)
         case aiohttp.ClientConnectorError():
             return str(error.os_error)
         case TimeoutError():
-            return f"no answer within {_TIMEOUT:.0f} seconds"
+            return f"no answer within {_TIMEOUT_SECONDS:.0f} seconds"
         case aiohttp.ClientError():
             return type(error).__name__
         case _:
-            return (str(error) or type(error).__name__)[:200]
+            return (str(error) or type(error).__name__)[:_MAX_ERROR_CHARACTERS]

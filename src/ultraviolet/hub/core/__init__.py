@@ -1,1 +1,1 @@
-"""Building blocks of the hub: settings, encryption, events, egress, audit, metrics."""
+"""Building blocks of the hub: settings, encryption, publish/subscribe, egress, audit, metrics."""

@@ -1,4 +1,4 @@
-"""The audit log: who did what in this hub, append-only."""
+"""The audit log: the actions of users and API keys in this hub, append-only."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from ultraviolet.db.tables.accounts import audit_log
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
-    """One thing someone did."""
+    """One recorded action."""
 
     seq: int
     at: str
@@ -27,7 +27,7 @@ def record(
     subject: str,
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Write down that `actor` did `action` (noun.verb) to `subject`; never pass a secret as detail."""
+    """Record that `actor` did `action` (noun.verb) to `subject`; `detail` must hold no secret."""
     connection.execute(
         audit_log.insert().values(
             at=clock.now_rfc3339(), actor=actor, action=action, subject=subject, detail=detail
@@ -38,7 +38,7 @@ def record(
 def list_recent(
     connection: Connection, before: int | None = None, limit: int = 50
 ) -> list[AuditEntry]:
-    """Read the newest entries first; `before` is the `seq` to go on from."""
+    """Return entries, newest first; only those with a `seq` lower than `before`, if given."""
     query = select(audit_log).order_by(audit_log.c.seq.desc()).limit(limit)
     if before is not None:
         query = query.where(audit_log.c.seq < before)

@@ -1,10 +1,10 @@
-"""Where the hub may send requests: addresses that people give are checked before anything goes out.
+"""Egress policy: the addresses to which the hub may send requests for its users.
 
-The address that is connected to is the one that is checked, after names were looked up, so that a name which is
-answered otherwise the second time leads nowhere else. Redirects are not followed by anyone who uses this.
+The policy checks the address that a connection uses, after name resolution, so that DNS rebinding
+cannot bypass it. Callers do not follow redirects.
 
-Through a proxy (`outgoing.py`) the hub cannot see which address is connected to. It then checks the address as written,
-and what its own look-up of the name finds, if it finds anything; the proxy has to refuse the rest.
+The hub cannot see the address to which a proxy (`outgoing.py`) connects. It then checks the URL and
+the addresses that the hub itself resolves, if any. The proxy must refuse all others.
 """
 
 import asyncio
@@ -23,152 +23,164 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOOPBACK = ("127.0.0.0/8", "::1/128", "localhost")
-_EMBEDDED = ipaddress.ip_network("64:ff9b::/96")
-"""IPv6 addresses that a gateway translates to the IPv4 address in their last 32 bits."""
+_NAT64_NETWORK = ipaddress.ip_network("64:ff9b::/96")
+"""IPv6 addresses that a gateway translates to the IPv4 address in their last 32 bits (RFC 6052)."""
 
 
 class AddressNotAllowedError(aiohttp.ClientError, OSError):
-    """The hub may not send requests there."""
+    """The egress policy does not allow requests to this address."""
 
 
-def scheme_and_host(url: str) -> tuple[str, str]:
-    """Read an address; raises RefusedTargetError for one that is not of the web, or tells a name or password."""
+def parse_url(url: str) -> tuple[str, str]:
+    """Return scheme and host of a URL; raise AddressNotAllowedError.
+
+    Only HTTP and HTTPS are allowed, without a user name or password.
+    """
     try:
         parts = urlsplit(url)
         host, _ = (parts.hostname or "").casefold(), parts.port
     except ValueError as error:
-        raise AddressNotAllowedError(f"The address is none: {error}") from error
+        raise AddressNotAllowedError(f"Invalid address: {error}") from error
     if parts.scheme not in ("http", "https") or not host:
         raise AddressNotAllowedError(f"{parts.scheme}://… is not an http address with a host")
     if parts.username is not None or parts.password is not None:
         raise AddressNotAllowedError(
-            f"The address of {host} has a name or password in it; leave them out"
+            f"The address of {host} contains a user name or password; remove them"
         )
     return parts.scheme, host
 
 
 class EgressPolicy:
-    """Return where requests may go: to public addresses over https, and to what is listed, also over http."""
+    """Allow public addresses over HTTPS, and listed networks and host names also over HTTP."""
 
     def __init__(self, listed: Iterable[str] = ()) -> None:
         networks: list[Network] = []
         names: set[str] = set()
-        for each in listed:
+        for entry in listed:
             try:
-                networks.append(ipaddress.ip_network(each, strict=False))
+                networks.append(ipaddress.ip_network(entry, strict=False))
             except ValueError:
-                names.add(each.casefold())
+                names.add(entry.casefold())
         self._networks = tuple(networks)
         self._names = frozenset(names)
-        self._named: set[Address] = set()
+        self._addresses_of_names: set[Address] = set()
         self._proxies: set[tuple[Address, int]] = set()
-        """Where proxies listen: the environment names them, so connections to them are not checked."""
+        """Addresses and ports of proxies from the environment, exempt from the check."""
 
     def check(self, url: str) -> None:
-        """Raise RefusedTargetError for an address whose text alone says that nothing may go there."""
-        scheme, host = scheme_and_host(url)
-        literal = _literal(host)
-        if literal is not None and not self.admits(literal):
-            raise AddressNotAllowedError(_why(host))
-        if scheme == "http" and not (host in self._names or (literal and self._lists(literal))):
+        """Raise AddressNotAllowedError if the policy rejects this URL before name resolution."""
+        scheme, host = parse_url(url)
+        address = _parse_address(host)
+        if address is not None and not self.allows(address):
+            raise AddressNotAllowedError(_not_public_message(host))
+        listed = host in self._names or (address is not None and self._is_listed(address))
+        if scheme == "http" and not listed:
             raise AddressNotAllowedError(
-                f"http://{host} is not encrypted: use https, or list {host} in ULTRAVIOLET_ALLOWED_TARGETS"
+                f"http://{host} is not encrypted: use https,"
+                f" or list {host} in ULTRAVIOLET_ALLOWED_TARGETS"
             )
 
-    def admits(self, address: Address) -> bool:
-        """Return whether an address may be connected to."""
-        real = _real(address)
+    def allows(self, address: Address) -> bool:
+        """Return whether the policy allows connections to an address."""
+        real = _unwrap_ipv4(address)
         public = real.is_global and not real.is_multicast
-        return public or self._lists(address) or address in self._named
+        return public or self._is_listed(address) or address in self._addresses_of_names
 
     def session(self) -> aiohttp.ClientSession:
-        """Make a session that sends nothing to where it may not go."""
-        connector = aiohttp.TCPConnector(resolver=_Resolver(self), socket_factory=self._socket)
-        return aiohttp.ClientSession(connector=connector, middlewares=(self._checked,))
-
-    def found(self, name: str, addresses: Iterable[str]) -> None:
-        """Take note of what a name was looked up to; one that is listed may lead anywhere."""
-        if name.casefold() in self._names:
-            self._named.update(each for text in addresses if (each := _literal(text)))
-
-    def _lists(self, address: Address) -> bool:
-        return any(
-            each in network for each in {address, _real(address)} for network in self._networks
+        """Return an HTTP session that enforces this policy."""
+        connector = aiohttp.TCPConnector(
+            resolver=_Resolver(self), socket_factory=self._create_socket
         )
+        return aiohttp.ClientSession(connector=connector, middlewares=(self._check_request,))
 
-    async def _checked(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    def record_lookup(self, name: str, addresses: Iterable[str]) -> None:
+        """Allow the resolved addresses of a listed name."""
+        if name.casefold() in self._names:
+            found = (_parse_address(text) for text in addresses)
+            self._addresses_of_names.update(address for address in found if address)
+
+    def _is_listed(self, address: Address) -> bool:
+        forms = {address, _unwrap_ipv4(address)}
+        return any(form in network for form in forms for network in self._networks)
+
+    async def _check_request(
+        self, request: ClientRequest, handler: ClientHandlerType
+    ) -> ClientResponse:
         self.check(str(request.url))
         if request.proxy and request.proxy.host:
-            await self._check_behind_proxy(request.url.host or "")
-            await self._admit_proxy(request.proxy.host, request.proxy.port or 0)
+            await self._check_proxied_host(request.url.host or "")
+            await self._allow_proxy(request.proxy.host, request.proxy.port or 0)
         return await handler(request)
 
-    async def _check_behind_proxy(self, host: str) -> None:
-        """Raise RefusedTargetError where a name leads to an address that may not be connected to, as far as is known."""
-        if _literal(host) is None and host.casefold() not in self._names:
-            for address in await _look_up(host):
-                if not self.admits(address):
-                    raise AddressNotAllowedError(_why(host))
+    async def _check_proxied_host(self, host: str) -> None:
+        """Raise AddressNotAllowedError if a name resolves to an address that is not allowed."""
+        if _parse_address(host) is None and host.casefold() not in self._names:
+            for address in await _resolve(host):
+                if not self.allows(address):
+                    raise AddressNotAllowedError(_not_public_message(host))
 
-    async def _admit_proxy(self, host: str, port: int) -> None:
-        literal = _literal(host)
-        addresses = [literal] if literal else await _look_up(host)
+    async def _allow_proxy(self, host: str, port: int) -> None:
+        literal = _parse_address(host)
+        addresses = [literal] if literal else await _resolve(host)
         self._proxies.update((address, port) for address in addresses)
 
-    def _socket(self, found: tuple[int, int, int, str, Sequence[object]]) -> socket.socket:
-        family, kind, protocol, _, where = found
-        address = _literal(str(where[0]))
-        is_proxy = (address, where[1]) in self._proxies
-        if address is None or not (is_proxy or self.admits(address)):
-            raise PermissionError(errno.EACCES, _why(str(where[0])))
+    def _create_socket(self, found: tuple[int, int, int, str, Sequence[object]]) -> socket.socket:
+        family, kind, protocol, _, target = found
+        address = _parse_address(str(target[0]))
+        is_proxy = (address, target[1]) in self._proxies
+        if address is None or not (is_proxy or self.allows(address)):
+            raise PermissionError(errno.EACCES, _not_public_message(str(target[0])))
         return socket.socket(family, kind, protocol)
 
 
 class _Resolver(AbstractResolver):
-    """Looks names up as usual, and tells what was found."""
+    """Resolve names and report the addresses to the policy."""
 
-    def __init__(self, targets: EgressPolicy) -> None:
-        self._targets = targets
-        self._usual = DefaultResolver()
+    def __init__(self, policy: EgressPolicy) -> None:
+        self._policy = policy
+        self._resolver = DefaultResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Look a name up."""
-        found = await self._usual.resolve(host, port, family)
-        self._targets.found(host, (each["host"] for each in found))
+        """Resolve a name."""
+        found = await self._resolver.resolve(host, port, family)
+        self._policy.record_lookup(host, (result["host"] for result in found))
         return found
 
     async def close(self) -> None:
-        """Let go."""
-        await self._usual.close()
+        """Close the resolver."""
+        await self._resolver.close()
 
 
-async def _look_up(host: str) -> list[Address]:
-    """Return the addresses of a name; none where only the proxy can look it up."""
+async def _resolve(host: str) -> list[Address]:
+    """Return the addresses of a name; an empty list if only the proxy can resolve it."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
         return []
-    return [address for *_, where in found if (address := _literal(str(where[0])))]
+    return [address for *_, where in found if (address := _parse_address(str(where[0])))]
 
 
-def _literal(host: str) -> Address | None:
+def _parse_address(host: str) -> Address | None:
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return None
 
 
-def _real(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 address stands for, where it does."""
+def _unwrap_ipv4(address: Address) -> Address:
+    """Return the IPv4 address that an IPv6 address embeds, or the address itself."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and address in _EMBEDDED:
+        if inner is None and address in _NAT64_NETWORK:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         return inner or address
     return address
 
 
-def _why(host: str) -> str:
-    return f"{host} is not a public address; list it in ULTRAVIOLET_ALLOWED_TARGETS where requests may go there"
+def _not_public_message(host: str) -> str:
+    return (
+        f"{host} is not a public address; to allow requests to it,"
+        " list it in ULTRAVIOLET_ALLOWED_TARGETS"
+    )

@@ -1,4 +1,4 @@
-"""Secrets: what must be read again is encrypted, what must only be recognised is kept as a hash."""
+"""Encryption of stored secrets, and hashes of tokens that only need to be recognized."""
 
 import hashlib
 import os
@@ -12,28 +12,28 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ultraviolet.errors import InvalidError, UltravioletError
 
-_NONCE = 12
-_SHORTEST_KEY = 16
+_NONCE_BYTES = 12
+_MIN_KEY_CHARACTERS = 16
 
 
 class SecretKeyError(UltravioletError):
-    """Stored credentials cannot be decrypted: start the hub with the ULTRAVIOLET_SECRET_KEY it was set up with."""
+    """Stored credentials cannot be decrypted; start the hub with its ULTRAVIOLET_SECRET_KEY."""
 
     kind = "secret-key"
     status = 500
 
 
 class EncryptionSettings(Protocol):
-    """The settings that say where the secret key is."""
+    """The settings that locate the secret key."""
 
     @property
     def secret_key(self) -> str | None:
-        """The key itself, from ULTRAVIOLET_SECRET_KEY or its _FILE variant."""
+        """The key from ULTRAVIOLET_SECRET_KEY or its _FILE variant."""
         ...
 
     @property
     def old_secret_key(self) -> str | None:
-        """The key before, which still opens what it sealed."""
+        """The previous key, which still decrypts existing values."""
         ...
 
     @property
@@ -43,99 +43,103 @@ class EncryptionSettings(Protocol):
 
 
 class SecretBox:
-    """Encrypts and decrypts what the hub keeps for others, such as ION's credentials (AES-256-GCM)."""
+    """Encrypt and decrypt stored secrets, such as ION's credentials (AES-256-GCM)."""
 
-    def __init__(self, key: bytes, *older: bytes) -> None:
+    def __init__(self, key: bytes, *old_keys: bytes) -> None:
         self._cipher = AESGCM(key)
-        self._openers = [self._cipher, *map(AESGCM, older)]
+        self._ciphers = [self._cipher, *map(AESGCM, old_keys)]
 
     @classmethod
-    def from_text(cls, text: str, *older: str) -> Self:
-        """Make the key from any text of 16 characters or more; older ones only open what they sealed."""
-        if any(len(one.strip()) < _SHORTEST_KEY for one in (text, *older)):
+    def from_text(cls, text: str, *old_texts: str) -> Self:
+        """Derive the keys from texts of at least 16 characters; old keys only decrypt."""
+        texts = [each.strip() for each in (text, *old_texts)]
+        if any(len(each) < _MIN_KEY_CHARACTERS for each in texts):
             raise InvalidError(
-                "The secret key is too short: use 16 characters or more, best `openssl rand -hex 32`"
+                f"The secret key needs at least {_MIN_KEY_CHARACTERS} characters;"
+                " create one with `openssl rand -hex 32`"
             )
-        return cls(*(hashlib.sha256(one.strip().encode()).digest() for one in (text, *older)))
+        return cls(*(hashlib.sha256(each.encode()).digest() for each in texts))
 
     @classmethod
     def from_settings(cls, settings: EncryptionSettings) -> Self:
-        """Take the key that is set, else the one in the data folder, which is made on first use."""
+        """Use the configured key, or the key file in the data folder, created on first use."""
         if settings.secret_key:
-            older = [settings.old_secret_key] if settings.old_secret_key else []
-            return cls.from_text(settings.secret_key, *older)
-        return cls.from_text(*_key_file(settings.data / "secret.key").split())
+            old = [settings.old_secret_key] if settings.old_secret_key else []
+            return cls.from_text(settings.secret_key, *old)
+        return cls.from_text(*_read_key_file(settings.data / "secret.key").split())
 
     def encrypt(self, text: str) -> bytes:
-        """Encrypt; the same text never looks the same twice."""
-        nonce = os.urandom(_NONCE)
+        """Return the ciphertext, with a random nonce."""
+        nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, text.encode(), None)
 
-    def decrypt(self, sealed: bytes) -> str:
-        """Decrypt; raises SecretKeyError when none of the keys sealed it."""
-        for cipher in self._openers:
+    def decrypt(self, encrypted: bytes) -> str:
+        """Return the text; raise SecretKeyError if no key fits."""
+        nonce, ciphertext = encrypted[:_NONCE_BYTES], encrypted[_NONCE_BYTES:]
+        for cipher in self._ciphers:
             with suppress(InvalidTag, ValueError):
-                return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], None).decode()
+                return cipher.decrypt(nonce, ciphertext, None).decode()
         raise SecretKeyError(SecretKeyError.__doc__)
 
 
 def new_token(prefix: str, nbytes: int = 32) -> str:
-    """Make an unguessable token; the prefix tells people and scanners what it is."""
+    """Return a random token; the prefix identifies its type to people and secret scanners."""
     return f"{prefix}_{secrets.token_urlsafe(nbytes)}"
 
 
 def hash_token(token: str) -> bytes:
-    """Return what is stored of a token: enough to recognise it, not to use it."""
+    """Return the hash under which a token is stored."""
     return hashlib.sha256(token.encode()).digest()
 
 
-def new_key_first(path: Path) -> None:
-    """Put a new key before the ones in the file, which still open what they sealed."""
-    _replace(path, f"{secrets.token_hex(32)}\n{_key_file(path)}")
+def prepend_new_key(path: Path) -> None:
+    """Add a new key to the key file; the old keys continue to decrypt."""
+    _replace(path, f"{secrets.token_hex(32)}\n{_read_key_file(path)}")
 
 
-def forget_old_keys(path: Path) -> None:
-    """Leave only the newest key in the file."""
-    _replace(path, _key_file(path).split()[0])
+def delete_old_keys(path: Path) -> None:
+    """Keep only the newest key in the key file."""
+    _replace(path, _read_key_file(path).split()[0])
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file so that there is always the old one or the new one, on disk."""
-    new = _written(path, text)
-    new.replace(path)
-    _on_disk(path.parent)
+    """Replace a file atomically and durably."""
+    _write_temporary(path, text).replace(path)
+    _sync_folder(path.parent)
 
 
-def _key_file(path: Path) -> str:
-    """Read the keys in the file; where there is none, one is made, and on disk before anything is sealed with it."""
+def _read_key_file(path: Path) -> str:
+    """Return the keys in the file; create it durably if it does not exist."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        new = _written(path, secrets.token_hex(32))
+        temporary = _write_temporary(path, secrets.token_hex(32))
         with suppress(FileExistsError):  # another process was first
-            os.link(new, path)
-        new.unlink()
-        _on_disk(path.parent)
-    found = path.read_text()
-    if not found.strip():
+            os.link(temporary, path)
+        temporary.unlink()
+        _sync_folder(path.parent)
+    text = path.read_text()
+    if not text.strip():
         raise InvalidError(
-            f"{path} is empty: put the key back from a backup; nothing else opens what it sealed"
+            f"{path} is empty: restore the key from a backup; without it, the stored credentials"
+            " cannot be decrypted"
         )
-    return found
+    return text
 
 
-def _written(path: Path, text: str) -> Path:
-    """Write a file of this process alone, beside `path`."""
-    new = path.with_suffix(f".{os.getpid()}")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+def _write_temporary(path: Path, text: str) -> Path:
+    """Write a file beside `path`, named by this process, and sync it to disk."""
+    temporary = path.with_suffix(f".{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    return new
+    return temporary
 
 
-def _on_disk(folder: Path) -> None:
-    """Let the names in a folder survive a power cut."""
+def _sync_folder(folder: Path) -> None:
+    """Sync the names in a folder to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Findings: what is wrong with an integration, in words and with the next step, until it is resolved."""
+"""Findings: problems of an integration with their next step, stored until they are resolved."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -10,22 +10,22 @@ from ultraviolet.clock import now_rfc3339
 from ultraviolet.db.tables.sync import findings
 from ultraviolet.errors import InvalidError
 
-_OVER = "over "
+_RESOLVED_PREFIX = "resolved "
 
 
-class FindingsPage(msgspec.Struct, frozen=True):
-    """One thing that is not as it should be."""
+class NewFinding(msgspec.Struct, frozen=True):
+    """A problem that a check found."""
 
     kind: str
     subject: str
     sentence: str
     next_step: str
     repaired: bool = False
-    """The hub has put it right itself."""
+    """The hub has corrected it."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that was found, with what became of it."""
+    """A stored problem of an integration."""
 
     id: int
     integration_id: int
@@ -42,36 +42,86 @@ def save_findings(
     connection: Connection,
     integration_id: int,
     kinds: Collection[str],
-    found: Sequence[FindingsPage],
+    found: Sequence[NewFinding],
     subjects: Collection[str] | None = None,
-) -> list[FindingsPage]:
-    """Record what a check of these kinds found, and resolve what it no longer found; return what is new.
+) -> list[NewFinding]:
+    """Store the findings of a check of these kinds, and resolve earlier ones that it did not find.
 
-    `subjects` names the checked subjects, unless all were checked.
+    `subjects` are the checked subjects; None means all. Return the findings that are new.
     """
-    new = add(connection, integration_id, found)
-    still = {(each.kind, each.subject) for each in found}
-    for row in _standing(connection, integration_id, kinds):
+    new = add_findings(connection, integration_id, found)
+    found_keys = {(finding.kind, finding.subject) for finding in found}
+    for row in _select_unresolved(connection, integration_id, kinds):
         checked = subjects is None or row["subject"] in subjects
-        if checked and (row["kind"], row["subject"]) not in still:
-            connection.execute(
-                update(findings).where(findings.c.id == row["id"]).values(resolved_at=now_rfc3339())
-            )
+        if checked and (row["kind"], row["subject"]) not in found_keys:
+            _resolve(connection, row)
     return new
 
 
-def resolve(
+def resolve_findings(
     connection: Connection, integration_id: int, kinds: Collection[str], before: str
 ) -> None:
-    """Resolve the findings of these kinds that were made before a moment."""
-    for row in _standing(connection, integration_id, kinds):
+    """Resolve the findings of these kinds that were found up to the given time."""
+    for row in _select_unresolved(connection, integration_id, kinds):
         if row["found_at"] <= before:
-            connection.execute(
-                update(findings).where(findings.c.id == row["id"]).values(resolved_at=now_rfc3339())
+            _resolve(connection, row)
+
+
+def add_findings(
+    connection: Connection, integration_id: int, found: Sequence[NewFinding]
+) -> list[NewFinding]:
+    """Store findings, or update those that are unresolved; return the new ones."""
+    table, now = findings.c, now_rfc3339()
+    known = _select_unresolved(connection, integration_id, {finding.kind for finding in found})
+    unresolved = {(row["kind"], row["subject"]): row for row in known}
+    new: list[NewFinding] = []
+    for finding in found:
+        row = unresolved.get((finding.kind, finding.subject))
+        values: dict[str, Any] = {"sentence": finding.sentence, "next_step": finding.next_step}
+        if finding.repaired:
+            values["repaired_at"] = now
+        if row is not None:
+            connection.execute(update(findings).where(table.id == row["id"]).values(**values))
+            continue
+        new.append(finding)
+        values |= {"kind": finding.kind, "subject": finding.subject, "found_at": now}
+        connection.execute(insert(findings).values(integration_id=integration_id, **values))
+    return new
+
+
+def findings_cursor(finding: Finding) -> str:
+    """Return the cursor after a finding of `list_findings`."""
+    return f"{_RESOLVED_PREFIX if finding.resolved_at else ''}{finding.id}"
+
+
+def list_findings(
+    connection: Connection,
+    integration_id: int,
+    limit: int,
+    *,
+    unresolved: bool = False,
+    after: str | None = None,
+) -> list[Finding]:
+    """Return findings, unresolved ones first, then newest first, after the cursor `after`."""
+    table = findings.c
+    query = select(findings).where(table.integration_id == integration_id)
+    if unresolved:
+        query = query.where(table.resolved_at.is_(None))
+    if after is not None:
+        resolved, id_ = after.startswith(_RESOLVED_PREFIX), after.removeprefix(_RESOLVED_PREFIX)
+        if not id_.isdecimal():
+            raise InvalidError(
+                "This cursor belongs to another list; request the first page without a cursor.",
+                field="cursor",
             )
+        is_resolved = table.resolved_at.is_not(None)
+        rest = and_(is_resolved if resolved else table.resolved_at.is_(None), table.id < int(id_))
+        query = query.where(rest if resolved else or_(rest, is_resolved))
+    ordered = query.order_by(table.resolved_at.is_not(None), table.id.desc()).limit(limit)
+    return [Finding(**row) for row in connection.execute(ordered).mappings()]
 
 
-def _standing(
+def _select_unresolved(
     connection: Connection, integration_id: int, kinds: Collection[str]
 ) -> Sequence[RowMapping]:
     table = findings.c
@@ -81,56 +131,6 @@ def _standing(
     return connection.execute(query).mappings().all()
 
 
-def add(
-    connection: Connection, integration_id: int, found: Sequence[FindingsPage]
-) -> list[FindingsPage]:
-    """Record findings, once each while they stand; return those that are new."""
-    table, moment = findings.c, now_rfc3339()
-    known = _standing(connection, integration_id, {each.kind for each in found})
-    standing = {(row["kind"], row["subject"]): row for row in known}
-    fresh: list[FindingsPage] = []
-    for each in found:
-        row = standing.get((each.kind, each.subject))
-        values: dict[str, Any] = {"sentence": each.sentence, "next_step": each.next_step}
-        if each.repaired:
-            values["repaired_at"] = moment
-        if row is None:
-            fresh.append(each)
-            key = {"integration_id": integration_id, "kind": each.kind, "subject": each.subject}
-            connection.execute(insert(findings).values(**key, **values, found_at=moment))
-        else:
-            connection.execute(update(findings).where(table.id == row["id"]).values(**values))
-    return fresh
-
-
-def findings_cursor(finding: Finding) -> str:
-    """Say where in the list a finding is."""
-    return f"{_OVER if finding.resolved_at else ''}{finding.id}"
-
-
-def list_findings(
-    connection: Connection,
-    integration_id: int,
-    limit: int,
-    *,
-    standing: bool = False,
-    after: str | None = None,
-) -> list[Finding]:
-    """Read findings, those that stand first, then the newest; `after` is the `place` of the last that is known."""
-    table = findings.c
-    query = select(findings).where(table.integration_id == integration_id)
-    if standing:
-        query = query.where(table.resolved_at.is_(None))
-    if after is not None:
-        over, id_ = after.startswith(_OVER), after.removeprefix(_OVER)
-        if not id_.isdecimal():
-            raise InvalidError(
-                "This cursor belongs to another list; begin anew without one.", field="cursor"
-            )
-        further = and_(
-            table.resolved_at.is_not(None) if over else table.resolved_at.is_(None),
-            table.id < int(id_),
-        )
-        query = query.where(further if over else or_(further, table.resolved_at.is_not(None)))
-    ordered = query.order_by(table.resolved_at.is_not(None), table.id.desc()).limit(limit)
-    return [Finding(**row) for row in connection.execute(ordered).mappings()]
+def _resolve(connection: Connection, row: RowMapping) -> None:
+    statement = update(findings).where(findings.c.id == row["id"])
+    connection.execute(statement.values(resolved_at=now_rfc3339()))

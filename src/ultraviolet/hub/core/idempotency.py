@@ -1,7 +1,8 @@
-"""Doing a thing once however often it is asked: the first answer is kept for a day and given again.
+"""Idempotency keys: a repeated request gets the stored response of the first one for 24 hours.
 
-The answer is kept encrypted, because it may carry a secret that is shown only once. One who does a thing says every
-few seconds that it still lives; after a crash, what was begun may be begun again.
+The response is stored encrypted, because it may contain a secret that is shown only once. The
+process that handles a request renews its claim every few seconds. After a crash the claim expires,
+and the request can be repeated.
 """
 
 from datetime import timedelta
@@ -15,28 +16,27 @@ from ultraviolet.db.tables.accounts import idempotency_keys
 from ultraviolet.errors import ConflictError, InvalidError
 from ultraviolet.hub.core.encryption import SecretBox
 
-KEPT = timedelta(hours=24)
-RENEWED_EVERY = 10.0
-"""Seconds between two signs of life."""
-_ALIVE = timedelta(seconds=30)
+RETENTION = timedelta(hours=24)
+RENEW_INTERVAL_SECONDS = 10.0
+_CLAIM_LIFETIME = timedelta(seconds=30)
 
 
 class IdempotencyKeyReusedError(InvalidError):
-    """This Idempotency-Key was sent with another request within 24 hours; choose a new one for each thing to do."""
+    """This Idempotency-Key was used for another request; use a new key for each request."""
 
     kind = "idempotency-key-reused"
     field = "Idempotency-Key"
 
 
 class InProgressError(ConflictError):
-    """The first request with this Idempotency-Key is still under way; ask again in a moment."""
+    """The first request with this Idempotency-Key is in progress; repeat it in a moment."""
 
-    kind = "under-way"
-    headers = {"Retry-After": "1"}  # noqa: RUF012  as the parent has it
+    kind = "in-progress"
+    headers = {"Retry-After": "1"}  # noqa: RUF012  as in the parent
 
 
 class KeyedRequest(msgspec.Struct, frozen=True):
-    """A request that names itself: by whom, under which key, and a digest of what it asks."""
+    """A request with an idempotency key: the identity of its sender, the key, and a digest."""
 
     owner: str
     key: str
@@ -44,72 +44,81 @@ class KeyedRequest(msgspec.Struct, frozen=True):
 
 
 class StoredResponse(msgspec.Struct, frozen=True):
-    """What was answered."""
+    """The response to repeat."""
 
     status: int
     body: bytes
 
 
-def begin(connection: Connection, secrets: SecretBox, asked: KeyedRequest) -> StoredResponse | None:
-    """Begin it, or give the answer there was.
+def begin(
+    connection: Connection, secrets: SecretBox, request: KeyedRequest
+) -> StoredResponse | None:
+    """Claim the key and return None, or return the stored response.
 
-    Raises IdempotencyKeyReusedError where the key names something else, UnderWayError where it is being done.
+    Raise IdempotencyKeyReusedError if the key belongs to another request, InProgressError while
+    another process handles this one.
     """
     now = clock.now_rfc3339()
-    connection.execute(delete(idempotency_keys).where(idempotency_keys.c.expires_at < now))
-    row = connection.execute(select(idempotency_keys).where(*_is(asked))).mappings().one_or_none()
+    table = idempotency_keys.c
+    connection.execute(delete(idempotency_keys).where(table.expires_at < now))
+    query = select(idempotency_keys).where(*_matches(request))
+    row = connection.execute(query).mappings().one_or_none()
     if row is None:
-        _insert(connection, asked)
+        _insert(connection, request)
         return None
-    if bytes(row["request"]) != asked.request:
+    if bytes(row["request"]) != request.request:
         raise IdempotencyKeyReusedError
     if row["alive_until"] is None:
         return StoredResponse(row["status"], secrets.decrypt(bytes(row["answer"])).encode())
-    taken = update(idempotency_keys).where(*_is(asked), idempotency_keys.c.alive_until < now)
-    if not connection.execute(taken.values(alive_until=_in(_ALIVE))).rowcount:
+    reclaim = update(idempotency_keys).where(*_matches(request), table.alive_until < now)
+    if not connection.execute(reclaim.values(alive_until=_after(_CLAIM_LIFETIME))).rowcount:
         raise InProgressError
     return None
 
 
-def renew(connection: Connection, asked: KeyedRequest) -> None:
-    """Say that it is still being done; what is done stays done, whichever of the two is written first."""
-    doing = update(idempotency_keys).where(*_is(asked), idempotency_keys.c.alive_until.is_not(None))
-    connection.execute(doing.values(alive_until=_in(_ALIVE)))
+def renew(connection: Connection, request: KeyedRequest) -> None:
+    """Extend the claim of a request in progress; leave a finished one unchanged."""
+    claimed = idempotency_keys.c.alive_until.is_not(None)
+    statement = update(idempotency_keys).where(*_matches(request), claimed)
+    connection.execute(statement.values(alive_until=_after(_CLAIM_LIFETIME)))
 
 
 def finish(
-    connection: Connection, secrets: SecretBox, asked: KeyedRequest, answer: StoredResponse | None
+    connection: Connection,
+    secrets: SecretBox,
+    request: KeyedRequest,
+    response: StoredResponse | None,
 ) -> None:
-    """Keep what was answered; without an answer nothing was done, and the key is free again."""
-    if answer is None:
-        connection.execute(delete(idempotency_keys).where(*_is(asked)))
+    """Store the response; None means that nothing was done, and releases the key."""
+    if response is None:
+        connection.execute(delete(idempotency_keys).where(*_matches(request)))
         return
-    done = {
+    values = {
         "alive_until": None,
-        "status": answer.status,
-        "answer": secrets.encrypt(answer.body.decode()),
-        "expires_at": _in(KEPT),
+        "status": response.status,
+        "answer": secrets.encrypt(response.body.decode()),
+        "expires_at": _after(RETENTION),
     }
-    connection.execute(update(idempotency_keys).where(*_is(asked)).values(**done))
+    connection.execute(update(idempotency_keys).where(*_matches(request)).values(**values))
 
 
-def forget(connection: Connection, owner: str) -> None:
-    """Return nobody again what was answered to someone who is gone."""
+def delete_owner(connection: Connection, owner: str) -> None:
+    """Delete the stored responses of a removed user or key."""
     connection.execute(delete(idempotency_keys).where(idempotency_keys.c.owner == owner))
 
 
-def _insert(connection: Connection, asked: KeyedRequest) -> None:
-    values = msgspec.structs.asdict(asked) | {"alive_until": _in(_ALIVE), "expires_at": _in(KEPT)}
+def _insert(connection: Connection, request: KeyedRequest) -> None:
+    values = msgspec.structs.asdict(request)
+    values |= {"alive_until": _after(_CLAIM_LIFETIME), "expires_at": _after(RETENTION)}
     try:
         connection.execute(insert(idempotency_keys).values(**values))
     except IntegrityError as error:  # another transaction was first
         raise InProgressError from error
 
 
-def _is(asked: KeyedRequest) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    kept = idempotency_keys.c
-    return kept.owner == asked.owner, kept.key == asked.key
+def _matches(request: KeyedRequest) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return idempotency_keys.c.owner == request.owner, idempotency_keys.c.key == request.key
 
 
-def _in(span: timedelta) -> str:
+def _after(span: timedelta) -> str:
     return clock.format_rfc3339(clock.utc_now() + span)

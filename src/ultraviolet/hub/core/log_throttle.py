@@ -1,4 +1,4 @@
-"""Complaints: what fails again and again, as everything does while a database is away, is told once a minute and when it is over."""
+"""Log throttling: log a repeated failure once a minute, and its end once."""
 
 import time
 from collections.abc import Callable
@@ -6,36 +6,38 @@ from typing import Any
 
 import structlog
 
-_EVERY = 60.0
-"""Seconds between two lines about the same."""
+_LOG_INTERVAL_SECONDS = 60.0
 
 log = structlog.get_logger()
 
 
 class OutageLog:
-    """Tells of one thing that fails: at once, then once a minute with how often since, and when it goes on."""
+    """Log the first failure of an operation, then one a minute with a count, then the recovery."""
 
-    def __init__(self, event: str, over: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, event: str, recovery_event: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._event = event
-        self._over = over
+        self._recovery_event = recovery_event
         self._clock = clock
-        self._since: float | None = None
-        self._told = 0.0
-        self._silent = 0
+        self._failing_since: float | None = None
+        self._logged_at = 0.0
+        self._suppressed = 0
 
-    def failed(self, error: Exception, **said: Any) -> None:
-        """Note that it failed."""
+    def record_failure(self, error: Exception, **values: Any) -> None:
+        """Record that the operation failed."""
         now = self._clock()
-        if self._since is None:
-            self._since = now
-        elif now - self._told < _EVERY:
-            self._silent += 1
+        if self._failing_since is None:
+            self._failing_since = now
+        elif now - self._logged_at < _LOG_INTERVAL_SECONDS:
+            self._suppressed += 1
             return
-        log.warning(self._event, error=str(error).strip(), **said, more=self._silent)
-        self._told, self._silent = now, 0
+        log.warning(self._event, error=str(error).strip(), **values, more=self._suppressed)
+        self._logged_at, self._suppressed = now, 0
 
-    def over(self) -> None:
-        """Note that it works; nothing is said where it did all along."""
-        if self._since is not None:
-            log.info(self._over, seconds=round(self._clock() - self._since, 1))
-            self._since, self._silent = None, 0
+    def record_success(self) -> None:
+        """Record that the operation succeeded; log it only after a failure."""
+        if self._failing_since is not None:
+            seconds = round(self._clock() - self._failing_since, 1)
+            log.info(self._recovery_event, seconds=seconds)
+            self._failing_since, self._suppressed = None, 0

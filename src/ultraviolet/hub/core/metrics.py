@@ -1,10 +1,10 @@
-"""What a process counts of its own work, for Prometheus; what is in the tables is counted there (web/metrics.py).
+"""Prometheus metrics of the work of a process; web/metrics.py exports those of the tables.
 
-With several processes behind one address, PROMETHEUS_MULTIPROC_DIR, which the supervisor sets, lets any of them
-answer for all.
+With several processes behind one address, the supervisor sets PROMETHEUS_MULTIPROC_DIR, so that any
+of them exports the metrics of all.
 """
 
-from collections import Counter as Tally
+import collections
 from collections.abc import Sequence
 from functools import cache
 
@@ -15,96 +15,97 @@ from ultraviolet.mirror.observation import Observation
 _OUTCOMES = {
     200: "taken",
     401: "wrong_signature",
-    403: "not_allowed",
-    404: "unknown_address",
-    405: "not_a_post",
-    408: "too_slow",
+    403: "source_not_allowed",
+    404: "unknown_url",
+    405: "method_not_allowed",
+    408: "timeout",
     413: "too_large",
-    429: "guessing",
+    429: "throttled",
     503: "put_off",
 }
 
-_DELIVERIES = Counter("ultraviolet_deliveries", "Deliveries by what became of them", ["outcome"])
+_DELIVERIES = Counter("ultraviolet_deliveries", "Deliveries by outcome", ["outcome"])
 _ACKNOWLEDGED = Histogram(
     "ultraviolet_delivery_acknowledged_seconds",
-    "From a delivery's last byte to its acknowledgement, which is after the commit",
+    "From a delivery's last byte to its acknowledgement after the commit",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
 _OBSERVATIONS = Counter(
     "ultraviolet_observations",
-    "What was read from ION, by why (heal, fetch, poll, verify) and by what came of it",
+    "Objects read from ION, by origin (heal, fetch, poll, verify) and outcome",
     ["origin", "outcome"],
 )
-_DUTIES = Gauge(
-    "ultraviolet_duties",
-    "Integrations that this process applies, heals and fetches for",
+_ACTIVE_INTEGRATIONS = Gauge(
+    "ultraviolet_leases",
+    "Integrations whose lease this process holds",
     multiprocess_mode="livesum",
 )
 _FAILURES = Counter(
-    "ultraviolet_controller_failures", "Failures of controllers, by duty", ["controller"]
+    "ultraviolet_controller_failures", "Failures of controllers, by controller", ["controller"]
 )
 _REQUESTS = Histogram(
     "ultraviolet_request_seconds",
-    "Pages and API, by kind and status",
+    "Duration of page and API requests, by kind and status",
     ["kind", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
-
-
 _SPOOLED = Gauge(
     "ultraviolet_spool_deliveries",
-    "Deliveries acknowledged that wait in the spool for the database",
+    "Acknowledged deliveries in the spool, waiting for the database",
     multiprocess_mode="livesum",
 )
-_SPOOL_BYTES = Gauge("ultraviolet_spool_bytes", "Their size", multiprocess_mode="livesum")
+_SPOOL_BYTES = Gauge(
+    "ultraviolet_spool_bytes", "Size of the deliveries in the spool", multiprocess_mode="livesum"
+)
 _SPOOL_REFUSED = Counter(
     "ultraviolet_spool_refused",
-    "Deliveries of the spool that the database did not take, and that were set aside",
+    "Deliveries of the spool that the database rejected, moved to a separate folder",
 )
 
 
-def set_spooled(count: int, size: int) -> None:
-    """Note what waits in the spool."""
+def set_spooled(count: int, size_bytes: int) -> None:
+    """Set the number and size in bytes of the deliveries in the spool."""
     _SPOOLED.set(count)
-    _SPOOL_BYTES.set(size)
+    _SPOOL_BYTES.set(size_bytes)
 
 
 def count_spool_refused() -> None:
-    """Count a delivery of the spool that the database did not take."""
+    """Count a delivery of the spool that the database rejected."""
     _SPOOL_REFUSED.inc()
 
 
 def count_deliveries(status: int, seconds: float = 0.0) -> None:
-    """Count a delivery by how it was answered."""
-    _outcome(status).inc()
+    """Count a delivery by the status of its response."""
+    _delivery_counter(status).inc()
     if status == 200:  # noqa: PLR2004
         _ACKNOWLEDGED.observe(seconds)
 
 
 @cache
-def _outcome(status: int) -> Counter:
+def _delivery_counter(status: int) -> Counter:
     return _DELIVERIES.labels(_OUTCOMES.get(status, "other"))
 
 
 def set_active_integrations(count: int) -> None:
-    """Say how many integrations are in this process's hands."""
-    _DUTIES.set(count)
+    """Set the number of integrations whose lease this process holds."""
+    _ACTIVE_INTEGRATIONS.set(count)
 
 
 def count_failure(controller: str) -> None:
-    """Count a controller that met an error; it tries again by itself."""
+    """Count an error in a controller, which retries by itself."""
     _FAILURES.labels(controller).inc()
 
 
 def count_observations(observations: Sequence[Observation], outcomes: Sequence[str]) -> None:
-    """Count what was read and what it changed."""
-    pairs = Tally(
-        (seen.origin.kind, outcome) for seen, outcome in zip(observations, outcomes, strict=True)
+    """Count observations by their origin and outcome."""
+    pairs = collections.Counter(
+        (observation.origin.kind, outcome)
+        for observation, outcome in zip(observations, outcomes, strict=True)
     )
     for (origin, outcome), count in pairs.items():
         _OBSERVATIONS.labels(origin, outcome).inc(count)
 
 
 def observe_request(kind: str, status: int, seconds: float) -> None:
-    """Count a page or a call of the API."""
+    """Record the duration of a page or API request."""
     _REQUESTS.labels(kind, str(status)).observe(seconds)

@@ -1,6 +1,6 @@
-"""Wakes whoever watches: pages, controllers, commands that wait; in this process, and through a messenger in others.
+"""Publish and subscribe: wake pages, controllers and waiting commands, also in other processes.
 
-A message says only that something of a kind happened; what is true now is in the tables.
+A message contains only the kind of a change; subscribers read the state from the tables.
 """
 
 import asyncio
@@ -8,44 +8,44 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 Message = dict[str, Any]
-_LONGEST = 1000
+_MAX_QUEUED_MESSAGES = 1000
 
 
 class PubSub:
-    """Many listeners, none of which can hold up the one who speaks."""
+    """Send messages to any number of subscribers without waiting for them."""
 
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[Message | None]] = set()
-        self.carry: Callable[[str, int], None] | None = None
-        """Takes the kind and the integration of what is published to other processes."""
+        self.forward: Callable[[str, int], None] | None = None
+        """Send the kind and the integration of a message to other processes."""
 
     def publish(self, kind: str, integration_id: int, **values: Any) -> None:
-        """Tell every listener; one that lags far behind loses messages, never the truth in the tables."""
-        self.hear(kind, integration_id, **values)
-        if self.carry:
-            self.carry(kind, integration_id)
+        """Send a message to all subscribers; a subscriber that lags far behind misses messages."""
+        self.publish_locally(kind, integration_id, **values)
+        if self.forward:
+            self.forward(kind, integration_id)
 
-    def hear(self, kind: str, integration_id: int, **values: Any) -> None:
-        """Tell the listeners in this process."""
+    def publish_locally(self, kind: str, integration_id: int, **values: Any) -> None:
+        """Send a message to the subscribers in this process."""
         if not self._queues:
             return
         message = {"kind": kind, "integration_id": integration_id, **values}
         for queue in self._queues:
-            if queue.qsize() < _LONGEST:
+            if queue.qsize() < _MAX_QUEUED_MESSAGES:
                 queue.put_nowait(message)
 
     def subscribe(self) -> AsyncIterator[Message]:
-        """Listen from now on, until closed or no longer iterated."""
+        """Return the messages from now on, until `close` or the end of the iteration."""
         queue: asyncio.Queue[Message | None] = asyncio.Queue()
         self._queues.add(queue)
-        return self._listen(queue)
+        return self._messages(queue)
 
     def close(self) -> None:
         """End every subscription."""
         for queue in self._queues:
             queue.put_nowait(None)
 
-    async def _listen(self, queue: asyncio.Queue[Message | None]) -> AsyncIterator[Message]:
+    async def _messages(self, queue: asyncio.Queue[Message | None]) -> AsyncIterator[Message]:
         try:
             while (message := await queue.get()) is not None:
                 yield message

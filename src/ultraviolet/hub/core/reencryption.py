@@ -1,4 +1,4 @@
-"""Sealing all that is kept for others anew, with the newest key."""
+"""Re-encryption of all stored secrets after a key rotation."""
 
 from sqlalchemy import Connection, delete, select, update
 
@@ -11,9 +11,9 @@ from ultraviolet.hub.core.encryption import SecretBox
 
 
 def reencrypt_all(connection: Connection, secrets: SecretBox, actor: str) -> int:
-    """Seal every secret with the newest key; returns how many. Raises SecretKeyError when no key given opens one.
+    """Encrypt every stored secret with the newest key; return their number.
 
-    Answers that were kept to be given again are forgotten.
+    Raise SecretKeyError if no key decrypts a secret. Delete responses stored for idempotency keys.
     """
     count = 0
     for column in (
@@ -23,11 +23,11 @@ def reencrypt_all(connection: Connection, secrets: SecretBox, actor: str) -> int
         alert_destinations.c.signing_secret,
     ):
         table = column.table
-        for row in connection.execute(select(table.c.id, column).where(column.is_not(None))).all():
-            sealed = secrets.encrypt(secrets.decrypt(bytes(row[1])))
-            connection.execute(
-                update(table).where(table.c.id == row[0]).values({column.name: sealed})
-            )
+        query = select(table.c.id, column).where(column.is_not(None))
+        for row_id, old_value in connection.execute(query).all():
+            new_value = secrets.encrypt(secrets.decrypt(bytes(old_value)))
+            statement = update(table).where(table.c.id == row_id)
+            connection.execute(statement.values({column.name: new_value}))
             count += 1
     connection.execute(delete(idempotency_keys).where(idempotency_keys.c.answer.is_not(None)))
     audit.record(connection, actor, "secrets.rotate", "secret key", {"resealed": count})

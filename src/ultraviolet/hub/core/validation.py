@@ -1,30 +1,32 @@
-"""Names that people give: what commands and addresses can tell from numbers, and from each other."""
+"""Validation of names that users choose."""
 
-from ultraviolet.characters import first_control
+from ultraviolet.characters import find_control_character
 from ultraviolet.errors import InvalidError
 
 
 def check_name(name: str) -> None:
-    """Raise InvalidError for a name that cannot be shown safely, is only a number, or has a slash.
+    """Raise InvalidError for a name with unsafe characters, a number, or a name with a slash.
 
-    A number names another thing, and a slash ends the name in an address.
+    A number would be taken for an id, and a slash would end the name in a URL path.
     """
     check_characters(name)
     if name.isdecimal():
         raise InvalidError(
-            "A name is not just a number, so that commands can tell names and numbers apart",
+            "A name must not be just a number, so that commands can distinguish names from ids",
             field="name",
         )
     if "/" in name:
-        raise InvalidError("A name has no slash, as it stands in addresses", field="name")
+        raise InvalidError(
+            "A name must not contain a slash, because it is part of URLs", field="name"
+        )
 
 
 def check_characters(name: str) -> None:
-    """Raise InvalidError for a name with characters that command terminals or change the direction of text."""
-    found = first_control(name)
+    """Raise InvalidError for control characters and characters that change the text direction."""
+    found = find_control_character(name)
     if found:
         raise InvalidError(
             f"The name contains the character {found}, which controls how text is displayed."
-            " Nothing was saved; leave that character out.",
+            " Nothing was saved; remove the character.",
             field="name",
         )

@@ -260,7 +260,7 @@ def _causes(
     if integration.paused:
         yield _paused(integration)
         return
-    found = findings.list_findings(connection, integration.id, _MOST, standing=True)
+    found = findings.list_findings(connection, integration.id, _MOST, unresolved=True)
     yield from _unmaintained(connection, integration, now)
     if now.trouble:
         yield Cause(

@@ -94,5 +94,5 @@ def advance_clock(connection: Connection) -> None:
         return
     period = timedelta(seconds=EVERY)
     jumped = last - utc_now() > period  # else it is rather the clock of another machine
-    CLOCK.not_before(last + period if jumped else last)
-    log.warning("clock.behind", seconds=round(CLOCK.ahead()), goes_on_from=now_rfc3339())
+    CLOCK.advance_to(last + period if jumped else last)
+    log.warning("clock.behind", seconds=round(CLOCK.seconds_ahead()), goes_on_from=now_rfc3339())

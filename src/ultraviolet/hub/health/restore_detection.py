@@ -16,7 +16,7 @@ from ultraviolet.db import dialect
 from ultraviolet.db.tables.integrations import integrations, settings
 from ultraviolet.db.tables.sync import fetches
 from ultraviolet.hub.core import findings
-from ultraviolet.hub.core.findings import FindingsPage
+from ultraviolet.hub.core.findings import NewFinding
 from ultraviolet.hub.health import heartbeat
 from ultraviolet.hub.sync import fetch
 
@@ -81,7 +81,7 @@ def begin(connection: Connection, integration_id: int, sentence: str) -> None:
     connection.execute(begun.values(state="cancelled", finished_at=now_rfc3339()))
     step = "nothing: a full fetch reads everything from ION; `ultraviolet fetch list` shows how far it is"
     says = f"{sentence}. What changed since is read from ION again"
-    findings.add(connection, integration_id, [FindingsPage(KIND, "database", says, step)])
+    findings.add_findings(connection, integration_id, [NewFinding(KIND, "database", says, step)])
     fetch.request_fetch(connection, integration_id, "full", "restored database")
 
 

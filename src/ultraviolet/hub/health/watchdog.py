@@ -17,7 +17,7 @@ from ultraviolet.clock import format_rfc3339 as as_text
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.core import findings
-from ultraviolet.hub.core.findings import FindingsPage
+from ultraviolet.hub.core.findings import NewFinding
 from ultraviolet.hub.health import missed_deliveries, restore_detection
 from ultraviolet.hub.health.failed_steps import failed_steps
 from ultraviolet.hub.ingest import webhook_urls
@@ -142,7 +142,7 @@ class Watchdog:
         await self._ingest.refresh()
         refused = "; ".join(done.refused)
         found = [
-            FindingsPage(
+            NewFinding(
                 "receiver", what, _repaired(sentence, refused), _next_step(refused), not refused
             )
             for what, sentence in wrong
@@ -201,7 +201,7 @@ class Watchdog:
         except IonRefusedError as error:
             sentence = f"ION's record of its deliveries cannot be read: {error}"
             await self._keep(
-                ("gap",), [FindingsPage("gap", "not readable", sentence, next_step(str(error)))]
+                ("gap",), [NewFinding("gap", "not readable", sentence, next_step(str(error)))]
             )
 
     async def _gaps(self, client: IonClient, receiver: Receiver) -> None:
@@ -249,14 +249,14 @@ class Watchdog:
     async def _moved(self, after: int) -> bool:
         return await self._site.database.read(missed_deliveries.cursor, self._site.id) > after
 
-    async def _silent(self) -> list[FindingsPage]:
+    async def _silent(self) -> list[NewFinding]:
         """Find resources that told nothing for longer than is their habit, though they changed in ION."""
         moment = datetime.fromisoformat(now_rfc3339())
         given = {"integration": self._site.id, "since": _hour(moment - _HABIT)}
         hours: defaultdict[str, list[datetime]] = defaultdict(list)
         for row in await self._site.database.read(lambda c: c.execute(_HABITS, given).all()):
             hours[row.resource].append(datetime.fromisoformat(f"{row.hour}:00:00+00:00"))
-        found: list[FindingsPage] = []
+        found: list[NewFinding] = []
         for resource in self._site.readable():
             rest = _longest_rest(hours[resource.name])
             if (
@@ -272,7 +272,7 @@ class Watchdog:
             if newest and datetime.fromisoformat(newest) > last + _CLOCKS_DIFFER:
                 sentence = f"{resource.title} changed in ION at {newest}, but no event told of it since {as_text(last)}"
                 next_step = "Look at the receiver's events in ION; a fetch was begun"
-                found.append(FindingsPage("silent", resource.name, sentence, next_step))
+                found.append(NewFinding("silent", resource.name, sentence, next_step))
         if found:
             await self._fetch_what_was_missed("a resource fell silent")
         return found
@@ -293,11 +293,11 @@ class Watchdog:
                 known = self._told[resource] = datetime.fromisoformat(last)
         return known
 
-    def _in_tables(self, connection: Connection) -> list[FindingsPage]:
+    def _in_tables(self, connection: Connection) -> list[NewFinding]:
         given: dict[str, Any] = {"integration": self._site.id, "attempts": _HOPELESS}
         given["since"] = as_text(datetime.fromisoformat(now_rfc3339()) - timedelta(hours=1))
         unreadable = [
-            FindingsPage(
+            NewFinding(
                 "unreadable",
                 resource,
                 f"{_title(resource)} could not be read: {error}",
@@ -306,7 +306,7 @@ class Watchdog:
             for resource, error in sorted(failed_steps(connection, self._site.id).items())
         ]
         hopeless = [
-            FindingsPage(
+            NewFinding(
                 "hopeless",
                 r.resource,
                 f"{r.count} {_title(r.resource).lower()} cannot be read, such as {r.first}: {r.error}",
@@ -315,7 +315,7 @@ class Watchdog:
             for r in connection.execute(_HOPELESS_ONES, given)
         ]
         forged = [
-            FindingsPage(
+            NewFinding(
                 "forged",
                 f"webhook URL {r.id}",
                 f"{r.refused} deliveries to “{r.name}” had a wrong signature, the last at {r.last_refused_at}",
@@ -329,7 +329,7 @@ class Watchdog:
         await self._site.database.write(fetch.request_fetch, self._site.id, "incremental", why)
         self._wake("fetch")
 
-    async def _keep(self, kinds: Sequence[str], found: Sequence[FindingsPage]) -> None:
+    async def _keep(self, kinds: Sequence[str], found: Sequence[NewFinding]) -> None:
         new = await self._site.database.write(findings.save_findings, self._site.id, kinds, found)
         for each in new:
             log.warning(
@@ -374,24 +374,24 @@ def _title(resource: str) -> str:
     return resource.replace("_", " ").capitalize()
 
 
-def _no_answer(error: IonError) -> FindingsPage:
+def _no_answer(error: IonError) -> NewFinding:
     if isinstance(error, IonUnauthorizedError):
-        return FindingsPage("credentials", "API key", str(error), NEXT_STEPS[error.kind])
-    return FindingsPage(
+        return NewFinding("credentials", "API key", str(error), NEXT_STEPS[error.kind])
+    return NewFinding(
         "unreachable", "ION", str(error), NEXT_STEPS.get(error.kind) or next_step(str(error))
     )
 
 
-def _not_set_up() -> FindingsPage:
-    return FindingsPage(
+def _not_set_up() -> NewFinding:
+    return NewFinding(
         "receiver", "none", "No receiver in ION posts here", "Finish the set-up guide"
     )
 
 
-def _cannot_see(error: IonError) -> FindingsPage:
+def _cannot_see(error: IonError) -> NewFinding:
     sentence = f"Receiver and subscriptions cannot be checked: {error}"
     step = known_step(str(error)) or "Give the API key's user the webhook permissions in ION"
-    return FindingsPage("receiver", "not readable", sentence, step)
+    return NewFinding("receiver", "not readable", sentence, step)
 
 
 def _repaired(sentence: str, refused: str) -> str:
@@ -406,12 +406,10 @@ def _next_step(refused: str) -> str:
     return known_step(refused) or "Give the API key's user the webhook permissions in ION"
 
 
-def _gap(given_up: int, lost: int, recovered: int, *, comparable: bool) -> list[FindingsPage]:
+def _gap(given_up: int, lost: int, recovered: int, *, comparable: bool) -> list[NewFinding]:
     if not comparable:
         sentence = "ION's numbers of its deliveries are not those in their bodies; gaps cannot be seen that way"
-        return [
-            FindingsPage("gap", "numbers", sentence, "Nothing: fetches find what webhooks miss")
-        ]
+        return [NewFinding("gap", "numbers", sentence, "Nothing: fetches find what webhooks miss")]
     if not given_up + lost:
         return []
     sentence = (
@@ -419,7 +417,7 @@ def _gap(given_up: int, lost: int, recovered: int, *, comparable: bool) -> list[
         f" {recovered} were taken from its record"
     )
     return [
-        FindingsPage(
+        NewFinding(
             "gap",
             "deliveries",
             sentence,

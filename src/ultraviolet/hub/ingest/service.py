@@ -143,7 +143,7 @@ class IngestService:
             if form is None:
                 self._counts.note(url.url_id, "wrong_signature")
                 return Verdict(401)
-        trace = tracing.current()
+        trace = tracing.current_traceparent()
         # A proxy may repeat the address in a header, and the address is the secret.
         headers = {name: "…" if token in value else value for name, value in headers.items()}
         row = event_row(
@@ -256,7 +256,7 @@ class IngestService:
         except Exception as error:
             away = isinstance(error, StoreUnavailableError)
             if away:
-                self._complaint.failed(error, count=len(group))
+                self._complaint.record_failure(error, count=len(group))
                 self._away_until = time.monotonic() + _ASK_AGAIN_AFTER
             else:
                 log.warning(
@@ -273,7 +273,7 @@ class IngestService:
                 self._count(group, "put_off")
             return
         failpoint("ingest.committed")
-        self._complaint.over()
+        self._complaint.record_success()
         self._note(uses)
         _answer(group, Verdict(200))
         self._count(group, "taken")
@@ -314,7 +314,7 @@ class IngestService:
                 await spool.refuse(found[0][0], first_line(error))
                 continue
             failpoint("spool.drained")
-            self._complaint.over()
+            self._complaint.record_success()
             await spool.forget(found[-1][0])
             count += len(found)
             self._note(uses)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ultraviolet.errors import UltravioletError
-from ultraviolet.files import close_to_others, create_private
+from ultraviolet.files import create_private, restrict_permissions
 from ultraviolet.hub.core import metrics
 from ultraviolet.ion.signatures import SignatureFormat
 
@@ -47,7 +47,7 @@ class Spool:
 
     def __init__(self, folder: Path, most: int) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        close_to_others(folder, ["spool-*"])
+        restrict_permissions(folder, ["spool-*"])
         self._most = most
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         path, self._lock = next(

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 from ultraviolet.db.database import Database
 from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.hub.core import findings
-from ultraviolet.hub.core.findings import FindingsPage
+from ultraviolet.hub.core.findings import NewFinding
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.client import IonClient
 from ultraviolet.ion.errors import IonError
@@ -55,7 +55,7 @@ def keep(
     }
     gone = _gone(known, offered)
     if gone:
-        findings.add(connection, integration_id, [_found(gone)])
+        findings.add_findings(connection, integration_id, [_found(gone)])
         log.warning("schema.changed", integration_id=integration_id, gone=gone[:_NAMED])
     connection.execute(update(integrations).where(here).values(offered=offered))
     return True
@@ -69,14 +69,14 @@ def _gone(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     )
 
 
-def _found(gone: list[str]) -> FindingsPage:
+def _found(gone: list[str]) -> NewFinding:
     more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
     sentence = (
         f"ION's schema changed: it does not have {', '.join(gone[:_NAMED])}{more}."
         " Objects are read without that; earlier values stay in the history"
     )
     step = "Check what uses these fields; the hub needs nothing"
-    return FindingsPage("schema", ", ".join(gone)[:200], sentence, step, repaired=True)
+    return NewFinding("schema", ", ".join(gone)[:200], sentence, step, repaired=True)
 
 
 def _useful(catalog: Catalog) -> list[str]:

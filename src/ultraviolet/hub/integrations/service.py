@@ -18,7 +18,7 @@ from ultraviolet.db.tables.events import webhook_urls
 from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub.core import audit
-from ultraviolet.hub.core.egress import AddressNotAllowedError, scheme_and_host
+from ultraviolet.hub.core.egress import AddressNotAllowedError, parse_url
 from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.core.validation import check_name
 from ultraviolet.hub.integrations import resource_selection, schema_changes
@@ -418,7 +418,7 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
 def _address(name: str, typed: str) -> str:
     address = with_scheme(typed)
     try:
-        scheme_and_host(address)
+        parse_url(address)
     except AddressNotAllowedError as error:
         raise InvalidError(f"{name}: {error}", field=name) from error
     return address

@@ -234,7 +234,7 @@ class Controllers:
                 "events": taken.count,
                 "versions": version_names(taken.changes),
             }
-            with tracing.span("apply", links=told, since=began, root=True, **made):
+            with tracing.span("apply", links=told, start_ns=began, root=True, **made):
                 pass
 
     async def _heal(self) -> float | None:

@@ -64,10 +64,10 @@ class PgNotify:
         while True:
             try:
                 async with await self._connect() as connection:
-                    self._complaint.over()
+                    self._complaint.record_success()
                     await work(connection)
             except psycopg.Error as error:
-                self._complaint.failed(error)
+                self._complaint.record_failure(error)
             await asyncio.sleep(_AGAIN_AFTER)
 
     async def _speak(self, connection: psycopg.AsyncConnection) -> None:

@@ -312,7 +312,9 @@ def finish(connection: Connection, fetch_id: int) -> str:
     )
     one = connection.execute(select(fetches).where(fetches.c.id == fetch_id)).one()
     if one.mode == "full" and state == "done" and one.state == "running":
-        findings.resolve(connection, one.integration_id, RESOLVED_BY_FULL_FETCH, one.started_at)
+        findings.resolve_findings(
+            connection, one.integration_id, RESOLVED_BY_FULL_FETCH, one.started_at
+        )
     change = update(fetches).where(fetches.c.id == fetch_id, fetches.c.state == "running")
     connection.execute(change.values(state=state, finished_at=now_rfc3339(), error=error))
     return state

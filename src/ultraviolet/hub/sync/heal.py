@@ -240,7 +240,7 @@ class Healer:
             await self._divide(group, attempts, f"The mirror cannot keep it: {first_line(error)}")
             return
         failpoint("heal.applied")
-        span.note(versions=version_names(applied.changes))
+        span.set_attributes(versions=version_names(applied.changes))
         failed: dict[Ref, str | None] = dict(answer.failed)
         for observation, outcome in zip(followed, applied.outcomes, strict=True):
             if outcome in _WHY:

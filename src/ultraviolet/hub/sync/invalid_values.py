@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.hub.core import findings
-from ultraviolet.hub.core.findings import FindingsPage
+from ultraviolet.hub.core.findings import NewFinding
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 
@@ -41,7 +41,7 @@ def report(
         )
 
 
-def _found(connection: Connection, resource: Resource, integration_id: int) -> list[FindingsPage]:
+def _found(connection: Connection, resource: Resource, integration_id: int) -> list[NewFinding]:
     table = objects.c
     query = (
         select(table.id, table.invalid_values)
@@ -72,7 +72,7 @@ def _order(id_: str) -> tuple[int, str]:
     return len(id_), id_
 
 
-def _finding(resource: Resource, field: str, count: str, id_: str, value: Any) -> FindingsPage:
+def _finding(resource: Resource, field: str, count: str, id_: str, value: Any) -> NewFinding:
     shown = (
         repr(value)
         if len(repr(value)) <= _MAX_SHOWN_CHARACTERS
@@ -83,4 +83,4 @@ def _finding(resource: Resource, field: str, count: str, id_: str, value: Any) -
         f" such as {resource.name} {id_} with {shown}; filters, SQL views and exports take it for null"
     )
     next_step = f"Correct the value in ION; `ultraviolet object show {resource.name} {id_}` shows it as ION sent it"
-    return FindingsPage(KIND, f"{resource.name}.{field}", sentence, next_step)
+    return NewFinding(KIND, f"{resource.name}.{field}", sentence, next_step)

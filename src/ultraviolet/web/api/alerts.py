@@ -41,7 +41,7 @@ async def list_alerts(
 ) -> Page[Alert]:
     """List what needs or needed a person, newest first; kept for 90 days after it was fixed."""
     before = number(cursor)
-    found = await hub.database.read(alert_store.recent, limit + 1, before, standing=standing)
+    found = await hub.database.read(alert_store.list_recent, limit + 1, before, open_only=standing)
     return page_of(found, limit, lambda alert: alert.id)
 
 
@@ -74,7 +74,7 @@ async def create_destination(
 )
 async def test_destination(hub: GivenHub, destination_id: FromPath[int]) -> Destination:
     """Send a test there; `last_well` and `last_result` say what came of it."""
-    return await alert_service.test(hub, destination_id)
+    return await alert_service.send_test(hub, destination_id)
 
 
 @delete(

@@ -33,7 +33,7 @@ async def list_findings(
     def read(connection: Connection) -> list[Finding]:
         found = integrations.find(connection, integration)
         return findings.list_findings(
-            connection, found.id, limit + 1, standing=standing, after=after
+            connection, found.id, limit + 1, unresolved=standing, after=after
         )
 
     return page_of(await hub.database.read(read), limit, findings.findings_cursor)

@@ -5,9 +5,10 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection
 
-from ultraviolet.hub.accounts import sessions, sso, users
+from ultraviolet.hub.accounts import api_keys, passwords, sessions, sso, users
+from ultraviolet.hub.accounts.api_keys import ApiKey
 from ultraviolet.hub.accounts.sessions import Session
-from ultraviolet.hub.accounts.users import ApiKey, Role, User
+from ultraviolet.hub.accounts.users import Role, User
 from ultraviolet.hub.core import audit
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, full_page, number, page_of
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
@@ -132,7 +133,7 @@ async def create_sign_in_link(
 ) -> SignInLink:
     """Make a link that signs this person in once, within 15 minutes."""
     token = await hub.database.write(
-        lambda c: users.create_sign_in_link(c, users.find_user(c, user).id, caller.name)
+        lambda c: sessions.create_sign_in_link(c, users.find_user(c, user).id, caller.name)
     )
     return SignInLink(f"{hub.public_url}/sign-in/{token}")
 
@@ -145,7 +146,7 @@ async def set_password(
 ) -> None:
     """Set a person's password; their sessions end."""
     await hub.database.write(
-        lambda c: users.set_password(c, caller.name, users.find_user(c, user).id, data.password)
+        lambda c: passwords.set_password(c, caller.name, users.find_user(c, user).id, data.password)
     )
 
 
@@ -155,7 +156,7 @@ async def expect_user(
 ) -> User:
     """Say with which verified e-mail address this person will come from the single sign-on provider; null unties them."""
     return await hub.database.write(
-        lambda c: sso.await_from_provider(c, caller.name, users.find_user(c, user).id, data.email)
+        lambda c: sso.set_provider_email(c, caller.name, users.find_user(c, user).id, data.email)
     )
 
 
@@ -190,14 +191,14 @@ async def end_session(
 @get("/keys", guards=[require_role("admin")], tags=["access"])
 async def list_keys(hub: GivenHub) -> Page[ApiKey]:
     """List API keys, without their secrets."""
-    return full_page(await hub.database.read(users.list_keys))
+    return full_page(await hub.database.read(api_keys.list_keys))
 
 
 @post("/keys", guards=[require_role("admin")], tags=["access"])
 async def create_key(hub: GivenHub, caller: GivenCaller, data: JSONBody[NewKey]) -> CreatedKey:
     """Make an API key; this answer alone carries its token."""
     key, token = await hub.database.write(
-        users.create_key, caller.name, data.name, data.role, data.expires_at
+        api_keys.create_key, caller.name, data.name, data.role, data.expires_at
     )
     return CreatedKey(key.id, key.name, key.role, token, key.expires_at)
 
@@ -205,7 +206,7 @@ async def create_key(hub: GivenHub, caller: GivenCaller, data: JSONBody[NewKey])
 @get("/keys/{key_id:int}", guards=[require_role("admin")], tags=["access"])
 async def get_key(hub: GivenHub, key_id: FromPath[int]) -> ApiKey:
     """Read one API key, without its secret."""
-    return await hub.database.read(users.get_key, key_id)
+    return await hub.database.read(api_keys.get_key, key_id)
 
 
 @delete("/keys/{key_id:int}", guards=[require_role("admin")], tags=["access"], status_code=200)
@@ -215,8 +216,8 @@ async def revoke_key(
     """End a key at once and for good."""
 
     def write(connection: Connection) -> ApiKey:
-        check_if_match(if_match, users.get_key(connection, key_id, to_change=True))
-        return users.revoke_key(connection, caller.name, key_id)
+        check_if_match(if_match, api_keys.get_key(connection, key_id, to_change=True))
+        return api_keys.revoke_key(connection, caller.name, key_id)
 
     return await hub.database.write(write)
 

@@ -16,7 +16,9 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 from litestar.types import ASGIApp
 
 from ultraviolet.errors import ForbiddenError, UnauthenticatedError
-from ultraviolet.hub.accounts.users import SESSION_LIFETIME, Actor, Role, require
+from ultraviolet.hub.accounts import users
+from ultraviolet.hub.accounts.sessions import SESSION_LIFETIME
+from ultraviolet.hub.accounts.users import Actor, Role
 from ultraviolet.hub.hub import Hub
 
 COOKIE = "ultraviolet_session"
@@ -102,7 +104,7 @@ class require_role:  # noqa: N801  it reads as a word where a route names its gu
         caller = known_caller(connection)
         if caller is None:
             raise UnauthenticatedError
-        require(caller.actor, self.role)
+        users.require_role(caller.actor, self.role)
 
 
 async def csrf_check(request: AnyRequest) -> None:

@@ -11,7 +11,7 @@ from litestar.types import HTTPScope
 
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.hub.core import idempotency
-from ultraviolet.hub.core.idempotency import RENEWED_EVERY, KeyedRequest, StoredResponse
+from ultraviolet.hub.core.idempotency import RENEW_INTERVAL_SECONDS, KeyedRequest, StoredResponse
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.http.asgi import Asgi, Message, Receive, Scope, Send
 from ultraviolet.web.middleware.auth import Caller
@@ -78,7 +78,7 @@ class IdempotencyMiddleware:
 
     async def _stay_alive(self, asked: KeyedRequest) -> None:
         while True:
-            await asyncio.sleep(RENEWED_EVERY)
+            await asyncio.sleep(RENEW_INTERVAL_SECONDS)
             with suppress(UltravioletError):
                 await self._hub.database.write(idempotency.renew, asked)
 

@@ -67,13 +67,13 @@ class RequestLogMiddleware:
                     "http.request.method": scope["method"],
                     "url.path": redaction.redact(scope["path"]),
                 }
-                span.note(**said, **{"http.response.status_code": status}, request_id=id_)
+                span.set_attributes(**said, **{"http.response.status_code": status}, request_id=id_)
             self._note(scope, status, time.perf_counter() - began)
 
     def _traced(self, scope: Scope) -> AbstractContextManager[tracing.Span]:
         path: str = scope["path"]
         if not tracing.is_enabled() or path.startswith(_QUIET):
-            return nullcontext(tracing.NONE)
+            return nullcontext(tracing.NO_SPAN)
         given = [
             value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"
         ]

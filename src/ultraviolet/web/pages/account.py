@@ -9,7 +9,7 @@ from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.errors import InvalidError, NotFoundError
-from ultraviolet.hub.accounts import sessions, sso, users
+from ultraviolet.hub.accounts import passwords, sessions, sso, users
 from ultraviolet.hub.accounts.users import User
 from ultraviolet.web.middleware.auth import COOKIE, AnyRequest, GivenHub, require_role
 from ultraviolet.web.middleware.throttle import GivenSignInGuard, TooManyTriesError
@@ -27,7 +27,7 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
 
     def read(connection: Connection) -> dict[str, Any]:
         user, current = _own(connection, request)
-        has_password = users.has_password(connection, user.id)
+        has_password = passwords.has_password(connection, user.id)
         found = sessions.list_sessions(connection, user.id)
         return {"user": user, "current": current, "sessions": found, "has_password": has_password}
 
@@ -70,14 +70,14 @@ async def set_password(request: AnyRequest, hub: GivenHub, sign_ins: GivenSignIn
         raise TooManyTriesError
 
     def is_right(connection: Connection) -> bool:
-        held = users.has_password(connection, user.id)
-        return not held or users.check_password(connection, user.name, now) == user.id
+        held = passwords.has_password(connection, user.id)
+        return not held or passwords.check_password(connection, user.name, now) == user.id
 
     if not await hub.database.read(is_right):
         sign_ins.failed(source, user.name)
         log.warning("sign_in.refused", source=source, way="password")
         raise InvalidError("The present password is another one; it was not changed.")
-    await hub.database.write(users.set_password, user.name, user.id, wanted)
+    await hub.database.write(passwords.set_password, user.name, user.id, wanted)
     return Redirect("/sign-in", status_code=303)
 
 
@@ -88,7 +88,7 @@ async def show_of(
     """Show where a person is signed in."""
 
     def read(connection: Connection) -> dict[str, Any]:
-        known = sessions.session_owner(connection, request.cookies.get(COOKIE, ""))
+        known = sessions.get_session_owner(connection, request.cookies.get(COOKIE, ""))
         user, found = (
             users.get_user(connection, user_id),
             sessions.list_sessions(connection, user_id),
@@ -135,7 +135,7 @@ async def await_from_provider(
 ) -> Redirect:
     """Say with which address a person will come from the provider, or untie them."""
     actor, email = _name(request), str((await request.form()).get("email", "")).strip() or None
-    await hub.database.write(sso.await_from_provider, actor, user_id, email)
+    await hub.database.write(sso.set_provider_email, actor, user_id, email)
     return Redirect(f"/settings/users/{user_id}/sessions", status_code=303)
 
 
@@ -145,7 +145,7 @@ def _name(request: AnyRequest) -> str:
 
 
 def _own(connection: Connection, request: AnyRequest) -> tuple[User, int]:
-    known = sessions.session_owner(connection, request.cookies.get(COOKIE, ""))
+    known = sessions.get_session_owner(connection, request.cookies.get(COOKIE, ""))
     if known is None:
         raise NotFoundError("An API key has no account; sign in as a person to see your sessions.")
     return known

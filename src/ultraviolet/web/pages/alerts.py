@@ -52,7 +52,7 @@ async def add(
 @post("/settings/alerts/{destination_id:int}/test", guards=ADMIN, include_in_schema=False)
 async def test(hub: GivenHub, destination_id: FromPath[int]) -> Redirect:
     """Send a test; the page says what came of it."""
-    await alert_service.test(hub, destination_id)
+    await alert_service.send_test(hub, destination_id)
     return _back()
 
 
@@ -76,7 +76,7 @@ async def _page(
         shown=shown,
         mails=hub.settings.smtp_url is not None,
         destinations=await hub.database.read(destinations.list_destinations),
-        alerts=await hub.database.read(alert_store.recent, _SHOWN),
+        alerts=await hub.database.read(alert_store.list_recent, _SHOWN),
     )
 
 

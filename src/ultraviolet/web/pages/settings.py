@@ -9,7 +9,7 @@ from litestar.response import Redirect
 
 from ultraviolet import clock
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub.accounts import sessions
+from ultraviolet.hub.accounts import api_keys, passwords, sessions
 from ultraviolet.hub.accounts import users as accounts_users
 from ultraviolet.hub.accounts.users import Role
 from ultraviolet.hub.core import audit
@@ -80,7 +80,7 @@ async def make_link(
 ) -> Response[str]:
     """Make and show a sign-in link."""
     user = await hub.database.read(accounts_users.get_user, user_id)
-    token = await hub.database.write(accounts_users.create_sign_in_link, user_id, caller.name)
+    token = await hub.database.write(sessions.create_sign_in_link, user_id, caller.name)
     shown = Shown(
         f"Sign-in link for {user.name}, good for 15 minutes", f"{hub.public_url}/sign-in/{token}"
     )
@@ -103,7 +103,7 @@ async def set_password(request: AnyRequest, hub: GivenHub, caller: GivenCaller) 
     """Set a person's password; whose own it is signs in anew."""
     sent = await request.form()
     user_id, password = number_in(sent, "user"), str(sent.get("password", ""))
-    await hub.database.write(accounts_users.set_password, caller.name, user_id, password)
+    await hub.database.write(passwords.set_password, caller.name, user_id, password)
     return _back()
 
 
@@ -116,9 +116,7 @@ async def make_key(
     name, role = str(sent.get("name", "")), _role(sent.get("role"))
     day = str(sent.get("expires", "")).strip()
     expires = f"{day}T23:59:59Z" if day else None
-    key, token = await hub.database.write(
-        accounts_users.create_key, caller.name, name, role, expires
-    )
+    key, token = await hub.database.write(api_keys.create_key, caller.name, name, role, expires)
     return await _page(request, hub, render, Shown(f"API key {key.name}", token))
 
 
@@ -127,9 +125,9 @@ async def revoke_key(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, key_id: FromPath[int]
 ) -> Redirect:
     """End a key."""
-    key = await hub.database.read(accounts_users.get_key, key_id)
+    key = await hub.database.read(api_keys.get_key, key_id)
     confirm(await request.form(), key.name, "The key still works.")
-    await hub.database.write(accounts_users.revoke_key, caller.name, key_id)
+    await hub.database.write(api_keys.revoke_key, caller.name, key_id)
     return _back()
 
 
@@ -137,7 +135,7 @@ async def _page(
     request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None
 ) -> Response[str]:
     users = await hub.database.read(accounts_users.list_users)
-    keys = await hub.database.read(accounts_users.list_keys)
+    keys = await hub.database.read(api_keys.list_keys)
     signed_in = await hub.database.read(sessions.count_sessions)
     context: dict[str, Any] = {
         "users": users,

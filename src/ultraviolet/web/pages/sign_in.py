@@ -5,8 +5,8 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
-from ultraviolet.hub.accounts import users
-from ultraviolet.hub.accounts.users import ClientInfo
+from ultraviolet.hub.accounts import passwords, sessions
+from ultraviolet.hub.accounts.sessions import ClientInfo
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import COOKIE, AnyRequest, GivenHub, is_secure, session_cookie
@@ -35,7 +35,7 @@ async def sign_in(
     place = place_of(request, sign_ins)
     if not sign_ins.may_try(place.source, name):
         return _too_often(request, hub, render, goal)
-    user = await hub.database.read(users.check_password, name, password)
+    user = await hub.database.read(passwords.check_password, name, password)
     if user is None:
         sign_ins.failed(place.source, name)
         log.warning("sign_in.refused", source=place.source, way="password")
@@ -43,7 +43,7 @@ async def sign_in(
             "Name and password do not match. An administrator can make a one-time link instead."
         )
         return sign_in_page(request, hub, render, failed, 401, goal)
-    session = await hub.database.write(users.create_session, user, "password", place)
+    session = await hub.database.write(sessions.create_session, user, "password", place)
     return await signed_in(request, hub, session, goal)
 
 
@@ -65,7 +65,7 @@ async def redeem(
     place = place_of(request, sign_ins)
     if not sign_ins.may_try(place.source, ""):
         return _too_often(request, hub, render, "/")
-    session = await hub.database.write(users.redeem_link, token, place)
+    session = await hub.database.write(sessions.redeem_link, token, place)
     if session is None:
         sign_ins.failed(place.source, "")
         log.warning("sign_in.refused", source=place.source, way="link")
@@ -78,7 +78,7 @@ async def redeem(
 async def sign_out(request: AnyRequest, hub: GivenHub) -> Redirect:
     """End the session here and in the browser."""
     session = request.cookies.get(COOKIE, "")
-    await hub.database.write(users.sign_out, session)
+    await hub.database.write(sessions.sign_out, session)
     answer = Redirect("/sign-in", status_code=303)
     answer.delete_cookie(COOKIE)
     return answer
@@ -109,7 +109,7 @@ async def signed_in(request: AnyRequest, hub: Hub, session: str, goal: str) -> R
     """Let someone in with a new session; the one their browser had before ends."""
     before = request.cookies.get(COOKIE)
     if before:
-        await hub.database.write(users.sign_out, before)
+        await hub.database.write(sessions.sign_out, before)
     cookie = session_cookie(session, secure=is_secure(request, hub.public_url))
     return Redirect(is_local_path(goal), status_code=303, cookies=[cookie])
 

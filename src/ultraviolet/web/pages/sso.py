@@ -11,7 +11,12 @@ from litestar.response import Redirect
 
 from ultraviolet.errors import NotFoundError, UltravioletError
 from ultraviolet.hub.accounts import sso
-from ultraviolet.hub.accounts.oidc import ATTEMPT_LIFETIME, Attempt, Provider, SignInRefusedError
+from ultraviolet.hub.accounts.oidc import (
+    ATTEMPT_LIFETIME_SECONDS,
+    Provider,
+    SignInAttempt,
+    SignInRefusedError,
+)
 from ultraviolet.hub.core.encryption import SecretKeyError
 from ultraviolet.hub.hub import Hub
 from ultraviolet.web.http.problem_details import detail_of
@@ -43,7 +48,7 @@ async def go(
         key=COOKIE,
         value=urlsafe_b64encode(sealed).decode(),
         path="/sign-in/provider",
-        max_age=ATTEMPT_LIFETIME,
+        max_age=ATTEMPT_LIFETIME_SECONDS,
         httponly=True,
         samesite="lax",
         secure=is_secure(request, hub.public_url),
@@ -57,11 +62,13 @@ async def back(
 ) -> Response[str] | Redirect:
     """Take somebody back from the provider, and let them in or say why not."""
     provider, attempt = _provider(hub), _attempt(hub, request)
-    goal = attempt.goal if attempt else "/"
+    goal = attempt.next_page if attempt else "/"
     place = place_of(request, sign_ins)
     try:
         identity = await provider.finish(hub.public_url + BACK, attempt, dict(request.query_params))
-        admitted = await hub.database.write(sso.admit, hub.provider_rules, identity, place)
+        admitted = await hub.database.write(
+            sso.sign_in_from_provider, hub.provider_rules, identity, place
+        )
         if admitted.session is None:
             raise SignInRefusedError(admitted.refused)
     except UltravioletError as error:
@@ -83,10 +90,10 @@ def _provider(hub: Hub) -> Provider:
     return hub.provider
 
 
-def _attempt(hub: Hub, request: AnyRequest) -> Attempt | None:
+def _attempt(hub: Hub, request: AnyRequest) -> SignInAttempt | None:
     try:
         sealed = urlsafe_b64decode(request.cookies.get(COOKIE, ""))
-        return msgspec.json.decode(hub.secrets.decrypt(sealed), type=Attempt)
+        return msgspec.json.decode(hub.secrets.decrypt(sealed), type=SignInAttempt)
     except (ValueError, SecretKeyError):
         return None
 
