@@ -21,7 +21,7 @@ from ultraviolet.db import dialect, driver_errors, partitions, sql_views, sqlite
 from ultraviolet.db import engine as db_engine
 from ultraviolet.db.checkpoints import Checkpoints
 from ultraviolet.db.migrations import upgrade
-from ultraviolet.db.open_errors import StoreUnavailableError, explained
+from ultraviolet.db.open_errors import StoreUnavailableError, explain_errors
 from ultraviolet.errors import UltravioletError
 from ultraviolet.ion.catalog import load_catalog
 
@@ -37,9 +37,9 @@ class Database:
     def __init__(self, engine: Engine, *, readers: int = 4) -> None:
         self.engine = engine
         many = dialect.is_postgresql(engine)
-        self.writing = engine if many else sqlite.one_writer(engine)
+        self.writing = engine if many else sqlite.connect_writer(engine)
         self._writers = ThreadPoolExecutor(
-            db_engine.WRITERS if many else 1, thread_name_prefix="store-writer"
+            db_engine.WRITER_THREADS if many else 1, thread_name_prefix="store-writer"
         )
         self._deliveries = (
             ThreadPoolExecutor(1, thread_name_prefix="store-deliveries") if many else self._writers
@@ -65,7 +65,7 @@ class Database:
                 from ultraviolet.db.server_check import check_server  # noqa: PLC0415  psycopg takes 10 MB
 
                 check_server(engine.url)
-            with explained(engine.url.render_as_string()):
+            with explain_errors(engine.url.render_as_string()):
                 upgrade(engine)
                 _prepare(engine)
         except UltravioletError:

@@ -22,7 +22,7 @@ from ultraviolet.db import dialect
 from ultraviolet.db.sqlite import connect_sqlite
 from ultraviolet.errors import InvalidError
 
-WRITERS = 8
+WRITER_THREADS = 8
 """Threads of a process that write beside each other on PostgreSQL; deliveries have their own."""
 
 
@@ -93,8 +93,8 @@ def _postgresql(url: URL) -> Engine:
     given = _CONNECTION | {"application_name": "ultraviolet"}
     engine = create_engine(
         url,
-        pool_size=WRITERS,
-        max_overflow=WRITERS,
+        pool_size=WRITER_THREADS,
+        max_overflow=WRITER_THREADS,
         pool_timeout=5,
         hide_parameters=True,
         connect_args=_unless_told(url, given),

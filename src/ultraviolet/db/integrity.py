@@ -4,7 +4,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from ultraviolet.db import dialect
-from ultraviolet.db.migrations import LATEST, NewerTablesError, is_newer, step
+from ultraviolet.db.migrations import LATEST, NewerTablesError, current_revision, is_newer
 
 _QUESTIONS = {
     "every object has its current content in the history": """SELECT count(*) FROM objects o WHERE NOT EXISTS (
@@ -33,7 +33,7 @@ class IntegrityFinding(msgspec.Struct, frozen=True):
 
 def check_integrity(connection: Connection) -> list[IntegrityFinding]:
     """Look at everything; nothing is changed."""
-    found = [revision(connection)]
+    found = [check_revision(connection)]
     if not found[0].well:
         return found
     if not dialect.is_postgresql(connection):
@@ -46,9 +46,9 @@ def check_integrity(connection: Connection) -> list[IntegrityFinding]:
     return found
 
 
-def revision(connection: Connection) -> IntegrityFinding:
+def check_revision(connection: Connection) -> IntegrityFinding:
     """Return whether the tables are those of this release."""
-    at = step(connection)
+    at = current_revision(connection)
     well = at == LATEST
     if well:
         return IntegrityFinding("tables", well, LATEST)

@@ -56,7 +56,7 @@ _AWAY = f"check that the server runs, and its address in {_SETTING}"
 
 
 @contextmanager
-def explained(address: str) -> Generator[None]:
+def explain_errors(address: str) -> Generator[None]:
     """Raise errors of a driver as sentences about the database at this address (without its password).
 
     Raise StoreUnavailableError where it may work later, DatabaseSetupError where somebody has to set up something

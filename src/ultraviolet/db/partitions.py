@@ -65,7 +65,7 @@ def ensure_partitions(
     return made
 
 
-def create_missing_partitions(connection: Connection) -> None:
+def create_default_partitions(connection: Connection) -> None:
     """Make what takes everything without a part, with the tables themselves."""
     if dialect.is_postgresql(connection):
         for table in PARTITIONED_TABLES:

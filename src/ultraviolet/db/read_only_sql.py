@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ultraviolet.db import engine
-from ultraviolet.db.open_errors import explained
+from ultraviolet.db.open_errors import explain_errors
 from ultraviolet.db.representation import from_driver
 from ultraviolet.errors import InvalidError, NotFoundError
 
@@ -141,7 +141,7 @@ class _Sqlite:
         self._deadline = 0.0
         uri = f"{path.absolute().as_uri()}?mode=ro"
         try:
-            with explained(self.address):
+            with explain_errors(self.address):
                 self._connection = sqlite3.connect(uri, uri=True, isolation_level=None)
                 self._connection.execute(
                     f"PRAGMA hard_heap_limit={_MAX_SQLITE_MEMORY_BYTES}"
@@ -335,7 +335,7 @@ class _Postgresql:
         self.address = url.render_as_string()
         self._timeout_seconds = timeout_seconds
         self._error = psycopg.Error
-        with explained(self.address):
+        with explain_errors(self.address):
             self._connection = psycopg.connect(
                 engine.libpq_url(url),
                 autocommit=True,

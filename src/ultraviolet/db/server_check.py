@@ -6,7 +6,7 @@ import psycopg
 from sqlalchemy import URL
 
 from ultraviolet.db import engine
-from ultraviolet.db.open_errors import DatabaseSetupError, explained
+from ultraviolet.db.open_errors import DatabaseSetupError, explain_errors
 from ultraviolet.db.tables.metadata import metadata
 
 MIN_SERVER_VERSION = 14
@@ -42,7 +42,7 @@ def check_server(url: URL) -> None:
 
     Raise StoreUnavailableError where it does not answer.
     """
-    with explained(url.render_as_string()), _connect(url) as connection:
+    with explain_errors(url.render_as_string()), _connect(url) as connection:
         server = _Server(*_one(connection, _SERVER))
         if server.read_only == "on":
             raise psycopg.errors.ReadOnlySqlTransaction("transactions are read-only")

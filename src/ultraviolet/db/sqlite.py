@@ -20,7 +20,7 @@ _BUSY_TIMEOUT = 10_000
 """Milliseconds that SQLite waits for a lock of another process."""
 
 
-def one_writer(engine: Engine) -> Engine:
+def connect_writer(engine: Engine) -> Engine:
     """Return SQLite's connection for all that is written.
 
     A connection that did not write last has to read anew what it holds of the database. So one writes, and holds more.

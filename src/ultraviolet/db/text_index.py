@@ -13,7 +13,7 @@ from sqlalchemy.sql.expression import TextualSelect
 
 from ultraviolet.db.dialect import is_postgresql
 
-GRAM = 3
+GRAM_CHARACTERS = 3
 """Characters of the pieces by which texts are found; a shorter text is not looked up."""
 
 _TEXT_INDEX_SQLITE = (
@@ -29,8 +29,8 @@ _TEXT_INDEX_SQLITE = (
 )
 _TEXT_INDEX_POSTGRESQL = (
     f"""CREATE FUNCTION ultraviolet_grams(said text) RETURNS text[] IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql AS
-      $$ SELECT coalesce(array_agg(DISTINCT substr(said, n, {GRAM})), '{{}}')
-        FROM generate_series(1, length(said) - {GRAM - 1}) AS n $$""",
+      $$ SELECT coalesce(array_agg(DISTINCT substr(said, n, {GRAM_CHARACTERS})), '{{}}')
+        FROM generate_series(1, length(said) - {GRAM_CHARACTERS - 1}) AS n $$""",
     "CREATE INDEX search_texts_by_gram ON search_texts USING gin (ultraviolet_grams(text))",
 )
 """Of our own, because pg_trgm is an extension that not every server has."""
@@ -57,7 +57,10 @@ def texts_containing(connection: Connection, said: str) -> TextualSelect:
     if is_postgresql(connection):
         query = text(_SAYING_POSTGRESQL).bindparams(looked_up=said)
     else:
-        grams = {said[n : n + GRAM].replace('"', '""') for n in range(len(said) - GRAM + 1)}
+        grams = {
+            said[n : n + GRAM_CHARACTERS].replace('"', '""')
+            for n in range(len(said) - GRAM_CHARACTERS + 1)
+        }
         given = " AND ".join(f'"{gram}"' for gram in sorted(grams))
         query = text(_SAYING_SQLITE).bindparams(looked_up=said, grams=given)
     return query.columns(integration_id=Integer, resource=AnyText, object_id=AnyText)

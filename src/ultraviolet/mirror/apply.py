@@ -39,7 +39,7 @@ def apply(
     states = repository.load_states(
         connection, integration_id, {o.ref for o in observations} | {m.ref for m in marks}
     )
-    repository.load_deleted(
+    repository.load_deletion_times(
         connection, integration_id, [states[o.ref] for o in observations if o.kind == "absent"]
     )
     outcomes = [_fold(states[o.ref], o) for o in observations]

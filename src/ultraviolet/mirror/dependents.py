@@ -65,7 +65,7 @@ def _searches(
     return ((cause, search, targets) for (cause, search), targets in sought.items())
 
 
-def sharing(
+def objects_sharing(
     connection: Connection, integration_id: int, resource: str, field: str, values: Iterable[str]
 ) -> list[str]:
     """Return the objects of a resource that have one of these values in a field by which they depend on each other."""

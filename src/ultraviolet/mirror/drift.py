@@ -42,7 +42,7 @@ CAUSES: dict[Cause, str] = {
     "permission": "the key was not permitted to read it",
 }
 
-LATE = 10.0
+LATE_SECONDS = 10.0
 """Seconds from ION's time of a change after which its event counts as late."""
 _AROUND = timedelta(seconds=60)
 """How far the clocks of ION and the hub may be apart when an event is looked for beside a change."""
@@ -71,7 +71,7 @@ class Drift(msgspec.Struct, frozen=True):
     fields: list[str]
 
 
-class Told(msgspec.Struct, frozen=True):
+class ReceivedEvent(msgspec.Struct, frozen=True):
     """An event about an object, as far as it says when ION changed it."""
 
     resource: str
@@ -84,11 +84,11 @@ def find_drift(
     connection: Connection, catalog: Catalog, integration_id: int, news: Sequence[ObjectState]
 ) -> list[Drift]:
     """Judge the measured changes of a batch."""
-    found = [d for state in news if (d := drift_of(catalog, state))]
+    found = [d for state in news if (d := classify_change(catalog, state))]
     return _with_misunderstood(connection, integration_id, found)
 
 
-def drift_of(catalog: Catalog, state: ObjectState) -> Drift | None:
+def classify_change(catalog: Catalog, state: ObjectState) -> Drift | None:
     """Judge whether a change was announced whole and in time, in part, or not at all."""
     fields = [name for name in state.changed_fields() if name not in STAMPS]
     origin = state.origin
@@ -105,9 +105,9 @@ def drift_of(catalog: Catalog, state: ObjectState) -> Drift | None:
     return Drift(state, cause, fields) if cause else None
 
 
-def mark_late(connection: Connection, integration_id: int, told: Sequence[Told]) -> None:
+def mark_late(connection: Connection, integration_id: int, told: Sequence[ReceivedEvent]) -> None:
     """An event came after all, of what a read had found before it: late, or no later than events come."""
-    by_resource: dict[str, dict[str, Told]] = {}
+    by_resource: dict[str, dict[str, ReceivedEvent]] = {}
     for one in told:
         by_resource.setdefault(one.resource, {})[one.id] = one
     for resource, ones in by_resource.items():
@@ -118,8 +118,8 @@ def mark_late(connection: Connection, integration_id: int, told: Sequence[Told])
                     _came(connection, integration_id, ones[row.id], row)
 
 
-def _came(connection: Connection, integration_id: int, told: Told, row: Any) -> None:
-    late = latency.seconds_between(row.wrong_since, told.received_at) > LATE
+def _came(connection: Connection, integration_id: int, told: ReceivedEvent, row: Any) -> None:
+    late = latency.seconds_between(row.wrong_since, told.received_at) > LATE_SECONDS
     if late:
         connection.execute(_RENAME, {"seq": row.seq})
     else:
@@ -130,7 +130,7 @@ def _came(connection: Connection, integration_id: int, told: Told, row: Any) -> 
 def _of_event(catalog: Catalog, state: ObjectState, fields: Sequence[str]) -> Cause | None:
     if state.origin and state.origin.lost:
         return "event_lost"
-    if state.news and latency.seconds_between(state.news, state.observed_at) > LATE:
+    if state.news and latency.seconds_between(state.news, state.observed_at) > LATE_SECONDS:
         return "late"
     return _kind(catalog, state, fields) if state.change == "update" and state.was_full else None
 
@@ -187,7 +187,7 @@ def _follows(received: str | None, since: str | None) -> bool:
     )
 
 
-def _tells(told: Told, row: Any) -> bool:
+def _tells(told: ReceivedEvent, row: Any) -> bool:
     """Whether an event that came later is about the change that a read had found."""
     if told.received_at <= row.healed_at or not told.source_time or not row.wrong_since:
         return False

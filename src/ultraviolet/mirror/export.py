@@ -19,7 +19,7 @@ MEDIA_TYPES: dict[Format, str] = {
     "jsonl": "application/jsonl",
     "parquet": "application/vnd.apache.parquet",
 }
-PIECE = 2_000
+PAGE_ROWS = 2_000
 
 _NEXT = text(
     """SELECT o.id, o.doc, o.invalid_values, o.version, o.changed_at, o.observed_at FROM objects o
@@ -53,7 +53,7 @@ class Writer(Protocol):
         ...
 
 
-def piece(
+def read_page(
     connection: Connection,
     catalog: Catalog,
     resource: Resource,
@@ -75,7 +75,7 @@ def piece(
         "resource": resource.name,
         "length": len(after),
         "after": after,
-        "limit": PIECE,
+        "limit": PAGE_ROWS,
     }
     rows: list[Sequence[Any]] = []
     for row in connection.execute(_NEXT, given):
@@ -92,7 +92,7 @@ def column_types(catalog: Catalog, resource: Resource) -> tuple[tuple[str, str],
     return tuple((column.name, column.type) for column in sql_views.columns(catalog, resource))
 
 
-def writer(
+def make_writer(
     format_: Format, columns: Iterable[tuple[str, str]], *, for_spreadsheets: bool = False
 ) -> Writer:
     """Make what writes rows of these columns; raises NoParquetError, and InvalidError for a format not for spreadsheets."""

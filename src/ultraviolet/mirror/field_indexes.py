@@ -24,11 +24,11 @@ from ultraviolet.db import sql
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.ion.model import Resource
 
-WORTH = 5_000
+MIN_OBJECTS = 5_000
 """Objects of a resource from which on an index is worth having."""
-MOST = 24
+MAX_INDEXES = 24
 _BEGINNING = "objects_by_field_"
-LETTERS = 200
+INDEXED_CHARACTERS = 200
 """So many of a text are in its index: PostgreSQL refuses a row whose entry would be longer than 2704 bytes."""
 _LEAST = {
     "real": literal_column("-1e308", Float()),
@@ -50,7 +50,7 @@ class FieldIndex(msgspec.Struct, frozen=True):
     """What follows its name."""
 
 
-def key(connection: Connection, field: str, kind: str) -> ColumnElement[Any]:
+def sort_key(connection: Connection, field: str, kind: str) -> ColumnElement[Any]:
     """Return what a field is sorted and compared by, of a text its first `LETTERS`.
 
     What has no value, or none that fits, comes first.
@@ -59,7 +59,10 @@ def key(connection: Connection, field: str, kind: str) -> ColumnElement[Any]:
     if kind in _LEAST:
         return func.coalesce(value, _LEAST[kind])
     return func.coalesce(
-        func.substr(func.lower(value), literal_column("1"), literal_column(str(LETTERS))), _NOTHING
+        func.substr(
+            func.lower(value), literal_column("1"), literal_column(str(INDEXED_CHARACTERS))
+        ),
+        _NOTHING,
     )
 
 
@@ -75,16 +78,18 @@ def missing_indexes(
     """
     of_resource = (objects.c.integration_id == integration_id, objects.c.resource == resource.name)
     if (
-        connection.execute(select(objects.c.id).where(*of_resource).offset(WORTH).limit(1)).scalar()
+        connection.execute(
+            select(objects.c.id).where(*of_resource).offset(MIN_OBJECTS).limit(1)
+        ).scalar()
         is None
     ):
         return []
     there = sql.index_names(connection, _BEGINNING)
     wanted = [_index(connection, resource, name, kind) for name, kind in fields]
-    return [one for one in wanted if one.name not in there][: max(0, MOST - len(there))]
+    return [one for one in wanted if one.name not in there][: max(0, MAX_INDEXES - len(there))]
 
 
-def create_field_index(connection: Connection, wanted: Sequence[FieldIndex]) -> None:
+def create_indexes(connection: Connection, wanted: Sequence[FieldIndex]) -> None:
     """Make indexes where there is one writer, who waits meanwhile."""
     for one in wanted:
         connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {one.name} {one.rest}")
@@ -99,7 +104,7 @@ def create_field_index(connection: Connection, wanted: Sequence[FieldIndex]) -> 
 
 def _index(connection: Connection, resource: Resource, field: str, kind: str) -> FieldIndex:
     named = hashlib.sha256(f"{resource.name} {field}".encode()).hexdigest()[:16]
-    written = key(connection, field, kind).compile(
+    written = sort_key(connection, field, kind).compile(
         dialect=connection.dialect, compile_kwargs={"literal_binds": True}
     )
     first = "" if field == "id" else f"({written}), ".replace("objects.", "")

@@ -22,13 +22,13 @@ Kind: TypeAlias = Literal["events", "versions", "verifications", "fetches", "dri
 Tally: TypeAlias = Counter[tuple[int, str]]
 """How many of an integration, by its number and the kind or, of fetches, kind and state."""
 
-PAUSE = 0.02
+PAUSE_SECONDS = 0.02
 """Seconds between two small removals, in which others write."""
-WINDOW = 500
+BATCH_ROWS = 500
 _BESIDE = 100
-MOST_MOVED = 50_000
+MAX_MOVED_ROWS = 50_000
 """A month with more that has to stay than this is not dropped: moving it would make others wait too long."""
-MOST_COUNTED = 20_000
+MAX_COUNTED_ROWS = 20_000
 
 
 class _How(msgspec.Struct, frozen=True):
@@ -107,29 +107,33 @@ def count_expired(
           WHERE x.integration_id = :integration AND x.{how.at} < :cutoff
             AND NOT ({how.unless.format(cutoff=":cutoff")}) LIMIT :most) AS old"""
     )
-    given = {"integration": integration_id, "cutoff": cutoff, "most": MOST_COUNTED + 1}
+    given = {"integration": integration_id, "cutoff": cutoff, "most": MAX_COUNTED_ROWS + 1}
     count, size, oldest = connection.execute(query, given).one()
-    return ExpiredCounts(min(count, MOST_COUNTED), int(size), oldest, more=count > MOST_COUNTED)
+    return ExpiredCounts(
+        min(count, MAX_COUNTED_ROWS), int(size), oldest, more=count > MAX_COUNTED_ROWS
+    )
 
 
-class Window(msgspec.Struct, frozen=True):
+class DeletedBatch(msgspec.Struct, frozen=True):
     """What one step removed, and behind which number the next one goes on; None at the end."""
 
     removed: Tally
     next: int | None
 
 
-def delete_expired_batch(connection: Connection, kind: Kind, after: int, newest: str) -> Window:
+def delete_expired_batch(
+    connection: Connection, kind: Kind, after: int, newest: str
+) -> DeletedBatch:
     """Remove what may go of the next few rows behind a number; `newest` is the latest moment anyone lets go."""
     how = _HOW[kind]
     found = connection.execute(
         text(
             f"SELECT {how.key}, {how.at} FROM {kind} WHERE {how.key} > :after ORDER BY {how.key} LIMIT :n"
         ),
-        {"after": after, "n": WINDOW},
+        {"after": after, "n": BATCH_ROWS},
     ).all()
     if not found:
-        return Window(Counter(), None)
+        return DeletedBatch(Counter(), None)
     last, moment = found[-1]
     key = ", dedupe_key" if kind == "events" else ""
     gone = connection.execute(
@@ -146,21 +150,21 @@ def delete_expired_batch(connection: Connection, kind: Kind, after: int, newest:
         _forget(connection, [(row[0], bytes(row[2])) for row in gone])
     removed: Tally = Counter((row[0], str(row[1])) for row in gone)
     # Numbers go with time but for what was imported, which goes when its neighbours do.
-    over = len(found) < WINDOW or moment >= newest
-    return Window(removed, None if over else last)
+    over = len(found) < BATCH_ROWS or moment >= newest
+    return DeletedBatch(removed, None if over else last)
 
 
-def clear_bodies_batch(connection: Connection, integration_id: int) -> bool:
+def delete_integration_batch(connection: Connection, integration_id: int) -> bool:
     """Remove a little of what an integration brought, whatever it is; False where of its many rows none is left.
 
     A little is more where others write beside this: PostgreSQL passes over what it removed before to find the next.
     """
-    n = WINDOW * _BESIDE if is_postgresql(connection) else WINDOW
+    n = BATCH_ROWS * _BESIDE if is_postgresql(connection) else BATCH_ROWS
     given = {"integration": integration_id, "n": n}
     return any(connection.execute(statement, given).rowcount for statement in _EMPTY)
 
 
-def droppable(connection: Connection) -> list[Partition]:
+def droppable_partitions(connection: Connection) -> list[Partition]:
     """Return the months that no integration wants any more."""
     found: list[Partition] = []
     for table in partitions.PARTITIONED_TABLES:
@@ -175,10 +179,10 @@ def droppable(connection: Connection) -> list[Partition]:
     return found
 
 
-def staying(connection: Connection, part: Partition) -> Sequence[int] | None:
+def rows_to_keep(connection: Connection, part: Partition) -> Sequence[int] | None:
     """Return the numbers of what has to stay of a month; None where that is too much to move."""
-    found = _staying(connection, part, MOST_MOVED + 1)
-    return None if len(found) > MOST_MOVED else found
+    found = _staying(connection, part, MAX_MOVED_ROWS + 1)
+    return None if len(found) > MAX_MOVED_ROWS else found
 
 
 def _staying(connection: Connection, part: Partition, most: int | None = None) -> Sequence[int]:
@@ -198,18 +202,18 @@ def forget_keys(
     query = text(
         f"SELECT seq, integration_id, dedupe_key FROM {part.name} WHERE seq > :after ORDER BY seq LIMIT :n"
     )
-    rows = connection.execute(query, {"after": after, "n": WINDOW}).all()
+    rows = connection.execute(query, {"after": after, "n": BATCH_ROWS}).all()
     stay = set(kept)
     _forget(connection, [(row[1], bytes(row[2])) for row in rows if row[0] not in stay])
-    return rows[-1][0] if len(rows) == WINDOW else None
+    return rows[-1][0] if len(rows) == BATCH_ROWS else None
 
 
-def drop(connection: Connection, part: Partition) -> Tally:
+def drop_partition(connection: Connection, part: Partition) -> Tally:
     """Drop a month but for what has to stay by then: more may have come, and more be needed, since its keys went.
 
     A month that somebody wants again by then stays whole.
     """
-    if part not in droppable(connection):
+    if part not in droppable_partitions(connection):
         if part.table == events.name:
             connection.execute(text(_KNOW_AGAIN.format(part=part.name)), {"kept": None})
         return Counter()

@@ -95,7 +95,7 @@ def load_states(
     return states
 
 
-def load_deleted(
+def load_deletion_times(
     connection: Connection, integration_id: int, states: Iterable[ObjectState]
 ) -> None:
     """Note of each object when an event last told that it was deleted, if any did."""

@@ -29,10 +29,10 @@ from ultraviolet.db.tables.mirror import objects, search_progress, search_texts,
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 
-LONGEST = 4000
+MAX_TEXT_CHARACTERS = 4000
 """Characters of an object's text that are looked through, short fields first."""
 _FEW = 1_000
-TECHNICAL = {"id", "entityId", "_etag", "Etag", "LastSessionId"}
+UNSEARCHED_FIELDS = {"id", "entityId", "_etag", "Etag", "LastSessionId"}
 """Fields whose content is not searched."""
 
 _NOTE = text(
@@ -41,9 +41,9 @@ _NOTE = text(
 )
 
 
-def saying(resource: Resource, doc: Mapping[str, Any]) -> dict[str, str]:
+def searchable_texts(resource: Resource, doc: Mapping[str, Any]) -> dict[str, str]:
     """Return what an object says, by field: words, numbers and choices; not times, flags, and ids of others."""
-    silent = TECHNICAL | {link.key for link in resource.links}
+    silent = UNSEARCHED_FIELDS | {link.key for link in resource.links}
     silent |= {field.name for field in resource.fields if field.type == "DateTime"}
     return {
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -52,11 +52,13 @@ def saying(resource: Resource, doc: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def take(connection: Connection, catalog: Catalog, integration_id: int, limit: int) -> int:
+def index_versions(
+    connection: Connection, catalog: Catalog, integration_id: int, limit: int
+) -> int:
     """Follow the history of an integration by so many versions at most; returns how many there were."""
     locks.lock(connection, "search", integration_id)
     query = select(versions.c.seq, versions.c.resource, versions.c.id)
-    query = query.where(beyond(integration_id))
+    query = query.where(not_indexed(integration_id))
     rows = connection.execute(query.order_by(versions.c.seq).limit(limit)).all()
     ids: defaultdict[str, set[str]] = defaultdict(set)
     for row in rows:
@@ -69,14 +71,14 @@ def take(connection: Connection, catalog: Catalog, integration_id: int, limit: i
     return len(rows)
 
 
-def behind(connection: Connection) -> list[int]:
+def outdated_integrations(connection: Connection) -> list[int]:
     """Return whose history goes on beyond the index; the end of each is found by its index, else PostgreSQL reads them all."""
     end = select(func.max(versions.c.seq)).where(versions.c.integration_id == integrations.c.id)
     query = select(integrations.c.id).where(end.scalar_subquery() > _known(integrations.c.id))
     return list(connection.execute(query).scalars())
 
 
-def beyond(integration_id: int) -> ColumnElement[bool]:
+def not_indexed(integration_id: int) -> ColumnElement[bool]:
     """Choose the versions of an integration that the index does not know of yet."""
     return and_(
         versions.c.integration_id == integration_id, versions.c.seq > _known(integration_id)
@@ -89,7 +91,7 @@ def _known(integration_id: int | ColumnElement[int]) -> ColumnElement[int]:
     return func.coalesce(at.scalar_subquery(), 0)
 
 
-def may_say(
+def may_contain(
     connection: Connection, integration_id: int, resource: Resource, said: str
 ) -> ColumnElement[bool]:
     """Choose the objects that may say this, `GRAM` characters at least.
@@ -102,7 +104,7 @@ def may_say(
         found.c.integration_id == integration_id, found.c.resource == resource.name
     )
     newer = select(versions.c.id).where(
-        beyond(integration_id), versions.c.resource == resource.name
+        not_indexed(integration_id), versions.c.resource == resource.name
     )
     query = indexed.union(newer, select(literal(said, AnyText())))
     ids = connection.execute(query.limit(_FEW + 1)).scalars().all()
@@ -125,8 +127,8 @@ def _write(
     added: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     for id_, doc in connection.execute(docs):
-        texts = sorted(saying(resource, doc).values(), key=len)
-        said = "\n".join(texts).lower().replace("\0", "")[:LONGEST]
+        texts = sorted(searchable_texts(resource, doc).values(), key=len)
+        said = "\n".join(texts).lower().replace("\0", "")[:MAX_TEXT_CHARACTERS]
         row = known.get(id_)
         if row is None:
             place = {"integration_id": integration_id, "resource": resource.name, "object_id": id_}

@@ -51,20 +51,20 @@ def upgrade(engine: Engine) -> None:
     with engine.connect() as connection:
         dialect.begin_write(connection)
         locks.lock(connection, "migration")
-        at = step(connection)
+        at = current_revision(connection)
         if at == LATEST:
             return
         if is_newer(at):
             raise NewerTablesError(NewerTablesError.__doc__)
         if at is None:
-            make(connection)
+            create_tables(connection)
         else:
-            take_steps(connection)
+            run_migrations(connection)
         failpoint("migration.written")
         connection.commit()
 
 
-def step(connection: Connection) -> str | None:
+def current_revision(connection: Connection) -> str | None:
     """Return which step the tables are at; None where there are none."""
     if not inspect(connection).has_table(_STEP.name):
         return None
@@ -76,24 +76,24 @@ def is_newer(at: str | None) -> bool:
     return at is not None and at > LATEST
 
 
-def make(connection: Connection) -> None:
+def create_tables(connection: Connection) -> None:
     """Make the tables of this release in an empty database."""
     metadata.create_all(connection)
-    partitions.create_missing_partitions(connection)
+    partitions.create_default_partitions(connection)
     _STEP.create(connection)
     connection.execute(_STEP.insert().values(version_num=LATEST))
 
 
-def take_steps(connection: Connection) -> None:
+def run_migrations(connection: Connection) -> None:
     """Take the steps from where the tables are to this release, on this connection and in its transaction."""
     from alembic import command  # noqa: PLC0415  see above
 
-    config = configuration()
+    config = alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
 
-def configuration() -> "Config":
+def alembic_config() -> "Config":
     """Say where the steps are."""
     from alembic.config import Config  # noqa: PLC0415  see above
 

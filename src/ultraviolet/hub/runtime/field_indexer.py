@@ -44,7 +44,7 @@ class FieldIndexer:
                         sql.create_index, self._database.engine, one.name, one.rest
                     )
                 else:
-                    await self._database.write(field_indexes.create_field_index, [one])
+                    await self._database.write(field_indexes.create_indexes, [one])
                 log.info("index.made", index=one.name, of=one.rest)
             except Exception as error:  # noqa: BLE001  a table is only slower without
                 log.warning("index.not_made", index=one.name, error=str(error))
