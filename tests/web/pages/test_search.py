@@ -153,7 +153,7 @@ def test_a_nul_is_never_looked_for(signed_in: Any, keep: Callable[..., None], sa
 def test_long_texts_are_sorted_and_compared_by_an_index_that_takes_them(
     signed_in: Any, keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(field_indexes, "WORTH", 10)
+    monkeypatch.setattr(field_indexes, "MIN_OBJECTS", 10)
 
     def long(seed: int) -> str:
         return "".join(random.Random(seed).choices("äöüßabcdefghij", k=5000))
@@ -207,7 +207,7 @@ def test_an_index_that_cannot_be_made_leaves_nothing_behind(postgresql: Any) -> 
 def test_a_big_table_gets_an_index_of_what_it_is_sorted_by(
     signed_in: Any, keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(field_indexes, "WORTH", 10)
+    monkeypatch.setattr(field_indexes, "MIN_OBJECTS", 10)
     keep("parts", *({"id": n, "partNumber": f"PN-{n % 7}", "cost": 50 - n} for n in range(1, 31)))
     keep("parts", {"id": 99, "partNumber": None, "cost": None})
     asked = (

@@ -308,7 +308,7 @@ def _not_followed(
     kept.before = {**kept.doc, **envelope.old}
     kept.doc = {**kept.doc, **envelope.fields} if envelope.fields else kept.before
     kept.change = None if envelope.action == "UPDATE" and envelope.fields else "delete"
-    kept.told = Observation(
+    kept.unchanged_event = Observation(
         resource.name,
         envelope.object_id,
         "partial",
