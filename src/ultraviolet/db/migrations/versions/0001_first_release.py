@@ -12,6 +12,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make every table; the first release has nothing to come from."""
+    """Create all tables."""
     metadata.create_all(op.get_bind())
     create_default_partitions(op.get_bind())
