@@ -1,7 +1,7 @@
 """The database of the hub: connections, transactions and threads.
 
-SQLite has one writer, so one thread runs all writes in order. Reads and checkpoints run concurrently
-in other threads. On PostgreSQL several threads write, and deliveries have their own thread, so that
+SQLite has one writer, so one thread runs all writes in order. Reads and checkpoints run
+concurrently in other threads. On PostgreSQL several threads write, and deliveries have their own thread, so that
 other work cannot delay them. Work on the database is a synchronous function over a connection.
 """
 

@@ -69,7 +69,7 @@ _CONNECTION = {
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
-"""Connection parameters, so that a lost server is detected within seconds. The URL may override them."""
+"""Parameters by which a lost server is detected within seconds. The URL may override them."""
 _SESSION = (
     "SET synchronous_commit = on; SET timezone = 'UTC';"
     " SET idle_in_transaction_session_timeout = 60000"

@@ -11,7 +11,7 @@ from ultraviolet.errors import InvalidError, UltravioletError
 
 
 class StoreUnavailableError(UltravioletError):
-    """The database cannot be reached or written. See the log of the hub; check disk and permissions."""
+    """The database is unavailable. See the log of the hub; check disk and permissions."""
 
     kind = "database-unavailable"
     status = 503
@@ -49,7 +49,8 @@ _NEXT_STEPS = (
 _PROTOCOL_VIOLATION = "08P01"
 """The SQLSTATE of errors of PgBouncer itself."""
 _NEXT_STEP_OF_STATE = {
-    "25006": "the server accepts no writes: connect to the primary, and set default_transaction_read_only to off",
+    "25006": "the server accepts no writes: connect to the primary,"
+    " and set default_transaction_read_only to off",
     "3F000": "no schema in search_path exists: run ALTER ROLE … SET search_path = public",
 }
 _UNREACHABLE = f"check that the server runs, and its address in {_SETTING}"
@@ -79,7 +80,8 @@ def _explain(error: Exception, address: str) -> UltravioletError:
         if type(cause) is sqlite3.DatabaseError:
             return InvalidError(f"{address} is not a database of a hub: {reason}")
         return StoreUnavailableError(
-            f"The database {address} could not be opened: {reason}; check its permissions and the disk."
+            f"The database {address} could not be opened: {reason};"
+            " check its permissions and the disk."
         )
     state = str(getattr(cause, "sqlstate", None) or "")
     message = f"The database {address} could not be opened: {reason}"

@@ -50,7 +50,7 @@ class Partition(msgspec.Struct, frozen=True):
 def ensure_partitions(
     connection: Connection, table: Table | None = None, months: Iterable[str] = ()
 ) -> list[Partition]:
-    """Create the partitions of this month, the next ones and the given ones; return the new ones."""
+    """Create the partitions of the coming and the given months; return the new ones."""
     if not dialect.is_postgresql(connection):
         return []
     locks.lock(connection, "partitions")
@@ -70,7 +70,8 @@ def create_default_partitions(connection: Connection) -> None:
     if dialect.is_postgresql(connection):
         for table in PARTITIONED_TABLES:
             connection.exec_driver_sql(
-                f"CREATE TABLE {table.name}_rest PARTITION OF {table.name} DEFAULT WITH ({_OPTIONS})"
+                f"CREATE TABLE {table.name}_rest PARTITION OF {table.name} DEFAULT"
+                f" WITH ({_OPTIONS})"
             )
         ensure_partitions(connection)
 
@@ -111,7 +112,7 @@ def drop_partition(connection: Connection, part: Partition, kept: Sequence[int])
 
 
 def _create(connection: Connection, part: Partition, by: str) -> None:
-    """Create a partition, move its rows from the default partition and attach it without blocking."""
+    """Create a partition, move its rows from the default partition, and attach it."""
     rest, low, high = f"{part.table}_rest", part.month, part.end
     connection.exec_driver_sql(
         f"CREATE TABLE {part.name} (LIKE {part.table} INCLUDING ALL) WITH ({_OPTIONS})"
@@ -122,7 +123,8 @@ def _create(connection: Connection, part: Partition, by: str) -> None:
         f" INSERT INTO {part.name} SELECT * FROM moved"
     )
     connection.exec_driver_sql(
-        f"ALTER TABLE {part.table} ATTACH PARTITION {part.name} FOR VALUES FROM ('{low}') TO ('{high}')"
+        f"ALTER TABLE {part.table} ATTACH PARTITION {part.name}"
+        f" FOR VALUES FROM ('{low}') TO ('{high}')"
     )
 
 

@@ -44,8 +44,8 @@ def connect_sqlite(url: URL, *, connections: int = 8, cache_kilobytes: int = 4_0
         connection.isolation_level = None  # Database begins transactions
         connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MILLISECONDS}")
         if not connection.execute("PRAGMA page_count").fetchone()[0]:
-            # Only before the first table, because this waits for writers. It allows freed pages to be
-            # returned in small steps.
+            # Only before the first table, because this waits for writers. It allows freed pages to
+            # be returned in small steps.
             connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         for pragma in (
             "journal_mode=WAL",
@@ -60,8 +60,8 @@ def connect_sqlite(url: URL, *, connections: int = 8, cache_kilobytes: int = 4_0
 
 
 _LOG_PRAGMAS = ("wal_autocheckpoint=32768", "journal_size_limit=67108864")
-"""Log size in pages at which a commit runs a checkpoint if `checkpoints.py` did not, and the size in
-bytes to which the log file is truncated."""
+"""Log size in pages at which a commit runs a checkpoint if `checkpoints.py` did not, and the size
+in bytes to which the log file is truncated."""
 
 
 def checkpoint(connection: Connection) -> int:
@@ -70,7 +70,7 @@ def checkpoint(connection: Connection) -> int:
 
 
 def restart_wal(connection: Connection, max_wait: float) -> bool:
-    """Copy the rest of the log, so that the next commit restarts it; return whether it succeeded."""
+    """Copy the rest of the log, so that the next commit restarts it; return the success."""
     connection.exec_driver_sql(f"PRAGMA busy_timeout={round(max_wait * 1000)}")
     try:
         return not connection.exec_driver_sql("PRAGMA wal_checkpoint(RESTART)").one()[0]
@@ -79,7 +79,7 @@ def restart_wal(connection: Connection, max_wait: float) -> bool:
 
 
 def release_pages(connection: Connection, pages: int) -> bool:
-    """Return freed pages to the disk; return whether there may be more. Does nothing on PostgreSQL."""
+    """Return freed pages to the disk; return whether there may be more (SQLite only)."""
     if is_postgresql(connection):
         return False
     free: int = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()

@@ -56,7 +56,8 @@ def transfer(source: Engine, target: Engine, *, go_on: bool = False) -> Transfer
             moved = TransferResult({events.name: _copy_new_events(reading, writing)}, whole=False)
         elif writing.execute(select(func.count()).select_from(integrations)).scalar_one():
             raise ConflictError(
-                "The target database already contains a hub. Nothing was copied; use an empty database."
+                "The target database already contains a hub. Nothing was copied."
+                " Use an empty database."
             )
         else:
             moved = TransferResult(_copy_all(reading, writing), whole=True)

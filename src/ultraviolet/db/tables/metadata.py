@@ -1,7 +1,7 @@
 """The shared MetaData, column types and columns of all tables.
 
-Times are RFC 3339 text in UTC with microseconds. They sort as text, and text is compared byte by byte
-on SQLite and PostgreSQL (COLLATE "C"). `source_time` comes from ION's clock, all other times from
+Times are RFC 3339 text in UTC with microseconds. They sort as text, and text is compared byte by
+byte on SQLite and PostgreSQL (COLLATE "C"). `source_time` comes from ION's clock, all other times from
 the hub's.
 """
 

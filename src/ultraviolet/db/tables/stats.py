@@ -34,7 +34,7 @@ arrivals = Table(
 )
 
 DELAYS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
-"""Seconds: the upper bounds by which `activity` counts delays; one more column counts what took longer."""
+"""Upper bounds in seconds of the delay columns of `activity`; one more counts longer delays."""
 
 activity = Table(
     "activity",
@@ -43,13 +43,11 @@ activity = Table(
         "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
     ),
     Column("minute", Text, primary_key=True, comment="such as 2026-11-24T20:58, UTC"),
-    Column("changes", Integer, nullable=False, comment="contents put into the mirror"),
+    Column("changes", Integer, nullable=False, comment="new versions in the mirror"),
     *(
-        Column(
-            f"within_{number}", Integer, nullable=False, comment=f"changes seen within {bound} s"
-        )
+        Column(f"within_{number}", Integer, nullable=False, comment=f"changes within {bound} s")
         for number, bound in enumerate((*DELAYS, "more"))
     ),
-    comment="changes a minute and their delay from ION's time of the change, or the first news of it, until the mirror showed it",
+    comment="Changes per minute, and their delay from ION's time of the change, or the first sign of it",
     **update_in_place(50, vacuum_after=2000),
 )
