@@ -9,10 +9,8 @@ RUN python -m venv --without-pip /opt/ultraviolet \
  && pip install --no-cache-dir --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
-# The contract is read once here, because a hub may not write beside its modules.
 RUN pip wheel --no-cache-dir --no-build-isolation --no-deps --wheel-dir /wheels . \
- && pip --python /opt/ultraviolet/bin/python install --no-cache-dir --no-index --no-deps /wheels/*.whl \
- && /opt/ultraviolet/bin/python -c "from ultraviolet.ion import catalog; catalog.load()"
+ && pip --python /opt/ultraviolet/bin/python install --no-cache-dir --no-index --no-deps /wheels/*.whl
 
 FROM ${BASE}
 RUN useradd --uid 10001 --create-home ultraviolet && install -d -m 0700 -o ultraviolet /data

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: setup demo test lint docs reference soak bench limitations first-minutes deploy-check screenshots client lock help clean
+.PHONY: setup demo test lint docs reference soak bench limitations first-minutes deploy-check screenshots client catalog lock help clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -56,6 +56,9 @@ screenshots: setup ## Make the screenshots in docs/screenshots from a small demo
 
 client: setup ## Write the typed client in src/ultraviolet/client anew from the API
 	$(BIN)/python tools/make_client.py
+
+catalog: setup ## Generate the catalog of resources from the contract in src/ultraviolet/ion/contract
+	$(BIN)/python tools/make_catalog.py
 
 lock: setup ## Write the locks anew from pyproject.toml, with hashes and without index addresses
 	$(COMPILE) --group dev --output-file requirements.lock pyproject.toml

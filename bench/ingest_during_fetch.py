@@ -97,7 +97,7 @@ def _flood(url: str, first: int, number: int) -> Flood:
 
 def _unindexed(address: str) -> list[int]:
     with connect_directly(address) as connection:
-        return search_index.behind(connection)
+        return search_index.outdated_integrations(connection)
 
 
 def _running(hub: HubProcess, fetches: str) -> bool:

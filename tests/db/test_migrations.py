@@ -41,13 +41,17 @@ def test_tables_made_at_once_are_those_that_all_steps_lead_to(
     migrations.upgrade(at_once)
 
     with at_once.connect() as new, in_steps.connect() as old:
-        migrations.take_steps(old)
+        migrations.run_migrations(old)
 
         assert tables(old) == tables(new)
-        assert migrations.LATEST == migrations.step(old) == migrations.step(new)
         assert (
             migrations.LATEST
-            == ScriptDirectory.from_config(migrations.configuration()).get_current_head()
+            == migrations.current_revision(old)
+            == migrations.current_revision(new)
+        )
+        assert (
+            migrations.LATEST
+            == ScriptDirectory.from_config(migrations.alembic_config()).get_current_head()
         )
     at_once.dispose()
     in_steps.dispose()

@@ -7,7 +7,7 @@ from ultraviolet.db import engine as db_engine
 
 def test_connections_of_their_own_notice_a_server_that_is_gone_like_those_of_the_engine() -> None:
     engine = db_engine.make_engine("postgresql://kim:secret@db.example/hub?tcp_user_timeout=9000")
-    told = conninfo_to_dict(db_engine.libpq_url(engine))
+    told = conninfo_to_dict(db_engine.libpq_url(engine.url))
     _, of_the_engine = engine.dialect.create_connect_args(engine.url)
     engine.dispose()
 

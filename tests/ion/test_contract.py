@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from graphql import (
@@ -20,6 +21,7 @@ from ultraviolet.ion.contract import derive as contract
 from ultraviolet.ion.contract.parse import parse_contract
 from ultraviolet.ion.model import Resource
 
+ROOT = Path(__file__).parents[2]
 CATALOG = load_catalog()
 SCHEMA = CATALOG.schema
 
@@ -142,24 +144,29 @@ def test_every_root_field_is_described(root: str) -> None:
         ("Mutation", "mergePartInventory", "Put inventories of one part and lot together"),
     ],
 )
-def test_what_is_described_by_rule_reads_well(root: str, field: str, expected: str) -> None:
+def test_descriptions_by_rule(root: str, field: str, expected: str) -> None:
     kind = SCHEMA.type_map[root]
     assert isinstance(kind, GraphQLObjectType)
     assert (kind.fields[field].description or "").startswith(expected)
 
 
-def test_what_was_noted_of_the_contract_is_what_it_says() -> None:
-    """A process reads what an earlier one noted; both must come to the same, and a fresh reading must not be needed."""
-    noted = parse_contract()
+def test_generated_catalog_is_up_to_date() -> None:
+    parsed = parse_contract()
 
-    assert noted.resources == dict(CATALOG.resources)
-    assert json.decode(bytes(noted.types), type=dict[str, frozenset[str]]) == CATALOG.types()
+    assert parsed.resources == dict(CATALOG.resources)
+    assert json.decode(bytes(parsed.types), type=dict[str, frozenset[str]]) == CATALOG.types()
 
 
-def test_the_contract_is_not_parsed_again_once_it_was_noted() -> None:
-    load_catalog()
-    code = "import sys; from ultraviolet.ion import catalog; catalog.load(); print('graphql' in sys.modules)"
+def run_python(*arguments: str) -> str:
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert done.stdout == "False\n"
+def test_generated_file_is_as_the_tool_writes_it() -> None:
+    run_python(str(ROOT / "tools/make_catalog.py"), "--check")
+
+
+def test_catalog_loads_without_the_graphql_parser() -> None:
+    code = "import sys; from ultraviolet.ion import catalog; catalog.load_catalog();"
+
+    assert run_python("-c", f"{code} print('graphql' in sys.modules)") == "False\n"

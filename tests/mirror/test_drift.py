@@ -11,7 +11,7 @@ from ultraviolet.db import dialect
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror import latency
 from ultraviolet.mirror.apply import apply
-from ultraviolet.mirror.drift import Told, mark_late
+from ultraviolet.mirror.drift import ReceivedEvent, mark_late
 from ultraviolet.mirror.observation import Mark, Observation, Origin
 
 ORDER = "purchase_orders"
@@ -141,7 +141,10 @@ def test_an_event_that_comes_after_a_read_found_the_change(
     mark_late(
         connection,
         1,
-        [Told(ORDER, "1", now_rfc3339(), at(3)), Told(ORDER, "2", now_rfc3339(), began)],
+        [
+            ReceivedEvent(ORDER, "1", now_rfc3339(), at(3)),
+            ReceivedEvent(ORDER, "2", now_rfc3339(), began),
+        ],
     )
 
     assert ["late"] == mirror.causes()  # the other came as soon as any event does

@@ -33,7 +33,7 @@ def test_a_history_is_not_read_to_learn_whether_the_index_is_behind_it(two_plant
 
     with two_plants.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE")
-        assert search_index.behind(connection) == []
+        assert search_index.outdated_integrations(connection) == []
         statement, given = asked[-1]
         explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
         [found] = json.loads(connection.exec_driver_sql(explained, given).scalar_one())

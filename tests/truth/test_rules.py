@@ -25,8 +25,9 @@ from tests.truth.model import BEGIN, RESOURCE, ModelIon, answer, event
 
 from ultraviolet.db import dialect
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.mirror.apply import LAG, apply
+from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation
+from ultraviolet.mirror.resolve import LAG
 
 IDS = ("1", "2", "3")
 ids = st.sampled_from(IDS)

@@ -447,7 +447,7 @@ def test_an_index_of_a_field_holds_no_write_up(shown: Edge) -> None:
 
     def index(connection: Any) -> list[Any]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(field_indexes, "WORTH", 0)
+            patch.setattr(field_indexes, "MIN_OBJECTS", 0)
             return field_indexes.missing_indexes(connection, 1, parts, names)
 
     made = shown.hub.database.read_now(index)

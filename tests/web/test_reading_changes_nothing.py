@@ -93,7 +93,7 @@ def test_no_get_and_no_head_writes(
     keep: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(field_indexes, "WORTH", 1)
+    monkeypatch.setattr(field_indexes, "MIN_OBJECTS", 1)
     keep(
         "parts",
         {"id": 1, "description": "one"},

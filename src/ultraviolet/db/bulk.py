@@ -1,7 +1,7 @@
-"""Many rows at once, handed to the driver as they are: SQLAlchemy's own handling of a row costs more than writing it.
+"""Write many rows through the driver, because SQLAlchemy's work per row costs more than the write.
 
-SQLite runs a prepared statement, in this process. To PostgreSQL the rows of a statement go in one
-piece: COPY where they are new, one JSON document where they change what is there.
+SQLite runs a prepared statement. PostgreSQL receives the rows of a statement at once: by COPY for
+inserts, as one JSON document for updates and deletes.
 """
 
 import re
@@ -21,9 +21,11 @@ from ultraviolet.db.sql import insert_rows
 
 Tuples = Sequence[tuple[Any, ...]]
 
-_FEW = 100
-"""Rows that are one statement of SQLite, so that Python's lock is given back, and waited for, once; of more than these
-a statement of one row, prepared once, costs no more."""
+_MAX_ROWS_PER_STATEMENT = 100
+"""Rows up to which SQLite runs one statement, which releases Python's global lock only once.
+
+For more rows, a prepared statement per row costs no more.
+"""
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
 _POSTGRESQL = postgresql.dialect()
 
@@ -31,7 +33,7 @@ _POSTGRESQL = postgresql.dialect()
 def fetch_rows(
     connection: Connection, query: str, given: Mapping[str, Any]
 ) -> Iterable[tuple[Any, ...]]:
-    """Run a written-out query; `IN :ids` takes a list of any length."""
+    """Run an SQL query; `IN :ids` takes a list of any length."""
     values, postgresql_ = dict(given), is_postgresql(connection)
     if "ids" in values and not postgresql_:
         values["ids"] = _json(values["ids"])
@@ -42,18 +44,18 @@ def fetch_rows(
 def execute_many(
     connection: Connection, statement: TextClause, rows: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Run a written-out statement once for each row."""
+    """Run an SQL statement once for each row."""
     if rows:
         connection.exec_driver_sql(_query(statement.text, is_postgresql(connection)), list(rows))
 
 
 def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows: Tuples) -> None:
-    """Insert rows that are new; a JSON column takes JSON as text."""
+    """Insert new rows. JSON columns take JSON as text."""
     if not rows:
         return
     if is_postgresql(connection):
         _copy(connection, f"COPY {table.name} ({', '.join(columns)}) FROM STDIN", rows)
-    elif len(rows) <= _FEW:
+    elif len(rows) <= _MAX_ROWS_PER_STATEMENT:
         statement = insert_rows(table.name, columns, len(rows))
         connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))
     else:
@@ -67,11 +69,11 @@ def upsert(
     rows: Tuples,
     otherwise: str = "ON CONFLICT DO NOTHING",
 ) -> None:
-    """Insert rows, no two of them with one key; what to do with those whose key is there says `otherwise`."""
+    """Insert rows with distinct keys; `otherwise` is the clause for existing keys."""
     if is_postgresql(connection):
-        _from_json(connection, _put_from_json(table, columns, otherwise), table, columns, rows)
+        _from_json(connection, _upsert_from_json(table, columns, otherwise), table, columns, rows)
     elif rows:
-        connection.exec_driver_sql(_put(table, columns, otherwise), list(rows))
+        connection.exec_driver_sql(_upsert(table, columns, otherwise), list(rows))
 
 
 def update(
@@ -81,7 +83,7 @@ def update(
     rows: Tuples,
     by: tuple[str, ...] = (),
 ) -> None:
-    """Update rows: `columns` are those to set, then those they are found `by`, the primary key's where none are given."""
+    """Update rows. The last `columns` are those of the WHERE clause, by default the primary key."""
     by = by or _keys(table)
     assert set(columns[-len(by) :]) == set(by)
     if is_postgresql(connection):
@@ -111,7 +113,7 @@ def _keys(table: Table) -> tuple[str, ...]:
 
 
 @cache
-def _put(table: Table, columns: tuple[str, ...], otherwise: str) -> str:
+def _upsert(table: Table, columns: tuple[str, ...], otherwise: str) -> str:
     marks = ", ".join("?" * len(columns))
     return _inserting(table, columns, f"VALUES ({marks})", otherwise)
 
@@ -119,7 +121,8 @@ def _put(table: Table, columns: tuple[str, ...], otherwise: str) -> str:
 @cache
 def _update(table: Table, columns: tuple[str, ...], by: tuple[str, ...]) -> str:
     sets = ", ".join(f"{name} = ?" for name in columns[: -len(by)])
-    return f"UPDATE {table.name} SET {sets} WHERE {_and(f'{name} = ?' for name in columns[-len(by) :])}"
+    condition = _and(f"{name} = ?" for name in columns[-len(by) :])
+    return f"UPDATE {table.name} SET {sets} WHERE {condition}"
 
 
 @cache
@@ -128,26 +131,28 @@ def _delete(table: Table, keys: tuple[str, ...]) -> str:
 
 
 @cache
-def _put_from_json(table: Table, columns: tuple[str, ...], otherwise: str) -> str:
+def _upsert_from_json(table: Table, columns: tuple[str, ...], otherwise: str) -> str:
     return _inserting(table, columns, f"SELECT * FROM {_rows(table, columns)}", otherwise)
 
 
 @cache
 def _update_from_json(table: Table, columns: tuple[str, ...], by: tuple[str, ...]) -> str:
     sets = ", ".join(f"{name} = r.{name}" for name in columns if name not in by)
-    return f"UPDATE {table.name} AS t SET {sets} FROM {_rows(table, columns)} WHERE {_same(by)}"
+    return (
+        f"UPDATE {table.name} AS t SET {sets} FROM {_rows(table, columns)} WHERE {_keys_equal(by)}"
+    )
 
 
 @cache
 def _delete_from_json(table: Table, keys: tuple[str, ...]) -> str:
-    return f"DELETE FROM {table.name} AS t USING {_rows(table, keys)} WHERE {_same(keys)}"
+    return f"DELETE FROM {table.name} AS t USING {_rows(table, keys)} WHERE {_keys_equal(keys)}"
 
 
-def _inserting(table: Table, columns: tuple[str, ...], what: str, otherwise: str) -> str:
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) {what} {otherwise}"
+def _inserting(table: Table, columns: tuple[str, ...], rows: str, otherwise: str) -> str:
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) {rows} {otherwise}"
 
 
-def _same(names: Iterable[str]) -> str:
+def _keys_equal(names: Iterable[str]) -> str:
     return _and(f"t.{name} = r.{name}" for name in names)
 
 
@@ -163,7 +168,7 @@ def _rows(table: Table, columns: tuple[str, ...]) -> str:
 def _from_json(
     connection: Connection, statement: str, table: Table, columns: tuple[str, ...], rows: Tuples
 ) -> None:
-    """Run a statement of PostgreSQL that takes all its rows as one document."""
+    """Run a PostgreSQL statement with its rows as one JSON document."""
     if not rows:
         return
     document = _json([*starmap(_row(columns), _with_json(table, columns, rows))])
@@ -172,12 +177,12 @@ def _from_json(
 
 @cache
 def _row(columns: tuple[str, ...]) -> type[msgspec.Struct]:
-    """Make a type of a row: encoding one takes a fraction of what a dictionary takes."""
+    """Return a struct type for a row, which is encoded faster than a dictionary."""
     return msgspec.defstruct("Row", columns, gc=False)
 
 
 def _with_json(table: Table, columns: tuple[str, ...], rows: Tuples) -> Sequence[Sequence[Any]]:
-    """Let the text of JSON columns stand in a document as the JSON it is."""
+    """Embed the text of JSON columns as JSON instead of as strings."""
     documents = [
         place for place, name in enumerate(columns) if isinstance(table.c[name].type, JSON)
     ]
@@ -196,10 +201,10 @@ def _type(table: Table, name: str) -> str:
 
 
 def _copy(connection: Connection, statement: str, rows: Tuples) -> None:
-    import psycopg  # noqa: PLC0415  only users of PostgreSQL pay
+    import psycopg  # noqa: PLC0415  loaded only for PostgreSQL
 
     if not connection.in_transaction():
-        connection.begin()  # else SQLAlchemy would see nothing to commit
+        connection.begin()  # so that SQLAlchemy commits
     driver = cast("psycopg.Connection", connection.connection.dbapi_connection)
     try:
         with driver.cursor() as cursor, cursor.copy(statement.encode()) as copy:

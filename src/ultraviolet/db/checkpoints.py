@@ -1,8 +1,8 @@
-"""SQLite's checkpoints, beside the writer: else every so many pages a commit, and who waits for it, would wait for one.
+"""Run SQLite's checkpoints in a separate thread, so that no commit waits for one.
 
-What is committed is on disk in the write-ahead log. A thread brings the log into the database file soon after, while
-others write and read. Only to let the log begin anew, which keeps its file small, nobody may write for a moment and no
-reader be on what is in the log; so the writer's thread does that, when next to nothing is left to bring.
+A commit is durable in the write-ahead log. This thread copies the log into the database file while
+others read and write. Restarting the log, which keeps its file small, excludes writers and readers
+of the log. The writer's thread does it when almost nothing is left to copy.
 """
 
 import threading
@@ -15,60 +15,60 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ultraviolet.db import sqlite
 
-_PAUSE = 0.5
-"""Seconds from a commit to the checkpoint: what changes a page again meanwhile costs nothing more."""
-_LONG = 4096
-"""Pages, of 4 kB, from which on the log is to begin anew, if no reader is in the way."""
-_TOO_LONG = 4 * _LONG
-"""Pages from which on readers are waited for; where that is in vain, again when the log is twice as long."""
-_PATIENCE = 0.1
-"""Seconds for which they are."""
+_DELAY_SECONDS = 0.5
+"""Delay from a commit to the checkpoint, which copies a page changed several times only once."""
+_RESTART_PAGES = 4096
+"""Log size, in pages of 4 kB, above which the log is restarted if no reader uses it."""
+_MAX_PAGES = 4 * _RESTART_PAGES
+"""Log size above which a restart waits for readers; doubled after each failure."""
+_MAX_WAIT_SECONDS = 0.1
+"""Time that a restart waits for readers."""
 
 log = structlog.get_logger()
 
 
 class Checkpoints:
-    """Keeps the log of one SQLite database short."""
+    """Keeps the write-ahead log of one SQLite database short."""
 
     def __init__(self, engine: Engine, writer: Executor) -> None:
         self._engine = engine
         self._writer = writer
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-checkpoints")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="database-checkpoints")
         self._due = False
-        self._ends = threading.Event()
-        self._too_long = _TOO_LONG
+        self._stopping = threading.Event()
+        self._max_pages = _MAX_PAGES
 
     def written(self) -> None:
-        """Say that something was committed; only the writer's thread may."""
+        """Schedule a checkpoint after a commit. Called by the writer's thread only."""
         if not self._due:
             self._due = True
-            with suppress(RuntimeError):  # all ends
-                self._thread.submit(self._soon)
+            with suppress(RuntimeError):  # the database is being closed
+                self._thread.submit(self._checkpoint_later)
 
     def stop(self) -> None:
-        """End, while the writer still works; whoever closes the database last brings in what is left."""
-        self._ends.set()
+        """Stop before the writer does. Closing the last connection copies the rest of the log."""
+        self._stopping.set()
         self._thread.shutdown()
 
-    def _soon(self) -> None:
-        if self._ends.wait(_PAUSE):
+    def _checkpoint_later(self) -> None:
+        if self._stopping.wait(_DELAY_SECONDS):
             return
         self._due = False
         try:
             self._checkpoint()
         except SQLAlchemyError as error:
-            # The disk fails, which whoever writes says as well.
-            log.warning("store.no_checkpoint", error=str(error))
+            # A failing disk is also reported by the next write.
+            log.warning("database.checkpoint_failed", error=str(error))
 
     def _checkpoint(self) -> None:
         with self._engine.connect() as connection:
             pages = sqlite.checkpoint(connection)
-            if pages < _LONG:
+            if pages < _RESTART_PAGES:
                 return
-            sqlite.checkpoint(connection)  # of what was written during the first
-            patience = _PATIENCE if pages >= self._too_long else 0.0
-            anew = self._writer.submit(sqlite.restart_wal, connection, patience).result()
-        if anew:
-            self._too_long = _TOO_LONG
-        elif patience:
-            self._too_long = 2 * pages
+            sqlite.checkpoint(connection)  # writes during the first checkpoint
+            max_wait = _MAX_WAIT_SECONDS if pages >= self._max_pages else 0.0
+            restarted = self._writer.submit(sqlite.restart_wal, connection, max_wait).result()
+        if restarted:
+            self._max_pages = _MAX_PAGES
+        elif max_wait:
+            self._max_pages = 2 * pages

@@ -16,16 +16,16 @@ from sqlalchemy.types import UserDefinedType
 
 
 class JSON(UserDefinedType[Any]):
-    """A JSON document: a Python value through the tables, its text in written-out SQL, on both."""
+    """A JSON document on both databases: a Python value in tables, text in SQL statements."""
 
     cache_ok = True
 
     def get_col_spec(self, **_: Any) -> str:
-        """Name the type, the same on both."""
+        """Return the name of the type, the same on both databases."""
         return "JSON"
 
     def bind_processor(self, dialect: Dialect) -> Any:  # noqa: ARG002
-        """Write a value."""
+        """Return the encoder."""
 
         def write(value: Any) -> str | None:
             return None if value is None else msgspec.json.encode(value).decode()
@@ -33,7 +33,7 @@ class JSON(UserDefinedType[Any]):
         return write
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002
-        """Read a value."""
+        """Return the decoder."""
 
         def read(value: str | None) -> Any:
             return None if value is None else msgspec.json.decode(value)
@@ -42,16 +42,19 @@ class JSON(UserDefinedType[Any]):
 
 
 Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
-"""Text, compared byte by byte on both."""
+"""Text, compared byte by byte on both databases."""
 
 
 def by_month(column: str) -> dict[str, Any]:
-    """Return the options of a table that PostgreSQL keeps in a part for each month, by this time; see partitions.py."""
+    """Return the options of a table that PostgreSQL partitions by month of a column."""
     return {"postgresql_partition_by": f"RANGE ({column})"}
 
 
 def update_in_place(fillfactor: int, vacuum_after: int | None = None) -> dict[str, Any]:
-    """Return the options of a table whose rows PostgreSQL is to rewrite in place; a small one is tidied by a number of rows."""
+    """Return the options of a table whose rows PostgreSQL updates in place.
+
+    A small table is vacuumed after a number of changed rows.
+    """
     options: dict[str, Any] = {"fillfactor": fillfactor}
     if vacuum_after:
         options |= {
@@ -63,14 +66,14 @@ def update_in_place(fillfactor: int, vacuum_after: int | None = None) -> dict[st
 
 @compiles(PrimaryKeyConstraint, "postgresql")
 def _with_month(element: PrimaryKeyConstraint, compiler: Any, **given: Any) -> str:  # pyright: ignore[reportUnusedFunction]
-    """Write a primary key; of a table in months it has to hold what they are told by."""
+    """Add the partition column to the primary key of a partitioned table."""
     written: str = compiler.visit_primary_key_constraint(element, **given)
     by = element.table.dialect_options["postgresql"]["partition_by"]
     return f"{written.removesuffix(')')}, {by[7:-1]})" if by else written
 
 
 def append_only(table: Table) -> None:
-    """Have the database itself refuse to change or remove rows of a table, from when it is made."""
+    """Create triggers that reject updates and deletes of a table's rows."""
     for ddl in (_KEEP_SQLITE_UPDATE, _KEEP_SQLITE_DELETE):
         event.listen(table, "after_create", ddl.execute_if(dialect="sqlite"))
     for ddl in (_KEEP_POSTGRESQL, _KEEP_POSTGRESQL_ROWS):

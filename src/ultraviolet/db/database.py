@@ -1,9 +1,8 @@
-"""The database of the hub: connections, transactions, and which thread does what.
+"""The database of the hub: connections, transactions and threads.
 
-SQLite has one writer, so all writes go through one thread, in order; reads run beside it on a small pool
-(WAL lets them), and so do checkpoints (`checkpoints.py`). On PostgreSQL several threads write, and deliveries have
-one of their own, so that no amount of other work can hold them up. The rules of truth stay plain synchronous
-functions over a connection.
+SQLite has one writer, so one thread runs all writes in order. Reads and checkpoints run
+concurrently in other threads. On PostgreSQL several threads write, and deliveries have their own thread, so that
+other work cannot delay them. Work on the database is a synchronous function over a connection.
 """
 
 import asyncio
@@ -21,51 +20,55 @@ from ultraviolet.db import dialect, driver_errors, partitions, sql_views, sqlite
 from ultraviolet.db import engine as db_engine
 from ultraviolet.db.checkpoints import Checkpoints
 from ultraviolet.db.migrations import upgrade
-from ultraviolet.db.open_errors import StoreUnavailableError, explained
+from ultraviolet.db.open_errors import StoreUnavailableError, explain_errors
 from ultraviolet.errors import UltravioletError
 from ultraviolet.ion.catalog import load_catalog
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
-_ATTEMPTS = 5
+_MAX_ATTEMPTS = 5
 
 
 class Database:
-    """One hub database; `write` and `read` are the only ways in."""
+    """The database of a hub. All access is through `read` and `write`."""
 
     def __init__(self, engine: Engine, *, readers: int = 4) -> None:
         self.engine = engine
-        many = dialect.is_postgresql(engine)
-        self.writing = engine if many else sqlite.one_writer(engine)
+        concurrent = dialect.is_postgresql(engine)
+        self.writing = engine if concurrent else sqlite.connect_writer(engine)
         self._writers = ThreadPoolExecutor(
-            db_engine.WRITERS if many else 1, thread_name_prefix="store-writer"
+            db_engine.WRITER_THREADS if concurrent else 1, thread_name_prefix="database-writer"
         )
         self._deliveries = (
-            ThreadPoolExecutor(1, thread_name_prefix="store-deliveries") if many else self._writers
+            ThreadPoolExecutor(1, thread_name_prefix="database-deliveries")
+            if concurrent
+            else self._writers
         )
-        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-reader")
-        self._checkpoints = None if many else Checkpoints(engine, self._writers)
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="database-reader")
+        self._checkpoints = None if concurrent else Checkpoints(engine, self._writers)
         self.trouble: str | None = None
-        """Why the database could not be written, in words, until something was kept in it again."""
+        """Why the last write failed; None after a delivery was written again."""
         self.kept_for = 0.0
-        """Seconds that deliveries have spent on their way to the disk; work that can wait gives way to them."""
+        """Seconds spent on writing deliveries. Work of lower priority yields when it grows."""
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """Connect to `sqlite:///path` or `postgresql://user@host/database` and bring its tables up to date.
+        """Connect to `sqlite:///path` or `postgresql://user@host/database` and migrate its tables.
 
-        Raise InvalidError for an address that is not supported and for a file that is not a database,
-        DatabaseSetupError for a server that is not set up for a hub, NewerTablesError if a newer release changed
-        the tables, StoreUnavailableError if the database cannot be opened.
+        Raise InvalidError for an unsupported URL or a file that is not a database,
+        DatabaseSetupError for a server that is not set up for a hub, NewerTablesError for tables
+        of a newer release, and StoreUnavailableError if the database cannot be opened.
         """
         engine = db_engine.make_engine(url)
         try:
             if dialect.is_postgresql(engine):
-                from ultraviolet.db.server_check import check_server  # noqa: PLC0415  psycopg takes 10 MB
+                from ultraviolet.db.server_check import (  # noqa: PLC0415  psycopg takes 10 MB
+                    check_server,
+                )
 
                 check_server(engine.url)
-            with explained(engine.url.render_as_string()):
+            with explain_errors(engine.url.render_as_string()):
                 upgrade(engine)
                 _prepare(engine)
         except UltravioletError:
@@ -88,9 +91,9 @@ class Database:
     async def write(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run `work` in one durable transaction; returns after the commit is on disk.
+        """Run `work` in one durable transaction; return after the commit is on disk.
 
-        `work` is run again where PostgreSQL undid it for the sake of another transaction.
+        `work` is run again if PostgreSQL rolls it back because of another transaction.
         """
         with tracing.child_span("database.write"):
             return await asyncio.get_running_loop().run_in_executor(
@@ -100,9 +103,9 @@ class Database:
     async def write_delivery(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Like `write`, for deliveries: other work of this process does not make it wait, where the database lets it.
+        """Write deliveries like `write`; on PostgreSQL, without waiting for other work.
 
-        `work` has to write something, so that what was kept shows that the database can be written.
+        `work` must write something, because success proves that the database is writable.
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -118,14 +121,14 @@ class Database:
     async def read(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run `work` on a consistent snapshot, beside other reads and the writers."""
+        """Run `work` on a consistent snapshot, concurrently with other reads and with writes."""
         with tracing.child_span("database.read"):
             return await asyncio.get_running_loop().run_in_executor(
                 self._readers, partial(self._snapshot, work, *args, **kwargs)
             )
 
     def close(self) -> None:
-        """Finish what was begun and let go of the database."""
+        """Finish running work and close the connections."""
         if self._checkpoints:
             self._checkpoints.stop()
         for pool in (self._writers, self._deliveries, self._readers):
@@ -136,7 +139,7 @@ class Database:
     def _transaction(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(_MAX_ATTEMPTS):
             try:
                 with self.writing.connect() as connection:
                     dialect.begin_write(connection)
@@ -147,7 +150,7 @@ class Database:
                     return result
             except DBAPIError as error:
                 driver_errors.remove_statement_data(error)
-                if driver_errors.is_retryable(error) and attempt < _ATTEMPTS - 1:
+                if driver_errors.is_retryable(error) and attempt < _MAX_ATTEMPTS - 1:
                     continue
                 if not driver_errors.is_unavailable(error):
                     raise
@@ -178,9 +181,9 @@ class Database:
             raise _unavailable("read", error) from error
 
 
-def _unavailable(what: str, error: Exception) -> StoreUnavailableError:
+def _unavailable(action: str, error: Exception) -> StoreUnavailableError:
     cause = error.orig if isinstance(error, DBAPIError) else error
-    return StoreUnavailableError(f"The database could not be {what}: {cause}")
+    return StoreUnavailableError(f"The database could not be {action}: {cause}")
 
 
 def _prepare(engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""Tell SQLite from PostgreSQL, and begin transactions on either."""
+"""Distinguish SQLite and PostgreSQL, and begin transactions on both."""
 
 from sqlalchemy import (
     Connection,
@@ -7,18 +7,18 @@ from sqlalchemy import (
 
 
 def is_postgresql(bind: Engine | Connection) -> bool:
-    """Tell the two apart."""
+    """Return whether the database is PostgreSQL."""
     return bind.dialect.name == "postgresql"
 
 
 def begin_write(connection: Connection) -> None:
-    """Begin a transaction that will write; on SQLite it has the one writer's place from the start."""
+    """Begin a write transaction; on SQLite, with the write lock from the start."""
     if not is_postgresql(connection):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def begin_read(connection: Connection) -> None:
-    """Begin a transaction that sees one moment of the database throughout."""
+    """Begin a read transaction on a consistent snapshot."""
     if is_postgresql(connection):
         connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     else:
@@ -26,7 +26,7 @@ def begin_read(connection: Connection) -> None:
 
 
 def database_bytes(connection: Connection) -> int:
-    """Return the bytes that the database takes."""
+    """Return the size of the database in bytes."""
     if is_postgresql(connection):
         return connection.exec_driver_sql(
             "SELECT pg_database_size(current_database())"

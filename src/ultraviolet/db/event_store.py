@@ -1,8 +1,8 @@
-"""Record events: each once, however often and by however many processes at a time it is delivered.
+"""Record each event once, regardless of how often and by how many processes it is delivered.
 
-The key of an event is claimed in `event_keys` first, which is the one place where two processes can meet.
-The process that has claimed it writes the event in the same transaction. An event whose key is known but whose
-body differs is recorded as an event of its own, marked `conflicting`.
+A transaction first inserts the key of an event into `event_keys`, and writes the event only if the
+key was new. An event with a known key but another body is recorded as a separate event, marked as
+`conflicting`.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ Key = tuple[int, bytes]
 """Integration and dedupe key."""
 _Body = tuple[int, bytes, bytes]
 """Integration, dedupe key and digest of the body."""
-_CHUNK = 5000
-"""Keys in one statement: a driver takes so many parameters, not more."""
+_KEYS_PER_STATEMENT = 5000
+"""Limit of the drivers on parameters of a statement."""
 
 DELIVERIES = func.coalesce(
     select(event_keys.c.deliveries)
@@ -32,7 +32,7 @@ DELIVERIES = func.coalesce(
     .scalar_subquery(),
     1,
 ).label("deliveries")
-"""How often an event was delivered, as a column of a query of `events`."""
+"""The number of deliveries of an event, as a column for queries of `events`."""
 
 _COLUMNS = ("integration_id", "dedupe_key", "deliveries", "body_digest")
 _EVENT = (
@@ -73,8 +73,8 @@ def insert_events(
 ) -> int:
     """Record events as returned by `ingest.event_row`; return how many were new.
 
-    A new one counts as delivered so many times, or as often as its row says under `deliveries`; one that is
-    known `again` more times.
+    A new event counts `deliveries` deliveries, unless its row has its own number; a known event
+    counts `again` more.
     """
     rows_of: dict[_Body, Mapping[str, Any]] = {}
     times: Counter[_Body] = Counter()
@@ -114,25 +114,28 @@ def insert_events(
 
 
 def _claim(connection: Connection, wanted: Mapping[Key, tuple[bytes, int]]) -> set[Key]:
-    """Insert the keys that are not known yet, and return these.
+    """Insert the keys that are new and return them.
 
-    They are inserted in one order, so that two processes with the same events do not deadlock.
+    They are inserted in sorted order, so that two processes with the same events do not deadlock.
     """
     keys = sorted(wanted)
     claimed: set[Key] = set()
-    for start in range(0, len(keys), _CHUNK):
-        rows = [(*key, wanted[key][1], wanted[key][0]) for key in keys[start : start + _CHUNK]]
+    for start in range(0, len(keys), _KEYS_PER_STATEMENT):
+        rows = [
+            (*key, wanted[key][1], wanted[key][0])
+            for key in keys[start : start + _KEYS_PER_STATEMENT]
+        ]
         made = sql.insert_new(connection, "event_keys", _COLUMNS, _COLUMNS[:2], rows)
         claimed.update((integration_id, bytes(key)) for integration_id, key in made)
     return claimed
 
 
 def _digests(connection: Connection, keys: Iterable[Key]) -> dict[Key, bytes]:
-    """Return the digest of the body that each known key was claimed with."""
+    """Return the digest of the recorded body of each known key."""
     found: dict[Key, bytes] = {}
     wanted = sorted(keys)
-    for start in range(0, len(wanted), _CHUNK):
-        rows = connection.execute(_DIGESTS, {"keys": wanted[start : start + _CHUNK]})
+    for start in range(0, len(wanted), _KEYS_PER_STATEMENT):
+        rows = connection.execute(_DIGESTS, {"keys": wanted[start : start + _KEYS_PER_STATEMENT]})
         found |= {
             (row.integration_id, bytes(row.dedupe_key)): bytes(row.body_digest) for row in rows
         }
@@ -140,7 +143,7 @@ def _digests(connection: Connection, keys: Iterable[Key]) -> dict[Key, bytes]:
 
 
 def _variant_key(body: _Body) -> bytes:
-    """Return the key of an event whose envelope is known with another body."""
+    """Return the key of a conflicting event."""
     return hashlib.sha256(body[1] + body[2]).digest()
 
 

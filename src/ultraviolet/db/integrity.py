@@ -1,30 +1,34 @@
-"""Looks whether a database is whole: its tables, their file, and whether what is written twice agrees."""
+"""Check the integrity of a database: its revision, its file and the consistency of its tables."""
 
 import msgspec
 from sqlalchemy import Connection, text
 
 from ultraviolet.db import dialect
-from ultraviolet.db.migrations import LATEST, NewerTablesError, is_newer, step
+from ultraviolet.db.migrations import LATEST, NewerTablesError, current_revision, is_newer
 
-_QUESTIONS = {
-    "every object has its current content in the history": """SELECT count(*) FROM objects o WHERE NOT EXISTS (
-      SELECT 1 FROM versions v WHERE v.integration_id = o.integration_id AND v.resource = o.resource AND v.id = o.id
-        AND v.version = o.version)""",
-    "no object has a version twice": """SELECT count(*) FROM (SELECT 1 FROM versions
+_CHECKS = {
+    "the history contains the current version of every object": """SELECT count(*) FROM objects o
+      WHERE NOT EXISTS (
+      SELECT 1 FROM versions v WHERE v.integration_id = o.integration_id
+        AND v.resource = o.resource AND v.id = o.id AND v.version = o.version)""",
+    "version numbers of objects are unique": """SELECT count(*) FROM (SELECT 1 FROM versions
       GROUP BY integration_id, resource, id, version HAVING count(*) > 1) AS twice""",
-    "every event is known when it is told again": """SELECT count(*) FROM events e WHERE NOT EXISTS (
-      SELECT 1 FROM event_keys k WHERE k.integration_id = e.integration_id AND k.dedupe_key = e.dedupe_key)""",
-    "every link belongs to an object": """SELECT count(*) FROM links l JOIN link_kinds k ON k.id = l.kind WHERE NOT EXISTS (
-      SELECT 1 FROM objects o WHERE o.integration_id = l.integration_id AND o.resource = k.resource AND o.id = l.id
-        AND o.deleted_at IS NULL)""",
-    "every object known only in part is to be read": """SELECT count(*) FROM objects o
+    "every event has its key": """SELECT count(*) FROM events e WHERE NOT EXISTS (
+      SELECT 1 FROM event_keys k
+      WHERE k.integration_id = e.integration_id AND k.dedupe_key = e.dedupe_key)""",
+    "every link belongs to an object": """SELECT count(*) FROM links l
+      JOIN link_kinds k ON k.id = l.kind WHERE NOT EXISTS (
+        SELECT 1 FROM objects o WHERE o.integration_id = l.integration_id
+        AND o.resource = k.resource AND o.id = l.id AND o.deleted_at IS NULL)""",
+    "every partial object is marked as stale": """SELECT count(*) FROM objects o
       WHERE o.completeness = 'partial' AND o.deleted_at IS NULL AND NOT EXISTS (
-        SELECT 1 FROM stale s WHERE s.integration_id = o.integration_id AND s.resource = o.resource AND s.id = o.id)""",
+        SELECT 1 FROM stale s WHERE s.integration_id = o.integration_id
+        AND s.resource = o.resource AND s.id = o.id)""",
 }
 
 
 class IntegrityFinding(msgspec.Struct, frozen=True):
-    """What was looked at, and whether it is as it should be."""
+    """The result of one check."""
 
     what: str
     well: bool
@@ -32,37 +36,37 @@ class IntegrityFinding(msgspec.Struct, frozen=True):
 
 
 def check_integrity(connection: Connection) -> list[IntegrityFinding]:
-    """Look at everything; nothing is changed."""
-    found = [revision(connection)]
+    """Run all checks, without changes."""
+    found = [check_revision(connection)]
     if not found[0].well:
         return found
     if not dialect.is_postgresql(connection):
         found.append(_file(connection))
-    for what, question in _QUESTIONS.items():
+    for what, question in _CHECKS.items():
         wrong = connection.execute(text(question)).scalar_one()
         found.append(
-            IntegrityFinding(what, wrong == 0, "yes" if wrong == 0 else f"not so for {wrong}")
+            IntegrityFinding(what, wrong == 0, "yes" if wrong == 0 else f"violated by {wrong}")
         )
     return found
 
 
-def revision(connection: Connection) -> IntegrityFinding:
-    """Return whether the tables are those of this release."""
-    at = step(connection)
+def check_revision(connection: Connection) -> IntegrityFinding:
+    """Check that the tables are those of this release."""
+    at = current_revision(connection)
     well = at == LATEST
     if well:
         return IntegrityFinding("tables", well, LATEST)
     what = NewerTablesError.__doc__ if is_newer(at) else "run `ultraviolet db upgrade`"
     return IntegrityFinding(
-        "tables", well, f"{at or 'none'}, this release works with {LATEST}: {what}"
+        "tables", well, f"{at or 'none'}, but this release needs {LATEST}: {what}"
     )
 
 
 def _file(connection: Connection) -> IntegrityFinding:
-    said = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(5)")]
-    said += [
-        f"{row[0]} refers to {row[2]} that is missing"
+    problems = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(5)")]
+    problems += [
+        f"{row[0]} refers to a missing row of {row[2]}"
         for row in connection.exec_driver_sql("PRAGMA foreign_key_check")
     ]
-    well = said == ["ok"]
-    return IntegrityFinding("file", well, "; ".join(said[:5]))
+    well = problems == ["ok"]
+    return IntegrityFinding("file", well, "; ".join(problems[:5]))

@@ -15,39 +15,38 @@ from ultraviolet.db.dialect import is_postgresql
 from ultraviolet.errors import ConflictError
 
 LockName = Literal["mirror", "duties", "migration", "partitions", "alerts", "search", "people"]
-"""What is done by one at a time: a change of an integration's mirror, its duties, a change of the tables, telling people, its
-search index, a change of who may sign in."""
-_TURNS: tuple[LockName, ...] = get_args(LockName)
+"""Work that one process does at a time; "mirror", "duties" and "search" are per integration."""
+_LOCK_NAMES: tuple[LockName, ...] = get_args(LockName)
 
 
-def lock(connection: Connection, turn: LockName, which: int = 0) -> None:
-    """Let nobody else do this at the same time, from here to the end of the transaction."""
+def lock(connection: Connection, name: LockName, number: int = 0) -> None:
+    """Take an advisory lock until the end of the transaction; SQLite has one writer anyway."""
     if is_postgresql(connection):
-        connection.execute(_WAIT, {"turn": lock_class(turn), "which": which})
+        connection.execute(_ADVISORY_LOCK, {"class": lock_class(name), "number": number})
 
 
-def lock_class(turn: LockName) -> int:
-    """Return the first number of the advisory locks of a turn."""
-    return _TURNS.index(turn)
+def lock_class(name: LockName) -> int:
+    """Return the first key of the advisory locks with a name."""
+    return _LOCK_NAMES.index(name)
 
 
-_WAIT = text("SELECT pg_advisory_xact_lock(:turn, :which)")
+_ADVISORY_LOCK = text("SELECT pg_advisory_xact_lock(:class, :number)")
 
 
 Row = TypeVarTuple("Row")
 
 
 def for_update(query: Select[*Row], *, to_change: bool) -> Select[*Row]:
-    """Let nobody else change these rows before the transaction ends, where they are `to_change`.
+    """Lock the selected rows against changes until the end of the transaction, if `to_change`.
 
-    Who only refers to them, as a delivery does to its integration, is not kept waiting. SQLite has one writer anyway.
+    Inserts that refer to the rows by foreign key do not wait. SQLite has one writer anyway.
     """
     return query.with_for_update(key_share=True) if to_change else query
 
 
 @contextmanager
 def unique_or_conflict(connection: Connection, taken: str) -> Generator[None]:
-    """Undo what is written and raise ConflictError, with these words, where another has the name."""
+    """Roll back and raise ConflictError with the message `taken` if a unique value exists."""
     try:
         with connection.begin_nested():
             yield

@@ -11,7 +11,7 @@ from ultraviolet.errors import InvalidError, UltravioletError
 
 
 class StoreUnavailableError(UltravioletError):
-    """The database does not answer or cannot be written; see the log of the hub, and check disk and permissions."""
+    """The database is unavailable. See the log of the hub; check disk and permissions."""
 
     kind = "database-unavailable"
     status = 503
@@ -25,7 +25,7 @@ class DatabaseSetupError(InvalidError):
 
 
 _SETTING = "ULTRAVIOLET_DATABASE_URL"
-_REFUSED = (
+_NEXT_STEPS = (
     ("authentication failed", f"check the user and the password in {_SETTING}"),
     ("no password supplied", f"add the password to {_SETTING}"),
     ("no pg_hba.conf entry", "allow this machine, user and database in pg_hba.conf of the server"),
@@ -45,51 +45,53 @@ _REFUSED = (
     ("invalid URI query parameter", f"correct {_SETTING}"),
     ("does not exist", f"create it, with ENCODING 'UTF8' for a database, or check {_SETTING}"),
 )
-"""What libpq says where a server refuses a connection, and the next step."""
+"""Parts of libpq's error messages, and the next step."""
 _PROTOCOL_VIOLATION = "08P01"
-"""The SQLSTATE of all that PgBouncer itself refuses."""
-_STATES = {
-    "25006": "the server accepts no writes: connect to the primary, and set default_transaction_read_only to off",
+"""The SQLSTATE of errors of PgBouncer itself."""
+_NEXT_STEP_OF_STATE = {
+    "25006": "the server accepts no writes: connect to the primary,"
+    " and set default_transaction_read_only to off",
     "3F000": "no schema in search_path exists: run ALTER ROLE … SET search_path = public",
 }
-_AWAY = f"check that the server runs, and its address in {_SETTING}"
+_UNREACHABLE = f"check that the server runs, and its address in {_SETTING}"
 
 
 @contextmanager
-def explained(address: str) -> Generator[None]:
-    """Raise errors of a driver as sentences about the database at this address (without its password).
+def explain_errors(address: str) -> Generator[None]:
+    """Convert errors of the driver into messages about the database at this URL, without password.
 
-    Raise StoreUnavailableError where it may work later, DatabaseSetupError where somebody has to set up something
-    first, InvalidError for a file that is not a database.
+    Raise StoreUnavailableError if a retry may succeed, DatabaseSetupError if the database must be
+    set up first, and InvalidError for a file that is not a database.
     """
     try:
         yield
     except (DBAPIError, NoConnectionError, sqlite3.Error) as error:
         raise _explain(error, address) from error
     except Exception as error:
-        if type(error).__module__.partition(".")[0] != "psycopg":  # loaded for PostgreSQL only
+        if type(error).__module__.partition(".")[0] != "psycopg":  # loaded only for PostgreSQL
             raise
         raise _explain(error, address) from error
 
 
 def _explain(error: Exception, address: str) -> UltravioletError:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    said = str(cause).strip().partition("\n")[0].rstrip(".")
+    reason = str(cause).strip().partition("\n")[0].rstrip(".")
     if isinstance(cause, sqlite3.Error):
-        if type(cause) is sqlite3.DatabaseError:  # the classes under it say something else
-            return InvalidError(f"{address} cannot be read as the database of a hub: {said}")
+        if type(cause) is sqlite3.DatabaseError:
+            return InvalidError(f"{address} is not a database of a hub: {reason}")
         return StoreUnavailableError(
-            f"The database {address} could not be opened: {said}; check its permissions and the disk."
+            f"The database {address} could not be opened: {reason};"
+            " check its permissions and the disk."
         )
     state = str(getattr(cause, "sqlstate", None) or "")
-    message = f"The database {address} could not be opened: {said}"
+    message = f"The database {address} could not be opened: {reason}"
     if state == "42501":
         return DatabaseSetupError(
             f"{message}; give the role of {_SETTING} the tables, or connect as their owner."
         )
-    if state in _STATES:
-        return StoreUnavailableError(f"{message}; {_STATES[state]}.")
-    advice = next((advice for part, advice in _REFUSED if part in str(cause)), None)
+    if state in _NEXT_STEP_OF_STATE:
+        return StoreUnavailableError(f"{message}; {_NEXT_STEP_OF_STATE[state]}.")
+    advice = next((advice for part, advice in _NEXT_STEPS if part in str(cause)), None)
     if advice and state in {"", _PROTOCOL_VIOLATION}:
         return DatabaseSetupError(f"{message}; {advice}.")
-    return StoreUnavailableError(f"{message}; {_AWAY}.")
+    return StoreUnavailableError(f"{message}; {_UNREACHABLE}.")

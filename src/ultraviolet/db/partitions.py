@@ -1,7 +1,7 @@
-"""Months: on PostgreSQL events and versions are kept in a part for each, so that an old one can be dropped whole.
+"""Monthly partitions of events and versions on PostgreSQL, so that an old month is dropped whole.
 
-Parts are made ahead. What has no part of its month goes into the table's rest, so that nothing is ever refused, and
-moves when the part is made. On SQLite there are no parts, and everything here does nothing.
+Partitions are created ahead. Rows of other months go into the default partition, so that no insert
+fails, and move when their partition is created. SQLite has no partitions.
 """
 
 import re
@@ -16,72 +16,73 @@ from ultraviolet.db.tables.events import events
 from ultraviolet.db.tables.mirror import versions
 
 PARTITIONED_TABLES = {events: events.c.received_at, versions: versions.c.observed_at}
-"""The tables in months, with the time they are told by."""
-_AHEAD = 2
+"""The partitioned tables with their partition column."""
+_MONTHS_AHEAD = 2
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
-"""How a month is written; times sort as text, so it is also the bound before everything of that month."""
+"""Times sort as text, so a month is also the lower bound of its partition."""
 
-_PARTS = text(
+_LIST_PARTITIONS = text(
     """SELECT c.relname AS name, pg_get_expr(c.relpartbound, c.oid) AS bound FROM pg_inherits i
     JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass(:table) ORDER BY c.relname"""
 )
-# An event is written when it comes and when it is judged, and the index of waiting events is searched all day:
-# its dead rows are to go long before they are the usual fifth of a month.
+# Each event is updated once, and the index of waiting events is searched all day. So dead rows must
+# be removed before they make up the default share of a partition.
 _OPTIONS = "autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02"
 
 
 class Partition(msgspec.Struct, frozen=True):
-    """One month of a table."""
+    """A month of a partitioned table."""
 
     table: str
     month: str
 
     @property
     def name(self) -> str:
-        """The part's own table."""
+        """The name of the partition's table."""
         return f"{self.table}_{self.month.replace('-', '_')}"
 
     @property
     def end(self) -> str:
-        """The bound behind everything of that month."""
-        return _after(self.month)
+        """The upper bound of the month."""
+        return _next_month(self.month)
 
 
 def ensure_partitions(
     connection: Connection, table: Table | None = None, months: Iterable[str] = ()
 ) -> list[Partition]:
-    """Make the parts of this month and the next ones, and of others a table is to have; gives those that were missing."""
+    """Create the partitions of the coming and the given months; return the new ones."""
     if not dialect.is_postgresql(connection):
         return []
     locks.lock(connection, "partitions")
     connection.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
-    made: list[Partition] = []
-    for monthed in [table] if table is not None else PARTITIONED_TABLES:
-        there = {part.month for part in list_partitions(connection, monthed)}
-        for month in sorted({*_coming(), *filter(_MONTH.fullmatch, months)} - there):
-            part = Partition(monthed.name, month)
-            _make(connection, part, PARTITIONED_TABLES[monthed].name)
-            made.append(part)
-    return made
+    created: list[Partition] = []
+    for partitioned in [table] if table is not None else PARTITIONED_TABLES:
+        existing = {part.month for part in list_partitions(connection, partitioned)}
+        for month in sorted({*_coming_months(), *filter(_MONTH.fullmatch, months)} - existing):
+            part = Partition(partitioned.name, month)
+            _create(connection, part, PARTITIONED_TABLES[partitioned].name)
+            created.append(part)
+    return created
 
 
-def create_missing_partitions(connection: Connection) -> None:
-    """Make what takes everything without a part, with the tables themselves."""
+def create_default_partitions(connection: Connection) -> None:
+    """Create the default partitions and those of the coming months."""
     if dialect.is_postgresql(connection):
         for table in PARTITIONED_TABLES:
             connection.exec_driver_sql(
-                f"CREATE TABLE {table.name}_rest PARTITION OF {table.name} DEFAULT WITH ({_OPTIONS})"
+                f"CREATE TABLE {table.name}_rest PARTITION OF {table.name} DEFAULT"
+                f" WITH ({_OPTIONS})"
             )
         ensure_partitions(connection)
 
 
 def list_partitions(connection: Connection, table: Table) -> list[Partition]:
-    """Return the months a table has parts of, oldest first; none on SQLite."""
+    """Return the partitions of a table, oldest first; none on SQLite."""
     if not dialect.is_postgresql(connection):
         return []
     names = [
         row.name
-        for row in connection.execute(_PARTS, {"table": table.name})
+        for row in connection.execute(_LIST_PARTITIONS, {"table": table.name})
         if row.bound != "DEFAULT"
     ]
     return [
@@ -91,7 +92,7 @@ def list_partitions(connection: Connection, table: Table) -> list[Partition]:
 
 
 def lock(connection: Connection, part: Partition) -> None:
-    """Let nobody else at a table of which a month is to go; gives up where it has to wait for long."""
+    """Lock a table before one of its partitions is dropped; fail after two seconds."""
     connection.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
     connection.exec_driver_sql(
         f"LOCK TABLE ONLY {part.table}, ONLY {part.name} IN ACCESS EXCLUSIVE MODE"
@@ -99,10 +100,7 @@ def lock(connection: Connection, part: Partition) -> None:
 
 
 def drop_partition(connection: Connection, part: Partition, kept: Sequence[int]) -> None:
-    """Drop a month but for these rows, by number, which move to the table's rest.
-
-    Others wait while this is done.
-    """
+    """Drop a partition; move the rows with these numbers to the default partition."""
     lock(connection, part)
     connection.exec_driver_sql(f"ALTER TABLE {part.table} DETACH PARTITION {part.name}")
     if kept:
@@ -113,8 +111,8 @@ def drop_partition(connection: Connection, part: Partition, kept: Sequence[int])
     connection.exec_driver_sql(f"DROP TABLE {part.name}")
 
 
-def _make(connection: Connection, part: Partition, by: str) -> None:
-    """Make a part beside its table and attach it, which lets others go on; its rows so far are in the rest."""
+def _create(connection: Connection, part: Partition, by: str) -> None:
+    """Create a partition, move its rows from the default partition, and attach it."""
     rest, low, high = f"{part.table}_rest", part.month, part.end
     connection.exec_driver_sql(
         f"CREATE TABLE {part.name} (LIKE {part.table} INCLUDING ALL) WITH ({_OPTIONS})"
@@ -125,17 +123,18 @@ def _make(connection: Connection, part: Partition, by: str) -> None:
         f" INSERT INTO {part.name} SELECT * FROM moved"
     )
     connection.exec_driver_sql(
-        f"ALTER TABLE {part.table} ATTACH PARTITION {part.name} FOR VALUES FROM ('{low}') TO ('{high}')"
+        f"ALTER TABLE {part.table} ATTACH PARTITION {part.name}"
+        f" FOR VALUES FROM ('{low}') TO ('{high}')"
     )
 
 
-def _coming() -> list[str]:
+def _coming_months() -> list[str]:
     months = [utc_now().isoformat()[:7]]
-    for _ in range(_AHEAD):
-        months.append(_after(months[-1]))
+    for _ in range(_MONTHS_AHEAD):
+        months.append(_next_month(months[-1]))
     return months
 
 
-def _after(month: str) -> str:
+def _next_month(month: str) -> str:
     year, number = map(int, month.split("-"))
     return f"{year + number // 12:04}-{number % 12 + 1:02}"

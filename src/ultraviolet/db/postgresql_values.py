@@ -1,4 +1,4 @@
-"""Values of PostgreSQL's types as `ultraviolet sql` shows them, through loaders of psycopg."""
+"""Loaders of psycopg for values of PostgreSQL's types, for `ultraviolet sql`."""
 
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ _AS_TEXT = ("json", "jsonb", "date", "time", "timetz", "interval")
 
 
 def load_as_cells(connection: psycopg.Connection[Any]) -> None:
-    """Load times beyond Python's years, and types whose Python values say less than their text, as text."""
+    """Load as text the times that Python does not support and types that lose information."""
     for info in connection.adapters.types:
         if info.name in _AS_TEXT or info.name.endswith("range"):
             connection.adapters.register_loader(info.oid, TextLoader)
@@ -32,7 +32,7 @@ class _TimeLoader(Loader):
 
 
 class _NumericLoader(Loader):
-    """Whole numbers are those without decimal places: sums of whole numbers, as on SQLite."""
+    """Load numbers without decimal places as integers, as on SQLite."""
 
     def load(self, data: Buffer) -> int | float | str:
         text = bytes(data).decode()

@@ -1,10 +1,10 @@
-"""SQL of a user on the database of a hub. It can only read, whatever it says.
+"""Run SQL of a user on the database of a hub, read-only.
 
-SQLite: the file is opened read-only, and an authorizer refuses everything but reading while SQLite compiles a
-statement. PostgreSQL: one statement, sent through the extended protocol, in a transaction that is READ ONLY and that
-is always rolled back. A query is the query of a cursor, which cannot change data; SHOW and EXPLAIN are the only other
-statements. Functions that may have effects outside of the transaction are refused by their name. A role that has only
-SELECT is the best protection of all; see docs/how-to/sql-and-exports.md.
+SQLite: the file is opened read-only, and an authorizer rejects all other actions when SQLite
+compiles a statement. PostgreSQL: one statement is sent through the extended protocol in a READ ONLY
+transaction, which is always rolled back. A query is the query of a cursor, which cannot change
+data; only SHOW and EXPLAIN are allowed besides. Functions with effects outside the transaction are
+rejected by name. A role with only SELECT is the best protection; see docs/how-to/sql-and-exports.md.
 """
 
 import re
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ultraviolet.db import engine
-from ultraviolet.db.open_errors import explained
+from ultraviolet.db.open_errors import explain_errors
 from ultraviolet.db.representation import from_driver
 from ultraviolet.errors import InvalidError, NotFoundError
 
@@ -32,17 +32,17 @@ _MAX_BATCH_CHARACTERS = 4_000_000
 _MAX_VALUE_BYTES = 100_000_000
 _MAX_SQLITE_MEMORY_BYTES = 500_000_000
 _STEPS_BETWEEN_CHECKS = 20_000
-"""Instructions of SQLite's machine, some milliseconds."""
+"""Instructions of SQLite's virtual machine, a few milliseconds."""
 
 ONLY_READ = "The database can only be read here. Nothing was changed."
 
 
 class SqlError(InvalidError):
-    """The database refused the statement."""
+    """The database rejected the statement."""
 
 
 class Column(NamedTuple):
-    """A column of a result; its kind is None where the database does not know it."""
+    """A column of a result; its kind is None if unknown."""
 
     name: str
     kind: str | None
@@ -56,12 +56,12 @@ class Result(NamedTuple):
 
 
 class ReadOnlyDatabase(Protocol):
-    """A database that statements of a user can only read."""
+    """A read-only connection for statements of a user."""
 
     address: str
 
     def query(self, statement: str) -> AbstractContextManager[Result]:
-        """Run one statement. Raise SqlError where the database refuses it."""
+        """Run one statement. Raise SqlError if the database rejects it."""
         ...
 
     def close(self) -> None:
@@ -70,9 +70,9 @@ class ReadOnlyDatabase(Protocol):
 
 
 def open_read_only(url: str, timeout_seconds: float) -> ReadOnlyDatabase:
-    """Open a database so that it cannot be changed; a statement is stopped after `timeout_seconds`.
+    """Open a database read-only; a statement is stopped after `timeout_seconds`.
 
-    Raise NotFoundError for a file that does not exist and the errors of `explained` for a server.
+    Raise NotFoundError for a missing file, and the errors of `explained` for a server.
     """
     parsed = engine.parse_url(url)
     if parsed.drivername.startswith("sqlite"):
@@ -82,12 +82,12 @@ def open_read_only(url: str, timeout_seconds: float) -> ReadOnlyDatabase:
 
 def _timed_out(seconds: float) -> SqlError:
     return SqlError(
-        f"The statement was stopped after {seconds:g} s; ask for less, or raise --timeout."
+        f"The statement was stopped after {seconds:g} s. Select less, or increase --timeout."
     )
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Group rows in the form of cells, by number and by size."""
+    """Convert rows to cells and group them by number and size."""
     batch: list[Row] = []
     size = 0
     for row in rows:
@@ -101,7 +101,7 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield batch
 
 
-# ---------------------------------------------------------------------------------------------------------- SQLite
+# --- SQLite ---
 
 _SQLITE_READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE}
 _SQLITE_PRAGMAS = {
@@ -134,14 +134,14 @@ class _Sqlite:
     def __init__(self, path: Path, timeout_seconds: float) -> None:
         if not path.exists():
             raise NotFoundError(
-                f"There is no database at {path}; say where the hub is with --data."
+                f"There is no database at {path}; give the directory of the hub with --data."
             )
         self.address = f"sqlite:///{path}"
         self._timeout_seconds = timeout_seconds
         self._deadline = 0.0
         uri = f"{path.absolute().as_uri()}?mode=ro"
         try:
-            with explained(self.address):
+            with explain_errors(self.address):
                 self._connection = sqlite3.connect(uri, uri=True, isolation_level=None)
                 self._connection.execute(
                     f"PRAGMA hard_heap_limit={_MAX_SQLITE_MEMORY_BYTES}"
@@ -153,7 +153,7 @@ class _Sqlite:
             with suppress(AttributeError):
                 self._connection.close()
             raise
-        # Text that is not UTF-8 is no reason not to show the rest.
+        # Invalid UTF-8 must not hide the rest.
         self._connection.text_factory = _decoded
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_BYTES)
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
@@ -168,7 +168,7 @@ class _Sqlite:
                 cursor.execute(statement)
             if cursor.description is None:
                 raise SqlError(
-                    "The statement returns nothing; begin it with SELECT, WITH or VALUES."
+                    "The statement returns no rows. Start it with SELECT, WITH or VALUES."
                 )
             names = [column[0] for column in cursor.description]
             kinds = self._kinds(statement, len(names))
@@ -197,7 +197,7 @@ class _Sqlite:
             stopped = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
             if (
                 stopped and time.monotonic() <= self._deadline
-            ):  # SQLite swallows what Ctrl-C raises in `_is_late`
+            ):  # SQLite suppresses the KeyboardInterrupt in `_is_late`
                 raise KeyboardInterrupt from error
             raise self._explain(error) from error
 
@@ -207,16 +207,15 @@ class _Sqlite:
             return SqlError(ONLY_READ)
         if code == sqlite3.SQLITE_INTERRUPT:
             return _timed_out(self._timeout_seconds)
-        return SqlError(f"The database says: {error}")
+        return SqlError(f"The database reports: {error}")
 
     def _is_late(self) -> bool:
         return time.monotonic() > self._deadline
 
     def _make_shadow(self) -> sqlite3.Connection:
-        """Return an empty database with tables named like the views and tables of this one.
+        """Return an empty database with typed tables for the views and tables of this one.
 
-        SQLite knows the declared type of a column of a table wherever a statement carries it, but views of
-        expressions have none. So the shadow declares them, and tells which columns of a statement have which type.
+        SQLite derives the types of a result from declared column types, which views do not have.
         """
         shadow = sqlite3.connect(":memory:", isolation_level=None)
         tables: dict[str, list[tuple[str, str]]] = {}
@@ -242,7 +241,7 @@ class _Sqlite:
         try:
             self._shadow.execute(f"CREATE TEMP VIEW ultraviolet_result AS {statement}")
             found = self._shadow.execute("PRAGMA temp.table_info(ultraviolet_result)").fetchall()
-        except (sqlite3.Error, sqlite3.Warning):  # such as a view of the user's own, or EXPLAIN
+        except (sqlite3.Error, sqlite3.Warning):  # such as EXPLAIN
             return unknown
         finally:
             self._shadow.execute("DROP VIEW IF EXISTS temp.ultraviolet_result")
@@ -266,11 +265,11 @@ def _with_booleans(row: Row, places: Sequence[int]) -> Row:
     return shown
 
 
-# ------------------------------------------------------------------------------------------------------ PostgreSQL
+# --- PostgreSQL ---
 
 _QUERIES = {"select", "with", "values", "table", "("}
 _BLANK = re.compile(r"(?:\s+|--[^\r\n]*|/\*(?:[^*/]|\*(?!/)|/(?!\*))*\*/)*")
-"""White space and comments in front of a statement; a comment within a comment is not taken for blank."""
+"""White space and comments before a statement, except nested comments."""
 _FIRST_WORD = re.compile(r"\(|\w*")
 _EXPLAIN = re.compile(r"explain\s*(?:\([^()]*\)\s*|(?:analy[sz]e|verbose)\s+)*", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d][\w$]*")
@@ -293,7 +292,7 @@ _HARMLESS = [
     "uuidv4",
     "uuidv7",
 ]
-"""Volatile functions of PostgreSQL that change nothing and read nothing but the database."""
+"""Volatile functions of PostgreSQL without side effects."""
 _VOLATILE = """SELECT proname FROM pg_catalog.pg_proc
   WHERE provolatile = 'v' AND proname = ANY(%s) AND NOT proname = ANY(%s) LIMIT 1"""
 _BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -328,14 +327,14 @@ def _first_word(statement: str) -> str:
 
 class _Postgresql:
     def __init__(self, url: "URL", timeout_seconds: float) -> None:
-        import psycopg  # noqa: PLC0415  costs 40 ms; only users of PostgreSQL pay
+        import psycopg  # noqa: PLC0415  loaded only for PostgreSQL
 
         from ultraviolet.db.postgresql_values import load_as_cells  # noqa: PLC0415
 
         self.address = url.render_as_string()
         self._timeout_seconds = timeout_seconds
         self._error = psycopg.Error
-        with explained(self.address):
+        with explain_errors(self.address):
             self._connection = psycopg.connect(
                 engine.libpq_url(url),
                 autocommit=True,
@@ -350,10 +349,10 @@ class _Postgresql:
         first = _first_word(statement)
         inner = _first_word(_EXPLAIN.sub("", statement, count=1)) if first == "explain" else first
         if inner not in _QUERIES | {"show"}:
-            message = (
-                f"{ONLY_READ} A statement begins with SELECT, WITH, VALUES, TABLE, EXPLAIN or SHOW."
+            raise SqlError(
+                f"{ONLY_READ} Start the statement with"
+                " SELECT, WITH, VALUES, TABLE, EXPLAIN or SHOW."
             )
-            raise SqlError(message)
         with self._transaction(), self._connection.cursor() as cursor:
             with self._failures():
                 self._check_names(statement)
@@ -362,7 +361,7 @@ class _Postgresql:
                     rows = list(cursor.stream(statement.encode()))
                     more: Iterator[Sequence[Row]] = iter([])
                 else:
-                    # A binary answer needs the extended protocol, which takes one statement only.
+                    # A binary result needs the extended protocol, which accepts only one statement.
                     declare = f"DECLARE ultraviolet NO SCROLL CURSOR FOR {statement}"
                     cursor.execute(declare.encode(), binary=True)
                     more = self._fetch(cursor)
@@ -391,7 +390,7 @@ class _Postgresql:
             self._connection.execute(_BEGIN)
         try:
             with self._failures():
-                # After the first query of a transaction, nothing can take READ ONLY back.
+                # After its first query, a transaction cannot leave READ ONLY mode.
                 self._connection.execute(_SETTINGS, [str(round(self._timeout_seconds * 1000))])
             yield
         finally:
@@ -399,9 +398,9 @@ class _Postgresql:
                 self._connection.execute("ROLLBACK")
 
     def _check_names(self, statement: str) -> None:
-        """Raise SqlError where a word of the statement is the name of a function that may have effects.
+        """Raise SqlError if any word of the statement is the name of a function with side effects.
 
-        Every word counts, in texts and comments too, so that it does not matter how PostgreSQL divides the statement.
+        Words in strings and comments count too, so that parsing the statement is not necessary.
         """
         if _ESCAPED_NAME.search(statement):
             raise SqlError(f'{ONLY_READ} Names written as U&"…" are not accepted.')
@@ -410,7 +409,7 @@ class _Postgresql:
         found = self._connection.execute(_VOLATILE, [sorted(words), _HARMLESS]).fetchone()
         if found:
             raise SqlError(
-                f"{ONLY_READ} The function {found[0]} may have effects, so it is not accepted."
+                f"{ONLY_READ} The function {found[0]} may have side effects and is not accepted."
             )
 
     def _columns(self, cursor: "psycopg.Cursor[Any]") -> list[Column]:
@@ -431,7 +430,7 @@ class _Postgresql:
             yield
         except self._error as error:
             raise self._explain(error) from error
-        except ValueError as error:  # such as half a surrogate pair
+        except ValueError as error:  # such as an unpaired surrogate
             raise SqlError(f"The statement cannot be sent to the database: {error}") from error
 
     def _explain(self, error: "psycopg.Error") -> SqlError:
@@ -439,4 +438,4 @@ class _Postgresql:
             return SqlError(ONLY_READ)
         if error.sqlstate == "57014":
             return _timed_out(self._timeout_seconds)
-        return SqlError(f"The database says: {str(error).strip()}")
+        return SqlError(f"The database reports: {str(error).strip()}")

@@ -1,21 +1,21 @@
-r"""How a value of a column type is shown: one rule for views, exports, the API, pages, filters and `ultraviolet sql`.
+"""Convert JSON values of documents to the typed cells of views, exports, the API and pages.
 
-A document holds JSON as ION sent it. Each column of a resource has a kind; `cell` returns what the column shows of a
-value, and None where the value does not fit the kind. SQL never decides this itself: the field names and raw values
-that do not fit are kept beside the document (`objects.invalid_values`) when it is written.
+`cell` returns the cell of a value, or None if the value does not fit the column type. SQL never
+decides this: values that do not fit are stored beside the document (`objects.invalid_values`).
 
-| kind | JSON values that fit | cell | JSON, JSON Lines | CSV | Parquet |
-| --- | --- | --- | --- | --- | --- |
-| integer | a number without fraction and exponent, -2^63 to 2^63-1 | int | number | digits | int64 |
-| real | a number; one without fraction and exponent up to 2^53, so that none is rounded | float | number | shortest digits that read back the same | double |
-| boolean | true, false | bool | true, false | true, false | bool |
-| time | text `YYYY-MM-DD`, alone or with `Thh:mm:ss[.ffffff]` (or a space for T) and no zone, Z or an offset `±hh[:mm]` up to 14:59, years 1 to 9999 in UTC | text | RFC 3339 in UTC with microseconds: `2026-11-23T23:40:50.123456+00:00` | the same | timestamp[us, UTC] |
-| text | text, any enum value included | str | text | text | string |
-| id | an integer as above, or text of up to 18 digits | str | text | text | string |
-| json | anything | str, compact JSON | the value itself | compact JSON; a text without its quotes | string, compact JSON |
+- integer: a JSON number without fraction and exponent, from -2^63 to 2^63-1. The cell is an int.
+- real: a JSON number; without fraction and exponent up to 2^53, so that none is rounded. The cell
+  is a float, in CSV with the shortest digits that read back the same.
+- boolean: true or false.
+- time: a string `YYYY-MM-DD`, alone or with `Thh:mm:ss[.ffffff]` (or a space for T), without zone
+  or with Z or an offset `±hh[:mm]` up to 14:59, in the years 1 to 9999 in UTC. The cell is RFC
+  3339 in UTC with microseconds, in Parquet timestamp[us, UTC]. Without a zone it is UTC; a date is midnight.
+- text: a string.
+- id: an integer as above, or a string of up to 18 digits. The cell is a string.
+- json: any value. The cell is compact JSON; JSON exports contain the value, and CSV a string
+  without its quotes.
 
-A time without a zone is in UTC, a date alone is its midnight. Null is null in JSON and Parquet, and an empty cell
-without quotes in CSV, where an empty text is `""`.
+Null is null in JSON and Parquet, and an empty cell in CSV, where an empty string is `""`.
 """
 
 import re
@@ -31,25 +31,26 @@ Kind = Literal["integer", "real", "boolean", "time", "text", "id", "json"]
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)
 MAX_EXACT_INTEGER = 2**53
-"""Greatest whole number up to which a double has every one."""
+"""Largest integer up to which a double represents every integer."""
 _MAX_ID_DIGITS = 18
 _SHOWN_TIME_CHARACTERS = len("2026-11-23T23:40:50.123456+00:00")
 _TIME = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-](?:0\d|1[0-4])(?::[0-5]\d)?)?)?",
+    r"\d{4}-\d\d-\d\d(?:[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?"
+    r"(?:Z|[+-](?:0\d|1[0-4])(?::[0-5]\d)?)?)?",
     re.ASCII,
 )
 _QUOTED = re.compile(r'[",\r\n]|^\s|\s$')
 _NUMBER = re.compile(r"-\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""First characters that make a spreadsheet take a cell for a formula."""
+"""First characters of formulas in spreadsheets."""
 BYTE_ORDER_MARK = "\ufeff"
-"""Tells spreadsheets that a file is UTF-8."""
+"""Marks a file as UTF-8 for spreadsheets."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 def utc_text(moment: datetime) -> str:
-    """Return a moment as RFC 3339 in UTC with microseconds; one without a zone is in UTC already."""
+    """Return a time as RFC 3339 in UTC with microseconds; UTC is assumed without a zone."""
     aware = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.isoformat(timespec="microseconds")
 
@@ -90,7 +91,7 @@ def _time(value: Any) -> str | None:
     try:
         moment = datetime.fromisoformat(value)
         return value if as_shown else utc_text(moment)
-    except (ValueError, OverflowError):  # no such day, or outside of the years 1 to 9999 in UTC
+    except (ValueError, OverflowError):  # invalid day or year
         return None
 
 
@@ -113,17 +114,17 @@ _ALWAYS_FITS: Mapping[str, type] = {"text": str, "boolean": bool, "real": float}
 
 
 def cell(kind: str, value: Any) -> Any:
-    """Return what a column of this kind shows of a value of a document; None where it does not fit."""
+    """Return the cell of a value in a column of this kind; None if it does not fit."""
     return _CELLS[kind](value)
 
 
 def fits(kind: str, value: Any) -> bool:
-    """Return whether a column of this kind can show a value of a document; every one can show null."""
+    """Return whether a value fits a column of this kind; null always does."""
     return value is None or _CELLS[kind](value) is not None
 
 
 def invalid_values(kinds: Mapping[str, str], document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a document that do not fit, by field, given the kind of each field."""
+    """Return the values of a document that do not fit the kinds of their fields."""
     found: dict[str, Any] = {}
     for field, value in document.items():
         if value is None or type(value) is _ALWAYS_FITS.get(kind := kinds.get(field, "json")):
@@ -134,10 +135,10 @@ def invalid_values(kinds: Mapping[str, str], document: Mapping[str, Any]) -> dic
 
 
 def from_driver(value: Any) -> Any:
-    """Return a value as it came from a database driver in the form of a cell.
+    """Return a value from a database driver as a cell, the same for both databases.
 
-    Both stores give the same: times are RFC 3339 text in UTC, whole decimals are int, other decimals float, documents
-    and arrays JSON text, bytes hexadecimal digits.
+    Times become RFC 3339 text in UTC, whole decimals int, other decimals float, documents and
+    arrays JSON text, and bytes hexadecimal digits.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -167,7 +168,7 @@ _FORMS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
 
 
 def json_value(kind: str, shown: Any) -> Any:
-    """Return a cell as JSON has it, for an encoder of msgspec."""
+    """Return a cell for msgspec's JSON encoder."""
     if shown is None:
         return None
     if kind == "json":
@@ -176,7 +177,7 @@ def json_value(kind: str, shown: Any) -> Any:
 
 
 def csv_text(kind: str, shown: Any) -> str | None:
-    """Return a cell as CSV has it, without quotes; None is null."""
+    """Return a cell as CSV text without quotes; None is null."""
     if shown is None:
         return None
     if kind == "boolean" or type(shown) is bool:
@@ -189,13 +190,14 @@ def csv_text(kind: str, shown: Any) -> str | None:
 
 
 def csv_line(texts: Iterable[str | None], *, for_spreadsheets: bool = False) -> str:
-    """Return a line of CSV: null is empty without quotes, an empty text is `""`.
+    """Return a line of CSV: null is empty, an empty text is `""`.
 
-    For spreadsheets, a cell that one would take for a formula gets an apostrophe in front, which makes it text.
+    For spreadsheets, a formula gets an apostrophe as prefix, which makes it text.
     """
     if for_spreadsheets:
         return (
-            ",".join(["" if text is None else _quoted(_neutral(text)) for text in texts]) + "\r\n"
+            ",".join(["" if text is None else _quoted(_without_formula(text)) for text in texts])
+            + "\r\n"
         )
     return ",".join(["" if text is None else _quoted(text) for text in texts]) + "\r\n"
 
@@ -206,15 +208,15 @@ def _quoted(text: str) -> str:
     return text
 
 
-def _neutral(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula; a number stays one."""
+def _without_formula(text: str) -> str:
+    """Prefix a formula with an apostrophe; numbers are not changed."""
     if not text.startswith(_FORMULA) or _NUMBER.fullmatch(text):
         return text
     return f"'{text}"
 
 
 def parquet_value(kind: str, shown: Any) -> Any:
-    """Return a cell as pyarrow takes it for a column of this kind."""
+    """Return a cell for a pyarrow column of this kind."""
     if shown is None:
         return None
     if kind == "time":

@@ -1,4 +1,4 @@
-"""Whether a PostgreSQL server is set up for a hub: version, encoding, privileges, and sessions of its own."""
+"""Check a PostgreSQL server before use: version, encoding, privileges and sessions."""
 
 from typing import Any, NamedTuple
 
@@ -6,23 +6,25 @@ import psycopg
 from sqlalchemy import URL
 
 from ultraviolet.db import engine
-from ultraviolet.db.open_errors import DatabaseSetupError, explained
+from ultraviolet.db.open_errors import DatabaseSetupError, explain_errors
 from ultraviolet.db.tables.metadata import metadata
 
 MIN_SERVER_VERSION = 14
 _ATTEMPTS = 3
 _POOLER = (
-    "a connection pooler gives this hub another session for each transaction, so locks and notifications are lost;"
+    "a connection pooler changes the session with each transaction, which loses locks and"
+    " notifications;"
     " use session pooling (pool_mode = session in PgBouncer) or a direct connection"
 )
-_SERVER = """SELECT current_setting('server_version_num')::int / 10000, current_setting('server_encoding'),
-  current_user::text, current_database()::text, current_schema()::text, current_setting('search_path'),
+_SERVER = """SELECT current_setting('server_version_num')::int / 10000,
+  current_setting('server_encoding'), current_user::text, current_database()::text,
+  current_schema()::text, current_setting('search_path'),
   has_schema_privilege(current_schema(), 'CREATE'), current_setting('transaction_read_only')"""
 _TABLES = """SELECT n.nspname::text, c.relname::text, o.rolname::text, pg_has_role(c.relowner, 'USAGE')
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
   WHERE c.relname = ANY(%s) AND c.relkind IN ('r', 'p') ORDER BY n.nspname, c.relname"""
-_TELLING = {"link_kinds", "view_columns", "integrations"}
-"""Tables by which a hub in another schema is recognised."""
+_HUB_TABLES = {"link_kinds", "view_columns", "integrations"}
+"""Tables that identify a hub in another schema."""
 _SESSION = "SELECT pg_backend_pid()"
 
 
@@ -38,11 +40,11 @@ class _Server(NamedTuple):
 
 
 def check_server(url: URL) -> None:
-    """Raise DatabaseSetupError in one sentence where a hub cannot work on this server, before anything is written.
+    """Raise DatabaseSetupError if a hub cannot work on this server; nothing is written.
 
-    Raise StoreUnavailableError where it does not answer.
+    Raise StoreUnavailableError if the server does not respond.
     """
-    with explained(url.render_as_string()), _connect(url) as connection:
+    with explain_errors(url.render_as_string()), _connect(url) as connection:
         server = _Server(*_one(connection, _SERVER))
         if server.read_only == "on":
             raise psycopg.errors.ReadOnlySqlTransaction("transactions are read-only")
@@ -65,7 +67,10 @@ def _one(connection: psycopg.Connection[Any], query: Any) -> Any:
 
 def _problem(server: _Server) -> str | None:
     if server.version < MIN_SERVER_VERSION:
-        return f"it is PostgreSQL {server.version}; upgrade the server to {MIN_SERVER_VERSION} or newer"
+        return (
+            f"it is PostgreSQL {server.version};"
+            f" upgrade the server to {MIN_SERVER_VERSION} or newer"
+        )
     if server.encoding != "UTF8":
         return (
             f"its encoding is {server.encoding}, and a hub needs UTF8;"
@@ -73,8 +78,8 @@ def _problem(server: _Server) -> str | None:
         )
     if server.schema is None:
         return (
-            f"no schema of search_path ({server.search_path}) exists or may be used by the role {server.role};"
-            f" run GRANT USAGE, CREATE ON SCHEMA public TO {_name(server.role)}"
+            f"no schema of search_path ({server.search_path}) exists or may be used by"
+            f" the role {server.role}; run GRANT USAGE, CREATE ON SCHEMA public TO {_name(server.role)}"
             f" and ALTER ROLE {_name(server.role)} SET search_path = public"
         )
     if not server.may_create:
@@ -90,17 +95,17 @@ def _problem_with_tables(server: _Server, connection: psycopg.Connection[Any]) -
     for schema, table, owner, owned in rows:
         if schema == server.schema and not owned:
             return (
-                f"its table {table} belongs to {owner}, and the role {server.role} has to own the tables;"
-                f" run GRANT {_name(owner)} TO {_name(server.role)}"
+                f"its table {table} belongs to {owner}, but the role {server.role} must own"
+                f" the tables; run GRANT {_name(owner)} TO {_name(server.role)}"
             )
     found = {
         schema: {table for other, table, _, _ in rows if other == schema} for schema, *_ in rows
     }
-    elsewhere = [schema for schema, tables in found.items() if tables >= _TELLING]
+    elsewhere = [schema for schema, tables in found.items() if tables >= _HUB_TABLES]
     if elsewhere and server.schema not in elsewhere:
         return (
-            f"the hub in it has its tables in schema {elsewhere[0]}, and search_path leads to {server.schema};"
-            f" run ALTER ROLE {_name(server.role)} SET search_path = {_name(elsewhere[0])}"
+            f"the tables of its hub are in schema {elsewhere[0]}, but search_path selects"
+            f" {server.schema}; run ALTER ROLE {_name(server.role)} SET search_path = {_name(elsewhere[0])}"
         )
     return None
 
@@ -108,8 +113,8 @@ def _problem_with_tables(server: _Server, connection: psycopg.Connection[Any]) -
 def _has_session(connection: psycopg.Connection[Any], url: URL) -> bool:
     """Return whether a connection keeps its session between transactions.
 
-    A pooler by transaction gives the session that one connection has just used to the other one that asks next, and
-    then another session to the first.
+    A pooler in transaction mode gives the session that one connection has just used to the next
+    connection that asks, and then another session to the first.
     """
     (mine,) = _one(connection, _SESSION)
     with _connect(url) as other:
@@ -123,6 +128,6 @@ def _has_session(connection: psycopg.Connection[Any], url: URL) -> bool:
 
 
 def _name(name: str) -> str:
-    """Write a name for SQL, in quotes where it needs them."""
+    """Return a name for SQL, in quotes if necessary."""
     plain = name.isascii() and name.isidentifier() and name == name.lower()
     return name if plain else '"' + name.replace('"', '""') + '"'

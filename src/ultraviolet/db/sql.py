@@ -36,11 +36,12 @@ from sqlalchemy.sql.functions import GenericFunction
 from ultraviolet.db.dialect import is_postgresql
 from ultraviolet.db.engine import whole_seconds
 
-_SAYS_SQLITE = text(
+_CONTAINS_SQLITE = text(
     "EXISTS (SELECT 1 FROM json_each(objects.doc) WHERE lower(CAST(value AS TEXT)) LIKE :said)"
 )
-_SAYS_POSTGRESQL = text(
-    "EXISTS (SELECT 1 FROM json_each_text(objects.doc) AS field WHERE lower(field.value) LIKE :said)"
+_CONTAINS_POSTGRESQL = text(
+    "EXISTS (SELECT 1 FROM json_each_text(objects.doc) AS field"
+    " WHERE lower(field.value) LIKE :said)"
 )
 
 
@@ -51,9 +52,9 @@ def insert_new(
     key: tuple[str, ...],
     rows: Sequence[Sequence[Any]],
 ) -> set[tuple[Any, ...]]:
-    """Insert the rows whose key, the first of their columns, is not there yet, in their order; returns the keys of these.
+    """Insert the rows whose key is new, in their order; return the new keys.
 
-    No two of them have one key.
+    The key consists of the first columns and is distinct for all rows.
     """
     if not rows:
         return set()
@@ -67,12 +68,13 @@ def insert_new(
             tuple(row)
             for row in connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))
         }
-    # Looked for before: nobody else writes now, and RETURNING would give Python's lock back, and wait for it, once a row.
+    # RETURNING would release Python's global lock once per row. SQLite has no concurrent writer.
     wanted = [row[: len(key)] for row in rows]
     same = " AND ".join(f"{name} = v.column{place + 1}" for place, name in enumerate(key))
-    look = f"SELECT {keys} FROM (VALUES {_marks('?', len(key), len(wanted))}) AS v CROSS JOIN {table} ON {same}"
+    values = _marks("?", len(key), len(wanted))
+    query = f"SELECT {keys} FROM (VALUES {values}) AS v CROSS JOIN {table} ON {same}"
     known = {
-        tuple(row) for row in connection.exec_driver_sql(look, tuple(chain.from_iterable(wanted)))
+        tuple(row) for row in connection.exec_driver_sql(query, tuple(chain.from_iterable(wanted)))
     }
     new = [row for row in rows if tuple(row[: len(key)]) not in known]
     if new:
@@ -84,9 +86,9 @@ def insert_new(
 
 @lru_cache(1024)
 def insert_rows(table: str, names: tuple[str, ...], number: int) -> str:
-    """Write SQLite's statement for so many rows.
+    """Return SQLite's INSERT of a number of rows.
 
-    What fails undoes the transaction; with FAIL SQLite need not keep, in a file, how to undo the statement alone.
+    An error rolls back the transaction. With FAIL, SQLite writes no journal for the statement.
     """
     return (
         f"INSERT OR FAIL INTO {table} ({', '.join(names)}) VALUES {_marks('?', len(names), number)}"
@@ -98,17 +100,17 @@ def _marks(mark: str, columns: int, rows: int) -> str:
 
 
 def any_field_contains(connection: Connection) -> TextClause:
-    """Return the condition that a value of `objects.doc` contains `:said`, written in small letters."""
-    return _SAYS_POSTGRESQL if is_postgresql(connection) else _SAYS_SQLITE
+    """Return the condition that a value of `objects.doc` contains the lower-case text `:said`."""
+    return _CONTAINS_POSTGRESQL if is_postgresql(connection) else _CONTAINS_SQLITE
 
 
 def value_of(
     connection: Connection, table: FromClause, field: str, kind: str
 ) -> ColumnElement[Any]:
-    """Return what a field of `objects`, or of an alias of it, is compared and sorted by; NULL where it does not fit.
+    """Return the value by which a field of `objects` is compared and sorted; NULL if invalid.
 
-    Whole numbers, ids and times (microseconds since 1970) are integers, a boolean is 0 or 1, all else is text. It is
-    written out, so that an index of it is found.
+    Integers, ids and times (microseconds since 1970) are integers, a boolean is 0 or 1, other
+    values are text. The expression has no parameters, so that an index can be used.
     """
     on_postgresql = is_postgresql(connection)
     read = _read(table, "->>", field, on_postgresql)
@@ -131,7 +133,7 @@ def value_of(
 
 
 def text_of(connection: Connection, table: FromClause, field: str, kind: str) -> ColumnElement[Any]:
-    """Return a field as text, the same on both; NULL where it does not fit."""
+    """Return a field as text, the same on both databases; NULL if invalid."""
     on_postgresql = is_postgresql(connection)
     arrow = "->>" if kind in ("text", "id", "time") else "->"
     text_ = cast(_read(table, arrow, field, on_postgresql), AnyText())
@@ -148,7 +150,7 @@ def _read(table: FromClause, arrow: str, field: str, on_postgresql: bool) -> Col
 
 
 def _column(table: FromClause, name: str) -> ColumnElement[Any]:
-    """Return a column that holds JSON, as the database has it."""
+    """Return a JSON column without decoding."""
     return type_coerce(table.c[name], AnyText())
 
 
@@ -160,19 +162,19 @@ def _place(field: str, on_postgresql: bool) -> ColumnElement[Any]:
 def _fitting(
     table: FromClause, field: str, value: ColumnElement[Any], on_postgresql: bool
 ) -> ColumnElement[Any]:
-    """Return NULL for what does not fit: nothing is converted then, which could fail or give another value."""
+    """Return NULL for an invalid value, without converting it, which could fail."""
     invalid = _column(table, "invalid_values")
     unfit = invalid.op("->", return_type=AnyText())(_place(field, on_postgresql))
     return case((unfit.is_(None), value))
 
 
 def fraction(written: str) -> str:
-    """Write the SQL for the microseconds of a time that fits, on SQLite, which itself knows milliseconds only."""
+    """Return the SQL of the microseconds of a valid time, for SQLite."""
     return f"CAST(round(('0'||substr({written},20,7))*1e6) AS INTEGER)"
 
 
 class _microseconds(GenericFunction[int]):  # noqa: N801  reads as the SQL function it is
-    """Microseconds since 1970 of a time that fits."""
+    """Microseconds since 1970 of a valid time."""
 
     name = "ultraviolet_microseconds"
     type = BigInteger()
@@ -193,7 +195,7 @@ _TIME_POSTGRESQL = DDL(
     SELECT (extract(epoch FROM regexp_replace(written, '^(.{10}|.{19}([.][0-9]+)?)$', '\\1Z')::timestamptz)
       * 1000000)::bigint $$"""
 )
-"""Immutable, as the text has its zone: so it can be in an index, which a conversion of PostgreSQL's own cannot."""
+"""Immutable, because the text has a zone, so that it can be indexed."""
 
 
 def compare_times(table: Table) -> None:
@@ -215,37 +217,33 @@ def index_names(connection: Connection, beginning: str) -> set[str]:
     return set(connection.execute(text(query), {"name": f"{beginning}%"}).scalars())
 
 
-def create_index(engine: Engine, name: str, rest: str) -> None:
-    """Make an index while others write, on PostgreSQL; SQLite's one writer waits, so there the writer has to do it."""
+def create_index(engine: Engine, name: str, definition: str) -> None:
+    """Create an index on PostgreSQL without blocking writers."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         drop = f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
-        connection.exec_driver_sql(drop)  # one that was begun and broke off
+        connection.exec_driver_sql(drop)  # left by an interrupted run
         try:
             connection.exec_driver_sql(
-                f"CREATE INDEX CONCURRENTLY {name} {rest.replace('%', '%%')}"
+                f"CREATE INDEX CONCURRENTLY {name} {definition.replace('%', '%%')}"
             )
         except DBAPIError:
-            with suppress(
-                DBAPIError
-            ):  # half an index helps nobody, and every change has to keep it
+            with suppress(DBAPIError):  # an invalid index still slows down writes
                 connection.exec_driver_sql(drop)
             raise
-        connection.exec_driver_sql(
-            "ANALYZE objects"
-        )  # what an index of an expression holds is else not known
+        connection.exec_driver_sql("ANALYZE objects")  # for statistics of the expression
 
 
 def like(connection: Connection, text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
-    """Compare with a pattern of % and _, letter by letter: SQLite's LIKE takes small and capital ones for the same."""
+    """Return a case-sensitive LIKE; SQLite's own LIKE ignores case."""
     if is_postgresql(connection):
         return text.like(pattern, escape="\\")
     return text.op("GLOB", is_comparison=True)(literal(_glob(pattern), AnyText()))
 
 
 def _glob(pattern: str) -> str:
-    """Write a pattern of LIKE as one of GLOB."""
-    meant: list[str] = _PARTS.findall(pattern)
-    return "".join({"%": "*", "_": "?"}.get(part) or _literally(part[-1]) for part in meant)
+    """Convert a pattern of LIKE to one of GLOB."""
+    parts: list[str] = _PARTS.findall(pattern)
+    return "".join({"%": "*", "_": "?"}.get(part) or _literally(part[-1]) for part in parts)
 
 
 def _literally(letter: str) -> str:
@@ -256,7 +254,7 @@ _PARTS = re.compile(r"\\.|.", re.DOTALL)
 
 
 class position_of(GenericFunction[int]):  # noqa: N801  reads as the SQL function it is
-    """Where bytes have other bytes, from 1; 0 where they have not."""
+    """The position of bytes in other bytes, from 1; 0 if absent."""
 
     name = "instr"
     type = Integer()

@@ -1,9 +1,9 @@
-"""Typed SQL views of the mirror, one per resource, made from the catalog: for people with SQL tools.
+"""Typed SQL views of the mirror, one per resource, generated from the catalog.
 
-`ion_purchase_orders` has a row for each purchase order that is not deleted, a column for each field under ION's
-column name, and ids as text, as the mirror has them. What each column is stands in the table `view_columns`, and on
-PostgreSQL in the comments of the columns too. A value that does not fit the type of its column (representation.py) is
-NULL there and stands in `mirror_invalid_values` as ION sent it.
+`ion_purchase_orders` has a row for each purchase order that is not deleted, a column for each field
+under ION's column name, and ids as text. The table `view_columns` describes the columns, on
+PostgreSQL also their comments. A value that does not fit the type of its column is NULL, and is
+shown in `mirror_invalid_values` as ION sent it.
 """
 
 import hashlib
@@ -25,8 +25,7 @@ from ultraviolet.ion.queries import is_read
 
 PREFIX = "ion_"
 _DIGEST = "views"
-_PIECE = 2_000
-"""Objects that are read at once."""
+_BATCH_ROWS = 2_000
 _CASTS = {
     "integer": "CAST({} AS INTEGER)",
     "real": "CAST({} AS REAL)",
@@ -166,11 +165,11 @@ _RESERVED = frozenset(
         "with",
     ]
 )
-"""Words that SQLite or PostgreSQL takes for a column only in quotes."""
+"""Words that SQLite or PostgreSQL accepts as column names only in quotes."""
 
 
 class ViewColumn(msgspec.Struct, frozen=True):
-    """A column of a view: its name, type (a kind of representation.py), field of ION and meaning."""
+    """A column of a view: name, kind (see representation.py), field of ION and description."""
 
     name: str
     type: str
@@ -179,7 +178,7 @@ class ViewColumn(msgspec.Struct, frozen=True):
 
 
 OWN = (
-    ViewColumn("integration", "text", "", "Name of the integration the object was read from"),
+    ViewColumn("integration", "text", "", "Name of the integration"),
     ViewColumn("id", "text", "id", "ION's id"),
 )
 PROVENANCE = (
@@ -187,13 +186,11 @@ PROVENANCE = (
         "mirror_invalid_values",
         "json",
         "",
-        "Values that do not fit the type of their column, which is NULL then, by ION's field; NULL if all fit",
+        "Values that do not fit their column, which is NULL, by ION's field; NULL if all fit",
     ),
-    ViewColumn(
-        "mirror_version", "integer", "", "Number of this content in the mirror's history, from 1"
-    ),
-    ViewColumn("mirror_changed_at", "time", "", "When this content came into the mirror"),
-    ViewColumn("mirror_observed_at", "time", "", "When ION was last seen to say this"),
+    ViewColumn("mirror_version", "integer", "", "Number of the current version, from 1"),
+    ViewColumn("mirror_changed_at", "time", "", "When the content last changed in the mirror"),
+    ViewColumn("mirror_observed_at", "time", "", "Time of the last observation with this content"),
 )
 
 
@@ -203,7 +200,7 @@ def view_name(resource: Resource) -> str:
 
 
 def columns(catalog: Catalog, resource: Resource) -> tuple[ViewColumn, ...]:
-    """Return the columns of a resource's view: id, fields, links, attributes and lists, then where it all is from."""
+    """Return the columns of a resource's view: id, fields, attributes, lists and provenance."""
     fields = {
         f.column: _column(resource, f)
         for f in resource.fields
@@ -215,17 +212,17 @@ def columns(catalog: Catalog, resource: Resource) -> tuple[ViewColumn, ...]:
         comment = "Custom attributes by key, each with its type and value"
         found.append(ViewColumn("attributes", "json", "attributes", comment))
     for name, relation in lists.items():
-        what = (
+        title = (
             catalog.resources[relation.resource].title
             if relation.resource in catalog.resources
             else name
         )
-        found.append(ViewColumn(column_name(snake(name)), "json", name, f"Its {what.lower()}"))
+        found.append(ViewColumn(column_name(snake(name)), "json", name, f"Its {title.lower()}"))
     return (*OWN, *found, *PROVENANCE)
 
 
 def column_name(field_column: str) -> str:
-    """Return the name of a field's column in SQL: ION's, with an underscore behind it where it is a reserved word."""
+    """Return the SQL name of a field's column: ION's, with a trailing underscore if reserved."""
     return f"{field_column}_" if field_column in _RESERVED else field_column
 
 
@@ -237,7 +234,7 @@ def _column(resource: Resource, field: Field) -> ViewColumn:
 
 
 def view_sql(catalog: Catalog, resource: Resource, on_postgresql: bool) -> str:
-    """Write the CREATE VIEW of a resource; a value that does not fit its column is never converted, but NULL."""
+    """Return the CREATE VIEW of a resource. Values that do not fit are NULL, never converted."""
     shown = ["i.name AS integration", "o.id AS id"]
     for column in columns(catalog, resource)[len(OWN) : -len(PROVENANCE)]:
         place = f"'{column.field}'"
@@ -259,31 +256,32 @@ def view_sql(catalog: Catalog, resource: Resource, on_postgresql: bool) -> str:
         shown.append(f"{value} AS {column.name}")
     return (
         f"CREATE VIEW {view_name(resource)} AS SELECT {', '.join(shown)} FROM integrations i"
-        f" JOIN objects o ON o.integration_id = i.id AND o.resource = '{resource.name}' AND o.deleted_at IS NULL"
+        f" JOIN objects o ON o.integration_id = i.id AND o.resource = '{resource.name}'"
+        " AND o.deleted_at IS NULL"
     )
 
 
 def _value(read: str, kind: str, on_postgresql: bool) -> str:
-    """Write what a column shows of a value that fits."""
+    """Return the SQL that converts a valid value."""
     if on_postgresql:
         return _POSTGRESQL_CASTS[kind].format(read)
     return _utc(f"({read})") if kind == "time" else _CASTS[kind].format(read)
 
 
 def _utc(written: str) -> str:
-    """Write a time as RFC 3339 in UTC with microseconds, on SQLite; most are written so already."""
+    """Return the SQL of a time as RFC 3339 in UTC with microseconds, for SQLite."""
     shown = (
         f"strftime('%Y-%m-%dT%H:%M:%S',{engine.whole_seconds('v')})"
         f"||printf('.%06d+00:00',{sql.fraction('v')})"
     )
-    # A name of one letter: whoever opens the database reads all views.
+    # A short name, because SQLite parses all views when it opens the database.
     return (
         f"(SELECT iif(length(v)=32 AND v GLOB '*T*+00:00',v,{shown}) FROM (SELECT {written} AS v))"
     )
 
 
 def create_views(connection: Connection, catalog: Catalog) -> None:
-    """Make the views anew where they are not those of this catalog; quick where they are."""
+    """Create the views of the catalog, unless they exist already."""
     locks.lock(connection, "migration")
     wanted = {
         r.name: view_sql(catalog, r, dialect.is_postgresql(connection)) for r in catalog.mirrored
@@ -297,18 +295,18 @@ def create_views(connection: Connection, catalog: Catalog) -> None:
     for resource in catalog.mirrored:
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {view_name(resource)}{cascade}")
         statement = wanted[resource.name]
-        # A driver takes % for a parameter only where there are parameters of that style.
+        # psycopg treats % as a parameter.
         connection.exec_driver_sql(
             statement.replace("%", "%%") if dialect.is_postgresql(connection) else statement
         )
-        _describe(connection, catalog, resource)
-        _refit(connection, resource)
+        _save_descriptions(connection, catalog, resource)
+        _update_invalid_values(connection, resource)
     connection.execute(delete(settings).where(settings.c.name == _DIGEST))
     connection.execute(insert(settings).values(name=_DIGEST, value=digest))
 
 
-def _refit(connection: Connection, resource: Resource) -> None:
-    """Find again which values of a resource do not fit their columns: their types may be other ones now."""
+def _update_invalid_values(connection: Connection, resource: Resource) -> None:
+    """Update the invalid values of a resource, whose column types may have changed."""
     table = objects.c
     after: tuple[int, str] = (0, "")
     while True:
@@ -316,7 +314,7 @@ def _refit(connection: Connection, resource: Resource) -> None:
             table.resource == resource.name, tuple_(table.integration_id, table.id) > tuple_(*after)
         )
         rows = connection.execute(
-            query.order_by(table.integration_id, table.id).limit(_PIECE)
+            query.order_by(table.integration_id, table.id).limit(_BATCH_ROWS)
         ).all()
         for row in rows:
             invalid = representation.invalid_values(resource.kinds, row.doc) or None
@@ -327,20 +325,20 @@ def _refit(connection: Connection, resource: Resource) -> None:
                     table.id == row.id,
                 )
                 connection.execute(update(objects).where(*here).values(invalid_values=invalid))
-        if len(rows) < _PIECE:
+        if len(rows) < _BATCH_ROWS:
             return
         after = rows[-1].integration_id, rows[-1].id
 
 
-_SHOWN_AS_STORED = frozenset(("integer", "real", "text"))
-"""Kinds whose values that fit are shown as drivers give them."""
+_UNCONVERTED_KINDS = frozenset(("integer", "real", "text"))
+"""Kinds whose valid values are displayed as the drivers return them."""
 
 
 class Comparison:
-    """Compares what the view of a resource shows with the documents."""
+    """Compares the rows of a resource's view with the documents."""
 
     def __init__(self, catalog: Catalog, resource: Resource) -> None:
-        """Compare objects of this resource."""
+        """Prepare the query of the view."""
         self._columns = [
             (column.name, column.type, column.field)
             for column in columns(catalog, resource)
@@ -353,7 +351,7 @@ class Comparison:
     def read(
         self, connection: Connection, integration_id: int, ids: Sequence[str]
     ) -> dict[str, Sequence[Any]]:
-        """Read what the view shows of some objects, by id."""
+        """Read the rows of objects in the view, by id."""
         if not ids:
             return {}
         named = select(integrations.c.name).where(integrations.c.id == integration_id)
@@ -363,14 +361,17 @@ class Comparison:
     def differing(
         self, doc: Mapping[str, Any], shown: Sequence[Any] | None
     ) -> dict[str, tuple[Any, Any]]:
-        """Return what differs, by field: what the view should show and what it shows; None: it does not show the object."""
+        """Return the differences as expected and actual values by field.
+
+        `shown` is None if the view does not contain the object.
+        """
         if shown is None:
             return {"id": (doc.get("id"), None)}
         found: dict[str, tuple[Any, Any]] = {}
         for (_, kind, field), cell in zip(self._columns, shown[1:], strict=True):
             value = doc.get(field)
             if value is cell or (
-                kind in _SHOWN_AS_STORED and type(value) is type(cell) and value == cell
+                kind in _UNCONVERTED_KINDS and type(value) is type(cell) and value == cell
             ):
                 continue
             expected = value if kind == "json" else representation.cell(kind, value)
@@ -381,7 +382,7 @@ class Comparison:
 
 
 def _as_expected(kind: str, shown: Any) -> Any:
-    """Return what a driver gave of a view's column as a cell, of JSON its value."""
+    """Return a driver's value of a view's column as a cell; of JSON, the decoded value."""
     if shown is None:
         return None
     if kind == "json":
@@ -389,17 +390,17 @@ def _as_expected(kind: str, shown: Any) -> Any:
     return bool(shown) if kind == "boolean" else representation.from_driver(shown)
 
 
-_ROUNDING = 1e-15
-"""SQLite itself may miss the last binary digit of a number with more digits than this."""
+_TOLERANCE = 1e-15
+"""Relative rounding error of SQLite's conversion of decimal numbers."""
 
 
 def _same(expected: Any, shown: Any) -> bool:
     if isinstance(expected, float) and isinstance(shown, float):
-        return math.isclose(expected, shown, rel_tol=_ROUNDING, abs_tol=sys.float_info.min)
+        return math.isclose(expected, shown, rel_tol=_TOLERANCE, abs_tol=sys.float_info.min)
     return type(expected) is type(shown) and expected == shown
 
 
-def _describe(connection: Connection, catalog: Catalog, resource: Resource) -> None:
+def _save_descriptions(connection: Connection, catalog: Catalog, resource: Resource) -> None:
     view = view_name(resource)
     rows = [
         {"view": view, "position": n, **msgspec.structs.asdict(column)}

@@ -1,8 +1,8 @@
-"""Moves a whole hub from one database to another: for backups, for restoring them, and from SQLite to PostgreSQL.
+"""Copy a hub between databases: backup, restore, and migration from SQLite to PostgreSQL.
 
-What is read is one moment of the source, which may be in use meanwhile; what arrived is read back and compared.
-Deliveries that the source still takes afterwards are moved by doing it again: events are what ION will not say twice,
-all else is read from ION afresh.
+The copy is a consistent snapshot of the source, which may be in use, and is read back and compared.
+A second run adds the events that the source received since, because ION does not send them again.
+All other data is read from ION again.
 """
 
 import hashlib
@@ -19,29 +19,30 @@ from ultraviolet.db.tables.metadata import metadata
 from ultraviolet.db.tables.mirror import view_columns
 from ultraviolet.errors import ConflictError, UltravioletError
 
-_CHUNK = 500
+_ROWS_PER_STATEMENT = 500
 _MOVED_FROM = "moved from"
-_OF_ONE_DATABASE = {"views", "identity", _MOVED_FROM}
-"""Settings that describe the database they are in, not the hub."""
+_DATABASE_SETTINGS = {"views", "identity", _MOVED_FROM}
+"""Settings of a database that are not copied."""
 
 
 class TransferError(UltravioletError):
-    """What arrived is not what was sent; the target was left as it was. Check its disk and try again."""
+    """The copy differs from the source. The target is unchanged. Check its disk and try again."""
 
     kind = "transfer-failed"
 
 
 class TransferResult(msgspec.Struct, frozen=True):
-    """What was moved: rows by table; in a second run only events that came since."""
+    """The number of copied rows by table; in a second run, only new events."""
 
     rows: dict[str, int]
     whole: bool
 
 
 def transfer(source: Engine, target: Engine, *, go_on: bool = False) -> TransferResult:
-    """Copy everything into an empty target; to go on, bring what came since into one copied from this source before.
+    """Copy everything into an empty target, or with `go_on` new events into an earlier copy.
 
-    Both have the tables of this release. Raises ConflictError where the target has something else in it.
+    Both databases have the tables of this release. Raise ConflictError if the target contains
+    another hub.
     """
     name = source.url.render_as_string()
     with source.connect() as reading, target.connect() as writing:
@@ -52,19 +53,20 @@ def transfer(source: Engine, target: Engine, *, go_on: bool = False) -> Transfer
             select(settings.c.value).where(settings.c.name == _MOVED_FROM)
         ).scalar()
         if go_on and before == name:
-            moved = TransferResult({events.name: _catch_up(reading, writing)}, whole=False)
+            moved = TransferResult({events.name: _copy_new_events(reading, writing)}, whole=False)
         elif writing.execute(select(func.count()).select_from(integrations)).scalar_one():
             raise ConflictError(
-                "There is a hub in that database already; give the address of an empty one."
+                "The target database already contains a hub. Nothing was copied."
+                " Use an empty database."
             )
         else:
-            moved = TransferResult(_everything(reading, writing), whole=True)
+            moved = TransferResult(_copy_all(reading, writing), whole=True)
             writing.execute(insert(settings).values(name=_MOVED_FROM, value=name))
         writing.commit()
     return moved
 
 
-def _everything(reading: Connection, writing: Connection) -> dict[str, int]:
+def _copy_all(reading: Connection, writing: Connection) -> dict[str, int]:
     counts: dict[str, int] = {}
     for table in metadata.sorted_tables:
         if table is view_columns:
@@ -75,10 +77,10 @@ def _everything(reading: Connection, writing: Connection) -> dict[str, int]:
         arrived = _digest(writing, table)
         if sent != arrived:
             raise TransferError(
-                f"{table.name}: what arrived is not what was sent; nothing was kept."
+                f"{table.name}: the copy differs from the source. Nothing was kept."
             )
         counts[table.name] = rows
-        _go_on_counting(writing, table)
+        _set_sequence(writing, table)
     return counts
 
 
@@ -89,8 +91,8 @@ def _months(reading: Connection, table: Table) -> list[str]:
 
 def _copy(reading: Connection, writing: Connection, table: Table) -> tuple[int, str]:
     count, seen = 0, hashlib.sha256()
-    for rows in _rows(reading, table).partitions(_CHUNK):
-        kept = [row for row in map(dict, rows) if not _stays(table, row)]
+    for rows in _rows(reading, table).partitions(_ROWS_PER_STATEMENT):
+        kept = [row for row in map(dict, rows) if not _is_excluded(table, row)]
         for row in kept:
             seen.update(_line(row))
         if kept:
@@ -101,28 +103,30 @@ def _copy(reading: Connection, writing: Connection, table: Table) -> tuple[int, 
 
 def _digest(connection: Connection, table: Table) -> str:
     seen = hashlib.sha256()
-    for rows in _rows(connection, table).partitions(_CHUNK):
+    for rows in _rows(connection, table).partitions(_ROWS_PER_STATEMENT):
         for row in rows:
-            if not _stays(table, row):
+            if not _is_excluded(table, row):
                 seen.update(_line(dict(row)))
     return seen.hexdigest()
 
 
 def _rows(connection: Connection, table: Table) -> Any:
     query = select(table).order_by(*table.primary_key.columns)
-    return connection.execute(query, execution_options={"yield_per": _CHUNK}).mappings()
+    return connection.execute(
+        query, execution_options={"yield_per": _ROWS_PER_STATEMENT}
+    ).mappings()
 
 
-def _stays(table: Table, row: Any) -> bool:
-    return table is settings and row["name"] in _OF_ONE_DATABASE
+def _is_excluded(table: Table, row: Any) -> bool:
+    return table is settings and row["name"] in _DATABASE_SETTINGS
 
 
 def _line(row: dict[str, Any]) -> bytes:
     return msgspec.json.encode(list(row.values()))
 
 
-def _go_on_counting(connection: Connection, table: Table) -> None:
-    """Let PostgreSQL number new rows after those that came with their numbers."""
+def _set_sequence(connection: Connection, table: Table) -> None:
+    """Continue PostgreSQL's sequence of a table after the copied rows."""
     column = table.autoincrement_column
     if (
         column is None
@@ -138,13 +142,13 @@ def _go_on_counting(connection: Connection, table: Table) -> None:
         )
 
 
-def _catch_up(reading: Connection, writing: Connection) -> int:
-    """Add the events the target does not have, to be applied there."""
+def _copy_new_events(reading: Connection, writing: Connection) -> int:
+    """Copy the events that the target does not have; it applies them later."""
     query = select(events, DELIVERIES).order_by(events.c.seq)
-    found = reading.execute(query, execution_options={"yield_per": _CHUNK}).mappings()
+    found = reading.execute(query, execution_options={"yield_per": _ROWS_PER_STATEMENT}).mappings()
     return sum(
         insert_events(writing, [{**row, "headers": _json(row["headers"])} for row in rows], again=0)
-        for rows in found.partitions(_CHUNK)
+        for rows in found.partitions(_ROWS_PER_STATEMENT)
     )
 
 

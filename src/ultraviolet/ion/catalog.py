@@ -1,71 +1,69 @@
-"""The contract as data: resources, fields, links, relations; the only place that knows ION's entities."""
+"""The catalog: ION's resources with their fields, links and relations."""
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from functools import cache, cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import DecodeError, Raw, json
+from msgspec import Raw, json
 
+from ultraviolet.ion.model import Dependent, ParsedContract, Resource
 from ultraviolet.ion.naming import camel, plain, plural
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
-from ultraviolet.ion.model import Dependent, ParsedContract, Resource
+
+_CATALOG_FILE = Path(__file__).parent / "contract" / "catalog.json"
 
 
 class Catalog:
     """All resources, by name and by type."""
 
     def __init__(
-        self, resources: Mapping[str, Resource], types: Raw, followed: frozenset[str] | None = None
+        self, resources: Mapping[str, Resource], types: Raw, selected: frozenset[str] | None = None
     ) -> None:
-        """Take all resources, and the names of those to mirror where it is not all that can be."""
+        """Set all resources and the names of the selected ones; None selects all."""
         self.resources = resources
         self._types = types
-        self._followed = followed
-        self._narrower: dict[frozenset[str], Catalog] = {}
+        self._selected = selected
+        self._selections: dict[frozenset[str], Catalog] = {}
         self._by_type = {r.type: r for r in resources.values() if r.type}
         self._names = _name_index(resources)
 
     @property
     def schema(self) -> "GraphQLSchema":
-        """The complete GraphQL schema, derived types included; only who serves or prints it needs it."""
-        from ultraviolet.ion.contract import derive as contract  # noqa: PLC0415  it costs 20 MB and half a second
+        """The complete GraphQL schema with derived types. Loading takes 20 MB and half a second."""
+        from ultraviolet.ion.contract import derive  # noqa: PLC0415
 
-        return contract.schema()
+        return derive.schema()
 
     def sdl(self) -> str:
-        """Print the complete schema."""
-        from graphql import print_schema  # noqa: PLC0415  as above
+        """Return the complete schema as SDL."""
+        from graphql import print_schema  # noqa: PLC0415
 
         return print_schema(self.schema)
 
     def types(self) -> Mapping[str, frozenset[str]]:
-        """Return the names of the fields of every type of the schema, the values of enums among them."""
+        """Return the field names or enum values of each type of the schema."""
         return json.decode(self._types, type=dict[str, frozenset[str]])
 
     def by_type(self, name: str) -> Resource | None:
-        """Find the resource of a GraphQL object type."""
+        """Return the resource of a GraphQL object type."""
         return self._by_type.get(name)
 
     def resolve(self, name: str) -> Resource | None:
-        """Find a resource by any of its names: any case and style, singular, plural, table or type."""
+        """Return a resource by table, type, singular or plural name, in any case and style."""
         return self._names.get(plain(name))
 
     def following(self, names: Iterable[str] | None) -> "Catalog":
-        """Return the catalog of who mirrors only these resources; None means all that can be."""
+        """Return a catalog that mirrors only these resources; None selects all."""
         if names is None:
             return self
-        chosen = frozenset(names)
-        if chosen not in self._narrower:
-            # Once for each choice: many integrations may have made the same.
-            self._narrower[chosen] = Catalog(self.resources, self._types, chosen)
-        return self._narrower[chosen]
+        selected = frozenset(names)
+        if selected not in self._selections:  # shared by all integrations with this selection
+            self._selections[selected] = Catalog(self.resources, self._types, selected)
+        return self._selections[selected]
 
     def follows(self, name: str) -> bool:
         """Return whether a resource is mirrored."""
@@ -77,16 +75,16 @@ class Catalog:
 
     @cached_property
     def mirrored(self) -> tuple[Resource, ...]:
-        """What is mirrored: everything that can be, unless fewer were chosen."""
+        """The selected resources."""
         return tuple(
-            r for r in self.mirrorable if self._followed is None or r.name in self._followed
+            r for r in self.mirrorable if self._selected is None or r.name in self._selected
         )
 
     @cached_property
     def mirrorable(self) -> tuple[Resource, ...]:
-        """What a hub can mirror: objects that can be listed and paged by their id, except ION's own plumbing.
+        """The resources that can be mirrored: those that can be listed and paged by id.
 
-        Rows with a composite key are not mirrored themselves; their events make the objects they tie stale.
+        Rows with a composite key are not mirrored; their events mark the joined objects as stale.
         """
         return tuple(
             r
@@ -105,7 +103,7 @@ class Catalog:
         for resource in self.mirrored:
             for field in resource.fields:
                 for source in field.sources:
-                    _depend(found, self.resources, resource, source)
+                    _add_dependents(found, self.resources, resource, source)
                 if field.listed_in:
                     found[resource.name][Dependent(resource.name, own_ids=field.listed_in)] = None
                 if field.sharing:
@@ -122,17 +120,17 @@ class Catalog:
         }
 
     def dependents(self, resource: str) -> tuple[Dependent, ...]:
-        """Return who carries values that ION computes from objects of this resource."""
+        """Return the dependents of objects of this resource."""
         return self._dependents.get(resource, ())
 
     @cached_property
     def shared(self) -> Mapping[str, frozenset[str]]:
-        """Give, by resource, the fields by whose common value objects depend on each other."""
+        """The fields, by resource, whose equal values make objects depend on each other."""
         return {r.name: frozenset(f.sharing for f in r.fields if f.sharing) for r in self.mirrored}
 
     @cached_property
     def silent(self) -> tuple[Resource, ...]:
-        """Resources whose creations ION does not announce (Violet Labs, known limitations)."""
+        """Resources for whose new objects ION sends no event (Violet Labs, known limitations)."""
         return tuple(r for r in self.mirrored if r.name == "purchase_order_lines")
 
 
@@ -142,7 +140,7 @@ SHOWN: Mapping[str, str] = {
     "fileAttachments": "id filename contentType",
     "assets": "id filename contentType",
 }
-"""Kept relations of which a document shows more than the ids: what it shows."""
+"""Kept relations of which a document holds these fields instead of only the ids."""
 
 _NOT_MIRRORED = {
     "api_keys",
@@ -155,44 +153,12 @@ _NOT_MIRRORED = {
 
 @cache
 def load_catalog() -> Catalog:
-    """Read the contract.
-
-    The first process after a change of it parses it and leaves what it read beside the compiled modules, as Python
-    does with those; for all others it costs some milliseconds, and no parser of GraphQL.
-    """
-    folder = Path(__file__).parent
-    path = folder / "__pycache__" / f"contract.{_fingerprint(folder)}.json"
-    try:
-        noted = json.decode(path.read_bytes(), type=ParsedContract)
-    except (OSError, DecodeError):
-        from ultraviolet.ion.contract.parse import parse_contract  # noqa: PLC0415  as above
-
-        noted = parse_contract()
-        _keep(path, noted)
-    return Catalog(noted.resources, noted.types)
+    """Load the catalog that `make catalog` generates from the contract, without a GraphQL parser."""
+    contract = json.decode(_CATALOG_FILE.read_bytes(), type=ParsedContract)
+    return Catalog(contract.resources, contract.types)
 
 
-def _fingerprint(folder: Path) -> str:
-    digest = sha256(Path(__file__).read_bytes())
-    for path in (folder / "naming.py", *sorted((folder / "contract").glob("*.[gp]*"))):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _keep(path: Path, noted: ParsedContract) -> None:
-    with suppress(OSError):  # an installation that may not be written is read anew each time
-        path.parent.mkdir(exist_ok=True)
-        for old in path.parent.glob("contract.*.json"):
-            old.unlink(missing_ok=True)
-        new = path.with_suffix(f".{os.getpid()}")
-        new.write_bytes(json.encode(noted))
-        new.chmod(
-            0o644
-        )  # the contract is no secret, and other users of this installation need it too
-        new.replace(path)
-
-
-def _depend(
+def _add_dependents(
     found: dict[str, dict[Dependent, None]],
     others: Mapping[str, Resource],
     resource: Resource,
@@ -206,7 +172,7 @@ def _depend(
     if relation.kind == "foreign_key":
         found[relation.resource][Dependent(resource.name, own_key=relation.key)] = None
     elif relation.join:
-        if relation.join.table in others:  # the rows between are objects themselves
+        if relation.join.table in others:  # the rows of the join table are objects
             between = Dependent(resource.name, own_key=camel(relation.join.own_column))
             found[relation.join.table][between] = None
         for back in others[relation.resource].relations:

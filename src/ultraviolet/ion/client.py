@@ -50,9 +50,9 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     whole_time: float = 120.0
 
 
-ALIVE = "query Alive { __typename }"
+ALIVE_QUERY = "query Alive { __typename }"
 """Costs ION nothing."""
-PROMPT = RetryPolicy(attempts=3, first_wait=0.3, whole_time=5.0)
+PROMPT_RETRIES = RetryPolicy(attempts=3, first_wait=0.3, whole_time=5.0)
 """To learn whether somebody answers: a second or two where nobody listens, one time-out where nobody says a word."""
 
 
@@ -99,7 +99,7 @@ class IonClient:
     async def look(self) -> None:
         """Ask what costs nothing, where somebody waits: raises an IonError soon where nobody answers; what follows is patient."""
         with suppress(IonRateLimitedError):
-            await self.execute(ALIVE, retries=PROMPT)
+            await self.execute(ALIVE_QUERY, retries=PROMPT_RETRIES)
 
     async def execute(
         self,

@@ -2,38 +2,35 @@
 
 from collections.abc import Collection, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from msgspec import Raw, Struct
 
 from ultraviolet.ion.naming import plain
 
-if TYPE_CHECKING:
-    pass
 
-
-class Field(Struct, frozen=True):
+class Field(Struct, frozen=True, omit_defaults=True):
     """A scalar, enum or list of them on an object type."""
 
     name: str
     column: str
     type: str
-    enum: bool
-    list: bool
-    required: bool
-    stored: bool
+    enum: bool = False
+    list: bool = False
+    required: bool = False
+    stored: bool = False
     sources: tuple[str, ...] = ()
-    """Relations and links whose objects ION computes it from."""
+    """Relations and links to the objects from which ION computes it."""
     listed_in: str = ""
-    """The field of another object of this resource that lists who is computed from it."""
+    """The field of this resource that lists the objects computed from an object."""
     sharing: str = ""
-    """The field whose value the objects of this resource share that it is computed from."""
+    """The field that has the same value in all objects from which ION computes it."""
     every_of: tuple[str, ...] = ()
-    """Resources any object of which it may be computed from."""
+    """Resources from whose objects ION computes it, in a way the contract does not describe."""
 
 
 class Link(Struct, frozen=True):
-    """A to-one link: `field` shows the object whose id is in `key`."""
+    """A to-one link: `field` is the object whose id is in `key`."""
 
     field: str
     key: str
@@ -50,7 +47,7 @@ class Join(Struct, frozen=True):
     other_column: str
 
 
-class Relation(Struct, frozen=True):
+class Relation(Struct, frozen=True, omit_defaults=True):
     """A to-many relation; `column` is the foreign key on the other table."""
 
     field: str
@@ -61,15 +58,17 @@ class Relation(Struct, frozen=True):
     key: str = ""
     join: Join | None = None
     kept: bool = False
-    """The ids on the other side are part of the object's document in the mirror: no foreign key tells them."""
+    """Whether the document holds the ids of the related objects, because no foreign key does."""
 
 
 class Dependent(Struct, frozen=True):
-    """Who must be read again when an object of a resource changed.
+    """A resource whose objects must be read again after an object of another resource changed.
 
-    `own_key`: the changed object's foreign key names it. `own_ids`: its list of ids does. `their_key`: its own foreign
-    key names the changed one. `their_list`: its document shows the changed one in that list. `shared`: both have the
-    same value there. None of them: it is every object.
+    The dependent objects are those
+    - whose id is in the foreign key `own_key` or in the list `own_ids` of the changed object,
+    - whose foreign key `their_key` or list `their_list` contains the id of the changed object,
+    - that have the same value in the field `shared`,
+    - or all of them, if no attribute is set.
     """
 
     resource: str
@@ -80,8 +79,8 @@ class Dependent(Struct, frozen=True):
     shared: str = ""
 
 
-class Resource(Struct, frozen=True, dict=True):
-    """A kind of ION object, or the rows of a table that only ties objects together."""
+class Resource(Struct, frozen=True, dict=True, omit_defaults=True):
+    """A type of ION object, or the rows of a join table."""
 
     name: str
     kind: Literal["object", "attribute", "join"]
@@ -104,27 +103,27 @@ class Resource(Struct, frozen=True, dict=True):
     owner_key: str | None = None
     has_entity: bool = False
     domain: str = ""
-    """The part of ION it belongs to, such as purchasing."""
+    """The part of ION to which it belongs, such as purchasing."""
 
     @property
     def numbered(self) -> bool:
-        """Whether the ids of its objects are numbers; those of datagrid values are texts."""
+        """Whether object ids are integers; those of datagrid values are strings."""
         own = self.field("id")
         return own is None or own.type != "String"
 
     @cached_property
     def kinds(self) -> Mapping[str, str]:
-        """The kind of value of each field, by name: integer, real, boolean, time, text, id or json."""
+        """The value type of each field: integer, real, boolean, time, text, id or json."""
         keys = {link.key for link in self.links}
         return {field.name: _kind(field, keys) for field in self.fields}
 
     def field(self, name: str) -> Field | None:
-        """Find a field by its GraphQL or its column name."""
+        """Return a field by its GraphQL name or column name."""
         return self._fields.get(name)
 
     def field_called(self, name: str) -> Field | None:
-        """Find a field by any of its names, in any case and style; a link's name stands for its key."""
-        return self._fields_plainly.get(plain(name))
+        """Return a field by any of its names or the name of its link, in any case and style."""
+        return self._fields_by_plain_name.get(plain(name))
 
     @cached_property
     def _fields(self) -> Mapping[str, Field]:
@@ -133,7 +132,7 @@ class Resource(Struct, frozen=True, dict=True):
         }
 
     @cached_property
-    def _fields_plainly(self) -> Mapping[str, Field]:
+    def _fields_by_plain_name(self) -> Mapping[str, Field]:
         keys = {
             plain(link.field): field
             for link in reversed(self.links)
@@ -165,7 +164,7 @@ def _kind(field: Field, keys: Collection[str]) -> str:
 
 
 class ParsedContract(Struct, frozen=True):
-    """What is read off the contract, as a process notes it for those after it."""
+    """The content of the contract, as generated into `contract/catalog.json`."""
 
     resources: dict[str, Resource]
     types: Raw

@@ -1,1 +1,1 @@
-"""The truth the hub keeps: objects, their history, what is stale, and the one door that changes them."""
+"""The mirror: current copies of ION's objects, their history, stale marks, drift and statistics."""

@@ -1,11 +1,12 @@
-"""What webhooks alone would have left wrong, and why: told from how a change came to be known.
+"""Drift: differences that webhooks alone would have left, and their causes.
 
-Nothing here is asked of ION. A change that a read finds was not told, or not whole; one that an event tells may
-still be of the kind that the documented integration does not understand, or come late. Each is counted in
-`arrivals.py`; what a read found is also kept, object by object, with a sample of the rest.
+The cause follows from how the hub learned of a change, without a request to ION. A change found by
+a read had no event, or an incomplete one. A change from an event may be late, or of a kind that the
+documented integration does not understand. `latency.py` counts all drift; the table `drift` keeps
+each object corrected by a read, and a sample of the others.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
@@ -30,49 +31,49 @@ Cause: TypeAlias = Literal[
     "permission",
 ]
 CAUSES: dict[Cause, str] = {
-    "no_event_sent": "ION sent no event, or none that it records",
+    "no_event_sent": "ION sent no event",
     "event_lost": "ION recorded an event, but it never arrived",
-    "event_not_understood": "an event arrived, but its body could not be understood",
-    "empty_to_populated": "a field that was empty was filled",
+    "event_not_understood": "an event arrived, but its body could not be interpreted",
+    "empty_to_populated": "an empty field was filled",
     "link": "a field that links to another object changed",
-    "partial_create": "the event of a new object told only a part of it",
-    "told_in_part": "an event told only a part of what changed",
-    "computed": "ION computed the value anew from other objects, which it does not tell",
-    "late": "the event came late",
-    "permission": "the key was not permitted to read it",
+    "partial_create": "the event of a new object contained only some fields",
+    "told_in_part": "an event contained only some of the changed fields",
+    "computed": "ION recomputed the value from other objects without an event",
+    "late": "the event arrived late",
+    "permission": "the API key had no permission to read it",
 }
 
-LATE = 10.0
+LATE_SECONDS = 10.0
 """Seconds from ION's time of a change after which its event counts as late."""
-_AROUND = timedelta(seconds=60)
-"""How far the clocks of ION and the hub may be apart when an event is looked for beside a change."""
-_SAME = timedelta(seconds=2)
-_CHUNK = 400
-_ANNOUNCED = ("event", "deletion", "replay")
-"""Reasons of marks that an event gave."""
+_MAX_CLOCK_DIFFERENCE = timedelta(seconds=60)
+"""Tolerated difference between the clocks of ION and the hub."""
+_SAME_CHANGE = timedelta(seconds=2)
+_IDS_PER_QUERY = 400
+_EVENT_REASONS = ("event", "deletion", "replay")
+"""Reasons of stale marks that come from events."""
 
 _NOT_UNDERSTOOD = """SELECT object_id, max(received_at) FROM events
   WHERE integration_id = :integration AND outcome = 'not_understood'
     AND (resource = :resource OR resource IS NULL) AND object_id IN :ids GROUP BY object_id"""
-_UNTOLD = text(
+_WITHOUT_EVENT = text(
     """SELECT seq, resource, id, cause, healed_by, wrong_since, seconds, healed_at FROM drift
     WHERE integration_id = :integration AND resource = :resource AND id IN :ids
       AND cause IN ('no_event_sent', 'event_lost')"""
 ).bindparams(bindparam("ids", expanding=True))
-_RENAME = text("UPDATE drift SET cause = 'late' WHERE seq = :seq")
-_FORGET = text("DELETE FROM drift WHERE seq = :seq")
+_SET_LATE = text("UPDATE drift SET cause = 'late' WHERE seq = :seq")
+_DELETE = text("DELETE FROM drift WHERE seq = :seq")
 
 
 class Drift(msgspec.Struct, frozen=True):
-    """A change that webhooks alone would have left wrong: for good, or until something else put it right."""
+    """A change that webhooks alone would not have brought into the mirror, or not in time."""
 
     state: ObjectState
     cause: Cause
     fields: list[str]
 
 
-class Told(msgspec.Struct, frozen=True):
-    """An event about an object, as far as it says when ION changed it."""
+class ReceivedEvent(msgspec.Struct, frozen=True):
+    """An event about an object, with ION's time of the change if known."""
 
     resource: str
     id: str
@@ -83,72 +84,76 @@ class Told(msgspec.Struct, frozen=True):
 def find_drift(
     connection: Connection, catalog: Catalog, integration_id: int, news: Sequence[ObjectState]
 ) -> list[Drift]:
-    """Judge the measured changes of a batch."""
-    found = [d for state in news if (d := drift_of(catalog, state))]
-    return _with_misunderstood(connection, integration_id, found)
+    """Return the drift among the measured changes of a batch."""
+    found = [d for state in news if (d := classify_change(catalog, state))]
+    return _with_uninterpreted_events(connection, integration_id, found)
 
 
-def drift_of(catalog: Catalog, state: ObjectState) -> Drift | None:
-    """Judge whether a change was announced whole and in time, in part, or not at all."""
+def classify_change(catalog: Catalog, state: ObjectState) -> Drift | None:
+    """Return the drift of a change; None if an event announced it completely and in time."""
     fields = [name for name in state.changed_fields() if name not in STAMPS]
     origin = state.origin
     if not fields or not origin:
         return None
     if origin.kind in ("event", "replay"):
-        cause = _of_event(catalog, state, fields)
+        cause = _cause_of_event(catalog, state, fields)
     else:
-        cause = _of_read(catalog, state, fields)
+        cause = _cause_of_read(catalog, state, fields)
         if state.change == "delete" and cause == "told_in_part":
-            return (
-                None  # an event announced the deletion; that it waits for a read is no fault of it
-            )
+            return None  # an event announced the deletion, which a read had to confirm
     return Drift(state, cause, fields) if cause else None
 
 
-def mark_late(connection: Connection, integration_id: int, told: Sequence[Told]) -> None:
-    """An event came after all, of what a read had found before it: late, or no later than events come."""
-    by_resource: dict[str, dict[str, Told]] = {}
-    for one in told:
-        by_resource.setdefault(one.resource, {})[one.id] = one
-    for resource, ones in by_resource.items():
-        for ids in _chunks(ones):
+def mark_late(
+    connection: Connection, integration_id: int, received: Sequence[ReceivedEvent]
+) -> None:
+    """Correct the cause of drift whose event arrived after the read that found it."""
+    by_resource: dict[str, dict[str, ReceivedEvent]] = {}
+    for event in received:
+        by_resource.setdefault(event.resource, {})[event.id] = event
+    for resource, events in by_resource.items():
+        for ids in _batches(list(events)):
             given = {"integration": integration_id, "resource": resource, "ids": ids}
-            for row in connection.execute(_UNTOLD, given).all():
-                if _tells(ones[row.id], row):
-                    _came(connection, integration_id, ones[row.id], row)
+            for row in connection.execute(_WITHOUT_EVENT, given).all():
+                if _is_about(events[row.id], row):
+                    _correct_cause(connection, integration_id, events[row.id], row)
 
 
-def _came(connection: Connection, integration_id: int, told: Told, row: Any) -> None:
-    late = latency.seconds_between(row.wrong_since, told.received_at) > LATE
-    if late:
-        connection.execute(_RENAME, {"seq": row.seq})
-    else:
-        connection.execute(_FORGET, {"seq": row.seq})
+def _correct_cause(
+    connection: Connection, integration_id: int, event: ReceivedEvent, row: Any
+) -> None:
+    late = latency.seconds_between(row.wrong_since, event.received_at) > LATE_SECONDS
+    connection.execute(_SET_LATE if late else _DELETE, {"seq": row.seq})
     latency.recount_drift(connection, integration_id, row, "late" if late else None)
 
 
-def _of_event(catalog: Catalog, state: ObjectState, fields: Sequence[str]) -> Cause | None:
+def _cause_of_event(catalog: Catalog, state: ObjectState, fields: Sequence[str]) -> Cause | None:
     if state.origin and state.origin.lost:
         return "event_lost"
-    if state.news and latency.seconds_between(state.news, state.observed_at) > LATE:
+    since = state.change_time
+    if since and latency.seconds_between(since, state.observed_at) > LATE_SECONDS:
         return "late"
-    return _kind(catalog, state, fields) if state.change == "update" and state.was_full else None
+    if state.change == "update" and state.was_full:
+        return _documented_limitation(catalog, state, fields)
+    return None
 
 
-def _of_read(catalog: Catalog, state: ObjectState, fields: Sequence[str]) -> Cause:
-    if state.trouble and "permission" in state.trouble.lower():
+def _cause_of_read(catalog: Catalog, state: ObjectState, fields: Sequence[str]) -> Cause:
+    if state.read_error and "permission" in state.read_error.lower():
         return "permission"
-    if state.announced in _ANNOUNCED:
+    if state.stale_reason in _EVENT_REASONS:
         if not state.was_full and state.change != "delete":
             return "partial_create"
-        return _kind(catalog, state, fields) or "told_in_part"
-    if state.announced and state.announced.endswith(" changed"):
+        return _documented_limitation(catalog, state, fields) or "told_in_part"
+    if state.stale_reason and state.stale_reason.endswith(" changed"):
         return "computed"
     return "no_event_sent"
 
 
-def _kind(catalog: Catalog, state: ObjectState, fields: Sequence[str]) -> Cause | None:
-    """Tell the changes that the documented integration does not understand."""
+def _documented_limitation(
+    catalog: Catalog, state: ObjectState, fields: Sequence[str]
+) -> Cause | None:
+    """Return the documented limitation of webhooks that hides a change, if any."""
     resource = catalog.resources.get(state.resource)
     before = state.before or {}
     if resource and any(link.key in fields for link in resource.links):
@@ -157,25 +162,26 @@ def _kind(catalog: Catalog, state: ObjectState, fields: Sequence[str]) -> Cause 
     return "empty_to_populated" if filled and state.change == "update" else None
 
 
-def _with_misunderstood(
+def _with_uninterpreted_events(
     connection: Connection, integration_id: int, found: list[Drift]
 ) -> list[Drift]:
-    """Find, for what no event seems to tell, whether one came that could not be understood."""
-    untold: dict[str, dict[str, Drift]] = {}
-    for one in found:
-        if one.cause == "no_event_sent":
-            untold.setdefault(one.state.resource, {})[one.state.id] = one
-    came: dict[tuple[str, str], str] = {}
-    for resource, ones in untold.items():
-        given = {"integration": integration_id, "resource": resource, "ids": list(ones)}
-        came |= {
+    """Set the cause of drift whose event arrived but could not be interpreted."""
+    without_event: dict[str, list[str]] = {}
+    for each in found:
+        if each.cause == "no_event_sent":
+            without_event.setdefault(each.state.resource, []).append(each.state.id)
+    received: dict[tuple[str, str], str] = {}
+    for resource, ids in without_event.items():
+        given = {"integration": integration_id, "resource": resource, "ids": ids}
+        received |= {
             (resource, id_): at for id_, at in bulk.fetch_rows(connection, _NOT_UNDERSTOOD, given)
         }
     return [
-        msgspec.structs.replace(one, cause="event_not_understood")
-        if one.cause == "no_event_sent" and _follows(came.get(one.state.ref), one.state.news)
-        else one
-        for one in found
+        msgspec.structs.replace(each, cause="event_not_understood")
+        if each.cause == "no_event_sent"
+        and _follows(received.get(each.state.ref), each.state.change_time)
+        else each
+        for each in found
     ]
 
 
@@ -183,18 +189,18 @@ def _follows(received: str | None, since: str | None) -> bool:
     if received is None:
         return False
     return (
-        since is None or datetime.fromisoformat(received) > datetime.fromisoformat(since) - _AROUND
+        since is None
+        or datetime.fromisoformat(received) > datetime.fromisoformat(since) - _MAX_CLOCK_DIFFERENCE
     )
 
 
-def _tells(told: Told, row: Any) -> bool:
-    """Whether an event that came later is about the change that a read had found."""
-    if told.received_at <= row.healed_at or not told.source_time or not row.wrong_since:
+def _is_about(event: ReceivedEvent, row: Any) -> bool:
+    """Return whether an event that arrived later is about the change that a read found."""
+    if event.received_at <= row.healed_at or not event.source_time or not row.wrong_since:
         return False
-    apart = datetime.fromisoformat(told.source_time) - datetime.fromisoformat(row.wrong_since)
-    return abs(apart) < _SAME
+    apart = datetime.fromisoformat(event.source_time) - datetime.fromisoformat(row.wrong_since)
+    return abs(apart) < _SAME_CHANGE
 
 
-def _chunks(ids: Mapping[str, Any]) -> Iterable[list[str]]:
-    names = list(ids)
-    return (names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK))
+def _batches(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (ids[n : n + _IDS_PER_QUERY] for n in range(0, len(ids), _IDS_PER_QUERY))

@@ -1,4 +1,4 @@
-"""Rows of the mirror on their way out: as CSV, JSON lines or Parquet, a piece at a time, so that size does not matter."""
+"""Export the mirror as CSV, JSON lines or Parquet, page by page, so that memory stays bounded."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args
@@ -19,7 +19,7 @@ MEDIA_TYPES: dict[Format, str] = {
     "jsonl": "application/jsonl",
     "parquet": "application/vnd.apache.parquet",
 }
-PIECE = 2_000
+PAGE_ROWS = 2_000
 
 _NEXT = text(
     """SELECT o.id, o.doc, o.invalid_values, o.version, o.changed_at, o.observed_at FROM objects o
@@ -27,42 +27,42 @@ _NEXT = text(
       AND (length(o.id), o.id) > (:length, :after)
     ORDER BY length(o.id), o.id LIMIT :limit"""
 )
-"""In an order that stays the same while objects change."""
+"""The order does not change while objects change."""
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """Some rows and the names of their columns."""
+    """Rows with the names of their columns."""
 
     columns: tuple[str, ...]
     rows: Sequence[Sequence[Any]]
 
 
 class NoParquetError(InvalidError):
-    """Parquet needs the package pyarrow, which is not installed: pip install 'ultraviolet[parquet]'."""
+    """Parquet needs the package pyarrow: pip install 'ultraviolet[parquet]'."""
 
 
 class Writer(Protocol):
-    """Turns rows into bytes of one format."""
+    """Encodes rows in one format."""
 
     def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
         """Return the bytes of these rows."""
         ...
 
     def end(self) -> bytes:
-        """Return what closes the file."""
+        """Return the last bytes of the file."""
         ...
 
 
-def piece(
+def read_page(
     connection: Connection,
     catalog: Catalog,
     resource: Resource,
     integration: tuple[int, str],
     after: str,
 ) -> Rows:
-    """Read the next rows of a resource after an id ("" for the first), of an integration by its id and name.
+    """Read the next rows of a resource after an id; "" for the first page.
 
-    They are made of the documents and show what the resource's view shows.
+    `integration` is the id and name. The rows have the columns of the resource's SQL view.
     """
     columns = sql_views.columns(catalog, resource)
     fields = [
@@ -75,7 +75,7 @@ def piece(
         "resource": resource.name,
         "length": len(after),
         "after": after,
-        "limit": PIECE,
+        "limit": PAGE_ROWS,
     }
     rows: list[Sequence[Any]] = []
     for row in connection.execute(_NEXT, given):
@@ -88,23 +88,26 @@ def piece(
 
 
 def column_types(catalog: Catalog, resource: Resource) -> tuple[tuple[str, str], ...]:
-    """Return the columns of a resource's view with their types."""
+    """Return the names and types of the columns of a resource's SQL view."""
     return tuple((column.name, column.type) for column in sql_views.columns(catalog, resource))
 
 
-def writer(
+def make_writer(
     format_: Format, columns: Iterable[tuple[str, str]], *, for_spreadsheets: bool = False
 ) -> Writer:
-    """Make what writes rows of these columns; raises NoParquetError, and InvalidError for a format not for spreadsheets."""
+    """Return a writer of rows with these columns.
+
+    Raise NoParquetError, or InvalidError for spreadsheets in another format than CSV.
+    """
     named = tuple(columns)
     if format_ == "csv":
         return _Csv(named, for_spreadsheets=for_spreadsheets)
     if for_spreadsheets:
-        raise InvalidError("Only CSV has a form for spreadsheets: leave the format out.")
+        raise InvalidError("Only CSV can be exported for spreadsheets: omit the format.")
     if format_ == "jsonl":
         return _JsonLines(named)
     try:
-        from ultraviolet.mirror.parquet import Parquet  # noqa: PLC0415  an extra, there only where it was asked for
+        from ultraviolet.mirror.parquet import Parquet  # noqa: PLC0415  optional
     except ImportError as error:
         raise NoParquetError from error
     return Parquet(named)
@@ -114,16 +117,16 @@ class _Csv:
     def __init__(self, columns: Sequence[tuple[str, str]], *, for_spreadsheets: bool) -> None:
         self._kinds = [kind for _, kind in columns]
         self._for_spreadsheets = for_spreadsheets
-        names = csv_line(name for name, _ in columns)
-        self._head = f"{BYTE_ORDER_MARK}{names}" if for_spreadsheets else names
+        header = csv_line(name for name, _ in columns)
+        self._header = f"{BYTE_ORDER_MARK}{header}" if for_spreadsheets else header
 
     def write(self, rows: Sequence[Sequence[Any]]) -> bytes:
-        head, self._head = self._head, ""
+        header, self._header = self._header, ""
         lines = [
             csv_line(map(csv_text, self._kinds, row), for_spreadsheets=self._for_spreadsheets)
             for row in rows
         ]
-        return (head + "".join(lines)).encode()
+        return (header + "".join(lines)).encode()
 
     def end(self) -> bytes:
         return self.write([])

@@ -1,6 +1,6 @@
-"""Indexes of single fields of big resources, created on request, so that sorting and filtering by them is quick.
+"""Indexes of single fields of large resources, created on request, for sorting and filtering.
 
-Each costs every later change of that resource a little, so there are only so many.
+Each index slows down changes of its resource a little, so their number is limited.
 """
 
 import hashlib
@@ -24,13 +24,13 @@ from ultraviolet.db import sql
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.ion.model import Resource
 
-WORTH = 5_000
-"""Objects of a resource from which on an index is worth having."""
-MOST = 24
-_BEGINNING = "objects_by_field_"
-LETTERS = 200
-"""So many of a text are in its index: PostgreSQL refuses a row whose entry would be longer than 2704 bytes."""
-_LEAST = {
+MIN_OBJECTS = 5_000
+"""Number of objects of a resource above which an index is useful."""
+MAX_INDEXES = 24
+_NAME_PREFIX = "objects_by_field_"
+INDEXED_CHARACTERS = 200
+"""Indexed prefix of a text. PostgreSQL rejects index entries of more than 2704 bytes."""
+_BEFORE_ALL_VALUES = {
     "real": literal_column("-1e308", Float()),
     **dict.fromkeys(
         ("integer", "id", "time"),
@@ -38,28 +38,31 @@ _LEAST = {
     ),
     "boolean": literal_column("-1", Integer()),
 }
-"""What is less than any value of a kind."""
-_NOTHING = literal_column("''", Text())
+"""A value less than any other, by type."""
+_EMPTY_TEXT = literal_column("''", Text())
 
 
 class FieldIndex(msgspec.Struct, frozen=True):
-    """An index to be made."""
+    """An index to create."""
 
     name: str
-    rest: str
-    """What follows its name."""
+    definition: str
+    """The part of CREATE INDEX after the name."""
 
 
-def key(connection: Connection, field: str, kind: str) -> ColumnElement[Any]:
-    """Return what a field is sorted and compared by, of a text its first `LETTERS`.
+def sort_key(connection: Connection, field: str, kind: str) -> ColumnElement[Any]:
+    """Return the expression by which a field is sorted; of a text, its first `INDEXED_CHARACTERS`.
 
-    What has no value, or none that fits, comes first.
+    Objects without a valid value come first.
     """
     value = sql.value_of(connection, objects, field, kind)
-    if kind in _LEAST:
-        return func.coalesce(value, _LEAST[kind])
+    if kind in _BEFORE_ALL_VALUES:
+        return func.coalesce(value, _BEFORE_ALL_VALUES[kind])
     return func.coalesce(
-        func.substr(func.lower(value), literal_column("1"), literal_column(str(LETTERS))), _NOTHING
+        func.substr(
+            func.lower(value), literal_column("1"), literal_column(str(INDEXED_CHARACTERS))
+        ),
+        _EMPTY_TEXT,
     )
 
 
@@ -69,42 +72,46 @@ def missing_indexes(
     resource: Resource,
     fields: Iterable[tuple[str, str]],
 ) -> list[FieldIndex]:
-    """Return which indexes of these fields would be worth having and are not there; a field comes with its kind.
+    """Return the useful indexes of these fields, given with their types, that do not exist.
 
-    The id is its own order: shorter numbers first.
+    Ids sort by length first, so that they are in numeric order.
     """
     of_resource = (objects.c.integration_id == integration_id, objects.c.resource == resource.name)
     if (
-        connection.execute(select(objects.c.id).where(*of_resource).offset(WORTH).limit(1)).scalar()
+        connection.execute(
+            select(objects.c.id).where(*of_resource).offset(MIN_OBJECTS).limit(1)
+        ).scalar()
         is None
     ):
         return []
-    there = sql.index_names(connection, _BEGINNING)
+    there = sql.index_names(connection, _NAME_PREFIX)
     wanted = [_index(connection, resource, name, kind) for name, kind in fields]
-    return [one for one in wanted if one.name not in there][: max(0, MOST - len(there))]
+    return [index for index in wanted if index.name not in there][
+        : max(0, MAX_INDEXES - len(there))
+    ]
 
 
-def create_field_index(connection: Connection, wanted: Sequence[FieldIndex]) -> None:
-    """Make indexes where there is one writer, who waits meanwhile."""
-    for one in wanted:
-        connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {one.name} {one.rest}")
-        # Without figures SQLite thinks no better of it than of the index of changes, with true ones worse: of a
-        # resource in one integration it has all rows, and the figures do not tell that it has no others.
+def create_indexes(connection: Connection, wanted: Sequence[FieldIndex]) -> None:
+    """Create indexes on SQLite; other writes wait meanwhile."""
+    for index in wanted:
+        connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {index.name} {index.definition}")
+        # SQLite would not choose the index: without statistics it looks no better than the index
+        # of changes, and real statistics hide that the index contains only this resource.
         connection.exec_driver_sql("PRAGMA analysis_limit = 10")
-        connection.exec_driver_sql(f"ANALYZE {one.name}")
+        connection.exec_driver_sql(f"ANALYZE {index.name}")
         stated = "UPDATE sqlite_stat1 SET stat = '1000000 5 1 1 1' WHERE idx = ?"
-        connection.exec_driver_sql(stated, (one.name,))
+        connection.exec_driver_sql(stated, (index.name,))
         connection.exec_driver_sql("ANALYZE sqlite_schema")
 
 
 def _index(connection: Connection, resource: Resource, field: str, kind: str) -> FieldIndex:
     named = hashlib.sha256(f"{resource.name} {field}".encode()).hexdigest()[:16]
-    written = key(connection, field, kind).compile(
+    written = sort_key(connection, field, kind).compile(
         dialect=connection.dialect, compile_kwargs={"literal_binds": True}
     )
     first = "" if field == "id" else f"({written}), ".replace("objects.", "")
     of_resource = sql.sql_literal(resource.name)
     return FieldIndex(
-        f"{_BEGINNING}{named}",
+        f"{_NAME_PREFIX}{named}",
         f"ON objects (integration_id, {first}length(id), id) WHERE resource = {of_resource}",
     )

@@ -1,7 +1,7 @@
-"""How changes arrive: for each hour, resource, cause of drift and healer, how many, and how late, as a histogram.
+"""Latency of changes: histograms per hour and per minute, from the change in ION to the mirror.
 
-The door counts as it writes, so that months are read in no time. Lateness is from ION's time of a change to the
-moment the mirror showed it, as true as the two clocks agree; the first pass over a resource is not counted.
+Counters are updated as changes are written, so that pages read few rows. Latency is as accurate as
+the clocks of ION and the hub agree. The first fetch of a resource is not counted.
 """
 
 import math
@@ -16,47 +16,62 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from ultraviolet.db import representation
+from ultraviolet.db.tables.stats import DELAYS
 from ultraviolet.mirror.object_state import ObjectState
 
 ALL_CAUSES = ""
 """The cause under which every change is counted, drift or not."""
 UNKNOWN_BUCKET = -1
-"""The bucket of changes whose time in ION is not known."""
-_FINEST = 0.001
+"""The bucket of changes whose time in ION is unknown."""
+_FINEST_SECONDS = 0.001
 _STEP = math.sqrt(2)
-_BUCKETS = [_FINEST * _STEP**place for place in range(100)]
+_BUCKET_BOUNDS = [_FINEST_SECONDS * _STEP**bucket for bucket in range(100)]
 
-_ADD = text(
+_ADD_LATENCY = text(
     """INSERT INTO arrivals (integration_id, hour, resource, cause, healed_by, bucket, count)
     VALUES (:integration, :hour, :resource, :cause, :healed_by, :bucket, :count)
     ON CONFLICT (integration_id, hour, resource, cause, healed_by, bucket)
     DO UPDATE SET count = arrivals.count + excluded.count"""
 )
+_DELAY_COLUMNS = [f"within_{number}" for number in range(len(DELAYS) + 1)]
+_ADD_ACTIVITY = text(
+    f"""INSERT INTO activity (integration_id, minute, changes, {", ".join(_DELAY_COLUMNS)})
+    VALUES (:integration, :minute, :changes, {", ".join(f":{name}" for name in _DELAY_COLUMNS)})
+    ON CONFLICT (integration_id, minute) DO UPDATE SET
+      changes = activity.changes + excluded.changes,
+      {", ".join(f"{name} = activity.{name} + excluded.{name}" for name in _DELAY_COLUMNS)}"""
+)
 
 Key = tuple[str, str, str, int]
-"""Resource, cause, healer, bucket."""
+"""Resource, cause, kind of the origin, bucket."""
+
+_parse_now = lru_cache(16)(datetime.fromisoformat)
+"""Parse the time of a batch, which is the same for all its changes."""
 
 
-def measure_latency(news: Iterable[ObjectState], moment: str) -> None:
-    """Note of each change that is none of a first pass since when it was news, and how late it is at a moment."""
+def measure_latency(news: Iterable[ObjectState], now: str) -> None:
+    """Set the time of each change and its latency at `now`."""
     for state in news:
-        state.news = _since(state)
+        state.change_time = _change_time(state)
         try:
-            state.late = seconds_between(state.news, moment) if state.news else None
-        except (ValueError, TypeError):  # ION's time is none, or has no zone
-            state.news = state.late = None
+            state.latency_seconds = (
+                seconds_between(state.change_time, now) if state.change_time else None
+            )
+        except (ValueError, TypeError):  # not a time, or without a time zone
+            state.change_time = state.latency_seconds = None
 
 
-def _since(state: ObjectState) -> str | None:
-    seen, before = state.seen, state.before or {}
-    if seen and seen.origin.kind == "event" and seen.source_time:
-        return seen.source_time
-    moment = state.doc.get("_updated") or state.doc.get("Updated")
-    if not representation.fits("time", moment):
+def _change_time(state: ObjectState) -> str | None:
+    """Return ION's time of a change, else the time of the first sign of it."""
+    observation, before = state.observation, state.before or {}
+    if observation and observation.origin.kind == "event" and observation.source_time:
+        return observation.source_time
+    updated = state.doc.get("_updated") or state.doc.get("Updated")
+    if not representation.fits("time", updated):
         return state.since
-    known = state.was_full and moment in (before.get("_updated"), before.get("Updated"))
-    if moment and not known and state.change != "delete":
-        return str(moment)
+    known = state.was_full and updated in (before.get("_updated"), before.get("Updated"))
+    if updated and not known and state.change != "delete":
+        return str(updated)
     return state.since
 
 
@@ -65,59 +80,64 @@ def record_latency(
     integration_id: int,
     news: Sequence[ObjectState],
     causes: Mapping[tuple[str, str], str],
-    moment: str,
+    now: str,
 ) -> None:
-    """Count a batch of measured changes, each once under `EVERY` and once more under its cause of drift."""
-    told = [(s.ref, _healer(s), latency_bucket(s.late)) for s in news]
-    counts: Counter[Key] = Counter(
-        [(ref[0], ALL_CAUSES, healer, place) for ref, healer, place in told]
-    )
-    counts.update(
-        [(ref[0], causes[ref], healer, place) for ref, healer, place in told if ref in causes]
-    )
-    _add(connection, integration_id, moment[:13], counts)
+    """Count measured changes, each under `ALL_CAUSES` and also under its cause of drift."""
+    counts: Counter[Key] = Counter()
+    for state in news:
+        assert state.observation
+        healed_by = state.observation.origin.kind
+        bucket = latency_bucket(state.latency_seconds)
+        counts[state.resource, ALL_CAUSES, healed_by, bucket] += 1
+        if cause := causes.get(state.ref):
+            counts[state.resource, cause, healed_by, bucket] += 1
+    _add(connection, integration_id, now[:13], counts)
+
+
+def record_activity(
+    connection: Connection, integration_id: int, news: Sequence[ObjectState], now: str
+) -> None:
+    """Count measured changes of this minute."""
+    if not news:
+        return
+    latencies = [s.latency_seconds for s in news if s.latency_seconds is not None]
+    buckets = Counter(bisect_left(DELAYS, seconds) for seconds in latencies)
+    counts = {name: buckets[number] for number, name in enumerate(_DELAY_COLUMNS)}
+    row = {"integration": integration_id, "minute": now[:16], "changes": len(news)}
+    connection.execute(_ADD_ACTIVITY, row | counts)
 
 
 def recount_drift(connection: Connection, integration_id: int, row: Any, cause: str | None) -> None:
-    """Count a drift under another cause than it was, or no longer as one."""
-    healer = msgspec.json.decode(row.healed_by) if isinstance(row.healed_by, str) else row.healed_by
-    place = latency_bucket(row.seconds)
-    counts = Counter({(row.resource, row.cause, healer["kind"], place): -1})
+    """Count a recorded drift under another cause, or no longer as drift."""
+    origin = msgspec.json.decode(row.healed_by) if isinstance(row.healed_by, str) else row.healed_by
+    bucket = latency_bucket(row.seconds)
+    counts = Counter({(row.resource, row.cause, origin["kind"], bucket): -1})
     if cause:
-        counts[row.resource, cause, healer["kind"], place] += 1
+        counts[row.resource, cause, origin["kind"], bucket] += 1
     _add(connection, integration_id, row.healed_at[:13], counts)
 
 
-def seconds_between(began: str, moment: str) -> float:
-    """Return the time between two moments; none where the clocks of ION and the hub make it negative."""
-    return max(0.0, (_moment(moment) - datetime.fromisoformat(began)).total_seconds())
+def seconds_between(began: str, now: str) -> float:
+    """Return the seconds between two times; 0 if clock differences make them negative."""
+    return max(0.0, (_parse_now(now) - datetime.fromisoformat(began)).total_seconds())
 
 
-_moment = lru_cache(16)(datetime.fromisoformat)
-"""Reads the one moment that a batch is compared with."""
-
-
-def latency_bucket(late: float | None) -> int:
-    """Return the place of a lateness in the histogram."""
-    return UNKNOWN_BUCKET if late is None else bisect_left(_BUCKETS, late)
+def latency_bucket(seconds: float | None) -> int:
+    """Return the bucket of a latency."""
+    return UNKNOWN_BUCKET if seconds is None else bisect_left(_BUCKET_BOUNDS, seconds)
 
 
 def quantile(counts: Mapping[int, int], share: float) -> float | None:
-    """Return the seconds within which this share of the changes arrived, to a fifth; None where none is known."""
+    """Return a quantile in seconds with an error of at most 20 %; None if no latency is known."""
     known = {
-        place: count for place, count in counts.items() if place != UNKNOWN_BUCKET and count > 0
+        bucket: count for bucket, count in counts.items() if bucket != UNKNOWN_BUCKET and count > 0
     }
-    wanted = sum(known.values()) * share
-    for place in sorted(known):
-        wanted -= known[place]
-        if wanted <= 0:
-            return round(_FINEST * _STEP ** max(0.0, place - 0.5), 3)
+    remaining = sum(known.values()) * share
+    for bucket in sorted(known):
+        remaining -= known[bucket]
+        if remaining <= 0:
+            return round(_FINEST_SECONDS * _STEP ** max(0.0, bucket - 0.5), 3)
     return None
-
-
-def _healer(state: ObjectState) -> str:
-    assert state.seen
-    return state.seen.origin.kind
 
 
 def _add(connection: Connection, integration_id: int, hour: str, counts: Mapping[Key, int]) -> None:
@@ -127,11 +147,11 @@ def _add(connection: Connection, integration_id: int, hour: str, counts: Mapping
             "hour": hour,
             "resource": resource,
             "cause": cause,
-            "healed_by": healer,
-            "bucket": place,
+            "healed_by": healed_by,
+            "bucket": bucket,
             "count": count,
         }
-        for (resource, cause, healer, place), count in counts.items()
+        for (resource, cause, healed_by, bucket), count in counts.items()
     ]
     if rows:
-        connection.execute(_ADD, rows)
+        connection.execute(_ADD_LATENCY, rows)

@@ -1,4 +1,4 @@
-"""What the hub may learn about an ION object: the one kind of statement that enters the mirror."""
+"""Observations: statements about ION objects, and the only input of the mirror."""
 
 from typing import Any, Literal, TypeAlias
 
@@ -7,25 +7,25 @@ import msgspec
 Kind: TypeAlias = Literal["full", "partial", "absent"]
 OriginKind: TypeAlias = Literal["event", "heal", "fetch", "poll", "verify", "replay"]
 Ref: TypeAlias = tuple[str, str]
-"""An object of one integration: its resource and its id."""
+"""The resource and id of an object of one integration."""
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Which event, refetch or fetch a statement comes from."""
+    """The event, targeted read, fetch or replay that produced an observation."""
 
     kind: OriginKind
     ref: str | None = None
     first: bool = False
-    """The first pass over a resource: what it finds is news to nobody."""
+    """Whether it is the first fetch of a resource, which counts neither as drift nor as latency."""
     lost: bool = False
-    """An event that never arrived and was taken from ION's own record of its deliveries."""
+    """Whether the event never arrived and was read from ION's record of deliveries."""
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """A statement about one object: all of it, a part of it, or that it is not there.
+    """A statement about one object: its full content, some fields, or its absence.
 
-    `fields` carries GraphQL names. `source_time` is ION's clock, for a full one the `_updated` it carries;
-    `read_started_at` and `observed_at` are the hub's. An event has no `read_started_at`.
+    `fields` has GraphQL names. `source_time` is ION's clock; for a full read it is `_updated`.
+    `read_started_at` and `observed_at` are the hub's clock. An event has no `read_started_at`.
     """
 
     resource: str
@@ -39,12 +39,12 @@ class Observation(msgspec.Struct, frozen=True):
 
     @property
     def ref(self) -> Ref:
-        """The object it is about."""
+        """The resource and id."""
         return self.resource, self.id
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """The news that an object is not as the mirror has it, or may not be, from `at` on."""
+    """A sign that an object may differ from ION since `at`."""
 
     resource: str
     id: str
@@ -53,12 +53,12 @@ class Mark(msgspec.Struct, frozen=True):
 
     @property
     def ref(self) -> Ref:
-        """The object it is about."""
+        """The resource and id."""
         return self.resource, self.id
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A content that was put into the mirror."""
+    """A new version of an object."""
 
     resource: str
     id: str
@@ -67,12 +67,12 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """What came of a batch of observations."""
+    """The result of applying a batch of observations."""
 
     changes: list[Change]
     outcomes: list[str]
-    """One for each observation: changed, same, older, or marked."""
+    """One per observation: changed, same, older, unproven or marked."""
     marked: int
-    """How many objects were marked stale."""
+    """Number of objects marked as stale."""
     refitted: frozenset[str] = frozenset()
-    """Resources of which values that do not fit their column came or went."""
+    """Resources whose set of values that do not fit their column changed."""

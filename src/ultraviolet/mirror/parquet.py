@@ -1,6 +1,6 @@
-"""Rows as Parquet, through pyarrow, which is an extra and has no types of its own."""
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
+"""Write rows as Parquet with pyarrow, an optional dependency without type stubs."""
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import io
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _KINDS = {
 
 
 class Parquet:
-    """Writes a row group for each piece, and hands its bytes on at once."""
+    """Writes one row group per page and returns its bytes at once."""
 
     def __init__(self, columns: Sequence[tuple[str, str]]) -> None:
         self._columns = columns
@@ -38,33 +38,33 @@ class Parquet:
                 )
             ]
             self._file.write_batch(pa.RecordBatch.from_arrays(cells, schema=self._schema))
-        return self._sink.taken()
+        return self._sink.take_written()
 
     def end(self) -> bytes:
-        """Return what closes the file: its footer."""
+        """Return the footer of the file."""
         self._file.close()
-        return self._sink.taken()
+        return self._sink.take_written()
 
 
 class _Sink(io.RawIOBase):
-    """A file that only grows: what was taken of it still counts for its position."""
+    """An append-only file whose written bytes are removed as they are read."""
 
     def __init__(self) -> None:
-        self._pieces: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._length = 0
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        self._pieces.append(bytes(data))
+        self._chunks.append(bytes(data))
         self._length += len(data)
         return len(data)
 
     def tell(self) -> int:
         return self._length
 
-    def taken(self) -> bytes:
-        """Return what was written since the last time."""
-        written, self._pieces = b"".join(self._pieces), []
+    def take_written(self) -> bytes:
+        """Return the bytes written since the last call."""
+        written, self._chunks = b"".join(self._chunks), []
         return written

@@ -1,7 +1,8 @@
-"""What may be removed of the past, and its removal: never a present content, never what is still to be done.
+"""Delete expired history, never current content or pending work.
 
-A kind is walked by its numbers in small windows, each a transaction of its own, for all integrations at once; how far
-back each wants it is in `retention`. On PostgreSQL a month that nobody wants any more is dropped whole.
+Rows of a kind are deleted in order, in small batches with a transaction each, for all integrations
+at once; the table `retention` holds their cutoffs. On PostgreSQL, a partition that no integration
+needs is dropped whole.
 """
 
 from collections import Counter
@@ -20,47 +21,50 @@ from ultraviolet.db.tables.sync import drift, stale
 
 Kind: TypeAlias = Literal["events", "versions", "verifications", "fetches", "drift"]
 Tally: TypeAlias = Counter[tuple[int, str]]
-"""How many of an integration, by its number and the kind or, of fetches, kind and state."""
+"""Numbers of rows by integration and kind; of fetches, kind and state."""
 
-PAUSE = 0.02
-"""Seconds between two small removals, in which others write."""
-WINDOW = 500
-_BESIDE = 100
-MOST_MOVED = 50_000
-"""A month with more that has to stay than this is not dropped: moving it would make others wait too long."""
-MOST_COUNTED = 20_000
+PAUSE_SECONDS = 0.02
+"""Pause between two batches, so that other writers can continue."""
+BATCH_ROWS = 500
+_POSTGRESQL_BATCH_FACTOR = 100
+MAX_MOVED_ROWS = 50_000
+"""A partition with more rows to keep is not dropped, because moving them would block others."""
+MAX_COUNTED_ROWS = 20_000
 
 
-class _How(msgspec.Struct, frozen=True):
-    """How a kind is kept."""
+class _KindRules(msgspec.Struct, frozen=True):
+    """Columns and conditions for the rows of a kind."""
 
     key: str
     at: str
-    unless: str
-    """What has to stay, however old."""
+    keep_if: str
+    """SQL condition of rows to keep regardless of their age."""
     size: str
     tag: str
 
 
-# A version has to stay that was the present one at the cutoff: so the mirror as it was can be told for any later time.
-_HOW: dict[Kind, _How] = {
-    "events": _How(
+# The version that was current at the cutoff is kept, so that any later state can be shown.
+_RULES: dict[Kind, _KindRules] = {
+    "events": _KindRules(
         "seq",
         "received_at",
-        """x.outcome IS NULL OR EXISTS (SELECT 1 FROM stale s WHERE s.integration_id = x.integration_id
-          AND s.resource = x.resource AND s.id = x.object_id)""",
+        """x.outcome IS NULL OR EXISTS (SELECT 1 FROM stale s
+          WHERE s.integration_id = x.integration_id
+            AND s.resource = x.resource AND s.id = x.object_id)""",
         "length(x.body)",
         "'events'",
     ),
-    "versions": _How(
+    "versions": _KindRules(
         "seq",
         "observed_at",
-        """NOT EXISTS (SELECT 1 FROM versions n WHERE n.integration_id = x.integration_id AND n.resource = x.resource
-          AND n.id = x.id AND n.version > x.version AND n.observed_at <= {cutoff})""",
+        """NOT EXISTS (SELECT 1 FROM versions n
+          WHERE n.integration_id = x.integration_id
+            AND n.resource = x.resource AND n.id = x.id AND n.version > x.version
+            AND n.observed_at <= {cutoff})""",
         "length(CAST(x.doc AS TEXT))",
         "'versions'",
     ),
-    "verifications": _How(
+    "verifications": _KindRules(
         "id",
         "started_at",
         """x.state = 'running' OR x.id = (SELECT max(n.id) FROM verifications n
@@ -68,7 +72,7 @@ _HOW: dict[Kind, _How] = {
         "0",
         "'verifications'",
     ),
-    "fetches": _How(
+    "fetches": _KindRules(
         "id",
         "started_at",
         """x.state = 'running' OR x.id = (SELECT max(n.id) FROM fetches n
@@ -76,92 +80,99 @@ _HOW: dict[Kind, _How] = {
         "0",
         "'fetches.' || state",
     ),
-    "drift": _How("seq", "healed_at", "1 = 0", "length(CAST(x.fields AS TEXT))", "'drift'"),
+    "drift": _KindRules("seq", "healed_at", "1 = 0", "length(CAST(x.fields AS TEXT))", "'drift'"),
 }
-KINDS: tuple[Kind, ...] = tuple(_HOW)
+KINDS: tuple[Kind, ...] = tuple(_RULES)
 
-_MANY = (versions, search_texts, links, event_keys, drift, events, stale, objects)
-"""What there may be millions of; all else goes with the integration itself."""
+_LARGE_TABLES = (versions, search_texts, links, event_keys, drift, events, stale, objects)
+"""Tables with millions of rows. Other rows are deleted together with the integration."""
 
 
 class ExpiredCounts(msgspec.Struct, frozen=True):
-    """What of a kind would be removed now."""
+    """The rows of a kind that would be deleted now."""
 
     count: int
     bytes: int
     oldest: str | None
     more: bool = False
-    """There is more than was counted."""
+    """Whether there are more rows than were counted."""
 
 
 def count_expired(
     connection: Connection, kind: Kind, integration_id: int, cutoff: str | None
 ) -> ExpiredCounts:
-    """Count what of an integration is older than a moment and may go."""
+    """Count the rows of an integration that are older than a cutoff and may be deleted."""
     if cutoff is None:
         return ExpiredCounts(0, 0, None)
-    how = _HOW[kind]
+    rules = _RULES[kind]
     query = text(
         f"""SELECT count(*), coalesce(sum(size), 0), min(at) FROM (
-          SELECT {how.size} AS size, x.{how.at} AS at FROM {kind} x
-          WHERE x.integration_id = :integration AND x.{how.at} < :cutoff
-            AND NOT ({how.unless.format(cutoff=":cutoff")}) LIMIT :most) AS old"""
+          SELECT {rules.size} AS size, x.{rules.at} AS at FROM {kind} x
+          WHERE x.integration_id = :integration AND x.{rules.at} < :cutoff
+            AND NOT ({rules.keep_if.format(cutoff=":cutoff")}) LIMIT :most) AS old"""
     )
-    given = {"integration": integration_id, "cutoff": cutoff, "most": MOST_COUNTED + 1}
+    given = {"integration": integration_id, "cutoff": cutoff, "most": MAX_COUNTED_ROWS + 1}
     count, size, oldest = connection.execute(query, given).one()
-    return ExpiredCounts(min(count, MOST_COUNTED), int(size), oldest, more=count > MOST_COUNTED)
+    return ExpiredCounts(
+        min(count, MAX_COUNTED_ROWS), int(size), oldest, more=count > MAX_COUNTED_ROWS
+    )
 
 
-class Window(msgspec.Struct, frozen=True):
-    """What one step removed, and behind which number the next one goes on; None at the end."""
+class DeletedBatch(msgspec.Struct, frozen=True):
+    """The rows that a batch deleted, and the number after which the next one starts, if any."""
 
     removed: Tally
     next: int | None
 
 
-def delete_expired_batch(connection: Connection, kind: Kind, after: int, newest: str) -> Window:
-    """Remove what may go of the next few rows behind a number; `newest` is the latest moment anyone lets go."""
-    how = _HOW[kind]
+def delete_expired_batch(
+    connection: Connection, kind: Kind, after: int, newest: str
+) -> DeletedBatch:
+    """Delete the expired ones of the next rows after a number; `newest` is the latest cutoff."""
+    rules = _RULES[kind]
     found = connection.execute(
         text(
-            f"SELECT {how.key}, {how.at} FROM {kind} WHERE {how.key} > :after ORDER BY {how.key} LIMIT :n"
+            f"""SELECT {rules.key}, {rules.at} FROM {kind} WHERE {rules.key} > :after
+            ORDER BY {rules.key} LIMIT :n"""
         ),
-        {"after": after, "n": WINDOW},
+        {"after": after, "n": BATCH_ROWS},
     ).all()
     if not found:
-        return Window(Counter(), None)
+        return DeletedBatch(Counter(), None)
     last, moment = found[-1]
     key = ", dedupe_key" if kind == "events" else ""
-    gone = connection.execute(
+    deleted = connection.execute(
         text(
-            f"""DELETE FROM {kind} WHERE {how.key} IN (
-              SELECT x.{how.key} FROM {kind} x JOIN retention r ON r.integration_id = x.integration_id
-              WHERE x.{how.key} > :after AND x.{how.key} <= :last AND x.{how.at} < r.{kind}_before
-                AND NOT ({how.unless.format(cutoff=f"r.{kind}_before")}))
-            AND {how.at} < :newest RETURNING integration_id, {how.tag} AS tag{key}"""
+            f"""DELETE FROM {kind} WHERE {rules.key} IN (
+              SELECT x.{rules.key} FROM {kind} x
+              JOIN retention r ON r.integration_id = x.integration_id
+              WHERE x.{rules.key} > :after AND x.{rules.key} <= :last
+                AND x.{rules.at} < r.{kind}_before
+                AND NOT ({rules.keep_if.format(cutoff=f"r.{kind}_before")}))
+            AND {rules.at} < :newest RETURNING integration_id, {rules.tag} AS tag{key}"""
         ),
         {"after": after, "last": last, "newest": newest},
     ).all()
     if kind == "events":
-        _forget(connection, [(row[0], bytes(row[2])) for row in gone])
-    removed: Tally = Counter((row[0], str(row[1])) for row in gone)
-    # Numbers go with time but for what was imported, which goes when its neighbours do.
-    over = len(found) < WINDOW or moment >= newest
-    return Window(removed, None if over else last)
+        _delete_keys(connection, [(row[0], bytes(row[2])) for row in deleted])
+    removed: Tally = Counter((row[0], str(row[1])) for row in deleted)
+    # Numbers are in order of time, except those of imported events.
+    finished = len(found) < BATCH_ROWS or moment >= newest
+    return DeletedBatch(removed, None if finished else last)
 
 
-def clear_bodies_batch(connection: Connection, integration_id: int) -> bool:
-    """Remove a little of what an integration brought, whatever it is; False where of its many rows none is left.
+def delete_integration_batch(connection: Connection, integration_id: int) -> bool:
+    """Delete a batch of an integration's data; return False if no rows of large tables are left.
 
-    A little is more where others write beside this: PostgreSQL passes over what it removed before to find the next.
+    Batches are larger on PostgreSQL, where writers do not wait and deleted rows must be skipped.
     """
-    n = WINDOW * _BESIDE if is_postgresql(connection) else WINDOW
-    given = {"integration": integration_id, "n": n}
-    return any(connection.execute(statement, given).rowcount for statement in _EMPTY)
+    limit = BATCH_ROWS * _POSTGRESQL_BATCH_FACTOR if is_postgresql(connection) else BATCH_ROWS
+    given = {"integration": integration_id, "n": limit}
+    return any(connection.execute(statement, given).rowcount for statement in _DELETE_BATCH)
 
 
-def droppable(connection: Connection) -> list[Partition]:
-    """Return the months that no integration wants any more."""
+def droppable_partitions(connection: Connection) -> list[Partition]:
+    """Return the partitions that no integration needs, oldest first."""
     found: list[Partition] = []
     for table in partitions.PARTITIONED_TABLES:
         wanted = text(
@@ -175,56 +186,64 @@ def droppable(connection: Connection) -> list[Partition]:
     return found
 
 
-def staying(connection: Connection, part: Partition) -> Sequence[int] | None:
-    """Return the numbers of what has to stay of a month; None where that is too much to move."""
-    found = _staying(connection, part, MOST_MOVED + 1)
-    return None if len(found) > MOST_MOVED else found
+def rows_to_keep(connection: Connection, part: Partition) -> Sequence[int] | None:
+    """Return the numbers of the rows of a partition to keep; None if they are too many to move."""
+    kept = _rows_to_keep(connection, part, MAX_MOVED_ROWS + 1)
+    return None if len(kept) > MAX_MOVED_ROWS else kept
 
 
-def _staying(connection: Connection, part: Partition, most: int | None = None) -> Sequence[int]:
-    how, cutoff = _HOW[_kind(part)], f"r.{part.table}_before"
+def _rows_to_keep(
+    connection: Connection, part: Partition, limit: int | None = None
+) -> Sequence[int]:
+    rules, cutoff = _RULES[_kind(part)], f"r.{part.table}_before"
     query = text(
-        f"""SELECT x.seq FROM {part.name} x LEFT JOIN retention r ON r.integration_id = x.integration_id
-        WHERE {cutoff} IS NULL OR x.{how.at} >= {cutoff} OR {how.unless.format(cutoff=cutoff)}
+        f"""SELECT x.seq FROM {part.name} x
+        LEFT JOIN retention r ON r.integration_id = x.integration_id
+        WHERE {cutoff} IS NULL OR x.{rules.at} >= {cutoff} OR {rules.keep_if.format(cutoff=cutoff)}
         ORDER BY x.seq LIMIT CAST(:most AS INTEGER)"""
     )
-    return connection.execute(query, {"most": most}).scalars().all()
+    return connection.execute(query, {"most": limit}).scalars().all()
 
 
 def forget_keys(
     connection: Connection, part: Partition, after: int, kept: Sequence[int]
 ) -> int | None:
-    """Forget some keys of a month of events that is about to be dropped; returns the number to go on behind."""
-    query = text(
-        f"SELECT seq, integration_id, dedupe_key FROM {part.name} WHERE seq > :after ORDER BY seq LIMIT :n"
-    )
-    rows = connection.execute(query, {"after": after, "n": WINDOW}).all()
-    stay = set(kept)
-    _forget(connection, [(row[1], bytes(row[2])) for row in rows if row[0] not in stay])
-    return rows[-1][0] if len(rows) == WINDOW else None
+    """Delete a batch of event keys of a partition before it is dropped.
 
-
-def drop(connection: Connection, part: Partition) -> Tally:
-    """Drop a month but for what has to stay by then: more may have come, and more be needed, since its keys went.
-
-    A month that somebody wants again by then stays whole.
+    Return the number after which the next batch starts, if any.
     """
-    if part not in droppable(connection):
+    query = text(
+        f"""SELECT seq, integration_id, dedupe_key FROM {part.name}
+        WHERE seq > :after ORDER BY seq LIMIT :n"""
+    )
+    rows = connection.execute(query, {"after": after, "n": BATCH_ROWS}).all()
+    excluded = set(kept)
+    _delete_keys(connection, [(row[1], bytes(row[2])) for row in rows if row[0] not in excluded])
+    return rows[-1][0] if len(rows) == BATCH_ROWS else None
+
+
+def drop_partition(connection: Connection, part: Partition) -> Tally:
+    """Drop a partition except the rows to keep, which are determined again.
+
+    A partition that an integration needs again stays, and its event keys are restored.
+    """
+    if part not in droppable_partitions(connection):
         if part.table == events.name:
-            connection.execute(text(_KNOW_AGAIN.format(part=part.name)), {"kept": None})
+            connection.execute(text(_RESTORE_KEYS.format(part=part.name)), {"kept": None})
         return Counter()
     partitions.lock(connection, part)
-    kept = _staying(connection, part)
+    kept = _rows_to_keep(connection, part)
     if part.table == events.name:
-        for settled in (_FORGET_REST, _KNOW_AGAIN):
-            connection.execute(text(settled.format(part=part.name)), {"kept": [*kept]})
+        for statement in (_DELETE_OTHER_KEYS, _RESTORE_KEYS):
+            connection.execute(text(statement.format(part=part.name)), {"kept": [*kept]})
     query = text(f"SELECT integration_id, count(*) FROM {part.name} GROUP BY integration_id")
     removed: Tally = Counter({(row[0], part.table): row[1] for row in connection.execute(query)})
-    stays = text(
-        f"SELECT integration_id, count(*) FROM {part.name} WHERE seq = ANY(:kept) GROUP BY integration_id"
+    count_kept = text(
+        f"""SELECT integration_id, count(*) FROM {part.name}
+        WHERE seq = ANY(:kept) GROUP BY integration_id"""
     )
     removed.subtract(
-        {(row[0], part.table): row[1] for row in connection.execute(stays, {"kept": [*kept]})}
+        {(row[0], part.table): row[1] for row in connection.execute(count_kept, {"kept": [*kept]})}
     )
     partitions.drop_partition(connection, part, kept)
     return +removed
@@ -235,21 +254,24 @@ def _kind(part: Partition) -> Kind:
     return "events" if table is events else "versions"
 
 
-def _forget(connection: Connection, keys: Sequence[tuple[int, bytes]]) -> None:
+def _delete_keys(connection: Connection, keys: Sequence[tuple[int, bytes]]) -> None:
     rows = [{"integration": integration, "key": key} for integration, key in keys]
-    bulk.execute_many(connection, _FORGET, rows)
+    bulk.execute_many(connection, _DELETE_KEY, rows)
 
 
-def _empty(table: Table) -> TextClause:
+def _delete_batch(table: Table) -> TextClause:
     keys = ", ".join(column.name for column in table.primary_key)
     some = f"SELECT {keys} FROM {table.name} WHERE integration_id = :integration LIMIT :n"
     return text(f"DELETE FROM {table.name} WHERE ({keys}) IN ({some})")
 
 
-_EMPTY = [_empty(table) for table in _MANY]
-_FORGET_REST = """DELETE FROM event_keys k USING {part} x WHERE k.integration_id = x.integration_id
-  AND k.dedupe_key = x.dedupe_key AND NOT EXISTS (SELECT 1 FROM unnest(CAST(:kept AS BIGINT[])) AS s(seq) WHERE s.seq = x.seq)"""
-_KNOW_AGAIN = """INSERT INTO event_keys (integration_id, dedupe_key, deliveries, body_digest)
+_DELETE_BATCH = [_delete_batch(table) for table in _LARGE_TABLES]
+_DELETE_OTHER_KEYS = """DELETE FROM event_keys k USING {part} x
+  WHERE k.integration_id = x.integration_id AND k.dedupe_key = x.dedupe_key AND NOT EXISTS (
+    SELECT 1 FROM unnest(CAST(:kept AS BIGINT[])) AS s(seq) WHERE s.seq = x.seq)"""
+_RESTORE_KEYS = """INSERT INTO event_keys (integration_id, dedupe_key, deliveries, body_digest)
   SELECT integration_id, dedupe_key, 1, sha256(body) FROM {part}
   WHERE CAST(:kept AS BIGINT[]) IS NULL OR seq = ANY(:kept) ON CONFLICT DO NOTHING"""
-_FORGET = text("DELETE FROM event_keys WHERE integration_id = :integration AND dedupe_key = :key")
+_DELETE_KEY = text(
+    "DELETE FROM event_keys WHERE integration_id = :integration AND dedupe_key = :key"
+)

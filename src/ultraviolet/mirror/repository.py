@@ -1,4 +1,4 @@
-"""The SQL of the door: load what a batch touches, write what became of it, a statement a table."""
+"""Load the objects of a batch and save their new states, with one statement per table."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,8 @@ from ultraviolet.mirror.drift import Drift
 from ultraviolet.mirror.object_state import ObjectState
 from ultraviolet.mirror.observation import Origin, Ref
 
-_LOAD = """SELECT id, doc, version, completeness, deleted_at, source_time, observed_at, read_at, invalid_values
+_LOAD = """SELECT id, doc, version, completeness, deleted_at, source_time, observed_at, read_at,
+    invalid_values
   FROM objects
   WHERE integration_id = :integration AND resource = :resource AND id IN :ids"""
 
@@ -25,7 +26,8 @@ _LOAD_STALE = """SELECT id, since, marked_at, reason, marks, error FROM stale
   WHERE integration_id = :integration AND resource = :resource AND id IN :ids"""
 
 _LOAD_DELETIONS = """SELECT object_id, max(coalesce(source_time, received_at)) FROM events
-  WHERE integration_id = :integration AND resource = :resource AND object_id IN :ids AND action = 'DELETE'
+  WHERE integration_id = :integration AND resource = :resource AND object_id IN :ids
+    AND action = 'DELETE'
   GROUP BY object_id"""
 
 _SEEN = ("completeness", "source_time", "observed_at", "read_at")
@@ -48,15 +50,16 @@ _KINDS = "SELECT id, field, target_resource FROM link_kinds WHERE resource = :re
 
 _KIND = ("resource", "field", "target_resource")
 _STALE = (*_KEY, "reason", "since", "marked_at", "marks", "attempts", "next_attempt_at")
-_MARKED_AGAIN = """ON CONFLICT (integration_id, resource, id) DO UPDATE SET marked_at = excluded.marked_at, marks = excluded.marks,
-  reason = excluded.reason, next_attempt_at = CASE WHEN stale.reason = excluded.reason
-    THEN stale.next_attempt_at ELSE excluded.next_attempt_at END"""
+_MARKED_AGAIN = """ON CONFLICT (integration_id, resource, id) DO UPDATE
+  SET marked_at = excluded.marked_at, marks = excluded.marks, reason = excluded.reason,
+    next_attempt_at = CASE WHEN stale.reason = excluded.reason
+      THEN stale.next_attempt_at ELSE excluded.next_attempt_at END"""
 
 
 def load_states(
     connection: Connection, integration_id: int, refs: Iterable[Ref]
 ) -> dict[Ref, ObjectState]:
-    """Return the state of every object asked for, known or not."""
+    """Return the state of each object, whether the mirror contains it or not."""
     states = {ref: ObjectState(*ref) for ref in refs}
     for resource, found in _by_resource(states.values()).items():
         given = {"integration": integration_id, "resource": resource, "ids": list(found)}
@@ -73,51 +76,42 @@ def load_states(
                 invalid,
             ) = row
             state = found[id_]
-            state.invalid = invalid
-            state.doc, state.version, state.deleted_at = (
-                msgspec.json.decode(doc),
-                version,
-                deleted_at,
-            )
+            state.doc, state.invalid_values = msgspec.json.decode(doc), invalid
+            state.version, state.deleted_at = version, deleted_at
             state.completeness, state.was_full = completeness, completeness == "full"
             state.source_time, state.observed_at, state.read_at = source_time, observed_at, read_at
         for id_, since, marked_at, reason, marks, error in bulk.fetch_rows(
             connection, _LOAD_STALE, given
         ):
             state = found[id_]
-            state.since, state.marked_at, state.reason, state.marks = (
-                since,
-                marked_at,
-                reason,
-                marks,
-            )
-            state.announced, state.trouble = reason, error
+            state.since, state.marked_at, state.reason = since, marked_at, reason
+            state.marks, state.stale_reason, state.read_error = marks, reason, error
     return states
 
 
-def load_deleted(
+def load_deletion_times(
     connection: Connection, integration_id: int, states: Iterable[ObjectState]
 ) -> None:
-    """Note of each object when an event last told that it was deleted, if any did."""
+    """Load the time of the last deletion event of each object."""
     for resource, found in _by_resource(states).items():
         given = {"integration": integration_id, "resource": resource, "ids": list(found)}
-        for id_, told in bulk.fetch_rows(connection, _LOAD_DELETIONS, given):
-            found[id_].deletion_told = told
+        for id_, event_time in bulk.fetch_rows(connection, _LOAD_DELETIONS, given):
+            found[id_].deletion_event_time = event_time
 
 
 def save_states(
     connection: Connection, catalog: Catalog, integration_id: int, states: Sequence[ObjectState]
 ) -> frozenset[str]:
-    """Write every object once: its content and version if it changed, else only that it was seen.
+    """Save changed objects with a new version, and the observation times of unchanged ones.
 
-    Return the resources of which values that do not fit their column came or went.
+    Return the resources whose set of values that do not fit their column changed.
     """
     new: list[tuple[Any, ...]] = []
     old: list[tuple[Any, ...]] = []
     history: list[tuple[Any, ...]] = []
     seen: list[tuple[Any, ...]] = []
     changed: list[ObjectState] = []
-    refitted: set[str] = set()
+    invalid_changed: set[str] = set()
     for state in states:
         if not state.touched and not state.change:
             continue
@@ -127,13 +121,13 @@ def save_states(
             seen.append(here)
             continue
         changed.append(state)
-        assert state.seen
+        assert state.observation
         state.version += 1
-        doc, origin = _json(state.doc), _origin(state.seen.origin)
+        doc, origin = _json(state.doc), _origin(state.observation.origin)
         invalid = invalid_values(catalog, state.resource, state.doc)
-        if invalid != state.invalid or (invalid and state.change != "update"):
-            refitted.add(state.resource)
-            state.invalid = invalid
+        if invalid != state.invalid_values or (invalid and state.change != "update"):
+            invalid_changed.add(state.resource)
+            state.invalid_values = invalid
         content = (doc, invalid, state.version, state.deleted_at, state.observed_at, origin, *here)
         (new if state.version == 1 else old).append(content)
         names = (
@@ -148,7 +142,7 @@ def save_states(
                 state.change,
                 doc,
                 names,
-                state.seen.source_time,
+                state.observation.source_time,
                 state.observed_at,
                 origin,
             )
@@ -158,18 +152,18 @@ def save_states(
     bulk.insert(connection, versions, _VERSION, history)
     bulk.update(connection, objects, (*_SEEN, *_KEY), seen)
     _write_links(connection, catalog, integration_id, changed)
-    return frozenset(refitted)
+    return frozenset(invalid_changed)
 
 
 def invalid_values(catalog: Catalog, resource: str, doc: Mapping[str, Any]) -> str | None:
-    """Return the values of a document that do not fit their column, as JSON; None where all fit."""
+    """Return the values of a document that do not fit their column, as JSON; None if all fit."""
     known = catalog.resources.get(resource)
     found = representation.invalid_values(known.kinds, doc) if known else None
     return _json(found) if found else None
 
 
 def save_stale(connection: Connection, integration_id: int, states: Sequence[ObjectState]) -> None:
-    """Write and drop marks."""
+    """Save new stale marks and delete settled ones."""
     dropped = [(integration_id, *s.ref) for s in states if s.settled and s.marked_at is None]
     kept = [
         (integration_id, *s.ref, s.reason, s.since, s.marked_at, s.marks, 0, s.marked_at)
@@ -181,16 +175,17 @@ def save_stale(connection: Connection, integration_id: int, states: Sequence[Obj
 
 
 def save_drift(
-    connection: Connection, integration_id: int, drifts: Sequence[Drift], moment: str
+    connection: Connection, integration_id: int, drifts: Sequence[Drift], now: str
 ) -> None:
-    """Append what was found wrong and put right; of what events told, one of a kind a batch."""
-    told = {
-        (d.state.resource, d.cause): d
-        for d in drifts
-        if d.state.origin and d.state.origin.kind == "event"
-    }
-    kept = [d for d in drifts if d.state.origin and d.state.origin.kind != "event"]
-    rows = [_drift(integration_id, d, moment) for d in [*kept, *told.values()]]
+    """Save drift: all from reads; from events, one sample per resource and cause."""
+    from_events: dict[tuple[str, str], Drift] = {}
+    from_reads: list[Drift] = []
+    for each in drifts:
+        if each.state.origin and each.state.origin.kind == "event":
+            from_events[each.state.resource, each.cause] = each
+        else:
+            from_reads.append(each)
+    rows = [_drift(integration_id, each, now) for each in [*from_reads, *from_events.values()]]
     bulk.insert(connection, drift, _DRIFT, rows)
 
 
@@ -201,29 +196,34 @@ def _by_resource(states: Iterable[ObjectState]) -> Mapping[str, dict[str, Object
     return found
 
 
-def _drift(integration_id: int, drift_: Drift, moment: str) -> tuple[Any, ...]:
+def _drift(integration_id: int, drift_: Drift, now: str) -> tuple[Any, ...]:
     state = drift_.state
-    assert state.seen
-    what = (
+    assert state.observation
+    return (
+        integration_id,
+        state.resource,
+        state.id,
         drift_.cause,
         _names(tuple(drift_.fields)),
-        _origin(state.seen.origin),
+        _origin(state.observation.origin),
         state.source_time,
+        state.change_time,
+        state.latency_seconds,
+        now,
     )
-    return (integration_id, state.resource, state.id, *what, state.news, state.late, moment)
 
 
 def _write_links(
     connection: Connection, catalog: Catalog, integration_id: int, changed: Sequence[ObjectState]
 ) -> None:
-    """Write what changed of whom documents name; in order of the table, so that neighbours in it are written together."""
+    """Save changed links in the order of the table, so that neighbours are written together."""
     added: list[tuple[Any, ...]] = []
     dropped: list[tuple[Any, ...]] = []
     for resource, states in _by_resource(changed).items():
-        keys = _keys(catalog, resource)
+        keys = _linked_fields(catalog, resource)
         if not keys:
             continue
-        kinds = _kinds(connection, resource, [(field, target) for field, target, _ in keys])
+        kinds = _link_kinds(connection, resource, [(field, target) for field, target, _ in keys])
         names = {field for field, _, _ in keys}
         moved = [
             s
@@ -232,20 +232,20 @@ def _write_links(
         ]
         before = [(s.id, s.before) for s in moved if s.before and s.change != "restore"]
         after = [(s.id, s.doc) for s in moved if not s.deleted_at]
-        for kind, field, listed in sorted(  # a key that two links share is one
+        for kind, field, listed in sorted(  # two links can share a foreign key
             {(kinds[field, target], field, listed) for field, target, listed in keys}
         ):
-            was, is_ = _named(field, before, listed=listed), _named(field, after, listed=listed)
-            added += [(integration_id, kind, target, id_) for target, id_ in sorted(is_ - was)]
-            dropped += [(integration_id, kind, target, id_) for target, id_ in was - is_]
+            old, new = _targets(field, before, listed=listed), _targets(field, after, listed=listed)
+            added += [(integration_id, kind, target, id_) for target, id_ in sorted(new - old)]
+            dropped += [(integration_id, kind, target, id_) for target, id_ in old - new]
     bulk.delete(connection, links, dropped)
     bulk.insert(connection, links, _LINK, added)
 
 
-def _keys(catalog: Catalog, resource: str) -> list[tuple[str, str, bool]]:
-    """Return which fields of a document name others, and, to be found by them, whose values it shows or shares (dependents.py).
+def _linked_fields(catalog: Catalog, resource: str) -> list[tuple[str, str, bool]]:
+    """Return the fields that are links, with target resource and whether they are lists.
 
-    Each is a field, the resource of what it names, and whether it is a list.
+    Shared fields and lists shown in a document are links too, for `dependents.py`.
     """
     known = catalog.resources.get(resource)
     if known is None:
@@ -260,15 +260,15 @@ def _keys(catalog: Catalog, resource: str) -> list[tuple[str, str, bool]]:
     return [*named, *shared, *shown]
 
 
-def _named(
+def _targets(
     field: str, documents: Iterable[tuple[str, Mapping[str, Any]]], *, listed: bool
 ) -> set[tuple[str, str]]:
-    """Return whom a field of some documents names, each with the id of the document."""
+    """Return the target ids in a field of documents, each with the id of its document."""
     found = [(doc.get(field), id_) for id_, doc in documents]
     if listed:
         rows = [(row, id_) for listed_rows, id_ in found for row in _objects_in(listed_rows)]
-        return {(said, id_) for row, id_ in rows if (said := _name(row.get("id")))}
-    return {(said, id_) for value, id_ in found if (said := _name(value))}
+        return {(target, id_) for row, id_ in rows if (target := _target_id(row.get("id")))}
+    return {(target, id_) for value, id_ in found if (target := _target_id(value))}
 
 
 def _objects_in(value: Any) -> list[dict[str, Any]]:
@@ -276,29 +276,29 @@ def _objects_in(value: Any) -> list[dict[str, Any]]:
     return [cast("dict[str, Any]", row) for row in listed if isinstance(row, dict)]
 
 
-def _name(value: Any) -> str | None:
-    """Return a value of a document as what it names; None where it can name nothing."""
+def _target_id(value: Any) -> str | None:
+    """Return a value as the id of a target; None if it is not a valid id."""
     if type(value) not in (int, str):
         return None
-    said = str(value)
-    return said if 0 < len(said) <= LONGEST_ID else None
+    target = str(value)
+    return target if 0 < len(target) <= LONGEST_ID else None
 
 
-def _kinds(
+def _link_kinds(
     connection: Connection, resource: str, wanted: Sequence[tuple[str, str]]
 ) -> Mapping[tuple[str, str], int]:
-    """Return the numbers under which links of a resource are written, made where they are new."""
+    """Return the ids of the link kinds of a resource; create missing ones."""
 
-    def known() -> dict[tuple[str, str], int]:
+    def load() -> dict[tuple[str, str], int]:
         given = {"resource": resource}
         return {(f, t): id_ for id_, f, t in bulk.fetch_rows(connection, _KINDS, given)}
 
-    found = known()
+    found = load()
     missing = [
         (resource, field, target) for field, target in wanted if (field, target) not in found
     ]
     bulk.upsert(connection, link_kinds, _KIND, missing)
-    return known() if missing else found
+    return load() if missing else found
 
 
 @lru_cache(64)
@@ -308,7 +308,7 @@ def _origin(origin: Origin) -> str:
 
 @lru_cache(1024)
 def _sorted(names: tuple[str, ...]) -> str:
-    """Write the names of a new object's fields, which are the same for all of a kind."""
+    """Return the field names of a new object as JSON; they are the same for most of a resource."""
     return _json(sorted(names))
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 import ultraviolet
 from ultraviolet.db import engine
 from ultraviolet.db.database import StoreUnavailableError
-from ultraviolet.db.integrity import revision
+from ultraviolet.db.integrity import check_revision
 from ultraviolet.hub.core.encryption import SecretKeyError
 from ultraviolet.hub.health import heartbeat, maintenance
 from ultraviolet.hub.hub import Hub
@@ -80,7 +80,7 @@ async def metrics(hub: GivenHub) -> Response[bytes]:
 
 async def _database(hub: Hub) -> HealthCheck:
     def look(connection: Connection) -> HealthCheck:
-        found = revision(connection)
+        found = check_revision(connection)
         if not found.well:
             return HealthCheck("database", well=False, detail=found.detail)
         for one in integrations.list_page(connection, limit=1):

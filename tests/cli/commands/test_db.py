@@ -181,7 +181,7 @@ def test_check_finds_what_is_wrong(door: Door, store_url: str) -> None:
 
     wrong = [finding["what"] for finding in call("check", url=store_url) if not finding["well"]]
 
-    assert wrong == ["every object has its current content in the history"]
+    assert wrong == ["the history contains the current version of every object"]
 
 
 def test_tables_of_a_newer_release_are_left_alone(engine: Engine, store_url: str) -> None:

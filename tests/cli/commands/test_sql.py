@@ -371,7 +371,7 @@ def test_statements_on_stdin_are_run_in_order(ask: Ask) -> None:
 def test_a_script_ends_at_the_first_error_and_names_its_line(ask: Ask) -> None:
     script = "SELECT 1 AS one;\n\nSELECT\n  missing_one;\nSELECT 3 AS three;\n"
     with pytest.raises(
-        UltravioletError, match=r"^Line 3: The database says: .*missing_one"
+        UltravioletError, match=r"^Line 3: The database reports: .*missing_one"
     ) as failed:
         ask(typed=script)
     assert failed.value.exit_code == 2

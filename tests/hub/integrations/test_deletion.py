@@ -69,11 +69,11 @@ def test_each_step_removes_a_little(
     doors: tuple[Door, Door], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leaves, _ = doors
-    monkeypatch.setattr(purge, "WINDOW", 2)
-    monkeypatch.setattr(purge, "_BESIDE", 1)
+    monkeypatch.setattr(purge, "BATCH_ROWS", 2)
+    monkeypatch.setattr(purge, "_POSTGRESQL_BATCH_FACTOR", 1)
     left = sum(leaves.hub.database.read_now(counts, leaves.integration_id).values())
     steps = 0
-    while leaves.hub.database.write_now(purge.clear_bodies_batch, leaves.integration_id):
+    while leaves.hub.database.write_now(purge.delete_integration_batch, leaves.integration_id):
         now = sum(leaves.hub.database.read_now(counts, leaves.integration_id).values())
         assert 1 <= left - now <= 2
         left, steps = now, steps + 1

@@ -308,8 +308,8 @@ def test_nothing_of_an_integration_without_a_noted_cutoff_may_go(
         connection.execute(text("DELETE FROM retention"))
         confirm(connection)
         part = partitions.list_partitions(connection, events)[0]
-        assert purge.staying(connection, part) == [1]
-        assert not purge.drop(connection, part)
+        assert purge.rows_to_keep(connection, part) == [1]
+        assert not purge.drop_partition(connection, part)
     assert numbers(door, events, "seq") == [1]
     hub.close()
 

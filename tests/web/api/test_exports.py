@@ -21,7 +21,7 @@ NUMBER = 25
 @pytest.fixture
 def parts(edge: Edge, integration: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Edge:
     """A mirror with some parts, exported in several pieces."""
-    monkeypatch.setattr(export, "PIECE", 10)
+    monkeypatch.setattr(export, "PAGE_ROWS", 10)
     seen = [
         Observation(
             "parts",

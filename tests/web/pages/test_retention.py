@@ -43,7 +43,7 @@ def test_the_api_rehearses_and_sets(signed_in: Any, old_events: int) -> None:
 def test_the_page_asks_where_not_all_is_counted(
     signed_in: Any, old_events: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(purge, "MOST_COUNTED", old_events - 1)
+    monkeypatch.setattr(purge, "MAX_COUNTED_ROWS", old_events - 1)
     usual = {
         "events": "90",
         "versions": "",

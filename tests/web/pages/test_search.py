@@ -60,7 +60,7 @@ def indexed(edge: Any) -> int:
     """Let the search index follow the history to its end."""
 
     def take(connection: Any) -> int:
-        return search_index.take(connection, edge.hub.catalog, 1, 2)
+        return search_index.index_versions(connection, edge.hub.catalog, 1, 2)
 
     return sum(iter(lambda: edge.hub.database.write_now(take), 0))
 
@@ -69,7 +69,7 @@ def test_the_index_follows_what_changes(signed_in: Any, keep: Callable[..., None
     keep("suppliers", {"id": 1, "name": 'Gaskets & "Seals" 100%'}, {"id": 2, "name": "Bolts"})
     keep("parts", {"id": 3, "partNumber": "GSK-1", "supplierPartNumber": "seals"})
     assert indexed(signed_in) == 3
-    assert signed_in.hub.database.read_now(search_index.behind) == []
+    assert signed_in.hub.database.read_now(search_index.outdated_integrations) == []
     for said in ("seals", '& "SEALS"', "100%", "gaskets &"):
         assert (
             "/objects/suppliers/1?" in signed_in.send("GET", "/search", params={"q": said}).text
@@ -103,7 +103,7 @@ async def follow(hub: Any, mine: set[int]) -> None:
     """Let an indexer that has these integrations work until no history goes on beyond the index."""
     indexer = SearchIndexer(hub.database, hub.catalog, hub.changes, lambda: mine)
     indexer.start()
-    while await hub.database.read(search_index.behind):  # noqa: ASYNC110  what is waited for is in the database
+    while await hub.database.read(search_index.outdated_integrations):  # noqa: ASYNC110  what is waited for is in the database
         await asyncio.sleep(0.01)
     await indexer.stop()
 
@@ -153,12 +153,12 @@ def test_a_nul_is_never_looked_for(signed_in: Any, keep: Callable[..., None], sa
 def test_long_texts_are_sorted_and_compared_by_an_index_that_takes_them(
     signed_in: Any, keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(field_indexes, "WORTH", 10)
+    monkeypatch.setattr(field_indexes, "MIN_OBJECTS", 10)
 
     def long(seed: int) -> str:
         return "".join(random.Random(seed).choices("äöüßabcdefghij", k=5000))
 
-    same = "x" * field_indexes.LETTERS
+    same = "x" * field_indexes.INDEXED_CHARACTERS
     keep("parts", *({"id": n, "description": long(n)} for n in range(1, 15)))
     keep("parts", {"id": 20, "description": f"{same}a"}, {"id": 21, "description": f"{same}B"})
     page = signed_in.send("GET", "/objects/parts?sort=description").text
@@ -207,7 +207,7 @@ def test_an_index_that_cannot_be_made_leaves_nothing_behind(postgresql: Any) -> 
 def test_a_big_table_gets_an_index_of_what_it_is_sorted_by(
     signed_in: Any, keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(field_indexes, "WORTH", 10)
+    monkeypatch.setattr(field_indexes, "MIN_OBJECTS", 10)
     keep("parts", *({"id": n, "partNumber": f"PN-{n % 7}", "cost": 50 - n} for n in range(1, 31)))
     keep("parts", {"id": 99, "partNumber": None, "cost": None})
     asked = (

@@ -55,11 +55,11 @@ def check(*, data: Data = DATA, as_json: AsJson = False) -> None:
     from ultraviolet.db.dialect import begin_read
     from ultraviolet.db.engine import make_engine
     from ultraviolet.db.integrity import check_integrity as look
-    from ultraviolet.db.open_errors import explained
+    from ultraviolet.db.open_errors import explain_errors
 
     engine = make_engine(_existing(_url(data)))
     try:
-        with explained(engine.url.render_as_string()), engine.connect() as connection:
+        with explain_errors(engine.url.render_as_string()), engine.connect() as connection:
             begin_read(connection)
             findings = look(connection)
     finally:

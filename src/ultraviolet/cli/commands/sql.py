@@ -259,7 +259,7 @@ def _write_format(names: list[str], result: "Result", as_format: Format) -> None
     else:
         with tempfile.TemporaryFile() as spool:
             kinds = _spool(result, spool)
-            writer = export.writer("parquet", list(zip(names, kinds, strict=True)))
+            writer = export.make_writer("parquet", list(zip(names, kinds, strict=True)))
             spool.seek(0)
             for batch in _spooled(spool):
                 rows = [tuple(map(_fitted, kinds, row)) for row in batch]

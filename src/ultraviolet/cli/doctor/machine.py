@@ -58,7 +58,7 @@ def _directory(data: Path) -> Iterator[CheckResult]:
 def _store(data: Path) -> Iterator[CheckResult]:
     from ultraviolet.db import dialect
     from ultraviolet.db import engine as db_engine
-    from ultraviolet.db.open_errors import explained
+    from ultraviolet.db.open_errors import explain_errors
     from ultraviolet.hub.core.settings import Settings
 
     try:
@@ -76,7 +76,7 @@ def _store(data: Path) -> Iterator[CheckResult]:
             from ultraviolet.db.server_check import check_server
 
             check_server(engine.url)
-        with explained(engine.url.render_as_string()), engine.connect() as connection:
+        with explain_errors(engine.url.render_as_string()), engine.connect() as connection:
             yield from _tables(connection, settings)
     except UltravioletError as error:
         yield failed("database", "database", str(error))
@@ -86,14 +86,14 @@ def _store(data: Path) -> Iterator[CheckResult]:
 
 def _tables(connection: "Connection", settings: "Settings") -> Iterator[CheckResult]:
     from ultraviolet.db import dialect
-    from ultraviolet.db.integrity import revision
+    from ultraviolet.db.integrity import check_revision
 
     if not dialect.is_postgresql(connection):
         verdict = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
         if verdict != "ok":
             yield failed("database", "database", verdict, "Stop the hub and restore a backup.")
             return
-    tables = revision(connection)
+    tables = check_revision(connection)
     if not tables.well:
         yield failed(
             "database", "database", f"Tables of release {tables.detail}", "ultraviolet db upgrade"

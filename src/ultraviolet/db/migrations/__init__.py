@@ -1,7 +1,7 @@
-"""Brings the tables of a hub's database to the form this release works with.
+"""Migrate the tables of a hub's database to this release.
 
-An empty database gets the tables of this release at once. Alembic, whose libraries take 7 MB, is loaded only where
-there are steps to take.
+An empty database gets the tables of this release at once. Alembic, which takes 7 MB, is loaded only
+if there are migrations to run.
 """
 
 from pathlib import Path
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 LATEST = "0001"
-"""The step that led to the tables of this release."""
+"""The revision of this release."""
 
-_STEP = Table(
+_VERSION_TABLE = Table(
     "alembic_version",
     MetaData(),
     Column("version_num", String(32), nullable=False),
@@ -38,64 +38,64 @@ _STEP = Table(
 
 
 class NewerTablesError(ConflictError):
-    """The tables are of a newer release: run that one, or restore a backup that this one made."""
+    """The tables are of a newer release. Run that release, or restore a backup of this one."""
 
     kind = "newer-tables"
 
 
 def upgrade(engine: Engine) -> None:
-    """Apply what is missing, all of it or nothing; quick when nothing is.
+    """Run the missing migrations in one transaction.
 
-    Raises NewerTablesError where a newer release has changed them.
+    Raise NewerTablesError if the tables are of a newer release.
     """
     with engine.connect() as connection:
         dialect.begin_write(connection)
         locks.lock(connection, "migration")
-        at = step(connection)
+        at = current_revision(connection)
         if at == LATEST:
             return
         if is_newer(at):
             raise NewerTablesError(NewerTablesError.__doc__)
         if at is None:
-            make(connection)
+            create_tables(connection)
         else:
-            take_steps(connection)
+            run_migrations(connection)
         failpoint("migration.written")
         connection.commit()
 
 
-def step(connection: Connection) -> str | None:
-    """Return which step the tables are at; None where there are none."""
-    if not inspect(connection).has_table(_STEP.name):
+def current_revision(connection: Connection) -> str | None:
+    """Return the revision of the tables; None if there are none."""
+    if not inspect(connection).has_table(_VERSION_TABLE.name):
         return None
-    return connection.execute(_STEP.select()).scalar()
+    return connection.execute(_VERSION_TABLE.select()).scalar()
 
 
 def is_newer(at: str | None) -> bool:
-    """Return whether a step is one that this release does not know yet; they are numbered."""
+    """Return whether a revision is newer than this release; revisions are numbered."""
     return at is not None and at > LATEST
 
 
-def make(connection: Connection) -> None:
-    """Make the tables of this release in an empty database."""
+def create_tables(connection: Connection) -> None:
+    """Create the tables of this release in an empty database."""
     metadata.create_all(connection)
-    partitions.create_missing_partitions(connection)
-    _STEP.create(connection)
-    connection.execute(_STEP.insert().values(version_num=LATEST))
+    partitions.create_default_partitions(connection)
+    _VERSION_TABLE.create(connection)
+    connection.execute(_VERSION_TABLE.insert().values(version_num=LATEST))
 
 
-def take_steps(connection: Connection) -> None:
-    """Take the steps from where the tables are to this release, on this connection and in its transaction."""
-    from alembic import command  # noqa: PLC0415  see above
+def run_migrations(connection: Connection) -> None:
+    """Run the missing migrations in the transaction of this connection."""
+    from alembic import command  # noqa: PLC0415
 
-    config = configuration()
+    config = alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
 
-def configuration() -> "Config":
-    """Say where the steps are."""
-    from alembic.config import Config  # noqa: PLC0415  see above
+def alembic_config() -> "Config":
+    """Return Alembic's configuration."""
+    from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))

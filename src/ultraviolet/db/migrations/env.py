@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection it is handed, in the transaction it is in."""
+"""Alembic's entry point: run the migrations in the transaction of the given connection."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Tables of users, sessions, API keys, saved views, the audit log."""
+"""Tables of users, sessions, API keys, saved views and the audit log."""
 
 from sqlalchemy import (
     Column,
@@ -21,12 +21,12 @@ users = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("role", Text, nullable=False, comment="viewer, operator or admin"),
     Column("password_hash", Text, comment="argon2id"),
-    Column("issuer", Text, comment="the single sign-on provider that knows them"),
-    Column("subject", Text, comment="what the provider calls them, for good"),
+    Column("issuer", Text, comment="issuer URL of the single sign-on provider"),
+    Column("subject", Text, comment="permanent user id at the provider"),
     Column(
         "provider_email",
         Text,
-        comment="who first comes from the provider with it becomes this person",
+        comment="the first sign-in with this email address is linked to this user",
     ),
     Column("created_at", Text, nullable=False),
     Column("last_sign_in_at", Text),
@@ -39,7 +39,7 @@ sign_in_links = Table(
     Column("token_hash", LargeBinary, primary_key=True),
     Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("expires_at", Text, nullable=False),
-    comment="one-time links; a used one is deleted",
+    comment="One-time sign-in links. A used link is deleted.",
 )
 
 sessions = Table(
@@ -48,14 +48,14 @@ sessions = Table(
     Column("id", Id, primary_key=True),
     Column("token_hash", LargeBinary, nullable=False, unique=True),
     Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
-    Column("way", Text, nullable=False, comment="how they signed in: link, password or provider"),
-    Column("browser", Text, nullable=False, comment="what the browser calls itself"),
-    Column("source", Text, nullable=False, comment="the address it came from"),
+    Column("way", Text, nullable=False, comment="sign-in method: link, password or provider"),
+    Column("browser", Text, nullable=False, comment="User-Agent header of the browser"),
+    Column("source", Text, nullable=False, comment="IP address of the sign-in"),
     Column("created_at", Text, nullable=False),
     Column("last_used_at", Text, nullable=False),
     Column("expires_at", Text, nullable=False),
     Index("sessions_by_user", "user_id"),
-    comment="who is signed in where; one that ended is deleted",
+    comment="Active sign-in sessions. An ended session is deleted.",
     sqlite_autoincrement=True,
 )
 
@@ -82,7 +82,7 @@ audit_log = Table(
     Column("action", Text, nullable=False, comment="noun.verb, such as webhook_url.rotate"),
     Column("subject", Text, nullable=False),
     Column("detail", JSON),
-    comment="what anyone did; append-only",
+    comment="Actions of users and API keys, append-only",
     sqlite_autoincrement=True,
 )
 column_types.append_only(audit_log)
@@ -94,23 +94,27 @@ saved_views = Table(
     Column("user_name", Text, nullable=False),
     Column("resource", Text, nullable=False),
     Column("name", Text, nullable=False),
-    Column("query", Text, nullable=False, comment="the query part of the page's address"),
+    Column("query", Text, nullable=False, comment="query string of the page's URL"),
     UniqueConstraint("user_name", "resource", "name"),
-    comment="tables of objects that someone wants to come back to",
+    comment="Filtered object tables saved by a user",
 )
 
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
-    Column("owner", Text, primary_key=True, comment="the API key or person that chose it"),
+    Column("owner", Text, primary_key=True, comment="the API key or user that sent the request"),
     Column("key", Text, primary_key=True),
-    Column("request", LargeBinary, nullable=False, comment="SHA-256 of method, address and body"),
+    Column("request", LargeBinary, nullable=False, comment="SHA-256 of method, URL and body"),
     Column(
-        "alive_until", Text, comment="who does it says so again before then; null when it is done"
+        "alive_until",
+        Text,
+        comment="the request is abandoned if not renewed by then; null: finished",
     ),
-    Column("status", Integer, comment="of the answer"),
-    Column("answer", LargeBinary, comment="encrypted, as it may carry a secret that is shown once"),
+    Column("status", Integer, comment="HTTP status of the response"),
+    Column(
+        "answer", LargeBinary, comment="response body, encrypted because it may contain a secret"
+    ),
     Column("expires_at", Text, nullable=False),
     Index("idempotency_keys_expired", "expires_at"),
-    comment="answers to be given again where a request is repeated",
+    comment="Responses to return again when a request is repeated",
 )

@@ -1,4 +1,4 @@
-"""Tables of alert destinations, alerts and sent notices."""
+"""Tables of alert destinations, alerts and their notices."""
 
 from sqlalchemy import (
     Boolean,
@@ -14,8 +14,6 @@ from sqlalchemy import (
 from ultraviolet.db.column_types import Text
 from ultraviolet.db.tables.metadata import Id, metadata
 
-# ── alerts: what needs a person, and whom it was told to ──
-
 alert_destinations = Table(
     "alert_destinations",
     metadata,
@@ -26,15 +24,15 @@ alert_destinations = Table(
         "shown",
         Text,
         nullable=False,
-        comment="the address as pages show it, without what is secret in it",
+        comment="the address as displayed, without its secret part",
     ),
     Column("address", LargeBinary, nullable=False, comment="encrypted"),
-    Column("signing_secret", LargeBinary, comment="encrypted; of a signed webhook"),
+    Column("signing_secret", LargeBinary, comment="encrypted; only for signed webhooks"),
     Column("created_at", Text, nullable=False),
-    Column("last_result", Text, comment="what came of the last message, in words"),
-    Column("last_well", Boolean),
+    Column("last_result", Text, comment="result of the last message, as text"),
+    Column("last_well", Boolean, comment="whether the last message was accepted"),
     Column("last_at", Text),
-    comment="where alerts go",
+    comment="Destinations of alerts",
 )
 
 alerts = Table(
@@ -45,21 +43,21 @@ alerts = Table(
         "integration_id",
         Id,
         ForeignKey("integrations.id", ondelete="CASCADE"),
-        comment="null: the hub",
+        comment="null: the alert is about the hub itself",
     ),
     Column("topic", Text, nullable=False),
     Column("sentence", Text, nullable=False),
     Column("next_step", Text, nullable=False),
-    Column("opened_at", Text, nullable=False, comment="when it was first found"),
-    Column("gone_since", Text, comment="when it was first not found again"),
-    Column("fixed_at", Text, comment="when it had not been found for a while"),
+    Column("opened_at", Text, nullable=False, comment="when the condition was first found"),
+    Column("gone_since", Text, comment="when the condition was first no longer found"),
+    Column("fixed_at", Text, comment="when the alert was closed, after the condition stayed away"),
     Index(
         "alerts_open",
         "integration_id",
         sqlite_where=text("fixed_at IS NULL"),
         postgresql_where=text("fixed_at IS NULL"),
     ),
-    comment="what needed or needs a person",
+    comment="Conditions that need or needed action",
 )
 
 alert_notices = Table(
@@ -75,7 +73,7 @@ alert_notices = Table(
     Column("what", Text, primary_key=True, comment="opened or fixed"),
     Column("sent_at", Text),
     Column("attempts", Integer, nullable=False, default=0),
-    Column("next_attempt_at", Text, comment="null: sent, or given up"),
+    Column("next_attempt_at", Text, comment="null: sent, or no more attempts"),
     Column("error", Text),
     Index(
         "alert_notices_due",
@@ -83,5 +81,5 @@ alert_notices = Table(
         sqlite_where=text("next_attempt_at IS NOT NULL"),
         postgresql_where=text("next_attempt_at IS NOT NULL"),
     ),
-    comment="what each destination is told, once",
+    comment="Notices of alerts, one per destination and change",
 )

@@ -30,21 +30,21 @@ webhook_urls = Table(
         "replaces_id",
         Id,
         ForeignKey("webhook_urls.id"),
-        comment="the URL this one was rotated from",
+        comment="the URL that this one replaced by rotation",
     ),
     Column(
         "expires_at", Text, comment="a rotated URL works until then, or until its successor is used"
     ),
-    Column("receiver_id", Text, comment="ION's receiver that posts here, once known"),
+    Column("receiver_id", Text, comment="id of the ION receiver that posts here, once known"),
     Column(
         "shared_secret",
         LargeBinary,
-        comment="encrypted; known once the receiver was read through the API",
+        comment="encrypted; null until the receiver is read from ION",
     ),
     Column(
         "signature_format",
         Text,
-        comment="how ION writes the signature, detected from the first match",
+        comment="signature format, detected from the first valid signature",
     ),
     Column(
         "wanted",
@@ -52,23 +52,23 @@ webhook_urls = Table(
         comment="desired subscriptions: [[resource, action], ...]; null means all supported",
     ),
     Column("created_at", Text, nullable=False),
-    Column("subscribed_at", Text, comment="when ION last began to post something that is wanted"),
+    Column("subscribed_at", Text, comment="when a desired subscription was last activated"),
     Column("first_delivery_at", Text),
     Column("last_delivery_at", Text),
-    Column("first_verified_at", Text, comment="first delivery whose signature matched"),
+    Column("first_verified_at", Text, comment="time of the first delivery with a valid signature"),
     Column(
         "refused",
         Integer,
         nullable=False,
         default=0,
         server_default="0",
-        comment="deliveries with a wrong signature",
+        comment="number of deliveries with an invalid signature",
     ),
     Column("last_refused_at", Text),
     Index("webhook_urls_by_integration", "integration_id"),
-    Column("last_failure", Text, comment="what became of the last delivery that was not taken"),
+    Column("last_failure", Text, comment="why the last rejected delivery was rejected"),
     Column("last_failure_at", Text),
-    comment="addresses minted for deliveries; the address itself is never stored",
+    comment="Endpoints for deliveries. The URL itself is never stored.",
 )
 
 events = Table(
@@ -76,11 +76,11 @@ events = Table(
     metadata,
     Column("seq", Id, primary_key=True, autoincrement=True, comment="order of arrival in the hub"),
     integration_id_column(),
-    Column("webhook_url_id", Id, nullable=False, comment="0: imported, another hub took it"),
-    Column("dedupe_key", LargeBinary, nullable=False, comment="of `event_keys`"),
+    Column("webhook_url_id", Id, nullable=False, comment="0: imported from another hub"),
+    Column("dedupe_key", LargeBinary, nullable=False, comment="key in `event_keys`"),
     Column("event_id", Text, comment="ION's own id of the delivery"),
     Column("subscription_id", Text),
-    Column("resource", Text, comment="as understood, a resource of the catalog"),
+    Column("resource", Text, comment="name of a resource; null if unknown"),
     Column("action", Text, comment="CREATE, UPDATE or DELETE"),
     Column("object_id", Text),
     Column("source_time", Text),
@@ -91,14 +91,14 @@ events = Table(
         "signature",
         Text,
         nullable=False,
-        comment="verified, unverified (no shared secret known yet) or recovered (from ION's record)",
+        comment="verified, unverified (no shared secret known) or recovered (from ION)",
     ),
     Column(
         "outcome",
         Text,
-        comment="null until applied, then: applied, nothing_new, not_chosen, not_understood, replayed",
+        comment="applied, nothing_new, not_chosen, not_understood or replayed; null: waiting",
     ),
-    Column("detail", Text, comment="the outcome in words"),
+    Column("detail", Text, comment="the outcome as text"),
     Column("applied_at", Text),
     Column(
         "conflicting",
@@ -106,7 +106,7 @@ events = Table(
         nullable=False,
         default=False,
         server_default=false(),
-        comment="ION sent the same event before with another body; its values are not used",
+        comment="the same event was recorded with another body; the values are not used",
     ),
     Index("events_by_object", "integration_id", "resource", "object_id", "seq"),
     Index("events_by_number", "integration_id", "event_id"),
@@ -131,7 +131,7 @@ events = Table(
         sqlite_where=text("webhook_url_id = 0"),
         postgresql_where=text("webhook_url_id = 0"),
     ),
-    comment="what ION told the hub, once each, raw",
+    comment="Received events, each once, with the raw body",
     sqlite_autoincrement=True,
     **by_month("received_at"),
 )
@@ -143,16 +143,14 @@ event_keys = Table(
         "integration_id",
         Id,
         primary_key=True,
-        comment="no foreign key: events have it, and this costs",
+        comment="no foreign key, for speed; `events` has it",
     ),
-    Column("dedupe_key", LargeBinary, primary_key=True, comment="what makes an event the same"),
-    Column("deliveries", Integer, nullable=False, comment="how often this event was delivered"),
+    Column("dedupe_key", LargeBinary, primary_key=True, comment="hash that identifies the event"),
+    Column("deliveries", Integer, nullable=False, comment="number of deliveries of the event"),
     Column("body_digest", LargeBinary, nullable=False, comment="SHA-256 of the body"),
-    comment="what makes an event recorded once: PostgreSQL can hold that only in a table without months",
+    comment="Unique keys of events. A partitioned table of PostgreSQL cannot enforce them.",
     sqlite_with_rowid=False,
-    postgresql_with={
-        "fillfactor": 90
-    },  # so that counting a delivery again finds room beside the row
+    postgresql_with={"fillfactor": 90},  # room to update `deliveries` in place
 )
 
 delivery_counts = Table(
@@ -161,11 +159,11 @@ delivery_counts = Table(
     Column(
         "webhook_url_id", Id, ForeignKey("webhook_urls.id", ondelete="CASCADE"), primary_key=True
     ),
-    Column("hour", Text, primary_key=True, comment="such as 2026-11-24T20, UTC"),
+    Column("hour", Text, primary_key=True, comment="UTC, such as 2026-11-24T20"),
     Column(
         "outcome", Text, primary_key=True, comment="taken, wrong_signature, too_large or put_off"
     ),
     Column("count", Integer, nullable=False),
-    comment="deliveries an hour at each webhook URL, by what became of them",
+    comment="Deliveries per hour, webhook URL and outcome",
     **update_in_place(50, vacuum_after=2000),
 )

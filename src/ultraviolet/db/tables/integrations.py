@@ -18,7 +18,7 @@ settings = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
-    comment="Facts about this hub itself, such as its public address",
+    comment="Facts about this hub, such as its public address",
 )
 
 integrations = Table(
@@ -37,18 +37,16 @@ integrations = Table(
         nullable=False,
         default=False,
         server_default=false(),
-        comment="somebody removed it: what it brought goes little by little, and this row last",
+        comment="removed by a user; its data is deleted in batches, then this row",
     ),
     Column("incremental_schedule", Text, nullable=False, comment="cron expression, UTC"),
     Column("full_schedule", Text, nullable=False, comment="cron expression, UTC"),
-    Column(
-        "resources", JSON, comment="names of the resources chosen to be mirrored; null means all"
-    ),
+    Column("resources", JSON, comment="names of the selected resources; null means all"),
     Column(
         "requests_per_second",
         Integer,
         nullable=False,
-        comment="budget shared by heal, fetch and verify",
+        comment="limit shared by heal, fetch and verify",
     ),
     Column(
         "compared_to",
@@ -56,14 +54,16 @@ integrations = Table(
         nullable=False,
         default=0,
         server_default="0",
-        comment="ION's number of its last webhook event that was compared with what arrived",
+        comment="id of the last ION webhook event compared with the deliveries",
     ),
-    Column("offered", JSON, comment="what this ION offers of the contract, from introspection"),
-    Column("test_result", JSON, comment="the last connection test, findings in words"),
+    Column(
+        "offered", JSON, comment="the part of the contract that this ION offers, from introspection"
+    ),
+    Column("test_result", JSON, comment="result of the last connection test"),
     Column("created_at", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
-    comment="ION environments the hub is connected to",
-    sqlite_autoincrement=True,  # what was still to come for a removed one must not go to the next
+    comment="Connections to ION environments",
+    sqlite_autoincrement=True,  # late data of a removed integration must not reach a new one
 )
 
 retention = Table(
@@ -72,14 +72,14 @@ retention = Table(
     Column(
         "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
     ),
-    Column("keep", JSON, nullable=False, comment="days by kind; null: for ever"),
+    Column("keep", JSON, nullable=False, comment="days to keep, by kind; null: forever"),
     *(
-        Column(f"{kind}_before", Text, comment=f"{kind} older than this are being removed")
+        Column(f"{kind}_before", Text, comment=f"{kind} older than this are deleted")
         for kind in ("events", "versions", "verifications", "fetches", "drift")
     ),
-    Column("history_since", Text, comment="from then on history is whole"),
-    Column("ran_at", Text, comment="when the last removal ended; null: one is due"),
-    Column("removed", JSON, comment="what the last removal removed, by kind"),
-    Column("totals", JSON, comment="what was removed ever, by kind; of fetches by state too"),
-    comment="how long the past of an integration is kept, and what its removal did last",
+    Column("history_since", Text, comment="the history is complete since then"),
+    Column("ran_at", Text, comment="when the last deletion finished; null: due now"),
+    Column("removed", JSON, comment="rows deleted by the last run, by kind"),
+    Column("totals", JSON, comment="rows deleted in total, by kind; fetches also by state"),
+    comment="Retention of each integration, and the last deletion",
 )

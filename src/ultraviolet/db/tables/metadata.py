@@ -1,7 +1,8 @@
-"""The tables of the hub, in one module because they refer to each other: what came in, is true, is left to do, who may what.
+"""The shared MetaData, column types and columns of all tables.
 
-Times are RFC 3339 text in UTC with microseconds, so that they sort as they are and mean the same on
-SQLite and PostgreSQL, where all text is compared byte by byte (COLLATE "C"). `source_time` is ION's clock, every other time is the hub's.
+Times are RFC 3339 text in UTC with microseconds. They sort as text, and text is compared byte by
+byte on SQLite and PostgreSQL (COLLATE "C"). `source_time` comes from ION's clock, all other times from
+the hub's.
 """
 
 from sqlalchemy import (
@@ -18,6 +19,7 @@ Id = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def integration_id_column() -> Column[int]:
+    """Return a new foreign key column to the integration."""
     return Column(
         "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), nullable=False
     )

@@ -1,4 +1,4 @@
-"""Tables of the mirror: objects, versions, links, search texts."""
+"""Tables of the mirror: objects, versions, links and search texts."""
 
 from sqlalchemy import (
     Column,
@@ -24,25 +24,32 @@ objects = Table(
     ),
     Column("resource", Text, primary_key=True),
     Column("id", Text, primary_key=True),
-    Column("doc", JSON, nullable=False, comment="fields under ION's GraphQL names"),
+    Column("doc", JSON, nullable=False, comment="the document, under ION's GraphQL field names"),
     Column(
         "invalid_values",
         JSON,
-        comment="values of doc that do not fit the type of their column, by field; null if all fit",
+        comment="values of doc that do not fit their column, by field; null: all fit",
     ),
     Column("version", Integer, nullable=False, comment="number of the current version, from 1"),
     Column(
         "completeness",
         Text,
         nullable=False,
-        comment="full: read whole at least once; partial: from events only",
+        comment="full: read in full at least once; partial: from events only",
     ),
-    Column("deleted_at", Text, comment="set when ION's deletion was proven"),
-    Column("source_time", Text, comment="ION's _updated of this content"),
-    Column("observed_at", Text, nullable=False, comment="when ION was last seen to say this"),
-    Column("read_at", Text, comment="when the last whole read that showed this content began"),
-    Column("changed_at", Text, nullable=False, comment="when the content last changed here"),
-    Column("origin", JSON, nullable=False, comment="what produced the current version"),
+    Column("deleted_at", Text, comment="when the deletion in ION was proven"),
+    Column("source_time", Text, comment="ION's _updated of this version"),
+    Column(
+        "observed_at",
+        Text,
+        nullable=False,
+        comment="time of the last observation with this content",
+    ),
+    Column("read_at", Text, comment="start of the last full read with this content"),
+    Column(
+        "changed_at", Text, nullable=False, comment="when the content last changed in the mirror"
+    ),
+    Column("origin", JSON, nullable=False, comment="the origin of the current version"),
     Index(
         "objects_by_change",
         "integration_id",
@@ -65,18 +72,16 @@ objects = Table(
         sqlite_where=text("invalid_values IS NOT NULL"),
         postgresql_where=text("invalid_values IS NOT NULL"),
     ),
-    comment="the mirror: the current copy of every object",
-    **update_in_place(
-        85
-    ),  # seen again without a change: the row is written beside itself, no index is touched
+    comment="The mirror: the current copy of each object",
+    **update_in_place(85),  # an observation without a change updates no index
 )
 
 sql.compare_times(objects)
 
 BY_CHANGE = objects.c.changed_at > literal_column("''")
-"""Said of every object, and where it is said, `objects_by_change` may be used.
+"""A condition that is always true and allows the use of the partial index `objects_by_change`.
 
-Without that PostgreSQL reads a whole resource by it where one object is wanted, until it has learned how many there are.
+The index is partial because, without statistics, PostgreSQL would scan it for a single object.
 """
 
 versions = Table(
@@ -88,19 +93,19 @@ versions = Table(
     Column("id", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("change", Text, nullable=False, comment="create, update, delete or restore"),
-    Column("doc", JSON, nullable=False, comment="the whole content from then on"),
+    Column("doc", JSON, nullable=False, comment="the complete document of this version"),
     Column(
         "changed",
         JSON,
         nullable=False,
-        comment="names of the fields that differ from the version before",
+        comment="names of the fields that differ from the previous version",
     ),
     Column("source_time", Text),
     Column("observed_at", Text, nullable=False),
     Column("origin", JSON, nullable=False),
     Index("versions_by_object", "integration_id", "resource", "id", "version"),
     Index("versions_in_order", "integration_id", "seq"),
-    comment="history: every content an object ever had here",
+    comment="History: every version of each object",
     sqlite_autoincrement=True,
     **by_month("observed_at"),
 )
@@ -110,12 +115,10 @@ link_kinds = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("resource", Text, nullable=False),
-    Column(
-        "field", Text, nullable=False, comment="the link's foreign key, such as purchaseOrderId"
-    ),
+    Column("field", Text, nullable=False, comment="the foreign key, such as purchaseOrderId"),
     Column("target_resource", Text, nullable=False),
     UniqueConstraint("resource", "field", "target_resource"),
-    comment="which field of which resource names which other: written once, so that a link is a few bytes",
+    comment="Kinds of links: field, resource and target resource",
 )
 
 links = Table(
@@ -125,8 +128,8 @@ links = Table(
     Column("kind", Integer, primary_key=True, autoincrement=False),
     Column("target_id", Text, primary_key=True),
     Column("id", Text, primary_key=True),
-    # An object has some seven of these: a check of foreign keys for each would cost more than writing them.
-    comment="foreign keys of current objects, by what they name; the documents hold the other direction",
+    # No foreign keys: an object has about seven links, and checking costs more than writing.
+    comment="Foreign keys of current objects, by target; documents hold the other direction",
     sqlite_with_rowid=False,
 )
 
@@ -137,9 +140,11 @@ view_columns = Table(
     Column("position", Integer, primary_key=True),
     Column("name", Text, nullable=False),
     Column("type", Text, nullable=False, comment="integer, real, boolean, time, text, id or json"),
-    Column("field", Text, nullable=False, comment="ION's field; empty for what the mirror adds"),
+    Column(
+        "field", Text, nullable=False, comment="ION's field; empty for columns that the mirror adds"
+    ),
     Column("comment", Text, nullable=False),
-    comment="what the columns of the SQL views mean",
+    comment="Descriptions of the columns of the SQL views",
 )
 
 search_texts = Table(
@@ -149,9 +154,11 @@ search_texts = Table(
     integration_id_column(),
     Column("resource", Text, nullable=False),
     Column("object_id", Text, nullable=False),
-    Column("text", Text, nullable=False, comment="what the object says, in small letters"),
+    Column(
+        "text", Text, nullable=False, comment="the searchable text of the object, in lower case"
+    ),
     UniqueConstraint("integration_id", "resource", "object_id"),
-    comment="what a search looks through, kept up with the history by and by",
+    comment="Searchable texts, updated in the background",
 )
 index_text(search_texts)
 
@@ -161,6 +168,6 @@ search_progress = Table(
     Column(
         "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
     ),
-    Column("seq", Id, nullable=False, comment="the last version that search_texts knows of"),
-    comment="how far search_texts has followed the history; versions of one integration are committed in order",
+    Column("seq", Id, nullable=False, comment="the last version that search_texts contains"),
+    comment="Progress of search_texts through the history of each integration",
 )

@@ -16,25 +16,25 @@ arrivals = Table(
     Column(
         "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
     ),
-    Column("hour", Text, primary_key=True, comment="such as 2026-11-24T20, UTC"),
+    Column("hour", Text, primary_key=True, comment="UTC, such as 2026-11-24T20"),
     Column("resource", Text, primary_key=True),
-    Column("cause", Text, primary_key=True, comment="of drift; empty: every change"),
+    Column("cause", Text, primary_key=True, comment="cause of drift; empty: all changes"),
     Column(
-        "healed_by", Text, primary_key=True, comment="kind of the origin that put it right here"
+        "healed_by", Text, primary_key=True, comment="kind of the origin that corrected the mirror"
     ),
     Column(
         "bucket",
         Integer,
         primary_key=True,
-        comment="how late: 1 ms times the square root of 2 to this",
+        comment="latency: up to 1 ms × √2 to this power; -1: unknown",
     ),
     Column("count", Integer, nullable=False),
-    comment="changes an hour, and how late after ION's own time each was right here",
-    **update_in_place(50, vacuum_after=2000),  # a few counters of this hour take all the writes
+    comment="Histogram of latency per hour, from the change in ION to the mirror",
+    **update_in_place(50, vacuum_after=2000),  # only the rows of this hour change
 )
 
 DELAYS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
-"""Seconds: the upper bounds by which `activity` counts delays; one more column counts what took longer."""
+"""Upper bounds in seconds of the delay columns of `activity`; one more counts longer delays."""
 
 activity = Table(
     "activity",
@@ -43,13 +43,11 @@ activity = Table(
         "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
     ),
     Column("minute", Text, primary_key=True, comment="such as 2026-11-24T20:58, UTC"),
-    Column("changes", Integer, nullable=False, comment="contents put into the mirror"),
+    Column("changes", Integer, nullable=False, comment="new versions in the mirror"),
     *(
-        Column(
-            f"within_{number}", Integer, nullable=False, comment=f"changes seen within {bound} s"
-        )
+        Column(f"within_{number}", Integer, nullable=False, comment=f"changes within {bound} s")
         for number, bound in enumerate((*DELAYS, "more"))
     ),
-    comment="changes a minute and their delay from ION's time of the change, or the first news of it, until the mirror showed it",
+    comment="Changes per minute, and their delay from ION's time of the change, or the first sign of it",
     **update_in_place(50, vacuum_after=2000),
 )

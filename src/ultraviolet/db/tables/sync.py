@@ -1,4 +1,4 @@
-"""Tables of pending and finished sync work: stale objects, fetches, verifications, findings."""
+"""Tables of pending and finished work: stale objects, fetches, verifications, findings."""
 
 from sqlalchemy import (
     Boolean,
@@ -23,22 +23,20 @@ stale = Table(
     Column("resource", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("reason", Text, nullable=False),
-    Column("since", Text, nullable=False, comment="the first mark: how long this has been waiting"),
+    Column("since", Text, nullable=False, comment="when the object was first marked"),
     Column(
         "marked_at",
         Text,
         nullable=False,
-        comment="the newest mark: a read that began before it is no proof",
+        comment="when it was last marked; earlier reads prove nothing",
     ),
-    Column("marks", Integer, nullable=False, comment="how many marks one read will settle"),
+    Column("marks", Integer, nullable=False, comment="number of marks since the last full read"),
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_attempt_at", Text, nullable=False),
     Column("error", Text),
     Index("stale_due", "integration_id", "next_attempt_at"),
-    comment="objects known to differ, or known only in part, until a full read confirms them",
-    **update_in_place(
-        70, vacuum_after=2000
-    ),  # rows come and go all day; a share of its few rows would never be reached
+    comment="Objects that wait for a full read",
+    **update_in_place(70, vacuum_after=2000),  # few rows that change often
 )
 
 watermarks = Table(
@@ -48,13 +46,11 @@ watermarks = Table(
         "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
     ),
     Column("resource", Text, primary_key=True),
-    Column("updated", Text, comment="ION's _updated up to which everything was applied"),
-    Column(
-        "proven_at", Text, comment="when the mirror of this resource was last shown to be right"
-    ),
+    Column("updated", Text, comment="the watermark, in ION's _updated"),
+    Column("proven_at", Text, comment="when the mirror was last proven equal to ION"),
     Column("proven_by", Text, comment="full fetch, incremental fetch or verify"),
-    Column("skipped", Text, comment="why this resource is not mirrored, in words"),
-    comment="per resource, how far reading has come and what it proved",
+    Column("skipped", Text, comment="why the resource cannot be mirrored, as text"),
+    comment="Watermark and last proof of each resource",
 )
 
 fetches = Table(
@@ -70,7 +66,7 @@ fetches = Table(
         Boolean,
         nullable=False,
         default=False,
-        comment="delete however many objects ION does not show any more",
+        comment="allow the deletion of any number of objects",
     ),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
@@ -82,7 +78,7 @@ fetches = Table(
         sqlite_where=text("state = 'running'"),
         postgresql_where=text("state = 'running'"),
     ),
-    comment="passes over a whole integration",
+    comment="Fetches of whole integrations",
 )
 
 fetch_steps = Table(
@@ -93,19 +89,19 @@ fetch_steps = Table(
     Column(
         "state", Text, nullable=False, comment="waiting, reading, proving, done, skipped or failed"
     ),
-    Column("cursor", Text, comment="the last key that was read and applied"),
-    Column("total", Integer, comment="ION's count when the step began"),
+    Column("cursor", Text, comment="the last id that was read and applied"),
+    Column("total", Integer, comment="ION's number of objects at the start"),
     Column("read", Integer, nullable=False, default=0),
     Column("changed", Integer, nullable=False, default=0),
     Column("deleted", Integer, nullable=False, default=0),
     Column(
         "started_at",
         Text,
-        comment="ION was read from then on; older observations prove nothing here",
+        comment="start of reading; older observations prove nothing",
     ),
     Column("finished_at", Text),
     Column("error", Text),
-    comment="the part of a fetch that reads one resource; where it goes on after a crash",
+    comment="Progress of a fetch in each resource",
 )
 
 verifications = Table(
@@ -114,8 +110,8 @@ verifications = Table(
     Column("id", Id, primary_key=True),
     integration_id_column(),
     Column("state", Text, nullable=False, comment="running, done or failed"),
-    Column("sample", Integer, comment="about how many objects are compared; null means all"),
-    Column("mirrored", Integer, comment="how many objects the mirror had when it began"),
+    Column("sample", Integer, comment="approximate number of objects to compare; null: all"),
+    Column("mirrored", Integer, comment="number of mirrored objects at the start"),
     Column("requested_by", Text, nullable=False),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
@@ -126,7 +122,7 @@ verifications = Table(
         sqlite_where=text("state = 'running'"),
         postgresql_where=text("state = 'running'"),
     ),
-    comment="comparisons of the mirror with ION, object by object",
+    comment="Comparisons of the mirror with ION, object by object",
 )
 
 drift = Table(
@@ -137,23 +133,19 @@ drift = Table(
     Column("resource", Text, nullable=False),
     Column("id", Text, nullable=False),
     Column("cause", Text, nullable=False),
-    Column("fields", JSON, nullable=False, comment="names of the fields that were wrong"),
+    Column("fields", JSON, nullable=False, comment="names of the fields that differed"),
     Column(
-        "healed_by", JSON, nullable=False, comment="origin of the observation that put it right"
+        "healed_by", JSON, nullable=False, comment="origin of the observation that corrected it"
     ),
     Column("source_time", Text),
-    Column(
-        "wrong_since", Text, comment="ION's time of the change, or when the hub first heard of it"
-    ),
-    Column("seconds", Float, comment="from then until it was right here"),
+    Column("wrong_since", Text, comment="ION's time of the change, else the first sign of it"),
+    Column("seconds", Float, comment="seconds from then to the correction"),
     Column("healed_at", Text, nullable=False),
     Index("drift_by_cause", "integration_id", "cause", "resource"),
     Index("drift_by_object", "integration_id", "resource", "id"),
-    comment="what webhooks alone would have left wrong, with the cause; of what events told, a sample",
+    comment="Differences that webhooks alone would have left, by cause; a sample if from events",
     sqlite_autoincrement=True,
 )
-
-# ── proof: what a verification has compared and found ──
 
 verification_steps = Table(
     "verification_steps",
@@ -163,17 +155,19 @@ verification_steps = Table(
     ),
     Column("resource", Text, primary_key=True),
     Column("state", Text, nullable=False, comment="waiting, comparing, done or failed"),
-    Column("cursor", Text, comment="the last key that was compared"),
+    Column("cursor", Text, comment="the last id that was compared"),
+    Column("ranges", Integer, comment="random ranges of ids still to compare; null: all ids"),
+    Column("total", Integer, comment="number of objects to compare, if known"),
     Column(
-        "ranges", Integer, comment="random ranges of keys still to compare; null means all keys"
+        "compared",
+        Integer,
+        nullable=False,
+        default=0,
+        comment="number of ION objects compared so far",
     ),
-    Column("total", Integer, comment="how many objects are to be compared, as far as known"),
-    Column(
-        "compared", Integer, nullable=False, default=0, comment="objects of ION that were compared"
-    ),
-    Column("started_at", Text, comment="what is proven is proven as of then"),
+    Column("started_at", Text, comment="the comparison proves equality as of this time"),
     Column("error", Text),
-    comment="the part of a verification that compares one resource; where it goes on after a crash",
+    comment="Progress of a verification in each resource",
 )
 
 differences = Table(
@@ -185,15 +179,11 @@ differences = Table(
     Column("resource", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("kind", Text, nullable=False, comment="missing, extra, different, displayed or invalid"),
-    Column(
-        "fields", JSON, nullable=False, comment="by name: what ION says and what the mirror says"
-    ),
+    Column("fields", JSON, nullable=False, comment="by field: the values in ION and in the mirror"),
     Column("state", Text, nullable=False, comment="suspected, confirmed or unsettled"),
-    Column(
-        "fingerprint", Text, comment="of both contents as last read: a change shows that they move"
-    ),
-    Column("detail", Text, comment="why it could not be settled"),
-    comment="every object on which a verification found mirror and ION to disagree",
+    Column("fingerprint", Text, comment="hash of both contents as last read"),
+    Column("detail", Text, comment="why the difference is unsettled"),
+    comment="Objects that differ between mirror and ION, by verification",
 )
 
 findings = Table(
@@ -205,16 +195,18 @@ findings = Table(
         "kind",
         Text,
         nullable=False,
-        comment="what was looked at: receiver, gap, credentials, silent, …",
+        comment="kind of problem: receiver, gap, credentials, silent, …",
     ),
-    Column("subject", Text, nullable=False, comment="what it is about, within its kind"),
+    Column(
+        "subject", Text, nullable=False, comment="the subject of the problem, such as a resource"
+    ),
     Column("sentence", Text, nullable=False),
     Column("next_step", Text, nullable=False),
     Column("found_at", Text, nullable=False),
-    Column("repaired_at", Text, comment="when the hub put it right itself"),
-    Column("resolved_at", Text, comment="when it was not found any more"),
+    Column("repaired_at", Text, comment="when the hub repaired it"),
+    Column("resolved_at", Text, comment="when it was no longer found"),
     Index("findings_by_integration", "integration_id", "resolved_at"),
-    comment="what the watchdog found to be the matter, and what became of it",
+    comment="Problems that the watchdog found",
 )
 
 maintenance = Table(
@@ -223,9 +215,7 @@ maintenance = Table(
     Column(
         "integration_id", Id, ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
     ),
-    Column(
-        "noted_at", Text, nullable=False, comment="when a process last said that it maintains it"
-    ),
-    Column("problem", Text, comment="what keeps ION from answering, in words"),
-    comment="which integrations are maintained by a process, and what that process meets",
+    Column("noted_at", Text, nullable=False, comment="when a process last renewed its lease"),
+    Column("problem", Text, comment="why ION does not respond, as text"),
+    comment="Last sign of life of the process that syncs each integration",
 )

@@ -7,7 +7,7 @@ import msgspec
 
 from ultraviolet import clock
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.client import ALIVE, IonClient, Result
+from ultraviolet.ion.client import ALIVE_QUERY, IonClient, Result
 from ultraviolet.ion.errors import NEXT_STEPS, IonError
 from ultraviolet.ion.model import Resource
 from ultraviolet.ion.queries import OfferedSchema
@@ -116,7 +116,7 @@ async def _viewer(client: IonClient, findings: list[Finding]) -> Viewer | None:
 
 
 async def _offered(client: IonClient, findings: list[Finding]) -> OfferedSchema | None:
-    result = await client.execute(ALIVE)
+    result = await client.execute(ALIVE_QUERY)
     if result.errors:
         findings.append(
             Finding(

@@ -72,7 +72,7 @@ class IntegrationDeleter:
     async def _empty(self, integration_id: int) -> None:
         while await self._database.write(_remove_some, integration_id):
             failpoint("integration.emptied")
-            await asyncio.sleep(purge.PAUSE)
+            await asyncio.sleep(purge.PAUSE_SECONDS)
         log.info("integration.removed", integration_id=integration_id)
         self._changes.publish("integration", integration_id)
 
@@ -84,7 +84,7 @@ def _removed(connection: Connection) -> list[int]:
 def _remove_some(connection: Connection, integration_id: int) -> bool:
     """Remove a little of what there is, and the integration itself when that is all; tells whether there was something."""
     locks.lock(connection, "mirror", integration_id)
-    if purge.clear_bodies_batch(connection, integration_id):
+    if purge.delete_integration_batch(connection, integration_id):
         return True
     connection.execute(delete(integrations).where(integrations.c.id == integration_id))
     return False

@@ -41,10 +41,10 @@ class FieldIndexer:
             try:
                 if dialect.is_postgresql(self._database.engine):
                     await asyncio.to_thread(
-                        sql.create_index, self._database.engine, one.name, one.rest
+                        sql.create_index, self._database.engine, one.name, one.definition
                     )
                 else:
-                    await self._database.write(field_indexes.create_field_index, [one])
-                log.info("index.made", index=one.name, of=one.rest)
+                    await self._database.write(field_indexes.create_indexes, [one])
+                log.info("index.made", index=one.name, of=one.definition)
             except Exception as error:  # noqa: BLE001  a table is only slower without
                 log.warning("index.not_made", index=one.name, error=str(error))

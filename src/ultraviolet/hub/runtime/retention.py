@@ -167,7 +167,9 @@ class _Begun(msgspec.Struct, frozen=True):
 class Purger:
     """Removes what has been kept long enough, for all integrations, in one process at a time."""
 
-    def __init__(self, database: Database, changes: PubSub, *, pause: float = purge.PAUSE) -> None:
+    def __init__(
+        self, database: Database, changes: PubSub, *, pause: float = purge.PAUSE_SECONDS
+    ) -> None:
         self._database = database
         self._changes = changes
         self._pause = pause
@@ -210,8 +212,8 @@ class Purger:
 
     async def _drop_months(self) -> Tally:
         removed: Tally = Counter()
-        for part in await self._database.read(purge.droppable):
-            kept = await self._database.read(purge.staying, part)
+        for part in await self._database.read(purge.droppable_partitions):
+            kept = await self._database.read(purge.rows_to_keep, part)
             if kept is None:
                 continue
             after: int | None = 0 if part.table == "events" else None
@@ -221,7 +223,7 @@ class Purger:
                 )
                 await asyncio.sleep(self._pause)
             failpoint("retention.keys_forgotten")
-            dropped = await self._database.write(_while_leased, purge.drop, part)
+            dropped = await self._database.write(_while_leased, purge.drop_partition, part)
             removed += dropped
             log.info("retention.month_done", month=part.name, removed=dropped.total())
         return removed

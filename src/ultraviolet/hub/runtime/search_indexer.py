@@ -72,7 +72,9 @@ class SearchIndexer:
             try:
                 if time.monotonic() - looked > _LOOK_AGAIN:
                     looked = time.monotonic()
-                    self._behind.update(await self._database.read(search_index.behind))
+                    self._behind.update(
+                        await self._database.read(search_index.outdated_integrations)
+                    )
                 while self._behind:
                     await self._follow(self._behind.pop())
                 with suppress(TimeoutError):
@@ -85,7 +87,7 @@ class SearchIndexer:
 
     async def _follow(self, integration_id: int) -> None:
         given = {"catalog": self._catalog, "integration_id": integration_id, "limit": _BATCH}
-        take = functools.partial(search_index.take, **given)
+        take = functools.partial(search_index.index_versions, **given)
         taken = _BATCH
         while taken == _BATCH:
             # A fetch of one that is paused does not go on, and is nothing to give way to.

@@ -23,7 +23,7 @@ from ultraviolet.ion.deliveries import Envelope, decode, is_id
 from ultraviolet.ion.model import Resource
 from ultraviolet.mirror import drift, repository
 from ultraviolet.mirror.apply import apply, mark_stale
-from ultraviolet.mirror.dependents import find_dependents, sharing
+from ultraviolet.mirror.dependents import find_dependents, objects_sharing
 from ultraviolet.mirror.object_state import DELETION
 from ultraviolet.mirror.observation import Change, Mark, Observation, Origin, Ref
 
@@ -308,7 +308,7 @@ def _not_followed(
     kept.before = {**kept.doc, **envelope.old}
     kept.doc = {**kept.doc, **envelope.fields} if envelope.fields else kept.before
     kept.change = None if envelope.action == "UPDATE" and envelope.fields else "delete"
-    kept.told = Observation(
+    kept.unchanged_event = Observation(
         resource.name,
         envelope.object_id,
         "partial",
@@ -345,7 +345,9 @@ def _of_family(
     said = _said(resource, envelope)
     for link in resource.links:
         if link.key in catalog.shared.get(link.resource, ()):
-            found = sharing(connection, integration_id, link.resource, link.key, said[link.key])
+            found = objects_sharing(
+                connection, integration_id, link.resource, link.key, said[link.key]
+            )
             yield from ((link.resource, id_) for id_ in found)
 
 
@@ -386,11 +388,11 @@ def _of_entity(
             yield from ((row.resource, row.id) for row in connection.execute(_BY_ENTITY, given))
 
 
-def _told(said: Sequence[ParsedEvent], outcomes: Sequence[str]) -> list[drift.Told]:
+def _told(said: Sequence[ParsedEvent], outcomes: Sequence[str]) -> list[drift.ReceivedEvent]:
     """Return the events that changed nothing: what they tell may have been found before."""
     observed = [s.observation for s in said if s.observation]
     return [
-        drift.Told(seen.resource, seen.id, seen.observed_at, seen.source_time)
+        drift.ReceivedEvent(seen.resource, seen.id, seen.observed_at, seen.source_time)
         for seen, outcome in zip(observed, outcomes, strict=True)
         if outcome != "changed"
     ]

@@ -21,7 +21,7 @@ import structlog
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.ion import queries
 from ultraviolet.ion.catalog import Catalog
-from ultraviolet.ion.client import ALIVE, Result, RetryPolicy, Variables
+from ultraviolet.ion.client import ALIVE_QUERY, Result, RetryPolicy, Variables
 from ultraviolet.ion.deliveries import LONGEST_ID, is_id
 from ultraviolet.ion.errors import (
     IonError,
@@ -263,7 +263,7 @@ class IonReader:
 
     async def answers(self) -> None:
         """Ask what costs nothing; raises what keeps ION from answering at all."""
-        await self.client.execute(ALIVE, retries=ONCE)
+        await self.client.execute(ALIVE_QUERY, retries=ONCE)
 
     async def by_ids(
         self, refs: Iterable[Ref], origin: Origin, retries: RetryPolicy | None = None

@@ -61,7 +61,7 @@ def domains() -> Mapping[str, str]:
     texts = {
         f.name.removesuffix(".graphql"): f.read_text("utf-8")
         for f in files("ultraviolet.ion.contract").iterdir()
-        if f.is_file()
+        if f.name.endswith(".graphql")
     }
     return {name: domain for domain, said in texts.items() for name in _TYPE.findall(said)}
 

@@ -55,7 +55,7 @@ async def export_resource(
 
     place = await hub.database.read(named)
     columns = export.column_types(hub.catalog, known)
-    made = export.writer(as_format, columns, for_spreadsheets=for_spreadsheets)
+    made = export.make_writer(as_format, columns, for_spreadsheets=for_spreadsheets)
     pieces = _pieces(hub, known, place, made)
     first = await anext(pieces)  # what fails here is still answered with an error
     return Stream(
@@ -78,7 +78,7 @@ async def _pieces(
     while True:
 
         def read(connection: Connection, last: str = after) -> tuple[export.Rows, bytes]:
-            found = export.piece(connection, hub.catalog, resource, place, last)
+            found = export.read_page(connection, hub.catalog, resource, place, last)
             return found, made.write(found.rows)
 
         rows, written = await hub.database.read(read)

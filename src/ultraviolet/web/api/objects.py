@@ -278,8 +278,8 @@ async def index_fields(
     detail = (
         f"Creating the index of {', '.join(lacking)}"
         if lacking
-        else f"No index is needed: it exists, or there are fewer than {field_indexes.WORTH:,} objects,"
-        f" or {field_indexes.MOST} indexes exist already"
+        else f"No index is needed: it exists, or there are fewer than {field_indexes.MIN_OBJECTS:,} objects,"
+        f" or {field_indexes.MAX_INDEXES} indexes exist already"
     )
     return IndexResult(lacking, detail)
 

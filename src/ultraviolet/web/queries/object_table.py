@@ -277,11 +277,11 @@ def _narrowing(
     for each in conditions:
         says = (
             known[each.field].kind in ("text", "choice")
-            and each.field not in search_index.TECHNICAL
+            and each.field not in search_index.UNSEARCHED_FIELDS
         )
-        if each.operator == "has" and says and len(each.value) >= text_index.GRAM:
+        if each.operator == "has" and says and len(each.value) >= text_index.GRAM_CHARACTERS:
             place = (wanted.integration_id, wanted.resource)
-            yield search_index.may_say(connection, *place, each.value)
+            yield search_index.may_contain(connection, *place, each.value)
 
 
 def _of(wanted: ObjectFilter) -> tuple[ColumnElement[bool], ...]:
@@ -322,7 +322,7 @@ def _key(connection: Connection, known: dict[str, Column], by: Order) -> ColumnE
         return objects.c.changed_at
     if by.by == "id":
         return func.length(objects.c.id)
-    return field_indexes.key(connection, by.by, known[by.by].type)
+    return field_indexes.sort_key(connection, by.by, known[by.by].type)
 
 
 def _holds(connection: Connection, column: Column, wanted: Condition) -> ColumnElement[bool]:
@@ -330,11 +330,11 @@ def _holds(connection: Connection, column: Column, wanted: Condition) -> ColumnE
     value = _operand(column, wanted) if wanted.operator in ("is", "not", "from", "to") else None
 
     def compared(how: Callable[[Any, Any], ColumnElement[bool]]) -> ColumnElement[bool]:
-        key = field_indexes.key(connection, column.name, column.type)
-        if not isinstance(value, str) or len(value) < field_indexes.LETTERS:
+        key = field_indexes.sort_key(connection, column.name, column.type)
+        if not isinstance(value, str) or len(value) < field_indexes.INDEXED_CHARACTERS:
             return how(key, bound(value))
         whole = func.coalesce(func.lower(text), "")
-        return and_(how(key, value[: field_indexes.LETTERS]), how(whole, value))
+        return and_(how(key, value[: field_indexes.INDEXED_CHARACTERS]), how(whole, value))
 
     match wanted.operator:
         case "is":

@@ -370,9 +370,9 @@ def list_objects(
     said = (wanted.said or "").replace("\0", "")
     if said:
         query = query.where(matches_text(connection, said))
-        if indexed and len(said) >= text_index.GRAM:
+        if indexed and len(said) >= text_index.GRAM_CHARACTERS:
             place = (wanted.integration_id, wanted.resource)
-            query = query.where(search_index.may_say(connection, *place, said))
+            query = query.where(search_index.may_contain(connection, *place, said))
     return query
 
 

@@ -52,12 +52,12 @@ def search(connection: Connection, catalog: Catalog, said: str) -> SearchResult:
     rows = connection.execute(by_id.limit(MOST)).mappings().all()
     hits = {_place(row): _hit(catalog, row, "id", row["id"]) for row in rows}
     fresh: list[RowMapping] = []
-    for integration_id in search_index.behind(connection):
+    for integration_id in search_index.outdated_integrations(connection):
         fresh += connection.execute(
             _beyond(integration_id).limit(_UNREAD + 1 - len(fresh))
         ).mappings()
     complete = _add(catalog, said, hits, fresh[:_UNREAD])
-    if len(said) < text_index.GRAM:
+    if len(said) < text_index.GRAM_CHARACTERS:
         _add(catalog, said, hits, connection.execute(_short(said)).mappings())
         complete = False
     else:
@@ -90,7 +90,7 @@ def _beyond(integration_id: int) -> Select[Any]:
         objects.c.id == versions.c.id,
     )
     newer = versions.join(objects, known)
-    return select(objects).select_from(newer).where(search_index.beyond(integration_id))
+    return select(objects).select_from(newer).where(search_index.not_indexed(integration_id))
 
 
 def _short(said: str) -> Select[Any]:
@@ -118,7 +118,7 @@ def _add(
 
 def _saying(catalog: Catalog, row: RowMapping, said: str) -> tuple[str, str] | None:
     wanted = said.lower()
-    texts = search_index.saying(catalog.resources[row["resource"]], row["doc"])
+    texts = search_index.searchable_texts(catalog.resources[row["resource"]], row["doc"])
     return next(((name, text) for name, text in texts.items() if wanted in text.lower()), None)
 
 

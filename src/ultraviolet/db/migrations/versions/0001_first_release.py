@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from ultraviolet.db.partitions import create_missing_partitions
+from ultraviolet.db.partitions import create_default_partitions
 from ultraviolet.db.tables.metadata import metadata
 
 revision = "0001"
@@ -12,6 +12,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make every table; the first release has nothing to come from."""
+    """Create all tables."""
     metadata.create_all(op.get_bind())
-    create_missing_partitions(op.get_bind())
+    create_default_partitions(op.get_bind())

@@ -1,1 +1,1 @@
-"""The steps from one form of the tables to the next, in order."""
+"""The migrations, in order."""

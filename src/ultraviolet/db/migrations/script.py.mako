@@ -11,5 +11,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Go to this form."""
+    """Apply this migration."""
     ${upgrades if upgrades else "pass"}
