@@ -72,7 +72,7 @@ def test_what_a_person_looks_at_is_read_first_then_the_oldest(database: Database
     mark(database, PARTS, range(1, 1001))
     mark(database, PARTS, range(1001, 2001))
     site = make_site(database, ion)
-    site.attention.give(PARTS, "1999")
+    site.recently_viewed.add(PARTS, "1999")
 
     asyncio.run(heal(site))
 
@@ -133,7 +133,7 @@ def test_an_object_that_cannot_be_kept_keeps_no_other_from_being_healed(database
     asyncio.run(heal(make_site(database, ion), rounds=5))
 
     assert ["3"] == list(stale(database))
-    assert "cannot keep it: UnicodeEncodeError" in stale(database)["3"].error
+    assert "cannot store it: UnicodeEncodeError" in stale(database)["3"].error
 
 
 def test_a_mark_of_what_is_no_object_is_dropped(database: Database) -> None:
@@ -165,7 +165,7 @@ def test_while_ion_is_slow_objects_wait_in_the_table_and_nobody_who_looks_at_one
             await healer.round()
             in_memory.append(sum(map(len, healer._under_way.values())))
         assert 6 == len(asked)
-        site.attention.give(PARTS, "5000")
+        site.recently_viewed.add(PARTS, "5000")
         await healer.round()
         await healer.stop()
         return in_memory

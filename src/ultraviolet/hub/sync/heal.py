@@ -132,7 +132,7 @@ class Healer:
                 refused = dict.fromkeys(hopeless, "This ION does not offer it")
                 await self._postpone(refused, {}, _NEVER_OFFERED)
             attempts = {(row.resource, row.id): row.attempts for row in due}
-            looked_at = set(self._site.attention.now())
+            looked_at = set(self._site.recently_viewed.refs())
             for group in groups:
                 read = partial(self._read, group, attempts)
                 self._begin(read, group, waits=looked_at.isdisjoint(group))
@@ -178,7 +178,7 @@ class Healer:
         given = {"integration": self._id, "now": now_rfc3339()}
         looked_at = [
             row
-            for resource, id_ in self._site.attention.now()
+            for resource, id_ in self._site.recently_viewed.refs()
             for row in connection.execute(_LOOKED_AT, given | {"resource": resource, "id": id_})
             if (resource, id_) not in busy
         ]
@@ -189,7 +189,7 @@ class Healer:
     def _plan(self, due: Sequence[Row[Any]]) -> tuple[list[list[Ref]], list[Ref]]:
         """Group what to read: together what never failed, ever fewer together the more often they did."""
         readable = {r.name for r in self._catalog.mirrorable if self._reader.answers_for(r)}
-        looked_at = set(self._site.attention.now())
+        looked_at = set(self._site.recently_viewed.refs())
         hopeless: list[Ref] = []
         by_attempts: defaultdict[int, list[Ref]] = defaultdict(list)
         for row in due:
@@ -230,7 +230,9 @@ class Healer:
         followed = [o for o in answer.observations if self._catalog.follows(o.resource)]
         beside = [o for o in answer.observations if not self._catalog.follows(o.resource)]
         try:
-            applied = await self._site.apply(followed, also=lambda c, _: self._pass_on(c, beside))
+            applied = await self._site.apply(
+                followed, write_after=lambda c, _: self._pass_on(c, beside)
+            )
         except StoreUnavailableError:
             raise
         except Exception as error:  # whatever it is, it is told with the object that it is about

@@ -108,7 +108,7 @@ async def replay_events(site: SyncContext, seqs: Sequence[int]) -> Replayed:
     for start in range(0, len(seqs), _CHUNK):
         chunk = seqs[start : start + _CHUNK]
         again = await site.database.write(apply_events.reparse_events, site.catalog, site.id, chunk)
-        site.tell(again.changes)
+        site.publish_changes(again.changes)
         done.append(again)
     return _sum(done, dry_run=False)
 
