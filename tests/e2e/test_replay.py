@@ -78,7 +78,7 @@ def test_a_replay_of_everything_is_not_begun_by_mistake(
     refused = hub.cli("event", "replay")
 
     assert refused.returncode == 2
-    assert "Say which events" in refused.stderr
+    assert "Select events" in refused.stderr
 
 
 def contents(hub: Any) -> dict[tuple[str, str], Any]:

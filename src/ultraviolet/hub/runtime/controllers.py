@@ -243,7 +243,7 @@ class Controllers:
         await asyncio.sleep(_GATHER)
         while True:
             self._wakes["heal"].clear()
-            done = await healer.round()
+            done = await healer.heal_batch()
             if not done.full:
                 break
         due = await healer.next_due()

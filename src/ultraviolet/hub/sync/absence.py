@@ -68,7 +68,7 @@ async def check_pass(context: SyncContext, fetch_id: int) -> IncompleteError | N
 async def check_resource(
     context: SyncContext, fetch_id: int, resource: Resource, started: str
 ) -> None:
-    """Raise IncompleteError if the list of a resource misses more objects than plausible, or all."""
+    """Raise IncompleteError if a list misses more objects than plausible, or all."""
     error = await context.database.read(
         _find_incomplete_resource, context.id, fetch_id, resource, started
     )

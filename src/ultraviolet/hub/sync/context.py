@@ -1,4 +1,4 @@
-"""What heal, fetch, poll and verify of one integration share: its ION, its mirror, and its viewers."""
+"""The state that heal, fetch, poll and verify of one integration share."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ _VIEW_SECONDS = 60.0
 _MAX_VIEWED = 100
 
 WriteAfter = Callable[[Connection, Applied, Mapping[Ref, str]], None]
-"""Writes in the transaction of a batch; takes its result, and why some observations were not kept."""
+"""Writes in the transaction of a batch; takes its result and why observations were not kept."""
 
 
 def version_names(changes: Iterable[Change]) -> list[str]:
@@ -37,7 +37,7 @@ def version_names(changes: Iterable[Change]) -> list[str]:
 
 
 class RecentlyViewed:
-    """Objects of one integration that a user viewed within the last minute; they are healed first."""
+    """Objects of one integration viewed within the last minute; they are healed first."""
 
     def __init__(self) -> None:
         self._until: dict[Ref, float] = {}

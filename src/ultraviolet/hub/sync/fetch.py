@@ -1,7 +1,7 @@
 """Fetch a whole integration, resource by resource, and resume an interrupted fetch.
 
-A full fetch reads pages in order of key, and reads unlisted objects by id before it deletes them. An
-incremental fetch reads in order of change, from the watermark less an overlap. Objects, cursor and
+A full fetch reads pages in order of key, and reads unlisted objects by id before it deletes them.
+An incremental fetch reads in order of change, from the watermark less an overlap. Objects, cursor and
 watermark are saved in one transaction.
 """
 
@@ -223,7 +223,7 @@ class Fetcher:
         return list(steps.values())
 
     async def _prove(self, fetch_id: int, steps: Sequence[ResourceFetch]) -> None:
-        """Delete what no list shows and no read by id finds, unless it is too much of the mirror."""
+        """Delete what no list and no read by id shows, unless it is too much of the mirror."""
         if steps:
             pass_error = await check_pass(self._context, fetch_id)
             await _run_all(partial(step.prove, pass_error) for step in steps)

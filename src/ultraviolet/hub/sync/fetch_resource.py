@@ -252,7 +252,7 @@ class ResourceFetch:
         applied: Applied,
         not_kept: Mapping[Ref, str],
     ) -> None:
-        """Count deletions and mark unreadable objects; add objects that were not kept to `failed`."""
+        """Count deletions, mark unreadable objects, and add objects not kept to `failed`."""
         failed |= not_kept
         unreadable = {id_: why for (_, id_), why in failed.items()}
         mark_unreadable(connection, self._context.id, self._resource.name, unreadable)

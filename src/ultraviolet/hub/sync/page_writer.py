@@ -1,4 +1,4 @@
-"""Write fetched pages into the mirror: all waiting pages in one transaction, and deliveries first."""
+"""Write fetched pages into the mirror: waiting pages share a transaction; deliveries go first."""
 
 import asyncio
 from collections import Counter, deque
@@ -45,7 +45,7 @@ class PageWriter:
         self._task: asyncio.Task[None] | None = None
 
     async def add(self, page: PageCommit) -> asyncio.Future[PageResult]:
-        """Queue a page as soon as there is space; the returned future is done when it is on disk."""
+        """Queue a page when there is space; the returned future is done when it is on disk."""
         while self._queued_objects >= _MAX_QUEUED_OBJECTS and page.resource not in self._failed:
             self._has_space.clear()
             await self._has_space.wait()
