@@ -76,7 +76,7 @@ def test_replay_requires_a_range(hub: Any, integration: dict[str, Any]) -> None:
     refused = hub.cli("event", "replay")
 
     assert refused.returncode == 2
-    assert "Say which events" in refused.stderr
+    assert "Select events" in refused.stderr
 
 
 def contents(hub: Any) -> dict[tuple[str, str], Any]:

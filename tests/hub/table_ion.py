@@ -11,9 +11,8 @@ from ultraviolet.clock import now_rfc3339
 from ultraviolet.db.database import Database
 from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.hub.core.pubsub import PubSub
-from ultraviolet.hub.sync.context import SyncContext
+from ultraviolet.hub.sync.context import RecentlyViewed, SyncContext
 from ultraviolet.hub.sync.ion_reader import IonReader
-from ultraviolet.hub.sync.recently_viewed import RecentlyViewed
 from ultraviolet.ion import catalog
 from ultraviolet.ion.client import Result, RetryPolicy
 from ultraviolet.ion.queries import OfferedSchema

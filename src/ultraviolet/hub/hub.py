@@ -51,10 +51,9 @@ from ultraviolet.hub.runtime.one_off import Requested
 from ultraviolet.hub.runtime.scheduler import Scheduler
 from ultraviolet.hub.runtime.search_indexer import SearchIndexer
 from ultraviolet.hub.sync import fetch, replay, verification_store
-from ultraviolet.hub.sync.context import SyncContext
-from ultraviolet.hub.sync.fetch import Mode
+from ultraviolet.hub.sync.context import RecentlyViewed, SyncContext
+from ultraviolet.hub.sync.fetch_progress import Mode
 from ultraviolet.hub.sync.ion_reader import IonReader
-from ultraviolet.hub.sync.recently_viewed import RecentlyViewed
 from ultraviolet.hub.sync.replay import Range, Replayed
 from ultraviolet.hub.sync.verify import Verifier
 from ultraviolet.ion.catalog import Catalog, load_catalog
@@ -301,7 +300,7 @@ class Hub:
 
     def attend(self, integration_id: int, resource: str, id_: str) -> None:
         """Note that somebody looks at an object: if it is stale, it is read first, by whoever has the duties."""
-        self._attention[integration_id].give(resource, id_)
+        self._attention[integration_id].add(resource, id_)
         if self._messenger and integration_id not in self.controllers:
             self._messenger.say(f"{_ATTEND}{resource}:{id_}", integration_id)
         self._wake(integration_id, "heal")
@@ -596,7 +595,7 @@ class Hub:
                 controllers.wake(kind.removeprefix(_WAKE))
         elif kind.startswith(_ATTEND):
             resource, _, id_ = kind.removeprefix(_ATTEND).partition(":")
-            self._attention[integration_id].give(resource, id_)
+            self._attention[integration_id].add(resource, id_)
         else:
             self.changes.publish_locally(kind, integration_id)
 

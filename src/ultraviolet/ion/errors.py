@@ -72,7 +72,7 @@ _KNOWN_BY: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile("instead of ION's", re.IGNORECASE), NEXT_STEPS["ion-intercepted"]),
     (_SCHEMA, "Nothing: the hub reads ION's schema again and goes on without what is gone"),
     (
-        re.compile("told of no deletions"),
+        re.compile("reported no deletions"),
         "Check what the API key may read; if they are gone, accept their absence",
     ),
     (re.compile("permission|forbidden|not authori[sz]ed", re.IGNORECASE), ASK_FOR_PERMISSION),

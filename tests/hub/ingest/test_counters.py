@@ -22,9 +22,9 @@ def test_what_was_refused_around_the_hour_is_counted_whole(tmp_path: Path, store
 
     async def story() -> None:
         counts = DeliveryCounters(hub.database, lambda: next(moments))
-        counts.note(url.id, "wrong_signature", 2)
-        counts.note(url.id, "wrong_signature", 3)
-        counts.note(url.id, "put_off")
+        counts.add(url.id, "wrong_signature", 2)
+        counts.add(url.id, "wrong_signature", 3)
+        counts.add(url.id, "put_off")
         await counts.close()
 
     with capture_logs() as logs:

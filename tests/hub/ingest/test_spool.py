@@ -20,8 +20,8 @@ def test_what_a_dead_process_left_is_taken_over_in_order_and_forgotten_when_it_i
 ) -> None:
     async def story() -> None:
         first, second = Spool(tmp_path, 10_000), Spool(tmp_path, 10_000)
-        await first.keep([kept(1), kept(2)])
-        await second.keep([kept(3)])
+        await first.add([kept(1), kept(2)])
+        await second.add([kept(3)])
         first.close()
         third = Spool(tmp_path, 10_000)
         assert [one for _, one in await third.first(10)] == [kept(1), kept(2)]
@@ -31,7 +31,7 @@ def test_what_a_dead_process_left_is_taken_over_in_order_and_forgotten_when_it_i
         last = Spool(tmp_path, 10_000)
         found = await last.first(10)
         assert sorted(one.row["body"] for _, one in found) == [b"\x001", b"\x002", b"\x003"]
-        await last.forget(found[1][0])
+        await last.delete_through(found[1][0])
         assert (last.waiting, [one for _, one in await last.first(10)]) == (1, [found[2][1]])
         last.close()
         again = Spool(tmp_path, 10_000)
@@ -46,7 +46,7 @@ def test_what_the_database_did_not_take_holds_up_nothing_and_is_tried_again_by_t
 ) -> None:
     async def story() -> None:
         first = Spool(tmp_path, 10_000)
-        await first.keep([kept(1), kept(2)])
+        await first.add([kept(1), kept(2)])
         await first.refuse(1, "too large")
         assert (first.refused, first.waiting) == (1, 1)
         assert [one for _, one in await first.first(10)] == [kept(2)]
@@ -61,12 +61,12 @@ def test_what_the_database_did_not_take_holds_up_nothing_and_is_tried_again_by_t
 def test_it_takes_no_more_than_it_may(tmp_path: Path) -> None:
     async def story() -> None:
         spool = Spool(tmp_path, 100)
-        await spool.keep([kept(1)])
+        await spool.add([kept(1)])
         with pytest.raises(SpoolFullError):
-            await spool.keep([kept(2), kept(3)])
+            await spool.add([kept(2), kept(3)])
         assert spool.waiting == 1
-        await spool.forget(1)
-        await spool.keep([kept(4)])
+        await spool.delete_through(1)
+        await spool.add([kept(4)])
         spool.close()
 
     asyncio.run(story())
@@ -78,10 +78,10 @@ def test_a_full_disk_is_said_and_got_over(tmp_path: Path) -> None:
         spool._file.execute("PRAGMA max_page_count = 10")  # as if the disk had no more
         large = SpooledDelivery({"body": bytes(100_000)}, None)
         with pytest.raises(sqlite3.OperationalError, match="full"):
-            await spool.keep([kept(1), large])
-        await spool.keep([kept(2)])
+            await spool.add([kept(1), large])
+        await spool.add([kept(2)])
         spool._file.execute("PRAGMA max_page_count = 1000")
-        await spool.keep([large])
+        await spool.add([large])
         assert [one for _, one in await spool.first(10)] == [kept(2), large]
         spool.close()
 

@@ -1,13 +1,12 @@
 """Fetching: complete or not at all, from where it died, and deletions only where absence is proven."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
 from tests.hub.table_ion import (
     CATALOG,
     TableIon,
@@ -24,6 +23,7 @@ from ultraviolet.db.database import Database
 from ultraviolet.hub.sync import fetch
 from ultraviolet.hub.sync.context import SyncContext
 from ultraviolet.hub.sync.fetch import Fetcher
+from ultraviolet.hub.sync.fetch_progress import PageCommit, PageResult
 from ultraviolet.hub.sync.page_writer import PageWriter
 from ultraviolet.ion.client import Result
 from ultraviolet.ion.errors import IonUnreachableError
@@ -103,9 +103,9 @@ def test_object_that_cannot_be_stored_keeps_out_no_other(database: Database) -> 
 
 
 def test_object_that_cannot_be_stored_keeps_out_no_other_page(database: Database) -> None:
-    def page(resource: str, id_: int, **fields: Any) -> tuple[str, list[Observation], Any]:
+    def page(resource: str, id_: int, **fields: Any) -> PageCommit:
         moment = now_rfc3339()
-        whole = Observation(
+        full = Observation(
             resource,
             str(id_),
             "full",
@@ -114,25 +114,21 @@ def test_object_that_cannot_be_stored_keeps_out_no_other_page(database: Database
             Origin("fetch"),
             read_started_at=moment,
         )
+        return PageCommit(1, resource, [full])
 
-        def count(_: Connection, changed: int, not_kept: Mapping[str, str]) -> None:
-            counted.append((resource, changed, list(not_kept)))
-
-        return resource, [whole], count
-
-    async def story() -> list[Any]:
-        door = PageWriter(make_site(database, TableIon({}), only={PARTS}))
+    async def write_pages() -> list[PageResult]:
+        writer = PageWriter(make_site(database, TableIon({}), only={PARTS}))
         pages = (
             page(PARTS, 1),
             page(PARTS, 2, description="\ud800"),
             page("suppliers", 1),
             page(PARTS, 3),
         )
-        ends = [await door.take(*each) for each in pages]
-        return await asyncio.gather(*ends, return_exceptions=True)
+        written = [await writer.add(each) for each in pages]
+        return await asyncio.gather(*written)
 
-    counted: list[tuple[str, int, list[str]]] = []
-    assert [None] * 4 == asyncio.run(story())
+    results = asyncio.run(write_pages())
+    assert 4 == len(results)
     assert [1, 3] == [
         row.n
         for row in select_all(
@@ -140,8 +136,8 @@ def test_object_that_cannot_be_stored_keeps_out_no_other_page(database: Database
             "SELECT CAST(id AS INTEGER) AS n FROM objects WHERE resource = 'parts' ORDER BY n",
         )
     ]
-    assert 3 == sum(changed for _, changed, _ in counted)
-    assert "2" in {id_ for _, _, ids in counted for id_ in ids}
+    assert 3 == sum(result.changed for result in results)
+    assert [[], ["2"], [], []] == [list(result.not_kept) for result in results]
 
 
 def test_a_pass_that_is_refused_half_way_keeps_what_it_had_read(database: Database) -> None:

@@ -38,8 +38,8 @@ def stale(database: Database) -> dict[str, Any]:
 async def heal(site: SyncContext, rounds: int = 1) -> None:
     healer = Healer(site)
     for _ in range(rounds):
-        await healer.round()
-        while healer._under_way:  # noqa: ASYNC110  a round waits a second for its requests at most
+        await healer.heal_batch()
+        while healer.running:  # noqa: ASYNC110  a round waits a second for its requests at most
             await asyncio.sleep(0.01)
     await healer.stop()
 
@@ -72,7 +72,7 @@ def test_what_a_person_looks_at_is_read_first_then_the_oldest(database: Database
     mark(database, PARTS, range(1, 1001))
     mark(database, PARTS, range(1001, 2001))
     site = make_site(database, ion)
-    site.attention.give(PARTS, "1999")
+    site.recently_viewed.add(PARTS, "1999")
 
     asyncio.run(heal(site))
 
@@ -90,7 +90,7 @@ def test_a_poisonous_object_is_alone_in_the_end_and_shown(database: Database, wa
     async def until_alone() -> None:
         healer = Healer(make_site(database, ion))
         while len(stale(database)) > 1 or [13] not in ion.requests:
-            await healer.round()
+            await healer.heal_batch()
         await healer.stop()
 
     asyncio.run(asyncio.wait_for(until_alone(), 30))
@@ -116,9 +116,9 @@ def test_a_poisonous_object_does_not_hold_up_news_of_others(database: Database) 
         site.reader.client.execute = execute  # type: ignore[method-assign]
         healer = Healer(site)
         mark(database, PARTS, [1])
-        await healer.round()
+        await healer.heal_batch()
         mark(database, PARTS, [2])
-        await healer.round()
+        await healer.heal_batch()
         assert ["1"] == list(stale(database))
         await healer.stop()
 
@@ -133,7 +133,7 @@ def test_an_object_that_cannot_be_kept_keeps_no_other_from_being_healed(database
     asyncio.run(heal(make_site(database, ion), rounds=5))
 
     assert ["3"] == list(stale(database))
-    assert "cannot keep it: UnicodeEncodeError" in stale(database)["3"].error
+    assert "cannot store it: UnicodeEncodeError" in stale(database)["3"].error
 
 
 def test_a_mark_of_what_is_no_object_is_dropped(database: Database) -> None:
@@ -162,11 +162,11 @@ def test_while_ion_is_slow_objects_wait_in_the_table_and_nobody_who_looks_at_one
         site.reader.client.execute = execute  # type: ignore[method-assign]
         healer, in_memory = Healer(site), list[int]()
         for _ in range(3):
-            await healer.round()
-            in_memory.append(sum(map(len, healer._under_way.values())))
+            await healer.heal_batch()
+            in_memory.append(sum(map(len, healer.running.values())))
         assert 6 == len(asked)
-        site.attention.give(PARTS, "5000")
-        await healer.round()
+        site.recently_viewed.add(PARTS, "5000")
+        await healer.heal_batch()
         await healer.stop()
         return in_memory
 

@@ -94,7 +94,7 @@ class MirroredPlant:
     def heal(self) -> None:
         async def use(site: SyncContext) -> None:
             healer = Healer(site)
-            await healer.round()
+            await healer.heal_batch()
             await healer.stop()
 
         self.with_site(self.proxy.url, use)

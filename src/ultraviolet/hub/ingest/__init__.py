@@ -1,1 +1,1 @@
-"""Webhook ingest: URLs, signatures, group commit, spool, counters, event files."""
+"""Webhook ingest: URLs, signatures, group commit, spool, counters and event files."""

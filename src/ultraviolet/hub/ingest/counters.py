@@ -1,6 +1,7 @@
-"""How many deliveries came to each webhook URL and what became of them: counted in memory, kept once a second.
+"""Count deliveries by webhook URL and outcome in memory, and save the counts once a second.
 
-Acknowledging waits for none of it. A process that is killed loses the count of its last second, never a delivery.
+Acknowledgements do not wait for the counts. A killed process loses the counts of its last second,
+never a delivery.
 """
 
 import asyncio
@@ -16,57 +17,59 @@ from ultraviolet.clock import now_rfc3339
 from ultraviolet.db.database import Database, StoreUnavailableError
 
 Outcome = Literal["taken", "wrong_signature", "too_large", "put_off"]
-_KEEP_EVERY = 1.0
+_SAVE_INTERVAL_SECONDS = 1.0
 
 log = structlog.get_logger()
 
-_COUNT = text(
-    """INSERT INTO delivery_counts (webhook_url_id, hour, outcome, count) VALUES (:url, :hour, :outcome, :count)
-    ON CONFLICT (webhook_url_id, hour, outcome) DO UPDATE SET count = delivery_counts.count + excluded.count"""
+_ADD_COUNT = text(
+    """INSERT INTO delivery_counts (webhook_url_id, hour, outcome, count)
+    VALUES (:url, :hour, :outcome, :count)
+    ON CONFLICT (webhook_url_id, hour, outcome)
+    DO UPDATE SET count = delivery_counts.count + excluded.count"""
 )
-_REFUSED = text(
+_ADD_REFUSED = text(
     "UPDATE webhook_urls SET refused = refused + :count, last_refused_at = :at WHERE id = :url"
 )
-_FAILED = text(
+_SET_LAST_FAILURE = text(
     "UPDATE webhook_urls SET last_failure = :outcome, last_failure_at = :at WHERE id = :url"
 )
 
 
 class DeliveryCounters:
-    """The counts of this process that are not in the database yet."""
+    """Counts of this process that are not yet in the database."""
 
     def __init__(self, database: Database, clock: Callable[[], str] = now_rfc3339) -> None:
         self._database = database
         self._clock = clock
         self._counts: Counter[tuple[int, str, Outcome]] = Counter()
         self._failed: dict[tuple[int, Outcome], str] = {}
-        self._keeping: asyncio.Task[None] | None = None
-        self._ending = asyncio.Event()
+        self._save_task: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
-    def note(self, url_id: int, outcome: Outcome, count: int = 1) -> None:
-        """Count deliveries to an address."""
+    def add(self, url_id: int, outcome: Outcome, count: int = 1) -> None:
+        """Count deliveries at a URL."""
         moment = self._clock()
         self._counts[url_id, moment[:13], outcome] += count
         if outcome != "taken":
             self._failed[url_id, outcome] = moment
-        if self._keeping is None or self._keeping.done():
-            self._ending = asyncio.Event()
-            self._keeping = asyncio.create_task(self._keep_on())
+        if self._save_task is None or self._save_task.done():
+            self._closing = asyncio.Event()
+            self._save_task = asyncio.create_task(self._save_repeatedly())
 
     async def close(self) -> None:
-        """Keep what was counted since."""
-        self._ending.set()
-        if self._keeping:
-            await asyncio.gather(self._keeping, return_exceptions=True)
-        await self._keep()
+        """Save the remaining counts."""
+        self._closing.set()
+        if self._save_task:
+            await asyncio.gather(self._save_task, return_exceptions=True)
+        await self._save()
 
-    async def _keep_on(self) -> None:
-        while self._counts and not self._ending.is_set():
+    async def _save_repeatedly(self) -> None:
+        while self._counts and not self._closing.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), _KEEP_EVERY)
-            await self._keep()
+                await asyncio.wait_for(self._closing.wait(), _SAVE_INTERVAL_SECONDS)
+            await self._save()
 
-    async def _keep(self) -> None:
+    async def _save(self) -> None:
         counts, self._counts = self._counts, Counter()
         failed, self._failed = self._failed, {}
         if not counts:
@@ -76,19 +79,19 @@ class DeliveryCounters:
         except Exception as error:
             if not isinstance(error, StoreUnavailableError):
                 log.exception("deliveries.not_counted")
-            self._counts += counts  # what was counted stays here until it can be kept
+            self._counts += counts  # save them later
             self._failed = failed | self._failed
             return
-        if refused := _refused(counts):
+        if refused := _count_refused(counts):
             log.warning("delivery.refused", reason="signature does not match", counts=dict(refused))
 
 
-def _refused(counts: Counter[tuple[int, str, Outcome]]) -> Counter[int]:
-    """Count by address, whatever the hour."""
+def _count_refused(counts: Counter[tuple[int, str, Outcome]]) -> Counter[int]:
+    """Return the number of wrong signatures by URL, over all hours."""
     refused: Counter[int] = Counter()
-    for (url, _, outcome), count in counts.items():
+    for (url_id, _, outcome), count in counts.items():
         if outcome == "wrong_signature":
-            refused[url] += count
+            refused[url_id] += count
     return refused
 
 
@@ -97,20 +100,20 @@ def _write(
     counts: Counter[tuple[int, str, Outcome]],
     failed: dict[tuple[int, Outcome], str],
 ) -> None:
-    there = set(connection.execute(text("SELECT id FROM webhook_urls")).scalars())
+    existing = set(connection.execute(text("SELECT id FROM webhook_urls")).scalars())
     rows: list[dict[str, Any]] = [
-        {"url": url, "hour": hour, "outcome": outcome, "count": count}
-        for (url, hour, outcome), count in sorted(counts.items())
-        if url in there
+        {"url": url_id, "hour": hour, "outcome": outcome, "count": count}
+        for (url_id, hour, outcome), count in sorted(counts.items())
+        if url_id in existing
     ]
     if rows:
-        connection.execute(_COUNT, rows)
-    refused = _refused(counts)
-    # In one order, so that processes do not lock each other out.
-    for url in sorted({url for url, _ in failed}):
-        moments = {outcome: at for (one, outcome), at in failed.items() if one == url}
-        if url in refused:
-            given = {"url": url, "count": refused[url], "at": moments["wrong_signature"]}
-            connection.execute(_REFUSED, given)
-        last = max(moments, key=lambda outcome: moments[outcome])
-        connection.execute(_FAILED, {"url": url, "outcome": last, "at": moments[last]})
+        connection.execute(_ADD_COUNT, rows)
+    refused = _count_refused(counts)
+    # Update rows in the order of their ids, so that processes do not deadlock.
+    for url_id in sorted({url_id for url_id, _ in failed}):
+        times = {outcome: at for (failed_id, outcome), at in failed.items() if failed_id == url_id}
+        if url_id in refused:
+            values = {"url": url_id, "count": refused[url_id], "at": times["wrong_signature"]}
+            connection.execute(_ADD_REFUSED, values)
+        last = max(times, key=times.__getitem__)
+        connection.execute(_SET_LAST_FAILURE, {"url": url_id, "outcome": last, "at": times[last]})

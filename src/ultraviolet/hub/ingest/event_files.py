@@ -1,7 +1,7 @@
-"""Events as a file: JSON lines with the raw bodies kept exactly, written by one hub and read by another.
+"""Export and import events as JSON lines with their exact bodies.
 
-An imported event waits like one that was just delivered and goes through the same live path; one that the hub
-has already is not doubled. So events and one fetch make a hub that equals the one they come from.
+Imported events are applied like deliveries, and known events are skipped. A hub with the imported
+events and one fetch equals the hub that exported them.
 """
 
 import base64
@@ -20,14 +20,13 @@ from ultraviolet.ion import answers
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import decode_envelope
 
-PIECE = 500
-"""Events read at once."""
-_ELSEWHERE = 0
-"""The webhook URL of an event that another hub took."""
+EXPORT_CHUNK_EVENTS = 500
+_NO_URL_ID = 0
+"""The webhook URL of an event that another hub received."""
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One event; a body that is not UTF-8 is written in base64."""
+    """One event. A body that is not UTF-8 is encoded in base64."""
 
     seq: int
     received_at: str
@@ -41,44 +40,44 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ImportResult(msgspec.Struct, frozen=True):
-    """What became of the lines."""
+    """The number of lines by result."""
 
     read: int
     added: int
     known: int
-    """Events the hub had already."""
+    """Events that the hub already had."""
 
 
 def export_chunk(connection: Connection, integration_id: int, after: int) -> list[Line]:
-    """Read the events behind a number."""
+    """Return the next events after a sequence number."""
     query = select(events, DELIVERIES).where(
         events.c.integration_id == integration_id, events.c.seq > after
     )
-    rows = connection.execute(query.order_by(events.c.seq).limit(PIECE)).mappings()
+    rows = connection.execute(query.order_by(events.c.seq).limit(EXPORT_CHUNK_EVENTS)).mappings()
     return [_line(row) for row in rows]
 
 
 def format_line(lines: Sequence[Line]) -> bytes:
-    """Write JSON lines."""
+    """Return events as JSON lines."""
     return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
 
 
 def parse_lines(text: bytes) -> list[Line]:
-    """Read JSON lines; raises InvalidError that names the first line that is none."""
-    found: list[Line] = []
+    """Parse JSON lines; raise InvalidError with the number of the first invalid line."""
+    parsed: list[Line] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():
             try:
-                found.append(_decode_line(line))
+                parsed.append(_decode_line(line))
             except (msgspec.DecodeError, ValueError) as error:
                 raise InvalidError(
-                    f"Line {number} is not an event as `event export` writes it: {error}"
+                    f"Line {number} is not an event in the format of `event export`: {error}"
                 ) from error
-    return found
+    return parsed
 
 
 def _decode_line(line: bytes) -> Line:
-    """Decode a line; one that another program wrote may break the rules of JSON or Unicode."""
+    """Decode a line; accept the invalid JSON and Unicode that deliveries may contain."""
     try:
         return msgspec.json.decode(line, type=Line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -88,23 +87,21 @@ def _decode_line(line: bytes) -> Line:
 def import_lines(
     connection: Connection, catalog: Catalog, integration_id: int, lines: Sequence[Line]
 ) -> ImportResult:
-    """Record events as if they were delivered now, in the order of the lines; the apply controller takes them.
+    """Insert events in the order of the lines; the apply controller applies them.
 
-    One of a time to come, by a clock that was ahead, is dated now. Raises InvalidError that names an event whose
-    key, time or body cannot be read.
+    A time in the future becomes the present. Raise InvalidError for an invalid key, time or body.
     """
-    added = insert_events(
-        connection, [_row(catalog, integration_id, line) for line in lines], again=0
-    )
+    rows = [_row(catalog, integration_id, line) for line in lines]
+    added = insert_events(connection, rows, again=0)
     return ImportResult(len(lines), added, len(lines) - added)
 
 
 def _line(row: Any) -> Line:
     body = bytes(row["body"])
     try:
-        written = {"body": body.decode()}
+        encoded = {"body": body.decode()}
     except UnicodeDecodeError:
-        written = {"body_base64": base64.b64encode(body).decode()}
+        encoded = {"body_base64": base64.b64encode(body).decode()}
     return Line(
         seq=row["seq"],
         received_at=row["received_at"],
@@ -113,7 +110,7 @@ def _line(row: Any) -> Line:
         signature=row["signature"],
         deliveries=row["deliveries"],
         conflicting=row["conflicting"],
-        **written,
+        **encoded,
     )
 
 
@@ -127,19 +124,17 @@ def _row(catalog: Catalog, integration_id: int, line: Line) -> dict[str, Any]:
         )
         received_at = min(clock.normalize_rfc3339(line.received_at), clock.now_rfc3339())
     except ValueError as error:
-        raise InvalidError(
-            f"Event {line.seq} has a key, a time or a body that cannot be read: {error}"
-        ) from error
+        raise InvalidError(f"Event {line.seq} has an invalid key, time or body: {error}") from error
     row = event_row(
         integration_id,
-        _ELSEWHERE,
+        _NO_URL_ID,
         body,
         decode_envelope(catalog, body),
         received_at=received_at,
         signature=line.signature,
         headers=line.headers,
     )
-    # The key of a conflicting event depends on which body a hub took first; here that may be another one.
+    # The key of a conflicting event depends on the body that a hub received first.
     key = row["dedupe_key"] if line.conflicting else key
     return {
         **row,

@@ -1,14 +1,14 @@
-"""The spool: deliveries that are acknowledged while the database is away, in a file of this process, fsynced.
+"""The spool: a file of deliveries that were acknowledged while the database was unavailable.
 
-A process locks its file, so that each has its own; what a process that died left in its file is taken over by the
-next one that starts. Deliveries come out in the order they went in.
+Each process locks a file of its own and keeps deliveries in order. Every write is synced to disk.
+A starting process takes over the files of processes that died.
 """
 
 import asyncio
 import fcntl
 import itertools
 import sqlite3
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,15 +17,31 @@ from typing import Any, TypeVar
 import msgspec
 
 from ultraviolet.errors import UltravioletError
-from ultraviolet.files import create_private, restrict_permissions
+from ultraviolet.files import create_private
 from ultraviolet.hub.core import metrics
 from ultraviolet.ion.signatures import SignatureFormat
 
 T = TypeVar("T")
 
+_MAX_REASON_CHARACTERS = 500
+_MAX_SEQ = 2**63 - 1
+
+_FIRST = "SELECT seq, delivery FROM deliveries ORDER BY seq LIMIT ?"
+_MEASURE = "SELECT count(*), coalesce(sum(length(delivery)), 0) FROM deliveries WHERE seq <= ?"
+_DELETE = "DELETE FROM deliveries WHERE seq <= ?"
+_INSERT = "INSERT INTO deliveries (delivery) VALUES (?)"
+_SET_UP = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    """CREATE TABLE IF NOT EXISTS deliveries (
+      seq INTEGER PRIMARY KEY AUTOINCREMENT, delivery BLOB NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS refused (
+      seq INTEGER NOT NULL, delivery BLOB NOT NULL, why TEXT NOT NULL)""",
+)
+
 
 class SpoolFullError(UltravioletError):
-    """The spool has no room for more; bring the database back, or set ULTRAVIOLET_SPOOL_MEGABYTES higher."""
+    """The spool is full. Bring the database back, or increase ULTRAVIOLET_SPOOL_MEGABYTES."""
 
     kind = "spool-full"
     status = 503
@@ -33,139 +49,128 @@ class SpoolFullError(UltravioletError):
 
 
 class SpooledDelivery(msgspec.Struct):
-    """A delivery as it will be recorded, and how it was signed."""
+    """A delivery as an event row, with the format of its signature."""
 
     row: dict[str, Any]
-    form: SignatureFormat | None
+    signature_format: SignatureFormat | None
 
 
 class Spool:
-    """The file of this process in the folder of a hub's spools."""
+    """The spool file of this process."""
 
     refused = 0
-    """How many deliveries the database did not take; they are in the file, and tried again by the next process."""
+    """Deliveries that the database rejected; the next process tries them again."""
 
-    def __init__(self, folder: Path, most: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        restrict_permissions(folder, ["spool-*"])
-        self._most = most
+        close_to_others(folder, ["spool-*"])
+        self._max_bytes = max_bytes
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         path, self._lock = next(
             (path, lock)
             for number in itertools.count(1)
-            if (lock := _locked(path := folder / f"spool-{number}.db")) is not None
+            if (lock := _try_lock(path := folder / f"spool-{number}.db")) is not None
         )
-        self._file = _opened(path)
+        self._file = _open(path)
         for other in sorted(folder.glob("spool-*.db")):
-            if other != path and (lock := _locked(other)) is not None:
+            if other != path and (lock := _try_lock(other)) is not None:
                 self._take_over(other)
                 lock.close()
-        self._try_again()
-        self.waiting, self.size = self._file.execute(
-            "SELECT count(*), coalesce(sum(length(delivery)), 0) FROM deliveries"
-        ).fetchone()
-        metrics.set_spooled(self.waiting, self.size)
+        with self._transaction():  # a later release may be able to store refused deliveries
+            self._file.execute(
+                "INSERT INTO deliveries (delivery) SELECT delivery FROM refused ORDER BY seq"
+            )
+            self._file.execute("DELETE FROM refused")
+        self.waiting = self.size_bytes = 0
+        self._resize(*self._file.execute(_MEASURE, [_MAX_SEQ]).fetchone())
 
-    async def keep(self, kept: Sequence[SpooledDelivery]) -> None:
-        """Keep deliveries; returns when they are on disk. Raises SpoolFullError, sqlite3.Error for a disk that fails."""
-        written = [msgspec.msgpack.encode(one) for one in kept]
-        size = sum(map(len, written))
-        if self.size + size > self._most:
+    async def add(self, deliveries: Sequence[SpooledDelivery]) -> None:
+        """Write deliveries to disk; raise SpoolFullError, or sqlite3.Error if the disk fails."""
+        encoded = [msgspec.msgpack.encode(delivery) for delivery in deliveries]
+        size_bytes = sum(map(len, encoded))
+        if self.size_bytes + size_bytes > self._max_bytes:
             raise SpoolFullError
-        await self._run(lambda: self._insert(written))
-        self._changed(len(written), size)
+        await self._run(self._insert, encoded)
+        self._resize(len(encoded), size_bytes)
 
-    async def first(self, most: int) -> list[tuple[int, SpooledDelivery]]:
+    async def first(self, limit: int) -> list[tuple[int, SpooledDelivery]]:
         """Return the oldest deliveries, each with its number."""
-        query = "SELECT seq, delivery FROM deliveries ORDER BY seq LIMIT ?"
-        rows = await self._run(lambda: self._file.execute(query, [most]).fetchall())
+        rows = await self._run(self._select_first, limit)
         return [
-            (seq, msgspec.msgpack.decode(delivery, type=SpooledDelivery)) for seq, delivery in rows
+            (seq, msgspec.msgpack.decode(encoded, type=SpooledDelivery)) for seq, encoded in rows
         ]
 
-    async def forget(self, last: int) -> None:
-        """Forget what is in the database, up to a number."""
-
-        def work() -> tuple[int, int]:
-            gone = (
-                "SELECT count(*), coalesce(sum(length(delivery)), 0) FROM deliveries WHERE seq <= ?"
-            )
-            count, size = self._file.execute(gone, [last]).fetchone()
-            self._file.execute("DELETE FROM deliveries WHERE seq <= ?", [last])
-            return count, size
-
-        count, size = await self._run(work)
-        self._changed(-count, -size)
+    async def delete_through(self, last: int) -> None:
+        """Delete deliveries up to a number, after they were committed to the database."""
+        count, size_bytes = await self._run(self._delete_through, last)
+        self._resize(-count, -size_bytes)
 
     async def refuse(self, seq: int, why: str) -> None:
-        """Put one that the database does not take aside, whole, so that it keeps none behind it waiting."""
-
-        def work() -> int:
-            [(size,)] = self._file.execute(
-                "SELECT length(delivery) FROM deliveries WHERE seq = ?", [seq]
-            )
-            with self._writing():
-                self._file.execute(
-                    "INSERT INTO refused SELECT seq, delivery, ? FROM deliveries WHERE seq = ?",
-                    [why[:500], seq],
-                )
-                self._file.execute("DELETE FROM deliveries WHERE seq = ?", [seq])
-            return size
-
-        self._changed(-1, -await self._run(work))
+        """Set a delivery aside that the database rejects, so that it does not block the others."""
+        self._resize(-1, -await self._run(self._move_to_refused, seq, why))
         self.refused += 1
         metrics.count_spool_refused()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file and release its lock."""
         self._thread.shutdown()
         self._file.close()
         self._lock.close()
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+    async def _run(self, work: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
 
-    def _changed(self, count: int, size: int) -> None:
+    def _resize(self, count: int, size_bytes: int) -> None:
         self.waiting += count
-        self.size += size
-        metrics.set_spooled(self.waiting, self.size)
+        self.size_bytes += size_bytes
+        metrics.set_spooled(self.waiting, self.size_bytes)
 
-    def _insert(self, written: Sequence[bytes]) -> None:
-        with self._writing():
-            self._file.executemany(
-                "INSERT INTO deliveries (delivery) VALUES (?)", [[one] for one in written]
+    def _insert(self, encoded: Iterable[bytes]) -> None:
+        with self._transaction():
+            self._file.executemany(_INSERT, ([delivery] for delivery in encoded))
+
+    def _select_first(self, limit: int) -> list[tuple[int, bytes]]:
+        return self._file.execute(_FIRST, [limit]).fetchall()
+
+    def _delete_through(self, last: int) -> tuple[int, int]:
+        count, size_bytes = self._file.execute(_MEASURE, [last]).fetchone()
+        self._file.execute(_DELETE, [last])
+        return count, size_bytes
+
+    def _move_to_refused(self, seq: int, why: str) -> int:
+        """Return the size of the delivery."""
+        size_query = "SELECT length(delivery) FROM deliveries WHERE seq = ?"
+        [(size_bytes,)] = self._file.execute(size_query, [seq])
+        with self._transaction():
+            self._file.execute(
+                "INSERT INTO refused SELECT seq, delivery, ? FROM deliveries WHERE seq = ?",
+                [why[:_MAX_REASON_CHARACTERS], seq],
             )
+            self._file.execute("DELETE FROM deliveries WHERE seq = ?", [seq])
+        return size_bytes
 
     @contextmanager
-    def _writing(self) -> Generator[None]:
+    def _transaction(self) -> Generator[None]:
         self._file.execute("BEGIN IMMEDIATE")
         try:
             yield
             self._file.execute("COMMIT")
         finally:
-            if self._file.in_transaction:  # where the disk fails, SQLite may have ended it itself
+            if self._file.in_transaction:  # SQLite may have rolled back by itself on a disk error
                 self._file.execute("ROLLBACK")
 
-    def _try_again(self) -> None:
-        """Let what the database refused before come again, after what waits; a later release may bring it in."""
-        with self._writing():
-            self._file.execute(
-                "INSERT INTO deliveries (delivery) SELECT delivery FROM refused ORDER BY seq"
-            )
-            self._file.execute("DELETE FROM refused")
-
     def _take_over(self, path: Path) -> None:
-        """Bring what another file has into this one, then empty it; interrupted in between, it is told twice, which counts once."""
-        other = _opened(path)
+        """Move the deliveries of another file into this one; an interruption only repeats some."""
+        other = _open(path)
         for table in ("deliveries", "refused"):
             rows = other.execute(f"SELECT delivery FROM {table} ORDER BY seq").fetchall()
-            self._insert([row[0] for row in rows])
+            self._insert(delivery for (delivery,) in rows)
             other.execute(f"DELETE FROM {table}")
         other.close()
 
 
-def _locked(path: Path) -> Any:
-    """Return the open lock of a file; None where another process has it."""
+def _try_lock(path: Path) -> Any:
+    """Return the open lock of a file, or None if another process has it."""
     create_private(file := path.with_suffix(".lock"))
     lock = file.open("w")
     try:
@@ -176,14 +181,9 @@ def _locked(path: Path) -> Any:
     return lock
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _open(path: Path) -> sqlite3.Connection:
     create_private(path)
     file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-    for statement in (
-        "PRAGMA journal_mode=WAL",
-        "PRAGMA synchronous=FULL",
-        "CREATE TABLE IF NOT EXISTS deliveries (seq INTEGER PRIMARY KEY AUTOINCREMENT, delivery BLOB NOT NULL)",
-        "CREATE TABLE IF NOT EXISTS refused (seq INTEGER NOT NULL, delivery BLOB NOT NULL, why TEXT NOT NULL)",
-    ):
+    for statement in _SET_UP:
         file.execute(statement)
     return file

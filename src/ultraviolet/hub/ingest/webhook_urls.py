@@ -1,4 +1,4 @@
-"""Webhook URLs: addresses for deliveries, shown once, kept as a hash, rotated without a gap, revoked at once."""
+"""Create, rotate and revoke webhook URLs. The secret part is shown once and stored as a hash."""
 
 from datetime import timedelta
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from ultraviolet.ion.signatures import SignatureFormat
 
 ROTATED_LIFETIME = timedelta(hours=24)
 State = Literal["active", "rotated", "revoked"]
-_CARRIED = (
+_INHERITED_COLUMNS = (
     "integration_id",
     "name",
     "receiver_id",
@@ -27,11 +27,11 @@ _CARRIED = (
     "wanted",
     "subscribed_at",
 )
-"""What a successor takes over from the address it replaces."""
+"""Values that a rotated URL passes to its replacement."""
 
 
 class WebhookUrl(msgspec.Struct, frozen=True):
-    """An address for deliveries, without its secret part."""
+    """A webhook URL without its secret part."""
 
     id: int
     integration_id: int
@@ -47,7 +47,7 @@ class WebhookUrl(msgspec.Struct, frozen=True):
     wanted: list[tuple[str, str]] | None
     created_at: str
     subscribed_at: str | None
-    """Since when ION is known to post here everything that is wanted."""
+    """When ION began to post all wanted events here."""
     first_delivery_at: str | None
     last_delivery_at: str | None
     first_verified_at: str | None
@@ -55,12 +55,12 @@ class WebhookUrl(msgspec.Struct, frozen=True):
     """Deliveries with a wrong signature."""
     last_refused_at: str | None
     last_failure: str | None
-    """What became of the last delivery that was not taken: wrong_signature, too_large or put_off."""
+    """The outcome of the last rejected delivery: wrong_signature, too_large or put_off."""
     last_failure_at: str | None
 
 
 class UrlEntry(msgspec.Struct, frozen=True):
-    """What ingest needs of an address that works; never logged."""
+    """A valid webhook URL as ingest uses it; never logged."""
 
     url_id: int
     integration_id: int
@@ -71,41 +71,46 @@ class UrlEntry(msgspec.Struct, frozen=True):
 
 
 def public_address(public_url: str, token: str) -> str:
-    """Return the whole URL; this is the one moment it exists."""
+    """Return the complete URL, which is shown once."""
     return f"{public_url.rstrip('/')}/hooks/{token}"
 
 
 def create_url(
     connection: Connection, actor: str, integration_id: int, name: str
 ) -> tuple[WebhookUrl, str]:
-    """Make an address for one integration; its secret part is returned here and never again."""
+    """Create a webhook URL; return it with its secret part, which is not stored."""
     if not name.strip():
-        raise InvalidError("A webhook URL needs a name that says where it is used")
+        raise InvalidError("A webhook URL needs a name, such as where it is used.")
     check_characters(name.strip())
-    known = select(integrations.c.id).where(
+    query = select(integrations.c.id).where(
         integrations.c.id == integration_id, ~integrations.c.removed
     )
-    if connection.execute(known).scalar_one_or_none() is None:
-        raise NotFoundError(f"There is no integration {integration_id}")
-    minted = _insert(connection, integration_id=integration_id, name=name.strip())
+    if connection.execute(query).scalar_one_or_none() is None:
+        raise NotFoundError(f"Integration {integration_id} does not exist.")
+    created = _insert(connection, integration_id=integration_id, name=name.strip())
     audit.record(
         connection,
         actor,
         "webhook_url.create",
-        _subject(minted[0]),
+        _subject(created[0]),
         {"integration_id": integration_id},
     )
-    return minted
+    return created
 
 
 def rotate_url(connection: Connection, actor: str, url_id: int) -> tuple[WebhookUrl, str]:
-    """Replace an address: both work until the first delivery on the new one, the old one 24 hours at most."""
+    """Create a replacement for a URL.
+
+    The old URL works until the first delivery at the new one, and for 24 hours at most.
+    """
     row = _row(connection, url_id, to_change=True)
     if row["state"] != "active":
         raise ConflictError(
-            f"Webhook URL {url_id} is {row['state']}; rotate the active one, or create a new one"
+            f"Webhook URL {url_id} is {row['state']}. Rotate the active URL or create a new one."
         )
-    url, token = _insert(connection, replaces_id=url_id, **{name: row[name] for name in _CARRIED})
+    url, token = _insert(
+        connection, replaces_id=url_id, **{name: row[name] for name in _INHERITED_COLUMNS}
+    )
     expires_at = clock.format_rfc3339(clock.utc_now() + ROTATED_LIFETIME)
     _set(connection, url_id, state="rotated", expires_at=expires_at)
     audit.record(connection, actor, "webhook_url.rotate", _subject(_url(row)), {"new": url.id})
@@ -113,7 +118,7 @@ def rotate_url(connection: Connection, actor: str, url_id: int) -> tuple[Webhook
 
 
 def revoke_url(connection: Connection, actor: str, url_id: int) -> WebhookUrl:
-    """End an address at once; what ION sends there from now on is refused."""
+    """Revoke a URL; the hub answers 404 to later deliveries."""
     row = _row(connection, url_id, to_change=True)
     if row["state"] != "revoked":
         _set(connection, url_id, state="revoked", shared_secret=None)
@@ -122,12 +127,12 @@ def revoke_url(connection: Connection, actor: str, url_id: int) -> WebhookUrl:
 
 
 def get_url(connection: Connection, url_id: int, *, to_change: bool = False) -> WebhookUrl:
-    """Read one address; raises NotFoundError. Nobody else changes one `to_change` before the transaction ends."""
+    """Return a URL; raise NotFoundError. `to_change` locks it until the transaction ends."""
     return _url(_row(connection, url_id, to_change=to_change))
 
 
 def list_urls(connection: Connection, integration_id: int) -> list[WebhookUrl]:
-    """Read the addresses of an integration, newest first."""
+    """Return the URLs of an integration, newest first."""
     query = select(webhook_urls).where(webhook_urls.c.integration_id == integration_id)
     return [
         _url(row) for row in connection.execute(query.order_by(webhook_urls.c.id.desc())).mappings()
@@ -135,7 +140,7 @@ def list_urls(connection: Connection, integration_id: int) -> list[WebhookUrl]:
 
 
 def find_by_token(connection: Connection, integration_id: int, token: str) -> WebhookUrl | None:
-    """Find the working address of an integration that has this secret part."""
+    """Return the valid URL of an integration with this secret part."""
     where = (
         webhook_urls.c.integration_id == integration_id,
         webhook_urls.c.token_hash == hash_token(token),
@@ -145,14 +150,14 @@ def find_by_token(connection: Connection, integration_id: int, token: str) -> We
 
 
 def current_url(connection: Connection, integration_id: int) -> WebhookUrl | None:
-    """Return the active address set-up works on: the newest with a receiver, else the newest."""
-    active_ones = [url for url in list_urls(connection, integration_id) if url.state == "active"]
-    with_receiver = [url for url in active_ones if url.receiver_id]
-    return next(iter(with_receiver or active_ones), None)
+    """Return the active URL that setup uses: the newest with a receiver, otherwise the newest."""
+    active = [url for url in list_urls(connection, integration_id) if url.state == "active"]
+    with_receiver = [url for url in active if url.receiver_id]
+    return next(iter(with_receiver or active), None)
 
 
 def active_urls(connection: Connection, secrets: SecretBox) -> dict[bytes, UrlEntry]:
-    """Read what ingest looks up: the addresses that work, by the hash of their token."""
+    """Return all valid URLs by token hash, for ingest."""
     query = select(webhook_urls).where(webhook_urls.c.state != "revoked")
     rows = connection.execute(query).mappings().all()
     return {
@@ -169,14 +174,14 @@ def set_receiver(
     receiver_id: str,
     shared_secret: str | None,
 ) -> WebhookUrl:
-    """Remember which of ION's receivers posts here and, where it could be read, its shared secret."""
+    """Save the ION receiver that posts to a URL and, if known, its shared secret."""
     row = _row(connection, url_id, to_change=True)
     values: dict[str, Any] = {"receiver_id": receiver_id}
     if shared_secret and (
         not row["shared_secret"] or secrets.decrypt(row["shared_secret"]) != shared_secret
     ):
-        sealed = secrets.encrypt(shared_secret)
-        values |= {"shared_secret": sealed, "signature_format": None, "first_verified_at": None}
+        encrypted = secrets.encrypt(shared_secret)
+        values |= {"shared_secret": encrypted, "signature_format": None, "first_verified_at": None}
     if row["receiver_id"] != receiver_id or "shared_secret" in values:
         _set(connection, url_id, **values)
         audit.record(
@@ -192,7 +197,7 @@ def set_receiver(
 def set_wanted(
     connection: Connection, actor: str, url_id: int, wanted: list[tuple[str, str]] | None
 ) -> WebhookUrl:
-    """Say which (resource, action) pairs are to be subscribed; None means all supported."""
+    """Set the (resource, action) pairs to subscribe to; None means all supported pairs."""
     if get_url(connection, url_id, to_change=True).wanted != wanted:
         pairs = None if wanted is None else [list(pair) for pair in wanted]
         _set(connection, url_id, wanted=pairs, subscribed_at=None)
@@ -207,7 +212,7 @@ def set_wanted(
 
 
 def subscribed_since(connection: Connection, integration_id: int) -> str | None:
-    """Return when ION last began to post something wanted, to any address that works."""
+    """Return the latest time at which an active URL was fully subscribed."""
     urls = webhook_urls.c
     query = select(func.max(urls.subscribed_at)).where(
         urls.integration_id == integration_id, urls.state == "active"
@@ -216,7 +221,7 @@ def subscribed_since(connection: Connection, integration_id: int) -> str | None:
 
 
 def set_subscribed(connection: Connection, url_id: int) -> None:
-    """Note that ION posts from now on what it did not before; what changed earlier needs a full fetch to be found."""
+    """Record that all subscriptions exist as of now; a full fetch finds earlier changes."""
     change = update(webhook_urls).where(webhook_urls.c.id == url_id)
     connection.execute(change.values(subscribed_at=clock.now_rfc3339()))
 
@@ -246,7 +251,7 @@ def _row(connection: Connection, url_id: int, *, to_change: bool = False) -> Row
     row = connection.execute(for_update(query, to_change=to_change)).mappings().one_or_none()
     if row is None:
         raise NotFoundError(
-            f"There is no webhook URL {url_id}; `ultraviolet webhook list` shows all"
+            f"Webhook URL {url_id} does not exist. `ultraviolet webhook list` shows all URLs."
         )
     return row
 

@@ -29,7 +29,8 @@ from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.sync import apply_events, fetch, verification_store
 from ultraviolet.hub.sync.apply_events import AppliedBatch
 from ultraviolet.hub.sync.context import SyncContext, version_names
-from ultraviolet.hub.sync.fetch import Fetcher, Mode
+from ultraviolet.hub.sync.fetch import Fetcher
+from ultraviolet.hub.sync.fetch_progress import Mode
 from ultraviolet.hub.sync.heal import Healer
 from ultraviolet.hub.sync.verify import Verifier
 from ultraviolet.ion.errors import IonUnauthorizedError
@@ -185,7 +186,7 @@ class Controllers:
                 self._lively_at = _clock()
                 await self._trace(began, taken)
                 failpoint("apply.committed")
-                site.tell(taken.changes)
+                site.publish_changes(taken.changes)
                 site.changes.publish("event", site.id)
             if taken.marked:
                 self.wake("heal")
@@ -242,7 +243,7 @@ class Controllers:
         await asyncio.sleep(_GATHER)
         while True:
             self._wakes["heal"].clear()
-            done = await healer.round()
+            done = await healer.heal_batch()
             if not done.full:
                 break
         due = await healer.next_due()

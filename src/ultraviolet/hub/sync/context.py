@@ -1,5 +1,6 @@
-"""One integration at work: its ION on one side, its part of the mirror on the other, and who is watching."""
+"""The state that heal, fetch, poll and verify of one integration share."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
@@ -12,7 +13,6 @@ from ultraviolet.hub.core import metrics
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.sync import invalid_values
 from ultraviolet.hub.sync.ion_reader import IonReader
-from ultraviolet.hub.sync.recently_viewed import RecentlyViewed
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 from ultraviolet.mirror.apply import apply
@@ -21,18 +21,43 @@ from ultraviolet.mirror.observation import Applied, Change, Mark, Observation, R
 log = structlog.get_logger()
 
 _MAX_NOT_KEPT = 50
-"""Observations of one batch that may fail; where more do, the reason is another one."""
-_TOLD = 100
-"""Versions that a span names."""
+"""Observations of one batch that may fail; more failures have a common cause."""
+_MAX_VERSION_NAMES = 100
+_VIEW_SECONDS = 60.0
+_MAX_VIEWED = 100
+
+WriteAfter = Callable[[Connection, Applied, Mapping[Ref, str]], None]
+"""Writes in the transaction of a batch; takes its result and why observations were not kept."""
 
 
 def version_names(changes: Iterable[Change]) -> list[str]:
-    """Name the versions that changes made, as `resource/id@version`."""
-    return [f"{change.resource}/{change.id}@{change.version}" for change in changes][:_TOLD]
+    """Return the versions that changes created, as `resource/id@version`, for a trace."""
+    names = [f"{change.resource}/{change.id}@{change.version}" for change in changes]
+    return names[:_MAX_VERSION_NAMES]
+
+
+class RecentlyViewed:
+    """Objects of one integration viewed within the last minute; they are healed first."""
+
+    def __init__(self) -> None:
+        self._until: dict[Ref, float] = {}
+
+    def add(self, resource: str, id_: str) -> None:
+        """Record a view of an object."""
+        self._until.pop((resource, id_), None)
+        self._until[resource, id_] = time.monotonic() + _VIEW_SECONDS
+        while len(self._until) > _MAX_VIEWED:
+            del self._until[next(iter(self._until))]
+
+    def refs(self) -> list[Ref]:
+        """Return the recently viewed objects."""
+        now = time.monotonic()
+        self._until = {ref: until for ref, until in self._until.items() if until > now}
+        return list(self._until)
 
 
 class SyncContext:
-    """What heal, fetch, poll and verify of one integration share."""
+    """The shared state of heal, fetch, poll and verify of one integration."""
 
     def __init__(
         self,
@@ -41,69 +66,80 @@ class SyncContext:
         integration_id: int,
         reader: IonReader,
         changes: PubSub,
-        attention: RecentlyViewed | None = None,
+        recently_viewed: RecentlyViewed | None = None,
     ) -> None:
         self.database = database
         self.catalog = catalog
         self.id = integration_id
         self.reader = reader
         self.changes = changes
-        self.attention = attention or RecentlyViewed()
+        self.recently_viewed = recently_viewed or RecentlyViewed()
         self.polled: dict[str, str] = {}
-        """How far this process has polled each resource, in ION's time."""
+        """The time up to which this process has polled each resource, by ION's clock."""
 
     async def apply(
         self,
         observations: Sequence[Observation],
         marks: Sequence[Mark] = (),
-        also: Callable[[Connection, Applied], None] | None = None,
+        write_after: Callable[[Connection, Applied], None] | None = None,
     ) -> Applied:
-        """Let observations through the door; `also` is done in the same transaction."""
-
-        def work(connection: Connection) -> Applied:
-            applied = apply(connection, self.catalog, self.id, observations, marks)
-            invalid_values.report(connection, self.catalog, self.id, applied.refitted)
-            if also:
-                also(connection, applied)
-            return applied
-
-        applied = await self.database.write(work)
+        """Apply observations to the mirror; `write_after` runs in the same transaction."""
+        applied = await self.database.write(self._write, observations, marks, write_after)
         metrics.count_observations(observations, applied.outcomes)
-        self.tell(applied.changes)
+        self.publish_changes(applied.changes)
         return applied
 
     async def apply_each(
-        self,
-        observations: Sequence[Observation],
-        also: Callable[[Connection, Applied, Mapping[Ref, str]], None],
+        self, observations: Sequence[Observation], write_after: WriteAfter
     ) -> None:
-        """Apply observations so that one that the mirror cannot keep does not keep out the others.
+        """Apply all observations that the mirror can store, even if it cannot store some of them.
 
-        `also` is done in the last transaction; it takes what that changed, and why some observations were not kept.
+        `write_after` runs in the last transaction, with the result of all transactions.
         """
         not_kept: dict[Ref, str] = {}
         changes: list[Change] = []
 
-        def together(connection: Connection, applied: Applied) -> None:
-            also(
-                connection, structs.replace(applied, changes=[*changes, *applied.changes]), not_kept
-            )
+        def write_total(connection: Connection, applied: Applied) -> None:
+            total = structs.replace(applied, changes=[*changes, *applied.changes])
+            write_after(connection, total, not_kept)
 
         try:
-            await self.apply(observations, also=together)
+            await self.apply(observations, write_after=write_total)
         except StoreUnavailableError:
             raise
         except Exception as error:
             log.warning("observations.not_kept", integration_id=self.id, error=first_line(error))
-            await self._apply_in_parts(observations, changes, not_kept)
+            await self._apply_halves(observations, changes, not_kept)
             if len(not_kept) == len(observations) > 1:
-                raise  # the observations are not the reason
-            await self.apply([], also=together)
+                raise  # the observations are not the cause
+            await self.apply([], write_after=write_total)
 
-    async def _apply_in_parts(
+    def publish_changes(self, changes: Sequence[Change]) -> None:
+        """Publish one message for any number of changes; the history lists them."""
+        if changes:
+            self.changes.publish("object", self.id)
+
+    def readable(self) -> list[Resource]:
+        """Return the resources that are mirrored from this ION."""
+        return [r for r in self.catalog.mirrored if self.reader.reads(r)]
+
+    def _write(
+        self,
+        connection: Connection,
+        observations: Sequence[Observation],
+        marks: Sequence[Mark],
+        write_after: Callable[[Connection, Applied], None] | None,
+    ) -> Applied:
+        applied = apply(connection, self.catalog, self.id, observations, marks)
+        invalid_values.report(connection, self.catalog, self.id, applied.refitted)
+        if write_after:
+            write_after(connection, applied)
+        return applied
+
+    async def _apply_halves(
         self, observations: Sequence[Observation], changes: list[Change], not_kept: dict[Ref, str]
     ) -> None:
-        """Apply halves of halves; notes those that fail alone, and gives up where there are too many of them."""
+        """Apply by bisection, and collect the observations that fail; raise if too many fail."""
         half = (len(observations) + 1) // 2
         for part in (observations[:half], observations[half:]):
             if not part:
@@ -114,17 +150,8 @@ class SyncContext:
                 raise
             except Exception as error:
                 if len(part) > 1:
-                    await self._apply_in_parts(part, changes, not_kept)
+                    await self._apply_halves(part, changes, not_kept)
                     continue
-                not_kept[part[0].ref] = f"The mirror cannot keep it: {first_line(error)}"
+                not_kept[part[0].ref] = f"The mirror cannot store it: {first_line(error)}"
                 if len(not_kept) > _MAX_NOT_KEPT:
                     raise
-
-    def tell(self, changes: Sequence[Change]) -> None:
-        """Wake whoever watches objects: once, however many changed; which ones is in the history."""
-        if changes:
-            self.changes.publish("object", self.id)
-
-    def readable(self) -> list[Resource]:
-        """What is mirrored of this ION."""
-        return [r for r in self.catalog.mirrored if self.reader.reads(r)]

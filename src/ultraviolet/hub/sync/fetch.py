@@ -1,12 +1,12 @@
-"""Fetching: a pass over a whole integration, resource by resource, that goes on where it stopped.
+"""Fetch a whole integration, resource by resource, and resume an interrupted fetch.
 
-A full fetch pages by key and reads by id what it did not see before it lets go of it. An incremental one
-reads in order of change, from the watermark less an overlap. What was read, the place to go on from and the
-watermark move in one transaction.
+A full fetch reads pages in order of key, and reads unlisted objects by id before it deletes them.
+An incremental fetch reads in order of change, from the watermark less an overlap. Objects, cursor and
+watermark are saved in one transaction.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,31 +14,32 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, exists, func, insert, select, text, update
 
-from ultraviolet.clock import format_rfc3339 as as_text
-from ultraviolet.clock import now_rfc3339
+from ultraviolet.clock import format_rfc3339, now_rfc3339
 from ultraviolet.db.tables.sync import fetch_steps, fetches
 from ultraviolet.failpoints import failpoint
 from ultraviolet.hub.core import findings
+from ultraviolet.hub.sync.absence import check_pass
 from ultraviolet.hub.sync.context import SyncContext
-from ultraviolet.hub.sync.fetch_resource import Mode, ResourceFetch, ResumePoint, judge_whole_pass
+from ultraviolet.hub.sync.fetch_progress import Mode, ResumePoint, mark_unreadable
+from ultraviolet.hub.sync.fetch_resource import ResourceFetch
 from ultraviolet.hub.sync.page_writer import PageWriter
 from ultraviolet.hub.sync.watermarks import Watermark, behind, since, watermark
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
-from ultraviolet.mirror.apply import mark_stale
-from ultraviolet.mirror.observation import Applied, Mark, Observation, Origin, Ref
+from ultraviolet.mirror.observation import Applied, Observation, Origin, Ref
 
 RESOLVED_BY_FULL_FETCH = ("restored", "schema")
-"""Kinds of findings that a full fetch resolves which began after them."""
-_APART = timedelta(minutes=1)
-_AT_ONCE = 6
-"""Resources read at the same time; how fast is the budget's to say."""
+"""Kinds of findings that a full fetch resolves if it started after them."""
+_FOLLOWUP_INTERVAL = timedelta(minutes=1)
+_MAX_PARALLEL_RESOURCES = 6
+"""Resources read at the same time; the rate limiter decides the speed."""
 
 log = structlog.get_logger()
 
-_LEFT = text(
+_SELECT_UNFINISHED_STEPS = text(
     """SELECT s.resource, s.cursor, s.started_at, s.error, w.updated, w.proven_at
-    FROM fetch_steps AS s LEFT JOIN watermarks AS w ON w.integration_id = :integration AND w.resource = s.resource
+    FROM fetch_steps AS s
+      LEFT JOIN watermarks AS w ON w.integration_id = :integration AND w.resource = s.resource
     WHERE s.fetch_id = :fetch AND s.state NOT IN ('done', 'skipped', 'failed')"""
 )
 
@@ -51,9 +52,9 @@ def request_fetch(
     *,
     accept_absence: bool = False,
 ) -> int:
-    """Ask for a fetch; one of that mode that has not finished yet is the answer to that.
+    """Return the unfinished fetch of a mode, or create one.
 
-    `accept_absence` lets it delete however many objects ION does not show any more.
+    `accept_absence` allows the fetch to delete any number of objects that ION no longer lists.
     """
     running = connection.execute(
         select(fetches.c.id, fetches.c.started_at)
@@ -65,13 +66,9 @@ def request_fetch(
         .order_by(fetches.c.id)
     ).first()
     if running is None:
-        return _add(
-            connection,
-            integration_id,
-            mode,
-            requested_by,
-            now_rfc3339(),
-            accept_absence=accept_absence,
+        started_at = now_rfc3339()
+        return _insert_fetch(
+            connection, integration_id, mode, requested_by, started_at, accept_absence
         )
     values: dict[str, Any] = {"accept_absence": True} if accept_absence else {}
     if running.started_at > now_rfc3339():
@@ -82,58 +79,55 @@ def request_fetch(
 
 
 def request_followup_fetch(connection: Connection, integration_id: int, requested_by: str) -> None:
-    """Ask for an incremental fetch that has read nothing yet; those asked for in this way begin a minute apart."""
+    """Make sure that an incremental fetch is waiting to start; start these a minute apart."""
     mine = fetches.c.integration_id == integration_id
-    begun = exists().where(fetch_steps.c.fetch_id == fetches.c.id)
-    waits = select(fetches.c.id).where(
+    started = exists().where(fetch_steps.c.fetch_id == fetches.c.id)
+    unfinished = select(fetches.c.id).where(
         mine, fetches.c.mode == "incremental", fetches.c.state == "running"
     )
-    if connection.execute(waits.where(~begun)).first():
+    if connection.execute(unfinished.where(~started)).first():
         return
-    asked = select(func.max(fetches.c.started_at)).where(mine, fetches.c.mode == "incremental")
-    last = connection.execute(asked.where(fetches.c.requested_by == requested_by)).scalar()
-    moment = (
-        max(now_rfc3339(), as_text(datetime.fromisoformat(last) + _APART))
-        if last
-        else now_rfc3339()
-    )
-    _add(connection, integration_id, "incremental", requested_by, moment)
+    latest = select(func.max(fetches.c.started_at)).where(mine, fetches.c.mode == "incremental")
+    last = connection.execute(latest.where(fetches.c.requested_by == requested_by)).scalar()
+    moment = now_rfc3339()
+    if last:
+        moment = max(moment, format_rfc3339(datetime.fromisoformat(last) + _FOLLOWUP_INTERVAL))
+    _insert_fetch(connection, integration_id, "incremental", requested_by, moment)
 
 
-def _add(
+def _insert_fetch(
     connection: Connection,
     integration_id: int,
     mode: Mode,
     requested_by: str,
     started_at: str,
-    *,
     accept_absence: bool = False,
 ) -> int:
-    values = {
+    row = {
+        "integration_id": integration_id,
         "mode": mode,
         "state": "running",
         "requested_by": requested_by,
         "started_at": started_at,
+        "accept_absence": accept_absence,
     }
-    values |= {"accept_absence": accept_absence}
-    made = insert(fetches).values(integration_id=integration_id, **values).returning(fetches.c.id)
-    return connection.execute(made).scalar_one()
+    return connection.execute(insert(fetches).values(row).returning(fetches.c.id)).scalar_one()
 
 
 def is_running(connection: Connection, fetch_id: int) -> bool:
-    """Return whether a fetch is not finished."""
+    """Return whether a fetch is unfinished."""
     query = select(fetches.c.state).where(fetches.c.id == fetch_id)
     return connection.execute(query).scalar() == "running"
 
 
 def fail(connection: Connection, fetch_id: int, why: str) -> None:
-    """End a fetch that cannot go on."""
+    """Mark a fetch as failed."""
     change = update(fetches).where(fetches.c.id == fetch_id, fetches.c.state == "running")
     connection.execute(change.values(state="failed", finished_at=now_rfc3339(), error=why))
 
 
 def unfinished_fetch(connection: Connection, integration_id: int) -> tuple[int, Mode] | None:
-    """Return the fetch to go on with, the oldest first, of those whose time has come."""
+    """Return the oldest unfinished fetch whose start time has passed."""
     mine = fetches.c.integration_id == integration_id, fetches.c.state == "running"
     row = connection.execute(
         select(fetches.c.id, fetches.c.mode)
@@ -147,63 +141,57 @@ def unfinished_fetch(connection: Connection, integration_id: int) -> tuple[int, 
 class Fetcher:
     """Runs the fetches of one integration."""
 
-    def __init__(self, site: SyncContext) -> None:
-        self._site = site
+    def __init__(self, context: SyncContext) -> None:
+        self._context = context
 
     async def run(self, fetch_id: int, mode: Mode) -> None:
-        """Do what is left of a fetch; raises what keeps ION from answering, and can then be run again.
+        """Run a fetch to its end; raise if ION does not answer, so that the fetch is resumed later.
 
-        Resources whose creations are silent come first: what is created behind that is found by the poll, and
-        what is computed from them is read after them.
+        Resources whose creation ION does not announce are read first. The poll finds later
+        creations, and values that ION computes from them are read after them.
         """
-        site = self._site
-        await site.database.write(_prepare, site.catalog, fetch_id)
+        context = self._context
+        await context.database.write(_insert_steps, context.catalog, fetch_id)
         failpoint("fetch.prepared")
-        silent = site.catalog.silent
-        steps = await self._run_steps(fetch_id, mode, silent)
-        steps += await self._run_steps(
-            fetch_id, mode, [r for r in site.catalog.mirrored if r not in silent]
-        )
+        silent = context.catalog.silent
+        others = [resource for resource in context.catalog.mirrored if resource not in silent]
+        steps = await self._read_resources(fetch_id, mode, silent)
+        steps += await self._read_resources(fetch_id, mode, others)
         await self._prove(fetch_id, [step for step in steps if step.is_proving])
         failpoint("fetch.steps_done")
-        state = await site.database.write(finish, fetch_id)
-        site.changes.publish("fetch", site.id, id=fetch_id)
+        state = await context.database.write(finish, fetch_id)
+        context.changes.publish("fetch", context.id, id=fetch_id)
         log.info(
-            "fetch.finished", integration_id=site.id, fetch_id=fetch_id, mode=mode, state=state
+            "fetch.finished", integration_id=context.id, fetch_id=fetch_id, mode=mode, state=state
         )
 
     async def poll(self, resource: Resource, overlap: timedelta) -> int:
-        """Read what changed in one resource just now, outside of any fetch; returns how many objects changed.
+        """Read the recent changes of one resource outside of a fetch; return how many changed.
 
-        It looks back less far than an incremental fetch, so it leaves the watermark to that, and goes on from a mark of
-        its own.
+        The overlap is shorter than that of an incremental fetch. The poll therefore leaves the
+        watermark unchanged and has its own.
         """
-        mark = await self._site.database.read(watermark, self._site.id, resource.name)
-        if (mark.updated is None and mark.proven_at is None) or not self._site.reader.dates(
-            resource
-        ):
+        context = self._context
+        mark = await context.database.read(watermark, context.id, resource.name)
+        never_fetched = mark.updated is None and mark.proven_at is None
+        if never_fetched or not context.reader.dates(resource):
             return 0
-        polled = self._site.polled
+        polled = context.polled
         filters = since(max(mark.updated or "", polled.get(resource.name, "")) or None, overlap)
-        changed = 0
+        counts: list[int] = []
         last: Observation | None = None
         while True:
-            page = await self._site.reader.changes(resource, filters, Origin("poll"), last)
+            page = await context.reader.changes(resource, filters, Origin("poll"), last)
             last = page.last
-            counts: list[int] = []
-            await self._site.apply_each(
-                page.observations, partial(self._note_poll, resource.name, page.unreadable, counts)
-            )
-            changed += sum(counts)
-            if last is None:
-                return changed
-            if not page.nameless:
+            save = partial(self._write_poll, resource.name, page.unreadable, counts)
+            await context.apply_each(page.observations, save)
+            if last and not page.nameless:
                 polled[resource.name] = last.source_time or ""
-            if not page.more or last.source_time is None:
-                return changed
+            if last is None or not page.more or last.source_time is None:
+                return sum(counts)
             filters = behind(last)
 
-    def _note_poll(
+    def _write_poll(
         self,
         resource: str,
         unreadable: Mapping[str, str],
@@ -212,109 +200,87 @@ class Fetcher:
         applied: Applied,
         not_kept: Mapping[Ref, str],
     ) -> None:
-        """Count changes, and have what could not be read or kept read again."""
+        """Add the number of changes to `counts`, and mark unreadable objects stale."""
         counts.append(len(applied.changes))
-        ids = {*unreadable, *(id_ for _, id_ in not_kept)}
-        marks = [Mark(resource, id_, "not readable", now_rfc3339()) for id_ in ids]
-        if marks:
-            mark_stale(connection, self._site.id, marks)
+        not_stored = {id_: why for (_, id_), why in not_kept.items()}
+        mark_unreadable(connection, self._context.id, resource, {**unreadable, **not_stored})
 
-    async def _run_steps(
+    async def _read_resources(
         self, fetch_id: int, mode: Mode, resources: Sequence[Resource]
     ) -> list[ResourceFetch]:
-        at_once = asyncio.Semaphore(_AT_ONCE)
-        door = PageWriter(self._site)
-        left = await self._site.database.read(_left, self._site.id, fetch_id)
-
-        async def one(step: ResourceFetch, left: ResumePoint) -> None:
-            async with at_once:
-                await step.run(left)
-
+        context = self._context
+        writer = PageWriter(context)
+        resume_points = await context.database.read(_load_resume_points, context.id, fetch_id)
         steps = {
-            r.name: ResourceFetch(self._site, door, fetch_id, mode, r)
-            for r in resources
-            if r.name in left
+            resource.name: ResourceFetch(context, writer, fetch_id, mode, resource)
+            for resource in resources
+            if resource.name in resume_points
         }
         try:
-            work = (one(step, left[name]) for name, step in steps.items())
-            results = await asyncio.gather(*work, return_exceptions=True)
+            await _run_all(partial(step.run, resume_points[name]) for name, step in steps.items())
         finally:
-            await door.close()
-        _raise_first(results)
+            await writer.close()
         return list(steps.values())
 
     async def _prove(self, fetch_id: int, steps: Sequence[ResourceFetch]) -> None:
-        """Delete what no list of the pass showed and no read by id finds, unless that is too much of the whole."""
-        if not steps:
-            return
-        at_once = asyncio.Semaphore(_AT_ONCE)
-
-        whole_pass = await judge_whole_pass(self._site, fetch_id)
-
-        async def one(step: ResourceFetch) -> None:
-            async with at_once:
-                await step.prove(whole_pass)
-
-        _raise_first(await asyncio.gather(*map(one, steps), return_exceptions=True))
+        """Delete what no list and no read by id shows, unless it is too much of the mirror."""
+        if steps:
+            pass_error = await check_pass(self._context, fetch_id)
+            await _run_all(partial(step.prove, pass_error) for step in steps)
 
 
-def _raise_first(results: Sequence[BaseException | None]) -> None:
-    for result in results:
+async def _run_all(steps: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    """Run all steps, some at the same time, to their ends; then raise the first error."""
+    semaphore = asyncio.Semaphore(_MAX_PARALLEL_RESOURCES)
+
+    async def run(step: Callable[[], Awaitable[None]]) -> None:
+        async with semaphore:
+            await step()
+
+    for result in await asyncio.gather(*map(run, steps), return_exceptions=True):
         if result is not None:
             raise result
 
 
-def _prepare(connection: Connection, catalog: Catalog, fetch_id: int) -> None:
-    """Write down what is to be read, once."""
+def _insert_steps(connection: Connection, catalog: Catalog, fetch_id: int) -> None:
+    """Insert a step for each resource that has none."""
     steps = fetch_steps.c
-    known = set(
-        connection.execute(select(steps.resource).where(steps.fetch_id == fetch_id)).scalars()
-    )
-    rows = [
-        {
-            "fetch_id": fetch_id,
-            "resource": r.name,
-            "state": "waiting",
-            "read": 0,
-            "changed": 0,
-            "deleted": 0,
-        }
-        for r in catalog.mirrored
-        if r.name not in known
-    ]
+    query = select(steps.resource).where(steps.fetch_id == fetch_id)
+    known = set(connection.execute(query).scalars())
+    new = {"fetch_id": fetch_id, "state": "waiting", "read": 0, "changed": 0, "deleted": 0}
+    rows = [{**new, "resource": r.name} for r in catalog.mirrored if r.name not in known]
     if rows:
         connection.execute(insert(fetch_steps), rows)
 
 
-def _left(connection: Connection, integration_id: int, fetch_id: int) -> dict[str, ResumePoint]:
-    """Return what has not come to an end, by resource."""
-    given = {"integration": integration_id, "fetch": fetch_id}
+def _load_resume_points(
+    connection: Connection, integration_id: int, fetch_id: int
+) -> dict[str, ResumePoint]:
+    """Return the saved progress of all unfinished steps, by resource."""
+    parameters = {"integration": integration_id, "fetch": fetch_id}
     return {
         row.resource: ResumePoint(
             row.cursor, row.started_at, Watermark(row.updated, row.proven_at), row.error
         )
-        for row in connection.execute(_LEFT, given)
+        for row in connection.execute(_SELECT_UNFINISHED_STEPS, parameters)
     }
 
 
 def finish(connection: Connection, fetch_id: int) -> str:
+    """Save and return the result of a fetch whose steps have all ended."""
     steps = fetch_steps.c
-    failed = connection.execute(
-        select(steps.resource, steps.error).where(
-            steps.fetch_id == fetch_id, steps.state == "failed"
-        )
-    ).all()
-    state = "failed" if failed else "done"
-    error = (
-        f"{len(failed)} resources could not be read, first {failed[0].resource}: {failed[0].error}"
-        if failed
-        else None
+    query = select(steps.resource, steps.error).where(
+        steps.fetch_id == fetch_id, steps.state == "failed"
     )
-    one = connection.execute(select(fetches).where(fetches.c.id == fetch_id)).one()
-    if one.mode == "full" and state == "done" and one.state == "running":
-        findings.resolve_findings(
-            connection, one.integration_id, RESOLVED_BY_FULL_FETCH, one.started_at
-        )
+    failed = connection.execute(query).all()
+    state, error = "done", None
+    if failed:
+        first = failed[0]
+        state = "failed"
+        error = f"{len(failed)} resources could not be read, first {first.resource}: {first.error}"
+    row = connection.execute(select(fetches).where(fetches.c.id == fetch_id)).one()
+    if row.mode == "full" and state == "done" and row.state == "running":
+        findings.resolve(connection, row.integration_id, RESOLVED_BY_FULL_FETCH, row.started_at)
     change = update(fetches).where(fetches.c.id == fetch_id, fetches.c.state == "running")
     connection.execute(change.values(state=state, finished_at=now_rfc3339(), error=error))
     return state

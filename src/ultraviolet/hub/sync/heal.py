@@ -1,8 +1,9 @@
-"""Healing: objects known to differ are read from ION, many in a request, until none is left.
+"""Heal stale objects: read them from ION by id, many in one request.
 
-An object marked fifty times is one read. What people look at comes first, then what has waited longest. A request
-that fails makes its objects part of ever smaller ones, so that one poisonous object is alone in the end, waits
-longer each time, and holds up nobody. There is no queue: what is to be done is what the table of stale objects says.
+An object that is marked many times is read once. Recently viewed objects come first, then the
+oldest marks. Objects of a failed request are read again in smaller requests, until a bad object is
+alone; it then waits longer after each failure and delays no other. The table of stale objects is
+the queue.
 """
 
 import asyncio
@@ -19,8 +20,7 @@ import structlog
 from sqlalchemy import Connection, Row, text
 
 from ultraviolet import tracing
-from ultraviolet.clock import format_rfc3339 as as_text
-from ultraviolet.clock import now_rfc3339, utc_now
+from ultraviolet.clock import format_rfc3339, now_rfc3339, utc_now
 from ultraviolet.db import bulk
 from ultraviolet.db.database import StoreUnavailableError
 from ultraviolet.db.driver_errors import first_line
@@ -41,173 +41,175 @@ from ultraviolet.mirror.dependents import find_dependents
 from ultraviolet.mirror.object_state import ObjectState
 from ultraviolet.mirror.observation import Applied, Mark, Observation, Origin, Ref
 
-_ROUND = 4 * REQUEST
-_AT_ONCE = 6
-"""Requests under way at the same time; how fast is the budget's to say."""
-_MOST = _AT_ONCE * REQUEST
-"""Objects being read or waiting for it; the others wait in the table, where they take no memory."""
-_PATIENCE = 1.0
-"""Seconds a round waits for its requests; what takes longer goes on beside the next round."""
-_SHRINK = 4
-"""A request of objects that failed n times holds so many times fewer, to the power of n."""
-_LONE = 8
-"""Requests for objects that failed before, a round."""
-_LAGS = 5
-"""So many answers older than what is known, within some 15 seconds, are no failure: a replica lags, or a change overtook a
-read."""
-_LONGEST_WAIT = 300.0
-_NEVER_OFFERED = 3600.0
+_MAX_BATCH_OBJECTS = 4 * REQUEST
+_MAX_PARALLEL_REQUESTS = 6
+"""Requests at the same time; the rate limiter decides the speed."""
+_MAX_OBJECTS_IN_MEMORY = _MAX_PARALLEL_REQUESTS * REQUEST
+"""Objects that are being read or wait for a request; the others wait in the table."""
+_BATCH_WAIT_SECONDS = 1.0
+"""Time a batch waits for its requests; slower ones continue during the next batch."""
+_SPLIT_FACTOR = 4
+"""Each failure of an object divides the size of its next request by this."""
+_MAX_RETRY_REQUESTS = 8
+"""Requests of one batch for objects that failed a certain number of times."""
+_MAX_OLDER_ANSWERS = 5
+"""Answers older than the mirror that are not an error, in about 15 seconds: a replica may lag."""
+_MAX_RETRY_SECONDS = 300.0
+_NOT_OFFERED_RETRY_SECONDS = 3600.0
+_MAX_ERROR_CHARACTERS = 500
 
 log = structlog.get_logger()
 
-_DUE = text(
+_SELECT_DUE = text(
     """SELECT resource, id, reason, attempts FROM stale
-    WHERE integration_id = :integration AND next_attempt_at <= :now ORDER BY attempts > 0, since LIMIT :limit"""
+    WHERE integration_id = :integration AND next_attempt_at <= :now
+    ORDER BY attempts > 0, since LIMIT :limit"""
 )
-_LOOKED_AT = text(
+_SELECT_VIEWED = text(
     """SELECT resource, id, reason, attempts FROM stale
     WHERE integration_id = :integration AND resource = :resource AND id = :id
       AND (attempts = 0 OR next_attempt_at <= :now)"""
 )
-_NEXT = text("SELECT min(next_attempt_at) FROM stale WHERE integration_id = :integration")
+_SELECT_NEXT = text("SELECT min(next_attempt_at) FROM stale WHERE integration_id = :integration")
 _POSTPONE = text(
     """UPDATE stale SET attempts = attempts + 1, next_attempt_at = :next, error = :error
     WHERE integration_id = :integration AND resource = :resource AND id = :id"""
 )
-_SETTLED = text(
+_DELETE_OLDER_MARK = text(
     """DELETE FROM stale
-    WHERE integration_id = :integration AND resource = :resource AND id = :id AND marked_at < :began"""
+    WHERE integration_id = :integration AND resource = :resource AND id = :id
+      AND marked_at < :began"""
 )
-_FORGET = text(
+_DELETE_MARK = text(
     "DELETE FROM stale WHERE integration_id = :integration AND resource = :resource AND id = :id"
 )
-_CHILDREN = """SELECT l.id FROM link_kinds AS k JOIN links AS l ON l.kind = k.id
+_SELECT_CHILDREN = """SELECT l.id FROM link_kinds AS k JOIN links AS l ON l.kind = k.id
   WHERE k.resource = :resource AND k.field = :field AND k.target_resource = :target
     AND l.integration_id = :integration AND l.target_id IN :ids"""
-_WHY = {
-    "older": "ION answered an older content than it had announced",
-    "unproven": "ION does not show it, and has told of no deletion; a full fetch decides",
+_OUTCOME_ERRORS = {
+    "older": "ION answered with older content than it had announced",
+    "unproven": "ION does not show it and reported no deletion; a full fetch decides",
 }
 
 
 class HealBatch(msgspec.Struct, frozen=True):
-    """What one round of healing did."""
+    """The result of one batch."""
 
     due: int
     full: bool
-    """There may be more to do at once."""
+    """Whether more objects may be due."""
 
 
 class Healer:
-    """Makes the stale objects of one integration fresh."""
+    """Heals the stale objects of one integration."""
 
-    def __init__(self, site: SyncContext) -> None:
-        self._site = site
-        self._database = site.database
-        self._catalog = site.catalog
-        self._reader = site.reader
-        self._id = site.id
-        self._under_way: dict[asyncio.Task[None], frozenset[Ref]] = {}
+    def __init__(self, context: SyncContext) -> None:
+        self._context = context
+        self._database = context.database
+        self._catalog = context.catalog
+        self._reader = context.reader
+        self._id = context.id
+        self.running: dict[asyncio.Task[None], frozenset[Ref]] = {}
         self._problem: Exception | None = None
-        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        self._semaphore = asyncio.Semaphore(_MAX_PARALLEL_REQUESTS)
 
-    async def round(self) -> HealBatch:
-        """Read what is due; raises what keeps ION from answering at all."""
-        busy = frozenset(ref for refs in self._under_way.values() for ref in refs)
-        room = min(_ROUND, max(0, _MOST - len(busy)))
-        due = await self._database.read(self._due, busy, room)
-        full = len(due) >= room
+    async def heal_batch(self) -> HealBatch:
+        """Start reading due objects; raise the error of an ION that does not answer at all."""
+        busy = frozenset(ref for refs in self.running.values() for ref in refs)
+        limit = min(_MAX_BATCH_OBJECTS, max(0, _MAX_OBJECTS_IN_MEMORY - len(busy)))
+        due = await self._database.read(self._select_due, busy, limit)
+        full = len(due) >= limit
         if due:
-            groups, hopeless = self._plan(due)
+            groups, unreadable = self._plan(due)
             dropped = [
-                ref for ref in hopeless if not (self._catalog.follows(ref[0]) and self._names(ref))
+                ref
+                for ref in unreadable
+                if not (self._catalog.follows(ref[0]) and self._is_valid(ref))
             ]
             if dropped:
                 log.warning(
                     "heal.dropped", integration_id=self._id, count=len(dropped), first=dropped[0]
                 )
-                await self._database.write(_drop, self._id, dropped)
-                hopeless = [ref for ref in hopeless if ref not in dropped]
-            if hopeless:
-                refused = dict.fromkeys(hopeless, "This ION does not offer it")
-                await self._postpone(refused, {}, _NEVER_OFFERED)
+                await self._database.write(_delete_marks, self._id, dropped)
+                unreadable = [ref for ref in unreadable if ref not in dropped]
+            if unreadable:
+                errors = dict.fromkeys(unreadable, "This ION does not offer it")
+                await self._postpone(errors, {}, _NOT_OFFERED_RETRY_SECONDS)
             attempts = {(row.resource, row.id): row.attempts for row in due}
-            looked_at = set(self._site.attention.now())
+            viewed = set(self._context.recently_viewed.refs())
             for group in groups:
                 read = partial(self._read, group, attempts)
-                self._begin(read, group, waits=looked_at.isdisjoint(group))
-            self._begin(partial(self._read_children, due), ())
-        if self._under_way and (due or full):
-            await asyncio.wait(self._under_way, timeout=_PATIENCE)
+                self._start(read, group, queued=viewed.isdisjoint(group))
+            self._start(partial(self._read_children, due), ())
+        if self.running and (due or full):
+            await asyncio.wait(self.running, timeout=_BATCH_WAIT_SECONDS)
         problem, self._problem = self._problem, None
         if problem:
             raise problem
         return HealBatch(len(due), full)
 
     async def next_due(self) -> str | None:
-        """When the next stale object is due; those that are being read are not waited for."""
-        given = {"integration": self._id}
-        return (
-            None
-            if self._under_way
-            else await self._database.read(lambda c: c.execute(_NEXT, given).scalar())
-        )
+        """Return when the next stale object is due, or None while objects are being read."""
+        return None if self.running else await self._database.read(_next_attempt, self._id)
 
     async def stop(self) -> None:
-        """Let go of what is under way; it is still stale."""
-        for task in self._under_way:
+        """Cancel running requests; their objects remain stale."""
+        for task in self.running:
             task.cancel()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await asyncio.gather(*self.running, return_exceptions=True)
 
-    def _begin(
-        self, work: Callable[[], Awaitable[None]], refs: Iterable[Ref], *, waits: bool = True
+    def _start(
+        self, work: Callable[[], Awaitable[None]], refs: Iterable[Ref], *, queued: bool = True
     ) -> None:
         async def guarded() -> None:
             try:
-                async with self._at_once if waits else nullcontext():
+                async with self._semaphore if queued else nullcontext():
                     await work()
-            except Exception as error:  # noqa: BLE001  told by the next round
+            except Exception as error:  # noqa: BLE001  raised by the next batch
                 self._problem = error
 
         task = asyncio.create_task(guarded())
-        self._under_way[task] = frozenset(refs)
-        task.add_done_callback(self._under_way.pop)
+        self.running[task] = frozenset(refs)
+        task.add_done_callback(self.running.pop)
 
-    def _due(self, connection: Connection, busy: Collection[Ref], room: int) -> list[Row[Any]]:
-        """Return what is due and not being read: what people look at, then as many of the oldest as there is room for."""
+    def _select_due(
+        self, connection: Connection, busy: Collection[Ref], limit: int
+    ) -> list[Row[Any]]:
+        """Return due objects that are not being read: viewed ones, then the oldest ones."""
         given = {"integration": self._id, "now": now_rfc3339()}
-        looked_at = [
+        viewed = [
             row
-            for resource, id_ in self._site.attention.now()
-            for row in connection.execute(_LOOKED_AT, given | {"resource": resource, "id": id_})
+            for resource, id_ in self._context.recently_viewed.refs()
+            for row in connection.execute(_SELECT_VIEWED, given | {"resource": resource, "id": id_})
             if (resource, id_) not in busy
         ]
-        oldest = connection.execute(_DUE, given | {"limit": room + len(busy)}) if room else ()
+        oldest = (
+            connection.execute(_SELECT_DUE, given | {"limit": limit + len(busy)}) if limit else ()
+        )
         waiting = [row for row in oldest if (row.resource, row.id) not in busy]
-        return list({(row.resource, row.id): row for row in (*looked_at, *waiting[:room])}.values())
+        return list({(row.resource, row.id): row for row in (*viewed, *waiting[:limit])}.values())
 
     def _plan(self, due: Sequence[Row[Any]]) -> tuple[list[list[Ref]], list[Ref]]:
-        """Group what to read: together what never failed, ever fewer together the more often they did."""
+        """Return groups to read together, smaller after failures, and unreadable objects."""
         readable = {r.name for r in self._catalog.mirrorable if self._reader.answers_for(r)}
-        looked_at = set(self._site.attention.now())
-        hopeless: list[Ref] = []
+        viewed = set(self._context.recently_viewed.refs())
+        unreadable: list[Ref] = []
         by_attempts: defaultdict[int, list[Ref]] = defaultdict(list)
         for row in due:
             ref = (row.resource, row.id)
-            if row.resource not in readable or not self._names(ref):
-                hopeless.append(ref)
+            if row.resource not in readable or not self._is_valid(ref):
+                unreadable.append(ref)
             else:
-                by_attempts[-1 if ref in looked_at and not row.attempts else row.attempts].append(
-                    ref
-                )
+                priority = -1 if ref in viewed and not row.attempts else row.attempts
+                by_attempts[priority].append(ref)
         groups: list[list[Ref]] = []
         for attempts, refs in sorted(by_attempts.items()):
-            made = _chunks(refs, max(1, REQUEST // _SHRINK ** max(0, attempts)))
-            groups += made if attempts <= 0 else made[:_LONE]
-        return groups, hopeless
+            chunks = _chunks(refs, max(1, REQUEST // _SPLIT_FACTOR ** max(0, attempts)))
+            groups += chunks if attempts <= 0 else chunks[:_MAX_RETRY_REQUESTS]
+        return groups, unreadable
 
-    def _names(self, ref: Ref) -> bool:
-        """Return whether there can be such an object: an id that is none can never be read."""
+    def _is_valid(self, ref: Ref) -> bool:
+        """Return whether an object can exist: whether its id is valid."""
         resource, id_ = ref
         return is_id(id_) or not self._catalog.resources[resource].numbered
 
@@ -221,60 +223,64 @@ class Healer:
         try:
             answer = await self._reader.by_ids(group, Origin("heal"), retries=ONCE)
         except (IonUnauthorizedError, IonRateLimitedError, IonInterceptedError):
-            raise  # no object's fault
+            raise  # not caused by an object
         except IonError as error:
-            await self._reader.answers()  # it does: then something in this group is the matter
+            await self._reader.answers()  # if ION answers, an object of the group is the cause
             await self._divide(group, attempts, str(error))
             return
         failpoint("heal.read")
         followed = [o for o in answer.observations if self._catalog.follows(o.resource)]
-        beside = [o for o in answer.observations if not self._catalog.follows(o.resource)]
+        unselected = [o for o in answer.observations if not self._catalog.follows(o.resource)]
         try:
-            applied = await self._site.apply(followed, also=lambda c, _: self._pass_on(c, beside))
+            applied = await self._context.apply(
+                followed, write_after=partial(self._mark_dependents, unselected)
+            )
         except StoreUnavailableError:
             raise
-        except Exception as error:  # whatever it is, it is told with the object that it is about
+        except Exception as error:  # recorded with the object
             log.warning(
                 "heal.not_kept", integration_id=self._id, error=first_line(error), exc_info=True
             )
-            await self._divide(group, attempts, f"The mirror cannot keep it: {first_line(error)}")
+            await self._divide(group, attempts, f"The mirror cannot store it: {first_line(error)}")
             return
         failpoint("heal.applied")
         span.set_attributes(versions=version_names(applied.changes))
         failed: dict[Ref, str | None] = dict(answer.failed)
         for observation, outcome in zip(followed, applied.outcomes, strict=True):
-            if outcome in _WHY:
-                lags = outcome == "older" and attempts.get(observation.ref, 0) < _LAGS
-                failed[observation.ref] = None if lags else _WHY[outcome]
+            if outcome in _OUTCOME_ERRORS:
+                lags = outcome == "older" and attempts.get(observation.ref, 0) < _MAX_OLDER_ANSWERS
+                failed[observation.ref] = None if lags else _OUTCOME_ERRORS[outcome]
         if failed:
             await self._postpone(failed, attempts, None)
 
-    def _pass_on(self, connection: Connection, beside: Sequence[Observation]) -> None:
-        """Keep nothing of what is not followed, but have read again what ION computes from it."""
+    def _mark_dependents(
+        self, unselected: Sequence[Observation], connection: Connection, _applied: Applied
+    ) -> None:
+        """Mark objects stale whose values ION computes from unselected objects."""
         states = [
             ObjectState(o.resource, o.id, doc=o.fields, change="delete", told=o)
-            for o in beside
+            for o in unselected
             if o.kind == "full"
         ]
         mark_stale(
             connection, self._id, find_dependents(connection, self._catalog, self._id, states)
         )
-        for o in beside:
+        for o in unselected:
             given = {"integration": self._id, "resource": o.resource, "id": o.id}
-            connection.execute(_SETTLED, given | {"began": o.read_started_at})
+            connection.execute(_DELETE_OLDER_MARK, given | {"began": o.read_started_at})
 
     async def _read_children(self, due: Sequence[Row[Any]]) -> None:
-        """Read the silent children of objects that an event was about: a new line is seen with its order."""
+        """Read children that ION creates without an event, such as lines, after one of a parent."""
         for child in self._catalog.silent:
             required = {f.name for f in child.fields if f.required}
             for link in child.links:
-                told = [
+                parents = [
                     row
                     for row in due
                     if row.resource == link.resource and row.reason in ("event", "deletion")
                 ]
-                owners = [row.id for row in told if is_id(row.id)]
-                if owners and _owns(link, required) and self._reader.reads(child):
+                owners = [row.id for row in parents if is_id(row.id)]
+                if owners and _is_owner(link, required) and self._reader.reads(child):
                     await self._read_children_of(child, link.key, link.resource, owners)
 
     async def _read_children_of(
@@ -284,7 +290,7 @@ class Healer:
             page = await self._reader.children(child, key, owners, Origin("poll"))
         except IonRefusedError as error:
             log.warning("heal.children_unreadable", resource=child.name, error=str(error))
-            return  # the poll and the next fetch read them as well
+            return  # the poll and the next fetch read them, too
         seen = {o.id for o in page.observations}
         given = {
             "integration": self._id,
@@ -293,20 +299,18 @@ class Healer:
             "target": parent,
             "ids": owners,
         }
-        known = await self._database.read(
-            lambda c: {id_ for (id_,) in bulk.fetch_rows(c, _CHILDREN, given)}
-        )
-        doubtful = (known | page.unreadable.keys()) - seen
-        marks = [Mark(child.name, id_, "not listed", now_rfc3339()) for id_ in doubtful]
+        known = {id_ for (id_,) in await self._database.read(_select_children, given)}
+        unlisted = (known | page.unreadable.keys()) - seen
+        marks = [Mark(child.name, id_, "not listed", now_rfc3339()) for id_ in unlisted]
 
         def mark(connection: Connection, _: Applied, not_kept: Mapping[Ref, str]) -> None:
             failed = [Mark(*ref, "not readable", now_rfc3339()) for ref in not_kept]
             mark_stale(connection, self._id, [*marks, *failed])
 
-        await self._site.apply_each(page.observations, mark)
+        await self._context.apply_each(page.observations, mark)
 
     async def _divide(self, group: Sequence[Ref], attempts: dict[Ref, int], error: str) -> None:
-        """Have a group that failed as one read again in smaller ones, and one that is alone wait."""
+        """Read a failed group again in smaller groups; delay a single object."""
         await self._postpone(
             dict.fromkeys(group, error), attempts, None if len(group) == 1 else 0.0
         )
@@ -314,14 +318,16 @@ class Healer:
     async def _postpone(
         self, failed: Mapping[Ref, str | None], attempts: dict[Ref, int], wait: float | None
     ) -> None:
-        """Have objects read again later; those without an error have nothing the matter with them."""
+        """Delay objects by a time that grows with each failure, or by `wait` seconds."""
         rows = [
             {
                 "integration": self._id,
                 "resource": ref[0],
                 "id": ref[1],
-                "error": error and error[:500],
-                "next": _after(_wait(attempts.get(ref, 0)) if wait is None else wait),
+                "error": error and error[:_MAX_ERROR_CHARACTERS],
+                "next": _format_later(
+                    _retry_seconds(attempts.get(ref, 0)) if wait is None else wait
+                ),
             }
             for ref, error in failed.items()
         ]
@@ -330,30 +336,42 @@ class Healer:
             log.warning(
                 "heal.postponed", integration_id=self._id, count=len(errors), error=errors[0]
             )
-        await self._database.write(lambda c: c.execute(_POSTPONE, rows) and None)
+        await self._database.write(_update_marks, rows)
 
 
-def _drop(connection: Connection, integration_id: int, refs: Sequence[Ref]) -> None:
-    """Forget what is not followed any more, and what is no object."""
+def _next_attempt(connection: Connection, integration_id: int) -> str | None:
+    return connection.execute(_SELECT_NEXT, {"integration": integration_id}).scalar()
+
+
+def _select_children(connection: Connection, parameters: dict[str, Any]) -> list[Any]:
+    return list(bulk.fetch_rows(connection, _SELECT_CHILDREN, parameters))
+
+
+def _update_marks(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    connection.execute(_POSTPONE, rows)
+
+
+def _delete_marks(connection: Connection, integration_id: int, refs: Sequence[Ref]) -> None:
+    """Delete marks of unselected resources and of invalid ids."""
     given = [
         {"integration": integration_id, "resource": resource, "id": id_} for resource, id_ in refs
     ]
-    connection.execute(_FORGET, given)
+    connection.execute(_DELETE_MARK, given)
 
 
-def _owns(link: Link, required: set[str]) -> bool:
-    """Whether a link names the owner of a row rather than something it refers to or who wrote it."""
+def _is_owner(link: Link, required: set[str]) -> bool:
+    """Return whether a link names the owner of a row, not an author or another reference."""
     return link.key in required and link.type != "User" and link.key != "entityId"
 
 
 def _chunks(refs: Sequence[Ref], size: int) -> list[list[Ref]]:
-    """Cut in the order given, and sort each part, so that a resource's ids are one list of a request."""
+    """Split in order, and sort each chunk, so that a request has one list of ids per resource."""
     return [sorted(refs[start : start + size]) for start in range(0, len(refs), size)]
 
 
-def _wait(attempts: int) -> float:
-    return min(_LONGEST_WAIT, 0.5 * 2**attempts) * random.uniform(0.8, 1.2)  # noqa: S311
+def _retry_seconds(attempts: int) -> float:
+    return min(_MAX_RETRY_SECONDS, 0.5 * 2**attempts) * random.uniform(0.8, 1.2)  # noqa: S311
 
 
-def _after(seconds: float) -> str:
-    return as_text(utc_now() + timedelta(seconds=seconds))
+def _format_later(seconds: float) -> str:
+    return format_rfc3339(utc_now() + timedelta(seconds=seconds))

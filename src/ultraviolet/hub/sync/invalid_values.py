@@ -1,4 +1,4 @@
-"""Values that do not fit the type of their column: reported as findings, a sentence for each field."""
+"""Report values that do not fit the type of their column: one finding per field."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,13 +8,12 @@ from sqlalchemy import Connection, select
 
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.hub.core import findings
-from ultraviolet.hub.core.findings import NewFinding
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 
 KIND = "invalid_value"
 MAX_COUNTED = 5_000
-"""Objects of a resource that are counted; of more, a finding says that there are more."""
+"""Objects of a resource that are counted; a finding then says “at least”."""
 _MAX_SHOWN_CHARACTERS = 60
 _TYPES = {
     "integer": "a whole number",
@@ -29,19 +28,21 @@ _TYPES = {
 def report(
     connection: Connection, catalog: Catalog, integration_id: int, resources: Iterable[str]
 ) -> None:
-    """Bring the findings about some resources up to date with what the mirror holds."""
+    """Update the findings of some resources to the content of the mirror."""
     for name in sorted(resources):
         resource = catalog.resources[name]
         findings.save_findings(
             connection,
             integration_id,
             (KIND,),
-            _found(connection, resource, integration_id),
+            _find_invalid(connection, resource, integration_id),
             subjects=[f"{name}.{field}" for field in resource.kinds],
         )
 
 
-def _found(connection: Connection, resource: Resource, integration_id: int) -> list[NewFinding]:
+def _find_invalid(
+    connection: Connection, resource: Resource, integration_id: int
+) -> list[FindingsPage]:
     table = objects.c
     query = (
         select(table.id, table.invalid_values)
@@ -59,28 +60,32 @@ def _found(connection: Connection, resource: Resource, integration_id: int) -> l
     for row in rows:
         for field, value in row.invalid_values.items():
             counts[field] += 1
-            if field not in examples or _order(row.id) < _order(examples[field][0]):
+            if field not in examples or _id_order(row.id) < _id_order(examples[field][0]):
                 examples[field] = row.id, value
     more = "at least " if len(rows) == MAX_COUNTED else ""
     return [
-        _finding(resource, field, f"{more}{counts[field]}", *examples[field])
+        _create_finding(resource, field, f"{more}{counts[field]}", *examples[field])
         for field in sorted(counts)
     ]
 
 
-def _order(id_: str) -> tuple[int, str]:
+def _id_order(id_: str) -> tuple[int, str]:
     return len(id_), id_
 
 
-def _finding(resource: Resource, field: str, count: str, id_: str, value: Any) -> NewFinding:
-    shown = (
-        repr(value)
-        if len(repr(value)) <= _MAX_SHOWN_CHARACTERS
-        else f"{repr(value)[:_MAX_SHOWN_CHARACTERS]}…"
-    )
+def _create_finding(
+    resource: Resource, field: str, count: str, id_: str, value: Any
+) -> FindingsPage:
+    shown = repr(value)
+    if len(shown) > _MAX_SHOWN_CHARACTERS:
+        shown = f"{shown[:_MAX_SHOWN_CHARACTERS]}…"
     sentence = (
-        f"{count} of {resource.title.lower()} have a {field} that is not {_TYPES[resource.kinds[field]]},"
-        f" such as {resource.name} {id_} with {shown}; filters, SQL views and exports take it for null"
+        f"{count} of {resource.title.lower()} have a {field}"
+        f" that is not {_TYPES[resource.kinds[field]]}, such as {resource.name} {id_} with {shown};"
+        " filters, SQL views and exports treat it as null"
     )
-    next_step = f"Correct the value in ION; `ultraviolet object show {resource.name} {id_}` shows it as ION sent it"
-    return NewFinding(KIND, f"{resource.name}.{field}", sentence, next_step)
+    next_step = (
+        f"Correct the value in ION; `ultraviolet object show {resource.name} {id_}` shows it"
+        " as ION sent it"
+    )
+    return FindingsPage(KIND, f"{resource.name}.{field}", sentence, next_step)

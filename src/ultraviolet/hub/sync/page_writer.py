@@ -1,8 +1,8 @@
-"""Where the pages of a fetch go into the mirror: a commit for all that wait, and deliveries go first."""
+"""Write fetched pages into the mirror: waiting pages share a transaction; deliveries go first."""
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection
@@ -10,126 +10,130 @@ from sqlalchemy import Connection
 from ultraviolet.db.database import StoreUnavailableError
 from ultraviolet.failpoints import failpoint
 from ultraviolet.hub.sync.context import SyncContext
-from ultraviolet.mirror.observation import Applied, Observation, Ref
+from ultraviolet.hub.sync.fetch_progress import PageCommit, PageResult, save_page
+from ultraviolet.mirror.observation import Applied, Ref
 
-_TOGETHER = 500
-"""Objects in one transaction while deliveries come: as many as keep them waiting for less than a tenth of a second."""
-_QUIET = 1000
-"""The same while none come: a commit costs as much as a hundred objects."""
-_IN_HAND = 2000
-"""Objects that may be at the door, at work or waiting: what is read meanwhile waits outside, so that memory stays flat."""
-_PATIENCE = 4.0
-"""So many times as long as a transaction took, the next one lets deliveries go first while they keep coming."""
+_MAX_BUSY_BATCH_OBJECTS = 500
+"""Objects in one transaction while deliveries arrive, which it delays by less than 0.1 seconds."""
+_MAX_IDLE_BATCH_OBJECTS = 1000
+"""Objects in one transaction while no deliveries arrive; a commit costs as much as 100 objects."""
+_MAX_QUEUED_OBJECTS = 2000
+"""Objects of queued pages; the readers wait above that, to limit memory."""
+_YIELD_FACTOR = 4.0
+"""Pause after a transaction during which deliveries arrived, as a multiple of its duration."""
 
 
-class PendingPage(msgspec.Struct, frozen=True):
-    """A page on its way into the mirror, and what is written in the same transaction."""
+class _QueuedPage(msgspec.Struct, frozen=True):
+    """A page that waits for its transaction."""
 
-    resource: str
-    observations: Sequence[Observation]
-    also: Callable[[Connection, int, Mapping[str, str]], None]
-    """Takes how many objects were changed, and why some could not be kept, by id."""
-    done: asyncio.Future[None]
+    page: PageCommit
+    done: asyncio.Future[PageResult]
 
 
 class PageWriter:
-    """Lets the pages of several resources into the mirror together, in the order in which they came.
+    """Commits the pages of several resources together, in order of arrival.
 
-    After a page that failed no other of that resource is let in, because a cursor would move past it.
+    After a failed page, no other page of its resource is written, because a cursor would skip it.
     """
 
-    def __init__(self, site: SyncContext) -> None:
-        self._site = site
-        self._waiting: deque[PendingPage] = deque()
-        self._in_hand = 0
-        self._moved = asyncio.Event()
+    def __init__(self, context: SyncContext) -> None:
+        self._context = context
+        self._queue: deque[_QueuedPage] = deque()
+        self._queued_objects = 0
+        self._has_space = asyncio.Event()
         self._failed: dict[str, Exception] = {}
-        self._at_work: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
-    async def take(
-        self,
-        resource: str,
-        observations: Sequence[Observation],
-        also: Callable[[Connection, int, Mapping[str, str]], None],
-    ) -> asyncio.Future[None]:
-        """Take a page in hand as soon as there is room; what this gives is done when the page is on disk."""
-        while self._in_hand >= _IN_HAND and resource not in self._failed:
-            self._moved.clear()
-            await self._moved.wait()
-        if resource in self._failed:
-            raise self._failed[resource]
-        kept = PendingPage(resource, observations, also, asyncio.get_running_loop().create_future())
-        self._waiting.append(kept)
-        self._in_hand += len(observations)
-        if self._at_work is None or self._at_work.done():
-            self._at_work = asyncio.create_task(self._work())
-        return kept.done
+    async def add(self, page: PageCommit) -> asyncio.Future[PageResult]:
+        """Queue a page when there is space; the returned future is done when it is on disk."""
+        while self._queued_objects >= _MAX_QUEUED_OBJECTS and page.resource not in self._failed:
+            self._has_space.clear()
+            await self._has_space.wait()
+        if page.resource in self._failed:
+            raise self._failed[page.resource]
+        queued = _QueuedPage(page, asyncio.get_running_loop().create_future())
+        self._queue.append(queued)
+        self._queued_objects += len(page.observations)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write_queue())
+        return queued.done
 
     async def close(self) -> None:
-        """Finish the transaction that has begun; what still waits is read again."""
-        self._waiting.clear()
-        if self._at_work:
-            await self._at_work
+        """Finish the current transaction; drop queued pages, which the next run reads again."""
+        self._queue.clear()
+        if self._task:
+            await self._task
 
-    async def _work(self) -> None:
-        loop, database = asyncio.get_running_loop(), self._site.database
-        most = _QUIET
-        while self._waiting:
-            began, kept_for = loop.time(), database.kept_for
-            await self._let_in(self._batch(most))
-            took_deliveries = database.kept_for - kept_for
-            most = _TOGETHER if took_deliveries else _QUIET
-            await asyncio.sleep(min(took_deliveries, loop.time() - began) * _PATIENCE)
+    async def _write_queue(self) -> None:
+        loop, database = asyncio.get_running_loop(), self._context.database
+        max_objects = _MAX_IDLE_BATCH_OBJECTS
+        while self._queue:
+            began, delivery_seconds = loop.time(), database.kept_for
+            await self._write_batch(self._next_batch(max_objects))
+            delivery_seconds = database.kept_for - delivery_seconds
+            max_objects = _MAX_BUSY_BATCH_OBJECTS if delivery_seconds else _MAX_IDLE_BATCH_OBJECTS
+            await asyncio.sleep(min(delivery_seconds, loop.time() - began) * _YIELD_FACTOR)
 
-    async def _let_in(self, batch: Sequence[PendingPage]) -> None:
-        """Write pages together; where that fails one by one, so that none keeps those of other resources out."""
-        for kept in batch:
-            if kept.resource in self._failed:
-                self._end(kept, self._failed[kept.resource])
-        batch = [kept for kept in batch if kept.resource not in self._failed]
+    def _next_batch(self, max_objects: int) -> list[_QueuedPage]:
+        """Remove pages from the queue, in order, up to a number of objects."""
+        batch = [self._queue.popleft()]
+        count = len(batch[0].page.observations)
+        while self._queue and count + len(self._queue[0].page.observations) <= max_objects:
+            batch.append(self._queue.popleft())
+            count += len(batch[-1].page.observations)
+        return batch
+
+    async def _write_batch(self, batch: Sequence[_QueuedPage]) -> None:
+        """Write pages together, or one by one if that fails, so that only the bad page fails."""
+        for queued in batch:
+            if error := self._failed.get(queued.page.resource):
+                self._finish(queued, error)
+        batch = [queued for queued in batch if queued.page.resource not in self._failed]
         if not batch:
             return
         try:
-            await self._apply(batch)
-        except Exception as error:  # noqa: BLE001  who waits raises it
+            results = await self._commit([queued.page for queued in batch])
+        except Exception as error:  # noqa: BLE001  the reader of the page raises it
             if len(batch) > 1 and not isinstance(error, StoreUnavailableError):
-                for kept in batch:
-                    await self._let_in([kept])
+                for queued in batch:
+                    await self._write_batch([queued])
                 return
-            for kept in batch:
-                self._failed[kept.resource] = error
-                self._end(kept, error)
+            for queued in batch:
+                self._failed[queued.page.resource] = error
+                self._finish(queued, error)
             return
         failpoint("fetch.page_applied")
-        self._site.changes.publish("fetch", self._site.id)
-        for kept in batch:
-            self._end(kept)
+        self._context.changes.publish("fetch", self._context.id)
+        for queued, result in zip(batch, results, strict=True):
+            self._finish(queued, result)
 
-    def _end(self, kept: PendingPage, error: Exception | None = None) -> None:
-        self._in_hand -= len(kept.observations)
-        self._moved.set()
-        if kept.done.done():
-            return
-        if error:
-            kept.done.set_exception(error)
-            kept.done.exception()  # a step waits for its last page only
-        else:
-            kept.done.set_result(None)
+    async def _commit(self, pages: Sequence[PageCommit]) -> list[PageResult]:
+        results: list[PageResult] = []
 
-    def _batch(self, most: int) -> list[PendingPage]:
-        """Take what waits, in order, as far as the transaction stays short."""
-        batch = [self._waiting.popleft()]
-        count = len(batch[0].observations)
-        while self._waiting and count + len(self._waiting[0].observations) <= most:
-            count += len(self._waiting[0].observations)
-            batch.append(self._waiting.popleft())
-        return batch
-
-    async def _apply(self, batch: Sequence[PendingPage]) -> None:
-        def also(connection: Connection, applied: Applied, not_kept: Mapping[Ref, str]) -> None:
+        def save(connection: Connection, applied: Applied, not_kept: Mapping[Ref, str]) -> None:
+            # The first page of a resource counts the changes of all its pages in this batch.
             changed = Counter(change.resource for change in applied.changes)
-            for kept in batch:  # the first page of a resource tells for all that are here
-                failed = {o.id: not_kept[o.ref] for o in kept.observations if o.ref in not_kept}
-                kept.also(connection, changed.pop(kept.resource, 0), failed)
+            results[:] = [
+                save_page(
+                    connection,
+                    self._context.id,
+                    page,
+                    changed.pop(page.resource, 0),
+                    {o.id: not_kept[o.ref] for o in page.observations if o.ref in not_kept},
+                )
+                for page in pages
+            ]
 
-        await self._site.apply_each([o for kept in batch for o in kept.observations], also)
+        await self._context.apply_each([o for page in pages for o in page.observations], save)
+        return results
+
+    def _finish(self, queued: _QueuedPage, result: PageResult | Exception) -> None:
+        self._queued_objects -= len(queued.page.observations)
+        self._has_space.set()
+        if queued.done.done():
+            return
+        if isinstance(result, Exception):
+            queued.done.set_exception(result)
+            queued.done.exception()  # the reader may not await each page
+        else:
+            queued.done.set_result(result)

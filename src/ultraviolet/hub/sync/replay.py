@@ -1,7 +1,7 @@
-"""Replaying: any range of events again through the live path, or a rehearsal of it that shows what would change.
+"""Replay a range of events, or preview the changes.
 
-What the events say goes through the one door as it did when they came, so nothing can go backwards; what they are
-about is then read from ION afresh. A rehearsal does both in a transaction that is undone.
+Events are applied as when they were delivered, so older data never overwrites newer data. Their
+objects are then read from ION. A preview does both in a transaction that is rolled back.
 """
 
 import operator
@@ -23,12 +23,12 @@ from ultraviolet.mirror.object_state import ObjectState
 from ultraviolet.mirror.observation import Observation, Origin, Ref
 
 MAX_EVENTS = 10_000
-"""Events one replay takes."""
-_CHUNK = 300
+"""Events in one replay."""
+_CHUNK_EVENTS = 300
 
 
 class Range(msgspec.Struct, frozen=True):
-    """Which events: by number, time, resource, action, outcome or object; what is left out does not narrow."""
+    """A filter of events; fields without a value match all events."""
 
     integration_id: int | None = None
     from_seq: int | None = None
@@ -42,7 +42,7 @@ class Range(msgspec.Struct, frozen=True):
 
 
 class FieldReplayed(msgspec.Struct, frozen=True):
-    """One field that would become different."""
+    """A field that would change."""
 
     name: str
     old: Any
@@ -50,7 +50,7 @@ class FieldReplayed(msgspec.Struct, frozen=True):
 
 
 class ObjectReplayed(msgspec.Struct, frozen=True):
-    """One object that would change."""
+    """An object that would change."""
 
     integration_id: int
     resource: str
@@ -60,35 +60,33 @@ class ObjectReplayed(msgspec.Struct, frozen=True):
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """What a replay did, or would do."""
+    """The result of a replay or preview."""
 
     dry_run: bool
     events: int
     objects: int
-    """About so many objects the events are; each is read from ION afresh."""
+    """Objects that the events concern; each is read from ION."""
     not_understood: int
     changes: list[ObjectReplayed] = []
-    """Of a dry run: what would change."""
+    """Changes that a dry run found."""
 
 
 def select_events(connection: Connection, wanted: Range) -> dict[int, list[int]]:
-    """Return the numbers of the events that are meant, oldest first, by integration; raises InvalidError for too many."""
+    """Return event numbers by integration, oldest first; raise InvalidError for too many."""
     if wanted == Range(wanted.integration_id):
-        raise InvalidError(
-            "Say which events: a range of numbers, a time, a resource, an outcome or an object."
-        )
-    kept = recorded.c
-    query = select(kept.seq, kept.integration_id).order_by(kept.seq).limit(MAX_EVENTS + 1)
+        raise InvalidError("Select events by number, time, resource, action, outcome or object.")
+    columns = recorded.c
+    query = select(columns.seq, columns.integration_id).order_by(columns.seq).limit(MAX_EVENTS + 1)
     for column, compare, value in (
-        (kept.integration_id, operator.eq, wanted.integration_id),
-        (kept.seq, operator.ge, wanted.from_seq),
-        (kept.seq, operator.le, wanted.to_seq),
-        (kept.received_at, operator.ge, wanted.since),
-        (kept.received_at, operator.lt, wanted.until),
-        (kept.resource, operator.eq, wanted.resource),
-        (kept.action, operator.eq, wanted.action),
-        (kept.outcome, operator.eq, wanted.outcome),
-        (kept.object_id, operator.eq, wanted.object_id),
+        (columns.integration_id, operator.eq, wanted.integration_id),
+        (columns.seq, operator.ge, wanted.from_seq),
+        (columns.seq, operator.le, wanted.to_seq),
+        (columns.received_at, operator.ge, wanted.since),
+        (columns.received_at, operator.lt, wanted.until),
+        (columns.resource, operator.eq, wanted.resource),
+        (columns.action, operator.eq, wanted.action),
+        (columns.outcome, operator.eq, wanted.outcome),
+        (columns.object_id, operator.eq, wanted.object_id),
     ):
         if value is not None:
             query = query.where(compare(column, value))
@@ -97,76 +95,79 @@ def select_events(connection: Connection, wanted: Range) -> dict[int, list[int]]
         found[row.integration_id].append(row.seq)
     if sum(map(len, found.values())) > MAX_EVENTS:
         raise InvalidError(
-            f"More than {MAX_EVENTS:,} events are meant; narrow the range, and replay one after another."
+            f"The filter matches more than {MAX_EVENTS:,} events. Replay several smaller ranges."
         )
     return found
 
 
-async def replay_events(site: SyncContext, seqs: Sequence[int]) -> Replayed:
-    """Let events go through the live path again; the heal controller reads what they are about."""
+async def replay_events(context: SyncContext, seqs: Sequence[int]) -> Replayed:
+    """Apply events again; the heal controller then reads their objects."""
     done: list[apply_events.ReappliedEvents] = []
-    for start in range(0, len(seqs), _CHUNK):
-        chunk = seqs[start : start + _CHUNK]
-        again = await site.database.write(apply_events.reparse_events, site.catalog, site.id, chunk)
-        site.tell(again.changes)
-        done.append(again)
+    for start in range(0, len(seqs), _CHUNK_EVENTS):
+        chunk = seqs[start : start + _CHUNK_EVENTS]
+        result = await context.database.write(
+            apply_events.reparse_events, context.catalog, context.id, chunk
+        )
+        context.publish_changes(result.changes)
+        done.append(result)
     return _sum(done, dry_run=False)
 
 
-async def preview_replay(site: SyncContext, seqs: Sequence[int]) -> Replayed:
-    """Tell what a replay would change, and change nothing."""
+async def preview_replay(context: SyncContext, seqs: Sequence[int]) -> Replayed:
+    """Return what a replay would change, without changing it."""
     done: list[apply_events.ReappliedEvents] = []
     changes: list[ObjectReplayed] = []
-    for start in range(0, len(seqs), _CHUNK):
-        chunk = seqs[start : start + _CHUNK]
-        about = await site.database.read(apply_events.about, site.catalog, site.id, chunk)
-        read = await _read(site, sorted(about))
-        rehearsal = await _undone(site, chunk, read)
-        done.append(rehearsal.again)
-        changes += rehearsal.changes
+    for start in range(0, len(seqs), _CHUNK_EVENTS):
+        chunk = seqs[start : start + _CHUNK_EVENTS]
+        about = await context.database.read(apply_events.about, context.catalog, context.id, chunk)
+        read = await _read_objects(context, sorted(about))
+        preview = await _roll_back(context, chunk, read)
+        done.append(preview.result)
+        changes += preview.changes
     return msgspec.structs.replace(_sum(done, dry_run=True), changes=changes)
 
 
-class _Rehearsal(Exception):  # noqa: N818  it ends a transaction on purpose, so that nothing of it stays
-    """What came of a rehearsal."""
+class _Preview(Exception):  # noqa: N818  raised to roll the transaction back
+    """The result of a preview."""
 
-    def __init__(self, again: apply_events.ReappliedEvents, changes: list[ObjectReplayed]) -> None:
+    def __init__(self, result: apply_events.ReappliedEvents, changes: list[ObjectReplayed]) -> None:
         super().__init__()
-        self.again = again
+        self.result = result
         self.changes = changes
 
 
-async def _read(site: SyncContext, refs: Sequence[Ref]) -> list[Observation]:
-    readable = {r.name for r in site.readable()}
+async def _read_objects(context: SyncContext, refs: Sequence[Ref]) -> list[Observation]:
+    readable = {r.name for r in context.readable()}
     wanted = [ref for ref in refs if ref[0] in readable and ref[1].isdecimal()]
     found: list[Observation] = []
     for start in range(0, len(wanted), REQUEST):
-        answer = await site.reader.by_ids(wanted[start : start + REQUEST], Origin("replay"))
+        answer = await context.reader.by_ids(wanted[start : start + REQUEST], Origin("replay"))
         found += answer.observations
     return found
 
 
-async def _undone(
-    site: SyncContext, seqs: Sequence[int], read: Sequence[Observation]
-) -> _Rehearsal:
+async def _roll_back(
+    context: SyncContext, seqs: Sequence[int], read: Sequence[Observation]
+) -> _Preview:
     def work(connection: Connection) -> None:
-        refs = apply_events.about(connection, site.catalog, site.id, seqs)
-        before = repository.load_states(connection, site.id, refs)
-        again = apply_events.reparse_events(connection, site.catalog, site.id, seqs)
-        apply(connection, site.catalog, site.id, read)
-        raise _Rehearsal(
-            again, _changes(site, before, repository.load_states(connection, site.id, refs))
+        refs = apply_events.about(connection, context.catalog, context.id, seqs)
+        before = repository.load_states(connection, context.id, refs)
+        result = apply_events.reparse_events(connection, context.catalog, context.id, seqs)
+        apply(connection, context.catalog, context.id, read)
+        raise _Preview(
+            result,
+            _find_changes(context.id, before, repository.load_states(connection, context.id, refs)),
         )
 
     try:
-        await site.database.write(work)
-    except _Rehearsal as rehearsal:
-        return rehearsal
+        await context.database.write(work)
+    except _Preview as preview:
+        return preview
     raise AssertionError
 
 
-def _changes(
-    site: SyncContext, before: Mapping[Ref, ObjectState], after: Mapping[Ref, ObjectState]
+def _find_changes(
+    integration_id: int, before: Mapping[Ref, ObjectState], after: Mapping[Ref, ObjectState]
 ) -> list[ObjectReplayed]:
     found: list[ObjectReplayed] = []
     for ref in sorted(before):
@@ -185,25 +186,25 @@ def _changes(
                 else "create"
             )
             fields = [FieldReplayed(name, old.get(name), new.get(name)) for name in names]
-            found.append(ObjectReplayed(site.id, *ref, change, fields))
+            found.append(ObjectReplayed(integration_id, *ref, change, fields))
     return found
 
 
 def _sum(done: Sequence[apply_events.ReappliedEvents], *, dry_run: bool) -> Replayed:
     return Replayed(
         dry_run=dry_run,
-        events=sum(one.events for one in done),
-        objects=len(set[Any]().union(*(one.about for one in done))),
-        not_understood=sum(one.not_understood for one in done),
+        events=sum(part.events for part in done),
+        objects=len(set[Any]().union(*(part.about for part in done))),
+        not_understood=sum(part.not_understood for part in done),
     )
 
 
 def sum_results(parts: Sequence[Replayed], *, dry_run: bool) -> Replayed:
-    """Add up what was done for several integrations."""
+    """Return the total over several integrations."""
     return Replayed(
         dry_run=dry_run,
-        events=sum(one.events for one in parts),
-        objects=sum(one.objects for one in parts),
-        not_understood=sum(one.not_understood for one in parts),
-        changes=[change for one in parts for change in one.changes],
+        events=sum(part.events for part in parts),
+        objects=sum(part.objects for part in parts),
+        not_understood=sum(part.not_understood for part in parts),
+        changes=[change for part in parts for change in part.changes],
     )

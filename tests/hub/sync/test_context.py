@@ -29,8 +29,8 @@ def test_what_is_looked_at_in_one_process_is_read_first_by_another(
         await web.start()
         await worker.start()
         door = Door(web)
-        seen = (await worker.site(door.integration_id)).attention
-        while seen.now() != [("parts", "7")]:
+        seen = (await worker.site(door.integration_id)).recently_viewed
+        while seen.refs() != [("parts", "7")]:
             web.attend(door.integration_id, "parts", "7")
             await asyncio.sleep(0.05)
         await web.stop()

@@ -1,0 +1,293 @@
+"""Group commit: deliveries that wait at the same time share one transaction.
+
+While the database is unavailable, deliveries go to the spool, if there is one. The spool is drained
+in order as soon as the database is available again.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+from sqlalchemy import Connection, text
+
+from ultraviolet import tracing
+from ultraviolet.db.database import Database, StoreUnavailableError
+from ultraviolet.db.driver_errors import first_line
+from ultraviolet.db.event_store import insert_events
+from ultraviolet.failpoints import failpoint
+from ultraviolet.hub.core.log_throttle import OutageLog
+from ultraviolet.hub.core.pubsub import PubSub
+from ultraviolet.hub.ingest.counters import DeliveryCounters
+from ultraviolet.hub.ingest.spool import Spool, SpooledDelivery, SpoolFullError
+from ultraviolet.ion.signatures import SignatureFormat
+
+MAX_GROUP_DELIVERIES = 1000
+_USE_INTERVAL_SECONDS = 1.0
+"""Minimum time between two updates of a URL's last delivery, to avoid contention for its row."""
+_RETRY_INTERVAL_SECONDS = 0.5
+"""Time in which deliveries are spooled or refused at once, after the database was unavailable."""
+
+log = structlog.get_logger()
+
+_RECORD_USE = text(
+    """UPDATE webhook_urls SET last_delivery_at = :at,
+      first_delivery_at = coalesce(first_delivery_at, :at),
+      first_verified_at = CASE WHEN :verified = 1 THEN coalesce(first_verified_at, :at)
+        ELSE first_verified_at END,
+      signature_format = coalesce(signature_format, :format)
+    WHERE id = :id"""
+)
+_REVOKE_REPLACED = text(
+    """WITH RECURSIVE older (id) AS (
+      SELECT replaces_id FROM webhook_urls WHERE id = :id
+      UNION SELECT w.replaces_id FROM webhook_urls AS w JOIN older ON w.id = older.id)
+    UPDATE webhook_urls SET state = 'revoked', shared_secret = NULL
+    WHERE state = 'rotated' AND id IN (SELECT id FROM older)"""
+)
+_INTEGRATION_IDS = text("SELECT id FROM integrations")
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The answer to a delivery."""
+
+    status: int
+
+
+class PendingDelivery(SpooledDelivery):
+    """A delivery that waits for its commit."""
+
+    verdict: "asyncio.Future[Verdict]"
+    trace: str | None = None
+
+
+class _UrlUse(msgspec.Struct, frozen=True):
+    """The last recorded use of a webhook URL in this process."""
+
+    at: float
+    signature_format: SignatureFormat | None
+
+
+class _CommittedUse(msgspec.Struct, frozen=True):
+    """A webhook URL of a committed group."""
+
+    url_id: int
+    recorded: _UrlUse | None
+    revoked_others: bool
+    """Whether the URLs that this one replaces were revoked."""
+
+
+class GroupCommit:
+    """Commits deliveries in groups, or keeps them in the spool."""
+
+    def __init__(
+        self,
+        database: Database,
+        changes: PubSub,
+        counters: DeliveryCounters,
+        wake: Callable[[int], None],
+        expire_urls: Callable[[], None],
+        spool: Spool | None = None,
+    ) -> None:
+        self._database = database
+        self._changes = changes
+        self._counters = counters
+        self._wake = wake
+        self._expire_urls = expire_urls
+        self._spool = spool
+        self._unavailable_until = 0.0
+        self._pending: list[PendingDelivery] = []
+        self._commit_task: asyncio.Task[None] | None = None
+        self._drain_task: asyncio.Task[None] | None = None
+        self._used: set[int] = set()
+        self._uses: dict[int, _UrlUse] = {}
+        self._outage_log = OutageLog("delivery.not_kept", "delivery.kept_again")
+
+    @property
+    def is_unavailable(self) -> bool:
+        """Whether the database was unavailable a moment ago."""
+        return time.monotonic() < self._unavailable_until
+
+    def signature_format(self, url_id: int) -> SignatureFormat | None:
+        """Return the format of the last signature at a URL, to try it first."""
+        use = self._uses.get(url_id)
+        return use.signature_format if use else None
+
+    def add(self, delivery: PendingDelivery) -> None:
+        """Commit a delivery with the next group; its `verdict` is set then."""
+        self._pending.append(delivery)
+        if self._commit_task is None or self._commit_task.done():
+            self._commit_task = asyncio.create_task(self._commit_pending())
+
+    def drain(self) -> None:
+        """Move the spool into the database in the background."""
+        spool = self._spool
+        if spool and spool.waiting and (self._drain_task is None or self._drain_task.done()):
+            self._drain_task = asyncio.create_task(self._drain(spool), name="spool")
+
+    async def close(self) -> None:
+        """Commit pending deliveries and stop draining."""
+        if self._commit_task:
+            await asyncio.gather(self._commit_task, return_exceptions=True)
+        if self._drain_task:
+            self._drain_task.cancel()
+            await asyncio.gather(self._drain_task, return_exceptions=True)
+
+    async def _commit_pending(self) -> None:
+        while self._pending:
+            pending = _interleave_urls(self._pending)
+            group, self._pending = pending[:MAX_GROUP_DELIVERIES], pending[MAX_GROUP_DELIVERIES:]
+            try:
+                await self._commit_group(group)
+            finally:  # after an unexpected error, no sender waits forever
+                for delivery in group:
+                    if not delivery.verdict.done():
+                        delivery.verdict.set_result(Verdict(503))
+
+    async def _commit_group(self, group: Sequence[PendingDelivery]) -> None:
+        if self._spool and (self._spool.waiting or self.is_unavailable):  # keep the order
+            await self._add_to_spool(self._spool, group)
+            return
+        links = [delivery.trace for delivery in group if delivery.trace]
+        try:
+            with tracing.span("deliveries.commit", links=links, root=True, events=len(group)):
+                uses = await self._database.write_delivery(self._write, group)
+        except StoreUnavailableError as error:
+            self._outage_log.failed(error, count=len(group))
+            self._unavailable_until = time.monotonic() + _RETRY_INTERVAL_SECONDS
+            if self._spool:
+                await self._add_to_spool(self._spool, group)
+            else:
+                self._answer(group, 503)
+            return
+        except Exception as error:
+            log.warning(
+                "delivery.not_kept", count=len(group), error=first_line(error), exc_info=True
+            )
+            if len(group) == 1:
+                self._answer(group, 503)
+                return
+            for delivery in group:  # store those that can be stored
+                await self._commit_group([delivery])
+            return
+        failpoint("ingest.committed")
+        self._after_commit(group, uses)
+        self._answer(group, 200)
+
+    async def _add_to_spool(self, spool: Spool, group: Sequence[PendingDelivery]) -> None:
+        """Spool deliveries; answer 503 if the spool is full or fails, so that ION repeats them."""
+        try:
+            await spool.add([SpooledDelivery(d.row, d.signature_format) for d in group])
+        except (SpoolFullError, sqlite3.Error) as error:
+            log.warning("delivery.not_spooled", count=len(group), error=str(error) or error.__doc__)
+            self._answer(group, 503)
+        else:
+            failpoint("spool.kept")
+            self._answer(group, 200)
+        self.drain()
+
+    async def _drain(self, spool: Spool) -> None:
+        """Commit spooled deliveries in order, and delete them from the spool after their commit."""
+        count, limit = 0, MAX_GROUP_DELIVERIES
+        while found := await spool.first(limit):
+            deliveries = [delivery for _, delivery in found]
+            try:
+                uses = await self._database.write_delivery(self._write_spooled, deliveries)
+            except StoreUnavailableError:
+                await asyncio.sleep(_RETRY_INTERVAL_SECONDS)
+                continue
+            except Exception as error:
+                if limit > 1:  # find the one that cannot be stored
+                    limit = 1
+                    continue
+                log.exception("spool.refused", seq=found[0][0])
+                await spool.refuse(found[0][0], first_line(error))
+                continue
+            failpoint("spool.drained")
+            await spool.delete_through(found[-1][0])
+            count += len(found)
+            self._after_commit(deliveries, uses)
+        log.info("spool.drained", count=count)
+
+    def _answer(self, group: Sequence[PendingDelivery], status: int) -> None:
+        """Answer deliveries and count them by URL."""
+        verdict = Verdict(status)
+        for delivery in group:
+            if not delivery.verdict.done():
+                delivery.verdict.set_result(verdict)
+        outcome = "taken" if status == 200 else "put_off"  # noqa: PLR2004
+        for url_id, count in Counter(d.row["webhook_url_id"] for d in group).items():
+            self._counters.add(url_id, outcome, count)
+
+    def _after_commit(
+        self, group: Sequence[SpooledDelivery], uses: Sequence[_CommittedUse]
+    ) -> None:
+        """Remember the URL uses that are on disk, and wake the apply controllers."""
+        self._outage_log.over()
+        for use in uses:
+            self._used.add(use.url_id)
+            if use.recorded:
+                self._uses[use.url_id] = use.recorded
+            if use.revoked_others:
+                self._expire_urls()
+        for integration_id in {delivery.row["integration_id"] for delivery in group}:
+            self._wake(integration_id)
+            self._changes.publish("event", integration_id)
+
+    def _write_spooled(
+        self, connection: Connection, deliveries: Sequence[SpooledDelivery]
+    ) -> list[_CommittedUse]:
+        """Write spooled deliveries, except those of integrations that have been removed."""
+        known = set(connection.execute(_INTEGRATION_IDS).scalars())
+        kept = [delivery for delivery in deliveries if delivery.row["integration_id"] in known]
+        if len(kept) < len(deliveries):
+            log.warning("spool.of_removed_integration", count=len(deliveries) - len(kept))
+        return self._write(connection, kept)
+
+    def _write(
+        self, connection: Connection, group: Sequence[SpooledDelivery]
+    ) -> list[_CommittedUse]:
+        """Insert events and record the use of their URLs; return uses, valid after the commit."""
+        insert_events(connection, [delivery.row for delivery in group])
+        by_url: dict[int, list[SpooledDelivery]] = {}
+        for delivery in group:
+            by_url.setdefault(delivery.row["webhook_url_id"], []).append(delivery)
+        uses: list[_CommittedUse] = []
+        for url_id, deliveries in sorted(by_url.items()):  # lock rows in the order of `counters`
+            format_: SignatureFormat | None = next(
+                (d.signature_format for d in deliveries if d.signature_format), None
+            )
+            use, last = _UrlUse(time.monotonic(), format_), self._uses.get(url_id)
+            if (
+                last is None
+                or last.signature_format != format_
+                or use.at - last.at >= _USE_INTERVAL_SECONDS
+            ):
+                at = deliveries[-1].row["received_at"]
+                values = {"id": url_id, "at": at, "verified": int(format_ is not None)}
+                connection.execute(_RECORD_USE, {**values, "format": format_})
+            else:
+                use = None
+            revoked_others = (
+                url_id not in self._used
+                and connection.execute(_REVOKE_REPLACED, {"id": url_id}).rowcount > 0
+            )
+            uses.append(_CommittedUse(url_id, use, revoked_others))
+        failpoint("ingest.written")
+        return uses
+
+
+def _interleave_urls(pending: list[PendingDelivery]) -> list[PendingDelivery]:
+    """Take one delivery of each URL in turn, so that a flood at one does not delay the others."""
+    if len(pending) <= MAX_GROUP_DELIVERIES:
+        return pending
+    counts: Counter[int] = Counter()
+    turns: list[int] = []
+    for delivery in pending:
+        url_id = delivery.row["webhook_url_id"]
+        turns.append(counts[url_id])
+        counts[url_id] += 1
+    return [pending[n] for n in sorted(range(len(pending)), key=turns.__getitem__)]
