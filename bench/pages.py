@@ -142,7 +142,9 @@ async def _measured(hub: Hub, store: str, scale: Scale) -> list[Figure]:
     set_up(hub)
     count = scale.amount(OBJECTS, 200)
     counts = fill(hub, count, scale.amount(60, 3))
-    while hub.database.write_now(search_index.index_versions, hub.catalog, INTEGRATION, INDEXED_AT_ONCE):
+    while hub.database.write_now(
+        search_index.index_versions, hub.catalog, INTEGRATION, INDEXED_AT_ONCE
+    ):
         pass
     hub.database.write_now(_analyse)
     browser = Browser(create_app(hub), hub.database.write_now(open_session))

@@ -156,7 +156,7 @@ class GroupCommit:
             with tracing.span("deliveries.commit", links=links, root=True, events=len(group)):
                 uses = await self._database.write_delivery(self._write, group)
         except StoreUnavailableError as error:
-            self._outage_log.failed(error, count=len(group))
+            self._outage_log.record_failure(error, count=len(group))
             self._unavailable_until = time.monotonic() + _RETRY_INTERVAL_SECONDS
             if self._spool:
                 await self._add_to_spool(self._spool, group)
@@ -226,7 +226,7 @@ class GroupCommit:
         self, group: Sequence[SpooledDelivery], uses: Sequence[_CommittedUse]
     ) -> None:
         """Remember the URL uses that are on disk, and wake the apply controllers."""
-        self._outage_log.over()
+        self._outage_log.record_success()
         for use in uses:
             self._used.add(use.url_id)
             if use.recorded:

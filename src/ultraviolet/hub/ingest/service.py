@@ -75,7 +75,7 @@ class IngestService:
                 return Verdict(401)
         # A proxy may repeat the URL in a header, and the URL is a secret.
         stored = {name: "…" if token in value else value for name, value in headers.items()}
-        trace = tracing.current()
+        trace = tracing.current_traceparent()
         if trace:
             stored[TRACE_HEADER] = trace
         row = event_row(

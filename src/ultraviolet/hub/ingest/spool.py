@@ -63,7 +63,7 @@ class Spool:
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        close_to_others(folder, ["spool-*"])
+        restrict_permissions(folder, ["spool-*"])
         self._max_bytes = max_bytes
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         path, self._lock = next(

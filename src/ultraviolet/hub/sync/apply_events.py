@@ -108,7 +108,7 @@ def apply_pending(
     outcomes = iter(applied.outcomes)
     results = [(event, next(outcomes) if event.observation else None) for event in parsed]
     unchanged = [
-        drift.Told(seen.resource, seen.id, seen.observed_at, seen.source_time)
+        drift.ReceivedEvent(seen.resource, seen.id, seen.observed_at, seen.source_time)
         for event, outcome in results
         if (seen := event.observation) and outcome != "changed"
     ]
@@ -288,7 +288,7 @@ def _parse_unselected(
     state.before = {**state.doc, **envelope.old}
     state.doc = {**state.doc, **envelope.fields} if envelope.fields else state.before
     state.change = None if envelope.action == "UPDATE" and envelope.fields else "delete"
-    state.told = Observation(
+    state.unchanged_event = Observation(
         *ref,
         "partial",
         envelope.fields,

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import Envelope, is_id
 from ultraviolet.ion.model import Resource
-from ultraviolet.mirror.dependents import sharing
+from ultraviolet.mirror.dependents import objects_sharing
 from ultraviolet.mirror.observation import Ref
 
 _AUTHOR_KEYS = {"createdById", "updatedById"}
@@ -53,7 +53,9 @@ def _linked_objects(
     """
     for link in resource.links:
         if link.key in catalog.shared.get(link.resource, ()):
-            found = sharing(connection, integration_id, link.resource, link.key, ids[link.key])
+            found = objects_sharing(
+                connection, integration_id, link.resource, link.key, ids[link.key]
+            )
             yield from ((link.resource, id_) for id_ in found)
         elif link.resource in catalog.shared and link.key not in _AUTHOR_KEYS:
             yield from ((link.resource, id_) for id_ in ids[link.key])

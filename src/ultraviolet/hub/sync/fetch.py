@@ -280,7 +280,9 @@ def finish(connection: Connection, fetch_id: int) -> str:
         error = f"{len(failed)} resources could not be read, first {first.resource}: {first.error}"
     row = connection.execute(select(fetches).where(fetches.c.id == fetch_id)).one()
     if row.mode == "full" and state == "done" and row.state == "running":
-        findings.resolve(connection, row.integration_id, RESOLVED_BY_FULL_FETCH, row.started_at)
+        findings.resolve_findings(
+            connection, row.integration_id, RESOLVED_BY_FULL_FETCH, row.started_at
+        )
     change = update(fetches).where(fetches.c.id == fetch_id, fetches.c.state == "running")
     connection.execute(change.values(state=state, finished_at=now_rfc3339(), error=error))
     return state

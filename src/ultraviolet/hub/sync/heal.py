@@ -258,7 +258,7 @@ class Healer:
     ) -> None:
         """Mark objects stale whose values ION computes from unselected objects."""
         states = [
-            ObjectState(o.resource, o.id, doc=o.fields, change="delete", told=o)
+            ObjectState(o.resource, o.id, doc=o.fields, change="delete", unchanged_event=o)
             for o in unselected
             if o.kind == "full"
         ]

@@ -42,7 +42,7 @@ def report(
 
 def _find_invalid(
     connection: Connection, resource: Resource, integration_id: int
-) -> list[FindingsPage]:
+) -> list[NewFinding]:
     table = objects.c
     query = (
         select(table.id, table.invalid_values)
@@ -73,9 +73,7 @@ def _id_order(id_: str) -> tuple[int, str]:
     return len(id_), id_
 
 
-def _create_finding(
-    resource: Resource, field: str, count: str, id_: str, value: Any
-) -> FindingsPage:
+def _create_finding(resource: Resource, field: str, count: str, id_: str, value: Any) -> NewFinding:
     shown = repr(value)
     if len(shown) > _MAX_SHOWN_CHARACTERS:
         shown = f"{shown[:_MAX_SHOWN_CHARACTERS]}…"
@@ -88,4 +86,4 @@ def _create_finding(
         f"Correct the value in ION; `ultraviolet object show {resource.name} {id_}` shows it"
         " as ION sent it"
     )
-    return FindingsPage(KIND, f"{resource.name}.{field}", sentence, next_step)
+    return NewFinding(KIND, f"{resource.name}.{field}", sentence, next_step)
