@@ -42,7 +42,7 @@ def test_what_changes_between_the_first_read_and_the_subscriptions_is_found(
             == "Renamed in between"
         ),
         60,
-        "the change of which no event told",
+        "the change without an event",
     )
     done = wait(fetches, 60, "the second fetch")
     assert ["subscribed", "first connection"] == [one["requested_by"] for one in done]

@@ -5,7 +5,7 @@ import contextlib
 import functools
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import urlsplit
@@ -33,7 +33,7 @@ from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.health import freshness, heartbeat, maintenance, restore_detection
 from ultraviolet.hub.health.freshness import Circumstances, Freshness
-from ultraviolet.hub.health.watchdog import Watchdog, watchdog_task
+from ultraviolet.hub.health.watchdog import Watchdog
 from ultraviolet.hub.ingest import event_files
 from ultraviolet.hub.ingest.event_files import ImportResult, Line
 from ultraviolet.hub.ingest.service import IngestService
@@ -496,13 +496,17 @@ class Hub:
         beside = functools.partial(len, self.controllers)
         watch = self._watch if heals else None
         return Controllers(
-            integration_id, self.changes, open_site, watch, heal=heals, beside=beside
+            integration_id,
+            self.changes,
+            open_site,
+            watch,
+            watch_seconds=self.settings.watch_seconds,
+            heal=heals,
+            beside=beside,
         )
 
-    def _watch(self, site: SyncContext) -> Callable[[], Awaitable[float]]:
-        """Return the watchdog's duty."""
-        watchdog = Watchdog(self, self.ingest, site, functools.partial(self._wake, site.id))
-        return watchdog_task(watchdog, self.settings.watch_seconds)
+    def _watch(self, site: SyncContext) -> Watchdog:
+        return Watchdog(self, self.ingest, site, functools.partial(self._wake, site.id))
 
     async def integrations_changed(self) -> None:
         """Have every process follow a change of integrations; return when this one does."""

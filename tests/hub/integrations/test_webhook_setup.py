@@ -164,7 +164,7 @@ def test_a_key_that_may_read_nothing_is_found_out(where: Where) -> None:
         place.viewer = Viewer(1, frozenset({"me"}))
         result = await integrations.test(place, place.id)
         assert not result.ok
-        assert any("may read nothing" in finding.message for finding in result.findings)
+        assert any("cannot read any resource" in finding.message for finding in result.findings)
         assert any("webhook receivers" in finding.message for finding in result.findings)
 
     run(where, story)
@@ -273,7 +273,9 @@ def test_by_hand_the_texts_work_as_they_are_and_the_receiver_is_found(where: Whe
             False,
             False,
         ]
-        texts = webhook_setup.texts(CATALOG, webhook_urls.public_address(place.public_url, token))
+        texts = webhook_setup.setup_texts(
+            CATALOG, webhook_urls.public_address(place.public_url, token)
+        )
         made = place.ask(texts.receiver_mutation, **json.loads(texts.receiver_variables))
         receiver_id = made["createWebhookReceiver"]["webhookReceiver"]["id"]
         assert done(await webhook_setup.setup_overview(place, place.id)) == [

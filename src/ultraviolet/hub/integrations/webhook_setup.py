@@ -330,7 +330,7 @@ async def _repair(
             client, receiver, active=True, expectedResponseCode=webhooks.EXPECTED_RESPONSE_CODE
         )
     refused = await webhooks.unsubscribe(client, [by_id[each.id or ""] for each in extra])
-    words = subscriptions.in_ions_words(hub.catalog, view.offered, missing)
+    words = subscriptions.to_ion_names(hub.catalog, view.offered, missing)
     not_given = await webhooks.activate(client, [by_id[each.id or ""] for each in before.inactive])
     not_given += await webhooks.subscribe(client, receiver.id, words)
     failpoint("setup.subscribed")

@@ -25,6 +25,7 @@ from ultraviolet.db.tables.sync import fetches
 from ultraviolet.failpoints import failpoint
 from ultraviolet.hub.core import metrics
 from ultraviolet.hub.core.pubsub import PubSub
+from ultraviolet.hub.health.watchdog import Watchdog
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.sync import apply_events, fetch, verification_store
 from ultraviolet.hub.sync.apply_events import AppliedBatch
@@ -59,8 +60,9 @@ class Controllers:
         integration_id: int,
         changes: PubSub,
         open_site: Callable[[], Awaitable[SyncContext]],
-        watch: Callable[[SyncContext], Callable[[], Awaitable[float]]] | None = None,
+        make_watchdog: Callable[[SyncContext], Watchdog] | None = None,
         *,
+        watch_seconds: float = 60.0,
         heal: bool = True,
         beside: Callable[[], int] = lambda: 1,
     ) -> None:
@@ -70,7 +72,9 @@ class Controllers:
         self._open_site = open_site
         self._site: SyncContext | None = None
         self._healer: Healer | None = None
-        self._watch = watch
+        self._make_watchdog = make_watchdog
+        self._watchdog: Watchdog | None = None
+        self._watch_seconds = watch_seconds
         self._heals = heal
         self._beside = beside
         self._tasks: list[asyncio.Task[None]] = []
@@ -99,7 +103,7 @@ class Controllers:
             "verify": (self._verify, None),
             "poll": (self._poll, self._some_of(_POLLS_A_SECOND)),
         }
-        if self._watch:
+        if self._make_watchdog:
             duties["watch"] = (self._look, self._some_of(_LOOKS_A_SECOND))
         if not self._heals:
             del duties["heal"], duties["poll"]
@@ -275,9 +279,10 @@ class Controllers:
         return _POLL_EVERY if lively else max(_POLL_EVERY, self._turn(_POLLS_A_SECOND))
 
     async def _look(self) -> float:
-        assert self._watch
-        rest = await self._watch(await self._at())()
-        return max(rest, self._turn(_LOOKS_A_SECOND))
+        assert self._make_watchdog
+        self._watchdog = self._watchdog or self._make_watchdog(await self._at())
+        await self._watchdog.check()
+        return max(self._watch_seconds, self._turn(_LOOKS_A_SECOND))
 
     async def _verify(self) -> float | None:
         site = await self._at()
