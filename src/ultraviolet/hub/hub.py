@@ -42,7 +42,7 @@ from ultraviolet.hub.integrations import schema_changes
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.connection_test import TestResult
 from ultraviolet.hub.integrations.deletion import IntegrationDeleter
-from ultraviolet.hub.integrations.service import Credentials, Integration
+from ultraviolet.hub.integrations.models import Credentials, Integration
 from ultraviolet.hub.runtime import retention
 from ultraviolet.hub.runtime.controllers import Controllers
 from ultraviolet.hub.runtime.field_indexer import FieldIndexer

@@ -18,7 +18,7 @@ from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.health import freshness, heartbeat, maintenance
 from ultraviolet.hub.health.freshness import Circumstances, Freshness
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.sync.fetch import request_fetch
 from ultraviolet.hub.sync.watermarks import record_proof
 from ultraviolet.ion.catalog import load_catalog

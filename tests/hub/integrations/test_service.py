@@ -11,9 +11,10 @@ from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub.accounts import users
 from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.ingest import webhook_urls
+from ultraviolet.hub.integrations import models
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.connection_test import TestResult
-from ultraviolet.hub.integrations.service import Integration, IntegrationChanges, NewIntegration
+from ultraviolet.hub.integrations.models import Integration, IntegrationChanges, NewIntegration
 from ultraviolet.ion import catalog
 from ultraviolet.ion.auth import token_urls
 from ultraviolet.ion.client import graphql_url
@@ -29,7 +30,7 @@ def connection(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def create(connection: Connection, **changes: object) -> integrations.Integration:
+def create(connection: Connection, **changes: object) -> models.Integration:
     values = {name: getattr(NEW, name) for name in NEW.__struct_fields__} | changes
     return integrations.create(connection, SECRETS, "kim", NewIntegration(**values))
 
@@ -169,8 +170,8 @@ def test_a_test_is_news_to_who_reads_this_ion_only_where_another_contract_was_fo
     assert test("id") > first
 
 
-@pytest.mark.parametrize("preset", integrations.PRESETS, ids=lambda preset: preset.name)
-def test_presets_are_whole_addresses(preset: integrations.Preset) -> None:
+@pytest.mark.parametrize("preset", models.PRESETS, ids=lambda preset: preset.name)
+def test_presets_are_whole_addresses(preset: models.Preset) -> None:
     assert graphql_url(preset.api_url) == f"{preset.api_url}/graphql"
     assert token_urls(preset.auth_url)[0].startswith(preset.auth_url)
 

@@ -20,7 +20,7 @@ from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.hub.integrations.connection_test import TestResult
-from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.ion import catalog
 from ultraviolet.ion.client import IonClient, RetryPolicy
 from ultraviolet.ion.errors import IonRefusedError

@@ -10,7 +10,7 @@ from ultraviolet.db import engine as db_engine
 from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.health import maintenance
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.runtime.advisory_leases import AdvisoryLockLeases
 from ultraviolet.hub.runtime.leases import AllLeases, NoLeases, create_leases
 

@@ -26,7 +26,7 @@ from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations.service import Integration
+from ultraviolet.hub.integrations.models import Integration
 
 _AT_ONCE = 25
 """Integrations that one look judges; with more of them, each is looked at less often."""

@@ -24,7 +24,7 @@ from ultraviolet.hub.core import findings
 from ultraviolet.hub.core.findings import Finding
 from ultraviolet.hub.health import heartbeat, maintenance
 from ultraviolet.hub.health.failed_steps import failed_steps
-from ultraviolet.hub.integrations.service import Integration
+from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.hub.sync import invalid_values
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.errors import NEXT_STEPS, known_step, next_step

@@ -23,6 +23,13 @@ from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.core.validation import check_name
 from ultraviolet.hub.integrations import resource_selection, schema_changes
 from ultraviolet.hub.integrations.connection_test import TestResult, run_connection_test
+from ultraviolet.hub.integrations.models import (
+    INCREMENTAL_SCHEDULE,
+    Credentials,
+    Integration,
+    IntegrationChanges,
+    NewIntegration,
+)
 from ultraviolet.ion.auth import with_scheme
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.client import IonClient
@@ -30,97 +37,8 @@ from ultraviolet.ion.queries import OfferedSchema
 from ultraviolet.ion.rate_limiter import AdaptiveRateLimiter
 from ultraviolet.text import did_you_mean
 
-INCREMENTAL_SCHEDULE = "*/5 * * * *"
-FULL_SCHEDULE = "0 3 * * *"
-REQUESTS_PER_SECOND = 20
 _MOST_REQUESTS = 1000
 _ADDRESSES = ("api_url", "auth_url")
-
-
-class Preset(msgspec.Struct, frozen=True):
-    """The addresses of one of ION's environments."""
-
-    name: str
-    title: str
-    api_url: str
-    auth_url: str
-
-
-def _preset(name: str, title: str, place: str) -> Preset:
-    return Preset(
-        name, title, f"https://api{place}.buildwithion.com", f"https://auth{place}.buildwithion.com"
-    )
-
-
-PRESETS: tuple[Preset, ...] = (
-    Preset(
-        "production",
-        "Production",
-        "https://api.buildwithion.com",
-        "https://auth.buildwithion.com/auth",
-    ),
-    Preset(
-        "staging",
-        "Staging and sandbox",
-        "https://staging-api.buildwithion.com",
-        "https://staging-auth.buildwithion.com",
-    ),
-    _preset("gov-production", "Government production", "-production-gov"),
-    _preset("gov-staging", "Government staging", "-staging-gov"),
-    _preset("aus-production", "Australia production", "-production-aus"),
-    _preset("aus-staging", "Australia staging", "-staging-aus"),
-    Preset("local", "Local ION", "http://127.0.0.1:8100", "http://127.0.0.1:8100"),
-)
-
-
-class NewIntegration(msgspec.Struct, frozen=True):
-    """What it takes to connect to an ION."""
-
-    name: str
-    api_url: str
-    auth_url: str
-    client_id: str
-    client_secret: str
-    incremental_schedule: str = INCREMENTAL_SCHEDULE
-    full_schedule: str = FULL_SCHEDULE
-    requests_per_second: int = REQUESTS_PER_SECOND
-    resources: list[str] | None = None
-    """What is mirrored; null means everything."""
-
-
-class IntegrationChanges(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is to be different; what is left out stays."""
-
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    api_url: str | msgspec.UnsetType = msgspec.UNSET
-    auth_url: str | msgspec.UnsetType = msgspec.UNSET
-    client_id: str | msgspec.UnsetType = msgspec.UNSET
-    client_secret: str | msgspec.UnsetType = msgspec.UNSET
-    incremental_schedule: str | msgspec.UnsetType = msgspec.UNSET
-    full_schedule: str | msgspec.UnsetType = msgspec.UNSET
-    requests_per_second: int | msgspec.UnsetType = msgspec.UNSET
-    resources: list[str] | msgspec.UnsetType | None = msgspec.UNSET
-
-
-class Integration(msgspec.Struct, frozen=True):
-    """One ION environment, without its secret."""
-
-    id: int
-    name: str
-    api_url: str
-    auth_url: str
-    client_id: str
-    paused: bool
-    incremental_schedule: str
-    full_schedule: str
-    requests_per_second: int
-    resources: list[str] | None
-    """Names of the resources that are mirrored; null means all."""
-    test_result: TestResult | None
-    created_at: str
-    updated_at: str
-    removed: bool
-    """It is being removed: nothing is read or taken any more, and what it brought goes by and by."""
 
 
 class ConnectionTester(Protocol):
@@ -139,19 +57,6 @@ class ConnectionTester(Protocol):
     async def client(self, integration_id: int) -> IonClient:
         """Return the client of this integration."""
         ...
-
-
-class Credentials(msgspec.Struct, frozen=True):
-    """What signs the hub in to one ION; never logged, never shown."""
-
-    api_url: str
-    auth_url: str
-    client_id: str
-    client_secret: str
-
-    def __repr__(self) -> str:
-        """Keep the secret out of tracebacks and logs."""
-        return f"Credentials({self.api_url}, {self.client_id})"
 
 
 def create(

@@ -9,8 +9,8 @@ from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.connection_test import TestResult
+from ultraviolet.hub.integrations.models import Integration, IntegrationChanges, NewIntegration
 from ultraviolet.hub.integrations.resource_selection import SelectableResource, list_selectable
-from ultraviolet.hub.integrations.service import Integration, IntegrationChanges, NewIntegration
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, full_page, number, page_of
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 from ultraviolet.web.middleware.etags import IfMatch, check_if_match

@@ -12,8 +12,8 @@ from ultraviolet.hub.core import findings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.models import PRESETS, IntegrationChanges, NewIntegration
 from ultraviolet.hub.integrations.resource_selection import list_selectable
-from ultraviolet.hub.integrations.service import PRESETS, IntegrationChanges, NewIntegration
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
