@@ -41,7 +41,7 @@ def test_an_integration_that_nobody_maintains_and_events_that_wait_are_not_ready
 ) -> None:
     assert edge.send("GET", "/readyz").status_code == 200
     assert metrics(edge)['ultraviolet_integration_maintained{integration="plant"}'] == 1
-    edge.runner.run(edge.hub._rest())  # as when no process has the lease  # pyright: ignore[reportPrivateUsage]
+    edge.runner.run(edge.hub.pool.release())  # as when no process has the lease
     old = {"at": "2026-01-01T00:00:00.000000+00:00"}
 
     def age(connection: Connection) -> None:

@@ -28,9 +28,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def watchdog(plant: Plant) -> Watchdog:
     unused: Any = None
-    return Watchdog(
-        unused, unused, make_site(plant.database, plant.ion, only={PARTS}), lambda _: None
-    )
+    return Watchdog(unused, make_site(plant.database, plant.ion, only={PARTS}), lambda _: None)
 
 
 def test_resource_stays_unreadable_until_a_full_fetch_reads_it(

@@ -60,7 +60,7 @@ def test_what_was_entered_is_completed_and_kept_without_its_secret(connection: C
         ({"api_url": "javascript://127.0.0.1/%0aalert(1)"}, "not an http address"),
         ({"auth_url": "ftp://ion.example.com"}, "not an http address"),
         ({"api_url": "https://ion.example.com:port"}, "The address is none"),
-        ({"full_schedule": "daily"}, "is not a schedule"),
+        ({"full_schedule": "daily"}, "is not a cron schedule"),
         ({"requests_per_second": 0}, "between 1 and"),
     ],
 )
@@ -135,10 +135,10 @@ def test_what_is_removed_gives_its_name_back_and_does_nothing_any_more(
         integrations.find(connection, "plant")
     assert integrations.list_active(connection) == {}
     integrations.remove(connection, "kim", made.id)
-    assert integrations.get(connection, made.id).name == f"plant (being removed, {made.id})"
-    with pytest.raises(ConflictError, match="can only be added anew"):
+    assert integrations.get(connection, made.id).name == f"plant (being deleted, {made.id})"
+    with pytest.raises(ConflictError, match="is being deleted"):
         integrations.resume(connection, "kim", made.id)
-    with pytest.raises(ConflictError, match="can only be added anew"):
+    with pytest.raises(ConflictError, match="is being deleted"):
         integrations.edit(connection, SECRETS, "kim", made.id, IntegrationChanges(name="again"))
     with pytest.raises(NotFoundError):
         webhook_urls.create_url(connection, "kim", made.id, "ION")

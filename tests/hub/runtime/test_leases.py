@@ -25,14 +25,14 @@ def store_url(postgresql: Any) -> str:
 def test_a_process_alone_has_all_and_shares_with_those_who_come(engine: Engine) -> None:
     async def story() -> None:
         one, two = (
-            AdvisoryLockLeases(db_engine.libpq_url(engine)),
-            AdvisoryLockLeases(db_engine.libpq_url(engine)),
+            AdvisoryLockLeases(db_engine.libpq_url(engine.url)),
+            AdvisoryLockLeases(db_engine.libpq_url(engine.url)),
         )
         assert await one.claim(WANTED) == WANTED
         assert await two.claim(WANTED) == set()
         kept = await one.claim(WANTED)
         assert len(kept) == 3
-        await one.let_go(kept)
+        await one.release(kept)
         assert await two.claim(WANTED) == WANTED - kept
         assert await one.claim(WANTED) == kept
 
@@ -48,7 +48,7 @@ def test_a_process_alone_has_all_and_shares_with_those_who_come(engine: Engine) 
 
 def test_without_its_session_a_process_has_no_duties(engine: Engine) -> None:
     async def story() -> None:
-        duties = AdvisoryLockLeases(db_engine.libpq_url(engine))
+        duties = AdvisoryLockLeases(db_engine.libpq_url(engine.url))
         assert await duties.claim(WANTED) == WANTED
         with engine.begin() as connection:
             connection.exec_driver_sql(

@@ -1,4 +1,4 @@
-"""Resources that the last fetches could not read, known as soon as a step of a fetch has failed."""
+"""Resources that the last fetches could not read, including those of a running fetch."""
 
 from sqlalchemy import Connection, text
 
@@ -14,9 +14,9 @@ _ENDED = text(
 
 
 def failed_steps(connection: Connection, integration_id: int) -> dict[str, str]:
-    """Return the error of each resource that the last fetch could not read, or the last full one.
+    """Return the error of each resource that the last fetch or the last full fetch could not read.
 
-    An incremental fetch does not see what a full one found missing.
+    An incremental fetch does not read every object that a full fetch reads.
     """
     ended, failed = set[tuple[str, str]](), dict[str, str]()
     for row in connection.execute(_ENDED, {"integration": integration_id}):

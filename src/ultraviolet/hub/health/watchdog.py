@@ -22,9 +22,9 @@ from ultraviolet.hub.core.findings import FindingsPage
 from ultraviolet.hub.health import missed_deliveries, restore_detection
 from ultraviolet.hub.health.failed_steps import failed_steps
 from ultraviolet.hub.ingest import webhook_urls
-from ultraviolet.hub.ingest.service import IngestService
 from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
 from ultraviolet.hub.integrations import webhook_setup
+from ultraviolet.hub.integrations.connections import Connections
 from ultraviolet.hub.sync import fetch
 from ultraviolet.hub.sync.context import SyncContext
 from ultraviolet.ion import webhooks
@@ -83,13 +83,11 @@ class Watchdog:
 
     def __init__(
         self,
-        hub: webhook_setup.Hub,
-        ingest: IngestService,
+        connections: Connections,
         site: SyncContext,
         wake: Callable[[str], None],
     ) -> None:
-        self._hub = hub
-        self._ingest = ingest
+        self._connections = connections
         self._site = site
         self._wake = wake
         self._last_event_at: dict[str, datetime] = {}
@@ -98,7 +96,7 @@ class Watchdog:
 
     async def check(self) -> None:
         """Run all checks once; raise IonError, after recording it, if ION does not answer."""
-        client = await self._hub.client(self._site.id)
+        client = await self._connections.client(self._site.id)
         try:
             (await client.execute("query Me { me { id } }")).must()
         except IonError as error:
@@ -122,7 +120,7 @@ class Watchdog:
         if url is None or url.receiver_id is None:
             await self._keep(("receiver",), [_not_set_up()])
             return None
-        if self._hub.setting_up(self._site.id).locked():
+        if self._connections.setup_lock(self._site.id).locked():
             return None  # a set-up is running
         try:
             receiver = await webhooks.read_receiver(client, url.receiver_id)
@@ -130,7 +128,7 @@ class Watchdog:
             if not wrong:
                 await self._keep(("receiver",), [])
                 return receiver
-            done = await webhook_setup.apply_setup(self._hub, ACTOR, self._site.id)
+            done = await webhook_setup.apply_setup(self._connections, ACTOR, self._site.id)
         except (
             IonUnauthorizedError,
             IonUnreachableError,
@@ -141,7 +139,6 @@ class Watchdog:
         except IonError as error:
             await self._keep(("receiver",), [_unreadable_receiver(error)])
             return None
-        await self._ingest.refresh()
         refused = "; ".join(done.refused)
         found = [
             FindingsPage(
@@ -156,12 +153,9 @@ class Watchdog:
     async def _adopt(self) -> WebhookUrl | None:
         """Adopt a receiver that was created by hand in ION and posts to this hub."""
         try:
-            url = await webhook_setup.adopt_receiver(self._hub, ACTOR, self._site.id)
+            return await webhook_setup.adopt_receiver(self._connections, ACTOR, self._site.id)
         except (IonRefusedError, InvalidError):
             return None
-        if url:
-            await self._ingest.refresh()
-        return url
 
     async def _receiver_problems(
         self, url: WebhookUrl, receiver: Receiver | None
@@ -179,10 +173,12 @@ class Watchdog:
                     f"Receiver {receiver.id} posts to a URL that this hub does not serve",
                 )
             ]
-        entries = await self._site.database.read(webhook_urls.active_urls, self._hub.secrets)
+        entries = await self._site.database.read(
+            webhook_urls.active_urls, self._connections.secrets
+        )
         known = {entry.shared_secret for entry in entries.values() if entry.url_id == posts_to.id}
-        plan = await webhook_setup.plan_setup(self._hub, self._site.id)
-        await webhook_setup.note_subscribed(self._hub, posts_to, plan)
+        plan = await webhook_setup.plan_setup(self._connections, self._site.id)
+        await webhook_setup.note_subscribed(self._connections, posts_to, plan)
         wrong = [("settings", problem) for problem in plan.problems]
         if receiver.shared_secret not in known:
             wrong.append(
@@ -224,7 +220,7 @@ class Watchdog:
             ) -> missed_deliveries.MissedDeliveries:
                 found = missed_deliveries.insert_missed(
                     connection,
-                    self._hub.catalog,
+                    self._connections.catalog,
                     self._site.id,
                     url.id if url else 0,
                     sent,

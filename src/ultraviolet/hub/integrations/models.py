@@ -46,7 +46,7 @@ PRESETS: tuple[Preset, ...] = (
 
 
 class NewIntegration(msgspec.Struct, frozen=True):
-    """What it takes to connect to an ION."""
+    """The values of a new integration."""
 
     name: str
     api_url: str
@@ -57,11 +57,11 @@ class NewIntegration(msgspec.Struct, frozen=True):
     full_schedule: str = FULL_SCHEDULE
     requests_per_second: int = REQUESTS_PER_SECOND
     resources: list[str] | None = None
-    """What is mirrored; null means everything."""
+    """Names of the mirrored resources; null means all."""
 
 
 class IntegrationChanges(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is to be different; what is left out stays."""
+    """The values to change; omitted ones stay unchanged."""
 
     name: str | msgspec.UnsetType = msgspec.UNSET
     api_url: str | msgspec.UnsetType = msgspec.UNSET
@@ -87,16 +87,16 @@ class Integration(msgspec.Struct, frozen=True):
     full_schedule: str
     requests_per_second: int
     resources: list[str] | None
-    """Names of the resources that are mirrored; null means all."""
+    """Names of the mirrored resources; null means all."""
     test_result: TestResult | None
     created_at: str
     updated_at: str
     removed: bool
-    """It is being removed: nothing is read or taken any more, and what it brought goes by and by."""
+    """Whether the integration is being deleted: it no longer syncs, and its data is deleted in batches."""
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """What signs the hub in to one ION; never logged, never shown."""
+    """The credentials for one ION environment; never logged or shown."""
 
     api_url: str
     auth_url: str
@@ -104,5 +104,5 @@ class Credentials(msgspec.Struct, frozen=True):
     client_secret: str
 
     def __repr__(self) -> str:
-        """Keep the secret out of tracebacks and logs."""
+        """Return a text without the secret, for tracebacks and logs."""
         return f"Credentials({self.api_url}, {self.client_id})"
