@@ -3,10 +3,12 @@
 from sqlalchemy import Connection, text
 
 _ENDED = text(
-    """SELECT f.mode, s.resource, s.state, s.error FROM fetches AS f JOIN fetch_steps AS s ON s.fetch_id = f.id
+    """SELECT f.mode, s.resource, s.state, s.error
+    FROM fetches AS f JOIN fetch_steps AS s ON s.fetch_id = f.id
     WHERE s.state IN ('done', 'failed', 'skipped') AND f.id IN (
       SELECT id FROM fetches WHERE integration_id = :integration AND state = 'running'
-      UNION SELECT max(id) FROM fetches WHERE integration_id = :integration AND state IN ('done', 'failed')
+      UNION SELECT max(id) FROM fetches
+        WHERE integration_id = :integration AND state IN ('done', 'failed')
       UNION SELECT max(id) FROM fetches
         WHERE integration_id = :integration AND state IN ('done', 'failed') AND mode = 'full')
     ORDER BY f.id DESC"""

@@ -1,8 +1,8 @@
 """Freshness: whether the mirror is up to date, per resource and as a whole, and the causes if not.
 
-A resource is fresh while its last confirmation is no older than the fetch schedule allows. Freshness
-decays without new confirmations, so a dead webhook, failing credentials, a pause or a stopped hub
-never look healthy. Each cause has a next step.
+A resource is fresh while its last confirmation is no older than the fetch schedule allows.
+Freshness decays without new confirmations, so a dead webhook, failing credentials, a pause or a
+stopped hub never look healthy. Each cause has a next step.
 """
 
 from collections import Counter
@@ -441,7 +441,7 @@ def _changes_without_event(
 
     Resources for which ION never sends events do not count.
     """
-    # `+ 0` keeps SQLite from sorting all of an integration's rows where it can walk back from the newest.
+    # `+ 0` makes SQLite scan back from the newest row instead of sorting all rows.
     newest = select(events.c.received_at).where(events.c.integration_id + 0 == integration_id)
     last = connection.execute(newest.order_by(events.c.seq.desc()).limit(1)).scalar()
     since = max(last or "", format_rfc3339(now - timedelta(days=1)))

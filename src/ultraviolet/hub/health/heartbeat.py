@@ -31,7 +31,8 @@ _NEWEST = text(
       UNION ALL SELECT proven_at FROM watermarks
       UNION ALL SELECT max(started_at) FROM fetches WHERE state <> 'running'
       UNION ALL SELECT received_at FROM events WHERE seq = (SELECT max(seq) FROM events)
-      UNION ALL SELECT observed_at FROM versions WHERE seq = (SELECT max(seq) FROM versions)) AS seen"""
+      UNION ALL SELECT observed_at FROM versions
+        WHERE seq = (SELECT max(seq) FROM versions)) AS seen"""
 )
 
 

@@ -22,8 +22,10 @@ EVENTS_WAIT_SECONDS = 10.0
 """How long an event may wait to be applied; most take milliseconds."""
 
 _NOTE = text(
-    """INSERT INTO maintenance (integration_id, noted_at, problem) VALUES (:integration, :now, :problem)
-    ON CONFLICT (integration_id) DO UPDATE SET noted_at = excluded.noted_at, problem = excluded.problem"""
+    """INSERT INTO maintenance (integration_id, noted_at, problem)
+    VALUES (:integration, :now, :problem)
+    ON CONFLICT (integration_id) DO UPDATE
+    SET noted_at = excluded.noted_at, problem = excluded.problem"""
 )
 _EXISTING = text("SELECT id FROM integrations")
 _ACTIVE = text(
@@ -31,7 +33,8 @@ _ACTIVE = text(
     LEFT JOIN maintenance AS m ON m.integration_id = i.id WHERE i.paused = :paused ORDER BY i.id"""
 )
 _WAITS = text(
-    """SELECT received_at FROM events WHERE integration_id = :integration AND outcome IS NULL AND webhook_url_id <> 0
+    """SELECT received_at FROM events
+    WHERE integration_id = :integration AND outcome IS NULL AND webhook_url_id <> 0
     ORDER BY seq LIMIT 1"""
 )
 """An imported event has the time at which another hub received it."""

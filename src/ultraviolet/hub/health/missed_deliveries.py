@@ -30,18 +30,21 @@ _MAX_PENDING_AGE = timedelta(hours=1)
 """How long to wait for an event that ION is still delivering; a late delivery is deduplicated."""
 
 _EVENTS = (
-    "query Sent($filters: WebhookEventsInputFilters, $first: Int) { webhookEvents(filters: $filters,"
-    " sort: [ID_ASC], first: $first) { edges { node { id status subscriptionId requestData _created } } } }"
+    "query Sent($filters: WebhookEventsInputFilters, $first: Int)"
+    " { webhookEvents(filters: $filters, sort: [ID_ASC], first: $first)"
+    " { edges { node { id status subscriptionId requestData _created } } } }"
 )
 _KNOWN = text(
     "SELECT event_id FROM events WHERE integration_id = :integration AND event_id IN :ids"
 ).bindparams(bindparam("ids", expanding=True))
 _BODIES = text(
-    """SELECT body FROM events WHERE integration_id = :integration AND resource = :resource AND object_id = :object
+    """SELECT body FROM events
+    WHERE integration_id = :integration AND resource = :resource AND object_id = :object
     ORDER BY seq DESC LIMIT 50"""
 )
 _RECEIVED = text(
-    """SELECT 1 FROM events WHERE integration_id = :integration AND received_at >= :first AND received_at <= :last
+    """SELECT 1 FROM events
+    WHERE integration_id = :integration AND received_at >= :first AND received_at <= :last
       AND signature <> 'recovered' LIMIT 1"""
 )
 _LAST_FULL = text(

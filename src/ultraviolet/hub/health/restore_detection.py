@@ -1,7 +1,7 @@
 """Detect a database that was restored from a backup, report it, and request a full fetch.
 
-There are three signs. A hub records its heartbeat in the database and, after the commit, in its data
-folder and memory: a database with an older heartbeat has lost the changes since. On PostgreSQL the
+There are three signs. A hub records its heartbeat in the database and, after the commit, in its
+data folder and memory: a database with an older heartbeat has lost the changes since. On PostgreSQL the
 database and its tables have numbers that no dump contains. ION's record of its deliveries contains
 deliveries from a time in which, by this database, no hub ran (`missed_deliveries.py`).
 """
@@ -88,7 +88,7 @@ def note_seen(data: Path, moment: str) -> None:
 
 
 def check(connection: Connection, seen: str | None) -> bool:
-    """Return whether the database was restored since the heartbeat `seen`; request full fetches if so.
+    """Return whether the database was restored since the heartbeat `seen`; request fetches if so.
 
     Call this before the next heartbeat is recorded.
     """
@@ -109,7 +109,7 @@ def check(connection: Connection, seen: str | None) -> bool:
 
 
 def begin(connection: Connection, integration_id: int, sentence: str) -> None:
-    """Report a restored database and request a full fetch; cancel fetches from before the backup."""
+    """Report a restored database, cancel the running fetch and request a full fetch."""
     cancelled = update(fetches).where(
         fetches.c.integration_id == integration_id, fetches.c.state == "running"
     )

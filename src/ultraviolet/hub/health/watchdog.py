@@ -57,12 +57,14 @@ log = structlog.get_logger()
 
 _ACTIVE_HOURS = text(
     """SELECT DISTINCT resource, hour FROM arrivals
-    WHERE integration_id = :integration AND hour > :since AND cause = '' AND healed_by IN ('event', 'heal')
+    WHERE integration_id = :integration AND hour > :since
+      AND cause = '' AND healed_by IN ('event', 'heal')
     ORDER BY resource, hour"""
 )
 """Changes that an event reported, or that a read after an event found."""
 _LAST_EVENT = text(
-    """SELECT received_at FROM events WHERE +integration_id = :integration AND resource = :resource AND seq > :behind
+    """SELECT received_at FROM events
+    WHERE +integration_id = :integration AND resource = :resource AND seq > :behind
     ORDER BY seq DESC LIMIT 1"""
 )
 """Newest first by number; the plus keeps SQLite from reading all events by the index of objects."""
@@ -92,7 +94,7 @@ class Watchdog:
         self._wake = wake
         self._last_event_at: dict[str, datetime] = {}
         self._checked_seq: dict[str, int] = {}
-        """The newest event number at the last check of a resource; older events are not read again."""
+        """The newest event number at the last check of each resource."""
 
     async def check(self) -> None:
         """Run all checks once; raise IonError, after recording it, if ION does not answer."""

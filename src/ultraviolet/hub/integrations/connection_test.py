@@ -18,6 +18,7 @@ _VIEWERS = (
 )
 _RECEIVERS = "query Receivers { webhookReceivers(first: 1) { edges { node { id sharedSecret } } } }"
 _BATCH_SIZE = 12
+_MAX_LISTED = 5
 _MAX_CLOCK_SKEW_SECONDS = 5.0
 Severity = Literal["error", "warning", "info"]
 Kind = Literal["unreachable", "credentials", "permission", "rate-limit", "clock", "other"]
@@ -190,8 +191,8 @@ def _resource_findings(resources: Sequence[Readable]) -> list[Finding]:
             Finding(
                 "warning",
                 message,
-                "These resources are not mirrored. To mirror them, grant the key's user the permission"
-                " in ION and create a new API key.",
+                "These resources are not mirrored. To mirror them, grant the key's user the"
+                " permission in ION and create a new API key.",
                 "permission",
             )
         )
@@ -207,8 +208,9 @@ def _resource_findings(resources: Sequence[Readable]) -> list[Finding]:
 
 
 def _names(resources: Sequence[Readable]) -> str:
-    shown = ", ".join(each.resource.replace("_", " ") for each in resources[:5])
-    return shown if len(resources) <= 5 else f"{shown} and {len(resources) - 5} more"  # noqa: PLR2004
+    shown = ", ".join(each.resource.replace("_", " ") for each in resources[:_MAX_LISTED])
+    more = len(resources) - _MAX_LISTED
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 async def _webhook_findings(client: IonClient) -> list[Finding]:

@@ -92,7 +92,7 @@ class Integration(msgspec.Struct, frozen=True):
     created_at: str
     updated_at: str
     removed: bool
-    """Whether the integration is being deleted: it no longer syncs, and its data is deleted in batches."""
+    """Whether it is being deleted: it no longer syncs, and its data is deleted in batches."""
 
 
 class Credentials(msgspec.Struct, frozen=True):

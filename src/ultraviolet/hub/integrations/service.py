@@ -1,4 +1,4 @@
-"""Integrations: the ION environments this hub is connected to, with their credentials and schedules."""
+"""Integrations: the connected ION environments, with their credentials and schedules."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -159,9 +159,9 @@ def resume(connection: Connection, actor: str, integration_id: int) -> Integrati
 
 
 def remove(connection: Connection, actor: str, integration_id: int) -> None:
-    """Mark an integration as removed: it no longer syncs or accepts deliveries, and its name is free.
+    """Mark an integration as removed: it no longer syncs or accepts deliveries; its name is free.
 
-    `deletion.py` then deletes its events, objects and history in batches, and finally the integration.
+    `deletion.py` then deletes its events, objects and history in batches, and finally itself.
     """
     before = _row(connection, integration_id, to_change=True)
     if before["removed"]:

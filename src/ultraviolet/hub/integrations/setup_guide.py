@@ -132,8 +132,8 @@ def _problems(receiver: Receiver | None) -> tuple[str, ...]:
         problems.append("The receiver is disabled in ION")
     if receiver and receiver.expected_response_code != webhooks.EXPECTED_RESPONSE_CODE:
         problems.append(
-            f"The receiver expects status {receiver.expected_response_code}, but the hub answers 200,"
-            " which ION counts as a failure"
+            f"The receiver expects status {receiver.expected_response_code},"
+            " but the hub answers 200, which ION counts as a failure"
         )
     return tuple(problems)
 

@@ -81,7 +81,7 @@ def to_ion_names(
 def difference(
     catalog: Catalog, wanted: Sequence[tuple[str, str]], receiver: Receiver | None
 ) -> Difference:
-    """Return the difference; of several subscriptions to a pair, all but one active one are extra."""
+    """Return the difference; of several subscriptions to a pair, all but one are extra."""
     actual: dict[tuple[str, str], Subscription] = {}
     extra: list[SubscriptionState] = []
     for each in sorted(

@@ -1,7 +1,7 @@
 """Set up the receiver and its subscriptions in ION, automatically or by hand.
 
 The complete address of a webhook URL exists only when it is created. Automatic set-up therefore
-creates a webhook URL and a receiver for it, or repairs a known receiver without changing its address.
+creates a webhook URL and a receiver for it, or repairs a known receiver and keeps its address.
 """
 
 from collections.abc import Sequence
@@ -187,7 +187,7 @@ async def select_subscriptions(
 
 
 async def rotate_url(connections: Connections, actor: str, url_id: int) -> RotationResult:
-    """Replace an address and, if the hub knows the receiver and has permission, update it in ION."""
+    """Replace an address, and update the receiver in ION if the hub knows it and may."""
     url, token = await connections.database.write(webhook_urls.rotate_url, actor, url_id)
     address = webhook_urls.public_address(connections.public_url, token)
     by_hand = (

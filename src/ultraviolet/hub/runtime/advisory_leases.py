@@ -11,7 +11,8 @@ from ultraviolet.db import locks
 
 log = structlog.get_logger()
 
-_SETTINGS = b"""SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 2;
+_SETTINGS = b"""SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1;
+  SET tcp_keepalives_count = 2;
   SET tcp_user_timeout = 3000"""
 """The server detects a vanished machine within about three seconds."""
 _PRESENCE_ID = 0
@@ -35,7 +36,7 @@ class AdvisoryLockLeases:
         self._class = locks.lock_class("duties")
 
     async def claim(self, wanted: set[int]) -> set[int]:
-        """Keep an even share of the held leases and claim free ones; return none without a database."""
+        """Keep an even share of the leases and claim free ones; return none without a database."""
         try:
             return await self._claim(wanted)
         except psycopg.Error as error:

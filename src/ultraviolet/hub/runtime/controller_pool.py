@@ -78,7 +78,8 @@ class ControllerPool:
     def start_messages(self) -> None:
         """Exchange messages with the other processes of a hub on PostgreSQL."""
         if dialect.is_postgresql(self._database.engine):
-            from ultraviolet.hub.runtime.pg_notify import PgNotify  # noqa: PLC0415  psycopg takes 10 MB
+            # psycopg takes 10 MB, so only PostgreSQL hubs import it.
+            from ultraviolet.hub.runtime.pg_notify import PgNotify  # noqa: PLC0415
 
             url = engine.libpq_url(self._database.engine.url)
             self._messenger = PgNotify(url, self._receive)

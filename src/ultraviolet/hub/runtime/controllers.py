@@ -1,7 +1,7 @@
 """Controllers: apply events, heal stale objects, poll, fetch, verify and watch one integration.
 
-Each controller reads its work from the tables. A wake only makes it check sooner, so a lost wake or a
-crash loses no work. Errors are logged, and the work is retried with increasing delays.
+Each controller reads its work from the tables. A wake only makes it check sooner, so a lost wake
+or a crash loses no work. Errors are logged, and the work is retried with increasing delays.
 """
 
 import asyncio
@@ -92,7 +92,7 @@ class Controllers:
         return not any(task.done() for task in self._tasks)
 
     def start(self) -> None:
-        """Start the controllers; most wait for the scheduler, the polling ones start at random times."""
+        """Start the controllers; most wait for a wake, the polling ones start at random times."""
         controllers: dict[str, tuple[Callable[[], Awaitable[float | None]], float | None]] = {
             "apply": (self._apply, None),
             "heal": (self._heal, None),
@@ -122,7 +122,7 @@ class Controllers:
         return self._count_integrations() / per_second
 
     def _first_delay(self, per_second: float) -> float:
-        """Return a random delay within one round, so that many integrations do not start at once."""
+        """Return a random delay within one round, so that integrations do not start at once."""
         seconds = self._round_seconds(per_second)
         return random.uniform(0, seconds) if seconds > _POLL_SECONDS else 0.0  # noqa: S311
 
@@ -157,7 +157,8 @@ class Controllers:
                 self._problems.pop(name, None)
             except Exception as error:  # noqa: BLE001  a controller continues after any error
                 failures += 1
-                pause = min(_MAX_RETRY_SECONDS, 0.5 * 2**failures) * random.uniform(0.8, 1.2)  # noqa: S311
+                jitter = random.uniform(0.8, 1.2)  # noqa: S311
+                pause = min(_MAX_RETRY_SECONDS, 0.5 * 2**failures) * jitter
                 self._report(name, error, pause)
                 await asyncio.sleep(pause)
                 delay = 0.0
@@ -196,7 +197,7 @@ class Controllers:
                 return
 
     async def _apply_batch(self, site: SyncContext) -> AppliedBatch:
-        """Apply a batch of events; if that fails, apply each separately so that one blocks no others."""
+        """Apply a batch of events; if that fails, apply each one separately."""
         try:
             return await site.database.write(apply_events.apply_pending, site.catalog, site.id)
         except StoreUnavailableError:
@@ -229,13 +230,13 @@ class Controllers:
         """Create a span that links the deliveries of a batch to its versions."""
         if tracing.is_enabled():
             site = await self._get_site()
-            told = await site.database.read(apply_events.traces_of, applied.seqs)
-            made = {
+            traces = await site.database.read(apply_events.traces_of, applied.seqs)
+            attributes = {
                 "integration_id": site.id,
                 "events": applied.count,
                 "versions": version_names(applied.changes),
             }
-            with tracing.span("apply", links=told, since=began, root=True, **made):
+            with tracing.span("apply", links=traces, since=began, root=True, **attributes):
                 pass
 
     async def _heal(self) -> float | None:
@@ -292,7 +293,7 @@ class Controllers:
 
 
 def _request_due_fetch(connection: Connection, integration_id: int) -> tuple[int, Mode] | None:
-    """Return the unfinished fetch of an integration; request the one that is due if there is none."""
+    """Return the unfinished fetch of an integration, or request the one that is due."""
     waiting = fetch.unfinished_fetch(connection, integration_id)
     if waiting:
         return waiting

@@ -13,7 +13,7 @@ from ultraviolet.db import dialect
 from ultraviolet.db import engine as db_engine
 
 Role = Literal["all", "web", "worker"]
-"""The work of a process: pages, API and deliveries (web), sync of integrations (worker), or both."""
+"""The work of a process: requests and deliveries (web), sync of integrations (worker), or all."""
 
 
 class Leases(Protocol):
@@ -69,6 +69,7 @@ def create_command_leases(engine: Engine) -> Leases:
 def _create(engine: Engine, *, has_share: bool) -> Leases:
     if not dialect.is_postgresql(engine):
         return AllLeases()
-    from ultraviolet.hub.runtime.advisory_leases import AdvisoryLockLeases  # noqa: PLC0415  psycopg takes 10 MB; only its users pay
+    # psycopg takes 10 MB, so only PostgreSQL hubs import it.
+    from ultraviolet.hub.runtime.advisory_leases import AdvisoryLockLeases  # noqa: PLC0415
 
     return AdvisoryLockLeases(db_engine.libpq_url(engine.url), has_share=has_share)

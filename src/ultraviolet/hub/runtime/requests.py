@@ -89,7 +89,8 @@ class Requests:
 
         verification_id = await self._database.write(request)
         self._begin_verify(integration_id, verification_id)
-        while wait and await self._is_verifying(verification_id):  # noqa: ASYNC110  another process may run it
+        # Poll, because another process may run it.
+        while wait and await self._is_verifying(verification_id):  # noqa: ASYNC110
             await asyncio.sleep(_POLL_SECONDS)
         return verification_id
 

@@ -41,7 +41,7 @@ P = ParamSpec("P")
 
 
 class RetentionPeriods(msgspec.Struct, frozen=True):
-    """The number of days to keep each kind of data; null means forever. The mirror is always kept."""
+    """The number of days to keep each kind of data; null means forever."""
 
     events: int | None = 90
     """Webhook events with their raw payloads."""
@@ -78,7 +78,7 @@ class Retention(msgspec.Struct, frozen=True):
     """When the next purge is due; null means now."""
 
     def removes_more_than(self, before: "Retention") -> list[Kind]:
-        """Return the kinds of which more rows are eligible; a shorter period counts if not all were."""
+        """Return the kinds of which more rows are eligible, also if not all rows were counted."""
         return [
             kind
             for kind, old in self.would_remove.items()
@@ -148,7 +148,7 @@ def _shorter(days: int | None, before: int | None) -> bool:
 
 def cutoffs(keep: RetentionPeriods, moment: datetime) -> dict[Kind, str | None]:
     """Return for each kind the time before which rows expire."""
-    days: Mapping[Kind, int | None] = msgspec.structs.asdict(keep)  # pyright: ignore[reportAssignmentType]
+    days: dict[str, int | None] = msgspec.structs.asdict(keep)
     return {
         kind: None
         if (kept := days[kind]) is None
@@ -208,7 +208,10 @@ class Purger:
             )
             if newest:
                 removed += await self._delete_expired(kind, newest)
-        while await self._database.write(_while_leased, sqlite.release_pages, _PAGES_PER_RELEASE):  # noqa: ASYNC110  leaves time for other writes
+        # Pause between the steps to leave time for other writes.
+        while await self._database.write(  # noqa: ASYNC110
+            _while_leased, sqlite.release_pages, _PAGES_PER_RELEASE
+        ):
             await asyncio.sleep(self._pause)
         await self._database.write(_finish, started, removed)
         self._changes.publish("integration", 0)

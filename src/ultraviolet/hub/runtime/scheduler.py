@@ -20,7 +20,8 @@ _DUE = {
     "heal": "SELECT 1 FROM stale AS s WHERE s.integration_id = i.id AND s.next_attempt_at <= :now",
     "fetch": """SELECT 1 FROM fetches AS f WHERE f.integration_id = i.id AND f.state = 'running'
       AND f.started_at <= :now""",
-    "verify": "SELECT 1 FROM verifications AS v WHERE v.integration_id = i.id AND v.state = 'running'",
+    "verify": """SELECT 1 FROM verifications AS v
+      WHERE v.integration_id = i.id AND v.state = 'running'""",
 }
 _QUERIES = {
     name: text(f"SELECT i.id FROM integrations AS i WHERE EXISTS ({due})")
@@ -38,7 +39,7 @@ class Scheduler:
     async def wake_due(
         self, leased: Collection[int], wake: Callable[[int, str], None], *, new: bool = False
     ) -> None:
-        """Wake controllers with due work of the leased integrations; `new`: some are just leased."""
+        """Wake controllers of leased integrations with due work; `new`: some are just leased."""
         if not leased:
             return
         schedules = new or self._checks % _CHECKS_PER_SCHEDULE_CHECK == 0

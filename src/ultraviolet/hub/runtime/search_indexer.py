@@ -1,7 +1,7 @@
 """Update the search index from the mirror in small batches, with low priority.
 
-One task indexes the integrations that this process has leased, and the paused ones, which no process
-leases. Changes wake it, and it checks the mirror once a minute.
+One task indexes the integrations that this process has leased, and the paused ones, which no
+process leases. Changes wake it, and it checks the mirror once a minute.
 """
 
 import asyncio
