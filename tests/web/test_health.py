@@ -61,7 +61,7 @@ def test_an_integration_that_nobody_maintains_and_events_that_wait_are_not_ready
     assert edge.send("GET", "/readyz").status_code == 200
     edge.hub.database.write_now(lambda c: c.execute(text(waiting), old | {"key": b"{}"}) and None)
     answer = edge.send("GET", "/readyz?verbose")
-    assert (answer.status_code, "events of “plant” wait" in answer.text) == (503, True)
+    assert (answer.status_code, "events of “plant” have not been applied" in answer.text) == (503, True)
     assert metrics(edge)['ultraviolet_oldest_waiting_event_seconds{integration="plant"}'] > 10
 
 

@@ -52,7 +52,7 @@ def test_without_its_session_a_process_has_no_duties(engine: Engine) -> None:
         assert await duties.claim(WANTED) == WANTED
         with engine.begin() as connection:
             connection.exec_driver_sql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ultraviolet duties%%'"
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ultraviolet leases%%'"
                 " AND datname = current_database()"
             )
         assert await duties.claim(WANTED) == set()
