@@ -30,7 +30,8 @@ from ultraviolet.db import engine as db_engine
 from ultraviolet.db.database import Database
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.integrations.service import Credentials, make_client
+from ultraviolet.hub.integrations.models import Credentials
+from ultraviolet.hub.integrations.service import make_client
 from ultraviolet.hub.sync.ion_reader import MAX_PAGE_SIZE, PAGE_SIZE, IonReader
 from ultraviolet.ion import queries
 from ultraviolet.ion.catalog import load_catalog

@@ -32,7 +32,8 @@ from ultraviolet.db.tables.sync import watermarks
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.integrations.service import Credentials, make_client
+from ultraviolet.hub.integrations.models import Credentials
+from ultraviolet.hub.integrations.service import make_client
 from ultraviolet.hub.sync import fetch
 from ultraviolet.hub.sync.context import SyncContext
 from ultraviolet.hub.sync.fetch import Fetcher

@@ -20,7 +20,7 @@ from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.ingest.group_commit import Verdict
 from ultraviolet.hub.ingest.service import IngestService
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.ion.deliveries import decode_envelope
 from ultraviolet.ion.signatures import SIGNATURE_HEADER, signature_matches
 from ultraviolet.local_ion.server import open_listener

@@ -98,7 +98,7 @@ def set_up(page: Page) -> None:
     """Set up automatically and wait for the first delivery that the plant's own work brings."""
     page.goto(f"{page.url}/set-up")
     page.get_by_role("button", name="Set up automatically").click()
-    for step in ("Subscribed", "First delivery seen", "Signature verified"):
+    for step in ("Subscribed", "First delivery received", "Signature verified"):
         expect(page.locator(f'[data-step="{step}"]')).to_have_class("done", timeout=WHOLE)
 
 

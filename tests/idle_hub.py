@@ -10,7 +10,7 @@ from sqlalchemy import select
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.sync import apply_events as hub_events
 
 REFUSED = "the database does not take this"

@@ -16,7 +16,7 @@ from ultraviolet.command_text import command
 
 ROOT = Path(__file__).parents[2]
 TREE = commands()
-NO_COMMANDS = {"ultraviolet duties", "ultraviolet messages", "ultraviolet import"}
+NO_COMMANDS = {"ultraviolet leases", "ultraviolet messages", "ultraviolet import"}
 """Names of database connections, and the package."""
 _NAMED = re.compile(
     r"(?<![\w./@:=-])ultraviolet(?: +(?:[\w./:@=*+?-]+|<[^>]*>|…|\{[^}]*\}|\"[^\"]*\"|'[^']*'))+"

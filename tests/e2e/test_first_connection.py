@@ -42,7 +42,7 @@ def test_changes_between_first_fetch_and_subscriptions_are_found(
             == "Renamed in between"
         ),
         60,
-        "the change of which no event told",
+        "the change without an event",
     )
     done = wait(fetches, 60, "the second fetch")
     assert ["subscribed", "first connection"] == [one["requested_by"] for one in done]

@@ -104,7 +104,7 @@ def test_a_person_sets_up_and_sees_a_change(person: Page, hub: Any, local_ion: A
         text, timeout=SECOND
     )
 
-    expect_done(person, "First delivery seen")
+    expect_done(person, "First delivery received")
     expect_done(person, "Signature verified")
     assert_gone(person, hub, url, guide)
 

@@ -186,7 +186,7 @@ def test_lost_permission_is_reported_and_deletes_nothing(
 
     found = wait(lambda: findings("unreadable", "suppliers"), 30, "the finding")[0]
 
-    assert "Suppliers could not be read" in found["sentence"]
+    assert "could not read suppliers" in found["sentence"]
     assert "permission" in found["next_step"]
     assert held == len(hub.api("GET", "/objects/suppliers?limit=200")["items"]) > 0
     local_ion.faults.clear()

@@ -41,7 +41,7 @@ def test_an_integration_that_nobody_maintains_and_events_that_wait_are_not_ready
 ) -> None:
     assert edge.send("GET", "/readyz").status_code == 200
     assert metrics(edge)['ultraviolet_integration_maintained{integration="plant"}'] == 1
-    edge.runner.run(edge.hub._rest())  # as when no process has the lease  # pyright: ignore[reportPrivateUsage]
+    edge.runner.run(edge.hub.pool.release())  # as when no process has the lease
     old = {"at": "2026-01-01T00:00:00.000000+00:00"}
 
     def age(connection: Connection) -> None:
@@ -61,7 +61,10 @@ def test_an_integration_that_nobody_maintains_and_events_that_wait_are_not_ready
     assert edge.send("GET", "/readyz").status_code == 200
     edge.hub.database.write_now(lambda c: c.execute(text(waiting), old | {"key": b"{}"}) and None)
     answer = edge.send("GET", "/readyz?verbose")
-    assert (answer.status_code, "events of “plant” wait" in answer.text) == (503, True)
+    assert (answer.status_code, "events of “plant” have not been applied" in answer.text) == (
+        503,
+        True,
+    )
     assert metrics(edge)['ultraviolet_oldest_waiting_event_seconds{integration="plant"}'] > 10
 
 

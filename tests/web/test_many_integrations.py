@@ -9,7 +9,7 @@ from tests.web.conftest import NEW
 
 from ultraviolet import clock
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.sync import fetch
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation, Origin

@@ -12,7 +12,7 @@ from ultraviolet.db.tables.metadata import metadata
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import webhook_setup
-from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.sync import verification_store
 from ultraviolet.hub.sync.fetch import request_fetch
 from ultraviolet.mirror import field_indexes

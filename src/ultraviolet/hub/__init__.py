@@ -1,1 +1,1 @@
-"""What the product does: connect to ION, take deliveries, heal, fetch, verify, and say who may do what."""
+"""The hub: accounts, ingest, sync, integrations, health, alerts, and the running process."""

@@ -104,7 +104,7 @@ def _room(hub: Hub) -> HealthCheck:
 def _controllers(hub: Hub) -> HealthCheck:
     met = sum(one.problem is not None for one in hub.controllers.values())
     detail = f"{len(hub.controllers)} integrations at work here, {met} of them with a problem"
-    return HealthCheck("controllers", well=hub.follows, detail=detail)
+    return HealthCheck("controllers", well=hub.pool.is_running, detail=detail)
 
 
 async def _integrations(hub: Hub) -> HealthCheck:

@@ -14,7 +14,7 @@ from ultraviolet.hub.core.encryption import SecretBox, SecretKeyError
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.integrations.models import NewIntegration
 
 NEW = NewIntegration("plant", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret-of-ion")
 

@@ -25,7 +25,7 @@ from ultraviolet.cli.support.connection import HubAddress
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 

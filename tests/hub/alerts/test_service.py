@@ -30,7 +30,7 @@ from ultraviolet.hub.core.reencryption import reencrypt_all
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.integrations.models import NewIntegration
 
 REFUSED = NewFinding("credentials", "API key", "ION refuses the API key", "Make a new one")
 GONE = NewFinding("receiver", "deleted", "Receiver 7 was deleted in ION", "Run set-up again")

@@ -1,4 +1,4 @@
-"""Freshness: it decays when nothing proves it, and what is wrong is named with the next step."""
+"""Freshness decays without confirmations, and each cause has a next step."""
 
 import shlex
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.health import freshness, heartbeat, maintenance
 from ultraviolet.hub.health.freshness import Circumstances, Freshness
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.sync.fetch import request_fetch
 from ultraviolet.hub.sync.watermarks import record_proof
 from ultraviolet.ion.catalog import load_catalog
@@ -34,7 +34,7 @@ def at(seconds: float) -> str:
 
 
 class Plant:
-    """An integration with one resource that a fetch has proven at second 0."""
+    """An integration with one resource that a fetch confirmed at second 0."""
 
     def __init__(self, connection: Connection, secrets: SecretBox) -> None:
         self.connection = connection
@@ -77,30 +77,30 @@ def kinds(judged: Freshness) -> list[str]:
     return [cause.kind for cause in judged.causes]
 
 
-def test_what_was_just_confirmed_is_fresh(plant: Plant) -> None:
+def test_recently_confirmed_resource_is_fresh(plant: Plant) -> None:
     judged = plant.judge(40)
     assert judged.sentence == "Fresh: last change 2 min ago, everything confirmed 40 s ago."
     assert judged.state == "fresh"
     assert judged.causes == []
 
 
-def test_it_decays_when_nothing_proves_it(plant: Plant) -> None:
+def test_freshness_decays_without_confirmation(plant: Plant) -> None:
     states = [plant.judge(minutes * 60).state for minutes in (5, 8, 10, 15, 17, 60 * 24)]
     assert states == ["fresh", "fresh", "ageing", "ageing", "stale", "stale"]
     assert (
-        "parts were last confirmed 17 min ago, though a fetch is due every 5 min"
+        "parts were last confirmed 17 min ago, but a fetch is due every 5 min"
         in plant.judge(17 * 60).sentence
     )
 
 
-def test_nothing_was_read_yet(plant: Plant) -> None:
+def test_integration_without_a_fetch_is_unknown(plant: Plant) -> None:
     for table in ("watermarks", "versions", "objects"):
         plant.connection.execute(text(f"DELETE FROM {table}"))
     judged = plant.judge(0)
     assert judged.state == "unknown"
     assert (
         judged.sentence
-        == "Unknown: nothing was read from this ION yet. Next: ultraviolet fetch run."
+        == "Unknown: nothing has been read from ION yet. Next: ultraviolet fetch run."
     )
 
 
@@ -120,7 +120,7 @@ def test_failing_credentials_are_not_fresh(plant: Plant) -> None:
     )
 
 
-def test_what_waits_long_or_cannot_be_read_is_stale(plant: Plant) -> None:
+def test_waiting_or_unreadable_object_makes_the_resource_stale(plant: Plant) -> None:
     mark_stale(plant.connection, 1, [Mark("parts", "1", "event", at(1))])
     assert plant.judge(20).state == "fresh"
     assert kinds(plant.judge(60)) == ["behind"]
@@ -132,18 +132,19 @@ def test_what_waits_long_or_cannot_be_read_is_stale(plant: Plant) -> None:
     )
 
 
-def test_changes_without_any_event_since_mean_a_dead_webhook(plant: Plant) -> None:
+def test_changes_without_events_mean_a_dead_webhook(plant: Plant) -> None:
     for number in range(2, 5):
         plant.read(str(number), number)
     judged = plant.judge(40)
     assert judged.state == "stale"
-    assert "ION has 3 changes that no event told; the last event came 2 min ago" in judged.sentence
+    assert "A fetch found 3 changes without a webhook event" in judged.sentence
+    assert "the last event arrived 2 min ago" in judged.sentence
     plant.event(10)
     assert plant.judge(40).state == "fresh"
 
 
-def test_what_the_watchdog_found_is_named_until_it_is_put_right(plant: Plant) -> None:
-    gone = NewFinding(
+def test_finding_is_a_cause_until_it_is_repaired(plant: Plant) -> None:
+    gone = FindingsPage(
         "receiver",
         "deleted",
         "Receiver 4 was deleted in ION",
@@ -162,14 +163,14 @@ def test_what_the_watchdog_found_is_named_until_it_is_put_right(plant: Plant) ->
     assert kinds(plant.judge(40)) == []
 
 
-def test_without_any_event_ever_it_says_so(plant: Plant) -> None:
+def test_missing_first_event_is_reported(plant: Plant) -> None:
     plant.connection.execute(text("DELETE FROM events"))
     judged = plant.judge(40)
     assert kinds(judged) == ["no_event_yet"]
     assert judged.state == "fresh"
 
 
-def test_a_time_without_a_hub_is_told_until_everything_is_confirmed(plant: Plant) -> None:
+def test_downtime_is_a_cause_until_everything_is_confirmed(plant: Plant) -> None:
     heartbeat.record_heartbeat(plant.connection)
     assert heartbeat.last_down(plant.connection) is None
     plant.connection.execute(
@@ -187,11 +188,11 @@ def test_a_time_without_a_hub_is_told_until_everything_is_confirmed(plant: Plant
     assert kinds(plant.judge(40)) == []
 
 
-def test_healing_that_is_off_is_told(plant: Plant) -> None:
+def test_disabled_healing_is_a_cause(plant: Plant) -> None:
     assert kinds(plant.judge(40, heals=False)) == ["healing_off"]
 
 
-def test_how_late_changes_arrive(plant: Plant) -> None:
+def test_latency_of_changes_is_reported(plant: Plant) -> None:
     moment = datetime.now(UTC)
     fields = {
         "id": 9,
@@ -211,31 +212,31 @@ def test_how_late_changes_arrive(plant: Plant) -> None:
     assert judged.p99_seconds == parts.p50_seconds
 
 
-def test_events_that_wait_are_told_whatever_keeps_them(plant: Plant) -> None:
+def test_unapplied_events_make_the_mirror_stale(plant: Plant) -> None:
     plant.event(0, outcome=None)
     assert plant.judge(5).state == "fresh"
     judged = plant.judge(15)
     assert (judged.state, kinds(judged)) == ("stale", ["events_wait"])
 
 
-def test_an_integration_that_no_process_maintains_is_stale(plant: Plant) -> None:
+def test_unmaintained_integration_is_stale(plant: Plant) -> None:
     judged = plant.judge(40, unmaintained_since=at(0))
     assert (judged.state, kinds(judged)) == ("stale", ["unmaintained"])
-    assert "No process has maintained this integration since 40 s ago" in judged.sentence
+    assert "No hub process has maintained this integration for 40 s" in judged.sentence
 
 
-def test_maintenance_is_noted_and_decays(plant: Plant) -> None:
+def test_maintenance_record_expires(plant: Plant) -> None:
     def since() -> str | None:
         return maintenance.unmaintained_since(plant.connection, 1, at(0))
 
-    assert since() == at(0), "nobody ever maintained it"
-    maintenance.note(plant.connection, {1: None, 99: "removed meanwhile"})
+    assert since() == at(0), "no process ever maintained it"
+    maintenance.note(plant.connection, {1: None, 99: "deleted in the meantime"})
     assert since() is None
     plant.connection.execute(text("UPDATE maintenance SET noted_at = :at"), {"at": at(100)})
     assert since() == at(100)
 
 
-def test_what_a_verification_found_is_stale_until_it_was_read(plant: Plant) -> None:
+def test_difference_found_by_a_verification_is_stale_until_read(plant: Plant) -> None:
     mark_stale(plant.connection, 1, [Mark("parts", "1", "event", at(1))])
     mark_stale(plant.connection, 1, [Mark("parts", "1", VERIFICATION, at(2))])
     judged = plant.judge(3)
@@ -244,7 +245,7 @@ def test_what_a_verification_found_is_stale_until_it_was_read(plant: Plant) -> N
     assert plant.judge(5).state == "fresh"
 
 
-def test_a_step_that_failed_shows_while_its_fetch_still_runs(plant: Plant) -> None:
+def test_failed_step_is_reported_while_its_fetch_runs(plant: Plant) -> None:
     def fetch(mode: str, state: str) -> int:
         id_ = request_fetch(plant.connection, 1, mode, "test")  # pyright: ignore[reportArgumentType]
         step = {
@@ -280,7 +281,7 @@ def test_a_step_that_failed_shows_while_its_fetch_still_runs(plant: Plant) -> No
 
 
 @pytest.mark.parametrize(
-    ("problem", "advice"),
+    ("problem", "step"),
     [
         ("ION at http://ion/graphql asks to slow down (429)", "limits the requests"),
         (
@@ -290,15 +291,15 @@ def test_a_step_that_failed_shows_while_its_fetch_still_runs(plant: Plant) -> No
         ("ION does not accept this client id and secret: unknown", "new API key"),
     ],
 )
-def test_the_advice_fits_the_cause(plant: Plant, problem: str, advice: str) -> None:
+def test_next_step_fits_the_cause(plant: Plant, problem: str, step: str) -> None:
     (cause,) = plant.judge(40, problem=problem).causes
-    assert advice in cause.next_step
+    assert step in cause.next_step
     mark_stale(plant.connection, 1, [Mark("parts", "1", "event", at(1))])
     plant.connection.execute(text("UPDATE stale SET error = :error"), {"error": problem})
-    assert advice in plant.judge(40).causes[-1].next_step
+    assert step in plant.judge(40).causes[-1].next_step
 
 
-def test_what_waits_because_ion_limits_requests_is_not_helped_by_more_requests(
+def test_next_step_does_not_suggest_more_requests_while_ion_limits_them(
     plant: Plant,
 ) -> None:
     mark_stale(plant.connection, 1, [Mark("parts", "1", "event", at(1))])

@@ -1,4 +1,4 @@
-"""The watchdog's looks into the tables: what could not be read, and who fell silent. Its looks at ION are in tests/e2e."""
+"""The watchdog's checks of the tables: unreadable and silent resources; tests/e2e covers ION."""
 
 import asyncio
 from collections.abc import Iterator
@@ -28,18 +28,16 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def watchdog(plant: Plant) -> Watchdog:
     unused: Any = None
-    return Watchdog(
-        unused, unused, make_site(plant.database, plant.ion, only={PARTS}), lambda _: None
-    )
+    return Watchdog(unused, make_site(plant.database, plant.ion, only={PARTS}), lambda _: None)
 
 
-def test_what_a_full_fetch_could_not_read_is_said_until_a_full_fetch_can(
+def test_resource_stays_unreadable_until_a_full_fetch_reads_it(
     database: Database,
 ) -> None:
     plant = Plant(database, 300)
 
     def unreadable() -> list[str]:
-        return [each.subject for each in database.read_now(watchdog(plant)._in_tables)]
+        return [each.subject for each in database.read_now(watchdog(plant)._database_findings)]
 
     plant.fetch()
     hidden = {n: plant.parts.pop(n) for n in range(101, 301)}
@@ -57,16 +55,16 @@ def hours_ago(hours: int) -> str:
     return as_text(utc_now() - timedelta(hours=hours))
 
 
-def tell(database: Database, hours: int) -> None:
-    """Have an event of the parts come so many hours ago."""
+def add_event(database: Database, hours: int) -> None:
+    """Add an event of a part that arrived this many hours ago."""
     event = {"integration_id": 1, "webhook_url_id": 1, "dedupe_key": b"key", "resource": PARTS}
     event |= {"received_at": hours_ago(hours), "body": b"", "headers": {}, "signature": "verified"}
     database.write_now(lambda c: c.execute(insert(events), event) and None)
 
 
 @pytest.fixture(params=["event", "heal"])
-def lively(database: Database, request: pytest.FixtureRequest) -> Plant:
-    """A plant whose parts changed every hour until six hours ago, and once now."""
+def active_plant(database: Database, request: pytest.FixtureRequest) -> Plant:
+    """Return a plant whose parts changed every hour until six hours ago, and once now."""
     plant = Plant(database, 3)
     plant.fetch()
     plant.parts[2]["_updated"] = now_rfc3339()
@@ -78,33 +76,27 @@ def lively(database: Database, request: pytest.FixtureRequest) -> Plant:
     return plant
 
 
-def test_a_resource_that_changes_and_tells_nothing_is_silent(
-    database: Database, lively: Plant
-) -> None:
-    tell(database, 6)
+def test_changed_resource_without_events_is_silent(database: Database, active_plant: Plant) -> None:
+    add_event(database, 6)
 
-    (found,) = asyncio.run(watchdog(lively)._silent())
+    (found,) = asyncio.run(watchdog(active_plant)._silent_resources())
 
     assert "Parts changed in ION" in found.sentence
-    assert ["a resource fell silent"] == [
+    assert ["a resource sent no events"] == [
         r.requested_by
         for r in select_all(database, "SELECT * FROM fetches WHERE state = 'running'")
     ]
 
 
-def test_a_resource_whose_events_come_is_not_silent_whatever_puts_its_changes_right(
-    database: Database, lively: Plant
-) -> None:
-    tell(database, 6)
-    dog = watchdog(lively)
-    assert asyncio.run(dog._silent())
+def test_resource_with_recent_events_is_not_silent(database: Database, active_plant: Plant) -> None:
+    add_event(database, 6)
+    dog = watchdog(active_plant)
+    assert asyncio.run(dog._silent_resources())
 
-    tell(database, 2)
+    add_event(database, 2)
 
-    assert [] == asyncio.run(dog._silent())
+    assert [] == asyncio.run(dog._silent_resources())
 
 
-def test_a_resource_that_never_told_anything_is_not_silent(
-    database: Database, lively: Plant
-) -> None:
-    assert [] == asyncio.run(watchdog(lively)._silent())
+def test_resource_without_any_events_is_not_silent(database: Database, active_plant: Plant) -> None:
+    assert [] == asyncio.run(watchdog(active_plant)._silent_resources())

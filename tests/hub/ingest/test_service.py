@@ -121,7 +121,9 @@ def test_an_event_that_comes_again_with_another_body_is_kept_and_its_object_read
     assert "another body" in door.rows(events)[1].detail
 
     async def replay() -> Replayed:
-        done = await door.hub.replay("somebody", Range(door.integration_id, resource="suppliers"))
+        done = await door.hub.requests.replay(
+            "somebody", Range(door.integration_id, resource="suppliers")
+        )
         await door.hub._http().close()  # pyright: ignore[reportPrivateUsage]
         return done
 
@@ -136,7 +138,7 @@ def test_conflicting_events_survive_export_and_import_once(door: Door) -> None:
     other = Door(door.hub, "another plant")
 
     def bring(lines: list[event_files.Line]) -> int:
-        return run(door.hub.import_events(other.integration_id, "somebody", lines)).added
+        return run(door.hub.requests.import_events(other.integration_id, "somebody", lines)).added
 
     assert [bring(lines), bring(lines[::-1])] == [2, 0]
     mine = [row for row in door.rows(events) if row.integration_id == other.integration_id]

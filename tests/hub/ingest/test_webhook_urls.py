@@ -10,7 +10,7 @@ from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub.core.encryption import SecretBox, hash_token
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.integrations.models import NewIntegration
 
 SECRETS = SecretBox.from_text("a key of sixteen characters")
 

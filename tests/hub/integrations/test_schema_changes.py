@@ -1,6 +1,7 @@
 """A field that ION no longer has is left out at once, and reported; everything else goes on."""
 
 import asyncio
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,19 +48,6 @@ class ChangedIon(TableIon):
         return OfferedSchema(types)
 
 
-class Hub:
-    """What reading a schema needs of a hub."""
-
-    catalog = CATALOG
-
-    def __init__(self, database: Database, ion: ChangedIon) -> None:
-        self.database = database
-        self._ion = ion
-
-    async def client(self, integration_id: int) -> Any:
-        return self._ion
-
-
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     database = open_store(tmp_path)
@@ -71,7 +59,10 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def test_a_fetch_goes_on_without_a_field_that_was_removed(database: Database, words: str) -> None:
     ion = ChangedIon(words)
     site = make_site(database, ion, {"parts"})
-    site.reader._read_schema = lambda: schema_changes.read_again(Hub(database, ion), 1)  # pyright: ignore[reportPrivateUsage]
+    client: Any = ion
+    site.reader._read_schema = functools.partial(  # pyright: ignore[reportPrivateUsage]
+        schema_changes.reload_schema, database, CATALOG, client, 1
+    )
 
     async def story() -> None:
         number = await database.write(fetch.request_fetch, 1, "full", "test")

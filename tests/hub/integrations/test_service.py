@@ -11,9 +11,10 @@ from ultraviolet.errors import ConflictError, InvalidError, NotFoundError
 from ultraviolet.hub.accounts import users
 from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.ingest import webhook_urls
+from ultraviolet.hub.integrations import models
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.connection_test import TestResult
-from ultraviolet.hub.integrations.service import Integration, IntegrationChanges, NewIntegration
+from ultraviolet.hub.integrations.models import Integration, IntegrationChanges, NewIntegration
 from ultraviolet.ion import catalog
 from ultraviolet.ion.auth import token_urls
 from ultraviolet.ion.client import graphql_url
@@ -29,7 +30,7 @@ def connection(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def create(connection: Connection, **changes: object) -> integrations.Integration:
+def create(connection: Connection, **changes: object) -> models.Integration:
     values = {name: getattr(NEW, name) for name in NEW.__struct_fields__} | changes
     return integrations.create(connection, SECRETS, "kim", NewIntegration(**values))
 
@@ -59,7 +60,7 @@ def test_what_was_entered_is_completed_and_kept_without_its_secret(connection: C
         ({"api_url": "javascript://127.0.0.1/%0aalert(1)"}, "not an http address"),
         ({"auth_url": "ftp://ion.example.com"}, "not an http address"),
         ({"api_url": "https://ion.example.com:port"}, "The address is none"),
-        ({"full_schedule": "daily"}, "is not a schedule"),
+        ({"full_schedule": "daily"}, "is not a cron schedule"),
         ({"requests_per_second": 0}, "between 1 and"),
     ],
 )
@@ -134,10 +135,10 @@ def test_what_is_removed_gives_its_name_back_and_does_nothing_any_more(
         integrations.find(connection, "plant")
     assert integrations.list_active(connection) == {}
     integrations.remove(connection, "kim", made.id)
-    assert integrations.get(connection, made.id).name == f"plant (being removed, {made.id})"
-    with pytest.raises(ConflictError, match="can only be added anew"):
+    assert integrations.get(connection, made.id).name == f"plant (being deleted, {made.id})"
+    with pytest.raises(ConflictError, match="is being deleted"):
         integrations.resume(connection, "kim", made.id)
-    with pytest.raises(ConflictError, match="can only be added anew"):
+    with pytest.raises(ConflictError, match="is being deleted"):
         integrations.edit(connection, SECRETS, "kim", made.id, IntegrationChanges(name="again"))
     with pytest.raises(NotFoundError):
         webhook_urls.create_url(connection, "kim", made.id, "ION")
@@ -169,8 +170,8 @@ def test_a_test_is_news_to_who_reads_this_ion_only_where_another_contract_was_fo
     assert test("id") > first
 
 
-@pytest.mark.parametrize("preset", integrations.PRESETS, ids=lambda preset: preset.name)
-def test_presets_are_whole_addresses(preset: integrations.Preset) -> None:
+@pytest.mark.parametrize("preset", models.PRESETS, ids=lambda preset: preset.name)
+def test_presets_are_whole_addresses(preset: models.Preset) -> None:
     assert graphql_url(preset.api_url) == f"{preset.api_url}/graphql"
     assert token_urls(preset.auth_url)[0].startswith(preset.auth_url)
 

@@ -42,7 +42,7 @@ def test_an_ion_of_other_names_is_spoken_to_in_its_words() -> None:
     }
     assert subscriptions.names(CATALOG, offering("RUN", "RUNS")) == {"runs": "RUNS"}
     wanted = [("runs", "UPDATE"), ("parts", "UPDATE")]
-    assert subscriptions.in_ions_words(CATALOG, offered, wanted) == [("RUN", "UPDATE")]
+    assert subscriptions.to_ion_names(CATALOG, offered, wanted) == [("RUN", "UPDATE")]
     found = subscriptions.difference(
         CATALOG, [("runs", "UPDATE")], receiver(("1", "RUN", "UPDATE", True))
     )

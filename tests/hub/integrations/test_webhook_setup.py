@@ -16,11 +16,13 @@ from ultraviolet.db.database import Database
 from ultraviolet.db.tables.metadata import metadata
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.core.encryption import SecretBox
+from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.hub.ingest import webhook_urls
+from ultraviolet.hub.ingest.service import IngestService
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import webhook_setup
-from ultraviolet.hub.integrations.connection_test import TestResult
-from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.integrations.connections import Connections
+from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.ion import catalog
 from ultraviolet.ion.client import IonClient, RetryPolicy
 from ultraviolet.ion.errors import IonRefusedError
@@ -44,31 +46,36 @@ def where(tmp_path: Path, store_url: str) -> Where:
     return Where(tmp_path, store_url)
 
 
-class Place:
-    """A hub's database beside a local ION, reached over HTTP."""
+class Place(Connections):
+    """A hub's connection to a local ION over HTTP."""
 
     def __init__(self, where: Where, session: aiohttp.ClientSession, ion: LocalIon) -> None:
+        database = Database.open(where.store_url)
+        secrets, changes = SecretBox.from_text("a key of sixteen characters"), PubSub()
+        super().__init__(
+            database,
+            CATALOG,
+            secrets,
+            changes,
+            IngestService(database, CATALOG, secrets, changes, lambda _: None),
+            public_url="http://hub.example",
+            http=lambda: session,
+            on_tested=self.record_test,
+        )
         self.path, self.session, self.ion = where.path, session, ion
-        self.database = Database.open(where.store_url)
-        self.catalog = CATALOG
-        self.secrets = SecretBox.from_text("a key of sixteen characters")
-        self.public_url = "http://hub.example"
         self.viewer = Viewer(1)
         self.requests = 0
-        self.lock = asyncio.Lock()
+        self.tested: list[int] = []
         self.id = 0
+
+    async def record_test(self, integration_id: int) -> None:
+        self.tested.append(integration_id)
 
     async def client(self, integration_id: int) -> IonClient:
         given = await self.database.read(integrations.credentials, self.secrets, integration_id)
         client = integrations.make_client(given, 1000, self.session)
         client._retries = RetryPolicy(attempts=1)
         return client
-
-    def setting_up(self, integration_id: int) -> asyncio.Lock:
-        return self.lock
-
-    async def test(self, integration_id: int) -> TestResult:
-        return await integrations.test(self, integration_id)
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         answer = self.ion.execute(query, variables, None, Viewer(1))
@@ -144,8 +151,9 @@ def done(overview: webhook_setup.Overview) -> list[bool]:
 
 def test_the_connection_test_tells_who_and_what(where: Where) -> None:
     async def story(place: Place) -> None:
-        result = await integrations.test(place, place.id)
+        result = await place.test(place.id)
         assert result.ok, result.findings
+        assert place.tested == [place.id]
         assert result.viewer
         assert result.viewer.name
         orders = next(each for each in result.resources if each.resource == "purchase_orders")
@@ -162,9 +170,9 @@ def test_the_connection_test_tells_who_and_what(where: Where) -> None:
 def test_a_key_that_may_read_nothing_is_found_out(where: Where) -> None:
     async def story(place: Place) -> None:
         place.viewer = Viewer(1, frozenset({"me"}))
-        result = await integrations.test(place, place.id)
+        result = await place.test(place.id)
         assert not result.ok
-        assert any("may read nothing" in finding.message for finding in result.findings)
+        assert any("cannot read any resource" in finding.message for finding in result.findings)
         assert any("webhook receivers" in finding.message for finding in result.findings)
 
     run(where, story)
@@ -273,7 +281,9 @@ def test_by_hand_the_texts_work_as_they_are_and_the_receiver_is_found(where: Whe
             False,
             False,
         ]
-        texts = webhook_setup.texts(CATALOG, webhook_urls.public_address(place.public_url, token))
+        texts = webhook_setup.setup_texts(
+            CATALOG, webhook_urls.public_address(place.public_url, token)
+        )
         made = place.ask(texts.receiver_mutation, **json.loads(texts.receiver_variables))
         receiver_id = made["createWebhookReceiver"]["webhookReceiver"]["id"]
         assert done(await webhook_setup.setup_overview(place, place.id)) == [
@@ -307,7 +317,7 @@ def test_a_receiver_of_someone_else_is_not_taken_over(where: Where) -> None:
             "webhookReceiver"
         ]
         assert await webhook_setup.adopt_receiver(place, "kim", place.id) is None
-        with pytest.raises(InvalidError, match="does not post to a working URL"):
+        with pytest.raises(InvalidError, match="does not post to an active webhook URL"):
             await webhook_setup.adopt_receiver(place, "kim", place.id, str(made["id"]))
 
     run(where, story)

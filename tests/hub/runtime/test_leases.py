@@ -10,7 +10,7 @@ from ultraviolet.db import engine as db_engine
 from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.health import maintenance
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations.service import NewIntegration
+from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.runtime.advisory_leases import AdvisoryLockLeases
 from ultraviolet.hub.runtime.leases import AllLeases, NoLeases, create_leases
 
@@ -25,14 +25,14 @@ def store_url(postgresql: Any) -> str:
 def test_a_process_alone_has_all_and_shares_with_those_who_come(engine: Engine) -> None:
     async def story() -> None:
         one, two = (
-            AdvisoryLockLeases(db_engine.libpq_url(engine)),
-            AdvisoryLockLeases(db_engine.libpq_url(engine)),
+            AdvisoryLockLeases(db_engine.libpq_url(engine.url)),
+            AdvisoryLockLeases(db_engine.libpq_url(engine.url)),
         )
         assert await one.claim(WANTED) == WANTED
         assert await two.claim(WANTED) == set()
         kept = await one.claim(WANTED)
         assert len(kept) == 3
-        await one.let_go(kept)
+        await one.release(kept)
         assert await two.claim(WANTED) == WANTED - kept
         assert await one.claim(WANTED) == kept
 
@@ -48,11 +48,11 @@ def test_a_process_alone_has_all_and_shares_with_those_who_come(engine: Engine) 
 
 def test_without_its_session_a_process_has_no_duties(engine: Engine) -> None:
     async def story() -> None:
-        duties = AdvisoryLockLeases(db_engine.libpq_url(engine))
+        duties = AdvisoryLockLeases(db_engine.libpq_url(engine.url))
         assert await duties.claim(WANTED) == WANTED
         with engine.begin() as connection:
             connection.exec_driver_sql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ultraviolet duties%%'"
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'ultraviolet leases%%'"
                 " AND datname = current_database()"
             )
         assert await duties.claim(WANTED) == set()

@@ -68,7 +68,7 @@ def keep(door: Door, **days: Any) -> retention.Retention:
 
 
 def look(door: Door) -> dict[str, int]:
-    return dict(run(Purger(door.hub.database, door.hub.changes, pause=0).look()))
+    return dict(run(Purger(door.hub.database, door.hub.changes, pause=0).purge_if_due()))
 
 
 def numbers(door: Door, table: Any, column: str) -> list[int]:
@@ -128,14 +128,14 @@ def test_the_history_is_whole_since_the_cutoff_and_the_present_content_stays(doo
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, door: Door, **days: Any) -> None:
     """Have somebody set another time when the next removal has just begun."""
-    drop = Purger._drop_months
+    drop = Purger._drop_partitions
 
     async def change_and_drop(self: Purger) -> purge.Tally:
         monkeypatch.undo()
         keep(door, **days)
         return await drop(self)
 
-    monkeypatch.setattr(Purger, "_drop_months", change_and_drop)
+    monkeypatch.setattr(Purger, "_drop_partitions", change_and_drop)
 
 
 def test_who_keeps_more_while_a_removal_runs_loses_nothing_to_it(

@@ -1,4 +1,4 @@
-"""The lookout: it wakes who has something to do, and asks the same few questions however many integrations there are."""
+"""The scheduler wakes controllers with due work, with a constant number of statements."""
 
 import asyncio
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from ultraviolet.db.tables.sync import fetches
 from ultraviolet.hub.runtime.scheduler import Scheduler
 from ultraviolet.hub.sync import fetch
 
-SELDOM = "0 3 1 1 *"
+YEARLY = "0 3 1 1 *"
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
     database.write_now(
         lambda c: (
             c.execute(
-                integrations.update().values(incremental_schedule=SELDOM, full_schedule=SELDOM)
+                integrations.update().values(incremental_schedule=YEARLY, full_schedule=YEARLY)
             )
             and None
         )
@@ -34,9 +34,11 @@ def database(tmp_path: Path) -> Iterator[Database]:
     database.close()
 
 
-def woken(database: Database, mine: set[int]) -> set[tuple[int, str]]:
+def woken(database: Database, leased: set[int]) -> set[tuple[int, str]]:
     found: set[tuple[int, str]] = set()
-    asyncio.run(Scheduler(database).look(mine, lambda id_, name: found.add((id_, name)), new=True))
+    asyncio.run(
+        Scheduler(database).wake_due(leased, lambda id_, name: found.add((id_, name)), new=True)
+    )
     return found
 
 
@@ -53,22 +55,22 @@ def fetched(database: Database, integration_id: int = 1) -> None:
     )
 
 
-def test_who_was_never_fetched_is_and_then_rests(database: Database) -> None:
+def test_integration_without_a_fetch_is_woken_once(database: Database) -> None:
     assert {(1, "fetch")} == woken(database, {1})
     fetched(database)
     assert set() == woken(database, {1})
 
 
-def test_what_is_left_to_do_wakes_its_controller_and_nobody_elses(database: Database) -> None:
+def test_due_work_wakes_the_controllers_of_leased_integrations_only(database: Database) -> None:
     fetched(database)
     mark(database, "parts", [1])
     database.write_now(fetch.request_fetch, 1, "incremental", "test")
 
     assert {(1, "heal"), (1, "fetch")} == woken(database, {1})
-    assert set() == woken(database, {2}), "another process has the duties of 1"
+    assert set() == woken(database, {2}), "another process has the lease of 1"
 
 
-def test_more_integrations_are_not_more_statements(database: Database) -> None:
+def test_number_of_statements_does_not_depend_on_integrations(database: Database) -> None:
     fetched(database)
     asked: list[str] = []
 

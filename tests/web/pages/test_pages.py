@@ -180,7 +180,7 @@ def test_the_guide_fills_the_new_url_into_the_texts(
 def test_an_error_is_a_page(signed_in: Any) -> None:
     answer = signed_in.send("GET", "/integrations/99")
     assert answer.status_code == 404
-    assert "There is no integration 99" in answer.text
+    assert "Unknown integration 99" in answer.text
     assert "Nothing was changed." in answer.text
 
 

@@ -36,7 +36,7 @@ def test_the_api_rehearses_and_sets(signed_in: Any, old_events: int) -> None:
     refused = signed_in.api("PATCH", PATH, {"events": 1})
     assert (refused.status_code, refused.json()["detail"]) == (
         422,
-        "Keep events for 7 days or more, or for ever.",
+        "Keep events for at least 7 days, or forever.",
     )
 
 

@@ -238,7 +238,7 @@ def _addresses(environment: str | None, api_url: str | None, auth_url: str | Non
         if api_url is None or auth_url is None:
             raise InvalidError("Give --environment, or both --api-url and --auth-url.")
         return {"api_url": api_url, "auth_url": auth_url}
-    from ultraviolet.hub.integrations.service import PRESETS
+    from ultraviolet.hub.integrations.models import PRESETS
 
     for preset in PRESETS:
         if preset.name == environment:

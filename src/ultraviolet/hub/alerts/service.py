@@ -25,7 +25,7 @@ from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations.service import Integration
+from ultraviolet.hub.integrations.models import Integration
 
 _INTEGRATIONS_PER_CHECK = 25
 """With more integrations, consecutive checks take turns."""

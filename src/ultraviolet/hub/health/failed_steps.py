@@ -1,12 +1,14 @@
-"""Resources that the last fetches could not read, known as soon as a step of a fetch has failed."""
+"""Resources that the last fetches could not read, including those of a running fetch."""
 
 from sqlalchemy import Connection, text
 
 _ENDED = text(
-    """SELECT f.mode, s.resource, s.state, s.error FROM fetches AS f JOIN fetch_steps AS s ON s.fetch_id = f.id
+    """SELECT f.mode, s.resource, s.state, s.error
+    FROM fetches AS f JOIN fetch_steps AS s ON s.fetch_id = f.id
     WHERE s.state IN ('done', 'failed', 'skipped') AND f.id IN (
       SELECT id FROM fetches WHERE integration_id = :integration AND state = 'running'
-      UNION SELECT max(id) FROM fetches WHERE integration_id = :integration AND state IN ('done', 'failed')
+      UNION SELECT max(id) FROM fetches
+        WHERE integration_id = :integration AND state IN ('done', 'failed')
       UNION SELECT max(id) FROM fetches
         WHERE integration_id = :integration AND state IN ('done', 'failed') AND mode = 'full')
     ORDER BY f.id DESC"""
@@ -14,9 +16,9 @@ _ENDED = text(
 
 
 def failed_steps(connection: Connection, integration_id: int) -> dict[str, str]:
-    """Return the error of each resource that the last fetch could not read, or the last full one.
+    """Return the error of each resource that the last fetch or the last full fetch could not read.
 
-    An incremental fetch does not see what a full one found missing.
+    An incremental fetch does not read every object that a full fetch reads.
     """
     ended, failed = set[tuple[str, str]](), dict[str, str]()
     for row in connection.execute(_ENDED, {"integration": integration_id}):

@@ -1,13 +1,14 @@
-"""Freshness: how much the mirror can be trusted now, for each resource and as a whole, and why not where it cannot.
+"""Freshness: whether the mirror is up to date, per resource and as a whole, and the causes if not.
 
-A resource is fresh while its last proof is no older than the schedule of fetches promises, and it decays by itself:
-nothing has to go wrong for it to be no longer fresh, it is enough that nothing proves it. A dead webhook, failing
-credentials, a pause, a hub that was down never look healthy. Each cause is named, with what to do next.
+A resource is fresh while its last confirmation is no older than the fetch schedule allows.
+Freshness decays without new confirmations, so a dead webhook, failing credentials, a pause or a
+stopped hub never look healthy. Each cause has a next step.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 from cronsim import CronSim
@@ -23,7 +24,7 @@ from ultraviolet.hub.core import findings
 from ultraviolet.hub.core.findings import Finding
 from ultraviolet.hub.health import heartbeat, maintenance
 from ultraviolet.hub.health.failed_steps import failed_steps
-from ultraviolet.hub.integrations.service import Integration
+from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.hub.sync import invalid_values
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.errors import NEXT_STEPS, known_step, next_step
@@ -32,29 +33,28 @@ from ultraviolet.mirror.object_state import VERIFICATION
 
 State: TypeAlias = Literal["fresh", "ageing", "stale", "unknown", "paused"]
 
-CATCHING_UP = 30.0
-"""Seconds something may wait to be read again before its resource is called stale: an ordinary change takes less."""
-_SLACK = 60.0
-"""Seconds a fetch may take beyond its schedule."""
-_SILENT = 3
-"""So many changes found without any event since, and the webhook counts as dead."""
-_MOST = 200
-"""Findings that are looked at."""
-_WORST: tuple[State, ...] = ("paused", "stale", "unknown", "ageing", "fresh")
+CATCH_UP_SECONDS = 30.0
+"""How long an object may wait for a read before its resource is stale; most changes take less."""
+_FETCH_SLACK_SECONDS = 60.0
+"""How long a fetch may take beyond its schedule."""
+_DEAD_WEBHOOK_CHANGES = 3
+"""Number of changes without a later event after which the webhook counts as dead."""
+_MAX_FINDINGS = 200
+_WORST_FIRST: tuple[State, ...] = ("paused", "stale", "unknown", "ageing", "fresh")
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """Something that keeps the mirror from being known to be right, and what to do about it."""
+    """A reason why the mirror may be out of date, with the next step."""
 
     kind: str
     says: str
     next_step: str
     red: bool = True
-    """Whether the mirror must not be called fresh because of it."""
+    """Whether this cause makes the mirror stale."""
 
 
 class ResourceFreshness(msgspec.Struct, frozen=True):
-    """How much one resource of the mirror can be trusted now; lateness is of the last day, in seconds."""
+    """The freshness of one resource; latencies are of the last 24 hours."""
 
     resource: str
     state: State
@@ -71,7 +71,7 @@ class ResourceFreshness(msgspec.Struct, frozen=True):
 
 
 class Freshness(msgspec.Struct, frozen=True):
-    """How much the mirror of an integration can be trusted now, in one honest sentence and in detail."""
+    """The freshness of an integration's mirror, as a sentence and in detail."""
 
     integration_id: int
     state: State
@@ -79,7 +79,7 @@ class Freshness(msgspec.Struct, frozen=True):
     causes: list[Cause]
     last_change_at: str | None
     proven_at: str | None
-    """When the resource proven longest ago was proven."""
+    """When the least recently confirmed resource was confirmed."""
     changes: int
     p50_seconds: float | None
     p99_seconds: float | None
@@ -87,30 +87,30 @@ class Freshness(msgspec.Struct, frozen=True):
 
 
 class Circumstances(msgspec.Struct, frozen=True):
-    """What is known beside the tables."""
+    """Facts about the process that the tables do not contain."""
 
     moment: datetime
     problem: str | None = None
-    """What keeps ION from answering, as the controllers last saw it."""
+    """The latest ION error of the controllers."""
     heals: bool = True
     trouble: str | None = None
-    """Why the hub's database could not be written."""
+    """Why the last write to the hub's database failed."""
     spooled: int = 0
-    """Deliveries that wait in the spool of this process."""
+    """Number of deliveries in the spool of this process."""
     unmaintained_since: str | None = None
-    """Since when no process has maintained the integration, where it is so."""
+    """When a process last maintained the integration, if none does now."""
     limited: bool = False
-    """ION has answered 429 within the last minutes."""
+    """Whether ION has answered 429 within the last minutes."""
 
 
-NOT_CHOSEN = "Not chosen for this integration: what was mirrored is kept and not followed"
+NOT_CHOSEN = "Not selected for this integration; existing objects are kept but not updated"
 
 
-class _Waiting(msgspec.Struct, frozen=True):
+class _StaleCount(msgspec.Struct, frozen=True):
     count: int
     failing: int
     differing: int
-    """Those that a verification found to differ from ION."""
+    """Number of objects that differed from ION in a verification."""
     since: str
     error: str | None
 
@@ -121,10 +121,10 @@ def judge_freshness(
     integration: Integration,
     now: Circumstances | None = None,
 ) -> Freshness:
-    """Judge an integration."""
+    """Return the freshness of an integration."""
     known = now or Circumstances(utc_now())
-    late = _late(connection, integration.id, known.moment)
-    resources = list(_resources(connection, catalog, integration, known, late))
+    latencies = _latencies(connection, integration.id, known.moment)
+    resources = list(_resources(connection, catalog, integration, known, latencies))
     mirrored = [one for one in resources if not one.skipped]
     proven = [one.proven_at for one in mirrored if one.proven_at]
     proven_at = min(proven) if proven and len(proven) == len(mirrored) else None
@@ -132,7 +132,9 @@ def judge_freshness(
     causes = list(_causes(connection, catalog, integration, known, proven_at))
     causes += [one.cause for one in mirrored if one.cause]
     state = _state(integration, causes, mirrored)
-    every = _sum(late.values())
+    total = Counter[int]()
+    for counts in latencies.values():
+        total.update(counts)
     return Freshness(
         integration_id=integration.id,
         state=state,
@@ -140,20 +142,20 @@ def judge_freshness(
         causes=causes,
         last_change_at=last,
         proven_at=proven_at,
-        changes=sum(every.values()),
-        p50_seconds=latency.quantile(every, 0.5),
-        p99_seconds=latency.quantile(every, 0.99),
+        changes=total.total(),
+        p50_seconds=latency.quantile(total, 0.5),
+        p99_seconds=latency.quantile(total, 0.99),
         resources=resources,
     )
 
 
 def age(moment: str | None, now: datetime) -> str:
-    """Say how long ago something was: 3 s ago, 5 min ago, never."""
-    return "never" if moment is None else f"{span(max(0.0, _seconds(moment, now)))} ago"
+    """Return the age of a time as text: "3 s ago", "5 min ago", "never"."""
+    return "never" if moment is None else f"{span(_age_seconds(moment, now))} ago"
 
 
 def span(seconds: float) -> str:
-    """Say how long: 3 s, 40 s, 5 min, 2 h, 3 days."""
+    """Return a duration as text: "3 s", "5 min", "2 h", "3 days"."""
     for size, unit, least in ((86_400, "days", 2), (3600, "h", 2), (60, "min", 1)):
         if seconds >= least * size:
             return f"{seconds / size:.0f} {unit}"
@@ -165,18 +167,17 @@ def _resources(
     catalog: Catalog,
     integration: Integration,
     now: Circumstances,
-    late: Mapping[str, Mapping[int, int]],
+    latencies: Mapping[str, Mapping[int, int]],
 ) -> Iterator[ResourceFreshness]:
-    waiting = _waiting(connection, integration.id)
+    stale_counts = _stale_counts(connection, integration.id)
     query = select(watermarks).where(watermarks.c.integration_id == integration.id)
     known = {row["resource"]: row for row in connection.execute(query).mappings()}
-    often = _interval(integration.incremental_schedule, now.moment)
-    seldom = _interval(integration.full_schedule, now.moment)
+    incremental_interval = _interval_seconds(integration.incremental_schedule, now.moment)
+    full_interval = _interval_seconds(integration.full_schedule, now.moment)
     failed = failed_steps(connection, integration.id)
-    for name in sorted(known.keys() | waiting.keys() | failed.keys()):
-        row, here = known.get(name), waiting.get(name)
+    for name in sorted(known.keys() | stale_counts.keys() | failed.keys()):
         followed = catalog.follows(name)
-        here = here if followed else None
+        row, counted = known.get(name), stale_counts.get(name) if followed else None
         resource = catalog.resources.get(name)
         dated = (
             resource is not None
@@ -185,18 +186,19 @@ def _resources(
         )
         proven_at = row["proven_at"] if row else None
         skipped = (row["skipped"] if row else None) if followed else NOT_CHOSEN
-        state, cause = _judge(name, proven_at, here, often if dated else seldom, now)
+        interval = incremental_interval if dated else full_interval
+        state, cause = _judge_resource(name, proven_at, counted, interval, now)
         if name in failed and followed:
-            says = f"{name.replace('_', ' ')} could not be read by the last fetch: {failed[name]}"
+            says = f"The last fetch could not read {name.replace('_', ' ')}: {failed[name]}"
             state, cause = "stale", Cause("unreadable", says, next_step(failed[name]))
         if integration.paused:
             state = "paused"
-        counts = late.get(name, {})
+        counts = latencies.get(name, {})
         yield ResourceFreshness(
             resource=name,
             state="unknown" if skipped else state,
-            stale=here.count if here else 0,
-            failing=here.failing if here else 0,
+            stale=counted.count if counted else 0,
+            failing=counted.failing if counted else 0,
             proven_at=proven_at,
             proven_by=row["proven_by"] if row else None,
             watermark=row["updated"] if row else None,
@@ -208,45 +210,49 @@ def _resources(
         )
 
 
-def _judge(
-    name: str, proven_at: str | None, waiting: _Waiting | None, interval: float, now: Circumstances
+def _judge_resource(
+    name: str,
+    proven_at: str | None,
+    counted: _StaleCount | None,
+    interval: float,
+    now: Circumstances,
 ) -> tuple[State, Cause | None]:
     title = name.replace("_", " ")
-    if waiting and waiting.failing:
-        says = f"{waiting.failing} {title} cannot be read: {waiting.error}"
-        step = known_step(waiting.error or "") or command("object list", name, state="stale")
+    if counted and counted.failing:
+        says = f"{counted.failing} {title} cannot be read: {counted.error}"
+        step = known_step(counted.error or "") or command("object list", name, state="stale")
         return "stale", Cause("unreadable", says, step)
-    if waiting and waiting.differing:
-        says = f"{waiting.differing} {title} differ from ION, as a verification found, and wait to be read"
-        return "stale", Cause("differs", says, "nothing: they are read from ION again at once")
-    if waiting and now.heals and _seconds(waiting.since, now.moment) > CATCHING_UP:
-        says = f"{waiting.count} {title} changed in ION and wait to be read, the first since {age(waiting.since, now.moment)}"
-        more = "raise its requests per second, if ION allows more; see `ultraviolet integration findings`"
-        return "stale", Cause(
-            "behind", says, NEXT_STEPS["ion-rate-limited"] if now.limited else more
-        )
+    if counted and counted.differing:
+        says = f"A verification found {counted.differing} {title} that differ from ION"
+        step = "No action needed: the hub is reading them from ION again"
+        return "stale", Cause("differs", says, step)
+    if counted and now.heals:
+        waiting_seconds = _age_seconds(counted.since, now.moment)
+        if waiting_seconds > CATCH_UP_SECONDS:
+            says = (
+                f"{counted.count} changed {title} have not been read from ION yet,"
+                f" the oldest for {span(waiting_seconds)}"
+            )
+            step = (
+                "Raise the integration's requests per second if ION allows more;"
+                " `ultraviolet integration findings` lists problems"
+            )
+            step = NEXT_STEPS["ion-rate-limited"] if now.limited else step
+            return "stale", Cause("behind", says, step)
     if proven_at is None:
-        says = f"{title} were never compared with ION"
-        return "unknown", Cause(
-            "never_proven", says, "ultraviolet fetch run --mode full", red=False
-        )
-    old = _seconds(proven_at, now.moment)
-    if old <= interval * 1.5 + _SLACK:
+        says = f"{title} have not been compared with ION yet"
+        step = "ultraviolet fetch run --mode full"
+        return "unknown", Cause("never_proven", says, step, red=False)
+    age_seconds = _age_seconds(proven_at, now.moment)
+    if age_seconds <= interval * 1.5 + _FETCH_SLACK_SECONDS:
         return "fresh", None
-    says = f"{title} were last confirmed {age(proven_at, now.moment)}, though a fetch is due every {span(interval)}"
-    overdue = old > interval * 3 + _SLACK
-    cause = Cause("overdue", says, "`ultraviolet fetch list` shows what fails", red=overdue)
-    return ("stale" if overdue else "ageing"), cause
-
-
-def _paused(integration: Integration) -> Cause:
-    if integration.removed:
-        return Cause(
-            "paused", "It is being removed", "nothing: what it brought goes little by little"
-        )
-    return Cause(
-        "paused", "Nothing is read from ION", command("integration resume", integration.name)
+    says = (
+        f"{title} were last confirmed {age(proven_at, now.moment)},"
+        f" but a fetch is due every {span(interval)}"
     )
+    overdue = age_seconds > interval * 3 + _FETCH_SLACK_SECONDS
+    step = "`ultraviolet fetch list` shows failed fetches"
+    return "stale" if overdue else "ageing", Cause("overdue", says, step, red=overdue)
 
 
 def _causes(
@@ -256,20 +262,44 @@ def _causes(
     now: Circumstances,
     proven_at: str | None,
 ) -> Iterator[Cause]:
-    """Return what concerns the integration as a whole, the gravest first."""
-    if integration.paused:
-        yield _paused(integration)
+    """Yield the causes that concern the integration as a whole, the most severe first."""
+    if integration.removed:
+        says = "The integration is being deleted"
+        yield Cause("paused", says, "No action needed: its data is deleted in batches")
         return
-    found = findings.list_findings(connection, integration.id, _MOST, unresolved=True)
-    yield from _unmaintained(connection, integration, now)
+    if integration.paused:
+        step = command("integration resume", integration.name)
+        yield Cause("paused", "The integration is paused, so nothing is read from ION", step)
+        return
+    found = findings.list_findings(connection, integration.id, _MAX_FINDINGS, unresolved=True)
+    yield from _processing_causes(connection, integration, now)
     if now.trouble:
-        yield Cause(
-            "store", now.trouble, "make room on its disk and see that the hub may write there"
-        )
+        step = "Free disk space and check that the hub may write to its database"
+        yield Cause("store", now.trouble, step)
     if now.spooled:
         says = f"{now.spooled} deliveries wait in the spool"
-        yield Cause("spool", says, "nothing: they go into the database in order", red=False)
-    yield from _found(found)
+        step = "No action needed: the hub writes them to the database in order"
+        yield Cause("spool", says, step, red=False)
+    yield from _watchdog_causes(found)
+    yield from _connection_causes(integration, found, now)
+    down = heartbeat.last_down(connection)
+    if down and (proven_at is None or proven_at < down.until):
+        says = (
+            f"The hub was down from {down.since[:19]}Z to {down.until[:19]}Z,"
+            " and some objects have not been confirmed since"
+        )
+        step = "The next fetch confirms them; `ultraviolet fetch run` starts one now"
+        yield Cause("hub_was_down", says, step)
+    yield from _event_causes(connection, catalog, integration, now)
+    if not now.heals:
+        says = "Healing is turned off by ULTRAVIOLET_HEAL, so stale objects are not read again"
+        yield Cause("healing_off", says, "Remove the setting and restart the hub")
+
+
+def _connection_causes(
+    integration: Integration, found: Sequence[Finding], now: Circumstances
+) -> Iterator[Cause]:
+    """Yield the latest ION error that no finding reports, or else the error of the last test."""
     if (
         now.problem
         and not now.trouble
@@ -278,62 +308,57 @@ def _causes(
         step = known_step(now.problem) or command("integration test", integration.name)
         yield Cause("ion_fails", now.problem, step)
     elif integration.test_result and not integration.test_result.ok:
-        found = [f for f in integration.test_result.findings if f.severity == "error"]
-        says, step = (
-            (found[0].message, found[0].next_step)
-            if found
-            else ("The last test failed", "test again")
+        errors = [f for f in integration.test_result.findings if f.severity == "error"]
+        if errors:
+            yield Cause("credentials", errors[0].message, errors[0].next_step)
+        else:
+            step = command("integration test", integration.name)
+            yield Cause("credentials", "The last connection test failed", step)
+
+
+def _event_causes(
+    connection: Connection, catalog: Catalog, integration: Integration, now: Circumstances
+) -> Iterator[Cause]:
+    """Yield a cause if events do not arrive."""
+    last_event, without_event = _changes_without_event(
+        connection, catalog, integration.id, now.moment
+    )
+    if without_event >= _DEAD_WEBHOOK_CHANGES:
+        since = f"the last event arrived {age(last_event, now.moment)}"
+        says = (
+            f"A fetch found {without_event} changes without a webhook event;"
+            f" {since if last_event else 'no event has arrived yet'}"
         )
-        yield Cause("credentials", says, step)
-    down = heartbeat.last_down(connection)
-    if down and (proven_at is None or proven_at < down.until):
-        span = f"from {down.since[:19]}Z to {down.until[:19]}Z"
-        says = f"The hub was down {span}, and not everything was confirmed since"
-        yield Cause(
-            "hub_was_down", says, "the next fetch confirms it; `ultraviolet fetch run` does at once"
-        )
-    last_event, unheard = _unheard(connection, catalog, integration.id, now.moment)
-    if unheard >= _SILENT:
-        heard = (
-            f"the last event came {age(last_event, now.moment)}"
-            if last_event
-            else "no event ever came"
-        )
-        says = f"ION has {unheard} changes that no event told; {heard}"
-        yield Cause(
-            "silent",
-            says,
-            f"{command('setup plan', integration.name)}: is the receiver active, and subscribed?",
-        )
+        plan = command("setup plan", integration.name)
+        step = f"Check the receiver and its subscriptions with `{plan}`"
+        yield Cause("silent", says, step)
     elif last_event is None:
-        says = "No event has come yet, so changes arrive with the next fetch only"
+        says = "No webhook event has arrived yet, so changes appear only after the next fetch"
         yield Cause("no_event_yet", says, command("setup apply", integration.name), red=False)
-    if not now.heals:
-        yield Cause(
-            "healing_off", "Healing is switched off by ULTRAVIOLET_HEAL", "start the hub without it"
-        )
 
 
-def _unmaintained(
+def _processing_causes(
     connection: Connection, integration: Integration, now: Circumstances
 ) -> Iterator[Cause]:
-    """Yield that no process works for an integration, or that events wait, whatever the reason."""
+    """Yield a cause if no process maintains the integration, or if its events are not applied."""
     if now.unmaintained_since:
-        says = f"No process has maintained this integration since {age(now.unmaintained_since, now.moment)}"
-        step = "see that a hub of role all or worker runs, and what it logs; restart it"
+        idle = span(_age_seconds(now.unmaintained_since, now.moment))
+        says = f"No hub process has maintained this integration for {idle}"
+        step = "Check that a hub with role all or worker is running; read its log and restart it"
         yield Cause("unmaintained", says, step)
     since = maintenance.waits_since(connection, integration.id)
-    if since and _seconds(since, now.moment) > maintenance.EVENTS_WAIT_SECONDS:
-        says = f"Events wait to be applied, the first since {age(since, now.moment)}"
-        step = "wait if many came at once; else see what the hub logs, and restart it"
+    if since and _age_seconds(since, now.moment) > maintenance.EVENTS_WAIT_SECONDS:
+        waiting = span(_age_seconds(since, now.moment))
+        says = f"Received events are not applied yet, the oldest for {waiting}"
+        step = "Wait if many arrived at once; otherwise read the hub's log and restart it"
         yield Cause("events_wait", says, step)
 
 
-def _found(standing: Sequence[Finding]) -> Iterator[Cause]:
-    """Return what the watchdog found and has not put right; what it has is told, but is no reason for doubt."""
-    for one in sorted(standing, key=lambda one: one.kind == invalid_values.KIND):
+def _watchdog_causes(open_findings: Sequence[Finding]) -> Iterator[Cause]:
+    """Yield the open findings of the watchdog; repaired ones do not make the mirror stale."""
+    for one in sorted(open_findings, key=lambda one: one.kind == invalid_values.KIND):
         if one.kind == "unreadable":
-            continue  # the resource says so itself, and sooner
+            continue  # the resource reports it, and sooner
         harmless = (
             one.repaired_at is not None
             or one.kind in ("gap", "forged", invalid_values.KIND)
@@ -352,7 +377,7 @@ def _state(
     if not mirrored:
         return "unknown"
     found = {one.state for one in mirrored}
-    return next(state for state in _WORST if state in found)
+    return next(state for state in _WORST_FIRST if state in found)
 
 
 def _sentence(
@@ -367,16 +392,16 @@ def _sentence(
     if state == "fresh":
         return f"Fresh: last change {age(last, now)}, {confirmed}."
     if state == "unknown" and last is None:
-        return "Unknown: nothing was read from this ION yet. Next: ultraviolet fetch run."
+        return "Unknown: nothing has been read from ION yet. Next: ultraviolet fetch run."
     if state == "paused":
-        return f"Paused: nothing is read from ION, deliveries are kept; {confirmed}."
+        return f"Paused: nothing is read from ION, deliveries are stored; {confirmed}."
     reasons = red or list(causes)
     more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
     says, step = (reasons[0].says, reasons[0].next_step) if reasons else (confirmed, "")
     return f"{state.capitalize()}: {says.rstrip('.')}{more}. Next: {step.rstrip('.')}."
 
 
-def _waiting(connection: Connection, integration_id: int) -> dict[str, _Waiting]:
+def _stale_counts(connection: Connection, integration_id: int) -> dict[str, _StaleCount]:
     kept = stale.c
     query = select(
         kept.resource,
@@ -387,13 +412,15 @@ def _waiting(connection: Connection, integration_id: int) -> dict[str, _Waiting]
         func.max(kept.error).label("error"),
     ).where(kept.integration_id == integration_id)
     return {
-        row.resource: _Waiting(row.waiting, row.failing, row.differing, row.since, row.error)
+        row.resource: _StaleCount(row.waiting, row.failing, row.differing, row.since, row.error)
         for row in connection.execute(query.group_by(kept.resource))
     }
 
 
-def _late(connection: Connection, integration_id: int, now: datetime) -> dict[str, dict[int, int]]:
-    """Read how late changes arrived in the last day, by resource."""
+def _latencies(
+    connection: Connection, integration_id: int, now: datetime
+) -> dict[str, dict[int, int]]:
+    """Load the latency histogram of each resource for the last 24 hours."""
     names = (counted.c.resource, counted.c.bucket)
     query = select(*names, func.sum(counted.c.count)).group_by(*names)
     query = query.where(
@@ -407,11 +434,14 @@ def _late(connection: Connection, integration_id: int, now: datetime) -> dict[st
     return found
 
 
-def _unheard(
+def _changes_without_event(
     connection: Connection, catalog: Catalog, integration_id: int, now: datetime
 ) -> tuple[str | None, int]:
-    """Return when the last event came, and how many changes no event told since; of what ION never announces none."""
-    # `+ 0` keeps SQLite from sorting all of an integration's rows where it can walk back from the newest.
+    """Return the time of the last event and the number of later changes without an event.
+
+    Resources for which ION never sends events do not count.
+    """
+    # `+ 0` makes SQLite scan back from the newest row instead of sorting all rows.
     newest = select(events.c.received_at).where(events.c.integration_id + 0 == integration_id)
     last = connection.execute(newest.order_by(events.c.seq.desc()).limit(1)).scalar()
     since = max(last or "", format_rfc3339(now - timedelta(days=1)))
@@ -430,19 +460,11 @@ def _last_change(connection: Connection, integration_id: int) -> str | None:
     return connection.execute(query.order_by(versions.c.seq.desc()).limit(1)).scalar()
 
 
-def _sum(counts: Any) -> dict[int, int]:
-    total: dict[int, int] = {}
-    for one in counts:
-        for bucket, count in one.items():
-            total[bucket] = total.get(bucket, 0) + count
-    return total
-
-
-def _interval(schedule: str, now: datetime) -> float:
+def _interval_seconds(schedule: str, now: datetime) -> float:
     times = CronSim(schedule, now)
     first, second = next(times), next(times)
     return (second - first).total_seconds()
 
 
-def _seconds(moment: str, now: datetime) -> float:
-    return (now - datetime.fromisoformat(moment)).total_seconds()
+def _age_seconds(moment: str, now: datetime) -> float:
+    return max(0.0, (now - datetime.fromisoformat(moment)).total_seconds())

@@ -1,4 +1,4 @@
-"""The heartbeat: the hub notes that it lives, so that afterwards it can tell when it did not."""
+"""The heartbeat: record that a hub runs, so that downtime is known afterwards."""
 
 from datetime import datetime, timedelta
 
@@ -8,20 +8,19 @@ from sqlalchemy import Connection, text
 
 from ultraviolet.clock import CLOCK, now_rfc3339, utc_now
 
-EVERY = 30.0
-"""Seconds between two beats."""
-_DOWN = timedelta(seconds=90)
-"""A gap longer than this was a time without a hub."""
+INTERVAL_SECONDS = 30.0
+_MIN_DOWNTIME = timedelta(seconds=90)
+"""A longer gap between two heartbeats counts as downtime."""
 
 log = structlog.get_logger()
 
 _GET = text("SELECT value FROM settings WHERE name = :name")
-_BEAT = text(
+_PUT_NEWER = text(
     """INSERT INTO settings (name, value) VALUES ('alive_at', :value)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE excluded.value > settings.value"""
 )
-"""The clocks of several processes differ: the newest sign of life stays, so that an older one shows a restored backup."""
-_SPANS = 20
+"""Clocks of processes differ: the newest heartbeat stays, so that an older one shows a restore."""
+_MAX_DOWNTIMES = 20
 _PUT = text(
     """INSERT INTO settings (name, value) VALUES (:name, :value)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
@@ -32,12 +31,13 @@ _NEWEST = text(
       UNION ALL SELECT proven_at FROM watermarks
       UNION ALL SELECT max(started_at) FROM fetches WHERE state <> 'running'
       UNION ALL SELECT received_at FROM events WHERE seq = (SELECT max(seq) FROM events)
-      UNION ALL SELECT observed_at FROM versions WHERE seq = (SELECT max(seq) FROM versions)) AS seen"""
+      UNION ALL SELECT observed_at FROM versions
+        WHERE seq = (SELECT max(seq) FROM versions)) AS seen"""
 )
 
 
 class Downtime(msgspec.Struct, frozen=True):
-    """A time in which no hub ran on this database."""
+    """A period in which no hub ran on this database."""
 
     since: str
     until: str
@@ -46,53 +46,53 @@ class Downtime(msgspec.Struct, frozen=True):
 def record_heartbeat(
     connection: Connection, moment: str | None = None, *, starts: bool = False
 ) -> str:
-    """Note that a hub lives, and since when none did; return the moment. `starts`: it begins to."""
+    """Record a heartbeat, and the downtime before it; return its time. `starts`: the first one."""
     last = alive_at(connection)
     moment = moment or now_rfc3339()
     if last and starts:
-        kept = [*without_hub(connection), Downtime(last, moment)][-_SPANS:]
+        kept = [*without_hub(connection), Downtime(last, moment)][-_MAX_DOWNTIMES:]
         connection.execute(
             _PUT, {"name": "without_hub", "value": msgspec.json.encode(kept).decode()}
         )
-    if last and utc_now() - datetime.fromisoformat(last) > _DOWN:
+    if last and utc_now() - datetime.fromisoformat(last) > _MIN_DOWNTIME:
         down = msgspec.json.encode(Downtime(last, moment)).decode()
         connection.execute(_PUT, {"name": "last_down", "value": down})
-    connection.execute(_BEAT, {"value": moment})
+    connection.execute(_PUT_NEWER, {"value": moment})
     return moment
 
 
 def alive_at(connection: Connection) -> str | None:
-    """Return the last sign of life of a hub on this database."""
+    """Return the last heartbeat of a hub on this database."""
     return connection.execute(_GET, {"name": "alive_at"}).scalar()
 
 
 def without_hub(connection: Connection) -> list[Downtime]:
-    """Return the times before the last starts in which this database knows of no hub; a sign of life is kept each beat."""
+    """Return the periods without a hub before the last starts, as far as this database records."""
     found = connection.execute(_GET, {"name": "without_hub"}).scalar()
     return msgspec.json.decode(found, type=list[Downtime]) if found else []
 
 
 def last_down(connection: Connection) -> Downtime | None:
-    """Return the last time in which no hub ran."""
+    """Return the last period in which no hub ran."""
     found = connection.execute(_GET, {"name": "last_down"}).scalar()
     return msgspec.json.decode(found, type=Downtime) if found else None
 
 
 def latest_known_time(connection: Connection) -> datetime | None:
-    """Return the latest moment that any hub has written here, give or take a beat."""
+    """Return the latest time that any hub has recorded here, within one heartbeat."""
     found = connection.execute(_NEWEST).scalar()
     return datetime.fromisoformat(found) if found else None
 
 
 def advance_clock(connection: Connection) -> None:
-    """Go on from the time of the hub before, where the machine's clock was set back since.
+    """Continue from the time of the previous hub if the machine's clock was set back since.
 
-    Else all that ION tells would count as older than what is known, until the clock is where it was.
+    Otherwise new observations would count as older than known ones until the clock catches up.
     """
     last = latest_known_time(connection)
     if last is None or last <= utc_now():
         return
-    period = timedelta(seconds=EVERY)
-    jumped = last - utc_now() > period  # else it is rather the clock of another machine
+    period = timedelta(seconds=INTERVAL_SECONDS)
+    jumped = last - utc_now() > period  # a smaller difference is the clock of another machine
     CLOCK.advance_to(last + period if jumped else last)
     log.warning("clock.behind", seconds=round(CLOCK.seconds_ahead()), goes_on_from=now_rfc3339())

@@ -1,7 +1,8 @@
-"""Which integrations a process maintains, and what it meets: noted in the database, so that every process can tell.
+"""Which integrations are maintained, and their problems, recorded for all processes.
 
-A process notes it every few seconds for the integrations whose controllers it runs. What is not noted any more is not
-maintained, whatever the reason: no process runs, none has the lease, or a controller has ended or hangs.
+A process records this every few seconds for the integrations whose controllers it runs. Without
+records an integration is not maintained: no process runs, none has the lease, or a controller has
+ended or hangs.
 """
 
 from collections.abc import Mapping
@@ -15,15 +16,16 @@ from ultraviolet.clock import now_rfc3339, utc_now
 from ultraviolet.db.tables.sync import maintenance
 
 NOTE_SECONDS = 5.0
-"""Seconds between two notes."""
 UNMAINTAINED_SECONDS = 20.0
-"""Seconds without a note after which an integration counts as not maintained; a process needs some to take over."""
+"""Age of a record after which an integration is not maintained; a takeover takes some seconds."""
 EVENTS_WAIT_SECONDS = 10.0
-"""Seconds an event may wait to be applied; an ordinary one takes milliseconds."""
+"""How long an event may wait to be applied; most take milliseconds."""
 
 _NOTE = text(
-    """INSERT INTO maintenance (integration_id, noted_at, problem) VALUES (:integration, :now, :problem)
-    ON CONFLICT (integration_id) DO UPDATE SET noted_at = excluded.noted_at, problem = excluded.problem"""
+    """INSERT INTO maintenance (integration_id, noted_at, problem)
+    VALUES (:integration, :now, :problem)
+    ON CONFLICT (integration_id) DO UPDATE
+    SET noted_at = excluded.noted_at, problem = excluded.problem"""
 )
 _EXISTING = text("SELECT id FROM integrations")
 _ACTIVE = text(
@@ -31,14 +33,15 @@ _ACTIVE = text(
     LEFT JOIN maintenance AS m ON m.integration_id = i.id WHERE i.paused = :paused ORDER BY i.id"""
 )
 _WAITS = text(
-    """SELECT received_at FROM events WHERE integration_id = :integration AND outcome IS NULL AND webhook_url_id <> 0
+    """SELECT received_at FROM events
+    WHERE integration_id = :integration AND outcome IS NULL AND webhook_url_id <> 0
     ORDER BY seq LIMIT 1"""
 )
 """An imported event has the time at which another hub received it."""
 
 
 def note(connection: Connection, problems: Mapping[int, str | None]) -> None:
-    """Note that these integrations are maintained, each with what keeps ION from answering, or None."""
+    """Record that these integrations are maintained, with the latest ION error of each or None."""
     existing = set(connection.execute(_EXISTING).scalars())
     rows = [
         {"integration": id_, "problem": problem, "now": now_rfc3339()}
@@ -50,7 +53,7 @@ def note(connection: Connection, problems: Mapping[int, str | None]) -> None:
 
 
 def problem_of(connection: Connection, integration_id: int) -> str | None:
-    """Return what keeps ION from answering, as the process that maintains the integration met it."""
+    """Return the latest ION error of the process that maintains the integration."""
     query = select(maintenance.c.problem).where(maintenance.c.integration_id == integration_id)
     return connection.execute(query).scalar()
 
@@ -58,19 +61,19 @@ def problem_of(connection: Connection, integration_id: int) -> str | None:
 def unmaintained_since(connection: Connection, integration_id: int, changed_at: str) -> str | None:
     """Return since when no process has maintained an integration, or None while one does.
 
-    `changed_at` is when it was added, resumed or changed last: from then on a process has time to take it.
+    `changed_at` is when it was added, resumed or changed last; a process needs time to take it.
     """
     query = select(maintenance.c.noted_at).where(maintenance.c.integration_id == integration_id)
     return _since(connection.execute(query).scalar(), changed_at)
 
 
 def waits_since(connection: Connection, integration_id: int) -> str | None:
-    """Return when the first of the events came that wait to be applied."""
+    """Return when the oldest event that is not applied was received."""
     return connection.execute(_WAITS, {"integration": integration_id}).scalar()
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """An active integration that is not maintained, or whose events wait."""
+    """An active integration that is not maintained, or whose events are not applied."""
 
     name: str
     unmaintained_since: str | None
@@ -81,12 +84,12 @@ class Trouble(msgspec.Struct, frozen=True):
         if self.unmaintained_since:
             found.append(f"no process has maintained “{self.name}” since {self.unmaintained_since}")
         if self.waits_since:
-            found.append(f"events of “{self.name}” wait to be applied since {self.waits_since}")
+            found.append(f"events of “{self.name}” have not been applied since {self.waits_since}")
         return "; ".join(found)
 
 
 def troubles(connection: Connection) -> list[Trouble]:
-    """Return the active integrations that are not maintained, or whose events wait."""
+    """Return the active integrations that are not maintained, or whose events are not applied."""
     late = as_text(utc_now() - timedelta(seconds=EVENTS_WAIT_SECONDS))
     found: list[Trouble] = []
     for row in connection.execute(_ACTIVE, {"paused": False}):

@@ -1,8 +1,8 @@
-"""Gaps: ION's own record of its deliveries compared with what arrived; what is missing is taken from that record.
+"""Compare ION's record of its deliveries with the received events, and add the missing ones.
 
-ION numbers its webhook events, and a body names that number (assumed, see docs/ion-compatibility.md). An event is
-known by that number, by what its envelope says, or by its body. Where not one of many delivered events is known,
-although events came at that time, the record cannot be compared, and nothing is concluded.
+ION numbers its webhook events, and a payload contains that number (assumed, see
+docs/ion-compatibility.md). An event is known by that number, its envelope, or its body. If none of
+many delivered events is known although events arrived at that time, the record is not comparable.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,26 +23,28 @@ from ultraviolet.ion.deliveries import decode_envelope, is_id
 from ultraviolet.ion.errors import IonUnreadableError
 from ultraviolet.ion.queries import valid_time
 
-PAGE = 500
-_ENOUGH = 20
-"""So many delivered events without one that is known here say that the numbers are of another kind."""
-_PATIENCE = timedelta(hours=1)
-"""So long an event that ION still delivers is waited for. A delivery takes seconds; how long ION tries again is unknown.
-What comes after it was taken from the record is known again, so that waiting longer gains nothing."""
+PAGE_SIZE = 500
+_MIN_COMPARABLE = 20
+"""This many delivered events without a known one show that the numbers are not comparable."""
+_MAX_PENDING_AGE = timedelta(hours=1)
+"""How long to wait for an event that ION is still delivering; a late delivery is deduplicated."""
 
 _EVENTS = (
-    "query Sent($filters: WebhookEventsInputFilters, $first: Int) { webhookEvents(filters: $filters,"
-    " sort: [ID_ASC], first: $first) { edges { node { id status subscriptionId requestData _created } } } }"
+    "query Sent($filters: WebhookEventsInputFilters, $first: Int)"
+    " { webhookEvents(filters: $filters, sort: [ID_ASC], first: $first)"
+    " { edges { node { id status subscriptionId requestData _created } } } }"
 )
 _KNOWN = text(
     "SELECT event_id FROM events WHERE integration_id = :integration AND event_id IN :ids"
 ).bindparams(bindparam("ids", expanding=True))
 _BODIES = text(
-    """SELECT body FROM events WHERE integration_id = :integration AND resource = :resource AND object_id = :object
+    """SELECT body FROM events
+    WHERE integration_id = :integration AND resource = :resource AND object_id = :object
     ORDER BY seq DESC LIMIT 50"""
 )
 _RECEIVED = text(
-    """SELECT 1 FROM events WHERE integration_id = :integration AND received_at >= :first AND received_at <= :last
+    """SELECT 1 FROM events
+    WHERE integration_id = :integration AND received_at >= :first AND received_at <= :last
       AND signature <> 'recovered' LIMIT 1"""
 )
 _LAST_FULL = text(
@@ -53,33 +55,33 @@ _MOVE = text("UPDATE integrations SET compared_to = :value WHERE id = :integrati
 
 
 class MissedDeliveries(msgspec.Struct, frozen=True):
-    """What a comparison brought to light."""
+    """The result of a comparison."""
 
     given_up: int = 0
-    """Events ION failed to deliver."""
+    """Number of events that ION failed to deliver."""
     lost: int = 0
-    """Events ION holds to be delivered that never arrived here."""
+    """Number of events that ION reports as delivered but that did not arrive."""
     recovered: int = 0
-    """Events taken from ION's record."""
+    """Number of events added from ION's record."""
     comparable: bool = True
     restored: bool = False
-    """ION delivered some of them to a hub of which this database does not know: it was restored from a backup."""
+    """Whether some were delivered while, by this database, no hub ran: it is a restored backup."""
 
     @property
     def missing(self) -> int:
-        """How many events did not arrive."""
+        """The number of events that did not arrive."""
         return self.given_up + self.lost
 
 
 class SentDelivery(msgspec.Struct, frozen=True):
-    """One event as ION recorded it."""
+    """One webhook event in ION's record."""
 
     id: int
     status: str
     subscription: str
     body: str | None
     created_at: str
-    """By ION's clock; empty where it does not say."""
+    """By ION's clock; empty if unknown."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -88,19 +90,19 @@ class Record(msgspec.Struct, frozen=True):
     sent: list[SentDelivery]
     more: bool
     unreadable: int = 0
-    """Rows that do not say which event they are about."""
+    """Number of rows without an event id."""
 
 
 async def read_sent_deliveries(client: IonClient, after: int) -> Record:
-    """Read ION's record of its deliveries behind a number; raises IonRefusedError where the key may not."""
-    given = {"filters": {"id": {"gt": after}}, "first": PAGE}
+    """Read ION's deliveries after a number; raise IonRefusedError without permission."""
+    given = {"filters": {"id": {"gt": after}}, "first": PAGE_SIZE}
     page = (await client.execute(_EVENTS, given)).must().get("webhookEvents")
     edges: Any = cast("dict[str, Any]", page).get("edges") if isinstance(page, dict) else None
     if not isinstance(edges, list):
         raise IonUnreadableError("ION's record of its deliveries is not a list")
     rows = [_sent(edge) for edge in cast("list[Any]", edges)]
     sent = sorted((row for row in rows if row and row.id > after), key=lambda row: row.id)
-    return Record(sent, len(rows) >= PAGE, rows.count(None))
+    return Record(sent, len(rows) >= PAGE_SIZE, rows.count(None))
 
 
 def _sent(edge: Any) -> SentDelivery | None:
@@ -121,7 +123,7 @@ def _sent(edge: Any) -> SentDelivery | None:
 
 
 def cursor(connection: Connection, integration_id: int) -> int:
-    """Tell up to which number the record was compared."""
+    """Return the number up to which the record was compared."""
     return connection.execute(_CURSOR, {"integration": integration_id}).scalar() or 0
 
 
@@ -134,10 +136,10 @@ def insert_missed(
     subscriptions: Collection[str],
     ahead: float = 0.0,
 ) -> MissedDeliveries:
-    """Compare a page of the record with what arrived, keep what is missing as events, and move on.
+    """Compare a page of the record with the received events, add missing ones, advance the cursor.
 
-    Stops before an event of ours that ION is still trying to deliver, but not for long. `ahead` is by how many seconds
-    ION's clock is ahead.
+    Stop before an event that ION is still delivering, unless it is old. `ahead` is the number of
+    seconds by which ION's clock is ahead.
     """
     settled = _settled(sent, subscriptions)
     if not settled:
@@ -147,7 +149,7 @@ def insert_missed(
     delivered = [each for each in ours if each.status == "SUCCEEDED"]
     comparable = (
         bool(known)
-        or len(delivered) < _ENOUGH
+        or len(delivered) < _MIN_COMPARABLE
         or not _received(connection, integration_id, delivered)
     )
     missing = [each for each in ours if each.id not in known] if comparable else []
@@ -163,7 +165,7 @@ def insert_missed(
 def _known(
     connection: Connection, catalog: Catalog, integration_id: int, sent: Sequence[SentDelivery]
 ) -> set[int]:
-    """Return the numbers of the events that are here: by number, by what their envelopes say, or by their bodies."""
+    """Return the numbers of the received events: matched by number, envelope or body."""
     if not sent:
         return set()
     given = {"integration": integration_id, "ids": [str(each.id) for each in sent]}
@@ -196,7 +198,7 @@ def _known(
 
 
 def _content(body: bytes) -> Any:
-    """Decode a body, so that bodies compare whatever their white space; None if it is not JSON."""
+    """Decode a body so that white space does not matter; return None if it is not JSON."""
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -206,7 +208,7 @@ def _content(body: bytes) -> Any:
 def _received(
     connection: Connection, integration_id: int, delivered: Sequence[SentDelivery]
 ) -> bool:
-    """Return whether events were received here while ION delivered these: then none of them being known is strange."""
+    """Return whether any event was received in the period in which ION delivered these."""
     times_ = [each.created_at for each in delivered if each.created_at]
     if not times_:
         return True
@@ -217,7 +219,10 @@ def _received(
 def _acknowledged_without_hub(
     connection: Connection, integration_id: int, lost: Sequence[SentDelivery], ahead: float
 ) -> bool:
-    """Return whether ION delivered some of these when no hub ran by this database, and no full fetch has begun since."""
+    """Return whether ION delivered some of these while, by this database, no hub ran.
+
+    Periods before the last full fetch do not count.
+    """
     last_full = connection.execute(_LAST_FULL, {"integration": integration_id}).scalar() or ""
     spans = [span for span in heartbeat.without_hub(connection) if span.until > last_full]
     moments = [_by_our_clock(each.created_at, ahead) for each in lost if each.created_at]
@@ -230,12 +235,12 @@ def _by_our_clock(moment: str, ahead: float) -> str:
 
 def _settled(sent: Sequence[SentDelivery], subscriptions: Collection[str]) -> list[SentDelivery]:
     settled: list[SentDelivery] = []
-    recently = clock.format_rfc3339(clock.utc_now() - _PATIENCE)
+    recently = clock.format_rfc3339(clock.utc_now() - _MAX_PENDING_AGE)
     for each in sent:
-        under_way = (
+        pending = (
             each.status not in ("SUCCEEDED", "FAILED") and not "" < each.created_at <= recently
         )
-        if under_way and each.subscription in subscriptions:
+        if pending and each.subscription in subscriptions:
             break
         settled.append(each)
     return settled

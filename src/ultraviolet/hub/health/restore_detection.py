@@ -1,11 +1,13 @@
-"""A database that was restored from a backup: noticed, reported, and read from ION in full.
+"""Detect a database that was restored from a backup, report it, and request a full fetch.
 
-Three things tell of it. A hub keeps its last sign of life in the database and, once that is committed, in its data
-folder and its memory: a database whose own is older has lost what came between. On PostgreSQL the database and its
-tables have numbers that no dump contains. And ION's record has deliveries that were acknowledged when, by this
-database, no hub ran (`gaps.py`), which needs no file of the hub.
+There are three signs. A hub records its heartbeat in the database and, after the commit, in its
+data folder and memory: a database with an older heartbeat has lost the changes since. On PostgreSQL the
+database and its tables have numbers that no dump contains. ION's record of its deliveries contains
+deliveries from a time in which, by this database, no hub ran (`missed_deliveries.py`).
 """
 
+import asyncio
+import time
 from pathlib import Path
 
 import structlog
@@ -13,6 +15,7 @@ from sqlalchemy import Connection, delete, insert, select, text, update
 
 from ultraviolet.clock import normalize_rfc3339, now_rfc3339
 from ultraviolet.db import dialect
+from ultraviolet.db.database import Database
 from ultraviolet.db.tables.integrations import integrations, settings
 from ultraviolet.db.tables.sync import fetches
 from ultraviolet.hub.core import findings
@@ -22,12 +25,12 @@ from ultraviolet.hub.sync import fetch
 
 KIND = "restored"
 IDENTITY = "identity"
-"""The setting that says which database this is; it stays behind when a hub is copied."""
+"""The setting with the identity of this database; it is not copied with a hub."""
 ASKED = "restored"
-"""The setting with which `db restore` says so."""
+"""The setting by which `db restore` marks a database as restored."""
 _FILE = "alive_at"
-_MOST_BYTES = 100
-_IS = text(
+_MAX_FILE_BYTES = 100
+_READ_IDENTITY = text(
     """SELECT d.oid || '/' || CAST(CAST('settings' AS regclass) AS oid) FROM pg_database AS d
     WHERE d.datname = current_database()"""
 )
@@ -35,17 +38,47 @@ _IS = text(
 log = structlog.get_logger()
 
 
+class HeartbeatRecorder:
+    """Record heartbeats in the database and the data folder, and detect a restored database."""
+
+    def __init__(self, database: Database, data: Path) -> None:
+        self._database = database
+        self._data = data
+        self._last: str | None = None
+        self._recorded = 0.0
+
+    async def start(self) -> None:
+        """Record the first heartbeat of this process."""
+        self._last = await asyncio.to_thread(last_seen, self._data)
+        await self._save(await self._database.write(self._record, starts=True))
+
+    async def record_if_due(self) -> None:
+        """Record a heartbeat if the last one is old enough."""
+        if time.monotonic() - self._recorded > heartbeat.INTERVAL_SECONDS:
+            self._recorded = time.monotonic()
+            await self._save(await self._database.write_delivery(self._record))
+
+    def _record(self, connection: Connection, *, starts: bool = False) -> str:
+        moment = now_rfc3339()
+        check(connection, self._last)
+        return heartbeat.record_heartbeat(connection, moment, starts=starts)
+
+    async def _save(self, moment: str) -> None:
+        self._last, self._recorded = moment, time.monotonic()
+        await asyncio.to_thread(note_seen, self._data, moment)
+
+
 def last_seen(data: Path) -> str | None:
-    """Return the last sign of life that a hub of this data folder has committed."""
+    """Return the last heartbeat that a hub with this data folder has committed."""
     try:
         with (data / _FILE).open() as file:
-            return normalize_rfc3339(file.read(_MOST_BYTES).strip())
+            return normalize_rfc3339(file.read(_MAX_FILE_BYTES).strip())
     except (OSError, ValueError):
         return None
 
 
 def note_seen(data: Path, moment: str) -> None:
-    """Keep a sign of life that is committed; a disk that takes none is reported elsewhere."""
+    """Write a committed heartbeat to the data folder; a full disk is reported elsewhere."""
     part = data / f"{_FILE}.part"
     try:
         part.write_text(moment)
@@ -55,62 +88,63 @@ def note_seen(data: Path, moment: str) -> None:
 
 
 def check(connection: Connection, seen: str | None) -> bool:
-    """Look whether the database was restored since a sign of life was `seen`; if so, begin to read everything.
+    """Return whether the database was restored since the heartbeat `seen`; request fetches if so.
 
-    Called before the next sign of life is written.
+    Call this before the next heartbeat is recorded.
     """
     last = heartbeat.alive_at(connection)
-    why = _why(connection, last, seen)
-    _identify(connection)
-    if why is None:
+    reason = _restore_reason(connection, last, seen)
+    identity = _identity(connection)
+    if identity and identity != _setting(connection, IDENTITY):
+        _set(connection, IDENTITY, identity)
+    if reason is None:
         return False
     connection.execute(delete(settings).where(settings.c.name == ASKED))
-    log.warning("database.restored", reason=why, newest=last)
+    log.warning("database.restored", reason=reason, newest=last)
     for id_ in connection.execute(
         select(integrations.c.id).where(~integrations.c.removed)
     ).scalars():
-        begin(connection, id_, f"The database was restored from a backup ({why})")
+        begin(connection, id_, f"The database was restored from a backup ({reason})")
     return True
 
 
 def begin(connection: Connection, integration_id: int, sentence: str) -> None:
-    """Report a restored database and ask for a full fetch; one that began before the backup proves nothing."""
-    begun = update(fetches).where(
+    """Report a restored database, cancel the running fetch and request a full fetch."""
+    cancelled = update(fetches).where(
         fetches.c.integration_id == integration_id, fetches.c.state == "running"
     )
-    connection.execute(begun.values(state="cancelled", finished_at=now_rfc3339()))
-    step = "nothing: a full fetch reads everything from ION; `ultraviolet fetch list` shows how far it is"
-    says = f"{sentence}. What changed since is read from ION again"
+    connection.execute(cancelled.values(state="cancelled", finished_at=now_rfc3339()))
+    step = "No action needed: `ultraviolet fetch list` shows the progress of the full fetch"
+    says = f"{sentence}. A full fetch reads all later changes from ION again"
     findings.add_findings(connection, integration_id, [NewFinding(KIND, "database", says, step)])
     fetch.request_fetch(connection, integration_id, "full", "restored database")
 
 
 def ask(connection: Connection) -> None:
-    """Have the next hub on this database take it as restored."""
-    connection.execute(delete(settings).where(settings.c.name == ASKED))
-    connection.execute(insert(settings).values(name=ASKED, value=now_rfc3339()))
+    """Make the next hub on this database treat it as restored."""
+    _set(connection, ASKED, now_rfc3339())
 
 
-def _why(connection: Connection, last: str | None, seen: str | None) -> str | None:
+def _restore_reason(connection: Connection, last: str | None, seen: str | None) -> str | None:
     if last and seen and last < seen:
-        return f"it ends at {last[:19]}Z, though a hub wrote to it until {seen[:19]}Z"
+        return f"it ends at {last[:19]}Z, but a hub wrote to it until {seen[:19]}Z"
     if _setting(connection, ASKED):
         return f"it ends at {last[:19]}Z" if last else "by `ultraviolet db restore`"
     before = _setting(connection, IDENTITY)
     if before and before != _identity(connection):
-        return f"it is another database than the one it was written in, and ends at {(last or '')[:19]}Z"
+        return f"it was copied from another database, and ends at {(last or '')[:19]}Z"
     return None
 
 
-def _identify(connection: Connection) -> None:
-    found = _identity(connection)
-    if found and found != _setting(connection, IDENTITY):
-        connection.execute(delete(settings).where(settings.c.name == IDENTITY))
-        connection.execute(insert(settings).values(name=IDENTITY, value=found))
+def _set(connection: Connection, name: str, value: str) -> None:
+    connection.execute(delete(settings).where(settings.c.name == name))
+    connection.execute(insert(settings).values(name=name, value=value))
 
 
 def _identity(connection: Connection) -> str | None:
-    return connection.execute(_IS).scalar() if dialect.is_postgresql(connection) else None
+    return (
+        connection.execute(_READ_IDENTITY).scalar() if dialect.is_postgresql(connection) else None
+    )
 
 
 def _setting(connection: Connection, name: str) -> str | None:

@@ -1,11 +1,12 @@
-"""The watchdog: what keeps changes from arriving is found, put right where the hub may, and said in words.
+"""The watchdog: find and repair the problems that keep changes from arriving.
 
-Each look asks ION who the key is, compares receiver and subscriptions with what is wanted and ION's record of its
-deliveries with what arrived, and looks in the tables for resources that fell silent or cannot be read.
+Each check reads the owner of the API key, compares the receiver and its subscriptions with the
+desired state, compares ION's record of its deliveries with the received events, and looks for
+resources that are silent or cannot be read.
 """
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -21,9 +22,9 @@ from ultraviolet.hub.core.findings import NewFinding
 from ultraviolet.hub.health import missed_deliveries, restore_detection
 from ultraviolet.hub.health.failed_steps import failed_steps
 from ultraviolet.hub.ingest import webhook_urls
-from ultraviolet.hub.ingest.service import IngestService
 from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
 from ultraviolet.hub.integrations import webhook_setup
+from ultraviolet.hub.integrations.connections import Connections
 from ultraviolet.hub.sync import fetch
 from ultraviolet.hub.sync.context import SyncContext
 from ultraviolet.ion import webhooks
@@ -42,30 +43,33 @@ from ultraviolet.ion.errors import (
 from ultraviolet.ion.webhooks import Receiver
 
 ACTOR = "watchdog"
-_HABIT = timedelta(days=7)
-_HABIT_HOURS = 12
-"""Hours with events of a resource that make a habit."""
-_REST = timedelta(hours=1)
-_REST_FACTOR = 3
-_CLOCKS_DIFFER = timedelta(hours=1)
-"""A change that ION dates so much later than the last event came is none that this told of."""
-_HOPELESS = 5
+_ACTIVITY_WINDOW = timedelta(days=7)
+_MIN_ACTIVE_HOURS = 12
+"""Number of hours with events after which the usual gaps of a resource are known."""
+_MIN_SILENCE = timedelta(hours=1)
+_SILENCE_FACTOR = 3
+_CLOCK_TOLERANCE = timedelta(hours=1)
+"""A change that ION dates this much later than the last event has no event yet."""
+_MIN_FAILED_ATTEMPTS = 5
+"""Number of failed reads after which an object counts as unreadable."""
 
 log = structlog.get_logger()
 
-_HABITS = text(
+_ACTIVE_HOURS = text(
     """SELECT DISTINCT resource, hour FROM arrivals
-    WHERE integration_id = :integration AND hour > :since AND cause = '' AND healed_by IN ('event', 'heal')
+    WHERE integration_id = :integration AND hour > :since
+      AND cause = '' AND healed_by IN ('event', 'heal')
     ORDER BY resource, hour"""
 )
-"""Events tell of changes, or cause the reads that do."""
-_LAST_WORD = text(
-    """SELECT received_at FROM events WHERE +integration_id = :integration AND resource = :resource AND seq > :behind
+"""Changes that an event reported, or that a read after an event found."""
+_LAST_EVENT = text(
+    """SELECT received_at FROM events
+    WHERE +integration_id = :integration AND resource = :resource AND seq > :behind
     ORDER BY seq DESC LIMIT 1"""
 )
-"""By number, from the newest on; the plus keeps from reading all that a resource ever told by an index of objects."""
-_NEWEST = text("SELECT coalesce(max(seq), 0) FROM events")
-_HOPELESS_ONES = text(
+"""Newest first by number; the plus keeps SQLite from reading all events by the index of objects."""
+_NEWEST_SEQ = text("SELECT coalesce(max(seq), 0) FROM events")
+_UNREADABLE_OBJECTS = text(
     """SELECT resource, count(*) AS count, min(id) AS first, min(error) AS error FROM stale
     WHERE integration_id = :integration AND attempts >= :attempts AND error IS NOT NULL
     GROUP BY resource"""
@@ -77,58 +81,56 @@ _REFUSED = text(
 
 
 class Watchdog:
-    """Looks after one integration."""
+    """The health checks of one integration."""
 
     def __init__(
         self,
-        hub: webhook_setup.Hub,
-        ingest: IngestService,
+        connections: Connections,
         site: SyncContext,
         wake: Callable[[str], None],
     ) -> None:
-        self._hub = hub
-        self._ingest = ingest
+        self._connections = connections
         self._site = site
         self._wake = wake
-        self._told: dict[str, datetime] = {}
-        """When resources were last seen to tell something."""
-        self._behind: dict[str, int] = {}
-        """The number of the newest event then, so that none before it is looked at again."""
+        self._last_event_at: dict[str, datetime] = {}
+        self._checked_seq: dict[str, int] = {}
+        """The newest event number at the last check of each resource."""
 
-    async def look(self) -> None:
-        """Look once at everything; raises what keeps ION from answering, after saying so."""
-        client = await self._hub.client(self._site.id)
+    async def check(self) -> None:
+        """Run all checks once; raise IonError, after recording it, if ION does not answer."""
+        client = await self._connections.client(self._site.id)
         try:
             (await client.execute("query Me { me { id } }")).must()
         except IonError as error:
             await self._keep(("credentials", "unreachable"), [_no_answer(error)])
             raise
         await self._keep(("credentials", "unreachable"), [])
-        receiver = await self._receiver(client)
+        receiver = await self._check_receiver(client)
         if receiver:
-            await self._record(client, receiver)
-        await self._keep(("silent",), await self._silent())
+            await self._check_deliveries(client, receiver)
+        await self._keep(("silent",), await self._silent_resources())
         await self._keep(
-            ("unreadable", "hopeless", "forged"), await self._site.database.read(self._in_tables)
+            ("unreadable", "hopeless", "forged"),
+            await self._site.database.read(self._database_findings),
         )
 
-    async def _receiver(self, client: IonClient) -> Receiver | None:
-        """Compare receiver and subscriptions with what is wanted, and set up again what is not as it was."""
+    async def _check_receiver(self, client: IonClient) -> Receiver | None:
+        """Compare the receiver and its subscriptions with the desired state, and repair them."""
         url = await self._site.database.read(webhook_urls.current_url, self._site.id)
         if url and url.receiver_id is None:
             url = await self._adopt()
         if url is None or url.receiver_id is None:
             await self._keep(("receiver",), [_not_set_up()])
             return None
-        if self._hub.setting_up(self._site.id).locked():
-            return None  # somebody is at it
+        if self._connections.setup_lock(self._site.id).locked():
+            return None  # a set-up is running
         try:
             receiver = await webhooks.read_receiver(client, url.receiver_id)
-            wrong = await self._wrong(url, receiver)
+            wrong = await self._receiver_problems(url, receiver)
             if not wrong:
                 await self._keep(("receiver",), [])
                 return receiver
-            done = await webhook_setup.apply_setup(self._hub, ACTOR, self._site.id)
+            done = await webhook_setup.apply_setup(self._connections, ACTOR, self._site.id)
         except (
             IonUnauthorizedError,
             IonUnreachableError,
@@ -137,32 +139,30 @@ class Watchdog:
         ):
             raise
         except IonError as error:
-            await self._keep(("receiver",), [_cannot_see(error)])
+            await self._keep(("receiver",), [_unreadable_receiver(error)])
             return None
-        await self._ingest.refresh()
         refused = "; ".join(done.refused)
         found = [
             NewFinding(
-                "receiver", what, _repaired(sentence, refused), _next_step(refused), not refused
+                "receiver", subject, _repaired(sentence, refused), _next_step(refused), not refused
             )
-            for what, sentence in wrong
+            for subject, sentence in wrong
         ]
         await self._keep(("receiver",), found)
-        await self._fetch_what_was_missed("deliveries were interrupted")
+        await self._request_fetch("deliveries were interrupted")
         return await webhooks.read_receiver(client, done.webhook_url.receiver_id or "")
 
     async def _adopt(self) -> WebhookUrl | None:
-        """Take over a receiver that somebody made by hand in ION and that posts here."""
+        """Adopt a receiver that was created by hand in ION and posts to this hub."""
         try:
-            url = await webhook_setup.adopt_receiver(self._hub, ACTOR, self._site.id)
+            return await webhook_setup.adopt_receiver(self._connections, ACTOR, self._site.id)
         except (IonRefusedError, InvalidError):
             return None
-        if url:
-            await self._ingest.refresh()
-        return url
 
-    async def _wrong(self, url: WebhookUrl, receiver: Receiver | None) -> list[tuple[str, str]]:
-        """Return what is not as wanted, as subjects and sentences."""
+    async def _receiver_problems(
+        self, url: WebhookUrl, receiver: Receiver | None
+    ) -> list[tuple[str, str]]:
+        """Return the deviations from the desired state as subjects and sentences."""
         if receiver is None:
             return [("deleted", f"Receiver {url.receiver_id} was deleted in ION")]
         posts_to = await self._site.database.read(
@@ -172,13 +172,15 @@ class Watchdog:
             return [
                 (
                     "address",
-                    f"Receiver {receiver.id} posts to an address that is not ours or no longer works",
+                    f"Receiver {receiver.id} posts to a URL that this hub does not serve",
                 )
             ]
-        entries = await self._site.database.read(webhook_urls.active_urls, self._hub.secrets)
+        entries = await self._site.database.read(
+            webhook_urls.active_urls, self._connections.secrets
+        )
         known = {entry.shared_secret for entry in entries.values() if entry.url_id == posts_to.id}
-        plan = await webhook_setup.plan_setup(self._hub, self._site.id)
-        await webhook_setup.note_subscribed(self._hub, posts_to, plan)
+        plan = await webhook_setup.plan_setup(self._connections, self._site.id)
+        await webhook_setup.note_subscribed(self._connections, posts_to, plan)
         wrong = [("settings", problem) for problem in plan.problems]
         if receiver.shared_secret not in known:
             wrong.append(
@@ -187,25 +189,23 @@ class Watchdog:
         if plan.missing:
             wrong.append(("missing", f"{len(plan.missing)} subscriptions are missing in ION"))
         if plan.inactive:
-            wrong.append(
-                ("inactive", f"{len(plan.inactive)} subscriptions were switched off in ION")
-            )
+            wrong.append(("inactive", f"{len(plan.inactive)} subscriptions are disabled in ION"))
         return wrong
 
-    async def _record(self, client: IonClient, receiver: Receiver) -> None:
-        """Look at ION's record of its deliveries; a key that may not read it keeps nothing else from being seen."""
+    async def _check_deliveries(self, client: IonClient, receiver: Receiver) -> None:
+        """Check ION's record of its deliveries; a missing permission does not stop other checks."""
         try:
-            await self._gaps(client, receiver)
+            await self._recover_missed(client, receiver)
         except IonInterceptedError:
             raise
         except IonRefusedError as error:
-            sentence = f"ION's record of its deliveries cannot be read: {error}"
+            sentence = f"The hub cannot read ION's record of its deliveries: {error}"
             await self._keep(
                 ("gap",), [NewFinding("gap", "not readable", sentence, next_step(str(error)))]
             )
 
-    async def _gaps(self, client: IonClient, receiver: Receiver) -> None:
-        """Compare ION's record of its deliveries with what arrived; what is missing is taken from there."""
+    async def _recover_missed(self, client: IonClient, receiver: Receiver) -> None:
+        """Compare ION's record of its deliveries with the received events, and add missing ones."""
         if not self._site.reader.offered.has("Query", "webhookEvents"):
             return
         ours = {each.id for each in receiver.subscriptions}
@@ -222,7 +222,7 @@ class Watchdog:
             ) -> missed_deliveries.MissedDeliveries:
                 found = missed_deliveries.insert_missed(
                     connection,
-                    self._hub.catalog,
+                    self._connections.catalog,
                     self._site.id,
                     url.id if url else 0,
                     sent,
@@ -237,70 +237,78 @@ class Watchdog:
             given_up, lost = given_up + found.given_up, lost + found.lost + record.unreadable
             recovered, comparable = recovered + found.recovered, comparable and found.comparable
             is_restored = is_restored or found.restored
-            more = record.more and await self._moved(after)
+            more = record.more and (
+                await self._site.database.read(missed_deliveries.cursor, self._site.id) > after
+            )
         if recovered:
             self._wake("apply")
         if is_restored:
             self._wake("fetch")
         elif given_up + lost > recovered:
-            await self._fetch_what_was_missed("events of which ION kept no body")
-        await self._keep(("gap",), _gap(given_up, lost, recovered, comparable=comparable))
+            await self._request_fetch("events of which ION kept no body")
+        await self._keep(
+            ("gap",), _missed_deliveries(given_up, lost, recovered, comparable=comparable)
+        )
 
-    async def _moved(self, after: int) -> bool:
-        return await self._site.database.read(missed_deliveries.cursor, self._site.id) > after
-
-    async def _silent(self) -> list[NewFinding]:
-        """Find resources that told nothing for longer than is their habit, though they changed in ION."""
+    async def _silent_resources(self) -> list[NewFinding]:
+        """Return a finding per resource that changed in ION but had no event for unusually long."""
         moment = datetime.fromisoformat(now_rfc3339())
-        given = {"integration": self._site.id, "since": _hour(moment - _HABIT)}
-        hours: defaultdict[str, list[datetime]] = defaultdict(list)
-        for row in await self._site.database.read(lambda c: c.execute(_HABITS, given).all()):
-            hours[row.resource].append(datetime.fromisoformat(f"{row.hour}:00:00+00:00"))
+        hours = await self._site.database.read(self._active_hours, moment - _ACTIVITY_WINDOW)
         found: list[NewFinding] = []
         for resource in self._site.readable():
-            rest = _longest_rest(hours[resource.name])
+            limit = _max_silence(hours[resource.name])
             if (
-                rest is None
+                limit is None
                 or resource in self._site.catalog.silent
                 or not self._site.reader.dates(resource)
             ):
                 continue
-            last = await self._last_word(resource.name, moment - rest)
-            if last is None or moment - last < rest:
+            last = await self._last_event(resource.name, moment - limit)
+            if last is None or moment - last < limit:
                 continue
             newest = await self._site.reader.newest(resource)
-            if newest and datetime.fromisoformat(newest) > last + _CLOCKS_DIFFER:
-                sentence = f"{resource.title} changed in ION at {newest}, but no event told of it since {as_text(last)}"
-                next_step = "Look at the receiver's events in ION; a fetch was begun"
-                found.append(NewFinding("silent", resource.name, sentence, next_step))
+            if newest and datetime.fromisoformat(newest) > last + _CLOCK_TOLERANCE:
+                sentence = (
+                    f"{resource.title} changed in ION at {newest},"
+                    f" but the last event arrived at {as_text(last)}"
+                )
+                step = (
+                    "Check the receiver's events in ION; the hub has started a fetch of the changes"
+                )
+                found.append(NewFinding("silent", resource.name, sentence, step))
         if found:
-            await self._fetch_what_was_missed("a resource fell silent")
+            await self._request_fetch("a resource sent no events")
         return found
 
-    async def _last_word(self, resource: str, since: datetime) -> datetime | None:
-        """Return when the last event of a resource came; looked for only where none is known that came since."""
-        known = self._told.get(resource)
+    def _active_hours(
+        self, connection: Connection, since: datetime
+    ) -> defaultdict[str, list[datetime]]:
+        """Return the hours in which events of each resource arrived."""
+        given = {"integration": self._site.id, "since": as_text(since)[:13]}
+        hours: defaultdict[str, list[datetime]] = defaultdict(list)
+        for row in connection.execute(_ACTIVE_HOURS, given):
+            hours[row.resource].append(datetime.fromisoformat(f"{row.hour}:00:00+00:00"))
+        return hours
+
+    async def _last_event(self, resource: str, since: datetime) -> datetime | None:
+        """Return when the last event of a resource arrived; read it only if none since is known."""
+        known = self._last_event_at.get(resource)
         if known is None or known < since:
-            given = {"integration": self._site.id, "resource": resource}
-            given |= {"behind": self._behind.get(resource, 0)}
-
-            def look(connection: Connection) -> tuple[str | None, int]:
-                last = connection.execute(_LAST_WORD, given).scalar()
-                return last, connection.execute(_NEWEST).scalar_one()
-
-            last, self._behind[resource] = await self._site.database.read(look)
+            last, self._checked_seq[resource] = await self._site.database.read(
+                _read_last_event, self._site.id, resource, self._checked_seq.get(resource, 0)
+            )
             if last:
-                known = self._told[resource] = datetime.fromisoformat(last)
+                known = self._last_event_at[resource] = datetime.fromisoformat(last)
         return known
 
-    def _in_tables(self, connection: Connection) -> list[NewFinding]:
-        given: dict[str, Any] = {"integration": self._site.id, "attempts": _HOPELESS}
+    def _database_findings(self, connection: Connection) -> list[NewFinding]:
+        given: dict[str, Any] = {"integration": self._site.id, "attempts": _MIN_FAILED_ATTEMPTS}
         given["since"] = as_text(datetime.fromisoformat(now_rfc3339()) - timedelta(hours=1))
         unreadable = [
             NewFinding(
                 "unreadable",
                 resource,
-                f"{_title(resource)} could not be read: {error}",
+                f"The last fetch could not read {_title(resource)}: {error}",
                 next_step(error),
             )
             for resource, error in sorted(failed_steps(connection, self._site.id).items())
@@ -309,24 +317,25 @@ class Watchdog:
             NewFinding(
                 "hopeless",
                 r.resource,
-                f"{r.count} {_title(r.resource).lower()} cannot be read, such as {r.first}: {r.error}",
+                f"{r.count} {_title(r.resource)} cannot be read, such as {r.first}: {r.error}",
                 next_step(r.error),
             )
-            for r in connection.execute(_HOPELESS_ONES, given)
+            for r in connection.execute(_UNREADABLE_OBJECTS, given)
         ]
         forged = [
             NewFinding(
                 "forged",
                 f"webhook URL {r.id}",
-                f"{r.refused} deliveries to “{r.name}” had a wrong signature, the last at {r.last_refused_at}",
-                "If they go on, somebody else knows the address: rotate the webhook URL",
+                f"{r.refused} deliveries to “{r.name}” had a wrong signature and were rejected,"
+                f" the last at {r.last_refused_at}",
+                "If this continues, the URL is known to another party: rotate the webhook URL",
             )
             for r in connection.execute(_REFUSED, given)
         ]
         return [*unreadable, *hopeless, *forged]
 
-    async def _fetch_what_was_missed(self, why: str) -> None:
-        await self._site.database.write(fetch.request_fetch, self._site.id, "incremental", why)
+    async def _request_fetch(self, reason: str) -> None:
+        await self._site.database.write(fetch.request_fetch, self._site.id, "incremental", reason)
         self._wake("fetch")
 
     async def _keep(self, kinds: Sequence[str], found: Sequence[NewFinding]) -> None:
@@ -343,35 +352,30 @@ class Watchdog:
             self._site.changes.publish("integration", self._site.id)
 
 
-def watchdog_task(watchdog: Watchdog, every: float) -> Callable[[], Awaitable[float]]:
-    """Return what a controller does: look, then rest so many seconds."""
-
-    async def look() -> float:
-        await watchdog.look()
-        return every
-
-    return look
+def _read_last_event(
+    connection: Connection, integration_id: int, resource: str, after_seq: int
+) -> tuple[str | None, int]:
+    given = {"integration": integration_id, "resource": resource, "behind": after_seq}
+    last = connection.execute(_LAST_EVENT, given).scalar()
+    return last, connection.execute(_NEWEST_SEQ).scalar_one()
 
 
 _RESTORED = (
-    "ION delivered events to a hub that this database does not know: it was restored from a backup"
+    "ION delivered events while, by this database, no hub ran:"
+    " the database was restored from a backup"
 )
 
 
-def _hour(moment: datetime) -> str:
-    return as_text(moment)[:13]
-
-
-def _longest_rest(hours: Sequence[datetime]) -> timedelta | None:
-    """How long a resource may be silent: some times the longest rest it took; None where it has no habit yet."""
-    if len(hours) < _HABIT_HOURS:
+def _max_silence(hours: Sequence[datetime]) -> timedelta | None:
+    """Return how long a resource may be silent, or None if its usual gaps are not known yet."""
+    if len(hours) < _MIN_ACTIVE_HOURS:
         return None
-    rests = (later - earlier for earlier, later in pairwise(hours))
-    return max(_REST, _REST_FACTOR * max(rests))
+    gaps = (later - earlier for earlier, later in pairwise(hours))
+    return max(_MIN_SILENCE, _SILENCE_FACTOR * max(gaps))
 
 
 def _title(resource: str) -> str:
-    return resource.replace("_", " ").capitalize()
+    return resource.replace("_", " ")
 
 
 def _no_answer(error: IonError) -> NewFinding:
@@ -384,12 +388,12 @@ def _no_answer(error: IonError) -> NewFinding:
 
 def _not_set_up() -> NewFinding:
     return NewFinding(
-        "receiver", "none", "No receiver in ION posts here", "Finish the set-up guide"
+        "receiver", "none", "No receiver in ION posts to this hub", "Finish the set-up guide"
     )
 
 
-def _cannot_see(error: IonError) -> NewFinding:
-    sentence = f"Receiver and subscriptions cannot be checked: {error}"
+def _unreadable_receiver(error: IonError) -> NewFinding:
+    sentence = f"The receiver and its subscriptions cannot be checked: {error}"
     step = known_step(str(error)) or "Give the API key's user the webhook permissions in ION"
     return NewFinding("receiver", "not readable", sentence, step)
 
@@ -397,31 +401,30 @@ def _cannot_see(error: IonError) -> NewFinding:
 def _repaired(sentence: str, refused: str) -> str:
     if refused:
         return f"{sentence}, and ION refused the repair: {refused}"
-    return f"{sentence}; the hub has set it up again and fetches what was missed"
+    return f"{sentence}; the hub repaired the set-up and is fetching missed changes"
 
 
 def _next_step(refused: str) -> str:
     if not refused:
-        return "Nothing, if it was not on purpose"
+        return "No action needed, unless the change in ION was intended"
     return known_step(refused) or "Give the API key's user the webhook permissions in ION"
 
 
-def _gap(given_up: int, lost: int, recovered: int, *, comparable: bool) -> list[NewFinding]:
+def _missed_deliveries(
+    given_up: int, lost: int, recovered: int, *, comparable: bool
+) -> list[NewFinding]:
     if not comparable:
-        sentence = "ION's numbers of its deliveries are not those in their bodies; gaps cannot be seen that way"
-        return [NewFinding("gap", "numbers", sentence, "Nothing: fetches find what webhooks miss")]
+        sentence = (
+            "ION's delivery numbers do not match those in the payloads,"
+            " so missed deliveries cannot be detected"
+        )
+        step = "No action needed: fetches find changes that webhooks miss"
+        return [NewFinding("gap", "numbers", sentence, step)]
     if not given_up + lost:
         return []
     sentence = (
-        f"ION gave up {given_up} deliveries and holds {lost} to be delivered that never arrived;"
-        f" {recovered} were taken from its record"
+        f"ION gave up on {given_up} deliveries and reports {lost} as delivered that did not arrive;"
+        f" the hub recovered {recovered} from ION's record"
     )
-    return [
-        NewFinding(
-            "gap",
-            "deliveries",
-            sentence,
-            "Look at what stands between ION and the hub",
-            repaired=True,
-        )
-    ]
+    step = "Check the proxies and firewalls between ION and the hub"
+    return [NewFinding("gap", "deliveries", sentence, step, repaired=True)]

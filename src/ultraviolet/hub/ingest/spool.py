@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ultraviolet.errors import UltravioletError
-from ultraviolet.files import create_private
+from ultraviolet.files import create_private, restrict_permissions
 from ultraviolet.hub.core import metrics
 from ultraviolet.ion.signatures import SignatureFormat
 

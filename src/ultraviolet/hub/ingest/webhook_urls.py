@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from ultraviolet import clock
 from ultraviolet.db.locks import for_update
@@ -209,15 +209,6 @@ def set_wanted(
             {"pairs": wanted and len(wanted)},
         )
     return get_url(connection, url_id)
-
-
-def subscribed_since(connection: Connection, integration_id: int) -> str | None:
-    """Return the latest time at which an active URL was fully subscribed."""
-    urls = webhook_urls.c
-    query = select(func.max(urls.subscribed_at)).where(
-        urls.integration_id == integration_id, urls.state == "active"
-    )
-    return connection.execute(query).scalar()
 
 
 def set_subscribed(connection: Connection, url_id: int) -> None:

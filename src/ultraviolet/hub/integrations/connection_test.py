@@ -1,4 +1,4 @@
-"""The connection test: who the key is, what it may read, and what is wrong, in words."""
+"""The connection test: the owner of the API key, its permissions, and problems with next steps."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, cast
@@ -17,11 +17,12 @@ _VIEWERS = (
     "query Viewer { me { id name email } }",
 )
 _RECEIVERS = "query Receivers { webhookReceivers(first: 1) { edges { node { id sharedSecret } } } }"
-_AT_ONCE = 12
-_SKEW = 5.0
-"""Seconds that clocks may differ before it is worth a word."""
+_BATCH_SIZE = 12
+_MAX_LISTED = 5
+_MAX_CLOCK_SKEW_SECONDS = 5.0
 Severity = Literal["error", "warning", "info"]
 Kind = Literal["unreachable", "credentials", "permission", "rate-limit", "clock", "other"]
+_NOT_OFFERED = "Not offered by this ION environment"
 _KINDS: dict[str, Kind] = {
     "ion-unreachable": "unreachable",
     "ion-intercepted": "unreachable",
@@ -31,7 +32,7 @@ _KINDS: dict[str, Kind] = {
 
 
 class Viewer(msgspec.Struct, frozen=True):
-    """Who ION takes the key for."""
+    """The owner of the API key in ION."""
 
     name: str | None = None
     email: str | None = None
@@ -39,7 +40,7 @@ class Viewer(msgspec.Struct, frozen=True):
 
 
 class Readable(msgspec.Struct, frozen=True):
-    """Whether the key may read a resource, and how much there is."""
+    """Whether the key may read a resource, and its number of objects."""
 
     resource: str
     readable: bool
@@ -48,7 +49,7 @@ class Readable(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something a person should know, with what to do about it."""
+    """A problem or a note, with the next step."""
 
     severity: Severity
     message: str
@@ -57,10 +58,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class TestResult(msgspec.Struct, frozen=True):
-    """What a connection test found."""
+    """The result of a connection test."""
 
     __test__: ClassVar[bool] = False
-    """Tells pytest that this is none of its tests."""
+    """Keep pytest from collecting this class."""
 
     ok: bool
     tested_at: str
@@ -72,26 +73,27 @@ class TestResult(msgspec.Struct, frozen=True):
 async def run_connection_test(
     client: IonClient, catalog: Catalog
 ) -> tuple[TestResult, OfferedSchema | None]:
-    """Test one ION; never raises what ION does, but finds it."""
+    """Test a connection; return errors of ION as findings instead of raising them."""
     findings: list[Finding] = []
     viewer, offered, resources = None, None, list[Readable]()
     try:
         await client.look()
-        viewer = await _viewer(client, findings)
-        offered = await _offered(client, findings)
+        viewer = await _read_viewer(client, findings)
+        offered = await _read_schema(client, findings)
         known = offered or OfferedSchema.whole(catalog)
-        resources = await _readable(client, catalog, known)
-        findings += _on_reading(resources)
-        findings += await _on_webhooks(client)
+        resources = await _test_resources(client, catalog, known)
+        findings += _resource_findings(resources)
+        findings += await _webhook_findings(client)
     except IonError as error:
         kind = _KINDS.get(error.kind, "other")
-        findings.append(Finding("error", str(error), _next_step(error), kind))
-    findings += _on_clocks(client.ahead)
+        step = NEXT_STEPS.get(error.kind, NEXT_STEPS["ion-intercepted"])
+        findings.append(Finding("error", str(error), f"{step}, then test again.", kind))
+    findings += _clock_findings(client.ahead)
     ok = not any(finding.severity == "error" for finding in findings)
     return TestResult(ok, clock.now_rfc3339(), viewer, resources, findings), offered
 
 
-async def _viewer(client: IonClient, findings: list[Finding]) -> Viewer | None:
+async def _read_viewer(client: IonClient, findings: list[Finding]) -> Viewer | None:
     result = Result(None)
     for document in _VIEWERS:
         result = await client.execute(document)
@@ -104,25 +106,20 @@ async def _viewer(client: IonClient, findings: list[Finding]) -> Viewer | None:
                     for each in (me.get("name"), me.get("email"), domain)
                 )
             )
-    why = "; ".join(result.errors) or "it answers nothing to `me`"
-    findings.append(
-        Finding(
-            "warning",
-            f"ION does not tell who the key belongs to: {why}",
-            "Reading may work all the same.",
-        )
-    )
+    reason = "; ".join(result.errors) or "the answer to `me` is empty"
+    message = f"ION does not return the owner of the API key: {reason}"
+    findings.append(Finding("warning", message, "No action needed if resources can be read."))
     return None
 
 
-async def _offered(client: IonClient, findings: list[Finding]) -> OfferedSchema | None:
+async def _read_schema(client: IonClient, findings: list[Finding]) -> OfferedSchema | None:
     result = await client.execute(ALIVE_QUERY)
     if result.errors:
         findings.append(
             Finding(
                 "error",
-                f"ION refuses queries: {'; '.join(result.errors)}",
-                "Check the key's permissions.",
+                f"ION rejects queries: {'; '.join(result.errors)}",
+                "Check the permissions of the API key in ION.",
                 "permission",
             )
         )
@@ -130,38 +127,41 @@ async def _offered(client: IonClient, findings: list[Finding]) -> OfferedSchema 
     try:
         return await client.introspect()
     except IonError as error:
-        message = f"ION does not show its schema ({error}); the hub takes it to be the one it knows"
-        findings.append(
-            Finding("info", message, "Nothing to do, unless resources below are refused.")
-        )
+        message = f"The hub cannot read ION's schema ({error}) and uses the documented one"
+        step = "No action needed, unless resources below cannot be read."
+        findings.append(Finding("info", message, step))
         return None
 
 
-async def _readable(client: IonClient, catalog: Catalog, offered: OfferedSchema) -> list[Readable]:
+async def _test_resources(
+    client: IonClient, catalog: Catalog, offered: OfferedSchema
+) -> list[Readable]:
     asked = [resource for resource in catalog.mirrored if offered.reads(resource)]
     found = {
-        each.name: Readable(each.name, readable=False, reason="This ION does not offer it")
+        each.name: Readable(each.name, readable=False, reason=_NOT_OFFERED)
         for each in catalog.mirrored
     }
-    for start in range(0, len(asked), _AT_ONCE):
-        part = asked[start : start + _AT_ONCE]
-        results = await client.execute_batch([(_glance(resource), None) for resource in part])
+    for start in range(0, len(asked), _BATCH_SIZE):
+        batch = asked[start : start + _BATCH_SIZE]
+        results = await client.execute_batch([(_count_query(resource), None) for resource in batch])
         found |= {
-            each.name: _judge(each, result) for each, result in zip(part, results, strict=True)
+            each.name: _parse_count(each, result)
+            for each, result in zip(batch, results, strict=True)
         }
     return [found[resource.name] for resource in catalog.mirrored]
 
 
-def _glance(resource: Resource) -> str:
-    keys = " ".join(resource.key)
-    return f"query Glance {{ page: {resource.list}(first: 1) {{ edges {{ node {{ {keys} }} }} pageInfo {{ totalCount }} }} }}"
+def _count_query(resource: Resource) -> str:
+    node = f"edges {{ node {{ {' '.join(resource.key)} }} }}"
+    page = f"{resource.list}(first: 1) {{ {node} pageInfo {{ totalCount }} }}"
+    return f"query Glance {{ page: {page} }}"
 
 
-def _judge(resource: Resource, result: Result) -> Readable:
+def _parse_count(resource: Resource, result: Result) -> Readable:
     page = _object((result.data or {}).get("page"))
     if result.errors or not page:
         return Readable(
-            resource.name, readable=False, reason="; ".join(result.errors) or "ION answers nothing"
+            resource.name, readable=False, reason="; ".join(result.errors) or "The answer is empty"
         )
     count = _object(page.get("pageInfo")).get("totalCount")
     return Readable(resource.name, readable=True, count=count if type(count) is int else None)
@@ -171,30 +171,28 @@ def _object(value: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _on_reading(resources: Sequence[Readable]) -> list[Finding]:
-    refused = [
-        each
-        for each in resources
-        if not each.readable and each.reason != "This ION does not offer it"
-    ]
-    unknown = [each for each in resources if each.reason == "This ION does not offer it"]
+def _resource_findings(resources: Sequence[Readable]) -> list[Finding]:
+    refused = [each for each in resources if not each.readable and each.reason != _NOT_OFFERED]
+    unknown = [each for each in resources if each.reason == _NOT_OFFERED]
     findings: list[Finding] = []
     if not any(each.readable for each in resources):
         findings.append(
             Finding(
                 "error",
-                "The key may read nothing",
-                "Give its user the permissions to read, then make a new key: a key keeps the permissions of the day it was made.",
+                "The API key cannot read any resource",
+                "Grant its user read permissions in ION, then create a new API key:"
+                " a key keeps the permissions of its creation time.",
                 "permission",
             )
         )
     elif refused:
-        message = f"The key may not read {_names(refused)}: {refused[0].reason}"
+        message = f"The API key cannot read {_names(refused)}: {refused[0].reason}"
         findings.append(
             Finding(
                 "warning",
                 message,
-                "These are not mirrored; to have them, give the key's user the permission and make a new key.",
+                "These resources are not mirrored. To mirror them, grant the key's user the"
+                " permission in ION and create a new API key.",
                 "permission",
             )
         )
@@ -202,42 +200,38 @@ def _on_reading(resources: Sequence[Readable]) -> list[Finding]:
         findings.append(
             Finding(
                 "info",
-                f"This ION does not have {_names(unknown)}",
-                "Nothing to do: they are left out.",
+                f"This ION environment does not offer {_names(unknown)}",
+                "No action needed: these resources are not mirrored.",
             )
         )
     return findings
 
 
 def _names(resources: Sequence[Readable]) -> str:
-    shown = ", ".join(each.resource.replace("_", " ") for each in resources[:5])
-    return shown if len(resources) <= 5 else f"{shown} and {len(resources) - 5} more"  # noqa: PLR2004
+    shown = ", ".join(each.resource.replace("_", " ") for each in resources[:_MAX_LISTED])
+    more = len(resources) - _MAX_LISTED
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
-async def _on_webhooks(client: IonClient) -> list[Finding]:
+async def _webhook_findings(client: IonClient) -> list[Finding]:
     result = await client.execute(_RECEIVERS)
     if not result.errors:
         return []
-    message = f"The key may not read webhook receivers: {'; '.join(result.errors)}"
-    return [
-        Finding(
-            "warning",
-            message,
-            "Set-up works by hand only, and deliveries cannot be verified, until the key has the webhook permissions.",
-            "permission",
-        )
-    ]
+    message = f"The API key cannot read webhook receivers: {'; '.join(result.errors)}"
+    step = (
+        "Grant the key the webhook permissions in ION. Until then only manual set-up works,"
+        " and signatures of deliveries cannot be verified."
+    )
+    return [Finding("warning", message, step, "permission")]
 
 
-def _on_clocks(ahead: float | None) -> list[Finding]:
-    if ahead is None or abs(ahead) <= _SKEW:
+def _clock_findings(ahead: float | None) -> list[Finding]:
+    if ahead is None or abs(ahead) <= _MAX_CLOCK_SKEW_SECONDS:
         return []
-    which = "ahead of" if ahead > 0 else "behind"
-    message = f"ION's clock is {abs(ahead):.0f} s {which} that of the hub, so how late changes arrive is told wrongly"
-    return [
-        Finding("warning", message, "Set the clock of the hub's machine, best by NTP.", "clock")
-    ]
-
-
-def _next_step(error: IonError) -> str:
-    return f"{NEXT_STEPS.get(error.kind, NEXT_STEPS['ion-intercepted'])}, then test again."
+    direction = "ahead of" if ahead > 0 else "behind"
+    message = (
+        f"ION's clock is {abs(ahead):.0f} s {direction} the hub's clock,"
+        " so reported sync latencies are wrong"
+    )
+    step = "Set the clock of the hub's machine, preferably with NTP."
+    return [Finding("warning", message, step, "clock")]

@@ -1,7 +1,7 @@
-"""The choice of resources: which of them an integration mirrors, and what follows from choosing others.
+"""The selection of resources that an integration mirrors, and the effects of a change.
 
-What is not chosen any more is kept as it was, with its history, and not followed: not read, not fetched, not compared. What is
-chosen again counts as never proven until it was read whole.
+Deselected resources keep their objects and history but are not read, fetched or verified. Selected
+resources count as never confirmed until they are read in full.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ SelectedResources = Sequence[str] | None
 _TITLES = {
     "bom": "Bills of materials",
     "people": "People and permissions",
-    "shared": "Shared by all",
+    "shared": "Shared",
 }
 
 
@@ -43,13 +43,13 @@ class SelectableResource(msgspec.Struct, frozen=True):
     domain: str
     chosen: bool
     offered: bool
-    """Whether this ION has it, as far as the last test told."""
+    """Whether ION offers it, according to the last connection test."""
     objects: int
-    """How many the mirror has, those of resources that are not followed any more included."""
+    """Number of objects in the mirror, including those of deselected resources."""
 
 
 def check_selection(wanted: SelectedResources) -> list[str] | None:
-    """Bring chosen names into form; all of them are None, so that resources ION adds later are chosen too."""
+    """Normalize a selection; return None for all, which includes resources that ION adds later."""
     if wanted is None:
         return None
     catalog = load_catalog()
@@ -57,11 +57,9 @@ def check_selection(wanted: SelectedResources) -> list[str] | None:
     known = {each.name for each in found.values() if each and each in catalog.mirrorable}
     unknown = sorted(name for name, each in found.items() if each is None or each.name not in known)
     if unknown:
-        raise InvalidError(f"{', '.join(unknown)}: not a resource that is mirrored")
+        raise InvalidError(f"Unknown resource: {', '.join(unknown)}")
     if not known:
-        raise InvalidError(
-            "Choose at least one resource; to read nothing for a while, pause the integration"
-        )
+        raise InvalidError("Choose at least one resource. To stop syncing, pause the integration.")
     return None if len(known) == len(catalog.mirrorable) else sorted(known)
 
 
@@ -72,13 +70,13 @@ def list_selectable(
     chosen: SelectedResources,
     offered: OfferedSchema,
 ) -> list[SelectableResource]:
-    """Return every resource that can be mirrored, by domain, with how many objects there are."""
+    """Return every resource that can be mirrored, by domain, with its number of objects."""
     here = objects.c.integration_id == integration_id
     query = select(objects.c.resource, func.count()).where(here).group_by(objects.c.resource)
     counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(query.where(BY_CHANGE))}
-    # Those deleted are counted apart: all and these have an index each, the rest has none.
-    for name, gone in connection.execute(query.where(objects.c.deleted_at.is_not(None))):
-        counts[name] -= gone
+    # Subtract deleted objects: all objects and deleted ones have an index, the rest has not.
+    for name, deleted in connection.execute(query.where(objects.c.deleted_at.is_not(None))):
+        counts[name] -= deleted
     followed = catalog.following(chosen)
     found = [
         SelectableResource(
@@ -101,28 +99,28 @@ def select_resources(
     before: SelectedResources,
     after: SelectedResources,
 ) -> None:
-    """Let go of what is not chosen any more, and have what is newly chosen read whole."""
-    whole = {each.name for each in load_catalog().mirrorable}
-    was, now = (whole if chosen is None else set(chosen) for chosen in (before, after))
-    if was - now:
-        _let_go(connection, integration_id, sorted(was - now))
-    if now - was:
-        _take_up(connection, actor, integration_id, sorted(now - was))
+    """Stop syncing deselected resources, and request a full read of newly selected ones."""
+    every = {each.name for each in load_catalog().mirrorable}
+    old, new = (every if chosen is None else set(chosen) for chosen in (before, after))
+    if old - new:
+        _deselect(connection, integration_id, sorted(old - new))
+    if new - old:
+        _select(connection, actor, integration_id, sorted(new - old))
 
 
-def _let_go(connection: Connection, integration_id: int, names: Sequence[str]) -> None:
-    gone = delete(stale).where(
+def _deselect(connection: Connection, integration_id: int, names: Sequence[str]) -> None:
+    waiting = delete(stale).where(
         stale.c.integration_id == integration_id, stale.c.resource.in_(names)
     )
-    connection.execute(gone)
-    steps, over = fetch_steps.c, ("done", "failed", "skipped")
-    left = update(fetch_steps).where(
+    connection.execute(waiting)
+    steps, ended = fetch_steps.c, ("done", "failed", "skipped")
+    skipped = update(fetch_steps).where(
         steps.fetch_id.in_(_running(fetches, integration_id)),
         steps.resource.in_(names),
-        steps.state.not_in(over),
+        steps.state.not_in(ended),
     )
     connection.execute(
-        left.values(state="skipped", error="Not chosen any more", finished_at=clock.now_rfc3339())
+        skipped.values(state="skipped", error="No longer selected", finished_at=clock.now_rfc3339())
     )
     compared = verification_steps.c
     connection.execute(
@@ -133,13 +131,13 @@ def _let_go(connection: Connection, integration_id: int, names: Sequence[str]) -
     )
 
 
-def _take_up(connection: Connection, actor: str, integration_id: int, names: Sequence[str]) -> None:
+def _select(connection: Connection, actor: str, integration_id: int, names: Sequence[str]) -> None:
     marks, steps = watermarks.c, fetch_steps.c
     mine = marks.integration_id == integration_id, marks.resource.in_(names)
     connection.execute(delete(watermarks).where(*mine))
     rows = [{"integration_id": integration_id, "resource": name} for name in names]
     connection.execute(insert(watermarks), rows)
-    # ION posts them only from the next set-up on: then everything is read once more.
+    # ION sends their events only after the next set-up, which requests a full fetch.
     posts = update(webhook_urls).where(webhook_urls.c.integration_id == integration_id)
     connection.execute(posts.values(subscribed_at=None))
     connection.execute(

@@ -1,7 +1,7 @@
-"""Changes of ION's schema: what ION no longer offers is left out from then on, and reported."""
+"""Changes of ION's schema: omit fields that ION no longer offers, and report them."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection, select, update
@@ -15,36 +15,30 @@ from ultraviolet.ion.client import IonClient
 from ultraviolet.ion.errors import IonError
 from ultraviolet.ion.queries import OfferedSchema
 
-_NAMED = 10
-"""Fields that a sentence names."""
+_MAX_LISTED_FIELDS = 10
+"""Number of fields that a message lists."""
 
 log = structlog.get_logger()
 
 
-class _Hub(Protocol):
-    @property
-    def database(self) -> Database: ...
-    @property
-    def catalog(self) -> Catalog: ...
-    async def client(self, integration_id: int) -> IonClient: ...
-
-
-async def read_again(hub: _Hub, integration_id: int) -> OfferedSchema | None:
-    """Read ION's schema, keep and report what changed; return what it offers, or None if it cannot be read."""
+async def reload_schema(
+    database: Database, catalog: Catalog, client: IonClient, integration_id: int
+) -> OfferedSchema | None:
+    """Read ION's schema, save it and report changes; return None if it cannot be read."""
     try:
-        found = await (await hub.client(integration_id)).introspect()
+        found = await client.introspect()
     except (IonError, KeyError, TypeError) as error:
         log.warning("schema.not_read", integration_id=integration_id, error=str(error))
         return None
-    await hub.database.write(keep, hub.catalog, integration_id, found)
-    useful = _useful(hub.catalog)
+    await database.write(save_schema, catalog, integration_id, found)
+    useful = _useful(catalog)
     return OfferedSchema({name: fields for name, fields in found.types.items() if name in useful})
 
 
-def keep(
+def save_schema(
     connection: Connection, catalog: Catalog, integration_id: int, found: OfferedSchema
 ) -> bool:
-    """Keep what ION offers, and report what it offered before and no longer does; return whether it differs."""
+    """Save the schema that ION offers and report removed fields; return whether it changed."""
     here = integrations.c.id == integration_id
     offered = {name: sorted(found.types[name]) for name in _useful(catalog) if name in found.types}
     before = connection.execute(select(integrations.c.offered).where(here)).scalar()
@@ -53,15 +47,17 @@ def keep(
     known = before or {
         name: sorted(fields) for name, fields in catalog.types().items() if name in offered
     }
-    gone = _gone(known, offered)
-    if gone:
-        findings.add_findings(connection, integration_id, [_found(gone)])
-        log.warning("schema.changed", integration_id=integration_id, gone=gone[:_NAMED])
+    removed = _removed_fields(known, offered)
+    if removed:
+        findings.add_findings(connection, integration_id, [_finding(removed)])
+        log.warning(
+            "schema.changed", integration_id=integration_id, removed=removed[:_MAX_LISTED_FIELDS]
+        )
     connection.execute(update(integrations).where(here).values(offered=offered))
     return True
 
 
-def _gone(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def _removed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     return sorted(
         f"{type_}.{field}"
         for type_, fields in before.items()
@@ -69,14 +65,15 @@ def _gone(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     )
 
 
-def _found(gone: list[str]) -> NewFinding:
-    more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
+def _finding(removed: list[str]) -> NewFinding:
+    listed = ", ".join(removed[:_MAX_LISTED_FIELDS])
+    more = len(removed) - _MAX_LISTED_FIELDS
     sentence = (
-        f"ION's schema changed: it does not have {', '.join(gone[:_NAMED])}{more}."
-        " Objects are read without that; earlier values stay in the history"
+        f"ION's schema changed: it no longer has {listed}{f' and {more} more' if more > 0 else ''}."
+        " Objects are read without these fields; earlier values remain in the history"
     )
-    step = "Check what uses these fields; the hub needs nothing"
-    return NewFinding("schema", ", ".join(gone)[:200], sentence, step, repaired=True)
+    step = "Check reports and queries that use these fields; the hub needs no change"
+    return NewFinding("schema", ", ".join(removed)[:200], sentence, step, repaired=True)
 
 
 def _useful(catalog: Catalog) -> list[str]:

@@ -1,8 +1,8 @@
-"""Integrations: the ION environments this hub is connected to, with their credentials and schedules."""
+"""Integrations: the connected ION environments, with their credentials and schedules."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Protocol, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -11,7 +11,6 @@ from cronsim import CronSim, CronSimError
 from sqlalchemy import Connection, RowMapping, Text, delete, insert, select, type_coerce, update
 
 from ultraviolet import clock
-from ultraviolet.db.database import Database
 from ultraviolet.db.locks import for_update, unique_or_conflict
 from ultraviolet.db.tables.alerts import alerts
 from ultraviolet.db.tables.events import webhook_urls
@@ -22,7 +21,14 @@ from ultraviolet.hub.core.egress import AddressNotAllowedError, parse_url
 from ultraviolet.hub.core.encryption import SecretBox
 from ultraviolet.hub.core.validation import check_name
 from ultraviolet.hub.integrations import resource_selection, schema_changes
-from ultraviolet.hub.integrations.connection_test import TestResult, run_connection_test
+from ultraviolet.hub.integrations.connection_test import TestResult
+from ultraviolet.hub.integrations.models import (
+    INCREMENTAL_SCHEDULE,
+    Credentials,
+    Integration,
+    IntegrationChanges,
+    NewIntegration,
+)
 from ultraviolet.ion.auth import with_scheme
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.client import IonClient
@@ -30,134 +36,14 @@ from ultraviolet.ion.queries import OfferedSchema
 from ultraviolet.ion.rate_limiter import AdaptiveRateLimiter
 from ultraviolet.text import did_you_mean
 
-INCREMENTAL_SCHEDULE = "*/5 * * * *"
-FULL_SCHEDULE = "0 3 * * *"
-REQUESTS_PER_SECOND = 20
-_MOST_REQUESTS = 1000
+_MAX_REQUESTS_PER_SECOND = 1000
 _ADDRESSES = ("api_url", "auth_url")
-
-
-class Preset(msgspec.Struct, frozen=True):
-    """The addresses of one of ION's environments."""
-
-    name: str
-    title: str
-    api_url: str
-    auth_url: str
-
-
-def _preset(name: str, title: str, place: str) -> Preset:
-    return Preset(
-        name, title, f"https://api{place}.buildwithion.com", f"https://auth{place}.buildwithion.com"
-    )
-
-
-PRESETS: tuple[Preset, ...] = (
-    Preset(
-        "production",
-        "Production",
-        "https://api.buildwithion.com",
-        "https://auth.buildwithion.com/auth",
-    ),
-    Preset(
-        "staging",
-        "Staging and sandbox",
-        "https://staging-api.buildwithion.com",
-        "https://staging-auth.buildwithion.com",
-    ),
-    _preset("gov-production", "Government production", "-production-gov"),
-    _preset("gov-staging", "Government staging", "-staging-gov"),
-    _preset("aus-production", "Australia production", "-production-aus"),
-    _preset("aus-staging", "Australia staging", "-staging-aus"),
-    Preset("local", "Local ION", "http://127.0.0.1:8100", "http://127.0.0.1:8100"),
-)
-
-
-class NewIntegration(msgspec.Struct, frozen=True):
-    """What it takes to connect to an ION."""
-
-    name: str
-    api_url: str
-    auth_url: str
-    client_id: str
-    client_secret: str
-    incremental_schedule: str = INCREMENTAL_SCHEDULE
-    full_schedule: str = FULL_SCHEDULE
-    requests_per_second: int = REQUESTS_PER_SECOND
-    resources: list[str] | None = None
-    """What is mirrored; null means everything."""
-
-
-class IntegrationChanges(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is to be different; what is left out stays."""
-
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    api_url: str | msgspec.UnsetType = msgspec.UNSET
-    auth_url: str | msgspec.UnsetType = msgspec.UNSET
-    client_id: str | msgspec.UnsetType = msgspec.UNSET
-    client_secret: str | msgspec.UnsetType = msgspec.UNSET
-    incremental_schedule: str | msgspec.UnsetType = msgspec.UNSET
-    full_schedule: str | msgspec.UnsetType = msgspec.UNSET
-    requests_per_second: int | msgspec.UnsetType = msgspec.UNSET
-    resources: list[str] | msgspec.UnsetType | None = msgspec.UNSET
-
-
-class Integration(msgspec.Struct, frozen=True):
-    """One ION environment, without its secret."""
-
-    id: int
-    name: str
-    api_url: str
-    auth_url: str
-    client_id: str
-    paused: bool
-    incremental_schedule: str
-    full_schedule: str
-    requests_per_second: int
-    resources: list[str] | None
-    """Names of the resources that are mirrored; null means all."""
-    test_result: TestResult | None
-    created_at: str
-    updated_at: str
-    removed: bool
-    """It is being removed: nothing is read or taken any more, and what it brought goes by and by."""
-
-
-class ConnectionTester(Protocol):
-    """What a connection test needs of the hub."""
-
-    @property
-    def database(self) -> Database:
-        """The database."""
-        ...
-
-    @property
-    def catalog(self) -> Catalog:
-        """The contract."""
-        ...
-
-    async def client(self, integration_id: int) -> IonClient:
-        """Return the client of this integration."""
-        ...
-
-
-class Credentials(msgspec.Struct, frozen=True):
-    """What signs the hub in to one ION; never logged, never shown."""
-
-    api_url: str
-    auth_url: str
-    client_id: str
-    client_secret: str
-
-    def __repr__(self) -> str:
-        """Keep the secret out of tracebacks and logs."""
-        return f"Credentials({self.api_url}, {self.client_id})"
 
 
 def create(
     connection: Connection, secrets: SecretBox, actor: str, new: NewIntegration
 ) -> Integration:
-    """Add an integration; raises ConflictError for a name in use, InvalidError for what makes no sense."""
+    """Add an integration; raise ConflictError for a used name, InvalidError for invalid values."""
     values = _checked(msgspec.structs.asdict(new))
     now = clock.now_rfc3339()
     values |= {
@@ -166,19 +52,19 @@ def create(
         "updated_at": now,
     }
     made = insert(integrations).values(**values, paused=False).returning(integrations.c.id)
-    with unique_or_conflict(connection, _taken(values["name"])):
+    with unique_or_conflict(connection, _name_conflict(values["name"])):
         integration_id: int = connection.execute(made).scalar_one()
     audit.record(connection, actor, "integration.create", new.name, {"api_url": values["api_url"]})
     return get(connection, integration_id)
 
 
 def get(connection: Connection, integration_id: int) -> Integration:
-    """Read one integration; raises NotFoundError."""
+    """Load one integration; raise NotFoundError if it does not exist."""
     return _integration(_row(connection, integration_id))
 
 
 def find(connection: Connection, id_or_name: str | int) -> Integration:
-    """Read one integration by name or number; raises NotFoundError."""
+    """Load one integration by name or id; raise NotFoundError if it does not exist."""
     named = select(integrations).where(integrations.c.name == str(id_or_name))
     row = connection.execute(named).mappings().one_or_none()
     if row is not None:
@@ -187,17 +73,17 @@ def find(connection: Connection, id_or_name: str | int) -> Integration:
         return get(connection, int(id_or_name))
     near = did_you_mean(str(id_or_name), connection.execute(select(integrations.c.name)).scalars())
     raise NotFoundError(
-        f"There is no integration {id_or_name}; `ultraviolet integration list` shows all.{near}"
+        f"Unknown integration {id_or_name}; `ultraviolet integration list` shows all.{near}"
     )
 
 
 def find_to_change(connection: Connection, id_or_name: str | int) -> Integration:
-    """Read one integration by name or number that nobody else changes before the transaction ends."""
+    """Load and lock one integration by name or id until the end of the transaction."""
     return _integration(_row(connection, find(connection, id_or_name).id, to_change=True))
 
 
 def list_active(connection: Connection) -> dict[int, str]:
-    """Return the integrations that are not paused, and when each was last changed."""
+    """Return the ids of active integrations, and when each was last changed."""
     query = select(integrations.c.id, integrations.c.updated_at).where(~integrations.c.paused)
     return {row.id: row.updated_at for row in connection.execute(query)}
 
@@ -205,7 +91,7 @@ def list_active(connection: Connection) -> dict[int, str]:
 def list_page(
     connection: Connection, after: int = 0, limit: int | None = None
 ) -> list[Integration]:
-    """Read integrations in the order they were added, all or as many as `limit`."""
+    """Load integrations in the order of creation."""
     query = (
         select(integrations)
         .where(integrations.c.id > after)
@@ -222,9 +108,9 @@ def edit(
     integration_id: int,
     changes: IntegrationChanges,
 ) -> Integration:
-    """Change what is given; what was tested with other credentials or addresses counts as untested.
+    """Change the given values; new credentials or addresses discard the last test result.
 
-    Whoever leads the hub to another host has to know the secret, as it, or what it is traded for, is sent there.
+    A change of host requires the client secret, because the hub sends it to that host.
     """
     given = {
         name: value
@@ -232,15 +118,15 @@ def edit(
         if value is not msgspec.UNSET
     }
     before = _row(connection, integration_id, to_change=True)
-    _still_there(before)
+    _check_not_removed(before)
     values = _checked(
         {**{name: before[name] for name in NewIntegration.__struct_fields__}, **given}
     )
     if "client_secret" not in given and any(
-        _leads_elsewhere(before[name], values[name]) for name in _ADDRESSES
+        _origin(before[name]) != _origin(values[name]) for name in _ADDRESSES
     ):
         raise InvalidError(
-            "With an address of another host, give client_secret again: it would be sent there",
+            "Enter client_secret again when you change the host: the hub sends it to the new host",
             field="client_secret",
         )
     if "client_secret" in given:
@@ -249,7 +135,7 @@ def edit(
         values |= {"test_result": None}
     where = integrations.c.id == integration_id
     changed = update(integrations).where(where).values(**values, updated_at=clock.now_rfc3339())
-    with unique_or_conflict(connection, _taken(values["name"])):
+    with unique_or_conflict(connection, _name_conflict(values["name"])):
         connection.execute(changed)
     audit.record(
         connection, actor, "integration.update", before["name"], {"changed": sorted(given)}
@@ -262,38 +148,36 @@ def edit(
 
 
 def pause(connection: Connection, actor: str, integration_id: int) -> Integration:
-    """Stop reading from this ION; deliveries are still taken, and applied after `resume`."""
+    """Stop reading from ION; deliveries are still accepted, and applied after `resume`."""
     return _set_paused(connection, actor, integration_id, paused=True)
 
 
 def resume(connection: Connection, actor: str, integration_id: int) -> Integration:
-    """Go on where `pause` stopped; raises ConflictError for one that is being removed."""
-    _still_there(_row(connection, integration_id, to_change=True))
+    """Resume syncing; raise ConflictError for an integration that is being deleted."""
+    _check_not_removed(_row(connection, integration_id, to_change=True))
     return _set_paused(connection, actor, integration_id, paused=False)
 
 
 def remove(connection: Connection, actor: str, integration_id: int) -> None:
-    """End an integration: nothing reads its ION or takes its deliveries any more, and its name is free.
+    """Mark an integration as removed: it no longer syncs or accepts deliveries; its name is free.
 
-    All it brought, its events, objects and their history, goes behind that (leaving.py), and the integration last.
+    `deletion.py` then deletes its events, objects and history in batches, and finally itself.
     """
     before = _row(connection, integration_id, to_change=True)
     if before["removed"]:
         return
     here = integrations.c.id == integration_id
-    name = f"{before['name']} (being removed, {integration_id})"
+    name = f"{before['name']} (being deleted, {integration_id})"
     ended = {"name": name, "removed": True, "paused": True, "updated_at": clock.now_rfc3339()}
     connection.execute(update(integrations).where(here).values(**ended))
     revoked = update(webhook_urls).where(webhook_urls.c.integration_id == integration_id)
     connection.execute(revoked.values(state="revoked", shared_secret=None))
-    connection.execute(
-        delete(alerts).where(alerts.c.integration_id == integration_id)
-    )  # nobody is to be told
+    connection.execute(delete(alerts).where(alerts.c.integration_id == integration_id))
     audit.record(connection, actor, "integration.remove", before["name"])
 
 
 def credentials(connection: Connection, secrets: SecretBox, integration_id: int) -> Credentials:
-    """Read what signs in to this ION."""
+    """Load and decrypt the credentials of an integration."""
     row = _row(connection, integration_id)
     return Credentials(
         row["api_url"], row["auth_url"], row["client_id"], secrets.decrypt(row["client_secret"])
@@ -301,45 +185,38 @@ def credentials(connection: Connection, secrets: SecretBox, integration_id: int)
 
 
 def make_client(
-    signs_in: Credentials, requests_per_second: int, session: aiohttp.ClientSession
+    credentials: Credentials, requests_per_second: int, session: aiohttp.ClientSession
 ) -> IonClient:
-    """Make the client of one integration, with the budget that heal, fetch and verify share."""
+    """Create the client of one integration, with the request budget that all its work shares."""
     return IonClient(
-        signs_in.api_url,
-        signs_in.auth_url,
-        signs_in.client_id,
-        signs_in.client_secret,
+        credentials.api_url,
+        credentials.auth_url,
+        credentials.client_id,
+        credentials.client_secret,
         budget=AdaptiveRateLimiter(requests_per_second),
         session=session,
     )
 
 
-async def test(hub: ConnectionTester, integration_id: int) -> TestResult:
-    """Test the connection and keep what was found, with what this ION offers of the contract."""
-    result, found = await run_connection_test(await hub.client(integration_id), hub.catalog)
-    await hub.database.write(save_test_result, hub.catalog, integration_id, result, found)
-    return result
-
-
 def offered_schema(connection: Connection, catalog: Catalog, integration_id: int) -> OfferedSchema:
-    """Tell what this ION offers of the contract; all of it until a test has asked.
+    """Return the part of the contract that ION offers, or all of it before the first test.
 
-    Most IONs offer the same, so what was told alike is held once.
+    Equal schemas of several integrations share one object.
     """
     query = select(type_coerce(integrations.c.offered, Text())).where(
         integrations.c.id == integration_id
     )
-    kept = connection.execute(query).scalar()
-    return _offered(kept) if kept else _whole(catalog)
+    saved = connection.execute(query).scalar()
+    return _parse_schema(saved) if saved else _whole_schema(catalog)
 
 
 @lru_cache(16)
-def _offered(kept: str) -> OfferedSchema:
-    return OfferedSchema(msgspec.json.decode(kept, type=dict[str, frozenset[str]]))
+def _parse_schema(saved: str) -> OfferedSchema:
+    return OfferedSchema(msgspec.json.decode(saved, type=dict[str, frozenset[str]]))
 
 
 @lru_cache(1)
-def _whole(catalog: Catalog) -> OfferedSchema:
+def _whole_schema(catalog: Catalog) -> OfferedSchema:
     return OfferedSchema.whole(catalog)
 
 
@@ -350,10 +227,10 @@ def save_test_result(
     result: TestResult,
     found: OfferedSchema | None,
 ) -> None:
-    """Keep a connection test and, where the ION told it, what it offers; other than before, that changes the integration."""
+    """Save a test result and the schema that ION offers; a new schema changes the integration."""
     here = integrations.c.id == integration_id
     values: dict[str, Any] = {"test_result": msgspec.to_builtins(result)}
-    if found is not None and schema_changes.keep(connection, catalog, integration_id, found):
+    if found is not None and schema_changes.save_schema(connection, catalog, integration_id, found):
         values |= {"updated_at": clock.now_rfc3339()}
     connection.execute(update(integrations).where(here).values(**values))
 
@@ -363,7 +240,7 @@ def _row(connection: Connection, integration_id: int, *, to_change: bool = False
     row = connection.execute(for_update(query, to_change=to_change)).mappings().one_or_none()
     if row is None:
         raise NotFoundError(
-            f"There is no integration {integration_id}; `ultraviolet integration list` shows all"
+            f"Unknown integration {integration_id}; `ultraviolet integration list` shows all"
         )
     return row
 
@@ -373,9 +250,9 @@ def _integration(row: RowMapping) -> Integration:
     return msgspec.convert(values, Integration)
 
 
-def _still_there(row: RowMapping) -> None:
+def _check_not_removed(row: RowMapping) -> None:
     if row["removed"]:
-        raise ConflictError(f"“{row['name']}”: it can only be added anew.")
+        raise ConflictError(f"“{row['name']}” is being deleted. Add the integration again instead.")
 
 
 def _set_paused(
@@ -391,12 +268,12 @@ def _set_paused(
     return get(connection, integration_id)
 
 
-def _taken(name: str) -> str:
-    return f"There is already an integration named {name}"
+def _name_conflict(name: str) -> str:
+    return f"Another integration is already named {name}"
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
-    """Bring what a person typed into form, or say what is wrong with it."""
+    """Normalize entered values; raise InvalidError for invalid ones."""
     for name in ("name", "client_id", "client_secret"):
         value = values[name].strip() if isinstance(values[name], str) else values[name]
         if not value:
@@ -404,18 +281,19 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
         values[name] = value
     check_name(values["name"])
     for name in _ADDRESSES:
-        values[name] = _address(name, values[name])
+        values[name] = _check_address(name, values[name])
     for name in ("incremental_schedule", "full_schedule"):
         _check_schedule(values[name])
-    if not 1 <= cast("int", values["requests_per_second"]) <= _MOST_REQUESTS:
+    if not 1 <= cast("int", values["requests_per_second"]) <= _MAX_REQUESTS_PER_SECOND:
         raise InvalidError(
-            f"requests_per_second is between 1 and {_MOST_REQUESTS}", field="requests_per_second"
+            f"requests_per_second must be between 1 and {_MAX_REQUESTS_PER_SECOND}",
+            field="requests_per_second",
         )
     values["resources"] = resource_selection.check_selection(values["resources"])
     return values
 
 
-def _address(name: str, typed: str) -> str:
+def _check_address(name: str, typed: str) -> str:
     address = with_scheme(typed)
     try:
         parse_url(address)
@@ -424,8 +302,9 @@ def _address(name: str, typed: str) -> str:
     return address
 
 
-def _leads_elsewhere(before: str, now: str) -> bool:
-    return urlsplit(before)[:2] != urlsplit(now)[:2]
+def _origin(address: str) -> tuple[str, str]:
+    parts = urlsplit(address)
+    return parts.scheme, parts.netloc
 
 
 def _check_schedule(schedule: str) -> None:
@@ -433,5 +312,5 @@ def _check_schedule(schedule: str) -> None:
         CronSim(schedule, datetime.now(UTC))
     except CronSimError as error:
         raise InvalidError(
-            f"{schedule!r} is not a schedule such as `{INCREMENTAL_SCHEDULE}` (cron, UTC)"
+            f"{schedule!r} is not a cron schedule (UTC) such as `{INCREMENTAL_SCHEDULE}`"
         ) from error

@@ -1,4 +1,4 @@
-"""What set-up shows: texts to paste into ION, the plan, and the steps with where each stands."""
+"""The set-up guide: GraphQL to paste into ION, the plan, and the steps with their status."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,16 +19,16 @@ RECEIVER_NAME = "Ultraviolet"
 
 
 class SetupTexts(msgspec.Struct, frozen=True):
-    """What to paste into ION's query runner, in this order."""
+    """Texts to paste into ION's query runner, in this order."""
 
     receiver_mutation: str
     receiver_variables: str
     subscription_document: str
     subscription_variables: str
     placeholder: str
-    """Stands for the webhook URL, which is known only while it is shown."""
+    """The text in place of the webhook URL, which is shown only once."""
     receiver_placeholder: str
-    """Stands for the id that ION answers to the receiver mutation."""
+    """The text in place of the id in ION's answer to the receiver mutation."""
 
 
 class ReceiverState(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ class ReceiverState(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What set-up would do: wanted against there."""
+    """The difference between the desired and the actual subscriptions."""
 
     receiver: ReceiverState | None
     present: tuple[SubscriptionState, ...]
@@ -51,7 +51,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class SetupStep(msgspec.Struct, frozen=True):
-    """One step of the way, done or not."""
+    """One step of the set-up, with its status."""
 
     name: str
     done: bool
@@ -64,14 +64,14 @@ def setup_texts(
     wanted: Sequence[tuple[str, str]] | None = None,
     offered: OfferedSchema | None = None,
 ) -> SetupTexts:
-    """Write the GraphQL for doing it by hand; `wanted` None means everything supported."""
+    """Return the GraphQL for manual set-up; `wanted` None means all supported subscriptions."""
     known = offered or OfferedSchema.whole(catalog)
     chosen = subscriptions.supported(catalog, known) if wanted is None else wanted
     return SetupTexts(
         receiver_mutation=webhooks.CREATE_RECEIVER,
         receiver_variables=_pretty({"input": {"name": RECEIVER_NAME, "webhookUri": url}}),
         subscription_document=webhooks.subscription_document(
-            subscriptions.in_ions_words(catalog, known, chosen)
+            subscriptions.to_ion_names(catalog, known, chosen)
         ),
         subscription_variables=_pretty({"receiver": RECEIVER_PLACEHOLDER}),
         placeholder=PLACEHOLDER,
@@ -80,28 +80,32 @@ def setup_texts(
 
 
 def setup_steps(url: WebhookUrl | None, found: Plan | None) -> list[SetupStep]:
-    """Return the steps of set-up, each with where it stands."""
+    """Return the steps of set-up with their status."""
     receiver = found.receiver if found else None
     first, verified = (url.first_delivery_at, url.first_verified_at) if url else (None, None)
-    waiting = "waiting for a delivery" if url and url.verifies else "not known yet"
-    minted = f"ends in …{url.last_four}" if url else "Create one, or set up automatically"
-    known = f"{receiver.name}, id {receiver.id}" if receiver else "Not seen yet"
+    address = f"Ends in …{url.last_four}" if url else "Create one, or use automatic set-up"
+    name = f"{receiver.name}, ID {receiver.id}" if receiver else "Not found yet"
+    unverified = (
+        "Waiting for a delivery"
+        if url and url.verifies
+        else "The hub does not know the shared secret yet"
+    )
     return [
-        SetupStep("Webhook URL minted", url is not None, minted),
-        SetupStep("Receiver exists in ION", receiver is not None, known),
-        _subscribed(found),
+        SetupStep("Webhook URL created", url is not None, address),
+        SetupStep("Receiver exists in ION", receiver is not None, name),
+        _subscription_step(found),
         SetupStep(
-            "First delivery seen", first is not None, first or "Waiting: change something in ION"
+            "First delivery received",
+            first is not None,
+            first or "Waiting: change an object in ION",
         ),
-        SetupStep(
-            "Signature verified", verified is not None, verified or f"The shared secret: {waiting}"
-        ),
+        SetupStep("Signature verified", verified is not None, verified or unverified),
     ]
 
 
-def _subscribed(found: Plan | None) -> SetupStep:
+def _subscription_step(found: Plan | None) -> SetupStep:
     if found is None:
-        return SetupStep("Subscribed", done=False, detail="ION was not asked")
+        return SetupStep("Subscribed", done=False, detail="ION could not be read")
     wanted = len(found.present) + len(found.missing) + len(found.inactive)
     done = found.receiver is not None and len(found.present) == wanted
     return SetupStep("Subscribed", done, f"{len(found.present)} of {wanted}")
@@ -110,7 +114,7 @@ def _subscribed(found: Plan | None) -> SetupStep:
 def compare_subscriptions(
     catalog: Catalog, wanted: Sequence[tuple[str, str]], receiver: Receiver | None
 ) -> Plan:
-    """Say what set-up would do."""
+    """Return the difference between the desired subscriptions and those of the receiver."""
     found = subscriptions.difference(catalog, wanted, receiver)
     return Plan(
         receiver=ReceiverState(receiver.id, receiver.name, receiver.active) if receiver else None,
@@ -125,10 +129,11 @@ def compare_subscriptions(
 def _problems(receiver: Receiver | None) -> tuple[str, ...]:
     problems: list[str] = []
     if receiver and not receiver.active:
-        problems.append("The receiver is switched off in ION")
+        problems.append("The receiver is disabled in ION")
     if receiver and receiver.expected_response_code != webhooks.EXPECTED_RESPONSE_CODE:
         problems.append(
-            f"The receiver expects {receiver.expected_response_code}, the hub answers 200: ION takes that for a failure"
+            f"The receiver expects status {receiver.expected_response_code},"
+            " but the hub answers 200, which ION counts as a failure"
         )
     return tuple(problems)
 

@@ -1,4 +1,4 @@
-"""Subscriptions as a desired state: what is wanted, what is there, and the difference."""
+"""Subscriptions as a desired state: the desired and the actual ones, and their difference."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -14,11 +14,11 @@ from ultraviolet.ion.webhooks import Pair, Receiver, Subscription
 Action = Literal["CREATE", "UPDATE", "DELETE"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 Wanted = list[tuple[str, str]]
-"""Pairs of a resource of the catalog and an action."""
+"""Pairs of a catalog resource and an action."""
 
 
 class SubscriptionState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A pair, under the names of the catalog, and ION's subscription to it where there is one."""
+    """A resource of the catalog, an action, and the id of ION's subscription if it exists."""
 
     resource: str
     action: str
@@ -26,7 +26,7 @@ class SubscriptionState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """Wanted against there."""
+    """The difference between the desired and the actual subscriptions."""
 
     present: tuple[SubscriptionState, ...]
     missing: tuple[SubscriptionState, ...]
@@ -35,16 +35,16 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def names(catalog: Catalog, offered: OfferedSchema) -> dict[str, str]:
-    """Return the value of this ION's ResourceEnum for each resource that is worth a subscription.
+    """Return the value of this ION's ResourceEnum for each resource that affects the mirror.
 
-    ION's environments differ in `RUN` and `RUNS`; the contract's own name is preferred where both are there.
+    ION's environments differ in `RUN` and `RUNS`; the contract's own name wins if both exist.
     """
     found: dict[str, str] = {}
     for value in sorted(offered.types.get("ResourceEnum", ())):
         resource = catalog.resolve(value)
         if (
             resource
-            and _matters(catalog, resource)
+            and _affects_mirror(catalog, resource)
             and (resource.name not in found or value == resource.name.upper())
         ):
             found[resource.name] = value
@@ -52,28 +52,28 @@ def names(catalog: Catalog, offered: OfferedSchema) -> dict[str, str]:
 
 
 def supported(catalog: Catalog, offered: OfferedSchema) -> Wanted:
-    """Return every pair that can be subscribed and tells the mirror something."""
+    """Return all supported subscriptions that affect the mirror."""
     return [(resource, action) for resource in names(catalog, offered) for action in ACTIONS]
 
 
 def checked(catalog: Catalog, offered: OfferedSchema, wanted: Sequence[Sequence[str]]) -> Wanted:
-    """Bring a chosen subset under the catalog's names, or say what is not to be had."""
+    """Return a selection under the catalog's names; raise InvalidError for unsupported pairs."""
     known = names(catalog, offered)
     pairs: Wanted = []
     for pair in wanted:
         resource = catalog.resolve(pair[0]) if len(pair) == 2 else None  # noqa: PLR2004
         if resource is None or resource.name not in known or pair[1].upper() not in ACTIONS:
             raise InvalidError(
-                f"{' '.join(pair)} is not a resource and an action this ION announces"
+                f"“{' '.join(pair)}” is not a resource and an action that ION sends events for"
             )
         pairs.append((resource.name, pair[1].upper()))
     return sorted(set(pairs))
 
 
-def in_ions_words(
+def to_ion_names(
     catalog: Catalog, offered: OfferedSchema, wanted: Sequence[tuple[str, str]]
 ) -> list[Pair]:
-    """Translate pairs into this ION's ResourceEnum; what it does not offer is left out."""
+    """Translate resources into this ION's ResourceEnum; omit those that it does not offer."""
     known = names(catalog, offered)
     return [(known[resource], action) for resource, action in wanted if resource in known]
 
@@ -81,21 +81,23 @@ def in_ions_words(
 def difference(
     catalog: Catalog, wanted: Sequence[tuple[str, str]], receiver: Receiver | None
 ) -> Difference:
-    """Compare; a second subscription to the same pair is extra, an active one counts before an inactive one."""
-    there: dict[tuple[str, str], Subscription] = {}
+    """Return the difference; of several subscriptions to a pair, all but one are extra."""
+    actual: dict[tuple[str, str], Subscription] = {}
     extra: list[SubscriptionState] = []
     for each in sorted(
         receiver.subscriptions if receiver else (), key=lambda s: (not s.active, len(s.id), s.id)
     ):
         pair = (_name(catalog, each.resource), each.action)
-        if pair in there or pair not in wanted:
+        if pair in actual or pair not in wanted:
             extra.append(SubscriptionState(*pair, each.id))
         else:
-            there[pair] = each
+            actual[pair] = each
     return Difference(
-        present=tuple(SubscriptionState(*pair, s.id) for pair, s in there.items() if s.active),
-        missing=tuple(SubscriptionState(*pair) for pair in wanted if pair not in there),
-        inactive=tuple(SubscriptionState(*pair, s.id) for pair, s in there.items() if not s.active),
+        present=tuple(SubscriptionState(*pair, s.id) for pair, s in actual.items() if s.active),
+        missing=tuple(SubscriptionState(*pair) for pair in wanted if pair not in actual),
+        inactive=tuple(
+            SubscriptionState(*pair, s.id) for pair, s in actual.items() if not s.active
+        ),
         extra=tuple(extra),
     )
 
@@ -105,8 +107,11 @@ def _name(catalog: Catalog, value: str) -> str:
     return resource.name if resource else value.lower()
 
 
-def _matters(catalog: Catalog, resource: Resource) -> bool:
-    """Return whether its changes can change the mirror: by itself, by values ION computes from it, or by the objects its keys name."""
+def _affects_mirror(catalog: Catalog, resource: Resource) -> bool:
+    """Return whether changes of a resource can change the mirror.
+
+    They can if the mirror contains it, values that ION computes from it, or objects its keys name.
+    """
     if catalog.follows(resource.name):
         return True
     if resource in catalog.mirrorable:

@@ -1,4 +1,4 @@
-"""Duties shared out between the processes of a hub on PostgreSQL: a fair part for each, and nobody's for long."""
+"""Leases as PostgreSQL advisory locks, shared evenly between the processes of a hub."""
 
 import os
 from contextlib import suppress
@@ -11,50 +11,51 @@ from ultraviolet.db import locks
 
 log = structlog.get_logger()
 
-_SETTINGS = b"""SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 2;
+_SETTINGS = b"""SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1;
+  SET tcp_keepalives_count = 2;
   SET tcp_user_timeout = 3000"""
-"""The server notices in some three seconds that a machine has vanished."""
-_PRESENT = 0
-"""The number under which every process that takes duties shows that it is there; no integration has it."""
-_WHO = """SELECT objid::bigint, pid, pid = pg_backend_pid() FROM pg_locks
+"""The server detects a vanished machine within about three seconds."""
+_PRESENCE_ID = 0
+"""The id that every process with a share locks in shared mode; no integration has it."""
+_HOLDERS = """SELECT objid::bigint, pid, pid = pg_backend_pid() FROM pg_locks
   WHERE locktype = 'advisory' AND classid = %s::int AND objsubid = 2 AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
-_TAKE = "SELECT id FROM unnest(%s::int[]) AS id WHERE pg_try_advisory_lock(%s::int, id)"
-_LET_GO = "SELECT pg_advisory_unlock(%s::int, id) FROM unnest(%s::int[]) AS id"
+_LOCK = "SELECT id FROM unnest(%s::int[]) AS id WHERE pg_try_advisory_lock(%s::int, id)"
+_UNLOCK = "SELECT pg_advisory_unlock(%s::int, id) FROM unnest(%s::int[]) AS id"
 
 
 class AdvisoryLockLeases:
-    """A fair part of the duties of a PostgreSQL hub."""
+    """An even share of the leases of a hub on PostgreSQL."""
 
-    def __init__(self, address: str, *, lasting: bool = True) -> None:
-        """A process that is not `lasting` takes what is free and does not count when others share evenly."""
+    def __init__(self, address: str, *, has_share: bool = True) -> None:
+        """Create leases; a process without a share only claims free ones and does not count."""
         self._address = address
-        self._lasting = lasting
+        self._has_share = has_share
         self._connection: psycopg.AsyncConnection | None = None
         self._held: set[int] = set()
         self._class = locks.lock_class("duties")
 
     async def claim(self, wanted: set[int]) -> set[int]:
-        """Keep what is held as far as it is a fair part, and take what nobody has; nothing without a database."""
+        """Keep an even share of the leases and claim free ones; return none without a database."""
         try:
             return await self._claim(wanted)
         except psycopg.Error as error:
             if self._held:
-                log.warning("duties.lost", count=len(self._held), error=str(error))
+                log.warning("leases.lost", count=len(self._held), error=str(error))
             await self.close()
             return set()
 
-    async def let_go(self, kept: set[int]) -> None:
-        """Unlock what is not done here any more."""
+    async def release(self, kept: set[int]) -> None:
+        """Release all leases but these."""
         dropped = sorted(self._held - kept)
         if dropped and self._connection:
-            with suppress(psycopg.Error):  # then the session is gone, and its locks with it
-                await self._connection.execute(_LET_GO, [self._class, dropped])
-            log.info("duties.left", integrations=dropped)
+            with suppress(psycopg.Error):  # the session and its locks are gone
+                await self._connection.execute(_UNLOCK, [self._class, dropped])
+            log.info("leases.released", integrations=dropped)
         self._held &= kept
 
     async def close(self) -> None:
-        """End the session, which ends its locks."""
+        """End the session, which releases its locks."""
         connection, self._connection = self._connection, None
         self._held = set()
         if connection:
@@ -62,24 +63,24 @@ class AdvisoryLockLeases:
 
     async def _claim(self, wanted: set[int]) -> set[int]:
         connection = self._connection or await self._connect()
-        rows = await (await connection.execute(_WHO, [self._class])).fetchall()
-        processes = {pid for id_, pid, _ in rows if id_ == _PRESENT}
-        theirs = {id_ for id_, _, mine in rows if not mine}
-        if not any(mine for id_, _, mine in rows if id_ == _PRESENT):
-            raise psycopg.OperationalError("the session was replaced, and its locks are lost")
-        part = ceil(len(wanted) / max(1, len(processes)))
-        kept = set(sorted(self._held & wanted)[:part])
-        free = sorted(wanted - theirs - self._held)[: part - len(kept)]
+        rows = await (await connection.execute(_HOLDERS, [self._class])).fetchall()
+        processes = {pid for id_, pid, _ in rows if id_ == _PRESENCE_ID}
+        others = {id_ for id_, _, mine in rows if not mine}
+        if not any(mine for id_, _, mine in rows if id_ == _PRESENCE_ID):
+            raise psycopg.OperationalError("the session was replaced and its locks are lost")
+        share = ceil(len(wanted) / max(1, len(processes)))
+        kept = set(sorted(self._held & wanted)[:share])
+        free = sorted(wanted - others - self._held)[: share - len(kept)]
         if free:
-            taken = {
+            claimed = {
                 id_
                 for (id_,) in await (
-                    await connection.execute(_TAKE, [free, self._class])
+                    await connection.execute(_LOCK, [free, self._class])
                 ).fetchall()
             }
-            log.info("duties.taken", integrations=sorted(taken), processes=len(processes))
-            self._held |= taken
-            kept |= taken
+            log.info("leases.claimed", integrations=sorted(claimed), processes=len(processes))
+            self._held |= claimed
+            kept |= claimed
         return kept
 
     async def _connect(self) -> psycopg.AsyncConnection:
@@ -88,11 +89,11 @@ class AdvisoryLockLeases:
             autocommit=True,
             connect_timeout=3,
             tcp_user_timeout=3000,
-            application_name=f"ultraviolet duties {os.getpid()}",
+            application_name=f"ultraviolet leases {os.getpid()}",
         )
         await connection.execute(_SETTINGS)
-        if self._lasting:
+        if self._has_share:
             await connection.execute(
-                "SELECT pg_advisory_lock_shared(%s::int, %s)", [self._class, _PRESENT]
+                "SELECT pg_advisory_lock_shared(%s::int, %s)", [self._class, _PRESENCE_ID]
             )
         return connection

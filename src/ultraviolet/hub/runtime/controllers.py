@@ -1,7 +1,7 @@
-"""Controllers: for each integration, apply what came in, heal what is stale, poll what is silent, fetch on time, verify.
+"""Controllers: apply events, heal stale objects, poll, fetch, verify and watch one integration.
 
-Each looks at the tables and does what is left to do there. A wake only makes it look sooner; nothing is lost
-with a wake, a crash or an error, which is logged and tried again, later each time.
+Each controller reads its work from the tables. A wake only makes it check sooner, so a lost wake
+or a crash loses no work. Errors are logged, and the work is retried with increasing delays.
 """
 
 import asyncio
@@ -13,19 +13,17 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
-from cronsim import CronSim
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from ultraviolet import tracing
 from ultraviolet.clock import utc_now
 from ultraviolet.db.database import StoreUnavailableError
 from ultraviolet.db.driver_errors import first_line
-from ultraviolet.db.tables.integrations import integrations
-from ultraviolet.db.tables.sync import fetches
 from ultraviolet.failpoints import failpoint
 from ultraviolet.hub.core import metrics
 from ultraviolet.hub.core.pubsub import PubSub
-from ultraviolet.hub.ingest import webhook_urls
+from ultraviolet.hub.health.watchdog import Watchdog
+from ultraviolet.hub.runtime.fetch_schedule import due_fetches
 from ultraviolet.hub.sync import apply_events, fetch, verification_store
 from ultraviolet.hub.sync.apply_events import AppliedBatch
 from ultraviolet.hub.sync.context import SyncContext, version_names
@@ -35,55 +33,58 @@ from ultraviolet.hub.sync.heal import Healer
 from ultraviolet.hub.sync.verify import Verifier
 from ultraviolet.ion.errors import IonUnauthorizedError
 
-_LOOK_AGAIN = 1.0
-"""Seconds between two looks of the lookout, which wakes whom there is something to do for."""
-_GATHER = 0.1
-"""Seconds in which more news of the same objects may come before they are read."""
-_POLL_EVERY = 1.0
-_POLLS_A_SECOND = 5.0
-"""Polls of quiet integrations that a process does; up to so many integrations are each polled every second."""
-_LOOKS_A_SECOND = 1.0
-"""Looks of watchdogs that a process does; it takes more than sixty integrations to make one wait for its turn."""
-_LIVELY = 60.0
-"""Seconds after a change in which an integration is not quiet."""
+_SCHEDULER_SECONDS = 1.0
+"""Interval at which the scheduler wakes controllers with due work."""
+_DEBOUNCE_SECONDS = 0.1
+"""How long to collect changes of the same objects before they are read."""
+_POLL_SECONDS = 1.0
+_MAX_POLLS_PER_SECOND = 5.0
+"""Polls of quiet integrations per process; with more integrations, each is polled less often."""
+_MAX_CHECKS_PER_SECOND = 1.0
+"""Watchdog checks per process; with more than sixty integrations, each is checked less often."""
+_ACTIVE_SECONDS = 60.0
+"""How long after a change an integration is active."""
 _POLL_OVERLAP = timedelta(seconds=10)
-_LONGEST_PAUSE = 60.0
+_MAX_RETRY_SECONDS = 60.0
 
 log = structlog.get_logger()
 
 
 class Controllers:
-    """The controllers of one integration; what has nothing to do waits to be woken, and costs nothing."""
+    """The controllers of one integration; an idle controller waits for a wake and costs nothing."""
 
     def __init__(
         self,
         integration_id: int,
         changes: PubSub,
         open_site: Callable[[], Awaitable[SyncContext]],
-        watch: Callable[[SyncContext], Callable[[], Awaitable[float]]] | None = None,
+        make_watchdog: Callable[[SyncContext], Watchdog] | None = None,
         *,
+        watch_seconds: float = 60.0,
         heal: bool = True,
-        beside: Callable[[], int] = lambda: 1,
+        count_integrations: Callable[[], int],
     ) -> None:
-        """`beside` tells how many integrations this process does this for: quiet ones share its polls and looks."""
+        """`count_integrations` returns how many integrations share the polls of this process."""
         self._id = integration_id
         self._changes = changes
         self._open_site = open_site
         self._site: SyncContext | None = None
         self._healer: Healer | None = None
-        self._watch = watch
+        self._make_watchdog = make_watchdog
+        self._watchdog: Watchdog | None = None
+        self._watch_seconds = watch_seconds
         self._heals = heal
-        self._beside = beside
+        self._count_integrations = count_integrations
         self._tasks: list[asyncio.Task[None]] = []
         self._wakes = {
             name: asyncio.Event() for name in ("apply", "heal", "fetch", "poll", "verify", "watch")
         }
-        self._lively_at = float("-inf")
+        self._changed_at = float("-inf")
         self._problems: dict[str, str] = {}
 
     @property
     def problem(self) -> str | None:
-        """What keeps ION from answering now, in words."""
+        """The error of the last run of a controller."""
         return next(iter(self._problems.values()), None)
 
     @property
@@ -92,42 +93,42 @@ class Controllers:
         return not any(task.done() for task in self._tasks)
 
     def start(self) -> None:
-        """Begin: those that look after the tables wait for the lookout, those that ask ION begin by and by."""
-        duties: dict[str, tuple[Callable[[], Awaitable[float | None]], float | None]] = {
+        """Start the controllers; most wait for a wake, the polling ones start at random times."""
+        controllers: dict[str, tuple[Callable[[], Awaitable[float | None]], float | None]] = {
             "apply": (self._apply, None),
             "heal": (self._heal, None),
             "fetch": (self._fetch, None),
             "verify": (self._verify, None),
-            "poll": (self._poll, self._some_of(_POLLS_A_SECOND)),
+            "poll": (self._poll, self._first_delay(_MAX_POLLS_PER_SECOND)),
         }
-        if self._watch:
-            duties["watch"] = (self._look, self._some_of(_LOOKS_A_SECOND))
+        if self._make_watchdog:
+            controllers["watch"] = (self._watch, self._first_delay(_MAX_CHECKS_PER_SECOND))
         if not self._heals:
-            del duties["heal"], duties["poll"]
-        for name, (duty, first) in duties.items():
-            # In a context of its own: else all its log would be of the request that happened to start it.
-            work, context = self._forever(name, duty, first), contextvars.Context()
+            del controllers["heal"], controllers["poll"]
+        for name, (run, delay) in controllers.items():
+            # A new context, so that log lines do not have the id of the request that started it.
+            work, context = self._loop(name, run, delay), contextvars.Context()
             self._tasks.append(
                 asyncio.create_task(work, name=f"{name}-{self._id}", context=context)
             )
 
-    async def _at(self) -> SyncContext:
-        """Return the site, opened when it is first needed: most of a thousand integrations rest."""
+    async def _get_site(self) -> SyncContext:
+        """Return the sync context, opened at the first use because most integrations are idle."""
         if self._site is None:
             self._site = await self._open_site()
         return self._site
 
-    def _turn(self, per_second: float) -> float:
-        """Return the seconds until all integrations of this process have had their turn."""
-        return self._beside() / per_second
+    def _round_seconds(self, per_second: float) -> float:
+        """Return the seconds that one run for each integration of this process takes."""
+        return self._count_integrations() / per_second
 
-    def _some_of(self, per_second: float) -> float:
-        """Return a moment within the first turn, so that a thousand do not begin at once."""
-        turn = self._turn(per_second)
-        return random.uniform(0, turn) if turn > _POLL_EVERY else 0.0  # noqa: S311
+    def _first_delay(self, per_second: float) -> float:
+        """Return a random delay within one round, so that integrations do not start at once."""
+        seconds = self._round_seconds(per_second)
+        return random.uniform(0, seconds) if seconds > _POLL_SECONDS else 0.0  # noqa: S311
 
     async def stop(self) -> None:
-        """End, between two transactions."""
+        """Stop after the current transactions."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -136,33 +137,34 @@ class Controllers:
             await self._healer.stop()
 
     def wake(self, name: str) -> None:
-        """Let a controller look at once."""
+        """Run a controller now."""
         self._wakes[name].set()
 
-    async def _forever(
-        self, name: str, duty: Callable[[], Awaitable[float | None]], rest: float | None
+    async def _loop(
+        self, name: str, run: Callable[[], Awaitable[float | None]], delay: float | None
     ) -> None:
-        """Rest until woken, or so long, then do a duty, again and again: it returns how long to rest then."""
+        """Run a controller after each wake or delay in seconds; it returns the next delay."""
         failures, wake = 0, self._wakes[name]
         while True:
-            if rest is None:
+            if delay is None:
                 await wake.wait()
-            elif rest > 0:
+            elif delay > 0:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), rest)
+                    await asyncio.wait_for(wake.wait(), delay)
             wake.clear()
             try:
-                rest = await duty()
+                delay = await run()
                 failures = 0
                 self._problems.pop(name, None)
-            except Exception as error:  # noqa: BLE001  a controller outlives whatever goes wrong
+            except Exception as error:  # noqa: BLE001  a controller continues after any error
                 failures += 1
-                pause = min(_LONGEST_PAUSE, 0.5 * 2**failures) * random.uniform(0.8, 1.2)  # noqa: S311
+                jitter = random.uniform(0.8, 1.2)  # noqa: S311
+                pause = min(_MAX_RETRY_SECONDS, 0.5 * 2**failures) * jitter
                 self._report(name, error, pause)
                 await asyncio.sleep(pause)
-                rest = 0.0
+                delay = 0.0
 
-    def _report(self, name: str, error: Exception, rest: float) -> None:
+    def _report(self, name: str, error: Exception, delay: float) -> None:
         known = isinstance(error, IonUnauthorizedError) or hasattr(error, "kind")
         self._problems[name] = str(error)
         metrics.count_failure(name)
@@ -171,32 +173,32 @@ class Controllers:
             controller=name,
             integration_id=self._id,
             error=f"{type(error).__name__}: {error}",
-            rest=round(rest, 1),
+            retry_seconds=round(delay, 1),
             exc_info=not known,
         )
         self._changes.publish("integration", self._id)
 
     async def _apply(self) -> None:
-        site = await self._at()
+        site = await self._get_site()
         while True:
             self._wakes["apply"].clear()
             began = time.time_ns()
-            taken = await self._take(site)
-            if taken.count:
-                self._lively_at = _clock()
-                await self._trace(began, taken)
+            applied = await self._apply_batch(site)
+            if applied.count:
+                self._changed_at = _clock()
+                await self._trace(began, applied)
                 failpoint("apply.committed")
-                site.publish_changes(taken.changes)
+                site.publish_changes(applied.changes)
                 site.changes.publish("event", site.id)
-            if taken.marked:
+            if applied.marked:
                 self.wake("heal")
-            if taken.lost:
+            if applied.lost:
                 self.wake("fetch")
-            if not taken.more:
+            if not applied.more:
                 return
 
-    async def _take(self, site: SyncContext) -> AppliedBatch:
-        """Take a batch of events, or, where one of them cannot be applied, each by itself: it blocks none behind it."""
+    async def _apply_batch(self, site: SyncContext) -> AppliedBatch:
+        """Apply a batch of events; if that fails, apply each one separately."""
         try:
             return await site.database.write(apply_events.apply_pending, site.catalog, site.id)
         except StoreUnavailableError:
@@ -206,41 +208,41 @@ class Controllers:
                 "events.not_applied", integration_id=site.id, error=first_line(error), exc_info=True
             )
         seqs, _ = await site.database.read(apply_events.list_pending, site.id)
-        taken = [await self._take_one(site, seq) for seq in seqs]
-        return apply_events.merge_batches(taken)
+        applied = [await self._apply_one(site, seq) for seq in seqs]
+        return apply_events.merge_batches(applied)
 
-    async def _take_one(self, site: SyncContext, seq: int) -> AppliedBatch:
+    async def _apply_one(self, site: SyncContext, seq: int) -> AppliedBatch:
         try:
             return await site.database.write(
                 apply_events.apply_pending, site.catalog, site.id, only=seq
             )
         except StoreUnavailableError:
             raise
-        except Exception as error:  # noqa: BLE001  whatever is wrong with it, it is kept
+        except Exception as error:  # noqa: BLE001  the event is kept after any error
             log.warning(
                 "event.not_applied", integration_id=site.id, seq=seq, error=first_line(error)
             )
-            why = f"It could not be applied: {first_line(error)}"
+            reason = f"The event could not be applied: {first_line(error)}"
             return await site.database.write(
-                apply_events.mark_not_applied, site.catalog, site.id, seq, why
+                apply_events.mark_not_applied, site.catalog, site.id, seq, reason
             )
 
-    async def _trace(self, began: int, taken: AppliedBatch) -> None:
-        """Lead from the deliveries of a batch to the versions it made."""
+    async def _trace(self, began: int, applied: AppliedBatch) -> None:
+        """Create a span that links the deliveries of a batch to its versions."""
         if tracing.is_enabled():
-            site = await self._at()
-            told = await site.database.read(apply_events.traces_of, taken.seqs)
-            made = {
+            site = await self._get_site()
+            traces = await site.database.read(apply_events.traces_of, applied.seqs)
+            attributes = {
                 "integration_id": site.id,
-                "events": taken.count,
-                "versions": version_names(taken.changes),
+                "events": applied.count,
+                "versions": version_names(applied.changes),
             }
-            with tracing.span("apply", links=told, start_ns=began, root=True, **made):
+            with tracing.span("apply", links=traces, start_ns=began, root=True, **attributes):
                 pass
 
     async def _heal(self) -> float | None:
-        healer = self._healer = self._healer or Healer(await self._at())
-        await asyncio.sleep(_GATHER)
+        healer = self._healer = self._healer or Healer(await self._get_site())
+        await asyncio.sleep(_DEBOUNCE_SECONDS)
         while True:
             self._wakes["heal"].clear()
             done = await healer.heal_batch()
@@ -248,11 +250,11 @@ class Controllers:
                 break
         due = await healer.next_due()
         soon = None if due is None else max(0.0, _seconds_until(due))
-        return soon if soon is None or soon < _LOOK_AGAIN else None
+        return soon if soon is None or soon < _SCHEDULER_SECONDS else None
 
     async def _fetch(self) -> float | None:
-        site = await self._at()
-        waiting = await site.database.write(_due_fetch, site.id)
+        site = await self._get_site()
+        waiting = await site.database.write(_request_due_fetch, site.id)
         if waiting is None:
             return None
         with tracing.span(
@@ -263,25 +265,27 @@ class Controllers:
         return 0.0
 
     async def _poll(self) -> float:
-        """Read what is silent: each second while the plant is at work, else by turns with the other integrations."""
-        site = await self._at()
+        """Poll resources without events: each second while changes arrive, otherwise less often."""
+        site = await self._get_site()
         changed = 0
         for resource in site.catalog.silent:
             if site.reader.reads(resource):
                 changed += await Fetcher(site).poll(resource, _POLL_OVERLAP)
         if changed:
-            self._lively_at = _clock()
+            self._changed_at = _clock()
             self.wake("heal")
-        lively = _clock() - self._lively_at < _LIVELY
-        return _POLL_EVERY if lively else max(_POLL_EVERY, self._turn(_POLLS_A_SECOND))
+        if _clock() - self._changed_at < _ACTIVE_SECONDS:
+            return _POLL_SECONDS
+        return max(_POLL_SECONDS, self._round_seconds(_MAX_POLLS_PER_SECOND))
 
-    async def _look(self) -> float:
-        assert self._watch
-        rest = await self._watch(await self._at())()
-        return max(rest, self._turn(_LOOKS_A_SECOND))
+    async def _watch(self) -> float:
+        assert self._make_watchdog
+        self._watchdog = self._watchdog or self._make_watchdog(await self._get_site())
+        await self._watchdog.check()
+        return max(self._watch_seconds, self._round_seconds(_MAX_CHECKS_PER_SECOND))
 
     async def _verify(self) -> float | None:
-        site = await self._at()
+        site = await self._get_site()
         asked_for = await site.database.read(verification_store.unfinished, site.id)
         if asked_for is None:
             return None
@@ -289,46 +293,14 @@ class Controllers:
         return 0.0
 
 
-def _due_fetch(connection: Connection, integration_id: int) -> tuple[int, Mode] | None:
-    """Return the fetch to do: one that was begun, else one whose time has come."""
+def _request_due_fetch(connection: Connection, integration_id: int) -> tuple[int, Mode] | None:
+    """Return the unfinished fetch of an integration, or request the one that is due."""
     waiting = fetch.unfinished_fetch(connection, integration_id)
     if waiting:
         return waiting
-    row = connection.execute(
-        select(integrations.c.incremental_schedule, integrations.c.full_schedule).where(
-            integrations.c.id == integration_id
-        )
-    ).one_or_none()
-    if row is None:
-        return None
-    last_full = _last(connection, integration_id, ("full",))
-    last = _last(connection, integration_id, ("full", "incremental"))
-    if last_full is None:
-        fetch.request_fetch(connection, integration_id, "full", "first connection")
-    elif _subscribed_since(connection, integration_id, last_full):
-        fetch.request_fetch(connection, integration_id, "full", "subscribed")
-    elif _has_come(row.full_schedule, last_full):
-        fetch.request_fetch(connection, integration_id, "full", "schedule")
-    elif last and _has_come(row.incremental_schedule, last):
-        fetch.request_fetch(connection, integration_id, "incremental", "schedule")
+    for due in due_fetches(connection, integration_id):
+        fetch.request_fetch(connection, integration_id, due.mode, due.reason)
     return fetch.unfinished_fetch(connection, integration_id)
-
-
-def _subscribed_since(connection: Connection, integration_id: int, last_full: str) -> bool:
-    """Whether subscriptions came after the last full fetch began: what changed in between, no event told."""
-    since = webhook_urls.subscribed_since(connection, integration_id)
-    return since is not None and since > last_full
-
-
-def _last(connection: Connection, integration_id: int, modes: tuple[str, ...]) -> str | None:
-    query = select(func.max(fetches.c.started_at)).where(
-        fetches.c.integration_id == integration_id, fetches.c.mode.in_(modes)
-    )
-    return connection.execute(query).scalar()
-
-
-def _has_come(schedule: str, last: str) -> bool:
-    return next(CronSim(schedule, datetime.fromisoformat(last))) <= utc_now()
 
 
 def _clock() -> float:

@@ -1,4 +1,4 @@
-"""Create indexes of fields by which big tables are sorted or filtered, in the background, on request."""
+"""Create indexes of fields by which large tables are sorted or filtered, in the background."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,30 +14,30 @@ log = structlog.get_logger()
 
 
 class FieldIndexer:
-    """Makes one at a time, each once in the life of a process."""
+    """Creates one index at a time, each at most once per process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._asked: set[str] = set()
-        self._making: asyncio.Task[None] | None = None
-        self._wanted: list[FieldIndex] = []
+        self._requested: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._queue: list[FieldIndex] = []
 
     def want(self, found: Sequence[FieldIndex]) -> None:
         """Create indexes in the background."""
-        new = [one for one in found if one.name not in self._asked]
-        self._asked.update(one.name for one in new)
-        self._wanted += new
-        if self._wanted and (self._making is None or self._making.done()):
-            self._making = asyncio.create_task(self._make())
+        new = [one for one in found if one.name not in self._requested]
+        self._requested.update(one.name for one in new)
+        self._queue += new
+        if self._queue and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._create())
 
     async def settled(self) -> None:
-        """Wait until what was asked for is there."""
-        if self._making:
-            await self._making
+        """Wait until all requested indexes exist."""
+        if self._task:
+            await self._task
 
-    async def _make(self) -> None:
-        while self._wanted:
-            one = self._wanted.pop()
+    async def _create(self) -> None:
+        while self._queue:
+            one = self._queue.pop()
             try:
                 if dialect.is_postgresql(self._database.engine):
                     await asyncio.to_thread(
@@ -45,6 +45,6 @@ class FieldIndexer:
                     )
                 else:
                     await self._database.write(field_indexes.create_indexes, [one])
-                log.info("index.made", index=one.name, of=one.definition)
-            except Exception as error:  # noqa: BLE001  a table is only slower without
-                log.warning("index.not_made", index=one.name, error=str(error))
+                log.info("index.created", index=one.name, of=one.definition)
+            except Exception as error:  # noqa: BLE001  queries are only slower without it
+                log.warning("index.failed", index=one.name, error=str(error))

@@ -1,8 +1,8 @@
-"""Duties: which integrations this process applies, heals, fetches and polls for, so that each has one process at a time.
+"""Leases: exclusive work on an integration, so that one process at a time syncs it.
 
-On SQLite there is one process. On PostgreSQL a duty is an advisory lock of a session on a connection of its own:
-the database lets go of it the moment that process dies, and another one takes it when it next looks. Processes
-share evenly: each counts the others and keeps no more than its part.
+On SQLite there is one process. On PostgreSQL a lease is a session-level advisory lock on a separate
+connection. The database releases it when the process dies, and another process claims it. Processes
+share evenly: each counts the others and claims at most its share.
 """
 
 from typing import Literal, Protocol
@@ -13,62 +13,63 @@ from ultraviolet.db import dialect
 from ultraviolet.db import engine as db_engine
 
 Role = Literal["all", "web", "worker"]
-"""What a process does: pages, API and deliveries (web), the duties of integrations (worker), or both."""
+"""The work of a process: requests and deliveries (web), sync of integrations (worker), or all."""
 
 
 class Leases(Protocol):
-    """Who does what."""
+    """The leases of one process."""
 
     async def claim(self, wanted: set[int]) -> set[int]:
-        """Return the integrations, out of those that need someone, that are this process's from now on."""
+        """Claim leases of the wanted integrations; return all that this process holds."""
         ...
 
-    async def let_go(self, kept: set[int]) -> None:
-        """Leave all others to other processes; called when nothing is done for them here any more."""
+    async def release(self, kept: set[int]) -> None:
+        """Release all leases but these; call this after their controllers have stopped."""
         ...
 
     async def close(self) -> None:
-        """Leave everything to others."""
+        """Release all leases."""
         ...
 
 
 class AllLeases:
-    """The only process there is: everything is its own."""
+    """The leases of the only process: it holds all."""
 
     async def claim(self, wanted: set[int]) -> set[int]:
-        """Take all."""
+        """Return all."""
         return wanted
 
-    async def let_go(self, kept: set[int]) -> None:
-        """Nobody else would take it."""
+    async def release(self, kept: set[int]) -> None:
+        """Do nothing; there is no other process."""
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing."""
 
 
 class NoLeases(AllLeases):
-    """A process that only serves."""
+    """The leases of a process that only serves requests."""
 
     async def claim(self, wanted: set[int]) -> set[int]:  # noqa: ARG002
-        """Take none."""
+        """Return none."""
         return set()
 
 
 def create_leases(engine: Engine, role: Role) -> Leases:
-    """Choose how this process comes to its duties."""
+    """Create the leases of a process."""
     if role == "web":
         return NoLeases()
-    return _of(engine, lasting=True)
+    return _create(engine, has_share=True)
 
 
-def command_duties_of(engine: Engine) -> Leases:
-    """Choose how one command comes to the duty of the integration it works for, without a share of the others."""
-    return _of(engine, lasting=False)
+def create_command_leases(engine: Engine) -> Leases:
+    """Create the leases of one command; it takes no share of the other integrations."""
+    return _create(engine, has_share=False)
 
 
-def _of(engine: Engine, *, lasting: bool) -> Leases:
+def _create(engine: Engine, *, has_share: bool) -> Leases:
     if not dialect.is_postgresql(engine):
         return AllLeases()
-    from ultraviolet.hub.runtime.advisory_leases import AdvisoryLockLeases  # noqa: PLC0415  psycopg takes 10 MB; only its users pay
+    # psycopg takes 10 MB, so only PostgreSQL hubs import it.
+    from ultraviolet.hub.runtime.advisory_leases import AdvisoryLockLeases  # noqa: PLC0415
 
-    return AdvisoryLockLeases(db_engine.libpq_url(engine.url), lasting=lasting)
+    return AdvisoryLockLeases(db_engine.libpq_url(engine.url), has_share=has_share)

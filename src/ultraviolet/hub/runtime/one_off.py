@@ -1,4 +1,4 @@
-"""Run the fetches and verifications that one command asks for, in a process without controllers."""
+"""Run the fetches and verifications that one command requests, in a process without controllers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,11 +13,11 @@ _RETRY_SECONDS = 1.0
 log = structlog.get_logger()
 
 
-class Requested:
-    """The work that commands of this process asked for."""
+class OneOffRunner:
+    """Run requested work in this process."""
 
-    def __init__(self, duties: Leases) -> None:
-        self._duties = duties
+    def __init__(self, leases: Leases) -> None:
+        self._leases = leases
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(
@@ -29,18 +29,18 @@ class Requested:
     ) -> None:
         """Run `work` unless another process does it first.
 
-        `is_open` returns whether it is still to be done. `fail` records why it could not be done.
+        `is_open` returns whether the work is not done yet. `fail` records why it failed.
         """
         task = asyncio.create_task(self._run(integration_id, work, is_open, fail), name="requested")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """Cancel what is not finished; a hub that starts later goes on with it."""
+        """Cancel unfinished work; a hub that starts later resumes it."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._duties.close()
+        await self._leases.close()
 
     async def _run(
         self,
@@ -51,7 +51,7 @@ class Requested:
     ) -> None:
         try:
             while await is_open():
-                if integration_id in await self._duties.claim({integration_id}):
+                if integration_id in await self._leases.claim({integration_id}):
                     await work()
                     return
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -60,4 +60,4 @@ class Requested:
             log.warning("request.not_done", error=str(error), exc_info=not known)
             await fail(str(error) if known else f"{type(error).__name__}: {error}")
         finally:
-            await self._duties.let_go(set())
+            await self._leases.release(set())

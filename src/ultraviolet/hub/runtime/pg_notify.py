@@ -1,7 +1,7 @@
-"""Messages between the processes of a hub on PostgreSQL (LISTEN and NOTIFY): that something of a kind happened.
+"""Messages between the processes of a hub on PostgreSQL (LISTEN and NOTIFY).
 
-They only make others look sooner; what is true is in the tables, so one that is lost costs a second at most.
-What is said within a moment is said once.
+A message only makes another process check the tables sooner; a lost one costs a second at most.
+Equal messages within a short time are sent once.
 """
 
 import asyncio
@@ -15,88 +15,87 @@ import psycopg
 from ultraviolet.hub.core.log_throttle import OutageLog
 
 _CHANNEL = "ultraviolet"
-_PAUSE = 0.05
-"""Seconds between two messages of a process; what happens in between is one message."""
-_AT_ONCE = 25
-"""What one message says at most; PostgreSQL carries 8,000 bytes."""
-_AGAIN_AFTER = 1.0
+_SEND_INTERVAL_SECONDS = 0.05
+"""Signals within this time are sent as one message."""
+_MAX_SIGNALS = 25
+"""Number of signals in a message; PostgreSQL limits a payload to 8,000 bytes."""
+_RECONNECT_SECONDS = 1.0
 
-Handler = tuple[str, int]
-"""A kind, and the integration it concerns."""
+Signal = tuple[str, int]
+"""A kind and the id of an integration."""
 
 
 class _Message(msgspec.Struct, array_like=True, frozen=True):
-    by: str
-    said: list[Handler]
+    sender: str
+    signals: list[Signal]
 
 
 class PgNotify:
-    """Carries what this process says to the others, and what they say to it."""
+    """Sends signals to the other processes and receives theirs."""
 
-    def __init__(self, address: str, heard: Callable[[str, int], None]) -> None:
+    def __init__(self, address: str, receive: Callable[[str, int], None]) -> None:
         self._address = address
-        self._heard = heard
+        self._receive = receive
         self._name = uuid.uuid4().hex
-        self._waiting: dict[Handler, None] = {}
-        self._something = asyncio.Event()
+        self._queue: dict[Signal, None] = {}
+        self._has_signals = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._complaint = OutageLog("messages.interrupted", "messages.go_on")
+        self._outage = OutageLog("messages.interrupted", "messages.go_on")
 
-    def say(self, kind: str, integration_id: int) -> None:
-        """Tell the others, soon."""
-        self._waiting[kind, integration_id] = None
-        self._something.set()
+    def send(self, kind: str, integration_id: int) -> None:
+        """Send a signal to the other processes soon."""
+        self._queue[kind, integration_id] = None
+        self._has_signals.set()
 
     def start(self) -> None:
-        """Begin to speak and to listen."""
+        """Start sending and listening."""
         self._tasks = [
-            asyncio.create_task(self._forever(work), name=f"messages-{number}")
-            for number, work in enumerate((self._speak, self._listen))
+            asyncio.create_task(self._reconnect(work), name=f"messages-{number}")
+            for number, work in enumerate((self._send, self._listen))
         ]
 
     async def stop(self) -> None:
-        """Fall silent."""
+        """Stop sending and listening."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _forever(self, work: Callable[[psycopg.AsyncConnection], Awaitable[None]]) -> None:
+    async def _reconnect(self, work: Callable[[psycopg.AsyncConnection], Awaitable[None]]) -> None:
         while True:
             try:
                 async with await self._connect() as connection:
-                    self._complaint.record_success()
+                    self._outage.record_success()
                     await work(connection)
             except psycopg.Error as error:
-                self._complaint.record_failure(error)
-            await asyncio.sleep(_AGAIN_AFTER)
+                self._outage.record_failure(error)
+            await asyncio.sleep(_RECONNECT_SECONDS)
 
-    async def _speak(self, connection: psycopg.AsyncConnection) -> None:
+    async def _send(self, connection: psycopg.AsyncConnection) -> None:
         while True:
-            await self._something.wait()
-            self._something.clear()
-            said = list(self._waiting)[:_AT_ONCE]
-            for one in said:
-                del self._waiting[one]
-            if self._waiting:
-                self._something.set()
-            payload = msgspec.json.encode(_Message(self._name, said)).decode()
+            await self._has_signals.wait()
+            self._has_signals.clear()
+            signals = list(self._queue)[:_MAX_SIGNALS]
+            for signal in signals:
+                del self._queue[signal]
+            if self._queue:
+                self._has_signals.set()
+            payload = msgspec.json.encode(_Message(self._name, signals)).decode()
             await connection.execute("SELECT pg_notify(%s, %s)", [_CHANNEL, payload])
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(_SEND_INTERVAL_SECONDS)
 
     async def _listen(self, connection: psycopg.AsyncConnection) -> None:
         await connection.execute(f"LISTEN {_CHANNEL}")
         async for notice in connection.notifies():
-            with suppress(msgspec.DecodeError):  # somebody else's use of the channel
+            with suppress(msgspec.DecodeError):  # another application uses the channel
                 message = msgspec.json.decode(notice.payload, type=_Message)
-                if message.by != self._name:
-                    for kind, integration_id in message.said:
-                        self._heard(kind, integration_id)
+                if message.sender != self._name:
+                    for kind, integration_id in message.signals:
+                        self._receive(kind, integration_id)
 
     async def _connect(self) -> psycopg.AsyncConnection:
         connection = await psycopg.AsyncConnection.connect(
             self._address, autocommit=True, application_name="ultraviolet messages"
         )
-        await connection.execute(
-            "SET synchronous_commit = off"
-        )  # a message need not wait for the disk
+        # A message need not wait for the disk.
+        await connection.execute("SET synchronous_commit = off")
         return connection

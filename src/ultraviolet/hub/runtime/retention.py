@@ -1,7 +1,7 @@
-"""Retention: how long the past of an integration is kept, what that would remove, and its removal once a day.
+"""Retention: how long old data of an integration is kept, and its daily deletion.
 
-Times are days back from now. What is to be done is in the table: a policy that was changed is due at once, and a
-removal that was interrupted begins again.
+Periods are days before now. The state is in the table: a changed policy is due at once, and an
+interrupted purge starts again.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.mirror import purge
 from ultraviolet.mirror.purge import KINDS, ExpiredCounts, Kind, Tally
 
-SHORTEST = 7
-"""Days: ION may deliver an event again for a while, and it is known again only as long as it is kept."""
-_LONGEST = 36_500
-_EVERY = timedelta(days=1)
+MIN_DAYS = 7
+"""ION may deliver an event again for a while, and only a stored event can be recognized."""
+_MAX_DAYS = 36_500
+_INTERVAL = timedelta(days=1)
 _LEASE = timedelta(minutes=5)
-_LOOK_EVERY = 60.0
-_PAGES = 128
+_CHECK_SECONDS = 60.0
+_PAGES_PER_RELEASE = 128
 
 log = structlog.get_logger()
 
@@ -41,20 +41,20 @@ P = ParamSpec("P")
 
 
 class RetentionPeriods(msgspec.Struct, frozen=True):
-    """How many days each kind of the past is kept; null: for ever. The mirror itself always is."""
+    """The number of days to keep each kind of data; null means forever."""
 
     events: int | None = 90
-    """What ION told, with the raw bodies."""
+    """Webhook events with their raw payloads."""
     versions: int | None = None
     """The history of objects."""
     verifications: int | None = 365
     fetches: int | None = 30
     drift: int | None = 365
-    """Samples of drift; its counts stay."""
+    """Samples of drift; its counts are kept."""
 
 
 class RetentionChanges(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is to be kept for another time; what is left out stays."""
+    """The periods to change; omitted ones stay unchanged."""
 
     events: int | msgspec.UnsetType | None = msgspec.UNSET
     versions: int | msgspec.UnsetType | None = msgspec.UNSET
@@ -64,21 +64,21 @@ class RetentionChanges(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Retention(msgspec.Struct, frozen=True):
-    """How long the past of an integration is kept, what would be removed of it now, and what was removed last."""
+    """The retention of an integration, the data eligible for deletion, and the last purge."""
 
     integration_id: int
     keep: RetentionPeriods
     would_remove: dict[Kind, ExpiredCounts]
     history_since: str | None
-    """History is whole from then on; null: from the beginning."""
+    """History is complete since then; null means since the beginning."""
     ran_at: str | None
     removed: dict[str, int]
-    """What the last removal removed, by kind."""
+    """The number of rows that the last purge deleted, by kind."""
     next_run_at: str | None
-    """When the next removal is due; null: now."""
+    """When the next purge is due; null means now."""
 
     def removes_more_than(self, before: "Retention") -> list[Kind]:
-        """Tell of which kinds more would go; where not all was counted, a shorter time removes more."""
+        """Return the kinds of which more rows are eligible, also if not all rows were counted."""
         return [
             kind
             for kind, old in self.would_remove.items()
@@ -90,7 +90,7 @@ class Retention(msgspec.Struct, frozen=True):
 def get_retention(
     connection: Connection, integration_id: int, changes: RetentionChanges | None = None
 ) -> Retention:
-    """Tell how an integration's past is kept, or what would be so after changes that are not made yet."""
+    """Return the retention of an integration, or a preview of changes."""
     row = connection.execute(
         select(retention).where(retention.c.integration_id == integration_id)
     ).one_or_none()
@@ -105,7 +105,7 @@ def get_retention(
         row.history_since if row else None,
         row.ran_at if row else None,
         _by_kind(row.removed or {}) if row else {},
-        clock.format_rfc3339(datetime.fromisoformat(row.ran_at) + _EVERY)
+        clock.format_rfc3339(datetime.fromisoformat(row.ran_at) + _INTERVAL)
         if row and row.ran_at
         else None,
     )
@@ -114,11 +114,11 @@ def get_retention(
 def update_retention(
     connection: Connection, actor: str, integration_id: int, name: str, changes: RetentionChanges
 ) -> None:
-    """Keep the past for another time; removal begins at once. Raises InvalidError for a time that makes no sense.
+    """Change retention periods and start a purge; raise InvalidError for an invalid period.
 
-    What is kept for longer is so even from a removal under way; what is kept for less goes with the next one.
+    A longer period applies to a running purge too; a shorter one applies to the next purge.
     """
-    _make_rows(connection)
+    _create_missing_rows(connection)
     here = retention.c.integration_id == integration_id
     row = connection.execute(select(retention).where(here).with_for_update()).mappings().one()
     before = msgspec.convert(row["keep"], RetentionPeriods)
@@ -133,12 +133,12 @@ def update_retention(
 
 
 def changed(keep: RetentionPeriods, changes: RetentionChanges | None) -> RetentionPeriods:
-    """Return a policy with changes; raises InvalidError for a time that makes no sense."""
+    """Return periods with changes applied; raise InvalidError for an invalid period."""
     given = {} if changes is None else msgspec.structs.asdict(changes)
     values = {kind: days for kind, days in given.items() if days is not msgspec.UNSET}
     for kind, days in values.items():
-        if days is not None and not SHORTEST <= days <= _LONGEST:
-            raise InvalidError(f"Keep {kind} for {SHORTEST} days or more, or for ever.")
+        if days is not None and not MIN_DAYS <= days <= _MAX_DAYS:
+            raise InvalidError(f"Keep {kind} for at least {MIN_DAYS} days, or forever.")
     return msgspec.structs.replace(keep, **values)
 
 
@@ -147,8 +147,8 @@ def _shorter(days: int | None, before: int | None) -> bool:
 
 
 def cutoffs(keep: RetentionPeriods, moment: datetime) -> dict[Kind, str | None]:
-    """Return for each kind the moment before which it may go."""
-    days: Mapping[Kind, int | None] = msgspec.structs.asdict(keep)  # pyright: ignore[reportAssignmentType]
+    """Return for each kind the time before which rows expire."""
+    days: dict[str, int | None] = msgspec.structs.asdict(keep)
     return {
         kind: None
         if (kept := days[kind]) is None
@@ -157,15 +157,15 @@ def cutoffs(keep: RetentionPeriods, moment: datetime) -> dict[Kind, str | None]:
     }
 
 
-class _Begun(msgspec.Struct, frozen=True):
-    """What a removal began with, of one integration."""
+class _StartedPurge(msgspec.Struct, frozen=True):
+    """The periods and cutoffs with which the purge of an integration started."""
 
     keep: RetentionPeriods
     before: dict[Kind, str | None]
 
 
 class Purger:
-    """Removes what has been kept long enough, for all integrations, in one process at a time."""
+    """Deletes expired data of all integrations, in one process at a time."""
 
     def __init__(
         self, database: Database, changes: PubSub, *, pause: float = purge.PAUSE_SECONDS
@@ -173,36 +173,49 @@ class Purger:
         self._database = database
         self._changes = changes
         self._pause = pause
+        self._task: asyncio.Task[None] | None = None
 
-    async def forever(self) -> None:
-        """Look every minute whether a removal is due."""
+    def start(self) -> None:
+        """Purge in the background when due."""
+        self._task = asyncio.create_task(self._run(), name="retention")
+
+    async def stop(self) -> None:
+        """Stop after the current transaction."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
         while True:
             try:
-                await self.look()
+                await self.purge_if_due()
             except Exception as error:
                 log.warning(
                     "retention.failed", error=str(error), exc_info=not hasattr(error, "kind")
                 )
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(_CHECK_SECONDS)
 
-    async def look(self) -> Counter[str]:
-        """Make the coming months, and remove what is due; returns what was removed, by kind."""
-        if not await self._database.read(lambda c: _is_due(c) or None):
+    async def purge_if_due(self) -> Counter[str]:
+        """Create future partitions and delete expired data; return the deleted rows by kind."""
+        if not await self._database.read(_is_due):
             return Counter()
-        if not await self._database.write(_take):
+        if not await self._database.write(_claim):
             return Counter()
         await self._database.write(ensure_partitions)
-        begun = await self._database.write(_begin)
-        removed = await self._drop_months()
+        started = await self._database.write(_start)
+        removed = await self._drop_partitions()
         for kind in KINDS:
             newest = max(
-                (moment for one in begun.values() if (moment := one.before[kind])), default=None
+                (moment for one in started.values() if (moment := one.before[kind])), default=None
             )
             if newest:
-                removed += await self._walk(kind, newest)
-        while await self._database.write(_while_leased, sqlite.release_pages, _PAGES):  # noqa: ASYNC110  others write meanwhile
+                removed += await self._delete_expired(kind, newest)
+        # Pause between the steps to leave time for other writes.
+        while await self._database.write(  # noqa: ASYNC110
+            _while_leased, sqlite.release_pages, _PAGES_PER_RELEASE
+        ):
             await asyncio.sleep(self._pause)
-        await self._database.write(_end, begun, removed)
+        await self._database.write(_finish, started, removed)
         self._changes.publish("integration", 0)
         totals = Counter[str]()
         for (_, tag), count in removed.items():
@@ -210,7 +223,7 @@ class Purger:
         log.info("retention.done", **totals)
         return totals
 
-    async def _drop_months(self) -> Tally:
+    async def _drop_partitions(self) -> Tally:
         removed: Tally = Counter()
         for part in await self._database.read(purge.droppable_partitions):
             kept = await self._database.read(purge.rows_to_keep, part)
@@ -225,10 +238,10 @@ class Purger:
             failpoint("retention.keys_forgotten")
             dropped = await self._database.write(_while_leased, purge.drop_partition, part)
             removed += dropped
-            log.info("retention.month_done", month=part.name, removed=dropped.total())
+            log.info("retention.partition_dropped", partition=part.name, removed=dropped.total())
         return removed
 
-    async def _walk(self, kind: Kind, newest: str) -> Tally:
+    async def _delete_expired(self, kind: Kind, newest: str) -> Tally:
         removed: Tally = Counter()
         after: int | None = 0
         while after is not None:
@@ -242,15 +255,15 @@ class Purger:
         return removed
 
 
-_PUT = text(
+_CLAIM = text(
     """INSERT INTO settings (name, value) VALUES ('retention_until', :until)
     ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE settings.value < :now"""
 )
-_HOLD = text("UPDATE settings SET value = :until WHERE name = 'retention_until'")
+_EXTEND = text("UPDATE settings SET value = :until WHERE name = 'retention_until'")
 
 
 def _is_due(connection: Connection) -> bool:
-    latest = clock.format_rfc3339(clock.utc_now() - _EVERY)
+    latest = clock.format_rfc3339(clock.utc_now() - _INTERVAL)
     query = (
         select(func.count())
         .select_from(
@@ -261,11 +274,11 @@ def _is_due(connection: Connection) -> bool:
     return connection.execute(query).scalar_one() > 0
 
 
-def _take(connection: Connection) -> bool:
-    """Take the removal for this process, for as long as it goes on."""
+def _claim(connection: Connection) -> bool:
+    """Claim the purge for this process; return whether no other process has it."""
     moment = clock.utc_now()
     given = {"until": clock.format_rfc3339(moment + _LEASE), "now": clock.format_rfc3339(moment)}
-    return connection.execute(_PUT, given).rowcount > 0
+    return connection.execute(_CLAIM, given).rowcount > 0
 
 
 def _while_leased(
@@ -274,23 +287,23 @@ def _while_leased(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:
-    """Extend this process's lease of the purge, then do one part of it."""
-    connection.execute(_HOLD, {"until": clock.format_rfc3339(clock.utc_now() + _LEASE)})
+    """Extend this process's lease of the purge, then do one step of it."""
+    connection.execute(_EXTEND, {"until": clock.format_rfc3339(clock.utc_now() + _LEASE)})
     return work(connection, *args, **kwargs)
 
 
-def _make_rows(connection: Connection) -> None:
+def _create_missing_rows(connection: Connection) -> None:
     known = select(retention.c.integration_id)
     missing = select(integrations.c.id).where(integrations.c.id.not_in(known))
-    usual = msgspec.json.encode(RetentionPeriods()).decode()
-    rows = [(id_, usual) for id_ in connection.execute(missing).scalars()]
+    default = msgspec.json.encode(RetentionPeriods()).decode()
+    rows = [(id_, default) for id_ in connection.execute(missing).scalars()]
     sql.insert_new(connection, "retention", ("integration_id", "keep"), ("integration_id",), rows)
 
 
-def _begin(connection: Connection) -> dict[int, _Begun]:
-    """Note for each integration up to when its past may go, so that a removal has one moment throughout."""
-    _make_rows(connection)
-    found: dict[int, _Begun] = {}
+def _start(connection: Connection) -> dict[int, _StartedPurge]:
+    """Save the cutoffs of each integration, so that the whole purge uses the same ones."""
+    _create_missing_rows(connection)
+    found: dict[int, _StartedPurge] = {}
     moment = clock.utc_now()
     for row in connection.execute(select(retention).with_for_update()).all():
         keep = msgspec.convert(row.keep, RetentionPeriods)
@@ -301,24 +314,24 @@ def _begin(connection: Connection) -> dict[int, _Begun]:
         }
         here = retention.c.integration_id == row.integration_id
         connection.execute(update(retention).where(here).values(**values))
-        found[row.integration_id] = _Begun(keep, cut)
+        found[row.integration_id] = _StartedPurge(keep, cut)
     return found
 
 
-def _end(connection: Connection, begun: dict[int, _Begun], removed: Tally) -> None:
-    """Note what was removed; where another time was set meanwhile, a removal stays due."""
+def _finish(connection: Connection, started: dict[int, _StartedPurge], removed: Tally) -> None:
+    """Save the deleted counts; a purge stays due if its periods have changed since its start."""
     moment = clock.now_rfc3339()
-    which = select(retention).where(retention.c.integration_id.in_([*begun]))
+    which = select(retention).where(retention.c.integration_id.in_([*started]))
     for row in connection.execute(which.with_for_update()).all():
         mine = {tag: count for (id_, tag), count in removed.items() if id_ == row.integration_id}
         totals = Counter[str](row.totals or {})
         totals.update(mine)
         values: dict[str, Any] = {"removed": mine, "totals": dict(totals)}
-        if msgspec.convert(row.keep, RetentionPeriods) == begun[row.integration_id].keep:
+        if msgspec.convert(row.keep, RetentionPeriods) == started[row.integration_id].keep:
             values["ran_at"] = moment
         here = retention.c.integration_id == row.integration_id
         connection.execute(update(retention).where(here).values(**values))
-    connection.execute(_HOLD, {"until": ""})
+    connection.execute(_EXTEND, {"until": ""})
 
 
 def _by_kind(removed: Mapping[str, int]) -> dict[str, int]:

@@ -1,11 +1,10 @@
-"""The indexer: keeps the search index up with the mirror, a little at a time, behind everything else.
+"""Update the search index from the mirror in small batches, with low priority.
 
-One task for all integrations whose duties this process has, and for those that are paused, whose duties nobody has. It
-is woken by changes and looks by itself once a minute.
+One task indexes the integrations that this process has leased, and the paused ones, which no
+process leases. Changes wake it, and it checks the mirror once a minute.
 """
 
 import asyncio
-import functools
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -20,42 +19,42 @@ from ultraviolet.hub.sync.fetch import unfinished_fetch
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror import search_index
 
-_BATCH = 200
-_GATHER = 1.0
-"""Seconds in which more changes may come before they are looked at: an object that changes often is indexed once."""
-_LOOK_AGAIN = 60.0
-_REST = 3.0
-"""How long it rests after a batch, in times of what the batch took: deliveries and changes come first."""
-_REST_IN_FETCH = 30.0
-"""The same while the integration is fetched: a quick fetch is indexed when it is over, a slow one on the way."""
+_BATCH_SIZE = 200
+_DEBOUNCE_SECONDS = 1.0
+"""How long to collect changes, so that an object that changes often is indexed once."""
+_CHECK_SECONDS = 60.0
+_PAUSE_FACTOR = 3.0
+"""Pause after a batch as a multiple of its duration; deliveries and changes have priority."""
+_PAUSE_FACTOR_IN_FETCH = 30.0
+"""The same during a fetch: a short fetch is indexed after its end."""
 
 log = structlog.get_logger()
 
 
 class SearchIndexer:
-    """Follows the mirror of the integrations that are this process's or nobody's."""
+    """Indexes the integrations that this process or no process has leased."""
 
     def __init__(
         self,
         database: Database,
         catalog: Catalog,
         changes: PubSub,
-        mine: Callable[[], Collection[int]],
+        leased: Callable[[], Collection[int]],
     ) -> None:
         self._database = database
         self._catalog = catalog
         self._changes = changes
-        self._mine = mine
+        self._leased = leased
         self._behind: set[int] = set()
-        self._woken = asyncio.Event()
+        self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin."""
+        """Start indexing."""
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._work())]
 
     async def stop(self) -> None:
-        """End, between two batches."""
+        """Stop after the current batch."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -64,47 +63,46 @@ class SearchIndexer:
         async for change in self._changes.subscribe():
             if change["kind"] == "object":
                 self._behind.add(change["integration_id"])
-                self._woken.set()
+                self._wake.set()
 
     async def _work(self) -> None:
-        looked = -_LOOK_AGAIN
+        checked = -_CHECK_SECONDS
         while True:
             try:
-                if time.monotonic() - looked > _LOOK_AGAIN:
-                    looked = time.monotonic()
+                if time.monotonic() - checked > _CHECK_SECONDS:
+                    checked = time.monotonic()
                     self._behind.update(
                         await self._database.read(search_index.outdated_integrations)
                     )
                 while self._behind:
-                    await self._follow(self._behind.pop())
+                    await self._index(self._behind.pop())
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), _LOOK_AGAIN)
-                self._woken.clear()
-                await asyncio.sleep(_GATHER)
-            except Exception as error:  # noqa: BLE001  it outlives whatever goes wrong, as controllers do
+                    await asyncio.wait_for(self._wake.wait(), _CHECK_SECONDS)
+                self._wake.clear()
+                await asyncio.sleep(_DEBOUNCE_SECONDS)
+            except Exception as error:  # noqa: BLE001  indexing continues after any error
                 log.warning("search.not_indexed", error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(_LOOK_AGAIN / 10)
+                await asyncio.sleep(_CHECK_SECONDS / 10)
 
-    async def _follow(self, integration_id: int) -> None:
-        given = {"catalog": self._catalog, "integration_id": integration_id, "limit": _BATCH}
-        take = functools.partial(search_index.index_versions, **given)
-        taken = _BATCH
-        while taken == _BATCH:
-            # A fetch of one that is paused does not go on, and is nothing to give way to.
-            mine = integration_id in self._mine()
-            look = functools.partial(_under_way, integration_id=integration_id, mine=mine)
-            running, fetching = await self._database.read(look)
-            if running and not mine:
+    async def _index(self, integration_id: int) -> None:
+        indexed = _BATCH_SIZE
+        while indexed == _BATCH_SIZE:
+            leased = integration_id in self._leased()
+            active, fetching = await self._database.read(_is_active, integration_id, leased=leased)
+            if active and not leased:
                 return
             began = time.monotonic()
-            taken = await self._database.write(take)
-            took = time.monotonic() - began
-            await asyncio.sleep(took * (_REST_IN_FETCH if running and fetching else _REST))
+            indexed = await self._database.write(
+                search_index.index_versions, self._catalog, integration_id, _BATCH_SIZE
+            )
+            # The fetch of a paused integration is suspended, so it has no priority.
+            factor = _PAUSE_FACTOR_IN_FETCH if active and fetching else _PAUSE_FACTOR
+            await asyncio.sleep((time.monotonic() - began) * factor)
 
 
-def _under_way(connection: Connection, integration_id: int, *, mine: bool) -> tuple[bool, bool]:
-    """Return whether an integration is followed by some process, and whether a fetch of this one's is begun and not over."""
+def _is_active(connection: Connection, integration_id: int, *, leased: bool) -> tuple[bool, bool]:
+    """Return whether an integration is active, and whether a leased one is being fetched."""
     paused = connection.execute(
         select(integrations.c.paused).where(integrations.c.id == integration_id)
     ).scalar()
-    return paused is False, mine and unfinished_fetch(connection, integration_id) is not None
+    return paused is False, leased and unfinished_fetch(connection, integration_id) is not None

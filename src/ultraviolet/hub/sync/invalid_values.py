@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.hub.core import findings
+from ultraviolet.hub.core.findings import NewFinding
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Resource
 

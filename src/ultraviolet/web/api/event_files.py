@@ -59,7 +59,7 @@ async def import_events(
     """Take in JSON lines as `export` writes them, up to 4 MB a request; what is known already is not doubled."""
     lines = event_files.parse_lines(await request.body())
     found = await hub.database.read(integrations.find, integration)
-    return await hub.import_events(found.id, caller.name, lines)
+    return await hub.requests.import_events(found.id, caller.name, lines)
 
 
 async def _pieces(hub: Hub, integration_id: int) -> AsyncIterator[bytes]:

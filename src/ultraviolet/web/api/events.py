@@ -73,7 +73,7 @@ async def get_event(hub: GivenHub, seq: FromPath[int]) -> EventDetail:
 async def replay_event(hub: GivenHub, caller: GivenCaller, seq: FromPath[int]) -> EventDetail:
     """Apply an event again; what it is about is read from ION afresh."""
     await hub.database.read(events.get_event, seq)
-    await hub.replay(caller.name, Range(from_seq=seq, to_seq=seq))
+    await hub.requests.replay(caller.name, Range(from_seq=seq, to_seq=seq))
     return await hub.database.read(events.get_event, seq)
 
 
@@ -94,7 +94,7 @@ async def replay_events(
         outcome=data.outcome,
         object_id=data.object,
     )
-    return await hub.replay(caller.name, which, dry_run=data.dry_run)
+    return await hub.requests.replay(caller.name, which, dry_run=data.dry_run)
 
 
 HANDLERS = [list_events, get_event, replay_event, replay_events]

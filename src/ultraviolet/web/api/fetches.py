@@ -52,7 +52,7 @@ async def start_fetch(
     """Begin a fetch; it goes on by itself, `GET /fetches/{id}` tells how far it is."""
     found = await hub.database.read(integrations.find, integration)
     wanted = data or NewFetch()
-    fetch_id = await hub.start_fetch(
+    fetch_id = await hub.requests.start_fetch(
         found.id, wanted.mode, caller.name, accept_absence=wanted.accept_absence
     )
     return await hub.database.read(fetches.get_fetch, fetch_id)

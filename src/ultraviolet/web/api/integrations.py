@@ -9,8 +9,8 @@ from ultraviolet.hub.health.freshness import Freshness
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.connection_test import TestResult
+from ultraviolet.hub.integrations.models import Integration, IntegrationChanges, NewIntegration
 from ultraviolet.hub.integrations.resource_selection import SelectableResource, list_selectable
-from ultraviolet.hub.integrations.service import Integration, IntegrationChanges, NewIntegration
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, full_page, number, page_of
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 from ultraviolet.web.middleware.etags import IfMatch, check_if_match
@@ -42,7 +42,7 @@ async def create_integration(
 ) -> Integration:
     """Connect to an ION; test it next."""
     made = await hub.database.write(integrations.create, hub.secrets, caller.name, data)
-    await hub.integrations_changed()
+    await hub.pool.integrations_changed()
     return made
 
 
@@ -68,7 +68,7 @@ async def update_integration(
         return integrations.edit(connection, hub.secrets, caller.name, found.id, data)
 
     changed = await hub.database.write(write)
-    await hub.integrations_changed()
+    await hub.pool.integrations_changed()
     return changed
 
 
@@ -97,7 +97,7 @@ async def delete_integration(
 )
 async def test_integration(hub: GivenHub, integration: FromPath[str]) -> TestResult:
     """Test the connection: who the key is, what it may read, and what is wrong in words."""
-    return await hub.test(await _id(hub, integration))
+    return await hub.connections.test(await _id(hub, integration))
 
 
 @post(
@@ -112,7 +112,7 @@ async def pause_integration(
     """Stop reading from this ION; deliveries are still kept."""
     found = await _id(hub, integration)
     paused = await hub.database.write(integrations.pause, caller.name, found)
-    await hub.integrations_changed()
+    await hub.pool.integrations_changed()
     return paused
 
 
@@ -128,7 +128,7 @@ async def resume_integration(
     """Go on where it was paused."""
     found = await _id(hub, integration)
     resumed = await hub.database.write(integrations.resume, caller.name, found)
-    await hub.integrations_changed()
+    await hub.pool.integrations_changed()
     return resumed
 
 

@@ -169,7 +169,7 @@ async def get_object(
         )
 
     found = await hub.database.read(read)
-    hub.attend(found.integration_id, known.name, object_id)
+    hub.pool.mark_viewed(found.integration_id, known.name, object_id)
     return found
 
 

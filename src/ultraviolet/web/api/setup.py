@@ -8,7 +8,6 @@ from litestar.params import FromPath, JSONBody
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
@@ -29,7 +28,7 @@ class SetupRequest(msgspec.Struct, forbid_unknown_fields=True):
 @get("/integrations/{integration:str}/setup", guards=[require_role("viewer")], tags=["set-up"])
 async def get_setup(hub: GivenHub, integration: FromPath[str]) -> webhook_setup.Overview:
     """Tell how far set-up has come, what is wanted and what is there, and the exact texts for doing it by hand."""
-    return await webhook_setup.setup_overview(hub, await _id(hub, integration))
+    return await webhook_setup.setup_overview(hub.connections, await _id(hub, integration))
 
 
 @post(
@@ -48,38 +47,18 @@ async def run_setup(
     """
     found = await _id(hub, integration)
     if data.mode == "automatic":
-        done = await webhook_setup.apply_setup(
-            hub, caller.name, found, wanted=data.wanted, remove_extra=data.remove_extra
+        return await webhook_setup.apply_setup(
+            hub.connections, caller.name, found, wanted=data.wanted, remove_extra=data.remove_extra
         )
-        await hub.ingest.refresh()
-        return done
     receiver = None if data.receiver_id is None else str(data.receiver_id)
-    if await adopt_receiver(hub, caller.name, found, receiver) is None:
+    adopted = await webhook_setup.adopt_receiver(hub.connections, caller.name, found, receiver)
+    if adopted is None:
         raise InvalidError(
-            "ION has no receiver yet that posts here; create it first, then give its id."
+            "No receiver in ION posts to this hub. Create one in ION, then pass its ID."
         )
     if data.wanted is not None:
-        await want(hub, caller.name, found, data.wanted)
-    return await webhook_setup.setup_overview(hub, found)
-
-
-async def adopt_receiver(
-    hub: Hub, actor: str, integration_id: int, receiver_id: str | None
-) -> webhook_urls.WebhookUrl | None:
-    """Adopt a receiver, and let ingest know its secret at once."""
-    url = await webhook_setup.adopt_receiver(hub, actor, integration_id, receiver_id)
-    await hub.ingest.refresh()
-    return url
-
-
-async def want(hub: Hub, actor: str, integration_id: int, wanted: list[tuple[str, str]]) -> None:
-    """Keep a choice of subscriptions."""
-    known = await hub.database.read(integrations.offered_schema, hub.catalog, integration_id)
-    pairs = webhook_setup.subscriptions.checked(hub.catalog, known, wanted)
-    url = await hub.database.read(webhook_urls.current_url, integration_id)
-    if url is None:
-        raise InvalidError("Create the webhook URL first; the choice is kept with it.")
-    await hub.database.write(webhook_urls.set_wanted, actor, url.id, pairs)
+        await webhook_setup.select_subscriptions(hub.connections, caller.name, found, data.wanted)
+    return await webhook_setup.setup_overview(hub.connections, found)
 
 
 async def _id(hub: Hub, integration: str) -> int:

@@ -10,7 +10,7 @@ import ultraviolet
 from ultraviolet.hub.health.freshness import State
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations.service import Integration
+from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.web.middleware.auth import GivenHub, require_role
 from ultraviolet.web.queries import summary as queries_summary
 from ultraviolet.web.queries.summary import Summary

@@ -31,7 +31,7 @@ async def verify_integration(
 ) -> Response[Verification]:
     """Compare every object and field of the mirror with ION, as of now, and report."""
     found = await hub.database.read(integrations.find, integration)
-    run = await hub.verify(found.id, caller.name, wait=wait, sample=sample)
+    run = await hub.requests.verify(found.id, caller.name, wait=wait, sample=sample)
     answer = await hub.database.read(verifications.get_verification, run)
     return Response(answer, status_code=200 if wait else 202)
 
@@ -98,7 +98,7 @@ async def list_differences(
 )
 async def resume_verification(hub: GivenHub, verification_id: FromPath[int]) -> Verification:
     """Let a failed comparison go on where it stopped."""
-    await hub.resume_verify(verification_id)
+    await hub.requests.resume_verify(verification_id)
     return await hub.database.read(verifications.get_verification, verification_id)
 
 

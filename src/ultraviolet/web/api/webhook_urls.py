@@ -85,7 +85,7 @@ async def rotate_webhook_url(
 
     Both work until the first delivery on the new one, the old one 24 hours at most.
     """
-    rotated = await webhook_setup.rotate_url(hub, caller.name, url_id)
+    rotated = await webhook_setup.rotate_url(hub.connections, caller.name, url_id)
     await hub.ingest.refresh()
     values: dict[str, Any] = msgspec.structs.asdict(rotated.webhook_url)
     return RotatedUrl(**values, url=rotated.url, moved=rotated.moved, detail=rotated.detail)

@@ -106,7 +106,7 @@ async def replay(
             address="/events",
         )
     for seq in seqs:
-        await hub.replay(caller.name, Range(from_seq=seq, to_seq=seq))
+        await hub.requests.replay(caller.name, Range(from_seq=seq, to_seq=seq))
     return Redirect("/events?outcome=replayed", status_code=303)
 
 
@@ -119,7 +119,9 @@ async def _rehearsed(hub: Hub, chosen: list[Event]) -> tuple[list[ObjectReplayed
                 seqs = sorted(
                     event.seq for event in chosen if event.integration_id == integration_id
                 )
-                found += (await preview_replay(await hub.site(integration_id), seqs)).changes
+                found += (
+                    await preview_replay(await hub.connections.open_context(integration_id), seqs)
+                ).changes
     except TimeoutError:
         return found, f"ION did not answer within {_PATIENCE:.0f} seconds."
     except UltravioletError as error:

@@ -109,7 +109,7 @@ async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redi
     mode = sent.get("mode")
     if mode not in ("incremental", "full"):
         raise InvalidError("Choose a mode: incremental or full.")
-    fetch_id = await hub.start_fetch(number_in(sent, "integration"), mode, caller.name)
+    fetch_id = await hub.requests.start_fetch(number_in(sent, "integration"), mode, caller.name)
     return Redirect(f"/fetches/{fetch_id}", status_code=303)
 
 

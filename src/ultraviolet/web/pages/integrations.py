@@ -12,8 +12,8 @@ from ultraviolet.hub.core import findings
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
+from ultraviolet.hub.integrations.models import PRESETS, IntegrationChanges, NewIntegration
 from ultraviolet.hub.integrations.resource_selection import list_selectable
-from ultraviolet.hub.integrations.service import PRESETS, IntegrationChanges, NewIntegration
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
@@ -69,8 +69,8 @@ async def add(
         )
     except UltravioletError as error:
         return _form(request, render, given, detail_of(error), error.status)
-    await hub.integrations_changed()
-    await hub.test(made.id)
+    await hub.pool.integrations_changed()
+    await hub.connections.test(made.id)
     return _to(made.id)
 
 
@@ -161,7 +161,7 @@ async def rotate_credentials(
     )
     answer = await _change(request, hub, render, caller.name, integration_id, changes)
     if isinstance(answer, Redirect):
-        await hub.test(integration_id)
+        await hub.connections.test(integration_id)
     return answer
 
 
@@ -172,7 +172,7 @@ async def rotate_credentials(
 )
 async def test(hub: GivenHub, integration_id: FromPath[int]) -> Redirect:
     """Test the connection."""
-    await hub.test(integration_id)
+    await hub.connections.test(integration_id)
     return _to(integration_id)
 
 
@@ -183,7 +183,7 @@ async def test(hub: GivenHub, integration_id: FromPath[int]) -> Redirect:
 )
 async def verify(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Begin to compare mirror and ION; the page follows."""
-    number = await hub.verify(integration_id, caller.name, wait=False)
+    number = await hub.requests.verify(integration_id, caller.name, wait=False)
     return Redirect(f"/verifications/{number}", status_code=303)
 
 
@@ -195,7 +195,7 @@ async def verify(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[in
 async def pause(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Stop reading."""
     await hub.database.write(integrations.pause, caller.name, integration_id)
-    await hub.integrations_changed()
+    await hub.pool.integrations_changed()
     return _to(integration_id)
 
 
@@ -207,7 +207,7 @@ async def pause(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int
 async def resume(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
     """Go on."""
     await hub.database.write(integrations.resume, caller.name, integration_id)
-    await hub.integrations_changed()
+    await hub.pool.integrations_changed()
     return _to(integration_id)
 
 
@@ -238,7 +238,7 @@ async def _change(
         await hub.database.write(integrations.edit, hub.secrets, actor, integration_id, changes)
     except UltravioletError as error:
         return await _page(request, hub, render, integration_id, detail_of(error))
-    await hub.integrations_changed()
+    await hub.pool.integrations_changed()
     return _to(integration_id)
 
 

@@ -182,7 +182,7 @@ async def show_object(
 
     found = await hub.database.read(read)
     shown, then = found["object"], found["then"]
-    hub.attend(found["integration"].id, resource.name, object_id)
+    hub.pool.mark_viewed(found["integration"].id, resource.name, object_id)
     as_of = at or (then.observed_at if then else None)
     fields = then.fields if then else shown.fields
     title = f"{_singular(resource)} {object_id}" + (f": {shown.title}" if shown.title else "")

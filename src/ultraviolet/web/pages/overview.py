@@ -11,7 +11,7 @@ from ultraviolet import clock
 from ultraviolet.hub.health.freshness import Freshness, ResourceFreshness
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations.service import Integration
+from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, curves, seconds

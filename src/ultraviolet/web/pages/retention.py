@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.integrations import service as integrations
-from ultraviolet.hub.integrations.service import Integration
+from ultraviolet.hub.integrations.models import Integration
 from ultraviolet.hub.runtime import retention
 from ultraviolet.hub.runtime.retention import Retention, RetentionChanges
 from ultraviolet.mirror.purge import KINDS

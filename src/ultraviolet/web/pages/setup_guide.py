@@ -15,7 +15,6 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import subscriptions, webhook_setup
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.queries import OfferedSchema
-from ultraviolet.web.api.setup import adopt_receiver, want
 from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.templating import GivenRenderer, Renderer, runner
@@ -63,10 +62,9 @@ async def automatic(
 ) -> Response[str] | Redirect:
     """Do all of it through ION's API."""
     try:
-        done = await webhook_setup.apply_setup(hub, caller.name, integration_id)
+        done = await webhook_setup.apply_setup(hub.connections, caller.name, integration_id)
     except UltravioletError as error:
         return await _page(request, hub, render, integration_id, failed=detail_of(error))
-    await hub.ingest.refresh()
     if done.refused:
         return await _page(request, hub, render, integration_id, refused=done.refused)
     return _to(integration_id)
@@ -83,8 +81,11 @@ async def receiver(
     """Take over the receiver that was made by hand."""
     sent = await request.form()
     try:
-        await adopt_receiver(
-            hub, caller.name, integration_id, str(sent.get("receiver_id", "")).strip() or None
+        await webhook_setup.adopt_receiver(
+            hub.connections,
+            caller.name,
+            integration_id,
+            str(sent.get("receiver_id", "")).strip() or None,
         )
     except UltravioletError as error:
         return await _page(request, hub, render, integration_id, failed=detail_of(error))
@@ -106,7 +107,9 @@ async def choose(
         for resource, _, action in (str(one).partition(" ") for one in sent.getall("wanted", []))
     ]
     try:
-        await want(hub, caller.name, integration_id, pairs)
+        await webhook_setup.select_subscriptions(
+            hub.connections, caller.name, integration_id, pairs
+        )
     except UltravioletError as error:
         return await _page(request, hub, render, integration_id, failed=detail_of(error))
     return _to(integration_id)
@@ -123,7 +126,7 @@ async def _page(
     refused: Sequence[str] = (),
 ) -> Response[str]:
     integration = await hub.database.read(integrations.get, integration_id)
-    found = await webhook_setup.setup_overview(hub, integration_id)
+    found = await webhook_setup.setup_overview(hub.connections, integration_id)
     offered = await hub.database.read(integrations.offered_schema, hub.catalog, integration_id)
     url = found.webhook_url
     filled = _filled(found.texts, minted, url.receiver_id if url and not minted else None)

@@ -102,7 +102,7 @@ async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redi
     size = str(sent.get("sample", "")).strip()
     if size and not (size.isdecimal() and int(size) > 0):
         raise InvalidError("A sample is a number of objects; leave it empty to compare all.")
-    number = await hub.verify(
+    number = await hub.requests.verify(
         number_in(sent, "integration"), caller.name, wait=False, sample=int(size) if size else None
     )
     return Redirect(f"/verifications/{number}", status_code=303)
@@ -115,7 +115,7 @@ async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redi
 )
 async def resume(hub: GivenHub, verification_id: FromPath[int]) -> Redirect:
     """Let a failed comparison go on."""
-    await hub.resume_verify(verification_id)
+    await hub.requests.resume_verify(verification_id)
     return Redirect(f"/verifications/{verification_id}", status_code=303)
 
 

@@ -110,7 +110,7 @@ async def rotate(
     url_id: FromPath[int],
 ) -> Response[str]:
     """Make a successor and show it, once."""
-    rotated = await webhook_setup.rotate_url(hub, caller.name, url_id)
+    rotated = await webhook_setup.rotate_url(hub.connections, caller.name, url_id)
     await hub.ingest.refresh()
     url = rotated.webhook_url
     return await _page(
