@@ -241,7 +241,7 @@ def test_what_ion_could_not_show_stays_stale(
 
     asyncio.run(heal(make_site(database, ion)))
 
-    assert {"1": error or "ION shows only some of what it was asked for"} == {
+    assert {"1": error or "ION shows only some of the requested objects"} == {
         id_: row.error for id_, row in stale(database).items()
     }
 
