@@ -126,7 +126,7 @@ class IonReader:
         offered: OfferedSchema,
         read_schema: Callable[[], Awaitable[OfferedSchema | None]] | None = None,
     ) -> None:
-        """Create a reader; `read_schema` returns ION's current schema, or None if it is unreadable."""
+        """Create a reader; `read_schema` returns ION's current schema, or None."""
         self.client = client
         self.catalog = catalog
         self.offered = offered
@@ -165,8 +165,8 @@ class IonReader:
     async def next_page(self, resource: Resource, after: str | None, origin: Origin) -> Page:
         """Read the page after a key, as large as ION answers fast.
 
-        Larger pages are an assumption: if ION refuses one or is slow, the size of ION's own scripts is
-        used again.
+        Larger pages are an assumption: if ION refuses one or is slow, the size of ION's own scripts
+        is used again.
         """
         size, began = self._size, time.monotonic()
         try:
@@ -271,9 +271,9 @@ class IonReader:
     ) -> ReadResult:
         """Read objects of several resources in one request.
 
-        An id is absent only if ION answered without an error, with a complete list, and without a null,
-        a row without an id or another object instead. If there are more errors than missing lists, some
-        are about fields, whose values are then unknown rather than empty.
+        An id is absent only if ION answered without an error, with a complete list, and without a
+        null, a row without an id or another object instead. If there are more errors than missing
+        lists, some are about fields, whose values are then unknown rather than empty.
         """
         wanted = self._aliases(refs)
         began = now_rfc3339()
@@ -379,8 +379,8 @@ class IonReader:
     ) -> Page:
         """Read one page, or object by object if the page cannot be read.
 
-        The caller tries an unanswered page again. If ION answers other requests but not this page for
-        the second time, an object of the page is the cause.
+        The caller tries an unanswered page again. If ION answers other requests but not this
+        page for the second time, an object of the page is the cause.
         """
         write = queries.changes_query if dated else queries.page_query
         place = (resource.name, str(filters))
@@ -459,7 +459,7 @@ class IonReader:
         *,
         repaired: bool,
     ) -> tuple[list[Observation], dict[str, str]]:
-        """Return observations of readable rows, and reasons of unreadable ones; skip rows without id."""
+        """Return observations of readable rows, and why others are unreadable; skip nameless rows."""
         observed, form = now_rfc3339(), queries.form_of(resource)
         found: list[Observation] = []
         unreadable: dict[str, str] = {}
@@ -505,7 +505,7 @@ def _only_list(data: Mapping[str, Any]) -> Any:
 
 
 def _list(resource: Resource, page: Any) -> _List:
-    """Read a list of ION's answer; raises IonUnreadableError where it does not say what it shows, or whether that is all."""
+    """Parse a list of ION's answer; raise IonUnreadableError if it is invalid."""
     rows = _rows(resource, page)
     info: Any = cast("dict[str, Any]", page).get("pageInfo")
     more: Any = cast("dict[str, Any]", info).get("hasNextPage") if isinstance(info, dict) else None

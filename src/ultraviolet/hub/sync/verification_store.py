@@ -89,7 +89,7 @@ def resume(connection: Connection, verification_id: int) -> int:
         raise NotFoundError(f"Verification {verification_id} does not exist.")
     if row.state != "failed":
         raise ConflictError(
-            f"Verification {verification_id} is {row.state}. Only a failed verification can be resumed."
+            f"Verification {verification_id} is {row.state}. Only a failed one can be resumed."
         )
     _set(connection, verification_id, state="running", error=None, finished_at=None)
     steps = verification_steps.c

@@ -1,11 +1,12 @@
 """Verify the mirror: compare every object and field with ION.
 
-Verification does not change the mirror. It marks objects with confirmed differences stale, to be healed.
+Verification does not change the mirror. It marks objects with confirmed differences stale.
 
 Each page of ION is compared with the same range of keys in the mirror, so that objects missing on
-either side are found. A difference is first suspected. The object is read again with growing delays,
-until it is equal, or until both sides no longer change and still differ. A change in transit is
-therefore not reported. Progress and results are in the tables, so an interrupted verification resumes.
+either side are found. A difference is first suspected. The object is read again with growing
+delays, until it is equal, or until both sides no longer change and still differ. A change in transit is
+therefore not reported. Progress and results are in the tables, so that an
+interrupted verification resumes.
 
 For some of the equal objects, the SQL views are compared with the documents. Values that do not fit
 their column are listed, because views, filters and exports treat them as null.
@@ -277,8 +278,8 @@ class _Comparison:
     ) -> tuple[Docs, _Displayed]:
         """Return the documents of a range with their displayed values, from one snapshot.
 
-        View rows are read for all objects with invalid values and for a random sample of others. Objects
-        whose saved invalid values are wrong are excluded, because the view may fail on them.
+        View rows are read for all objects with invalid values and for a random sample of others.
+        Objects whose saved invalid values are wrong are excluded, because the view may fail on them.
         """
         docs = self._docs(connection, after, last)
         kinds = self._resource.kinds
