@@ -166,7 +166,7 @@ def test_event_that_is_not_understood_requests_a_fetch_that_starts_after_it(
 def test_large_bodies_are_applied_in_small_batches(door: Door) -> None:
     large = "x" * 900_000
     run(door.deliver(*[body(number, notes=large) for number in range(10)]))
-    taken = []
+    taken: list[int] = []
     while count := door.take():
         taken.append(count)
     assert taken == [4, 4, 2]
