@@ -1,4 +1,4 @@
-"""An ION as the reader sees it: rows by resource, and what the network or a permission does to single requests."""
+"""A GraphQL client with rows in memory, and with failures of single requests."""
 
 import operator
 import re
@@ -26,7 +26,7 @@ BEGIN = "2026-01-01T00:00:00.000000+00:00"
 
 
 class TableIon:
-    """Takes the place of the client; `trouble` may raise, or answer instead, by the ids that were asked for."""
+    """Answers like ION's API; `trouble` may raise or answer instead, by requested ids."""
 
     def __init__(self, rows: dict[str, dict[int, dict[str, Any]]]) -> None:
         self.rows = {CATALOG.resources[name].list: of for name, of in rows.items()}
@@ -81,7 +81,7 @@ class TableIon:
 
 
 def answer(nodes: Iterable[dict[str, Any] | None], *, more: bool = False) -> dict[str, Any]:
-    """Give what ION answers to a reading by id; None takes the place of an object that could not be shown."""
+    """Return a list as ION answers it; None represents an object that could not be shown."""
     return {"edges": [{"node": node} for node in nodes], "pageInfo": {"hasNextPage": more}}
 
 
@@ -112,7 +112,7 @@ def row(id_: int, **fields: Any) -> dict[str, Any]:
 
 
 def make_site(database: Database, ion: TableIon, only: set[str] | None = None) -> SyncContext:
-    """Give a site that reads this ION; where `only` is given, it offers nothing else."""
+    """Return a context that reads this ION, which offers only the resources in `only`."""
     whole = OfferedSchema.whole(CATALOG)
     types = dict(whole.types)
     if only:

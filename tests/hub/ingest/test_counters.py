@@ -1,4 +1,4 @@
-"""The counts of deliveries on either database: whole over the hour, each time its own."""
+"""Delivery counters on either database: complete across the hour, each count in its own hour."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest.counters import DeliveryCounters
 
 
-def test_what_was_refused_around_the_hour_is_counted_whole(tmp_path: Path, store_url: str) -> None:
+def test_refused_deliveries_are_counted_across_the_hour(tmp_path: Path, store_url: str) -> None:
     hub = Hub.open(Settings(data=tmp_path, database_url=store_url, public_url="http://hub.test"))
     door = Door(hub)
     [url] = door.rows(webhook_urls)

@@ -1,4 +1,4 @@
-"""Taking deliveries on either database: kept once, whatever they contain, and applied in whatever order they commit."""
+"""Ingest on either database: each event is stored once, and applied in any order of commits."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ def door(tmp_path: Path, store_url: str) -> Iterator[Door]:
     hub.close()
 
 
-def test_the_same_event_many_times_is_kept_once_and_counted(door: Door) -> None:
+def test_repeated_event_is_stored_once_and_counted(door: Door) -> None:
     assert run(door.deliver(*[body(1)] * 5, body(2))) == [200] * 6
 
     assert sorted(row.deliveries for row in door.rows(event_keys)) == [1, 5]
@@ -41,7 +41,7 @@ def test_the_same_event_many_times_is_kept_once_and_counted(door: Door) -> None:
         body(1, description="a \x00 within"),
     ],
 )
-def test_whatever_comes_is_kept_as_it_came_and_holds_up_nothing(door: Door, strange: bytes) -> None:
+def test_any_body_is_stored_as_received_and_blocks_nothing(door: Door, strange: bytes) -> None:
     assert run(door.deliver(strange, body(2))) == [200, 200]
 
     assert strange in [bytes(row.body) for row in door.rows(events)]
@@ -49,7 +49,7 @@ def test_whatever_comes_is_kept_as_it_came_and_holds_up_nothing(door: Door, stra
     assert all(row.outcome for row in door.rows(events))
 
 
-def test_an_event_that_commits_after_a_later_one_was_applied_is_not_passed_over(
+def test_event_that_commits_after_a_later_one_was_applied_is_not_skipped(
     postgresql: Any, tmp_path: Path
 ) -> None:
     hub = Hub.open(
@@ -60,9 +60,7 @@ def test_an_event_that_commits_after_a_later_one_was_applied_is_not_passed_over(
     door = Door(hub)
     run(door.deliver(body(1), body(2)))
     first, second = door.rows(events)
-    with (
-        hub.database.engine.begin() as other
-    ):  # as another process that was given its numbers, and is slow
+    with hub.database.engine.begin() as other:  # like a slow process that already has its numbers
         hub.database.write_now(lambda c: c.execute(update(events).values(outcome=None)) and None)
         row = {**first._mapping, "seq": first.seq - 1000, "dedupe_key": b"slow", "body": body(3)}
         other.execute(insert(events).values(row))
@@ -75,23 +73,23 @@ def test_an_event_that_commits_after_a_later_one_was_applied_is_not_passed_over(
     hub.close()
 
 
-def test_what_a_header_may_hide_is_neither_kept_nor_shown(door: Door) -> None:
+def test_secret_headers_are_not_stored(door: Door) -> None:
     headers = {
         "x-api-key": "s3cret",
         "x-forwarded-uri": f"/hooks/{door.token}",
         "user-agent": "ION",
     }
 
-    async def story() -> None:
+    async def submit() -> None:
         await door.hub.ingest.refresh()
         assert (await door.hub.ingest.submit(door.token, headers, body(1))).status == 200
 
-    run(story())
+    run(submit())
     [event] = door.rows(events)
     assert event.headers == {"x-api-key": "…", "x-forwarded-uri": "…", "user-agent": "ION"}
 
 
-def test_one_that_the_database_refuses_is_put_off_and_what_it_carries_is_not_logged(
+def test_event_that_the_database_rejects_is_answered_503_and_not_logged(
     door: Door,
 ) -> None:
     door.refuse("events", "new.object_id = '13'")
@@ -102,10 +100,10 @@ def test_one_that_the_database_refuses_is_put_off_and_what_it_carries_is_not_log
     assert "export controlled" not in str(logs)
 
 
-def test_an_event_that_comes_again_with_another_body_is_kept_and_its_object_read(
+def test_event_repeated_with_another_body_is_stored_and_its_object_read(
     door: Door,
 ) -> None:
-    """Whatever order and however often, in one transaction or in several: each body is one event."""
+    """In any order and number, in one transaction or several, each body is one event."""
     first, other = body(1), body(1, name="Another")
     assert run(door.deliver(first, other, first)) == [200] * 3
     assert run(door.deliver(other, first, other)) == [200] * 3
@@ -121,9 +119,7 @@ def test_an_event_that_comes_again_with_another_body_is_kept_and_its_object_read
     assert "another body" in door.rows(events)[1].detail
 
     async def replay() -> Replayed:
-        done = await door.hub.requests.replay(
-            "somebody", Range(door.integration_id, resource="suppliers")
-        )
+        done = await door.hub.replay("kim", Range(door.integration_id, resource="suppliers"))
         await door.hub._http().close()  # pyright: ignore[reportPrivateUsage]
         return done
 
@@ -138,7 +134,7 @@ def test_conflicting_events_survive_export_and_import_once(door: Door) -> None:
     other = Door(door.hub, "another plant")
 
     def bring(lines: list[event_files.Line]) -> int:
-        return run(door.hub.requests.import_events(other.integration_id, "somebody", lines)).added
+        return run(door.hub.import_events(other.integration_id, "kim", lines)).added
 
     assert [bring(lines), bring(lines[::-1])] == [2, 0]
     mine = [row for row in door.rows(events) if row.integration_id == other.integration_id]

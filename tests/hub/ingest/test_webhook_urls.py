@@ -23,16 +23,16 @@ def connection(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def mint(connection: Connection) -> tuple[webhook_urls.WebhookUrl, str]:
+def create(connection: Connection) -> tuple[webhook_urls.WebhookUrl, str]:
     return webhook_urls.create_url(connection, "kim", 1, " ION ")
 
 
-def working(connection: Connection) -> set[int]:
+def valid_ids(connection: Connection) -> set[int]:
     return {entry.url_id for entry in webhook_urls.active_urls(connection, SECRETS).values()}
 
 
-def test_an_address_is_kept_as_a_hash(connection: Connection) -> None:
-    url, token = mint(connection)
+def test_token_is_stored_as_a_hash(connection: Connection) -> None:
+    url, token = create(connection)
     assert (
         webhook_urls.public_address("http://hub.example/", token)
         == f"http://hub.example/hooks/{token}"
@@ -51,10 +51,10 @@ def test_an_address_is_kept_as_a_hash(connection: Connection) -> None:
     assert webhook_urls.find_by_token(connection, 2, token) is None
 
 
-def test_a_rotated_address_works_for_a_day_and_hands_over_its_receiver(
+def test_rotated_url_works_for_a_day_and_passes_on_its_receiver(
     connection: Connection,
 ) -> None:
-    old, _ = mint(connection)
+    old, _ = create(connection)
     webhook_urls.set_receiver(
         connection, SECRETS, "kim", old.id, receiver_id="7", shared_secret="shared"
     )
@@ -66,32 +66,34 @@ def test_a_rotated_address_works_for_a_day_and_hands_over_its_receiver(
         True,
         [("runs", "UPDATE")],
     )
-    assert working(connection) == {old.id, new.id}
+    assert valid_ids(connection) == {old.id, new.id}
     assert webhook_urls.current_url(connection, 1) == new
     with pytest.raises(ConflictError, match="rotated"):
         webhook_urls.rotate_url(connection, "kim", old.id)
     past = update(events.webhook_urls).where(events.webhook_urls.c.id == old.id)
     connection.execute(past.values(expires_at="2020-01-01T00:00:00.000000+00:00"))
-    assert working(connection) == {new.id}
+    assert valid_ids(connection) == {new.id}
     assert webhook_urls.get_url(connection, old.id).state == "revoked"
 
 
 def test_a_revoked_address_is_no_more(connection: Connection) -> None:
-    url, token = mint(connection)
+    url, token = create(connection)
     webhook_urls.set_receiver(
         connection, SECRETS, "kim", url.id, receiver_id="7", shared_secret="shared"
     )
     assert webhook_urls.revoke_url(connection, "kim", url.id).state == "revoked"
     assert webhook_urls.revoke_url(connection, "kim", url.id).verifies is False
-    assert working(connection) == set()
+    assert valid_ids(connection) == set()
     assert webhook_urls.find_by_token(connection, 1, token) is None
     assert webhook_urls.current_url(connection, 1) is None
     actions = connection.execute(select(accounts.audit_log.c.action)).scalars().all()
     assert actions.count("webhook_url.revoke") == 1
 
 
-def test_a_shared_secret_is_sealed_and_a_new_one_begins_afresh(connection: Connection) -> None:
-    url, token = mint(connection)
+def test_shared_secret_is_encrypted_and_a_new_one_resets_the_signature_format(
+    connection: Connection,
+) -> None:
+    url, token = create(connection)
     webhook_urls.set_receiver(
         connection, SECRETS, "kim", url.id, receiver_id="7", shared_secret="shared"
     )
@@ -115,7 +117,7 @@ def test_a_shared_secret_is_sealed_and_a_new_one_begins_afresh(connection: Conne
     assert webhook_urls.get_url(connection, url.id).signature_format is None
 
 
-def test_what_makes_no_sense_is_refused(connection: Connection) -> None:
+def test_invalid_names_and_ids_are_rejected(connection: Connection) -> None:
     with pytest.raises(InvalidError, match="name"):
         webhook_urls.create_url(connection, "kim", 1, " ")
     with pytest.raises(NotFoundError):
@@ -124,9 +126,9 @@ def test_what_makes_no_sense_is_refused(connection: Connection) -> None:
         webhook_urls.get_url(connection, 9)
 
 
-def test_the_address_with_a_receiver_is_the_one_set_up_works_on(connection: Connection) -> None:
-    first, _ = mint(connection)
-    second, _ = mint(connection)
+def test_setup_uses_the_url_with_a_receiver(connection: Connection) -> None:
+    first, _ = create(connection)
+    second, _ = create(connection)
     assert webhook_urls.current_url(connection, 1) == second
     known = webhook_urls.set_receiver(
         connection, SECRETS, "kim", first.id, receiver_id="7", shared_secret=None

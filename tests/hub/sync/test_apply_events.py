@@ -1,4 +1,4 @@
-"""From recorded events to the mirror, on either database: none blocks those behind it, and what one leaves open is found."""
+"""Apply events on either database: no event blocks another, and a fetch finds lost changes."""
 
 import asyncio
 import json
@@ -60,7 +60,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
-def test_no_event_blocks_the_next_nor_the_next_of_its_object(door: Door, odd: bytes) -> None:
+def test_no_event_blocks_later_events_or_its_object(door: Door, odd: bytes) -> None:
     again = told("purchase_orders", 5, description="b").replace(b'"event_id": 1', b'"event_id": 9')
     assert run(door.deliver(odd, body(2))) == [200, 200]
     assert door.take() == 2
@@ -71,20 +71,18 @@ def test_no_event_blocks_the_next_nor_the_next_of_its_object(door: Door, odd: by
 
 @pytest.mark.parametrize("value", [5, True, [{"name": "x"}], "{1,2}"])
 @pytest.mark.parametrize(("resource", "field"), LISTS)
-def test_a_list_that_is_none_blocks_nothing(
-    door: Door, resource: str, field: str, value: Any
-) -> None:
+def test_invalid_list_blocks_nothing(door: Door, resource: str, field: str, value: Any) -> None:
     assert run(door.deliver(told(resource, 5, **{field: value}), body(2))) == [200, 200]
     assert door.take() == 2
 
 
-def test_a_link_that_is_no_id_leaves_nothing_to_be_read(door: Door) -> None:
+def test_invalid_link_marks_nothing_stale(door: Door) -> None:
     run(door.deliver(told("purchase_order_lines", 5, purchase_order_id="abc")))
     door.take()
     assert [(row.resource, row.id) for row in door.rows(stale)] == [("purchase_order_lines", "5")]
 
 
-def test_one_that_the_store_does_not_take_is_not_understood_and_read_from_ion(
+def test_event_that_the_database_rejects_is_not_understood_and_its_object_is_read(
     door: Door, wait: Any
 ) -> None:
     door.refuse("objects", "new.id = '13'")
@@ -111,7 +109,7 @@ def test_one_that_the_store_does_not_take_is_not_understood_and_read_from_ion(
     assert "secret name" not in str(logs)
 
 
-def test_a_value_of_a_datagrid_is_known_by_its_id_which_is_no_number(door: Door) -> None:
+def test_datagrid_value_has_an_id_that_is_not_a_number(door: Door) -> None:
     run(door.deliver(told("datagrid_values", "12-7", value="3.5 N")))
     door.take()
     assert [(row.resource, row.id) for row in door.rows(stale)] == [("datagrid_values", "12-7")]
@@ -123,7 +121,7 @@ def asked(door: Door) -> list[Any]:
     return door.hub.database.read_now(lambda c: [*c.execute(lost.order_by(fetches.c.id))])
 
 
-def test_each_event_that_is_not_understood_is_answered_by_a_fetch_that_begins_behind_it(
+def test_event_that_is_not_understood_requests_a_fetch_that_starts_after_it(
     door: Door,
 ) -> None:
     def come(number: int) -> None:
@@ -165,10 +163,10 @@ def test_each_event_that_is_not_understood_is_answered_by_a_fetch_that_begins_be
     assert due == (second.id, "incremental")
 
 
-def test_large_bodies_are_taken_a_few_at_a_time(door: Door) -> None:
+def test_large_bodies_are_applied_in_small_batches(door: Door) -> None:
     large = "x" * 900_000
     run(door.deliver(*[body(number, notes=large) for number in range(10)]))
-    taken = []
+    taken: list[int] = []
     while count := door.take():
         taken.append(count)
     assert taken == [4, 4, 2]

@@ -1,4 +1,4 @@
-"""What people are looking at is known to whoever heals it, whichever process they asked."""
+"""Objects viewed in one process are healed first by the process with the lease."""
 
 import asyncio
 from pathlib import Path
@@ -11,9 +11,7 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.runtime.leases import Role
 
 
-def test_what_is_looked_at_in_one_process_is_read_first_by_another(
-    postgresql: Any, tmp_path: Path
-) -> None:
+def test_view_in_one_process_is_known_to_another(postgresql: Any, tmp_path: Path) -> None:
     url = postgresql.new_database()
 
     def opened(role: Role) -> Hub:
@@ -25,7 +23,7 @@ def test_what_is_looked_at_in_one_process_is_read_first_by_another(
         )
         return Hub.open(settings, role)
 
-    async def story(web: Hub, worker: Hub) -> None:
+    async def view(web: Hub, worker: Hub) -> None:
         await web.start()
         await worker.start()
         door = Door(web)
@@ -37,6 +35,6 @@ def test_what_is_looked_at_in_one_process_is_read_first_by_another(
         await worker.stop()
 
     web, worker = opened("web"), opened("worker")
-    run(asyncio.wait_for(story(web, worker), 20))
+    run(asyncio.wait_for(view(web, worker), 20))
     web.close()
     worker.close()

@@ -1,4 +1,4 @@
-"""Fetching: complete or not at all, from where it died, and deletions only where absence is proven."""
+"""Fetch: complete or failed, resumed after a crash, with deletions only after proven absence."""
 
 import asyncio
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ async def run(site: SyncContext, mode: Any, **more: Any) -> int:
 
 
 class Plant:
-    """A mirror of an ION that offers parts and nothing else, with so many of them."""
+    """A mirror of an ION that offers only parts."""
 
     def __init__(self, database: Database, count: int) -> None:
         self.database = database
@@ -54,7 +54,7 @@ class Plant:
         self.parts = self.ion.rows["parts"]
 
     def fetch(self, mode: Any = "full", **more: Any) -> Any:
-        """Run a fetch, or what is left of it; gives the step of the parts."""
+        """Run or resume a fetch; return the step of the parts."""
         fetch_id = asyncio.run(run(make_site(self.database, self.ion, only={PARTS}), mode, **more))
         steps = f"SELECT * FROM fetch_steps WHERE fetch_id = {fetch_id} AND resource = 'parts'"
         return select_all(self.database, steps)[0]
@@ -64,7 +64,7 @@ class Plant:
         return [row.n for row in select_all(self.database, query)]
 
 
-def test_a_pass_goes_on_at_the_page_where_it_died(database: Database) -> None:
+def test_fetch_resumes_at_the_page_of_a_crash(database: Database) -> None:
     plant = Plant(database, 450)
     pages = iter([None, None, IonUnreachableError("the network is gone")])
 
@@ -86,9 +86,9 @@ def test_a_pass_goes_on_at_the_page_where_it_died(database: Database) -> None:
     assert list(range(1, 451)) == plant.held()
 
 
-def test_object_that_cannot_be_stored_keeps_out_no_other(database: Database) -> None:
+def test_object_that_cannot_be_stored_blocks_no_other(database: Database) -> None:
     plant = Plant(database, 2500)
-    plant.parts[1000]["description"] = "\ud800"  # half a character, which no database can hold
+    plant.parts[1000]["description"] = "\ud800"  # an unpaired surrogate, which no database stores
     step = plant.fetch()
     assert ("failed", 2499, 2499) == (step.state, step.read, step.changed)
     assert "parts 1000 could not be read" in step.error
@@ -102,7 +102,7 @@ def test_object_that_cannot_be_stored_keeps_out_no_other(database: Database) -> 
     assert list(range(1, 2501)) == plant.held()
 
 
-def test_object_that_cannot_be_stored_keeps_out_no_other_page(database: Database) -> None:
+def test_object_that_cannot_be_stored_blocks_no_other_page(database: Database) -> None:
     def page(resource: str, id_: int, **fields: Any) -> PageCommit:
         moment = now_rfc3339()
         full = Observation(
@@ -140,7 +140,7 @@ def test_object_that_cannot_be_stored_keeps_out_no_other_page(database: Database
     assert [[], ["2"], [], []] == [list(result.not_kept) for result in results]
 
 
-def test_a_pass_that_is_refused_half_way_keeps_what_it_had_read(database: Database) -> None:
+def test_refused_fetch_keeps_earlier_pages(database: Database) -> None:
     plant = Plant(database, 450)
     answers = iter([None, None])
     plant.ion.trouble = lambda ids: next(answers, Result(None, ("that is too much",)))
@@ -151,12 +151,15 @@ def test_a_pass_that_is_refused_half_way_keeps_what_it_had_read(database: Databa
     assert list(range(1, 301)) == plant.held()
 
 
-def test_a_pass_that_ends_half_way_hides_no_change_from_the_next_incremental_fetch(
+def test_unfinished_fetch_hides_no_change_from_the_next_incremental_fetch(
     database: Database,
 ) -> None:
     plant = Plant(database, 450)
     plant.fetch()
-    plant.parts[440] |= {"_updated": "2026-01-01T01:00:00.000000+00:00", "description": "untold"}
+    plant.parts[440] |= {
+        "_updated": "2026-01-01T01:00:00.000000+00:00",
+        "description": "unreported",
+    }
     plant.parts[1]["_updated"] = "2026-01-01T02:00:00.000000+00:00"
     answers = iter([None])
     plant.ion.trouble = lambda ids: next(answers, Result(None, ("that is too much",)))
@@ -166,10 +169,10 @@ def test_a_pass_that_ends_half_way_hides_no_change_from_the_next_incremental_fet
     assert "done" == plant.fetch("incremental").state
 
     (found,) = select_all(database, "SELECT doc FROM objects WHERE id = '440'")
-    assert "untold" in found.doc
+    assert "unreported" in found.doc
 
 
-def test_a_first_pass_that_died_need_not_be_read_again_by_the_incremental_fetch(
+def test_resumed_first_fetch_saves_its_watermark(
     database: Database,
 ) -> None:
     plant = Plant(database, 450)
@@ -189,7 +192,7 @@ def test_a_first_pass_that_died_need_not_be_read_again_by_the_incremental_fetch(
     assert ("done", 1) == ((step := plant.fetch("incremental")).state, step.read)
 
 
-def test_an_ion_that_refuses_large_pages_is_read_in_small_ones(database: Database) -> None:
+def test_refused_large_page_is_read_in_small_pages(database: Database) -> None:
     plant = Plant(database, 450)
     refusals = iter([None, Result(None, ("first must be at most 100",))])
     plant.ion.trouble = lambda ids: next(refusals, None)
@@ -200,8 +203,8 @@ def test_an_ion_that_refuses_large_pages_is_read_in_small_ones(database: Databas
     assert 6 == len(plant.ion.requests), "five pages of 100, and the one that was refused"
 
 
-def test_rows_inserted_and_deleted_while_paging_shift_nothing(database: Database) -> None:
-    """Pages begin behind a key; by offset, every deletion behind us would hide a row before us."""
+def test_changes_during_paging_shift_nothing(database: Database) -> None:
+    """Pages start after a key; with offsets, each deletion would hide a later row."""
     plant = Plant(database, 300)
 
     def trouble(ids: list[int]) -> None:
@@ -216,8 +219,8 @@ def test_rows_inserted_and_deleted_while_paging_shift_nothing(database: Database
     assert sorted(plant.parts) == plant.held()
 
 
-def test_a_row_committed_behind_the_watermark_is_found_all_the_same(database: Database) -> None:
-    """A long transaction in ION: its row carries a time that was read past before the row could be seen."""
+def test_row_committed_before_the_watermark_is_found(database: Database) -> None:
+    """A long transaction in ION: its row becomes visible with an earlier time."""
     plant = Plant(database, 3)
     plant.parts[2] = row(2, _updated="2026-01-01T01:00:00.000000+00:00")
     plant.fetch()
@@ -229,7 +232,7 @@ def test_a_row_committed_behind_the_watermark_is_found_all_the_same(database: Da
     assert ("done", 2) == (step.state, step.read), "the overlap is read, not everything"
 
 
-def test_a_row_that_polls_went_past_is_found_by_the_incremental_fetch(database: Database) -> None:
+def test_row_that_polls_missed_is_found_by_the_incremental_fetch(database: Database) -> None:
     """Polls look back ten seconds; a transaction in ION may take a minute."""
     lines = "purchase_order_lines"
     ion = TableIon({lines: {1: row(1, purchaseOrderId=1)}})
@@ -252,7 +255,7 @@ def test_a_row_that_polls_went_past_is_found_by_the_incremental_fetch(database: 
     assert ["1", "3"] == [r.id for r in select_all(database, "SELECT id FROM objects ORDER BY id")]
 
 
-def test_a_row_committed_further_behind_than_that_waits_for_a_full_fetch(
+def test_row_committed_before_the_overlap_is_found_by_a_full_fetch(
     database: Database,
 ) -> None:
     plant = Plant(database, 3)
@@ -266,7 +269,7 @@ def test_a_row_committed_further_behind_than_that_waits_for_a_full_fetch(
     assert [1, 2, 3, 4] == plant.held()
 
 
-def test_a_list_that_says_more_and_shows_nothing_is_no_end(database: Database) -> None:
+def test_empty_list_with_a_next_page_is_an_error(database: Database) -> None:
     plant = Plant(database, 5)
     plant.fetch()
     page: dict[str, Any] = {"edges": [], "pageInfo": {"hasNextPage": True, "totalCount": 5}}
@@ -278,7 +281,7 @@ def test_a_list_that_says_more_and_shows_nothing_is_no_end(database: Database) -
     assert [1, 2, 3, 4, 5] == plant.held()
 
 
-def test_a_short_list_after_a_permission_was_lost_deletes_nothing(database: Database) -> None:
+def test_short_list_after_a_lost_permission_deletes_nothing(database: Database) -> None:
     plant = Plant(database, 300)
     plant.fetch()
     hidden = {n: plant.parts.pop(n) for n in range(101, 301)}
@@ -292,7 +295,7 @@ def test_a_short_list_after_a_permission_was_lost_deletes_nothing(database: Data
     assert "done" == plant.fetch().state
 
 
-def test_the_last_of_a_kind_does_not_vanish_silently_either(database: Database) -> None:
+def test_last_objects_of_a_resource_are_not_deleted_silently(database: Database) -> None:
     plant = Plant(database, 3)
     plant.fetch()
     plant.parts.clear()
@@ -301,7 +304,7 @@ def test_the_last_of_a_kind_does_not_vanish_silently_either(database: Database) 
     assert [1, 2, 3] == plant.held()
 
 
-def test_deletions_nobody_told_of_are_found_by_a_full_fetch(database: Database) -> None:
+def test_full_fetch_finds_unreported_deletions(database: Database) -> None:
     plant = Plant(database, 300)
     plant.fetch()
     del plant.parts[7], plant.parts[300]
@@ -312,7 +315,7 @@ def test_deletions_nobody_told_of_are_found_by_a_full_fetch(database: Database) 
     assert 298 == len(plant.held())
 
 
-def test_many_deletions_that_were_told_of_need_no_word(database: Database) -> None:
+def test_many_reported_deletions_need_no_confirmation(database: Database) -> None:
     plant = Plant(database, 100)
     plant.fetch()
     plant.parts.clear()
@@ -321,7 +324,7 @@ def test_many_deletions_that_were_told_of_need_no_word(database: Database) -> No
     assert ("done", 100) == ((step := plant.fetch()).state, step.deleted)
 
 
-def test_many_deletions_nobody_told_of_need_a_word(database: Database) -> None:
+def test_many_unreported_deletions_need_confirmation(database: Database) -> None:
     plant = Plant(database, 100)
     plant.fetch()
     plant.parts.clear()
@@ -331,7 +334,7 @@ def test_many_deletions_nobody_told_of_need_a_word(database: Database) -> None:
     assert ("done", 100) == (step.state, step.deleted)
 
 
-def test_a_row_that_a_page_missed_is_read_by_id_before_it_is_let_go_of(database: Database) -> None:
+def test_unlisted_row_is_read_by_id_before_it_is_deleted(database: Database) -> None:
     plant = Plant(database, 10)
     plant.fetch()
 
@@ -349,7 +352,7 @@ def test_a_row_that_a_page_missed_is_read_by_id_before_it_is_let_go_of(database:
     assert 10 == len(plant.held())
 
 
-def test_an_error_about_an_object_is_no_proof_of_its_absence(database: Database) -> None:
+def test_error_about_an_object_does_not_prove_its_absence(database: Database) -> None:
     plant = Plant(database, 10)
     plant.fetch()
 
@@ -368,7 +371,7 @@ def test_an_error_about_an_object_is_no_proof_of_its_absence(database: Database)
     assert 10 == len(plant.held())
 
 
-def test_a_time_at_the_edge_of_the_calendar_is_kept_as_it_is(database: Database) -> None:
+def test_time_at_the_end_of_the_calendar_is_unchanged(database: Database) -> None:
     plant = Plant(database, 3)
     plant.parts[2]["_created"] = "9999-12-31T23:59:59-08:00"
 
@@ -376,7 +379,7 @@ def test_a_time_at_the_edge_of_the_calendar_is_kept_as_it_is(database: Database)
     assert [1, 2, 3] == plant.held()
 
 
-def test_what_ion_does_not_offer_is_skipped_and_says_so(database: Database) -> None:
+def test_resource_that_ion_does_not_offer_is_skipped(database: Database) -> None:
     Plant(database, 1).fetch()
 
     skipped = select_all(database, "SELECT * FROM fetch_steps WHERE state = 'skipped'")
@@ -389,7 +392,7 @@ def test_what_ion_does_not_offer_is_skipped_and_says_so(database: Database) -> N
     }
 
 
-def test_what_the_key_never_could_read_is_skipped_what_it_could_is_failed(
+def test_resource_without_permission_is_skipped_or_failed_if_it_was_readable(
     database: Database,
 ) -> None:
     plant = Plant(database, 3)

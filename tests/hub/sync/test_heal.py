@@ -1,4 +1,4 @@
-"""Healing: many in a request, what people look at first, and no object that holds up another."""
+"""Heal: many objects per request, viewed ones first, and no object that blocks another."""
 
 import asyncio
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ async def heal(site: SyncContext, rounds: int = 1) -> None:
     healer = Healer(site)
     for _ in range(rounds):
         await healer.heal_batch()
-        while healer.running:  # noqa: ASYNC110  a round waits a second for its requests at most
+        while healer.running:  # noqa: ASYNC110  a batch waits at most a second
             await asyncio.sleep(0.01)
     await healer.stop()
 
@@ -57,7 +57,7 @@ def test_many_objects_of_several_resources_are_one_request(database: Database) -
     assert {} == stale(database)
 
 
-def test_news_of_an_object_fifty_times_is_one_read(database: Database) -> None:
+def test_object_marked_fifty_times_is_read_once(database: Database) -> None:
     ion = TableIon({PARTS: {1: row(1)}})
     for _ in range(50):
         mark(database, PARTS, [1])
@@ -67,7 +67,7 @@ def test_news_of_an_object_fifty_times_is_one_read(database: Database) -> None:
     assert [[1]] == ion.requests
 
 
-def test_what_a_person_looks_at_is_read_first_then_the_oldest(database: Database) -> None:
+def test_viewed_object_is_read_first_then_the_oldest(database: Database) -> None:
     ion = TableIon({PARTS: {n: row(n) for n in range(1, 2001)}})
     mark(database, PARTS, range(1, 1001))
     mark(database, PARTS, range(1001, 2001))
@@ -82,9 +82,9 @@ def test_what_a_person_looks_at_is_read_first_then_the_oldest(database: Database
     )
 
 
-def test_a_poisonous_object_is_alone_in_the_end_and_shown(database: Database, wait: Any) -> None:
+def test_bad_object_is_isolated_and_its_error_recorded(database: Database, wait: Any) -> None:
     ion = TableIon({PARTS: {n: row(n) for n in range(1, 301)}})
-    ion.trouble = _poison(13)
+    ion.trouble = _fail_with(13)
     mark(database, PARTS, range(1, 301))
 
     async def until_alone() -> None:
@@ -99,8 +99,8 @@ def test_a_poisonous_object_is_alone_in_the_end_and_shown(database: Database, wa
     assert len(ion.requests) < 60
 
 
-def test_a_poisonous_object_does_not_hold_up_news_of_others(database: Database) -> None:
-    """A request that is never answered goes on beside the next rounds."""
+def test_bad_object_does_not_block_others(database: Database) -> None:
+    """An unanswered request continues during the next batches."""
     ion = TableIon({PARTS: {1: row(1), 2: row(2)}})
     never = asyncio.Event
 
@@ -125,9 +125,9 @@ def test_a_poisonous_object_does_not_hold_up_news_of_others(database: Database) 
     asyncio.run(asyncio.wait_for(story(), 30))
 
 
-def test_an_object_that_cannot_be_kept_keeps_no_other_from_being_healed(database: Database) -> None:
+def test_object_that_cannot_be_stored_does_not_block_others(database: Database) -> None:
     ion = TableIon({PARTS: {n: row(n) for n in range(1, 11)}})
-    ion.rows["parts"][3]["description"] = "\ud800"  # half a character, which is no JSON
+    ion.rows["parts"][3]["description"] = "\ud800"  # an unpaired surrogate, which is invalid JSON
     mark(database, PARTS, range(1, 11))
 
     asyncio.run(heal(make_site(database, ion), rounds=5))
@@ -136,7 +136,7 @@ def test_an_object_that_cannot_be_kept_keeps_no_other_from_being_healed(database
     assert "cannot store it: UnicodeEncodeError" in stale(database)["3"].error
 
 
-def test_a_mark_of_what_is_no_object_is_dropped(database: Database) -> None:
+def test_mark_of_an_invalid_id_is_deleted(database: Database) -> None:
     ion = TableIon({PARTS: {1: row(1)}})
     mark(database, PARTS, ["1", "abc", "9" * 30])
 
@@ -145,7 +145,7 @@ def test_a_mark_of_what_is_no_object_is_dropped(database: Database) -> None:
     assert ([[1]], {}) == (ion.requests, stale(database))
 
 
-def test_while_ion_is_slow_objects_wait_in_the_table_and_nobody_who_looks_at_one_waits(
+def test_slow_ion_limits_objects_in_memory_but_not_viewed_objects(
     database: Database,
 ) -> None:
     mark(database, PARTS, range(1, 6001))
@@ -181,12 +181,10 @@ def test_while_ion_is_slow_objects_wait_in_the_table_and_nobody_who_looks_at_one
         IonUnauthorizedError("ION does not accept the access token"),
         IonRateLimitedError("ION asks to slow down (429)"),
     ],
-    ids=["is down", "lets nobody in", "asks to slow down"],
+    ids=["is down", "rejects the token", "asks to slow down"],
 )
-def test_an_ion_that_answers_nothing_is_no_objects_fault(
-    database: Database, error: IonError
-) -> None:
-    """No object is held to be poison, so that all are read together when ION answers again."""
+def test_failing_ion_is_not_blamed_on_objects(database: Database, error: IonError) -> None:
+    """No object is marked as bad, so that all are read together when ION answers again."""
     ion = TableIon({PARTS: {n: row(n) for n in range(1, 101)}})
     site = make_site(database, ion)
 
@@ -206,7 +204,7 @@ def test_an_ion_that_answers_nothing_is_no_objects_fault(
     assert ({}, [100]) == (stale(database), [len(ids) for ids in ion.requests])
 
 
-def test_a_resource_the_key_may_not_read_is_shown_and_blocks_nothing(database: Database) -> None:
+def test_resource_without_permission_blocks_nothing(database: Database) -> None:
     ion = TableIon({"suppliers": {1: row(1)}})
     refused = "User does not have permission to read this resource."
 
@@ -231,7 +229,7 @@ def test_a_resource_the_key_may_not_read_is_shown_and_blocks_nothing(database: D
     ],
     ids=["an object", "a field", "the rest of a list"],
 )
-def test_what_ion_could_not_show_stays_stale(
+def test_object_with_an_incomplete_answer_stays_stale(
     database: Database, shown: dict[str, Any] | None, error: str | None, *, more: bool
 ) -> None:
     ion = TableIon({PARTS: {1: row(1)}})
@@ -241,12 +239,12 @@ def test_what_ion_could_not_show_stays_stale(
 
     asyncio.run(heal(make_site(database, ion)))
 
-    assert {"1": error or "ION shows only some of what it was asked for"} == {
+    assert {"1": error or "ION shows only some of the requested objects"} == {
         id_: row.error for id_, row in stale(database).items()
     }
 
 
-def test_an_object_that_is_not_shown_any_more_is_kept_until_its_deletion_is_told(
+def test_missing_object_is_kept_until_its_deletion_is_reported(
     database: Database,
 ) -> None:
     ion = TableIon({PARTS: {1: row(1)}})
@@ -265,7 +263,7 @@ def test_an_object_that_is_not_shown_any_more_is_kept_until_its_deletion_is_told
     assert kept.deleted_at
 
 
-def test_a_replica_that_lags_is_no_failure_until_it_lasts(database: Database) -> None:
+def test_lagging_replica_is_an_error_only_if_it_persists(database: Database) -> None:
     ion = TableIon({PARTS: {1: row(1, _updated=now_rfc3339())}})
     site = make_site(database, ion)
     mark(database, PARTS, [1])
@@ -284,7 +282,7 @@ def test_a_replica_that_lags_is_no_failure_until_it_lasts(database: Database) ->
     assert "older content" in stale(database)["1"].error
 
 
-def _poison(id_: int) -> Any:
+def _fail_with(id_: int) -> Any:
     def trouble(ids: list[int]) -> None:
         if id_ in ids:
             raise IonUnreachableError("ION answered 500")

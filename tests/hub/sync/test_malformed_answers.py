@@ -1,4 +1,4 @@
-"""Malformed answers of ION: one bad object keeps out no other, nothing that exists is deleted, every fetch ends."""
+"""Malformed answers of ION: a bad object blocks no other, nothing is deleted, every fetch ends."""
 
 import asyncio
 import dataclasses
@@ -188,7 +188,7 @@ TEXTS = {
 }
 
 
-def test_text_that_is_no_unicode_is_replaced_and_all_objects_are_read(
+def test_invalid_unicode_is_replaced_and_all_objects_are_read(
     plant: MirroredPlant, truth: Truth, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ids = sorted(truth["parts"], key=int)
@@ -245,7 +245,9 @@ ODD: dict[str, tuple[str, Any, bool]] = {
 }
 
 
-def test_value_of_an_odd_type_keeps_out_no_other_object(plant: MirroredPlant, truth: Truth) -> None:
+def test_value_of_an_unexpected_type_blocks_no_other_object(
+    plant: MirroredPlant, truth: Truth
+) -> None:
     ids = sorted(truth["parts"], key=int)
     last = ids[-1]
     for name, (path, value, readable) in ODD.items():
@@ -264,7 +266,7 @@ def test_value_of_an_odd_type_keeps_out_no_other_object(plant: MirroredPlant, tr
 
 
 @pytest.mark.parametrize("change", ["null_edge", "null_node"])
-def test_null_in_the_place_of_an_object_is_no_proof_of_absence(
+def test_null_instead_of_an_object_does_not_prove_absence(
     plant: MirroredPlant, truth: Truth, change: Any
 ) -> None:
     plant.fetch()
@@ -283,9 +285,7 @@ def test_null_in_the_place_of_an_object_is_no_proof_of_absence(
     assert "done" == plant.verify()
 
 
-def test_lists_that_are_a_little_too_short_everywhere_delete_nothing(
-    plant: MirroredPlant, truth: Truth
-) -> None:
+def test_slightly_short_lists_delete_nothing(plant: MirroredPlant, truth: Truth) -> None:
     plant.fetch()
     count = sum(map(len, truth.values()))
     hidden = [(name, id_) for name in RESOURCES for id_ in sorted(truth[name], key=int)[::3]]
@@ -309,7 +309,7 @@ POISON = {
 
 
 @pytest.mark.parametrize("name", POISON)
-def test_object_that_spoils_every_answer_with_it_keeps_out_no_other(
+def test_object_that_breaks_every_answer_blocks_no_other(
     plant: MirroredPlant, truth: Truth, name: str
 ) -> None:
     poisonous = sorted(truth["parts"], key=int)[5]
@@ -348,7 +348,7 @@ def test_object_that_spoils_every_answer_with_it_keeps_out_no_other(
     ],
     ids=lambda rule: f"{rule.change}-{rule.path}-{rule.value}",
 )
-def test_fetch_ends_whatever_a_page_says_of_itself(
+def test_fetch_ends_despite_invalid_page_info(
     plant: MirroredPlant, truth: Truth, rule: Rule
 ) -> None:
     plant.fetch()

@@ -1,7 +1,7 @@
 """Apply recorded events to the mirror, and record the outcome of each event with its effect.
 
-An event without an outcome is pending. There is no cursor, which could skip an event that another
-process has numbered but not yet committed. The mirror accepts events in any order.
+An event without an outcome is pending. A cursor could skip an event that another process
+has numbered but not yet committed. The mirror accepts events in any order.
 """
 
 from collections.abc import Iterable, Sequence

@@ -16,7 +16,7 @@ from ultraviolet.mirror.dependents import objects_sharing
 from ultraviolet.mirror.observation import Ref
 
 _AUTHOR_KEYS = {"createdById", "updatedById"}
-"""Links to the users that wrote a row, who are not concerned by it."""
+"""Links to the users that wrote a row; the row does not concern them."""
 _OBJECTS_OF_ENTITY = text(
     """SELECT k.resource, l.id FROM link_kinds AS k JOIN links AS l ON l.kind = k.id
   WHERE k.target_resource = :target AND k.field = 'entityId'

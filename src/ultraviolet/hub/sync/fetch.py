@@ -1,8 +1,8 @@
 """Fetch a whole integration, resource by resource, and resume an interrupted fetch.
 
 A full fetch reads pages in order of key, and reads unlisted objects by id before it deletes them.
-An incremental fetch reads in order of change, from the watermark less an overlap. Objects, cursor and
-watermark are saved in one transaction.
+An incremental fetch reads in order of change, from the watermark less an overlap. Objects, cursor
+and watermark are saved in one transaction.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Reading ION: pages by key, pages by change, objects by id; every answer becomes observations."""
+"""Read ION: pages in order of key or of change, and objects by id. Answers become observations."""
 
 import asyncio
 import itertools
@@ -38,30 +38,30 @@ from ultraviolet.ion.queries import OfferedSchema
 from ultraviolet.mirror.observation import Observation, Origin, Ref
 
 PAGE_SIZE = 100
-"""Objects a page; the largest ION's own scripts use (its limit is unknown)."""
+"""Objects per page; the largest in ION's own scripts (its limit is unknown)."""
 MAX_PAGE_SIZE = 500
-_QUICK = 1.0
-"""Seconds within which an answer makes the next page larger."""
+_FAST_ANSWER_SECONDS = 1.0
+"""Time within which an answer makes the next page larger."""
 ALIAS = 100
-"""Ids for one alias of a request."""
+"""Ids per alias of a request."""
 REQUEST = 300
-"""Ids for one request."""
+"""Ids per request."""
 
 _MAX_SPLIT_REQUESTS = 64
-"""Requests to find which of some objects cannot be read; six or so find one among a hundred."""
+"""Requests to find unreadable objects; about six find one among a hundred."""
 _MAX_REPORTED = 10_000
-"""Fields with replaced text that a process remembers."""
+"""Fields with replaced text that a process remembers, to log each once."""
 _MAX_TOTAL = 2**31 - 1
-_SCHEMA_SECONDS = 30.0
-"""Seconds in which ION's schema is read at most once because it refused a document."""
+_SCHEMA_INTERVAL_SECONDS = 30.0
+"""Minimum time between two reads of ION's schema because ION rejected a document."""
 ONCE = RetryPolicy(attempts=1)
-"""For who comes back to it anyway."""
+"""For callers that try again themselves."""
 
 log = structlog.get_logger()
 
 
 class Client(Protocol):
-    """What can run a GraphQL document."""
+    """A client that runs GraphQL documents."""
 
     async def execute(
         self,
@@ -82,11 +82,11 @@ class Page(msgspec.Struct, frozen=True):
     more: bool
     total: int | None
     after: str | None = None
-    """The key behind which the next page begins; None where the page is empty."""
+    """The key after which the next page begins; None for an empty page."""
     unreadable: Mapping[str, str] = {}
-    """Objects that ION lists and does not show in readable form: the reason by id."""
+    """Listed objects that could not be read: the reason by id."""
     nameless: int = 0
-    """Rows in whose place ION answered null, or something without an id."""
+    """Rows without an id, or null instead of a row."""
 
     @property
     def last(self) -> Observation | None:
@@ -95,21 +95,21 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class ReadResult(msgspec.Struct, frozen=True):
-    """The result of reading objects by id: each one is whole, proven absent, or failed for a reason."""
+    """The result of reading objects by id: each is read in full, proven absent, or failed."""
 
     observations: Sequence[Observation]
     failed: Mapping[Ref, str]
 
 
 class _Row(msgspec.Struct, frozen=True):
-    """One row of a list; without an id it cannot be told which object it shows."""
+    """One row of a list; without an id, its object is unknown."""
 
     id: str | None
     node: Mapping[str, Any]
 
 
 class _List(msgspec.Struct, frozen=True):
-    """The rows of a list in ION's answer."""
+    """A list in ION's answer."""
 
     rows: Sequence[_Row]
     more: bool
@@ -117,7 +117,7 @@ class _List(msgspec.Struct, frozen=True):
 
 
 class IonReader:
-    """One integration's ION, read through the catalog, as far as this ION offers it."""
+    """Reads the resources of the catalog that one ION offers."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class IonReader:
         offered: OfferedSchema,
         read_schema: Callable[[], Awaitable[OfferedSchema | None]] | None = None,
     ) -> None:
-        """`read_schema` returns what ION offers now, and None if it cannot be read."""
+        """Create a reader; `read_schema` returns ION's current schema, or None."""
         self.client = client
         self.catalog = catalog
         self.offered = offered
@@ -136,34 +136,37 @@ class IonReader:
         self._size = PAGE_SIZE
         self._largest = MAX_PAGE_SIZE
         self._unanswered: set[tuple[str, str]] = set()
-        """Pages for which ION did not answer, by resource and filters."""
+        """Pages that ION did not answer, by resource and filters."""
         self._reported: set[tuple[str, str, str]] = set()
 
     def reads(self, resource: Resource) -> bool:
-        """Whether a resource is followed and this ION can list it."""
+        """Return whether a resource is selected and this ION can list it."""
         return self.catalog.follows(resource.name) and self.offered.reads(resource)
 
     def answers_for(self, resource: Resource) -> bool:
-        """Whether reading a resource tells something of what is followed: of itself, or of what is computed from it."""
-        tells = self.catalog.follows(resource.name) or bool(self.catalog.dependents(resource.name))
-        return tells and self.offered.reads(resource)
+        """Return whether a resource is readable and affects selected resources."""
+        affects = self.catalog.follows(resource.name) or bool(
+            self.catalog.dependents(resource.name)
+        )
+        return affects and self.offered.reads(resource)
 
     def dates(self, resource: Resource) -> bool:
-        """Whether a resource can be read in order of change."""
+        """Return whether a resource can be read in order of change."""
         sortable = self.offered.has(resource.sort or "", "_UPDATED_ASC")
         return sortable and self.offered.has(resource.type, "_updated")
 
     async def page(
         self, resource: Resource, after: str | None, origin: Origin, first: int = PAGE_SIZE
     ) -> Page:
-        """Read the page behind a key, in order of key, so that changes meanwhile shift nothing."""
+        """Read the page after a key, in order of key, so that concurrent changes shift nothing."""
         filters = {"id": {"gt": after}} if after else None
         return await self._page(resource, filters, origin, first, after=after)
 
     async def next_page(self, resource: Resource, after: str | None, origin: Origin) -> Page:
-        """Read the page behind a key, as large as ION gives it quickly: fewer requests, and less of ION's time.
+        """Read the page after a key, as large as ION answers fast.
 
-        Larger pages are an assumption: where ION refuses one or is slow, pages are again what its own scripts use.
+        Larger pages are an assumption: if ION refuses one or is slow, the size of ION's own scripts
+        is used again.
         """
         size, began = self._size, time.monotonic()
         try:
@@ -171,13 +174,13 @@ class IonReader:
         except IonRefusedError:
             if size == PAGE_SIZE:
                 raise
-            page = await self.page(resource, after, origin)  # then it is the size that ION refused
+            page = await self.page(resource, after, origin)  # ION refused the size
             self._size = self._largest = PAGE_SIZE
             return page
         except IonError:
             self._size = PAGE_SIZE
             raise
-        if time.monotonic() - began > _QUICK:
+        if time.monotonic() - began > _FAST_ANSWER_SECONDS:
             self._size = PAGE_SIZE
         elif page.more:
             self._size = max(self._size, min(2 * size, self._largest))
@@ -186,28 +189,26 @@ class IonReader:
     async def pages(
         self, resource: Resource, after: str | None, origin: Origin
     ) -> AsyncGenerator[Page]:
-        """Read page after page behind a key, the next one while one is used; who leaves early closes it.
+        """Read all pages after a key, and the next page ahead; the caller closes the generator.
 
-        Each page begins behind a key that no page began behind before, so a list that repeats itself ends.
+        Each page begins after a key that no earlier page began after, so that a repeated list ends.
         """
-        begun = {after}
-        coming = asyncio.create_task(self.next_page(resource, after, origin))
+        seen = {after}
+        next_page = asyncio.create_task(self.next_page(resource, after, origin))
         try:
             more = True
             while more:
-                page = await coming
+                page = await next_page
                 more = page.more
                 if more:
-                    if page.after is None or page.after in begun:
+                    if page.after is None or page.after in seen:
                         raise _repeats(resource)
                     if not resource.numbered:
-                        begun.add(
-                            page.after
-                        )  # numbers have an order, which each page is checked against
-                    coming = asyncio.create_task(self.next_page(resource, page.after, origin))
+                        seen.add(page.after)  # numbers are checked for their order instead
+                    next_page = asyncio.create_task(self.next_page(resource, page.after, origin))
                 yield page
         finally:
-            coming.cancel()
+            next_page.cancel()
 
     async def changes(
         self,
@@ -218,20 +219,20 @@ class IonReader:
     ) -> Page:
         """Read a page in order of change; `previous` is the last object of the page before.
 
-        Raises IonRefusedError where a page does not come behind the one before it.
+        Raise IonRefusedError if the page does not follow that object.
         """
         page = await self._page(resource, filters, origin, PAGE_SIZE, dated=True)
         last = page.last
         if page.more and (last is None or last.source_time is None):
             raise IonUnreadableError(
-                f"ION does not show when the {resource.title.lower()} of a page changed"
+                f"ION does not show the change times of {resource.title.lower()}"
             )
         if last and previous and _change_key(last) <= _change_key(previous):
             raise _repeats(resource)
         return page
 
     async def newest(self, resource: Resource) -> str | None:
-        """Return the newest `_updated` of a resource, which is a time of ION's own clock."""
+        """Return the newest `_updated` of a resource, by ION's clock."""
         document = (
             f"query Newest {{ page: {resource.list}(sort: [_UPDATED_DESC], first: 1)"
             f" {{ edges {{ node {{ id _updated }} }} }} }}"
@@ -242,7 +243,7 @@ class IonReader:
     async def children(
         self, resource: Resource, key: str, owners: Sequence[str], origin: Origin
     ) -> Page:
-        """Read every object of a resource that names one of `owners`."""
+        """Read all objects of a resource that belong to one of `owners`."""
         found: list[Observation] = []
         unreadable: dict[str, str] = {}
         nameless = 0
@@ -262,39 +263,39 @@ class IonReader:
             after = page.after
 
     async def answers(self) -> None:
-        """Ask what costs nothing; raises what keeps ION from answering at all."""
-        await self.client.execute(ALIVE_QUERY, retries=ONCE)
+        """Send a trivial request; raise the error of an ION that does not answer."""
+        await self.client.execute(ALIVE, retries=ONCE)
 
     async def by_ids(
         self, refs: Iterable[Ref], origin: Origin, retries: RetryPolicy | None = None
     ) -> ReadResult:
         """Read objects of several resources in one request.
 
-        An id is absent only where ION answered without an error, gave all it has, and showed nothing else in its place:
-        no null, no row without an id, no object that was not asked for. More errors than lists without an answer are
-        about fields of what it gave: these are not empty, but unknown.
+        An id is absent only if ION answered without an error, with a complete list, and without a
+        null, a row without an id or another object instead. If there are more errors than missing
+        lists, some are about fields, whose values are then unknown rather than empty.
         """
         wanted = self._aliases(refs)
         began = now_rfc3339()
         result = await self._ask(lambda: queries.by_ids_query(wanted, self.offered), retries)
         data = result.data or {}
-        said = "; ".join(result.errors)
-        doubtful = len(result.errors) > sum(data.get(alias) is None for alias, _, _ in wanted)
+        errors = "; ".join(result.errors)
+        fields_unknown = len(result.errors) > sum(data.get(alias) is None for alias, _, _ in wanted)
         found: list[Observation] = []
         failed: dict[Ref, str] = {}
         for alias, resource, ids in wanted:
             try:
                 answered = _list(resource, data.get(alias))
             except IonUnreadableError as error:
-                failed |= {(resource.name, id_): said or str(error) for id_ in ids}
+                failed |= {(resource.name, id_): errors or str(error) for id_ in ids}
                 continue
-            rows, unasked = _asked_for(answered.rows, ids)
+            rows, others = _select_requested(answered.rows, ids)
             shown, unreadable = self._observations(
-                resource, [] if doubtful else rows, began, origin, repaired=result.repaired
+                resource, [] if fields_unknown else rows, began, origin, repaired=result.repaired
             )
             found += shown
             missing = set(ids).difference(o.id for o in shown)
-            why = said or _doubt(answered, unasked)
+            why = errors or _incomplete_reason(answered, others)
             if not why:
                 found += _absent(resource, missing - unreadable.keys(), began, origin)
                 missing &= unreadable.keys()
@@ -302,9 +303,9 @@ class IonReader:
         return ReadResult(found, failed)
 
     async def each_by_id(self, refs: Iterable[Ref], origin: Origin) -> ReadResult:
-        """Read objects by id so that none is unreadable because of another: in ever smaller requests where one fails.
+        """Read objects by id, in smaller requests after a failure, so that only bad objects fail.
 
-        After so many requests the objects that are left have failed, whatever the reason.
+        After `_MAX_SPLIT_REQUESTS` requests, the remaining objects have failed.
         """
         found: list[Observation] = []
         failed: dict[Ref, str] = {}
@@ -344,7 +345,7 @@ class IonReader:
     async def _ask(
         self, write: Callable[[], tuple[str, Variables]], retries: RetryPolicy | None = None
     ) -> Result:
-        """Run the document that `write` returns; once more if ION's schema has changed since it was read."""
+        """Run the document that `write` returns, and again if ION's schema has changed."""
         offered = self.offered
         document, variables = write()
         result = await self.client.execute(document, variables, retries=retries)
@@ -354,9 +355,9 @@ class IonReader:
         return result
 
     async def _schema_changed(self, used: OfferedSchema) -> bool:
-        """Read ION's schema again, unless that was done since a document was written; return whether it differs."""
+        """Read ION's schema unless it was read recently; return whether it differs from `used`."""
         async with self._reading_schema:
-            recently = time.monotonic() - self._schema_read_at < _SCHEMA_SECONDS
+            recently = time.monotonic() - self._schema_read_at < _SCHEMA_INTERVAL_SECONDS
             if self.offered is used and self._read_schema and not recently:
                 self._schema_read_at = time.monotonic()
                 found = await self._read_schema()
@@ -376,10 +377,10 @@ class IonReader:
         after: str | None = None,
         dated: bool = False,
     ) -> Page:
-        """Read one page; one that cannot be read as a whole is read object by object.
+        """Read one page, or object by object if the page cannot be read.
 
-        A page that ION does not answer is tried again by the caller. Where that happens twice although ION answers
-        other requests, something in the page is the reason.
+        The caller tries an unanswered page again. If ION answers other requests but not this
+        page for the second time, an object of the page is the cause.
         """
         write = queries.changes_query if dated else queries.page_query
         place = (resource.name, str(filters))
@@ -393,7 +394,7 @@ class IonReader:
             raise  # something other than ION answered
         except IonRefusedError as error:
             if first > PAGE_SIZE:
-                raise  # it may be the size that ION refuses
+                raise  # ION may refuse the size
             return await self._page_by_id(
                 resource, filters, origin, error, after=after, dated=dated
             )
@@ -421,7 +422,7 @@ class IonReader:
         after: str | None,
         dated: bool,
     ) -> Page:
-        """Read only the ids of a page, then each object by id; raises `cause` where ION refuses the ids as well."""
+        """Read the ids of a page, then each object; raise `cause` if ION refuses the ids, too."""
         document = queries.page_of_ids(resource, dated=dated)
         given = {"filters": filters, "first": PAGE_SIZE}
         try:
@@ -432,7 +433,7 @@ class IonReader:
             raise cause from None
         ids = list(
             dict.fromkeys(
-                row.id for row in listed.rows if row.id and _is_behind(resource, row.id, after)
+                row.id for row in listed.rows if row.id and _is_after(resource, row.id, after)
             )
         )
         if not ids:
@@ -440,7 +441,7 @@ class IonReader:
         answer = await self.each_by_id([(resource.name, id_) for id_ in ids], origin)
         shown = {o.id: o for o in answer.observations if o.kind == "full"}
         unreadable = {id_: why for (_, id_), why in answer.failed.items()}
-        # An id that names nothing was wrong in the list, and nothing may begin behind it.
+        # No page may begin after an id that does not exist.
         rows = [
             row for row in listed.rows if row.id is None or row.id in shown or row.id in unreadable
         ]
@@ -458,7 +459,7 @@ class IonReader:
         *,
         repaired: bool,
     ) -> tuple[list[Observation], dict[str, str]]:
-        """Return what rows show, and why those that cannot be read cannot; rows without an id are left out."""
+        """Return observations of readable rows, and why others are unreadable; skip nameless rows."""
         observed, form = now_rfc3339(), queries.form_of(resource)
         found: list[Observation] = []
         unreadable: dict[str, str] = {}
@@ -487,7 +488,7 @@ class IonReader:
         return found, unreadable
 
     def _report_repairs(self, resource: Resource, id_: str, doc: Mapping[str, Any]) -> None:
-        """Log once which fields hold text that was not valid Unicode."""
+        """Log each field once whose text was not valid Unicode."""
         for name, value in doc.items():
             place = (resource.name, id_, name)
             if place in self._reported or len(self._reported) >= _MAX_REPORTED:
@@ -504,7 +505,7 @@ def _only_list(data: Mapping[str, Any]) -> Any:
 
 
 def _list(resource: Resource, page: Any) -> _List:
-    """Read a list of ION's answer; raises IonUnreadableError where it does not say what it shows, or whether that is all."""
+    """Parse a list of ION's answer; raise IonUnreadableError if it is invalid."""
     rows = _rows(resource, page)
     info: Any = cast("dict[str, Any]", page).get("pageInfo")
     more: Any = cast("dict[str, Any]", info).get("hasNextPage") if isinstance(info, dict) else None
@@ -542,20 +543,20 @@ def _row(resource: Resource, edge: Any) -> _Row:
 def _check_order(
     resource: Resource, rows: Sequence[_Row], after: str | None, *, dated: bool
 ) -> None:
-    """Raise IonUnreadableError for ids that a page cannot have: repeated, or not in order behind the key."""
+    """Raise IonUnreadableError for repeated ids, or for ids that are not in order after the key."""
     ids = [row.id for row in rows if row.id is not None]
     if len(set(ids)) < len(ids):
-        raise IonUnreadableError(f"ION shows one of its {resource.title.lower()} more than once")
+        raise IonUnreadableError(f"ION lists one of the {resource.title.lower()} more than once")
     if dated or not resource.numbered:
         return
     numbers = [int(after or 0) - (after is None), *map(int, ids)]
     if any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
         raise IonUnreadableError(
-            f"ION shows {resource.title.lower()} in another order than it was asked for"
+            f"ION lists {resource.title.lower()} in a different order than requested"
         )
 
 
-def _is_behind(resource: Resource, id_: str, after: str | None) -> bool:
+def _is_after(resource: Resource, id_: str, after: str | None) -> bool:
     if after is None:
         return True
     return int(id_) > int(after) if resource.numbered else id_ != after
@@ -572,7 +573,7 @@ def _page(
     after = (max(ids, key=int) if resource.numbered else ids[-1]) if ids else None
     if listed.more and after is None:
         raise IonUnreadableError(
-            f"ION answered null in the place of {len(listed.rows)} {resource.title.lower()}"
+            f"ION answered null instead of {len(listed.rows)} {resource.title.lower()}"
         )
     nameless = len(listed.rows) - len(ids)
     return Page(
@@ -580,36 +581,34 @@ def _page(
     )
 
 
-def _asked_for(rows: Sequence[_Row], ids: Collection[str]) -> tuple[list[_Row], int]:
-    """Return the rows of objects that were asked for, and how many others there are.
+def _select_requested(rows: Sequence[_Row], ids: Collection[str]) -> tuple[list[_Row], int]:
+    """Return the rows of requested objects, and the number of other rows.
 
-    An object that is shown twice with different content is one of the others: which content is its own is unknown.
+    An object with two different contents counts as another row, because its content is unknown.
     """
     wanted = set(ids)
     found: dict[str, _Row] = {}
-    twice: set[str] = set()
+    ambiguous: set[str] = set()
     others = 0
     for row in rows:
         if row.id is None or row.id not in wanted:
             others += 1
         elif row.id in found and found[row.id].node != row.node:
-            twice.add(row.id)
+            ambiguous.add(row.id)
         else:
             found[row.id] = row
-    return [row for id_, row in found.items() if id_ not in twice], others + len(twice)
+    return [row for id_, row in found.items() if id_ not in ambiguous], others + len(ambiguous)
 
 
-def _doubt(answered: _List, unasked: int) -> str | None:
-    """Return why objects that an answer does not show may exist all the same."""
+def _incomplete_reason(answered: _List, others: int) -> str | None:
+    """Return why objects may exist although an answer does not show them."""
     if answered.more:
-        return "ION shows only some of what it was asked for"
-    return "ION answered null or another object in its place" if unasked else None
+        return "ION shows only some of the requested objects"
+    return "ION answered null or another object instead" if others else None
 
 
 def _repeats(resource: Resource) -> IonRefusedError:
-    return IonUnreadableError(
-        f"ION shows the same page of {resource.title.lower()} again and again"
-    )
+    return IonUnreadableError(f"ION repeats the same page of {resource.title.lower()}")
 
 
 def _absent(

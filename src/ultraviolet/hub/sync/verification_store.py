@@ -1,4 +1,4 @@
-"""The record of verifications: what is asked for, how far each has come, and every difference it found."""
+"""Store verifications: requests, progress by resource, and differences."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -15,32 +15,32 @@ from ultraviolet.hub.sync.watermarks import record_proof
 from ultraviolet.mirror.observation import Ref
 
 RANGE = 10
-"""Objects that one random range of a sample compares."""
+"""Objects in one random range of a sample."""
 
 Kind = Literal["missing", "extra", "different", "displayed", "invalid"]
 
 DISPLAY_KINDS: tuple[Kind, ...] = ("displayed", "invalid")
-"""Kinds of objects that are equal to ION's, but not shown so: wrongly by a view, or as null for a value that does not fit."""
+"""Kinds of objects that are equal to ION but displayed differently, or as null."""
 
 
 class SuspectedDifference(msgspec.Struct, frozen=True):
-    """Where mirror and ION disagree about one object."""
+    """A difference between mirror and ION in one object."""
 
     resource: str
     id: str
     kind: Kind
     fields: dict[str, Any] = {}
-    """By name: what ION says and what the mirror says."""
+    """The values in ION and in the mirror, by name."""
     fingerprint: str = ""
 
     @property
     def ref(self) -> Ref:
-        """The object it is about."""
+        """The object that differs."""
         return self.resource, self.id
 
 
 class VerificationStep(msgspec.Struct, frozen=True):
-    """What is left to compare of one resource."""
+    """The rest of one resource to compare."""
 
     resource: str
     cursor: str | None
@@ -48,19 +48,19 @@ class VerificationStep(msgspec.Struct, frozen=True):
 
 
 class SettledDifferences(msgspec.Struct, frozen=True):
-    """What reading suspects again showed."""
+    """The result of another read of suspected objects."""
 
     equal: Sequence[Ref] = ()
     still: Sequence[SuspectedDifference] = ()
     unread: Mapping[Ref, str] = {}
     added: Mapping[str, int] = {}
-    """By resource: how many more objects ION turned out to have than its pages showed."""
+    """Objects in ION that its pages did not show: the number by resource."""
 
 
 def request(
     connection: Connection, integration_id: int, requested_by: str, sample: int | None
 ) -> int:
-    """Ask for a comparison; one of the same kind that has not finished is the answer to that."""
+    """Return the unfinished verification of the same kind, or create one."""
     kept = verifications.c
     running = select(kept.id).where(
         kept.integration_id == integration_id,
@@ -81,15 +81,15 @@ def request(
 
 
 def resume(connection: Connection, verification_id: int) -> int:
-    """Let a failed comparison go on where it stopped; returns its integration."""
+    """Resume a failed verification; return its integration."""
     row = connection.execute(
         select(verifications).where(verifications.c.id == verification_id)
     ).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no verification {verification_id}.")
+        raise NotFoundError(f"Verification {verification_id} does not exist.")
     if row.state != "failed":
         raise ConflictError(
-            f"Verification {verification_id} is {row.state}; only a failed one can go on."
+            f"Verification {verification_id} is {row.state}. Only a failed one can be resumed."
         )
     _set(connection, verification_id, state="running", error=None, finished_at=None)
     steps = verification_steps.c
@@ -101,7 +101,7 @@ def resume(connection: Connection, verification_id: int) -> int:
 
 
 def unfinished(connection: Connection, integration_id: int) -> int | None:
-    """Return the comparison to go on with, the oldest first."""
+    """Return the oldest unfinished verification."""
     query = select(func.min(verifications.c.id)).where(
         verifications.c.integration_id == integration_id, verifications.c.state == "running"
     )
@@ -109,7 +109,7 @@ def unfinished(connection: Connection, integration_id: int) -> int | None:
 
 
 def state_of(connection: Connection, verification_id: int) -> str:
-    """Tell how a comparison is."""
+    """Return the state of a verification."""
     query = select(verifications.c.state).where(verifications.c.id == verification_id)
     return connection.execute(query).scalar_one()
 
@@ -117,7 +117,7 @@ def state_of(connection: Connection, verification_id: int) -> str:
 def prepare(
     connection: Connection, integration_id: int, verification_id: int, resources: Sequence[str]
 ) -> list[VerificationStep]:
-    """Write down, once, what is to be compared, and give what is left of it."""
+    """Insert the steps of a verification if it has none; return the unfinished ones."""
     steps = verification_steps.c
     mine = select(verification_steps).where(steps.verification_id == verification_id)
     known = {row.resource for row in connection.execute(mine)}
@@ -135,7 +135,7 @@ def suspect(
     progress: Mapping[str, Any],
     resource: str,
 ) -> None:
-    """Keep what a page showed together with the place to go on from."""
+    """Save the suspected differences of a page with the progress."""
     kept = differences.c
     for one in found:
         mine = (
@@ -151,7 +151,7 @@ def suspect(
 def confirm(
     connection: Connection, verification_id: int, found: Sequence[SuspectedDifference]
 ) -> None:
-    """Keep what is certain at once: how objects are displayed does not depend on another read of ION."""
+    """Save confirmed differences in the display, which need no other read of ION."""
     for one in found:
         connection.execute(delete(differences).where(*_is(verification_id, one.ref)))
         connection.execute(
@@ -160,7 +160,7 @@ def confirm(
 
 
 def step(connection: Connection, verification_id: int, resource: str, **values: Any) -> None:
-    """Change how far one resource is; `compared` and `ranges` are added to what is there."""
+    """Set the progress of a resource; add `compared` and `ranges` to the current values."""
     steps = verification_steps.c
     for name in ("compared", "ranges"):
         if name in values:
@@ -172,7 +172,7 @@ def step(connection: Connection, verification_id: int, resource: str, **values: 
 
 
 def suspects(connection: Connection, verification_id: int) -> list[SuspectedDifference]:
-    """Return what has to be read again."""
+    """Return the suspected differences."""
     query = select(differences).where(
         differences.c.verification_id == verification_id, differences.c.state == "suspected"
     )
@@ -191,14 +191,14 @@ def settle_differences(
     *,
     last: bool,
 ) -> list[SuspectedDifference]:
-    """Forget what is equal by now; on the `last` reading, confirm and return what differs and stands still on both sides."""
+    """Delete resolved differences; on the `last` read, confirm and return those that are stable."""
     kept, confirmed = differences.c, list[SuspectedDifference]()
     for ref in seen.equal:
         connection.execute(delete(differences).where(*_is(verification_id, ref)))
     for one in seen.still:
-        stands = last and one.fingerprint == before[one.ref].fingerprint
-        confirmed += [one] if stands else []
-        values = _row(verification_id, one) | {"state": "confirmed" if stands else "suspected"}
+        stable = last and one.fingerprint == before[one.ref].fingerprint
+        confirmed += [one] if stable else []
+        values = _row(verification_id, one) | {"state": "confirmed" if stable else "suspected"}
         connection.execute(update(differences).where(*_is(verification_id, one.ref)).values(values))
     for ref, problem in seen.unread.items():
         change = (
@@ -211,12 +211,12 @@ def settle_differences(
 
 
 def finish(connection: Connection, integration_id: int, verification_id: int) -> str:
-    """End a comparison: what never stood still is unsettled, and what was right throughout is proven."""
+    """Finish a verification: record unsettled differences, and prove equal resources."""
     kept, steps = differences.c, verification_steps.c
     moving = update(differences).where(
         kept.verification_id == verification_id, kept.state == "suspected"
     )
-    detail = func.coalesce(kept.detail, "It kept changing while it was compared")
+    detail = func.coalesce(kept.detail, "It kept changing during the comparison")
     connection.execute(moving.values(state="unsettled", detail=detail))
     found = select(kept.resource).where(
         kept.verification_id == verification_id, kept.kind.not_in(DISPLAY_KINDS)
@@ -236,7 +236,7 @@ def finish(connection: Connection, integration_id: int, verification_id: int) ->
 
 
 def fail(connection: Connection, verification_id: int, error: str) -> None:
-    """Note what kept ION from answering."""
+    """Mark a verification as failed."""
     _set(connection, verification_id, state="failed", error=error, finished_at=now_rfc3339())
 
 
@@ -258,7 +258,7 @@ def _plan(
         count = counts.get(name, 0)
         ranges = None if sample is None else max(1, round(sample * count / max(1, whole) / RANGE))
         if ranges is not None and ranges * RANGE >= count:
-            ranges = None  # a few objects are compared whole
+            ranges = None  # few objects are all compared
         total = count if ranges is None else ranges * RANGE
         rows.append(
             {
@@ -273,7 +273,7 @@ def _plan(
 
 
 def random_key(connection: Connection, integration_id: int, resource: str) -> str:
-    """Draw a key at which a range of a sample begins: any number up to the greatest, so that gaps are seen too."""
+    """Return a random start of a sample range: any number up to the greatest key, to cover gaps."""
     length = func.length(objects.c.id)
     query = (
         select(objects.c.id)

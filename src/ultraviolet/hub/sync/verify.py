@@ -1,14 +1,15 @@
-"""Verifying: compare every object and field of the mirror with ION, as of one moment.
+"""Verify the mirror: compare every object and field with ION.
 
-It changes nothing in the mirror itself: an object that is confirmed to differ is marked stale, so that it is healed.
+Verification does not change the mirror. It marks objects with confirmed differences stale.
 
-Pages of ION are compared with the same range of keys in the mirror, so that what either side lacks shows. An
-object that differs is only suspected: it is read again, later each time, until it is equal or both sides stand
-still and still disagree. So a change on its way is not reported, and a difference is. How far it is and what
-was found is in the tables, so a killed verification goes on where it stopped.
+Each page of ION is compared with the same range of keys in the mirror, so that objects missing on
+either side are found. A difference is first suspected. The object is read again with growing
+delays, until it is equal, or until both sides no longer change and still differ. A change in transit is
+therefore not reported. Progress and results are in the tables, so that an
+interrupted verification resumes.
 
-Of objects that are equal, what the SQL views show of some of them is compared with their documents as well, and values
-that do not fit their column are listed: views, filters and exports take them for null.
+For some of the equal objects, the SQL views are compared with the documents. Values that do not fit
+their column are listed, because views, filters and exports treat them as null.
 """
 
 import asyncio
@@ -41,109 +42,112 @@ from ultraviolet.mirror.apply import mark_stale
 from ultraviolet.mirror.object_state import VERIFICATION
 from ultraviolet.mirror.observation import Mark, Observation, Origin, Ref
 
-_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds before each reading of what differed; longer together than a change takes from ION to here."""
-_MORE = (4.0, 4.0, 4.0)
-"""Further readings of what still changed on the last one."""
-_AT_ONCE = 3
+_RECHECK_DELAYS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Delays before suspected differences are read again; a change arrives in less than their sum."""
+_EXTRA_DELAYS_SECONDS = (4.0, 4.0, 4.0)
+"""Delays before further reads of objects that are still changing."""
+_MAX_PARALLEL_RESOURCES = 3
 _ORIGIN = Origin("verify")
 
 log = structlog.get_logger()
 
-_IN_RANGE = text(
+_SELECT_RANGE = text(
     """SELECT id, doc FROM objects WHERE integration_id = :integration AND resource = :resource
       AND id > :low AND id <= :high AND length(id) = :length AND deleted_at IS NULL"""
 )
-_BEHIND = text(
+_SELECT_AFTER = text(
     """SELECT id, doc FROM objects WHERE integration_id = :integration AND resource = :resource
       AND (length(id) > :length OR (length(id) = :length AND id > :low)) AND deleted_at IS NULL"""
 )
-_IN_TEXT_RANGE = text(
+_SELECT_TEXT_RANGE = text(
     """SELECT id, doc FROM objects WHERE integration_id = :integration AND resource = :resource
       AND id > :low AND (id <= :high OR CAST(:high AS TEXT) IS NULL) AND deleted_at IS NULL"""
 )
-_BY_ID = text(
+_SELECT_BY_ID = text(
     """SELECT id, doc FROM objects WHERE integration_id = :integration AND resource = :resource
       AND id IN :ids AND deleted_at IS NULL"""
 ).bindparams(bindparam("ids", expanding=True))
 
-_INVALID = text(
-    """SELECT id, invalid_values FROM objects WHERE integration_id = :integration AND resource = :resource
+_SELECT_INVALID = text(
+    """SELECT id, invalid_values FROM objects
+    WHERE integration_id = :integration AND resource = :resource
       AND invalid_values IS NOT NULL AND id IN :ids"""
 ).bindparams(bindparam("ids", expanding=True))
-_VIEWED = 30
-"""Objects of each page whose row in the view is compared as well, drawn at random: reading all would take as long again."""
+_MAX_VIEW_ROWS = 30
+"""Random objects of each page whose row in the SQL view is compared; all would double the time."""
 
 Docs = dict[str, dict[str, Any]]
 
 
 class _Displayed(msgspec.Struct, frozen=True):
-    """How objects of a page are displayed."""
+    """The displayed values of objects of a page."""
 
     invalid: Mapping[str, dict[str, Any]]
-    """The values of each document that do not fit their column."""
+    """Values of each document that do not fit their column."""
     known: Mapping[str, dict[str, Any]]
-    """Those that the database has noted, by which views decide."""
+    """The same values as saved in the database, which the views use."""
     rows: Mapping[str, Sequence[Any]]
-    looked_at: Sequence[str]
-    """Objects of which `rows` has what the view shows."""
+    sampled: Sequence[str]
+    """Objects whose view row is in `rows`."""
 
 
 class Verifier:
     """Compares one integration's mirror with its ION."""
 
-    def __init__(self, site: SyncContext) -> None:
-        self._site = site
+    def __init__(self, context: SyncContext) -> None:
+        self._context = context
 
     async def run(self, verification_id: int) -> None:
-        """Do what is left of a comparison; its result is in the tables."""
-        site = self._site
-        resources = {r.name: r for r in site.readable()}
-        steps = await site.database.write(
-            verification_store.prepare, site.id, verification_id, list(resources)
+        """Run a verification to its end; save the result in the tables."""
+        context = self._context
+        resources = {r.name: r for r in context.readable()}
+        steps = await context.database.write(
+            verification_store.prepare, context.id, verification_id, list(resources)
         )
-        at_once = asyncio.Semaphore(_AT_ONCE)
+        semaphore = asyncio.Semaphore(_MAX_PARALLEL_RESOURCES)
 
-        async def one(step: VerificationStep) -> None:
-            async with at_once:
-                await _Comparison(site, verification_id, resources[step.resource]).run(step)
+        async def compare(step: VerificationStep) -> None:
+            async with semaphore:
+                await _Comparison(context, verification_id, resources[step.resource]).run(step)
 
         try:
             async with asyncio.TaskGroup() as group:
                 for step in (each for each in steps if each.resource in resources):
-                    group.create_task(one(step))
+                    group.create_task(compare(step))
             await self._settle(verification_id)
         except* IonError as errors:
-            said = str(errors.exceptions[0])
-            await site.database.write(verification_store.fail, verification_id, said)
-            log.warning("verify.failed", integration_id=site.id, error=said)
+            error = str(errors.exceptions[0])
+            await context.database.write(verification_store.fail, verification_id, error)
+            log.warning("verify.failed", integration_id=context.id, error=error)
         else:
-            state = await site.database.write(verification_store.finish, site.id, verification_id)
+            state = await context.database.write(
+                verification_store.finish, context.id, verification_id
+            )
             log.info(
                 "verify.finished",
-                integration_id=site.id,
+                integration_id=context.id,
                 verification_id=verification_id,
                 state=state,
             )
-        site.changes.publish("verification", site.id, id=verification_id)
+        context.changes.publish("verification", context.id, id=verification_id)
 
     async def _settle(self, verification_id: int) -> None:
-        for number, wait in enumerate((*_WAITS, *_MORE), start=1):
-            found = await self._site.database.read(verification_store.suspects, verification_id)
+        for number, wait in enumerate((*_RECHECK_DELAYS_SECONDS, *_EXTRA_DELAYS_SECONDS), start=1):
+            found = await self._context.database.read(verification_store.suspects, verification_id)
             if not found:
                 return
             await asyncio.sleep(wait)
             for start in range(0, len(found), REQUEST):
                 chunk = {d.ref: d for d in found[start : start + REQUEST]}
-                seen = await self._again(chunk)
-                last = number >= len(_WAITS)
-                await self._site.database.write(
-                    self._judge, verification_id, chunk, seen, last=last
+                seen = await self._recheck(chunk)
+                last = number >= len(_RECHECK_DELAYS_SECONDS)
+                await self._context.database.write(
+                    self._settle_chunk, verification_id, chunk, seen, last=last
                 )
             failpoint("verify.settling")
-            self._site.changes.publish("verification", self._site.id, id=verification_id)
+            self._context.changes.publish("verification", self._context.id, id=verification_id)
 
-    def _judge(
+    def _settle_chunk(
         self,
         connection: Connection,
         verification_id: int,
@@ -152,23 +156,23 @@ class Verifier:
         *,
         last: bool,
     ) -> None:
-        """Confirm differences, and mark the objects to be read again, so that their resources are stale until then.
+        """Confirm differences and mark their objects stale.
 
-        Only a full fetch can prove that what ION does not show is gone.
+        Objects that ION does not show require a full fetch, which can prove their absence.
         """
         found = verification_store.settle_differences(
             connection, verification_id, chunk, seen, last=last
         )
         marks = [Mark(one.resource, one.id, VERIFICATION, now_rfc3339()) for one in found]
-        mark_stale(connection, self._site.id, marks)
+        mark_stale(connection, self._context.id, marks)
         if any(one.kind == "extra" for one in found):
             fetch.request_fetch(
-                connection, self._site.id, "full", f"verification {verification_id}"
+                connection, self._context.id, "full", f"verification {verification_id}"
             )
 
-    async def _again(self, suspects: Mapping[Ref, SuspectedDifference]) -> SettledDifferences:
-        """Read suspects from ION again, and compare with what the mirror holds by now."""
-        answer = await self._site.reader.each_by_id(suspects, _ORIGIN)
+    async def _recheck(self, suspects: Mapping[Ref, SuspectedDifference]) -> SettledDifferences:
+        """Read suspected objects from ION and compare them with the current mirror."""
+        answer = await self._context.reader.each_by_id(suspects, _ORIGIN)
         ids: dict[str, list[str]] = {}
         for resource, id_ in suspects:
             ids.setdefault(resource, []).append(id_)
@@ -186,60 +190,60 @@ class Verifier:
         return SettledDifferences(equal, still, answer.failed, added)
 
     async def _docs(self, resource: str, ids: Sequence[str]) -> Docs:
-        given = {"integration": self._site.id, "resource": resource, "ids": list(ids)}
-        return await self._site.database.read(lambda c: _decoded(c.execute(_BY_ID, given)))
+        given = {"integration": self._context.id, "resource": resource, "ids": list(ids)}
+        return await self._context.database.read(_load_docs, given)
 
 
 class _Comparison:
-    """The part of a verification that compares one resource."""
+    """The comparison of one resource."""
 
-    def __init__(self, site: SyncContext, verification_id: int, resource: Resource) -> None:
-        self._site = site
+    def __init__(self, context: SyncContext, verification_id: int, resource: Resource) -> None:
+        self._context = context
         self._verification_id = verification_id
         self._resource = resource
-        self._view = sql_views.Comparison(site.catalog, resource)
+        self._view = sql_views.Comparison(context.catalog, resource)
         field = resource.field("id")
         self._numbered = field is None or field.type != "String"
         self._nameless = 0
 
     async def run(self, step: VerificationStep) -> None:
-        """Compare what is left of this resource; a refusal fails this step alone."""
+        """Compare the rest of this resource; a refusal by ION fails this resource only."""
         if step.cursor is None:
             await self._set(state="comparing", started_at=now_rfc3339())
         try:
             if step.ranges is None:
-                await self._all(step.cursor)
+                await self._compare_all(step.cursor)
             else:
-                await self._sample(step.ranges)
+                await self._compare_sample(step.ranges)
         except IonRefusedError as error:
             await self._set(state="failed", error=str(error))
             return
         if self._nameless:
-            error = f"ION answered null in the place of {self._nameless} of them"
+            error = f"ION answered null instead of {self._nameless} objects"
             await self._set(state="failed", error=error)
             return
         await self._set(state="done")
 
-    async def _all(self, cursor: str | None) -> None:
+    async def _compare_all(self, cursor: str | None) -> None:
         after = cursor or ("0" if self._numbered else "")
         async with aclosing(
-            self._site.reader.pages(self._resource, after or None, _ORIGIN)
+            self._context.reader.pages(self._resource, after or None, _ORIGIN)
         ) as pages:
             async for page in pages:
                 after = await self._compare(page, after, ranges=0) or after
 
-    async def _sample(self, ranges: int) -> None:
+    async def _compare_sample(self, ranges: int) -> None:
         for _ in range(ranges):
-            start = await self._site.database.read(
-                verification_store.random_key, self._site.id, self._resource.name
+            start = await self._context.database.read(
+                verification_store.random_key, self._context.id, self._resource.name
             )
-            page = await self._site.reader.page(self._resource, start or None, _ORIGIN, RANGE)
+            page = await self._context.reader.page(self._resource, start or None, _ORIGIN, RANGE)
             await self._compare(page, start, ranges=-1)
 
     async def _compare(self, page: Page, after: str, *, ranges: int) -> str | None:
-        """Compare the objects of a page, which is what is behind a key; returns the key to go on from, if there is more."""
+        """Compare a page, which follows a key; return the key of the next page, or None."""
         last = page.after if page.more else None
-        mirrored, displayed = await self._site.database.read(self._with_view, after, last)
+        mirrored, displayed = await self._context.database.read(self._load_range, after, last)
         unseen = mirrored.keys() - {o.id for o in page.observations}
         found = [d for o in page.observations if (d := find_differences(o, mirrored.get(o.id)))]
         found += [_extra(self._resource.name, id_, mirrored[id_]) for id_ in sorted(unseen)]
@@ -251,33 +255,31 @@ class _Comparison:
         ]
         self._nameless += page.nameless
         agreed = {id_: mirrored[id_] for id_ in mirrored.keys() - {each.id for each in found}}
-        not_shown_so = list(self._not_shown_so(agreed, displayed))
+        display_errors = list(self._find_display_errors(agreed, displayed))
         progress: dict[str, Any] = {"compared": len(page.observations), "cursor": last or after}
         if ranges:
             progress["ranges"] = ranges
         elif last is None:
-            progress["state"] = (
-                "done"  # with the last page: compared again after a crash, it would count twice
-            )
+            progress["state"] = "done"  # saved with the last page, so that it counts once
 
-        def work(connection: Connection) -> None:
-            verification_store.confirm(connection, self._verification_id, not_shown_so)
+        def save(connection: Connection) -> None:
+            verification_store.confirm(connection, self._verification_id, display_errors)
             verification_store.suspect(
                 connection, self._verification_id, found, progress, self._resource.name
             )
 
-        await self._site.database.write(work)
+        await self._context.database.write(save)
         failpoint("verify.page_compared")
-        self._site.changes.publish("verification", self._site.id, id=self._verification_id)
+        self._context.changes.publish("verification", self._context.id, id=self._verification_id)
         return last
 
-    def _with_view(
+    def _load_range(
         self, connection: Connection, after: str, last: str | None
     ) -> tuple[Docs, _Displayed]:
-        """Read documents of a range, and how they are displayed at the same moment.
+        """Return the documents of a range with their displayed values, from one snapshot.
 
-        What the view shows is read of all that have values that do not fit, and of some others. Of those that the
-        database knows other such values of than there are it is not: the view may fail on them.
+        View rows are read for all objects with invalid values and for a random sample of others.
+        Objects whose saved invalid values are wrong are excluded, because the view may fail on them.
         """
         docs = self._docs(connection, after, last)
         kinds = self._resource.kinds
@@ -286,28 +288,34 @@ class _Comparison:
             for id_, doc in docs.items()
             if (found := representation.invalid_values(kinds, doc))
         }
-        given = {"integration": self._site.id, "resource": self._resource.name, "ids": list(docs)}
+        given = {
+            "integration": self._context.id,
+            "resource": self._resource.name,
+            "ids": list(docs),
+        }
         known = {
             row.id: msgspec.json.decode(row.invalid_values)
-            for row in connection.execute(_INVALID, given)
+            for row in connection.execute(_SELECT_INVALID, given)
         }
         agreed = [id_ for id_ in docs if invalid.get(id_) == known.get(id_)]
         others = [id_ for id_ in agreed if id_ not in invalid]
-        looked_at = [id_ for id_ in agreed if id_ in invalid]
-        looked_at += random.sample(others, min(_VIEWED, len(others)))
+        sampled = [id_ for id_ in agreed if id_ in invalid]
+        sampled += random.sample(others, min(_MAX_VIEW_ROWS, len(others)))
         return docs, _Displayed(
-            invalid, known, self._view.read(connection, self._site.id, looked_at), looked_at
+            invalid, known, self._view.read(connection, self._context.id, sampled), sampled
         )
 
-    def _not_shown_so(self, docs: Docs, displayed: _Displayed) -> Iterator[SuspectedDifference]:
-        """Return what the view shows otherwise than the document has it, and values that do not fit."""
+    def _find_display_errors(
+        self, docs: Docs, displayed: _Displayed
+    ) -> Iterator[SuspectedDifference]:
+        """Yield objects whose view row differs from the document, and invalid values."""
         name = self._resource.name
         for id_ in (displayed.invalid.keys() | displayed.known.keys()) & docs.keys():
             invalid, known = displayed.invalid.get(id_), displayed.known.get(id_)
             if invalid != known:
                 wrong = {"mirror_invalid_values": {"ion": invalid, "mirror": known}}
                 yield SuspectedDifference(name, id_, "displayed", wrong)
-        for id_ in (one for one in displayed.looked_at if one in docs):
+        for id_ in (one for one in displayed.sampled if one in docs):
             wrong = self._view.differing(docs[id_], displayed.rows.get(id_))
             invalid = displayed.invalid.get(id_, {})
             if wrong:
@@ -320,33 +328,35 @@ class _Comparison:
                 yield SuspectedDifference(name, id_, "invalid", fields)
 
     def _docs(self, connection: Connection, after: str, last: str | None) -> Docs:
-        """Read the mirror behind one key, up to another; most keys are numbers, all are kept as text."""
-        given = {"integration": self._site.id, "resource": self._resource.name}
+        """Return the documents between two keys; numeric keys are stored as text, too."""
+        given = {"integration": self._context.id, "resource": self._resource.name}
         if not self._numbered:
             return _decoded(
-                connection.execute(_IN_TEXT_RANGE, given | {"low": after, "high": last})
+                connection.execute(_SELECT_TEXT_RANGE, given | {"low": after, "high": last})
             )
         if last is None:
             return _decoded(
-                connection.execute(_BEHIND, given | {"low": after, "length": len(after)})
+                connection.execute(_SELECT_AFTER, given | {"low": after, "length": len(after)})
             )
         docs: Docs = {}
         for length in range(len(after), len(last) + 1):
             low = after if length == len(after) else ""
             high = last if length == len(last) else "9" * length
             docs |= _decoded(
-                connection.execute(_IN_RANGE, given | {"low": low, "high": high, "length": length})
+                connection.execute(
+                    _SELECT_RANGE, given | {"low": low, "high": high, "length": length}
+                )
             )
         return docs
 
     async def _set(self, **values: Any) -> None:
-        await self._site.database.write(
+        await self._context.database.write(
             verification_store.step, self._verification_id, self._resource.name, **values
         )
 
 
 def find_differences(seen: Observation, doc: dict[str, Any] | None) -> SuspectedDifference | None:
-    """Compare what a read of ION showed with the mirror's content, None where it has none."""
+    """Return the difference between a read of ION and a document of the mirror, if any."""
     if seen.kind == "absent":
         return _extra(seen.resource, seen.id, doc) if doc is not None else None
     if doc == seen.fields:
@@ -367,6 +377,10 @@ def _extra(resource: str, id_: str, doc: dict[str, Any]) -> SuspectedDifference:
 
 def _fingerprint(ion: dict[str, Any] | None, mirror: dict[str, Any] | None) -> str:
     return hashlib.sha256(msgspec.json.encode([ion, mirror], order="sorted")).hexdigest()
+
+
+def _load_docs(connection: Connection, given: Mapping[str, Any]) -> Docs:
+    return _decoded(connection.execute(_SELECT_BY_ID, given))
 
 
 def _decoded(rows: Iterable[Any]) -> Docs:
