@@ -46,7 +46,7 @@ def test_locked_database_defers_deliveries_without_loss(hub: Any, url: str, wait
 
 
 def test_torn_last_page_of_log_loses_only_incomplete_transaction(start_hub: Any) -> None:
-    """A power cut may tear what was being written; what was committed before it is there."""
+    """A power cut may tear the last write; earlier commits remain."""
     hub = start_hub()
     given = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
     made = hub.api("POST", "/integrations", {**given, "client_id": "x", "client_secret": "x"})

@@ -1,4 +1,4 @@
-"""A running hub sends its traces to a real receiver of OTLP over HTTP: one delivery's leads to the version it made."""
+"""A running hub exports traces by OTLP that lead from a delivery to its version."""
 
 import subprocess
 import sys
