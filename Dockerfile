@@ -15,9 +15,9 @@ RUN pip wheel --no-cache-dir --no-build-isolation --no-deps --wheel-dir /wheels 
 FROM ${BASE}
 RUN useradd --uid 10001 --create-home ultraviolet && install -d -m 0700 -o ultraviolet /data
 COPY --from=build /opt/ultraviolet /opt/ultraviolet
-# SQLite needs a place for temporary files, and nothing but /data has to be writable.
+# SQLite needs a directory for temporary files; only /data is writable.
 ENV PATH=/opt/ultraviolet/bin:$PATH ULTRAVIOLET_DATA=/data TMPDIR=/data PYTHONUNBUFFERED=1
-# By number, because Kubernetes does not take a name for proof that it is not root.
+# A number, because Kubernetes cannot verify that a name is not root.
 USER 10001
 VOLUME /data
 EXPOSE 8000

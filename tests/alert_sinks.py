@@ -1,4 +1,4 @@
-"""Where alerts arrive in tests: a real SMTP server with STARTTLS and a password, and a real HTTP server."""
+"""Receivers of alerts for tests: an SMTP server with STARTTLS and password, and an HTTP server."""
 
 import json
 import ssl
@@ -21,7 +21,7 @@ USER, PASSWORD = "hub", "pass word/of the mail server"
 
 
 class Mailbox:
-    """What was handed in; `refuses` answers instead."""
+    """Stores received mails, or refuses them with the response in `refuses`."""
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
@@ -37,7 +37,7 @@ class Mailbox:
 
 @contextmanager
 def mail_server(folder: Path) -> Iterator[tuple[Mailbox, str, Certificates]]:
-    """Run a mail server on localhost; gives its mailbox, its address for the hub and its certificates."""
+    """Run a mail server on localhost; yield its mailbox, its URL and its certificates."""
     made = ensure_certificates(folder, "localhost")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(made.certificate, made.key)
@@ -63,7 +63,7 @@ def mail_server(folder: Path) -> Iterator[tuple[Mailbox, str, Certificates]]:
 
 
 class Sink:
-    """What was posted, and what is answered: a status, once for each that is waiting, then 204."""
+    """Stores requests; responds with the queued statuses, then with 204."""
 
     def __init__(self) -> None:
         self.posts: list[tuple[dict[str, str], bytes]] = []
@@ -76,7 +76,7 @@ class Sink:
 
 @contextmanager
 def http_sink() -> Iterator[Sink]:
-    """Run an HTTP server on localhost that takes posts."""
+    """Run an HTTP server on localhost that accepts POST requests."""
     sink = Sink()
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""The harness: real processes on free ports, a browser, and small clients to speak to them."""
+"""Fixtures: real processes on free ports, databases, and a small client of the hub's API."""
 
 import json
 import logging
@@ -37,7 +37,7 @@ LONG = (
     "test_trouble",
     "test_bench",
 )
-"""Files that take a minute and more."""
+"""Test files that take more than a minute."""
 
 UNDER_WAY = """{ webhookEvents(filters: {status: {in: [SENDING, RETRYING]}}, first: 1) {
   pageInfo { totalCount } } }"""
@@ -47,7 +47,7 @@ StartHub = Callable[..., "HubProcess"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Install the programs that tests need, and run the long tests first, so that no worker ends alone with them."""
+    """Install required programs, and run the longest tests first to balance the workers."""
     needed = {
         name for item in items if isinstance(item, pytest.Function) for name in item.fixturenames
     }
@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class RequestFailedError(Exception):
-    """An answer of 400 or more."""
+    """A response with status 400 or more."""
 
     def __init__(self, status: int, body: bytes) -> None:
         super().__init__(f"{status}: {body.decode(errors='replace')[:2000]}")
@@ -71,7 +71,7 @@ class RequestFailedError(Exception):
 
 
 def send(method: str, url: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
-    """Send one request; plain and synchronous, so that it also works while a browser is driven."""
+    """Send one request synchronously."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = urllib.request.Request(url, data=body, method=method, headers=named)
     try:
@@ -83,7 +83,7 @@ def send(method: str, url: str, body: bytes | None = None, **headers: str) -> tu
 
 
 def wait_for(look: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Look again and again until there is something; fail when it takes too long."""
+    """Wait until `look` returns a true value and return it; fail after a time-out."""
     deadline = time.monotonic() + seconds
     while True:
         found = look()
@@ -95,7 +95,7 @@ def wait_for(look: Callable[[], Any], seconds: float, what: str) -> Any:
 
 
 class HubProcess:
-    """A hub in a process of its own, and a client of its API."""
+    """A hub process with a client of its API."""
 
     def __init__(self, url: str, child: Child, data: Path, store_url: str | None = None) -> None:
         self.url = url
@@ -107,7 +107,7 @@ class HubProcess:
         self.key = running.key
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask the API; raise on an answer of 400 or more."""
+        """Send an API request; raise RequestFailedError for a status of 400 or more."""
         content = None if body is None else json.dumps(body).encode()
         headers = {"authorization": f"Bearer {self.key}", "content_type": "application/json"}
         status, answer = send(method, f"{self.url}/api/v1{path}", content, **headers)
@@ -116,11 +116,11 @@ class HubProcess:
         return json.loads(answer) if answer else None
 
     def status(self, path: str, key: str) -> int:
-        """What the API answers to a GET with this key."""
+        """Return the status of a GET with an API key."""
         return send("GET", f"{self.url}/api/v1{path}", authorization=f"Bearer {key}")[0]
 
     def find(self, path: str) -> Any:
-        """Ask for something that may not be there (yet)."""
+        """Return an API resource, or None if it does not exist."""
         try:
             return self.api("GET", path)
         except RequestFailedError as error:
@@ -129,7 +129,7 @@ class HubProcess:
             raise
 
     def connect(self, ion: LocalIonProcess, name: str = "plant", **more: Any) -> dict[str, Any]:
-        """Create an integration with this ION, and its receiver and subscriptions, as the guide says."""
+        """Create an integration with its receiver and subscriptions."""
         given = {
             "name": name,
             "api_url": ion.url,
@@ -143,7 +143,7 @@ class HubProcess:
         return integration
 
     def fetch(self, integration: dict[str, Any], mode: str = "full") -> dict[str, Any]:
-        """Run a fetch to its end, begun after what is under way: the first one may have begun before the subscriptions."""
+        """Wait for running fetches, then run a fetch to its end."""
         fetches = f"/integrations/{integration['id']}/fetches"
         under_way = ("running", "waiting", "queued")
         wait_for(
@@ -160,7 +160,7 @@ class HubProcess:
         return wait_for(over, 240, f"the {mode} fetch")
 
     def stored_events(self) -> set[str]:
-        """ION's ids of the events in the database, read past the hub."""
+        """Return ION's event ids from the database."""
         engine = db_engine.make_engine(self.store_url)
         with engine.connect() as connection:
             found = {str(id_) for id_ in connection.execute(select(events.c.event_id)).scalars()}
@@ -168,7 +168,7 @@ class HubProcess:
         return found
 
     def at_rest(self, ion: LocalIonProcess, integration: dict[str, Any]) -> bool:
-        """Whether all deliveries were taken and applied, and nothing is stale."""
+        """Return whether all deliveries are applied and nothing is stale."""
         summary = self.api("GET", f"/integrations/{integration['id']}/freshness")["summary"]
         under_way = ion.execute(UNDER_WAY)["webhookEvents"]["pageInfo"]["totalCount"]
         return not (under_way or summary["stale"] or summary["waiting_events"])
@@ -229,7 +229,7 @@ def make_start_hub(stack: ExitStack, where: Callable[[str], Path]) -> StartHub:
 
 @pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:
-    """What a command sets up for its process ends with its test."""
+    """Restore logging and exception hooks after each test."""
     root = logging.getLogger()
     before = root.level, sys.excepthook, threading.excepthook
     yield
@@ -242,14 +242,14 @@ def _own_logging() -> Iterator[None]:
 
 @pytest.fixture
 def at_once() -> Iterator[None]:
-    """An ION that does not answer is asked as often as ever, without the waits between, nine seconds in all."""
+    """Retry requests without waiting."""
     with stamina.set_testing(testing=True, attempts=10, cap=True):
         yield
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Postgresql]:
-    """A PostgreSQL server, for all tests of this worker."""
+    """A PostgreSQL server for all tests of this worker."""
     server = made()
     yield server
     server.remove()
@@ -257,7 +257,7 @@ def postgresql() -> Iterator[Postgresql]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty hub's database: a test that asks for it runs on both."""
+    """The URL of an empty hub database, on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'hub.db'}"
     return request.getfixturevalue("postgresql").new_database()
@@ -265,7 +265,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def engine(store_url: str) -> Iterator[Engine]:
-    """An empty hub's database."""
+    """The engine of an empty hub database."""
     engine = db_engine.make_engine(store_url)
     upgrade(engine)
     yield engine
@@ -288,28 +288,28 @@ def start_hub(tmp_path: Path) -> Iterator[StartHub]:
 
 @pytest.fixture(scope="module")
 def local_ion(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalIonProcess]:
-    """A local ION with a small plant at rest, shared by the tests of a module."""
+    """A local ION with a small paused plant, shared by a module."""
     with ExitStack() as stack:
         yield make_start_ion(stack, lambda name: tmp_path_factory.mktemp(name) / "data")()
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    """A hub with nothing in it, shared by the tests of a module."""
+    """An empty hub, shared by a module."""
     with ExitStack() as stack:
         yield make_start_hub(stack, lambda name: tmp_path_factory.mktemp(name) / "data")()
 
 
 @pytest.fixture(scope="module")
 def module_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartHub]:
-    """Start hubs with settings of a module's own, stopped when its tests end."""
+    """Start hubs for a module, stopped after its tests."""
     with ExitStack() as stack:
         yield make_start_hub(stack, lambda name: tmp_path_factory.mktemp(name) / "data")
 
 
 @pytest.fixture(scope="session")
 def wait() -> Callable[[Callable[[], Any], float, str], Any]:
-    """Look again and again until there is something."""
+    """Return `wait_for`."""
     return wait_for
 
 

@@ -1,7 +1,7 @@
-"""Build the image and run it as Kubernetes does, with podman or docker; where neither can, do its steps without them.
+"""Build the image and run it as in Kubernetes with podman or docker, or execute its steps without them.
 
-Run by `make deploy-check`. BUILD_OPTIONS is what a build has to be told to reach a package index, such as a `--volume`.
-Nothing is left behind.
+`make deploy-check` runs this. BUILD_OPTIONS contains options of the build, such as a `--volume`, to reach a
+package index. All containers, volumes and images are removed in the end.
 """
 
 import json
@@ -24,104 +24,106 @@ ULTRAVIOLET = ("exec", *ION_KEY, NAME, "ultraviolet")
 
 
 class Tool:
-    """Podman or docker, whose command lines are the same for what is done here."""
+    """Podman or docker, with the common part of their command lines."""
 
     def __init__(self, program: str) -> None:
         self.program = program
         self.options = [*HARDENED, "--read-only-tmpfs=false"] if program == "podman" else HARDENED
 
-    def tries(self, *arguments: str) -> bool:
-        """Tell whether this works here."""
+    def succeeds(self, *arguments: str) -> bool:
+        """Return whether a command succeeds."""
         return not subprocess.run(
             [self.program, *arguments], check=False, capture_output=True
         ).returncode
 
-    def does(self, *arguments: str) -> str:
-        """Do it, and give what it said."""
+    def run(self, *arguments: str) -> str:
+        """Run a command and return its output."""
         return subprocess.check_output([self.program, *arguments], cwd=HOME, text=True).strip()
 
-    def comes_to(self, *arguments: str) -> None:
-        """Try again for a minute, until it works."""
+    def wait_for(self, *arguments: str) -> None:
+        """Repeat a command until it succeeds, for a minute at most."""
         until = time.monotonic() + 60
-        while not self.tries(*arguments):
+        while not self.succeeds(*arguments):
             time.sleep(0.5)
             assert time.monotonic() < until, arguments
 
-    def starts(self, name: str, *arguments: str) -> None:
+    def start(self, name: str, *arguments: str) -> None:
         """Start a container of the image, with a volume of the same name."""
-        self.does(
+        self.run(
             "run", "--detach", f"--name={name}", f"--volume={name}:/data", *self.options, *arguments
         )
 
-    def ends(self, name: str) -> None:
-        """Ask it to end, which it does in order, and in the ten seconds that both tools give it if nothing else is said."""
-        self.does("stop", name)
-        assert self.does("inspect", "--format={{.State.ExitCode}}", name) == "0", name
+    def stop(self, name: str) -> None:
+        """Stop a container; check that it ends in order within the default ten seconds."""
+        self.run("stop", name)
+        assert self.run("inspect", "--format={{.State.ExitCode}}", name) == "0", name
 
 
-def found() -> Tool | None:
-    """Find a tool that has the base image, or gets it."""
+def find_tool() -> Tool | None:
+    """Return a tool that has or can pull the base image, or None."""
     given = os.environ.get("BUILD_OPTIONS", "") + (HOME / "Dockerfile").read_text()
     base = re.findall(r"\bBASE=(\S+)", given)[0]
     tools = (Tool(program) for program in ("podman", "docker") if shutil.which(program))
-    have = (one for one in tools if one.tries("image", "inspect", base) or one.tries("pull", base))
+    have = (
+        one for one in tools if one.succeeds("image", "inspect", base) or one.succeeds("pull", base)
+    )
     return next(have, None)
 
 
 def check(tool: Tool) -> None:
-    """Build, start, connect, stop, and start again."""
+    """Build, start, connect, stop and restart the image."""
     last = dict(image.instructions()[-1])
     health = ("exec", NAME, *json.loads(last["HEALTHCHECK"].partition("CMD ")[2]))
     suppliers = (*ULTRAVIOLET, "object", "list", "suppliers", "--json")
-    say("| step | took |\n| --- | --- |")
+    say("| step | duration |\n| --- | --- |")
     with step(f"{tool.program} build"):
-        tool.does(
+        tool.run(
             "build",
             "--quiet",
             f"--tag={NAME}",
             *shlex.split(os.environ.get("BUILD_OPTIONS", "")),
             ".",
         )
-    with step("start, until it is well"):
+    with step("start, until the health check succeeds"):
         address = "--env=ULTRAVIOLET_PUBLIC_URL=http://127.0.0.1:8000"
-        tool.starts(NAME, "--publish=127.0.0.1::8000", address, NAME)
-        tool.comes_to(*health)
-        port = tool.does("port", NAME, "8000").rpartition(":")[2]
+        tool.start(NAME, "--publish=127.0.0.1::8000", address, NAME)
+        tool.wait_for(*health)
+        port = tool.run("port", NAME, "8000").rpartition(":")[2]
         urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5).close()
-    with step("look at what it may do"):
-        assert not tool.tries("exec", NAME, "sh", "-c", "touch /tmp/x || touch /opt/x || touch ~/x")
-        status = tool.does("exec", NAME, "cat", "/proc/1/status")
+    with step("check the permissions of the process"):
+        assert not tool.succeeds(
+            "exec", NAME, "sh", "-c", "touch /tmp/x || touch /opt/x || touch ~/x"
+        )
+        status = tool.run("exec", NAME, "cat", "/proc/1/status")
         may = dict(re.findall(r"^(Uid|CapBnd|NoNewPrivs):\s+(\w+)", status, re.MULTILINE))
         assert may == {"Uid": last["USER"], "CapBnd": "0" * 16, "NoNewPrivs": "1"}, may
-    with step("connect a busy local ION of the same image, and prove the mirror"):
+    with step("connect a busy local ION of the same image, and verify the mirror"):
         command = ("ion", "serve", "--data=/data/ion", "--changes-per-second=1")
-        tool.starts(ION, f"--network=container:{NAME}", *ION_KEY, NAME, *command)
-        tool.does(
+        tool.start(ION, f"--network=container:{NAME}", *ION_KEY, NAME, *command)
+        tool.run(
             *ULTRAVIOLET, "integration", "add", "plant", "--environment=local", "--client-id=check"
         )
         for words in ("setup apply plant", "verify plant", "doctor"):
-            tool.comes_to(*ULTRAVIOLET, *words.split())
+            tool.wait_for(*ULTRAVIOLET, *words.split())
     with step("SIGTERM to both, until they have ended in order"):
-        tool.ends(ION)
-        known = tool.does(*suppliers)
-        tool.ends(NAME)
-    with step("start again, and find what was there"):
-        tool.does("start", NAME)
-        tool.comes_to(*health)
-        assert tool.does(*suppliers) == known
-        tool.ends(NAME)
-    size = tool.does("image", "inspect", "--format={{.Size}}", NAME)
-    say(f"\nThe image has {int(size) / 1e6:.0f} MB, its base included.")
+        tool.stop(ION)
+        known = tool.run(*suppliers)
+        tool.stop(NAME)
+    with step("restart, and compare the data"):
+        tool.run("start", NAME)
+        tool.wait_for(*health)
+        assert tool.run(*suppliers) == known
+        tool.stop(NAME)
+    size = tool.run("image", "inspect", "--format={{.Size}}", NAME)
+    say(f"\nThe image has {int(size) / 1e6:.0f} MB, including its base.")
 
 
 def main() -> None:
-    """Do as much as can be done here."""
-    os.environ["BUILDAH_FORMAT"] = "docker"  # else podman leaves HEALTHCHECK out of an image
-    tool = found()
+    """Check the image with a container tool, or without."""
+    os.environ["BUILDAH_FORMAT"] = "docker"  # podman omits HEALTHCHECK from other formats
+    tool = find_tool()
     if tool is None:
-        say(
-            "Neither podman nor docker has or gets the base image here: its steps are done without.\n"
-        )
+        say("Neither podman nor docker has the base image. The steps run without a container.\n")
         image.main()
         return
     try:
@@ -132,7 +134,7 @@ def main() -> None:
         raise
     finally:
         for words in (f"rm -f {ION}", f"rm -f {NAME}", f"volume rm {NAME} {ION}", f"rmi {NAME}"):
-            tool.tries(*words.split())
+            tool.succeeds(*words.split())
 
 
 if __name__ == "__main__":

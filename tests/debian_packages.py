@@ -1,4 +1,4 @@
-"""Programs that tests run and that no wheel contains: installed from Debian packages where absent."""
+"""Programs that tests need and no wheel contains; installed from Debian packages if absent."""
 
 import fcntl
 import os

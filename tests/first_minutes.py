@@ -1,6 +1,6 @@
-"""Walk the first minutes of a new user in a fresh clone and a real browser, and print how long each step took.
+"""Measure the first minutes of a new user in a fresh clone and a real browser.
 
-Run by `make first-minutes`. The times are the machine's: a person adds reading, typing and thinking.
+`make first-minutes` runs this. The durations exclude reading, typing and thinking.
 """
 
 import re
@@ -18,21 +18,21 @@ from tests.e2e.test_set_up_guide import AN_ORDER, UPDATE_ORDER, QueryRunner
 
 HOME = Path(__file__).parent.parent
 WHOLE = 300_000
-"""The most milliseconds to wait for anything on a page."""
+"""Time-out for each element of a page in milliseconds."""
 
 
 def say(line: str) -> None:
-    """Print one line of a table."""
+    """Print one row of a table."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 class Clock:
-    """Says of each step how long it took, when it ends."""
+    """Measures the steps and prints their durations."""
 
     def __init__(self) -> None:
         self._total = 0.0
-        say("\n| step | took | since the start |\n| --- | --- | --- |")
+        say("\n| step | duration | since the start |\n| --- | --- | --- |")
 
     @contextmanager
     def step(self, what: str) -> Generator[None]:
@@ -45,7 +45,7 @@ class Clock:
 
 @contextmanager
 def printing(command: list[str], folder: Path, pattern: str) -> Generator[re.Match[str]]:
-    """Run a command until it prints what is looked for, and leave it running meanwhile."""
+    """Run a command until its output matches, and keep it running in the context."""
     with subprocess.Popen(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -57,14 +57,14 @@ def printing(command: list[str], folder: Path, pattern: str) -> Generator[re.Mat
                 if found := re.search(pattern, seen, re.DOTALL):
                     break
             else:
-                raise SystemExit(f"{command} ended too early:\n{seen}")
+                raise SystemExit(f"{command} ended before the expected output:\n{seen}")
             yield found
         finally:
             process.terminate()
 
 
 def sign_in(page: Page, link: str) -> str:
-    """Use a sign-in link; gives the address of the hub."""
+    """Open a sign-in link; return the address of the hub."""
     page.goto(link)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
@@ -72,7 +72,7 @@ def sign_in(page: Page, link: str) -> str:
 
 
 def change_an_order(page: Page, runner: QueryRunner, hub: str) -> None:
-    """Change an order in ION's query runner and wait until the hub's page of it, already open, shows the change."""
+    """Change an order in ION's query runner; wait until the open page of the hub shows it."""
     order = runner.run(AN_ORDER)["purchaseOrders"]["edges"][0]["node"]
     page.goto(f"{hub}/objects/purchase_orders/{order['id']}")
     text = f"My own change at {time.time():.0f}"
@@ -95,7 +95,7 @@ def connect(page: Page, hub: str, ion: str, key: Sequence[str]) -> None:
 
 
 def set_up(page: Page) -> None:
-    """Set up automatically and wait for the first delivery that the plant's own work brings."""
+    """Set up automatically, and wait for the first delivery of the plant."""
     page.goto(f"{page.url}/set-up")
     page.get_by_role("button", name="Set up automatically").click()
     for step in ("Subscribed", "First delivery received", "Signature verified"):
@@ -103,7 +103,7 @@ def set_up(page: Page) -> None:
 
 
 def main() -> None:
-    """Walk both ways: the demo, and a hub of one's own."""
+    """Measure the demo, and a new hub with a local ION."""
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
         folder = Path(place) / "ultraviolet"
         browser = playwright.chromium.launch(
@@ -117,20 +117,20 @@ def main() -> None:
 
 
 def walk_the_demo(clock: Clock, stack: ExitStack, folder: Path, browser: Browser) -> None:
-    """From nothing to seeing one's own change in the demo."""
+    """Measure from the clone to a change of the user in the demo."""
     page, other = browser.new_page(), browser.new_page()
     with clock.step("`git clone`"):
         subprocess.run(["git", "clone", "--quiet", str(HOME), str(folder)], check=True)
-    with clock.step("`make setup` (`make demo` does it too)"):
+    with clock.step("`make setup`, part of `make demo`"):
         subprocess.run(
             ["make", "--silent", "setup"], cwd=folder, check=True, stderr=subprocess.DEVNULL
         )
-    with clock.step("`make demo` says that changes are flowing"):
+    with clock.step("`make demo` until changes flow"):
         demo = printing(
             ["make", "--silent", "demo"], folder, r"Sign in +(\S+).*Query runner +(\S+)"
         )
         link, ion = stack.enter_context(demo).groups()
-    with clock.step("sign in by the link it printed: the overview"):
+    with clock.step("sign in by the printed link"):
         hub = sign_in(page, link)
     with clock.step("open the query runner"):
         runner = QueryRunner(other, ion)
@@ -139,7 +139,7 @@ def walk_the_demo(clock: Clock, stack: ExitStack, folder: Path, browser: Browser
 
 
 def walk_a_hub_of_ones_own(clock: Clock, stack: ExitStack, folder: Path, browser: Browser) -> None:
-    """From a new hub to seeing one's own change, with a local ION that stands for the company's."""
+    """Measure from a new hub to a change of the user, with a local ION."""
     page, other = browser.new_page(), browser.new_page()
     ultraviolet = str(folder / ".venv/bin/ultraviolet")
     plant = [ultraviolet, "ion", "serve", "--changes-per-second", "2", "--port", "0"]
@@ -154,10 +154,10 @@ def walk_a_hub_of_ones_own(clock: Clock, stack: ExitStack, folder: Path, browser
         [link] = stack.enter_context(printing(serve, folder, r"(http://\S+/sign-in/\S+)")).groups()
     with clock.step("sign in by it"):
         hub = sign_in(page, link)
-    with clock.step("*Integrations → Add*: the connection is tested"):
+    with clock.step("*Integrations → Add*, including the connection test"):
         connect(page, hub, ion, key)
     with clock.step(
-        "*Set up automatically*, until a delivery has arrived and its signature is verified"
+        "*Set up automatically*, until a delivery with a verified signature has arrived"
     ):
         set_up(page)
     with clock.step("change an order in ION's query runner and see it on the hub's page"):

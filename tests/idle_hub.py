@@ -1,4 +1,4 @@
-"""A hub that is not running, with one integration and its webhook URL, to deliver to."""
+"""A hub with one integration and a webhook URL, without controllers."""
 
 import asyncio
 import json
@@ -13,11 +13,11 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.sync import apply_events as hub_events
 
-REFUSED = "the database does not take this"
+REFUSED = "the test trigger rejects this row"
 
 
 class Door:
-    """A hub with one integration and its webhook URL, that is not running."""
+    """A hub with one integration and its webhook URL; it is not running."""
 
     def __init__(self, hub: Hub, name: str = "plant") -> None:
         self.hub = hub
@@ -32,7 +32,7 @@ class Door:
         return self.hub.database.read_now(lambda c: list(c.execute(select(table))))
 
     async def deliver(self, *bodies: bytes) -> list[int]:
-        """Deliver all at the same time."""
+        """Submit all deliveries concurrently."""
         await self.hub.ingest.refresh()
         taken = await asyncio.gather(
             *(self.hub.ingest.submit(self.token, {}, body) for body in bodies)
@@ -40,7 +40,7 @@ class Door:
         return [verdict.status for verdict in taken]
 
     def refuse(self, table: str, where: str) -> None:
-        """Let the database itself refuse rows of a table where, of `new`, this holds."""
+        """Create a trigger that rejects rows of a table for a condition on `new`."""
         sqlite = f"BEGIN SELECT RAISE(ABORT, '{REFUSED}'); END"
         postgresql = f"BEGIN RAISE EXCEPTION '{REFUSED}'; END"
         with self.hub.database.engine.begin() as connection:

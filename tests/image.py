@@ -1,8 +1,9 @@
-"""Do what the Dockerfile says without Docker, as far as a machine can, and start and stop what it made.
+"""Execute the steps of the Dockerfile without a container, and start and stop the result.
 
-Run by `make deploy-check` where neither podman nor docker can (`tests/container.py`). Every path is moved under a folder of its own. A virtual environment of this Python stands for
-the base image; the steps of the last stage, which need the base image and root, are printed and not done; who runs it is
-whoever runs this, so instead of being forbidden, writing outside the volume is looked for.
+`make deploy-check` runs this without podman and docker (`tests/container.py`). Every path is moved into
+a temporary directory, and a virtual environment replaces the base image. The steps of the last stage need
+the base image and root, so they are only printed. The process has the rights of the current user, so the
+check searches for files written outside the volume.
 """
 
 import json
@@ -24,22 +25,20 @@ Instruction = tuple[str, str]
 
 
 def instructions() -> list[list[Instruction]]:
-    """Give what the Dockerfile says, by stage."""
+    """Return the instructions of the Dockerfile by stage."""
     stages: list[list[Instruction]] = []
     text = re.sub(r"^#.*\n", "", (HOME / "Dockerfile").read_text(), flags=re.MULTILINE)
     for line in re.sub(r"\\\n\s*", " ", text).splitlines():
         name, _, value = line.partition(" ")
         if name == "FROM":
             stages.append([])
-        elif (
-            name and stages
-        ):  # what comes before the first stage is an argument that names the base image
+        elif name and stages:  # the argument before the first stage names the base image
             stages[-1].append((name, value))
     return stages
 
 
 def copied(stage: list[Instruction]) -> list[str]:
-    """Give what a stage copies from the context."""
+    """Return the names that a stage copies from the context."""
     of_each = [
         value.split()[:-1] for name, value in stage if name == "COPY" and "--from" not in value
     ]
@@ -47,7 +46,7 @@ def copied(stage: list[Instruction]) -> list[str]:
 
 
 def is_ignored(path: PurePath) -> bool:
-    """Tell whether .dockerignore keeps it out: the last pattern that fits it, or a folder it is in, decides."""
+    """Return whether .dockerignore excludes a path: the last pattern that matches it or a parent decides."""
     out = False
     for line in (HOME / ".dockerignore").read_text().splitlines():
         pattern = (
@@ -59,7 +58,7 @@ def is_ignored(path: PurePath) -> bool:
 
 
 def in_context(name: str) -> Iterator[PurePath]:
-    """Give the files of the context that one name in a COPY stands for."""
+    """Return the files of the context that a name in a COPY matches."""
     place = HOME / name
     for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
         if path.is_file() and not is_ignored(path.relative_to(HOME)):
@@ -67,7 +66,7 @@ def in_context(name: str) -> Iterator[PurePath]:
 
 
 class Machine:
-    """What stands for the container, while it is built and when it runs."""
+    """A directory that replaces the container during build and run."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -81,14 +80,14 @@ class Machine:
         self.run([sys.executable, "-m", "venv", f"{root}/usr/local"])
 
     def moved(self, text: str) -> str:
-        """Move every absolute path in it under the root; addresses are left alone."""
+        """Move every absolute path of a text under the root, except in URLs."""
         return re.sub(r"(?<![\w/.:-])/(?=\w)", f"{self.root}/", text)
 
     def run(self, command: list[str]) -> None:
         subprocess.run(command, cwd=self.folder, env=self.environment, check=True)
 
     def do(self, name: str, value: str) -> None:
-        """Follow one instruction of the stage that builds."""
+        """Execute one instruction of the build stage."""
         match name:
             case "WORKDIR":
                 self.folder = Path(self.moved(value))
@@ -107,25 +106,25 @@ class Machine:
             case "RUN":
                 self.run(["sh", "-c", self.moved(value)])
             case _:
-                raise SystemExit(f"What {name} is to do here is not known: {value}")
+                raise SystemExit(f"Unsupported instruction {name}: {value}")
 
     def found(self, command: list[str]) -> list[str]:
-        """Find a program where the image's PATH says."""
+        """Return the path of a program in the image's PATH."""
         path = shutil.which(command[0], path=self.environment["PATH"])
         assert path, command[0]
         return [path, *command[1:]]
 
     def files(self, but: Path) -> dict[Path, float]:
-        """Give all that is there, with when it was written."""
+        """Return all files with their modification times."""
         found = (path for path in self.root.rglob("*") if not path.is_relative_to(but))
         return {path: path.lstat().st_mtime for path in found}
 
 
 def main() -> None:
-    """Build, start, ask, stop."""
+    """Build, start, check and stop."""
     building, last = instructions()
     with tempfile.TemporaryDirectory() as place:
-        say("| step | took |\n| --- | --- |")
+        say("| step | duration |\n| --- | --- |")
         with step("a virtual environment for the base image"):
             machine = Machine(Path(place))
         for name, value in building:
@@ -135,11 +134,11 @@ def main() -> None:
 
 
 def start(machine: Machine, stage: list[Instruction]) -> None:
-    """Start what was built as the last stage says, ask whether it is well, and stop it."""
+    """Start the result by the last stage, run its health check, and stop it."""
     said = dict(stage)
     from_build = re.fullmatch(r"--from=build (\S+) (\S+)", said["COPY"])
     assert from_build, said["COPY"]
-    assert from_build[1] == from_build[2], "its scripts name the place they were installed in"
+    assert from_build[1] == from_build[2], "its scripts contain the path of their installation"
     installed = Path(machine.moved(from_build[2]))
     data = Path(machine.moved(said["VOLUME"]))
     data.mkdir()
@@ -165,13 +164,13 @@ def start(machine: Machine, stage: list[Instruction]) -> None:
     packages = len(list(installed.glob("lib/python*/site-packages/*.dist-info")))
     size = sum(path.lstat().st_size for path in installed.rglob("*") if path.is_file())
     say(
-        f"\n{said['VOLUME']} is all it wrote to. {packages} packages, {size / 1e6:.0f} MB in {from_build[2]}."
+        f"\n{said['VOLUME']} is the only directory with new files. {packages} packages, {size / 1e6:.0f} MB in {from_build[2]}."
     )
-    say(f"Not done here: the base image, USER {said['USER']}, and RUN {said['RUN']}")
+    say(f"Not checked: the base image, USER {said['USER']}, and RUN {said['RUN']}")
 
 
 def ask(health: list[str], machine: Machine, hub: subprocess.Popen[bytes]) -> None:
-    """Ask as Docker does, until it is well."""
+    """Repeat the health check as Docker does, until it succeeds."""
     asked = machine.found(health)
     until = time.monotonic() + 60
     while hub.poll() is None and time.monotonic() < until:
@@ -194,11 +193,11 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def step(what: str) -> Generator[None]:
-    """Say of a step how long it took, when it ends."""
+def step(title: str) -> Generator[None]:
+    """Print the duration of a step at its end."""
     began = time.monotonic()
     yield
-    say(f"| `{what}` | {time.monotonic() - began:.1f} s |")
+    say(f"| `{title}` | {time.monotonic() - began:.1f} s |")
 
 
 if __name__ == "__main__":

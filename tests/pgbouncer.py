@@ -1,4 +1,4 @@
-"""PgBouncer of the tests: the real one, in front of the tests' PostgreSQL."""
+"""PgBouncer in front of the PostgreSQL server of the tests."""
 
 import os
 import socket

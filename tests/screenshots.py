@@ -1,7 +1,4 @@
-"""Make the screenshots in docs/screenshots: a small demo, every page in a real browser, light and dark.
-
-Run by `make screenshots`.
-"""
+"""Create docs/screenshots from a small demo in a real browser; `make screenshots` runs this."""
 
 import re
 import subprocess
@@ -42,13 +39,13 @@ PAGES = {
     "not-found": "/integrations/99",
 }
 BOTH = ("overview", "events", "purchase-order", "set-up")
-"""Pages that are also shown in the dark."""
+"""Pages that are also captured in the dark theme."""
 ON_A_PHONE = ("overview", "events")
 
 
 @contextmanager
 def demo(data: Path) -> Iterator[str]:
-    """Run a demo, busy for a while, and give the link that signs in."""
+    """Run a demo for a while; yield its sign-in link."""
     command = [sys.executable, "-m", "ultraviolet", "demo", "--no-browser", "--data", str(data)]
     command += ["--port", "0", "--ion-port", "0", "--changes-per-second", "5"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -64,7 +61,7 @@ def demo(data: Path) -> Iterator[str]:
 
 
 def shoot(page: Page, base: str, name: str, place: str) -> None:
-    """Open a page, or follow the first link of one, and keep what it looks like."""
+    """Open a page, or the first link of a page, and save a screenshot."""
     address, _, link = place.partition(" >> ")
     page.goto(base + address)
     if link:
@@ -75,7 +72,7 @@ def shoot(page: Page, base: str, name: str, place: str) -> None:
 
 
 def main() -> None:
-    """Make all of them."""
+    """Create all screenshots."""
     TARGET.mkdir(parents=True, exist_ok=True)
     chromium = which("chromium") or which("google-chrome")
     with (
@@ -89,7 +86,7 @@ def main() -> None:
         page.goto(link)
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("navigation", name="Main").wait_for()
-        page.wait_for_timeout(20_000)  # what a chart shows takes a while to happen
+        page.wait_for_timeout(20_000)  # charts need some data
         for name, place in PAGES.items():
             shoot(page, base, name, place)
         page.emulate_media(color_scheme="dark")

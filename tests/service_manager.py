@@ -1,4 +1,4 @@
-"""A service manager for a hub in tests: it holds the socket, hands it over, and waits until the hub is ready."""
+"""A substitute for systemd in tests: passes a socket to a hub, and waits until it is ready."""
 
 import os
 import socket
@@ -16,7 +16,7 @@ os.execv(sys.executable, [sys.executable, "-m", "ultraviolet", *sys.argv[2:]])""
 
 
 class Service:
-    """What systemd is to the hub: it holds the socket, hands it over, and is told when the hub is ready."""
+    """Runs a hub as systemd does, with socket activation and readiness notification."""
 
     def __init__(self, folder: Path, store_url: str | None, python: str = sys.executable) -> None:
         self.python = python
@@ -32,7 +32,7 @@ class Service:
         self.environment = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify")}
 
     def start(self, *options: str) -> HubProcess:
-        """Start it, and wait until it says that it is ready."""
+        """Start the hub and wait for its readiness notification."""
         command = [self.python, "-c", GIVEN, str(self.listening.fileno()), "serve"]
         command += ["--port", str(self.port), "--data", str(self.data), *options]
         with (self.folder / "hub.log").open("ab") as log:
@@ -46,18 +46,18 @@ class Service:
                 | ({"ULTRAVIOLET_DATABASE_URL": self.store_url} if self.store_url else {}),
             )
         mine = ["READY=1", f"MAINPID={self.process.pid}"]
-        while self.told.recv(100).decode().split() != mine:  # a reload may have told before
+        while self.told.recv(100).decode().split() != mine:  # a reload may have sent one before
             pass
         return HubProcess(f"http://127.0.0.1:{self.port}", self.process, self.data, self.store_url)
 
     def stop(self) -> None:
-        """Ask it to end, which it does in order; nothing where it has."""
+        """Stop the hub in order, if it runs."""
         if self.process and self.process.poll() is None:
             self.process.terminate()
             assert self.process.wait(30) == 0
 
     def close(self) -> None:
-        """End it all."""
+        """Stop the hub and close the sockets."""
         self.stop()
         self.told.close()
         self.listening.close()

@@ -1,4 +1,4 @@
-"""Abuse of the door for deliveries, over real sockets: it costs the abuser, and nobody else."""
+"""Abuse of the webhook endpoint over real sockets does not delay other deliveries."""
 
 import json
 import re
@@ -20,13 +20,13 @@ HOST = "127.0.0.1"
 
 @pytest.fixture(scope="module")
 def hub(module_hub: Any) -> Any:
-    """A hub behind a proxy on this machine, so that each test can come from an address of its own."""
+    """A hub that trusts a proxy on this machine, so that each test can use its own source address."""
     return module_hub(ULTRAVIOLET_TRUSTED_PROXIES="127.0.0.1")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def incomplete(hub: Any, local_ion: Any) -> Any:
-    """Connections to each listener whose request never begins, or does not end."""
+    """Connections to each listener with a request that does not start or does not end."""
     with ExitStack() as stack:
         opened: dict[str, list[socket.socket]] = {}
         for name, process in (("hub", hub), ("local_ion", local_ion)):
@@ -42,7 +42,7 @@ def incomplete(hub: Any, local_ion: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def url(hub: Any) -> Any:
-    """A webhook URL of an integration whose ION does not answer."""
+    """A webhook URL of an integration whose ION does not respond."""
     given = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
     made = hub.api("POST", "/integrations", {**given, "client_id": "x", "client_secret": "x"})
     return hub.api("POST", f"/integrations/{made['id']}/webhook-urls", {"name": "test"})
@@ -50,7 +50,7 @@ def url(hub: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def many_sockets() -> int:
-    """How many connections this process may have."""
+    """Return the maximum number of connections of this process."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65_536 if hard == resource.RLIM_INFINITY else hard
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
@@ -137,7 +137,7 @@ def test_10_000_idle_connections_do_not_delay_deliveries(
 def test_flood_at_one_url_does_not_delay_another(
     hub: Any, url: Any, wait: Any, many_sockets: int
 ) -> None:
-    """All of the flood waits for the disk when the other delivery comes; it is not the last to be kept."""
+    """The whole flood waits for the disk when the other delivery arrives."""
     port, path = int(hub.url.rsplit(":", 1)[1]), url["url"].split("/", 3)[3]
     other = hub.api(
         "POST", f"/integrations/{url['integration_id']}/webhook-urls", {"name": "other"}
@@ -181,7 +181,7 @@ def test_huge_request_head_is_refused_early(
     before = resident_megabytes(process)
     with socket.create_connection((HOST, int(process.url.rsplit(":", 1)[1])), timeout=60) as flood:
         flood.sendall(b"GET / HTTP/1.1\r\nhost: x\r\npadding: ")
-        with suppress(OSError):  # the connection may be closed while the rest is sent
+        with suppress(OSError):  # the hub may close the connection during the transfer
             for _ in range(50):
                 flood.sendall(b"x" * 1_000_000)
         assert flood.recv(12) == b"HTTP/1.1 431"
@@ -194,7 +194,7 @@ def test_huge_request_head_is_refused_early(
 def test_incomplete_request_head_is_closed(
     listener: str, incomplete: dict[str, list[socket.socket]]
 ) -> None:
-    """They were opened with the first test of this file; by now most of their time is over."""
+    """The connections were opened by the first test, so most of their time-out is over."""
     for connection in incomplete[listener]:
         connection.settimeout(60)
         answer = connection.recv(100)
@@ -211,7 +211,7 @@ def connections(hub: Any) -> int:
 
 
 def settle(hub: Any) -> None:
-    """Let the hub read what was sent to it before."""
+    """Wait until the hub has read all previous requests."""
     for _ in range(20):
         assert 200 == send("GET", f"{hub.url}/livez")[0]
 

@@ -1,4 +1,4 @@
-"""A running hub tells a person of trouble that it finds itself, and that it is over."""
+"""A running hub sends alerts at the start and the end of a problem."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def test_alert_opens_and_closes_for_a_refused_key(
             ]
 
         hub.api("PATCH", f"/integrations/{integration['id']}", {"client_secret": "wrong"})
-        wait(lambda: told("alert.opened", "credentials"), 30, "told of the refused key")
+        wait(lambda: told("alert.opened", "credentials"), 30, "the alert about the refused key")
         standing = msgspec.json.decode(hub.cli("alert", "standing", "--json").stdout)
         assert "credentials" in {one["topic"] for one in standing}
         hub.api("PATCH", f"/integrations/{integration['id']}", {"client_secret": ion.client_secret})

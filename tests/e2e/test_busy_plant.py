@@ -1,4 +1,4 @@
-"""A busy plant of 20,000 objects: what webhooks bring is right when ION rests, and a crash loses nothing."""
+"""The mirror of a busy plant of 20,000 objects converges, and a crash loses nothing."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Resources chosen: what is not followed is not read, told of or compared, and what is followed stays right."""
+"""Deselected resources are not read, reported or verified; selected resources stay correct."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def a_line(ion: Any) -> dict[str, Any]:
 
 
 def more_of(ion: Any) -> str:
-    """Order more of a line, and tell what its order costs by then."""
+    """Increase the quantity of a line; return the new cost of its order."""
     line = a_line(ion)
     given = {"id": line["id"], "etag": line["_etag"], "quantity": line["quantity"] + 1}
     changed = ion.execute(UPDATE_LINE, input=given)["updatePurchaseOrderLine"]["purchaseOrderLine"]

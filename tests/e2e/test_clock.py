@@ -1,4 +1,4 @@
-"""The machine's clock was ahead by a day, is set right, and the hub starts again: what comes is news."""
+"""After a clock that was a day ahead is corrected, a restarted hub accepts new changes."""
 
 import json
 import sqlite3

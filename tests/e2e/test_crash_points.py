@@ -1,4 +1,4 @@
-"""kill -9 at every point where the hub's state changes: nothing acknowledged is lost, and the mirror converges."""
+"""kill -9 at every failpoint: no acknowledged delivery is lost, and the mirror converges."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ NEVER = "0 0 1 1 *"
 
 @pytest.fixture(autouse=True)
 def no_receiver_is_left(local_ion: Any) -> Any:
-    """The hubs of these tests share a local ION; it must not go on delivering to one that is gone."""
+    """Deactivate the receivers of earlier hubs, since these tests share a local ION."""
     yield
     for edge in local_ion.execute(RECEIVERS)["webhookReceivers"]["edges"]:
         node = edge["node"]
@@ -28,7 +28,7 @@ def no_receiver_is_left(local_ion: Any) -> Any:
 
 
 class Supplier:
-    """A supplier in ION that changes."""
+    """A changing supplier in ION."""
 
     def __init__(self, ion: Any, name: str) -> None:
         self.ion = ion
@@ -60,7 +60,7 @@ def revive(hub: Any, start_hub: Any) -> Any:
 def fetched(hub: Any, integration: dict[str, Any]) -> bool:
     try:
         items = hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"]
-    except OSError:  # it died while it was asked
+    except OSError:  # it died during the request
         return False
     return bool(items) and all(item["state"] == "done" for item in items)
 

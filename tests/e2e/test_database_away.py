@@ -1,4 +1,4 @@
-"""The database goes away and comes back: nothing is lost, everyone is told, and nobody has to do anything."""
+"""An unavailable database loses no delivery, is reported, and needs no manual recovery."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ UPDATE = "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supp
 
 @pytest.fixture
 def server() -> Iterator[Postgresql]:
-    """A PostgreSQL of this test alone, which it may stop."""
+    """A separate PostgreSQL server that the test can stop."""
     own = made()
     yield own
     own.remove()
@@ -27,7 +27,7 @@ def server() -> Iterator[Postgresql]:
 def ask(
     method: str, url: str, body: bytes | None = None, **headers: str
 ) -> tuple[int, dict[str, str], str, float]:
-    """Send a request; gives status, headers, body and how many seconds it took."""
+    """Send a request; return status, headers, body and duration in seconds."""
     began = time.monotonic()
     request = urllib.request.Request(url, data=body, method=method, headers=headers)
     try:
@@ -126,7 +126,7 @@ def test_spool_accepts_deliveries_without_loss(
     assert (ready[0], "10 deliveries wait in the spool" in ready[2]) == (503, True)
     with pytest.raises(
         OSError, match=r"closed connection|reset"
-    ):  # kept, and dead before it could say so
+    ):  # stored, but killed before the response
         deliver(hub, 1)
     untold = sent[-1]
     hub.child.process.wait()
@@ -149,7 +149,7 @@ def test_spool_accepts_deliveries_without_loss(
         30,
         "drained",
     )
-    tell(third, untold)  # as ION does with what nobody acknowledged
+    tell(third, untold)  # as ION repeats unacknowledged deliveries
     events = third.api("GET", "/events?limit=100")["items"]
     assert [event["event_id"] for event in reversed(events)] == sent
 
@@ -157,7 +157,7 @@ def test_spool_accepts_deliveries_without_loss(
 def test_read_only_database_counts_as_unavailable(
     start_hub: Any, server: Postgresql, tmp_path: Any, wait: Any
 ) -> None:
-    """As a standby after a failover until it is promoted, or a managed server whose disk is full."""
+    """Such a server is a standby before its promotion, or a managed server with a full disk."""
     url = server.new_database()
 
     def may_only_be_read(value: LiteralString) -> None:

@@ -1,4 +1,4 @@
-"""Databases that are not set up for a hub: one sentence and an exit code; connection poolers of both kinds."""
+"""Unsuitable databases and connection poolers are reported in one sentence with an exit code."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def execute(url: str, *statements: str) -> None:
 
 
 def as_role(url: str, role: str) -> str:
-    """The address of the same database for another role."""
+    """Return the URL of the same database for another role."""
     return url.replace("//postgres:@", f"//{role}@")
 
 
@@ -198,7 +198,7 @@ def test_transaction_pooling_is_refused(
         )
         checks = json.loads(CliRunner().invoke(app, ["doctor", "--json"], env=environment).stdout)
         assert any("session pooling" in check["finding"] for check in checks)
-        # Reading needs no session.
+        # Reads work without a session.
         shown = CliRunner().invoke(app, ["sql", "SELECT 5 AS z"], env=environment)
         assert shown.stdout.split() == ["z", "5"]
     assert locks(url) == 0

@@ -1,4 +1,4 @@
-"""Deliveries over real sockets, however they are cut into pieces: each is answered in its turn, and kept."""
+"""Deliveries over real sockets, in any fragments, are stored and answered in order."""
 
 import socket
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ SECRET = "shared"
 
 @pytest.fixture(scope="module")
 def url(hub: HubProcess) -> str:
-    """An address whose deliveries have to be signed."""
+    """A webhook URL that requires signatures."""
     given = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
     made = hub.api("POST", "/integrations", {**given, "client_id": "x", "client_secret": "x"})
     minted = hub.api("POST", f"/integrations/{made['id']}/webhook-urls", {"name": "test"})
@@ -40,7 +40,7 @@ def url(hub: HubProcess) -> str:
 
 @pytest.fixture
 def wire(hub: HubProcess, url: str, wait: Any) -> Iterator[socket.socket]:
-    """A connection to a hub that knows the address and its secret."""
+    """A connection to a hub that has loaded the webhook URL and its secret."""
 
     def refused() -> bool:
         return send("POST", url, b"{}")[0] == 401
@@ -74,7 +74,7 @@ def delivery(
 
 
 def answers(wire: socket.socket, count: int) -> list[tuple[int, bytes]]:
-    """Read so many answers that follow each other on one connection."""
+    """Read several successive responses of one connection."""
     with wire.makefile("rb") as file:
         found: list[tuple[int, bytes]] = []
         for _ in range(count):
@@ -85,7 +85,7 @@ def answers(wire: socket.socket, count: int) -> list[tuple[int, bytes]]:
 
 
 class _Reading:
-    """What HTTPResponse takes for a socket, so that it reads no further than its own answer."""
+    """A substitute for a socket, so that HTTPResponse reads only its own response."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -97,7 +97,7 @@ class _Reading:
         return getattr(self._file, name)
 
     def close(self) -> None:
-        """Leave the connection open for the next one."""
+        """Keep the connection open for the next response."""
 
 
 def kept(hub: HubProcess, numbers: Sequence[int]) -> bool:

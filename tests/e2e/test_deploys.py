@@ -1,4 +1,4 @@
-"""A new release goes in while ION delivers: no delivery meets a closed port, none is lost."""
+"""Upgrades during deliveries: no delivery is refused or lost."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ RATE = 200
 
 
 class Deliveries:
-    """Deliveries at a rate, half on connections of their own and half on connections that are kept."""
+    """Sends deliveries at a rate, half of them over new connections and half over open ones."""
 
     def __init__(self, url: str) -> None:
         self.place = urlsplit(url)
@@ -33,7 +33,7 @@ class Deliveries:
         self.kept: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     def goes_on(self) -> None:
-        """Wait for more to be taken."""
+        """Wait until more deliveries are accepted."""
         seen = len(self.acknowledged)
         wait_for(lambda: len(self.acknowledged) > seen + 50, 30, "deliveries are taken")
 
@@ -69,7 +69,7 @@ class Deliveries:
         except (OSError, asyncio.IncompleteReadError) as error:
             if writer:
                 writer.close()
-            if keep:  # as any client does: it was closed for being idle while this was on its way
+            if keep:  # as any client does if an idle connection was closed meanwhile
                 await self._one(number, keep=False)
             else:
                 self.failed.append(repr(error))
@@ -97,7 +97,7 @@ def deliveries(hub: Any) -> Iterator[Deliveries]:
     sender = threading.Thread(target=lambda: asyncio.run(made._all()))
     sender.start()
     made.goes_on()
-    made.failed.clear()  # a process may have read the addresses just before this one was minted
+    made.failed.clear()  # a process may have loaded the URLs just before this one was created
     yield made
     made.stop.set()
     sender.join()

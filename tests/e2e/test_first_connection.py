@@ -1,4 +1,4 @@
-"""From a first read to subscriptions: what changes in between, which no event tells, is found without being asked for."""
+"""Changes between the first fetch and the subscriptions are found automatically."""
 
 from typing import Any
 

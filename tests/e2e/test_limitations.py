@@ -1,4 +1,4 @@
-"""The four limitations of the documented integration, each against a local ION with its quirks on."""
+"""The hub handles each of the four documented limitations, with all quirks of the local ION."""
 
 import time
 from typing import Any
@@ -22,7 +22,7 @@ NAMES = "{ parts(first: 1) { edges { node { id } } } locations(first: 3) { edges
 
 @pytest.fixture(scope="module")
 def integration(hub: Any, local_ion: Any) -> dict[str, Any]:
-    """An integration whose schedules will not run during a test: what is seen came by webhooks and their healing."""
+    """An integration without scheduled fetches, so that only webhooks and healing update it."""
     made = hub.connect(local_ion)
     never = "0 0 1 1 *"
     hub.api(

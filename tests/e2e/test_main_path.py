@@ -1,4 +1,4 @@
-"""The main path over real processes: connect, set up, read everything, see changes arrive, prove it."""
+"""The main path over real processes: connect, set up, fetch, receive changes, verify."""
 
 import json
 import time
@@ -17,7 +17,7 @@ UPDATE_ORDER = """mutation ($input: UpdatePurchaseOrderInput!) {
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> str | None:
-    """The address of the hub's database; None is the file in its folder."""
+    """The URL of the hub's database; None means the default file."""
     return (
         request.getfixturevalue("postgresql").new_database()
         if request.param == "postgresql"
@@ -27,7 +27,7 @@ def database(request: pytest.FixtureRequest) -> str | None:
 
 @pytest.fixture(scope="module")
 def local_ion(tmp_path_factory: pytest.TempPathFactory, database: Any) -> Iterator[Any]:
-    """A local ION for each database, so that each hub is the only one that is told."""
+    """A local ION for each database, with only one hub."""
     with ExitStack() as stack:
         yield make_start_ion(stack, lambda name: tmp_path_factory.mktemp(name) / "data")()
 
@@ -43,7 +43,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory, database: Any) -> Iterator[Any
 
 @pytest.fixture(scope="module")
 def integration(hub: Any, local_ion: Any) -> dict[str, Any]:
-    """An integration as the guide makes it, with its first fetch done."""
+    """An integration as in the set-up guide, after its first fetch."""
     made = hub.connect(local_ion)
     assert hub.fetch(made)["state"] == "done"
     return made
@@ -167,7 +167,7 @@ def test_killed_hub_keeps_acknowledged_deliveries(
         )
         return mirrored["fields"]["description"] == wanted[-1]
 
-    # Deliveries that met a dead hub are retried by ION, with a growing pause.
+    # ION retries deliveries to a dead hub with growing pauses.
     wait(right, 60, "the newest content")
     accepted = local_ion.execute(
         "{ webhookEvents(filters: {status: {eq: SUCCEEDED}}) { edges { node { id subscription { receiverId } } } } }"

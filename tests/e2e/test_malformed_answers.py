@@ -1,4 +1,4 @@
-"""A running hub whose ION answers without end, and which is sent deliveries that are no valid Unicode."""
+"""A running hub with endless responses of ION and deliveries with invalid Unicode."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from ultraviolet.testing import LocalIonProcess
 from ultraviolet.testing.answer_proxy import AnswerProxy, Rule
 
 MAX_GROWTH_KILOBYTES = 300 * 1024
-"""Six requests at a time hold up to 32 MB each; without a bound they hold several times as much."""
+"""Limit in MB: six concurrent requests hold up to 32 MB each."""
 BOMB = Rule("bomb", operation="query (Page|ByIds|Ids|Newest)", size_bytes=256 * 1024 * 1024)
 
 

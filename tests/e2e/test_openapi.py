@@ -1,4 +1,4 @@
-"""The OpenAPI document against a running hub: whatever is sent, as whatever role, the answer is a documented one."""
+"""Responses of a running hub match its OpenAPI document for any request and role."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def test_every_response_matches_the_document(
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{hub.url}/api/openapi.json"),
         *("--header", f"Authorization: Bearer {key_of(hub, role)}", "--checks", CHECKS),
         *("--phases", "coverage,fuzzing", "--max-examples", "4", "--seed", "1", "--no-color"),
-        # One would revoke the very key that is asked with, the other does not end.
+        # One would revoke the key of this test, the other does not end.
         *("--exclude-path-regex", "/keys/|/changes/stream"),
     ]
     (tmp_path / "lines.py").write_text(LINES)
@@ -46,7 +46,7 @@ def test_every_response_matches_the_document(
 
 
 def test_insufficient_role_is_refused_before_other_checks(start_hub: StartHub) -> None:
-    """Each operation names the role it needs; whoever has less is refused before anything else is looked at."""
+    """Each operation checks its required role first."""
     hub = start_hub()
     keys = {role: key_of(hub, role) for role in ROLES}
     _, document = send(

@@ -1,4 +1,4 @@
-"""ION is there and cannot be read: what it delivers is kept meanwhile, and the mirror is right once it answers again."""
+"""While ION delivers but cannot be read, the hub stores events; afterwards the mirror converges."""
 
 import json
 from typing import Any

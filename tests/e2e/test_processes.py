@@ -1,4 +1,4 @@
-"""Several processes over one database: whichever dies, deliveries are taken, duties go on, and the mirror is right."""
+"""Several processes over one database: if one dies, the others continue and the mirror converges."""
 
 import json
 import os
@@ -26,7 +26,7 @@ CREATE = "mutation ($i: CreateSupplierInput!) { createSupplier(input: $i) { supp
 
 
 def duties(store_url: str, query: str = HOLDERS) -> list[tuple[int, int]]:
-    """Give each integration in someone's hands, and the process that has it."""
+    """Return each leased integration with the process that holds its lease."""
     with closing(psycopg.connect(store_url)) as connection:
         found = connection.execute(query, [lock_class("duties")]).fetchall()
     return [(id_, int(re.sub(r"\D", "", name))) for id_, name in found]
@@ -75,7 +75,7 @@ def test_killing_three_processes_in_turn_loses_nothing(
     assert re.search(r"Worker process \d+ was ended by SIGSEGV; the other processes go on", log)
     assert log.count("was ended by SIGKILL") == 2
     assert max(waits) < 5
-    assert rate > 20  # 200 are asked for; a busy machine makes fewer
+    assert rate > 20  # the requested rate is 200; a busy machine reaches less
     wait(lambda: hub.at_rest(ion, integration), 60, "all deliveries taken, applied and healed")
     assert accepted_is_stored(hub, ion)
     done = hub.cli("verify", "--json")
@@ -169,7 +169,7 @@ def test_new_webhook_url_works_on_every_process_immediately(
 
 @pytest.fixture
 def temporary() -> Iterator[Path]:
-    """A folder whose path is short enough for a socket in it."""
+    """A directory with a path short enough for a socket."""
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
 

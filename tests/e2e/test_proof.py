@@ -1,4 +1,4 @@
-"""Drift and freshness on a running hub: what webhooks alone leave wrong is measured, and a dead webhook is named."""
+"""A running hub measures the drift of webhooks alone, and reports a dead receiver."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ CREATE_SUPPLIER = (
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    """A hub that does not put right by itself what these tests break."""
+    """A hub that does not repair the changes of these tests."""
     with ExitStack() as stack:
         start = make_start_hub(stack, lambda name: tmp_path_factory.mktemp(name) / "data")
         yield start(ULTRAVIOLET_WATCH_SECONDS="3600")

@@ -1,4 +1,4 @@
-"""Replay and rebuild: a range of events again, rehearsed first; a hub made anew from events and one fetch."""
+"""Replay a range of events after a dry run; rebuild a hub from events and one fetch."""
 
 import json
 import sqlite3
@@ -80,7 +80,7 @@ def test_replay_requires_a_range(hub: Any, integration: dict[str, Any]) -> None:
 
 
 def contents(hub: Any) -> dict[tuple[str, str], Any]:
-    """Everything that is not deleted, past the hub."""
+    """Return all objects that are not deleted, from the database directly."""
     query = "SELECT resource, id, doc FROM objects WHERE deleted_at IS NULL"
     with closing(sqlite3.connect(f"file:{hub.data / 'hub.db'}?mode=ro", uri=True)) as connection:
         return {
@@ -99,7 +99,7 @@ def test_hub_rebuilt_from_events_and_one_fetch_equals_original(
     ion, original = start_ion(changes=30), start_hub()
     integration = original.connect(ion, incremental_schedule=NEVER, full_schedule=NEVER)
     original.fetch(integration)
-    original.fetch(integration)  # the first one began before all was subscribed to
+    original.fetch(integration)  # the first fetch began before the subscriptions
     before = ion.changes()
     wait(lambda: ion.changes() - before > 200, 60, "200 changes")
     ion.rest()

@@ -46,7 +46,7 @@ def test_locked_database_defers_deliveries_without_loss(hub: Any, url: str, wait
 
 
 def test_torn_last_page_of_log_loses_only_incomplete_transaction(start_hub: Any) -> None:
-    """A power cut may tear what was being written; what was committed before it is there."""
+    """A power cut may tear the last write; earlier commits remain."""
     hub = start_hub()
     given = {"name": "plant", "api_url": "http://127.0.0.1:9", "auth_url": "http://127.0.0.1:9"}
     made = hub.api("POST", "/integrations", {**given, "client_id": "x", "client_secret": "x"})
@@ -85,13 +85,13 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def failing_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of this test alone, with a file system that turns read-only at an error, as servers have it."""
+    """A separate disk with a file system that becomes read-only after an error."""
     path = tmp_path / "disk"
     path.mkdir()
     with image_of(path).open("wb") as file:
         file.truncate(600_000_000)
     if shutil.which("mkfs.ext4") is None:
-        pytest.skip("a disk of its own cannot be had here: there is no mkfs.ext4")
+        pytest.skip("requires mkfs.ext4")
     subprocess.run(["mkfs.ext4", "-q", "-e", "remount-ro", image_of(path)], check=True)
     mount("-o", "loop", image_of(path), path)
     yield path
@@ -118,7 +118,7 @@ def causes(hub: Any, integration: Any) -> dict[str, str]:
 
 
 def fill(url: str) -> tuple[set[int], int]:
-    """Deliver until nothing more is taken, not even the least; gives what was taken, and what was not."""
+    """Deliver until even the smallest body is refused; return accepted numbers and the refused one."""
     kept: set[int] = set()
     numbers = count(900_000)
     number = next(numbers)

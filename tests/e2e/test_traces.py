@@ -1,4 +1,4 @@
-"""A running hub sends its traces to a real receiver of OTLP over HTTP: one delivery's leads to the version it made."""
+"""A running hub exports traces by OTLP that lead from a delivery to its version."""
 
 import subprocess
 import sys
@@ -98,8 +98,8 @@ def test_traces_are_disabled_by_default(environment: dict[str, str], wanted: boo
 
 
 def test_opentelemetry_is_not_loaded_when_disabled() -> None:
-    look = "import sys, ultraviolet.web.server; print([m for m in sys.modules if 'opentelemetry' in m])"
+    code = "import sys, ultraviolet.server.serve; print([m for m in sys.modules if 'opentelemetry' in m])"
 
-    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""No request causes an internal error, whatever its path, query, headers, cookies or body; over raw sockets."""
+"""No path, query, header, cookie or body causes an internal error, over raw sockets."""
 
 import json
 import re
@@ -61,7 +61,7 @@ TYPICAL_NAMES = ("name", "limit", "cursor", "integration", "q", "sort", "filter"
 
 
 class Request(NamedTuple):
-    """One request, byte for byte."""
+    """One raw request."""
 
     method: str
     target: str
@@ -76,7 +76,7 @@ class Request(NamedTuple):
 
 
 def status_of(port: int, sent: bytes) -> int:
-    """Send a request and return the status of its answer, without waiting for a stream's end."""
+    """Send a request and return the status, without waiting for the end of a stream."""
     with socket.create_connection((HOST, port), timeout=60) as connection:
         connection.sendall(sent)
         head = b""
@@ -127,14 +127,14 @@ def percent_encoded(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def connected(hub: Any, local_ion: Any) -> Any:
-    """A hub with an integration, and what is below its addresses."""
+    """A hub with an integration and some data."""
     hub.connect(local_ion)
     return hub
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str]]:
-    """Every route that the hub serves, and every name that a query may have."""
+    """Return all routes of the hub and all names of query parameters."""
     return routes_of_hub(tmp_path_factory.mktemp("routes"))
 
 
@@ -255,7 +255,7 @@ def test_head_matches_get_on_both_listeners(connected: Any, local_ion: Any) -> N
 
 
 def settled(answer: bytes) -> list[bytes]:
-    """The status and headers of an answer, except those that differ from one answer to the next."""
+    """Return the status and headers of a response, except those that always differ."""
     lines = answer.partition(b"\r\n\r\n")[0].splitlines()
     moving = (b"date:", b"x-request-id:", b"set-cookie:", b"transfer-encoding:")
     return [lines[0], *sorted(line for line in lines[1:] if not line.lower().startswith(moving))]
@@ -271,7 +271,7 @@ def answer(port: int, sent: bytes) -> bytes:
 
 
 def internal_errors(log: Path) -> list[str]:
-    """Lines of a log that tell of an error nobody foresaw."""
+    """Return the log lines about internal errors."""
     lines = log.read_text(errors="replace").splitlines()
     return [line for line in lines if "Traceback" in line or "request.failed" in line]
 

@@ -1,4 +1,4 @@
-"""Verify: what differs is found to the field and kept, what is on its way is not reported, a crash costs nothing."""
+"""Verify finds and stores each difference, ignores changes under way, and survives a crash."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ NEVER = "0 0 1 1 *"
 
 
 def spoil(hub: Any, *statements: str) -> None:
-    """Change the mirror behind the hub's back, as nothing of the hub ever would."""
+    """Change the mirror in the database directly."""
     with closing(sqlite3.connect(hub.data / "hub.db", timeout=30)) as connection, connection:
         for statement in statements:
             assert connection.execute(statement).rowcount >= 1, statement
@@ -22,7 +22,7 @@ def spoil(hub: Any, *statements: str) -> None:
 
 @pytest.fixture(scope="module")
 def integration(hub: Any, local_ion: Any) -> dict[str, Any]:
-    """An integration that only fetches when told to."""
+    """An integration without scheduled fetches."""
     never = {"incremental_schedule": NEVER, "full_schedule": NEVER}
     made = hub.connect(local_ion, **never)
     assert hub.fetch(made)["state"] == "done"
@@ -84,7 +84,7 @@ def test_every_difference_is_found_stored_and_healed(
     wait(healed, 30, "the objects that differ are read again")
     asked = hub.api("GET", f"/integrations/{integration['id']}/fetches")["items"][0]
     assert (asked["mode"], asked["requested_by"]) == ("full", f"verification {report['id']}"), (
-        "what is extra"
+        "the extra object"
     )
 
 

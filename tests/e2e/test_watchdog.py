@@ -1,4 +1,4 @@
-"""The watchdog, against a local ION in which somebody or something breaks what brings the changes."""
+"""The watchdog detects and repairs broken receivers, subscriptions, keys and deliveries."""
 
 import sqlite3
 from contextlib import closing
@@ -108,7 +108,7 @@ def test_removed_or_disabled_subscriptions_are_restored(
 def test_watchdog_introspects_ion_if_needed(
     hub: Any, integration: Any, local_ion: Any, wait: Any
 ) -> None:
-    """It ends the controllers then, and is one of them."""
+    """The watchdog then restarts the controllers, including itself."""
     with closing(sqlite3.connect(hub.data / "hub.db", timeout=30)) as database, database:
         database.execute(
             "UPDATE integrations SET test_result = NULL WHERE id = ?", (integration["id"],)
@@ -133,7 +133,7 @@ def test_deleted_receiver_is_recreated(hub: Any, local_ion: Any, findings: Any, 
     repaired(findings, wait, "receiver", "deleted")
 
     arrives_by_event(hub, local_ion, wait, "after a new receiver")
-    wait(lambda: hub.find(f"/objects/suppliers/{missed['id']}"), 20, "what was missed meanwhile")
+    wait(lambda: hub.find(f"/objects/suppliers/{missed['id']}"), 20, "the missed change")
 
 
 def test_abandoned_deliveries_are_recovered_from_ions_record(
@@ -209,7 +209,7 @@ def test_key_without_access_to_receiver_is_reported(
 def test_changed_resource_without_events_is_fetched_and_reported(
     hub: Any, local_ion: Any, integration: Any, findings: Any, wait: Any
 ) -> None:
-    """It told something every hour, until six hours ago; what it does not tell now cannot be seen in ION's record."""
+    """Events arrived every hour until six hours ago; ION's record does not show the missing ones."""
     local_ion.faults.set("dropped", only="locations")
     local_ion.faults.set("permission_lost", only="webhookEvents")
     wait(lambda: findings("gap", "not readable"), 30, "the record being out of sight")
@@ -225,7 +225,7 @@ def test_changed_resource_without_events_is_fetched_and_reported(
     found = wait(lambda: findings("silent", "locations"), 30, "the finding")[0]
 
     assert "Locations changed in ION" in found["sentence"]
-    wait(lambda: hub.find(f"/objects/locations/{made['id']}"), 30, "what was not told")
+    wait(lambda: hub.find(f"/objects/locations/{made['id']}"), 30, "the change without event")
     local_ion.faults.clear()
     local_ion.execute(CREATE_LOCATION, i={"name": "Talkative room"})
     wait(lambda: findings("silent", "locations")[0]["resolved_at"], 30, "its end")

@@ -1,6 +1,6 @@
-"""Trouble: a hub and a local ION in processes of their own, under random faults and kill -9; then rest, and the proof.
+"""Run a hub and a local ION under random faults and kill -9, then verify the mirror.
 
-`make soak MINUTES=30` runs it for long at 200 changes a second and prints figures.
+`make soak MINUTES=30` runs it longer at 200 changes per second and prints figures.
 """
 
 import argparse
@@ -45,7 +45,7 @@ CONFIRMED = """SELECT source_time, observed_at AS at FROM versions
 
 
 class Trouble:
-    """One run: what is started, what is broken, and what came of it."""
+    """One run: processes, faults and results."""
 
     def __init__(self, stack: ExitStack, folder: Path, seed: int, rate: float, size: str) -> None:
         self.random = random.Random(seed)
@@ -60,7 +60,7 @@ class Trouble:
         assert self.hub.fetch(self.integration)["state"] == "done"
 
     def run(self, seconds: float, crash_every: float, faults_last: float) -> None:
-        """Break something all the time, and kill somebody now and then."""
+        """Set faults all the time, and kill a process from time to time."""
         end = time.monotonic() + seconds
         crash_at = time.monotonic() + crash_every
         while time.monotonic() < end:
@@ -92,7 +92,7 @@ class Trouble:
             self.ion = self.start_ion(data=self.ion.data, port=port, changes=self.rate)
 
     def rest(self, patience: float) -> None:
-        """Rule 6: deliveries stop, one full fetch, and nothing is stale any more."""
+        """Wait for rule 6: ION is idle, one full fetch is complete, and nothing is stale."""
         self.ion.faults.clear()
         self.ion.rest()
         self._quiet(patience)
@@ -107,10 +107,10 @@ class Trouble:
             left = self.ion.execute(under_way)["webhookEvents"]["pageInfo"]["totalCount"]
             return not left and not self.hub.api("GET", path)["summary"]["waiting_events"]
 
-        wait_for(quiet, patience, "all deliveries taken and applied")
+        wait_for(quiet, patience, "all deliveries accepted and applied")
 
     def figures(self) -> dict[str, Any]:
-        """The verdict, and what it took."""
+        """Return the result of the verification, and the figures."""
         done = self.hub.cli("verify", "--json")
         report = json.loads(done.stdout)
         lost = self.ion.accepted() - self.hub.stored_events()
@@ -154,7 +154,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     given = parser.parse_args()
     print(
-        f"seed {given.seed}: {given.minutes} minutes at {given.rate} changes a second", flush=True
+        f"seed {given.seed}: {given.minutes} minutes at {given.rate} changes per second", flush=True
     )
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         trouble = Trouble(stack, Path(folder), given.seed, given.rate, "20000")
