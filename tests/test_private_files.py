@@ -1,4 +1,4 @@
-"""Files and folders of a hub, a local ION and their commands are for their owner alone, whatever the umask."""
+"""Files of the hub, the local ION and commands are private, independent of the umask."""
 
 import json
 import os
@@ -24,20 +24,22 @@ COMMANDS = (
 
 @pytest.fixture
 def open_umask() -> Iterator[None]:
-    """Let whoever creates a file here decide alone about its mode; child processes inherit that."""
+    """Set the umask to 0, also for child processes."""
     before = os.umask(0)
     yield
     os.umask(before)
 
 
-def others_may(folder: Path) -> dict[str, str]:
-    """Return what is in a folder that others than its owner can use."""
-    found = {str(one.relative_to(folder)): one.lstat().st_mode & 0o777 for one in folder.rglob("*")}
-    return {name: oct(mode) for name, mode in found.items() if mode & 0o077}
+def accessible_to_others(folder: Path) -> dict[str, str]:
+    """Return the files in a folder that other users can access, with their modes."""
+    modes = {
+        str(file.relative_to(folder)): file.lstat().st_mode & 0o777 for file in folder.rglob("*")
+    }
+    return {name: oct(mode) for name, mode in modes.items() if mode & 0o077}
 
 
 @pytest.mark.usefixtures("open_umask")
-def test_processes_and_commands_keep_their_files_to_their_owner(
+def test_files_of_processes_and_commands_are_private(
     start_hub: StartHub, start_ion: StartIon, tmp_path: Path
 ) -> None:
     run, work = tmp_path / "run", tmp_path / "work"
@@ -66,7 +68,7 @@ def test_processes_and_commands_keep_their_files_to_their_owner(
             check=False,
         )
         assert 0 == done.returncode, (line, done.stderr)
-    assert {} == others_may(tmp_path)
+    assert {} == accessible_to_others(tmp_path)
     names = {one.name for one in tmp_path.rglob("*")}
     assert {
         "hub.db",
@@ -90,7 +92,7 @@ def test_processes_and_commands_keep_their_files_to_their_owner(
 
 
 @pytest.mark.usefixtures("open_umask")
-def test_a_start_closes_files_of_an_earlier_release(start_hub: StartHub, tmp_path: Path) -> None:
+def test_start_restricts_existing_files(start_hub: StartHub, tmp_path: Path) -> None:
     data = tmp_path / "hub" / "data"
     start_hub(data=data).child.stop()
     (tmp_path / "hub").chmod(0o700)
@@ -98,10 +100,10 @@ def test_a_start_closes_files_of_an_earlier_release(start_hub: StartHub, tmp_pat
         one.chmod(0o777 if one.is_dir() else 0o666)
     hub = start_hub(data=data)
     assert 200 == send("GET", f"{hub.url}/livez")[0]
-    assert {} == others_may(tmp_path / "hub")
+    assert {} == accessible_to_others(tmp_path / "hub")
 
 
-def test_only_own_files_are_closed(tmp_path: Path) -> None:
+def test_files_of_other_programs_keep_their_mode(tmp_path: Path) -> None:
     data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
     data.mkdir()
     elsewhere.write_text("another's")
@@ -120,14 +122,14 @@ def test_only_own_files_are_closed(tmp_path: Path) -> None:
     assert 0o700 == data.stat().st_mode & 0o777
 
 
-def test_a_file_that_a_command_replaces_keeps_its_mode(tmp_path: Path) -> None:
+def test_replaced_file_keeps_its_mode(tmp_path: Path) -> None:
     shared = tmp_path / "shared.json"
     shared.write_text("{}")
     shared.chmod(0o640)
     code = """
 import pathlib, sys
-from ultraviolet.cli.files import writing
-with writing(pathlib.Path(sys.argv[1])) as out:
+from ultraviolet.files import atomic_write
+with atomic_write(pathlib.Path(sys.argv[1])) as out:
     out.write(b'{"new": true}')
 """
     subprocess.run([sys.executable, "-c", code, str(shared)], check=True)
