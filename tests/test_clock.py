@@ -1,4 +1,4 @@
-"""Times as text; and the clock: it follows the machine's, and never goes back."""
+"""The clock follows the machine's and never goes back; times as text."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ BEGIN = datetime(2027, 1, 15, 8, tzinfo=UTC)
 
 
 class Machine:
-    """A machine whose clock somebody sets; it shows for how long it has run, too."""
+    """A machine with a clock that the test sets, and an elapsed time."""
 
     def __init__(self) -> None:
         self.offset = 0.0
@@ -24,7 +24,7 @@ class Machine:
         return (self.clock.now() - BEGIN).total_seconds()
 
 
-def test_a_clock_set_forward_is_followed_and_set_back_it_goes_on() -> None:
+def test_clock_follows_a_jump_forward_and_ignores_a_jump_back() -> None:
     machine = Machine()
     machine.elapsed, machine.offset = 10, 3600
     assert 3610 == machine.seconds()
@@ -35,7 +35,7 @@ def test_a_clock_set_forward_is_followed_and_set_back_it_goes_on() -> None:
     assert 3600 == machine.clock.seconds_ahead()
 
 
-def test_a_machine_that_caught_up_is_followed_again() -> None:
+def test_clock_follows_a_machine_that_caught_up() -> None:
     machine = Machine()
     machine.clock.advance_to(BEGIN + timedelta(seconds=60))
     machine.elapsed = 5
@@ -47,7 +47,9 @@ def test_a_machine_that_caught_up_is_followed_again() -> None:
     assert 0 == machine.clock.seconds_ahead()
 
 
-@pytest.mark.parametrize("odd", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "noon"])
-def test_what_is_no_time_in_utc_is_none(odd: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011  whose words are Python's
-        normalize_rfc3339(odd)
+@pytest.mark.parametrize(
+    "value", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "noon"]
+)
+def test_invalid_time_is_refused(value: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  Python's own message
+        normalize_rfc3339(value)

@@ -1,4 +1,4 @@
-"""What commands write into files: whole, or nothing, over HTTP as well."""
+"""Atomic writes: a file is complete or unchanged, also when an HTTP export fails."""
 
 import os
 import threading
@@ -16,8 +16,8 @@ from ultraviolet.files import FileError, atomic_write
 PLANT = b'{"items": [{"id": 1, "name": "plant"}], "next": null}'
 
 
-class Breaks(BaseHTTPRequestHandler):
-    """A hub with one integration: exports of parts break off, those of runs are a page to sign in, events are moved."""
+class BrokenHub(BaseHTTPRequestHandler):
+    """A hub whose exports fail: parts end early, runs return a sign-in page, events redirect."""
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0].removeprefix("/api/v1/")
@@ -35,37 +35,37 @@ class Breaks(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
-def breaking() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Breaks) as server:
+def broken_hub() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BrokenHub) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
 @pytest.mark.parametrize(
-    ("command", "says"),
+    ("command", "message"),
     [
         ("object export parts --out", "broke off"),
         ("object export runs --out", "does not belong to a hub"),
         ("event export", "redirects to"),
     ],
 )
-def test_an_export_that_fails_leaves_the_file_as_it_was(
-    command: str, says: str, breaking: str, tmp_path: Path
+def test_failed_export_keeps_the_existing_file(
+    command: str, message: str, broken_hub: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "parts.csv"
     file.write_text("yesterday's\n")
-    done = CliRunner().invoke(app, [*command.split(), str(file), "--url", breaking, "--key", "k"])
+    done = CliRunner().invoke(app, [*command.split(), str(file), "--url", broken_hub, "--key", "k"])
     assert isinstance(done.exception, HubUnreachableError)
-    assert says in str(done.exception)
+    assert message in str(done.exception)
     assert ([file], "yesterday's\n") == (list(tmp_path.iterdir()), file.read_text())
 
 
-def test_what_is_whole_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
+def test_complete_file_replaces_the_target_of_a_link(tmp_path: Path) -> None:
     file, link = tmp_path / "parts.csv", tmp_path / "newest.csv"
     file.write_text("yesterday's\n")
     file.chmod(0o600)
@@ -77,20 +77,20 @@ def test_what_is_whole_takes_the_place_of_what_was_there(tmp_path: Path) -> None
     assert 0o600 == file.stat().st_mode & 0o777
 
 
-def test_a_pipe_is_written_as_it_is(tmp_path: Path) -> None:
+def test_pipe_is_written_directly(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     with atomic_write(pipe) as out:
         out.write(b"today's\n")
-    assert b"today's\n" == os.read(reading, 100)
-    os.close(reading)
+    assert b"today's\n" == os.read(reader, 100)
+    os.close(reader)
 
 
 @pytest.mark.parametrize(
     "target", ["/dev/full", "/proc/nothing", "{folder}", "{folder}/none/below"]
 )
-def test_a_file_that_cannot_be_written_is_one_sentence(target: str, tmp_path: Path) -> None:
+def test_unwritable_file_is_reported(target: str, tmp_path: Path) -> None:
     file = Path(target.format(folder=tmp_path))
     with pytest.raises(FileError, match="could not be written"), atomic_write(file) as out:
         out.write(b"today's\n")

@@ -1,4 +1,4 @@
-"""Limits of a connection, over real sockets: on the request head, on its time, on connections per source."""
+"""Limits of request heads, their time, and connections per source, over real sockets."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ OK = b"HTTP/1.1 200"
 
 
 class Server:
-    """A server with these limits, whose application answers with the number of headers and bytes it read."""
+    """A server with these limits that answers with the number of headers and bytes it read."""
 
     def __init__(self, limits: Limits) -> None:
         self.held = threading.Event()
@@ -60,12 +60,12 @@ class Server:
     def connect(self, source: str = HOST) -> socket.socket:
         return socket.create_connection((HOST, self.port), timeout=30, source_address=(source, 0))
 
-    def ask(self, *pieces: bytes) -> bytes:
-        """Send pieces over one connection, and read until the server closes it."""
+    def send(self, *pieces: bytes) -> bytes:
+        """Send pieces over one connection, and return all data until the server closes it."""
         with self.connect() as connection:
             for piece in pieces:
                 connection.sendall(piece)
-            return everything(connection)
+            return read_all(connection)
 
     def close(self) -> None:
         self.server.should_exit = True
@@ -73,7 +73,7 @@ class Server:
         self.listening.close()
 
 
-def everything(connection: socket.socket) -> bytes:
+def read_all(connection: socket.socket) -> bytes:
     read = b""
     with contextlib.suppress(ConnectionResetError):
         while piece := connection.recv(65_536):
@@ -81,8 +81,8 @@ def everything(connection: socket.socket) -> bytes:
     return read
 
 
-def answer_of(connection: socket.socket) -> bytes:
-    """Read one answer of the application, which leaves the connection open."""
+def read_response(connection: socket.socket) -> bytes:
+    """Return one response on a connection that stays open."""
     read = b""
     while not read.endswith(b"]"):
         read += connection.recv(65_536)
@@ -112,13 +112,13 @@ def head(*lines: bytes, target: bytes = b"/", method: bytes = b"GET", close: boo
 
 
 def padded(size: int) -> bytes:
-    """A request head of exactly so many bytes."""
+    """Return a request head of this size in bytes."""
     return head(b"padding: " + b"x" * (size - len(head(b"padding: "))))
 
 
-def test_a_head_of_exactly_the_limit_is_read_and_one_byte_more_is_refused(server: Server) -> None:
-    assert server.ask(padded(http_protocol.MAX_HEAD_BYTES)).startswith(OK)
-    assert server.ask(padded(http_protocol.MAX_HEAD_BYTES + 1)).startswith(b"HTTP/1.1 431")
+def test_head_of_the_maximum_size_is_accepted_and_a_larger_one_refused(server: Server) -> None:
+    assert server.send(padded(http_protocol.MAX_HEAD_BYTES)).startswith(OK)
+    assert server.send(padded(http_protocol.MAX_HEAD_BYTES + 1)).startswith(b"HTTP/1.1 431")
 
 
 @pytest.mark.parametrize(
@@ -149,8 +149,8 @@ def test_a_head_of_exactly_the_limit_is_read_and_one_byte_more_is_refused(server
         ),
     ],
 )
-def test_a_head_is_limited_and_the_answer_arrives(server: Server, sent: bytes, status: int) -> None:
-    answer = server.ask(sent)
+def test_too_large_head_gets_a_response(server: Server, sent: bytes, status: int) -> None:
+    answer = server.send(sent)
     assert answer.startswith(b"HTTP/1.1 %d" % status), answer[:200]
     assert answer.count(b"HTTP/1.1 ") == 1
     if status != 200:
@@ -158,8 +158,8 @@ def test_a_head_is_limited_and_the_answer_arrives(server: Server, sent: bytes, s
         assert b"connection: close" in answer
 
 
-def test_a_head_that_comes_in_small_pieces_is_limited_alike(server: Server) -> None:
-    assert server.ask(b"GET / HTTP/1.1\r\n", *[b"a: " + b"x" * 1000] * 100).startswith(
+def test_head_in_small_pieces_has_the_same_limit(server: Server) -> None:
+    assert server.send(b"GET / HTTP/1.1\r\n", *[b"a: " + b"x" * 1000] * 100).startswith(
         b"HTTP/1.1 431"
     )
 
@@ -167,62 +167,62 @@ def test_a_head_that_comes_in_small_pieces_is_limited_alike(server: Server) -> N
 CHUNKED = head(b"transfer-encoding: chunked", method=b"POST")
 
 
-def test_what_surrounds_the_chunks_of_a_body_is_limited_and_trailers_are_no_headers(
+def test_chunk_framing_is_limited_and_trailers_are_dropped(
     server: Server,
 ) -> None:
-    assert server.ask(CHUNKED, b"1;ext=1\r\nx\r\n0\r\ntrailer: 1\r\n\r\n").endswith(b"[3, 1]")
-    assert server.ask(CHUNKED, b"1;" + b"e" * 1_000_000).startswith(b"HTTP/1.1 431")
-    assert server.ask(CHUNKED, b"0\r\na: " + b"t" * 1_000_000).startswith(b"HTTP/1.1 431")
-    assert server.ask(CHUNKED, b"0\r\n" + b"a: b\r\n" * 101 + b"\r\n").startswith(b"HTTP/1.1 431")
+    assert server.send(CHUNKED, b"1;ext=1\r\nx\r\n0\r\ntrailer: 1\r\n\r\n").endswith(b"[3, 1]")
+    assert server.send(CHUNKED, b"1;" + b"e" * 1_000_000).startswith(b"HTTP/1.1 431")
+    assert server.send(CHUNKED, b"0\r\na: " + b"t" * 1_000_000).startswith(b"HTTP/1.1 431")
+    assert server.send(CHUNKED, b"0\r\n" + b"a: b\r\n" * 101 + b"\r\n").startswith(b"HTTP/1.1 431")
     many = b"".join(b"1;" + b"e" * 30_000 + b"\r\nx\r\n" for _ in range(20))
-    assert server.ask(CHUNKED, many, b"0\r\n\r\n").endswith(b"[3, 20]")
+    assert server.send(CHUNKED, many, b"0\r\n\r\n").endswith(b"[3, 20]")
 
 
-def test_bodies_are_not_limited_here(server: Server) -> None:
+def test_bodies_are_not_limited(server: Server) -> None:
     body = b"x" * 3_000_000
     sent = head(b"content-length: %d" % len(body), method=b"POST")
-    assert server.ask(sent, body).endswith(b"[3, 3000000]")
+    assert server.send(sent, body).endswith(b"[3, 3000000]")
 
 
-def test_pipelined_requests_are_answered_in_order_and_their_heads_are_limited(
+def test_pipelined_requests_are_answered_in_order_with_limited_heads(
     server: Server,
 ) -> None:
     few = head(close=False) * 20 + head()
-    assert server.ask(few).count(OK) == 21
-    with_large = server.ask(head(close=False) + padded(100_000))
+    assert server.send(few).count(OK) == 21
+    with_large = server.send(head(close=False) + padded(100_000))
     first, answered, refusal = with_large.partition(b"]HTTP/1.1 431")
     assert (first.startswith(OK), answered) == (True, b"]HTTP/1.1 431"), (
         "one answer after the other"
     )
     assert refusal.count(b"HTTP/1.1 ") == 0
-    assert server.ask(head(close=False) * 10_000).count(OK) <= http_protocol.MAX_PIPELINED + 1
+    assert server.send(head(close=False) * 10_000).count(OK) <= http_protocol.MAX_PIPELINED + 1
 
 
-def test_a_request_whose_body_arrives_after_its_answer_leaves_the_connection_usable(
+def test_connection_is_usable_after_a_body_that_follows_its_response(
     server: Server,
 ) -> None:
     with server.connect() as connection:
         connection.sendall(
             head(b"content-length: 100000", target=b"/unread", method=b"POST", close=False)
         )
-        assert answer_of(connection).startswith(OK)
+        assert read_response(connection).startswith(OK)
         connection.sendall(b"x" * 100_000 + head())
-        assert everything(connection).startswith(OK)
+        assert read_all(connection).startswith(OK)
 
 
 @pytest.fixture(scope="module")
-def impatient(serve: Callable[..., Server]) -> Server:
+def short_timeout_server(serve: Callable[..., Server]) -> Server:
     return serve(head_timeout_seconds=0.5)
 
 
-def test_a_head_that_does_not_end_is_closed_however_it_trickles(impatient: Server) -> None:
+def test_slow_head_times_out(short_timeout_server: Server) -> None:
     with (
-        impatient.connect() as silent,
-        impatient.connect() as trickling,
-        impatient.connect() as later,
+        short_timeout_server.connect() as silent,
+        short_timeout_server.connect() as trickling,
+        short_timeout_server.connect() as later,
     ):
         later.sendall(head(close=False))
-        assert answer_of(later).startswith(OK)
+        assert read_response(later).startswith(OK)
         later.sendall(b"\r\n")
         trickling.sendall(b"GET / HTTP/1.1\r\nx: ")
         trickling.settimeout(0.05)
@@ -234,21 +234,25 @@ def test_a_head_that_does_not_end_is_closed_however_it_trickles(impatient: Serve
             trickling.sendall(b"y")
         assert answer.startswith(b"HTTP/1.1 408")
         assert silent.recv(100) == b""
-        assert everything(later) == b""
+        assert read_all(later) == b""
 
 
-def test_a_slow_answer_and_a_slow_body_are_no_slow_head(impatient: Server) -> None:
-    with impatient.connect() as held, impatient.connect() as body, impatient.connect() as silent:
+def test_slow_response_and_slow_body_do_not_time_out(short_timeout_server: Server) -> None:
+    with (
+        short_timeout_server.connect() as held,
+        short_timeout_server.connect() as body,
+        short_timeout_server.connect() as silent,
+    ):
         held.sendall(head(target=b"/held"))
         body.sendall(head(b"content-length: 2", method=b"POST") + b"x")
         assert silent.recv(100) == b"", "the deadline of one that connected after them is over"
-        impatient.held.set()
-        assert everything(held).startswith(OK)
+        short_timeout_server.held.set()
+        assert read_all(held).startswith(OK)
         body.sendall(b"y")
-        assert everything(body).endswith(b"[3, 2]")
+        assert read_all(body).endswith(b"[3, 2]")
 
 
-def test_connections_of_one_source_are_limited_and_the_oldest_without_a_request_goes(
+def test_excess_connections_of_a_source_close_the_oldest_without_a_request(
     serve: Callable[..., Server],
 ) -> None:
     server = serve(sources=ConnectionCounter(3))
@@ -258,27 +262,27 @@ def test_connections_of_one_source_are_limited_and_the_oldest_without_a_request_
             one.sendall(head(target=b"/held"))
             assert server.entered.acquire(timeout=30)
         idle = [stack.enter_context(server.connect()) for _ in range(3)]
-        assert everything(idle[0]).startswith(b"HTTP/1.1 429")
-        assert everything(idle[1]).startswith(b"HTTP/1.1 429")
+        assert read_all(idle[0]).startswith(b"HTTP/1.1 429")
+        assert read_all(idle[1]).startswith(b"HTTP/1.1 429")
         idle[2].sendall(head(close=False))
-        assert answer_of(idle[2]).startswith(OK)
+        assert read_response(idle[2]).startswith(OK)
         with server.connect() as refused:
-            assert everything(refused).startswith(b"HTTP/1.1 429")
+            assert read_all(refused).startswith(b"HTTP/1.1 429")
         with server.connect("127.0.0.2") as elsewhere:
             elsewhere.sendall(head())
-            assert everything(elsewhere).startswith(OK)
+            assert read_all(elsewhere).startswith(OK)
         server.held.set()
-        assert [everything(one)[:12] for one in busy] == [OK, OK]
-    assert server.ask(head()).startswith(OK)
+        assert [read_all(one)[:12] for one in busy] == [OK, OK]
+    assert server.send(head()).startswith(OK)
 
 
-def test_a_trusted_proxy_is_not_limited(serve: Callable[..., Server]) -> None:
+def test_trusted_proxy_is_not_limited(serve: Callable[..., Server]) -> None:
     server = serve(sources=ConnectionCounter(3, ["127.0.0.0/8"]))
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(server.connect()) for _ in range(50)]
         for one in opened:
             one.sendall(head())
-        assert {everything(one)[:12] for one in opened} == {OK}
+        assert {read_all(one)[:12] for one in opened} == {OK}
 
 
 @pytest.mark.parametrize(
@@ -293,5 +297,5 @@ def test_a_trusted_proxy_is_not_limited(serve: Callable[..., Server]) -> None:
         ("", ""),
     ],
 )
-def test_an_address_names_its_source(peer: str, source: str) -> None:
+def test_source_of_an_address(peer: str, source: str) -> None:
     assert ConnectionCounter(3, ["10.0.0.0/8"]).get_source(peer) == source

@@ -1,4 +1,4 @@
-"""Outgoing requests: a bound on every answer, flat memory, and one meaning of the proxy variables."""
+"""Outgoing requests: size limits, bounded memory, and proxies from the environment."""
 
 import asyncio
 import gzip
@@ -33,18 +33,19 @@ from ultraviolet.testing.answer_proxy import AnswerProxy, Rule
 
 ENDLESS_BYTES = 4 * 1024 * 1024 * 1024
 MAX_GROWTH_BYTES = 220 * 1024 * 1024
-"""Several times the largest answer that is read: far below the gigabytes that are sent."""
+"""Several times the response limit, and far less than the gigabytes that the server sends."""
 
 MEMORY = """
 import asyncio, resource, sys
-from ultraviolet.hub.targets import LOOPBACK, Targets
-from ultraviolet.ion.budget import Budget
+from ultraviolet.hub.core.egress import LOOPBACK, EgressPolicy
 from ultraviolet.ion.client import IonClient
-from ultraviolet.ion.problems import IonError
+from ultraviolet.ion.errors import IonError
+from ultraviolet.ion.rate_limiter import AdaptiveRateLimiter
 
 async def main(url):
-    async with Targets(LOOPBACK).session() as session:
-        client = IonClient(url, url, "id", "secret", budget=Budget(100), session=session)
+    async with EgressPolicy(LOOPBACK).session() as session:
+        budget = AdaptiveRateLimiter(100)
+        client = IonClient(url, url, "id", "secret", budget=budget, session=session)
         client.sign_in._keep(type("Grant", (), {"access_token": "t", "expires_in": 300.0})())
         for _ in range(3):
             try:
@@ -59,7 +60,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 class Requests(BaseHTTPRequestHandler):
-    """Answers every request as its server says, and notes it; CONNECT is refused after it was noted."""
+    """Record every request; answer as the server is configured, and refuse CONNECT."""
 
     protocol_version = "HTTP/1.1"
 
@@ -81,12 +82,12 @@ class Requests(BaseHTTPRequestHandler):
         cast("Listener", self.server).asked.append(self.path)
         self.send_error(403)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the name that the server has
-        """Be quiet."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  as in the base class
+        """Log nothing."""
 
 
 class Listener(ThreadingHTTPServer):
-    """A small web server, or an HTTP proxy that answers by itself."""
+    """A small web server, or an HTTP proxy that answers requests itself."""
 
     daemon_threads = True
 
@@ -113,7 +114,7 @@ def listener() -> Iterator[Listener]:
 
 @pytest.fixture
 def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
-    """A proxy that the environment names for everything."""
+    """Return a proxy that the environment configures for all requests."""
     proxy = Listener()
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "REQUEST_METHOD"):
         monkeypatch.delenv(name, raising=False)
@@ -134,7 +135,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
     ],
     ids=["endless", "gzip", "deflate"],
 )
-def test_memory_stays_flat_whatever_ion_answers(listener: Listener, rule: Rule) -> None:
+def test_memory_is_bounded_for_any_response_of_ion(listener: Listener, rule: Rule) -> None:
     with AnswerProxy(listener.url, [rule]) as proxy:
         done = subprocess.run(
             [sys.executable, "-c", MEMORY, proxy.url],
@@ -170,7 +171,7 @@ def settings(**environment: str) -> Settings:
     )
 
 
-def test_every_other_reader_of_answers_ends_too_large_ones(listener: Listener) -> None:
+def test_all_clients_refuse_too_large_responses(listener: Listener) -> None:
     large = b" " * (1024 * 1024 + 1)
     listener.body = large
     with pytest.raises(IonUnauthorizedError, match="larger than 1 MB"):
@@ -211,7 +212,7 @@ async def through_cli(url: str) -> Any:
         await transport.stop()
 
 
-def test_mail_server_that_replies_without_end_is_given_up() -> None:
+def test_endless_reply_of_a_mail_server_is_ended() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def talk() -> None:
@@ -227,7 +228,7 @@ def test_mail_server_that_replies_without_end_is_given_up() -> None:
         url = f"smtp://127.0.0.1:{server.getsockname()[1]}?tls=off"
         chosen = settings(ULTRAVIOLET_SMTP_URL=url, ULTRAVIOLET_MAIL_FROM="hub@example.com")
         to = DecryptedDestination(1, "mail", "email", "a@example.com", None)
-        with pytest.raises(NotSentError, match="without end"):
+        with pytest.raises(NotSentError, match="too many lines"):
             asyncio.run(send(chosen, EgressPolicy(), to, [make_test_notification()]))
 
 
@@ -256,7 +257,7 @@ CASES = (
 )
 
 
-def test_proxy_is_used_but_for_this_machine_and_exceptions(
+def test_proxy_is_used_except_for_loopback_and_no_proxy(
     proxy: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for url, exceptions, expected in CASES:
@@ -268,7 +269,7 @@ def test_proxy_is_used_but_for_this_machine_and_exceptions(
         get_proxy("https://ion.example")
 
 
-def test_every_client_sends_requests_through_the_proxy(proxy: Listener) -> None:
+def test_all_clients_use_the_proxy(proxy: Listener) -> None:
     far = "http://far.example"
     with pytest.raises(IonUnauthorizedError):
         in_session(lambda session: make_client(far, session).execute("{ok}"), "far.example")
@@ -287,7 +288,7 @@ def test_every_client_sends_requests_through_the_proxy(proxy: Listener) -> None:
     assert len(proxy.asked) >= 4
 
 
-def test_encrypted_requests_ask_the_proxy_for_a_tunnel(proxy: Listener) -> None:
+def test_https_uses_a_tunnel_through_the_proxy(proxy: Listener) -> None:
     async def use(session: aiohttp.ClientSession) -> None:
         client = make_client("https://8.8.8.8", session)
         await client.execute("{ok}")
@@ -297,7 +298,7 @@ def test_encrypted_requests_ask_the_proxy_for_a_tunnel(proxy: Listener) -> None:
     assert ["8.8.8.8:443"] * len(proxy.asked) == proxy.asked
 
 
-def test_this_machine_is_reached_directly(proxy: Listener, listener: Listener) -> None:
+def test_loopback_is_reached_directly(proxy: Listener, listener: Listener) -> None:
     listener.body = b'{"access_token": "t", "expires_in": 60, "data": {"ok": true}}'
     result = in_session(lambda session: make_client(listener.url, session).execute("{ok}"))
     assert {"ok": True} == result.must()
@@ -307,7 +308,7 @@ def test_this_machine_is_reached_directly(proxy: Listener, listener: Listener) -
     assert 4 == len(listener.asked)
 
 
-def test_forbidden_addresses_stay_forbidden_behind_a_proxy(proxy: Listener) -> None:
+def test_proxy_does_not_bypass_the_egress_policy(proxy: Listener) -> None:
     async def get(url: str) -> int:
         async with (
             EgressPolicy().session() as session,

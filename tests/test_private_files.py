@@ -1,4 +1,4 @@
-"""Files of hubs, local IONs and commands are private, independent of the umask."""
+"""Files of the hub, the local ION and commands are private, independent of the umask."""
 
 import json
 import os
@@ -24,20 +24,22 @@ COMMANDS = (
 
 @pytest.fixture
 def open_umask() -> Iterator[None]:
-    """Set the umask to 0 for this process and its children."""
+    """Set the umask to 0, also for child processes."""
     before = os.umask(0)
     yield
     os.umask(before)
 
 
 def accessible_to_others(folder: Path) -> dict[str, str]:
-    """Return files and directories that are accessible to others than their owner."""
-    found = {str(one.relative_to(folder)): one.lstat().st_mode & 0o777 for one in folder.rglob("*")}
-    return {name: oct(mode) for name, mode in found.items() if mode & 0o077}
+    """Return the files in a folder that other users can access, with their modes."""
+    modes = {
+        str(file.relative_to(folder)): file.lstat().st_mode & 0o777 for file in folder.rglob("*")
+    }
+    return {name: oct(mode) for name, mode in modes.items() if mode & 0o077}
 
 
 @pytest.mark.usefixtures("open_umask")
-def test_processes_and_commands_create_private_files(
+def test_files_of_processes_and_commands_are_private(
     start_hub: StartHub, start_ion: StartIon, tmp_path: Path
 ) -> None:
     run, work = tmp_path / "run", tmp_path / "work"
@@ -90,7 +92,7 @@ def test_processes_and_commands_create_private_files(
 
 
 @pytest.mark.usefixtures("open_umask")
-def test_start_restricts_mode_of_existing_files(start_hub: StartHub, tmp_path: Path) -> None:
+def test_start_restricts_existing_files(start_hub: StartHub, tmp_path: Path) -> None:
     data = tmp_path / "hub" / "data"
     start_hub(data=data).child.stop()
     (tmp_path / "hub").chmod(0o700)
@@ -101,7 +103,7 @@ def test_start_restricts_mode_of_existing_files(start_hub: StartHub, tmp_path: P
     assert {} == accessible_to_others(tmp_path / "hub")
 
 
-def test_only_own_files_are_restricted(tmp_path: Path) -> None:
+def test_files_of_other_programs_keep_their_mode(tmp_path: Path) -> None:
     data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
     data.mkdir()
     elsewhere.write_text("another's")

@@ -1,4 +1,4 @@
-"""No secret reaches a log, however a path, header or message spells it."""
+"""Logs contain no secrets from paths, headers or messages, in any spelling."""
 
 import json
 import logging
@@ -22,26 +22,53 @@ TOKENS = st.builds(
     st.integers(0, 3),
 )
 BEFORE = (
-    "/hooks/", "//hooks/", "/HOOKS/", "/%68ooks/", "/hooks/../hooks/", "/hooks//", "/hooks/%2e%2e/", "/./hooks/", "/hooks%2f",
-    "http://hub.test/hooks/", "/sign-in/", "//Sign-In/", "/x/", "/hooks?", "/?next=/hooks/", "/?key=", "/api/v1/hooks/", "\\\\hooks\\\\",
-)  # fmt: skip
-MESSAGES = ("{}", "Bearer {}", "authorization: Bearer {}", "(b'authorization', b'Bearer {}')", "ultraviolet_session={}; a=b",
-    "Cookie: x=1; ultraviolet_session={}", "the key '{}' is not valid", '{{"key": "{}"}}', "POST {} HTTP/1.1", "<{}>")  # fmt: skip
+    "/hooks/",
+    "//hooks/",
+    "/HOOKS/",
+    "/%68ooks/",
+    "/hooks/../hooks/",
+    "/hooks//",
+    "/hooks/%2e%2e/",
+    "/./hooks/",
+    "/hooks%2f",
+    "http://hub.test/hooks/",
+    "/sign-in/",
+    "//Sign-In/",
+    "/x/",
+    "/hooks?",
+    "/?next=/hooks/",
+    "/?key=",
+    "/api/v1/hooks/",
+    "\\\\hooks\\\\",
+)
+MESSAGES = (
+    "{}",
+    "Bearer {}",
+    "authorization: Bearer {}",
+    "(b'authorization', b'Bearer {}')",
+    "ultraviolet_session={}; a=b",
+    "Cookie: x=1; ultraviolet_session={}",
+    "the key '{}' is not valid",
+    '{{"key": "{}"}}',
+    "POST {} HTTP/1.1",
+    "<{}>",
+)
 
 
-def encoded(token: str, which: list[int]) -> str:
-    """Percent-encode each character as often as the list says."""
-    spelled = ""
+def encode(token: str, which: list[int]) -> str:
+    """Return the token with each character percent-encoded as often as the list says."""
+    result = ""
     for number, character in enumerate(token):
         times = which[number % len(which)]
         for _ in range(times):
-            character = "".join(f"%{byte:02x}" for byte in character[:1].encode()) + character[1:]  # noqa: PLW2901
-        spelled += character
-    return spelled
+            first = "".join(f"%{byte:02x}" for byte in character[:1].encode())
+            character = first + character[1:]  # noqa: PLW2901
+        result += character
+    return result
 
 
-def readings(text: str) -> Iterator[str]:
-    """The text as it is, and as a reader may decode it."""
+def decodings(text: str) -> Iterator[str]:
+    """Return the text, and the text as repeatedly decoded."""
     for _ in range(12):
         yield text.casefold()
         text = unquote(text)
@@ -56,12 +83,12 @@ def readings(text: str) -> Iterator[str]:
 @example("uvh_" + "a" * 43, "//hooks/", "{}", [0])
 @example("uvh_" + "a" * 43, "/hooks/", "{}", [0, 9])
 @settings(max_examples=300, deadline=None, database=None)
-def test_a_token_is_gone_however_it_is_spelled(
+def test_token_is_removed_in_any_encoding(
     token: str, before: str, message: str, which: list[int]
 ) -> None:
-    logged = redact(message.format(before + encoded(token, which)))
+    logged = redact(message.format(before + encode(token, which)))
     body = token.partition("_")[2].casefold()
-    assert not any(body in reading for reading in readings(logged)), logged
+    assert not any(body in decoded for decoded in decodings(logged)), logged
 
 
 @pytest.mark.parametrize(
@@ -83,7 +110,7 @@ def test_a_token_is_gone_however_it_is_spelled(
         ("password=hunter2", "hunter2"),
     ],
 )
-def test_other_secrets_are_gone_too(text: str, secret: str) -> None:
+def test_other_secrets_are_removed(text: str, secret: str) -> None:
     assert secret not in redact(text)
     assert redact(redact(text)) == redact(text)
 
@@ -91,11 +118,18 @@ def test_other_secrets_are_gone_too(text: str, secret: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "/objects/parts/1", "/api/v1/integrations/1/webhook-urls", "/search?q=100%25%20steel", "3 of 72 resources", "/hooks/guess",
-        "The database does not answer: connection refused", "/api/v1/objects/parts/a%2Fb", "50 % of 10%", "",
+        "/objects/parts/1",
+        "/api/v1/integrations/1/webhook-urls",
+        "/search?q=100%25%20steel",
+        "3 of 72 resources",
+        "/hooks/guess",
+        "The database does not answer: connection refused",
+        "/api/v1/objects/parts/a%2Fb",
+        "50 % of 10%",
+        "",
     ],
-)  # fmt: skip
-def test_everything_else_is_logged_as_it_is(text: str) -> None:
+)
+def test_other_text_is_unchanged(text: str) -> None:
     assert redact(text) == text
 
 
@@ -116,16 +150,16 @@ def test_everything_else_is_logged_as_it_is(text: str) -> None:
         "'",
     ],
 )
-def test_it_takes_linear_time(piece: str) -> None:
+def test_redaction_takes_linear_time(piece: str) -> None:
     began = time.process_time()
     redact(piece * 20_000)
     assert time.process_time() - began < 5
 
 
-def test_every_way_into_the_log_is_redacted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_log_sources_are_redacted(capsys: pytest.CaptureFixture[str]) -> None:
     secret = "uvh_" + secrets.token_urlsafe(32)
     log_config.configure()
-    log_in_every_way(secret)
+    log_from_all_sources(secret)
     written = capsys.readouterr()
     assert secret not in written.err + written.out
     assert "0123abcd" not in written.err
@@ -135,7 +169,7 @@ def test_every_way_into_the_log_is_redacted(capsys: pytest.CaptureFixture[str]) 
     assert lines[-1] == "ValueError: POST //hooks/uvh_…"
 
 
-def log_in_every_way(secret: str) -> None:
+def log_from_all_sources(secret: str) -> None:
     error = ValueError(f"POST //hooks/{secret}")
     log = structlog.get_logger()
     log.info(

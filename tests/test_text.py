@@ -1,4 +1,4 @@
-"""What is mistyped is answered with what was probably meant."""
+"""Suggestions for mistyped names, commands and options."""
 
 from pathlib import Path
 
@@ -16,12 +16,12 @@ from ultraviolet.text import did_you_mean
 
 
 @pytest.fixture
-def typed(tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    """Commands on a hub with an integration and a person, which no process runs."""
+def runner(tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """Return a runner of commands on a stopped hub with two integrations and a user."""
     hub = Hub.open(Settings(tmp_path, store_url, "http://hub.test"))
     for name in ("plant-1", "plant-2"):
-        given = NewIntegration(name, "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
-        hub.database.write_now(integrations.create, hub.secrets, "test", given)
+        new = NewIntegration(name, "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
+        hub.database.write_now(integrations.create, hub.secrets, "test", new)
     hub.database.write_now(users.create_user, "test", "ada", "admin")
     hub.close()
     monkeypatch.setenv("ULTRAVIOLET_DATA", str(tmp_path))
@@ -39,24 +39,24 @@ NAMES = {
 }
 
 
-def test_a_name_is_met_by_the_nearest(typed: CliRunner) -> None:
-    for command, meant in NAMES.items():
-        error = typed.invoke(app, command).exception
+def test_similar_name_is_suggested(runner: CliRunner) -> None:
+    for command, suggestion in NAMES.items():
+        error = runner.invoke(app, command).exception
         assert isinstance(error, UltravioletError), (command, error)
         assert "Did you mean" in str(error), command
-        assert meant in str(error).partition("Did you mean")[2]
+        assert suggestion in str(error).partition("Did you mean")[2]
 
 
 @pytest.mark.parametrize(
-    ("command", "meant"),
+    ("command", "suggestion"),
     [("objcet list", "object"), ("fetch rnu", "run"), ("fetch run --mod full", "--mode")],
 )
-def test_a_command_or_option_is_met_by_the_nearest(command: str, meant: str) -> None:
+def test_similar_command_or_option_is_suggested(command: str, suggestion: str) -> None:
     done = CliRunner().invoke(app, command)
     assert 2 == done.exit_code
-    assert meant in done.output
+    assert suggestion in done.output
 
 
-def test_nothing_near_is_not_guessed() -> None:
+def test_dissimilar_name_gets_no_suggestion() -> None:
     assert did_you_mean("quite another", ["plant-1"]) == ""
     assert did_you_mean("PLANT-1", ["plant-1", "plant-2"]) == " Did you mean plant-1 or plant-2?"

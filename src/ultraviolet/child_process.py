@@ -46,7 +46,13 @@ class Child:
         self.name = name
         self.command = [sys.executable, "-m", "ultraviolet", *arguments]
         self.log = log
-        self.environment = {**_without_settings(os.environ), "PYTHONUNBUFFERED": "1", **environment}
+        # Settings of a real hub must not leak into a child process.
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ULTRAVIOLET_", "ION_"))
+        }
+        self.environment = {**inherited, "PYTHONUNBUFFERED": "1", **environment}
 
     def __enter__(self) -> Self:
         self.start()
@@ -109,11 +115,6 @@ class Child:
                     f"{self.name} was not ready after {seconds:.0f} s; see {self.log}."
                 )
             time.sleep(0.05)
-
-
-def _without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    # Settings of a real hub must not leak into a child process.
-    return {k: v for k, v in environment.items() if not k.startswith(("ULTRAVIOLET_", "ION_"))}
 
 
 def is_responding(url: str) -> bool:

@@ -75,7 +75,7 @@ def get_proxy(url: str) -> str | None:
 
 
 def _is_exempt(host: str, port: int | None, no_proxy: str) -> bool:
-    """Return whether `NO_PROXY` contains a host: a name, parent domain, address, network or `*`."""
+    """Return whether `NO_PROXY` exempts a host by name, parent domain, address, network or `*`."""
     name = host.casefold().rstrip(".")
     try:
         address = ipaddress.ip_address(name)

@@ -85,7 +85,7 @@ def test_a_mail_server_that_makes_no_sense_is_said_at_the_start(tmp_path: Path) 
     )
 
     assert done.returncode == 2
-    assert "ULTRAVIOLET_SMTP_URL begins with smtp:// or smtps:// and names a host" in done.stderr
+    assert "ULTRAVIOLET_SMTP_URL must start with smtp:// or smtps://" in done.stderr
 
 
 def test_a_hub_that_listens_everywhere_is_announced_where_it_can_be_opened(start_hub: Any) -> None:

@@ -79,10 +79,10 @@ def test_two_at_the_same_time_are_done_once(edge: Any, monkeypatch: pytest.Monke
     """The second comes while the first is under way, is told so, and has its answer later."""
     going, write = asyncio.Event(), edge.hub.database.write
 
-    async def slow(work: Any) -> Any:
+    async def slow(work: Any, *arguments: Any, **options: Any) -> Any:
         if "create_user" in getattr(work, "__qualname__", ""):
             await going.wait()
-        return await write(work)
+        return await write(work, *arguments, **options)
 
     monkeypatch.setattr(edge.hub.database, "write", slow)
 

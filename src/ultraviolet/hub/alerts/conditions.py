@@ -4,7 +4,6 @@ They derive from the results of freshness, watchdog and verifications.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal, TypeAlias
 
@@ -62,10 +61,11 @@ def integration_conditions(connection: Connection, freshness: Freshness) -> list
             by_topic[topic].append(cause)
     if any(topic in by_topic for topic in _ROOT_CAUSES):
         by_topic.pop("freshness", None)
-    found = [
-        _make_condition(freshness.integration_id, topic, causes)
-        for topic, causes in by_topic.items()
-    ]
+    found: list[AlertCondition] = []
+    for topic, (first, *others) in by_topic.items():
+        more = f", and {len(others)} more" if others else ""
+        sentence, next_step = first.says.rstrip(".") + more, first.next_step.rstrip(".")
+        found.append(AlertCondition(freshness.integration_id, topic, sentence, next_step))
     return [*found, *_drift_conditions(connection, freshness.integration_id)]
 
 
@@ -79,12 +79,6 @@ def disk_conditions(free_bytes: int, min_free_bytes: int) -> list[AlertCondition
     )
     next_step = "Free disk space, or move the hub to a larger disk"
     return [AlertCondition(None, "disk", sentence, next_step)]
-
-
-def _make_condition(integration_id: int, topic: Topic, causes: Sequence[Cause]) -> AlertCondition:
-    first, more = causes[0], len(causes) - 1
-    sentence = first.says.rstrip(".") + (f", and {more} more" if more else "")
-    return AlertCondition(integration_id, topic, sentence, first.next_step.rstrip("."))
 
 
 def _drift_conditions(connection: Connection, integration_id: int) -> list[AlertCondition]:

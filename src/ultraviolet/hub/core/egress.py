@@ -109,7 +109,10 @@ class EgressPolicy:
         self.check(str(request.url))
         if request.proxy and request.proxy.host:
             await self._check_proxied_host(request.url.host or "")
-            await self._allow_proxy(request.proxy.host, request.proxy.port or 0)
+            proxy = _parse_address(request.proxy.host)
+            addresses = [proxy] if proxy else await _resolve(request.proxy.host)
+            port = request.proxy.port or 0
+            self._proxies.update((address, port) for address in addresses)
         return await handler(request)
 
     async def _check_proxied_host(self, host: str) -> None:
@@ -118,11 +121,6 @@ class EgressPolicy:
             for address in await _resolve(host):
                 if not self.allows(address):
                     raise AddressNotAllowedError(_not_public_message(host))
-
-    async def _allow_proxy(self, host: str, port: int) -> None:
-        literal = _parse_address(host)
-        addresses = [literal] if literal else await _resolve(host)
-        self._proxies.update((address, port) for address in addresses)
 
     def _create_socket(self, found: tuple[int, int, int, str, Sequence[object]]) -> socket.socket:
         family, kind, protocol, _, target = found

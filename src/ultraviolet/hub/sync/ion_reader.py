@@ -264,7 +264,7 @@ class IonReader:
 
     async def answers(self) -> None:
         """Send a trivial request; raise the error of an ION that does not answer."""
-        await self.client.execute(ALIVE, retries=ONCE)
+        await self.client.execute(ALIVE_QUERY, retries=ONCE)
 
     async def by_ids(
         self, refs: Iterable[Ref], origin: Origin, retries: RetryPolicy | None = None
