@@ -50,7 +50,7 @@ def decode(body: bytes) -> Decoded:
 
 
 def repair_text(text: str) -> str:
-    """Replace unpaired surrogates by U+FFFD and remove NUL, so that databases can store the text."""
+    """Replace unpaired surrogates by U+FFFD and remove NUL, which databases cannot store."""
     return (
         text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "")
     )

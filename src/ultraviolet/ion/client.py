@@ -122,7 +122,7 @@ class IonClient:
     async def execute_batch(
         self, operations: Sequence[tuple[str, Variables | None]], *, repeatable: bool = True
     ) -> list[Result]:
-        """Run operations in one request, answers in order; one by one where ION takes no batches."""
+        """Run operations in one request; one by one if ION does not support batches."""
         if len(operations) > 1 and self._batches:
             body = [_operation(document, variables) for document, variables in operations]
             answer = await self._send(body, repeatable=repeatable)

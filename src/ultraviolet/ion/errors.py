@@ -59,7 +59,9 @@ NEXT_STEPS = {
     "ion-unreachable": "Check its address and the network; the hub retries",
     "ion-unauthorized": "Create a new API key in ION and enter it here",
     "ion-intercepted": "Check the address of ION and any proxy, login page or maintenance page",
-    "ion-rate-limited": "Wait, because ION limits the request rate; if it persists, lower the requests per second",
+    "ion-rate-limited": (
+        "Wait, because ION limits the request rate; if it persists, lower the requests per second"
+    ),
 }
 _SCHEMA = re.compile(
     r"cannot query field|is not defined by (?:type|enum|input)|does not exist in .* enum"

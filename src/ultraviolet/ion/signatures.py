@@ -1,7 +1,7 @@
 """Create, detect and verify signatures of deliveries in the usual formats.
 
-ION documents "HMAC" and a shared secret; algorithm and encoding are assumed (docs/ion-compatibility.md), so the
-format is detected from the first signature that matches.
+ION documents "HMAC" and a shared secret. Algorithm and encoding are assumed
+(docs/ion-compatibility.md), so the format is detected from the first valid signature.
 """
 
 import base64
