@@ -53,7 +53,7 @@ class RetryPolicy(msgspec.Struct, frozen=True):
 ALIVE_QUERY = "query Alive { __typename }"
 """A query without cost for ION."""
 PROMPT_RETRIES = RetryPolicy(attempts=3, first_wait=0.3, whole_time=5.0)
-"""Retries for a user who waits: a few seconds, or one timeout."""
+"""Retries while a user waits: a few seconds, or one timeout."""
 
 
 class Result(msgspec.Struct, frozen=True):
