@@ -252,7 +252,7 @@ class Healer:
     def _pass_on(self, connection: Connection, beside: Sequence[Observation]) -> None:
         """Keep nothing of what is not followed, but have read again what ION computes from it."""
         states = [
-            ObjectState(o.resource, o.id, doc=o.fields, change="delete", told=o)
+            ObjectState(o.resource, o.id, doc=o.fields, change="delete", unchanged_event=o)
             for o in beside
             if o.kind == "full"
         ]
