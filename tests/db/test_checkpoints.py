@@ -45,7 +45,7 @@ def test_the_log_begins_anew_as_soon_as_no_reader_is_on_it(
             assert all(grows() for _ in range(70))
             assert seen == count(reading)
 
-        wait(lambda: not grows(), 10, "a log that begins anew")
+        wait(lambda: not grows(), 10, "a restarted log")
         assert log.stat().st_size <= 64 * 1024 * 1024
         assert written == database.read_now(count)
 

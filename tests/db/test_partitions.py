@@ -35,7 +35,7 @@ def where(engine: Engine) -> dict[str, int]:
 
 
 def received(door: Door, number: int, moment: str) -> None:
-    """Let an event have come at another time."""
+    """Set the time of an event."""
     run(door.deliver(body(number)))
     newest = max(door.rows(events), key=lambda row: row.seq)
     with door.hub.database.engine.begin() as connection:

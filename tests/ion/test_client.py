@@ -1,4 +1,4 @@
-"""The client signs in, retries what may be retried, and says in words what went wrong."""
+"""The client authenticates, retries repeatable requests, and reports errors as messages."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ Answer = Callable[[Any], web.Response]
 
 
 class Ion:
-    """An ION of scripted answers, which remembers what it was asked."""
+    """An ION with scripted responses that records its requests."""
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []

@@ -130,7 +130,7 @@ def test_every_root_field_is_described(root: str) -> None:
 @pytest.mark.parametrize(
     ("root", "field", "expected"),
     [
-        ("Query", "purchaseOrders", "List each purchase order that the filters let through"),
+        ("Query", "purchaseOrders", "List each purchase order that matches the filters"),
         ("Query", "mbomItem", "Show one mBOM item by its id"),
         ("Query", "partProcedure", "Show one part procedure by its partId and procedureId"),
         ("Mutation", "createPurchaseOrderLine", "Create a purchase order line."),

@@ -26,7 +26,7 @@ def test_it_halves_when_ion_asks_to_slow_down_and_comes_back_by_and_by() -> None
     assert budget.rate == 5
     for _ in range(100):
         budget.answered(0.1)
-    assert budget.rate == 20, "and never beyond what was agreed"
+    assert budget.rate == 20, "never above the configured rate"
 
 
 def test_it_falls_when_answers_take_much_longer_than_they_did() -> None:

@@ -1,4 +1,4 @@
-"""A model of ION for the rules of truth: a dictionary, what it was at any time, what it tells and what it answers."""
+"""A model of ION for the rules of truth: its objects over time, its events and its responses."""
 
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ class ModelIon:
         self.past: list[tuple[float, dict[str, Row]]] = [(-1e9, {})]
 
     def write(self, now: float, id_: str, **fields: Any) -> Row:
-        """Create or change a row; gives what an event would tell of it: the columns that were written."""
+        """Create or change a row; return the columns that an event would contain."""
         told = {**fields, "_updated": moment(now + self.skew)}
         self.rows[id_] = {
             "status": "DRAFT",

@@ -1,4 +1,4 @@
-"""Cases that other mirrors fail, each by name, against the door and the reading of events."""
+"""Cases that other mirrors fail, against `apply` and the decoding of events."""
 
 import json
 from datetime import timedelta
@@ -137,7 +137,7 @@ def test_a_deletion_that_is_told_before_the_creation(mirror: Mirror) -> None:
 
 
 def test_a_delivery_before_its_create_is_visible(mirror: Mirror) -> None:
-    """ION tells of a row that its own reads do not show yet: that is no proof of its absence."""
+    """ION sends an event of a row that its reads do not return yet: this does not prove absence."""
     mirror.hear(
         {
             "resource": "purchase_orders",
@@ -155,7 +155,7 @@ def test_a_delivery_before_its_create_is_visible(mirror: Mirror) -> None:
 
 
 def test_an_object_the_key_may_not_see_any_more(mirror: Mirror) -> None:
-    """Its reads are empty as if it were deleted: kept, stale, until an event or a whole pass tells of a deletion."""
+    """Empty reads only mark the object, until an event or a full fetch shows a deletion."""
     mirror.take(answer(row(0), "1", 1, 1))
     mirror.hear(
         {"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "ordered"}}}, 2
@@ -198,7 +198,7 @@ def test_a_partial_body(mirror: Mirror) -> None:
 NOT_UNDERSTOOD: dict[str, bytes] = {
     "unknown resource": b'{"resource": "hyperdrives", "action": "UPDATE", "id": 3}',
     "no id": b'{"resource": "purchase_orders", "action": "UPDATE"}',
-    "an id that is none": b'{"resource": "purchase_orders", "action": "UPDATE", "id": "seven"}',
+    "an invalid id": b'{"resource": "purchase_orders", "action": "UPDATE", "id": "seven"}',
     "no JSON": b"<order id='1'/>",
     "UTF-16": '{"resource": "purchase_orders", "id": 1}'.encode("utf-16"),
     "nothing": b"",
@@ -290,7 +290,7 @@ def test_a_read_that_began_before_an_event_and_ended_after_it(mirror: Mirror) ->
         {"resource": "purchase_orders", "id": 1, "changes": {"status": {"new": "ordered"}}}, 5
     )
     mirror.take(answer(row(0), "1", 4, 6))
-    assert {(ORDERS, "1")} == mirror.stale(), "it may have seen what was before the event"
+    assert {(ORDERS, "1")} == mirror.stale(), "it may have read the state before the event"
 
     mirror.take(answer(row(4.5, status="ORDERED"), "1", 7, 7))
     assert ("ORDERED", set()) == (mirror.doc()["status"], mirror.stale())
@@ -454,7 +454,7 @@ def test_a_setting_of_the_organization_is_read_into_every_approval(mirror: Mirro
 
 
 def test_a_transaction_that_fails_leaves_nothing_half_written(mirror: Mirror) -> None:
-    """Rule 1 at the door: what a batch does and what is noted of its events are one."""
+    """Rule 1 in the mirror: changes and outcomes of a batch are committed together."""
     mirror.connection.commit()
     dialect.begin_write(mirror.connection)
     mirror.hear(

@@ -170,7 +170,7 @@ class Truth(RuleBasedStateMachine):
         assert before.keys() == after.keys(), "rule 7: an event alone deletes nothing"
         for name, value in before[told.id].items():
             if name not in told.fields:
-                assert value == after[told.id][name], "rule 3: what is not mentioned stays"
+                assert value == after[told.id][name], "rule 3: other fields stay unchanged"
 
     @invariant()
     def fresh_is_true(self) -> None:
@@ -190,7 +190,7 @@ class Truth(RuleBasedStateMachine):
 
     @invariant()
     def history_is_whole(self) -> None:
-        """Versions are numbered without a gap, each has an origin that was applied, the last is what is held."""
+        """Versions have no gaps and an applied origin; the last one equals the object."""
         given = {(o.origin.kind, o.origin.ref, o.id) for o in self.applied}
         latest: dict[str, Any] = {}
         for version in self.versions():
@@ -211,7 +211,7 @@ class Truth(RuleBasedStateMachine):
         return any(o.kind == "absent" and o.id == id_ for o in self.applied)
 
     def comes_to_rest(self) -> None:
-        """Rule 6: deliveries stop, all is read once, what is stale is read until nothing is; then they are equal."""
+        """Rule 6: after the last delivery, a full fetch and heals, mirror and ION are equal."""
         self.now += LAG.total_seconds() + 1
         rows = self.ion.rows
         held = {row.id for row in self.objects()}

@@ -1,7 +1,7 @@
-"""Decode JSON that another program wrote, also where it breaks the rules of JSON or Unicode.
+"""Decode JSON from other programs, including invalid JSON and Unicode.
 
-Standard JSON takes the fast path. Other input is repaired: what is no character becomes U+FFFD, a number that
-nothing can hold becomes its text, and NUL is left out because PostgreSQL cannot store it.
+Valid JSON takes the fast path. Other input is repaired: invalid characters become U+FFFD, numbers
+out of range become strings, and NUL is removed because PostgreSQL cannot store it.
 """
 
 import json
@@ -13,29 +13,30 @@ from typing import Any, cast
 import msgspec
 
 _ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|u0000|.)",
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|u[dD][89a-fA-F][0-9a-fA-F]{2}|u0000|.)",
     re.DOTALL,
 )
 _ESCAPE_LENGTH = len(rb"\ud83d")
 _ENCODED_SURROGATES = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 _REPLACEMENT = "\ufffd".encode()
 _MAX_DIGITS = 4000
-"""Digits of an integer; Python converts no more than 4300 of them to and from text."""
-_OTHERS = bytes(set(range(256)) - set(b"[]{}"))
-_USUAL_DEPTH = 20
+"""Maximum digits of an integer; Python converts at most 4300."""
+_NON_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_COMMON_DEPTH = 20
 _MAX_DEPTH = 200
-"""Levels of lists and objects. ION's answers have a dozen; PostgreSQL and SQLite take 1000 and more."""
+"""Maximum nesting. ION's responses have a dozen levels; the databases accept 1000."""
 
 
 class Decoded(msgspec.Struct, frozen=True):
-    """A decoded value, and whether it had to be repaired."""
+    """A decoded value, and whether it was repaired."""
 
     value: Any
     repaired: bool = False
 
 
 def decode(body: bytes) -> Decoded:
-    """Decode JSON; raises ValueError where no repair makes it JSON, or where it is nested too deeply."""
+    """Decode JSON. Raise ValueError if it cannot be repaired or is nested too deeply."""
     try:
         value: Any = msgspec.json.decode(body)
         repaired = False
@@ -49,7 +50,7 @@ def decode(body: bytes) -> Decoded:
 
 
 def repair_text(text: str) -> str:
-    """Replace unpaired surrogates by U+FFFD and leave out NUL, so that any database can store the text."""
+    """Replace unpaired surrogates by U+FFFD and remove NUL, which databases cannot store."""
     return (
         text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "")
     )
@@ -84,7 +85,7 @@ def _number(digits: str) -> float | str:
 
 
 def _without_nul(value: Any) -> Any:
-    """Leave NUL out of every text and key; the caller bounds the size of `value`."""
+    """Remove NUL from all strings and keys. The caller limits the size of `value`."""
     if isinstance(value, str):
         return value.replace("\0", "")
     if isinstance(value, list):
@@ -98,9 +99,9 @@ def _without_nul(value: Any) -> Any:
 
 
 def _is_surely_shallow(body: bytes) -> bool:
-    """Return whether a few levels are all there are; False where brackets within texts leave that open."""
-    brackets = body.translate(None, _OTHERS)
-    for _ in range(_USUAL_DEPTH):
+    """Return whether the nesting is certainly small; brackets in strings make it uncertain."""
+    brackets = body.translate(None, _NON_BRACKETS)
+    for _ in range(_COMMON_DEPTH):
         if not brackets:
             return True
         brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")

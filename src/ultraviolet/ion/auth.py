@@ -1,4 +1,4 @@
-"""Signing in to ION: an access token by client credentials, kept until shortly before it ends."""
+"""Authentication with ION: an access token from client credentials, renewed before it expires."""
 
 import asyncio
 import re
@@ -22,13 +22,13 @@ from ultraviolet.ion.errors import (
 from ultraviolet.outgoing import MAX_SMALL_ANSWER_BYTES, AnswerTooLargeError, get_proxy, read_body
 
 _PATH = "/realms/api-keys/protocol/openid-connect/token"
-_ON_THIS_MACHINE = re.compile(r"^(localhost|127\.|\[::1\])")
-_EARLY = 30.0
-_TIME_OUT = aiohttp.ClientTimeout(total=30, connect=10)
-_NOT_HERE = (404, 405)
-_USUAL_SECONDS = 60.0
-"""Lifetime of a token whose sign-in does not say a plausible one."""
-_LONGEST_SECONDS = 86400.0
+_LOCAL_ADDRESS = re.compile(r"^(localhost|127\.|\[::1\])")
+_RENEW_EARLY_SECONDS = 30.0
+_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
+_WRONG_PATH_STATUSES = (404, 405)
+_DEFAULT_LIFETIME_SECONDS = 60.0
+"""Lifetime of a token without a plausible one."""
+_MAX_LIFETIME_SECONDS = 86400.0
 
 
 class _Grant(msgspec.Struct):
@@ -37,19 +37,19 @@ class _Grant(msgspec.Struct):
 
 
 def with_scheme(address: str) -> str:
-    """Complete an address a person typed: `https` unless it is this machine."""
+    """Return an address with scheme: `https` unless it is this machine."""
     bare = address.strip().rstrip("/")
     if not bare or re.search(r"\s", bare):
         raise InvalidError(f"{address!r} is not an address such as https://api.buildwithion.com")
     if "://" in bare:
         return bare
-    return f"{'http' if _ON_THIS_MACHINE.match(bare) else 'https'}://{bare}"
+    return f"{'http' if _LOCAL_ADDRESS.match(bare) else 'https'}://{bare}"
 
 
 def token_urls(auth_url: str) -> Sequence[str]:
-    """Return the token addresses that a host, a base or a whole address can mean, likeliest first.
+    """Return the possible token URLs of a host, base or complete URL, the most likely one first.
 
-    ION's environments differ in whether `/auth` stands before `/realms`, and its documents do not agree.
+    ION's environments and documents differ in whether `/auth` precedes `/realms`.
     """
     base = with_scheme(auth_url)
     if base.endswith("/token"):
@@ -75,31 +75,31 @@ class TokenProvider:
         self._lock = asyncio.Lock()
 
     async def token(self) -> str:
-        """Return a token that is good for a while; raises an IonError when there is none to get."""
+        """Return a valid token. Raise an IonError if none can be obtained."""
         async with self._lock:
             if time.monotonic() >= self._renew_at:
                 self._keep(await self._request())
             return self._token
 
     def forget(self, token: str) -> None:
-        """Take note that ION no longer accepts this token."""
+        """Discard a token that ION no longer accepts."""
         if token == self._token:
             self._renew_at = 0.0
 
     def _keep(self, grant: _Grant) -> None:
         self._token = grant.access_token
-        self._renew_at = time.monotonic() + grant.expires_in - min(_EARLY, grant.expires_in / 4)
+        self._renew_at = (
+            time.monotonic() + grant.expires_in - min(_RENEW_EARLY_SECONDS, grant.expires_in / 4)
+        )
 
     async def _request(self) -> _Grant:
         for url in self._urls:
             status, body = await self._post(url)
-            if status in _NOT_HERE:
+            if status in _WRONG_PATH_STATUSES:
                 continue
             self._urls = (url,)
             return _grant(url, status, body)
-        raise IonUnauthorizedError(
-            f"There is no sign-in at {self._urls[0]}; check the auth address"
-        )
+        raise IonUnauthorizedError(f"No sign-in at {self._urls[0]}; check the auth address")
 
     async def _post(self, url: str) -> tuple[int, bytes]:
         form = {
@@ -109,7 +109,7 @@ class TokenProvider:
         }
         try:
             async with self._session.post(
-                url, data=form, allow_redirects=False, timeout=_TIME_OUT, proxy=get_proxy(url)
+                url, data=form, allow_redirects=False, timeout=_TIMEOUT, proxy=get_proxy(url)
             ) as response:
                 body = await read_body(response, MAX_SMALL_ANSWER_BYTES)
                 if response.status == 429:  # noqa: PLR2004
@@ -130,11 +130,11 @@ class TokenProvider:
 def intercepted(
     url: str, status: int, location: str | None, body: bytes
 ) -> IonInterceptedError | None:
-    """Return the error for an answer of a login page, a proxy or a maintenance page, which ION does not give."""
+    """Return an error if the response is from a proxy, login page or maintenance page."""
     if 300 <= status < 400:  # noqa: PLR2004
         where = urlsplit(location or "").hostname
         answer = f"{status}, a redirect{f' to {where}' if where else ''},"
-    elif status < 500 and status not in _NOT_HERE and body.lstrip()[:1] == b"<":  # noqa: PLR2004
+    elif status < 500 and status not in _WRONG_PATH_STATUSES and body.lstrip()[:1] == b"<":  # noqa: PLR2004
         answer = f"{status} with a web page"
     else:
         return None
@@ -144,7 +144,7 @@ def intercepted(
 
 
 def reason(error: BaseException) -> str:
-    """Say in a few words what an exception was."""
+    """Return the message of an exception, else its type."""
     return str(error) or type(error).__name__
 
 
@@ -152,15 +152,15 @@ def _grant(url: str, status: int, body: bytes) -> _Grant:
     if status >= 500:  # noqa: PLR2004
         raise IonUnreachableError(f"ION's sign-in at {url} answered {status}; try again later")
     try:
-        told: Any = answers.decode(body).value
+        decoded: Any = answers.decode(body).value
     except ValueError:
-        told = None
-    fields = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+        decoded = None
+    fields = cast("dict[str, Any]", decoded) if isinstance(decoded, dict) else {}
     token, seconds = fields.get("access_token"), fields.get("expires_in")
     if not isinstance(token, str) or not token:
         raise _denied(url, status, fields)
-    if not isinstance(seconds, int | float) or not 0 <= seconds <= _LONGEST_SECONDS:
-        seconds = _USUAL_SECONDS
+    if not isinstance(seconds, int | float) or not 0 <= seconds <= _MAX_LIFETIME_SECONDS:
+        seconds = _DEFAULT_LIFETIME_SECONDS
     return _Grant(token, seconds)
 
 

@@ -153,7 +153,7 @@ _NOT_MIRRORED = {
 
 @cache
 def load_catalog() -> Catalog:
-    """Load the catalog that `make catalog` generates from the contract, without a GraphQL parser."""
+    """Load the catalog that `make catalog` generates from the contract."""
     contract = json.decode(_CATALOG_FILE.read_bytes(), type=ParsedContract)
     return Catalog(contract.resources, contract.types)
 

@@ -1,4 +1,4 @@
-"""ION over HTTP: GraphQL requests with sign-in, batches, retries and a budget."""
+"""ION's GraphQL API: requests with authentication, batches, retries and a rate limit."""
 
 import datetime as dt
 import time
@@ -26,8 +26,8 @@ from ultraviolet.ion.queries import INTROSPECTION, OfferedSchema
 from ultraviolet.ion.rate_limiter import AdaptiveRateLimiter
 from ultraviolet.outgoing import AnswerTooLargeError, get_proxy, read_body
 
-_TIME_OUT = aiohttp.ClientTimeout(total=60, connect=10, sock_read=35)
-"""ION itself gives up after 30 s."""
+_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10, sock_read=35)
+"""ION itself times out after 30 s."""
 _TOO_MANY = 429
 _TOKEN_MESSAGES = frozenset(
     {
@@ -42,7 +42,7 @@ Variables = dict[str, Any]
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
-    """How long to keep trying."""
+    """Number and time of retries, in seconds."""
 
     attempts: int = 5
     first_wait: float = 0.5
@@ -51,28 +51,28 @@ class RetryPolicy(msgspec.Struct, frozen=True):
 
 
 ALIVE_QUERY = "query Alive { __typename }"
-"""Costs ION nothing."""
+"""A query without cost for ION."""
 PROMPT_RETRIES = RetryPolicy(attempts=3, first_wait=0.3, whole_time=5.0)
-"""To learn whether somebody answers: a second or two where nobody listens, one time-out where nobody says a word."""
+"""Retries while a user waits: a few seconds, or one timeout."""
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What GraphQL answered: data, and the messages of what it could not do."""
+    """The result of a GraphQL operation: data and error messages."""
 
     data: dict[str, Any] | None
     errors: tuple[str, ...] = ()
     repaired: bool = False
-    """Whether the answer was no valid JSON and some of its text was replaced; see `ion/answers.py`."""
+    """Whether the response was invalid JSON that was repaired; see `ion/answers.py`."""
 
     def must(self) -> dict[str, Any]:
-        """Return the data; raises IonRefusedError when anything was refused."""
+        """Return the data. Raise IonRefusedError if there are errors."""
         if self.errors or self.data is None:
             raise IonRefusedError("; ".join(self.errors) or "ION answered without data")
         return self.data
 
 
 class IonClient:
-    """One API key's view of one ION."""
+    """A client of one ION environment with one API key."""
 
     def __init__(
         self,
@@ -92,12 +92,12 @@ class IonClient:
         self._retries = retries or RetryPolicy()
         self._batches = True
         self.limited_at = float("-inf")
-        """When ION last answered 429, by the monotonic clock."""
+        """Monotonic time of the last response 429."""
         self.ahead: float | None = None
-        """Seconds that ION's clock was ahead of this machine's at the last answer, to a second; None where it told no time."""
+        """Seconds by which ION's clock is ahead, to a second; None if unknown."""
 
     async def look(self) -> None:
-        """Ask what costs nothing, where somebody waits: raises an IonError soon where nobody answers; what follows is patient."""
+        """Check that ION responds. Raise an IonError soon if not."""
         with suppress(IonRateLimitedError):
             await self.execute(ALIVE_QUERY, retries=PROMPT_RETRIES)
 
@@ -109,10 +109,10 @@ class IonClient:
         repeatable: bool = True,
         retries: RetryPolicy | None = None,
     ) -> Result:
-        """Run one operation; what GraphQL refuses is in the result, what the network refuses is raised.
+        """Run one operation. The result contains GraphQL errors; other errors are raised.
 
-        A creation is not `repeatable`: it is sent again only when it cannot have arrived. `retries` may be fewer than
-        usual, for who has other ways to come back to it.
+        An operation that is not `repeatable`, such as a creation, is sent again only if it cannot
+        have arrived. `retries` replaces the usual policy.
         """
         answer = await self._send(
             _operation(document, variables), repeatable=repeatable, retries=retries
@@ -122,7 +122,7 @@ class IonClient:
     async def execute_batch(
         self, operations: Sequence[tuple[str, Variables | None]], *, repeatable: bool = True
     ) -> list[Result]:
-        """Run operations in one request, answers in order; one by one where ION takes no batches."""
+        """Run operations in one request; one by one if ION does not support batches."""
         if len(operations) > 1 and self._batches:
             body = [_operation(document, variables) for document, variables in operations]
             answer = await self._send(body, repeatable=repeatable)
@@ -153,22 +153,22 @@ class IonClient:
     async def _send(
         self, body: Any, *, repeatable: bool, retries: RetryPolicy | None = None
     ) -> answers.Decoded:
-        """Post until it is answered, within the budget and the patience for retries."""
+        """Send a request within the rate limit and the retry policy."""
         encoded = msgspec.json.encode(body)
-        patience = retries or self._retries
+        policy = retries or self._retries
         async for attempt in stamina.retry_context(
-            on=_when_again(repeatable=repeatable),
-            attempts=patience.attempts,
-            timeout=patience.whole_time,
-            wait_initial=patience.first_wait,
-            wait_max=patience.longest_wait,
-            wait_jitter=patience.first_wait,
+            on=_retry_condition(repeatable=repeatable),
+            attempts=policy.attempts,
+            timeout=policy.whole_time,
+            wait_initial=policy.first_wait,
+            wait_max=policy.longest_wait,
+            wait_jitter=policy.first_wait,
         ):
             with attempt:
-                return await self._send_signed_in(encoded)
+                return await self._send_with_token(encoded)
         raise AssertionError("stamina either returns or raises")
 
-    async def _send_signed_in(self, body: bytes) -> answers.Decoded:
+    async def _send_with_token(self, body: bytes) -> answers.Decoded:
         token = await self.sign_in.token()
         try:
             return await self._post(body, token)
@@ -185,18 +185,18 @@ class IonClient:
                 self.url,
                 data=body,
                 headers=headers,
-                timeout=_TIME_OUT,
+                timeout=_TIMEOUT,
                 allow_redirects=False,
                 proxy=get_proxy(self.url),
             ) as response:
                 answer = await read_body(response)
-                self.ahead = _ahead(response.headers.get("date"))
+                self.ahead = _clock_difference(response.headers.get("date"))
                 if response.status == _TOO_MANY:
                     self.limited_at = time.monotonic()
-                    self._budget.refused(_seconds(response.headers.get("retry-after")))
+                    self._budget.refused(_retry_after_seconds(response.headers.get("retry-after")))
                 else:
                     self._budget.answered(time.monotonic() - began)
-                return _judge(self.url, response, answer)
+                return _decode_response(self.url, response, answer)
         except AnswerTooLargeError as error:
             raise IonUnreadableError(f"ION at {self.url}: {error}") from error
         except (aiohttp.ClientConnectorError, InvalidError) as error:
@@ -210,42 +210,43 @@ class IonClient:
 
 
 def graphql_url(api_url: str) -> str:
-    """Return the GraphQL address of a host, base or whole address."""
+    """Return the GraphQL URL of a host, base or complete URL."""
     base = with_scheme(api_url)
     return base if base.endswith("/graphql") else f"{base}/graphql"
 
 
 class _NotSentError(IonUnreachableError):
-    """The connection was never made, so nothing can have happened in ION."""
+    """The request was not sent, so nothing changed in ION."""
 
 
 class _BusyError(IonRateLimitedError):
-    """ION said when to come back."""
+    """ION limits the rate, and may have sent the time to wait."""
 
     def __init__(self, message: str, wait: float | None) -> None:
         super().__init__(message)
         self.wait = wait
 
 
-def _when_again(*, repeatable: bool) -> Any:
-    def again(error: Exception) -> bool | dt.timedelta:
+def _retry_condition(*, repeatable: bool) -> Any:
+    def should_retry(error: Exception) -> bool | dt.timedelta:
         if isinstance(error, _BusyError):
             return True if error.wait is None else dt.timedelta(seconds=error.wait)
         return isinstance(error, IonUnreachableError if repeatable else _NotSentError)
 
-    return again
+    return should_retry
 
 
 def _operation(document: str, variables: Variables | None) -> dict[str, Any]:
     return {"query": document, "variables": variables or {}}
 
 
-def _judge(url: str, response: aiohttp.ClientResponse, body: bytes) -> answers.Decoded:
-    """Return the decoded JSON of an HTTP answer; raise the error that says what to do about any other answer."""
+def _decode_response(url: str, response: aiohttp.ClientResponse, body: bytes) -> answers.Decoded:
+    """Return the decoded JSON of a response. Raise an error for any other response."""
     status, headers = response.status, response.headers
     if status == _TOO_MANY:
         raise _BusyError(
-            f"ION at {url} asks to slow down (429)", _seconds(headers.get("retry-after"))
+            f"ION at {url} asks to slow down (429)",
+            _retry_after_seconds(headers.get("retry-after")),
         )
     if other := intercepted(url, status, headers.get("location"), body):
         raise other
@@ -264,7 +265,8 @@ def _judge(url: str, response: aiohttp.ClientResponse, body: bytes) -> answers.D
     value: Any = answer.value
     if not isinstance(value, dict | list):
         raise IonInterceptedError(
-            f"{url} answered {status} and no JSON instead of ION's API; check that this is the address of ION's API"
+            f"{url} answered {status} without JSON instead of ION's API;"
+            " check that this is the address of ION's API"
         )
     if isinstance(value, dict):
         messages = _messages(cast("dict[str, Any]", value))
@@ -276,7 +278,8 @@ def _judge(url: str, response: aiohttp.ClientResponse, body: bytes) -> answers.D
 def _result(answer: Any, *, repaired: bool) -> Result:
     if not isinstance(answer, dict) or not ("data" in answer or "errors" in answer):
         raise IonInterceptedError(
-            "Something answered that is not GraphQL, instead of ION's API; check that this is the address of ION's API"
+            "The response is not GraphQL and instead of ION's API another server answered;"
+            " check that this is the address of ION's API"
         )
     fields = cast("dict[str, Any]", answer)
     data: Any = fields.get("data")
@@ -298,15 +301,15 @@ def _message(error: Any) -> str:
     return message if isinstance(message, str) else msgspec.json.encode(message).decode()
 
 
-def _ahead(date: str | None) -> float | None:
+def _clock_difference(date: str | None) -> float | None:
     try:
-        # The header has whole seconds, cut off.
+        # The header is rounded down to seconds.
         return parsedate_to_datetime(date).timestamp() + 0.5 - time.time() if date else None
     except ValueError:
         return None
 
 
-def _seconds(retry_after: str | None) -> float | None:
+def _retry_after_seconds(retry_after: str | None) -> float | None:
     try:
         return None if retry_after is None else min(max(float(retry_after), 0.0), 60.0)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Deliveries: how ION writes one, and how one is read.
+"""Encode and decode the bodies of deliveries.
 
-No public page shows a whole body (assumed, see docs/ion-compatibility.md), so reading relies on nothing but a
-hint of the resource and an id; whatever else is understood is a gain, and nothing is fatal.
+ION does not document a complete body (assumed, see docs/ion-compatibility.md). Decoding needs only
+a hint of the resource and an id, uses everything else it recognizes, and never fails.
 """
 
 import json
@@ -73,24 +73,27 @@ _NAME = ("field", "column", "name", "attribute", "key", "path")
 
 
 LONGEST_ID = 100
-"""Characters; ION's ids are numbers, and a longer text in their place would not fit into an index."""
+"""Maximum characters of an id, so that it fits into an index."""
 
 
-_DIGITS = 19
-"""Digits of the largest number that a database counts to."""
+_MAX_DIGITS = 19
+"""Digits of the largest 64-bit integer."""
 
 
 def is_id(value: object) -> bool:
-    """Return whether this can be the id of a numbered object: a number, as such or as a text."""
+    """Return whether a value is a numeric id, as a number or as text."""
     if isinstance(value, int):
-        return not isinstance(value, bool) and 0 <= value < 10**_DIGITS
+        return not isinstance(value, bool) and 0 <= value < 10**_MAX_DIGITS
     return (
-        isinstance(value, str) and len(value) <= _DIGITS and value.isascii() and value.isdecimal()
+        isinstance(value, str)
+        and len(value) <= _MAX_DIGITS
+        and value.isascii()
+        and value.isdecimal()
     )
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """What a body says, as far as it is understood; `problem` says what keeps it from being of use."""
+    """The decoded content of a body; `problem` is why it cannot be used, if it cannot."""
 
     event_id: str | None = None
     subscription_id: str | None = None
@@ -99,15 +102,12 @@ class Envelope(msgspec.Struct, frozen=True):
     object_id: str | None = None
     source_time: str | None = None
     fields: dict[str, Any] = {}
-    """New values under GraphQL names, explicit nulls included."""
+    """New values under GraphQL names, including explicit nulls."""
     old: dict[str, Any] = {}
-    """Values before the change, where the body tells them."""
+    """Values before the change, if the body contains them."""
     keys: dict[str, Any] = {}
-    """Foreign keys and key fields it mentions: new values, or old ones where the row is gone."""
+    """Foreign keys and key fields: new values, or old ones of a deleted row."""
     problem: str | None = None
-
-
-# ── writing ──
 
 
 def encode(
@@ -122,7 +122,7 @@ def encode(
     actor_id: int | None,
     changes: Mapping[str, Mapping[str, Any]],
 ) -> bytes:
-    """Write a body as the local ION sends it (assumed): `changes` are column names to old and new values."""
+    """Encode a body (assumed format): `changes` has old and new values by column."""
     return msgspec.json.encode(
         {
             "event_id": event_id,
@@ -138,29 +138,26 @@ def encode(
     )
 
 
-# ── reading ──
-
-
 def decode(catalog: Catalog, body: bytes) -> Envelope:
-    """Read a body as far as it can be understood; never raises."""
+    """Decode a body as far as possible; never raise."""
     return _decode(catalog, body, whole=True)
 
 
 def decode_envelope(catalog: Catalog, body: bytes) -> Envelope:
-    """Read only which event of which object a body tells, as `decode` does, and not what it says of it."""
+    """Decode only the event and its object, without the changed values."""
     return _decode(catalog, body, whole=False)
 
 
 def _decode(catalog: Catalog, body: bytes, *, whole: bool) -> Envelope:
     try:
-        told: Any = answers.decode(body).value
+        decoded: Any = answers.decode(body).value
     except ValueError:
         return Envelope(problem="The body is not JSON")
-    if isinstance(told, list) and len(cast("list[Any]", told)) == 1:
-        told = cast("list[Any]", told)[0]
-    if not isinstance(told, dict):
+    if isinstance(decoded, list) and len(cast("list[Any]", decoded)) == 1:
+        decoded = cast("list[Any]", decoded)[0]
+    if not isinstance(decoded, dict):
         return Envelope(problem="The body is not one JSON object")
-    flat = _flat(cast("Row", told))
+    flat = _flat(cast("Row", decoded))
     try:
         return _read(catalog, flat, whole=whole)
     except RecursionError:
@@ -168,45 +165,47 @@ def _decode(catalog: Catalog, body: bytes, *, whole: bool) -> Envelope:
 
 
 def actor(body: bytes) -> str | None:
-    """Tell the id of the person a body names as the one who made the change; None where it names none."""
+    """Return the id of the user who made the change; None if the body does not contain it."""
     try:
-        told: Any = answers.decode(body).value
+        decoded: Any = answers.decode(body).value
     except ValueError:
         return None
-    if not isinstance(told, dict):
+    if not isinstance(decoded, dict):
         return None
-    flat = _flat(cast("Row", told))
+    flat = _flat(cast("Row", decoded))
     named = _first(flat, _ACTOR)
     return _text(cast("Row", named).get("id") if isinstance(named, dict) else named)
 
 
-def _read(catalog: Catalog, told: Row, *, whole: bool) -> Envelope:
-    resource, action = _resource(catalog, told), _action(told)
+def _read(catalog: Catalog, body_fields: Row, *, whole: bool) -> Envelope:
+    resource, action = _resource(catalog, body_fields), _action(body_fields)
     old: Row = {}
     new: Row = {}
-    if whole or isinstance(_first(told, _ID), dict | None):
-        for name, change in _changes(catalog, told, resource).items():
+    if whole or isinstance(_first(body_fields, _ID), dict | None):
+        for name, change in _changes(catalog, body_fields, resource).items():
             field = _field(resource, name)
             if field:
                 _keep(field, change, old, new, gone=action == "DELETE")
-    object_id = _object_id(resource, told, old | new)
+    object_id = _object_id(resource, body_fields, old | new)
     return Envelope(
-        event_id=_text(_first(told, _EVENT_ID)),
-        subscription_id=_text(_first(told, _SUBSCRIPTION) or _nested(told, "subscription", "id")),
+        event_id=_text(_first(body_fields, _EVENT_ID)),
+        subscription_id=_text(
+            _first(body_fields, _SUBSCRIPTION) or _nested(body_fields, "subscription", "id")
+        ),
         resource=resource.name if resource else None,
         action=action,
         object_id=object_id,
-        source_time=_time(_first(told, _TIME)),
+        source_time=_time(_first(body_fields, _TIME)),
         fields=new if whole else {},
         old=old if whole else {},
         keys=_keys(resource, old, new) if whole else {},
-        problem=_problem(told, resource, object_id),
+        problem=_problem(body_fields, resource, object_id),
     )
 
 
-def _flat(told: Row) -> Row:
-    """Return the body's parts under plain lower-case names, those of an envelope around it included."""
-    flat = {plain(name): value for name, value in told.items()}
+def _flat(body_fields: Row) -> Row:
+    """Return the fields of a body and of its inner envelope under plain lower-case names."""
+    flat = {plain(name): value for name, value in body_fields.items()}
     for name in _ENVELOPES:
         inner = flat.get(name)
         if isinstance(inner, dict) and any(
@@ -216,20 +215,20 @@ def _flat(told: Row) -> Row:
     return flat
 
 
-def _resource(catalog: Catalog, told: Row) -> Resource | None:
-    for name in _texts(told, (*_RESOURCE, *_EVENT_NAME)):
+def _resource(catalog: Catalog, body_fields: Row) -> Resource | None:
+    for name in _texts(body_fields, (*_RESOURCE, *_EVENT_NAME)):
         if found := catalog.resolve(name):
             return found
         for part in (*re.split(r"[.:/ ]", name), name.rpartition("_")[0]):
             if found := catalog.resolve(part):
                 return found
-    changes = told.get("changes")
+    changes = body_fields.get("changes")
     wrapped = next(iter(cast("Row", changes)), "") if isinstance(changes, dict) else ""
     return catalog.resolve(wrapped) if wrapped and _is_wrapped(cast("Row", changes)) else None
 
 
-def _action(told: Row) -> str | None:
-    for name in _texts(told, _ACTION):
+def _action(body_fields: Row) -> str | None:
+    for name in _texts(body_fields, _ACTION):
         if action := _ACTION_OF.get(name.lower()):
             return action
         for word in reversed(re.split(r"[^A-Za-z]", name)):
@@ -238,10 +237,13 @@ def _action(told: Row) -> str | None:
     return None
 
 
-def _changes(catalog: Catalog, told: Row, resource: Resource | None) -> dict[str, tuple[Any, Any]]:
-    """Give (old, new) by name, `...` where the body does not say."""
+def _changes(
+    catalog: Catalog, body_fields: Row, resource: Resource | None
+) -> dict[str, tuple[Any, Any]]:
+    """Return (old, new) by name; `...` for a value that the body does not contain."""
     changes: Any = next(
-        (told[name] for name in _CHANGES if isinstance(told.get(name), dict | list)), None
+        (body_fields[name] for name in _CHANGES if isinstance(body_fields.get(name), dict | list)),
+        None,
     )
     if isinstance(changes, dict) and _is_wrapped(cast("Row", changes)):
         name, inner = next(iter(cast("Row", changes).items()))
@@ -255,12 +257,12 @@ def _changes(catalog: Catalog, told: Row, resource: Resource | None) -> dict[str
         }
     if isinstance(changes, dict) and not _is_sides(cast("Row", changes)):
         return {name: _sides(value, bare=True) for name, value in cast("Row", changes).items()}
-    return _two_rows(cast("Row", changes) if isinstance(changes, dict) else told)
+    return _two_rows(cast("Row", changes) if isinstance(changes, dict) else body_fields)
 
 
-def _two_rows(told: Row) -> dict[str, tuple[Any, Any]]:
-    """Read a whole old row beside a whole new one."""
-    plain = _plainly(told)
+def _two_rows(body_fields: Row) -> dict[str, tuple[Any, Any]]:
+    """Return the changes between complete old and new rows."""
+    plain = _plainly(body_fields)
     old, new = _first(plain, _OLD), _first(plain, _NEW)
     before = cast("Row", old) if isinstance(old, dict) else {}
     after = cast("Row", new) if isinstance(new, dict) else {}
@@ -275,8 +277,8 @@ def _sides(value: Any, *, bare: bool) -> tuple[Any, Any]:
     return ..., cast("Any", value)
 
 
-def _side(told: Row, name: str | None) -> Any:
-    return ... if name is None else told[name]
+def _side(body_fields: Row, name: str | None) -> Any:
+    return ... if name is None else body_fields[name]
 
 
 def _is_sides(value: Row) -> bool:
@@ -285,12 +287,12 @@ def _is_sides(value: Row) -> bool:
 
 def _sides_of(value: Row) -> "_Sides":
     names = tuple(value)
-    # What has many names is hardly two sides, and may be a large document, which is not to be remembered.
+    # A large document is not cached.
     return _sides_named(names) if len(names) <= len(_NAME) else _sides_named.__wrapped__(names)
 
 
 class _Sides(msgspec.Struct, frozen=True):
-    """Which of some names hold the old and the new value, and whether there is nothing else beside them."""
+    """The names of the old and the new value, and whether there are no other names."""
 
     old: str | None
     new: str | None
@@ -328,7 +330,7 @@ def _keep(field: Field, change: tuple[Any, Any], old: Row, new: Row, *, gone: bo
 
 
 def _value(field: Field, value: Any) -> Any:
-    """Bring a value as the database holds it into the form the API gives it; what does not fit stays as it is."""
+    """Convert a value of ION's database to the form of the API; invalid values stay unchanged."""
     if isinstance(value, dict) and field.column.endswith("_id") and "id" in value:
         return _value(field, cast("Row", value)["id"])
     if value is None or (field.list and isinstance(value, list)):
@@ -366,7 +368,7 @@ def _boolean(value: Any) -> Any:
 def _float(value: Any) -> float:
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(value)  # JSON has no such number, so the value stays as it was written
+        raise ValueError(value)  # not valid in JSON, so the value stays unchanged
     return number
 
 
@@ -375,12 +377,16 @@ def _json(value: Any) -> Any:
 
 
 def _json_string(value: Any) -> str:
-    """Write JSON as the API gives it: in a string."""
+    """Return a JSON value as a string, as the API does."""
     return (
         value
         if isinstance(value, str)
         else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     )
+
+
+def _unchanged(value: Any) -> Any:
+    return value
 
 
 _CONVERT: dict[str, Any] = {
@@ -392,7 +398,7 @@ _CONVERT: dict[str, Any] = {
     "DateTime": clock.normalize_rfc3339,
     "JSON": _json,
     "JSONString": _json_string,
-    "other": lambda value: value,  # pyright: ignore[reportUnknownLambdaType]
+    "other": _unchanged,
 }
 
 
@@ -415,8 +421,8 @@ def _keys(resource: Resource | None, old: Row, new: Row) -> Row:
     }
 
 
-def _object_id(resource: Resource | None, told: Row, row: Row) -> str | None:
-    given = _first(told, _ID)
+def _object_id(resource: Resource | None, body_fields: Row, row: Row) -> str | None:
+    given = _first(body_fields, _ID)
     if isinstance(given, dict) and resource:
         row = row | {f.name: v for n, v in cast("Row", given).items() if (f := _field(resource, n))}
         given = None
@@ -426,27 +432,27 @@ def _object_id(resource: Resource | None, told: Row, row: Row) -> str | None:
     return ":".join(part for part in parts if part) if parts and all(parts) else None
 
 
-def _problem(told: Row, resource: Resource | None, object_id: str | None) -> str | None:
+def _problem(body_fields: Row, resource: Resource | None, object_id: str | None) -> str | None:
     if resource is None:
-        named = next(_texts(told, _RESOURCE), None)
+        named = next(_texts(body_fields, _RESOURCE), None)
         return f"The resource {named[:80]} is not known" if named else "The body names no resource"
     return None if object_id else "The body names no object: it has no id"
 
 
-def _first(told: Row, names: tuple[str, ...], default: Any = None) -> Any:
+def _first(body_fields: Row, names: tuple[str, ...], default: Any = None) -> Any:
     for name in names:
-        if name in told:
-            return told[name]
+        if name in body_fields:
+            return body_fields[name]
     return default
 
 
-def _nested(told: Row, outer: str, inner: str) -> Any:
-    value = told.get(outer)
+def _nested(body_fields: Row, outer: str, inner: str) -> Any:
+    value = body_fields.get(outer)
     return cast("Row", value).get(inner) if isinstance(value, dict) else None
 
 
-def _texts(told: Row, names: tuple[str, ...]) -> Iterator[str]:
-    return (value for name in names if isinstance(value := told.get(name), str))
+def _texts(body_fields: Row, names: tuple[str, ...]) -> Iterator[str]:
+    return (value for name in names if isinstance(value := body_fields.get(name), str))
 
 
 def _text(value: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""What ION, or the network on the way to it, can do to a request."""
+"""Errors of requests to ION, and the next step for each."""
 
 import re
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from ultraviolet.errors import UltravioletError
 
 
 class IonError(UltravioletError):
-    """ION did not do what was asked."""
+    """A request to ION failed."""
 
     kind = "ion"
     status = 502
@@ -15,62 +15,68 @@ class IonError(UltravioletError):
 
 
 class IonUnreachableError(IonError):
-    """ION does not answer; check its address and the network, and try again."""
+    """ION does not respond. Check its address and the network, and try again."""
 
     kind = "ion-unreachable"
 
 
 class IonUnauthorizedError(IonError):
-    """ION does not accept the client id and secret; make a new API key in ION and enter it here."""
+    """ION rejected the client id and secret. Create a new API key in ION and enter it here."""
 
     kind = "ion-unauthorized"
 
 
 class IonRefusedError(IonError):
-    """ION understood and refused."""
+    """ION rejected the request."""
 
     kind = "ion-refused"
 
 
 class IonUnreadableError(IonRefusedError):
-    """ION's answer, or a part of it, cannot be read; look at the object in ION, then fetch again."""
+    """ION's response cannot be read. Check the object in ION, then fetch again."""
 
     kind = "ion-unreadable"
 
 
 class IonInterceptedError(IonRefusedError):
-    """Something else than ION's API answered; check the address and what stands between the hub and ION."""
+    """Another server than ION's API responded. Check the address and any proxy or login page."""
 
     kind = "ion-intercepted"
 
 
 class IonRateLimitedError(IonError):
-    """ION limits the requests; wait, or lower the requests per second of this integration."""
+    """ION limits the request rate. Wait, or lower the requests per second of this integration."""
 
     kind = "ion-rate-limited"
 
 
-LOOK_AT_ION = "Look at it in ION; the hub tries again"
-ASK_FOR_PERMISSION = "Give the API key's user the permission in ION and make a new key: a key keeps what it was made with"
+LOOK_AT_ION = "Check the object in ION; the hub retries"
+ASK_FOR_PERMISSION = (
+    "Grant the permission to the API key's user in ION, then create a new key,"
+    " because a key keeps its original permissions"
+)
 NEXT_STEPS = {
-    "ion-unreachable": "Check its address and the network; the hub goes on trying",
-    "ion-unauthorized": "Make a new API key in ION and enter it here",
-    "ion-intercepted": "Check the address of ION, and any proxy, login page or maintenance page in between",
-    "ion-rate-limited": "Wait: ION limits the requests; if it goes on, lower the requests per second",
+    "ion-unreachable": "Check its address and the network; the hub retries",
+    "ion-unauthorized": "Create a new API key in ION and enter it here",
+    "ion-intercepted": "Check the address of ION and any proxy, login page or maintenance page",
+    "ion-rate-limited": (
+        "Wait, because ION limits the request rate; if it persists, lower the requests per second"
+    ),
 }
 _SCHEMA = re.compile(
-    r"""cannot query field|is not defined by (?:type|enum|input)|does not exist in .* enum|unknown (?:type|argument)"""
-    r"""|must not have a selection|must have a selection|field .* (?:is not defined|of required type)""",
+    r"cannot query field|is not defined by (?:type|enum|input)|does not exist in .* enum"
+    r"|unknown (?:type|argument)|must not have a selection|must have a selection"
+    r"|field .* (?:is not defined|of required type)",
     re.IGNORECASE,
 )
-"""How GraphQL says that a document does not fit the schema."""
-_KNOWN_BY: tuple[tuple[re.Pattern[str], str], ...] = (
+"""GraphQL's errors for a query that does not fit the schema."""
+_STEPS_BY_PATTERN: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(r"slow down|\b429\b|rate limit|too many requests", re.IGNORECASE),
         NEXT_STEPS["ion-rate-limited"],
     ),
     (re.compile("instead of ION's", re.IGNORECASE), NEXT_STEPS["ion-intercepted"]),
-    (_SCHEMA, "Nothing: the hub reads ION's schema again and goes on without what is gone"),
+    (_SCHEMA, "None: the hub reads ION's schema again and continues without the removed fields"),
     (
         re.compile("reported no deletions"),
         "Check what the API key may read; if they are gone, accept their absence",
@@ -82,15 +88,15 @@ _KNOWN_BY: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def tells_of_schema(messages: Iterable[str]) -> bool:
-    """Return whether ION refused a document because it does not fit ION's schema."""
+    """Return whether ION rejected a query because it does not fit ION's schema."""
     return any(_SCHEMA.search(message) for message in messages)
 
 
 def known_step(message: str) -> str | None:
-    """Return what to do about an error that was kept as text, or None if its cause is not recognized."""
-    return next((step for pattern, step in _KNOWN_BY if pattern.search(message)), None)
+    """Return the next step for a stored error message; None if the cause is unknown."""
+    return next((step for pattern, step in _STEPS_BY_PATTERN if pattern.search(message)), None)
 
 
 def next_step(message: str) -> str:
-    """Return what to do about an error that was kept as text."""
+    """Return the next step for a stored error message."""
     return known_step(message) or LOOK_AT_ION

@@ -1,6 +1,6 @@
-"""GraphQL documents for reading ION, built from the catalog, and ION's answers made comparable.
+"""Build GraphQL queries from the catalog, and normalize ION's responses.
 
-What a given ION offers may be older or newer than the contract, so every document selects only what both know.
+An ION may be older or newer than the contract, so every query selects only fields that both have.
 """
 
 import re
@@ -14,30 +14,32 @@ from ultraviolet.ion.catalog import SHOWN, Catalog
 from ultraviolet.ion.model import Relation, Resource
 
 INTROSPECTION = """query Offered { __schema { queryType { name } mutationType { name }
-  types { kind name fields(includeDeprecated: true) { name } inputFields { name } enumValues(includeDeprecated: true) { name } } } }"""
-"""Only names: what is needed to know what can be asked."""
+  types { kind name fields(includeDeprecated: true) { name } inputFields { name }
+    enumValues(includeDeprecated: true) { name } } } }"""
+"""Reads only the names of ION's types and fields."""
 
 _CANONICAL = re.compile(
-    r"(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}\+00:00",
+    r"(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d)"
+    r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}\+00:00",
     re.ASCII,
 )
-"""Times that are in the mirror's form without doubt; those of the 30th and 31st are parsed."""
+"""Times certainly in the mirror's form. Those of the 30th and 31st are parsed."""
 _ATTRIBUTE = ("id", "key", "type", "value")
 
 
 class OfferedSchema(Struct, frozen=True):
-    """What an ION offers: the field names of each of its types, the values of its enums among them."""
+    """The schema of an ION: the field names or enum values of each type."""
 
     types: Mapping[str, frozenset[str]]
 
     @classmethod
     def whole(cls, catalog: Catalog) -> Self:
-        """Take the contract itself as what is offered."""
+        """Return the schema of the contract."""
         return cls(catalog.types())
 
     @classmethod
     def from_introspection(cls, data: Mapping[str, Any]) -> Self:
-        """Read the answer to INTROSPECTION; raises KeyError where it is none."""
+        """Return the schema in a response to INTROSPECTION. Raise KeyError if it is invalid."""
         types: dict[str, frozenset[str]] = {}
         for kind in data["__schema"]["types"]:
             members = [
@@ -49,16 +51,16 @@ class OfferedSchema(Struct, frozen=True):
         return cls(types)
 
     def has(self, type_name: str, field: str) -> bool:
-        """Return whether a type has a field (or an enum a value)."""
+        """Return whether a type has a field, or an enum a value."""
         return field in self.types.get(type_name, ())
 
     def reads(self, resource: Resource) -> bool:
-        """Return whether the resource can be listed here."""
+        """Return whether the resource can be listed in this ION."""
         return bool(resource.list) and self.has("Query", resource.list or "")
 
 
 def selection(resource: Resource, offered: OfferedSchema) -> str:
-    """Return what a full read of one object selects."""
+    """Return the selection of a full read of an object."""
     scalars = [
         f.name for f in resource.fields if is_read(f.name) and offered.has(resource.type, f.name)
     ]
@@ -67,25 +69,27 @@ def selection(resource: Resource, offered: OfferedSchema) -> str:
 
 
 def page_query(resource: Resource, offered: OfferedSchema) -> str:
-    """Build the document that reads one page by key: variables `filters` and `first`."""
+    """Return the query of a page in order of id, with variables `filters` and `first`."""
     return (
-        f"query Page($filters: {resource.filters}, $first: Int) {{ page: {resource.list}(filters: $filters,"
-        f" sort: [ID_ASC], first: $first) {{ edges {{ node {{ {selection(resource, offered)} }} }}"
+        f"query Page($filters: {resource.filters}, $first: Int)"
+        f" {{ page: {resource.list}(filters: $filters, sort: [ID_ASC], first: $first)"
+        f" {{ edges {{ node {{ {selection(resource, offered)} }} }}"
         f" pageInfo {{ hasNextPage totalCount }} }} }}"
     )
 
 
 def changes_query(resource: Resource, offered: OfferedSchema) -> str:
-    """Build the document that reads one page in order of change: variables `filters` and `first`."""
+    """Return the query of a page in order of change, with variables `filters` and `first`."""
     return page_query(resource, offered).replace("sort: [ID_ASC]", "sort: [_UPDATED_ASC, ID_ASC]")
 
 
 def page_of_ids(resource: Resource, *, dated: bool) -> str:
-    """Build the document that reads only the ids of a page, with or without the times of change."""
+    """Return the query of the ids of a page, with the times of change if `dated`."""
     fields, order = ("id _updated", "_UPDATED_ASC, ID_ASC") if dated else ("id", "ID_ASC")
     return (
-        f"query Ids($filters: {resource.filters}, $first: Int) {{ page: {resource.list}(filters: $filters,"
-        f" sort: [{order}], first: $first) {{ edges {{ node {{ {fields} }} }}"
+        f"query Ids($filters: {resource.filters}, $first: Int)"
+        f" {{ page: {resource.list}(filters: $filters, sort: [{order}], first: $first)"
+        f" {{ edges {{ node {{ {fields} }} }}"
         f" pageInfo {{ hasNextPage totalCount }} }} }}"
     )
 
@@ -93,9 +97,9 @@ def page_of_ids(resource: Resource, *, dated: bool) -> str:
 def by_ids_query(
     wanted: Iterable[tuple[str, Resource, Sequence[str]]], offered: OfferedSchema
 ) -> tuple[str, dict[str, Any]]:
-    """Build one document that reads objects of several resources by id, and its variables.
+    """Return a query of objects of several resources by id, with its variables.
 
-    `wanted` has an alias, a resource and ids. So many are asked for as the longest list has, lest ION cut one short.
+    `wanted` has aliases, resources and ids. `first` is the length of the longest list.
     """
     heads = ["$first: Int"]
     bodies: list[str] = []
@@ -104,7 +108,8 @@ def by_ids_query(
         heads.append(f"${alias}: {resource.filters}")
         bodies.append(
             f"{alias}: {resource.list}(filters: ${alias}, first: $first)"
-            f" {{ edges {{ node {{ {selection(resource, offered)} }} }} pageInfo {{ hasNextPage }} }}"
+            f" {{ edges {{ node {{ {selection(resource, offered)} }} }}"
+            " pageInfo { hasNextPage } }"
         )
         variables["first"] = max(variables["first"], len(ids))
         variables[alias] = {"id": {"in": list(ids)}}
@@ -119,14 +124,14 @@ def object_id(resource: Resource, node: Mapping[str, Any]) -> str:
 
 
 class DocumentForm(Struct, frozen=True):
-    """Which fields of a resource ION may write in more ways than one."""
+    """The fields of a resource that must be normalized."""
 
     times: tuple[str, ...]
     lists: tuple[str, ...]
 
 
 def form_of(resource: Resource) -> DocumentForm:
-    """Name the fields that are times, and the lists of related objects."""
+    """Return the time fields and the lists of related objects of a resource."""
     times = tuple(f.name for f in resource.fields if f.type == "DateTime")
     return DocumentForm(
         times, tuple(r.field for r in resource.relations if r.kept and r.field != "attributes")
@@ -134,17 +139,17 @@ def form_of(resource: Resource) -> DocumentForm:
 
 
 class UnreadableValueError(ValueError):
-    """A field of an object has a form that it cannot have."""
+    """A field of an object has an invalid form."""
 
 
 def normalize_document(
     resource: Resource, node: Mapping[str, Any], form: DocumentForm | None = None
 ) -> dict[str, Any]:
-    """Return ION's answer in the one form the mirror keeps, so that equal content is equal data.
+    """Return the document of an object, so that equal content is equal data.
 
-    `form` is the resource's, for a caller that converts many objects. A null among attributes is left out; other lists
-    with a null stay as they are. Raises UnreadableValueError for a list that is no list, or an entry without an id or
-    a key.
+    `form` is `form_of(resource)`, for a caller that converts many objects. Nulls in attributes are
+    removed; other lists with nulls stay unchanged. Raise UnreadableValueError if a list is not a
+    list, or an entry has no id or key.
     """
     form = form_of(resource) if form is None else form
     doc = dict(node)
@@ -163,19 +168,19 @@ def normalize_document(
 
 
 def _rows(name: str, value: Any, key: str) -> list[dict[str, Any]]:
-    """Return the entries of a list of related objects; each has a `key` that names it."""
+    """Return the entries of a list of related objects. Each must have a valid `key`."""
     if not isinstance(value, list):
         raise UnreadableValueError(f"{name} is not a list")
     rows = [row for row in cast("list[Any]", value) if row is not None]
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         named: Any = cast("dict[str, Any]", row).get(key) if isinstance(row, dict) else None
         if isinstance(named, bool) or not isinstance(named, int | str):
-            raise UnreadableValueError(f"entry {place} of {name} has no {key}")
+            raise UnreadableValueError(f"entry {index} of {name} has no {key}")
     return rows
 
 
 def valid_time(value: object) -> str | None:
-    """Return a time that `document` has brought into its one form, or None for any other value."""
+    """Return a time in the mirror's form; None for any other value."""
     if not isinstance(value, str) or not value:
         return None
     try:
@@ -198,12 +203,12 @@ def _time(value: str) -> str:
 
 def _canonical(value: str) -> str:
     if _CANONICAL.fullmatch(value):
-        return value  # as it nearly always is
+        return value
     return normalize_rfc3339(value)
 
 
 def is_read(name: str) -> bool:
-    """Leave out what only repeats: counts of relations and display strings."""
+    """Return whether a field is read; counts of relations and display strings are redundant."""
     return name != "prettyStr" and not (name.startswith("_") and name.endswith("Count"))
 
 

@@ -1,7 +1,7 @@
-"""Signatures of deliveries: how one is made, and in which of the usual formats one is written.
+"""Create, detect and verify signatures of deliveries in the usual formats.
 
-ION documents "HMAC" and a shared secret; algorithm and encoding are assumed (docs/ion-compatibility.md), so the
-format is detected from the first signature that matches.
+ION documents "HMAC" and a shared secret. Algorithm and encoding are assumed
+(docs/ion-compatibility.md), so the format is detected from the first valid signature.
 """
 
 import base64
@@ -21,7 +21,7 @@ def sign(secret: str, body: bytes) -> str:
 def detect_signature(
     secret: str, body: bytes, header: str | None, likely: SignatureFormat | None = None
 ) -> SignatureFormat | None:
-    """Find the format in which `header` signs `body` under `secret`, the likely one first; None when it does in none."""
+    """Return the format of a valid signature, testing the likely one first; None if invalid."""
     given = (header or "").strip()
     if not given:
         return None
@@ -36,7 +36,7 @@ def detect_signature(
 def signature_matches(
     secret: str, body: bytes, header: str | None, expected: SignatureFormat | None = None
 ) -> bool:
-    """Return whether `header` signs `body`, in the expected format only when one is known."""
+    """Return whether the signature is valid, in the expected format if given."""
     given = (header or "").strip()
     if expected is None:
         return detect_signature(secret, body, given) is not None

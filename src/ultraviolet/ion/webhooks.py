@@ -1,4 +1,4 @@
-"""ION's own side of webhooks: reading, making and changing receivers and subscriptions."""
+"""Read, create and change ION's webhook receivers and subscriptions."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -36,11 +36,11 @@ _DELETE_SUBSCRIPTION = (
     "mutation DeleteWebhookSubscription($id: ID!, $etag: String!) { deleteWebhookSubscription(id: $id, etag: $etag)"
     " { id } }"
 )
-_AT_ONCE = 25
+_OPERATIONS_PER_REQUEST = 25
 
 
 class Subscription(msgspec.Struct, frozen=True):
-    """A (resource, action) pair ION posts for."""
+    """A (resource, action) pair for which ION posts events."""
 
     id: str
     resource: str
@@ -50,7 +50,7 @@ class Subscription(msgspec.Struct, frozen=True):
 
 
 class Receiver(msgspec.Struct, frozen=True):
-    """Where ION posts to; its address holds our secret, so it is never shown."""
+    """An address to which ION posts. It contains the secret of the webhook URL."""
 
     id: str
     name: str
@@ -72,7 +72,7 @@ class Receiver(msgspec.Struct, frozen=True):
 
 
 def subscription_document(pairs: Sequence[Pair]) -> str:
-    """Write one document that subscribes every pair, for the variable `receiver`."""
+    """Return a mutation that subscribes all pairs, with the variable `receiver`."""
     lines = "\n".join(
         f"  {resource.lower()}_{action.lower()}: createWebhookSubscription(input: {{resource: {resource},"
         f" action: {action}, receiverId: $receiver, active: true}}) {{ webhookSubscription {{ id }} }}"
@@ -82,9 +82,9 @@ def subscription_document(pairs: Sequence[Pair]) -> str:
 
 
 async def read_receiver(client: IonClient, receiver_id: str) -> Receiver | None:
-    """Read a receiver with its subscriptions; None when ION has none of this id.
+    """Read a receiver with its subscriptions; None if it does not exist.
 
-    Raises IonRefusedError when the key may not read receivers.
+    Raise IonRefusedError if the API key may not read receivers.
     """
     result = await client.execute(_READ_RECEIVER, {"id": receiver_id})
     found = (result.data or {}).get("webhookReceiver")
@@ -92,38 +92,38 @@ async def read_receiver(client: IonClient, receiver_id: str) -> Receiver | None:
         return _receiver(found)
     if receiver_id in {each_id for each_id, _ in await list_receivers(client)}:
         result.must()
-        raise IonUnreadableError("ION lists this receiver and answers nothing about it")
+        raise IonUnreadableError("ION lists this receiver but does not return it")
     return None
 
 
 async def list_receivers(client: IonClient) -> list[tuple[str, str]]:
-    """Read ids of all receivers, each with the last part of the address it posts to."""
+    """Read the ids of all receivers, each with the last path segment of its address."""
     page = (await client.execute(_LIST_RECEIVERS)).must().get("webhookReceivers")
     nodes = [_object(edge).get("node") for edge in _objects(_object(page).get("edges"))]
     return [(_id(node), _token(_text(_object(node), "webhookUri"))) for node in nodes]
 
 
 async def create_receiver(client: IonClient, name: str, uri: str) -> Receiver:
-    """Make a receiver; ION makes its shared secret."""
+    """Create a receiver. ION creates its shared secret."""
     given = {"input": {"name": name, "webhookUri": uri}}
     answer = (await client.execute(CREATE_RECEIVER, given, repeatable=False)).must()
     return _receiver(_object(answer.get("createWebhookReceiver")).get("webhookReceiver"))
 
 
 async def update_receiver(client: IonClient, receiver: Receiver, **changes: Any) -> None:
-    """Change a receiver, which must be as it was read."""
+    """Change a receiver, unless it changed since it was read."""
     given = {"input": {"id": receiver.id, "etag": receiver.etag, **changes}}
     (await client.execute(_UPDATE_RECEIVER, given, repeatable=False)).must()
 
 
 async def subscribe(client: IonClient, receiver_id: str, pairs: Sequence[Pair]) -> list[str]:
-    """Subscribe pairs, several in one request; returns what ION refused, in words."""
+    """Subscribe pairs in batches; return the errors."""
     refused: list[str] = []
-    for start in range(0, len(pairs), _AT_ONCE):
-        part = pairs[start : start + _AT_ONCE]
+    for start in range(0, len(pairs), _OPERATIONS_PER_REQUEST):
+        part = pairs[start : start + _OPERATIONS_PER_REQUEST]
         result = await _subscribe(client, receiver_id, part)
         if result.errors and result.data is None and len(part) > 1:
-            # One unknown name makes the whole document invalid; alone, each stands for itself.
+            # One unknown name makes the whole mutation invalid.
             singly = [await _subscribe(client, receiver_id, [pair]) for pair in part]
             refused += [error for each in singly for error in each.errors]
         else:
@@ -132,7 +132,7 @@ async def subscribe(client: IonClient, receiver_id: str, pairs: Sequence[Pair]) 
 
 
 async def activate(client: IonClient, subscriptions: Sequence[Subscription]) -> list[str]:
-    """Switch subscriptions on again; returns what ION refused, in words."""
+    """Activate subscriptions; return the errors."""
     given = [
         {"input": {"id": each.id, "etag": each.etag, "active": True}} for each in subscriptions
     ]
@@ -140,7 +140,7 @@ async def activate(client: IonClient, subscriptions: Sequence[Subscription]) -> 
 
 
 async def unsubscribe(client: IonClient, subscriptions: Sequence[Subscription]) -> list[str]:
-    """Remove subscriptions; returns what ION refused, in words."""
+    """Delete subscriptions; return the errors."""
     return await _each(
         client, _DELETE_SUBSCRIPTION, [{"id": s.id, "etag": s.etag} for s in subscriptions]
     )
@@ -154,8 +154,10 @@ async def _subscribe(client: IonClient, receiver_id: str, pairs: Sequence[Pair])
 
 async def _each(client: IonClient, document: str, given: Sequence[dict[str, Any]]) -> list[str]:
     refused: list[str] = []
-    for start in range(0, len(given), _AT_ONCE):
-        operations = [(document, variables) for variables in given[start : start + _AT_ONCE]]
+    for start in range(0, len(given), _OPERATIONS_PER_REQUEST):
+        operations = [
+            (document, variables) for variables in given[start : start + _OPERATIONS_PER_REQUEST]
+        ]
         for result in await client.execute_batch(operations, repeatable=False):
             refused += result.errors
     return refused
@@ -164,7 +166,7 @@ async def _each(client: IonClient, document: str, given: Sequence[dict[str, Any]
 def _receiver(shown: Any) -> Receiver:
     node = _object(shown)
     if not _text(node, "webhookUri"):
-        raise IonRefusedError("ION does not tell where this receiver posts to")
+        raise IonRefusedError("ION does not return the address of this receiver")
     code = node.get("expectedResponseCode")
     return Receiver(
         id=_id(node),
@@ -191,11 +193,9 @@ def _subscription(node: dict[str, Any]) -> Subscription:
 
 
 def _object(value: Any) -> dict[str, Any]:
-    """Return an object of ION's answer; a null is not taken for its absence, which would make another one."""
+    """Return an object of a response. Null is an error, because absence causes a new receiver."""
     if not isinstance(value, dict):
-        raise IonUnreadableError(
-            "ION does not show its webhook receivers and subscriptions in readable form"
-        )
+        raise IonUnreadableError("ION's webhook receivers and subscriptions cannot be read")
     return cast("dict[str, Any]", value)
 
 
@@ -208,7 +208,7 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 def _id(value: Any) -> str:
     id_ = _object(value).get("id")
     if isinstance(id_, bool) or not isinstance(id_, int | str):
-        raise IonUnreadableError("ION shows a webhook receiver or subscription without an id")
+        raise IonUnreadableError("A webhook receiver or subscription of ION has no id")
     return str(id_)
 
 

@@ -1,1 +1,1 @@
-"""ION's GraphQL schema, one SDL file a domain, with the rules to derive the rest."""
+"""ION's GraphQL schema: one SDL file per domain, and the rules that derive the rest."""

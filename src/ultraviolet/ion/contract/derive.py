@@ -1,8 +1,7 @@
-"""The contract: ION's GraphQL schema as SDL by domain, and the types that follow from it by rule.
+"""Derive the complete schema from the SDL files of the contract.
 
-The files hold what cannot be derived. Connections, edges, sort enums, operator filters, object filters and
-timeline events are derived here, by the conventions of the 2023 schema; `irregular.graphql` extends them
-where ION departs from its own rule.
+Connections, edges, sort enums, operator filters, object filters and timeline events are derived by
+the conventions of the 2023 schema. `irregular.graphql` contains the exceptions of ION.
 """
 
 import re
@@ -49,7 +48,7 @@ _TYPE = re.compile(r"^type (\w+)", re.MULTILINE)
 
 @cache
 def source() -> DocumentNode:
-    """Parse the contract's files, as one document."""
+    """Parse the files of the contract as one document."""
     folder = files("ultraviolet.ion.contract")
     names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".graphql"))
     return parse("\n".join((folder / name).read_text("utf-8") for name in names), no_location=True)
@@ -68,7 +67,7 @@ def domains() -> Mapping[str, str]:
 
 @cache
 def schema() -> GraphQLSchema:
-    """Build the complete schema, derived types included."""
+    """Return the complete schema with derived types."""
     derived = parse(Derivation(source()).text(), no_location=True)
     return build_ast_schema(
         DocumentNode(definitions=(*_completed(source()), *derived.definitions)), assume_valid=True
@@ -78,7 +77,7 @@ def schema() -> GraphQLSchema:
 def directive(
     node: FieldDefinitionNode | ObjectTypeDefinitionNode, name: str
 ) -> dict[str, object] | None:
-    """Return the arguments of a directive of the contract, or None where it is not set."""
+    """Return the arguments of a directive; None if it is not set."""
     for found in node.directives or ():
         if found.name.value == name:
             return _arguments(found)
@@ -86,7 +85,7 @@ def directive(
 
 
 def named(node: TypeNode) -> str:
-    """Return the name under all lists and non-nulls."""
+    """Return the name of a type without lists and non-nulls."""
     while isinstance(node, ListTypeNode | NonNullTypeNode):
         node = node.type
     return node.name.value  # type: ignore[attr-defined]
@@ -98,7 +97,7 @@ def is_list(node: TypeNode) -> bool:
 
 
 def object_types(document: DocumentNode) -> dict[str, ObjectTypeDefinitionNode]:
-    """Return ION's object types by name: not the payloads, not the roots."""
+    """Return ION's object types by name, without payloads and roots."""
     payloads = {named(f.type) for f in root_fields(document, "Mutation")}
     return {
         node.name.value: node
@@ -110,14 +109,14 @@ def object_types(document: DocumentNode) -> dict[str, ObjectTypeDefinitionNode]:
 
 
 def root_fields(document: DocumentNode, root: str) -> Iterator[FieldDefinitionNode]:
-    """Go through the fields of Query or Mutation."""
+    """Yield the fields of Query or Mutation."""
     for node in document.definitions:
         if isinstance(node, ObjectTypeExtensionNode) and node.name.value == root:
             yield from node.fields or ()
 
 
 class Derivation:
-    """What follows from the contract's files by rule."""
+    """The derived types of a contract."""
 
     def __init__(self, document: DocumentNode) -> None:
         self.objects = object_types(document)
@@ -129,7 +128,7 @@ class Derivation:
         self.filters = self._filter_names()
 
     def text(self) -> str:
-        """Write all derived types as SDL."""
+        """Return all derived types as SDL."""
         return "\n".join(
             [
                 *self._operator_filters(),
@@ -147,7 +146,7 @@ class Derivation:
     def _filter_names(self) -> dict[str, str]:
         names: dict[str, str] = {}
         for field, mark in self.lists.items():
-            if field.name.value != "reviewRequests":  # ION filters them by another type's filter
+            if field.name.value != "reviewRequests":  # ION uses the filter of another type
                 names[str(mark["of"])] = str(mark["filters"])
         for name, node in self.objects.items():
             given = directive(node, "filterable")
@@ -175,7 +174,7 @@ class Derivation:
             edge = connection.removesuffix("Connection") + "Edge"
             page = "PageInfo" if node in {"APIKeyObject", "Log"} else "IonPageInfo"
             yield f'"A page of a list." type {connection} {{ pageInfo: {page}! edges: [{edge}]! }}'
-            yield f'"One place of a list, with its cursor." type {edge} {{ node: {node} cursor: String! }}'
+            yield f'"An entry of a list, with its cursor." type {edge} {{ node: {node} cursor: String! }}'
 
     def _object_filter(self, of: str, name: str) -> str:
         members = [] if of == "APIKeyObject" else [f"or_: [{name}]", f"and_: [{name}]"]
@@ -309,7 +308,7 @@ def _arguments(node: DirectiveNode) -> dict[str, object]:
 
 
 def _completed(document: DocumentNode) -> Iterator[DefinitionNode]:
-    """Return each field of an object type the arguments that it has by rule."""
+    """Yield the definitions, with the derived arguments and descriptions of fields."""
     derivation = Derivation(document)
     for node in document.definitions:
         if isinstance(node, ObjectTypeDefinitionNode) and node.name.value in derivation.objects:
@@ -318,9 +317,7 @@ def _completed(document: DocumentNode) -> Iterator[DefinitionNode]:
             yield _described(_with_arguments(node, derivation))
         elif isinstance(node, ObjectTypeExtensionNode) and node.name.value == "Mutation":
             yield _described(node)
-        elif not isinstance(
-            node, DirectiveDefinitionNode
-        ):  # the marks are ours, ION does not show them
+        elif not isinstance(node, DirectiveDefinitionNode):  # ION does not have our directives
             yield node
 
 

@@ -1,4 +1,4 @@
-"""Descriptions of root fields by rule; what the rule does not say well has a description of its own in the SDL."""
+"""Generate the descriptions of root fields that the SDL does not describe."""
 
 import re
 from dataclasses import replace
@@ -17,7 +17,7 @@ _VERB = re.compile(r"(create|update|delete)(\w+)")
 
 
 def describe(field: FieldDefinitionNode, root: str, listed: str | None) -> FieldDefinitionNode:
-    """Return a root field a description, unless it has one; `listed` is the type a list root lists."""
+    """Return a root field with a description; `listed` is the type of a list."""
     if field.description is not None:
         return field
     text = _query(field, listed) if root == "Query" else _mutation(field)
@@ -25,7 +25,7 @@ def describe(field: FieldDefinitionNode, root: str, listed: str | None) -> Field
 
 
 def noun(name: str) -> str:
-    """Write the name of a type or mutation as words: `PurchaseOrderLine` is a purchase order line."""
+    """Return the name of a type as words: `PurchaseOrderLine` is purchase order line."""
     for key, word in _WORDS.items():
         name = name.replace(key, f" {word} ")
     parts = [
@@ -37,10 +37,13 @@ def noun(name: str) -> str:
 
 def _query(field: FieldDefinitionNode, listed: str | None) -> str | None:
     if listed is not None:
-        return f"List each {noun(listed)} that the filters let through, sorted, a page at a time; all of them without `first`."
+        return (
+            f"List each {noun(listed)} that matches the filters, sorted, by page;"
+            " all of them without `first`."
+        )
     kind = field.type.type if isinstance(field.type, NonNullTypeNode) else field.type
     keys = " and ".join(a.name.value for a in field.arguments or ())
-    return f"Show one {noun(kind.name.value)} by its {keys}; null where there is none."  # type: ignore[union-attr]
+    return f"Show one {noun(kind.name.value)} by its {keys}; null if it does not exist."  # type: ignore[union-attr]
 
 
 def _mutation(field: FieldDefinitionNode) -> str | None:
@@ -53,7 +56,8 @@ def _mutation(field: FieldDefinitionNode) -> str | None:
         )
         return f"{verb} of each {noun(found[2])}."
     if found := _ATTRIBUTE.fullmatch(name):
-        return f"Set one custom attribute of {_one(noun(found[1]))}. Needs the attribute's current etag."
+        owner = _one(noun(found[1]))
+        return f"Set one custom attribute of {owner}. Needs the attribute's current etag."
     if found := _VERB.fullmatch(name):
         verb = {"create": "Create", "update": "Change", "delete": "Delete"}[found[1]]
         etag = (

@@ -1,4 +1,4 @@
-"""Reads off the contract what the catalog holds: resources with their fields, links and relations, and all type names."""
+"""Parse the contract into resources with fields, links and relations, for the catalog."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ _STAMP_COLUMNS = {
 
 
 def parse_contract() -> ParsedContract:
-    """Parse the contract; costs half a second."""
+    """Parse the contract, which takes half a second."""
     types: dict[str, frozenset[str]] = {}
     for name, kind in contract.schema().type_map.items():
         members: Mapping[str, object] = (
@@ -31,7 +31,7 @@ def parse_contract() -> ParsedContract:
 
 
 class _Reader:
-    """Reads resources off the contract's document."""
+    """Reads the resources of the contract."""
 
     def __init__(self) -> None:
         self.document = contract.source()
@@ -139,11 +139,7 @@ class _Reader:
     def _relation(self, field: FieldDefinitionNode) -> Relation | None:
         target = contract.named(field.type)
         if target.endswith("Connection"):
-            target = (
-                target.removesuffix("Connection")
-                .removesuffix("s")
-                .replace("DatagridValue", "DatagridValue")
-            )
+            target = target.removesuffix("Connection").removesuffix("s")
         elif not contract.is_list(field.type):
             return None
         if target not in self.tables:
@@ -151,9 +147,7 @@ class _Reader:
         base = (field.name.value, target, self.tables[target])
         if join := contract.directive(field, "join"):
             table, own, other = str(join["table"]), str(join["own"]), str(join["other"])
-            between = (
-                table not in self.tables.values()
-            )  # else its rows are objects with foreign keys
+            between = table not in self.tables.values()  # else its rows are objects
             kept = between and (own == "entity_id" or table.startswith(own.removesuffix("_id")))
             return Relation(*base, "join", join=Join(table, own, other), kept=kept)
         via = contract.directive(field, "via")
