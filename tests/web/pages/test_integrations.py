@@ -44,7 +44,7 @@ def test_an_integration_is_changed_on_its_page(signed_in: Any, integration: dict
 
     wrong = signed_in.submit("/integrations/1", full_schedule="whenever")
     assert wrong.status_code == 422
-    assert "is not a schedule" in wrong.text
+    assert "is not a cron schedule" in wrong.text
     assert "Nothing was changed." in wrong.text
 
 
