@@ -118,7 +118,7 @@ def test_automatic_set_up_says_what_ion_refused(
     async def apply(*_: Any) -> SetupResult:
         return SetupResult(url, True, 0, 0, 0, [*refused, *refused], Plan(None, (), (), (), (), ()))
 
-    monkeypatch.setattr(webhook_setup, "apply", apply)
+    monkeypatch.setattr(webhook_setup, "apply_setup", apply)
     answer = signed_in.submit("/integrations/1/set-up/automatic")
     assert answer.status_code == 200
     assert refused == re.findall(r"<li>(You may not[^<]*)</li>", answer.text)
