@@ -44,7 +44,7 @@ def test_an_integration_is_changed_on_its_page(signed_in: Any, integration: dict
 
     wrong = signed_in.submit("/integrations/1", full_schedule="whenever")
     assert wrong.status_code == 422
-    assert "is not a schedule" in wrong.text
+    assert "is not a cron schedule" in wrong.text
     assert "Nothing was changed." in wrong.text
 
 
@@ -118,7 +118,7 @@ def test_automatic_set_up_says_what_ion_refused(
     async def apply(*_: Any) -> SetupResult:
         return SetupResult(url, True, 0, 0, 0, [*refused, *refused], Plan(None, (), (), (), (), ()))
 
-    monkeypatch.setattr(webhook_setup, "apply", apply)
+    monkeypatch.setattr(webhook_setup, "apply_setup", apply)
     answer = signed_in.submit("/integrations/1/set-up/automatic")
     assert answer.status_code == 200
     assert refused == re.findall(r"<li>(You may not[^<]*)</li>", answer.text)
