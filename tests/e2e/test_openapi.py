@@ -17,7 +17,7 @@ ROLES = ("viewer", "operator", "admin")
 
 
 def key_of(hub: HubProcess, role: str) -> str:
-    return hub.api("POST", "/keys", {"name": role, "role": role})["token"]
+    return hub.api("POST", "/api-keys", {"name": role, "role": role})["token"]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -28,7 +28,7 @@ def test_every_answer_is_a_documented_one(start_hub: StartHub, tmp_path: Path, r
         *("--header", f"Authorization: Bearer {key_of(hub, role)}", "--checks", CHECKS),
         *("--phases", "coverage,fuzzing", "--max-examples", "4", "--seed", "1", "--no-color"),
         # One would revoke the very key that is asked with, the other does not end.
-        *("--exclude-path-regex", "/keys/|/changes/stream"),
+        *("--exclude-path-regex", "/api-keys/|/changes/stream"),
     ]
     (tmp_path / "lines.py").write_text(LINES)
     done = subprocess.run(

@@ -10,13 +10,13 @@ from typing import Any, NoReturn
 
 from ultraviolet.process import reexec
 
-_OPTIONS = "ULTRAVIOLET_SERVE_OPTIONS"
+_OPTIONS_VARIABLE = "ULTRAVIOLET_SERVE_OPTIONS"
 """Hands the options over, with the number of the process that is to take them; it is gone before anything else is started."""
 
 
 def exec_hub(options: dict[str, Any]) -> NoReturn:
     """Begin anew, with the same command line, as a hub with these options."""
-    os.environ[_OPTIONS] = f"{os.getpid()} {json.dumps(options)}"
+    os.environ[_OPTIONS_VARIABLE] = f"{os.getpid()} {json.dumps(options)}"
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     reexec()
@@ -24,7 +24,7 @@ def exec_hub(options: dict[str, Any]) -> NoReturn:
 
 def is_hub() -> bool:
     """Return whether this process has begun anew."""
-    return os.environ.get(_OPTIONS, "").startswith(f"{os.getpid()} ")
+    return os.environ.get(_OPTIONS_VARIABLE, "").startswith(f"{os.getpid()} ")
 
 
 def run() -> None:
@@ -34,7 +34,7 @@ def run() -> None:
     from ultraviolet import log_config
     from ultraviolet.server import serve
 
-    _, _, given = os.environ.pop(_OPTIONS).partition(" ")
+    _, _, given = os.environ.pop(_OPTIONS_VARIABLE).partition(" ")
     options = msgspec.json.decode(
         given, type=serve.ServeOptions, dec_hook=lambda kind, value: kind(value)
     )

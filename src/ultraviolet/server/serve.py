@@ -33,26 +33,26 @@ from ultraviolet.hub.runtime.leases import Role
 from ultraviolet.process import force_exit_after
 from ultraviolet.server import sd_notify
 from ultraviolet.server.supervisor import (
-    ENDS_WITHIN,
+    MAX_SHUTDOWN_SECONDS,
     Supervisor,
-    given_socket,
     hand_over,
     listen,
     own_command,
-    replaces_on_hangup,
+    replaces_on_sighup,
+    systemd_socket,
 )
 from ultraviolet.web.app import create_app
 
-WAITS_FOR_DATABASE = 60
+DATABASE_TIMEOUT_SECONDS = 60
 """Seconds in which the database has to answer a hub that starts."""
-_LOOK_EVERY = 0.05
-_COLLECT = (20_000, 20, 50)
+_POLL_INTERVAL_SECONDS = 0.05
+_GC_THRESHOLDS = (20_000, 20, 50)
 """When Python looks for garbage: a page of a fetch is thousands of objects and no garbage, and looking through it at
 every 700 took an eighth of the time of a fetch."""
-_DRAIN = 1.0
+_DRAIN_SECONDS = 1.0
 """Seconds in which whoever is connected may still send a request, and learns that there will be no other."""
 
-_NEAR = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared, not bound
+_LOOPBACK_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared, not bound
 
 log = structlog.get_logger()
 
@@ -76,7 +76,7 @@ class ServeOptions(msgspec.Struct, frozen=True):
     @property
     def near(self) -> str:
         """The address to open on this machine, also where the hub listens on all of them."""
-        return f"http://{_bracketed(_NEAR.get(self.host, self.host))}:{self.port}"
+        return f"http://{_bracketed(_LOOPBACK_HOSTS.get(self.host, self.host))}:{self.port}"
 
 
 def freeze_startup_objects() -> None:
@@ -87,7 +87,7 @@ def freeze_startup_objects() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_COLLECT)
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 def _bracketed(host: str) -> str:
@@ -137,14 +137,14 @@ class _Server(uvicorn.Server):
             *self.server_state.default_headers,
             (b"connection", b"close"),
         ]
-        ends = time.monotonic() + _DRAIN
+        ends = time.monotonic() + _DRAIN_SECONDS
         while self.server_state.connections and time.monotonic() < ends:  # noqa: ASYNC110  uvicorn has no event for it
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(_POLL_INTERVAL_SECONDS)
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End in order, or else in time."""
-        force_exit_after(ENDS_WITHIN)
+        force_exit_after(MAX_SHUTDOWN_SECONDS)
         super().handle_exit(sig, frame)
 
     def replace(self, _number: int, _frame: FrameType | None) -> None:
@@ -165,14 +165,14 @@ def serve(options: ServeOptions) -> None:
     """Run the hub until it is told to stop."""
     settings = Settings.from_environment(data=options.data, public_url=options.url)
     # Before the hub is announced: who comes at once waits, and is not refused.
-    fd = given_socket() if options.fd is None else options.fd
+    fd = systemd_socket() if options.fd is None else options.fd
     listening = listen(options.host, options.port) if fd is None else socket.socket(fileno=fd)
     if options.workers > 1:
         _supervise(options, settings, listening)
         return
     raise_open_files_limit()
     tracing.start()
-    hub = _open(settings, options.role)
+    hub = _open_hub(settings, options.role)
     sources = Sources(settings.connections_per_source, settings.trusted_proxies)
     config = uvicorn.Config(
         create_app(hub),
@@ -194,7 +194,7 @@ def serve(options: ServeOptions) -> None:
     if options.fd is not None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is for the supervisor
     else:
-        signal.signal(signal.SIGHUP, server.replace if replaces_on_hangup() else server.handle_exit)
+        signal.signal(signal.SIGHUP, server.replace if replaces_on_sighup() else server.handle_exit)
     with nullcontext() if options.fd is not None else announced(hub, options.near):
         try:
             server.run([listening])
@@ -205,15 +205,15 @@ def serve(options: ServeOptions) -> None:
         hand_over(kept)
 
 
-def _open(settings: Settings, role: Role) -> Hub:
+def _open_hub(settings: Settings, role: Role) -> Hub:
     """Open the hub, and wait for its database where that is still starting.
 
     Raises SecretKeyError where this is not the key that its credentials are sealed with.
     """
     # Until there is something to end in order; the first process of a container would not be ended by it else.
-    signal.signal(signal.SIGTERM, _end_before_it_began)
+    signal.signal(signal.SIGTERM, _exit_during_startup)
     for attempt in stamina.retry_context(
-        on=StoreUnavailableError, timeout=WAITS_FOR_DATABASE, attempts=None, wait_max=2
+        on=StoreUnavailableError, timeout=DATABASE_TIMEOUT_SECONDS, attempts=None, wait_max=2
     ):
         with attempt:
             return _checked(Hub.open(settings, role))
@@ -229,7 +229,7 @@ def _checked(hub: Hub) -> Hub:
     return hub
 
 
-def _end_before_it_began(_number: int, _frame: FrameType | None) -> None:
+def _exit_during_startup(_number: int, _frame: FrameType | None) -> None:
     force_exit_after(1)
     raise SystemExit(0)
 
@@ -237,7 +237,7 @@ def _end_before_it_began(_number: int, _frame: FrameType | None) -> None:
 def _supervise(options: ServeOptions, settings: Settings, listening: socket.socket) -> None:
     if not parse_url(settings.database_url).drivername.startswith("postgresql"):
         raise InvalidError("Several processes need PostgreSQL: a hub on SQLite is one process")
-    hub = _open(settings, options.role)
+    hub = _open_hub(settings, options.role)
     given = ["--host", options.host, "--port", str(options.port), "--data", str(options.data)]
     command = own_command("serve", *given, "--role", options.role, "--workers", "1")
     with announced(hub, options.near), listening:
@@ -250,7 +250,7 @@ def _supervise(options: ServeOptions, settings: Settings, listening: socket.sock
 def announced(hub: Hub, url: str) -> Generator[None]:
     """Say where the hub is: to people on the terminal, to the command line in DATA/hub.json."""
     key = new_token("uvk")
-    link = hub.database.write_now(_prepare, hub, key)
+    link = hub.database.write_now(_prepare_access, hub, key)
     print(f"Ultraviolet: {url}", flush=True)  # noqa: T201  the terminal is this function's reader
     if link:
         print(f"Sign in (once, within 15 minutes): {url}/sign-in/{link}", flush=True)  # noqa: T201
@@ -262,10 +262,10 @@ def announced(hub: Hub, url: str) -> Generator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
-        _forget(hub.settings.database_url, key)
+        _delete_process_key(hub.settings.database_url, key)
 
 
-def _forget(database_url: str, key: str) -> None:
+def _delete_process_key(database_url: str, key: str) -> None:
     """Leave no key behind, as a pod with another name never takes it over; the hub's own connections are closed."""
     database = Database(make_engine(database_url))
     try:
@@ -276,7 +276,7 @@ def _forget(database_url: str, key: str) -> None:
         database.close()
 
 
-def _prepare(connection: Connection, hub: Hub, key: str) -> str | None:
+def _prepare_access(connection: Connection, hub: Hub, key: str) -> str | None:
     """Set the keys of this process; give a sign-in link where nobody could sign in yet."""
     lock(connection, "migration")
     # Named after the place, because each process with a folder of its own has a key of its own.

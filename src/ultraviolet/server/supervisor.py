@@ -26,18 +26,18 @@ from ultraviolet.errors import ConflictError
 from ultraviolet.process import describe_end, force_exit_after, reexec, signal_of
 from ultraviolet.server import sd_notify
 
-ENDS_WITHIN = 25
+MAX_SHUTDOWN_SECONDS = 25
 """Seconds in which a process has ended that was told to, of the thirty that whoever tells it is set to wait."""
-_PATIENCE = 15.0
-_TOO_SOON = 2.0
+_TERMINATE_TIMEOUT_SECONDS = 15.0
+_RESTART_PAUSE_SECONDS = 2.0
 """A process that ends sooner than this after its start is started again only after as long a pause."""
-_FIRST_GIVEN = 3
+_FIRST_SYSTEMD_FD = 3
 """The number under which systemd hands over the first socket."""
-_READY_WITHIN = 90.0
+_READY_TIMEOUT_SECONDS = 90.0
 """Seconds in which a successor has to be ready; a hub waits a minute for its database."""
-_LOOK_EVERY = 0.1
-_FOLDER = "ultraviolet-metrics-"
-_LOCK = "lock"
+_POLL_INTERVAL_SECONDS = 0.1
+_FOLDER_PREFIX = "ultraviolet-metrics-"
+_LOCK_FILE = "lock"
 
 log = structlog.get_logger()
 
@@ -55,7 +55,7 @@ class Supervisor:
         self._listening = listening
         self._children: list[_Child | None] = [None] * workers
         self._stopping = False
-        self._counts, self._lock = _folder()
+        self._counts, self._lock = _create_metrics_folder()
         self._readiness = sd_notify.Listener(self._counts)
         self._replacing: list[int] = []
         self._successor: _Child | None = None
@@ -66,7 +66,7 @@ class Supervisor:
         """Watch over the processes until told to stop."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        signal.signal(signal.SIGHUP, self._replace if replaces_on_hangup() else self._stop)
+        signal.signal(signal.SIGHUP, self._replace if replaces_on_sighup() else self._stop)
         while not self._stopping:
             for slot, child in enumerate(self._children):
                 if child is None or child.process.poll() is not None:
@@ -78,14 +78,14 @@ class Supervisor:
             if not self._told and all(c and self._is_ready(c) for c in self._children):
                 self._told = True
                 sd_notify.notify("READY=1")
-            time.sleep(_LOOK_EVERY)
+            time.sleep(_POLL_INTERVAL_SECONDS)
         sd_notify.notify("STOPPING=1")
         self._listening.close()  # else whoever connects would wait for nothing, and be reset at the end
         ending = [child for child in (*self._children, self._successor) if child]
         for child in ending:
             child.process.terminate()
         for child in ending:
-            _end(child)
+            _terminate(child)
         self._readiness.close()
         shutil.rmtree(self._counts, ignore_errors=True)
         os.close(self._lock)
@@ -94,8 +94,8 @@ class Supervisor:
         before = self._children[slot]
         if before:
             self._note_end(before)
-            if time.monotonic() - before.started < _TOO_SOON:
-                time.sleep(_TOO_SOON)
+            if time.monotonic() - before.started < _RESTART_PAUSE_SECONDS:
+                time.sleep(_RESTART_PAUSE_SECONDS)
                 if self._stopping:
                     return
         self._children[slot] = self._start()
@@ -118,7 +118,7 @@ class Supervisor:
         self._anew = False
         self._replacing = list(range(len(self._children)))
         if self._successor:
-            _end(self._successor)
+            _terminate(self._successor)
             self._note_end(self._successor)
             self._successor = None
 
@@ -127,15 +127,18 @@ class Supervisor:
         new = self._successor
         if new is None:
             self._successor = self._start()
-        elif new.process.poll() is not None or time.monotonic() - new.started > _READY_WITHIN:
+        elif (
+            new.process.poll() is not None
+            or time.monotonic() - new.started > _READY_TIMEOUT_SECONDS
+        ):
             log.error("process.not_replaced", process=new.process.pid, code=new.process.returncode)
             self._successor, self._replacing = None, []
-            _end(new)
+            _terminate(new)
         elif self._is_ready(new):
             slot = self._replacing.pop()
             old, self._children[slot], self._successor = self._children[slot], new, None
             if old:
-                _end(old)
+                _terminate(old)
                 self._note_end(old)
 
     def _is_ready(self, child: _Child) -> bool:
@@ -156,16 +159,16 @@ class Supervisor:
         mark_process_dead(child.process.pid, str(self._counts))
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        force_exit_after(ENDS_WITHIN)
+        force_exit_after(MAX_SHUTDOWN_SECONDS)
         self._stopping = True
 
     def _replace(self, _number: int, _frame: FrameType | None) -> None:
         self._anew = True
 
 
-def _folder() -> tuple[Path, int]:
+def _create_metrics_folder() -> tuple[Path, int]:
     """Make the folder of what the processes count, locked; those of supervisors that were killed go."""
-    for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*/{_LOCK}"):
+    for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*/{_LOCK_FILE}"):
         with suppress(OSError):  # another one's that lives, or another user's
             lock = os.open(left, os.O_RDWR)
             try:
@@ -174,27 +177,27 @@ def _folder() -> tuple[Path, int]:
             finally:
                 os.close(lock)
     while True:
-        made = Path(tempfile.mkdtemp(prefix=_FOLDER))
-        lock = os.open(made / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        made = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
+        lock = os.open(made / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (
-            made / _LOCK
+            made / _LOCK_FILE
         ).exists():  # else another one that starts now took it for one that was left
             return made, lock
         os.close(lock)
 
 
-def _end(child: _Child) -> None:
+def _terminate(child: _Child) -> None:
     """End a process in order, by force where it does not listen."""
     child.process.terminate()
     try:
-        child.process.wait(_PATIENCE)
+        child.process.wait(_TERMINATE_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         child.process.kill()
         child.process.wait()
 
 
-def replaces_on_hangup() -> bool:
+def replaces_on_sighup() -> bool:
     """Return whether SIGHUP asks for new processes; from a terminal it says that the terminal is gone."""
     return sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty()  # pyright: ignore[reportUnnecessaryComparison]
 
@@ -222,20 +225,20 @@ def listen(host: str, port: int) -> socket.socket:
     return opened
 
 
-def given_socket() -> int | None:
+def systemd_socket() -> int | None:
     """Return the socket that systemd opened for this process (socket activation), if it did."""
     if (
         os.environ.get("LISTEN_PID") == str(os.getpid())
         and os.environ.get("LISTEN_FDS", "0") != "0"
     ):
-        return _FIRST_GIVEN
+        return _FIRST_SYSTEMD_FD
     return None
 
 
 def hand_over(listening: int) -> None:
     """Become the program on disk as of now, with the same command line and the socket that listens; does not return."""
-    os.dup2(listening, _FIRST_GIVEN)
-    os.set_inheritable(_FIRST_GIVEN, True)
+    os.dup2(listening, _FIRST_SYSTEMD_FD)
+    os.set_inheritable(_FIRST_SYSTEMD_FD, True)
     os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
     reexec()
 

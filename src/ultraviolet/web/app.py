@@ -28,15 +28,21 @@ from ultraviolet.web.http.asgi import Asgi
 from ultraviolet.web.http.problem_details import as_problem
 from ultraviolet.web.live import live
 from ultraviolet.web.middleware import path_prefix
-from ultraviolet.web.middleware.auth import AnyRequest, Find, auth_middleware, caller_of, csrf_check
-from ultraviolet.web.middleware.idempotency import LARGEST_BODY
+from ultraviolet.web.middleware.auth import (
+    AnyRequest,
+    FindActor,
+    auth_middleware,
+    caller_of,
+    csrf_check,
+)
+from ultraviolet.web.middleware.idempotency import MAX_BODY_BYTES
 from ultraviolet.web.middleware.request_log import RequestLogMiddleware
 from ultraviolet.web.middleware.throttle import SignInThrottle, WebhookThrottle
 from ultraviolet.web.pages import router as pages_router
 from ultraviolet.web.pages.templating import STATIC, Renderer
 from ultraviolet.web.webhook_endpoint import WebhookEndpoint
 
-_NOTED_EVERY = 60.0
+_TOUCH_INTERVAL_SECONDS = 60.0
 """Seconds between two notes that an API key or a session was used."""
 
 
@@ -50,24 +56,24 @@ class _Application(Litestar):
 
 def create_app(hub: Hub) -> Asgi:
     """Make the ASGI application of an opened hub; its lifespan starts and stops the controllers."""
-    application, guard = _application(hub)
+    application, guard = _create_litestar(hub)
     noted = RequestLogMiddleware(cast("Asgi", HeadAsGet(cast("Asgi", application))))
     served = WebhookEndpoint(hub.ingest, noted, guard) if hub.role != "worker" else noted
     root = hub.settings.path_prefix
     if not root:
         return served
-    path_prefix.check(root, application)
-    return path_prefix.Prefix(served, root)
+    path_prefix.check_prefix(root, application)
+    return path_prefix.PathPrefixMiddleware(served, root)
 
 
 def openapi(hub: Hub) -> dict[str, Any]:
     """Return the OpenAPI document of the API."""
-    return api_openapi.create_document(_application(hub)[0])
+    return api_openapi.create_document(_create_litestar(hub)[0])
 
 
-def _application(hub: Hub) -> tuple[Litestar, WebhookThrottle]:
+def _create_litestar(hub: Hub) -> tuple[Litestar, WebhookThrottle]:
     render = Renderer(hub.settings.path_prefix)
-    answer = _answering(render)
+    answer = _error_handler(render)
     serves = hub.role != "worker"
     guard = WebhookThrottle(hub.settings.allowed_sources, hub.settings.trusted_proxies)
     served: list[Any] = (
@@ -82,7 +88,7 @@ def _application(hub: Hub) -> tuple[Litestar, WebhookThrottle]:
     )
     application = _Application(
         route_handlers=[*health.HANDLERS, *served],
-        middleware=[auth_middleware(_finder(hub))],
+        middleware=[auth_middleware(_actor_finder(hub))],
         dependencies={
             "hub": Provide(lambda: hub, sync_to_thread=False),
             "caller": Provide(caller_of, sync_to_thread=False),
@@ -91,22 +97,22 @@ def _application(hub: Hub) -> tuple[Litestar, WebhookThrottle]:
         exception_handlers={UltravioletError: answer, HTTPException: answer, Exception: answer},
         on_startup=[hub.start],
         on_shutdown=[hub.stop],
-        openapi_config=_openapi(hub.settings.path_prefix),
-        request_max_body_size=LARGEST_BODY,
+        openapi_config=_openapi_config(hub.settings.path_prefix),
+        request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )
     prepare_codecs()  # of what the framework made from the routes
     return application, guard
 
 
-def _finder(hub: Hub) -> Find:
+def _actor_finder(hub: Hub) -> FindActor:
     used: dict[str, float] = {}
 
     async def note_use(kind: Literal["key", "session"], token: str) -> None:
         """Remember that one is in use, once a minute at most; a database that is away is no reason to refuse."""
         now = time.monotonic()
-        if now - used.get(token, -_NOTED_EVERY) >= _NOTED_EVERY:
-            for old in [each for each, at in used.items() if now - at >= _NOTED_EVERY]:
+        if now - used.get(token, -_TOUCH_INTERVAL_SECONDS) >= _TOUCH_INTERVAL_SECONDS:
+            for old in [each for each, at in used.items() if now - at >= _TOUCH_INTERVAL_SECONDS]:
                 del used[old]
             used[token] = now
             note = users.touch_key if kind == "key" else sessions.touch_session
@@ -123,7 +129,7 @@ def _finder(hub: Hub) -> Find:
     return find
 
 
-def _answering(render: Renderer) -> Callable[[AnyRequest, Exception], Response[Any]]:
+def _error_handler(render: Renderer) -> Callable[[AnyRequest, Exception], Response[Any]]:
     def answer(request: AnyRequest, error: Exception) -> Response[Any]:
         """Answer an error: a problem to programs, a page to people."""
         if request.url.path.startswith("/api") or "text/html" not in request.headers.get(
@@ -135,7 +141,7 @@ def _answering(render: Renderer) -> Callable[[AnyRequest, Exception], Response[A
     return answer
 
 
-def _openapi(root: str) -> OpenAPIConfig:
+def _openapi_config(root: str) -> OpenAPIConfig:
     key = SecurityScheme(type="http", scheme="bearer", description="An API key of this hub.")
     return OpenAPIConfig(
         title="Ultraviolet",

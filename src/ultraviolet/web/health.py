@@ -56,7 +56,7 @@ async def readyz(
     """Return whether the database answers, takes writes and is of this release, the key fits, and there is room; 503 where not."""
     checks = [
         await _database(hub),
-        _room(hub),
+        _disk(hub),
         _controllers(hub),
         await _integrations(hub),
         *_spool(hub),
@@ -75,7 +75,7 @@ async def metrics(hub: GivenHub) -> Response[bytes]:
         found = await hub.database.read(prometheus.prometheus_families)
     except StoreUnavailableError:
         found = prometheus.unavailable_families()
-    return Response(_write(found), media_type=CONTENT_TYPE_LATEST)
+    return Response(_render_metrics(found), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _database(hub: Hub) -> HealthCheck:
@@ -95,7 +95,7 @@ async def _database(hub: Hub) -> HealthCheck:
         return HealthCheck("database", well=False, detail=str(error))
 
 
-def _room(hub: Hub) -> HealthCheck:
+def _disk(hub: Hub) -> HealthCheck:
     free = shutil.disk_usage(hub.data).free
     needed = engine.min_free_bytes(hub.database.engine)
     return HealthCheck("disk", free >= needed, f"{free / 1e9:.1f} GB free")
@@ -129,7 +129,7 @@ def _spool(hub: Hub) -> list[HealthCheck]:
     return [HealthCheck("spool", well=True, detail=detail)]
 
 
-class _Found(Collector):
+class _FamiliesCollector(Collector):
     def __init__(self, found: Iterable[Metric]) -> None:
         self._found = found
 
@@ -137,9 +137,9 @@ class _Found(Collector):
         return self._found
 
 
-def _write(found: Iterable[Metric]) -> bytes:
+def _render_metrics(found: Iterable[Metric]) -> bytes:
     registry = CollectorRegistry()
-    registry.register(_Found(found))
+    registry.register(_FamiliesCollector(found))
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         MultiProcessCollector(registry)  # pyright: ignore[reportUnknownArgumentType]
         return generate_latest(registry)

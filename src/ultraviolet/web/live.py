@@ -14,9 +14,9 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.web.middleware.auth import GivenHub, require_role
 
-PAUSE = 0.3
+MIN_INTERVAL_SECONDS = 0.3
 """Seconds between two messages at least."""
-HEARTBEAT = 15.0
+HEARTBEAT_SECONDS = 15.0
 """Seconds of silence after which a comment keeps the connection open."""
 
 
@@ -41,7 +41,7 @@ async def messages(changes: PubSub) -> AsyncIterator[ServerSentEventMessage]:
         yield ServerSentEventMessage(comment="listening")
         while not listener.done():
             with suppress(TimeoutError):
-                await asyncio.wait_for(woken.wait(), HEARTBEAT)
+                await asyncio.wait_for(woken.wait(), HEARTBEAT_SECONDS)
             woken.clear()
             batch = sorted(kinds)
             kinds.clear()
@@ -49,7 +49,7 @@ async def messages(changes: PubSub) -> AsyncIterator[ServerSentEventMessage]:
                 yield ServerSentEventMessage(event=kind, data=kind)
             if not batch:
                 yield ServerSentEventMessage(comment="still here")
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(MIN_INTERVAL_SECONDS)
     finally:
         listener.cancel()
         with suppress(asyncio.CancelledError):

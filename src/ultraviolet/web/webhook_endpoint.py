@@ -18,11 +18,11 @@ from ultraviolet.web.http.asgi import WEBHOOK_PATH_PREFIX, Asgi, Receive, Scope,
 from ultraviolet.web.http.problem_details import problem_body
 from ultraviolet.web.middleware.throttle import WebhookThrottle
 
-_RECEIVED = msgspec.json.encode({"received": True})
-_BODY_WITHIN = 30.0
+_RECEIVED_BODY = msgspec.json.encode({"received": True})
+_BODY_TIMEOUT_SECONDS = 30.0
 """Seconds in which a body has to be there."""
-_UNKNOWN = 404
-_CLOSE = (b"connection", b"close")
+_NOT_FOUND = 404
+_CLOSE_HEADER = (b"connection", b"close")
 _TITLES = {
     401: "Signature does not match",
     403: "Source not allowed",
@@ -57,7 +57,7 @@ class WebhookEndpoint:
 
     async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
-            await _refuse(send, 405, (b"allow", b"POST"))
+            await _reject(send, 405, (b"allow", b"POST"))
             return
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
@@ -65,16 +65,16 @@ class WebhookEndpoint:
         token = scope["path"][len(WEBHOOK_PATH_PREFIX) :]
         source = self._guard.source((scope.get("client") or ("", 0))[0], headers)
         if not self._guard.admits(source):
-            await _refuse(send, 403, _CLOSE)
+            await _reject(send, 403, _CLOSE_HEADER)
             return
         if not (self._guard.may_guess(source) or self._ingest.knows(token)):
-            await _refuse(send, 429, _CLOSE)
+            await _reject(send, 429, _CLOSE_HEADER)
             return
         try:
-            async with asyncio.timeout(_BODY_WITHIN):
-                body = await _body(receive)
+            async with asyncio.timeout(_BODY_TIMEOUT_SECONDS):
+                body = await _read_body(receive)
         except TimeoutError:
-            await _refuse(send, 408, _CLOSE)
+            await _reject(send, 408, _CLOSE_HEADER)
             return
         if body is None:
             return
@@ -82,9 +82,9 @@ class WebhookEndpoint:
         with tracing.span("delivery", links=filter(None, [headers.get("traceparent")])) as span:
             status = await self._submit(token, headers, body)
             span.note(**{"http.response.status_code": status})
-        if status == _UNKNOWN:
+        if status == _NOT_FOUND:
             self._guard.guessed(source)
-        await _answer(send, status)
+        await _respond(send, status)
         metrics.count_deliveries(status, time.perf_counter() - began)
 
     async def _submit(self, token: str, headers: dict[str, str], body: bytes) -> int:
@@ -97,13 +97,13 @@ class WebhookEndpoint:
             return 503
 
 
-async def _refuse(send: Send, status: int, header: tuple[bytes, bytes]) -> None:
+async def _reject(send: Send, status: int, header: tuple[bytes, bytes]) -> None:
     """Turn a request away before it is a delivery."""
     metrics.count_deliveries(status)
-    await _answer(send, status, header)
+    await _respond(send, status, header)
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def _read_body(receive: Receive) -> bytes | None:
     """Read the body, but never much more of it than is accepted; None when the sender went away."""
     parts: list[bytes] = []
     size = 0
@@ -117,9 +117,9 @@ async def _body(receive: Receive) -> bytes | None:
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _answer(send: Send, status: int, *more: tuple[bytes, bytes]) -> None:
+async def _respond(send: Send, status: int, *more: tuple[bytes, bytes]) -> None:
     if status < 300:  # noqa: PLR2004
-        kind, body = b"application/json", _RECEIVED
+        kind, body = b"application/json", _RECEIVED_BODY
     else:
         kind, body = (
             b"application/problem+json",

@@ -81,16 +81,16 @@ def test_every_list_is_a_page(document: Json) -> None:
     ("method", "path", "body", "status", "kind", "field"),
     [
         ("POST", "/integrations", {"name": "x"}, 422, "invalid", "api_url"),
-        ("POST", "/keys", {"name": "x", "role": "boss"}, 422, "invalid", "role"),
+        ("POST", "/api-keys", {"name": "x", "role": "boss"}, 422, "invalid", "role"),
         ("POST", "/users", {"name": " "}, 422, "invalid", "name"),
-        ("POST", "/keys", {"name": "x", "colour": "red"}, 422, "invalid", "colour"),
+        ("POST", "/api-keys", {"name": "x", "colour": "red"}, 422, "invalid", "colour"),
         ("GET", "/events?limit=0", None, 422, "invalid", "limit"),
         ("GET", "/objects/parts?state=ill", None, 422, "invalid", "state"),
         ("GET", "/diffs/parts", None, 422, "invalid", "from"),
         ("GET", "/events?cursor=!", None, 422, "invalid", "cursor"),
         ("PUT", "/events", None, 405, "method-not-allowed", None),
         ("GET", "/nowhere", None, 404, "not-found", None),
-        ("POST", "/keys", {"name": "x" * 5_000_000}, 413, "too-large", None),
+        ("POST", "/api-keys", {"name": "x" * 5_000_000}, 413, "too-large", None),
     ],
 )
 def test_every_refusal_has_one_shape(

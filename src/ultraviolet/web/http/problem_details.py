@@ -14,7 +14,7 @@ from sqlalchemy.exc import DataError
 from ultraviolet.errors import UltravioletError
 
 MEDIA_TYPE = "application/problem+json"
-_TYPES = "https://ultraviolet.invalid/problems/"
+_TYPE_PREFIX = "https://ultraviolet.invalid/problems/"
 
 AnyRequest = Request[Any, Any, State]
 
@@ -52,21 +52,21 @@ _DETAILS = {
     405: "This address does not take that method; the header Allow names those it takes.",
     413: "The body is larger than 4 MB; send it in parts.",
 }
-_TOO_LARGE = "A number is larger than any there is here."
-_NUL = "A text has the character NUL, which no text here has."
-_ODD_VALUES = {"22003": _TOO_LARGE, "22021": _NUL, "22P05": _NUL}
+_TOO_LARGE_DETAIL = "A number is larger than any there is here."
+_NUL_DETAIL = "A text has the character NUL, which no text here has."
+_SQLSTATE_DETAILS = {"22003": _TOO_LARGE_DETAIL, "22021": _NUL_DETAIL, "22P05": _NUL_DETAIL}
 _DISCONNECTED = "client disconnected prematurely"
 """How Litestar words that a client went away; there is nobody to answer, and nothing to log."""
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
 _QUOTED = re.compile(r"`([^`]+)`")
-_PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
+_JSON_PATH = re.compile(r" - at `\$\.?([^`]*)`$")
 _MISSING = re.compile(r"Missing required (query|header|cookie|path) parameter '([^']+)'")
 
 
 def problem_body(status: int, title: str, kind: str = "", detail: str = "") -> bytes:
     """Write a problem as JSON; without a kind its type is `about:blank`."""
     return msgspec.json.encode(
-        Problem(_TYPES + kind if kind else "about:blank", title, status, detail)
+        Problem(_TYPE_PREFIX + kind if kind else "about:blank", title, status, detail)
     )
 
 
@@ -77,7 +77,7 @@ def to_problem(error: Exception, handler: Any = None) -> Problem:
             named = [FieldProblem(error.field, detail_of(error))] if error.field else []
             return _problem(error.kind, error.status, detail_of(error), named)
         case ValidationException():
-            found = list(_fields(error, handler))
+            found = list(_field_problems(error, handler))
             detail = "; ".join(
                 f"{one.field}: {one.message}" if one.field else one.message for one in found
             )
@@ -90,31 +90,37 @@ def to_problem(error: Exception, handler: Any = None) -> Problem:
             status = error.status_code
             slug = _KINDS.get(status, "invalid" if status < 500 else "error")  # noqa: PLR2004
             return _problem(slug, status, _DETAILS.get(status, error.detail))
-        case ValueError() | OverflowError() | RecursionError() | DataError() if said := _of_a_value(
-            error
+        case ValueError() | OverflowError() | RecursionError() | DataError() if (
+            said := _value_error_detail(error)
         ):
             return _problem("invalid", 422, said)
         case _:
             detail = "The hub met something it did not expect; its log has the details."
-            return Problem(_TYPES + "error", "Internal error", 500, detail)
+            return Problem(_TYPE_PREFIX + "error", "Internal error", 500, detail)
 
 
-def _of_a_value(error: ValueError | OverflowError | RecursionError | DataError) -> str | None:
+def _value_error_detail(
+    error: ValueError | OverflowError | RecursionError | DataError,
+) -> str | None:
     """Say what is wrong with a value that Python or the database cannot take; None where that is not it."""
     match error:
         case DataError(orig=orig):
-            said = _ODD_VALUES.get(str(getattr(orig, "sqlstate", "")))
+            said = _SQLSTATE_DETAILS.get(str(getattr(orig, "sqlstate", "")))
             return said or (
-                _NUL if "NUL" in str(orig) else "A value is none that could be kept or looked for."
+                _NUL_DETAIL
+                if "NUL" in str(orig)
+                else "A value is none that could be kept or looked for."
             )
         case OverflowError():
             return (
-                "A time lies outside the years there are." if "date" in str(error) else _TOO_LARGE
+                "A time lies outside the years there are."
+                if "date" in str(error)
+                else _TOO_LARGE_DETAIL
             )
         case RecursionError():
             return "The JSON is nested too deeply." if "deserializing" in str(error) else None
         case _:
-            return _TOO_LARGE if "integer string conversion" in str(error) else None
+            return _TOO_LARGE_DETAIL if "integer string conversion" in str(error) else None
 
 
 def detail_of(error: UltravioletError) -> str:
@@ -144,10 +150,12 @@ def log_server_error(request: AnyRequest, error: Exception) -> Problem:
 def _problem(
     kind: str, status: int, detail: str, errors: list[FieldProblem] | None = None
 ) -> Problem:
-    return Problem(_TYPES + kind, kind.replace("-", " ").capitalize(), status, detail, errors or [])
+    return Problem(
+        _TYPE_PREFIX + kind, kind.replace("-", " ").capitalize(), status, detail, errors or []
+    )
 
 
-def _fields(error: ValidationException, handler: Any) -> Iterator[FieldProblem]:
+def _field_problems(error: ValidationException, handler: Any) -> Iterator[FieldProblem]:
     """Name the values at fault as the caller knows them, not as the code does."""
     if missing := _MISSING.search(error.detail):
         yield FieldProblem(missing[2], "is required", missing[1])
@@ -155,16 +163,16 @@ def _fields(error: ValidationException, handler: Any) -> Iterator[FieldProblem]:
     for item in cast("list[Any]", given) if isinstance(given, list) else []:
         one = msgspec.to_builtins(item, str_keys=True)
         message, key = str(one.get("message", "")), str(one.get("key", ""))
-        place, quoted = _PLACE.search(message), _QUOTED.search(message)
+        place, quoted = _JSON_PATH.search(message), _QUOTED.search(message)
         if key == "data" and place:
             key = place[1]
         elif key == "data":
             key = quoted[1] if quoted and "field" in message else ""
         source = str(one.get("source", "body"))
-        yield FieldProblem(_outside(handler, key), _PLACE.sub("", message), source)
+        yield FieldProblem(_request_name(handler, key), _JSON_PATH.sub("", message), source)
 
 
-def _outside(handler: Any, key: str) -> str:
+def _request_name(handler: Any, key: str) -> str:
     """Return the name of a parameter in requests."""
     signature = getattr(handler, "parsed_fn_signature", None)
     field = signature.parameters.get(key) if signature else None

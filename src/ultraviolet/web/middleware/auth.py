@@ -22,7 +22,7 @@ from ultraviolet.hub.hub import Hub
 COOKIE = "ultraviolet_session"
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf-token"
-_SAFE = ("GET", "HEAD", "OPTIONS")
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -42,10 +42,10 @@ GivenHub = NamedDependency[Hub]
 GivenCaller = NamedDependency[Caller]
 """The one who asks, as a route asks for them; who is nobody is refused before."""
 AnyRequest = Request[Caller | None, None, State]
-Find = Callable[[Literal["key", "session"], str], Awaitable[Actor | None]]
+FindActor = Callable[[Literal["key", "session"], str], Awaitable[Actor | None]]
 
 
-def auth_middleware(find: Find) -> type[AbstractAuthenticationMiddleware]:
+def auth_middleware(find: FindActor) -> type[AbstractAuthenticationMiddleware]:
     """Make the middleware that finds out who is asking; whether they may is for the guards."""
 
     class Gate(AbstractAuthenticationMiddleware):
@@ -55,7 +55,7 @@ def auth_middleware(find: Find) -> type[AbstractAuthenticationMiddleware]:
         async def authenticate_request(
             self, connection: ASGIConnection[Any, Any, Any, Any]
         ) -> AuthenticationResult:
-            return AuthenticationResult(user=await _caller(connection, find), auth=None)
+            return AuthenticationResult(user=await _authenticate(connection, find), auth=None)
 
     return Gate
 
@@ -73,7 +73,9 @@ def known_caller(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller | Non
     return scope.get("user")
 
 
-async def _caller(connection: ASGIConnection[Any, Any, Any, Any], find: Find) -> Caller | None:
+async def _authenticate(
+    connection: ASGIConnection[Any, Any, Any, Any], find: FindActor
+) -> Caller | None:
     scheme, _, key = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":  # another is for a proxy in front of the hub
         actor = await find("key", key.strip())
@@ -107,7 +109,7 @@ class require_role:  # noqa: N801  it reads as a word where a route names its gu
 
 async def csrf_check(request: AnyRequest) -> None:
     """Refuse what another site made a signed-in browser send."""
-    if request.method in _SAFE:
+    if request.method in _SAFE_METHODS:
         return
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise ForbiddenError(

@@ -22,7 +22,7 @@ IfMatch = Annotated[
     ),
 ]
 _JSON = b"application/json"
-_MOVES_BY_ITSELF = frozenset(
+_VOLATILE_FIELDS = frozenset(
     {
         "first_delivery_at",
         "first_verified_at",
@@ -42,15 +42,15 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 def compute_etag(body: bytes) -> str:
     """Name a state by the JSON that shows it."""
-    return f'"{_digest(_settled(body))}-{_digest(body)}"'
+    return f'"{_digest(_without_volatile_fields(body))}-{_digest(body)}"'
 
 
-def _settled(body: bytes) -> bytes:
+def _without_volatile_fields(body: bytes) -> bytes:
     """Leave out what moves by itself; a list has no fields and stays whole."""
     if not body.startswith(b"{"):
         return body
     fields = _FIELDS.decode(body).items()
-    return msgspec.json.encode([each for each in fields if each[0] not in _MOVES_BY_ITSELF])
+    return msgspec.json.encode([each for each in fields if each[0] not in _VOLATILE_FIELDS])
 
 
 def _digest(body: bytes) -> str:
@@ -59,10 +59,10 @@ def _digest(body: bytes) -> str:
 
 def check_if_match(if_match: str | None, now: msgspec.Struct) -> None:
     """Raise PreconditionFailedError where the one who changes something has seen another state of it than this."""
-    if if_match is None or "*" in _tags(if_match):
+    if if_match is None or "*" in _split_tags(if_match):
         return
     settled, _, _ = compute_etag(msgspec.json.encode(now)).partition("-")
-    if settled not in {one.partition("-")[0] for one in _tags(if_match)}:
+    if settled not in {one.partition("-")[0] for one in _split_tags(if_match)}:
         raise PreconditionFailedError
 
 
@@ -81,7 +81,7 @@ class ETagMiddleware:
 
         async def answer(message: Message) -> None:
             nonlocal start
-            if message["type"] == "http.response.start" and _taggable(message):
+            if message["type"] == "http.response.start" and _may_have_etag(message):
                 start = message
                 return
             if start is None:
@@ -89,19 +89,19 @@ class ETagMiddleware:
                 return
             first, start = start, None
             if not message.get("more_body"):
-                first, message = _with_tag(scope, first, message)
+                first, message = _add_etag(scope, first, message)
             await send(first)
             await send(message)
 
         await self._application(scope, receive, answer)
 
 
-def _taggable(start: Message) -> bool:
+def _may_have_etag(start: Message) -> bool:
     headers: dict[bytes, bytes] = dict(start["headers"])
     return start["status"] == 200 and headers.get(b"content-type", b"").startswith(_JSON)  # noqa: PLR2004
 
 
-def _with_tag(scope: Scope, start: Message, body: Message) -> tuple[Message, Message]:
+def _add_etag(scope: Scope, start: Message, body: Message) -> tuple[Message, Message]:
     etag = compute_etag(body.get("body", b""))
     headers: list[Any] = [
         *start["headers"],
@@ -109,12 +109,12 @@ def _with_tag(scope: Scope, start: Message, body: Message) -> tuple[Message, Mes
         (b"cache-control", b"private, no-cache"),
     ]
     known = next((value for name, value in scope["headers"] if name == b"if-none-match"), b"")
-    had = {one.removeprefix("W/") for one in _tags(known.decode("latin-1"))}
+    had = {one.removeprefix("W/") for one in _split_tags(known.decode("latin-1"))}
     if scope["method"] == "GET" and had & {etag, "*"}:
         left = [(name, value) for name, value in headers if not name.startswith(b"content-")]
         return {**start, "status": 304, "headers": left}, {**body, "body": b""}
     return {**start, "headers": headers}, body
 
 
-def _tags(written: str) -> set[str]:
+def _split_tags(written: str) -> set[str]:
     return {one.strip() for one in written.split(",")}

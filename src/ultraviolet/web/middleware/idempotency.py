@@ -18,8 +18,8 @@ from ultraviolet.web.middleware.auth import Caller
 
 HEADER = b"idempotency-key"
 REPLAYED = (b"idempotent-replayed", b"true")
-LARGEST_BODY = 4 * 1024 * 1024
-_LONGEST = 255
+MAX_BODY_BYTES = 4 * 1024 * 1024
+_MAX_KEY_LENGTH = 255
 
 
 class IdempotencyMiddleware:
@@ -37,12 +37,12 @@ class IdempotencyMiddleware:
             await self._application(scope, receive, send)
             return
         await scope["route_handler"].authorize_connection(ASGIConnection(cast("HTTPScope", scope)))
-        body = await _body(receive)
-        asked = KeyedRequest(caller.actor.identity, _key(given), _digest(scope, body))
+        body = await _read_body(receive)
+        asked = KeyedRequest(caller.actor.identity, _parse_key(given), _request_digest(scope, body))
         database, secrets = self._hub.database, self._hub.secrets
         before = await database.write(idempotency.begin, secrets, asked)
         if before is not None:
-            await _again(send, before)
+            await _replay(send, before)
             return
         answer: StoredResponse | None = None
         alive = asyncio.create_task(self._stay_alive(asked))
@@ -83,7 +83,7 @@ class IdempotencyMiddleware:
                 await self._hub.database.write(idempotency.renew, asked)
 
 
-async def _again(send: Send, answer: StoredResponse) -> None:
+async def _replay(send: Send, answer: StoredResponse) -> None:
     headers: list[Any] = [(b"content-length", str(len(answer.body)).encode()), REPLAYED]
     if answer.body:
         headers.append((b"content-type", b"application/json"))
@@ -91,31 +91,31 @@ async def _again(send: Send, answer: StoredResponse) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _body(receive: Receive) -> bytes:
+async def _read_body(receive: Receive) -> bytes:
     parts, size, more = list[bytes](), 0, True
     while more:
         message = await receive()
         more = message["type"] == "http.request" and bool(message.get("more_body"))
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > LARGEST_BODY:
+        if size > MAX_BODY_BYTES:
             raise RequestEntityTooLarge
     return b"".join(parts)
 
 
-def _key(given: bytes) -> str:
+def _parse_key(given: bytes) -> str:
     """Read the key, with or without the quotes that the draft of the header asks for."""
     key = given.decode("latin-1").strip()
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
-    if not key or len(key) > _LONGEST or not key.isascii() or not key.isprintable():
+    if not key or len(key) > _MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise InvalidError(
-            f"A key is text of 1 to {_LONGEST} characters of ASCII.", field="Idempotency-Key"
+            f"A key is text of 1 to {_MAX_KEY_LENGTH} characters of ASCII.", field="Idempotency-Key"
         )
     return key
 
 
-def _digest(scope: Scope, body: bytes) -> bytes:
+def _request_digest(scope: Scope, body: bytes) -> bytes:
     seen = hashlib.sha256()
     for part in (scope["path"].encode(), scope["query_string"], body):
         seen.update(len(part).to_bytes(8, "big"))

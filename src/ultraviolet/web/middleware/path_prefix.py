@@ -19,7 +19,7 @@ _LINK_TARGET = re.compile(rb"<(/(?!/)[^>]*)>")
 _REFERER = re.compile(rb"(https?://[^/?#]*)(/[^?#]*)", re.IGNORECASE)
 
 
-class Prefix:
+class PathPrefixMiddleware:
     """Takes requests with the prefix, and without it from a proxy that removes it."""
 
     def __init__(self, application: Asgi, prefix: str) -> None:
@@ -83,14 +83,14 @@ class Prefix:
         return self._bytes if path == b"/" else self._bytes + path
 
 
-def check(prefix: str, application: Litestar) -> None:
+def check_prefix(prefix: str, application: Litestar) -> None:
     """Raise InvalidError if a path of the application begins with the prefix, which would be ambiguous."""
     wanted = prefix.strip("/").split("/")
     own = [
         [HOOKS.strip("/")],
         *map(_segments, (route.path_components for route in application.routes)),
     ]
-    if any(_begins(path, wanted) for path in own):
+    if any(_starts_with(path, wanted) for path in own):
         raise InvalidError(
             f"ULTRAVIOLET_PUBLIC_URL cannot have the path {prefix}, which is a path of the hub itself: use another"
         )
@@ -101,7 +101,7 @@ def _segments(components: list[str | PathParameterDefinition]) -> list[str | Non
     return [one if isinstance(one, str) else None for one in components]
 
 
-def _begins(path: list[str | None] | list[str], wanted: list[str]) -> bool:
+def _starts_with(path: list[str | None] | list[str], wanted: list[str]) -> bool:
     return len(path) >= len(wanted) and all(
         one in (None, other) for one, other in zip(path, wanted, strict=False)
     )

@@ -11,9 +11,9 @@ from ultraviolet.errors import TooManyRequestsError
 from ultraviolet.web.http.asgi import Asgi, Message, Receive, Scope, Send
 from ultraviolet.web.middleware.auth import Caller
 
-WINDOW = 60
+WINDOW_SECONDS = 60
 """Seconds."""
-_CALLERS = 10_000
+_MAX_CALLERS = 10_000
 _NAME = "requests"
 
 
@@ -36,17 +36,19 @@ class RateLimiter:
         """Count one more request."""
         now = self._clock()
         began, count = self._windows.pop(identity, (now, 0))
-        if now - began >= WINDOW:
+        if now - began >= WINDOW_SECONDS:
             began, count = now, 0
         self._windows[identity] = began, count + 1
-        while len(self._windows) > _CALLERS:
+        while len(self._windows) > _MAX_CALLERS:
             del self._windows[next(iter(self._windows))]
-        return RateLimitState(self.limit - count - 1, max(1, math.ceil(began + WINDOW - now)))
+        return RateLimitState(
+            self.limit - count - 1, max(1, math.ceil(began + WINDOW_SECONDS - now))
+        )
 
     def headers(self, left: RateLimitState) -> dict[str, str]:
         """Say it as draft-ietf-httpapi-ratelimit-headers-10 has it."""
         return {
-            "RateLimit-Policy": f'"{_NAME}";q={self.limit};w={WINDOW}',
+            "RateLimit-Policy": f'"{_NAME}";q={self.limit};w={WINDOW_SECONDS}',
             "RateLimit": f'"{_NAME}";r={max(0, left.requests)};t={left.seconds}',
         }
 

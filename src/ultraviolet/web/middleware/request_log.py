@@ -13,16 +13,16 @@ from ultraviolet import redaction, tracing
 from ultraviolet.hub.core import metrics
 from ultraviolet.web.http.asgi import Asgi, Message, Receive, Scope, Send
 
-_HEADER = b"x-request-id"
-_GIVEN = re.compile(rb"[\w.:/+=@-]{1,100}")
-_QUIET = ("/livez", "/readyz", "/metrics", "/live", "/static/", "/api/v1/changes/stream")
+_REQUEST_ID_HEADER = b"x-request-id"
+_VALID_ID = re.compile(rb"[\w.:/+=@-]{1,100}")
+_UNLOGGED_PATHS = ("/livez", "/readyz", "/metrics", "/live", "/static/", "/api/v1/changes/stream")
 
-_POLICY = (
+_CONTENT_SECURITY_POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_EVERYWHERE = (
-    (b"content-security-policy", _POLICY),
+_SECURITY_HEADERS = (
+    (b"content-security-policy", _CONTENT_SECURITY_POLICY),
     (b"referrer-policy", b"same-origin"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -43,8 +43,8 @@ class RequestLogMiddleware:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
-        id_ = given.decode() if _GIVEN.fullmatch(given) else uuid.uuid4().hex
+        given = next((value for name, value in scope["headers"] if name == _REQUEST_ID_HEADER), b"")
+        id_ = given.decode() if _VALID_ID.fullmatch(given) else uuid.uuid4().hex
         began = time.perf_counter()
         status = 500
 
@@ -54,8 +54,8 @@ class RequestLogMiddleware:
                 status = message["status"]
                 headers: list[Any] = [
                     *message.get("headers", []),
-                    *_EVERYWHERE,
-                    (_HEADER, id_.encode()),
+                    *_SECURITY_HEADERS,
+                    (_REQUEST_ID_HEADER, id_.encode()),
                 ]
                 message = {**message, "headers": headers}
             await send(message)
@@ -72,7 +72,7 @@ class RequestLogMiddleware:
 
     def _traced(self, scope: Scope) -> AbstractContextManager[tracing.Span]:
         path: str = scope["path"]
-        if not tracing.is_enabled() or path.startswith(_QUIET):
+        if not tracing.is_enabled() or path.startswith(_UNLOGGED_PATHS):
             return nullcontext(tracing.NONE)
         given = [
             value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"
@@ -81,7 +81,7 @@ class RequestLogMiddleware:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         path: str = scope["path"]
-        if path.startswith(_QUIET):
+        if path.startswith(_UNLOGGED_PATHS):
             return
         metrics.observe_request("api" if path.startswith("/api/") else "page", status, seconds)
         log.info(

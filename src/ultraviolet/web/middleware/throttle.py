@@ -11,15 +11,15 @@ from ultraviolet.errors import UltravioletError
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-GUESSES = 50
+MAX_GUESSES = 50
 """Unknown addresses one source may try in a row."""
-GUESSES_A_SECOND = 1.0
-_SOURCES = 10_000
+GUESSES_PER_SECOND = 1.0
+_MAX_SOURCES = 10_000
 
 
-_NAMES_OF_A_SOURCE = (20, 1 / 3)
-_NAME_FROM_A_SOURCE = (5, 1 / 20)
-_NAME = (100, 1 / 10)
+_SOURCE_LIMIT = (20, 1 / 3)
+_SOURCE_AND_NAME_LIMIT = (5, 1 / 20)
+_NAME_LIMIT = (100, 1 / 10)
 """Failed sign-ins in a row, and how many more a second: of a source, of a name from one, of a name from anywhere."""
 
 
@@ -53,7 +53,7 @@ class TokenBucket:
         left = self.left(who)
         self._spent.pop(who, None)
         self._spent[who] = (max(0.0, left - 1), self._clock())
-        while len(self._spent) > _SOURCES:
+        while len(self._spent) > _MAX_SOURCES:
             del self._spent[next(iter(self._spent))]
 
 
@@ -68,7 +68,7 @@ class WebhookThrottle:
     ) -> None:
         self._allowed: tuple[Network, ...] = tuple(map(ipaddress.ip_network, allowed))
         self._proxies: tuple[Network, ...] = tuple(map(ipaddress.ip_network, proxies))
-        self._guesses = TokenBucket(GUESSES, GUESSES_A_SECOND, clock)
+        self._guesses = TokenBucket(MAX_GUESSES, GUESSES_PER_SECOND, clock)
 
     def source(self, peer: str, headers: Mapping[str, str]) -> str:
         """Return the address a delivery comes from: the peer's, or the one a trusted proxy saw."""
@@ -76,13 +76,13 @@ class WebhookThrottle:
             part.strip() for part in headers.get("x-forwarded-for", "").split(",") if part.strip()
         ]
         source = peer
-        while told and _within(source, self._proxies):
+        while told and _is_in_network(source, self._proxies):
             source = told.pop()
         return source
 
     def admits(self, source: str) -> bool:
         """Return whether deliveries from there are taken at all; everything is where no list was given."""
-        return not self._allowed or _within(source, self._allowed)
+        return not self._allowed or _is_in_network(source, self._allowed)
 
     def may_guess(self, source: str) -> bool:
         """Return whether a source that has named an unknown address before may try another."""
@@ -100,9 +100,9 @@ class SignInThrottle:
         self, sources: WebhookThrottle, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._sources = sources
-        self._by_source = TokenBucket(*_NAMES_OF_A_SOURCE, clock)
-        self._by_both = TokenBucket(*_NAME_FROM_A_SOURCE, clock)
-        self._by_name = TokenBucket(*_NAME, clock)
+        self._by_source = TokenBucket(*_SOURCE_LIMIT, clock)
+        self._by_both = TokenBucket(*_SOURCE_AND_NAME_LIMIT, clock)
+        self._by_name = TokenBucket(*_NAME_LIMIT, clock)
 
     def source(self, peer: str, headers: Mapping[str, str]) -> str:
         """Return the address somebody signs in from."""
@@ -128,7 +128,7 @@ GivenSignInGuard = NamedDependency[SignInThrottle]
 """The guard of the sign-in, as a page's route asks for it."""
 
 
-def _within(address: str, listed: Iterable[Network]) -> bool:
+def _is_in_network(address: str, listed: Iterable[Network]) -> bool:
     try:
         found: Address = ipaddress.ip_address(address)
     except ValueError:

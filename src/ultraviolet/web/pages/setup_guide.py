@@ -15,7 +15,7 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import subscriptions, webhook_setup
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.queries import OfferedSchema
-from ultraviolet.web.api.setup import adopt_receiver, want
+from ultraviolet.web.api.setup import adopt_receiver, save_wanted_subscriptions
 from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.templating import GivenRenderer, Renderer, runner
@@ -106,7 +106,7 @@ async def choose(
         for resource, _, action in (str(one).partition(" ") for one in sent.getall("wanted", []))
     ]
     try:
-        await want(hub, caller.name, integration_id, pairs)
+        await save_wanted_subscriptions(hub, caller.name, integration_id, pairs)
     except UltravioletError as error:
         return await _page(request, hub, render, integration_id, failed=detail_of(error))
     return _to(integration_id)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from ultraviolet.clock import format_rfc3339, utc_now
 from ultraviolet.db.tables.stats import DELAYS, activity
 
-_SLOWEST = DELAYS[-1] * 4
+_MAX_DELAY_SECONDS = DELAYS[-1] * 4
 
 
 class ActivityMinute(msgspec.Struct, frozen=True):
@@ -46,9 +46,9 @@ def quantile(counts: Sequence[int], share: float) -> float | None:
     wanted = sum(counts) * share
     if wanted == 0:
         return None
-    bounds = (0.0, *DELAYS, _SLOWEST)
+    bounds = (0.0, *DELAYS, _MAX_DELAY_SECONDS)
     for number, count in enumerate(counts):
         if wanted <= count:
             return bounds[number] + (bounds[number + 1] - bounds[number]) * wanted / count
         wanted -= count
-    return _SLOWEST
+    return _MAX_DELAY_SECONDS

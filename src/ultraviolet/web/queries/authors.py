@@ -10,7 +10,7 @@ from ultraviolet.db.tables.events import events
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.ion.deliveries import actor
 
-_STAMPS = {"_updated", "Updated", "_etag", "Etag"}
+_STAMP_FIELDS = {"_updated", "Updated", "_etag", "Etag"}
 
 
 class Author(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class Author(msgspec.Struct, frozen=True):
     told_by: Literal["event", "object"]
 
 
-class Version(Protocol):
+class VersionLike(Protocol):
     """What a version has to say about its author."""
 
     @property
@@ -46,31 +46,31 @@ class Version(Protocol):
 
 
 def find_authors(
-    connection: Connection, integration_id: int, versions: Sequence[Version]
+    connection: Connection, integration_id: int, versions: Sequence[VersionLike]
 ) -> dict[int, Author]:
     """Tell by version who made it; a version whose own time of change is not new has no author."""
-    told = _told(connection, versions)
+    told = _event_actors(connection, versions)
     ids: dict[int, tuple[str, Literal["event", "object"]]] = {}
     for one in versions:
-        seq = _seq(one)
+        seq = _event_seq(one)
         named = one.fields.get("updatedById")
         if seq in told:
             ids[one.version] = told[seq], "event"
-        elif named is not None and _STAMPS.intersection(one.changed):
+        elif named is not None and _STAMP_FIELDS.intersection(one.changed):
             ids[one.version] = str(named), "object"
     names = _names(connection, integration_id, {id_ for id_, _ in ids.values()})
     return {version: Author(id_, names.get(id_), by) for version, (id_, by) in ids.items()}
 
 
-def _told(connection: Connection, versions: Sequence[Version]) -> dict[int, str]:
-    seqs = [seq for one in versions if (seq := _seq(one))]
+def _event_actors(connection: Connection, versions: Sequence[VersionLike]) -> dict[int, str]:
+    seqs = [seq for one in versions if (seq := _event_seq(one))]
     if not seqs:
         return {}
     rows = connection.execute(select(events.c.seq, events.c.body).where(events.c.seq.in_(seqs)))
     return {row.seq: named for row in rows if (named := actor(bytes(row.body)))}
 
 
-def _seq(one: Version) -> int:
+def _event_seq(one: VersionLike) -> int:
     kind, ref = one.origin.get("kind"), one.origin.get("ref")
     return int(ref) if kind == "event" and ref and str(ref).isdecimal() else 0
 

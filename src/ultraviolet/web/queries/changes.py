@@ -13,13 +13,13 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from ultraviolet.db.tables.mirror import versions
 from ultraviolet.errors import CursorGoneError, InvalidError
-from ultraviolet.web.queries.objects import history_since
+from ultraviolet.web.queries.versions import complete_since
 
 NOW = "now"
 """The cursor that stands for the place behind everything there is."""
-_WINDOW = 20_000
+_MAX_SCANNED_VERSIONS = 20_000
 """So many versions one page looks through at most."""
-_NEVER = "9999"
+_END_OF_TIME = "9999"
 
 
 class ObjectChange(msgspec.Struct, frozen=True):
@@ -59,17 +59,19 @@ class Changes(msgspec.Struct, frozen=True):
     more: bool
 
 
-def place(connection: Connection, integration_id: int, written: str | None) -> ChangeCursor:
+def resolve_cursor(
+    connection: Connection, integration_id: int, written: str | None
+) -> ChangeCursor:
     """Find the place that a cursor names; none is the beginning.
 
     Raises InvalidError for the cursor of another list, CursorGoneError where the version before it is no longer kept,
     or others behind it have gone since.
     """
-    since = history_since(connection, integration_id) or ""
+    since = complete_since(connection, integration_id) or ""
     if not written:
         return ChangeCursor(integration_id, since=since)
     if written == NOW:
-        return msgspec.structs.replace(_newest(connection, integration_id), since=since)
+        return msgspec.structs.replace(_latest(connection, integration_id), since=since)
     parts = written.split(" ")
     if len(parts) != 4 or parts[0] != str(integration_id) or not parts[1].isdecimal():  # noqa: PLR2004
         raise InvalidError(
@@ -81,12 +83,12 @@ def place(connection: Connection, integration_id: int, written: str | None) -> C
         at = connection.execute(select(versions.c.observed_at).where(*same)).scalar_one_or_none()
         if at != found.observed_at:
             raise CursorGoneError
-    if since > found.since and _next_observed(connection, found) <= since:
+    if since > found.since and _next_observed_at(connection, found) <= since:
         raise CursorGoneError
     return msgspec.structs.replace(found, since=since)
 
 
-def after(
+def changes_after(
     connection: Connection,
     begin: ChangeCursor,
     resources: Sequence[str],
@@ -95,7 +97,7 @@ def after(
 ) -> Changes:
     """Read what came behind a place, in a time that does not grow with what is left out; `write` makes cursors."""
     here = (versions.c.integration_id == begin.integration_id, versions.c.seq > begin.seq)
-    end = _end(connection, here) if resources else None
+    end = _scan_limit(connection, here) if resources else None
     query = select(versions).where(*here).order_by(versions.c.seq).limit(limit + 1)
     if resources:
         query = query.where(versions.c.resource.in_(resources))
@@ -117,28 +119,33 @@ def after(
         return Changes(items, places[-1], more=True)
     if end:
         return Changes(items, msgspec.structs.replace(end, since=begin.since), more=True)
-    newest = msgspec.structs.replace(_newest(connection, begin.integration_id), since=begin.since)
+    newest = msgspec.structs.replace(_latest(connection, begin.integration_id), since=begin.since)
     return Changes(items, newest if newest.seq > begin.seq else begin, more=False)
 
 
-def _next_observed(connection: Connection, at: ChangeCursor) -> str:
+def _next_observed_at(connection: Connection, at: ChangeCursor) -> str:
     """Return when the first version that is left behind a place came about; where one went, a later one stays."""
     here = (versions.c.integration_id == at.integration_id, versions.c.seq > at.seq)
     query = select(versions.c.observed_at).where(*here).order_by(versions.c.seq).limit(1)
-    return connection.execute(query).scalar() or _NEVER
+    return connection.execute(query).scalar() or _END_OF_TIME
 
 
-def _end(connection: Connection, here: Sequence[ColumnElement[bool]]) -> ChangeCursor | None:
+def _scan_limit(connection: Connection, here: Sequence[ColumnElement[bool]]) -> ChangeCursor | None:
     """Return the last version that is looked at; None where that is all there are."""
-    query = _PLACES.where(*here).order_by(versions.c.seq).offset(_WINDOW - 1).limit(1)
+    query = (
+        _SELECT_CURSORS.where(*here)
+        .order_by(versions.c.seq)
+        .offset(_MAX_SCANNED_VERSIONS - 1)
+        .limit(1)
+    )
     row = connection.execute(query).one_or_none()
     return None if row is None else ChangeCursor(*row)
 
 
-def _newest(connection: Connection, integration_id: int) -> ChangeCursor:
-    query = _PLACES.where(versions.c.integration_id == integration_id)
+def _latest(connection: Connection, integration_id: int) -> ChangeCursor:
+    query = _SELECT_CURSORS.where(versions.c.integration_id == integration_id)
     row = connection.execute(query.order_by(versions.c.seq.desc()).limit(1)).one_or_none()
     return ChangeCursor(integration_id) if row is None else ChangeCursor(*row)
 
 
-_PLACES = select(versions.c.integration_id, versions.c.seq, versions.c.observed_at)
+_SELECT_CURSORS = select(versions.c.integration_id, versions.c.seq, versions.c.observed_at)

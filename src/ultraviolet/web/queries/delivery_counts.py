@@ -31,12 +31,14 @@ class DeliveryHour(msgspec.Struct, frozen=True):
     counts: dict[str, int]
 
 
-def day_ago() -> str:
+def hour_one_day_ago() -> str:
     """Return the hour from which the lists of addresses sum up."""
     return clock.format_rfc3339(clock.utc_now() - timedelta(days=1))
 
 
-def totals(connection: Connection, url_ids: Sequence[int], since: str) -> dict[int, dict[str, int]]:
+def sum_by_outcome(
+    connection: Connection, url_ids: Sequence[int], since: str
+) -> dict[int, dict[str, int]]:
     """Sum up what came to addresses since an hour, by outcome."""
     kept = delivery_counts.c
     query = select(kept.webhook_url_id, kept.outcome, func.sum(kept.count)).where(
@@ -50,7 +52,7 @@ def totals(connection: Connection, url_ids: Sequence[int], since: str) -> dict[i
     return found
 
 
-def by_hour(connection: Connection, url_id: int, since: str) -> list[DeliveryHour]:
+def list_hours(connection: Connection, url_id: int, since: str) -> list[DeliveryHour]:
     """Read the hours of one address in which something came."""
     kept = delivery_counts.c
     query = select(kept.hour, kept.outcome, kept.count).where(

@@ -11,11 +11,11 @@ from ultraviolet.db.tables.stats import arrivals as counted
 from ultraviolet.db.tables.sync import drift
 from ultraviolet.mirror import latency
 from ultraviolet.mirror.drift import CAUSES
-from ultraviolet.web.queries.rows import columns
+from ultraviolet.web.queries.rows import struct_columns
 
 By = Literal["hour", "day"]
 _MEANINGS: dict[str, str] = {**CAUSES}
-_LENGTH = {"hour": 13, "day": 10}
+_TIME_PREFIX_LENGTH = {"hour": 13, "day": 10}
 
 
 class DriftSample(msgspec.Struct, frozen=True):
@@ -44,7 +44,7 @@ class DriftFilter(msgspec.Struct, frozen=True):
     until: str | None = None
 
 
-class WrongResource(msgspec.Struct, frozen=True):
+class DriftCause(msgspec.Struct, frozen=True):
     """What one cause did to one resource; seconds are how long it was wrong, to a fifth."""
 
     resource: str
@@ -58,7 +58,7 @@ class WrongResource(msgspec.Struct, frozen=True):
     healed_by: dict[str, int]
 
 
-class DriftMoment(msgspec.Struct, frozen=True):
+class DriftInterval(msgspec.Struct, frozen=True):
     """One hour or day: all changes, and how many of them webhooks alone would have left wrong, by cause."""
 
     at: str
@@ -71,14 +71,16 @@ class DriftReport(msgspec.Struct, frozen=True):
 
     changes: int
     wrong: int
-    causes: list[WrongResource]
-    over_time: list[DriftMoment]
+    causes: list[DriftCause]
+    over_time: list[DriftInterval]
     samples: list[DriftSample]
 
 
-def report(connection: Connection, integration_id: int, wanted: DriftFilter, by: By) -> DriftReport:
+def get_report(
+    connection: Connection, integration_id: int, wanted: DriftFilter, by: By
+) -> DriftReport:
     """Sum up a time; whole hours are counted."""
-    rows = _rows(connection, integration_id, wanted)
+    rows = _read_counts(connection, integration_id, wanted)
     changes = Counter[str]()
     for row in rows:
         if row.cause == latency.ALL_CAUSES:
@@ -88,16 +90,18 @@ def report(connection: Connection, integration_id: int, wanted: DriftFilter, by:
         changes=sum(changes.values()),
         wrong=sum(row.total for row in wrong),
         causes=_causes(wrong, changes),
-        over_time=_over_time(connection, integration_id, wanted, by),
-        samples=samples(connection, integration_id, wanted, None, 20),
+        over_time=_intervals(connection, integration_id, wanted, by),
+        samples=list_samples(connection, integration_id, wanted, None, 20),
     )
 
 
-def samples(
+def list_samples(
     connection: Connection, integration_id: int, wanted: DriftFilter, before: int | None, limit: int
 ) -> list[DriftSample]:
     """Read the newest first: every object that a read put right, and a sample of those events told."""
-    query = select(*columns(drift, DriftSample)).where(drift.c.integration_id == integration_id)
+    query = select(*struct_columns(drift, DriftSample)).where(
+        drift.c.integration_id == integration_id
+    )
     query = query.order_by(drift.c.seq.desc()).limit(limit)
     if before is not None:
         query = query.where(drift.c.seq < before)
@@ -111,13 +115,13 @@ def samples(
     return [DriftSample(**row) for row in connection.execute(query).mappings()]
 
 
-def _rows(connection: Connection, integration_id: int, wanted: DriftFilter) -> Sequence[Any]:
+def _read_counts(connection: Connection, integration_id: int, wanted: DriftFilter) -> Sequence[Any]:
     names = (counted.c.resource, counted.c.cause, counted.c.healed_by, counted.c.bucket)
     query = select(*names, func.sum(counted.c.count).label("total")).group_by(*names)
-    return connection.execute(query.where(*_counted(integration_id, wanted))).all()
+    return connection.execute(query.where(*_conditions(integration_id, wanted))).all()
 
 
-def _counted(integration_id: int, wanted: DriftFilter) -> Iterator[ColumnElement[bool]]:
+def _conditions(integration_id: int, wanted: DriftFilter) -> Iterator[ColumnElement[bool]]:
     yield counted.c.integration_id == integration_id
     if wanted.resource:
         yield counted.c.resource == wanted.resource
@@ -129,25 +133,25 @@ def _counted(integration_id: int, wanted: DriftFilter) -> Iterator[ColumnElement
         yield counted.c.hour < wanted.until[:13]
 
 
-def _causes(rows: Sequence[Any], changes: Counter[str]) -> list[WrongResource]:
+def _causes(rows: Sequence[Any], changes: Counter[str]) -> list[DriftCause]:
     late: defaultdict[tuple[str, str], Counter[int]] = defaultdict(Counter)
     healers: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for row in rows:
         late[row.resource, row.cause][row.bucket] += row.total
         healers[row.resource, row.cause][row.healed_by] += row.total
     found = [
-        _wrong(*key, buckets, dict(healers[key]), changes[key[0]])
+        _to_cause(*key, buckets, dict(healers[key]), changes[key[0]])
         for key, buckets in late.items()
         if buckets.total()
     ]
     return sorted(found, key=lambda one: (-one.count, one.resource, one.cause))
 
 
-def _wrong(
+def _to_cause(
     resource: str, cause: str, late: Counter[int], healers: dict[str, int], changes: int
-) -> WrongResource:
+) -> DriftCause:
     count = late.total()
-    return WrongResource(
+    return DriftCause(
         resource=resource,
         cause=cause,
         meaning=_MEANINGS.get(cause, cause),
@@ -159,12 +163,12 @@ def _wrong(
     )
 
 
-def _over_time(
+def _intervals(
     connection: Connection, integration_id: int, wanted: DriftFilter, by: By
-) -> list[DriftMoment]:
-    at = func.substr(counted.c.hour, 1, _LENGTH[by]).label("at")
+) -> list[DriftInterval]:
+    at = func.substr(counted.c.hour, 1, _TIME_PREFIX_LENGTH[by]).label("at")
     query = select(at, counted.c.cause, func.sum(counted.c.count).label("total"))
-    query = query.where(*_counted(integration_id, wanted)).group_by(text("1"), counted.c.cause)
+    query = query.where(*_conditions(integration_id, wanted)).group_by(text("1"), counted.c.cause)
     every: Counter[str] = Counter()
     causes: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for row in connection.execute(query):
@@ -173,6 +177,6 @@ def _over_time(
         else:
             causes[row.at][row.cause] += row.total
     return [
-        DriftMoment(moment, every[moment], dict(causes[moment]))
+        DriftInterval(moment, every[moment], dict(causes[moment]))
         for moment in sorted(every | causes)
     ]

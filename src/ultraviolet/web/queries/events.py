@@ -21,7 +21,7 @@ from ultraviolet.db.event_store import DELIVERIES
 from ultraviolet.db.tables.events import events
 from ultraviolet.db.tables.mirror import objects, versions
 from ultraviolet.errors import NotFoundError
-from ultraviolet.web.queries.rows import columns, shown
+from ultraviolet.web.queries.rows import row_values, struct_columns
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -68,7 +68,7 @@ class EventFilter(msgspec.Struct, frozen=True):
     webhook_url_id: int | None = None
 
 
-class Found(msgspec.Struct, frozen=True):
+class EventPage(msgspec.Struct, frozen=True):
     """A page of a list; `next` goes on from there, also where this page found nothing in the part it looked at."""
 
     events: list[Event]
@@ -93,20 +93,20 @@ class Effects(msgspec.Struct, frozen=True):
     confirmed_at: str | None
 
 
-_WINDOW = 50_000
+_MAX_SCANNED_EVENTS = 50_000
 """So many events one page looks through at most."""
-_LOOK = 50
-_AFTERWARDS = 200
-_IMPORTED: ColumnElement[int] = literal_column("0", Integer())
+_PROBE_SIZE = 50
+_MAX_LATER_VERSIONS = 200
+_IMPORTED_URL_ID: ColumnElement[int] = literal_column("0", Integer())
 """The webhook URL of an event that another hub took; written out, so that the index of these is found."""
-_COLUMNS = [*columns(events, Event), DELIVERIES]
+_COLUMNS = [*struct_columns(events, Event), DELIVERIES]
 
 
 def list_recent(
     connection: Connection, wanted: EventFilter, before: int | None, limit: int
 ) -> list[Event]:
     """Read the newest events first; `before` is the seq to go on from."""
-    query = _matching(select(*_COLUMNS), wanted).order_by(events.c.seq.desc()).limit(limit)
+    query = _where_matching(select(*_COLUMNS), wanted).order_by(events.c.seq.desc()).limit(limit)
     if before is not None:
         query = query.where(events.c.seq < before)
     return [Event(**row) for row in connection.execute(query).mappings()]
@@ -126,44 +126,48 @@ def get_event(connection: Connection, seq: int) -> EventDetail:
     return _detail(row)
 
 
-def page(connection: Connection, wanted: EventFilter, before: int | None, limit: int) -> Found:
+def list_page(
+    connection: Connection, wanted: EventFilter, before: int | None, limit: int
+) -> EventPage:
     """Read a page of events, newest first, in a time that does not grow with their number."""
     newest = connection.execute(select(func.max(events.c.seq))).scalar() or 0
-    low = _came(connection, wanted.since, newest)[0] if wanted.since else 1
+    low = _seq_range_at(connection, wanted.since, newest)[0] if wanted.since else 1
     start = before or newest + 1
     if wanted.since or wanted.until:
-        high = _came(connection, wanted.until, newest)[1] if wanted.until else newest + 1
-        start = max(min(start, high), _imported_before(connection, wanted, start) + 1)
-    floor = max(start - _WINDOW, low if start > low else 1)
-    query = _matching(select(*_COLUMNS), wanted).where(events.c.seq < start, events.c.seq >= floor)
+        high = _seq_range_at(connection, wanted.until, newest)[1] if wanted.until else newest + 1
+        start = max(min(start, high), _last_imported_before(connection, wanted, start) + 1)
+    floor = max(start - _MAX_SCANNED_EVENTS, low if start > low else 1)
+    query = _where_matching(select(*_COLUMNS), wanted).where(
+        events.c.seq < start, events.c.seq >= floor
+    )
     rows = connection.execute(query.order_by(events.c.seq.desc()).limit(limit + 1)).mappings().all()
     found = [Event(**row) for row in rows[:limit]]
     if len(rows) > limit:
-        return Found(found, found[-1].seq)
-    more = floor > low or (floor > 1 and _imported_before(connection, wanted, floor))
-    return Found(found, floor if more else None)
+        return EventPage(found, found[-1].seq)
+    more = floor > low or (floor > 1 and _last_imported_before(connection, wanted, floor))
+    return EventPage(found, floor if more else None)
 
 
-def some(connection: Connection, seqs: Sequence[int]) -> list[Event]:
+def list_by_seq(connection: Connection, seqs: Sequence[int]) -> list[Event]:
     """Read these events, newest first."""
     query = select(*_COLUMNS).where(events.c.seq.in_(seqs)).order_by(events.c.seq.desc())
     return [Event(**row) for row in connection.execute(query).mappings()]
 
 
-def effects(connection: Connection, event: Event) -> Effects:
+def find_effects(connection: Connection, event: Event) -> Effects:
     """Tell what an event changed, and what a read made of it afterwards."""
     of_object = (
         versions.c.integration_id == event.integration_id,
         versions.c.resource == event.resource,
         versions.c.id == event.object_id,
     )
-    query = select(*columns(versions, Effect)).where(
+    query = select(*struct_columns(versions, Effect)).where(
         *of_object, versions.c.observed_at >= event.received_at
     )
     later = [
         Effect(**row)
         for row in connection.execute(
-            query.order_by(versions.c.version).limit(_AFTERWARDS)
+            query.order_by(versions.c.version).limit(_MAX_LATER_VERSIONS)
         ).mappings()
     ]
     here = (
@@ -179,7 +183,7 @@ def effects(connection: Connection, event: Event) -> Effects:
     )
 
 
-def _came(connection: Connection, moment: str, newest: int) -> tuple[int, int]:
+def _seq_range_at(connection: Connection, moment: str, newest: int) -> tuple[int, int]:
     """Find two numbers between which the first event is that came at this time or after; mostly they are its own.
 
     By halving: events are numbered as they come. Imported ones are as old as they were elsewhere, and tell nothing.
@@ -187,7 +191,7 @@ def _came(connection: Connection, moment: str, newest: int) -> tuple[int, int]:
     low, high, found = 1, newest + 1, newest + 1
     while low < high:
         middle = (low + high) // 2
-        seen = _delivered(connection, middle, high)
+        seen = _next_delivered(connection, middle, high)
         if seen is not None and seen["received_at"] < moment:
             low = seen["seq"] + 1
         else:
@@ -195,7 +199,7 @@ def _came(connection: Connection, moment: str, newest: int) -> tuple[int, int]:
     return low, found
 
 
-def _delivered(connection: Connection, seq: int, end: int) -> RowMapping | None:
+def _next_delivered(connection: Connection, seq: int, end: int) -> RowMapping | None:
     """Find an event that was delivered here, with this number or one not far behind; a few looks leap over an import."""
     query = select(events.c.seq, events.c.received_at, events.c.webhook_url_id).order_by(
         events.c.seq
@@ -203,26 +207,26 @@ def _delivered(connection: Connection, seq: int, end: int) -> RowMapping | None:
     ahead = 0
     while seq + ahead < end:
         rows = (
-            connection.execute(query.where(events.c.seq >= seq + ahead).limit(_LOOK))
+            connection.execute(query.where(events.c.seq >= seq + ahead).limit(_PROBE_SIZE))
             .mappings()
             .all()
         )
         found = next((row for row in rows if row["webhook_url_id"]), None)
-        if found is not None or len(rows) < _LOOK:
+        if found is not None or len(rows) < _PROBE_SIZE:
             return found
-        ahead = max(_LOOK, 2 * ahead)
+        ahead = max(_PROBE_SIZE, 2 * ahead)
     return None
 
 
-def _imported_before(connection: Connection, wanted: EventFilter, seq: int) -> int:
+def _last_imported_before(connection: Connection, wanted: EventFilter, seq: int) -> int:
     """Return the last number before this one of an event that was imported and received elsewhere in that time; 0: none."""
     query = select(func.max(events.c.seq)).where(
-        events.c.webhook_url_id == _IMPORTED, events.c.seq < seq
+        events.c.webhook_url_id == _IMPORTED_URL_ID, events.c.seq < seq
     )
-    return connection.execute(_in_time(query, wanted)).scalar() or 0
+    return connection.execute(_where_received(query, wanted)).scalar() or 0
 
 
-def _in_time(query: Select[Any], wanted: EventFilter) -> Select[Any]:
+def _where_received(query: Select[Any], wanted: EventFilter) -> Select[Any]:
     if wanted.since:
         query = query.where(events.c.received_at >= wanted.since)
     if wanted.until:
@@ -230,7 +234,7 @@ def _in_time(query: Select[Any], wanted: EventFilter) -> Select[Any]:
     return query
 
 
-def _matching(query: Select[Any], wanted: EventFilter) -> Select[Any]:
+def _where_matching(query: Select[Any], wanted: EventFilter) -> Select[Any]:
     for name in ("integration_id", "webhook_url_id", "resource", "action", "object_id"):
         value = getattr(wanted, name)
         if value is not None:
@@ -241,12 +245,12 @@ def _matching(query: Select[Any], wanted: EventFilter) -> Select[Any]:
         query = query.where(events.c.outcome.is_(None))
     elif wanted.outcome:
         query = query.where(events.c.outcome == wanted.outcome)
-    return _in_time(query, wanted)
+    return _where_received(query, wanted)
 
 
 def _detail(row: RowMapping) -> EventDetail:
     return EventDetail(
-        **shown(row, Event),
+        **row_values(row, Event),
         headers=dict(row["headers"]),
         body=bytes(row["body"]).decode("utf-8", "replace"),
     )

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, func, select
 from ultraviolet.clock import now_rfc3339, utc_now
 from ultraviolet.db.tables.sync import fetch_steps, fetches
 from ultraviolet.errors import NotFoundError
-from ultraviolet.web.queries.rows import columns
+from ultraviolet.web.queries.rows import struct_columns
 
 
 class Fetch(msgspec.Struct, frozen=True):
@@ -82,7 +82,7 @@ def list_fetches(
     connection: Connection, wanted: FetchFilter, before: int | None, limit: int
 ) -> list[Fetch]:
     """Read the newest fetches first; `before` is the id to go on from."""
-    query = _summed().order_by(fetches.c.id.desc()).limit(limit)
+    query = _select_fetches().order_by(fetches.c.id.desc()).limit(limit)
     for name in wanted.__struct_fields__:
         if (value := getattr(wanted, name)) is not None:
             query = query.where(fetches.c[name] == value)
@@ -91,20 +91,24 @@ def list_fetches(
     return [Fetch(**row) for row in connection.execute(query).mappings()]
 
 
-def running(connection: Connection, integration_id: int) -> list[Fetch]:
+def list_running(connection: Connection, integration_id: int) -> list[Fetch]:
     """Read the fetches that have begun and are not done yet."""
     begun = fetches.c.state == "running", fetches.c.started_at <= now_rfc3339()
-    query = _summed().where(fetches.c.integration_id == integration_id, *begun)
+    query = _select_fetches().where(fetches.c.integration_id == integration_id, *begun)
     return [Fetch(**row) for row in connection.execute(query.order_by(fetches.c.id)).mappings()]
 
 
 def get_fetch(connection: Connection, fetch_id: int) -> FetchDetail:
     """Read one fetch with its steps; raises NotFoundError."""
-    row = connection.execute(_summed().where(fetches.c.id == fetch_id)).mappings().one_or_none()
+    row = (
+        connection.execute(_select_fetches().where(fetches.c.id == fetch_id))
+        .mappings()
+        .one_or_none()
+    )
     if row is None:
         raise NotFoundError(f"There is no fetch {fetch_id}.")
     query = (
-        select(*columns(fetch_steps, FetchStep))
+        select(*struct_columns(fetch_steps, FetchStep))
         .where(fetch_steps.c.fetch_id == fetch_id)
         .order_by(fetch_steps.c.resource)
     )
@@ -113,7 +117,7 @@ def get_fetch(connection: Connection, fetch_id: int) -> FetchDetail:
     )
 
 
-def _summed() -> Select[Any]:
+def _select_fetches() -> Select[Any]:
     steps = fetch_steps.c
     done = func.count().filter(steps.state.in_(("done", "skipped", "failed")))
     sums = (
@@ -134,4 +138,6 @@ def _summed() -> Select[Any]:
         for column in sums.c
         if column.name != "fetch_id"
     ]
-    return select(*columns(fetches, Fetch), *added).outerjoin(sums, sums.c.fetch_id == fetches.c.id)
+    return select(*struct_columns(fetches, Fetch), *added).outerjoin(
+        sums, sums.c.fetch_id == fetches.c.id
+    )

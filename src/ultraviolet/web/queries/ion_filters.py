@@ -17,7 +17,7 @@ from ultraviolet.errors import InvalidError
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.model import Link, Relation, Resource
 from ultraviolet.text import did_you_mean
-from ultraviolet.web.queries.object_table import Column, bound, columns, operand
+from ultraviolet.web.queries.object_table import Column, bind, columns, parse_operand
 
 Filter = Mapping[str, Any]
 OPERATORS = (
@@ -34,10 +34,10 @@ OPERATORS = (
     "notilike",
     "isnull",
 )
-_DEEPEST = 6
-_MOST = 100
+_MAX_DEPTH = 6
+_MAX_PARTS = 100
 _GROUPS: dict[str, Callable[..., ColumnElement[bool]]] = {"or_": or_, "and_": and_}
-_COMPARES: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
+_COMPARISONS: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
     "eq": lambda have, want: have == want,
     "neq": lambda have, want: have != want,
     "gt": lambda have, want: have > want,
@@ -47,33 +47,35 @@ _COMPARES: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] =
 }
 
 
-def read(written: str) -> Filter:
+def parse_filter(written: str) -> Filter:
     """Read a filter as it came in a query; raises InvalidError."""
     try:
         return msgspec.json.decode(written, type=dict[str, Any])
     except msgspec.DecodeError as error:
-        raise _wrong(
+        raise _filter_error(
             f'A filter is JSON such as {{"status": {{"eq": "ORDERED"}}}}: {error}.'
         ) from error
 
 
-class Filters:
+class FilterCompiler:
     """Writes a filter as a condition on `objects`; one object for one statement."""
 
     def __init__(self, connection: Connection, catalog: Catalog) -> None:
         self._connection = connection
         self._catalog = catalog
-        self._left = _MOST
+        self._left = _MAX_PARTS
 
-    def holds(self, resource: Resource, wanted: Filter) -> ColumnElement[bool]:
+    def compile(self, resource: Resource, wanted: Filter) -> ColumnElement[bool]:
         """Return the condition that an object satisfies a filter; raises InvalidError with what is wrong."""
         return self._all(resource, wanted, objects, 1)
 
     def _all(
         self, resource: Resource, wanted: Any, of: FromClause, depth: int
     ) -> ColumnElement[bool]:
-        if not isinstance(wanted, dict) or depth > _DEEPEST:
-            raise _wrong(f"A filter of {resource.title} is an object, at most {_DEEPEST} deep.")
+        if not isinstance(wanted, dict) or depth > _MAX_DEPTH:
+            raise _filter_error(
+                f"A filter of {resource.title} is an object, at most {_MAX_DEPTH} deep."
+            )
         members = cast("dict[str, Any]", wanted)
         return and_(
             true(), *(self._member(resource, *member, of, depth) for member in members.items())
@@ -84,10 +86,10 @@ class Filters:
     ) -> ColumnElement[bool]:
         self._left -= 1
         if self._left < 0:
-            raise _wrong(f"A filter has at most {_MOST} parts.")
+            raise _filter_error(f"A filter has at most {_MAX_PARTS} parts.")
         if name in _GROUPS:
             if not isinstance(wanted, list) or not wanted:
-                raise _wrong(f"{name} takes a list of filters.")
+                raise _filter_error(f"{name} takes a list of filters.")
             parts = cast("list[Any]", wanted)
             return _GROUPS[name](*(self._all(resource, part, of, depth + 1) for part in parts))
         column = columns(resource).get(name)
@@ -103,11 +105,11 @@ class Filters:
             name,
             [*columns(resource), *(one.field for one in (*resource.links, *resource.relations))],
         )
-        raise _wrong(f"{resource.title} cannot be filtered by {name}.{near}")
+        raise _filter_error(f"{resource.title} cannot be filtered by {name}.{near}")
 
     def _field(self, column: Column, wanted: Any, of: FromClause) -> ColumnElement[bool]:
         if not isinstance(wanted, dict):
-            raise _wrong(f'{column.name} takes operators, such as {{"eq": …}}.')
+            raise _filter_error(f'{column.name} takes operators, such as {{"eq": …}}.')
         operators = cast("dict[str, Any]", wanted)
         return and_(true(), *(self._operator(column, of, *one) for one in operators.items()))
 
@@ -115,25 +117,27 @@ class Filters:
         self, column: Column, of: FromClause, operator: str, given: Any
     ) -> ColumnElement[bool]:
         if operator not in OPERATORS:
-            raise _wrong(
+            raise _filter_error(
                 f"{column.name}: {operator} is no operator; there are {', '.join(OPERATORS)}."
             )
         if operator == "isnull" and not isinstance(given, bool):
-            raise _wrong(f"{column.name}: isnull takes true or false, {given!r} is neither.")
+            raise _filter_error(f"{column.name}: isnull takes true or false, {given!r} is neither.")
         if operator == "isnull" or given is None:
             text = sql.text_of(self._connection, of, column.name, column.type)
             absent = given if operator == "isnull" else operator == "eq"
             return text.is_(None) if absent else text.is_not(None)
         if column.kind == "other":
-            raise _wrong(f"{column.name} is a list or a document; it can only be asked for isnull.")
+            raise _filter_error(
+                f"{column.name} is a list or a document; it can only be asked for isnull."
+            )
         if operator.endswith("like"):
             text = sql.text_of(self._connection, of, column.name, column.type)
-            return self._like(text, operator, _pattern(column, given))
+            return self._like(text, operator, _check_pattern(column, given))
         have = sql.value_of(self._connection, of, column.name, column.type)
         if operator == "in":
             values = cast("list[Any]", given if isinstance(given, list) else [given])
-            return have.in_([bound(_operand(column, value)) for value in values])
-        return _COMPARES[operator](have, bound(_operand(column, given)))
+            return have.in_([bind(_operand(column, value)) for value in values])
+        return _COMPARISONS[operator](have, bind(_operand(column, given)))
 
     def _like(self, text: ColumnElement[Any], operator: str, pattern: str) -> ColumnElement[bool]:
         if operator.endswith("ilike"):
@@ -150,7 +154,7 @@ class Filters:
         return (
             select(other.c.id)
             .where(
-                *_current(other, of, target),
+                *_is_current(other, of, target),
                 other.c.id == key,
                 self._all(target, wanted, other, depth + 1),
             )
@@ -176,7 +180,7 @@ class Filters:
                 tie.c.integration_id == of.c.integration_id,
                 tie.c.target_id == of.c.id,
                 tie.c.kind == kind.scalar_subquery(),
-                *_current(other, of, target),
+                *_is_current(other, of, target),
                 other.c.id == tie.c.id,
                 self._all(target, wanted, other, depth + 1),
             )
@@ -184,7 +188,7 @@ class Filters:
         )
 
 
-def _current(
+def _is_current(
     other: FromClause, of: FromClause, target: Resource
 ) -> tuple[ColumnElement[bool], ...]:
     return (
@@ -196,7 +200,7 @@ def _current(
 
 def _operand(column: Column, given: Any) -> Any:
     try:
-        return operand(column.type, given)
+        return parse_operand(column.type, given)
     except (KeyError, OverflowError, TypeError, ValueError) as error:
         kinds = {
             "integer": "a number",
@@ -204,19 +208,19 @@ def _operand(column: Column, given: Any) -> Any:
             "id": "an id",
             "boolean": "true or false",
         }
-        raise _wrong(
+        raise _filter_error(
             f"{column.name} is {kinds.get(column.type, 'a time')}, {given!r} is not."
         ) from error
 
 
-def _pattern(column: Column, given: Any) -> str:
+def _check_pattern(column: Column, given: Any) -> str:
     pattern = str(given)
     if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
-        raise _wrong(
+        raise _filter_error(
             f"{column.name}: the backslash at the end of a pattern needs the character it is for."
         )
     return pattern
 
 
-def _wrong(message: str) -> InvalidError:
+def _filter_error(message: str) -> InvalidError:
     return InvalidError(message, field="filter")

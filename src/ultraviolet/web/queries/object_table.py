@@ -29,18 +29,13 @@ from ultraviolet.ion.model import Field, Link, Resource
 from ultraviolet.ion.naming import constant
 from ultraviolet.mirror import field_indexes, search_index
 from ultraviolet.text import did_you_mean
-from ultraviolet.web.queries.objects import (
-    ObjectDetail,
-    ObjectFilter,
-    list_objects,
-    present_objects,
-)
+from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter, read_objects, select_objects
 
 Kind = Literal["text", "number", "flag", "time", "choice", "link", "other"]
 Operator = Literal["is", "not", "has", "from", "to", "empty"]
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
-_NUMBERS = {"Int", "Float", "Decimal"}
-_FIRST = (
+_NUMBER_TYPES = {"Int", "Float", "Decimal"}
+_LEADING_FIELDS = (
     "title",
     "name",
     "partNumber",
@@ -52,9 +47,9 @@ _FIRST = (
     "type",
     "partType",
 )
-_LAST = ("_", "Last", "createdBy", "updatedBy", "entityId", "thumbnail", "prettyStr")
-_SHOWN = 7
-_LOOKED_AT = 2_000
+_TRAILING_PREFIXES = ("_", "Last", "createdBy", "updatedBy", "entityId", "thumbnail", "prettyStr")
+_MAX_DEFAULT_COLUMNS = 7
+_MAX_SCANNED_OBJECTS = 2_000
 """So many objects are looked at one by one before an index is asked which ones match."""
 
 
@@ -91,7 +86,7 @@ class Order(msgspec.Struct, frozen=True):
         return f"{'-' if self.down else ''}{self.by}"
 
 
-class TablePart(msgspec.Struct, frozen=True):
+class TablePage(msgspec.Struct, frozen=True):
     """A part of a table, and where the next one begins."""
 
     rows: list[ObjectDetail]
@@ -101,10 +96,10 @@ class TablePart(msgspec.Struct, frozen=True):
 def columns(resource: Resource) -> dict[str, Column]:
     """Return all columns of a resource, in the order people look for them."""
     keys = {link.key: link for link in resource.links}
-    fields = sorted(resource.fields, key=lambda field: _rank(field, keys))
+    fields = sorted(resource.fields, key=lambda field: _column_rank(field, keys))
     return {
         field.name: Column(
-            field.name, _kind(field, keys), resource.kinds[field.name], keys.get(field.name)
+            field.name, _column_kind(field, keys), resource.kinds[field.name], keys.get(field.name)
         )
         for field in fields
     }
@@ -117,12 +112,12 @@ def selected_columns(resource: Resource, names: Sequence[str], by: Order) -> lis
     telling = [
         column for column in known.values() if column.name != "id" and column.kind != "other"
     ]
-    shown = asked or telling[:_SHOWN]
+    shown = asked or telling[:_MAX_DEFAULT_COLUMNS]
     sorting = known.get(by.by)
     return [*shown, sorting] if sorting and sorting.name != "id" and sorting not in shown else shown
 
 
-def condition(resource: Resource, written: str) -> Condition:
+def parse_condition(resource: Resource, written: str) -> Condition:
     """Read `field:operator:value`; raises InvalidError."""
     field, _, rest = written.partition(":")
     operator, _, value = rest.partition(":")
@@ -138,7 +133,7 @@ def condition(resource: Resource, written: str) -> Condition:
     return Condition(field, operator, value.replace("\0", ""))
 
 
-def order(resource: Resource, written: str | None) -> Order:
+def parse_order(resource: Resource, written: str | None) -> Order:
     """Read `field` or `-field`, or as ION writes it `FIELD_ASC` or `FIELD_DESC`; raises InvalidError."""
     if not written:
         return Order()
@@ -154,7 +149,7 @@ def order(resource: Resource, written: str | None) -> Order:
     return Order(by, down)
 
 
-def read_part(
+def read_page(
     connection: Connection,
     wanted: ObjectFilter,
     conditions: Sequence[Condition],
@@ -162,48 +157,48 @@ def read_part(
     after: str | None,
     limit: int,
     also: ColumnElement[bool] | None = None,
-) -> TablePart:
+) -> TablePage:
     """Read a part of a table; `after` is the `next` of the part before, `also` one more condition."""
     known = columns(wanted.resource)
-    key = _key(connection, known, by)
-    holds = [_holds(connection, known[each.field], each) for each in conditions]
+    key = _sort_key(connection, known, by)
+    holds = [_compile_condition(connection, known[each.field], each) for each in conditions]
     if also is not None:
         holds.append(also)
     if by.by == "changed":
         holds.append(BY_CHANGE)
-    last = _place(known, by, after) if after else None
+    last = _decode_position(known, by, after) if after else None
     if last:
-        holds.append(_behind(key, by, last))
+        holds.append(_after_position(key, by, last))
     ids: Sequence[str] = []
     narrowed = by.by == "changed" and (bool(conditions) or wanted.said or also is not None)
     if narrowed:
-        query = list_objects(connection, wanted, indexed=False).where(*holds)
-        ids = _ids(
-            connection, query.where(*_among_first(connection, wanted, by, last)), key, by, limit
+        query = select_objects(connection, wanted, indexed=False).where(*holds)
+        ids = _read_ids(
+            connection, query.where(*_first_by_change(connection, wanted, by, last)), key, by, limit
         )
     if len(ids) <= limit:
-        query = list_objects(connection, wanted).where(
-            *holds, *_narrowing(connection, wanted, known, conditions)
+        query = select_objects(connection, wanted).where(
+            *holds, *_search_index_conditions(connection, wanted, known, conditions)
         )
         # Few are left then: written so, the order does not invite to walk through all by it.
         order = func.coalesce(key, "") if narrowed else key
-        ids = _ids(connection, query, order, by, limit)
-    rows = list_objects(connection, msgspec.structs.replace(wanted, state="any", said=None))
+        ids = _read_ids(connection, query, order, by, limit)
+    rows = select_objects(connection, msgspec.structs.replace(wanted, state="any", said=None))
     by_id = {
         one.id: one
-        for one in present_objects(connection, wanted.resource, rows.where(objects.c.id.in_(ids)))
+        for one in read_objects(connection, wanted.resource, rows.where(objects.c.id.in_(ids)))
     }
     found = [by_id[id_] for id_ in ids]
     if len(found) <= limit:
-        return TablePart(found, None)
+        return TablePage(found, None)
     id_ = found[limit - 1].id
     value = connection.execute(
-        select(key.label("sort_key")).where(*_of(wanted), objects.c.id == id_)
+        select(key.label("sort_key")).where(*_is_object_of(wanted), objects.c.id == id_)
     ).scalar_one()
-    return TablePart(found[:limit], json.dumps([value, id_]))
+    return TablePage(found[:limit], json.dumps([value, id_]))
 
 
-def indexable(
+def indexable_fields(
     resource: Resource, conditions: Sequence[Condition], by: Order
 ) -> list[tuple[str, str]]:
     """Return which fields an index would help with: those sorted by or compared, and the kind of each."""
@@ -240,24 +235,24 @@ def fields_to_index(resource: Resource, names: Sequence[str]) -> list[tuple[str,
     return [(name, known[name].type) for name in dict.fromkeys(names)]
 
 
-def _among_first(
+def _first_by_change(
     connection: Connection, wanted: ObjectFilter, by: Order, last: tuple[Any, str] | None
 ) -> list[ColumnElement[bool]]:
     """Choose those that come first in the order of changes, by its index: where many match, they are enough."""
     changed = objects.c.changed_at
     query = (
         select(changed)
-        .where(*_of(wanted), BY_CHANGE)
+        .where(*_is_object_of(wanted), BY_CHANGE)
         .order_by(changed.desc() if by.down else changed)
     )
     if last:
         value = last[0]
         query = query.where(changed <= value if by.down else changed >= value)
-    end = connection.execute(query.offset(_LOOKED_AT).limit(1)).scalar()
+    end = connection.execute(query.offset(_MAX_SCANNED_OBJECTS).limit(1)).scalar()
     return [] if end is None else [changed >= end if by.down else changed <= end]
 
 
-def _ids(
+def _read_ids(
     connection: Connection, query: Select[Any], key: ColumnElement[Any], by: Order, limit: int
 ) -> Sequence[str]:
     """Read first which, then what: sorting many rows is quick while their documents stay where they are."""
@@ -267,7 +262,7 @@ def _ids(
     return connection.execute(query.with_only_columns(objects.c.id)).scalars().all()
 
 
-def _narrowing(
+def _search_index_conditions(
     connection: Connection,
     wanted: ObjectFilter,
     known: dict[str, Column],
@@ -284,21 +279,21 @@ def _narrowing(
             yield search_index.may_say(connection, *place, each.value)
 
 
-def _of(wanted: ObjectFilter) -> tuple[ColumnElement[bool], ...]:
+def _is_object_of(wanted: ObjectFilter) -> tuple[ColumnElement[bool], ...]:
     return (
         objects.c.integration_id == wanted.integration_id,
         objects.c.resource == sql.sql_literal(wanted.resource.name),
     )
 
 
-_SORTED_BY = {"real": float, **dict.fromkeys(("integer", "id", "time", "boolean"), int)}
+_SORT_TYPES = {"real": float, **dict.fromkeys(("integer", "id", "time", "boolean"), int)}
 """What values of a kind are sorted by; all others are sorted as text."""
 
 
-def _place(known: dict[str, Column], by: Order, after: str) -> tuple[Any, str]:
+def _decode_position(known: dict[str, Column], by: Order, after: str) -> tuple[Any, str]:
     """Read where a part ended: what its last object is sorted by, and its id."""
     kinds: dict[str, Any] = {"changed": str, "id": int}
-    kind: Any = kinds.get(by.by) or _SORTED_BY.get(known[by.by].type, str)
+    kind: Any = kinds.get(by.by) or _SORT_TYPES.get(known[by.by].type, str)
     try:
         value, id_ = msgspec.json.decode(after, type=tuple[Any, str])
         return msgspec.convert(value, kind), id_
@@ -308,15 +303,17 @@ def _place(known: dict[str, Column], by: Order, after: str) -> tuple[Any, str]:
         ) from error
 
 
-def _behind(key: ColumnElement[Any], by: Order, last: tuple[Any, str]) -> ColumnElement[bool]:
+def _after_position(
+    key: ColumnElement[Any], by: Order, last: tuple[Any, str]
+) -> ColumnElement[bool]:
     value, id_ = last
     here = tuple_(key, func.length(objects.c.id), objects.c.id)
-    there = tuple_(bound(value), len(id_), id_)
-    index = key <= bound(value) if by.down else key >= bound(value)
+    there = tuple_(bind(value), len(id_), id_)
+    index = key <= bind(value) if by.down else key >= bind(value)
     return and_(here < there if by.down else here > there, index)
 
 
-def _key(connection: Connection, known: dict[str, Column], by: Order) -> ColumnElement[Any]:
+def _sort_key(connection: Connection, known: dict[str, Column], by: Order) -> ColumnElement[Any]:
     """What a column is sorted by; what has no value comes first upwards."""
     if by.by == "changed":
         return objects.c.changed_at
@@ -325,14 +322,20 @@ def _key(connection: Connection, known: dict[str, Column], by: Order) -> ColumnE
     return field_indexes.key(connection, by.by, known[by.by].type)
 
 
-def _holds(connection: Connection, column: Column, wanted: Condition) -> ColumnElement[bool]:
+def _compile_condition(
+    connection: Connection, column: Column, wanted: Condition
+) -> ColumnElement[bool]:
     text = sql.text_of(connection, objects, column.name, column.type)
-    value = _operand(column, wanted) if wanted.operator in ("is", "not", "from", "to") else None
+    value = (
+        _condition_operand(column, wanted)
+        if wanted.operator in ("is", "not", "from", "to")
+        else None
+    )
 
     def compared(how: Callable[[Any, Any], ColumnElement[bool]]) -> ColumnElement[bool]:
         key = field_indexes.key(connection, column.name, column.type)
         if not isinstance(value, str) or len(value) < field_indexes.LETTERS:
-            return how(key, bound(value))
+            return how(key, bind(value))
         whole = func.coalesce(func.lower(text), "")
         return and_(how(key, value[: field_indexes.LETTERS]), how(whole, value))
 
@@ -351,36 +354,36 @@ def _holds(connection: Connection, column: Column, wanted: Condition) -> ColumnE
             return func.coalesce(text, "") == ""
 
 
-def bound(value: Any) -> ColumnElement[Any]:
+def bind(value: Any) -> ColumnElement[Any]:
     """Return a value as a parameter; whole numbers may be long."""
     return literal(value, BigInteger()) if isinstance(value, int) else literal(value)
 
 
-def operand(kind: str, given: Any) -> Any:
+def parse_operand(kind: str, given: Any) -> Any:
     """Return what a field of a kind is compared with; raises ValueError where it is of another kind."""
     match kind:
         case "integer" | "id" | "real":
-            return _number(given, whole=kind != "real")
+            return _parse_number(given, whole=kind != "real")
         case "boolean":
-            return _FLAGS[str(given).lower()]
+            return _BOOLEANS[str(given).lower()]
         case "time":
-            return microseconds(str(given))
+            return parse_microseconds(str(given))
         case _:
             return str(given)
 
 
-_FLAGS = {"true": 1, "yes": 1, "1": 1, "false": 0, "no": 0, "0": 0}
-_LARGEST = 2**63 - 1
-_1970 = datetime(1970, 1, 1, tzinfo=UTC)
+_BOOLEANS = {"true": 1, "yes": 1, "1": 1, "false": 0, "no": 0, "0": 0}
+_MAX_INTEGER = 2**63 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _number(given: Any, *, whole: bool) -> float:
+def _parse_number(given: Any, *, whole: bool) -> float:
     """Return a number as its column has it; one that no column can hold is a float beyond all of them."""
     if isinstance(given, bool):
         raise ValueError(given)  # noqa: TRY004  handled like any other value of another kind
     with suppress(ValueError):
         exact = int(given) if not isinstance(given, float) or given.is_integer() else None
-        if whole and exact is not None and abs(exact) <= _LARGEST:
+        if whole and exact is not None and abs(exact) <= _MAX_INTEGER:
             return exact
     number = float(given)
     if math.isnan(number):
@@ -388,14 +391,16 @@ def _number(given: Any, *, whole: bool) -> float:
     return number
 
 
-def microseconds(written: str) -> int:
+def parse_microseconds(written: str) -> int:
     """Return a time as microseconds since 1970; raises ValueError where it is no time."""
-    return (datetime.fromisoformat(normalize_rfc3339(written)) - _1970) // timedelta(microseconds=1)
+    return (datetime.fromisoformat(normalize_rfc3339(written)) - _EPOCH) // timedelta(
+        microseconds=1
+    )
 
 
-def _operand(column: Column, wanted: Condition) -> Any:
+def _condition_operand(column: Column, wanted: Condition) -> Any:
     try:
-        value = operand(column.type, wanted.value)
+        value = parse_operand(column.type, wanted.value)
     except (KeyError, OverflowError, ValueError) as error:
         kinds = {"time": "a time", "boolean": "true or false"}
         kind = kinds.get(column.type, "a number")
@@ -403,7 +408,7 @@ def _operand(column: Column, wanted: Condition) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-def _kind(field: Field, keys: dict[str, Link]) -> Kind:
+def _column_kind(field: Field, keys: dict[str, Link]) -> Kind:
     if field.list or field.type in ("JSONString", "SlateContent", "ScalarValue"):
         return "other"
     if field.name in keys:
@@ -411,12 +416,12 @@ def _kind(field: Field, keys: dict[str, Link]) -> Kind:
     if field.enum:
         return "choice"
     named: dict[str, Kind] = {"Boolean": "flag", "DateTime": "time"}
-    return named.get(field.type, "number" if field.type in _NUMBERS else "text")
+    return named.get(field.type, "number" if field.type in _NUMBER_TYPES else "text")
 
 
-def _rank(field: Field, keys: dict[str, Link]) -> tuple[int, ...]:
-    if field.name in _FIRST:
-        return 0, _FIRST.index(field.name)
-    if field.name.startswith(_LAST) or not field.stored:
+def _column_rank(field: Field, keys: dict[str, Link]) -> tuple[int, ...]:
+    if field.name in _LEADING_FIELDS:
+        return 0, _LEADING_FIELDS.index(field.name)
+    if field.name.startswith(_TRAILING_PREFIXES) or not field.stored:
         return (3 if field.enum else 4,)
     return (1 if field.enum or field.name in keys else 2,)

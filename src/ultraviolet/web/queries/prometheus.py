@@ -22,8 +22,8 @@ from ultraviolet.db.tables.sync import fetch_steps, fetches, stale, watermarks
 from ultraviolet.hub.health import maintenance
 from ultraviolet.hub.health.failed_steps import failed_steps
 
-_ONE = ("integration",)
-_RESOURCE = ("integration", "resource")
+_BY_INTEGRATION = ("integration",)
+_BY_RESOURCE = ("integration", "resource")
 
 
 def prometheus_families(connection: Connection) -> list[Metric]:
@@ -39,7 +39,7 @@ def prometheus_families(connection: Connection) -> list[Metric]:
         *_changes(connection, names),
         _drift(connection, names),
         *_removed(connection, names),
-        _size(connection),
+        _database_size(connection),
     ]
 
 
@@ -54,23 +54,23 @@ def _integrations(connection: Connection) -> Iterator[Metric]:
     yield _gauge(
         "ultraviolet_integration_paused",
         "1 where somebody paused an integration",
-        _ONE,
+        _BY_INTEGRATION,
         [((r.name,), int(r.paused)) for r in rows],
     )
     troubles = maintenance.troubles(connection)
     unmaintained = {one.name for one in troubles if one.unmaintained_since}
-    waiting = {one.name: _age(one.waits_since) for one in troubles if one.waits_since}
+    waiting = {one.name: _seconds_since(one.waits_since) for one in troubles if one.waits_since}
     active = [r.name for r in rows if not r.paused]
     yield _gauge(
         "ultraviolet_integration_maintained",
         "1 where a process maintains an active integration",
-        _ONE,
+        _BY_INTEGRATION,
         [((name,), int(name not in unmaintained)) for name in active],
     )
     yield _gauge(
         "ultraviolet_oldest_waiting_event_seconds",
         "How long the first event has waited to be applied; 0 where none waits for long",
-        _ONE,
+        _BY_INTEGRATION,
         [((name,), waiting.get(name, 0.0)) for name in active],
     )
 
@@ -84,20 +84,20 @@ def _stale(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     yield _gauge(
         "ultraviolet_stale_objects",
         "Objects known to differ until they are read",
-        _RESOURCE,
+        _BY_RESOURCE,
         zip(keys, [r[2] for r in rows], strict=True),
     )
     yield _gauge(
         "ultraviolet_stale_failing_objects",
         "Those whose reading failed at least once",
-        _RESOURCE,
+        _BY_RESOURCE,
         zip(keys, [r[3] for r in rows], strict=True),
     )
     yield _gauge(
         "ultraviolet_stale_oldest_seconds",
         "How long the oldest of them has waited",
-        _RESOURCE,
-        zip(keys, [_age(r[4]) for r in rows], strict=True),
+        _BY_RESOURCE,
+        zip(keys, [_seconds_since(r[4]) for r in rows], strict=True),
     )
 
 
@@ -110,7 +110,7 @@ def _events(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     yield _gauge(
         "ultraviolet_waiting_events",
         "Events that are acknowledged and not yet applied",
-        _ONE,
+        _BY_INTEGRATION,
         [((names[i],), n) for i, n in waiting.items()],
     )
     last = select(webhook_urls.c.integration_id, func.max(webhook_urls.c.last_delivery_at))
@@ -118,8 +118,8 @@ def _events(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     yield _gauge(
         "ultraviolet_webhook_silence_seconds",
         "Since the last delivery; an integration without any is missing",
-        _ONE,
-        [((names[r[0]],), _age(r[1])) for r in rows if r[1]],
+        _BY_INTEGRATION,
+        [((names[r[0]],), _seconds_since(r[1])) for r in rows if r[1]],
     )
 
 
@@ -132,8 +132,8 @@ def _freshness(connection: Connection, names: dict[int, str]) -> Iterator[Metric
     yield _gauge(
         "ultraviolet_freshness_seconds",
         "Since the mirror of a resource was last shown to be right",
-        _RESOURCE,
-        [((names[r.integration_id], r.resource), _age(r.proven_at)) for r in rows],
+        _BY_RESOURCE,
+        [((names[r.integration_id], r.resource), _seconds_since(r.proven_at)) for r in rows],
     )
 
 
@@ -141,7 +141,7 @@ def _fetches(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     yield _gauge(
         "ultraviolet_unreadable_resources",
         "Resources that the last fetch, or the last full one, could not read",
-        _ONE,
+        _BY_INTEGRATION,
         [((name,), len(failed_steps(connection, id_))) for id_, name in names.items()],
     )
     query = (
@@ -156,13 +156,13 @@ def _fetches(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     yield _gauge(
         "ultraviolet_fetch_read_objects",
         "Objects the running fetch has read",
-        _ONE,
+        _BY_INTEGRATION,
         [((n,), r) for n, r, _ in rows],
     )
     yield _gauge(
         "ultraviolet_fetch_expected_objects",
         "Objects it found to read when it began",
-        _ONE,
+        _BY_INTEGRATION,
         [((n,), t) for n, _, t in rows],
     )
     done = select(fetches.c.integration_id, fetches.c.state, func.count()).where(
@@ -202,8 +202,8 @@ def _removed(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     yield _gauge(
         "ultraviolet_retention_age_seconds",
         "Since the last removal ended; one is due each day",
-        _ONE,
-        [((names[r.integration_id],), _age(r.ran_at)) for r in connection.execute(query)],
+        _BY_INTEGRATION,
+        [((names[r.integration_id],), _seconds_since(r.ran_at)) for r in connection.execute(query)],
     )
 
 
@@ -226,13 +226,13 @@ def _changes(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     yield _counter(
         "ultraviolet_changes",
         "Contents put into the mirror",
-        _ONE,
+        _BY_INTEGRATION,
         [((names[r[0]],), r[1]) for r in rows],
     )
     delay = HistogramMetricFamily(
         "ultraviolet_change_delay_seconds",
         "From ION's time of a change, or the first news of it, until the mirror showed it",
-        labels=_ONE,
+        labels=_BY_INTEGRATION,
     )
     for row in rows:
         total, buckets = 0, list[tuple[str, float]]()
@@ -255,7 +255,7 @@ def _drift(connection: Connection, names: dict[int, str]) -> Metric:
     )
 
 
-def _size(connection: Connection) -> Metric:
+def _database_size(connection: Connection) -> Metric:
     return _gauge(
         "ultraviolet_database_bytes",
         "Size of the database",
@@ -282,5 +282,5 @@ def _counter(
     return metric
 
 
-def _age(moment: str) -> float:
+def _seconds_since(moment: str) -> float:
     return max(0.0, (utc_now() - datetime.fromisoformat(moment)).total_seconds())

@@ -11,10 +11,10 @@ from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.db.tables.mirror import objects, versions
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror import search_index
-from ultraviolet.web.queries.objects import title
+from ultraviolet.web.queries.links import object_title
 
-MOST = 50
-_UNREAD = 2_000
+MAX_HITS = 50
+_MAX_SCANNED_OBJECTS = 2_000
 """So many objects are looked through that changed beyond the index, or for a text too short for it."""
 
 
@@ -49,27 +49,27 @@ def search(connection: Connection, catalog: Catalog, said: str) -> SearchResult:
     by_id = select(objects).where(
         objects.c.integration_id.in_(everyone), objects.c.resource.in_(names), objects.c.id == said
     )
-    rows = connection.execute(by_id.limit(MOST)).mappings().all()
-    hits = {_place(row): _hit(catalog, row, "id", row["id"]) for row in rows}
+    rows = connection.execute(by_id.limit(MAX_HITS)).mappings().all()
+    hits = {_key(row): _hit(catalog, row, "id", row["id"]) for row in rows}
     fresh: list[RowMapping] = []
     for integration_id in search_index.behind(connection):
         fresh += connection.execute(
-            _beyond(integration_id).limit(_UNREAD + 1 - len(fresh))
+            _select_unindexed(integration_id).limit(_MAX_SCANNED_OBJECTS + 1 - len(fresh))
         ).mappings()
-    complete = _add(catalog, said, hits, fresh[:_UNREAD])
+    complete = _add_hits(catalog, said, hits, fresh[:_MAX_SCANNED_OBJECTS])
     if len(said) < text_index.GRAM:
-        _add(catalog, said, hits, connection.execute(_short(said)).mappings())
+        _add_hits(catalog, said, hits, connection.execute(_select_short_text(said)).mappings())
         complete = False
     else:
-        complete &= _add(catalog, said, hits, _indexed(connection, said))
+        complete &= _add_hits(catalog, said, hits, _read_indexed(connection, said))
     ranked = sorted(hits.values(), key=lambda hit: _rank(hit, said.lower()))
-    return SearchResult(ranked, complete, indexed=len(fresh) <= _UNREAD)
+    return SearchResult(ranked, complete, indexed=len(fresh) <= _MAX_SCANNED_OBJECTS)
 
 
-def _indexed(connection: Connection, said: str) -> list[RowMapping]:
+def _read_indexed(connection: Connection, said: str) -> list[RowMapping]:
     """Read the first objects that say so by the index; an outdated entry among them is seen when the object is read."""
     found = text_index.texts_containing(connection, said.lower()).subquery()
-    places = connection.execute(select(found).limit(MOST * 2)).all()
+    places = connection.execute(select(found).limit(MAX_HITS * 2)).all()
     rows: list[RowMapping] = []
     for integration_id, resource in sorted({(place[0], place[1]) for place in places}):
         ids = [place[2] for place in places if (place[0], place[1]) == (integration_id, resource)]
@@ -82,7 +82,7 @@ def _indexed(connection: Connection, said: str) -> list[RowMapping]:
     return rows
 
 
-def _beyond(integration_id: int) -> Select[Any]:
+def _select_unindexed(integration_id: int) -> Select[Any]:
     """Select the objects that changed beyond the index."""
     known = and_(
         objects.c.integration_id == versions.c.integration_id,
@@ -93,36 +93,38 @@ def _beyond(integration_id: int) -> Select[Any]:
     return select(objects).select_from(newer).where(search_index.beyond(integration_id))
 
 
-def _short(said: str) -> Select[Any]:
+def _select_short_text(said: str) -> Select[Any]:
     """Select documents that have a text too short for the index, out of so many."""
-    some = select(objects).where(objects.c.deleted_at.is_(None)).limit(_UNREAD).subquery()
+    some = (
+        select(objects).where(objects.c.deleted_at.is_(None)).limit(_MAX_SCANNED_OBJECTS).subquery()
+    )
     return select(some).where(cast(some.c.doc, Text).icontains(said, autoescape=True))
 
 
-def _add(
+def _add_hits(
     catalog: Catalog, said: str, hits: dict[tuple[Any, ...], Hit], rows: Iterable[RowMapping]
 ) -> bool:
     """Add those that say so; false where there is no room for more."""
     for row in rows:
-        if len(hits) >= MOST:
+        if len(hits) >= MAX_HITS:
             return False
         wanted = (
             row["deleted_at"] is None
-            and _place(row) not in hits
+            and _key(row) not in hits
             and row["resource"] in catalog.resources
         )
-        if wanted and (field := _saying(catalog, row, said)):
-            hits[_place(row)] = _hit(catalog, row, *field)
+        if wanted and (field := _matching_field(catalog, row, said)):
+            hits[_key(row)] = _hit(catalog, row, *field)
     return True
 
 
-def _saying(catalog: Catalog, row: RowMapping, said: str) -> tuple[str, str] | None:
+def _matching_field(catalog: Catalog, row: RowMapping, said: str) -> tuple[str, str] | None:
     wanted = said.lower()
     texts = search_index.saying(catalog.resources[row["resource"]], row["doc"])
     return next(((name, text) for name, text in texts.items() if wanted in text.lower()), None)
 
 
-def _place(row: RowMapping) -> tuple[Any, ...]:
+def _key(row: RowMapping) -> tuple[Any, ...]:
     return row["integration_id"], row["resource"], row["id"]
 
 
@@ -141,4 +143,4 @@ def _hit(catalog: Catalog, row: RowMapping, field: str, text: str) -> Hit:
         catalog.resources[row["resource"]].title,
         row["id"],
     )
-    return Hit(*place, title(row["doc"]), field, text)
+    return Hit(*place, object_title(row["doc"]), field, text)

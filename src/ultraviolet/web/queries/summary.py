@@ -24,7 +24,7 @@ class Summary(msgspec.Struct, frozen=True):
     """The first mark of what is stale longest."""
 
 
-def summary(connection: Connection, integration_id: int) -> Summary:
+def get_summary(connection: Connection, integration_id: int) -> Summary:
     """Read the figures that tell whether an integration lives."""
 
     def value(query: Any) -> Any:

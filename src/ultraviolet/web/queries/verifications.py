@@ -7,9 +7,9 @@ from sqlalchemy import Connection, RowMapping, Select, func, select, tuple_
 
 from ultraviolet.db.tables.sync import differences, verification_steps, verifications
 from ultraviolet.errors import InvalidError, NotFoundError
-from ultraviolet.web.queries.rows import columns
+from ultraviolet.web.queries.rows import struct_columns
 
-_SAMPLES = 20
+_MAX_SAMPLES = 20
 _KINDS = ("missing", "extra", "different", "displayed", "invalid")
 _NOT_UNEQUAL = ("extra", "displayed", "invalid")
 
@@ -68,13 +68,16 @@ def list_verifications(
     integration_id: int,
     before: int | None,
     limit: int,
-    samples: int = _SAMPLES,
+    samples: int = _MAX_SAMPLES,
 ) -> list[Verification]:
     """Read the newest first, each with so many of its differences; `before` is the id to go on from."""
-    query = _of(integration_id).limit(limit)
+    query = _select_of(integration_id).limit(limit)
     if before is not None:
         query = query.where(verifications.c.id < before)
-    return [_shown(connection, row, samples) for row in connection.execute(query).mappings().all()]
+    return [
+        _to_verification(connection, row, samples)
+        for row in connection.execute(query).mappings().all()
+    ]
 
 
 def last_verification(connection: Connection, integration_id: int) -> Verification | None:
@@ -89,7 +92,7 @@ def get_verification(connection: Connection, verification_id: int) -> Verificati
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise NotFoundError(f"There is no verification {verification_id}.")
-    return _shown(connection, row)
+    return _to_verification(connection, row)
 
 
 def list_differences(
@@ -103,7 +106,7 @@ def list_differences(
     """List differences by resource and id; `after` is the place of the last one, as `place` gives it."""
     kept = differences.c
     order = (kept.resource, func.length(kept.id), kept.id)
-    query = select(*columns(differences, DifferenceDetail)).where(
+    query = select(*struct_columns(differences, DifferenceDetail)).where(
         kept.verification_id == verification_id
     )
     query = query.order_by(*order).limit(limit)
@@ -119,17 +122,19 @@ def list_differences(
     return [DifferenceDetail(**row) for row in connection.execute(query).mappings()]
 
 
-def place(shown: DifferenceDetail) -> str:
+def difference_cursor(shown: DifferenceDetail) -> str:
     """Return where a difference stands in the list."""
     return f"{shown.resource}/{shown.id}"
 
 
-def _of(integration_id: int) -> Select[Any]:
+def _select_of(integration_id: int) -> Select[Any]:
     query = select(verifications).where(verifications.c.integration_id == integration_id)
     return query.order_by(verifications.c.id.desc())
 
 
-def _shown(connection: Connection, row: RowMapping, samples: int = _SAMPLES) -> Verification:
+def _to_verification(
+    connection: Connection, row: RowMapping, samples: int = _MAX_SAMPLES
+) -> Verification:
     number, steps, kept = row["id"], verification_steps.c, differences.c
     done = func.count().filter(steps.state.in_(("done", "failed")))
     sums = func.coalesce(func.sum(steps.total), 0), func.coalesce(func.sum(steps.compared), 0)
