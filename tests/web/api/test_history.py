@@ -73,7 +73,7 @@ def test_an_object_at_two_times(edge: Any, orders: None) -> None:
     changes = {one["name"]: (one["old"], one["new"]) for one in compared["changes"]}
     assert changes["status"] == ("DRAFT", "ORDERED")
     assert [one["version"] for one in compared["versions"]] == [2]
-    assert compared["versions"][0]["by"] == {"id": "7", "name": "Ada", "told_by": "object"}
+    assert compared["versions"][0]["by"] == {"id": "7", "name": "Ada", "source": "object"}
     assert (compared["before"]["version"], compared["after"]["version"]) == (1, 2)
 
 

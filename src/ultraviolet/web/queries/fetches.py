@@ -1,4 +1,4 @@
-"""Fetches as the edge shows them: how far they are, and each resource's part."""
+"""Fetches and their progress by resource."""
 
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from ultraviolet.web.queries.rows import struct_columns
 
 
 class Fetch(msgspec.Struct, frozen=True):
-    """One pass over an integration and what it did so far; `total` is what ION counted where it was asked."""
+    """One fetch and its progress; `total` is the number of objects that ION reported."""
 
     id: int
     integration_id: int
@@ -32,15 +32,15 @@ class Fetch(msgspec.Struct, frozen=True):
 
     @property
     def left(self) -> float | None:
-        """Seconds it will still take at its rate so far; None where that cannot be told."""
+        """Estimated seconds until the end at the current rate; None if unknown."""
         if self.state != "running" or not self.read or self.read > self.total:
             return None
-        taken = (utc_now() - datetime.fromisoformat(self.started_at)).total_seconds()
-        return taken * (self.total - self.read) / self.read
+        elapsed = (utc_now() - datetime.fromisoformat(self.started_at)).total_seconds()
+        return elapsed * (self.total - self.read) / self.read
 
     @property
     def took(self) -> float | None:
-        """Seconds from start to end; None while it runs."""
+        """Duration in seconds; None while it runs."""
         if self.finished_at is None:
             return None
         end, start = (
@@ -51,7 +51,7 @@ class Fetch(msgspec.Struct, frozen=True):
 
 
 class FetchStep(msgspec.Struct, frozen=True):
-    """The part of a fetch that reads one resource."""
+    """Progress of one resource in a fetch."""
 
     resource: str
     state: str
@@ -65,13 +65,13 @@ class FetchStep(msgspec.Struct, frozen=True):
 
 
 class FetchDetail(Fetch, frozen=True):
-    """One fetch with all its parts."""
+    """One fetch with its progress by resource."""
 
     steps: list[FetchStep]
 
 
 class FetchFilter(msgspec.Struct, frozen=True):
-    """Which fetches are meant."""
+    """The fetches to list."""
 
     integration_id: int | None = None
     mode: str | None = None
@@ -79,12 +79,12 @@ class FetchFilter(msgspec.Struct, frozen=True):
 
 
 def list_fetches(
-    connection: Connection, wanted: FetchFilter, before: int | None, limit: int
+    connection: Connection, fetch_filter: FetchFilter, before: int | None, limit: int
 ) -> list[Fetch]:
-    """Read the newest fetches first; `before` is the id to go on from."""
+    """Return fetches with an id below `before`, newest first."""
     query = _select_fetches().order_by(fetches.c.id.desc()).limit(limit)
-    for name in wanted.__struct_fields__:
-        if (value := getattr(wanted, name)) is not None:
+    for name in fetch_filter.__struct_fields__:
+        if (value := getattr(fetch_filter, name)) is not None:
             query = query.where(fetches.c[name] == value)
     if before is not None:
         query = query.where(fetches.c.id < before)
@@ -92,21 +92,21 @@ def list_fetches(
 
 
 def list_running(connection: Connection, integration_id: int) -> list[Fetch]:
-    """Read the fetches that have begun and are not done yet."""
-    begun = fetches.c.state == "running", fetches.c.started_at <= now_rfc3339()
-    query = _select_fetches().where(fetches.c.integration_id == integration_id, *begun)
+    """Return the running fetches of an integration."""
+    is_running = fetches.c.state == "running", fetches.c.started_at <= now_rfc3339()
+    query = _select_fetches().where(fetches.c.integration_id == integration_id, *is_running)
     return [Fetch(**row) for row in connection.execute(query.order_by(fetches.c.id)).mappings()]
 
 
 def get_fetch(connection: Connection, fetch_id: int) -> FetchDetail:
-    """Read one fetch with its steps; raises NotFoundError."""
+    """Return one fetch with its steps; raise NotFoundError."""
     row = (
         connection.execute(_select_fetches().where(fetches.c.id == fetch_id))
         .mappings()
         .one_or_none()
     )
     if row is None:
-        raise NotFoundError(f"There is no fetch {fetch_id}.")
+        raise NotFoundError(f"Fetch {fetch_id} does not exist.")
     query = (
         select(*struct_columns(fetch_steps, FetchStep))
         .where(fetch_steps.c.fetch_id == fetch_id)

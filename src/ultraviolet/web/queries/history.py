@@ -1,4 +1,4 @@
-"""The mirror as it was: one object or a whole resource at a time, and two times compared."""
+"""Past states of objects, and comparisons of two times."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -18,13 +18,13 @@ from ultraviolet.web.queries.versions import (
 )
 
 Clock = Literal["hub", "ion"]
-"""Whose time is meant: when the mirror showed it, or when ION had it."""
+"""`hub`: time of the mirror. `ion`: time of the change in ION."""
 _BATCH_SIZE = 500
 _MAX_VERSIONS = 1000
 
 
 class ObjectAt(msgspec.Struct, frozen=True):
-    """One object as it was at a time."""
+    """The state of one object at a time."""
 
     resource: str
     id: str
@@ -33,14 +33,14 @@ class ObjectAt(msgspec.Struct, frozen=True):
     version: int
     deleted: bool
     source_time: str | None
-    """ION's time of that content."""
+    """ION's time of this content."""
     observed_at: str
-    """When the mirror learned it."""
+    """Time at which the mirror received this content."""
     origin: dict[str, Any]
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """One object at two times, what differs, and every version between them, newest first."""
+    """One object at two times, its differences, and the versions in between, newest first."""
 
     before: ObjectAt | None
     after: ObjectAt | None
@@ -49,7 +49,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """What became of one object of a resource between two times."""
+    """The change of one object between two times."""
 
     id: str
     change: Literal["created", "changed", "deleted"]
@@ -57,35 +57,35 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class ResourceScope(msgspec.Struct, frozen=True):
-    """Which resource, in which integration, by whose clock."""
+    """A resource of an integration, and the clock that times refer to."""
 
     integration_id: int
     resource: Resource
     clock: Clock = "hub"
 
 
-def object_at(connection: Connection, place: ResourceScope, id_: str, moment: str) -> ObjectAt:
-    """Read one object as it was; raises NotFoundError where it was not known yet."""
-    found = _read_states(connection, place, [id_], moment).get(id_)
+def object_at(connection: Connection, scope: ResourceScope, id_: str, moment: str) -> ObjectAt:
+    """Return one object at a time; raise NotFoundError if the mirror did not have it."""
+    found = _read_states(connection, scope, [id_], moment).get(id_)
     if found is None:
-        _check_retained(connection, place, moment)
-        raise NotFoundError(f"The mirror knew no {place.resource.name} {id_} at {moment}.")
+        _check_retained(connection, scope, moment)
+        raise NotFoundError(f"The mirror did not have {scope.resource.name} {id_} at {moment}.")
     return found
 
 
 def objects_at(
-    connection: Connection, place: ResourceScope, moment: str, after: str | None, limit: int
+    connection: Connection, scope: ResourceScope, moment: str, after: str | None, limit: int
 ) -> list[ObjectAt]:
-    """Read a resource as it was, in the order of ids; what was deleted by then is left out.
+    """Return the objects of a resource that existed at a time, ordered by id.
 
-    Raises NotFoundError for a time of which not everything is kept any more.
+    Raise NotFoundError if part of the history of that time has been purged.
     """
-    _check_retained(connection, place, moment)
+    _check_retained(connection, scope, moment)
     found: list[ObjectAt] = []
     while len(found) < limit:
-        ids = _next_ids(connection, place, after)
-        then = _read_states(connection, place, ids, moment)
-        found += [then[id_] for id_ in ids if id_ in then and not then[id_].deleted]
+        ids = _next_ids(connection, scope, after)
+        states = _read_states(connection, scope, ids, moment)
+        found += [states[id_] for id_ in ids if id_ in states and not states[id_].deleted]
         if len(ids) < _BATCH_SIZE:
             break
         after = ids[-1]
@@ -93,15 +93,15 @@ def objects_at(
 
 
 def compare_object(
-    connection: Connection, place: ResourceScope, id_: str, since: str, until: str
+    connection: Connection, scope: ResourceScope, id_: str, since: str, until: str
 ) -> Comparison:
-    """Compare one object at two times; raises NotFoundError where it was known at neither."""
-    before = _read_states(connection, place, [id_], since).get(id_)
-    after = _read_states(connection, place, [id_], until).get(id_)
+    """Compare one object at two times; raise NotFoundError if the mirror had it at neither."""
+    before = _read_states(connection, scope, [id_], since).get(id_)
+    after = _read_states(connection, scope, [id_], until).get(id_)
     if after is None:
-        raise NotFoundError(f"The mirror knew no {place.resource.name} {id_} at {until}.")
+        raise NotFoundError(f"The mirror did not have {scope.resource.name} {id_} at {until}.")
     newest = list_versions(
-        connection, place.integration_id, place.resource, id_, after.version + 1, _MAX_VERSIONS
+        connection, scope.integration_id, scope.resource, id_, after.version + 1, _MAX_VERSIONS
     )
     between = [one for one in newest if before is None or one.version > before.version]
     return Comparison(before, after, _field_changes(before, after), between)
@@ -109,23 +109,23 @@ def compare_object(
 
 def list_differences(
     connection: Connection,
-    place: ResourceScope,
+    scope: ResourceScope,
     since: str,
     until: str,
     after: str | None,
     limit: int,
 ) -> list[Difference]:
-    """Compare a resource at two times, in the order of ids; what is the same at both is left out.
+    """Return the objects of a resource that differ between two times, ordered by id.
 
-    Raises NotFoundError for a time of which not everything is kept any more.
+    Raise NotFoundError if part of the history of that time has been purged.
     """
-    _check_retained(connection, place, min(since, until))
+    _check_retained(connection, scope, min(since, until))
     found: list[Difference] = []
     while len(found) < limit:
-        ids = _next_changed_ids(connection, place, since, until, after)
+        ids = _next_changed_ids(connection, scope, since, until, after)
         old, new = (
-            _read_states(connection, place, ids, since),
-            _read_states(connection, place, ids, until),
+            _read_states(connection, scope, ids, since),
+            _read_states(connection, scope, ids, until),
         )
         found += [one for id_ in ids if (one := _compare_states(id_, old.get(id_), new.get(id_)))]
         if len(ids) < _BATCH_SIZE:
@@ -134,56 +134,56 @@ def list_differences(
     return found[:limit]
 
 
-def _check_retained(connection: Connection, place: ResourceScope, moment: str) -> None:
-    """Refuse to tell of a time of which something was removed: what is left would look like all there was."""
-    since = complete_since(connection, place.integration_id)
+def _check_retained(connection: Connection, scope: ResourceScope, moment: str) -> None:
+    """Raise NotFoundError if part of the history of a time has been purged."""
+    since = complete_since(connection, scope.integration_id)
     if since and moment < since:
         raise NotFoundError(
-            f"History is kept since {since}; what was so at {moment} cannot be told any more."
+            f"History is kept since {since}; the state at {moment} is no longer available."
         )
 
 
 def _compare_states(id_: str, before: ObjectAt | None, after: ObjectAt | None) -> Difference | None:
-    was, is_ = before is not None and not before.deleted, after is not None and not after.deleted
-    if was and is_:
+    existed = before is not None and not before.deleted
+    exists = after is not None and not after.deleted
+    if existed and exists:
         changes = _field_changes(before, after)
         return Difference(id_, "changed", changes) if changes else None
-    if was == is_:
+    if existed == exists:
         return None
-    return Difference(id_, "created" if is_ else "deleted", _field_changes(before, after))
+    return Difference(id_, "created" if exists else "deleted", _field_changes(before, after))
 
 
 def _field_changes(before: ObjectAt | None, after: ObjectAt | None) -> list[FieldChange]:
-    old = _fields(before)
-    new = _fields(after)
+    old, new = _fields(before), _fields(after)
     names = sorted(n for n in old.keys() | new.keys() if old.get(n, ...) != new.get(n, ...))
     return [FieldChange(name, old.get(name), new.get(name)) for name in names]
 
 
-def _fields(then: ObjectAt | None) -> Mapping[str, Any]:
-    return {} if then is None or then.deleted else then.fields
+def _fields(found: ObjectAt | None) -> Mapping[str, Any]:
+    return {} if found is None or found.deleted else found.fields
 
 
 def _read_states(
-    connection: Connection, place: ResourceScope, ids: Sequence[str], moment: str
+    connection: Connection, scope: ResourceScope, ids: Sequence[str], moment: str
 ) -> dict[str, ObjectAt]:
-    """Read the last version that each of these objects had by then."""
+    """Return the state of each of these objects at a time."""
     newest = (
         select(versions.c.id, func.max(versions.c.version).label("version"))
-        .where(*_in_scope(place), versions.c.id.in_(ids), _clock_column(place) <= moment)
+        .where(*_in_scope(scope), versions.c.id.in_(ids), _clock_column(scope) <= moment)
         .group_by(versions.c.id)
         .subquery()
     )
-    same = (versions.c.id == newest.c.id) & (versions.c.version == newest.c.version)
-    query = select(versions).join(newest, same).where(*_in_scope(place))
+    is_newest = (versions.c.id == newest.c.id) & (versions.c.version == newest.c.version)
+    query = select(versions).join(newest, is_newest).where(*_in_scope(scope))
     return {row["id"]: _to_object_at(row) for row in connection.execute(query).mappings()}
 
 
-def _next_ids(connection: Connection, place: ResourceScope, after: str | None) -> list[str]:
-    kept = objects.c
-    order = (func.length(kept.id), kept.id)
-    query = select(kept.id).where(
-        kept.integration_id == place.integration_id, kept.resource == place.resource.name
+def _next_ids(connection: Connection, scope: ResourceScope, after: str | None) -> list[str]:
+    column = objects.c
+    order = (func.length(column.id), column.id)
+    query = select(column.id).where(
+        column.integration_id == scope.integration_id, column.resource == scope.resource.name
     )
     if after is not None:
         query = query.where(tuple_(*order) > tuple_(len(after), after))
@@ -191,12 +191,12 @@ def _next_ids(connection: Connection, place: ResourceScope, after: str | None) -
 
 
 def _next_changed_ids(
-    connection: Connection, place: ResourceScope, since: str, until: str, after: str | None
+    connection: Connection, scope: ResourceScope, since: str, until: str, after: str | None
 ) -> list[str]:
     order = (func.length(versions.c.id), versions.c.id)
     query = (
         select(*order)
-        .where(*_in_scope(place), _clock_column(place) > since, _clock_column(place) <= until)
+        .where(*_in_scope(scope), _clock_column(scope) > since, _clock_column(scope) <= until)
         .distinct()
     )
     if after is not None:
@@ -204,15 +204,15 @@ def _next_changed_ids(
     return [row[1] for row in connection.execute(query.order_by(*order).limit(_BATCH_SIZE))]
 
 
-def _in_scope(place: ResourceScope) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def _in_scope(scope: ResourceScope) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return (
-        versions.c.integration_id == place.integration_id,
-        versions.c.resource == place.resource.name,
+        versions.c.integration_id == scope.integration_id,
+        versions.c.resource == scope.resource.name,
     )
 
 
-def _clock_column(place: ResourceScope) -> ColumnElement[str]:
-    if place.clock == "ion":
+def _clock_column(scope: ResourceScope) -> ColumnElement[str]:
+    if scope.clock == "ion":
         return func.coalesce(versions.c.source_time, versions.c.observed_at)
     return versions.c.observed_at
 

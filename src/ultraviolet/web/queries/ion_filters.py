@@ -1,9 +1,11 @@
-"""ION's filter language over the mirror: `{"status": {"eq": "ORDERED"}, "supplier": {"name": {"ilike": "%acme%"}}}`.
+"""Compile ION's filter language to SQL conditions on the mirror.
 
-Several members must all hold; `or_` and `and_` take lists of filters; a link or a list of links takes a filter of the
-other side. Names come from the contract, values are always bound.
+Example: `{"status": {"eq": "ORDERED"}, "supplier": {"name": {"ilike": "%acme%"}}}`. All members must match.
+`or_` and `and_` take lists of filters. A link or a list of links takes a filter of the linked objects.
+Names come from the contract; values are always bound.
 """
 
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -38,35 +40,35 @@ _MAX_DEPTH = 6
 _MAX_PARTS = 100
 _GROUPS: dict[str, Callable[..., ColumnElement[bool]]] = {"or_": or_, "and_": and_}
 _COMPARISONS: dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
-    "eq": lambda have, want: have == want,
-    "neq": lambda have, want: have != want,
-    "gt": lambda have, want: have > want,
-    "gte": lambda have, want: have >= want,
-    "lt": lambda have, want: have < want,
-    "lte": lambda have, want: have <= want,
+    "eq": operator.eq,
+    "neq": operator.ne,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
 }
 
 
 def parse_filter(written: str) -> Filter:
-    """Read a filter as it came in a query; raises InvalidError."""
+    """Parse a filter from a query parameter; raise InvalidError."""
     try:
         return msgspec.json.decode(written, type=dict[str, Any])
     except msgspec.DecodeError as error:
         raise _filter_error(
-            f'A filter is JSON such as {{"status": {{"eq": "ORDERED"}}}}: {error}.'
+            f'Invalid JSON filter: {error}. Example: {{"status": {{"eq": "ORDERED"}}}}'
         ) from error
 
 
 class FilterCompiler:
-    """Writes a filter as a condition on `objects`; one object for one statement."""
+    """Compiles a filter to a condition on `objects`; use one instance per statement."""
 
     def __init__(self, connection: Connection, catalog: Catalog) -> None:
         self._connection = connection
         self._catalog = catalog
-        self._left = _MAX_PARTS
+        self._parts_left = _MAX_PARTS
 
     def compile(self, resource: Resource, wanted: Filter) -> ColumnElement[bool]:
-        """Return the condition that an object satisfies a filter; raises InvalidError with what is wrong."""
+        """Return the condition that an object matches a filter; raise InvalidError."""
         return self._all(resource, wanted, objects, 1)
 
     def _all(
@@ -74,7 +76,7 @@ class FilterCompiler:
     ) -> ColumnElement[bool]:
         if not isinstance(wanted, dict) or depth > _MAX_DEPTH:
             raise _filter_error(
-                f"A filter of {resource.title} is an object, at most {_MAX_DEPTH} deep."
+                f"A filter of {resource.title} must be a JSON object at most {_MAX_DEPTH} levels deep."
             )
         members = cast("dict[str, Any]", wanted)
         return and_(
@@ -84,12 +86,12 @@ class FilterCompiler:
     def _member(
         self, resource: Resource, name: str, wanted: Any, of: FromClause, depth: int
     ) -> ColumnElement[bool]:
-        self._left -= 1
-        if self._left < 0:
-            raise _filter_error(f"A filter has at most {_MAX_PARTS} parts.")
+        self._parts_left -= 1
+        if self._parts_left < 0:
+            raise _filter_error(f"A filter can have at most {_MAX_PARTS} parts.")
         if name in _GROUPS:
             if not isinstance(wanted, list) or not wanted:
-                raise _filter_error(f"{name} takes a list of filters.")
+                raise _filter_error(f"{name} must be a list of filters.")
             parts = cast("list[Any]", wanted)
             return _GROUPS[name](*(self._all(resource, part, of, depth + 1) for part in parts))
         column = columns(resource).get(name)
@@ -109,42 +111,42 @@ class FilterCompiler:
 
     def _field(self, column: Column, wanted: Any, of: FromClause) -> ColumnElement[bool]:
         if not isinstance(wanted, dict):
-            raise _filter_error(f'{column.name} takes operators, such as {{"eq": …}}.')
+            raise _filter_error(
+                f'{column.name} must be an object of operators, such as {{"eq": …}}.'
+            )
         operators = cast("dict[str, Any]", wanted)
         return and_(true(), *(self._operator(column, of, *one) for one in operators.items()))
 
     def _operator(
-        self, column: Column, of: FromClause, operator: str, given: Any
+        self, column: Column, of: FromClause, name: str, given: Any
     ) -> ColumnElement[bool]:
-        if operator not in OPERATORS:
+        if name not in OPERATORS:
             raise _filter_error(
-                f"{column.name}: {operator} is no operator; there are {', '.join(OPERATORS)}."
+                f"{column.name}: unknown operator {name}. Operators: {', '.join(OPERATORS)}."
             )
-        if operator == "isnull" and not isinstance(given, bool):
-            raise _filter_error(f"{column.name}: isnull takes true or false, {given!r} is neither.")
-        if operator == "isnull" or given is None:
+        if name == "isnull" and not isinstance(given, bool):
+            raise _filter_error(f"{column.name}: isnull must be true or false; {given!r} is not.")
+        if name == "isnull" or given is None:
             text = sql.text_of(self._connection, of, column.name, column.type)
-            absent = given if operator == "isnull" else operator == "eq"
+            absent = given if name == "isnull" else name == "eq"
             return text.is_(None) if absent else text.is_not(None)
         if column.kind == "other":
-            raise _filter_error(
-                f"{column.name} is a list or a document; it can only be asked for isnull."
-            )
-        if operator.endswith("like"):
+            raise _filter_error(f"{column.name} is a list or a document; it supports only isnull.")
+        if name.endswith("like"):
             text = sql.text_of(self._connection, of, column.name, column.type)
-            return self._like(text, operator, _check_pattern(column, given))
-        have = sql.value_of(self._connection, of, column.name, column.type)
-        if operator == "in":
+            return self._like(text, name, _check_pattern(column, given))
+        value = sql.value_of(self._connection, of, column.name, column.type)
+        if name == "in":
             values = cast("list[Any]", given if isinstance(given, list) else [given])
-            return have.in_([bind(_operand(column, value)) for value in values])
-        return _COMPARISONS[operator](have, bind(_operand(column, given)))
+            return value.in_([bind(_operand(column, each)) for each in values])
+        return _COMPARISONS[name](value, bind(_operand(column, given)))
 
-    def _like(self, text: ColumnElement[Any], operator: str, pattern: str) -> ColumnElement[bool]:
-        if operator.endswith("ilike"):
+    def _like(self, text: ColumnElement[Any], name: str, pattern: str) -> ColumnElement[bool]:
+        if name.endswith("ilike"):
             found = text.ilike(pattern, escape="\\")
         else:
             found = sql.like(self._connection, text, pattern)
-        return not_(found) if operator.startswith("not") else found
+        return not_(found) if name.startswith("not") else found
 
     def _through_link(
         self, link: Link, wanted: Any, of: FromClause, depth: int
@@ -164,11 +166,8 @@ class FilterCompiler:
     def _through_relation(
         self, resource: Resource, relation: Relation, wanted: Any, of: FromClause, depth: int
     ) -> ColumnElement[bool]:
-        target, other, tie = (
-            self._catalog.resources[relation.resource],
-            objects.alias(),
-            links.alias(),
-        )
+        target = self._catalog.resources[relation.resource]
+        other, link = objects.alias(), links.alias()
         kind = select(link_kinds.c.id).where(
             link_kinds.c.resource == target.name,
             link_kinds.c.field == relation.key,
@@ -177,11 +176,11 @@ class FilterCompiler:
         return (
             select(other.c.id)
             .where(
-                tie.c.integration_id == of.c.integration_id,
-                tie.c.target_id == of.c.id,
-                tie.c.kind == kind.scalar_subquery(),
+                link.c.integration_id == of.c.integration_id,
+                link.c.target_id == of.c.id,
+                link.c.kind == kind.scalar_subquery(),
                 *_is_current(other, of, target),
-                other.c.id == tie.c.id,
+                other.c.id == link.c.id,
                 self._all(target, wanted, other, depth + 1),
             )
             .exists()
@@ -209,7 +208,7 @@ def _operand(column: Column, given: Any) -> Any:
             "boolean": "true or false",
         }
         raise _filter_error(
-            f"{column.name} is {kinds.get(column.type, 'a time')}, {given!r} is not."
+            f"{column.name} must be {kinds.get(column.type, 'a time')}; {given!r} is not."
         ) from error
 
 
@@ -217,7 +216,7 @@ def _check_pattern(column: Column, given: Any) -> str:
     pattern = str(given)
     if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
         raise _filter_error(
-            f"{column.name}: the backslash at the end of a pattern needs the character it is for."
+            f"{column.name}: the backslash at the end of the pattern escapes nothing."
         )
     return pattern
 

@@ -30,7 +30,7 @@ _TITLE_FIELDS = (
 
 
 class LinkValue(msgspec.Struct, frozen=True):
-    """What a link leads to; `found` tells whether the mirror has it."""
+    """The target of a link; `found` is true if the mirror has it."""
 
     resource: str
     id: str
@@ -39,7 +39,7 @@ class LinkValue(msgspec.Struct, frozen=True):
 
 
 class LinkedFrom(msgspec.Struct, frozen=True):
-    """Objects of one resource that link here by one field; `some` are the first of them."""
+    """Objects of one resource that link to an object by one field; `some` has the first ones."""
 
     resource: str
     title: str
@@ -55,19 +55,19 @@ _MAX_COUNTED_LINKS = 100_000
 def list_linked_from(
     connection: Connection, catalog: Catalog, integration_id: int, resource: Resource, id_: str
 ) -> list[LinkedFrom]:
-    """Follow links backwards: who names this object, most first."""
-    named = select(link_kinds).where(link_kinds.c.target_resource == resource.name)
-    kinds = {row.id: (row.resource, row.field) for row in connection.execute(named)}
-    here = (links.c.integration_id == integration_id, links.c.target_id == id_)
+    """Return the objects that link to an object, by resource and field, most frequent first."""
+    kinds_query = select(link_kinds).where(link_kinds.c.target_resource == resource.name)
+    kinds = {row.id: (row.resource, row.field) for row in connection.execute(kinds_query)}
+    to_object = (links.c.integration_id == integration_id, links.c.target_id == id_)
     count = func.count().label("count")
-    found = (
+    counted = (
         select(links.c.kind)
-        .where(*here, links.c.kind.in_(kinds))
+        .where(*to_object, links.c.kind.in_(kinds))
         .limit(_MAX_COUNTED_LINKS)
         .subquery()
     )
     groups = connection.execute(
-        select(found.c.kind, count).group_by(found.c.kind).order_by(count.desc())
+        select(counted.c.kind, count).group_by(counted.c.kind).order_by(count.desc())
     ).all()
     return [
         LinkedFrom(
@@ -75,7 +75,7 @@ def list_linked_from(
             resource_title(catalog, name),
             key,
             total,
-            _first_linked(connection, here, kind, name),
+            _first_linked(connection, to_object, kind, name),
         )
         for kind, total in groups
         for name, key in [kinds[kind]]
@@ -83,7 +83,7 @@ def list_linked_from(
 
 
 def _first_linked(
-    connection: Connection, here: Sequence[Any], kind: int, resource: str
+    connection: Connection, to_object: Sequence[Any], kind: int, resource: str
 ) -> list[LinkValue]:
     joined = and_(
         objects.c.integration_id == links.c.integration_id,
@@ -92,7 +92,7 @@ def _first_linked(
     )
     query = (
         select(objects.c.id, objects.c.doc)
-        .where(*here, joined, links.c.kind == kind)
+        .where(*to_object, joined, links.c.kind == kind)
         .limit(_MAX_EXAMPLES)
     )
     return [
@@ -102,6 +102,7 @@ def _first_linked(
 
 
 def resource_title(catalog: Catalog, name: str) -> str:
+    """Return the title of a resource, or its name if the catalog does not have it."""
     resource = catalog.resources.get(name)
     return resource.title if resource else name
 
@@ -109,10 +110,10 @@ def resource_title(catalog: Catalog, name: str) -> str:
 def read_link_titles(
     connection: Connection, resource: Resource, rows: Sequence[RowMapping]
 ) -> dict[tuple[str, str], str | None]:
-    """Read the titles of everything that these objects link to."""
+    """Return the titles of the objects that these rows link to, by resource and id."""
     if not rows:
         return {}
-    asked = {
+    targets = {
         (link.resource, str(row["doc"][link.key]))
         for row in rows
         for link in resource.links
@@ -120,9 +121,9 @@ def read_link_titles(
     }
     found: dict[tuple[str, str], str | None] = {}
     for name in sorted(
-        {name for name, _ in asked}
-    ):  # one resource at a time: SQLite looks pairs up by scanning
-        ids = sorted(id_ for asked_of, id_ in asked if asked_of == name)
+        {name for name, _ in targets}
+    ):  # per resource, because SQLite scans the table for (resource, id) pairs
+        ids = sorted(id_ for resource_name, id_ in targets if resource_name == name)
         query = select(objects.c.id, objects.c.doc).where(
             objects.c.integration_id == rows[0]["integration_id"],
             objects.c.resource == name,
@@ -134,5 +135,5 @@ def read_link_titles(
 
 
 def object_title(doc: Mapping[str, Any]) -> str | None:
-    """Return the words by which people know an object."""
+    """Return the title of an object: its first field with a value that identifies it to people."""
     return next((str(doc[name]) for name in _TITLE_FIELDS if doc.get(name)), None)

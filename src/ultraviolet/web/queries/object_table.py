@@ -1,4 +1,4 @@
-"""A resource as a table: typed columns, filters and an order, a page at a time by key and never by offset."""
+"""Object tables: typed columns, filters, sorting and keyset pagination."""
 
 import json
 import math
@@ -50,51 +50,51 @@ _LEADING_FIELDS = (
 _TRAILING_PREFIXES = ("_", "Last", "createdBy", "updatedBy", "entityId", "thumbnail", "prettyStr")
 _MAX_DEFAULT_COLUMNS = 7
 _MAX_SCANNED_OBJECTS = 2_000
-"""So many objects are looked at one by one before an index is asked which ones match."""
+"""Filters scan this many objects in order of change before they use an index."""
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One column; `link` where it holds the id of another object."""
+    """One column; `link` is set if it contains the id of another object."""
 
     name: str
     kind: Kind
     type: str
-    """The kind of its values, as views have it: integer, real, boolean, time, text, id or json."""
+    """The column type of the SQL view: integer, real, boolean, time, text, id or json."""
     link: Link | None = None
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """What a field must be; written `field:operator:value` in an address."""
+    """A condition on a field, written `field:operator:value` in a URL."""
 
     field: str
     operator: Operator
     value: str
 
     def __str__(self) -> str:
-        """Write it as an address has it."""
+        """Return the form used in URLs."""
         return f"{self.field}:{self.operator}:{self.value}"
 
 
 class Order(msgspec.Struct, frozen=True):
-    """By which column, and whether downwards; `changed` is the time of the last change."""
+    """The sort column and direction; `changed` is the time of the last change."""
 
     by: str = "changed"
     down: bool = True
 
     def __str__(self) -> str:
-        """Write it as an address has it."""
+        """Return the form used in URLs."""
         return f"{'-' if self.down else ''}{self.by}"
 
 
 class TablePage(msgspec.Struct, frozen=True):
-    """A part of a table, and where the next one begins."""
+    """One page of a table; `next` is the position of the next page."""
 
     rows: list[ObjectDetail]
     next: str | None
 
 
 def columns(resource: Resource) -> dict[str, Column]:
-    """Return all columns of a resource, in the order people look for them."""
+    """Return all columns of a resource, the most informative ones first."""
     keys = {link.key: link for link in resource.links}
     fields = sorted(resource.fields, key=lambda field: _column_rank(field, keys))
     return {
@@ -106,19 +106,19 @@ def columns(resource: Resource) -> dict[str, Column]:
 
 
 def selected_columns(resource: Resource, names: Sequence[str], by: Order) -> list[Column]:
-    """Return the columns that were asked for, else those that tell most, and always the one that is sorted by."""
+    """Return the requested or default columns, always including the sort column."""
     known = columns(resource)
-    asked = [known[name] for name in names if name in known]
-    telling = [
+    requested = [known[name] for name in names if name in known]
+    defaults = [
         column for column in known.values() if column.name != "id" and column.kind != "other"
     ]
-    shown = asked or telling[:_MAX_DEFAULT_COLUMNS]
+    shown = requested or defaults[:_MAX_DEFAULT_COLUMNS]
     sorting = known.get(by.by)
     return [*shown, sorting] if sorting and sorting.name != "id" and sorting not in shown else shown
 
 
 def parse_condition(resource: Resource, written: str) -> Condition:
-    """Read `field:operator:value`; raises InvalidError."""
+    """Parse `field:operator:value`; raise InvalidError."""
     field, _, rest = written.partition(":")
     operator, _, value = rest.partition(":")
     if operator not in OPERATORS or not resource.field(field):
@@ -128,13 +128,14 @@ def parse_condition(resource: Resource, written: str) -> Condition:
             else did_you_mean(field, [one.name for one in resource.fields])
         )
         raise InvalidError(
-            f"{written} is not a filter such as status:is:REQUESTED (operators: {', '.join(OPERATORS)}).{near}"
+            f"{written} is not a valid filter. Example: status:is:REQUESTED"
+            f" (operators: {', '.join(OPERATORS)}).{near}"
         )
     return Condition(field, operator, value.replace("\0", ""))
 
 
 def parse_order(resource: Resource, written: str | None) -> Order:
-    """Read `field` or `-field`, or as ION writes it `FIELD_ASC` or `FIELD_DESC`; raises InvalidError."""
+    """Parse `field`, `-field` or ION's `FIELD_ASC` and `FIELD_DESC`; raise InvalidError."""
     if not written:
         return Order()
     by, down = written.removeprefix("-"), written.startswith("-")
@@ -151,49 +152,57 @@ def parse_order(resource: Resource, written: str | None) -> Order:
 
 def read_page(
     connection: Connection,
-    wanted: ObjectFilter,
+    object_filter: ObjectFilter,
     conditions: Sequence[Condition],
     by: Order,
     after: str | None,
     limit: int,
     also: ColumnElement[bool] | None = None,
 ) -> TablePage:
-    """Read a part of a table; `after` is the `next` of the part before, `also` one more condition."""
-    known = columns(wanted.resource)
+    """Return a page of a table; `after` is the `next` of the previous page."""
+    known = columns(object_filter.resource)
     key = _sort_key(connection, known, by)
-    holds = [_compile_condition(connection, known[each.field], each) for each in conditions]
+    where = [_compile_condition(connection, known[each.field], each) for each in conditions]
     if also is not None:
-        holds.append(also)
+        where.append(also)
     if by.by == "changed":
-        holds.append(BY_CHANGE)
+        where.append(BY_CHANGE)
     last = _decode_position(known, by, after) if after else None
     if last:
-        holds.append(_after_position(key, by, last))
+        where.append(_after_position(key, by, last))
     ids: Sequence[str] = []
-    narrowed = by.by == "changed" and (bool(conditions) or wanted.said or also is not None)
+    narrowed = by.by == "changed" and (bool(conditions) or object_filter.text or also is not None)
     if narrowed:
-        query = select_objects(connection, wanted, indexed=False).where(*holds)
+        query = select_objects(connection, object_filter, indexed=False).where(*where)
         ids = _read_ids(
-            connection, query.where(*_first_by_change(connection, wanted, by, last)), key, by, limit
+            connection,
+            query.where(*_first_by_change(connection, object_filter, by, last)),
+            key,
+            by,
+            limit,
         )
     if len(ids) <= limit:
-        query = select_objects(connection, wanted).where(
-            *holds, *_search_index_conditions(connection, wanted, known, conditions)
+        query = select_objects(connection, object_filter).where(
+            *where, *_search_index_conditions(connection, object_filter, known, conditions)
         )
-        # Few are left then: written so, the order does not invite to walk through all by it.
+        # Few objects remain; the expression keeps the planner from scanning the index of the order.
         order = func.coalesce(key, "") if narrowed else key
         ids = _read_ids(connection, query, order, by, limit)
-    rows = select_objects(connection, msgspec.structs.replace(wanted, state="any", said=None))
+    rows = select_objects(
+        connection, msgspec.structs.replace(object_filter, state="any", text=None)
+    )
     by_id = {
         one.id: one
-        for one in read_objects(connection, wanted.resource, rows.where(objects.c.id.in_(ids)))
+        for one in read_objects(
+            connection, object_filter.resource, rows.where(objects.c.id.in_(ids))
+        )
     }
     found = [by_id[id_] for id_ in ids]
     if len(found) <= limit:
         return TablePage(found, None)
     id_ = found[limit - 1].id
     value = connection.execute(
-        select(key.label("sort_key")).where(*_is_object_of(wanted), objects.c.id == id_)
+        select(key.label("sort_key")).where(*_is_object_of(object_filter), objects.c.id == id_)
     ).scalar_one()
     return TablePage(found[:limit], json.dumps([value, id_]))
 
@@ -201,7 +210,7 @@ def read_page(
 def indexable_fields(
     resource: Resource, conditions: Sequence[Condition], by: Order
 ) -> list[tuple[str, str]]:
-    """Return which fields an index would help with: those sorted by or compared, and the kind of each."""
+    """Return the fields that are sorted or compared, with their column types."""
     known = columns(resource)
     compared = [
         c.field for c in conditions if c.operator in ("is", "from", "to") and c.field != "id"
@@ -218,7 +227,7 @@ def missing_indexes(
     resource: Resource,
     fields: Sequence[tuple[str, str]],
 ) -> list[str]:
-    """Name the fields of which an index would help and does not exist."""
+    """Return the fields that would benefit from an index and have none."""
     return [
         field
         for field, kind in fields
@@ -227,7 +236,7 @@ def missing_indexes(
 
 
 def fields_to_index(resource: Resource, names: Sequence[str]) -> list[tuple[str, str]]:
-    """Check the names of fields to index; return each with its column type."""
+    """Return the fields to index with their column types; raise InvalidError."""
     known = columns(resource)
     for name in names:
         if name not in known or known[name].kind == "flag":
@@ -236,13 +245,16 @@ def fields_to_index(resource: Resource, names: Sequence[str]) -> list[tuple[str,
 
 
 def _first_by_change(
-    connection: Connection, wanted: ObjectFilter, by: Order, last: tuple[Any, str] | None
+    connection: Connection, object_filter: ObjectFilter, by: Order, last: tuple[Any, str] | None
 ) -> list[ColumnElement[bool]]:
-    """Choose those that come first in the order of changes, by its index: where many match, they are enough."""
+    """Return the condition that an object is among the first in order of change.
+
+    If many objects match a filter, these contain a full page, and the index of the order finds them.
+    """
     changed = objects.c.changed_at
     query = (
         select(changed)
-        .where(*_is_object_of(wanted), BY_CHANGE)
+        .where(*_is_object_of(object_filter), BY_CHANGE)
         .order_by(changed.desc() if by.down else changed)
     )
     if last:
@@ -255,43 +267,45 @@ def _first_by_change(
 def _read_ids(
     connection: Connection, query: Select[Any], key: ColumnElement[Any], by: Order, limit: int
 ) -> Sequence[str]:
-    """Read first which, then what: sorting many rows is quick while their documents stay where they are."""
-    place = (func.length(objects.c.id), objects.c.id)
+    """Return the ids of a page. Sorting is faster without the documents, which are read later."""
+    tie_breaker = (func.length(objects.c.id), objects.c.id)
     direction = key.desc() if by.down else key
-    query = query.order_by(direction, *(c.desc() if by.down else c for c in place)).limit(limit + 1)
+    query = query.order_by(direction, *(c.desc() if by.down else c for c in tie_breaker)).limit(
+        limit + 1
+    )
     return connection.execute(query.with_only_columns(objects.c.id)).scalars().all()
 
 
 def _search_index_conditions(
     connection: Connection,
-    wanted: ObjectFilter,
+    object_filter: ObjectFilter,
     known: dict[str, Column],
     conditions: Sequence[Condition],
 ) -> Iterator[ColumnElement[bool]]:
-    """Let the search index say which objects may contain what a condition asks for."""
+    """Yield conditions by which the search index preselects objects."""
     for each in conditions:
-        says = (
+        is_indexed = (
             known[each.field].kind in ("text", "choice")
             and each.field not in search_index.TECHNICAL
         )
-        if each.operator == "has" and says and len(each.value) >= text_index.GRAM:
-            place = (wanted.integration_id, wanted.resource)
-            yield search_index.may_say(connection, *place, each.value)
+        if each.operator == "has" and is_indexed and len(each.value) >= text_index.GRAM:
+            scope = (object_filter.integration_id, object_filter.resource)
+            yield search_index.may_say(connection, *scope, each.value)
 
 
-def _is_object_of(wanted: ObjectFilter) -> tuple[ColumnElement[bool], ...]:
+def _is_object_of(object_filter: ObjectFilter) -> tuple[ColumnElement[bool], ...]:
     return (
-        objects.c.integration_id == wanted.integration_id,
-        objects.c.resource == sql.sql_literal(wanted.resource.name),
+        objects.c.integration_id == object_filter.integration_id,
+        objects.c.resource == sql.sql_literal(object_filter.resource.name),
     )
 
 
 _SORT_TYPES = {"real": float, **dict.fromkeys(("integer", "id", "time", "boolean"), int)}
-"""What values of a kind are sorted by; all others are sorted as text."""
+"""The type by which the values of a column type are sorted; all others are sorted as text."""
 
 
 def _decode_position(known: dict[str, Column], by: Order, after: str) -> tuple[Any, str]:
-    """Read where a part ended: what its last object is sorted by, and its id."""
+    """Return the sort value and the id of the last object of the previous page."""
     kinds: dict[str, Any] = {"changed": str, "id": int}
     kind: Any = kinds.get(by.by) or _SORT_TYPES.get(known[by.by].type, str)
     try:
@@ -299,7 +313,8 @@ def _decode_position(known: dict[str, Column], by: Order, after: str) -> tuple[A
         return msgspec.convert(value, kind), id_
     except msgspec.MsgspecError as error:
         raise InvalidError(
-            "This cursor belongs to another list; begin anew without one.", field="cursor"
+            "This cursor belongs to another list. Repeat the request without a cursor.",
+            field="cursor",
         ) from error
 
 
@@ -307,14 +322,14 @@ def _after_position(
     key: ColumnElement[Any], by: Order, last: tuple[Any, str]
 ) -> ColumnElement[bool]:
     value, id_ = last
-    here = tuple_(key, func.length(objects.c.id), objects.c.id)
-    there = tuple_(bind(value), len(id_), id_)
-    index = key <= bind(value) if by.down else key >= bind(value)
-    return and_(here < there if by.down else here > there, index)
+    position = tuple_(key, func.length(objects.c.id), objects.c.id)
+    last_position = tuple_(bind(value), len(id_), id_)
+    key_bound = key <= bind(value) if by.down else key >= bind(value)
+    return and_(position < last_position if by.down else position > last_position, key_bound)
 
 
 def _sort_key(connection: Connection, known: dict[str, Column], by: Order) -> ColumnElement[Any]:
-    """What a column is sorted by; what has no value comes first upwards."""
+    """Return the sort expression; in ascending order, objects without a value come first."""
     if by.by == "changed":
         return objects.c.changed_at
     if by.by == "id":
@@ -323,12 +338,12 @@ def _sort_key(connection: Connection, known: dict[str, Column], by: Order) -> Co
 
 
 def _compile_condition(
-    connection: Connection, column: Column, wanted: Condition
+    connection: Connection, column: Column, condition: Condition
 ) -> ColumnElement[bool]:
     text = sql.text_of(connection, objects, column.name, column.type)
     value = (
-        _condition_operand(column, wanted)
-        if wanted.operator in ("is", "not", "from", "to")
+        _condition_operand(column, condition)
+        if condition.operator in ("is", "not", "from", "to")
         else None
     )
 
@@ -339,13 +354,13 @@ def _compile_condition(
         whole = func.coalesce(func.lower(text), "")
         return and_(how(key, value[: field_indexes.LETTERS]), how(whole, value))
 
-    match wanted.operator:
+    match condition.operator:
         case "is":
             return compared(operator.eq)
         case "not":
             return ~func.coalesce(compared(operator.eq), False)
         case "has":
-            return text.icontains(wanted.value, autoescape=True)
+            return text.icontains(condition.value, autoescape=True)
         case "from":
             return compared(operator.ge)
         case "to":
@@ -355,12 +370,12 @@ def _compile_condition(
 
 
 def bind(value: Any) -> ColumnElement[Any]:
-    """Return a value as a parameter; whole numbers may be long."""
+    """Return a value as a bound parameter; integers may have 64 bits."""
     return literal(value, BigInteger()) if isinstance(value, int) else literal(value)
 
 
 def parse_operand(kind: str, given: Any) -> Any:
-    """Return what a field of a kind is compared with; raises ValueError where it is of another kind."""
+    """Return the value to compare a field of a column type with; raise ValueError if it does not fit."""
     match kind:
         case "integer" | "id" | "real":
             return _parse_number(given, whole=kind != "real")
@@ -378,9 +393,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _parse_number(given: Any, *, whole: bool) -> float:
-    """Return a number as its column has it; one that no column can hold is a float beyond all of them."""
+    """Return a number; one too large for an integer column becomes a float beyond its range."""
     if isinstance(given, bool):
-        raise ValueError(given)  # noqa: TRY004  handled like any other value of another kind
+        raise ValueError(given)  # noqa: TRY004  handled like any other wrong type
     with suppress(ValueError):
         exact = int(given) if not isinstance(given, float) or given.is_integer() else None
         if whole and exact is not None and abs(exact) <= _MAX_INTEGER:
@@ -392,19 +407,21 @@ def _parse_number(given: Any, *, whole: bool) -> float:
 
 
 def parse_microseconds(written: str) -> int:
-    """Return a time as microseconds since 1970; raises ValueError where it is no time."""
+    """Return a time as microseconds since 1970; raise ValueError if it is invalid."""
     return (datetime.fromisoformat(normalize_rfc3339(written)) - _EPOCH) // timedelta(
         microseconds=1
     )
 
 
-def _condition_operand(column: Column, wanted: Condition) -> Any:
+def _condition_operand(column: Column, condition: Condition) -> Any:
     try:
-        value = parse_operand(column.type, wanted.value)
+        value = parse_operand(column.type, condition.value)
     except (KeyError, OverflowError, ValueError) as error:
         kinds = {"time": "a time", "boolean": "true or false"}
         kind = kinds.get(column.type, "a number")
-        raise InvalidError(f"{wanted.field} is {kind}, {wanted.value!r} is not.") from error
+        raise InvalidError(
+            f"{condition.field} must be {kind}; {condition.value!r} is not."
+        ) from error
     return value.lower() if isinstance(value, str) else value
 
 

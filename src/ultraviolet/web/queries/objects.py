@@ -1,4 +1,4 @@
-"""Objects as the edge shows them: with their state, their links resolved, and their history."""
+"""Objects of the mirror, with their state and their links resolved."""
 
 import json
 from collections.abc import Mapping
@@ -30,17 +30,16 @@ from ultraviolet.text import did_you_mean
 from ultraviolet.web.queries.links import LinkValue, object_title, read_link_titles, resource_title
 
 State = Literal["fresh", "stale", "partial", "deleted"]
-_IS_STALE = stale.c.id.is_not(None)
 _STATE = case(
     (objects.c.deleted_at.is_not(None), "deleted"),
     (objects.c.completeness == "partial", "partial"),
-    (_IS_STALE, "stale"),
+    (stale.c.id.is_not(None), "stale"),
     else_="fresh",
 )
 
 
 class ResourceCount(msgspec.Struct, frozen=True):
-    """A resource and how much of it the mirror has."""
+    """A resource with its number of objects in the mirror."""
 
     resource: str
     title: str
@@ -51,7 +50,7 @@ class ResourceCount(msgspec.Struct, frozen=True):
 
 
 class ObjectDetail(msgspec.Struct, frozen=True):
-    """One object as the mirror has it now."""
+    """The current state of one object in the mirror."""
 
     integration_id: int
     resource: str
@@ -66,75 +65,71 @@ class ObjectDetail(msgspec.Struct, frozen=True):
     source_time: str | None
     origin: dict[str, Any]
     invalid_fields: list[str]
-    """Fields whose value does not fit the type of their column: filters, views and exports take them for null."""
+    """Fields whose value does not fit their column type; filters, views and exports use null."""
     confirmed_at: str | None
-    """When the last whole read that showed this content began."""
+    """Start time of the last full read that confirmed this content."""
 
 
 class ObjectFilter(msgspec.Struct, frozen=True):
-    """Which objects of a resource to list; without a state, all that are not deleted."""
+    """The objects of a resource to list; without a state, all that are not deleted."""
 
     integration_id: int
     resource: Resource
-    said: str | None = None
+    text: str | None = None
     state: str | None = None
 
 
 def count_by_resource(
     connection: Connection, catalog: Catalog, integration_id: int
 ) -> list[ResourceCount]:
-    """Count what the mirror has, by resource."""
+    """Return the numbers of objects by resource, ordered by title."""
     here = objects.c.integration_id == integration_id
     query = select(objects.c.resource, func.count(), func.max(objects.c.changed_at)).where(
         here, BY_CHANGE
     )
-    ended = select(objects.c.resource, func.count()).where(here, objects.c.deleted_at.is_not(None))
-    rows = connection.execute(ended.group_by(objects.c.resource))
-    gone: dict[str, int] = {row[0]: row[1] for row in rows}
-    unsure = select(stale.c.resource, func.count().label("stale")).where(
-        stale.c.integration_id == integration_id
+    deleted_query = (
+        select(objects.c.resource, func.count())
+        .where(here, objects.c.deleted_at.is_not(None))
+        .group_by(objects.c.resource)
     )
-    waiting = {
-        row.resource: row.stale for row in connection.execute(unsure.group_by(stale.c.resource))
-    }
-    found = [
+    deleted: dict[str, int] = {row[0]: row[1] for row in connection.execute(deleted_query)}
+    stale_query = (
+        select(stale.c.resource, func.count())
+        .where(stale.c.integration_id == integration_id)
+        .group_by(stale.c.resource)
+    )
+    stale_counts: dict[str, int] = {row[0]: row[1] for row in connection.execute(stale_query)}
+    counts = [
         ResourceCount(
             name,
             resource_title(catalog, name),
-            total - gone.get(name, 0),
-            waiting.get(name, 0),
-            gone.get(name, 0),
+            total - deleted.get(name, 0),
+            stale_counts.get(name, 0),
+            deleted.get(name, 0),
             changed,
         )
         for name, total, changed in connection.execute(query.group_by(objects.c.resource))
     ]
-    return sorted(found, key=lambda one: one.title)
-
-
-def newest(connection: Connection, wanted: ObjectFilter, limit: int) -> list[ObjectDetail]:
-    """List the objects that changed last."""
-    query = select_objects(connection, wanted).where(BY_CHANGE)
-    query = query.order_by(objects.c.changed_at.desc(), objects.c.id).limit(limit)
-    return read_objects(connection, wanted.resource, query)
+    return sorted(counts, key=lambda count: count.title)
 
 
 def get_object(
     connection: Connection, integration_id: int, resource: Resource, id_: str
 ) -> ObjectDetail:
-    """Read one object; raises NotFoundError."""
+    """Return one object; raise NotFoundError if the mirror does not have it."""
     query = select_objects(connection, ObjectFilter(integration_id, resource, state="any")).where(
         objects.c.id == id_
     )
     found = read_objects(connection, resource, query)
     if not found:
         raise NotFoundError(
-            f"The mirror has no {resource.name} {id_}; run a fetch, or check the id in ION."
+            f"The mirror has no {resource.name} {id_}. Run a fetch, or check the id in ION."
         )
     return found[0]
 
 
 def find_resource(catalog: Catalog, name: str) -> Resource:
-    """Find a resource by any of its names; raises NotFoundError."""
+    """Return a resource by any of its names; raise NotFoundError."""
     resource = catalog.resolve(name)
     if resource is None:
         near = did_you_mean(name, [one.name for one in catalog.mirrored])
@@ -145,9 +140,12 @@ def find_resource(catalog: Catalog, name: str) -> Resource:
 
 
 def select_objects(
-    connection: Connection, wanted: ObjectFilter, *, indexed: bool = True
+    connection: Connection, object_filter: ObjectFilter, *, indexed: bool = True
 ) -> Select[Any]:
-    """Select the rows of a resource's objects, with the state of each; a text is looked up in the search index or read for."""
+    """Return a query for the objects of a resource with their states.
+
+    Without `indexed`, the query finds text by scanning instead of in the search index.
+    """
     joined = and_(
         stale.c.integration_id == objects.c.integration_id,
         stale.c.resource == objects.c.resource,
@@ -157,35 +155,35 @@ def select_objects(
         select(objects, _STATE.label("state"))
         .select_from(objects.outerjoin(stale, joined))
         .where(
-            objects.c.integration_id == wanted.integration_id,
-            objects.c.resource == sql.sql_literal(wanted.resource.name),
+            objects.c.integration_id == object_filter.integration_id,
+            objects.c.resource == sql.sql_literal(object_filter.resource.name),
         )
     )
-    if wanted.state is None:
+    if object_filter.state is None:
         query = query.where(objects.c.deleted_at.is_(None))
-    elif wanted.state != "any":
-        query = query.where(_STATE == wanted.state)  # noqa: SIM300  a column, not a constant
-    said = (wanted.said or "").replace("\0", "")
-    if said:
-        query = query.where(matches_text(connection, said))
-        if indexed and len(said) >= text_index.GRAM:
-            place = (wanted.integration_id, wanted.resource)
-            query = query.where(search_index.may_say(connection, *place, said))
+    elif object_filter.state != "any":
+        query = query.where(_STATE == object_filter.state)  # noqa: SIM300  a column, not a constant
+    text = (object_filter.text or "").replace("\0", "")
+    if text:
+        query = query.where(matches_text(connection, text))
+        if indexed and len(text) >= text_index.GRAM:
+            scope = (object_filter.integration_id, object_filter.resource)
+            query = query.where(search_index.may_say(connection, *scope, text))
     return query
 
 
-def matches_text(connection: Connection, said: str) -> ColumnElement[bool]:
-    """Choose the objects that have this id, or this text in any field, by reading them."""
-    in_field = sql.any_field_contains(connection).bindparams(said=f"%{said.lower()}%")
-    stored = json.dumps(said, ensure_ascii=False)[1:-1]
-    somewhere = cast(objects.c.doc, Text).icontains(stored, autoescape=True)
-    return or_(objects.c.id == said, and_(somewhere, in_field))
+def matches_text(connection: Connection, text: str) -> ColumnElement[bool]:
+    """Return the condition that an object has this id, or this text in any field."""
+    in_field = sql.any_field_contains(connection).bindparams(said=f"%{text.lower()}%")
+    stored = json.dumps(text, ensure_ascii=False)[1:-1]
+    in_document = cast(objects.c.doc, Text).icontains(stored, autoescape=True)
+    return or_(objects.c.id == text, and_(in_document, in_field))
 
 
 def read_objects(
     connection: Connection, resource: Resource, query: Select[Any]
 ) -> list[ObjectDetail]:
-    """Read what a `listing` selects, links resolved."""
+    """Return the objects of a query by `select_objects`, with their links resolved."""
     rows = connection.execute(query).mappings().all()
     targets = read_link_titles(connection, resource, rows)
     return [_to_object(row, resource, targets) for row in rows]
@@ -199,9 +197,9 @@ def _to_object(
     resolved: dict[str, LinkValue] = {}
     for link in resource.links:
         if doc.get(link.key) is not None and link.key not in invalid:
-            place = (link.resource, str(doc[link.key]))
-            resolved[link.field] = LinkValue(*place, targets.get(place), found=place in targets)
-    given = {
+            target = (link.resource, str(doc[link.key]))
+            resolved[link.field] = LinkValue(*target, targets.get(target), found=target in targets)
+    values = {
         name: row[name]
         for name in (
             "integration_id",
@@ -215,7 +213,7 @@ def _to_object(
         )
     }
     return ObjectDetail(
-        **given,
+        **values,
         title=object_title(doc),
         fields=doc,
         links=resolved,

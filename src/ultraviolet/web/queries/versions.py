@@ -19,7 +19,7 @@ from ultraviolet.web.queries.authors import Author
 
 
 class FieldChange(msgspec.Struct, frozen=True):
-    """One field that became different."""
+    """The old and new value of a field."""
 
     name: str
     old: Any
@@ -27,7 +27,7 @@ class FieldChange(msgspec.Struct, frozen=True):
 
 
 class VersionDetail(msgspec.Struct, frozen=True):
-    """One content an object had, and how it differs from the one before."""
+    """One version of an object and its changes from the previous version."""
 
     version: int
     change: str
@@ -38,7 +38,7 @@ class VersionDetail(msgspec.Struct, frozen=True):
     observed_at: str
     origin: dict[str, Any]
     by: Author | None = None
-    """Who made the change in ION; null where nobody told, as of computed values."""
+    """Author of the change in ION; null if unknown, as for computed values."""
 
 
 def list_versions(
@@ -49,7 +49,7 @@ def list_versions(
     before: int | None,
     limit: int,
 ) -> list[VersionDetail]:
-    """Read the versions of one object, newest first; `before` is the version to go on from."""
+    """Return the versions of one object before the version `before`, newest first."""
     query = (
         select(versions)
         .where(*_is_version_of(integration_id, resource, id_))
@@ -59,21 +59,21 @@ def list_versions(
     if before is not None:
         query = query.where(versions.c.version < before)
     rows = connection.execute(query).mappings().all()
-    docs: list[Mapping[str, Any] | None] = [row["doc"] for row in rows[1:]]
-    docs.append({} if rows and rows[-1]["version"] == 1 else None)
-    made = [_to_version(row, older) for row, older in zip(rows, docs, strict=True)][:limit]
-    by = authors.find_authors(connection, integration_id, made)
-    return [msgspec.structs.replace(one, by=by.get(one.version)) for one in made]
+    previous: list[Mapping[str, Any] | None] = [row["doc"] for row in rows[1:]]
+    previous.append({} if rows and rows[-1]["version"] == 1 else None)
+    found = [_to_version(row, older) for row, older in zip(rows, previous, strict=True)][:limit]
+    by = authors.find_authors(connection, integration_id, found)
+    return [msgspec.structs.replace(one, by=by.get(one.version)) for one in found]
 
 
 def complete_since(connection: Connection, integration_id: int) -> str | None:
-    """Tell since when the history of an integration is whole; None: from the beginning."""
+    """Return the time since which the history is complete; None if it was never purged."""
     query = select(retention.c.history_since).where(retention.c.integration_id == integration_id)
     return connection.execute(query).scalar()
 
 
 class Provenance(msgspec.Struct, frozen=True):
-    """Where the present value of a field comes from."""
+    """The origin of the current value of a field."""
 
     version: int
     observed_at: str
@@ -86,7 +86,7 @@ _MAX_VERSIONS = 500
 def field_provenance(
     connection: Connection, integration_id: int, resource: Resource, id_: str
 ) -> dict[str, Provenance]:
-    """Tell for each field which of the newest versions gave it its present value."""
+    """Return the version that set the current value of each field, among the newest versions."""
     query = (
         select(versions.c.version, versions.c.observed_at, versions.c.origin, versions.c.changed)
         .where(*_is_version_of(integration_id, resource, id_))
@@ -103,13 +103,13 @@ def field_provenance(
 def get_version(
     connection: Connection, integration_id: int, resource: Resource, id_: str, version: int
 ) -> VersionDetail | None:
-    """Read the content an object had in one of its versions."""
+    """Return one version of an object, or None."""
     found = list_versions(connection, integration_id, resource, id_, version + 1, 1)
     return found[0] if found else None
 
 
 class VersionStart(msgspec.Struct, frozen=True):
-    """When a version began."""
+    """Start time of a version."""
 
     version: int
     observed_at: str
@@ -118,7 +118,7 @@ class VersionStart(msgspec.Struct, frozen=True):
 def list_version_starts(
     connection: Connection, integration_id: int, resource: Resource, id_: str
 ) -> list[VersionStart]:
-    """Return when the newest versions began, oldest first; with the first that is kept, where life begins."""
+    """Return the start times of the first and the newest versions, oldest first."""
     of_object = _is_version_of(integration_id, resource, id_)
     query = select(versions.c.version, versions.c.observed_at).where(*of_object)
     newest = [
@@ -137,7 +137,7 @@ def list_version_starts(
 def find_version_at(
     connection: Connection, integration_id: int, resource: Resource, id_: str, moment: str
 ) -> int | None:
-    """Return which version an object had at a time; None before its first."""
+    """Return the version of an object at a time; None before its first version."""
     query = select(func.max(versions.c.version)).where(
         *_is_version_of(integration_id, resource, id_), versions.c.observed_at <= moment
     )
@@ -153,17 +153,17 @@ def _is_version_of(integration_id: int, resource: Resource, id_: str) -> tuple[A
 
 
 def _to_version(row: RowMapping, older: Mapping[str, Any] | None) -> VersionDetail:
-    """Show a version beside the one before; where that is no longer kept, nothing is said of the old values."""
+    """Return a version with its changes, which are empty if the previous version was purged."""
     doc: dict[str, Any] = row["doc"]
     changed: list[str] = row["changed"]
-    left: Mapping[str, Any] = {} if row["change"] == "delete" else doc
+    new: Mapping[str, Any] = {} if row["change"] == "delete" else doc
     return VersionDetail(
         version=row["version"],
         change=row["change"],
         changed=changed,
         changes=[]
         if older is None
-        else [FieldChange(name, older.get(name), left.get(name)) for name in changed],
+        else [FieldChange(name, older.get(name), new.get(name)) for name in changed],
         fields=doc,
         source_time=row["source_time"],
         observed_at=row["observed_at"],
