@@ -34,7 +34,7 @@ def test_guessing_is_slowed_down_for_the_source_that_guesses() -> None:
     guard = WebhookThrottle(clock=clock)
     for _ in range(MAX_GUESSES):
         assert guard.may_guess("a")
-        guard.guessed("a")
+        guard.record_guess("a")
     assert not guard.may_guess("a")
     assert guard.may_guess("b")
     clock.now += 2
