@@ -82,8 +82,8 @@ class ServeOptions(msgspec.Struct, frozen=True):
 def freeze_startup_objects() -> None:
     """Freeze start-up objects out of the garbage collector.
 
-    The contract and the application live as long as the process, and a full collection would scan them for
-    20 ms. Call this only after start-up, because existing garbage is frozen as well.
+    The contract and the application live as long as the process, and a full collection would scan
+    them for 20 ms. Call this only after start-up, because existing garbage is frozen as well.
     """
     gc.collect()
     gc.freeze()

@@ -1,6 +1,7 @@
 """Supervise several worker processes that share a listening socket; restart those that die.
 
-The supervisor keeps the socket open, so that connections are accepted while a worker dies or is replaced.
+The supervisor keeps the socket open, so that connections are accepted while a worker dies or is
+replaced.
 """
 
 import fcntl
@@ -113,7 +114,10 @@ class Supervisor:
         return _Child(child, time.monotonic())
 
     def _begin_replacing(self) -> None:
-        """Replace all processes; stop a successor of an earlier replacement, which may run old code."""
+        """Replace all processes.
+
+        Stop a successor of an earlier replacement, which may run old code.
+        """
         self._replace_requested = False
         self._replacing = list(range(len(self._children)))
         if self._successor:
@@ -122,7 +126,10 @@ class Supervisor:
             self._successor = None
 
     def _continue_replacing(self) -> None:
-        """Start the next successor; when it is ready, stop its predecessor. A failure aborts the replacement."""
+        """Start the next successor.
+
+        When it is ready, stop its predecessor. A failure aborts the replacement.
+        """
         new = self._successor
         if new is None:
             self._successor = self._start()
@@ -164,7 +171,10 @@ class Supervisor:
 
 
 def _create_metrics_folder() -> tuple[Path, int]:
-    """Create a locked folder for the metrics of the processes; delete those of killed supervisors."""
+    """Create a locked folder for the metrics of the processes.
+
+    Delete those of killed supervisors.
+    """
     for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*/{_LOCK_FILE}"):
         with suppress(OSError):  # of a running supervisor or of another user
             lock = os.open(left, os.O_RDWR)
@@ -193,7 +203,10 @@ def _terminate(child: _Child) -> None:
 
 
 def replaces_on_sighup() -> bool:
-    """Return whether SIGHUP replaces the processes; on a terminal, it means that the terminal closed."""
+    """Return whether SIGHUP replaces the processes.
+
+    On a terminal, it means that the terminal closed.
+    """
     return sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty()  # pyright: ignore[reportUnnecessaryComparison]
 
 

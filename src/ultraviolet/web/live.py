@@ -1,7 +1,7 @@
 """Live updates of pages: a stream of server-sent events with the kinds of changed data.
 
-Events have no content. A page that receives one requests the changed fragment again. A burst of changes
-is one message.
+Events have no content. A page that receives one requests the changed fragment again. A burst of
+changes is one message.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """The endpoint for webhook deliveries: raw ASGI, because routing by a framework halves the throughput.
 
-Unknown, malformed and revoked webhook URLs get the same response, so that responses do not reveal which URLs exist.
+Unknown, malformed and revoked webhook URLs get the same response, so that responses do not reveal
+which URLs exist.
 """
 
 import asyncio

@@ -1,4 +1,7 @@
-"""API: alerts and their destinations. Only the response that creates a destination has its secret."""
+"""API: alerts and their destinations.
+
+Only the response that creates a destination has its secret.
+"""
 
 from typing import Annotated, Any
 

@@ -31,8 +31,8 @@ async def get_drift(
 ) -> DriftReport:
     """Get drift report.
 
-    By resource and cause: how many objects webhooks alone would have left wrong, for how long, and what
-    corrected them.
+    By resource and cause: how many objects webhooks alone would have left wrong, for how long,
+    and what corrected them.
     """
     drift_filter = _drift_filter(hub, resource, cause, since, until)
 

@@ -112,7 +112,8 @@ async def replay_events(
 ) -> Replayed:
     """Replay events.
 
-    Newer data is never overwritten. `dry_run` returns the changes field by field without making them.
+    Newer data is never overwritten. `dry_run` returns the changes field by field without making
+    them.
     """
     resource = hub.catalog.resolve(data.resource) if data.resource else None
     selected = Range(

@@ -97,7 +97,8 @@ async def delete_integration(
     """Delete integration.
 
     Deletes its webhook URLs, events, objects and their history.
-    Deleting a large integration takes some minutes; until then it is listed as paused under a temporary name.
+    Deleting a large integration takes some minutes; until then it is listed as paused under a
+    temporary name.
     """
 
     def find(connection: Connection) -> int:
@@ -117,7 +118,8 @@ async def delete_integration(
 async def test_integration(hub: GivenHub, integration: FromPath[str]) -> TestResult:
     """Test connection to ION.
 
-    Returns the account of the API key, the resources it may read, and any problem with its next step.
+    Returns the account of the API key, the resources it may read, and any problem with its next
+    step.
     """
     return await hub.test(await hub.database.read(required_integration, integration))
 
@@ -161,7 +163,8 @@ async def resume_integration(
 async def get_freshness(hub: GivenHub, integration: FromPath[str]) -> IntegrationFreshness:
     """Get freshness.
 
-    One sentence says whether the mirror is up to date. Each resource has the time and source of its last proof.
+    One sentence says whether the mirror is up to date. Each resource has the time and source of
+    its last proof.
     """
 
     def read(connection: Connection) -> IntegrationFreshness:
@@ -181,8 +184,8 @@ async def list_integration_resources(
     """List selectable resources.
 
     By domain.
-    Each says whether it is selected and how many objects the mirror has. Select others with `resources` of
-    `PATCH /integrations/{integration}`.
+    Each says whether it is selected and how many objects the mirror has. Select others with
+    `resources` of `PATCH /integrations/{integration}`.
     """
 
     def read(connection: Connection) -> list[SelectableResource]:

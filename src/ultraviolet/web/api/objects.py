@@ -137,8 +137,8 @@ async def list_objects(
 ) -> Page[ObjectDetail] | Page[ObjectAt]:
     """List objects.
 
-    The default order is by id. With `at`, lists the objects that existed at that time, in their state of
-    that time.
+    The default order is by id. With `at`, lists the objects that existed at that time, in their
+    state of that time.
     """
     known = objects.find_resource(hub.catalog, resource)
     after, when = decode(cursor), parse_time(at)
@@ -291,7 +291,8 @@ async def create_index(
     """Create field indexes.
 
     They make sorting and filtering of large tables faster.
-    They are created in the background. Each index slows down later changes of the resource slightly.
+    They are created in the background. Each index slows down later changes of the resource
+    slightly.
     """
     found = objects.find_resource(hub.catalog, resource)
     return await index_fields(hub, caller.name, data.integration, found, data.fields)

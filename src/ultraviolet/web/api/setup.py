@@ -49,8 +49,8 @@ async def apply_setup(
     """Apply setup.
 
     Creates or repairs receiver and subscriptions through ION's API, or adopts a receiver that was
-    created manually. Applying it again changes nothing. If no receiver is known, automatic setup creates
-    a webhook URL, because the hub does not keep the addresses of existing ones.
+    created manually. Applying it again changes nothing. If no receiver is known, automatic setup
+    creates a webhook URL, because the hub does not keep the addresses of existing ones.
     """
     found = await hub.database.read(required_integration, integration)
     if data.mode == "automatic":

@@ -29,7 +29,10 @@ class CreatedWebhookUrl(WebhookUrl, frozen=True, kw_only=True):
 
 
 class RotatedWebhookUrl(CreatedWebhookUrl, frozen=True, kw_only=True):
-    """The new webhook URL; `moved` is true if ION already posts to it, `detail` has the next step."""
+    """The new webhook URL.
+
+    `moved` is true if ION already posts to it, `detail` has the next step.
+    """
 
     moved: bool
     detail: str
@@ -94,8 +97,8 @@ async def rotate_webhook_url(
 ) -> RotatedWebhookUrl:
     """Rotate webhook URL.
 
-    Creates a new URL and, if ION's permissions allow it, changes the receiver in ION. The old URL works
-    until the first delivery to the new one, at most 24 hours.
+    Creates a new URL and, if ION's permissions allow it, changes the receiver in ION. The old URL
+    works until the first delivery to the new one, at most 24 hours.
     """
     rotated = await webhook_setup.rotate_url(hub, caller.name, url_id)
     await hub.ingest.refresh()

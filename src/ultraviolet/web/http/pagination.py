@@ -35,7 +35,10 @@ def full_page(items: Sequence[T]) -> Page[T]:
 
 
 def page_of(items: Sequence[T], limit: int, key: Callable[[T], str | int]) -> Page[T]:
-    """Return a page of `limit` items from up to `limit + 1`; `key` returns the cursor of an item."""
+    """Return a page of `limit` items from up to `limit + 1`.
+
+    `key` returns the cursor of an item.
+    """
     page = list(items[:limit])
     return Page(page, encode(str(key(page[-1]))) if len(items) > limit else None)
 

@@ -35,7 +35,10 @@ def parse_time(given: str | None) -> str | None:
 
 
 def required_integration(connection: Connection, name: str | None) -> int:
-    """Return the id of an integration by name, or of the only one; raise NotFoundError or InvalidError."""
+    """Return the id of an integration by name, or of the only one.
+
+    Raise NotFoundError or InvalidError.
+    """
     if name:
         return integrations.find(connection, name).id
     ids = connection.execute(select(tables_integrations.integrations.c.id).limit(2)).scalars().all()

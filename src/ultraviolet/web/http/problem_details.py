@@ -108,7 +108,10 @@ def to_problem(error: Exception, handler: Any = None) -> Problem:
 def _value_error_detail(
     error: ValueError | OverflowError | RecursionError | DataError,
 ) -> str | None:
-    """Return what is wrong with a value that Python or the database rejects; None for other errors."""
+    """Return what is wrong with a value that Python or the database rejects.
+
+    None for other errors.
+    """
     match error:
         case DataError(orig=orig):
             detail = _SQLSTATE_DETAILS.get(str(getattr(orig, "sqlstate", "")))

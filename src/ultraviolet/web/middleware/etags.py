@@ -1,7 +1,8 @@
 """ETags for conditional requests: 304 for known responses, 412 for lost updates.
 
-A tag has two halves: a digest of the settings, and a digest of the whole response. If-None-Match compares
-both. If-Match compares only the first, because a delivery or a sign-in must not fail an update.
+A tag has two halves: a digest of the settings, and a digest of the whole response. If-None-Match
+compares both. If-Match compares only the first, because a delivery or a sign-in must not fail an
+update.
 """
 
 import hashlib
@@ -67,7 +68,10 @@ def check_if_match(if_match: str | None, current: msgspec.Struct) -> None:
 
 
 class ETagMiddleware:
-    """Adds an ETag to JSON responses of GET, PATCH and PUT; answers a GET with a known ETag with 304."""
+    """Adds an ETag to JSON responses of GET, PATCH and PUT.
+
+    Answers a GET with a known ETag with 304.
+    """
 
     def __init__(self, app: Asgi) -> None:
         self._app = app

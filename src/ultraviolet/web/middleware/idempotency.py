@@ -23,7 +23,10 @@ _MAX_KEY_LENGTH = 255
 
 
 class IdempotencyMiddleware:
-    """Stores successful responses for a day; rejected requests changed nothing and are not stored."""
+    """Stores successful responses for a day.
+
+    Rejected requests changed nothing and are not stored.
+    """
 
     def __init__(self, app: Asgi, hub: Hub) -> None:
         self._app = app
@@ -32,7 +35,8 @@ class IdempotencyMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request.
 
-        The handler rejects requests without a caller. The guards run before a stored response is returned.
+        The handler rejects requests without a caller. The guards run before a stored response is
+        returned.
         """
         caller = cast("Caller | None", scope.get("user"))
         header = next((value for name, value in scope["headers"] if name == HEADER), None)

@@ -1,7 +1,8 @@
 """Serve the application below a path of its public address, such as https://example.com/uv.
 
-The application only knows paths without the prefix. This middleware removes the prefix from requests and
-adds it to Location, Link and the paths of cookies. Templates write `{{ root }}` before each path.
+The application only knows paths without the prefix. This middleware removes the prefix from
+requests and adds it to Location, Link and the paths of cookies. Templates write `{{ root }}`
+before each path.
 """
 
 import re

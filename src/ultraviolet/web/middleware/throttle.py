@@ -81,7 +81,7 @@ class WebhookThrottle:
         return source
 
     def admits(self, source: str) -> bool:
-        """Return whether a source is on the allow list, or there is no allow list."""
+        """Return whether a source is on the allow list, or the allow list is empty."""
         return not self._allowed or _is_in_network(source, self._allowed)
 
     def may_guess(self, source: str) -> bool:

@@ -48,7 +48,10 @@ class VersionLike(Protocol):
 def find_authors(
     connection: Connection, integration_id: int, versions: Sequence[VersionLike]
 ) -> dict[int, Author]:
-    """Return the authors by version; a version that does not change ION's time stamp has no author."""
+    """Return the authors by version.
+
+    A version that does not change ION's time stamp has no author.
+    """
     actors = _event_actors(connection, versions)
     ids: dict[int, tuple[str, Literal["event", "object"]]] = {}
     for one in versions:

@@ -1,8 +1,9 @@
 """All changes of the mirror of one integration, in order.
 
-Transactions that change the mirror of an integration are serialized (`mirror/apply.py`), so its versions
-become visible in the order of their numbers, also on PostgreSQL. A reader that has read up to a cursor has
-therefore missed nothing before it. This does not hold across integrations, so a cursor is for one integration.
+Transactions that change the mirror of an integration are serialized (`mirror/apply.py`), so its
+versions become visible in the order of their numbers, also on PostgreSQL. A reader that has read
+up to a cursor has therefore missed nothing before it. This does not hold across integrations, so
+a cursor is for one integration.
 """
 
 from collections.abc import Callable, Sequence
@@ -62,8 +63,8 @@ class Changes(msgspec.Struct, frozen=True):
 def resolve_cursor(connection: Connection, integration_id: int, cursor: str | None) -> ChangeCursor:
     """Return the position of a cursor; without a cursor, the beginning.
 
-    Raise InvalidError for the cursor of another list. Raise CursorGoneError if its version, or a version
-    after it, has been purged.
+    Raise InvalidError for the cursor of another list. Raise CursorGoneError if its version, or a
+    version after it, has been purged.
     """
     since = complete_since(connection, integration_id) or ""
     if not cursor:
@@ -96,7 +97,10 @@ def changes_after(
     limit: int,
     encode: Callable[[str], str],
 ) -> Changes:
-    """Return the changes after a cursor. The time is bounded, however many other resources changed."""
+    """Return the changes after a cursor.
+
+    The time is bounded, however many other resources changed.
+    """
     is_after = (versions.c.integration_id == start.integration_id, versions.c.seq > start.seq)
     end = _scan_limit(connection, is_after) if resources else None
     query = select(versions).where(*is_after).order_by(versions.c.seq).limit(limit + 1)

@@ -196,8 +196,8 @@ def find_effects(connection: Connection, event: Event) -> Effects:
 def _seq_range_at(connection: Connection, moment: str, newest: int) -> tuple[int, int]:
     """Return lower and upper bounds of the number of the first event received at or after a time.
 
-    Usually both are its number. This is a binary search, as numbers follow the time of reception, except those
-    of imported events, which are ignored.
+    Usually both are its number. This is a binary search, as numbers follow the time of reception,
+    except those of imported events, which are ignored.
     """
     low, high, found = 1, newest + 1, newest + 1
     while low < high:

@@ -1,8 +1,8 @@
 """Compile ION's filter language to SQL conditions on the mirror.
 
-Example: `{"status": {"eq": "ORDERED"}, "supplier": {"name": {"ilike": "%acme%"}}}`. All members must match.
-`or_` and `and_` take lists of filters. A link or a list of links takes a filter of the linked objects.
-Names come from the contract; values are always bound.
+Example: `{"status": {"eq": "ORDERED"}, "supplier": {"name": {"ilike": "%acme%"}}}`. All members
+must match. `or_` and `and_` take lists of filters. A link or a list of links takes a filter of
+the linked objects. Names come from the contract; values are always bound.
 """
 
 import operator

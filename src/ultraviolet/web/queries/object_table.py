@@ -249,7 +249,8 @@ def _first_by_change(
 ) -> list[ColumnElement[bool]]:
     """Return the condition that an object is among the first in order of change.
 
-    If many objects match a filter, these contain a full page, and the index of the order finds them.
+    If many objects match a filter, these contain a full page, and the index of the order finds
+    them.
     """
     changed = objects.c.changed_at
     query = (
@@ -375,7 +376,10 @@ def bind(value: Any) -> ColumnElement[Any]:
 
 
 def parse_operand(kind: str, given: Any) -> Any:
-    """Return the value to compare a field of a column type with; raise ValueError if it does not fit."""
+    """Return the value to compare a field of a column type with.
+
+    Raise ValueError if it does not fit.
+    """
     match kind:
         case "integer" | "id" | "real":
             return _parse_number(given, whole=kind != "real")

@@ -1,6 +1,7 @@
 """Search all resources by id and by text.
 
-Text is found through the search index. Objects that changed since the index was updated are scanned.
+Text is found through the search index. Objects that changed since the index was updated are
+scanned.
 """
 
 from collections.abc import Iterable
@@ -35,7 +36,10 @@ class Hit(msgspec.Struct, frozen=True):
 
 
 class SearchResult(msgspec.Struct, frozen=True):
-    """Search results; `complete` is false if there may be more, `indexed` if the index is outdated."""
+    """Search results.
+
+    `complete` is false if there may be more, `indexed` if the index is outdated.
+    """
 
     hits: list[Hit]
     complete: bool
