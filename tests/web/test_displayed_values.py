@@ -1,4 +1,4 @@
-"""What is displayed equals what is stored: views, exports, lists and filters, for unusual values of every type, on both stores."""
+"""Views, exports, lists and filters show the stored values, for unusual values of every type."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""No GET and no HEAD writes: every address is asked, and the database stays as it was, but for the time of last use."""
+"""GET and HEAD requests do not change the database, except times of last use."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ STREAMS = {"/live", "/api/v1/changes/stream"}
 
 @pytest.fixture
 def integration(edge: Any, local_ion: Any) -> dict[str, Any]:
-    """An integration that no controller follows, with a receiver that somebody made by hand in ION."""
+    """An integration that no controller follows, with a receiver created manually in ION."""
 
     def connect(connection: Connection) -> tuple[int, str]:
         given = NewIntegration(

@@ -1,4 +1,4 @@
-"""The API: who is let in, what lists and problems look like, and that secrets are shown once."""
+"""API: authentication, roles, validation and pagination."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What several ask for at the same time comes out as if they had asked one after the other, on either database."""
+"""Concurrent requests have the same results as sequential ones, on both databases."""
 
 import asyncio
 from typing import Any

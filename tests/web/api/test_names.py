@@ -1,4 +1,4 @@
-"""Names that people give are shown to others: none may have characters that control how text is displayed."""
+"""Names must not contain characters that control how text is displayed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""ETags and limits: no change overwrites what was not seen, and nobody asks too often."""
+"""ETags, conditional requests and the rate limit of the API."""
 
 from pathlib import Path
 from typing import Any

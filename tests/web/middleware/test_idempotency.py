@@ -1,4 +1,4 @@
-"""A POST that is sent again is done once, whoever else asks at the same time."""
+"""A repeated POST with an idempotency key is executed once, on both databases."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""The hub below a path of its public address: what leads a client somewhere has the path before it."""
+"""The hub below a path prefix of its public URL: links, redirects and cookies have the prefix."""
 
 import asyncio
 import re

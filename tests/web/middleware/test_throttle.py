@@ -1,4 +1,4 @@
-"""Who may knock, and how often."""
+"""Limits on guesses of webhook URLs, and the allow list of sources."""
 
 from ultraviolet.web.middleware.throttle import MAX_GUESSES, WebhookThrottle
 
