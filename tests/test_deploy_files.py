@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from ultraviolet.cli.commands.config import SETTINGS
 from ultraviolet.cli.main import app
 from ultraviolet.http_protocol import MAX_OPEN_FILES
-from ultraviolet.server.serve import WAITS_FOR_DATABASE
+from ultraviolet.server.serve import DATABASE_TIMEOUT_SECONDS
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -52,7 +52,7 @@ def test_kubernetes_objects_are_valid() -> None:
         }
         start = container["startupProbe"]
         assert start["httpGet"]["path"] == "/livez"
-        assert start["periodSeconds"] * start["failureThreshold"] > WAITS_FOR_DATABASE
+        assert start["periodSeconds"] * start["failureThreshold"] > DATABASE_TIMEOUT_SECONDS
 
 
 def test_compose_file_matches_command_line_and_settings() -> None:

@@ -212,7 +212,7 @@ def test_programs_work_with_an_address_that_has_a_path(
     url, hub = proxied.urls[style], proxied.hub
     with Client(url, hub.key) as client:
         assert ["plant"] == [one.name for one in client.list_integrations()]
-        assert len([*client.list_history("purchase_orders", "1", limit=1)]) == 1
+        assert len([*client.list_object_versions("purchase_orders", "1", limit=1)]) == 1
     monkeypatch.chdir(tmp_path)
     given = ["--url", url, "--key", hub.key]
     listed = typed("integration list --json", *given)

@@ -51,7 +51,7 @@ def test_only_selected_resources_are_synced_and_stay_correct(
     told = hub.api("GET", "/events?resource=purchase_order_lines")["items"]
     assert {one["outcome"] for one in told} == {"not_chosen"}
     assert sorted(counts(hub)) == CHOSEN
-    verified = hub.api("POST", "/integrations/1/verify")
+    verified = hub.api("POST", "/integrations/1/verifications")
     wait(
         lambda: hub.api("GET", f"/verifications/{verified['id']}")["state"] == "done",
         60,

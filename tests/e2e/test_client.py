@@ -65,20 +65,20 @@ def test_a_day_with_the_client(hub: HubProcess, client: Client) -> None:
     )
     assert ["2"] == [one.id for one in found]
     assert {"partNumber": "a"}.items() <= client.get_object("parts", "1").fields.items()
-    assert b'"part_number":"a"' in b"".join(
-        client.export_resource("parts", format="jsonl")
-    ).replace(b" ", b"")
+    assert b'"part_number":"a"' in b"".join(client.export_objects("parts", format="jsonl")).replace(
+        b" ", b""
+    )
 
     client.get_integration(plant.id)
     seen = client.etag
     assert (
         5
-        == client.edit_integration(
+        == client.update_integration(
             "plant", requests_per_second=5, if_match=seen
         ).requests_per_second
     )
     with pytest.raises(ProblemError) as caught:
-        client.edit_integration("plant", requests_per_second=6, if_match=seen)
+        client.update_integration("plant", requests_per_second=6, if_match=seen)
     assert "precondition-failed" == caught.value.kind
 
     changes = client.changes(integration="plant")

@@ -123,7 +123,7 @@ def test_spool_accepts_deliveries_without_loss(
     assert ask("POST", f"{hub.url}/hooks/uvh_unknown", b"{}")[0] == 503
     assert "ultraviolet_spool_deliveries 10.0" in ask("GET", f"{hub.url}/metrics")[2]
     ready = ask("GET", f"{hub.url}/readyz?verbose=", accept="application/json")
-    assert (ready[0], "10 deliveries wait in the spool" in ready[2]) == (503, True)
+    assert (ready[0], "10 deliveries in the spool" in ready[2]) == (503, True)
     with pytest.raises(
         OSError, match=r"closed connection|reset"
     ):  # stored, but killed before the response

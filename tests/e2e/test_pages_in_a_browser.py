@@ -66,7 +66,7 @@ def plant(hub: Any, local_ion: Any, wait: Any) -> dict[str, Any]:
     hub.fetch(integration)
     change(local_ion, "The first change")
     wait(lambda: hub.api("GET", "/events")["items"], 20, "an event")
-    hub.api("POST", f"/integrations/{integration['id']}/verify")
+    hub.api("POST", f"/integrations/{integration['id']}/verifications")
     return integration
 
 

@@ -140,7 +140,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[st
 
 def routes_of_hub(data: Path) -> tuple[list[str], list[str]]:
     hub = Hub.open(Settings(data, f"sqlite:///{data / 'hub.db'}", "http://hub.test"))
-    application, _ = app._application(hub)
+    application, _ = app._create_litestar(hub)
     names = re.findall(
         r'"in":"query","name":"([^"]+)"|"name":"([^"]+)","in":"query"', compact(app.openapi(hub))
     )

@@ -153,7 +153,7 @@ def test_invalid_value_of_ion_is_reported_everywhere(
             return connection.execute(statement, given).fetchall()
 
     def reported() -> list[str]:
-        findings = hub.api("GET", "/integrations/plant/findings?standing=true")["items"]
+        findings = hub.api("GET", "/integrations/plant/findings?open=true")["items"]
         return [one["subject"] for one in findings if one["kind"] == "invalid_value"]
 
     ((before,),) = in_ion("SELECT lead_time FROM parts WHERE id = 3")
@@ -206,7 +206,7 @@ def test_killed_verification_continues(
         hub,
         "UPDATE objects SET doc = json_set(doc, '$.name', 'x') WHERE resource = 'parts' AND id = '1'",
     )
-    started = hub.api("POST", f"/integrations/{integration['id']}/verify?wait=false")
+    started = hub.api("POST", f"/integrations/{integration['id']}/verifications?wait=false")
     wait(lambda: hub.child.process.poll() is not None, 60, f"the crash at {point}")
 
     again = start_hub(data=hub.data, port=int(hub.url.rsplit(":", 1)[1]))

@@ -1,4 +1,4 @@
-"""What is displayed equals what is stored: views, exports, lists and filters, for unusual values of every type, on both stores."""
+"""Views, exports, lists and filters show the stored values, for unusual values of every type."""
 
 import csv
 import io
@@ -425,7 +425,7 @@ def test_a_value_that_does_not_fit_is_reported_until_it_is_corrected(shown: Edge
         {"id": 6, "leadTime": 3},
     )
 
-    (found,) = shown.get("/integrations/plant/findings?standing=true")["items"]
+    (found,) = shown.get("/integrations/plant/findings?open=true")["items"]
     assert ("invalid_value", "parts.leadTime") == (found["kind"], found["subject"])
     assert (
         "2 of parts have a leadTime that is not a whole number, such as parts 5"
@@ -437,7 +437,7 @@ def test_a_value_that_does_not_fit_is_reported_until_it_is_corrected(shown: Edge
     assert [False] == [one["red"] for one in causes if one["kind"] == "invalid_value"]
 
     keep(shown, {"id": 5, "leadTime": 12}, {"id": 6, "leadTime": 3})
-    assert [] == shown.get("/integrations/plant/findings?standing=true")["items"]
+    assert [] == shown.get("/integrations/plant/findings?open=true")["items"]
 
 
 def test_an_index_of_a_field_holds_no_write_up(shown: Edge) -> None:
@@ -601,6 +601,6 @@ def test_a_delivery_with_values_that_do_not_fit_disables_no_other_row(shown: Edg
         assert exported(shown, f"format={as_format}")
     one = shown.get("/objects/parts/4001")
     assert (sorted(raw), None) == (one["invalid_fields"], one["source_time"])
-    found = shown.get("/integrations/plant/findings?standing=true")["items"]
+    found = shown.get("/integrations/plant/findings?open=true")["items"]
     assert {f"parts.{name}" for name in raw} <= {one["subject"] for one in found}
     keep(shown)

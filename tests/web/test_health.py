@@ -1,4 +1,4 @@
-"""What machines ask: alive, ready, metrics; and what is made for them fits what is answered."""
+"""Liveness, readiness and metrics."""
 
 import json
 import re

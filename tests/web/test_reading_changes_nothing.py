@@ -1,4 +1,4 @@
-"""No GET and no HEAD writes: every address is asked, and the database stays as it was, but for the time of last use."""
+"""GET and HEAD requests do not change the database, except times of last use."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.hub.sync import verification_store
 from ultraviolet.hub.sync.fetch import request_fetch
 from ultraviolet.mirror import field_indexes
-from ultraviolet.web.app import _application  # pyright: ignore[reportPrivateUsage]
+from ultraviolet.web.app import _create_litestar  # pyright: ignore[reportPrivateUsage]
 
 NOTED = {"last_used_at"}
 """When a key or a session was last used, once a minute at most: documented."""
@@ -25,7 +25,7 @@ STREAMS = {"/live", "/api/v1/changes/stream"}
 
 @pytest.fixture
 def integration(edge: Any, local_ion: Any) -> dict[str, Any]:
-    """An integration that no controller follows, with a receiver that somebody made by hand in ION."""
+    """An integration that no controller follows, with a receiver created manually in ION."""
 
     def connect(connection: Connection) -> tuple[int, str]:
         given = NewIntegration(
@@ -77,7 +77,7 @@ def addresses(edge: Any) -> list[str]:
         "file_path": "app.css",
     }
     found: list[str] = []
-    for route in _application(edge.hub)[0].routes:
+    for route in _create_litestar(edge.hub)[0].routes:
         if isinstance(route, HTTPRoute) and "GET" in route.methods:
             parts = [
                 part if isinstance(part, str) else known.get(part.name, "1")

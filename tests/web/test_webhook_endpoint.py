@@ -1,4 +1,4 @@
-"""The door for deliveries: what it takes, and that it tells strangers nothing."""
+"""The webhook endpoint: accepted deliveries, and uniform responses to unknown URLs."""
 
 import json
 from typing import Any

@@ -1,1 +1,1 @@
-"""The hub as a process: serving, supervising workers, telling systemd."""
+"""Run the hub as a process: server, supervisor of workers, systemd notifications."""

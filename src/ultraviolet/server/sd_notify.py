@@ -1,4 +1,4 @@
-"""Telling whoever started this process that it is ready, as systemd understands it; supervisors here listen the same way."""
+"""Readiness notifications in the protocol of systemd, sent by the hub and received by the supervisor."""
 
 import os
 import socket
@@ -9,40 +9,40 @@ _VARIABLE = "NOTIFY_SOCKET"
 
 
 def notify(state: str) -> None:
-    """Say READY=1 or STOPPING=1 for this process; nothing where nobody wants to know."""
+    """Send READY=1 or STOPPING=1 for this process, if a notification socket is set."""
     address = os.environ.get(_VARIABLE, "")
     if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaks, suppress(OSError):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, suppress(OSError):
             abstract = "\0" + address[1:] if address.startswith("@") else address
-            speaks.sendto(f"{state}\nMAINPID={os.getpid()}".encode(), abstract)
+            sender.sendto(f"{state}\nMAINPID={os.getpid()}".encode(), abstract)
 
 
 class Listener:
-    """Hears which processes are ready."""
+    """Receives the readiness notifications of processes."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "ready"
-        self._hears = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._hears.bind(str(self._path))
-        self._hears.setblocking(False)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(self._path))
+        self._socket.setblocking(False)
         self._ready: set[int] = set()
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs to tell it here."""
+        """The environment variables of processes that notify this listener."""
         return {_VARIABLE: str(self._path)}
 
     def is_ready(self, process: int) -> bool:
-        """Return whether a process has said so."""
+        """Return whether a process has reported that it is ready."""
         with suppress(BlockingIOError):
             while True:
-                said = dict(
-                    line.split("=", 1) for line in self._hears.recv(1000).decode().splitlines()
+                fields = dict(
+                    line.split("=", 1) for line in self._socket.recv(1000).decode().splitlines()
                 )
-                if said.get("READY") == "1":
-                    self._ready.add(int(said["MAINPID"]))
+                if fields.get("READY") == "1":
+                    self._ready.add(int(fields["MAINPID"]))
         return process in self._ready
 
     def close(self) -> None:
-        """Hear nothing more."""
-        self._hears.close()
+        """Close the socket."""
+        self._socket.close()

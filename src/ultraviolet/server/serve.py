@@ -1,4 +1,4 @@
-"""The hub as a process: its keys, the first sign-in link, and the file that tells the command line where it runs."""
+"""Serve the hub: API keys of the process, first sign-in link, and the `hub.json` file for the CLI."""
 
 import asyncio
 import gc
@@ -38,32 +38,32 @@ from ultraviolet.hub.runtime.leases import Role
 from ultraviolet.process import force_exit_after
 from ultraviolet.server import sd_notify
 from ultraviolet.server.supervisor import (
-    ENDS_WITHIN,
+    MAX_SHUTDOWN_SECONDS,
     Supervisor,
-    given_socket,
     hand_over,
     listen,
     own_command,
-    replaces_on_hangup,
+    replaces_on_sighup,
+    systemd_socket,
 )
 from ultraviolet.web.app import create_app
 
-WAITS_FOR_DATABASE = 60
-"""Seconds in which the database has to answer a hub that starts."""
-_LOOK_EVERY = 0.05
-_COLLECT = (20_000, 20, 50)
-"""When Python looks for garbage: a page of a fetch is thousands of objects and no garbage, and looking through it at
-every 700 took an eighth of the time of a fetch."""
-_DRAIN = 1.0
-"""Seconds in which whoever is connected may still send a request, and learns that there will be no other."""
+DATABASE_TIMEOUT_SECONDS = 60
+"""A starting hub waits this long for its database."""
+_POLL_INTERVAL_SECONDS = 0.05
+_GC_THRESHOLDS = (20_000, 20, 50)
+"""Thresholds of the garbage collector. A page of a fetch has thousands of objects and no garbage; collecting
+at every 700 objects took an eighth of the time of a fetch."""
+_DRAIN_SECONDS = 1.0
+"""Open connections may send a last request during this time before they are closed."""
 
-_NEAR = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared, not bound
+_LOOPBACK_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared, not bound
 
 log = structlog.get_logger()
 
 
 class ServeOptions(msgspec.Struct, frozen=True):
-    """Where to listen, where the data is, and what this process is for."""
+    """Address, data folder and role of this process."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -71,28 +71,28 @@ class ServeOptions(msgspec.Struct, frozen=True):
     role: Role = "all"
     workers: int = 1
     fd: int | None = None
-    """A socket that listens already, of a supervisor that also announces the hub, or of systemd."""
+    """A listening socket, inherited from the supervisor or from systemd."""
 
     @property
     def url(self) -> str:
-        """The address the hub listens on."""
+        """The URL the hub listens on."""
         return f"http://{_bracketed(self.host)}:{self.port}"
 
     @property
     def near(self) -> str:
-        """The address to open on this machine, also where the hub listens on all of them."""
-        return f"http://{_bracketed(_NEAR.get(self.host, self.host))}:{self.port}"
+        """The URL on this machine, also if the hub listens on all addresses."""
+        return f"http://{_bracketed(_LOOPBACK_HOSTS.get(self.host, self.host))}:{self.port}"
 
 
 def freeze_startup_objects() -> None:
-    """Look for garbage from now on only in what comes to be.
+    """Freeze start-up objects out of the garbage collector.
 
-    What is there stays, the contract and the application: looking through it again and again would stop everything for
-    20 ms. Here alone, as what is garbage by then stays too.
+    The contract and the application live as long as the process, and a full collection would scan
+    them for 20 ms. Call this only after start-up, because existing garbage is frozen as well.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_COLLECT)
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 def _bracketed(host: str) -> str:
@@ -100,7 +100,7 @@ def _bracketed(host: str) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Ends the live streams when asked to stop, as they would hold the process, and ends with its supervisor."""
+    """Closes live streams on shutdown, so that they do not block it, and stops with its supervisor."""
 
     def __init__(self, config: uvicorn.Config, hub: Hub, kept: int, *, supervised: bool) -> None:
         super().__init__(config)
@@ -109,32 +109,30 @@ class _Server(uvicorn.Server):
         self._parent = os.getppid() if supervised else None
         self._replace = False
         self.hands_over = False
-        """Whether a successor goes on with the socket."""
+        """Whether the process re-executes itself with its socket after shutdown."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
+        """Start the server and report readiness."""
         await super().startup(sockets)
         freeze_startup_objects()
         sd_notify.notify("READY=1")
 
     async def on_tick(self, counter: int) -> bool:
-        """Look after what uvicorn looks after, whether the supervisor still lives, and whether to be replaced."""
+        """Also check whether the supervisor is alive and whether a replacement is requested."""
         orphaned = self._parent is not None and os.getppid() != self._parent
         if self._replace:
             self._replace = False
-            self.hands_over = await _starts() and not self.should_exit
+            self.hands_over = await _can_load_program() and not self.should_exit
         return await super().on_tick(counter) or orphaned or self.hands_over
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept nobody more, answer whoever is connected and send them away, then close as uvicorn does."""
+        """Stop accepting connections, close open ones after their requests, then shut down uvicorn."""
         if not self.hands_over:
             sd_notify.notify("STOPPING=1")
         self._hub.changes.close()
         for server in self.servers:
             server.close()
-        if (
-            not self.hands_over
-        ):  # else whoever connects would wait for nothing, and be reset at the end
+        if not self.hands_over:  # new connections fail at once instead of waiting in vain
             for listening in sockets or []:
                 listening.close()
             os.close(self._kept)
@@ -142,42 +140,42 @@ class _Server(uvicorn.Server):
             *self.server_state.default_headers,
             (b"connection", b"close"),
         ]
-        ends = time.monotonic() + _DRAIN
-        while self.server_state.connections and time.monotonic() < ends:  # noqa: ASYNC110  uvicorn has no event for it
-            await asyncio.sleep(_LOOK_EVERY)
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while self.server_state.connections and time.monotonic() < deadline:  # noqa: ASYNC110  uvicorn has no event for it
+            await asyncio.sleep(_POLL_INTERVAL_SECONDS)
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End in order, or else in time."""
-        force_exit_after(ENDS_WITHIN)
+        """Shut down; force the exit after a time limit."""
+        force_exit_after(MAX_SHUTDOWN_SECONDS)
         super().handle_exit(sig, frame)
 
     def replace(self, _number: int, _frame: FrameType | None) -> None:
-        """Let the program on disk go on from here, if it starts at all."""
+        """Request a re-exec of the program on disk, if it can be loaded."""
         self._replace = True
 
 
-async def _starts() -> bool:
-    """Return whether the program on disk can be loaded, before this one ends for it."""
-    tried = await asyncio.create_subprocess_exec(sys.executable, "-c", f"import {__name__}")
-    well = await tried.wait() == 0
-    if not well:
+async def _can_load_program() -> bool:
+    """Return whether the program on disk can be loaded."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", f"import {__name__}")
+    loads = await process.wait() == 0
+    if not loads:
         log.error("process.not_replaced", process=os.getpid())
-    return well
+    return loads
 
 
 def serve(options: ServeOptions) -> None:
-    """Run the hub until it is told to stop."""
+    """Run the hub until a signal stops it."""
     settings = Settings.from_environment(data=options.data, public_url=options.url)
-    # Before the hub is announced: who comes at once waits, and is not refused.
-    fd = given_socket() if options.fd is None else options.fd
+    # Listen before the hub is announced, so that early connections wait instead of failing.
+    fd = systemd_socket() if options.fd is None else options.fd
     listening = listen(options.host, options.port) if fd is None else socket.socket(fileno=fd)
     if options.workers > 1:
         _supervise(options, settings, listening)
         return
     raise_open_files_limit()
     tracing.start()
-    hub = _open(settings, options.role)
+    hub = _open_hub(settings, options.role)
     sources = ConnectionCounter(settings.connections_per_source, settings.trusted_proxies)
     config = uvicorn.Config(
         create_app(hub),
@@ -186,20 +184,20 @@ def serve(options: ServeOptions) -> None:
         ws="none",
         access_log=False,
         log_level="warning",
-        log_config=None,  # as set up for the whole process
+        log_config=None,  # configured for the whole process
         server_header=False,
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=5,
     )
     kept = os.dup(listening.fileno())
     server = _Server(config, hub, kept, supervised=options.fd is not None)
-    # uvicorn raises the signal again once it has stopped; an orderly end is not a death by signal.
+    # uvicorn raises the signal again after shutdown; handle it to exit normally.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
     if options.fd is not None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is for the supervisor
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # handled by the supervisor
     else:
-        signal.signal(signal.SIGHUP, server.replace if replaces_on_hangup() else server.handle_exit)
+        signal.signal(signal.SIGHUP, server.replace if replaces_on_sighup() else server.handle_exit)
     with nullcontext() if options.fd is not None else announced(hub, options.near):
         try:
             server.run([listening])
@@ -210,15 +208,15 @@ def serve(options: ServeOptions) -> None:
         hand_over(kept)
 
 
-def _open(settings: Settings, role: Role) -> Hub:
-    """Open the hub, and wait for its database where that is still starting.
+def _open_hub(settings: Settings, role: Role) -> Hub:
+    """Open the hub, and wait for its database if that is still starting.
 
-    Raises SecretKeyError where this is not the key that its credentials are sealed with.
+    Raise SecretKeyError if the secret key cannot decrypt the stored credentials.
     """
-    # Until there is something to end in order; the first process of a container would not be ended by it else.
-    signal.signal(signal.SIGTERM, _end_before_it_began)
+    # The first process of a container ignores SIGTERM without a handler.
+    signal.signal(signal.SIGTERM, _exit_during_startup)
     for attempt in stamina.retry_context(
-        on=StoreUnavailableError, timeout=WAITS_FOR_DATABASE, attempts=None, wait_max=2
+        on=StoreUnavailableError, timeout=DATABASE_TIMEOUT_SECONDS, attempts=None, wait_max=2
     ):
         with attempt:
             return _checked(Hub.open(settings, role))
@@ -234,15 +232,17 @@ def _checked(hub: Hub) -> Hub:
     return hub
 
 
-def _end_before_it_began(_number: int, _frame: FrameType | None) -> None:
+def _exit_during_startup(_number: int, _frame: FrameType | None) -> None:
     force_exit_after(1)
     raise SystemExit(0)
 
 
 def _supervise(options: ServeOptions, settings: Settings, listening: socket.socket) -> None:
     if not parse_url(settings.database_url).drivername.startswith("postgresql"):
-        raise InvalidError("Several processes need PostgreSQL: a hub on SQLite is one process")
-    hub = _open(settings, options.role)
+        raise InvalidError(
+            "Several worker processes require PostgreSQL; a hub on SQLite runs as one process"
+        )
+    hub = _open_hub(settings, options.role)
     given = ["--host", options.host, "--port", str(options.port), "--data", str(options.data)]
     command = own_command("serve", *given, "--role", options.role, "--workers", "1")
     with announced(hub, options.near), listening:
@@ -253,10 +253,10 @@ def _supervise(options: ServeOptions, settings: Settings, listening: socket.sock
 
 @contextmanager
 def announced(hub: Hub, url: str) -> Generator[None]:
-    """Say where the hub is: to people on the terminal, to the command line in DATA/hub.json."""
+    """Print the URL of the hub, and write it to DATA/hub.json for the CLI."""
     key = new_token("uvk")
-    link = hub.database.write_now(_prepare, hub, key)
-    print(f"Ultraviolet: {url}", flush=True)  # noqa: T201  the terminal is this function's reader
+    link = hub.database.write_now(_prepare_access, hub, key)
+    print(f"Ultraviolet: {url}", flush=True)  # noqa: T201  output for the terminal
     if link:
         print(f"Sign in (once, within 15 minutes): {url}/sign-in/{link}", flush=True)  # noqa: T201
     path = hub.data / "hub.json"
@@ -267,11 +267,11 @@ def announced(hub: Hub, url: str) -> Generator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
-        _forget(hub.settings.database_url, key)
+        _delete_process_key(hub.settings.database_url, key)
 
 
-def _forget(database_url: str, key: str) -> None:
-    """Leave no key behind, as a pod with another name never takes it over; the hub's own connections are closed."""
+def _delete_process_key(database_url: str, key: str) -> None:
+    """Delete the API key of this process. The connections of the hub are already closed."""
     database = Database(make_engine(database_url))
     try:
         database.write_now(api_keys.delete_key_by_token, key)
@@ -281,10 +281,10 @@ def _forget(database_url: str, key: str) -> None:
         database.close()
 
 
-def _prepare(connection: Connection, hub: Hub, key: str) -> str | None:
-    """Set the keys of this process; give a sign-in link where nobody could sign in yet."""
+def _prepare_access(connection: Connection, hub: Hub, key: str) -> str | None:
+    """Create the API keys of this process; return a sign-in link if no one has signed in yet."""
     lock(connection, "migration")
-    # Named after the place, because each process with a folder of its own has a key of its own.
+    # One key per host and data folder.
     place = f"command line on {socket.gethostname()}:{hub.data}"
     api_keys.set_key(connection, place, "admin", key)
     if hub.settings.admin_key:

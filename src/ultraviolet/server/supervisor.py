@@ -1,7 +1,7 @@
-"""Several processes behind one address: they share a listening socket, and one that dies is started again.
+"""Supervise several worker processes that share a listening socket; restart those that die.
 
-The socket is opened here and never closed before the end, so that whatever connects while a process dies or is
-replaced is answered by another one.
+The supervisor keeps the socket open, so that connections are accepted while a worker dies or is
+replaced.
 """
 
 import fcntl
@@ -26,18 +26,18 @@ from ultraviolet.errors import ConflictError
 from ultraviolet.process import describe_exit, force_exit_after, reexec, signal_name
 from ultraviolet.server import sd_notify
 
-ENDS_WITHIN = 25
-"""Seconds in which a process has ended that was told to, of the thirty that whoever tells it is set to wait."""
-_PATIENCE = 15.0
-_TOO_SOON = 2.0
-"""A process that ends sooner than this after its start is started again only after as long a pause."""
-_FIRST_GIVEN = 3
-"""The number under which systemd hands over the first socket."""
-_READY_WITHIN = 90.0
-"""Seconds in which a successor has to be ready; a hub waits a minute for its database."""
-_LOOK_EVERY = 0.1
-_FOLDER = "ultraviolet-metrics-"
-_LOCK = "lock"
+MAX_SHUTDOWN_SECONDS = 25
+"""Time limit of a shutdown, below the 30 s that systemd and Docker wait."""
+_TERMINATE_TIMEOUT_SECONDS = 15.0
+_RESTART_PAUSE_SECONDS = 2.0
+"""A process that ends within this time after its start is restarted after a pause of this length."""
+_FIRST_SYSTEMD_FD = 3
+"""File descriptor of the first socket passed by systemd."""
+_READY_TIMEOUT_SECONDS = 90.0
+"""A replacement process must be ready within this time; a hub waits a minute for its database."""
+_POLL_INTERVAL_SECONDS = 0.1
+_FOLDER_PREFIX = "ultraviolet-metrics-"
+_LOCK_FILE = "lock"
 
 log = structlog.get_logger()
 
@@ -48,60 +48,60 @@ class _Child(NamedTuple):
 
 
 class Supervisor:
-    """Keeps a number of processes alive; SIGHUP replaces them one by one, SIGTERM ends them in order."""
+    """Runs a number of processes; SIGHUP replaces them one by one, SIGTERM stops them."""
 
     def __init__(self, command: Sequence[str], workers: int, listening: socket.socket) -> None:
         self._command = [*command, "--fd", str(listening.fileno())]
         self._listening = listening
         self._children: list[_Child | None] = [None] * workers
         self._stopping = False
-        self._counts, self._lock = _folder()
+        self._counts, self._lock = _create_metrics_folder()
         self._readiness = sd_notify.Listener(self._counts)
         self._replacing: list[int] = []
         self._successor: _Child | None = None
-        self._anew = False
-        self._told = False
+        self._replace_requested = False
+        self._reported_ready = False
 
     def run(self) -> None:
-        """Watch over the processes until told to stop."""
+        """Supervise the processes until a signal stops it."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        signal.signal(signal.SIGHUP, self._replace if replaces_on_hangup() else self._stop)
+        signal.signal(signal.SIGHUP, self._replace if replaces_on_sighup() else self._stop)
         while not self._stopping:
             for slot, child in enumerate(self._children):
                 if child is None or child.process.poll() is not None:
-                    self._start_again(slot)
-            if self._anew:
+                    self._restart(slot)
+            if self._replace_requested:
                 self._begin_replacing()
             if self._replacing:
-                self._go_on_replacing()
-            if not self._told and all(c and self._is_ready(c) for c in self._children):
-                self._told = True
+                self._continue_replacing()
+            if not self._reported_ready and all(c and self._is_ready(c) for c in self._children):
+                self._reported_ready = True
                 sd_notify.notify("READY=1")
-            time.sleep(_LOOK_EVERY)
+            time.sleep(_POLL_INTERVAL_SECONDS)
         sd_notify.notify("STOPPING=1")
-        self._listening.close()  # else whoever connects would wait for nothing, and be reset at the end
-        ending = [child for child in (*self._children, self._successor) if child]
-        for child in ending:
+        self._listening.close()  # new connections fail at once instead of waiting in vain
+        running = [child for child in (*self._children, self._successor) if child]
+        for child in running:
             child.process.terminate()
-        for child in ending:
-            _end(child)
+        for child in running:
+            _terminate(child)
         self._readiness.close()
         shutil.rmtree(self._counts, ignore_errors=True)
         os.close(self._lock)
 
-    def _start_again(self, slot: int) -> None:
+    def _restart(self, slot: int) -> None:
         before = self._children[slot]
         if before:
-            self._note_end(before)
-            if time.monotonic() - before.started < _TOO_SOON:
-                time.sleep(_TOO_SOON)
+            self._log_end(before)
+            if time.monotonic() - before.started < _RESTART_PAUSE_SECONDS:
+                time.sleep(_RESTART_PAUSE_SECONDS)
                 if self._stopping:
                     return
         self._children[slot] = self._start()
 
     def _start(self) -> _Child:
-        child = subprocess.Popen(  # noqa: S603 our own command line
+        child = subprocess.Popen(  # noqa: S603  own command line
             self._command,
             pass_fds=[self._listening.fileno()],
             env={
@@ -114,41 +114,48 @@ class Supervisor:
         return _Child(child, time.monotonic())
 
     def _begin_replacing(self) -> None:
-        """Replace them all; a successor that was begun before is of a program that may be no longer on disk."""
-        self._anew = False
+        """Replace all processes.
+
+        Stop a successor of an earlier replacement, which may run old code.
+        """
+        self._replace_requested = False
         self._replacing = list(range(len(self._children)))
         if self._successor:
-            _end(self._successor)
-            self._note_end(self._successor)
+            _terminate(self._successor)
+            self._log_end(self._successor)
             self._successor = None
 
-    def _go_on_replacing(self) -> None:
-        """Start the next successor; once it is ready, end the one it replaces. One that fails ends it all."""
+    def _continue_replacing(self) -> None:
+        """Start the next successor.
+
+        When it is ready, stop its predecessor. A failure aborts the replacement.
+        """
         new = self._successor
         if new is None:
             self._successor = self._start()
-        elif new.process.poll() is not None or time.monotonic() - new.started > _READY_WITHIN:
+        elif (
+            new.process.poll() is not None
+            or time.monotonic() - new.started > _READY_TIMEOUT_SECONDS
+        ):
             log.error("process.not_replaced", process=new.process.pid, code=new.process.returncode)
             self._successor, self._replacing = None, []
-            _end(new)
+            _terminate(new)
         elif self._is_ready(new):
             slot = self._replacing.pop()
             old, self._children[slot], self._successor = self._children[slot], new, None
             if old:
-                _end(old)
-                self._note_end(old)
+                _terminate(old)
+                self._log_end(old)
 
     def _is_ready(self, child: _Child) -> bool:
         return self._readiness.is_ready(child.process.pid)
 
-    def _note_end(self, child: _Child) -> None:
+    def _log_end(self, child: _Child) -> None:
         process, code = child.process.pid, child.process.returncode
         if code == 0:
             log.info("process.ended", process=process, code=code)
         else:
-            effect = (
-                "the other processes go on, nothing acknowledged is lost, and it is started again"
-            )
+            effect = "the other processes continue, no acknowledged event is lost, and the process is restarted"
             message = f"Worker process {process} {describe_exit(code)}; {effect}."
             log.warning(
                 "process.ended",
@@ -160,17 +167,20 @@ class Supervisor:
         mark_process_dead(child.process.pid, str(self._counts))
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        force_exit_after(ENDS_WITHIN)
+        force_exit_after(MAX_SHUTDOWN_SECONDS)
         self._stopping = True
 
     def _replace(self, _number: int, _frame: FrameType | None) -> None:
-        self._anew = True
+        self._replace_requested = True
 
 
-def _folder() -> tuple[Path, int]:
-    """Make the folder of what the processes count, locked; those of supervisors that were killed go."""
-    for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*/{_LOCK}"):
-        with suppress(OSError):  # another one's that lives, or another user's
+def _create_metrics_folder() -> tuple[Path, int]:
+    """Create a locked folder for the metrics of the processes.
+
+    Delete those of killed supervisors.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*/{_LOCK_FILE}"):
+        with suppress(OSError):  # of a running supervisor or of another user
             lock = os.open(left, os.O_RDWR)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -178,39 +188,40 @@ def _folder() -> tuple[Path, int]:
             finally:
                 os.close(lock)
     while True:
-        made = Path(tempfile.mkdtemp(prefix=_FOLDER))
-        lock = os.open(made / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        made = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
+        lock = os.open(made / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (
-            made / _LOCK
-        ).exists():  # else another one that starts now took it for one that was left
+        if (made / _LOCK_FILE).exists():  # otherwise another supervisor has just deleted it
             return made, lock
         os.close(lock)
 
 
-def _end(child: _Child) -> None:
-    """End a process in order, by force where it does not listen."""
+def _terminate(child: _Child) -> None:
+    """Stop a process; kill it if it does not stop in time."""
     child.process.terminate()
     try:
-        child.process.wait(_PATIENCE)
+        child.process.wait(_TERMINATE_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         child.process.kill()
         child.process.wait()
 
 
-def replaces_on_hangup() -> bool:
-    """Return whether SIGHUP asks for new processes; from a terminal it says that the terminal is gone."""
+def replaces_on_sighup() -> bool:
+    """Return whether SIGHUP replaces the processes.
+
+    On a terminal, it means that the terminal closed.
+    """
     return sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty()  # pyright: ignore[reportUnnecessaryComparison]
 
 
 class PortInUseError(ConflictError):
-    """The hub cannot listen there: another program has the port, or another hub runs."""
+    """The port is in use by another program or another hub."""
 
     kind = "port-taken"
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open the socket that the processes share; raises PortTakenError."""
+    """Open the socket that the processes share; raise PortInUseError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -226,24 +237,24 @@ def listen(host: str, port: int) -> socket.socket:
     return opened
 
 
-def given_socket() -> int | None:
-    """Return the socket that systemd opened for this process (socket activation), if it did."""
+def systemd_socket() -> int | None:
+    """Return the socket passed by systemd (socket activation), or None."""
     if (
         os.environ.get("LISTEN_PID") == str(os.getpid())
         and os.environ.get("LISTEN_FDS", "0") != "0"
     ):
-        return _FIRST_GIVEN
+        return _FIRST_SYSTEMD_FD
     return None
 
 
 def hand_over(listening: int) -> None:
-    """Become the program on disk as of now, with the same command line and the socket that listens; does not return."""
-    os.dup2(listening, _FIRST_GIVEN)
-    os.set_inheritable(_FIRST_GIVEN, True)
+    """Re-exec the current program on disk with the same command line and the listening socket."""
+    os.dup2(listening, _FIRST_SYSTEMD_FD)
+    os.set_inheritable(_FIRST_SYSTEMD_FD, True)
     os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
     reexec()
 
 
 def own_command(*arguments: str) -> list[str]:
-    """Return the command line that runs this program with other arguments."""
+    """Return the command line of this program with the given arguments."""
     return [sys.executable, "-m", "ultraviolet", *arguments]

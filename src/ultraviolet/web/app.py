@@ -1,4 +1,4 @@
-"""The application: deliveries in front, then the API, the pages, the live stream and their assets."""
+"""The ASGI application: webhook endpoint, API, pages, live updates and static files."""
 
 import time
 from collections.abc import Callable
@@ -28,20 +28,26 @@ from ultraviolet.web.http.asgi import Asgi
 from ultraviolet.web.http.problem_details import as_problem
 from ultraviolet.web.live import live
 from ultraviolet.web.middleware import path_prefix
-from ultraviolet.web.middleware.auth import AnyRequest, Find, auth_middleware, caller_of, csrf_check
-from ultraviolet.web.middleware.idempotency import LARGEST_BODY
+from ultraviolet.web.middleware.auth import (
+    AnyRequest,
+    FindActor,
+    auth_middleware,
+    caller_of,
+    csrf_check,
+)
+from ultraviolet.web.middleware.idempotency import MAX_BODY_BYTES
 from ultraviolet.web.middleware.request_log import RequestLogMiddleware
 from ultraviolet.web.middleware.throttle import SignInThrottle, WebhookThrottle
 from ultraviolet.web.pages import router as pages_router
 from ultraviolet.web.pages.templating import STATIC, Renderer
 from ultraviolet.web.webhook_endpoint import WebhookEndpoint
 
-_NOTED_EVERY = 60.0
-"""Seconds between two notes that an API key or a session was used."""
+_TOUCH_INTERVAL_SECONDS = 60.0
+"""Minimum interval between updates of the last use of an API key or a session."""
 
 
 class _Application(Litestar):
-    """Litestar for msgspec's structs; by itself it takes in pydantic too, 10 MB, because Typer brings that along."""
+    """Litestar without its pydantic plugin, which takes 10 MB and is not needed."""
 
     @staticmethod
     def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
@@ -49,31 +55,31 @@ class _Application(Litestar):
 
 
 def create_app(hub: Hub) -> Asgi:
-    """Make the ASGI application of an opened hub; its lifespan starts and stops the controllers."""
-    application, guard = _application(hub)
-    noted = RequestLogMiddleware(cast("Asgi", HeadAsGet(cast("Asgi", application))))
-    served = WebhookEndpoint(hub.ingest, noted, guard) if hub.role != "worker" else noted
+    """Return the ASGI application of a hub; its lifespan starts and stops the controllers."""
+    application, throttle = _create_litestar(hub)
+    logged = RequestLogMiddleware(cast("Asgi", HeadAsGet(cast("Asgi", application))))
+    served = WebhookEndpoint(hub.ingest, logged, throttle) if hub.role != "worker" else logged
     root = hub.settings.path_prefix
     if not root:
         return served
-    path_prefix.check(root, application)
-    return path_prefix.Prefix(served, root)
+    path_prefix.check_prefix(root, application)
+    return path_prefix.PathPrefixMiddleware(served, root)
 
 
 def openapi(hub: Hub) -> dict[str, Any]:
     """Return the OpenAPI document of the API."""
-    return api_openapi.create_document(_application(hub)[0])
+    return api_openapi.create_document(_create_litestar(hub)[0])
 
 
-def _application(hub: Hub) -> tuple[Litestar, WebhookThrottle]:
+def _create_litestar(hub: Hub) -> tuple[Litestar, WebhookThrottle]:
     render = Renderer(hub.settings.path_prefix)
-    answer = _answering(render)
+    handle_error = _error_handler(render)
     serves = hub.role != "worker"
-    guard = WebhookThrottle(hub.settings.allowed_sources, hub.settings.trusted_proxies)
+    throttle = WebhookThrottle(hub.settings.allowed_sources, hub.settings.trusted_proxies)
     served: list[Any] = (
         [
             api_router.router(hub),
-            pages_router.router(render, SignInThrottle(guard)),
+            pages_router.router(render, SignInThrottle(throttle)),
             live,
             static_files("/static", STATIC, CacheControlHeader(max_age=31_536_000, public=True)),
         ]
@@ -82,65 +88,71 @@ def _application(hub: Hub) -> tuple[Litestar, WebhookThrottle]:
     )
     application = _Application(
         route_handlers=[*health.HANDLERS, *served],
-        middleware=[auth_middleware(_finder(hub))],
+        middleware=[auth_middleware(_actor_finder(hub))],
         dependencies={
             "hub": Provide(lambda: hub, sync_to_thread=False),
             "caller": Provide(caller_of, sync_to_thread=False),
         },
         before_request=csrf_check,
-        exception_handlers={UltravioletError: answer, HTTPException: answer, Exception: answer},
+        exception_handlers={
+            UltravioletError: handle_error,
+            HTTPException: handle_error,
+            Exception: handle_error,
+        },
         on_startup=[hub.start],
         on_shutdown=[hub.stop],
-        openapi_config=_openapi(hub.settings.path_prefix),
-        request_max_body_size=LARGEST_BODY,
+        openapi_config=_openapi_config(hub.settings.path_prefix),
+        request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )
-    prepare_codecs()  # of what the framework made from the routes
-    return application, guard
+    prepare_codecs()  # including those created by the framework
+    return application, throttle
 
 
-def _finder(hub: Hub) -> Find:
-    used: dict[str, float] = {}
+def _actor_finder(hub: Hub) -> FindActor:
+    touched_at: dict[str, float] = {}
 
-    async def note_use(kind: Literal["key", "session"], token: str) -> None:
-        """Remember that one is in use, once a minute at most; a database that is away is no reason to refuse."""
+    async def touch(kind: Literal["key", "session"], token: str) -> None:
+        """Record the use at most once a minute; ignore an unavailable database."""
         now = time.monotonic()
-        if now - used.get(token, -_NOTED_EVERY) >= _NOTED_EVERY:
-            for old in [each for each, at in used.items() if now - at >= _NOTED_EVERY]:
-                del used[old]
-            used[token] = now
-            note = api_keys.touch_key if kind == "key" else sessions.touch_session
+        if now - touched_at.get(token, -_TOUCH_INTERVAL_SECONDS) >= _TOUCH_INTERVAL_SECONDS:
+            for old in [
+                each for each, at in touched_at.items() if now - at >= _TOUCH_INTERVAL_SECONDS
+            ]:
+                del touched_at[old]
+            touched_at[token] = now
+            record = api_keys.touch_key if kind == "key" else sessions.touch_session
             with suppress(UltravioletError):
-                await hub.database.write(note, token)
+                await hub.database.write(record, token)
 
     async def find(kind: Literal["key", "session"], token: str) -> Actor | None:
         look_up = api_keys.get_key_actor if kind == "key" else sessions.get_session_actor
         found = await hub.database.read(look_up, token)
         if found:
-            await note_use(kind, token)
+            await touch(kind, token)
         return found
 
     return find
 
 
-def _answering(render: Renderer) -> Callable[[AnyRequest, Exception], Response[Any]]:
-    def answer(request: AnyRequest, error: Exception) -> Response[Any]:
-        """Answer an error: a problem to programs, a page to people."""
+def _error_handler(render: Renderer) -> Callable[[AnyRequest, Exception], Response[Any]]:
+    def handle_error(request: AnyRequest, error: Exception) -> Response[Any]:
+        """Return a problem for programs, a page for browsers."""
         if request.url.path.startswith("/api") or "text/html" not in request.headers.get(
             "accept", ""
         ):
             return as_problem(request, error)
         return pages_router.as_page(request, error, render)
 
-    return answer
+    return handle_error
 
 
-def _openapi(root: str) -> OpenAPIConfig:
+def _openapi_config(root: str) -> OpenAPIConfig:
     key = SecurityScheme(type="http", scheme="bearer", description="An API key of this hub.")
     return OpenAPIConfig(
         title="Ultraviolet",
         version=ultraviolet.__version__,
-        description="A complete, fresh and provable copy of First Resonance ION. Errors are RFC 9457 problems.",
+        description="A mirror of First Resonance ION data with history. Errors are RFC 9457 problems.",
         license=License(name="Apache-2.0", identifier="Apache-2.0"),
         components=Components(security_schemes={"key": key}),
         security=[{"key": []}],

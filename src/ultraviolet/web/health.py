@@ -1,4 +1,4 @@
-"""What machines ask a hub process: whether it lives, whether it can work, and its metrics."""
+"""Liveness, readiness and metrics of a hub process."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ from ultraviolet.web.queries import prometheus
 
 
 class HealthCheck(msgspec.Struct, frozen=True):
-    """One thing that must be well for this process to work."""
+    """One check of readiness."""
 
     name: str
     well: bool
@@ -37,7 +37,7 @@ class HealthCheck(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether this process can work; with `verbose` what was looked at."""
+    """Whether this process is ready; with `verbose`, the checks."""
 
     status: str
     checks: list[HealthCheck] = []
@@ -45,7 +45,7 @@ class Readiness(msgspec.Struct, frozen=True):
 
 @get("/livez", include_in_schema=False, sync_to_thread=False)
 def livez() -> dict[str, str]:
-    """Tell that the process runs."""
+    """Return that the process is alive."""
     return {"status": "alive", "version": ultraviolet.__version__}
 
 
@@ -53,29 +53,29 @@ def livez() -> dict[str, str]:
 async def readyz(
     hub: GivenHub, verbose: Annotated[str | None, Parameter()] = None
 ) -> Response[Readiness]:
-    """Return whether the database answers, takes writes and is of this release, the key fits, and there is room; 503 where not."""
+    """Check database, secret key, disk, controllers and integrations; return 503 if not ready."""
     checks = [
         await _database(hub),
-        _room(hub),
+        _disk(hub),
         _controllers(hub),
         await _integrations(hub),
         *_spool(hub),
     ]
     well = all(check.well for check in checks)
-    shown = Readiness("ready" if well else "not ready", checks if verbose is not None else [])
+    readiness = Readiness("ready" if well else "not ready", checks if verbose is not None else [])
     return Response(
-        shown, status_code=200 if well else 503, headers={} if well else {"Retry-After": "1"}
+        readiness, status_code=200 if well else 503, headers={} if well else {"Retry-After": "1"}
     )
 
 
 @get("/metrics", include_in_schema=False)
 async def metrics(hub: GivenHub) -> Response[bytes]:
-    """Return the metrics of the hub: those of the tables, and those of the processes behind this address."""
+    """Return the metrics of the tables and of all processes of this hub."""
     try:
         found = await hub.database.read(prometheus.prometheus_families)
     except StoreUnavailableError:
         found = prometheus.unavailable_families()
-    return Response(_write(found), media_type=CONTENT_TYPE_LATEST)
+    return Response(_render_metrics(found), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _database(hub: Hub) -> HealthCheck:
@@ -95,20 +95,20 @@ async def _database(hub: Hub) -> HealthCheck:
         return HealthCheck("database", well=False, detail=str(error))
 
 
-def _room(hub: Hub) -> HealthCheck:
+def _disk(hub: Hub) -> HealthCheck:
     free = shutil.disk_usage(hub.data).free
     needed = engine.min_free_bytes(hub.database.engine)
     return HealthCheck("disk", free >= needed, f"{free / 1e9:.1f} GB free")
 
 
 def _controllers(hub: Hub) -> HealthCheck:
-    met = sum(one.problem is not None for one in hub.controllers.values())
-    detail = f"{len(hub.controllers)} integrations at work here, {met} of them with a problem"
+    failing = sum(one.problem is not None for one in hub.controllers.values())
+    detail = f"{len(hub.controllers)} active integrations in this process, {failing} with a problem"
     return HealthCheck("controllers", well=hub.pool.is_running, detail=detail)
 
 
 async def _integrations(hub: Hub) -> HealthCheck:
-    """Check that some process maintains every active integration, and that no events wait."""
+    """Check that a process maintains every active integration, and that no events are overdue."""
     try:
         found = await hub.database.read(maintenance.troubles)
     except StoreUnavailableError as error:
@@ -116,20 +116,22 @@ async def _integrations(hub: Hub) -> HealthCheck:
     return HealthCheck(
         "integrations",
         well=not found,
-        detail="; ".join(map(str, found)) or "every active one is maintained",
+        detail="; ".join(map(str, found)) or "all active integrations are maintained",
     )
 
 
 def _spool(hub: Hub) -> list[HealthCheck]:
     if not hub.settings.spool:
         return []
-    detail = f"{hub.ingest.spooled} deliveries wait in the spool"
+    detail = f"{hub.ingest.spooled} deliveries in the spool"
     if hub.ingest.refused:
-        detail += f"; {hub.ingest.refused} more the database did not take, they are tried again by the next process"
+        detail += (
+            f"; the database rejected {hub.ingest.refused} more, which the next process retries"
+        )
     return [HealthCheck("spool", well=True, detail=detail)]
 
 
-class _Found(Collector):
+class _FamiliesCollector(Collector):
     def __init__(self, found: Iterable[Metric]) -> None:
         self._found = found
 
@@ -137,9 +139,9 @@ class _Found(Collector):
         return self._found
 
 
-def _write(found: Iterable[Metric]) -> bytes:
+def _render_metrics(found: Iterable[Metric]) -> bytes:
     registry = CollectorRegistry()
-    registry.register(_Found(found))
+    registry.register(_FamiliesCollector(found))
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         MultiProcessCollector(registry)  # pyright: ignore[reportUnknownArgumentType]
         return generate_latest(registry)

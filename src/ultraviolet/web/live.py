@@ -1,7 +1,7 @@
-"""What wakes the pages: one stream of server-sent events that says which kind of thing changed.
+"""Live updates of pages: a stream of server-sent events with the kinds of changed data.
 
-It carries no content. A page that hears of a change asks for the fragment again, so that there is one way
-to render a thing; a burst of changes is one message.
+Events have no content. A page that receives one requests the changed fragment again. A burst of
+changes is one message.
 """
 
 import asyncio
@@ -14,42 +14,42 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from ultraviolet.hub.core.pubsub import PubSub
 from ultraviolet.web.middleware.auth import GivenHub, require_role
 
-PAUSE = 0.3
-"""Seconds between two messages at least."""
-HEARTBEAT = 15.0
-"""Seconds of silence after which a comment keeps the connection open."""
+MIN_INTERVAL_SECONDS = 0.3
+"""Minimum interval between messages."""
+HEARTBEAT_SECONDS = 15.0
+"""A comment keeps a connection open that has been idle for this long."""
 
 
 @get("/live", guards=[require_role("viewer")], include_in_schema=False)
 async def live(hub: GivenHub) -> ServerSentEvent:
-    """Stream the kinds of things that change."""
+    """Stream the kinds of changed data."""
     return ServerSentEvent(messages(hub.changes), headers={"Cache-Control": "no-store"})
 
 
 async def messages(changes: PubSub) -> AsyncIterator[ServerSentEventMessage]:
-    """Turn single changes into few messages, each named after a kind."""
+    """Combine changes into messages, one per kind."""
     kinds: set[str] = set()
-    woken = asyncio.Event()
+    notified = asyncio.Event()
 
     async def listen() -> None:
         async for change in changes.subscribe():
             kinds.add(str(change["kind"]))
-            woken.set()
+            notified.set()
 
     listener = asyncio.create_task(listen())
     try:
         yield ServerSentEventMessage(comment="listening")
         while not listener.done():
             with suppress(TimeoutError):
-                await asyncio.wait_for(woken.wait(), HEARTBEAT)
-            woken.clear()
+                await asyncio.wait_for(notified.wait(), HEARTBEAT_SECONDS)
+            notified.clear()
             batch = sorted(kinds)
             kinds.clear()
             for kind in batch:
                 yield ServerSentEventMessage(event=kind, data=kind)
             if not batch:
-                yield ServerSentEventMessage(comment="still here")
-            await asyncio.sleep(PAUSE)
+                yield ServerSentEventMessage(comment="heartbeat")
+            await asyncio.sleep(MIN_INTERVAL_SECONDS)
     finally:
         listener.cancel()
         with suppress(asyncio.CancelledError):

@@ -1,7 +1,7 @@
-"""The door for deliveries: raw ASGI in front of the application, because a framework's routing costs half the rate.
+"""The endpoint for webhook deliveries: raw ASGI, because routing by a framework halves the throughput.
 
-Whatever an address is not good for, unknown, malformed and revoked ones answer alike, so that nobody can
-learn from the answer which addresses exist.
+Unknown, malformed and revoked webhook URLs get the same response, so that responses do not reveal
+which URLs exist.
 """
 
 import asyncio
@@ -18,74 +18,74 @@ from ultraviolet.web.http.asgi import WEBHOOK_PATH_PREFIX, Asgi, Receive, Scope,
 from ultraviolet.web.http.problem_details import problem_body
 from ultraviolet.web.middleware.throttle import WebhookThrottle
 
-_RECEIVED = msgspec.json.encode({"received": True})
-_BODY_WITHIN = 30.0
-"""Seconds in which a body has to be there."""
-_UNKNOWN = 404
-_CLOSE = (b"connection", b"close")
+_RECEIVED_BODY = msgspec.json.encode({"received": True})
+_BODY_TIMEOUT_SECONDS = 30.0
+"""Time limit for receiving a request body."""
+_NOT_FOUND = 404
+_CLOSE_HEADER = (b"connection", b"close")
 _TITLES = {
-    401: "Signature does not match",
+    401: "Invalid signature",
     403: "Source not allowed",
     404: "Not found",
-    405: "Only POST",
-    408: "Body too slow",
-    413: "Body too large",
-    422: "Invalid",
-    429: "Too many unknown addresses",
-    503: "Not now",
+    405: "Method not allowed",
+    408: "Request timeout",
+    413: "Request body too large",
+    422: "Validation error",
+    429: "Too many unknown webhook URLs",
+    503: "Temporarily unavailable",
 }
 
 log = structlog.get_logger()
 
 
 class WebhookEndpoint:
-    """Answers `POST /hooks/{token}` itself and hands everything else to the application."""
+    """Handles `POST /hooks/{token}`; passes all other requests to the application."""
 
     def __init__(
-        self, ingest: IngestService, application: Asgi, guard: WebhookThrottle | None = None
+        self, ingest: IngestService, application: Asgi, throttle: WebhookThrottle | None = None
     ) -> None:
         self._ingest = ingest
-        self._application = application
-        self._guard = guard or WebhookThrottle()
+        self._app = application
+        self._throttle = throttle or WebhookThrottle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take one request."""
+        """Handle one request."""
         if scope["type"] == "http" and scope["path"].startswith(WEBHOOK_PATH_PREFIX):
-            await self._take(scope, receive, send)
+            await self._handle(scope, receive, send)
         else:
-            await self._application(scope, receive, send)
+            await self._app(scope, receive, send)
 
-    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
-            await _refuse(send, 405, (b"allow", b"POST"))
+            await _reject(send, 405, (b"allow", b"POST"))
             return
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         token = scope["path"][len(WEBHOOK_PATH_PREFIX) :]
-        source = self._guard.source((scope.get("client") or ("", 0))[0], headers)
-        if not self._guard.admits(source):
-            await _refuse(send, 403, _CLOSE)
+        source = self._throttle.source((scope.get("client") or ("", 0))[0], headers)
+        if not self._throttle.admits(source):
+            await _reject(send, 403, _CLOSE_HEADER)
             return
-        if not (self._guard.may_guess(source) or self._ingest.knows(token)):
-            await _refuse(send, 429, _CLOSE)
+        if not (self._throttle.may_guess(source) or self._ingest.knows(token)):
+            await _reject(send, 429, _CLOSE_HEADER)
             return
         try:
-            async with asyncio.timeout(_BODY_WITHIN):
-                body = await _body(receive)
+            async with asyncio.timeout(_BODY_TIMEOUT_SECONDS):
+                body = await _read_body(receive)
         except TimeoutError:
-            await _refuse(send, 408, _CLOSE)
+            await _reject(send, 408, _CLOSE_HEADER)
             return
         if body is None:
             return
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         with tracing.span("delivery", links=filter(None, [headers.get("traceparent")])) as span:
             status = await self._submit(token, headers, body)
             span.set_attributes(**{"http.response.status_code": status})
-        if status == _UNKNOWN:
-            self._guard.guessed(source)
-        await _answer(send, status)
-        metrics.count_deliveries(status, time.perf_counter() - began)
+        if status == _NOT_FOUND:
+            self._throttle.record_guess(source)
+        await _respond(send, status)
+        metrics.count_deliveries(status, time.perf_counter() - started_at)
 
     async def _submit(self, token: str, headers: dict[str, str], body: bytes) -> int:
         try:
@@ -97,14 +97,14 @@ class WebhookEndpoint:
             return 503
 
 
-async def _refuse(send: Send, status: int, header: tuple[bytes, bytes]) -> None:
-    """Turn a request away before it is a delivery."""
+async def _reject(send: Send, status: int, header: tuple[bytes, bytes]) -> None:
+    """Reject a request before it counts as a delivery."""
     metrics.count_deliveries(status)
-    await _answer(send, status, header)
+    await _respond(send, status, header)
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """Read the body, but never much more of it than is accepted; None when the sender went away."""
+async def _read_body(receive: Receive) -> bytes | None:
+    """Return the body, cut off after the accepted size; None if the sender disconnected."""
     parts: list[bytes] = []
     size = 0
     while True:
@@ -117,20 +117,20 @@ async def _body(receive: Receive) -> bytes | None:
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _answer(send: Send, status: int, *more: tuple[bytes, bytes]) -> None:
+async def _respond(send: Send, status: int, *extra_headers: tuple[bytes, bytes]) -> None:
     if status < 300:  # noqa: PLR2004
-        kind, body = b"application/json", _RECEIVED
+        kind, body = b"application/json", _RECEIVED_BODY
     else:
         kind, body = (
             b"application/problem+json",
-            problem_body(status, _TITLES.get(status, "Refused")),
+            problem_body(status, _TITLES.get(status, "Rejected")),
         )
     length = str(len(body)).encode()
     headers = [
         (b"content-type", kind),
         (b"content-length", length),
         (b"cache-control", b"no-store"),
-        *more,
+        *extra_headers,
     ]
     if status in (429, 503):
         headers.append((b"retry-after", b"1"))

@@ -24,7 +24,7 @@ def door(tmp_path: Path, store_url: str) -> Iterator[Door]:
 def import_event(door: Door, received_at: str) -> str:
     """Import an event and return its stored time."""
     line = Line(17, received_at, "00" * 32, {}, "verified", body=body(1).decode())
-    run(door.hub.import_events(door.integration_id, "kim", [line]))
+    run(door.hub.requests.import_events(door.integration_id, "kim", [line]))
     return door.rows(events)[0].received_at
 
 

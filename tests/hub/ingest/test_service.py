@@ -119,7 +119,7 @@ def test_event_repeated_with_another_body_is_stored_and_its_object_read(
     assert "another body" in door.rows(events)[1].detail
 
     async def replay() -> Replayed:
-        done = await door.hub.replay("kim", Range(door.integration_id, resource="suppliers"))
+        done = await door.hub.requests.replay("kim", Range(door.integration_id, resource="suppliers"))
         await door.hub._http().close()  # pyright: ignore[reportPrivateUsage]
         return done
 
@@ -134,7 +134,7 @@ def test_conflicting_events_survive_export_and_import_once(door: Door) -> None:
     other = Door(door.hub, "another plant")
 
     def bring(lines: list[event_files.Line]) -> int:
-        return run(door.hub.import_events(other.integration_id, "kim", lines)).added
+        return run(door.hub.requests.import_events(other.integration_id, "kim", lines)).added
 
     assert [bring(lines), bring(lines[::-1])] == [2, 0]
     mine = [row for row in door.rows(events) if row.integration_id == other.integration_id]

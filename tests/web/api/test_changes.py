@@ -50,7 +50,7 @@ def test_every_change_comes_once_and_in_order(kept: Any, keep: Keep) -> None:
 
 def test_only_some_resources_in_bounded_steps(kept: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page looks through so much at most, and may be empty; whoever goes on comes to the end."""
-    monkeypatch.setattr(changes, "_WINDOW", 2)
+    monkeypatch.setattr(changes, "_MAX_SCANNED_VERSIONS", 2)
     found, pages, cursor = [], 0, ""
     while True:
         page = kept.get(f"/changes?resource=Supplier&resource=purchase_orders&cursor={cursor}")

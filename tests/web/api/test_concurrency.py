@@ -1,4 +1,4 @@
-"""What several ask for at the same time comes out as if they had asked one after the other, on either database."""
+"""Concurrent requests have the same results as sequential ones, on both databases."""
 
 import asyncio
 from typing import Any
@@ -68,9 +68,10 @@ def test_a_name_is_given_once(edge: Any, integration: dict[str, Any]) -> None:
 
 def test_a_view_saved_by_many_is_there_once(edge: Any) -> None:
     view = {"resource": "parts", "name": "mine", "query": "q=a"}
-    assert [201] * _MANY == at_once(edge, *([("POST", "/views", view)] * _MANY))
-    other = edge.api("POST", "/views", {**view, "name": "other"}).json()
+    assert [201] * _MANY == at_once(edge, *([("POST", "/saved-views", view)] * _MANY))
+    other = edge.api("POST", "/saved-views", {**view, "name": "other"}).json()
     assert (
-        409 == edge.api("PUT", f"/views/{other['id']}", {"name": "mine", "query": ""}).status_code
+        409
+        == edge.api("PUT", f"/saved-views/{other['id']}", {"name": "mine", "query": ""}).status_code
     )
-    assert ["mine", "other"] == [one["name"] for one in edge.get("/views")["items"]]
+    assert ["mine", "other"] == [one["name"] for one in edge.get("/saved-views")["items"]]

@@ -16,7 +16,7 @@ def at(hour: int) -> str:
 
 @pytest.fixture
 def seen(edge: Any, integration: dict[str, Any]) -> Callable[..., None]:
-    """Let the mirror see an order of purchase as it was in ION half an hour before each full hour."""
+    """Apply states of a purchase order that ION had half an hour before each full hour."""
 
     def seen(hour: int, id_: str, kind: Any = "full", **fields: Any) -> None:
         stamp = f"2026-05-04T{hour - 1:02}:30:00.000000+00:00"
@@ -73,7 +73,7 @@ def test_an_object_at_two_times(edge: Any, orders: None) -> None:
     changes = {one["name"]: (one["old"], one["new"]) for one in compared["changes"]}
     assert changes["status"] == ("DRAFT", "ORDERED")
     assert [one["version"] for one in compared["versions"]] == [2]
-    assert compared["versions"][0]["by"] == {"id": "7", "name": "Ada", "told_by": "object"}
+    assert compared["versions"][0]["by"] == {"id": "7", "name": "Ada", "source": "object"}
     assert (compared["before"]["version"], compared["after"]["version"]) == (1, 2)
 
 

@@ -1,4 +1,4 @@
-"""Names that people give are shown to others: none may have characters that control how text is displayed."""
+"""Names must not contain characters that control how text is displayed."""
 
 from typing import Any
 
@@ -25,10 +25,10 @@ def paths(edge: Edge, integration: dict[str, Any]) -> list[tuple[str, dict[str, 
     return [
         ("/integrations", NEW),
         ("/users", {"role": "viewer"}),
-        ("/keys", {"role": "viewer"}),
+        ("/api-keys", {"role": "viewer"}),
         (f"/integrations/{integration['id']}/webhook-urls", {}),
         ("/alert-destinations", destination),
-        ("/views", {"resource": "parts", "query": ""}),
+        ("/saved-views", {"resource": "parts", "query": ""}),
     ]
 
 

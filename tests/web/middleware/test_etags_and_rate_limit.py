@@ -1,4 +1,4 @@
-"""ETags and limits: no change overwrites what was not seen, and nobody asks too often."""
+"""ETags, conditional requests and the rate limit of the API."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from tests.web.middleware.test_idempotency import ask
 
 from ultraviolet.hub.core.settings import Settings
-from ultraviolet.web.middleware.rate_limit import WINDOW, RateLimiter
+from ultraviolet.web.middleware.rate_limit import WINDOW_SECONDS, RateLimiter
 
 
 @pytest.fixture
@@ -17,20 +17,20 @@ def store_url(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", ["/integrations/plant", "/users/bob", "/keys/{key}", "/views/{view}"]
+    "path", ["/integrations/plant", "/users/bob", "/api-keys/{key}", "/saved-views/{view}"]
 )
 def test_no_change_overwrites_what_was_not_seen(
     edge: Any, integration: dict[str, Any], path: str
 ) -> None:
     edge.api("POST", "/users", {"name": "bob"})
-    view = edge.api("POST", "/views", {"resource": "parts", "name": "mine", "query": "q=a"}).json()[
-        "id"
-    ]
-    path = path.format(key=edge.api("POST", "/keys", {"name": "k"}).json()["id"], view=view)
+    view = edge.api(
+        "POST", "/saved-views", {"resource": "parts", "name": "mine", "query": "q=a"}
+    ).json()["id"]
+    path = path.format(key=edge.api("POST", "/api-keys", {"name": "k"}).json()["id"], view=view)
     change = {
         "/integrations": ("PATCH", {"requests_per_second": 7}),
         "/users": ("PATCH", {"role": "operator"}),
-        "/views": ("PUT", {"name": "mine", "query": "q=b"}),
+        "/saved-views": ("PUT", {"name": "mine", "query": "q=b"}),
     }.get(path[: path.index("/", 1)])
 
     seen = ask(edge, "GET", path)
@@ -50,8 +50,8 @@ def test_no_change_overwrites_what_was_not_seen(
 
 
 def test_use_alone_is_no_change_by_somebody_else(edge: Any) -> None:
-    made = edge.api("POST", "/keys", {"name": "k", "role": "admin"}).json()
-    path = f"/keys/{made['id']}"
+    made = edge.api("POST", "/api-keys", {"name": "k", "role": "admin"}).json()
+    path = f"/api-keys/{made['id']}"
     tag = ask(edge, "GET", path).headers["etag"]
     assert ask(edge, "GET", "/me", key=made["token"]).status_code == 200
     assert ask(edge, "GET", path, if_none_match=tag).json()["last_used_at"]
@@ -73,7 +73,7 @@ def test_a_limit_is_each_ones_own_and_ends() -> None:
     assert 1 == limits.take("b").requests
     now = 59.5
     assert (-2, 1) == msgspec.structs.astuple(limits.take("a"))
-    now = float(WINDOW)
+    now = float(WINDOW_SECONDS)
     assert (1, 60) == msgspec.structs.astuple(limits.take("a"))
 
 
@@ -83,11 +83,11 @@ class TestLimited:
         return {"api_rate_limit": 2}
 
     def test_who_asks_too_often_is_told_when_to_go_on(self, edge: Any) -> None:
-        key = ask(edge, "POST", "/keys", {"name": "script"}).json()["token"]
+        key = ask(edge, "POST", "/api-keys", {"name": "script"}).json()["token"]
         assert [200, 200, 429] == [ask(edge, "GET", "/me", key=key).status_code for _ in range(3)]
         refused = ask(edge, "GET", "/me", key=key)
         assert refused.json()["type"].endswith("/too-many-requests")
-        assert 0 < int(refused.headers["retry-after"]) <= WINDOW
+        assert 0 < int(refused.headers["retry-after"]) <= WINDOW_SECONDS
         assert '"requests";r=0;t=' in refused.headers["ratelimit"]
         assert ask(edge, "GET", "/me").status_code == 200
 

@@ -1,4 +1,4 @@
-"""A POST that is sent again is done once, whoever else asks at the same time."""
+"""A repeated POST with an idempotency key is executed once, on both databases."""
 
 import asyncio
 import re
@@ -23,16 +23,16 @@ def ask(
 
 def test_a_repeated_post_is_done_once(edge: Any) -> None:
     wanted = {"name": "dashboard", "role": "viewer"}
-    first = ask(edge, "POST", "/keys", wanted, idempotency_key="k1")
-    again = ask(edge, "POST", "/keys", wanted, idempotency_key='"k1"')
+    first = ask(edge, "POST", "/api-keys", wanted, idempotency_key="k1")
+    again = ask(edge, "POST", "/api-keys", wanted, idempotency_key='"k1"')
     assert (201, 201) == (first.status_code, again.status_code)
     assert first.json() == again.json()
     assert (None, "true") == tuple(one.headers.get("idempotent-replayed") for one in (first, again))
-    assert 1 == [one["name"] for one in edge.get("/keys")["items"]].count("dashboard")
+    assert 1 == [one["name"] for one in edge.get("/api-keys")["items"]].count("dashboard")
 
 
 def test_a_secret_shown_once_is_not_kept_in_plain(edge: Any) -> None:
-    token = ask(edge, "POST", "/keys", {"name": "a"}, idempotency_key="k1").json()["token"]
+    token = ask(edge, "POST", "/api-keys", {"name": "a"}, idempotency_key="k1").json()["token"]
     with edge.hub.database.engine.connect() as connection:
         row = connection.execute(select(idempotency_keys)).mappings().one()
     assert token.encode() not in bytes(row["answer"])
@@ -40,16 +40,18 @@ def test_a_secret_shown_once_is_not_kept_in_plain(edge: Any) -> None:
 
 
 def test_a_key_names_one_request_of_one_caller(edge: Any) -> None:
-    ask(edge, "POST", "/keys", {"name": "a"}, idempotency_key="k1")
-    other = ask(edge, "POST", "/keys", {"name": "b"}, idempotency_key="k1")
+    ask(edge, "POST", "/api-keys", {"name": "a"}, idempotency_key="k1")
+    other = ask(edge, "POST", "/api-keys", {"name": "b"}, idempotency_key="k1")
     assert other.status_code == 422
     assert other.json()["type"].endswith("/idempotency-key-reused")
-    admin = ask(edge, "POST", "/keys", {"name": "boss", "role": "admin"}).json()["token"]
+    admin = ask(edge, "POST", "/api-keys", {"name": "boss", "role": "admin"}).json()["token"]
     assert (
-        ask(edge, "POST", "/keys", {"name": "b"}, key=admin, idempotency_key="k1").status_code
+        ask(edge, "POST", "/api-keys", {"name": "b"}, key=admin, idempotency_key="k1").status_code
         == 201
     )
-    assert ask(edge, "POST", "/keys", {"name": "b"}, idempotency_key="k" * 256).status_code == 422
+    assert (
+        ask(edge, "POST", "/api-keys", {"name": "b"}, idempotency_key="k" * 256).status_code == 422
+    )
 
 
 def test_who_may_not_do_it_any_more_is_not_given_the_answer_of_before(signed_in: Any) -> None:
@@ -60,7 +62,7 @@ def test_who_may_not_do_it_any_more_is_not_given_the_answer_of_before(signed_in:
     def make_key() -> Any:
         headers = {"accept": "application/json", "x-csrf-token": found[1], "idempotency-key": "k1"}
         return signed_in.send(
-            "POST", "/api/v1/keys", json={"name": "a", "role": "admin"}, headers=headers
+            "POST", "/api/v1/api-keys", json={"name": "a", "role": "admin"}, headers=headers
         )
 
     assert make_key().status_code == 201

@@ -1,4 +1,4 @@
-"""The hub below a path of its public address: what leads a client somewhere has the path before it."""
+"""The hub below a path prefix of its public URL: links, redirects and cookies have the prefix."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from tests.web.conftest import ADMIN_KEY
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.web import app
-from ultraviolet.web.middleware.path_prefix import Prefix
+from ultraviolet.web.middleware.path_prefix import PathPrefixMiddleware
 from ultraviolet.web.pages.templating import STATIC, TEMPLATES
 
 ATTRIBUTES = (
@@ -170,7 +170,7 @@ def test_only_whole_segments_are_the_prefix(rest: str) -> None:
 
     path = f"/uv{rest}"
     scope: dict[str, Any] = {"type": "http", "path": path, "raw_path": path.encode(), "headers": []}
-    asyncio.run(Prefix(application, "/uv")(scope, None, None))  # pyright: ignore[reportArgumentType]
+    asyncio.run(PathPrefixMiddleware(application, "/uv")(scope, None, None))  # pyright: ignore[reportArgumentType]
     assert [(rest or "/") if rest[:1] in ("", "/") else path] == seen
 
 

@@ -1,6 +1,6 @@
-"""Who may knock, and how often."""
+"""Limits on guesses of webhook URLs, and the allow list of sources."""
 
-from ultraviolet.web.middleware.throttle import GUESSES, WebhookThrottle
+from ultraviolet.web.middleware.throttle import MAX_GUESSES, WebhookThrottle
 
 
 class Clock:
@@ -32,9 +32,9 @@ def test_only_a_trusted_proxy_is_believed_about_who_is_behind_it() -> None:
 def test_guessing_is_slowed_down_for_the_source_that_guesses() -> None:
     clock = Clock()
     guard = WebhookThrottle(clock=clock)
-    for _ in range(GUESSES):
+    for _ in range(MAX_GUESSES):
         assert guard.may_guess("a")
-        guard.guessed("a")
+        guard.record_guess("a")
     assert not guard.may_guess("a")
     assert guard.may_guess("b")
     clock.now += 2

@@ -56,8 +56,8 @@ def test_the_filters_narrow_what_is_shown(signed_in: Any, deliver: Any) -> None:
 @pytest.fixture
 def mixed(signed_in: Any, deliver: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Events that came here, 1 to 10 and 131 to 140, and between them those of two years that were imported."""
-    monkeypatch.setattr(events, "_LOOK", 3)
-    monkeypatch.setattr(events, "_WINDOW", 15)
+    monkeypatch.setattr(events, "_PROBE_SIZE", 3)
+    monkeypatch.setattr(events, "_MAX_SCANNED_EVENTS", 15)
 
     def put(year: int, numbers: range) -> None:
         lines = [

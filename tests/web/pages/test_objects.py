@@ -11,7 +11,7 @@ from tests.web.conftest import NEW
 
 from ultraviolet import clock
 from ultraviolet.web.pages.history_slider import history_slider, moment
-from ultraviolet.web.queries.objects import HistoryMoment
+from ultraviolet.web.queries.versions import VersionStart
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def test_a_time_to_the_second_means_its_end() -> None:
 def test_the_slider_spans_a_life() -> None:
     begin = datetime(2026, 11, 1, tzinfo=UTC)
     moments = [
-        HistoryMoment(n, clock.format_rfc3339(begin + timedelta(days=n))) for n in range(1, 6)
+        VersionStart(n, clock.format_rfc3339(begin + timedelta(days=n))) for n in range(1, 6)
     ]
     found = history_slider(moments, 3, moments[2].observed_at, begin + timedelta(days=11))
 

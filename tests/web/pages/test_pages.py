@@ -86,7 +86,7 @@ def test_a_form_without_its_token_is_refused(signed_in: Any) -> None:
     )
     other = {"sec-fetch-site": "cross-site"}
     assert signed_in.send("POST", "/sign-out", headers=other).status_code == 403
-    unsafe = signed_in.send("POST", "/api/v1/keys", json={"name": "x", "role": "admin"})
+    unsafe = signed_in.send("POST", "/api/v1/api-keys", json={"name": "x", "role": "admin"})
     assert unsafe.status_code == 403
 
 

@@ -93,4 +93,4 @@ def test_the_api_tells_a_secret_once(edge: Any) -> None:
     assert "secret" not in repr(listed)
     assert edge.api("DELETE", f"/alert-destinations/{added['id']}").status_code == 204
     assert edge.api("POST", f"/alert-destinations/{added['id']}/test").status_code == 404
-    assert edge.get("/alerts?standing=true")["items"] == []
+    assert edge.get("/alerts?open=true")["items"] == []

@@ -106,7 +106,7 @@ def test_who_comes_from_the_provider_has_no_password(sso: Sso) -> None:
     sso.edge.api("POST", "/users", {"name": "ada", "role": "viewer"})
     password = {"password": "correct horse"}
     assert sso.edge.api("PATCH", "/users/ada/password", password).status_code == 204
-    sso.edge.api("PATCH", "/users/ada/provider", {"email": "ada@example.com"})
+    sso.edge.api("PATCH", "/users/ada/sso", {"email": "ada@example.com"})
 
     def check(connection: Connection) -> int | None:
         return passwords.check_password(connection, "ada", "correct horse")
@@ -155,14 +155,14 @@ def test_somebody_who_was_here_before_is_tied_only_by_an_administrator(sso: Sso)
     assert refused.status_code == 403
     assert "There is already a user named ada@example.com" in refused.text
 
-    tied = sso.edge.api("PATCH", "/users/ada/provider", {"email": "ADA@example.com"})
+    tied = sso.edge.api("PATCH", "/users/ada/sso", {"email": "ADA@example.com"})
     assert tied.json()["provider_email"] == "ada@example.com"
     assert sso.sign_in().status_code == 303
     assert "signed in as ada, viewer" in sso.edge.send("GET", "/account").text
     assert sso.sign_in(sub="8").status_code == 403, (
         "another subject with the same address is somebody else"
     )
-    assert sso.edge.api("PATCH", "/users/ada/provider", {"email": None}).json()["issuer"] is None
+    assert sso.edge.api("PATCH", "/users/ada/sso", {"email": None}).json()["issuer"] is None
     assert sso.edge.send("GET", "/account").status_code == 303
 
 

@@ -1,4 +1,4 @@
-"""ION's filter language over the mirror, on both stores; whatever is sent, the answer is a list or a reason."""
+"""ION's filter language on the mirror, on both databases."""
 
 import json
 from collections.abc import Callable

@@ -87,7 +87,7 @@ def standing(session: Session) -> None:
 
     Examples: `ultraviolet alert standing`, `ultraviolet alert standing --watch`
     """
-    items = session.api.items("/alerts", 1000, standing="true")
+    items = session.api.items("/alerts", 1000, open="true")
     session.show_list(items, STANDING, "Nothing needs a person.")
 
 

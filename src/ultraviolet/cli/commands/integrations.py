@@ -142,9 +142,7 @@ def findings(
     Example: `ultraviolet integration findings plant-1 --standing`
     """
     found = session.integration(name)
-    items = session.api.items(
-        to("/integrations/{}/findings", found["id"]), limit, standing=standing
-    )
+    items = session.api.items(to("/integrations/{}/findings", found["id"]), limit, open=standing)
     session.show_list(items, FINDINGS, "Nothing is the matter.")
 
 

@@ -114,7 +114,7 @@ def adopt(
     Example: `ultraviolet setup adopt plant-1 --receiver 12`
     """
     found = session.integration(integration)
-    body = {"mode": "by_hand", "receiver_id": receiver}
+    body = {"mode": "manual", "receiver_id": receiver}
     session.show(session.api.post(to("/integrations/{}/setup", found["id"]), body))
 
 

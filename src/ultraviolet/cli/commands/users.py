@@ -35,7 +35,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @command(keys, "create")
-@returns("POST /keys")
+@returns("POST /api-keys")
 def create_key(
     session: Session,
     name: Annotated[str, typer.Argument(help="What the key is for.")],
@@ -46,19 +46,19 @@ def create_key(
 
     Examples: `ultraviolet key create "nightly export"`, `ultraviolet key create deploy --role admin`
     """
-    session.show(session.api.post("/keys", {"name": name, "role": role}))
+    session.show(session.api.post("/api-keys", {"name": name, "role": role}))
     session.say("Copy the token now; it cannot be shown again.")
 
 
 @command(keys, "list")
-@returns("[GET /keys]")
+@returns("[GET /api-keys]")
 def list_keys(session: Session) -> None:
     """List API keys.
 
     Example: `ultraviolet key list`
     """
     session.show_list(
-        session.api.items("/keys", 1000), KEYS, "No key yet. Next: ultraviolet key create"
+        session.api.items("/api-keys", 1000), KEYS, "No key yet. Next: ultraviolet key create"
     )
 
 
@@ -72,7 +72,7 @@ def revoke_key(
     Example: `ultraviolet key revoke 4`
     """
     session.confirm("Whatever uses this key stops working. Revoke it?", yes=yes)
-    session.api.delete(to("/keys/{}", key_id))
+    session.api.delete(to("/api-keys/{}", key_id))
     session.show({"revoked": key_id})
 
 
@@ -115,7 +115,7 @@ def link_user(session: Session, user: User) -> None:
 
 
 @command(users, "provider")
-@returns("PATCH /users/{user}/provider")
+@returns("PATCH /users/{user}/sso")
 def await_from_provider(
     session: Session,
     user: User,
@@ -128,7 +128,7 @@ def await_from_provider(
 
     Examples: `ultraviolet user provider ada --email ada@example.com`, `ultraviolet user provider ada`
     """
-    session.show(session.api.patch(to("/users/{}/provider", user), {"email": email}))
+    session.show(session.api.patch(to("/users/{}/sso", user), {"email": email}))
 
 
 @command(users, "sessions")

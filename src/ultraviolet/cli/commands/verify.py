@@ -100,7 +100,7 @@ def run(
     found = session.integration(integration)
     session.say(f"Comparing “{found['name']}” with ION…")
     report = session.api.post(
-        to("/integrations/{}/verify", found["id"]), wait="false", sample=sample
+        to("/integrations/{}/verifications", found["id"]), wait="false", sample=sample
     )
     _tell(session, report, wait=wait, strict=strict)
 

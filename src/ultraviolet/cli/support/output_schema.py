@@ -19,7 +19,7 @@ def returns(
 ) -> Callable[[F], F]:
     """Say what the JSON of a command is: one of these, or that part of it; `plus` names fields added to it.
 
-    `GET /keys` is an operation of the API, `ultraviolet.cli.doctor.problems:CheckResult` a Struct, and `[…]` around it an array.
+    `GET /api-keys` is an operation of the API, `ultraviolet.cli.doctor.problems:CheckResult` a Struct, and `[…]` around it an array.
     """
 
     def note(function: F) -> F:

@@ -1,4 +1,7 @@
-"""API: what needs a person, and where that is told; only the answer to adding a signed webhook carries its secret."""
+"""API: alerts and their destinations.
+
+Only the response that creates a destination has its secret.
+"""
 
 from typing import Annotated, Any
 
@@ -15,8 +18,8 @@ from ultraviolet.web.http.pagination import Cursor, Limit, Page, full_page, numb
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 
 
-class NewDestination(msgspec.Struct, forbid_unknown_fields=True):
-    """Where alerts shall go."""
+class NewAlertDestination(msgspec.Struct, forbid_unknown_fields=True):
+    """An alert destination to create."""
 
     name: str
     kind: Kind
@@ -24,8 +27,8 @@ class NewDestination(msgspec.Struct, forbid_unknown_fields=True):
     """E-mail addresses separated by commas, or the URL of a webhook."""
 
 
-class AddedDestination(Destination, frozen=True, kw_only=True):
-    """A new destination; `secret` verifies what comes from a signed webhook, and is shown here and never again."""
+class CreatedAlertDestination(Destination, frozen=True, kw_only=True):
+    """A new destination; `secret` verifies signed webhooks and is shown only once."""
 
     secret: str | None
 
@@ -33,29 +36,39 @@ class AddedDestination(Destination, frozen=True, kw_only=True):
 @get("/alerts", guards=[require_role("viewer")], tags=["alerts"])
 async def list_alerts(
     hub: GivenHub,
-    standing: Annotated[
-        bool, QueryParameter(required=False, description="Only what still stands.")
+    open_only: Annotated[
+        bool, QueryParameter(name="open", required=False, description="Only open alerts.")
     ] = False,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[Alert]:
-    """List what needs or needed a person, newest first; kept for 90 days after it was fixed."""
+    """List alerts.
+
+    Newest first.
+    Resolved alerts are kept for 90 days.
+    """
     before = number(cursor)
-    found = await hub.database.read(alert_store.list_recent, limit + 1, before, open_only=standing)
+    found = await hub.database.read(alert_store.list_recent, limit + 1, before, open_only=open_only)
     return page_of(found, limit, lambda alert: alert.id)
 
 
 @get("/alert-destinations", guards=[require_role("admin")], tags=["alerts"])
-async def list_destinations(hub: GivenHub) -> Page[Destination]:
-    """List where alerts go, and what came of the last message there."""
+async def list_alert_destinations(hub: GivenHub) -> Page[Destination]:
+    """List alert destinations.
+
+    Each includes the result of its last message.
+    """
     return full_page(await hub.database.read(destinations.list_destinations))
 
 
 @post("/alert-destinations", guards=[require_role("admin")], tags=["alerts"])
-async def create_destination(
-    hub: GivenHub, caller: GivenCaller, data: JSONBody[NewDestination]
-) -> AddedDestination:
-    """Let alerts go somewhere; send a test next."""
+async def create_alert_destination(
+    hub: GivenHub, caller: GivenCaller, data: JSONBody[NewAlertDestination]
+) -> CreatedAlertDestination:
+    """Create alert destination.
+
+    Send a test message next.
+    """
     added, secret = await hub.database.write(
         destinations.add,
         hub.secrets,
@@ -66,14 +79,18 @@ async def create_destination(
         address=data.address,
     )
     values: dict[str, Any] = msgspec.structs.asdict(added)
-    return AddedDestination(**values, secret=secret)
+    return CreatedAlertDestination(**values, secret=secret)
 
 
 @post(
     "/alert-destinations/{destination_id:int}/test", guards=[require_role("admin")], tags=["alerts"]
 )
-async def test_destination(hub: GivenHub, destination_id: FromPath[int]) -> Destination:
-    """Send a test there; `last_well` and `last_result` say what came of it."""
+async def test_alert_destination(hub: GivenHub, destination_id: FromPath[int]) -> Destination:
+    """Test alert destination.
+
+    Sends a test message.
+    `last_well` and `last_result` contain the result.
+    """
     return await alert_service.send_test(hub, destination_id)
 
 
@@ -83,17 +100,17 @@ async def test_destination(hub: GivenHub, destination_id: FromPath[int]) -> Dest
     status_code=204,
     tags=["alerts"],
 )
-async def delete_destination(
+async def delete_alert_destination(
     hub: GivenHub, caller: GivenCaller, destination_id: FromPath[int]
 ) -> None:
-    """Send nothing there any more."""
+    """Delete alert destination."""
     await hub.database.write(destinations.remove, caller.name, destination_id)
 
 
 HANDLERS = [
     list_alerts,
-    list_destinations,
-    create_destination,
-    test_destination,
-    delete_destination,
+    list_alert_destinations,
+    create_alert_destination,
+    test_alert_destination,
+    delete_alert_destination,
 ]

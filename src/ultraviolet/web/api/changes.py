@@ -1,4 +1,4 @@
-"""API: every change of the mirror in order, page by page for those who ask now and then, and as a stream."""
+"""API: all changes of the mirror in order, as pages and as a stream of server-sent events."""
 
 import asyncio
 import time
@@ -23,21 +23,21 @@ from ultraviolet.web.queries import changes, objects
 from ultraviolet.web.queries.changes import NOW, ChangeCursor, Changes, ObjectChange
 
 TAGS = ["changes"]
-LOOK_AGAIN = 2.0
-"""Seconds after which a stream looks for changes of which nobody told it."""
-HEARTBEAT = 15.0
-"""Seconds of silence after which a comment keeps the connection open."""
-LIFETIME = 600.0
-"""Seconds after which a stream ends, to be opened again from where it was: then the key is looked at again."""
-_AT_ONCE = 500
+POLL_INTERVAL_SECONDS = 2.0
+"""A stream polls for changes at least this often, in case a notification was lost."""
+HEARTBEAT_SECONDS = 15.0
+"""A comment keeps a connection open that has been idle for this long."""
+MAX_STREAM_SECONDS = 600.0
+"""A stream ends after this time. The client reconnects, and the API key is checked again."""
+_BATCH_SIZE = 500
 
 Cursor = Annotated[
     str | None,
     QueryParameter(
         name="cursor",
         required=False,
-        description="The `next` of the page before, or the `cursor` of a change; `now` for what comes from now on;"
-        " left out: from the first change that is kept.",
+        description="The `next` of the previous page, or the `cursor` of a change; `now` for future"
+        " changes only. Default: the first change that is kept.",
     ),
 ]
 LastEventId = Annotated[
@@ -45,19 +45,19 @@ LastEventId = Annotated[
     HeaderParameter(
         name="Last-Event-ID",
         required=False,
-        description="The id of the last event you had; goes on behind it.",
+        description="The id of the last event received; the stream resumes after it.",
     ),
 ]
 Resources = Annotated[
     list[str] | None,
     QueryParameter(
-        name="resource", required=False, description="Only of these resources; may be repeated."
+        name="resource", required=False, description="Only these resources; may be repeated."
     ),
 ]
 _GONE = {
     410: ResponseSpec(
         Problem,
-        description="What followed this cursor is no longer kept; read the objects anew.",
+        description="The changes after this cursor are no longer kept; read the objects again.",
         media_type=MEDIA_TYPE,
         generate_examples=False,
     )
@@ -65,7 +65,7 @@ _GONE = {
 
 
 class ChangeList(msgspec.Struct):
-    """Changes in order; `next` is never null: ask again with it, at once where there are `more`, else when you like."""
+    """Changes in order. `next` is never null: pass it as `cursor`, at once if `more` is true."""
 
     items: list[ObjectChange]
     next: str
@@ -80,14 +80,16 @@ async def list_changes(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> ChangeList:
-    """List every change of an integration's mirror in the order it came about, each once."""
-    named = _named(hub, resource)
+    """List changes.
+
+    Returns every change of the mirror in order, exactly once.
+    """
+    names = _resource_names(hub, resource)
 
     def read(connection: Connection) -> Changes:
-        begin = changes.place(
-            connection, required_integration(connection, integration), _place(cursor)
-        )
-        return changes.after(connection, begin, named, limit, encode)
+        chosen = required_integration(connection, integration)
+        start = changes.resolve_cursor(connection, chosen, _decode_cursor(cursor))
+        return changes.changes_after(connection, start, names, limit, encode)
 
     found = await hub.database.read(read)
     return ChangeList(found.items, encode(str(found.next)), found.more)
@@ -107,65 +109,67 @@ async def stream_changes(
     cursor: Cursor = None,
     last_event_id: LastEventId = None,
 ) -> ServerSentEvent:
-    """Stream every change as it comes about, as server-sent events whose ids are cursors.
+    """Stream changes.
 
-    A stream ends after ten minutes; whoever opens it again with `Last-Event-ID`, as browsers do, misses nothing.
+    Returns server-sent events.
+    The id of each event is a cursor. A stream ends after ten minutes. A client that reconnects with
+    `Last-Event-ID`, as browsers do, misses nothing.
     """
-    named = _named(hub, resource)
+    names = _resource_names(hub, resource)
 
-    def begin(connection: Connection) -> ChangeCursor:
-        return changes.place(
-            connection,
-            required_integration(connection, integration),
-            _place(last_event_id or cursor),
-        )
+    def read(connection: Connection) -> ChangeCursor:
+        chosen = required_integration(connection, integration)
+        return changes.resolve_cursor(connection, chosen, _decode_cursor(last_event_id or cursor))
 
-    start = await hub.database.read(begin)
-    return ServerSentEvent(_messages(hub, start, named), headers={"Cache-Control": "no-store"})
+    start = await hub.database.read(read)
+    return ServerSentEvent(_messages(hub, start, names), headers={"Cache-Control": "no-store"})
 
 
 async def _messages(
-    hub: Hub, begin: ChangeCursor, resources: Sequence[str]
+    hub: Hub, position: ChangeCursor, resources: Sequence[str]
 ) -> AsyncIterator[ServerSentEventMessage]:
-    woken = asyncio.Event()
+    notified = asyncio.Event()
 
     async def listen() -> None:
         async for change in hub.changes.subscribe():
-            if change["integration_id"] == begin.integration_id:
-                woken.set()
+            if change["integration_id"] == position.integration_id:
+                notified.set()
 
     listener = asyncio.create_task(listen())
-    ends, spoken = time.monotonic() + LIFETIME, time.monotonic()
+    last_sent_at = time.monotonic()
+    ends_at = last_sent_at + MAX_STREAM_SECONDS
     try:
         yield ServerSentEventMessage(comment="listening", retry=1000)
-        while not listener.done() and time.monotonic() < ends:
-            woken.clear()
-            found = await hub.database.read(changes.after, begin, resources, _AT_ONCE, encode)
+        while not listener.done() and time.monotonic() < ends_at:
+            notified.clear()
+            found = await hub.database.read(
+                changes.changes_after, position, resources, _BATCH_SIZE, encode
+            )
             for change in found.items:
                 data = msgspec.json.encode(change).decode()
                 yield ServerSentEventMessage(id=change.cursor, event="change", data=data)
             if found.items:
-                spoken = time.monotonic()
-            elif time.monotonic() - spoken > HEARTBEAT:
-                yield ServerSentEventMessage(comment="still here")
-                spoken = time.monotonic()
-            begin = found.next
+                last_sent_at = time.monotonic()
+            elif time.monotonic() - last_sent_at > HEARTBEAT_SECONDS:
+                yield ServerSentEventMessage(comment="heartbeat")
+                last_sent_at = time.monotonic()
+            position = found.next
             if not found.more:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), LOOK_AGAIN)
+                    await asyncio.wait_for(notified.wait(), POLL_INTERVAL_SECONDS)
     except StoreUnavailableError:
-        return  # the client opens it again, and goes on when the database is back
+        return  # the client reconnects and resumes when the database is available
     finally:
         listener.cancel()
         with suppress(asyncio.CancelledError):
             await listener
 
 
-def _named(hub: Hub, resources: list[str] | None) -> list[str]:
-    return [objects.resource_of(hub.catalog, name).name for name in resources or ()]
+def _resource_names(hub: Hub, resources: list[str] | None) -> list[str]:
+    return [objects.find_resource(hub.catalog, name).name for name in resources or ()]
 
 
-def _place(cursor: str | None) -> str | None:
+def _decode_cursor(cursor: str | None) -> str | None:
     return NOW if cursor == NOW else decode(cursor)
 
 

@@ -1,4 +1,4 @@
-"""API: what webhooks alone would have left wrong, for how long, and what put it right."""
+"""API: drift, which webhooks alone would have left in the mirror, and its correction."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from ultraviolet.web.middleware.auth import GivenHub, require_role
 from ultraviolet.web.queries import drift, objects
 from ultraviolet.web.queries.drift import By, DriftFilter, DriftReport, DriftSample
 
-TAGS = ["proof"]
+TAGS = ["drift"]
 
 Text = Annotated[str | None, QueryParameter(required=False)]
 
@@ -29,11 +29,17 @@ async def get_drift(
     until: Time = None,
     by: Annotated[By, QueryParameter(required=False)] = "hour",
 ) -> DriftReport:
-    """Tell by resource and cause how much webhooks alone would have left wrong, for how long, and what healed it."""
-    wanted = _wanted(hub, resource, cause, since, until)
+    """Get drift report.
+
+    By resource and cause: how many objects webhooks alone would have left wrong, for how long,
+    and what corrected them.
+    """
+    drift_filter = _drift_filter(hub, resource, cause, since, until)
 
     def read(connection: Connection) -> DriftReport:
-        return drift.report(connection, integrations.find(connection, integration).id, wanted, by)
+        return drift.get_report(
+            connection, integrations.find(connection, integration).id, drift_filter, by
+        )
 
     return await hub.database.read(read)
 
@@ -49,21 +55,25 @@ async def list_drift_samples(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[DriftSample]:
-    """List objects that webhooks alone would have left wrong, newest first."""
-    before, wanted = number(cursor), _wanted(hub, resource, cause, since, until)
+    """List drift samples.
+
+    Newest first.
+    Each is an object that webhooks alone would have left wrong.
+    """
+    before, drift_filter = number(cursor), _drift_filter(hub, resource, cause, since, until)
 
     def read(connection: Connection) -> list[DriftSample]:
         found = integrations.find(connection, integration).id
-        return drift.samples(connection, found, wanted, before, limit + 1)
+        return drift.list_samples(connection, found, drift_filter, before, limit + 1)
 
-    return page_of(await hub.database.read(read), limit, lambda one: one.seq)
+    return page_of(await hub.database.read(read), limit, lambda sample: sample.seq)
 
 
-def _wanted(
+def _drift_filter(
     hub: Hub, resource: str | None, cause: str | None, since: str | None, until: str | None
 ) -> DriftFilter:
-    named = objects.resource_of(hub.catalog, resource).name if resource else None
-    return DriftFilter(named, cause, parse_time(since), parse_time(until))
+    name = objects.find_resource(hub.catalog, resource).name if resource else None
+    return DriftFilter(name, cause, parse_time(since), parse_time(until))
 
 
 HANDLERS = [get_drift, list_drift_samples]

@@ -1,24 +1,45 @@
-"""API: what ION told the hub."""
+"""API: webhook events, their replay, export and import."""
 
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 from litestar import get, post
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.response import Stream
 from sqlalchemy import Connection
 
+from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.ingest import event_files
+from ultraviolet.hub.ingest.event_files import ImportResult
+from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.sync.replay import Range, Replayed
 from ultraviolet.web.http.pagination import Cursor, Limit, Page, number, page_of
 from ultraviolet.web.http.params import IntegrationName, optional_integration, parse_time
-from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
+from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.queries import events
 from ultraviolet.web.queries.events import Event, EventDetail, EventFilter
 
+TAGS = ["events"]
+JSON_LINES = "application/jsonl"
 Text = Annotated[str | None, QueryParameter(required=False)]
 
 
-class ReplayOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """Which events to replay; what is left out does not narrow. Times are RFC 3339."""
+@dataclass
+class JsonLinesOperation(Operation):
+    """The OpenAPI operation of a handler that reads its JSON lines body from the request."""
+
+    def __post_init__(self) -> None:
+        """Add the request body, which is not in the signature of the handler."""
+        content = {JSON_LINES: OpenAPIMediaType(Schema(type=OpenAPIType.STRING))}
+        description = "One event per line, in the format of `export`."
+        self.request_body = RequestBody(content, description, required=True)
+
+
+class ReplayRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The events to replay; omitted fields do not restrict the selection. Times are RFC 3339."""
 
     integration: str | None = None
     from_seq: int | None = None
@@ -32,7 +53,7 @@ class ReplayOrder(msgspec.Struct, forbid_unknown_fields=True):
     dry_run: bool = False
 
 
-@get("/events", guards=[require_role("viewer")], tags=["events"])
+@get("/events", guards=[require_role("viewer")], tags=TAGS)
 async def list_events(
     hub: GivenHub,
     integration: IntegrationName = None,
@@ -43,47 +64,59 @@ async def list_events(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[Event]:
-    """List events, newest first; `outcome=waiting` are those not applied yet."""
+    """List events.
+
+    Newest first.
+    `outcome=waiting` selects the events that are not applied yet.
+    """
     before = number(cursor)
-    named = hub.catalog.resolve(resource) if resource else None
-    wanted = named.name if named else resource
+    known = hub.catalog.resolve(resource) if resource else None
+    name = known.name if known else resource
 
     def read(connection: Connection) -> list[Event]:
-        which = EventFilter(
+        event_filter = EventFilter(
             optional_integration(connection, integration),
-            wanted,
+            name,
             action.upper() if action else None,
             outcome,
             object_id,
         )
-        return events.list_recent(connection, which, before, limit + 1)
+        return events.list_recent(connection, event_filter, before, limit + 1)
 
     return page_of(await hub.database.read(read), limit, lambda event: event.seq)
 
 
-@get("/events/{seq:int}", guards=[require_role("viewer")], tags=["events"])
+@get("/events/{seq:int}", guards=[require_role("viewer")], tags=TAGS)
 async def get_event(hub: GivenHub, seq: FromPath[int]) -> EventDetail:
-    """Read one event with its headers and its body as received."""
+    """Get event.
+
+    Includes its headers and its raw body.
+    """
     return await hub.database.read(events.get_event, seq)
 
 
-@post(
-    "/events/{seq:int}/replay", guards=[require_role("operator")], status_code=202, tags=["events"]
-)
+@post("/events/{seq:int}/replay", guards=[require_role("operator")], status_code=202, tags=TAGS)
 async def replay_event(hub: GivenHub, caller: GivenCaller, seq: FromPath[int]) -> EventDetail:
-    """Apply an event again; what it is about is read from ION afresh."""
+    """Replay event.
+
+    Processes the event again and reads its object from ION.
+    """
     await hub.database.read(events.get_event, seq)
     await hub.requests.replay(caller.name, Range(from_seq=seq, to_seq=seq))
     return await hub.database.read(events.get_event, seq)
 
 
-@post("/events/replay", guards=[require_role("operator")], status_code=200, tags=["events"])
+@post("/events/replay", guards=[require_role("operator")], status_code=200, tags=TAGS)
 async def replay_events(
-    hub: GivenHub, caller: GivenCaller, data: JSONBody[ReplayOrder]
+    hub: GivenHub, caller: GivenCaller, data: JSONBody[ReplayRequest]
 ) -> Replayed:
-    """Let a range of events go through the live path again; `dry_run` shows what would change, field by field."""
+    """Replay events.
+
+    Newer data is never overwritten. `dry_run` returns the changes field by field without making
+    them.
+    """
     resource = hub.catalog.resolve(data.resource) if data.resource else None
-    which = Range(
+    selected = Range(
         integration_id=await hub.database.read(optional_integration, data.integration),
         from_seq=data.from_seq,
         to_seq=data.to_seq,
@@ -94,7 +127,53 @@ async def replay_events(
         outcome=data.outcome,
         object_id=data.object,
     )
-    return await hub.requests.replay(caller.name, which, dry_run=data.dry_run)
+    return await hub.requests.replay(caller.name, selected, dry_run=data.dry_run)
 
 
-HANDLERS = [list_events, get_event, replay_event, replay_events]
+@get(
+    "/integrations/{integration:str}/events/export",
+    guards=[require_role("operator")],
+    tags=TAGS,
+    media_type=JSON_LINES,
+)
+async def export_events(hub: GivenHub, integration: FromPath[str]) -> Stream:
+    """Export events.
+
+    Returns all events of an integration as JSON lines with unchanged raw bodies.
+    """
+    found = await hub.database.read(integrations.find, integration)
+    return Stream(
+        _export_chunks(hub, found.id),
+        media_type=JSON_LINES,
+        headers={"content-disposition": f'attachment; filename="events-{found.id}.jsonl"'},
+    )
+
+
+@post(
+    "/integrations/{integration:str}/events/import",
+    guards=[require_role("admin")],
+    status_code=200,
+    tags=TAGS,
+    operation_class=JsonLinesOperation,
+)
+async def import_events(
+    hub: GivenHub, caller: GivenCaller, request: AnyRequest, integration: FromPath[str]
+) -> ImportResult:
+    """Import events.
+
+    Takes JSON lines in the format of `export`.
+    A request body has at most 4 MB. Known events are not duplicated.
+    """
+    lines = event_files.parse_lines(await request.body())
+    found = await hub.database.read(integrations.find, integration)
+    return await hub.requests.import_events(found.id, caller.name, lines)
+
+
+async def _export_chunks(hub: Hub, integration_id: int) -> AsyncIterator[bytes]:
+    after = 0
+    while lines := await hub.database.read(event_files.export_chunk, integration_id, after):
+        yield event_files.format_line(lines)
+        after = lines[-1].seq
+
+
+HANDLERS = [list_events, get_event, replay_event, replay_events, export_events, import_events]

@@ -1,4 +1,4 @@
-"""API: fetches and how far they are."""
+"""API: fetches and their progress."""
 
 from typing import Literal
 
@@ -15,18 +15,22 @@ from ultraviolet.web.queries.fetches import Fetch, FetchDetail, FetchFilter
 
 
 class NewFetch(msgspec.Struct, forbid_unknown_fields=True):
-    """Which kind of pass to begin."""
+    """A fetch to start."""
 
     mode: Literal["incremental", "full"] = "incremental"
     accept_absence: bool = False
-    """Delete what ION does not show any more, even where it is so much that the key may rather have lost a permission."""
+    """Delete objects that ION no longer returns, even if they are so many that the API key may have
+    lost a permission instead."""
 
 
 @get("/integrations/{integration:str}/fetches", guards=[require_role("viewer")], tags=["fetches"])
 async def list_fetches(
     hub: GivenHub, integration: FromPath[str], cursor: Cursor = None, limit: Limit = 100
 ) -> Page[Fetch]:
-    """List the fetches of an integration, newest first."""
+    """List fetches.
+
+    Newest first.
+    """
     before = number(cursor)
 
     def read(connection: Connection) -> list[Fetch]:
@@ -43,25 +47,31 @@ async def list_fetches(
 @post(
     "/integrations/{integration:str}/fetches", guards=[require_role("operator")], tags=["fetches"]
 )
-async def start_fetch(
+async def create_fetch(
     hub: GivenHub,
     caller: GivenCaller,
     integration: FromPath[str],
     data: JSONBody[NewFetch | None] = None,
 ) -> FetchDetail:
-    """Begin a fetch; it goes on by itself, `GET /fetches/{id}` tells how far it is."""
+    """Start fetch.
+
+    It runs in the background; `GET /fetches/{fetch_id}` returns its progress.
+    """
     found = await hub.database.read(integrations.find, integration)
-    wanted = data or NewFetch()
+    new = data or NewFetch()
     fetch_id = await hub.requests.start_fetch(
-        found.id, wanted.mode, caller.name, accept_absence=wanted.accept_absence
+        found.id, new.mode, caller.name, accept_absence=new.accept_absence
     )
     return await hub.database.read(fetches.get_fetch, fetch_id)
 
 
 @get("/fetches/{fetch_id:int}", guards=[require_role("viewer")], tags=["fetches"])
 async def get_fetch(hub: GivenHub, fetch_id: FromPath[int]) -> FetchDetail:
-    """Read one fetch with the progress of each resource."""
+    """Get fetch.
+
+    Includes the progress of each resource.
+    """
     return await hub.database.read(fetches.get_fetch, fetch_id)
 
 
-HANDLERS = [list_fetches, start_fetch, get_fetch]
+HANDLERS = [list_fetches, create_fetch, get_fetch]

@@ -1,17 +1,23 @@
-"""API: integrations, how they are, and what makes them prove it."""
+"""API: integrations with their freshness, resources, findings and retention."""
+
+from typing import Annotated
 
 import msgspec
 from litestar import delete, get, patch, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from sqlalchemy import Connection
 
+from ultraviolet.hub.core import findings
+from ultraviolet.hub.core.findings import Finding
 from ultraviolet.hub.health.freshness import Freshness
-from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.connection_test import TestResult
 from ultraviolet.hub.integrations.models import Integration, IntegrationChanges, NewIntegration
 from ultraviolet.hub.integrations.resource_selection import SelectableResource, list_selectable
-from ultraviolet.web.http.pagination import Cursor, Limit, Page, full_page, number, page_of
+from ultraviolet.hub.runtime import retention
+from ultraviolet.hub.runtime.retention import Retention, RetentionChanges
+from ultraviolet.web.http.pagination import Cursor, Limit, Page, decode, full_page, number, page_of
+from ultraviolet.web.http.params import required_integration
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 from ultraviolet.web.middleware.etags import IfMatch, check_if_match
 from ultraviolet.web.queries import summary as queries_summary
@@ -21,7 +27,7 @@ TAGS = ["integrations"]
 
 
 class IntegrationFreshness(Freshness, frozen=True, kw_only=True):
-    """How much the mirror of an integration can be trusted now, with the figures."""
+    """Freshness of the mirror of an integration, with its figures."""
 
     summary: Summary
 
@@ -30,25 +36,34 @@ class IntegrationFreshness(Freshness, frozen=True, kw_only=True):
 async def list_integrations(
     hub: GivenHub, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[Integration]:
-    """List integrations in the order they were added."""
+    """List integrations.
+
+    Oldest first.
+    """
     after = number(cursor) or 0
     found = await hub.database.read(integrations.list_page, after, limit + 1)
-    return page_of(found, limit, lambda one: one.id)
+    return page_of(found, limit, lambda integration: integration.id)
 
 
 @post("/integrations", guards=[require_role("admin")], tags=TAGS)
 async def create_integration(
     hub: GivenHub, caller: GivenCaller, data: JSONBody[NewIntegration]
 ) -> Integration:
-    """Connect to an ION; test it next."""
-    made = await hub.database.write(integrations.create, hub.secrets, caller.name, data)
+    """Create integration.
+
+    Test the connection next.
+    """
+    created = await hub.database.write(integrations.create, hub.secrets, caller.name, data)
     await hub.pool.integrations_changed()
-    return made
+    return created
 
 
 @get("/integrations/{integration:str}", guards=[require_role("viewer")], tags=TAGS)
 async def get_integration(hub: GivenHub, integration: FromPath[str]) -> Integration:
-    """Read one integration by number or name."""
+    """Get integration.
+
+    By id or name.
+    """
     return await hub.database.read(integrations.find, integration)
 
 
@@ -60,33 +75,38 @@ async def update_integration(
     data: JSONBody[IntegrationChanges],
     if_match: IfMatch = None,
 ) -> Integration:
-    """Change what is given; the rest stays."""
+    """Update integration.
+
+    Fields that are not sent keep their values.
+    """
 
     def write(connection: Connection) -> Integration:
         found = integrations.find_to_change(connection, integration)
         check_if_match(if_match, found)
         return integrations.edit(connection, hub.secrets, caller.name, found.id, data)
 
-    changed = await hub.database.write(write)
+    updated = await hub.database.write(write)
     await hub.pool.integrations_changed()
-    return changed
+    return updated
 
 
 @delete("/integrations/{integration:str}", guards=[require_role("admin")], tags=TAGS)
 async def delete_integration(
     hub: GivenHub, caller: GivenCaller, integration: FromPath[str], if_match: IfMatch = None
 ) -> None:
-    """Forget an integration with its URLs, events, objects and their history.
+    """Delete integration.
 
-    A big one is there for some minutes more, paused and under a name that says that it is being removed.
+    Deletes its webhook URLs, events, objects and their history.
+    Deleting a large integration takes some minutes; until then it is listed as paused under a
+    temporary name.
     """
 
-    def which(connection: Connection) -> int:
+    def find(connection: Connection) -> int:
         found = integrations.find_to_change(connection, integration)
         check_if_match(if_match, found)
         return found.id
 
-    await hub.remove(caller.name, which)
+    await hub.remove(caller.name, find)
 
 
 @post(
@@ -96,8 +116,12 @@ async def delete_integration(
     tags=TAGS,
 )
 async def test_integration(hub: GivenHub, integration: FromPath[str]) -> TestResult:
-    """Test the connection: who the key is, what it may read, and what is wrong in words."""
-    return await hub.connections.test(await _id(hub, integration))
+    """Test connection to ION.
+
+    Returns the account of the API key, the resources it may read, and any problem with its next
+    step.
+    """
+    return await hub.connections.test(await hub.database.read(required_integration, integration))
 
 
 @post(
@@ -109,8 +133,11 @@ async def test_integration(hub: GivenHub, integration: FromPath[str]) -> TestRes
 async def pause_integration(
     hub: GivenHub, caller: GivenCaller, integration: FromPath[str]
 ) -> Integration:
-    """Stop reading from this ION; deliveries are still kept."""
-    found = await _id(hub, integration)
+    """Pause integration.
+
+    The hub stops reading from ION but still records deliveries.
+    """
+    found = await hub.database.read(required_integration, integration)
     paused = await hub.database.write(integrations.pause, caller.name, found)
     await hub.pool.integrations_changed()
     return paused
@@ -125,8 +152,8 @@ async def pause_integration(
 async def resume_integration(
     hub: GivenHub, caller: GivenCaller, integration: FromPath[str]
 ) -> Integration:
-    """Go on where it was paused."""
-    found = await _id(hub, integration)
+    """Resume integration."""
+    found = await hub.database.read(required_integration, integration)
     resumed = await hub.database.write(integrations.resume, caller.name, found)
     await hub.pool.integrations_changed()
     return resumed
@@ -134,12 +161,18 @@ async def resume_integration(
 
 @get("/integrations/{integration:str}/freshness", guards=[require_role("viewer")], tags=TAGS)
 async def get_freshness(hub: GivenHub, integration: FromPath[str]) -> IntegrationFreshness:
-    """Tell in one sentence whether the mirror can be trusted now, why not, and for each resource what proved it when."""
+    """Get freshness.
+
+    One sentence says whether the mirror is up to date. Each resource has the time and source of
+    its last proof.
+    """
 
     def read(connection: Connection) -> IntegrationFreshness:
         found = integrations.find(connection, integration)
-        judged = msgspec.structs.asdict(hub.freshness(connection, found))
-        return IntegrationFreshness(**judged, summary=queries_summary.summary(connection, found.id))
+        freshness = msgspec.structs.asdict(hub.freshness(connection, found))
+        return IntegrationFreshness(
+            **freshness, summary=queries_summary.get_summary(connection, found.id)
+        )
 
     return await hub.database.read(read)
 
@@ -148,9 +181,11 @@ async def get_freshness(hub: GivenHub, integration: FromPath[str]) -> Integratio
 async def list_integration_resources(
     hub: GivenHub, integration: FromPath[str]
 ) -> Page[SelectableResource]:
-    """List every resource that can be mirrored, by domain: whether it is chosen, and how many objects there are.
+    """List selectable resources.
 
-    Choose others with `resources` of the integration itself.
+    By domain.
+    Each says whether it is selected and how many objects the mirror has. Select others with
+    `resources` of `PATCH /integrations/{integration}`.
     """
 
     def read(connection: Connection) -> list[SelectableResource]:
@@ -161,8 +196,72 @@ async def list_integration_resources(
     return full_page(await hub.database.read(read))
 
 
-async def _id(hub: Hub, integration: str) -> int:
-    return (await hub.database.read(integrations.find, integration)).id
+@get("/integrations/{integration:str}/findings", guards=[require_role("viewer")], tags=TAGS)
+async def list_findings(
+    hub: GivenHub,
+    integration: FromPath[str],
+    open_only: Annotated[
+        bool, QueryParameter(name="open", required=False, description="Only open findings.")
+    ] = False,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[Finding]:
+    """List findings.
+
+    Open findings come first.
+    Each has its severity, its next step, and the result of an automatic repair.
+    """
+    after = decode(cursor)
+
+    def read(connection: Connection) -> list[Finding]:
+        found = integrations.find(connection, integration)
+        return findings.list_findings(
+            connection, found.id, limit + 1, unresolved=open_only, after=after
+        )
+
+    return page_of(await hub.database.read(read), limit, findings.findings_cursor)
+
+
+@get("/integrations/{integration:str}/retention", guards=[require_role("viewer")], tags=TAGS)
+async def get_retention(hub: GivenHub, integration: FromPath[str]) -> Retention:
+    """Get retention periods.
+
+    Includes the amount of data eligible for deletion and the result of the last purge.
+    """
+
+    def read(connection: Connection) -> Retention:
+        return retention.get_retention(connection, integrations.find(connection, integration).id)
+
+    return await hub.database.read(read)
+
+
+@patch("/integrations/{integration:str}/retention", guards=[require_role("admin")], tags=TAGS)
+async def update_retention(
+    hub: GivenHub,
+    caller: GivenCaller,
+    integration: FromPath[str],
+    data: JSONBody[RetentionChanges],
+    dry_run: Annotated[
+        bool,
+        QueryParameter(required=False, description="Only return the data that would be deleted."),
+    ] = False,
+) -> Retention:
+    """Update retention periods.
+
+    Periods are in days; null keeps data forever. Older data is deleted within minutes.
+    """
+
+    def read(connection: Connection) -> Retention:
+        found = integrations.find(connection, integration)
+        return retention.get_retention(connection, found.id, data)
+
+    def write(connection: Connection) -> None:
+        found = integrations.find(connection, integration)
+        retention.update_retention(connection, caller.name, found.id, found.name, data)
+
+    if not dry_run:
+        await hub.database.write(write)
+    return await hub.database.read(read)
 
 
 HANDLERS = [
@@ -176,4 +275,7 @@ HANDLERS = [
     resume_integration,
     get_freshness,
     list_integration_resources,
+    list_findings,
+    get_retention,
+    update_retention,
 ]

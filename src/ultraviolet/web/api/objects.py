@@ -1,19 +1,22 @@
-"""API: the mirror, object by object, with history."""
+"""API: the objects of the mirror, their history, comparison and export."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Literal
 
 import msgspec
 from litestar import get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.response import Stream
 from sqlalchemy import Connection
 
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.core import audit
 from ultraviolet.hub.hub import Hub
+from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.model import Resource
-from ultraviolet.mirror import field_indexes
+from ultraviolet.mirror import export, field_indexes
+from ultraviolet.mirror.export import MEDIA_TYPES, Format
 from ultraviolet.mirror.field_indexes import FieldIndex
 from ultraviolet.web.http.pagination import (
     Cursor,
@@ -27,49 +30,70 @@ from ultraviolet.web.http.pagination import (
 )
 from ultraviolet.web.http.params import IntegrationName, parse_time, required_integration
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
-from ultraviolet.web.queries import history, ion_filters, object_table, objects
-from ultraviolet.web.queries.history import Comparison, Difference, ObjectAt, Place
-from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter, ResourceCount, VersionDetail
+from ultraviolet.web.queries import history, ion_filters, object_table, objects, versions
+from ultraviolet.web.queries.history import Comparison, Difference, ObjectAt, ResourceScope
+from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter, ResourceCount
+from ultraviolet.web.queries.versions import VersionDetail
 
 TAGS = ["objects"]
 
 At = Annotated[
-    str | None, QueryParameter(name="at", required=False, description="As it was then: RFC 3339.")
+    str | None,
+    QueryParameter(name="at", required=False, description="State at this time (RFC 3339)."),
 ]
-From = Annotated[str, QueryParameter(name="from", description="The earlier time: RFC 3339.")]
+From = Annotated[str, QueryParameter(name="from", description="The earlier time (RFC 3339).")]
 To = Annotated[
     str | None,
-    QueryParameter(name="to", required=False, description="The later time; now if left out."),
+    QueryParameter(
+        name="to", required=False, description="The later time (RFC 3339). Default: now."
+    ),
 ]
 Clock = Annotated[
     history.Clock,
     QueryParameter(
-        required=False, description="Whose time: when the mirror showed it, or when ION had it."
+        required=False, description="`hub`: time of the mirror. `ion`: time of the change in ION."
+    ),
+]
+ExportFormat = Annotated[
+    Format,
+    QueryParameter(
+        name="format", required=False, description="csv, jsonl (JSON lines) or parquet."
+    ),
+]
+ForSpreadsheets = Annotated[
+    bool,
+    QueryParameter(
+        required=False,
+        description="CSV that is safe to open in a spreadsheet: with a byte order mark, and with an"
+        " apostrophe before formulas.",
     ),
 ]
 
 
 class NewIndex(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Fields of a resource by which its tables are to be sorted and filtered quickly."""
+    """Fields of a resource to index."""
 
     fields: list[str]
     integration: str | None = None
 
 
 class IndexResult(msgspec.Struct, frozen=True):
-    """What was begun."""
+    """The indexes being created."""
 
     creating: list[str]
-    """Fields of which an index is being created, in the background."""
+    """Fields whose index is being created in the background."""
     detail: str
 
 
 @get("/objects", guards=[require_role("viewer")], tags=TAGS)
 async def list_resources(hub: GivenHub, integration: IntegrationName = None) -> Page[ResourceCount]:
-    """List the resources of which the mirror has objects, with counts."""
+    """List resources.
+
+    Lists the resources that have objects, with counts.
+    """
 
     def read(connection: Connection) -> list[ResourceCount]:
-        return objects.counts(
+        return objects.count_by_resource(
             connection, hub.catalog, required_integration(connection, integration)
         )
 
@@ -82,28 +106,28 @@ async def list_objects(
     resource: FromPath[str],
     integration: IntegrationName = None,
     q: Annotated[
-        str | None, QueryParameter(required=False, description="Text in any field, or the id.")
+        str | None, QueryParameter(required=False, description="Text in any field, or an id.")
     ] = None,
-    condition: Annotated[
+    object_state: Annotated[
         Literal["fresh", "stale", "partial", "deleted", "any"] | None,
         QueryParameter(
-            name="state", required=False, description="Left out: all that are not deleted."
+            name="state", required=False, description="Default: all that are not deleted."
         ),
     ] = None,
-    asked: Annotated[
+    written_filter: Annotated[
         str | None,
         QueryParameter(
             name="filter",
             required=False,
-            description="A filter in ION's own language, as JSON: fields with the operators "
-            f"{', '.join(ion_filters.OPERATORS)}; `or_`, `and_`; links with a filter of the other side.",
+            description="A filter in ION's filter language, as JSON: fields with the operators "
+            f"{', '.join(ion_filters.OPERATORS)}; `or_`, `and_`; links with a filter of the linked object.",
         ),
     ] = None,
     sort: Annotated[
         str | None,
         QueryParameter(
             required=False,
-            description="A field, `-field` for downwards, or as ION writes it `FIELD_DESC`; also `changed` and `id`.",
+            description="A field, `-field` for descending order, or ION's `FIELD_DESC`; also `changed` and `id`.",
         ),
     ] = None,
     at: At = None,
@@ -111,30 +135,31 @@ async def list_objects(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[ObjectDetail] | Page[ObjectAt]:
-    """List objects, in the order of their ids if not asked otherwise; the resource may be named in any style.
+    """List objects.
 
-    With `at`, all that were not deleted then, as they were.
+    The default order is by id. With `at`, lists the objects that existed at that time, in their
+    state of that time.
     """
-    known = objects.resource_of(hub.catalog, resource)
+    known = objects.find_resource(hub.catalog, resource)
     after, when = decode(cursor), parse_time(at)
-    if when and (q or condition or asked or sort):
-        raise InvalidError("`at` lists a whole resource as it was; leave out the rest.", field="at")
-    by = object_table.order(known, sort) if sort else object_table.Order("id", down=False)
-    wanted_fields = ion_filters.read(asked or "{}")
+    if when and (q or object_state or written_filter or sort):
+        raise InvalidError("`at` cannot be combined with q, state, filter or sort.", field="at")
+    by = object_table.parse_order(known, sort) if sort else object_table.Order("id", down=False)
+    field_filter = ion_filters.parse_filter(written_filter or "{}")
 
-    def read_then(connection: Connection) -> list[ObjectAt]:
-        place = Place(required_integration(connection, integration), known, clock)
+    def read_at(connection: Connection) -> list[ObjectAt]:
+        place = ResourceScope(required_integration(connection, integration), known, clock)
         return history.objects_at(connection, place, when or "", after, limit + 1)
 
     if when:
-        return page_of(await hub.database.read(read_then), limit, lambda then: then.id)
+        return page_of(await hub.database.read(read_at), limit, lambda found: found.id)
 
-    def read(connection: Connection) -> object_table.TablePart:
-        wanted = ObjectFilter(
-            required_integration(connection, integration), known, q or None, condition
-        )
-        also = ion_filters.Filters(connection, hub.catalog).holds(known, wanted_fields)
-        return object_table.read_part(connection, wanted, [], by, after, limit, also)
+    def read(connection: Connection) -> object_table.TablePage:
+        chosen = required_integration(connection, integration)
+        object_filter = ObjectFilter(chosen, known, q or None, object_state)
+        compiler = ion_filters.FilterCompiler(connection, hub.catalog)
+        also = compiler.compile(known, field_filter)
+        return object_table.read_page(connection, object_filter, [], by, after, limit, also)
 
     found = await hub.database.read(read)
     return Page(found.rows, encode(found.next) if found.next else None)
@@ -149,19 +174,23 @@ async def get_object(
     at: At = None,
     clock: Clock = "hub",
 ) -> ObjectDetail | ObjectAt:
-    """Read one object with its links resolved; with `at`, as it was then."""
-    known, when = objects.resource_of(hub.catalog, resource), parse_time(at)
+    """Get object.
 
-    def read_then(connection: Connection) -> ObjectAt:
+    Links are resolved.
+    With `at`, its state at that time.
+    """
+    known, when = objects.find_resource(hub.catalog, resource), parse_time(at)
+
+    def read_at(connection: Connection) -> ObjectAt:
         return history.object_at(
             connection,
-            Place(required_integration(connection, integration), known, clock),
+            ResourceScope(required_integration(connection, integration), known, clock),
             object_id,
             when or "",
         )
 
     if when:
-        return await hub.database.read(read_then)
+        return await hub.database.read(read_at)
 
     def read(connection: Connection) -> ObjectDetail:
         return objects.get_object(
@@ -174,7 +203,7 @@ async def get_object(
 
 
 @get("/objects/{resource:str}/{object_id:str}/history", guards=[require_role("viewer")], tags=TAGS)
-async def list_history(
+async def list_object_versions(
     hub: GivenHub,
     resource: FromPath[str],
     object_id: FromPath[str],
@@ -182,19 +211,23 @@ async def list_history(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[VersionDetail]:
-    """List the versions of one object, newest first, each with what changed and where it comes from."""
-    known, before = objects.resource_of(hub.catalog, resource), number(cursor)
+    """List object versions.
+
+    Newest first.
+    Each has its changes and its origin.
+    """
+    known, before = objects.find_resource(hub.catalog, resource), number(cursor)
 
     def read(connection: Connection) -> list[VersionDetail]:
         found = required_integration(connection, integration)
         objects.get_object(connection, found, known, object_id)
-        return objects.history(connection, found, known, object_id, before, limit + 1)
+        return versions.list_versions(connection, found, known, object_id, before, limit + 1)
 
     return page_of(await hub.database.read(read), limit, lambda version: version.version)
 
 
 @get("/objects/{resource:str}/{object_id:str}/diff", guards=[require_role("viewer")], tags=TAGS)
-async def compare_object(
+async def get_object_diff(
     hub: GivenHub,
     resource: FromPath[str],
     object_id: FromPath[str],
@@ -203,18 +236,21 @@ async def compare_object(
     integration: IntegrationName = None,
     clock: Clock = "hub",
 ) -> Comparison:
-    """Compare one object at two times: what differs, and every version between, by whom."""
-    known, times = objects.resource_of(hub.catalog, resource), _times(since, until)
+    """Compare object at two times.
+
+    Returns the differences, and the versions in between with their authors.
+    """
+    known, times = objects.find_resource(hub.catalog, resource), _times(since, until)
 
     def read(connection: Connection) -> Comparison:
-        place = Place(required_integration(connection, integration), known, clock)
-        return history.compare(connection, place, object_id, *times)
+        place = ResourceScope(required_integration(connection, integration), known, clock)
+        return history.compare_object(connection, place, object_id, *times)
 
     return await hub.database.read(read)
 
 
 @get("/diffs/{resource:str}", guards=[require_role("viewer")], tags=TAGS)
-async def compare_objects(
+async def list_object_diffs(
     hub: GivenHub,
     resource: FromPath[str],
     since: From,
@@ -224,23 +260,26 @@ async def compare_objects(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[Difference]:
-    """Compare a whole resource at two times: which objects were created, changed and deleted, field by field."""
-    known, after = objects.resource_of(hub.catalog, resource), decode(cursor)
+    """Compare resource at two times.
+
+    Lists the objects that were created, changed or deleted, field by field.
+    """
+    known, after = objects.find_resource(hub.catalog, resource), decode(cursor)
     times = _times(since, until)
 
     def read(connection: Connection) -> list[Difference]:
-        place = Place(required_integration(connection, integration), known, clock)
-        return history.differences(connection, place, *times, after, limit + 1)
+        place = ResourceScope(required_integration(connection, integration), known, clock)
+        return history.list_differences(connection, place, *times, after, limit + 1)
 
-    return page_of(await hub.database.read(read), limit, lambda each: each.id)
+    return page_of(await hub.database.read(read), limit, lambda difference: difference.id)
 
 
 def _times(since: str, until: str | None) -> tuple[str, str]:
-    """Read two times to compare; raises InvalidError where the later one comes first."""
-    given = parse_time(since) or "", parse_time(until) or now_rfc3339()
-    if until and given[0] > given[1]:
-        raise InvalidError("`from` is later than `to`: name the earlier time first.", field="from")
-    return given
+    """Return the two times to compare; raise InvalidError if they are in the wrong order."""
+    times = parse_time(since) or "", parse_time(until) or now_rfc3339()
+    if until and times[0] > times[1]:
+        raise InvalidError("`from` is later than `to`.", field="from")
+    return times
 
 
 @post(
@@ -249,47 +288,109 @@ def _times(since: str, until: str | None) -> tuple[str, str]:
 async def create_index(
     hub: GivenHub, caller: GivenCaller, resource: FromPath[str], data: JSONBody[NewIndex]
 ) -> IndexResult:
-    """Create indexes of fields, so that sorting and filtering a big table by them is quick.
+    """Create field indexes.
 
-    They are created in the background. Each makes every later change of the resource a little slower.
+    They make sorting and filtering of large tables faster.
+    They are created in the background. Each index slows down later changes of the resource
+    slightly.
     """
-    found = objects.resource_of(hub.catalog, resource)
+    found = objects.find_resource(hub.catalog, resource)
     return await index_fields(hub, caller.name, data.integration, found, data.fields)
 
 
 async def index_fields(
     hub: Hub, actor: str, integration: str | None, resource: Resource, names: Sequence[str]
 ) -> IndexResult:
-    """Begin to create the indexes of these fields that do not exist and would help."""
+    """Start to create the useful indexes of these fields that do not exist yet."""
     fields = object_table.fields_to_index(resource, names)
 
     def write(connection: Connection) -> tuple[list[str], list[FieldIndex]]:
         chosen = required_integration(connection, integration)
-        lacking = object_table.missing_indexes(connection, chosen, resource, fields)
-        if lacking:
-            audit.record(connection, actor, "index.create", resource.name, {"fields": lacking})
-        wanted = [(name, number) for name, number in fields if name in lacking]
-        return lacking, field_indexes.missing_indexes(
-            connection, chosen, resource, wanted
-        ) if wanted else []
+        missing = object_table.missing_indexes(connection, chosen, resource, fields)
+        if not missing:
+            return [], []
+        audit.record(connection, actor, "index.create", resource.name, {"fields": missing})
+        typed = [(name, kind) for name, kind in fields if name in missing]
+        return missing, field_indexes.missing_indexes(connection, chosen, resource, typed)
 
-    lacking, wanted = await hub.database.write(write)
-    hub.field_indexes.want(wanted)
+    missing, indexes = await hub.database.write(write)
+    hub.field_indexes.want(indexes)
     detail = (
-        f"Creating the index of {', '.join(lacking)}"
-        if lacking
+        f"Creating the index of {', '.join(missing)}"
+        if missing
         else f"No index is needed: it exists, or there are fewer than {field_indexes.MIN_OBJECTS:,} objects,"
         f" or {field_indexes.MAX_INDEXES} indexes exist already"
     )
-    return IndexResult(lacking, detail)
+    return IndexResult(missing, detail)
+
+
+@get(
+    "/exports/{resource:str}",
+    guards=[require_role("viewer")],
+    tags=TAGS,
+    media_type="text/csv",
+)
+async def export_objects(
+    hub: GivenHub,
+    resource: FromPath[str],
+    integration: IntegrationName = None,
+    as_format: ExportFormat = "csv",
+    for_spreadsheets: ForSpreadsheets = False,
+) -> Stream:
+    """Export objects.
+
+    Returns all objects of a resource with the columns of its SQL view.
+    Deleted objects are left out.
+    """
+    known = objects.find_resource(hub.catalog, resource)
+
+    def find(connection: Connection) -> tuple[int, str]:
+        found = integrations.get(connection, required_integration(connection, integration))
+        return found.id, found.name
+
+    id_and_name = await hub.database.read(find)
+    columns = export.column_types(hub.catalog, known)
+    writer = export.make_writer(as_format, columns, for_spreadsheets=for_spreadsheets)
+    chunks = _export_chunks(hub, known, id_and_name, writer)
+    first = await anext(chunks)  # an error in the first chunk can still become a problem response
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in chunks:
+            yield chunk
+
+    return Stream(
+        stream(),
+        media_type=MEDIA_TYPES[as_format],
+        headers={"content-disposition": f'attachment; filename="{known.name}.{as_format}"'},
+    )
+
+
+async def _export_chunks(
+    hub: Hub, resource: Resource, id_and_name: tuple[int, str], writer: export.Writer
+) -> AsyncIterator[bytes]:
+    after = ""
+    while True:
+
+        def read(connection: Connection, last: str = after) -> tuple[export.Rows, bytes]:
+            found = export.read_page(connection, hub.catalog, resource, id_and_name, last)
+            return found, writer.write(found.rows)
+
+        rows, chunk = await hub.database.read(read)
+        if not rows.rows:
+            break
+        yield chunk
+        after = rows.rows[-1][rows.columns.index("id")]
+    yield writer.end()
 
 
 HANDLERS = [
     list_resources,
     list_objects,
     get_object,
-    list_history,
-    compare_object,
-    compare_objects,
+    list_object_versions,
+    get_object_diff,
+    list_object_diffs,
     create_index,
+    export_objects,
 ]

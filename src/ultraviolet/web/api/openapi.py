@@ -1,4 +1,4 @@
-"""The OpenAPI document, completed by rule: names, summaries, examples, and the headers that all operations share."""
+"""Complete the OpenAPI document: schema names, summaries, examples and shared headers."""
 
 import inspect
 import re
@@ -19,38 +19,38 @@ Json = dict[str, Any]
 
 _TAGS = {
     "integrations": "The ION environments this hub is connected to.",
-    "set-up": "Receiver and subscriptions in ION.",
-    "webhook URLs": "Addresses for deliveries; each is shown once.",
-    "events": "What ION told the hub.",
-    "objects": "The mirror: objects, their history, two times compared, exports.",
-    "changes": "Every change of the mirror in order, as a stream or in pages.",
-    "fetches": "Reading a whole integration.",
-    "verifications": "Mirror and ION compared.",
-    "proof": "What webhooks alone would have left wrong.",
-    "alerts": "What needs a person, and who is told of it.",
-    "access": "Who may do what, and who did.",
-    "status": "The hub at a glance.",
+    "setup": "Receiver and subscriptions in ION.",
+    "webhook URLs": "Endpoints that ION sends events to.",
+    "events": "Webhook events from ION.",
+    "objects": "Objects of the mirror, their history, comparison and export.",
+    "changes": "All changes of the mirror in order, as a stream or in pages.",
+    "fetches": "Reads of a whole integration.",
+    "verifications": "Comparisons of the mirror with ION.",
+    "drift": "Differences that webhooks alone would have left, and their correction.",
+    "alerts": "Problems that need attention, and the destinations that are notified.",
+    "access": "Users, API keys and the audit log.",
+    "status": "Status of the hub.",
 }
 _HEADERS: dict[str, Json] = {
     "Request-Id": {
-        "description": "Names this request in the hub's log.",
+        "description": "Id of the request in the log of the hub.",
         "schema": {"type": "string"},
     },
     "RateLimit-Policy": {
-        "description": "How many requests (`q`) a key may make in how many seconds (`w`).",
+        "description": "Quota (`q`) of requests per window (`w`, in seconds).",
         "schema": {"type": "string"},
     },
     "RateLimit": {
-        "description": "How many are left (`r`), and in how many seconds (`t`) all are there again.",
+        "description": "Remaining requests (`r`) and seconds until the quota resets (`t`).",
         "schema": {"type": "string"},
     },
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "string"}},
     "ETag": {
-        "description": "Names this state; see If-None-Match and If-Match.",
+        "description": "Version of the response; see If-None-Match and If-Match.",
         "schema": {"type": "string"},
     },
 }
-_EVERYWHERE = {
+_COMMON_HEADERS = {
     "X-Request-Id": "Request-Id",
     "RateLimit-Policy": "RateLimit-Policy",
     "RateLimit": "RateLimit",
@@ -60,8 +60,8 @@ _PARAMETERS: dict[str, Json] = {
         "name": "Idempotency-Key",
         "in": "header",
         "required": False,
-        "description": "Any text of your choice, new for each thing to do. Sent again with the same body within"
-        " 24 hours, the first answer is given again and nothing is done twice.",
+        "description": "A unique value for each operation. A request repeated with the same key and body within"
+        " 24 hours is not executed again; it returns the first response.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255},
         "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
     },
@@ -69,48 +69,48 @@ _PARAMETERS: dict[str, Json] = {
         "name": "If-None-Match",
         "in": "header",
         "required": False,
-        "description": "ETags you have; where the state is still one of them, the answer is 304 without a body.",
+        "description": "Known ETags. If one is still current, the response is 304 without a body.",
         "schema": {"type": "string"},
         "example": '"3q2-7w"',
     },
 }
 _JSON = "application/json"
-_ROOMS = ("ultraviolet.hub.", "ultraviolet.web.")
-_FILES = {
+_STRUCT_PACKAGES = ("ultraviolet.hub.", "ultraviolet.web.")
+_FILE_EXAMPLES = {
     "text/csv": "integration,id,status\nplant,12,ORDERED\n",
     "text/event-stream": "id: MSA0NzExIDIwMjYtMTEtMjRUMjA6NTg6MDNa\nevent: change\n"
     'data: {"resource": "purchase_orders", "id": "12", "version": 3, "change": "update"}\n\n',
     "application/jsonl": '{"id": 12, "status": "ORDERED"}\n',
 }
-_EVENTS = event_files.format_line(
+_EVENT_LINES = event_files.format_line(
     [Line(4711, "2026-11-24T20:58:03.000000+00:00", "0d2f", {}, "verified", body='{"eventId": 7}')]
 ).decode()
-"""What is exported and imported under the tag events."""
+"""Example of exported and imported events."""
 _GENERIC = re.compile(r"^(\w+)_(?:[\w.]*\.)?(\w+)_$")
 _MODULE = re.compile(r"^([a-z]\w*)_([A-Z]\w*)$")
 
 
 class OpenApiDocument(JsonRenderPlugin):
-    """Serves the document."""
+    """Serves the OpenAPI document."""
 
-    def render(self, request: Request[Any, Any, Any], openapi_schema: Json) -> bytes:  # noqa: ARG002  as the parent has it
-        """Write it, made on the first request."""
-        self._given = openapi_schema
+    def render(self, request: Request[Any, Any, Any], openapi_schema: Json) -> bytes:  # noqa: ARG002  required by the base class
+        """Return the document as JSON, completed on the first request."""
+        self._generated = openapi_schema
         return self._bytes
 
     @cached_property
     def _bytes(self) -> bytes:
-        return msgspec.json.encode(complete(self._given))
+        return msgspec.json.encode(complete(self._generated))
 
 
 def create_document(application: Litestar) -> Json:
-    """Return the document of an application."""
+    """Return the completed document of an application."""
     return complete(application.openapi_schema.to_schema())
 
 
-def complete(given: Json) -> Json:
-    """Complete what follows from the routes alone."""
-    document: Json = msgspec.json.decode(_named(msgspec.json.encode(given), given))
+def complete(generated: Json) -> Json:
+    """Return the document that Litestar generates from the routes, completed."""
+    document: Json = msgspec.json.decode(_rename_schemas(generated))
     schemas = document["components"]["schemas"]
     document["components"] |= {"headers": _HEADERS, "parameters": _PARAMETERS}
     used = {tag for _, operation in operations(document) for tag in operation["tags"]}
@@ -118,106 +118,113 @@ def complete(given: Json) -> Json:
         {"name": name, "description": _TAGS.get(name, "")}
         for name in [*_TAGS, *sorted(used - _TAGS.keys())]
     ]
-    said = _docstrings()
+    docstrings = _docstrings()
     for name, schema in schemas.items():
         schema["title"] = name
         schema.setdefault(
-            "description", said.get(_known_by(name, schema["properties"]), f"A page of {name}.")
+            "description",
+            docstrings.get(_struct_key(name, schema["properties"]), f"A page of {name}."),
         )
     examples = Examples(schemas)
     for method, operation in operations(document):
         _describe(operation)
-        _share(method, operation)
-        _show(operation, examples)
+        _add_shared_headers(method, operation)
+        _add_examples(operation, examples)
     return document
 
 
 def operations(document: Json) -> Iterator[tuple[str, Json]]:
-    """Go through all operations, with the method of each."""
+    """Yield all operations with their methods."""
     for path in document["paths"].values():
         for method, operation in path.items():
             if isinstance(operation, dict):
                 yield method, cast("Json", operation)
 
 
-def _named(text: bytes, given: Json) -> bytes:
-    """Return schemas the names of their structs: `Page[User]` is UserPage."""
-    written = text.decode()
-    for name in given["components"]["schemas"]:
+def _rename_schemas(generated: Json) -> bytes:
+    """Return the document as JSON, with schemas named after their structs: `Page[User]` is UserPage."""
+    text = msgspec.json.encode(generated).decode()
+    for name in generated["components"]["schemas"]:
         generic, module = _GENERIC.match(name), _MODULE.match(name)
         new = f"{generic[2]}{generic[1]}" if generic else ""
         if module and not generic:
             new = "".join(part.capitalize() for part in module[1].split("_")) + module[2]
         if new:
-            written = written.replace(f'schemas/{name}"', f'schemas/{new}"').replace(
+            text = text.replace(f'schemas/{name}"', f'schemas/{new}"').replace(
                 f'"{name}":', f'"{new}":'
             )
-    return written.encode()
+    return text.encode()
 
 
 def _docstrings() -> dict[str, str]:
-    """Return what the structs of the API say of themselves, by the names of their fields."""
+    """Return the docstrings of the structs of the API by `_struct_key`."""
     found: dict[str, str] = {}
-    waiting = [msgspec.Struct]
-    while waiting:
-        kind = waiting.pop()
-        waiting += kind.__subclasses__()
-        if kind.__module__.startswith(_ROOMS):
-            found[_known_by(kind.__name__, kind.__struct_encode_fields__)] = inspect.cleandoc(
-                kind.__doc__ or ""
-            )
+    pending = [msgspec.Struct]
+    while pending:
+        kind = pending.pop()
+        pending += kind.__subclasses__()
+        if kind.__module__.startswith(_STRUCT_PACKAGES):
+            key = _struct_key(kind.__name__, kind.__struct_encode_fields__)
+            found[key] = inspect.cleandoc(kind.__doc__ or "")
     return found
 
 
-def _known_by(name: str, fields: Iterable[str]) -> str:
-    """Tell structs of one name apart."""
+def _struct_key(name: str, fields: Iterable[str]) -> str:
+    """Return a key that distinguishes structs of the same name."""
     return " ".join([name.removeprefix("Findings").removeprefix("ConnectionTest"), *sorted(fields)])
 
 
 def _describe(operation: Json) -> None:
+    """Set the summary to the first sentence of the description."""
     description = " ".join(str(operation.get("description", "")).split("\n\n")[0].split())
     first = re.split(r"(?<=[.])\s|;\s|:\s", description, maxsplit=1)[0]
     operation["summary"] = first.rstrip(".")
 
 
-def _share(method: str, operation: Json) -> None:
-    """Add the headers that are the same everywhere, and the answers they lead to."""
+def _add_shared_headers(method: str, operation: Json) -> None:
+    """Add the headers that all operations share, and the responses they cause."""
     responses: Json = operation["responses"]
     parameters: list[Json] = operation.setdefault("parameters", [])
-    fine = [status for status in responses if status.startswith("2")]
+    successes = [status for status in responses if status.startswith("2")]
     for status, response in responses.items():
-        kept = _EVERYWHERE | ({"Retry-After": "Retry-After"} if status in ("429", "503") else {})
+        names = _COMMON_HEADERS | (
+            {"Retry-After": "Retry-After"} if status in ("429", "503") else {}
+        )
         response["headers"] = {
-            name: {"$ref": f"#/components/headers/{to}"} for name, to in kept.items()
+            name: {"$ref": f"#/components/headers/{to}"} for name, to in names.items()
         }
     if method == "post":
         parameters.append({"$ref": "#/components/parameters/Idempotency-Key"})
-    whole = [responses[status] for status in fine if _JSON in responses[status].get("content", {})]
+    json_responses = [
+        responses[status] for status in successes if _JSON in responses[status].get("content", {})
+    ]
     if method in ("get", "patch", "put"):
-        for response in whole:
+        for response in json_responses:
             response["headers"]["ETag"] = {"$ref": "#/components/headers/ETag"}
-    if method == "get" and whole:
+    if method == "get" and json_responses:
         parameters.append({"$ref": "#/components/parameters/If-None-Match"})
         responses["304"] = {
-            "description": "It is still as you have it.",
-            "headers": dict(whole[0]["headers"]),
+            "description": "Not modified.",
+            "headers": dict(json_responses[0]["headers"]),
         }
     if not any(parameter.get("name") == "If-Match" for parameter in parameters):
         responses.pop("412", None)
 
 
-def _show(operation: Json, examples: Examples) -> None:
+def _add_examples(operation: Json, examples: Examples) -> None:
     for parameter in operation["parameters"]:
         if "$ref" not in parameter:
             parameter["example"] = examples.of(parameter["schema"], parameter["name"])
     body: Json = operation.get("requestBody", {})
-    files = _FILES | ({"application/jsonl": _EVENTS} if "events" in operation["tags"] else {})
+    files = _FILE_EXAMPLES | (
+        {"application/jsonl": _EVENT_LINES} if "events" in operation["tags"] else {}
+    )
     for kind, content in body.get("content", {}).items():
         content["example"] = files.get(kind) or examples.of(content["schema"])
     for status, response in operation["responses"].items():
         for kind, content in response.get("content", {}).items():
             if kind == MEDIA_TYPE:
-                content["example"] = _problem(int(status), response["description"])
+                content["example"] = _problem_example(int(status), response["description"])
             else:
                 content["example"] = files.get(kind) or examples.of(content["schema"])
 
@@ -239,17 +246,17 @@ _SLUGS = {
 }
 
 
-def _problem(status: int, says: str) -> Json:
+def _problem_example(status: int, detail: str) -> Json:
     slug = _SLUGS.get(status, "error")
-    made: Json = {
+    example: Json = {
         "type": f"https://ultraviolet.invalid/problems/{slug}",
         "title": slug.replace("-", " ").capitalize(),
         "status": status,
-        "detail": says,
+        "detail": detail,
     }
     if status == 422:  # noqa: PLR2004
-        made["detail"] = "name: Expected `str`, got `int`"
-        made["errors"] = [
+        example["detail"] = "name: Expected `str`, got `int`"
+        example["errors"] = [
             {"field": "name", "message": "Expected `str`, got `int`", "source": "body"}
         ]
-    return made
+    return example

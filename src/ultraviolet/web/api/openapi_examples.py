@@ -1,4 +1,4 @@
-"""Examples for the OpenAPI document: made from the schemas, so that none can contradict them; the values are kept here by name."""
+"""Examples for the OpenAPI document, generated from the schemas with typical values by name."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -36,17 +36,17 @@ _VALUES: dict[str, Any] = {
     "expires_at": "2027-01-31T12:00:00.000000+00:00",
     "field": "status",
     "fields": _FIELDS,
-    "Drifted.fields": ["status"],
-    "DifferenceShown.fields": {"status": ["ORDERED", "DRAFT"]},
+    "DriftSample.fields": ["status"],
+    "DifferenceDetail.fields": {"status": ["ORDERED", "DRAFT"]},
     "filter": '{"status": {"in": ["ORDERED", "RECEIVED"]}}',
     "full_schedule": "0 3 * * *",
     "headers": {"content-type": "application/json"},
     "healed_by": {"kind": "heal", "ref": None},
-    "Wrong.healed_by": {"heal": 12},
+    "DriftCause.healed_by": {"heal": 12},
     "id": 17,
-    "id in words": "12",
+    "id (text)": "12",
     "object_id": "12",
-    "mode in words": "full",
+    "mode (text)": "full",
     "organization": "Example Aerospace",
     "meaning": "ION sends no event when it is created",
     "watermark": "2026-11-24T20:58:03.031250+00:00",
@@ -67,8 +67,8 @@ _VALUES: dict[str, Any] = {
     "NewUser.name": "ada",
     "Me.name": "key:dashboard",
     "ApiKey.name": "dashboard",
-    "NewKey.name": "dashboard",
-    "MadeKey.name": "dashboard",
+    "NewApiKey.name": "dashboard",
+    "CreatedApiKey.name": "dashboard",
     "FieldChange.name": "status",
     "FieldReplayed.name": "status",
     "new": "ORDERED",
@@ -97,9 +97,9 @@ _VALUES: dict[str, Any] = {
     "Problem.status": 404,
     "Problem.title": "Not found",
     "Problem.type": "https://ultraviolet.invalid/problems/not-found",
-    "Problem.detail": "There is no integration 17.",
+    "Problem.detail": "Integration 17 does not exist.",
     "title": "PO-1042",
-    "Counted.title": "Purchase orders",
+    "ResourceCount.title": "Purchase orders",
     "token": "uvk_shown-once",
     "url": "https://hub.example.com/hooks/uvh_shown-once",
     "SignInLink.url": "https://hub.example.com/sign-in/uvl_shown-once",
@@ -129,16 +129,16 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 
 
 class Examples:
-    """Makes an example of any schema of a document."""
+    """Generates an example of any schema of a document."""
 
     def __init__(self, schemas: Mapping[str, Schema]) -> None:
         self._schemas = schemas
 
-    def of(self, schema: Schema, name: str = "", owner: str = "", depth: int = 0) -> Any:  # noqa: PLR0911  a case each
-        """Make one; `name` is that of the property or parameter, `owner` that of the struct it is in."""
+    def of(self, schema: Schema, name: str = "", owner: str = "", depth: int = 0) -> Any:  # noqa: PLR0911  one return per case
+        """Return an example of a schema; `owner` is the struct that has the property `name`."""
         if "$ref" in schema:
             return self._struct(str(schema["$ref"]).rsplit("/", 1)[-1], depth + 1)
-        for key in (f"{owner}.{name}", name, f"{name} in words"):
+        for key in (f"{owner}.{name}", name, f"{name} (text)"):
             if key in _VALUES and self._fits(_VALUES[key], schema):
                 return _VALUES[key]
         if name.endswith(_TIMES) and self._fits(_TIME, schema):
@@ -158,7 +158,7 @@ class Examples:
 
     def _plain(self, schema: Schema, name: str, owner: str, depth: int) -> Any:
         kind = next((one for one in _types(schema) if one != "null"), "string")
-        if kind == "array" and "items" in schema and depth < 6:  # noqa: PLR2004  deep enough to be read
+        if kind == "array" and "items" in schema and depth < 6:  # noqa: PLR2004  deep enough to be useful
             return [self.of(schema["items"], name, owner, depth + 1)]
         if kind == "array" and "prefixItems" in schema:
             return [self.of(one, name, owner, depth + 1) for one in schema["prefixItems"]]
@@ -166,8 +166,8 @@ class Examples:
             return {"status": self.of(schema["additionalProperties"], "", owner, depth + 1)}
         return max(_PLAIN[kind], schema.get("minimum", 1)) if kind == "integer" else _PLAIN[kind]
 
-    def _fits(self, value: Any, schema: Schema) -> bool:  # noqa: PLR0911  a case each
-        """Return whether a value may stand where this schema does, as far as its outside shows."""
+    def _fits(self, value: Any, schema: Schema) -> bool:  # noqa: PLR0911  one return per case
+        """Return whether a value is valid for a schema, without following references."""
         if "enum" in schema:
             return value in schema["enum"]
         branches = _branches(schema)

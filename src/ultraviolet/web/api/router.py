@@ -1,4 +1,4 @@
-"""The API under /api/v1: what the pages and the command line can do, for programs."""
+"""The API under /api/v1: its routes and middleware."""
 
 from typing import Any, cast
 
@@ -11,14 +11,10 @@ from ultraviolet.web.api import (
     alerts,
     changes,
     drift,
-    event_files,
     events,
-    exports,
     fetches,
-    findings,
     integrations,
     objects,
-    retention,
     saved_views,
     setup,
     status,
@@ -33,67 +29,59 @@ from ultraviolet.web.middleware.etags import ETagMiddleware
 from ultraviolet.web.middleware.idempotency import IdempotencyMiddleware
 from ultraviolet.web.middleware.rate_limit import RateLimiter, RateLimitMiddleware
 
-_REFUSALS = {
-    400: "The request cannot be read.",
-    401: "Who is asking is not known.",
-    403: "The role of the one who asks does not reach.",
-    404: "What is asked for is not there.",
-    409: "It stands against what is there.",
-    412: "It was changed since the ETag was given; read it again.",
-    413: "The body is too large.",
-    422: "A value is not what it has to be.",
-    429: "This key has asked too often; Retry-After says how long to wait.",
-    500: "The hub met something it did not expect.",
-    502: "ION refused, or did not answer.",
-    503: "The database is away for now.",
+_ERROR_DESCRIPTIONS = {
+    400: "Malformed request.",
+    401: "Authentication required.",
+    403: "Insufficient role.",
+    404: "Not found.",
+    409: "Conflict with the current state.",
+    412: "The ETag is outdated; read the resource again.",
+    413: "Request body too large.",
+    422: "Validation error.",
+    429: "Too many requests; Retry-After has the number of seconds to wait.",
+    500: "Internal error.",
+    502: "ION rejected the request or did not answer.",
+    503: "The database is temporarily unavailable.",
 }
 
 
 def router(hub: Hub) -> Router:
-    """Gather the routes of the API, and what all of them pass through."""
-    handlers = [
+    """Return the router of the API with its middleware."""
+    handlers: list[Any] = [
         *integrations.HANDLERS,
         *setup.HANDLERS,
         *webhook_urls.HANDLERS,
         *events.HANDLERS,
         *objects.HANDLERS,
         *changes.HANDLERS,
-        *exports.HANDLERS,
         *fetches.HANDLERS,
-        *findings.HANDLERS,
-        *retention.HANDLERS,
         *verifications.HANDLERS,
         *drift.HANDLERS,
-        *event_files.HANDLERS,
         *users.HANDLERS,
         *alerts.HANDLERS,
         *saved_views.HANDLERS,
         *status.HANDLERS,
     ]
     for handler in handlers:
-        handler.responses = {**_problems(), **(handler.responses or {})}
-        handler.security = [{"key": [guard.role]} for guard in _guards(handler)]
-    limits = RateLimiter(hub.settings.api_rate_limit)
+        handler.responses = {**_problem_responses(), **(handler.responses or {})}
+        handler.security = [
+            {"key": [guard.role]}
+            for guard in handler.guards or ()
+            if isinstance(guard, require_role)
+        ]
+    limiter = RateLimiter(hub.settings.api_rate_limit)
 
-    def around(app: ASGIApp) -> ASGIApp:
-        return cast(
-            "ASGIApp",
-            RateLimitMiddleware(
-                IdempotencyMiddleware(ETagMiddleware(cast("Asgi", app)), hub), limits
-            ),
-        )
+    def middleware(app: ASGIApp) -> ASGIApp:
+        idempotent = IdempotencyMiddleware(ETagMiddleware(cast("Asgi", app)), hub)
+        return cast("ASGIApp", RateLimitMiddleware(idempotent, limiter))
 
-    return Router("/api/v1", route_handlers=handlers, middleware=[around])
-
-
-def _guards(handler: Any) -> list[require_role]:
-    return [guard for guard in handler.guards or () if isinstance(guard, require_role)]
+    return Router("/api/v1", route_handlers=handlers, middleware=[middleware])
 
 
-def _problems() -> dict[int, ResponseSpec]:
+def _problem_responses() -> dict[int, ResponseSpec]:
     return {
         status: ResponseSpec(
-            Problem, description=says, media_type=MEDIA_TYPE, generate_examples=False
+            Problem, description=description, media_type=MEDIA_TYPE, generate_examples=False
         )
-        for status, says in _REFUSALS.items()
+        for status, description in _ERROR_DESCRIPTIONS.items()
     }

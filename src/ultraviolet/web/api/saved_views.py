@@ -1,4 +1,4 @@
-"""API: saved views, tables of objects under a name; everyone has their own."""
+"""API: saved views of the object tables; each user has their own."""
 
 from typing import Annotated
 
@@ -17,54 +17,62 @@ from ultraviolet.web.queries import objects
 TAGS = ["objects"]
 
 
-class ViewContent(msgspec.Struct, forbid_unknown_fields=True):
-    """A name, and the query part of the address of a page of objects."""
+class SavedViewContent(msgspec.Struct, forbid_unknown_fields=True):
+    """A name, and the query string of an object list page."""
 
     name: str
     query: str
 
 
-class NewView(ViewContent, forbid_unknown_fields=True, kw_only=True):
-    """A view to keep."""
+class NewSavedView(SavedViewContent, forbid_unknown_fields=True, kw_only=True):
+    """A view to save."""
 
     resource: str
 
 
-@get("/views", guards=[require_role("viewer")], tags=TAGS)
-async def list_views(
+@get("/saved-views", guards=[require_role("viewer")], tags=TAGS)
+async def list_saved_views(
     hub: GivenHub,
     caller: GivenCaller,
     resource: Annotated[str | None, QueryParameter(required=False)] = None,
 ) -> Page[SavedView]:
-    """List your saved views, by resource and name."""
-    named = objects.resource_of(hub.catalog, resource).name if resource else None
-    return full_page(await hub.database.read(saved_views.list_views, caller.name, named))
+    """List saved views.
+
+    Lists your own views by resource and name.
+    """
+    name = objects.find_resource(hub.catalog, resource).name if resource else None
+    return full_page(await hub.database.read(saved_views.list_views, caller.name, name))
 
 
-@post("/views", guards=[require_role("viewer")], tags=TAGS)
-async def create_view(hub: GivenHub, caller: GivenCaller, data: JSONBody[NewView]) -> SavedView:
-    """Keep a view; one of the same name is replaced."""
-    named = objects.resource_of(hub.catalog, data.resource).name
+@post("/saved-views", guards=[require_role("viewer")], tags=TAGS)
+async def create_saved_view(
+    hub: GivenHub, caller: GivenCaller, data: JSONBody[NewSavedView]
+) -> SavedView:
+    """Create saved view.
+
+    A view of the same name is replaced.
+    """
+    name = objects.find_resource(hub.catalog, data.resource).name
     return await hub.database.write(
-        saved_views.create_view, caller.name, named, data.name, data.query
+        saved_views.create_view, caller.name, name, data.name, data.query
     )
 
 
-@get("/views/{view_id:int}", guards=[require_role("viewer")], tags=TAGS)
-async def get_view(hub: GivenHub, caller: GivenCaller, view_id: FromPath[int]) -> SavedView:
-    """Read one of your saved views."""
+@get("/saved-views/{view_id:int}", guards=[require_role("viewer")], tags=TAGS)
+async def get_saved_view(hub: GivenHub, caller: GivenCaller, view_id: FromPath[int]) -> SavedView:
+    """Get saved view."""
     return await hub.database.read(saved_views.get_view, caller.name, view_id)
 
 
-@put("/views/{view_id:int}", guards=[require_role("viewer")], tags=TAGS)
-async def update_view(
+@put("/saved-views/{view_id:int}", guards=[require_role("viewer")], tags=TAGS)
+async def update_saved_view(
     hub: GivenHub,
     caller: GivenCaller,
     view_id: FromPath[int],
-    data: JSONBody[ViewContent],
+    data: JSONBody[SavedViewContent],
     if_match: IfMatch = None,
 ) -> SavedView:
-    """Return one of your saved views another name and content."""
+    """Update saved view."""
 
     def write(connection: Connection) -> SavedView:
         check_if_match(
@@ -75,11 +83,11 @@ async def update_view(
     return await hub.database.write(write)
 
 
-@delete("/views/{view_id:int}", guards=[require_role("viewer")], tags=TAGS)
-async def delete_view(
+@delete("/saved-views/{view_id:int}", guards=[require_role("viewer")], tags=TAGS)
+async def delete_saved_view(
     hub: GivenHub, caller: GivenCaller, view_id: FromPath[int], if_match: IfMatch = None
 ) -> None:
-    """Drop one of your saved views."""
+    """Delete saved view."""
 
     def write(connection: Connection) -> None:
         check_if_match(
@@ -90,4 +98,10 @@ async def delete_view(
     await hub.database.write(write)
 
 
-HANDLERS = [list_views, create_view, get_view, update_view, delete_view]
+HANDLERS = [
+    list_saved_views,
+    create_saved_view,
+    get_saved_view,
+    update_saved_view,
+    delete_saved_view,
+]

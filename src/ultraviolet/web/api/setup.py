@@ -1,4 +1,4 @@
-"""API: the receiver and the subscriptions in ION, by hand or automatically."""
+"""API: set up the receiver and the subscriptions in ION, automatically or manually."""
 
 from typing import Literal
 
@@ -7,45 +7,49 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody
 
 from ultraviolet.errors import InvalidError
-from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import webhook_setup
+from ultraviolet.web.http.params import required_integration
 from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 
 
 class SetupRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What to do: all of it, or take over what was made by hand.
+    """How to set up: through ION's API, or by adopting a receiver that was created manually.
 
-    `wanted` are pairs of a resource and an action; left out, the choice made before stays, at first everything.
+    `wanted` lists (resource, action) pairs. Default: the previous selection, at first all pairs.
     """
 
-    mode: Literal["automatic", "by_hand"] = "automatic"
+    mode: Literal["automatic", "manual"] = "automatic"
     receiver_id: str | int | None = None
     wanted: list[tuple[str, str]] | None = None
     remove_extra: bool = False
 
 
-@get("/integrations/{integration:str}/setup", guards=[require_role("viewer")], tags=["set-up"])
+@get("/integrations/{integration:str}/setup", guards=[require_role("viewer")], tags=["setup"])
 async def get_setup(hub: GivenHub, integration: FromPath[str]) -> webhook_setup.Overview:
-    """Tell how far set-up has come, what is wanted and what is there, and the exact texts for doing it by hand."""
-    return await webhook_setup.setup_overview(hub.connections, await _id(hub, integration))
+    """Get setup status.
+
+    Includes desired and actual subscriptions, and the documents for manual setup.
+    """
+    found = await hub.database.read(required_integration, integration)
+    return await webhook_setup.setup_overview(hub.connections, found)
 
 
 @post(
     "/integrations/{integration:str}/setup",
     guards=[require_role("admin")],
     status_code=200,
-    tags=["set-up"],
+    tags=["setup"],
 )
-async def run_setup(
+async def apply_setup(
     hub: GivenHub, caller: GivenCaller, integration: FromPath[str], data: JSONBody[SetupRequest]
 ) -> webhook_setup.SetupResult | webhook_setup.Overview:
-    """Set up or repair through ION's API, or take over a receiver made by hand; repeating it changes nothing.
+    """Apply setup.
 
-    Automatic set-up mints a webhook URL of its own where no receiver is known yet, because the address of one
-    that was minted before is not kept.
+    Creates or repairs receiver and subscriptions through ION's API, or adopts a receiver that was
+    created manually. Applying it again changes nothing. If no receiver is known, automatic setup
+    creates a webhook URL, because the hub does not keep the addresses of existing ones.
     """
-    found = await _id(hub, integration)
+    found = await hub.database.read(required_integration, integration)
     if data.mode == "automatic":
         return await webhook_setup.apply_setup(
             hub.connections, caller.name, found, wanted=data.wanted, remove_extra=data.remove_extra
@@ -54,15 +58,13 @@ async def run_setup(
     adopted = await webhook_setup.adopt_receiver(hub.connections, caller.name, found, receiver)
     if adopted is None:
         raise InvalidError(
-            "No receiver in ION posts to this hub. Create one in ION, then pass its ID."
+            "No receiver in ION posts to this hub. Create one in ION, then repeat with its id."
         )
     if data.wanted is not None:
-        await webhook_setup.select_subscriptions(hub.connections, caller.name, found, data.wanted)
+        await webhook_setup.select_subscriptions(
+            hub.connections, caller.name, found, data.wanted
+        )
     return await webhook_setup.setup_overview(hub.connections, found)
 
 
-async def _id(hub: Hub, integration: str) -> int:
-    return (await hub.database.read(integrations.find, integration)).id
-
-
-HANDLERS = [get_setup, run_setup]
+HANDLERS = [get_setup, apply_setup]

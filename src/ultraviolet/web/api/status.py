@@ -1,4 +1,4 @@
-"""API: is the hub alive and ready, and how is each integration."""
+"""API: the status of the hub and of each integration."""
 
 from typing import Literal
 
@@ -17,17 +17,17 @@ from ultraviolet.web.queries.summary import Summary
 
 
 class IntegrationStatus(Summary, frozen=True, kw_only=True):
-    """One integration at a glance."""
+    """Status of one integration."""
 
     name: str
     state: Literal["active", "paused", "failing", "untested"]
     freshness: State
     sentence: str
-    """Whether the mirror can be trusted now, and if not, why and what to do."""
+    """Whether the mirror is up to date; if not, the reason and the next step."""
 
 
 class Status(msgspec.Struct):
-    """The hub at a glance."""
+    """Status of the hub."""
 
     version: str
     public_url: str
@@ -36,31 +36,40 @@ class Status(msgspec.Struct):
 
 @get("/status", guards=[require_role("viewer")], tags=["status"])
 async def get_status(hub: GivenHub) -> Status:
-    """Tell how the hub and each of its integrations are."""
+    """Get hub status.
+
+    Includes the status of each integration.
+    """
 
     def read(connection: Connection) -> list[IntegrationStatus]:
-        return [_one(connection, hub, one) for one in integrations.list_page(connection)]
+        return [
+            _integration_status(connection, hub, integration)
+            for integration in integrations.list_page(connection)
+        ]
 
     return Status(ultraviolet.__version__, hub.public_url, await hub.database.read(read))
 
 
-def _one(connection: Connection, hub: Hub, one: Integration) -> IntegrationStatus:
-    summary, judged = queries_summary.summary(connection, one.id), hub.freshness(connection, one)
+def _integration_status(
+    connection: Connection, hub: Hub, integration: Integration
+) -> IntegrationStatus:
+    summary = queries_summary.get_summary(connection, integration.id)
+    freshness = hub.freshness(connection, integration)
     return IntegrationStatus(
         **msgspec.structs.asdict(summary),
-        name=one.name,
-        state=_state(one),
-        freshness=judged.state,
-        sentence=judged.sentence,
+        name=integration.name,
+        state=_state(integration),
+        freshness=freshness.state,
+        sentence=freshness.sentence,
     )
 
 
-def _state(one: Integration) -> Literal["active", "paused", "failing", "untested"]:
-    if one.paused:
+def _state(integration: Integration) -> Literal["active", "paused", "failing", "untested"]:
+    if integration.paused:
         return "paused"
-    if one.test_result is None:
+    if integration.test_result is None:
         return "untested"
-    return "active" if one.test_result.ok else "failing"
+    return "active" if integration.test_result.ok else "failing"
 
 
 HANDLERS = [get_status]

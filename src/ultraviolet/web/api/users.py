@@ -1,4 +1,4 @@
-"""API: who may use this hub (users, API keys), who is asking, and what everyone did."""
+"""API: users, their sessions, API keys, and the audit log."""
 
 import msgspec
 from litestar import delete, get, patch, post
@@ -16,21 +16,21 @@ from ultraviolet.web.middleware.etags import IfMatch, check_if_match
 
 
 class Me(msgspec.Struct):
-    """The one who is asking."""
+    """The caller."""
 
     name: str
     role: Role
 
 
 class NewUser(msgspec.Struct, forbid_unknown_fields=True):
-    """A person to add."""
+    """A user to create."""
 
     name: str
     role: Role = "viewer"
 
 
 class UserChanges(msgspec.Struct, forbid_unknown_fields=True):
-    """What is to be different about a person."""
+    """The new role of a user."""
 
     role: Role
 
@@ -41,28 +41,28 @@ class Password(msgspec.Struct, forbid_unknown_fields=True):
     password: str
 
 
-class ExpectedUser(msgspec.Struct, forbid_unknown_fields=True):
-    """How the single sign-on provider will name a person."""
+class SsoEmail(msgspec.Struct, forbid_unknown_fields=True):
+    """The verified e-mail address of a user at the single sign-on provider."""
 
     email: str | None
 
 
 class SignInLink(msgspec.Struct):
-    """A link that signs a person in once, within 15 minutes."""
+    """A sign-in link, valid once and for 15 minutes."""
 
     url: str
 
 
-class NewKey(msgspec.Struct, forbid_unknown_fields=True):
-    """A key to make."""
+class NewApiKey(msgspec.Struct, forbid_unknown_fields=True):
+    """An API key to create."""
 
     name: str
     role: Role = "viewer"
     expires_at: str | None = None
 
 
-class CreatedKey(msgspec.Struct):
-    """A new key; `token` is shown here and never again."""
+class CreatedApiKey(msgspec.Struct):
+    """A new API key; `token` is shown only once."""
 
     id: int
     name: str
@@ -73,25 +73,37 @@ class CreatedKey(msgspec.Struct):
 
 @get("/me", guards=[require_role("viewer")], tags=["access"])
 async def get_me(caller: GivenCaller) -> Me:
-    """Return who is asking."""
+    """Get caller.
+
+    Returns the name and role of the caller.
+    """
     return Me(caller.actor.name, caller.actor.role)
 
 
 @get("/users", guards=[require_role("admin")], tags=["access"])
 async def list_users(hub: GivenHub) -> Page[User]:
-    """List the people who may sign in."""
+    """List users.
+
+    Lists the people who can sign in.
+    """
     return full_page(await hub.database.read(users.list_users))
 
 
 @post("/users", guards=[require_role("admin")], tags=["access"])
 async def create_user(hub: GivenHub, caller: GivenCaller, data: JSONBody[NewUser]) -> User:
-    """Add a person; send them a sign-in link next."""
+    """Create user.
+
+    Send them a sign-in link next.
+    """
     return await hub.database.write(users.create_user, caller.name, data.name, data.role)
 
 
 @get("/users/{user:str}", guards=[require_role("admin")], tags=["access"])
 async def get_user(hub: GivenHub, user: FromPath[str]) -> User:
-    """Read one person, by number or name."""
+    """Get user.
+
+    By id or name.
+    """
     return await hub.database.read(users.find_user, user)
 
 
@@ -103,7 +115,7 @@ async def update_user(
     data: JSONBody[UserChanges],
     if_match: IfMatch = None,
 ) -> User:
-    """Let a person do more or less from now on."""
+    """Update user role."""
 
     def write(connection: Connection) -> User:
         found = users.find_user(connection, user, to_change=True)
@@ -117,7 +129,10 @@ async def update_user(
 async def delete_user(
     hub: GivenHub, caller: GivenCaller, user: FromPath[str], if_match: IfMatch = None
 ) -> None:
-    """Remove a person, by number or name, and sign them out everywhere."""
+    """Delete user.
+
+    Their sessions end.
+    """
 
     def write(connection: Connection) -> None:
         found = users.find_user(connection, user, to_change=True)
@@ -131,7 +146,10 @@ async def delete_user(
 async def create_sign_in_link(
     hub: GivenHub, caller: GivenCaller, user: FromPath[str]
 ) -> SignInLink:
-    """Make a link that signs this person in once, within 15 minutes."""
+    """Create sign-in link.
+
+    It is valid once and for 15 minutes.
+    """
     token = await hub.database.write(
         lambda c: sessions.create_sign_in_link(c, users.find_user(c, user).id, caller.name)
     )
@@ -141,36 +159,48 @@ async def create_sign_in_link(
 @patch(
     "/users/{user:str}/password", guards=[require_role("admin")], status_code=204, tags=["access"]
 )
-async def set_password(
+async def update_user_password(
     hub: GivenHub, caller: GivenCaller, user: FromPath[str], data: JSONBody[Password]
 ) -> None:
-    """Set a person's password; their sessions end."""
+    """Set user password.
+
+    The sessions of the user end.
+    """
     await hub.database.write(
         lambda c: passwords.set_password(c, caller.name, users.find_user(c, user).id, data.password)
     )
 
 
-@patch("/users/{user:str}/provider", guards=[require_role("admin")], tags=["access"])
-async def expect_user(
-    hub: GivenHub, caller: GivenCaller, user: FromPath[str], data: JSONBody[ExpectedUser]
+@patch("/users/{user:str}/sso", guards=[require_role("admin")], tags=["access"])
+async def update_user_sso(
+    hub: GivenHub, caller: GivenCaller, user: FromPath[str], data: JSONBody[SsoEmail]
 ) -> User:
-    """Say with which verified e-mail address this person will come from the single sign-on provider; null unties them."""
+    """Link user to single sign-on.
+
+    The user signs in at the provider with this verified e-mail address; null removes the link.
+    """
     return await hub.database.write(
         lambda c: sso.set_provider_email(c, caller.name, users.find_user(c, user).id, data.email)
     )
 
 
 @get("/users/{user:str}/sessions", guards=[require_role("admin")], tags=["access"])
-async def list_sessions(hub: GivenHub, user: FromPath[str]) -> Page[Session]:
-    """List where a person is signed in, the session used last first."""
+async def list_user_sessions(hub: GivenHub, user: FromPath[str]) -> Page[Session]:
+    """List user sessions.
+
+    Last used first.
+    """
     return full_page(
         await hub.database.read(lambda c: sessions.list_sessions(c, users.find_user(c, user).id))
     )
 
 
 @delete("/users/{user:str}/sessions", guards=[require_role("admin")], tags=["access"])
-async def end_sessions(hub: GivenHub, caller: GivenCaller, user: FromPath[str]) -> None:
-    """Sign a person out everywhere."""
+async def delete_user_sessions(hub: GivenHub, caller: GivenCaller, user: FromPath[str]) -> None:
+    """End all user sessions.
+
+    Signs the user out in all browsers.
+    """
     await hub.database.write(
         lambda c: sessions.end_all_sessions(c, caller.name, users.find_user(c, user).id)
     )
@@ -179,41 +209,58 @@ async def end_sessions(hub: GivenHub, caller: GivenCaller, user: FromPath[str]) 
 @delete(
     "/users/{user:str}/sessions/{session_id:int}", guards=[require_role("admin")], tags=["access"]
 )
-async def end_session(
+async def delete_user_session(
     hub: GivenHub, caller: GivenCaller, user: FromPath[str], session_id: FromPath[int]
 ) -> None:
-    """Sign a person out in one browser."""
+    """End user session.
+
+    Signs the user out in one browser.
+    """
     await hub.database.write(
         lambda c: sessions.end_session(c, caller.name, users.find_user(c, user).id, session_id)
     )
 
 
-@get("/keys", guards=[require_role("admin")], tags=["access"])
-async def list_keys(hub: GivenHub) -> Page[ApiKey]:
-    """List API keys, without their secrets."""
+@get("/api-keys", guards=[require_role("admin")], tags=["access"])
+async def list_api_keys(hub: GivenHub) -> Page[ApiKey]:
+    """List API keys.
+
+    Secrets are not included.
+    """
     return full_page(await hub.database.read(api_keys.list_keys))
 
 
-@post("/keys", guards=[require_role("admin")], tags=["access"])
-async def create_key(hub: GivenHub, caller: GivenCaller, data: JSONBody[NewKey]) -> CreatedKey:
-    """Make an API key; this answer alone carries its token."""
+@post("/api-keys", guards=[require_role("admin")], tags=["access"])
+async def create_api_key(
+    hub: GivenHub, caller: GivenCaller, data: JSONBody[NewApiKey]
+) -> CreatedApiKey:
+    """Create API key.
+
+    Only this response contains the token.
+    """
     key, token = await hub.database.write(
         api_keys.create_key, caller.name, data.name, data.role, data.expires_at
     )
-    return CreatedKey(key.id, key.name, key.role, token, key.expires_at)
+    return CreatedApiKey(key.id, key.name, key.role, token, key.expires_at)
 
 
-@get("/keys/{key_id:int}", guards=[require_role("admin")], tags=["access"])
-async def get_key(hub: GivenHub, key_id: FromPath[int]) -> ApiKey:
-    """Read one API key, without its secret."""
+@get("/api-keys/{key_id:int}", guards=[require_role("admin")], tags=["access"])
+async def get_api_key(hub: GivenHub, key_id: FromPath[int]) -> ApiKey:
+    """Get API key.
+
+    The secret is not included.
+    """
     return await hub.database.read(api_keys.get_key, key_id)
 
 
-@delete("/keys/{key_id:int}", guards=[require_role("admin")], tags=["access"], status_code=200)
-async def revoke_key(
+@delete("/api-keys/{key_id:int}", guards=[require_role("admin")], tags=["access"], status_code=200)
+async def revoke_api_key(
     hub: GivenHub, caller: GivenCaller, key_id: FromPath[int], if_match: IfMatch = None
 ) -> ApiKey:
-    """End a key at once and for good."""
+    """Revoke API key.
+
+    It stops working immediately and permanently.
+    """
 
     def write(connection: Connection) -> ApiKey:
         check_if_match(if_match, api_keys.get_key(connection, key_id, to_change=True))
@@ -223,10 +270,13 @@ async def revoke_key(
 
 
 @get("/audit", guards=[require_role("admin")], tags=["access"])
-async def list_audit(
+async def list_audit_entries(
     hub: GivenHub, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[audit.AuditEntry]:
-    """List what anyone did, newest first."""
+    """List audit log entries.
+
+    Newest first.
+    """
     before = number(cursor)
     entries = await hub.database.read(audit.list_recent, before, limit + 1)
     return page_of(entries, limit, lambda entry: entry.seq)
@@ -240,14 +290,14 @@ HANDLERS = [
     update_user,
     delete_user,
     create_sign_in_link,
-    set_password,
-    expect_user,
-    list_sessions,
-    end_sessions,
-    end_session,
-    list_keys,
-    create_key,
-    get_key,
-    revoke_key,
-    list_audit,
+    update_user_password,
+    update_user_sso,
+    list_user_sessions,
+    delete_user_sessions,
+    delete_user_session,
+    list_api_keys,
+    create_api_key,
+    get_api_key,
+    revoke_api_key,
+    list_audit_entries,
 ]

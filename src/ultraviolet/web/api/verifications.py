@@ -1,4 +1,4 @@
-"""API: comparisons of the mirror with ION, how far they are, and every difference they found."""
+"""API: verifications, which compare the mirror with ION, and the differences they find."""
 
 from typing import Annotated
 
@@ -16,60 +16,57 @@ from ultraviolet.web.queries.verifications import DifferenceDetail, Verification
 TAGS = ["verifications"]
 
 
-@post("/integrations/{integration:str}/verify", guards=[require_role("operator")], tags=TAGS)
-async def verify_integration(
+@post("/integrations/{integration:str}/verifications", guards=[require_role("operator")], tags=TAGS)
+async def create_verification(
     hub: GivenHub,
     caller: GivenCaller,
     integration: FromPath[str],
-    wait: Annotated[bool, QueryParameter(description="false answers 202 at once.")] = True,
+    wait: Annotated[bool, QueryParameter(description="If false, return 202 at once.")] = True,
     sample: Annotated[
         int | None,
         QueryParameter(
-            required=False, ge=1, description="About so many objects, at random; all if left out."
+            required=False, ge=1, description="Approximate number of random objects. Default: all."
         ),
     ] = None,
 ) -> Response[Verification]:
-    """Compare every object and field of the mirror with ION, as of now, and report."""
+    """Start verification.
+
+    Compares every object and field of the mirror with ION.
+    """
     found = await hub.database.read(integrations.find, integration)
-    run = await hub.requests.verify(found.id, caller.name, wait=wait, sample=sample)
-    answer = await hub.database.read(verifications.get_verification, run)
-    return Response(answer, status_code=200 if wait else 202)
-
-
-@get("/integrations/{integration:str}/verify", guards=[require_role("viewer")], tags=TAGS)
-async def get_last_verification(hub: GivenHub, integration: FromPath[str]) -> Verification | None:
-    """Read the newest comparison; null when there was none."""
-
-    def read(connection: Connection) -> Verification | None:
-        return verifications.last_verification(
-            connection, integrations.find(connection, integration).id
-        )
-
-    return await hub.database.read(read)
+    run_id = await hub.requests.verify(found.id, caller.name, wait=wait, sample=sample)
+    run = await hub.database.read(verifications.get_verification, run_id)
+    return Response(run, status_code=200 if wait else 202)
 
 
 @get("/integrations/{integration:str}/verifications", guards=[require_role("viewer")], tags=TAGS)
 async def list_verifications(
     hub: GivenHub, integration: FromPath[str], cursor: Cursor = None, limit: Limit = 100
 ) -> Page[Verification]:
-    """List the comparisons of an integration, newest first."""
+    """List verifications.
+
+    Newest first.
+    """
     before = number(cursor)
 
     def read(connection: Connection) -> list[Verification]:
         found = integrations.find(connection, integration).id
         return verifications.list_verifications(connection, found, before, limit + 1)
 
-    return page_of(await hub.database.read(read), limit, lambda one: one.id)
+    return page_of(await hub.database.read(read), limit, lambda run: run.id)
 
 
 @get("/verifications/{verification_id:int}", guards=[require_role("viewer")], tags=TAGS)
 async def get_verification(hub: GivenHub, verification_id: FromPath[int]) -> Verification:
-    """Read one comparison: how far it is, and what came of it."""
+    """Get verification.
+
+    Includes its progress and result.
+    """
     return await hub.database.read(verifications.get_verification, verification_id)
 
 
 @get("/verifications/{verification_id:int}/differences", guards=[require_role("viewer")], tags=TAGS)
-async def list_differences(
+async def list_verification_differences(
     hub: GivenHub,
     verification_id: FromPath[int],
     resource: Annotated[str | None, QueryParameter(required=False)] = None,
@@ -77,17 +74,20 @@ async def list_differences(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[DifferenceDetail]:
-    """List every difference: the object, and for each field what ION says and what the mirror says."""
-    named = objects.resource_of(hub.catalog, resource).name if resource else None
+    """List differences.
+
+    Each has the values of ION and of the mirror for every field that differs.
+    """
+    name = objects.find_resource(hub.catalog, resource).name if resource else None
     after = decode(cursor)
 
     def read(connection: Connection) -> list[DifferenceDetail]:
         verifications.get_verification(connection, verification_id)
         return verifications.list_differences(
-            connection, verification_id, after, limit + 1, named, kind
+            connection, verification_id, after, limit + 1, name, kind
         )
 
-    return page_of(await hub.database.read(read), limit, verifications.place)
+    return page_of(await hub.database.read(read), limit, verifications.difference_cursor)
 
 
 @post(
@@ -97,16 +97,18 @@ async def list_differences(
     tags=TAGS,
 )
 async def resume_verification(hub: GivenHub, verification_id: FromPath[int]) -> Verification:
-    """Let a failed comparison go on where it stopped."""
+    """Resume failed verification.
+
+    It continues at its last position.
+    """
     await hub.requests.resume_verify(verification_id)
     return await hub.database.read(verifications.get_verification, verification_id)
 
 
 HANDLERS = [
-    verify_integration,
-    get_last_verification,
+    create_verification,
     list_verifications,
     get_verification,
-    list_differences,
+    list_verification_differences,
     resume_verification,
 ]

@@ -1,4 +1,4 @@
-"""API: webhook URLs; only the answers to minting and rotating carry the URL itself."""
+"""API: webhook URLs. Only the responses that create or rotate one contain the URL itself."""
 
 from typing import Any
 
@@ -7,7 +7,6 @@ from litestar import delete, get, post
 from litestar.params import FromPath, JSONBody
 from sqlalchemy import Connection
 
-from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.ingest.webhook_urls import WebhookUrl
 from ultraviolet.hub.integrations import service as integrations
@@ -17,20 +16,23 @@ from ultraviolet.web.middleware.auth import GivenCaller, GivenHub, require_role
 from ultraviolet.web.middleware.etags import IfMatch, check_if_match
 
 
-class NewUrl(msgspec.Struct, forbid_unknown_fields=True):
-    """A URL to mint."""
+class NewWebhookUrl(msgspec.Struct, forbid_unknown_fields=True):
+    """A webhook URL to create."""
 
     name: str = webhook_setup.RECEIVER_NAME
 
 
-class CreatedUrl(WebhookUrl, frozen=True, kw_only=True):
-    """A new URL; `url` is shown here and never again."""
+class CreatedWebhookUrl(WebhookUrl, frozen=True, kw_only=True):
+    """A new webhook URL; `url` is shown only once."""
 
     url: str
 
 
-class RotatedUrl(CreatedUrl, frozen=True, kw_only=True):
-    """A successor; `moved` tells whether ION posts to it already, `detail` what is left to do."""
+class RotatedWebhookUrl(CreatedWebhookUrl, frozen=True, kw_only=True):
+    """The new webhook URL.
+
+    `moved` is true if ION already posts to it, `detail` has the next step.
+    """
 
     moved: bool
     detail: str
@@ -42,7 +44,10 @@ class RotatedUrl(CreatedUrl, frozen=True, kw_only=True):
     tags=["webhook URLs"],
 )
 async def list_webhook_urls(hub: GivenHub, integration: FromPath[str]) -> Page[WebhookUrl]:
-    """List the URLs of an integration, newest first."""
+    """List webhook URLs.
+
+    Newest first.
+    """
 
     def read(connection: Connection) -> list[WebhookUrl]:
         return webhook_urls.list_urls(connection, integrations.find(connection, integration).id)
@@ -59,36 +64,46 @@ async def create_webhook_url(
     hub: GivenHub,
     caller: GivenCaller,
     integration: FromPath[str],
-    data: JSONBody[NewUrl | None] = None,
-) -> CreatedUrl:
-    """Mint a URL; this answer alone carries it."""
-    name = (data or NewUrl()).name
+    data: JSONBody[NewWebhookUrl | None] = None,
+) -> CreatedWebhookUrl:
+    """Create webhook URL.
+
+    Only this response contains the URL.
+    """
+    name = (data or NewWebhookUrl()).name
 
     def write(connection: Connection) -> tuple[WebhookUrl, str]:
         found = integrations.find(connection, integration)
         return webhook_urls.create_url(connection, caller.name, found.id, name)
 
-    return await _minted(hub, *await hub.database.write(write))
+    created, token = await hub.database.write(write)
+    await hub.ingest.refresh()
+    values: dict[str, Any] = msgspec.structs.asdict(created)
+    return CreatedWebhookUrl(**values, url=webhook_urls.public_address(hub.public_url, token))
 
 
 @get("/webhook-urls/{url_id:int}", guards=[require_role("viewer")], tags=["webhook URLs"])
 async def get_webhook_url(hub: GivenHub, url_id: FromPath[int]) -> WebhookUrl:
-    """Read one URL, without its secret part."""
+    """Get webhook URL.
+
+    The secret part is not included.
+    """
     return await hub.database.read(webhook_urls.get_url, url_id)
 
 
 @post("/webhook-urls/{url_id:int}/rotate", guards=[require_role("admin")], tags=["webhook URLs"])
 async def rotate_webhook_url(
     hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]
-) -> RotatedUrl:
-    """Mint a successor and, where the hub may, have ION post to it.
+) -> RotatedWebhookUrl:
+    """Rotate webhook URL.
 
-    Both work until the first delivery on the new one, the old one 24 hours at most.
+    Creates a new URL and, if ION's permissions allow it, changes the receiver in ION. The old URL
+    works until the first delivery to the new one, at most 24 hours.
     """
     rotated = await webhook_setup.rotate_url(hub.connections, caller.name, url_id)
     await hub.ingest.refresh()
     values: dict[str, Any] = msgspec.structs.asdict(rotated.webhook_url)
-    return RotatedUrl(**values, url=rotated.url, moved=rotated.moved, detail=rotated.detail)
+    return RotatedWebhookUrl(**values, url=rotated.url, moved=rotated.moved, detail=rotated.detail)
 
 
 @delete(
@@ -100,21 +115,18 @@ async def rotate_webhook_url(
 async def revoke_webhook_url(
     hub: GivenHub, caller: GivenCaller, url_id: FromPath[int], if_match: IfMatch = None
 ) -> WebhookUrl:
-    """End a URL at once."""
+    """Revoke webhook URL.
+
+    It stops working immediately.
+    """
 
     def write(connection: Connection) -> WebhookUrl:
         check_if_match(if_match, webhook_urls.get_url(connection, url_id, to_change=True))
         return webhook_urls.revoke_url(connection, caller.name, url_id)
 
-    ended = await hub.database.write(write)
+    revoked = await hub.database.write(write)
     await hub.ingest.refresh()
-    return ended
-
-
-async def _minted(hub: Hub, made: WebhookUrl, token: str) -> CreatedUrl:
-    await hub.ingest.refresh()
-    values: dict[str, Any] = msgspec.structs.asdict(made)
-    return CreatedUrl(**values, url=webhook_urls.public_address(hub.public_url, token))
+    return revoked
 
 
 HANDLERS = [

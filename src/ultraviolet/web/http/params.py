@@ -1,4 +1,4 @@
-"""Query parameters that several lists share, and which integration a request means."""
+"""Shared query parameters: the integration and times."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ IntegrationName = Annotated[
     QueryParameter(
         name="integration",
         required=False,
-        description="An integration's number or name. May be left out when there is exactly one.",
+        description="Id or name of an integration. Optional if there is exactly one.",
     ),
 ]
 
@@ -24,29 +24,31 @@ Time = Annotated[str | None, QueryParameter(required=False, description="RFC 333
 
 
 def parse_time(given: str | None) -> str | None:
-    """Read a time as it came in a query; raises InvalidError."""
+    """Parse a time from a query parameter; raise InvalidError."""
     if given is None:
         return None
     try:
-        return normalize_rfc3339(
-            given.replace(" ", "+")
-        )  # a plus sign that was not escaped arrives as a space
+        # An unescaped plus sign arrives as a space.
+        return normalize_rfc3339(given.replace(" ", "+"))
     except ValueError as error:
-        raise InvalidError(f"{given} is not a time; write one as 2026-11-24T21:00:00Z.") from error
+        raise InvalidError(f"{given} is not a valid time. Example: 2026-11-24T21:00:00Z") from error
 
 
-def required_integration(connection: Connection, named: str | None) -> int:
-    """Find the integration that is meant; raises NotFoundError or InvalidError with what to do."""
-    if named:
-        return integrations.find(connection, named).id
+def required_integration(connection: Connection, name: str | None) -> int:
+    """Return the id of an integration by name, or of the only one.
+
+    Raise NotFoundError or InvalidError.
+    """
+    if name:
+        return integrations.find(connection, name).id
     ids = connection.execute(select(tables_integrations.integrations.c.id).limit(2)).scalars().all()
     if not ids:
-        raise NotFoundError("There is no integration yet; create one first.")
+        raise NotFoundError("No integration exists yet. Create one first.")
     if len(ids) > 1:
-        raise InvalidError("There are several integrations: say which one with `?integration=`.")
+        raise InvalidError("Several integrations exist. Select one with `?integration=`.")
     return ids[0]
 
 
-def optional_integration(connection: Connection, named: str | None) -> int | None:
-    """Find the integration that is meant; None means all."""
-    return integrations.find(connection, named).id if named else None
+def optional_integration(connection: Connection, name: str | None) -> int | None:
+    """Return the id of an integration by name; None without a name."""
+    return integrations.find(connection, name).id if name else None

@@ -1,1 +1,1 @@
-"""What every request passes: authentication, limits, idempotency, ETags, the log."""
+"""Middleware: authentication, rate limits, idempotency, ETags, path prefix, request log."""

@@ -1,4 +1,4 @@
-"""The gate: who is asking, whether they may, and whether a form is one of ours."""
+"""Authentication by API key or session, role guards, and protection against CSRF."""
 
 import hashlib
 import hmac
@@ -24,65 +24,65 @@ from ultraviolet.hub.hub import Hub
 COOKIE = "ultraviolet_session"
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf-token"
-_SAFE = ("GET", "HEAD", "OPTIONS")
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """One who was let in, and how: a session carries a token that its forms must repeat."""
+    """An authenticated caller; forms of a session must send its CSRF token."""
 
     actor: Actor
     csrf: str | None = None
 
     @property
     def name(self) -> str:
-        """The name that goes into the audit log."""
+        """The name in the audit log."""
         return self.actor.name
 
 
 GivenHub = NamedDependency[Hub]
-"""The hub, as a route asks for it."""
+"""The hub, injected into handlers."""
 GivenCaller = NamedDependency[Caller]
-"""The one who asks, as a route asks for them; who is nobody is refused before."""
+"""The caller, injected into handlers that require authentication."""
 AnyRequest = Request[Caller | None, None, State]
-Find = Callable[[Literal["key", "session"], str], Awaitable[Actor | None]]
+FindActor = Callable[[Literal["key", "session"], str], Awaitable[Actor | None]]
 
 
-def auth_middleware(find: Find) -> type[AbstractAuthenticationMiddleware]:
-    """Make the middleware that finds out who is asking; whether they may is for the guards."""
+def auth_middleware(find: FindActor) -> type[AbstractAuthenticationMiddleware]:
+    """Return the middleware that identifies the caller; guards check the role."""
 
-    class Gate(AbstractAuthenticationMiddleware):
+    class AuthMiddleware(AbstractAuthenticationMiddleware):
         def __init__(self, app: ASGIApp) -> None:
             super().__init__(app, exclude=["^/static/"])
 
         async def authenticate_request(
             self, connection: ASGIConnection[Any, Any, Any, Any]
         ) -> AuthenticationResult:
-            return AuthenticationResult(user=await _caller(connection, find), auth=None)
+            return AuthenticationResult(user=await _authenticate(connection, find), auth=None)
 
-    return Gate
+    return AuthMiddleware
 
 
 def caller_of(request: AnyRequest) -> Caller:
-    """Return the one who asks, where a guard has let them in."""
+    """Return the caller; raise UnauthenticatedError."""
     if request.user is None:
         raise UnauthenticatedError
     return request.user
 
 
 def known_caller(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller | None:
-    """Return the one who asks, or None where nobody signed in, or the gate was not even reached."""
+    """Return the caller, or None without authentication or before it has run."""
     scope = cast("dict[str, Any]", connection.scope)
     return scope.get("user")
 
 
-async def _caller(connection: ASGIConnection[Any, Any, Any, Any], find: Find) -> Caller | None:
+async def _authenticate(
+    connection: ASGIConnection[Any, Any, Any, Any], find: FindActor
+) -> Caller | None:
     scheme, _, key = connection.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":  # another is for a proxy in front of the hub
+    if scheme.lower() == "bearer":  # other schemes are for a proxy in front of the hub
         actor = await find("key", key.strip())
         if actor is None:
-            raise UnauthenticatedError(
-                "This API key is not valid here: it may be mistyped, revoked or expired."
-            )
+            raise UnauthenticatedError("Invalid API key. It may be mistyped, revoked or expired.")
         return Caller(actor)
     session = connection.cookies.get(COOKIE)
     actor = await find("session", session) if session else None
@@ -91,8 +91,8 @@ async def _caller(connection: ASGIConnection[Any, Any, Any, Any], find: Find) ->
     return Caller(actor, csrf_token(session))
 
 
-class require_role:  # noqa: N801  it reads as a word where a route names its guard
-    """A guard that lets in this role and those above it."""
+class require_role:  # noqa: N801  used like a function
+    """A guard that requires a minimum role."""
 
     def __init__(self, role: Role) -> None:
         self.role: Role = role
@@ -100,7 +100,7 @@ class require_role:  # noqa: N801  it reads as a word where a route names its gu
     def __call__(
         self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler
     ) -> None:
-        """Refuse who is nobody, or less."""
+        """Raise UnauthenticatedError without a caller, ForbiddenError for a lower role."""
         caller = known_caller(connection)
         if caller is None:
             raise UnauthenticatedError
@@ -108,12 +108,12 @@ class require_role:  # noqa: N801  it reads as a word where a route names its gu
 
 
 async def csrf_check(request: AnyRequest) -> None:
-    """Refuse what another site made a signed-in browser send."""
-    if request.method in _SAFE:
+    """Raise ForbiddenError for a request that another site made a signed-in browser send."""
+    if request.method in _SAFE_METHODS:
         return
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise ForbiddenError(
-            "This came from another site and was refused; open the page here and try again."
+            "Cross-site request rejected. Open the page on this site and try again."
         )
     caller = known_caller(request)
     if caller is None or caller.csrf is None:
@@ -121,17 +121,17 @@ async def csrf_check(request: AnyRequest) -> None:
     sent = request.headers.get(CSRF_HEADER) or await _form_token(request)
     if not hmac.compare_digest(sent.encode(), caller.csrf.encode()):
         raise ForbiddenError(
-            "This form is from an earlier session; load the page again and repeat."
+            "This form belongs to an earlier session. Reload the page and try again."
         )
 
 
 def csrf_token(session: str) -> str:
-    """Derive what a session's forms repeat; who knows it cannot get back to the session."""
+    """Derive the CSRF token of a session, from which the session cannot be recovered."""
     return hashlib.sha256(b"ultraviolet form " + session.encode()).hexdigest()
 
 
 def is_secure(request: AnyRequest, public_url: str) -> bool:
-    """Return whether a client speaks to this hub over TLS, also if a proxy ends it."""
+    """Return whether the client uses TLS, also if a proxy terminates it."""
     public = urlsplit(public_url)
     through_proxy = (
         public.scheme == "https"
@@ -141,7 +141,7 @@ def is_secure(request: AnyRequest, public_url: str) -> bool:
 
 
 def session_cookie(session: str, *, secure: bool) -> Cookie:
-    """Make the cookie that keeps someone signed in; scripts and other sites cannot use it."""
+    """Return the session cookie, which scripts and other sites cannot use."""
     return Cookie(
         key=COOKIE,
         value=session,

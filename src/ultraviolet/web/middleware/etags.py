@@ -1,7 +1,8 @@
-"""ETags: whoever has a state already need not be sent it again, and no change overwrites one that was not seen.
+"""ETags for conditional requests: 304 for known responses, 412 for lost updates.
 
-A tag has two halves: a digest of what people and programs set, and one of all the bytes. Whoever has the answer already
-is told by both. Whoever changes it is held to the first alone, because a delivery or a sign-in is no change of theirs.
+A tag has two halves: a digest of the settings, and a digest of the whole response. If-None-Match
+compares both. If-Match compares only the first, because a delivery or a sign-in must not fail an
+update.
 """
 
 import hashlib
@@ -18,11 +19,11 @@ IfMatch = Annotated[
     HeaderParameter(
         name="If-Match",
         required=False,
-        description="The ETag of the state you read; where it is another by now, nothing is done (412).",
+        description="The ETag of the last read. If the resource has changed since, the request fails (412).",
     ),
 ]
 _JSON = b"application/json"
-_MOVES_BY_ITSELF = frozenset(
+_VOLATILE_FIELDS = frozenset(
     {
         "first_delivery_at",
         "first_verified_at",
@@ -36,52 +37,55 @@ _MOVES_BY_ITSELF = frozenset(
         "test_result",
     }
 )
-"""What use alone changes in an integration, a person, a key or a webhook URL."""
+"""Fields that change by use, not by an update of the resource."""
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def compute_etag(body: bytes) -> str:
-    """Name a state by the JSON that shows it."""
-    return f'"{_digest(_settled(body))}-{_digest(body)}"'
+    """Return the ETag of a JSON response."""
+    return f'"{_digest(_without_volatile_fields(body))}-{_digest(body)}"'
 
 
-def _settled(body: bytes) -> bytes:
-    """Leave out what moves by itself; a list has no fields and stays whole."""
+def _without_volatile_fields(body: bytes) -> bytes:
+    """Return a JSON object without its volatile fields; other JSON is returned unchanged."""
     if not body.startswith(b"{"):
         return body
     fields = _FIELDS.decode(body).items()
-    return msgspec.json.encode([each for each in fields if each[0] not in _MOVES_BY_ITSELF])
+    return msgspec.json.encode([field for field in fields if field[0] not in _VOLATILE_FIELDS])
 
 
 def _digest(body: bytes) -> str:
     return hashlib.blake2b(body, digest_size=12).hexdigest()
 
 
-def check_if_match(if_match: str | None, now: msgspec.Struct) -> None:
-    """Raise PreconditionFailedError where the one who changes something has seen another state of it than this."""
-    if if_match is None or "*" in _tags(if_match):
+def check_if_match(if_match: str | None, current: msgspec.Struct) -> None:
+    """Raise PreconditionFailedError if the current state is not the one that the client has read."""
+    if if_match is None or "*" in _split_tags(if_match):
         return
-    settled, _, _ = compute_etag(msgspec.json.encode(now)).partition("-")
-    if settled not in {one.partition("-")[0] for one in _tags(if_match)}:
+    settings, _, _ = compute_etag(msgspec.json.encode(current)).partition("-")
+    if settings not in {tag.partition("-")[0] for tag in _split_tags(if_match)}:
         raise PreconditionFailedError
 
 
 class ETagMiddleware:
-    """Adds an ETag to whole JSON answers of GET, PATCH and PUT, and answers 304 to a GET that has it already."""
+    """Adds an ETag to JSON responses of GET, PATCH and PUT.
+
+    Answers a GET with a known ETag with 304.
+    """
 
     def __init__(self, app: Asgi) -> None:
-        self._application = app
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take one request."""
+        """Handle one request."""
         if scope["method"] not in ("GET", "PATCH", "PUT"):
-            await self._application(scope, receive, send)
+            await self._app(scope, receive, send)
             return
         start: Message | None = None
 
-        async def answer(message: Message) -> None:
+        async def send_with_etag(message: Message) -> None:
             nonlocal start
-            if message["type"] == "http.response.start" and _taggable(message):
+            if message["type"] == "http.response.start" and _may_have_etag(message):
                 start = message
                 return
             if start is None:
@@ -89,32 +93,34 @@ class ETagMiddleware:
                 return
             first, start = start, None
             if not message.get("more_body"):
-                first, message = _with_tag(scope, first, message)
+                first, message = _add_etag(scope, first, message)
             await send(first)
             await send(message)
 
-        await self._application(scope, receive, answer)
+        await self._app(scope, receive, send_with_etag)
 
 
-def _taggable(start: Message) -> bool:
+def _may_have_etag(start: Message) -> bool:
     headers: dict[bytes, bytes] = dict(start["headers"])
     return start["status"] == 200 and headers.get(b"content-type", b"").startswith(_JSON)  # noqa: PLR2004
 
 
-def _with_tag(scope: Scope, start: Message, body: Message) -> tuple[Message, Message]:
+def _add_etag(scope: Scope, start: Message, body: Message) -> tuple[Message, Message]:
     etag = compute_etag(body.get("body", b""))
     headers: list[Any] = [
         *start["headers"],
         (b"etag", etag.encode()),
         (b"cache-control", b"private, no-cache"),
     ]
-    known = next((value for name, value in scope["headers"] if name == b"if-none-match"), b"")
-    had = {one.removeprefix("W/") for one in _tags(known.decode("latin-1"))}
-    if scope["method"] == "GET" and had & {etag, "*"}:
-        left = [(name, value) for name, value in headers if not name.startswith(b"content-")]
-        return {**start, "status": 304, "headers": left}, {**body, "body": b""}
+    if_none_match = next(
+        (value for name, value in scope["headers"] if name == b"if-none-match"), b""
+    )
+    known = {tag.removeprefix("W/") for tag in _split_tags(if_none_match.decode("latin-1"))}
+    if scope["method"] == "GET" and known & {etag, "*"}:
+        kept = [(name, value) for name, value in headers if not name.startswith(b"content-")]
+        return {**start, "status": 304, "headers": kept}, {**body, "body": b""}
     return {**start, "headers": headers}, body
 
 
-def _tags(written: str) -> set[str]:
-    return {one.strip() for one in written.split(",")}
+def _split_tags(header: str) -> set[str]:
+    return {tag.strip() for tag in header.split(",")}

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: a POST of the API that is sent again is not done again; its first answer is given once more."""
+"""`Idempotency-Key`: a repeated POST of the API is not executed again and returns the first response."""
 
 import asyncio
 import hashlib
@@ -18,44 +18,53 @@ from ultraviolet.web.middleware.auth import Caller
 
 HEADER = b"idempotency-key"
 REPLAYED = (b"idempotent-replayed", b"true")
-LARGEST_BODY = 4 * 1024 * 1024
-_LONGEST = 255
+MAX_BODY_BYTES = 4 * 1024 * 1024
+_MAX_KEY_LENGTH = 255
 
 
 class IdempotencyMiddleware:
-    """Keeps the answers of what was done, for a day; what was refused has changed nothing and is not kept."""
+    """Stores successful responses for a day.
+
+    Rejected requests changed nothing and are not stored.
+    """
 
     def __init__(self, app: Asgi, hub: Hub) -> None:
-        self._application = app
+        self._app = app
         self._hub = hub
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take one request; who is nobody is refused further in, who may not do it now is given no answer of before."""
+        """Handle one request.
+
+        The handler rejects requests without a caller. The guards run before a stored response is
+        returned.
+        """
         caller = cast("Caller | None", scope.get("user"))
-        given = next((value for name, value in scope["headers"] if name == HEADER), None)
-        if scope["method"] != "POST" or given is None or caller is None:
-            await self._application(scope, receive, send)
+        header = next((value for name, value in scope["headers"] if name == HEADER), None)
+        if scope["method"] != "POST" or header is None or caller is None:
+            await self._app(scope, receive, send)
             return
         await scope["route_handler"].authorize_connection(ASGIConnection(cast("HTTPScope", scope)))
-        body = await _body(receive)
-        asked = KeyedRequest(caller.actor.identity, _key(given), _digest(scope, body))
+        body = await _read_body(receive)
+        request = KeyedRequest(
+            caller.actor.identity, _parse_key(header), _request_digest(scope, body)
+        )
         database, secrets = self._hub.database, self._hub.secrets
-        before = await database.write(idempotency.begin, secrets, asked)
-        if before is not None:
-            await _again(send, before)
+        stored = await database.write(idempotency.begin, secrets, request)
+        if stored is not None:
+            await _replay(send, stored)
             return
-        answer: StoredResponse | None = None
-        alive = asyncio.create_task(self._stay_alive(asked))
+        response: StoredResponse | None = None
+        renewal = asyncio.create_task(self._renew_until_cancelled(request))
         try:
-            answer = await self._do(scope, body, receive, send)
+            response = await self._execute(scope, body, receive, send)
         finally:
-            alive.cancel()
-            await database.write(idempotency.finish, secrets, asked, answer)
+            renewal.cancel()
+            await database.write(idempotency.finish, secrets, request, response)
 
-    async def _do(
+    async def _execute(
         self, scope: Scope, body: bytes, receive: Receive, send: Send
     ) -> StoredResponse | None:
-        """Let it be done, and give the answer where it was."""
+        """Execute the request; return its response if it succeeded."""
         unread, status, parts = True, 0, list[bytes]()
 
         async def replay() -> Message:
@@ -65,7 +74,7 @@ class IdempotencyMiddleware:
                 return {"type": "http.request", "body": body, "more_body": False}
             return await receive()
 
-        async def note(message: Message) -> None:
+        async def record(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -73,51 +82,52 @@ class IdempotencyMiddleware:
                 parts.append(message.get("body", b""))
             await send(message)
 
-        await self._application(scope, replay, note)
+        await self._app(scope, replay, record)
         return StoredResponse(status, b"".join(parts)) if 200 <= status < 300 else None  # noqa: PLR2004
 
-    async def _stay_alive(self, asked: KeyedRequest) -> None:
+    async def _renew_until_cancelled(self, request: KeyedRequest) -> None:
         while True:
             await asyncio.sleep(RENEW_INTERVAL_SECONDS)
             with suppress(UltravioletError):
-                await self._hub.database.write(idempotency.renew, asked)
+                await self._hub.database.write(idempotency.renew, request)
 
 
-async def _again(send: Send, answer: StoredResponse) -> None:
-    headers: list[Any] = [(b"content-length", str(len(answer.body)).encode()), REPLAYED]
-    if answer.body:
+async def _replay(send: Send, response: StoredResponse) -> None:
+    headers: list[Any] = [(b"content-length", str(len(response.body)).encode()), REPLAYED]
+    if response.body:
         headers.append((b"content-type", b"application/json"))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
 
 
-async def _body(receive: Receive) -> bytes:
+async def _read_body(receive: Receive) -> bytes:
     parts, size, more = list[bytes](), 0, True
     while more:
         message = await receive()
         more = message["type"] == "http.request" and bool(message.get("more_body"))
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > LARGEST_BODY:
+        if size > MAX_BODY_BYTES:
             raise RequestEntityTooLarge
     return b"".join(parts)
 
 
-def _key(given: bytes) -> str:
-    """Read the key, with or without the quotes that the draft of the header asks for."""
-    key = given.decode("latin-1").strip()
+def _parse_key(header: bytes) -> str:
+    """Return the key, with or without the quotes that the draft standard requires."""
+    key = header.decode("latin-1").strip()
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
-    if not key or len(key) > _LONGEST or not key.isascii() or not key.isprintable():
+    if not key or len(key) > _MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise InvalidError(
-            f"A key is text of 1 to {_LONGEST} characters of ASCII.", field="Idempotency-Key"
+            f"The key must have 1 to {_MAX_KEY_LENGTH} printable ASCII characters.",
+            field="Idempotency-Key",
         )
     return key
 
 
-def _digest(scope: Scope, body: bytes) -> bytes:
-    seen = hashlib.sha256()
+def _request_digest(scope: Scope, body: bytes) -> bytes:
+    digest = hashlib.sha256()
     for part in (scope["path"].encode(), scope["query_string"], body):
-        seen.update(len(part).to_bytes(8, "big"))
-        seen.update(part)
-    return seen.digest()
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.digest()

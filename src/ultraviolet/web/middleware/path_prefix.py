@@ -1,7 +1,8 @@
 """Serve the application below a path of its public address, such as https://example.com/uv.
 
-Inside, the application knows its own paths only. Requests lose the prefix here, and what leads a client back gets it:
-Location, Link and the paths of cookies. In pages, templates write `{{ root }}` before each path.
+The application only knows paths without the prefix. This middleware removes the prefix from
+requests and adds it to Location, Link and the paths of cookies. Templates write `{{ root }}`
+before each path.
 """
 
 import re
@@ -19,35 +20,36 @@ _LINK_TARGET = re.compile(rb"<(/(?!/)[^>]*)>")
 _REFERER = re.compile(rb"(https?://[^/?#]*)(/[^?#]*)", re.IGNORECASE)
 
 
-class Prefix:
-    """Takes requests with the prefix, and without it from a proxy that removes it."""
+class PathPrefixMiddleware:
+    """Accepts requests with the prefix, or without it from a proxy that removes it."""
 
     def __init__(self, application: Asgi, prefix: str) -> None:
-        """`prefix` begins with a slash and does not end with one."""
-        self._application = application
+        """`prefix` starts with a slash and does not end with one."""
+        self._app = application
         self._prefix = prefix
         self._bytes = prefix.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Handle one request."""
         if scope["type"] != "http":
-            await self._application(scope, receive, send)
+            await self._app(scope, receive, send)
             return
 
-        async def answer(message: Message) -> None:
+        async def send_with_prefix(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = [
-                    (name, self._outside(name, value)) for name, value in message.get("headers", [])
+                    (name, self._add_prefix(name, value))
+                    for name, value in message.get("headers", [])
                 ]
                 message = {**message, "headers": headers}
             await send(message)
 
-        await self._application(self._inside(scope), receive, answer)
+        await self._app(self._remove_prefix(scope), receive, send_with_prefix)
 
-    def _inside(self, scope: Scope) -> Scope:
-        """Remove the prefix from what a client sent."""
+    def _remove_prefix(self, scope: Scope) -> Scope:
+        """Return the scope without the prefix."""
         headers: list[Any] = [
-            (name, _REFERER.sub(self._without, value) if name == b"referer" else value)
+            (name, _REFERER.sub(self._strip_referer, value) if name == b"referer" else value)
             for name, value in scope["headers"]
         ]
         path, raw = scope["path"], scope.get("raw_path")
@@ -59,14 +61,14 @@ class Prefix:
             raw = raw if raw.startswith(b"/") else b"/" + raw
         return {**scope, "path": path, "raw_path": raw, "headers": headers}
 
-    def _without(self, found: re.Match[bytes]) -> bytes:
+    def _strip_referer(self, found: re.Match[bytes]) -> bytes:
         origin, path = found.groups()
         if path == self._bytes or path.startswith(self._bytes + b"/"):
             path = path[len(self._bytes) :] or b"/"
         return origin + path
 
-    def _outside(self, name: bytes, value: bytes) -> bytes:
-        """Put the prefix before the paths that a header names."""
+    def _add_prefix(self, name: bytes, value: bytes) -> bytes:
+        """Add the prefix to the paths in a header."""
         match name.lower():
             case b"location" | b"content-location" if value.startswith(
                 b"/"
@@ -83,25 +85,25 @@ class Prefix:
         return self._bytes if path == b"/" else self._bytes + path
 
 
-def check(prefix: str, application: Litestar) -> None:
-    """Raise InvalidError if a path of the application begins with the prefix, which would be ambiguous."""
-    wanted = prefix.strip("/").split("/")
-    own = [
+def check_prefix(prefix: str, application: Litestar) -> None:
+    """Raise InvalidError if a path of the application starts with the prefix."""
+    segments = prefix.strip("/").split("/")
+    own_paths = [
         [HOOKS.strip("/")],
         *map(_segments, (route.path_components for route in application.routes)),
     ]
-    if any(_begins(path, wanted) for path in own):
+    if any(_starts_with(path, segments) for path in own_paths):
         raise InvalidError(
-            f"ULTRAVIOLET_PUBLIC_URL cannot have the path {prefix}, which is a path of the hub itself: use another"
+            f"ULTRAVIOLET_PUBLIC_URL must not have the path {prefix}, because the hub uses it. Choose another path"
         )
 
 
 def _segments(components: list[str | PathParameterDefinition]) -> list[str | None]:
-    """Return the parts of a path, with None for each that varies."""
+    """Return the segments of a path, with None for each parameter."""
     return [one if isinstance(one, str) else None for one in components]
 
 
-def _begins(path: list[str | None] | list[str], wanted: list[str]) -> bool:
-    return len(path) >= len(wanted) and all(
-        one in (None, other) for one, other in zip(path, wanted, strict=False)
+def _starts_with(path: list[str | None] | list[str], segments: list[str]) -> bool:
+    return len(path) >= len(segments) and all(
+        own in (None, segment) for own, segment in zip(path, segments, strict=False)
     )

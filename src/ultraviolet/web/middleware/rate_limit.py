@@ -1,4 +1,4 @@
-"""How often one key or person may ask the API: a number of requests a minute, counted in the memory of each process."""
+"""Rate limit of the API: requests per minute and caller, counted in the memory of each process."""
 
 import math
 import time
@@ -11,21 +11,20 @@ from ultraviolet.errors import TooManyRequestsError
 from ultraviolet.web.http.asgi import Asgi, Message, Receive, Scope, Send
 from ultraviolet.web.middleware.auth import Caller
 
-WINDOW = 60
-"""Seconds."""
-_CALLERS = 10_000
-_NAME = "requests"
+WINDOW_SECONDS = 60
+_MAX_CALLERS = 10_000
+_POLICY_NAME = "requests"
 
 
 class RateLimitState(msgspec.Struct, frozen=True):
-    """How many requests are left, and in how many seconds all are there again; less than 0 is one too many."""
+    """Remaining requests (negative if over the limit), and seconds until the reset."""
 
     requests: int
     seconds: int
 
 
 class RateLimiter:
-    """Counts requests by who makes them."""
+    """Counts requests by caller."""
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = limit
@@ -33,47 +32,51 @@ class RateLimiter:
         self._windows: dict[str, tuple[float, int]] = {}
 
     def take(self, identity: str) -> RateLimitState:
-        """Count one more request."""
+        """Count one request."""
         now = self._clock()
         began, count = self._windows.pop(identity, (now, 0))
-        if now - began >= WINDOW:
+        if now - began >= WINDOW_SECONDS:
             began, count = now, 0
         self._windows[identity] = began, count + 1
-        while len(self._windows) > _CALLERS:
+        while len(self._windows) > _MAX_CALLERS:
             del self._windows[next(iter(self._windows))]
-        return RateLimitState(self.limit - count - 1, max(1, math.ceil(began + WINDOW - now)))
+        return RateLimitState(
+            self.limit - count - 1, max(1, math.ceil(began + WINDOW_SECONDS - now))
+        )
 
-    def headers(self, left: RateLimitState) -> dict[str, str]:
-        """Say it as draft-ietf-httpapi-ratelimit-headers-10 has it."""
+    def headers(self, state: RateLimitState) -> dict[str, str]:
+        """Return the headers of draft-ietf-httpapi-ratelimit-headers-10."""
         return {
-            "RateLimit-Policy": f'"{_NAME}";q={self.limit};w={WINDOW}',
-            "RateLimit": f'"{_NAME}";r={max(0, left.requests)};t={left.seconds}',
+            "RateLimit-Policy": f'"{_POLICY_NAME}";q={self.limit};w={WINDOW_SECONDS}',
+            "RateLimit": f'"{_POLICY_NAME}";r={max(0, state.requests)};t={state.seconds}',
         }
 
 
 class RateLimitMiddleware:
-    """Refuses whoever asks too often, and tells everyone how many requests are left."""
+    """Rejects requests over the limit, and adds rate limit headers to all responses."""
 
-    def __init__(self, app: Asgi, limits: RateLimiter) -> None:
-        self._application = app
-        self._limits = limits
+    def __init__(self, app: Asgi, limiter: RateLimiter) -> None:
+        self._app = app
+        self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take one request; who is nobody is refused further in."""
+        """Handle one request; the handler rejects requests without a caller."""
         caller = cast("Caller | None", scope.get("user"))
-        if caller is None or not self._limits.limit:
-            await self._application(scope, receive, send)
+        if caller is None or not self._limiter.limit:
+            await self._app(scope, receive, send)
             return
-        left = self._limits.take(caller.actor.identity)
-        told = self._limits.headers(left)
-        if left.requests < 0:
-            raise TooManyRequestsError(left.seconds, told)
+        state = self._limiter.take(caller.actor.identity)
+        rate_limit = self._limiter.headers(state)
+        if state.requests < 0:
+            raise TooManyRequestsError(state.seconds, rate_limit)
 
-        async def answer(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers: list[Any] = [*message["headers"]]
-                headers += [(name.lower().encode(), value.encode()) for name, value in told.items()]
+                headers += [
+                    (name.lower().encode(), value.encode()) for name, value in rate_limit.items()
+                ]
                 message = {**message, "headers": headers}
             await send(message)
 
-        await self._application(scope, receive, answer)
+        await self._app(scope, receive, send_with_headers)

@@ -1,4 +1,4 @@
-"""Around pages, API and files: for each request a number, what browsers are not to do with it, and how long it took."""
+"""Request ids, security headers, traces, metrics and log lines for pages, API and files."""
 
 import re
 import time
@@ -13,75 +13,77 @@ from ultraviolet import redaction, tracing
 from ultraviolet.hub.core import metrics
 from ultraviolet.web.http.asgi import Asgi, Message, Receive, Scope, Send
 
-_HEADER = b"x-request-id"
-_GIVEN = re.compile(rb"[\w.:/+=@-]{1,100}")
-_QUIET = ("/livez", "/readyz", "/metrics", "/live", "/static/", "/api/v1/changes/stream")
+_REQUEST_ID_HEADER = b"x-request-id"
+_VALID_ID = re.compile(rb"[\w.:/+=@-]{1,100}")
+_UNLOGGED_PATHS = ("/livez", "/readyz", "/metrics", "/live", "/static/", "/api/v1/changes/stream")
 
-_POLICY = (
+_CONTENT_SECURITY_POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_EVERYWHERE = (
-    (b"content-security-policy", _POLICY),
+_SECURITY_HEADERS = (
+    (b"content-security-policy", _CONTENT_SECURITY_POLICY),
     (b"referrer-policy", b"same-origin"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 )
-"""Put on here and not by the framework, whose own headers leave out errors and files."""
+"""Added here because headers of the framework are missing on errors and files."""
 
 log = structlog.get_logger()
 
 
 class RequestLogMiddleware:
-    """Return each request an id, its caller's where that is one, and writes a line of log when it was answered."""
+    """Assigns an id to each request, or accepts a valid one, and logs the response."""
 
     def __init__(self, application: Asgi) -> None:
-        self._application = application
+        self._app = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take one request."""
+        """Handle one request."""
         if scope["type"] != "http":
-            await self._application(scope, receive, send)
+            await self._app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
-        id_ = given.decode() if _GIVEN.fullmatch(given) else uuid.uuid4().hex
-        began = time.perf_counter()
+        header = next(
+            (value for name, value in scope["headers"] if name == _REQUEST_ID_HEADER), b""
+        )
+        id_ = header.decode() if _VALID_ID.fullmatch(header) else uuid.uuid4().hex
+        started_at = time.perf_counter()
         status = 500
 
-        async def answer(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers: list[Any] = [
                     *message.get("headers", []),
-                    *_EVERYWHERE,
-                    (_HEADER, id_.encode()),
+                    *_SECURITY_HEADERS,
+                    (_REQUEST_ID_HEADER, id_.encode()),
                 ]
                 message = {**message, "headers": headers}
             await send(message)
 
         with bound_contextvars(request_id=id_):
-            with self._traced(scope) as span:
-                await self._application(scope, receive, answer)
-                said = {
+            with self._span(scope) as span:
+                await self._app(scope, receive, send_with_headers)
+                attributes = {
                     "http.request.method": scope["method"],
                     "url.path": redaction.redact(scope["path"]),
                 }
-                span.set_attributes(**said, **{"http.response.status_code": status}, request_id=id_)
-            self._note(scope, status, time.perf_counter() - began)
+                span.set_attributes(**attributes, **{"http.response.status_code": status}, request_id=id_)
+            self._log(scope, status, time.perf_counter() - started_at)
 
-    def _traced(self, scope: Scope) -> AbstractContextManager[tracing.Span]:
+    def _span(self, scope: Scope) -> AbstractContextManager[tracing.Span]:
         path: str = scope["path"]
-        if not tracing.is_enabled() or path.startswith(_QUIET):
+        if not tracing.is_enabled() or path.startswith(_UNLOGGED_PATHS):
             return nullcontext(tracing.NO_SPAN)
-        given = [
+        parents = [
             value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"
         ]
-        return tracing.span("api" if path.startswith("/api/") else "page", links=given)
+        return tracing.span("api" if path.startswith("/api/") else "page", links=parents)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _log(self, scope: Scope, status: int, seconds: float) -> None:
         path: str = scope["path"]
-        if path.startswith(_QUIET):
+        if path.startswith(_UNLOGGED_PATHS):
             return
         metrics.observe_request("api" if path.startswith("/api/") else "page", status, seconds)
         log.info(

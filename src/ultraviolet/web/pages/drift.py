@@ -14,7 +14,7 @@ from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import drift
-from ultraviolet.web.queries.drift import DriftFilter, DriftMoment
+from ultraviolet.web.queries.drift import DriftFilter, DriftInterval
 
 _SHOWN = 50
 _DAYS = (2, 14, 90)
@@ -35,9 +35,11 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
         given = int(chosen) if chosen.isdecimal() else next((one.id for one in choice), 0)
-        found = drift.samples(connection, given, DriftFilter(resource, cause), before, _SHOWN + 1)
+        found = drift.list_samples(
+            connection, given, DriftFilter(resource, cause), before, _SHOWN + 1
+        )
         page = page_of(found, _SHOWN, lambda one: one.seq)
-        report = drift.report(connection, given, recent, by)
+        report = drift.get_report(connection, given, recent, by)
         return {
             "integrations": choice,
             "chosen": given,
@@ -72,7 +74,7 @@ def _places(now: datetime, days: int, by: drift.By) -> list[str]:
     return [clock.format_rfc3339(now - timedelta(days=ago))[:10] for ago in range(days - 1, -1, -1)]
 
 
-def _chart(moments: list[DriftMoment], places: list[str], by: drift.By) -> Chart:
+def _chart(moments: list[DriftInterval], places: list[str], by: drift.By) -> Chart:
     wrong = {moment.at: moment.causes for moment in moments}
     found = sorted({cause for causes in wrong.values() for cause in causes})
     series = [

@@ -37,7 +37,7 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
     wanted = _wanted(hub, asked)
 
     def read(connection: Connection) -> dict[str, Any]:
-        found = events.page(connection, wanted, number(cursor), _SHOWN)
+        found = events.list_page(connection, wanted, number(cursor), _SHOWN)
         return {"found": found, "integrations": integrations.list_page(connection)}
 
     context = await hub.database.read(read)
@@ -66,7 +66,7 @@ async def show(
         event = events.get_event(connection, seq)
         return {
             "event": event,
-            "effects": events.effects(connection, event),
+            "effects": events.find_effects(connection, event),
             "integration": integrations.get(connection, event.integration_id),
         }
 
@@ -92,7 +92,7 @@ async def replay(
             f"Choose the events to replay, at least one and at most {_MOST_REPLAYED}."
         )
     if sent.get("sure") != "yes":
-        chosen = await hub.database.read(events.some, seqs)
+        chosen = await hub.database.read(events.list_by_seq, seqs)
         changes, problem = await _rehearsed(hub, chosen)
         about = {(event.integration_id, event.resource, event.object_id) for event in chosen}
         return render.page(

@@ -8,7 +8,7 @@ import msgspec
 
 from ultraviolet.clock import normalize_rfc3339
 from ultraviolet.errors import InvalidError
-from ultraviolet.web.queries.objects import HistoryMoment
+from ultraviolet.web.queries.versions import VersionStart
 
 _STEPS = 200
 """So many steps of the slider are a whole life."""
@@ -30,12 +30,12 @@ class HistorySlider(msgspec.Struct, frozen=True):
     step: int
     value: int
     marks: list[Mark]
-    earlier: HistoryMoment | None
-    later: HistoryMoment | None
+    earlier: VersionStart | None
+    later: VersionStart | None
 
 
 def history_slider(
-    moments: Sequence[HistoryMoment], shown: int, at: str | None, now: datetime
+    moments: Sequence[VersionStart], shown: int, at: str | None, now: datetime
 ) -> HistorySlider:
     """Lay the versions out over the time they span; `shown` is the version that the page shows, as of `at`."""
     start = math.floor(_seconds(moments[0].observed_at))

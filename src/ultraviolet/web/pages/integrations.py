@@ -251,14 +251,14 @@ async def _page(
         return {
             "integration": integration,
             "test": integration.test_result,
-            "summary": summary.summary(connection, integration_id),
+            "summary": summary.get_summary(connection, integration_id),
             "urls": urls,
-            "day": delivery_counts.totals(
-                connection, [url.id for url in urls], delivery_counts.day_ago()
+            "day": delivery_counts.sum_by_outcome(
+                connection, [url.id for url in urls], delivery_counts.hour_one_day_ago()
             ),
             "names": {integration_id: integration.name},
             "verification": verifications.last_verification(connection, integration_id),
-            "running": fetches.running(connection, integration_id),
+            "running": fetches.list_running(connection, integration_id),
             "findings": findings.list_findings(connection, integration_id, 20),
             "resources": list_selectable(
                 connection,

@@ -21,7 +21,7 @@ from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, r
 from ultraviolet.web.pages.fields import groups
 from ultraviolet.web.pages.history_slider import history_slider, moment
 from ultraviolet.web.pages.templating import GivenRenderer, runner
-from ultraviolet.web.queries import object_table, objects
+from ultraviolet.web.queries import links, object_table, objects, versions
 from ultraviolet.web.queries.objects import ObjectFilter
 
 _SHOWN = 50
@@ -43,7 +43,9 @@ async def show_resources(
             if asked
             else next((each.id for each in choice), None)
         )
-        found = objects.counts(connection, hub.catalog, chosen) if chosen is not None else []
+        found = (
+            objects.count_by_resource(connection, hub.catalog, chosen) if chosen is not None else []
+        )
         resources = integrations.get(connection, chosen).resources if chosen is not None else None
         followed = hub.catalog.following(resources).follows
         return {"integrations": choice, "chosen": chosen, "resources": found, "followed": followed}
@@ -60,18 +62,18 @@ async def show_objects(
     name: FromPath[str],
 ) -> Response[str]:
     """Show a resource as a table; filters, order and columns are the address."""
-    resource = objects.resource_of(hub.catalog, name)
+    resource = objects.find_resource(hub.catalog, name)
     asked = request.query_params
     here = _Address(request)
-    conditions = [object_table.condition(resource, written) for written in here.conditions]
-    by = object_table.order(resource, asked.get("sort"))
+    conditions = [object_table.parse_condition(resource, written) for written in here.conditions]
+    by = object_table.parse_order(resource, asked.get("sort"))
     after = decode(asked.get("cursor") or None)
 
     def read(connection: Connection) -> dict[str, Any]:
         chosen = required_integration(connection, asked.get("integration") or None)
         wanted = ObjectFilter(chosen, resource, asked.get("q") or None, asked.get("state") or None)
-        found = object_table.read_part(connection, wanted, conditions, by, after, _SHOWN)
-        fields = object_table.indexable(resource, conditions, by)
+        found = object_table.read_page(connection, wanted, conditions, by, after, _SHOWN)
+        fields = object_table.indexable_fields(resource, conditions, by)
         return {
             "indexable": object_table.missing_indexes(connection, chosen, resource, fields),
             "integration": integrations.get(connection, chosen),
@@ -104,7 +106,7 @@ async def create_index(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, name: FromPath[str]
 ) -> Redirect:
     """Create the indexes that the table as it is lacks, in the background."""
-    resource = objects.resource_of(hub.catalog, name)
+    resource = objects.find_resource(hub.catalog, name)
     sent = await request.form()
     integration, fields = (
         str(sent.get("integration", "")),
@@ -119,7 +121,7 @@ async def save_view(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, name: FromPath[str]
 ) -> Redirect:
     """Keep the table as it is under a name."""
-    resource = objects.resource_of(hub.catalog, name)
+    resource = objects.find_resource(hub.catalog, name)
     sent = await request.form()
     query = _query(sent)
     title = str(sent.get("name", ""))
@@ -140,7 +142,7 @@ async def forget_view(
     view_id: FromPath[int],
 ) -> Redirect:
     """Drop a saved view, and leave the table as it is."""
-    resource = objects.resource_of(hub.catalog, name)
+    resource = objects.find_resource(hub.catalog, name)
     query = _query(await request.form())
     await hub.database.write(saved_views.delete_view, caller.name, view_id)
     return Redirect(f"/objects/{resource.name}?{query}", status_code=303)
@@ -157,7 +159,7 @@ async def show_object(
     object_id: FromPath[str],
 ) -> Response[str]:
     """Show one object as it is, or as it was in the version or at the time asked for."""
-    resource = objects.resource_of(hub.catalog, name)
+    resource = objects.find_resource(hub.catalog, name)
     asked, version = (
         request.query_params.get("integration"),
         request.query_params.get("version", ""),
@@ -167,17 +169,17 @@ async def show_object(
     def read(connection: Connection) -> dict[str, Any]:
         chosen = required_integration(connection, asked)
         place = (chosen, resource, object_id)
-        known = objects.version_at(connection, *place, at) if at else None
+        known = versions.find_version_at(connection, *place, at) if at else None
         wanted = int(version) if version.isdecimal() else known
         return {
             "integration": integrations.get(connection, chosen),
             "object": objects.get_object(connection, *place),
-            "then": objects.as_of(connection, *place, wanted) if wanted else None,
-            "moments": objects.moments(connection, *place),
-            "history": objects.history(connection, *place, None, _VERSIONS),
-            "history_since": objects.history_since(connection, chosen),
-            "provenance": objects.provenance(connection, *place),
-            "linked_from": objects.linked_from(connection, hub.catalog, *place),
+            "then": versions.get_version(connection, *place, wanted) if wanted else None,
+            "moments": versions.list_version_starts(connection, *place),
+            "history": versions.list_versions(connection, *place, None, _VERSIONS),
+            "history_since": versions.complete_since(connection, chosen),
+            "provenance": versions.field_provenance(connection, *place),
+            "linked_from": links.list_linked_from(connection, hub.catalog, *place),
         }
 
     found = await hub.database.read(read)

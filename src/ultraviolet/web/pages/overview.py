@@ -19,7 +19,7 @@ from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import activity, drift, fetches, objects
 from ultraviolet.web.queries import summary as queries_summary
 from ultraviolet.web.queries.activity import ActivityMinute
-from ultraviolet.web.queries.drift import DriftFilter, WrongResource
+from ultraviolet.web.queries.drift import DriftCause, DriftFilter
 from ultraviolet.web.queries.fetches import Fetch
 from ultraviolet.web.queries.objects import ResourceCount
 from ultraviolet.web.queries.summary import Summary
@@ -49,7 +49,7 @@ class Card(msgspec.Struct, frozen=True):
     judged: Freshness
     changes: Chart
     delay: Chart
-    wrong: list[WrongResource]
+    wrong: list[DriftCause]
     """What webhooks alone would have left wrong in the last 24 hours."""
     running: list[Fetch]
     rows: list[Row]
@@ -70,13 +70,13 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
 
 
 def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
-    summary = queries_summary.summary(connection, integration.id)
-    running = fetches.running(connection, integration.id)
+    summary = queries_summary.get_summary(connection, integration.id)
+    running = fetches.list_running(connection, integration.id)
     minutes = activity.last_hour(connection, integration.id)
     day_ago = clock.format_rfc3339(clock.utc_now() - timedelta(days=1))
     judged = hub.freshness(connection, integration)
     proofs = {proof.resource: proof for proof in judged.resources}
-    counted = objects.counts(connection, hub.catalog, integration.id)
+    counted = objects.count_by_resource(connection, hub.catalog, integration.id)
     return Card(
         integration,
         summary,
@@ -84,7 +84,7 @@ def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
         judged,
         _changes(minutes),
         _delay(minutes),
-        drift.report(connection, integration.id, DriftFilter(since=day_ago), "day").causes[
+        drift.get_report(connection, integration.id, DriftFilter(since=day_ago), "day").causes[
             :_CAUSES
         ],
         running,
@@ -94,8 +94,8 @@ def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
 
 def trust(connection: Connection, hub: Hub, integration: Integration) -> Trust:
     """Say in a word whether an integration's copy can be trusted now."""
-    summary = queries_summary.summary(connection, integration.id)
-    running = fetches.running(connection, integration.id)
+    summary = queries_summary.get_summary(connection, integration.id)
+    running = fetches.list_running(connection, integration.id)
     return _trust(integration, summary, hub.freshness(connection, integration), running)
 
 

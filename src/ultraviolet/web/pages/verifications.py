@@ -83,7 +83,7 @@ async def show(
         found = verifications.list_differences(
             connection, verification_id, after, _SHOWN + 1, resource, kind
         )
-        page = page_of(found, _SHOWN, verifications.place)
+        page = page_of(found, _SHOWN, verifications.difference_cursor)
         integration = integrations.get(connection, one.integration_id)
         return {
             "verification": one,

@@ -52,13 +52,13 @@ async def show(
 
     def read(connection: Connection) -> dict[str, Any]:
         url = webhook_urls.get_url(connection, url_id)
-        found = events.page(connection, EventFilter(webhook_url_id=url_id), None, _LAST_EVENTS)
+        found = events.list_page(connection, EventFilter(webhook_url_id=url_id), None, _LAST_EVENTS)
         return {
             "url": url,
             "integration": integrations.get(connection, url.integration_id),
-            "totals": delivery_counts.totals(connection, [url_id], "")[url_id],
+            "totals": delivery_counts.sum_by_outcome(connection, [url_id], "")[url_id],
             "events": found.events,
-            "by_hour": delivery_counts.by_hour(connection, url_id, hours[0]),
+            "by_hour": delivery_counts.list_hours(connection, url_id, hours[0]),
         }
 
     context = await hub.database.read(read)
@@ -146,8 +146,8 @@ async def _page(
             "integrations": choice,
             "names": {one.id: one.name for one in choice},
             "urls": urls,
-            "day": delivery_counts.totals(
-                connection, [url.id for url in urls], delivery_counts.day_ago()
+            "day": delivery_counts.sum_by_outcome(
+                connection, [url.id for url in urls], delivery_counts.hour_one_day_ago()
             ),
             "chosen": int(asked) if asked.isdecimal() else None,
             "usual_name": webhook_setup.RECEIVER_NAME,

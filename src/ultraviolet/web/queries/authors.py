@@ -1,4 +1,4 @@
-"""Who made a change in ION: the actor that an event names, else the person whom the object names for it."""
+"""Authors of changes in ION: the actor named by the event, else the last editor of the object."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol
@@ -10,23 +10,23 @@ from ultraviolet.db.tables.events import events
 from ultraviolet.db.tables.mirror import objects
 from ultraviolet.ion.deliveries import actor
 
-_STAMPS = {"_updated", "Updated", "_etag", "Etag"}
+_STAMP_FIELDS = {"_updated", "Updated", "_etag", "Etag"}
 
 
 class Author(msgspec.Struct, frozen=True):
-    """Who changed something in ION, as the event says or, where none told, the object itself."""
+    """The author of a change in ION; `source` is the event or the object that names them."""
 
     id: str
     name: str | None
-    told_by: Literal["event", "object"]
+    source: Literal["event", "object"]
 
 
-class Version(Protocol):
-    """What a version has to say about its author."""
+class VersionLike(Protocol):
+    """The attributes of a version that identify its author."""
 
     @property
     def version(self) -> int:
-        """Its number."""
+        """The version number."""
         ...
 
     @property
@@ -36,41 +36,44 @@ class Version(Protocol):
 
     @property
     def fields(self) -> dict[str, Any]:
-        """Its content."""
+        """The content."""
         ...
 
     @property
     def origin(self) -> dict[str, Any]:
-        """What produced it."""
+        """The origin of the version."""
         ...
 
 
 def find_authors(
-    connection: Connection, integration_id: int, versions: Sequence[Version]
+    connection: Connection, integration_id: int, versions: Sequence[VersionLike]
 ) -> dict[int, Author]:
-    """Tell by version who made it; a version whose own time of change is not new has no author."""
-    told = _told(connection, versions)
+    """Return the authors by version.
+
+    A version that does not change ION's time stamp has no author.
+    """
+    actors = _event_actors(connection, versions)
     ids: dict[int, tuple[str, Literal["event", "object"]]] = {}
     for one in versions:
-        seq = _seq(one)
-        named = one.fields.get("updatedById")
-        if seq in told:
-            ids[one.version] = told[seq], "event"
-        elif named is not None and _STAMPS.intersection(one.changed):
-            ids[one.version] = str(named), "object"
+        seq = _event_seq(one)
+        editor = one.fields.get("updatedById")
+        if seq in actors:
+            ids[one.version] = actors[seq], "event"
+        elif editor is not None and _STAMP_FIELDS.intersection(one.changed):
+            ids[one.version] = str(editor), "object"
     names = _names(connection, integration_id, {id_ for id_, _ in ids.values()})
-    return {version: Author(id_, names.get(id_), by) for version, (id_, by) in ids.items()}
+    return {version: Author(id_, names.get(id_), source) for version, (id_, source) in ids.items()}
 
 
-def _told(connection: Connection, versions: Sequence[Version]) -> dict[int, str]:
-    seqs = [seq for one in versions if (seq := _seq(one))]
+def _event_actors(connection: Connection, versions: Sequence[VersionLike]) -> dict[int, str]:
+    seqs = [seq for one in versions if (seq := _event_seq(one))]
     if not seqs:
         return {}
     rows = connection.execute(select(events.c.seq, events.c.body).where(events.c.seq.in_(seqs)))
-    return {row.seq: named for row in rows if (named := actor(bytes(row.body)))}
+    return {row.seq: found for row in rows if (found := actor(bytes(row.body)))}
 
 
-def _seq(one: Version) -> int:
+def _event_seq(one: VersionLike) -> int:
     kind, ref = one.origin.get("kind"), one.origin.get("ref")
     return int(ref) if kind == "event" and ref and str(ref).isdecimal() else 0
 

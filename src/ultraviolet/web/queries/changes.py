@@ -1,11 +1,12 @@
-"""Every change of an integration's mirror, in the order in which it came about.
+"""All changes of the mirror of one integration, in order.
 
-Changes of one integration's mirror take turns, and a turn ends only when its transaction is visible (`mirror/apply.py`).
-So the numbers of its versions become visible in order, on PostgreSQL too, and a place behind which one has read
-everything stays such a place. Across integrations that does not hold; so a cursor belongs to one integration.
+Transactions that change the mirror of an integration are serialized (`mirror/apply.py`), so its
+versions become visible in the order of their numbers, also on PostgreSQL. A reader that has read
+up to a cursor has therefore missed nothing before it. This does not hold across integrations, so
+a cursor is for one integration.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,17 +14,17 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from ultraviolet.db.tables.mirror import versions
 from ultraviolet.errors import CursorGoneError, InvalidError
-from ultraviolet.web.queries.objects import history_since
+from ultraviolet.web.queries.versions import complete_since
 
 NOW = "now"
-"""The cursor that stands for the place behind everything there is."""
-_WINDOW = 20_000
-"""So many versions one page looks through at most."""
-_NEVER = "9999"
+"""The cursor after all existing changes."""
+_MAX_SCANNED_VERSIONS = 20_000
+"""One page scans at most this many versions."""
+_END_OF_TIME = "9999"
 
 
 class ObjectChange(msgspec.Struct, frozen=True):
-    """One version that an object got; `cursor` is the place behind it."""
+    """A new version of an object; `cursor` is the position after it."""
 
     cursor: str
     integration_id: int
@@ -38,107 +39,123 @@ class ObjectChange(msgspec.Struct, frozen=True):
 
 
 class ChangeCursor(msgspec.Struct, frozen=True):
-    """A place between the versions of an integration: behind one of them, or before all."""
+    """A position in the versions of an integration: after one of them, or before all."""
 
     integration_id: int
     seq: int = 0
     observed_at: str = ""
     since: str = ""
-    """Since when history was whole as reading began; empty: from the beginning."""
+    """Since when the history was complete at the first read; empty if never purged."""
 
     def __str__(self) -> str:
-        """Write it as a cursor has it."""
+        """Return the content of a cursor."""
         return f"{self.integration_id} {self.seq} {self.observed_at} {self.since}"
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """Changes in order, the place behind all that was looked at, and whether there are more by now."""
+    """Changes in order, the position after the scanned versions, and whether there are more."""
 
     items: list[ObjectChange]
     next: ChangeCursor
     more: bool
 
 
-def place(connection: Connection, integration_id: int, written: str | None) -> ChangeCursor:
-    """Find the place that a cursor names; none is the beginning.
+def resolve_cursor(connection: Connection, integration_id: int, cursor: str | None) -> ChangeCursor:
+    """Return the position of a cursor; without a cursor, the beginning.
 
-    Raises InvalidError for the cursor of another list, CursorGoneError where the version before it is no longer kept,
-    or others behind it have gone since.
+    Raise InvalidError for the cursor of another list. Raise CursorGoneError if its version, or a
+    version after it, has been purged.
     """
-    since = history_since(connection, integration_id) or ""
-    if not written:
+    since = complete_since(connection, integration_id) or ""
+    if not cursor:
         return ChangeCursor(integration_id, since=since)
-    if written == NOW:
-        return msgspec.structs.replace(_newest(connection, integration_id), since=since)
-    parts = written.split(" ")
+    if cursor == NOW:
+        return msgspec.structs.replace(_latest(connection, integration_id), since=since)
+    parts = cursor.split(" ")
     if len(parts) != 4 or parts[0] != str(integration_id) or not parts[1].isdecimal():  # noqa: PLR2004
         raise InvalidError(
-            "This cursor belongs to another list; begin anew without one.", field="cursor"
+            "This cursor belongs to another list. Repeat the request without a cursor.",
+            field="cursor",
         )
     found = ChangeCursor(integration_id, int(parts[1]), parts[2], parts[3])
     if found.seq:
-        same = (versions.c.integration_id == integration_id, versions.c.seq == found.seq)
-        at = connection.execute(select(versions.c.observed_at).where(*same)).scalar_one_or_none()
+        is_version = (versions.c.integration_id == integration_id, versions.c.seq == found.seq)
+        at = connection.execute(
+            select(versions.c.observed_at).where(*is_version)
+        ).scalar_one_or_none()
         if at != found.observed_at:
             raise CursorGoneError
-    if since > found.since and _next_observed(connection, found) <= since:
+    if since > found.since and _next_observed_at(connection, found) <= since:
         raise CursorGoneError
     return msgspec.structs.replace(found, since=since)
 
 
-def after(
+def changes_after(
     connection: Connection,
-    begin: ChangeCursor,
+    start: ChangeCursor,
     resources: Sequence[str],
     limit: int,
-    write: Any,
+    encode: Callable[[str], str],
 ) -> Changes:
-    """Read what came behind a place, in a time that does not grow with what is left out; `write` makes cursors."""
-    here = (versions.c.integration_id == begin.integration_id, versions.c.seq > begin.seq)
-    end = _end(connection, here) if resources else None
-    query = select(versions).where(*here).order_by(versions.c.seq).limit(limit + 1)
+    """Return the changes after a cursor.
+
+    The time is bounded, however many other resources changed.
+    """
+    is_after = (versions.c.integration_id == start.integration_id, versions.c.seq > start.seq)
+    end = _scan_limit(connection, is_after) if resources else None
+    query = select(versions).where(*is_after).order_by(versions.c.seq).limit(limit + 1)
     if resources:
         query = query.where(versions.c.resource.in_(resources))
     if end:
         query = query.where(versions.c.seq <= end.seq)
     rows = connection.execute(query).mappings().all()
-    places = [
-        msgspec.structs.replace(begin, seq=row["seq"], observed_at=row["observed_at"])
+    cursors = [
+        msgspec.structs.replace(start, seq=row["seq"], observed_at=row["observed_at"])
         for row in rows[:limit]
     ]
     items = [
         ObjectChange(
-            write(str(at)),
+            encode(str(cursor)),
             **{name: row[name] for name in ObjectChange.__struct_fields__ if name != "cursor"},
         )
-        for at, row in zip(places, rows, strict=False)
+        for cursor, row in zip(cursors, rows, strict=False)
     ]
     if len(rows) > limit:
-        return Changes(items, places[-1], more=True)
+        return Changes(items, cursors[-1], more=True)
     if end:
-        return Changes(items, msgspec.structs.replace(end, since=begin.since), more=True)
-    newest = msgspec.structs.replace(_newest(connection, begin.integration_id), since=begin.since)
-    return Changes(items, newest if newest.seq > begin.seq else begin, more=False)
+        return Changes(items, msgspec.structs.replace(end, since=start.since), more=True)
+    latest = msgspec.structs.replace(_latest(connection, start.integration_id), since=start.since)
+    return Changes(items, latest if latest.seq > start.seq else start, more=False)
 
 
-def _next_observed(connection: Connection, at: ChangeCursor) -> str:
-    """Return when the first version that is left behind a place came about; where one went, a later one stays."""
-    here = (versions.c.integration_id == at.integration_id, versions.c.seq > at.seq)
-    query = select(versions.c.observed_at).where(*here).order_by(versions.c.seq).limit(1)
-    return connection.execute(query).scalar() or _NEVER
+def _next_observed_at(connection: Connection, cursor: ChangeCursor) -> str:
+    """Return the time of the first remaining version after a cursor."""
+    is_after = (
+        versions.c.integration_id == cursor.integration_id,
+        versions.c.seq > cursor.seq,
+    )
+    query = select(versions.c.observed_at).where(*is_after).order_by(versions.c.seq).limit(1)
+    return connection.execute(query).scalar() or _END_OF_TIME
 
 
-def _end(connection: Connection, here: Sequence[ColumnElement[bool]]) -> ChangeCursor | None:
-    """Return the last version that is looked at; None where that is all there are."""
-    query = _PLACES.where(*here).order_by(versions.c.seq).offset(_WINDOW - 1).limit(1)
+def _scan_limit(
+    connection: Connection, is_after: Sequence[ColumnElement[bool]]
+) -> ChangeCursor | None:
+    """Return the position of the last version to scan; None to scan all."""
+    query = (
+        _SELECT_CURSORS.where(*is_after)
+        .order_by(versions.c.seq)
+        .offset(_MAX_SCANNED_VERSIONS - 1)
+        .limit(1)
+    )
     row = connection.execute(query).one_or_none()
     return None if row is None else ChangeCursor(*row)
 
 
-def _newest(connection: Connection, integration_id: int) -> ChangeCursor:
-    query = _PLACES.where(versions.c.integration_id == integration_id)
+def _latest(connection: Connection, integration_id: int) -> ChangeCursor:
+    query = _SELECT_CURSORS.where(versions.c.integration_id == integration_id)
     row = connection.execute(query.order_by(versions.c.seq.desc()).limit(1)).one_or_none()
     return ChangeCursor(integration_id) if row is None else ChangeCursor(*row)
 
 
-_PLACES = select(versions.c.integration_id, versions.c.seq, versions.c.observed_at)
+_SELECT_CURSORS = select(versions.c.integration_id, versions.c.seq, versions.c.observed_at)

@@ -1,4 +1,4 @@
-"""Drift as the edge shows it: how much webhooks alone would have left wrong, for how long, and what put it right."""
+"""Drift by resource, cause and time, with samples."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -7,19 +7,19 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import ColumnElement, Connection, func, select, text
 
-from ultraviolet.db.tables.stats import arrivals as counted
+from ultraviolet.db.tables.stats import arrivals
 from ultraviolet.db.tables.sync import drift
 from ultraviolet.mirror import latency
 from ultraviolet.mirror.drift import CAUSES
-from ultraviolet.web.queries.rows import columns
+from ultraviolet.web.queries.rows import struct_columns
 
 By = Literal["hour", "day"]
-_MEANINGS: dict[str, str] = {**CAUSES}
-_LENGTH = {"hour": 13, "day": 10}
+_CAUSE_MEANINGS: dict[str, str] = {**CAUSES}
+_TIME_PREFIX_LENGTH = {"hour": 13, "day": 10}
 
 
 class DriftSample(msgspec.Struct, frozen=True):
-    """One object that webhooks alone would have left wrong."""
+    """An object that webhooks alone would have left wrong."""
 
     seq: int
     integration_id: int
@@ -28,15 +28,15 @@ class DriftSample(msgspec.Struct, frozen=True):
     cause: str
     fields: list[str]
     wrong_since: str | None
-    """ION's time of the change, or when the hub first heard of it; null where neither is known."""
+    """ION's time of the change, or the time of its first event; null if both are unknown."""
     seconds: float | None
-    """From then until it was right here."""
+    """Seconds from then until the mirror was correct."""
     healed_by: dict[str, Any]
     healed_at: str
 
 
 class DriftFilter(msgspec.Struct, frozen=True):
-    """Which drift is meant: of a resource, of a cause, within a time (RFC 3339, UTC)."""
+    """Drift of a resource, of a cause, within a time range (RFC 3339, UTC)."""
 
     resource: str | None = None
     cause: str | None = None
@@ -44,22 +44,22 @@ class DriftFilter(msgspec.Struct, frozen=True):
     until: str | None = None
 
 
-class WrongResource(msgspec.Struct, frozen=True):
-    """What one cause did to one resource; seconds are how long it was wrong, to a fifth."""
+class DriftCause(msgspec.Struct, frozen=True):
+    """Drift of one resource by one cause; durations are exact to 20 %."""
 
     resource: str
     cause: str
     meaning: str
     count: int
     share: float
-    """Of all changes of the resource in that time."""
+    """Fraction of all changes of the resource in the time range."""
     p50_seconds: float | None
     p99_seconds: float | None
     healed_by: dict[str, int]
 
 
-class DriftMoment(msgspec.Struct, frozen=True):
-    """One hour or day: all changes, and how many of them webhooks alone would have left wrong, by cause."""
+class DriftInterval(msgspec.Struct, frozen=True):
+    """One hour or day: the number of changes, and of drift by cause."""
 
     at: str
     changes: int
@@ -67,18 +67,20 @@ class DriftMoment(msgspec.Struct, frozen=True):
 
 
 class DriftReport(msgspec.Struct, frozen=True):
-    """What webhooks alone would have left wrong in a time."""
+    """Drift in a time range."""
 
     changes: int
     wrong: int
-    causes: list[WrongResource]
-    over_time: list[DriftMoment]
+    causes: list[DriftCause]
+    over_time: list[DriftInterval]
     samples: list[DriftSample]
 
 
-def report(connection: Connection, integration_id: int, wanted: DriftFilter, by: By) -> DriftReport:
-    """Sum up a time; whole hours are counted."""
-    rows = _rows(connection, integration_id, wanted)
+def get_report(
+    connection: Connection, integration_id: int, drift_filter: DriftFilter, by: By
+) -> DriftReport:
+    """Return the drift in a time range, rounded to whole hours."""
+    rows = _read_counts(connection, integration_id, drift_filter)
     changes = Counter[str]()
     for row in rows:
         if row.cause == latency.ALL_CAUSES:
@@ -88,91 +90,104 @@ def report(connection: Connection, integration_id: int, wanted: DriftFilter, by:
         changes=sum(changes.values()),
         wrong=sum(row.total for row in wrong),
         causes=_causes(wrong, changes),
-        over_time=_over_time(connection, integration_id, wanted, by),
-        samples=samples(connection, integration_id, wanted, None, 20),
+        over_time=_intervals(connection, integration_id, drift_filter, by),
+        samples=list_samples(connection, integration_id, drift_filter, None, 20),
     )
 
 
-def samples(
-    connection: Connection, integration_id: int, wanted: DriftFilter, before: int | None, limit: int
+def list_samples(
+    connection: Connection,
+    integration_id: int,
+    drift_filter: DriftFilter,
+    before: int | None,
+    limit: int,
 ) -> list[DriftSample]:
-    """Read the newest first: every object that a read put right, and a sample of those events told."""
-    query = select(*columns(drift, DriftSample)).where(drift.c.integration_id == integration_id)
+    """Return drift samples, newest first: all corrections by reads and a sample of those by events."""
+    query = select(*struct_columns(drift, DriftSample)).where(
+        drift.c.integration_id == integration_id
+    )
     query = query.order_by(drift.c.seq.desc()).limit(limit)
     if before is not None:
         query = query.where(drift.c.seq < before)
-    for column, value in ((drift.c.resource, wanted.resource), (drift.c.cause, wanted.cause)):
+    for column, value in (
+        (drift.c.resource, drift_filter.resource),
+        (drift.c.cause, drift_filter.cause),
+    ):
         if value:
             query = query.where(column == value)
-    if wanted.since:
-        query = query.where(drift.c.healed_at >= wanted.since)
-    if wanted.until:
-        query = query.where(drift.c.healed_at < wanted.until)
+    if drift_filter.since:
+        query = query.where(drift.c.healed_at >= drift_filter.since)
+    if drift_filter.until:
+        query = query.where(drift.c.healed_at < drift_filter.until)
     return [DriftSample(**row) for row in connection.execute(query).mappings()]
 
 
-def _rows(connection: Connection, integration_id: int, wanted: DriftFilter) -> Sequence[Any]:
-    names = (counted.c.resource, counted.c.cause, counted.c.healed_by, counted.c.bucket)
-    query = select(*names, func.sum(counted.c.count).label("total")).group_by(*names)
-    return connection.execute(query.where(*_counted(integration_id, wanted))).all()
+def _read_counts(
+    connection: Connection, integration_id: int, drift_filter: DriftFilter
+) -> Sequence[Any]:
+    names = (arrivals.c.resource, arrivals.c.cause, arrivals.c.healed_by, arrivals.c.bucket)
+    query = select(*names, func.sum(arrivals.c.count).label("total")).group_by(*names)
+    return connection.execute(query.where(*_conditions(integration_id, drift_filter))).all()
 
 
-def _counted(integration_id: int, wanted: DriftFilter) -> Iterator[ColumnElement[bool]]:
-    yield counted.c.integration_id == integration_id
-    if wanted.resource:
-        yield counted.c.resource == wanted.resource
-    if wanted.cause:
-        yield counted.c.cause.in_((wanted.cause, latency.ALL_CAUSES))
-    if wanted.since:
-        yield counted.c.hour >= wanted.since[:13]
-    if wanted.until:
-        yield counted.c.hour < wanted.until[:13]
+def _conditions(integration_id: int, drift_filter: DriftFilter) -> Iterator[ColumnElement[bool]]:
+    yield arrivals.c.integration_id == integration_id
+    if drift_filter.resource:
+        yield arrivals.c.resource == drift_filter.resource
+    if drift_filter.cause:
+        yield arrivals.c.cause.in_((drift_filter.cause, latency.ALL_CAUSES))
+    if drift_filter.since:
+        yield arrivals.c.hour >= drift_filter.since[:13]
+    if drift_filter.until:
+        yield arrivals.c.hour < drift_filter.until[:13]
 
 
-def _causes(rows: Sequence[Any], changes: Counter[str]) -> list[WrongResource]:
-    late: defaultdict[tuple[str, str], Counter[int]] = defaultdict(Counter)
+def _causes(rows: Sequence[Any], changes: Counter[str]) -> list[DriftCause]:
+    delays: defaultdict[tuple[str, str], Counter[int]] = defaultdict(Counter)
     healers: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for row in rows:
-        late[row.resource, row.cause][row.bucket] += row.total
+        delays[row.resource, row.cause][row.bucket] += row.total
         healers[row.resource, row.cause][row.healed_by] += row.total
     found = [
-        _wrong(*key, buckets, dict(healers[key]), changes[key[0]])
-        for key, buckets in late.items()
+        _to_cause(*key, buckets, dict(healers[key]), changes[key[0]])
+        for key, buckets in delays.items()
         if buckets.total()
     ]
-    return sorted(found, key=lambda one: (-one.count, one.resource, one.cause))
+    return sorted(found, key=lambda cause: (-cause.count, cause.resource, cause.cause))
 
 
-def _wrong(
-    resource: str, cause: str, late: Counter[int], healers: dict[str, int], changes: int
-) -> WrongResource:
-    count = late.total()
-    return WrongResource(
+def _to_cause(
+    resource: str, cause: str, delays: Counter[int], healers: dict[str, int], changes: int
+) -> DriftCause:
+    count = delays.total()
+    return DriftCause(
         resource=resource,
         cause=cause,
-        meaning=_MEANINGS.get(cause, cause),
+        meaning=_CAUSE_MEANINGS.get(cause, cause),
         count=count,
         share=round(count / changes, 4) if changes else 0.0,
-        p50_seconds=latency.quantile(late, 0.5),
-        p99_seconds=latency.quantile(late, 0.99),
+        p50_seconds=latency.quantile(delays, 0.5),
+        p99_seconds=latency.quantile(delays, 0.99),
         healed_by={name: n for name, n in healers.items() if n},
     )
 
 
-def _over_time(
-    connection: Connection, integration_id: int, wanted: DriftFilter, by: By
-) -> list[DriftMoment]:
-    at = func.substr(counted.c.hour, 1, _LENGTH[by]).label("at")
-    query = select(at, counted.c.cause, func.sum(counted.c.count).label("total"))
-    query = query.where(*_counted(integration_id, wanted)).group_by(text("1"), counted.c.cause)
-    every: Counter[str] = Counter()
+def _intervals(
+    connection: Connection, integration_id: int, drift_filter: DriftFilter, by: By
+) -> list[DriftInterval]:
+    at = func.substr(arrivals.c.hour, 1, _TIME_PREFIX_LENGTH[by]).label("at")
+    query = select(at, arrivals.c.cause, func.sum(arrivals.c.count).label("total"))
+    query = query.where(*_conditions(integration_id, drift_filter)).group_by(
+        text("1"), arrivals.c.cause
+    )
+    changes: Counter[str] = Counter()
     causes: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for row in connection.execute(query):
         if row.cause == latency.ALL_CAUSES:
-            every[row.at] += row.total
+            changes[row.at] += row.total
         else:
             causes[row.at][row.cause] += row.total
     return [
-        DriftMoment(moment, every[moment], dict(causes[moment]))
-        for moment in sorted(every | causes)
+        DriftInterval(start, changes[start], dict(causes[start]))
+        for start in sorted(changes | causes)
     ]

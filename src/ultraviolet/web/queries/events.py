@@ -1,4 +1,4 @@
-"""Events as the edge shows them: lists with filters, and one with its raw body."""
+"""Events: filtered lists, details with the raw body, and effects on the mirror."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,11 +21,11 @@ from ultraviolet.db.event_store import DELIVERIES
 from ultraviolet.db.tables.events import events
 from ultraviolet.db.tables.mirror import objects, versions
 from ultraviolet.errors import NotFoundError
-from ultraviolet.web.queries.rows import columns, shown
+from ultraviolet.web.queries.rows import row_values, struct_columns
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One thing ION told, however often it was delivered."""
+    """One event from ION, recorded once for all its deliveries."""
 
     seq: int
     integration_id: int
@@ -43,18 +43,18 @@ class Event(msgspec.Struct, frozen=True):
     detail: str | None
     applied_at: str | None
     conflicting: bool
-    """ION sent the same event before with another body; its values were not used."""
+    """ION sent the same event with a different body before; the values of this one were ignored."""
 
 
 class EventDetail(Event, frozen=True):
-    """One event with everything that was received."""
+    """One event with its headers and its raw body."""
 
     headers: dict[str, str]
     body: str
 
 
 class EventFilter(msgspec.Struct, frozen=True):
-    """What to show of all events."""
+    """The events to list."""
 
     integration_id: int | None = None
     resource: str | None = None
@@ -62,21 +62,21 @@ class EventFilter(msgspec.Struct, frozen=True):
     outcome: str | None = None
     object_id: str | None = None
     said: str | None = None
-    """Text that the body has, as it stands there."""
+    """Text in the raw body."""
     since: str | None = None
     until: str | None = None
     webhook_url_id: int | None = None
 
 
-class Found(msgspec.Struct, frozen=True):
-    """A page of a list; `next` goes on from there, also where this page found nothing in the part it looked at."""
+class EventPage(msgspec.Struct, frozen=True):
+    """A page of events; `next` can be set although no event of the scanned range matches."""
 
     events: list[Event]
     next: int | None
 
 
 class Effect(msgspec.Struct, frozen=True):
-    """A version that an event, or the read after it, made of the object."""
+    """A version of an object, produced by an event or by the read after it."""
 
     version: int
     change: str
@@ -86,34 +86,36 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 class Effects(msgspec.Struct, frozen=True):
-    """What came of an event: the version it made, the first one read from ION after it, and the last confirmation."""
+    """The effects of an event: its version, the first version read afterwards, the last confirmation."""
 
     told: Effect | None
     read: Effect | None
     confirmed_at: str | None
 
 
-_WINDOW = 50_000
-"""So many events one page looks through at most."""
-_LOOK = 50
-_AFTERWARDS = 200
-_IMPORTED: ColumnElement[int] = literal_column("0", Integer())
-"""The webhook URL of an event that another hub took; written out, so that the index of these is found."""
-_COLUMNS = [*columns(events, Event), DELIVERIES]
+_MAX_SCANNED_EVENTS = 50_000
+"""One page scans at most this many events."""
+_PROBE_SIZE = 50
+_MAX_LATER_VERSIONS = 200
+_IMPORTED_URL_ID: ColumnElement[int] = literal_column("0", Integer())
+"""Webhook URL id of events from another hub; a literal, so that the partial index is used."""
+_COLUMNS = [*struct_columns(events, Event), DELIVERIES]
 
 
 def list_recent(
-    connection: Connection, wanted: EventFilter, before: int | None, limit: int
+    connection: Connection, event_filter: EventFilter, before: int | None, limit: int
 ) -> list[Event]:
-    """Read the newest events first; `before` is the seq to go on from."""
-    query = _matching(select(*_COLUMNS), wanted).order_by(events.c.seq.desc()).limit(limit)
+    """Return events with a number below `before`, newest first."""
+    query = (
+        _where_matching(select(*_COLUMNS), event_filter).order_by(events.c.seq.desc()).limit(limit)
+    )
     if before is not None:
         query = query.where(events.c.seq < before)
     return [Event(**row) for row in connection.execute(query).mappings()]
 
 
 def get_event(connection: Connection, seq: int) -> EventDetail:
-    """Read one event whole; raises NotFoundError."""
+    """Return one event; raise NotFoundError."""
     row = (
         connection.execute(select(events, DELIVERIES).where(events.c.seq == seq))
         .mappings()
@@ -121,49 +123,61 @@ def get_event(connection: Connection, seq: int) -> EventDetail:
     )
     if row is None:
         newest = connection.execute(select(func.max(events.c.seq))).scalar() or 0
-        gone = f"Event {seq} is no longer kept; what it changed is in the history of the object."
-        raise NotFoundError(gone if 0 < seq < newest else f"There is no event {seq}.")
-    return _detail(row)
+        purged = f"Event {seq} is no longer kept. Its changes are in the history of the object."
+        raise NotFoundError(purged if 0 < seq < newest else f"Event {seq} does not exist.")
+    return EventDetail(
+        **row_values(row, Event),
+        headers=dict(row["headers"]),
+        body=bytes(row["body"]).decode("utf-8", "replace"),
+    )
 
 
-def page(connection: Connection, wanted: EventFilter, before: int | None, limit: int) -> Found:
-    """Read a page of events, newest first, in a time that does not grow with their number."""
+def list_page(
+    connection: Connection, event_filter: EventFilter, before: int | None, limit: int
+) -> EventPage:
+    """Return a page of events, newest first, in bounded time."""
     newest = connection.execute(select(func.max(events.c.seq))).scalar() or 0
-    low = _came(connection, wanted.since, newest)[0] if wanted.since else 1
+    low = _seq_range_at(connection, event_filter.since, newest)[0] if event_filter.since else 1
     start = before or newest + 1
-    if wanted.since or wanted.until:
-        high = _came(connection, wanted.until, newest)[1] if wanted.until else newest + 1
-        start = max(min(start, high), _imported_before(connection, wanted, start) + 1)
-    floor = max(start - _WINDOW, low if start > low else 1)
-    query = _matching(select(*_COLUMNS), wanted).where(events.c.seq < start, events.c.seq >= floor)
+    if event_filter.since or event_filter.until:
+        high = (
+            _seq_range_at(connection, event_filter.until, newest)[1]
+            if event_filter.until
+            else newest + 1
+        )
+        start = max(min(start, high), _last_imported_before(connection, event_filter, start) + 1)
+    floor = max(start - _MAX_SCANNED_EVENTS, low if start > low else 1)
+    query = _where_matching(select(*_COLUMNS), event_filter).where(
+        events.c.seq < start, events.c.seq >= floor
+    )
     rows = connection.execute(query.order_by(events.c.seq.desc()).limit(limit + 1)).mappings().all()
     found = [Event(**row) for row in rows[:limit]]
     if len(rows) > limit:
-        return Found(found, found[-1].seq)
-    more = floor > low or (floor > 1 and _imported_before(connection, wanted, floor))
-    return Found(found, floor if more else None)
+        return EventPage(found, found[-1].seq)
+    more = floor > low or (floor > 1 and _last_imported_before(connection, event_filter, floor))
+    return EventPage(found, floor if more else None)
 
 
-def some(connection: Connection, seqs: Sequence[int]) -> list[Event]:
-    """Read these events, newest first."""
+def list_by_seq(connection: Connection, seqs: Sequence[int]) -> list[Event]:
+    """Return events by number, newest first."""
     query = select(*_COLUMNS).where(events.c.seq.in_(seqs)).order_by(events.c.seq.desc())
     return [Event(**row) for row in connection.execute(query).mappings()]
 
 
-def effects(connection: Connection, event: Event) -> Effects:
-    """Tell what an event changed, and what a read made of it afterwards."""
+def find_effects(connection: Connection, event: Event) -> Effects:
+    """Return the changes made by an event and by the reads after it."""
     of_object = (
         versions.c.integration_id == event.integration_id,
         versions.c.resource == event.resource,
         versions.c.id == event.object_id,
     )
-    query = select(*columns(versions, Effect)).where(
+    query = select(*struct_columns(versions, Effect)).where(
         *of_object, versions.c.observed_at >= event.received_at
     )
     later = [
         Effect(**row)
         for row in connection.execute(
-            query.order_by(versions.c.version).limit(_AFTERWARDS)
+            query.order_by(versions.c.version).limit(_MAX_LATER_VERSIONS)
         ).mappings()
     ]
     here = (
@@ -179,74 +193,67 @@ def effects(connection: Connection, event: Event) -> Effects:
     )
 
 
-def _came(connection: Connection, moment: str, newest: int) -> tuple[int, int]:
-    """Find two numbers between which the first event is that came at this time or after; mostly they are its own.
+def _seq_range_at(connection: Connection, moment: str, newest: int) -> tuple[int, int]:
+    """Return lower and upper bounds of the number of the first event received at or after a time.
 
-    By halving: events are numbered as they come. Imported ones are as old as they were elsewhere, and tell nothing.
+    Usually both are its number. This is a binary search, as numbers follow the time of reception,
+    except those of imported events, which are ignored.
     """
     low, high, found = 1, newest + 1, newest + 1
     while low < high:
         middle = (low + high) // 2
-        seen = _delivered(connection, middle, high)
-        if seen is not None and seen["received_at"] < moment:
-            low = seen["seq"] + 1
+        event = _next_delivered(connection, middle, high)
+        if event is not None and event["received_at"] < moment:
+            low = event["seq"] + 1
         else:
-            high, found = middle, found if seen is None else seen["seq"]
+            high, found = middle, found if event is None else event["seq"]
     return low, found
 
 
-def _delivered(connection: Connection, seq: int, end: int) -> RowMapping | None:
-    """Find an event that was delivered here, with this number or one not far behind; a few looks leap over an import."""
+def _next_delivered(connection: Connection, seq: int, end: int) -> RowMapping | None:
+    """Return the first delivered event from this number on; steps grow to skip imported events."""
     query = select(events.c.seq, events.c.received_at, events.c.webhook_url_id).order_by(
         events.c.seq
     )
-    ahead = 0
-    while seq + ahead < end:
+    offset = 0
+    while seq + offset < end:
         rows = (
-            connection.execute(query.where(events.c.seq >= seq + ahead).limit(_LOOK))
+            connection.execute(query.where(events.c.seq >= seq + offset).limit(_PROBE_SIZE))
             .mappings()
             .all()
         )
         found = next((row for row in rows if row["webhook_url_id"]), None)
-        if found is not None or len(rows) < _LOOK:
+        if found is not None or len(rows) < _PROBE_SIZE:
             return found
-        ahead = max(_LOOK, 2 * ahead)
+        offset = max(_PROBE_SIZE, 2 * offset)
     return None
 
 
-def _imported_before(connection: Connection, wanted: EventFilter, seq: int) -> int:
-    """Return the last number before this one of an event that was imported and received elsewhere in that time; 0: none."""
+def _last_imported_before(connection: Connection, event_filter: EventFilter, seq: int) -> int:
+    """Return the number of the last imported event before `seq` in the time range, or 0."""
     query = select(func.max(events.c.seq)).where(
-        events.c.webhook_url_id == _IMPORTED, events.c.seq < seq
+        events.c.webhook_url_id == _IMPORTED_URL_ID, events.c.seq < seq
     )
-    return connection.execute(_in_time(query, wanted)).scalar() or 0
+    return connection.execute(_where_received(query, event_filter)).scalar() or 0
 
 
-def _in_time(query: Select[Any], wanted: EventFilter) -> Select[Any]:
-    if wanted.since:
-        query = query.where(events.c.received_at >= wanted.since)
-    if wanted.until:
-        query = query.where(events.c.received_at < wanted.until)
+def _where_received(query: Select[Any], event_filter: EventFilter) -> Select[Any]:
+    if event_filter.since:
+        query = query.where(events.c.received_at >= event_filter.since)
+    if event_filter.until:
+        query = query.where(events.c.received_at < event_filter.until)
     return query
 
 
-def _matching(query: Select[Any], wanted: EventFilter) -> Select[Any]:
+def _where_matching(query: Select[Any], event_filter: EventFilter) -> Select[Any]:
     for name in ("integration_id", "webhook_url_id", "resource", "action", "object_id"):
-        value = getattr(wanted, name)
+        value = getattr(event_filter, name)
         if value is not None:
             query = query.where(events.c[name] == value)
-    if wanted.said:
-        query = query.where(sql.position_of(events.c.body, literal(wanted.said.encode())) > 0)
-    if wanted.outcome == "waiting":
+    if event_filter.said:
+        query = query.where(sql.position_of(events.c.body, literal(event_filter.said.encode())) > 0)
+    if event_filter.outcome == "waiting":
         query = query.where(events.c.outcome.is_(None))
-    elif wanted.outcome:
-        query = query.where(events.c.outcome == wanted.outcome)
-    return _in_time(query, wanted)
-
-
-def _detail(row: RowMapping) -> EventDetail:
-    return EventDetail(
-        **shown(row, Event),
-        headers=dict(row["headers"]),
-        body=bytes(row["body"]).decode("utf-8", "replace"),
-    )
+    elif event_filter.outcome:
+        query = query.where(events.c.outcome == event_filter.outcome)
+    return _where_received(query, event_filter)

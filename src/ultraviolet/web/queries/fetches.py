@@ -1,4 +1,4 @@
-"""Fetches as the edge shows them: how far they are, and each resource's part."""
+"""Fetches and their progress by resource."""
 
 from datetime import datetime
 from typing import Any
@@ -9,11 +9,11 @@ from sqlalchemy import Connection, Select, func, select
 from ultraviolet.clock import now_rfc3339, utc_now
 from ultraviolet.db.tables.sync import fetch_steps, fetches
 from ultraviolet.errors import NotFoundError
-from ultraviolet.web.queries.rows import columns
+from ultraviolet.web.queries.rows import struct_columns
 
 
 class Fetch(msgspec.Struct, frozen=True):
-    """One pass over an integration and what it did so far; `total` is what ION counted where it was asked."""
+    """One fetch and its progress; `total` is the number of objects that ION reported."""
 
     id: int
     integration_id: int
@@ -32,15 +32,15 @@ class Fetch(msgspec.Struct, frozen=True):
 
     @property
     def left(self) -> float | None:
-        """Seconds it will still take at its rate so far; None where that cannot be told."""
+        """Estimated seconds until the end at the current rate; None if unknown."""
         if self.state != "running" or not self.read or self.read > self.total:
             return None
-        taken = (utc_now() - datetime.fromisoformat(self.started_at)).total_seconds()
-        return taken * (self.total - self.read) / self.read
+        elapsed = (utc_now() - datetime.fromisoformat(self.started_at)).total_seconds()
+        return elapsed * (self.total - self.read) / self.read
 
     @property
     def took(self) -> float | None:
-        """Seconds from start to end; None while it runs."""
+        """Duration in seconds; None while it runs."""
         if self.finished_at is None:
             return None
         end, start = (
@@ -51,7 +51,7 @@ class Fetch(msgspec.Struct, frozen=True):
 
 
 class FetchStep(msgspec.Struct, frozen=True):
-    """The part of a fetch that reads one resource."""
+    """Progress of one resource in a fetch."""
 
     resource: str
     state: str
@@ -65,13 +65,13 @@ class FetchStep(msgspec.Struct, frozen=True):
 
 
 class FetchDetail(Fetch, frozen=True):
-    """One fetch with all its parts."""
+    """One fetch with its progress by resource."""
 
     steps: list[FetchStep]
 
 
 class FetchFilter(msgspec.Struct, frozen=True):
-    """Which fetches are meant."""
+    """The fetches to list."""
 
     integration_id: int | None = None
     mode: str | None = None
@@ -79,32 +79,36 @@ class FetchFilter(msgspec.Struct, frozen=True):
 
 
 def list_fetches(
-    connection: Connection, wanted: FetchFilter, before: int | None, limit: int
+    connection: Connection, fetch_filter: FetchFilter, before: int | None, limit: int
 ) -> list[Fetch]:
-    """Read the newest fetches first; `before` is the id to go on from."""
-    query = _summed().order_by(fetches.c.id.desc()).limit(limit)
-    for name in wanted.__struct_fields__:
-        if (value := getattr(wanted, name)) is not None:
+    """Return fetches with an id below `before`, newest first."""
+    query = _select_fetches().order_by(fetches.c.id.desc()).limit(limit)
+    for name in fetch_filter.__struct_fields__:
+        if (value := getattr(fetch_filter, name)) is not None:
             query = query.where(fetches.c[name] == value)
     if before is not None:
         query = query.where(fetches.c.id < before)
     return [Fetch(**row) for row in connection.execute(query).mappings()]
 
 
-def running(connection: Connection, integration_id: int) -> list[Fetch]:
-    """Read the fetches that have begun and are not done yet."""
-    begun = fetches.c.state == "running", fetches.c.started_at <= now_rfc3339()
-    query = _summed().where(fetches.c.integration_id == integration_id, *begun)
+def list_running(connection: Connection, integration_id: int) -> list[Fetch]:
+    """Return the running fetches of an integration."""
+    is_running = fetches.c.state == "running", fetches.c.started_at <= now_rfc3339()
+    query = _select_fetches().where(fetches.c.integration_id == integration_id, *is_running)
     return [Fetch(**row) for row in connection.execute(query.order_by(fetches.c.id)).mappings()]
 
 
 def get_fetch(connection: Connection, fetch_id: int) -> FetchDetail:
-    """Read one fetch with its steps; raises NotFoundError."""
-    row = connection.execute(_summed().where(fetches.c.id == fetch_id)).mappings().one_or_none()
+    """Return one fetch with its steps; raise NotFoundError."""
+    row = (
+        connection.execute(_select_fetches().where(fetches.c.id == fetch_id))
+        .mappings()
+        .one_or_none()
+    )
     if row is None:
-        raise NotFoundError(f"There is no fetch {fetch_id}.")
+        raise NotFoundError(f"Fetch {fetch_id} does not exist.")
     query = (
-        select(*columns(fetch_steps, FetchStep))
+        select(*struct_columns(fetch_steps, FetchStep))
         .where(fetch_steps.c.fetch_id == fetch_id)
         .order_by(fetch_steps.c.resource)
     )
@@ -113,7 +117,7 @@ def get_fetch(connection: Connection, fetch_id: int) -> FetchDetail:
     )
 
 
-def _summed() -> Select[Any]:
+def _select_fetches() -> Select[Any]:
     steps = fetch_steps.c
     done = func.count().filter(steps.state.in_(("done", "skipped", "failed")))
     sums = (
@@ -134,4 +138,6 @@ def _summed() -> Select[Any]:
         for column in sums.c
         if column.name != "fetch_id"
     ]
-    return select(*columns(fetches, Fetch), *added).outerjoin(sums, sums.c.fetch_id == fetches.c.id)
+    return select(*struct_columns(fetches, Fetch), *added).outerjoin(
+        sums, sums.c.fetch_id == fetches.c.id
+    )

@@ -1,4 +1,4 @@
-"""The mirror as it was: one object or a whole resource at a time, and two times compared."""
+"""Past states of objects, and comparisons of two times."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -9,22 +9,22 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, func, select, tupl
 from ultraviolet.db.tables.mirror import objects, versions
 from ultraviolet.errors import NotFoundError
 from ultraviolet.ion.model import Resource
-from ultraviolet.web.queries.objects import (
+from ultraviolet.web.queries.links import object_title
+from ultraviolet.web.queries.versions import (
     FieldChange,
     VersionDetail,
-    history,
-    history_since,
-    title,
+    complete_since,
+    list_versions,
 )
 
 Clock = Literal["hub", "ion"]
-"""Whose time is meant: when the mirror showed it, or when ION had it."""
-_PIECE = 500
-_MOST_VERSIONS = 1000
+"""`hub`: time of the mirror. `ion`: time of the change in ION."""
+_BATCH_SIZE = 500
+_MAX_VERSIONS = 1000
 
 
 class ObjectAt(msgspec.Struct, frozen=True):
-    """One object as it was at a time."""
+    """The state of one object at a time."""
 
     resource: str
     id: str
@@ -33,14 +33,14 @@ class ObjectAt(msgspec.Struct, frozen=True):
     version: int
     deleted: bool
     source_time: str | None
-    """ION's time of that content."""
+    """ION's time of this content."""
     observed_at: str
-    """When the mirror learned it."""
+    """Time at which the mirror received this content."""
     origin: dict[str, Any]
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """One object at two times, what differs, and every version between them, newest first."""
+    """One object at two times, its differences, and the versions in between, newest first."""
 
     before: ObjectAt | None
     after: ObjectAt | None
@@ -49,167 +49,179 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """What became of one object of a resource between two times."""
+    """The change of one object between two times."""
 
     id: str
     change: Literal["created", "changed", "deleted"]
     changes: list[FieldChange]
 
 
-class Place(msgspec.Struct, frozen=True):
-    """Which resource, in which integration, by whose clock."""
+class ResourceScope(msgspec.Struct, frozen=True):
+    """A resource of an integration, and the clock that times refer to."""
 
     integration_id: int
     resource: Resource
     clock: Clock = "hub"
 
 
-def object_at(connection: Connection, place: Place, id_: str, moment: str) -> ObjectAt:
-    """Read one object as it was; raises NotFoundError where it was not known yet."""
-    found = _at(connection, place, [id_], moment).get(id_)
+def object_at(connection: Connection, scope: ResourceScope, id_: str, moment: str) -> ObjectAt:
+    """Return one object at a time; raise NotFoundError if the mirror did not have it."""
+    found = _read_states(connection, scope, [id_], moment).get(id_)
     if found is None:
-        _must_be_kept(connection, place, moment)
-        raise NotFoundError(f"The mirror knew no {place.resource.name} {id_} at {moment}.")
+        _check_retained(connection, scope, moment)
+        raise NotFoundError(f"The mirror did not have {scope.resource.name} {id_} at {moment}.")
     return found
 
 
 def objects_at(
-    connection: Connection, place: Place, moment: str, after: str | None, limit: int
+    connection: Connection, scope: ResourceScope, moment: str, after: str | None, limit: int
 ) -> list[ObjectAt]:
-    """Read a resource as it was, in the order of ids; what was deleted by then is left out.
+    """Return the objects of a resource that existed at a time, ordered by id.
 
-    Raises NotFoundError for a time of which not everything is kept any more.
+    Raise NotFoundError if part of the history of that time has been purged.
     """
-    _must_be_kept(connection, place, moment)
+    _check_retained(connection, scope, moment)
     found: list[ObjectAt] = []
     while len(found) < limit:
-        ids = _ids(connection, place, after)
-        then = _at(connection, place, ids, moment)
-        found += [then[id_] for id_ in ids if id_ in then and not then[id_].deleted]
-        if len(ids) < _PIECE:
+        ids = _next_ids(connection, scope, after)
+        states = _read_states(connection, scope, ids, moment)
+        found += [states[id_] for id_ in ids if id_ in states and not states[id_].deleted]
+        if len(ids) < _BATCH_SIZE:
             break
         after = ids[-1]
     return found[:limit]
 
 
-def compare(connection: Connection, place: Place, id_: str, since: str, until: str) -> Comparison:
-    """Compare one object at two times; raises NotFoundError where it was known at neither."""
-    before = _at(connection, place, [id_], since).get(id_)
-    after = _at(connection, place, [id_], until).get(id_)
+def compare_object(
+    connection: Connection, scope: ResourceScope, id_: str, since: str, until: str
+) -> Comparison:
+    """Compare one object at two times; raise NotFoundError if the mirror had it at neither."""
+    before = _read_states(connection, scope, [id_], since).get(id_)
+    after = _read_states(connection, scope, [id_], until).get(id_)
     if after is None:
-        raise NotFoundError(f"The mirror knew no {place.resource.name} {id_} at {until}.")
-    newest = history(
-        connection, place.integration_id, place.resource, id_, after.version + 1, _MOST_VERSIONS
+        raise NotFoundError(f"The mirror did not have {scope.resource.name} {id_} at {until}.")
+    newest = list_versions(
+        connection, scope.integration_id, scope.resource, id_, after.version + 1, _MAX_VERSIONS
     )
     between = [one for one in newest if before is None or one.version > before.version]
-    return Comparison(before, after, _changes(before, after), between)
+    return Comparison(before, after, _field_changes(before, after), between)
 
 
-def differences(
-    connection: Connection, place: Place, since: str, until: str, after: str | None, limit: int
+def list_differences(
+    connection: Connection,
+    scope: ResourceScope,
+    since: str,
+    until: str,
+    after: str | None,
+    limit: int,
 ) -> list[Difference]:
-    """Compare a resource at two times, in the order of ids; what is the same at both is left out.
+    """Return the objects of a resource that differ between two times, ordered by id.
 
-    Raises NotFoundError for a time of which not everything is kept any more.
+    Raise NotFoundError if part of the history of that time has been purged.
     """
-    _must_be_kept(connection, place, min(since, until))
+    _check_retained(connection, scope, min(since, until))
     found: list[Difference] = []
     while len(found) < limit:
-        ids = _moved(connection, place, since, until, after)
-        old, new = _at(connection, place, ids, since), _at(connection, place, ids, until)
-        found += [one for id_ in ids if (one := _difference(id_, old.get(id_), new.get(id_)))]
-        if len(ids) < _PIECE:
+        ids = _next_changed_ids(connection, scope, since, until, after)
+        old, new = (
+            _read_states(connection, scope, ids, since),
+            _read_states(connection, scope, ids, until),
+        )
+        found += [one for id_ in ids if (one := _compare_states(id_, old.get(id_), new.get(id_)))]
+        if len(ids) < _BATCH_SIZE:
             break
         after = ids[-1]
     return found[:limit]
 
 
-def _must_be_kept(connection: Connection, place: Place, moment: str) -> None:
-    """Refuse to tell of a time of which something was removed: what is left would look like all there was."""
-    since = history_since(connection, place.integration_id)
+def _check_retained(connection: Connection, scope: ResourceScope, moment: str) -> None:
+    """Raise NotFoundError if part of the history of a time has been purged."""
+    since = complete_since(connection, scope.integration_id)
     if since and moment < since:
         raise NotFoundError(
-            f"History is kept since {since}; what was so at {moment} cannot be told any more."
+            f"History is kept since {since}; the state at {moment} is no longer available."
         )
 
 
-def _difference(id_: str, before: ObjectAt | None, after: ObjectAt | None) -> Difference | None:
-    was, is_ = before is not None and not before.deleted, after is not None and not after.deleted
-    if was and is_:
-        changes = _changes(before, after)
+def _compare_states(id_: str, before: ObjectAt | None, after: ObjectAt | None) -> Difference | None:
+    existed = before is not None and not before.deleted
+    exists = after is not None and not after.deleted
+    if existed and exists:
+        changes = _field_changes(before, after)
         return Difference(id_, "changed", changes) if changes else None
-    if was == is_:
+    if existed == exists:
         return None
-    return Difference(id_, "created" if is_ else "deleted", _changes(before, after))
+    return Difference(id_, "created" if exists else "deleted", _field_changes(before, after))
 
 
-def _changes(before: ObjectAt | None, after: ObjectAt | None) -> list[FieldChange]:
-    old = _content(before)
-    new = _content(after)
+def _field_changes(before: ObjectAt | None, after: ObjectAt | None) -> list[FieldChange]:
+    old, new = _fields(before), _fields(after)
     names = sorted(n for n in old.keys() | new.keys() if old.get(n, ...) != new.get(n, ...))
     return [FieldChange(name, old.get(name), new.get(name)) for name in names]
 
 
-def _content(then: ObjectAt | None) -> Mapping[str, Any]:
-    return {} if then is None or then.deleted else then.fields
+def _fields(found: ObjectAt | None) -> Mapping[str, Any]:
+    return {} if found is None or found.deleted else found.fields
 
 
-def _at(
-    connection: Connection, place: Place, ids: Sequence[str], moment: str
+def _read_states(
+    connection: Connection, scope: ResourceScope, ids: Sequence[str], moment: str
 ) -> dict[str, ObjectAt]:
-    """Read the last version that each of these objects had by then."""
+    """Return the state of each of these objects at a time."""
     newest = (
         select(versions.c.id, func.max(versions.c.version).label("version"))
-        .where(*_of(place), versions.c.id.in_(ids), _time(place) <= moment)
+        .where(*_in_scope(scope), versions.c.id.in_(ids), _clock_column(scope) <= moment)
         .group_by(versions.c.id)
         .subquery()
     )
-    same = (versions.c.id == newest.c.id) & (versions.c.version == newest.c.version)
-    query = select(versions).join(newest, same).where(*_of(place))
-    return {row["id"]: _then(row) for row in connection.execute(query).mappings()}
+    is_newest = (versions.c.id == newest.c.id) & (versions.c.version == newest.c.version)
+    query = select(versions).join(newest, is_newest).where(*_in_scope(scope))
+    return {row["id"]: _to_object_at(row) for row in connection.execute(query).mappings()}
 
 
-def _ids(connection: Connection, place: Place, after: str | None) -> list[str]:
-    kept = objects.c
-    order = (func.length(kept.id), kept.id)
-    query = select(kept.id).where(
-        kept.integration_id == place.integration_id, kept.resource == place.resource.name
+def _next_ids(connection: Connection, scope: ResourceScope, after: str | None) -> list[str]:
+    column = objects.c
+    order = (func.length(column.id), column.id)
+    query = select(column.id).where(
+        column.integration_id == scope.integration_id, column.resource == scope.resource.name
     )
     if after is not None:
         query = query.where(tuple_(*order) > tuple_(len(after), after))
-    return list(connection.execute(query.order_by(*order).limit(_PIECE)).scalars())
+    return list(connection.execute(query.order_by(*order).limit(_BATCH_SIZE)).scalars())
 
 
-def _moved(
-    connection: Connection, place: Place, since: str, until: str, after: str | None
+def _next_changed_ids(
+    connection: Connection, scope: ResourceScope, since: str, until: str, after: str | None
 ) -> list[str]:
     order = (func.length(versions.c.id), versions.c.id)
     query = (
-        select(*order).where(*_of(place), _time(place) > since, _time(place) <= until).distinct()
+        select(*order)
+        .where(*_in_scope(scope), _clock_column(scope) > since, _clock_column(scope) <= until)
+        .distinct()
     )
     if after is not None:
         query = query.where(tuple_(*order) > tuple_(len(after), after))
-    return [row[1] for row in connection.execute(query.order_by(*order).limit(_PIECE))]
+    return [row[1] for row in connection.execute(query.order_by(*order).limit(_BATCH_SIZE))]
 
 
-def _of(place: Place) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def _in_scope(scope: ResourceScope) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return (
-        versions.c.integration_id == place.integration_id,
-        versions.c.resource == place.resource.name,
+        versions.c.integration_id == scope.integration_id,
+        versions.c.resource == scope.resource.name,
     )
 
 
-def _time(place: Place) -> ColumnElement[str]:
-    if place.clock == "ion":
+def _clock_column(scope: ResourceScope) -> ColumnElement[str]:
+    if scope.clock == "ion":
         return func.coalesce(versions.c.source_time, versions.c.observed_at)
     return versions.c.observed_at
 
 
-def _then(row: RowMapping) -> ObjectAt:
+def _to_object_at(row: RowMapping) -> ObjectAt:
     return ObjectAt(
         resource=row["resource"],
         id=row["id"],
-        title=title(row["doc"]),
+        title=object_title(row["doc"]),
         fields=row["doc"],
         version=row["version"],
         deleted=row["change"] == "delete",

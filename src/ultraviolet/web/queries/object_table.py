@@ -1,4 +1,4 @@
-"""A resource as a table: typed columns, filters and an order, a page at a time by key and never by offset."""
+"""Object tables: typed columns, filters, sorting and keyset pagination."""
 
 import json
 import math
@@ -29,18 +29,13 @@ from ultraviolet.ion.model import Field, Link, Resource
 from ultraviolet.ion.naming import constant
 from ultraviolet.mirror import field_indexes, search_index
 from ultraviolet.text import did_you_mean
-from ultraviolet.web.queries.objects import (
-    ObjectDetail,
-    ObjectFilter,
-    list_objects,
-    present_objects,
-)
+from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter, read_objects, select_objects
 
 Kind = Literal["text", "number", "flag", "time", "choice", "link", "other"]
 Operator = Literal["is", "not", "has", "from", "to", "empty"]
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
-_NUMBERS = {"Int", "Float", "Decimal"}
-_FIRST = (
+_NUMBER_TYPES = {"Int", "Float", "Decimal"}
+_LEADING_FIELDS = (
     "title",
     "name",
     "partNumber",
@@ -52,78 +47,78 @@ _FIRST = (
     "type",
     "partType",
 )
-_LAST = ("_", "Last", "createdBy", "updatedBy", "entityId", "thumbnail", "prettyStr")
-_SHOWN = 7
-_LOOKED_AT = 2_000
-"""So many objects are looked at one by one before an index is asked which ones match."""
+_TRAILING_PREFIXES = ("_", "Last", "createdBy", "updatedBy", "entityId", "thumbnail", "prettyStr")
+_MAX_DEFAULT_COLUMNS = 7
+_MAX_SCANNED_OBJECTS = 2_000
+"""Filters scan this many objects in order of change before they use an index."""
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One column; `link` where it holds the id of another object."""
+    """One column; `link` is set if it contains the id of another object."""
 
     name: str
     kind: Kind
     type: str
-    """The kind of its values, as views have it: integer, real, boolean, time, text, id or json."""
+    """The column type of the SQL view: integer, real, boolean, time, text, id or json."""
     link: Link | None = None
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """What a field must be; written `field:operator:value` in an address."""
+    """A condition on a field, written `field:operator:value` in a URL."""
 
     field: str
     operator: Operator
     value: str
 
     def __str__(self) -> str:
-        """Write it as an address has it."""
+        """Return the form used in URLs."""
         return f"{self.field}:{self.operator}:{self.value}"
 
 
 class Order(msgspec.Struct, frozen=True):
-    """By which column, and whether downwards; `changed` is the time of the last change."""
+    """The sort column and direction; `changed` is the time of the last change."""
 
     by: str = "changed"
     down: bool = True
 
     def __str__(self) -> str:
-        """Write it as an address has it."""
+        """Return the form used in URLs."""
         return f"{'-' if self.down else ''}{self.by}"
 
 
-class TablePart(msgspec.Struct, frozen=True):
-    """A part of a table, and where the next one begins."""
+class TablePage(msgspec.Struct, frozen=True):
+    """One page of a table; `next` is the position of the next page."""
 
     rows: list[ObjectDetail]
     next: str | None
 
 
 def columns(resource: Resource) -> dict[str, Column]:
-    """Return all columns of a resource, in the order people look for them."""
+    """Return all columns of a resource, the most informative ones first."""
     keys = {link.key: link for link in resource.links}
-    fields = sorted(resource.fields, key=lambda field: _rank(field, keys))
+    fields = sorted(resource.fields, key=lambda field: _column_rank(field, keys))
     return {
         field.name: Column(
-            field.name, _kind(field, keys), resource.kinds[field.name], keys.get(field.name)
+            field.name, _column_kind(field, keys), resource.kinds[field.name], keys.get(field.name)
         )
         for field in fields
     }
 
 
 def selected_columns(resource: Resource, names: Sequence[str], by: Order) -> list[Column]:
-    """Return the columns that were asked for, else those that tell most, and always the one that is sorted by."""
+    """Return the requested or default columns, always including the sort column."""
     known = columns(resource)
-    asked = [known[name] for name in names if name in known]
-    telling = [
+    requested = [known[name] for name in names if name in known]
+    defaults = [
         column for column in known.values() if column.name != "id" and column.kind != "other"
     ]
-    shown = asked or telling[:_SHOWN]
+    shown = requested or defaults[:_MAX_DEFAULT_COLUMNS]
     sorting = known.get(by.by)
     return [*shown, sorting] if sorting and sorting.name != "id" and sorting not in shown else shown
 
 
-def condition(resource: Resource, written: str) -> Condition:
-    """Read `field:operator:value`; raises InvalidError."""
+def parse_condition(resource: Resource, written: str) -> Condition:
+    """Parse `field:operator:value`; raise InvalidError."""
     field, _, rest = written.partition(":")
     operator, _, value = rest.partition(":")
     if operator not in OPERATORS or not resource.field(field):
@@ -133,13 +128,14 @@ def condition(resource: Resource, written: str) -> Condition:
             else did_you_mean(field, [one.name for one in resource.fields])
         )
         raise InvalidError(
-            f"{written} is not a filter such as status:is:REQUESTED (operators: {', '.join(OPERATORS)}).{near}"
+            f"{written} is not a valid filter. Example: status:is:REQUESTED"
+            f" (operators: {', '.join(OPERATORS)}).{near}"
         )
     return Condition(field, operator, value.replace("\0", ""))
 
 
-def order(resource: Resource, written: str | None) -> Order:
-    """Read `field` or `-field`, or as ION writes it `FIELD_ASC` or `FIELD_DESC`; raises InvalidError."""
+def parse_order(resource: Resource, written: str | None) -> Order:
+    """Parse `field`, `-field` or ION's `FIELD_ASC` and `FIELD_DESC`; raise InvalidError."""
     if not written:
         return Order()
     by, down = written.removeprefix("-"), written.startswith("-")
@@ -154,59 +150,67 @@ def order(resource: Resource, written: str | None) -> Order:
     return Order(by, down)
 
 
-def read_part(
+def read_page(
     connection: Connection,
-    wanted: ObjectFilter,
+    object_filter: ObjectFilter,
     conditions: Sequence[Condition],
     by: Order,
     after: str | None,
     limit: int,
     also: ColumnElement[bool] | None = None,
-) -> TablePart:
-    """Read a part of a table; `after` is the `next` of the part before, `also` one more condition."""
-    known = columns(wanted.resource)
-    key = _key(connection, known, by)
-    holds = [_holds(connection, known[each.field], each) for each in conditions]
+) -> TablePage:
+    """Return a page of a table; `after` is the `next` of the previous page."""
+    known = columns(object_filter.resource)
+    key = _sort_key(connection, known, by)
+    where = [_compile_condition(connection, known[each.field], each) for each in conditions]
     if also is not None:
-        holds.append(also)
+        where.append(also)
     if by.by == "changed":
-        holds.append(BY_CHANGE)
-    last = _place(known, by, after) if after else None
+        where.append(BY_CHANGE)
+    last = _decode_position(known, by, after) if after else None
     if last:
-        holds.append(_behind(key, by, last))
+        where.append(_after_position(key, by, last))
     ids: Sequence[str] = []
-    narrowed = by.by == "changed" and (bool(conditions) or wanted.said or also is not None)
+    narrowed = by.by == "changed" and (bool(conditions) or object_filter.text or also is not None)
     if narrowed:
-        query = list_objects(connection, wanted, indexed=False).where(*holds)
-        ids = _ids(
-            connection, query.where(*_among_first(connection, wanted, by, last)), key, by, limit
+        query = select_objects(connection, object_filter, indexed=False).where(*where)
+        ids = _read_ids(
+            connection,
+            query.where(*_first_by_change(connection, object_filter, by, last)),
+            key,
+            by,
+            limit,
         )
     if len(ids) <= limit:
-        query = list_objects(connection, wanted).where(
-            *holds, *_narrowing(connection, wanted, known, conditions)
+        query = select_objects(connection, object_filter).where(
+            *where, *_search_index_conditions(connection, object_filter, known, conditions)
         )
-        # Few are left then: written so, the order does not invite to walk through all by it.
+        # Few objects remain; the expression keeps the planner from scanning the index of the order.
         order = func.coalesce(key, "") if narrowed else key
-        ids = _ids(connection, query, order, by, limit)
-    rows = list_objects(connection, msgspec.structs.replace(wanted, state="any", said=None))
+        ids = _read_ids(connection, query, order, by, limit)
+    rows = select_objects(
+        connection, msgspec.structs.replace(object_filter, state="any", text=None)
+    )
     by_id = {
         one.id: one
-        for one in present_objects(connection, wanted.resource, rows.where(objects.c.id.in_(ids)))
+        for one in read_objects(
+            connection, object_filter.resource, rows.where(objects.c.id.in_(ids))
+        )
     }
     found = [by_id[id_] for id_ in ids]
     if len(found) <= limit:
-        return TablePart(found, None)
+        return TablePage(found, None)
     id_ = found[limit - 1].id
     value = connection.execute(
-        select(key.label("sort_key")).where(*_of(wanted), objects.c.id == id_)
+        select(key.label("sort_key")).where(*_is_object_of(object_filter), objects.c.id == id_)
     ).scalar_one()
-    return TablePart(found[:limit], json.dumps([value, id_]))
+    return TablePage(found[:limit], json.dumps([value, id_]))
 
 
-def indexable(
+def indexable_fields(
     resource: Resource, conditions: Sequence[Condition], by: Order
 ) -> list[tuple[str, str]]:
-    """Return which fields an index would help with: those sorted by or compared, and the kind of each."""
+    """Return the fields that are sorted or compared, with their column types."""
     known = columns(resource)
     compared = [
         c.field for c in conditions if c.operator in ("is", "from", "to") and c.field != "id"
@@ -223,7 +227,7 @@ def missing_indexes(
     resource: Resource,
     fields: Sequence[tuple[str, str]],
 ) -> list[str]:
-    """Name the fields of which an index would help and does not exist."""
+    """Return the fields that would benefit from an index and have none."""
     return [
         field
         for field, kind in fields
@@ -232,7 +236,7 @@ def missing_indexes(
 
 
 def fields_to_index(resource: Resource, names: Sequence[str]) -> list[tuple[str, str]]:
-    """Check the names of fields to index; return each with its column type."""
+    """Return the fields to index with their column types; raise InvalidError."""
     known = columns(resource)
     for name in names:
         if name not in known or known[name].kind == "flag":
@@ -240,84 +244,93 @@ def fields_to_index(resource: Resource, names: Sequence[str]) -> list[tuple[str,
     return [(name, known[name].type) for name in dict.fromkeys(names)]
 
 
-def _among_first(
-    connection: Connection, wanted: ObjectFilter, by: Order, last: tuple[Any, str] | None
+def _first_by_change(
+    connection: Connection, object_filter: ObjectFilter, by: Order, last: tuple[Any, str] | None
 ) -> list[ColumnElement[bool]]:
-    """Choose those that come first in the order of changes, by its index: where many match, they are enough."""
+    """Return the condition that an object is among the first in order of change.
+
+    If many objects match a filter, these contain a full page, and the index of the order finds
+    them.
+    """
     changed = objects.c.changed_at
     query = (
         select(changed)
-        .where(*_of(wanted), BY_CHANGE)
+        .where(*_is_object_of(object_filter), BY_CHANGE)
         .order_by(changed.desc() if by.down else changed)
     )
     if last:
         value = last[0]
         query = query.where(changed <= value if by.down else changed >= value)
-    end = connection.execute(query.offset(_LOOKED_AT).limit(1)).scalar()
+    end = connection.execute(query.offset(_MAX_SCANNED_OBJECTS).limit(1)).scalar()
     return [] if end is None else [changed >= end if by.down else changed <= end]
 
 
-def _ids(
+def _read_ids(
     connection: Connection, query: Select[Any], key: ColumnElement[Any], by: Order, limit: int
 ) -> Sequence[str]:
-    """Read first which, then what: sorting many rows is quick while their documents stay where they are."""
-    place = (func.length(objects.c.id), objects.c.id)
+    """Return the ids of a page. Sorting is faster without the documents, which are read later."""
+    tie_breaker = (func.length(objects.c.id), objects.c.id)
     direction = key.desc() if by.down else key
-    query = query.order_by(direction, *(c.desc() if by.down else c for c in place)).limit(limit + 1)
+    query = query.order_by(direction, *(c.desc() if by.down else c for c in tie_breaker)).limit(
+        limit + 1
+    )
     return connection.execute(query.with_only_columns(objects.c.id)).scalars().all()
 
 
-def _narrowing(
+def _search_index_conditions(
     connection: Connection,
-    wanted: ObjectFilter,
+    object_filter: ObjectFilter,
     known: dict[str, Column],
     conditions: Sequence[Condition],
 ) -> Iterator[ColumnElement[bool]]:
-    """Let the search index say which objects may contain what a condition asks for."""
+    """Yield conditions by which the search index preselects objects."""
     for each in conditions:
-        says = (
+        is_indexed = (
             known[each.field].kind in ("text", "choice")
             and each.field not in search_index.UNSEARCHED_FIELDS
         )
-        if each.operator == "has" and says and len(each.value) >= text_index.GRAM_CHARACTERS:
-            place = (wanted.integration_id, wanted.resource)
-            yield search_index.may_contain(connection, *place, each.value)
+        if each.operator == "has" and is_indexed and len(each.value) >= text_index.GRAM_CHARACTERS:
+            scope = (object_filter.integration_id, object_filter.resource)
+            yield search_index.may_contain(connection, *scope, each.value)
 
 
-def _of(wanted: ObjectFilter) -> tuple[ColumnElement[bool], ...]:
+def _is_object_of(object_filter: ObjectFilter) -> tuple[ColumnElement[bool], ...]:
     return (
-        objects.c.integration_id == wanted.integration_id,
-        objects.c.resource == sql.sql_literal(wanted.resource.name),
+        objects.c.integration_id == object_filter.integration_id,
+        objects.c.resource == sql.sql_literal(object_filter.resource.name),
     )
 
 
-_SORTED_BY = {"real": float, **dict.fromkeys(("integer", "id", "time", "boolean"), int)}
-"""What values of a kind are sorted by; all others are sorted as text."""
+_SORT_TYPES = {"real": float, **dict.fromkeys(("integer", "id", "time", "boolean"), int)}
+"""The type by which the values of a column type are sorted; all others are sorted as text."""
 
 
-def _place(known: dict[str, Column], by: Order, after: str) -> tuple[Any, str]:
-    """Read where a part ended: what its last object is sorted by, and its id."""
+def _decode_position(known: dict[str, Column], by: Order, after: str) -> tuple[Any, str]:
+    """Return the sort value and the id of the last object of the previous page."""
     kinds: dict[str, Any] = {"changed": str, "id": int}
-    kind: Any = kinds.get(by.by) or _SORTED_BY.get(known[by.by].type, str)
+    kind: Any = kinds.get(by.by) or _SORT_TYPES.get(known[by.by].type, str)
     try:
         value, id_ = msgspec.json.decode(after, type=tuple[Any, str])
         return msgspec.convert(value, kind), id_
     except msgspec.MsgspecError as error:
         raise InvalidError(
-            "This cursor belongs to another list; begin anew without one.", field="cursor"
+            "This cursor belongs to another list. Repeat the request without a cursor.",
+            field="cursor",
         ) from error
 
 
-def _behind(key: ColumnElement[Any], by: Order, last: tuple[Any, str]) -> ColumnElement[bool]:
+def _after_position(
+    key: ColumnElement[Any], by: Order, last: tuple[Any, str]
+) -> ColumnElement[bool]:
     value, id_ = last
-    here = tuple_(key, func.length(objects.c.id), objects.c.id)
-    there = tuple_(bound(value), len(id_), id_)
-    index = key <= bound(value) if by.down else key >= bound(value)
-    return and_(here < there if by.down else here > there, index)
+    position = tuple_(key, func.length(objects.c.id), objects.c.id)
+    last_position = tuple_(bind(value), len(id_), id_)
+    key_bound = key <= bind(value) if by.down else key >= bind(value)
+    return and_(position < last_position if by.down else position > last_position, key_bound)
 
 
-def _key(connection: Connection, known: dict[str, Column], by: Order) -> ColumnElement[Any]:
-    """What a column is sorted by; what has no value comes first upwards."""
+def _sort_key(connection: Connection, known: dict[str, Column], by: Order) -> ColumnElement[Any]:
+    """Return the sort expression; in ascending order, objects without a value come first."""
     if by.by == "changed":
         return objects.c.changed_at
     if by.by == "id":
@@ -325,24 +338,30 @@ def _key(connection: Connection, known: dict[str, Column], by: Order) -> ColumnE
     return field_indexes.sort_key(connection, by.by, known[by.by].type)
 
 
-def _holds(connection: Connection, column: Column, wanted: Condition) -> ColumnElement[bool]:
+def _compile_condition(
+    connection: Connection, column: Column, condition: Condition
+) -> ColumnElement[bool]:
     text = sql.text_of(connection, objects, column.name, column.type)
-    value = _operand(column, wanted) if wanted.operator in ("is", "not", "from", "to") else None
+    value = (
+        _condition_operand(column, condition)
+        if condition.operator in ("is", "not", "from", "to")
+        else None
+    )
 
     def compared(how: Callable[[Any, Any], ColumnElement[bool]]) -> ColumnElement[bool]:
         key = field_indexes.sort_key(connection, column.name, column.type)
         if not isinstance(value, str) or len(value) < field_indexes.INDEXED_CHARACTERS:
-            return how(key, bound(value))
+            return how(key, bind(value))
         whole = func.coalesce(func.lower(text), "")
         return and_(how(key, value[: field_indexes.INDEXED_CHARACTERS]), how(whole, value))
 
-    match wanted.operator:
+    match condition.operator:
         case "is":
             return compared(operator.eq)
         case "not":
             return ~func.coalesce(compared(operator.eq), False)
         case "has":
-            return text.icontains(wanted.value, autoescape=True)
+            return text.icontains(condition.value, autoescape=True)
         case "from":
             return compared(operator.ge)
         case "to":
@@ -351,36 +370,39 @@ def _holds(connection: Connection, column: Column, wanted: Condition) -> ColumnE
             return func.coalesce(text, "") == ""
 
 
-def bound(value: Any) -> ColumnElement[Any]:
-    """Return a value as a parameter; whole numbers may be long."""
+def bind(value: Any) -> ColumnElement[Any]:
+    """Return a value as a bound parameter; integers may have 64 bits."""
     return literal(value, BigInteger()) if isinstance(value, int) else literal(value)
 
 
-def operand(kind: str, given: Any) -> Any:
-    """Return what a field of a kind is compared with; raises ValueError where it is of another kind."""
+def parse_operand(kind: str, given: Any) -> Any:
+    """Return the value to compare a field of a column type with.
+
+    Raise ValueError if it does not fit.
+    """
     match kind:
         case "integer" | "id" | "real":
-            return _number(given, whole=kind != "real")
+            return _parse_number(given, whole=kind != "real")
         case "boolean":
-            return _FLAGS[str(given).lower()]
+            return _BOOLEANS[str(given).lower()]
         case "time":
-            return microseconds(str(given))
+            return parse_microseconds(str(given))
         case _:
             return str(given)
 
 
-_FLAGS = {"true": 1, "yes": 1, "1": 1, "false": 0, "no": 0, "0": 0}
-_LARGEST = 2**63 - 1
-_1970 = datetime(1970, 1, 1, tzinfo=UTC)
+_BOOLEANS = {"true": 1, "yes": 1, "1": 1, "false": 0, "no": 0, "0": 0}
+_MAX_INTEGER = 2**63 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _number(given: Any, *, whole: bool) -> float:
-    """Return a number as its column has it; one that no column can hold is a float beyond all of them."""
+def _parse_number(given: Any, *, whole: bool) -> float:
+    """Return a number; one too large for an integer column becomes a float beyond its range."""
     if isinstance(given, bool):
-        raise ValueError(given)  # noqa: TRY004  handled like any other value of another kind
+        raise ValueError(given)  # noqa: TRY004  handled like any other wrong type
     with suppress(ValueError):
         exact = int(given) if not isinstance(given, float) or given.is_integer() else None
-        if whole and exact is not None and abs(exact) <= _LARGEST:
+        if whole and exact is not None and abs(exact) <= _MAX_INTEGER:
             return exact
     number = float(given)
     if math.isnan(number):
@@ -388,22 +410,26 @@ def _number(given: Any, *, whole: bool) -> float:
     return number
 
 
-def microseconds(written: str) -> int:
-    """Return a time as microseconds since 1970; raises ValueError where it is no time."""
-    return (datetime.fromisoformat(normalize_rfc3339(written)) - _1970) // timedelta(microseconds=1)
+def parse_microseconds(written: str) -> int:
+    """Return a time as microseconds since 1970; raise ValueError if it is invalid."""
+    return (datetime.fromisoformat(normalize_rfc3339(written)) - _EPOCH) // timedelta(
+        microseconds=1
+    )
 
 
-def _operand(column: Column, wanted: Condition) -> Any:
+def _condition_operand(column: Column, condition: Condition) -> Any:
     try:
-        value = operand(column.type, wanted.value)
+        value = parse_operand(column.type, condition.value)
     except (KeyError, OverflowError, ValueError) as error:
         kinds = {"time": "a time", "boolean": "true or false"}
         kind = kinds.get(column.type, "a number")
-        raise InvalidError(f"{wanted.field} is {kind}, {wanted.value!r} is not.") from error
+        raise InvalidError(
+            f"{condition.field} must be {kind}; {condition.value!r} is not."
+        ) from error
     return value.lower() if isinstance(value, str) else value
 
 
-def _kind(field: Field, keys: dict[str, Link]) -> Kind:
+def _column_kind(field: Field, keys: dict[str, Link]) -> Kind:
     if field.list or field.type in ("JSONString", "SlateContent", "ScalarValue"):
         return "other"
     if field.name in keys:
@@ -411,12 +437,12 @@ def _kind(field: Field, keys: dict[str, Link]) -> Kind:
     if field.enum:
         return "choice"
     named: dict[str, Kind] = {"Boolean": "flag", "DateTime": "time"}
-    return named.get(field.type, "number" if field.type in _NUMBERS else "text")
+    return named.get(field.type, "number" if field.type in _NUMBER_TYPES else "text")
 
 
-def _rank(field: Field, keys: dict[str, Link]) -> tuple[int, ...]:
-    if field.name in _FIRST:
-        return 0, _FIRST.index(field.name)
-    if field.name.startswith(_LAST) or not field.stored:
+def _column_rank(field: Field, keys: dict[str, Link]) -> tuple[int, ...]:
+    if field.name in _LEADING_FIELDS:
+        return 0, _LEADING_FIELDS.index(field.name)
+    if field.name.startswith(_TRAILING_PREFIXES) or not field.stored:
         return (3 if field.enum else 4,)
     return (1 if field.enum or field.name in keys else 2,)

@@ -1,4 +1,4 @@
-"""What the tables say of the hub's health, in the form Prometheus takes; a few grouped queries for all integrations."""
+"""Prometheus metrics from the tables, with grouped queries for all integrations."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,12 +22,12 @@ from ultraviolet.db.tables.sync import fetch_steps, fetches, stale, watermarks
 from ultraviolet.hub.health import maintenance
 from ultraviolet.hub.health.failed_steps import failed_steps
 
-_ONE = ("integration",)
-_RESOURCE = ("integration", "resource")
+_BY_INTEGRATION = ("integration",)
+_BY_RESOURCE = ("integration", "resource")
 
 
 def prometheus_families(connection: Connection) -> list[Metric]:
-    """Read everything."""
+    """Return the metrics of all integrations."""
     known = connection.execute(select(integrations.c.id, integrations.c.name))
     names = {row.id: row.name for row in known}
     return [
@@ -39,38 +39,42 @@ def prometheus_families(connection: Connection) -> list[Metric]:
         *_changes(connection, names),
         _drift(connection, names),
         *_removed(connection, names),
-        _size(connection),
+        _database_size(connection),
     ]
 
 
 def unavailable_families() -> list[Metric]:
-    """Say that nothing can be read."""
-    return [_gauge("ultraviolet_database_up", "Whether the database answers", (), [((), 0)])]
+    """Return the metrics for an unavailable database."""
+    return [_gauge("ultraviolet_database_up", "1 if the database is available", (), [((), 0)])]
 
 
 def _integrations(connection: Connection) -> Iterator[Metric]:
-    yield _gauge("ultraviolet_database_up", "Whether the database answers", (), [((), 1)])
+    yield _gauge("ultraviolet_database_up", "1 if the database is available", (), [((), 1)])
     rows = connection.execute(select(integrations.c.name, integrations.c.paused)).all()
     yield _gauge(
         "ultraviolet_integration_paused",
-        "1 where somebody paused an integration",
-        _ONE,
+        "1 if an integration is paused",
+        _BY_INTEGRATION,
         [((r.name,), int(r.paused)) for r in rows],
     )
     troubles = maintenance.troubles(connection)
-    unmaintained = {one.name for one in troubles if one.unmaintained_since}
-    waiting = {one.name: _age(one.waits_since) for one in troubles if one.waits_since}
+    unmaintained = {trouble.name for trouble in troubles if trouble.unmaintained_since}
+    waiting = {
+        trouble.name: _seconds_since(trouble.waits_since)
+        for trouble in troubles
+        if trouble.waits_since
+    }
     active = [r.name for r in rows if not r.paused]
     yield _gauge(
         "ultraviolet_integration_maintained",
-        "1 where a process maintains an active integration",
-        _ONE,
+        "1 if a process maintains an active integration",
+        _BY_INTEGRATION,
         [((name,), int(name not in unmaintained)) for name in active],
     )
     yield _gauge(
         "ultraviolet_oldest_waiting_event_seconds",
-        "How long the first event has waited to be applied; 0 where none waits for long",
-        _ONE,
+        "Age of the oldest event that waits to be applied; 0 if no event is overdue",
+        _BY_INTEGRATION,
         [((name,), waiting.get(name, 0.0)) for name in active],
     )
 
@@ -83,21 +87,21 @@ def _stale(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     keys = [(names[r[0]], r[1]) for r in rows]
     yield _gauge(
         "ultraviolet_stale_objects",
-        "Objects known to differ until they are read",
-        _RESOURCE,
+        "Objects known to have changed, waiting to be read",
+        _BY_RESOURCE,
         zip(keys, [r[2] for r in rows], strict=True),
     )
     yield _gauge(
         "ultraviolet_stale_failing_objects",
-        "Those whose reading failed at least once",
-        _RESOURCE,
+        "Stale objects with at least one failed read",
+        _BY_RESOURCE,
         zip(keys, [r[3] for r in rows], strict=True),
     )
     yield _gauge(
         "ultraviolet_stale_oldest_seconds",
-        "How long the oldest of them has waited",
-        _RESOURCE,
-        zip(keys, [_age(r[4]) for r in rows], strict=True),
+        "Age of the oldest stale object",
+        _BY_RESOURCE,
+        zip(keys, [_seconds_since(r[4]) for r in rows], strict=True),
     )
 
 
@@ -109,17 +113,17 @@ def _events(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     }
     yield _gauge(
         "ultraviolet_waiting_events",
-        "Events that are acknowledged and not yet applied",
-        _ONE,
+        "Acknowledged events that are not applied yet",
+        _BY_INTEGRATION,
         [((names[i],), n) for i, n in waiting.items()],
     )
     last = select(webhook_urls.c.integration_id, func.max(webhook_urls.c.last_delivery_at))
     rows = connection.execute(last.group_by(webhook_urls.c.integration_id)).all()
     yield _gauge(
         "ultraviolet_webhook_silence_seconds",
-        "Since the last delivery; an integration without any is missing",
-        _ONE,
-        [((names[r[0]],), _age(r[1])) for r in rows if r[1]],
+        "Time since the last delivery; absent if there was none",
+        _BY_INTEGRATION,
+        [((names[r[0]],), _seconds_since(r[1])) for r in rows if r[1]],
     )
 
 
@@ -131,17 +135,17 @@ def _freshness(connection: Connection, names: dict[int, str]) -> Iterator[Metric
     rows = connection.execute(query.where(marks.proven_at.is_not(None))).all()
     yield _gauge(
         "ultraviolet_freshness_seconds",
-        "Since the mirror of a resource was last shown to be right",
-        _RESOURCE,
-        [((names[r.integration_id], r.resource), _age(r.proven_at)) for r in rows],
+        "Time since the mirror of a resource was last proven correct",
+        _BY_RESOURCE,
+        [((names[r.integration_id], r.resource), _seconds_since(r.proven_at)) for r in rows],
     )
 
 
 def _fetches(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     yield _gauge(
         "ultraviolet_unreadable_resources",
-        "Resources that the last fetch, or the last full one, could not read",
-        _ONE,
+        "Resources that the last fetch or the last full fetch could not read",
+        _BY_INTEGRATION,
         [((name,), len(failed_steps(connection, id_))) for id_, name in names.items()],
     )
     query = (
@@ -155,14 +159,14 @@ def _fetches(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     rows = [(names[i], read or 0, total or 0) for i, read, total in connection.execute(query)]
     yield _gauge(
         "ultraviolet_fetch_read_objects",
-        "Objects the running fetch has read",
-        _ONE,
+        "Objects read by the running fetch",
+        _BY_INTEGRATION,
         [((n,), r) for n, r, _ in rows],
     )
     yield _gauge(
         "ultraviolet_fetch_expected_objects",
-        "Objects it found to read when it began",
-        _ONE,
+        "Objects to read by the running fetch",
+        _BY_INTEGRATION,
         [((n,), t) for n, _, t in rows],
     )
     done = select(fetches.c.integration_id, fetches.c.state, func.count()).where(
@@ -173,13 +177,13 @@ def _fetches(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
         done.group_by(fetches.c.integration_id, fetches.c.state)
     ):
         ended[id_, state] += count
-    for id_, totals in _totals(connection):  # a counter does not go back when old ones are removed
+    for id_, totals in _totals(connection):  # counters include purged fetches
         for tag, count in totals.items():
             if tag.startswith("fetches."):
                 ended[id_, tag.removeprefix("fetches.")] += count
     yield _counter(
         "ultraviolet_fetches",
-        "Fetches that ended, by how",
+        "Finished fetches by state",
         ("integration", "state"),
         [((names[id_], state), count) for (id_, state), count in ended.items()],
     )
@@ -192,7 +196,7 @@ def _removed(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
             removed[names[id_], tag.partition(".")[0]] += count
     yield _counter(
         "ultraviolet_retention_removed",
-        "What was removed of the past because it was kept long enough, by kind",
+        "Records deleted by retention, by kind",
         ("integration", "kind"),
         removed.items(),
     )
@@ -201,9 +205,9 @@ def _removed(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     )
     yield _gauge(
         "ultraviolet_retention_age_seconds",
-        "Since the last removal ended; one is due each day",
-        _ONE,
-        [((names[r.integration_id],), _age(r.ran_at)) for r in connection.execute(query)],
+        "Time since the last retention run; one is due each day",
+        _BY_INTEGRATION,
+        [((names[r.integration_id],), _seconds_since(r.ran_at)) for r in connection.execute(query)],
     )
 
 
@@ -225,14 +229,14 @@ def _changes(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
     ]
     yield _counter(
         "ultraviolet_changes",
-        "Contents put into the mirror",
-        _ONE,
+        "Changes applied to the mirror",
+        _BY_INTEGRATION,
         [((names[r[0]],), r[1]) for r in rows],
     )
     delay = HistogramMetricFamily(
         "ultraviolet_change_delay_seconds",
-        "From ION's time of a change, or the first news of it, until the mirror showed it",
-        labels=_ONE,
+        "From ION's time of a change, or its first event, until the mirror had it",
+        labels=_BY_INTEGRATION,
     )
     for row in rows:
         total, buckets = 0, list[tuple[str, float]]()
@@ -245,17 +249,19 @@ def _changes(connection: Connection, names: dict[int, str]) -> Iterator[Metric]:
 
 def _drift(connection: Connection, names: dict[int, str]) -> Metric:
     query = select(arrivals.c.integration_id, arrivals.c.cause, func.sum(arrivals.c.count))
-    told = query.where(arrivals.c.cause != "").group_by(arrivals.c.integration_id, arrivals.c.cause)
-    rows = connection.execute(told).all()
+    with_cause = query.where(arrivals.c.cause != "").group_by(
+        arrivals.c.integration_id, arrivals.c.cause
+    )
+    rows = connection.execute(with_cause).all()
     return _counter(
         "ultraviolet_drift",
-        "What webhooks alone would have left wrong, by cause",
+        "Differences that webhooks alone would have left, by cause",
         ("integration", "cause"),
         [((names[r[0]], r[1]), r[2]) for r in rows],
     )
 
 
-def _size(connection: Connection) -> Metric:
+def _database_size(connection: Connection) -> Metric:
     return _gauge(
         "ultraviolet_database_bytes",
         "Size of the database",
@@ -282,5 +288,5 @@ def _counter(
     return metric
 
 
-def _age(moment: str) -> float:
+def _seconds_since(moment: str) -> float:
     return max(0.0, (utc_now() - datetime.fromisoformat(moment)).total_seconds())

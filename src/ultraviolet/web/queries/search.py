@@ -1,4 +1,8 @@
-"""Search across all resources: by id at once, by text through the search index, and what changed beyond it by reading."""
+"""Search all resources by id and by text.
+
+Text is found through the search index. Objects that changed since the index was updated are
+scanned.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,20 +15,20 @@ from ultraviolet.db.tables.integrations import integrations
 from ultraviolet.db.tables.mirror import objects, versions
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror import search_index
-from ultraviolet.web.queries.objects import title
+from ultraviolet.web.queries.links import object_title
 
-MOST = 50
-_UNREAD = 2_000
-"""So many objects are looked through that changed beyond the index, or for a text too short for it."""
+MAX_HITS = 50
+_MAX_SCANNED_OBJECTS = 2_000
+"""Maximum number of objects to scan: those not yet indexed, or for a text too short for the index."""
 
 
 class Hit(msgspec.Struct, frozen=True):
-    """An object that has what was asked for, and where it says so."""
+    """A matching object, and the field that matches."""
 
     integration_id: int
     resource: str
     kind: str
-    """The resource's title."""
+    """The title of the resource."""
     id: str
     title: str | None
     field: str
@@ -32,44 +36,47 @@ class Hit(msgspec.Struct, frozen=True):
 
 
 class SearchResult(msgspec.Struct, frozen=True):
-    """What a search came to; `complete` is false where there may be more, `indexed` where the index is not up to date."""
+    """Search results.
+
+    `complete` is false if there may be more, `indexed` if the index is outdated.
+    """
 
     hits: list[Hit]
     complete: bool
     indexed: bool = True
 
 
-def search(connection: Connection, catalog: Catalog, said: str) -> SearchResult:
-    """Find objects by their id or by any text in them, without regard to case; those named so come first."""
-    said = said.replace(
-        "\0", ""
-    )  # neither database can be asked for it, and no text in the index has it
+def search(connection: Connection, catalog: Catalog, text: str) -> SearchResult:
+    """Find objects by id or by text, ignoring case; matching titles come first."""
+    text = text.replace("\0", "")  # not allowed in queries, and never part of indexed text
     names = [resource.name for resource in catalog.mirrored]
-    everyone = list(connection.execute(select(integrations.c.id)).scalars())
+    integration_ids = list(connection.execute(select(integrations.c.id)).scalars())
     by_id = select(objects).where(
-        objects.c.integration_id.in_(everyone), objects.c.resource.in_(names), objects.c.id == said
+        objects.c.integration_id.in_(integration_ids),
+        objects.c.resource.in_(names),
+        objects.c.id == text,
     )
-    rows = connection.execute(by_id.limit(MOST)).mappings().all()
-    hits = {_place(row): _hit(catalog, row, "id", row["id"]) for row in rows}
-    fresh: list[RowMapping] = []
+    rows = connection.execute(by_id.limit(MAX_HITS)).mappings().all()
+    hits = {_key(row): _hit(catalog, row, "id", row["id"]) for row in rows}
+    unindexed: list[RowMapping] = []
     for integration_id in search_index.outdated_integrations(connection):
-        fresh += connection.execute(
-            _beyond(integration_id).limit(_UNREAD + 1 - len(fresh))
+        unindexed += connection.execute(
+            _select_unindexed(integration_id).limit(_MAX_SCANNED_OBJECTS + 1 - len(unindexed))
         ).mappings()
-    complete = _add(catalog, said, hits, fresh[:_UNREAD])
-    if len(said) < text_index.GRAM_CHARACTERS:
-        _add(catalog, said, hits, connection.execute(_short(said)).mappings())
+    complete = _add_hits(catalog, text, hits, unindexed[:_MAX_SCANNED_OBJECTS])
+    if len(text) < text_index.GRAM_CHARACTERS:
+        _add_hits(catalog, text, hits, connection.execute(_select_short_text(text)).mappings())
         complete = False
     else:
-        complete &= _add(catalog, said, hits, _indexed(connection, said))
-    ranked = sorted(hits.values(), key=lambda hit: _rank(hit, said.lower()))
-    return SearchResult(ranked, complete, indexed=len(fresh) <= _UNREAD)
+        complete &= _add_hits(catalog, text, hits, _read_indexed(connection, text))
+    ranked = sorted(hits.values(), key=lambda hit: _rank(hit, text.lower()))
+    return SearchResult(ranked, complete, indexed=len(unindexed) <= _MAX_SCANNED_OBJECTS)
 
 
-def _indexed(connection: Connection, said: str) -> list[RowMapping]:
-    """Read the first objects that say so by the index; an outdated entry among them is seen when the object is read."""
-    found = text_index.texts_containing(connection, said.lower()).subquery()
-    places = connection.execute(select(found).limit(MOST * 2)).all()
+def _read_indexed(connection: Connection, text: str) -> list[RowMapping]:
+    """Return the first objects that match by the index; outdated entries are filtered out later."""
+    found = text_index.texts_containing(connection, text.lower()).subquery()
+    places = connection.execute(select(found).limit(MAX_HITS * 2)).all()
     rows: list[RowMapping] = []
     for integration_id, resource in sorted({(place[0], place[1]) for place in places}):
         ids = [place[2] for place in places if (place[0], place[1]) == (integration_id, resource)]
@@ -82,8 +89,8 @@ def _indexed(connection: Connection, said: str) -> list[RowMapping]:
     return rows
 
 
-def _beyond(integration_id: int) -> Select[Any]:
-    """Select the objects that changed beyond the index."""
+def _select_unindexed(integration_id: int) -> Select[Any]:
+    """Return a query for the objects that changed after the last index update."""
     known = and_(
         objects.c.integration_id == versions.c.integration_id,
         objects.c.resource == versions.c.resource,
@@ -93,52 +100,59 @@ def _beyond(integration_id: int) -> Select[Any]:
     return select(objects).select_from(newer).where(search_index.not_indexed(integration_id))
 
 
-def _short(said: str) -> Select[Any]:
-    """Select documents that have a text too short for the index, out of so many."""
-    some = select(objects).where(objects.c.deleted_at.is_(None)).limit(_UNREAD).subquery()
-    return select(some).where(cast(some.c.doc, Text).icontains(said, autoescape=True))
+def _select_short_text(text: str) -> Select[Any]:
+    """Return a query for a text too short for the index, in a limited number of objects."""
+    some = (
+        select(objects).where(objects.c.deleted_at.is_(None)).limit(_MAX_SCANNED_OBJECTS).subquery()
+    )
+    return select(some).where(cast(some.c.doc, Text).icontains(text, autoescape=True))
 
 
-def _add(
-    catalog: Catalog, said: str, hits: dict[tuple[Any, ...], Hit], rows: Iterable[RowMapping]
+def _add_hits(
+    catalog: Catalog, text: str, hits: dict[tuple[Any, ...], Hit], rows: Iterable[RowMapping]
 ) -> bool:
-    """Add those that say so; false where there is no room for more."""
+    """Add matching rows to the hits; return False if there are more than the maximum."""
     for row in rows:
-        if len(hits) >= MOST:
+        if len(hits) >= MAX_HITS:
             return False
-        wanted = (
+        is_candidate = (
             row["deleted_at"] is None
-            and _place(row) not in hits
+            and _key(row) not in hits
             and row["resource"] in catalog.resources
         )
-        if wanted and (field := _saying(catalog, row, said)):
-            hits[_place(row)] = _hit(catalog, row, *field)
+        if is_candidate and (field := _matching_field(catalog, row, text)):
+            hits[_key(row)] = _hit(catalog, row, *field)
     return True
 
 
-def _saying(catalog: Catalog, row: RowMapping, said: str) -> tuple[str, str] | None:
-    wanted = said.lower()
-    texts = search_index.searchable_texts(catalog.resources[row["resource"]], row["doc"])
-    return next(((name, text) for name, text in texts.items() if wanted in text.lower()), None)
+def _matching_field(catalog: Catalog, row: RowMapping, text: str) -> tuple[str, str] | None:
+    lowered = text.lower()
+    values = search_index.searchable_texts(catalog.resources[row["resource"]], row["doc"])
+    return next(((name, value) for name, value in values.items() if lowered in value.lower()), None)
 
 
-def _place(row: RowMapping) -> tuple[Any, ...]:
+def _key(row: RowMapping) -> tuple[Any, ...]:
     return row["integration_id"], row["resource"], row["id"]
 
 
-def _rank(hit: Hit, said: str) -> tuple[int, str, int, str]:
-    named = (hit.title or "").lower()
-    how = (
-        0 if said in (hit.id, named) else 1 if named.startswith(said) else 2 if said in named else 3
-    )
-    return how, hit.resource, len(hit.id), hit.id
+def _rank(hit: Hit, text: str) -> tuple[int, str, int, str]:
+    title = (hit.title or "").lower()
+    if text in (hit.id, title):
+        match = 0
+    elif title.startswith(text):
+        match = 1
+    else:
+        match = 2 if text in title else 3
+    return match, hit.resource, len(hit.id), hit.id
 
 
 def _hit(catalog: Catalog, row: RowMapping, field: str, text: str) -> Hit:
-    place = (
+    return Hit(
         row["integration_id"],
         row["resource"],
         catalog.resources[row["resource"]].title,
         row["id"],
+        object_title(row["doc"]),
+        field,
+        text,
     )
-    return Hit(*place, title(row["doc"]), field, text)

@@ -1,4 +1,4 @@
-"""The figures that tell whether an integration lives."""
+"""Key figures of an integration."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from ultraviolet.db.tables.sync import fetches, stale, watermarks
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """One integration at a glance."""
+    """Key figures of an integration."""
 
     integration_id: int
     objects: int
@@ -21,24 +21,26 @@ class Summary(msgspec.Struct, frozen=True):
     last_fetch_at: str | None
     proven_at: str | None
     stale_since: str | None = None
-    """The first mark of what is stale longest."""
+    """Since when the oldest stale object is stale."""
 
 
-def summary(connection: Connection, integration_id: int) -> Summary:
-    """Read the figures that tell whether an integration lives."""
+def get_summary(connection: Connection, integration_id: int) -> Summary:
+    """Return the key figures of an integration."""
 
     def value(query: Any) -> Any:
         return connection.execute(query).scalar_one()
 
     count = func.count()
     here = objects.c.integration_id == integration_id
-    gone = value(select(count).where(here, objects.c.deleted_at.is_not(None)))
-    unsure = select(count, func.min(stale.c.since)).where(stale.c.integration_id == integration_id)
-    waiting, since = connection.execute(unsure).one()
+    deleted = value(select(count).where(here, objects.c.deleted_at.is_not(None)))
+    stale_query = select(count, func.min(stale.c.since)).where(
+        stale.c.integration_id == integration_id
+    )
+    stale_count, since = connection.execute(stale_query).one()
     return Summary(
         integration_id=integration_id,
-        objects=value(select(count).where(here)) - gone,
-        stale=waiting,
+        objects=value(select(count).where(here)) - deleted,
+        stale=stale_count,
         stale_since=since,
         waiting_events=value(
             select(count).where(
@@ -47,7 +49,9 @@ def summary(connection: Connection, integration_id: int) -> Summary:
         ),
         last_event_at=connection.execute(
             select(events.c.received_at)
-            .where(events.c.integration_id + 0 == integration_id)  # else SQLite sorts all of them
+            .where(
+                events.c.integration_id + 0 == integration_id
+            )  # + 0 keeps SQLite from sorting all events
             .order_by(events.c.seq.desc())
             .limit(1)
         ).scalar_one_or_none(),

@@ -1,4 +1,4 @@
-"""Verifications as the edge shows them: how far, what came of it, and every difference."""
+"""Verifications with their progress, results and differences."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ from sqlalchemy import Connection, RowMapping, Select, func, select, tuple_
 
 from ultraviolet.db.tables.sync import differences, verification_steps, verifications
 from ultraviolet.errors import InvalidError, NotFoundError
-from ultraviolet.web.queries.rows import columns
+from ultraviolet.web.queries.rows import struct_columns
 
-_SAMPLES = 20
+_MAX_SAMPLES = 20
 _KINDS = ("missing", "extra", "different", "displayed", "invalid")
-_NOT_UNEQUAL = ("extra", "displayed", "invalid")
+_EQUAL_KINDS = ("extra", "displayed", "invalid")
 
 
 class DifferenceDetail(msgspec.Struct, frozen=True):
-    """An object on which mirror and ION disagree; `fields` has ION's value and the mirror's, by name."""
+    """An object that differs between ION and mirror; `fields` has both values by field name."""
 
     resource: str
     id: str
@@ -26,14 +26,14 @@ class DifferenceDetail(msgspec.Struct, frozen=True):
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """One comparison of the mirror with ION, object by object; `objects` are those of ION compared so far."""
+    """One verification; `objects` is the number of ION's objects compared so far."""
 
     id: int
     integration_id: int
     state: str
     sample: int | None
     mirrored: int | None
-    """How many objects the mirror had when it began."""
+    """Number of objects in the mirror at the start."""
     requested_by: str
     started_at: str
     finished_at: str | None
@@ -47,19 +47,19 @@ class Verification(msgspec.Struct, frozen=True):
     extra: int
     different: int
     displayed: int
-    """Equal objects that their SQL view shows otherwise than their document."""
+    """Equal objects whose SQL view differs from their document."""
     invalid: int
-    """Equal objects with values that do not fit the type of their column, shown as null."""
+    """Equal objects with values that do not fit their column type, shown as null."""
     suspected: int
-    """Being read again, because they differed when first compared."""
+    """Objects that differed in the first comparison and are being read again."""
     unsettled: int
-    """Neither equal nor different: they kept changing, or could not be read."""
+    """Objects without a result, because they kept changing or could not be read."""
     samples: list[DifferenceDetail]
     """The first differences; `GET /verifications/{id}/differences` lists all."""
 
     @property
     def covered(self) -> float | None:
-        """What part of the mirror was compared; None before that is known."""
+        """The fraction of the mirror compared so far; None if unknown."""
         return min(1.0, self.objects / self.mirrored) if self.mirrored else None
 
 
@@ -68,28 +68,31 @@ def list_verifications(
     integration_id: int,
     before: int | None,
     limit: int,
-    samples: int = _SAMPLES,
+    samples: int = _MAX_SAMPLES,
 ) -> list[Verification]:
-    """Read the newest first, each with so many of its differences; `before` is the id to go on from."""
-    query = _of(integration_id).limit(limit)
+    """Return verifications with an id below `before`, newest first, with samples of differences."""
+    query = _select_of(integration_id).limit(limit)
     if before is not None:
         query = query.where(verifications.c.id < before)
-    return [_shown(connection, row, samples) for row in connection.execute(query).mappings().all()]
+    return [
+        _to_verification(connection, row, samples)
+        for row in connection.execute(query).mappings().all()
+    ]
 
 
 def last_verification(connection: Connection, integration_id: int) -> Verification | None:
-    """Read the newest of an integration."""
+    """Return the newest verification of an integration, or None."""
     found = list_verifications(connection, integration_id, None, 1)
     return found[0] if found else None
 
 
 def get_verification(connection: Connection, verification_id: int) -> Verification:
-    """Read one; raises NotFoundError."""
+    """Return one verification; raise NotFoundError."""
     query = select(verifications).where(verifications.c.id == verification_id)
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no verification {verification_id}.")
-    return _shown(connection, row)
+        raise NotFoundError(f"Verification {verification_id} does not exist.")
+    return _to_verification(connection, row)
 
 
 def list_differences(
@@ -100,55 +103,63 @@ def list_differences(
     resource: str | None = None,
     kind: str | None = None,
 ) -> list[DifferenceDetail]:
-    """List differences by resource and id; `after` is the place of the last one, as `place` gives it."""
-    kept = differences.c
-    order = (kept.resource, func.length(kept.id), kept.id)
-    query = select(*columns(differences, DifferenceDetail)).where(
-        kept.verification_id == verification_id
+    """Return differences by resource and id; `after` is the `difference_cursor` of the last one."""
+    column = differences.c
+    order = (column.resource, func.length(column.id), column.id)
+    query = select(*struct_columns(differences, DifferenceDetail)).where(
+        column.verification_id == verification_id
     )
     query = query.order_by(*order).limit(limit)
     if after is not None:
         name, slash, id_ = after.partition("/")
         if not slash:
-            raise InvalidError("This cursor belongs to another list; begin anew without one.")
+            raise InvalidError(
+                "This cursor belongs to another list. Repeat the request without a cursor."
+            )
         query = query.where(tuple_(*order) > tuple_(name, len(id_), id_))
     if resource:
-        query = query.where(kept.resource == resource)
+        query = query.where(column.resource == resource)
     if kind:
-        query = query.where(kept.kind == kind)
+        query = query.where(column.kind == kind)
     return [DifferenceDetail(**row) for row in connection.execute(query).mappings()]
 
 
-def place(shown: DifferenceDetail) -> str:
-    """Return where a difference stands in the list."""
-    return f"{shown.resource}/{shown.id}"
+def difference_cursor(difference: DifferenceDetail) -> str:
+    """Return the position of a difference in the list."""
+    return f"{difference.resource}/{difference.id}"
 
 
-def _of(integration_id: int) -> Select[Any]:
+def _select_of(integration_id: int) -> Select[Any]:
     query = select(verifications).where(verifications.c.integration_id == integration_id)
     return query.order_by(verifications.c.id.desc())
 
 
-def _shown(connection: Connection, row: RowMapping, samples: int = _SAMPLES) -> Verification:
-    number, steps, kept = row["id"], verification_steps.c, differences.c
+def _to_verification(
+    connection: Connection, row: RowMapping, samples: int = _MAX_SAMPLES
+) -> Verification:
+    number, steps, column = row["id"], verification_steps.c, differences.c
     done = func.count().filter(steps.state.in_(("done", "failed")))
     sums = func.coalesce(func.sum(steps.total), 0), func.coalesce(func.sum(steps.compared), 0)
     query = select(func.count(), done, *sums).where(steps.verification_id == number)
     resources, resources_done, total, objects = connection.execute(query).one()
-    counted = select(kept.state, kept.kind, func.count()).where(kept.verification_id == number)
+    counts_query = select(column.state, column.kind, func.count()).where(
+        column.verification_id == number
+    )
     counts = {
         (state, kind): count
-        for state, kind, count in connection.execute(counted.group_by(kept.state, kept.kind))
+        for state, kind, count in connection.execute(
+            counts_query.group_by(column.state, column.kind)
+        )
     }
-    unequal = sum(count for (_, kind), count in counts.items() if kind not in _NOT_UNEQUAL)
-    given = {name: row[name] for name in Verification.__struct_fields__ if name in row}
-    given |= {kind: counts.get(("confirmed", kind), 0) for kind in _KINDS}
-    given |= {
+    unequal = sum(count for (_, kind), count in counts.items() if kind not in _EQUAL_KINDS)
+    values = {name: row[name] for name in Verification.__struct_fields__ if name in row}
+    values |= {kind: counts.get(("confirmed", kind), 0) for kind in _KINDS}
+    values |= {
         name: sum(count for (state, _), count in counts.items() if state == name)
         for name in ("suspected", "unsettled")
     }
     return Verification(
-        **given,
+        **values,
         resources=resources,
         resources_done=resources_done,
         total=total,

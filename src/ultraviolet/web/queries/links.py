@@ -1,0 +1,139 @@
+"""Titles of objects and the links between them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    and_,
+    func,
+    select,
+)
+
+from ultraviolet.db.tables.mirror import link_kinds, links, objects
+from ultraviolet.ion.catalog import Catalog
+from ultraviolet.ion.model import Resource
+
+_TITLE_FIELDS = (
+    "title",
+    "name",
+    "partNumber",
+    "serialNumber",
+    "lotNumber",
+    "value",
+    "email",
+    "prettyStr",
+    "type",
+)
+
+
+class LinkValue(msgspec.Struct, frozen=True):
+    """The target of a link; `found` is true if the mirror has it."""
+
+    resource: str
+    id: str
+    title: str | None
+    found: bool
+
+
+class LinkedFrom(msgspec.Struct, frozen=True):
+    """Objects of one resource that link to an object by one field; `some` has the first ones."""
+
+    resource: str
+    title: str
+    field: str
+    count: int
+    some: list[LinkValue]
+
+
+_MAX_EXAMPLES = 8
+_MAX_COUNTED_LINKS = 100_000
+
+
+def list_linked_from(
+    connection: Connection, catalog: Catalog, integration_id: int, resource: Resource, id_: str
+) -> list[LinkedFrom]:
+    """Return the objects that link to an object, by resource and field, most frequent first."""
+    kinds_query = select(link_kinds).where(link_kinds.c.target_resource == resource.name)
+    kinds = {row.id: (row.resource, row.field) for row in connection.execute(kinds_query)}
+    to_object = (links.c.integration_id == integration_id, links.c.target_id == id_)
+    count = func.count().label("count")
+    counted = (
+        select(links.c.kind)
+        .where(*to_object, links.c.kind.in_(kinds))
+        .limit(_MAX_COUNTED_LINKS)
+        .subquery()
+    )
+    groups = connection.execute(
+        select(counted.c.kind, count).group_by(counted.c.kind).order_by(count.desc())
+    ).all()
+    return [
+        LinkedFrom(
+            name,
+            resource_title(catalog, name),
+            key,
+            total,
+            _first_linked(connection, to_object, kind, name),
+        )
+        for kind, total in groups
+        for name, key in [kinds[kind]]
+    ]
+
+
+def _first_linked(
+    connection: Connection, to_object: Sequence[Any], kind: int, resource: str
+) -> list[LinkValue]:
+    joined = and_(
+        objects.c.integration_id == links.c.integration_id,
+        objects.c.resource == resource,
+        objects.c.id == links.c.id,
+    )
+    query = (
+        select(objects.c.id, objects.c.doc)
+        .where(*to_object, joined, links.c.kind == kind)
+        .limit(_MAX_EXAMPLES)
+    )
+    return [
+        LinkValue(resource, row.id, object_title(row.doc), found=True)
+        for row in connection.execute(query)
+    ]
+
+
+def resource_title(catalog: Catalog, name: str) -> str:
+    """Return the title of a resource, or its name if the catalog does not have it."""
+    resource = catalog.resources.get(name)
+    return resource.title if resource else name
+
+
+def read_link_titles(
+    connection: Connection, resource: Resource, rows: Sequence[RowMapping]
+) -> dict[tuple[str, str], str | None]:
+    """Return the titles of the objects that these rows link to, by resource and id."""
+    if not rows:
+        return {}
+    targets = {
+        (link.resource, str(row["doc"][link.key]))
+        for row in rows
+        for link in resource.links
+        if row["doc"].get(link.key) is not None and link.key not in (row["invalid_values"] or {})
+    }
+    found: dict[tuple[str, str], str | None] = {}
+    for name in sorted(
+        {name for name, _ in targets}
+    ):  # per resource, because SQLite scans the table for (resource, id) pairs
+        ids = sorted(id_ for resource_name, id_ in targets if resource_name == name)
+        query = select(objects.c.id, objects.c.doc).where(
+            objects.c.integration_id == rows[0]["integration_id"],
+            objects.c.resource == name,
+            objects.c.id.in_(ids),
+            objects.c.deleted_at.is_(None),
+        )
+        found |= {(name, row.id): object_title(row.doc) for row in connection.execute(query)}
+    return found
+
+
+def object_title(doc: Mapping[str, Any]) -> str | None:
+    """Return the title of an object: its first field with a value that identifies it to people."""
+    return next((str(doc[name]) for name in _TITLE_FIELDS if doc.get(name)), None)
