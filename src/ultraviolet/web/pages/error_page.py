@@ -1,47 +1,47 @@
-"""What an error page adds to the problem: what was not lost, and what to do."""
+"""Title and next step of an error page."""
 
 import msgspec
 
 from ultraviolet.web.http.problem_details import Problem
 
-_DELIVERIES = "What ION delivers is still taken, and what was taken is kept."
-
 
 class Advice(msgspec.Struct, frozen=True):
-    """The two questions someone has who meets an error."""
+    """The title of an error page, and what to do next."""
 
-    kept: str
-    next: str
+    title: str
+    text: str
 
 
 _BY_STATUS = {
     403: Advice(
-        "Nothing was changed.", "Ask an administrator of this hub, or sign in as someone who may."
+        "Access denied", "Ask an administrator of this hub for a role with more permissions."
     ),
-    404: Advice(
-        "Nothing was changed. An object that ION deleted keeps its history here.",
-        "Check the address, or search for what you need.",
+    404: Advice("Page not found", "Check the address, or search for the object."),
+    405: Advice("Method not allowed", "Use the buttons of the page."),
+    409: Advice("Conflict", "Your changes were not saved. Go back, reload the page and try again."),
+    413: Advice("Request too large", "Your changes were not saved. Send less data at once."),
+    422: Advice(
+        "Couldn't save – check the fields",
+        "Your changes were not saved. Go back, correct the fields and try again.",
     ),
-    405: Advice(
-        "Nothing was changed.", "Use the buttons of the page; this address takes no such request."
-    ),
-    409: Advice("Nothing was changed.", "Go back, look at what is there now, and choose again."),
-    413: Advice("Nothing was changed.", "Send less at once."),
-    422: Advice("Nothing was changed.", "Go back, correct what is named above, and send it again."),
+    429: Advice("Too many requests", "Wait a moment, then try again."),
     503: Advice(
-        "What was acknowledged to ION is on disk; what is not acknowledged, ION sends again.",
-        "Check the disk and the database of the hub; this page loads again by itself.",
+        "Temporarily unavailable",
+        "No acknowledged delivery is lost, and ION repeats the others. "
+        "Check the disk and the database of the hub. This page reloads automatically.",
     ),
 }
 
 
 def advice(problem: Problem) -> Advice:
-    """Say what is safe and what comes next."""
+    """Return the title and the next step for a problem."""
     known = _BY_STATUS.get(problem.status)
     if known:
         return known
     if problem.status >= 500:  # noqa: PLR2004
         return Advice(
-            _DELIVERIES, "Load the page again. If it stays, look into the hub's log at this time."
+            "Internal error",
+            "The hub still receives deliveries, and stored data is safe. "
+            "Reload the page. If the error persists, check the hub's log.",
         )
-    return Advice("Nothing was changed.", "Go back and try again.")
+    return Advice(problem.title, "Go back and try again.")

@@ -17,10 +17,11 @@ from ultraviolet.hub.integrations.service import PRESETS, IntegrationChanges, Ne
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
-from ultraviolet.web.pages.overview import trust
+from ultraviolet.web.pages.overview import integration_status
 from ultraviolet.web.pages.schedules import describe, schedule
 from ultraviolet.web.pages.templating import GivenRenderer, Renderer, confirm
-from ultraviolet.web.queries import delivery_counts, fetches, summary, verifications
+from ultraviolet.web.pages.webhook_urls import count_day
+from ultraviolet.web.queries import fetches, summary, verifications
 
 _SHOWN = 100
 _FIELDS = ("name", "api_url", "auth_url", "client_id", "client_secret")
@@ -39,10 +40,10 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
         rows = [
             {
                 "integration": one,
-                "trust": trust(connection, hub, one),
+                "status": integration_status(connection, hub, one),
+                "incremental": describe(one.incremental_schedule),
                 "full": describe(one.full_schedule),
             }
-            | {"incremental": describe(one.incremental_schedule)}
             for one in page.items
         ]
         return {"rows": rows, "next": page.next}
@@ -253,9 +254,7 @@ async def _page(
             "test": integration.test_result,
             "summary": summary.summary(connection, integration_id),
             "urls": urls,
-            "day": delivery_counts.totals(
-                connection, [url.id for url in urls], delivery_counts.day_ago()
-            ),
+            "day": count_day(connection, urls),
             "names": {integration_id: integration.name},
             "verification": verifications.last_verification(connection, integration_id),
             "running": fetches.running(connection, integration_id),
@@ -271,12 +270,16 @@ async def _page(
 
     context = await hub.database.read(read)
     integration = context["integration"]
+    found, test = context["summary"], context["test"]
     return render.page(
         request,
         "integration.html",
         status=422 if failed else 200,
         **context,
         failed=failed,
+        unreadable=[one for one in test.resources if not one.readable] if test else [],
+        deletion=f"Permanently deletes {found.objects:,} objects, their history, and all events. "
+        "ION itself is not changed. Delete the webhook receiver in ION yourself.",
         incremental=schedule(integration.incremental_schedule),
         full=schedule(integration.full_schedule),
         address=f"/integrations/{integration_id}",

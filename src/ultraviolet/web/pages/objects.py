@@ -21,12 +21,27 @@ from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, r
 from ultraviolet.web.pages.fields import groups
 from ultraviolet.web.pages.history_slider import history_slider, moment
 from ultraviolet.web.pages.templating import GivenRenderer, runner
+from ultraviolet.web.pages.templating import clock as clock_label
 from ultraviolet.web.queries import object_table, objects
 from ultraviolet.web.queries.objects import ObjectFilter
 
 _SHOWN = 50
 _VERSIONS = 50
 _FORM = ("field", "operator", "value")
+_OPERATORS = {
+    "is": "is",
+    "not": "is not",
+    "has": "contains",
+    "from": "at least",
+    "to": "at most",
+    "empty": "is empty",
+}
+_STATES = {
+    "fresh": "Up to date with ION.",
+    "stale": "Changed in ION. A re-read is pending.",
+    "partial": "Known from events only. A full read is pending.",
+    "deleted": "Deleted in ION. The last content and the history are kept.",
+}
 
 
 @get("/objects", guards=[require_role("viewer")], include_in_schema=False)
@@ -90,7 +105,9 @@ async def show_objects(
         columns=object_table.selected_columns(resource, asked.getall("column", []), by),
         all_columns=object_table.columns(resource),
         conditions=conditions,
-        operators=object_table.OPERATORS,
+        operators=_OPERATORS,
+        direction="descending" if by.down else "ascending",
+        export_path=f"/api/v1/exports/{resource.name}?integration={found['integration'].id}",
         by=by,
         q=asked.get("q") or "",
         state=asked.get("state") or "",
@@ -195,6 +212,9 @@ async def show_object(
         resource=resource,
         title=title,
         at=as_of,
+        as_of=clock_label(as_of) if as_of else "now",
+        shown_version=(then or shown).version,
+        state_text=_STATES[shown.state],
         unknown=at is not None and then is None,
         life=history_slider(
             found["moments"], then.version if then else shown.version, as_of, clock.utc_now()

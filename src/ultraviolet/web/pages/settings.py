@@ -82,7 +82,7 @@ async def make_link(
     user = await hub.database.read(accounts_users.get_user, user_id)
     token = await hub.database.write(accounts_users.create_sign_in_link, user_id, caller.name)
     shown = Shown(
-        f"Sign-in link for {user.name}, good for 15 minutes", f"{hub.public_url}/sign-in/{token}"
+        f"Sign-in link for {user.name}, valid for 15 minutes", f"{hub.public_url}/sign-in/{token}"
     )
     return await _page(request, hub, render, shown)
 
@@ -93,7 +93,7 @@ async def remove_user(
 ) -> Redirect:
     """Remove a person."""
     user = await hub.database.read(accounts_users.get_user, user_id)
-    confirm(await request.form(), user.name, "Nobody was removed.")
+    confirm(await request.form(), user.name, "The person was not removed.")
     await hub.database.write(accounts_users.remove_user, caller.name, user_id)
     return _back()
 
@@ -153,7 +153,7 @@ def _role(given: Any) -> Role:
         case "viewer" | "operator" | "admin":
             return given
         case _:
-            raise InvalidError("Choose a role: viewer, operator or admin.")
+            raise InvalidError("Select a role: viewer, operator or admin.")
 
 
 def _back() -> Redirect:

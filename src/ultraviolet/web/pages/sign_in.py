@@ -40,7 +40,7 @@ async def sign_in(
         sign_ins.failed(place.source, name)
         log.warning("sign_in.refused", source=place.source, way="password")
         failed = (
-            "Name and password do not match. An administrator can make a one-time link instead."
+            "Name and password do not match. An administrator can create a one-time link for you."
         )
         return sign_in_page(request, hub, render, failed, 401, goal)
     session = await hub.database.write(users.create_session, user, "password", place)
@@ -69,7 +69,7 @@ async def redeem(
     if session is None:
         sign_ins.failed(place.source, "")
         log.warning("sign_in.refused", source=place.source, way="link")
-        failed = "This link was used already or is older than 15 minutes."
+        failed = "This link was already used or is older than 15 minutes. Ask for a new one."
         return sign_in_page(request, hub, render, failed, 401)
     return await signed_in(request, hub, session, "/")
 

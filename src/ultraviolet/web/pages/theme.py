@@ -16,7 +16,7 @@ async def choose_theme(request: AnyRequest) -> Redirect:
     """Keep the scheme someone chose, in their browser, and go back to where they were."""
     chosen = str((await request.form()).get("theme", ""))
     if chosen not in THEMES:
-        raise InvalidError("Choose light or dark.")
+        raise InvalidError("Select light or dark.")
     kept = Cookie(
         key=THEME_COOKIE, value=chosen, path="/", max_age=31_536_000, samesite="lax", httponly=True
     )
