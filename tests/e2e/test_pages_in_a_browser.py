@@ -215,9 +215,7 @@ def test_charts_are_there_as_tables(person: Page, hub: Any) -> None:
     expect(person.get_by_role("region", name="Changes per minute, as a table")).to_be_visible()
     person.goto(f"{hub.url}/drift")
     person.get_by_label("Period").select_option("14")
-    expect(
-        person.get_by_role("img", name=re.compile("^Corrections per day"))
-    ).to_be_visible()
+    expect(person.get_by_role("img", name=re.compile("^Corrections per day"))).to_be_visible()
 
 
 def test_a_table_is_sorted_filtered_and_kept(person: Page, hub: Any) -> None:

@@ -75,7 +75,10 @@ def test_alerts_are_added_tested_and_removed(signed_in: Any) -> None:
         assert "secret-part" not in page
         [(headers, body)] = sink.posts
         assert Webhook(secret.group()).verify(body, headers)["type"] == "alert.test"
-        assert "still receives alerts" in signed_in.submit("/settings/alerts/1/remove", confirm="no").text
+        assert (
+            "still receives alerts"
+            in signed_in.submit("/settings/alerts/1/remove", confirm="no").text
+        )
         signed_in.submit("/settings/alerts/1/remove", confirm="night shift")
         assert "No alert destinations" in signed_in.send("GET", "/settings/alerts").text
     done = [entry["action"] for entry in signed_in.get("/audit")["items"]]

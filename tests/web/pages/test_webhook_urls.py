@@ -52,7 +52,12 @@ def test_failures_are_counted_by_address_with_their_reason(
     kept(signed_in)
 
     page = signed_in.send("GET", "/webhooks/1").text
-    assert figures(page) == {"Received": "0", "Wrong signature": "2", "Too large": "1", "Deferred": "0"}
+    assert figures(page) == {
+        "Received": "0",
+        "Wrong signature": "2",
+        "Too large": "1",
+        "Deferred": "0",
+    }
     assert "The body was larger than a delivery may be" in page
     assert "Deliveries per hour over the last 48 hours: 0 received, 3 rejected." in page
     listed = signed_in.send("GET", "/webhooks").text

@@ -211,6 +211,7 @@ async def show_object(
         mirrorable={one.name for one in hub.catalog.mirrorable},
         resource=resource,
         title=title,
+        here=f"/objects/{resource.name}/{shown.id}?integration={found['integration'].id}",
         at=as_of,
         as_of=clock_label(as_of) if as_of else "now",
         shown_version=(then or shown).version,
