@@ -89,7 +89,7 @@ def test_what_was_put_off_is_counted_when_the_database_is_back(
     async def away(*_: Any) -> None:
         raise StoreUnavailableError("the disk is full")
 
-    monkeypatch.setattr(hub.database, "keep", away)
+    monkeypatch.setattr(hub.database, "write_delivery", away)
     monkeypatch.setattr(hub.database, "write", away)
     assert [deliver(signed_in, tokens[1], EVENT % n) for n in (1, 2)] == [503, 503]
     kept(signed_in)

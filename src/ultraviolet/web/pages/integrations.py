@@ -278,7 +278,8 @@ async def _page(
         **context,
         failed=failed,
         unreadable=[one for one in test.resources if not one.readable] if test else [],
-        deletion=f"Permanently deletes {found.objects:,} objects, their history, and all events. "
+        deletion=f"Permanently deletes {found.objects:,} objects, their history, all events and "
+        f"{len(context['urls'])} webhook {'URL' if len(context['urls']) == 1 else 'URLs'}. "
         "ION itself is not changed. Delete the webhook receiver in ION yourself.",
         incremental=schedule(integration.incremental_schedule),
         full=schedule(integration.full_schedule),
