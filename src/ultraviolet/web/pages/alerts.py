@@ -1,4 +1,4 @@
-"""Page: where alerts go, with a test and its result in words, and what needed a person lately."""
+"""Page: alert destinations and alert history."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ async def add(
 
 @post("/settings/alerts/{destination_id:int}/test", guards=ADMIN, include_in_schema=False)
 async def test(hub: GivenHub, destination_id: FromPath[int]) -> Redirect:
-    """Send a test; the page says what came of it."""
+    """Send a test; the page shows the result."""
     await alert_service.test(hub, destination_id)
     return _back()
 
@@ -61,7 +61,7 @@ async def test(hub: GivenHub, destination_id: FromPath[int]) -> Redirect:
 async def remove(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, destination_id: FromPath[int]
 ) -> Redirect:
-    """Send nothing there any more."""
+    """Remove a destination."""
     found = await hub.database.read(destinations.get, destination_id)
     confirm(await request.form(), found.name, "The destination still receives alerts.")
     await hub.database.write(destinations.remove, caller.name, destination_id)

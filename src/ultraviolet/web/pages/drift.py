@@ -1,4 +1,4 @@
-"""Page: what webhooks alone would have left wrong, by cause, over time and case by case."""
+"""Page: corrections by cause, over time and one by one."""
 
 from datetime import datetime, timedelta
 from typing import Any

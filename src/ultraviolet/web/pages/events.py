@@ -1,4 +1,4 @@
-"""Pages: events as they arrive, one of them whole with what came of it, and replaying."""
+"""Pages: events, event details and replay."""
 
 import asyncio
 import json
@@ -68,7 +68,7 @@ async def show_all(
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, seq: FromPath[int]
 ) -> Response[str]:
-    """Show one event with its raw body and what came of it."""
+    """Show one event with its payload and processing."""
 
     def read(connection: Connection) -> dict[str, Any]:
         event = events.get_event(connection, seq)
@@ -98,7 +98,7 @@ async def show(
 async def replay(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str] | Redirect:
-    """Show what replaying the chosen events would read; when that was confirmed, do it."""
+    """Preview the replay of the selected events; replay them after confirmation."""
     sent = await request.form()
     seqs = sorted({int(str(seq)) for seq in sent.getall("seq", []) if str(seq).isdecimal()})
     if not 1 <= len(seqs) <= _MAX_REPLAYED:
@@ -124,7 +124,7 @@ async def replay(
 
 
 async def _rehearsed(hub: Hub, chosen: list[Event]) -> tuple[list[ObjectReplayed], str]:
-    """Tell what replaying would change, or why that cannot be told now."""
+    """Return the expected changes of a replay, or the reason why there is no preview."""
     found: list[ObjectReplayed] = []
     try:
         async with asyncio.timeout(_PREVIEW_TIMEOUT_SECONDS):
@@ -177,7 +177,7 @@ def _mirrored(hub: Hub) -> frozenset[str]:
 
 
 def _pretty(body: str) -> str:
-    """Lay out valid JSON; anything else is shown as it came."""
+    """Indent valid JSON; return anything else unchanged."""
     try:
         decoded = answers.decode(body.encode())
     except ValueError:

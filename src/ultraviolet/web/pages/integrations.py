@@ -1,4 +1,4 @@
-"""Pages: integrations, from the form that adds one to what it is like now."""
+"""Pages: integrations."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
 
 @get("/integrations/new", guards=[require_role("admin")], include_in_schema=False)
 async def form(request: AnyRequest, render: GivenRenderer) -> Response[str]:
-    """Ask for what it takes to connect."""
+    """Show the form for a new integration."""
     return _form(request, render, dict.fromkeys(_FIELDS, ""), "", 200)
 
 
@@ -61,7 +61,7 @@ async def form(request: AnyRequest, render: GivenRenderer) -> Response[str]:
 async def add(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str] | Redirect:
-    """Add an integration, test it, and show what came of it."""
+    """Add an integration, test it and show the result."""
     sent = await request.form()
     given: dict[str, Any] = {name: str(sent.get(name, "")) for name in _FIELDS}
     try:
@@ -113,7 +113,7 @@ async def edit(
     caller: GivenCaller,
     integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
-    """Change what it is called, where it is, when it is read and how hard."""
+    """Change name, addresses, schedules and request budget."""
     sent = await request.form()
     given: dict[str, Any] = {name: str(sent[name]) for name in _EDITED if name in sent}
     budget = str(sent.get("requests_per_second", ""))
@@ -137,7 +137,7 @@ async def choose_resources(
     caller: GivenCaller,
     integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
-    """Mirror these resources from now on; what is not chosen any more is kept and not followed."""
+    """Change the selected resources."""
     names = [str(name) for name in (await request.form()).getall("resource", [])]
     changes = IntegrationChanges(resources=names)
     return await _change(request, hub, render, caller.name, integration_id, changes)
@@ -155,7 +155,7 @@ async def rotate_credentials(
     caller: GivenCaller,
     integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
-    """Sign in with another API key of ION from now on, and test it."""
+    """Change the API key of ION and test it."""
     sent = await request.form()
     changes = IntegrationChanges(
         client_id=str(sent.get("client_id", "")), client_secret=str(sent.get("client_secret", ""))
@@ -206,7 +206,7 @@ async def pause(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int
     include_in_schema=False,
 )
 async def resume(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
-    """Go on."""
+    """Resume syncing."""
     await hub.database.write(integrations.resume, caller.name, integration_id)
     await hub.integrations_changed()
     return _to(integration_id)
@@ -220,7 +220,7 @@ async def resume(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[in
 async def remove(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
 ) -> Redirect:
-    """Forget an integration."""
+    """Delete an integration."""
     integration = await hub.database.read(integrations.get, integration_id)
     confirm(await request.form(), integration.name, "Nothing was removed.")
     await hub.remove(caller.name, lambda _: integration_id)

@@ -1,4 +1,4 @@
-"""Page: can the data be trusted now; what is wrong with an integration never looks healthy."""
+"""Page: status of each integration."""
 
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -35,7 +35,7 @@ _CATCHING_UP = 10.0
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One resource: how much there is, and since when it is known to be right."""
+    """Counts and last confirmation of one resource."""
 
     counted: ResourceCount
     proof: ResourceFreshness | None
@@ -65,7 +65,7 @@ class Card(msgspec.Struct, frozen=True):
     changes: Chart
     delay: Chart
     wrong: list[WrongResource]
-    """What webhooks alone would have left wrong in the last 24 hours."""
+    """Corrections of the last 24 hours, by cause."""
     running: list[Fetch]
     rows: list[Row]
 

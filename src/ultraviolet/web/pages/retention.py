@@ -1,4 +1,4 @@
-"""Page: how long the past of each integration is kept, what would go now, and what went last."""
+"""Page: retention of each integration."""
 
 from typing import Any
 
@@ -68,7 +68,7 @@ async def change(
     caller: GivenCaller,
     integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
-    """Keep the past for another time; where that removes more than before, it has to be confirmed by name."""
+    """Change the retention; a change that deletes more data needs confirmation by name."""
     sent = await request.form()
     changes = RetentionChanges(**{kind: _days(sent.get(kind)) for kind in KINDS})
 

@@ -1,4 +1,4 @@
-"""Pages: people and API keys, what anyone did, and what this hub is."""
+"""Pages: people, API keys, audit log and versions."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ _SHOWN = 100
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """A secret that this page alone displays."""
+    """A secret, shown once."""
 
     title: str
     text: str
@@ -38,7 +38,7 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
 
 @get("/settings/audit", guards=ADMIN, include_in_schema=False)
 async def show_audit(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
-    """Show what anyone did, newest first."""
+    """Show the audit log, newest first."""
     before = number(request.query_params.get("cursor"))
     found = await hub.database.read(audit.list_recent, before, _SHOWN + 1)
     page = page_of(found, _SHOWN, lambda entry: entry.seq)
@@ -55,7 +55,7 @@ async def show_about(request: AnyRequest, hub: GivenHub, render: GivenRenderer) 
 async def change_role(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, user_id: FromPath[int]
 ) -> Redirect:
-    """Let a person do more or less."""
+    """Change the role of a person."""
     role = _role((await request.form()).get("role"))
     await hub.database.write(accounts_users.set_role, caller.name, user_id, role)
     return _back()
@@ -78,7 +78,7 @@ async def make_link(
     caller: GivenCaller,
     user_id: FromPath[int],
 ) -> Response[str]:
-    """Make and show a sign-in link."""
+    """Create a sign-in link and show it once."""
     user = await hub.database.read(accounts_users.get_user, user_id)
     token = await hub.database.write(accounts_users.create_sign_in_link, user_id, caller.name)
     shown = Shown(
@@ -100,7 +100,7 @@ async def remove_user(
 
 @post("/settings/password", guards=ADMIN, include_in_schema=False)
 async def set_password(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
-    """Set a person's password; whose own it is signs in anew."""
+    """Set a person's password."""
     sent = await request.form()
     user_id, password = number_in(sent, "user"), str(sent.get("password", ""))
     await hub.database.write(accounts_users.set_password, caller.name, user_id, password)
@@ -126,7 +126,7 @@ async def make_key(
 async def revoke_key(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, key_id: FromPath[int]
 ) -> Redirect:
-    """End a key."""
+    """Revoke a key."""
     key = await hub.database.read(accounts_users.get_key, key_id)
     confirm(await request.form(), key.name, "The key still works.")
     await hub.database.write(accounts_users.revoke_key, caller.name, key_id)

@@ -1,4 +1,4 @@
-"""Page: the set-up guide, which ticks off live what is done in ION."""
+"""Page: setup guide with live status."""
 
 import json
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ PATH = "/integrations/{integration_id:int}/set-up"
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration_id: FromPath[int]
 ) -> Response[str]:
-    """Show the texts to paste and where it stands."""
+    """Show the setup status and the texts to paste."""
     return await _page(request, hub, render, integration_id)
 
 
@@ -59,7 +59,7 @@ async def mint(
     caller: GivenCaller,
     integration_id: FromPath[int],
 ) -> Response[str]:
-    """Make a webhook URL and show it once, filled into the texts."""
+    """Create a webhook URL and show it once, filled into the texts."""
     _, token = await hub.database.write(
         webhook_urls.create_url, caller.name, integration_id, webhook_setup.RECEIVER_NAME
     )
@@ -81,7 +81,7 @@ async def automatic(
     caller: GivenCaller,
     integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
-    """Do all of it through ION's API."""
+    """Set up webhooks through ION's API."""
     try:
         done = await webhook_setup.apply_setup(hub, caller.name, integration_id)
     except UltravioletError as error:
@@ -100,7 +100,7 @@ async def receiver(
     caller: GivenCaller,
     integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
-    """Take over the receiver that was made by hand."""
+    """Adopt a receiver that was created manually."""
     sent = await request.form()
     try:
         await adopt_receiver(
@@ -119,7 +119,7 @@ async def choose(
     caller: GivenCaller,
     integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
-    """Keep a choice of what to subscribe to."""
+    """Save the selected subscriptions."""
     sent = await request.form()
     pairs = [
         (resource, action)

@@ -1,4 +1,4 @@
-"""How pages are rendered: one Jinja2 environment, a few filters, and what every page is given."""
+"""Jinja2 environment, filters and common context of the pages."""
 
 import functools
 import hashlib
@@ -104,7 +104,7 @@ _NAVIGATION = (
 
 
 class Renderer:
-    """Turns templates into pages."""
+    """Renders templates as pages."""
 
     def __init__(self, root: str = "") -> None:
         """`root` is what the paths of this hub begin with for its clients; templates write it before each path."""
@@ -178,7 +178,7 @@ GivenRenderer = NamedDependency[Renderer]
 
 
 def theme_of(request: AnyRequest) -> str:
-    """Return the scheme someone chose, or nothing where the system's is to be used."""
+    """Return the selected theme; empty for the theme of the system."""
     chosen = request.cookies.get(THEME_COOKIE, "")
     return chosen if chosen in THEMES else ""
 
@@ -200,7 +200,7 @@ def runner(api_url: str, query: str, variables: dict[str, Any]) -> str:
 
 
 def confirm(sent: Any, name: str, kept: str) -> None:
-    """Raise InvalidError unless the form repeats the name of what it ends."""
+    """Raise InvalidError unless the form repeats the name."""
     if str(sent.get("confirm", "")).strip() != name:
         raise InvalidError(f"{kept} To confirm, type “{name}” exactly as shown.")
 
@@ -217,7 +217,7 @@ def number_in(sent: Any, field: str) -> int:
 
 
 def ago(moment: str) -> str:
-    """Say how long ago a moment was, or how far ahead it is."""
+    """Return a time relative to now."""
     seconds = (ultraviolet_clock.utc_now() - datetime.fromisoformat(moment)).total_seconds()
     for size, unit in _UNITS:
         if abs(seconds) >= size:
@@ -243,7 +243,7 @@ def hour(moment: str) -> str:
 
 
 def canonical(text: str) -> str | None:
-    """Bring a time that ION wrote to our form; None where it is none."""
+    """Return a time of ION in canonical form; None if it is invalid."""
     try:
         return ultraviolet_clock.normalize_rfc3339(text)
     except ValueError:
@@ -256,7 +256,7 @@ def kind_label(origin_kind: str) -> str:
 
 
 def plain_number(value: Any) -> str:
-    """Write a number without the dust of floating point."""
+    """Return a number without floating point noise."""
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""Pages: webhook URLs; the answer to minting or rotating one is the only page that ever shows it."""
+"""Pages: webhook URLs. Only the response to creating or rotating one shows the full URL."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -52,7 +52,7 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, url_id: FromPath[int]
 ) -> Response[str]:
-    """Show one URL: what came to it, hour by hour, what became of that, and its last events."""
+    """Show one URL with its hourly deliveries and last events."""
     now = clock.utc_now()
     hours = [
         clock.format_rfc3339(now - timedelta(hours=ago))[:13] for ago in range(_HOURS - 1, -1, -1)
@@ -102,7 +102,7 @@ def _chart(found: list[DeliveryHour], hours: list[str]) -> Chart:
 async def mint(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str]:
-    """Make a URL and show it, once."""
+    """Create a URL and show it once."""
     sent = await request.form()
     integration_id, name = number_in(sent, "integration"), str(sent.get("name", ""))
     made, token = await hub.database.write(
@@ -120,7 +120,7 @@ async def rotate(
     caller: GivenCaller,
     url_id: FromPath[int],
 ) -> Response[str]:
-    """Make a successor and show it, once."""
+    """Create a successor and show it once."""
     rotated = await webhook_setup.rotate_url(hub, caller.name, url_id)
     await hub.ingest.refresh()
     url = rotated.webhook_url
@@ -133,7 +133,7 @@ async def rotate(
 async def revoke(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]
 ) -> Redirect:
-    """End a URL."""
+    """Revoke a URL."""
     url = await hub.database.read(webhook_urls.get_url, url_id)
     confirm(await request.form(), url.name, "The URL still receives deliveries.")
     await hub.database.write(webhook_urls.revoke_url, caller.name, url_id)
