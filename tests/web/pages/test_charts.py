@@ -121,7 +121,8 @@ def test_drift_is_charted_by_cause_by_the_hour_and_by_the_day(
     hours = signed_in.send("GET", "/drift").text
     assert "Corrections per hour, by cause: 5 in total." in hours
     assert re.search(
-        r'<th scope="row">\d\d:00</th><td class="number">3</td><td class="number">2</td>', hours
+        r'<th scope="row">\d\d:00</th>\s*<td class="number">3</td>\s*<td class="number">2</td>',
+        hours,
     )
     days = signed_in.send("GET", "/drift?days=14").text
     assert "Corrections per day, by cause: 9 in total." in days
