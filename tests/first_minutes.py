@@ -87,7 +87,7 @@ def connect(page: Page, hub: str, ion: str, key: Sequence[str]) -> None:
     """Add an integration on the page."""
     page.goto(f"{hub}/integrations/new")
     fields = {"Name": "My plant", "API address": ion, "Auth address": ion}
-    fields |= {"Client id": key[0], "Client secret": key[1]}
+    fields |= {"Client ID": key[0], "Client secret": key[1]}
     for label, value in fields.items():
         page.get_by_label(label).fill(value)
     page.get_by_role("button", name="Add and test").click()
@@ -146,7 +146,7 @@ def walk_a_hub_of_ones_own(clock: Clock, stack: ExitStack, folder: Path, browser
     shown = printing(
         plant,
         folder,
-        r"GraphQL +(\S+)/graphql.*Client id +(\S+)\s+Client secret +(\S+).*plant.set_up",
+        r"GraphQL +(\S+)/graphql.*Client ID +(\S+)\s+Client secret +(\S+).*plant.set_up",
     )
     ion, *key = stack.enter_context(shown).groups()
     with clock.step("`ultraviolet serve` prints a link"):

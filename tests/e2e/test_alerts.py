@@ -38,5 +38,5 @@ def test_alert_opens_and_closes_for_a_refused_key(
         assert failed.returncode == 11
         assert "answered 403" in failed.stderr
         assert hub.cli("alert", "remove", str(added["id"]), "--yes").returncode == 0
-        assert "Nobody is told yet" in hub.cli("alert", "list").stderr
+        assert "No alert destinations" in hub.cli("alert", "list").stderr
     assert added["secret"] not in (hub.data.parent / "hub.log").read_text()

@@ -159,7 +159,7 @@ def test_every_page_works_in_a_browser(
     page.goto(f"{url}/events")
     page.get_by_role("button", name="Dark").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-    page.get_by_role("link", name="Fetches").click()
+    page.get_by_role("link", name="Syncs").click()
     page.get_by_role("button", name="Start").click()
     page.wait_for_url(re.compile(rf"{re.escape(url)}/fetches/\d+"))
     page.get_by_role("button", name="Sign out").click()

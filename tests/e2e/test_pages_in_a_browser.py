@@ -165,13 +165,13 @@ def test_the_events_page_follows_and_keeps_what_was_chosen(
 ) -> None:
     person.goto(f"{hub.url}/events")
     expect(person.locator(".live")).to_have_text("Live", timeout=10 * SECOND)
-    person.get_by_role("checkbox", name="Choose event 1", exact=True).check()
+    person.get_by_role("checkbox", name="Select event 1", exact=True).check()
     rows = person.locator("#events tbody tr")
     before = rows.count()
     change(local_ion, "While someone looks")
     expect(rows).not_to_have_count(before, timeout=10 * SECOND)
-    expect(person.get_by_role("checkbox", name="Choose event 1", exact=True)).to_be_checked()
-    person.get_by_role("button", name="Replay the chosen").click()
+    expect(person.get_by_role("checkbox", name="Select event 1", exact=True)).to_be_checked()
+    person.get_by_role("button", name="Replay selected").click()
     expect(person.get_by_role("heading", name="Replay 1 event?")).to_be_visible()
     expect(person.get_by_text("Nothing would change")).to_be_visible()
     person.get_by_role("button", name="Replay").click()
@@ -186,8 +186,8 @@ def test_an_object_shows_a_change_without_being_loaded_again(
     change(local_ion, "After, seen live")
     row = person.get_by_role("row", name=re.compile("^description")).first
     expect(row).to_contain_text("After, seen live", timeout=5 * SECOND)
-    person.get_by_role("link", name=re.compile("^The object then")).last.click()
-    expect(person.get_by_text("This is how the object was")).to_be_visible()
+    person.get_by_role("link", name=re.compile("^View this version")).last.click()
+    expect(person.get_by_text("You are viewing version")).to_be_visible()
 
 
 def test_the_slider_shows_an_object_at_another_time(person: Page, hub: Any, local_ion: Any) -> None:
@@ -202,35 +202,33 @@ def test_the_slider_shows_an_object_at_another_time(person: Page, hub: Any, loca
     person.goto(person.url)
     person.get_by_role("link", name="Back to now").click()
     expect(person.get_by_text("As of now")).to_be_visible()
-    person.get_by_role("link", name="Version before").click()
-    expect(person.get_by_text("This is how the object was")).to_be_visible()
+    person.get_by_role("link", name="Previous version").click()
+    expect(person.get_by_text("You are viewing version")).to_be_visible()
 
 
 def test_charts_are_there_as_tables(person: Page, hub: Any) -> None:
     person.goto(hub.url)
     expect(
-        person.get_by_role("img", name=re.compile("^Changes a minute over the last hour"))
+        person.get_by_role("img", name=re.compile("^Changes per minute over the last hour"))
     ).to_be_visible()
     person.get_by_text("As a table").first.click()
-    expect(person.get_by_role("region", name="Changes a minute, as a table")).to_be_visible()
+    expect(person.get_by_role("region", name="Changes per minute, as a table")).to_be_visible()
     person.goto(f"{hub.url}/drift")
-    person.get_by_label("Summed up").select_option("14")
-    expect(
-        person.get_by_role("img", name=re.compile("^Changes put right in each day"))
-    ).to_be_visible()
+    person.get_by_label("Period").select_option("14")
+    expect(person.get_by_role("img", name=re.compile("^Corrections per day"))).to_be_visible()
 
 
 def test_a_table_is_sorted_filtered_and_kept(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/objects/purchase_orders")
-    person.get_by_role("link", name="Id", exact=True).click()
-    expect(person.locator("th[aria-sort=ascending]")).to_have_text(re.compile("Id"))
-    person.get_by_label("Where").select_option("id")
+    person.get_by_role("link", name="ID", exact=True).click()
+    expect(person.locator("th[aria-sort=ascending]")).to_have_text(re.compile("ID"))
+    person.locator("select[name=field]").select_option("id")
     person.get_by_label("Condition").select_option("to")
     person.get_by_label("Value").fill("3")
     person.get_by_role("button", name="Filter").click()
     expect(person.locator("#objects tbody tr")).to_have_count(3)
-    person.get_by_role("button", name="Save this view").click()
-    person.get_by_role("dialog", name="Save this view").get_by_label("Name").fill("First three")
+    person.get_by_role("button", name="Save view").click()
+    person.get_by_role("dialog", name="Save view").get_by_label("Name").fill("First three")
     person.get_by_role("button", name="Save", exact=True).click()
     person.goto(f"{hub.url}/objects/purchase_orders")
     person.get_by_role("link", name="First three").click()
@@ -239,14 +237,14 @@ def test_a_table_is_sorted_filtered_and_kept(person: Page, hub: Any) -> None:
 
 def test_a_fetch_is_started_and_watched(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/fetches")
-    person.get_by_role("form", name="Start a fetch").get_by_label("Mode").select_option("full")
+    person.get_by_role("form", name="Start a sync").get_by_label("Mode").select_option("full")
     person.get_by_role("button", name="Start").click()
     expect(person.locator("#fetch .sentence")).to_contain_text("done", timeout=60 * SECOND)
 
 
 def test_a_comparison_is_started_and_watched(person: Page, hub: Any) -> None:
     person.goto(f"{hub.url}/verifications")
-    person.get_by_role("button", name="Compare now").click()
+    person.get_by_role("button", name="Verify now").click()
     expect(person.get_by_text(re.compile("objects compared are equal to ION"))).to_be_visible(
         timeout=60 * SECOND
     )
@@ -279,7 +277,7 @@ def test_set_up_by_keyboard_alone(browser: Browser, start_hub: Any, local_ion: A
     for label, text in (
         ("API address", local_ion.url),
         ("Auth address", local_ion.url),
-        ("Client id", local_ion.client_id),
+        ("Client ID", local_ion.client_id),
         ("Client secret", local_ion.client_secret),
     ):
         tab_to(page, label)
@@ -288,7 +286,7 @@ def test_set_up_by_keyboard_alone(browser: Browser, start_hub: Any, local_ion: A
     expect(page.get_by_role("heading", name="Keyboard plant", level=1)).to_be_visible(
         timeout=30 * SECOND
     )
-    tab_to(page, "Set-up guide")
+    tab_to(page, "Setup guide")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Set up webhooks in ION")).to_be_visible()
     tab_to(page, "Set up automatically")
@@ -308,9 +306,9 @@ def test_the_set_up_page_leaves_the_focus_where_it_is(
     sign_in(page, hub)
     here = f"{hub.url}/integrations/{integration['id']}/set-up"
     page.goto(here)
-    page.get_by_text("Choose what to subscribe to").click()
+    page.get_by_text("Select subscriptions").click()
     page.get_by_label("update, all", exact=True).check()
-    page.get_by_role("button", name="Use this choice").click()
+    page.get_by_role("button", name="Save selection").click()
     expect(page.get_by_role("button", name="Repair")).to_be_visible(timeout=30 * SECOND)
     tab_to(page, "Repair")
     for _ in range(2):

@@ -83,8 +83,8 @@ def test_a_person_sets_up_and_sees_a_change(person: Page, hub: Any, local_ion: A
     made = runner.run(RECEIVER, {"input": {"name": "Violet", "webhookUri": url}})
     receiver = made["createWebhookReceiver"]["webhookReceiver"]
     assert receiver["sharedSecret"]
-    person.get_by_label("Receiver id").fill(str(receiver["id"]))
-    person.get_by_role("button", name="Use this receiver").click()
+    person.get_by_label("Receiver ID").fill(str(receiver["id"]))
+    person.get_by_role("button", name="Save receiver").click()
     expect_done(person, "Receiver exists in ION")
 
     document = person.locator("#subscription-mutation").inner_text()
@@ -114,7 +114,7 @@ def add_integration(page: Page, hub: Any, local_ion: Any) -> str:
     page.get_by_label("Name").fill("My plant")
     page.get_by_label("API address").fill(local_ion.url)
     page.get_by_label("Auth address").fill(local_ion.url)
-    page.get_by_label("Client id").fill(local_ion.client_id)
+    page.get_by_label("Client ID").fill(local_ion.client_id)
     page.get_by_label("Client secret").fill(local_ion.client_secret)
     page.get_by_role("button", name="Add and test").click()
     expect(page.get_by_role("heading", name="My plant")).to_be_visible(timeout=30 * SECOND)

@@ -76,10 +76,10 @@ def test_signing_in_with_a_provider(chromium: str, start_hub: Any, provider: str
         page.get_by_role("link", name="Sign in with Plant login").focus()
         page.keyboard.press("Enter")
         page.get_by_role("button", name="ada", exact=True).click()
-        expect(page.get_by_role("heading", name="Drift", level=1)).to_be_visible()
+        expect(page.get_by_role("heading", name="Corrections", level=1)).to_be_visible()
         page.get_by_role("link", name="ada@example.com").click()
         expect(page.get_by_text("signed in as ada@example.com, operator")).to_be_visible()
-        expect(page.get_by_role("row", name="this one")).to_contain_text("provider")
+        expect(page.get_by_role("row", name="this session")).to_contain_text("provider")
         page.get_by_role("button", name="Sign out", exact=True).click()
 
         page.get_by_role("link", name="Sign in with Plant login").click()

@@ -86,13 +86,13 @@ def test_fetches_are_charted_run_by_run_and_filtered(
 
     signed_in.hub.database.write_now(fill)
     page = signed_in.send("GET", "/fetches?state=done").text
-    assert "How long each of fetch 101 to 103 took, at most 1 min." in page
-    assert "Objects changed and deleted of fetch 101 to 103: 21 and 0 in all." in page
+    assert "Duration of syncs 101 to 103, at most 1 min." in page
+    assert "Objects changed and deleted of syncs 101 to 103: 21 and 0 in total." in page
     assert "101: 1 min full" in page
     filtered = signed_in.send("GET", "/fetches?state=done&mode=full").text
     assert 'id="fetch-101"' in filtered
     assert 'id="fetch-102"' not in filtered
-    assert "No fetch matches" in signed_in.send("GET", "/fetches?state=cancelled").text
+    assert "No sync matches" in signed_in.send("GET", "/fetches?state=cancelled").text
 
 
 def test_drift_is_charted_by_cause_by_the_hour_and_by_the_day(
@@ -119,14 +119,15 @@ def test_drift_is_charted_by_cause_by_the_hour_and_by_the_day(
     signed_in.hub.database.write_now(fill)
 
     hours = signed_in.send("GET", "/drift").text
-    assert "Changes put right in each hour, by cause: 5 in all." in hours
+    assert "Corrections per hour, by cause: 5 in total." in hours
     assert re.search(
-        r'<th scope="row">\d\d:00</th><td class="number">3</td><td class="number">2</td>', hours
+        r'<th scope="row">\d\d:00</th>\s*<td class="number">3</td>\s*<td class="number">2</td>',
+        hours,
     )
     days = signed_in.send("GET", "/drift?days=14").text
-    assert "Changes put right in each day, by cause: 9 in all." in days
+    assert "Corrections per day, by cause: 9 in total." in days
     only = signed_in.send("GET", "/drift?days=14&cause=late").text
-    assert "by cause: 3 in all." in only
+    assert "by cause: 3 in total." in only
 
 
 def test_verifications_are_charted_with_what_they_covered(
@@ -153,6 +154,6 @@ def test_verifications_are_charted_with_what_they_covered(
 
     signed_in.hub.database.write_now(fill)
     page = signed_in.send("GET", "/verifications").text
-    assert "Differences found of verification 1 to 2: 0 in all." in page
+    assert "Differences found of verification 1 to 2: 0 in total." in page
     assert "1: 100%" in page
     assert "2: 25%" in page

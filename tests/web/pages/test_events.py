@@ -113,8 +113,8 @@ def test_an_event_shows_its_body_headers_and_what_came_of_it(signed_in: Any, del
     page = signed_in.send("GET", "/events/1").text
     assert "BRK-5" in page
     assert "x-signature" in page
-    assert "the shared secret was not known" in page
-    assert "the object has not been read since" in page
+    assert "The shared secret was unknown" in page
+    assert "the object has not been re-read" in page
 
 
 @pytest.mark.usefixtures("at_once")
@@ -124,7 +124,7 @@ def test_replaying_many_asks_first(signed_in: Any, deliver: Any) -> None:
     preview = signed_in.submit("/events/replay", seq=["1", "2"])
     assert preview.status_code == 200
     assert "Replay 2 events?" in preview.text
-    assert "2 objects are read from ION afresh" in preview.text
+    assert "Re-processes 2 events and re-reads 2 objects from ION." in preview.text
     assert rows(signed_in.send("GET", "/events?outcome=replayed").text) == 0
 
     done = signed_in.submit("/events/replay", seq=["1", "2"], sure="yes")

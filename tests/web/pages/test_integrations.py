@@ -40,12 +40,12 @@ def test_an_integration_is_changed_on_its_page(signed_in: Any, integration: dict
     assert signed_in.submit("/integrations/1", **changed).status_code == 303
     page = signed_in.send("GET", "/integrations/1").text
     assert "every Sunday at 04:30 UTC" in page
-    assert "7 requests a second" in page
+    assert "7 requests per second" in page
 
     wrong = signed_in.submit("/integrations/1", full_schedule="whenever")
     assert wrong.status_code == 422
     assert "is not a cron schedule" in wrong.text
-    assert "Nothing was changed." in wrong.text
+    assert "No changes were saved." in wrong.text
 
 
 @pytest.mark.usefixtures("at_once")
@@ -66,7 +66,7 @@ def test_the_page_says_what_deleting_takes_away(
     keep("parts", {"id": 1, "partNumber": "A"})
     signed_in.submit("/webhooks", integration="1", name="Violet")
     page = signed_in.send("GET", "/integrations/1").text
-    assert "1 objects with all their history, every event it took, 1 webhook URL" in page
+    assert "deletes 1 objects, their history, all events and 1 webhook URL." in page
 
 
 def test_what_a_url_refused_is_seen(signed_in: Any, integration: dict[str, Any]) -> None:
@@ -87,10 +87,10 @@ def test_what_a_url_refused_is_seen(signed_in: Any, integration: dict[str, Any])
 
 
 def test_a_comparison_is_begun_and_shown(signed_in: Any, integration: dict[str, Any]) -> None:
-    assert "Nothing was compared yet" in signed_in.send("GET", "/verifications").text
+    assert "No verifications yet" in signed_in.send("GET", "/verifications").text
     begun = signed_in.submit("/verifications", integration="1", sample="100")
     assert (begun.status_code, begun.headers["location"]) == (303, "/verifications/1")
-    assert "Verification 1, a sample" in signed_in.send("GET", "/verifications/1").text
+    assert "Verification 1 (sample)" in signed_in.send("GET", "/verifications/1").text
     assert signed_in.submit("/verifications", integration="1", sample="many").status_code == 422
 
 
@@ -104,7 +104,7 @@ def test_a_subset_is_chosen_in_the_matrix(signed_in: Any, integration: dict[str,
     page = signed_in.send("GET", "/integrations/1/set-up").text
     assert "parts_update" in page
     assert "parts_create" not in page
-    assert 'value="parts UPDATE" aria-label="Parts: update" checked' in page
+    assert re.search(r'value="parts UPDATE"\s+aria-label="Parts: update" checked', page)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -158,18 +158,18 @@ def test_resources_are_chosen_on_the_page(
     page = signed_in.send("GET", "/integrations/1").text
     assert "2 of 72 resources are mirrored" in page
     assert re.search(
-        r'value="purchase_order_lines" checked> Purchase order lines <span[^>]*>1<', page
+        r'value="purchase_order_lines" checked>\s+Purchase order lines\s+<span[^>]*>1<', page
     )
-    assert re.search(r'value="parts"> Parts <span[^>]*>1<', page)
+    assert re.search(r'value="parts">\s+Parts\s+<span[^>]*>1<', page)
     assert "<legend>Bills of materials</legend>" in page
 
-    assert "not followed" in signed_in.send("GET", "/objects").text
-    assert "is kept as it was last" in signed_in.send("GET", "/objects/parts").text
-    assert "it is not followed" in signed_in.send("GET", "/objects/parts/8").text
+    assert "not selected" in signed_in.send("GET", "/objects").text
+    assert "no longer sync" in signed_in.send("GET", "/objects/parts").text
+    assert "is kept but no longer syncs" in signed_in.send("GET", "/objects/parts/8").text
     shown = signed_in.send("GET", "/objects/purchase_order_lines/7").text
-    assert re.search(r"parts 3 <span[^>]*>not chosen", shown)
-    assert re.search(r"purchase orders 5 <span[^>]*>not in the mirror", shown)
-    assert "not here yet" in signed_in.send("GET", "/objects/purchase_order_lines").text
+    assert re.search(r"parts 3\s+<span[^>]*>not selected", shown)
+    assert re.search(r"purchase orders 5\s+<span[^>]*>not in the mirror", shown)
+    assert "not mirrored yet" in signed_in.send("GET", "/objects/purchase_order_lines").text
 
     nothing = signed_in.submit("/integrations/1/resources")
     assert nothing.status_code == 422

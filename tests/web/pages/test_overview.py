@@ -46,9 +46,9 @@ def test_what_is_wrong_comes_with_a_button_that_helps(
     signed_in.api("POST", f"/integrations/{integration['id']}/test")
     page = signed_in.send("GET", "/").text
     assert 'action="/integrations/1/test"' in page
-    assert "Test the connection again" in page
+    assert "Test connection again" in page
     assert action_for(Cause("receiver", "It is inactive", "", red=True), 1) == Action(
-        "Reactivate and subscribe again", "/integrations/1/set-up/automatic", "admin"
+        "Repair webhooks", "/integrations/1/set-up/automatic", "admin"
     )
     signed_in.submit("/integrations/1/test")
     assert trust(signed_in) == "failing"
@@ -67,16 +67,16 @@ def test_changes_are_charted_with_their_delay(signed_in: Any, keep: Callable[...
 
     page = signed_in.send("GET", "/").text
     assert re.search(
-        r"Changes a minute over the last hour: 2 in all, at most [12] in a minute\.", page
+        r"Changes per minute over the last hour: 2 in total, at most [12] per minute\.", page
     )
-    assert re.search(r"half within 1\.\d s, 99 % within 2\.0 s", page)
+    assert re.search(r"p50 1\.\d s, p99 2\.0 s", page)
     assert signed_in.hub.database.read_now(lambda c: len(last_hour(c, 1))) == 60
 
 
 def test_the_same_content_again_is_no_change(signed_in: Any, keep: Callable[..., None]) -> None:
     keep("parts", {"id": 1, "partNumber": "A"})
     keep("parts", {"id": 1, "partNumber": "A"})
-    assert "1 in all" in signed_in.send("GET", "/").text
+    assert "1 in total" in signed_in.send("GET", "/").text
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ def test_an_error_is_a_page(signed_in: Any) -> None:
     answer = signed_in.send("GET", "/integrations/99")
     assert answer.status_code == 404
     assert "Unknown integration 99" in answer.text
-    assert "Nothing was changed." in answer.text
+    assert "Check the address, or search for the object." in answer.text
 
 
 def test_what_cannot_be_undone_asks_for_the_name(
@@ -190,7 +190,7 @@ def test_what_cannot_be_undone_asks_for_the_name(
     assert signed_in.submit("/webhooks", integration="1", name="Violet").status_code == 201
     refused = signed_in.submit("/webhooks/1/revoke", confirm="violet")
     assert refused.status_code == 422
-    assert "The URL still takes deliveries." in refused.text
+    assert "The URL still receives deliveries." in refused.text
     assert signed_in.submit("/webhooks/1/revoke", confirm="Violet").status_code == 303
     assert signed_in.submit("/integrations/1/remove").status_code == 422
     assert signed_in.submit("/integrations/1/remove", confirm="plant").status_code == 303

@@ -55,7 +55,7 @@ def test_the_page_asks_where_not_all_is_counted(
 
     asked = signed_in.submit("/settings/retention/1", **usual | {"events": "30"})
 
-    assert "This removes a part of the past" in asked.text
+    assert "This deletes history" in asked.text
     assert signed_in.api("GET", PATH).json()["keep"]["events"] == 90
     assert signed_in.submit("/settings/retention/1", **usual | {"events": "95"}).status_code == 303
 
@@ -71,7 +71,7 @@ def test_the_page_asks_before_more_goes(signed_in: Any, old_events: int) -> None
     }
 
     asked = signed_in.submit("/settings/retention/1", **shorter)
-    assert (asked.status_code, "This removes a part of the past" in asked.text) == (200, True)
+    assert (asked.status_code, "This deletes history" in asked.text) == (200, True)
     wrong = signed_in.submit("/settings/retention/1", **shorter, confirm="another")
     assert wrong.status_code == 422
     assert signed_in.api("GET", PATH).json()["keep"]["events"] is None
@@ -80,7 +80,7 @@ def test_the_page_asks_before_more_goes(signed_in: Any, old_events: int) -> None
     assert signed_in.submit("/settings/retention/1", **shorter, confirm=name).status_code == 303
     assert signed_in.api("GET", PATH).json()["keep"]["events"] == 30
     page = signed_in.send("GET", "/settings/retention").text
-    assert "begins within a minute" in page
+    assert "starts within a minute" in page
     assert "retention: update" in signed_in.send("GET", "/settings/audit").text
     longer = shorter | {"events": "60"}
     assert signed_in.submit("/settings/retention/1", **longer).status_code == 303

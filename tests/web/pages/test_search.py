@@ -39,7 +39,7 @@ def test_ids_and_texts_are_found_in_every_resource(
 
 def test_names_of_fields_are_not_content(signed_in: Any, keep: Callable[..., None]) -> None:
     keep("parts", {"id": 7, "partNumber": "BRK-100"})
-    assert "Nothing says" in signed_in.send("GET", "/search?q=partNumber").text
+    assert "No results for" in signed_in.send("GET", "/search?q=partNumber").text
 
 
 def test_a_resource_is_found_by_its_name_in_each_integration(
@@ -86,7 +86,7 @@ def test_the_index_follows_what_changes(signed_in: Any, keep: Callable[..., None
         assert "/objects/parts/3?" in page
         assert "Rings" not in signed_in.send("GET", "/objects/suppliers?q=seals").text
         indexed(signed_in)
-    assert "Nothing says" in signed_in.send("GET", "/search?q=gaskets").text
+    assert "No results for" in signed_in.send("GET", "/search?q=gaskets").text
 
 
 def test_a_condition_on_a_text_is_looked_up_in_the_index(

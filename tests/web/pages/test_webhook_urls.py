@@ -39,7 +39,7 @@ def kept(edge: Any) -> None:
 
 
 def figures(page: str) -> dict[str, str]:
-    return dict(re.findall(r"<dt>([^<]+)</dt><dd>([\d,]+)</dd>", page))
+    return dict(re.findall(r"<dt>([^<]+)</dt>\s*<dd>([\d,]+)</dd>", page))
 
 
 def test_failures_are_counted_by_address_with_their_reason(
@@ -52,9 +52,14 @@ def test_failures_are_counted_by_address_with_their_reason(
     kept(signed_in)
 
     page = signed_in.send("GET", "/webhooks/1").text
-    assert figures(page) == {"Taken": "0", "Wrong signature": "2", "Too large": "1", "Put off": "0"}
+    assert figures(page) == {
+        "Received": "0",
+        "Wrong signature": "2",
+        "Too large": "1",
+        "Deferred": "0",
+    }
     assert "The body was larger than a delivery may be" in page
-    assert "Deliveries each hour over the last 48 hours: 0 taken, 3 not." in page
+    assert "Deliveries per hour over the last 48 hours: 0 received, 3 rejected." in page
     listed = signed_in.send("GET", "/webhooks").text
     assert re.search(r"✕?3</span>", listed)
     assert "too large" in listed
@@ -69,9 +74,9 @@ def test_what_is_taken_is_counted_and_its_events_shown(
     kept(signed_in)
 
     page = signed_in.send("GET", "/webhooks/2").text
-    assert figures(page)["Taken"] == "3"
+    assert figures(page)["Received"] == "3"
     assert "delivered 2 times" in page
-    assert "3 taken, 0 not." in page
+    assert "3 received, 0 rejected." in page
     assert "Last failure" not in page
 
 
@@ -84,12 +89,12 @@ def test_what_was_put_off_is_counted_when_the_database_is_back(
     async def away(*_: Any) -> None:
         raise StoreUnavailableError("the disk is full")
 
-    monkeypatch.setattr(hub.database, "keep", away)
+    monkeypatch.setattr(hub.database, "write_delivery", away)
     monkeypatch.setattr(hub.database, "write", away)
     assert [deliver(signed_in, tokens[1], EVENT % n) for n in (1, 2)] == [503, 503]
     kept(signed_in)
     monkeypatch.setattr(hub.database, "write", write)
     kept(signed_in)
     page = signed_in.send("GET", "/webhooks/2").text
-    assert figures(page)["Put off"] == "2"
+    assert figures(page)["Deferred"] == "2"
     assert "ION was asked to send it again" in page

@@ -16,19 +16,19 @@ from ultraviolet.web.pages.templating import STATIC
 _OSI = "License :: OSI"
 
 
-class Part(msgspec.Struct, frozen=True):
-    """Someone else's work that is part of this."""
+class Package(msgspec.Struct, frozen=True):
+    """A third-party package."""
 
     name: str
     version: str
-    licence: str
+    license: str
 
 
 class About(msgspec.Struct, frozen=True):
     """This hub."""
 
     facts: dict[str, str]
-    parts: list[Part]
+    packages: list[Package]
 
 
 def about(hub: Hub) -> About:
@@ -41,28 +41,28 @@ def about(hub: Hub) -> About:
         "Database": f"SQLite {sqlite3.sqlite_version}"
         if database.get_backend_name() == "sqlite"
         else database.get_backend_name(),
-        "Where": str(database.database)
+        "Location": str(database.database)
         if database.get_backend_name() == "sqlite"
         else str(database.host),
         "Public address": hub.public_url,
-        "Contract": f"{len(resources)} resources of ION are mirrored",
-        "Healing": "on" if hub.settings.heal else "off: the mirror is left to webhooks and fetches",
+        "ION contract": f"{len(resources)} resources",
+        "Healing": "on" if hub.settings.heal else "off: only webhooks and syncs update the mirror",
     }
     return About(facts, [*_vendored(), *_installed()])
 
 
-def _vendored() -> list[Part]:
+def _vendored() -> list[Package]:
     rows = re.findall(
-        r"^\| (\S+) \| (npm `\S+`) \| ([^|]+?) \| ([^|]+?) \|$", _readme(), re.MULTILINE
+        r"^\| \S+ \| npm `(\S+)` \| ([^|]+?) \| ([^|]+?) \|$", _readme(), re.MULTILINE
     )
-    return [Part(package, version, licence.split(" (")[0]) for _, package, version, licence in rows]
+    return [Package(name, version, terms.split(" (")[0]) for name, version, terms in rows]
 
 
 def _readme() -> str:
     return (STATIC / "vendor" / "README.md").read_text()
 
 
-def _installed() -> list[Part]:
+def _installed() -> list[Package]:
     names = [
         re.split(r"[^\w.-]", line)[0]
         for line in requires("ultraviolet") or ()
@@ -71,7 +71,7 @@ def _installed() -> list[Part]:
     return [part for name in sorted(names) if (part := _package(name))]
 
 
-def _package(name: str) -> Part | None:
+def _package(name: str) -> Package | None:
     try:
         found = distribution(name)
     except PackageNotFoundError:
@@ -82,4 +82,4 @@ def _package(name: str) -> Part | None:
     licence = (
         told.get("license_expression") or ", ".join(classified) or written or "see the package"
     )
-    return Part(name, found.version, str(licence))
+    return Package(name, found.version, str(licence))

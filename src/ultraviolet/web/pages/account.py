@@ -76,7 +76,7 @@ async def set_password(request: AnyRequest, hub: GivenHub, sign_ins: GivenSignIn
     if not await hub.database.read(is_right):
         sign_ins.failed(source, user.name)
         log.warning("sign_in.refused", source=source, way="password")
-        raise InvalidError("The present password is another one; it was not changed.")
+        raise InvalidError("The current password is incorrect. Your password is unchanged.")
     await hub.database.write(passwords.set_password, user.name, user.id, wanted)
     return Redirect("/sign-in", status_code=303)
 
@@ -147,7 +147,7 @@ def _name(request: AnyRequest) -> str:
 def _own(connection: Connection, request: AnyRequest) -> tuple[User, int]:
     known = sessions.get_session_owner(connection, request.cookies.get(COOKIE, ""))
     if known is None:
-        raise NotFoundError("An API key has no account; sign in as a person to see your sessions.")
+        raise NotFoundError("API keys have no account. Sign in as a person to see your sessions.")
     return known
 
 

@@ -24,18 +24,18 @@ def action_for(cause: Cause, integration_id: int) -> Action | None:
     """Return what helps against a cause; None where nothing on a page does."""
     here = f"/integrations/{integration_id}"
     if cause.kind in _SET_UP:
-        return Action("Reactivate and subscribe again", f"{here}/set-up/automatic", "admin")
+        return Action("Repair webhooks", f"{here}/set-up/automatic", "admin")
     if cause.kind in _READ:
         return Action(
-            "Fetch now",
+            "Sync now",
             "/fetches",
             "operator",
             {"integration": str(integration_id), "mode": "incremental"},
         )
     if cause.kind in _TEST:
-        return Action("Test the connection again", f"{here}/test", "operator")
+        return Action("Test connection again", f"{here}/test", "operator")
     if cause.kind == "paused":
         return Action("Resume", f"{here}/resume", "operator")
     if cause.kind in ("unreadable", "hopeless", "behind"):
-        return Action("See which", f"{here}/freshness")
+        return Action("View freshness", f"{here}/freshness")
     return None

@@ -1,4 +1,4 @@
-"""Page: where alerts go, with a test and its result in words, and what needed a person lately."""
+"""Page: alert destinations and alert history."""
 
 from typing import Any
 
@@ -17,6 +17,7 @@ from ultraviolet.web.pages.settings import ADMIN, Shown
 from ultraviolet.web.pages.templating import GivenRenderer, Renderer, confirm
 
 _SHOWN = 50
+_KINDS = {"email": "E-mail", "slack": "Chat webhook", "webhook": "Signed webhook"}
 
 
 @get("/settings/alerts", guards=ADMIN, include_in_schema=False)
@@ -45,13 +46,13 @@ async def add(
         kind=kind,
         address=address,
     )
-    shown = Shown(f"Secret that signs what goes to {added.name}", secret) if secret else None
+    shown = Shown(f"Signing secret of {added.name}", secret) if secret else None
     return await _page(request, hub, render, shown)
 
 
 @post("/settings/alerts/{destination_id:int}/test", guards=ADMIN, include_in_schema=False)
 async def test(hub: GivenHub, destination_id: FromPath[int]) -> Redirect:
-    """Send a test; the page says what came of it."""
+    """Send a test; the page shows the result."""
     await alert_service.send_test(hub, destination_id)
     return _back()
 
@@ -60,9 +61,9 @@ async def test(hub: GivenHub, destination_id: FromPath[int]) -> Redirect:
 async def remove(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, destination_id: FromPath[int]
 ) -> Redirect:
-    """Send nothing there any more."""
+    """Remove a destination."""
     found = await hub.database.read(destinations.get, destination_id)
-    confirm(await request.form(), found.name, "Alerts still go there.")
+    confirm(await request.form(), found.name, "The destination still receives alerts.")
     await hub.database.write(destinations.remove, caller.name, destination_id)
     return _back()
 
@@ -74,6 +75,7 @@ async def _page(
         request,
         "alerts.html",
         shown=shown,
+        kinds=_KINDS,
         mails=hub.settings.smtp_url is not None,
         destinations=await hub.database.read(destinations.list_destinations),
         alerts=await hub.database.read(alert_store.list_recent, _SHOWN),
@@ -85,7 +87,7 @@ def _kind(given: Any) -> Kind:
         case "email" | "slack" | "webhook":
             return given
         case _:
-            raise InvalidError("Choose a kind: email, slack or webhook.")
+            raise InvalidError("Select a type: email, slack or webhook.")
 
 
 def _back() -> Redirect:

@@ -9,7 +9,7 @@ WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 440.0, 120.0, 44.0, 18.0, 8.0
 _PLOT = HEIGHT - BOTTOM - TOP
 _DECADES = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 36000.0)
 _WIDEST = 26.0
-"""A bar is no wider than this, however few there are."""
+"""Maximum width of a bar."""
 _FEW = 24
 """So many places are all in the table; of more, only those where something is."""
 _ROUND = (1, 1.5, 2, 3, 5, 7.5, 10)

@@ -1,4 +1,4 @@
-"""Page: what webhooks alone would have left wrong, by cause, over time and case by case."""
+"""Page: corrections by cause, over time and one by one."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,13 +12,14 @@ from ultraviolet.mirror.drift import CAUSES
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns
-from ultraviolet.web.pages.templating import GivenRenderer
+from ultraviolet.web.pages.templating import GivenRenderer, cause_label
 from ultraviolet.web.queries import drift
 from ultraviolet.web.queries.drift import DriftFilter, DriftInterval
 
 _SHOWN = 50
-_DAYS = (2, 14, 90)
-"""For how long a report may be asked for; the shortest is by the hour, the others by the day."""
+_SPANS = {2: "Last 48 hours", 14: "Last 14 days", 90: "Last 90 days"}
+"""Periods of a report in days; the shortest is charted by hour, the others by day."""
+_SHORTEST_DAYS = 2
 
 
 @get("/drift", guards=[require_role("viewer")], include_in_schema=False)
@@ -27,8 +28,8 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
     asked = request.query_params
     chosen, before = asked.get("integration", ""), number(asked.get("cursor"))
     cause, resource = asked.get("cause") or None, asked.get("resource") or None
-    days = next((days for days in _DAYS if str(days) == asked.get("days")), _DAYS[0])
-    by: drift.By = "hour" if days == _DAYS[0] else "day"
+    days = next((days for days in _SPANS if str(days) == asked.get("days")), _SHORTEST_DAYS)
+    by: drift.By = "hour" if days == _SHORTEST_DAYS else "day"
     places = _places(clock.utc_now(), days, by)
     recent = DriftFilter(resource, cause, since=places[0])
 
@@ -58,7 +59,7 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
         resource=resource,
         live=before is None,
         days=days,
-        spans=_DAYS,
+        spans=_SPANS,
         by=by,
         chart=_chart(context["report"].over_time, places, by),
     )
@@ -78,12 +79,12 @@ def _chart(moments: list[DriftInterval], places: list[str], by: drift.By) -> Cha
     wrong = {moment.at: moment.causes for moment in moments}
     found = sorted({cause for causes in wrong.values() for cause in causes})
     series = [
-        Series(cause.replace("_", " "), [wrong.get(place, {}).get(cause, 0) for place in places])
+        Series(cause_label(cause), [wrong.get(place, {}).get(cause, 0) for place in places])
         for cause in found
     ]
     total = sum(sum(causes.values()) for causes in wrong.values())
     named = [f"{place[11:]}:00" if by == "hour" else place[5:] for place in places]
-    return columns(named, series, f"Changes put right in each {by}, by cause: {total:,} in all.")
+    return columns(named, series, f"Corrections per {by}, by cause: {total:,} in total.")
 
 
 HANDLERS = [show]

@@ -1,4 +1,4 @@
-"""Pages: events as they arrive, one of them whole with what came of it, and replaying."""
+"""Pages: events, event details and replay."""
 
 import asyncio
 import json
@@ -21,17 +21,22 @@ from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import events
-from ultraviolet.web.queries.events import Event, EventFilter
+from ultraviolet.web.queries.events import Event, EventDetail, EventFilter
 
 _SHOWN = 50
-_MOST_REPLAYED = 200
-_PATIENCE = 5.0
-"""Seconds a preview may take to ask ION."""
+_MAX_REPLAYED = 200
+_PREVIEW_TIMEOUT_SECONDS = 5.0
+_ACTIONS = ("CREATE", "UPDATE", "DELETE")
+_OUTCOMES = ("waiting", "applied", "nothing_new", "not_chosen", "not_understood", "replayed")
+_VERIFIED = "HMAC verified"
+_UNVERIFIED = "The shared secret was unknown. The delivery was accepted by its secret URL."
 
 
 @get("/events", guards=[require_role("viewer")], include_in_schema=False)
-async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
-    """List events; the first page follows what arrives."""
+async def show_all(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
+) -> Response[str]:
+    """List events; the first page updates live."""
     asked = dict(request.query_params)
     cursor = asked.get("cursor")
     wanted = _wanted(hub, asked)
@@ -51,6 +56,9 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
         wanted=wanted,
         live=cursor is None,
         filtered=any(asked.values()),
+        actions=_ACTIONS,
+        outcomes=_OUTCOMES,
+        may_replay=caller.actor.may("operator"),
         resources=sorted(one.name for one in hub.catalog.resources.values() if one.subscribable),
         mirrored=_mirrored(hub),
     )
@@ -60,7 +68,7 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, seq: FromPath[int]
 ) -> Response[str]:
-    """Show one event with its raw body and what came of it."""
+    """Show one event with its payload and processing."""
 
     def read(connection: Connection) -> dict[str, Any]:
         event = events.get_event(connection, seq)
@@ -71,11 +79,17 @@ async def show(
         }
 
     context = await hub.database.read(read)
+    event: EventDetail = context["event"]
+    resource = (event.resource or "unknown object").replace("_", " ")
     return render.page(
         request,
         "event.html",
         **context,
-        pretty=_pretty(context["event"].body),
+        title=f"{(event.action or 'unknown action').lower()} of {resource} {event.object_id or ''}",
+        object_path=f"/objects/{event.resource}/{event.object_id}"
+        f"?integration={event.integration_id}",
+        signature_note=_VERIFIED if event.signature == "verified" else _UNVERIFIED,
+        pretty=_pretty(event.body),
         mirrored=_mirrored(hub),
     )
 
@@ -84,22 +98,21 @@ async def show(
 async def replay(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str] | Redirect:
-    """Show what replaying the chosen events would read; when that was confirmed, do it."""
+    """Preview the replay of the selected events; replay them after confirmation."""
     sent = await request.form()
     seqs = sorted({int(str(seq)) for seq in sent.getall("seq", []) if str(seq).isdecimal()})
-    if not 1 <= len(seqs) <= _MOST_REPLAYED:
-        raise InvalidError(
-            f"Choose the events to replay, at least one and at most {_MOST_REPLAYED}."
-        )
+    if not 1 <= len(seqs) <= _MAX_REPLAYED:
+        raise InvalidError(f"Select at least one and at most {_MAX_REPLAYED} events to replay.")
     if sent.get("sure") != "yes":
         chosen = await hub.database.read(events.list_by_seq, seqs)
         changes, problem = await _rehearsed(hub, chosen)
-        about = {(event.integration_id, event.resource, event.object_id) for event in chosen}
+        objects = {(event.integration_id, event.resource, event.object_id) for event in chosen}
         return render.page(
             request,
             "replay.html",
             events=chosen,
-            about=len(about),
+            event_count=_count(len(chosen), "event"),
+            object_count=_count(len(objects), "object"),
             changes=changes,
             problem=problem,
             mirrored=_mirrored(hub),
@@ -111,10 +124,10 @@ async def replay(
 
 
 async def _rehearsed(hub: Hub, chosen: list[Event]) -> tuple[list[ObjectReplayed], str]:
-    """Tell what replaying would change, or why that cannot be told now."""
+    """Return the expected changes of a replay, or the reason why there is no preview."""
     found: list[ObjectReplayed] = []
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_PREVIEW_TIMEOUT_SECONDS):
             for integration_id in sorted({event.integration_id for event in chosen}):
                 seqs = sorted(
                     event.seq for event in chosen if event.integration_id == integration_id
@@ -123,10 +136,14 @@ async def _rehearsed(hub: Hub, chosen: list[Event]) -> tuple[list[ObjectReplayed
                     await preview_replay(await hub.connections.open_context(integration_id), seqs)
                 ).changes
     except TimeoutError:
-        return found, f"ION did not answer within {_PATIENCE:.0f} seconds."
+        return found, f"ION did not answer within {_PREVIEW_TIMEOUT_SECONDS:.0f} seconds."
     except UltravioletError as error:
         return found, detail_of(error)
     return found, ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _wanted(hub: Hub, asked: dict[str, str]) -> EventFilter:
@@ -153,7 +170,7 @@ def _moment(given: str | None) -> str | None:
     try:
         moment = datetime.fromisoformat(given)
     except ValueError as error:
-        raise InvalidError(f"{given} is not a time such as 2026-11-24T12:03.") from error
+        raise InvalidError(f"“{given}” is not a valid time. Example: 2026-11-24T12:03.") from error
     return clock.format_rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
@@ -162,7 +179,7 @@ def _mirrored(hub: Hub) -> frozenset[str]:
 
 
 def _pretty(body: str) -> str:
-    """Lay out valid JSON; anything else is shown as it came."""
+    """Indent valid JSON; return anything else unchanged."""
     try:
         decoded = answers.decode(body.encode())
     except ValueError:

@@ -67,12 +67,12 @@ def _charts(runs: list[Fetch]) -> dict[str, Chart]:
 
     took, read = [run.took or 0.0 for run in runs], [float(run.read) for run in runs]
     changed, deleted = [run.changed for run in runs], [run.deleted for run in runs]
-    span = f"of fetch {places[0]} to {places[-1]}"
+    span = f"of syncs {places[0]} to {places[-1]}"
     return {
-        "Took": columns(
+        "Duration": columns(
             places,
             [of(mode, took) for mode in modes],
-            f"How long each {span} took, at most {seconds(max(took))}.",
+            f"Duration {span}, at most {seconds(max(took))}.",
             seconds,
             least=0.1,
         ),
@@ -84,7 +84,7 @@ def _charts(runs: list[Fetch]) -> dict[str, Chart]:
         "Changed and deleted": columns(
             places,
             [Series("changed", changed), Series("deleted", deleted)],
-            f"Objects changed and deleted {span}: {sum(changed):,} and {sum(deleted):,} in all.",
+            f"Objects changed and deleted {span}: {sum(changed):,} and {sum(deleted):,} in total.",
         ),
     }
 
@@ -108,7 +108,7 @@ async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redi
     sent = await request.form()
     mode = sent.get("mode")
     if mode not in ("incremental", "full"):
-        raise InvalidError("Choose a mode: incremental or full.")
+        raise InvalidError("Select a mode: incremental or full.")
     fetch_id = await hub.requests.start_fetch(number_in(sent, "integration"), mode, caller.name)
     return Redirect(f"/fetches/{fetch_id}", status_code=303)
 

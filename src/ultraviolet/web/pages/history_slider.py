@@ -65,7 +65,9 @@ def moment(given: str | None) -> str | None:
             read = read.replace(second=59 if whole_minute else read.second, microsecond=999_999)
         return normalize_rfc3339(read.isoformat())
     except ValueError as error:
-        raise InvalidError(f"{given} is not a time such as 2026-11-24T12:03:07Z.") from error
+        raise InvalidError(
+            f"“{given}” is not a valid time. Example: 2026-11-24T12:03:07Z."
+        ) from error
 
 
 def _seconds(moment: str) -> float:

@@ -1,4 +1,4 @@
-"""Pages: integrations, from the form that adds one to what it is like now."""
+"""Pages: integrations."""
 
 from typing import Any
 
@@ -17,10 +17,11 @@ from ultraviolet.hub.integrations.resource_selection import list_selectable
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
-from ultraviolet.web.pages.overview import trust
+from ultraviolet.web.pages.overview import integration_status
 from ultraviolet.web.pages.schedules import describe, schedule
 from ultraviolet.web.pages.templating import GivenRenderer, Renderer, confirm
-from ultraviolet.web.queries import delivery_counts, fetches, summary, verifications
+from ultraviolet.web.pages.webhook_urls import count_day
+from ultraviolet.web.queries import fetches, summary, verifications
 
 _SHOWN = 100
 _FIELDS = ("name", "api_url", "auth_url", "client_id", "client_secret")
@@ -39,10 +40,10 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
         rows = [
             {
                 "integration": one,
-                "trust": trust(connection, hub, one),
+                "status": integration_status(connection, hub, one),
+                "incremental": describe(one.incremental_schedule),
                 "full": describe(one.full_schedule),
             }
-            | {"incremental": describe(one.incremental_schedule)}
             for one in page.items
         ]
         return {"rows": rows, "next": page.next}
@@ -52,7 +53,7 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
 
 @get("/integrations/new", guards=[require_role("admin")], include_in_schema=False)
 async def form(request: AnyRequest, render: GivenRenderer) -> Response[str]:
-    """Ask for what it takes to connect."""
+    """Show the form for a new integration."""
     return _form(request, render, dict.fromkeys(_FIELDS, ""), "", 200)
 
 
@@ -60,7 +61,7 @@ async def form(request: AnyRequest, render: GivenRenderer) -> Response[str]:
 async def add(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str] | Redirect:
-    """Add an integration, test it, and show what came of it."""
+    """Add an integration, test it and show the result."""
     sent = await request.form()
     given: dict[str, Any] = {name: str(sent.get(name, "")) for name in _FIELDS}
     try:
@@ -112,7 +113,7 @@ async def edit(
     caller: GivenCaller,
     integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
-    """Change what it is called, where it is, when it is read and how hard."""
+    """Change name, addresses, schedules and request budget."""
     sent = await request.form()
     given: dict[str, Any] = {name: str(sent[name]) for name in _EDITED if name in sent}
     budget = str(sent.get("requests_per_second", ""))
@@ -136,7 +137,7 @@ async def choose_resources(
     caller: GivenCaller,
     integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
-    """Mirror these resources from now on; what is not chosen any more is kept and not followed."""
+    """Change the selected resources."""
     names = [str(name) for name in (await request.form()).getall("resource", [])]
     changes = IntegrationChanges(resources=names)
     return await _change(request, hub, render, caller.name, integration_id, changes)
@@ -154,7 +155,7 @@ async def rotate_credentials(
     caller: GivenCaller,
     integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
-    """Sign in with another API key of ION from now on, and test it."""
+    """Change the API key of ION and test it."""
     sent = await request.form()
     changes = IntegrationChanges(
         client_id=str(sent.get("client_id", "")), client_secret=str(sent.get("client_secret", ""))
@@ -205,7 +206,7 @@ async def pause(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int
     include_in_schema=False,
 )
 async def resume(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]) -> Redirect:
-    """Go on."""
+    """Resume syncing."""
     await hub.database.write(integrations.resume, caller.name, integration_id)
     await hub.pool.integrations_changed()
     return _to(integration_id)
@@ -219,7 +220,7 @@ async def resume(hub: GivenHub, caller: GivenCaller, integration_id: FromPath[in
 async def remove(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, integration_id: FromPath[int]
 ) -> Redirect:
-    """Forget an integration."""
+    """Delete an integration."""
     integration = await hub.database.read(integrations.get, integration_id)
     confirm(await request.form(), integration.name, "Nothing was removed.")
     await hub.remove(caller.name, lambda _: integration_id)
@@ -253,9 +254,7 @@ async def _page(
             "test": integration.test_result,
             "summary": summary.get_summary(connection, integration_id),
             "urls": urls,
-            "day": delivery_counts.sum_by_outcome(
-                connection, [url.id for url in urls], delivery_counts.hour_one_day_ago()
-            ),
+            "day": count_day(connection, urls),
             "names": {integration_id: integration.name},
             "verification": verifications.last_verification(connection, integration_id),
             "running": fetches.list_running(connection, integration_id),
@@ -271,12 +270,17 @@ async def _page(
 
     context = await hub.database.read(read)
     integration = context["integration"]
+    found, test = context["summary"], context["test"]
     return render.page(
         request,
         "integration.html",
         status=422 if failed else 200,
         **context,
         failed=failed,
+        unreadable=[one for one in test.resources if not one.readable] if test else [],
+        deletion=f"Permanently deletes {found.objects:,} objects, their history, all events and "
+        f"{len(context['urls'])} webhook {'URL' if len(context['urls']) == 1 else 'URLs'}. "
+        "ION itself is not changed. Delete the webhook receiver in ION yourself.",
         incremental=schedule(integration.incremental_schedule),
         full=schedule(integration.full_schedule),
         address=f"/integrations/{integration_id}",

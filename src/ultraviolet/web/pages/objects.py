@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
@@ -18,15 +19,31 @@ from ultraviolet.web.api.objects import index_fields
 from ultraviolet.web.http.pagination import decode, encode
 from ultraviolet.web.http.params import required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
-from ultraviolet.web.pages.fields import groups
 from ultraviolet.web.pages.history_slider import history_slider, moment
 from ultraviolet.web.pages.templating import GivenRenderer, runner
+from ultraviolet.web.pages.templating import clock as clock_label
 from ultraviolet.web.queries import links, object_table, objects, versions
 from ultraviolet.web.queries.objects import ObjectFilter
 
 _SHOWN = 50
 _VERSIONS = 50
+_PEOPLE_AND_TIMES = ("createdById", "updatedById", "_created", "_updated", "Created", "Updated")
+_TECHNICAL = ("_etag", "Etag", "LastSessionId", "entityId", "prettyStr")
 _FORM = ("field", "operator", "value")
+_OPERATORS = {
+    "is": "is",
+    "not": "is not",
+    "has": "contains",
+    "from": "at least",
+    "to": "at most",
+    "empty": "is empty",
+}
+_STATES = {
+    "fresh": "Up to date with ION.",
+    "stale": "Changed in ION. A re-read is pending.",
+    "partial": "Known from events only. A full read is pending.",
+    "deleted": "Deleted in ION. The last content and the history are kept.",
+}
 
 
 @get("/objects", guards=[require_role("viewer")], include_in_schema=False)
@@ -92,7 +109,9 @@ async def show_objects(
         columns=object_table.selected_columns(resource, asked.getall("column", []), by),
         all_columns=object_table.columns(resource),
         conditions=conditions,
-        operators=object_table.OPERATORS,
+        operators=_OPERATORS,
+        direction="descending" if by.down else "ascending",
+        export_path=f"/api/v1/exports/{resource.name}?integration={found['integration'].id}",
         by=by,
         q=asked.get("q") or "",
         state=asked.get("state") or "",
@@ -196,7 +215,11 @@ async def show_object(
         mirrorable={one.name for one in hub.catalog.mirrorable},
         resource=resource,
         title=title,
+        here=f"/objects/{resource.name}/{shown.id}?integration={found['integration'].id}",
         at=as_of,
+        as_of=clock_label(as_of) if as_of else "now",
+        shown_version=(then or shown).version,
+        state_text=_STATES[shown.state],
         unknown=at is not None and then is None,
         life=history_slider(
             found["moments"], then.version if then else shown.version, as_of, clock.utc_now()
@@ -207,10 +230,51 @@ async def show_object(
             if link.field in shown.links
         },
         columns=object_table.columns(resource),
-        groups=groups(resource, fields),
+        groups=_groups(resource, fields),
         invalid_fields=representation.invalid_values(resource.kinds, fields),
         runner=runner(found["integration"].api_url, _reading(resource), {"id": object_id}),
     )
+
+
+class Group(msgspec.Struct, frozen=True):
+    """A group of fields, folded unless `open`."""
+
+    title: str
+    fields: dict[str, Any]
+    open: bool = True
+
+
+def _groups(resource: Resource, fields: dict[str, Any]) -> list[Group]:
+    """Return the fields in groups, without empty groups."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in fields.items():
+        found.setdefault(_group(resource, name, value), {})[name] = value
+    order = (
+        ("Fields", True),
+        ("Links", True),
+        ("Computed by ION", True),
+        ("Lists", True),
+        ("People and times", True),
+        ("Counts", False),
+        ("Technical", False),
+        ("Empty", False),
+    )
+    return [Group(title, found[title], is_open) for title, is_open in order if title in found]
+
+
+def _group(resource: Resource, name: str, value: Any) -> str:
+    field = resource.field(name)
+    links = {link.key for link in resource.links}
+    rules = (
+        (name in _PEOPLE_AND_TIMES, "People and times"),
+        (name in _TECHNICAL, "Technical"),
+        (value is None or value in ("", [], {}), "Empty"),
+        (name.startswith("_") and name.endswith("Count"), "Counts"),
+        (name in links, "Links"),
+        (field is None or field.list, "Lists"),
+        (field is not None and not field.stored, "Computed by ION"),
+    )
+    return next((title for holds, title in rules if holds), "Fields")
 
 
 class _Address:

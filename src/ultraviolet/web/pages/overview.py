@@ -1,4 +1,4 @@
-"""Page: can the data be trusted now; what is wrong with an integration never looks healthy."""
+"""Page: status of each integration."""
 
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -8,7 +8,7 @@ from litestar import Response, get
 from sqlalchemy import Connection
 
 from ultraviolet import clock
-from ultraviolet.hub.health.freshness import Freshness, ResourceFreshness
+from ultraviolet.hub.health.freshness import Cause, Freshness, ResourceFreshness
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import Integration
@@ -24,7 +24,8 @@ from ultraviolet.web.queries.fetches import Fetch
 from ultraviolet.web.queries.objects import ResourceCount
 from ultraviolet.web.queries.summary import Summary
 
-_CAUSES = 12
+_MAX_CAUSES = 12
+_SHOWN_CAUSES = 3
 _SHOWN = 100
 Trust = Literal[
     "paused", "failing", "reading", "unread", "stale", "silent", "catching_up", "ageing", "fresh"
@@ -34,10 +35,23 @@ _CATCHING_UP = 10.0
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One resource: how much there is, and since when it is known to be right."""
+    """Counts and last confirmation of one resource."""
 
     counted: ResourceCount
     proof: ResourceFreshness | None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The status of an integration, with a link to the page that helps."""
+
+    label: str
+    tone: str
+    text: str
+    link: str = ""
+    path: str = ""
+    """Path of the link, below the integration's page."""
+    causes: list[Cause] = []
+    resumable: bool = False
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -46,11 +60,12 @@ class Card(msgspec.Struct, frozen=True):
     integration: Integration
     summary: Summary
     trust: Trust
+    status: Status
     judged: Freshness
     changes: Chart
     delay: Chart
     wrong: list[DriftCause]
-    """What webhooks alone would have left wrong in the last 24 hours."""
+    """Corrections of the last 24 hours, by cause."""
     running: list[Fetch]
     rows: list[Row]
 
@@ -77,26 +92,83 @@ def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
     judged = hub.freshness(connection, integration)
     proofs = {proof.resource: proof for proof in judged.resources}
     counted = objects.count_by_resource(connection, hub.catalog, integration.id)
+    trust = _trust(integration, summary, judged, running)
     return Card(
         integration,
         summary,
-        _trust(integration, summary, judged, running),
+        trust,
+        _status(trust, integration, summary, judged),
         judged,
         _changes(minutes),
         _delay(minutes),
         drift.get_report(connection, integration.id, DriftFilter(since=day_ago), "day").causes[
-            :_CAUSES
+            :_MAX_CAUSES
         ],
         running,
         sorted((Row(one, proofs.get(one.resource)) for one in counted), key=_worst_first),
     )
 
 
-def trust(connection: Connection, hub: Hub, integration: Integration) -> Trust:
-    """Say in a word whether an integration's copy can be trusted now."""
+def integration_status(connection: Connection, hub: Hub, integration: Integration) -> Status:
+    """Return the status of an integration."""
     summary = queries_summary.get_summary(connection, integration.id)
     running = fetches.list_running(connection, integration.id)
-    return _trust(integration, summary, hub.freshness(connection, integration), running)
+    judged = hub.freshness(connection, integration)
+    return _status(_trust(integration, summary, judged, running), integration, summary, judged)
+
+
+def _status(trust: Trust, integration: Integration, summary: Summary, judged: Freshness) -> Status:
+    causes = judged.causes[:_SHOWN_CAUSES]
+    reason = f"{causes[0].says}." if causes else judged.sentence
+    unconfirmed = (reason, "View freshness", "/freshness", causes)
+    statuses: dict[Trust, Status] = {
+        "fresh": Status("up to date", "good", "The mirror is up to date with ION."),
+        "stale": Status("stale", "bad", *unconfirmed),
+        "ageing": Status("ageing", "warn", *unconfirmed),
+        "catching_up": Status(
+            "catching up",
+            "warn",
+            f"{summary.stale:,} objects changed in ION and are being re-read.",
+            "View freshness",
+            "/freshness",
+        ),
+        "silent": Status(
+            "no events",
+            "warn",
+            "No webhook events yet. Until they arrive, changes come with the next sync.",
+            "Set up webhooks",
+            "/set-up",
+            causes,
+        ),
+        "reading": Status(
+            "first sync",
+            "warn",
+            "The first full sync is running. The mirror is incomplete until it finishes.",
+        ),
+        "unread": Status(
+            "not synced",
+            "bad",
+            "No data has been read from ION yet. Test the connection, then start a sync.",
+            "View connection",
+        ),
+        "failing": Status(
+            "not confirmed",
+            "bad",
+            f"{reason} Deliveries are still received and stored.",
+            "View connection",
+            causes=causes,
+        ),
+        "paused": Status(
+            "paused",
+            "warn",
+            "Syncing is paused. Deliveries are stored and applied, but not confirmed.",
+            resumable=True,
+        ),
+    }
+    if integration.removed:
+        text = "This integration is being deleted. It no longer receives or reads data."
+        return Status("being deleted", "warn", text)
+    return statuses[trust]
 
 
 def _trust(
@@ -132,18 +204,21 @@ def _worst_first(row: Row) -> tuple[int, str]:
 
 def _changes(minutes: list[ActivityMinute]) -> Chart:
     values = [minute.changes for minute in minutes]
-    says = f"Changes a minute over the last hour: {sum(values):,} in all, at most {max(values):,} in a minute."
+    says = (
+        f"Changes per minute over the last hour: {sum(values):,} in total, "
+        f"at most {max(values):,} per minute."
+    )
     return columns([minute.at[11:] for minute in minutes], [Series("Changes", values)], says)
 
 
 def _delay(minutes: list[ActivityMinute]) -> Chart:
     last = next((minute for minute in reversed(minutes) if minute.p50 is not None), None)
-    says = "Delay from ION to the mirror over the last hour: nothing changed."
+    says = "Sync latency over the last hour: no changes."
     if last and last.p50 is not None and last.p99 is not None:
-        says = f"Delay from ION to the mirror; at {last.at[11:]}: half within {seconds(last.p50)}, 99 % within {seconds(last.p99)}."
-    half = Series("half within", [minute.p50 for minute in minutes])
-    most = Series("99 % within", [minute.p99 for minute in minutes])
-    return curves([minute.at[11:] for minute in minutes], [half, most], says)
+        says = f"Sync latency at {last.at[11:]}: p50 {seconds(last.p50)}, p99 {seconds(last.p99)}."
+    p50 = Series("p50", [minute.p50 for minute in minutes])
+    p99 = Series("p99", [minute.p99 for minute in minutes])
+    return curves([minute.at[11:] for minute in minutes], [p50, p99], says)
 
 
 def _age(moment: str) -> float:

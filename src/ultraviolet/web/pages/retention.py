@@ -1,4 +1,4 @@
-"""Page: how long the past of each integration is kept, what would go now, and what went last."""
+"""Page: retention of each integration."""
 
 from typing import Any
 
@@ -20,20 +20,26 @@ from ultraviolet.web.pages.templating import GivenRenderer, confirm
 
 ADMIN = [require_role("admin")]
 _SHOWN = 50
-_WORDS = {
+_LABELS = {
     "events": "Events, with their raw bodies",
     "versions": "History of objects",
     "verifications": "Verifications",
     "fetches": "Fetches",
-    "drift": "Samples of drift",
+    "drift": "Corrections",
 }
 
 
-class Shown(msgspec.Struct, frozen=True):
-    """One integration with how its past is kept."""
+class IntegrationRetention(msgspec.Struct, frozen=True):
+    """The retention of one integration."""
 
     integration: Integration
     kept: Retention
+
+    @property
+    def purged(self) -> str:
+        """Return the result of the last purge."""
+        counts = [f"{count:,} {kind}" for kind, count in self.kept.removed.items()]
+        return ", ".join(counts) or "no data was old enough"
 
 
 @get("/settings/retention", guards=ADMIN, include_in_schema=False)
@@ -45,10 +51,13 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
         page = page_of(
             integrations.list_page(connection, after, _SHOWN + 1), _SHOWN, lambda one: one.id
         )
-        shown = [Shown(one, retention.get_retention(connection, one.id)) for one in page.items]
-        return {"shown": shown, "next": page.next}
+        settings = [
+            IntegrationRetention(one, retention.get_retention(connection, one.id))
+            for one in page.items
+        ]
+        return {"settings": settings, "next": page.next}
 
-    return render.page(request, "retention.html", **await hub.database.read(read), words=_WORDS)
+    return render.page(request, "retention.html", **await hub.database.read(read), labels=_LABELS)
 
 
 @post("/settings/retention/{integration_id:int}", guards=ADMIN, include_in_schema=False)
@@ -59,7 +68,7 @@ async def change(
     caller: GivenCaller,
     integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
-    """Keep the past for another time; where that removes more than before, it has to be confirmed by name."""
+    """Change the retention; a change that deletes more data needs confirmation by name."""
     sent = await request.form()
     changes = RetentionChanges(**{kind: _days(sent.get(kind)) for kind in KINDS})
 
@@ -80,10 +89,10 @@ async def change(
             integration=found,
             kept=after,
             more=more,
-            words=_WORDS,
+            labels=_LABELS,
         )
     if more:
-        confirm(sent, found.name, "Nothing was changed.")
+        confirm(sent, found.name, "Retention is unchanged.")
     await hub.database.write(
         retention.update_retention, caller.name, integration_id, found.name, changes
     )
@@ -97,7 +106,7 @@ def _days(given: Any) -> int | None:
         return None
     if not written.isdecimal():
         raise InvalidError(
-            "Give a number of days, or leave it empty to keep for ever. Nothing was changed."
+            "Enter a number of days, or leave the field empty to keep data forever. Retention is unchanged."
         )
     return int(written)
 

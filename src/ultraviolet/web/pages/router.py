@@ -2,13 +2,14 @@
 
 from urllib.parse import urlencode
 
+import msgspec
 from litestar import Response, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
 from ultraviolet.errors import UltravioletError
-from ultraviolet.web.http.problem_details import log_server_error
+from ultraviolet.web.http.problem_details import Problem, log_server_error
 from ultraviolet.web.middleware.auth import AnyRequest
 from ultraviolet.web.middleware.throttle import SignInThrottle
 from ultraviolet.web.pages import (
@@ -30,12 +31,53 @@ from ultraviolet.web.pages import (
     verifications,
     webhook_urls,
 )
-from ultraviolet.web.pages.error_page import advice
 from ultraviolet.web.pages.templating import Renderer
 
 
+class Advice(msgspec.Struct, frozen=True):
+    """The title of an error page, and what to do next."""
+
+    title: str
+    text: str
+
+
+_BY_STATUS = {
+    403: Advice(
+        "Access denied", "Ask an administrator of this hub for a role with more permissions."
+    ),
+    404: Advice("Page not found", "Check the address, or search for the object."),
+    405: Advice("Method not allowed", "Use the buttons of the page."),
+    409: Advice("Conflict", "Your changes were not saved. Go back, reload the page and try again."),
+    413: Advice("Request too large", "Your changes were not saved. Send less data at once."),
+    422: Advice(
+        "Couldn't save – check the fields",
+        "Your changes were not saved. Go back, correct the fields and try again.",
+    ),
+    429: Advice("Too many requests", "Wait a moment, then try again."),
+    503: Advice(
+        "Temporarily unavailable",
+        "No acknowledged delivery is lost, and ION repeats the others. "
+        "Check the disk and the database of the hub. This page reloads automatically.",
+    ),
+}
+
+
+def _advice(problem: Problem) -> Advice:
+    """Return the title and the next step for a problem."""
+    known = _BY_STATUS.get(problem.status)
+    if known:
+        return known
+    if problem.status >= 500:  # noqa: PLR2004
+        return Advice(
+            "Internal error",
+            "The hub still receives deliveries, and stored data is safe. "
+            "Reload the page. If the error persists, check the hub's log.",
+        )
+    return Advice(problem.title, "Go back and try again.")
+
+
 def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
-    """Gather the pages."""
+    """Return the router of all pages."""
     handlers = [
         *overview.HANDLERS,
         *sign_in.HANDLERS,
@@ -63,7 +105,7 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
 
 
 def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response[str] | Redirect:
-    """Answer an error to a person; one who is not signed in is asked to, and then goes on."""
+    """Return the error page, or redirect to the sign-in page."""
     problem = log_server_error(request, error)
     if problem.status == 401:  # noqa: PLR2004
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -77,7 +119,7 @@ def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response
         "error.html",
         status=problem.status,
         problem=problem,
-        advice=advice(problem),
+        advice=_advice(problem),
         back=back,
     )
     if isinstance(error, UltravioletError | HTTPException):
@@ -85,5 +127,5 @@ def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response
     if problem.status == 503:  # noqa: PLR2004
         page.headers["Retry-After"] = "5"
         if request.method == "GET":
-            page.headers["Refresh"] = "5"  # it comes back by itself
+            page.headers["Refresh"] = "5"
     return page

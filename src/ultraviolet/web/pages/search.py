@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.web.middleware.auth import AnyRequest, GivenHub, require_role
 from ultraviolet.web.pages.templating import GivenRenderer
-from ultraviolet.web.queries.search import search
+from ultraviolet.web.queries.search import SearchResult, search
 
 
 @get("/search", guards=[require_role("viewer")], include_in_schema=False)
@@ -24,9 +24,23 @@ async def show(
         names = {one.id: one.name for one in integrations.list_page(connection)}
         return {"found": search(connection, hub.catalog, said) if said else None, "names": names}
 
+    context = await hub.database.read(read)
     return render.page(
-        request, "search.html", **await hub.database.read(read), q=said, resource=resource
+        request,
+        "search.html",
+        **context,
+        q=said,
+        resource=resource,
+        no_results=_no_results(context["found"]),
     )
+
+
+def _no_results(found: SearchResult | None) -> str:
+    if found and not found.indexed:
+        return "The search index is still catching up with ION."
+    if found and not found.complete:
+        return "Texts of fewer than three characters are searched in few objects only."
+    return "No current object has this ID or text."
 
 
 HANDLERS = [show]

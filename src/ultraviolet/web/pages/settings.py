@@ -1,4 +1,4 @@
-"""Pages: people and API keys, what anyone did, and what this hub is."""
+"""Pages: people, API keys, audit log and versions."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ _SHOWN = 100
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """A secret that this page alone displays."""
+    """A secret, shown once."""
 
     title: str
     text: str
@@ -38,7 +38,7 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
 
 @get("/settings/audit", guards=ADMIN, include_in_schema=False)
 async def show_audit(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
-    """Show what anyone did, newest first."""
+    """Show the audit log, newest first."""
     before = number(request.query_params.get("cursor"))
     found = await hub.database.read(audit.list_recent, before, _SHOWN + 1)
     page = page_of(found, _SHOWN, lambda entry: entry.seq)
@@ -55,7 +55,7 @@ async def show_about(request: AnyRequest, hub: GivenHub, render: GivenRenderer) 
 async def change_role(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, user_id: FromPath[int]
 ) -> Redirect:
-    """Let a person do more or less."""
+    """Change the role of a person."""
     role = _role((await request.form()).get("role"))
     await hub.database.write(accounts_users.set_role, caller.name, user_id, role)
     return _back()
@@ -78,11 +78,11 @@ async def make_link(
     caller: GivenCaller,
     user_id: FromPath[int],
 ) -> Response[str]:
-    """Make and show a sign-in link."""
+    """Create a sign-in link and show it once."""
     user = await hub.database.read(accounts_users.get_user, user_id)
     token = await hub.database.write(sessions.create_sign_in_link, user_id, caller.name)
     shown = Shown(
-        f"Sign-in link for {user.name}, good for 15 minutes", f"{hub.public_url}/sign-in/{token}"
+        f"Sign-in link for {user.name}, valid for 15 minutes", f"{hub.public_url}/sign-in/{token}"
     )
     return await _page(request, hub, render, shown)
 
@@ -93,14 +93,14 @@ async def remove_user(
 ) -> Redirect:
     """Remove a person."""
     user = await hub.database.read(accounts_users.get_user, user_id)
-    confirm(await request.form(), user.name, "Nobody was removed.")
+    confirm(await request.form(), user.name, "The person was not removed.")
     await hub.database.write(accounts_users.remove_user, caller.name, user_id)
     return _back()
 
 
 @post("/settings/password", guards=ADMIN, include_in_schema=False)
 async def set_password(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redirect:
-    """Set a person's password; whose own it is signs in anew."""
+    """Set a person's password."""
     sent = await request.form()
     user_id, password = number_in(sent, "user"), str(sent.get("password", ""))
     await hub.database.write(passwords.set_password, caller.name, user_id, password)
@@ -124,7 +124,7 @@ async def make_key(
 async def revoke_key(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, key_id: FromPath[int]
 ) -> Redirect:
-    """End a key."""
+    """Revoke a key."""
     key = await hub.database.read(api_keys.get_key, key_id)
     confirm(await request.form(), key.name, "The key still works.")
     await hub.database.write(api_keys.revoke_key, caller.name, key_id)
@@ -151,7 +151,7 @@ def _role(given: Any) -> Role:
         case "viewer" | "operator" | "admin":
             return given
         case _:
-            raise InvalidError("Choose a role: viewer, operator or admin.")
+            raise InvalidError("Select a role: viewer, operator or admin.")
 
 
 def _back() -> Redirect:

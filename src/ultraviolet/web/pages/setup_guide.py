@@ -1,9 +1,10 @@
-"""Page: the set-up guide, which ticks off live what is done in ION."""
+"""Page: setup guide with live status."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
@@ -13,11 +14,30 @@ from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.ingest import webhook_urls
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import subscriptions, webhook_setup
+from ultraviolet.hub.integrations.setup_guide import SubscriptionState
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.queries import OfferedSchema
 from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.templating import GivenRenderer, Renderer, runner
+
+_ACTIONS = ("CREATE", "UPDATE", "DELETE")
+
+
+class SubscriptionGroup(msgspec.Struct, frozen=True):
+    """The subscriptions in one state, with the labels of the state."""
+
+    label: str
+    title: str
+    cell: str
+    pairs: Sequence[SubscriptionState]
+    repairable: bool = False
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """Return the subscriptions as (resource, action) pairs."""
+        return [(pair.resource, pair.action) for pair in self.pairs]
+
 
 PATH = "/integrations/{integration_id:int}/set-up"
 
@@ -26,7 +46,7 @@ PATH = "/integrations/{integration_id:int}/set-up"
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration_id: FromPath[int]
 ) -> Response[str]:
-    """Show the texts to paste and where it stands."""
+    """Show the setup status and the texts to paste."""
     return await _page(request, hub, render, integration_id)
 
 
@@ -38,7 +58,7 @@ async def mint(
     caller: GivenCaller,
     integration_id: FromPath[int],
 ) -> Response[str]:
-    """Make a webhook URL and show it once, filled into the texts."""
+    """Create a webhook URL and show it once, filled into the texts."""
     _, token = await hub.database.write(
         webhook_urls.create_url, caller.name, integration_id, webhook_setup.RECEIVER_NAME
     )
@@ -48,7 +68,7 @@ async def mint(
         hub,
         render,
         integration_id,
-        minted=webhook_urls.public_address(hub.public_url, token),
+        created_url=webhook_urls.public_address(hub.public_url, token),
     )
 
 
@@ -60,7 +80,7 @@ async def automatic(
     caller: GivenCaller,
     integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
-    """Do all of it through ION's API."""
+    """Set up webhooks through ION's API."""
     try:
         done = await webhook_setup.apply_setup(hub.connections, caller.name, integration_id)
     except UltravioletError as error:
@@ -78,7 +98,7 @@ async def receiver(
     caller: GivenCaller,
     integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
-    """Take over the receiver that was made by hand."""
+    """Adopt a receiver that was created manually."""
     sent = await request.form()
     try:
         await webhook_setup.adopt_receiver(
@@ -100,7 +120,7 @@ async def choose(
     caller: GivenCaller,
     integration_id: FromPath[int],
 ) -> Response[str] | Redirect:
-    """Keep a choice of what to subscribe to."""
+    """Save the selected subscriptions."""
     sent = await request.form()
     pairs = [
         (resource, action)
@@ -121,7 +141,7 @@ async def _page(
     render: Renderer,
     integration_id: int,
     *,
-    minted: str = "",
+    created_url: str = "",
     failed: str = "",
     refused: Sequence[str] = (),
 ) -> Response[str]:
@@ -129,20 +149,27 @@ async def _page(
     found = await webhook_setup.setup_overview(hub.connections, integration_id)
     offered = await hub.database.read(integrations.offered_schema, hub.catalog, integration_id)
     url = found.webhook_url
-    filled = _filled(found.texts, minted, url.receiver_id if url and not minted else None)
+    filled = _filled(found.texts, created_url, url.receiver_id if url and not created_url else None)
+    groups = _groups(found.plan)
     return render.page(
         request,
         "set_up.html",
-        status=201 if minted else 422 if failed else 200,
+        status=201 if created_url else 422 if failed else 200,
         address=f"/integrations/{integration_id}/set-up",
         integration=integration,
         overview=found,
         texts=filled,
         wanted=url.wanted if url else None,
         choosable=_choosable(hub.catalog.following(integration.resources), offered),
-        there=_there(found.plan),
+        there={pair: group.cell for group in groups for pair in group.keys},
+        groups=groups,
+        repairable=any(group.repairable and group.pairs for group in groups)
+        or bool(found.plan and found.plan.problems),
+        actions=_ACTIONS,
+        receiver_id=(url.receiver_id or "") if url else "",
+        poll_interval="10s" if all(step.done for step in found.steps) else "1500ms",
         runner=_runner_links(integration.api_url, filled),
-        minted=minted,
+        created_url=created_url,
         failed=failed,
         refused=refused,
     )
@@ -163,12 +190,18 @@ def _filled(texts: webhook_setup.SetupTexts, url: str, receiver_id: str | None) 
     }
 
 
-def _there(plan: webhook_setup.Plan | None) -> dict[tuple[str, str], str]:
-    """Say of each pair what ION has, against what is wanted."""
+def _groups(plan: webhook_setup.Plan | None) -> list[SubscriptionGroup]:
+    """Return the subscriptions by state; empty if there is no receiver."""
     if plan is None or plan.receiver is None:
-        return {}
-    groups = ("present", "missing", "inactive", "extra")
-    return {(one.resource, one.action): group for group in groups for one in getattr(plan, group)}
+        return []
+    return [
+        SubscriptionGroup("Active", "", "active", plan.present),
+        SubscriptionGroup("Missing", "Missing in ION", "missing", plan.missing, repairable=True),
+        SubscriptionGroup(
+            "Disabled", "Disabled in ION", "disabled", plan.inactive, repairable=True
+        ),
+        SubscriptionGroup("Extra", "In ION, but not selected", "extra", plan.extra),
+    ]
 
 
 def _runner_links(api_url: str, texts: dict[str, str]) -> dict[str, str]:

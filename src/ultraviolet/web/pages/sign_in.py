@@ -40,7 +40,7 @@ async def sign_in(
         sign_ins.failed(place.source, name)
         log.warning("sign_in.refused", source=place.source, way="password")
         failed = (
-            "Name and password do not match. An administrator can make a one-time link instead."
+            "Name and password do not match. An administrator can create a one-time link for you."
         )
         return sign_in_page(request, hub, render, failed, 401, goal)
     session = await hub.database.write(sessions.create_session, user, "password", place)
@@ -61,7 +61,7 @@ async def redeem(
     sign_ins: GivenSignInGuard,
     token: FromPath[str],
 ) -> Response[str] | Redirect:
-    """Trade the link for a session."""
+    """Exchange the link for a session."""
     place = place_of(request, sign_ins)
     if not sign_ins.may_try(place.source, ""):
         return _too_often(request, hub, render, "/")
@@ -69,7 +69,7 @@ async def redeem(
     if session is None:
         sign_ins.failed(place.source, "")
         log.warning("sign_in.refused", source=place.source, way="link")
-        failed = "This link was used already or is older than 15 minutes."
+        failed = "This link was already used or is older than 15 minutes. Ask for a new one."
         return sign_in_page(request, hub, render, failed, 401)
     return await signed_in(request, hub, session, "/")
 
@@ -92,7 +92,7 @@ def sign_in_page(
     status: int = 200,
     goal: str = "/",
 ) -> Response[str]:
-    """Ask who it is, and say what went wrong before."""
+    """Return the sign-in page, with the error of the last attempt."""
     provider = hub.settings.oidc_name if hub.provider else ""
     given = {"next": is_local_path(goal), "failed": failed, "provider": provider}
     return render.page(request, "sign_in.html", status=status, **given)
@@ -106,7 +106,7 @@ def place_of(request: AnyRequest, sign_ins: SignInThrottle) -> ClientInfo:
 
 
 async def signed_in(request: AnyRequest, hub: Hub, session: str, goal: str) -> Redirect:
-    """Let someone in with a new session; the one their browser had before ends."""
+    """Start a new session and end the previous one of the browser."""
     before = request.cookies.get(COOKIE)
     if before:
         await hub.database.write(sessions.sign_out, before)

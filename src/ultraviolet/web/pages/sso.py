@@ -85,7 +85,7 @@ async def back(
 def _provider(hub: Hub) -> Provider:
     if hub.provider is None:
         raise NotFoundError(
-            "This hub has no single sign-on; ULTRAVIOLET_OIDC_ISSUER names a provider."
+            "Single sign-on is not configured. Set ULTRAVIOLET_OIDC_ISSUER and restart the hub."
         )
     return hub.provider
 

@@ -1,4 +1,4 @@
-"""How pages are rendered: one Jinja2 environment, a few filters, and what every page is given."""
+"""Jinja2 environment, filters and common context of the pages."""
 
 import functools
 import hashlib
@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from ultraviolet import clock as ultraviolet_clock
 from ultraviolet.errors import InvalidError
-from ultraviolet.web.middleware.auth import AnyRequest, known_caller
+from ultraviolet.web.middleware.auth import AnyRequest, Caller, known_caller
 from ultraviolet.web.pages.actions import action_for
 from ultraviolet.web.pages.charts import seconds, share
 
@@ -26,23 +26,11 @@ TEMPLATES = Path(__file__).parent.parent / "templates"
 STATIC = Path(__file__).parent.parent / "static"
 THEME_COOKIE = "ultraviolet_theme"
 THEMES = ("light", "dark")
-NAVIGATION = (
-    ("/", "Overview", "o", False),
-    ("/events", "Events", "e", False),
-    ("/objects", "Objects", "b", False),
-    ("/fetches", "Fetches", "f", False),
-    ("/drift", "Drift", "d", False),
-    ("/verifications", "Verify", "v", False),
-    ("/integrations", "Integrations", "i", True),
-    ("/webhooks", "Webhooks", "w", False),
-    ("/settings", "Settings", "s", True),
-)
-"""Address, name, the key that goes there after `g`, and whether a new group begins."""
 MAX_LINE_CHARACTERS = 100
-"""A longer JSON value is shown on several lines."""
-_LONGEST_ADDRESS = 8000
-_LONGEST_NUMBER = 19
-_UNITS = ((86400, "day"), (3600, "hr."), (60, "min."), (1, "sec."))
+"""Limit for JSON values on one line."""
+_MAX_ADDRESS_CHARACTERS = 8000
+_MAX_NUMBER_DIGITS = 18
+_UNITS = ((86400, "day"), (3600, "hr"), (60, "min"), (1, "sec"))
 _GOOD = {"active", "done", "fresh", "applied", "verified", "ok", "create", "connected", "equal"}
 _WARN = {
     "stale",
@@ -60,15 +48,63 @@ _BAD = {"failed", "not_understood", "revoked", "deleted", "delete", "error", "re
 _ORIGINS = {
     "event": "event",
     "replay": "replay of event",
-    "heal": "targeted refetch",
-    "poll": "incremental poll",
-    "fetch": "fetch",
+    "heal": "targeted read",
+    "poll": "poll",
+    "fetch": "sync",
     "verify": "verification",
+}
+_LABELS = {
+    "nothing_new": "no change",
+    "not_chosen": "not selected",
+    "taken": "received",
+    "put_off": "deferred",
+}
+_CAUSES = {
+    "no_event_sent": "No event sent",
+    "event_lost": "Event lost",
+    "event_not_understood": "Unreadable event",
+    "empty_to_populated": "First value set",
+    "link": "Linked field",
+    "partial_create": "Incomplete new object",
+    "told_in_part": "Incomplete event",
+    "computed": "Computed field",
+    "late": "Late event",
+    "permission": "Missing permission",
+}
+_MISMATCHES = {
+    "integer": "not a whole number",
+    "real": "not a number",
+    "boolean": "not true or false",
+    "time": "not a time",
+    "text": "not text",
+    "id": "not an ID",
 }
 
 
+class _Page(msgspec.Struct, frozen=True):
+    """An entry of the navigation; `key` opens it after `g`, and `apart` starts a group."""
+
+    address: str
+    name: str
+    key: str
+    apart: bool = False
+
+
+_NAVIGATION = (
+    _Page("/", "Overview", "o"),
+    _Page("/events", "Events", "e"),
+    _Page("/objects", "Objects", "b"),
+    _Page("/fetches", "Syncs", "f"),
+    _Page("/drift", "Corrections", "d"),
+    _Page("/verifications", "Verify", "v"),
+    _Page("/integrations", "Integrations", "i", apart=True),
+    _Page("/webhooks", "Webhooks", "w"),
+    _Page("/settings", "Settings", "s", apart=True),
+)
+
+
 class Renderer:
-    """Turns templates into pages."""
+    """Renders templates as pages."""
 
     def __init__(self, root: str = "") -> None:
         """`root` is what the paths of this hub begin with for its clients; templates write it before each path."""
@@ -93,10 +129,12 @@ class Renderer:
             "clock": clock,
             "tone": tone_of,
             "words": words,
+            "cause": cause_label,
+            "mismatch": _MISMATCHES.get,
+            "audit_action": audit_action,
             "json": as_json,
             "with_cursor": with_cursor,
             "origin": functools.partial(origin, root),
-            "member": getattr,
             "remedy": action_for,
         }
         self._environment.filters.update(filters)
@@ -110,7 +148,8 @@ class Renderer:
         given = {
             "caller": caller,
             "theme": theme_of(request),
-            "navigation": NAVIGATION,
+            "navigation": _navigation(request.url.path, caller),
+            "searched": request.query_params.get("q", "") if request.url.path == "/search" else "",
             "csrf": caller.csrf or "" if caller else "",
             "path": request.url.path,
             "query": dict(request.query_params),
@@ -121,12 +160,25 @@ class Renderer:
         return Response(html, status_code=status, media_type=MediaType.HTML, headers=headers)
 
 
+def _navigation(path: str, caller: Caller | None) -> list[dict[str, Any]]:
+    """Return the visible entries, with the current one marked."""
+    return [
+        msgspec.structs.asdict(page)
+        | {
+            "current": path == page.address
+            or (page.address != "/" and path.startswith(page.address)),
+        }
+        for page in _NAVIGATION
+        if page.address != "/settings" or (caller and caller.actor.may("admin"))
+    ]
+
+
 GivenRenderer = NamedDependency[Renderer]
 """The renderer, as a page's route asks for it."""
 
 
 def theme_of(request: AnyRequest) -> str:
-    """Return the scheme someone chose, or nothing where the system's is to be used."""
+    """Return the selected theme; empty for the theme of the system."""
     chosen = request.cookies.get(THEME_COOKIE, "")
     return chosen if chosen in THEMES else ""
 
@@ -144,27 +196,28 @@ def runner(api_url: str, query: str, variables: dict[str, Any]) -> str:
     if urlsplit(api_url).hostname not in ("127.0.0.1", "localhost", "::1"):
         return ""
     address = f"{api_url}/?{urlencode({'query': query, 'variables': json.dumps(variables)})}"
-    return address if len(address) < _LONGEST_ADDRESS else ""
+    return address if len(address) < _MAX_ADDRESS_CHARACTERS else ""
 
 
 def confirm(sent: Any, name: str, kept: str) -> None:
-    """Raise InvalidError unless the form repeats the name of what it ends."""
+    """Raise InvalidError unless the form repeats the name."""
     if str(sent.get("confirm", "")).strip() != name:
-        raise InvalidError(f"{kept} To go on, type the name “{name}” exactly as it is written.")
+        raise InvalidError(f"{kept} To confirm, type “{name}” exactly as shown.")
 
 
 def number_in(sent: Any, field: str) -> int:
     """Read a number that the form must have; raises InvalidError."""
     given = str(sent.get(field, ""))
-    if not (given.isascii() and given.isdecimal() and len(given) < _LONGEST_NUMBER):
+    if not (given.isascii() and given.isdecimal() and len(given) <= _MAX_NUMBER_DIGITS):
         raise InvalidError(
-            f"Choose one from the list; “{given[:_LONGEST_NUMBER]}” is not in it.", field=field
+            f"“{given[:_MAX_NUMBER_DIGITS]}” is not a valid choice. Select an entry of the list.",
+            field=field,
         )
     return int(given)
 
 
 def ago(moment: str) -> str:
-    """Say how long ago a moment was, or how far ahead it is."""
+    """Return a time relative to now."""
     seconds = (ultraviolet_clock.utc_now() - datetime.fromisoformat(moment)).total_seconds()
     for size, unit in _UNITS:
         if abs(seconds) >= size:
@@ -190,7 +243,7 @@ def hour(moment: str) -> str:
 
 
 def canonical(text: str) -> str | None:
-    """Bring a time that ION wrote to our form; None where it is none."""
+    """Return a time of ION in canonical form; None if it is invalid."""
     try:
         return ultraviolet_clock.normalize_rfc3339(text)
     except ValueError:
@@ -203,7 +256,7 @@ def kind_label(origin_kind: str) -> str:
 
 
 def plain_number(value: Any) -> str:
-    """Write a number without the dust of floating point."""
+    """Return a number without floating point noise."""
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
@@ -222,8 +275,18 @@ def tone_of(word: str) -> str:
 
 
 def words(name: str) -> str:
-    """Write a name of the code as words."""
-    return name.replace("_", " ")
+    """Return the label of a code name."""
+    return _LABELS.get(name, name.replace("_", " "))
+
+
+def cause_label(cause: str) -> str:
+    """Return the label of a cause of drift."""
+    return _CAUSES.get(cause, cause.replace("_", " "))
+
+
+def audit_action(name: str) -> str:
+    """Return the label of an audited action such as `user.make_link`."""
+    return name.replace("_", " ").replace(".", ": ")
 
 
 def as_json(value: Any) -> str:

@@ -13,10 +13,10 @@ from ultraviolet.web.pages.templating import THEME_COOKIE, THEMES
 
 @post("/theme", guards=[require_role("viewer")], include_in_schema=False)
 async def choose_theme(request: AnyRequest) -> Redirect:
-    """Keep the scheme someone chose, in their browser, and go back to where they were."""
+    """Store the selected theme in a cookie and redirect back."""
     chosen = str((await request.form()).get("theme", ""))
     if chosen not in THEMES:
-        raise InvalidError("Choose light or dark.")
+        raise InvalidError("Select light or dark.")
     kept = Cookie(
         key=THEME_COOKIE, value=chosen, path="/", max_age=31_536_000, samesite="lax", httponly=True
     )
@@ -24,7 +24,7 @@ async def choose_theme(request: AnyRequest) -> Redirect:
 
 
 def is_local_path(goal: str) -> str:
-    """Keep to this site: only a path of it may be where someone is led to."""
+    """Return a path of this site; `/` for any other target."""
     path = (
         goal.startswith("/")
         and not goal.startswith("//")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
@@ -12,13 +13,22 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.web.http.pagination import decode, page_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns, share
-from ultraviolet.web.pages.templating import GivenRenderer, number_in
+from ultraviolet.web.pages.templating import GivenRenderer, number_in, tone_of
 from ultraviolet.web.queries import verifications
 from ultraviolet.web.queries.verifications import Verification
 
 _SHOWN = 50
 _OF_EACH = 20
 _KINDS = ("missing", "extra", "different", "displayed")
+
+
+class Result(msgspec.Struct, frozen=True):
+    """The result of a verification, for display."""
+
+    wrong: int
+    label: str
+    tone: str
+    text: str
 
 
 @get("/verifications", guards=[require_role("viewer")], include_in_schema=False)
@@ -44,7 +54,29 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
     context = await hub.database.read(read)
     ended = [one for one in context["verifications"] if one.state == "done"]
     charts = _charts([*reversed(ended[:_SHOWN])])
-    return render.page(request, "verifications.html", **context, chosen=chosen, charts=charts)
+    results = {one.id: _result(one) for one in context["verifications"]}
+    return render.page(
+        request, "verifications.html", **context, results=results, chosen=chosen, charts=charts
+    )
+
+
+def _result(verification: Verification) -> Result:
+    wrong = sum(getattr(verification, kind) for kind in _KINDS)
+    if verification.state != "done":
+        progress = f"{verification.resources_done} of {verification.resources} resources compared"
+        return Result(
+            wrong,
+            verification.state,
+            tone_of(verification.state),
+            verification.error or progress,
+        )
+    if wrong:
+        text = f"{wrong:,} of {verification.objects:,} objects differ from ION."
+        return Result(wrong, f"{wrong:,} differ", "bad", text)
+    text = f"All {verification.objects:,} objects compared are equal to ION"
+    if verification.unsettled:
+        text += f", except {verification.unsettled:,} that kept changing"
+    return Result(wrong, "equal", "good", f"{text}.")
 
 
 def _charts(runs: list[Verification]) -> dict[str, Chart]:
@@ -56,11 +88,11 @@ def _charts(runs: list[Verification]) -> dict[str, Chart]:
     wrong = sum(sum(value or 0 for value in kind.values) for kind in kinds)
     span = f"of verification {places[0]} to {places[-1]}"
     return {
-        "Differences": columns(places, kinds, f"Differences found {span}: {wrong:,.0f} in all."),
+        "Differences": columns(places, kinds, f"Differences found {span}: {wrong:,.0f} in total."),
         "Coverage": columns(
             places,
             [Series("compared", [run.covered for run in runs])],
-            f"The part of the mirror that was compared, {span}.",
+            f"Share of the mirror compared, {span}.",
             share,
             least=1,
         ),
@@ -92,7 +124,9 @@ async def show(
             "integration": integration,
         }
 
-    return render.page(request, "verification.html", **await hub.database.read(read), kind=kind)
+    context = await hub.database.read(read)
+    result = _result(context["verification"])
+    return render.page(request, "verification.html", **context, result=result, kind=kind)
 
 
 @post("/verifications", guards=[require_role("operator")], include_in_schema=False)
@@ -101,7 +135,9 @@ async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redi
     sent = await request.form()
     size = str(sent.get("sample", "")).strip()
     if size and not (size.isdecimal() and int(size) > 0):
-        raise InvalidError("A sample is a number of objects; leave it empty to compare all.")
+        raise InvalidError(
+            "Enter the sample size as a whole number, or leave it empty to compare all objects."
+        )
     number = await hub.requests.verify(
         number_in(sent, "integration"), caller.name, wait=False, sample=int(size) if size else None
     )

@@ -1,5 +1,6 @@
-"""Pages: webhook URLs; the answer to minting or rotating one is the only page that ever shows it."""
+"""Pages: webhook URLs. Only the response to creating or rotating one shows the full URL."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations import webhook_setup
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.charts import Chart, Series, columns
-from ultraviolet.web.pages.templating import GivenRenderer, Renderer, confirm, number_in
+from ultraviolet.web.pages.templating import GivenRenderer, Renderer, confirm, number_in, words
 from ultraviolet.web.queries import delivery_counts, events
 from ultraviolet.web.queries.delivery_counts import DeliveryHour
 from ultraviolet.web.queries.events import EventFilter
@@ -25,8 +26,15 @@ _HOURS = 48
 _LAST_EVENTS = 10
 
 
+class DayCount(msgspec.Struct, frozen=True):
+    """Deliveries to a URL in the last 24 hours."""
+
+    received: int
+    rejected: int
+
+
 class Shown(msgspec.Struct, frozen=True):
-    """A URL at the one moment it is known."""
+    """A webhook URL with its secret part, shown once after its creation."""
 
     name: str
     integration_id: int
@@ -44,7 +52,7 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, url_id: FromPath[int]
 ) -> Response[str]:
-    """Show one URL: what came to it, hour by hour, what became of that, and its last events."""
+    """Show one URL with its hourly deliveries and last events."""
     now = clock.utc_now()
     hours = [
         clock.format_rfc3339(now - timedelta(hours=ago))[:13] for ago in range(_HOURS - 1, -1, -1)
@@ -62,11 +70,13 @@ async def show(
         }
 
     context = await hub.database.read(read)
+    url = context["url"]
     return render.page(
         request,
         "webhook.html",
         **context,
         chart=_chart(context["by_hour"], hours),
+        recovered=(url.last_delivery_at or "") > (url.last_failure_at or ""),
         outcomes=delivery_counts.OUTCOMES,
         next_steps=delivery_counts.NEXT_STEPS,
         mirrored=frozenset(resource.name for resource in hub.catalog.mirrored),
@@ -76,13 +86,14 @@ async def show(
 def _chart(found: list[DeliveryHour], hours: list[str]) -> Chart:
     known = {hour.at: hour.counts for hour in found}
     series = [
-        Series(outcome.replace("_", " "), [known.get(hour, {}).get(outcome, 0) for hour in hours])
+        Series(words(outcome), [known.get(hour, {}).get(outcome, 0) for hour in hours])
         for outcome in delivery_counts.OUTCOMES
         if outcome == "taken" or any(outcome in counts for counts in known.values())
     ]
     taken, *failed = [sum(value or 0 for value in line.values) for line in series]
     says = (
-        f"Deliveries each hour over the last {_HOURS} hours: {taken:,} taken, {sum(failed):,} not."
+        f"Deliveries per hour over the last {_HOURS} hours: "
+        f"{taken:,} received, {sum(failed):,} rejected."
     )
     return columns([f"{hour[11:]}:00" for hour in hours], series, says)
 
@@ -91,7 +102,7 @@ def _chart(found: list[DeliveryHour], hours: list[str]) -> Chart:
 async def mint(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
 ) -> Response[str]:
-    """Make a URL and show it, once."""
+    """Create a URL and show it once."""
     sent = await request.form()
     integration_id, name = number_in(sent, "integration"), str(sent.get("name", ""))
     made, token = await hub.database.write(
@@ -109,7 +120,7 @@ async def rotate(
     caller: GivenCaller,
     url_id: FromPath[int],
 ) -> Response[str]:
-    """Make a successor and show it, once."""
+    """Create a successor and show it once."""
     rotated = await webhook_setup.rotate_url(hub.connections, caller.name, url_id)
     await hub.ingest.refresh()
     url = rotated.webhook_url
@@ -122,12 +133,25 @@ async def rotate(
 async def revoke(
     request: AnyRequest, hub: GivenHub, caller: GivenCaller, url_id: FromPath[int]
 ) -> Redirect:
-    """End a URL."""
+    """Revoke a URL."""
     url = await hub.database.read(webhook_urls.get_url, url_id)
-    confirm(await request.form(), url.name, "The URL still takes deliveries.")
+    confirm(await request.form(), url.name, "The URL still receives deliveries.")
     await hub.database.write(webhook_urls.revoke_url, caller.name, url_id)
     await hub.ingest.refresh()
     return Redirect("/webhooks", status_code=303)
+
+
+def count_day(
+    connection: Connection, urls: Sequence[webhook_urls.WebhookUrl]
+) -> dict[int, DayCount]:
+    """Count the deliveries of the last 24 hours by URL."""
+    ids = [url.id for url in urls]
+    totals = delivery_counts.sum_by_outcome(connection, ids, delivery_counts.hour_one_day_ago())
+    counts = {url_id: totals.get(url_id, {}) for url_id in ids}
+    return {
+        url_id: DayCount(found.get("taken", 0), sum(found.values()) - found.get("taken", 0))
+        for url_id, found in counts.items()
+    }
 
 
 def _shown(hub: Hub, url: webhook_urls.WebhookUrl, token: str) -> Shown:
@@ -146,9 +170,7 @@ async def _page(
             "integrations": choice,
             "names": {one.id: one.name for one in choice},
             "urls": urls,
-            "day": delivery_counts.sum_by_outcome(
-                connection, [url.id for url in urls], delivery_counts.hour_one_day_ago()
-            ),
+            "day": count_day(connection, urls),
             "chosen": int(asked) if asked.isdecimal() else None,
             "usual_name": webhook_setup.RECEIVER_NAME,
         }

@@ -1,4 +1,4 @@
-// The little that the pages do themselves: copy a text, keep relative times true, switch the scheme, show whether they are live.
+// Client-side behavior: copy buttons, relative times, theme switch, connection status.
 "use strict";
 
 document.addEventListener("click", async (event) => {
@@ -26,7 +26,7 @@ function copyBySelection(source) {
   return document.execCommand("copy");
 }
 
-// A button inside a form sends it; in the switch of the scheme it need not load the page anew.
+// Switch the theme without reloading the page.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!form.matches("[data-theme-switch]")) return;
@@ -50,13 +50,13 @@ document.addEventListener("change", (event) => {
   }
 });
 
-// An address one can share names only what was chosen.
+// Omit empty parameters from shareable addresses.
 document.addEventListener("formdata", (event) => {
   if (event.target.method !== "get") return;
   for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
 });
 
-// The slider over an object's life says its time while it moves; when it rests, the page shows the object then.
+// Show the time while the history slider moves; load the version when it stops.
 let resting;
 document.addEventListener("input", (event) => {
   const slider = event.target;
@@ -79,7 +79,7 @@ document.addEventListener("change", (event) => {
 document.getElementById(sessionStorage.getItem("focus"))?.focus();
 sessionStorage.removeItem("focus");
 
-// Who follows a link to a part that is folded away wants to see it.
+// Unfold the target of a link.
 function unfold() {
   const part = document.getElementById(location.hash.slice(1));
   if (part?.tagName === "DETAILS") part.open = true;
@@ -87,7 +87,7 @@ function unfold() {
 window.addEventListener("hashchange", unfold);
 unfold();
 
-// "/" goes to the search; "g" and a letter to the page of the navigation that names it.
+// "/" focuses the search; "g" and a letter open a page of the navigation.
 let going = false;
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, [contenteditable]")) return;
@@ -107,7 +107,7 @@ function age(element) {
   const seconds = (Date.parse(element.dateTime) - Date.now()) / 1000;
   if (Math.abs(seconds) < 1) return "just now";
   const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
-  return relative.format(Math.trunc(seconds / size), unit);
+  return relative.format(Math.trunc(seconds / size), unit).replace(".", "");
 }
 
 function refreshTimes() {
@@ -121,7 +121,7 @@ setInterval(refreshTimes, 1000);
 document.addEventListener("htmx:afterSettle", refreshTimes);
 refreshTimes();
 
-// What someone has open stays open, and a sheet in use is not changed under their hands.
+// Keep open details, open dialogs and edited fields during live updates.
 if (window.Idiomorph) {
   Object.assign(Idiomorph.defaults.callbacks, {
     beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS"),
@@ -138,7 +138,7 @@ function tell(state, text) {
 }
 document.addEventListener("htmx:sseOpen", () => tell("on", "Live"));
 document.addEventListener("htmx:sseError", () => {
-  tell("off", `Not connected since ${new Date().toISOString().slice(11, 19)} UTC; trying again`);
+  tell("off", `Disconnected since ${new Date().toISOString().slice(11, 19)} UTC. Reconnecting …`);
 });
 
 document.querySelector(".side nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
