@@ -29,7 +29,7 @@ def test_help_names_the_processes() -> None:
     "heavy", ["aiohttp", "alembic", "cryptography", "graphql", "litestar", "sqlalchemy"]
 )
 def test_help_loads_nothing_that_is_slow_to_load(heavy: str) -> None:
-    code = f"import sys, ultraviolet.cli.app; sys.exit({heavy!r} in sys.modules)"
+    code = f"import sys, ultraviolet.cli.main; sys.exit({heavy!r} in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -38,8 +38,8 @@ def test_a_hub_at_rest_holds_nothing_that_it_does_not_use(tmp_path: Path) -> Non
     code = f"""
 import sys, pathlib
 from ultraviolet.hub.hub import Hub
-from ultraviolet.hub.settings import Settings
-from ultraviolet.web import server
+from ultraviolet.hub.core.settings import Settings
+from ultraviolet.server import serve
 from ultraviolet.web.app import create_app
 data = pathlib.Path({str(tmp_path)!r})
 create_app(Hub.open(Settings(data, f"sqlite:///{{data / 'hub.db'}}", "http://hub.test")))

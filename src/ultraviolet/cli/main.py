@@ -16,8 +16,8 @@ from ultraviolet.cli.commands import (
     fetches,
     integrations,
     ion,
+    keys,
     objects,
-    retention,
     secrets,
     serve,
     setup,
@@ -45,7 +45,6 @@ app.add_typer(db.app, name="db", rich_help_panel="Processes")
 app.add_typer(secrets.app, name="secrets", rich_help_panel="Processes")
 app.add_typer(ion.app, name="ion", rich_help_panel="Processes")
 app.add_typer(integrations.app, name="integration")
-retention.add_to(integrations.app)
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(setup.app, name="setup")
 app.add_typer(fetches.app, name="fetch")
@@ -56,8 +55,8 @@ app.command("sql")(sql.sql)
 app.add_typer(verify.app, name="verify")
 app.add_typer(status.app)
 app.add_typer(alerts.app, name="alert")
-app.add_typer(users.keys, name="key")
-app.add_typer(users.users, name="user")
+app.add_typer(keys.app, name="key")
+app.add_typer(users.app, name="user")
 
 
 def version(wanted: bool) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from ultraviolet.cli.commands.retention import days
+from ultraviolet.cli.commands.integrations import parse_days
 from ultraviolet.cli.main import app
 from ultraviolet.cli.support.params import parse_time
 from ultraviolet.errors import InvalidError
@@ -26,13 +26,13 @@ def test_what_is_no_moment_is_said_so(given: str) -> None:
 
 
 def test_how_long_something_is_kept_is_so_many_days() -> None:
-    assert [90, 84, 730, None] == [days(given) for given in ("90d", "12w", "2y", "for-ever")]
+    assert [90, 84, 730, None] == [parse_days(given) for given in ("90d", "12w", "2y", "for-ever")]
 
 
 @pytest.mark.parametrize("given", ["long", "9" * 5000 + "y"])
 def test_what_is_no_time_to_keep_something_is_said_so(given: str) -> None:
     with pytest.raises(InvalidError, match="is no time to keep"):
-        days(given)
+        parse_days(given)
 
 
 def test_an_event_is_named_by_its_number() -> None:

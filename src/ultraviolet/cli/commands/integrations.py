@@ -1,7 +1,9 @@
 """`ultraviolet integration`: the ION environments the hub is connected to."""
 
-from typing import Annotated
+import re
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from ultraviolet.cli.support.api import Json, to
@@ -10,6 +12,9 @@ from ultraviolet.cli.support.session import Session, command
 from ultraviolet.command_text import command as line
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.text import did_you_mean
+
+if TYPE_CHECKING:
+    from ultraviolet.mirror.purge import Kind
 
 app = typer.Typer(
     no_args_is_help=True, help="Connect ION environments: add, list, test, pause, remove."
@@ -37,6 +42,19 @@ FINDINGS = {
     "repaired": "repaired_at",
     "resolved": "resolved_at",
 }
+
+RETENTION = {
+    "kind": "kind",
+    "kept for": "kept",
+    "would go now": "count",
+    "bytes": "bytes",
+    "oldest": "oldest",
+}
+_DAYS_PER_UNIT = {"d": 1, "w": 7, "y": 365}
+
+Days = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Such as 90d, 12w, 2y, or for-ever.")
+]
 
 Name = Annotated[
     str | None, typer.Argument(help="Name or id; may be left out where there is only one.")
@@ -229,6 +247,62 @@ def remove(
     session.show({"removed": integration["name"]})
 
 
+@command(app, "retention")
+@returns("GET /integrations/{integration}/retention")
+def retention(session: Session, name: Name = None) -> None:
+    """Show how long each kind of the past is kept, what would go now, and what went last.
+
+    Example: `ultraviolet integration retention plant-1`
+    """
+    found = session.integration(name)
+    _show_retention(session, session.api.get(to("/integrations/{}/retention", found["id"])))
+
+
+@command(app, "edit")
+@returns("PATCH /integrations/{integration}/retention")
+def edit(
+    session: Session,
+    name: Name = None,
+    *,
+    keep_events: Days = None,
+    keep_versions: Days = None,
+    keep_verifications: Days = None,
+    keep_fetches: Days = None,
+    keep_drift: Days = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would go, and change nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask where more would go.")] = False,
+) -> None:
+    """Keep the past of an integration for another time: events with raw bodies, versions, verifications, fetches, drift.
+
+    Example: `ultraviolet integration edit plant-1 --keep-events 90d --keep-versions for-ever --dry-run`
+    """
+    given = {
+        "events": keep_events,
+        "versions": keep_versions,
+        "verifications": keep_verifications,
+        "fetches": keep_fetches,
+        "drift": keep_drift,
+    }
+    changes: Json = {kind: parse_days(value) for kind, value in given.items() if value is not None}
+    if not changes:
+        raise InvalidError("Say what to keep for another time, such as --keep-events 90d.")
+    found = session.integration(name)
+    path = to("/integrations/{}/retention", found["id"])
+    before = session.api.get(path)
+    after = session.api.patch(path, changes, dry_run="true")
+    if dry_run:
+        _show_retention(session, after)
+        session.say("Nothing was changed.")
+        return
+    more = _kinds_removed(before, after)
+    if more:
+        what = " and ".join(f"{_count(after['would_remove'][kind])} {kind}" for kind in more)
+        session.confirm(f"Remove {what} of “{found['name']}” for good?", yes=yes)
+    _show_retention(session, session.api.patch(path, changes))
+
+
 def _names(given: str | None) -> set[str]:
     return {name.strip() for name in (given or "").split(",") if name.strip()}
 
@@ -261,3 +335,47 @@ def _show_test(session: Session, result: Json) -> None:
         session.say(
             f"{finding['severity']}: {finding['message']} {finding.get('next_step') or ''}".rstrip()
         )
+
+
+def parse_days(given: str) -> int | None:
+    """Read how long, in days; None means for ever. Raises InvalidError."""
+    if given in ("for-ever", "forever"):
+        return None
+    if found := re.fullmatch(r"(\d{1,9})([dwy])", given):
+        return int(found[1]) * _DAYS_PER_UNIT[found[2]]
+    raise InvalidError(f"“{given}” is no time to keep something: say 90d, 12w, 2y or for-ever.")
+
+
+def _kinds_removed(before: Json, after: Json) -> "list[Kind]":
+    from ultraviolet.hub.runtime.retention import Retention
+
+    return msgspec.convert(after, Retention).removes_more_than(msgspec.convert(before, Retention))
+
+
+def _show_retention(session: Session, kept: Json) -> None:
+    if session.as_json:
+        session.show(kept)
+        return
+    rows: list[Json] = [
+        {
+            "kind": kind,
+            "kept": "for ever" if kept["keep"][kind] is None else f"{kept['keep'][kind]} days",
+            "count": _count(old),
+            "bytes": old["bytes"],
+            "oldest": old["oldest"],
+        }
+        for kind, old in kept["would_remove"].items()
+    ]
+    session.show_list(iter(rows), RETENTION, "Nothing is kept.")
+    session.say(f"History is whole since {kept['history_since'] or 'the beginning'}.")
+    if kept["ran_at"]:
+        went = ", ".join(f"{count} {kind}" for kind, count in kept["removed"].items()) or "nothing"
+        session.say(
+            f"The last removal, at {kept['ran_at']}, took {went}; the next is due at {kept['next_run_at']}."
+        )
+    else:
+        session.say("A removal is due and begins within a minute.")
+
+
+def _count(old: Json) -> str:
+    return f"more than {old['count']}" if old["more"] else str(old["count"])

@@ -1,0 +1,61 @@
+"""`ultraviolet key`: API keys."""
+
+from typing import Annotated
+
+import typer
+
+from ultraviolet.cli.commands.users import Role, Yes
+from ultraviolet.cli.support.api import to
+from ultraviolet.cli.support.output_schema import returns
+from ultraviolet.cli.support.session import Session, command
+
+app = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
+
+COLUMNS = {
+    "id": "id",
+    "name": "name",
+    "role": "role",
+    "ends in": "last_four",
+    "last used": "last_used_at",
+    "revoked": "revoked_at",
+}
+
+
+@command(app, "create")
+@returns("POST /keys")
+def create(
+    session: Session,
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    *,
+    role: Annotated[Role, typer.Option(help="What it may do.")] = "viewer",
+) -> None:
+    """Create an API key. Its token is shown now and never again: only its hash is kept.
+
+    Examples: `ultraviolet key create "nightly export"`, `ultraviolet key create deploy --role admin`
+    """
+    session.show(session.api.post("/keys", {"name": name, "role": role}))
+    session.say("Copy the token now; it cannot be shown again.")
+
+
+@command(app, "list")
+@returns("[GET /keys]")
+def list_(session: Session) -> None:
+    """List API keys.
+
+    Example: `ultraviolet key list`
+    """
+    session.show_list(
+        session.api.items("/keys", 1000), COLUMNS, "No key yet. Next: ultraviolet key create"
+    )
+
+
+@command(app, "revoke")
+@returns(plus={"revoked": "id of the key"})
+def revoke(session: Session, key_id: Annotated[str, typer.Argument()], *, yes: Yes = False) -> None:
+    """Revoke an API key at once.
+
+    Example: `ultraviolet key revoke 4`
+    """
+    session.confirm("Whatever uses this key stops working. Revoke it?", yes=yes)
+    session.api.delete(to("/keys/{}", key_id))
+    session.show({"revoked": key_id})
