@@ -49,7 +49,7 @@ def breaking() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        ("object export parts --out", "broke off"),
+        ("object export parts --out", "was lost"),
         ("object export runs --out", "is no hub"),
         ("event export", "sends on to"),
     ],

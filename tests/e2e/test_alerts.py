@@ -38,5 +38,5 @@ def test_a_key_that_ion_refuses_is_told_and_so_is_its_end(
         assert failed.returncode == 11
         assert "answered 403" in failed.stderr
         assert hub.cli("alert", "remove", str(added["id"]), "--yes").returncode == 0
-        assert "Nobody is told yet" in hub.cli("alert", "list").stderr
+        assert "No alert destinations yet" in hub.cli("alert", "list").stderr
     assert added["secret"] not in (hub.data.parent / "hub.log").read_text()

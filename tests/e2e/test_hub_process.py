@@ -155,7 +155,7 @@ def test_what_keeps_a_hub_from_starting_is_one_line(tmp_path: Path) -> None:
     file.touch()
     here, nowhere = str(tmp_path / "data"), str(file / "folder")
     for done, code, says in (
-        (serve("--data", here, "--spool", nowhere), 1, f"{nowhere} cannot be used"),
+        (serve("--data", here, "--spool", nowhere), 1, f"{nowhere} is not usable"),
         (
             serve("--data", here, ULTRAVIOLET_PUBLIC_URL="hub.example.com"),
             2,

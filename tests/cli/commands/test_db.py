@@ -107,7 +107,7 @@ def test_a_backup_that_fails_leaves_nothing_that_looks_like_one(
     )
 
     assert full.returncode == 6
-    assert full.stderr.startswith("ultraviolet: It was not copied")
+    assert full.stderr.startswith("ultraviolet: Nothing was copied")
     assert [*file.parent.iterdir()] == []
     file.with_name("backup.db.part").write_text("of one that was killed")
     assert subprocess.run(command, check=False, **given).returncode == 0
@@ -137,7 +137,7 @@ def test_a_backup_that_just_does_not_fit_is_none(tmp_path: Path) -> None:
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip("no small disk can be made here")
     assert (done.returncode, done.stdout) == (6, "")
-    assert "It was not copied" in done.stderr
+    assert "Nothing was copied" in done.stderr
 
 
 def test_a_hub_moves_to_postgresql_while_deliveries_come(tmp_path: Path, postgresql: Any) -> None:

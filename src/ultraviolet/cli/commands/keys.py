@@ -25,16 +25,17 @@ COLUMNS = {
 @returns("POST /keys")
 def create(
     session: Session,
-    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    name: Annotated[str, typer.Argument(help="Purpose of the key.")],
     *,
-    role: Annotated[Role, typer.Option(help="What it may do.")] = "viewer",
+    role: Annotated[Role, typer.Option(help="Permissions of the key.")] = "viewer",
 ) -> None:
-    """Create an API key. Its token is shown now and never again: only its hash is kept.
+    """Create an API key. Its token is shown once; the hub stores only a hash.
 
-    Examples: `ultraviolet key create "nightly export"`, `ultraviolet key create deploy --role admin`
+    Examples: `ultraviolet key create "nightly export"`,
+    `ultraviolet key create deploy --role admin`
     """
     session.show(session.api.post("/keys", {"name": name, "role": role}))
-    session.say("Copy the token now; it cannot be shown again.")
+    session.say("Copy the token now. It is shown only once.")
 
 
 @command(app, "list")
@@ -45,17 +46,22 @@ def list_(session: Session) -> None:
     Example: `ultraviolet key list`
     """
     session.show_list(
-        session.api.items("/keys", 1000), COLUMNS, "No key yet. Next: ultraviolet key create"
+        session.api.items("/keys", 1000), COLUMNS, "No API keys yet. Next: ultraviolet key create"
     )
 
 
 @command(app, "revoke")
 @returns(plus={"revoked": "id of the key"})
-def revoke(session: Session, key_id: Annotated[str, typer.Argument()], *, yes: Yes = False) -> None:
-    """Revoke an API key at once.
+def revoke(
+    session: Session,
+    key_id: Annotated[str, typer.Argument(help="Id of the key, from `ultraviolet key list`.")],
+    *,
+    yes: Yes = False,
+) -> None:
+    """Revoke an API key immediately.
 
     Example: `ultraviolet key revoke 4`
     """
-    session.confirm("Whatever uses this key stops working. Revoke it?", yes=yes)
+    session.confirm("Programs that use this key will stop working. Revoke it?", yes=yes)
     session.api.delete(to("/keys/{}", key_id))
     session.show({"revoked": key_id})

@@ -15,14 +15,14 @@ Role = Literal["viewer", "operator", "admin"]
 COLUMNS = {"id": "id", "name": "name", "role": "role", "last sign-in": "last_sign_in_at"}
 SESSIONS = {
     "id": "id",
-    "by": "way",
+    "method": "way",
     "from": "source",
     "browser": "browser",
     "since": "created_at",
     "last used": "last_used_at",
 }
 User = Annotated[str, typer.Argument(help="Name or id.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
 @command(app, "add")
@@ -31,7 +31,7 @@ def add(
     session: Session,
     name: Annotated[str, typer.Argument(help="Name to sign in with.")],
     *,
-    role: Annotated[Role, typer.Option(help="What this person may do.")] = "viewer",
+    role: Annotated[Role, typer.Option(help="Permissions of this person.")] = "viewer",
 ) -> None:
     """Add a person. Next: `ultraviolet user link`.
 
@@ -49,14 +49,14 @@ def list_(session: Session) -> None:
     Example: `ultraviolet user list`
     """
     session.show_list(
-        session.api.items("/users", 1000), COLUMNS, "No user yet. Next: ultraviolet user add"
+        session.api.items("/users", 1000), COLUMNS, "No people yet. Next: ultraviolet user add"
     )
 
 
 @command(app, "link")
 @returns("POST /users/{user}/sign-in-links")
 def link(session: Session, user: User) -> None:
-    """Make a link to sign in with, valid once for 15 minutes.
+    """Create a sign-in link, valid once for 15 minutes.
 
     Example: `ultraviolet user link ada`
     """
@@ -70,12 +70,13 @@ def provider(
     user: User,
     *,
     email: Annotated[
-        str | None, typer.Option(help="The verified address they come with; left out: untie.")
+        str | None, typer.Option(help="Verified address at the provider; omit it to unlink.")
     ] = None,
 ) -> None:
-    """Let a person who is here already come from the single sign-on provider, or untie them from it.
+    """Link a person to their single sign-on account, or unlink them.
 
-    Examples: `ultraviolet user provider ada --email ada@example.com`, `ultraviolet user provider ada`
+    Examples: `ultraviolet user provider ada --email ada@example.com`,
+    `ultraviolet user provider ada`
     """
     session.show(session.api.patch(to("/users/{}/provider", user), {"email": email}))
 
@@ -83,12 +84,12 @@ def provider(
 @command(app, "sessions")
 @returns("[GET /users/{user}/sessions]")
 def list_sessions(session: Session, user: User) -> None:
-    """List where a person is signed in.
+    """List the sessions of a person.
 
     Example: `ultraviolet user sessions ada`
     """
     items = session.api.items(to("/users/{}/sessions", user), 1000)
-    session.show_list(items, SESSIONS, "Not signed in anywhere.")
+    session.show_list(items, SESSIONS, "No sessions.")
 
 
 @command(app, "sign-out")
@@ -97,26 +98,28 @@ def sign_out(
     session: Session,
     user: User,
     *,
-    only: Annotated[str | None, typer.Option("--session", help="Only this one, by its id.")] = None,
+    only: Annotated[
+        str | None, typer.Option("--session", help="Only this session, by its id.")
+    ] = None,
 ) -> None:
-    """Sign a person out, everywhere or in one browser.
+    """Sign a person out of all sessions or of one.
 
     Examples: `ultraviolet user sign-out ada`, `ultraviolet user sign-out ada --session 7`
     """
-    where = (
-        to("/users/{}/sessions", user) if only is None else to("/users/{}/sessions/{}", user, only)
-    )
-    session.api.delete(where)
+    path = to("/users/{}/sessions", user)
+    if only is not None:
+        path = to("/users/{}/sessions/{}", user, only)
+    session.api.delete(path)
     session.show({"signed out": user, "session": only or "all"})
 
 
 @command(app, "remove")
 @returns(plus={"removed": "name or id as given"})
 def remove(session: Session, user: User, *, yes: Yes = False) -> None:
-    """Remove a person; their sessions end at once.
+    """Remove a person and end their sessions.
 
     Example: `ultraviolet user remove ada`
     """
-    session.confirm("Remove this user?", yes=yes)
+    session.confirm(f"Remove “{user}”?", yes=yes)
     session.api.delete(to("/users/{}", user))
     session.show({"removed": user})
