@@ -19,9 +19,9 @@ TREE = commands()
 NO_COMMANDS = {"ultraviolet duties", "ultraviolet messages", "ultraviolet import"}
 """Names of database connections, and an import statement."""
 _NAMED = re.compile(
-    r"(?<![\w./@:=-])ultraviolet(?: +(?:[\w./:@=*+?-]+|<[^>]*>|…|\{[^}]*\}|\"[^\"]*\"|'[^']*'))+"
+    r"(?<![\w./@:=-])ultraviolet(?: +(?:[\w./:@=*+?-]+|<[^>\n]*>|…|\{[^}]*\}|\"[^\"]*\"|'[^']*'))+"
 )
-_PLACE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{[^}]*\}|<[^>]*>|…|\b[A-Z][A-Z_]*\b")
+_PLACE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{[^}]*\}|<[^>\n]*>|…|\b[A-Z][A-Z_]*\b")
 _PROSE_WORDS = (
     "and",
     "or",
