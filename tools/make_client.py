@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -288,13 +288,10 @@ def _type(schema: Json, *, answer: bool = True) -> str:  # noqa: PLR0911  one pe
         kind = "str" if answer else f"Literal[{', '.join(map(repr, values))}]"
         return f"{kind} | None" if None in schema["enum"] else kind
     if "oneOf" in schema:
-        kinds = [_type(one, answer=answer) for one in schema["oneOf"]]
-        return " | ".join(sorted(dict.fromkeys(kinds), key=lambda one: one == "None"))
+        return _union(_type(one, answer=answer) for one in schema["oneOf"])
     kind = schema.get("type")
     if isinstance(kind, list):
-        return " | ".join(
-            sorted((PYTHON_TYPES[one] for one in kind), key=lambda one: one == "None")
-        )
+        return _union(PYTHON_TYPES[one] for one in kind)
     if kind == "array" and "prefixItems" in schema:
         return f"tuple[{', '.join(_type(one, answer=answer) for one in schema['prefixItems'])}]"
     if kind == "array":
@@ -304,6 +301,14 @@ def _type(schema: Json, *, answer: bool = True) -> str:  # noqa: PLR0911  one pe
     if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
         return f"dict[str, {_type(schema['additionalProperties'], answer=answer)}]"
     return PYTHON_TYPES.get(str(kind), "Any")
+
+
+def _union(types: Iterable[str]) -> str:
+    """Return the union of types, with None at the end."""
+    unique = dict.fromkeys(types)
+    return " | ".join(
+        [*(one for one in unique if one != "None"), *(["None"] if "None" in unique else [])]
+    )
 
 
 def _path_type(schema: Json) -> str:

@@ -20,7 +20,7 @@ def test_demo_shows_changes_and_restarts_a_crashed_hub_once(tmp_path: Path, wait
         try:
             assert demo.stdout
             shown = read_until(demo, "Logs: ")
-            assert "ready" in run_printed_command(shown)
+            assert "Local ION    active" in run_printed_command(shown)
             first = running(data)
             os.kill(first["pid"], signal.SIGSEGV)
             second = wait(lambda: another(data, first), 60, "another hub")

@@ -112,9 +112,9 @@ def integration(hub: HubProcess, local_ion: LocalIonProcess, wait: Any) -> Any:
     wait(
         lambda: {one["state"] for one in hub.api("GET", fetches)["items"]} == {"done"},
         60,
-        "what it reads by itself",
+        "the automatic fetches",
     )
-    local_ion.execute(CREATE, i={"name": "told by an event"})
+    local_ion.execute(CREATE, i={"name": "created with an event"})
     wait(
         lambda: hub.api("GET", "/events")["items"] and hub.at_rest(local_ion, made), 30, "its event"
     )

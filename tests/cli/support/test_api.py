@@ -46,7 +46,8 @@ def test_items_follow_the_cursor_until_the_limit() -> None:
     ("status", "code"), [(401, 3), (403, 3), (404, 4), (409, 5), (422, 2), (500, 1)]
 )
 def test_problem_becomes_an_error_with_its_exit_code(status: int, code: int) -> None:
-    body = b'{"type": "https://example.org/problems/not-found", "title": "Not found", "detail": "No such thing."}'
+    body = b'{"type": "https://example.org/problems/not-found", "title": "Not found",'
+    body += b' "detail": "No such thing."}'
     with Api(Canned({"/api/v1/x": Answer(status, body)})) as api, pytest.raises(ApiError) as caught:
         api.get("/x")
 
@@ -68,17 +69,17 @@ def test_exit_codes_match_the_error_classes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "says"),
+    ("answer", "message"),
     [
-        (Answer(200, b"<html>Sign in</html>", "text/html"), "is no hub (200, text/html)"),
-        (Answer(200), "is no hub (200"),
+        (Answer(200, b"<html>Sign in</html>", "text/html"), "(200, text/html)"),
+        (Answer(200), "(200"),
         (Answer(301, b"{}", location="https://hub.test/"), "sends on to https://hub.test/ (301)"),
     ],
 )
-def test_response_of_another_server_is_an_error(answer: Answer, says: str) -> None:
+def test_response_of_another_server_is_an_error(answer: Answer, message: str) -> None:
     with (
         Api(Canned({"/api/v1/x": answer})) as api,
-        pytest.raises(NoHubError, match=re.escape(says)) as caught,
+        pytest.raises(NoHubError, match=re.escape(message)) as caught,
     ):
         api.delete("/x")
     assert 6 == caught.value.exit_code

@@ -63,7 +63,8 @@ def test_help_shows_examples_before_options(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_split_returns_text_and_examples() -> None:
-    text = "Do it.\n\n    Examples: `ultraviolet a`,\n    `ultraviolet b\n    --c`\n\n    And more.\n    "
+    text = "Do it.\n\n    Examples: `ultraviolet a`,\n    `ultraviolet b\n    --c`\n\n"
+    text += "    And more.\n    "
     assert help_layout.split(text) == (
         "Do it.\n\n    And more.\n    ",
         ["ultraviolet a", "ultraviolet b --c"],
