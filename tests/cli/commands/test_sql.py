@@ -387,7 +387,7 @@ def test_script_stops_at_the_first_error_and_reports_its_line(ask: Ask) -> None:
         ask(typed="DELETE FROM settings")
     with pytest.raises(UltravioletError, match="not UTF-8"):
         ask(typed=b"SELECT '\xff'")
-    with pytest.raises(UltravioletError, match="longer than"):
+    with pytest.raises(UltravioletError, match="larger than"):
         ask(typed="SELECT 1;" * 200_000)
 
 
