@@ -87,7 +87,7 @@ def test_fixture_works_in_another_project(tmp_path: Path) -> None:
 
 
 def test_unused_plugin_does_not_import_the_package(tmp_path: Path) -> None:
-    text = "import sys\n\n\ndef test_it():\n    assert 'ultraviolet.testing' not in sys.modules\n"
+    text = "import sys\n\n\ndef test_it():\n    assert 'ultraviolet.testing.local_ion_process' not in sys.modules\n"
     done = run(tmp_path, text)
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 

@@ -86,7 +86,7 @@ def test_retried_post_keeps_its_idempotency_key() -> None:
 def test_delete_is_not_retried_after_a_timeout() -> None:
     hub, asked = client(httpx.ReadTimeout("too slow"))
     with pytest.raises(HubUnreachableError, match=r"http://hub\.test/ does not respond: too slow"):
-        hub.remove_user("ada")
+        hub.delete_user("ada")
     assert 1 == len(asked)
 
 
@@ -114,7 +114,7 @@ def test_retry_after_may_be_a_date() -> None:
         httpx.Response(503, headers={"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}),
         httpx.Response(204),
     )
-    hub.remove_user("ada")
+    hub.delete_user("ada")
     assert 2 == len(asked)
 
 
@@ -190,7 +190,7 @@ OTHER_RESPONSES = {
 OPERATIONS: dict[str, Callable[[Client], object]] = {
     "an object": lambda hub: hub.get_me(),
     "a list": lambda hub: list(hub.list_users()),
-    "no content": lambda hub: hub.remove_user("ada"),
+    "no content": lambda hub: hub.delete_user("ada"),
     "the stream": lambda hub: next(hub.changes()),
 }
 

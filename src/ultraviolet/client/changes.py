@@ -1,6 +1,7 @@
 """The client's stream of changes, which resumes without loss after a broken connection."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import httpx
 import msgspec
@@ -36,7 +37,8 @@ class Client(Operations):
             "resource": list(resource),
         }
         if cursor == "now":
-            page = self.list_changes(**query, cursor=cursor, limit=1)  # pyright: ignore[reportArgumentType]
+            first: Any = {**query, "cursor": cursor, "limit": 1}
+            page = self.list_changes(**first)
             cursor = page.next
         while True:
             for attempt in stamina.retry_context(
