@@ -73,12 +73,12 @@ def test_client_reads_changes_and_follows(hub: HubProcess, client: Client) -> No
     seen = client.etag
     assert (
         5
-        == client.edit_integration(
+        == client.update_integration(
             "plant", requests_per_second=5, if_match=seen
         ).requests_per_second
     )
     with pytest.raises(ProblemError) as caught:
-        client.edit_integration("plant", requests_per_second=6, if_match=seen)
+        client.update_integration("plant", requests_per_second=6, if_match=seen)
     assert "precondition-failed" == caught.value.kind
 
     changes = client.changes(integration="plant")
