@@ -56,7 +56,7 @@ def _measured(
 
 def _compare(hub: HubProcess, integration: int) -> tuple[float, int]:
     """Verify; return the duration and the number of objects, which must all be equal."""
-    report = hub.api("POST", f"/integrations/{integration}/verify", {})
+    report = hub.api("POST", f"/integrations/{integration}/verifications", {})
 
     def done() -> dict[str, object] | None:
         now = hub.api("GET", f"/verifications/{report['id']}")

@@ -1,11 +1,11 @@
-"""The fixture `local_ion` as another project uses it: an installed plugin, no configuration of ours."""
+"""The fixture `local_ion` in another project: an installed plugin without configuration."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-OTHERS = '''
+PROJECT_TESTS = '''
 """Tests of another project."""
 
 import json
@@ -27,13 +27,13 @@ def count(local_ion):
 
 
 @pytest.mark.parametrize("turn", [1, 2])
-def test_each_test_begins_at_the_beginning(local_ion, turn):
+def test_each_test_starts_with_the_initial_state(local_ion, turn):
     assert count(local_ion) == 0
     local_ion.execute(MAKE, i={"name": "Bolts"})
     assert count(local_ion) == 1
 
 
-def test_states_are_kept_and_brought_back(local_ion):
+def test_snapshot_and_restore(local_ion):
     local_ion.execute(MAKE, i={"name": "Bolts"})
     local_ion.snapshot("one")
     local_ion.execute(MAKE, i={"name": "Nuts"})
@@ -43,7 +43,7 @@ def test_states_are_kept_and_brought_back(local_ion):
     assert count(local_ion) == 0
 
 
-def test_a_fault_is_set(local_ion):
+def test_fault_is_set(local_ion):
     local_ion.faults.set("error", status=503, count=1, only="/graphql")
     with pytest.raises(Exception, match="503"):
         local_ion.execute(COUNT)
@@ -51,12 +51,13 @@ def test_a_fault_is_set(local_ion):
     assert local_ion.faults.triggered("error") == 1
 
 
-def test_faults_are_gone_with_the_test_before(local_ion):
+def test_faults_are_cleared_between_tests(local_ion):
     assert local_ion.faults.listed() == []
 
 
-def test_it_is_a_server_for_any_client(local_ion):
-    form = f"grant_type=client_credentials&client_id={local_ion.client_id}&client_secret={local_ion.client_secret}"
+def test_any_client_can_connect(local_ion):
+    form = f"grant_type=client_credentials&client_id={local_ion.client_id}"
+    form += f"&client_secret={local_ion.client_secret}"
     address = local_ion.url + "/realms/api-keys/protocol/openid-connect/token"
     with urllib.request.urlopen(address, form.encode()) as answer:
         assert json.load(answer)["expires_in"] == 77
@@ -64,7 +65,7 @@ def test_it_is_a_server_for_any_client(local_ion):
 
 
 def run(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
-    """Run a project's tests; the plugin is found as an installed package's is."""
+    """Run the tests of a project; pytest finds the plugin through its entry point."""
     (folder / "test_other.py").write_text(text)
     (folder / "pytest.ini").write_text("[pytest]\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_other.py"]
@@ -80,18 +81,18 @@ def run(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_fixture_is_there_for_another_projects_tests(tmp_path: Path) -> None:
-    done = run(tmp_path, OTHERS)
+def test_fixture_works_in_another_project(tmp_path: Path) -> None:
+    done = run(tmp_path, PROJECT_TESTS)
     assert "6 passed" in done.stdout, done.stdout + done.stderr
 
 
-def test_a_project_that_does_not_use_it_pays_nothing(tmp_path: Path) -> None:
-    text = "import sys\n\n\ndef test_it():\n    assert 'ultraviolet.testing' not in sys.modules\n"
+def test_unused_plugin_does_not_import_the_package(tmp_path: Path) -> None:
+    text = "import sys\n\n\ndef test_it():\n    assert 'ultraviolet.testing.local_ion_process' not in sys.modules\n"
     done = run(tmp_path, text)
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
-def test_the_documented_example_runs(tmp_path: Path) -> None:
+def test_documented_example_runs(tmp_path: Path) -> None:
     document = (Path(__file__).parents[1] / "docs" / "local-ion.md").read_text()
     _, _, rest = document.partition("<!-- a test runs this example -->\n\n```python\n")
     example, _, _ = rest.partition("\n```")

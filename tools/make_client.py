@@ -1,22 +1,25 @@
-"""Writes the typed client from the OpenAPI document: `make client`; with `--check` only tells whether it is as it would be written."""
+"""Generate the typed client from the OpenAPI document (`make client`).
+
+With `--check`, only report whether the generated files are up to date.
+"""
 
 import keyword
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
 
-HERE = Path(__file__).parent.parent
-CLIENT = HERE / "src/ultraviolet/client"
-NOTE = "# Written by `make client` from the OpenAPI document; do not edit.\n"
+ROOT = Path(__file__).parent.parent
+CLIENT = ROOT / "src/ultraviolet/client"
+HEADER = "# Written by `make client` from the OpenAPI document; do not edit.\n"
 REFERENCE = re.compile(r"#/components/schemas/(\w+)")
-BY_HAND = {"stream_changes", "import_events"}
-PLAIN = {
+HAND_WRITTEN = {"stream_changes", "import_events"}
+PYTHON_TYPES = {
     "string": "str",
     "integer": "int",
     "number": "float",
@@ -27,27 +30,27 @@ PLAIN = {
 
 
 def main() -> int:
-    """Write the files, or compare them."""
-    made = {
+    """Write the files, or with `--check` compare them."""
+    generated = {
         CLIENT / "_generated_models.py": models(document()),
         CLIENT / "_generated_operations.py": operations(document()),
     }
     if "--check" in sys.argv:
-        old = [
+        outdated = [
             path.name
-            for path, text in made.items()
+            for path, text in generated.items()
             if not path.exists() or path.read_text() != text
         ]
-        if old:
-            print(f"{', '.join(old)}: not as the API is; run `make client`")
-        return bool(old)
-    for path, text in made.items():
+        if outdated:
+            print(f"{', '.join(outdated)}: outdated; run `make client`")
+        return bool(outdated)
+    for path, text in generated.items():
         path.write_text(text)
     return 0
 
 
 def document() -> Json:
-    """Give the OpenAPI document of a hub with nothing in it."""
+    """Return the OpenAPI document of an empty hub."""
     from ultraviolet.hub.core.settings import Settings
     from ultraviolet.hub.hub import Hub
     from ultraviolet.web.app import openapi
@@ -60,13 +63,13 @@ def document() -> Json:
             hub.close()
 
 
-def models(given: Json) -> str:
-    """Write a struct for each kind of answer."""
-    schemas = given["components"]["schemas"]
-    wanted = _reachable(given)
+def models(api: Json) -> str:
+    """Return the module with a struct for each response schema."""
+    schemas = api["components"]["schemas"]
+    wanted = _response_schemas(api)
     text = [
-        '"""The kinds of answers, as the API document has them: generated whole, so as long as that is."""\n',
-        NOTE,
+        '"""The response types of the API, generated from the OpenAPI document."""\n',
+        HEADER,
         "from __future__ import annotations\n",
         "from typing import Any\n",
         "from msgspec import Struct\n",
@@ -83,20 +86,20 @@ def models(given: Json) -> str:
     return formatted("\n\n".join(text))
 
 
-def operations(given: Json) -> str:
-    """Write a method for each operation."""
+def operations(api: Json) -> str:
+    """Return the module with a method for each operation."""
     methods = [
-        _method(given, path, verb, operation)
-        for path, verbs in given["paths"].items()
+        _method(api, path, verb, operation)
+        for path, verbs in api["paths"].items()
         for verb, operation in verbs.items()
-        if operation["operationId"] not in BY_HAND
+        if operation["operationId"] not in HAND_WRITTEN
     ]
     used = sorted(
-        name for name in _reachable(given) if any(_names(name, method) for method in methods)
+        name for name in _response_schemas(api) if any(_names(name, method) for method in methods)
     )
     text = [
-        '"""The operations of the API, a method each: generated whole, so as long as the document is."""\n',
-        NOTE,
+        '"""The operations of the API as methods, generated from the OpenAPI document."""\n',
+        HEADER,
         "from collections.abc import Iterator, Sequence\nfrom typing import Any, Literal\n",
         "from msgspec import UNSET, UnsetType\n",
         "from ultraviolet.client.transport import Transport\n",
@@ -109,65 +112,47 @@ def operations(given: Json) -> str:
 
 
 def formatted(text: str) -> str:
-    """Bring code into the house's form."""
-    command = [
-        sys.executable,
-        "-m",
-        "ruff",
-        *("format", "--stdin-filename", str(CLIENT / "made.py"), "-"),
-    ]
-    sorted_ = [
-        sys.executable,
-        "-m",
-        "ruff",
-        *(
-            "check",
-            "--select",
-            "I,F401",
-            "--fix-only",
-            "--quiet",
-            "--stdin-filename",
-            str(CLIENT / "made.py"),
-            "-",
-        ),
-    ]
-    for each in (sorted_, command):
+    """Return code with sorted imports, formatted by ruff."""
+    name = str(CLIENT / "generated.py")
+    sort = ["check", "--select", "I,F401", "--fix-only", "--quiet"]
+    for arguments in (sort, ["format"]):
+        command = [sys.executable, "-m", "ruff", *arguments, "--stdin-filename", name, "-"]
         text = subprocess.run(
-            each, input=text, capture_output=True, text=True, check=True, cwd=HERE
+            command, input=text, capture_output=True, text=True, check=True, cwd=ROOT
         ).stdout
     return text
 
 
-def _method(given: Json, path: str, verb: str, operation: Json) -> str:
-    inside = {one["name"]: one for one in _parameters(given, operation)}
-    places = {name: one for name, one in inside.items() if one["in"] == "path"}
+def _method(api: Json, path: str, verb: str, operation: Json) -> str:
+    parameters = {one["name"]: one for one in _parameters(api, operation)}
+    segments = {name: one for name, one in parameters.items() if one["in"] == "path"}
     paged = _paged(operation)
     query = {
         name: one
-        for name, one in inside.items()
+        for name, one in parameters.items()
         if one["in"] == "query" and not (paged and name in ("cursor", "limit"))
     }
-    headers = {name: one for name, one in inside.items() if name == "If-Match"}
-    body = _body(given, operation)
-    own = [f"{_python(name)}: {_wide(one['schema'])}" for name, one in places.items()]
+    headers = {name: one for name, one in parameters.items() if name == "If-Match"}
+    body = _body(api, operation)
+    own = [f"{_python(name)}: {_path_type(one['schema'])}" for name, one in segments.items()]
     named = [
-        _argument(name, one["schema"], needed=one.get("required", False))
+        _argument(name, one["schema"], required=one.get("required", False))
         for name, one in query.items()
     ]
-    named += [_value(name, schema, needed=needed) for name, (schema, needed) in body.items()]
-    named += [_argument(name, one["schema"], needed=False) for name, one in headers.items()]
+    named += [_value(name, schema, required=required) for name, (schema, required) in body.items()]
+    named += [_argument(name, one["schema"], required=False) for name, one in headers.items()]
     if paged:
         named.append("limit: int | None = None")
-    seen = [one.split(":")[0] for one in [*own, *named]]
-    assert len(seen) == len(set(seen)), (operation["operationId"], seen)
+    names = [one.split(":")[0] for one in [*own, *named]]
+    assert len(names) == len(set(names)), (operation["operationId"], names)
     signature = ", ".join(
         ["self", *own, *(["*", *sorted(named, key=lambda one: "=" in one)] if named else [])]
     )
     address = path.removeprefix("/api/v1")
-    for name in places:
+    for name in segments:
         address = address.replace("{" + name + "}", "{path_segment(" + _python(name) + ")}")
-    literal = f'f"{address}"' if places else f'"{address}"'
-    returns, call = _call(given, verb, operation, literal)
+    literal = f'f"{address}"' if segments else f'"{address}"'
+    returns, call = _call(api, verb, operation, literal)
     if paged:
         call += f", limit, {{{_pairs(query)}}})"
     elif call.startswith("self._download"):
@@ -175,33 +160,33 @@ def _method(given: Json, path: str, verb: str, operation: Json) -> str:
     else:
         parts = [("query", query), ("body", body), ("headers", headers)]
         call += "".join(f", {key}={{{_pairs(value)}}}" for key, value in parts if value) + ")"
-    give = "" if returns == "None" else "return "
+    prefix = "" if returns == "None" else "return "
     return (
         f"\n    def {operation['operationId']}({signature}) -> {returns}:\n"
-        f"{_doc(operation['description'], '        ')}\n        {give}{call}\n"
+        f"{_doc(operation['description'], '        ')}\n        {prefix}{call}\n"
     )
 
 
-def _doc(words: str, indent: str) -> str:
-    lines = [line.strip() for line in words.strip().replace('"""', "'''").splitlines()]
+def _doc(text: str, indent: str) -> str:
+    lines = [line.strip() for line in text.strip().replace('"""', "'''").splitlines()]
     body = "\n".join(f"{indent}{line}".rstrip() for line in lines[1:])
     return f'{indent}"""{lines[0]}' + (f'\n{body}\n{indent}"""' if body else '"""')
 
 
-def _call(given: Json, verb: str, operation: Json, address: str) -> tuple[str, str]:
-    fine = next(one for status, one in operation["responses"].items() if status.startswith("2"))
-    content = fine.get("content", {})
+def _call(api: Json, verb: str, operation: Json, address: str) -> tuple[str, str]:
+    success = next(one for status, one in operation["responses"].items() if status.startswith("2"))
+    content = success.get("content", {})
     if not content:
         return "None", f'self._tell("{verb.upper()}", {address}'
     if "application/json" not in content:
         return "Iterator[bytes]", f"self._download({address}"
     kinds = _kinds(content["application/json"]["schema"])
-    items = [_item(given, kind) for kind in kinds if kind.endswith("Page")]
+    items = [_item(api, kind) for kind in kinds if kind.endswith("Page")]
     if items:
         return f"Iterator[{' | '.join(items)}]", f"self._items({address}, ({', '.join(items)},)"
-    told = [kind for kind in kinds if kind != "None"]
+    types = [kind for kind in kinds if kind != "None"]
     ask = "self._ask_or_none" if "None" in kinds else "self._ask"
-    return " | ".join(kinds), f'{ask}("{verb.upper()}", {address}, ({", ".join(told)},)'
+    return " | ".join(kinds), f'{ask}("{verb.upper()}", {address}, ({", ".join(types)},)'
 
 
 def _paged(operation: Json) -> bool:
@@ -215,24 +200,24 @@ def _paged(operation: Json) -> bool:
     return any(kind.endswith("Page") for kind in _kinds(schema)) if schema else False
 
 
-def _item(given: Json, page: str) -> str:
-    return _type(given["components"]["schemas"][page]["properties"]["items"]["items"])
+def _item(api: Json, page: str) -> str:
+    return _type(api["components"]["schemas"][page]["properties"]["items"]["items"])
 
 
 def _kinds(schema: Json) -> list[str]:
     return [_type(one) for one in schema.get("oneOf", [schema])]
 
 
-def _parameters(given: Json, operation: Json) -> Iterator[Json]:
+def _parameters(api: Json, operation: Json) -> Iterator[Json]:
     for one in operation.get("parameters", ()):
         yield (
-            given["components"]["parameters"][one["$ref"].rsplit("/", 1)[-1]]
+            api["components"]["parameters"][one["$ref"].rsplit("/", 1)[-1]]
             if "$ref" in one
             else one
         )
 
 
-def _body(given: Json, operation: Json) -> dict[str, tuple[Json, bool]]:
+def _body(api: Json, operation: Json) -> dict[str, tuple[Json, bool]]:
     schema = (
         operation.get("requestBody", {})
         .get("content", {})
@@ -242,23 +227,23 @@ def _body(given: Json, operation: Json) -> dict[str, tuple[Json, bool]]:
     if not schema:
         return {}
     reference = next(one["$ref"] for one in schema.get("oneOf", [schema]) if "$ref" in one)
-    found = given["components"]["schemas"][reference.rsplit("/", 1)[-1]]
+    found = api["components"]["schemas"][reference.rsplit("/", 1)[-1]]
     return {
         name: (one, name in found.get("required", ())) for name, one in found["properties"].items()
     }
 
 
-def _reachable(given: Json) -> set[str]:
-    """Give the schemas that answers are made of; pages are taken apart by the client."""
+def _response_schemas(api: Json) -> set[str]:
+    """Return the schemas of successful responses, except pages, which `_items` decodes."""
     found: set[str] = set()
 
     def visit(text: str) -> None:
         for name in REFERENCE.findall(text):
             if name not in found:
                 found.add(name)
-                visit(str(given["components"]["schemas"][name]))
+                visit(str(api["components"]["schemas"][name]))
 
-    for verbs in given["paths"].values():
+    for verbs in api["paths"].values():
         for operation in verbs.values():
             for status, answer in operation["responses"].items():
                 if status.startswith("2"):
@@ -266,9 +251,9 @@ def _reachable(given: Json) -> set[str]:
     return {name for name in found if not name.endswith("Page")}
 
 
-def _field(name: str, schema: Json, needed: bool) -> str:
+def _field(name: str, schema: Json, required: bool) -> str:
     kind, python = _type(schema), _python(name)
-    rename = "" if needed else f" = {_default(schema, kind)}"
+    rename = "" if required else f" = {_default(schema, kind)}"
     assert python == name, name
     return f"    {python}: {kind}{rename}"
 
@@ -279,21 +264,23 @@ def _default(schema: Json, kind: str) -> str:
     return "[]" if kind.startswith("list") else "None"
 
 
-def _argument(name: str, schema: Json, *, needed: bool) -> str:
+def _argument(name: str, schema: Json, *, required: bool) -> str:
     kind = _type(schema, answer=False)
     if name == "filter":
         kind = "dict[str, Any] | str | None"
-    if needed:
+    if required:
         return f"{_python(name)}: {kind}"
     return f"{_python(name)}: {kind if kind.endswith('None') else kind + ' | None'} = None"
 
 
-def _value(name: str, schema: Json, *, needed: bool) -> str:
+def _value(name: str, schema: Json, *, required: bool) -> str:
     kind = _type(schema, answer=False)
-    return f"{_python(name)}: {kind}" if needed else f"{_python(name)}: {kind} | UnsetType = UNSET"
+    return (
+        f"{_python(name)}: {kind}" if required else f"{_python(name)}: {kind} | UnsetType = UNSET"
+    )
 
 
-def _type(schema: Json, *, answer: bool = True) -> str:  # noqa: PLR0911  a case each
+def _type(schema: Json, *, answer: bool = True) -> str:  # noqa: PLR0911  one per case
     if "$ref" in schema:
         return str(schema["$ref"]).rsplit("/", 1)[-1]
     if "enum" in schema:
@@ -301,11 +288,10 @@ def _type(schema: Json, *, answer: bool = True) -> str:  # noqa: PLR0911  a case
         kind = "str" if answer else f"Literal[{', '.join(map(repr, values))}]"
         return f"{kind} | None" if None in schema["enum"] else kind
     if "oneOf" in schema:
-        kinds = [_type(one, answer=answer) for one in schema["oneOf"]]
-        return " | ".join(sorted(dict.fromkeys(kinds), key=lambda one: one == "None"))
+        return _union(_type(one, answer=answer) for one in schema["oneOf"])
     kind = schema.get("type")
     if isinstance(kind, list):
-        return " | ".join(sorted((PLAIN[one] for one in kind), key=lambda one: one == "None"))
+        return _union(PYTHON_TYPES[one] for one in kind)
     if kind == "array" and "prefixItems" in schema:
         return f"tuple[{', '.join(_type(one, answer=answer) for one in schema['prefixItems'])}]"
     if kind == "array":
@@ -314,11 +300,19 @@ def _type(schema: Json, *, answer: bool = True) -> str:  # noqa: PLR0911  a case
         )
     if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
         return f"dict[str, {_type(schema['additionalProperties'], answer=answer)}]"
-    return PLAIN.get(str(kind), "Any")
+    return PYTHON_TYPES.get(str(kind), "Any")
 
 
-def _wide(schema: Json) -> str:
-    """Take a number for a name: integrations and people have both."""
+def _union(types: Iterable[str]) -> str:
+    """Return the union of types, with None at the end."""
+    unique = dict.fromkeys(types)
+    return " | ".join(
+        [*(one for one in unique if one != "None"), *(["None"] if "None" in unique else [])]
+    )
+
+
+def _path_type(schema: Json) -> str:
+    """Return the type of a path parameter; names may also be numeric ids."""
     kind = _type(schema)
     return "str | int" if kind == "str" else kind
 

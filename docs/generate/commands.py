@@ -53,8 +53,8 @@ def _below(path: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _section(path: str, command: Any) -> str:
-    description, _ = help_layout.split(command.told)
-    parts = [f"## {path}", inspect.cleandoc(description)]
+    text, _ = help_layout.split(command.description)
+    parts = [f"## {path}", inspect.cleandoc(text)]
     parts.append("```\n" + "\n".join(command.examples) + "\n```")
     shown = [one for one in command.params if not (one.hidden if hasattr(one, "hidden") else False)]
     own = [

@@ -1,4 +1,4 @@
-"""Commands without a running hub do what they are asked for, ask ION for nothing else, and end."""
+"""Commands without a running hub do only their task, send no other requests to ION, and end."""
 
 import json
 import os
@@ -42,7 +42,7 @@ QUIET = {
     "doctor": "doctor --port 0",
     "alert add": "alert add program --webhook http://127.0.0.1:9/",
     "alert list": "alert list",
-    "alert standing": "alert standing",
+    "alert active": "alert active",
     "alert test": "alert test 1",
     "alert remove": "alert remove 1 --yes",
     "integration list": "integration list",
@@ -57,6 +57,7 @@ QUIET = {
     "object show": "object show suppliers 1",
     "object history": "object history suppliers 1",
     "object diff": "object diff suppliers 1 --from 1d",
+    "object index": "object index suppliers name",
     "object export": "object export suppliers --out suppliers.csv",
     "sql": 'sql "SELECT 1 AS one"',
     "webhook create": "webhook create",
@@ -84,8 +85,8 @@ QUIET = {
     "secrets rotate": "secrets rotate",
     "integration remove": "integration remove plant --yes",
 }
-"""One call of each command that needs nothing of ION. Some fail because what they name is missing."""
-ASKS_ION = {
+"""A call of each command that does not use ION. Some fail because their object is missing."""
+USES_ION = {
     "fetch run",
     "integration add",
     "integration test",
@@ -101,19 +102,19 @@ PROCESSES = ("serve", "demo", "ion ")
 
 
 class CountingIon(ThreadingHTTPServer):
-    """An ION that answers nothing and counts who asks."""
+    """An ION that counts requests and responds with 404."""
 
-    asked = 0
+    requests = 0
 
 
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         server: Any = self.server
-        server.asked += 1
+        server.requests += 1
         self.send_error(404)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  as the parent names it
-        """Nothing reads it."""
+        """Do not log."""
 
 
 @pytest.fixture
@@ -124,8 +125,8 @@ def counting_ion() -> Iterator[CountingIon]:
         server.shutdown()
 
 
-def hub_of(data: Path, api_url: str, database_url: str, *, secret: str = "secret") -> None:
-    """Make a hub whose integration was never fetched: a hub process would begin to read at once."""
+def create_hub(data: Path, api_url: str, database_url: str, *, secret: str = "secret") -> None:
+    """Create a hub with an integration that a hub process would fetch immediately."""
     hub = Hub.open(Settings(data, database_url, "http://hub.test", secret_key=KEY))
     new = NewIntegration("plant", api_url, api_url, "test", secret)
 
@@ -154,13 +155,13 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_command_is_covered() -> None:
     names = {path.removeprefix("ultraviolet ") for path, _ in leaves()}
     one_off = {name for name in names if not name.startswith(PROCESSES)}
-    assert one_off == QUIET.keys() | ASKS_ION
+    assert one_off == QUIET.keys() | USES_ION
 
 
-def test_no_command_asks_ion_unasked(
+def test_commands_send_no_unrequested_requests_to_ion(
     environment: Path, counting_ion: CountingIon, subtests: pytest.Subtests
 ) -> None:
-    hub_of(
+    create_hub(
         environment,
         f"http://127.0.0.1:{counting_ion.server_port}",
         f"sqlite:///{environment}/hub.db",
@@ -176,7 +177,7 @@ def test_no_command_asks_ion_unasked(
         with subtests.test(command=name):
             done = CliRunner().invoke(app, shlex.split(line))
             assert done.exit_code != 2, done.output
-            assert 0 == counting_ion.asked
+            assert 0 == counting_ion.requests
     for file in ("exported.jsonl", "suppliers.csv", "backup.db"):
         assert Path(file).exists(), file
 
@@ -185,25 +186,25 @@ def test_no_command_asks_ion_unasked(
     "line",
     ["event export -", "object export suppliers"],
 )
-def test_a_process_ends_when_its_task_is_done(
+def test_process_ends_after_its_task(
     line: str, environment: Path, counting_ion: CountingIon
 ) -> None:
-    hub_of(
+    create_hub(
         environment,
         f"http://127.0.0.1:{counting_ion.server_port}",
         f"sqlite:///{environment}/hub.db",
     )
     command = [sys.executable, "-m", "ultraviolet", *shlex.split(line)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (0, 0) == (done.returncode, counting_ion.asked), done.stderr
+    assert (0, 0) == (done.returncode, counting_ion.requests), done.stderr
     assert "Bolts Ltd" in done.stdout or line.startswith("event")
 
 
-def test_fetch_and_verify_wait_for_their_result(
+def test_fetch_and_verify_wait_for_the_result(
     environment: Path, store_url: str, local_ion: LocalIonProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ULTRAVIOLET_DATABASE_URL", store_url)
-    hub_of(environment, local_ion.url, store_url, secret=local_ion.client_secret)
+    create_hub(environment, local_ion.url, store_url, secret=local_ion.client_secret)
     fetched = CliRunner().invoke(app, ["fetch", "run", "--mode", "full", "--json"])
     assert 0 == fetched.exit_code, fetched.exception
     assert "done" == json.loads(fetched.stdout)["state"]
@@ -218,10 +219,8 @@ def test_fetch_and_verify_wait_for_their_result(
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_fetch_ends_when_ion_does_not_answer(
-    environment: Path, counting_ion: CountingIon
-) -> None:
-    hub_of(
+def test_fetch_fails_if_ion_does_not_respond(environment: Path, counting_ion: CountingIon) -> None:
+    create_hub(
         environment,
         f"http://127.0.0.1:{counting_ion.server_port}",
         f"sqlite:///{environment}/hub.db",
@@ -233,7 +232,7 @@ def test_a_fetch_ends_when_ion_does_not_answer(
     assert fetch["error"]
 
 
-def test_a_command_takes_no_work_from_a_hub_elsewhere(
+def test_command_leaves_work_to_a_remote_hub(
     start_hub: StartHub, postgresql: Any, local_ion: LocalIonProcess, environment: Path
 ) -> None:
     database = postgresql.new_database()

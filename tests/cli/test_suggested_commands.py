@@ -1,4 +1,4 @@
-"""Every command that a message, a page, a document or a help text names exists, with its options."""
+"""Every command in messages, pages, documents and help texts exists, with its options."""
 
 import ast
 import re
@@ -19,10 +19,10 @@ TREE = commands()
 NO_COMMANDS = {"ultraviolet leases", "ultraviolet messages", "ultraviolet import"}
 """Names of database connections, and the package."""
 _NAMED = re.compile(
-    r"(?<![\w./@:=-])ultraviolet(?: +(?:[\w./:@=*+?-]+|<[^>]*>|…|\{[^}]*\}|\"[^\"]*\"|'[^']*'))+"
+    r"(?<![\w./@:=-])ultraviolet(?: +(?:[\w./:@=*+?-]+|<[^>\n]*>|…|\{[^}]*\}|\"[^\"]*\"|'[^']*'))+"
 )
-_PLACE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{[^}]*\}|<[^>]*>|…|\b[A-Z][A-Z_]*\b")
-_FOLLOWED = (
+_PLACE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{[^}]*\}|<[^>\n]*>|…|\b[A-Z][A-Z_]*\b")
+_PROSE_WORDS = (
     "and",
     "or",
     "to",
@@ -44,7 +44,7 @@ _FOLLOWED = (
 
 
 def strings(path: Path) -> Iterator[str]:
-    """Give every text of a module, with `1` where a value is put in."""
+    """Return the texts of a module, with `1` in place of values."""
     tree = ast.parse(path.read_text())
     inside = {
         id(part)
@@ -87,7 +87,7 @@ def texts() -> Iterator[tuple[str, str]]:
 
 
 def named() -> dict[str, str]:
-    """Give each command that is named, and one place where it is."""
+    """Return each command in the texts, with one file that contains it."""
     found: dict[str, str] = {}
     for place, text in texts():
         for match in _NAMED.finditer(_PLACE.sub("1", text)):
@@ -96,7 +96,7 @@ def named() -> dict[str, str]:
 
 
 def check(typed: str) -> None:
-    """Raise where Typer would refuse a command; what is only named without its arguments may lack them."""
+    """Raise if Typer rejects a command; missing arguments are allowed."""
     words = shlex.split(typed)
     one: Any = TREE
     path, rest = words[0], words[1:]
@@ -108,7 +108,7 @@ def check(typed: str) -> None:
             name, one, rest = one.resolve_command(context, context._protected_args + context.args)
             path = f"{path} {name}"
     except Exception as error:
-        # A group or a command without its arguments is named; a placeholder stands for a number, a file or a name.
+        # Groups and commands may appear without arguments; placeholders replace values.
         named_only = type(error).__name__ in (
             "MissingParameter",
             "NoArgsIsHelpError",
@@ -122,24 +122,26 @@ def check(typed: str) -> None:
 NAMED = named()
 
 
-def test_commands_are_named_at_all() -> None:
+def test_texts_contain_commands() -> None:
     assert len(NAMED) > 100
 
 
 @pytest.mark.parametrize("typed", sorted(NAMED), ids=str)
-def test_a_command_that_is_named_exists(typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ION_CLIENT_SECRET", "asked for otherwise")
+def test_command_in_a_text_exists(typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ION_CLIENT_SECRET", "otherwise prompted for")
     try:
         check(typed)
     except Exception as error:  # noqa: BLE001  Typer's errors are private
         words = typed.split()
-        prose = next((n for n, word in enumerate(words) if word in _FOLLOWED and n > 1), len(words))
+        prose = next(
+            (n for n, word in enumerate(words) if word in _PROSE_WORDS and n > 1), len(words)
+        )
         if prose == len(words):
             pytest.fail(f"{typed!r}, named in {NAMED[typed]}: {error}")
         check(" ".join(words[:prose]))
 
 
-def test_a_command_that_does_not_exist_would_be_seen() -> None:
+def test_unknown_command_is_detected() -> None:
     for typed in ("ultraviolet logs", "ultraviolet fetch walk", "ultraviolet fetch run --made up"):
         with pytest.raises(Exception, match="No such"):
             check(typed)
@@ -148,7 +150,7 @@ def test_a_command_that_does_not_exist_would_be_seen() -> None:
 @given(
     name=st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1)
 )
-def test_a_name_in_a_suggested_command_is_read_as_it_is(name: str) -> None:
+def test_names_in_suggested_commands_are_quoted(name: str) -> None:
     words = shlex.split(command("integration resume", name))
     assert words[:3] == ["ultraviolet", "integration", "resume"]
     resume: Any = TREE.commands["integration"].commands["resume"]

@@ -1,4 +1,4 @@
-"""Where results go: encodings without some characters, full disks, closed pipes, targets that cannot be written."""
+"""Output to limited encodings, full disks, closed pipes and unwritable files."""
 
 import json
 import os
@@ -26,7 +26,7 @@ WITHOUT_UNICODE = [
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a hub that does not run, with an integration, events and objects."""
+    """The directory of a stopped hub with an integration, events and objects."""
     folder = tmp_path_factory.mktemp("hub")
     hub = Hub.open(Settings(folder, f"sqlite:///{folder / 'hub.db'}", "http://hub.test"))
     door = Door(hub, "Größe ✓")
@@ -43,7 +43,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def call(data: Path) -> Run:
-    """Run a command on that hub, in a process of its own."""
+    """Run a command on that hub, as a process."""
 
     def start(
         *arguments: str, limited: bool = False, **options: Any
@@ -63,7 +63,7 @@ def limit_files() -> None:
 
 
 @pytest.mark.parametrize("environment", WITHOUT_UNICODE, ids=["cp1252", "ascii", "posix"])
-def test_no_encoding_breaks_a_command(call: Run, environment: dict[str, str]) -> None:
+def test_limited_encodings_do_not_break_commands(call: Run, environment: dict[str, str]) -> None:
     greek = "SELECT 'Größe ✓ \U0001f600' AS name"
     assert json.loads(call("sql", "--json", greek, env=environment).stdout) == [
         {"name": "Größe ✓ \U0001f600"}
@@ -81,7 +81,7 @@ def test_no_encoding_breaks_a_command(call: Run, environment: dict[str, str]) ->
         assert done.stdout or done.stderr.startswith(b"ultraviolet: ")
 
 
-def test_an_argument_that_is_no_unicode_is_one_sentence(call: Run) -> None:
+def test_invalid_unicode_argument_is_reported_in_one_line(call: Run) -> None:
     for arguments in (["sql", "SELECT '\udcff'"], ["integration", "pause", "\udcff"]):
         done = call(*arguments)
         assert done.stderr.splitlines()[-1].startswith(b"ultraviolet: "), done.stderr
@@ -103,7 +103,7 @@ def test_an_argument_that_is_no_unicode_is_one_sentence(call: Run) -> None:
         "config show",
     ],
 )
-def test_a_full_disk_is_one_sentence(call: Run, command: str) -> None:
+def test_full_disk_is_reported_in_one_line(call: Run, command: str) -> None:
     with Path("/dev/full").open("wb") as full:
         done = call(*command.split(), stdout=full)
     assert done.returncode == 1, done.stderr
@@ -112,13 +112,13 @@ def test_a_full_disk_is_one_sentence(call: Run, command: str) -> None:
     assert "Traceback" not in done.stderr.decode()
 
 
-def test_a_closed_output_is_one_sentence(call: Run, data: Path) -> None:
+def test_closed_stdout_is_reported_in_one_line(call: Run, data: Path) -> None:
     command = f"{sys.executable} -m ultraviolet db check --json --data {data} >&-"
     done = subprocess.run(command, shell=True, stderr=subprocess.PIPE, check=False)
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 1), done.stderr
 
 
-def test_a_reader_that_leaves_ends_a_command(call: Run) -> None:
+def test_closed_pipe_ends_a_command(call: Run) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as pipe:
@@ -126,7 +126,7 @@ def test_a_reader_that_leaves_ends_a_command(call: Run) -> None:
     assert (done.returncode, done.stderr) == (1, b"")
 
 
-def test_an_output_that_does_not_fit_is_one_sentence(call: Run, tmp_path: Path) -> None:
+def test_file_size_limit_is_reported_in_one_line(call: Run, tmp_path: Path) -> None:
     with (tmp_path / "events.csv").open("wb") as file:
         done = call(
             "sql",
@@ -141,7 +141,7 @@ def test_an_output_that_does_not_fit_is_one_sentence(call: Run, tmp_path: Path) 
     assert done.stderr.count(b"\n") == 1
 
 
-def test_a_backup_that_does_not_fit_leaves_nothing(call: Run, tmp_path: Path) -> None:
+def test_failed_backup_leaves_no_file(call: Run, tmp_path: Path) -> None:
     done = call("db", "backup", str(tmp_path / "out.db"), limited=True)
     assert (done.returncode, list(tmp_path.iterdir())) == (6, []), done.stderr
     assert done.stderr.startswith(b"ultraviolet: ")
@@ -153,9 +153,7 @@ def test_a_backup_that_does_not_fit_leaves_nothing(call: Run, tmp_path: Path) ->
     ["event export {}", "object export parts --out {}", "db backup {}"],
     ids=["events", "objects", "db"],
 )
-def test_a_target_that_cannot_be_written_is_one_sentence(
-    call: Run, command: str, tmp_path: Path
-) -> None:
+def test_unwritable_target_is_reported_in_one_line(call: Run, command: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for target in (tmp_path, tmp_path / "file" / "below", Path("/proc/nothing")):
         done = call(*command.format(target).split())

@@ -1,4 +1,4 @@
-"""The typed client: written from the API as it is, patient, and told why where the hub refuses."""
+"""The typed client: generated code, retries, errors, the stream of changes."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def no_waiting() -> Iterator[None]:
 
 
 def client(*answers: httpx.Response | Exception) -> tuple[Client, list[httpx.Request]]:
-    """A client of a hub that gives these answers, one after the other."""
+    """Return a client of a hub with these responses in order, and the list of its requests."""
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -40,26 +40,28 @@ def client(*answers: httpx.Response | Exception) -> tuple[Client, list[httpx.Req
 
 
 def stream_of(text: str) -> httpx.Response:
-    """The answer of a stream that breaks off after this."""
+    """Return the response of a stream that breaks off after this text."""
     return httpx.Response(
         200, text=text, headers={"content-type": "text/event-stream; charset=utf-8"}
     )
 
 
-def test_it_is_as_the_api_is() -> None:
+def test_generated_files_are_up_to_date() -> None:
     command = [sys.executable, "tools/make_client.py", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (0, "") == (done.returncode, done.stdout)
 
 
-def test_it_is_not_loaded_before_it_is_used() -> None:
-    code = "import sys, ultraviolet; assert 'httpx' not in sys.modules; ultraviolet.Client; assert 'httpx' in sys.modules"
+def test_import_is_lazy() -> None:
+    code = "import sys, ultraviolet; assert 'httpx' not in sys.modules; ultraviolet.Client"
+    code += "; assert 'httpx' in sys.modules"
     assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode
 
 
-def test_a_list_is_read_page_after_page() -> None:
+def test_list_is_read_page_by_page() -> None:
     def page(name: str, following: str) -> httpx.Response:
-        item = f'{{"id": 1, "name": "{name}", "role": "viewer", "created_at": "", "last_sign_in_at": null, "new": 1}}'
+        item = f'{{"id": 1, "name": "{name}", "role": "viewer", "created_at": "", "new": 1'
+        item += ', "last_sign_in_at": null}'
         return httpx.Response(200, text=f'{{"items": [{item}], "next": {following}}}')
 
     hub, asked = client(page("ada", '"c"'), page("bob", "null"), page("ada", '"c"'))
@@ -68,7 +70,7 @@ def test_a_list_is_read_page_after_page() -> None:
     assert ["ada"] == [user.name for user in hub.list_users(limit=1)]
 
 
-def test_what_is_sent_again_is_done_once() -> None:
+def test_retried_post_keeps_its_idempotency_key() -> None:
     made = httpx.Response(201, json={"url": "http://hub.test/sign-in/uvl_x"})
     hub, asked = client(
         httpx.Response(503, headers={"retry-after": "1"}, json={"title": "Store unavailable"}),
@@ -81,14 +83,14 @@ def test_what_is_sent_again_is_done_once() -> None:
     assert {"Bearer uvk_key"} == {request.headers["authorization"] for request in asked}
 
 
-def test_what_may_have_been_done_is_not_sent_again_without_a_key() -> None:
+def test_delete_is_not_retried_after_a_timeout() -> None:
     hub, asked = client(httpx.ReadTimeout("too slow"))
-    with pytest.raises(HubUnreachableError, match=r"http://hub\.test/ does not answer: too slow"):
+    with pytest.raises(HubUnreachableError, match=r"http://hub\.test/ does not respond: too slow"):
         hub.delete_user("ada")
     assert 1 == len(asked)
 
 
-def test_what_waits_for_the_end_is_waited_for() -> None:
+def test_waiting_operation_has_no_read_timeout() -> None:
     hub, asked = client(*[httpx.Response(422, json={"title": "Invalid"})] * 2)
     for wait in (None, False):
         with pytest.raises(ProblemError):
@@ -96,7 +98,7 @@ def test_what_waits_for_the_end_is_waited_for() -> None:
     assert [None, 120] == [request.extensions["timeout"]["read"] for request in asked]
 
 
-def test_a_name_is_a_part_of_the_address_whatever_is_in_it() -> None:
+def test_name_is_one_path_segment() -> None:
     hub, asked = client(httpx.Response(422, json={"title": "Invalid"}))
     with pytest.raises(ProblemError):
         hub.requests.import_events("plant #1?a", b"")
@@ -107,7 +109,7 @@ def test_a_name_is_a_part_of_the_address_whatever_is_in_it() -> None:
         hub.requests.import_events("plant/a", b"")
 
 
-def test_a_proxy_may_say_by_date_when_to_come_again() -> None:
+def test_retry_after_may_be_a_date() -> None:
     hub, asked = client(
         httpx.Response(503, headers={"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}),
         httpx.Response(204),
@@ -116,7 +118,7 @@ def test_a_proxy_may_say_by_date_when_to_come_again() -> None:
     assert 2 == len(asked)
 
 
-def test_a_refusal_says_why() -> None:
+def test_problem_has_details() -> None:
     body = {
         "type": "https://x/invalid",
         "title": "Invalid",
@@ -137,10 +139,13 @@ def test_a_refusal_says_why() -> None:
     assert 1 == len(asked)
 
 
-def test_a_stream_goes_on_where_it_broke_off() -> None:
+def test_stream_resumes_after_a_break() -> None:
     def stream(*numbers: int) -> httpx.Response:
-        change = '{"cursor": "c%d", "integration_id": 1, "resource": "parts", "id": "%d", "version": 1, "change": "create",'
-        change += ' "changed": [], "source_time": null, "observed_at": "", "origin": {}}'
+        change = (
+            '{"cursor": "c%d", "integration_id": 1, "resource": "parts", "id": "%d", "version": 1,'
+        )
+        change += ' "change": "create", "changed": [], "source_time": null, "observed_at": "",'
+        change += ' "origin": {}}'
         lines = [f"id: c{n}\nevent: change\ndata: {change % (n, n)}\n\n" for n in numbers]
         return stream_of(": listening\n\n" + "".join(lines))
 
@@ -159,7 +164,7 @@ def test_a_stream_goes_on_where_it_broke_off() -> None:
 
 
 @pytest.mark.parametrize("letter", ["\u2028", "\u2029", "\x85"])
-def test_a_line_of_the_stream_ends_where_the_hub_ends_it_and_nowhere_else(letter: str) -> None:
+def test_stream_is_split_at_line_feeds_only(letter: str) -> None:
     change = {
         "cursor": "c1",
         "integration_id": 1,
@@ -176,36 +181,36 @@ def test_a_line_of_the_stream_ends_where_the_hub_ends_it_and_nowhere_else(letter
     assert [f"a{letter}b"] == next(hub.changes()).changed
 
 
-ELSEWHERE = {
-    "a page to sign in": httpx.Response(200, html="<html>Sign in</html>"),
-    "nothing": httpx.Response(200),
-    "JSON of something else": httpx.Response(200, json={"session": "expired"}),
-    "another address": httpx.Response(301, headers={"location": "https://hub.test/"}),
+OTHER_RESPONSES = {
+    "a sign-in page": httpx.Response(200, html="<html>Sign in</html>"),
+    "an empty response": httpx.Response(200),
+    "other JSON": httpx.Response(200, json={"session": "expired"}),
+    "a redirect": httpx.Response(301, headers={"location": "https://hub.test/"}),
 }
-ASK: dict[str, Callable[[Client], object]] = {
-    "one thing": lambda hub: hub.get_me(),
+OPERATIONS: dict[str, Callable[[Client], object]] = {
+    "an object": lambda hub: hub.get_me(),
     "a list": lambda hub: list(hub.list_users()),
-    "what is answered with nothing": lambda hub: hub.delete_user("ada"),
+    "no content": lambda hub: hub.delete_user("ada"),
     "the stream": lambda hub: next(hub.changes()),
 }
 
 
-@pytest.mark.parametrize("asked", ASK)
-@pytest.mark.parametrize("answered", ELSEWHERE)
-def test_what_no_hub_answers_is_no_success(asked: str, answered: str) -> None:
-    hub, requests = client(ELSEWHERE[answered])
-    with pytest.raises(NoHubError, match="Check the address"):
-        ASK[asked](hub)
+@pytest.mark.parametrize("asked", OPERATIONS)
+@pytest.mark.parametrize("answered", OTHER_RESPONSES)
+def test_response_of_another_server_is_an_error(asked: str, answered: str) -> None:
+    hub, requests = client(OTHER_RESPONSES[answered])
+    with pytest.raises(NoHubError, match="check the address"):
+        OPERATIONS[asked](hub)
     assert 1 == len(requests)
 
 
-def test_a_page_to_sign_in_is_no_export() -> None:
-    hub, _ = client(ELSEWHERE["a page to sign in"])
+def test_html_page_is_not_an_export() -> None:
+    hub, _ = client(OTHER_RESPONSES["a sign-in page"])
     with pytest.raises(NoHubError, match="200, text/html"):
         next(hub.export_objects("parts"))
 
 
-def test_a_hub_and_a_key_have_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_address_and_key_are_required(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ULTRAVIOLET_URL", raising=False)
     with pytest.raises(InvalidError, match="ULTRAVIOLET_URL"):
         Client()

@@ -1,4 +1,4 @@
-"""The typed client against running hubs: what is read, what is changed, and a stream that no process and no break loses from."""
+"""The typed client against running hubs: reads, changes and the stream of changes."""
 
 import json
 from collections.abc import Iterator
@@ -24,12 +24,12 @@ NEW = {
 
 
 class Mirror:
-    """Changes the mirror of a hub from another process: this one."""
+    """Changes the mirror of a hub from this process."""
 
     def __init__(self, hub: HubProcess) -> None:
         self.database, self.catalog = Database.open(hub.store_url), load_catalog()
 
-    def keep(self, integration_id: int, *ids: int, name: str = "a") -> None:
+    def apply(self, integration_id: int, *ids: int, name: str = "a") -> None:
         for id_ in ids:
             now = clock.now_rfc3339()
             doc = {"id": id_, "partNumber": name}
@@ -49,15 +49,15 @@ def hub(request: pytest.FixtureRequest, start_hub: StartHub) -> HubProcess:
 
 @pytest.fixture
 def client(hub: HubProcess) -> Iterator[Client]:
-    with Client(hub.url, hub.key) as made:
-        yield made
+    with Client(hub.url, hub.key) as client:
+        yield client
 
 
-def test_a_day_with_the_client(hub: HubProcess, client: Client) -> None:
+def test_client_reads_changes_and_follows(hub: HubProcess, client: Client) -> None:
     plant = client.create_integration(name="plant", **NEW)
     client.pause_integration("plant")
     mirror = Mirror(hub)
-    mirror.keep(plant.id, 1, 2, 3)
+    mirror.apply(plant.id, 1, 2, 3)
 
     assert ["1", "2", "3"] == [one.id for one in client.list_objects("parts", sort="id")]
     found = client.list_objects(
@@ -83,7 +83,7 @@ def test_a_day_with_the_client(hub: HubProcess, client: Client) -> None:
 
     changes = client.changes(integration="plant")
     assert ["1", "2", "3"] == [next(changes).id for _ in range(3)]
-    mirror.keep(plant.id, 2, name="b")
+    mirror.apply(plant.id, 2, name="b")
     change = next(changes)
     assert ("2", 2, "update", ["partNumber"]) == (
         change.id,
@@ -93,7 +93,7 @@ def test_a_day_with_the_client(hub: HubProcess, client: Client) -> None:
     )
     changes.close()
 
-    mirror.keep(plant.id, 4)
+    mirror.apply(plant.id, 4)
     again = client.changes(cursor=change.cursor)
     assert "4" == next(again).id
     again.close()

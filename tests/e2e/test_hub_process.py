@@ -1,4 +1,4 @@
-"""The hub as a process: the key of its environment, an orderly end, and a command line that needs no running hub."""
+"""The hub as a process: admin key, start, stop, and commands without a running hub."""
 
 import json
 import os
@@ -16,10 +16,8 @@ from ultraviolet.hub.core.encryption import SecretKeyError
 
 
 @pytest.mark.parametrize("way", ["ULTRAVIOLET_ADMIN_KEY", "ULTRAVIOLET_ADMIN_KEY_FILE"])
-def test_a_key_of_the_environment_opens_the_api_while_it_is_set(
-    start_hub: Any, tmp_path: Path, way: str
-) -> None:
-    key = "uvk_a-key-chosen-by-whoever-automates"
+def test_admin_key_works_while_it_is_set(start_hub: Any, tmp_path: Path, way: str) -> None:
+    key = "uvk_a-key-chosen-for-automation"
     file = tmp_path / "key"
     file.write_text(f"{key}\n")
     hub = start_hub(**{way: str(file) if way.endswith("_FILE") else key})
@@ -31,21 +29,19 @@ def test_a_key_of_the_environment_opens_the_api_while_it_is_set(
     assert again.status("/integrations", key) == 401
 
 
-def test_it_ends_in_order_when_asked_to(start_hub: Any) -> None:
+def test_hub_stops_cleanly(start_hub: Any) -> None:
     hub = start_hub()
-    assert hub.data.stat().st_mode & 0o077 == 0  # for nobody else on this machine
+    assert hub.data.stat().st_mode & 0o077 == 0  # not accessible for other users
 
     hub.child.stop()
 
     assert hub.child.process.returncode == 0
     assert not (hub.data / "hub.json").exists()
     [left] = json.loads(hub.cli("key", "list", "--json").stdout)
-    assert left["name"].startswith(
-        "command line on "
-    )  # of this very command, which works on the database itself
+    assert left["name"].startswith("command line on ")  # the key of this command itself
 
 
-def test_it_ends_in_order_while_it_waits_for_its_database(tmp_path: Path) -> None:
+def test_hub_stops_cleanly_while_waiting_for_its_database(tmp_path: Path) -> None:
     nowhere = os.environ | {
         "ULTRAVIOLET_DATABASE_URL": f"postgresql://u@127.0.0.1:{free_port()}/hub"
     }
@@ -61,7 +57,7 @@ def test_it_ends_in_order_while_it_waits_for_its_database(tmp_path: Path) -> Non
         assert waiting.wait(10) == 0
 
 
-def test_a_folder_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> None:
+def test_unwritable_directory_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for words in ("serve", "ion serve"):
         command = [sys.executable, "-m", "ultraviolet", *words.split(), "--port", "0", "--data"]
@@ -76,7 +72,7 @@ def test_a_folder_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> Non
         assert "Traceback" not in done.stderr
 
 
-def test_a_mail_server_that_makes_no_sense_is_said_at_the_start(tmp_path: Path) -> None:
+def test_invalid_mail_server_is_reported_at_start(tmp_path: Path) -> None:
     given = os.environ | {"ULTRAVIOLET_SMTP_URL": "mail.example.com:25"}
     command = [sys.executable, "-m", "ultraviolet", "serve", "--port", "0", "--data", str(tmp_path)]
 
@@ -88,14 +84,14 @@ def test_a_mail_server_that_makes_no_sense_is_said_at_the_start(tmp_path: Path) 
     assert "ULTRAVIOLET_SMTP_URL must start with smtp:// or smtps://" in done.stderr
 
 
-def test_a_hub_that_listens_everywhere_is_announced_where_it_can_be_opened(start_hub: Any) -> None:
+def test_hub_on_all_addresses_is_announced_at_loopback(start_hub: Any) -> None:
     hub = start_hub("--host", "0.0.0.0")
 
     port = hub.url.rsplit(":", 1)[1]
     assert json.loads((hub.data / "hub.json").read_text())["url"] == f"http://127.0.0.1:{port}"
 
 
-def test_while_it_ends_whoever_comes_is_refused_at_once(start_hub: Any, wait: Any) -> None:
+def test_stopping_hub_refuses_new_connections(start_hub: Any, wait: Any) -> None:
     hub = start_hub()
     place = ("127.0.0.1", int(hub.url.rsplit(":", 1)[1]))
 
@@ -104,16 +100,14 @@ def test_while_it_ends_whoever_comes_is_refused_at_once(start_hub: Any, wait: An
             return False
         return True
 
-    with socket.create_connection(place):  # who is connected may still ask, for a second
+    with socket.create_connection(place):  # open connections may send requests for a second
         hub.child.process.terminate()
-        wait(refused, 10, "it takes nobody any more")
+        wait(refused, 10, "a refused connection")
         assert hub.child.process.poll() is None
     assert hub.child.process.wait(10) == 0
 
 
-def test_without_a_running_hub_commands_work_on_its_database(
-    start_hub: Any, local_ion: Any, wait: Any
-) -> None:
+def test_commands_work_without_a_running_hub(start_hub: Any, local_ion: Any, wait: Any) -> None:
     hub = start_hub()
     integration = hub.connect(local_ion)
     hub.fetch(integration)
@@ -126,7 +120,9 @@ def test_without_a_running_hub_commands_work_on_its_database(
     assert len(json.loads(shown.stdout)) > 5
 
 
-def test_a_request_is_named_in_what_it_did_alone(start_hub: Any, local_ion: Any) -> None:
+def test_request_id_appears_only_in_log_lines_of_the_request(
+    start_hub: Any, local_ion: Any
+) -> None:
     hub = start_hub()
     hub.fetch(hub.connect(local_ion))
 
@@ -142,7 +138,7 @@ def test_a_request_is_named_in_what_it_did_alone(start_hub: Any, local_ion: Any)
 
 
 def serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Start a hub that does not get far."""
+    """Run a hub that fails to start."""
     command = [sys.executable, "-m", "ultraviolet", "serve", "--port", "0", *options]
     given = {**os.environ, **environment}
     return subprocess.run(
@@ -150,12 +146,12 @@ def serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_what_keeps_a_hub_from_starting_is_one_line(tmp_path: Path) -> None:
+def test_start_error_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     here, nowhere = str(tmp_path / "data"), str(file / "folder")
     for done, code, says in (
-        (serve("--data", here, "--spool", nowhere), 1, f"{nowhere} cannot be used"),
+        (serve("--data", here, "--spool", nowhere), 1, f"{nowhere} is not usable"),
         (
             serve("--data", here, ULTRAVIOLET_PUBLIC_URL="hub.example.com"),
             2,
@@ -169,7 +165,7 @@ def test_what_keeps_a_hub_from_starting_is_one_line(tmp_path: Path) -> None:
     assert serve("--port", "65536").returncode == 2
 
 
-def test_another_secret_key_is_said_before_the_hub_begins(start_hub: Any, local_ion: Any) -> None:
+def test_changed_secret_key_is_reported_at_start(start_hub: Any, local_ion: Any) -> None:
     hub = start_hub()
     hub.connect(local_ion)
     hub.child.stop()

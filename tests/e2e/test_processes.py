@@ -51,7 +51,7 @@ def test_killing_three_processes_in_turn_loses_nothing(
     hub.fetch(integration)
     wait(lambda: len(duties(database, PRESENT)) == 3, 60, "three processes")
     before = ion.changes()
-    ion._door("PATCH", "/_local/plant", {"changes_per_second": 200})
+    ion._call_control_api("PATCH", "/_local/plant", {"changes_per_second": 200})
     began = time.monotonic()
     waits = []
     for killing in (signal.SIGKILL, signal.SIGSEGV, signal.SIGKILL):

@@ -163,7 +163,7 @@ def test_invalid_value_of_ion_is_reported_everywhere(
     assert ["parts.leadTime"] == reported()
     done = hub.cli("verify")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 objects have values that do not fit" in done.stderr
+    assert "1 objects have values that do not match" in done.stderr
     assert "12 weeks" in done.stdout
     doctor = json.loads(hub.cli("doctor", "--json").stdout)
     assert ["warning"] == [one["state"] for one in doctor if "12 weeks" in one["finding"]]

@@ -9,7 +9,7 @@ import pytest
 
 from ultraviolet.ion.signatures import sign
 from ultraviolet.testing import LocalIonProcess
-from ultraviolet.testing.pytest_plugin import BEGINNING
+from ultraviolet.testing.pytest_plugin import INITIAL_SNAPSHOT
 
 RECEIVER = "mutation($input: CreateWebhookReceiverInput!) { createWebhookReceiver(input: $input) { webhookReceiver { id } } }"
 SUBSCRIPTION = (
@@ -93,7 +93,7 @@ class Receiver:
 def ion(local_ion_process: LocalIonProcess) -> LocalIonProcess:
     """A local ION in its initial state, without faults."""
     local_ion_process.faults.clear()
-    local_ion_process.restore(BEGINNING)
+    local_ion_process.restore(INITIAL_SNAPSHOT)
     return local_ion_process
 
 

@@ -1,16 +1,16 @@
-"""The command line: the processes themselves, and nouns and verbs over the hub's API."""
+"""The command line: run the hub and the local ION, and call the hub's API."""
 
 import os
 
-from ultraviolet.cli.support.exit import exit_on_error, write_any_text
+from ultraviolet.cli.support.exit import exit_on_error, replace_unencodable_output
 from ultraviolet.files import PRIVATE_UMASK
 from ultraviolet.server import reexec
 
 
 def main() -> None:
-    """Run a command; leave with the exit code of the kind of error."""
+    """Run a command; exit with the exit code of its error."""
     os.umask(PRIVATE_UMASK)
-    write_any_text()
+    replace_unencodable_output()
     with exit_on_error():
         if reexec.is_hub():
             reexec.run()

@@ -1,4 +1,4 @@
-"""The tree of commands."""
+"""The command tree."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ from ultraviolet.cli.commands import (
     fetches,
     integrations,
     ion,
+    keys,
     objects,
-    retention,
     secrets,
     serve,
     setup,
@@ -35,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Documentation: docs/ beside the source.",
+    epilog="Documentation: the docs folder of the source repository.",
 )
 app.command("serve", rich_help_panel="Processes")(serve.serve)
 app.command("demo", rich_help_panel="Processes")(demo.demo)
@@ -45,7 +45,6 @@ app.add_typer(db.app, name="db", rich_help_panel="Processes")
 app.add_typer(secrets.app, name="secrets", rich_help_panel="Processes")
 app.add_typer(ion.app, name="ion", rich_help_panel="Processes")
 app.add_typer(integrations.app, name="integration")
-retention.add_to(integrations.app)
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(setup.app, name="setup")
 app.add_typer(fetches.app, name="fetch")
@@ -56,13 +55,13 @@ app.command("sql")(sql.sql)
 app.add_typer(verify.app, name="verify")
 app.add_typer(status.app)
 app.add_typer(alerts.app, name="alert")
-app.add_typer(users.keys, name="key")
-app.add_typer(users.users, name="user")
+app.add_typer(keys.app, name="key")
+app.add_typer(users.app, name="user")
 
 
-def version(wanted: bool) -> None:
-    """Print the version and leave."""
-    if wanted:
+def print_version(requested: bool) -> None:
+    """Print the version and exit."""
+    if requested:
         typer.echo(f"ultraviolet {ultraviolet.__version__}")
         raise typer.Exit
 
@@ -71,15 +70,16 @@ def version(wanted: bool) -> None:
 def root(
     *,
     version: bool = typer.Option(
-        False, "--version", callback=version, is_eager=True, help="Show the version."
+        False, "--version", callback=print_version, is_eager=True, help="Show the version."
     ),
 ) -> None:
-    """Keep a complete, fresh and provable copy of First Resonance ION, and run a local ION to test against.
+    """Mirror First Resonance ION completely and provably; run a local ION for tests.
 
-    Examples: `ultraviolet demo`, `ultraviolet serve`, `ultraviolet status --watch`, `ultraviolet doctor`
+    Examples: `ultraviolet demo`, `ultraviolet serve`, `ultraviolet status --watch`,
+    `ultraviolet doctor`
     """
 
 
 def commands() -> Any:
-    """Return the whole tree of commands, each with its examples where they are read first."""
+    """Return the command tree, with the examples of each command near the top of its help."""
     return help_layout.arrange(typer.main.get_command(app))

@@ -1,6 +1,7 @@
-"""The client's stream of changes: it goes on where it broke off, so that whoever reads it misses nothing."""
+"""The client's stream of changes, which resumes without loss after a broken connection."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import httpx
 import msgspec
@@ -12,12 +13,12 @@ from ultraviolet.client.transport import ProblemError, expect_success, media_typ
 from ultraviolet.outgoing import MAX_ANSWER_BYTES, AnswerTooLargeError
 from ultraviolet.text import path_segment
 
-_SILENCE = httpx.Timeout(10, read=40)
-"""The hub says something every 15 s; a connection that is silent for longer is broken."""
+_STREAM_TIMEOUT = httpx.Timeout(10, read=40)
+"""The hub sends a comment every 15 s, so a longer silence means a broken connection."""
 
 
 class Client(Operations):
-    """A hub's API: a method for each operation, and the stream of changes."""
+    """A client of a hub's API: a method for each operation, and the stream of changes."""
 
     def changes(
         self,
@@ -26,28 +27,30 @@ class Client(Operations):
         resource: Sequence[str] = (),
         cursor: str | None = None,
     ) -> Iterator[ObjectChange]:
-        """Return every change as it comes about, without end; each has the `cursor` to go on from another time.
+        """Return changes as they happen, without end; each has a `cursor` to resume from.
 
-        Begins behind `cursor`, which may be `now`, else with the first change that is kept. Raises ProblemError of
-        kind cursor-gone where what followed the cursor is no longer kept.
+        Start after `cursor`, which may be `now`; by default with the oldest recorded change.
+        Raise ProblemError of kind cursor-gone if changes after the cursor were deleted.
         """
-        asked: dict[str, str | list[str] | None] = {
+        query: dict[str, str | list[str] | None] = {
             "integration": None if integration is None else str(integration),
             "resource": list(resource),
         }
         if cursor == "now":
-            cursor = self.list_changes(**asked, cursor=cursor, limit=1).next  # pyright: ignore[reportArgumentType]
+            first: Any = {**query, "cursor": cursor, "limit": 1}
+            page = self.list_changes(**first)
+            cursor = page.next
         while True:
             for attempt in stamina.retry_context(
-                on=_broken, attempts=None, timeout=None, wait_max=5
+                on=_should_retry, attempts=None, timeout=None, wait_max=5
             ):
                 with attempt:
-                    for change in self._stream(asked, cursor):
+                    for change in self._stream(query, cursor):
                         cursor = change.cursor
                         yield change
 
     def import_events(self, integration: str | int, lines: bytes) -> ImportResult:
-        """Take in JSON lines as `export_events` gives them, up to 4 MB a request; what is known is not doubled."""
+        """Import JSON lines from `export_events`, up to 4 MB; recorded events are skipped."""
         return self._ask(
             "POST",
             f"/integrations/{path_segment(integration)}/events/import",
@@ -56,33 +59,33 @@ class Client(Operations):
         )
 
     def _stream(
-        self, asked: dict[str, str | list[str] | None], cursor: str | None
+        self, query: dict[str, str | list[str] | None], cursor: str | None
     ) -> Iterator[ObjectChange]:
-        query = {name: value for name, value in asked.items() if value}
+        params = {name: value for name, value in query.items() if value}
         headers = {"accept": "text/event-stream", **({"last-event-id": cursor} if cursor else {})}
         with self._http.stream(
-            "GET", "/changes/stream", params=query, headers=headers, timeout=_SILENCE
-        ) as answer:
-            expect_success(answer)
-            if media_type(answer) != "text/event-stream":
-                raise no_hub(answer)
-            for line in _lines(answer.iter_bytes()):
+            "GET", "/changes/stream", params=params, headers=headers, timeout=_STREAM_TIMEOUT
+        ) as response:
+            expect_success(response)
+            if media_type(response) != "text/event-stream":
+                raise no_hub(response)
+            for line in _split_lines(response.iter_bytes()):
                 name, _, value = line.partition(b":")
                 if name == b"data" and value.strip():
                     yield msgspec.json.decode(value, type=ObjectChange)
 
 
-def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Cut at line feeds and nowhere else: what text takes for the end of a line may stand within JSON."""
+def _split_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Split at line feeds only: JSON may contain other line separators of Unicode."""
     rest = b""
-    for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
         yield from lines
         if len(rest) > MAX_ANSWER_BYTES:
             raise AnswerTooLargeError(MAX_ANSWER_BYTES)
 
 
-def _broken(error: Exception) -> bool | float:
+def _should_retry(error: Exception) -> bool | float:
     if isinstance(error, ProblemError):
         return (error.retry_after or True) if error.status in (429, 502, 503) else False
     return isinstance(error, httpx.TransportError)

@@ -1,4 +1,4 @@
-"""How the client speaks to a hub: one request at a time, tried again where that is safe, problems as exceptions."""
+"""The client's requests to a hub: retries where safe, problems as exceptions."""
 
 import os
 import uuid
@@ -17,18 +17,18 @@ from ultraviolet.outgoing import MAX_HUB_ANSWER_BYTES, AnswerTooLargeError, get_
 T = TypeVar("T")
 
 ROOT = "/api/v1"
-_PAGE = 1000
-_ATTEMPTS = 6
-_WITHIN = 60.0
-_PIECE_BYTES = 65536
-_NOT_NOW = (429, 503)
-_PATIENCE = httpx.Timeout(10, read=120)
-_ALL_PATIENCE = httpx.Timeout(10, read=None)
-"""For what answers only when it is done, which may take hours."""
+_PAGE_SIZE = 1000
+_MAX_ATTEMPTS = 6
+_RETRY_TIMEOUT_SECONDS = 60.0
+_CHUNK_BYTES = 65536
+_RETRY_STATUSES = (429, 503)
+_TIMEOUT = httpx.Timeout(10, read=120)
+_NO_READ_TIMEOUT = httpx.Timeout(10, read=None)
+"""For operations that respond when they have finished, possibly after hours."""
 
 
 class FieldProblem(msgspec.Struct, frozen=True):
-    """One value that the hub did not take."""
+    """An invalid value in a request."""
 
     field: str
     message: str
@@ -36,23 +36,26 @@ class FieldProblem(msgspec.Struct, frozen=True):
 
 
 class ProblemError(UltravioletError):
-    """The hub refused; `kind`, `detail` and `errors` say why, and `request_id` finds it in the hub's log."""
+    """The hub rejected a request.
+
+    `kind`, `detail` and `errors` have the reason; `request_id` identifies it in the hub's log.
+    """
 
     kind = "problem"
 
     def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-        """Read what the hub answered."""
+        """Decode the problem document of a response."""
         try:
-            read = msgspec.json.decode(body, type=_Problem)
+            problem = msgspec.json.decode(body, type=_Problem)
         except msgspec.DecodeError:
-            read = _Problem(detail=f"The hub answered {status} with something that is no problem.")
-        super().__init__(read.detail or read.title)
+            problem = _Problem(detail=f"The hub responded with status {status} and no details.")
+        super().__init__(problem.detail or problem.title)
         self.status = status
-        self.kind = read.type.rsplit("/", 1)[-1]
-        self.detail = read.detail
-        self.errors = read.errors
+        self.kind = problem.type.rsplit("/", 1)[-1]
+        self.detail = problem.detail
+        self.errors = problem.errors
         self.request_id = headers.get("x-request-id", "")
-        self.retry_after = _seconds(headers.get("retry-after") or "0")
+        self.retry_after = _parse_retry_after(headers.get("retry-after") or "0")
 
 
 class _Problem(msgspec.Struct):
@@ -68,7 +71,7 @@ class _Page(msgspec.Struct):
 
 
 class Transport:
-    """A connection to one hub, to be closed, best by `with`. Not to be shared between threads."""
+    """A connection to one hub. Close it, best by `with`; do not share it between threads."""
 
     def __init__(
         self,
@@ -77,28 +80,26 @@ class Transport:
         *,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """Name the hub and an API key of it, else ULTRAVIOLET_URL and ULTRAVIOLET_KEY do.
+        """Connect to a hub by default from ULTRAVIOLET_URL with ULTRAVIOLET_KEY.
 
-        Raises InvalidError where neither does.
+        Raise InvalidError without an address or a key.
         """
-        url, key = (
-            url or os.environ.get("ULTRAVIOLET_URL"),
-            key or os.environ.get("ULTRAVIOLET_KEY"),
-        )
+        url = url or os.environ.get("ULTRAVIOLET_URL")
+        key = key or os.environ.get("ULTRAVIOLET_KEY")
         if not url or not key:
             raise InvalidError(
-                "Give the hub's address and an API key, or set ULTRAVIOLET_URL and ULTRAVIOLET_KEY."
+                "Pass the hub's address and an API key, or set ULTRAVIOLET_URL and ULTRAVIOLET_KEY."
             )
         prepare_codecs()
         headers = {"authorization": f"Bearer {key}", "accept": "application/json"}
         self._http = httpx.Client(
             base_url=url.rstrip("/") + ROOT,
             headers=headers,
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT,
             transport=transport or httpx.HTTPTransport(proxy=get_proxy(url)),
         )
         self.etag: str | None = None
-        """The ETag of the last answer, to be given as `if_match`."""
+        """The ETag of the last response, for `if_match`."""
 
     def __enter__(self) -> Self:
         return self
@@ -107,7 +108,7 @@ class Transport:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._http.close()
 
     def _do(
@@ -119,185 +120,195 @@ class Transport:
         body: Mapping[str, Any] | bytes | None = None,
         headers: Mapping[str, Any] | None = None,
     ) -> httpx.Response:
-        """Send a request, again where it did no harm; raises ProblemError, or HubUnreachableError without an answer."""
-        sent = _headers(method, headers)
+        """Send a request, with retries where they are safe.
+
+        Raise ProblemError, or HubUnreachableError without a response.
+        """
+        request_headers = _headers(method, headers)
         content = body if isinstance(body, bytes) or body is None else _body(body)
-        safe = method in ("GET", "POST")  # a POST has its Idempotency-Key
-        asked = self._http.build_request(
+        can_repeat = method in ("GET", "POST")  # a POST has an Idempotency-Key
+        request = self._http.build_request(
             method,
             path,
             params=_query(query),
             content=content,
-            headers=sent,
-            timeout=_patience(query),
+            headers=request_headers,
+            timeout=_timeout(query),
         )
         for attempt in stamina.retry_context(
-            on=_again(safe), attempts=_ATTEMPTS, timeout=_WITHIN, wait_max=5
+            on=_should_retry(can_repeat),
+            attempts=_MAX_ATTEMPTS,
+            timeout=_RETRY_TIMEOUT_SECONDS,
+            wait_max=5,
         ):
-            with attempt, self._answering():
-                answer = read_bounded(self._http.send(asked, stream=True))
-                expect_success(answer)
-                self.etag = answer.headers.get("etag")
-                return answer
+            with attempt, self._translate_errors():
+                response = read_bounded(self._http.send(request, stream=True))
+                expect_success(response)
+                self.etag = response.headers.get("etag")
+                return response
         raise AssertionError
 
     def _tell(self, method: str, path: str, **more: Any) -> None:
-        """Send a request that is answered with nothing."""
-        answer = self._do(method, path, **more)
-        if answer.status_code != httpx.codes.NO_CONTENT.value:
-            raise no_hub(answer)
+        """Send a request whose response has no content."""
+        response = self._do(method, path, **more)
+        if response.status_code != httpx.codes.NO_CONTENT.value:
+            raise no_hub(response)
 
-    def _ask(self, method: str, path: str, answers: tuple[type[T], ...], **more: Any) -> T:
-        """Send a request and read the answer, which is one of several kinds."""
-        answer = self._do(method, path, **more)
-        return _read(answer, answer.content, answers)
+    def _ask(self, method: str, path: str, types: tuple[type[T], ...], **more: Any) -> T:
+        """Send a request and decode the response as the first matching type."""
+        response = self._do(method, path, **more)
+        return _decode(response, response.content, types)
 
     def _ask_or_none(
-        self, method: str, path: str, answers: tuple[type[T], ...], **more: Any
+        self, method: str, path: str, types: tuple[type[T], ...], **more: Any
     ) -> T | None:
-        """Send a request and read the answer, if there is one."""
-        answer = self._do(method, path, **more)
-        return None if answer.content == b"null" else _read(answer, answer.content, answers)
+        """Send a request and decode the response, None for JSON null."""
+        response = self._do(method, path, **more)
+        if response.content == b"null":
+            return None
+        return _decode(response, response.content, types)
 
     def _items(
-        self, path: str, kinds: tuple[type[T], ...], limit: int | None, query: Mapping[str, Any]
+        self, path: str, types: tuple[type[T], ...], limit: int | None, query: Mapping[str, Any]
     ) -> Iterator[T]:
-        """Go through a list, page after page, to its end or until so many items were given."""
+        """Return the items of a list page by page, up to `limit`."""
         cursor: str | None = None
-        left = limit
-        while left is None or left > 0:
-            asked = {
-                **query,
-                "limit": _PAGE if left is None else min(left, _PAGE),
-                "cursor": cursor,
-            }
-            answer = self._do("GET", path, query=asked)
-            page = _read(answer, answer.content, (_Page,))
-            for raw in page.items[:left]:
-                yield _read(answer, bytes(raw), kinds)
-                left = None if left is None else left - 1
+        remaining = limit
+        while remaining is None or remaining > 0:
+            size = _PAGE_SIZE if remaining is None else min(remaining, _PAGE_SIZE)
+            response = self._do("GET", path, query={**query, "limit": size, "cursor": cursor})
+            page = _decode(response, response.content, (_Page,))
+            for raw in page.items[:remaining]:
+                yield _decode(response, bytes(raw), types)
+                remaining = None if remaining is None else remaining - 1
             cursor = page.next
             if cursor is None:
                 return
 
     def _download(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
-        """Read a file piece by piece."""
-        with self._answering(), self._http.stream("GET", path, params=_query(query)) as answer:
-            expect_success(answer)
-            if media_type(answer) == "text/html":
-                raise no_hub(answer)
-            yield from answer.iter_bytes()
+        """Return the chunks of a file."""
+        params = _query(query)
+        with self._translate_errors(), self._http.stream("GET", path, params=params) as response:
+            expect_success(response)
+            if media_type(response) == "text/html":
+                raise no_hub(response)
+            yield from response.iter_bytes()
 
     @contextmanager
-    def _answering(self) -> Generator[None]:
-        """Make the client's own error of what the connection raises."""
+    def _translate_errors(self) -> Generator[None]:
+        """Raise HubUnreachableError for connection errors."""
         try:
             yield
         except (httpx.RequestError, AnswerTooLargeError) as error:
-            message = f"The hub at {self._http.base_url.copy_with(path='/')} does not answer: {error or type(error).__name__}"
-            raise HubUnreachableError(message) from error
+            url = self._http.base_url.copy_with(path="/")
+            reason = error or type(error).__name__
+            raise HubUnreachableError(f"The hub at {url} does not respond: {reason}") from error
 
 
-def read_bounded(answer: httpx.Response) -> httpx.Response:
-    """Read an answer into memory; raises AnswerTooLargeError for one without end, or compressed more than once."""
+def read_bounded(response: httpx.Response) -> httpx.Response:
+    """Read a response into memory.
+
+    Raise AnswerTooLargeError if it is too large or compressed more than once.
+    """
     try:
-        if "," in answer.headers.get("content-encoding", ""):
+        if "," in response.headers.get("content-encoding", ""):
             raise AnswerTooLargeError(MAX_HUB_ANSWER_BYTES)
         content = bytearray()
-        for piece in answer.iter_bytes(_PIECE_BYTES):
-            content += piece
+        for chunk in response.iter_bytes(_CHUNK_BYTES):
+            content += chunk
             if len(content) > MAX_HUB_ANSWER_BYTES:
                 raise AnswerTooLargeError(MAX_HUB_ANSWER_BYTES)
     finally:
-        answer.close()
+        response.close()
     headers = [
-        (n, v)
-        for n, v in answer.headers.multi_items()
-        if n not in ("content-encoding", "content-length")
+        (name, value)
+        for name, value in response.headers.multi_items()
+        if name not in ("content-encoding", "content-length")
     ]
     return httpx.Response(
-        answer.status_code, headers=headers, content=bytes(content), request=answer.request
+        response.status_code, headers=headers, content=bytes(content), request=response.request
     )
 
 
-def expect_success(answer: httpx.Response) -> None:
-    """Raise ProblemError where the hub refused, NoHubError where something else did."""
-    if answer.is_error:
-        body = answer.content if answer.is_closed else read_bounded(answer).content
-        raise ProblemError(answer.status_code, body, answer.headers)
-    if not answer.is_success:
-        raise no_hub(answer)
+def expect_success(response: httpx.Response) -> None:
+    """Raise ProblemError for an error status, NoHubError for another status than 2xx."""
+    if response.is_error:
+        body = response.content if response.is_closed else read_bounded(response).content
+        raise ProblemError(response.status_code, body, response.headers)
+    if not response.is_success:
+        raise no_hub(response)
 
 
-def no_hub(answer: httpx.Response) -> NoHubError:
-    """Make the error of an answer that no hub gives."""
-    return NoHubError(answer.status_code, media_type(answer), answer.headers.get("location", ""))
+def no_hub(response: httpx.Response) -> NoHubError:
+    """Return the error for a response that is not from a hub."""
+    location = response.headers.get("location", "")
+    return NoHubError(response.status_code, media_type(response), location)
 
 
-def media_type(answer: httpx.Response) -> str:
-    """Tell what an answer is."""
-    return answer.headers.get("content-type", "").partition(";")[0]
+def media_type(response: httpx.Response) -> str:
+    """Return the media type without parameters."""
+    return response.headers.get("content-type", "").partition(";")[0]
 
 
-def _again(safe: bool) -> Any:
-    def again(error: Exception) -> bool | float:
-        """Return whether, or after how many seconds, a request is to be tried again."""
+def _should_retry(can_repeat: bool) -> Any:
+    def should_retry(error: Exception) -> bool | float:
+        """Return whether to retry a request, or the seconds to wait first."""
         if isinstance(error, ProblemError):
-            waits = error.status in _NOT_NOW or error.kind == "in-progress"
-            return (error.retry_after or True) if waits else False
+            temporary = error.status in _RETRY_STATUSES or error.kind == "in-progress"
+            return (error.retry_after or True) if temporary else False
         cause = error.__cause__
         return isinstance(cause, httpx.ConnectError) or (
-            safe and isinstance(cause, httpx.TransportError)
+            can_repeat and isinstance(cause, httpx.TransportError)
         )
 
-    return again
+    return should_retry
 
 
-def _read(answer: httpx.Response, content: bytes, kinds: tuple[type[T], ...]) -> T:
-    """Read an answer, or a part of it, as the first of these kinds that it is; raises NoHubError where it is none."""
+def _decode(response: httpx.Response, content: bytes, types: tuple[type[T], ...]) -> T:
+    """Decode a response, or a part of it, as the first matching type. Raise NoHubError."""
     problem: msgspec.DecodeError | None = None
-    for kind in kinds:
+    for type_ in types:
         try:
-            return msgspec.json.decode(content, type=kind)
+            return msgspec.json.decode(content, type=type_)
         except msgspec.DecodeError as error:
             problem = error
-    raise no_hub(answer) from problem
+    raise no_hub(response) from problem
 
 
-def _patience(query: Mapping[str, Any] | None) -> httpx.Timeout:
-    """Wait as long as it takes where the answer comes at the end; an operation that takes `wait` waits by default."""
-    return _PATIENCE if (query or {}).get("wait", False) is False else _ALL_PATIENCE
+def _timeout(query: Mapping[str, Any] | None) -> httpx.Timeout:
+    """Return no read timeout for operations with `wait`, which is true by default."""
+    return _TIMEOUT if (query or {}).get("wait", False) is False else _NO_READ_TIMEOUT
 
 
-def _seconds(retry_after: str) -> float:
-    """Read how long to wait; a date, as a proxy may send, says nothing without its clock."""
+def _parse_retry_after(value: str) -> float:
+    """Return the seconds to wait; 0 for a date, which depends on the clock of the sender."""
     try:
-        return max(0.0, float(retry_after))
+        return max(0.0, float(value))
     except ValueError:
         return 0.0
 
 
 def _headers(method: str, more: Mapping[str, Any] | None) -> dict[str, str]:
-    given = {name: str(value) for name, value in (more or {}).items() if value is not None}
+    headers = {name: str(value) for name, value in (more or {}).items() if value is not None}
     if method == "POST":
-        given["idempotency-key"] = uuid.uuid4().hex
+        headers["idempotency-key"] = uuid.uuid4().hex
     if method != "GET":
-        given["content-type"] = "application/json"
-    return given
+        headers["content-type"] = "application/json"
+    return headers
 
 
-def _body(given: Mapping[str, Any]) -> bytes:
+def _body(fields: Mapping[str, Any]) -> bytes:
     return msgspec.json.encode(
-        {name: value for name, value in given.items() if value is not msgspec.UNSET}
+        {name: value for name, value in fields.items() if value is not msgspec.UNSET}
     )
 
 
-def _query(given: Mapping[str, Any] | None) -> httpx.QueryParams:
-    found: list[tuple[str, str | int | float | bool | None]] = []
-    for name, value in (given or {}).items():
+def _query(query: Mapping[str, Any] | None) -> httpx.QueryParams:
+    params: list[tuple[str, str | int | float | bool | None]] = []
+    for name, value in (query or {}).items():
         values = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else [value]
-        found += [(name, _text(one)) for one in values if one is not None]
-    return httpx.QueryParams(found)
+        params += [(name, _text(item)) for item in values if item is not None]
+    return httpx.QueryParams(params)
 
 
 def _text(value: Any) -> str:

@@ -1,173 +1,22 @@
-"""A local ION for tests: a process of its own, and a small client of its API and of its own doors."""
+"""A local ION for tests: `from ultraviolet.testing import running_local_ion`."""
 
-import json
-import ssl
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ultraviolet.child_process import Child
-from ultraviolet.errors import UltravioletError
+if TYPE_CHECKING:
+    from ultraviolet.testing.local_ion_process import (
+        TOKEN_PATH,
+        LocalIonProcess,
+        RefusedError,
+        running_local_ion,
+    )
 
-TOKEN_PATH = "/realms/api-keys/protocol/openid-connect/token"  # noqa: S105  an address, not a secret
-CLIENT_ID = "test"
-CLIENT_SECRET = "test-secret-0123456789"  # noqa: S105  of a local ION that lives as long as the tests
-TIME_OUT = 120.0
-ACCEPTED = """query ($after: ID) { webhookEvents(filters: {status: {eq: SUCCEEDED}, id: {gt: $after}},
-  sort: [ID_ASC], first: 5000) { edges { node { id } } } }"""
+__all__ = ["TOKEN_PATH", "LocalIonProcess", "RefusedError", "running_local_ion"]
 
 
-class RefusedError(UltravioletError):
-    """The local ION answered with an error."""
+def __getattr__(name: str) -> Any:
+    """Load the process helpers on use, so that the pytest plugin loads nothing."""
+    if name in __all__:
+        from ultraviolet.testing import local_ion_process  # noqa: PLC0415
 
-    kind = "refused"
-
-
-class Faults:
-    """What is to go wrong in a local ION; docs/local-ion.md lists the kinds and scenarios."""
-
-    def __init__(self, ask: Callable[[str, str, Any], Any]) -> None:
-        """Take what speaks to the local ION's own doors."""
-        self._ask = ask
-
-    def set(self, kind: str, **settings: Any) -> dict[str, Any]:
-        """Set one fault, such as `set("latency", seconds=2, probability=0.3, seed=7)`."""
-        return self._ask("POST", "/_local/faults", {"kind": kind, **settings})[0]
-
-    def scenario(self, name: str, seed: int | None = None) -> list[dict[str, Any]]:
-        """Set the faults of a named scenario."""
-        return self._ask("POST", "/_local/faults/scenarios", {"scenario": name, "seed": seed})
-
-    def clear(self, which: int | str | None = None) -> None:
-        """Clear all faults, one by its id, or those of a kind."""
-        query = "" if which is None else f"?which={which}"
-        self._ask("DELETE", f"/_local/faults{query}", None)
-
-    def listed(self) -> list[dict[str, Any]]:
-        """Return the faults that are set, with how often each could have struck and did."""
-        return self._ask("GET", "/_local/faults", None)
-
-    def triggered(self, kind: str) -> int:
-        """Return how often the faults of a kind have triggered."""
-        return sum(each["triggered"] for each in self.listed() if each["fault"]["kind"] == kind)
-
-
-class LocalIonProcess:
-    """A running local ION."""
-
-    def __init__(self, url: str, child: Child, data: Path) -> None:
-        """Take where it is and what runs it."""
-        self.url = url
-        self.child = child
-        self.data = data
-        self.client_id = CLIENT_ID
-        self.client_secret = CLIENT_SECRET
-        self.faults = Faults(self._door)
-        self.ca_file = data / "tls" / "ca.pem" if url.startswith("https") else None
-        self._context = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
-        self._token: tuple[str, float] | None = None
-
-    def token(self) -> str:
-        """Return an access token that is good for a while."""
-        if self._token is None or time.monotonic() > self._token[1]:
-            form = {
-                "grant_type": "client_credentials",
-                "client_id": CLIENT_ID,
-                "client_secret": CLIENT_SECRET,
-            }
-            given = json.loads(
-                self._send("POST", TOKEN_PATH, urllib.parse.urlencode(form).encode(), {})
-            )
-            self._token = (given["access_token"], time.monotonic() + given["expires_in"] / 2)
-        return self._token[0]
-
-    def post(self, body: Any) -> Any:
-        """Post a GraphQL request, or a batch, as it is; returns the answer, errors included."""
-        headers = {"authorization": f"Bearer {self.token()}", "content-type": "application/json"}
-        return json.loads(self._send("POST", "/graphql", json.dumps(body).encode(), headers))
-
-    def execute(self, query: str, **variables: Any) -> dict[str, Any]:
-        """Run an operation that has to succeed and give its data; raises RefusedError."""
-        answer = self.post({"query": query, "variables": variables})
-        if "errors" in answer:
-            raise RefusedError(str(answer["errors"]))
-        return answer["data"]
-
-    def rest(self) -> None:
-        """Let the plant rest."""
-        self._door("PATCH", "/_local/plant", {"changes_per_second": 0})
-
-    def changes(self) -> int:
-        """Return how many changes the plant has made since it was set up."""
-        return self._door("GET", "/_local/plant", None)["changes"]
-
-    def accepted(self) -> set[str]:
-        """Return the ids of the webhook events whose delivery was accepted, as ION recorded it."""
-        found: set[str] = set()
-        while True:
-            last = max((int(each) for each in found), default=0)
-            edges = self.execute(ACCEPTED, after=last)["webhookEvents"]["edges"]
-            if not edges:
-                return found
-            found |= {str(edge["node"]["id"]) for edge in edges}
-
-    def snapshot(self, name: str = "default") -> None:
-        """Keep the state of now under a name."""
-        self._door("POST", "/_local/snapshot", {"name": name})
-
-    def restore(self, name: str = "default") -> None:
-        """Bring back a state that was kept."""
-        self._door("POST", "/_local/restore", {"name": name})
-
-    def reset(self, *, empty: bool = False) -> None:
-        """Go back to the plant as it was set up, or to an empty ION."""
-        self._door("POST", "/_local/reset", {"to": "empty" if empty else "plant"})
-
-    def _door(self, method: str, path: str, body: Any) -> Any:
-        content = None if body is None else json.dumps(body).encode()
-        return json.loads(self._send(method, path, content, {"content-type": "application/json"}))
-
-    def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
-        request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers)  # noqa: S310  our own address
-        try:
-            with urllib.request.urlopen(request, timeout=TIME_OUT, context=self._context) as answer:  # noqa: S310
-                return answer.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                raise RefusedError(
-                    f"{path}: {error.code} {error.read().decode(errors='replace')[:2000]}"
-                ) from error
-
-
-@contextmanager
-def running_local_ion(
-    data: Path, options: Sequence[str] = (), *, port: int = 0, seconds: float = 120
-) -> Generator[LocalIonProcess]:
-    """Run a local ION until the end of the block; it is ready when the block begins."""
-    arguments = ["ion", "serve", "--port", str(port), "--data", str(data), *options]
-    environment = {"ION_CLIENT_ID": CLIENT_ID, "ION_CLIENT_SECRET": CLIENT_SECRET}
-    with Child("The local ION", arguments, data.parent / "ion.log", environment) as child:
-        address = data / "local-ion.json"
-
-        def listens() -> bool:
-            return address.exists() and json.loads(address.read_bytes())["pid"] == child.process.pid
-
-        child.wait_until(listens, seconds)
-        ion = LocalIonProcess(json.loads(address.read_bytes())["url"], child, data)
-        child.wait_until(lambda: _is_ready(ion), seconds)
-        yield ion
-
-
-def _is_ready(ion: LocalIonProcess) -> bool:
-    context = ssl.create_default_context(cafile=ion.ca_file) if ion.ca_file else None
-    try:
-        address = f"{ion.url}/_local/ready"
-        with urllib.request.urlopen(address, timeout=2, context=context) as answer:  # noqa: S310
-            return bool(json.load(answer)["ready"])
-    except OSError:
-        return False
+        return getattr(local_ion_process, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,7 @@
-"""A proxy between a client of ION and an ION that changes single values in ION's answers, by rules.
+"""A proxy in front of an ION that changes single values in its responses, by rules.
 
-It is for tests: of the hub, and of any program that reads ION. The rules are data, so a test can state or generate
-them; docs/local-ion.md lists what a rule can do. Requests pass unchanged.
+It serves tests of the hub and of any program that reads ION. The rules are data, so a test can
+state or generate them; docs/local-ion.md describes them. Requests pass unchanged.
 """
 
 import asyncio
@@ -32,8 +32,8 @@ Change = Literal[
 
 _GRAPHQL = "/graphql"
 _ROOT = re.compile(r"(?:(\w+)\s*:\s*)?(\w+)\s*(?:\([^)]*\))?\s*\{")
-_WHOLE = ("truncate", "endless", "bomb", "respond", "delay")
-"""Changes of whole answers."""
+_RESPONSE_CHANGES = ("truncate", "endless", "bomb", "respond", "delay")
+"""Changes of whole responses."""
 _HOP_BY_HOP = (
     "connection",
     "content-length",
@@ -42,25 +42,26 @@ _HOP_BY_HOP = (
     "keep-alive",
     "host",
 )
-_PIECE_BYTES = 1024 * 1024
-_MAX_ENDLESS_BYTES = 16 * 1024 * _PIECE_BYTES
+_CHUNK_BYTES = 1024 * 1024
+_MAX_ENDLESS_BYTES = 16 * 1024 * _CHUNK_BYTES
 
 
 class Raw(bytes):
-    """Bytes that stand in an answer as they are, such as `Raw(b"NaN")`, or half of a surrogate pair."""
+    """Bytes to write into a response unchanged, such as `Raw(b"NaN")` or a lone surrogate."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One change of ION's answers.
+    """A change of ION's responses.
 
-    A change of a whole answer (truncate, endless, bomb, respond, delay) is made where the answer shows the object or
-    reads the list that the rule names. The others change values: null_node, null_edge, duplicate, and drop without a
-    path change a row of a list; replace, and drop with a path, change one value.
+    A change of a whole response (truncate, endless, bomb, respond, delay) applies if the response
+    contains the object or list of the rule. The others change values: null_node, null_edge,
+    duplicate, and drop without a path change a row of a list; replace, and drop with a path, change
+    one value.
 
-    `operation` is a pattern for the operation's text, `resource` a list such as `parts`, `id` one object of it, and
-    `path` a place within the object (`description`, `attributes.0.value`) or, without a resource, within the answer
-    (`data.page.pageInfo.hasNextPage`).
+    `operation` is a pattern for the text of the operation, `resource` a list such as `parts`, `id`
+    one of its objects, and `path` a path within the object (`description`, `attributes.0.value`)
+    or, without a resource, within the response (`data.page.pageInfo.hasNextPage`).
     """
 
     change: Change
@@ -75,28 +76,28 @@ class Rule:
     encoding: Literal["gzip", "deflate"] = "gzip"
     """For `bomb`."""
     size_bytes: int = _MAX_ENDLESS_BYTES
-    """For `endless` and `bomb`: how much follows, after decompression."""
+    """For `endless` and `bomb`: the size after decompression."""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: bytes = b""
-    """For `respond`, with `status` and `headers`: the answer in the place of ION's."""
+    """For `respond`, with `status` and `headers`: the response to send instead of ION's."""
     seconds: float = 0.0
     """For `delay`."""
     url_path: str = _GRAPHQL
-    """The end of the address that the rule is about; the sign-in ends with `/token`."""
+    """The end of the URL path to which the rule applies; the token endpoint ends with `/token`."""
     count: int | None = None
-    """How many answers it changes, None for all."""
+    """The maximum number of changed responses, None for all."""
 
 
 class AnswerProxy:
-    """A running proxy; `url` takes the place of ION's address. Change `rules` at any time."""
+    """A running proxy; use `url` as ION's address. `rules` may be changed at any time."""
 
     def __init__(self, target: str, rules: Sequence[Rule] = ()) -> None:
-        """Name the ION behind it, and the rules to begin with."""
+        """Use this ION and these initial rules."""
         self.target = target.rstrip("/")
         self.url = ""
         self.changed = 0
-        """How many answers were changed."""
+        """The number of changed responses."""
         self.requests = 0
         self._rules: tuple[Rule, ...] = tuple(rules)
         self._used: dict[int, int] = {}
@@ -109,12 +110,12 @@ class AnswerProxy:
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """The rules in force."""
+        """The current rules."""
         return self._rules
 
     @rules.setter
     def rules(self, rules: Sequence[Rule]) -> None:
-        """Replace all rules, and set their counts to zero."""
+        """Replace all rules and reset their counts."""
         self._rules = tuple(rules)
         self._used = {}
 
@@ -132,7 +133,7 @@ class AnswerProxy:
     async def _start(self) -> None:
         self._session = aiohttp.ClientSession(auto_decompress=True)
         application = web.Application(client_max_size=64 * 1024 * 1024)
-        application.router.add_route("*", "/{path:.*}", self._pass_on)
+        application.router.add_route("*", "/{path:.*}", self._forward)
         self._runner = web.AppRunner(application, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -145,7 +146,7 @@ class AnswerProxy:
         if self._session:
             await self._session.close()
 
-    async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
         assert self._session
         self.requests += 1
         body = await request.read()
@@ -163,14 +164,16 @@ class AnswerProxy:
             headers=headers,
             allow_redirects=False,
         ) as response:
-            answer = await response.read()
+            content = await response.read()
             passed = {n: v for n, v in response.headers.items() if n.lower() not in _HOP_BY_HOP}
             status = response.status
-        shown = _decoded(answer)
+        decoded = _decode(content)
         for rule in (
-            rule for rule in rules if rule.change in _WHOLE and _shows(rule, operation, shown)
+            rule
+            for rule in rules
+            if rule.change in _RESPONSE_CHANGES and _contains(rule, operation, decoded)
         ):
-            self._note(rule)
+            self._count(rule)
             match rule.change:
                 case "delay":
                     await asyncio.sleep(rule.seconds)
@@ -178,18 +181,18 @@ class AnswerProxy:
                     return web.Response(status=rule.status, headers=rule.headers, body=rule.body)
                 case "truncate":
                     return web.Response(
-                        status=status, headers=passed, body=answer[: rule.keep_bytes]
+                        status=status, headers=passed, body=content[: rule.keep_bytes]
                     )
                 case _:
                     return await _send_endless(request, rule, passed)
         raws: dict[str, bytes] = {}
         changed = False
-        for rule in (rule for rule in rules if rule.change not in _WHOLE):
-            if sum(_change_answer(rule, operation, one, raws) for one in _answers(shown)):
-                self._note(rule)
+        for rule in (rule for rule in rules if rule.change not in _RESPONSE_CHANGES):
+            if sum(_change_answer(rule, operation, answer, raws) for answer in _answers(decoded)):
+                self._count(rule)
                 changed = True
         return web.Response(
-            status=status, headers=passed, body=_encoded(shown, raws) if changed else answer
+            status=status, headers=passed, body=_encode(decoded, raws) if changed else content
         )
 
     def _applies(self, rule: Rule, path: str, operation: str) -> bool:
@@ -197,19 +200,19 @@ class AnswerProxy:
             return False
         return rule.count is None or self._used.get(id(rule), 0) < rule.count
 
-    def _note(self, rule: Rule) -> None:
+    def _count(self, rule: Rule) -> None:
         self.changed += 1
         self._used[id(rule)] = self._used.get(id(rule), 0) + 1
 
 
-def _decoded(answer: bytes) -> Any:
+def _decode(answer: bytes) -> Any:
     try:
         return json.loads(answer)
     except ValueError:
         return None
 
 
-def _encoded(answer: Any, raws: Mapping[str, bytes]) -> bytes:
+def _encode(answer: Any, raws: Mapping[str, bytes]) -> bytes:
     written = json.dumps(answer).encode()
     for mark, raw in raws.items():
         written = written.replace(json.dumps(mark).encode(), raw)
@@ -217,7 +220,7 @@ def _encoded(answer: Any, raws: Mapping[str, bytes]) -> bytes:
 
 
 def _answers(answer: Any) -> list[Any]:
-    """Return the answers of a batch, or the one answer."""
+    """Return the answers of a batch, or a single answer."""
     return cast("list[Any]", answer) if isinstance(answer, list) else [answer]
 
 
@@ -234,12 +237,12 @@ def _operation(body: bytes) -> str:
     )
 
 
-def _shows(rule: Rule, operation: str, answer: Any) -> bool:
-    """Return whether an answer shows the object, or reads the list, that a rule about whole answers names."""
+def _contains(rule: Rule, operation: str, answer: Any) -> bool:
+    """Return whether an answer contains the object or list of a rule for whole responses."""
     if rule.id is None:
         return rule.resource is None or rule.resource in _aliases(operation).values()
     return any(
-        _is_about(rule, edge)
+        _matches(rule, edge)
         for one in _answers(answer)
         for edges in _lists(rule, operation, one)
         for edge in edges
@@ -247,7 +250,7 @@ def _shows(rule: Rule, operation: str, answer: Any) -> bool:
 
 
 def _aliases(operation: str) -> dict[str, str]:
-    """Return the lists that an operation reads, by the name that its answer gives them."""
+    """Return the lists that an operation reads, by their aliases."""
     return {alias or name: name for alias, name in _ROOT.findall(operation)}
 
 
@@ -257,7 +260,7 @@ def _change_answer(rule: Rule, operation: str, answer: Any, raws: dict[str, byte
     changed = False
     for edges in _lists(rule, operation, answer):
         for place in range(len(edges) - 1, -1, -1):
-            if _is_about(rule, edges[place]):
+            if _matches(rule, edges[place]):
                 changed |= _change_edge(rule, edges, place, raws)
     return changed
 
@@ -274,7 +277,7 @@ def _lists(rule: Rule, operation: str, answer: Any) -> list[list[Any]]:
     return found
 
 
-def _is_about(rule: Rule, edge: Any) -> bool:
+def _matches(rule: Rule, edge: Any) -> bool:
     node: Any = cast("dict[str, Any]", edge).get("node") if isinstance(edge, dict) else None
     if not isinstance(node, dict):
         return False
@@ -296,17 +299,17 @@ def _change_edge(rule: Rule, edges: list[Any], place: int, raws: dict[str, bytes
 
 
 def _change_at(rule: Rule, value: Any, path: Sequence[str], raws: dict[str, bytes]) -> bool:
-    """Change the value at a path; a path that leads nowhere changes nothing."""
-    *way, last = path
+    """Change the value at a path; return whether it exists."""
+    *parents, last = path
     try:
-        for step in way:
+        for step in parents:
             value = value[_key(value, step)]
         key = _key(value, last)
         if rule.change == "drop":
             del value[key]
         else:
             _ = value[key]
-            value[key] = _marked(rule.value, raws)
+            value[key] = _with_placeholder(rule.value, raws)
     except (KeyError, IndexError, TypeError, ValueError):
         return False
     return True
@@ -316,8 +319,8 @@ def _key(value: Any, step: str) -> Any:
     return int(step) if isinstance(value, list) else step
 
 
-def _marked(value: Any, raws: dict[str, bytes]) -> Any:
-    """Put a mark in the place of raw bytes, which are written when everything else is."""
+def _with_placeholder(value: Any, raws: dict[str, bytes]) -> Any:
+    """Return a placeholder for raw bytes, which `_encode` replaces."""
     if not isinstance(value, Raw):
         return value
     mark = f"__raw_{len(raws)}__"
@@ -328,18 +331,20 @@ def _marked(value: Any, raws: dict[str, bytes]) -> Any:
 async def _send_endless(
     request: web.Request, rule: Rule, headers: Mapping[str, str]
 ) -> web.StreamResponse:
-    """Send JSON that goes on and on, compressed for a `bomb`, until the client goes away."""
-    shown = dict(headers) | ({"content-encoding": rule.encoding} if rule.change == "bomb" else {})
-    response = web.StreamResponse(status=200, headers=shown)
+    """Send endless JSON, compressed for a `bomb`, until the client disconnects."""
+    response_headers = dict(headers) | (
+        {"content-encoding": rule.encoding} if rule.change == "bomb" else {}
+    )
+    response = web.StreamResponse(status=200, headers=response_headers)
     await response.prepare(request)
     compress, finish = _compressor(rule)
-    piece = b" " * _PIECE_BYTES
+    chunk = b" " * _CHUNK_BYTES
     with contextlib.suppress(ConnectionError):
         await response.write(compress(b'{"data": "'))
-        for _ in range(rule.size_bytes // _PIECE_BYTES):
+        for _ in range(rule.size_bytes // _CHUNK_BYTES):
             if request.transport is None or request.transport.is_closing():
                 break
-            if packed := compress(piece):
+            if packed := compress(chunk):
                 await response.write(packed)
             await asyncio.sleep(0)
         await response.write(compress(b'"}') + finish())
@@ -348,7 +353,7 @@ async def _send_endless(
 
 def _compressor(rule: Rule) -> tuple[Callable[[bytes], bytes], Callable[[], bytes]]:
     if rule.change == "endless":
-        return lambda written: written, lambda: b""
+        return bytes, bytes
     bits = zlib.MAX_WBITS | 16 if rule.encoding == "gzip" else zlib.MAX_WBITS
     packer = zlib.compressobj(9, zlib.DEFLATED, bits)
     return packer.compress, packer.flush

@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture `local_ion`, an ION for the tests of any project."""
+"""The pytest plugin with the fixture `local_ion`, for the tests of any project."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
     from ultraviolet.testing import LocalIonProcess
 
-BEGINNING = "pytest-beginning"
+INITIAL_SNAPSHOT = "pytest-initial"
 
 
 @pytest.fixture(scope="session")
 def local_ion_options() -> list[str]:
-    """Options of `ultraviolet ion serve` for the local ION of the tests; override it to give your own."""
+    """Return the options of `ultraviolet ion serve`; override this fixture to change them."""
     return []
 
 
@@ -24,18 +24,18 @@ def local_ion_options() -> list[str]:
 def local_ion_process(
     tmp_path_factory: pytest.TempPathFactory, local_ion_options: list[str]
 ) -> Iterator[LocalIonProcess]:
-    """A local ION with a small plant at rest, shared by all tests of a session (of a worker, under xdist)."""
-    # Imported when asked for, so that projects which do not use the fixture pay nothing for it.
+    """Return a local ION with a small plant, shared by the session (by each worker of xdist)."""
+    # Imported on use, so that other projects with this plugin do not load the package.
     from ultraviolet.testing import running_local_ion  # noqa: PLC0415
 
     with running_local_ion(tmp_path_factory.mktemp("local-ion") / "data", local_ion_options) as ion:
-        ion.snapshot(BEGINNING)
+        ion.snapshot(INITIAL_SNAPSHOT)
         yield ion
 
 
 @pytest.fixture
 def local_ion(local_ion_process: LocalIonProcess) -> LocalIonProcess:
-    """A local ION, for each test as it was at the beginning, and without faults."""
+    """Return the local ION in its initial state and without faults."""
     local_ion_process.faults.clear()
-    local_ion_process.restore(BEGINNING)
+    local_ion_process.restore(INITIAL_SNAPSHOT)
     return local_ion_process

@@ -1,4 +1,4 @@
-"""Settings as they are shown."""
+"""`ultraviolet config show`."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ def setting(name: str) -> config.Setting:
     return next(one for one in config.SETTINGS if one.name == name)
 
 
-def test_every_setting_of_the_hub_is_shown() -> None:
+def test_config_lists_every_hub_setting() -> None:
     shown = {one.name for one in config.SETTINGS}
 
     assert {
@@ -22,37 +22,43 @@ def test_every_setting_of_the_hub_is_shown() -> None:
     } <= shown
 
 
-def test_every_setting_that_is_read_is_shown() -> None:
-    within = {
+def test_config_lists_every_variable_that_the_source_reads() -> None:
+    internal = {
         "ULTRAVIOLET_SERVE_OPTIONS",
         "ULTRAVIOLET_CRASH_AT",
     }  # between processes, and for tests
     sources = [path.read_text() for path in Path(ultraviolet.__path__[0]).rglob("*.py")]
     read = {name for source in sources for name in re.findall(r'"(ULTRAVIOLET_[A-Z_]+)"', source)}
 
-    assert read - within == {
+    assert read - internal == {
         one.name for one in config.SETTINGS if one.name.startswith("ULTRAVIOLET")
     }
 
 
-def test_a_secret_is_not_shown() -> None:
-    shown = config.now(setting("ULTRAVIOLET_ADMIN_KEY"), {"ULTRAVIOLET_ADMIN_KEY": "hunter2"})
+def test_secret_values_are_masked() -> None:
+    shown = config.current_value(
+        setting("ULTRAVIOLET_ADMIN_KEY"), {"ULTRAVIOLET_ADMIN_KEY": "hunter2"}
+    )
 
     assert shown.value == "(set)"
     assert shown.source == "environment"
 
 
-def test_a_file_that_is_missing_is_said_to_be(tmp_path: Path) -> None:
+def test_missing_secret_file_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "key"
     name = "ULTRAVIOLET_SECRET_KEY"
 
     assert (
-        config.now(setting(name), {f"{name}_FILE": str(path)}).source == "file that does not exist"
+        config.current_value(setting(name), {f"{name}_FILE": str(path)}).source
+        == "file that does not exist"
     )
     path.touch()
-    assert config.now(setting(name), {f"{name}_FILE": str(path)}).source == "file"
+    assert config.current_value(setting(name), {f"{name}_FILE": str(path)}).source == "file"
 
 
-def test_the_environment_wins_over_the_default() -> None:
-    assert config.now(setting("ULTRAVIOLET_DATA"), {}).value == "ultraviolet-data"
-    assert config.now(setting("ULTRAVIOLET_DATA"), {"ULTRAVIOLET_DATA": "/srv"}).value == "/srv"
+def test_environment_overrides_default() -> None:
+    assert config.current_value(setting("ULTRAVIOLET_DATA"), {}).value == "ultraviolet-data"
+    assert (
+        config.current_value(setting("ULTRAVIOLET_DATA"), {"ULTRAVIOLET_DATA": "/srv"}).value
+        == "/srv"
+    )

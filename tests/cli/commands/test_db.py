@@ -1,4 +1,4 @@
-"""`ultraviolet db`: from any database to any other, whole, while deliveries come."""
+"""`ultraviolet db`: backup, restore, copy between databases, check, upgrade."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def opened(url: str, data: Path) -> Hub:
 
 
 def call(*arguments: str, url: str) -> Any:
-    """Run a command on a hub's database; gives its JSON."""
+    """Run a command on a hub's database; return its JSON."""
     done = CliRunner().invoke(db.app, [*arguments, "--json"], env={"ULTRAVIOLET_DATABASE_URL": url})
     if done.exception and not isinstance(done.exception, db.DatabaseDamagedError):
         raise done.exception
@@ -52,7 +52,7 @@ def contents(engine: Engine, table: Any) -> list[Any]:
 
 @pytest.fixture
 def door(tmp_path: Path, store_url: str) -> Any:
-    """A hub with some content on each database."""
+    """Return a hub with content on each database."""
     hub = opened(store_url, tmp_path)
     made = Door(hub)
     run(made.deliver(*(body(number, name=f"Größe {number}") for number in range(1200))))
@@ -62,7 +62,7 @@ def door(tmp_path: Path, store_url: str) -> Any:
     hub.close()
 
 
-def test_a_backup_is_one_file_and_comes_back_on_either_store(
+def test_backup_can_be_restored_to_either_database(
     door: Door, store_url: str, tmp_path: Path, postgresql: Any
 ) -> None:
     file = tmp_path / "backup.db"
@@ -87,9 +87,7 @@ def test_a_backup_is_one_file_and_comes_back_on_either_store(
             call("restore", str(file), url=url)
 
 
-def test_a_backup_that_fails_leaves_nothing_that_looks_like_one(
-    tmp_path: Path, postgresql: Any
-) -> None:
+def test_failed_backup_leaves_no_file(tmp_path: Path, postgresql: Any) -> None:
     url = postgresql.new_database()
     hub = opened(url, tmp_path)
     run(Door(hub).deliver(*(body(number, name="x" * 1000) for number in range(1000))))
@@ -107,7 +105,7 @@ def test_a_backup_that_fails_leaves_nothing_that_looks_like_one(
     )
 
     assert full.returncode == 6
-    assert full.stderr.startswith("ultraviolet: It was not copied")
+    assert full.stderr.startswith("ultraviolet: Nothing was copied")
     assert [*file.parent.iterdir()] == []
     file.with_name("backup.db.part").write_text("of one that was killed")
     assert subprocess.run(command, check=False, **given).returncode == 0
@@ -115,7 +113,7 @@ def test_a_backup_that_fails_leaves_nothing_that_looks_like_one(
     assert file.stat().st_mode & 0o077 == 0
 
 
-def test_a_backup_that_just_does_not_fit_is_none(tmp_path: Path) -> None:
+def test_backup_on_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
     hub = opened(f"sqlite:///{tmp_path / 'data' / 'hub.db'}", tmp_path / "data")
     run(Door(hub).deliver(*(body(number, name="x" * 1000) for number in range(1000))))
     hub.close()
@@ -137,10 +135,10 @@ def test_a_backup_that_just_does_not_fit_is_none(tmp_path: Path) -> None:
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip("no small disk can be made here")
     assert (done.returncode, done.stdout) == (6, "")
-    assert "It was not copied" in done.stderr
+    assert "Nothing was copied" in done.stderr
 
 
-def test_a_hub_moves_to_postgresql_while_deliveries_come(tmp_path: Path, postgresql: Any) -> None:
+def test_copy_to_postgresql_during_deliveries(tmp_path: Path, postgresql: Any) -> None:
     old_url, new_url = f"sqlite:///{tmp_path / 'hub.db'}", postgresql.new_database()
     old = opened(old_url, tmp_path)
     door = Door(old)
@@ -175,7 +173,7 @@ def test_a_hub_moves_to_postgresql_while_deliveries_come(tmp_path: Path, postgre
     new.close()
 
 
-def test_check_finds_what_is_wrong(door: Door, store_url: str) -> None:
+def test_check_finds_damage(door: Door, store_url: str) -> None:
     assert all(finding["well"] for finding in call("check", url=store_url))
     door.hub.database.write_now(lambda c: c.execute(delete(versions)) and None)
 
@@ -184,7 +182,7 @@ def test_check_finds_what_is_wrong(door: Door, store_url: str) -> None:
     assert wrong == ["the history contains the current version of every object"]
 
 
-def test_tables_of_a_newer_release_are_left_alone(engine: Engine, store_url: str) -> None:
+def test_tables_of_a_newer_release_are_not_changed(engine: Engine, store_url: str) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
 
@@ -197,7 +195,7 @@ def test_tables_of_a_newer_release_are_left_alone(engine: Engine, store_url: str
     assert "upgrade" not in tables["detail"]
 
 
-def test_what_is_no_database_is_said_to_be_none(tmp_path: Path, postgresql: Any) -> None:
+def test_invalid_database_is_reported(tmp_path: Path, postgresql: Any) -> None:
     file = tmp_path / "letter.db"
     file.write_text("Dear Sir or Madam")
     with pytest.raises(InvalidError, match="file is not a database"):
@@ -210,7 +208,7 @@ def test_what_is_no_database_is_said_to_be_none(tmp_path: Path, postgresql: Any)
         call("check", url=nowhere)
 
 
-def test_upgrade_makes_the_tables(postgresql: Any) -> None:
+def test_upgrade_creates_the_tables(postgresql: Any) -> None:
     url = postgresql.empty_database()
     assert not call("check", url=url)[0]["well"]
 
@@ -223,7 +221,7 @@ def test_upgrade_makes_the_tables(postgresql: Any) -> None:
     engine.dispose()
 
 
-def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+def test_missing_database_is_not_created(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
         call("backup", str(tmp_path / "backup"), url=f"sqlite:///{tmp_path / 'no.db'}")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What `ultraviolet ion` prints."""
+"""`ultraviolet ion sdl` and `compatibility`."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from ultraviolet.local_ion import compatibility
 DOCUMENT = Path(__file__).parents[3] / "docs/ion-compatibility.md"
 
 
-def test_sdl_is_a_schema(capsys: pytest.CaptureFixture[str]) -> None:
+def test_sdl_prints_a_valid_schema(capsys: pytest.CaptureFixture[str]) -> None:
     ion.sdl()
 
     schema = graphql.build_schema(capsys.readouterr().out)
@@ -21,7 +21,7 @@ def test_sdl_is_a_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert "purchaseOrders" in schema.query_type.fields
 
 
-def test_the_document_has_the_state_of_every_root_field() -> None:
+def test_compatibility_document_is_up_to_date() -> None:
     document = DOCUMENT.read_text()
 
     written = ion.with_tables(document, compatibility.tables(catalog.load_catalog()))
@@ -30,13 +30,13 @@ def test_the_document_has_the_state_of_every_root_field() -> None:
     )
 
 
-def test_tables_replace_those_before() -> None:
-    document = f"before\n{ion.BEGIN}\n{ion.END}\nafter"
+def test_new_tables_replace_old_tables() -> None:
+    document = f"before\n{ion.TABLES_BEGIN}\n{ion.TABLES_END}\nafter"
     once = ion.with_tables(document, "a")
 
     assert ion.with_tables(document, "b") == ion.with_tables(once, "b")
 
 
-def test_a_document_without_a_place_is_refused() -> None:
+def test_document_without_markers_is_rejected() -> None:
     with pytest.raises(InvalidError):
         ion.with_tables("nothing", "a")

@@ -1,4 +1,4 @@
-"""`ultraviolet secrets rotate`: everything opens with the new key, nothing with the old one."""
+"""`ultraviolet secrets rotate`: the new key decrypts everything, the old key nothing."""
 
 import stat
 from pathlib import Path
@@ -23,7 +23,7 @@ def settings(data: Path, store_url: str, **more: Any) -> Settings:
     return Settings(data=data, database_url=store_url, public_url="", **more)
 
 
-def keep(store_url: str, secrets: SecretBox) -> None:
+def store_secrets(store_url: str, secrets: SecretBox) -> None:
     database = Database.open(store_url)
 
     def work(connection: Any) -> None:
@@ -37,8 +37,8 @@ def keep(store_url: str, secrets: SecretBox) -> None:
     database.close()
 
 
-def opens(store_url: str, secrets: SecretBox) -> tuple[str, str | None]:
-    """What a hub with these keys reads."""
+def decrypt(store_url: str, secrets: SecretBox) -> tuple[str, str | None]:
+    """Return the secrets that a hub with these keys decrypts."""
     database = Database.open(store_url)
     try:
         return database.read_now(
@@ -58,29 +58,29 @@ def rotate(data: Path, store_url: str, **environment: str) -> None:
         raise done.exception
 
 
-def test_the_key_of_the_file_is_replaced(tmp_path: Path, store_url: str) -> None:
+def test_key_in_the_file_is_replaced(tmp_path: Path, store_url: str) -> None:
     before = SecretBox.from_settings(settings(tmp_path, store_url))
-    keep(store_url, before)
+    store_secrets(store_url, before)
 
     rotate(tmp_path, store_url)
 
     after = SecretBox.from_settings(settings(tmp_path, store_url))
-    assert opens(store_url, after) == ("secret-of-ion", "shared with ION")
+    assert decrypt(store_url, after) == ("secret-of-ion", "shared with ION")
     with pytest.raises(SecretKeyError):
-        opens(store_url, before)
+        decrypt(store_url, before)
     file = tmp_path / "secret.key"
     assert len(file.read_text().split()) == 1
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_the_key_of_the_environment_is_replaced_while_the_old_one_still_opens(
+def test_the_key_of_the_environment_is_replaced_while_the_old_one_still_decrypt(
     tmp_path: Path, store_url: str
 ) -> None:
     old, new = "an old key of sixteen", "a new key of sixteen"
-    keep(store_url, SecretBox.from_text(old))
+    store_secrets(store_url, SecretBox.from_text(old))
     with pytest.raises(InvalidError, match="ULTRAVIOLET_OLD_SECRET_KEY"):
         rotate(tmp_path, store_url, ULTRAVIOLET_SECRET_KEY=new)
 
     rotate(tmp_path, store_url, ULTRAVIOLET_SECRET_KEY=new, ULTRAVIOLET_OLD_SECRET_KEY=old)
 
-    assert opens(store_url, SecretBox.from_text(new)) == ("secret-of-ion", "shared with ION")
+    assert decrypt(store_url, SecretBox.from_text(new)) == ("secret-of-ion", "shared with ION")

@@ -1,4 +1,4 @@
-"""Set-up from the command line, in an ION that does not let its key do everything."""
+"""`ultraviolet setup apply` in an ION that lacks permissions for it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ def local_ion(tmp_path: Path) -> Iterator[LocalIonProcess]:
         yield ion
 
 
-def test_what_ion_refuses_is_said_and_is_no_success(
+def test_rejection_by_ion_is_reported_with_exit_code_7(
     start_hub: StartHub, local_ion: LocalIonProcess
 ) -> None:
     hub = start_hub(ULTRAVIOLET_WATCH_SECONDS="3600")
@@ -26,8 +26,8 @@ def test_what_ion_refuses_is_said_and_is_no_success(
     local_ion.faults.set("permission_lost", only="createWebhookSubscription")
     done = hub.cli("setup", "apply")
     assert 7 == done.returncode, done.stderr
-    assert "ION refused a part of the set-up: " in done.stderr
-    assert "Not as it should be: " in done.stderr
+    assert "ION rejected a part of the set-up: " in done.stderr
+    assert "Missing or inactive: " in done.stderr
     assert "CREATE" in done.stderr
 
     local_ion.faults.clear()

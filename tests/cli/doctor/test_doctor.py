@@ -1,4 +1,4 @@
-"""The doctor, where each problem has really been made: on the machine, with the hub, in the local ION."""
+"""`ultraviolet doctor` against real problems of the machine, the hub and the local ION."""
 
 import socket
 import sqlite3
@@ -18,8 +18,9 @@ from tests.e2e.test_watchdog import (
     receiver,
 )
 
-from ultraviolet.cli.doctor import hub as doctor_hub
 from ultraviolet.cli.doctor import machine
+from ultraviolet.cli.doctor.hub import check_hub
+from ultraviolet.cli.doctor.machine import check_machine
 from ultraviolet.cli.doctor.problems import PROBLEMS, CheckResult
 from ultraviolet.cli.support.connection import HubAddress
 from ultraviolet.hub.core.settings import Settings
@@ -29,10 +30,10 @@ from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.testing import LocalIonProcess, running_local_ion
 
 
-def amiss(checks: Iterable[CheckResult]) -> dict[str, str]:
-    """What is not well: name and state; the worst where there are several."""
-    found = [(one.name, one.state) for one in checks if one.state != "well"]
-    return dict(sorted(found, key=lambda one: one[1] == "wrong"))
+def failures(checks: Iterable[CheckResult]) -> dict[str, str]:
+    """Return the failed checks as name and state; the worst state of each name."""
+    failed = [(one.name, one.state) for one in checks if one.state != "ok"]
+    return dict(sorted(failed, key=lambda one: one[1] == "error"))
 
 
 @pytest.fixture
@@ -47,60 +48,60 @@ def data(tmp_path: Path) -> Path:
 
 
 class TestMachine:
-    def test_nothing_is_wrong_with_a_new_hub(self, data: Path) -> None:
-        assert amiss(machine.look(data)) == {}
+    def test_new_hub_has_no_problems(self, data: Path) -> None:
+        assert failures(check_machine(data)) == {}
 
-    def test_a_directory_that_is_none(self, data: Path, tmp_path: Path) -> None:
-        assert amiss(machine.look(tmp_path / "none")) == {"data": "warning"}
-        assert amiss(machine.look(data / "hub.db")) == {"data": "wrong"}
+    def test_missing_directory_and_file_instead_of_directory(
+        self, data: Path, tmp_path: Path
+    ) -> None:
+        assert failures(check_machine(tmp_path / "none")) == {"data": "warning"}
+        assert failures(check_machine(data / "hub.db")) == {"data": "error"}
 
-    def test_a_disk_that_is_nearly_full(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(machine, "SCARCE", 1 << 80)
-        assert amiss(machine.look(data)) == {"disk": "warning"}
+    def test_nearly_full_disk(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(machine, "MIN_FREE_BYTES", 1 << 80)
+        assert failures(check_machine(data)) == {"disk": "warning"}
 
-    def test_a_key_that_others_can_read(self, data: Path) -> None:
+    def test_secret_key_readable_for_others(self, data: Path) -> None:
         (data / "secret.key").chmod(0o644)
-        assert amiss(machine.look(data)) == {"secret-key": "wrong"}
+        assert failures(check_machine(data)) == {"secret-key": "error"}
 
-    def test_a_key_that_is_missing_is_not_made(self, data: Path) -> None:
+    def test_missing_secret_key_is_not_created(self, data: Path) -> None:
         (data / "secret.key").unlink()
-        assert amiss(machine.look(data)) == {"secret-key": "wrong"}
+        assert failures(check_machine(data)) == {"secret-key": "error"}
         assert not (data / "secret.key").exists()
 
-    def test_a_key_that_is_another(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_changed_secret_key(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ULTRAVIOLET_SECRET_KEY", "not the key it was set up with")
-        assert amiss(machine.look(data)) == {"secret-key": "wrong"}
+        assert failures(check_machine(data)) == {"secret-key": "error"}
 
-    def test_a_database_that_is_damaged(self, data: Path) -> None:
+    def test_damaged_database(self, data: Path) -> None:
         (data / "hub.db").write_bytes(b"not a database" * 100)
-        assert amiss(machine.look(data)) == {"database": "wrong"}
+        assert failures(check_machine(data)) == {"database": "error"}
 
-    def test_a_database_of_another_release(self, data: Path) -> None:
+    def test_database_of_another_release(self, data: Path) -> None:
         with closing(sqlite3.connect(data / "hub.db")) as connection, connection:
             connection.execute("UPDATE alembic_version SET version_num = '0000'")
-        [check] = [one for one in machine.look(data) if one.state == "wrong"]
-        assert ("database", "ultraviolet db upgrade") == (check.name, check.next_step)
+        [result] = [one for one in check_machine(data) if one.state == "error"]
+        assert ("database", "ultraviolet db upgrade") == (result.name, result.next_step)
 
-    def test_a_database_that_does_not_answer(
-        self, data: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_unreachable_database(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ULTRAVIOLET_DATABASE_URL", "postgresql://nobody@127.0.0.1:9/hub")
-        assert amiss(machine.look(data)) == {"database": "wrong"}
+        assert failures(check_machine(data)) == {"database": "error"}
 
 
-Look = Callable[[], dict[str, str]]
+Check = Callable[[], dict[str, str]]
 
 
 @pytest.fixture(scope="module")
 def local_ion(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalIonProcess]:
-    """An ION without a plant: what goes wrong does not depend on how much there is."""
+    """A local ION without a plant: the problems do not depend on the number of objects."""
     with running_local_ion(tmp_path_factory.mktemp("ion") / "data", ["--no-plant"]) as ion:
         yield ion
 
 
 @pytest.fixture(scope="module")
 def hub(module_hub: Any) -> HubProcess:
-    """A hub whose watchdog does not put right what is made wrong here."""
+    """A hub whose watchdog does not repair the problems of these tests."""
     return module_hub(ULTRAVIOLET_WATCH_SECONDS="3600")
 
 
@@ -111,9 +112,9 @@ def integration(hub: HubProcess, local_ion: LocalIonProcess, wait: Any) -> Any:
     wait(
         lambda: {one["state"] for one in hub.api("GET", fetches)["items"]} == {"done"},
         60,
-        "what it reads by itself",
+        "the automatic fetches",
     )
-    local_ion.execute(CREATE, i={"name": "told by an event"})
+    local_ion.execute(CREATE, i={"name": "created with an event"})
     wait(
         lambda: hub.api("GET", "/events")["items"] and hub.at_rest(local_ion, made), 30, "its event"
     )
@@ -121,41 +122,35 @@ def integration(hub: HubProcess, local_ion: LocalIonProcess, wait: Any) -> Any:
 
 
 @pytest.fixture
-def look(hub: HubProcess, local_ion: LocalIonProcess, integration: Any, wait: Any) -> Any:
-    """Look at a hub with which nothing is wrong so far; whatever a test makes fail works again afterwards."""
+def check(hub: HubProcess, local_ion: LocalIonProcess, integration: Any, wait: Any) -> Any:
+    """Return a function that checks a hub without problems; faults are cleared after each test."""
 
-    def look() -> dict[str, str]:
-        return amiss(doctor_hub.look(HubAddress(None, None, hub.data), 0))
+    def check() -> dict[str, str]:
+        return failures(check_hub(HubAddress(None, None, hub.data), 0))
 
     wait(lambda: hub.at_rest(local_ion, integration), 30, "rest")
-    wait(lambda: look() == {}, 30, "a hub with which nothing is wrong")
-    yield look
+    wait(lambda: check() == {}, 30, "a hub without problems")
+    yield check
     local_ion.faults.clear()
 
 
 class TestHub:
-    def test_no_hub_and_a_port_that_is_taken(self, tmp_path: Path) -> None:
+    def test_no_hub_and_port_in_use(self, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
-            found = amiss(doctor_hub.look(HubAddress(None, None, tmp_path), taken.getsockname()[1]))
-        assert found == {"port": "wrong", "hub": "warning"}
+            found = failures(check_hub(HubAddress(None, None, tmp_path), taken.getsockname()[1]))
+        assert found == {"port": "error", "hub": "warning"}
 
-    def test_an_address_where_nothing_or_something_else_answers(
-        self, tmp_path: Path, local_ion: LocalIonProcess
-    ) -> None:
+    def test_address_without_a_hub(self, tmp_path: Path, local_ion: LocalIonProcess) -> None:
         for url in ("http://127.0.0.1:9", local_ion.url):
-            assert amiss(doctor_hub.look(HubAddress(url, "uvk_any", tmp_path), 0)) == {
-                "hub": "wrong"
-            }
+            assert failures(check_hub(HubAddress(url, "uvk_any", tmp_path), 0)) == {"hub": "error"}
 
-    def test_a_key_that_the_hub_does_not_know(self, hub: HubProcess, tmp_path: Path) -> None:
-        assert amiss(doctor_hub.look(HubAddress(hub.url, "uvk_of-another-hub", tmp_path), 0)) == {
-            "key": "wrong"
+    def test_invalid_and_missing_api_key(self, hub: HubProcess, tmp_path: Path) -> None:
+        assert failures(check_hub(HubAddress(hub.url, "uvk_of-another-hub", tmp_path), 0)) == {
+            "key": "error"
         }
-        assert amiss(doctor_hub.look(HubAddress(hub.url, None, tmp_path), 0)) == {"key": "wrong"}
+        assert failures(check_hub(HubAddress(hub.url, None, tmp_path), 0)) == {"key": "error"}
 
-    def test_an_ion_that_is_away_and_a_public_address_that_leads_nowhere(
-        self, module_hub: Any
-    ) -> None:
+    def test_unreachable_ion_and_public_address(self, module_hub: Any) -> None:
         broken = module_hub(ULTRAVIOLET_PUBLIC_URL="http://127.0.0.1:9", ULTRAVIOLET_HEAL="off")
         given = {
             "api_url": "http://127.0.0.1:9",
@@ -165,27 +160,27 @@ class TestHub:
         broken.api("POST", "/integrations", {"name": "away", "client_secret": "y", **given})
         where = HubAddress(None, None, broken.data)
         expected = {
-            "public-address": "wrong",
-            "ion-address": "wrong",
-            "paused": "wrong",
+            "public-address": "error",
+            "ion-address": "error",
+            "paused": "error",
             "silence": "warning",
         }
-        assert expected.items() <= amiss(doctor_hub.look(where, 0)).items()
+        assert expected.items() <= failures(check_hub(where, 0)).items()
         far = {"api_url": "https://ion.invalid", "client_secret": "y"}
         broken.api("PATCH", "/integrations/away", far)
         broken.api("POST", "/integrations/away/pause")
-        found = {one.name: one for one in doctor_hub.look(where, 0)}
-        assert "this machine only" in found["public-address"].finding
+        found = {one.name: one for one in check_hub(where, 0)}
+        assert "from this machine only" in found["public-address"].finding
         assert "resume away" in found["paused"].next_step
 
 
 class TestIntegration:
-    def test_a_key_that_was_revoked(self, look: Look, local_ion: LocalIonProcess) -> None:
+    def test_revoked_ion_key(self, check: Check, local_ion: LocalIonProcess) -> None:
         local_ion.faults.set("key_revoked", only=local_ion.client_id)
-        assert look()["credentials"] == "wrong"
+        assert check()["credentials"] == "error"
 
-    def test_a_permission_that_is_lacking_and_what_stays_stale_by_it(
-        self, look: Look, hub: HubProcess, integration: Any, local_ion: LocalIonProcess, wait: Any
+    def test_missing_permission_and_stale_objects(
+        self, check: Check, hub: HubProcess, integration: Any, local_ion: LocalIonProcess, wait: Any
     ) -> None:
         local_ion.faults.set("permission_lost", only="suppliers")
         local_ion.execute(CREATE, i={"name": "cannot be read"})
@@ -195,14 +190,14 @@ class TestIntegration:
             30,
             "a read that failed",
         )
-        assert {"permission": "warning", "stale": "wrong"}.items() <= look().items()
+        assert {"permission": "warning", "stale": "error"}.items() <= check().items()
 
-    def test_clocks_that_differ(self, look: Look, local_ion: LocalIonProcess) -> None:
+    def test_clock_skew(self, check: Check, local_ion: LocalIonProcess) -> None:
         local_ion.faults.set("clock_skew", seconds=-120)
-        assert look() == {"clock": "warning"}
+        assert check() == {"clock": "warning"}
 
-    def test_deliveries_with_a_false_signature(
-        self, look: Look, hub: HubProcess, integration: Any, local_ion: LocalIonProcess, wait: Any
+    def test_deliveries_with_invalid_signature(
+        self, check: Check, hub: HubProcess, integration: Any, local_ion: LocalIonProcess, wait: Any
     ) -> None:
         local_ion.faults.set("forged", only="suppliers", count=1)
         local_ion.execute(CREATE, i={"name": "beside a forgery"})
@@ -212,20 +207,20 @@ class TestIntegration:
             30,
             "a refusal",
         )
-        assert look() == {"signatures": "warning"}
+        assert check() == {"signatures": "warning"}
         hub.api("POST", f"/webhook-urls/{url['id']}/rotate")
         hub.api("DELETE", f"/webhook-urls/{url['id']}")
 
-    def test_a_subscription_that_is_missing(self, look: Look, local_ion: LocalIonProcess) -> None:
+    def test_missing_subscription(self, check: Check, local_ion: LocalIonProcess) -> None:
         one = receiver(local_ion)["subscriptions"][0]
         local_ion.execute(DELETE_SUBSCRIPTION, id=one["id"], etag=one["_etag"])
         local_ion.faults.set(
             "permission_lost", only="createWebhookSubscription"
         )  # or the hub repairs it
-        assert look()["subscriptions"] == "wrong"
+        assert check()["subscriptions"] == "error"
 
-    def test_a_receiver_that_was_switched_off_or_deleted_and_the_silence_after_it(
-        self, look: Look, hub: HubProcess, integration: Any, local_ion: LocalIonProcess
+    def test_disabled_and_deleted_receiver_and_missing_deliveries(
+        self, check: Check, hub: HubProcess, integration: Any, local_ion: LocalIonProcess
     ) -> None:
         now = receiver(local_ion)
         local_ion.execute(
@@ -233,20 +228,20 @@ class TestIntegration:
         )
         local_ion.faults.set("permission_lost", only="updateWebhookReceiver")
         for number in range(3):
-            local_ion.execute(CREATE, i={"name": f"told by nobody {number}"})
+            local_ion.execute(CREATE, i={"name": f"created without a delivery {number}"})
         hub.fetch(integration, "incremental")
-        assert {"receiver": "wrong", "silence": "wrong"}.items() <= look().items()
+        assert {"receiver": "error", "silence": "error"}.items() <= check().items()
 
         local_ion.faults.set("permission_lost", only="createWebhookReceiver")
         now = receiver(local_ion)
         local_ion.execute(DELETE_RECEIVER, id=now["id"], etag=now["_etag"])
         done = hub.cli("doctor")
         assert 10 == done.returncode
-        assert "No receiver in ION posts here" in done.stdout
+        assert "ION has no receiver" in done.stdout
         assert "ultraviolet setup apply plant" in done.stdout
-        assert "somebody deleted" in done.stderr
+        assert "the receiver was deleted" in done.stderr
 
 
-def test_every_problem_says_why_and_what_to_do() -> None:
+def test_every_problem_has_a_cause_and_a_remedy() -> None:
     assert len({one.name for one in PROBLEMS}) == len(PROBLEMS) >= 10
     assert all(one.cause and one.remedy for one in PROBLEMS)

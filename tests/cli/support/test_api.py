@@ -1,4 +1,4 @@
-"""The client over a transport that answers from a table."""
+"""The API client of the command line over a transport with fixed responses."""
 
 import re
 from urllib.parse import unquote
@@ -13,20 +13,20 @@ NAMES = ("ada#2", "bob?x", "a%2e", "éö", "{0}")
 
 
 class Canned:
-    """A hub of fixed answers, which remembers what it was asked."""
+    """A hub with fixed responses, which records requests."""
 
     def __init__(self, answers: dict[str, Answer]) -> None:
         self.answers = answers
-        self.asked: list[str] = []
+        self.requests: list[str] = []
 
     async def start(self) -> None:
-        """Nothing to open."""
+        """Do nothing."""
 
     async def stop(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
     async def request(self, method: str, path: str, body: bytes | None) -> Answer:
-        self.asked.append(f"{method} {path}")
+        self.requests.append(f"{method} {path}")
         return self.answers[path]
 
 
@@ -39,14 +39,15 @@ def test_items_follow_the_cursor_until_the_limit() -> None:
     )
     with Api(hub) as api:
         assert [item["n"] for item in api.items("/x", 3)] == [1, 2, 3]
-    assert len(hub.asked) == 2
+    assert len(hub.requests) == 2
 
 
 @pytest.mark.parametrize(
     ("status", "code"), [(401, 3), (403, 3), (404, 4), (409, 5), (422, 2), (500, 1)]
 )
-def test_a_problem_becomes_an_error_with_its_exit_code(status: int, code: int) -> None:
-    body = b'{"type": "https://example.org/problems/not-found", "title": "Not found", "detail": "No such thing."}'
+def test_problem_becomes_an_error_with_its_exit_code(status: int, code: int) -> None:
+    body = b'{"type": "https://example.org/problems/not-found", "title": "Not found",'
+    body += b' "detail": "No such thing."}'
     with Api(Canned({"/api/v1/x": Answer(status, body)})) as api, pytest.raises(ApiError) as caught:
         api.get("/x")
 
@@ -55,7 +56,7 @@ def test_a_problem_becomes_an_error_with_its_exit_code(status: int, code: int) -
     assert caught.value.kind == "not-found"
 
 
-def test_exit_codes_over_the_api_are_those_of_the_errors() -> None:
+def test_exit_codes_match_the_error_classes() -> None:
     over_http = [
         error
         for error in errors()
@@ -68,17 +69,17 @@ def test_exit_codes_over_the_api_are_those_of_the_errors() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "says"),
+    ("answer", "message"),
     [
-        (Answer(200, b"<html>Sign in</html>", "text/html"), "It answered 200 (text/html)"),
-        (Answer(200), "It answered 200 ("),
-        (Answer(301, b"{}", location="https://hub.test/"), "redirects to https://hub.test/ (301)"),
+        (Answer(200, b"<html>Sign in</html>", "text/html"), "(200, text/html)"),
+        (Answer(200), "(200"),
+        (Answer(301, b"{}", location="https://hub.test/"), "sends on to https://hub.test/ (301)"),
     ],
 )
-def test_what_no_hub_answers_is_no_success(answer: Answer, says: str) -> None:
+def test_response_of_another_server_is_an_error(answer: Answer, message: str) -> None:
     with (
         Api(Canned({"/api/v1/x": answer})) as api,
-        pytest.raises(NoHubError, match=re.escape(says)) as caught,
+        pytest.raises(NoHubError, match=re.escape(message)) as caught,
     ):
         api.delete("/x")
     assert 6 == caught.value.exit_code
@@ -89,7 +90,7 @@ def test_no_content_is_a_success() -> None:
         assert {} == api.delete("/x")
 
 
-def test_an_answer_that_is_not_json_is_an_error_too() -> None:
+def test_error_without_json_is_reported() -> None:
     with (
         Api(Canned({"/api/v1/x": Answer(502, b"<html>")})) as api,
         pytest.raises(ApiError, match="502"),
@@ -98,13 +99,13 @@ def test_an_answer_that_is_not_json_is_an_error_too() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_is_one_part_of_the_address_whatever_is_in_it(name: str) -> None:
+def test_name_is_one_path_segment(name: str) -> None:
     *before, part, after = to("/users/{}/sessions", name).split("/")
     assert (["", "users"], name, "sessions") == (before, unquote(part), after)
     assert not {"#", "?"} & set(part)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b"])
-def test_what_would_name_something_else_is_refused(name: str) -> None:
-    with pytest.raises(InvalidError, match="not a valid id or name"):
+def test_invalid_path_segment_is_rejected(name: str) -> None:
+    with pytest.raises(InvalidError, match="names nothing"):
         to("/users/ada/sessions/{}", name)

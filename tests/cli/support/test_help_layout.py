@@ -1,5 +1,6 @@
-"""Examples in the help of commands: each command has one, right after its first line, and each could be typed."""
+"""Every command has valid examples near the top of its help."""
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ ALL = every("ultraviolet", TREE)
 
 
 def parse(typed: str) -> str:
-    """Let Typer read what was typed, down to the last command, and give its whole name; raises where it would refuse."""
-    words = shlex.split(typed.partition(" > ")[0].partition(" | ")[0], comments=True)
+    """Parse a command line with Typer; return the full command name. Raise for invalid options."""
+    words = shlex.split(re.split(" [<>|] ", typed)[0], comments=True)
     command, path, rest = TREE, words[0], words[1:]
     while True:
         context = command.make_context(path, rest)
@@ -36,11 +37,11 @@ def parse(typed: str) -> str:
 
 
 @pytest.mark.parametrize(("path", "command"), ALL, ids=[path for path, _ in ALL])
-def test_every_command_has_examples_that_could_be_typed(
+def test_every_command_has_valid_examples(
     path: str, command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ION_CLIENT_SECRET", "asked for otherwise")
+    monkeypatch.setenv("ION_CLIENT_SECRET", "otherwise prompted for")
     (tmp_path / "events.jsonl").touch()
 
     assert command.examples
@@ -48,7 +49,7 @@ def test_every_command_has_examples_that_could_be_typed(
     assert all(map(parse, command.examples))
 
 
-def test_an_example_with_a_wrong_option_would_be_seen() -> None:
+def test_example_with_invalid_option_is_detected() -> None:
     with pytest.raises(Exception, match="No such option"):
         parse("ultraviolet fetch run --made up")
 
@@ -61,9 +62,10 @@ def test_help_shows_examples_before_options(capsys: pytest.CaptureFixture[str]) 
     assert "ultraviolet object diff purchase_orders 17 --from 7d" in shown
 
 
-def test_examples_are_parted_from_what_is_told() -> None:
-    told = "Do it.\n\n    Examples: `ultraviolet a`,\n    `ultraviolet b\n    --c`\n\n    And more.\n    "
-    assert help_layout.split(told) == (
+def test_split_returns_text_and_examples() -> None:
+    text = "Do it.\n\n    Examples: `ultraviolet a`,\n    `ultraviolet b\n    --c`\n\n"
+    text += "    And more.\n    "
+    assert help_layout.split(text) == (
         "Do it.\n\n    And more.\n    ",
         ["ultraviolet a", "ultraviolet b --c"],
     )

@@ -1,4 +1,4 @@
-"""Results as a program and as a person read them."""
+"""Results for programs and for people."""
 
 import json
 import os
@@ -17,12 +17,12 @@ from ultraviolet.cli.support.session import Session
 from ultraviolet.errors import InvalidError
 
 
-def test_dig_follows_dots_and_stops_at_nothing() -> None:
+def test_dig_returns_nested_values() -> None:
     assert output.dig({"a": {"b": 1}}, "a.b") == 1
     assert output.dig({"a": None}, "a.b") is None
 
 
-def test_table_piped_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
+def test_piped_table_is_not_truncated(capsys: pytest.CaptureFixture[str]) -> None:
     output.write_table(
         [{"name": "x" * 300, "ok": True, "none": None}],
         {"name": "name", "ok": "ok", "none": "none"},
@@ -33,46 +33,45 @@ def test_table_piped_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
     assert row.split() == ["x" * 300, "yes", "–"]
 
 
-def test_pairs_write_nested_things_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    output.write_pairs({"id": 1, "api_url": "http://ion", "links": {"a": [1]}})
+def test_write_pairs_writes_nested_values_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    output.write_pairs({"id": 1, "api_url": "http://ion", "_etag": "e", "links": {"a": [1]}})
 
     assert capsys.readouterr().out.splitlines() == [
         "id       1",
         "api url  http://ion",
+        "_etag    e",
         'links    {"a":[1]}',
     ]
 
 
-def test_what_somebody_has_written_does_not_command_the_terminal(
+def test_control_characters_in_data_are_escaped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    said = "x\x1b]0;owned\x07\x1b[2J\r\x9b1my :warning:\u202e\u2066\u200f"
+    text = "x\x1b]0;owned\x07\x1b[2J\r\x9b1my :warning:\u202e\u2066\u200f"
     output.write_table(
-        [{"name": said, "more": {"x": "\x7f"}}], {"name": "name", "\x1bheading": "more"}
+        [{"name": text, "more": {"x": "\x7f"}}], {"name": "name", "\x1bheading": "more"}
     )
-    output.write_pairs({"name": said})
-    Session(None, as_json=False).say(said)  # pyright: ignore[reportArgumentType]
-    report(InvalidError(said))
+    output.write_pairs({"name": text})
+    Session(None, as_json=False).say(text)  # pyright: ignore[reportArgumentType]
+    report(InvalidError(text))
 
-    written, told = capsys.readouterr()
-    assert 4 == (written + told).count(
-        r"x\x1b]0;owned\x07\x1b[2J\r\x9b1my :warning:\u202e\u2066\u200f"
-    )
+    out, err = capsys.readouterr()
+    assert 4 == (out + err).count(r"x\x1b]0;owned\x07\x1b[2J\r\x9b1my :warning:\u202e\u2066\u200f")
     assert not [
-        one for one in written + told if unicodedata.category(one) in ("Cc", "Cf") and one != "\n"
+        one for one in out + err if unicodedata.category(one) in ("Cc", "Cf") and one != "\n"
     ]
 
 
-def test_a_line_break_makes_no_row_and_json_keeps_its_value(
+def test_line_breaks_are_escaped_in_tables_and_kept_in_json(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    said = "one\nid  2\tforged\u202e\x9b"
-    output.write_table([{"name": said}], {"name": "name"})
+    text = "one\nid  2\tforged\u202e\x9b"
+    output.write_table([{"name": text}], {"name": "name"})
     assert [r"one\nid  2\tforged\u202e\x9b"] == capsys.readouterr().out.splitlines()[1:]
 
-    output.write_json({"name": said})
+    output.write_json({"name": text})
     written = capsys.readouterr().out
-    assert {"name": said} == json.loads(written)
+    assert {"name": text} == json.loads(written)
     assert not [one for one in written if unicodedata.category(one) in ("Cc", "Cf") and one != "\n"]
 
 
@@ -80,7 +79,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|4[0-7]|9[0-7])[0-9;]*m")
 
 
 @pytest.mark.parametrize("arguments", [["config", "show"], ["object", "diff", "--help"]])
-def test_on_a_terminal_it_fits_and_is_coloured_unless_one_asks_for_none(
+def test_terminal_output_fits_and_respects_no_color(
     arguments: list[str],
 ) -> None:
     wide = on_a_terminal(arguments, COLUMNS="100")
@@ -89,13 +88,13 @@ def test_on_a_terminal_it_fits_and_is_coloured_unless_one_asks_for_none(
     assert not COLOUR.search(on_a_terminal(arguments, COLUMNS="100", NO_COLOR="1"))
 
 
-def test_piped_there_is_no_colour_at_all() -> None:
+def test_piped_output_has_no_colour() -> None:
     command = [sys.executable, "-m", "ultraviolet", "object", "diff", "--help"]
     assert b"\x1b" not in subprocess.run(command, capture_output=True, check=True).stdout
 
 
 def on_a_terminal(arguments: list[str], **environment: str) -> str:
-    """What a command writes where its output is a terminal."""
+    """Return the output of a command on a terminal."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "ultraviolet", *arguments],
@@ -105,7 +104,7 @@ def on_a_terminal(arguments: list[str], **environment: str) -> str:
     ):
         os.close(theirs)
         pieces = []
-        with suppress(OSError):  # the other end is closed
+        with suppress(OSError):  # raised when the process has ended
             while piece := os.read(ours, 65536):
                 pieces.append(piece)
     os.close(ours)

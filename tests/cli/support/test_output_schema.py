@@ -1,4 +1,4 @@
-"""What commands print with `--json` is what the reference says of it: field by field, on a hub that has something to show."""
+"""The `--json` output of commands has the documented fields."""
 
 import json
 import shlex
@@ -19,7 +19,7 @@ from ultraviolet.hub.integrations.models import NewIntegration
 from ultraviolet.mirror.apply import apply
 from ultraviolet.mirror.observation import Observation, Origin
 
-SAID = {
+DECLARED = {
     path.removeprefix("ultraviolet "): returned_type(command.callback) for path, command in leaves()
 }
 COMMANDS = {
@@ -50,8 +50,8 @@ COMMANDS = {
 
 
 @pytest.fixture
-def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    """Commands on a hub with one paused integration and one object, which no process runs."""
+def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """Commands on a stopped hub with one paused integration and one object."""
     hub = Hub.open(Settings(tmp_path, f"sqlite:///{tmp_path / 'hub.db'}", "http://hub.test"))
     new = NewIntegration("plant", "http://127.0.0.1:9", "http://127.0.0.1:9", "id", "secret")
 
@@ -71,23 +71,23 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     return CliRunner()
 
 
-def test_json_has_the_fields_that_are_documented(typed: CliRunner) -> None:
+def test_json_has_the_documented_fields(runner: CliRunner) -> None:
     for name, command in COMMANDS.items():
-        done = typed.invoke(app, shlex.split(f"{command} --json"))
+        done = runner.invoke(app, shlex.split(f"{command} --json"))
         assert done.stdout, (command, done.exception)
-        said, answer = SAID[name], json.loads(done.stdout)
-        assert said
-        what = said.what[-1] if name == "object list" else (said.what[0] if said.what else None)
-        if what is None:
-            assert set(said.plus) == set(answer), command
+        declared, answer = DECLARED[name], json.loads(done.stdout)
+        assert declared
+        if not declared.what:
+            assert set(declared.plus) == set(answer), command
             continue
-        schema, _ = schema_of(what, said.part)
-        if what.startswith("["):
+        kind = declared.what[-1 if name == "object list" else 0]
+        schema, _ = schema_of(kind, declared.part)
+        if kind.startswith("["):
             assert isinstance(answer, list), command
             answer = answer[0]
         required, known = (
             set(schema.get("required", ())),
-            set(schema["properties"]) | set(said.plus),
+            set(schema["properties"]) | set(declared.plus),
         )
         assert required <= set(answer) <= known, (
             command,

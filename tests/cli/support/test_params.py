@@ -1,41 +1,41 @@
-"""What a person types for times and numbers, also where it makes no sense."""
+"""Times, periods and numbers on the command line, valid and invalid."""
 
 import re
 
 import pytest
 from typer.testing import CliRunner
 
-from ultraviolet.cli.commands.retention import days
+from ultraviolet.cli.commands.integrations import parse_days
 from ultraviolet.cli.main import app
 from ultraviolet.cli.support.params import parse_time
 from ultraviolet.errors import InvalidError
 
 
-def test_a_moment_is_a_time_or_how_long_ago() -> None:
+def test_parse_time_accepts_timestamps_and_ages() -> None:
     assert parse_time(None) is None
     assert "2026-11-24T21:00:00.000000+00:00" == parse_time("2026-11-24T22:00+01:00")
     assert re.match(r"20\d\d-", parse_time("2w") or "")
 
 
 @pytest.mark.parametrize(
-    "given", ["soon", "99999999999d", "999999w", "9" * 5000 + "s", "0001-01-01T00:00+05:00"]
+    "text", ["soon", "99999999999d", "999999w", "9" * 5000 + "s", "0001-01-01T00:00+05:00"]
 )
-def test_what_is_no_moment_is_said_so(given: str) -> None:
-    with pytest.raises(InvalidError, match="is no time"):
-        parse_time(given)
+def test_invalid_time_is_rejected(text: str) -> None:
+    with pytest.raises(InvalidError, match="is not a valid time"):
+        parse_time(text)
 
 
-def test_how_long_something_is_kept_is_so_many_days() -> None:
-    assert [90, 84, 730, None] == [days(given) for given in ("90d", "12w", "2y", "for-ever")]
+def test_parse_days_accepts_days_weeks_years_and_forever() -> None:
+    assert [90, 84, 730, None] == [parse_days(text) for text in ("90d", "12w", "2y", "forever")]
 
 
-@pytest.mark.parametrize("given", ["long", "9" * 5000 + "y"])
-def test_what_is_no_time_to_keep_something_is_said_so(given: str) -> None:
-    with pytest.raises(InvalidError, match="is no time to keep"):
-        days(given)
+@pytest.mark.parametrize("text", ["long", "9" * 5000 + "y"])
+def test_invalid_period_is_rejected(text: str) -> None:
+    with pytest.raises(InvalidError, match="is not a valid period"):
+        parse_days(text)
 
 
-def test_an_event_is_named_by_its_number() -> None:
+def test_event_number_must_be_an_integer() -> None:
     done = CliRunner().invoke(app, ["event", "replay", "abc"])
     assert 2 == done.exit_code
     assert "valid integer" in done.output

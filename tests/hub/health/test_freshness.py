@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from ultraviolet.db.database import Database
 from ultraviolet.hub.core import findings
 from ultraviolet.hub.core.encryption import SecretBox
+from ultraviolet.hub.core.findings import NewFinding
 from ultraviolet.hub.core.settings import Settings
 from ultraviolet.hub.health import freshness, heartbeat, maintenance
 from ultraviolet.hub.health.freshness import Circumstances, Freshness
@@ -143,7 +144,7 @@ def test_changes_without_events_mean_a_dead_webhook(plant: Plant) -> None:
 
 
 def test_finding_is_a_cause_until_it_is_repaired(plant: Plant) -> None:
-    gone = FindingsPage(
+    gone = NewFinding(
         "receiver",
         "deleted",
         "Receiver 4 was deleted in ION",

@@ -119,7 +119,9 @@ def test_event_repeated_with_another_body_is_stored_and_its_object_read(
     assert "another body" in door.rows(events)[1].detail
 
     async def replay() -> Replayed:
-        done = await door.hub.requests.replay("kim", Range(door.integration_id, resource="suppliers"))
+        done = await door.hub.requests.replay(
+            "kim", Range(door.integration_id, resource="suppliers")
+        )
         await door.hub._http().close()  # pyright: ignore[reportPrivateUsage]
         return done
 

@@ -1,4 +1,4 @@
-"""`ultraviolet alert`: where it is told that something needs a person."""
+"""`ultraviolet alert`: alert destinations and active alerts."""
 
 from typing import Annotated
 
@@ -10,10 +10,10 @@ from ultraviolet.cli.support.session import Session, command
 from ultraviolet.errors import InvalidError, UltravioletError
 
 app = typer.Typer(
-    no_args_is_help=True, help="Alerts to people: add, list, test, remove; what stands: standing."
+    no_args_is_help=True, help="Alert destinations: add, list, test, remove. Active alerts: active."
 )
 
-COLUMNS = {
+DESTINATIONS = {
     "id": "id",
     "name": "name",
     "kind": "kind",
@@ -21,11 +21,11 @@ COLUMNS = {
     "last message": "last_result",
     "at": "last_at",
 }
-STANDING = {
+ACTIVE = {
     "id": "id",
     "integration": "integration",
-    "what": "sentence",
-    "next": "next_step",
+    "problem": "sentence",
+    "next step": "next_step",
     "since": "opened_at",
 }
 
@@ -33,7 +33,7 @@ Id = Annotated[str, typer.Argument(help="Id of the destination, from `ultraviole
 
 
 class TestFailedError(UltravioletError):
-    """The test did not get through; its result says why."""
+    """The test message was not delivered; `last_result` has the reason."""
 
     kind = "not-sent"
     exit_code = 11
@@ -43,65 +43,65 @@ class TestFailedError(UltravioletError):
 @returns("POST /alert-destinations")
 def add(
     session: Session,
-    name: Annotated[str, typer.Argument(help="Who reads it, such as operations.")],
+    name: Annotated[str, typer.Argument(help="Name of the destination, such as operations.")],
     *,
     email: Annotated[str | None, typer.Option(help="E-mail addresses, comma separated.")] = None,
     slack: Annotated[
-        str | None, typer.Option(help="Incoming webhook of Slack, Mattermost and alike.")
+        str | None, typer.Option(help="Incoming webhook of Slack, Mattermost or a compatible chat.")
     ] = None,
-    webhook: Annotated[str | None, typer.Option(help="URL that takes signed webhooks.")] = None,
+    webhook: Annotated[str | None, typer.Option(help="URL that receives signed webhooks.")] = None,
 ) -> None:
-    """Tell somebody when something needs a person.
+    """Add an alert destination.
 
-    Example: `ultraviolet alert add operations --email ops@example.com`, then `ultraviolet alert test 1`.
+    Example: `ultraviolet alert add operations --email ops@example.com`
     """
     given = {"email": email, "slack": slack, "webhook": webhook}
     chosen = [(kind, address) for kind, address in given.items() if address]
     if len(chosen) != 1:
-        raise InvalidError("Give one of --email, --slack and --webhook")
+        raise InvalidError("Give exactly one of --email, --slack and --webhook.")
     kind, address = chosen[0]
     added = session.api.post(
         "/alert-destinations", {"name": name, "kind": kind, "address": address}
     )
     session.show(added)
     if added["secret"]:
-        session.say("Copy the secret now; it cannot be shown again.")
+        session.say("Copy the secret now. It is shown only once.")
     session.say(f"Next: ultraviolet alert test {added['id']}")
 
 
 @command(app, "list")
 @returns("[GET /alert-destinations]")
 def list_(session: Session) -> None:
-    """List who is told, and what came of the last message.
+    """List alert destinations with the result of the last message.
 
     Example: `ultraviolet alert list`
     """
     items = session.api.items("/alert-destinations", 1000)
-    session.show_list(items, COLUMNS, "Nobody is told yet. Next: ultraviolet alert add")
+    session.show_list(items, DESTINATIONS, "No alert destinations yet. Next: ultraviolet alert add")
 
 
-@command(app, "standing", watchable=True)
+@command(app, "active", watchable=True)
 @returns("[GET /alerts]")
-def standing(session: Session) -> None:
-    """List what needs a person now.
+def active(session: Session) -> None:
+    """List active alerts.
 
-    Examples: `ultraviolet alert standing`, `ultraviolet alert standing --watch`
+    Examples: `ultraviolet alert active`, `ultraviolet alert active --watch`
     """
     items = session.api.items("/alerts", 1000, open="true")
-    session.show_list(items, STANDING, "Nothing needs a person.")
+    session.show_list(items, ACTIVE, "No active alerts.")
 
 
 @command(app, "test")
 @returns("POST /alert-destinations/{destination_id}/test")
 def test(session: Session, destination_id: Id) -> None:
-    """Send a test; exit code 11 where it did not get through.
+    """Send a test message; exit code 11 if it is not delivered.
 
     Example: `ultraviolet alert test 1`
     """
-    done = session.api.post(to("/alert-destinations/{}/test", destination_id))
-    session.show(done)
-    if not done["last_well"]:
-        raise TestFailedError(f"The test did not get through: {done['last_result']}")
+    tested = session.api.post(to("/alert-destinations/{}/test", destination_id))
+    session.show(tested)
+    if not tested["last_well"]:
+        raise TestFailedError(f"The test message was not delivered: {tested['last_result']}")
 
 
 @command(app, "remove")
@@ -110,12 +110,12 @@ def remove(
     session: Session,
     destination_id: Id,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Tell them nothing any more.
+    """Remove an alert destination.
 
     Example: `ultraviolet alert remove 1`
     """
-    session.confirm("Alerts will not go there any more. Remove it?", yes=yes)
+    session.confirm("This destination will receive no more alerts. Remove it?", yes=yes)
     session.api.delete(to("/alert-destinations/{}", destination_id))
     session.show({"removed": destination_id})

@@ -1,4 +1,4 @@
-"""`ultraviolet changes`: what changed in the mirror, in order, and what changes from now on."""
+"""`ultraviolet changes`: list the changes of the mirror in order, and follow new ones."""
 
 from collections.abc import Iterator
 from typing import Annotated, NoReturn
@@ -20,7 +20,7 @@ COLUMNS = {
     "changed": "changed",
     "origin": "origin.kind",
 }
-LOOK_EVERY = 1.0
+POLL_INTERVAL_SECONDS = 1.0
 
 
 @returns("[GET /changes]")
@@ -28,49 +28,50 @@ def changes(
     session: Session,
     *,
     integration: Annotated[
-        str | None, typer.Option(help="Name or id; may be left out where there is only one.")
+        str | None, typer.Option(help="Name or id; optional if there is only one.")
     ] = None,
     resource: Annotated[
-        list[str] | None, typer.Option(help="Only of this resource; may be repeated.")
+        list[str] | None, typer.Option(help="Only changes of this resource; repeatable.")
     ] = None,
     cursor: Annotated[
         str | None,
-        typer.Option(
-            help="Go on behind this change (its `cursor` in --json); `now`: only what comes."
-        ),
+        typer.Option(help="Start after this change (`cursor` in --json); `now`: only new changes."),
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
+        bool, typer.Option("--follow", "-f", help="Print new changes until Ctrl-C.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most, without --follow.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Maximum number of changes, without --follow.")
+    ] = 100,
 ) -> None:
-    """List every change of the mirror in the order it came about, each once.
+    """List the changes of the mirror in order, each once.
 
-    With --follow and no --cursor only what comes from now on; then --json prints one object a line.
+    With --follow and without --cursor, print only new changes. With --follow, --json prints one
+    object per line.
 
     Example: `ultraviolet changes --follow --resource purchase_orders --json`
     """
-    asked = {"integration": session.integration(integration)["id"], "resource": resource}
+    query = {"integration": session.integration(integration)["id"], "resource": resource}
     if follow:
-        _follow(session, asked, cursor or "now")
-    session.show_list(_behind(session, asked, cursor, limit), COLUMNS, "Nothing changed.")
+        _follow(session, query, cursor or "now")
+    session.show_list(_list(session, query, cursor, limit), COLUMNS, "No changes.")
 
 
-def _behind(session: Session, asked: Json, cursor: str | None, limit: int) -> Iterator[Json]:
-    """Go through what there is, page after page."""
+def _list(session: Session, query: Json, cursor: str | None, limit: int) -> Iterator[Json]:
+    """Return up to `limit` recorded changes, page by page."""
     more = True
     while more and limit > 0:
-        page = session.api.get("/changes", **asked, cursor=cursor, limit=min(limit, 1000))
+        page = session.api.get("/changes", **query, cursor=cursor, limit=min(limit, 1000))
         yield from page["items"]
         cursor, more, limit = page["next"], page["more"], limit - len(page["items"])
 
 
-def _follow(session: Session, asked: Json, cursor: str) -> NoReturn:
+def _follow(session: Session, query: Json, cursor: str) -> NoReturn:
     while True:
-        page = session.api.get("/changes", **asked, cursor=cursor, limit=1000)
+        page = session.api.get("/changes", **query, cursor=cursor, limit=1000)
         for item in page["items"]:
-            told = "  ".join(str(output.dig(item, key)) for key in COLUMNS.values())
-            typer.echo(output.as_line(item) if session.as_json else escape_controls(told))
+            line = "  ".join(str(output.dig(item, key)) for key in COLUMNS.values())
+            typer.echo(output.as_line(item) if session.as_json else escape_controls(line))
         cursor = page["next"]
         if not page["more"]:
-            session.api.pause(LOOK_EVERY)
+            session.api.pause(POLL_INTERVAL_SECONDS)

@@ -1,4 +1,4 @@
-"""`ultraviolet db …`: the database itself, without a running hub in between."""
+"""`ultraviolet db`: work on the database directly, without a running hub."""
 
 import os
 from collections.abc import Generator
@@ -29,7 +29,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 
 
 class DatabaseDamagedError(UltravioletError):
-    """The database is not as it should be; see the findings above, and restore a backup if the file is damaged."""
+    """The check found problems; see above. If the file is damaged, restore a backup."""
 
     kind = "damaged"
     exit_code = 10
@@ -37,7 +37,7 @@ class DatabaseDamagedError(UltravioletError):
 
 @app.command()
 def upgrade(*, data: Data = DATA) -> None:
-    """Bring the tables to the form this release works with; safe while an older process still runs.
+    """Migrate the tables to this release; safe while an older process still runs.
 
     Example: `ultraviolet db upgrade --data /var/lib/ultraviolet`
     """
@@ -48,20 +48,20 @@ def upgrade(*, data: Data = DATA) -> None:
 @app.command()
 @returns("[ultraviolet.db.integrity:IntegrityFinding]")
 def check(*, data: Data = DATA, as_json: AsJson = False) -> None:
-    """Look whether the database is whole; exit code 10 where it is not. Nothing is changed.
+    """Check the integrity of the database; exit code 10 if it is damaged. Changes nothing.
 
     Examples: `ultraviolet db check`, `ultraviolet db check --json`
     """
     from ultraviolet.db.dialect import begin_read
     from ultraviolet.db.engine import make_engine
-    from ultraviolet.db.integrity import check_integrity as look
+    from ultraviolet.db.integrity import check_integrity
     from ultraviolet.db.open_errors import explain_errors
 
     engine = make_engine(_existing(_url(data)))
     try:
         with explain_errors(engine.url.render_as_string()), engine.connect() as connection:
             begin_read(connection)
-            findings = look(connection)
+            findings = check_integrity(connection)
     finally:
         engine.dispose()
     rows = [msgspec.to_builtins(finding) for finding in findings]
@@ -79,70 +79,72 @@ def check(*, data: Data = DATA, as_json: AsJson = False) -> None:
 @app.command()
 @returns("ultraviolet.db.transfer:TransferResult")
 def backup(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
-    """Write one moment of the hub into a file, while it runs; the file is an SQLite database, from either database.
+    """Write a consistent copy of the database to an SQLite file; the hub may run.
 
-    The secret key is not in it: keep DATA/secret.key, or ULTRAVIOLET_SECRET_KEY, in another safe place.
+    The file does not contain the secret key. Back up DATA/secret.key or ULTRAVIOLET_SECRET_KEY
+    separately.
 
     Example: `ultraviolet db backup hub-2026-11-24.db`
     """
     if file.exists():
-        raise ConflictError(f"{file} exists already; give another name.")
-    # Under its name only once it is whole: what a failure or a kill leaves would look like the backup of an empty hub.
+        raise ConflictError(f"{file} already exists; nothing was written. Choose another name.")
+    # Renamed only when complete: a partial file would look like the backup of an empty hub.
     part = file.absolute().with_name(f"{file.name}.part")
     source = _existing(_url(data))
     _remove(part)
     part.parent.mkdir(parents=True, exist_ok=True)
     create_private(part)
     try:
-        moved = _move(source, f"sqlite:///{part}")
-        _be_whole(part)
+        result = _transfer(source, f"sqlite:///{part}")
+        _check_complete(part)
         part.replace(file)
     finally:
         _remove(part)
-    _tell(moved, as_json=as_json)
+    _print(result, as_json=as_json)
 
 
 @app.command()
 @returns("ultraviolet.db.transfer:TransferResult")
 def restore(file: Path, *, data: Data = DATA, as_json: AsJson = False) -> None:
-    """Bring a backup into an empty database; then start the hub with the secret key it was set up with.
+    """Restore a backup into an empty database; then start the hub with its original secret key.
 
     Example: `ultraviolet db restore hub-2026-11-24.db --data /var/lib/ultraviolet`
     """
     from ultraviolet.db.database import Database
     from ultraviolet.hub.health import restore_detection
 
-    moved = _move(_existing(f"sqlite:///{file.absolute()}"), _url(data))
+    result = _transfer(_existing(f"sqlite:///{file.absolute()}"), _url(data))
     database = Database.open(_url(data))
     database.write_now(restore_detection.ask)
     database.close()
-    _tell(moved, as_json=as_json)
+    _print(result, as_json=as_json)
 
 
 @app.command()
 @returns("ultraviolet.db.transfer:TransferResult")
 def copy(to: str, *, data: Data = DATA, as_json: AsJson = False) -> None:
-    """Move the hub to another database, such as postgresql://user@host/ultraviolet.
+    """Copy the hub to another database, such as postgresql://user@host/ultraviolet.
 
-    The hub may run and take deliveries meanwhile. Then start a hub on the new database, let deliveries go there, and
-    run this once more: it brings the events that the old one still took. What else changed since is read from ION.
+    The hub may run meanwhile. Afterwards start a hub on the new database, direct deliveries to it,
+    and run this command again: it copies the events that the old hub still received. The new hub
+    reads all other changes from ION.
 
     Example: `ultraviolet db copy postgresql://user@host/ultraviolet`
     """
-    _tell(_move(_existing(_url(data)), to, go_on=True), as_json=as_json)
+    _print(_transfer(_existing(_url(data)), to, go_on=True), as_json=as_json)
 
 
-def _move(source: str, target: str, *, go_on: bool = False) -> "TransferResult":
+def _transfer(source: str, target: str, *, go_on: bool = False) -> "TransferResult":
     from sqlalchemy.exc import OperationalError
 
     from ultraviolet.db.database import StoreUnavailableError
     from ultraviolet.db.transfer import transfer
 
     try:
-        with _opened(source) as reading, _opened(target) as writing:
-            return transfer(reading, writing, go_on=go_on)
+        with _opened(source) as source_engine, _opened(target) as target_engine:
+            return transfer(source_engine, target_engine, go_on=go_on)
     except OperationalError as error:
-        raise StoreUnavailableError(f"It was not copied, nothing was kept: {error.orig}") from error
+        raise StoreUnavailableError(f"Nothing was copied: {error.orig}") from error
 
 
 @contextmanager
@@ -156,30 +158,31 @@ def _opened(url: str) -> "Generator[Engine]":
         database.close()
 
 
-def _be_whole(file: Path) -> None:
-    """Make sure that a closed database is one file; SQLite says nothing where what it had beside it did not fit into it."""
+def _check_complete(file: Path) -> None:
+    """Raise StoreUnavailableError if SQLite could not write its WAL into the file on closing.
+
+    SQLite itself reports no error in this case.
+    """
     from ultraviolet.db.database import StoreUnavailableError
 
     if file.with_name(f"{file.name}-wal").exists():
-        raise StoreUnavailableError(
-            "It was not copied, nothing was kept: the file could not be completed"
-        )
+        raise StoreUnavailableError("Nothing was copied: the file could not be completed.")
 
 
 def _remove(file: Path) -> None:
-    """Remove an SQLite database and the files beside it."""
-    for ending in ("", "-wal", "-shm"):
-        file.with_name(file.name + ending).unlink(missing_ok=True)
+    """Remove an SQLite database with its -wal and -shm files."""
+    for suffix in ("", "-wal", "-shm"):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
-def _tell(moved: "TransferResult", *, as_json: bool) -> None:
+def _print(result: "TransferResult", *, as_json: bool) -> None:
     if as_json:
-        output.write_json(msgspec.to_builtins(moved))
+        output.write_json(msgspec.to_builtins(result))
     else:
         rows = [
             {"table": name, "rows": rows}
-            for name, rows in moved.rows.items()
-            if rows or not moved.whole
+            for name, rows in result.rows.items()
+            if rows or not result.whole
         ]
         output.write_table(rows, {"table": "table", "rows": "rows"})
 
@@ -189,8 +192,8 @@ def _url(data: Path) -> str:
 
 
 def _existing(url: str) -> str:
-    """Refuse to make an empty database where one was meant."""
+    """Return the URL; raise NotFoundError for a missing SQLite file instead of creating it."""
     path = Path(url.removeprefix("sqlite:///"))
     if url.startswith("sqlite:///") and not path.exists():
-        raise NotFoundError(f"There is no database at {path}; say where the hub is with --data.")
+        raise NotFoundError(f"No database at {path}. Set the hub's directory with --data.")
     return url

@@ -1,4 +1,4 @@
-"""`ultraviolet event`: what ION has delivered."""
+"""`ultraviolet event`: the recorded events."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +9,11 @@ import typer
 from ultraviolet.cli.commands.integrations import Name
 from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.output_schema import returns
-from ultraviolet.cli.support.params import HELP as MOMENT
-from ultraviolet.cli.support.params import parse_time
+from ultraviolet.cli.support.params import TIME_HELP, parse_time
 from ultraviolet.cli.support.session import Session, command
 from ultraviolet.files import atomic_write
 
-app = typer.Typer(
-    no_args_is_help=True, help="What ION delivered: list, show, replay, export, import."
-)
+app = typer.Typer(no_args_is_help=True, help="Recorded events: list, show, replay, export, import.")
 
 COLUMNS = {
     "seq": "seq",
@@ -33,11 +30,11 @@ CHANGES = {
     "object": "id",
     "change": "change",
     "field": "name",
-    "now": "old",
-    "then": "new",
+    "before": "old",
+    "after": "new",
 }
 
-_PIECE = 1_000_000
+_CHUNK_BYTES = 1_000_000
 
 Seq = Annotated[int, typer.Argument(help="Number of the event, from `ultraviolet event list`.")]
 
@@ -48,10 +45,14 @@ def list_(
     session: Session,
     *,
     integration: Annotated[str | None, typer.Option(help="Name or id.")] = None,
-    resource: Annotated[str | None, typer.Option(help="Only of this resource.")] = None,
-    action: Annotated[str | None, typer.Option(help="Only CREATE, UPDATE or DELETE.")] = None,
-    outcome: Annotated[str | None, typer.Option(help="Only with this outcome.")] = None,
-    object_id: Annotated[str | None, typer.Option("--object", help="Only of this object.")] = None,
+    resource: Annotated[str | None, typer.Option(help="Only events of this resource.")] = None,
+    action: Annotated[
+        str | None, typer.Option(help="Only CREATE, UPDATE or DELETE events.")
+    ] = None,
+    outcome: Annotated[str | None, typer.Option(help="Only events with this outcome.")] = None,
+    object_id: Annotated[
+        str | None, typer.Option("--object", help="Only events of this object.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1)] = 50,
 ) -> None:
     """List events, newest first.
@@ -71,14 +72,14 @@ def list_(
         object=object_id,
     )
     session.show_list(
-        items, COLUMNS, "No event yet. Webhooks are set up with `ultraviolet setup apply`."
+        items, COLUMNS, "No events. Next, if webhooks are not set up yet: ultraviolet setup apply"
     )
 
 
 @command(app, "show")
 @returns("GET /events/{seq}")
 def show(session: Session, seq: Seq) -> None:
-    """Show one event with its body as received.
+    """Show one event with its raw body.
 
     Example: `ultraviolet event show 4711`
     """
@@ -89,36 +90,47 @@ def show(session: Session, seq: Seq) -> None:
 @returns("POST /events/replay")
 def replay(
     session: Session,
-    seq: Annotated[int | None, typer.Argument(help="One event; a range if left out.")] = None,
+    seq: Annotated[
+        int | None, typer.Argument(help="Number of one event; omit it to select by the options.")
+    ] = None,
     *,
-    from_seq: Annotated[int | None, typer.Option("--from", help="From this number on.")] = None,
-    to_seq: Annotated[int | None, typer.Option("--to", help="Up to this number.")] = None,
-    since: Annotated[str | None, typer.Option(help=f"Received since. {MOMENT}")] = None,
-    until: Annotated[str | None, typer.Option(help=f"Received before. {MOMENT}")] = None,
+    from_seq: Annotated[int | None, typer.Option("--from", help="First number.")] = None,
+    to_seq: Annotated[int | None, typer.Option("--to", help="Last number.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help=f"Received at or after this time. {TIME_HELP}")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help=f"Received before this time. {TIME_HELP}")
+    ] = None,
     integration: Annotated[str | None, typer.Option(help="Name or id.")] = None,
-    resource: Annotated[str | None, typer.Option(help="Only of this resource.")] = None,
-    action: Annotated[str | None, typer.Option(help="Only CREATE, UPDATE or DELETE.")] = None,
-    outcome: Annotated[str | None, typer.Option(help="Only with this outcome.")] = None,
-    object_id: Annotated[str | None, typer.Option("--object", help="Only of this object.")] = None,
+    resource: Annotated[str | None, typer.Option(help="Only events of this resource.")] = None,
+    action: Annotated[
+        str | None, typer.Option(help="Only CREATE, UPDATE or DELETE events.")
+    ] = None,
+    outcome: Annotated[str | None, typer.Option(help="Only events with this outcome.")] = None,
+    object_id: Annotated[
+        str | None, typer.Option("--object", help="Only events of this object.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option(help="Only show what would change.")] = False,
 ) -> None:
-    """Let events go through the live path again; what they are about is read from ION afresh.
+    """Process events again, and read their objects from ION.
 
-    Examples: `ultraviolet event replay 4711`, `ultraviolet event replay --since 2h --outcome not_understood --dry-run`
+    Examples: `ultraviolet event replay 4711`,
+    `ultraviolet event replay --since 2h --outcome not_understood --dry-run`
     """
-    order = {
+    request = {
         "integration": integration,
         "since": parse_time(since),
         "until": parse_time(until),
         "resource": resource,
     }
-    order |= {"action": action, "outcome": outcome, "object": object_id, "dry_run": dry_run}
-    order |= (
+    request |= {"action": action, "outcome": outcome, "object": object_id, "dry_run": dry_run}
+    request |= (
         {"from_seq": from_seq, "to_seq": to_seq}
         if seq is None
         else {"from_seq": seq, "to_seq": seq}
     )
-    report = session.api.post("/events/replay", order)
+    report = session.api.post("/events/replay", request)
     if session.as_json:
         session.show(report)
         return
@@ -135,14 +147,14 @@ def export(
     *,
     integration: Name = None,
 ) -> None:
-    """Write all events as JSON lines, raw bodies kept exactly.
+    """Write all events as JSON lines, with their exact raw bodies.
 
     Example: `ultraviolet event export events.jsonl`
     """
     found = session.integration(integration)["id"]
     with atomic_write(None if str(file) == "-" else file) as out:
         session.api.download(to("/integrations/{}/events/export", found), out.write)
-    session.say(f"Written: {file}")
+    session.say(f"Wrote {file}.")
 
 
 @command(app, "import")
@@ -155,36 +167,36 @@ def import_(
     *,
     integration: Name = None,
 ) -> None:
-    """Take in events of another hub; they go through the live path, and what is known already is not doubled.
+    """Import and process the events of another hub; events that are already recorded are skipped.
 
-    Then `ultraviolet fetch run --mode full` makes the mirror whole.
+    Afterwards run `ultraviolet fetch run --mode full` to complete the mirror.
 
     Example: `ultraviolet event import events.jsonl`
     """
     found = session.integration(integration)["id"]
     total: Json = {"read": 0, "added": 0, "known": 0}
     with file.open("rb") as lines:
-        for piece in _pieces(lines):
-            done = session.api.upload(to("/integrations/{}/events/import", found), piece)
-            total = {name: count + done[name] for name, count in total.items()}
+        for chunk in _chunks(lines):
+            result = session.api.upload(to("/integrations/{}/events/import", found), chunk)
+            total = {name: count + result[name] for name, count in total.items()}
     session.show(total)
     session.say("Next: ultraviolet fetch run --mode full")
 
 
-def _pieces(lines: IO[bytes]) -> Iterator[bytes]:
-    """Cut a file between lines into pieces that one request may carry."""
-    piece = b""
+def _chunks(lines: IO[bytes]) -> Iterator[bytes]:
+    """Split a file between lines into chunks of one request each."""
+    chunk = b""
     for line in lines:
-        if piece and len(piece) + len(line) > _PIECE:
-            yield piece
-            piece = b""
-        piece += line
-    if piece:
-        yield piece
+        if chunk and len(chunk) + len(line) > _CHUNK_BYTES:
+            yield chunk
+            chunk = b""
+        chunk += line
+    if chunk:
+        yield chunk
 
 
 def _fields(changes: list[Json]) -> Iterator[Json]:
-    """One line for each field that would change."""
-    for one in changes:
-        for field in one["fields"]:
-            yield {**one, **field}
+    """Return a row for each field that would change."""
+    for change in changes:
+        for field in change["fields"]:
+            yield {**change, **field}

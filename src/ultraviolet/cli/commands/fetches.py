@@ -1,4 +1,4 @@
-"""`ultraviolet fetch`: read a whole integration, and see how far it got."""
+"""`ultraviolet fetch`: read a whole integration from ION and show the progress."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ from ultraviolet.cli.support.progress import follow_fetch
 from ultraviolet.cli.support.session import Session, command
 from ultraviolet.errors import UltravioletError
 
-app = typer.Typer(no_args_is_help=True, help="Read everything from ION: run, list, show.")
+app = typer.Typer(no_args_is_help=True, help="Read an integration from ION: run, list, show.")
 
 COLUMNS = {
     "id": "id",
@@ -33,7 +33,7 @@ STEPS = {
 
 
 class FetchFailedError(UltravioletError):
-    """The fetch did not finish; `ultraviolet fetch show` says why, and it goes on where it stopped."""
+    """The fetch failed; `ultraviolet fetch show` has the reason, and the next fetch resumes it."""
 
     kind = "fetch-failed"
     exit_code = 8
@@ -47,17 +47,17 @@ def run(
     *,
     mode: Annotated[
         Literal["incremental", "full"],
-        typer.Option(help="What changed, or everything with deletions."),
+        typer.Option(help="Recent changes only, or everything including deletions."),
     ] = "incremental",
     accept_absence: Annotated[
         bool,
         typer.Option(
-            "--accept-absence", help="Delete what ION no longer shows, however much it is."
+            "--accept-absence", help="Delete all objects that ION no longer has, without a limit."
         ),
     ] = False,
-    wait: Annotated[bool, typer.Option(help="Stay and show progress until it is done.")] = True,
+    wait: Annotated[bool, typer.Option(help="Wait for the end and show the progress.")] = True,
 ) -> None:
-    """Read from ION what webhooks may not have told.
+    """Read an integration from ION, including changes without a webhook event.
 
     Examples: `ultraviolet fetch run plant-1`, `ultraviolet fetch run --mode full`
     """
@@ -68,7 +68,7 @@ def run(
     )
     if wait:
         fetch = follow_fetch(session.api, fetch, quiet=session.as_json)
-    session.show(fetch if session.as_json else _head(fetch))
+    session.show(fetch if session.as_json else _without_steps(fetch))
     if wait and fetch["state"] != "done":
         raise FetchFailedError
 
@@ -84,7 +84,7 @@ def list_(
     """
     found = session.integration(integration)
     items = session.api.items(to("/integrations/{}/fetches", found["id"]), limit)
-    session.show_list(items, COLUMNS, "No fetch yet. Next: ultraviolet fetch run")
+    session.show_list(items, COLUMNS, "No fetches yet. Next: ultraviolet fetch run")
 
 
 @command(app, "show", watchable=True)
@@ -101,9 +101,9 @@ def show(
     if session.as_json:
         session.show(fetch)
         return
-    session.show(_head(fetch))
+    session.show(_without_steps(fetch))
     session.show_list(iter(fetch["steps"]), STEPS, "No steps.")
 
 
-def _head(fetch: Json) -> Json:
+def _without_steps(fetch: Json) -> Json:
     return {name: value for name, value in fetch.items() if name != "steps"}

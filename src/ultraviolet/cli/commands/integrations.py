@@ -1,7 +1,9 @@
-"""`ultraviolet integration`: the ION environments the hub is connected to."""
+"""`ultraviolet integration`: the connections to ION environments."""
 
-from typing import Annotated
+import re
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from ultraviolet.cli.support.api import Json, to
@@ -11,8 +13,11 @@ from ultraviolet.command_text import command as line
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.text import did_you_mean
 
+if TYPE_CHECKING:
+    from ultraviolet.mirror.purge import Kind
+
 app = typer.Typer(
-    no_args_is_help=True, help="Connect ION environments: add, list, test, pause, remove."
+    no_args_is_help=True, help="Connections to ION: add, list, test, pause, edit, remove."
 )
 
 COLUMNS = {
@@ -26,25 +31,34 @@ READABLE = {"resource": "resource", "readable": "readable", "objects": "count", 
 RESOURCES = {
     "domain": "domain",
     "resource": "resource",
-    "chosen": "chosen",
+    "selected": "chosen",
     "in this ION": "offered",
     "objects": "objects",
 }
 FINDINGS = {
     "found": "found_at",
-    "what": "sentence",
+    "finding": "sentence",
     "next step": "next_step",
     "repaired": "repaired_at",
     "resolved": "resolved_at",
 }
 
-Name = Annotated[
-    str | None, typer.Argument(help="Name or id; may be left out where there is only one.")
-]
+RETENTION = {
+    "kind": "kind",
+    "keep": "kept",
+    "eligible for deletion": "count",
+    "bytes": "bytes",
+    "oldest": "oldest",
+}
+_DAYS_PER_UNIT = {"d": 1, "w": 7, "y": 365}
+
+Days = Annotated[str | None, typer.Option(metavar="TIME", help="90d, 12w, 2y, or forever.")]
+
+Name = Annotated[str | None, typer.Argument(help="Name or id; optional if there is only one.")]
 
 
 class TestFailedError(UltravioletError):
-    """The connection to ION does not work yet; see the findings above."""
+    """The connection test failed; see the findings above."""
 
     kind = "test-failed"
     exit_code = 7
@@ -54,11 +68,11 @@ class TestFailedError(UltravioletError):
 @returns("POST /integrations")
 def add(
     session: Session,
-    name: Annotated[str, typer.Argument(help="How this ION environment is called here.")],
+    name: Annotated[str, typer.Argument(help="Name of this connection.")],
     *,
     environment: Annotated[
         str | None,
-        typer.Option(help="One of ION's environments, such as production; sets both addresses."),
+        typer.Option(help="An ION environment, such as production; sets both addresses."),
     ] = None,
     api_url: Annotated[
         str | None, typer.Option(envvar="ION_API_URI", help="Address of ION's API.")
@@ -75,16 +89,17 @@ def add(
             envvar="ION_CLIENT_SECRET",
             prompt=True,
             hide_input=True,
-            help="Its secret; asked for where left out.",
+            help="Client secret; prompted for if omitted.",
         ),
     ],
 ) -> None:
     """Add an integration. Next: `ultraviolet integration test`, then `ultraviolet setup apply`.
 
-    The secret is asked for, where neither the option nor ION_CLIENT_SECRET has it.
+    Without --client-secret and ION_CLIENT_SECRET, the command prompts for the secret.
 
     Examples: `ultraviolet integration add plant-1 --environment production --client-id me`,
-    `ultraviolet integration add plant-1 --api-url http://127.0.0.1:8100 --auth-url http://127.0.0.1:8100 --client-id me`
+    `ultraviolet integration add plant-1 --api-url http://127.0.0.1:8100
+    --auth-url http://127.0.0.1:8100 --client-id me`
     """
     addresses = _addresses(environment, api_url, auth_url)
     credentials = {"client_id": client_id, "client_secret": client_secret}
@@ -101,7 +116,7 @@ def list_(session: Session, *, limit: Annotated[int, typer.Option(min=1)] = 100)
     Examples: `ultraviolet integration list`, `ultraviolet integration list --json`
     """
     items = session.api.items("/integrations", limit)
-    session.show_list(items, COLUMNS, "No integration yet. Next: ultraviolet integration add")
+    session.show_list(items, COLUMNS, "No integrations yet. Next: ultraviolet integration add")
 
 
 @command(app, "show")
@@ -117,7 +132,7 @@ def show(session: Session, name: Name = None) -> None:
 @command(app, "test")
 @returns("POST /integrations/{integration}/test")
 def check(session: Session, name: Name = None) -> None:
-    """Ask ION who the key is and what it may read; exit code 7 where something is wrong.
+    """Test the connection to ION and the permissions of the key; exit code 7 if it fails.
 
     Example: `ultraviolet integration test plant-1`
     """
@@ -134,16 +149,16 @@ def findings(
     session: Session,
     name: Name = None,
     *,
-    standing: Annotated[bool, typer.Option("--standing", help="Only what still stands.")] = False,
+    only_open: Annotated[bool, typer.Option("--open", help="Only open findings.")] = False,
     limit: Annotated[int, typer.Option(min=1)] = 20,
 ) -> None:
-    """List what is or was the matter, what the hub repaired itself, and what to do next.
+    """List the problems of an integration, with automatic repairs and next steps.
 
-    Example: `ultraviolet integration findings plant-1 --standing`
+    Example: `ultraviolet integration findings plant-1 --open`
     """
     found = session.integration(name)
-    items = session.api.items(to("/integrations/{}/findings", found["id"]), limit, open=standing)
-    session.show_list(items, FINDINGS, "Nothing is the matter.")
+    items = session.api.items(to("/integrations/{}/findings", found["id"]), limit, open=only_open)
+    session.show_list(items, FINDINGS, "No findings.")
 
 
 @command(app, "resources")
@@ -153,15 +168,17 @@ def resources(
     name: Name = None,
     *,
     only: Annotated[
-        str | None, typer.Option(help="Mirror these and nothing else, by commas.")
+        str | None, typer.Option(help="Mirror only these resources, comma separated.")
     ] = None,
-    add: Annotated[str | None, typer.Option(help="Mirror these too.")] = None,
+    add: Annotated[str | None, typer.Option(help="Also mirror these resources.")] = None,
     drop: Annotated[
-        str | None, typer.Option(help="Do not follow these any more; they are kept.")
+        str | None, typer.Option(help="Stop syncing these resources; their history is kept.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Mirror everything.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Mirror all resources.")] = False,
 ) -> None:
-    """List the resources that can be mirrored, or choose others. What is chosen again is read whole at once.
+    """List the resources of ION, or select those to mirror.
+
+    Deselected resources keep their history but stop syncing. Re-selecting triggers a full fetch.
 
     Examples: `ultraviolet integration resources plant-1`,
     `ultraviolet integration resources plant-1 --drop comments,user_notifications`
@@ -170,24 +187,22 @@ def resources(
     path = to("/integrations/{}/resources", id_)
     if only or add or drop or everything:
         listed = list(session.api.items(path, 1000))
-        chosen = {one["resource"] for one in listed if one["chosen"]}
-        unknown = (_names(add) | _names(drop)) - {one["resource"] for one in listed}
+        selected = {one["resource"] for one in listed if one["chosen"]}
+        unknown = (_split(add) | _split(drop)) - {one["resource"] for one in listed}
         if unknown:
-            near = did_you_mean(min(unknown), [one["resource"] for one in listed])
-            raise InvalidError(
-                f"{', '.join(sorted(unknown))}: not a resource that is mirrored.{near}"
-            )
-        chosen = (_names(only) if only else chosen | _names(add)) - _names(drop)
+            hint = did_you_mean(min(unknown), [one["resource"] for one in listed])
+            raise InvalidError(f"Unknown resource: {', '.join(sorted(unknown))}.{hint}")
+        selected = (_split(only) if only else selected | _split(add)) - _split(drop)
         session.api.patch(
-            to("/integrations/{}", id_), {"resources": None if everything else sorted(chosen)}
+            to("/integrations/{}", id_), {"resources": None if everything else sorted(selected)}
         )
-    session.show_list(session.api.items(path, 1000), RESOURCES, "ION has nothing to mirror.")
+    session.show_list(session.api.items(path, 1000), RESOURCES, "ION offers no known resources.")
 
 
 @command(app, "pause")
 @returns("POST /integrations/{integration}/pause")
 def pause(session: Session, name: Name = None) -> None:
-    """Stop reading from ION; deliveries are still recorded.
+    """Pause reading from ION; deliveries are still recorded.
 
     Example: `ultraviolet integration pause plant-1`
     """
@@ -199,7 +214,7 @@ def pause(session: Session, name: Name = None) -> None:
 @command(app, "resume")
 @returns("POST /integrations/{integration}/resume")
 def resume(session: Session, name: Name = None) -> None:
-    """Go on after a pause.
+    """Resume a paused integration.
 
     Example: `ultraviolet integration resume plant-1`
     """
@@ -211,30 +226,94 @@ def resume(session: Session, name: Name = None) -> None:
 @returns(plus={"removed": "name of the integration"})
 def remove(
     session: Session,
-    name: Annotated[str, typer.Argument(help="Name or id; has to be said.")],
+    name: Annotated[str, typer.Argument(help="Name or id; required.")],
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Remove an integration with its mirror and history from the hub; ION itself is not touched.
+    """Delete an integration with its objects, history and events. ION itself is not changed.
 
     Example: `ultraviolet integration remove plant-1`
     """
     if not name:
-        raise InvalidError("Say which integration to remove.")
+        raise InvalidError("Specify the integration to remove.")
     integration = session.integration(name)
-    session.confirm(f"Remove “{integration['name']}” with everything kept of it?", yes=yes)
+    session.confirm(
+        f"Permanently delete “{integration['name']}” with its objects, history and events?", yes=yes
+    )
     session.api.delete(to("/integrations/{}", integration["id"]))
     session.show({"removed": integration["name"]})
 
 
-def _names(given: str | None) -> set[str]:
-    return {name.strip() for name in (given or "").split(",") if name.strip()}
+@command(app, "retention")
+@returns("GET /integrations/{integration}/retention")
+def retention(session: Session, name: Name = None) -> None:
+    """Show retention periods, the data eligible for deletion, and the last deletion.
+
+    Example: `ultraviolet integration retention plant-1`
+    """
+    found = session.integration(name)
+    _show_retention(session, session.api.get(to("/integrations/{}/retention", found["id"])))
+
+
+@command(app, "edit")
+@returns("PATCH /integrations/{integration}/retention")
+def edit(
+    session: Session,
+    name: Name = None,
+    *,
+    keep_events: Days = None,
+    keep_versions: Days = None,
+    keep_verifications: Days = None,
+    keep_fetches: Days = None,
+    keep_drift: Days = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show the data eligible for deletion, and change nothing."),
+    ] = False,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", help="Do not ask for confirmation if more data would be deleted."),
+    ] = False,
+) -> None:
+    """Change how long events with raw bodies, versions, verifications, fetches and drift are kept.
+
+    Examples: `ultraviolet integration edit plant-1 --keep-events 90d --dry-run`,
+    `ultraviolet integration edit plant-1 --keep-versions forever`
+    """
+    periods = {
+        "events": keep_events,
+        "versions": keep_versions,
+        "verifications": keep_verifications,
+        "fetches": keep_fetches,
+        "drift": keep_drift,
+    }
+    changes: Json = {
+        kind: parse_days(value) for kind, value in periods.items() if value is not None
+    }
+    if not changes:
+        raise InvalidError("Specify a retention period, such as --keep-events 90d.")
+    found = session.integration(name)
+    path = to("/integrations/{}/retention", found["id"])
+    before = session.api.get(path)
+    after = session.api.patch(path, changes, dry_run="true")
+    if dry_run:
+        _show_retention(session, after)
+        session.say("Dry run: nothing was changed.")
+        return
+    if kinds := _kinds_removed(before, after):
+        data = " and ".join(f"{_count(after['would_remove'][kind])} {kind}" for kind in kinds)
+        session.confirm(f"Permanently delete {data} of “{found['name']}”?", yes=yes)
+    _show_retention(session, session.api.patch(path, changes))
+
+
+def _split(names: str | None) -> set[str]:
+    return {name.strip() for name in (names or "").split(",") if name.strip()}
 
 
 def _addresses(environment: str | None, api_url: str | None, auth_url: str | None) -> Json:
     if environment is None:
         if api_url is None or auth_url is None:
-            raise InvalidError("Give --environment, or both --api-url and --auth-url.")
+            raise InvalidError("Specify --environment, or both --api-url and --auth-url.")
         return {"api_url": api_url, "auth_url": auth_url}
     from ultraviolet.hub.integrations.models import PRESETS
 
@@ -242,8 +321,8 @@ def _addresses(environment: str | None, api_url: str | None, auth_url: str | Non
         if preset.name == environment:
             return {"api_url": api_url or preset.api_url, "auth_url": auth_url or preset.auth_url}
     names = ", ".join(preset.name for preset in PRESETS)
-    near = did_you_mean(environment, [preset.name for preset in PRESETS])
-    raise InvalidError(f"ION has no environment “{environment}” here; there are {names}.{near}")
+    hint = did_you_mean(environment, [preset.name for preset in PRESETS])
+    raise InvalidError(f"Unknown environment “{environment}”. Available: {names}.{hint}")
 
 
 def _show_test(session: Session, result: Json) -> None:
@@ -252,10 +331,56 @@ def _show_test(session: Session, result: Json) -> None:
         return
     viewer: Json = result.get("viewer") or {}
     session.say(
-        f"The key is {viewer.get('name')} <{viewer.get('email')}> of {viewer.get('organization')}."
+        f"ION user: {viewer.get('name')} <{viewer.get('email')}>, {viewer.get('organization')}."
     )
-    session.show_list(iter(result["resources"]), READABLE, "ION offers nothing the hub knows.")
+    session.show_list(iter(result["resources"]), READABLE, "ION offers no known resources.")
     for finding in result["findings"]:
         session.say(
             f"{finding['severity']}: {finding['message']} {finding.get('next_step') or ''}".rstrip()
         )
+
+
+def parse_days(period: str) -> int | None:
+    """Return a retention period in days, None for `forever`. Raise InvalidError."""
+    if period == "forever":
+        return None
+    if found := re.fullmatch(r"(\d{1,9})([dwy])", period):
+        return int(found[1]) * _DAYS_PER_UNIT[found[2]]
+    raise InvalidError(f"“{period}” is not a valid period. Use 90d, 12w, 2y or forever.")
+
+
+def _kinds_removed(before: Json, after: Json) -> "list[Kind]":
+    """Return the kinds of records of which the change deletes more than before."""
+    from ultraviolet.hub.runtime.retention import Retention
+
+    return msgspec.convert(after, Retention).removes_more_than(msgspec.convert(before, Retention))
+
+
+def _show_retention(session: Session, state: Json) -> None:
+    if session.as_json:
+        session.show(state)
+        return
+    rows: list[Json] = [
+        {
+            "kind": kind,
+            "kept": "forever" if state["keep"][kind] is None else f"{state['keep'][kind]} days",
+            "count": _count(removable),
+            "bytes": removable["bytes"],
+            "oldest": removable["oldest"],
+        }
+        for kind, removable in state["would_remove"].items()
+    ]
+    session.show_list(iter(rows), RETENTION, "No data yet.")
+    session.say(f"History is complete since {state['history_since'] or 'the beginning'}.")
+    if state["ran_at"]:
+        removed = ", ".join(f"{count} {kind}" for kind, count in state["removed"].items())
+        session.say(
+            f"Last deletion at {state['ran_at']}: {removed or 'nothing'}."
+            f" Next deletion at {state['next_run_at']}."
+        )
+    else:
+        session.say("The first deletion starts within a minute.")
+
+
+def _count(removable: Json) -> str:
+    return f"more than {removable['count']}" if removable["more"] else str(removable["count"])

@@ -1,4 +1,4 @@
-"""`ultraviolet ion`: the local ION as a process, and its contract."""
+"""`ultraviolet ion`: run the local ION and print its schema."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +10,10 @@ from ultraviolet.cli.support.local_ion_client import URL
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.errors import InvalidError
 
-BEGIN = "<!-- written by `ultraviolet ion compatibility --write` -->"
-END = "<!-- end -->"
+TABLES_BEGIN = "<!-- written by `ultraviolet ion compatibility --write` -->"
+TABLES_END = "<!-- end -->"
 
-app = typer.Typer(
-    no_args_is_help=True, help="Run a local ION, make it fail on purpose, print its schema."
-)
+app = typer.Typer(no_args_is_help=True, help="Run a local ION, inject faults, print its schema.")
 app.add_typer(ion_faults.app, name="fault")
 app.command("snapshot")(ion_snapshots.snapshot)
 app.command("restore")(ion_snapshots.restore)
@@ -26,35 +24,35 @@ app.command("reset")(ion_snapshots.reset)
 def serve(
     *,
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
-    port: int = typer.Option(
-        8100, min=0, max=65_535, help="Port to listen on; 0 takes a free one."
-    ),
+    port: int = typer.Option(8100, min=0, max=65_535, help="Port to listen on; 0: any free port."),
     data: Path = typer.Option(
         Path("local-ion-data"), help="Directory of the local ION's database."
     ),
     size: str = typer.Option(
         "small", help="Size of the plant: small, medium, large, or a number of objects."
     ),
-    seed: int = typer.Option(1, help="The same seed makes the same plant."),
-    changes_per_second: float = typer.Option(0.0, min=0, help="How busy the plant is."),
-    no_quirk: list[str] | None = typer.Option(
-        None, help="Switch off one of ION's known quirks; repeatable."
+    seed: int = typer.Option(1, help="Seed of the plant; the same seed creates the same plant."),
+    changes_per_second: float = typer.Option(
+        0.0, min=0, help="Changes that the plant makes per second."
     ),
-    token_lifetime: int = typer.Option(300, min=1, help="Seconds an access token lives."),
-    plant: bool = typer.Option(True, help="Fill an empty ION with a simulated company."),
+    no_quirk: list[str] | None = typer.Option(
+        None, help="Disable one of ION's known quirks; repeatable."
+    ),
+    token_lifetime: int = typer.Option(300, min=1, help="Lifetime of an access token in seconds."),
+    plant: bool = typer.Option(True, help="Fill an empty local ION with a simulated company."),
     tls: bool = typer.Option(
-        False, "--tls", help="Serve https with a certificate of an authority made in DATA/tls."
+        False, "--tls", help="Serve https, with a certificate authority created in DATA/tls."
     ),
     time_limit: float = typer.Option(
         30.0,
         min=0.001,
-        help="Seconds after which an answer that has not begun is 502, as ION's gateway does.",
+        help="Seconds until a response that has not started becomes a 502, as at ION's gateway.",
     ),
 ) -> None:
     """Run a local ION: OAuth, GraphQL, webhooks, query runner, simulated plant.
 
-    Credentials come from ION_CLIENT_ID and ION_CLIENT_SECRET; without them they are created and printed once.
-    With port 0 a free port is taken; the address is printed, and kept in DATA/local-ion.json.
+    The API key is read from ION_CLIENT_ID and ION_CLIENT_SECRET; without them, one is created and
+    printed once. The address is printed and stored in DATA/local-ion.json.
 
     Examples: `ultraviolet ion serve`, `ultraviolet ion serve --size medium --changes-per-second 5`,
     `ultraviolet ion serve --port 0 --no-plant --tls`
@@ -86,19 +84,19 @@ def plant(
     *,
     url: str = URL,
     changes_per_second: float | None = typer.Option(
-        None, min=0, help="How busy it is to be; 0 rests."
+        None, min=0, help="Changes per second; 0 stops them."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Show how busy the plant of a running local ION is, or change it.
+    """Show or set the change rate of the plant of a running local ION.
 
-    Examples: `ultraviolet ion plant`, `ultraviolet ion plant --changes-per-second 50`, and 0 to let it rest.
+    Examples: `ultraviolet ion plant`, `ultraviolet ion plant --changes-per-second 50`
     """
     from ultraviolet.cli.support import local_ion_client, output
 
-    wanted = None if changes_per_second is None else {"changes_per_second": changes_per_second}
+    body = None if changes_per_second is None else {"changes_per_second": changes_per_second}
     state = local_ion_client.call_control_api(
-        url, "/_local/plant", wanted, method="GET" if wanted is None else "PATCH"
+        url, "/_local/plant", body, method="GET" if body is None else "PATCH"
     )
     if as_json:
         output.write_json(state)
@@ -108,7 +106,7 @@ def plant(
 
 @app.command()
 def sdl() -> None:
-    """Print the complete GraphQL schema of ION as Ultraviolet knows it.
+    """Print the complete GraphQL schema of ION.
 
     Example: `ultraviolet ion sdl > ion.graphql`
     """
@@ -121,10 +119,10 @@ def sdl() -> None:
 def compatibility(
     *,
     write: Annotated[
-        Path | None, typer.Option(help="Put the tables into this document, between its marks.")
+        Path | None, typer.Option(help="Write the tables into this document, between its markers.")
     ] = None,
 ) -> None:
-    """Show the state of every query and mutation in the local ION, and every fact about ION that it assumes.
+    """Show the support of every query and mutation in the local ION, and its assumptions.
 
     Example: `ultraviolet ion compatibility`
     """
@@ -139,9 +137,11 @@ def compatibility(
 
 
 def with_tables(document: str, tables: str) -> str:
-    """Replace what stands between the marks of a document."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    """Return the document with the tables between its markers. Raise InvalidError without them."""
+    before, begin, rest = document.partition(TABLES_BEGIN)
+    _, end, after = rest.partition(TABLES_END)
     if not begin or not end:
-        raise InvalidError(f"The document has no place for the tables: {BEGIN} … {END}")
+        raise InvalidError(
+            f"The document has no markers for the tables: {TABLES_BEGIN} … {TABLES_END}"
+        )
     return f"{before}{begin}\n\n{tables}\n\n{end}{after}"

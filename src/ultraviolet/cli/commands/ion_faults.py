@@ -1,4 +1,4 @@
-"""`ultraviolet ion fault`: what is to go wrong in a running local ION."""
+"""`ultraviolet ion fault`: inject faults into a running local ION."""
 
 from typing import Any
 from urllib.parse import quote
@@ -19,9 +19,7 @@ COLUMNS = {
     "Triggered": "triggered",
 }
 
-app = typer.Typer(
-    no_args_is_help=True, help="Make a running local ION fail on purpose, repeatably."
-)
+app = typer.Typer(no_args_is_help=True, help="Inject repeatable faults into a running local ION.")
 
 
 @app.command("list")
@@ -47,28 +45,32 @@ def set_fault(
     ),
     after: int | None = typer.Option(None, help="Number of matches to skip first."),
     count: int | None = typer.Option(None, help="Maximum number of triggers."),
-    duration: float | None = typer.Option(None, help="End after so many seconds."),
+    duration: float | None = typer.Option(None, help="Seconds until the fault ends."),
     above_rate: float | None = typer.Option(
         None, help="Trigger only above this number of matches per second."
     ),
-    seed: int | None = typer.Option(None, help="The same seed triggers for the same matches."),
-    seconds: float | None = typer.Option(None, help="How long, where the kind takes a time."),
-    number: int | None = typer.Option(None, help="How many, where the kind takes a number."),
+    seed: int | None = typer.Option(
+        None, help="Seed; the same seed triggers for the same matches."
+    ),
+    seconds: float | None = typer.Option(
+        None, help="Duration of the effect, for kinds with a time."
+    ),
+    number: int | None = typer.Option(None, help="Number, for kinds with a number."),
     status: int | None = typer.Option(None, help="HTTP status of an error."),
-    message: str | None = typer.Option(None, help="ION's message of a refused token."),
+    message: str | None = typer.Option(None, help="ION's message for a rejected token."),
     value: str | None = typer.Option(
-        None, help="Name of what is added to the schema or to a delivery."
+        None, help="Name of the addition to the schema or to a delivery."
     ),
     url: str = URL,
     as_json: bool = JSON,
 ) -> None:
-    """Set one fault beside those that are set.
+    """Add one fault.
 
     Examples: `ultraviolet ion fault set latency --seconds 2 --probability 0.3 --seed 7`,
     `ultraviolet ion fault set dropped --only purchase_order_lines --count 5`,
     `ultraviolet ion fault set rate_limit --above-rate 5`.
     """
-    given: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "kind": kind,
         "only": only,
         "probability": probability,
@@ -83,33 +85,33 @@ def set_fault(
         "message": message,
         "value": value,
     }
-    fault = {name: each for name, each in given.items() if each is not None}
+    fault = {name: value for name, value in settings.items() if value is not None}
     _show(local_ion_client.call_control_api(url, "/_local/faults", fault), as_json=as_json)
 
 
 @app.command()
 def clear(
-    which: str | None = typer.Argument(None, help="Id or kind; all of them where none is given."),
+    which: str | None = typer.Argument(None, help="Id or kind; all faults if omitted."),
     *,
     url: str = URL,
 ) -> None:
-    """Clear all faults, one of them, or those of a kind.
+    """Clear all faults, one fault, or the faults of a kind.
 
     Examples: `ultraviolet ion fault clear`, `ultraviolet ion fault clear latency`
     """
     query = "" if which is None else f"?which={quote(which)}"
-    cleared = local_ion_client.call_control_api(url, f"/_local/faults{query}", method="DELETE")[
-        "cleared"
-    ]
-    typer.echo(f"{cleared} cleared")
+    result = local_ion_client.call_control_api(url, f"/_local/faults{query}", method="DELETE")
+    typer.echo(f"Cleared {result['cleared']} faults.")
 
 
 @app.command()
 @returns("[ultraviolet.local_ion.faults.registry:FaultState]")
 def scenario(
-    name: str | None = typer.Argument(None, help="Which to set; without one they are listed."),
+    name: str | None = typer.Argument(None, help="Scenario to set; omit it to list the scenarios."),
     *,
-    seed: int | None = typer.Option(None, help="Makes the triggers repeatable."),
+    seed: int | None = typer.Option(
+        None, help="Seed; the same seed triggers for the same matches."
+    ),
     url: str = URL,
     as_json: bool = JSON,
 ) -> None:
@@ -118,9 +120,9 @@ def scenario(
     Examples: `ultraviolet ion fault scenario`, `ultraviolet ion fault scenario bad_day --seed 7`
     """
     if name is not None:
-        wanted = {"scenario": name, "seed": seed}
+        body = {"scenario": name, "seed": seed}
         _show(
-            local_ion_client.call_control_api(url, "/_local/faults/scenarios", wanted),
+            local_ion_client.call_control_api(url, "/_local/faults/scenarios", body),
             as_json=as_json,
         )
         return

@@ -1,4 +1,4 @@
-"""`ultraviolet ion snapshot`, `restore` and `reset`: states of a running local ION."""
+"""`ultraviolet ion snapshot`, `restore` and `reset`: save and restore a local ION."""
 
 import typer
 
@@ -10,32 +10,32 @@ NAME = typer.Argument("default", help="Name of the snapshot.")
 
 
 def snapshot(name: str = NAME, *, url: str = URL) -> None:
-    """Keep the state of a running local ION under a name.
+    """Save the state of a running local ION under a name.
 
     Examples: `ultraviolet ion snapshot`, `ultraviolet ion snapshot before-import`
     """
-    kept = local_ion_client.call_control_api(url, "/_local/snapshot", {"name": name})
-    typer.echo(escape_controls(f"{kept['name']}: {kept['bytes']:,} bytes kept"))
+    saved = local_ion_client.call_control_api(url, "/_local/snapshot", {"name": name})
+    typer.echo(escape_controls(f"Saved “{saved['name']}”, {saved['bytes']:,} bytes."))
 
 
 def restore(name: str = NAME, *, url: str = URL) -> None:
-    """Bring back a state that was kept; what happened since is gone.
+    """Restore a saved state; later changes are lost.
 
     Example: `ultraviolet ion restore before-import`
     """
     local_ion_client.call_control_api(url, "/_local/restore", {"name": name})
-    typer.echo(escape_controls(f"Back to {name}"))
+    typer.echo(escape_controls(f"Restored “{name}”."))
 
 
 def reset(
     *,
-    empty: bool = typer.Option(False, "--empty", help="To an ION without a plant; API keys stay."),
+    empty: bool = typer.Option(False, "--empty", help="Delete the plant too; API keys are kept."),
     url: str = URL,
 ) -> None:
-    """Go back to the plant as it was set up, or to an empty ION; what happened since is gone.
+    """Reset to the initial plant, or to an empty local ION; later changes are lost.
 
     Examples: `ultraviolet ion reset`, `ultraviolet ion reset --empty`
     """
-    wanted = "empty" if empty else "plant"
-    local_ion_client.call_control_api(url, "/_local/reset", {"to": wanted})
-    typer.echo(f"Back to {'an empty ION' if empty else 'the plant as set up'}")
+    target = "empty" if empty else "plant"
+    local_ion_client.call_control_api(url, "/_local/reset", {"to": target})
+    typer.echo(f"Reset to {'an empty local ION' if empty else 'the initial plant'}.")

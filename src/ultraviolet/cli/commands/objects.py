@@ -1,4 +1,4 @@
-"""`ultraviolet object`: the hub's copy of ION's objects."""
+"""`ultraviolet object`: the objects of the mirror."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +8,7 @@ import typer
 
 from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.output_schema import returns
-from ultraviolet.cli.support.params import HELP as MOMENT
-from ultraviolet.cli.support.params import parse_time
+from ultraviolet.cli.support.params import TIME_HELP, parse_time
 from ultraviolet.cli.support.session import Session, command
 from ultraviolet.files import atomic_write
 
@@ -18,18 +17,18 @@ app = typer.Typer(
 )
 
 RESOURCES = {"resource": "resource", "objects": "objects", "stale": "stale"}
-THEN = {
+PAST_COLUMNS = {
     "id": "id",
     "title": "title",
     "version": "version",
     "in ION": "source_time",
-    "here": "observed_at",
+    "in the hub": "observed_at",
 }
 COLUMNS = {"id": "id", "title": "title", "state": "state", "changed": "changed_at"}
 VERSIONS = {
     "version": "version",
     "in ION": "source_time",
-    "here": "observed_at",
+    "in the hub": "observed_at",
     "by": "by.name",
     "origin": "origin",
     "changed": "changed",
@@ -37,19 +36,15 @@ VERSIONS = {
 CHANGES = {"field": "name", "before": "old", "after": "new"}
 DIFFERENCES = {"id": "id", "change": "change", **CHANGES}
 
-At = Annotated[str | None, typer.Option(help=f"As it was then. {MOMENT}")]
+At = Annotated[str | None, typer.Option(help=f"State at this time. {TIME_HELP}")]
 Clock = Annotated[
     Literal["hub", "ion"],
-    typer.Option(help="Whose time: when the mirror showed it, or when ION had it."),
+    typer.Option(help="Clock of --at: time in the mirror (hub), or time in ION (ion)."),
 ]
 Format = Literal["csv", "jsonl", "parquet"]
-Resource = Annotated[
-    str, typer.Argument(help="Kind of object: purchase_orders, PurchaseOrder, parts, …")
-]
+Resource = Annotated[str, typer.Argument(help="Resource: purchase_orders, PurchaseOrder, parts, …")]
 Id = Annotated[str, typer.Argument(help="Id of the object in ION.")]
-Integration = Annotated[
-    str | None, typer.Option(help="Name or id; may be left out where there is only one.")
-]
+Integration = Annotated[str | None, typer.Option(help="Name or id; optional if there is only one.")]
 
 
 @command(app, "list", watchable=True)
@@ -57,21 +52,25 @@ Integration = Annotated[
 def list_(
     session: Session,
     resource: Annotated[
-        str | None, typer.Argument(help="Kind of object; all kinds with counts if left out.")
+        str | None, typer.Argument(help="Resource; omit it to list all resources with counts.")
     ] = None,
     *,
     integration: Integration = None,
     query: Annotated[
-        str | None, typer.Option("--query", "-q", help="Only objects with these words.")
+        str | None, typer.Option("--query", "-q", help="Only objects that contain these words.")
     ] = None,
     state: Annotated[
-        str | None, typer.Option(help="Only fresh, stale, partial or deleted.")
+        str | None, typer.Option(help="Only fresh, stale, partial or deleted objects.")
     ] = None,
     filter_: Annotated[
         str | None,
-        typer.Option("--filter", help='ION\'s filter, such as {"status": {"eq": "ORDERED"}}.'),
+        typer.Option(
+            "--filter", help='Filter in ION\'s syntax, such as {"status": {"eq": "ORDERED"}}.'
+        ),
     ] = None,
-    sort: Annotated[str | None, typer.Option(help="A field, or -field for downwards.")] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="Field to sort by; -field for descending order.")
+    ] = None,
     at: At = None,
     clock: Clock = "hub",
     limit: Annotated[int, typer.Option(min=1)] = 50,
@@ -86,10 +85,10 @@ def list_(
         session.show_list(
             session.api.items("/objects", 1000, integration=found),
             RESOURCES,
-            "The mirror is empty.",
+            "The mirror is empty. Next: ultraviolet fetch run --mode full",
         )
         return
-    then = {"at": parse_time(at), "clock": clock}
+    time = {"at": parse_time(at), "clock": clock}
     items = session.api.items(
         to("/objects/{}", resource),
         limit,
@@ -98,10 +97,10 @@ def list_(
         state=state,
         filter=filter_,
         sort=sort,
-        **then,
+        **time,
     )
-    columns = THEN if at else COLUMNS
-    session.show_list(items, columns, "None. The first read is `ultraviolet fetch run`.")
+    columns = PAST_COLUMNS if at else COLUMNS
+    session.show_list(items, columns, "No matching objects.")
 
 
 @command(app, "show", watchable=True)
@@ -115,14 +114,14 @@ def show(
     at: At = None,
     clock: Clock = "hub",
 ) -> None:
-    """Show one object with its links, its state and its origin; or as it was.
+    """Show one object with its links, state and origin, now or at a past time.
 
     Example: `ultraviolet object show purchase_orders 17 --at 2d`
     """
     found = session.integration(integration)["id"]
-    then = {"at": parse_time(at), "clock": clock}
-    one = session.api.get(to("/objects/{}/{}", resource, object_id), integration=found, **then)
-    session.show(one if session.as_json else _lines(one))
+    time = {"at": parse_time(at), "clock": clock}
+    item = session.api.get(to("/objects/{}/{}", resource, object_id), integration=found, **time)
+    session.show(item if session.as_json else _lines(item))
 
 
 @command(app, "history")
@@ -135,7 +134,7 @@ def history(
     integration: Integration = None,
     limit: Annotated[int, typer.Option(min=1)] = 50,
 ) -> None:
-    """List the versions of one object, newest first, each with what told of it.
+    """List the versions of one object with their origins, newest first.
 
     Example: `ultraviolet object history purchase_orders 17`
     """
@@ -143,7 +142,7 @@ def history(
     items = session.api.items(
         to("/objects/{}/{}/history", resource, object_id), limit, integration=found
     )
-    session.show_list(items, VERSIONS, "No version kept.")
+    session.show_list(items, VERSIONS, "No versions.")
 
 
 @command(app, "diff")
@@ -152,14 +151,14 @@ def diff(
     session: Session,
     resource: Resource,
     object_id: Annotated[
-        str | None, typer.Argument(help="Id in ION; the whole resource if left out.")
+        str | None, typer.Argument(help="Id in ION; omit it to compare the whole resource.")
     ] = None,
     *,
-    since: Annotated[str, typer.Option("--from", help=MOMENT)],
-    until: Annotated[str | None, typer.Option("--to", help=f"{MOMENT} Now if left out.")] = None,
+    since: Annotated[str, typer.Option("--from", help=TIME_HELP)],
+    until: Annotated[str | None, typer.Option("--to", help=f"{TIME_HELP} Default: now.")] = None,
     integration: Integration = None,
     clock: Clock = "hub",
-    limit: Annotated[int, typer.Option(min=1, help="Objects, at most.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of objects.")] = 1000,
 ) -> None:
     """Compare an object, or a whole resource, at two times, field by field.
 
@@ -178,15 +177,15 @@ def diff(
         session.show_list(
             items if session.as_json else _fields(items),
             DIFFERENCES,
-            "Nothing differs between these times.",
+            "No differences between these times.",
         )
         return
     compared = session.api.get(to("/objects/{}/{}/diff", resource, object_id), **query)
     if session.as_json:
         session.show(compared)
         return
-    session.show_list(iter(compared["changes"]), CHANGES, "Nothing differs between these times.")
-    session.show_list(iter(compared["versions"]), VERSIONS, "No version between.")
+    session.show_list(iter(compared["changes"]), CHANGES, "No differences between these times.")
+    session.show_list(iter(compared["versions"]), VERSIONS, "No versions between these times.")
 
 
 @command(app, "index")
@@ -194,22 +193,20 @@ def diff(
 def index(
     session: Session,
     resource: Resource,
-    fields: Annotated[
-        list[str], typer.Argument(help="Fields that tables are sorted or filtered by.")
-    ],
+    fields: Annotated[list[str], typer.Argument(help="Fields to sort or filter by.")],
     *,
     integration: Integration = None,
 ) -> None:
-    """Create indexes, so that sorting and filtering a big table by these fields is quick.
+    """Create indexes that speed up sorting and filtering by these fields.
 
     Example: `ultraviolet object index parts description`
     """
     body = {"fields": fields, "integration": str(session.integration(integration)["id"])}
-    done = session.api.post(to("/objects/{}/indexes", resource), body)
+    created = session.api.post(to("/objects/{}/indexes", resource), body)
     if session.as_json:
-        session.show(done)
+        session.show(created)
     else:
-        session.say(done["detail"])
+        session.say(created["detail"])
 
 
 @command(app, "export")
@@ -225,12 +222,12 @@ def export(
         bool,
         typer.Option(
             "--for-spreadsheets",
-            help="CSV that spreadsheets open safely: a byte order mark, and an apostrophe before formulas.",
+            help="CSV for spreadsheets: a byte order mark, and an apostrophe before formulas.",
         ),
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="File to write; stdout if left out.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; default: stdout.")] = None,
 ) -> None:
-    """Write all objects of a resource that are not deleted to a file.
+    """Export all objects of a resource, except deleted ones.
 
     Examples: `ultraviolet object export parts > parts.csv`,
     `ultraviolet object export runs --format parquet --out runs.parquet`,
@@ -246,17 +243,17 @@ def export(
             for_spreadsheets="true" if for_spreadsheets else None,
         )
     if out is not None:
-        session.say(f"Written: {out}")
+        session.say(f"Wrote {out}.")
 
 
 def _fields(items: Iterator[Json]) -> Iterator[Json]:
-    """One line for each field that differs."""
-    for one in items:
-        for change in one["changes"]:
-            yield {**one, **change}
+    """Return a row for each field that differs."""
+    for item in items:
+        for change in item["changes"]:
+            yield {**item, **change}
 
 
-def _lines(one: Json) -> Json:
+def _lines(item: Json) -> Json:
     names = (
         "resource",
         "id",
@@ -267,5 +264,5 @@ def _lines(one: Json) -> Json:
         "observed_at",
         "changed_at",
     )
-    head = {key: one[key] for key in names if key in one}
-    return {**head, **one["fields"]}
+    head = {key: item[key] for key in names if key in item}
+    return {**head, **item["fields"]}

@@ -1,4 +1,4 @@
-"""`ultraviolet secrets rotate`: a new key for the credentials that the hub keeps."""
+"""`ultraviolet secrets rotate`: encrypt the stored credentials with a new key."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,12 +8,12 @@ import typer
 from ultraviolet.cli.support.session import DATA
 from ultraviolet.errors import ConflictError, InvalidError
 
-app = typer.Typer(no_args_is_help=True, help="The key that seals credentials: rotate.")
+app = typer.Typer(no_args_is_help=True, help="The key that encrypts credentials: rotate.")
 
 
 @app.callback()
 def secrets() -> None:
-    """Keep `rotate` a command of its own."""
+    """Make `rotate` a subcommand; an app with one command would run it directly."""
 
 
 @app.command()
@@ -23,11 +23,12 @@ def rotate(
         Path, typer.Option(envvar="ULTRAVIOLET_DATA", help="Directory of the hub.")
     ] = DATA,
 ) -> None:
-    """Seal all credentials with a new key.
+    """Encrypt all credentials with a new key.
 
-    With the key in DATA/secret.key: stop the hub and run this; a new key is made and the old one forgotten. With
-    ULTRAVIOLET_SECRET_KEY: set it to the new key and ULTRAVIOLET_OLD_SECRET_KEY to the old one, restart all
-    processes, run this with the same two, then restart without the old one. Whatever interrupts it, run it again.
+    With the key in DATA/secret.key: stop the hub and run this command. It creates a new key and
+    deletes the old one. With ULTRAVIOLET_SECRET_KEY: set it to the new key and
+    ULTRAVIOLET_OLD_SECRET_KEY to the old one, restart all processes, run this command with the same
+    two variables, then restart without the old key. If it is interrupted, run it again.
 
     Examples: `ultraviolet secrets rotate`, `ultraviolet secrets rotate --data /var/lib/ultraviolet`
     """
@@ -38,22 +39,22 @@ def rotate(
     from ultraviolet.hub.core.settings import Settings
 
     settings = Settings.from_environment(data=data, public_url="")
-    of_file = settings.secret_key is None
-    if of_file and find_running(data):
-        raise ConflictError(f"A hub is running on {data} with the old key; stop it first.")
-    if not of_file and settings.old_secret_key is None:
+    in_file = settings.secret_key is None
+    if in_file and find_running(data):
+        raise ConflictError(f"A hub with the old key is running on {data}. Stop it first.")
+    if not in_file and settings.old_secret_key is None:
         raise InvalidError(
-            "Set ULTRAVIOLET_SECRET_KEY to the new key and ULTRAVIOLET_OLD_SECRET_KEY to the present one, restart "
-            "the hub, and run this again."
+            "Set ULTRAVIOLET_SECRET_KEY to the new key and ULTRAVIOLET_OLD_SECRET_KEY to the"
+            " current one, restart the hub, and run this command again."
         )
     database = Database.open(settings.database_url)
     try:
-        if of_file:
+        if in_file:
             prepend_new_key(settings.data / "secret.key")
-        sealed = SecretBox.from_settings(settings)
-        count = database.write_now(reencryption.reencrypt_all, sealed, "command line")
-        if of_file:
+        secret_box = SecretBox.from_settings(settings)
+        count = database.write_now(reencryption.reencrypt_all, secret_box, "command line")
+        if in_file:
             delete_old_keys(settings.data / "secret.key")
     finally:
         database.close()
-    typer.echo(f"{count} secrets are sealed with the new key.", err=True)
+    typer.echo(f"{count} secrets are encrypted with the new key.", err=True)

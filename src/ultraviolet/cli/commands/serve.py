@@ -1,4 +1,4 @@
-"""`ultraviolet serve`: the hub as a process."""
+"""`ultraviolet serve`: run the hub."""
 
 import os
 from pathlib import Path
@@ -14,9 +14,7 @@ Role = Literal["all", "web", "worker"]
 def serve(
     *,
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
-    port: int = typer.Option(
-        8000, min=0, max=65_535, help="Port to listen on; 0 takes a free one."
-    ),
+    port: int = typer.Option(8000, min=0, max=65_535, help="Port to listen on; 0: any free port."),
     data: Path = typer.Option(
         Path("ultraviolet-data"),
         envvar="ULTRAVIOLET_DATA",
@@ -25,29 +23,29 @@ def serve(
     role: Role = typer.Option(
         "all",
         envvar="ULTRAVIOLET_ROLE",
-        help="web serves pages, API and deliveries; worker applies, heals and fetches; all does both.",
+        help="web: pages, API and deliveries; worker: apply, heal and fetch; all: both.",
     ),
     workers: int = typer.Option(
         1,
         min=1,
         envvar="ULTRAVIOLET_WORKERS",
-        help="Processes behind this address; needs PostgreSQL.",
+        help="Number of processes behind this address; requires PostgreSQL.",
     ),
     spool: Path | None = typer.Option(
         None,
         envvar="ULTRAVIOLET_SPOOL",
-        help="Folder where deliveries are kept, and acknowledged, while the database is away.",
+        help="Folder for acknowledged deliveries while the database is unavailable.",
     ),
-    fd: int | None = typer.Option(None, hidden=True, help="A socket that listens already."),
+    fd: int | None = typer.Option(None, hidden=True, help="File descriptor of a listening socket."),
 ) -> None:
-    """Run the hub: pages, API and webhook deliveries, and the duties of its integrations.
+    """Run the hub: pages, API, webhook deliveries, and the work of its integrations.
 
-    On PostgreSQL any number of processes may run, here with --workers and elsewhere: each integration is applied,
-    healed and fetched by one of them, and by another within seconds when that one dies. SIGHUP puts in the program that
-    is now on disk; deliveries are taken all the while.
+    On PostgreSQL, any number of processes may run on any number of machines. One of them applies,
+    heals and fetches each integration; if it dies, another takes over within seconds. On SIGHUP the
+    hub loads the installed release without interrupting deliveries.
 
-    ULTRAVIOLET_DATABASE_URL, ULTRAVIOLET_PUBLIC_URL, ULTRAVIOLET_ADMIN_KEY and ULTRAVIOLET_SECRET_KEY
-    are read from the environment; `ultraviolet config show` explains them.
+    The hub also reads ULTRAVIOLET_DATABASE_URL, ULTRAVIOLET_PUBLIC_URL, ULTRAVIOLET_ADMIN_KEY and
+    ULTRAVIOLET_SECRET_KEY from the environment; `ultraviolet config show` explains them.
 
     Examples: `ultraviolet serve`,
     `ultraviolet serve --host 0.0.0.0 --port 8000 --data /var/lib/ultraviolet`,
@@ -55,10 +53,8 @@ def serve(
     """
     from ultraviolet.child_process import free_port
 
-    if spool:
-        os.environ["ULTRAVIOLET_SPOOL"] = str(
-            spool.absolute()
-        )  # for processes that this one starts too
+    if spool:  # by environment, so that worker processes inherit it
+        os.environ["ULTRAVIOLET_SPOOL"] = str(spool.absolute())
     port = port or free_port(host=host)
     exec_hub(
         {"host": host, "port": port, "data": str(data), "role": role, "workers": workers, "fd": fd}

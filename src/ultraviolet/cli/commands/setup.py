@@ -1,4 +1,4 @@
-"""`ultraviolet setup`: the receiver and the subscriptions in ION."""
+"""`ultraviolet setup`: set up the receiver and the subscriptions in ION."""
 
 from typing import Annotated
 
@@ -10,38 +10,38 @@ from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import Session, command
 from ultraviolet.errors import UltravioletError
 
-app = typer.Typer(no_args_is_help=True, help="Set webhooks up in ION: plan, apply, text, adopt.")
+app = typer.Typer(no_args_is_help=True, help="Set up webhooks in ION: plan, apply, text, adopt.")
 
-PARTS = (
+TEXTS = (
     "receiver_mutation",
     "receiver_variables",
     "subscription_document",
     "subscription_variables",
 )
-AMISS = ("missing", "inactive")
+INCOMPLETE = ("missing", "inactive")
 STEPS = {"step": "name", "done": "done", "detail": "detail"}
 APPLIED = {
     "receiver": "plan.receiver.id",
     "created": "receiver_created",
     "subscribed": "subscribed",
     "activated": "activated",
-    "refused": "refused",
+    "rejected": "refused",
 }
 
-_MOST_NAMED = 10
+_MAX_NAMED = 10
 
 
 class SetupRejectedError(UltravioletError):
-    """ION refused a part of the set-up; let its key do that, then run `ultraviolet setup apply` again."""
+    """ION rejected a part of the set-up; extend the permissions of its key, then apply again."""
 
-    kind = "set-up-refused"
+    kind = "setup-rejected"
     exit_code = 7
 
 
 @command(app, "plan", watchable=True)
 @returns("GET /integrations/{integration}/setup")
 def plan(session: Session, integration: Name = None) -> None:
-    """Show what is there in ION, what is missing, and which steps are done; changes nothing.
+    """Show the set-up steps and the missing subscriptions. Changes nothing.
 
     Examples: `ultraviolet setup plan plant-1`, `ultraviolet setup plan plant-1 --watch`
     """
@@ -51,17 +51,16 @@ def plan(session: Session, integration: Name = None) -> None:
         session.show(setup)
         return
     session.show_list(iter(setup["steps"]), STEPS, "No steps.")
-    difference = setup.get("plan")
-    if difference:
+    if difference := setup.get("plan"):
         _show_plan(session, difference)
 
 
 @command(app, "apply")
 @returns("POST /integrations/{integration}/setup")
 def apply(session: Session, integration: Name = None) -> None:
-    """Create or repair the receiver and its subscriptions through ION's API; running it again changes nothing.
+    """Create or repair the receiver and its subscriptions in ION; safe to run again.
 
-    Exit code 7 where ION refused something.
+    Exit code 7 if ION rejects a part.
 
     Example: `ultraviolet setup apply plant-1`
     """
@@ -69,7 +68,7 @@ def apply(session: Session, integration: Name = None) -> None:
     result = session.api.post(to("/integrations/{}/setup", found["id"]), {"mode": "automatic"})
     session.show(result, APPLIED)
     if result["refused"]:
-        raise SetupRejectedError(_refused(result))
+        raise SetupRejectedError(_describe_rejection(result))
     session.say("Next: ultraviolet fetch run --mode full")
 
 
@@ -80,13 +79,13 @@ def text(
     integration: Name = None,
     *,
     webhook_url: Annotated[
-        str | None, typer.Option(help="The URL from `webhook create`, to be filled in.")
+        str | None, typer.Option(help="URL to fill in, from `webhook create`.")
     ] = None,
     receiver: Annotated[
-        str | None, typer.Option(help="The receiver's id that ION answered, to be filled in.")
+        str | None, typer.Option(help="Receiver id to fill in, from ION's response.")
     ] = None,
 ) -> None:
-    """Print what to paste into ION's query runner: the receiver, then its subscriptions.
+    """Print the mutations to paste into ION's query runner: receiver, then subscriptions.
 
     Examples: `ultraviolet setup text plant-1`, `ultraviolet setup text plant-1 --receiver 12`
     """
@@ -95,10 +94,10 @@ def text(
     if session.as_json:
         session.show(texts)
         return
-    filled = {texts["placeholder"]: webhook_url, texts["receiver_placeholder"]: receiver}
-    for part in PARTS:
-        typer.echo(f"# {part.replace('_', ' ')}\n{_fill(texts[part], filled)}\n")
-    session.say("Next: ultraviolet setup adopt --receiver ID, with the id ION answered.")
+    values = {texts["placeholder"]: webhook_url, texts["receiver_placeholder"]: receiver}
+    for name in TEXTS:
+        typer.echo(f"# {name.replace('_', ' ')}\n{_fill(texts[name], values)}\n")
+    session.say("Next: ultraviolet setup adopt --receiver ID, with the id from ION's response.")
 
 
 @command(app, "adopt")
@@ -107,9 +106,9 @@ def adopt(
     session: Session,
     integration: Name = None,
     *,
-    receiver: Annotated[str, typer.Option(help="Id of the receiver made by hand in ION.")],
+    receiver: Annotated[str, typer.Option(help="Id of the receiver in ION.")],
 ) -> None:
-    """Take over a receiver that was made by hand: read its shared secret, so that signatures are verified.
+    """Adopt a receiver that was created manually: read its secret, to verify signatures.
 
     Example: `ultraviolet setup adopt plant-1 --receiver 12`
     """
@@ -118,17 +117,24 @@ def adopt(
     session.show(session.api.post(to("/integrations/{}/setup", found["id"]), body))
 
 
-def _refused(result: Json) -> str:
-    """Say what is not as it should be now, and what ION said to that."""
-    amiss = [f"{one['resource']} {one['action']}" for name in AMISS for one in result["plan"][name]]
-    named = ", ".join(amiss[:_MOST_NAMED])
-    more = f" and {len(amiss) - _MOST_NAMED} more" if len(amiss) > _MOST_NAMED else ""
-    why = "; ".join(dict.fromkeys(result["refused"]))
-    return f"ION refused a part of the set-up: {why}. Not as it should be: {named}{more}. Next: ultraviolet setup apply"
+def _describe_rejection(result: Json) -> str:
+    """Return ION's errors and the incomplete subscriptions."""
+    incomplete = [
+        f"{subscription['resource']} {subscription['action']}"
+        for state in INCOMPLETE
+        for subscription in result["plan"][state]
+    ]
+    named = ", ".join(incomplete[:_MAX_NAMED])
+    more = f" and {len(incomplete) - _MAX_NAMED} more" if len(incomplete) > _MAX_NAMED else ""
+    errors = "; ".join(dict.fromkeys(result["refused"]))
+    return (
+        f"ION rejected a part of the set-up: {errors}. Missing or inactive: {named}{more}."
+        " Next: ultraviolet setup apply"
+    )
 
 
-def _fill(text: str, filled: dict[str, str | None]) -> str:
-    for placeholder, value in filled.items():
+def _fill(text: str, values: dict[str, str | None]) -> str:
+    for placeholder, value in values.items():
         text = text.replace(placeholder, value or placeholder)
     return text
 

@@ -1,4 +1,4 @@
-"""`ultraviolet sql`: read the database of a hub with one statement, a script or a shell."""
+"""`ultraviolet sql`: query the database of a hub with a statement, a script or a shell."""
 
 import cmd
 import marshal
@@ -22,7 +22,7 @@ from ultraviolet.text import did_you_mean
 if TYPE_CHECKING:
     from ultraviolet.db.read_only_sql import Column, ReadOnlyDatabase, Result, Row
 
-HINT = "\\views lists the views, \\d VIEW its columns, \\q leaves. Nothing can be changed here."
+HINT = "\\views lists the views, \\d VIEW its columns, \\q quits. The connection is read-only."
 VIEWS = "SELECT view, count(*) AS columns FROM view_columns GROUP BY view ORDER BY view"
 COLUMNS = "SELECT name, type, comment FROM view_columns WHERE view = '{}' ORDER BY position"
 MAX_SCRIPT_BYTES = 1_000_000
@@ -30,20 +30,21 @@ MAX_TABLE_ROWS = 10_000
 MAX_INTEGER = 2**63 - 1
 _UNKNOWN = re.compile(
     r"""no\ such\ table:\ (?:main\.)?(?P<view>\w+)|no\ such\ column:\ "?(?P<column>[\w.]+)
-    |relation\ "(?P<view2>[\w.]+)"\ does\ not\ exist|column\ "?(?P<column2>[\w.]+)"?\ does\ not\ exist""",
+    |relation\ "(?P<view2>[\w.]+)"\ does\ not\ exist
+    |column\ "?(?P<column2>[\w.]+)"?\ does\ not\ exist""",
     re.VERBOSE,
 )
-"""What SQLite, then PostgreSQL, says of a name it does not know."""
+"""The messages of SQLite and PostgreSQL for an unknown name."""
 _TOKEN = re.compile(
     r"""--[^\n]*|/\*.*?(?:\*/|\Z)|[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)|'(?:[^']|'')*(?:'|\Z)
     |"(?:[^"]|"")*(?:"|\Z)|\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)|[^\W\d][\w$]*|.""",
     re.VERBOSE | re.DOTALL,
 )
-"""Comments, texts, quoted names, words and single characters of SQL."""
+"""Tokens of SQL: comments, strings, quoted names, words and single characters."""
 
 
 class Options(NamedTuple):
-    """How results are written."""
+    """The output format of results."""
 
     as_json: bool = False
     as_format: Format | None = None
@@ -51,7 +52,7 @@ class Options(NamedTuple):
 
 def sql(
     query: Annotated[
-        str | None, typer.Argument(help="One statement; if left out, a script on stdin or a shell.")
+        str | None, typer.Argument(help="One statement; default: a script on stdin, or a shell.")
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
@@ -60,18 +61,20 @@ def sql(
     ] = None,
     timeout: Annotated[
         float,
-        typer.Option(min=0.001, max=86_400, help="Seconds after which a statement is stopped."),
+        typer.Option(min=0.001, max=86_400, help="Time limit of a statement in seconds."),
     ] = 300,
     data: Annotated[
         Path, typer.Option(envvar="ULTRAVIOLET_DATA", help="Directory of the hub.")
     ] = DATA,
 ) -> None:
-    """Read the mirror in SQL, while the hub runs: a view for each resource, such as ion_purchase_orders.
+    """Query the mirror with SQL; each resource has a view, such as ion_purchase_orders.
 
-    Statements can only read. Columns of the same name get a number: id, id_2.
+    The connection is read-only. Columns of the same name are numbered: id, id_2.
 
-    Examples: `ultraviolet sql`, `ultraviolet sql "SELECT status, count(*) FROM ion_purchase_orders GROUP BY status"`,
-    `ultraviolet sql --format parquet "SELECT * FROM ion_parts" > parts.parquet`, `ultraviolet sql < report.sql`
+    Examples: `ultraviolet sql`,
+    `ultraviolet sql "SELECT status, count(*) FROM ion_purchase_orders GROUP BY status"`,
+    `ultraviolet sql --format parquet "SELECT * FROM ion_parts" > parts.parquet`,
+    `ultraviolet sql < report.sql`
     """
     from ultraviolet.db.read_only_sql import open_read_only
 
@@ -80,20 +83,20 @@ def sql(
     try:
         shell = Shell(database, Options(as_json, as_format))
         if query is not None:
-            shell.answer(query)
+            shell.run_statement(query)
         elif sys.stdin.isatty():
             shell.cmdloop(f"{database.address}  {HINT}")
         else:
-            shell.run_script(_script())
+            shell.run_script(_read_script())
     finally:
         database.close()
 
 
-def _script() -> str:
+def _read_script() -> str:
     content = sys.stdin.buffer.read(MAX_SCRIPT_BYTES + 1)
     if len(content) > MAX_SCRIPT_BYTES:
         raise InvalidError(
-            f"The script on stdin is longer than {MAX_SCRIPT_BYTES:,} bytes; nothing was run."
+            f"The script on stdin is larger than {MAX_SCRIPT_BYTES:,} bytes; nothing was run."
         )
     try:
         return content.decode("utf-8-sig")
@@ -121,19 +124,19 @@ def _is_blank(text: str) -> bool:
 
 
 class Shell(cmd.Cmd):
-    """Reads statements up to their semicolons, and shows what each returns."""
+    """An SQL shell: runs each statement at its semicolon and prints the result."""
 
     prompt = "ultraviolet> "
 
     def __init__(self, database: "ReadOnlyDatabase", options: Options) -> None:
-        """Ask this database."""
+        """Use this database and output format."""
         super().__init__()
         self._database = database
         self._options = options
-        self._begun = ""
+        self._pending = ""
 
     def onecmd(self, line: str) -> bool:
-        """Run a line of a person; return whether it ends the shell."""
+        """Run an interactive line; return whether it ends the shell."""
         try:
             return self.read(line)
         except InvalidError as error:
@@ -141,70 +144,73 @@ class Shell(cmd.Cmd):
             return False
 
     def run_script(self, script: str) -> None:
-        """Run all statements of a script in order. Raise SqlError with its line for the first that fails."""
+        """Run the statements of a script in order. Raise SqlError with the line of a failure."""
         from ultraviolet.db.read_only_sql import SqlError
 
-        begins = 1
+        first_line = 1
         for number, line in enumerate([*script.splitlines(), None], start=1):
             try:
                 if self.read(line):
                     return
             except InvalidError as error:
-                raise SqlError(f"Line {begins}: {error}") from error
-            if not self._begun:
-                begins = number + 1
+                raise SqlError(f"Line {first_line}: {error}") from error
+            if not self._pending:
+                first_line = number + 1
 
     def read(self, line: str | None) -> bool:
-        """Run a command, or the statements that end in this line, or what has begun where None ends it."""
+        """Run a shell command or the statements that end in this line; None ends the input.
+
+        Return whether the shell ends.
+        """
         if line is None:
-            line, self._begun = self._begun, ""
+            line, self._pending = self._pending, ""
             if not _is_blank(line):
-                self.answer(line)
+                self.run_statement(line)
             return True
         word, _, rest = line.strip().partition(" ")
-        if not self._begun and self._command(word, rest):
+        if not self._pending and self._run_command(word, rest):
             return word in {"\\q", "EOF"}
-        self._begun = f"{self._begun}\n{line}" if self._begun else line
+        self._pending = f"{self._pending}\n{line}" if self._pending else line
         if ";" not in line:
             return False
-        statements, rest = split(self._begun)
-        self._begun = "" if _is_blank(rest) else rest.lstrip("\n")
+        statements, rest = split(self._pending)
+        self._pending = "" if _is_blank(rest) else rest.lstrip("\n")
         for statement in statements:
             if not _is_blank(statement):
-                self.answer(statement)
+                self.run_statement(statement)
         return False
 
-    def _command(self, word: str, rest: str) -> bool:
-        """Run a command of the shell; return whether it is one."""
+    def _run_command(self, word: str, rest: str) -> bool:
+        """Run a shell command; return False if this is not one."""
         if word == "\\views":
-            self.answer(VIEWS)
+            self.run_statement(VIEWS)
         elif word == "\\d":
-            self.answer(COLUMNS.format(rest.strip().rstrip(";").replace("'", "")))
+            self.run_statement(COLUMNS.format(rest.strip().rstrip(";").replace("'", "")))
         elif word in {"help", "?"}:
             typer.echo(HINT, err=True)
         return not word or word in {"\\q", "EOF", "\\views", "\\d", "help", "?"}
 
-    def answer(self, statement: str) -> None:
-        """Run one statement and write what it returns. Raise SqlError where the database refuses it."""
+    def run_statement(self, statement: str) -> None:
+        """Run one statement and print its result. Raise SqlError if the database rejects it."""
         from ultraviolet.db.read_only_sql import SqlError
 
         try:
             with self._database.query(statement) as result:
                 _write(result, self._options)
         except SqlError as error:
-            near = self._near(statement, str(error))
-            raise SqlError(f"{str(error).rstrip('.')}.{near}" if near else str(error)) from error
+            hint = self._suggest_name(statement, str(error))
+            raise SqlError(f"{str(error).rstrip('.')}.{hint}" if hint else str(error)) from error
 
-    def _near(self, statement: str, message: str) -> str:
-        """Return the views or columns that may have been meant where the database knows no such one."""
+    def _suggest_name(self, statement: str, message: str) -> str:
+        """Return a hint with similar views or columns for a message about an unknown name."""
         found = _UNKNOWN.search(message)
         if found is None:
             return ""
         view, column = found["view"] or found["view2"], found["column"] or found["column2"]
         with self._database.query("SELECT view, name FROM view_columns") as result:
             known = [row for batch in result.batches for row in batch]
-        asked = {one.lower() for one in re.findall(r"\w+", statement)}
-        names = {row[0] for row in known} if view else {row[1] for row in known if row[0] in asked}
+        words = {word.lower() for word in re.findall(r"\w+", statement)}
+        names = {row[0] for row in known} if view else {row[1] for row in known if row[0] in words}
         name = (view or column).rpartition(".")[2]
         return did_you_mean(name, sorted(names))
 
@@ -214,24 +220,25 @@ def _write(result: "Result", options: Options) -> None:
     if options.as_format is not None:
         _write_format(names, result, options.as_format)
     elif options.as_json:
-        rows = (
+        output.write_json_list(
             _json_object(names, result.columns, row) for batch in result.batches for row in batch
         )
-        output.write_json_list(rows)
     else:
-        shown: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
         for batch in result.batches:
-            shown += [dict(zip(names, _shown(result.columns, row), strict=True)) for row in batch]
-            if len(shown) > MAX_TABLE_ROWS:
-                del shown[MAX_TABLE_ROWS:]
-                note = f"Only the first {MAX_TABLE_ROWS:,} rows are shown; --format csv writes all."
-                typer.echo(note, err=True)
+            rows += [
+                dict(zip(names, _table_cells(result.columns, row), strict=True)) for row in batch
+            ]
+            if len(rows) > MAX_TABLE_ROWS:
+                del rows[MAX_TABLE_ROWS:]
+                note = f"Only the first {MAX_TABLE_ROWS:,} rows are shown."
+                typer.echo(f"{note} --format csv writes all rows.", err=True)
                 break
-        output.write_table(shown, {name: name for name in names}, keys=True)
+        output.write_table(rows, {name: name for name in names}, keys=True)
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """Number names that occur again, past any that are taken: id, id_2."""
+    """Number repeated names, avoiding existing ones: id, id_2."""
     unique: list[str] = []
     taken = set(names)
     for name in names:
@@ -250,44 +257,45 @@ def _write_format(names: list[str], result: "Result", as_format: Format) -> None
     if as_format == "csv":
         output.write_bytes(representation.csv_line(names).encode())
         for batch in result.batches:
-            lines = [representation.csv_line(_texts(result.columns, row)) for row in batch]
+            lines = [representation.csv_line(_csv_values(result.columns, row)) for row in batch]
             output.write_bytes("".join(lines).encode("utf-8", "replace"))
     elif as_format == "jsonl":
         for batch in result.batches:
             objects = [_json_object(names, result.columns, row) for row in batch]
-            output.write_bytes(b"".join(output.encode_json(one) + b"\n" for one in objects))
+            output.write_bytes(b"".join(output.encode_json(item) + b"\n" for item in objects))
     else:
         with tempfile.TemporaryFile() as spool:
             kinds = _spool(result, spool)
             writer = export.make_writer("parquet", list(zip(names, kinds, strict=True)))
             spool.seek(0)
-            for batch in _spooled(spool):
-                rows = [tuple(map(_fitted, kinds, row)) for row in batch]
+            for batch in _read_spool(spool):
+                rows = [tuple(map(_parquet_value, kinds, row)) for row in batch]
                 output.write_bytes(writer.write(rows))
             output.write_bytes(writer.end())
 
 
 def _spool(result: "Result", spool: Any) -> list[str]:
-    """Keep all rows in a file, and return the kind of each column: the database's, or else that of its values."""
-    found: list[set[str]] = [set() for _ in result.columns]
+    """Write all rows to a file; return the kind of each column, else that of its values."""
+    types_found: list[set[str]] = [set() for _ in result.columns]
     for batch in result.batches:
         for row in batch:
-            for types, value in zip(found, row, strict=True):
+            for types, value in zip(types_found, row, strict=True):
                 types.add(_type(value))
         marshal.dump([list(row) for row in batch], spool)
     marshal.dump(None, spool)
     return [
-        column.kind or _kind(types) for column, types in zip(result.columns, found, strict=True)
+        column.kind or _kind(types)
+        for column, types in zip(result.columns, types_found, strict=True)
     ]
 
 
-def _spooled(spool: Any) -> Iterator[list["Row"]]:
-    while (batch := marshal.load(spool)) is not None:  # noqa: S302  this process wrote it
+def _read_spool(spool: Any) -> Iterator[list["Row"]]:
+    while (batch := marshal.load(spool)) is not None:  # noqa: S302  written by this process
         yield batch
 
 
 def _type(value: Any) -> str:
-    """Return the name of the type of a value; a whole number that a column of numbers would change is text."""
+    """Return the type name of a value; integers beyond 64 bits count as text."""
     if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
         return "str"
     return "" if value is None else type(value).__name__
@@ -298,8 +306,8 @@ def _kind(types: set[str]) -> str:
     return kinds.get(" ".join(sorted(types - {""})), "text")
 
 
-def _fitted(kind: str, value: Any) -> Any:
-    """Return a value as its column of a Parquet file takes it; a time that is none there is null."""
+def _parquet_value(kind: str, value: Any) -> Any:
+    """Return a value for a Parquet column; a time outside its range is null."""
     from ultraviolet.db import representation
 
     if kind in {"text", "json"}:
@@ -307,7 +315,7 @@ def _fitted(kind: str, value: Any) -> Any:
     return representation.cell("time", value) if kind == "time" else value
 
 
-def _texts(columns: Sequence["Column"], row: "Row") -> Iterator[str | None]:
+def _csv_values(columns: Sequence["Column"], row: "Row") -> Iterator[str | None]:
     from ultraviolet.db import representation
 
     for column, value in zip(columns, row, strict=True):
@@ -326,8 +334,8 @@ def _json_object(names: Sequence[str], columns: Sequence["Column"], row: "Row") 
     }
 
 
-def _shown(columns: Sequence["Column"], row: "Row") -> Iterator[Any]:
-    """Return the cells of a table; a JSON text without its quotes."""
+def _table_cells(columns: Sequence["Column"], row: "Row") -> Iterator[Any]:
+    """Return table cells; JSON strings without their quotes."""
     from ultraviolet.db import representation
 
     for column, value in zip(columns, row, strict=True):

@@ -1,4 +1,4 @@
-"""`ultraviolet status`, `freshness` and `drift`: can the mirror be trusted, and what do webhooks alone leave wrong."""
+"""`ultraviolet status`, `freshness` and `drift`: the state of the hub and its mirror."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,7 @@ import typer
 from ultraviolet.cli.commands.integrations import Name
 from ultraviolet.cli.support.api import Json, to
 from ultraviolet.cli.support.output_schema import returns
-from ultraviolet.cli.support.params import HELP, parse_time
+from ultraviolet.cli.support.params import TIME_HELP, parse_time
 from ultraviolet.cli.support.session import Session, command
 
 app = typer.Typer()
@@ -22,7 +22,7 @@ FRESHNESS = {
     "changes": "changes",
     "p50 s": "p50_seconds",
     "p99 s": "p99_seconds",
-    "why": "cause.says",
+    "cause": "cause.says",
 }
 CAUSES = {
     "resource": "resource",
@@ -33,13 +33,13 @@ CAUSES = {
     "p99 s": "p99_seconds",
     "healed by": "healed_by",
 }
-OVER_TIME = {"time": "at", "changes": "changes", "wrong": "wrong", "causes": "causes"}
+OVER_TIME = {"time": "at", "changes": "changes", "drift": "wrong", "causes": "causes"}
 
 
 @command(app, "status", watchable=True)
 @returns("GET /status")
 def status(session: Session) -> None:
-    """Show how the hub and its integrations are doing.
+    """Show the status of the hub and its integrations.
 
     Examples: `ultraviolet status`, `ultraviolet status --watch`, `ultraviolet status --json`
     """
@@ -50,25 +50,25 @@ def status(session: Session) -> None:
     integrations = state.pop("integrations", [])
     session.show(state)
     session.show_list(
-        iter(integrations), STATUS, "No integration yet. Next: ultraviolet integration add"
+        iter(integrations), STATUS, "No integrations yet. Next: ultraviolet integration add"
     )
 
 
 @command(app, "freshness", watchable=True)
 @returns("GET /integrations/{integration}/freshness")
 def freshness(session: Session, integration: Name = None) -> None:
-    """Show whether the mirror can be trusted now, why not, and for each resource what proved it and how late changes come.
+    """Show per resource when the mirror was last proven, by what, and the latency of changes.
 
     Examples: `ultraviolet freshness plant-1`, `ultraviolet freshness --watch`
     """
     found = session.integration(integration)
-    judged = session.api.get(to("/integrations/{}/freshness", found["id"]))
+    report = session.api.get(to("/integrations/{}/freshness", found["id"]))
     if session.as_json:
-        session.show(judged)
+        session.show(report)
         return
-    session.show_list(iter(judged["resources"]), FRESHNESS, "Nothing was read yet.")
-    session.say(judged["sentence"])
-    for cause in judged["causes"]:
+    session.show_list(iter(report["resources"]), FRESHNESS, "No resources yet.")
+    session.say(report["sentence"])
+    for cause in report["causes"]:
         session.say(f"- {cause['says']}. Next: {cause['next_step']}")
 
 
@@ -78,17 +78,18 @@ def drift(
     session: Session,
     integration: Name = None,
     *,
-    resource: Annotated[str | None, typer.Option(help="Only of this resource.")] = None,
+    resource: Annotated[str | None, typer.Option(help="Only drift of this resource.")] = None,
     cause: Annotated[
-        str | None, typer.Option(help="Only of this cause, such as no_event_sent.")
+        str | None, typer.Option(help="Only drift with this cause, such as no_event_sent.")
     ] = None,
-    since: Annotated[str, typer.Option(help=HELP)] = "7d",
-    until: Annotated[str | None, typer.Option(help=HELP)] = None,
-    by: Annotated[Literal["hour", "day"], typer.Option(help="How time is divided.")] = "day",
+    since: Annotated[str, typer.Option(help=TIME_HELP)] = "7d",
+    until: Annotated[str | None, typer.Option(help=TIME_HELP)] = None,
+    by: Annotated[Literal["hour", "day"], typer.Option(help="Interval of the counts.")] = "day",
 ) -> None:
-    """Show what webhooks alone would have left wrong: by resource and cause, how much, how long, what healed it.
+    """Show the differences that webhooks alone would have left, by resource, cause and time.
 
-    Examples: `ultraviolet drift`, `ultraviolet drift plant-1 --since 6h --by hour --cause no_event_sent`
+    Examples: `ultraviolet drift`,
+    `ultraviolet drift plant-1 --since 6h --by hour --cause no_event_sent`
     """
     found = session.integration(integration)
     report = session.api.get(
@@ -102,14 +103,10 @@ def drift(
     if session.as_json:
         session.show(report)
         return
-    session.show_list(
-        iter(report["causes"]), CAUSES, "Webhooks alone would have left nothing wrong."
-    )
-    session.show_list(
-        map(_with_sum, report["over_time"]), OVER_TIME, "Nothing changed in that time."
-    )
-    session.say(f"{report['wrong']} of {report['changes']} changes; --json has samples.")
+    session.show_list(iter(report["causes"]), CAUSES, "No drift: webhooks reported every change.")
+    session.show_list(map(_with_total, report["over_time"]), OVER_TIME, "No changes in that time.")
+    session.say(f"{report['wrong']} of {report['changes']} changes; --json adds samples.")
 
 
-def _with_sum(one: Json) -> Json:
-    return {**one, "wrong": sum(one["causes"].values())}
+def _with_total(interval: Json) -> Json:
+    return {**interval, "wrong": sum(interval["causes"].values())}

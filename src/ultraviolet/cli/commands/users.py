@@ -1,4 +1,4 @@
-"""`ultraviolet key` and `ultraviolet user`: who may use the hub."""
+"""`ultraviolet user`: people, their sign-in links and sessions."""
 
 from typing import Annotated, Literal
 
@@ -9,80 +9,29 @@ from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import Session, command
 from ultraviolet.command_text import command as line
 
-keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
-users = typer.Typer(no_args_is_help=True, help="People: add, list, link, remove.")
+app = typer.Typer(no_args_is_help=True, help="People: add, list, link, remove.")
 
 Role = Literal["viewer", "operator", "admin"]
-KEYS = {
-    "id": "id",
-    "name": "name",
-    "role": "role",
-    "ends in": "last_four",
-    "last used": "last_used_at",
-    "revoked": "revoked_at",
-}
-USERS = {"id": "id", "name": "name", "role": "role", "last sign-in": "last_sign_in_at"}
+COLUMNS = {"id": "id", "name": "name", "role": "role", "last sign-in": "last_sign_in_at"}
 SESSIONS = {
     "id": "id",
-    "by": "way",
+    "method": "way",
     "from": "source",
     "browser": "browser",
     "since": "created_at",
     "last used": "last_used_at",
 }
 User = Annotated[str, typer.Argument(help="Name or id.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
-@command(keys, "create")
-@returns("POST /api-keys")
-def create_key(
-    session: Session,
-    name: Annotated[str, typer.Argument(help="What the key is for.")],
-    *,
-    role: Annotated[Role, typer.Option(help="What it may do.")] = "viewer",
-) -> None:
-    """Create an API key. Its token is shown now and never again: only its hash is kept.
-
-    Examples: `ultraviolet key create "nightly export"`, `ultraviolet key create deploy --role admin`
-    """
-    session.show(session.api.post("/api-keys", {"name": name, "role": role}))
-    session.say("Copy the token now; it cannot be shown again.")
-
-
-@command(keys, "list")
-@returns("[GET /api-keys]")
-def list_keys(session: Session) -> None:
-    """List API keys.
-
-    Example: `ultraviolet key list`
-    """
-    session.show_list(
-        session.api.items("/api-keys", 1000), KEYS, "No key yet. Next: ultraviolet key create"
-    )
-
-
-@command(keys, "revoke")
-@returns(plus={"revoked": "id of the key"})
-def revoke_key(
-    session: Session, key_id: Annotated[str, typer.Argument()], *, yes: Yes = False
-) -> None:
-    """Revoke an API key at once.
-
-    Example: `ultraviolet key revoke 4`
-    """
-    session.confirm("Whatever uses this key stops working. Revoke it?", yes=yes)
-    session.api.delete(to("/api-keys/{}", key_id))
-    session.show({"revoked": key_id})
-
-
-@command(users, "add")
+@command(app, "add")
 @returns("POST /users")
-def add_user(
+def add(
     session: Session,
     name: Annotated[str, typer.Argument(help="Name to sign in with.")],
     *,
-    role: Annotated[Role, typer.Option(help="What this person may do.")] = "viewer",
+    role: Annotated[Role, typer.Option(help="Permissions of this person.")] = "viewer",
 ) -> None:
     """Add a person. Next: `ultraviolet user link`.
 
@@ -92,82 +41,85 @@ def add_user(
     session.say(f"Next: {line('user link', name)}")
 
 
-@command(users, "list")
+@command(app, "list")
 @returns("[GET /users]")
-def list_users(session: Session) -> None:
+def list_(session: Session) -> None:
     """List people.
 
     Example: `ultraviolet user list`
     """
     session.show_list(
-        session.api.items("/users", 1000), USERS, "No user yet. Next: ultraviolet user add"
+        session.api.items("/users", 1000), COLUMNS, "No people yet. Next: ultraviolet user add"
     )
 
 
-@command(users, "link")
+@command(app, "link")
 @returns("POST /users/{user}/sign-in-links")
-def link_user(session: Session, user: User) -> None:
-    """Make a link to sign in with, valid once for 15 minutes.
+def link(session: Session, user: User) -> None:
+    """Create a sign-in link, valid once for 15 minutes.
 
     Example: `ultraviolet user link ada`
     """
     session.show(session.api.post(to("/users/{}/sign-in-links", user)))
 
 
-@command(users, "provider")
+@command(app, "provider")
 @returns("PATCH /users/{user}/sso")
-def await_from_provider(
+def provider(
     session: Session,
     user: User,
     *,
     email: Annotated[
-        str | None, typer.Option(help="The verified address they come with; left out: untie.")
+        str | None, typer.Option(help="Verified address at the provider; omit it to unlink.")
     ] = None,
 ) -> None:
-    """Let a person who is here already come from the single sign-on provider, or untie them from it.
+    """Link a person to their single sign-on account, or unlink them.
 
-    Examples: `ultraviolet user provider ada --email ada@example.com`, `ultraviolet user provider ada`
+    Examples: `ultraviolet user provider ada --email ada@example.com`,
+    `ultraviolet user provider ada`
     """
     session.show(session.api.patch(to("/users/{}/sso", user), {"email": email}))
 
 
-@command(users, "sessions")
+@command(app, "sessions")
 @returns("[GET /users/{user}/sessions]")
 def list_sessions(session: Session, user: User) -> None:
-    """List where a person is signed in.
+    """List the sessions of a person.
 
     Example: `ultraviolet user sessions ada`
     """
     items = session.api.items(to("/users/{}/sessions", user), 1000)
-    session.show_list(items, SESSIONS, "Not signed in anywhere.")
+    session.show_list(items, SESSIONS, "No sessions.")
 
 
-@command(users, "sign-out")
+@command(app, "sign-out")
 @returns(plus={"signed out": "name or id as given", "session": "the session's id, or all"})
 def sign_out(
     session: Session,
     user: User,
     *,
-    only: Annotated[str | None, typer.Option("--session", help="Only this one, by its id.")] = None,
+    only: Annotated[
+        str | None, typer.Option("--session", help="Only this session, by its id.")
+    ] = None,
 ) -> None:
-    """Sign a person out, everywhere or in one browser.
+    """Sign a person out of all sessions or of one.
 
     Examples: `ultraviolet user sign-out ada`, `ultraviolet user sign-out ada --session 7`
     """
-    where = (
-        to("/users/{}/sessions", user) if only is None else to("/users/{}/sessions/{}", user, only)
-    )
-    session.api.delete(where)
+    path = to("/users/{}/sessions", user)
+    if only is not None:
+        path = to("/users/{}/sessions/{}", user, only)
+    session.api.delete(path)
     session.show({"signed out": user, "session": only or "all"})
 
 
-@command(users, "remove")
+@command(app, "remove")
 @returns(plus={"removed": "name or id as given"})
-def remove_user(session: Session, user: User, *, yes: Yes = False) -> None:
-    """Remove a person; their sessions end at once.
+def remove(session: Session, user: User, *, yes: Yes = False) -> None:
+    """Remove a person and end their sessions.
 
     Example: `ultraviolet user remove ada`
     """
-    session.confirm("Remove this user?", yes=yes)
+    session.confirm(f"Remove “{user}”?", yes=yes)
     session.api.delete(to("/users/{}", user))
     session.show({"removed": user})

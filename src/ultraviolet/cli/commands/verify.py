@@ -1,4 +1,4 @@
-"""`ultraviolet verify`: is the mirror right, object by object and field by field, and where is it not."""
+"""`ultraviolet verify`: compare the mirror with ION, object by object and field by field."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -49,30 +49,30 @@ Number = Annotated[
 
 
 class DifferencesFoundError(UltravioletError):
-    """The mirror and ION differ; what is stale is being read again, so verify once more in a moment."""
+    """The mirror and ION differ; the hub is reading the objects again, so verify once more."""
 
     kind = "different"
     exit_code = 9
 
 
 class VerifyFailedError(UltravioletError):
-    """ION could not be read to the end; `ultraviolet verify resume` goes on where it stopped."""
+    """ION could not be read completely; `ultraviolet verify resume` continues."""
 
     kind = "verify-failed"
     exit_code = 8
 
 
-class _RunUnlessNamed(TyperGroup):
-    """`ultraviolet verify plant-1` is `ultraviolet verify run plant-1`."""
+class _RunByDefault(TyperGroup):
+    """Read `ultraviolet verify plant-1` as `ultraviolet verify run plant-1`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         first = args[0] if args else None
-        named = first in self.commands or first in ("-h", "--help")
-        return super().parse_args(ctx, args if named else ["run", *args])
+        is_command = first in self.commands or first in ("-h", "--help")
+        return super().parse_args(ctx, args if is_command else ["run", *args])
 
 
 app = typer.Typer(
-    cls=_RunUnlessNamed,
+    cls=_RunByDefault,
     help="Compare mirror and ION, every object and field: run (the default), list, show, resume.",
 )
 
@@ -85,24 +85,22 @@ def run(
     *,
     sample: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Compare about so many objects, drawn at random; all if left out."
-        ),
+        typer.Option(min=1, help="Approximate size of a random sample; default: all objects."),
     ] = None,
-    wait: Annotated[bool, typer.Option(help="Stay and show progress until it is done.")] = True,
-    strict: Annotated[bool, typer.Option(help="Exit with code 9 where anything differs.")] = True,
+    wait: Annotated[bool, typer.Option(help="Wait for the end and show the progress.")] = True,
+    strict: Annotated[bool, typer.Option(help="Exit with code 9 if there are differences.")] = True,
 ) -> None:
-    """Compare mirror and ION object by object, as of now. What changes meanwhile is read again, not reported.
+    """Compare mirror and ION object by object. Objects that change during the run are re-checked.
 
     Examples: `ultraviolet verify`, `ultraviolet verify plant-1 --sample 5000`,
     `ultraviolet verify run --no-wait`
     """
     found = session.integration(integration)
-    session.say(f"Comparing “{found['name']}” with ION…")
+    session.say(f"Comparing “{found['name']}” with ION …")
     report = session.api.post(
         to("/integrations/{}/verifications", found["id"]), wait="false", sample=sample
     )
-    _tell(session, report, wait=wait, strict=strict)
+    _report(session, report, wait=wait, strict=strict)
 
 
 @command(app, "list", watchable=True)
@@ -116,13 +114,13 @@ def list_(
     """
     found = session.integration(integration)
     items = session.api.items(to("/integrations/{}/verifications", found["id"]), limit)
-    session.show_list(items, COLUMNS, "None yet. Next: ultraviolet verify")
+    session.show_list(items, COLUMNS, "No verifications yet. Next: ultraviolet verify")
 
 
 @command(app, "show", watchable=True)
 @returns(
     "GET /verifications/{verification_id}",
-    plus={"differences": "what `GET /verifications/{verification_id}/differences` lists"},
+    plus={"differences": "the items of `GET /verifications/{verification_id}/differences`"},
 )
 def show(
     session: Session,
@@ -133,11 +131,12 @@ def show(
         Literal["missing", "extra", "different", "displayed", "invalid"] | None,
         typer.Option(help="Only differences of this kind."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Objects that differ, at most.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of objects.")] = 1000,
 ) -> None:
-    """Show one verification with every difference: object, field, what ION says and what the mirror says.
+    """Show one verification with every difference by object and field.
 
-    Examples: `ultraviolet verify show 7`, `ultraviolet verify show 7 --resource parts --kind missing`
+    Examples: `ultraviolet verify show 7`,
+    `ultraviolet verify show 7 --resource parts --kind missing`
     """
     report = session.api.get(to("/verifications/{}", verification))
     path = to("/verifications/{}/differences", verification)
@@ -146,41 +145,45 @@ def show(
         session.show({**report, "differences": list(found)})
         return
     session.show({name: report[name] for name in ("id", "started_at", "finished_at", *COUNTS)})
-    session.show_list(_fields(found), DIFFERENCES, "No difference.")
+    session.show_list(_fields(found), DIFFERENCES, "No differences.")
 
 
 @command(app, "resume")
 @returns("GET /verifications/{verification_id}")
 def resume(session: Session, verification: Number) -> None:
-    """Let a failed verification go on where it stopped.
+    """Resume a failed verification.
 
     Example: `ultraviolet verify resume 7`
     """
     report = session.api.post(to("/verifications/{}/resume", verification))
-    _tell(session, report, wait=True, strict=True)
+    _report(session, report, wait=True, strict=True)
 
 
-def words(report: Json) -> str:
-    """How far a verification is, in words."""
+def describe_progress(report: Json) -> str:
+    """Return the progress of a verification as text."""
     suspected = report["suspected"]
-    again = f", {suspected} being read again" if suspected else ""
-    return f"{report['resources_done']} of {report['resources']} resources, {report['objects']} objects{again}"
+    return (
+        f"{report['resources_done']} of {report['resources']} resources,"
+        f" {report['objects']} objects" + (f", {suspected} being re-checked" if suspected else "")
+    )
 
 
-def _tell(session: Session, report: Json, *, wait: bool, strict: bool) -> None:
+def _report(session: Session, report: Json, *, wait: bool, strict: bool) -> None:
     if wait:
         path = to("/verifications/{}", report["id"])
-        report = follow(session.api, path, "Comparing with ION", words, quiet=session.as_json)
+        report = follow(
+            session.api, path, "Comparing with ION", describe_progress, quiet=session.as_json
+        )
     session.show(report if session.as_json else {name: report[name] for name in COUNTS})
     differs = any(report[name] for name in ("missing", "extra", "different", "displayed"))
     if not session.as_json and report["invalid"]:
         session.say(
-            f"{report['invalid']} objects have values that do not fit the type of their field; views and exports show"
-            " null there. Next: correct them in ION."
+            f"{report['invalid']} objects have values that do not match the type of their field;"
+            " views and exports show null instead. Next: correct the values in ION."
         )
     if not session.as_json and report["samples"]:
         session.show_list(_fields(iter(report["samples"])), DIFFERENCES, "")
-        session.say(f"All of them: ultraviolet verify show {report['id']}")
+        session.say(f"All differences: ultraviolet verify show {report['id']}")
     if wait and report["state"] == "failed":
         raise VerifyFailedError(
             f"{report['error']}. Next: ultraviolet verify resume {report['id']}"
@@ -190,8 +193,8 @@ def _tell(session: Session, report: Json, *, wait: bool, strict: bool) -> None:
 
 
 def _fields(found: Iterator[Json]) -> Iterator[Json]:
-    """One line for each field that differs."""
-    for one in found:
-        fields: dict[str | None, Json] = one["fields"] or {None: {}}
-        for field, both in fields.items():
-            yield {**one, "field": field, "ion": both.get("ion"), "mirror": both.get("mirror")}
+    """Return a row for each field that differs."""
+    for item in found:
+        fields: dict[str | None, Json] = item["fields"] or {None: {}}
+        for field, values in fields.items():
+            yield {**item, "field": field, "ion": values.get("ion"), "mirror": values.get("mirror")}

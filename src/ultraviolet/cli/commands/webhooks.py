@@ -1,4 +1,4 @@
-"""`ultraviolet webhook`: the addresses ION delivers to."""
+"""`ultraviolet webhook`: the webhook URLs that ION posts to."""
 
 from typing import Annotated
 
@@ -9,9 +9,7 @@ from ultraviolet.cli.support.api import to
 from ultraviolet.cli.support.output_schema import returns
 from ultraviolet.cli.support.session import Session, command
 
-app = typer.Typer(
-    no_args_is_help=True, help="Mint and manage webhook URLs: create, list, rotate, revoke."
-)
+app = typer.Typer(no_args_is_help=True, help="Webhook URLs: create, list, rotate, revoke.")
 
 COLUMNS = {
     "id": "id",
@@ -30,11 +28,9 @@ def create(
     session: Session,
     integration: Name = None,
     *,
-    name: Annotated[
-        str | None, typer.Option(help="What this URL is for; usually Ultraviolet.")
-    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the URL; default: Ultraviolet.")] = None,
 ) -> None:
-    """Mint a webhook URL. It is shown now and never again: only its hash is kept.
+    """Create a webhook URL. It is shown once; the hub stores only a hash.
 
     Examples: `ultraviolet webhook create plant-1`,
     `ultraviolet webhook create plant-1 --name "ION production"`
@@ -44,7 +40,7 @@ def create(
         to("/integrations/{}/webhook-urls", found["id"]), {"name": name} if name else {}
     )
     session.show(created)
-    session.say("Copy the url now; it cannot be shown again. Next: ultraviolet setup text")
+    session.say("Copy the URL now. It is shown only once. Next: ultraviolet setup text")
 
 
 @command(app, "list", watchable=True)
@@ -56,18 +52,18 @@ def list_(session: Session, integration: Name = None) -> None:
     """
     found = session.integration(integration)
     items = session.api.items(to("/integrations/{}/webhook-urls", found["id"]), 1000)
-    session.show_list(items, COLUMNS, "No webhook URL yet. Next: ultraviolet webhook create")
+    session.show_list(items, COLUMNS, "No webhook URLs yet. Next: ultraviolet webhook create")
 
 
 @command(app, "rotate")
 @returns("POST /webhook-urls/{url_id}/rotate")
 def rotate(session: Session, url_id: Id) -> None:
-    """Mint a successor; both work until the first delivery on the new one, at most 24 hours.
+    """Create a new URL. The old one works until the first delivery to the new one, up to 24 hours.
 
     Example: `ultraviolet webhook rotate 3`
     """
     session.show(session.api.post(to("/webhook-urls/{}/rotate", url_id)))
-    session.say("Copy the url now, and give it to the receiver in ION.")
+    session.say("Copy the URL now. It is shown only once. Next: set it on the receiver in ION.")
 
 
 @command(app, "revoke")
@@ -76,12 +72,12 @@ def revoke(
     session: Session,
     url_id: Id,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Close a webhook URL at once; ION's deliveries to it are refused from now on.
+    """Revoke a webhook URL immediately; the hub rejects all further deliveries to it.
 
     Example: `ultraviolet webhook revoke 3`
     """
-    session.confirm("Deliveries to this URL will be refused. Revoke it?", yes=yes)
+    session.confirm("Deliveries to this URL will be rejected. Revoke it?", yes=yes)
     session.api.delete(to("/webhook-urls/{}", url_id))
     session.show({"revoked": url_id})

@@ -1,127 +1,124 @@
-"""The doctor's look at a hub: whether one runs and answers, and whether ION can reach it."""
+"""Checks of a hub: it runs, it is ready, and ION can reach it."""
 
 import json
 import socket
 import urllib.error
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
-from ultraviolet.cli.doctor import integration as one_integration
+from ultraviolet.cli.doctor.integration import check_integration
 from ultraviolet.cli.doctor.problems import CheckResult, failed, passed
 from ultraviolet.cli.support.api import Api, Json
-from ultraviolet.cli.support.connection import HubAddress, RunningHub, find_running
+from ultraviolet.cli.support.connection import HubAddress, find_running
 from ultraviolet.command_text import command
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.outgoing import AnswerTooLargeError, opener, read_file
 
-_TIME_OUT = 10.0
-_MOST = 1000
-_LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104  compared, not bound
+_TIMEOUT_SECONDS = 10.0
+_MAX_INTEGRATIONS = 1000
+_NOT_A_HUB = "the server responds, but it is not a hub"
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104  compared, not bound
 
 
-def look(where: HubAddress, port: int) -> Iterator[CheckResult]:
-    """Look at the hub that is meant, then at its integrations."""
+def check_hub(address: HubAddress, port: int) -> Iterator[CheckResult]:
+    """Check the addressed hub, then its integrations."""
     from ultraviolet.cli.support.transports import HttpTransport
 
-    hub = find_running(where.data)
-    url = where.url or (hub.url if hub else None)
+    hub = find_running(address.data)
+    url = address.url or (hub.url if hub else None)
     if url is None:
-        yield from _none(where, port)
+        yield from _report_missing(address, port)
         return
     ready = _get(f"{url.rstrip('/')}/readyz?verbose")
     if not isinstance(ready, dict) or "status" not in ready:
-        found = ready if isinstance(ready, str) else "it answers, but is no hub"
-        yield failed("hub", "hub", f"{url}: {found}")
+        reason = ready if isinstance(ready, str) else _NOT_A_HUB
+        yield failed("hub", "hub", f"{url}: {reason}")
         return
-    yield from _ready(url, ready)
-    key = where.key or (hub.key if hub and _same(hub, url) else None)
+    yield from _check_readiness(url, ready)
+    key = address.key or (hub.key if hub and hub.url.rstrip("/") == url.rstrip("/") else None)
     if key is None:
-        yield failed("key", "API key", f"None is given for {url}")
+        yield failed("key", "API key", f"No API key for {url}")
         return
     try:
         with Api(HttpTransport(url, key)) as api:
             status = api.get("/status")
-            known = list(api.items("/integrations", _MOST))
-            yield from _public_address(str(status["public_url"]), known)
-            for integration in known:
-                yield from one_integration.look(api, integration)
+            integrations = list(api.items("/integrations", _MAX_INTEGRATIONS))
+            yield from _check_public_address(str(status["public_url"]), integrations)
+            for integration in integrations:
+                yield from check_integration(api, integration)
     except UltravioletError as error:
         name = "key" if error.kind == "unauthenticated" else "hub"
         yield failed(name, "API key" if name == "key" else "hub", str(error))
 
 
-def _none(where: HubAddress, port: int) -> Iterator[CheckResult]:
+def _report_missing(address: HubAddress, port: int) -> Iterator[CheckResult]:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             yield failed(
-                "port", "port", f"Port {port} of 127.0.0.1 cannot be taken: {error.strerror}"
+                "port", "port", f"Port {port} of 127.0.0.1 is not available: {error.strerror}"
             )
-    serve = command("serve", data=str(where.data))
-    yield failed("hub", "hub", f"No hub runs on {where.data}", serve, state="warning")
+    serve = command("serve", data=str(address.data))
+    yield failed("hub", "hub", f"No hub is running on {address.data}", serve, state="warning")
 
 
-def _ready(url: str, ready: Json) -> Iterator[CheckResult]:
-    """Take over what the hub says of itself; what it finds wrong is named where the doctor has a name for it."""
-    wrong = [one for one in ready.get("checks", []) if not one["well"]]
-    if not wrong:
+def _check_readiness(url: str, ready: Json) -> Iterator[CheckResult]:
+    """Return the results of the hub's own readiness checks."""
+    failures = [check for check in ready.get("checks", []) if not check["well"]]
+    if not failures:
         yield passed("hub", "hub", f"{url} is ready")
-    for one in wrong:
-        name = one["name"] if one["name"] in ("database", "disk") else "hub"
-        yield failed(name, f"hub: {one['name']}", str(one["detail"]))
+    for check in failures:
+        name = check["name"] if check["name"] in ("database", "disk") else "hub"
+        yield failed(name, f"hub: {check['name']}", str(check["detail"]))
 
 
-def _public_address(url: str, integrations: list[Json]) -> Iterator[CheckResult]:
+def _check_public_address(url: str, integrations: list[Json]) -> Iterator[CheckResult]:
     address = urlsplit(url)
-    far = [one["name"] for one in integrations if not _local(str(one["api_url"]))]
-    if far and _local(url):
+    remote = [one["name"] for one in integrations if not _is_local(str(one["api_url"]))]
+    if remote and _is_local(url):
         yield failed(
             "public-address",
             "public address",
-            f"{url} means this machine only, and {far[0]} is elsewhere",
+            f"{url} is reachable from this machine only, but {remote[0]} is remote",
         )
         return
-    if far and address.scheme != "https":
-        yield failed("public-address", "public address", f"{url} is not https, which ION asks for")
+    if remote and address.scheme != "https":
+        yield failed("public-address", "public address", f"{url} is not https, which ION requires")
         return
-    found = _get(f"{url}/livez")
-    if not isinstance(found, dict):
-        yield failed("public-address", "public address", f"{url}: {found}")
-    elif found.get("status") != "alive":
-        yield failed(
-            "public-address", "public address", f"{url} is answered by something else than a hub"
-        )
+    live = _get(f"{url}/livez")
+    if not isinstance(live, dict):
+        yield failed("public-address", "public address", f"{url}: {live}")
+    elif live.get("status") != "alive":
+        yield failed("public-address", "public address", f"{url}: {_NOT_A_HUB}")
     else:
-        yield passed("public-address", "public address", f"{url} answers, from here at least")
+        yield passed(
+            "public-address", "public address", f"{url} responds (tested from this machine)"
+        )
 
 
 def _get(url: str) -> Json | str:
-    """Ask for JSON; returns what it says whatever its status, or why there is none."""
+    """Return the JSON object at an address, whatever its status, or the reason for its absence."""
     try:
-        with opener(url).open(url, timeout=_TIME_OUT) as answer:
+        with opener(url).open(url, timeout=_TIMEOUT_SECONDS) as answer:
             return _decode(read_file(answer))
     except urllib.error.HTTPError as error:
         with error:
-            found = _decode(read_file(error))
-            return found if isinstance(found, dict) else f"it answers {error.code} and is no hub"
+            body = _decode(read_file(error))
+            return body if isinstance(body, dict) else f"status {error.code}; {_NOT_A_HUB}"
     except (OSError, ValueError, AnswerTooLargeError, InvalidError) as error:
-        return f"it does not answer ({getattr(error, 'reason', error)})"
+        return f"no response ({getattr(error, 'reason', error)})"
 
 
 def _decode(body: bytes) -> Json | str:
     try:
-        found: Any = json.loads(body)
+        decoded: Any = json.loads(body)
     except ValueError:
-        found = None
-    return found if isinstance(found, dict) else "it answers, but is no hub"  # pyright: ignore[reportUnknownVariableType]
+        return _NOT_A_HUB
+    return cast("Json", decoded) if isinstance(decoded, dict) else _NOT_A_HUB
 
 
-def _local(url: str) -> bool:
-    return (urlsplit(url if "://" in url else f"//{url}").hostname or "") in _LOCAL
-
-
-def _same(hub: RunningHub, url: str) -> bool:
-    return hub.url.rstrip("/") == url.rstrip("/")
+def _is_local(url: str) -> bool:
+    return (urlsplit(url if "://" in url else f"//{url}").hostname or "") in _LOCAL_HOSTS

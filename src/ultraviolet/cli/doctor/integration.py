@@ -1,4 +1,4 @@
-"""The doctor's look at one integration: ION and its key, receiver and subscriptions, deliveries, fetches, stale objects."""
+"""Checks of one integration: ION, receiver, subscriptions, signatures, freshness."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,16 +9,16 @@ from ultraviolet.cli.doctor.problems import CheckResult, State, failed, passed
 from ultraviolet.cli.support.api import Api, Json, to
 from ultraviolet.command_text import command
 
-_RECENTLY = timedelta(hours=24)
-_TESTED = {
+_RECENT = timedelta(hours=24)
+_PROBLEM_OF_FINDING = {
     "unreachable": "ion-address",
     "credentials": "credentials",
     "permission": "permission",
     "rate-limit": "rate-limit",
     "clock": "clock",
 }
-"""Which problem a finding of the connection test is."""
-_CAUSES = {
+"""The known problem for each kind of finding of the connection test."""
+_PROBLEM_OF_CAUSE = {
     "silent": "silence",
     "no_event_yet": "silence",
     "ion_fails": "fetch",
@@ -34,29 +34,31 @@ _CAUSES = {
     "unmaintained": "maintenance",
     "events_wait": "maintenance",
 }
-"""Which problem a cause of doubt is; any other is told as it is."""
-_TOLD = ("credentials", "unreachable", "receiver", "forged")
-"""Causes that are looked at more closely here."""
+"""The known problem for each kind of freshness cause; others are reported as `freshness`."""
+_CHECKED_HERE = ("credentials", "unreachable", "receiver", "forged")
+"""Freshness causes that the checks in this module report in more detail."""
 
 
 class _Facts(msgspec.Struct, frozen=True):
-    """What the hub says of an integration."""
+    """The API responses about an integration."""
 
     name: str
-    tested: Json
+    test: Json
     setup: Json
-    judged: Json
+    freshness: Json
     urls: list[Json]
 
 
-def look(api: Api, integration: Json) -> Iterator[CheckResult]:
-    """Look at everything; of a paused one only at that it is, at nothing of one that is being removed."""
+def check_integration(api: Api, integration: Json) -> Iterator[CheckResult]:
+    """Return the check results; none during removal, and only the pause of a paused one."""
     name, id_ = str(integration["name"]), integration["id"]
     if integration["removed"]:
         return
     if integration["paused"]:
         step = command("integration resume", name)
-        yield failed("paused", name, "Paused: nothing is read from ION", step, state="warning")
+        yield failed(
+            "paused", name, "Paused: the hub does not read from ION", step, state="warning"
+        )
         return
     facts = _Facts(
         name,
@@ -65,80 +67,85 @@ def look(api: Api, integration: Json) -> Iterator[CheckResult]:
         api.get(to("/integrations/{}/freshness", id_)),
         list(api.items(to("/integrations/{}/webhook-urls", id_), 100)),
     )
-    yield from _ion(facts)
-    if facts.tested["ok"]:
-        yield from _receiver(facts)
-        yield from _signatures(facts)
-    yield from _trust(facts)
+    yield from _check_connection(facts)
+    if facts.test["ok"]:
+        yield from _check_receiver(facts)
+        yield from _check_signatures(facts)
+    yield from _check_freshness(facts)
 
 
-def _ion(facts: _Facts) -> Iterator[CheckResult]:
-    found = [one for one in facts.tested["findings"] if one["severity"] != "info"]
-    for one in found:
-        problem = _TESTED.get(one["kind"], "freshness")
-        state: State = "wrong" if one["severity"] == "error" else "warning"
-        yield failed(problem, f"{facts.name}: ION", one["message"], one["next_step"], state=state)
-    if not found:
-        viewer: Json = facts.tested.get("viewer") or {}
-        readable = sum(one["readable"] for one in facts.tested["resources"])
-        yield passed(
-            "credentials",
-            f"{facts.name}: ION",
-            f"{viewer.get('name')} may read {readable} resources",
-        )
+def _check_connection(facts: _Facts) -> Iterator[CheckResult]:
+    subject = f"{facts.name}: ION"
+    findings = [one for one in facts.test["findings"] if one["severity"] != "info"]
+    for finding in findings:
+        problem = _PROBLEM_OF_FINDING.get(finding["kind"], "freshness")
+        state: State = "error" if finding["severity"] == "error" else "warning"
+        yield failed(problem, subject, finding["message"], finding["next_step"], state=state)
+    if not findings:
+        viewer: Json = facts.test.get("viewer") or {}
+        readable = sum(one["readable"] for one in facts.test["resources"])
+        yield passed("credentials", subject, f"{viewer.get('name')} can read {readable} resources")
 
 
-def _receiver(facts: _Facts) -> Iterator[CheckResult]:
-    what, apply = f"{facts.name}: receiver", command("setup apply", facts.name)
+def _check_receiver(facts: _Facts) -> Iterator[CheckResult]:
+    subject, apply = f"{facts.name}: receiver", command("setup apply", facts.name)
     plan = facts.setup["plan"]
     if plan is None:
-        yield failed("receiver", what, str(facts.setup["problem"]))
+        yield failed("receiver", subject, str(facts.setup["problem"]))
         return
     if plan["receiver"] is None:
-        yield failed("receiver", what, "No receiver in ION posts here", apply)
+        yield failed(
+            "receiver", subject, "ION has no receiver with a webhook URL of this hub", apply
+        )
         return
     for problem in plan["problems"]:
-        yield failed("receiver", what, problem, apply)
+        yield failed("receiver", subject, problem, apply)
     if not plan["problems"]:
         yield passed(
-            "receiver", what, f"{plan['receiver']['name']}, id {plan['receiver']['id']}, is active"
+            "receiver",
+            subject,
+            f"{plan['receiver']['name']}, id {plan['receiver']['id']}, is active",
         )
-    lacking = len(plan["missing"]) + len(plan["inactive"])
-    what = f"{facts.name}: subscriptions"
-    if lacking:
-        found = f"{len(plan['missing'])} missing, {len(plan['inactive'])} switched off"
-        yield failed("subscriptions", what, found, apply)
+    subject = f"{facts.name}: subscriptions"
+    if plan["missing"] or plan["inactive"]:
+        counts = f"{len(plan['missing'])} missing, {len(plan['inactive'])} disabled"
+        yield failed("subscriptions", subject, counts, apply)
     else:
-        yield passed("subscriptions", what, f"all {len(plan['present'])} there")
+        yield passed("subscriptions", subject, f"all {len(plan['present'])} active")
 
 
-def _signatures(facts: _Facts) -> Iterator[CheckResult]:
-    what = f"{facts.name}: signatures"
-    current = [one for one in facts.urls if one["state"] != "revoked"]
-    since = (datetime.now(UTC) - _RECENTLY).isoformat()
-    refused = [one for one in current if (one["last_refused_at"] or "") > since]
-    for one in refused:
+def _check_signatures(facts: _Facts) -> Iterator[CheckResult]:
+    subject = f"{facts.name}: signatures"
+    urls = [url for url in facts.urls if url["state"] != "revoked"]
+    since = (datetime.now(UTC) - _RECENT).isoformat()
+    rejecting = [url for url in urls if (url["last_refused_at"] or "") > since]
+    for url in rejecting:
         yield failed(
             "signatures",
-            what,
-            f"{one['refused']} deliveries to “{one['name']}” were refused for their signature, the last at"
-            f" {one['last_refused_at']}",
+            subject,
+            f"{url['refused']} deliveries to “{url['name']}” had an invalid signature and were"
+            f" rejected, the last at {url['last_refused_at']}",
             state="warning",
         )
-    blind = [one for one in current if one["last_delivery_at"] and not one["verifies"]]
-    for one in blind:
-        found = f"The shared secret of “{one['name']}” is not known: its deliveries are taken without proof"
-        yield failed("signatures", what, found, command("setup apply", facts.name), state="warning")
-    if not refused and not blind and any(one["verifies"] for one in current):
-        yield passed("signatures", what, "verified with the receiver's shared secret")
+    unverified = [url for url in urls if url["last_delivery_at"] and not url["verifies"]]
+    for url in unverified:
+        finding = (
+            f"The shared secret of “{url['name']}” is unknown:"
+            " its deliveries are accepted without verification"
+        )
+        apply = command("setup apply", facts.name)
+        yield failed("signatures", subject, finding, apply, state="warning")
+    if not rejecting and not unverified and any(url["verifies"] for url in urls):
+        yield passed("signatures", subject, "verified with the receiver's shared secret")
 
 
-def _trust(facts: _Facts) -> Iterator[CheckResult]:
-    """Take over why the mirror is not known to be right."""
-    causes = [one for one in facts.judged["causes"] if one["kind"] not in _TOLD]
-    for one in causes:
-        problem = _CAUSES.get(one["kind"], "freshness")
-        state: State = "wrong" if one["red"] else "warning"
-        yield failed(problem, f"{facts.name}: mirror", one["says"], one["next_step"], state=state)
+def _check_freshness(facts: _Facts) -> Iterator[CheckResult]:
+    """Return the causes for which the mirror may differ from ION."""
+    subject = f"{facts.name}: mirror"
+    causes = [one for one in facts.freshness["causes"] if one["kind"] not in _CHECKED_HERE]
+    for cause in causes:
+        problem = _PROBLEM_OF_CAUSE.get(cause["kind"], "freshness")
+        state: State = "error" if cause["red"] else "warning"
+        yield failed(problem, subject, cause["says"], cause["next_step"], state=state)
     if not causes:
-        yield passed("freshness", f"{facts.name}: mirror", facts.judged["sentence"])
+        yield passed("freshness", subject, facts.freshness["sentence"])

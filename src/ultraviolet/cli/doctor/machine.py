@@ -1,4 +1,4 @@
-"""The doctor's look at what the hub stands on: its directory, disk, database and secret key; no hub need run."""
+"""Checks of the machine without a running hub: directory, disk, database, secret key."""
 
 import os
 import shutil
@@ -16,46 +16,44 @@ if TYPE_CHECKING:
 
     from ultraviolet.hub.core.settings import Settings
 
-SCARCE = 1_000_000_000
-"""Bytes free, below which the disk counts as nearly full."""
+MIN_FREE_BYTES = 1_000_000_000
+"""Free space below which the disk is reported as nearly full."""
 
 
-def look(data: Path) -> Iterator[CheckResult]:
-    """Look at everything."""
+def check_machine(data: Path) -> Iterator[CheckResult]:
+    """Return the results of all checks of this machine."""
     yield passed(
         "data", "programs", f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}"
     )
     if not data.exists() and "ULTRAVIOLET_DATABASE_URL" not in os.environ:
-        first = "The first `ultraviolet serve` makes it; or name another with --data."
-        yield failed("data", "data", f"{data} does not exist", first, state="warning")
+        step = "`ultraviolet serve` creates it; or name another directory with --data."
+        yield failed("data", "data", f"{data} does not exist", step, state="warning")
         return
     if data.exists() and not data.is_dir():
-        yield failed("data", "data", f"{data} is a file")
+        yield failed("data", "data", f"{data} is not a directory")
         return
     if data.exists():
-        yield from _directory(data)
-    yield from _store(data)
+        yield from _check_directory(data)
+    yield from _check_database(data)
 
 
-def _directory(data: Path) -> Iterator[CheckResult]:
+def _check_directory(data: Path) -> Iterator[CheckResult]:
     if not os.access(data, os.W_OK):
-        yield failed(
-            "data", "data", f"{data} cannot be written by {os.environ.get('USER') or os.getuid()}"
-        )
+        user = os.environ.get("USER") or os.getuid()
+        yield failed("data", "data", f"{data} is not writable for {user}")
     free = shutil.disk_usage(data).free
-    found = f"{free / 1e9:.1f} GB free"
-    yield (
-        passed("disk", "disk", found)
-        if free > SCARCE
-        else failed("disk", "disk", found, state="warning")
-    )
+    finding = f"{free / 1e9:.1f} GB free"
+    if free > MIN_FREE_BYTES:
+        yield passed("disk", "disk", finding)
+    else:
+        yield failed("disk", "disk", finding, state="warning")
     key = data / "secret.key"
     if key.exists() and (mode := key.stat().st_mode & 0o777) & 0o077:
-        found = f"{key} can be read by others ({mode:o})"
-        yield failed("secret-key", "secret key", found, f"chmod 600 {key}")
+        finding = f"{key} is readable for other users (mode {mode:o})"
+        yield failed("secret-key", "secret key", finding, f"chmod 600 {key}")
 
 
-def _store(data: Path) -> Iterator[CheckResult]:
+def _check_database(data: Path) -> Iterator[CheckResult]:
     from ultraviolet.db import dialect
     from ultraviolet.db import engine as db_engine
     from ultraviolet.db.open_errors import explain_errors
@@ -77,21 +75,21 @@ def _store(data: Path) -> Iterator[CheckResult]:
 
             check_server(engine.url)
         with explain_errors(engine.url.render_as_string()), engine.connect() as connection:
-            yield from _tables(connection, settings)
+            yield from _check_tables(connection, settings)
     except UltravioletError as error:
         yield failed("database", "database", str(error))
     finally:
         engine.dispose()
 
 
-def _tables(connection: "Connection", settings: "Settings") -> Iterator[CheckResult]:
+def _check_tables(connection: "Connection", settings: "Settings") -> Iterator[CheckResult]:
     from ultraviolet.db import dialect
     from ultraviolet.db.integrity import check_revision
 
     if not dialect.is_postgresql(connection):
-        verdict = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
-        if verdict != "ok":
-            yield failed("database", "database", verdict, "Stop the hub and restore a backup.")
+        result = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+        if result != "ok":
+            yield failed("database", "database", result, "Stop the hub and restore a backup.")
             return
     tables = check_revision(connection)
     if not tables.well:
@@ -104,29 +102,26 @@ def _tables(connection: "Connection", settings: "Settings") -> Iterator[CheckRes
         "database",
         f"{connection.dialect.name}, {dialect.database_bytes(connection) / 1e6:.0f} MB",
     )
-    yield _secrets(connection, settings)
+    yield _check_secret_key(connection, settings)
 
 
-def _secrets(connection: "Connection", settings: "Settings") -> CheckResult:
-    """Open every credential with the key there is; none is made where it is missing."""
+def _check_secret_key(connection: "Connection", settings: "Settings") -> CheckResult:
+    """Decrypt every stored credential; a missing key is reported, not created."""
     from ultraviolet.hub.core.encryption import SecretBox
     from ultraviolet.hub.integrations import service as integrations
 
-    known = integrations.list_page(connection, limit=1000)
+    stored = integrations.list_page(connection, limit=1000)
     file = settings.data / "secret.key"
     if settings.secret_key is None and not file.exists():
-        if known:
-            return failed(
-                "secret-key",
-                "secret key",
-                f"{file} is missing, and {len(known)} credentials need it",
-            )
-        return passed("secret-key", "secret key", "none needed yet")
+        if stored:
+            finding = f"{file} is missing, and {len(stored)} credentials are encrypted with it"
+            return failed("secret-key", "secret key", finding)
+        return passed("secret-key", "secret key", "not needed yet")
     try:
         secrets = SecretBox.from_settings(settings)
-        for one in known:
-            integrations.credentials(connection, secrets, one.id)
+        for integration in stored:
+            integrations.credentials(connection, secrets, integration.id)
     except UltravioletError as error:
         return failed("secret-key", "secret key", str(error) or str(type(error).__doc__))
     source = "ULTRAVIOLET_SECRET_KEY" if settings.secret_key else str(file)
-    return passed("secret-key", "secret key", f"{source} opens what is stored")
+    return passed("secret-key", "secret key", f"{source} decrypts all stored credentials")

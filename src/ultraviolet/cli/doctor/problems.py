@@ -1,14 +1,14 @@
-"""What commonly goes wrong with a hub: each problem with its cause and what to do, and what a look at it found."""
+"""The problems that `ultraviolet doctor` knows, each with its cause and next step."""
 
 from typing import Literal
 
 import msgspec
 
-State = Literal["well", "warning", "wrong"]
+State = Literal["ok", "warning", "error"]
 
 
 class KnownProblem(msgspec.Struct, frozen=True):
-    """One thing that commonly goes wrong."""
+    """A common problem."""
 
     name: str
     title: str
@@ -17,10 +17,10 @@ class KnownProblem(msgspec.Struct, frozen=True):
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """What was looked at and what was found."""
+    """The result of one check."""
 
     name: str
-    what: str
+    subject: str
     state: State
     finding: str
     cause: str = ""
@@ -30,154 +30,160 @@ class CheckResult(msgspec.Struct, frozen=True):
 PROBLEMS = (
     KnownProblem(
         "data",
-        "The data directory cannot be used",
-        "It belongs to another user, or to another directory than the one the hub was started on.",
-        "Run as the user who owns it, or name the directory with --data or ULTRAVIOLET_DATA.",
+        "The data directory is not usable",
+        "It belongs to another user, or the hub uses another directory.",
+        "Run as the user that owns it, or set the directory with --data or ULTRAVIOLET_DATA.",
     ),
     KnownProblem(
         "disk",
         "The disk is nearly full",
-        "Events, history and backups grow. When it is full, deliveries are put off until there is room.",
-        "Make room on the disk of the data directory, or move it to a larger one.",
+        "Events, history and backups grow. When the disk is full, the hub rejects deliveries.",
+        "Free space on the disk of the data directory, or move it to a larger disk.",
     ),
     KnownProblem(
         "secret-key",
-        "Stored credentials cannot be opened, or the key that opens them can be read by others",
-        "The hub was started with another ULTRAVIOLET_SECRET_KEY, or secret.key is missing or was replaced.",
-        "Put the key back that the hub was set up with; without it, enter ION's credentials anew.",
+        "Stored credentials cannot be decrypted, or other users can read the secret key",
+        "ULTRAVIOLET_SECRET_KEY has changed, or secret.key is missing or was replaced.",
+        "Restore the original key. If it is lost, enter the credentials of each integration again.",
     ),
     KnownProblem(
         "database",
-        "The database is unreachable, damaged, or its tables are of another release",
-        "ULTRAVIOLET_DATABASE_URL is wrong, the server is down, the file is damaged, or an upgrade is not done.",
-        "Check the address and the server; `ultraviolet db upgrade` after an upgrade, `ultraviolet db check` for damage.",
+        "The database is unreachable, damaged, or has the tables of another release",
+        "ULTRAVIOLET_DATABASE_URL is wrong, the server is down, the file is damaged, or the tables"
+        " were not migrated.",
+        "Check the address and the server; run `ultraviolet db upgrade` after an upgrade, and"
+        " `ultraviolet db check` to find damage.",
     ),
     KnownProblem(
         "port",
-        "Another program listens on the hub's port",
-        "Another hub, or something else, was started there before.",
-        "End it, or start the hub with another --port.",
+        "The hub's port is in use",
+        "Another hub or another program listens on it.",
+        "Stop that program, or start the hub with another --port.",
     ),
     KnownProblem(
         "hub",
-        "No hub runs, or commands ask at the wrong address",
-        "It was not started or has ended; or ULTRAVIOLET_URL names another address.",
-        "`ultraviolet serve`, or set ULTRAVIOLET_URL to the address that it prints.",
+        "No hub is running, or commands use the wrong address",
+        "The hub was not started or has stopped, or ULTRAVIOLET_URL is wrong.",
+        "Run `ultraviolet serve`, or set ULTRAVIOLET_URL to the address that it prints.",
     ),
     KnownProblem(
         "key",
-        "The hub does not know the API key",
-        "ULTRAVIOLET_KEY is of another hub, was revoked, or has expired.",
-        "`ultraviolet key create` on the hub's machine, and set ULTRAVIOLET_KEY to what it shows.",
+        "The hub rejects the API key",
+        "ULTRAVIOLET_KEY belongs to another hub, was revoked, or has expired.",
+        "Run `ultraviolet key create` on the hub's machine, and set ULTRAVIOLET_KEY to the token.",
     ),
     KnownProblem(
         "public-address",
-        "ION cannot reach the hub under its public address",
-        "ULTRAVIOLET_PUBLIC_URL is not set behind a proxy, has the wrong scheme or port, or the proxy does not pass it on.",
-        "Set ULTRAVIOLET_PUBLIC_URL to the https address that ION reaches, restart, then `ultraviolet webhook rotate`.",
+        "ION cannot reach the hub at its public address",
+        "ULTRAVIOLET_PUBLIC_URL is not set behind a proxy, has the wrong scheme or port, or the"
+        " proxy does not forward requests.",
+        "Set ULTRAVIOLET_PUBLIC_URL to the https address that ION reaches, restart, then run"
+        " `ultraviolet webhook rotate`.",
     ),
     KnownProblem(
         "ion-address",
-        "ION does not answer",
-        "A wrong address, a proxy or firewall between hub and ION, or ION is down.",
-        "Check the addresses of the integration and the network; the hub goes on trying.",
+        "ION does not respond",
+        "The address is wrong, a proxy or firewall blocks requests, or ION is down.",
+        "Check the addresses of the integration and the network; the hub keeps retrying.",
     ),
     KnownProblem(
         "credentials",
-        "ION refuses the credentials",
-        "The API key was mistyped, revoked, or disabled together with the user who made it.",
-        "Make a new API key in ION, as a service account, and enter it on the integration's page.",
+        "ION rejects the credentials",
+        "The API key was mistyped, revoked, or disabled together with its user.",
+        "Create an API key in ION under a service account, and enter it on the integration's page.",
     ),
     KnownProblem(
         "permission",
-        "ION refuses to show something",
-        "A key keeps the permissions that its maker had on the day it was made.",
-        "Give the key's user the permission in ION, then make a new key.",
+        "The API key lacks a permission in ION",
+        "A key keeps the permissions that its user had when it was created.",
+        "Grant the permission to the user in ION, then create a new key.",
     ),
     KnownProblem(
         "rate-limit",
-        "ION limits the requests",
-        "The hub, or others with the same API key, ask for more than ION answers (429).",
-        "Wait; if it goes on, lower the requests per second of the integration on its page.",
+        "ION limits the request rate",
+        "The hub, or other programs with the same API key, exceed ION's rate limit (429).",
+        "Wait. If it persists, lower the requests per second on the integration's page.",
     ),
     KnownProblem(
         "clock",
         "The clocks of hub and ION differ",
-        "The hub's machine does not keep its time with a time server.",
-        "Switch on NTP. What is true is never decided by comparing clocks, but how late changes arrive is.",
+        "The hub's machine does not synchronize its clock.",
+        "Enable NTP. The mirror stays correct, but measured latencies are wrong.",
     ),
     KnownProblem(
         "receiver",
-        "ION has no receiver that posts here, or it is switched off",
-        "Set-up was not finished, or somebody deleted, changed or deactivated the receiver in ION.",
-        "`ultraviolet setup apply`: it creates or repairs and doubles nothing.",
+        "The receiver in ION is missing or disabled",
+        "The set-up was not finished, or the receiver was deleted, changed or disabled in ION.",
+        "Run `ultraviolet setup apply` to create or repair the receiver; it is safe to run again.",
     ),
     KnownProblem(
         "subscriptions",
-        "Subscriptions are missing or switched off",
-        "They were removed in ION, or a newer ION has resources that were not subscribed to yet.",
-        "`ultraviolet setup apply`",
+        "Subscriptions are missing or disabled",
+        "They were removed in ION, or a newer ION has additional resources.",
+        "Run `ultraviolet setup apply`.",
     ),
     KnownProblem(
         "signatures",
-        "Deliveries are refused, or cannot be verified",
-        "The receiver's shared secret was changed or is not known here, or somebody else posts to the address.",
-        "`ultraviolet setup apply` reads the secret again; if refusals go on, `ultraviolet webhook rotate`.",
+        "Deliveries are rejected, or cannot be verified",
+        "The shared secret has changed or is unknown, or another program posts to the URL.",
+        "Run `ultraviolet setup apply` to read the secret again; if rejections continue, run"
+        " `ultraviolet webhook rotate`.",
     ),
     KnownProblem(
         "silence",
-        "No delivery comes",
-        "The receiver does not reach the hub, or nothing is subscribed to what changes.",
-        "Look at the webhook events in ION; then `ultraviolet setup plan`.",
+        "No deliveries arrive",
+        "The receiver does not reach the hub, or subscriptions are missing.",
+        "Check the webhook events in ION, then run `ultraviolet setup plan`.",
     ),
     KnownProblem(
         "fetch",
         "Fetches fail or are overdue",
-        "ION fails in the middle, the request budget is too small, or no process maintains the integration.",
-        "`ultraviolet fetch list` and `ultraviolet fetch show ID` say what fails.",
+        "ION returns errors, the request budget is too small, or no process holds the lease.",
+        "Run `ultraviolet fetch list` and `ultraviolet fetch show ID` to see the error.",
     ),
     KnownProblem(
         "maintenance",
-        "No process maintains the integration, or events wait to be applied",
-        "No hub of role all or worker runs, none could take the lease, or a controller hangs.",
-        "See what the hub logs; restart it.",
+        "No process works on the integration, or events are not applied",
+        "No hub with role all or worker is running, none holds the lease, or a controller hangs.",
+        "Check the hub's log, and restart the hub.",
     ),
     KnownProblem(
         "stale",
         "Objects stay stale",
-        "ION cannot show them, or more changes than the request budget lets be read.",
-        "`ultraviolet object list RESOURCE --state stale`; raise the requests per second, unless ION limits them.",
+        "ION cannot return them, or changes exceed the request budget.",
+        "Run `ultraviolet object list RESOURCE --state stale`. Raise the requests per second,"
+        " unless ION limits them.",
     ),
     KnownProblem(
         "paused",
         "The integration is paused, or healing is off",
-        "Somebody paused it, or the hub runs with ULTRAVIOLET_HEAL=off.",
-        "`ultraviolet integration resume`; start the hub without ULTRAVIOLET_HEAL.",
+        "A user paused it, or the hub runs with ULTRAVIOLET_HEAL=off.",
+        "Run `ultraviolet integration resume`, or start the hub without ULTRAVIOLET_HEAL.",
     ),
     KnownProblem(
         "values",
-        "ION has values that do not fit the type of their field",
-        "Somebody entered or imported them, or ION changed the type of a field.",
-        "Correct them in ION: until then filters, SQL views and exports take them for null.",
+        "ION has values that do not match the type of their field",
+        "They were entered or imported, or ION changed the type of a field.",
+        "Correct the values in ION. Until then, filters, SQL views and exports treat them as null.",
     ),
     KnownProblem(
         "freshness",
-        "The mirror is not known to be right, for another reason",
-        "The finding says which.",
-        "`ultraviolet freshness` tells more.",
+        "The mirror may differ from ION for another reason",
+        "See the finding.",
+        "Run `ultraviolet freshness` for details.",
     ),
 )
-_KNOWN = {problem.name: problem for problem in PROBLEMS}
+_PROBLEMS_BY_NAME = {problem.name: problem for problem in PROBLEMS}
 
 
-def passed(name: str, what: str, finding: str) -> CheckResult:
-    """Say that something is as it should be."""
-    return CheckResult(_KNOWN[name].name, what, "well", finding)
+def passed(name: str, subject: str, finding: str) -> CheckResult:
+    """Return the result of a passed check."""
+    return CheckResult(_PROBLEMS_BY_NAME[name].name, subject, "ok", finding)
 
 
 def failed(
-    name: str, what: str, finding: str, next_step: str | None = None, *, state: State = "wrong"
+    name: str, subject: str, finding: str, next_step: str | None = None, *, state: State = "error"
 ) -> CheckResult:
-    """Say what is not as it should be, why that happens, and what to do."""
-    problem = _KNOWN[name]
-    return CheckResult(name, what, state, finding, problem.cause, next_step or problem.remedy)
+    """Return the result of a failed check, with the cause and next step of its problem."""
+    problem = _PROBLEMS_BY_NAME[name]
+    return CheckResult(name, subject, state, finding, problem.cause, next_step or problem.remedy)

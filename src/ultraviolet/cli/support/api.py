@@ -1,4 +1,4 @@
-"""The hub's API as the command line sees it: one client over two ways of getting there."""
+"""The API client of the command line, over HTTP or in this process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -14,28 +14,28 @@ from ultraviolet.text import path_segment
 OK = 200
 SUCCESS = range(200, 300)
 NO_CONTENT = 204
-REFUSED = 400
+FIRST_ERROR_STATUS = 400
 ROOT = "/api/v1"
-PAGE = 100
+PAGE_SIZE = 100
 
 Json = dict[str, Any]
 Address = NewType("Address", str)
-"""Where something is below the API's root, made by `to`."""
+"""A path below the API's root, created by `to`."""
 Path = LiteralString | Address
-"""What the API can be asked for: nothing that was put together from what somebody typed."""
+"""A path of the API: a literal or a checked address, never text from user input."""
 
 
 def to(template: LiteralString, *parts: object) -> Address:
-    """Put values into the places of a path, each as one part of it; raises InvalidError where one names nothing."""
+    """Return a path with the values as segments. Raise InvalidError for an invalid segment."""
     return Address(template.format(*map(path_segment, parts)))
 
 
 class ApiError(UltravioletError):
-    """The hub refused; its answer says why."""
+    """The hub rejected the request; the message has the reason."""
 
     def __init__(self, status: int, problem: Json) -> None:
-        """Take over what the problem says: its kind, its status and its message."""
-        title = str(problem.get("title") or f"The hub answered {status}.")
+        """Use the kind, status and message of the problem document."""
+        title = str(problem.get("title") or f"The hub responded with status {status}.")
         super().__init__(str(problem.get("detail") or title))
         self.status = status
         self.kind = (
@@ -60,7 +60,7 @@ EXIT_CODES = {
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came back: the status, the body as sent, what that is, and where it sends on to."""
+    """A response: status, body, media type, and the target of a redirect."""
 
     status: int
     body: bytes = b""
@@ -69,35 +69,35 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def is_file(self) -> bool:
-        """Return whether it is what was to be downloaded, and no page of whatever stands before the hub."""
+        """Return whether this is the requested file, not an HTML page of a proxy."""
         return self.status == OK and self.media_type != "text/html"
 
 
 class Transport(Protocol):
-    """A way to the hub's API."""
+    """A connection to the hub's API."""
 
     async def start(self) -> None:
-        """Open what requests need."""
+        """Open the connection."""
         ...
 
     async def request(self, method: str, path: str, body: bytes | None) -> Answer:
-        """Send one request and wait for the whole answer."""
+        """Send one request and return the complete response."""
         ...
 
     async def stop(self) -> None:
-        """Close what was opened."""
+        """Close the connection."""
         ...
 
     async def download(self, path: str, write: Callable[[bytes], object]) -> Answer:
-        """Read something large, handing on each piece; the answer's body is empty unless it is a refusal."""
+        """Stream a file to `write`; the returned body is empty unless the request failed."""
         ...
 
 
 class Api(AbstractContextManager["Api"]):
-    """The API, one call at a time; errors come as `UltravioletError`."""
+    """The API, one call at a time; errors are raised as `UltravioletError`."""
 
     def __init__(self, transport: Transport) -> None:
-        """Use a transport, which is opened on entering and closed on leaving."""
+        """Use a transport, opened on entry and closed on exit."""
         import asyncio
 
         self.transport = transport
@@ -118,30 +118,30 @@ class Api(AbstractContextManager["Api"]):
         self.runner.close()
 
     def get(self, path: Path, **query: Any) -> Json:
-        """Read something; parameters that are None are left out."""
+        """Send GET; parameters that are None are omitted."""
         return self._send("GET", _address(path, query))
 
     def post(self, path: Path, body: Json | None = None, **query: Any) -> Json:
-        """Create or do something."""
+        """Send POST."""
         return self._send("POST", _address(path, query), body if body is not None else {})
 
     def upload(self, path: Path, content: bytes) -> Json:
-        """Send a piece of a file as it is."""
+        """Send POST with these bytes as the body."""
         return self._exchange("POST", path, content)
 
     def patch(self, path: Path, body: Json, **query: Any) -> Json:
-        """Change something."""
+        """Send PATCH."""
         return self._send("PATCH", _address(path, query), body)
 
     def delete(self, path: Path) -> Json:
-        """Remove something."""
+        """Send DELETE."""
         return self._send("DELETE", path)
 
     def items(self, path: Path, limit: int, **query: Any) -> Iterator[Json]:
-        """Go through a list, page after page, until it ends or `limit` items were given."""
+        """Return up to `limit` items of a list, page by page."""
         cursor: str | None = None
         while limit > 0:
-            page = self.get(path, **query, limit=min(limit, PAGE), cursor=cursor)
+            page = self.get(path, **query, limit=min(limit, PAGE_SIZE), cursor=cursor)
             yield from page["items"][:limit]
             limit -= len(page["items"])
             cursor = page.get("next")
@@ -149,13 +149,13 @@ class Api(AbstractContextManager["Api"]):
                 return
 
     def download(self, path: Path, write: Callable[[bytes], object], **query: Any) -> None:
-        """Read a file piece by piece."""
+        """Stream a file to `write`."""
         answer = self.runner.run(self.transport.download(ROOT + _address(path, query), write))
         if not answer.is_file:
             raise _error(answer)
 
     def pause(self, seconds: float) -> None:
-        """Wait while the hub, should it live in this process, goes on working."""
+        """Wait; a hub in this process continues to work meanwhile."""
         import asyncio
 
         self.runner.run(asyncio.sleep(seconds))
@@ -172,20 +172,20 @@ class Api(AbstractContextManager["Api"]):
 
 
 def _address(path: str, query: Json) -> str:
-    given = {key: value for key, value in query.items() if value is not None}
-    return f"{path}?{urlencode(given, doseq=True)}" if given else path
+    query = {key: value for key, value in query.items() if value is not None}
+    return f"{path}?{urlencode(query, doseq=True)}" if query else path
 
 
 def _error(answer: Answer) -> UltravioletError:
-    """Say what speaks against an answer."""
-    if answer.status < REFUSED:
+    """Return the error for a response."""
+    if answer.status < FIRST_ERROR_STATUS:
         return NoHubError(answer.status, answer.media_type, answer.location)
-    unread = {"title": f"The hub answered {answer.status} with something that is not JSON."}
-    return ApiError(answer.status, _decode(answer) or unread)
+    not_json = {"title": f"The hub responded with status {answer.status} and without JSON."}
+    return ApiError(answer.status, _decode(answer) or not_json)
 
 
 def _decode(answer: Answer) -> Json | None:
-    """Read what an answer says; None where that is nothing a hub says."""
+    """Return the JSON of a response, None if it has none."""
     if answer.status == NO_CONTENT:
         return {}
     try:

@@ -14,7 +14,7 @@ from ultraviolet.errors import HubUnreachableError, UnauthenticatedError
 
 
 class HubAddress(NamedTuple):
-    """Which hub is meant, as far as the command line and the environment say."""
+    """The hub that the options and the environment address."""
 
     url: str | None
     key: str | None
@@ -26,60 +26,59 @@ if TYPE_CHECKING:
 
 
 class RunningHub(msgspec.Struct, frozen=True):
-    """What a running hub leaves in its data directory for the command line."""
+    """The content of hub.json, by which commands find a running hub."""
 
     url: str
     pid: int
     key: str
 
 
-def connect(where: HubAddress) -> Api:
-    """Choose the way to the hub."""
+def connect(address: HubAddress) -> Api:
+    """Return a client of the addressed hub: over HTTP if it runs, else in this process."""
     from ultraviolet.cli.support.transports import HttpTransport
 
-    running = find_running(where.data)
-    if where.url is not None:
-        same = running is not None and running.url.rstrip("/") == where.url.rstrip("/")
-        key = where.key or (running.key if same and running else None)
+    running = find_running(address.data)
+    if address.url is not None:
+        same = running is not None and running.url.rstrip("/") == address.url.rstrip("/")
+        key = address.key or (running.key if same and running else None)
         if key is None:
             raise UnauthenticatedError(
-                f"Give an API key of {where.url} with --key or ULTRAVIOLET_KEY."
+                f"Set an API key of {address.url} with --key or ULTRAVIOLET_KEY."
             )
-        return Api(HttpTransport(where.url, key))
+        return Api(HttpTransport(address.url, key))
     if running is not None:
-        return Api(HttpTransport(running.url, where.key or running.key))
-    return Api(in_process(where.data))
+        return Api(HttpTransport(running.url, address.key or running.key))
+    return Api(in_process(address.data))
 
 
 def find_running(data: Path) -> RunningHub | None:
-    """Read hub.json, believing it only while its process lives."""
+    """Return the content of hub.json, None if its process has ended."""
     try:
         running = msgspec.json.decode((data / "hub.json").read_bytes(), type=RunningHub)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-    return running if _alive(running.pid) else None
+    return running if _is_alive(running.pid) else None
 
 
-def _alive(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        # Someone else's process: alive all the same.
-        return True
+        return True  # a process of another user
     return True
 
 
 def in_process(data: Path) -> "AppTransport":
     """Open the hub's database and run its application in this process for one command.
 
-    Nothing but what the command asks for is done: no controller runs, and no process is left behind.
+    No controllers run.
     """
     if not (data / "hub.db").exists() and "ULTRAVIOLET_DATABASE_URL" not in os.environ:
-        # A command must not leave a new, empty hub behind wherever it happens to be run.
+        # A command must not create an empty hub in the current directory.
         raise HubUnreachableError(
-            f"No hub is on {data}. Start one with `{line('serve', data=str(data))}`."
+            f"No hub in {data}. Start one with `{line('serve', data=str(data))}`."
         )
     from ultraviolet import log_config
     from ultraviolet.cli.support.transports import AppTransport
@@ -93,7 +92,7 @@ def in_process(data: Path) -> "AppTransport":
     settings = Settings.from_environment(data=data, public_url="http://127.0.0.1:8000")
     hub = Hub.open(settings, one_off=True)
     key = new_token("uvk")
-    # Named after the process, because commands that work on a database side by side have a key each.
+    # The name contains the process id: concurrent commands have separate keys.
     name = f"command line on {socket.gethostname()}, process {os.getpid()}"
     hub.database.write_now(api_keys.set_key, name, "admin", key)
 

@@ -1,4 +1,4 @@
-"""How a process of this program ends: with one line about what went wrong, and the exit code of the kind of error."""
+"""Exit with a one-line error message and the exit code of the error."""
 
 import errno
 import io
@@ -12,7 +12,7 @@ from ultraviolet.characters import escape_controls
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.files import FileError
 
-_WRITING = {
+_WRITE_ERRORS = {
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EFBIG,
@@ -21,17 +21,17 @@ _WRITING = {
     errno.EROFS,
     errno.EINVAL,
 }
-"""What writing to an open file fails with."""
+"""Error numbers of a failed write to an open file."""
 
 
 @contextmanager
 def exit_on_error() -> Generator[None]:
-    """Leave with the exit code of the kind of error where there is one."""
+    """Report an error and exit with its exit code."""
     try:
         try:
             yield
         finally:
-            sys.stdout.flush()  # a full disk shows here at the latest
+            sys.stdout.flush()  # raises for a full disk
     except UltravioletError as error:
         report(error)
         sys.exit(error.exit_code)
@@ -41,9 +41,7 @@ def exit_on_error() -> Generator[None]:
         _discard_output()
         sys.exit(141)
     except UnicodeEncodeError as error:
-        known = InvalidError(
-            f"A text is not valid Unicode and cannot be sent or written: {error.object!a}"
-        )
+        known = InvalidError(f"Invalid Unicode, which cannot be sent or written: {error.object!a}")
         report(known)
         sys.exit(known.exit_code)
     except OSError as error:
@@ -55,10 +53,10 @@ def exit_on_error() -> Generator[None]:
         sys.exit(known.exit_code)
 
 
-def write_any_text() -> None:
-    """Replace characters that the encoding of stdout and stderr does not have, instead of failing at them.
+def replace_unencodable_output() -> None:
+    """Replace characters that stdout and stderr cannot encode, instead of failing.
 
-    Where stdout was closed before the start, whatever is written there fails like a write to a full disk.
+    A stdout that was closed before the start becomes a file on which every write fails.
     """
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  closed by the caller
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
@@ -70,28 +68,28 @@ def write_any_text() -> None:
 
 
 def _explain(error: OSError) -> FileError | None:
-    """Return what to say of a file or of our output; None for an error that nobody expects."""
+    """Return the error message for a file or for stdout; None for an unexpected error."""
     if error.filename is not None:
-        return FileError(f"{error.filename} cannot be used: {error.strerror}")
-    if error.errno in _WRITING:
+        return FileError(f"{error.filename} is not usable: {error.strerror}")
+    if error.errno in _WRITE_ERRORS:
         return FileError(
-            f"The output could not be written: {error.strerror}; what was written is incomplete."
+            f"The output could not be written: {error.strerror}. The output is incomplete."
         )
     return None
 
 
 def _discard_output() -> None:
-    """Have Python not complain again about what it could not write, while it flushes at exit."""
+    """Redirect stdout to /dev/null, so that the flush at exit does not fail again."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report(error: UltravioletError) -> None:
-    """Say what went wrong on stderr: one line, or one JSON object where `--json` was asked for."""
+    """Print the error on stderr: one line, or one JSON object with `--json`."""
     message = str(error) or type(error).__doc__ or error.kind
     if "--json" in sys.argv:
         message = json.dumps({"error": error.kind, "message": message})
     else:
         message = f"ultraviolet: {escape_controls(message)}"
-    with suppress(OSError):  # a full disk may be the one of stderr too
-        print(message, file=sys.stderr, flush=True)  # noqa: T201  this function's reader is there
+    with suppress(OSError):  # stderr may be on the same full disk
+        print(message, file=sys.stderr, flush=True)  # noqa: T201  for the user

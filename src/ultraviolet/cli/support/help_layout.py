@@ -1,36 +1,38 @@
-"""Examples in the help of commands: written in a docstring as “Examples: `…`, `…`”, shown right after its first line."""
+"""Show the examples of a command after the first line of its help.
+
+A docstring contains them as “Examples: `…`, `…`”.
+"""
 
 import re
 from typing import Any
 
-_TOLD = re.compile(r"\n\s*\n[ \t]*Examples?:\s(.+?)(?=\n\s*\n|\Z)", re.DOTALL)
+_EXAMPLES = re.compile(r"\n\s*\n[ \t]*Examples?:\s(.+?)(?=\n\s*\n|\Z)", re.DOTALL)
 _COMMAND = re.compile(r"`(ultraviolet[^`]*)`")
-_OF_A_GROUP = 4
-"""So many commands of a group show their first example in the help of the group."""
+_MAX_GROUP_EXAMPLES = 4
+"""Commands of a group whose first example appears in the help of the group."""
 
 
-def split(told: str) -> tuple[str, list[str]]:
-    """Part the examples of a docstring from the rest of it."""
-    found = _TOLD.search(told)
+def split(text: str) -> tuple[str, list[str]]:
+    """Return a docstring without its examples, and the examples."""
+    found = _EXAMPLES.search(text)
     if found is None:
-        return told, []
+        return text, []
     commands = [" ".join(command.split()) for command in _COMMAND.findall(found[1])]
-    return told[: found.start()] + told[found.end() :], commands
+    return text[: found.start()] + text[found.end() :], commands
 
 
 def arrange(command: Any) -> Any:
-    """Put the examples of a command, and of all below it, where they are read first; returns the same command."""
-    below = getattr(command, "commands", {})
-    for one in below.values():
-        arrange(one)
-    told, command.examples = split(command.help or "")
-    command.told = told
+    """Rearrange the help of a command and its subcommands; return the same command."""
+    subcommands = getattr(command, "commands", {}).values()
+    for subcommand in subcommands:
+        arrange(subcommand)
+    command.description, command.examples = split(command.help or "")
     if not command.examples:
-        firsts = [one.examples[0] for one in below.values() if one.examples and not one.hidden]
-        command.examples = firsts[:_OF_A_GROUP]
+        firsts = [one.examples[0] for one in subcommands if one.examples and not one.hidden]
+        command.examples = firsts[:_MAX_GROUP_EXAMPLES]
     if command.examples:
-        first, _, rest = told.partition("\n\n")
-        shown = "\n".join(f"- `{example}`" for example in command.examples)
+        first, _, rest = command.description.partition("\n\n")
+        examples = "\n".join(f"- `{example}`" for example in command.examples)
         command.short_help = command.short_help or first.strip()
-        command.help = f"{first}\n\nExamples:\n\n{shown}\n\n{rest}".rstrip()
+        command.help = f"{first}\n\nExamples:\n\n{examples}\n\n{rest}".rstrip()
     return command

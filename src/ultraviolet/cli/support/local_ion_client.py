@@ -1,4 +1,4 @@
-"""Speaking to the doors that only a local ION has."""
+"""A client of the local ION's control API."""
 
 import json
 import os
@@ -12,26 +12,26 @@ import typer
 from ultraviolet.errors import InvalidError, UltravioletError
 from ultraviolet.outgoing import AnswerTooLargeError, opener, read_file
 
-_TIME_OUT = 60.0
-_TRUST = ("ULTRAVIOLET_CA_FILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-"""Where the authority of a local ION that serves https is looked for."""
+_TIMEOUT_SECONDS = 60.0
+_CA_VARIABLES = ("ULTRAVIOLET_CA_FILE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+"""Variables with the certificate authority of a local ION over https."""
 
 URL: str = typer.Option(
-    "http://127.0.0.1:8100", envvar="ULTRAVIOLET_LOCAL_ION", help="Where the local ION runs."
+    "http://127.0.0.1:8100", envvar="ULTRAVIOLET_LOCAL_ION", help="Address of the local ION."
 )
 
 
 class LocalIonUnreachableError(UltravioletError):
-    """No local ION answers there; start one with `ultraviolet ion serve`, or name it with --url."""
+    """No local ION responds; start one with `ultraviolet ion serve`, or set --url."""
 
     kind = "local-ion-unreachable"
     exit_code = 6
 
 
 def call_control_api(url: str, path: str, body: Any = None, *, method: str = "POST") -> Any:
-    """Send one request and give the JSON it answers; raises LocalIonUnreachableError, InvalidError."""
+    """Send one request and return its JSON. Raise LocalIonUnreachableError or InvalidError."""
     if not url.startswith(("http://", "https://")):
-        raise InvalidError(f"{url} is not an address such as http://127.0.0.1:8100")
+        raise InvalidError(f"“{url}” is not a valid address. Example: http://127.0.0.1:8100")
     content = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(  # noqa: S310  the scheme was checked
         url.rstrip("/") + path,
@@ -40,16 +40,16 @@ def call_control_api(url: str, path: str, body: Any = None, *, method: str = "PO
         headers={"content-type": "application/json"},
     )
     try:
-        with opener(url, trusting()).open(request, timeout=_TIME_OUT) as answer:
+        with opener(url, ssl_context()).open(request, timeout=_TIMEOUT_SECONDS) as answer:
             return json.loads(read_file(answer) or b"null")
     except urllib.error.HTTPError as error:
         with error:
             raise InvalidError(
-                f"{url}{path} answered {error.code}: {_reason(read_file(error))}"
+                f"{url}{path} responded with status {error.code}: {_reason(read_file(error))}"
             ) from error
     except (OSError, ValueError, AnswerTooLargeError) as error:
         raise LocalIonUnreachableError(
-            f"No local ION answers at {url} ({error}). Start one with `ultraviolet ion serve`."
+            f"No local ION responds at {url} ({error}). Start one with `ultraviolet ion serve`."
         ) from error
 
 
@@ -60,10 +60,10 @@ def _reason(body: bytes) -> str:
         return body.decode(errors="replace")[:200]
 
 
-def trusting() -> ssl.SSLContext:
-    """Trust what the system trusts, and the authority the environment names."""
+def ssl_context() -> ssl.SSLContext:
+    """Return a context that trusts the system's authorities and those of the environment."""
     context = ssl.create_default_context()
-    for name in _TRUST:
+    for name in _CA_VARIABLES:
         if os.environ.get(name):
             context.load_verify_locations(os.environ[name])
     return context

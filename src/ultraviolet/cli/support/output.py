@@ -1,8 +1,8 @@
-"""Results on stdout: JSON for programs, tables and lines for people."""
+"""Print results to stdout: JSON for programs, tables and lines for people."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import typer
@@ -10,63 +10,64 @@ import typer
 from ultraviolet.characters import escape_json, escape_line
 
 Columns = Mapping[str, str]
-"""Heading → key of the item; a key with dots reaches into nested objects."""
+"""Heading → key of the item; a dotted key selects a nested value."""
 
 
 def write_bytes(content: bytes) -> None:
-    """Write bytes to stdout, after what was printed as text before."""
+    """Write bytes to stdout, after flushing earlier text."""
     sys.stdout.flush()
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
 
 
 def write_json(value: Any) -> None:
-    """Print JSON, indented, in UTF-8 whatever the encoding of the terminal is."""
+    """Print indented JSON in UTF-8, whatever the encoding of the terminal."""
     write_bytes(f"{as_json(value)}\n".encode())
 
 
 def write_json_list(items: Iterable[Any]) -> None:
     """Print a JSON array item by item, as `write_json` prints a list."""
-    before = b"[\n"
+    separator = b"[\n"
     for item in items:
         lines = msgspec.json.format(encode_json(item), indent=2).splitlines()
-        write_bytes(before + b"\n".join(b"  " + line for line in lines))
-        before = b",\n"
-    write_bytes(b"[]\n" if before == b"[\n" else b"\n]\n")
+        write_bytes(separator + b"\n".join(b"  " + line for line in lines))
+        separator = b",\n"
+    write_bytes(b"[]\n" if separator == b"[\n" else b"\n]\n")
 
 
 def as_json(value: Any) -> str:
-    """Write a value as indented JSON."""
+    """Return a value as indented JSON."""
     return escape_json(msgspec.json.format(encode_json(value), indent=2).decode())
 
 
 def as_line(value: Any) -> str:
-    """Write a value as JSON on one line."""
+    """Return a value as JSON on one line."""
     return escape_json(encode_json(value).decode())
 
 
 def encode_json(value: Any) -> bytes:
-    """Write a value as JSON; characters that UTF-8 cannot have become U+FFFD."""
+    """Return a value as JSON; lone surrogates become U+FFFD."""
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
-        return msgspec.json.encode(_encodable(value))
+        return msgspec.json.encode(_replace_surrogates(value))
 
 
-def _encodable(value: Any) -> Any:
+def _replace_surrogates(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, Mapping):
-        return {_encodable(key): _encodable(one) for key, one in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        items = cast("Mapping[Any, Any]", value).items()
+        return {_replace_surrogates(key): _replace_surrogates(item) for key, item in items}
     if isinstance(value, list | tuple):
-        return [_encodable(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
+        return [_replace_surrogates(item) for item in cast("Sequence[Any]", value)]
     return value
 
 
 def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns, *, keys: bool = False) -> None:
-    """Print rows under headings; piped, nothing is cut and columns are two spaces apart.
+    """Print rows under headings; if piped, cells are not truncated.
 
-    With `keys`, the keys of the columns are taken as they are, dots included.
+    With `keys`, dots in the keys of the columns have no special meaning.
     """
     from rich import box
     from rich.console import Console
@@ -85,21 +86,26 @@ def write_table(rows: Sequence[Mapping[str, Any]], columns: Columns, *, keys: bo
 
 
 def write_pairs(value: Mapping[str, Any], columns: Columns | None = None) -> None:
-    """Print one thing as lines of name and value; nested things as JSON."""
+    """Print an object as lines of name and value; nested values as JSON."""
     pairs = {h: dig(value, key) for h, key in columns.items()} if columns else value
-    named = {escape_line(name.replace("_", " ")): content for name, content in pairs.items()}
+    named = {escape_line(_label(name)): content for name, content in pairs.items()}
     width = max((len(name) for name in named), default=0)
     for name, content in named.items():
         typer.echo(f"{name:<{width}}  {_cell(content)}".rstrip())
 
 
+def _label(name: str) -> str:
+    """Return a name with spaces, except a field of ION such as `_etag`."""
+    return name if name.startswith("_") else name.replace("_", " ")
+
+
 def dig(value: Any, path: str) -> Any:
-    """Follow a dotted path into nested objects; None where it leads nowhere."""
+    """Return the nested value at a dotted path, None if it does not exist."""
     for part in path.split("."):
         if not isinstance(value, Mapping):
             return None
-        value = value.get(part)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return value  # pyright: ignore[reportUnknownVariableType]
+        value = cast("Mapping[str, Any]", value).get(part)
+    return value
 
 
 def _cell(value: Any) -> str:

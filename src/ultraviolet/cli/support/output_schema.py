@@ -1,4 +1,4 @@
-"""What a command prints with `--json`, named where the command is, so that the reference can tell every field of it."""
+"""Declare the `--json` output of commands, for the generated reference."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -7,7 +7,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class ReturnType(NamedTuple):
-    """Where the shape of an answer is written down: an operation of the API, or a Struct as `module:Name`."""
+    """The output type: operations of the API, or Structs as `module:Name`."""
 
     what: tuple[str, ...]
     part: str | None
@@ -17,18 +17,19 @@ class ReturnType(NamedTuple):
 def returns(
     *what: str, part: str | None = None, plus: dict[str, str] | None = None
 ) -> Callable[[F], F]:
-    """Say what the JSON of a command is: one of these, or that part of it; `plus` names fields added to it.
+    """Declare the JSON of a command: one of these types, or `part` of it; `plus` adds fields.
 
-    `GET /api-keys` is an operation of the API, `ultraviolet.cli.doctor.problems:CheckResult` a Struct, and `[…]` around it an array.
+    `GET /api-keys` is an operation of the API, `ultraviolet.cli.doctor.problems:CheckResult` a Struct,
+    and `[…]` an array.
     """
 
-    def note(function: F) -> F:
-        function.__gives__ = ReturnType(what, part, plus or {})  # pyright: ignore[reportFunctionMemberAccess]
+    def declare(function: F) -> F:
+        vars(function)["__returns__"] = ReturnType(what, part, plus or {})
         return function
 
-    return note
+    return declare
 
 
 def returned_type(callback: Any) -> ReturnType | None:
-    """Read what a command said of itself."""
-    return getattr(callback, "__gives__", None)
+    """Return the declared output type of a command."""
+    return getattr(callback, "__returns__", None)

@@ -1,4 +1,4 @@
-"""Times as a person writes them on the command line: a moment, or how long ago."""
+"""Times on the command line: a timestamp or an age."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -6,21 +6,21 @@ from datetime import UTC, datetime, timedelta
 from ultraviolet.clock import format_rfc3339, normalize_rfc3339
 from ultraviolet.errors import InvalidError
 
-_AGO = re.compile(r"(\d+)([smhdw])")
+_AGE = re.compile(r"(\d+)([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
-HELP = "A moment such as 2026-11-24T21:00Z, or how long ago: 90s, 15m, 6h, 7d, 2w."
+TIME_HELP = "A time such as 2026-11-24T21:00Z, or an age: 90s, 15m, 6h, 7d, 2w."
 
 
-def parse_time(given: str | None) -> str | None:
-    """Read one; raises InvalidError."""
-    if given is None:
+def parse_time(text: str | None) -> str | None:
+    """Return the time in RFC 3339. Raise InvalidError."""
+    if text is None:
         return None
     try:
-        if found := _AGO.fullmatch(given):
+        if found := _AGE.fullmatch(text):
             return format_rfc3339(
                 datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
             )
-        return normalize_rfc3339(given)
-    except (ValueError, OverflowError) as error:  # the latter: before the year 1
-        raise InvalidError(f"“{given}” is no time. {HELP}") from error
+        return normalize_rfc3339(text)
+    except (ValueError, OverflowError) as error:  # OverflowError: before the year 1
+        raise InvalidError(f"“{text}” is not a valid time. {TIME_HELP}") from error

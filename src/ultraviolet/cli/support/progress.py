@@ -1,4 +1,4 @@
-"""Long work made visible: a fetch or a verification followed until it is over."""
+"""Show the progress of a fetch or a verification until it ends."""
 
 import sys
 from collections.abc import Callable
@@ -8,22 +8,23 @@ import typer
 from ultraviolet.characters import escape_controls
 from ultraviolet.cli.support.api import Address, Api, Json, to
 
-POLL = 0.2
+POLL_INTERVAL_SECONDS = 0.2
 
-Words = Callable[[Json], str]
+Describe = Callable[[Json], str]
 
 
 def follow_fetch(api: Api, fetch: Json, *, quiet: bool) -> Json:
-    """Ask after a fetch until it is over."""
-    return follow(api, to("/fetches/{}", fetch["id"]), "Reading from ION", words, quiet=quiet)
+    """Poll a fetch until it ends; return its final state."""
+    path = to("/fetches/{}", fetch["id"])
+    return follow(api, path, "Reading from ION", _describe_fetch, quiet=quiet)
 
 
-def follow(api: Api, path: Address, title: str, words: Words, *, quiet: bool) -> Json:
-    """Ask after what is at a path until it is over; show a bar on a terminal, a few lines elsewhere."""
+def follow(api: Api, path: Address, title: str, describe: Describe, *, quiet: bool) -> Json:
+    """Poll a path until its work ends; show a progress bar on a terminal, lines elsewhere."""
     if quiet:
-        return _until_over(api, path, lambda _: None)
+        return _poll(api, path)
     if not sys.stderr.isatty():
-        return _until_over(api, path, _Lines(words))
+        return _poll(api, path, _ProgressLog(describe))
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -36,41 +37,41 @@ def follow(api: Api, path: Address, title: str, words: Words, *, quiet: bool) ->
     with Progress(*columns, console=Console(stderr=True)) as bars:
         bar = bars.add_task("", total=None)
 
-        def update(now: Json) -> None:
-            bars.update(
-                bar, completed=now["resources_done"], total=now["resources"], description=words(now)
-            )
+        def update(state: Json) -> None:
+            done, total = state["resources_done"], state["resources"]
+            bars.update(bar, completed=done, total=total, description=describe(state))
 
-        return _until_over(api, path, update)
+        return _poll(api, path, update)
 
 
-def words(fetch: Json) -> str:
-    """How far a fetch is, in words."""
+def _describe_fetch(fetch: Json) -> str:
+    """Return the progress of a fetch as text."""
     done, resources = fetch["resources_done"], fetch["resources"]
     return (
         f"{done} of {resources} resources, {fetch['read']} objects read, {fetch['changed']} changed"
     )
 
 
-def _until_over(api: Api, path: Address, tell: Callable[[Json], None]) -> Json:
+def _poll(api: Api, path: Address, update: Callable[[Json], None] | None = None) -> Json:
     while True:
-        now = api.get(path)
-        tell(now)
-        if now["state"] != "running":
-            return now
-        api.pause(POLL)
+        state = api.get(path)
+        if update:
+            update(state)
+        if state["state"] != "running":
+            return state
+        api.pause(POLL_INTERVAL_SECONDS)
 
 
-class _Lines:
-    """A line whenever another tenth is through, for logs."""
+class _ProgressLog:
+    """Print a line for each tenth of the work, for logs."""
 
-    def __init__(self, words: Words) -> None:
-        self.words = words
-        self.next = 0.0
+    def __init__(self, describe: Describe) -> None:
+        self._describe = describe
+        self._next_share = 0.0
 
-    def __call__(self, now: Json) -> None:
-        share = now["resources_done"] / (now["resources"] or 1)
-        if share < self.next:
+    def __call__(self, state: Json) -> None:
+        share = state["resources_done"] / (state["resources"] or 1)
+        if share < self._next_share:
             return
-        typer.echo(escape_controls(self.words(now)), err=True)
-        self.next = share + 0.1
+        typer.echo(escape_controls(self._describe(state)), err=True)
+        self._next_share = share + 0.1

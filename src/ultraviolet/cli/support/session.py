@@ -1,4 +1,4 @@
-"""What every command over the API is given: the API, where results go, and where talk goes."""
+"""The session of a command: its API client, results on stdout, messages on stderr."""
 
 import functools
 import inspect
@@ -21,22 +21,21 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 DATA = Path("ultraviolet-data")
-WATCH_EVERY = 2.0
-"""Seconds between two looks of `--watch`."""
-CLEAR = "\x1b[2J\x1b[H"
-"""What a terminal clears itself by."""
+WATCH_INTERVAL_SECONDS = 2.0
+CLEAR_SCREEN = "\x1b[2J\x1b[H"
+_NONE = "No integrations yet. Add one with `ultraviolet integration add`."
 
 
 class Session:
     """One run of one command."""
 
     def __init__(self, api: Api, *, as_json: bool) -> None:
-        """Speak to the user about what `api` answers."""
+        """Use this API client and output format."""
         self.api = api
         self.as_json = as_json
 
     def show(self, value: Json, columns: output.Columns | None = None) -> None:
-        """Print one result: as it came for programs, as lines for people."""
+        """Print one result: JSON for programs, lines for people."""
         if self.as_json:
             output.write_json(value)
         else:
@@ -53,47 +52,46 @@ class Session:
             self.say(empty)
 
     def say(self, text: str) -> None:
-        """Talk to a person, on stderr so that results stay clean; programs are spared."""
+        """Print a message on stderr; nothing with `--json`."""
         if not self.as_json:
             typer.echo(escape_controls(text), err=True)
 
     def confirm(self, question: str, *, yes: bool) -> None:
-        """Ask before something that cannot be undone; without a terminal, `--yes` has to be given."""
+        """Ask before an irreversible action; without a terminal, require `--yes`."""
         if yes:
             return
         if not sys.stdin.isatty():
             raise InvalidError(
-                f"{question} Nothing was done; give --yes to do it without being asked."
+                f"{question} Nothing was done. Use --yes to confirm without a terminal."
             )
         typer.confirm(escape_controls(question), abort=True, err=True)
 
     def integration(self, name: str | None) -> Json:
-        """Find an integration by name or id; the only one where no name is given."""
+        """Return an integration by name or id, or the only one. Raise InvalidError."""
         found = list(self.api.items("/integrations", limit=1000))
         if name is None:
             if len(found) == 1:
                 return found[0]
-            raise InvalidError(_which(found))
-        for one in found:
-            if name in (str(one["id"]), one["name"]):
-                return one
-        near = did_you_mean(name, [str(one["name"]) for one in found])
-        raise InvalidError(f"There is no integration “{name}”.{near or f' {_which(found)}'}")
+            raise InvalidError(f"Specify an integration. {_available(found)}" if found else _NONE)
+        for integration in found:
+            if name in (str(integration["id"]), integration["name"]):
+                return integration
+        hint = did_you_mean(name, [str(integration["name"]) for integration in found])
+        raise InvalidError(f"No integration “{name}”.{hint or f' {_available(found)}'}")
 
 
-def _which(found: list[Json]) -> str:
-    if not found:
-        return "There is no integration yet; add one with `ultraviolet integration add`."
-    names = ", ".join(str(one["name"]) for one in found)
-    return f"Say which integration is meant: {names}."
+def _available(integrations: list[Json]) -> str:
+    names = ", ".join(str(integration["name"]) for integration in integrations)
+    return f"Available: {names}." if names else _NONE
 
 
 def command(
     app: typer.Typer, name: str, *, watchable: bool = False
 ) -> Callable[[Callable[Concatenate[Session, P], R]], Callable[..., R]]:
-    """Register a function of a `Session` as a command that also takes `--json`, `--url`, `--key` and `--data`.
+    """Register a function of a `Session` as a command with the common options.
 
-    One that only shows something may be `watchable`: with `--watch` it shows it again every few seconds.
+    These are `--json`, `--url`, `--key` and `--data`. A `watchable` command also has `--watch`,
+    which repeats it every few seconds.
     """
 
     def register(function: Callable[Concatenate[Session, P], R]) -> Callable[..., R]:
@@ -110,32 +108,32 @@ def command(
             with open_session(HubAddress(url, key, data), as_json=as_json) as session:
                 while watch:
                     if sys.stdout.isatty():
-                        sys.stdout.write(CLEAR)
-                    function(session, **options)  # pyright: ignore[reportCallIssue]  the signature is built below
+                        sys.stdout.write(CLEAR_SCREEN)
+                    function(session, **options)  # pyright: ignore[reportCallIssue]
                     sys.stdout.flush()
-                    session.api.pause(WATCH_EVERY)
+                    session.api.pause(WATCH_INTERVAL_SECONDS)
                 return function(session, **options)  # pyright: ignore[reportCallIssue]
 
-        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        own += [_WATCH] if watchable else []
-        run.__signature__ = inspect.Signature([*own, *_COMMON])  # pyright: ignore[reportAttributeAccessIssue]
-        run.__annotations__ = {one.name: one.annotation for one in [*own, *_COMMON]}
+        parameters = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        parameters += [_WATCH] if watchable else []
+        vars(run)["__signature__"] = inspect.Signature([*parameters, *_COMMON])
+        run.__annotations__ = {one.name: one.annotation for one in [*parameters, *_COMMON]}
         return app.command(name)(run)
 
     return register
 
 
 @contextmanager
-def open_session(where: HubAddress, *, as_json: bool) -> Generator[Session]:
-    """Connect to the hub that is meant, for the length of one command."""
+def open_session(address: HubAddress, *, as_json: bool) -> Generator[Session]:
+    """Connect to the addressed hub for one command."""
     from ultraviolet.cli.support import connection
 
-    with connection.connect(where) as api:
+    with connection.connect(address) as api:
         yield Session(api, as_json=as_json)
 
 
 def _common() -> list[inspect.Parameter]:
-    hub = "Which hub"
+    panel = "Hub"
     options: list[tuple[str, Any, Any]] = [
         (
             "as_json",
@@ -147,7 +145,9 @@ def _common() -> list[inspect.Parameter]:
             Annotated[
                 str | None,
                 typer.Option(
-                    envvar="ULTRAVIOLET_URL", rich_help_panel=hub, help="Address of a running hub."
+                    envvar="ULTRAVIOLET_URL",
+                    rich_help_panel=panel,
+                    help="Address of a running hub.",
                 ),
             ],
             None,
@@ -157,7 +157,7 @@ def _common() -> list[inspect.Parameter]:
             Annotated[
                 str | None,
                 typer.Option(
-                    envvar="ULTRAVIOLET_KEY", rich_help_panel=hub, help="API key for that hub."
+                    envvar="ULTRAVIOLET_KEY", rich_help_panel=panel, help="API key for that hub."
                 ),
             ],
             None,
@@ -168,7 +168,7 @@ def _common() -> list[inspect.Parameter]:
                 Path,
                 typer.Option(
                     envvar="ULTRAVIOLET_DATA",
-                    rich_help_panel=hub,
+                    rich_help_panel=panel,
                     help="Directory of a hub on this machine.",
                 ),
             ],
@@ -186,7 +186,5 @@ _WATCH = inspect.Parameter(
     "watch",
     inspect.Parameter.KEYWORD_ONLY,
     default=False,
-    annotation=Annotated[
-        bool, typer.Option("--watch", help="Show it again every 2 s, until Ctrl-C.")
-    ],
+    annotation=Annotated[bool, typer.Option("--watch", help="Repeat every 2 s until Ctrl-C.")],
 )

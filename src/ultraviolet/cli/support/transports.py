@@ -1,4 +1,4 @@
-"""The two ways to the API: over HTTP to a running hub, or into the same application in this process."""
+"""Transports of the API client: HTTP, or the application in this process."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,10 +17,10 @@ TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5, sock_read=600)
 
 
 class HttpTransport:
-    """A running hub, found by its URL, with an API key."""
+    """A connection to a running hub over HTTP."""
 
     def __init__(self, url: str, key: str) -> None:
-        """Remember where the hub is and who is asking."""
+        """Use this address and API key."""
         self.url = url.rstrip("/")
         self.headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
 
@@ -31,32 +31,36 @@ class HttpTransport:
     async def request(self, method: str, path: str, body: bytes | None) -> Answer:
         """Send one request over HTTP."""
         try:
-            async with self._asked(method, path, body) as response:
+            async with self._send(method, path, body) as response:
                 return _answer(response, await read_body(response, MAX_HUB_ANSWER_BYTES))
         except (aiohttp.ClientError, AnswerTooLargeError, TimeoutError) as error:
-            message = f"The hub at {self.url} does not answer ({error}). Start it with `ultraviolet serve`."
-            raise HubUnreachableError(message) from error
+            raise HubUnreachableError(
+                f"The hub at {self.url} does not respond ({error})."
+                " Start it with `ultraviolet serve`."
+            ) from error
 
     async def download(self, path: str, write: Callable[[bytes], object]) -> Answer:
-        """Read something large as it comes."""
+        """Stream a file to `write`."""
         try:
-            async with self._asked("GET", path) as response:
+            async with self._send("GET", path) as response:
                 if not _answer(response).is_file:
                     return _answer(response, await read_body(response, MAX_HUB_ANSWER_BYTES))
-                async for piece in response.content.iter_any():
-                    write(piece)
+                async for chunk in response.content.iter_any():
+                    write(chunk)
                 return _answer(response)
         except (aiohttp.ClientError, AnswerTooLargeError, TimeoutError) as error:
-            raise HubUnreachableError(f"The hub at {self.url} broke off: {error}") from error
+            raise HubUnreachableError(
+                f"The connection to the hub at {self.url} was lost: {error}"
+            ) from error
 
     async def stop(self) -> None:
         """Close the session."""
         await self.session.close()
 
-    def _asked(
+    def _send(
         self, method: str, path: str, body: bytes | None = None
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        # Whoever sends on a request without its method and its key answers for a hub that was never asked.
+        # A followed redirect would lose the method and the key, and the response would mislead.
         proxy = get_proxy(self.url)
         return self.session.request(
             method, self.url + path, data=body, allow_redirects=False, proxy=proxy
@@ -70,10 +74,10 @@ def _answer(response: aiohttp.ClientResponse, body: bytes = b"") -> Answer:
 
 
 class AppTransport:
-    """The hub's own ASGI application, run in this process: started, asked, stopped."""
+    """The hub's ASGI application, run in this process."""
 
     def __init__(self, app: Any, key: str, close: Callable[[], None]) -> None:
-        """Take an ASGI application, the key to ask it with, and what closes its database."""
+        """Use this application and API key; `close` closes its database."""
         self.close = close
         self.app = app
         self.key = key
@@ -83,34 +87,34 @@ class AppTransport:
     async def start(self) -> None:
         """Run the application's start-up."""
         scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
-        self.life = asyncio.create_task(self.app(scope, self.inbox.get, self.outbox.put))
+        self.lifespan = asyncio.create_task(self.app(scope, self.inbox.get, self.outbox.put))
         await self._lifespan("startup")
 
     async def request(self, method: str, path: str, body: bytes | None) -> Answer:
         """Call the application once, as a server would."""
-        pieces: list[bytes] = []
-        answer = await self._call(method, path, body, lambda _: pieces.append)
-        return msgspec.structs.replace(answer, body=b"".join(pieces))
+        chunks: list[bytes] = []
+        answer = await self._call(method, path, body, lambda _: chunks.append)
+        return msgspec.structs.replace(answer, body=b"".join(chunks))
 
     async def download(self, path: str, write: Callable[[bytes], object]) -> Answer:
-        """Read something large as it comes."""
-        pieces: list[bytes] = []
+        """Stream a file to `write`."""
+        chunks: list[bytes] = []
         failures: list[OSError] = []
 
-        def take(piece: bytes) -> None:
-            """Write a piece; the application cannot do anything about a disk that is full."""
+        def take(chunk: bytes) -> None:
+            """Write a chunk; keep an error until the application has finished."""
             if not failures:
                 try:
-                    write(piece)
+                    write(chunk)
                 except OSError as error:
                     failures.append(error)
 
         answer = await self._call(
-            "GET", path, None, lambda head: take if head.is_file else pieces.append
+            "GET", path, None, lambda head: take if head.is_file else chunks.append
         )
         if failures:
             raise failures[0]
-        return msgspec.structs.replace(answer, body=b"".join(pieces))
+        return msgspec.structs.replace(answer, body=b"".join(chunks))
 
     async def _call(
         self,
@@ -119,16 +123,16 @@ class AppTransport:
         body: bytes | None,
         taker: Callable[[Answer], Callable[[bytes], object]],
     ) -> Answer:
-        """Hand each piece of the answer to whom its beginning calls for."""
+        """Call the application; pass chunks to the writer that `taker` selects by the headers."""
         heads: list[Answer] = []
-        asked, answered = asyncio.Event(), asyncio.Event()
+        requested, answered = asyncio.Event(), asyncio.Event()
 
         async def receive() -> dict[str, Any]:
-            if asked.is_set():
-                # As a server does: a streamed answer waits for this after its last piece.
+            if requested.is_set():
+                # As from a server: a streamed response waits for the disconnect at its end.
                 await answered.wait()
                 return {"type": "http.disconnect"}
-            asked.set()
+            requested.set()
             return {"type": "http.request", "body": body or b"", "more_body": False}
 
         async def send(message: dict[str, Any]) -> None:
@@ -147,7 +151,7 @@ class AppTransport:
     async def stop(self) -> None:
         """Run the application's shut-down."""
         await self._lifespan("shutdown")
-        await self.life
+        await self.lifespan
         self.close()
 
     async def _lifespan(self, phase: str) -> None:

@@ -61,9 +61,7 @@ async def apply_setup(
             "No receiver in ION posts to this hub. Create one in ION, then repeat with its id."
         )
     if data.wanted is not None:
-        await webhook_setup.select_subscriptions(
-            hub.connections, caller.name, found, data.wanted
-        )
+        await webhook_setup.select_subscriptions(hub.connections, caller.name, found, data.wanted)
     return await webhook_setup.setup_overview(hub.connections, found)
 
 

@@ -69,7 +69,9 @@ class RequestLogMiddleware:
                     "http.request.method": scope["method"],
                     "url.path": redaction.redact(scope["path"]),
                 }
-                span.set_attributes(**attributes, **{"http.response.status_code": status}, request_id=id_)
+                span.set_attributes(
+                    **attributes, **{"http.response.status_code": status}, request_id=id_
+                )
             self._log(scope, status, time.perf_counter() - started_at)
 
     def _span(self, scope: Scope) -> AbstractContextManager[tracing.Span]:
