@@ -1,4 +1,4 @@
-"""The kinds of answers, as the API document has them: generated whole, so as long as that is."""
+"""The response types of the API, generated from the OpenAPI document."""
 
 
 # Written by `make client` from the OpenAPI document; do not edit.
@@ -10,22 +10,8 @@ from typing import Any
 from msgspec import Struct
 
 
-class AddedDestination(Struct, frozen=True, kw_only=True):
-    """A new destination; `secret` verifies what comes from a signed webhook, and is shown here and never again."""
-
-    id: int
-    name: str
-    kind: str
-    shown: str
-    created_at: str
-    last_result: str | None
-    last_well: bool | None
-    last_at: str | None
-    secret: str | None
-
-
 class Alert(Struct, frozen=True, kw_only=True):
-    """Something that needs a person, or needed one."""
+    """A problem that needs or needed a person."""
 
     id: int
     integration_id: int | None
@@ -38,7 +24,7 @@ class Alert(Struct, frozen=True, kw_only=True):
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
-    """A key for automation, without its secret."""
+    """An API key without its token."""
 
     id: int
     name: str
@@ -51,7 +37,7 @@ class ApiKey(Struct, frozen=True, kw_only=True):
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
-    """One thing someone did."""
+    """One recorded action."""
 
     seq: int
     at: str
@@ -62,15 +48,15 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
 
 
 class Author(Struct, frozen=True, kw_only=True):
-    """Who changed something in ION, as the event says or, where none told, the object itself."""
+    """The author of a change in ION; `source` is the event or the object that names them."""
 
     id: str
     name: str | None
-    told_by: str
+    source: str
 
 
 class Cause(Struct, frozen=True, kw_only=True):
-    """Something that keeps the mirror from being known to be right, and what to do about it."""
+    """A reason why the mirror may be out of date, with the next step."""
 
     kind: str
     says: str
@@ -79,7 +65,7 @@ class Cause(Struct, frozen=True, kw_only=True):
 
 
 class ChangeList(Struct, frozen=True, kw_only=True):
-    """Changes in order; `next` is never null: ask again with it, at once where there are `more`, else when you like."""
+    """Changes in order. `next` is never null: pass it as `cursor`, at once if `more` is true."""
 
     items: list[ObjectChange]
     next: str
@@ -87,7 +73,7 @@ class ChangeList(Struct, frozen=True, kw_only=True):
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
-    """One object at two times, what differs, and every version between them, newest first."""
+    """One object at two times, its differences, and the versions in between, newest first."""
 
     before: ObjectAt | None
     after: ObjectAt | None
@@ -109,8 +95,22 @@ class CoreFindingsFinding(Struct, frozen=True, kw_only=True):
     resolved_at: str | None
 
 
-class CreatedKey(Struct, frozen=True, kw_only=True):
-    """A new key; `token` is shown here and never again."""
+class CreatedAlertDestination(Struct, frozen=True, kw_only=True):
+    """A new destination; `secret` verifies signed webhooks and is shown only once."""
+
+    id: int
+    name: str
+    kind: str
+    shown: str
+    created_at: str
+    last_result: str | None
+    last_well: bool | None
+    last_at: str | None
+    secret: str | None
+
+
+class CreatedApiKey(Struct, frozen=True, kw_only=True):
+    """A new API key; `token` is shown only once."""
 
     id: int
     name: str
@@ -119,8 +119,8 @@ class CreatedKey(Struct, frozen=True, kw_only=True):
     expires_at: str | None
 
 
-class CreatedUrl(Struct, frozen=True, kw_only=True):
-    """A new URL; `url` is shown here and never again."""
+class CreatedWebhookUrl(Struct, frozen=True, kw_only=True):
+    """A new webhook URL; `url` is shown only once."""
 
     id: int
     integration_id: int
@@ -146,7 +146,7 @@ class CreatedUrl(Struct, frozen=True, kw_only=True):
 
 
 class Destination(Struct, frozen=True, kw_only=True):
-    """Where alerts go, without what is secret of it."""
+    """A destination of alerts, without its secrets."""
 
     id: int
     name: str
@@ -159,7 +159,7 @@ class Destination(Struct, frozen=True, kw_only=True):
 
 
 class Difference(Struct, frozen=True, kw_only=True):
-    """What became of one object of a resource between two times."""
+    """The change of one object between two times."""
 
     id: str
     change: str
@@ -167,7 +167,7 @@ class Difference(Struct, frozen=True, kw_only=True):
 
 
 class DifferenceDetail(Struct, frozen=True, kw_only=True):
-    """An object on which mirror and ION disagree; `fields` has ION's value and the mirror's, by name."""
+    """An object that differs between ION and mirror; `fields` has both values by field name."""
 
     resource: str
     id: str
@@ -177,8 +177,21 @@ class DifferenceDetail(Struct, frozen=True, kw_only=True):
     detail: str | None
 
 
-class DriftMoment(Struct, frozen=True, kw_only=True):
-    """One hour or day: all changes, and how many of them webhooks alone would have left wrong, by cause."""
+class DriftCause(Struct, frozen=True, kw_only=True):
+    """Drift of one resource by one cause; durations are exact to 20 %."""
+
+    resource: str
+    cause: str
+    meaning: str
+    count: int
+    share: float
+    p50_seconds: float | None
+    p99_seconds: float | None
+    healed_by: dict[str, int]
+
+
+class DriftInterval(Struct, frozen=True, kw_only=True):
+    """One hour or day: the number of changes, and of drift by cause."""
 
     at: str
     changes: int
@@ -186,17 +199,17 @@ class DriftMoment(Struct, frozen=True, kw_only=True):
 
 
 class DriftReport(Struct, frozen=True, kw_only=True):
-    """What webhooks alone would have left wrong in a time."""
+    """Drift in a time range."""
 
     changes: int
     wrong: int
-    causes: list[WrongResource]
-    over_time: list[DriftMoment]
+    causes: list[DriftCause]
+    over_time: list[DriftInterval]
     samples: list[DriftSample]
 
 
 class DriftSample(Struct, frozen=True, kw_only=True):
-    """One object that webhooks alone would have left wrong."""
+    """An object that webhooks alone would have left wrong."""
 
     seq: int
     integration_id: int
@@ -211,7 +224,7 @@ class DriftSample(Struct, frozen=True, kw_only=True):
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """One thing ION told, however often it was delivered."""
+    """One event from ION, recorded once for all its deliveries."""
 
     seq: int
     integration_id: int
@@ -232,7 +245,7 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class EventDetail(Struct, frozen=True, kw_only=True):
-    """One event with everything that was received."""
+    """One event with its headers and its raw body."""
 
     seq: int
     integration_id: int
@@ -264,7 +277,7 @@ class ExpiredCounts(Struct, frozen=True, kw_only=True):
 
 
 class Fetch(Struct, frozen=True, kw_only=True):
-    """One pass over an integration and what it did so far; `total` is what ION counted where it was asked."""
+    """One fetch and its progress; `total` is the number of objects that ION reported."""
 
     id: int
     integration_id: int
@@ -283,7 +296,7 @@ class Fetch(Struct, frozen=True, kw_only=True):
 
 
 class FetchDetail(Struct, frozen=True, kw_only=True):
-    """One fetch with all its parts."""
+    """One fetch with its progress by resource."""
 
     id: int
     integration_id: int
@@ -303,7 +316,7 @@ class FetchDetail(Struct, frozen=True, kw_only=True):
 
 
 class FetchStep(Struct, frozen=True, kw_only=True):
-    """The part of a fetch that reads one resource."""
+    """Progress of one resource in a fetch."""
 
     resource: str
     state: str
@@ -317,7 +330,7 @@ class FetchStep(Struct, frozen=True, kw_only=True):
 
 
 class FieldChange(Struct, frozen=True, kw_only=True):
-    """One field that became different."""
+    """The old and new value of a field."""
 
     name: str
     old: Any
@@ -325,7 +338,7 @@ class FieldChange(Struct, frozen=True, kw_only=True):
 
 
 class FieldReplayed(Struct, frozen=True, kw_only=True):
-    """One field that would become different."""
+    """A field that would change."""
 
     name: str
     old: Any
@@ -333,7 +346,7 @@ class FieldReplayed(Struct, frozen=True, kw_only=True):
 
 
 class ImportResult(Struct, frozen=True, kw_only=True):
-    """What became of the lines."""
+    """The number of lines by result."""
 
     read: int
     added: int
@@ -341,7 +354,7 @@ class ImportResult(Struct, frozen=True, kw_only=True):
 
 
 class IndexResult(Struct, frozen=True, kw_only=True):
-    """What was begun."""
+    """The indexes being created."""
 
     creating: list[str]
     detail: str
@@ -367,7 +380,7 @@ class Integration(Struct, frozen=True, kw_only=True):
 
 
 class IntegrationFreshness(Struct, frozen=True, kw_only=True):
-    """How much the mirror of an integration can be trusted now, with the figures."""
+    """Freshness of the mirror of an integration, with its figures."""
 
     integration_id: int
     state: str
@@ -383,7 +396,7 @@ class IntegrationFreshness(Struct, frozen=True, kw_only=True):
 
 
 class IntegrationStatus(Struct, frozen=True, kw_only=True):
-    """One integration at a glance."""
+    """Status of one integration."""
 
     integration_id: int
     objects: int
@@ -409,7 +422,7 @@ class IntegrationsConnectionTestFinding(Struct, frozen=True, kw_only=True):
 
 
 class LinkValue(Struct, frozen=True, kw_only=True):
-    """What a link leads to; `found` tells whether the mirror has it."""
+    """The target of a link; `found` is true if the mirror has it."""
 
     resource: str
     id: str
@@ -418,14 +431,14 @@ class LinkValue(Struct, frozen=True, kw_only=True):
 
 
 class Me(Struct, frozen=True, kw_only=True):
-    """The one who is asking."""
+    """The caller."""
 
     name: str
     role: str
 
 
 class ObjectAt(Struct, frozen=True, kw_only=True):
-    """One object as it was at a time."""
+    """The state of one object at a time."""
 
     resource: str
     id: str
@@ -439,7 +452,7 @@ class ObjectAt(Struct, frozen=True, kw_only=True):
 
 
 class ObjectChange(Struct, frozen=True, kw_only=True):
-    """One version that an object got; `cursor` is the place behind it."""
+    """A new version of an object; `cursor` is the position after it."""
 
     cursor: str
     integration_id: int
@@ -454,7 +467,7 @@ class ObjectChange(Struct, frozen=True, kw_only=True):
 
 
 class ObjectDetail(Struct, frozen=True, kw_only=True):
-    """One object as the mirror has it now."""
+    """The current state of one object in the mirror."""
 
     integration_id: int
     resource: str
@@ -473,7 +486,7 @@ class ObjectDetail(Struct, frozen=True, kw_only=True):
 
 
 class ObjectReplayed(Struct, frozen=True, kw_only=True):
-    """One object that would change."""
+    """An object that would change."""
 
     integration_id: int
     resource: str
@@ -483,7 +496,7 @@ class ObjectReplayed(Struct, frozen=True, kw_only=True):
 
 
 class Overview(Struct, frozen=True, kw_only=True):
-    """Everything the set-up page shows."""
+    """The status of set-up and the texts for manual set-up."""
 
     steps: list[SetupStep]
     texts: SetupTexts
@@ -493,7 +506,7 @@ class Overview(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What set-up would do: wanted against there."""
+    """The difference between the desired and the actual subscriptions."""
 
     receiver: ReceiverState | None
     present: list[SubscriptionState]
@@ -504,7 +517,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 class Readable(Struct, frozen=True, kw_only=True):
-    """Whether the key may read a resource, and how much there is."""
+    """Whether the key may read a resource, and its number of objects."""
 
     resource: str
     readable: bool
@@ -521,7 +534,7 @@ class ReceiverState(Struct, frozen=True, kw_only=True):
 
 
 class Replayed(Struct, frozen=True, kw_only=True):
-    """What a replay did, or would do."""
+    """The result of a replay or preview."""
 
     dry_run: bool
     events: int
@@ -531,7 +544,7 @@ class Replayed(Struct, frozen=True, kw_only=True):
 
 
 class ResourceCount(Struct, frozen=True, kw_only=True):
-    """A resource and how much of it the mirror has."""
+    """A resource with its number of objects in the mirror."""
 
     resource: str
     title: str
@@ -542,7 +555,7 @@ class ResourceCount(Struct, frozen=True, kw_only=True):
 
 
 class ResourceFreshness(Struct, frozen=True, kw_only=True):
-    """How much one resource of the mirror can be trusted now; lateness is of the last day, in seconds."""
+    """The freshness of one resource; latencies are of the last 24 hours."""
 
     resource: str
     state: str
@@ -559,7 +572,7 @@ class ResourceFreshness(Struct, frozen=True, kw_only=True):
 
 
 class Retention(Struct, frozen=True, kw_only=True):
-    """How long the past of an integration is kept, what would be removed of it now, and what was removed last."""
+    """The retention of an integration, the data eligible for deletion, and the last purge."""
 
     integration_id: int
     keep: RetentionPeriods
@@ -571,7 +584,7 @@ class Retention(Struct, frozen=True, kw_only=True):
 
 
 class RetentionPeriods(Struct, frozen=True, kw_only=True):
-    """How many days each kind of the past is kept; null: for ever. The mirror itself always is."""
+    """The number of days to keep each kind of data; null means forever."""
 
     events: int | None = 90
     versions: int | None = None
@@ -580,8 +593,11 @@ class RetentionPeriods(Struct, frozen=True, kw_only=True):
     drift: int | None = 365
 
 
-class RotatedUrl(Struct, frozen=True, kw_only=True):
-    """A successor; `moved` tells whether ION posts to it already, `detail` what is left to do."""
+class RotatedWebhookUrl(Struct, frozen=True, kw_only=True):
+    """The new webhook URL.
+
+    `moved` is true if ION already posts to it, `detail` has the next step.
+    """
 
     id: int
     integration_id: int
@@ -609,7 +625,7 @@ class RotatedUrl(Struct, frozen=True, kw_only=True):
 
 
 class SavedView(Struct, frozen=True, kw_only=True):
-    """A table under a name; `query` is the query part of its address."""
+    """A named table; `query` is the query string of its URL."""
 
     id: int
     resource: str
@@ -629,7 +645,7 @@ class SelectableResource(Struct, frozen=True, kw_only=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """One browser in which a person is signed in, without its token."""
+    """A browser in which a user is signed in, without its token."""
 
     id: int
     user_id: int
@@ -642,7 +658,7 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 class SetupResult(Struct, frozen=True, kw_only=True):
-    """What automatic set-up did."""
+    """The result of automatic set-up."""
 
     webhook_url: WebhookUrl
     receiver_created: bool
@@ -654,7 +670,7 @@ class SetupResult(Struct, frozen=True, kw_only=True):
 
 
 class SetupStep(Struct, frozen=True, kw_only=True):
-    """One step of the way, done or not."""
+    """One step of the set-up, with its status."""
 
     name: str
     done: bool
@@ -662,7 +678,7 @@ class SetupStep(Struct, frozen=True, kw_only=True):
 
 
 class SetupTexts(Struct, frozen=True, kw_only=True):
-    """What to paste into ION's query runner, in this order."""
+    """Texts to paste into ION's query runner, in this order."""
 
     receiver_mutation: str
     receiver_variables: str
@@ -673,13 +689,13 @@ class SetupTexts(Struct, frozen=True, kw_only=True):
 
 
 class SignInLink(Struct, frozen=True, kw_only=True):
-    """A link that signs a person in once, within 15 minutes."""
+    """A sign-in link, valid once and for 15 minutes."""
 
     url: str
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """The hub at a glance."""
+    """Status of the hub."""
 
     version: str
     public_url: str
@@ -687,7 +703,7 @@ class Status(Struct, frozen=True, kw_only=True):
 
 
 class SubscriptionState(Struct, frozen=True, kw_only=True):
-    """A pair, under the names of the catalog, and ION's subscription to it where there is one."""
+    """A resource of the catalog, an action, and the id of ION's subscription if it exists."""
 
     resource: str
     action: str
@@ -695,7 +711,7 @@ class SubscriptionState(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """One integration at a glance."""
+    """Key figures of an integration."""
 
     integration_id: int
     objects: int
@@ -708,7 +724,7 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 
 class TestResult(Struct, frozen=True, kw_only=True):
-    """What a connection test found."""
+    """The result of a connection test."""
 
     ok: bool
     tested_at: str
@@ -730,7 +746,7 @@ class User(Struct, frozen=True, kw_only=True):
 
 
 class Verification(Struct, frozen=True, kw_only=True):
-    """One comparison of the mirror with ION, object by object; `objects` are those of ION compared so far."""
+    """One verification; `objects` is the number of ION's objects compared so far."""
 
     id: int
     integration_id: int
@@ -757,7 +773,7 @@ class Verification(Struct, frozen=True, kw_only=True):
 
 
 class VersionDetail(Struct, frozen=True, kw_only=True):
-    """One content an object had, and how it differs from the one before."""
+    """One version of an object and its changes from the previous version."""
 
     version: int
     change: str
@@ -771,7 +787,7 @@ class VersionDetail(Struct, frozen=True, kw_only=True):
 
 
 class Viewer(Struct, frozen=True, kw_only=True):
-    """Who ION takes the key for."""
+    """The owner of the API key in ION."""
 
     name: str | None = None
     email: str | None = None
@@ -779,7 +795,7 @@ class Viewer(Struct, frozen=True, kw_only=True):
 
 
 class WebhookUrl(Struct, frozen=True, kw_only=True):
-    """An address for deliveries, without its secret part."""
+    """A webhook URL without its secret part."""
 
     id: int
     integration_id: int
@@ -801,16 +817,3 @@ class WebhookUrl(Struct, frozen=True, kw_only=True):
     last_refused_at: str | None
     last_failure: str | None
     last_failure_at: str | None
-
-
-class WrongResource(Struct, frozen=True, kw_only=True):
-    """What one cause did to one resource; seconds are how long it was wrong, to a fifth."""
-
-    resource: str
-    cause: str
-    meaning: str
-    count: int
-    share: float
-    p50_seconds: float | None
-    p99_seconds: float | None
-    healed_by: dict[str, int]

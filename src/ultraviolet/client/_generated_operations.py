@@ -1,4 +1,4 @@
-"""The operations of the API, a method each: generated whole, so as long as the document is."""
+"""The operations of the API as methods, generated from the OpenAPI document."""
 
 # Written by `make client` from the OpenAPI document; do not edit.
 
@@ -8,15 +8,15 @@ from typing import Any, Literal
 from msgspec import UNSET, UnsetType
 
 from ultraviolet.client._generated_models import (
-    AddedDestination,
     Alert,
     ApiKey,
     AuditEntry,
     ChangeList,
     Comparison,
     CoreFindingsFinding,
-    CreatedKey,
-    CreatedUrl,
+    CreatedAlertDestination,
+    CreatedApiKey,
+    CreatedWebhookUrl,
     Destination,
     Difference,
     DifferenceDetail,
@@ -36,7 +36,7 @@ from ultraviolet.client._generated_models import (
     Replayed,
     ResourceCount,
     Retention,
-    RotatedUrl,
+    RotatedWebhookUrl,
     SavedView,
     SelectableResource,
     Session,
@@ -57,7 +57,10 @@ class Operations(Transport):
     """A hub's API, operation by operation."""
 
     def list_integrations(self, *, limit: int | None = None) -> Iterator[Integration]:
-        """List integrations in the order they were added."""
+        """List integrations.
+
+        Oldest first.
+        """
         return self._items("/integrations", (Integration,), limit, {})
 
     def create_integration(
@@ -73,7 +76,10 @@ class Operations(Transport):
         requests_per_second: int | UnsetType = UNSET,
         resources: Sequence[str] | None | UnsetType = UNSET,
     ) -> Integration:
-        """Connect to an ION; test it next."""
+        """Create integration.
+
+        Test the connection next.
+        """
         return self._ask(
             "POST",
             "/integrations",
@@ -92,13 +98,18 @@ class Operations(Transport):
         )
 
     def get_integration(self, integration: str | int) -> Integration:
-        """Read one integration by number or name."""
+        """Get integration.
+
+        By id or name.
+        """
         return self._ask("GET", f"/integrations/{path_segment(integration)}", (Integration,))
 
     def delete_integration(self, integration: str | int, *, if_match: str | None = None) -> None:
-        """Forget an integration with its URLs, events, objects and their history.
+        """Delete integration.
 
-        A big one is there for some minutes more, paused and under a name that says that it is being removed.
+        Deletes its webhook URLs, events, objects and their history.
+        Deleting a large integration takes some minutes; until then it is listed as paused under a
+        temporary name.
         """
         self._tell(
             "DELETE", f"/integrations/{path_segment(integration)}", headers={"If-Match": if_match}
@@ -119,7 +130,10 @@ class Operations(Transport):
         resources: Sequence[str] | None | UnsetType = UNSET,
         if_match: str | None = None,
     ) -> Integration:
-        """Change what is given; the rest stays."""
+        """Update integration.
+
+        Fields that are not sent keep their values.
+        """
         return self._ask(
             "PATCH",
             f"/integrations/{path_segment(integration)}",
@@ -139,21 +153,32 @@ class Operations(Transport):
         )
 
     def test_integration(self, integration: str | int) -> TestResult:
-        """Test the connection: who the key is, what it may read, and what is wrong in words."""
+        """Test connection to ION.
+
+        Returns the account of the API key, the resources it may read, and any problem with its next
+        step.
+        """
         return self._ask("POST", f"/integrations/{path_segment(integration)}/test", (TestResult,))
 
     def pause_integration(self, integration: str | int) -> Integration:
-        """Stop reading from this ION; deliveries are still kept."""
+        """Pause integration.
+
+        The hub stops reading from ION but still records deliveries.
+        """
         return self._ask("POST", f"/integrations/{path_segment(integration)}/pause", (Integration,))
 
     def resume_integration(self, integration: str | int) -> Integration:
-        """Go on where it was paused."""
+        """Resume integration."""
         return self._ask(
             "POST", f"/integrations/{path_segment(integration)}/resume", (Integration,)
         )
 
     def get_freshness(self, integration: str | int) -> IntegrationFreshness:
-        """Tell in one sentence whether the mirror can be trusted now, why not, and for each resource what proved it when."""
+        """Get freshness.
+
+        One sentence says whether the mirror is up to date. Each resource has the time and source of
+        its last proof.
+        """
         return self._ask(
             "GET", f"/integrations/{path_segment(integration)}/freshness", (IntegrationFreshness,)
         )
@@ -161,31 +186,90 @@ class Operations(Transport):
     def list_integration_resources(
         self, integration: str | int, *, limit: int | None = None
     ) -> Iterator[SelectableResource]:
-        """List every resource that can be mirrored, by domain: whether it is chosen, and how many objects there are.
+        """List selectable resources.
 
-        Choose others with `resources` of the integration itself.
+        By domain.
+        Each says whether it is selected and how many objects the mirror has. Select others with
+        `resources` of `PATCH /integrations/{integration}`.
         """
         return self._items(
             f"/integrations/{path_segment(integration)}/resources", (SelectableResource,), limit, {}
         )
 
-    def get_setup(self, integration: str | int) -> Overview:
-        """Tell how far set-up has come, what is wanted and what is there, and the exact texts for doing it by hand."""
-        return self._ask("GET", f"/integrations/{path_segment(integration)}/setup", (Overview,))
+    def list_findings(
+        self, integration: str | int, *, open: bool | None = None, limit: int | None = None
+    ) -> Iterator[CoreFindingsFinding]:
+        """List findings.
 
-    def run_setup(
+        Open findings come first.
+        Each has its severity, its next step, and the result of an automatic repair.
+        """
+        return self._items(
+            f"/integrations/{path_segment(integration)}/findings",
+            (CoreFindingsFinding,),
+            limit,
+            {"open": open},
+        )
+
+    def get_retention(self, integration: str | int) -> Retention:
+        """Get retention periods.
+
+        Includes the amount of data eligible for deletion and the result of the last purge.
+        """
+        return self._ask(
+            "GET", f"/integrations/{path_segment(integration)}/retention", (Retention,)
+        )
+
+    def update_retention(
         self,
         integration: str | int,
         *,
-        mode: Literal["automatic", "by_hand"] | UnsetType = UNSET,
+        dry_run: bool | None = None,
+        events: int | None | UnsetType = UNSET,
+        versions: int | None | UnsetType = UNSET,
+        verifications: int | None | UnsetType = UNSET,
+        fetches: int | None | UnsetType = UNSET,
+        drift: int | None | UnsetType = UNSET,
+    ) -> Retention:
+        """Update retention periods.
+
+        Periods are in days; null keeps data forever. Older data is deleted within minutes.
+        """
+        return self._ask(
+            "PATCH",
+            f"/integrations/{path_segment(integration)}/retention",
+            (Retention,),
+            query={"dry_run": dry_run},
+            body={
+                "events": events,
+                "versions": versions,
+                "verifications": verifications,
+                "fetches": fetches,
+                "drift": drift,
+            },
+        )
+
+    def get_setup(self, integration: str | int) -> Overview:
+        """Get setup status.
+
+        Includes desired and actual subscriptions, and the documents for manual setup.
+        """
+        return self._ask("GET", f"/integrations/{path_segment(integration)}/setup", (Overview,))
+
+    def apply_setup(
+        self,
+        integration: str | int,
+        *,
+        mode: Literal["automatic", "manual"] | UnsetType = UNSET,
         receiver_id: str | int | None | UnsetType = UNSET,
         wanted: Sequence[tuple[str, str]] | None | UnsetType = UNSET,
         remove_extra: bool | UnsetType = UNSET,
     ) -> SetupResult | Overview:
-        """Set up or repair through ION's API, or take over a receiver made by hand; repeating it changes nothing.
+        """Apply setup.
 
-        Automatic set-up mints a webhook URL of its own where no receiver is known yet, because the address of one
-        that was minted before is not kept.
+        Creates or repairs receiver and subscriptions through ION's API, or adopts a receiver that was
+        created manually. Applying it again changes nothing. If no receiver is known, automatic setup
+        creates a webhook URL, because the hub does not keep the addresses of existing ones.
         """
         return self._ask(
             "POST",
@@ -205,28 +289,40 @@ class Operations(Transport):
     def list_webhook_urls(
         self, integration: str | int, *, limit: int | None = None
     ) -> Iterator[WebhookUrl]:
-        """List the URLs of an integration, newest first."""
+        """List webhook URLs.
+
+        Newest first.
+        """
         return self._items(
             f"/integrations/{path_segment(integration)}/webhook-urls", (WebhookUrl,), limit, {}
         )
 
     def create_webhook_url(
         self, integration: str | int, *, name: str | UnsetType = UNSET
-    ) -> CreatedUrl:
-        """Mint a URL; this answer alone carries it."""
+    ) -> CreatedWebhookUrl:
+        """Create webhook URL.
+
+        Only this response contains the URL.
+        """
         return self._ask(
             "POST",
             f"/integrations/{path_segment(integration)}/webhook-urls",
-            (CreatedUrl,),
+            (CreatedWebhookUrl,),
             body={"name": name},
         )
 
     def get_webhook_url(self, url_id: int) -> WebhookUrl:
-        """Read one URL, without its secret part."""
+        """Get webhook URL.
+
+        The secret part is not included.
+        """
         return self._ask("GET", f"/webhook-urls/{path_segment(url_id)}", (WebhookUrl,))
 
     def revoke_webhook_url(self, url_id: int, *, if_match: str | None = None) -> WebhookUrl:
-        """End a URL at once."""
+        """Revoke webhook URL.
+
+        It stops working immediately.
+        """
         return self._ask(
             "DELETE",
             f"/webhook-urls/{path_segment(url_id)}",
@@ -234,12 +330,15 @@ class Operations(Transport):
             headers={"If-Match": if_match},
         )
 
-    def rotate_webhook_url(self, url_id: int) -> RotatedUrl:
-        """Mint a successor and, where the hub may, have ION post to it.
+    def rotate_webhook_url(self, url_id: int) -> RotatedWebhookUrl:
+        """Rotate webhook URL.
 
-        Both work until the first delivery on the new one, the old one 24 hours at most.
+        Creates a new URL and, if ION's permissions allow it, changes the receiver in ION. The old URL
+        works until the first delivery to the new one, at most 24 hours.
         """
-        return self._ask("POST", f"/webhook-urls/{path_segment(url_id)}/rotate", (RotatedUrl,))
+        return self._ask(
+            "POST", f"/webhook-urls/{path_segment(url_id)}/rotate", (RotatedWebhookUrl,)
+        )
 
     def list_events(
         self,
@@ -251,7 +350,11 @@ class Operations(Transport):
         object: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Event]:
-        """List events, newest first; `outcome=waiting` are those not applied yet."""
+        """List events.
+
+        Newest first.
+        `outcome=waiting` selects the events that are not applied yet.
+        """
         return self._items(
             "/events",
             (Event,),
@@ -266,11 +369,17 @@ class Operations(Transport):
         )
 
     def get_event(self, seq: int) -> EventDetail:
-        """Read one event with its headers and its body as received."""
+        """Get event.
+
+        Includes its headers and its raw body.
+        """
         return self._ask("GET", f"/events/{path_segment(seq)}", (EventDetail,))
 
     def replay_event(self, seq: int) -> EventDetail:
-        """Apply an event again; what it is about is read from ION afresh."""
+        """Replay event.
+
+        Processes the event again and reads its object from ION.
+        """
         return self._ask("POST", f"/events/{path_segment(seq)}/replay", (EventDetail,))
 
     def replay_events(
@@ -287,7 +396,11 @@ class Operations(Transport):
         object: str | None | UnsetType = UNSET,
         dry_run: bool | UnsetType = UNSET,
     ) -> Replayed:
-        """Let a range of events go through the live path again; `dry_run` shows what would change, field by field."""
+        """Replay events.
+
+        Newer data is never overwritten. `dry_run` returns the changes field by field without making
+        them.
+        """
         return self._ask(
             "POST",
             "/events/replay",
@@ -306,10 +419,20 @@ class Operations(Transport):
             },
         )
 
+    def export_events(self, integration: str | int) -> Iterator[bytes]:
+        """Export events.
+
+        Returns all events of an integration as JSON lines with unchanged raw bodies.
+        """
+        return self._download(f"/integrations/{path_segment(integration)}/events/export", {})
+
     def list_resources(
         self, *, integration: str | None = None, limit: int | None = None
     ) -> Iterator[ResourceCount]:
-        """List the resources of which the mirror has objects, with counts."""
+        """List resources.
+
+        Lists the resources that have objects, with counts.
+        """
         return self._items("/objects", (ResourceCount,), limit, {"integration": integration})
 
     def list_objects(
@@ -325,9 +448,10 @@ class Operations(Transport):
         clock: Literal["hub", "ion"] | None = None,
         limit: int | None = None,
     ) -> Iterator[ObjectDetail | ObjectAt]:
-        """List objects, in the order of their ids if not asked otherwise; the resource may be named in any style.
+        """List objects.
 
-        With `at`, all that were not deleted then, as they were.
+        The default order is by id. With `at`, lists the objects that existed at that time, in their
+        state of that time.
         """
         return self._items(
             f"/objects/{path_segment(resource)}",
@@ -356,7 +480,11 @@ class Operations(Transport):
         at: str | None = None,
         clock: Literal["hub", "ion"] | None = None,
     ) -> ObjectDetail | ObjectAt:
-        """Read one object with its links resolved; with `at`, as it was then."""
+        """Get object.
+
+        Links are resolved.
+        With `at`, its state at that time.
+        """
         return self._ask(
             "GET",
             f"/objects/{path_segment(resource)}/{path_segment(object_id)}",
@@ -367,7 +495,7 @@ class Operations(Transport):
             query={"integration": integration, "at": at, "clock": clock},
         )
 
-    def list_history(
+    def list_object_versions(
         self,
         resource: str | int,
         object_id: str | int,
@@ -375,7 +503,11 @@ class Operations(Transport):
         integration: str | None = None,
         limit: int | None = None,
     ) -> Iterator[VersionDetail]:
-        """List the versions of one object, newest first, each with what changed and where it comes from."""
+        """List object versions.
+
+        Newest first.
+        Each has its changes and its origin.
+        """
         return self._items(
             f"/objects/{path_segment(resource)}/{path_segment(object_id)}/history",
             (VersionDetail,),
@@ -383,7 +515,7 @@ class Operations(Transport):
             {"integration": integration},
         )
 
-    def compare_object(
+    def get_object_diff(
         self,
         resource: str | int,
         object_id: str | int,
@@ -393,7 +525,10 @@ class Operations(Transport):
         integration: str | None = None,
         clock: Literal["hub", "ion"] | None = None,
     ) -> Comparison:
-        """Compare one object at two times: what differs, and every version between, by whom."""
+        """Compare object at two times.
+
+        Returns the differences, and the versions in between with their authors.
+        """
         return self._ask(
             "GET",
             f"/objects/{path_segment(resource)}/{path_segment(object_id)}/diff",
@@ -401,7 +536,7 @@ class Operations(Transport):
             query={"from": from_, "to": to, "integration": integration, "clock": clock},
         )
 
-    def compare_objects(
+    def list_object_diffs(
         self,
         resource: str | int,
         *,
@@ -411,7 +546,10 @@ class Operations(Transport):
         clock: Literal["hub", "ion"] | None = None,
         limit: int | None = None,
     ) -> Iterator[Difference]:
-        """Compare a whole resource at two times: which objects were created, changed and deleted, field by field."""
+        """Compare resource at two times.
+
+        Lists the objects that were created, changed or deleted, field by field.
+        """
         return self._items(
             f"/diffs/{path_segment(resource)}",
             (Difference,),
@@ -426,15 +564,35 @@ class Operations(Transport):
         fields: Sequence[str],
         integration: str | None | UnsetType = UNSET,
     ) -> IndexResult:
-        """Create indexes of fields, so that sorting and filtering a big table by them is quick.
+        """Create field indexes.
 
-        They are created in the background. Each makes every later change of the resource a little slower.
+        They make sorting and filtering of large tables faster.
+        They are created in the background. Each index slows down later changes of the resource
+        slightly.
         """
         return self._ask(
             "POST",
             f"/objects/{path_segment(resource)}/indexes",
             (IndexResult,),
             body={"fields": fields, "integration": integration},
+        )
+
+    def export_objects(
+        self,
+        resource: str | int,
+        *,
+        integration: str | None = None,
+        format: Literal["csv", "jsonl", "parquet"] | None = None,
+        for_spreadsheets: bool | None = None,
+    ) -> Iterator[bytes]:
+        """Export objects.
+
+        Returns all objects of a resource with the columns of its SQL view.
+        Deleted objects are left out.
+        """
+        return self._download(
+            f"/exports/{path_segment(resource)}",
+            {"integration": integration, "format": format, "for_spreadsheets": for_spreadsheets},
         )
 
     def list_changes(
@@ -445,7 +603,10 @@ class Operations(Transport):
         cursor: str | None = None,
         limit: int | None = None,
     ) -> ChangeList:
-        """List every change of an integration's mirror in the order it came about, each once."""
+        """List changes.
+
+        Returns every change of the mirror in order, exactly once.
+        """
         return self._ask(
             "GET",
             "/changes",
@@ -458,34 +619,26 @@ class Operations(Transport):
             },
         )
 
-    def export_resource(
-        self,
-        resource: str | int,
-        *,
-        integration: str | None = None,
-        format: Literal["csv", "jsonl", "parquet"] | None = None,
-        for_spreadsheets: bool | None = None,
-    ) -> Iterator[bytes]:
-        """Download all objects of a resource that are not deleted, with the columns of its SQL view."""
-        return self._download(
-            f"/exports/{path_segment(resource)}",
-            {"integration": integration, "format": format, "for_spreadsheets": for_spreadsheets},
-        )
-
     def list_fetches(self, integration: str | int, *, limit: int | None = None) -> Iterator[Fetch]:
-        """List the fetches of an integration, newest first."""
+        """List fetches.
+
+        Newest first.
+        """
         return self._items(
             f"/integrations/{path_segment(integration)}/fetches", (Fetch,), limit, {}
         )
 
-    def start_fetch(
+    def create_fetch(
         self,
         integration: str | int,
         *,
         mode: Literal["incremental", "full"] | UnsetType = UNSET,
         accept_absence: bool | UnsetType = UNSET,
     ) -> FetchDetail:
-        """Begin a fetch; it goes on by itself, `GET /fetches/{id}` tells how far it is."""
+        """Start fetch.
+
+        It runs in the background; `GET /fetches/{fetch_id}` returns its progress.
+        """
         return self._ask(
             "POST",
             f"/integrations/{path_segment(integration)}/fetches",
@@ -494,82 +647,45 @@ class Operations(Transport):
         )
 
     def get_fetch(self, fetch_id: int) -> FetchDetail:
-        """Read one fetch with the progress of each resource."""
+        """Get fetch.
+
+        Includes the progress of each resource.
+        """
         return self._ask("GET", f"/fetches/{path_segment(fetch_id)}", (FetchDetail,))
-
-    def list_findings(
-        self, integration: str | int, *, standing: bool | None = None, limit: int | None = None
-    ) -> Iterator[CoreFindingsFinding]:
-        """List what was found, each with the next step and what became of it; what still stands comes first."""
-        return self._items(
-            f"/integrations/{path_segment(integration)}/findings",
-            (CoreFindingsFinding,),
-            limit,
-            {"standing": standing},
-        )
-
-    def get_retention(self, integration: str | int) -> Retention:
-        """Return how many days each kind of the past is kept, what would be removed now, and what was removed last."""
-        return self._ask(
-            "GET", f"/integrations/{path_segment(integration)}/retention", (Retention,)
-        )
-
-    def update_retention(
-        self,
-        integration: str | int,
-        *,
-        dry_run: bool | None = None,
-        events: int | None | UnsetType = UNSET,
-        versions: int | None | UnsetType = UNSET,
-        verifications: int | None | UnsetType = UNSET,
-        fetches: int | None | UnsetType = UNSET,
-        drift: int | None | UnsetType = UNSET,
-    ) -> Retention:
-        """Keep the past for another number of days, or for ever (null); what is older goes within minutes."""
-        return self._ask(
-            "PATCH",
-            f"/integrations/{path_segment(integration)}/retention",
-            (Retention,),
-            query={"dry_run": dry_run},
-            body={
-                "events": events,
-                "versions": versions,
-                "verifications": verifications,
-                "fetches": fetches,
-                "drift": drift,
-            },
-        )
-
-    def get_last_verification(self, integration: str | int) -> Verification | None:
-        """Read the newest comparison; null when there was none."""
-        return self._ask_or_none(
-            "GET", f"/integrations/{path_segment(integration)}/verify", (Verification,)
-        )
-
-    def verify_integration(
-        self, integration: str | int, *, wait: bool | None = None, sample: int | None = None
-    ) -> Verification:
-        """Compare every object and field of the mirror with ION, as of now, and report."""
-        return self._ask(
-            "POST",
-            f"/integrations/{path_segment(integration)}/verify",
-            (Verification,),
-            query={"wait": wait, "sample": sample},
-        )
 
     def list_verifications(
         self, integration: str | int, *, limit: int | None = None
     ) -> Iterator[Verification]:
-        """List the comparisons of an integration, newest first."""
+        """List verifications.
+
+        Newest first.
+        """
         return self._items(
             f"/integrations/{path_segment(integration)}/verifications", (Verification,), limit, {}
         )
 
+    def create_verification(
+        self, integration: str | int, *, wait: bool | None = None, sample: int | None = None
+    ) -> Verification:
+        """Start verification.
+
+        Compares every object and field of the mirror with ION.
+        """
+        return self._ask(
+            "POST",
+            f"/integrations/{path_segment(integration)}/verifications",
+            (Verification,),
+            query={"wait": wait, "sample": sample},
+        )
+
     def get_verification(self, verification_id: int) -> Verification:
-        """Read one comparison: how far it is, and what came of it."""
+        """Get verification.
+
+        Includes its progress and result.
+        """
         return self._ask("GET", f"/verifications/{path_segment(verification_id)}", (Verification,))
 
-    def list_differences(
+    def list_verification_differences(
         self,
         verification_id: int,
         *,
@@ -577,7 +693,10 @@ class Operations(Transport):
         kind: Literal["missing", "extra", "different", "displayed", "invalid"] | None = None,
         limit: int | None = None,
     ) -> Iterator[DifferenceDetail]:
-        """List every difference: the object, and for each field what ION says and what the mirror says."""
+        """List differences.
+
+        Each has the values of ION and of the mirror for every field that differs.
+        """
         return self._items(
             f"/verifications/{path_segment(verification_id)}/differences",
             (DifferenceDetail,),
@@ -586,7 +705,10 @@ class Operations(Transport):
         )
 
     def resume_verification(self, verification_id: int) -> Verification:
-        """Let a failed comparison go on where it stopped."""
+        """Resume failed verification.
+
+        It continues at its last position.
+        """
         return self._ask(
             "POST", f"/verifications/{path_segment(verification_id)}/resume", (Verification,)
         )
@@ -601,7 +723,11 @@ class Operations(Transport):
         until: str | None = None,
         by: Literal["hour", "day"] | None = None,
     ) -> DriftReport:
-        """Tell by resource and cause how much webhooks alone would have left wrong, for how long, and what healed it."""
+        """Get drift report.
+
+        By resource and cause: how many objects webhooks alone would have left wrong, for how long,
+        and what corrected them.
+        """
         return self._ask(
             "GET",
             f"/integrations/{path_segment(integration)}/drift",
@@ -619,7 +745,11 @@ class Operations(Transport):
         until: str | None = None,
         limit: int | None = None,
     ) -> Iterator[DriftSample]:
-        """List objects that webhooks alone would have left wrong, newest first."""
+        """List drift samples.
+
+        Newest first.
+        Each is an object that webhooks alone would have left wrong.
+        """
         return self._items(
             f"/integrations/{path_segment(integration)}/drift/samples",
             (DriftSample,),
@@ -627,30 +757,41 @@ class Operations(Transport):
             {"resource": resource, "cause": cause, "since": since, "until": until},
         )
 
-    def export_events(self, integration: str | int) -> Iterator[bytes]:
-        """Download all events of an integration as JSON lines, raw bodies kept exactly."""
-        return self._download(f"/integrations/{path_segment(integration)}/events/export", {})
-
     def get_me(self) -> Me:
-        """Return who is asking."""
+        """Get caller.
+
+        Returns the name and role of the caller.
+        """
         return self._ask("GET", "/me", (Me,))
 
     def list_users(self, *, limit: int | None = None) -> Iterator[User]:
-        """List the people who may sign in."""
+        """List users.
+
+        Lists the people who can sign in.
+        """
         return self._items("/users", (User,), limit, {})
 
     def create_user(
         self, *, name: str, role: Literal["viewer", "operator", "admin"] | UnsetType = UNSET
     ) -> User:
-        """Add a person; send them a sign-in link next."""
+        """Create user.
+
+        Send them a sign-in link next.
+        """
         return self._ask("POST", "/users", (User,), body={"name": name, "role": role})
 
     def get_user(self, user: str | int) -> User:
-        """Read one person, by number or name."""
+        """Get user.
+
+        By id or name.
+        """
         return self._ask("GET", f"/users/{path_segment(user)}", (User,))
 
     def delete_user(self, user: str | int, *, if_match: str | None = None) -> None:
-        """Remove a person, by number or name, and sign them out everywhere."""
+        """Delete user.
+
+        Their sessions end.
+        """
         self._tell("DELETE", f"/users/{path_segment(user)}", headers={"If-Match": if_match})
 
     def update_user(
@@ -660,7 +801,7 @@ class Operations(Transport):
         role: Literal["viewer", "operator", "admin"],
         if_match: str | None = None,
     ) -> User:
-        """Let a person do more or less from now on."""
+        """Update user role."""
         return self._ask(
             "PATCH",
             f"/users/{path_segment(user)}",
@@ -670,130 +811,186 @@ class Operations(Transport):
         )
 
     def create_sign_in_link(self, user: str | int) -> SignInLink:
-        """Make a link that signs this person in once, within 15 minutes."""
+        """Create sign-in link.
+
+        It is valid once and for 15 minutes.
+        """
         return self._ask("POST", f"/users/{path_segment(user)}/sign-in-links", (SignInLink,))
 
-    def set_password(self, user: str | int, *, password: str) -> None:
-        """Set a person's password; their sessions end."""
+    def update_user_password(self, user: str | int, *, password: str) -> None:
+        """Set user password.
+
+        The sessions of the user end.
+        """
         self._tell("PATCH", f"/users/{path_segment(user)}/password", body={"password": password})
 
-    def expect_user(self, user: str | int, *, email: str | None) -> User:
-        """Say with which verified e-mail address this person will come from the single sign-on provider; null unties them."""
+    def update_user_sso(self, user: str | int, *, email: str | None) -> User:
+        """Link user to single sign-on.
+
+        The user signs in at the provider with this verified e-mail address; null removes the link.
+        """
         return self._ask(
-            "PATCH", f"/users/{path_segment(user)}/provider", (User,), body={"email": email}
+            "PATCH", f"/users/{path_segment(user)}/sso", (User,), body={"email": email}
         )
 
-    def list_sessions(self, user: str | int, *, limit: int | None = None) -> Iterator[Session]:
-        """List where a person is signed in, the session used last first."""
+    def list_user_sessions(self, user: str | int, *, limit: int | None = None) -> Iterator[Session]:
+        """List user sessions.
+
+        Last used first.
+        """
         return self._items(f"/users/{path_segment(user)}/sessions", (Session,), limit, {})
 
-    def end_sessions(self, user: str | int) -> None:
-        """Sign a person out everywhere."""
+    def delete_user_sessions(self, user: str | int) -> None:
+        """End all user sessions.
+
+        Signs the user out in all browsers.
+        """
         self._tell("DELETE", f"/users/{path_segment(user)}/sessions")
 
-    def end_session(self, user: str | int, session_id: int) -> None:
-        """Sign a person out in one browser."""
+    def delete_user_session(self, user: str | int, session_id: int) -> None:
+        """End user session.
+
+        Signs the user out in one browser.
+        """
         self._tell("DELETE", f"/users/{path_segment(user)}/sessions/{path_segment(session_id)}")
 
-    def list_keys(self, *, limit: int | None = None) -> Iterator[ApiKey]:
-        """List API keys, without their secrets."""
-        return self._items("/keys", (ApiKey,), limit, {})
+    def list_api_keys(self, *, limit: int | None = None) -> Iterator[ApiKey]:
+        """List API keys.
 
-    def create_key(
+        Secrets are not included.
+        """
+        return self._items("/api-keys", (ApiKey,), limit, {})
+
+    def create_api_key(
         self,
         *,
         name: str,
         role: Literal["viewer", "operator", "admin"] | UnsetType = UNSET,
         expires_at: str | None | UnsetType = UNSET,
-    ) -> CreatedKey:
-        """Make an API key; this answer alone carries its token."""
+    ) -> CreatedApiKey:
+        """Create API key.
+
+        Only this response contains the token.
+        """
         return self._ask(
             "POST",
-            "/keys",
-            (CreatedKey,),
+            "/api-keys",
+            (CreatedApiKey,),
             body={"name": name, "role": role, "expires_at": expires_at},
         )
 
-    def get_key(self, key_id: int) -> ApiKey:
-        """Read one API key, without its secret."""
-        return self._ask("GET", f"/keys/{path_segment(key_id)}", (ApiKey,))
+    def get_api_key(self, key_id: int) -> ApiKey:
+        """Get API key.
 
-    def revoke_key(self, key_id: int, *, if_match: str | None = None) -> ApiKey:
-        """End a key at once and for good."""
+        The secret is not included.
+        """
+        return self._ask("GET", f"/api-keys/{path_segment(key_id)}", (ApiKey,))
+
+    def revoke_api_key(self, key_id: int, *, if_match: str | None = None) -> ApiKey:
+        """Revoke API key.
+
+        It stops working immediately and permanently.
+        """
         return self._ask(
-            "DELETE", f"/keys/{path_segment(key_id)}", (ApiKey,), headers={"If-Match": if_match}
+            "DELETE", f"/api-keys/{path_segment(key_id)}", (ApiKey,), headers={"If-Match": if_match}
         )
 
-    def list_audit(self, *, limit: int | None = None) -> Iterator[AuditEntry]:
-        """List what anyone did, newest first."""
+    def list_audit_entries(self, *, limit: int | None = None) -> Iterator[AuditEntry]:
+        """List audit log entries.
+
+        Newest first.
+        """
         return self._items("/audit", (AuditEntry,), limit, {})
 
-    def list_alerts(
-        self, *, standing: bool | None = None, limit: int | None = None
-    ) -> Iterator[Alert]:
-        """List what needs or needed a person, newest first; kept for 90 days after it was fixed."""
-        return self._items("/alerts", (Alert,), limit, {"standing": standing})
+    def list_alerts(self, *, open: bool | None = None, limit: int | None = None) -> Iterator[Alert]:
+        """List alerts.
 
-    def list_destinations(self, *, limit: int | None = None) -> Iterator[Destination]:
-        """List where alerts go, and what came of the last message there."""
+        Newest first.
+        Resolved alerts are kept for 90 days.
+        """
+        return self._items("/alerts", (Alert,), limit, {"open": open})
+
+    def list_alert_destinations(self, *, limit: int | None = None) -> Iterator[Destination]:
+        """List alert destinations.
+
+        Each includes the result of its last message.
+        """
         return self._items("/alert-destinations", (Destination,), limit, {})
 
-    def create_destination(
+    def create_alert_destination(
         self, *, name: str, kind: Literal["email", "slack", "webhook"], address: str
-    ) -> AddedDestination:
-        """Let alerts go somewhere; send a test next."""
+    ) -> CreatedAlertDestination:
+        """Create alert destination.
+
+        Send a test message next.
+        """
         return self._ask(
             "POST",
             "/alert-destinations",
-            (AddedDestination,),
+            (CreatedAlertDestination,),
             body={"name": name, "kind": kind, "address": address},
         )
 
-    def test_destination(self, destination_id: int) -> Destination:
-        """Send a test there; `last_well` and `last_result` say what came of it."""
+    def test_alert_destination(self, destination_id: int) -> Destination:
+        """Test alert destination.
+
+        Sends a test message.
+        `last_well` and `last_result` contain the result.
+        """
         return self._ask(
             "POST", f"/alert-destinations/{path_segment(destination_id)}/test", (Destination,)
         )
 
-    def delete_destination(self, destination_id: int) -> None:
-        """Send nothing there any more."""
+    def delete_alert_destination(self, destination_id: int) -> None:
+        """Delete alert destination."""
         self._tell("DELETE", f"/alert-destinations/{path_segment(destination_id)}")
 
-    def list_views(
+    def list_saved_views(
         self, *, resource: str | None = None, limit: int | None = None
     ) -> Iterator[SavedView]:
-        """List your saved views, by resource and name."""
-        return self._items("/views", (SavedView,), limit, {"resource": resource})
+        """List saved views.
 
-    def create_view(self, *, name: str, query: str, resource: str) -> SavedView:
-        """Keep a view; one of the same name is replaced."""
+        Lists your own views by resource and name.
+        """
+        return self._items("/saved-views", (SavedView,), limit, {"resource": resource})
+
+    def create_saved_view(self, *, name: str, query: str, resource: str) -> SavedView:
+        """Create saved view.
+
+        A view of the same name is replaced.
+        """
         return self._ask(
             "POST",
-            "/views",
+            "/saved-views",
             (SavedView,),
             body={"name": name, "query": query, "resource": resource},
         )
 
-    def get_view(self, view_id: int) -> SavedView:
-        """Read one of your saved views."""
-        return self._ask("GET", f"/views/{path_segment(view_id)}", (SavedView,))
+    def get_saved_view(self, view_id: int) -> SavedView:
+        """Get saved view."""
+        return self._ask("GET", f"/saved-views/{path_segment(view_id)}", (SavedView,))
 
-    def update_view(
+    def update_saved_view(
         self, view_id: int, *, name: str, query: str, if_match: str | None = None
     ) -> SavedView:
-        """Return one of your saved views another name and content."""
+        """Update saved view."""
         return self._ask(
             "PUT",
-            f"/views/{path_segment(view_id)}",
+            f"/saved-views/{path_segment(view_id)}",
             (SavedView,),
             body={"name": name, "query": query},
             headers={"If-Match": if_match},
         )
 
-    def delete_view(self, view_id: int, *, if_match: str | None = None) -> None:
-        """Drop one of your saved views."""
-        self._tell("DELETE", f"/views/{path_segment(view_id)}", headers={"If-Match": if_match})
+    def delete_saved_view(self, view_id: int, *, if_match: str | None = None) -> None:
+        """Delete saved view."""
+        self._tell(
+            "DELETE", f"/saved-views/{path_segment(view_id)}", headers={"If-Match": if_match}
+        )
 
     def get_status(self) -> Status:
-        """Tell how the hub and each of its integrations are."""
+        """Get hub status.
+
+        Includes the status of each integration.
+        """
         return self._ask("GET", "/status", (Status,))
