@@ -159,7 +159,7 @@ async def adopt_receiver(
 ) -> WebhookUrl | None:
     """Adopt a receiver created by hand, by its id or by the address to which it posts.
 
-    Return None if there is none; raise InvalidError if the given receiver posts to another address.
+    Return None without a receiver; raise InvalidError if the given receiver posts to another address.
     """
     client = await connections.client(integration_id)
     found = receiver_id or await _find_receiver(connections, client, integration_id)

@@ -108,7 +108,7 @@ def to_problem(error: Exception, handler: Any = None) -> Problem:
 def _value_error_detail(
     error: ValueError | OverflowError | RecursionError | DataError,
 ) -> str | None:
-    """Return what is wrong with a value that Python or the database rejects.
+    """Return the reason why Python or the database rejects a value.
 
     None for other errors.
     """

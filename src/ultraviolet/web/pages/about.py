@@ -1,4 +1,4 @@
-"""What the about page says: this version, what it runs on, and whose work it contains under which licences."""
+"""The about page: version, runtime and the licences of included work."""
 
 import platform
 import re

@@ -133,7 +133,7 @@ async def end_all_of(request: AnyRequest, hub: GivenHub, user_id: FromPath[int])
 async def await_from_provider(
     request: AnyRequest, hub: GivenHub, user_id: FromPath[int]
 ) -> Redirect:
-    """Say with which address a person will come from the provider, or untie them."""
+    """Set or remove the address with which a user signs in through the provider."""
     actor, email = _name(request), str((await request.form()).get("email", "")).strip() or None
     await hub.database.write(sso.set_provider_email, actor, user_id, email)
     return Redirect(f"/settings/users/{user_id}/sessions", status_code=303)

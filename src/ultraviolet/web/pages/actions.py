@@ -7,7 +7,7 @@ from ultraviolet.hub.health.freshness import Cause
 
 
 class Action(msgspec.Struct, frozen=True):
-    """A button, and who may press it; without a `role` a link."""
+    """A button with its required role; without a `role`, a link."""
 
     label: str
     address: str

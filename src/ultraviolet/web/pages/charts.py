@@ -16,14 +16,14 @@ _ROUND = (1, 1.5, 2, 3, 5, 7.5, 10)
 
 
 class Series(msgspec.Struct, frozen=True):
-    """What one colour stands for, and its value at each place; None where nothing is known."""
+    """One colour with its label and its value at each position; None for unknown values."""
 
     name: str
     values: Sequence[float | None]
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A line across, with what it stands for."""
+    """A horizontal line with its label."""
 
     y: float
     label: str

@@ -54,8 +54,8 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
 
 
 def _charts(runs: list[Fetch]) -> dict[str, Chart]:
-    """Draw how long each run took, what it read and what it changed."""
-    if len(runs) < 2:  # noqa: PLR2004  one bar is no chart
+    """Draw duration, objects read and objects changed of each run."""
+    if len(runs) < 2:  # noqa: PLR2004  a chart needs two bars
         return {}
     places = [f"{run.id}" for run in runs]
     modes = [mode for mode in _MODES if any(run.mode == mode for run in runs)]

@@ -23,7 +23,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class HistorySlider(msgspec.Struct, frozen=True):
-    """A slider in seconds since 1970, at its end for now, and the versions before and after what is shown."""
+    """A slider in seconds since 1970, and the versions before and after the shown one."""
 
     start: int
     end: int

@@ -174,7 +174,7 @@ def _status(trust: Trust, integration: Integration, summary: Summary, judged: Fr
 def _trust(
     integration: Integration, summary: Summary, judged: Freshness, running: list[Fetch]
 ) -> Trust:
-    """Choose the word: the worst of what is true now."""
+    """Return the worst state that applies now."""
     catching_up = summary.stale_since is not None and _age(summary.stale_since) > _CATCHING_UP
     found: list[tuple[bool, Trust]] = [
         (integration.paused, "paused"),

@@ -16,7 +16,7 @@ from ultraviolet.web.queries.search import SearchResult, search
 async def show(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, q: FromQuery[str] = ""
 ) -> Response[str]:
-    """Show what has this id or text."""
+    """Show the objects with this id or text."""
     said = q.strip()
     resource = hub.catalog.resolve(said) if said else None
 

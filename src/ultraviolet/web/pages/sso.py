@@ -36,7 +36,7 @@ log = structlog.get_logger()
 async def go(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, next_page: FromQuery[str] = "/"
 ) -> Response[str] | Redirect:
-    """Send somebody to the provider."""
+    """Redirect to the provider."""
     provider = _provider(hub)
     try:
         address, attempt = await provider.begin(hub.public_url + BACK, next_page)
@@ -60,7 +60,7 @@ async def go(
 async def back(
     request: AnyRequest, hub: GivenHub, render: GivenRenderer, sign_ins: GivenSignInGuard
 ) -> Response[str] | Redirect:
-    """Take somebody back from the provider, and let them in or say why not."""
+    """Sign in a user who returns from the provider, or show the reason for the refusal."""
     provider, attempt = _provider(hub), _attempt(hub, request)
     goal = attempt.next_page if attempt else "/"
     place = place_of(request, sign_ins)

@@ -143,7 +143,7 @@ class Renderer:
     def page(
         self, request: AnyRequest, template: str, *, status: int = 200, **context: Any
     ) -> Response[str]:
-        """Render a page for the one who asks; nothing of it may be kept by the browser's cache."""
+        """Render a page for the caller; browsers must not cache it."""
         caller = known_caller(request)
         given = {
             "caller": caller,

@@ -1,4 +1,4 @@
-"""The shell around all pages: the switch between light and dark, and where somebody may be led to."""
+"""The colour theme, and checks of local return paths."""
 
 from urllib.parse import urlsplit
 
@@ -35,7 +35,7 @@ def is_local_path(goal: str) -> str:
 
 
 def referring_path(request: AnyRequest) -> str:
-    """Return the path of the page somebody comes from, where it is one of this site."""
+    """Return the path of the referring page if it belongs to this site."""
     page = urlsplit(request.headers.get("referer", ""))
     return is_local_path(page.path) if page.netloc == request.url.netloc else ""
 

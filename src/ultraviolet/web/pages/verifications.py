@@ -33,7 +33,7 @@ class Result(msgspec.Struct, frozen=True):
 
 @get("/verifications", guards=[require_role("viewer")], include_in_schema=False)
 async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
-    """Show the newest comparisons of each integration, or of one, and chart what they came to."""
+    """Show the newest verifications of one or all integrations, with charts of their results."""
     asked = request.query_params.get("integration", "")
     chosen = int(asked) if asked.isdecimal() else None
 
@@ -81,7 +81,7 @@ def _result(verification: Verification) -> Result:
 
 def _charts(runs: list[Verification]) -> dict[str, Chart]:
     """Draw what each comparison found and how much of the mirror it looked at."""
-    if len(runs) < 2:  # noqa: PLR2004  one bar is no chart
+    if len(runs) < 2:  # noqa: PLR2004  a chart needs two bars
         return {}
     places = [f"{run.id}" for run in runs]
     kinds = [Series(kind, [getattr(run, kind) for run in runs]) for kind in _KINDS]
@@ -150,7 +150,7 @@ async def start(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redi
     include_in_schema=False,
 )
 async def resume(hub: GivenHub, verification_id: FromPath[int]) -> Redirect:
-    """Let a failed comparison go on."""
+    """Resume a failed verification."""
     await hub.requests.resume_verify(verification_id)
     return Redirect(f"/verifications/{verification_id}", status_code=303)
 

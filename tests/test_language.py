@@ -1,0 +1,72 @@
+"""Source, templates and documentation are written in plain English with standard terms."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PLACES = ("src", "docs", "README.md", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md")
+ENDINGS = (".py", ".md", ".html", ".graphql", ".toml", ".js")
+PHRASES = {
+    "use a noun instead of a clause": r"\bwhat (?:is|was|are|were|came|comes|has|had|may|must|remains|stands"
+    r"|goes|went|they|it)\b",
+    "use a noun as the subject": r"(?:^|[\s\"(])(?:[Ww]hoever|[Ww]ho (?:is|are|may|asks|only|meets|comes|waits))\b",
+    "start with Return, Check, Create, Load, Raise": r'"""(?:Give|Tell|Let|Say)s?\b',
+    "write “again” or name the action": r"\b(?:anew|afresh)\b",
+    "name the result": r"\b(?:came|come|became|become|comes) of\b",
+    "write “in batches”, “gradually” or “release”": r"\b(?:little by little|by and by|lets? go of?)\b",
+    "write “invalid X”, “unknown X” or “no X”": r"(?<![Tt]here )\bis (?:none|no)\b(?! longer| older)",
+    "name the subject": r"\b(?:told|tells?|telling) (?:of|in part|all|nothing|nobody)\b",
+    "write “must”, “will” or the plain verb": r"\b(?:is|are|was|were) to be\b",
+    "write “corrected”, “is” or “means”": r"\b(?:put right|puts right|stands? (?:in|for|still|against)|by words?)\b",
+    "name the party": r"\b(?:nobody's|somebody|whom)\b",
+    "name the component": r"\b(?:the door|lookout|the house|the rooms?)\b",
+}
+
+
+def texts() -> list[Path]:
+    """Return the files that are checked: written by people, not generated or vendored."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *PLACES],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    paths = [ROOT / name for name in listed if name.endswith(ENDINGS)]
+    skipped = ("/reference/", "/vendor/", "/static/")
+    return [
+        path for path in paths if path.exists() and not any(part in str(path) for part in skipped)
+    ]
+
+
+def plain(path: Path) -> str:
+    """Return the text of a file, of a template without its expressions."""
+    text = path.read_text(encoding="utf-8")
+    return re.sub(r"{[%{].*?[%}]}", "", text) if path.suffix == ".html" else text
+
+
+@pytest.mark.parametrize("reason", PHRASES)
+def test_no_unidiomatic_phrase(reason: str) -> None:
+    pattern = re.compile(PHRASES[reason], re.MULTILINE)
+    found = [
+        f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, match.start()) + 1}: {match[0].strip()}"
+        for path in texts()
+        for text in [plain(path)]
+        for match in pattern.finditer(text)
+    ]
+
+    assert found == [], reason
+
+
+@pytest.mark.parametrize("reason", PHRASES)
+def test_each_phrase_pattern_matches_something(reason: str) -> None:
+    samples = (
+        'This is what came in. Whoever asks. """Give a row.""" It begins anew. What came of it. '
+        "It goes little by little. That is none. It tells nobody. It is to be read. It was put right. "
+        "Somebody's and nobody's key, somebody. Through the door."
+    )
+
+    assert re.search(PHRASES[reason], samples, re.MULTILINE), reason
