@@ -31,7 +31,7 @@ PAGES = {
     "/integrations": None,
     "/integrations/new": None,
     "/integrations/1": None,
-    "/integrations/1 ": "summary:has-text('Choose resources')",
+    "/integrations/1 ": "summary:has-text('Select resources')",
     "/integrations/1/freshness": None,
     "/integrations/1/set-up": None,
     "/webhooks": None,
