@@ -75,7 +75,7 @@ def test_only_selected_resources_are_synced_and_stay_correct(
     rows = {
         one["resource"]: one for one in hub.api("GET", "/integrations/1/freshness")["resources"]
     }
-    assert "kept and not followed" in rows["suppliers"]["skipped"]
+    assert "existing objects are kept" in rows["suppliers"]["skipped"]
     kept = counts(hub)["suppliers"]
     assert kept > 0
     shown = hub.api("GET", f"/objects/purchase_order_lines/{line['id']}")["fields"]

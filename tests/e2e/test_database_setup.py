@@ -154,7 +154,7 @@ def test_every_failure_is_one_sentence_with_next_step(
         assert "\n" not in str(done.exception)
     checks = json.loads(CliRunner().invoke(app, ["doctor", "--json"], env=environment).stdout)
     [found] = [check for check in checks if check["name"] == "database"]
-    assert found["state"] == "wrong"
+    assert found["state"] == "error"
     assert says in found["finding"]
 
 

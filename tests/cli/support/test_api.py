@@ -107,5 +107,5 @@ def test_name_is_one_path_segment(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b"])
 def test_invalid_path_segment_is_rejected(name: str) -> None:
-    with pytest.raises(InvalidError, match="names nothing"):
+    with pytest.raises(InvalidError, match="not a valid id or name"):
         to("/users/ada/sessions/{}", name)
