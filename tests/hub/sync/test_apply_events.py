@@ -92,7 +92,9 @@ def test_event_that_the_database_rejects_is_not_understood_and_its_object_is_rea
         async def open_site() -> SyncContext:
             return make_site(door.hub.database, TableIon({}))
 
-        controllers = Controllers(door.integration_id, PubSub(), open_site, heal=False)
+        controllers = Controllers(
+            door.integration_id, PubSub(), open_site, heal=False, count_integrations=lambda: 1
+        )
         controllers.start()
         controllers.wake("apply")
         while any(row.outcome is None for row in door.rows(events)):  # noqa: ASYNC110
