@@ -66,9 +66,9 @@ PAGES = {
 SAYS = {
     "table": "SN-",
     "table narrowed, few": "SN-0000017",
-    "table narrowed, none": "Nothing matches",
+    "table narrowed, none": "No results",
     "table, text found": "SN-000001",
-    "table, text not found": "Nothing matches",
+    "table, text not found": "No results",
     "object": "SN-0000017",
     "search, one": "SN-0000017",
     "search, not found": "No current object of any resource has this id or text",

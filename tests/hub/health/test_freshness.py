@@ -283,7 +283,7 @@ def test_failed_step_is_reported_while_its_fetch_runs(plant: Plant) -> None:
 @pytest.mark.parametrize(
     ("problem", "step"),
     [
-        ("ION at http://ion/graphql asks to slow down (429)", "limits the requests"),
+        ("ION at http://ion/graphql asks to slow down (429)", "limits the request rate"),
         (
             "http://ion/graphql answered 302, a redirect to login.example, instead of ION's API",
             "proxy",
@@ -304,7 +304,7 @@ def test_next_step_does_not_suggest_more_requests_while_ion_limits_them(
 ) -> None:
     mark_stale(plant.connection, 1, [Mark("parts", "1", "event", at(1))])
     (cause,) = plant.judge(60, limited=True).causes
-    assert (cause.kind, "limits the requests" in cause.next_step) == ("behind", True)
+    assert (cause.kind, "limits the request rate" in cause.next_step) == ("behind", True)
 
 
 def test_names_in_suggested_commands_are_quoted(plant: Plant) -> None:

@@ -29,7 +29,6 @@ _PROBLEM_OF_CAUSE = {
     "behind": "stale",
     "paused": "paused",
     "healing_off": "paused",
-    "store": "database",
     "invalid_value": "values",
     "unmaintained": "maintenance",
     "events_wait": "maintenance",

@@ -275,7 +275,7 @@ def _causes(
     yield from _processing_causes(connection, integration, now)
     if now.trouble:
         step = "Free disk space and check that the hub may write to its database"
-        yield Cause("store", now.trouble, step)
+        yield Cause("database", now.trouble, step)
     if now.spooled:
         says = f"{now.spooled} deliveries wait in the spool"
         step = "No action needed: the hub writes them to the database in order"

@@ -390,10 +390,10 @@ class IonReader:
             result = await self._ask(lambda: (write(resource, self.offered), given))
             answered = _list(resource, _only_list(result.must()))
             _check_order(resource, answered.rows, after, dated=dated)
-        except IonInterceptedError:
-            raise  # something other than ION answered
         except IonRefusedError as error:
-            if first > PAGE_SIZE:
+            if isinstance(error, IonInterceptedError):
+                await self.answers()  # raises if something else answers instead of ION
+            elif first > PAGE_SIZE:
                 raise  # ION may refuse the size
             return await self._page_by_id(
                 resource, filters, origin, error, after=after, dated=dated

@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, Text, bindparam, text
 
 from ultraviolet.clock import now_rfc3339
 from ultraviolet.db import representation, sql_views
@@ -66,13 +66,13 @@ _SELECT_TEXT_RANGE = text(
 _SELECT_BY_ID = text(
     """SELECT id, doc FROM objects WHERE integration_id = :integration AND resource = :resource
       AND id IN :ids AND deleted_at IS NULL"""
-).bindparams(bindparam("ids", expanding=True))
+).bindparams(bindparam("ids", expanding=True, type_=Text()))
 
 _SELECT_INVALID = text(
     """SELECT id, invalid_values FROM objects
     WHERE integration_id = :integration AND resource = :resource
       AND invalid_values IS NOT NULL AND id IN :ids"""
-).bindparams(bindparam("ids", expanding=True))
+).bindparams(bindparam("ids", expanding=True, type_=Text()))
 _MAX_VIEW_ROWS = 30
 """Random objects of each page whose row in the SQL view is compared; all would double the time."""
 
