@@ -49,7 +49,7 @@ def broken_hub() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("object export parts --out", "broke off"),
+        ("object export parts --out", "was lost"),
         ("object export runs --out", "does not belong to a hub"),
         ("event export", "redirects to"),
     ],

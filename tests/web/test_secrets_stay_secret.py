@@ -22,8 +22,8 @@ REAL = {
 def addresses(edge: Any) -> list[str]:
     """Every address that is read with GET, its parameters filled in with what there is."""
     application = edge.app
-    while hasattr(application, "_application"):
-        application = application._application
+    while not hasattr(application, "routes"):
+        application = getattr(application, "_app", None) or application._application
     found = {
         re.sub(r"\{(\w+):?\w*\}", lambda part: REAL.get(part.group(1), "1"), route.path)
         for route in application.routes

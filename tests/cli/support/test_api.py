@@ -71,9 +71,9 @@ def test_exit_codes_match_the_error_classes() -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (Answer(200, b"<html>Sign in</html>", "text/html"), "(200, text/html)"),
-        (Answer(200), "(200"),
-        (Answer(301, b"{}", location="https://hub.test/"), "sends on to https://hub.test/ (301)"),
+        (Answer(200, b"<html>Sign in</html>", "text/html"), "answered 200 (text/html)"),
+        (Answer(200), "answered 200 ("),
+        (Answer(301, b"{}", location="https://hub.test/"), "redirects to https://hub.test/ (301)"),
     ],
 )
 def test_response_of_another_server_is_an_error(answer: Answer, message: str) -> None:

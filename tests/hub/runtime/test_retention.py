@@ -167,7 +167,7 @@ def test_a_dry_run_changes_nothing_and_a_policy_that_makes_no_sense_is_refused(d
         door.hub.database.read_now(retention.get_retention, door.integration_id).keep
         == RetentionPeriods()
     )
-    with pytest.raises(InvalidError, match="7 days or more"):
+    with pytest.raises(InvalidError, match="at least 7 days"):
         keep(door, events=1)
 
     keep(door, events=None)
@@ -242,7 +242,7 @@ def test_a_month_that_is_wanted_again_before_it_is_dropped_stays_whole(
         if point == "retention.keys_forgotten":
             keep(door, events=None)
 
-    monkeypatch.setattr(retention, "crash_point", regret)
+    monkeypatch.setattr(retention, "failpoint", regret)
     assert look(door) == {}
     assert numbers(door, events, "seq") == [1, 2, 3, 4]
     with door.hub.database.engine.connect() as connection:
@@ -281,7 +281,7 @@ def test_what_comes_into_a_month_while_its_keys_go_is_not_lost(
                 connection.execute(text(f"{july} IN (3, 4)"))
                 connection.execute(text("UPDATE events SET outcome = NULL WHERE seq IN (2, 3)"))
 
-    monkeypatch.setattr(retention, "crash_point", come)
+    monkeypatch.setattr(retention, "failpoint", come)
     assert look(door) == {"events": 2}
     assert numbers(door, events, "seq") == [2, 3]
     assert len(door.rows(event_keys)) == 2

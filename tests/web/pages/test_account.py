@@ -69,7 +69,7 @@ def test_guessing_a_password_is_slowed_down(signed_in: Any) -> None:
     assert answers == [401] * 5 + [429]
     refused = sign_in(signed_in, "ada", "correct horse")
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "20")
-    assert "Too many tries" in refused.text
+    assert "Too many failed attempts" in refused.text
     assert sign_in(signed_in, "bob", "wrong horse").status_code == 401, (
         "another name waits for nobody"
     )
@@ -83,6 +83,6 @@ def test_the_present_password_is_not_guessed_faster_than_at_the_sign_in(signed_i
     assert [422] * 5 + [429] == [answer.status_code for answer in answers]
     assert ("20", True) == (
         answers[-1].headers["retry-after"],
-        "Too many tries" in answers[-1].text,
+        "Too many failed attempts" in answers[-1].text,
     )
     assert 429 == sign_in(signed_in, "ada", "correct horse").status_code

@@ -58,7 +58,7 @@ def test_failures_are_counted_by_address_with_their_reason(
         "Too large": "1",
         "Deferred": "0",
     }
-    assert "The body was larger than a delivery may be" in page
+    assert "the body is larger than the limit" in page
     assert "Deliveries per hour over the last 48 hours: 0 received, 3 rejected." in page
     listed = signed_in.send("GET", "/webhooks").text
     assert re.search(r"✕?3</span>", listed)
@@ -97,4 +97,4 @@ def test_what_was_put_off_is_counted_when_the_database_is_back(
     kept(signed_in)
     page = signed_in.send("GET", "/webhooks/2").text
     assert figures(page)["Deferred"] == "2"
-    assert "ION was asked to send it again" in page
+    assert "ION sends the event again" in page
