@@ -29,7 +29,12 @@ class Service:
         self.told.bind(str(folder / "notify"))
         self.told.settimeout(60)
         self.store_url = store_url
-        self.environment = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify")}
+        self.environment = {
+            **os.environ,
+            "NOTIFY_SOCKET": str(folder / "notify"),
+            # One address sends all deliveries; while the hub restarts, they wait in the socket.
+            "ULTRAVIOLET_CONNECTIONS_PER_SOURCE": "0",
+        }
 
     def start(self, *options: str) -> HubProcess:
         """Start the hub and wait for its readiness notification."""
