@@ -163,7 +163,7 @@ def test_hub_handles_unusual_requests_without_internal_error(
     port = int(connected.url.rsplit(":", 1)[1])
     key = ("authorization", f"Bearer {connected.key}".encode())
 
-    @settings(max_examples=400, deadline=None, database=None, suppress_health_check=list(HealthCheck),
+    @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck),
               phases=(Phase.explicit, Phase.generate))  # fmt: skip
     @given(requests(*served), st.booleans())
     @example(Request("GET", "/static/app.css%00.js", (), b""), False)
@@ -184,7 +184,7 @@ def test_local_ion_handles_unusual_requests_without_internal_error(local_ion: An
     port = int(local_ion.url.rsplit(":", 1)[1])
     token = ("authorization", f"Bearer {local_ion.token()}".encode())
 
-    @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck),
+    @settings(max_examples=120, deadline=None, database=None, suppress_health_check=list(HealthCheck),
               phases=(Phase.explicit, Phase.generate))  # fmt: skip
     @given(requests(list(ION_ROUTES), list(TYPICAL_NAMES)), st.booleans())
     def asks(request: Request, signed_in: bool) -> None:
