@@ -30,6 +30,7 @@ from ultraviolet.hub.sync.context import SyncContext
 from ultraviolet.ion import webhooks
 from ultraviolet.ion.client import IonClient
 from ultraviolet.ion.errors import (
+    ASK_FOR_PERMISSION,
     NEXT_STEPS,
     IonError,
     IonInterceptedError,
@@ -394,7 +395,7 @@ def _not_set_up() -> NewFinding:
 
 def _unreadable_receiver(error: IonError) -> NewFinding:
     sentence = f"The receiver and its subscriptions cannot be checked: {error}"
-    step = known_step(str(error)) or "Give the API key's user the webhook permissions in ION"
+    step = _webhook_step(str(error))
     return NewFinding("receiver", "not readable", sentence, step)
 
 
@@ -407,7 +408,15 @@ def _repaired(sentence: str, refused: str) -> str:
 def _next_step(refused: str) -> str:
     if not refused:
         return "No action needed, unless the change in ION was intended"
-    return known_step(refused) or "Give the API key's user the webhook permissions in ION"
+    return _webhook_step(refused)
+
+
+def _webhook_step(error: str) -> str:
+    """Return the next step after an error about receivers or subscriptions."""
+    step = known_step(error)
+    if step is None or step == ASK_FOR_PERMISSION:
+        return "Give the API key's user the webhook permissions in ION, then create a new key"
+    return step
 
 
 def _missed_deliveries(
