@@ -71,7 +71,7 @@ SAYS = {
     "table, text not found": "No results",
     "object": "SN-0000017",
     "search, one": "SN-0000017",
-    "search, not found": "No current object of any resource has this id or text",
+    "search, not found": "No results for",
 }
 """Text that a page must contain for its time to count."""
 
