@@ -27,9 +27,9 @@ def test_view_in_one_process_is_known_to_another(postgresql: Any, tmp_path: Path
         await web.start()
         await worker.start()
         door = Door(web)
-        seen = (await worker.site(door.integration_id)).recently_viewed
+        seen = (await worker.connections.open_context(door.integration_id)).recently_viewed
         while seen.refs() != [("parts", "7")]:
-            web.attend(door.integration_id, "parts", "7")
+            web.pool.mark_viewed(door.integration_id, "parts", "7")
             await asyncio.sleep(0.05)
         await web.stop()
         await worker.stop()
