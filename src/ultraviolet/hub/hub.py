@@ -40,7 +40,7 @@ from ultraviolet.hub.runtime.retention import Purger
 from ultraviolet.hub.runtime.search_indexer import SearchIndexer
 from ultraviolet.ion.catalog import Catalog, load_catalog
 
-_DATA_FILES = ("hub.db*", "hub.json", "secret.key", "secret.[0-9]*")
+_DATA_FILES = ("hub.db*", "hub.json", "alive_at*", "secret.key", "secret.[0-9]*")
 """Files that a hub writes to its data folder."""
 
 
