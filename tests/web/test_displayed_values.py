@@ -455,9 +455,9 @@ def test_an_index_of_a_field_holds_no_write_up(shown: Edge) -> None:
     for one in made:
         shown.hub.database.write_now(
             lambda c, one=one: (
-                c.exec_driver_sql(f"CREATE INDEX {one.name} {one.rest}".replace("%", "%%"))
+                c.exec_driver_sql(f"CREATE INDEX {one.name} {one.definition}".replace("%", "%%"))
                 if c.dialect.name == "postgresql"
-                else c.exec_driver_sql(f"CREATE INDEX {one.name} {one.rest}")
+                else c.exec_driver_sql(f"CREATE INDEX {one.name} {one.definition}")
             )
         )
     test_every_display_shows_the_same_of_every_value(shown)
