@@ -66,7 +66,8 @@ class AdvisoryLockLeases:
         rows = await (await connection.execute(_HOLDERS, [self._class])).fetchall()
         processes = {pid for id_, pid, _ in rows if id_ == _PRESENCE_ID}
         others = {id_ for id_, _, mine in rows if not mine}
-        if not any(mine for id_, _, mine in rows if id_ == _PRESENCE_ID):
+        present = any(mine for id_, _, mine in rows if id_ == _PRESENCE_ID)
+        if self._has_share and not present:
             raise psycopg.OperationalError("the session was replaced and its locks are lost")
         share = ceil(len(wanted) / max(1, len(processes)))
         kept = set(sorted(self._held & wanted)[:share])
