@@ -1,100 +1,15 @@
 """The rules of truth, one by one and under random orders of events and reads."""
 
-from typing import Any
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine
+from tests.mirror.observations import LINE, ORDER, Mirror, absence, at, event, read
 
 from ultraviolet.db import dialect
-from ultraviolet.db.tables.metadata import metadata
-from ultraviolet.db.tables.mirror import link_kinds, links, objects
-from ultraviolet.db.tables.sync import stale
 from ultraviolet.ion.catalog import Catalog
 from ultraviolet.mirror.apply import apply, mark_stale
-from ultraviolet.mirror.observation import Applied, Mark, Observation, Origin
-
-ORDER = "purchase_orders"
-LINE = "purchase_order_lines"
-
-
-def at(second: float) -> str:
-    return f"2026-01-01T00:{int(second) // 60:02}:{second % 60:09.6f}+00:00"
-
-
-def event(second: float, *, id_: str = "1", resource: str = ORDER, **fields: Any) -> Observation:
-    moment = fields.get("_updated", at(second))
-    return Observation(
-        resource,
-        id_,
-        "partial",
-        fields,
-        observed_at=at(second),
-        origin=Origin("event", "7"),
-        source_time=moment,
-    )
-
-
-def read(
-    began: float,
-    *,
-    id_: str = "1",
-    resource: str = ORDER,
-    kind: Any = "heal",
-    first: bool = False,
-    **fields: Any,
-) -> Observation:
-    return Observation(
-        resource,
-        id_,
-        "full",
-        fields,
-        observed_at=at(began + 0.5),
-        origin=Origin(kind, None, first),
-        source_time=fields.get("_updated"),
-        read_started_at=at(began),
-    )
-
-
-def absent(began: float, *, id_: str = "1", resource: str = ORDER) -> Observation:
-    return Observation(
-        resource,
-        id_,
-        "absent",
-        {},
-        observed_at=at(began + 0.5),
-        origin=Origin("heal"),
-        read_started_at=at(began),
-    )
-
-
-class Mirror:
-    def __init__(self, connection: Connection, catalog: Catalog) -> None:
-        self.connection = connection
-        self.catalog = catalog
-
-    def __call__(self, *observations: Observation) -> Applied:
-        return apply(self.connection, self.catalog, 1, observations)
-
-    def row(self, id_: str = "1", resource: str = ORDER) -> Any:
-        return self.connection.execute(
-            select(objects).where(objects.c.resource == resource, objects.c.id == id_)
-        ).one_or_none()
-
-    def doc(self, id_: str = "1", resource: str = ORDER) -> Any:
-        row = self.row(id_, resource)
-        return row.doc if row and not row.deleted_at else None
-
-    def stale(self) -> set[tuple[str, str]]:
-        return {(r.resource, r.id) for r in self.connection.execute(select(stale))}
-
-    def rows(self, table: str) -> list[Any]:
-        return list(self.connection.execute(select(metadata.tables[table])))
-
-    def kinds_used(self) -> list[Any]:
-        used = select(link_kinds).where(link_kinds.c.id.in_(select(links.c.kind)))
-        return list(self.connection.execute(used))
+from ultraviolet.mirror.observation import Mark, Observation
 
 
 def test_a_whole_read_is_kept_with_its_history_and_origin(
@@ -110,7 +25,7 @@ def test_a_whole_read_is_kept_with_its_history_and_origin(
         version.change,
         version.origin,
     ) == (1, "create", {"kind": "heal", "ref": None})
-    (link,), (kind,) = mirror.rows("links"), mirror.kinds_used()
+    (link,), (kind,) = mirror.rows("links"), mirror.used_link_kinds()
     assert (kind.resource, kind.field, kind.target_resource) == (ORDER, "supplierId", "suppliers")
     assert (link.id, link.target_id) == ("1", "4")
 
@@ -121,7 +36,7 @@ def test_a_key_that_two_links_share_is_written_once(
     mirror = Mirror(connection, catalog)
     mirror(read(10, resource="users", organizationId=1, _updated=at(5)))
 
-    (link,), (kind,) = mirror.rows("links"), mirror.kinds_used()
+    (link,), (kind,) = mirror.rows("links"), mirror.used_link_kinds()
     assert (link.id, link.target_id, kind.target_resource) == ("1", "1", "organizations")
 
 
@@ -209,13 +124,13 @@ def test_many_events_of_one_object_are_one_write(connection: Connection, catalog
 def test_a_deletion_needs_the_proof_of_a_read(connection: Connection, catalog: Catalog) -> None:
     mirror = Mirror(connection, catalog)
     mirror(read(1, _updated=at(0), supplierId=4))
-    mirror(absent(2))
+    mirror(absence(2))
     assert mirror.doc(), "a key that lost a permission reads the same"
     assert {(ORDER, "1")} == mirror.stale()
     mark_stale(connection, 1, [Mark(ORDER, "1", "deletion", at(5))])
-    mirror(absent(4))
+    mirror(absence(4))
     assert mirror.doc(), "the read began before the news"
-    mirror(absent(6))
+    mirror(absence(6))
     assert mirror.doc() is None
     assert set() == mirror.stale()
     assert mirror.rows("links") == []
@@ -226,11 +141,11 @@ def test_a_late_update_does_not_resurrect(connection: Connection, catalog: Catal
     mirror = Mirror(connection, catalog)
     mirror(read(1, _updated=at(0), status="DRAFT"))
     mark_stale(connection, 1, [Mark(ORDER, "1", "deletion", at(3.5))])
-    mirror(absent(4))
+    mirror(absence(4))
     mirror(event(5, _updated=at(2), status="ORDERED"), read(3, _updated=at(2), status="ORDERED"))
     assert mirror.doc() is None
     assert {(ORDER, "1")} == mirror.stale()
-    mirror(absent(6))
+    mirror(absence(6))
     assert set() == mirror.stale()
     mirror(read(7, _updated=at(6.5), status="DRAFT"))
     assert {"_updated": at(6.5), "status": "DRAFT"} == mirror.doc()
@@ -270,7 +185,7 @@ class Ion:
 
     def read(self, second: int) -> Observation:
         if second in self.deleted:
-            return absent(second)
+            return absence(second)
         return read(second, _updated=at(second), paid=second % 2 == 0, description=str(second))
 
     def event(self, second: int, seen: int) -> Observation:
@@ -354,11 +269,11 @@ def test_a_replica_that_lags_does_not_resurrect(connection: Connection, catalog:
     mirror = Mirror(connection, catalog)
     mirror(read(10, _updated=at(5), status="DRAFT"))
     mark_stale(connection, 1, [Mark(ORDER, "1", "deletion", at(20))])
-    mirror(absent(21))
+    mirror(absence(21))
     assert mirror(read(22, kind="fetch", _updated=at(5), status="DRAFT")).outcomes == ["older"]
     assert mirror.doc() is None
     assert {(ORDER, "1")} == mirror.stale()
-    mirror(absent(23))
+    mirror(absence(23))
     assert set() == mirror.stale()
 
 
@@ -368,7 +283,7 @@ def test_what_comes_back_as_it_was_is_believed_after_a_minute(
     mirror = Mirror(connection, catalog)
     mirror(read(10, _updated=at(5), status="DRAFT"))
     mark_stale(connection, 1, [Mark(ORDER, "1", "deletion", at(20))])
-    mirror(absent(21))
+    mirror(absence(21))
     mirror(read(22, _updated=at(5), status="DRAFT"))
     mirror(read(82, _updated=at(5), status="DRAFT"))
     assert {"_updated": at(5), "status": "DRAFT"} == mirror.doc()

@@ -133,7 +133,7 @@ def test_an_event_that_comes_after_a_read_found_the_change(
 ) -> None:
     mirror = Mirror(connection, catalog)
     began = now_rfc3339()
-    found = {"status": "ORDERED", "orderedAt": None, "supplierId": 1}
+    found: dict[str, Any] = {"status": "ORDERED", "orderedAt": None, "supplierId": 1}
     mirror(read(4, _updated=at(3), **found, kind="fetch"))
     mirror(read(4, id_="2", _updated=began, **found, kind="fetch"))
     assert ["no_event_sent", "no_event_sent"] == mirror.causes()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from ultraviolet.mirror.observation import Observation
 from ultraviolet.mirror.resolve import CREATION_LAG, LAG, resolve
 
 
-def partial(second: float, **fields: object) -> ObjectState:
+def partial(second: float, **fields: Any) -> ObjectState:
     """Return an object known only from an event at this time."""
     state = ObjectState(ORDER, "1")
     resolve(state, event(second, _updated=at(second), **fields))

@@ -12,7 +12,7 @@ from ultraviolet.ion.catalog import Catalog
 from ultraviolet.ion.deliveries import is_id
 from ultraviolet.ion.model import Dependent
 from ultraviolet.mirror.object_state import STAMPS, ObjectState
-from ultraviolet.mirror.observation import Mark
+from ultraviolet.mirror.observation import Mark, Ref
 
 _REFERRERS = """SELECT l.id, l.target_id FROM link_kinds AS k JOIN links AS l ON l.kind = k.id
   WHERE k.resource = :resource AND k.field = :field AND k.target_resource = :target
@@ -36,34 +36,38 @@ def find_dependents(
     connection: Connection, catalog: Catalog, integration_id: int, news: Sequence[ObjectState]
 ) -> list[Mark]:
     """Return marks for the dependents of changed objects, with the time since they may differ."""
-    marks: dict[tuple[str, str], Mark] = {}
+    marks: dict[Ref, Mark] = {}
+    # By changed resource and search: the targets, each with the last time of a change.
+    searches: defaultdict[tuple[str, _Search], dict[str, str]] = defaultdict(dict)
+    sources: set[Ref] = set()
+    # ION does not compute other values from computed ones: a change of a part's quantity, the sum
+    # of its inventory, must not mark all its inventory.
+    stored = {
+        name: frozenset(f.name for f in catalog.resources[name].fields if f.stored) - STAMPS
+        for name in {state.resource for state in news}
+    }
     for state in news:
+        cause = state.observation or state.unchanged_event
+        assert cause
+        # A heal follows a mark from before its read, so dependents read in the same round include
+        # the cause. A change found by a fetch may have happened until the response arrived.
+        healed_at = cause.read_started_at if cause.origin.kind == "heal" else None
+        since = healed_at or cause.observed_at
+        is_source = not stored[state.resource].isdisjoint(state.changed_fields())
+        if is_source:
+            sources.add(state.ref)
         for dependent in catalog.dependents(state.resource):
-            for target in _ids_in_document(state, dependent):
-                _add(
-                    marks,
-                    Mark(dependent.resource, target, f"{state.resource} changed", _since(state)),
-                )
-    stored = {name: _stored_fields(catalog, name) for name in {s.resource for s in news}}
-    causes = [s for s in news if not stored[s.resource].isdisjoint(s.changed_fields())]
-    changed = {state.ref for state in causes}
-    for cause, search, targets in _group_searches(catalog, causes):
+            for id_ in _ids_in_document(state, dependent):
+                _add(marks, Mark(dependent.resource, id_, f"{state.resource} changed", since))
+            if is_source:
+                for search, target in _searches(state, dependent):
+                    targets = searches[state.resource, search]
+                    targets[target] = max(targets.get(target, ""), since)
+    for (changed, search), targets in searches.items():
         for id_, target in _find(connection, integration_id, search, list(targets)):
-            if (cause, id_) not in changed or search.resource != cause:
-                _add(marks, Mark(search.resource, id_, f"{cause} changed", targets[target]))
+            if search.resource != changed or (changed, id_) not in sources:
+                _add(marks, Mark(search.resource, id_, f"{changed} changed", targets[target]))
     return list(marks.values())
-
-
-def _group_searches(
-    catalog: Catalog, changed: Sequence[ObjectState]
-) -> Iterable[tuple[str, _Search, dict[str, str]]]:
-    """Return the searches for each changed resource, with target ids and times of change."""
-    grouped: defaultdict[tuple[str, _Search], dict[str, str]] = defaultdict(dict)
-    for state in changed:
-        for dependent in catalog.dependents(state.resource):
-            for search, target in _searches(state, dependent):
-                grouped[state.resource, search][target] = _since(state)
-    return ((cause, search, targets) for (cause, search), targets in grouped.items())
 
 
 def objects_sharing(
@@ -74,30 +78,9 @@ def objects_sharing(
     return [id_ for id_, _ in _find(connection, integration_id, search, list(values))]
 
 
-def _stored_fields(catalog: Catalog, resource: str) -> frozenset[str]:
-    """Return the stored fields of a resource; ION does not compute other values from computed ones.
-
-    Otherwise a change of a part's quantity, the sum of its inventory, would mark all its inventory.
-    """
-    return frozenset(f.name for f in catalog.resources[resource].fields if f.stored) - STAMPS
-
-
-def _since(state: ObjectState) -> str:
-    """Return the time since which dependents may differ.
-
-    A heal follows a mark from before its read, so dependents read in the same round include the
-    cause. A change found by a fetch may have happened until the response arrived.
-    """
-    observation = state.observation or state.unchanged_event
-    assert observation
-    if observation.origin.kind == "heal" and observation.read_started_at:
-        return observation.read_started_at
-    return observation.observed_at
-
-
 def _ids_in_document(state: ObjectState, dependent: Dependent) -> set[str]:
     found: list[Any] = []
-    for doc in (state.before or {}, state.doc):
+    for doc in (state.before or {}, *state.intermediate, state.doc):
         if dependent.own_key:
             found.append(doc.get(dependent.own_key))
         if dependent.own_ids and isinstance(listed := doc.get(dependent.own_ids), list):
@@ -116,7 +99,7 @@ def _searches(state: ObjectState, dependent: Dependent) -> Iterable[tuple[_Searc
     if dependent.shared:
         field = dependent.shared
         search = _Search(dependent.resource, field, f"{dependent.resource}.{field}")
-        for doc in (state.before or {}, state.doc):
+        for doc in (state.before or {}, *state.intermediate, state.doc):
             if doc.get(field) is not None:
                 yield search, str(doc[field])
 
@@ -135,7 +118,7 @@ def _find(
     return [(id_, target) for id_, target in bulk.fetch_rows(connection, _REFERRERS, parameters)]
 
 
-def _add(marks: dict[tuple[str, str], Mark], mark: Mark) -> None:
+def _add(marks: dict[Ref, Mark], mark: Mark) -> None:
     known = marks.get(mark.ref)
     if known is None or known.at < mark.at:
         marks[mark.ref] = mark

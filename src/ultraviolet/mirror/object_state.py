@@ -40,6 +40,9 @@ class ObjectState:
     """ION's time of the last deletion event. Loaded only for objects that a read did not find."""
 
     before: dict[str, Any] | None = None
+    """The document before this batch, once it has changed."""
+    intermediate: tuple[dict[str, Any], ...] = ()
+    """The documents between `before` and `doc` in this batch."""
     change: Literal["create", "update", "delete", "restore"] | None = None
     observation: Observation | None = None
     """The cause of the change. Its origin becomes the origin of the version."""
@@ -58,6 +61,8 @@ class ObjectState:
     touched: bool = False
     marked: bool = False
     settled: bool = False
+    _was_deleted: bool = False
+    """Whether the object was deleted before this batch."""
     _changed_fields: list[str] | None = None
 
     @property
@@ -106,19 +111,22 @@ class ObjectState:
         self.source_time = source_time
         if self.known and not self.deleted_at and doc == self.doc:
             return "same"
-        if self.before is None and self.known:
-            self.before = self.doc
         if self.change is None:
-            self.change = "restore" if self.deleted_at else "update" if self.version else "create"
-        elif self.change == "delete":
-            self.change = "update" if self.version else "create"
+            self.before = self.doc if self.version else None
+            self._was_deleted = self.deleted_at is not None
+        else:
+            self.intermediate += (self.doc,)
+        if self.change in (None, "delete"):
+            known = "update" if self.version else "create"
+            self.change = "restore" if self._was_deleted else known
         self.doc, self.observation, self.deleted_at = doc, observation, None
         return "changed"
 
     def delete(self, observation: Observation) -> Literal["changed"]:
         """Delete the object. The history keeps its last content."""
         self.touched, self._changed_fields = True, None
-        self.before = self.doc if self.before is None else self.before
+        if self.before is None and self.version:
+            self.before = self.doc
         self.change, self.observation = "delete", observation
         self.deleted_at = self.observed_at = observation.observed_at
         return "changed"
