@@ -262,7 +262,8 @@ def linked(mirror: Mirror) -> set[tuple[str, str, str, str]]:
         doc: dict[str, Any] = {} if row.deleted_at else row.doc
         if doc.get("supplierId") is not None:
             found.add((ORDER, row.id, "supplierId", str(doc["supplierId"])))
-        found |= {(ORDER, row.id, "labels", str(label["id"])) for label in doc.get("labels") or []}
+        labels: list[dict[str, Any]] = doc.get("labels") or []
+        found |= {(ORDER, row.id, "labels", str(label["id"])) for label in labels}
     return found
 
 
