@@ -34,22 +34,27 @@ def apply(
     repository.load_deletion_times(connection, integration_id, absent)
 
     outcomes = [resolve(states[o.ref], o) for o in observations]
-
     for state in states.values():
         state.discard_unchanged()
     changed = [state for state in states.values() if state.change]
-    invalid_changed = repository.save_states(
-        connection, catalog, integration_id, list(states.values())
-    )
+    refitted = repository.save_states(connection, catalog, integration_id, list(states.values()))
+    changes = [Change(s.resource, s.id, s.change, s.version) for s in changed if s.change]
+
     news = [s for s in changed if s.observation and not s.observation.origin.first]
     _record_statistics(connection, catalog, integration_id, news)
-    unchanged = _unchanged_by_events(states, observations)
+
+    # Dependents must be read too if an event changed nothing: a first fetch may have read the
+    # object after its dependents and before the event.
+    for observation in observations:
+        state = states[observation.ref]
+        if observation.kind == "partial" and state.known and not state.change:
+            state.unchanged_event = observation
+    unchanged = [state for state in states.values() if state.unchanged_event]
     dependents = find_dependents(connection, catalog, integration_id, [*news, *unchanged])
-    all_marks = [*marks, *dependents]
-    unloaded = {mark.ref for mark in all_marks} - states.keys()
+    unloaded = {mark.ref for mark in dependents} - states.keys()
     states |= repository.load_states(connection, integration_id, unloaded)
-    marked = _mark(connection, integration_id, states, all_marks)
-    return Applied([_change(s) for s in changed], outcomes, marked, invalid_changed)
+    marked = _mark(connection, integration_id, states, [*marks, *dependents])
+    return Applied(changes, outcomes, marked, refitted)
 
 
 def mark_stale(connection: Connection, integration_id: int, marks: Iterable[Mark]) -> int:
@@ -73,21 +78,6 @@ def _record_statistics(
     latency.record_activity(connection, integration_id, news, now)
 
 
-def _unchanged_by_events(
-    states: Mapping[Ref, ObjectState], observations: Sequence[Observation]
-) -> list[ObjectState]:
-    """Return the objects that events did not change.
-
-    Their dependents must be read too: a first fetch may have read the object after its dependents
-    and before the event.
-    """
-    for observation in observations:
-        state = states[observation.ref]
-        if observation.kind == "partial" and state.known and not state.change:
-            state.unchanged_event = observation
-    return [state for state in states.values() if state.unchanged_event]
-
-
 def _mark(
     connection: Connection,
     integration_id: int,
@@ -98,8 +88,3 @@ def _mark(
         states[mark.ref].mark(mark.reason, mark.at)
     repository.save_stale(connection, integration_id, list(states.values()))
     return sum(state.marked for state in states.values())
-
-
-def _change(state: ObjectState) -> Change:
-    assert state.change
-    return Change(state.resource, state.id, state.change, state.version)

@@ -6,9 +6,9 @@ documented integration does not understand. `latency.py` counts all drift; the t
 each object corrected by a read, and a sample of the others.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 from sqlalchemy import Connection, bindparam, text
@@ -86,7 +86,29 @@ def find_drift(
 ) -> list[Drift]:
     """Return the drift among the measured changes of a batch."""
     found = [d for state in news if (d := classify_change(catalog, state))]
-    return _with_uninterpreted_events(connection, integration_id, found)
+    without_event: dict[str, list[str]] = {}
+    for each in found:
+        if each.cause == "no_event_sent":
+            without_event.setdefault(each.state.resource, []).append(each.state.id)
+    received: dict[tuple[str, str], str] = {}
+    for resource, ids in without_event.items():
+        given = {"integration": integration_id, "resource": resource, "ids": ids}
+        received |= {
+            (resource, id_): at for id_, at in bulk.fetch_rows(connection, _NOT_UNDERSTOOD, given)
+        }
+
+    def is_announced(each: Drift) -> bool:
+        """Return whether an event arrived that could not be interpreted."""
+        at, since = received.get(each.state.ref), each.state.change_time
+        if each.cause != "no_event_sent" or at is None:
+            return False
+        earliest = datetime.fromisoformat(since) - _MAX_CLOCK_DIFFERENCE if since else None
+        return earliest is None or datetime.fromisoformat(at) > earliest
+
+    return [
+        msgspec.structs.replace(each, cause="event_not_understood") if is_announced(each) else each
+        for each in found
+    ]
 
 
 def classify_change(catalog: Catalog, state: ObjectState) -> Drift | None:
@@ -95,12 +117,17 @@ def classify_change(catalog: Catalog, state: ObjectState) -> Drift | None:
     origin = state.origin
     if not fields or not origin:
         return None
-    if origin.kind in ("event", "replay"):
-        cause = _cause_of_event(catalog, state, fields)
-    else:
+    since, cause = state.change_time, None
+    if origin.kind not in ("event", "replay"):
         cause = _cause_of_read(catalog, state, fields)
         if state.change == "delete" and cause == "told_in_part":
             return None  # an event announced the deletion, which a read had to confirm
+    elif origin.lost:
+        cause = "event_lost"
+    elif since and latency.seconds_between(since, state.observed_at) > LATE_SECONDS:
+        cause = "late"
+    elif state.change == "update" and state.was_full:
+        cause = _documented_limitation(catalog, state, fields)
     return Drift(state, cause, fields) if cause else None
 
 
@@ -108,34 +135,27 @@ def mark_late(
     connection: Connection, integration_id: int, received: Sequence[ReceivedEvent]
 ) -> None:
     """Correct the cause of drift whose event arrived after the read that found it."""
+    parse = datetime.fromisoformat
     by_resource: dict[str, dict[str, ReceivedEvent]] = {}
     for event in received:
         by_resource.setdefault(event.resource, {})[event.id] = event
     for resource, events in by_resource.items():
-        for ids in _batches(list(events)):
-            given = {"integration": integration_id, "resource": resource, "ids": ids}
+        ids = list(events)
+        for start in range(0, len(ids), _IDS_PER_QUERY):
+            some = ids[start : start + _IDS_PER_QUERY]
+            given = {"integration": integration_id, "resource": resource, "ids": some}
             for row in connection.execute(_WITHOUT_EVENT, given).all():
-                if _is_about(events[row.id], row):
-                    _correct_cause(connection, integration_id, events[row.id], row)
-
-
-def _correct_cause(
-    connection: Connection, integration_id: int, event: ReceivedEvent, row: Any
-) -> None:
-    late = latency.seconds_between(row.wrong_since, event.received_at) > LATE_SECONDS
-    connection.execute(_SET_LATE if late else _DELETE, {"seq": row.seq})
-    latency.recount_drift(connection, integration_id, row, "late" if late else None)
-
-
-def _cause_of_event(catalog: Catalog, state: ObjectState, fields: Sequence[str]) -> Cause | None:
-    if state.origin and state.origin.lost:
-        return "event_lost"
-    since = state.change_time
-    if since and latency.seconds_between(since, state.observed_at) > LATE_SECONDS:
-        return "late"
-    if state.change == "update" and state.was_full:
-        return _documented_limitation(catalog, state, fields)
-    return None
+                event = events[row.id]
+                if event.received_at <= row.healed_at or not (
+                    event.source_time and row.wrong_since
+                ):
+                    continue
+                apart = parse(event.source_time) - parse(row.wrong_since)
+                if abs(apart) >= _SAME_CHANGE:
+                    continue  # the event is about another change
+                late = latency.seconds_between(row.wrong_since, event.received_at) > LATE_SECONDS
+                connection.execute(_SET_LATE if late else _DELETE, {"seq": row.seq})
+                latency.recount_drift(connection, integration_id, row, "late" if late else None)
 
 
 def _cause_of_read(catalog: Catalog, state: ObjectState, fields: Sequence[str]) -> Cause:
@@ -160,47 +180,3 @@ def _documented_limitation(
         return "link"
     filled = any(before.get(name) is None and state.doc.get(name) is not None for name in fields)
     return "empty_to_populated" if filled and state.change == "update" else None
-
-
-def _with_uninterpreted_events(
-    connection: Connection, integration_id: int, found: list[Drift]
-) -> list[Drift]:
-    """Set the cause of drift whose event arrived but could not be interpreted."""
-    without_event: dict[str, list[str]] = {}
-    for each in found:
-        if each.cause == "no_event_sent":
-            without_event.setdefault(each.state.resource, []).append(each.state.id)
-    received: dict[tuple[str, str], str] = {}
-    for resource, ids in without_event.items():
-        given = {"integration": integration_id, "resource": resource, "ids": ids}
-        received |= {
-            (resource, id_): at for id_, at in bulk.fetch_rows(connection, _NOT_UNDERSTOOD, given)
-        }
-    return [
-        msgspec.structs.replace(each, cause="event_not_understood")
-        if each.cause == "no_event_sent"
-        and _follows(received.get(each.state.ref), each.state.change_time)
-        else each
-        for each in found
-    ]
-
-
-def _follows(received: str | None, since: str | None) -> bool:
-    if received is None:
-        return False
-    return (
-        since is None
-        or datetime.fromisoformat(received) > datetime.fromisoformat(since) - _MAX_CLOCK_DIFFERENCE
-    )
-
-
-def _is_about(event: ReceivedEvent, row: Any) -> bool:
-    """Return whether an event that arrived later is about the change that a read found."""
-    if event.received_at <= row.healed_at or not event.source_time or not row.wrong_since:
-        return False
-    apart = datetime.fromisoformat(event.source_time) - datetime.fromisoformat(row.wrong_since)
-    return abs(apart) < _SAME_CHANGE
-
-
-def _batches(ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (ids[n : n + _IDS_PER_QUERY] for n in range(0, len(ids), _IDS_PER_QUERY))

@@ -85,10 +85,19 @@ def missing_indexes(
     ):
         return []
     there = sql.index_names(connection, _NAME_PREFIX)
-    wanted = [_index(connection, resource, name, kind) for name, kind in fields]
-    return [index for index in wanted if index.name not in there][
-        : max(0, MAX_INDEXES - len(there))
-    ]
+    missing: list[FieldIndex] = []
+    for field, kind in fields:
+        digest = hashlib.sha256(f"{resource.name} {field}".encode()).hexdigest()
+        name = f"{_NAME_PREFIX}{digest[:16]}"
+        written = sort_key(connection, field, kind).compile(
+            dialect=connection.dialect, compile_kwargs={"literal_binds": True}
+        )
+        first = "" if field == "id" else f"({written}), ".replace("objects.", "")
+        columns = f"(integration_id, {first}length(id), id)"
+        condition = f"resource = {sql.sql_literal(resource.name)}"
+        if name not in there:
+            missing.append(FieldIndex(name, f"ON objects {columns} WHERE {condition}"))
+    return missing[: max(0, MAX_INDEXES - len(there))]
 
 
 def create_indexes(connection: Connection, wanted: Sequence[FieldIndex]) -> None:
@@ -102,16 +111,3 @@ def create_indexes(connection: Connection, wanted: Sequence[FieldIndex]) -> None
         stated = "UPDATE sqlite_stat1 SET stat = '1000000 5 1 1 1' WHERE idx = ?"
         connection.exec_driver_sql(stated, (index.name,))
         connection.exec_driver_sql("ANALYZE sqlite_schema")
-
-
-def _index(connection: Connection, resource: Resource, field: str, kind: str) -> FieldIndex:
-    named = hashlib.sha256(f"{resource.name} {field}".encode()).hexdigest()[:16]
-    written = sort_key(connection, field, kind).compile(
-        dialect=connection.dialect, compile_kwargs={"literal_binds": True}
-    )
-    first = "" if field == "id" else f"({written}), ".replace("objects.", "")
-    of_resource = sql.sql_literal(resource.name)
-    return FieldIndex(
-        f"{_NAME_PREFIX}{named}",
-        f"ON objects (integration_id, {first}length(id), id) WHERE resource = {of_resource}",
-    )

@@ -52,27 +52,26 @@ _parse_now = lru_cache(16)(datetime.fromisoformat)
 def measure_latency(news: Iterable[ObjectState], now: str) -> None:
     """Set the time of each change and its latency at `now`."""
     for state in news:
-        state.change_time = _change_time(state)
+        observation, before = state.observation, state.before or {}
+        updated = state.doc.get("_updated") or state.doc.get("Updated")
+        known = state.was_full and updated in (before.get("_updated"), before.get("Updated"))
+        if observation and observation.origin.kind == "event" and observation.source_time:
+            state.change_time = observation.source_time
+        elif (
+            updated
+            and not known
+            and state.change != "delete"
+            and representation.fits("time", updated)
+        ):
+            state.change_time = str(updated)
+        else:
+            state.change_time = state.since  # the first sign of the change
         try:
             state.latency_seconds = (
                 seconds_between(state.change_time, now) if state.change_time else None
             )
         except (ValueError, TypeError):  # not a time, or without a time zone
             state.change_time = state.latency_seconds = None
-
-
-def _change_time(state: ObjectState) -> str | None:
-    """Return ION's time of a change, else the time of the first sign of it."""
-    observation, before = state.observation, state.before or {}
-    if observation and observation.origin.kind == "event" and observation.source_time:
-        return observation.source_time
-    updated = state.doc.get("_updated") or state.doc.get("Updated")
-    if not representation.fits("time", updated):
-        return state.since
-    known = state.was_full and updated in (before.get("_updated"), before.get("Updated"))
-    if updated and not known and state.change != "delete":
-        return str(updated)
-    return state.since
 
 
 def record_latency(

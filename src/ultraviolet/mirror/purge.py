@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, Table, TextClause, text
+from sqlalchemy import Connection, text
 
 from ultraviolet.db import bulk, partitions
 from ultraviolet.db.dialect import is_postgresql
@@ -195,7 +195,8 @@ def rows_to_keep(connection: Connection, part: Partition) -> Sequence[int] | Non
 def _rows_to_keep(
     connection: Connection, part: Partition, limit: int | None = None
 ) -> Sequence[int]:
-    rules, cutoff = _RULES[_kind(part)], f"r.{part.table}_before"
+    rules = _RULES["events" if part.table == events.name else "versions"]
+    cutoff = f"r.{part.table}_before"
     query = text(
         f"""SELECT x.seq FROM {part.name} x
         LEFT JOIN retention r ON r.integration_id = x.integration_id
@@ -249,23 +250,21 @@ def drop_partition(connection: Connection, part: Partition) -> Tally:
     return +removed
 
 
-def _kind(part: Partition) -> Kind:
-    table: Table = events if part.table == events.name else versions
-    return "events" if table is events else "versions"
-
-
 def _delete_keys(connection: Connection, keys: Sequence[tuple[int, bytes]]) -> None:
     rows = [{"integration": integration, "key": key} for integration, key in keys]
     bulk.execute_many(connection, _DELETE_KEY, rows)
 
 
-def _delete_batch(table: Table) -> TextClause:
-    keys = ", ".join(column.name for column in table.primary_key)
-    some = f"SELECT {keys} FROM {table.name} WHERE integration_id = :integration LIMIT :n"
-    return text(f"DELETE FROM {table.name} WHERE ({keys}) IN ({some})")
-
-
-_DELETE_BATCH = [_delete_batch(table) for table in _LARGE_TABLES]
+_DELETE_BATCH = [
+    text(
+        f"""DELETE FROM {table} WHERE ({keys}) IN (
+          SELECT {keys} FROM {table} WHERE integration_id = :integration LIMIT :n)"""
+    )
+    for table, keys in (
+        (table.name, ", ".join(column.name for column in table.primary_key))
+        for table in _LARGE_TABLES
+    )
+]
 _DELETE_OTHER_KEYS = """DELETE FROM event_keys k USING {part} x
   WHERE k.integration_id = x.integration_id AND k.dedupe_key = x.dedupe_key AND NOT EXISTS (
     SELECT 1 FROM unnest(CAST(:kept AS BIGINT[])) AS s(seq) WHERE s.seq = x.seq)"""

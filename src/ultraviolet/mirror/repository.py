@@ -130,10 +130,9 @@ def save_states(
             state.invalid_values = invalid
         content = (doc, invalid, state.version, state.deleted_at, state.observed_at, origin, *here)
         (new if state.version == 1 else old).append(content)
-        names = (
-            _sorted(tuple(state.doc))
-            if state.change == "create"
-            else _names(tuple(state.changed_fields()))
+        # The fields of new objects are the same for most of a resource.
+        names = _sorted_names(
+            tuple(state.doc if state.change == "create" else state.changed_fields())
         )
         history.append(
             (
@@ -185,7 +184,13 @@ def save_drift(
             from_events[each.state.resource, each.cause] = each
         else:
             from_reads.append(each)
-    rows = [_drift(integration_id, each, now) for each in [*from_reads, *from_events.values()]]
+    rows: list[tuple[Any, ...]] = []
+    for each in [*from_reads, *from_events.values()]:
+        state = each.state
+        assert state.origin
+        fields, healed_by = _sorted_names(tuple(each.fields)), _origin(state.origin)
+        measured = (state.source_time, state.change_time, state.latency_seconds, now)
+        rows.append((integration_id, *state.ref, each.cause, fields, healed_by, *measured))
     bulk.insert(connection, drift, _DRIFT, rows)
 
 
@@ -194,23 +199,6 @@ def _by_resource(states: Iterable[ObjectState]) -> Mapping[str, dict[str, Object
     for state in states:
         found[state.resource][state.id] = state
     return found
-
-
-def _drift(integration_id: int, drift_: Drift, now: str) -> tuple[Any, ...]:
-    state = drift_.state
-    assert state.observation
-    return (
-        integration_id,
-        state.resource,
-        state.id,
-        drift_.cause,
-        _names(tuple(drift_.fields)),
-        _origin(state.observation.origin),
-        state.source_time,
-        state.change_time,
-        state.latency_seconds,
-        now,
-    )
 
 
 def _write_links(
@@ -266,22 +254,15 @@ def _targets(
     """Return the target ids in a field of documents, each with the id of its document."""
     found = [(doc.get(field), id_) for id_, doc in documents]
     if listed:
-        rows = [(row, id_) for listed_rows, id_ in found for row in _objects_in(listed_rows)]
-        return {(target, id_) for row, id_ in rows if (target := _target_id(row.get("id")))}
-    return {(target, id_) for value, id_ in found if (target := _target_id(value))}
-
-
-def _objects_in(value: Any) -> list[dict[str, Any]]:
-    listed = cast("list[Any]", value) if isinstance(value, list) else []
-    return [cast("dict[str, Any]", row) for row in listed if isinstance(row, dict)]
-
-
-def _target_id(value: Any) -> str | None:
-    """Return a value as the id of a target; None if it is not a valid id."""
-    if type(value) not in (int, str):
-        return None
-    target = str(value)
-    return target if 0 < len(target) <= LONGEST_ID else None
+        found = [
+            (cast("dict[str, Any]", row).get("id"), id_)
+            for value, id_ in found
+            if isinstance(value, list)
+            for row in cast("list[Any]", value)
+            if isinstance(row, dict)
+        ]
+    ids = ((str(value), id_) for value, id_ in found if type(value) in (int, str))
+    return {(target, id_) for target, id_ in ids if 0 < len(target) <= LONGEST_ID}
 
 
 def _link_kinds(
@@ -307,14 +288,8 @@ def _origin(origin: Origin) -> str:
 
 
 @lru_cache(1024)
-def _sorted(names: tuple[str, ...]) -> str:
-    """Return the field names of a new object as JSON; they are the same for most of a resource."""
+def _sorted_names(names: tuple[str, ...]) -> str:
     return _json(sorted(names))
-
-
-@lru_cache(1024)
-def _names(names: tuple[str, ...]) -> str:
-    return _json(names)
 
 
 def _json(value: Any) -> str:

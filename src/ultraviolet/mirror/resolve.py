@@ -74,7 +74,10 @@ def _resolve_read(state: ObjectState, read: Observation, began: str) -> Outcome:
     updated = _updated(read)
     if state.known and _is_outdated(state, updated, began):
         return "older"
-    if state.deleted_at and _may_precede_deletion(state, updated, began):
+    unchanged = None not in (updated, state.source_time) and not _is_before(
+        state.source_time, updated
+    )
+    if state.deleted_at and unchanged and began < _later(state.observed_at, LAG):
         if state.marked_at is None:
             state.mark("shown again", read.observed_at)
         return "older"
@@ -104,7 +107,12 @@ def _resolve_absence(state: ObjectState, read: Observation, began: str) -> Outco
         return "older"
     if state.known and not state.read_at and began < _later(state.observed_at, CREATION_LAG):
         return "older"
-    if state.known and not state.deleted_at and not _has_evidence_of_deletion(state, read):
+    # Without other evidence, the API key may only have lost the permission to read the object. The
+    # event of the deletion may have arrived before that of the creation and been settled since.
+    event_time = state.deletion_event_time
+    has_event = event_time is not None and not _is_before(event_time, state.source_time)
+    is_proven = read.origin.kind == "fetch" or state.reason == DELETION or has_event
+    if state.known and not state.deleted_at and not is_proven:
         if state.marked_at is None:
             state.mark("not shown", read.observed_at)
         return "unproven"
@@ -113,17 +121,6 @@ def _resolve_absence(state: ObjectState, read: Observation, began: str) -> Outco
         return "same"
     state.read_at = began
     return state.delete(read)
-
-
-def _has_evidence_of_deletion(state: ObjectState, read: Observation) -> bool:
-    """Return whether a deletion event or a full fetch supports that an object was deleted.
-
-    Without it, the API key may only have lost the permission to read the object. The event may
-    have arrived before the event of the creation and have been settled since.
-    """
-    event_time = state.deletion_event_time
-    has_event = event_time is not None and not _is_before(event_time, state.source_time)
-    return read.origin.kind == "fetch" or state.reason == DELETION or has_event
 
 
 def _is_outdated(state: ObjectState, updated: str | None, began: str) -> bool:
@@ -136,14 +133,6 @@ def _is_outdated(state: ObjectState, updated: str | None, began: str) -> bool:
     if _is_before(updated, state.source_time):
         return began < _later(state.observed_at, LAG)
     return began_earlier and not _is_before(state.source_time, updated)
-
-
-def _may_precede_deletion(state: ObjectState, updated: str | None, began: str) -> bool:
-    """Return whether a lagging replica may have returned a deleted object."""
-    unchanged = (
-        updated is not None and state.source_time is not None and updated <= state.source_time
-    )
-    return unchanged and began < _later(state.observed_at, LAG)
 
 
 def _updated(observation: Observation) -> str | None:
