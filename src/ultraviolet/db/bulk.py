@@ -54,7 +54,20 @@ def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows:
     if not rows:
         return
     if is_postgresql(connection):
-        _copy(connection, f"COPY {table.name} ({', '.join(columns)}) FROM STDIN", rows)
+        import psycopg  # noqa: PLC0415  loaded only for PostgreSQL
+
+        if not connection.in_transaction():
+            connection.begin()  # so that SQLAlchemy commits
+        driver = cast("psycopg.Connection", connection.connection.dbapi_connection)
+        statement = f"COPY {table.name} ({', '.join(columns)}) FROM STDIN"
+        try:
+            with driver.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except psycopg.Error as error:
+            raise cast(
+                "DBAPIError", DBAPIError.instance(statement, (), error, psycopg.Error)
+            ) from error
     elif len(rows) <= _MAX_ROWS_PER_STATEMENT:
         statement = insert_rows(table.name, columns, len(rows))
         connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows)))
@@ -70,10 +83,12 @@ def upsert(
     otherwise: str = "ON CONFLICT DO NOTHING",
 ) -> None:
     """Insert rows with distinct keys; `otherwise` is the clause for existing keys."""
+    marks = ", ".join("?" * len(columns))
+    new = f"VALUES ({marks})"
     if is_postgresql(connection):
-        _from_json(connection, _upsert_from_json(table, columns, otherwise), table, columns, rows)
-    elif rows:
-        connection.exec_driver_sql(_upsert(table, columns, otherwise), list(rows))
+        new = f"SELECT * FROM {_recordset(table, columns)}"
+    statement = f"INSERT INTO {table.name} ({', '.join(columns)}) {new} {otherwise}"
+    _execute(connection, statement, table, columns, rows)
 
 
 def update(
@@ -87,18 +102,27 @@ def update(
     by = by or _keys(table)
     assert set(columns[-len(by) :]) == set(by)
     if is_postgresql(connection):
-        _from_json(connection, _update_from_json(table, columns, by), table, columns, rows)
-    elif rows:
-        connection.exec_driver_sql(_update(table, columns, by), list(rows))
+        sets = ", ".join(f"{name} = r.{name}" for name in columns if name not in by)
+        same = " AND ".join(f"t.{name} = r.{name}" for name in by)
+        new = _recordset(table, columns)
+        statement = f"UPDATE {table.name} AS t SET {sets} FROM {new} WHERE {same}"
+    else:
+        sets = ", ".join(f"{name} = ?" for name in columns[: -len(by)])
+        same = " AND ".join(f"{name} = ?" for name in columns[-len(by) :])
+        statement = f"UPDATE {table.name} SET {sets} WHERE {same}"
+    _execute(connection, statement, table, columns, rows)
 
 
 def delete(connection: Connection, table: Table, rows: Tuples) -> None:
     """Delete rows by their primary keys."""
     keys = _keys(table)
     if is_postgresql(connection):
-        _from_json(connection, _delete_from_json(table, keys), table, keys, rows)
-    elif rows:
-        connection.exec_driver_sql(_delete(table, keys), list(rows))
+        same = " AND ".join(f"t.{name} = r.{name}" for name in keys)
+        statement = f"DELETE FROM {table.name} AS t USING {_recordset(table, keys)} WHERE {same}"
+    else:
+        same = " AND ".join(f"{name} = ?" for name in keys)
+        statement = f"DELETE FROM {table.name} WHERE {same}"
+    _execute(connection, statement, table, keys, rows)
 
 
 @cache
@@ -113,65 +137,35 @@ def _keys(table: Table) -> tuple[str, ...]:
 
 
 @cache
-def _upsert(table: Table, columns: tuple[str, ...], otherwise: str) -> str:
-    marks = ", ".join("?" * len(columns))
-    return _inserting(table, columns, f"VALUES ({marks})", otherwise)
+def _recordset(table: Table, columns: tuple[str, ...]) -> str:
+    """Return the SQL of the rows `r` in one JSON document, for PostgreSQL."""
+    types = {
+        name: table.c[name].type.compile(_POSTGRESQL).partition(" COLLATE")[0] for name in columns
+    }
+    return f"json_to_recordset(%(rows)s) AS r({', '.join(f'{n} {t}' for n, t in types.items())})"
 
 
-@cache
-def _update(table: Table, columns: tuple[str, ...], by: tuple[str, ...]) -> str:
-    sets = ", ".join(f"{name} = ?" for name in columns[: -len(by)])
-    condition = _and(f"{name} = ?" for name in columns[-len(by) :])
-    return f"UPDATE {table.name} SET {sets} WHERE {condition}"
-
-
-@cache
-def _delete(table: Table, keys: tuple[str, ...]) -> str:
-    return f"DELETE FROM {table.name} WHERE {_and(f'{name} = ?' for name in keys)}"
-
-
-@cache
-def _upsert_from_json(table: Table, columns: tuple[str, ...], otherwise: str) -> str:
-    return _inserting(table, columns, f"SELECT * FROM {_rows(table, columns)}", otherwise)
-
-
-@cache
-def _update_from_json(table: Table, columns: tuple[str, ...], by: tuple[str, ...]) -> str:
-    sets = ", ".join(f"{name} = r.{name}" for name in columns if name not in by)
-    return (
-        f"UPDATE {table.name} AS t SET {sets} FROM {_rows(table, columns)} WHERE {_keys_equal(by)}"
-    )
-
-
-@cache
-def _delete_from_json(table: Table, keys: tuple[str, ...]) -> str:
-    return f"DELETE FROM {table.name} AS t USING {_rows(table, keys)} WHERE {_keys_equal(keys)}"
-
-
-def _inserting(table: Table, columns: tuple[str, ...], rows: str, otherwise: str) -> str:
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) {rows} {otherwise}"
-
-
-def _keys_equal(names: Iterable[str]) -> str:
-    return _and(f"t.{name} = r.{name}" for name in names)
-
-
-def _and(conditions: Iterable[str]) -> str:
-    return " AND ".join(conditions)
-
-
-def _rows(table: Table, columns: tuple[str, ...]) -> str:
-    types = ", ".join(f"{name} {_type(table, name)}" for name in columns)
-    return f"json_to_recordset(%(rows)s) AS r({types})"
-
-
-def _from_json(
+def _execute(
     connection: Connection, statement: str, table: Table, columns: tuple[str, ...], rows: Tuples
 ) -> None:
-    """Run a PostgreSQL statement with its rows as one JSON document."""
+    """Run a statement for all rows; on PostgreSQL at once, with the rows as one JSON document."""
     if not rows:
         return
-    document = _json([*starmap(_row(columns), _with_json(table, columns, rows))])
+    if not is_postgresql(connection):
+        connection.exec_driver_sql(statement, list(rows))
+        return
+    # JSON columns have text, which is embedded as JSON instead of as a string.
+    documents = [
+        place for place, name in enumerate(columns) if isinstance(table.c[name].type, JSON)
+    ]
+    values: Sequence[Sequence[Any]] = rows
+    if documents:
+        values = embedded = [list(row) for row in rows]
+        for row in embedded:
+            for place in documents:
+                if row[place] is not None:
+                    row[place] = msgspec.Raw(row[place].encode())
+    document = _json([*starmap(_row(columns), values)])
     connection.exec_driver_sql(statement, {"rows": document})
 
 
@@ -179,41 +173,6 @@ def _from_json(
 def _row(columns: tuple[str, ...]) -> type[msgspec.Struct]:
     """Return a struct type for a row, which is encoded faster than a dictionary."""
     return msgspec.defstruct("Row", columns, gc=False)
-
-
-def _with_json(table: Table, columns: tuple[str, ...], rows: Tuples) -> Sequence[Sequence[Any]]:
-    """Embed the text of JSON columns as JSON instead of as strings."""
-    documents = [
-        place for place, name in enumerate(columns) if isinstance(table.c[name].type, JSON)
-    ]
-    if not documents:
-        return rows
-    with_json = [list(row) for row in rows]
-    for row in with_json:
-        for place in documents:
-            if row[place] is not None:
-                row[place] = msgspec.Raw(row[place].encode())
-    return with_json
-
-
-def _type(table: Table, name: str) -> str:
-    return table.c[name].type.compile(_POSTGRESQL).partition(" COLLATE")[0]
-
-
-def _copy(connection: Connection, statement: str, rows: Tuples) -> None:
-    import psycopg  # noqa: PLC0415  loaded only for PostgreSQL
-
-    if not connection.in_transaction():
-        connection.begin()  # so that SQLAlchemy commits
-    driver = cast("psycopg.Connection", connection.connection.dbapi_connection)
-    try:
-        with driver.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-            for row in rows:
-                copy.write_row(row)
-    except psycopg.Error as error:
-        raise cast(
-            "DBAPIError", DBAPIError.instance(statement, (), error, psycopg.Error)
-        ) from error
 
 
 def _json(value: Any) -> str:

@@ -55,20 +55,17 @@ class Checkpoints:
             return
         self._due = False
         try:
-            self._checkpoint()
+            with self._engine.connect() as connection:
+                pages = sqlite.checkpoint(connection)
+                if pages < _RESTART_PAGES:
+                    return
+                sqlite.checkpoint(connection)  # writes during the first checkpoint
+                max_wait = _MAX_WAIT_SECONDS if pages >= self._max_pages else 0.0
+                restarted = self._writer.submit(sqlite.restart_wal, connection, max_wait).result()
+            if restarted:
+                self._max_pages = _MAX_PAGES
+            elif max_wait:
+                self._max_pages = 2 * pages
         except SQLAlchemyError as error:
             # A failing disk is also reported by the next write.
             log.warning("database.checkpoint_failed", error=str(error))
-
-    def _checkpoint(self) -> None:
-        with self._engine.connect() as connection:
-            pages = sqlite.checkpoint(connection)
-            if pages < _RESTART_PAGES:
-                return
-            sqlite.checkpoint(connection)  # writes during the first checkpoint
-            max_wait = _MAX_WAIT_SECONDS if pages >= self._max_pages else 0.0
-            restarted = self._writer.submit(sqlite.restart_wal, connection, max_wait).result()
-        if restarted:
-            self._max_pages = _MAX_PAGES
-        elif max_wait:
-            self._max_pages = 2 * pages

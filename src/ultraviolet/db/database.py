@@ -70,7 +70,11 @@ class Database:
                 check_server(engine.url)
             with explain_errors(engine.url.render_as_string()):
                 upgrade(engine)
-                _prepare(engine)
+                with engine.connect() as connection:
+                    dialect.begin_write(connection)
+                    sql_views.create_views(connection, load_catalog())
+                    partitions.ensure_partitions(connection)
+                    connection.commit()
         except UltravioletError:
             engine.dispose()
             raise
@@ -184,11 +188,3 @@ class Database:
 def _unavailable(action: str, error: Exception) -> StoreUnavailableError:
     cause = error.orig if isinstance(error, DBAPIError) else error
     return StoreUnavailableError(f"The database could not be {action}: {cause}")
-
-
-def _prepare(engine: Engine) -> None:
-    with engine.connect() as connection:
-        dialect.begin_write(connection)
-        sql_views.create_views(connection, load_catalog())
-        partitions.ensure_partitions(connection)
-        connection.commit()

@@ -43,7 +43,29 @@ def parse_url(url: str) -> URL:
 def make_engine(url: str) -> Engine:
     """Create an engine whose commits are on disk when they return."""
     parsed = parse_url(url)
-    return connect_sqlite(parsed) if parsed.drivername.startswith("sqlite") else _postgresql(parsed)
+    if parsed.drivername.startswith("sqlite"):
+        return connect_sqlite(parsed)
+    from psycopg.types.string import TextLoader  # noqa: PLC0415  loaded only for PostgreSQL
+
+    given = _CONNECTION | {"application_name": "ultraviolet"}
+    engine = create_engine(
+        parsed,
+        pool_size=WRITER_THREADS,
+        max_overflow=WRITER_THREADS,
+        pool_timeout=5,
+        hide_parameters=True,
+        connect_args=_without_overridden(parsed, given),
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.adapters.register_loader("json", TextLoader)  # decoded by the column type JSON
+        if "options" not in parsed.query:
+            connection.autocommit = True
+            connection.execute(_SESSION)
+            connection.autocommit = False
+
+    return engine
 
 
 def libpq_url(url: URL) -> str:
@@ -79,31 +101,6 @@ _SESSION = (
 
 def _without_overridden(url: URL, given: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in given.items() if name not in url.query}
-
-
-def _postgresql(url: URL) -> Engine:
-    """Create an engine that detects a lost server within seconds."""
-    from psycopg.types.string import TextLoader  # noqa: PLC0415  loaded only for PostgreSQL
-
-    given = _CONNECTION | {"application_name": "ultraviolet"}
-    engine = create_engine(
-        url,
-        pool_size=WRITER_THREADS,
-        max_overflow=WRITER_THREADS,
-        pool_timeout=5,
-        hide_parameters=True,
-        connect_args=_without_overridden(url, given),
-    )
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _entry: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
-        connection.adapters.register_loader("json", TextLoader)  # decoded by the column type JSON
-        if "options" not in url.query:
-            connection.autocommit = True
-            connection.execute(_SESSION)
-            connection.autocommit = False
-
-    return engine
 
 
 _MIN_FREE_BYTES = 500_000_000

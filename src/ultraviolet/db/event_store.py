@@ -96,7 +96,9 @@ def insert_events(
         body for body in rows_of if digests.get(body[:2]) == body[2] and body not in written_now
     ]
     variants = {
-        (body[0], _variant_key(body)): body for body in rows_of if digests.get(body[:2]) != body[2]
+        (body[0], hashlib.sha256(body[1] + body[2]).digest()): body
+        for body in rows_of
+        if digests.get(body[:2]) != body[2]
     }
     new_variants = _claim(
         connection, {key: (body[2], times[body]) for key, body in variants.items()}
@@ -107,9 +109,11 @@ def insert_events(
     if again:
         counted = [(body[:2], times[body]) for body in known]
         counted += [(key, times[body]) for key, body in variants.items() if key not in new_variants]
-        bulk.execute_many(
-            connection, _AGAIN, [_counted(key, count) for key, count in sorted(counted)]
-        )
+        again_rows = [
+            {"integration_id": integration_id, "dedupe_key": key, "deliveries": count}
+            for (integration_id, key), count in sorted(counted)
+        ]
+        bulk.execute_many(connection, _AGAIN, again_rows)
     return len(new) + len(new_variants)
 
 
@@ -142,11 +146,6 @@ def _digests(connection: Connection, keys: Iterable[Key]) -> dict[Key, bytes]:
     return found
 
 
-def _variant_key(body: _Body) -> bytes:
-    """Return the key of a conflicting event."""
-    return hashlib.sha256(body[1] + body[2]).digest()
-
-
 def _event(row: Mapping[str, Any], key: Key, *, conflicting: bool = True) -> tuple[Any, ...]:
     values = {
         **row,
@@ -154,7 +153,3 @@ def _event(row: Mapping[str, Any], key: Key, *, conflicting: bool = True) -> tup
         "conflicting": conflicting or row.get("conflicting", False),
     }
     return tuple(values[name] for name in _EVENT)
-
-
-def _counted(key: Key, deliveries: int) -> dict[str, Any]:
-    return {"integration_id": key[0], "dedupe_key": key[1], "deliveries": deliveries}

@@ -41,7 +41,12 @@ def check_integrity(connection: Connection) -> list[IntegrityFinding]:
     if not found[0].well:
         return found
     if not dialect.is_postgresql(connection):
-        found.append(_file(connection))
+        problems = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(5)")]
+        problems += [
+            f"{row[0]} refers to a missing row of {row[2]}"
+            for row in connection.exec_driver_sql("PRAGMA foreign_key_check")
+        ]
+        found.append(IntegrityFinding("file", problems == ["ok"], "; ".join(problems[:5])))
     for what, question in _CHECKS.items():
         wrong = connection.execute(text(question)).scalar_one()
         found.append(
@@ -60,13 +65,3 @@ def check_revision(connection: Connection) -> IntegrityFinding:
     return IntegrityFinding(
         "tables", well, f"{at or 'none'}, but this release needs {LATEST}: {what}"
     )
-
-
-def _file(connection: Connection) -> IntegrityFinding:
-    problems = [row[0] for row in connection.exec_driver_sql("PRAGMA integrity_check(5)")]
-    problems += [
-        f"{row[0]} refers to a missing row of {row[2]}"
-        for row in connection.exec_driver_sql("PRAGMA foreign_key_check")
-    ]
-    well = problems == ["ok"]
-    return IntegrityFinding("file", well, "; ".join(problems[:5]))

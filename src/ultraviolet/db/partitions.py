@@ -55,12 +55,27 @@ def ensure_partitions(
         return []
     locks.lock(connection, "partitions")
     connection.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
+    coming = [utc_now().isoformat()[:7]]
+    for _ in range(_MONTHS_AHEAD):
+        coming.append(_next_month(coming[-1]))
     created: list[Partition] = []
     for partitioned in [table] if table is not None else PARTITIONED_TABLES:
         existing = {part.month for part in list_partitions(connection, partitioned)}
-        for month in sorted({*_coming_months(), *filter(_MONTH.fullmatch, months)} - existing):
+        for month in sorted({*coming, *filter(_MONTH.fullmatch, months)} - existing):
             part = Partition(partitioned.name, month)
-            _create(connection, part, PARTITIONED_TABLES[partitioned].name)
+            rest, by = f"{part.table}_rest", PARTITIONED_TABLES[partitioned].name
+            connection.exec_driver_sql(
+                f"CREATE TABLE {part.name} (LIKE {part.table} INCLUDING ALL) WITH ({_OPTIONS})"
+            )
+            connection.exec_driver_sql(f"LOCK TABLE {rest} IN ACCESS EXCLUSIVE MODE")
+            connection.exec_driver_sql(
+                f"WITH moved AS (DELETE FROM {rest} WHERE {by} >= '{month}' AND {by} < '{part.end}'"
+                f" RETURNING *) INSERT INTO {part.name} SELECT * FROM moved"
+            )
+            connection.exec_driver_sql(
+                f"ALTER TABLE {part.table} ATTACH PARTITION {part.name}"
+                f" FOR VALUES FROM ('{month}') TO ('{part.end}')"
+            )
             created.append(part)
     return created
 
@@ -109,30 +124,6 @@ def drop_partition(connection: Connection, part: Partition, kept: Sequence[int])
             (list(kept),),
         )
     connection.exec_driver_sql(f"DROP TABLE {part.name}")
-
-
-def _create(connection: Connection, part: Partition, by: str) -> None:
-    """Create a partition, move its rows from the default partition, and attach it."""
-    rest, low, high = f"{part.table}_rest", part.month, part.end
-    connection.exec_driver_sql(
-        f"CREATE TABLE {part.name} (LIKE {part.table} INCLUDING ALL) WITH ({_OPTIONS})"
-    )
-    connection.exec_driver_sql(f"LOCK TABLE {rest} IN ACCESS EXCLUSIVE MODE")
-    connection.exec_driver_sql(
-        f"WITH moved AS (DELETE FROM {rest} WHERE {by} >= '{low}' AND {by} < '{high}' RETURNING *)"
-        f" INSERT INTO {part.name} SELECT * FROM moved"
-    )
-    connection.exec_driver_sql(
-        f"ALTER TABLE {part.table} ATTACH PARTITION {part.name}"
-        f" FOR VALUES FROM ('{low}') TO ('{high}')"
-    )
-
-
-def _coming_months() -> list[str]:
-    months = [utc_now().isoformat()[:7]]
-    for _ in range(_MONTHS_AHEAD):
-        months.append(_next_month(months[-1]))
-    return months
 
 
 def _next_month(month: str) -> str:

@@ -183,10 +183,14 @@ class _Sqlite:
         booleans = [n for n, kind in enumerate(kinds) if kind == "boolean"]
         with self._failures():
             for batch in _batches(cursor):
+                shown: list[Row] = batch
                 if booleans:
-                    yield [_with_booleans(row, booleans) for row in batch]
-                else:
-                    yield batch
+                    copies = [list[Any](row) for row in batch]
+                    for row in copies:
+                        for n in booleans:
+                            row[n] = bool(row[n]) if row[n] in (0, 1) else row[n]
+                    shown = list(copies)
+                yield shown
                 self._deadline = time.monotonic() + self._timeout_seconds
 
     @contextmanager
@@ -257,14 +261,6 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _with_booleans(row: Row, places: Sequence[int]) -> Row:
-    shown = list(row)
-    for n in places:
-        if shown[n] in (0, 1):
-            shown[n] = bool(shown[n])
-    return shown
-
-
 # --- PostgreSQL ---
 
 _QUERIES = {"select", "with", "values", "table", "("}
@@ -315,11 +311,6 @@ _KINDS = {
 }
 
 
-def _without_blank(statement: str) -> str:
-    blank = _BLANK.match(statement)
-    return statement[blank.end() if blank else 0 :]
-
-
 def _first_word(statement: str) -> str:
     word = _FIRST_WORD.match(statement)
     return word[0].lower() if word else ""
@@ -345,7 +336,8 @@ class _Postgresql:
 
     @contextmanager
     def query(self, statement: str) -> Generator[Result]:
-        statement = _without_blank(statement)
+        blank = _BLANK.match(statement)
+        statement = statement[blank.end() if blank else 0 :]
         first = _first_word(statement)
         inner = _first_word(_EXPLAIN.sub("", statement, count=1)) if first == "explain" else first
         if inner not in _QUERIES | {"show"}:

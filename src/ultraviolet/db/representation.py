@@ -65,12 +65,13 @@ def _real(value: Any) -> float | None:
     return float(value) if type(value) is int and abs(value) <= MAX_EXACT_INTEGER else None
 
 
-def _boolean(value: Any) -> bool | None:
-    return value if type(value) is bool else None
+def _exactly(type_: type) -> Callable[[Any], Any]:
+    """Return the function that returns values of exactly this type, and None for others."""
 
+    def cell_of(value: Any) -> Any:
+        return value if type(value) is type_ else None
 
-def _text(value: Any) -> str | None:
-    return value if type(value) is str else None
+    return cell_of
 
 
 def _id(value: Any) -> str | None:
@@ -102,9 +103,9 @@ def _json(value: Any) -> str | None:
 _CELLS: Mapping[str, Callable[[Any], Any]] = {
     "integer": _integer,
     "real": _real,
-    "boolean": _boolean,
+    "boolean": _exactly(bool),
     "time": _time,
-    "text": _text,
+    "text": _exactly(str),
     "id": _id,
     "json": _json,
 }
@@ -142,29 +143,20 @@ def from_driver(value: Any) -> Any:
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    for type_, form in _FORMS:
-        if isinstance(value, type_):
-            return form(value)
-    return str(value)
-
-
-def _decimal(value: Decimal) -> int | float | str:
-    if not value.is_finite():
-        return str(value)
-    return int(value) if value == value.to_integral_value() else float(value)
-
-
-def _hexadecimal(value: Any) -> str:
-    return bytes(value).hex()
-
-
-_FORMS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
-    (datetime, utc_text),
-    (date, date.isoformat),
-    (Decimal, _decimal),
-    ((bytes, bytearray, memoryview), _hexadecimal),
-    ((dict, list), _json),
-)
+    shown: Any = str(value)
+    if isinstance(value, datetime):
+        shown = utc_text(value)
+    elif isinstance(value, date):
+        shown = value.isoformat()
+    elif isinstance(value, Decimal) and value.is_finite():
+        shown = int(value) if value == value.to_integral_value() else float(value)
+    elif isinstance(value, bytes | bytearray):
+        shown = value.hex()
+    elif isinstance(value, memoryview):
+        shown = value.tobytes().hex()
+    elif isinstance(value, dict | list):
+        shown = _json(value)
+    return shown
 
 
 def json_value(kind: str, shown: Any) -> Any:
@@ -195,9 +187,11 @@ def csv_line(texts: Iterable[str | None], *, for_spreadsheets: bool = False) -> 
     For spreadsheets, a formula gets an apostrophe as prefix, which makes it text.
     """
     if for_spreadsheets:
-        return (
-            ",".join(["" if text is None else _quoted(_without_formula(text)) for text in texts])
-            + "\r\n"
+        texts = (
+            f"'{text}"
+            if text and text.startswith(_FORMULA) and not _NUMBER.fullmatch(text)
+            else text
+            for text in texts
         )
     return ",".join(["" if text is None else _quoted(text) for text in texts]) + "\r\n"
 
@@ -206,13 +200,6 @@ def _quoted(text: str) -> str:
     if not text or _QUOTED.search(text):
         return '"' + text.replace('"', '""') + '"'
     return text
-
-
-def _without_formula(text: str) -> str:
-    """Prefix a formula with an apostrophe; numbers are not changed."""
-    if not text.startswith(_FORMULA) or _NUMBER.fullmatch(text):
-        return text
-    return f"'{text}"
 
 
 def parquet_value(kind: str, shown: Any) -> Any:

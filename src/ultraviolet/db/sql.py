@@ -237,20 +237,16 @@ def like(connection: Connection, text: ColumnElement[Any], pattern: str) -> Colu
     """Return a case-sensitive LIKE; SQLite's own LIKE ignores case."""
     if is_postgresql(connection):
         return text.like(pattern, escape="\\")
-    return text.op("GLOB", is_comparison=True)(literal(_glob(pattern), AnyText()))
-
-
-def _glob(pattern: str) -> str:
-    """Convert a pattern of LIKE to one of GLOB."""
     parts: list[str] = _PARTS.findall(pattern)
-    return "".join({"%": "*", "_": "?"}.get(part) or _literally(part[-1]) for part in parts)
-
-
-def _literally(letter: str) -> str:
-    return f"[{letter}]" if letter in "*?[" else letter
+    glob = "".join(_GLOB.get(part, part[-1]) for part in parts)
+    return text.op("GLOB", is_comparison=True)(literal(glob, AnyText()))
 
 
 _PARTS = re.compile(r"\\.|.", re.DOTALL)
+_GLOB = {"%": "*", "_": "?"} | {
+    f"{escape}{letter}": f"[{letter}]" for letter in "*?[" for escape in ("", "\\")
+}
+"""Parts of a pattern of LIKE that are written differently in one of GLOB."""
 
 
 class position_of(GenericFunction[int]):  # noqa: N801  reads as the SQL function it is

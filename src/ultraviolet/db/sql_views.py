@@ -9,7 +9,7 @@ shown in `mirror_invalid_values` as ION sent it.
 import hashlib
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from ultraviolet.db import dialect, engine, locks, representation, sql
 from ultraviolet.db.tables.integrations import integrations, settings
 from ultraviolet.db.tables.mirror import objects, view_columns
 from ultraviolet.ion.catalog import SHOWN, Catalog
-from ultraviolet.ion.model import Field, Resource
+from ultraviolet.ion.model import Resource
 from ultraviolet.ion.naming import snake
 from ultraviolet.ion.queries import is_read
 
@@ -201,11 +201,15 @@ def view_name(resource: Resource) -> str:
 
 def columns(catalog: Catalog, resource: Resource) -> tuple[ViewColumn, ...]:
     """Return the columns of a resource's view: id, fields, attributes, lists and provenance."""
-    fields = {
-        f.column: _column(resource, f)
-        for f in resource.fields
-        if f.name != "id" and is_read(f.name)
-    }
+    targets = {link.key: link.resource for link in reversed(resource.links)}
+    fields: dict[str, ViewColumn] = {}
+    for f in resource.fields:
+        if f.name != "id" and is_read(f.name):
+            about = f"{resource.type}.{f.name}"
+            if f.name in targets:
+                about = f"{about}, id in {PREFIX}{targets[f.name]}"
+            name = column_name(f.column)
+            fields[f.column] = ViewColumn(name, resource.kinds[f.name], f.name, about)
     lists = {r.field: r for r in resource.relations if r.kept or r.field in SHOWN}
     found = [*fields.values()]
     if resource.attributes:
@@ -224,13 +228,6 @@ def columns(catalog: Catalog, resource: Resource) -> tuple[ViewColumn, ...]:
 def column_name(field_column: str) -> str:
     """Return the SQL name of a field's column: ION's, with a trailing underscore if reserved."""
     return f"{field_column}_" if field_column in _RESERVED else field_column
-
-
-def _column(resource: Resource, field: Field) -> ViewColumn:
-    link = next((x for x in resource.links if x.key == field.name), None)
-    about = f"{resource.type}.{field.name}"
-    comment = f"{about}, id in {PREFIX + link.resource}" if link else about
-    return ViewColumn(column_name(field.column), resource.kinds[field.name], field.name, comment)
 
 
 def view_sql(catalog: Catalog, resource: Resource, on_postgresql: bool) -> str:
@@ -265,41 +262,46 @@ def _value(read: str, kind: str, on_postgresql: bool) -> str:
     """Return the SQL that converts a valid value."""
     if on_postgresql:
         return _POSTGRESQL_CASTS[kind].format(read)
-    return _utc(f"({read})") if kind == "time" else _CASTS[kind].format(read)
-
-
-def _utc(written: str) -> str:
-    """Return the SQL of a time as RFC 3339 in UTC with microseconds, for SQLite."""
-    shown = (
+    if kind != "time":
+        return _CASTS[kind].format(read)
+    shown = (  # RFC 3339 in UTC with microseconds
         f"strftime('%Y-%m-%dT%H:%M:%S',{engine.whole_seconds('v')})"
         f"||printf('.%06d+00:00',{sql.fraction('v')})"
     )
     # A short name, because SQLite parses all views when it opens the database.
     return (
-        f"(SELECT iif(length(v)=32 AND v GLOB '*T*+00:00',v,{shown}) FROM (SELECT {written} AS v))"
+        f"(SELECT iif(length(v)=32 AND v GLOB '*T*+00:00',v,{shown}) FROM (SELECT ({read}) AS v))"
     )
 
 
 def create_views(connection: Connection, catalog: Catalog) -> None:
     """Create the views of the catalog, unless they exist already."""
     locks.lock(connection, "migration")
-    wanted = {
-        r.name: view_sql(catalog, r, dialect.is_postgresql(connection)) for r in catalog.mirrored
-    }
+    on_postgresql = dialect.is_postgresql(connection)
+    wanted = {r.name: view_sql(catalog, r, on_postgresql) for r in catalog.mirrored}
     digest = hashlib.sha256("\n".join(wanted.values()).encode()).hexdigest()
     known = connection.execute(select(settings.c.value).where(settings.c.name == _DIGEST)).scalar()
     if known == digest:
         return
-    cascade = " CASCADE" if dialect.is_postgresql(connection) else ""
+    cascade = " CASCADE" if on_postgresql else ""
     connection.execute(delete(view_columns))
     for resource in catalog.mirrored:
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {view_name(resource)}{cascade}")
         statement = wanted[resource.name]
         # psycopg treats % as a parameter.
-        connection.exec_driver_sql(
-            statement.replace("%", "%%") if dialect.is_postgresql(connection) else statement
-        )
-        _save_descriptions(connection, catalog, resource)
+        connection.exec_driver_sql(statement.replace("%", "%%") if on_postgresql else statement)
+        view, shown = view_name(resource), columns(catalog, resource)
+        rows = [
+            {"view": view, "position": n, **msgspec.structs.asdict(column)}
+            for n, column in enumerate(shown, start=1)
+        ]
+        connection.execute(insert(view_columns), rows)
+        if on_postgresql:
+            comments = ""
+            for column in shown:
+                comment = column.comment.replace("'", "''").replace("%", "%%")
+                comments += f"COMMENT ON COLUMN {view}.{column.name} IS '{comment}';"
+            connection.exec_driver_sql(comments)
         _update_invalid_values(connection, resource)
     connection.execute(delete(settings).where(settings.c.name == _DIGEST))
     connection.execute(insert(settings).values(name=_DIGEST, value=digest))
@@ -332,6 +334,8 @@ def _update_invalid_values(connection: Connection, resource: Resource) -> None:
 
 _UNCONVERTED_KINDS = frozenset(("integer", "real", "text"))
 """Kinds whose valid values are displayed as the drivers return them."""
+_TOLERANCE = 1e-15
+"""Relative rounding error of SQLite's conversion of decimal numbers."""
 
 
 class Comparison:
@@ -375,43 +379,17 @@ class Comparison:
             ):
                 continue
             expected = value if kind == "json" else representation.cell(kind, value)
-            actual = _as_expected(kind, cell)
-            if not _same(expected, actual):
+            actual = cell
+            if kind == "json" and cell is not None:
+                actual = msgspec.json.decode(cell)
+            elif cell is not None:
+                actual = bool(cell) if kind == "boolean" else representation.from_driver(cell)
+            if isinstance(expected, float) and isinstance(actual, float):
+                same = math.isclose(
+                    expected, actual, rel_tol=_TOLERANCE, abs_tol=sys.float_info.min
+                )
+            else:
+                same = type(expected) is type(actual) and expected == actual
+            if not same:
                 found[field] = (expected, actual)
         return found
-
-
-def _as_expected(kind: str, shown: Any) -> Any:
-    """Return a driver's value of a view's column as a cell; of JSON, the decoded value."""
-    if shown is None:
-        return None
-    if kind == "json":
-        return msgspec.json.decode(shown)
-    return bool(shown) if kind == "boolean" else representation.from_driver(shown)
-
-
-_TOLERANCE = 1e-15
-"""Relative rounding error of SQLite's conversion of decimal numbers."""
-
-
-def _same(expected: Any, shown: Any) -> bool:
-    if isinstance(expected, float) and isinstance(shown, float):
-        return math.isclose(expected, shown, rel_tol=_TOLERANCE, abs_tol=sys.float_info.min)
-    return type(expected) is type(shown) and expected == shown
-
-
-def _save_descriptions(connection: Connection, catalog: Catalog, resource: Resource) -> None:
-    view = view_name(resource)
-    rows = [
-        {"view": view, "position": n, **msgspec.structs.asdict(column)}
-        for n, column in enumerate(columns(catalog, resource), start=1)
-    ]
-    connection.execute(insert(view_columns), rows)
-    if dialect.is_postgresql(connection):
-        connection.exec_driver_sql(";".join(_comments(view, rows)))
-
-
-def _comments(view: str, rows: Sequence[Mapping[str, object]]) -> Iterator[str]:
-    for row in rows:
-        comment = str(row["comment"]).replace("'", "''").replace("%", "%%")
-        yield f"COMMENT ON COLUMN {view}.{row['name']} IS '{comment}'"

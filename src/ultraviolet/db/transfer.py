@@ -6,10 +6,22 @@ All other data is read from ION again.
 """
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Integer, Table, func, insert, select, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Integer,
+    RowMapping,
+    Select,
+    Table,
+    func,
+    insert,
+    select,
+    text,
+)
 
 from ultraviolet.db import dialect, locks, partitions
 from ultraviolet.db.event_store import DELIVERIES, insert_events
@@ -53,7 +65,14 @@ def transfer(source: Engine, target: Engine, *, go_on: bool = False) -> Transfer
             select(settings.c.value).where(settings.c.name == _MOVED_FROM)
         ).scalar()
         if go_on and before == name:
-            moved = TransferResult({events.name: _copy_new_events(reading, writing)}, whole=False)
+            # The target applies the events that it does not have yet later.
+            new = 0
+            for rows in _stream(reading, select(events, DELIVERIES).order_by(events.c.seq)):
+                found = [
+                    {**row, "headers": msgspec.json.encode(row["headers"]).decode()} for row in rows
+                ]
+                new += insert_events(writing, found, again=0)
+            moved = TransferResult({events.name: new}, whole=False)
         elif writing.execute(select(func.count()).select_from(integrations)).scalar_one():
             raise ConflictError(
                 "The target database already contains a hub. Nothing was copied."
@@ -72,10 +91,11 @@ def _copy_all(reading: Connection, writing: Connection) -> dict[str, int]:
         if table is view_columns:
             continue
         if table in partitions.PARTITIONED_TABLES:
-            partitions.ensure_partitions(writing, table, _months(reading, table))
+            month = func.substr(partitions.PARTITIONED_TABLES[table], 1, 7)
+            months = reading.execute(select(month).distinct()).scalars()
+            partitions.ensure_partitions(writing, table, months)
         rows, sent = _copy(reading, writing, table)
-        arrived = _digest(writing, table)
-        if sent != arrived:
+        if sent != _copy(writing, None, table)[1]:
             raise TransferError(
                 f"{table.name}: the copy differs from the source. Nothing was kept."
             )
@@ -84,45 +104,22 @@ def _copy_all(reading: Connection, writing: Connection) -> dict[str, int]:
     return counts
 
 
-def _months(reading: Connection, table: Table) -> list[str]:
-    month = func.substr(partitions.PARTITIONED_TABLES[table], 1, 7)
-    return list(reading.execute(select(month).distinct()).scalars())
-
-
-def _copy(reading: Connection, writing: Connection, table: Table) -> tuple[int, str]:
+def _copy(reading: Connection, writing: Connection | None, table: Table) -> tuple[int, str]:
+    """Copy a table, or only read it; return the number of its rows and their digest."""
     count, seen = 0, hashlib.sha256()
-    for rows in _rows(reading, table).partitions(_ROWS_PER_STATEMENT):
-        kept = [row for row in map(dict, rows) if not _is_excluded(table, row)]
+    query = select(table).order_by(*table.primary_key.columns)
+    for rows in _stream(reading, query):
+        kept = [
+            row
+            for row in map(dict, rows)
+            if table is not settings or row["name"] not in _DATABASE_SETTINGS
+        ]
         for row in kept:
-            seen.update(_line(row))
-        if kept:
+            seen.update(msgspec.json.encode(list(row.values())))
+        if kept and writing:
             writing.execute(insert(table), kept)
         count += len(kept)
     return count, seen.hexdigest()
-
-
-def _digest(connection: Connection, table: Table) -> str:
-    seen = hashlib.sha256()
-    for rows in _rows(connection, table).partitions(_ROWS_PER_STATEMENT):
-        for row in rows:
-            if not _is_excluded(table, row):
-                seen.update(_line(dict(row)))
-    return seen.hexdigest()
-
-
-def _rows(connection: Connection, table: Table) -> Any:
-    query = select(table).order_by(*table.primary_key.columns)
-    return connection.execute(
-        query, execution_options={"yield_per": _ROWS_PER_STATEMENT}
-    ).mappings()
-
-
-def _is_excluded(table: Table, row: Any) -> bool:
-    return table is settings and row["name"] in _DATABASE_SETTINGS
-
-
-def _line(row: dict[str, Any]) -> bytes:
-    return msgspec.json.encode(list(row.values()))
 
 
 def _set_sequence(connection: Connection, table: Table) -> None:
@@ -142,15 +139,7 @@ def _set_sequence(connection: Connection, table: Table) -> None:
         )
 
 
-def _copy_new_events(reading: Connection, writing: Connection) -> int:
-    """Copy the events that the target does not have; it applies them later."""
-    query = select(events, DELIVERIES).order_by(events.c.seq)
-    found = reading.execute(query, execution_options={"yield_per": _ROWS_PER_STATEMENT}).mappings()
-    return sum(
-        insert_events(writing, [{**row, "headers": _json(row["headers"])} for row in rows], again=0)
-        for rows in found.partitions(_ROWS_PER_STATEMENT)
-    )
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+def _stream(connection: Connection, query: Select[Any]) -> Iterator[Sequence[RowMapping]]:
+    """Yield the rows of a query in batches, without loading all of them."""
+    found = connection.execute(query, execution_options={"yield_per": _ROWS_PER_STATEMENT})
+    return found.mappings().partitions(_ROWS_PER_STATEMENT)
