@@ -1,4 +1,4 @@
-"""The log of SQLite stays short while the hub writes, and nothing of it is lost."""
+"""SQLite's log stays short while the hub writes, and no commit is lost."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -19,16 +19,16 @@ def count(connection: Connection) -> Any:
     return connection.exec_driver_sql("SELECT count(*) FROM kept").scalar_one()
 
 
-def store_in(folder: Path) -> Database:
+def database_in(folder: Path) -> Database:
     return Database(engine.make_engine(f"sqlite:///{folder / 'hub.db'}"))
 
 
-def test_the_log_begins_anew_as_soon_as_no_reader_is_on_it(
+def test_log_restarts_as_soon_as_no_reader_uses_it(
     tmp_path: Path, wait: Callable[..., Any]
 ) -> None:
     log = tmp_path / "hub.db-wal"
     written = 0
-    with closing(store_in(tmp_path)) as database:
+    with closing(database_in(tmp_path)) as database:
 
         def grows() -> bool:
             nonlocal written
@@ -50,5 +50,5 @@ def test_the_log_begins_anew_as_soon_as_no_reader_is_on_it(
         assert written == database.read_now(count)
 
     assert not log.exists()
-    with closing(store_in(tmp_path)) as again:
+    with closing(database_in(tmp_path)) as again:
         assert written == again.read_now(count)

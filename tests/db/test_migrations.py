@@ -1,4 +1,4 @@
-"""The tables of a new database are those that an old one is brought to."""
+"""A new database has the same tables as one that all migrations have upgraded."""
 
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,14 @@ _POSTGRESQL = (
 def tables(connection: Connection) -> set[tuple[Any, ...]]:
     if dialect.is_postgresql(connection):
         return {tuple(row) for query in _POSTGRESQL for row in connection.exec_driver_sql(query)}
-    made = connection.exec_driver_sql("SELECT type, name, replace(sql, ' ', '') FROM sqlite_master")
-    return {(kind, name, sql and "".join(sql.split())) for kind, name, sql in made}
+    found = connection.exec_driver_sql(
+        "SELECT type, name, replace(sql, ' ', '') FROM sqlite_master"
+    )
+    return {(kind, name, sql and "".join(sql.split())) for kind, name, sql in found}
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_tables_made_at_once_are_those_that_all_steps_lead_to(
+def test_new_and_migrated_databases_have_the_same_tables(
     database: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     def new_database(name: str) -> Engine:

@@ -12,7 +12,7 @@ from ultraviolet.mirror.apply import apply, mark_stale
 from ultraviolet.mirror.observation import Mark, Observation
 
 
-def test_a_whole_read_is_kept_with_its_history_and_origin(
+def test_full_read_is_stored_with_its_history_and_origin(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
@@ -30,7 +30,7 @@ def test_a_whole_read_is_kept_with_its_history_and_origin(
     assert (link.id, link.target_id) == ("1", "4")
 
 
-def test_a_key_that_two_links_share_is_written_once(
+def test_foreign_key_shared_by_two_links_is_written_once(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
@@ -40,7 +40,7 @@ def test_a_key_that_two_links_share_is_written_once(
     assert (link.id, link.target_id, kind.target_resource) == ("1", "1", "organizations")
 
 
-def test_the_same_content_again_makes_no_version(connection: Connection, catalog: Catalog) -> None:
+def test_equal_content_creates_no_version(connection: Connection, catalog: Catalog) -> None:
     mirror = Mirror(connection, catalog)
     mirror(read(1, _updated=at(0), status="DRAFT"))
     assert mirror(read(5, _updated=at(0), status="DRAFT")).outcomes == ["same"]
@@ -48,7 +48,7 @@ def test_the_same_content_again_makes_no_version(connection: Connection, catalog
     assert at(5.5) == mirror.row().observed_at
 
 
-def test_an_event_changes_only_what_it_mentions_and_asks_for_a_read(
+def test_event_changes_only_its_fields_and_requires_a_read(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
@@ -63,7 +63,7 @@ def test_an_event_changes_only_what_it_mentions_and_asks_for_a_read(
     assert {(ORDER, "1")} == mirror.stale()
 
 
-def test_only_a_read_that_began_after_the_newest_mark_makes_fresh(
+def test_only_a_read_that_began_after_the_last_mark_confirms_an_object(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
@@ -75,7 +75,7 @@ def test_only_a_read_that_began_after_the_newest_mark_makes_fresh(
     assert set() == mirror.stale()
 
 
-def test_an_event_older_than_a_read_is_no_news(connection: Connection, catalog: Catalog) -> None:
+def test_event_older_than_a_read_changes_nothing(connection: Connection, catalog: Catalog) -> None:
     mirror = Mirror(connection, catalog)
     mirror(read(4, _updated=at(2), status="ORDERED"))
     assert mirror(event(3, _updated=at(1), status="DRAFT")).outcomes == ["same"]
@@ -83,7 +83,7 @@ def test_an_event_older_than_a_read_is_no_news(connection: Connection, catalog: 
     assert mirror.doc()["status"] == "ORDERED"
 
 
-def test_a_late_event_marks_but_does_not_go_backwards(
+def test_late_event_marks_but_does_not_overwrite_newer_content(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
@@ -93,7 +93,7 @@ def test_a_late_event_marks_but_does_not_go_backwards(
     assert {(ORDER, "1")} == mirror.stale()
 
 
-def test_an_older_read_never_overwrites_a_newer_content(
+def test_older_read_never_overwrites_newer_content(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
@@ -103,7 +103,7 @@ def test_an_older_read_never_overwrites_a_newer_content(
     assert mirror.doc()["status"] == "ORDERED"
 
 
-def test_ion_restored_from_a_backup_is_believed_after_a_minute(
+def test_older_content_of_a_restored_ion_is_accepted_after_a_minute(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
@@ -112,7 +112,9 @@ def test_ion_restored_from_a_backup_is_believed_after_a_minute(
     assert mirror.doc()["status"] == "DRAFT"
 
 
-def test_many_events_of_one_object_are_one_write(connection: Connection, catalog: Catalog) -> None:
+def test_events_of_one_object_in_a_batch_are_one_version(
+    connection: Connection, catalog: Catalog
+) -> None:
     mirror = Mirror(connection, catalog)
     mirror(*(event(n, _updated=at(n), description=str(n)) for n in range(1, 51)))
     assert mirror.doc()["description"] == "50"
@@ -121,7 +123,7 @@ def test_many_events_of_one_object_are_one_write(connection: Connection, catalog
     assert (50, at(1), at(50)) == (mark.marks, mark.since, mark.marked_at)
 
 
-def test_a_deletion_needs_the_proof_of_a_read(connection: Connection, catalog: Catalog) -> None:
+def test_deletion_needs_the_proof_of_a_read(connection: Connection, catalog: Catalog) -> None:
     mirror = Mirror(connection, catalog)
     mirror(read(1, _updated=at(0), supplierId=4))
     mirror(absence(2))
@@ -137,7 +139,9 @@ def test_a_deletion_needs_the_proof_of_a_read(connection: Connection, catalog: C
     assert [v.change for v in mirror.rows("versions")] == ["create", "delete"]
 
 
-def test_a_late_update_does_not_resurrect(connection: Connection, catalog: Catalog) -> None:
+def test_late_update_does_not_restore_a_deleted_object(
+    connection: Connection, catalog: Catalog
+) -> None:
     mirror = Mirror(connection, catalog)
     mirror(read(1, _updated=at(0), status="DRAFT"))
     mark_stale(connection, 1, [Mark(ORDER, "1", "deletion", at(3.5))])
@@ -152,7 +156,7 @@ def test_a_late_update_does_not_resurrect(connection: Connection, catalog: Catal
     assert [v.change for v in mirror.rows("versions")] == ["create", "delete", "restore"]
 
 
-def test_a_changed_line_makes_its_orders_stale_old_and_new(
+def test_changed_line_marks_its_former_and_new_order(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
@@ -166,7 +170,7 @@ def test_a_changed_line_makes_its_orders_stale_old_and_new(
     assert {(ORDER, "1"), (ORDER, "2")} <= mirror.stale()
 
 
-def test_integrations_do_not_touch(connection: Connection, catalog: Catalog) -> None:
+def test_integrations_are_independent(connection: Connection, catalog: Catalog) -> None:
     mirror = Mirror(connection, catalog)
     mirror(read(1, _updated=at(0), status="DRAFT"))
     apply(connection, catalog, 2, [read(1, _updated=at(0), status="ORDERED")])
@@ -188,23 +192,29 @@ class Ion:
             return absence(second)
         return read(second, _updated=at(second), paid=second % 2 == 0, description=str(second))
 
-    def event(self, second: int, seen: int) -> Observation:
+    def event(self, second: int, received: int) -> Observation:
         if second in self.deleted:
-            return event(seen)
-        return event(seen, _updated=at(second), description=str(second))
+            return event(received)
+        return event(received, _updated=at(second), description=str(second))
 
 
-statement = st.tuples(st.sampled_from(["read", "event"]), st.integers(1, 20), st.integers(0, 30))
+drawn_observation = st.tuples(
+    st.sampled_from(["read", "event"]), st.integers(1, 20), st.integers(0, 30)
+)
 
 
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(st.lists(statement, max_size=14), st.sets(st.integers(1, 20), max_size=6), st.integers(1, 4))
-def test_any_order_of_statements_never_goes_backwards_and_converges(
+@given(
+    st.lists(drawn_observation, max_size=14),
+    st.sets(st.integers(1, 20), max_size=6),
+    st.integers(1, 4),
+)
+def test_any_order_of_observations_converges_and_never_goes_backwards(
     two_plants: Engine,
     catalog: Catalog,
-    said: list[tuple[str, int, int]],
+    drawn: list[tuple[str, int, int]],
     deleted: set[int],
     batch: int,
 ) -> None:
@@ -213,11 +223,11 @@ def test_any_order_of_statements_never_goes_backwards_and_converges(
         dialect.begin_write(connection)
         mirror = Mirror(connection, catalog)
         newest = ""
-        statements = [
-            ion.read(s) if kind == "read" else ion.event(s, s + late) for kind, s, late in said
+        observations = [
+            ion.read(s) if kind == "read" else ion.event(s, s + late) for kind, s, late in drawn
         ]
-        for start in range(0, len(statements), batch):
-            mirror(*statements[start : start + batch])
+        for start in range(0, len(observations), batch):
+            mirror(*observations[start : start + batch])
             doc = mirror.doc()
             if doc and not deleted:
                 assert doc.get("_updated", "") >= newest
@@ -237,7 +247,7 @@ def test_any_order_of_statements_never_goes_backwards_and_converges(
         connection.rollback()
 
 
-def test_a_replica_that_lags_does_not_settle_the_news(
+def test_lagging_replica_does_not_confirm_an_object(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
@@ -248,16 +258,16 @@ def test_a_replica_that_lags_does_not_settle_the_news(
 
 
 @pytest.mark.parametrize("read_first", [True, False])
-def test_a_read_that_had_not_seen_what_an_event_tells_is_no_proof_in_either_order(
+def test_lagging_read_around_an_event_confirms_nothing_in_either_order(
     connection: Connection, catalog: Catalog, *, read_first: bool
 ) -> None:
-    """It began after the event came, but a replica answered that lags."""
+    """The read began after the event arrived, but a lagging replica answered it."""
     mirror = Mirror(connection, catalog)
     mirror(read(10, _updated=at(5), description="old"))
-    news = event(20, _updated=at(19), description="new")
+    newer = event(20, _updated=at(19), description="new")
     lagging = read(20.5, _updated=at(5), description="old")
-    for one in (lagging, news) if read_first else (news, lagging):
-        mirror(one)
+    for each in (lagging, newer) if read_first else (newer, lagging):
+        mirror(each)
 
     assert mirror.doc()["description"] == "new"
     assert {(ORDER, "1")} == mirror.stale()
@@ -265,7 +275,9 @@ def test_a_read_that_had_not_seen_what_an_event_tells_is_no_proof_in_either_orde
     assert set() == mirror.stale()
 
 
-def test_a_replica_that_lags_does_not_resurrect(connection: Connection, catalog: Catalog) -> None:
+def test_lagging_replica_does_not_restore_a_deleted_object(
+    connection: Connection, catalog: Catalog
+) -> None:
     mirror = Mirror(connection, catalog)
     mirror(read(10, _updated=at(5), status="DRAFT"))
     mark_stale(connection, 1, [Mark(ORDER, "1", "deletion", at(20))])
@@ -277,7 +289,7 @@ def test_a_replica_that_lags_does_not_resurrect(connection: Connection, catalog:
     assert set() == mirror.stale()
 
 
-def test_what_comes_back_as_it_was_is_believed_after_a_minute(
+def test_deleted_object_that_returns_unchanged_is_restored_after_a_minute(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
@@ -290,25 +302,25 @@ def test_what_comes_back_as_it_was_is_believed_after_a_minute(
     assert set() == mirror.stale()
 
 
-def test_what_cannot_be_read_as_a_time_or_a_link_keeps_nothing_out(
+def test_invalid_times_and_links_do_not_prevent_changes(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
-    told = mirror(
+    result = mirror(
         read(1, status="draft"),
         event(2, _updated="soon", status="ordered"),
         read(3, id_="2", _updated="never"),
     )
-    held = mirror(read(4, id_="9", resource="suppliers", labels=[None, {"id": 2}]))
+    linked = mirror(read(4, id_="9", resource="suppliers", labels=[None, {"id": 2}]))
 
-    assert {"1", "2", "9"} == {change.id for change in (*told.changes, *held.changes)}
+    assert {"1", "2", "9"} == {change.id for change in (*result.changes, *linked.changes)}
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_the_door_reads_the_rows_it_asks_for_before_the_database_has_figures_of_the_table(
+def test_batch_reads_only_its_rows_before_the_table_has_statistics(
     two_plants: Engine, catalog: Catalog
 ) -> None:
-    """Else the first fetch of a plant costs with the square of its objects, until PostgreSQL has looked at them."""
+    """Otherwise the first fetch takes quadratic time until PostgreSQL analyzes the table."""
     orders = [read(1, id_=str(number), description="long ago" * 190) for number in range(4000)]
     rows_read = "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'objects'"
     with two_plants.connect() as connection:

@@ -1,4 +1,4 @@
-"""What webhooks alone would have left wrong: each cause is told from the others, and counted with its time."""
+"""Drift: each cause is distinguished from the others, and counted with its latency."""
 
 from typing import Any
 
@@ -23,8 +23,8 @@ def at(second: int) -> str:
 
 def event(second: int, *, sent: int | None = None, id_: str = "1", **fields: Any) -> Observation:
     moment = at(second if sent is None else sent)
-    told = {"_updated": moment, **fields}
-    return Observation(ORDER, id_, "partial", told, at(second), Origin("event", "7"), moment)
+    content = {"_updated": moment, **fields}
+    return Observation(ORDER, id_, "partial", content, at(second), Origin("event", "7"), moment)
 
 
 def read(
@@ -43,7 +43,7 @@ def absent(began: int, *, id_: str = "1") -> Observation:
 
 
 class Mirror:
-    """A mirror with one order, and what drift it has recorded."""
+    """A mirror with one order, and its recorded drift."""
 
     def __init__(self, connection: Connection, catalog: Catalog) -> None:
         self.connection = connection
@@ -71,7 +71,7 @@ class Mirror:
         return {cause: int(count) for cause, count in self.connection.execute(query)}
 
 
-def test_what_no_event_told(connection: Connection, catalog: Catalog) -> None:
+def test_change_without_an_event_is_drift(connection: Connection, catalog: Catalog) -> None:
     mirror = Mirror(connection, catalog)
     mirror(read(4, _updated=at(3), status="ORDERED", orderedAt=None, supplierId=1, kind="fetch"))
     mirror(read(4, id_="2", _updated=at(3), status="DRAFT", kind="poll"))
@@ -80,7 +80,7 @@ def test_what_no_event_told(connection: Connection, catalog: Catalog) -> None:
     assert {"": 3, "no_event_sent": 3} == mirror.counts()
 
 
-def test_what_an_event_told_whole_and_in_time_is_no_drift(
+def test_change_announced_completely_and_in_time_is_no_drift(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
@@ -91,7 +91,7 @@ def test_what_an_event_told_whole_and_in_time_is_no_drift(
     assert {"": 1} == mirror.counts()
 
 
-def test_what_the_documented_integration_does_not_understand(
+def test_documented_limitations_are_causes_of_drift(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
@@ -102,7 +102,7 @@ def test_what_the_documented_integration_does_not_understand(
     assert ["empty_to_populated", "link", "partial_create"] == mirror.causes()
 
 
-def test_what_an_event_told_in_part_and_what_ion_computed(
+def test_incomplete_event_and_computed_value_are_causes_of_drift(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
@@ -112,23 +112,23 @@ def test_what_an_event_told_in_part_and_what_ion_computed(
     mirror(read(8, _updated=at(5), status="RECEIVED", orderedAt=None, supplierId=1))
     assert ["told_in_part", "computed"] == mirror.causes()
     computed = connection.execute(text("SELECT wrong_since FROM drift ORDER BY seq DESC")).scalar()
-    assert computed == at(7)  # ION gives a computed value no time of its own
+    assert computed == at(7)  # a computed value has no time of its own
 
 
-def test_an_event_that_was_taken_from_ions_record(connection: Connection, catalog: Catalog) -> None:
+def test_event_recovered_from_ion_was_lost(connection: Connection, catalog: Catalog) -> None:
     mirror = Mirror(connection, catalog)
-    told = event(50, sent=5, status="ORDERED")
-    mirror(msgspec.structs.replace(told, origin=Origin("event", "8", lost=True)))
+    recovered = event(50, sent=5, status="ORDERED")
+    mirror(msgspec.structs.replace(recovered, origin=Origin("event", "8", lost=True)))
     assert ["event_lost"] == mirror.causes()
 
 
-def test_an_event_that_came_late(connection: Connection, catalog: Catalog) -> None:
+def test_late_event_is_drift(connection: Connection, catalog: Catalog) -> None:
     mirror = Mirror(connection, catalog)
     mirror(event(50, sent=5, status="ORDERED"))
     assert ["late"] == mirror.causes()
 
 
-def test_an_event_that_comes_after_a_read_found_the_change(
+def test_event_after_the_read_that_found_the_change_corrects_the_cause(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
@@ -147,11 +147,13 @@ def test_an_event_that_comes_after_a_read_found_the_change(
         ],
     )
 
-    assert ["late"] == mirror.causes()  # the other came as soon as any event does
+    assert ["late"] == mirror.causes()  # the other event arrived in time
     assert {"": 2, "late": 1} == mirror.counts()
 
 
-def test_an_event_that_could_not_be_understood(connection: Connection, catalog: Catalog) -> None:
+def test_event_that_could_not_be_interpreted_is_the_cause(
+    connection: Connection, catalog: Catalog
+) -> None:
     mirror = Mirror(connection, catalog)
     connection.execute(
         text(
@@ -165,7 +167,7 @@ def test_an_event_that_could_not_be_understood(connection: Connection, catalog: 
     assert ["event_not_understood"] == mirror.causes()
 
 
-def test_what_the_key_was_not_permitted_to_read(connection: Connection, catalog: Catalog) -> None:
+def test_missing_permission_is_the_cause(connection: Connection, catalog: Catalog) -> None:
     mirror = Mirror(connection, catalog)
     mirror(event(5, status="ORDERED"))
     connection.execute(
@@ -175,7 +177,7 @@ def test_what_the_key_was_not_permitted_to_read(connection: Connection, catalog:
     assert ["permission"] == mirror.causes()
 
 
-def test_a_histogram_gives_quantiles_to_a_fifth() -> None:
+def test_histogram_estimates_quantiles_within_a_fifth() -> None:
     counts = {latency.latency_bucket(second / 10): 1 for second in range(1, 1000)}
     for late in (0.0001, 0.02, 0.4, 3.0, 90.0, 5000.0):
         found = latency.quantile(
@@ -187,15 +189,15 @@ def test_a_histogram_gives_quantiles_to_a_fifth() -> None:
     assert latency.quantile(counts, 0.99) is not None
 
 
-def test_an_object_is_not_looked_for_among_all_its_events(
+def test_search_for_uninterpreted_events_uses_their_index(
     connection: Connection, catalog: Catalog
 ) -> None:
     mirror = Mirror(connection, catalog)
-    asked: list[tuple[str, Any]] = []
-    listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+    executed: list[tuple[str, Any]] = []
+    listen(connection, "before_cursor_execute", lambda *given: executed.append(given[2:4]))
     mirror(read(4, _updated=at(3), status="ORDERED", orderedAt=None, supplierId=1, kind="fetch"))
 
-    [(statement, given)] = [(said, given) for said, given in asked if "FROM events" in said]
+    [(statement, given)] = [each for each in executed if "FROM events" in each[0]]
 
     if dialect.is_postgresql(connection):
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")

@@ -1,4 +1,4 @@
-"""The search index knows whose history goes on beyond it without reading that history."""
+"""The search index: detects outdated integrations, and contains the searchable texts."""
 
 import json
 from typing import Any
@@ -14,27 +14,29 @@ INDEXED = "INSERT INTO search_progress SELECT integration_id, max(seq) FROM vers
 
 
 def most_rows(plan: dict[str, Any]) -> float:
-    """How many rows the part of a plan gave that gave most."""
+    """Return the largest number of rows that a node of a plan returned."""
     rows = plan["Actual Rows"] * plan["Actual Loops"] + plan.get("Rows Removed by Filter", 0)
     return max(rows, *map(most_rows, plan.get("Plans", [])), 0)
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_a_history_is_not_read_to_learn_whether_the_index_is_behind_it(two_plants: Engine) -> None:
+def test_outdated_index_is_detected_without_reading_the_history(two_plants: Engine) -> None:
     with two_plants.begin() as connection:
         connection.exec_driver_sql("DELETE FROM integrations WHERE id = 2")
         connection.exec_driver_sql(VERSIONS)
         connection.exec_driver_sql(INDEXED)
-    asked: list[tuple[str, Any]] = []
+    executed: list[tuple[str, Any]] = []
 
     @event.listens_for(two_plants, "before_cursor_execute")
-    def note(_c: Any, _cursor: Any, statement: str, given: Any, _context: Any, _many: bool) -> None:
-        asked.append((statement, given))
+    def record(
+        _c: Any, _cursor: Any, statement: str, given: Any, _context: Any, _many: bool
+    ) -> None:
+        executed.append((statement, given))
 
     with two_plants.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE")
         assert search_index.outdated_integrations(connection) == []
-        statement, given = asked[-1]
+        statement, given = executed[-1]
         explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
         [found] = json.loads(connection.exec_driver_sql(explained, given).scalar_one())
 
