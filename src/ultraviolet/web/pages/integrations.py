@@ -83,6 +83,14 @@ async def show(
     return await _page(request, hub, render, integration_id)
 
 
+@get("/freshness", guards=[require_role("viewer")], include_in_schema=False)
+async def show_first_freshness(hub: GivenHub) -> Redirect:
+    """Redirect to the freshness of the first integration."""
+    first = await hub.database.read(integrations.list_page, limit=1)
+    address = f"/integrations/{first[0].id}/freshness" if first else "/integrations"
+    return Redirect(address, status_code=303)
+
+
 @get(
     "/integrations/{integration_id:int}/freshness",
     guards=[require_role("viewer")],
@@ -304,6 +312,7 @@ HANDLERS = [
     form,
     add,
     show,
+    show_first_freshness,
     show_freshness,
     edit,
     choose_resources,
