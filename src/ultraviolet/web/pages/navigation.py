@@ -48,7 +48,8 @@ GROUPS = (
     Group(
         "Settings",
         (
-            Entry("/settings", "People and keys", "users", "p", "admin"),
+            Entry("/settings", "People", "users", "p", "admin"),
+            Entry("/settings/keys", "API keys", "key-round", "k", "admin"),
             Entry("/settings/alerts", "Alerts", "bell", "a", "admin"),
             Entry("/settings/retention", "Retention", "archive", "r", "admin"),
             Entry("/settings/audit", "Audit log", "scroll-text", "l", "admin"),

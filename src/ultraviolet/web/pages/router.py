@@ -22,6 +22,7 @@ from ultraviolet.web.pages import (
     navigation,
     object_page,
     objects,
+    one_time,
     overview,
     palette,
     retention,
@@ -34,6 +35,7 @@ from ultraviolet.web.pages import (
     verifications,
     webhook_urls,
 )
+from ultraviolet.web.pages.setup_runs import SetupRuns
 from ultraviolet.web.pages.templating import Renderer
 
 
@@ -81,6 +83,7 @@ def _advice(problem: Problem) -> Advice:
 
 def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
     """Return the router of all pages."""
+    setup_runs = SetupRuns()
     handlers = [
         *overview.HANDLERS,
         *sign_in.HANDLERS,
@@ -97,6 +100,7 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
         *search.HANDLERS,
         *palette.HANDLERS,
         *navigation.HANDLERS,
+        *one_time.HANDLERS,
         *settings.HANDLERS,
         *retention.HANDLERS,
         *alerts.HANDLERS,
@@ -105,6 +109,7 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
     ]
     given = {
         "render": Provide(lambda: render, sync_to_thread=False),
+        "setup_runs": Provide(lambda: setup_runs, sync_to_thread=False),
         "sign_ins": Provide(lambda: sign_ins, sync_to_thread=False),
     }
     return Router("/", route_handlers=handlers, dependencies=given)

@@ -111,8 +111,8 @@ class Renderer:
             "kind": kind_label,
             "plain_number": plain_number,
             "changes": changes,
-            "singular": lambda name: resource_label(name).singular,
-            "plural": lambda name: resource_label(name).plural,
+            "singular": singular,
+            "plural": plural,
             "money": money,
             "day": day,
             "pretty": pretty,
@@ -236,6 +236,16 @@ def kind_label(origin_kind: str) -> str:
 def plain_number(value: Any) -> str:
     """Return a number without floating point noise."""
     return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def singular(resource: str) -> str:
+    """Return the name of one object of a resource."""
+    return resource_label(resource).singular
+
+
+def plural(resource: str) -> str:
+    """Return the name of the objects of a resource."""
+    return resource_label(resource).plural
 
 
 def money(value: Any) -> str:
