@@ -19,7 +19,6 @@ from markupsafe import Markup
 from ultraviolet import clock as ultraviolet_clock
 from ultraviolet.errors import InvalidError
 from ultraviolet.web.middleware.auth import AnyRequest, Caller, known_caller
-from ultraviolet.web.pages.actions import action_for
 from ultraviolet.web.pages.charts import seconds, share
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -135,7 +134,6 @@ class Renderer:
             "json": as_json,
             "with_cursor": with_cursor,
             "origin": functools.partial(origin, root),
-            "remedy": action_for,
         }
         self._environment.filters.update(filters)
         cast("dict[str, Any]", self._environment.globals)["root"] = root
