@@ -8,7 +8,6 @@ from litestar.response import Redirect
 
 from ultraviolet.errors import InvalidError
 from ultraviolet.hub.alerts import destinations
-from ultraviolet.hub.alerts import service as alert_service
 from ultraviolet.hub.alerts import store as alert_store
 from ultraviolet.hub.alerts.destinations import Kind
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub
@@ -63,7 +62,7 @@ async def add(request: AnyRequest, hub: GivenHub, caller: GivenCaller) -> Redire
 @post("/settings/alerts/{destination_id:int}/test", guards=ADMIN, include_in_schema=False)
 async def test(hub: GivenHub, destination_id: FromPath[int]) -> Redirect:
     """Send a test; the page shows the result."""
-    await alert_service.send_test(hub, destination_id)
+    await hub.alerts.send_test(destination_id)
     return _back()
 
 

@@ -17,7 +17,7 @@ from ultraviolet.hub.integrations.resource_selection import list_selectable
 from ultraviolet.web.http.pagination import number, page_of
 from ultraviolet.web.http.problem_details import detail_of
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
-from ultraviolet.web.pages.overview import integration_status
+from ultraviolet.web.pages.overview import status_of
 from ultraviolet.web.pages.schedules import describe, schedule
 from ultraviolet.web.pages.templating import GivenRenderer, Renderer, confirm
 from ultraviolet.web.pages.webhook_urls import count_day
@@ -40,7 +40,7 @@ async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) ->
         rows = [
             {
                 "integration": one,
-                "status": integration_status(connection, hub, one),
+                "status": status_of(hub.freshness(connection, one)),
                 "incremental": describe(one.incremental_schedule),
                 "full": describe(one.full_schedule),
             }

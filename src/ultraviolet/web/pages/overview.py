@@ -1,14 +1,15 @@
 """Page: status of each integration."""
 
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import timedelta
+from typing import Any
 
 import msgspec
 from litestar import Response, get
 from sqlalchemy import Connection
 
 from ultraviolet import clock
-from ultraviolet.hub.health.freshness import Cause, Freshness, ResourceFreshness
+from ultraviolet.hub.core.finding import Finding
+from ultraviolet.hub.health.freshness import Freshness, ResourceFreshness, State
 from ultraviolet.hub.hub import Hub
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.hub.integrations.models import Integration
@@ -25,13 +26,27 @@ from ultraviolet.web.queries.objects import ResourceCount
 from ultraviolet.web.queries.summary import Summary
 
 _MAX_CAUSES = 12
-_SHOWN_CAUSES = 3
+_SHOWN_FINDINGS = 3
 _SHOWN = 100
-Trust = Literal[
-    "paused", "failing", "reading", "unread", "stale", "silent", "catching_up", "ageing", "fresh"
-]
-_CATCHING_UP = 10.0
-"""Seconds something may be stale before the sentence says so: an ordinary change takes less."""
+_LABELS: dict[State, tuple[str, str, str]] = {
+    State.DELETING: (
+        "being deleted",
+        "warn",
+        "This integration is being deleted. It no longer receives or reads data.",
+    ),
+    State.PAUSED: (
+        "paused",
+        "warn",
+        "Syncing is paused. Deliveries are stored and applied, but not confirmed.",
+    ),
+    State.FAILING: ("not confirmed", "bad", "{} Deliveries are still received and stored."),
+    State.UNREAD: ("not synced", "warn", "{} Test the connection if no sync finishes."),
+    State.STALE: ("stale", "bad", "{}"),
+    State.UNKNOWN: ("not confirmed", "warn", "{}"),
+    State.AGEING: ("ageing", "warn", "{}"),
+    State.FRESH: ("up to date", "good", "The mirror is up to date with ION."),
+}
+"""Label, colour and sentence of each state; {} is the leading finding."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -42,16 +57,12 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """The status of an integration, with a link to the page that helps."""
+    """The status of an integration, with its most important findings."""
 
     label: str
     tone: str
     text: str
-    link: str = ""
-    path: str = ""
-    """Path of the link, below the integration's page."""
-    causes: list[Cause] = []
-    resumable: bool = False
+    findings: list[Finding]
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -59,7 +70,6 @@ class Card(msgspec.Struct, frozen=True):
 
     integration: Integration
     summary: Summary
-    trust: Trust
     status: Status
     judged: Freshness
     changes: Chart
@@ -92,12 +102,10 @@ def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
     judged = hub.freshness(connection, integration)
     proofs = {proof.resource: proof for proof in judged.resources}
     counted = objects.count_by_resource(connection, hub.catalog, integration.id)
-    trust = _trust(integration, summary, judged, running)
     return Card(
         integration,
         summary,
-        trust,
-        _status(trust, integration, summary, judged),
+        status_of(judged),
         judged,
         _changes(minutes),
         _delay(minutes),
@@ -105,101 +113,25 @@ def _card(connection: Connection, hub: Hub, integration: Integration) -> Card:
             :_MAX_CAUSES
         ],
         running,
-        sorted((Row(one, proofs.get(one.resource)) for one in counted), key=_worst_first),
+        sorted(
+            (Row(one, proofs.get(one.resource)) for one in counted),
+            key=lambda row: (-row.counted.stale, row.counted.title),
+        ),
     )
 
 
-def integration_status(connection: Connection, hub: Hub, integration: Integration) -> Status:
-    """Return the status of an integration."""
-    summary = queries_summary.get_summary(connection, integration.id)
-    running = fetches.list_running(connection, integration.id)
-    judged = hub.freshness(connection, integration)
-    return _status(_trust(integration, summary, judged, running), integration, summary, judged)
-
-
-def _status(trust: Trust, integration: Integration, summary: Summary, judged: Freshness) -> Status:
-    causes = judged.causes[:_SHOWN_CAUSES]
-    reason = f"{causes[0].says}." if causes else judged.sentence
-    unconfirmed = (reason, "View freshness", "/freshness", causes)
-    statuses: dict[Trust, Status] = {
-        "fresh": Status("up to date", "good", "The mirror is up to date with ION."),
-        "stale": Status("stale", "bad", *unconfirmed),
-        "ageing": Status("ageing", "warn", *unconfirmed),
-        "catching_up": Status(
-            "catching up",
-            "warn",
-            f"{summary.stale:,} objects changed in ION and are being re-read.",
-            "View freshness",
-            "/freshness",
-        ),
-        "silent": Status(
-            "no events",
-            "warn",
-            "No webhook events yet. Until they arrive, changes come with the next sync.",
-            "Set up webhooks",
-            "/set-up",
-            causes,
-        ),
-        "reading": Status(
-            "first sync",
-            "warn",
-            "The first full sync is running. The mirror is incomplete until it finishes.",
-        ),
-        "unread": Status(
-            "not synced",
-            "bad",
-            "No data has been read from ION yet. Test the connection, then start a sync.",
-            "View connection",
-        ),
-        "failing": Status(
-            "not confirmed",
-            "bad",
-            f"{reason} Deliveries are still received and stored.",
-            "View connection",
-            causes=causes,
-        ),
-        "paused": Status(
-            "paused",
-            "warn",
-            "Syncing is paused. Deliveries are stored and applied, but not confirmed.",
-            resumable=True,
-        ),
-    }
-    if integration.removed:
-        text = "This integration is being deleted. It no longer receives or reads data."
-        return Status("being deleted", "warn", text)
-    return statuses[trust]
-
-
-def _trust(
-    integration: Integration, summary: Summary, judged: Freshness, running: list[Fetch]
-) -> Trust:
-    """Return the worst state that applies now."""
-    catching_up = summary.stale_since is not None and _age(summary.stale_since) > _CATCHING_UP
-    found: list[tuple[bool, Trust]] = [
-        (integration.paused, "paused"),
-        (
-            any(
-                cause.red and cause.kind in ("ion_fails", "unreachable", "credentials")
-                for cause in judged.causes
-            ),
-            "failing",
-        ),
-        (summary.last_fetch_at is None and bool(running), "reading"),
-        (summary.last_fetch_at is None, "unread"),
-        (any(cause.red for cause in judged.causes), "stale"),
-        (summary.last_event_at is None, "silent"),
-        (catching_up, "catching_up"),
-        (judged.state == "ageing", "ageing"),
-    ]
-    for holds, word in found:
-        if holds:
-            return word
-    return "fresh"
-
-
-def _worst_first(row: Row) -> tuple[int, str]:
-    return -row.counted.stale, row.counted.title
+def status_of(judged: Freshness) -> Status:
+    """Return the status of an integration with this freshness."""
+    label, tone, text = _LABELS[judged.state]
+    if judged.state == State.DELETING:
+        return Status(label, tone, text, [])
+    if judged.state == State.UNREAD:
+        leading = [finding for finding in judged.findings if finding.kind == "unread"]
+    else:
+        leading = [finding for finding in judged.findings if finding.severity == "error"]
+    found = [*leading, *(finding for finding in judged.findings if finding not in leading)]
+    reason = f"{found[0].message.rstrip('.')}." if found else judged.sentence
+    return Status(label, tone, text.format(reason), found[:_SHOWN_FINDINGS])
 
 
 def _changes(minutes: list[ActivityMinute]) -> Chart:
@@ -219,10 +151,6 @@ def _delay(minutes: list[ActivityMinute]) -> Chart:
     p50 = Series("p50", [minute.p50 for minute in minutes])
     p99 = Series("p99", [minute.p99 for minute in minutes])
     return curves([minute.at[11:] for minute in minutes], [p50, p99], says)
-
-
-def _age(moment: str) -> float:
-    return (clock.utc_now() - datetime.fromisoformat(moment)).total_seconds()
 
 
 HANDLERS = [show]

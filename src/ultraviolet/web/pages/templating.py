@@ -20,7 +20,6 @@ from ultraviolet import clock as ultraviolet_clock
 from ultraviolet.errors import InvalidError
 from ultraviolet.ion.labels import resource_label
 from ultraviolet.web.middleware.auth import AnyRequest, known_caller
-from ultraviolet.web.pages.actions import action_for
 from ultraviolet.web.pages.cells import changes
 from ultraviolet.web.pages.charts import seconds, share
 from ultraviolet.web.pages.navigation import current_address, visible_groups
@@ -125,7 +124,6 @@ class Renderer:
             "json": as_json,
             "with_cursor": with_cursor,
             "origin": functools.partial(origin, root),
-            "remedy": action_for,
         }
         self._environment.filters.update(filters)
         cast("dict[str, Any]", self._environment.globals)["root"] = root
