@@ -1,12 +1,12 @@
 """Pages: the mirror by resource, a resource as a table, one object with its links, its origin and its history."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
@@ -15,14 +15,18 @@ from ultraviolet.db import representation
 from ultraviolet.hub.accounts import saved_views
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.model import Resource
+from ultraviolet.ion.queries import is_read
+from ultraviolet.mirror import export
 from ultraviolet.web.api.objects import index_fields
 from ultraviolet.web.http.pagination import decode, encode
-from ultraviolet.web.http.params import required_integration
+from ultraviolet.web.http.params import EXTRA_PARAMETERS, required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.history_slider import history_slider, moment
 from ultraviolet.web.pages.templating import GivenRenderer, runner
 from ultraviolet.web.pages.templating import clock as clock_label
 from ultraviolet.web.queries import links, object_table, objects, versions
+from ultraviolet.web.queries.columns import columns as all_columns
+from ultraviolet.web.queries.object_table import ObjectQuery
 from ultraviolet.web.queries.objects import ObjectFilter
 
 _SHOWN = 50
@@ -30,6 +34,7 @@ _VERSIONS = 50
 _PEOPLE_AND_TIMES = ("createdById", "updatedById", "_created", "_updated", "Created", "Updated")
 _TECHNICAL = ("_etag", "Etag", "LastSessionId", "entityId", "prettyStr")
 _FORM = ("field", "operator", "value")
+_PARAMETERS = ("integration", "q", "state", "where", *_FORM, "sort", "column", "cursor")
 _OPERATORS = {
     "is": "is",
     "not": "is not",
@@ -48,16 +53,15 @@ _STATES = {
 
 @get("/objects", guards=[require_role("viewer")], include_in_schema=False)
 async def show_resources(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration: FromQuery[str] = ""
 ) -> Response[str]:
     """Show the resources with counts."""
-    asked = request.query_params.get("integration")
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
         chosen = (
-            integrations.find(connection, asked).id
-            if asked
+            integrations.find(connection, integration).id
+            if integration
             else next((each.id for each in choice), None)
         )
         found = (
@@ -70,7 +74,12 @@ async def show_resources(
     return render.page(request, "resources.html", **await hub.database.read(read))
 
 
-@get("/objects/{name:str}", guards=[require_role("viewer")], include_in_schema=False)
+@get(
+    "/objects/{name:str}",
+    guards=[require_role("viewer")],
+    include_in_schema=False,
+    opt={EXTRA_PARAMETERS: _PARAMETERS},
+)
 async def show_objects(
     request: AnyRequest,
     hub: GivenHub,
@@ -83,14 +92,17 @@ async def show_objects(
     asked = request.query_params
     here = _Address(request)
     conditions = [object_table.parse_condition(resource, written) for written in here.conditions]
+    field_filter = object_table.page_filter(resource, conditions)
     by = object_table.parse_order(resource, asked.get("sort"))
+    columns = object_table.selected_columns(resource, asked.getall("column", []), by)
     after = decode(asked.get("cursor") or None)
 
     def read(connection: Connection) -> dict[str, Any]:
         chosen = required_integration(connection, asked.get("integration") or None)
         wanted = ObjectFilter(chosen, resource, asked.get("q") or None, asked.get("state") or None)
-        found = object_table.read_page(connection, wanted, conditions, by, after, _SHOWN)
-        fields = object_table.indexable_fields(resource, conditions, by)
+        query = ObjectQuery(wanted, field_filter, by)
+        found = object_table.read_page(connection, hub.catalog, query, after, _SHOWN)
+        fields = object_table.indexable_fields(resource, field_filter, by)
         return {
             "indexable": object_table.missing_indexes(connection, chosen, resource, fields),
             "integration": integrations.get(connection, chosen),
@@ -100,18 +112,28 @@ async def show_objects(
         }
 
     found = await hub.database.read(read)
+    shown = [
+        ("integration", found["integration"].id),
+        *((name, asked[name]) for name in ("q", "state") if asked.get(name)),
+        *([("filter", msgspec.json.encode(field_filter).decode())] if field_filter else []),
+        ("sort", str(by)),
+        ("column", "id"),
+        *(("column", column.name) for column in columns if is_read(column.name)),
+        ("column", export.STATE.name),
+        ("column", "mirror_changed_at"),
+    ]
     return render.page(
         request,
         "objects.html",
         **found,
         followed=hub.catalog.following(found["integration"].resources).follows,
         resource=resource,
-        columns=object_table.selected_columns(resource, asked.getall("column", []), by),
-        all_columns=object_table.columns(resource),
+        columns=columns,
+        all_columns=all_columns(resource),
         conditions=conditions,
         operators=_OPERATORS,
         direction="descending" if by.down else "ascending",
-        export_path=f"/api/v1/exports/{resource.name}?integration={found['integration'].id}",
+        export_path=f"/api/v1/exports/{resource.name}?{urlencode(shown)}",
         by=by,
         q=asked.get("q") or "",
         state=asked.get("state") or "",
@@ -176,17 +198,16 @@ async def show_object(
     render: GivenRenderer,
     name: FromPath[str],
     object_id: FromPath[str],
+    integration: FromQuery[str | None] = None,
+    version: FromQuery[str] = "",
+    time: Annotated[str | None, QueryParameter(name="at")] = None,
 ) -> Response[str]:
     """Show one object as it is, or as it was in the version or at the time asked for."""
     resource = objects.find_resource(hub.catalog, name)
-    asked, version = (
-        request.query_params.get("integration"),
-        request.query_params.get("version", ""),
-    )
-    at = moment(request.query_params.get("at"))
+    at = moment(time)
 
     def read(connection: Connection) -> dict[str, Any]:
-        chosen = required_integration(connection, asked)
+        chosen = required_integration(connection, integration)
         place = (chosen, resource, object_id)
         known = versions.find_version_at(connection, *place, at) if at else None
         wanted = int(version) if version.isdecimal() else known
@@ -229,7 +250,7 @@ async def show_object(
             for link in resource.links
             if link.field in shown.links
         },
-        columns=object_table.columns(resource),
+        columns=all_columns(resource),
         groups=_groups(resource, fields),
         invalid_fields=representation.invalid_values(resource.kinds, fields),
         runner=runner(found["integration"].api_url, _reading(resource), {"id": object_id}),

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from ultraviolet import clock
@@ -37,9 +37,11 @@ async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Res
 
 
 @get("/settings/audit", guards=ADMIN, include_in_schema=False)
-async def show_audit(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+async def show_audit(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, cursor: FromQuery[str | None] = None
+) -> Response[str]:
     """Show the audit log, newest first."""
-    before = number(request.query_params.get("cursor"))
+    before = number(cursor)
     found = await hub.database.read(audit.list_recent, before, _SHOWN + 1)
     page = page_of(found, _SHOWN, lambda entry: entry.seq)
     return render.page(request, "audit.html", entries=page.items, next=page.next)

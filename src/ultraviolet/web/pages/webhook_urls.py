@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
@@ -43,9 +43,11 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 @get("/webhooks", guards=[require_role("viewer")], include_in_schema=False)
-async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+async def show_all(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration: FromQuery[str] = ""
+) -> Response[str]:
     """List all URLs, without their secret parts."""
-    return await _page(request, hub, render, None)
+    return await _page(request, hub, render, None, integration)
 
 
 @get("/webhooks/{url_id:int}", guards=[require_role("viewer")], include_in_schema=False)
@@ -159,10 +161,8 @@ def _shown(hub: Hub, url: webhook_urls.WebhookUrl, token: str) -> Shown:
 
 
 async def _page(
-    request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None
+    request: AnyRequest, hub: Hub, render: Renderer, shown: Shown | None, integration: str = ""
 ) -> Response[str]:
-    asked = request.query_params.get("integration", "")
-
     def read(connection: Connection) -> dict[str, object]:
         choice = integrations.list_page(connection)
         urls = [url for one in choice for url in webhook_urls.list_urls(connection, one.id)]
@@ -171,7 +171,7 @@ async def _page(
             "names": {one.id: one.name for one in choice},
             "urls": urls,
             "day": count_day(connection, urls),
-            "chosen": int(asked) if asked.isdecimal() else None,
+            "chosen": int(integration) if integration.isdecimal() else None,
             "usual_name": webhook_setup.RECEIVER_NAME,
         }
 
