@@ -7,8 +7,8 @@ import msgspec
 
 from ultraviolet.ion.labels import Format, field_label
 from ultraviolet.ion.model import Resource
+from ultraviolet.web.queries.columns import Column, columns
 from ultraviolet.web.queries.links import LinkValue
-from ultraviolet.web.queries.object_table import Column, columns
 from ultraviolet.web.queries.objects import ObjectDetail
 from ultraviolet.web.queries.versions import FieldChange
 

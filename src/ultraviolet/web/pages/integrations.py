@@ -3,7 +3,7 @@
 from typing import Any
 
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
@@ -29,9 +29,11 @@ _EDITED = ("name", "api_url", "auth_url", "incremental_schedule", "full_schedule
 
 
 @get("/integrations", guards=[require_role("viewer")], include_in_schema=False)
-async def show_all(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+async def show_all(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, cursor: FromQuery[str | None] = None
+) -> Response[str]:
     """List integrations in the order they were added."""
-    after = number(request.query_params.get("cursor")) or 0
+    after = number(cursor) or 0
 
     def read(connection: Connection) -> dict[str, Any]:
         page = page_of(

@@ -1,10 +1,10 @@
 """Page: one object with its key facts, fields, related objects and history."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery, QueryParameter
 from sqlalchemy import Connection
 
 from ultraviolet import clock
@@ -20,6 +20,7 @@ from ultraviolet.web.pages.history_slider import history_slider, moment
 from ultraviolet.web.pages.templating import GivenRenderer, runner
 from ultraviolet.web.pages.templating import clock as clock_label
 from ultraviolet.web.queries import links, object_table, objects, versions
+from ultraviolet.web.queries.columns import columns
 from ultraviolet.web.queries.objects import ObjectDetail, ObjectFilter
 
 _MAX_VERSIONS = 50
@@ -64,14 +65,16 @@ async def show_object(
     render: GivenRenderer,
     name: FromPath[str],
     object_id: FromPath[str],
+    integration: FromQuery[str | None] = None,
+    version: FromQuery[str] = "",
+    time: Annotated[str | None, QueryParameter(name="at")] = None,
 ) -> Response[str]:
     """Show the current object, or its content in a version or at a time."""
     resource = objects.find_resource(hub.catalog, name)
-    version = request.query_params.get("version", "")
-    at = moment(request.query_params.get("at"))
+    at = moment(time)
 
     def read(connection: Connection) -> dict[str, Any]:
-        chosen = required_integration(connection, request.query_params.get("integration"))
+        chosen = required_integration(connection, integration)
         place = (chosen, resource, object_id)
         known = versions.find_version_at(connection, *place, at) if at else None
         wanted = int(version) if version.isdecimal() else known
@@ -123,7 +126,7 @@ async def show_object(
 
 def _sections(resource: Resource, detail: ObjectDetail, fields: dict[str, Any]) -> list[Section]:
     """Return the fields in sections, without empty sections."""
-    order = object_table.columns(resource)
+    order = columns(resource)
     names = [name for name in order if name in fields] + [n for n in fields if n not in order]
     found = {"Attributes": attribute_cells(fields.get("attributes"))}
     for cell in cells(resource, detail, names, fields):

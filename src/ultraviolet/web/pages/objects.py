@@ -4,25 +4,31 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
 from ultraviolet.hub.accounts import saved_views
 from ultraviolet.hub.integrations import service as integrations
 from ultraviolet.ion.labels import resource_label
+from ultraviolet.ion.queries import is_read
+from ultraviolet.mirror import export
 from ultraviolet.web.api.objects import index_fields
 from ultraviolet.web.http.pagination import decode, encode
-from ultraviolet.web.http.params import required_integration
+from ultraviolet.web.http.params import EXTRA_PARAMETERS, required_integration
 from ultraviolet.web.middleware.auth import AnyRequest, GivenCaller, GivenHub, require_role
 from ultraviolet.web.pages.templating import GivenRenderer
 from ultraviolet.web.queries import object_table, objects
+from ultraviolet.web.queries.columns import columns as all_columns
+from ultraviolet.web.queries.object_table import ObjectQuery
 from ultraviolet.web.queries.objects import ObjectFilter
 
 _SHOWN = 50
 _GROUPS = ("Purchasing", "Parts", "Inventory", "Production", "Quality", "Bills of materials")
 _FORM = ("field", "operator", "value")
+_PARAMETERS = ("integration", "q", "state", "where", *_FORM, "sort", "column", "cursor")
 _OPERATORS = {
     "is": "is",
     "not": "is not",
@@ -40,16 +46,15 @@ def _group_rank(name: str) -> tuple[int, str]:
 
 @get("/objects", guards=[require_role("viewer")], include_in_schema=False)
 async def show_resources(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, integration: FromQuery[str] = ""
 ) -> Response[str]:
     """Show the resources with counts."""
-    asked = request.query_params.get("integration")
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
         chosen = (
-            integrations.find(connection, asked).id
-            if asked
+            integrations.find(connection, integration).id
+            if integration
             else next((each.id for each in choice), None)
         )
         found = (
@@ -73,7 +78,12 @@ async def show_resources(
     return render.page(request, "resources.html", **await hub.database.read(read))
 
 
-@get("/objects/{name:str}", guards=[require_role("viewer")], include_in_schema=False)
+@get(
+    "/objects/{name:str}",
+    guards=[require_role("viewer")],
+    include_in_schema=False,
+    opt={EXTRA_PARAMETERS: _PARAMETERS},
+)
 async def show_objects(
     request: AnyRequest,
     hub: GivenHub,
@@ -86,14 +96,17 @@ async def show_objects(
     asked = request.query_params
     here = _Address(request)
     conditions = [object_table.parse_condition(resource, written) for written in here.conditions]
+    field_filter = object_table.page_filter(resource, conditions)
     by = object_table.parse_order(resource, asked.get("sort"))
+    columns = object_table.selected_columns(resource, asked.getall("column", []), by)
     after = decode(asked.get("cursor") or None)
 
     def read(connection: Connection) -> dict[str, Any]:
         chosen = required_integration(connection, asked.get("integration") or None)
         wanted = ObjectFilter(chosen, resource, asked.get("q") or None, asked.get("state") or None)
-        found = object_table.read_page(connection, wanted, conditions, by, after, _SHOWN)
-        fields = object_table.indexable_fields(resource, conditions, by)
+        query = ObjectQuery(wanted, field_filter, by)
+        found = object_table.read_page(connection, hub.catalog, query, after, _SHOWN)
+        fields = object_table.indexable_fields(resource, field_filter, by)
         return {
             "indexable": object_table.missing_indexes(connection, chosen, resource, fields),
             "integration": integrations.get(connection, chosen),
@@ -103,18 +116,28 @@ async def show_objects(
         }
 
     found = await hub.database.read(read)
+    shown = [
+        ("integration", found["integration"].id),
+        *((name, asked[name]) for name in ("q", "state") if asked.get(name)),
+        *([("filter", msgspec.json.encode(field_filter).decode())] if field_filter else []),
+        ("sort", str(by)),
+        ("column", "id"),
+        *(("column", column.name) for column in columns if is_read(column.name)),
+        ("column", export.STATE.name),
+        ("column", "mirror_changed_at"),
+    ]
     return render.page(
         request,
         "objects.html",
         **found,
         followed=hub.catalog.following(found["integration"].resources).follows,
         resource=resource,
-        columns=object_table.selected_columns(resource, asked.getall("column", []), by),
-        all_columns=object_table.columns(resource),
+        columns=columns,
+        all_columns=all_columns(resource),
         conditions=conditions,
         operators=_OPERATORS,
         direction="descending" if by.down else "ascending",
-        export_path=f"/api/v1/exports/{resource.name}?integration={found['integration'].id}",
+        export_path=f"/api/v1/exports/{resource.name}?{urlencode(shown)}",
         by=by,
         q=asked.get("q") or "",
         state=asked.get("state") or "",

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get
+from litestar.params import FromQuery
 from sqlalchemy import Connection
 
 from ultraviolet import clock
@@ -81,9 +82,11 @@ class Card(msgspec.Struct, frozen=True):
 
 
 @get("/", guards=[require_role("viewer")], include_in_schema=False)
-async def show(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+async def show(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, cursor: FromQuery[str | None] = None
+) -> Response[str]:
     """Show one card for each integration."""
-    after = number(request.query_params.get("cursor")) or 0
+    after = number(cursor) or 0
 
     def read(connection: Connection) -> dict[str, Any]:
         page = page_of(

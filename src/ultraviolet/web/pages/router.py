@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
 from ultraviolet.errors import UltravioletError
+from ultraviolet.web.http.params import REJECT_UNKNOWN
 from ultraviolet.web.http.problem_details import Problem, log_server_error
 from ultraviolet.web.middleware.auth import AnyRequest
 from ultraviolet.web.middleware.throttle import SignInThrottle
@@ -67,8 +68,10 @@ _BY_STATUS = {
 }
 
 
-def _advice(problem: Problem) -> Advice:
+def _advice(problem: Problem, method: str) -> Advice:
     """Return the title and the next step for a problem."""
+    if problem.status == 422 and method == "GET":  # noqa: PLR2004
+        return Advice("Invalid address", "Correct the address of the page, or start from a link.")
     known = _BY_STATUS.get(problem.status)
     if known:
         return known
@@ -112,7 +115,7 @@ def router(render: Renderer, sign_ins: SignInThrottle) -> Router:
         "setup_runs": Provide(lambda: setup_runs, sync_to_thread=False),
         "sign_ins": Provide(lambda: sign_ins, sync_to_thread=False),
     }
-    return Router("/", route_handlers=handlers, dependencies=given)
+    return Router("/", route_handlers=handlers, dependencies=given, opt={REJECT_UNKNOWN: True})
 
 
 def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response[str] | Redirect:
@@ -130,7 +133,7 @@ def as_page(request: AnyRequest, error: Exception, render: Renderer) -> Response
         "error.html",
         status=problem.status,
         problem=problem,
-        advice=_advice(problem),
+        advice=_advice(problem, request.method),
         back=back,
     )
     if isinstance(error, UltravioletError | HTTPException):

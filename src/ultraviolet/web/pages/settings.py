@@ -3,7 +3,7 @@
 from typing import Any
 
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from ultraviolet import clock
@@ -52,9 +52,11 @@ async def show_keys(
 
 
 @get("/settings/audit", guards=ADMIN, include_in_schema=False)
-async def show_audit(request: AnyRequest, hub: GivenHub, render: GivenRenderer) -> Response[str]:
+async def show_audit(
+    request: AnyRequest, hub: GivenHub, render: GivenRenderer, cursor: FromQuery[str | None] = None
+) -> Response[str]:
     """Show the audit log, newest first."""
-    before = number(request.query_params.get("cursor"))
+    before = number(cursor)
     found = await hub.database.read(audit.list_recent, before, _SHOWN + 1)
     page = page_of(found, _SHOWN, lambda entry: entry.seq)
     return render.page(request, "audit.html", entries=page.items, next=page.next)

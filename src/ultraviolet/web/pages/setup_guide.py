@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from graphql import parse, print_ast
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from ultraviolet.hub.ingest import webhook_urls
@@ -52,6 +52,7 @@ async def show(
     caller: GivenCaller,
     setup_runs: GivenSetupRuns,
     integration_id: FromPath[int],
+    way: FromQuery[Literal["automatic", "manual"] | None] = None,
 ) -> Response[str]:
     """Show the steps of the manual or automatic setup, with their status."""
     secret = find_secret(request, hub, caller.name, WEBHOOK_URL)
@@ -81,7 +82,7 @@ async def show(
         repairable=any(group.repairable and group.pairs for group in groups)
         or bool(found.plan and found.plan.problems),
         actions=_ACTIONS,
-        way=request.query_params.get("way") or usual,
+        way=way or usual,
         current=next((i for i, step in enumerate(found.steps) if not step.done), len(found.steps)),
         poll_interval="10s" if done else "2s",
         runner=_runner_links(integration.api_url, texts),

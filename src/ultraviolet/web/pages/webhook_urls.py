@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 from sqlalchemy import Connection
 
@@ -38,10 +38,13 @@ class DayCount(msgspec.Struct, frozen=True):
 
 @get("/webhooks", guards=[require_role("viewer")], include_in_schema=False)
 async def show_all(
-    request: AnyRequest, hub: GivenHub, render: GivenRenderer, caller: GivenCaller
+    request: AnyRequest,
+    hub: GivenHub,
+    render: GivenRenderer,
+    caller: GivenCaller,
+    integration: FromQuery[str] = "",
 ) -> Response[str]:
     """List all URLs; the full address of a new one is shown to its creator."""
-    asked = request.query_params.get("integration", "")
 
     def read(connection: Connection) -> dict[str, Any]:
         choice = integrations.list_page(connection)
@@ -51,7 +54,7 @@ async def show_all(
             "names": {one.id: one.name for one in choice},
             "urls": urls,
             "day": count_day(connection, urls),
-            "chosen": int(asked) if asked.isdecimal() else None,
+            "chosen": int(integration) if integration.isdecimal() else None,
             "usual_name": webhook_setup.RECEIVER_NAME,
         }
 

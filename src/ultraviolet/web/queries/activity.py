@@ -1,6 +1,5 @@
 """Changes per minute, and their latency from ION to the mirror."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -8,8 +7,7 @@ from sqlalchemy import Connection, select
 
 from ultraviolet.clock import format_rfc3339, utc_now
 from ultraviolet.db.tables.stats import DELAYS, activity
-
-_MAX_DELAY_SECONDS = DELAYS[-1] * 4
+from ultraviolet.mirror.latency import quantile
 
 
 class ActivityMinute(msgspec.Struct, frozen=True):
@@ -32,20 +30,7 @@ def last_hour(
     )
     known: dict[str, ActivityMinute] = {}
     for row in connection.execute(query).mappings():
-        counts = [*row.values()][3:]
-        p50, p99 = quantile(counts, 0.5), quantile(counts, 0.99)
+        counts = {bucket: row[f"within_{bucket}"] for bucket in range(len(DELAYS) + 1)}
+        p50, p99 = (quantile(counts, share, DELAYS) for share in (0.5, 0.99))
         known[row["minute"]] = ActivityMinute(row["minute"], row["changes"], p50, p99)
     return [known.get(minute) or ActivityMinute(minute) for minute in minutes]
-
-
-def quantile(counts: Sequence[int], share: float) -> float | None:
-    """Estimate a quantile from histogram counts, assuming an even distribution within each bucket."""
-    rank = sum(counts) * share
-    if rank == 0:
-        return None
-    bounds = (0.0, *DELAYS, _MAX_DELAY_SECONDS)
-    for number, count in enumerate(counts):
-        if rank <= count:
-            return bounds[number] + (bounds[number + 1] - bounds[number]) * rank / count
-        rank -= count
-    return _MAX_DELAY_SECONDS
