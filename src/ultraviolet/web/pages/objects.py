@@ -39,7 +39,7 @@ _OPERATORS = {
 }
 
 
-def _group_rank(name: str) -> tuple[int, str]:
+def group_rank(name: str) -> tuple[int, str]:
     """Order the groups by how often people look for them; others follow by name."""
     return (_GROUPS.index(name) if name in _GROUPS else len(_GROUPS)), name
 
@@ -68,7 +68,7 @@ async def show_resources(
         return {
             "integrations": choice,
             "chosen": chosen,
-            "groups": {name: groups[name] for name in sorted(groups, key=_group_rank)},
+            "groups": {name: groups[name] for name in sorted(groups, key=group_rank)},
             "descriptions": {
                 counted.resource: resource_label(counted.resource).description for counted in found
             },

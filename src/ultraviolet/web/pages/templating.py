@@ -108,6 +108,7 @@ class Renderer:
             "canonical": canonical,
             "hour": hour,
             "kind": kind_label,
+            "json_text": json_text,
             "plain_number": plain_number,
             "changes": changes,
             "singular": singular,
@@ -229,6 +230,11 @@ def canonical(text: str) -> str | None:
 def kind_label(origin_kind: str) -> str:
     """Name the kind of an origin."""
     return "webhook" if origin_kind == "event" else _ORIGINS.get(origin_kind, origin_kind)
+
+
+def json_text(value: Any) -> str:
+    """Return a value as compact JSON, for an attribute that a script reads."""
+    return msgspec.json.encode(value).decode()
 
 
 def plain_number(value: Any) -> str:

@@ -195,6 +195,25 @@ if (window.Idiomorph) {
   });
 }
 
+// A chart shows the values under the pointer; the same numbers are in its table.
+document.addEventListener("pointermove", (event) => {
+  const area = event.target.closest?.(".plot-area");
+  for (const other of document.querySelectorAll(".tooltip, .crosshair")) if (other.parentElement !== area) other.remove();
+  if (!area) return;
+  const plot = area.querySelector(".plot").getBoundingClientRect();
+  const left = area.getBoundingClientRect().left;
+  const points = JSON.parse(area.dataset.points);
+  const keys = JSON.parse(area.dataset.keys);
+  const index = Math.floor(((event.clientX - plot.left) / area.clientWidth) * points.length * (area.clientWidth / (area.clientWidth - 52)));
+  if (index < 0 || index >= points.length) return;
+  const tooltip = area.querySelector(".tooltip") ?? area.appendChild(Object.assign(document.createElement("div"), { className: "tooltip" }));
+  const crosshair = area.querySelector(".crosshair") ?? area.appendChild(Object.assign(document.createElement("div"), { className: "crosshair" }));
+  const [place, ...values] = points[index];
+  tooltip.textContent = [place, ...values.map((value, number) => `${keys[number]} ${value || "–"}`)].join(" · ");
+  crosshair.style.left = `${event.clientX - left}px`;
+  tooltip.style.left = `${Math.max(0, Math.min(event.clientX - left + 8, area.clientWidth - tooltip.offsetWidth))}px`;
+});
+
 const live = document.querySelector(".live");
 function showConnection(state, text) {
   if (!live || live.dataset.state === state) return;
